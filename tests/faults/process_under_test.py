@@ -1,0 +1,91 @@
+"""A process that kills itself with SIGKILL at a named checkpoint; run by the tests beside it.
+
+Its argument is a JSON object: `role` ("ingest" or "work"), `settings`, `file` (events to
+ingest), `journal` (what handlers' commits append to), and `kill_at` (a checkpoint) with `hit`
+(at which passing of it, from 1), or neither.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import uuid
+from pathlib import Path
+from typing import Any
+
+from winchester_core import bootstrap, ingest, worker
+from winchester_core.ingest.pump import SourcePump
+from winchester_core.interfaces import PipelineHandler
+from winchester_core.pipelines import HandlerSpec, PipelineDefinition
+from winchester_core.sources.jsonl import JsonlSource
+from winchester_core.telemetry.checkpoints import Checkpoint, on_reach
+
+
+class JournalHandler(PipelineHandler):
+    """Makes one new event a stream, and writes its commits down."""
+
+    def handle_events(self, events: list[dict[str, Any]], env: dict[str, Any]) -> list[Any]:
+        first = events[0]
+        self._line = {"stream": env["stream_id"], "attempt": env["attempt"]}
+        if self.params.get("fails_first") and env["attempt"] == 1:
+            raise RuntimeError("the first attempt fails")
+        made = {
+            "message_id": str(uuid.uuid5(uuid.NAMESPACE_URL, first["message_id"])),
+            "event_type": "order.summary",
+            "timestamp": events[-1]["timestamp"],
+            "order": first["order"],
+            "count": len(events),
+        }
+        return [*events, made]
+
+    def commit(self) -> None:
+        with Path(self.params["journal"]).open("a") as journal:
+            journal.write(json.dumps(self._line) + "\n")
+
+
+class QuietHandler(JournalHandler):
+    """The same without a commit of its own, so that many streams complete at once."""
+
+    commit = PipelineHandler.commit
+
+
+def arm(kill_at: str | None, hit: int) -> None:
+    """Die at the given passing of a checkpoint."""
+    passed = 0
+
+    def hook(point: Checkpoint) -> None:
+        nonlocal passed
+        passed += point == kill_at
+        if point == kill_at and passed == hit:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    on_reach(hook if kill_at else None)
+
+
+def run_ingest(task: dict[str, Any]) -> None:
+    settings = bootstrap.load_settings(task["settings"])
+    manager = ingest.TriggerManager(
+        **bootstrap.ingest_parts(settings, bootstrap.open_store(settings))
+    )
+    source = JsonlSource(path=task["file"], format="event", datetime_traits=[])
+    with manager:
+        SourcePump("test", source, manager, batch_size=7, stop=threading.Event()).run()
+
+
+def run_work(task: dict[str, Any]) -> None:
+    settings = bootstrap.load_settings(task["settings"])
+    parts = bootstrap.worker_parts(settings, bootstrap.open_store(settings))
+    handler_class = QuietHandler if task.get("quiet") else JournalHandler
+    params = {"journal": task["journal"], "fails_first": task.get("fails_first", False)}
+    pipeline = PipelineDefinition("summary", (HandlerSpec("journal", handler_class, params),))
+    parts["pipelines"] = {"summary": pipeline}
+    worker.PipelineManager(**parts).run_until_idle()
+
+
+if __name__ == "__main__":
+    given = json.loads(sys.argv[1])
+    arm(given.get("kill_at"), given.get("hit", 1))
+    {"ingest": run_ingest, "work": run_work}[given["role"]](given)

@@ -1,0 +1,128 @@
+"""`${NAME}` and `${NAME:-default}` are replaced in scalars, after parsing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from winchester_core.config import load_settings
+from winchester_core.config.substitution import SubstitutionError, retype, substitute
+from winchester_core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from conftest import ConfigDir
+
+ENVIRON = {"HOST": "db1", "EMPTY": "", "NESTED": "${HOST}", "STRUCTURE": "{a: [1, 2]}\nb: 3"}
+
+
+@pytest.mark.parametrize(
+    ("text", "replaced"),
+    [
+        ("${HOST}", "db1"),
+        ("a-${HOST}-${HOST}", "a-db1-db1"),
+        ("${GONE:-there}", "there"),
+        ("${EMPTY:-there}", "there"),
+        ("${EMPTY}", ""),
+        ("${GONE:-}", ""),
+        ("${GONE:-a:-b}", "a:-b"),
+        ("${HOST:-there}", "db1"),
+        ("${NESTED}", "${HOST}"),
+        ("$${HOST}", "${HOST}"),
+        ("$timestamp - 14d", "$timestamp - 14d"),
+        ("$first", "$first"),
+        ("$HOST {HOST}", "$HOST {HOST}"),
+    ],
+)
+def test_references_are_replaced_and_nothing_else(text: str, replaced: str) -> None:
+    assert substitute(text, ENVIRON) == replaced
+
+
+@pytest.mark.parametrize("text", ["${}", "${1X}", "${A-B}", "${A:=b}", "x ${HOST"])
+def test_what_looks_like_a_reference_and_is_none_is_refused(text: str) -> None:
+    with pytest.raises(SubstitutionError, match="names no environment variable"):
+        substitute(text, ENVIRON)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("5", 5), ("1.5", 1.5), ("yes", True), ("null", None), ("x", "x"), ("2015-01-01",) * 2],
+)
+def test_text_is_retyped_as_yaml_reads_it_but_never_into_structure(
+    text: str, value: object
+) -> None:
+    assert retype(text) == value
+    assert retype("[1, 2]") == "[1, 2]"
+
+
+def test_an_unset_variable_is_a_problem_with_its_place(config: ConfigDir) -> None:
+    assert config.problems("log_level: ${LEVEL}\nworker_name: a-${NAME}\n") == [
+        "winchester.yaml:2:12: log_level: the environment variable LEVEL is not set: set it, or "
+        "give a default as in ${LEVEL:-default}",
+        "winchester.yaml:3:14: worker_name: the environment variable NAME is not set: set it, or "
+        "give a default as in ${NAME:-default}",
+    ]
+
+
+def test_a_value_cannot_add_structure(config: ConfigDir) -> None:
+    settings = config.settings("worker_name: ${STRUCTURE}", environ=ENVIRON)
+
+    assert settings.worker_name == "{a: [1, 2]}\nb: 3"
+
+
+def test_a_number_from_a_variable_serves_where_a_number_is_wanted(config: ConfigDir) -> None:
+    environ = {"SIZE": "250", "PURGE": "no", "DELAY": "2.5", "JUMP": "off"}
+    settings = config.settings(
+        """\
+        pipeline_worker_batch_size: ${SIZE}
+        ingest_batch_size: ${UNSET:-12}
+        purge_completed_streams: ${PURGE}
+        pipeline_worker_delay: ${DELAY}
+        event_clock_max_jump: ${JUMP}
+        """,
+        environ=environ,
+    )
+
+    assert settings.pipeline_worker_batch_size == 250
+    assert settings.ingest_batch_size == 12
+    assert settings.purge_completed_streams is False
+    assert settings.pipeline_worker_delay == 2.5
+    assert settings.event_clock_max_jump is None
+
+
+def test_a_number_from_a_variable_stays_text_where_text_is_wanted(config: ConfigDir) -> None:
+    assert config.settings("worker_name: ${N}", environ={"N": "0123"}).worker_name == "0123"
+
+
+def test_a_number_in_quotes_stays_text(config: ConfigDir) -> None:
+    assert config.problems("max_attempts: '${N}'", environ={"N": "3"}) == [
+        "winchester.yaml:2:15: max_attempts: expected a whole number of 1 or more, not '3'"
+    ]
+
+
+def test_a_value_that_still_does_not_fit_is_reported_as_it_reads(config: ConfigDir) -> None:
+    assert config.problems("max_attempts: ${N}", environ={"N": "many"}) == [
+        "winchester.yaml:2:15: max_attempts: expected a whole number of 1 or more, not 'many'"
+    ]
+
+
+def test_a_mapping_is_treated_as_the_file_would_be() -> None:
+    source = {"database": {"url": "sqlite:///${NAME}.db"}, "max_attempts": "${N}"}
+
+    settings = load_settings(source, environ={"NAME": "w", "N": "3"})
+
+    assert (settings.database_url, settings.max_attempts) == ("sqlite:///w.db", 3)
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(source, environ={"N": "3"})
+    assert caught.value.problems == (
+        "<dict>: database.url: the environment variable NAME is not set: set it, or give a "
+        "default as in ${NAME:-default}",
+    )
+
+
+def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WINCHESTER_TEST_URL", "sqlite:///here.db")
+
+    settings = load_settings({"database": {"url": "${WINCHESTER_TEST_URL}"}})
+
+    assert settings.database_url == "sqlite:///here.db"

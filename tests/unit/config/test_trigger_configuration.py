@@ -1,0 +1,286 @@
+"""What an entry of the triggers document may say, and what is said of errors in it."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from voluptuous import MultipleInvalid
+
+from winchester_core.config import check_trigger_definitions, validate_trigger
+from winchester_core.errors import ConfigurationError
+from winchester_core.plugins import CONDITIONS, Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import ConfigDir
+
+TRIGGER: dict[str, Any] = {
+    "name": "t",
+    "distinguished_by": ["instance_id", {"timestamp": "day"}],
+    "match_criteria": [
+        {"event_type": ["a.*", "!a.end"]},
+        {"event_type": "a.end", "map_distinguished_by": {"timestamp": "began_at"}},
+    ],
+    "fire_criteria": [{"event_type": "a.end", "number": 1, "traits": {"state": "done"}}],
+    "expiration": "$last + 1h",
+    "fire_pipeline": "p",
+}
+
+
+def faults(**changes: Any) -> list[str]:
+    """The problems of the trigger above with some keys changed; None leaves a key out."""
+    trigger = {key: value for key, value in {**TRIGGER, **changes}.items() if value is not None}
+    with pytest.raises(ConfigurationError) as caught:
+        check_trigger_definitions([trigger], Registry(CONDITIONS))
+    return [line.removeprefix("<trigger definitions>: [0]") for line in caught.value.problems]
+
+
+def test_a_trigger_with_everything_is_accepted_as_it_stands() -> None:
+    trigger = {**TRIGGER, "expire_pipeline": "q", "fire_delay": 1.5, "debug_level": 2}
+
+    assert check_trigger_definitions([trigger], Registry(CONDITIONS)) == (trigger,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"name": None}, ".name: is missing"),
+        ({"name": ""}, ".name: expected 1 to 255 characters, not 0"),
+        ({"name": "x" * 256}, ".name: expected 1 to 255 characters, not 256"),
+        ({"name": 5}, ".name: expected text, not 5"),
+        ({"name": "a\0"}, ".name: text with a NUL character"),
+        ({"distinguished_by": None}, ".distinguished_by: is missing"),
+        (
+            {"distinguished_by": "x", "match_criteria": [{}]},
+            ".distinguished_by: expected a list of trait names, not 'x'",
+        ),
+        (
+            {"distinguished_by": ["timestamp", {"a": "day", "b": "day"}]},
+            ".distinguished_by[1]: expected a trait's name, or a map of one such name to a time "
+            "expression, not a mapping",
+        ),
+        (
+            {"distinguished_by": ["timestamp", {"timestamp": "day"}]},
+            ".distinguished_by[1]: the trait 'timestamp' is listed already",
+        ),
+        (
+            {"distinguished_by": [{"timestamp": "$timestmp + 1d"}]},
+            ".distinguished_by[0].timestamp: time expression '$timestmp + 1d': unknown variable "
+            "'$timestmp'; did you mean '$timestamp'? Known here: $timestamp",
+        ),
+        ({"match_criteria": None}, ".match_criteria: is missing"),
+        (
+            {"match_criteria": []},
+            ".match_criteria: expected a list of at least one criterion, not a list",
+        ),
+        (
+            {"match_criteria": {"event_type": "a"}},
+            ".match_criteria: expected a list of at least one criterion, not a mapping",
+        ),
+        (
+            {"match_criteria": [{"map_distinguished_by": {"instance": "id"}}]},
+            ".match_criteria[0].map_distinguished_by.instance: not a distinguishing trait of this "
+            "trigger; did you mean 'instance_id'?",
+        ),
+        (
+            {"match_criteria": [{"map_distinguished_by": {"host": "id"}}]},
+            ".match_criteria[0].map_distinguished_by.host: not a distinguishing trait of this "
+            "trigger; distinguished_by has: instance_id, timestamp",
+        ),
+        (
+            {"match_criteria": [{"map_distingushed_by": {"timestamp": "id"}}]},
+            ".match_criteria[0].map_distingushed_by: unknown key 'map_distingushed_by': did you "
+            "mean 'map_distinguished_by'? allowed: event_type, map_distinguished_by, timestamp, "
+            "traits",
+        ),
+        (
+            {"fire_criteria": []},
+            ".fire_criteria: expected a list of at least one criterion, not a list",
+        ),
+        (
+            {"expiration": "$fist + 1h"},
+            ".expiration: time expression '$fist + 1h': unknown variable '$fist'; did you mean "
+            "'$first'? Known here: $first, $last, $timestamp",
+        ),
+        ({"expiration": None}, ".expiration: is missing"),
+        ({"expiration": 5}, ".expiration: expected a time expression, as text, not 5"),
+        (
+            {"fire_delay": -1},
+            ".fire_delay: expected a number of seconds, 0 or more and at most ten years, not -1",
+        ),
+        (
+            {"fire_delay": "1h"},
+            ".fire_delay: expected a number of seconds, 0 or more and at most ten years, not '1h'",
+        ),
+        ({"debug_level": 3}, ".debug_level: expected 0, 1 or 2, not 3"),
+        (
+            {"fire_pipeline": None},
+            ": names no pipeline; expected fire_pipeline, expire_pipeline or both",
+        ),
+        ({"fire_pipeline": ["p"]}, ".fire_pipeline: expected the name of a pipeline, not a list"),
+        ({"firedelay": 5}, ".firedelay: unknown key 'firedelay'; did you mean 'fire_delay'?"),
+    ],
+)
+def test_each_error_of_a_trigger_is_named(changes: dict[str, Any], problem: str) -> None:
+    assert faults(**changes) == [problem]
+
+
+def test_an_unreadable_time_expression_says_what_the_parser_says() -> None:
+    (problem,) = faults(expiration="$last + + 1h")
+
+    assert problem.startswith(".expiration: time expression '$last + + 1h', character ")
+
+
+def test_problems_of_several_criteria_are_all_named() -> None:
+    found = faults(
+        match_criteria=[{"event_type": 5}, "a.*"],
+        fire_criteria=[{"number": 0}, {"traits": {"size": {"nmeric": "> 3"}}}],
+    )
+
+    paths = [line.split(": ", 1)[0] for line in found]
+    assert paths == [
+        ".match_criteria[0].event_type",
+        ".match_criteria[1]",
+        ".fire_criteria[0].number",
+        ".fire_criteria[1].traits.size.nmeric",
+    ]
+    assert "did you mean 'numeric'?" in found[-1]
+
+
+def test_validate_trigger_raises_paths_relative_to_the_entry() -> None:
+    with pytest.raises(MultipleInvalid) as caught:
+        validate_trigger({**TRIGGER, "debug_level": 7, "x": 1}, Registry(CONDITIONS))
+
+    assert {tuple(error.path): error.msg for error in caught.value.errors} == {
+        ("debug_level",): "expected 0, 1 or 2, not 7",
+        ("x",): caught.value.errors[-1].msg,
+    }
+    with pytest.raises(MultipleInvalid, match="expected a mapping that describes a trigger"):
+        validate_trigger(["t"], Registry(CONDITIONS))
+
+
+def test_a_name_that_two_triggers_have_names_both_lines(config: ConfigDir) -> None:
+    entry = """\
+        - name: twice
+          distinguished_by: [a]
+          match_criteria: [{event_type: a}]
+          fire_criteria: [{event_type: a}]
+          expiration: $last + 1h
+          fire_pipeline: p
+    """
+    config.write("triggers.yaml", dedent(entry) * 2)
+
+    assert config.problems("trigger_definitions: triggers.yaml") == [
+        "triggers.yaml:7:9: [1].name: there is a trigger 'twice' already, on line 1; names are "
+        "unique"
+    ]
+
+
+def test_a_trigger_names_pipelines_that_exist_where_pipelines_are_read(config: ConfigDir) -> None:
+    config.write("pipelines.yaml", "notify: [logger]\n")
+    content = dedent("""\
+        trigger_definitions:
+          - name: t
+            distinguished_by: [a]
+            match_criteria: [{event_type: a}]
+            fire_criteria: [{event_type: a}]
+            expiration: $last + 1h
+            fire_pipeline: notfy
+            expire_pipeline: other
+        """)
+
+    problems = config.problems(content + "pipeline_config: pipelines.yaml\n")
+
+    where = f"in {config.path}/pipelines.yaml".replace(f"{config.path}/", "")
+    assert problems == [
+        f"winchester.yaml:8:20: trigger_definitions[0].fire_pipeline: no pipeline is named "
+        f"'notfy' {where}; did you mean 'notify'?",
+        f"winchester.yaml:9:22: trigger_definitions[0].expire_pipeline: no pipeline is named "
+        f"'other' {where}; defined: notify",
+    ]
+    assert len(config.settings(content).trigger_definitions) == 1
+
+
+def test_load_criteria_is_accepted_without_effect_and_warned_of(config: ConfigDir) -> None:
+    config.write(
+        "triggers.yaml",
+        """\
+        - name: t
+          distinguished_by: [a]
+          match_criteria: [{event_type: a}]
+          fire_criteria: [{event_type: a}]
+          load_criteria: [{event_type: b}]
+          expiration: $last + 1h
+          fire_pipeline: p
+        """,
+    )
+
+    settings = config.settings("trigger_definitions: triggers.yaml")
+
+    assert "load_criteria" not in settings.trigger_definitions[0]
+    assert settings.warnings == (
+        f"{config.path}/triggers.yaml:5:3: [0].load_criteria: has no effect here, as in the older "
+        "system; leave it out",
+    )
+
+
+@pytest.mark.parametrize("content", ["{}", "name: t", "5"])
+def test_a_triggers_document_is_a_list(config: ConfigDir, content: str) -> None:
+    config.write("triggers.yaml", content)
+
+    assert config.problems("trigger_definitions: triggers.yaml") == [
+        "triggers.yaml:1:1: expected a list of triggers"
+    ]
+
+
+def test_a_number_from_a_variable_serves_in_a_criterion(config: ConfigDir) -> None:
+    config.write(
+        "triggers.yaml",
+        """\
+        - name: t
+          distinguished_by: [a]
+          match_criteria: [{event_type: a}]
+          fire_criteria:
+            - event_type: a
+              number: ${COUNT}
+          expiration: $last + 1h
+          fire_delay: ${DELAY}
+          fire_pipeline: p
+        """,
+    )
+
+    settings = config.settings(
+        "trigger_definitions: triggers.yaml", environ={"COUNT": "3", "DELAY": "5"}
+    )
+
+    assert settings.trigger_definitions[0]["fire_criteria"][0]["number"] == 3
+    assert settings.trigger_definitions[0]["fire_delay"] == 5
+
+
+def test_a_condition_that_cannot_be_loaded_is_named_at_its_place(
+    config: ConfigDir, install: Callable[..., None]
+) -> None:
+    install("acme", {CONDITIONS: {"odd": "acme_odd:Odd"}}, {"acme_odd": "import no_such_library"})
+    config.write(
+        "triggers.yaml",
+        """\
+        - name: t
+          distinguished_by: [a]
+          match_criteria: [{event_type: a}]
+          fire_criteria:
+            - traits:
+                size:
+                  odd: 5
+          expiration: $last + 1h
+          fire_pipeline: p
+        """,
+    )
+
+    assert config.problems("trigger_definitions: triggers.yaml") == [
+        "triggers.yaml:7:16: [0].fire_criteria[0].traits.size.odd: the condition 'odd' of acme 1.0 "
+        "cannot be loaded: entry point 'odd = acme_odd:Odd' in winchester.conditions: "
+        "ModuleNotFoundError: No module named 'no_such_library'"
+    ]

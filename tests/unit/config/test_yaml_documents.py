@@ -1,0 +1,198 @@
+"""YAML is read with places, and what PyYAML lets pass is a problem."""
+
+from __future__ import annotations
+
+import time
+from textwrap import dedent
+from typing import Any
+
+import pytest
+import yaml
+
+from winchester_core.config.document import Document, Mark
+from winchester_core.config.report import Report
+from winchester_core.config.yaml_file import parse_yaml
+from winchester_core.config.yaml_tree import MAX_VALUES
+
+LOADERS = [
+    pytest.param(yaml.CSafeLoader, id="libyaml"),
+    pytest.param(yaml.SafeLoader, id="python"),
+]
+
+
+def read(text: str | bytes, loader: Any = yaml.CSafeLoader) -> tuple[Document | None, list[str]]:
+    report = Report()
+    content = dedent(text).encode() if isinstance(text, str) else text
+    document = parse_yaml(content, "f.yaml", report, {}, loader_class=loader)
+    return document, report.problems
+
+
+def document_of(text: str, loader: Any = yaml.CSafeLoader) -> Document:
+    document, problems = read(text, loader)
+    assert problems == []
+    assert document is not None
+    return document
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_values_and_keys_know_their_line_and_column(loader: Any) -> None:
+    document = document_of(
+        """\
+        a:
+          - b: 1
+            c: [x, y]
+        """,
+        loader,
+    )
+
+    assert document.value() == {"a": [{"b": 1, "c": ["x", "y"]}]}
+    assert document.mark(("a", 0, "b")) == Mark(2, 8)
+    assert document.mark(("a", 0, "b"), at_key=True) == Mark(2, 5)
+    assert document.mark(("a", 0, "c", 1)) == Mark(3, 12)
+
+
+def test_what_is_absent_stands_where_its_parent_does() -> None:
+    document = document_of("a:\n  b: 1\n")
+
+    assert document.mark(("a", "missing")) == Mark(2, 3)
+    assert document.mark(("a", "missing", "deeper", 3)) == Mark(2, 3)
+    assert document.node(("a", "missing")) is None
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &x {p: 1, q: 2}\nb:\n  <<: *x\n  q: 3\n",
+        "a: &x {p: 1, q: 2}\nb: {q: 3, <<: *x}\n",
+        "a: &x {p: 1}\nb: &y {p: 2, r: 4}\nc: {<<: [*x, *y]}\n",
+        "a: &x {p: 1}\nb: &y {<<: *x, q: 2}\nc: {<<: *y, r: 3}\n",
+        "a: &x {p: 1}\nb: &y {p: 2}\nc:\n  <<: *x\n  <<: *y\n",
+        "a: &x [1, 2]\nb: *x\nc: [*x, *x]\n",
+        "a: 1.5\nb: 0x1F\nc: yes\nd: ~\ne: 2015-01-20\nf: 2015-01-20T01:02:03Z\ng: '1'\n",
+        "2: two\ntrue: yes\n~: nothing\n",
+    ],
+)
+def test_documents_have_the_values_that_pyyaml_gives_them(text: str, loader: Any) -> None:
+    assert document_of(text, loader).value() == yaml.safe_load(text)
+
+
+def test_what_a_merge_brings_stands_where_it_was_written() -> None:
+    document = document_of("a: &x\n  p: 1\nb:\n  <<: *x\n  q: 2\n")
+
+    assert document.mark(("b", "p")) == Mark(2, 6)
+    assert document.mark(("b", "p"), at_key=True) == Mark(2, 3)
+    assert document.mark(("b", "q")) == Mark(5, 6)
+
+
+@pytest.mark.parametrize("text", ["", "---\n", "# nothing\n", "~"])
+def test_an_empty_file_holds_nothing(text: str) -> None:
+    assert document_of(text).value() is None
+
+
+def test_a_duplicate_key_is_a_problem_that_names_the_first_line() -> None:
+    _, problems = read("a: 1\nb:\n  c: 1\n  c: 2\na: 3\n")
+
+    assert problems == [
+        "f.yaml:4:3: b.c: duplicate key, it stands on line 3 already",
+        "f.yaml:5:1: a: duplicate key, it stands on line 1 already",
+    ]
+
+
+def test_a_key_that_overrides_a_merged_one_is_no_duplicate() -> None:
+    assert document_of("a: &x {p: 1}\nb: {<<: *x, p: 2}").value()["b"] == {"p": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "a: [1,\nb: 2\n",
+            "f.yaml:3:1: not valid YAML: did not find expected ',' or ']' "
+            "(while parsing a flow sequence that begins at 1:4)",
+        ),
+        (
+            "a: b: c\n",
+            "f.yaml:1:5: not valid YAML: mapping values are not allowed in this context",
+        ),
+        ("a:\n\t- b\n", "f.yaml:2:1: not valid YAML: a tab cannot indent; use spaces"),
+        (
+            "a: 'x\n",
+            "f.yaml:2:1: not valid YAML: found unexpected end of stream "
+            "(while scanning a quoted scalar that begins at 1:4)",
+        ),
+        ("a: *x\n", "f.yaml:1:4: not valid YAML: found undefined alias"),
+        (
+            "a: 1\n---\nb: 2\n",
+            "f.yaml:2:1: not valid YAML: a second document begins here; a file holds one",
+        ),
+        ("a: 1\nb: \x00\n", "f.yaml:2:4: not valid YAML: control characters are not allowed"),
+        (
+            b"a: 1\nb: \xff\n",
+            "f.yaml:2:4: not valid YAML: invalid leading UTF-8 octet",
+        ),
+    ],
+)
+def test_a_syntax_error_names_its_place_and_cause(text: str | bytes, problem: str) -> None:
+    document, problems = read(text)
+
+    assert document is None
+    assert problems == [problem]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "a: !!python/object:os.system x\n",
+            "f.yaml:1:4: a: the tag !!python/object:os.system is not supported",
+        ),
+        ("a: !thing {b: 1}\n", "f.yaml:1:4: a: the tag !thing is not supported"),
+        ("a: !!set {b}\n", "f.yaml:1:4: a: the tag !!set is not supported"),
+        (
+            "a: 2014-13-45\n",
+            "f.yaml:1:4: a: not a valid date or time; put it in quotes if text is meant",
+        ),
+        (
+            "a: !!int zz\n",
+            "f.yaml:1:4: a: not a valid whole number; put it in quotes if text is meant",
+        ),
+        ("a:\n  ? [b]\n  : c\n", "f.yaml:2:5: a: a key must be a plain value"),
+        ("a: {<<: 3}\n", "f.yaml:1:9: a['<<']: expected a mapping, or a list of mappings"),
+    ],
+)
+def test_what_no_configuration_can_mean_is_a_problem(text: str, problem: str) -> None:
+    assert read(text)[1] == [problem]
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_aliases_that_expand_without_bound_are_refused_at_once(loader: Any) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    for level in range(1, 60):
+        lines.append(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]")
+    started = time.monotonic()
+
+    document, problems = read("\n".join(lines), loader)
+
+    assert document is None
+    assert problems == [f"f.yaml:5:5: holds over {MAX_VALUES} values when aliases are expanded"]
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_an_alias_that_contains_itself_is_refused(loader: Any) -> None:
+    assert read("a: &x [1, *x]\n", loader)[1] == ["f.yaml:1:4: a[1]: an alias that contains itself"]
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_nesting_that_would_overrun_the_parser_is_refused(loader: Any) -> None:
+    document, problems = read("[" * 50_000, loader)
+
+    assert document is None
+    assert problems == ["f.yaml:1:101: is nested over 100 levels deep"]
+
+
+def test_a_file_too_large_to_be_a_configuration_is_refused() -> None:
+    assert read(b"#" * (4 * 1024 * 1024 + 1))[1] == [
+        "f.yaml: has 4194305 bytes; at most 4194304 are read"
+    ]

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+from types import MappingProxyType
+
+import pytest
+
+from winchester_core.distill import open_envelope
+from winchester_core.errors import InvalidEvent
+
+BARE = {"message_id": "m-1", "payload": {"größe": 1}}
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps(BARE).encode(),
+        json.dumps(BARE, ensure_ascii=False).encode(),
+        json.dumps(BARE),
+        b"\xef\xbb\xbf" + json.dumps(BARE).encode(),
+        BARE,
+        json.dumps({"oslo.version": "2.0", "oslo.message": json.dumps(BARE)}).encode(),
+        json.dumps({"oslo.version": "2.0", "oslo.message": BARE}).encode(),
+        {"oslo.version": "2.0", "oslo.message": json.dumps(BARE)},
+    ],
+)
+def test_the_notification_is_found_bare_or_in_an_envelope(body):
+    assert open_envelope(body) == BARE
+
+
+def test_any_mapping_will_do():
+    assert open_envelope(MappingProxyType(BARE)) == BARE
+
+
+@pytest.mark.parametrize(
+    ("body", "key", "reason"),
+    [
+        (b"", "body", "is no JSON"),
+        (b'{"password": "hunter2"', "body", "is no JSON"),
+        (b'{"password": "hunter2", "ratio": NaN}', "body", "NaN is no JSON value"),
+        (b'{"password": "hunter2", "ratio": -Infinity}', "body", "-Infinity is no JSON value"),
+        (b'{"password": "hunter2\xff"}', "body", "is not UTF-8 at byte 22"),
+        (b'["hunter2"]', "body", "must be a JSON object, not list"),
+        (b"null", "body", "must be a JSON object, not NoneType"),
+        (b"[" * 100_000, "body", "is nested too deeply"),
+        (b'{"password": "hunter2", "n": ' + b"9" * 5000 + b"}", "body", "is no JSON"),
+        (b'{"oslo.message": "hunter2"}', "oslo.message", "is no JSON"),
+        (b'{"oslo.message": 7}', "oslo.message", "must be a JSON object, not int"),
+        ({"oslo.message": None}, "oslo.message", "must be a JSON object, not NoneType"),
+    ],
+)
+def test_what_holds_no_notification_is_refused_without_quoting_it(body, key, reason):
+    with pytest.raises(InvalidEvent) as caught:
+        open_envelope(body)
+    assert caught.value.key == key
+    assert reason in caught.value.reason
+    assert SECRET not in str(caught.value)
+    # the parsers' exceptions carry the body
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "number", [2**63 - 1, 2**63, 2**64, -(2**63) - 1, 10**30, 1234567890123456789]
+)
+def test_integers_keep_every_digit(number):
+    assert open_envelope(f'{{"n": {number}}}'.encode()) == {"n": number}
+
+
+def test_a_lone_surrogate_costs_no_more_than_its_trait():
+    assert open_envelope(b'{"name": "a\\ud800", "id": "x"}') == {"name": "a\ud800", "id": "x"}
+
+
+def test_an_envelope_is_opened_once():
+    inner = {"oslo.message": "text"}
+    assert open_envelope({"oslo.message": inner}) == inner

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import pytest
+from stackdistiller.distiller import TraitDefinition
+
+from winchester_core.distill.field_path import compile_path
+from winchester_core.errors import FieldPathError
+
+BODY = {
+    "where": "w",
+    "id": "i-1",
+    "none": None,
+    "text": "abc",
+    "number": 5,
+    "empty": [],
+    "a-b": {"@c": 1},
+    "it's": "quoted",
+    "payload": {
+        "id": "p-1",
+        "a.b": {"c": 1},
+        "*": "star",
+        "": "nameless",
+        "deep": {"er": {"est": {"x": 0}}},
+        "list": [{"id": "l-0", "tags": ["t0", "t1"]}, {"id": "l-1"}, 3],
+    },
+}
+
+PLAIN = [
+    "id",
+    "none",
+    "missing",
+    "$.payload.id",
+    "payload",
+    "payload.id",
+    "payload.missing",
+    "payload.'a.b'.c",
+    'payload."a.b".c',
+    "payload.''",
+    "'it\\'s'",
+    "a-b.missing",
+    "'where'",
+    "payload.deep.er.est.x",
+    "payload.list[0].id",
+    "payload.list[1].id",
+    "payload.list[-1]",
+    "payload.list[9].id",
+    "payload.list[0].tags[1]",
+    "payload.list.id",
+    "payload.deep.er.missing.x",
+    "text[1]",
+    "text.x",
+    "number.x",
+    "none.x",
+    "empty[0]",
+]
+OTHERS = [
+    "payload.*",
+    "payload.'*'",
+    "payload . id",
+    "payload.list[*].id",
+    "payload.list[0:2].id",
+    "payload..id",
+    "payload.[id]",
+    "payload.(id|list[0].id)",
+    "id,text",
+    "*",
+    "$",
+    "@c",
+    "payload.list[0].id.`parent`",
+]
+EXTENDED = {
+    "text.`split(b, 1, -1)`": [("", "c")],
+    "payload.list.`len`": [("`len`", 3)],
+    "payload.list[?id=l-1].id": [("payload.list.[1].id", "l-1")],
+    "text.`sub(/b/, -)`": [("", "a-c")],
+}
+
+
+@pytest.mark.parametrize("text", PLAIN + OTHERS)
+def test_a_path_finds_what_stackdistiller_finds(text):
+    path = compile_path(text)
+    oracle = TraitDefinition("t", {"fields": text}, {})
+    expected = [
+        (".".join(oracle._get_path(match)), match.value)
+        for match in oracle.fields.find(BODY)
+        if match.value is not None
+    ]
+    assert path.matches(BODY) == expected
+    assert path.first(BODY) == (expected[0][1] if expected else None)
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_keys_and_indexes_need_no_jsonpath_engine(text):
+    assert compile_path(text).is_plain
+
+
+@pytest.mark.parametrize("text", [*OTHERS, *EXTENDED])
+def test_other_paths_are_left_to_the_engine(text):
+    assert not compile_path(text).is_plain
+
+
+@pytest.mark.parametrize(("text", "expected"), EXTENDED.items())
+def test_functions_and_filters_of_the_extension_are_understood(text, expected, capsys):
+    path = compile_path(text)
+    assert path.matches(BODY)[0][1] == expected[0][1]
+    assert len(path.matches(BODY)) == len(expected)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("body", [{"x": None}, {"x": {}}, {"x": {"0": 1}}, {"x": 7}, {"x": []}])
+def test_an_index_into_what_is_no_list_finds_nothing(body):
+    assert compile_path("x[0].id").matches(body) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "reason"),
+    [
+        ("payload..", 9, "unexpected end"),
+        ("payload.%id", 8, "unexpected character"),
+        ("payload id", 8, "unexpected 'id'"),
+        ("payload.where", 8, "unexpected 'where'"),
+        ("payload.'id", 11, "a quote that is not closed"),
+        ("a.`spilt(., 1, 1)`", 2, "unknown or malformed function"),
+        ("a.`split(1)`", 2, "unknown or malformed function"),
+        ("payload.(a & b)", 11, "intersections cannot be evaluated"),
+    ],
+)
+def test_a_path_that_cannot_be_parsed_is_refused_with_its_position(text, position, reason):
+    with pytest.raises(FieldPathError) as caught:
+        compile_path(text)
+    assert (caught.value.text, caught.value.position) == (text, position)
+    assert reason in caught.value.reason
+
+
+def test_a_path_is_compiled_once():
+    assert compile_path("payload.compiled_once") is compile_path("payload.compiled_once")

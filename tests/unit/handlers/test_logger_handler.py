@@ -1,0 +1,50 @@
+"""The logger handler."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from voluptuous import Invalid
+
+from winchester_handlers.logger import LoggerHandler
+
+ENV: dict[str, Any] = {"stream_id": 7, "stream_name": "usage", "reason": "fire"}
+EVENTS = [
+    {"message_id": "m1", "event_type": "a.b"},
+    {"message_id": "m2", "event_type": "c.d"},
+]
+
+
+def made(**params: Any) -> LoggerHandler:
+    return LoggerHandler(**LoggerHandler.config_schema(params))
+
+
+def test_it_logs_the_count_and_each_type_and_id_at_info(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    assert made().handle_events(EVENTS, ENV) is EVENTS
+    assert [(r.levelno, r.getMessage()) for r in caplog.records] == [
+        (logging.INFO, "stream 7 (usage) fires with 2 events"),
+        (logging.INFO, "stream 7: a.b m1"),
+        (logging.INFO, "stream 7: c.d m2"),
+    ]
+
+
+def test_it_logs_at_the_level_of_its_params(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    made(level="debug").handle_events(EVENTS, ENV | {"reason": "expire"})
+    assert {r.levelno for r in caplog.records} == {logging.DEBUG}
+    assert caplog.records[0].getMessage() == "stream 7 (usage) expires with 2 events"
+
+
+def test_below_the_loggers_level_it_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    assert made().handle_events(EVENTS, ENV) == EVENTS
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("params", [{"level": "loud"}, {"level": 10}, {"livel": "INFO"}])
+def test_its_schema_refuses_what_it_does_not_know(params: dict[str, Any]) -> None:
+    with pytest.raises(Invalid):
+        LoggerHandler.config_schema(params)

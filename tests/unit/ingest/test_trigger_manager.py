@@ -1,0 +1,185 @@
+"""Behaviour sections 1-3 as a program that embeds a trigger manager meets them."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from winchester_core.errors import ConfigurationError, DataRefused
+from winchester_core.ingest import Outcome, TriggerManager
+from winchester_core.ingest.decoding import Decoder
+from winchester_core.matching.conditions.integer import IntCondition
+from winchester_core.storage.memory import MemoryStore
+from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.stream_clock import ClockKind, StreamClock
+from winchester_core.telemetry.counters import Count
+from winchester_core.testing import FakeClock
+from winchester_core.triggers.definition import TriggerDefinition
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from winchester_core.storage.records import Arrival, Recorded
+    from winchester_core.triggers.stream_time import TimePolicy
+
+NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
+CONDITIONS = {"int": IntCondition}
+TRIGGER = {
+    "name": "orders",
+    "distinguished_by": ["order"],
+    "match_criteria": [{"event_type": "order.*"}],
+    "fire_criteria": [{"event_type": "order.shipped"}],
+    "expiration": "$last + 1h",
+    "fire_pipeline": "p",
+}
+
+
+def event(message_id: str, event_type: str = "order.paid", **traits: Any) -> dict[str, Any]:
+    return {
+        "message_id": message_id,
+        "event_type": event_type,
+        "timestamp": NOON,
+        "order": "o-1",
+        **traits,
+    }
+
+
+def manager_on(
+    store: MemoryStore, *configs: dict[str, Any], kind: ClockKind = ClockKind.SYSTEM
+) -> TriggerManager:
+    return TriggerManager(
+        store=store,
+        stream_clock=StreamClock(kind, store, FakeClock(NOON), max_jump=timedelta(days=1)),
+        definitions=[TriggerDefinition.from_config(each, CONDITIONS) for each in configs],
+        conditions=CONDITIONS,
+        decoder=Decoder(None),
+    )
+
+
+class FussyStore(MemoryStore):
+    """Refuses any batch that holds an event with the trait `bad`, as a database would."""
+
+    def record(self, arrivals: Sequence[Arrival], policy: TimePolicy) -> Recorded:
+        if any("bad" in arrival.event for arrival in arrivals):
+            raise DataRefused("no such value here")
+        return super().record(arrivals, policy)
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore(FakeClock(NOON))
+
+
+@pytest.fixture
+def manager(store: MemoryStore) -> TriggerManager:
+    return manager_on(store, TRIGGER)
+
+
+def test_add_event_tells_whether_it_was_stored(manager: TriggerManager) -> None:
+    assert manager.add_event(event("m-1")) is True
+    assert manager.add_event(event("m-1")) is False
+    assert manager.add_event({"event_type": "order.paid"}) is False
+    assert (manager.received, manager.saved) == (3, 1)
+
+
+def test_add_events_has_an_outcome_for_each_event_in_order(manager: TriggerManager) -> None:
+    result = manager.add_events(
+        [event("m-1"), {"message_id": "m-2"}, event("m-1", order="other"), event("m-3")]
+    )
+    kinds = [outcome.outcome for outcome in result.outcomes]
+    assert kinds == [Outcome.STORED, Outcome.INVALID, Outcome.DUPLICATE, Outcome.STORED]
+    assert (result.stored, result.duplicates, result.invalid, result.dropped) == (2, 1, 1, 0)
+    assert result.outcomes[1].reason == "event_type: is missing"
+    assert result.outcomes[1].message_id == "m-2"
+
+
+def test_a_dropped_trait_is_logged_with_event_trait_and_reason(
+    manager: TriggerManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert manager.add_event(event("m-1", nested={"a": 1}))
+    assert "event m-1: trait nested dropped: a trait cannot be of type dict" in caplog.text
+    assert manager.counters[Count.TRAITS_DROPPED] == 1
+
+
+def test_a_refused_batch_is_split_until_the_message_at_fault_stands_alone() -> None:
+    store = FussyStore(FakeClock(NOON))
+    manager = manager_on(store, TRIGGER)
+    events = [event(f"m-{n}", **({"bad": 1} if n in (3, 6) else {})) for n in range(10)]
+    result = manager.add_events(events)
+    invalid = [n for n, each in enumerate(result.outcomes) if each.outcome is Outcome.INVALID]
+    assert invalid == [3, 6]
+    assert result.outcomes[3].reason == "the database refuses it: no such value here"
+    stored = [each["message_id"] for each in store.find_events(EventFilter())]
+    assert stored == [f"m-{n}" for n in range(10) if n not in (3, 6)]
+    (stream,) = store.find_streams(StreamFilter())
+    assert stream.event_count == 8
+
+
+def test_old_events_under_the_system_clock_are_counted_and_warned_of_once(
+    store: MemoryStore, manager: TriggerManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    yesterday = NOON - timedelta(days=1)
+    for number in range(3):
+        manager.add_event(event(f"m-{number}", timestamp=yesterday, order=f"o-{number}"))
+    warnings = [record.message for record in caplog.records if "clock: event" in record.message]
+    assert len(warnings) == 1
+    assert manager.counters[Count.STREAMS_BORN_EXPIRED] == 3
+
+
+def test_a_jump_of_the_event_clock_is_refused_with_a_warning(
+    store: MemoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    manager = manager_on(store, TRIGGER, kind=ClockKind.EVENT)
+    manager.add_event(event("m-1"))
+    manager.add_event(event("m-2", timestamp=NOON + timedelta(days=2)))
+    assert manager.current_time() == NOON
+    assert manager.saved == 2
+    assert manager.counters[Count.CLOCK_JUMPS_REFUSED] == 1
+    assert "event m-2 of 2026-03-16T12:00:00+00:00 is too far ahead" in caplog.text
+
+
+def test_triggers_can_be_added_replaced_and_removed(
+    store: MemoryStore, manager: TriggerManager
+) -> None:
+    manager.add_trigger_definition([{**TRIGGER, "name": "second"}])
+    manager.add_event(event("m-1"))
+    manager.delete_trigger_definition("orders")
+    manager.add_event(event("m-2"))
+    counts = {stream.name: stream.event_count for stream in store.find_streams(StreamFilter())}
+    assert counts == {"orders": 1, "second": 2}
+    with pytest.raises(ConfigurationError, match=r"no trigger is named 'orders'; there are: seco"):
+        manager.delete_trigger_definition("orders")
+
+
+def test_a_bad_trigger_is_refused_with_every_problem_and_nothing_is_added(
+    manager: TriggerManager,
+) -> None:
+    bad = {**TRIGGER, "name": "new", "expiration": "$nobody + 1d", "fire_delay": -1}
+    with pytest.raises(ConfigurationError) as caught:
+        manager.add_trigger_definition([{**TRIGGER, "name": "good"}, bad])
+    assert len(caught.value.problems) == 2
+    with pytest.raises(ConfigurationError):
+        manager.delete_trigger_definition("good")
+
+
+def test_debug_counts_say_why_events_did_not_match(
+    store: MemoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    criteria = [{"event_type": "order.*", "traits": {"size": {"int": "> 3"}}}]
+    manager = manager_on(store, {**TRIGGER, "debug_level": 2, "match_criteria": criteria})
+    manager.add_events([event("m-1", size=4), event("m-2", size=1), event("m-3")])
+    with caplog.at_level(logging.INFO):
+        manager.debug.log()
+    assert "trigger orders: matched=1 mismatched=2" in caplog.text
+    assert caplog.text.count("mismatched=1 because") == 2
+
+
+def test_notifications_without_definitions_are_a_configuration_error(
+    manager: TriggerManager,
+) -> None:
+    with pytest.raises(ConfigurationError, match="distiller_config"):
+        manager.add_notification({"event_type": "x"})

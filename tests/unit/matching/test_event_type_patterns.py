@@ -1,0 +1,90 @@
+"""Event types: globs, exclusions, and what the index of triggers asks of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from winchester_core.matching import EventTypePatterns
+
+
+@pytest.mark.parametrize(
+    ("pattern", "event_type", "taken"),
+    [
+        ("compute.instance.exists", "compute.instance.exists", True),
+        ("compute.instance.exists", "compute.instance.exists.verified", False),
+        ("compute.*", "compute.instance.exists", True),
+        ("compute.*", "xcompute.instance", False),
+        ("compute.*", "compute", False),
+        ("*.end", "compute.instance.create.end", True),
+        ("volume.?", "volume.a", True),
+        ("volume.?", "volume.ab", False),
+        ("volume.[ab]", "volume.b", True),
+        ("volume.[!ab]", "volume.b", False),
+        ("volume.[!ab]", "volume.c", True),
+        ("Volume.*", "volume.a", False),
+        ("volume.[", "volume.[", True),
+        ("a*", "a\nb", True),
+        ("ä.*", "ä.b", True),
+    ],
+)
+def test_a_glob_covers_the_whole_type_and_minds_case(
+    pattern: str, event_type: str, taken: bool
+) -> None:
+    patterns = EventTypePatterns(pattern)
+    assert patterns.matches(event_type) is taken
+    assert patterns.decide(event_type) is taken
+
+
+def test_an_exclusion_wins_over_every_inclusion_wherever_it_stands() -> None:
+    patterns = EventTypePatterns(["!a.exists", "a.*", "a.exists", "b"])
+    assert [patterns.matches(each) for each in ("a.x", "a.exists", "b")] == [True, False, True]
+
+
+def test_exclusions_alone_mean_all_types_but_theirs() -> None:
+    patterns = EventTypePatterns("!a.*")
+    assert patterns.matches("b")
+    assert not patterns.matches("a.b")
+    assert patterns.prefixes == ("",)
+
+
+def test_an_excluded_glob_may_hold_wildcards() -> None:
+    patterns = EventTypePatterns(["a.*", "!*.end"])
+    assert patterns.matches("a.start")
+    assert not patterns.matches("a.end")
+
+
+def test_only_the_first_exclamation_mark_excludes() -> None:
+    patterns = EventTypePatterns("!!a")
+    assert not patterns.matches("!a")
+    assert patterns.matches("a")
+
+
+def test_the_index_learns_exact_types_and_what_globs_begin_with() -> None:
+    patterns = EventTypePatterns(["a.b", "c.*", "c.*.d", "*.e", "f[gh]", "a.b", "!a.*"])
+    assert patterns.literals == {"a.b"}
+    assert patterns.prefixes == ("c.", "", "f")
+
+
+def test_every_matching_type_is_a_literal_or_begins_with_a_prefix() -> None:
+    patterns = EventTypePatterns(["a.b", "c.*", "f[gh]i"])
+    for event_type in ("a.b", "c.", "c.x", "fgi"):
+        assert patterns.matches(event_type)
+        assert event_type in patterns.literals or event_type.startswith(patterns.prefixes)
+
+
+@pytest.mark.parametrize("bad", ["", "!", [], ["a", ""], ["a", 3], "x" * 1001])
+def test_patterns_that_no_event_could_match_are_refused(bad: list[str]) -> None:
+    with pytest.raises(ValueError):
+        EventTypePatterns(bad)
+
+
+def test_what_is_remembered_of_a_flood_of_types_is_bounded() -> None:
+    patterns = EventTypePatterns("a.*")
+    for number in range(2_000):
+        assert patterns.matches(f"a.{number}")
+    assert patterns._memo.cache_info().currsize <= 256  # type: ignore[attr-defined]
+
+
+def test_a_description_names_inclusions_and_exclusions() -> None:
+    assert EventTypePatterns(["a", "b.*", "!b.c"]).describe() == "'a' or 'b.*' but not 'b.c'"
+    assert EventTypePatterns("a").describe() == "'a'"

@@ -1,0 +1,139 @@
+"""Behaviour section 1: what makes an event valid, and what is dropped from it."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from enum import IntEnum
+from typing import Any
+
+import pytest
+
+from winchester_core.errors import InvalidEvent
+from winchester_core.model.event import clean_event
+
+NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
+
+
+def raw(**changes: Any) -> dict[str, Any]:
+    return {"message_id": "m", "event_type": "a.b", "timestamp": NOON, **changes}
+
+
+class Size(IntEnum):
+    LARGE = 3
+
+
+class Text(str):
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        ("", ""),
+        ("ü 🎈", "ü 🎈"),
+        (Text("t"), "t"),
+        (0, 0),
+        (Size.LARGE, 3),
+        (2**63 - 1, 2**63 - 1),
+        (-(2**63), -(2**63)),
+        (1.0, 1.0),
+        (1e16, 1e16),
+        (True, True),
+        (datetime(2026, 1, 1, 5), datetime(2026, 1, 1, 5, tzinfo=UTC)),  # noqa: DTZ001 - naive
+        (
+            datetime(2026, 1, 1, 5, tzinfo=timezone(timedelta(hours=5, minutes=30))),
+            datetime(2025, 12, 31, 23, 30, tzinfo=UTC),
+        ),
+        (datetime(1000, 1, 1, tzinfo=UTC), datetime(1000, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_storable_values_are_kept_with_their_plain_type(value: Any, stored: Any) -> None:
+    clean = clean_event(raw(x=value))
+    assert clean.drops == ()
+    assert clean.event["x"] == stored
+    assert type(clean.event["x"]) is type(stored)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ([1], "of type list"),
+        ({"a": 1}, "of type dict"),
+        (b"bytes", "of type bytes"),
+        (date(2026, 1, 1), "of type date"),
+        (float("nan"), "nan is no number"),
+        (float("-inf"), "-inf is no number"),
+        (2**63, "beyond signed 64 bits"),
+        (-(2**63) - 1, "beyond signed 64 bits"),
+        (2**70, "beyond signed 64 bits"),
+        ("a\0b", "NUL"),
+        ("a\ud800b", "lone surrogate"),
+        (datetime(999, 12, 31, tzinfo=UTC), "outside the years 1000-9999"),
+        (
+            datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-5))),
+            "outside the years 1000-9999",
+        ),
+    ],
+)
+def test_what_cannot_be_stored_everywhere_is_dropped_with_a_reason(
+    value: Any, reason: str
+) -> None:
+    clean = clean_event(raw(x=value, y=1))
+    assert clean.event == raw(y=1)
+    (drop,) = clean.drops
+    assert drop.trait == "x"
+    assert reason in drop.reason
+
+
+def test_none_is_dropped_silently() -> None:
+    assert clean_event(raw(x=None)).drops == ()
+    assert "x" not in clean_event(raw(x=None)).event
+
+
+@pytest.mark.parametrize("name", ["n" * 256, "", "a\0", "\ud800", 5])
+def test_a_trait_whose_name_cannot_be_stored_is_dropped(name: Any) -> None:
+    event = raw()
+    event[name] = 1
+    clean = clean_event(event)
+    assert clean.event == raw()
+    assert len(clean.drops) == 1
+    clean.drops[0].trait.encode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "reason"),
+    [
+        ({"message_id": None}, "message_id", "missing"),
+        ({"message_id": ""}, "message_id", "1 to 255"),
+        ({"message_id": "x" * 256}, "message_id", "1 to 255"),
+        ({"message_id": 7}, "message_id", "must be text, not int"),
+        ({"message_id": "a\0"}, "message_id", "NUL"),
+        ({"event_type": None}, "event_type", "missing"),
+        ({"event_type": ["a"]}, "event_type", "must be text, not list"),
+        ({"event_type": "\udfff"}, "event_type", "surrogate"),
+        ({"timestamp": None}, "timestamp", "missing"),
+        ({"timestamp": 1234}, "timestamp", "not int"),
+        ({"timestamp": "soon"}, "timestamp", "isoformat"),
+        ({"timestamp": "0999-01-01T00:00:00"}, "timestamp", "outside the years"),
+        ({"timestamp": datetime(1, 1, 1, tzinfo=UTC)}, "timestamp", "outside the years"),
+    ],
+)
+def test_an_event_without_a_usable_key_is_invalid(
+    changes: dict[str, Any], key: str, reason: str
+) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        clean_event(raw(**changes))
+    assert caught.value.key == key
+    assert reason in caught.value.reason
+
+
+def test_an_iso_text_is_accepted_for_the_timestamp_alone() -> None:
+    clean = clean_event(raw(timestamp="2026-03-14T14:00:00+02:00", other="2026-03-14T14:00:00"))
+    assert clean.event["timestamp"] == NOON
+    assert clean.event["other"] == "2026-03-14T14:00:00"
+
+
+def test_the_given_event_is_not_changed() -> None:
+    given = raw(x=None, y=[1])
+    clean_event(given)
+    assert given == raw(x=None, y=[1])

@@ -1,0 +1,70 @@
+"""What a pipeline's definition tells."""
+
+from __future__ import annotations
+
+from winchester_core.interfaces import PipelineHandler
+from winchester_core.pipelines import HandlerSpec, PipelineDefinition
+
+
+class Silent(PipelineHandler):
+    """Inherits the empty commit."""
+
+
+class Acting(PipelineHandler):
+    """Has a commit of its own."""
+
+    def commit(self) -> None:
+        self.params["done"] = True
+
+
+class Stranger:
+    """No subclass; only the three methods."""
+
+    def __init__(self, **params: object) -> None:
+        self.params = params
+
+    def handle_events(self, events: list[object], env: object) -> list[object]:
+        return events
+
+    def commit(self) -> None: ...
+
+    def rollback(self) -> None: ...
+
+
+def pipeline(*classes: type) -> PipelineDefinition:
+    return PipelineDefinition("p", tuple(HandlerSpec(c.__name__, c) for c in classes))
+
+
+def test_a_pipeline_of_inherited_commits_has_no_commit() -> None:
+    assert not pipeline(Silent, PipelineHandler).has_commit
+    assert not pipeline().has_commit
+
+
+def test_one_commit_of_its_own_is_enough() -> None:
+    assert pipeline(Silent, Acting).has_commit
+
+
+def test_an_inherited_commit_of_its_own_counts() -> None:
+    class Heir(Acting):
+        pass
+
+    assert pipeline(Heir).has_commit
+
+
+def test_a_handler_that_subclasses_nothing_counts_as_acting() -> None:
+    assert pipeline(Stranger).has_commit
+
+
+def test_a_function_that_makes_handlers_counts_as_acting_since_it_cannot_be_known() -> None:
+    def make() -> PipelineHandler:
+        return Silent()
+
+    assert HandlerSpec("made", make).has_commit
+
+
+def test_a_handler_cannot_change_the_params_of_the_next_run() -> None:
+    spec = HandlerSpec("s", Silent, {"types": ["a", {"b": [1]}], "level": 3})
+    first = spec.new_handler()
+    first.params["types"].append("c")
+    first.params["types"][1]["b"].append(2)
+    assert spec.new_handler().params == {"types": ["a", {"b": [1]}], "level": 3}

@@ -1,0 +1,323 @@
+"""One run: what handlers are given, what is saved, what fails a run."""
+
+from __future__ import annotations
+
+import logging
+import tracemalloc
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from winchester_core.errors import HandlerFailed, InvalidEvent
+from winchester_core.interfaces import PipelineHandler
+from winchester_core.model.stream import Reason
+from winchester_core.pipelines import HandlerSpec, PipelineDefinition, PipelineRun, RunStream
+
+NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
+STREAM = RunStream(7, "usage", {"instance_id": "i-1"}, Reason.FIRE, 2)
+Handle = Callable[[list[Any], dict[str, Any]], Any]
+
+
+def event(message_id: str, **traits: Any) -> dict[str, Any]:
+    return {"message_id": message_id, "event_type": "test.thing", "timestamp": NOON} | traits
+
+
+def handler(
+    handle: Handle = lambda events, _env: events,
+    commit: Callable[[], object] = lambda: None,
+    rollback: Callable[[], object] = lambda: None,
+) -> type[PipelineHandler]:
+    """A handler class of three functions."""
+
+    class Handler(PipelineHandler):
+        def handle_events(self, events: list[Any], env: dict[str, Any]) -> Any:
+            return handle(events, env)
+
+        def commit(self) -> None:
+            commit()
+
+        def rollback(self) -> None:
+            rollback()
+
+    return Handler
+
+
+def run_of(*classes: Callable[..., Any], **options: Any) -> PipelineRun:
+    """A run of handlers h1, h2, ..."""
+    specs = tuple(HandlerSpec(f"h{number}", c) for number, c in enumerate(classes, 1))
+    return PipelineRun(PipelineDefinition("bills", specs), STREAM, **options)
+
+
+def adding(*added: Any) -> type[PipelineHandler]:
+    return handler(lambda events, _env: [*events, *added])
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    def fail(*_args: Any) -> Any:
+        raise error
+
+    return fail
+
+
+def test_env_holds_what_the_contract_names() -> None:
+    seen: dict[str, Any] = {}
+    outbox = object()
+    run_of(handler(lambda events, env: seen.update(env) or events), outbox=outbox).handle([])
+    assert seen == {
+        "stream_id": 7,
+        "stream_name": "usage",
+        "distinguished_by": {"instance_id": "i-1"},
+        "reason": "fire",
+        "attempt": 2,
+        "outbox": outbox,
+    }
+    assert type(seen["reason"]) is str
+
+
+def test_without_an_outbox_env_has_none() -> None:
+    seen: dict[str, Any] = {}
+    run_of(handler(lambda events, env: seen.update(env) or events)).handle([])
+    assert "outbox" not in seen
+
+
+def test_handlers_of_a_run_share_one_env() -> None:
+    def write(events: list[Any], env: dict[str, Any]) -> list[Any]:
+        env["note"] = "from the first"
+        return events
+
+    read: list[str] = []
+    run_of(handler(write), handler(lambda events, env: read.append(env["note"]) or events)).handle(
+        []
+    )
+    assert read == ["from the first"]
+
+
+def test_a_handler_sees_the_events_in_the_order_given() -> None:
+    seen: list[str] = []
+    take = handler(lambda events, _env: seen.extend(e["message_id"] for e in events) or events)
+    run_of(take).handle([event("b"), event("a"), event("c")])
+    assert seen == ["b", "a", "c"]
+
+
+def test_changes_to_given_events_reach_later_handlers_and_neither_caller_nor_storage() -> None:
+    given = [event("a", state="active")]
+
+    def change(events: list[Any], _env: object) -> list[Any]:
+        events[0]["state"] = "gone"
+        return events
+
+    seen: list[str] = []
+    look = handler(lambda events, _env: seen.append(events[0]["state"]) or events)
+    assert run_of(handler(change), look).handle(given) == ()
+    assert seen == ["gone"]
+    assert given == [event("a", state="active")]
+
+
+def test_new_events_are_those_with_an_id_that_was_not_given_in_the_order_first_seen() -> None:
+    new = run_of(adding(event("n2")), adding(event("n1"))).handle([event("a")])
+    assert [e["message_id"] for e in new] == ["n2", "n1"]
+
+
+def test_a_handler_may_filter_given_events() -> None:
+    seen: list[int] = []
+    count = handler(lambda events, _env: seen.append(len(events)) or events)
+    assert run_of(handler(lambda _events, _env: []), count).handle([event("a")]) == ()
+    assert seen == [0]
+
+
+def test_a_new_event_that_a_later_handler_filters_out_is_not_saved() -> None:
+    assert run_of(adding(event("n")), handler(lambda ev, _env: ev[:1])).handle([event("a")]) == ()
+
+
+def test_a_later_handlers_change_to_a_new_event_is_saved() -> None:
+    def price(events: list[Any], _env: object) -> list[Any]:
+        events[-1]["price"] = 3
+        return events
+
+    new = run_of(adding(event("n")), handler(price)).handle([event("a")])
+    assert new == (event("n", price=3),)
+
+
+def test_new_events_are_cleaned_and_each_dropped_trait_is_logged_and_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    there = datetime(2026, 3, 14, 14, tzinfo=timezone(timedelta(hours=2)))
+    dirty = event("n", timestamp=there, none=None, many=[1], fine=1.0)
+    run = run_of(adding(dirty), handler())
+    assert run.handle([event("a")]) == (event("n", fine=1.0),)
+    assert run.dropped_traits == 1
+    records = [r.getMessage() for r in caplog.records]
+    assert records == [
+        "pipeline bills, stream 7: new event n: trait many dropped: a trait cannot be of type list"
+    ]
+
+
+def test_one_new_event_listed_twice_is_saved_once(caplog: pytest.LogCaptureFixture) -> None:
+    same = event("n")
+    assert run_of(adding(same, same, event("n"))).handle([]) == (same,)
+    assert caplog.records == []
+
+
+def test_of_two_different_new_events_with_one_id_the_first_counts_and_it_is_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert run_of(adding(event("n", a=1), event("n", a=2)), handler()).handle([]) == (
+        event("n", a=1),
+    )
+    assert [r.getMessage() for r in caplog.records] == [
+        "pipeline bills, stream 7: two different new events have the id n; the first counts"
+    ]
+
+
+@pytest.mark.parametrize("error", [ValueError("no price"), SystemExit(3), RecursionError("deep")])
+def test_an_exception_of_a_handler_fails_the_run_with_its_cause(error: BaseException) -> None:
+    with pytest.raises(HandlerFailed) as caught:
+        run_of(handler(), handler(raising(error))).handle([event("a")])
+    assert (caught.value.pipeline, caught.value.handler) == ("bills", "h2")
+    assert type(error).__name__ in caught.value.reason
+    assert caught.value.__cause__ is error
+
+
+def test_the_reason_of_a_failure_shows_no_password() -> None:
+    error = ConnectionError("amqp://guest:sesame@rabbit/ refused")
+    with pytest.raises(HandlerFailed) as caught:
+        run_of(handler(raising(error))).handle([])
+    assert caught.value.reason == "ConnectionError: amqp://guest:***@rabbit/ refused"
+
+
+def test_an_exception_that_cannot_be_shown_is_still_a_failed_run() -> None:
+    class UnspeakableError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    with pytest.raises(HandlerFailed) as caught:
+        run_of(handler(raising(UnspeakableError()))).handle([])
+    assert caught.value.reason == "UnspeakableError: (its message cannot be shown)"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), GeneratorExit()])
+def test_what_stops_the_program_passes_through(error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        run_of(handler(raising(error))).handle([])
+
+
+@pytest.mark.parametrize("error", [TypeError("unexpected keyword"), SystemExit(1)])
+def test_a_handler_that_cannot_be_made_fails_the_run(error: BaseException) -> None:
+    with pytest.raises(HandlerFailed) as caught:
+        run_of(handler(), raising(error)).handle([])
+    assert (caught.value.handler, caught.value.__cause__) == ("h2", error)
+    assert caught.value.reason.startswith("cannot be made: ")
+
+
+@pytest.mark.parametrize("result", [None, (), {}, "events", iter([])])
+def test_anything_but_a_list_fails_the_run(result: object) -> None:
+    with pytest.raises(HandlerFailed, match="instead of a list") as caught:
+        run_of(handler(lambda _events, _env: result), handler()).handle([event("a")])
+    assert caught.value.handler == "h1"
+
+
+def test_an_item_that_is_no_dict_fails_the_run() -> None:
+    with pytest.raises(HandlerFailed, match="returned NoneType among the events") as caught:
+        run_of(adding(None), handler()).handle([])
+    assert caught.value.handler == "h1"
+
+
+@pytest.mark.parametrize(
+    ("bad", "key"),
+    [
+        ({"event_type": "t", "timestamp": NOON}, "message_id"),
+        ({"message_id": ["n"], "event_type": "t", "timestamp": NOON}, "message_id"),
+        ({"message_id": "n", "event_type": "", "timestamp": NOON}, "event_type"),
+        ({"message_id": "n", "event_type": "t", "timestamp": 5}, "timestamp"),
+    ],
+)
+def test_an_invalid_new_event_fails_the_run_naming_the_handler_that_added_it_and_the_key(
+    bad: dict[str, Any], key: str
+) -> None:
+    dropping = handler(lambda events, _env: events[:1])
+    with pytest.raises(HandlerFailed) as caught:
+        run_of(handler(), adding(bad), dropping).handle([event("a")])
+    assert caught.value.handler == "h2"
+    assert key in caught.value.reason
+    assert isinstance(caught.value.__cause__, InvalidEvent)
+
+
+def test_handlers_are_made_anew_for_each_run() -> None:
+    made: list[object] = []
+
+    class Remembering(PipelineHandler):
+        def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
+            made.append(self)
+            return events
+
+    for _ in range(2):
+        run_of(Remembering).handle([])
+    assert made[0] is not made[1]
+
+
+def test_a_run_is_used_once() -> None:
+    run = run_of(handler())
+    run.handle([])
+    with pytest.raises(RuntimeError):
+        run.handle([])
+
+
+def test_commit_calls_every_handler_in_order() -> None:
+    calls: list[int] = []
+    run = run_of(handler(commit=lambda: calls.append(1)), handler(commit=lambda: calls.append(2)))
+    run.handle([])
+    assert (run.commit(), calls) == ((), [1, 2])
+
+
+@pytest.mark.parametrize("phase", ["commit", "rollback"])
+@pytest.mark.parametrize("error", [OSError("password=sesame"), SystemExit(1)])
+def test_a_fault_in_commit_or_rollback_is_logged_and_told_and_the_others_are_called(
+    phase: str, error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls: list[str] = []
+    run = run_of(
+        handler(**{phase: raising(error)}),
+        handler(commit=lambda: calls.append("commit"), rollback=lambda: calls.append("rollback")),
+    )
+    run.handle([])
+    (fault,) = getattr(run, phase)()
+    assert (fault.handler, fault.phase, calls) == ("h1", phase, [phase])
+    assert type(error).__name__ in fault.traceback_text
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert f"handler h1, stream 7: {phase} failed" in record.getMessage()
+    assert "sesame" not in record.getMessage() + fault.traceback_text
+
+
+def test_an_interrupt_in_commit_passes_through() -> None:
+    run = run_of(handler(commit=raising(KeyboardInterrupt())))
+    run.handle([])
+    with pytest.raises(KeyboardInterrupt):
+        run.commit()
+
+
+def test_rollback_reaches_the_handlers_that_were_made_before_one_could_not_be() -> None:
+    calls: list[int] = []
+    run = run_of(handler(rollback=lambda: calls.append(1)), raising(ValueError()))
+    with pytest.raises(HandlerFailed):
+        run.handle([])
+    assert (run.rollback(), calls) == ((), [1])
+
+
+def test_the_copies_of_a_large_stream_cost_no_more_than_the_events_themselves() -> None:
+    count = 5_000
+    tracemalloc.start()
+    try:
+        events = [
+            event(f"m{n}", **{f"{t}_{n}": f"value {t} of {n}" for t in "abcdefgh"})
+            for n in range(count)
+        ]
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        run_of(handler(), handler(lambda given, _env: list(given))).handle(events)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * before

@@ -1,0 +1,110 @@
+"""Tracebacks as they may be stored: short, storable, without secrets."""
+
+from __future__ import annotations
+
+import pytest
+
+from winchester_core.model.event import text_fault
+from winchester_core.pipelines.traceback_text import (
+    MAX_TRACEBACK_BYTES,
+    clean_text,
+    clean_traceback,
+    describe_error,
+)
+
+
+def raised(error: Exception, cause: Exception | None = None) -> Exception:
+    """`error` with a traceback, chained from `cause`."""
+    try:
+        raise error from cause
+    except Exception as caught:  # noqa: BLE001
+        return caught
+
+
+def test_a_traceback_names_error_place_and_cause() -> None:
+    text = clean_traceback(raised(ValueError("outer"), raised(KeyError("inner"))))
+    assert "ValueError: outer" in text
+    assert "KeyError: 'inner'" in text
+    assert "test_traceback_text.py" in text
+
+
+@pytest.mark.parametrize("message", ["x" * 100_000, "é" * 100_000, "a\U0001f600" * 60_000, ""])
+def test_a_traceback_is_at_most_16_kib_and_keeps_head_and_tail(message: str) -> None:
+    text = clean_traceback(raised(RuntimeError(message + " the end")))
+    assert len(text.encode()) <= MAX_TRACEBACK_BYTES
+    assert text.startswith("Traceback")
+    assert text.endswith("the end\n")
+    assert ("left out" in text) == bool(message)
+
+
+def test_nul_and_lone_surrogates_are_spelt_out() -> None:
+    text = clean_traceback(raised(ValueError("a\0b \ud800 c")))
+    assert text_fault(text) is None
+    assert "a\\x00b \\ud800 c" in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql+psycopg://winchester:SESAME@db/winchester",
+        "amqp://guest:SES/AME@rabbit:5672/",
+        "amqp://guest:SES@SESAME@rabbit/",
+        "http://:SESAME@proxy/",
+        "password=SESAME",
+        "password = 'SESAME open'",
+        "db_password: SESAME",
+        "{'password': 'SESAME', 'user': 'u'}",
+        '{"admin_password": "SESAME\\" SESAME", "user": "u"}',
+        '"{\\"token\\": \\"SESAME\\"}"',
+        "passwd=SESAME&user=u",
+        "X-Auth-Token: SESAME",
+        "Authorization: Bearer SESAME",
+        "authorization=SESAME",
+        "{'Authorization': 'Basic SESAME'}",
+        "client_secret=b'SESAME'",
+        "api_key=SESAME, other=1",
+        "API-KEY: SESAME",
+        "auth_key='SESAME",
+        "PGPASSWORD=SESAME psql",
+        "token_value: SESAME)",
+    ],
+)
+def test_no_secret_is_shown(text: str) -> None:
+    cleaned = clean_text(f"before {text} after")
+    assert "SESAME" not in cleaned
+    assert "***" in cleaned
+    assert cleaned.startswith("before ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://host:8080/path is away",
+        "mail someone@example.org",
+        "the password is wrong",
+        "no such trait: instance_id",
+        "see https://docs.example.org/a:b and write to x@y.z",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert clean_text(text) == text
+
+
+def test_what_stands_beside_a_secret_stays() -> None:
+    assert clean_text("password='a b', user='u'") == "password=***, user='u'"
+    assert clean_text("sqlite and mysql://u:p@h/db?x=1") == "sqlite and mysql://u:***@h/db?x=1"
+
+
+@pytest.mark.parametrize(
+    "piece", ["password", "token='", "://a:", "://a:@", "a-", 'key="\\', "secret=", "api_key=\\'"]
+)
+def test_masking_a_long_hostile_text_takes_linear_time(piece: str) -> None:
+    # A pattern that backtracks would take hours here, and the test with it.
+    assert len(clean_text(piece * 40_000)) > 0
+
+
+def test_an_error_is_described_in_one_short_line() -> None:
+    assert describe_error(ValueError("two\n  lines")) == "ValueError: two lines"
+    assert describe_error(SystemExit()) == "SystemExit"
+    assert len(describe_error(ValueError("x" * 9000))) == 500
+    assert describe_error(KeyError("k")) == "KeyError: 'k'"

@@ -1,0 +1,79 @@
+"""Behaviour section 3, grouping: the distinguishing values, with their types, identify a stream."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from winchester_core.model.time_range import TimeRange
+from winchester_core.timex import parse
+from winchester_core.triggers.grouping import DistinguishingTrait, NoGroup, group_key, group_of
+
+NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
+DIFFERENT: list[Any] = [
+    1,
+    1.0,
+    "1",
+    True,
+    0,
+    False,
+    "",
+    "a",
+    "A",
+    "a ",
+    "á",
+    "a\u0301",
+    NOON,
+    NOON.isoformat(),
+    TimeRange(NOON, NOON),
+    TimeRange(NOON, NOON + timedelta(microseconds=1)),
+]
+
+
+def test_values_of_different_type_case_or_blanks_are_different_groups() -> None:
+    for one, other in combinations(DIFFERENT, 2):
+        assert group_key("t", {"x": one}) != group_key("t", {"x": other}), (one, other)
+
+
+def test_negative_zero_is_zero() -> None:
+    assert group_key("t", {"x": -0.0}) == group_key("t", {"x": 0.0})
+
+
+def test_neither_the_order_of_traits_nor_their_borders_change_the_group() -> None:
+    assert group_key("t", {"a": "1", "b": "2"}) == group_key("t", {"b": "2", "a": "1"})
+    assert group_key("t", {"a": "12", "b": ""}) != group_key("t", {"a": "1", "b": "2"})
+    assert group_key("ta", {"b": "1"}) != group_key("t", {"ab": "1"})
+
+
+def test_the_key_is_fixed_for_ever_since_it_is_stored() -> None:
+    key = group_key("t", {"instance": "i-1", "n": 3})
+    assert len(key) == 32
+    assert key.hex() == "f08eba30be251752d47f934a41b4b6e3749a961b5b71f8194f60aae888d18439"
+
+
+def test_a_stand_in_is_looked_up_instead_of_the_trait_and_goes_through_the_expression() -> None:
+    traits = (DistinguishingTrait("id"), DistinguishingTrait("timestamp", parse("day")))
+    event = {"id": "i-1", "timestamp": NOON, "began": NOON - timedelta(days=3)}
+    group = group_of("t", traits, event, {"timestamp": "began"})
+    day = datetime(2026, 3, 11, tzinfo=UTC)
+    assert group.values["timestamp"] == TimeRange(day, day + timedelta(days=1))
+    assert group.values["id"] == "i-1"
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        ({"timestamp": NOON}, "no trait 'id'"),
+        ({"id": "i", "timestamp": "yesterday"}, "no datetime"),
+        ({"id": "i"}, "no trait 'timestamp'"),
+    ],
+)
+def test_an_event_without_a_usable_trait_has_no_group_for_a_reason(
+    event: dict[str, Any], reason: str
+) -> None:
+    traits = (DistinguishingTrait("id"), DistinguishingTrait("timestamp", parse("day")))
+    with pytest.raises(NoGroup, match=reason):
+        group_of("t", traits, event, {})

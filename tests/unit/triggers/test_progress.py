@@ -1,0 +1,115 @@
+"""Behaviour section 5: how events move a stream towards firing or expiring."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from winchester_core.matching.conditions.integer import IntCondition
+from winchester_core.model.stream import Reason
+from winchester_core.triggers import progress
+from winchester_core.triggers.definition import TriggerDefinition
+
+NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
+
+
+def trigger(**changes: Any) -> TriggerDefinition:
+    config = {
+        "name": "t",
+        "distinguished_by": ["id"],
+        "match_criteria": [{"event_type": "*"}],
+        "fire_criteria": [
+            {"event_type": "paid"},
+            {"event_type": "item", "number": 2, "traits": {"size": {"int": "> 3"}}},
+        ],
+        "expiration": "$last + 1h",
+        "fire_pipeline": "p",
+        **changes,
+    }
+    return TriggerDefinition.from_config(config, {"int": IntCondition})
+
+
+def event(event_type: str, minutes: int = 0, **traits: Any) -> dict[str, Any]:
+    moment = NOON + timedelta(minutes=minutes)
+    return {"message_id": "m", "event_type": event_type, "timestamp": moment, **traits}
+
+
+def test_it_fires_once_every_criterion_has_its_number_and_the_time_never_moves() -> None:
+    definition = trigger(fire_delay=30)
+    facts = progress.begin(definition, event("item", size=5), NOON)
+    progress.join(definition, facts, event("paid"), NOON)
+    progress.join(definition, facts, event("item", size=3), NOON)
+    assert (facts.counts, facts.fire_timestamp) == ([1, 1], None)
+    progress.join(definition, facts, event("item", size=4), NOON + timedelta(seconds=7))
+    assert facts.fire_timestamp == NOON + timedelta(seconds=37)
+    progress.join(definition, facts, event("paid"), NOON + timedelta(hours=2))
+    assert facts.fire_timestamp == NOON + timedelta(seconds=37)
+    assert facts.counts == [1, 2]
+    assert facts.event_count == 5
+
+
+def test_late_events_move_the_first_time_and_the_expiry_follows_first_and_last() -> None:
+    definition = trigger(expiration="$first + 1d")
+    facts = progress.begin(definition, event("item"), NOON)
+    assert facts.expire_timestamp == NOON + timedelta(days=1)
+    progress.join(definition, facts, event("item", minutes=-60), NOON)
+    assert facts.first_event == NOON - timedelta(hours=1)
+    assert facts.last_event == NOON
+    assert facts.expire_timestamp == NOON + timedelta(hours=23)
+
+
+def test_the_expiry_may_depend_on_the_time_of_arrival() -> None:
+    definition = trigger(expiration="$timestamp + 5m")
+    facts = progress.begin(definition, event("item"), NOON + timedelta(days=2))
+    assert facts.expire_timestamp == NOON + timedelta(days=2, minutes=5)
+
+
+@pytest.mark.parametrize(
+    ("expiration", "clamped"),
+    [
+        ("$last + 9000y", datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)),
+        ("$last - 1500y", datetime(1000, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_an_expiry_outside_the_years_1000_to_9999_is_clamped(
+    expiration: str, clamped: datetime
+) -> None:
+    facts = progress.begin(trigger(expiration=expiration), event("item"), NOON)
+    assert facts.expire_timestamp == clamped
+
+
+def test_a_stream_whose_criteria_are_met_no_longer_expires() -> None:
+    definition = trigger(fire_criteria=[{"event_type": "paid"}], fire_delay=7200)
+    facts = progress.begin(definition, event("paid"), NOON)
+    assert progress.due(facts, NOON + timedelta(minutes=90)) is None
+    assert progress.due(facts, NOON + timedelta(hours=2)) is Reason.FIRE
+
+
+def test_a_stream_is_due_to_expire_at_its_very_time() -> None:
+    facts = progress.begin(trigger(), event("item"), NOON)
+    just_before = facts.expire_timestamp - timedelta(microseconds=1)
+    assert progress.due(facts, just_before) is None
+    assert progress.takes_events(facts, just_before)
+    assert progress.due(facts, facts.expire_timestamp) is Reason.EXPIRE
+    assert not progress.takes_events(facts, facts.expire_timestamp)
+
+
+def test_counting_anew_uses_the_present_rules_and_leaves_a_fire_time_alone() -> None:
+    old, members = trigger(), [event("paid"), event("item", size=9)]
+    facts = progress.begin(old, members[0], NOON)
+    progress.join(old, facts, members[1], NOON)
+    new = trigger(fire_criteria=[{"event_type": "paid"}], expiration="$last + 2h")
+    later = NOON + timedelta(minutes=5)
+    progress.recount(new, facts, members, later)
+    assert (facts.counts, facts.fire_timestamp) == ([1], later)
+    assert facts.expire_timestamp == NOON + timedelta(hours=2)
+    assert facts.fingerprint == new.fingerprint != old.fingerprint
+    progress.recount(old, facts, members, NOON + timedelta(hours=1))
+    assert facts.fire_timestamp == later
+
+
+def test_the_fingerprint_follows_fire_criteria_and_expiration_alone() -> None:
+    assert trigger().fingerprint == trigger(fire_delay=5, name="other").fingerprint
+    assert trigger().fingerprint != trigger(expiration="$last + 2h").fingerprint

@@ -1,0 +1,43 @@
+"""Behaviour section 8: what "now" is for each event, on either clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from winchester_core.triggers.stream_time import EventTime, FixedTime, times_of
+
+NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
+
+
+def hours(*numbers: int) -> list[datetime]:
+    return [NOON + timedelta(hours=number) for number in numbers]
+
+
+def test_on_a_fixed_time_every_event_arrives_at_it() -> None:
+    times = times_of(FixedTime(NOON), None, hours(1, 2))
+    assert times.nows == (NOON, NOON)
+    assert times.end is None
+
+
+def test_on_the_event_clock_now_is_the_greatest_timestamp_up_to_the_event() -> None:
+    times = times_of(EventTime(), NOON, hours(-1, 2, 1, 3))
+    assert list(times.nows) == hours(0, 2, 2, 3)
+    assert times.end == hours(3)[0]
+
+
+def test_the_first_event_ever_sets_the_clock_however_far_it_is() -> None:
+    times = times_of(EventTime(timedelta(days=1)), None, hours(0, 48, 1))
+    assert list(times.nows) == hours(0, 0, 1)
+    assert times.refused == (1,)
+
+
+def test_a_jump_of_just_the_allowed_length_moves_the_clock() -> None:
+    times = times_of(EventTime(timedelta(hours=2)), NOON, hours(2))
+    assert times.end == hours(2)[0]
+    assert times.refused == ()
+
+
+def test_what_handlers_make_never_moves_the_clock() -> None:
+    times = times_of(EventTime(moves=False), NOON, hours(5, 1))
+    assert times.nows == (NOON, NOON)
+    assert times.end == NOON

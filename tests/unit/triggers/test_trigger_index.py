@@ -1,0 +1,121 @@
+"""The index of triggers finds, in order, what a linear search would, in bounded memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from winchester_core.matching import Criterion, compile_criterion
+from winchester_core.triggers import index as index_module
+from winchester_core.triggers.index import Candidate, TriggerIndex
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """What the index needs of a trigger."""
+
+    name: str
+    match_criteria: tuple[Criterion, ...]
+
+
+def trigger(name: str, *event_types: Any) -> Trigger:
+    return Trigger(
+        name,
+        tuple(compile_criterion({"event_type": each}, {}, fire=False) for each in event_types),
+    )
+
+
+def names(candidates: tuple[Candidate[Trigger], ...]) -> list[str]:
+    return [candidate.trigger.name for candidate in candidates]
+
+
+TRIGGERS = [
+    trigger("all", "*"),
+    trigger("exact", "a.b"),
+    trigger("prefix", "a.*"),
+    trigger("suffix", "*.b"),
+    trigger("but", ["a.*", "!a.b"]),
+    trigger("only_but", "!a.*"),
+    trigger("two", "a.b", ["c", "d.*"]),
+    trigger("first_letter", "[ab].*"),
+    trigger("none"),
+]
+TYPES = ["a.b", "a.c", "a.", "a", "b.b", "c", "d.e", "d", "", "zzz", "A.B"]
+
+
+@pytest.mark.parametrize("event_type", TYPES)
+def test_candidates_are_what_a_search_through_all_triggers_finds_in_order(
+    event_type: str,
+) -> None:
+    index = TriggerIndex(TRIGGERS)
+    searched = [
+        (each.name, [one for one in each.match_criteria if one.event_types.matches(event_type)])
+        for each in TRIGGERS
+    ]
+    wanted = [(name, tuple(criteria)) for name, criteria in searched if criteria]
+    for _ in range(2):  # when it is found, and when it is remembered
+        found = index.candidates(event_type)
+        assert [(each.trigger.name, each.criteria) for each in found] == wanted
+
+
+def test_a_candidate_keeps_its_matching_criteria_in_their_order() -> None:
+    one = trigger("t", "a.*", "b", ["*", "!a.x"], "a.b")
+    (candidate,) = TriggerIndex([one]).candidates("a.b")
+    assert candidate.criteria == tuple(one.match_criteria[at] for at in (0, 2, 3))
+
+
+def test_no_triggers_means_no_candidates() -> None:
+    assert TriggerIndex[Trigger]([]).candidates("a") == ()
+
+
+def test_a_second_look_up_returns_the_same_answer_without_a_search() -> None:
+    index = TriggerIndex(TRIGGERS)
+    assert index.candidates("a.b") is index.candidates("a.b")
+    assert index.candidates("zzz.nothing") is index.candidates("zzz.nothing")
+
+
+def test_a_flood_of_types_does_not_grow_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_module, "MAX_TYPES", 50)
+    index = TriggerIndex(TRIGGERS)
+    for number in range(1_000):
+        assert "all" in names(index.candidates(f"flood.{number}"))
+        assert len(index._remembered) <= 50
+
+
+def test_a_flood_that_many_triggers_match_does_not_grow_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(index_module, "MAX_CANDIDATES", 100)
+    index = TriggerIndex([trigger(str(number), "*") for number in range(30)])
+    for number in range(100):
+        assert len(index.candidates(f"flood.{number}")) == 30
+        assert sum(map(len, index._remembered.values())) <= 100
+
+
+def test_only_triggers_that_the_type_can_reach_are_asked() -> None:
+    index = TriggerIndex(
+        [trigger(f"t{number}", f"service{number:04}.*") for number in range(1_000)]
+    )
+    assert len(index._possible("service0500.create")) == 1
+    assert names(index.candidates("service0500.create")) == ["t500"]
+
+
+def test_threads_may_share_an_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_module, "MAX_TYPES", 5)
+    index = TriggerIndex(TRIGGERS)
+    wanted = {each: names(TriggerIndex(TRIGGERS).candidates(each)) for each in TYPES}
+    wrong: list[str] = []
+
+    def ask() -> None:
+        for _ in range(200):
+            wrong.extend(each for each in TYPES if names(index.candidates(each)) != wanted[each])
+
+    threads = [Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []

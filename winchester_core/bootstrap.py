@@ -1,0 +1,172 @@
+"""The one place that wires settings into objects that work."""
+
+from __future__ import annotations
+
+import functools
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from winchester_core import ingest, worker
+from winchester_core.clock import SystemClock, TimeSyncClock
+from winchester_core.config import Settings
+from winchester_core.config import load_settings as load_settings_with
+from winchester_core.distill import Distiller, validate_definitions
+from winchester_core.ingest.decoding import Decoder
+from winchester_core.pipelines import HandlerSpec, PipelineDefinition
+from winchester_core.plugins import CONDITIONS, TRAIT_PLUGINS, Registry
+from winchester_core.storage.sql.database import Database
+from winchester_core.storage.sql.schema import Schema
+from winchester_core.storage.sql.store import SqlStore
+from winchester_core.storage.stream_clock import ClockKind, StreamClock
+from winchester_core.telemetry.counters import Counters
+from winchester_core.timex import parse
+from winchester_core.triggers.definition import TriggerDefinition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from winchester_core.clock import Clock
+    from winchester_core.interfaces import Condition
+    from winchester_core.storage.interface import Store
+
+load_settings = functools.partial(load_settings_with, validate_definitions=validate_definitions)
+"""Read and check a configuration; see `winchester_core.config.load_settings`."""
+
+
+class TriggerManager(ingest.TriggerManager):
+    """A trigger manager as `settings` say: a file, a mapping with its content, or `Settings`.
+
+    Raises `ConfigurationError`; `SchemaMismatch` when the database is not at the program's
+    revision. See `winchester_core.ingest.TriggerManager` for what it does.
+    """
+
+    def __init__(self, settings: Settings | Mapping[str, Any] | str | Path) -> None:
+        known = _settings(settings, needs=("database",), ignores=("pipelines", "sources"))
+        super().__init__(**ingest_parts(known, open_store(known)))
+
+
+class PipelineManager(worker.PipelineManager):
+    """A worker as `settings` say: a file, a mapping with its content, or `Settings`.
+
+    Raises as `TriggerManager`. See `winchester_core.worker.PipelineManager` for what it does.
+    """
+
+    def __init__(
+        self, settings: Settings | Mapping[str, Any] | str | Path, *, name: str | None = None
+    ) -> None:
+        needs = ("database", "triggers", "pipelines")
+        known = _settings(settings, needs=needs, ignores=("distiller", "sources"))
+        super().__init__(**worker_parts(known, open_store(known), name=name))
+
+
+def open_database(settings: Settings, counters: Counters | None = None) -> Database:
+    """The database that the settings name, whatever its schema."""
+    return Database(settings.database_url, counters=counters)
+
+
+def open_store(settings: Settings, counters: Counters | None = None) -> SqlStore:
+    """The store on the settings' database. Raises `SchemaMismatch`, `DatabaseUnavailable`."""
+    database = open_database(settings, counters)
+    Schema(database).check()
+    return SqlStore(database)
+
+
+def stream_clock(settings: Settings, store: Store, host: Clock | None = None) -> StreamClock:
+    """The clock of stream time that the settings choose."""
+    clock: Clock = host or SystemClock()
+    if settings.clock == "time_sync":
+        clock = TimeSyncClock(settings.time_sync_endpoint or "", clock)
+    return StreamClock(
+        ClockKind(settings.clock), store, clock, max_jump=settings.event_clock_max_jump
+    )
+
+
+def ingest_parts(
+    settings: Settings, store: Store, *, clock: StreamClock | None = None
+) -> dict[str, Any]:
+    """The arguments of `winchester_core.ingest.TriggerManager`."""
+    conditions = _conditions()
+    return {
+        "store": store,
+        "stream_clock": clock or stream_clock(settings, store),
+        "definitions": trigger_definitions(settings, conditions),
+        "conditions": conditions,
+        "decoder": Decoder(distiller(settings)),
+        "counters": Counters(),
+    }
+
+
+def worker_parts(
+    settings: Settings,
+    store: Store,
+    *,
+    clock: StreamClock | None = None,
+    name: str | None = None,
+) -> dict[str, Any]:
+    """The arguments of `winchester_core.worker.PipelineManager`."""
+    return {
+        "store": store,
+        "stream_clock": clock or stream_clock(settings, store),
+        "definitions": trigger_definitions(settings, _conditions()),
+        "pipelines": pipelines(settings),
+        "options": worker_options(settings),
+        "name": name or settings.worker_name,
+        "counters": Counters(),
+    }
+
+
+def trigger_definitions(
+    settings: Settings, conditions: Mapping[str, type[Condition]]
+) -> list[TriggerDefinition]:
+    """The compiled triggers, in the order of their file."""
+    return [
+        TriggerDefinition.from_config(config, conditions) for config in settings.trigger_definitions
+    ]
+
+
+def pipelines(settings: Settings) -> dict[str, PipelineDefinition]:
+    """The pipelines by name."""
+    return {
+        name: PipelineDefinition(
+            name,
+            tuple(HandlerSpec(each.name, each.handler_class, each.params) for each in entries),
+        )
+        for name, entries in settings.pipelines.items()
+    }
+
+
+def distiller(settings: Settings) -> Distiller | None:
+    """The distiller; None when no event definitions are configured."""
+    if settings.event_definitions is None:
+        return None
+    return Distiller(
+        list(settings.event_definitions.definitions),
+        Registry(TRAIT_PLUGINS, settings.trait_plugin_aliases),
+        catch_all=settings.catch_all_notifications,
+    )
+
+
+def worker_options(settings: Settings) -> worker.WorkerOptions:
+    """How workers work."""
+    return worker.WorkerOptions(
+        batch_size=settings.pipeline_worker_batch_size,
+        idle_delay_seconds=settings.pipeline_worker_delay,
+        lease=timedelta(seconds=settings.lease_seconds),
+        pipeline_timeout_seconds=settings.pipeline_timeout,
+        max_attempts=settings.max_attempts,
+        retry_delay=timedelta(seconds=settings.retry_delay),
+        retry_delay_max=timedelta(seconds=settings.retry_delay_max),
+        purge_completed=settings.purge_completed_streams,
+        trim_age=parse(settings.trim_events_age) if settings.trim_events else None,
+        trim_batch_size=settings.trim_events_batch_size,
+        statistics_period_seconds=settings.statistics_period,
+    )
+
+
+def _conditions() -> Registry:
+    return Registry(CONDITIONS)
+
+
+def _settings(source: Settings | Mapping[str, Any] | str | Path, **choices: Any) -> Settings:
+    return source if isinstance(source, Settings) else load_settings(source, **choices)

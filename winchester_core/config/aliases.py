@@ -1,0 +1,64 @@
+"""Local names of plugins: `pipeline_handlers` and `distiller_trait_plugins`.
+
+A value is the name of an entry point. The code paths of the older system's own plugins are
+understood; the path of any other class is refused, with the entry point to declare.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from winchester_core.plugins import HANDLERS, TRAIT_PLUGINS, noun
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from winchester_core.config.document import Document
+    from winchester_core.config.report import Report
+
+HANDLER_PATHS = {
+    "winchester.pipeline_handler:LoggingHandler": "logger",
+    "winchester.pipeline_handler:UsageHandler": "usage",
+    "winchester.pipeline_handler:NotabeneHandler": "notabene",
+    "winchester.pipeline_handler:AtomPubHandler": "atompub",
+}
+TRAIT_PLUGIN_PATHS = {
+    "stackdistiller.trait_plugins:SplitterTraitPlugin": "split",
+    "stackdistiller.trait_plugins:BitfieldTraitPlugin": "bitfield",
+}
+KNOWN_PATHS = {HANDLERS: HANDLER_PATHS, TRAIT_PLUGINS: TRAIT_PLUGIN_PATHS}
+
+
+def resolve_aliases(
+    document: Document, key: str, group: str, aliases: Mapping[str, str], report: Report
+) -> dict[str, str]:
+    """Return local name to entry-point name for the setting `key`, which holds `aliases`.
+
+    Whether such an entry point is installed matters only where the name is used.
+    """
+    resolved = {}
+    for alias, target in aliases.items():
+        known = KNOWN_PATHS[group].get(target)
+        if known is not None:
+            resolved[alias] = known
+            report.warn(
+                document,
+                (key, alias),
+                f"{target!r} is a path of the older system; "
+                f"the {noun(group)} {known!r} is used: write {known!r}",
+            )
+        elif ":" in target:
+            report.add(document, (key, alias), _refusal(alias, target, group))
+            resolved[alias] = alias
+        else:
+            resolved[alias] = target
+    return resolved
+
+
+def _refusal(alias: str, target: str, group: str) -> str:
+    return (
+        f"{target!r} is the path of a class; a {noun(group)} is found by its entry point. "
+        f"In the setup.cfg of its package, under [options.entry_points], declare "
+        f"'{group} = {alias} = {target}' (name and path on a line of their own, indented), "
+        f"install the package, and write {alias!r} here"
+    )

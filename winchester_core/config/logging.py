@@ -1,0 +1,75 @@
+"""Setting up the standard library's logging as the configuration says."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import logging.handlers
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from winchester_core.config.settings import Settings
+
+FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s"
+DATE_FORMAT = "%Y-%m-%dT%H:%M:%S"
+FILE_MODE = 0o640
+
+
+class LogFile(logging.handlers.WatchedFileHandler):
+    """A log file that others cannot read, opened anew after it was rotated away."""
+
+    def _open(self) -> Any:
+        return open(self.baseFilename, self.mode, encoding=self.encoding, opener=_create)
+
+
+def configure_logging(settings: Settings, proc_name: str) -> None:
+    """Send the process's log records where `settings` says, in place of where they went before.
+
+    `logging_config` names a file for `logging.config.fileConfig` and decides alone when set;
+    else records of `log_level` and above go to `log_file`, or to standard error, in UTC.
+    `proc_name` replaces `%(proc_name)s` in either. Raises `ConfigurationError`.
+    """
+    if settings.logging_config is not None:
+        _configure_from(settings.logging_config, proc_name)
+        return
+    handler = _handler(settings.log_file, proc_name)
+    formatter = logging.Formatter(FORMAT, DATE_FORMAT)
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
+
+
+def _handler(log_file: str | None, proc_name: str) -> logging.Handler:
+    if log_file is None:
+        return logging.StreamHandler()
+    path = log_file % {"proc_name": proc_name}
+    try:
+        return LogFile(path, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            [f"{path}: log_file cannot be opened: {error.strerror}"]
+        ) from error
+
+
+def _configure_from(path: Path, proc_name: str) -> None:
+    try:
+        logging.config.fileConfig(
+            path,
+            defaults={"proc_name": proc_name.replace("%", "%%")},
+            disable_existing_loggers=False,
+            encoding="utf-8",
+        )
+    except Exception as error:  # the file's own expressions may raise anything
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = f"{path}: logging_config cannot be used: {cause}"
+        raise ConfigurationError([reason]) from error
+
+
+def _create(path: str, flags: int) -> int:
+    return os.open(path, flags, FILE_MODE)

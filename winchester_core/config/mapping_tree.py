@@ -1,0 +1,57 @@
+"""From a plain Python mapping to the same tree that a file gives, without marks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.config.document import Document, Node
+from winchester_core.config.substitution import (
+    SubstitutionError,
+    has_reference,
+    retype,
+    substitute,
+)
+
+if TYPE_CHECKING:
+    from winchester_core.config.document import Path
+    from winchester_core.config.report import Report
+
+MAX_DEPTH = 100
+NAME = "<dict>"
+
+
+def read_mapping(
+    source: Any, report: Report, environ: Mapping[str, str], name: str = NAME
+) -> Document:
+    """Make a document of plain Python data; references in its text are replaced as in a file."""
+    return Document(name, _Builder(report, environ, name).node(source, ()))
+
+
+class _Builder:
+    def __init__(self, report: Report, environ: Mapping[str, str], name: str) -> None:
+        self._report, self._environ, self._name = report, environ, name
+
+    def node(self, value: Any, path: Path) -> Node:
+        if len(path) > MAX_DEPTH:
+            return self._broken(path[:3], f"is nested over {MAX_DEPTH} levels deep")
+        if isinstance(value, Mapping):
+            return Node(
+                children={key: self.node(item, (*path, key)) for key, item in value.items()}
+            )
+        if isinstance(value, list | tuple):
+            return Node(children=[self.node(item, (*path, i)) for i, item in enumerate(value)])
+        if isinstance(value, str) and has_reference(value):
+            return self._substituted(value, path)
+        return Node(value)
+
+    def _substituted(self, value: str, path: Path) -> Node:
+        try:
+            text = substitute(value, self._environ)
+        except SubstitutionError as error:
+            return self._broken(path, str(error))
+        return Node(text, substituted=True, retyped=retype(text))
+
+    def _broken(self, path: Path, message: str) -> Node:
+        self._report.add_file(self._name, None, message, path)
+        return Node(broken=True)

@@ -1,0 +1,110 @@
+"""The pipelines document: a mapping of a pipeline's name to its handlers, in order."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from voluptuous import All, Optional, Required, Schema
+
+from winchester_core.config.plugin_params import check_params, load_plugin
+from winchester_core.config.settings import HandlerEntry
+from winchester_core.config.validation import INVALID, validate
+from winchester_core.config.values import text
+from winchester_core.config.wording import Expected
+from winchester_core.plugins import HANDLERS, available
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from winchester_core.config.document import Document
+    from winchester_core.config.report import Report
+
+METHODS = ("handle_events", "commit", "rollback")
+ENTRY_SCHEMA = Schema({Required("name"): text, Optional("params"): object})
+
+
+def handler_list(value: Any) -> list[Any]:
+    """The handlers of one pipeline."""
+    if isinstance(value, list):
+        return value
+    raise Expected("expected a list of handlers")
+
+
+def handler_entry(value: Any) -> Any:
+    """A handler's name, or its name and params."""
+    if isinstance(value, str) and value:
+        return {"name": value}
+    if isinstance(value, dict):
+        return value
+    raise Expected("expected the name of a handler, or a mapping of 'name' and 'params'")
+
+
+PIPELINES_SCHEMA = Schema({text: All(handler_list)})
+
+
+def read_pipelines(
+    document: Document, aliases: Mapping[str, str], report: Report
+) -> Mapping[str, tuple[HandlerEntry, ...]]:
+    """Return the pipelines by name, with handlers loaded and params checked.
+
+    `aliases` are the local names of `pipeline_handlers`; an entry point's own name serves too.
+    What is wrong goes to `report` and is left out.
+    """
+    pipelines = document.value()
+    if pipelines is None:
+        return MappingProxyType({})
+    if validate(document, PIPELINES_SCHEMA, report) is INVALID and not isinstance(pipelines, dict):
+        return MappingProxyType({})
+    read = {
+        name: tuple(_entries(document, name, len(handlers), aliases, report))
+        for name, handlers in pipelines.items()
+        if isinstance(handlers, list)
+    }
+    return MappingProxyType(read)
+
+
+def warn_of_unused_aliases(
+    document: Document, aliases: Mapping[str, str], pipelines: Document, report: Report
+) -> None:
+    """Warn of local names in `document` whose handler is not installed and that nothing uses."""
+    used = set(_handler_names(pipelines.value()))
+    installed = available(HANDLERS)
+    for alias, name in aliases.items():
+        if alias not in used and name not in installed:
+            message = f"no handler {name!r} is installed; no pipeline uses it"
+            report.warn(document, ("pipeline_handlers", alias), message)
+
+
+def _handler_names(pipelines: Any) -> Iterable[str]:
+    """Every name that stands where a handler's does, in entries that are right and wrong."""
+    for entries in pipelines.values() if isinstance(pipelines, dict) else ():
+        for entry in entries if isinstance(entries, list) else ():
+            name = entry.get("name") if isinstance(entry, dict) else entry
+            if isinstance(name, str):
+                yield name
+
+
+def _entries(
+    document: Document, pipeline: str, count: int, aliases: Mapping[str, str], report: Report
+) -> Iterable[HandlerEntry]:
+    for index in range(count):
+        entry = _entry(document.section(pipeline, index), aliases, report)
+        if entry is not None:
+            yield entry
+
+
+def _entry(document: Document, aliases: Mapping[str, str], report: Report) -> HandlerEntry | None:
+    value = validate(document, Schema(All(handler_entry, ENTRY_SCHEMA)), report)
+    if value is INVALID:
+        return None
+    name = value["name"]
+    plugin_name = aliases.get(name, name)
+    path = ("name",) if document.node(("name",)) else ()
+    handler = load_plugin(document, path, HANDLERS, plugin_name, METHODS, report)
+    if handler is None:
+        return None
+    params = check_params(
+        document.mapping("params"), handler, f"the handler {plugin_name!r}", report
+    )
+    return None if params is INVALID else HandlerEntry(name, plugin_name, handler, params)

@@ -1,0 +1,42 @@
+"""Hiding passwords and tokens from logs, errors and screens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+MASK = "***"
+SECRET_KEY = re.compile(r"passw|token|secret|key|credential|\bauth\b", re.IGNORECASE)
+USER_INFO = re.compile(r"(?P<head>[A-Za-z][\w+.-]*://[^\s:/?#@]*:)\S*@")
+QUERY_VALUE = re.compile(r"(?P<head>[?&;](?P<key>[^=&;\s]+)=)(?P<value>[^&;\s]*)")
+
+
+def is_secret_key(key: object) -> bool:
+    """Tell whether what stands under `key` must not be shown."""
+    return isinstance(key, str) and SECRET_KEY.search(key) is not None
+
+
+def mask_url(text: str) -> str:
+    """Return `text` with the passwords of the URLs in it hidden.
+
+    Everything up to the last "@" counts as the password, since an unescaped one may hold "@".
+    """
+    masked = USER_INFO.sub(rf"\g<head>{MASK}@", text)
+    return QUERY_VALUE.sub(_mask_query_value, masked)
+
+
+def masked(value: Any) -> Any:
+    """Return a copy of plain data fit to be shown."""
+    if isinstance(value, Mapping):
+        return {
+            key: MASK if is_secret_key(key) and item is not None else masked(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [masked(item) for item in value]
+    return mask_url(value) if isinstance(value, str) else value
+
+
+def _mask_query_value(match: re.Match[str]) -> str:
+    return match["head"] + (MASK if is_secret_key(match["key"]) else match["value"])

@@ -1,0 +1,131 @@
+"""The configuration as the program sees it: checked, typed and complete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+from winchester_core.config.secrets import mask_url, masked
+from winchester_core.plugins import TRAIT_PLUGINS, Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+    from pathlib import Path
+
+    from winchester_core.interfaces import EventSource, PipelineHandler
+
+ClockName = Literal["system", "event", "time_sync"]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class HandlerEntry:
+    """One handler of a pipeline: its name there, its entry point, its class, its params.
+
+    `params` are what the handler's schema made of those in the file, defaults filled in.
+    """
+
+    name: str
+    plugin_name: str
+    handler_class: type[PipelineHandler]
+    params: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return _masked_repr(self)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SourceEntry:
+    """One entry of `event_sources`; `batch_size` counts the messages of a transaction."""
+
+    name: str
+    plugin_name: str
+    source_class: type[EventSource]
+    params: Mapping[str, Any]
+    batch_size: int
+
+    def __repr__(self) -> str:
+        return _masked_repr(self)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class EventDefinitions:
+    """The definitions that turn notifications into events, as they stand in `name`."""
+
+    name: str
+    definitions: tuple[Mapping[str, Any], ...]
+
+    def __repr__(self) -> str:
+        return f"EventDefinitions({self.name!r}, {len(self.definitions)} definitions)"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Settings:
+    """Everything that `winchester.yaml` and the files it names say.
+
+    Fields are named as the keys of `winchester.yaml`; docs/reference/settings.md explains each.
+    Lengths of time are in seconds where they are floats. What was not configured, or was not
+    read because the command does not need it, is empty. The text of this object shows no
+    password.
+    """
+
+    name: str
+    """The file, or `<dict>`."""
+    database_url: str
+    """SQLAlchemy URL, password included: show `masked_database_url` instead. Empty if none."""
+
+    config_path: tuple[Path, ...]
+    event_definitions: EventDefinitions | None
+    trait_plugin_aliases: Mapping[str, str]
+    """`distiller_trait_plugins`: local name to the name of an entry point."""
+    catch_all_notifications: bool
+
+    trigger_definitions: tuple[Mapping[str, Any], ...]
+    event_sources: Mapping[str, SourceEntry]
+    ingest_batch_size: int
+
+    pipelines: Mapping[str, tuple[HandlerEntry, ...]]
+    pipeline_worker_batch_size: int
+    pipeline_worker_delay: float
+    pipeline_timeout: float | None
+    worker_name: str | None
+    lease_seconds: float
+    max_attempts: int
+    retry_delay: float
+    retry_delay_max: float
+    outbox_max_age: timedelta
+    purge_completed_streams: bool
+    trim_events: bool
+    trim_events_age: str
+    trim_events_batch_size: int
+
+    clock: ClockName
+    event_clock_max_jump: timedelta | None
+    time_sync_endpoint: str | None
+
+    statistics_period: float
+    log_level: str
+    """The name of a level of `logging`, in capitals."""
+    log_file: str | None
+    logging_config: Path | None
+
+    warnings: tuple[str, ...] = ()
+    """What the configuration's reader should know; logged when it was loaded."""
+
+    @property
+    def trait_plugins(self) -> Mapping[str, Any]:
+        """The trait plugins by entry-point and local name; each is imported when looked up."""
+        return Registry(TRAIT_PLUGINS, self.trait_plugin_aliases)
+
+    @property
+    def masked_database_url(self) -> str:
+        """The database's URL without its password, fit to be shown."""
+        return mask_url(self.database_url)
+
+    def __repr__(self) -> str:
+        return _masked_repr(self)
+
+
+def _masked_repr(entry: Any) -> str:
+    shown = (f"{field.name}={masked(getattr(entry, field.name))!r}" for field in fields(entry))
+    return f"{type(entry).__name__}({', '.join(shown)})"

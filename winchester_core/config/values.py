@@ -1,0 +1,180 @@
+"""What single settings may hold: checks that return the value in the type the program uses."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from voluptuous import Invalid
+
+from winchester_core.config.wording import Expected
+from winchester_core.errors import TimeExpressionError
+from winchester_core.plugins.spelling import nearest
+from winchester_core.timex import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+DURATION = re.compile(r"(?:\d+\s*(?:us|d|h|m|s)\s*)+\Z")
+DURATION_PART = re.compile(r"(\d+)\s*(us|d|h|m|s)")
+UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "us": "microseconds"}
+LOG_LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
+
+
+def boolean(value: Any) -> bool:
+    """True or false, not a number or a text that resembles one."""
+    if isinstance(value, bool):
+        return value
+    raise Expected("expected true or false")
+
+
+def text(value: Any) -> str:
+    """Text of at least one character."""
+    if isinstance(value, str) and value:
+        return value
+    raise Expected("expected text")
+
+
+def text_list(value: Any) -> list[str]:
+    """One text, or a list of them; returned as a list."""
+    if isinstance(value, str):
+        return [text(value)]
+    if isinstance(value, list) and value and all(isinstance(item, str) and item for item in value):
+        return value
+    raise Expected("expected text, or a list of texts")
+
+
+def optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """What `check` takes, or nothing."""
+
+    def check_optional(value: Any) -> Any:
+        return None if value is None else check(value)
+
+    return check_optional
+
+
+def whole_number(minimum: int) -> Callable[[Any], int]:
+    """A whole number of at least `minimum`."""
+
+    def check_whole_number(value: Any) -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and value >= minimum:
+            return value
+        raise Expected(f"expected a whole number of {minimum} or more")
+
+    return check_whole_number
+
+
+def duration(*, positive: bool = False) -> Callable[[Any], timedelta]:
+    """A length of time: seconds as a number, or a text as in `1d 12h`.
+
+    Units are those of time expressions that have one length: d h m s us.
+    """
+    wanted = "a length of time over zero" if positive else "a length of time"
+
+    def check_duration(value: Any) -> timedelta:
+        length = _length(value)
+        if length is None or (positive and not length):
+            raise Expected(f"expected {wanted}: seconds, or text as in '1d 12h' (units d h m s us)")
+        return length
+
+    return check_duration
+
+
+def seconds(*, positive: bool = False) -> Callable[[Any], float]:
+    """As `duration`, in seconds."""
+    check = duration(positive=positive)
+    return lambda value: check(value).total_seconds()
+
+
+def off_or(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """What `check` takes, or `off` (which YAML reads as false) or nothing: returned as None."""
+
+    def check_switchable(value: Any) -> Any:
+        return None if value is None or value is False or value == "off" else check(value)
+
+    return check_switchable
+
+
+def one_of(*names: str) -> Callable[[Any], str]:
+    """One of a few words."""
+
+    def check_word(value: Any) -> str:
+        if isinstance(value, str) and value in names:
+            return value
+        raise Expected(f"expected one of {', '.join(names)}")
+
+    return check_word
+
+
+def log_level(value: Any) -> str:
+    """The name of a level of `logging`, in any case."""
+    name = value.upper() if isinstance(value, str) else value
+    if name == "WARN":
+        return "WARNING"
+    if name in LOG_LEVELS:
+        return str(name)
+    raise Expected(f"expected one of {', '.join(level.lower() for level in LOG_LEVELS)}")
+
+
+def log_file(value: Any) -> str:
+    """A path that may hold `%(proc_name)s`."""
+    path = text(value)
+    try:
+        path % {"proc_name": "worker"}
+    except (KeyError, ValueError, TypeError):
+        raise Expected(
+            "expected a path in which only %(proc_name)s is replaced (%% for a percent sign)"
+        ) from None
+    return path
+
+
+def database_url(value: Any) -> str:
+    """An SQLAlchemy URL. The message never shows it, since it may hold a password."""
+    if isinstance(value, str) and "://" in value and not value.startswith(":"):
+        return value
+    raise Invalid("expected a database URL, as in sqlite:///winchester.db")
+
+
+def http_url(value: Any) -> str:
+    """The URL of an HTTP service."""
+    if isinstance(value, str) and re.match(r"https?://[^/\s]", value):
+        return value
+    raise Expected("expected a URL that begins with http:// or https://")
+
+
+def time_expression(*variables: str) -> Callable[[Any], str]:
+    """The text of a time expression that uses no variable but these; returned as text."""
+
+    def check_expression(value: Any) -> str:
+        if not isinstance(value, str):
+            raise Expected("expected a time expression, as text")
+        try:
+            used = parse(value).variables
+        except TimeExpressionError as error:
+            raise Invalid(str(error)) from None
+        for name in sorted(used - set(variables)):
+            raise Invalid(_unknown_variable(value, name, variables))
+        return value
+
+    return check_expression
+
+
+def _unknown_variable(expression: str, name: str, variables: Collection[str]) -> str:
+    close = nearest(name, variables)
+    hint = f"did you mean '${close}'? Known here" if close else "known here"
+    known = ", ".join(f"${variable}" for variable in variables)
+    return f"time expression {expression!r}: unknown variable '${name}'; {hint}: {known}"
+
+
+def _length(value: Any) -> timedelta | None:
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return timedelta(seconds=value) if isfinite(value) and value >= 0 else None
+        if isinstance(value, str) and DURATION.match(value):
+            parts = DURATION_PART.findall(value)
+            return sum((timedelta(**{UNITS[unit]: int(n)}) for n, unit in parts), timedelta())
+    except (OverflowError, ValueError):
+        return None
+    return None

@@ -1,0 +1,119 @@
+"""How one trait of a definition is taken from a notification."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.distill.datatypes import CONVERTERS, DEFAULT_TYPE, TYPE_PHRASES
+from winchester_core.distill.field_path import FieldPath, compile_path
+from winchester_core.distill.plugin_entry import plugin_entry
+from winchester_core.distill.reasons import describe, describe_failure, looks_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from winchester_core.distill.plain_path import Finder
+
+
+class UnusableTrait(Exception):  # noqa: N818 - never leaves this package
+    """What was found cannot become the trait's value; the message says why, fit for a log."""
+
+
+class TraitExtractor:
+    """Finds a trait's value and converts it, by an entry of a valid definition file.
+
+    Without a plugin the value is the first that is not null, in the order of the paths.
+    """
+
+    __slots__ = ("_convert", "_find", "_is_secret", "_is_text", "_type", "name")
+
+    def __init__(
+        self, name: str, setting: Mapping[str, Any], trait_plugins: Mapping[str, type]
+    ) -> None:
+        fields = setting["fields"]
+        paths = [compile_path(text) for text in ([fields] if isinstance(fields, str) else fields)]
+        self.name = name
+        self._type = setting.get("type", DEFAULT_TYPE)
+        self._is_text = self._type == "text"
+        self._convert = CONVERTERS[self._type]
+        self._is_secret = looks_secret([name, *(path.text for path in paths)])
+        if "plugin" in setting:
+            self._find = self._plugin_finder(paths, setting["plugin"], trait_plugins)
+        else:
+            self._find = self._value_finder(paths)
+
+    def extract(self, body: Mapping[str, Any]) -> Any:
+        """Return the trait's value, or None for no trait. Raises `UnusableTrait`, nothing else."""
+        value = self._find(body)
+        if value is None:
+            return None
+        try:
+            # Nova writes '' for times and numbers that are null.
+            if not self._is_text and value == "":
+                return None
+            return self._convert(value)
+        except Exception:  # noqa: BLE001 - a plugin's value may raise whatever it likes
+            shown = describe(value, secret=self._is_secret)
+            raise UnusableTrait(f"{shown} is {TYPE_PHRASES[self._type]}") from None
+
+    def _value_finder(self, paths: Sequence[FieldPath]) -> Finder:
+        if all(path.is_plain for path in paths):
+            return _plain_value_finder(paths)
+
+        def find(body: Mapping[str, Any]) -> Any:
+            for path in paths:
+                try:
+                    value = path.first(body)
+                except Exception as error:  # noqa: BLE001 - see FieldPath
+                    raise UnusableTrait(_path_fault(path, error)) from None
+                if value is not None:
+                    return value
+            return None
+
+        return find
+
+    def _plugin_finder(
+        self, paths: Sequence[FieldPath], setting: Any, trait_plugins: Mapping[str, type]
+    ) -> Finder:
+        entry = plugin_entry(setting)
+        plugin = entry.instance(trait_plugins)
+        is_secret = self._is_secret
+
+        def find(body: Mapping[str, Any]) -> Any:
+            found = _all_matches(paths, body)
+            try:
+                return plugin.trait_value(found)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's code
+                failure = describe_failure(error, found, secret=is_secret)
+                raise UnusableTrait(f"plugin {entry.name!r} {failure}") from None
+
+        return find
+
+
+def _plain_value_finder(paths: Sequence[FieldPath]) -> Finder:
+    if len(paths) == 1:
+        return paths[0].first
+    finders = tuple(path.first for path in paths)
+
+    def find(body: Mapping[str, Any]) -> Any:
+        for first in finders:
+            value = first(body)
+            if value is not None:
+                return value
+        return None
+
+    return find
+
+
+def _all_matches(paths: Sequence[FieldPath], body: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for path in paths:
+        try:
+            found += path.matches(body)
+        except Exception as error:  # noqa: BLE001 - see FieldPath
+            raise UnusableTrait(_path_fault(path, error)) from None
+    return found
+
+
+def _path_fault(path: FieldPath, error: Exception) -> str:
+    return f"path {path.text!r} does not fit the notification ({type(error).__name__})"

@@ -1,0 +1,56 @@
+"""The trait plugin `bitfield`: flags for what a notification holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from voluptuous import All, Coerce, Maybe, Optional, Range, Required, Schema
+
+from winchester_core.interfaces.trait_plugin import TraitPlugin
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class BitfieldTraitPlugin(TraitPlugin):
+    """Sets bits of `initial_bitfield` by `flags`.
+
+    Each flag names a `path`, as it stands in the trait's fields, and the `bit` to set (0 is the
+    lowest) when something was found there; with `value`, when what was found equals that.
+    """
+
+    config_schema: ClassVar[Schema] = Schema(
+        {
+            Optional("initial_bitfield", default=0): int,
+            Optional("flags", default=None): Maybe(
+                [
+                    {
+                        Required("path"): str,
+                        Required("bit"): All(Coerce(int), Range(min=0)),
+                        "value": object,
+                    }
+                ]
+            ),
+        }
+    )
+
+    def __init__(
+        self, initial_bitfield: int = 0, flags: Sequence[Mapping[str, Any]] | None = None
+    ) -> None:
+        super().__init__(initial_bitfield=initial_bitfield, flags=flags or [])
+        self._initial_bitfield = initial_bitfield
+        self._flags = tuple(flags or ())
+
+    def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> int:
+        """Return the bits; where a path found several values, the last counts."""
+        found = dict(match_list)
+        bits = self._initial_bitfield
+        for flag in self._flags:
+            if _is_set(flag, found):
+                bits |= 1 << int(flag["bit"])
+        return bits
+
+
+def _is_set(flag: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    path = flag["path"]
+    return path in found and ("value" not in flag or bool(found[path] == flag["value"]))

@@ -1,0 +1,79 @@
+"""From the message of a source to an event, clean and ready to be matched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.distill import notification_time, open_envelope, read_object
+from winchester_core.errors import ConfigurationError, InvalidEvent
+from winchester_core.model.event import CleanEvent, clean_event, parse_timestamp
+from winchester_core.model.event_json import read_event
+from winchester_core.model.message import MessageKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from winchester_core.distill import Distiller
+    from winchester_core.model.message import Message
+
+DATETIME_TRAITS_HEADER = "datetime_traits"
+
+
+class UncoveredType(Exception):  # noqa: N818 - an outcome, not a fault
+    """No definition covers this notification: it is dropped."""
+
+    def __init__(self, event_type: str, message_id: str | None) -> None:
+        self.event_type, self.message_id = event_type, message_id
+        super().__init__(f"no event definition covers {event_type!r}")
+
+
+class Decoder:
+    """Reads messages, notifications and events. Safe to share between threads."""
+
+    def __init__(self, distiller: Distiller | None) -> None:
+        self._distiller = distiller
+
+    def message(self, message: Message) -> CleanEvent:
+        """The event of a source's message.
+
+        Raises `InvalidEvent`; `UncoveredType` for a notification that no definition covers.
+        """
+        if message.kind is MessageKind.NOTIFICATION:
+            return self.notification(open_envelope(message.body))
+        document = read_object(message.body)
+        names = message.headers.get(DATETIME_TRAITS_HEADER, ())
+        event, drops = read_event(document, names)
+        clean = clean_event(event)
+        return CleanEvent(clean.event, (*drops, *clean.drops))
+
+    def notification(self, notification: Mapping[str, Any]) -> CleanEvent:
+        """The event of a notification. Raises `InvalidEvent`, `UncoveredType`."""
+        distilled = self.distiller.distill(notification)
+        if distilled.event is None:
+            message_id = notification.get("message_id")
+            raise UncoveredType(
+                str(notification.get("event_type")),
+                message_id if isinstance(message_id, str) else None,
+            )
+        clean = clean_event(distilled.event)
+        return CleanEvent(clean.event, (*distilled.drops, *clean.drops))
+
+    @property
+    def distiller(self) -> Distiller:
+        """The distiller. Raises `ConfigurationError` when none is configured."""
+        if self._distiller is None:
+            raise ConfigurationError(
+                ["distiller_config: no event definitions are configured for notifications"]
+            )
+        return self._distiller
+
+    def message_time(self, message: Message) -> datetime | None:
+        """When a message says it happened, covered by a definition or not; None if it does not."""
+        try:
+            if message.kind is MessageKind.NOTIFICATION:
+                return notification_time(open_envelope(message.body))
+            moment = read_object(message.body).get("timestamp")
+            return parse_timestamp(moment) if isinstance(moment, str) else None
+        except (InvalidEvent, ValueError):
+            return None

@@ -1,0 +1,128 @@
+"""Pumps one event source into a trigger manager: receive, store, acknowledge."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from winchester_core.ingest.outcome import Outcome
+from winchester_core.ingest.rejection import rejection_of
+from winchester_core.telemetry.checkpoints import Checkpoint, reach
+from winchester_core.telemetry.counters import Count
+from winchester_core.telemetry.outage import patiently
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from winchester_core.ingest.outcome import AddResult
+    from winchester_core.ingest.trigger_manager import TriggerManager
+    from winchester_core.interfaces import EventSource
+    from winchester_core.model.message import Message
+
+logger = logging.getLogger(__name__)
+
+RECEIVE_TIMEOUT_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class PumpTotals:
+    """What a pump has moved so far."""
+
+    received: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    dropped: int = 0
+
+    def add(self, result: AddResult) -> None:
+        """Add a batch."""
+        self.received += len(result.outcomes)
+        self.stored += result.stored
+        self.duplicates += result.duplicates
+        self.rejected += result.invalid
+        self.dropped += result.dropped
+
+
+class SourcePump:
+    """Moves messages from one source into the store, in one thread, until told to stop.
+
+    A message is acknowledged only after the transaction that stored it has committed; a bad one
+    is kept as a rejected message first. While the database is away the batch in hand waits; when
+    told to stop meanwhile, it is released for redelivery.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: EventSource,
+        manager: TriggerManager,
+        *,
+        batch_size: int,
+        stop: threading.Event,
+        on_batch: Callable[[PumpTotals], None] | None = None,
+    ) -> None:
+        self.totals = PumpTotals()
+        self._name = name
+        self._source = source
+        self._manager = manager
+        self._batch_size = batch_size
+        self._stop = stop
+        self._on_batch = on_batch
+
+    def run(self) -> PumpTotals:
+        """Pump until `stop` is set or the source is exhausted."""
+        self._source.open()
+        try:
+            while not self._stop.is_set() and not self._source.exhausted:
+                messages = self._source.receive(self._batch_size, RECEIVE_TIMEOUT_SECONDS)
+                if messages:
+                    self.take(messages)
+        finally:
+            self._source.close()
+        return self.totals
+
+    def take(self, messages: Sequence[Message], stamps: Sequence[datetime] | None = None) -> bool:
+        """Store these messages and settle them with the source; False when stopped before that.
+
+        `stamps` as in `TriggerManager.add_messages`.
+        """
+        reach(Checkpoint.RECEIVED)
+        try:
+            result = patiently(self._stop, lambda: self._manager.add_messages(messages, stamps))
+            kept = result is not None and self._keep_rejected(messages, result)
+        except BaseException:
+            self._source.release(messages)
+            raise
+        if result is None or not kept:
+            self._source.release(messages)
+            return False
+        self._settle(messages, result)
+        return True
+
+    def _keep_rejected(self, messages: Sequence[Message], result: AddResult) -> bool:
+        rejections = [
+            rejection_of(self._name, message, outcome.reason or "")
+            for message, outcome in zip(messages, result.outcomes, strict=True)
+            if outcome.outcome is Outcome.INVALID
+        ]
+        if not rejections:
+            return True
+        self._manager.counters.add(Count.MESSAGES_REJECTED, len(rejections))
+        store = self._manager.store
+        return patiently(self._stop, lambda: store.keep_rejected(rejections)) is not None
+
+    def _settle(self, messages: Sequence[Message], result: AddResult) -> None:
+        pairs = list(zip(messages, result.outcomes, strict=True))
+        self._source.ack(
+            [message for message, outcome in pairs if outcome.outcome is not Outcome.INVALID]
+        )
+        for message, outcome in pairs:
+            if outcome.outcome is Outcome.INVALID:
+                self._source.reject(message, outcome.reason or "")
+        reach(Checkpoint.ACKNOWLEDGED)
+        self.totals.add(result)
+        if self._on_batch is not None:
+            self._on_batch(self.totals)

@@ -1,0 +1,94 @@
+"""Carries a prepared batch into the store, and finds the message at fault when it is refused."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from winchester_core.errors import DataRefused
+from winchester_core.ingest.outcome import EventOutcome, Outcome
+from winchester_core.storage.records import Arrival
+from winchester_core.storage.stream_clock import ClockKind
+from winchester_core.telemetry.checkpoints import Checkpoint, reach
+from winchester_core.telemetry.counters import Count, Counters
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from winchester_core.storage.interface import IngestStore
+    from winchester_core.storage.records import Recorded
+    from winchester_core.storage.stream_clock import StreamClock
+    from winchester_core.triggers.stream_time import TimePolicy
+
+logger = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Records arrivals; everything else in a batch passes through as it is."""
+
+    def __init__(self, store: IngestStore, clock: StreamClock, counters: Counters) -> None:
+        self._store = store
+        self._clock = clock
+        self._counters = counters
+        self._has_warned = False
+
+    def record(self, prepared: Sequence[Arrival | EventOutcome]) -> tuple[EventOutcome, ...]:
+        """Store the arrivals in one transaction; return an outcome for each of `prepared`.
+
+        When the database refuses the batch for its content, the batch is split until the message
+        at fault stands alone: that one is invalid, the others are stored.
+        """
+        arrivals = [each for each in prepared if isinstance(each, Arrival)]
+        reach(Checkpoint.DISTILLED)
+        outcomes = iter(self._stored(arrivals, self._clock.for_ingest()) if arrivals else ())
+        self._clock.stored([arrival.stamp for arrival in arrivals])
+        return tuple(next(outcomes) if isinstance(each, Arrival) else each for each in prepared)
+
+    def _stored(self, arrivals: Sequence[Arrival], policy: TimePolicy) -> list[EventOutcome]:
+        try:
+            recorded = self._store.record(arrivals, policy)
+        except DataRefused as refusal:
+            if len(arrivals) == 1:
+                return [self._refused(arrivals[0], refusal)]
+            half = len(arrivals) // 2
+            return self._stored(arrivals[:half], policy) + self._stored(arrivals[half:], policy)
+        reach(Checkpoint.INGEST_COMMITTED)
+        self._count(arrivals, recorded)
+        return [
+            EventOutcome(
+                Outcome.STORED if stored else Outcome.DUPLICATE, arrival.event["message_id"]
+            )
+            for arrival, stored in zip(arrivals, recorded.stored, strict=True)
+        ]
+
+    def _refused(self, arrival: Arrival, refusal: DataRefused) -> EventOutcome:
+        message_id = arrival.event["message_id"]
+        reason = f"the database refuses it: {refusal}"
+        logger.warning("event %s is invalid: %s", message_id, reason)
+        self._counters.add(Count.EVENTS_INVALID)
+        return EventOutcome(Outcome.INVALID, message_id, reason)
+
+    def _count(self, arrivals: Sequence[Arrival], recorded: Recorded) -> None:
+        stored = sum(recorded.stored)
+        self._counters.add(Count.EVENTS_STORED, stored)
+        self._counters.add(Count.EVENTS_DUPLICATE, len(arrivals) - stored)
+        self._counters.add(Count.STREAMS_OPENED, recorded.streams_opened)
+        self._counters.add(Count.CLOCK_JUMPS_REFUSED, len(recorded.refused_jumps))
+        for index in recorded.refused_jumps:
+            event = arrivals[index].event
+            logger.warning(
+                "event %s of %s is too far ahead to move the event clock (event_clock_max_jump)",
+                event["message_id"],
+                event["timestamp"].isoformat(),
+            )
+        if recorded.streams_born_expired and self._clock.kind is ClockKind.SYSTEM:
+            self._warn_of_born_expired(recorded.streams_born_expired)
+
+    def _warn_of_born_expired(self, number: int) -> None:
+        self._counters.add(Count.STREAMS_BORN_EXPIRED, number)
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "streams are expired as soon as they open: these events are old. To process "
+                "recorded events set 'clock: event', or use 'winchester replay'"
+            )

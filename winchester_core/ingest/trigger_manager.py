@@ -1,0 +1,216 @@
+"""The ingesting side: takes events and notifications, each batch in one transaction."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.config.triggers import validate_trigger
+from winchester_core.errors import ConfigurationError, InvalidEvent
+from winchester_core.ingest.decoding import UncoveredType
+from winchester_core.ingest.outcome import AddResult, EventOutcome, Outcome
+from winchester_core.ingest.recorder import Recorder
+from winchester_core.model.event import clean_event
+from winchester_core.storage.records import Arrival
+from winchester_core.telemetry.counters import Count, Counters
+from winchester_core.telemetry.debug import DebugCounts
+from winchester_core.triggers.definition import TriggerDefinition
+from winchester_core.triggers.matcher import TriggerSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
+    from types import TracebackType
+    from typing import Self
+
+    from winchester_core.ingest.decoding import Decoder
+    from winchester_core.interfaces import Condition
+    from winchester_core.model.event import CleanEvent, Event
+    from winchester_core.model.message import Message
+    from winchester_core.storage.interface import Store
+    from winchester_core.storage.stream_clock import StreamClock
+
+logger = logging.getLogger(__name__)
+
+
+class TriggerManager:
+    """Stores events and lets them join the streams of the triggers they match.
+
+    Bad input is an outcome, never an exception; what is raised is `ConfigurationError` and
+    `StorageError`. Safe to share between threads, each call being a transaction of its own; not
+    across a fork. A context manager: leaving it closes the store's connections.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        stream_clock: StreamClock,
+        definitions: Iterable[TriggerDefinition],
+        conditions: Mapping[str, type[Condition]],
+        decoder: Decoder,
+        counters: Counters | None = None,
+    ) -> None:
+        self.store = store
+        self.counters = counters or Counters()
+        self.debug = DebugCounts()
+        self._clock = stream_clock
+        self._triggers = TriggerSet(definitions)
+        self._conditions = conditions
+        self._decoder = decoder
+        self._recorder = Recorder(store, stream_clock, self.counters)
+        self._changing = threading.Lock()
+
+    # --- adding ---------------------------------------------------------------------------
+
+    def add_event(self, event: Mapping[str, Any]) -> bool:
+        """Add one event; tell whether it was stored (not a duplicate, not invalid)."""
+        return self.add_events([event]).stored == 1
+
+    def add_events(self, events: Iterable[Mapping[str, Any]]) -> AddResult:
+        """Add events in one transaction: the same as one at a time in this order."""
+        return self._add(events, clean_event)
+
+    def add_notification(self, notification: Mapping[str, Any]) -> bool:
+        """Distil one notification and add its event; tell whether it was stored."""
+        return self.add_notifications([notification]).stored == 1
+
+    def add_notifications(self, notifications: Iterable[Mapping[str, Any]]) -> AddResult:
+        """Distil notifications and add their events in one transaction."""
+        return self._add(notifications, self._decoder.notification)
+
+    def add_messages(
+        self, messages: Sequence[Message], stamps: Sequence[datetime] | None = None
+    ) -> AddResult:
+        """Add a source's messages in one transaction.
+
+        `stamps` are the times that they move the event clock to, where a replay knows better
+        than the events themselves.
+        """
+        return self._add(messages, self._decoder.message, stamps)
+
+    def convert_notification(self, notification: Mapping[str, Any]) -> Event | None:
+        """The event that a notification distils to, not stored; None when none covers it.
+
+        Raises `InvalidEvent` when it lacks what an event needs.
+        """
+        try:
+            return self._decoder.notification(notification).event
+        except UncoveredType:
+            return None
+
+    def message_time(self, message: Message) -> datetime | None:
+        """When a message says it happened; None when it does not say."""
+        return self._decoder.message_time(message)
+
+    # --- triggers -------------------------------------------------------------------------
+
+    def add_trigger_definition(self, configs: Iterable[Mapping[str, Any]]) -> None:
+        """Add triggers, each as an entry of `triggers.yaml`; one of the same name is replaced.
+
+        Raises `ConfigurationError` naming every problem; then none is added.
+        """
+        added = [self._compiled(config) for config in configs]
+        with self._changing:
+            by_name = {**self._triggers.by_name, **{each.name: each for each in added}}
+            self._triggers = TriggerSet(by_name.values())
+
+    def delete_trigger_definition(self, name: str) -> None:
+        """Remove a trigger; its streams stay. Raises `ConfigurationError` for an unknown name."""
+        with self._changing:
+            remaining = dict(self._triggers.by_name)
+            if remaining.pop(name, None) is None:
+                known = ", ".join(sorted(self._triggers.by_name)) or "none"
+                raise ConfigurationError([f"no trigger is named {name!r}; there are: {known}"])
+            self._triggers = TriggerSet(remaining.values())
+
+    def _compiled(self, config: Mapping[str, Any]) -> TriggerDefinition:
+        import voluptuous
+
+        try:
+            validate_trigger(config, self._conditions)
+        except voluptuous.MultipleInvalid as invalid:
+            raise ConfigurationError([str(error) for error in invalid.errors]) from invalid
+        return TriggerDefinition.from_config(config, self._conditions)
+
+    # --- the rest -------------------------------------------------------------------------
+
+    def current_time(self) -> datetime | None:
+        """Stream time, aware UTC; None while the event clock has never been set."""
+        return self._clock.now()
+
+    @property
+    def received(self) -> int:
+        """How many events and notifications this manager was given."""
+        return self.counters[Count.MESSAGES_RECEIVED]
+
+    @property
+    def saved(self) -> int:
+        """How many of them it stored."""
+        return self.counters[Count.EVENTS_STORED]
+
+    def close(self) -> None:
+        """Let go of the database. Idempotent."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _add(
+        self,
+        items: Iterable[Any],
+        decode: Callable[[Any], CleanEvent],
+        stamps: Sequence[datetime] | None = None,
+    ) -> AddResult:
+        triggers = self._triggers
+        prepared = [self._prepare(item, decode, triggers) for item in items]
+        if stamps is not None:
+            prepared = [_stamped(each, stamp) for each, stamp in zip(prepared, stamps, strict=True)]
+        self.counters.add(Count.MESSAGES_RECEIVED, len(prepared))
+        return AddResult(self._recorder.record(prepared))
+
+    def _prepare(
+        self, item: Any, decode: Callable[[Any], CleanEvent], triggers: TriggerSet
+    ) -> Arrival | EventOutcome:
+        try:
+            clean = decode(item)
+        except InvalidEvent as invalid:
+            return self._invalid(item, invalid)
+        except UncoveredType as uncovered:
+            self.counters.add(Count.NOTIFICATIONS_DROPPED, label=uncovered.event_type)
+            return EventOutcome(Outcome.DROPPED, uncovered.message_id, str(uncovered))
+        event = clean.event
+        for drop in clean.drops:
+            logger.warning(
+                "event %s: trait %s dropped: %s", event["message_id"], drop.trait, drop.reason
+            )
+        self.counters.add(Count.TRAITS_DROPPED, len(clean.drops))
+        matches = triggers.match(event, self.debug)
+        return Arrival(event, tuple(matches), event["timestamp"])
+
+    def _invalid(self, item: Any, invalid: InvalidEvent) -> EventOutcome:
+        message_id = _known_id(item)
+        logger.warning("event %s is invalid: %s", message_id or "without an id", invalid)
+        self.counters.add(Count.EVENTS_INVALID)
+        return EventOutcome(Outcome.INVALID, message_id, str(invalid))
+
+
+def _stamped(prepared: Arrival | EventOutcome, stamp: datetime) -> Arrival | EventOutcome:
+    if isinstance(prepared, EventOutcome):
+        return prepared
+    return Arrival(prepared.event, prepared.matches, stamp)
+
+
+def _known_id(item: Any) -> str | None:
+    """The id of a bad event, when it is fit to be shown."""
+    message_id = item.get("message_id") if isinstance(item, dict) else None
+    return ascii(message_id)[1:81] if isinstance(message_id, str) else None

@@ -1,0 +1,32 @@
+"""What an author of a condition subclasses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from voluptuous import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Condition:
+    """A pure, total predicate on one trait of an event.
+
+    `config_schema` validates the expression that stands beside the condition's name in
+    `triggers.yaml`. A value of the wrong type does not match; `matches` never raises.
+    """
+
+    config_schema: ClassVar[Schema] = Schema(object)
+
+    def __init__(self, trait: str, expression: Any) -> None:
+        self.trait = trait
+        self.expression = expression
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether the trait of `event` satisfies the expression."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """Say in words what is demanded; shown when it is explained why a stream has not fired."""
+        return f"{self.trait} satisfies {self.expression!r}"

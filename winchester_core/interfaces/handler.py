@@ -1,0 +1,40 @@
+"""What an author of a pipeline handler subclasses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from voluptuous import Schema
+
+if TYPE_CHECKING:
+    from winchester_core.model.event import Event
+
+
+class PipelineHandler:
+    """A handler of a pipeline; any object with these three methods will do.
+
+    A fresh instance is made for each run from the `params` of `pipelines.yaml`, which
+    `config_schema` has validated and filled with defaults.
+    """
+
+    config_schema: ClassVar[Schema] = Schema({})
+
+    def __init__(self, **params: Any) -> None:
+        self.params = params
+
+    def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        """Return the events for the next handler: fewer, or more.
+
+        `events` are copies, ordered by timestamp, ties in order of arrival; datetimes are aware
+        UTC. An event with a new `message_id` is saved when the run succeeds. `env` is shared by
+        the handlers of this run: `stream_id`, `stream_name`, `distinguished_by`, `reason`
+        (`fire` or `expire`), `attempt` (from 1), and whatever handlers put there. An exception
+        fails the run: nothing of it is stored, and it is tried again later.
+        """
+        raise NotImplementedError
+
+    def commit(self) -> None:
+        """Act: every handler of the run has succeeded. Runs at least once for a stream."""
+
+    def rollback(self) -> None:
+        """Undo: a handler of the run failed, or the worker lost its lease."""

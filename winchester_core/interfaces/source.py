@@ -1,0 +1,53 @@
+"""What an author of an event source subclasses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from voluptuous import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from winchester_core.model.message import Message
+
+
+class EventSource:
+    """Where events or notifications come from. All calls come from one thread.
+
+    The order of calls: `open`, then `receive` and, for each message received, exactly one of
+    `ack`, `release` and `reject`; at last `close`. A source that has an end (a file) sets
+    `exhausted` once `receive` will give nothing more.
+    """
+
+    config_schema: ClassVar[Schema] = Schema({})
+    exhausted: bool = False
+
+    def __init__(self, **params: Any) -> None:
+        self.params = params
+
+    def open(self) -> None:
+        """Connect. Called before anything else, and again after `close` following a failure."""
+
+    def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+        """Return up to `max_messages`, waiting at most `timeout_seconds` for the first of them.
+
+        Returns [] when nothing came.
+        """
+        raise NotImplementedError
+
+    def ack(self, messages: Sequence[Message]) -> None:
+        """The messages are stored and committed: they need not be delivered again."""
+
+    def release(self, messages: Sequence[Message]) -> None:
+        """Give the messages back for redelivery: shutdown, or the database is away."""
+
+    def reject(self, message: Message, reason: str) -> None:
+        """The message was bad and has been kept as a rejected message: it is done with."""
+
+    def close(self) -> None:
+        """Disconnect. Idempotent."""
+
+    def lag(self) -> int | None:
+        """How many messages wait at the origin, where that is known."""
+        return None

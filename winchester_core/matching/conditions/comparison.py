@@ -1,0 +1,118 @@
+"""Comparison of a number with a bound: `3`, `"3"`, `"> 3"`, and `< >= <= != ==`."""
+
+from __future__ import annotations
+
+import operator
+import re
+from math import isfinite
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from voluptuous import Invalid, Schema
+
+from winchester_core.matching.conditions.typed import TypedCondition
+from winchester_core.matching.conditions.values import quoted
+from winchester_core.model.event import MAX_INT, MIN_INT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+MAX_EXPRESSION_LENGTH = 400
+"""In characters: more than any bound needs. The time int() takes is quadratic in the digits."""
+
+_COMPARISON = re.compile(r"\s*(?P<symbol>==|!=|>=|<=|=|>|<)?\s*(?P<number>\S+)\s*")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+class Comparison(NamedTuple):
+    """An operator of `OPERATORS` and the number on its right."""
+
+    symbol: str
+    number: int | float
+
+
+def parse_comparison(expression: Any, number: Callable[[Any], int | float]) -> Comparison:
+    """Read an expression whose bound `number` reads; no operator (or `=`) means equality.
+
+    Raises `voluptuous.Invalid`.
+    """
+    if not isinstance(expression, str):
+        return Comparison("==", number(expression))
+    if len(expression) > MAX_EXPRESSION_LENGTH:
+        raise Invalid(f"an expression of more than {MAX_EXPRESSION_LENGTH} characters")
+    found = _COMPARISON.fullmatch(expression)
+    if found is None:
+        raise Invalid(
+            f"{quoted(expression)} is no comparison; allowed: a number, or one of "
+            f"{' '.join(OPERATORS)} and a number, such as '> 3'"
+        )
+    symbol = found["symbol"] or "=="
+    return Comparison("==" if symbol == "=" else symbol, number(found["number"]))
+
+
+def whole_number(value: Any) -> int:
+    """Read an int, or text of digits. Raises `voluptuous.Invalid`."""
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and MIN_INT <= value <= MAX_INT:
+        return int(value)
+    raise Invalid(
+        f"{quoted(value)} is no whole number of 64 bits; an int is compared with one, "
+        "such as 3 or '> 3' ('float' compares floats, 'numeric' both)"
+    )
+
+
+def any_number(value: Any) -> int | float:
+    """Read a number; a whole one stays an int, so that it is compared exactly.
+
+    Raises `voluptuous.Invalid`.
+    """
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        value = int(value) if _WHOLE.fullmatch(value) else float(value)
+    if isinstance(value, int) and not isinstance(value, bool) and MIN_INT <= value <= MAX_INT:
+        return int(value)
+    if isinstance(value, float) and isfinite(value):
+        return float(value)
+    raise Invalid(
+        f"{quoted(value)} is no finite number; allowed: one such as 3, 2.5, '> 3' or '<= 1e6'"
+    )
+
+
+class ComparisonCondition(TypedCondition):
+    """A number of certain kinds, compared with a bound."""
+
+    bound = staticmethod(any_number)
+    noun: ClassVar[str]
+
+    def __init__(self, trait: str, expression: Any) -> None:
+        super().__init__(trait, expression)
+        self._comparison = parse_comparison(expression, self.bound)
+        self._compare = OPERATORS[self._comparison.symbol]
+        self._number = self._comparison.number
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether the trait is of a right kind and compares as demanded."""
+        value = event.get(self.trait)
+        return type(value) in self.kinds and self._compare(value, self._number)
+
+    def describe(self) -> str:
+        """The trait, its kind, and the comparison."""
+        return f"{self.trait} is {self.noun} {self._comparison.symbol} {self._number}"
+
+
+def comparison_schema(bound: Callable[[Any], int | float]) -> Schema:
+    """A schema that checks an expression and leaves it as it is written."""
+
+    def comparison(expression: Any) -> Any:
+        parse_comparison(expression, bound)
+        return expression
+
+    return Schema(comparison)

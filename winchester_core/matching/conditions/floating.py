@@ -1,0 +1,21 @@
+"""`float`: a float compared with a number."""
+
+from __future__ import annotations
+
+from winchester_core.matching.conditions.comparison import (
+    ComparisonCondition,
+    any_number,
+    comparison_schema,
+)
+
+
+class FloatCondition(ComparisonCondition):
+    """The trait is a float that is equal to, or compares with, a number.
+
+    An int trait does not match, as equality is typed everywhere: `numeric` is for both.
+    Expressions: `3`, `2.5`, `"> 2.5"`, `"<= 1e6"`, and likewise `< >= != ==`.
+    """
+
+    config_schema = comparison_schema(any_number)
+    kinds = (float,)
+    noun = "a float"

@@ -1,0 +1,72 @@
+"""`glob`: a shell pattern that a text fits as a whole."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import translate
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from voluptuous import Invalid, Schema
+
+from winchester_core.matching.conditions.typed import TypedCondition
+from winchester_core.matching.conditions.values import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_PATTERN_LENGTH = 1_000
+MAX_TEXT_LENGTH = 65_536
+"""Both in characters. A longer text does not match. Time grows with their product at worst."""
+
+
+def compile_glob(expression: Any) -> re.Pattern[str]:
+    """Compile a glob. Raises `voluptuous.Invalid`."""
+    if not isinstance(expression, str):
+        raise Invalid(f"{quoted(expression)} is no glob, such as 'web-*'; put it in quotes")
+    if not 0 < len(expression) <= MAX_PATTERN_LENGTH:
+        raise Invalid(
+            f"a glob of {len(expression)} characters; 1 to {MAX_PATTERN_LENGTH} are allowed"
+        )
+    return re.compile(translate(expression))
+
+
+def checked_glob(expression: Any) -> Any:
+    """Return `expression` as it is written. Raises `voluptuous.Invalid`."""
+    compile_glob(expression)
+    return expression
+
+
+class GlobCondition(TypedCondition):
+    """The trait is a text that fits the glob as a whole: `*`, `?`, `[seq]`, `[!seq]`.
+
+    Case-sensitive, on every platform.
+    """
+
+    config_schema: ClassVar[Schema] = Schema(checked_glob)
+    kinds = (str,)
+
+    def __init__(self, trait: str, expression: Any) -> None:
+        super().__init__(trait, expression)
+        self._regex = compile_glob(expression)
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether the trait is a text that fits."""
+        value = event.get(self.trait)
+        return (
+            isinstance(value, str)
+            and len(value) <= MAX_TEXT_LENGTH
+            and self._regex.match(value) is not None
+        )
+
+    def describe(self) -> str:
+        """The trait and the glob."""
+        return f"{self.trait} is text that fits the glob {self.expression!r}"
+
+    def why_not_value(self, value: Any, event: Mapping[str, Any]) -> str:
+        """Tell a text that is too long from one that differs."""
+        if len(value) > MAX_TEXT_LENGTH:
+            return (
+                f"trait {self.trait!r} has more than {MAX_TEXT_LENGTH} characters, "
+                f"which no glob is tried on; wanted: {self.describe()}"
+            )
+        return super().why_not_value(value, event)

@@ -1,0 +1,117 @@
+"""`range`: a number or a datetime between two bounds, both of which belong to it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from math import isfinite
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from voluptuous import Invalid, MultipleInvalid, Schema
+
+from winchester_core.matching.conditions.typed import TypedCondition
+from winchester_core.matching.conditions.values import kind_name, quoted, shown
+from winchester_core.model.event import parse_timestamp, to_utc
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Bound: TypeAlias = int | float | datetime
+
+KEYS = ("min", "max")
+DATE_LENGTH = len("2014-01-01")
+NUMBERS, TIMES = (int, float), (datetime,)
+
+
+def bound(value: Any) -> Bound:
+    """Read a finite number, a datetime, or a datetime as ISO 8601 text; naive is UTC.
+
+    A date without a time is refused, as the end of a day is not the moment it begins at.
+    Raises `voluptuous.Invalid`.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value):
+        return value
+    try:
+        if isinstance(value, datetime):
+            return to_utc(value)
+        if isinstance(value, str) and len(value.strip()) > DATE_LENGTH:
+            return parse_timestamp(value)
+    except ValueError as error:
+        raise Invalid(f"{quoted(value)} is no bound: {error}") from error
+    if isinstance(value, (date, str)):
+        raise Invalid(
+            f"{quoted(str(value))} is no bound; write date and time, such as 2014-01-01T00:00:00"
+        )
+    raise Invalid(f"{quoted(value)} is no bound; allowed: a finite number, or a datetime")
+
+
+def bounds(expression: Any) -> dict[str, Bound]:
+    """Return the bounds by `min` and `max`, one of which may be absent.
+
+    Raises `voluptuous.MultipleInvalid` with every fault.
+    """
+    if not isinstance(expression, dict) or not expression:
+        raise Invalid("a map with 'min', 'max' or both is wanted, such as {min: 1, max: 5}")
+    faults: list[Invalid] = []
+    found: dict[str, Bound] = {}
+    for key, value in expression.items():
+        try:
+            if key not in KEYS:
+                raise Invalid(f"unknown key {quoted(key)}; allowed: min, max")
+            found[key] = bound(value)
+        except Invalid as fault:
+            faults.append(Invalid(fault.error_message, path=[key]))
+    if faults:
+        raise MultipleInvalid(faults)
+    _check_order(found)
+    return found
+
+
+class RangeCondition(TypedCondition):
+    """The trait lies between `min` and `max`, which both belong to the range.
+
+    Numbers are compared with ints and floats (no bools), datetimes with datetimes.
+    """
+
+    config_schema: ClassVar[Schema] = Schema(bounds)
+
+    def __init__(self, trait: str, expression: Any) -> None:
+        super().__init__(trait, expression)
+        found = bounds(expression)
+        self._low: Any = found.get("min")
+        self._high: Any = found.get("max")
+        self._is_time = isinstance(next(iter(found.values())), datetime)
+        self.kinds = TIMES if self._is_time else NUMBERS
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether the trait is of the bounds' kind and between them."""
+        value = event.get(self.trait)
+        if self._is_time:
+            if not isinstance(value, datetime):
+                return False
+            try:
+                value = to_utc(value)
+            except ValueError:
+                return False
+        elif type(value) not in NUMBERS:
+            return False
+        return (self._low is None or self._low <= value) and (
+            self._high is None or value <= self._high
+        )
+
+    def describe(self) -> str:
+        """The trait and its bounds."""
+        noun = "a datetime" if self._is_time else "a number"
+        low = "" if self._low is None else f" from {shown(self._low)}"
+        high = "" if self._high is None else f" up to {shown(self._high)}"
+        return f"{self.trait} is {noun}{low}{high}"
+
+
+def _check_order(found: Mapping[str, Bound]) -> None:
+    low, high = found.get("min"), found.get("max")
+    if low is None or high is None:
+        return
+    if isinstance(low, datetime) != isinstance(high, datetime):
+        kinds = f"{kind_name(low)} and 'max' {kind_name(high)}"
+        raise Invalid(f"'min' is {kinds}: both must be numbers, or both datetimes")
+    if low > high:  # type: ignore[operator]
+        raise Invalid("'min' is greater than 'max': nothing lies between them")

@@ -1,0 +1,95 @@
+"""Globs of event types: which types a criterion is about."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import translate
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+WILDCARDS = frozenset("*?[")
+MEMO_SIZE = 256
+"""Event types remembered for each set of patterns: more than a cloud sends to one trigger."""
+
+MAX_PATTERN_LENGTH = 1_000
+
+
+def pattern_fault(pattern: Any) -> str | None:
+    """Return why `pattern` cannot be used, or None."""
+    if not isinstance(pattern, str):
+        return (
+            f"an event type is text, not {type(pattern).__name__}; "
+            "allowed: a glob such as 'compute.instance.*', or '!' and a glob to exclude"
+        )
+    if not pattern:
+        return "an empty event type: no event has one"
+    if pattern == "!":
+        return "'!' excludes nothing; write the glob to exclude after it"
+    if len(pattern) > MAX_PATTERN_LENGTH:
+        return f"a glob of more than {MAX_PATTERN_LENGTH} characters"
+    return None
+
+
+class EventTypePatterns:
+    """Event types that some inclusion matches and no exclusion (`!glob`) does.
+
+    Globs know `*`, `?`, `[seq]` and `[!seq]` and are case-sensitive. Exclusions alone mean all
+    types but theirs. Immutable, and safe to share between threads.
+    """
+
+    def __init__(self, patterns: str | Sequence[str]) -> None:
+        """Raise `ValueError` for a pattern that cannot be used, or when there is none."""
+        listed = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+        if not listed:
+            raise ValueError("no event type")
+        for pattern in listed:
+            if fault := pattern_fault(pattern):
+                raise ValueError(fault)
+        distinct = tuple(dict.fromkeys(listed))
+        self.exclusions = tuple(each[1:] for each in distinct if each.startswith("!"))
+        self.inclusions = tuple(each for each in distinct if not each.startswith("!")) or ("*",)
+        self.literals = frozenset(each for each in self.inclusions if not WILDCARDS & set(each))
+        """The inclusions without wildcards: they match one type each."""
+        globs = [each for each in self.inclusions if each not in self.literals]
+        self.prefixes = tuple(dict.fromkeys(_literal_prefix(each) for each in globs))
+        """What types begin with that the other inclusions match; "" where that can be anything."""
+        self._included = _compile(globs)
+        self._excluded = _compile(self.exclusions)
+        self._memo = self._fastest()
+
+    def matches(self, event_type: str) -> bool:
+        """Tell whether the patterns take `event_type`. Remembers the latest types."""
+        return self._memo(event_type)
+
+    def decide(self, event_type: str) -> bool:
+        """The same, without memory: for a caller that remembers the answer itself."""
+        included = event_type in self.literals or (
+            self._included is not None and self._included(event_type) is not None
+        )
+        return included and (self._excluded is None or self._excluded(event_type) is None)
+
+    def describe(self) -> str:
+        """The patterns in words."""
+        taken = " or ".join(map(repr, self.inclusions))
+        left_out = " or ".join(map(repr, self.exclusions))
+        return f"{taken} but not {left_out}" if left_out else taken
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.describe()})"
+
+    def _fastest(self) -> Callable[[str], bool]:
+        if self._included is None and self._excluded is None:
+            return self.literals.__contains__
+        return lru_cache(MEMO_SIZE)(self.decide)
+
+
+def _literal_prefix(glob: str) -> str:
+    end = next(position for position, letter in enumerate(glob) if letter in WILDCARDS)
+    return glob[:end]
+
+
+def _compile(globs: Sequence[str]) -> Callable[[str], object] | None:
+    return re.compile("|".join(map(translate, globs))).match if globs else None

@@ -1,0 +1,169 @@
+"""An event, and what makes one valid.
+
+An event is a flat ``dict``: `message_id` and `event_type` (str, 1-255 characters), `timestamp`
+(an aware UTC datetime), and any number of traits, each a str, int, float, bool or datetime.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import isfinite
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from winchester_core.errors import InvalidEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TraitValue: TypeAlias = str | int | float | bool | datetime
+Event: TypeAlias = dict[str, Any]
+"""Keys to `TraitValue`s. Typed loosely, because handlers index it by names they know."""
+
+REQUIRED_KEYS = ("message_id", "event_type", "timestamp")
+MAX_NAME_LENGTH = 255
+MIN_INT, MAX_INT = -(2**63), 2**63 - 1
+MIN_YEAR, MAX_YEAR = 1000, 9999
+
+
+@dataclass(frozen=True, slots=True)
+class TraitDrop:
+    """A trait that was left out of an event, and why."""
+
+    trait: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CleanEvent:
+    """An event as it will be stored, and the traits it lost on the way."""
+
+    event: Event
+    drops: tuple[TraitDrop, ...] = ()
+
+
+def clean_event(raw: Mapping[str, Any]) -> CleanEvent:
+    """Return a storable copy of `raw`: datetimes in UTC, `None` left out, bad traits dropped.
+
+    Raises `InvalidEvent` when one of the three required keys is missing or unusable.
+    """
+    event: Event = {
+        "message_id": _required_text(raw, "message_id"),
+        "event_type": _required_text(raw, "event_type"),
+        "timestamp": _required_timestamp(raw),
+    }
+    drops: list[TraitDrop] = []
+    for name, value in raw.items():
+        if value is None or name in REQUIRED_KEYS:
+            continue
+        fault = name_fault(name)
+        if fault is None:
+            stored, fault = storable(value)
+            if fault is None:
+                event[name] = stored
+                continue
+        drops.append(TraitDrop(printable(name), fault))
+    return CleanEvent(event, tuple(drops))
+
+
+def storable(value: Any) -> tuple[TraitValue | None, str | None]:
+    """Return (value as stored, None), or (None, why it cannot be stored everywhere)."""
+    if isinstance(value, str):
+        fault = text_fault(value)
+        return (None, fault) if fault else (str(value), None)
+    if isinstance(value, bool):
+        return value, None
+    if isinstance(value, int):
+        if MIN_INT <= value <= MAX_INT:
+            return int(value), None
+        return None, "an integer beyond signed 64 bits"
+    if isinstance(value, float):
+        if isfinite(value):
+            return float(value), None
+        return None, f"{value} is no number that every database stores"
+    if isinstance(value, datetime):
+        try:
+            return to_utc(value), None
+        except ValueError as error:
+            return None, str(error)
+    return None, f"a trait cannot be of type {type(value).__name__}"
+
+
+def to_utc(moment: datetime) -> datetime:
+    """Return `moment` as aware UTC; a naive one is UTC already.
+
+    Raises `ValueError` when its year is outside 1000-9999.
+    """
+    if moment.tzinfo is UTC:
+        utc = moment
+    elif moment.tzinfo is None:
+        utc = moment.replace(tzinfo=UTC)
+    else:
+        try:
+            utc = moment.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("a time outside the years 1000-9999") from None
+    if utc.year < MIN_YEAR:
+        raise ValueError(f"{utc.isoformat()} is outside the years 1000-9999")
+    return utc
+
+
+def parse_timestamp(text: str) -> datetime:
+    """Read an ISO 8601 date and time as aware UTC. Raises `ValueError`."""
+    return to_utc(datetime.fromisoformat(text.strip()))
+
+
+def name_fault(name: Any) -> str | None:
+    """Return why `name` cannot be a trait's name, or None."""
+    if not isinstance(name, str):
+        return f"a trait's name cannot be of type {type(name).__name__}"
+    if not 0 < len(name) <= MAX_NAME_LENGTH:
+        return f"a name of {len(name)} characters; 1 to {MAX_NAME_LENGTH} are allowed"
+    return text_fault(name)
+
+
+def text_fault(text: str) -> str | None:
+    """Return why `text` cannot be stored everywhere, or None."""
+    if "\0" in text:
+        return "text with a NUL character"
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return "text with a lone surrogate"
+    return None
+
+
+def printable(name: Any) -> str:
+    """A trait's name fit for a log line: short, and without characters that break it."""
+    return ascii(name)[:80] if not isinstance(name, str) or text_fault(name) else name[:80]
+
+
+def _required_text(raw: Mapping[str, Any], key: str) -> str:
+    value = raw.get(key)
+    if value is None:
+        raise InvalidEvent(key, "is missing")
+    if not isinstance(value, str):
+        raise InvalidEvent(key, f"must be text, not {type(value).__name__}")
+    if not 0 < len(value) <= MAX_NAME_LENGTH:
+        raise InvalidEvent(key, f"must have 1 to {MAX_NAME_LENGTH} characters, not {len(value)}")
+    fault = text_fault(value)
+    if fault:
+        raise InvalidEvent(key, fault)
+    return str(value)
+
+
+def _required_timestamp(raw: Mapping[str, Any]) -> datetime:
+    value = raw.get("timestamp")
+    if value is None:
+        raise InvalidEvent("timestamp", "is missing")
+    try:
+        if isinstance(value, datetime):
+            return to_utc(value)
+        if isinstance(value, str):
+            return parse_timestamp(value)
+    except ValueError as error:
+        raise InvalidEvent("timestamp", str(error)) from None
+    raise InvalidEvent(
+        "timestamp", f"must be a datetime or an ISO 8601 text, not {type(value).__name__}"
+    )

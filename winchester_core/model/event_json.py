@@ -1,0 +1,145 @@
+"""The JSON forms of an event.
+
+Stored: traits as one JSON text whose values keep type and value; JSON has no datetime, so one is
+a tagged value, ``{"datetime": "2015-01-20T00:00:00.000000+00:00"}``. A trait is never an object
+itself, hence the tag cannot be mistaken.
+
+Shown: one flat object, as `event list -f json` prints it. Datetimes are ISO 8601 texts with
+their offset; which traits beside `timestamp` were datetimes is told by one more key,
+`@datetime_traits`, so that the object can be read back as the event it was.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+import orjson
+
+from winchester_core.model.event import TraitDrop, parse_timestamp, printable, to_utc
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from winchester_core.model.event import Event
+
+DATETIME_TAG = "datetime"
+DATETIME_TRAITS_KEY = "@datetime_traits"
+
+_RESERVED_NAME = re.compile("@+datetime_traits")
+_ESCAPED_NAME = re.compile("@@+datetime_traits")
+_BLANK_OR_PERCENT = re.compile(r"[\s%]")
+
+
+def dump_traits(traits: Mapping[str, Any]) -> str:
+    """Write typed traits, as `clean_event` leaves them, as one JSON text.
+
+    Integers and floats stay apart (``1`` and ``1.0``). Raises `TypeError` for a value or an
+    integer that `clean_event` would have dropped.
+    """
+    return orjson.dumps(traits, default=_tagged, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
+
+
+def load_traits(text: str | bytes) -> dict[str, Any]:
+    """Read what `dump_traits` wrote; datetimes are aware UTC."""
+    traits: dict[str, Any] = orjson.loads(text)
+    for name, value in traits.items():
+        if type(value) is dict:
+            traits[name] = datetime.fromisoformat(value[DATETIME_TAG])
+    return traits
+
+
+def flat_event(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `event` as a flat object of texts, numbers and booleans; `read_event` reads it back.
+
+    `@datetime_traits` stands last, where there is a datetime beside `timestamp`: the traits'
+    names separated by blanks, percent-encoded where they hold white space or ``%``. A trait that
+    bears this very name gets one more ``@``.
+    """
+    flat: dict[str, Any] = {}
+    datetime_traits = []
+    for name, value in event.items():
+        if isinstance(value, datetime):
+            if name != "timestamp":
+                datetime_traits.append(name)
+            value = to_utc(value).isoformat()
+        flat[_escaped_key(name)] = value
+    if datetime_traits:
+        flat[DATETIME_TRAITS_KEY] = _join_names(datetime_traits)
+    return flat
+
+
+def read_event(
+    document: Mapping[str, Any], datetime_traits: Collection[str] = ()
+) -> tuple[Event, list[TraitDrop]]:
+    """Return the event of a JSON object, and the traits it lost; the inverse of `flat_event`.
+
+    A trait becomes a datetime when `datetime_traits` or the object's own `@datetime_traits`
+    names it, or when its value is tagged as in `dump_traits`. One that holds no ISO 8601 date
+    and time is left out with the reason. Nothing else is judged here: that is `clean_event`'s
+    task, `timestamp` included.
+    """
+    drops: list[TraitDrop] = []
+    names = set(datetime_traits)
+    listed = document.get(DATETIME_TRAITS_KEY)
+    if isinstance(listed, str):
+        names.update(_split_names(listed))
+    elif listed is not None:
+        drops.append(TraitDrop(DATETIME_TRAITS_KEY, "must be text: names separated by blanks"))
+    event: Event = {}
+    for key, value in document.items():
+        if key == DATETIME_TRAITS_KEY:
+            continue
+        name = _unescaped_key(key)
+        tagged = _is_tagged(value)
+        if tagged:
+            value = value[DATETIME_TAG]
+        if name != "timestamp" and (tagged or name in names):
+            value, fault = _moment(value)
+            if fault is not None:
+                drops.append(TraitDrop(printable(name), fault))
+                continue
+        event[name] = value
+    return event, drops
+
+
+def _tagged(value: Any) -> dict[str, str]:
+    if isinstance(value, datetime):
+        return {DATETIME_TAG: to_utc(value).isoformat(timespec="microseconds")}
+    raise TypeError(f"a trait cannot be of type {type(value).__name__}")
+
+
+def _is_tagged(value: Any) -> bool:
+    return type(value) is dict and len(value) == 1 and DATETIME_TAG in value
+
+
+def _moment(value: Any) -> tuple[datetime | None, str | None]:
+    """Return (aware UTC or None for no value, None), or (None, why it is no date and time)."""
+    if value is None:
+        return None, None
+    try:
+        if isinstance(value, datetime):
+            return to_utc(value), None
+        if isinstance(value, str):
+            return parse_timestamp(value), None
+    except ValueError as error:
+        return None, str(error)
+    return None, f"a datetime must be an ISO 8601 text, not {type(value).__name__}"
+
+
+def _escaped_key(name: str) -> str:
+    return "@" + name if _RESERVED_NAME.fullmatch(name) else name
+
+
+def _unescaped_key(key: str) -> str:
+    return key[1:] if _ESCAPED_NAME.fullmatch(key) else key
+
+
+def _join_names(names: Iterable[str]) -> str:
+    return " ".join(quote(name) if _BLANK_OR_PERCENT.search(name) else name for name in names)
+
+
+def _split_names(listed: str) -> list[str]:
+    return [unquote(name) for name in listed.split()]

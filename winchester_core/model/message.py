@@ -1,0 +1,34 @@
+"""What an event source hands over, and what becomes of it when it cannot be used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class MessageKind(StrEnum):
+    """How the body of a message is to be read."""
+
+    EVENT = "event"
+    NOTIFICATION = "notification"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a source.
+
+    `body` is the raw bytes (JSON) or a mapping already read; `token` is the source's own, and
+    comes back to it in `ack`, `release` and `reject`. `received_from` tells a person where the
+    message lay (file and line, queue).
+    """
+
+    body: bytes | Mapping[str, Any]
+    kind: MessageKind
+    token: Any = None
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    redelivered: bool = False
+    received_from: str = ""

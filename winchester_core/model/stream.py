@@ -1,0 +1,121 @@
+"""The states of a stream and the changes between them that are allowed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.errors import IllegalTransition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+
+class StreamState(StrEnum):
+    """Where a stream is in its life."""
+
+    ACTIVE = "active"
+    FIRING = "firing"
+    EXPIRING = "expiring"
+    ERROR = "error"
+    EXPIRE_ERROR = "expire_error"
+    COMPLETED = "completed"
+    RETRY_FIRE = "retry_fire"
+    RETRY_EXPIRE = "retry_expire"
+
+
+class Reason(StrEnum):
+    """Why a stream's events go through a pipeline."""
+
+    FIRE = "fire"
+    EXPIRE = "expire"
+
+
+TRANSITIONS: Mapping[StreamState, Mapping[StreamState, str]] = {
+    StreamState.ACTIVE: {
+        StreamState.FIRING: "claimed: criteria met and fire time reached",
+        StreamState.EXPIRING: "claimed: expired before its criteria were met",
+    },
+    StreamState.FIRING: {
+        StreamState.COMPLETED: "its pipeline succeeded",
+        StreamState.RETRY_FIRE: "its pipeline failed, its worker died, or it was released",
+        StreamState.ERROR: "its attempts are used up, or its pipeline does not exist",
+    },
+    StreamState.EXPIRING: {
+        StreamState.COMPLETED: "its pipeline succeeded",
+        StreamState.RETRY_EXPIRE: "its pipeline failed, its worker died, or it was released",
+        StreamState.EXPIRE_ERROR: "its attempts are used up, or its pipeline does not exist",
+    },
+    StreamState.RETRY_FIRE: {StreamState.FIRING: "claimed again"},
+    StreamState.RETRY_EXPIRE: {StreamState.EXPIRING: "claimed again"},
+    StreamState.ERROR: {StreamState.RETRY_FIRE: "reset by an operator"},
+    StreamState.EXPIRE_ERROR: {StreamState.RETRY_EXPIRE: "reset by an operator"},
+    StreamState.COMPLETED: {},
+}
+"""Every change of state that is allowed, with its cause. The docs' diagram is made from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The states that one reason leads a stream through."""
+
+    reason: Reason
+    working: StreamState
+    retry: StreamState
+    failed: StreamState
+
+
+FIRE_LANE = Lane(Reason.FIRE, StreamState.FIRING, StreamState.RETRY_FIRE, StreamState.ERROR)
+EXPIRE_LANE = Lane(
+    Reason.EXPIRE, StreamState.EXPIRING, StreamState.RETRY_EXPIRE, StreamState.EXPIRE_ERROR
+)
+
+
+def lane_of(reason: Reason) -> Lane:
+    """The states that `reason` leads through."""
+    return FIRE_LANE if reason is Reason.FIRE else EXPIRE_LANE
+
+
+def lane_of_state(state: StreamState) -> Lane | None:
+    """The lane that `state` belongs to; None for active and completed."""
+    for lane in (FIRE_LANE, EXPIRE_LANE):
+        if state in (lane.working, lane.retry, lane.failed):
+            return lane
+    return None
+
+
+def check_transition(current: StreamState, wanted: StreamState) -> None:
+    """Raise `IllegalTransition` unless the table allows this change."""
+    if wanted not in TRANSITIONS[current]:
+        raise IllegalTransition(current, wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRecord:
+    """A stream as it is stored: what commands show and what programs that embed us read.
+
+    All times are aware UTC. `fire_timestamp` and `expire_timestamp` are stream time; `retry_at`
+    and `lease_until` are the database server's time. `distinguished_by` maps each
+    distinguishing name to its value: a trait value or a `TimeRange`. `progress` holds how many
+    events each fire criterion has counted, in the trigger's order.
+    """
+
+    id: int
+    name: str
+    state: StreamState
+    state_serial_no: int
+    distinguished_by: Mapping[str, Any]
+    first_event: datetime
+    last_event: datetime
+    expire_timestamp: datetime
+    fire_timestamp: datetime | None
+    event_count: int
+    progress: tuple[int, ...]
+    is_open: bool
+    attempts: int = 0
+    worker: str | None = None
+    lease_until: datetime | None = None
+    retry_at: datetime | None = None
+    last_error: str | None = None

@@ -1,0 +1,72 @@
+"""What a time expression gives: a single time or a range of time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from winchester_core.model.event import MIN_YEAR, to_utc
+
+
+@dataclass(frozen=True, slots=True)
+class TimeStamp:
+    """A single time; only an equal time is in it. Always true.
+
+    Kept as aware UTC; a naive datetime is UTC. Raises `ValueError` outside the years 1000-9999.
+    """
+
+    timestamp: datetime
+
+    def __post_init__(self) -> None:
+        if not _is_kept(self.timestamp):
+            object.__setattr__(self, "timestamp", to_utc(self.timestamp))
+
+    @property
+    def begin(self) -> datetime:
+        """The time itself."""
+        return self.timestamp
+
+    @property
+    def end(self) -> datetime:
+        """The time itself."""
+        return self.timestamp
+
+    def __contains__(self, moment: object) -> bool:
+        return isinstance(moment, datetime) and _comparable(moment) == self.timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """The time from `begin`, which is in it, to `end`, which is not. Always true, if empty too.
+
+    Kept as aware UTC; a naive datetime is UTC. Raises `ValueError` outside the years 1000-9999.
+    Where `end` is not after `begin`, nothing is in it.
+    """
+
+    begin: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if not (_is_kept(self.begin) and _is_kept(self.end)):
+            object.__setattr__(self, "begin", to_utc(self.begin))
+            object.__setattr__(self, "end", to_utc(self.end))
+
+    @property
+    def timestamp(self) -> datetime:
+        """The beginning: what stands for the range where a single time is wanted."""
+        return self.begin
+
+    def __contains__(self, moment: object) -> bool:
+        return isinstance(moment, datetime) and self.begin <= _comparable(moment) < self.end
+
+
+TimeValue: TypeAlias = TimeStamp | TimeRange
+
+
+def _is_kept(moment: datetime) -> bool:
+    return moment.tzinfo is UTC and moment.year >= MIN_YEAR
+
+
+def _comparable(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

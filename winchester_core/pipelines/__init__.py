@@ -1,0 +1,14 @@
+"""Pipelines: what they are made of, and one run of a stream's events through one."""
+
+from winchester_core.pipelines.definition import HandlerSpec, PipelineDefinition
+from winchester_core.pipelines.run import CommitFault, PipelineRun, RunStream
+from winchester_core.pipelines.traceback_text import clean_traceback
+
+__all__ = [
+    "CommitFault",
+    "HandlerSpec",
+    "PipelineDefinition",
+    "PipelineRun",
+    "RunStream",
+    "clean_traceback",
+]

@@ -1,0 +1,58 @@
+"""A pipeline as `pipelines.yaml` defines it: a name and its handlers in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.interfaces import PipelineHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerSpec:
+    """One entry of a pipeline: which handler, with which validated `params`.
+
+    `name` is the entry's name in the file; it stands in errors and log records.
+    `handler_class` makes an object with the methods of `PipelineHandler`.
+    """
+
+    name: str
+    handler_class: Callable[..., Any]
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_commit(self) -> bool:
+        """Whether `commit` may do something: it is not `PipelineHandler`'s own, which is empty."""
+        return getattr(self.handler_class, "commit", None) is not PipelineHandler.commit
+
+    def new_handler(self) -> Any:
+        """Make a handler with params of its own, so that no run sees another's changes."""
+        return self.handler_class(**{key: _own(value) for key, value in self.params.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineDefinition:
+    """A named list of handlers."""
+
+    name: str
+    handlers: tuple[HandlerSpec, ...]
+
+    @property
+    def has_commit(self) -> bool:
+        """Whether a handler has a `commit` of its own; such streams complete one by one."""
+        return any(spec.has_commit for spec in self.handlers)
+
+
+def _own(value: Any) -> Any:
+    # Only what YAML nests is copied; a value that a schema made (a compiled expression) may not
+    # be copyable, and is shared.
+    match value:
+        case dict():
+            return {key: _own(item) for key, item in value.items()}
+        case list():
+            return [_own(item) for item in value]
+        case _:
+            return value

@@ -1,0 +1,173 @@
+"""One run of one stream's events through a pipeline."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.errors import HandlerFailed, InvalidEvent
+from winchester_core.model.event import clean_event
+from winchester_core.pipelines.traceback_text import clean_traceback, describe_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from winchester_core.model.event import CleanEvent, Event, TraitDrop
+    from winchester_core.model.stream import Reason
+    from winchester_core.pipelines.definition import HandlerSpec, PipelineDefinition
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunStream:
+    """What a run tells its handlers about the stream. `attempt` counts from 1."""
+
+    id: int
+    name: str
+    distinguished_by: Mapping[str, Any]
+    reason: Reason
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitFault:
+    """A handler that raised in `commit` or `rollback` (`phase`), with its cleaned traceback."""
+
+    handler: str
+    phase: str
+    traceback_text: str
+
+
+class PipelineRun:
+    """Handlers made for one stream and used once: `handle`, then `commit` or `rollback`.
+
+    `SystemExit` of a handler counts as its failure; `KeyboardInterrupt` and its like pass
+    through. `dropped_traits` counts the traits that the new events lost.
+    """
+
+    def __init__(
+        self, definition: PipelineDefinition, stream: RunStream, *, outbox: Any = None
+    ) -> None:
+        self._definition = definition
+        self._stream = stream
+        self._handlers: list[tuple[HandlerSpec, Any]] = []
+        self._env: dict[str, Any] = {
+            "stream_id": stream.id,
+            "stream_name": stream.name,
+            "distinguished_by": dict(stream.distinguished_by),
+            "reason": stream.reason.value,
+            "attempt": stream.attempt,
+        }
+        if outbox is not None:
+            self._env["outbox"] = outbox
+        self.dropped_traits = 0
+
+    def handle(self, events: Sequence[Event]) -> tuple[Event, ...]:
+        """Pass copies of `events` through all handlers; return the new events to be saved.
+
+        New are those in the last handler's list whose `message_id` none of `events` has, in the
+        order first seen, cleaned. One that a handler added and a later one filtered out is not
+        among them. Of two with one id the first counts, as when an event is ingested twice.
+
+        Raises `HandlerFailed`, chained from its cause: a handler cannot be made, raises, returns
+        anything but a list of dicts, or adds an event that is invalid.
+        """
+        self._make_handlers()
+        given_ids = frozenset(event["message_id"] for event in events)
+        current = [dict(event) for event in events]
+        added: list[CleanEvent] = []
+        for spec, handler in self._handlers:
+            current = self._handled(spec, handler, current)
+            added = self._added_events(spec, current, given_ids)
+        return tuple(clean.event for clean in self._first_of_each_id(added))
+
+    def commit(self) -> tuple[CommitFault, ...]:
+        """Call `commit` of every handler, in order, whatever the others do; return the faults."""
+        return self._call_all("commit")
+
+    def rollback(self) -> tuple[CommitFault, ...]:
+        """Call `rollback` of every handler made, in order; return the faults."""
+        return self._call_all("rollback")
+
+    def _make_handlers(self) -> None:
+        if self._handlers:
+            raise RuntimeError("a run passes one stream through its handlers, once")
+        for spec in self._definition.handlers:
+            try:
+                handler = spec.new_handler()
+            except (Exception, SystemExit) as error:
+                raise self._failed(spec, f"cannot be made: {describe_error(error)}") from error
+            self._handlers.append((spec, handler))
+
+    def _handled(self, spec: HandlerSpec, handler: Any, events: list[Event]) -> list[Any]:
+        try:
+            result = handler.handle_events(events, self._env)
+        except (Exception, SystemExit) as error:
+            raise self._failed(spec, describe_error(error)) from error
+        if isinstance(result, list):
+            return result
+        raise self._failed(spec, f"returned {type(result).__name__} instead of a list of events")
+
+    def _added_events(
+        self, spec: HandlerSpec, events: Iterable[Any], given_ids: frozenset[str]
+    ) -> list[CleanEvent]:
+        # Looked at after each handler, not only the last, so that the one to blame is known.
+        added = []
+        for event in events:
+            if not isinstance(event, dict):
+                raise self._failed(spec, f"returned {type(event).__name__} among the events")
+            message_id = event.get("message_id")
+            if isinstance(message_id, str) and message_id in given_ids:
+                continue
+            try:
+                added.append(clean_event(event))
+            except InvalidEvent as error:
+                raise self._failed(spec, f"returned an invalid event: {error}") from error
+        return added
+
+    def _first_of_each_id(self, added: Iterable[CleanEvent]) -> Iterable[CleanEvent]:
+        first: dict[str, CleanEvent] = {}
+        for clean in added:
+            message_id = clean.event["message_id"]
+            if message_id not in first:
+                first[message_id] = clean
+                self._report_drops(message_id, clean.drops)
+            elif first[message_id].event != clean.event:
+                self._warn("two different new events have the id %s; the first counts", message_id)
+        return first.values()
+
+    def _report_drops(self, message_id: str, drops: Sequence[TraitDrop]) -> None:
+        self.dropped_traits += len(drops)
+        for drop in drops:
+            self._warn("new event %s: trait %s dropped: %s", message_id, drop.trait, drop.reason)
+
+    def _warn(self, message: str, *facts: object) -> None:
+        text = message % facts
+        log.warning("pipeline %s, stream %d: %s", self._definition.name, self._stream.id, text)
+
+    def _call_all(self, phase: str) -> tuple[CommitFault, ...]:
+        faults = []
+        for spec, handler in self._handlers:
+            try:
+                getattr(handler, phase)()
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the others are still called
+                fault = CommitFault(spec.name, phase, clean_traceback(error))
+                faults.append(fault)
+                self._report_fault(fault)
+        return tuple(faults)
+
+    def _report_fault(self, fault: CommitFault) -> None:
+        # The cleaned text, not exc_info: the plain traceback may show a password.
+        log.error(
+            "pipeline %s, handler %s, stream %d: %s failed:\n%s",
+            self._definition.name,
+            fault.handler,
+            self._stream.id,
+            fault.phase,
+            fault.traceback_text,
+        )
+
+    def _failed(self, spec: HandlerSpec, reason: str) -> HandlerFailed:
+        return HandlerFailed(self._definition.name, spec.name, reason)

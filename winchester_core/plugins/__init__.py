@@ -1,0 +1,30 @@
+"""Plugins by entry point: the groups, what is installed, and loading by name."""
+
+from winchester_core.plugins.groups import (
+    COMMANDS,
+    CONDITIONS,
+    EVENT_SOURCES,
+    HANDLERS,
+    NOUNS,
+    TRAIT_PLUGINS,
+    noun,
+)
+from winchester_core.plugins.plugin import Plugin
+from winchester_core.plugins.registry import Registry, available, load
+from winchester_core.plugins.spelling import nearest, suggestion
+
+__all__ = [
+    "COMMANDS",
+    "CONDITIONS",
+    "EVENT_SOURCES",
+    "HANDLERS",
+    "NOUNS",
+    "TRAIT_PLUGINS",
+    "Plugin",
+    "Registry",
+    "available",
+    "load",
+    "nearest",
+    "noun",
+    "suggestion",
+]

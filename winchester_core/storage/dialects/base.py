@@ -1,0 +1,82 @@
+"""What differs between databases, behind one small interface."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Engine, Select, Table
+    from sqlalchemy.sql.dml import ReturningInsert
+
+    from winchester_core.clock import Clock
+
+
+class Fault(Enum):
+    """What an error of the database means for the transaction that met it."""
+
+    CONFLICT = "another transaction was first: try the whole transaction again"
+    UNAVAILABLE = "the database is away, full or locked: try later"
+    REFUSED = "the content is refused: another try gives the same answer"
+    UNKNOWN = "a fault of the program or the schema"
+
+
+class SqlDialect:
+    """The differences; the methods here are what PostgreSQL and SQLite share."""
+
+    name = ""
+    serverless = False
+    """Whether the database has no clock of its own."""
+    hides_refusals = False
+    """Whether `insert_new` also passes over rows that the database refuses for their content."""
+
+    def __init__(self, host_clock: Clock) -> None:
+        self.host_clock = host_clock
+
+    def prepare_url(self, url: str) -> str:
+        """The URL with the driver spelt out."""
+        return url
+
+    def engine_options(self) -> dict[str, Any]:
+        """Options of `create_engine`."""
+        return {}
+
+    def set_up(self, engine: Engine) -> None:
+        """Attach what every new connection needs."""
+
+    def real_time(self) -> ColumnElement[datetime]:
+        """An expression that is the database server's time, in microseconds."""
+        raise NotImplementedError
+
+    def insert_new(
+        self, table: Table, unique: str, returning: Sequence[str]
+    ) -> ReturningInsert[Any]:
+        """An insert that passes over rows whose `unique` column is known, and says which went in."""
+        raise NotImplementedError
+
+    def upsert(self, table: Table, changing: Sequence[str]) -> ReturningInsert[Any]:
+        """An insert by primary key that, where the row exists, sets the `changing` columns."""
+        raise NotImplementedError
+
+    def matches_glob(self, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
+        """The condition that `column` matches `glob` (`*` and `?`), case-sensitive."""
+        return column.like("".join(map(_like_character, glob)), escape="!")
+
+    def lock_rows(self, query: Select[Any], *, skip_locked: bool = False) -> Select[Any]:
+        """Lock the rows that `query` finds until the transaction ends."""
+        return query.with_for_update(skip_locked=skip_locked)
+
+    def fault(self, error: BaseException) -> Fault:
+        """What a DBAPI exception means."""
+        raise NotImplementedError
+
+
+def _like_character(character: str) -> str:
+    if character == "*":
+        return "%"
+    if character == "?":
+        return "_"
+    return "!" + character if character in "%_!" else character

@@ -1,0 +1,80 @@
+"""MariaDB through PyMySQL, at READ COMMITTED with row locks, in strict mode."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine, Table, event, func
+from sqlalchemy.dialects.mysql import insert
+
+from winchester_core.storage.dialects.base import Fault, SqlDialect
+from winchester_core.storage.sql.types import UtcDateTime
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.sql.dml import ReturningInsert
+
+# Numbers: MariaDB manual, error codes
+_CONFLICTS = frozenset({1062, 1205, 1213, 1020})
+_AWAY = frozenset(
+    {1021, 1036, 1037, 1040, 1041, 1042, 1053, 1114, 1129, 1158, 1159, 1160, 1161, 1290, 1317}
+    | {1792, 1927, 1969, 2002, 2003, 2006, 2013, 2014, 2055, 0}
+)
+_REFUSALS = frozenset(
+    {1048, 1062, 1064, 1105, 1153, 1264, 1265, 1292, 1366, 1406, 1452, 3140, 4025, 1644}
+)
+
+
+class MariadbDialect(SqlDialect):
+    """MariaDB 10.6 and later."""
+
+    name = "mariadb"
+    hides_refusals = True
+
+    def prepare_url(self, url: str) -> str:
+        return re.sub(r"^(mysql|mariadb)(\+pymysql)?://", "mariadb+pymysql://", url)
+
+    def engine_options(self) -> dict[str, Any]:
+        return {
+            "isolation_level": "READ COMMITTED",
+            "pool_pre_ping": True,
+            "connect_args": {"charset": "utf8mb4"},
+        }
+
+    def set_up(self, engine: Engine) -> None:
+        event.listen(engine, "connect", _configure)
+
+    def real_time(self) -> ColumnElement[datetime]:
+        return func.utc_timestamp(6, type_=UtcDateTime())
+
+    def insert_new(
+        self, table: Table, unique: str, returning: Sequence[str]
+    ) -> ReturningInsert[Any]:
+        del unique  # IGNORE passes over a conflict on any key
+        statement = insert(table).prefix_with("IGNORE")
+        return statement.returning(*(table.c[name] for name in returning))
+
+    def upsert(self, table: Table, changing: Sequence[str]) -> ReturningInsert[Any]:
+        statement = insert(table)
+        return statement.on_duplicate_key_update(
+            {name: statement.inserted[name] for name in changing}
+        ).returning(*table.primary_key)
+
+    def fault(self, error: BaseException) -> Fault:
+        number = error.args[0] if error.args and isinstance(error.args[0], int) else None
+        if number in _CONFLICTS:
+            return Fault.CONFLICT
+        if number in _AWAY or (number is None and type(error).__name__ == "InterfaceError"):
+            return Fault.UNAVAILABLE
+        refused = number in _REFUSALS or type(error).__name__ == "DataError"
+        return Fault.REFUSED if refused else Fault.UNKNOWN
+
+
+def _configure(connection: Any, _record: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION sql_mode = 'TRADITIONAL,NO_ENGINE_SUBSTITUTION'")
+        cursor.execute("SET SESSION time_zone = '+00:00'")

@@ -1,0 +1,67 @@
+"""PostgreSQL through psycopg 3, at READ COMMITTED with row locks."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Table, func
+from sqlalchemy.dialects.postgresql import insert
+
+from winchester_core.storage.dialects.base import Fault, SqlDialect
+from winchester_core.storage.sql.types import UtcDateTime
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.sql.dml import ReturningInsert
+
+# SQLSTATE codes and classes: PostgreSQL manual, appendix A
+_CONFLICTS = frozenset({"40001", "40P01", "55P03", "23505"})
+_AWAY_CLASSES = frozenset({"08", "53", "57", "58", "25"})
+_REFUSAL_CLASSES = frozenset({"22", "23", "54"})
+
+
+class PostgresqlDialect(SqlDialect):
+    """PostgreSQL."""
+
+    name = "postgresql"
+
+    def prepare_url(self, url: str) -> str:
+        return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+
+    def engine_options(self) -> dict[str, Any]:
+        return {
+            "isolation_level": "READ COMMITTED",
+            "pool_pre_ping": True,
+            "connect_args": {"options": "-c timezone=UTC"},
+        }
+
+    def real_time(self) -> ColumnElement[datetime]:
+        return func.clock_timestamp(type_=UtcDateTime())
+
+    def insert_new(
+        self, table: Table, unique: str, returning: Sequence[str]
+    ) -> ReturningInsert[Any]:
+        statement = insert(table).on_conflict_do_nothing(index_elements=[unique])
+        return statement.returning(*(table.c[name] for name in returning))
+
+    def upsert(self, table: Table, changing: Sequence[str]) -> ReturningInsert[Any]:
+        statement = insert(table)
+        keys = [column.name for column in table.primary_key]
+        return statement.on_conflict_do_update(
+            index_elements=keys, set_={name: statement.excluded[name] for name in changing}
+        ).returning(*table.primary_key)
+
+    def fault(self, error: BaseException) -> Fault:
+        state = getattr(error, "sqlstate", None)
+        if state is None:
+            away = type(error).__name__ in ("OperationalError", "InterfaceError")
+            return Fault.UNAVAILABLE if away else Fault.UNKNOWN
+        if state in _CONFLICTS:
+            return Fault.CONFLICT
+        if state[:2] in _AWAY_CLASSES:
+            return Fault.UNAVAILABLE
+        return Fault.REFUSED if state[:2] in _REFUSAL_CLASSES else Fault.UNKNOWN

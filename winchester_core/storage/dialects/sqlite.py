@@ -1,0 +1,102 @@
+"""SQLite: one writer at a time, write-ahead log, every commit on disk before it is reported."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine, Select, Table, event
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.pool import QueuePool
+
+from winchester_core.storage.dialects.base import Fault, SqlDialect
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy.sql.dml import ReturningInsert
+
+BUSY_TIMEOUT_SECONDS = 30.0
+READ_ONLY = "winchester_read_only"
+"""The execution option of a connection that only reads: it need not wait for the writer."""
+
+_CONFLICTS = frozenset({sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY})
+_AWAY = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_NOMEM,
+    }
+)
+_REFUSALS = frozenset({sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH})
+
+
+class SqliteDialect(SqlDialect):
+    """SQLite through the standard library's driver."""
+
+    name = "sqlite"
+    serverless = True
+
+    def __init__(self, host_clock: Any, *, in_memory: bool) -> None:
+        super().__init__(host_clock)
+        self._in_memory = in_memory
+
+    def engine_options(self) -> dict[str, Any]:
+        arguments = {"check_same_thread": False, "timeout": BUSY_TIMEOUT_SECONDS}
+        if self._in_memory:  # it lives in one connection, which threads take in turns
+            pool = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
+            return {"connect_args": arguments, **pool}
+        return {"connect_args": arguments}
+
+    def set_up(self, engine: Engine) -> None:
+        event.listen(engine, "connect", _configure)
+        event.listen(engine, "begin", _begin)
+
+    def insert_new(
+        self, table: Table, unique: str, returning: Sequence[str]
+    ) -> ReturningInsert[Any]:
+        statement = insert(table).on_conflict_do_nothing(index_elements=[unique])
+        return statement.returning(*(table.c[name] for name in returning))
+
+    def upsert(self, table: Table, changing: Sequence[str]) -> ReturningInsert[Any]:
+        statement = insert(table)
+        keys = [column.name for column in table.primary_key]
+        return statement.on_conflict_do_update(
+            index_elements=keys, set_={name: statement.excluded[name] for name in changing}
+        ).returning(*table.primary_key)
+
+    def matches_glob(self, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
+        # its LIKE takes "a" for "A"; in its GLOB a bracket opens a set of characters
+        return column.bool_op("GLOB")(glob.replace("[", "[[]"))
+
+    def lock_rows(self, query: Select[Any], *, skip_locked: bool = False) -> Select[Any]:
+        return query  # BEGIN IMMEDIATE has locked everything
+
+    def fault(self, error: BaseException) -> Fault:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code in _CONFLICTS:
+            return Fault.CONFLICT
+        primary = code & 0xFF if isinstance(code, int) else None
+        if primary in _AWAY:
+            return Fault.UNAVAILABLE
+        if primary in _REFUSALS or isinstance(error, sqlite3.DataError):
+            return Fault.REFUSED
+        return Fault.UNKNOWN
+
+
+def _configure(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # transactions are begun by _begin
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get(READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

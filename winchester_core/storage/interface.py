@@ -1,0 +1,162 @@
+"""What every store does, whatever lies under it. One conformance suite holds them all to it.
+
+Stream time is given by the caller; real time is the store's own. Every method is one transaction
+unless it says otherwise. Any of them may raise `StorageError`; those that a caller should tell
+apart are `DatabaseUnavailable` (try later), `DataRefused` (the content is at fault) and
+`ConcurrentChange` (tried several times already, others were always first).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from winchester_core.model.event import Event
+    from winchester_core.model.stream import Reason, StreamRecord, StreamState
+    from winchester_core.storage.records import (
+        Arrival,
+        Claim,
+        Completion,
+        EventFilter,
+        Failure,
+        Recorded,
+        RejectedMessage,
+        Rejection,
+        StreamFilter,
+        Workload,
+    )
+    from winchester_core.triggers.definition import TriggerDefinition
+    from winchester_core.triggers.stream_time import TimePolicy
+
+
+class IngestStore(Protocol):
+    """What the ingesting side asks of a store."""
+
+    def record(self, arrivals: Sequence[Arrival], policy: TimePolicy) -> Recorded:
+        """Store the new ones, let them join their streams, decide what fires: all or nothing."""
+
+    def keep_rejected(self, rejections: Sequence[Rejection]) -> int:
+        """Keep bad messages, each once by source and digest; return how many were new."""
+
+    def event_clock(self) -> datetime | None:
+        """The event clock; None until it is first set."""
+
+    def advance_event_clock(self, moment: datetime) -> None:
+        """Move the event clock forward to `moment`; an earlier one changes nothing."""
+
+    def set_event_clock(self, moment: datetime) -> None:
+        """Set the event clock, backwards too."""
+
+    def close(self) -> None:
+        """Let go of every connection."""
+
+
+class WorkStore(Protocol):
+    """What a worker asks of a store."""
+
+    def real_time(self) -> datetime:
+        """The store's own clock, aware UTC."""
+
+    def claim_ready(
+        self, *, worker: str, reason: Reason, now: datetime | None, limit: int, lease: timedelta
+    ) -> list[Claim]:
+        """Claim up to `limit` streams: due retries first, then in the order of their times.
+
+        `now` is the stream time; None when the event clock has never been set.
+        """
+
+    def claim_one(
+        self, *, stream_id: int, worker: str, reason: Reason, lease: timedelta
+    ) -> Claim | None:
+        """Claim one stream whatever its time; None when its state does not allow it.
+
+        Raises `UnknownStream`.
+        """
+
+    def events_of(self, stream_ids: Sequence[int]) -> dict[int, list[Event]]:
+        """Each stream's events, by timestamp, ties in order of arrival."""
+
+    def renew(self, claims: Sequence[Claim], lease: timedelta) -> int:
+        """Extend leases; return how many of the claims still hold."""
+
+    def release(self, claims: Sequence[Claim]) -> int:
+        """Give claims back unused, without counting the attempt; return how many still held."""
+
+    def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> set[int]:
+        """Complete the streams whose claims hold, in one transaction; return their ids."""
+
+    def fail(self, failure: Failure, max_attempts: int) -> StreamState | None:
+        """Send a stream to its next try or its error state; None when the claim was lost."""
+
+    def rescue(self, *, max_attempts: int, limit: int) -> tuple[int, int]:
+        """Take streams from dead workers: how many may be tried again, how many failed for good."""
+
+    def refresh(self, definition: TriggerDefinition, now: datetime, limit: int) -> int:
+        """Count up to `limit` open streams anew that other rules had counted; return how many."""
+
+    def trim(self, older_than: datetime, stored_before: datetime, limit: int) -> int:
+        """Remove up to `limit` events, older by both times, that no uncompleted stream holds.
+
+        `older_than` is stream time, `stored_before` real time. Returns how many were removed.
+        """
+
+    def workload(self, now: datetime | None) -> Workload:
+        """What waits for workers at the stream time `now`."""
+
+
+class ReadStore(Protocol):
+    """What people and programs that look and mend ask of a store."""
+
+    def find_events(
+        self, wanted: EventFilter, *, mark: str | None = None, limit: int = 100
+    ) -> list[Event]:
+        """Up to `limit` events in the order of their storing, past the one whose id is `mark`.
+
+        The order within what one call of `record` stored is the store's own. Nothing is found
+        past a `mark` that is not stored.
+        """
+
+    def count_events(self, wanted: EventFilter) -> int:
+        """How many events there are."""
+
+    def find_streams(
+        self, wanted: StreamFilter, *, mark: int | None = None, limit: int = 100
+    ) -> list[StreamRecord]:
+        """Up to `limit` streams by id, past the one whose id is `mark`."""
+
+    def count_streams(self, wanted: StreamFilter) -> int:
+        """How many streams there are."""
+
+    def count_states(self) -> dict[StreamState, int]:
+        """How many streams are in each state."""
+
+    def get_event_by_message_id(self, message_id: str) -> Event | None:
+        """The event with this id."""
+
+    def get_stream_by_id(self, stream_id: int) -> StreamRecord:
+        """The stream with this id. Raises `UnknownStream`."""
+
+    def get_stream_events(self, stream_id: int) -> list[Event]:
+        """A stream's events, by timestamp, ties in order of arrival. Raises `UnknownStream`."""
+
+    def find_rejected(self, *, mark: int | None = None, limit: int = 100) -> list[RejectedMessage]:
+        """Up to `limit` rejected messages by id, past the one whose id is `mark`."""
+
+    def reset_stream(self, stream_id: int) -> StreamState:
+        """Make a stream in error ready again, attempts at 0.
+
+        Raises `UnknownStream`, `IllegalTransition`.
+        """
+
+    def purge_stream(self, stream_id: int) -> None:
+        """Remove a stream and its links, never its events.
+
+        Raises `UnknownStream`, or `IllegalTransition` when a worker has it in hand.
+        """
+
+
+class Store(IngestStore, WorkStore, ReadStore, Protocol):
+    """All of it."""

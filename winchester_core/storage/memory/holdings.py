@@ -1,0 +1,115 @@
+"""What a memory store holds: events, streams, rejected messages and the event clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING
+
+from winchester_core.errors import UnknownStream
+from winchester_core.model.stream import StreamRecord, StreamState, check_transition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from winchester_core.model.event import Event
+    from winchester_core.storage.memory.transaction import Transaction
+    from winchester_core.storage.records import RejectedMessage
+    from winchester_core.triggers.grouping import Group
+    from winchester_core.triggers.progress import StreamFacts
+
+
+@dataclass(frozen=True, slots=True)
+class HeldEvent:
+    """An event, and the real time at which it was stored."""
+
+    event: Event
+    stored_at: datetime
+
+
+@dataclass(slots=True, eq=False)
+class HeldStream:
+    """A stream; `members` are message ids in order of arrival."""
+
+    id: int
+    name: str
+    group: Group
+    facts: StreamFacts
+    members: list[str] = field(default_factory=list)
+    state: StreamState = StreamState.ACTIVE
+    serial: int = 0
+    is_open: bool = True
+    attempts: int = 0
+    worker: str | None = None
+    lease_until: datetime | None = None
+    retry_at: datetime | None = None
+    last_error: str | None = None
+
+    def become(self, state: StreamState) -> None:
+        """Change the state and bump the serial. Raises `IllegalTransition`."""
+        check_transition(self.state, state)
+        self.state = state
+        self.serial += 1
+
+    def record(self) -> StreamRecord:
+        """The stream as callers see it."""
+        return StreamRecord(
+            id=self.id,
+            name=self.name,
+            state=self.state,
+            state_serial_no=self.serial,
+            distinguished_by=dict(self.group.values),
+            first_event=self.facts.first_event,
+            last_event=self.facts.last_event,
+            expire_timestamp=self.facts.expire_timestamp,
+            fire_timestamp=self.facts.fire_timestamp,
+            event_count=self.facts.event_count,
+            progress=tuple(self.facts.counts),
+            is_open=self.is_open,
+            attempts=self.attempts,
+            worker=self.worker,
+            lease_until=self.lease_until,
+            retry_at=self.retry_at,
+            last_error=self.last_error,
+        )
+
+
+class Holdings:
+    """Everything a memory store holds; `events` are in the order of their arrival."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, HeldEvent] = {}
+        self.streams: dict[int, HeldStream] = {}
+        self.open_streams: dict[bytes, HeldStream] = {}
+        self.rejected: dict[tuple[str, bytes], RejectedMessage] = {}
+        self.event_clock: datetime | None = None
+        self.stream_ids: Iterator[int] = count(1)
+        self.rejected_ids: Iterator[int] = count(1)
+
+    def stream(self, stream_id: int) -> HeldStream:
+        """The stream with this id. Raises `UnknownStream`."""
+        try:
+            return self.streams[stream_id]
+        except KeyError:
+            raise UnknownStream(stream_id) from None
+
+    def close(self, stream: HeldStream, transaction: Transaction) -> None:
+        """Take its group's key from an open stream, for good."""
+        key = stream.group.key
+        stream.is_open = False
+        del self.open_streams[key]
+        transaction.on_failure(partial(self.open_streams.__setitem__, key, stream))
+
+    def remove(self, stream: HeldStream, transaction: Transaction) -> None:
+        """Remove a stream; its events stay."""
+        if stream.is_open:
+            self.close(stream, transaction)
+        del self.streams[stream.id]
+        transaction.on_failure(partial(self.streams.__setitem__, stream.id, stream))
+
+    def events_of(self, stream: HeldStream) -> list[Event]:
+        """Copies of a stream's events, by timestamp, ties in order of arrival."""
+        members = [dict(self.events[message_id].event) for message_id in stream.members]
+        return sorted(members, key=lambda event: event["timestamp"])

@@ -1,0 +1,81 @@
+"""Which events and streams a filter asks for."""
+
+from __future__ import annotations
+
+import re
+from itertools import dropwhile, islice
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.triggers.grouping import encode_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from winchester_core.model.event import Event
+    from winchester_core.storage.memory.holdings import HeldStream, Holdings
+    from winchester_core.storage.records import EventFilter, StreamFilter
+
+_WILDCARDS = {"*": ".*", "?": "."}
+
+
+def matching_events(
+    held: Holdings, wanted: EventFilter, mark: str | None = None
+) -> Iterator[Event]:
+    """The events that `wanted` asks for, in order of arrival, past the one with the id `mark`."""
+    arrived = iter(held.events)
+    if mark is not None:
+        arrived = islice(dropwhile(lambda message_id: message_id != mark, arrived), 1, None)
+    for message_id in arrived:
+        event = held.events[message_id].event
+        if _event_fits(event, wanted):
+            yield event
+
+
+def matching_streams(held: Holdings, wanted: StreamFilter, mark: int = 0) -> Iterator[HeldStream]:
+    """The streams that `wanted` asks for past the id `mark`, by id."""
+    for stream_id in sorted(held.streams):
+        stream = held.streams[stream_id]
+        if stream_id > mark and _stream_fits(held, stream, wanted):
+            yield stream
+
+
+def _event_fits(event: Event, wanted: EventFilter) -> bool:
+    return (
+        (wanted.event_type is None or _glob_matches(wanted.event_type, event["event_type"]))
+        and (wanted.since is None or event["timestamp"] >= wanted.since)
+        and (wanted.until is None or event["timestamp"] < wanted.until)
+        and _has(event, wanted.traits)
+    )
+
+
+def _stream_fits(held: Holdings, stream: HeldStream, wanted: StreamFilter) -> bool:
+    first_event = stream.facts.first_event
+    return (
+        (wanted.name is None or stream.name == wanted.name)
+        and (not wanted.states or stream.state in wanted.states)
+        and (wanted.older_than is None or first_event < wanted.older_than)
+        and (wanted.younger_than is None or first_event >= wanted.younger_than)
+        and _has(stream.group.values, wanted.traits)
+        and (wanted.event_type is None or _holds_type(held, stream, wanted.event_type))
+    )
+
+
+def _holds_type(held: Holdings, stream: HeldStream, glob: str) -> bool:
+    return any(
+        _glob_matches(glob, held.events[message_id].event["event_type"])
+        for message_id in stream.members
+    )
+
+
+def _has(values: Mapping[str, Any], traits: Mapping[str, Any]) -> bool:
+    """Tell whether `values` holds `traits`, types included: 1, 1.0 and True are three."""
+    return all(
+        name in values and encode_value(values[name]) == encode_value(value)
+        for name, value in traits.items()
+    )
+
+
+def _glob_matches(glob: str, text: str) -> bool:
+    """`*` is any text, `?` one character; case-sensitive."""
+    pattern = "".join(_WILDCARDS.get(letter) or re.escape(letter) for letter in glob)
+    return re.fullmatch(pattern, text, re.DOTALL) is not None

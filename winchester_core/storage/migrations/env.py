@@ -1,0 +1,25 @@
+"""Run by alembic: migrates online through a connection, or prints SQL for a dialect."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from winchester_core.storage.sql.tables import metadata
+
+
+def run() -> None:
+    """Migrate as the caller of `winchester_core.storage.sql.schema` has set up."""
+    attributes = context.config.attributes
+    if context.is_offline_mode():
+        context.configure(
+            dialect_name=attributes["dialect_name"],
+            target_metadata=metadata,
+            literal_binds=True,
+        )
+    else:
+        context.configure(connection=attributes["connection"], target_metadata=metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+run()

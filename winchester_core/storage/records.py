@@ -1,0 +1,155 @@
+"""What goes into a store and what comes out of it: plain values, no SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.model.stream import Reason, StreamState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from winchester_core.model.event import Event
+    from winchester_core.triggers.matcher import Match
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A clean event on its way in, and the streams that it belongs to.
+
+    `stamp` is the time that it moves the event clock to (its timestamp, unless a replay says
+    otherwise).
+    """
+
+    event: Event
+    matches: tuple[Match, ...]
+    stamp: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of a batch of arrivals.
+
+    `stored[i]` tells whether arrival `i` was stored (else it is a duplicate); `refused_jumps`
+    are the indexes of events too far ahead to move the event clock.
+    """
+
+    stored: tuple[bool, ...]
+    streams_opened: int = 0
+    streams_born_expired: int = 0
+    refused_jumps: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A message that could not become an event. `body` is what is kept of it, at most 1 MiB."""
+
+    source: str
+    kind: str
+    reason: str
+    body: bytes
+    body_length: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedMessage:
+    """A rejection as it is stored; `received_at` is the database server's time."""
+
+    id: int
+    source: str
+    kind: str
+    reason: str
+    received_at: datetime
+    body: bytes
+    body_length: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A stream that a worker holds: `serial` and `worker` prove it."""
+
+    stream_id: int
+    name: str
+    serial: int
+    worker: str
+    reason: Reason
+    attempt: int
+    distinguished_by: Mapping[str, Any]
+    event_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A run that succeeded: what its stream leaves behind.
+
+    `fault` is what went wrong in the handlers' commit; such a stream is kept.
+    """
+
+    claim: Claim
+    arrivals: tuple[Arrival, ...] = ()
+    purge: bool = True
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A run that failed. `final` sends the stream to its error state at once."""
+
+    claim: Claim
+    error: str
+    retry_delay: timedelta
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerRules:
+    """The fingerprint of a trigger as configured, for finding streams counted by other rules."""
+
+    name: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What waits for workers. `next_retry_seconds` is real time from now; None: no retry waits."""
+
+    ready: int
+    working: int
+    retrying: int
+    next_retry_seconds: float | None = None
+    next_due: datetime | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is ready, in hand, or waiting for another try."""
+        return not (self.ready or self.working or self.retrying)
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events to find; None asks for anything. Times are aware UTC, `until` is excluded."""
+
+    event_type: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    traits: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFilter:
+    """Which streams to find; None asks for anything.
+
+    `older_than` and `younger_than` compare the time of the first event; `event_type` is a glob
+    over the types of the stream's events.
+    """
+
+    name: str | None = None
+    states: tuple[StreamState, ...] = ()
+    traits: Mapping[str, Any] = field(default_factory=dict)
+    older_than: datetime | None = None
+    younger_than: datetime | None = None
+    event_type: str | None = None

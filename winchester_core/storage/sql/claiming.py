@@ -1,0 +1,146 @@
+"""Who works on which stream: claims, leases, releases and rescues."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.errors import UnknownStream
+from winchester_core.model.stream import (
+    EXPIRE_LANE,
+    FIRE_LANE,
+    Lane,
+    Reason,
+    StreamState,
+    check_transition,
+    lane_of,
+)
+from winchester_core.storage.records import Claim
+from winchester_core.storage.sql.queries import claims, clocks, stream_traits
+from winchester_core.telemetry.checkpoints import Checkpoint, reach
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from sqlalchemy import Connection, Row
+
+    from winchester_core.storage.dialects import SqlDialect
+
+
+def claim_ready(
+    connection: Connection,
+    dialect: SqlDialect,
+    *,
+    worker: str,
+    reason: Reason,
+    now: datetime | None,
+    limit: int,
+    lease: timedelta,
+) -> list[Claim]:
+    """Claim up to `limit` streams: retries that are due first, then those whose time has come.
+
+    Without a stream time (`now` is None) there are only retries.
+    """
+    lane = lane_of(reason)
+    real_now = clocks.real_time(connection, dialect)
+    again = claims.ready_again(lane, real_now)
+    rows = claims.lock_ready(connection, dialect, again, claims.RETRY_ORDER, limit)
+    if now is not None and len(rows) < limit:
+        first_time = claims.ready_first_time(reason, now)
+        rows += claims.lock_ready(
+            connection, dialect, first_time, claims.DUE_ORDER, limit - len(rows)
+        )
+    return _take(connection, rows, lane, worker, real_now + lease)
+
+
+def claim_one(
+    connection: Connection,
+    dialect: SqlDialect,
+    *,
+    stream_id: int,
+    worker: str,
+    reason: Reason,
+    lease: timedelta,
+) -> Claim | None:
+    """Claim this stream whatever its time; None when its state does not allow it.
+
+    Raises `UnknownStream`.
+    """
+    row = claims.lock_one(connection, dialect, stream_id)
+    if row is None:
+        raise UnknownStream(stream_id)
+    lane = lane_of(reason)
+    if row.state not in (StreamState.ACTIVE, lane.retry):
+        return None
+    real_now = clocks.real_time(connection, dialect)
+    return _take(connection, [row], lane, worker, real_now + lease)[0]
+
+
+def _take(
+    connection: Connection, rows: Sequence[Row[Any]], lane: Lane, worker: str, until: datetime
+) -> list[Claim]:
+    if not rows:
+        return []
+    for row in rows:
+        check_transition(StreamState(row.state), lane.working)
+    claims.take(connection, rows, lane, worker, until)
+    traits = stream_traits.of_streams(connection, [row.id for row in rows])
+    reach(Checkpoint.BEFORE_CLAIM_COMMIT)
+    return [
+        Claim(
+            stream_id=row.id,
+            name=row.name,
+            serial=row.state_serial_no + 1,
+            worker=worker,
+            reason=lane.reason,
+            attempt=row.attempts + 1,
+            distinguished_by=traits[row.id],
+            event_count=row.event_count,
+        )
+        for row in rows
+    ]
+
+
+def renew(
+    connection: Connection, dialect: SqlDialect, held: Sequence[Claim], lease: timedelta
+) -> int:
+    """Extend the leases of these claims; return how many still hold."""
+    until = clocks.real_time(connection, dialect) + lease
+    return claims.renew(connection, held, until)
+
+
+def release(connection: Connection, dialect: SqlDialect, held: Sequence[Claim]) -> int:
+    """Give claims back unused; return how many still held."""
+    stream_ids = sorted(claims.lock_held(connection, dialect, held))
+    claims.give_back(connection, stream_ids, clocks.real_time(connection, dialect))
+    return len(stream_ids)
+
+
+def rescue(
+    connection: Connection, dialect: SqlDialect, *, max_attempts: int, limit: int
+) -> tuple[int, int]:
+    """Take up to `limit` streams from workers whose lease has run out.
+
+    Returns how many may be tried again, and how many went to an error state for good.
+    """
+    real_now = clocks.real_time(connection, dialect)
+    rescued = failed = 0
+    abandoned = claims.lock_abandoned(connection, dialect, real_now, limit)
+    for (lane, attempts), stream_ids in _divided(abandoned).items():
+        if attempts < max_attempts:
+            claims.finish(connection, stream_ids, lane.retry, worker=None, retry_at=real_now)
+            rescued += len(stream_ids)
+        else:
+            note = claims.death_note(attempts)
+            claims.finish(connection, stream_ids, lane.failed, last_error=note)
+            failed += len(stream_ids)
+    return rescued, failed
+
+
+def _divided(rows: Sequence[Row[Any]]) -> dict[tuple[Lane, int], list[int]]:
+    """The ids of claimed streams by their lane and the number of their attempts."""
+    divided: dict[tuple[Lane, int], list[int]] = {}
+    for row in rows:
+        lane = FIRE_LANE if row.state == FIRE_LANE.working else EXPIRE_LANE
+        divided.setdefault((lane, row.attempts), []).append(row.id)
+    return divided

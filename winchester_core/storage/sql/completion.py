@@ -1,0 +1,73 @@
+"""How a run ends: everything it leaves behind, in one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from winchester_core.model.stream import StreamState, lane_of
+from winchester_core.storage.sql.queries import claims, clocks, links, stream_traits
+from winchester_core.storage.sql.recording import record
+from winchester_core.telemetry.checkpoints import Checkpoint, reach
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from winchester_core.storage.dialects import SqlDialect
+    from winchester_core.storage.records import Completion, Failure
+    from winchester_core.triggers.stream_time import TimePolicy
+
+
+def complete(
+    connection: Connection,
+    dialect: SqlDialect,
+    completions: Sequence[Completion],
+    policy: TimePolicy,
+) -> set[int]:
+    """Complete the streams whose claims still hold: their new events, what those trigger, the rest.
+
+    Returns the ids of the streams completed. A lost lease undoes nothing of the others.
+    """
+    won = claims.lock_held(connection, dialect, [each.claim for each in completions])
+    kept = [each for each in completions if each.claim.stream_id in won]
+    arrivals = [arrival for each in kept for arrival in each.arrivals]
+    if arrivals:
+        record(connection, dialect, arrivals, policy)
+    purged = [each.claim.stream_id for each in kept if each.purge and each.fault is None]
+    purge(connection, purged)
+    clean = [each.claim.stream_id for each in kept if not each.purge and each.fault is None]
+    claims.finish(connection, clean, StreamState.COMPLETED, last_error=None)
+    for each in kept:
+        if each.fault is not None:
+            claims.finish(
+                connection, [each.claim.stream_id], StreamState.COMPLETED, last_error=each.fault
+            )
+    reach(Checkpoint.BEFORE_COMPLETION_COMMIT)
+    return won
+
+
+def fail(
+    connection: Connection, dialect: SqlDialect, failure: Failure, max_attempts: int
+) -> StreamState | None:
+    """Send a stream to its next try, or to its error state at the bound of attempts.
+
+    Returns the new state; None when the claim was lost.
+    """
+    claim = failure.claim
+    if not claims.lock_held(connection, dialect, [claim]):
+        return None
+    lane = lane_of(claim.reason)
+    final = failure.final or claim.attempt >= max_attempts
+    state = lane.failed if final else lane.retry
+    retry_at = None if final else clocks.real_time(connection, dialect) + failure.retry_delay
+    claims.finish(connection, [claim.stream_id], state, last_error=failure.error, retry_at=retry_at)
+    reach(Checkpoint.BEFORE_FAILURE_COMMIT)
+    return state
+
+
+def purge(connection: Connection, stream_ids: Sequence[int]) -> None:
+    """Remove streams and their links, never their events."""
+    links.delete_of(connection, stream_ids)
+    stream_traits.delete_of(connection, stream_ids)
+    claims.delete_all(connection, stream_ids)

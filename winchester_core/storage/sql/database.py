@@ -1,0 +1,141 @@
+"""A database: its connections, its transactions, and what its errors mean."""
+
+from __future__ import annotations
+
+import logging
+import random
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from winchester_core.clock import SystemClock, pause
+from winchester_core.errors import (
+    ConcurrentChange,
+    ConfigurationError,
+    DatabaseUnavailable,
+    DataRefused,
+    StorageError,
+)
+from winchester_core.model.event_json import dump_traits, load_traits
+from winchester_core.storage.dialects import Fault, dialect_for
+from winchester_core.storage.dialects.sqlite import READ_ONLY
+from winchester_core.telemetry.counters import Count, Counters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Connection, Engine
+
+    from winchester_core.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+MAX_TRIES = 10
+FIRST_PAUSE_SECONDS = 0.01
+LONGEST_PAUSE_SECONDS = 1.0
+
+_EXTRAS = {"psycopg": "postgresql", "pymysql": "mysql"}
+
+
+class Database:
+    """One database. Safe to share between threads; not across a fork."""
+
+    def __init__(
+        self, url: str, *, host_clock: Clock | None = None, counters: Counters | None = None
+    ) -> None:
+        self.dialect = dialect_for(url, host_clock or SystemClock())
+        self.counters = counters or Counters()
+        self.engine = self._create_engine(self.dialect.prepare_url(url))
+        self.dialect.set_up(self.engine)
+        self._readers = self.engine.execution_options(**{READ_ONLY: True})
+
+    @property
+    def masked_url(self) -> str:
+        """The URL without its password: fit for logs and screens."""
+        return self.engine.url.render_as_string(hide_password=True)
+
+    def write(self, work: Callable[[Connection], Result]) -> Result:
+        """Run `work` in one transaction, and again from its start when another was first.
+
+        Raises `ConcurrentChange` after ten tries, `DataRefused`, `DatabaseUnavailable`, or
+        `StorageError` for anything else the database says.
+        """
+        for attempt in range(1, MAX_TRIES + 1):
+            try:
+                with self._translated(), self.engine.begin() as connection:
+                    return work(connection)
+            except ConcurrentChange as conflict:
+                if attempt == MAX_TRIES:
+                    raise
+                self.counters.add(Count.TRANSACTIONS_RETRIED)
+                logger.debug("transaction tried again: %s", conflict)
+                pause(_jittered(attempt))
+        raise AssertionError("unreachable")
+
+    def read(self, work: Callable[[Connection], Result]) -> Result:
+        """Run `work`, which only reads, in one transaction. Raises as `write`."""
+        with self._translated(), self._readers.begin() as connection:
+            return work(connection)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    def _create_engine(self, url: str) -> Engine:
+        try:
+            return create_engine(
+                url,
+                json_serializer=dump_traits,
+                json_deserializer=load_traits,
+                **self.dialect.engine_options(),
+            )
+        except ModuleNotFoundError as error:
+            extra = _EXTRAS.get(error.name or "", "all")
+            raise ConfigurationError([_missing_driver(error.name or "", extra)]) from error
+        except NoSuchModuleError as error:
+            raise ConfigurationError([f"database.url: {error}"]) from error
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise self._translate(error) from error
+        except PoolTimeoutError as error:
+            raise DatabaseUnavailable(str(error)) from error
+        except SQLAlchemyError as error:
+            raise StorageError(f"{type(error).__name__}: {_first_line(error)}") from error
+
+    def _translate(self, error: DBAPIError) -> StorageError:
+        cause = error.orig if error.orig is not None else error
+        reason = f"{type(cause).__name__}: {_first_line(cause)}"
+        if error.connection_invalidated:
+            return DatabaseUnavailable(reason)
+        match self.dialect.fault(cause):
+            case Fault.CONFLICT:
+                return ConcurrentChange(reason)
+            case Fault.UNAVAILABLE:
+                return DatabaseUnavailable(reason)
+            case Fault.REFUSED:
+                return DataRefused(reason)
+            case Fault.UNKNOWN:
+                return StorageError(reason)
+
+
+def _missing_driver(driver: str, extra: str) -> str:
+    return f"database.url: {driver!r} is not installed: pip install 'winchester[{extra}]'"
+
+
+def _jittered(attempt: int) -> float:
+    longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)
+    return random.uniform(longest / 4, longest)  # noqa: S311 - spreads the tries, no secret
+
+
+def _first_line(error: BaseException) -> str:
+    """What the database said, without the statement's values, which may be secret."""
+    return str(error).partition("\n")[0][:300]

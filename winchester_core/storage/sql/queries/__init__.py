@@ -1,0 +1,1 @@
+"""The statements, one file for each table. Every function works inside its caller's transaction."""

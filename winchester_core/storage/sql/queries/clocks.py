@@ -1,0 +1,50 @@
+"""The event clock's row, and the database server's time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import or_, select, update
+
+from winchester_core.storage.sql.tables import event_clock
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from winchester_core.storage.dialects import SqlDialect
+
+ONLY_ROW = 1
+
+
+def real_time(connection: Connection, dialect: SqlDialect) -> datetime:
+    """The database server's time, aware UTC; the host's for a database without a server."""
+    if dialect.serverless:
+        return dialect.host_clock.now()
+    return connection.execute(select(dialect.real_time())).scalar_one()
+
+
+def stream_time(connection: Connection) -> datetime | None:
+    """The event clock; None until it is first set."""
+    query = select(event_clock.c.stream_time).where(event_clock.c.id == ONLY_ROW)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def raise_to(connection: Connection, moment: datetime) -> None:
+    """Move the event clock forward to `moment`; it is never moved back here."""
+    connection.execute(
+        update(event_clock)
+        .where(
+            event_clock.c.id == ONLY_ROW,
+            or_(event_clock.c.stream_time.is_(None), event_clock.c.stream_time < moment),
+        )
+        .values(stream_time=moment)
+    )
+
+
+def put(connection: Connection, moment: datetime) -> None:
+    """Set the event clock, backwards too: only an operator may."""
+    connection.execute(
+        update(event_clock).where(event_clock.c.id == ONLY_ROW).values(stream_time=moment)
+    )

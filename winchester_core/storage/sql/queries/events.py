@@ -1,0 +1,159 @@
+"""Statements on the table of events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, delete, exists, func, not_, select
+
+from winchester_core.errors import DataRefused
+from winchester_core.model.event import REQUIRED_KEYS, Event
+from winchester_core.model.stream import StreamState
+from winchester_core.storage.sql.globs import matches_glob
+from winchester_core.storage.sql.pages import pages
+from winchester_core.storage.sql.tables import events, stream_events, streams
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from winchester_core.storage.dialects import SqlDialect
+    from winchester_core.storage.records import EventFilter
+
+_COLUMNS = (events.c.message_id, events.c.event_type, events.c.timestamp, events.c.traits)
+
+
+def insert_new(
+    connection: Connection, dialect: SqlDialect, batch: Iterable[Event], stored_at: datetime
+) -> dict[str, int]:
+    """Store the events whose ids are not known yet; return their row ids by message id.
+
+    Rows go in by message id, so that two processes with overlapping batches wait for each other
+    instead of locking each other out.
+    """
+    rows = {event["message_id"]: _row(event, stored_at) for event in reversed(list(batch))}
+    if not rows:
+        return {}
+    ordered = [rows[message_id] for message_id in sorted(rows)]
+    statement = dialect.insert_new(events, "message_id", ["id", "message_id"])
+    stored = {row.message_id: row.id for row in connection.execute(statement, ordered)}
+    if dialect.hides_refusals and len(stored) < len(rows):
+        _check_known(connection, [each for each in rows if each not in stored])
+    return stored
+
+
+def _row(event: Event, stored_at: datetime) -> dict[str, Any]:
+    return {
+        "message_id": event["message_id"],
+        "event_type": event["event_type"],
+        "timestamp": event["timestamp"],
+        "stored_at": stored_at,
+        "traits": {name: value for name, value in event.items() if name not in REQUIRED_KEYS},
+    }
+
+
+def _check_known(connection: Connection, message_ids: Sequence[str]) -> None:
+    known: set[str] = set()
+    for page in pages(message_ids):
+        query = select(events.c.message_id).where(events.c.message_id.in_(page))
+        known.update(connection.execute(query).scalars())
+    missing = [each for each in message_ids if each not in known]
+    if missing:
+        raise DataRefused(f"{len(missing)} rows were refused for their content")
+
+
+def of_streams(connection: Connection, stream_ids: Sequence[int]) -> dict[int, list[Event]]:
+    """The events of each stream, by timestamp, ties in order of arrival."""
+    found: dict[int, list[Event]] = {stream_id: [] for stream_id in stream_ids}
+    for page in pages(stream_ids):
+        query = (
+            select(stream_events.c.stream_id, *_COLUMNS)
+            .join(events, events.c.id == stream_events.c.event_id)
+            .where(stream_events.c.stream_id.in_(page))
+            .order_by(stream_events.c.stream_id, events.c.timestamp, stream_events.c.position)
+        )
+        for row in connection.execute(query):
+            found[row.stream_id].append(event_of(row))
+    return found
+
+
+def event_of(row: Any) -> Event:
+    """The event that a row holds."""
+    return {
+        "message_id": row.message_id,
+        "event_type": row.event_type,
+        "timestamp": row.timestamp,
+        **row.traits,
+    }
+
+
+def by_message_id(connection: Connection, message_id: str) -> Event | None:
+    """The event with this id, if it is stored."""
+    row = connection.execute(select(*_COLUMNS).where(events.c.message_id == message_id)).first()
+    return event_of(row) if row else None
+
+
+def page_after(
+    connection: Connection, dialect: SqlDialect, wanted: EventFilter, mark: int, limit: int
+) -> list[tuple[int, Event]]:
+    """Up to `limit` (row id, event) past the row `mark`, by row id; traits are not looked at."""
+    query = (
+        select(events.c.id, *_COLUMNS)
+        .where(events.c.id > mark, *_conditions(dialect, wanted))
+        .order_by(events.c.id)
+        .limit(limit)
+    )
+    return [(row.id, event_of(row)) for row in connection.execute(query)]
+
+
+def count(connection: Connection, dialect: SqlDialect, wanted: EventFilter) -> int:
+    """How many events there are; traits are not looked at."""
+    query = select(func.count()).select_from(events).where(*_conditions(dialect, wanted))
+    return connection.execute(query).scalar_one()
+
+
+def row_id(connection: Connection, message_id: str) -> int | None:
+    """The row of the event with this id."""
+    query = select(events.c.id).where(events.c.message_id == message_id)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def _conditions(dialect: SqlDialect, wanted: EventFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.event_type is not None:
+        conditions.append(matches_glob(dialect, events.c.event_type, wanted.event_type))
+    if wanted.since is not None:
+        conditions.append(events.c.timestamp >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(events.c.timestamp < wanted.until)
+    return conditions
+
+
+def trim(connection: Connection, older_than: datetime, stored_before: datetime, limit: int) -> int:
+    """Remove up to `limit` events, and their links, that no uncompleted stream holds."""
+    uncompleted = (
+        select(stream_events.c.event_id)
+        .join(streams, streams.c.id == stream_events.c.stream_id)
+        .where(
+            stream_events.c.event_id == events.c.id,
+            streams.c.state != StreamState.COMPLETED.value,
+        )
+    )
+    query = (
+        select(events.c.id)
+        .where(
+            and_(events.c.timestamp < older_than, events.c.stored_at < stored_before),
+            not_(exists(uncompleted)),
+        )
+        .order_by(events.c.timestamp, events.c.id)
+        .limit(limit)
+    )
+    doomed = list(connection.execute(query).scalars())
+    removed = 0
+    for page in pages(doomed):
+        connection.execute(delete(stream_events).where(stream_events.c.event_id.in_(page)))
+        # another process may have trimmed some of them at the same moment
+        removed += connection.execute(delete(events).where(events.c.id.in_(page))).rowcount
+    return removed

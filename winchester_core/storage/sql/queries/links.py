@@ -1,0 +1,35 @@
+"""Statements on the table that says which events a stream holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, insert
+
+from winchester_core.storage.sql.pages import pages
+from winchester_core.storage.sql.tables import stream_events
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy import Connection
+
+
+def insert_all(connection: Connection, members: Iterable[tuple[int, int, int]]) -> None:
+    """Let events join streams: (stream id, position, event's row id) each.
+
+    The primary key refuses a position that another process has filled.
+    """
+    rows = [
+        {"stream_id": stream_id, "position": position, "event_id": event_id}
+        for stream_id, position, event_id in sorted(members)
+    ]
+    if rows:
+        # RETURNING lets the library send many rows in one statement
+        connection.execute(insert(stream_events).returning(stream_events.c.position), rows)
+
+
+def delete_of(connection: Connection, stream_ids: Sequence[int]) -> None:
+    """Remove the links of these streams; their events stay."""
+    for page in pages(stream_ids):
+        connection.execute(delete(stream_events).where(stream_events.c.stream_id.in_(page)))

@@ -1,0 +1,127 @@
+"""Statements of ingest on the table of streams: finding, opening, moving and closing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select
+
+from winchester_core.model.stream import StreamState
+from winchester_core.storage.sql.pages import pages
+from winchester_core.storage.sql.tables import streams
+from winchester_core.triggers.progress import StreamFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Row
+
+    from winchester_core.storage.dialects import SqlDialect
+    from winchester_core.triggers.plan import StreamDraft
+
+_MOVED_BY_INGEST = (
+    "open_key",
+    "fingerprint",
+    "first_event",
+    "last_event",
+    "expire_timestamp",
+    "fire_timestamp",
+    "event_count",
+    "progress",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """An open stream's row, locked until the transaction ends."""
+
+    id: int
+    name: str
+    open_key: bytes
+    facts: StreamFacts
+
+
+def lock_open(
+    connection: Connection, dialect: SqlDialect, keys: Sequence[bytes]
+) -> list[OpenStream]:
+    """The open streams of these groups, locked in the order of their keys."""
+    found: list[OpenStream] = []
+    for page in pages(sorted(keys)):
+        query = select(streams).where(streams.c.open_key.in_(page)).order_by(streams.c.open_key)
+        rows = connection.execute(dialect.lock_rows(query))
+        found.extend(
+            OpenStream(row.id, row.name, bytes(row.open_key), facts_of(row)) for row in rows
+        )
+    return found
+
+
+def lock_stale(
+    connection: Connection, dialect: SqlDialect, name: str, fingerprint: str, limit: int
+) -> list[OpenStream]:
+    """Up to `limit` open streams of a trigger that were counted by other rules, locked."""
+    query = (
+        select(streams)
+        .where(
+            streams.c.name == name,
+            streams.c.state == StreamState.ACTIVE.value,
+            streams.c.fingerprint != fingerprint,
+            streams.c.open_key.is_not(None),
+        )
+        .order_by(streams.c.open_key)
+        .limit(limit)
+    )
+    rows = connection.execute(dialect.lock_rows(query, skip_locked=True))
+    return [OpenStream(row.id, row.name, bytes(row.open_key), facts_of(row)) for row in rows]
+
+
+def move(connection: Connection, dialect: SqlDialect, drafts: Sequence[StreamDraft]) -> None:
+    """Write what a batch did to stored streams, whose rows this transaction has locked."""
+    if drafts:
+        rows = [{"id": draft.id, **_row(draft)} for draft in drafts]
+        connection.execute(dialect.upsert(streams, _MOVED_BY_INGEST), rows)
+
+
+def open_new(connection: Connection, drafts: Sequence[StreamDraft]) -> None:
+    """Store new streams and give the drafts their ids."""
+    if drafts:
+        statement = insert(streams).returning(streams.c.id, sort_by_parameter_order=True)
+        result = connection.execute(statement, [_row(draft) for draft in drafts])
+        for draft, stream_id in zip(drafts, result.scalars(), strict=True):
+            draft.id = stream_id
+
+
+def facts_of(row: Row[Any]) -> StreamFacts:
+    """What decides about the stream of a row."""
+    return StreamFacts(
+        first_event=row.first_event,
+        last_event=row.last_event,
+        expire_timestamp=row.expire_timestamp,
+        fire_timestamp=row.fire_timestamp,
+        event_count=row.event_count,
+        counts=list(read_progress(row.progress)),
+        fingerprint=row.fingerprint,
+    )
+
+
+def read_progress(text: str) -> tuple[int, ...]:
+    """The counts that a row's `progress` holds, in the order of the fire criteria."""
+    return tuple(int(number) for number in text.split(",")) if text else ()
+
+
+def _row(draft: StreamDraft) -> dict[str, Any]:
+    facts = draft.facts
+    return {
+        "name": draft.definition.name,
+        "open_key": draft.group.key if draft.is_open else None,
+        "state": StreamState.ACTIVE.value,
+        "state_serial_no": 0,
+        "fingerprint": facts.fingerprint,
+        "first_event": facts.first_event,
+        "last_event": facts.last_event,
+        "expire_timestamp": facts.expire_timestamp,
+        "fire_timestamp": facts.fire_timestamp,
+        "event_count": facts.event_count,
+        "progress": ",".join(map(str, facts.counts)),
+        "attempts": 0,
+    }

@@ -1,0 +1,104 @@
+"""Statements that read streams for people and programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import exists, func, select
+
+from winchester_core.model.stream import StreamRecord, StreamState
+from winchester_core.storage.sql.globs import matches_glob
+from winchester_core.storage.sql.queries import stream_traits
+from winchester_core.storage.sql.queries.open_streams import read_progress
+from winchester_core.storage.sql.tables import events, stream_events, streams
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Row
+
+    from winchester_core.storage.dialects import SqlDialect
+    from winchester_core.storage.records import StreamFilter
+
+
+def find(
+    connection: Connection, dialect: SqlDialect, wanted: StreamFilter, mark: int, limit: int
+) -> list[StreamRecord]:
+    """Up to `limit` streams past the id `mark`, by id."""
+    query = (
+        select(streams)
+        .where(streams.c.id > mark, *_conditions(dialect, wanted))
+        .order_by(streams.c.id)
+        .limit(limit)
+    )
+    rows = list(connection.execute(query))
+    traits = stream_traits.of_streams(connection, [row.id for row in rows])
+    return [_record(row, traits[row.id]) for row in rows]
+
+
+def count(connection: Connection, dialect: SqlDialect, wanted: StreamFilter) -> int:
+    """How many streams there are."""
+    query = select(func.count()).select_from(streams).where(*_conditions(dialect, wanted))
+    return connection.execute(query).scalar_one()
+
+
+def count_states(connection: Connection) -> dict[StreamState, int]:
+    """How many streams are in each state."""
+    query = select(streams.c.state, func.count()).group_by(streams.c.state)
+    return {StreamState(state): number for state, number in connection.execute(query)}
+
+
+def by_ids(connection: Connection, stream_ids: Sequence[int]) -> list[StreamRecord]:
+    """The streams with these ids, by id."""
+    query = select(streams).where(streams.c.id.in_(stream_ids)).order_by(streams.c.id)
+    rows = list(connection.execute(query))
+    traits = stream_traits.of_streams(connection, [row.id for row in rows])
+    return [_record(row, traits[row.id]) for row in rows]
+
+
+def _conditions(dialect: SqlDialect, wanted: StreamFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.name is not None:
+        conditions.append(streams.c.name == wanted.name)
+    if wanted.states:
+        conditions.append(streams.c.state.in_([state.value for state in wanted.states]))
+    if wanted.older_than is not None:
+        conditions.append(streams.c.first_event < wanted.older_than)
+    if wanted.younger_than is not None:
+        conditions.append(streams.c.first_event >= wanted.younger_than)
+    if wanted.event_type is not None:
+        conditions.append(
+            exists(
+                select(stream_events.c.event_id)
+                .join(events, events.c.id == stream_events.c.event_id)
+                .where(
+                    stream_events.c.stream_id == streams.c.id,
+                    matches_glob(dialect, events.c.event_type, wanted.event_type),
+                )
+            )
+        )
+    for name, value in wanted.traits.items():
+        conditions.append(stream_traits.has_value(name, value))
+    return conditions
+
+
+def _record(row: Row[Any], distinguished_by: Mapping[str, Any]) -> StreamRecord:
+    return StreamRecord(
+        id=row.id,
+        name=row.name,
+        state=StreamState(row.state),
+        state_serial_no=row.state_serial_no,
+        distinguished_by=distinguished_by,
+        first_event=row.first_event,
+        last_event=row.last_event,
+        expire_timestamp=row.expire_timestamp,
+        fire_timestamp=row.fire_timestamp,
+        event_count=row.event_count,
+        progress=read_progress(row.progress),
+        is_open=row.open_key is not None,
+        attempts=row.attempts,
+        worker=row.worker,
+        lease_until=row.lease_until,
+        retry_at=row.retry_at,
+        last_error=row.last_error,
+    )

@@ -1,0 +1,83 @@
+"""Statements on the table of streams' distinguishing values."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, exists, insert, select
+
+from winchester_core.model.time_range import TimeRange
+from winchester_core.storage.sql.pages import pages
+from winchester_core.storage.sql.tables import stream_traits, streams
+from winchester_core.triggers.grouping import encode_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection
+
+
+def insert_all(connection: Connection, values: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
+    """Store the distinguishing values of new streams: (stream id, values) each."""
+    rows = [
+        {
+            "stream_id": stream_id,
+            "name": name,
+            "digest": digest_of(value),
+            "value": _document(value),
+        }
+        for stream_id, group in values
+        for name, value in group.items()
+    ]
+    if rows:
+        # RETURNING lets the library send many rows in one statement
+        connection.execute(insert(stream_traits).returning(stream_traits.c.stream_id), rows)
+
+
+def of_streams(connection: Connection, stream_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """The distinguishing values of each stream, by name."""
+    found: dict[int, dict[str, Any]] = {stream_id: {} for stream_id in stream_ids}
+    for page in pages(stream_ids):
+        query = (
+            select(stream_traits.c.stream_id, stream_traits.c.name, stream_traits.c.value)
+            .where(stream_traits.c.stream_id.in_(page))
+            .order_by(stream_traits.c.stream_id, stream_traits.c.name)
+        )
+        for row in connection.execute(query):
+            found[row.stream_id][row.name] = _value(row.value)
+    return found
+
+
+def has_value(name: str, value: Any) -> ColumnElement[bool]:
+    """The condition that a stream's distinguishing trait `name` equals `value`, type and all."""
+    return exists(
+        select(stream_traits.c.stream_id).where(
+            stream_traits.c.stream_id == streams.c.id,
+            stream_traits.c.name == name,
+            stream_traits.c.digest == digest_of(value),
+        )
+    )
+
+
+def delete_of(connection: Connection, stream_ids: Sequence[int]) -> None:
+    """Remove the values of these streams."""
+    for page in pages(stream_ids):
+        connection.execute(delete(stream_traits).where(stream_traits.c.stream_id.in_(page)))
+
+
+def digest_of(value: Any) -> bytes:
+    """What a value is found by."""
+    return hashlib.sha256(encode_value(value)).digest()
+
+
+def _document(value: Any) -> dict[str, Any]:
+    if isinstance(value, TimeRange):
+        return {"begin": value.begin, "end": value.end}
+    return {"value": value}
+
+
+def _value(document: Mapping[str, Any]) -> Any:
+    if "value" in document:
+        return document["value"]
+    return TimeRange(document["begin"], document["end"])

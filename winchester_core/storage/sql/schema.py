@@ -1,0 +1,95 @@
+"""The schema's revisions, through alembic: upgrade, downgrade, stamp, look, and check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from winchester_core.errors import SchemaMismatch, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+    from winchester_core.storage.sql.database import Database
+
+MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
+
+
+class Schema:
+    """The revisions of one database's schema."""
+
+    def __init__(self, database: Database, output: TextIO | None = None) -> None:
+        self._database = database
+        self._config = Config(stdout=output) if output else Config()
+        self._config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        self._config.set_main_option("path_separator", "os")
+        self._config.attributes["dialect_name"] = database.engine.dialect.name
+        if output is not None:
+            self._config.output_buffer = output
+
+    @property
+    def wanted(self) -> str:
+        """The revision that this program works with."""
+        head = ScriptDirectory.from_config(self._config).get_current_head()
+        assert head is not None  # noqa: S101 - the package ships its migrations
+        return head
+
+    def found(self) -> str | None:
+        """The revision that the database is at; None when it has no tables yet."""
+
+        def look(connection: Connection) -> str | None:
+            return MigrationContext.configure(connection).get_current_revision()
+
+        return self._database.read(look)
+
+    def check(self) -> None:
+        """Raise `SchemaMismatch` unless the database is at the program's revision."""
+        found = self.found()
+        if found != self.wanted:
+            raise SchemaMismatch(found, self.wanted, self._database.masked_url)
+
+    def upgrade(self, revision: str = "head") -> None:
+        """Migrate up to `revision`. Raises `StorageError` for an unknown one."""
+        self._run(lambda: command.upgrade(self._config, revision))
+
+    def downgrade(self, revision: str) -> None:
+        """Migrate down to `revision` (`base`: away with all tables)."""
+        self._run(lambda: command.downgrade(self._config, revision))
+
+    def stamp(self, revision: str) -> None:
+        """Say that the database is at `revision`, without migrating."""
+        self._run(lambda: command.stamp(self._config, revision))
+
+    def print_upgrade(self, revision: str = "head") -> None:
+        """Print the SQL that `upgrade` of an empty database would run; nothing is run."""
+        self._guarded(lambda: command.upgrade(self._config, revision, sql=True))
+
+    def print_downgrade(self, revision: str) -> None:
+        """Print the SQL of a downgrade, given as FROM:TO; nothing is run."""
+        self._guarded(lambda: command.downgrade(self._config, revision, sql=True))
+
+    def history(self) -> list[tuple[str, str]]:
+        """Every revision, newest first, with its title."""
+        script = ScriptDirectory.from_config(self._config)
+        return [(each.revision, each.doc) for each in script.walk_revisions()]
+
+    def _run(self, action: Callable[[], None]) -> None:
+        def work(connection: Connection) -> None:
+            self._config.attributes["connection"] = connection
+            self._guarded(action)
+
+        self._database.write(work)
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except CommandError as error:
+            raise StorageError(f"alembic: {error}") from error

@@ -1,0 +1,259 @@
+"""The store on an SQL database: each method hands one transaction to the module that knows."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from winchester_core.storage.records import Recorded, Workload
+from winchester_core.storage.sql import claiming, completion, reading, recording, upkeep
+from winchester_core.storage.sql.queries import claims, clocks, events, rejections, stored_streams
+from winchester_core.telemetry.checkpoints import Checkpoint, reach
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from sqlalchemy import Connection
+
+    from winchester_core.model.event import Event
+    from winchester_core.model.stream import Reason, StreamRecord, StreamState
+    from winchester_core.storage.records import (
+        Arrival,
+        Claim,
+        Completion,
+        EventFilter,
+        Failure,
+        RejectedMessage,
+        Rejection,
+        StreamFilter,
+    )
+    from winchester_core.storage.sql.database import Database
+    from winchester_core.triggers.definition import TriggerDefinition
+    from winchester_core.triggers.stream_time import TimePolicy
+
+
+class SqlStore:
+    """A `Store` on SQLite, PostgreSQL or MariaDB. Safe to share between threads."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._dialect = database.dialect
+
+    # --- ingest ---------------------------------------------------------------------------
+
+    def record(self, arrivals: Sequence[Arrival], policy: TimePolicy) -> Recorded:
+        """See `IngestStore.record`."""
+        if not arrivals:
+            return Recorded(())
+
+        def work(connection: Connection) -> Recorded:
+            recorded = recording.record(connection, self._dialect, arrivals, policy)
+            reach(Checkpoint.BEFORE_INGEST_COMMIT)
+            return recorded
+
+        return self.database.write(work)
+
+    def keep_rejected(self, rejections_: Sequence[Rejection]) -> int:
+        """See `IngestStore.keep_rejected`."""
+
+        def work(connection: Connection) -> int:
+            now = clocks.real_time(connection, self._dialect)
+            return sum(
+                rejections.keep(connection, self._dialect, each, now) for each in rejections_
+            )
+
+        return self.database.write(work)
+
+    def event_clock(self) -> datetime | None:
+        """See `IngestStore.event_clock`."""
+        return self.database.read(clocks.stream_time)
+
+    def advance_event_clock(self, moment: datetime) -> None:
+        """See `IngestStore.advance_event_clock`."""
+        self.database.write(partial(clocks.raise_to, moment=moment))
+
+    def set_event_clock(self, moment: datetime) -> None:
+        """See `IngestStore.set_event_clock`."""
+        self.database.write(partial(clocks.put, moment=moment))
+
+    def close(self) -> None:
+        """See `IngestStore.close`."""
+        self.database.close()
+
+    # --- work -----------------------------------------------------------------------------
+
+    def real_time(self) -> datetime:
+        """See `WorkStore.real_time`."""
+        return self.database.read(partial(clocks.real_time, dialect=self._dialect))
+
+    def claim_ready(
+        self, *, worker: str, reason: Reason, now: datetime | None, limit: int, lease: timedelta
+    ) -> list[Claim]:
+        """See `WorkStore.claim_ready`."""
+        return self.database.write(
+            partial(
+                claiming.claim_ready,
+                dialect=self._dialect,
+                worker=worker,
+                reason=reason,
+                now=now,
+                limit=limit,
+                lease=lease,
+            )
+        )
+
+    def claim_one(
+        self, *, stream_id: int, worker: str, reason: Reason, lease: timedelta
+    ) -> Claim | None:
+        """See `WorkStore.claim_one`."""
+        return self.database.write(
+            partial(
+                claiming.claim_one,
+                dialect=self._dialect,
+                stream_id=stream_id,
+                worker=worker,
+                reason=reason,
+                lease=lease,
+            )
+        )
+
+    def events_of(self, stream_ids: Sequence[int]) -> dict[int, list[Event]]:
+        """See `WorkStore.events_of`."""
+        return self.database.read(partial(events.of_streams, stream_ids=stream_ids))
+
+    def renew(self, claims_: Sequence[Claim], lease: timedelta) -> int:
+        """See `WorkStore.renew`."""
+        return self.database.write(
+            partial(claiming.renew, dialect=self._dialect, held=claims_, lease=lease)
+        )
+
+    def release(self, claims_: Sequence[Claim]) -> int:
+        """See `WorkStore.release`."""
+        return self.database.write(partial(claiming.release, dialect=self._dialect, held=claims_))
+
+    def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> set[int]:
+        """See `WorkStore.complete`."""
+        return self.database.write(
+            partial(
+                completion.complete,
+                dialect=self._dialect,
+                completions=completions,
+                policy=policy,
+            )
+        )
+
+    def fail(self, failure: Failure, max_attempts: int) -> StreamState | None:
+        """See `WorkStore.fail`."""
+        return self.database.write(
+            partial(
+                completion.fail,
+                dialect=self._dialect,
+                failure=failure,
+                max_attempts=max_attempts,
+            )
+        )
+
+    def rescue(self, *, max_attempts: int, limit: int) -> tuple[int, int]:
+        """See `WorkStore.rescue`."""
+        return self.database.write(
+            partial(claiming.rescue, dialect=self._dialect, max_attempts=max_attempts, limit=limit)
+        )
+
+    def refresh(self, definition: TriggerDefinition, now: datetime, limit: int) -> int:
+        """See `WorkStore.refresh`."""
+        return self.database.write(
+            partial(
+                upkeep.refresh, dialect=self._dialect, definition=definition, now=now, limit=limit
+            )
+        )
+
+    def trim(self, older_than: datetime, stored_before: datetime, limit: int) -> int:
+        """See `WorkStore.trim`."""
+        return self.database.write(
+            partial(events.trim, older_than=older_than, stored_before=stored_before, limit=limit)
+        )
+
+    def workload(self, now: datetime | None) -> Workload:
+        """See `WorkStore.workload`."""
+
+        def work(connection: Connection) -> Workload:
+            real_now = clocks.real_time(connection, self._dialect)
+            retrying, first = claims.waiting_retries(connection, real_now)
+            return Workload(
+                ready=claims.count_ready(connection, now, real_now),
+                working=claims.count_working(connection),
+                retrying=retrying,
+                next_retry_seconds=(first - real_now).total_seconds() if first else None,
+                next_due=claims.next_due(connection),
+            )
+
+        return self.database.read(work)
+
+    # --- reading and mending --------------------------------------------------------------
+
+    def find_events(
+        self, wanted: EventFilter, *, mark: str | None = None, limit: int = 100
+    ) -> list[Event]:
+        """See `ReadStore.find_events`."""
+        return self.database.read(
+            partial(
+                reading.find_events, dialect=self._dialect, wanted=wanted, mark=mark, limit=limit
+            )
+        )
+
+    def count_events(self, wanted: EventFilter) -> int:
+        """See `ReadStore.count_events`."""
+        return self.database.read(
+            partial(reading.count_events, dialect=self._dialect, wanted=wanted)
+        )
+
+    def find_streams(
+        self, wanted: StreamFilter, *, mark: int | None = None, limit: int = 100
+    ) -> list[StreamRecord]:
+        """See `ReadStore.find_streams`."""
+        return self.database.read(
+            partial(
+                stored_streams.find,
+                dialect=self._dialect,
+                wanted=wanted,
+                mark=mark or 0,
+                limit=limit,
+            )
+        )
+
+    def count_streams(self, wanted: StreamFilter) -> int:
+        """See `ReadStore.count_streams`."""
+        return self.database.read(
+            partial(stored_streams.count, dialect=self._dialect, wanted=wanted)
+        )
+
+    def count_states(self) -> dict[StreamState, int]:
+        """See `ReadStore.count_states`."""
+        return self.database.read(stored_streams.count_states)
+
+    def get_event_by_message_id(self, message_id: str) -> Event | None:
+        """See `ReadStore.get_event_by_message_id`."""
+        return self.database.read(partial(events.by_message_id, message_id=message_id))
+
+    def get_stream_by_id(self, stream_id: int) -> StreamRecord:
+        """See `ReadStore.get_stream_by_id`."""
+        return self.database.read(partial(reading.stream_by_id, stream_id=stream_id))
+
+    def get_stream_events(self, stream_id: int) -> list[Event]:
+        """See `ReadStore.get_stream_events`."""
+        return self.database.read(partial(reading.stream_events, stream_id=stream_id))
+
+    def find_rejected(self, *, mark: int | None = None, limit: int = 100) -> list[RejectedMessage]:
+        """See `ReadStore.find_rejected`."""
+        return self.database.read(partial(rejections.find, mark=mark or 0, limit=limit))
+
+    def reset_stream(self, stream_id: int) -> StreamState:
+        """See `ReadStore.reset_stream`."""
+        return self.database.write(
+            partial(upkeep.reset, dialect=self._dialect, stream_id=stream_id)
+        )
+
+    def purge_stream(self, stream_id: int) -> None:
+        """See `ReadStore.purge_stream`."""
+        self.database.write(partial(upkeep.purge_one, dialect=self._dialect, stream_id=stream_id))

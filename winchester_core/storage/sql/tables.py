@@ -1,0 +1,138 @@
+"""The tables. The migrations make the same; a test holds them against each other.
+
+There are no foreign keys: rows that belong together are written and removed in one transaction,
+and the key checks' shared locks would stand in the way of claims (see ADR 0003).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from winchester_core.storage.sql.types import (
+    UtcDateTime,
+    blob,
+    digest,
+    identity,
+    long_text,
+    surrogate,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+_OPTIONS: Mapping[str, Any] = {"mariadb_charset": "utf8mb4", "mariadb_engine": "InnoDB"}
+
+# SQLite would give the id of the last row again once that row is removed: a lost claim or a mark
+# would then point at another row
+_NO_ID_TWICE: Mapping[str, Any] = {"sqlite_autoincrement": True}
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", surrogate(), primary_key=True, autoincrement=True),
+    Column("message_id", identity(255), nullable=False),
+    Column("event_type", identity(255), nullable=False),
+    Column("timestamp", UtcDateTime(), nullable=False),
+    Column("stored_at", UtcDateTime(), nullable=False, comment="the database server's time"),
+    Column("traits", JSON(), nullable=False, comment="every other trait, typed"),
+    UniqueConstraint("message_id"),
+    Index(None, "timestamp"),
+    Index(None, "event_type", "timestamp"),
+    **_NO_ID_TWICE,
+    **_OPTIONS,
+)
+
+streams = Table(
+    "streams",
+    metadata,
+    Column("id", surrogate(), primary_key=True, autoincrement=True),
+    Column("name", identity(255), nullable=False, comment="the trigger's name"),
+    Column("open_key", digest(), nullable=True, comment="the group, while the stream is open"),
+    Column("state", identity(16), nullable=False),
+    Column("state_serial_no", Integer(), nullable=False),
+    Column("fingerprint", identity(32), nullable=False),
+    Column("first_event", UtcDateTime(), nullable=False),
+    Column("last_event", UtcDateTime(), nullable=False),
+    Column("expire_timestamp", UtcDateTime(), nullable=False),
+    Column("fire_timestamp", UtcDateTime(), nullable=True),
+    Column("event_count", Integer(), nullable=False),
+    Column(
+        "progress", long_text(), nullable=False, comment="events counted by each fire criterion"
+    ),
+    Column("attempts", Integer(), nullable=False, server_default="0"),
+    Column("worker", identity(255), nullable=True),
+    Column("lease_until", UtcDateTime(), nullable=True, comment="the database server's time"),
+    Column("retry_at", UtcDateTime(), nullable=True, comment="the database server's time"),
+    Column("last_error", long_text(), nullable=True),
+    UniqueConstraint("open_key"),
+    Index("ix_streams_due", "state", "fire_timestamp", "expire_timestamp"),
+    Index(None, "state", "retry_at"),
+    Index(None, "state", "lease_until"),
+    Index(None, "name", "state", "fingerprint"),
+    **_NO_ID_TWICE,
+    **_OPTIONS,
+)
+
+stream_traits = Table(
+    "stream_traits",
+    metadata,
+    Column("stream_id", BigInteger(), primary_key=True, autoincrement=False),
+    Column("name", identity(255), primary_key=True),
+    Column("digest", digest(), nullable=False, comment="SHA-256 of the typed value"),
+    Column("value", JSON(), nullable=False),
+    Index(None, "name", "digest"),
+    **_OPTIONS,
+)
+
+stream_events = Table(
+    "stream_events",
+    metadata,
+    Column("stream_id", BigInteger(), primary_key=True, autoincrement=False),
+    Column("position", Integer(), primary_key=True, autoincrement=False, comment="from 1"),
+    Column("event_id", BigInteger(), nullable=False),
+    Index(None, "event_id"),
+    **_OPTIONS,
+)
+
+rejected_messages = Table(
+    "rejected_messages",
+    metadata,
+    Column("id", surrogate(), primary_key=True, autoincrement=True),
+    Column("source", identity(255), nullable=False),
+    Column("digest", digest(), nullable=False, comment="SHA-256 of the whole body"),
+    Column("kind", String(16), nullable=False),
+    Column("reason", long_text(), nullable=False),
+    Column("received_at", UtcDateTime(), nullable=False, comment="the database server's time"),
+    Column("body", blob(), nullable=False, comment="at most 1 MiB of it"),
+    Column("body_length", BigInteger(), nullable=False),
+    UniqueConstraint("source", "digest"),
+    **_NO_ID_TWICE,
+    **_OPTIONS,
+)
+
+event_clock = Table(
+    "event_clock",
+    metadata,
+    Column("id", SmallInteger(), primary_key=True, autoincrement=False),
+    Column("stream_time", UtcDateTime(), nullable=True, comment="null until it is first set"),
+    **_OPTIONS,
+)

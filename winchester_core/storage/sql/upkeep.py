@@ -1,0 +1,71 @@
+"""What keeps the tables in order: refreshing, resetting, purging."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from winchester_core.errors import IllegalTransition, UnknownStream
+from winchester_core.model.stream import StreamState, lane_of_state
+from winchester_core.storage.sql.completion import purge
+from winchester_core.storage.sql.queries import claims, clocks, open_streams
+from winchester_core.storage.sql.recording import recount
+from winchester_core.triggers.grouping import Group
+from winchester_core.triggers.plan import StreamDraft
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from winchester_core.storage.dialects import SqlDialect
+    from winchester_core.triggers.definition import TriggerDefinition
+
+
+def refresh(
+    connection: Connection,
+    dialect: SqlDialect,
+    definition: TriggerDefinition,
+    now: datetime,
+    limit: int,
+) -> int:
+    """Count up to `limit` open streams anew by their trigger's present rules; return how many."""
+    stale = open_streams.lock_stale(
+        connection, dialect, definition.name, definition.fingerprint, limit
+    )
+    drafts = [
+        StreamDraft(definition, Group(stream.open_key, {}), stream.facts, id=stream.id)
+        for stream in stale
+    ]
+    recount(connection, [(draft, now) for draft in drafts])
+    open_streams.move(connection, dialect, sorted(drafts, key=lambda each: each.id or 0))
+    return len(drafts)
+
+
+def reset(connection: Connection, dialect: SqlDialect, stream_id: int) -> StreamState:
+    """Make a stream in error ready again, with all its attempts; return its new state.
+
+    Raises `UnknownStream`, or `IllegalTransition` when it is not in error.
+    """
+    row = claims.lock_one(connection, dialect, stream_id)
+    if row is None:
+        raise UnknownStream(stream_id)
+    lane = lane_of_state(StreamState(row.state))
+    if lane is None or row.state != lane.failed:
+        raise IllegalTransition(row.state, "ready again: only a stream in error can be reset")
+    real_now = clocks.real_time(connection, dialect)
+    fresh = {"attempts": 0, "retry_at": real_now, "worker": None, "last_error": None}
+    claims.finish(connection, [stream_id], lane.retry, **fresh)
+    return lane.retry
+
+
+def purge_one(connection: Connection, dialect: SqlDialect, stream_id: int) -> None:
+    """Remove a stream and its links, never its events.
+
+    Raises `UnknownStream`, or `IllegalTransition` when a worker has it in hand.
+    """
+    row = claims.lock_one(connection, dialect, stream_id)
+    if row is None:
+        raise UnknownStream(stream_id)
+    if row.state in (StreamState.FIRING, StreamState.EXPIRING):
+        raise IllegalTransition(row.state, "purged: a worker has it in hand")
+    purge(connection, [stream_id])

@@ -1,0 +1,48 @@
+"""Named points between the steps of a transaction, where tests stop or kill a process.
+
+In normal running a point costs one attribute test. A test installs a hook with `on_reach`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Checkpoint(StrEnum):
+    """Every named point, in the order in which a message and then a stream passes them."""
+
+    RECEIVED = "received"
+    DISTILLED = "distilled"
+    EVENTS_STORED = "events-stored"
+    STREAMS_STORED = "streams-stored"
+    BEFORE_INGEST_COMMIT = "before-ingest-commit"
+    INGEST_COMMITTED = "ingest-committed"
+    ACKNOWLEDGED = "acknowledged"
+    BEFORE_CLAIM_COMMIT = "before-claim-commit"
+    CLAIMED = "claimed"
+    EVENTS_LOADED = "events-loaded"
+    HANDLED = "handled"
+    LEASE_PROVED = "lease-proved"
+    HANDLERS_COMMITTED = "handlers-committed"
+    BEFORE_COMPLETION_COMMIT = "before-completion-commit"
+    COMPLETED = "completed"
+    BEFORE_FAILURE_COMMIT = "before-failure-commit"
+
+
+_hook: Callable[[Checkpoint], None] | None = None
+
+
+def on_reach(hook: Callable[[Checkpoint], None] | None) -> None:
+    """Call `hook` at every point from now on; None takes it away. For tests."""
+    global _hook  # noqa: PLW0603 - one process, one hook
+    _hook = hook
+
+
+def reach(point: Checkpoint) -> None:
+    """Pass `point`."""
+    if _hook is not None:
+        _hook(point)

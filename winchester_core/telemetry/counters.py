@@ -1,0 +1,73 @@
+"""Counts of what a process has done, safe to use from several threads."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from enum import StrEnum
+
+
+class Count(StrEnum):
+    """What is counted."""
+
+    MESSAGES_RECEIVED = "messages_received"
+    EVENTS_STORED = "events_stored"
+    EVENTS_DUPLICATE = "events_duplicate"
+    EVENTS_INVALID = "events_invalid"
+    MESSAGES_REJECTED = "messages_rejected"
+    NOTIFICATIONS_DROPPED = "notifications_dropped"
+    TRAITS_DROPPED = "traits_dropped"
+    STREAMS_OPENED = "streams_opened"
+    STREAMS_BORN_EXPIRED = "streams_born_expired"
+    CLOCK_JUMPS_REFUSED = "clock_jumps_refused"
+    STREAMS_LOADED = "streams_loaded"
+    STREAMS_FIRED = "streams_fired"
+    STREAMS_EXPIRED = "streams_expired"
+    STREAMS_FAILED = "streams_failed"
+    STREAMS_IN_ERROR = "streams_in_error"
+    STREAMS_RELEASED = "streams_released"
+    STREAMS_RESCUED = "streams_rescued"
+    STREAMS_REFRESHED = "streams_refreshed"
+    LEASES_LOST = "leases_lost"
+    COMMIT_FAULTS = "commit_faults"
+    EVENTS_CREATED = "events_created"
+    EVENTS_TRIMMED = "events_trimmed"
+    TRANSACTIONS_RETRIED = "transactions_retried"
+
+
+MAX_LABELS = 1000
+OTHER = "(other)"
+
+
+class Counters:
+    """Totals by `Count`, some of them divided further by a label (an event type)."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._totals: Counter[Count] = Counter()
+        self._by_label: dict[Count, Counter[str]] = {}
+
+    def add(self, count: Count, number: int = 1, *, label: str | None = None) -> None:
+        """Add `number`. Labels past the first thousand are counted together as "(other)"."""
+        if not number:
+            return
+        with self._lock:
+            self._totals[count] += number
+            if label is not None:
+                labels = self._by_label.setdefault(count, Counter())
+                known = label in labels or len(labels) < MAX_LABELS
+                labels[label if known else OTHER] += number
+
+    def __getitem__(self, count: Count) -> int:
+        with self._lock:
+            return self._totals[count]
+
+    def snapshot(self) -> dict[str, int]:
+        """Every total that is not 0."""
+        with self._lock:
+            return {count.value: number for count, number in self._totals.items()}
+
+    def labels(self, count: Count) -> dict[str, int]:
+        """The numbers of `count` by label."""
+        with self._lock:
+            return dict(self._by_label.get(count, {}))

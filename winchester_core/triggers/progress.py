@@ -1,0 +1,135 @@
+"""How an event moves a stream towards firing or expiring. Pure: every "now" is given.
+
+All times are aware UTC stream time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.errors import TimeEvaluationError
+from winchester_core.model.stream import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from winchester_core.triggers.definition import TriggerDefinition
+
+
+@dataclass(slots=True)
+class StreamFacts:
+    """What decides when a stream fires or expires.
+
+    `counts` holds, for each fire criterion in order, how many events met it, up to its number.
+    `fire_timestamp` is set once all are met, and never moves. `fingerprint` is that of the
+    trigger by whose rules this was counted.
+    """
+
+    first_event: datetime
+    last_event: datetime
+    expire_timestamp: datetime
+    fire_timestamp: datetime | None
+    event_count: int
+    counts: list[int]
+    fingerprint: str
+
+
+def begin(definition: TriggerDefinition, event: Mapping[str, Any], now: datetime) -> StreamFacts:
+    """The facts of a stream that opens with `event`."""
+    moment = event["timestamp"]
+    facts = StreamFacts(
+        first_event=moment,
+        last_event=moment,
+        expire_timestamp=moment,
+        fire_timestamp=None,
+        event_count=0,
+        counts=[0] * len(definition.fire_criteria),
+        fingerprint=definition.fingerprint,
+    )
+    join(definition, facts, event, now)
+    return facts
+
+
+def join(
+    definition: TriggerDefinition, facts: StreamFacts, event: Mapping[str, Any], now: datetime
+) -> None:
+    """Add `event` to the stream: its count, its times, its progress. Constant cost."""
+    moment = event["timestamp"]
+    facts.event_count += 1
+    facts.first_event = min(facts.first_event, moment)
+    facts.last_event = max(facts.last_event, moment)
+    facts.expire_timestamp = expiry(definition, facts, now)
+    if facts.fire_timestamp is None:
+        count(definition, facts.counts, event)
+        decide_fire(definition, facts, now)
+
+
+def count(definition: TriggerDefinition, counts: list[int], event: Mapping[str, Any]) -> None:
+    """Count `event` for each fire criterion that it meets and that still wants events."""
+    for index, criterion in enumerate(definition.fire_criteria):
+        if counts[index] < criterion.number and criterion.matches(event):
+            counts[index] += 1
+
+
+def decide_fire(definition: TriggerDefinition, facts: StreamFacts, now: datetime) -> None:
+    """Set the fire time when every criterion has been met and none was set before."""
+    if facts.fire_timestamp is None and is_met(definition, facts.counts):
+        facts.fire_timestamp = _later(now, definition)
+
+
+def is_met(definition: TriggerDefinition, counts: list[int]) -> bool:
+    """Tell whether every fire criterion has its number of events."""
+    return all(
+        counted >= criterion.number
+        for counted, criterion in zip(counts, definition.fire_criteria, strict=True)
+    )
+
+
+def expiry(definition: TriggerDefinition, facts: StreamFacts, now: datetime) -> datetime:
+    """When the stream expires; a result outside the years 1000-9999 is clamped to them."""
+    variables = {"first": facts.first_event, "last": facts.last_event, "timestamp": now}
+    try:
+        return definition.expiration.evaluate(variables).timestamp
+    except TimeEvaluationError as error:
+        if error.clamp is None:
+            raise
+        return error.clamp
+
+
+def takes_events(facts: StreamFacts, now: datetime) -> bool:
+    """Tell whether an open stream still takes an event that arrives `now`."""
+    return now < facts.expire_timestamp
+
+
+def due(facts: StreamFacts, now: datetime) -> Reason | None:
+    """What an active stream is ready for at `now`, if anything."""
+    if facts.fire_timestamp is not None:
+        return Reason.FIRE if facts.fire_timestamp <= now else None
+    return Reason.EXPIRE if facts.expire_timestamp <= now else None
+
+
+def recount(
+    definition: TriggerDefinition,
+    facts: StreamFacts,
+    events: Iterable[Mapping[str, Any]],
+    now: datetime,
+) -> None:
+    """Bring a stream that was counted by other rules up to date; `events` are its members.
+
+    A fire time that was set stays: it is never moved.
+    """
+    facts.counts = [0] * len(definition.fire_criteria)
+    for event in events:
+        count(definition, facts.counts, event)
+    facts.fingerprint = definition.fingerprint
+    facts.expire_timestamp = expiry(definition, facts, now)
+    decide_fire(definition, facts, now)
+
+
+def _later(now: datetime, definition: TriggerDefinition) -> datetime:
+    try:
+        return now + definition.fire_delay
+    except OverflowError:
+        return now.max.replace(tzinfo=now.tzinfo)

@@ -1,0 +1,205 @@
+"""Takes a batch of claimed streams through their pipelines and completes them.
+
+Streams whose pipelines have no `commit` of their own are completed many at a time, in one
+transaction; each of the others by itself, right after its handlers' `commit`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from winchester_core.errors import DataRefused
+from winchester_core.model.stream import Reason, StreamState
+from winchester_core.storage.records import Completion
+from winchester_core.telemetry.checkpoints import Checkpoint, reach
+from winchester_core.telemetry.counters import Count
+from winchester_core.telemetry.outage import patiently
+from winchester_core.worker.stream_run import (
+    NothingToRun,
+    Runnable,
+    StreamRun,
+    Unrunnable,
+    failure_of,
+    route,
+)
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from winchester_core.model.event import Event
+    from winchester_core.pipelines import PipelineDefinition
+    from winchester_core.storage.interface import Store
+    from winchester_core.storage.records import Claim, Failure
+    from winchester_core.storage.stream_clock import StreamClock
+    from winchester_core.telemetry.counters import Counters
+    from winchester_core.triggers.matcher import TriggerSet
+    from winchester_core.worker.hand import Hand
+    from winchester_core.worker.options import WorkerOptions
+
+logger = logging.getLogger(__name__)
+
+PORTION_EVENTS = 5_000
+PORTION_STREAMS = 200
+
+
+class Batch:
+    """One batch of claims on its way through the pipelines."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: StreamClock,
+        triggers: TriggerSet,
+        pipelines: Mapping[str, PipelineDefinition],
+        options: WorkerOptions,
+        counters: Counters,
+        hand: Hand,
+        stop: threading.Event,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._triggers = triggers
+        self._pipelines = pipelines
+        self._options = options
+        self._counters = counters
+        self._hand = hand
+        self._stop = stop
+        self._waiting: list[tuple[StreamRun | None, Completion]] = []
+
+    def process(self, claims: Sequence[Claim]) -> None:
+        """Work on the claims in order; on `stop`, those not begun stay in the hand."""
+        for portion in portions(claims):
+            if self._stop.is_set():
+                return
+            events = self._store.events_of([claim.stream_id for claim in portion])
+            reach(Checkpoint.EVENTS_LOADED)
+            for claim in portion:
+                if self._stop.is_set():
+                    break
+                if self._hand.begin(claim):
+                    self._process_one(claim, events.pop(claim.stream_id))
+                    self._hand.end_run()
+            self._flush()
+
+    def _process_one(self, claim: Claim, events: list[Event]) -> None:
+        match route(claim, self._triggers, self._pipelines):
+            case NothingToRun():
+                completion = Completion(claim, purge=self._options.purge_completed)
+                self._waiting.append((None, completion))
+            case Unrunnable(reason=reason):
+                logger.error("stream %d of trigger %s: %s", claim.stream_id, claim.name, reason)
+                self._fail(failure_of(claim, reason, self._options, final=True))
+            case Runnable() as work:
+                self._run(StreamRun(work, self._triggers, self._options), events)
+
+    def _run(self, run: StreamRun, events: list[Event]) -> None:
+        failure = run.handle(events)
+        reach(Checkpoint.HANDLED)
+        if failure is not None:
+            self._fail(failure)
+        elif run.has_commit:
+            self._flush()
+            self._commit_and_complete(run)
+        else:
+            self._waiting.append((run, run.completion(run.commit())))
+
+    def _commit_and_complete(self, run: StreamRun) -> None:
+        if not self._store.renew([run.claim], self._options.lease):
+            self._lost(run.claim)
+            run.rollback()
+            return
+        reach(Checkpoint.LEASE_PROVED)
+        fault = run.commit()
+        reach(Checkpoint.HANDLERS_COMMITTED)
+        if fault is not None:
+            self._counters.add(Count.COMMIT_FAULTS)
+        self._complete([(run, run.completion(fault))])
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self._complete(waiting)
+
+    def _complete(self, finished: Sequence[tuple[StreamRun | None, Completion]]) -> None:
+        completions = [completion for _, completion in finished]
+        try:
+            won = patiently(
+                self._stop,
+                lambda: self._store.complete(completions, self._clock.for_completion()),
+            )
+        except DataRefused as refusal:
+            self._complete_apart(finished, refusal)
+            return
+        if won is None:
+            return  # the database is away and we are told to stop: the leases will run out
+        reach(Checkpoint.COMPLETED)
+        self._hand.drop([completion.claim for completion in completions])
+        for completion in completions:
+            if completion.claim.stream_id in won:
+                self._count(completion)
+            else:
+                self._lost(completion.claim)
+
+    def _complete_apart(
+        self, finished: Sequence[tuple[StreamRun | None, Completion]], refusal: DataRefused
+    ) -> None:
+        """Find the run whose new events the database refuses; that one fails."""
+        if len(finished) > 1:
+            for one in finished:
+                self._complete([one])
+            return
+        run, completion = finished[0]
+        reason = f"the database refuses what the run made: {refusal}"
+        logger.error("stream %d: %s", completion.claim.stream_id, reason)
+        if run is not None:
+            self._fail(run.failure(reason))
+        else:
+            self._fail(failure_of(completion.claim, reason, self._options))
+
+    def _fail(self, failure: Failure) -> None:
+        answer = patiently(
+            self._stop, lambda: (self._store.fail(failure, self._options.max_attempts),)
+        )
+        self._hand.drop([failure.claim])
+        if answer is None:
+            return  # the database is away and we are told to stop: the lease will run out
+        (state,) = answer
+        if state is None:
+            self._lost(failure.claim)
+            return
+        self._counters.add(Count.STREAMS_FAILED)
+        if state in (StreamState.ERROR, StreamState.EXPIRE_ERROR):
+            self._counters.add(Count.STREAMS_IN_ERROR)
+
+    def _lost(self, claim: Claim) -> None:
+        self._hand.drop([claim])
+        self._counters.add(Count.LEASES_LOST)
+        logger.warning(
+            "stream %d of trigger %s: the lease was lost, another worker goes on with it",
+            claim.stream_id,
+            claim.name,
+        )
+
+    def _count(self, completion: Completion) -> None:
+        fired = completion.claim.reason is Reason.FIRE
+        self._counters.add(Count.STREAMS_FIRED if fired else Count.STREAMS_EXPIRED)
+        for arrival in completion.arrivals:
+            self._counters.add(Count.EVENTS_CREATED, label=arrival.event["event_type"])
+
+
+def portions(claims: Sequence[Claim]) -> Iterator[list[Claim]]:
+    """Divide claims so that the events of each portion fit in memory; one stream is never cut."""
+    portion: list[Claim] = []
+    events = 0
+    for claim in claims:
+        full = events + claim.event_count > PORTION_EVENTS or len(portion) == PORTION_STREAMS
+        if portion and full:
+            yield portion
+            portion, events = [], 0
+        portion.append(claim)
+        events += claim.event_count
+    if portion:
+        yield portion

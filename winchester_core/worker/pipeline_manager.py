@@ -1,0 +1,213 @@
+"""The worker: finds streams that are ready, and takes them through their pipelines."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from winchester_core.clock import monotonic
+from winchester_core.errors import ConcurrentChange, DatabaseUnavailable
+from winchester_core.model.stream import Reason
+from winchester_core.storage.stream_clock import ClockKind
+from winchester_core.telemetry.checkpoints import Checkpoint, reach
+from winchester_core.telemetry.counters import Count, Counters
+from winchester_core.telemetry.outage import Outage
+from winchester_core.triggers.matcher import TriggerSet
+from winchester_core.worker.batch import Batch
+from winchester_core.worker.hand import Hand
+from winchester_core.worker.lease_keeper import LeaseKeeper
+from winchester_core.worker.options import WorkerOptions, incarnation
+from winchester_core.worker.refresher import refresh
+from winchester_core.worker.rescuer import rescue
+from winchester_core.worker.trimmer import trim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from winchester_core.pipelines import PipelineDefinition
+    from winchester_core.storage.interface import Store
+    from winchester_core.storage.records import Claim, Workload
+    from winchester_core.storage.stream_clock import StreamClock
+    from winchester_core.triggers.definition import TriggerDefinition
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.2
+"""How often the end of other workers' runs is looked for, while waiting until idle."""
+
+
+class PipelineManager:
+    """One worker. Its methods are for one thread; `stop` may be called from any, and in signals."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        stream_clock: StreamClock,
+        definitions: Iterable[TriggerDefinition],
+        pipelines: Mapping[str, PipelineDefinition],
+        options: WorkerOptions,
+        name: str | None = None,
+        counters: Counters | None = None,
+    ) -> None:
+        self.store = store
+        self.name = incarnation(name)
+        self.counters = counters or Counters()
+        self._clock = stream_clock
+        self._triggers = TriggerSet(definitions)
+        self._pipelines = pipelines
+        self._options = options
+        self._stop = threading.Event()
+        self._hand = Hand()
+        self._keeper = LeaseKeeper(store, self._hand, options, self.counters)
+        self._must_refresh = True
+        self._statistics_at = monotonic()
+
+    # --- working --------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Work until `stop`; wait while there is nothing to do or the database is away."""
+        self._work(until_idle=False)
+
+    def run_until_idle(self) -> None:
+        """Work until nothing is ready, in any worker's hands, or waiting for another try."""
+        self._work(until_idle=True)
+
+    def run_once(self) -> int:
+        """One round: rescue, fire, expire, trim. Returns how many streams it loaded."""
+        self._refresh_once()
+        rescue(self.store, self._options.max_attempts, self.counters)
+        loaded = self.process_ready_streams(self._options.batch_size)
+        loaded += self.process_ready_streams(self._options.batch_size, expire=True)
+        self.process_trim_events()
+        return loaded
+
+    def process_ready_streams(self, batch_size: int, expire: bool = False) -> int:
+        """Claim up to `batch_size` streams that are ready to fire, or to expire, and process them.
+
+        Returns how many it loaded.
+        """
+        reason = Reason.EXPIRE if expire else Reason.FIRE
+        if self._stop.is_set():
+            return 0
+        claims = self.store.claim_ready(
+            worker=self.name,
+            reason=reason,
+            now=self._clock.now(),
+            limit=batch_size,
+            lease=self._options.lease,
+        )
+        self._process(claims)
+        return len(claims)
+
+    def fire_stream(self, stream_id: int) -> bool:
+        """Fire one stream, whatever its time; False when its state does not allow it.
+
+        Raises `UnknownStream`.
+        """
+        return self._process_one(stream_id, Reason.FIRE)
+
+    def expire_stream(self, stream_id: int) -> bool:
+        """Expire one stream, whatever its time; False when its state does not allow it.
+
+        Raises `UnknownStream`.
+        """
+        return self._process_one(stream_id, Reason.EXPIRE)
+
+    def process_trim_events(self) -> int:
+        """Remove one batch of old events, when that is configured; return how many."""
+        now = self._clock.now() if self._options.trim_age is not None else None
+        if self._options.trim_age is None or now is None:
+            return 0
+        age, limit = self._options.trim_age, self._options.trim_batch_size
+        return trim(self.store, age, now, limit, self.counters)
+
+    def current_time(self) -> datetime | None:
+        """Stream time, aware UTC; None while the event clock has never been set."""
+        return self._clock.now()
+
+    def stop(self) -> None:
+        """Finish the run in hand, give back what has not been begun, and return."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Let go of the database. Idempotent."""
+        self.store.close()
+
+    # --- within ---------------------------------------------------------------------------
+
+    def _process_one(self, stream_id: int, reason: Reason) -> bool:
+        claim = self.store.claim_one(
+            stream_id=stream_id, worker=self.name, reason=reason, lease=self._options.lease
+        )
+        self._process([claim] if claim else [])
+        return claim is not None
+
+    def _process(self, claims: list[Claim]) -> None:
+        if not claims:
+            return
+        reach(Checkpoint.CLAIMED)
+        self.counters.add(Count.STREAMS_LOADED, len(claims))
+        self._hand.take(claims)
+        batch = Batch(
+            store=self.store,
+            clock=self._clock,
+            triggers=self._triggers,
+            pipelines=self._pipelines,
+            options=self._options,
+            counters=self.counters,
+            hand=self._hand,
+            stop=self._stop,
+        )
+        try:
+            with self._keeper:
+                batch.process(claims)
+            self._keeper.release_waiting()
+        finally:
+            self._hand.forget()
+
+    def _refresh_once(self) -> None:
+        """Bring open streams up to date, the first time that there is a stream time."""
+        now = self._clock.now() if self._must_refresh else None
+        if now is not None:
+            refresh(self.store, self._triggers, now, self.counters)
+            self._must_refresh = False
+
+    def _work(self, *, until_idle: bool) -> None:
+        outage = Outage("database", self._stop)
+        while not self._stop.is_set():
+            try:
+                loaded = self.run_once()
+                self._log_statistics()
+                if not loaded and not self._wait(until_idle=until_idle):
+                    return
+                outage.over()
+            except (DatabaseUnavailable, ConcurrentChange) as error:
+                outage.wait(error)
+
+    def _wait(self, *, until_idle: bool) -> bool:
+        """Wait until there may be work again; False when that is not wanted or told to stop."""
+        workload = self.store.workload(self._clock.now())
+        if until_idle and workload.is_idle:
+            return False
+        if workload.ready:
+            return True
+        return not self._stop.wait(self._idle_seconds(workload, until_idle=until_idle))
+
+    def _idle_seconds(self, workload: Workload, *, until_idle: bool) -> float:
+        waits = [POLL_SECONDS if until_idle and workload.working else None]
+        waits.append(workload.next_retry_seconds)
+        now = self._clock.now() if self._clock.kind is ClockKind.SYSTEM else None
+        if now is not None and workload.next_due is not None:
+            waits.append((workload.next_due - now).total_seconds())
+        known = [max(0.0, seconds) for seconds in waits if seconds is not None]
+        return min([self._options.idle_delay_seconds, *known])
+
+    def _log_statistics(self) -> None:
+        if monotonic() - self._statistics_at >= self._options.statistics_period_seconds:
+            self._statistics_at = monotonic()
+            counts = self.counters.snapshot()
+            text = " ".join(f"{name}={number}" for name, number in sorted(counts.items()))
+            logger.info("statistics: %s", text or "nothing yet")

@@ -1,0 +1,137 @@
+"""One claimed stream through its pipeline: what is to be stored of it, or why it failed."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from winchester_core.errors import HandlerFailed
+from winchester_core.pipelines import PipelineRun, RunStream, clean_traceback
+from winchester_core.storage.records import Arrival, Completion, Failure
+from winchester_core.worker.backoff import retry_delay
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from winchester_core.model.event import Event
+    from winchester_core.pipelines import CommitFault, PipelineDefinition
+    from winchester_core.storage.records import Claim
+    from winchester_core.triggers.matcher import TriggerSet
+    from winchester_core.worker.options import WorkerOptions
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Unrunnable:
+    """A claim whose trigger or pipeline is configured nowhere."""
+
+    claim: Claim
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NothingToRun:
+    """A claim whose trigger has no pipeline for the reason: it is complete as it is."""
+
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """A claim and its pipeline."""
+
+    claim: Claim
+    pipeline: PipelineDefinition
+
+
+def route(
+    claim: Claim, triggers: TriggerSet, pipelines: Mapping[str, PipelineDefinition]
+) -> Runnable | NothingToRun | Unrunnable:
+    """Find the pipeline of a claimed stream."""
+    definition = triggers.by_name.get(claim.name)
+    if definition is None:
+        return Unrunnable(claim, f"no trigger is named {claim.name!r} in this configuration")
+    name = definition.pipeline(claim.reason)
+    if name is None:
+        return NothingToRun(claim)
+    pipeline = pipelines.get(name)
+    if pipeline is None:
+        return Unrunnable(claim, f"no pipeline is named {name!r} in this configuration")
+    return Runnable(claim, pipeline)
+
+
+class StreamRun:
+    """The run of a stream: its handlers, and what they made."""
+
+    def __init__(self, work: Runnable, triggers: TriggerSet, options: WorkerOptions) -> None:
+        self.claim = work.claim
+        self.has_commit = work.pipeline.has_commit
+        self._triggers = triggers
+        self._options = options
+        self._new_events: tuple[Event, ...] = ()
+        self._run = PipelineRun(
+            work.pipeline,
+            RunStream(
+                id=work.claim.stream_id,
+                name=work.claim.name,
+                distinguished_by=work.claim.distinguished_by,
+                reason=work.claim.reason,
+                attempt=work.claim.attempt,
+            ),
+        )
+
+    def handle(self, events: Sequence[Event]) -> Failure | None:
+        """Let the handlers work; a failure when one of them fails, after all were rolled back."""
+        try:
+            self._new_events = self._run.handle(events)
+        except HandlerFailed as failed:
+            logger.error(
+                "stream %d of trigger %s, attempt %d: %s",
+                self.claim.stream_id,
+                self.claim.name,
+                self.claim.attempt,
+                failed,
+            )
+            return self.failure(clean_traceback(failed))
+        return None
+
+    def failure(self, error: str) -> Failure:
+        """Roll the handlers back, and say what is to be stored of the failure."""
+        faults = self._run.rollback()
+        text = "\n".join([error, *_texts(faults)])
+        return failure_of(self.claim, text, self._options)
+
+    def rollback(self) -> None:
+        """Roll the handlers back: the lease is lost."""
+        self._run.rollback()
+
+    def commit(self) -> str | None:
+        """Let the handlers act; what went wrong in that, if anything."""
+        faults = self._run.commit()
+        return "\n".join(_texts(faults)) or None
+
+    def completion(self, fault: str | None = None) -> Completion:
+        """What the run leaves behind."""
+        return Completion(
+            claim=self.claim,
+            arrivals=tuple(
+                Arrival(event, tuple(self._triggers.match(event)), event["timestamp"])
+                for event in self._new_events
+            ),
+            purge=self._options.purge_completed,
+            fault=fault,
+        )
+
+
+def failure_of(claim: Claim, error: str, options: WorkerOptions, *, final: bool = False) -> Failure:
+    """What is to be stored of a failed attempt, with the wait before the next."""
+    fraction = random.random()  # noqa: S311 - spreads the tries, no secret
+    delay = retry_delay(claim.attempt, options.retry_delay, options.retry_delay_max, fraction)
+    return Failure(claim, error, delay, final)
+
+
+def _texts(faults: Sequence[CommitFault]) -> list[str]:
+    return [f"{fault.phase} of {fault.handler}: {fault.traceback_text}" for fault in faults]
