@@ -151,7 +151,9 @@ class Scene:
                 )
                 for stream in streams
             ),
-            "rejected": [(each.reason, each.digest) for each in store.find_rejected()],
+            "rejected": [
+                (each.reason.partition("jsonl:")[2], each.digest) for each in store.find_rejected()
+            ],
             "clock": store.event_clock(),
         }
         store.close()

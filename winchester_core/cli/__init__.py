@@ -1,0 +1,1 @@
+"""The console commands. Only this package knows processes, terminals and signals."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from winchester_core.config.triggers import PIPELINE_KEYS
 from winchester_core.plugins.spelling import suggestion
 
 if TYPE_CHECKING:
@@ -11,8 +12,6 @@ if TYPE_CHECKING:
 
     from winchester_core.config.document import Document
     from winchester_core.config.report import Report
-
-PIPELINE_KEYS = ("fire_pipeline", "expire_pipeline")
 
 
 def check_clock(document: Document, values: Mapping[str, Any], report: Report) -> str:

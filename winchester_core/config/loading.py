@@ -55,6 +55,13 @@ PART_KEYS: dict[Part, str] = {
     "distiller": "distiller_config",
     "sources": "event_sources",
 }
+FILE_OR_CONTENT = "the name of a file, or its content"
+WANTED: dict[Part, str] = {
+    "triggers": FILE_OR_CONTENT,
+    "pipelines": FILE_OR_CONTENT,
+    "distiller": FILE_OR_CONTENT,
+    "sources": "a mapping of event sources",
+}
 MAY_REPEAT: dict[Part, Callable[[TreePath], bool]] = {"distiller": may_repeat}
 
 
@@ -70,7 +77,8 @@ def load_settings(
 
     `needs` must be configured; `ignores` is not read at all, so that its files and plugins need
     not be there; any other part is read when it is configured. `environ` (default: the
-    process's) gives the values of `${NAME}`.
+    process's) gives the values of `${NAME}`. `validate_definitions` checks event definitions
+    beyond their outline.
 
     Raises `ConfigurationError` with every problem of every file. Warnings are logged and kept
     in `Settings.warnings`.
@@ -78,7 +86,7 @@ def load_settings(
     report = Report()
     environ = os.environ if environ is None else environ
     if isinstance(source, Mapping):
-        document: Document | None = read_mapping(source, report, environ)
+        document = read_mapping(source, report, environ)
         home = Path()
     else:
         path = Path(source)
@@ -199,12 +207,13 @@ class _Loader:
         key = PART_KEYS[part]
         if part in self._ignores:
             return None
-        value = values[key]
-        if not value and value != []:
-            if part in self._needs and _is_absent(document, key):
-                message = "is missing, and needed here: the name of a file, or its content"
-                self._report.add(document, (key,), message)
+        if _is_absent(document, key):
+            if part in self._needs:
+                self._report.add(document, (key,), f"is missing, and needed here: {WANTED[part]}")
             return None
+        value = values[key]
+        if value is None:
+            return None  # refused, and reported
         if not isinstance(value, str) or search is None:
             return document.section(key)
         path = search.find(value)

@@ -12,6 +12,7 @@ from winchester_core.config.substitution import (
     retype,
     substitute,
 )
+from winchester_core.config.yaml_tree import MAX_VALUES, Unusable
 
 if TYPE_CHECKING:
     from winchester_core.config.document import Path
@@ -23,22 +24,32 @@ NAME = "<dict>"
 
 def read_mapping(
     source: Any, report: Report, environ: Mapping[str, str], name: str = NAME
-) -> Document:
-    """Make a document of plain Python data; references in its text are replaced as in a file."""
-    return Document(name, _Builder(report, environ, name).node(source, ()))
+) -> Document | None:
+    """Make a document of plain Python data; references in its text are replaced as in a file.
+
+    Returns None, with a problem in `report`, for data that holds itself or is far too large.
+    """
+    try:
+        return Document(name, _Builder(report, environ, name).node(source, ()))
+    except Unusable as error:
+        report.add_file(name, error.mark, error.reason)
+        return None
 
 
 class _Builder:
     def __init__(self, report: Report, environ: Mapping[str, str], name: str) -> None:
         self._report, self._environ, self._name = report, environ, name
+        self._values = 0
 
     def node(self, value: Any, path: Path) -> Node:
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise Unusable(None, f"holds over {MAX_VALUES} values")
         if len(path) > MAX_DEPTH:
-            return self._broken(path[:3], f"is nested over {MAX_DEPTH} levels deep")
+            raise Unusable(None, f"is nested over {MAX_DEPTH} levels deep")
         if isinstance(value, Mapping):
-            return Node(
-                children={key: self.node(item, (*path, key)) for key, item in value.items()}
-            )
+            nodes = {key: self.node(item, (*path, key)) for key, item in value.items()}
+            return Node(children=nodes)
         if isinstance(value, list | tuple):
             return Node(children=[self.node(item, (*path, i)) for i, item in enumerate(value)])
         if isinstance(value, str) and has_reference(value):
@@ -49,9 +60,6 @@ class _Builder:
         try:
             text = substitute(value, self._environ)
         except SubstitutionError as error:
-            return self._broken(path, str(error))
+            self._report.add_file(self._name, None, str(error), path)
+            return Node(broken=True)
         return Node(text, substituted=True, retyped=retype(text))
-
-    def _broken(self, path: Path, message: str) -> Node:
-        self._report.add_file(self._name, None, message, path)
-        return Node(broken=True)

@@ -51,7 +51,7 @@ def check_trigger_definitions(
     """
     report = Report()
     document = read_mapping(list(definitions), report, {}, "<trigger definitions>")
-    triggers = read_triggers(document, conditions, report)
+    triggers = () if document is None else read_triggers(document, conditions, report)
     report.close()
     return triggers
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -73,14 +74,15 @@ def sentence(error: Invalid, value: Any, schema: Any = None) -> str:
         return "is missing" if error.msg == "required key not provided" else error.msg
     secret = any(is_secret_key(key) for key in path)
     text = _hide(error.msg, value) if secret else mask_url(error.msg)
-    if type(error) in (Invalid, BadKey):
+    if type(error) in (Invalid, BadKey) and text not in KINDS:
         return text
     return f"{KINDS.get(text, text)}, not {MASK if secret else shown(value)}"
 
 
-def unknown_key(key: object, known: Any) -> str:
-    """Say that a key is not known, and which is meant or which are."""
-    return f"unknown key {key!r}; {suggestion(key, known, 'allowed')}"
+def unknown_key(key: object, known: set[str] | None) -> str:
+    """Say that a key is not known, and, where that is known, which is meant or which are."""
+    message = f"unknown key {key!r}"
+    return message if known is None else f"{message}; {suggestion(key, known, 'allowed')}"
 
 
 def shown(value: Any) -> str:
@@ -97,15 +99,13 @@ def shown(value: Any) -> str:
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
-def known_keys(schema: Any, path: Path) -> set[str]:
-    """The names that `schema` has for the keys of the mapping at `path`."""
-    return {
-        name
-        for mapping in _schemas_at(schema, path)
-        if isinstance(mapping, Mapping)
-        for key in mapping
-        if isinstance(name := _plain(key), str)
-    }
+def known_keys(schema: Any, path: Path) -> set[str] | None:
+    """The names that `schema` has for the keys of the mapping at `path`; None if it tells none."""
+    mappings = [found for found in _schemas_at(schema, path) if isinstance(found, Mapping)]
+    if not mappings:
+        return None
+    keys = (_plain(key) for mapping in mappings for key in mapping)
+    return {key for key in keys if isinstance(key, str)}
 
 
 def _schemas_at(schema: Any, path: Path) -> Iterator[Any]:
@@ -131,5 +131,5 @@ def _plain(key: Any) -> Any:
 
 def _hide(message: str, value: Any) -> str:
     """Take a secret out of a message that quotes it."""
-    text = str(value)
-    return message.replace(text, MASK) if text else message
+    text = re.escape(str(value))
+    return re.sub(rf"(?<!\w){text}(?!\w)", MASK, message) if value else message

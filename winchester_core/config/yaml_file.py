@@ -104,12 +104,18 @@ def _explain(error: yaml.YAMLError, content: bytes) -> tuple[Mark | None, str]:
     context_mark = _mark(error.context_mark)
     if error.problem and error.context and context_mark is not None and context_mark != mark:
         reason += f" ({error.context} that begins at {context_mark.line}:{context_mark.column})"
+    if mark is not None and b"${" in _line(content, mark) and "flow" in str(error.context):
+        reason += "; within { } and [ ], ${NAME} must stand in quotes"
     return mark, reason
 
 
 def _begins_with_tab(content: bytes, mark: Mark) -> bool:
+    return _line(content, mark)[mark.column - 1 :].startswith(b"\t")
+
+
+def _line(content: bytes, mark: Mark) -> bytes:
     lines = content.splitlines()
-    return mark.line <= len(lines) and lines[mark.line - 1][mark.column - 1 :].startswith(b"\t")
+    return lines[mark.line - 1] if mark.line <= len(lines) else b""
 
 
 def _mark_of_offset(content: bytes, offset: int) -> Mark:

@@ -149,7 +149,7 @@ class TreeBuilder:
                 self._problem(node, path, str(error))
                 built.broken = True
             else:
-                built.substituted = not node.style  # unquoted: None or empty, by the loader
+                built.substituted = True
                 built.retyped = retype(built.scalar)
         return built
 

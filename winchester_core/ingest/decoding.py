@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from winchester_core.model.message import Message
 
 DATETIME_TRAITS_HEADER = "datetime_traits"
+FAULT_HEADER = "fault"
+"""What a source found wrong with a message itself: it is rejected for that."""
 
 
 class UncoveredType(Exception):  # noqa: N818 - an outcome, not a fault
@@ -39,6 +41,8 @@ class Decoder:
 
         Raises `InvalidEvent`; `UncoveredType` for a notification that no definition covers.
         """
+        if fault := message.headers.get(FAULT_HEADER):
+            raise InvalidEvent("body", str(fault))
         if message.kind is MessageKind.NOTIFICATION:
             return self.notification(open_envelope(message.body))
         document = read_object(message.body)

@@ -11,7 +11,7 @@ from winchester_core.errors import ConfigurationError, InvalidEvent
 from winchester_core.ingest.decoding import UncoveredType
 from winchester_core.ingest.outcome import AddResult, EventOutcome, Outcome
 from winchester_core.ingest.recorder import Recorder
-from winchester_core.model.event import clean_event
+from winchester_core.model.event import clean_event, printable
 from winchester_core.storage.records import Arrival
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.debug import DebugCounts
@@ -213,4 +213,4 @@ def _stamped(prepared: Arrival | EventOutcome, stamp: datetime) -> Arrival | Eve
 def _known_id(item: Any) -> str | None:
     """The id of a bad event, when it is fit to be shown."""
     message_id = item.get("message_id") if isinstance(item, dict) else None
-    return ascii(message_id)[1:81] if isinstance(message_id, str) else None
+    return printable(message_id) if isinstance(message_id, str) else None

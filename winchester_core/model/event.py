@@ -56,19 +56,27 @@ def clean_event(raw: Mapping[str, Any]) -> CleanEvent:
     for name, value in raw.items():
         if value is None or name in REQUIRED_KEYS:
             continue
-        fault = name_fault(name)
+        fault = None if name in _sound_names else name_fault(name)
         if fault is None:
             stored, fault = storable(value)
             if fault is None:
-                event[name] = stored
+                event[str(name)] = stored
                 continue
         drops.append(TraitDrop(printable(name), fault))
     return CleanEvent(event, tuple(drops))
 
 
+_sound_names: set[str] = set()
+"""Names that `name_fault` has found nothing wrong with; most events have the same few."""
+
+_MAX_SOUND_NAMES = 10_000
+
+
 def storable(value: Any) -> tuple[TraitValue | None, str | None]:
     """Return (value as stored, None), or (None, why it cannot be stored everywhere)."""
     if isinstance(value, str):
+        if value.isascii() and "\0" not in value:
+            return str(value), None
         fault = text_fault(value)
         return (None, fault) if fault else (str(value), None)
     if isinstance(value, bool):
@@ -119,7 +127,10 @@ def name_fault(name: Any) -> str | None:
         return f"a trait's name cannot be of type {type(name).__name__}"
     if not 0 < len(name) <= MAX_NAME_LENGTH:
         return f"a name of {len(name)} characters; 1 to {MAX_NAME_LENGTH} are allowed"
-    return text_fault(name)
+    fault = text_fault(name)
+    if fault is None and len(_sound_names) < _MAX_SOUND_NAMES:
+        _sound_names.add(str(name))
+    return fault
 
 
 def text_fault(text: str) -> str | None:

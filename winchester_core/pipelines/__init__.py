@@ -2,7 +2,7 @@
 
 from winchester_core.pipelines.definition import HandlerSpec, PipelineDefinition
 from winchester_core.pipelines.run import CommitFault, PipelineRun, RunStream
-from winchester_core.pipelines.traceback_text import clean_traceback
+from winchester_core.pipelines.traceback_text import clean_traceback, error_text
 
 __all__ = [
     "CommitFault",
@@ -11,4 +11,5 @@ __all__ = [
     "PipelineRun",
     "RunStream",
     "clean_traceback",
+    "error_text",
 ]

@@ -33,7 +33,12 @@ def clean_traceback(error: BaseException) -> str:
     are spelt out; the passwords of URLs and the values of names such as `password` and `token`
     are masked.
     """
-    return _cut(clean_text("".join(traceback.format_exception(error))))
+    return error_text("".join(traceback.format_exception(error)))
+
+
+def error_text(text: str) -> str:
+    """Return `text` cleaned and cut as `clean_traceback` does it."""
+    return _cut(clean_text(text))
 
 
 def describe_error(error: BaseException, max_characters: int = 500) -> str:

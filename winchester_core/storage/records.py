@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-
-from winchester_core.model.stream import Reason, StreamState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime, timedelta
 
     from winchester_core.model.event import Event
+    from winchester_core.model.stream import Reason, StreamState
     from winchester_core.triggers.matcher import Match
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from winchester_core.errors import TimeEvaluationError
@@ -60,9 +61,9 @@ def group_key(trigger_name: str, values: Mapping[str, GroupValue]) -> bytes:
     int 1, float 1.0, "1" and True are four values; names are taken in code-point order, so that
     the order in which a trigger lists its traits does not matter.
     """
-    parts = [_tagged("n", trigger_name)]
+    parts = [_tagged(b"n", trigger_name)]
     for name in sorted(values):
-        parts.append(_tagged("k", name))
+        parts.append(_encode_name(name))
         parts.append(encode_value(values[name]))
     return hashlib.sha256(b"".join(parts)).digest()
 
@@ -70,21 +71,32 @@ def group_key(trigger_name: str, values: Mapping[str, GroupValue]) -> bytes:
 def encode_value(value: GroupValue) -> bytes:
     """The canonical bytes of one distinguishing value."""
     if isinstance(value, str):
-        return _tagged("s", value)
+        return _tagged(b"s", value)
     if isinstance(value, bool):
         return b"b1:1" if value else b"b1:0"
     if isinstance(value, int):
-        return _tagged("i", str(value))
+        return _tagged(b"i", str(value))
     if isinstance(value, float):
-        return _tagged("f", repr(value + 0.0))  # -0.0 + 0.0 is 0.0
+        return _tagged(b"f", repr(value + 0.0))  # -0.0 + 0.0 is 0.0
     if isinstance(value, datetime):
-        return _tagged("t", value.isoformat(timespec="microseconds"))
+        return _tagged(b"t", value.isoformat(timespec="microseconds"))
+    return _encode_range(value)
+
+
+@lru_cache(maxsize=4096)
+def _encode_range(value: TimeRange) -> bytes:
+    """Kept, since the events of a day all have the same one."""
     return b"r" + encode_value(value.begin) + encode_value(value.end)
 
 
-def _tagged(tag: str, text: str) -> bytes:
+@lru_cache(maxsize=4096)
+def _encode_name(name: str) -> bytes:
+    return _tagged(b"k", name)
+
+
+def _tagged(tag: bytes, text: str) -> bytes:
     encoded = text.encode()
-    return b"%s%d:%s" % (tag.encode(), len(encoded), encoded)
+    return b"%b%d:%b" % (tag, len(encoded), encoded)
 
 
 def _value(trait: DistinguishingTrait, event: Mapping[str, Any], source: str) -> GroupValue:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winchester_core.errors import HandlerFailed
-from winchester_core.pipelines import PipelineRun, RunStream, clean_traceback
+from winchester_core.pipelines import PipelineRun, RunStream, clean_traceback, error_text
 from winchester_core.storage.records import Arrival, Completion, Failure
 from winchester_core.worker.backoff import retry_delay
 
@@ -101,7 +101,7 @@ class StreamRun:
     def failure(self, error: str) -> Failure:
         """Roll the handlers back, and say what is to be stored of the failure."""
         faults = self._run.rollback()
-        text = "\n".join([error, *_texts(faults)])
+        text = error_text("\n".join([error, *_texts(faults)]))
         return failure_of(self.claim, text, self._options)
 
     def rollback(self) -> None:
@@ -111,7 +111,7 @@ class StreamRun:
     def commit(self) -> str | None:
         """Let the handlers act; what went wrong in that, if anything."""
         faults = self._run.commit()
-        return "\n".join(_texts(faults)) or None
+        return error_text("\n".join(_texts(faults))) or None
 
     def completion(self, fault: str | None = None) -> Completion:
         """What the run leaves behind."""

@@ -57,10 +57,14 @@ def test_text_is_retyped_as_yaml_reads_it_but_never_into_structure(
 
 def test_an_unset_variable_is_a_problem_with_its_place(config: ConfigDir) -> None:
     assert config.problems("log_level: ${LEVEL}\nworker_name: a-${NAME}\n") == [
-        "winchester.yaml:2:12: log_level: the environment variable LEVEL is not set: set it, or "
-        "give a default as in ${LEVEL:-default}",
-        "winchester.yaml:3:14: worker_name: the environment variable NAME is not set: set it, or "
-        "give a default as in ${NAME:-default}",
+        (
+            "winchester.yaml:2:12: log_level: the environment variable LEVEL is not set: set it, "
+            "or give a default as in ${LEVEL:-default}"
+        ),
+        (
+            "winchester.yaml:3:14: worker_name: the environment variable NAME is not set: set it, "
+            "or give a default as in ${NAME:-default}"
+        ),
     ]
 
 
@@ -94,8 +98,9 @@ def test_a_number_from_a_variable_stays_text_where_text_is_wanted(config: Config
     assert config.settings("worker_name: ${N}", environ={"N": "0123"}).worker_name == "0123"
 
 
-def test_a_number_in_quotes_stays_text(config: ConfigDir) -> None:
-    assert config.problems("max_attempts: '${N}'", environ={"N": "3"}) == [
+def test_a_number_in_quotes_that_no_variable_put_there_stays_text(config: ConfigDir) -> None:
+    assert config.settings("max_attempts: '${N}'", environ={"N": "3"}).max_attempts == 3
+    assert config.problems("max_attempts: '3'") == [
         "winchester.yaml:2:15: max_attempts: expected a whole number of 1 or more, not '3'"
     ]
 
@@ -115,8 +120,10 @@ def test_a_mapping_is_treated_as_the_file_would_be() -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_settings(source, environ={"N": "3"})
     assert caught.value.problems == (
-        "<dict>: database.url: the environment variable NAME is not set: set it, or give a "
-        "default as in ${NAME:-default}",
+        (
+            "<dict>: database.url: the environment variable NAME is not set: set it, or give a "
+            "default as in ${NAME:-default}"
+        ),
     )
 
 

@@ -59,8 +59,10 @@ def test_a_trigger_with_everything_is_accepted_as_it_stands() -> None:
         ),
         (
             {"distinguished_by": ["timestamp", {"a": "day", "b": "day"}]},
-            ".distinguished_by[1]: expected a trait's name, or a map of one such name to a time "
-            "expression, not a mapping",
+            (
+                ".distinguished_by[1]: expected a trait's name, or a map of one such name to a "
+                "time expression, not a mapping"
+            ),
         ),
         (
             {"distinguished_by": ["timestamp", {"timestamp": "day"}]},
@@ -68,8 +70,10 @@ def test_a_trigger_with_everything_is_accepted_as_it_stands() -> None:
         ),
         (
             {"distinguished_by": [{"timestamp": "$timestmp + 1d"}]},
-            ".distinguished_by[0].timestamp: time expression '$timestmp + 1d': unknown variable "
-            "'$timestmp'; did you mean '$timestamp'? Known here: $timestamp",
+            (
+                ".distinguished_by[0].timestamp: time expression '$timestmp + 1d': unknown "
+                "variable '$timestmp'; did you mean '$timestamp'? Known here: $timestamp"
+            ),
         ),
         ({"match_criteria": None}, ".match_criteria: is missing"),
         (
@@ -82,19 +86,25 @@ def test_a_trigger_with_everything_is_accepted_as_it_stands() -> None:
         ),
         (
             {"match_criteria": [{"map_distinguished_by": {"instance": "id"}}]},
-            ".match_criteria[0].map_distinguished_by.instance: not a distinguishing trait of this "
-            "trigger; did you mean 'instance_id'?",
+            (
+                ".match_criteria[0].map_distinguished_by.instance: not a distinguishing trait of "
+                "this trigger; did you mean 'instance_id'?"
+            ),
         ),
         (
             {"match_criteria": [{"map_distinguished_by": {"host": "id"}}]},
-            ".match_criteria[0].map_distinguished_by.host: not a distinguishing trait of this "
-            "trigger; distinguished_by has: instance_id, timestamp",
+            (
+                ".match_criteria[0].map_distinguished_by.host: not a distinguishing trait of this "
+                "trigger; distinguished_by has: instance_id, timestamp"
+            ),
         ),
         (
             {"match_criteria": [{"map_distingushed_by": {"timestamp": "id"}}]},
-            ".match_criteria[0].map_distingushed_by: unknown key 'map_distingushed_by': did you "
-            "mean 'map_distinguished_by'? allowed: event_type, map_distinguished_by, timestamp, "
-            "traits",
+            (
+                ".match_criteria[0].map_distingushed_by: unknown key 'map_distingushed_by': did "
+                "you mean 'map_distinguished_by'? allowed: event_type, map_distinguished_by, "
+                "timestamp, traits"
+            ),
         ),
         (
             {"fire_criteria": []},
@@ -102,8 +112,10 @@ def test_a_trigger_with_everything_is_accepted_as_it_stands() -> None:
         ),
         (
             {"expiration": "$fist + 1h"},
-            ".expiration: time expression '$fist + 1h': unknown variable '$fist'; did you mean "
-            "'$first'? Known here: $first, $last, $timestamp",
+            (
+                ".expiration: time expression '$fist + 1h': unknown variable '$fist'; did you mean "
+                "'$first'? Known here: $first, $last, $timestamp"
+            ),
         ),
         ({"expiration": None}, ".expiration: is missing"),
         ({"expiration": 5}, ".expiration: expected a time expression, as text, not 5"),
@@ -162,6 +174,34 @@ def test_validate_trigger_raises_paths_relative_to_the_entry() -> None:
         validate_trigger(["t"], Registry(CONDITIONS))
 
 
+CONDITION = """
+    from voluptuous import Schema
+    from winchester_core.interfaces import Condition
+
+
+    class Odd(Condition):
+        config_schema = Schema({"parity": int})
+"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "problem"),
+    [
+        ({"parity": "x"}, ".parity: expected a whole number, not 'x'"),
+        ({"parity": 1, "x": 1}, ".x: unknown key 'x'"),
+        (5, ": expected a mapping, not 5"),
+    ],
+)
+def test_a_conditions_own_schema_speaks_in_the_same_words(
+    install: Callable[..., None], expression: Any, problem: str
+) -> None:
+    install("acme", {CONDITIONS: {"odd": "acme_odd:Odd"}}, {"acme_odd": CONDITION})
+
+    found = faults(fire_criteria=[{"traits": {"size": {"odd": expression}}}])
+
+    assert found == [f".fire_criteria[0].traits.size.odd{problem}"]
+
+
 def test_a_name_that_two_triggers_have_names_both_lines(config: ConfigDir) -> None:
     entry = """\
         - name: twice
@@ -174,8 +214,10 @@ def test_a_name_that_two_triggers_have_names_both_lines(config: ConfigDir) -> No
     config.write("triggers.yaml", dedent(entry) * 2)
 
     assert config.problems("trigger_definitions: triggers.yaml") == [
-        "triggers.yaml:7:9: [1].name: there is a trigger 'twice' already, on line 1; names are "
-        "unique"
+        (
+            "triggers.yaml:7:9: [1].name: there is a trigger 'twice' already, on line 1; names are "
+            "unique"
+        )
     ]
 
 
@@ -196,10 +238,14 @@ def test_a_trigger_names_pipelines_that_exist_where_pipelines_are_read(config: C
 
     where = f"in {config.path}/pipelines.yaml".replace(f"{config.path}/", "")
     assert problems == [
-        f"winchester.yaml:8:20: trigger_definitions[0].fire_pipeline: no pipeline is named "
-        f"'notfy' {where}; did you mean 'notify'?",
-        f"winchester.yaml:9:22: trigger_definitions[0].expire_pipeline: no pipeline is named "
-        f"'other' {where}; defined: notify",
+        (
+            f"winchester.yaml:8:20: trigger_definitions[0].fire_pipeline: no pipeline is named "
+            f"'notfy' {where}; did you mean 'notify'?"
+        ),
+        (
+            f"winchester.yaml:9:22: trigger_definitions[0].expire_pipeline: no pipeline is named "
+            f"'other' {where}; defined: notify"
+        ),
     ]
     assert len(config.settings(content).trigger_definitions) == 1
 
@@ -222,8 +268,10 @@ def test_load_criteria_is_accepted_without_effect_and_warned_of(config: ConfigDi
 
     assert "load_criteria" not in settings.trigger_definitions[0]
     assert settings.warnings == (
-        f"{config.path}/triggers.yaml:5:3: [0].load_criteria: has no effect here, as in the older "
-        "system; leave it out",
+        (
+            f"{config.path}/triggers.yaml:5:3: [0].load_criteria: has no effect here, as in the "
+            f"older system; leave it out"
+        ),
     )
 
 
@@ -280,7 +328,9 @@ def test_a_condition_that_cannot_be_loaded_is_named_at_its_place(
     )
 
     assert config.problems("trigger_definitions: triggers.yaml") == [
-        "triggers.yaml:7:16: [0].fire_criteria[0].traits.size.odd: the condition 'odd' of acme 1.0 "
-        "cannot be loaded: entry point 'odd = acme_odd:Odd' in winchester.conditions: "
-        "ModuleNotFoundError: No module named 'no_such_library'"
+        (
+            "triggers.yaml:7:16: [0].fire_criteria[0].traits.size.odd: the condition 'odd' of acme "
+            "1.0 cannot be loaded: entry point 'odd = acme_odd:Odd' in winchester.conditions: "
+            "ModuleNotFoundError: No module named 'no_such_library'"
+        )
     ]

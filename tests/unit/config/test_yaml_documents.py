@@ -108,8 +108,10 @@ def test_a_key_that_overrides_a_merged_one_is_no_duplicate() -> None:
     [
         (
             "a: [1,\nb: 2\n",
-            "f.yaml:3:1: not valid YAML: did not find expected ',' or ']' "
-            "(while parsing a flow sequence that begins at 1:4)",
+            (
+                "f.yaml:3:1: not valid YAML: did not find expected ',' or ']' "
+                "(while parsing a flow sequence that begins at 1:4)"
+            ),
         ),
         (
             "a: b: c\n",
@@ -118,8 +120,17 @@ def test_a_key_that_overrides_a_merged_one_is_no_duplicate() -> None:
         ("a:\n\t- b\n", "f.yaml:2:1: not valid YAML: a tab cannot indent; use spaces"),
         (
             "a: 'x\n",
-            "f.yaml:2:1: not valid YAML: found unexpected end of stream "
-            "(while scanning a quoted scalar that begins at 1:4)",
+            (
+                "f.yaml:2:1: not valid YAML: found unexpected end of stream "
+                "(while scanning a quoted scalar that begins at 1:4)"
+            ),
+        ),
+        (
+            "a: {b: ${C}}\n",
+            (
+                "f.yaml:1:9: not valid YAML: did not find expected ',' or '}' (while parsing a "
+                "flow mapping that begins at 1:4); within { } and [ ], ${NAME} must stand in quotes"
+            ),
         ),
         ("a: *x\n", "f.yaml:1:4: not valid YAML: found undefined alias"),
         (
@@ -168,8 +179,9 @@ def test_what_no_configuration_can_mean_is_a_problem(text: str, problem: str) ->
 @pytest.mark.parametrize("loader", LOADERS)
 def test_aliases_that_expand_without_bound_are_refused_at_once(loader: Any) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
-    for level in range(1, 60):
-        lines.append(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]")
+    lines += [
+        f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, 60)
+    ]
     started = time.monotonic()
 
     document, problems = read("\n".join(lines), loader)

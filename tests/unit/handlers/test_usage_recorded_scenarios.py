@@ -12,12 +12,12 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tests.samples.billing_traits import EXISTS, distilled
 from winchester_handlers.usage import UsageHandler
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-EXISTS = "compute.instance.exists"
 WHERE_THE_SEED_CRASHED = {
     "one_lacks_trait": [("failed", "U2")],
     "deleted_never_launched": [("failed", "U5")],
@@ -118,35 +118,3 @@ def without_the_wanted_differences(recorded: list[dict[str, Any]]) -> list[dict[
         if event.get("warnings") != "":
             kept.append(event)
     return kept
-
-
-def distilled(notification: dict[str, Any]) -> dict[str, Any]:
-    """The traits that matter here, from the field paths of the sandbox's definitions."""
-    payload = notification["payload"]
-    image = payload.get("image_meta", {})
-    public = payload.get("bandwidth", {}).get("public", {})
-    texts = {  # without a type, a trait is distilled as text
-        "tenant_id": payload.get("tenant_id") or notification.get("_context_project_id"),
-        "instance_id": payload.get("instance_uuid") or payload.get("instance_id"),
-        "state": payload.get("state"),
-        "bandwidth_in": public.get("bw_in"),
-        "bandwidth_out": public.get("bw_out"),
-        "os_architecture": image.get("org.openstack__1__architecture"),
-        "os_version": image.get("org.openstack__1__os_version"),
-        "os_distro": image.get("org.openstack__1__os_distro"),
-        "rax_options": image.get("com.rackspace__1__options"),
-    }
-    times = {
-        "timestamp": notification["timestamp"],
-        "launched_at": payload.get("launched_at"),
-        "deleted_at": payload.get("deleted_at") or payload.get("terminated_at"),
-    }
-    if notification["event_type"] == EXISTS:
-        times["audit_period_beginning"] = payload.get("audit_period_beginning")
-        times["audit_period_ending"] = payload.get("audit_period_ending")
-    event: dict[str, Any] = {k: notification[k] for k in ("message_id", "event_type")}
-    event |= {name: str(value) for name, value in texts.items() if value not in (None, "")}
-    event |= {name: moment(text) for name, text in times.items() if text}
-    if payload.get("instance_type_id") is not None:
-        event["instance_flavor_id"] = int(payload["instance_type_id"])
-    return event

@@ -334,5 +334,11 @@ def test_its_schema_fills_in_the_defaults() -> None:
     }
 
 
+def test_the_demos_sample_is_read_whole(checkout: Path) -> None:
+    messages = read_all(opened(checkout / "etc" / "sample" / "one_day.jsonl.gz"))
+    assert len(messages) == 414
+    assert all(json.loads(body)["message_id"] for body in bodies(messages))
+
+
 def test_it_does_not_know_how_much_is_left(file: Path) -> None:
     assert opened(file).lag() is None

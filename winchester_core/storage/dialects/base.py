@@ -54,7 +54,7 @@ class SqlDialect:
     def insert_new(
         self, table: Table, unique: str, returning: Sequence[str]
     ) -> ReturningInsert[Any]:
-        """An insert that passes over rows whose `unique` column is known, and says which went in."""
+        """An insert that passes over rows whose `unique` value is known; it says which went in."""
         raise NotImplementedError
 
     def upsert(self, table: Table, changing: Sequence[str]) -> ReturningInsert[Any]:

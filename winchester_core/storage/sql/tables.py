@@ -6,8 +6,7 @@ and the key checks' shared locks would stand in the way of claims (see ADR 0003)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     JSON,
@@ -30,6 +29,9 @@ from winchester_core.storage.sql.types import (
     long_text,
     surrogate,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 metadata = MetaData(
     naming_convention={

@@ -1,0 +1,83 @@
+"""Short ways to make events, triggers and arrivals."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.storage.records import Arrival, StreamFilter
+from winchester_core.triggers.definition import TriggerDefinition
+from winchester_core.triggers.matcher import TriggerSet
+from winchester_core.triggers.stream_time import FixedTime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from winchester_core.model.event import Event
+    from winchester_core.model.stream import StreamRecord
+    from winchester_core.storage.interface import Store
+    from winchester_core.storage.records import Recorded
+
+NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    """`seconds` after noon of the day on which most tests take place."""
+    return NOON + timedelta(seconds=seconds)
+
+
+def make_event(
+    message_id: str, event_type: str = "vm.update", seconds: float = 0, **traits: Any
+) -> Event:
+    """An event of the instance "a", `seconds` after noon."""
+    return {
+        "message_id": message_id,
+        "event_type": event_type,
+        "timestamp": at(seconds),
+        "instance": "a",
+        **traits,
+    }
+
+
+def make_trigger(
+    name: str = "vm",
+    *,
+    by: Sequence[str | Mapping[str, str]] = ("instance",),
+    match: str | Sequence[str] = "vm.*",
+    fire: Sequence[Mapping[str, Any]] = ({"event_type": "vm.end"},),
+    expiration: str = "$last + 1h",
+    fire_delay: float = 0,
+) -> TriggerDefinition:
+    """A trigger that collects by instance, fires on `vm.end`, and expires after an hour."""
+    return TriggerDefinition.from_config(
+        {
+            "name": name,
+            "distinguished_by": list(by),
+            "match_criteria": [{"event_type": match}],
+            "fire_criteria": [dict(criterion) for criterion in fire],
+            "expiration": expiration,
+            "fire_delay": fire_delay,
+            "fire_pipeline": "fire",
+            "expire_pipeline": "expire",
+        },
+        {},
+    )
+
+
+def arrivals(triggers: Iterable[TriggerDefinition], events: Iterable[Event]) -> list[Arrival]:
+    """The events on their way in, each with the streams of `triggers` that it belongs to."""
+    matching = TriggerSet(triggers)
+    return [Arrival(each, tuple(matching.match(each)), each["timestamp"]) for each in events]
+
+
+def ingest(
+    store: Store, trigger: TriggerDefinition, *events: Event, now: datetime = NOON
+) -> Recorded:
+    """Record `events` in one batch that arrives at the stream time `now`."""
+    return store.record(arrivals([trigger], events), FixedTime(now))
+
+
+def only_stream(store: Store, **traits: Any) -> StreamRecord:
+    """The one stream whose distinguishing values are `traits`, whatever others it has."""
+    (stream,) = store.find_streams(StreamFilter(traits=traits))
+    return stream

@@ -1,0 +1,33 @@
+"""Transactions that break off at a named point."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from winchester_core.telemetry.checkpoints import Checkpoint, on_reach
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Crash(Exception):  # noqa: N818 - no error: it is wanted
+    """What a test lets happen in the middle of a transaction."""
+
+
+@contextmanager
+def crash_at(point: Checkpoint) -> Iterator[None]:
+    """Let what is called within this context crash at `point`, as it must reach it."""
+
+    def hook(reached: Checkpoint) -> None:
+        if reached is point:
+            raise Crash
+
+    on_reach(hook)
+    try:
+        with pytest.raises(Crash):
+            yield
+    finally:
+        on_reach(None)

@@ -1,0 +1,405 @@
+"""Every store: which streams a worker gets, in which order, for how long."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from builders import at, ingest, make_event, make_trigger, only_stream
+from crashes import crash_at
+
+from winchester_core.errors import UnknownStream
+from winchester_core.model.stream import Reason, StreamState
+from winchester_core.storage.records import Claim, Failure, StreamFilter, Workload
+from winchester_core.telemetry.checkpoints import Checkpoint
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from winchester_core.storage.interface import Store
+
+VM = make_trigger()
+LEASE = timedelta(minutes=5)
+NOTHING = timedelta(0)
+FAR = at(1_000_000)
+
+
+def claim_all(
+    store: Store,
+    reason: Reason = Reason.FIRE,
+    now: datetime | None = FAR,
+    limit: int = 100,
+    worker: str = "w1",
+) -> list[Claim]:
+    return store.claim_ready(worker=worker, reason=reason, now=now, limit=limit, lease=LEASE)
+
+
+def instances(claims: list[Claim]) -> list[str]:
+    return [claim.distinguished_by["instance"] for claim in claims]
+
+
+def ready_to_fire(store: Store, *names: str, now: datetime | None = None) -> None:
+    for i, name in enumerate(names):
+        ingest(store, VM, make_event(f"{name}/1", "vm.end", instance=name), now=now or at(i))
+
+
+class TestReady:
+    """Active streams whose time has come, in the order of those times."""
+
+    def test_streams_that_fire_come_in_the_order_of_their_fire_times(self, store: Store) -> None:
+        ready_to_fire(store, "c", "a", "b")
+        assert instances(claim_all(store)) == ["c", "a", "b"]
+
+    def test_streams_that_expire_come_in_the_order_of_their_expiries(self, store: Store) -> None:
+        for name, seconds in (("c", 3), ("a", 1), ("b", 2)):
+            ingest(store, VM, make_event(name, instance=name, seconds=seconds))
+        assert instances(claim_all(store, Reason.EXPIRE)) == ["a", "b", "c"]
+
+    def test_a_stream_is_ready_at_its_time_and_not_before(self, store: Store) -> None:
+        ready_to_fire(store, "a", now=at(5))
+        ingest(store, VM, make_event("b", instance="b"))
+        just_before = timedelta(microseconds=1)
+        assert claim_all(store, Reason.FIRE, at(5) - just_before) == []
+        assert claim_all(store, Reason.EXPIRE, at(3600) - just_before) == []
+        assert instances(claim_all(store, Reason.FIRE, at(5))) == ["a"]
+        assert instances(claim_all(store, Reason.EXPIRE, at(3600))) == ["b"]
+
+    def test_a_stream_whose_criteria_are_met_does_not_expire(self, store: Store) -> None:
+        ingest(store, make_trigger(fire_delay=9_000_000), make_event("1", "vm.end"))
+        assert claim_all(store, Reason.EXPIRE) == []
+        assert claim_all(store, Reason.FIRE) == []
+
+    def test_no_more_than_the_limit_are_claimed(self, store: Store) -> None:
+        ready_to_fire(store, *"abcde")
+        assert instances(claim_all(store, limit=2)) == ["a", "b"]
+        assert instances(claim_all(store, limit=2)) == ["c", "d"]
+        assert instances(claim_all(store, limit=2)) == ["e"]
+
+    def test_without_a_stream_time_only_retries_are_ready(self, store: Store) -> None:
+        ready_to_fire(store, "a", "b")
+        (first,) = claim_all(store, limit=1)
+        store.release([first])
+        assert instances(claim_all(store, now=None)) == ["a"]
+
+    def test_due_retries_come_first(self, store: Store) -> None:
+        ready_to_fire(store, *"abc")
+        _, b = claim_all(store, limit=2)
+        store.release([b])
+        assert instances(claim_all(store, limit=1)) == ["b"]
+
+    def test_retries_that_are_not_due_are_left_alone(self, store: Store) -> None:
+        ready_to_fire(store, "a", "b")
+        (a,) = claim_all(store, limit=1)
+        store.fail(Failure(a, "failed", timedelta(hours=1)), max_attempts=5)
+        assert instances(claim_all(store)) == ["b"]
+
+    def test_retries_of_the_other_reason_are_left_alone(self, store: Store) -> None:
+        ready_to_fire(store, "a")
+        store.release(claim_all(store))
+        assert claim_all(store, Reason.EXPIRE) == []
+
+
+class TestClaim:
+    """What a claim says, and what it does to the stream."""
+
+    @pytest.mark.parametrize(
+        ("reason", "state"),
+        [(Reason.FIRE, StreamState.FIRING), (Reason.EXPIRE, StreamState.EXPIRING)],
+    )
+    def test_a_claim_proves_itself_by_serial_and_worker(
+        self, store: Store, reason: Reason, state: StreamState
+    ) -> None:
+        kind = "vm.end" if reason is Reason.FIRE else "vm.update"
+        ingest(store, VM, make_event("1", kind), make_event("2"))
+        before = store.real_time()
+        (claim,) = claim_all(store, reason)
+        after = store.real_time()
+        stream = only_stream(store)
+        assert claim == Claim(
+            stream_id=stream.id,
+            name="vm",
+            serial=1,
+            worker="w1",
+            reason=reason,
+            attempt=1,
+            distinguished_by={"instance": "a"},
+            event_count=2,
+        )
+        assert (stream.state, stream.state_serial_no, stream.worker) == (state, 1, "w1")
+        assert (stream.attempts, stream.retry_at) == (1, None)
+        assert stream.lease_until is not None
+        assert before + LEASE <= stream.lease_until <= after + LEASE
+
+    def test_a_claimed_stream_gives_up_its_groups_key(self, store: Store) -> None:
+        ready_to_fire(store, "a")
+        claim_all(store)
+        assert not only_stream(store).is_open
+        assert ingest(store, VM, make_event("2")).streams_opened == 1
+
+    def test_a_claimed_stream_is_claimed_by_nobody_else(self, store: Store) -> None:
+        ready_to_fire(store, *"abc")
+        assert instances(claim_all(store, worker="w1", limit=2)) == ["a", "b"]
+        assert instances(claim_all(store, worker="w2")) == ["c"]
+        assert claim_all(store, worker="w1") == []
+
+    def test_workers_at_the_same_moment_share_the_streams(self, store: Store) -> None:
+        ready_to_fire(store, *(f"{i:02}" for i in range(40)))
+        together = threading.Barrier(4)
+
+        def work(worker: str) -> list[Claim]:
+            together.wait()
+            mine: list[Claim] = []
+            while claims := claim_all(store, worker=worker, limit=3):
+                mine += claims
+            return mine
+
+        with ThreadPoolExecutor(4) as pool:
+            taken = [each for part in pool.map(work, "wxyz") for each in part]
+        assert sorted(instances(taken)) == [f"{i:02}" for i in range(40)]
+        held = {s.id: s.worker for s in store.find_streams(StreamFilter())}
+        assert held == {claim.stream_id: claim.worker for claim in taken}
+
+    def test_a_claim_that_crashes_claims_nothing(self, store: Store) -> None:
+        ready_to_fire(store, "a")
+        before = only_stream(store)
+        with crash_at(Checkpoint.BEFORE_CLAIM_COMMIT):
+            claim_all(store)
+        assert only_stream(store) == before
+        assert ingest(store, VM, make_event("2")).streams_opened == 0
+
+
+class TestClaimOne:
+    """One stream, whatever its time."""
+
+    def claim(self, store: Store, stream_id: int, reason: Reason) -> Claim | None:
+        return store.claim_one(stream_id=stream_id, worker="w1", reason=reason, lease=LEASE)
+
+    @pytest.mark.parametrize("reason", Reason)
+    def test_an_active_stream_is_claimed_before_its_time(
+        self, store: Store, reason: Reason
+    ) -> None:
+        ingest(store, VM, make_event("1"))
+        stream = only_stream(store)
+        claim = self.claim(store, stream.id, reason)
+        assert claim is not None
+        assert (claim.reason, claim.serial, claim.attempt) == (reason, 1, 1)
+        assert not only_stream(store).is_open
+
+    def test_a_retry_is_claimed_before_it_is_due(self, store: Store) -> None:
+        ready_to_fire(store, "a")
+        (claim,) = claim_all(store)
+        store.fail(Failure(claim, "failed", timedelta(hours=1)), max_attempts=5)
+        assert self.claim(store, claim.stream_id, Reason.EXPIRE) is None
+        again = self.claim(store, claim.stream_id, Reason.FIRE)
+        assert again is not None
+        assert (again.serial, again.attempt) == (3, 2)
+
+    def test_a_stream_in_a_workers_hands_or_in_error_is_not(self, store: Store) -> None:
+        ready_to_fire(store, "a")
+        (claim,) = claim_all(store)
+        assert self.claim(store, claim.stream_id, Reason.FIRE) is None
+        store.fail(Failure(claim, "failed", NOTHING, final=True), max_attempts=5)
+        assert self.claim(store, claim.stream_id, Reason.FIRE) is None
+
+    def test_an_unknown_stream_is_an_error(self, store: Store) -> None:
+        with pytest.raises(UnknownStream, match="4711"):
+            self.claim(store, 4711, Reason.FIRE)
+
+
+class TestLease:
+    """A lease is renewed while it holds, and given back unused."""
+
+    def test_renewing_extends_the_leases_that_hold(self, store: Store) -> None:
+        ready_to_fire(store, "a", "b")
+        a, b = claim_all(store)
+        store.release([b])
+        before = store.real_time()
+        assert store.renew([a, b], timedelta(hours=2)) == 1
+        stream = only_stream(store, instance="a")
+        assert stream.lease_until is not None
+        assert stream.lease_until >= before + timedelta(hours=2)
+        assert stream.state_serial_no == a.serial
+        assert only_stream(store, instance="b").lease_until is None
+        assert store.renew([], LEASE) == 0
+
+    def test_a_lease_that_ran_out_is_renewed_until_the_stream_is_rescued(
+        self, store: Store
+    ) -> None:
+        ready_to_fire(store, "a")
+        (claim,) = store.claim_ready(
+            worker="w1", reason=Reason.FIRE, now=FAR, limit=1, lease=-LEASE
+        )
+        assert store.renew([claim], LEASE) == 1
+        assert store.rescue(max_attempts=5, limit=9) == (0, 0)
+        assert store.renew([claim], -LEASE) == 1
+        assert store.rescue(max_attempts=5, limit=9) == (1, 0)
+        assert store.renew([claim], LEASE) == 0
+
+    @pytest.mark.parametrize("difference", [{"serial": 0}, {"worker": "w2"}, {"stream_id": -1}])
+    def test_a_claim_that_differs_proves_nothing(
+        self, store: Store, difference: dict[str, int]
+    ) -> None:
+        ready_to_fire(store, "a")
+        (claim,) = claim_all(store)
+        facts = {name: getattr(claim, name) for name in Claim.__slots__}
+        other = Claim(**{**facts, **difference})
+        assert store.renew([other], LEASE) == 0
+        assert store.release([other]) == 0
+        assert store.renew([claim], LEASE) == 1
+
+    def test_a_released_stream_is_ready_at_once_and_the_attempt_does_not_count(
+        self, store: Store
+    ) -> None:
+        ready_to_fire(store, "a")
+        claims = claim_all(store)
+        assert store.release(claims) == 1
+        stream = only_stream(store)
+        assert (stream.state, stream.state_serial_no) == (StreamState.RETRY_FIRE, 2)
+        assert (stream.attempts, stream.worker, stream.lease_until) == (0, None, None)
+        assert not stream.is_open
+        assert store.release(claims) == 0
+        (again,) = claim_all(store, worker="w2")
+        assert (again.attempt, again.serial) == (1, 3)
+
+    def test_streams_are_released_to_the_retry_of_their_reason(self, store: Store) -> None:
+        ready_to_fire(store, "a")
+        ingest(store, VM, make_event("b", instance="b"))
+        claims = claim_all(store) + claim_all(store, Reason.EXPIRE)
+        assert store.release(claims) == 2
+        assert only_stream(store, instance="a").state is StreamState.RETRY_FIRE
+        assert only_stream(store, instance="b").state is StreamState.RETRY_EXPIRE
+        assert store.release([]) == 0
+
+
+class TestRescue:
+    """What a worker that died leaves behind is taken up by another."""
+
+    def abandon(self, store: Store, reason: Reason = Reason.FIRE) -> Claim:
+        (claim,) = store.claim_ready(
+            worker="w1", reason=reason, now=FAR, limit=1, lease=timedelta(seconds=-1)
+        )
+        return claim
+
+    def test_a_stream_whose_lease_holds_is_not_rescued(self, store: Store) -> None:
+        ready_to_fire(store, "a")
+        claim_all(store)
+        assert store.rescue(max_attempts=5, limit=9) == (0, 0)
+        assert only_stream(store).state is StreamState.FIRING
+
+    @pytest.mark.parametrize(
+        ("reason", "kind", "state"),
+        [
+            (Reason.FIRE, "vm.end", StreamState.RETRY_FIRE),
+            (Reason.EXPIRE, "vm.update", StreamState.RETRY_EXPIRE),
+        ],
+    )
+    def test_a_rescued_stream_is_ready_again_and_the_attempt_counts(
+        self, store: Store, reason: Reason, kind: str, state: StreamState
+    ) -> None:
+        ingest(store, VM, make_event("1", kind))
+        self.abandon(store, reason)
+        assert store.rescue(max_attempts=5, limit=9) == (1, 0)
+        stream = only_stream(store)
+        assert (stream.state, stream.state_serial_no, stream.attempts) == (state, 2, 1)
+        assert (stream.worker, stream.lease_until) == (None, None)
+        (again,) = claim_all(store, reason, now=None, worker="w2")
+        assert (again.attempt, again.serial) == (2, 3)
+
+    @pytest.mark.parametrize(
+        ("reason", "kind", "state"),
+        [
+            (Reason.FIRE, "vm.end", StreamState.ERROR),
+            (Reason.EXPIRE, "vm.update", StreamState.EXPIRE_ERROR),
+        ],
+    )
+    def test_at_the_bound_of_attempts_it_goes_to_error(
+        self, store: Store, reason: Reason, kind: str, state: StreamState
+    ) -> None:
+        ingest(store, VM, make_event("1", kind))
+        for rescued in ((1, 0), (1, 0), (0, 1)):
+            self.abandon(store, reason)
+            assert store.rescue(max_attempts=3, limit=9) == rescued
+        stream = only_stream(store)
+        assert (stream.state, stream.attempts) == (state, 3)
+        assert (stream.last_error, stream.worker) == ("worker died 3 times", "w1")
+        assert (stream.lease_until, stream.retry_at) == (None, None)
+
+    def test_the_error_of_an_earlier_attempt_is_kept(self, store: Store) -> None:
+        ready_to_fire(store, "a")
+        (claim,) = claim_all(store)
+        store.fail(Failure(claim, "ValueError: no", NOTHING), max_attempts=2)
+        self.abandon(store)
+        assert store.rescue(max_attempts=2, limit=9) == (0, 1)
+        note = "worker died in attempt 2; before that: ValueError: no"
+        assert only_stream(store).last_error == note
+
+    def test_no_more_than_the_limit_are_rescued_the_oldest_first(self, store: Store) -> None:
+        ready_to_fire(store, *"abc")
+        for seconds in (30, 10, 20):  # a, b, c
+            store.claim_ready(
+                worker="w1",
+                reason=Reason.FIRE,
+                now=FAR,
+                limit=1,
+                lease=-timedelta(hours=1, seconds=seconds),
+            )
+        assert store.rescue(max_attempts=5, limit=2) == (2, 0)
+        assert only_stream(store, instance="b").state is StreamState.FIRING
+
+    def test_streams_at_the_bound_and_others_are_told_apart(self, store: Store) -> None:
+        ready_to_fire(store, "old", now=at(1))
+        self.abandon(store)
+        store.rescue(max_attempts=2, limit=9)
+        ready_to_fire(store, "new", now=at(2))
+        ingest(store, VM, make_event("late", instance="late"))
+        store.claim_ready(worker="w", reason=Reason.FIRE, now=FAR, limit=9, lease=-LEASE)
+        self.abandon(store, Reason.EXPIRE)
+        assert store.rescue(max_attempts=2, limit=9) == (2, 1)
+        states = {
+            s.distinguished_by["instance"]: s.state for s in store.find_streams(StreamFilter())
+        }
+        assert states == {
+            "old": StreamState.ERROR,
+            "new": StreamState.RETRY_FIRE,
+            "late": StreamState.RETRY_EXPIRE,
+        }
+
+
+class TestWorkload:
+    """What waits for workers."""
+
+    def test_an_empty_store_is_idle(self, store: Store) -> None:
+        assert store.workload(None) == Workload(ready=0, working=0, retrying=0)
+        assert store.workload(FAR).is_idle
+
+    def test_every_stream_is_counted_once(self, store: Store) -> None:
+        ready_to_fire(store, "fires", "claimed", "fails", "released")
+        ingest(store, VM, make_event("1", instance="expires"), now=at(0))
+        ingest(store, VM, make_event("2", instance="waits", seconds=100_000), now=at(0))
+        claims = {c.distinguished_by["instance"]: c for c in claim_all(store, now=at(9))}
+        store.release([claims["fires"], claims["released"]])
+        store.fail(Failure(claims["fails"], "failed", timedelta(hours=1)), max_attempts=5)
+        load = store.workload(at(3600))
+        assert (load.ready, load.working, load.retrying) == (3, 1, 1)
+        assert load.next_retry_seconds == pytest.approx(3600, abs=60)
+        assert load.next_due == at(3600)
+        assert not load.is_idle
+        assert store.workload(None).ready == 2
+
+    def test_the_next_due_time_is_the_earliest_to_fire_or_to_expire(self, store: Store) -> None:
+        ingest(store, VM, make_event("1"))
+        assert store.workload(at(0)).next_due == at(3600)
+        ingest(store, make_trigger("t", fire_delay=60), make_event("2", "vm.end"))
+        assert store.workload(at(0)).next_due == at(60)
+        ingest(store, make_trigger("u", fire_delay=9e9), make_event("3", "vm.end", -9000))
+        # that one has expired, yet it will fire, much later
+        assert store.workload(at(0)).next_due == at(60)
+
+    def test_streams_in_error_and_completed_ones_do_not_wait(self, store: Store) -> None:
+        ready_to_fire(store, "a")
+        (claim,) = claim_all(store)
+        store.fail(Failure(claim, "failed", NOTHING, final=True), max_attempts=5)
+        assert store.workload(FAR).is_idle

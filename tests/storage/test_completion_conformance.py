@@ -1,0 +1,270 @@
+"""Every store: how runs end, once each, in one transaction."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from builders import NOON, arrivals, at, ingest, make_event, make_trigger, only_stream
+from crashes import crash_at
+
+from winchester_core.model.stream import Reason, StreamState
+from winchester_core.storage.records import Claim, Completion, EventFilter, Failure, StreamFilter
+from winchester_core.telemetry.checkpoints import Checkpoint
+from winchester_core.triggers.stream_time import EventTime, FixedTime
+
+if TYPE_CHECKING:
+    from winchester_core.model.event import Event
+    from winchester_core.storage.interface import Store
+    from winchester_core.storage.records import Arrival
+
+VM = make_trigger()
+SUMMARIES = make_trigger(
+    "summaries", match="summary", fire=[{"event_type": "summary", "number": 2}]
+)
+LEASE = timedelta(minutes=5)
+NOW = FixedTime(NOON)
+
+
+def claims_of(store: Store, *names: str, lease: timedelta = LEASE) -> list[Claim]:
+    """Streams of these instances in the hands of the worker w1."""
+    ingest(store, VM, *(make_event(f"end of {name}", "vm.end", instance=name) for name in names))
+    claims = store.claim_ready(
+        worker="w1", reason=Reason.FIRE, now=NOON, limit=len(names), lease=lease
+    )
+    by_name = {claim.distinguished_by["instance"]: claim for claim in claims}
+    return [by_name[name] for name in names]
+
+
+def summary(message_id: str, seconds: float = 0) -> Event:
+    return make_event(message_id, "summary", seconds, instance="all")
+
+
+def made(*events: Event) -> tuple[Arrival, ...]:
+    """What handlers have made, on its way through the triggers."""
+    return tuple(arrivals([VM, SUMMARIES], events))
+
+
+class TestComplete:
+    """Completed, kept or purged."""
+
+    def test_a_completed_stream_is_purged_and_its_events_stay(self, store: Store) -> None:
+        (a,) = claims_of(store, "a")
+        assert store.complete([Completion(a)], NOW) == {a.stream_id}
+        assert store.count_streams(StreamFilter()) == 0
+        assert store.events_of([a.stream_id]) == {a.stream_id: []}
+        assert store.count_events(EventFilter()) == 1
+
+    def test_a_completed_stream_may_be_kept(self, store: Store) -> None:
+        (a,) = claims_of(store, "a")
+        assert store.complete([Completion(a, purge=False)], NOW) == {a.stream_id}
+        stream = only_stream(store)
+        assert (stream.state, stream.state_serial_no) == (StreamState.COMPLETED, 2)
+        assert (stream.lease_until, stream.retry_at, stream.last_error) == (None, None, None)
+        assert (stream.worker, stream.attempts, stream.is_open) == ("w1", 1, False)
+        assert len(store.get_stream_events(stream.id)) == 1
+
+    def test_completing_clears_the_error_of_an_earlier_attempt(self, store: Store) -> None:
+        (a,) = claims_of(store, "a")
+        store.fail(Failure(a, "failed", timedelta(0)), max_attempts=5)
+        (again,) = store.claim_ready(
+            worker="w1", reason=Reason.FIRE, now=None, limit=1, lease=LEASE
+        )
+        store.complete([Completion(again, purge=False)], NOW)
+        assert only_stream(store).last_error is None
+
+    def test_a_stream_with_a_fault_in_commit_is_kept_whatever_is_wanted(self, store: Store) -> None:
+        (a,) = claims_of(store, "a")
+        assert store.complete([Completion(a, fault="commit raised")], NOW) == {a.stream_id}
+        stream = only_stream(store)
+        assert (stream.state, stream.last_error) == (StreamState.COMPLETED, "commit raised")
+
+    def test_an_expired_stream_is_completed_alike(self, store: Store) -> None:
+        ingest(store, VM, make_event("1"))
+        claims = store.claim_ready(
+            worker="w1", reason=Reason.EXPIRE, now=at(3600), limit=1, lease=LEASE
+        )
+        store.complete([Completion(claims[0], purge=False)], NOW)
+        assert only_stream(store).state is StreamState.COMPLETED
+
+    def test_no_completions_complete_nothing(self, store: Store) -> None:
+        assert store.complete([], NOW) == set()
+
+    def test_a_new_event_of_the_group_opens_a_stream_of_its_own(self, store: Store) -> None:
+        (a,) = claims_of(store, "a")
+        store.complete([Completion(a, purge=False)], NOW)
+        assert ingest(store, VM, make_event("2")).streams_opened == 1
+
+
+class TestNewEvents:
+    """What handlers make is stored with the completion, and goes through the triggers."""
+
+    def test_they_are_stored_and_trigger_as_any_event(self, store: Store) -> None:
+        a, b = claims_of(store, "a", "b")
+        completions = [
+            Completion(a, made(summary("sum a"))),
+            Completion(b, made(summary("sum b"), make_event("again", instance="a"))),
+        ]
+        store.complete(completions, FixedTime(at(50)))
+        stream = only_stream(store, instance="all")
+        assert (stream.event_count, stream.fire_timestamp) == (2, at(50))
+        assert only_stream(store, instance="a").name == "vm"
+        assert store.count_events(EventFilter()) == 5
+
+    def test_those_with_a_known_id_are_duplicates(self, store: Store) -> None:
+        a, b = claims_of(store, "a", "b")
+        completions = [
+            Completion(a, made(summary("sum"), make_event("end of a"))),
+            Completion(b, made(summary("sum", seconds=9))),
+        ]
+        assert store.complete(completions, NOW) == {a.stream_id, b.stream_id}
+        assert only_stream(store, instance="all").event_count == 1
+        assert store.count_events(EventFilter()) == 3
+
+    def test_they_never_move_the_event_clock(self, store: Store) -> None:
+        (a,) = claims_of(store, "a")
+        store.set_event_clock(at(100))
+        completion = Completion(a, made(summary("1", 9000), summary("2", 9000)))
+        store.complete([completion], EventTime(moves=False))
+        assert store.event_clock() == at(100)
+        assert only_stream(store, instance="all").fire_timestamp == at(100)
+
+    def test_before_the_event_clock_is_set_their_own_times_serve(self, store: Store) -> None:
+        (a,) = claims_of(store, "a")
+        completion = Completion(a, made(summary("1", 100), summary("2", 200)))
+        store.complete([completion], EventTime(moves=False))
+        assert store.event_clock() is None
+        assert only_stream(store, instance="all").fire_timestamp == at(200)
+
+    @pytest.mark.parametrize(
+        "point",
+        [
+            Checkpoint.EVENTS_STORED,
+            Checkpoint.STREAMS_STORED,
+            Checkpoint.BEFORE_COMPLETION_COMMIT,
+        ],
+    )
+    def test_a_crash_completes_nothing_and_stores_nothing(
+        self, store: Store, point: Checkpoint
+    ) -> None:
+        a, b = claims_of(store, "a", "b")
+        before = store.find_streams(StreamFilter())
+        completions = [
+            Completion(a, made(summary("sum a"))),
+            Completion(b, made(summary("sum b")), purge=False),
+        ]
+        with crash_at(point):
+            store.complete(completions, NOW)
+        assert store.find_streams(StreamFilter()) == before
+        assert store.count_events(EventFilter()) == 2
+        assert store.events_of([a.stream_id])[a.stream_id] != []
+        assert store.complete(completions, NOW) == {a.stream_id, b.stream_id}
+        assert store.count_events(EventFilter()) == 4
+
+
+class TestLostClaim:
+    """A worker that lost its lease completes nothing, and undoes nothing of the others."""
+
+    def test_others_of_the_same_call_are_completed(self, store: Store) -> None:
+        a, b, c = claims_of(store, "a", "b", "c")
+        store.release([b])
+        completions = [
+            Completion(each, made(summary(f"sum {each.stream_id}"))) for each in (a, b, c)
+        ]
+        assert store.complete(completions, NOW) == {a.stream_id, c.stream_id}
+        assert only_stream(store, instance="b").state is StreamState.RETRY_FIRE
+        assert store.get_event_by_message_id(f"sum {a.stream_id}") is not None
+        assert store.get_event_by_message_id(f"sum {b.stream_id}") is None
+
+    def test_a_late_completion_after_a_rescue_is_refused(self, store: Store) -> None:
+        (a,) = claims_of(store, "a", lease=-LEASE)
+        assert store.rescue(max_attempts=5, limit=9) == (1, 0)
+        assert store.complete([Completion(a, made(summary("late")))], NOW) == set()
+        assert store.count_events(EventFilter()) == 1
+        assert store.fail(Failure(a, "late", timedelta(0)), max_attempts=5) is None
+        assert only_stream(store).last_error is None
+
+    def test_and_so_it_is_when_another_worker_has_claimed_the_stream(self, store: Store) -> None:
+        (a,) = claims_of(store, "a", lease=-LEASE)
+        store.rescue(max_attempts=5, limit=9)
+        (new,) = store.claim_ready(worker="w1", reason=Reason.FIRE, now=NOON, limit=1, lease=LEASE)
+        assert store.complete([Completion(a)], NOW) == set()
+        assert store.complete([Completion(new)], NOW) == {a.stream_id}
+
+    def test_a_lease_that_ran_out_holds_until_the_rescue(self, store: Store) -> None:
+        (a,) = claims_of(store, "a", lease=-LEASE)
+        assert store.complete([Completion(a)], NOW) == {a.stream_id}
+
+    def test_a_stream_is_completed_once(self, store: Store) -> None:
+        (a,) = claims_of(store, "a")
+        assert store.complete([Completion(a, purge=False)], NOW) == {a.stream_id}
+        assert store.complete([Completion(a, purge=False)], NOW) == set()
+        assert only_stream(store).state_serial_no == 2
+
+    def test_the_claim_of_a_purged_stream_holds_for_no_other(self, store: Store) -> None:
+        (a,) = claims_of(store, "a")
+        store.complete([Completion(a)], NOW)
+        (b,) = claims_of(store, "b")
+        assert b.stream_id != a.stream_id
+        assert store.complete([Completion(a)], NOW) == set()
+        assert store.renew([b], LEASE) == 1
+
+
+class TestFail:
+    """A failed run is tried again after a while, up to a bound."""
+
+    def test_it_waits_for_its_next_try(self, store: Store) -> None:
+        (a,) = claims_of(store, "a")
+        before = store.real_time()
+        state = store.fail(Failure(a, "ValueError: no", timedelta(seconds=600)), max_attempts=5)
+        after = store.real_time()
+        assert state is StreamState.RETRY_FIRE
+        stream = only_stream(store)
+        assert (stream.state, stream.state_serial_no) == (StreamState.RETRY_FIRE, 2)
+        assert (stream.attempts, stream.last_error) == (1, "ValueError: no")
+        assert stream.lease_until is None
+        assert stream.retry_at is not None
+        assert timedelta(seconds=600) <= stream.retry_at - before
+        assert stream.retry_at - after <= timedelta(seconds=600)
+
+    def test_attempts_count_up_to_the_bound(self, store: Store) -> None:
+        (claim,) = claims_of(store, "a")
+        assert store.fail(Failure(claim, "1", timedelta(0)), max_attempts=2) == "retry_fire"
+        (claim,) = store.claim_ready(
+            worker="w2", reason=Reason.FIRE, now=None, limit=1, lease=LEASE
+        )
+        assert claim.attempt == 2
+        assert store.fail(Failure(claim, "2", timedelta(0)), max_attempts=2) == "error"
+        stream = only_stream(store)
+        assert (stream.attempts, stream.worker, stream.last_error) == (2, "w2", "2")
+        assert (stream.lease_until, stream.retry_at) == (None, None)
+        assert (
+            store.claim_ready(worker="w", reason=Reason.FIRE, now=NOON, limit=9, lease=LEASE) == []
+        )
+
+    def test_a_final_failure_goes_to_error_at_once(self, store: Store) -> None:
+        (a,) = claims_of(store, "a")
+        failure = Failure(a, "no such pipeline", timedelta(0), final=True)
+        assert store.fail(failure, max_attempts=5) is StreamState.ERROR
+
+    def test_a_run_that_expires_fails_in_its_own_states(self, store: Store) -> None:
+        ingest(store, VM, make_event("1"))
+        for state in (StreamState.RETRY_EXPIRE, StreamState.EXPIRE_ERROR):
+            (claim,) = store.claim_ready(
+                worker="w", reason=Reason.EXPIRE, now=at(3600), limit=1, lease=LEASE
+            )
+            assert store.fail(Failure(claim, "no", timedelta(0)), max_attempts=2) is state
+
+    def test_long_errors_with_any_character_are_kept(self, store: Store) -> None:
+        (a,) = claims_of(store, "a")
+        error = "\N{GRINNING FACE}" * 16_384
+        store.fail(Failure(a, error, timedelta(0)), max_attempts=5)
+        assert only_stream(store).last_error == error
+
+    def test_a_crash_leaves_the_claim(self, store: Store) -> None:
+        (a,) = claims_of(store, "a")
+        with crash_at(Checkpoint.BEFORE_FAILURE_COMMIT):
+            store.fail(Failure(a, "no", timedelta(0)), max_attempts=5)
+        assert store.renew([a], LEASE) == 1
+        assert only_stream(store).last_error is None

@@ -1,0 +1,87 @@
+"""What `event_sources` may say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from winchester_core.plugins import EVENT_SOURCES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import ConfigDir
+
+SOURCE = """
+    from voluptuous import Optional, Required, Schema
+    from winchester_core.interfaces import EventSource
+
+
+    class Tap(EventSource):
+        config_schema = Schema({Required("where"): str, Optional("loud", default=False): bool})
+"""
+
+
+@pytest.fixture(autouse=True)
+def acme(install: Callable[..., None]) -> None:
+    points = {"tap": "acme_tap:Tap", "broken": "acme_none:Gone"}
+    install("acme", {EVENT_SOURCES: points}, {"acme_tap": SOURCE})
+
+
+def test_a_source_has_a_plugin_params_and_a_batch_size(config: ConfigDir) -> None:
+    settings = config.settings(
+        """\
+        ingest_batch_size: 50
+        event_sources:
+          one: {source: tap, params: {where: here}, batch_size: 5}
+          two: {source: tap, params: {where: there, loud: yes}}
+        """
+    )
+
+    one, two = settings.event_sources["one"], settings.event_sources["two"]
+    assert (one.name, one.plugin_name, one.batch_size) == ("one", "tap", 5)
+    assert one.source_class.__name__ == "Tap"
+    assert one.params == {"where": "here", "loud": False}
+    assert (two.params, two.batch_size) == ({"where": "there", "loud": True}, 50)
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ("{source: tap}", "3:7: event_sources.one.params.where: is missing"),
+        ("{}", "3:7: event_sources.one.source: is missing"),
+        ("tap", "3:7: event_sources.one: expected a mapping, not 'tap'"),
+        (
+            "{source: tap, parms: {where: a}}",
+            "3:21: event_sources.one.parms: unknown key 'parms'; did you mean 'params'?",
+        ),
+        (
+            "{source: tap, params: {where: a}, batch_size: 0}",
+            "3:53: event_sources.one.batch_size: expected a whole number of 1 or more, not 0",
+        ),
+        (
+            "{source: tap, params: {were: a, where: b}}",
+            "3:30: event_sources.one.params.were: unknown key 'were'; did you mean 'where'?",
+        ),
+        (
+            "{source: broken}",
+            (
+                "3:16: event_sources.one.source: the event source 'broken' of acme 1.0 cannot be "
+                "loaded: entry point 'broken = acme_none:Gone' in winchester.event_sources: "
+                "ModuleNotFoundError: No module named 'acme_none'"
+            ),
+        ),
+    ],
+)
+def test_each_error_of_a_source_is_named(config: ConfigDir, entry: str, problem: str) -> None:
+    assert config.problems(f"event_sources:\n one: {entry}\n") == [f"winchester.yaml:{problem}"]
+
+
+def test_an_unknown_source_is_named_with_the_nearest(config: ConfigDir) -> None:
+    (problem,) = config.problems("event_sources: {one: {source: tapp}}")
+
+    assert problem.startswith(
+        "winchester.yaml:2:31: event_sources.one.source: no event source is named 'tapp'; did you "
+        "mean 'tap'? Installed: broken, "
+    )

@@ -1,0 +1,81 @@
+"""Every setting is documented with its default, and shown in the configuration that is shipped."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from voluptuous import UNDEFINED
+
+from winchester_core.config.schema import DATABASE_SCHEMA, SETTINGS_SCHEMA, SOURCE_SCHEMA
+from winchester_core.config.values import LOG_LEVELS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEFAULTS: dict[str, Any] = {
+    marker.schema: marker.default()
+    for marker in SETTINGS_SCHEMA.schema
+    if marker.default is not UNDEFINED
+}
+KEYS = [marker.schema for marker in SETTINGS_SCHEMA.schema]
+
+
+@pytest.fixture(scope="module")
+def sections(checkout: Path) -> dict[str, str]:
+    """The reference's sections by setting, each on one line."""
+    page = (checkout / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
+    parts = re.split(r"^### `(\w+)`$", page, flags=re.MULTILINE)
+    return {
+        key: " ".join(re.split(r"^## ", text, flags=re.MULTILINE)[0].split())
+        for key, text in zip(parts[1::2], parts[2::2], strict=True)
+    }
+
+
+def test_the_reference_has_a_section_for_each_setting_and_no_other(
+    sections: dict[str, str],
+) -> None:
+    assert sorted(sections) == sorted(KEYS)
+
+
+@pytest.mark.parametrize("key", DEFAULTS)
+def test_the_reference_states_the_default(sections: dict[str, str], key: str) -> None:
+    default = DEFAULTS[key]
+    text = sections[key]
+
+    if default is None:
+        assert re.search(
+            r"; default(: none|: standard error|: the name of the host| `system`)", text
+        )
+    else:
+        written = str(default).lower() if isinstance(default, bool) else str(default)
+        assert f"; default `{written}`" in text
+
+
+def test_the_reference_has_the_keys_of_nested_settings(sections: dict[str, str]) -> None:
+    for marker in SOURCE_SCHEMA.schema:
+        assert f"`{marker.schema}` : " in sections["event_sources"]
+    for marker in DATABASE_SCHEMA.schema:
+        assert f"`database.{marker.schema}` : " in sections["database"]
+    for level in LOG_LEVELS:
+        assert f"`{level.lower()}`" in sections["log_level"]
+
+
+def test_every_setting_has_a_description() -> None:
+    assert all(marker.description for marker in SETTINGS_SCHEMA.schema)
+
+
+def test_the_shipped_settings_show_every_key_and_its_default(checkout: Path) -> None:
+    lines = (checkout / "etc" / "winchester.yaml").read_text(encoding="utf-8").splitlines()
+    set_there = yaml.safe_load("\n".join(lines))
+
+    for key in KEYS:
+        if key in set_there:
+            continue
+        shown = [line[1:] for line in lines if re.match(rf"#{key}:( |$)", line)]
+        assert shown, key
+        value = yaml.safe_load(shown[-1])[key]
+        default = DEFAULTS[key]
+        assert value == default or (default is None and value in (None, False)), key

@@ -1,0 +1,49 @@
+"""What the commands of ``winchester`` have in common, and how they are found."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any, cast
+
+from cliff.command import Command
+from cliff.commandmanager import CommandManager
+
+from winchester_core.cli.options import add_config_option
+from winchester_core.plugins import available
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+
+class PluginCommands(CommandManager):
+    """The commands that are installed, each imported when it is asked for.
+
+    One that cannot be loaded, or whose name is taken twice, raises `PluginError` then.
+    """
+
+    def load_commands(self, namespace: str) -> None:
+        """Add the entry points of `namespace`."""
+        self.group_list.append(namespace)
+        self.commands.update(cast("Any", available(namespace)))
+
+
+class ConfiguredCommand(Command):
+    """A command with a configuration. Its docstring is its help; `examples` end that."""
+
+    conflict_handler = "resolve"
+    """A listing's own ``-c COLUMN`` gives way to ``-c FILE``; ``--column`` stays."""
+    examples: tuple[str, ...] = ()
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        """The parser with ``-c FILE`` and ``--debug``; subclasses add their own options."""
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        before_the_command = getattr(self.app_args, "config", None)
+        add_config_option(parser, default=before_the_command)
+        return parser
+
+    def get_epilog(self) -> str:
+        """The examples, and what hooks of the command add."""
+        lines = "\n".join(f"  {example}" for example in self.examples)
+        hooks = (hook.obj.get_epilog() for hook in self._hooks if hook.obj is not None)
+        return "\n\n".join(part for part in (f"examples:\n{lines}", *hooks) if part)

@@ -1,0 +1,98 @@
+"""How a command ends: its exit status, and what it says when it fails.
+
+Exit status 0 is done, 1 failed, 2 wrong usage or configuration; 130 and 141 are what shells
+report for a program that Ctrl-C, or a reader that went away, has ended.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, Final
+
+from winchester_core.errors import (
+    ConfigurationError,
+    PluginError,
+    SchemaMismatch,
+    WinchesterError,
+)
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
+
+DONE: Final = 0
+FAILED: Final = 1
+WRONG_USAGE: Final = 2
+INTERRUPTED: Final = 130
+READER_GONE: Final = 141
+
+
+class WrongUsage(WinchesterError):  # noqa: N818 - what it is called
+    """Arguments that cannot be understood, or that do not go together."""
+
+
+def guarded(
+    action: Callable[[], int],
+    *,
+    program: str,
+    args: Namespace,
+    tell: Callable[[Exception], None] | None = None,
+) -> int:
+    """Run `action` and return the exit status; tell, on standard error unless `tell` does, why.
+
+    `args` holds what the command line said: `config` is named in remedies, `debug` asks for
+    tracebacks. Only `SystemExit` gets out.
+    """
+    try:
+        status = action()
+        sys.stdout.flush()  # here, not at exit, where a broken pipe could not be kept quiet
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _discard_output()
+        return READER_GONE
+    except Exception as error:  # noqa: BLE001 - the program's end: nobody else can tell of it
+        if tell is not None:
+            tell(error)
+        else:
+            tell_on_stderr(error, program=program, args=args)
+        return exit_status(error)
+    return status
+
+
+def exit_status(error: Exception) -> int:
+    """The exit status for a command that `error` ended."""
+    usage = (WrongUsage, ConfigurationError, PluginError, SchemaMismatch)
+    return WRONG_USAGE if isinstance(error, usage) else FAILED
+
+
+def tell_on_stderr(error: Exception, *, program: str, args: Namespace) -> None:
+    """Print why the command failed: plain lines, or the traceback with ``--debug``."""
+    if getattr(args, "debug", False):
+        traceback.print_exception(error)
+        return
+    for line in explanation(error, getattr(args, "config", None)):
+        print(f"{program}: {line}", file=sys.stderr)
+
+
+def explanation(error: Exception, config: str | None = None) -> list[str]:
+    """The lines that tell a person what went wrong, and what to do where that is known."""
+    if isinstance(error, SchemaMismatch) and config is not None:
+        return [str(error).replace("-c FILE", f"-c {config}")]
+    if isinstance(error, ConfigurationError):
+        return list(error.problems)
+    if isinstance(error, WinchesterError):
+        return str(error).splitlines()
+    if isinstance(error, OSError):
+        return [str(error)]
+    cause = " ".join(f"{type(error).__name__}: {error}".split())
+    return [f"unexpected {cause}", "this is a fault of the program: --debug shows where"]
+
+
+def _discard_output() -> None:
+    """Let what is still buffered go nowhere, so that the interpreter's exit stays quiet."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,0 +1,76 @@
+"""A pid file that is in the way of a second process, and never of one after a crash."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from winchester_core.errors import WinchesterError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+FILE_MODE = 0o640
+
+
+class AlreadyRunning(WinchesterError):  # noqa: N818 - what it is
+    """Another process holds the pid file."""
+
+    def __init__(self, path: Path, pid: str) -> None:
+        self.path, self.pid = path, pid
+        super().__init__(f"{path}: already running" + (f", as process {pid}" if pid else ""))
+
+
+class PidFile:
+    """Holds this process's number in a file, from entering to leaving; not across a fork.
+
+    What holds it is a lock on the open file, which the kernel drops with the process, however
+    that ends: a file that a crash has left behind is taken over. Leaving removes the file.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> Self:
+        """Raises `AlreadyRunning`, and `OSError` when the file cannot be written."""
+        while self._descriptor is None:
+            self._descriptor = self._lock()
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._descriptor is not None:
+            if self._is_at_path(self._descriptor):
+                self._path.unlink()  # while it is locked: nobody else can have taken it
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _lock(self) -> int | None:
+        """Open and lock the file; None when its former holder removed it meanwhile."""
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            raise AlreadyRunning(self._path, holder) from None
+        if self._is_at_path(descriptor):
+            return descriptor
+        os.close(descriptor)
+        return None
+
+    def _is_at_path(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), self._path.stat())
+        except FileNotFoundError:
+            return False

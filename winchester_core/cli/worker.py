@@ -1,0 +1,115 @@
+"""The program ``winchester-worker``, also installed as ``pipeline_worker``."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Final
+
+from winchester_core.cli.console import prepare_console
+from winchester_core.cli.daemonizing import daemonize
+from winchester_core.cli.failure import DONE, guarded
+from winchester_core.cli.options import add_config_option, load
+from winchester_core.cli.pid_file import PidFile
+from winchester_core.cli.signals import stopping_on_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from winchester_core.config import Settings
+
+PROGRAM: Final = "winchester-worker"
+
+DESCRIPTION: Final = """\
+Process streams: claim those that are ready to fire or to expire, and take their events through
+their pipelines. Any number of workers may run, on any number of hosts.
+
+SIGTERM and SIGINT (Ctrl-C) end it: the stream in hand is finished, claims that were not begun are
+given back, and the exit status is 0. A second signal ends it at once; its streams are taken up
+by other workers when their leases have run out.
+"""
+
+EPILOG: Final = """\
+examples:
+  winchester-worker -c winchester.yaml
+  winchester-worker -c winchester.yaml -n worker-2 -d --pid-file /run/winchester/worker-2.pid
+  winchester-worker -c winchester.yaml --until-idle
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Work until told to stop; return the exit status."""
+    prepare_console(PROGRAM)
+    args = _parser().parse_args(argv)
+    return guarded(lambda: _start(args), program=PROGRAM, args=args)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_config_option(parser)
+    parser.add_argument(
+        "-n",
+        "--name",
+        help="the worker's name, as streams in its hands and log files show it "
+        "(default: the setting worker_name, else the host's name)",
+    )
+    add_daemon_options(parser)
+    parser.add_argument(
+        "--until-idle",
+        action="store_true",
+        help="end when nothing is ready, in any worker's hands, or waiting for another try",
+    )
+    return parser
+
+
+def add_daemon_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``-d`` and ``--pid-file``."""
+    parser.add_argument(
+        "-d",
+        "--daemon",
+        action="store_true",
+        help="run in the background, in the same working directory; the command ends when the "
+        "daemon is at work, or with the reason why it is not",
+    )
+    parser.add_argument(
+        "--pid-file",
+        metavar="PATH",
+        help="write the process's number there while it runs; a second process with the same "
+        "file is refused, one that a crash left behind is taken over",
+    )
+
+
+def _start(args: argparse.Namespace) -> int:
+    settings = load(
+        args, needs=("database", "triggers", "pipelines"), ignores=("distiller", "sources")
+    )
+    if args.daemon:
+        return daemonize(
+            lambda ready: _work(settings, args, ready),
+            settings=settings,
+            program=PROGRAM,
+            args=args,
+        )
+    return _work(settings, args, lambda: None)
+
+
+def _work(settings: Settings, args: argparse.Namespace, ready: Callable[[], None]) -> int:
+    from winchester_core.bootstrap import PipelineManager
+    from winchester_core.config import configure_logging
+
+    configure_logging(settings, args.name or settings.worker_name or PROGRAM)
+    with PidFile(args.pid_file) if args.pid_file else nullcontext():
+        manager = PipelineManager(settings, name=args.name)
+        try:
+            with stopping_on_signals(manager.stop):
+                ready()
+                work = manager.run_until_idle if args.until_idle else manager.run
+                work()
+        finally:
+            manager.close()
+    return DONE
