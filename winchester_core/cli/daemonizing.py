@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from winchester_core.cli.failure import FAILED, guarded, tell_on_stderr
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import ArgumentParser, Namespace
     from collections.abc import Callable
 
     from winchester_core.config import Settings
@@ -20,6 +20,23 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 UMASK = 0o027
+
+
+def add_daemon_options(parser: ArgumentParser) -> None:
+    """Add ``-d`` and ``--pid-file``."""
+    parser.add_argument(
+        "-d",
+        "--daemon",
+        action="store_true",
+        help="run in the background, in the same working directory; the command ends when the "
+        "daemon is at work, or with the reason why it is not",
+    )
+    parser.add_argument(
+        "--pid-file",
+        metavar="PATH",
+        help="write the process's number there while it runs; a second process with the same "
+        "file is refused, one that a crash left behind is taken over",
+    )
 
 
 def daemonize(
@@ -103,8 +120,6 @@ def _run(
         files_preserve=[announcement.writer],
         signal_map={signal.SIGTTIN: None, signal.SIGTTOU: None, signal.SIGTSTP: None},
     ):
-        status = guarded(
-            lambda: work(announcement.ready), program=program, args=args, tell=tell
-        )
+        status = guarded(lambda: work(announcement.ready), program=program, args=args, tell=tell)
         announcement.make(status)
         return status

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.cli import trait_filters
 from winchester_core.cli.failure import WrongUsage
-from winchester_core.cli.listing import Listed, ObjectLister, one_line
+from winchester_core.cli.listing import Listed, ObjectLister
 from winchester_core.cli.moments import read_moment_ago
 from winchester_core.errors import StorageError
 from winchester_core.model.event import REQUIRED_KEYS
@@ -14,7 +14,7 @@ from winchester_core.model.event_json import flat_event
 from winchester_core.storage.records import EventFilter
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import ArgumentParser
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
@@ -77,7 +77,7 @@ class EventList(ObjectLister):
         """A trait, or how many traits there are."""
         if column == TRAIT_COUNT and column not in each:
             return sum(not key.startswith("@") for key in each) - len(REQUIRED_KEYS)
-        return one_line(each.get(column))
+        return super().cell(each, column)
 
 
 def _check_mark(listed: Listed, mark: str | None, page: list[Any]) -> None:

@@ -62,9 +62,7 @@ class ObjectLister(ConfiguredCommand, Lister):
             print(self.count(listed), file=self.app.stdout)
         return 0
 
-    def take_action(
-        self, parsed_args: Namespace
-    ) -> tuple[Sequence[str], Iterable[dict[str, Any]]]:
+    def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], Iterable[dict[str, Any]]]:
         """The columns that are asked for, or the default ones, and the objects."""
         return parsed_args.columns or self.default_columns, self._read(parsed_args)
 
@@ -75,15 +73,15 @@ class ObjectLister(ConfiguredCommand, Lister):
         data: Iterable[dict[str, Any]],
     ) -> int:
         """Write the objects in the wanted format and order."""
+        backwards = parsed_args.sort_direction == "desc"
         for column in reversed(parsed_args.sort_columns):
-            backwards = parsed_args.sort_direction == "desc"
-            data = sorted(data, key=lambda each: _rank(each.get(column)), reverse=backwards)  # noqa: B023
+            data = _sorted(data, column, backwards=backwards)
         if parsed_args.formatter not in ("json", "yaml"):
             rows = ([self.cell(each, name) for name in column_names] for each in data)
             self.formatter.emit_list(column_names, rows, self.app.stdout, parsed_args)
             return 0
         if parsed_args.columns:
-            data = ({key: each[key] for key in column_names if key in each} for each in data)
+            data = ({name: value_of(each, name) for name in column_names} for each in data)
         if parsed_args.formatter == "json":
             write_json(data, self.app.stdout, indented=not parsed_args.noindent)
         else:
@@ -92,7 +90,7 @@ class ObjectLister(ConfiguredCommand, Lister):
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
         """What a column shows of an object: one line, and nothing that moves a terminal."""
-        return one_line(each.get(column))
+        return one_line(value_of(each, column))
 
     def _read(self, parsed_args: Namespace) -> Iterator[dict[str, Any]]:
         with Listed(parsed_args) as listed:
@@ -135,6 +133,11 @@ class Listed:
             left = None if left is None else left - size
 
 
+def value_of(each: Mapping[str, Any], column: str) -> Any:
+    """What an object has under a column's name, which may be written as in ``Message ID``."""
+    return each[column] if column in each else each.get(column.lower().strip().replace(" ", "_"))
+
+
 def one_line(value: Any) -> Any:
     """A value for a cell: numbers as they are, text without line ends and control characters."""
     if value is None:
@@ -166,6 +169,12 @@ def write_yaml(objects: Iterable[Mapping[str, Any]], output: TextIO) -> None:
         empty = False
     if empty:
         output.write("[]\n")
+
+
+def _sorted(
+    data: Iterable[dict[str, Any]], column: str, *, backwards: bool
+) -> list[dict[str, Any]]:
+    return sorted(data, key=lambda each: _rank(value_of(each, column)), reverse=backwards)
 
 
 def _rank(value: Any) -> tuple[int, Any]:

@@ -15,7 +15,8 @@ from winchester_core.cli.commands import PluginCommands
 from winchester_core.cli.console import prepare_console
 from winchester_core.cli.failure import WRONG_USAGE, WrongUsage, guarded
 from winchester_core.cli.options import CONFIG_VARIABLE
-from winchester_core.plugins import COMMANDS, nearest
+from winchester_core.plugins import COMMANDS
+from winchester_core.spelling import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.cli import trait_filters
 from winchester_core.cli.failure import WrongUsage
-from winchester_core.cli.listing import Listed, ObjectLister, one_line
+from winchester_core.cli.listing import Listed, ObjectLister, one_line, value_of
 from winchester_core.cli.moments import iso_text, plain, read_moment_ago
 from winchester_core.errors import UnknownStream
 from winchester_core.model.stream import StreamState
@@ -94,10 +94,10 @@ class StreamList(ObjectLister):
     def take_action(self, parsed_args: Any) -> tuple[Any, Any]:
         """As any listing; a column that no stream has is refused, since it would stay empty."""
         known = (*COLUMNS, MESSAGE_IDS) if parsed_args.events else COLUMNS
-        columns, objects = super().take_action(parsed_args)
-        for column in (*parsed_args.columns, *parsed_args.sort_columns):
-            if column not in known:
+        for column in parsed_args.columns:
+            if self._normalize_column_name(column) not in known:
                 raise WrongUsage(f"no column is named {column!r}; there are: {', '.join(known)}")
+        columns, objects = super().take_action(parsed_args)
         return columns if parsed_args.columns else known, objects
 
     def count(self, listed: Listed) -> int:
@@ -120,8 +120,8 @@ class StreamList(ObjectLister):
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
         """A value; of an error, which is a traceback, the last line."""
-        value = each.get(column)
-        if column == "last_error" and value:
+        value = value_of(each, column)
+        if isinstance(value, str) and value == each["last_error"]:
             value = value.rstrip().rpartition("\n")[2]
         return one_line(value)
 

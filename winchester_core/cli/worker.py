@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.console import prepare_console
-from winchester_core.cli.daemonizing import daemonize
+from winchester_core.cli.daemonizing import add_daemon_options, daemonize
 from winchester_core.cli.failure import DONE, guarded
 from winchester_core.cli.options import add_config_option, load
 from winchester_core.cli.pid_file import PidFile
@@ -65,23 +65,6 @@ def _parser() -> argparse.ArgumentParser:
         help="end when nothing is ready, in any worker's hands, or waiting for another try",
     )
     return parser
-
-
-def add_daemon_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``-d`` and ``--pid-file``."""
-    parser.add_argument(
-        "-d",
-        "--daemon",
-        action="store_true",
-        help="run in the background, in the same working directory; the command ends when the "
-        "daemon is at work, or with the reason why it is not",
-    )
-    parser.add_argument(
-        "--pid-file",
-        metavar="PATH",
-        help="write the process's number there while it runs; a second process with the same "
-        "file is refused, one that a crash left behind is taken over",
-    )
 
 
 def _start(args: argparse.Namespace) -> int:

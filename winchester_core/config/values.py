@@ -11,7 +11,7 @@ from voluptuous import Invalid
 
 from winchester_core.config.wording import Expected
 from winchester_core.errors import TimeExpressionError
-from winchester_core.plugins.spelling import nearest
+from winchester_core.spelling import nearest
 from winchester_core.timex import parse
 
 if TYPE_CHECKING:

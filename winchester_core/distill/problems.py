@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voluptuous import Invalid
+
+from winchester_core.spelling import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -50,8 +51,8 @@ def text_places(setting: Any, path: Path) -> list[tuple[Path, Any]]:
 def with_nearest(name: Any, known: Iterable[str]) -> str:
     """Show an unknown name, the known one that is most like it, and all of them."""
     names = sorted(known)
-    nearest = get_close_matches(str(name), names, n=1)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    close = nearest(name, names)
+    hint = f"did you mean {close!r}? " if close else ""
     return f"{name!r}; {hint}allowed: {', '.join(names) or 'none'}"
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
+
+from winchester_core.spelling import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 def unknown_name(noun: str, name: Any, known: Iterable[str]) -> str:
     """Say that `name` is no known `noun`, which known name is nearest, and which there are."""
     names = sorted(known)
-    nearest = get_close_matches(name, names, n=1) if isinstance(name, str) else []
-    meant = f"did you mean {nearest[0]!r}? " if nearest else ""
+    close = nearest(name, names) if isinstance(name, str) else None
+    meant = f"did you mean {close!r}? " if close else ""
     shown = repr(name) if isinstance(name, str) else f"{type(name).__name__} {name!s:.80}"
     return f"unknown {noun} {shown}: {meant}allowed: {', '.join(names) or 'none'}"

@@ -11,7 +11,6 @@ from winchester_core.plugins.groups import (
 )
 from winchester_core.plugins.plugin import Plugin
 from winchester_core.plugins.registry import Registry, available, load
-from winchester_core.plugins.spelling import nearest, suggestion
 
 __all__ = [
     "COMMANDS",
@@ -24,7 +23,5 @@ __all__ = [
     "Registry",
     "available",
     "load",
-    "nearest",
     "noun",
-    "suggestion",
 ]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from winchester_core.errors import PluginError
 from winchester_core.plugins.groups import noun
 from winchester_core.plugins.plugin import Plugin
-from winchester_core.plugins.spelling import nearest
+from winchester_core.spelling import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -1,0 +1,193 @@
+"""``winchester ingest``: events and notifications from a file, or from the configured sources."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from winchester_core.cli.commands import ConfiguredCommand
+from winchester_core.cli.daemonizing import add_daemon_options, daemonize
+from winchester_core.cli.failure import DONE, WrongUsage
+from winchester_core.cli.options import load, positive_number
+from winchester_core.cli.pid_file import PidFile
+from winchester_core.cli.progress import progress
+from winchester_core.cli.signals import stopping_on_signals
+from winchester_core.errors import WinchesterError
+from winchester_core.model.message import MessageKind
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable
+
+    from winchester_core.config import Part, Settings
+    from winchester_core.ingest.pump import PumpTotals
+    from winchester_core.interfaces import EventSource
+
+PROGRAM: Final = "winchester-ingest"
+FILE_SOURCE: Final = "file"
+"""The name under which bad messages of ``--file`` are kept, whatever the file is called."""
+
+
+class Ingest(ConfiguredCommand):
+    """take in events or notifications
+
+    With --file, those of one file (or directory, or standard input): JSON, one in each line or in
+    an array, gzip or not. A line tells in the end how many were received, stored, known already
+    (duplicates), rejected and dropped. The exit status is 0 when everything was read, even if
+    some were rejected: those are kept in the database.
+
+    Without --file, the sources that the setting event_sources names, each on its own, until
+    SIGTERM or SIGINT (Ctrl-C), or until every one of them has come to its end. A source that
+    fails is tried again and does not hinder the others. What is in hand is finished, and the exit
+    status is 0; a second signal ends the process at once, and nothing is lost by that.
+    """
+
+    examples = (
+        "winchester ingest -c winchester.yaml --file notifications.jsonl.gz",
+        "zcat events.json.gz | winchester ingest -c winchester.yaml --file - --format event",
+        "winchester ingest -c winchester.yaml -d --pid-file /run/winchester/ingest.pid",
+    )
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        """Add the options."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--file", metavar="PATH", help="the file or directory; - is standard input"
+        )
+        parser.add_argument(
+            "--format",
+            choices=[kind.value for kind in MessageKind],
+            help="what the file holds (default: notification when distiller_config is set, unless "
+            "there is a --datetime-trait; else event)",
+        )
+        parser.add_argument(
+            "--datetime-trait",
+            metavar="NAME",
+            action="append",
+            default=[],
+            help="a trait of the file's events that is a datetime. Repeated: all of them",
+        )
+        parser.add_argument(
+            "--batch-size",
+            metavar="N",
+            type=positive_number,
+            help="messages a transaction (default: the source's batch_size or ingest_batch_size)",
+        )
+        add_daemon_options(parser)
+        return parser
+
+    def take_action(self, parsed_args: Namespace) -> int:
+        """Ingest; return the exit status."""
+        _check_usage(parsed_args)
+        if parsed_args.file is not None:
+            return _ingest_file(parsed_args)
+        settings = load(parsed_args, ignores=("pipelines",))
+        if not settings.event_sources:
+            raise WrongUsage(
+                f"{settings.name}: event_sources names no source; add one, or ingest a --file"
+            )
+        if parsed_args.daemon:
+            return daemonize(
+                lambda ready: _run_sources(settings, parsed_args, ready),
+                settings=settings,
+                program=PROGRAM,
+                args=parsed_args,
+            )
+        return _run_sources(settings, parsed_args, lambda: None)
+
+
+def _check_usage(args: Namespace) -> None:
+    if args.file is not None:
+        if args.daemon or args.pid_file:
+            raise WrongUsage("--daemon and --pid-file are for the configured sources, not a --file")
+        if args.datetime_trait and args.format == MessageKind.NOTIFICATION:
+            raise WrongUsage("--datetime-trait is for events: definitions type notifications")
+    elif args.format or args.datetime_trait:
+        raise WrongUsage("--format and --datetime-trait are for a --file: sources have their own")
+
+
+def _ingest_file(args: Namespace) -> int:
+    from winchester_core.bootstrap import TriggerManager
+    from winchester_core.config import configure_logging
+    from winchester_core.ingest.pump import SourcePump
+    from winchester_core.ingest.runner import log_statistics
+
+    settings = _file_settings(args)
+    configure_logging(settings, PROGRAM)
+    stop = threading.Event()
+    source = _file_source(args, settings)
+    with TriggerManager(settings) as manager, stopping_on_signals(stop.set) as interruption:
+        with progress("ingest") as show:
+            pump = SourcePump(
+                FILE_SOURCE,
+                source,
+                manager,
+                batch_size=args.batch_size or settings.ingest_batch_size,
+                stop=stop,
+                on_batch=lambda totals: show(totals.received),
+            )
+            try:
+                pump.run()
+            except WinchesterError:
+                print(f"failed: {_summary(pump.totals)}")
+                raise
+            finally:
+                log_statistics(manager)
+    ended = interruption.signum is None or source.exhausted
+    print(("" if ended else "interrupted: ") + _summary(pump.totals))
+    return DONE if ended else interruption.exit_status
+
+
+def _file_settings(args: Namespace) -> Settings:
+    ignores: list[Part] = ["pipelines", "sources"]
+    if args.format == MessageKind.NOTIFICATION:
+        return load(args, needs=("database", "distiller"), ignores=ignores)
+    if args.format == MessageKind.EVENT or args.datetime_trait:
+        ignores.append("distiller")
+    return load(args, ignores=ignores)
+
+
+def _file_source(args: Namespace, settings: Settings) -> EventSource:
+    from winchester_core.plugins import EVENT_SOURCES, load
+
+    is_distilled = settings.event_definitions is not None
+    kind = MessageKind.NOTIFICATION if is_distilled else MessageKind.EVENT
+    source: EventSource = load(EVENT_SOURCES, "jsonl")(
+        path=args.file,
+        format=args.format or kind.value,
+        datetime_traits=args.datetime_trait,
+    )
+    return source
+
+
+def _run_sources(settings: Settings, args: Namespace, ready: Callable[[], None]) -> int:
+    from winchester_core.bootstrap import TriggerManager
+    from winchester_core.config import configure_logging
+    from winchester_core.ingest.runner import SourceRunner
+
+    configure_logging(settings, PROGRAM)
+    entries = settings.event_sources.values()
+    if args.batch_size:
+        entries = [replace(entry, batch_size=args.batch_size) for entry in entries]
+    stop = threading.Event()
+    with (
+        PidFile(args.pid_file) if args.pid_file else nullcontext(),
+        TriggerManager(settings) as manager,
+        stopping_on_signals(stop.set),
+    ):
+        runner = SourceRunner(
+            entries, manager, stop=stop, statistics_period_seconds=settings.statistics_period
+        )
+        ready()
+        totals = runner.run()
+    print(_summary(totals))
+    return DONE
+
+
+def _summary(totals: PumpTotals) -> str:
+    return (
+        f"received {totals.received}, stored {totals.stored}, duplicates {totals.duplicates}, "
+        f"rejected {totals.rejected}, dropped {totals.dropped}"
+    )

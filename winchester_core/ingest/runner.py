@@ -1,0 +1,157 @@
+"""Runs all configured event sources, each in a thread of its own, into one trigger manager."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import fields
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from winchester_core.errors import ConfigurationError, PluginError
+from winchester_core.ingest.pump import PumpTotals, SourcePump
+from winchester_core.plugins import EVENT_SOURCES
+from winchester_core.telemetry.outage import Outage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from winchester_core.config import SourceEntry
+    from winchester_core.ingest.trigger_manager import TriggerManager
+    from winchester_core.interfaces import EventSource
+
+logger = logging.getLogger(__name__)
+
+
+class SourceRunner:
+    """Keeps sources pumping until all have come to their end, or `stop` is set.
+
+    A source that fails is closed and opened again, after a pause that grows with each failure in
+    a row; the others go on. Statistics are logged every `statistics_period_seconds`.
+    """
+
+    def __init__(
+        self,
+        entries: Iterable[SourceEntry],
+        manager: TriggerManager,
+        *,
+        stop: threading.Event,
+        statistics_period_seconds: float,
+    ) -> None:
+        """Make the sources. Raises `PluginError` for one that cannot be made."""
+        self._manager = manager
+        self._stop = stop
+        self._period_seconds = statistics_period_seconds
+        self._ended: SimpleQueue[_Feed] = SimpleQueue()
+        self._feeds = [_Feed(entry, manager, stop, self._ended) for entry in entries]
+
+    def run(self) -> PumpTotals:
+        """Run them all; return what they moved together.
+
+        Raises `ConfigurationError` when a source needs what is not configured: starting it again
+        would not help, so that everything stops.
+        """
+        threads = [
+            threading.Thread(target=feed.run, name=f"source-{feed.name}") for feed in self._feeds
+        ]
+        try:
+            for thread in threads:
+                thread.start()
+            self._wait()
+        finally:
+            self._stop.set()
+            for thread in threads:
+                thread.join()
+        log_statistics(self._manager)
+        for feed in self._feeds:
+            if feed.error is not None:
+                raise feed.error
+        return _sum(feed.pump.totals for feed in self._feeds)
+
+    def _wait(self) -> None:
+        running = len(self._feeds)
+        while running:
+            try:
+                self._ended.get(timeout=self._period_seconds)
+                running -= 1
+            except Empty:
+                log_statistics(self._manager)
+
+
+def log_statistics(manager: TriggerManager) -> None:
+    """Log what a manager has counted, and what was counted of triggers being debugged."""
+    counts = manager.counters.snapshot()
+    text = " ".join(f"{name}={number}" for name, number in sorted(counts.items()))
+    logger.info("statistics: %s", text or "nothing yet")
+    manager.debug.log()
+
+
+class _Feed:
+    """One source: its pump, and what ended it if not its end."""
+
+    def __init__(
+        self,
+        entry: SourceEntry,
+        manager: TriggerManager,
+        stop: threading.Event,
+        ended: SimpleQueue[_Feed],
+    ) -> None:
+        self.name = entry.name
+        self.error: ConfigurationError | None = None
+        self._stop = stop
+        self._ended = ended
+        self._outage = Outage(f"event source {entry.name!r}", stop)
+        self.pump = SourcePump(
+            entry.name,
+            _source(entry),
+            manager,
+            batch_size=entry.batch_size,
+            stop=stop,
+            on_batch=lambda _totals: self._outage.over(),
+        )
+
+    def run(self) -> None:
+        """Pump to the end, through all failures. The body of a thread."""
+        try:
+            while not self._stop.is_set() and not self._has_ended():
+                pass
+        finally:
+            self._ended.put(self)
+
+    def _has_ended(self) -> bool:
+        """Pump until the source ends or fails; after a failure wait, and return False."""
+        try:
+            self.pump.run()
+        except ConfigurationError as error:
+            self.error = error
+            self._stop.set()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's code
+            logger.debug("event source %r failed", self.name, exc_info=error)
+            self._outage.wait(_told(error))
+            return False
+        logger.info("event source %r is done", self.name)
+        return True
+
+
+def _source(entry: SourceEntry) -> EventSource:
+    try:
+        return entry.source_class(**entry.params)
+    except Exception as error:
+        cause = f"{type(error).__name__}: {error}"
+        raise PluginError(
+            EVENT_SOURCES, entry.plugin_name, f"event source {entry.name!r} cannot be made: {cause}"
+        ) from error
+
+
+def _told(error: BaseException) -> Exception:
+    """The error as an outage tells of it: one that bears no text bears its name at least."""
+    return error if isinstance(error, Exception) and str(error) else RuntimeError(repr(error))
+
+
+def _sum(totals: Iterable[PumpTotals]) -> PumpTotals:
+    together = PumpTotals()
+    for each in totals:
+        for field in fields(PumpTotals):
+            value = getattr(together, field.name) + getattr(each, field.name)
+            setattr(together, field.name, value)
+    return together
