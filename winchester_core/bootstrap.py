@@ -82,6 +82,11 @@ def stream_clock(settings: Settings, store: Store, host: Clock | None = None) ->
     )
 
 
+def replay_clock(store: Store) -> StreamClock:
+    """The event clock, without a bound on its jumps: what recorded messages are replayed on."""
+    return StreamClock(ClockKind.EVENT, store, SystemClock())
+
+
 def ingest_parts(
     settings: Settings, store: Store, *, clock: StreamClock | None = None
 ) -> dict[str, Any]:

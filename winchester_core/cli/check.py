@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Check(ConfiguredCommand):
-    """check the configuration
+    """Check the configuration.
 
     Reads winchester.yaml and every file it names, loads the plugins they name, compiles triggers,
     event definitions and pipelines, and says how many there are. All problems of all files are

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class ClockShow(ConfiguredCommand, ShowOne):
-    """show the clock of stream time
+    """Show the clock of stream time.
 
     Prints which clock drives streams, and its time. The event clock has no time before the first
     event was ingested.
@@ -45,7 +45,7 @@ class ClockShow(ConfiguredCommand, ShowOne):
 
 
 class ClockAdvance(ConfiguredCommand):
-    """move the event clock forward
+    """Move the event clock forward.
 
     By a duration, or to a time; never back. What thereby becomes due is done by the workers.
     """
@@ -85,7 +85,7 @@ class ClockAdvance(ConfiguredCommand):
 
 
 class ClockSet(ConfiguredCommand):
-    """set the event clock, backwards too
+    """Set the event clock, backwards too.
 
     Streams that fired or expired meanwhile stay as they are; those that are open wait for the
     clock to come by again. Hence --force.
@@ -127,12 +127,8 @@ class _MaybeUnset(FormattableColumn[Any]):
 def _event_clock_settings(parsed_args: Namespace) -> Settings:
     settings = load(parsed_args, ignores=DATABASE_ONLY)
     if settings.clock != "event":
-        raise ConfigurationError(
-            [
-                f"{settings.name}: clock: is {settings.clock}, and only the event clock can be "
-                "moved; 'clock: event' chooses it"
-            ]
-        )
+        problem = f"clock: is {settings.clock}, and only the event clock can be moved"
+        raise ConfigurationError([f"{settings.name}: {problem}; 'clock: event' chooses it"])
     return settings
 
 

@@ -15,6 +15,7 @@ def prepare_console(program: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_PlainLines(f"{program}: %(level)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # tells of every look at the schema
 
 
 class _PlainLines(logging.Formatter):

@@ -22,7 +22,7 @@ TRAIT_COUNT = "trait_count"
 
 
 class EventList(ObjectLister):
-    """list stored events, in order of arrival
+    """List events, in the order in which they were stored.
 
     JSON and YAML show each event as one flat object, datetimes as ISO 8601 with their offset;
     @datetime_traits names the traits that are datetimes, so that 'winchester ingest --format

@@ -73,8 +73,10 @@ def tell_on_stderr(error: Exception, *, program: str, args: Namespace) -> None:
     if getattr(args, "debug", False):
         traceback.print_exception(error)
         return
+    # A problem of a file begins with its place, which editors understand at a line's beginning.
+    prefix = "" if isinstance(error, ConfigurationError) else f"{program}: "
     for line in explanation(error, getattr(args, "config", None)):
-        print(f"{program}: {line}", file=sys.stderr)
+        print(prefix + line, file=sys.stderr)
 
 
 def explanation(error: Exception, config: str | None = None) -> list[str]:
@@ -86,7 +88,7 @@ def explanation(error: Exception, config: str | None = None) -> list[str]:
     if isinstance(error, WinchesterError):
         return str(error).splitlines()
     if isinstance(error, OSError):
-        return [str(error)]
+        return [f"{error.filename}: {error.strerror}" if error.filename else str(error)]
     cause = " ".join(f"{type(error).__name__}: {error}".split())
     return [f"unexpected {cause}", "this is a fault of the program: --debug shows where"]
 

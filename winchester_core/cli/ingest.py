@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from winchester_core.cli.commands import ConfiguredCommand
 from winchester_core.cli.daemonizing import add_daemon_options, daemonize
 from winchester_core.cli.failure import DONE, WrongUsage
+from winchester_core.cli.file_source import add_file_options, open_file_source
 from winchester_core.cli.options import load, positive_number
 from winchester_core.cli.pid_file import PidFile
 from winchester_core.cli.progress import progress
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
 
     from winchester_core.config import Part, Settings
     from winchester_core.ingest.pump import PumpTotals
-    from winchester_core.interfaces import EventSource
 
+NO_PIPELINES: Final[tuple[Part, ...]] = ("pipelines",)
 PROGRAM: Final = "winchester-ingest"
 FILE_SOURCE: Final = "file"
 """The name under which bad messages of ``--file`` are kept, whatever the file is called."""
 
 
 class Ingest(ConfiguredCommand):
-    """take in events or notifications
+    """Take in events or notifications.
 
     With --file, those of one file (or directory, or standard input): JSON, one in each line or in
     an array, gzip or not. A line tells in the end how many were received, stored, known already
@@ -53,22 +54,7 @@ class Ingest(ConfiguredCommand):
     def get_parser(self, prog_name: str) -> ArgumentParser:
         """Add the options."""
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            "--file", metavar="PATH", help="the file or directory; - is standard input"
-        )
-        parser.add_argument(
-            "--format",
-            choices=[kind.value for kind in MessageKind],
-            help="what the file holds (default: notification when distiller_config is set, unless "
-            "there is a --datetime-trait; else event)",
-        )
-        parser.add_argument(
-            "--datetime-trait",
-            metavar="NAME",
-            action="append",
-            default=[],
-            help="a trait of the file's events that is a datetime. Repeated: all of them",
-        )
+        add_file_options(parser, required=False)
         parser.add_argument(
             "--batch-size",
             metavar="N",
@@ -83,7 +69,7 @@ class Ingest(ConfiguredCommand):
         _check_usage(parsed_args)
         if parsed_args.file is not None:
             return _ingest_file(parsed_args)
-        settings = load(parsed_args, ignores=("pipelines",))
+        settings = load(parsed_args, ignores=NO_PIPELINES)
         if not settings.event_sources:
             raise WrongUsage(
                 f"{settings.name}: event_sources names no source; add one, or ingest a --file"
@@ -117,49 +103,39 @@ def _ingest_file(args: Namespace) -> int:
     settings = _file_settings(args)
     configure_logging(settings, PROGRAM)
     stop = threading.Event()
-    source = _file_source(args, settings)
-    with TriggerManager(settings) as manager, stopping_on_signals(stop.set) as interruption:
-        with progress("ingest") as show:
-            pump = SourcePump(
-                FILE_SOURCE,
-                source,
-                manager,
-                batch_size=args.batch_size or settings.ingest_batch_size,
-                stop=stop,
-                on_batch=lambda totals: show(totals.received),
-            )
-            try:
-                pump.run()
-            except WinchesterError:
-                print(f"failed: {_summary(pump.totals)}")
-                raise
-            finally:
-                log_statistics(manager)
+    source = open_file_source(args, settings)
+    with (
+        TriggerManager(settings) as manager,
+        stopping_on_signals(stop.set) as interruption,
+        progress("ingest") as show,
+    ):
+        pump = SourcePump(
+            FILE_SOURCE,
+            source,
+            manager,
+            batch_size=args.batch_size or settings.ingest_batch_size,
+            stop=stop,
+            on_batch=lambda totals: show(totals.received),
+        )
+        try:
+            pump.run()
+        except WinchesterError:
+            print(f"failed: {_summary(pump.totals)}")
+            raise
+        finally:
+            log_statistics(manager)
     ended = interruption.signum is None or source.exhausted
     print(("" if ended else "interrupted: ") + _summary(pump.totals))
     return DONE if ended else interruption.exit_status
 
 
 def _file_settings(args: Namespace) -> Settings:
-    ignores: list[Part] = ["pipelines", "sources"]
+    """The settings with a distiller where the file needs one, or may."""
     if args.format == MessageKind.NOTIFICATION:
-        return load(args, needs=("database", "distiller"), ignores=ignores)
+        return load(args, needs=("database", "distiller"), ignores=("pipelines", "sources"))
     if args.format == MessageKind.EVENT or args.datetime_trait:
-        ignores.append("distiller")
-    return load(args, ignores=ignores)
-
-
-def _file_source(args: Namespace, settings: Settings) -> EventSource:
-    from winchester_core.plugins import EVENT_SOURCES, load
-
-    is_distilled = settings.event_definitions is not None
-    kind = MessageKind.NOTIFICATION if is_distilled else MessageKind.EVENT
-    source: EventSource = load(EVENT_SOURCES, "jsonl")(
-        path=args.file,
-        format=args.format or kind.value,
-        datetime_traits=args.datetime_trait,
-    )
-    return source
+        return load(args, ignores=("pipelines", "sources", "distiller"))
+    return load(args, ignores=("pipelines", "sources"))
 
 
 def _run_sources(settings: Settings, args: Namespace, ready: Callable[[], None]) -> int:
@@ -168,7 +144,7 @@ def _run_sources(settings: Settings, args: Namespace, ready: Callable[[], None])
     from winchester_core.ingest.runner import SourceRunner
 
     configure_logging(settings, PROGRAM)
-    entries = settings.event_sources.values()
+    entries = list(settings.event_sources.values())
     if args.batch_size:
         entries = [replace(entry, batch_size=args.batch_size) for entry in entries]
     stop = threading.Event()

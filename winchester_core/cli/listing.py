@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
+from itertools import chain, islice
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from cliff.lister import Lister
 
 from winchester_core.cli.commands import ConfiguredCommand
+from winchester_core.cli.failure import WrongUsage
 from winchester_core.cli.options import DATABASE_ONLY, load, positive_number
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ class ObjectLister(ConfiguredCommand, Lister):
         parser.add_argument(
             "--count",
             action="store_true",
-            help="print only how many there are, past no mark and up to no limit",
+            help="print only how many there are; not with --mark or --limit",
         )
         return parser
 
@@ -58,19 +60,23 @@ class ObjectLister(ConfiguredCommand, Lister):
         """List, or count."""
         if not parsed_args.count:
             return super().run(parsed_args)
+        if parsed_args.mark is not None or parsed_args.limit is not None:
+            raise WrongUsage("--count counts all: it does not go with --mark or --limit")
         with Listed(parsed_args) as listed:
             print(self.count(listed), file=self.app.stdout)
         return 0
 
     def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], Iterable[dict[str, Any]]]:
         """The columns that are asked for, or the default ones, and the objects."""
-        return parsed_args.columns or self.default_columns, self._read(parsed_args)
+        objects = self._read(parsed_args)
+        first = list(islice(objects, 1))  # whatever is wrong shows before any output
+        return parsed_args.columns or self.default_columns, chain(first, objects)
 
     def produce_output(
         self,
         parsed_args: Namespace,
         column_names: Sequence[str],
-        data: Iterable[dict[str, Any]],
+        data: Iterable[Any],
     ) -> int:
         """Write the objects in the wanted format and order."""
         backwards = parsed_args.sort_direction == "desc"
@@ -117,7 +123,6 @@ class Listed:
     def now(self) -> datetime:
         """Stream time. Raises `WrongUsage` while the event clock has none."""
         from winchester_core.bootstrap import stream_clock
-        from winchester_core.cli.failure import WrongUsage
 
         now = stream_clock(self._settings, self.store).now()
         if now is None:

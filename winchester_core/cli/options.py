@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.failure import WrongUsage
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from winchester_core.config import Part, Settings
 
 CONFIG_VARIABLE: Final = "WINCHESTER_CONFIG"
+DATABASE: Final[tuple[Part, ...]] = ("database",)
 DATABASE_ONLY: Final[tuple[Part, ...]] = ("triggers", "pipelines", "distiller", "sources")
 """What is ignored by a command that only needs to know the database and the clock."""
 
@@ -33,7 +35,7 @@ def add_config_option(parser: ArgumentParser, default: str | None = None) -> Non
 def load(
     parsed_args: Namespace,
     *,
-    needs: Collection[Part] = ("database",),
+    needs: Collection[Part] = DATABASE,
     ignores: Collection[Part] = (),
 ) -> Settings:
     """Read and check the configuration that ``-c`` names; see `load_settings` for the rest.
@@ -51,11 +53,7 @@ def load(
 
 
 def positive_number(text: str) -> int:
-    """The type of an option that takes a whole number of at least 1. Raises `ValueError`."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
-
-
-positive_number.__name__ = "whole number, 1 or more,"  # argparse: invalid ... value: '0'
+    """The type of an option that takes a whole number of at least 1, as argparse wants it."""
+    if text.isascii() and text.isdigit() and int(text):
+        return int(text)
+    raise ArgumentTypeError(f"{text!r} is no whole number of 1 or more")

@@ -36,7 +36,7 @@ MESSAGE_IDS = "message_ids"
 
 
 class StreamList(ObjectLister):
-    """list streams, by id
+    """List streams, by id.
 
     Each with its id, the name of its trigger, its state, what distinguishes it, the times of its
     first and last event, when it expires and fires, how many events it holds, the attempts to
@@ -121,7 +121,7 @@ class StreamList(ObjectLister):
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
         """A value; of an error, which is a traceback, the last line."""
         value = value_of(each, column)
-        if isinstance(value, str) and value == each["last_error"]:
+        if value and self._normalize_column_name(column) == "last_error":
             value = value.rstrip().rpartition("\n")[2]
         return one_line(value)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli.failure import WrongUsage
@@ -12,6 +11,7 @@ from winchester_core.model.time_range import TimeRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
 HELP: Final = (
     "only those with this trait; the value's form tells its type: 5 is an integer, 5.0 a float, "

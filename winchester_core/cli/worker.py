@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from winchester_core.config import Settings
+
+logger = logging.getLogger(__name__)
 
 PROGRAM: Final = "winchester-worker"
 
@@ -90,9 +93,11 @@ def _work(settings: Settings, args: argparse.Namespace, ready: Callable[[], None
         manager = PipelineManager(settings, name=args.name)
         try:
             with stopping_on_signals(manager.stop):
+                logger.info("worker %s is at work", manager.name)
                 ready()
                 work = manager.run_until_idle if args.until_idle else manager.run
                 work()
+                logger.info("worker %s has ended", manager.name)
         finally:
             manager.close()
     return DONE

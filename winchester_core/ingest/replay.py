@@ -78,7 +78,7 @@ class Replay:
         worker: PipelineManager,
         pace: Pace,
         stop: threading.Event,
-        on_message: Callable[[int], None] | None = None,
+        on_batch: Callable[[int], None] | None = None,
     ) -> None:
         self._source = source
         self._pump = pump
@@ -86,7 +86,7 @@ class Replay:
         self._worker = worker
         self._pace = pace
         self._stop = stop
-        self._on_message = on_message
+        self._on_batch = on_batch
         self._time: datetime | None = None
         self._batch: list[Message] = []
         self._stamps: list[datetime] = []
@@ -101,8 +101,8 @@ class Replay:
                 for message in messages:
                     self._pass(message)
                 self._flush()
-                if self._on_message is not None:
-                    self._on_message(len(messages))
+                if self._on_batch is not None:
+                    self._on_batch(self._pump.totals.received)
         finally:
             self._source.close()
         self._go_on()

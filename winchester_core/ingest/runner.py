@@ -125,11 +125,12 @@ class _Feed:
         except ConfigurationError as error:
             self.error = error
             self._stop.set()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's code
+        except (Exception, SystemExit) as error:  # a plugin's code
             logger.debug("event source %r failed", self.name, exc_info=error)
             self._outage.wait(_told(error))
             return False
-        logger.info("event source %r is done", self.name)
+        if not self._stop.is_set():
+            logger.info("event source %r has come to its end", self.name)
         return True
 
 

@@ -1,0 +1,206 @@
+"""The migrations make the tables that the program works with, and take them back."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from databases import BACKENDS, temporary_database
+from sqlalchemy import create_engine, inspect, text
+
+from winchester_core.errors import SchemaMismatch, StorageError
+from winchester_core.storage.sql.database import Database
+from winchester_core.storage.sql.schema import Schema
+from winchester_core.storage.sql.store import SqlStore
+from winchester_core.storage.sql.tables import metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+
+@pytest.fixture(params=BACKENDS)
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database without tables, of each backend in turn."""
+    with temporary_database(request.param, tmp_path) as url, closing(Database(url)) as database:
+        yield database
+
+
+@pytest.fixture
+def on_sqlite(tmp_path: Path) -> Iterator[Database]:
+    """A file of SQLite without tables."""
+    with closing(Database(f"sqlite:///{tmp_path / 'events.db'}")) as database:
+        yield database
+
+
+def table_names(connection: Connection) -> set[str]:
+    return set(inspect(connection).get_table_names())
+
+
+def differences(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(
+        connection, opts={"compare_type": True, "compare_server_default": True}
+    )
+    return list(compare_metadata(context, metadata))
+
+
+def definitions(connection: Connection) -> dict[str, str]:
+    """What SQLite remembers of its tables, as written."""
+    query = text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+    return {
+        name: " ".join(sql.split())
+        for name, sql in connection.execute(query)
+        if "alembic_version" not in name
+    }
+
+
+def test_upgrading_makes_the_tables_that_the_program_works_with(empty: Database) -> None:
+    Schema(empty).upgrade()
+    assert empty.read(table_names) == {*metadata.tables, "alembic_version"}
+    assert empty.read(differences) == []
+
+
+def test_text_is_compared_by_code_point_in_what_the_migrations_made(empty: Database) -> None:
+    Schema(empty).upgrade()
+    if empty.dialect.name == "mariadb":
+        query = text(
+            "SELECT DISTINCT collation_name FROM information_schema.columns "
+            "WHERE table_schema = database() AND column_type LIKE 'varchar(255)'"
+        )
+        assert empty.read(lambda it: set(it.execute(query).scalars())) == {"utf8mb4_nopad_bin"}
+    elif empty.dialect.name == "postgresql":
+        query = text(
+            "SELECT DISTINCT collation_name FROM information_schema.columns "
+            "WHERE table_schema = 'public' AND character_maximum_length = 255"
+        )
+        assert empty.read(lambda it: set(it.execute(query).scalars())) == {"C"}
+    else:
+        assert "COLLATE" not in str(empty.read(definitions))
+
+
+def test_on_sqlite_the_tables_are_the_same_to_the_letter(
+    on_sqlite: Database, tmp_path: Path
+) -> None:
+    Schema(on_sqlite).upgrade()
+    engine = create_engine(f"sqlite:///{tmp_path / 'by_metadata.db'}")
+    metadata.create_all(engine)
+    with engine.connect() as connection:
+        wanted = definitions(connection)
+    engine.dispose()
+    assert on_sqlite.read(definitions) == wanted
+    assert "AUTOINCREMENT" in wanted["streams"]
+
+
+def test_upgrading_twice_changes_nothing(empty: Database) -> None:
+    Schema(empty).upgrade()
+    Schema(empty).upgrade()
+    Schema(empty).check()
+    assert SqlStore(empty).event_clock() is None
+
+
+def test_downgrading_to_base_leaves_no_tables(empty: Database) -> None:
+    schema = Schema(empty)
+    schema.upgrade()
+    schema.downgrade("base")
+    assert empty.read(table_names) == {"alembic_version"}
+    assert schema.found() is None
+    schema.upgrade()
+    schema.check()
+
+
+def test_an_empty_database_is_told_apart(empty: Database) -> None:
+    with pytest.raises(SchemaMismatch, match=r"has no Winchester tables yet.*upgrade head") as told:
+        Schema(empty).check()
+    assert (told.value.found, told.value.wanted) == (None, Schema(empty).wanted)
+
+
+def test_a_revision_of_another_program_is_told_apart(on_sqlite: Database) -> None:
+    Schema(on_sqlite).upgrade()
+    on_sqlite.write(lambda it: it.execute(text("UPDATE alembic_version SET version_num = 'ff'")))
+    with pytest.raises(SchemaMismatch, match="is at revision ff"):
+        Schema(on_sqlite).check()
+
+
+def test_a_mismatch_does_not_show_the_password(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'events.db'}"
+    with closing(Database(url)) as database:
+        shown = database.engine.url.set(username="u", password="hunter2")
+        database.engine.url = shown
+        with pytest.raises(SchemaMismatch) as told:
+            Schema(database).check()
+    assert "hunter2" not in str(told.value)
+
+
+def test_an_unknown_revision_is_a_storage_error(on_sqlite: Database) -> None:
+    with pytest.raises(StorageError, match="nonsense"):
+        Schema(on_sqlite).upgrade("nonsense")
+
+
+def test_stamping_says_where_a_database_is(on_sqlite: Database) -> None:
+    schema = Schema(on_sqlite)
+    metadata.create_all(on_sqlite.engine)
+    schema.stamp("head")
+    assert schema.found() == schema.wanted
+
+
+def test_the_history_ends_at_the_wanted_revision(on_sqlite: Database) -> None:
+    schema = Schema(on_sqlite)
+    history = schema.history()
+    assert history[0][0] == schema.wanted
+    assert history[-1] == (
+        "0001",
+        "The first tables: events, streams, their traits and members, rejected messages, the clock.",
+    )
+
+
+def test_the_printed_sql_makes_a_database_that_works(on_sqlite: Database, tmp_path: Path) -> None:
+    printed = io.StringIO()
+    Schema(on_sqlite, printed).print_upgrade()
+    assert on_sqlite.read(table_names) == set()
+    by_hand = tmp_path / "by_hand.db"
+    with closing(sqlite3.connect(by_hand)) as connection:
+        connection.executescript(printed.getvalue())
+    with closing(Database(f"sqlite:///{by_hand}")) as database:
+        Schema(database).check()
+        assert database.read(differences) == []
+        assert SqlStore(database).event_clock() is None
+
+
+def test_the_printed_sql_is_that_of_the_database(empty: Database) -> None:
+    printed = io.StringIO()
+    Schema(empty, printed).print_upgrade()
+    statements = [each.strip() for each in printed.getvalue().split(";\n")]
+    run_raw(empty, [each for each in statements if not is_transaction_control(each)])
+    Schema(empty).check()
+    assert empty.read(differences) == []
+
+
+def test_the_printed_downgrade_takes_the_tables_back(on_sqlite: Database, tmp_path: Path) -> None:
+    Schema(on_sqlite).upgrade()
+    printed = io.StringIO()
+    schema = Schema(on_sqlite, printed)
+    schema.print_downgrade(f"{schema.wanted}:base")
+    on_sqlite.close()
+    with closing(sqlite3.connect(tmp_path / "events.db")) as connection:
+        connection.executescript(printed.getvalue())
+    assert on_sqlite.read(table_names) <= {"alembic_version"}
+
+
+def is_transaction_control(statement: str) -> bool:
+    code = [line for line in statement.splitlines() if not line.startswith("--")]
+    return " ".join(code).strip() in ("", "BEGIN", "COMMIT")
+
+
+def run_raw(database: Database, statements: list[str]) -> None:
+    def run(connection: Connection) -> None:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+    database.write(run)

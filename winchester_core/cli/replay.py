@@ -1,0 +1,157 @@
+"""``winchester replay``: recorded messages as if they came now, with workers, in one process."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import threading
+from contextlib import closing
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from cliff.columns import FormattableColumn
+from cliff.show import ShowOne
+
+from winchester_core.cli.commands import ConfiguredCommand
+from winchester_core.cli.file_source import add_file_options, open_file_source
+from winchester_core.cli.options import load, positive_number
+from winchester_core.cli.progress import progress
+from winchester_core.cli.signals import stopping_on_signals
+from winchester_core.errors import WinchesterError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable
+
+    from winchester_core.config import Settings
+    from winchester_core.ingest.replay import ReplaySummary
+
+PROGRAM: Final = "winchester-replay"
+
+
+class Replay(ConfiguredCommand, ShowOne):
+    """replay recorded events or notifications
+
+    Ingest and worker take turns on the event clock, whatever the setting clock says: time is that
+    of the messages as they are read. Whenever it enters a new --step, the worker runs until
+    nothing is left to do; at the end time goes on by --advance, in strides of --advance-step, the
+    worker after each. So a recorded week passes in a minute, with the result that it had live.
+    Retries of failed pipelines are waited for. A message that cannot be used is kept as a
+    rejected message.
+    """
+
+    examples = (
+        "winchester replay -c winchester.yaml --file notifications.jsonl.gz",
+        "winchester replay -c winchester.yaml --file day.jsonl --step 10m --advance 2d -f json",
+    )
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        """Add the options."""
+        parser = super().get_parser(prog_name)
+        add_file_options(parser, required=True)
+        parser.add_argument(
+            "--step",
+            type=_length,
+            metavar="DURATION",
+            default=timedelta(hours=1),
+            help="how often the worker runs (default: 1h)",
+        )
+        parser.add_argument(
+            "--advance",
+            type=_length_or_none,
+            metavar="DURATION",
+            default=timedelta(days=5),
+            help="how far time goes on at the end (default: 5d; 0 leaves it where it is)",
+        )
+        parser.add_argument(
+            "--advance-step",
+            type=_length,
+            metavar="DURATION",
+            default=timedelta(days=1),
+            help="in strides of this (default: 1d)",
+        )
+        parser.add_argument(
+            "--batch-size",
+            metavar="N",
+            type=positive_number,
+            help="messages a transaction (default: ingest_batch_size)",
+        )
+        return parser
+
+    def take_action(self, parsed_args: Namespace) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+        """Replay; show what happened. Raises `WinchesterError` when it was interrupted."""
+        settings = load(
+            parsed_args, needs=["database", "triggers", "pipelines"], ignores=["sources"]
+        )
+        stop = threading.Event()
+        with progress("replay") as show:
+            summary = _replay(settings, parsed_args, stop, show)
+        if stop.is_set():
+            raise WinchesterError(f"interrupted after {summary.messages} messages")
+        facts = dataclasses.asdict(summary)
+        facts["new_events"] = _Numbers(summary.new_events)
+        return tuple(facts), tuple(facts.values())
+
+
+def _replay(
+    settings: Settings, args: Namespace, stop: threading.Event, show: Callable[[int], None]
+) -> ReplaySummary:
+    from winchester_core import bootstrap, ingest, worker
+    from winchester_core.config import configure_logging
+    from winchester_core.ingest.pump import SourcePump
+    from winchester_core.ingest.replay import Pace
+    from winchester_core.ingest.replay import Replay as Replaying
+
+    configure_logging(settings, PROGRAM)
+    source = open_file_source(args, settings)
+    with closing(bootstrap.open_store(settings)) as store:
+        clock = bootstrap.replay_clock(store)
+        manager = ingest.TriggerManager(**bootstrap.ingest_parts(settings, store, clock=clock))
+        pipelines = worker.PipelineManager(**bootstrap.worker_parts(settings, store, clock=clock))
+        pace = Pace(
+            step=args.step,
+            advance=args.advance,
+            advance_step=args.advance_step,
+            batch_size=args.batch_size or settings.ingest_batch_size,
+        )
+        pump = SourcePump("replay", source, manager, batch_size=pace.batch_size, stop=stop)
+        replaying = Replaying(
+            source=source,
+            pump=pump,
+            manager=manager,
+            worker=pipelines,
+            pace=pace,
+            stop=stop,
+            on_batch=show,
+        )
+
+        def stop_all() -> None:
+            stop.set()
+            pipelines.stop()
+
+        with stopping_on_signals(stop_all):
+            return replaying.run()
+
+
+class _Numbers(FormattableColumn[Any]):
+    """A mapping of names to numbers: as it is for programs, a line each for people."""
+
+    def human_readable(self) -> str:
+        return "\n".join(f"{name}: {number}" for name, number in self._value.items())
+
+
+def _length_or_none(text: str) -> timedelta:
+    return timedelta(0) if text.strip() == "0" else _length(text)
+
+
+def _length(text: str) -> timedelta:
+    from voluptuous import Invalid
+
+    from winchester_core.config.values import duration
+
+    try:
+        length = duration(positive=True)(text)
+    except Invalid as invalid:
+        raise argparse.ArgumentTypeError(f"{text!r}: {invalid.msg}") from None
+    assert isinstance(length, timedelta)  # noqa: S101 - for the type checker: voluptuous has none
+    return length
