@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import os
 import uuid
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import create_engine, delete, event, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
+
+from winchester_core.storage.sql.database import Database
+from winchester_core.storage.sql.schema import Schema
+from winchester_core.storage.sql.tables import event_clock, metadata
+from winchester_core.testing.clock import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
 BACKENDS = ("sqlite", "postgresql", "mariadb")
 
@@ -72,6 +77,44 @@ def without_fsync(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:
         connection.execute("PRAGMA synchronous=OFF")
+
+
+class Databases:
+    """One database of each backend, made when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: dict[str, Database] = {}
+        self._stack = ExitStack()
+
+    def emptied(self, backend: str) -> Database:
+        """The backend's database, without rows."""
+        if backend not in self._made:
+            self._made[backend] = self._make(backend)
+        database = self._made[backend]
+        database.write(_empty)
+        return database
+
+    def close(self) -> None:
+        """Remove all of them."""
+        self._stack.close()
+
+    def _make(self, backend: str) -> Database:
+        url = self._stack.enter_context(temporary_database(backend, self._folder))
+        database = Database(url, host_clock=FakeClock())
+        self._stack.callback(database.close)
+        if database.dialect.serverless:
+            without_fsync(database.engine)
+        Schema(database).upgrade()
+        return database
+
+
+def _empty(connection: Connection) -> None:
+    for table in metadata.sorted_tables:
+        if table is event_clock:
+            connection.execute(update(table).values(stream_time=None))
+        else:
+            connection.execute(delete(table))
 
 
 def _run(admin: Engine, statement: str, on_absence: str | None = None) -> None:

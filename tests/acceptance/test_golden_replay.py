@@ -123,8 +123,12 @@ def test_every_stream_has_the_golden_traits_times_state_and_members(
     replayed: dict[str, Any], golden: dict[str, Any]
 ) -> None:
     ours = {
-        (stream.name, stream.distinguished_by["instance_id"], stream.distinguished_by["timestamp"])
-        + (stream.first_event,): {
+        (
+            stream.name,
+            stream.distinguished_by["instance_id"],
+            stream.distinguished_by["timestamp"],
+            stream.first_event,
+        ): {
             "state": stream.state.value,
             "last_event": stream.last_event,
             "fire_timestamp": stream.fire_timestamp,

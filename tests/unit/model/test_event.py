@@ -39,7 +39,7 @@ class Text(str):
         (1.0, 1.0),
         (1e16, 1e16),
         (True, True),
-        (datetime(2026, 1, 1, 5), datetime(2026, 1, 1, 5, tzinfo=UTC)),  # noqa: DTZ001 - naive
+        (datetime(2026, 1, 1, 5), datetime(2026, 1, 1, 5, tzinfo=UTC)),
         (
             datetime(2026, 1, 1, 5, tzinfo=timezone(timedelta(hours=5, minutes=30))),
             datetime(2025, 12, 31, 23, 30, tzinfo=UTC),
@@ -75,9 +75,7 @@ def test_storable_values_are_kept_with_their_plain_type(value: Any, stored: Any)
         ),
     ],
 )
-def test_what_cannot_be_stored_everywhere_is_dropped_with_a_reason(
-    value: Any, reason: str
-) -> None:
+def test_what_cannot_be_stored_everywhere_is_dropped_with_a_reason(value: Any, reason: str) -> None:
     clean = clean_event(raw(x=value, y=1))
     assert clean.event == raw(y=1)
     (drop,) = clean.drops

@@ -65,8 +65,8 @@ class MariadbDialect(SqlDialect):
         ).returning(*table.primary_key)
 
     def matches_glob(self, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
-        # 10.11 makes of LIKE an index range that ends at U+FFFF and so misses what is beyond; concat() hides
-        # the column from it, and the literal prefix bounds the range instead
+        # of LIKE, 10.11 makes an index range that ends at U+FFFF and misses what is beyond;
+        # concat() hides the column from it, and the literal prefix bounds the range instead
         return super().matches_glob(func.concat(column), glob)
 
     def fault(self, error: BaseException) -> Fault:

@@ -30,7 +30,7 @@ def complete(
     Returns the ids of the streams completed. A lost lease undoes nothing of the others.
     """
     won = claims.lock_held(connection, dialect, [each.claim for each in completions])
-    kept = [each for each in completions if each.claim.stream_id in won]
+    kept = [each for each in completions if each.claim in won]
     arrivals = [arrival for each in kept for arrival in each.arrivals]
     if arrivals:
         record(connection, dialect, arrivals, policy)

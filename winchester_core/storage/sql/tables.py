@@ -77,9 +77,7 @@ streams = Table(
     Column("expire_timestamp", UtcDateTime(), nullable=False),
     Column("fire_timestamp", UtcDateTime(), nullable=True),
     Column("event_count", Integer(), nullable=False),
-    Column(
-        "progress", long_text(), nullable=False, comment="events counted by each fire criterion"
-    ),
+    Column("progress", long_text(), nullable=False, comment="what each fire criterion counted"),
     Column("attempts", Integer(), nullable=False, server_default="0"),
     Column("worker", identity(255), nullable=True),
     Column("lease_until", UtcDateTime(), nullable=True, comment="the database server's time"),

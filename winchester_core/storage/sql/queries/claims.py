@@ -107,11 +107,10 @@ def _unchanged(rows: Sequence[Row[Any]]) -> ColumnElement[bool]:
 
 
 def held(claims: Iterable[Claim]) -> ColumnElement[bool]:
-    """The condition that a stream is still as its claim left it: serial, worker and state."""
+    """The condition that a stream is still as its claim left it: every change bumps the serial."""
     listed = list(claims)
     return and_(
         streams.c.id.in_([claim.stream_id for claim in listed]),
-        streams.c.state.in_(_WORKING),
         tuple_(streams.c.id, streams.c.state_serial_no).in_(
             [(claim.stream_id, claim.serial) for claim in listed]
         ),
@@ -119,13 +118,18 @@ def held(claims: Iterable[Claim]) -> ColumnElement[bool]:
     )
 
 
-def lock_held(connection: Connection, dialect: SqlDialect, claims: Sequence[Claim]) -> set[int]:
-    """Lock the streams whose claims still hold; return their ids."""
-    found: set[int] = set()
+def lock_held(
+    connection: Connection, dialect: SqlDialect, claims: Sequence[Claim]
+) -> list[Claim]:
+    """Lock the streams whose claims still hold; return those claims."""
+    found: set[tuple[int, int]] = set()
     for page in pages(claims):
-        query = select(streams.c.id).where(held(page)).order_by(streams.c.id)
-        found.update(connection.execute(dialect.lock_rows(query)).scalars())
-    return found
+        query = (
+            select(streams.c.id, streams.c.state_serial_no).where(held(page)).order_by(streams.c.id)
+        )
+        rows = connection.execute(dialect.lock_rows(query))
+        found.update((row.id, row.state_serial_no) for row in rows)
+    return [claim for claim in claims if (claim.stream_id, claim.serial) in found]
 
 
 def renew(connection: Connection, claims: Sequence[Claim], lease_until: datetime) -> int:

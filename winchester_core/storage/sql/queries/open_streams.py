@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.sql.pages import pages
@@ -59,7 +60,11 @@ def lock_open(
 def lock_stale(
     connection: Connection, dialect: SqlDialect, name: str, fingerprint: str, limit: int
 ) -> list[OpenStream]:
-    """Up to `limit` open streams of a trigger that were counted by other rules, locked."""
+    """Up to `limit` open streams of a trigger that were counted by other rules, locked.
+
+    Any of them: to sort what may be a million streams for each batch would cost too much, and
+    where locked rows are passed over, no order of locks is needed.
+    """
     query = (
         select(streams)
         .where(
@@ -68,7 +73,6 @@ def lock_stale(
             streams.c.fingerprint != fingerprint,
             streams.c.open_key.is_not(None),
         )
-        .order_by(streams.c.open_key)
         .limit(limit)
     )
     rows = connection.execute(dialect.lock_rows(query, skip_locked=True))
@@ -83,12 +87,28 @@ def move(connection: Connection, dialect: SqlDialect, drafts: Sequence[StreamDra
 
 
 def open_new(connection: Connection, drafts: Sequence[StreamDraft]) -> None:
-    """Store new streams and give the drafts their ids."""
-    if drafts:
-        statement = insert(streams).returning(streams.c.id, sort_by_parameter_order=True)
-        result = connection.execute(statement, [_row(draft) for draft in drafts])
-        for draft, stream_id in zip(drafts, result.scalars(), strict=True):
-            draft.id = stream_id
+    """Store new streams and give the drafts their ids.
+
+    A stream that the batch has opened and closed again has no key by which to tell its row from
+    the others that come back, so it goes in under one of its own, which is then taken away.
+    """
+    if not drafts:
+        return
+    by_key = {
+        draft.group.key if draft.is_open else _stand_in(draft.group.key, place): draft
+        for place, draft in enumerate(drafts)
+    }
+    rows = [{**_row(draft), "open_key": key} for key, draft in by_key.items()]
+    statement = insert(streams).returning(streams.c.id, streams.c.open_key)
+    for row in connection.execute(statement, rows):
+        by_key[bytes(row.open_key)].id = row.id
+    closed = [draft.id for draft in drafts if not draft.is_open]
+    for page in pages(closed):
+        connection.execute(update(streams).where(streams.c.id.in_(page)).values(open_key=None))
+
+
+def _stand_in(key: bytes, place: int) -> bytes:
+    return hashlib.sha256(b"%s closed %d" % (key, place)).digest()
 
 
 def facts_of(row: Row[Any]) -> StreamFacts:

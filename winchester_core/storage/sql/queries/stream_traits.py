@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, exists, insert, select
+from sqlalchemy import delete, insert, select
 
 from winchester_core.model.time_range import TimeRange
 from winchester_core.storage.sql.pages import pages
@@ -51,11 +51,9 @@ def of_streams(connection: Connection, stream_ids: Sequence[int]) -> dict[int, d
 
 def has_value(name: str, value: Any) -> ColumnElement[bool]:
     """The condition that a stream's distinguishing trait `name` equals `value`, type and all."""
-    return exists(
+    return streams.c.id.in_(
         select(stream_traits.c.stream_id).where(
-            stream_traits.c.stream_id == streams.c.id,
-            stream_traits.c.name == name,
-            stream_traits.c.digest == digest_of(value),
+            stream_traits.c.name == name, stream_traits.c.digest == digest_of(value)
         )
     )
 

@@ -1,0 +1,69 @@
+"""Fixtures for tests that use the programs as a person does."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+from sites import Site
+
+from winchester_core.cli.main import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended, and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Winchester(Protocol):
+    """Runs a command of ``winchester`` within the test's process, which is quick."""
+
+    def __call__(self, site: Site, *arguments: str) -> Ended: ...
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """A directory with a configuration, and no tables yet."""
+    return Site(tmp_path)
+
+
+@pytest.fixture
+def ready_site(site: Site) -> Site:
+    """A directory with a configuration, and an empty database."""
+    site.migrate()
+    return site
+
+
+@pytest.fixture
+def winchester(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Winchester]:
+    """Run commands; logging is set back in the end."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+
+    def run(site: Site, *arguments: str) -> Ended:
+        monkeypatch.chdir(site.path)
+        monkeypatch.setenv("WINCHESTER_CONFIG", str(site.config))
+        capsys.readouterr()
+        try:
+            status = main(arguments)
+        except SystemExit as exit_of_argparse:
+            assert isinstance(exit_of_argparse.code, int)
+            status = exit_of_argparse.code
+        printed = capsys.readouterr()
+        return Ended(status, printed.out, printed.err)
+
+    yield run
+    root.handlers[:] = handlers
+    root.setLevel(level)

@@ -1,0 +1,168 @@
+"""What holds for every command of `winchester`: usage, errors, exit statuses."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from winchester_core.plugins import COMMANDS, available
+
+if TYPE_CHECKING:
+    from conftest import Winchester
+    from sites import Site
+
+
+def test_the_program_lists_its_commands(site: Site) -> None:
+    ended = site.run("winchester", "--help")
+    assert ended.returncode == 0
+    assert "Could not" not in ended.stdout
+    for name in available(COMMANDS):
+        assert f"  {name} " in ended.stdout
+
+
+@pytest.mark.parametrize("name", available(COMMANDS))
+def test_every_command_has_help_with_an_example(
+    winchester: Winchester, site: Site, name: str
+) -> None:
+    ended = winchester(site, *name.split(), "--help")
+    assert ended.status == 0
+    assert "-c FILE" in ended.out
+    assert f"  winchester {name} -c winchester.yaml" in ended.out.partition("examples:")[2].replace(
+        "/etc/winchester/", ""
+    )
+
+
+def test_without_a_command_or_with_an_unknown_one_the_status_is_2(
+    winchester: Winchester, site: Site
+) -> None:
+    assert winchester(site).status == 2
+    misspelt = winchester(site, "strem", "list")
+    assert (misspelt.status, misspelt.out) == (2, "")
+    assert "did you mean 'stream list'" in misspelt.err
+    group = winchester(site, "clock")
+    assert group.status == 2
+    assert "'clock show'" in group.err
+
+
+def test_without_a_configuration_both_ways_to_name_one_are_told(site: Site) -> None:
+    ended = site.run("winchester", "stream", "list")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "-c FILE" in ended.stderr
+    assert "WINCHESTER_CONFIG" in ended.stderr
+
+
+def test_the_configuration_may_be_named_before_or_after_the_command_or_by_the_environment(
+    ready_site: Site,
+) -> None:
+    for ended in (
+        ready_site.run("winchester", "-c", ready_site.config, "event", "list", "--count"),
+        ready_site.run("winchester", "event", "list", "--count", "-c", ready_site.config),
+        ready_site.run(
+            "winchester",
+            "event",
+            "list",
+            "--count",
+            environ={"WINCHESTER_CONFIG": str(ready_site.config)},
+        ),
+    ):
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "0\n", "")
+
+
+def test_every_problem_of_a_configuration_has_a_line_that_begins_with_its_place(
+    winchester: Winchester, site: Site
+) -> None:
+    site.add_settings("clock_: 1\npipeline_worker_batch_size: none\n")
+    site.write("pipelines.yaml", "report: [loger]\n")
+    ended = winchester(site, "check")
+    lines = ended.err.splitlines()
+    assert (ended.status, ended.out) == (2, "")
+    assert len(lines) == 3
+    assert all(line.startswith(str(site.path)) for line in lines)
+
+
+def test_debug_shows_where_an_error_arose(winchester: Winchester, site: Site) -> None:
+    for arguments in (("--debug", "check"), ("check", "--debug")):
+        site.write("triggers.yaml", "none\n")
+        ended = winchester(site, *arguments)
+        assert ended.status == 2
+        assert "Traceback" in ended.err
+
+
+def test_a_database_without_tables_is_refused_with_the_command_that_makes_them(
+    winchester: Winchester, site: Site
+) -> None:
+    ended = winchester(site, "stream", "list")
+    assert (ended.status, ended.out) == (2, "")
+    assert f"winchester_db -c {site.config} upgrade head" in ended.err
+
+
+def test_a_database_that_cannot_be_reached_is_a_failure(winchester: Winchester, site: Site) -> None:
+    site.write("winchester.yaml", "database: {url: 'sqlite:////nowhere/at/all.db'}\n")
+    ended = winchester(site, "event", "list", "-f", "csv")
+    assert (ended.status, ended.out) == (1, "")
+    assert "Traceback" not in ended.err
+
+
+def test_a_command_of_another_distribution_is_found_and_fails_as_ours_do(site: Site) -> None:
+    site.install(
+        "winchester.commands",
+        "stumble",
+        "Stumble",
+        """\
+        from cliff.command import Command
+        from winchester_core.errors import ConfigurationError
+
+        class Stumble(Command):
+            "Stumble over a stone."
+            def take_action(self, parsed_args):
+                raise ConfigurationError(["a stone"])
+        """,
+    )
+    ended = site.run("winchester", "stumble")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", "a stone\n")
+
+
+def test_a_command_that_cannot_be_loaded_is_an_error_that_names_its_origin(site: Site) -> None:
+    site.install("winchester.commands", "absent", "Absent", "import nothing_like_that\n")
+    ended = site.run("winchester", "absent")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "plugin_absent 1.0" in ended.stderr
+    assert "nothing_like_that" in ended.stderr
+
+
+def test_check_tells_what_is_configured(winchester: Winchester, site: Site) -> None:
+    site.add_settings(
+        """\
+        event_sources:
+          inbox: {source: jsonl, params: {path: inbox, format: event}}
+        """
+    )
+    ended = winchester(site, "check")
+    lines = ended.out.splitlines()
+    assert (ended.status, ended.err) == (0, "")
+    assert {"triggers: 1", "pipelines: 1, with 1 handlers", "event sources: 1"} <= set(lines)
+    assert lines[-1] == "OK"
+    assert not (site.path / "events.db").exists()
+
+
+def test_check_shows_no_password(winchester: Winchester, site: Site) -> None:
+    site.write("winchester.yaml", "database: {url: 'postgresql://me:hush@db.example/w'}\n")
+    ended = winchester(site, "check")
+    assert "hush" not in ended.out + ended.err
+
+
+def test_check_looks_at_the_database_when_asked(winchester: Winchester, site: Site) -> None:
+    refused = winchester(site, "check", "--database")
+    assert refused.status == 2
+    assert "OK" not in refused.out
+    site.migrate()
+    accepted = winchester(site, "check", "--database")
+    assert (accepted.status, accepted.err) == (0, "")
+
+
+def test_formats_of_a_single_thing(winchester: Winchester, ready_site: Site) -> None:
+    assert json.loads(winchester(ready_site, "clock", "show", "-f", "json").out)["clock"] == "event"
+    value = winchester(ready_site, "clock", "show", "-f", "value", "--column", "clock")
+    assert (value.status, value.out) == (0, "event\n")

@@ -1,0 +1,227 @@
+"""`winchester event list`: which events, in which form."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from sites import SCRIPTS, Site
+
+from winchester_core.bootstrap import TriggerManager
+
+if TYPE_CHECKING:
+    from conftest import Winchester
+
+EVENTS: list[dict[str, Any]] = [
+    {"message_id": "e1", "event_type": "task.begin", "timestamp": "2015-01-20T10:00:00Z", "n": 5},
+    {"message_id": "e2", "event_type": "task.end", "timestamp": "2015-01-20T11:00:00Z", "n": 5.0},
+    {"message_id": "e3", "event_type": "task.end", "timestamp": "2015-01-20T12:00:00Z", "n": "5"},
+    {"message_id": "e4", "event_type": "job.end", "timestamp": "2015-01-21T00:00:00Z", "n": True},
+]
+
+
+@pytest.fixture(scope="module")
+def listed_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Four events whose trait `n` is of four types, one of them with a datetime."""
+    site = Site(tmp_path_factory.mktemp("events"))
+    site.migrate()
+    with TriggerManager(site.config) as manager:
+        for event in EVENTS:
+            manager.add_event(event)
+        manager.add_event(
+            {
+                "message_id": "e5",
+                "event_type": "job.end",
+                "timestamp": "2015-01-21T01:00:00Z",
+                "note": "two\nlines \x1b[31mred",
+                **_launched(),
+            }
+        )
+    return site
+
+
+def _launched() -> dict[str, Any]:
+    from datetime import UTC, datetime
+
+    return {"launched_at": datetime(2015, 1, 20, 17, tzinfo=UTC)}
+
+
+def _ids(text: str) -> list[str]:
+    return [event["message_id"] for event in json.loads(text)]
+
+
+def test_json_is_an_array_of_flat_objects_with_times_in_iso_form(
+    winchester: Winchester, listed_site: Site
+) -> None:
+    ended = winchester(listed_site, "event", "list", "-f", "json")
+    events = json.loads(ended.out)
+    assert ended.status == 0
+    assert events[0] == {
+        "message_id": "e1",
+        "event_type": "task.begin",
+        "timestamp": "2015-01-20T10:00:00+00:00",
+        "n": 5,
+    }
+    assert events[4]["launched_at"] == "2015-01-20T17:00:00+00:00"
+    assert events[4]["@datetime_traits"] == "launched_at"
+
+
+def test_yaml_and_json_say_the_same(winchester: Winchester, listed_site: Site) -> None:
+    as_json = winchester(listed_site, "event", "list", "-f", "json", "--noindent")
+    as_yaml = winchester(listed_site, "event", "list", "-f", "yaml")
+    assert yaml.safe_load(as_yaml.out) == json.loads(as_json.out)
+
+
+def test_an_empty_list_is_an_empty_array(winchester: Winchester, listed_site: Site) -> None:
+    nothing = ("event", "list", "--event-type", "nothing")
+    assert json.loads(winchester(listed_site, *nothing, "-f", "json").out) == []
+    assert yaml.safe_load(winchester(listed_site, *nothing, "-f", "yaml").out) == []
+
+
+def test_the_table_shows_the_key_and_how_many_traits_there_are(
+    winchester: Winchester, listed_site: Site
+) -> None:
+    ended = winchester(listed_site, "event", "list", "-f", "csv")
+    rows = list(csv.DictReader(io.StringIO(ended.out)))
+    assert rows[0] == {
+        "message_id": "e1",
+        "event_type": "task.begin",
+        "timestamp": "2015-01-20T10:00:00+00:00",
+        "trait_count": "1",
+    }
+    assert rows[4]["trait_count"] == "2"
+
+
+def test_columns_may_be_any_traits(winchester: Winchester, listed_site: Site) -> None:
+    columns = ("--column", "message_id", "--column", "n")
+    values = winchester(listed_site, "event", "list", "-f", "value", *columns)
+    assert values.out.splitlines() == ["e1 5", "e2 5.0", "e3 5", "e4 true", "e5 "]
+    objects = winchester(listed_site, "event", "list", "-f", "json", *columns, "--limit", "1")
+    assert json.loads(objects.out) == [{"message_id": "e1", "n": 5}]
+
+
+def test_text_cannot_move_the_terminal(winchester: Winchester, listed_site: Site) -> None:
+    ended = winchester(
+        listed_site, "event", "list", "--column", "note", "-f", "value", "--mark", "e4"
+    )
+    assert ended.out == "two\\nlines \\x1b[31mred\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("5", "e1"), ("5.0", "e2"), ('"5"', "e3"), ("true", "e4")]
+)
+def test_the_form_of_a_trait_tells_its_type(
+    winchester: Winchester, listed_site: Site, value: str, expected: str
+) -> None:
+    ended = winchester(listed_site, "event", "list", "--trait", f"n={value}", "-f", "json")
+    assert _ids(ended.out) == [expected]
+
+
+def test_a_datetime_trait_is_found_whatever_its_offset(
+    winchester: Winchester, listed_site: Site
+) -> None:
+    ended = winchester(
+        listed_site, "event", "list", "--trait", "launched_at=2015-01-20T18:00+01:00", "-f", "json"
+    )
+    assert _ids(ended.out) == ["e5"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (("--event-type", "task.*"), ["e1", "e2", "e3"]),
+        (("--since", "2015-01-20T11:00:00Z", "--until", "2015-01-21"), ["e2", "e3"]),
+        (("--since", "1h"), ["e4", "e5"]),
+        (("--mark", "e2", "--limit", "2"), ["e3", "e4"]),
+        (("--sort-column", "Message ID", "--sort-descending"), ["e5", "e4", "e3", "e2", "e1"]),
+    ],
+)
+def test_filters_pages_and_order(
+    winchester: Winchester, listed_site: Site, filters: tuple[str, ...], expected: list[str]
+) -> None:
+    ended = winchester(listed_site, "event", "list", "-f", "json", *filters)
+    assert _ids(ended.out) == expected
+
+
+def test_count_prints_a_number_in_every_format(winchester: Winchester, listed_site: Site) -> None:
+    for chosen in ("table", "json", "csv"):
+        ended = winchester(
+            listed_site, "event", "list", "--count", "--event-type", "task.*", "-f", chosen
+        )
+        assert (ended.status, ended.out) == (0, "3\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--trait", "n"),
+        ("--trait", "n=1", "--trait", "n=2"),
+        ("--trait", f"n={2**63}"),
+        ("--since", "yesterday"),
+        ("--mark", "unknown"),
+        ("--limit", "0"),
+        ("--count", "--limit", "2"),
+    ],
+)
+def test_wrong_usage_prints_nothing_but_the_reason(
+    winchester: Winchester, listed_site: Site, arguments: tuple[str, ...]
+) -> None:
+    ended = winchester(listed_site, "event", "list", "-f", "csv", *arguments)
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.splitlines()[-1].startswith("winchester")
+    assert "Traceback" not in ended.err
+
+
+def test_a_list_is_read_in_pages_without_gap_or_overlap(
+    winchester: Winchester, listed_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("winchester_core.cli.listing.PAGE", 2)
+    assert _ids(winchester(listed_site, "event", "list", "-f", "json").out) == [
+        "e1",
+        "e2",
+        "e3",
+        "e4",
+        "e5",
+    ]
+
+
+def test_what_json_shows_can_be_ingested_again(
+    winchester: Winchester, listed_site: Site, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shown = winchester(listed_site, "event", "list", "-f", "json").out
+    copy = Site(tmp_path_factory.mktemp("copy"))
+    copy.migrate()
+    copy.write("shown.json", shown)
+    winchester(copy, "ingest", "--file", "shown.json", "--format", "event")
+    assert json.loads(winchester(copy, "event", "list", "-f", "json").out) == json.loads(shown)
+
+
+def test_a_reader_that_goes_away_ends_the_list_quietly(ready_site: Site) -> None:
+    with TriggerManager(ready_site.config) as manager:
+        manager.add_events(
+            {
+                "message_id": f"e{number}",
+                "event_type": "task.begin",
+                "timestamp": "2015-01-20T10:00:00Z",
+                "text": "x" * 100,
+            }
+            for number in range(2000)
+        )
+    listing = subprocess.Popen(
+        [SCRIPTS / "winchester", "event", "list", "-c", ready_site.config, "-f", "json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ready_site.path,
+    )
+    assert listing.stdout is not None
+    assert listing.stdout.readline() == b"[\n"
+    listing.stdout.close()
+    assert listing.stderr is not None
+    with listing.stderr:
+        assert listing.stderr.read() == b""
+    assert listing.wait() == 141

@@ -1,0 +1,45 @@
+"""`winchester ingest -d`: sources in the background."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from sites import is_running, task_events, wait_until
+
+from winchester_core.storage.records import EventFilter
+
+if TYPE_CHECKING:
+    from sites import Site
+
+
+def test_a_daemon_ingests_in_the_same_working_directory(ready_site: Site) -> None:
+    ready_site.add_settings(
+        """\
+        log_file: ingest.log
+        event_sources:
+          here: {source: jsonl, params: {path: here.jsonl, format: event}}
+          never: {source: jsonl, params: {path: never.jsonl, format: event}}
+        """
+    )
+    ready_site.write_events("here.jsonl", task_events("a"))
+    started = ready_site.run(
+        "winchester", "ingest", "-c", "winchester.yaml", "-d", "--pid-file", "ingest.pid"
+    )
+    assert (started.returncode, started.stdout, started.stderr) == (0, "", "")
+    pid = int((ready_site.path / "ingest.pid").read_text())
+    try:
+        wait_until(lambda: _stored(ready_site) == 2)
+        assert is_running(pid)
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not is_running(pid))
+    log = (ready_site.path / "ingest.log").read_text()
+    assert "never.jsonl" in log
+    assert "stopping on SIGTERM" in log
+
+
+def _stored(site: Site) -> int:
+    with site.store() as store:
+        return store.count_events(EventFilter())

@@ -1,0 +1,166 @@
+"""`winchester stream list`: which streams, in which form."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from sites import Site, task_events
+
+from winchester_core.bootstrap import PipelineManager, TriggerManager
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import Winchester
+
+BY_DAY = """\
+- name: daily
+  distinguished_by: [{timestamp: day}, cores]
+  expiration: "$last + 1d"
+  expire_pipeline: broken
+  match_criteria:
+    - event_type: task.begin
+  fire_criteria:
+    - event_type: task.never
+"""
+BROKEN = """\
+class Broken:
+    def handle_events(self, events, env):
+        raise RuntimeError("the first line\\nand the last")
+    def commit(self): ...
+    def rollback(self): ...
+"""
+
+
+@pytest.fixture
+def listed_site(ready_site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Three streams: one of each host, and one of the day that is in error."""
+    ready_site.install("winchester.handlers", "broken", "Broken", BROKEN)
+    monkeypatch.syspath_prepend(ready_site.path / "site-broken")
+    triggers = (ready_site.path / "triggers.yaml").read_text()
+    ready_site.write("triggers.yaml", triggers + BY_DAY)
+    ready_site.write("pipelines.yaml", "report: [logger]\nbroken: [broken]\n")
+    ready_site.add_settings("max_attempts: 1\n")
+    with TriggerManager(ready_site.config) as manager:
+        for host, ends in (("a", True), ("b", False)):
+            for event in task_events(host, ends=ends):
+                manager.add_event(event)
+        daily = [stream for stream in _streams(manager) if stream.name == "daily"]
+    worker = PipelineManager(ready_site.config)
+    try:
+        worker.expire_stream(daily[0].id)
+    finally:
+        worker.close()
+    yield ready_site
+
+
+def _streams(manager: TriggerManager) -> list:  # type: ignore[type-arg]
+    from winchester_core.storage.records import StreamFilter
+
+    return manager.store.find_streams(StreamFilter())
+
+
+def _listed(ended_out: str) -> dict[tuple[str, str], dict]:  # type: ignore[type-arg]
+    return {
+        (stream["name"], stream["distinguished_by"].get("host", "")): stream
+        for stream in json.loads(ended_out)
+    }
+
+
+def test_json_shows_each_stream_flat_with_times_in_iso_form(
+    winchester: Winchester, listed_site: Site
+) -> None:
+    ended = winchester(listed_site, "stream", "list", "-f", "json")
+    streams = _listed(ended.out)
+    assert ended.status == 0
+    pair = dict(streams["pair", "a"])
+    assert isinstance(pair.pop("id"), int)
+    assert pair == {
+        "name": "pair",
+        "state": "active",
+        "distinguished_by": {"host": "a"},
+        "first_event": "2015-01-20T10:00:00+00:00",
+        "last_event": "2015-01-20T10:30:00+00:00",
+        "expire_timestamp": "2015-01-20T11:30:00+00:00",
+        "fire_timestamp": "2015-01-20T10:30:00+00:00",
+        "event_count": 2,
+        "attempts": 0,
+        "last_error": None,
+    }
+    assert streams["daily", ""]["distinguished_by"] == {
+        "cores": 4,
+        "timestamp": ["2015-01-20T00:00:00+00:00", "2015-01-21T00:00:00+00:00"],
+    }
+
+
+def test_an_error_is_whole_in_json_and_one_line_in_a_table(
+    winchester: Winchester, listed_site: Site
+) -> None:
+    arguments = ("stream", "list", "--state", "expire_error", "--column", "last_error")
+    whole = json.loads(winchester(listed_site, *arguments, "-f", "json").out)[0]["last_error"]
+    assert "Traceback" in whole
+    assert "the first line" in whole
+    row = next(csv.DictReader(io.StringIO(winchester(listed_site, *arguments, "-f", "csv").out)))
+    assert row["last_error"] == whole.rstrip().splitlines()[-1]
+
+
+def test_events_adds_the_ids_of_the_events_by_timestamp(
+    winchester: Winchester, listed_site: Site
+) -> None:
+    ended = winchester(
+        listed_site, "stream", "list", "--trait", "host=a", "--events", "-f", "json"
+    )
+    assert json.loads(ended.out)[0]["message_ids"] == ["a-begin", "a-end"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (("--name", "pair"), {("pair", "a"), ("pair", "b")}),
+        (("--state", "active"), {("pair", "a"), ("pair", "b")}),
+        (("--state", "expire_error", "--state", "error"), {("daily", "")}),
+        (("--trait", "host=b"), {("pair", "b")}),
+        (("--trait", "cores=4"), {("daily", "")}),
+        (("--trait", "cores=4.0"), set()),
+        (("--trait", "timestamp=2015-01-20T00:00Z/2015-01-21T00:00Z"), {("daily", "")}),
+        (("--event-type", "task.e?d"), {("pair", "a")}),
+        (("--older-than", "2015-01-20T10:00:00Z"), set()),
+        (("--older-than", "29m"), {("pair", "a"), ("pair", "b"), ("daily", "")}),
+        (("--younger-than", "30m"), {("pair", "a"), ("pair", "b"), ("daily", "")}),
+    ],
+)
+def test_filters(
+    winchester: Winchester,
+    listed_site: Site,
+    filters: tuple[str, ...],
+    expected: set[tuple[str, str]],
+) -> None:
+    assert set(_listed(winchester(listed_site, "stream", "list", "-f", "json", *filters).out)) == (
+        expected
+    )
+    counted = winchester(listed_site, "stream", "list", "--count", *filters)
+    assert counted.out == f"{len(expected)}\n"
+
+
+def test_mark_and_limit_page_through_by_id(winchester: Winchester, listed_site: Site) -> None:
+    listing = ("stream", "list", "-f", "value", "--column", "id")
+    ids = winchester(listed_site, *listing).out.split()
+    assert len(ids) == 3
+    rest = winchester(listed_site, *listing, "--mark", ids[0], "--limit", "1")
+    assert rest.out.split() == ids[1:2]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--state", "odd"), ("--column", "odd"), ("--mark", "odd"), ("--older-than", "odd")],
+)
+def test_wrong_usage_has_status_2(
+    winchester: Winchester, listed_site: Site, arguments: tuple[str, str]
+) -> None:
+    ended = winchester(listed_site, "stream", "list", *arguments)
+    assert (ended.status, ended.out) == (2, "")
+    assert "odd" in ended.err

@@ -1,0 +1,176 @@
+"""`winchester-worker`, and its alias `pipeline_worker`: how they begin and how they end."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sites import end, is_running, task_events, wait_until
+
+from winchester_core.bootstrap import TriggerManager
+from winchester_core.model.stream import StreamState
+from winchester_core.storage.records import StreamFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sites import Site
+
+HOLDING = """\
+import pathlib
+import time
+
+class Hold:
+    "Says that it has begun, and goes on when it may."
+    def handle_events(self, events, env):
+        here = pathlib.Path.cwd()
+        with open(here / "begun", "a") as begun:
+            begun.write(f"{env['stream_id']}\\n")
+        while not (here / "go-on").exists():
+            time.sleep(0.02)
+        return events
+    def commit(self): ...
+    def rollback(self): ...
+"""
+
+
+def _ingest(site: Site, *hosts: str) -> None:
+    with TriggerManager(site.config) as manager:
+        manager.add_events(event for host in hosts for event in task_events(host))
+
+
+def _streams(site: Site) -> int:
+    with site.store() as store:
+        return store.count_streams(StreamFilter())
+
+
+@pytest.fixture
+def holding_site(ready_site: Site) -> Site:
+    """Two streams are ready, and the pipeline's handler holds the worker until it may go on."""
+    ready_site.install("winchester.handlers", "hold", "Hold", HOLDING)
+    _ingest(ready_site, "a", "b")
+    ready_site.write("pipelines.yaml", "report: [hold]\n")
+    return ready_site
+
+
+@pytest.fixture
+def pid_file(ready_site: Site) -> Iterator[Path]:
+    """Where a daemon writes its number; whoever is named there in the end is killed."""
+    path = ready_site.path / "worker.pid"
+    yield path
+    if path.exists():
+        pid = int(path.read_text())
+        if is_running(pid):
+            import os
+
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("program", ["winchester-worker", "pipeline_worker"])
+def test_until_idle_ends_when_everything_is_done(ready_site: Site, program: str) -> None:
+    _ingest(ready_site, "a")
+    ended = ready_site.run(program, "-c", ready_site.config, "-n", "w1", "--until-idle")
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert "worker w1:" in ended.stderr
+    assert _streams(ready_site) == 0
+
+
+def test_an_invalid_configuration_has_status_2(ready_site: Site) -> None:
+    ready_site.write("pipelines.yaml", "other: [logger]\n")
+    ended = ready_site.run("winchester-worker", "-c", ready_site.config)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "report" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_worker_with_nothing_to_do_ends_on_sigint(ready_site: Site) -> None:
+    worker = ready_site.start(
+        "winchester-worker", "-c", ready_site.config, "--pid-file", "worker.pid"
+    )
+    written = ready_site.path / "worker.pid"
+    wait_until(lambda: written.exists() and written.read_text() == f"{worker.pid}\n")
+    assert worker.stderr is not None
+    assert "is at work" in worker.stderr.readline()
+    out, err = end(worker, signal.SIGINT)
+    assert (worker.returncode, out) == (0, "")
+    assert "Traceback" not in err
+    assert not written.exists()
+
+
+def test_sigterm_finishes_the_stream_in_hand_and_gives_back_the_others(holding_site: Site) -> None:
+    worker = holding_site.start("winchester-worker", "-c", holding_site.config)
+    begun = holding_site.path / "begun"
+    wait_until(begun.exists)
+    worker.send_signal(signal.SIGTERM)
+    (holding_site.path / "go-on").touch()
+    _out, err = worker.communicate(timeout=60)
+    assert worker.returncode == 0, err
+    with holding_site.store() as store:
+        (left,) = store.find_streams(StreamFilter())
+    assert (left.state, left.attempts) == (StreamState.RETRY_FIRE, 0)
+    assert begun.read_text().split() != [str(left.id)]
+
+
+def test_a_second_signal_ends_the_worker_at_once(holding_site: Site) -> None:
+    worker = holding_site.start("winchester-worker", "-c", holding_site.config)
+    wait_until((holding_site.path / "begun").exists)
+    assert worker.stderr is not None
+    worker.send_signal(signal.SIGTERM)
+    lines = iter(worker.stderr.readline, "")
+    assert any("stopping on SIGTERM" in line for line in lines)
+    end(worker, signal.SIGTERM)
+    assert worker.returncode == -signal.SIGTERM
+
+
+def test_a_daemon_works_in_the_background_until_sigterm(ready_site: Site, pid_file: Path) -> None:
+    ready_site.add_settings("log_file: '%(proc_name)s.log'\npipeline_worker_delay: 0.1\n")
+    arguments = ("-c", ready_site.config, "-n", "w1", "-d", "--pid-file", pid_file)
+    started = ready_site.run("winchester-worker", *arguments)
+    assert (started.returncode, started.stdout, started.stderr) == (0, "", "")
+    pid = int(pid_file.read_text())
+    assert is_running(pid)
+
+    refused = ready_site.run("winchester-worker", *arguments)
+    assert refused.returncode == 1
+    assert f"already running, as process {pid}" in refused.stderr
+
+    _ingest(ready_site, "a")
+    wait_until(lambda: _streams(ready_site) == 0)
+    _signal(pid, signal.SIGTERM)
+    assert not pid_file.exists()
+    log = (ready_site.path / "w1.log").read_text()
+    assert "stopping on SIGTERM" in log
+
+
+def test_a_crash_leaves_nothing_in_the_way_of_the_next_daemon(
+    ready_site: Site, pid_file: Path
+) -> None:
+    ready_site.add_settings("log_file: worker.log\n")
+    arguments = ("-c", ready_site.config, "-d", "--pid-file", pid_file)
+    assert ready_site.run("winchester-worker", *arguments).returncode == 0
+    crashed = int(pid_file.read_text())
+    _signal(crashed, signal.SIGKILL)
+    assert pid_file.read_text() == f"{crashed}\n"
+
+    again = ready_site.run("winchester-worker", *arguments)
+    assert (again.returncode, again.stderr) == (0, "")
+    pid = int(pid_file.read_text())
+    assert pid != crashed
+    _signal(pid, signal.SIGTERM)
+
+
+def test_a_daemon_that_cannot_start_says_why(site: Site) -> None:
+    site.add_settings("log_file: worker.log\n")
+    ended = site.run("winchester-worker", "-c", site.config, "-d", "--pid-file", "worker.pid")
+    assert ended.returncode == 2
+    assert f"winchester_db -c {site.config} upgrade head" in ended.stderr
+    assert not (site.path / "worker.pid").exists()
+
+
+def _signal(pid: int, signum: int) -> None:
+    import os
+
+    os.kill(pid, signum)
+    wait_until(lambda: not is_running(pid))

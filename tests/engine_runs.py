@@ -1,0 +1,199 @@
+"""Does steps to a store and tells what it has become, surrogate keys aside."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, assert_never
+
+from builders import NOON, arrivals
+from engine_steps import (
+    NEW_RULES,
+    OLD_RULES,
+    ChangeRules,
+    Claim,
+    Complete,
+    Fail,
+    Ingest,
+    Pass,
+    Refresh,
+    Release,
+    Rescue,
+    Reset,
+    Step,
+    Trim,
+)
+
+from winchester_core.model.stream import StreamState
+from winchester_core.storage.records import Completion, EventFilter, Failure, StreamFilter
+from winchester_core.triggers.stream_time import EventTime, FixedTime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from winchester_core.model.stream import Reason, StreamRecord
+    from winchester_core.storage import records
+    from winchester_core.storage.interface import Store
+    from winchester_core.testing.clock import FakeClock
+    from winchester_core.triggers.stream_time import TimePolicy
+
+ALL = 10_000
+MAX_ATTEMPTS = 2
+
+
+@dataclass(frozen=True)
+class StreamTime:
+    """Which clock tells stream time: the events', or one that starts at noon."""
+
+    by_events: bool
+    max_jump: timedelta | None = None
+
+
+class Run:
+    """A store, the worker that works on it, and the triggers that are loaded."""
+
+    def __init__(
+        self, store: Store, clock: FakeClock, time: StreamTime, batch_size: int | None = None
+    ) -> None:
+        self.store = store
+        self.held: list[records.Claim] = []
+        self._clock = clock
+        self._start = clock.now()
+        self._time = time
+        self._batch_size = batch_size
+        self._rules, self._other_rules = OLD_RULES, NEW_RULES
+
+    def do(self, step: Step) -> Any:  # noqa: C901, PLR0911, PLR0912 - one arm for each step
+        """Do one step; return what the store answered, surrogate keys aside."""
+        match step:
+            case Ingest(batch):
+                return self._ingest(batch)
+            case Pass(time):
+                return self._clock.advance(time)
+            case ChangeRules():
+                self._rules, self._other_rules = self._other_rules, self._rules
+                return None
+            case Refresh():
+                return [self.store.refresh(each, self._now or NOON, ALL) for each in self._rules]
+            case Claim(reason, lease):
+                return self._claim(reason, lease)
+            case Release():
+                return self.store.release(self._take_every_other())
+            case Fail(retry_delay, final):
+                return self._fail(retry_delay, final=final)
+            case Complete():
+                return self._complete(step)
+            case Rescue():
+                return self.store.rescue(max_attempts=MAX_ATTEMPTS, limit=ALL)
+            case Reset():
+                return self._reset()
+            case Trim():
+                now = self._now or NOON
+                return self.store.trim(now - timedelta(hours=1), self._clock.now(), ALL)
+            case _:
+                assert_never(step)
+
+    @property
+    def _now(self) -> datetime | None:
+        if self._time.by_events:
+            return self.store.event_clock()
+        return NOON + (self._clock.now() - self._start)
+
+    def _policy(self, *, moves: bool) -> TimePolicy:
+        if self._time.by_events:
+            return EventTime(self._time.max_jump, moves=moves)
+        assert self._now is not None
+        return FixedTime(self._now)
+
+    def _ingest(self, batch: Iterable[Any]) -> tuple[Any, ...]:
+        everything = arrivals(self._rules, batch)
+        size = self._batch_size or len(everything)
+        parts = [
+            self.store.record(everything[start : start + size], self._policy(moves=True))
+            for start in range(0, len(everything), size)
+        ]
+        return (
+            [stored for part in parts for stored in part.stored],
+            sum(part.streams_opened for part in parts),
+            sum(part.streams_born_expired for part in parts),
+            sum(len(part.refused_jumps) for part in parts),
+        )
+
+    def _claim(self, reason: Reason, lease: timedelta) -> list[Any]:
+        before = {stream.id: stream for stream in self._streams()}
+        claims = self.store.claim_ready(
+            worker="w", reason=reason, now=self._now, limit=ALL, lease=lease
+        )
+        ordered = [(_order(before[claim.stream_id]), self._about(claim)) for claim in claims]
+        assert [key for key, _ in ordered] == sorted(key for key, _ in ordered)
+        self.held += claims
+        return sorted(ordered, key=repr)  # ties may come in any order
+
+    def _about(self, claim: records.Claim) -> dict[str, Any]:
+        facts = asdict(claim)
+        del facts["stream_id"]
+        return {**facts, "identity": self._identity(claim.stream_id)}
+
+    def _identity(self, stream_id: int) -> list[str]:
+        """The members: no event is in two streams of one trigger."""
+        members = self.store.events_of([stream_id])[stream_id]
+        return [event["message_id"] for event in members]
+
+    def _take_every_other(self) -> list[records.Claim]:
+        ordered = sorted(
+            self.held,
+            key=lambda each: (each.name, self._identity(each.stream_id), each.serial),
+        )
+        self.held = ordered[1::2]
+        return ordered[::2]
+
+    def _fail(self, retry_delay: timedelta, *, final: bool) -> list[StreamState | None]:
+        return [
+            self.store.fail(Failure(each, "failed", retry_delay, final), MAX_ATTEMPTS)
+            for each in self._take_every_other()
+        ]
+
+    def _complete(self, step: Complete) -> list[Any]:
+        taken = [*self._take_every_other(), *self.held]
+        self.held = []
+        made = tuple(arrivals(self._rules, step.made))
+        completions = [
+            Completion(each, made if i == 0 else (), step.purge, step.fault)
+            for i, each in enumerate(taken)
+        ]
+        identities = {each.stream_id: self._identity(each.stream_id) for each in taken}
+        done = self.store.complete(completions, self._policy(moves=False))
+        return sorted(identities[stream_id] for stream_id in done)
+
+    def _reset(self) -> list[StreamState]:
+        errors = StreamFilter(states=(StreamState.ERROR, StreamState.EXPIRE_ERROR))
+        found = self.store.find_streams(errors, limit=ALL)
+        return sorted(self.store.reset_stream(stream.id) for stream in found)
+
+    def _streams(self) -> list[StreamRecord]:
+        return self.store.find_streams(StreamFilter(), limit=ALL)
+
+    def state(self) -> dict[str, Any]:
+        """All that the store holds, surrogate keys aside."""
+        found = self.store.find_events(EventFilter(), limit=ALL)
+        return {
+            "events": sorted(map(repr, found)),
+            "streams": sorted(map(repr, map(self._facts, self._streams()))),
+            "event clock": self.store.event_clock(),
+            "states": self.store.count_states(),
+            "workload": self.store.workload(self._now),
+        }
+
+    def _facts(self, stream: StreamRecord) -> dict[str, Any]:
+        facts = asdict(stream)
+        del facts["id"]
+        facts["distinguished_by"] = sorted(map(repr, stream.distinguished_by.items()))
+        return {**facts, "members": self._identity(stream.id)}
+
+
+def _order(stream: StreamRecord) -> tuple[Any, ...]:
+    """What decides when a stream is claimed: due retries first, then the order of their times."""
+    if stream.retry_at is not None:
+        return (0, stream.retry_at)
+    return (1, stream.fire_timestamp or stream.expire_timestamp)

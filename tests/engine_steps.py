@@ -1,0 +1,148 @@
+"""What may happen to a store, as data, so that the same can be done to several stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeAlias
+
+from builders import at, make_trigger
+from hypothesis import strategies as st
+
+from winchester_core.model.stream import Reason
+
+if TYPE_CHECKING:
+    from winchester_core.model.event import Event
+
+MINUTES = 60
+DAYS = 86_400
+GROUPS = (1, "1", True)
+"""Three groups, though the values are equal or look alike."""
+
+OLD_RULES = (
+    make_trigger("by instance"),
+    make_trigger(
+        "by day",
+        by=["instance", {"timestamp": "day"}],
+        match=["vm.*", "!vm.start"],
+        fire=[{"event_type": "vm.update", "number": 2}, {"traits": {"size": 1}}],
+        expiration="$timestamp + 30m",
+        fire_delay=10 * MINUTES,
+    ),
+    make_trigger("all", by=[], match="*", fire=[], expiration="$first + 2h", fire_delay=5400),
+)
+NEW_RULES = (
+    make_trigger("by instance", fire=[{"event_type": "vm.update", "number": 2}]),
+    make_trigger(
+        "by day",
+        by=["instance", {"timestamp": "day"}],
+        match=["vm.*", "!vm.start"],
+        fire=[{"event_type": "vm.*", "number": 3}],
+        expiration="$last + 20m",
+    ),
+    make_trigger("all", by=[], match="*", fire=[{"event_type": "vm.end"}], expiration="$last + 1d"),
+)
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """A batch arrives."""
+
+    batch: tuple[Event, ...]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Time goes by, stream time and real time alike."""
+
+    time: timedelta
+
+
+@dataclass(frozen=True)
+class ChangeRules:
+    """The other triggers are loaded from now on."""
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """A worker brings all streams up to date with the triggers."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A worker takes all that is ready; with a negative lease it dies at once."""
+
+    reason: Reason
+    lease: timedelta
+
+
+@dataclass(frozen=True)
+class Release:
+    """A worker gives every other stream that it holds back."""
+
+
+@dataclass(frozen=True)
+class Fail:
+    """Every other run fails."""
+
+    retry_delay: timedelta
+    final: bool
+
+
+@dataclass(frozen=True)
+class Complete:
+    """All runs end well; the first of them makes these events."""
+
+    made: tuple[Event, ...]
+    purge: bool
+    fault: str | None
+
+
+@dataclass(frozen=True)
+class Rescue:
+    """Streams are taken from workers that died."""
+
+
+@dataclass(frozen=True)
+class Reset:
+    """An operator makes all streams in error ready again."""
+
+
+@dataclass(frozen=True)
+class Trim:
+    """Events older than an hour are removed."""
+
+
+Step: TypeAlias = (
+    Ingest | Pass | ChangeRules | Refresh | Claim | Release | Fail | Complete | Rescue | Reset | Trim
+)
+
+events = st.builds(
+    lambda number, kind, seconds, group, size: {
+        "message_id": f"m{number}",
+        "event_type": kind,
+        "timestamp": at(seconds),
+        "instance": group,
+        "size": size,
+    },
+    number=st.integers(0, 60),
+    kind=st.sampled_from(["vm.update", "vm.update", "vm.end", "vm.start", "volume"]),
+    # late, in time, ahead, and now and then days ahead
+    seconds=st.integers(-24, 72).map(lambda it: it * 5 * MINUTES)
+    | st.sampled_from([2 * DAYS, 3 * DAYS]),
+    group=st.sampled_from(GROUPS),
+    size=st.integers(0, 1),
+)
+batches = st.lists(events, min_size=1, max_size=12).map(tuple)
+hours = st.sampled_from([timedelta(minutes=m) for m in (0, 1, 20, 60, 600)])
+
+steps: st.SearchStrategy[Step] = st.one_of(
+    st.builds(Ingest, batches),
+    st.builds(Ingest, batches),
+    st.builds(Ingest, batches),
+    st.builds(Pass, hours),
+    st.builds(Claim, st.sampled_from(Reason), st.sampled_from([timedelta(hours=1), -timedelta(1)])),
+    st.builds(Complete, batches | st.just(()), st.booleans(), st.sampled_from([None, None, "no"])),
+    st.builds(Fail, hours, st.booleans()),
+    st.sampled_from([ChangeRules(), Refresh(), Release(), Rescue(), Reset(), Trim()]),
+)

@@ -1,0 +1,179 @@
+"""A place with a configuration and a database, and the programs run in it as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sysconfig
+import time
+from contextlib import closing
+from pathlib import Path
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.bootstrap import load_settings, open_database, open_store
+from winchester_core.storage.sql.schema import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from winchester_core.storage.sql.store import SqlStore
+
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+TIMEOUT_SECONDS = 60.0
+
+SETTINGS = """\
+database: {{url: "{url}"}}
+clock: event
+trigger_definitions: triggers.yaml
+pipeline_config: pipelines.yaml
+"""
+
+TRIGGERS = """\
+- name: pair
+  distinguished_by: [host]
+  expiration: "$last + 1h"
+  fire_pipeline: report
+  expire_pipeline: report
+  match_criteria:
+    - event_type: "task.*"
+  fire_criteria:
+    - event_type: task.begin
+    - event_type: task.end
+"""
+
+PIPELINES = "report: [logger]\n"
+
+
+class Site:
+    """A directory in which programs are run, with files as `SETTINGS`, `TRIGGERS`, `PIPELINES`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "winchester.yaml"
+        self.url = f"sqlite:///{path}/events.db"
+        self._plugins: list[Path] = []
+        self.write("winchester.yaml", SETTINGS.format(url=self.url))
+        self.write("triggers.yaml", TRIGGERS)
+        self.write("pipelines.yaml", PIPELINES)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file."""
+        file = self.path / name
+        file.write_text(dedent(text))
+        return file
+
+    def add_settings(self, text: str) -> None:
+        """Append to winchester.yaml."""
+        self.write("winchester.yaml", self.config.read_text() + dedent(text))
+
+    def install(self, group: str, name: str, attribute: str, source: str) -> None:
+        """Make a plugin known to the programs: an entry point, and the module behind it."""
+        module = f"plugin_{name}"
+        home = self.path / f"site-{name}"
+        metadata = home / f"{module}-1.0.dist-info"
+        metadata.mkdir(parents=True)
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+        (metadata / "entry_points.txt").write_text(f"[{group}]\n{name} = {module}:{attribute}\n")
+        (home / f"{module}.py").write_text(dedent(source))
+        self._plugins.append(home)
+
+    def migrate(self) -> None:
+        """Make the tables."""
+        database = open_database(load_settings(self._database_settings()))
+        try:
+            Schema(database).upgrade()
+        finally:
+            database.close()
+
+    def store(self) -> closing[SqlStore]:
+        """The store on the database, to look at what a program did."""
+        return closing(open_store(load_settings(self._database_settings())))
+
+    def write_events(self, name: str, events: Iterable[Mapping[str, Any]]) -> Path:
+        """Write events as a file of JSON lines."""
+        return self.write(name, "".join(json.dumps(event) + "\n" for event in events))
+
+    def run(
+        self, program: str, *arguments: str | Path, environ: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end; nothing is raised for its exit status."""
+        return subprocess.run(
+            [SCRIPTS / program, *arguments],
+            cwd=self.path,
+            env=self._environ(environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+
+    def start(self, program: str, *arguments: str | Path) -> subprocess.Popen[str]:
+        """Start a program; `end` it, or wait for it, in the end."""
+        return subprocess.Popen(
+            [SCRIPTS / program, *arguments],
+            cwd=self.path,
+            env=self._environ(None),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def _environ(self, added: Mapping[str, str] | None) -> dict[str, str]:
+        environ = {key: value for key, value in os.environ.items() if key != "WINCHESTER_CONFIG"}
+        environ["PYTHONPATH"] = os.pathsep.join(str(home) for home in self._plugins)
+        return environ | dict(added or {})
+
+    def _database_settings(self) -> dict[str, Any]:
+        return {"database": {"url": self.url}}
+
+
+def task_events(host: str, *, hour: int = 10, ends: bool = True) -> list[dict[str, Any]]:
+    """What a task on `host` tells on 2015-01-20: its begin, and its end half an hour later."""
+    told = [("begin", f"{hour}:00"), *([("end", f"{hour}:30")] if ends else [])]
+    return [
+        {
+            "message_id": f"{host}-{name}",
+            "event_type": f"task.{name}",
+            "timestamp": f"2015-01-20T{moment}:00+00:00",
+            "host": host,
+            "cores": 4,
+        }
+        for name, moment in told
+    ]
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Look again and again, until it is so. Raises `AssertionError` after a minute."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "what is waited for did not come"
+        time.sleep(0.02)
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether there is such a process that has not ended."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return _can_be_signalled(pid)
+    return state != "Z"
+
+
+def _can_be_signalled(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return not Path("/proc").is_dir()
+
+
+def end(process: subprocess.Popen[str], signum: int = signal.SIGTERM) -> tuple[str, str]:
+    """Send a signal and wait; return what the program printed to its two outputs."""
+    process.send_signal(signum)
+    process.wait(TIMEOUT_SECONDS)  # communicate would close its input first
+    return process.communicate(timeout=TIMEOUT_SECONDS)

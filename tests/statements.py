@@ -1,0 +1,71 @@
+"""Counts what a database is asked to do."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import ExecuteStyle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from winchester_core.storage.sql.database import Database
+
+@dataclass
+class Meter:
+    """What was counted: statements, and where asked for, the instructions that they took."""
+
+    statements: list[str] = field(default_factory=list)
+    instructions: int = 0
+
+    def __len__(self) -> int:
+        return len(self.statements)
+
+    def note(self, statement: str, times: int = 1) -> None:
+        """Count a statement; an executemany counts once for each of its rows."""
+        self.statements += [statement] * times
+
+
+@contextmanager
+def metered(database: Database, *, instructions: bool = False) -> Iterator[Meter]:
+    """Count the statements that `database` executes within this context.
+
+    On SQLite the database itself tells them, BEGIN and COMMIT included; and, slowly, the
+    `instructions` of its machine, of which each row that is looked at takes some.
+    """
+    meter = Meter()
+    listeners = _on_sqlite(meter, instructions) if database.dialect.serverless else _on_server(meter)
+    for name, listener in listeners.items():
+        event.listen(database.engine, name, listener)
+    try:
+        yield meter
+    finally:
+        for name, listener in listeners.items():
+            event.remove(database.engine, name, listener)
+
+
+def _on_sqlite(meter: Meter, instructions: bool) -> dict[str, Callable[..., None]]:
+    def advance() -> None:
+        meter.instructions += 1
+
+    def start(connection: Any, *_: object) -> None:
+        connection.set_trace_callback(meter.note)
+        if instructions:
+            connection.set_progress_handler(advance, 1)
+
+    def stop(connection: Any, *_: object) -> None:
+        connection.set_trace_callback(None)
+        connection.set_progress_handler(None, 1)
+
+    return {"checkout": start, "checkin": stop}
+
+
+def _on_server(meter: Meter) -> dict[str, Callable[..., None]]:
+    def note(_c: Any, _cursor: Any, statement: str, rows: Any, context: Any, many: bool) -> None:
+        one = not many or context.execute_style is ExecuteStyle.INSERTMANYVALUES
+        meter.note(statement, 1 if one else len(rows))
+
+    return {"before_cursor_execute": note}

@@ -1,0 +1,115 @@
+"""No statement of ingest or of the workers reads a whole table: SQLite says so itself."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from builders import NOON, at, ingest, make_event, make_trigger
+from statements import metered
+
+from winchester_core.model.stream import Reason
+from winchester_core.storage.records import Completion, EventFilter, Failure, StreamFilter
+from winchester_core.storage.sql.store import SqlStore
+from winchester_core.triggers.stream_time import FixedTime
+
+if TYPE_CHECKING:
+    from databases import Databases
+
+VM = make_trigger()
+NEW_RULES = make_trigger(expiration="$last + 2h")
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def store(databases: Databases) -> SqlStore:
+    return SqlStore(databases.emptied("sqlite"))
+
+
+def plans(store: SqlStore, statements: list[str]) -> dict[str, list[str]]:
+    """The steps of each statement that reads or changes rows."""
+    with store.database.engine.connect() as connection:
+        cursor = connection.connection.cursor()
+        return {
+            statement: [row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}")]
+            for statement in statements
+            if statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE"))
+        }
+
+
+def full_scans(store: SqlStore, statements: list[str]) -> list[str]:
+    """The statements that go through all rows of a table or of an index."""
+    return [
+        statement
+        for statement, steps in plans(store, statements).items()
+        if any(step.startswith("SCAN ") and "CONSTANT ROW" not in step for step in steps)
+    ]
+
+
+def test_ingest_finds_everything_by_index(store: SqlStore) -> None:
+    with metered(store.database) as meter:
+        ingest(store, VM, *(make_event(f"a{i}", instance=i) for i in range(20)))
+        ingest(store, VM, *(make_event(f"b{i}", instance=i % 3) for i in range(20)))
+        ingest(store, NEW_RULES, *(make_event(f"c{i}", instance=i) for i in range(20)))
+    assert len(meter) > 15
+    assert full_scans(store, meter.statements) == []
+
+
+def test_workers_find_everything_by_index(store: SqlStore) -> None:
+    ingest(store, VM, *(make_event(f"a{i}", "vm.end", instance=i) for i in range(20)))
+    ingest(store, VM, *(make_event(f"b{i}", instance=20 + i) for i in range(20)))
+    with metered(store.database) as meter:
+        claims = [
+            claim
+            for reason in Reason
+            for claim in store.claim_ready(
+                worker="w", reason=reason, now=at(1e6), limit=10, lease=-HOUR
+            )
+        ]
+        store.events_of([claim.stream_id for claim in claims])
+        store.renew(claims, -HOUR)
+        store.release(claims[:2])
+        store.fail(Failure(claims[2], "failed", HOUR), max_attempts=5)
+        store.complete([Completion(claim) for claim in claims[3:6]], FixedTime(NOON))
+        store.complete([Completion(claims[6], purge=False)], FixedTime(NOON))
+        store.rescue(max_attempts=5, limit=9)
+        store.refresh(NEW_RULES, NOON, limit=9)
+        store.workload(at(1e6))
+        store.trim(at(1e6), store.real_time() + HOUR, limit=9)
+    assert len(meter) > 40
+    assert full_scans(store, meter.statements) == []
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_what_is_ready_is_claimed_without_sorting(store: SqlStore, reason: Reason) -> None:
+    with metered(store.database) as meter:
+        store.claim_ready(worker="w", reason=reason, now=at(1e6), limit=10, lease=HOUR)
+    steps = [step for plan in plans(store, meter.statements).values() for step in plan]
+    assert len(steps) >= 2
+    assert not [step for step in steps if "TEMP B-TREE" in step]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (EventFilter(event_type="vm.end"), "ix_events_event_type_timestamp"),
+        (EventFilter(event_type="vm.*"), "ix_events_event_type_timestamp"),
+        (EventFilter(since=NOON, until=at(9)), "ix_events_timestamp"),
+    ],
+)
+def test_events_are_counted_within_an_index_range(
+    store: SqlStore, wanted: EventFilter, index: str
+) -> None:
+    with metered(store.database) as meter:
+        store.count_events(wanted)
+    (plan,) = plans(store, meter.statements).values()
+    assert [step for step in plan if step.startswith("SEARCH") and index in step]
+
+
+def test_streams_are_found_by_a_distinguishing_trait_through_its_index(store: SqlStore) -> None:
+    with metered(store.database) as meter:
+        store.find_streams(StreamFilter(traits={"instance": "a"}))
+    steps = [step for plan in plans(store, meter.statements).values() for step in plan]
+    assert [step for step in steps if "ix_stream_traits_name_digest" in step]
+    assert [step for step in steps if step.startswith("SEARCH streams USING INTEGER PRIMARY KEY")]
