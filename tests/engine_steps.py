@@ -114,7 +114,17 @@ class Trim:
 
 
 Step: TypeAlias = (
-    Ingest | Pass | ChangeRules | Refresh | Claim | Release | Fail | Complete | Rescue | Reset | Trim
+    Ingest
+    | Pass
+    | ChangeRules
+    | Refresh
+    | Claim
+    | Release
+    | Fail
+    | Complete
+    | Rescue
+    | Reset
+    | Trim
 )
 
 events = st.builds(

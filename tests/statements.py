@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from winchester_core.storage.sql.database import Database
 
+
 @dataclass
 class Meter:
     """What was counted: statements, and where asked for, the instructions that they took."""
@@ -37,7 +38,9 @@ def metered(database: Database, *, instructions: bool = False) -> Iterator[Meter
     `instructions` of its machine, of which each row that is looked at takes some.
     """
     meter = Meter()
-    listeners = _on_sqlite(meter, instructions) if database.dialect.serverless else _on_server(meter)
+    listeners = (
+        _on_sqlite(meter, instructions) if database.dialect.serverless else _on_server(meter)
+    )
     for name, listener in listeners.items():
         event.listen(database.engine, name, listener)
     try:

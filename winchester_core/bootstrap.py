@@ -68,7 +68,11 @@ def open_database(settings: Settings, counters: Counters | None = None) -> Datab
 def open_store(settings: Settings, counters: Counters | None = None) -> SqlStore:
     """The store on the settings' database. Raises `SchemaMismatch`, `DatabaseUnavailable`."""
     database = open_database(settings, counters)
-    Schema(database).check()
+    try:
+        Schema(database).check()
+    except BaseException:
+        database.close()
+        raise
     return SqlStore(database)
 
 

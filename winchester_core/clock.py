@@ -7,6 +7,7 @@ mix; see the explanation of time in the docs. The event clock lives in the datab
 
 from __future__ import annotations
 
+import logging
 import time
 import urllib.error
 import urllib.parse
@@ -15,6 +16,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from winchester_core.errors import ClockError
+
+logger = logging.getLogger(__name__)
 
 SYNC_INTERVAL_SECONDS = 20.0
 SYNC_TIMEOUT_SECONDS = 10.0
@@ -65,7 +68,12 @@ class TimeSyncClock:
     def now(self) -> datetime:
         """The service's time as last heard. Raises `ClockError` when it has never answered."""
         if self._is_due(self._asked_at):
-            self._known = self._ask() or self._known
+            try:
+                self._known = self._ask() or self._known
+            except ClockError:
+                if self._known is None:
+                    raise
+                logger.warning("going on with the time last heard: %s", self._known, exc_info=True)
             self._asked_at = monotonic()
         return self._known or self._host.now()
 

@@ -75,4 +75,4 @@ class RowReader:
             return convert(text)
         except ValueError:
             kind = next(name for name, each in CONVERTERS.items() if each is convert)
-            raise UnusableRow(f"column {column!r}: is no {kind}") from None
+            raise UnusableRow(f"column {column!r} is no {kind}") from None

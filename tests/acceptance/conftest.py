@@ -59,8 +59,7 @@ def winchester(
         try:
             status = main(arguments)
         except SystemExit as exit_of_argparse:
-            assert isinstance(exit_of_argparse.code, int)
-            status = exit_of_argparse.code
+            status = int(exit_of_argparse.code or 0)
         printed = capsys.readouterr()
         return Ended(status, printed.out, printed.err)
 

@@ -53,21 +53,14 @@ def test_without_a_configuration_both_ways_to_name_one_are_told(site: Site) -> N
     assert "WINCHESTER_CONFIG" in ended.stderr
 
 
-def test_the_configuration_may_be_named_before_or_after_the_command_or_by_the_environment(
-    ready_site: Site,
+def test_a_named_configuration_goes_before_that_of_the_environment(
+    winchester: Winchester, site: Site
 ) -> None:
-    for ended in (
-        ready_site.run("winchester", "-c", ready_site.config, "event", "list", "--count"),
-        ready_site.run("winchester", "event", "list", "--count", "-c", ready_site.config),
-        ready_site.run(
-            "winchester",
-            "event",
-            "list",
-            "--count",
-            environ={"WINCHESTER_CONFIG": str(ready_site.config)},
-        ),
-    ):
-        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "0\n", "")
+    other = str(site.write("other.yaml", "database: {url: 'sqlite://'}\n"))
+    by_environment = winchester(site, "check")
+    assert by_environment.out.splitlines()[0] == f"configuration: {site.config}"
+    for arguments in (("-c", other, "check"), ("check", "-c", other), ("check", "--config", other)):
+        assert winchester(site, *arguments).out.splitlines()[0] == f"configuration: {other}"
 
 
 def test_every_problem_of_a_configuration_has_a_line_that_begins_with_its_place(

@@ -32,7 +32,9 @@ def _stored(site: Site) -> int:
 def test_a_file_is_read_to_its_end_and_summed_up(ready_site: Site) -> None:
     events = [*task_events("a"), *task_events("b"), task_events("a")[0], {"message_id": "bad"}]
     ready_site.write_events("events.jsonl", events)
-    ended = ready_site.run("winchester", "ingest", "-c", ready_site.config, "--file", "events.jsonl")
+    ended = ready_site.run(
+        "winchester", "ingest", "-c", ready_site.config, "--file", "events.jsonl"
+    )
     assert ended.returncode == 0
     assert ended.stdout == "received 6, stored 4, duplicates 1, rejected 1, dropped 0\n"
     assert "\r" not in ended.stderr
@@ -54,9 +56,7 @@ def test_datetime_traits_are_named_on_the_command_line(
 ) -> None:
     event = {**task_events("a")[0], "launched_at": "2015-01-20T09:00:00+01:00"}
     ready_site.write_events("events.jsonl", [event])
-    winchester(
-        ready_site, "ingest", "--file", "events.jsonl", "--datetime-trait", "launched_at"
-    )
+    winchester(ready_site, "ingest", "--file", "events.jsonl", "--datetime-trait", "launched_at")
     shown = winchester(ready_site, "event", "list", "-f", "json").out
     assert json.loads(shown)[0]["launched_at"] == "2015-01-20T08:00:00+00:00"
 

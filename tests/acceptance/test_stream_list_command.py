@@ -5,17 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from sites import Site, task_events
+from sites import task_events
 
 from winchester_core.bootstrap import PipelineManager, TriggerManager
+from winchester_core.storage.records import StreamFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from conftest import Winchester
+    from sites import Site
 
 BY_DAY = """\
 - name: daily
@@ -37,7 +37,7 @@ class Broken:
 
 
 @pytest.fixture
-def listed_site(ready_site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def listed_site(ready_site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     """Three streams: one of each host, and one of the day that is in error."""
     ready_site.install("winchester.handlers", "broken", "Broken", BROKEN)
     monkeypatch.syspath_prepend(ready_site.path / "site-broken")
@@ -49,25 +49,20 @@ def listed_site(ready_site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
         for host, ends in (("a", True), ("b", False)):
             for event in task_events(host, ends=ends):
                 manager.add_event(event)
-        daily = [stream for stream in _streams(manager) if stream.name == "daily"]
+        (daily,) = manager.store.find_streams(StreamFilter(name="daily"))
     worker = PipelineManager(ready_site.config)
     try:
-        worker.expire_stream(daily[0].id)
+        worker.expire_stream(daily.id)
     finally:
         worker.close()
-    yield ready_site
+    return ready_site
 
 
-def _streams(manager: TriggerManager) -> list:  # type: ignore[type-arg]
-    from winchester_core.storage.records import StreamFilter
-
-    return manager.store.find_streams(StreamFilter())
-
-
-def _listed(ended_out: str) -> dict[tuple[str, str], dict]:  # type: ignore[type-arg]
+def _listed(shown: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """The streams of a JSON listing by trigger and host."""
     return {
         (stream["name"], stream["distinguished_by"].get("host", "")): stream
-        for stream in json.loads(ended_out)
+        for stream in json.loads(shown)
     }
 
 
@@ -111,9 +106,7 @@ def test_an_error_is_whole_in_json_and_one_line_in_a_table(
 def test_events_adds_the_ids_of_the_events_by_timestamp(
     winchester: Winchester, listed_site: Site
 ) -> None:
-    ended = winchester(
-        listed_site, "stream", "list", "--trait", "host=a", "--events", "-f", "json"
-    )
+    ended = winchester(listed_site, "stream", "list", "--trait", "host=a", "--events", "-f", "json")
     assert json.loads(ended.out)[0]["message_ids"] == ["a-begin", "a-end"]
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +15,7 @@ from winchester_core.storage.records import StreamFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from sites import Site
 
@@ -63,8 +64,6 @@ def pid_file(ready_site: Site) -> Iterator[Path]:
     if path.exists():
         pid = int(path.read_text())
         if is_running(pid):
-            import os
-
             os.kill(pid, signal.SIGKILL)
 
 
@@ -170,7 +169,5 @@ def test_a_daemon_that_cannot_start_says_why(site: Site) -> None:
 
 
 def _signal(pid: int, signum: int) -> None:
-    import os
-
     os.kill(pid, signum)
     wait_until(lambda: not is_running(pid))

@@ -1,4 +1,8 @@
-"""The SQL engine, which takes batches, does what the engine in memory does event by event."""
+"""The SQL engine, which takes batches, does what the engine in memory does event by event.
+
+What is compared after every step: all events, streams, members, progress, states and times, what
+the store answered, and the order of claims. Surrogate keys may differ.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from databases import Databases
 from engine_runs import Run, StreamTime
-from engine_steps import Ingest, Step, batches, steps
+from engine_steps import Step, steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,11 +21,7 @@ from winchester_core.storage.sql.store import SqlStore
 from winchester_core.testing.clock import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from winchester_core.model.event import Event
-
-MakeStore = Callable[[FakeClock], SqlStore] if TYPE_CHECKING else None
+    from collections.abc import Iterator
 
 stream_times = st.sampled_from(
     [
@@ -30,3 +30,62 @@ stream_times = st.sampled_from(
         StreamTime(by_events=True, max_jump=timedelta(days=1)),
     ]
 )
+whole_runs = st.lists(steps, min_size=1, max_size=16)
+
+
+class SqliteStores:
+    """Empty stores on one database of SQLite that is used again and again."""
+
+    def __init__(self, databases: Databases) -> None:
+        self._databases = databases
+
+    def fresh(self, clock: FakeClock) -> SqlStore:
+        database = self._databases.emptied("sqlite")
+        database.dialect.host_clock = clock
+        return SqlStore(database)
+
+
+@pytest.fixture(scope="module")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteStores]:
+    databases = Databases(tmp_path_factory.mktemp("engines"))
+    yield SqliteStores(databases)
+    databases.close()
+
+
+@pytest.fixture(scope="module")
+def other_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteStores]:
+    databases = Databases(tmp_path_factory.mktemp("other_engines"))
+    yield SqliteStores(databases)
+    databases.close()
+
+
+def assert_alike(one: Run, other: Run, run: list[Step]) -> None:
+    for step in run:
+        assert one.do(step) == other.do(step), step
+        assert one.state() == other.state(), step
+
+
+@given(run=whole_runs, time=stream_times)
+@settings(max_examples=60, deadline=None)
+def test_the_engines_on_sql_and_in_memory_agree(
+    sqlite: SqliteStores, run: list[Step], time: StreamTime
+) -> None:
+    sql_clock, memory_clock = FakeClock(), FakeClock()
+    on_sql = Run(sqlite.fresh(sql_clock), sql_clock, time)
+    in_memory = Run(MemoryStore(memory_clock), memory_clock, time)
+    assert_alike(on_sql, in_memory, run)
+
+
+@given(run=whole_runs, time=stream_times, size=st.integers(1, 4))
+@settings(max_examples=40, deadline=None)
+def test_batches_of_any_size_have_the_same_result(
+    sqlite: SqliteStores,
+    other_sqlite: SqliteStores,
+    run: list[Step],
+    time: StreamTime,
+    size: int,
+) -> None:
+    clock, other_clock = FakeClock(), FakeClock()
+    at_once = Run(sqlite.fresh(clock), clock, time)
+    in_parts = Run(other_sqlite.fresh(other_clock), other_clock, time, batch_size=size)
+    assert_alike(at_once, in_parts, run)

@@ -80,6 +80,11 @@ class Claim:
     distinguished_by: Mapping[str, Any]
     event_count: int
 
+    @property
+    def proof(self) -> tuple[int, int, str]:
+        """What a stream in this worker's hands must still show: its id, serial and worker."""
+        return self.stream_id, self.serial, self.worker
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:

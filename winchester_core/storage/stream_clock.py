@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from winchester_core.clock import TimeSyncClock
+from winchester_core.errors import ClockError
 from winchester_core.triggers.stream_time import EventTime, FixedTime, TimePolicy
 
 if TYPE_CHECKING:
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
     from winchester_core.clock import Clock
     from winchester_core.storage.interface import IngestStore
+
+logger = logging.getLogger(__name__)
 
 
 class ClockKind(StrEnum):
@@ -59,6 +63,12 @@ class StreamClock:
         return FixedTime(self._clock.now())
 
     def stored(self, stamps: Sequence[datetime]) -> None:
-        """Events with these timestamps have been ingested: a `time_sync` service is told."""
+        """Events with these timestamps have been ingested: a `time_sync` service is told.
+
+        They are stored whether it listens or not; it is told again with the next ones.
+        """
         if isinstance(self._clock, TimeSyncClock) and stamps:
-            self._clock.publish(max(stamps))
+            try:
+                self._clock.publish(max(stamps))
+            except ClockError as error:
+                logger.warning("the time could not be published: %s", error)

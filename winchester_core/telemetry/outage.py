@@ -7,7 +7,7 @@ import random
 from typing import TYPE_CHECKING, TypeVar
 
 from winchester_core.clock import monotonic
-from winchester_core.errors import ConcurrentChange, DatabaseUnavailable
+from winchester_core.errors import ClockError, ConcurrentChange, DatabaseUnavailable
 
 if TYPE_CHECKING:
     import threading
@@ -19,6 +19,9 @@ Result = TypeVar("Result")
 
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 5.0
+
+AWAY = (DatabaseUnavailable, ConcurrentChange, ClockError)
+"""What is worth another try of the same transaction."""
 
 
 class Outage:
@@ -50,15 +53,15 @@ class Outage:
 
 
 def patiently(stop: threading.Event, action: Callable[[], Result]) -> Result | None:
-    """Do it, waiting while the database is away; None when told to stop meanwhile.
+    """Do it, waiting while the database or the clock is away; None when told to stop meanwhile.
 
     `action` is one transaction, so that doing it again after a failure is safe.
     """
-    outage = Outage("database", stop)
+    outage = Outage("database or its clock", stop)
     while True:
         try:
             result = action()
-        except (DatabaseUnavailable, ConcurrentChange) as error:
+        except AWAY as error:
             if not outage.wait(error):
                 return None
         else:

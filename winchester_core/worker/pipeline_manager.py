@@ -7,12 +7,11 @@ import threading
 from typing import TYPE_CHECKING
 
 from winchester_core.clock import monotonic
-from winchester_core.errors import ConcurrentChange, DatabaseUnavailable
 from winchester_core.model.stream import Reason
 from winchester_core.storage.stream_clock import ClockKind
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 from winchester_core.telemetry.counters import Count, Counters
-from winchester_core.telemetry.outage import Outage
+from winchester_core.telemetry.outage import AWAY, Outage
 from winchester_core.triggers.matcher import TriggerSet
 from winchester_core.worker.batch import Batch
 from winchester_core.worker.hand import Hand
@@ -176,7 +175,7 @@ class PipelineManager:
             self._must_refresh = False
 
     def _work(self, *, until_idle: bool) -> None:
-        outage = Outage("database", self._stop)
+        outage = Outage("database or its clock", self._stop)
         while not self._stop.is_set():
             try:
                 loaded = self.run_once()
@@ -184,7 +183,7 @@ class PipelineManager:
                 if not loaded and not self._wait(until_idle=until_idle):
                     return
                 outage.over()
-            except (DatabaseUnavailable, ConcurrentChange) as error:
+            except AWAY as error:
                 outage.wait(error)
 
     def _wait(self, *, until_idle: bool) -> bool:

@@ -94,8 +94,7 @@ def held_by(held: Holdings, claim: Claim) -> HeldStream | None:
     stream = held.streams.get(claim.stream_id)
     if stream is None or stream.state not in WORKING:
         return None
-    holds = stream.serial == claim.serial and stream.worker == claim.worker
-    return stream if holds else None
+    return stream if (stream.id, stream.serial, stream.worker) == claim.proof else None
 
 
 def give_back(stream: HeldStream, real_now: datetime) -> None:

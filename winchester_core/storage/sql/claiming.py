@@ -111,7 +111,8 @@ def renew(
 
 def release(connection: Connection, dialect: SqlDialect, held: Sequence[Claim]) -> int:
     """Give claims back unused; return how many still held."""
-    stream_ids = [claim.stream_id for claim in claims.lock_held(connection, dialect, held)]
+    proofs = claims.lock_held(connection, dialect, held)
+    stream_ids = sorted(claim.stream_id for claim in held if claim.proof in proofs)
     claims.give_back(connection, stream_ids, clocks.real_time(connection, dialect))
     return len(stream_ids)
 

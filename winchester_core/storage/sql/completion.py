@@ -29,22 +29,22 @@ def complete(
 
     Returns the ids of the streams completed. A lost lease undoes nothing of the others.
     """
-    won = claims.lock_held(connection, dialect, [each.claim for each in completions])
-    kept = [each for each in completions if each.claim in won]
-    arrivals = [arrival for each in kept for arrival in each.arrivals]
+    proofs = claims.lock_held(connection, dialect, [each.claim for each in completions])
+    won = [each for each in completions if each.claim.proof in proofs]
+    arrivals = [arrival for each in won for arrival in each.arrivals]
     if arrivals:
         record(connection, dialect, arrivals, policy)
-    purged = [each.claim.stream_id for each in kept if each.purge and each.fault is None]
+    purged = [each.claim.stream_id for each in won if each.purge and each.fault is None]
     purge(connection, purged)
-    clean = [each.claim.stream_id for each in kept if not each.purge and each.fault is None]
+    clean = [each.claim.stream_id for each in won if not each.purge and each.fault is None]
     claims.finish(connection, clean, StreamState.COMPLETED, last_error=None)
-    for each in kept:
+    for each in won:
         if each.fault is not None:
             claims.finish(
                 connection, [each.claim.stream_id], StreamState.COMPLETED, last_error=each.fault
             )
     reach(Checkpoint.BEFORE_COMPLETION_COMMIT)
-    return won
+    return {each.claim.stream_id for each in won}
 
 
 def fail(

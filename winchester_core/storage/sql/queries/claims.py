@@ -120,16 +120,18 @@ def held(claims: Iterable[Claim]) -> ColumnElement[bool]:
 
 def lock_held(
     connection: Connection, dialect: SqlDialect, claims: Sequence[Claim]
-) -> list[Claim]:
-    """Lock the streams whose claims still hold; return those claims."""
-    found: set[tuple[int, int]] = set()
+) -> set[tuple[int, int, str]]:
+    """Lock the streams whose claims still hold; return the proofs of those claims."""
+    proofs: set[tuple[int, int, str]] = set()
     for page in pages(claims):
         query = (
-            select(streams.c.id, streams.c.state_serial_no).where(held(page)).order_by(streams.c.id)
+            select(streams.c.id, streams.c.state_serial_no, streams.c.worker)
+            .where(held(page))
+            .order_by(streams.c.id)
         )
         rows = connection.execute(dialect.lock_rows(query))
-        found.update((row.id, row.state_serial_no) for row in rows)
-    return [claim for claim in claims if (claim.stream_id, claim.serial) in found]
+        proofs.update((row.id, row.state_serial_no, row.worker) for row in rows)
+    return proofs
 
 
 def renew(connection: Connection, claims: Sequence[Claim], lease_until: datetime) -> int:

@@ -1,0 +1,299 @@
+"""The event source `csv_file`."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+from voluptuous import MultipleInvalid
+
+from winchester_core.errors import SourceError
+from winchester_core.model.message import MessageKind
+from winchester_example.csv_file import CsvFileSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from winchester_core.model.message import Message
+
+HEADER = "event_type,timestamp,n\n"
+THREE = HEADER + "a,2024-03-02,1\nb,2024-03-03,2\nc,2024-03-04,3\n"
+MANY = HEADER + "".join(f"row,2024-03-02,{n}\n" for n in range(5000))
+"""More than is read from the file at a time."""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file of three rows."""
+    path = tmp_path / "rows.csv"
+    path.write_text(THREE)
+    return path
+
+
+class Opened(Protocol):
+    """Makes a source as Winchester does, of params that the schema has completed, and opens it."""
+
+    def __call__(self, path: Path, **params: Any) -> CsvFileSource: ...
+
+
+@pytest.fixture
+def opened() -> Iterator[Opened]:
+    """Makes sources, and closes them in the end."""
+    with ExitStack() as stack:
+
+        def make(path: Path, **params: Any) -> CsvFileSource:
+            given = {"path": str(path), **params}
+            source = CsvFileSource(**CsvFileSource.config_schema(given))
+            stack.callback(source.close)
+            source.open()
+            return source
+
+        yield make
+
+
+def read_all(source: CsvFileSource, batch_size: int = 100) -> list[Message]:
+    """Everything that it delivers, acknowledged."""
+    messages: list[Message] = []
+    while not source.exhausted:
+        batch = source.receive(batch_size, 0)
+        source.ack(batch)
+        messages += batch
+    return messages
+
+
+def body(message: Message) -> Mapping[str, Any]:
+    """Its body, which is no bytes."""
+    assert not isinstance(message.body, bytes)
+    return message.body
+
+
+def types(messages: list[Message]) -> str:
+    """The event types, one letter each."""
+    return "".join(body(message)["event_type"] for message in messages)
+
+
+def test_each_row_is_an_event_in_the_order_of_the_file(opened: Opened, file: Path) -> None:
+    messages = read_all(opened(file))
+
+    assert types(messages) == "abc"
+    assert {message.kind for message in messages} == {MessageKind.EVENT}
+    assert [message.received_from for message in messages] == [f"{file}:{n}" for n in (2, 3, 4)]
+
+
+def test_columns_are_renamed_typed_and_left_out_where_empty(opened: Opened, file: Path) -> None:
+    file.write_text(
+        "id,what,time,n,x,ok,at,note,event_type\n"
+        "m1,door.in,2024-03-02T08:00:00Z,7,1.5,TRUE,2024-03-02T09:00:00+01:00,,unused\n"
+    )
+    source = opened(
+        file,
+        columns={"message_id": "id", "event_type": "what", "timestamp": "time"},
+        types={"n": "int", "x": "float", "ok": "bool", "at": "datetime"},
+    )
+    (message,) = read_all(source)
+
+    assert message.headers == {}
+    assert message.body == {
+        "message_id": "m1",
+        "event_type": "door.in",
+        "timestamp": "2024-03-02T08:00:00Z",
+        "n": 7,
+        "x": 1.5,
+        "ok": True,
+        "at": datetime(2024, 3, 2, 8, tzinfo=UTC),
+    }
+
+
+def test_quoted_cells_may_hold_anything_and_a_row_is_named_by_its_first_line(
+    opened: Opened, file: Path
+) -> None:
+    text = HEADER + '"a;""b\nc""",2024-03-02,"1,5"\n\n\nd,2024-03-02,2\n'
+    file.write_text(text)
+    first, second = read_all(opened(file))
+
+    assert body(first)["event_type"] == 'a;"b\nc"'
+    assert [first.received_from, second.received_from] == [f"{file}:2", f"{file}:6"]
+
+
+def test_delimiter_encoding_and_byte_order_mark_are_understood(opened: Opened, file: Path) -> None:
+    file.write_bytes("\ufeffevent_type,n\nä,1\n".encode())
+    (marked,) = read_all(opened(file))
+    file.write_bytes("event_type;n\nä;1\n".encode("cp1252"))
+    (western,) = read_all(opened(file, delimiter=";", encoding="cp1252"))
+
+    assert marked.body == western.body
+
+
+def test_an_id_is_derived_from_the_row_and_not_from_where_it_stands(
+    opened: Opened, file: Path
+) -> None:
+    before = {body(m)["n"]: body(m)["message_id"] for m in read_all(opened(file))}
+    moved = file.rename(file.with_name("moved.csv"))
+    moved.write_text(HEADER + "z,2024-03-01,0\n" + THREE.removeprefix(HEADER))
+    after = {body(m)["n"]: body(m)["message_id"] for m in read_all(opened(moved))}
+
+    assert len(set(after.values())) == 4
+    assert before.items() <= after.items()
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("a,2024-03-02", "has 2 cells, and the header 3"),
+        ("a,2024-03-02,1,2", "has 4 cells, and the header 3"),
+        ("a,2024-03-02,one", "column 'n' is no int"),
+        ('a,"2024"-03,1', "no CSV: ',' expected after '\"'"),
+        ('a,"2024,1', "no CSV: unexpected end of data"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_delivered_with_its_fault(
+    opened: Opened, file: Path, row: str, reason: str
+) -> None:
+    file.write_text(HEADER + row + "\n")
+    (message,) = read_all(opened(file, types={"n": "int"}))
+
+    assert message.headers == {"fault": reason}
+    assert message.received_from == f"{file}:2"
+
+
+def test_the_rows_after_a_bad_one_are_read(opened: Opened, file: Path) -> None:
+    file.write_text(HEADER + 'a,"2024"-03,1\n' + "b,2024-03-02,1\n")
+    bad, good = read_all(opened(file))
+
+    assert bad.headers
+    assert types([good]) == "b"
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 4])
+def test_it_is_exhausted_once_nothing_more_will_come(
+    opened: Opened, file: Path, batch_size: int
+) -> None:
+    source = opened(file)
+
+    assert not source.exhausted
+    assert types(read_all(source, batch_size)) == "abc"
+    assert source.exhausted
+    assert source.receive(1, 0) == []
+
+
+def test_what_is_released_comes_again_first_and_in_its_order(opened: Opened, file: Path) -> None:
+    source = opened(file)
+    first = source.receive(2, 0)
+    source.release(list(reversed(first)))
+    again = source.receive(3, 0)
+
+    assert types(again) == "abc"
+    assert [message.redelivered for message in again] == [True, True, False]
+
+
+def test_what_was_released_keeps_it_from_being_exhausted(opened: Opened, file: Path) -> None:
+    source = opened(file)
+    messages = source.receive(10, 0)
+    assert source.exhausted
+    source.release(messages[2:])
+
+    assert not source.exhausted
+    assert types(source.receive(10, 0)) == "c"
+
+
+def test_after_close_and_open_only_what_was_not_settled_comes_again(
+    opened: Opened, file: Path
+) -> None:
+    source = opened(file)
+    one, two = source.receive(2, 0)
+    source.ack([one])
+    source.close()
+    source.close()
+    source.open()
+
+    assert types(source.receive(10, 0)) == "bc"
+    source.ack([two])
+    source.close()
+    source.open()
+    assert types(source.receive(10, 0)) == "c"
+
+
+def test_what_is_rejected_is_done_with(opened: Opened, file: Path) -> None:
+    source = opened(file)
+    source.reject(source.receive(1, 0)[0], "no reason")
+    source.close()
+    source.open()
+
+    assert types(source.receive(10, 0)) == "bc"
+
+
+@pytest.mark.parametrize(
+    ("text", "params", "reason"),
+    [
+        ("", {}, "the first line must name the columns"),
+        ("\n" + THREE, {}, "the first line must name the columns"),
+        ("a,b,a\n", {}, "the header names the column 'a' twice"),
+        ("a,b\n", {"columns": {"timestamp": "time"}}, "has no column 'time'; there are: a, b"),
+        ('"a"b\n', {}, "',' expected after '\"'"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_when_it_is_opened(
+    opened: Opened, file: Path, text: str, params: dict[str, Any], reason: str
+) -> None:
+    file.write_text(text)
+
+    with pytest.raises(SourceError) as refused:
+        opened(file, **params)
+
+    assert (refused.value.source, refused.value.reason) == (str(file), reason)
+
+
+def test_a_file_that_is_not_there_is_told_by_name(opened: Opened, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"nowhere.csv: No such file or directory"):
+        opened(tmp_path / "nowhere.csv")
+
+
+def test_what_was_read_before_a_failure_is_delivered_before_it_is_raised(
+    opened: Opened, file: Path
+) -> None:
+    file.write_bytes(MANY.encode() + b"\xff\n")
+    source = opened(file)
+    before = source.receive(10_000, 0)
+
+    assert before
+    with pytest.raises(SourceError, match="can't decode byte 0xff"):
+        source.receive(1, 0)
+    assert not source.exhausted
+
+
+def test_a_failure_that_was_mended_lets_it_go_on(opened: Opened, file: Path) -> None:
+    file.write_bytes(MANY.encode() + b"\xff\n")
+    source = opened(file)
+    before = source.receive(10_000, 0)
+    source.ack(before)
+    with pytest.raises(SourceError):
+        source.receive(1, 0)
+    source.close()
+    file.write_text(MANY)
+    source.open()
+
+    numbers = [body(message)["n"] for message in [*before, *read_all(source)]]
+    assert numbers == [str(n) for n in range(5000)]
+
+
+@pytest.mark.parametrize(
+    ("params", "path"),
+    [
+        ({}, ["path"]),
+        ({"path": ""}, ["path"]),
+        ({"path": "f", "types": {"n": "integer"}}, ["types", "n"]),
+        ({"path": "f", "columns": {"n": 1}}, ["columns", "n"]),
+        ({"path": "f", "delimiter": ",,"}, ["delimiter"]),
+        ({"path": "f", "encoding": "utf-88"}, ["encoding"]),
+        ({"path": "f", "encoding": "hex"}, ["encoding"]),
+        ({"path": "f", "colums": {}}, ["colums"]),
+    ],
+)
+def test_wrong_params_are_refused_at_their_place(params: dict[str, Any], path: list[Any]) -> None:
+    with pytest.raises(MultipleInvalid) as refused:
+        CsvFileSource.config_schema(params)
+
+    assert [error.path for error in refused.value.errors] == [path]

@@ -1,0 +1,131 @@
+"""Loads with known faults, replayed on SQLite and in memory: same streams, the true verdicts."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.samples.lifecycle import Load, lifecycle_load, one_day, write_load
+from winchester_core import bootstrap, ingest, worker
+from winchester_core.ingest.pump import SourcePump
+from winchester_core.ingest.replay import Pace, Replay, ReplaySummary
+from winchester_core.sources.jsonl import JsonlSource
+from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.sql.schema import Schema
+from winchester_core.testing import InMemoryEngine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from winchester_core.storage.interface import Store
+
+
+LOADS = {
+    "one day": one_day,
+    "five days": lambda: lifecycle_load(days=5, instances=25, seed=1, fault_rate=0.3),
+    "much redelivered": lambda: lifecycle_load(
+        days=2, instances=25, seed=2, fault_rate=0.1, delivery_fault_rate=0.6
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=LOADS)
+def load(request: pytest.FixtureRequest) -> Load:
+    return LOADS[request.param]()
+
+
+def settings_of(checkout: Path, directory: Path) -> Any:
+    environ = {
+        "WINCHESTER_DATABASE_URL": f"sqlite:///{directory / 'test.db'}",
+        "WINCHESTER_LOG_LEVEL": "warning",
+    }
+    return bootstrap.load_settings(checkout / "etc" / "winchester.yaml", environ=environ)
+
+
+def source_of(path: Path) -> JsonlSource:
+    return JsonlSource(path=str(path), format="notification", datetime_traits=[])
+
+
+def replay_on_sqlite(settings: Any, path: Path, pace: Pace) -> tuple[ReplaySummary, Store]:
+    Schema(bootstrap.open_database(settings)).upgrade()
+    store = bootstrap.open_store(settings)
+    clock = bootstrap.replay_clock(store)
+    manager = ingest.TriggerManager(**bootstrap.ingest_parts(settings, store, clock=clock))
+    pipelines = worker.PipelineManager(**bootstrap.worker_parts(settings, store, clock=clock))
+    source, stop = source_of(path), threading.Event()
+    pump = SourcePump("replay", source, manager, batch_size=pace.batch_size, stop=stop)
+    replay = Replay(
+        source=source, pump=pump, manager=manager, worker=pipelines, pace=pace, stop=stop
+    )
+    return replay.run(), store
+
+
+def facts(store: Store) -> dict[str, Any]:
+    streams = store.find_streams(StreamFilter(), limit=100_000)
+    members = store.events_of([stream.id for stream in streams])
+    return {
+        "streams": sorted(
+            (
+                str(sorted(stream.distinguished_by.items(), key=str)),
+                stream.first_event,
+                stream.state.value,
+                stream.last_event,
+                stream.expire_timestamp,
+                str(stream.fire_timestamp),
+                [each["message_id"] for each in members[stream.id]],
+            )
+            for stream in streams
+        ),
+        "events": sorted(
+            (
+                {name: value for name, value in event.items() if name != "stream_id"}
+                for event in store.find_events(EventFilter(), limit=1_000_000)
+            ),
+            key=lambda event: event["message_id"],
+        ),
+    }
+
+
+def verdicts(store: Store) -> Counter[str]:
+    found: Counter[str] = Counter()
+    made = store.find_events(EventFilter(event_type="compute.instance.exists.*"), limit=100_000)
+    for event in made:
+        if event.get("publisher_id") == "stv3":
+            found[event.get("error_code", event["event_type"].rpartition(".")[2])] += 1
+    return found
+
+
+def test_the_verdicts_are_the_truth_and_both_engines_agree(
+    load: Load, checkout: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "load.jsonl.gz"
+    write_load(path, load)
+    settings = settings_of(checkout, tmp_path)
+    pace = Pace(step=timedelta(hours=1), advance=timedelta(days=4))
+    summary, store = replay_on_sqlite(settings, path, pace)
+    engine = InMemoryEngine(settings)
+    in_memory = engine.replay(source_of(path), pace)
+    assert summary.messages == len(load.notifications)
+    assert summary == in_memory
+    assert verdicts(store) == load.verdicts()
+    assert facts(store) == facts(engine.store)
+    store.close()
+
+
+def test_neither_batches_nor_the_workers_turns_change_the_result(
+    checkout: Path, tmp_path: Path
+) -> None:
+    load = lifecycle_load(days=2, instances=15, seed=3, fault_rate=0.3)
+    path = tmp_path / "load.jsonl.gz"
+    write_load(path, load)
+    settings = settings_of(checkout, tmp_path)
+    results = []
+    for batch_size, step in ((1000, 1), (7, 1), (1, 1), (100, 24)):
+        engine = InMemoryEngine(settings)
+        engine.replay(source_of(path), Pace(step=timedelta(hours=step), batch_size=batch_size))
+        results.append(verdicts(engine.store))
+    assert all(result == load.verdicts() for result in results)

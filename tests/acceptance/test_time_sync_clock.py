@@ -1,0 +1,104 @@
+"""Behaviour section 8: the `time_sync` clock, against a service as the seed's system had it."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+
+from winchester_core import clock as clock_module
+from winchester_core.clock import SYNC_INTERVAL_SECONDS, TimeSyncClock
+from winchester_core.errors import ClockError
+from winchester_core.storage.memory import MemoryStore
+from winchester_core.storage.stream_clock import ClockKind, StreamClock
+from winchester_core.testing import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOST_TIME = datetime(2026, 3, 14, tzinfo=UTC)
+PAST = datetime(2015, 1, 20, 1, 2, 3, 456, tzinfo=UTC)
+
+
+class TimeService(BaseHTTPRequestHandler):
+    """`GET /time` answers what was POSTed last."""
+
+    answer: ClassVar[bytes] = b"None"
+    requests: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        type(self).requests.append(f"GET {self.path}")
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.answer)
+
+    def do_POST(self) -> None:
+        type(self).requests.append(f"POST {self.path}")
+        type(self).answer = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    TimeService.answer, TimeService.requests = b"None", []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), TimeService)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def monotonic(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    seconds = [0.0]
+    monkeypatch.setattr(clock_module, "monotonic", lambda: seconds[0])
+    return seconds
+
+
+def test_the_host_serves_until_somebody_has_published(endpoint: str) -> None:
+    assert TimeSyncClock(endpoint, FakeClock(HOST_TIME)).now() == HOST_TIME
+    assert TimeService.requests == ["GET /time"]
+
+
+def test_what_the_ingest_side_publishes_is_the_workers_time(endpoint: str) -> None:
+    store = MemoryStore(FakeClock(HOST_TIME))
+    ingesting = StreamClock(ClockKind.TIME_SYNC, store, TimeSyncClock(endpoint))
+    working = StreamClock(ClockKind.TIME_SYNC, store, TimeSyncClock(endpoint + "/"))
+    ingesting.stored([PAST.replace(hour=0), PAST])
+    assert ingesting.now() == PAST
+    assert working.now() == PAST
+
+
+def test_the_service_is_asked_and_told_at_most_every_twenty_seconds(
+    endpoint: str, monotonic: list[float]
+) -> None:
+    clock = TimeSyncClock(endpoint, FakeClock(HOST_TIME))
+    for _ in range(3):
+        clock.now()
+    assert TimeService.requests == ["GET /time"]
+    for _ in range(3):
+        clock.publish(PAST)
+    assert TimeService.requests == ["GET /time", "POST /time"]
+    monotonic[0] = SYNC_INTERVAL_SECONDS
+    assert clock.now() == PAST
+    clock.publish(PAST)
+    assert len(TimeService.requests) == 4
+
+
+def test_a_service_that_is_away_or_talks_nonsense_is_an_error_that_names_it(endpoint: str) -> None:
+    TimeService.answer = b"half past nine"
+    with pytest.raises(ClockError, match="half past nine"):
+        TimeSyncClock(endpoint).now()
+    with pytest.raises(ClockError, match=r"http://127\.0\.0\.1:9/time does not answer"):
+        TimeSyncClock("http://127.0.0.1:9").now()
+    with pytest.raises(ClockError, match="http or https"):
+        TimeSyncClock("file:///etc/passwd")

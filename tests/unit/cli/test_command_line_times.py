@@ -1,0 +1,74 @@
+"""Times on the command line: absolute ones, and durations from now."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from winchester_core.cli.failure import WrongUsage
+from winchester_core.cli.moments import (
+    iso_text,
+    plain,
+    read_moment,
+    read_moment_ago,
+    read_moment_ahead,
+)
+from winchester_core.model.time_range import TimeRange
+
+NOW = datetime(2015, 3, 31, 12, tzinfo=UTC)
+
+
+def _now() -> datetime:
+    return NOW
+
+
+def _nobody() -> datetime:
+    raise AssertionError("the time is asked for, and not needed")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1d", datetime(2015, 3, 30, 12, tzinfo=UTC)),
+        ("2h30m", datetime(2015, 3, 31, 9, 30, tzinfo=UTC)),
+        ("1mo", datetime(2015, 2, 28, 12, tzinfo=UTC)),
+        ("1y 1mo 1h 1m 1s 1us", datetime(2014, 2, 28, 10, 58, 58, 999_999, tzinfo=UTC)),
+    ],
+)
+def test_a_duration_counts_back_from_now_by_the_calendar(text: str, expected: datetime) -> None:
+    assert read_moment_ago(text, _now) == expected
+
+
+def test_a_duration_counts_ahead() -> None:
+    assert read_moment_ahead("1h30m", _now) == NOW + timedelta(hours=1, minutes=30)
+
+
+def test_a_time_is_itself_and_utc_without_offset() -> None:
+    for read in (read_moment_ago, read_moment_ahead):
+        assert read("2015-01-20", _nobody) == datetime(2015, 1, 20, tzinfo=UTC)
+    assert read_moment("2015-01-20T18:00:00+01:00") == datetime(2015, 1, 20, 17, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "soon", "1", "1x", "1d + 2h", "-1d", "2015-13-01", "0900-01-01"]
+)
+def test_anything_else_is_wrong_usage(text: str) -> None:
+    with pytest.raises(WrongUsage):
+        read_moment_ago(text, _now)
+    with pytest.raises(WrongUsage):
+        read_moment(text)
+
+
+def test_a_duration_that_leads_out_of_the_years_is_wrong_usage() -> None:
+    with pytest.raises(WrongUsage, match="9000y"):
+        read_moment_ahead("9000y", _now)
+
+
+def test_times_are_printed_with_the_offset_of_utc() -> None:
+    moment = datetime(2015, 1, 20, 18, tzinfo=timezone(timedelta(hours=1)))
+    assert iso_text(moment) == "2015-01-20T17:00:00+00:00"
+    assert iso_text(None) is None
+    day = TimeRange(datetime(2015, 1, 20), datetime(2015, 1, 21))
+    assert plain(day) == ["2015-01-20T00:00:00+00:00", "2015-01-21T00:00:00+00:00"]
+    assert plain("text") == "text"

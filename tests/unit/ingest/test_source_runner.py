@@ -1,0 +1,171 @@
+"""Many sources, a thread each: ends, failures, stopping."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from winchester_core.config import SourceEntry
+from winchester_core.errors import ConfigurationError, PluginError, SourceError
+from winchester_core.ingest import TriggerManager
+from winchester_core.ingest.decoding import Decoder
+from winchester_core.ingest.runner import SourceRunner
+from winchester_core.interfaces import EventSource
+from winchester_core.model.message import Message, MessageKind
+from winchester_core.storage.memory import MemoryStore
+from winchester_core.storage.records import EventFilter
+from winchester_core.storage.stream_clock import ClockKind, StreamClock
+from winchester_core.testing import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class ListSource(EventSource):
+    """Hands out the messages of `ids`, one at a time; at `failing` it fails, that many times."""
+
+    kind = MessageKind.EVENT
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        self.left = list(params["ids"])
+        self.failures = params.get("failing", 0)
+        self.error: BaseException = params.get("error", SourceError("list", "broken pipe"))
+        self.opened = 0
+
+    def open(self) -> None:
+        self.opened += 1
+        if self.failures:
+            self.failures -= 1
+            raise self.error
+
+    def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+        self.exhausted = len(self.left) <= 1
+        if not self.left:
+            return []
+        body = {
+            "message_id": self.left.pop(0),
+            "event_type": "test",
+            "timestamp": "2015-01-20T10:00:00Z",
+        }
+        return [Message(json.dumps(body).encode(), self.kind)]
+
+
+class NotificationSource(ListSource):
+    kind = MessageKind.NOTIFICATION
+
+
+class EndlessSource(EventSource):
+    """Never has anything, and never ends."""
+
+    def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+        return []
+
+    def ack(self, messages: Sequence[Message]) -> None:
+        raise AssertionError("nothing was handed out")
+
+
+def _entry(name: str, source: type[EventSource], **params: Any) -> SourceEntry:
+    return SourceEntry(name, name, source, params, batch_size=10)
+
+
+@pytest.fixture
+def manager() -> TriggerManager:
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    return TriggerManager(
+        store=store,
+        stream_clock=StreamClock(ClockKind.SYSTEM, store, clock),
+        definitions=[],
+        conditions={},
+        decoder=Decoder(None),
+    )
+
+
+def _run(
+    manager: TriggerManager, *entries: SourceEntry, stop: threading.Event | None = None
+) -> SourceRunner:
+    return SourceRunner(
+        entries, manager, stop=stop or threading.Event(), statistics_period_seconds=0.05
+    )
+
+
+def _stored(manager: TriggerManager) -> set[str]:
+    return {event["message_id"] for event in manager.store.find_events(EventFilter())}
+
+
+def test_it_ends_when_every_source_has_come_to_its_end(manager: TriggerManager) -> None:
+    runner = _run(
+        manager, _entry("a", ListSource, ids=["1", "2"]), _entry("b", ListSource, ids=["2", "3"])
+    )
+    totals = runner.run()
+    assert _stored(manager) == {"1", "2", "3"}
+    assert (totals.received, totals.stored, totals.duplicates) == (4, 3, 1)
+
+
+@pytest.mark.parametrize("error", [SourceError("list", "gone"), ZeroDivisionError(), SystemExit(3)])
+def test_a_source_that_fails_is_opened_again_and_told_of_once(
+    manager: TriggerManager, caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    with caplog.at_level(logging.INFO):
+        _run(
+            manager,
+            _entry("bad", ListSource, ids=["1"], failing=2, error=error),
+            _entry("good", ListSource, ids=["2"]),
+        ).run()
+    assert _stored(manager) == {"1", "2"}
+    told = [record for record in caplog.records if "'bad' is away" in record.getMessage()]
+    assert len(told) == 1
+    assert any("'bad' is back" in record.getMessage() for record in caplog.records)
+
+
+def test_stop_ends_sources_that_have_no_end(manager: TriggerManager) -> None:
+    stop = threading.Event()
+    runner = _run(
+        manager,
+        _entry("endless", EndlessSource),
+        _entry("broken", ListSource, ids=[], failing=10**9),
+        stop=stop,
+    )
+    timer = threading.Timer(0.1, stop.set)
+    timer.start()
+    assert runner.run().received == 0
+    timer.join()
+
+
+def test_what_no_restart_can_mend_stops_everything(manager: TriggerManager) -> None:
+    runner = _run(
+        manager, _entry("n", NotificationSource, ids=["1"]), _entry("endless", EndlessSource)
+    )
+    with pytest.raises(ConfigurationError, match="distiller_config"):
+        runner.run()
+
+
+def test_a_source_that_cannot_be_made_is_an_error_that_names_it(manager: TriggerManager) -> None:
+    with pytest.raises(PluginError, match="'odd' cannot be made: KeyError: 'ids'"):
+        _run(manager, _entry("odd", ListSource))
+
+
+def test_statistics_are_logged_while_it_runs(
+    manager: TriggerManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop = threading.Event()
+
+    class Watching(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "statistics: " in record.getMessage():
+                stop.set()
+
+    watching = Watching()
+    runner_logger = logging.getLogger("winchester_core.ingest.runner")
+    runner_logger.addHandler(watching)
+    try:
+        with caplog.at_level(logging.INFO):
+            _run(manager, _entry("endless", EndlessSource), stop=stop).run()
+    finally:
+        runner_logger.removeHandler(watching)
+    assert stop.is_set()
