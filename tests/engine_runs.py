@@ -23,7 +23,6 @@ from engine_steps import (
     Step,
     Trim,
 )
-
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import Completion, EventFilter, Failure, StreamFilter
 from winchester_core.triggers.stream_time import EventTime, FixedTime
@@ -125,25 +124,24 @@ class Run:
         claims = self.store.claim_ready(
             worker="w", reason=reason, now=self._now, limit=ALL, lease=lease
         )
-        ordered = [(_order(before[claim.stream_id]), self._about(claim)) for claim in claims]
+        members = self._members(claim.stream_id for claim in claims)
+        ordered = [
+            (_order(before[claim.stream_id]), _about(claim, members[claim.stream_id]))
+            for claim in claims
+        ]
         assert [key for key, _ in ordered] == sorted(key for key, _ in ordered)
         self.held += claims
         return sorted(ordered, key=repr)  # ties may come in any order
 
-    def _about(self, claim: records.Claim) -> dict[str, Any]:
-        facts = asdict(claim)
-        del facts["stream_id"]
-        return {**facts, "identity": self._identity(claim.stream_id)}
-
-    def _identity(self, stream_id: int) -> list[str]:
-        """The members: no event is in two streams of one trigger."""
-        members = self.store.events_of([stream_id])[stream_id]
-        return [event["message_id"] for event in members]
+    def _members(self, stream_ids: Iterable[int]) -> dict[int, list[str]]:
+        """What tells streams apart without their ids: no event is in two of one trigger."""
+        found = self.store.events_of(list(stream_ids))
+        return {key: [event["message_id"] for event in value] for key, value in found.items()}
 
     def _take_every_other(self) -> list[records.Claim]:
+        members = self._members(each.stream_id for each in self.held)
         ordered = sorted(
-            self.held,
-            key=lambda each: (each.name, self._identity(each.stream_id), each.serial),
+            self.held, key=lambda each: (each.name, members[each.stream_id], each.serial)
         )
         self.held = ordered[1::2]
         return ordered[::2]
@@ -162,9 +160,9 @@ class Run:
             Completion(each, made if i == 0 else (), step.purge, step.fault)
             for i, each in enumerate(taken)
         ]
-        identities = {each.stream_id: self._identity(each.stream_id) for each in taken}
+        members = self._members(each.stream_id for each in taken)
         done = self.store.complete(completions, self._policy(moves=False))
-        return sorted(identities[stream_id] for stream_id in done)
+        return sorted(members[stream_id] for stream_id in done)
 
     def _reset(self) -> list[StreamState]:
         errors = StreamFilter(states=(StreamState.ERROR, StreamState.EXPIRE_ERROR))
@@ -176,20 +174,29 @@ class Run:
 
     def state(self) -> dict[str, Any]:
         """All that the store holds, surrogate keys aside."""
-        found = self.store.find_events(EventFilter(), limit=ALL)
+        found = self._streams()
+        members = self._members(stream.id for stream in found)
         return {
-            "events": sorted(map(repr, found)),
-            "streams": sorted(map(repr, map(self._facts, self._streams()))),
+            "events": sorted(map(repr, self.store.find_events(EventFilter(), limit=ALL))),
+            "streams": sorted(repr(_facts(stream, members[stream.id])) for stream in found),
             "event clock": self.store.event_clock(),
             "states": self.store.count_states(),
             "workload": self.store.workload(self._now),
         }
 
-    def _facts(self, stream: StreamRecord) -> dict[str, Any]:
-        facts = asdict(stream)
-        del facts["id"]
-        facts["distinguished_by"] = sorted(map(repr, stream.distinguished_by.items()))
-        return {**facts, "members": self._identity(stream.id)}
+
+def _facts(stream: StreamRecord, members: list[str]) -> dict[str, Any]:
+    facts = asdict(stream)
+    del facts["id"]
+    facts["distinguished_by"] = sorted(map(repr, stream.distinguished_by.items()))
+    return {**facts, "members": members}
+
+
+def _about(claim: records.Claim, members: list[str]) -> dict[str, Any]:
+    facts = asdict(claim)
+    del facts["stream_id"]
+    facts["distinguished_by"] = sorted(map(repr, claim.distinguished_by.items()))
+    return {**facts, "members": members}
 
 
 def _order(stream: StreamRecord) -> tuple[Any, ...]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
-from builders import at, make_trigger
 from hypothesis import strategies as st
 
+from builders import at, make_trigger
 from winchester_core.model.stream import Reason
 
 if TYPE_CHECKING:
@@ -144,15 +144,26 @@ events = st.builds(
     size=st.integers(0, 1),
 )
 batches = st.lists(events, min_size=1, max_size=12).map(tuple)
-hours = st.sampled_from([timedelta(minutes=m) for m in (0, 1, 20, 60, 600)])
+times = st.sampled_from([timedelta(minutes=m) for m in (0, 1, 20, 60, 600)])
+leases = st.sampled_from([timedelta(hours=1), timedelta(days=1), -timedelta(days=1)])
+delays = st.sampled_from([timedelta(0), timedelta(0), timedelta(hours=1)])
+mostly = st.sampled_from([True, True, True, False])
 
-steps: st.SearchStrategy[Step] = st.one_of(
-    st.builds(Ingest, batches),
-    st.builds(Ingest, batches),
-    st.builds(Ingest, batches),
-    st.builds(Pass, hours),
-    st.builds(Claim, st.sampled_from(Reason), st.sampled_from([timedelta(hours=1), -timedelta(1)])),
+ingesting = st.builds(Ingest, batches)
+changing = st.sampled_from([ChangeRules(), ChangeRules(), Refresh()])
+claiming = st.builds(Claim, st.sampled_from(Reason), leases)
+ending = st.one_of(
     st.builds(Complete, batches | st.just(()), st.booleans(), st.sampled_from([None, None, "no"])),
-    st.builds(Fail, hours, st.booleans()),
-    st.sampled_from([ChangeRules(), Refresh(), Release(), Rescue(), Reset(), Trim()]),
+    st.builds(Fail, delays, mostly.map(lambda it: not it)),
+    st.sampled_from([Release(), Rescue(), Rescue()]),
 )
+mending = st.sampled_from([Reset(), Trim()])
+
+single: st.SearchStrategy[Step] = st.one_of(
+    ingesting, ingesting, ingesting, st.builds(Pass, times), changing, claiming, ending, mending
+)
+worked = st.tuples(claiming, ending)
+runs: st.SearchStrategy[list[Step]] = st.lists(
+    st.one_of(st.tuples(single), st.tuples(single), worked), min_size=6, max_size=14
+).map(lambda parts: [step for part in parts for step in part])
+"""Whole runs: a worker that claims most often ends what it claimed."""

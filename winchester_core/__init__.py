@@ -11,12 +11,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from winchester_core.bootstrap import PipelineManager, TriggerManager, load_settings
+    from winchester_core.bootstrap import (
+        PipelineManager,
+        TriggerManager,
+        load_settings,
+        open_store,
+    )
+    from winchester_core.storage.records import EventFilter, StreamFilter
 
-__all__ = ["PipelineManager", "TriggerManager", "load_settings"]
+__all__ = [
+    "EventFilter",
+    "PipelineManager",
+    "StreamFilter",
+    "TriggerManager",
+    "load_settings",
+    "open_store",
+]
+
+_FILTERS = ("EventFilter", "StreamFilter")
 
 
 def __getattr__(name: str) -> Any:
+    if name in _FILTERS:
+        from winchester_core.storage import records
+
+        return getattr(records, name)
     if name in __all__:
         from winchester_core import bootstrap
 

@@ -69,11 +69,14 @@ class FieldPathError(WinchesterError):
 
 
 class InvalidEvent(WinchesterError):
-    """An event or notification that cannot be stored. `key` is what was wrong with it."""
+    """An event or notification that cannot be stored.
+
+    `key` is what was wrong with it; empty for the message as a whole.
+    """
 
     def __init__(self, key: str, reason: str) -> None:
         self.key, self.reason = key, reason
-        super().__init__(f"{key}: {reason}")
+        super().__init__(f"{key}: {reason}" if key else reason)
 
 
 class IllegalTransition(WinchesterError):

@@ -46,7 +46,7 @@ class CsvFileSource(EventSource):
     - `delimiter`: a comma (the default), a semicolon, a tab or ``|``.
     - `encoding`: of the file (default `utf-8-sig`: UTF-8 with or without a byte order mark).
 
-    A row that cannot be used is delivered with the header `fault`, for which it is kept as a
+    A row that cannot be used is delivered with its `fault`, for which it is kept as a
     rejected message. A file that cannot be read on raises `SourceError`, after all that was read
     before has been delivered.
 
@@ -148,8 +148,8 @@ class CsvFileSource(EventSource):
             body=body,
             kind=MessageKind.EVENT,
             token=self._rows_read,
-            headers={"fault": fault} if fault else {},
             received_from=f"{self.params['path']}:{row.line}",
+            fault=fault,
         )
 
     def _note_end(self) -> None:

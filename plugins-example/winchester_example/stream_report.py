@@ -29,7 +29,7 @@ STATE_ORDER = {state: position for position, state in enumerate(StreamState)}
 
 
 class StreamReport(ConfiguredCommand, Lister):
-    """count streams by trigger and state
+    """Count streams by trigger and state
 
     A line for each trigger and state that streams are in: how many streams, how many events they
     hold, and the times of the first and the last of these, in UTC. A completed stream counts for

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
-from sites import Site
 
+from sites import Site
 from winchester_core.cli.main import main
 
 if TYPE_CHECKING:

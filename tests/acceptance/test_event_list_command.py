@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from sites import SCRIPTS, Site
 
+from sites import SCRIPTS, Site
 from winchester_core.bootstrap import TriggerManager
 
 if TYPE_CHECKING:

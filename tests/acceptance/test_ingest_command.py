@@ -10,8 +10,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from sites import SCRIPTS, end, task_events, wait_until
 
+from sites import SCRIPTS, end, task_events, wait_until
 from winchester_core.storage.records import EventFilter
 
 if TYPE_CHECKING:

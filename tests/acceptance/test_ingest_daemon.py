@@ -7,7 +7,6 @@ import signal
 from typing import TYPE_CHECKING
 
 from sites import is_running, task_events, wait_until
-
 from winchester_core.storage.records import EventFilter
 
 if TYPE_CHECKING:

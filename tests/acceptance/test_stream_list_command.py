@@ -8,8 +8,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sites import task_events
 
+from sites import task_events
 from winchester_core.bootstrap import PipelineManager, TriggerManager
 from winchester_core.storage.records import StreamFilter
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from databases import BACKENDS, temporary_database
 from sqlalchemy import create_engine, inspect, text
 
+from databases import BACKENDS, temporary_database
 from winchester_core.errors import SchemaMismatch, StorageError
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema import Schema

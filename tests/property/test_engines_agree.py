@@ -1,7 +1,8 @@
 """The SQL engine, which takes batches, does what the engine in memory does event by event.
 
-What is compared after every step: all events, streams, members, progress, states and times, what
-the store answered, and the order of claims. Surrogate keys may differ.
+What is compared: after every step what the store answered, and the order of claims; after every
+third and the last all events, streams, members, progress, states and times. Surrogate keys may
+differ.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from databases import Databases
-from engine_runs import Run, StreamTime
-from engine_steps import Step, steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from databases import Databases
+from engine_runs import Run, StreamTime
+from engine_steps import Step, runs
 from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.testing.clock import FakeClock
@@ -30,7 +31,6 @@ stream_times = st.sampled_from(
         StreamTime(by_events=True, max_jump=timedelta(days=1)),
     ]
 )
-whole_runs = st.lists(steps, min_size=1, max_size=16)
 
 
 class SqliteStores:
@@ -60,13 +60,14 @@ def other_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteSto
 
 
 def assert_alike(one: Run, other: Run, run: list[Step]) -> None:
-    for step in run:
+    for number, step in enumerate(run, start=1):
         assert one.do(step) == other.do(step), step
-        assert one.state() == other.state(), step
+        if number % 3 == 0 or number == len(run):
+            assert one.state() == other.state(), step
 
 
-@given(run=whole_runs, time=stream_times)
-@settings(max_examples=60, deadline=None)
+@given(run=runs, time=stream_times)
+@settings(max_examples=50, deadline=None)
 def test_the_engines_on_sql_and_in_memory_agree(
     sqlite: SqliteStores, run: list[Step], time: StreamTime
 ) -> None:
@@ -76,8 +77,8 @@ def test_the_engines_on_sql_and_in_memory_agree(
     assert_alike(on_sql, in_memory, run)
 
 
-@given(run=whole_runs, time=stream_times, size=st.integers(1, 4))
-@settings(max_examples=40, deadline=None)
+@given(run=runs, time=stream_times, size=st.integers(1, 4))
+@settings(max_examples=30, deadline=None)
 def test_batches_of_any_size_have_the_same_result(
     sqlite: SqliteStores,
     other_sqlite: SqliteStores,

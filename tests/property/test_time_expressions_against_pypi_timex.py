@@ -12,7 +12,6 @@ is the long run (some minutes); the default is 400 examples, a few seconds.
 from __future__ import annotations
 
 import os
-import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -177,7 +176,7 @@ AT_THE_EDGES = st.datetimes(datetime(1000, 1, 1), datetime(1001, 1, 1)) | st.dat
     datetime(9998, 12, 31), datetime.max
 )
 MOMENTS = ORDINARY | MONTH_ENDS | AT_THE_EDGES
-ENVIRONMENTS = st.fixed_dictionaries({name: MOMENTS for name in ("timestamp", "first", "last")})
+ENVIRONMENTS = st.fixed_dictionaries(dict.fromkeys(("timestamp", "first", "last"), MOMENTS))
 
 
 # --- the model: slow, by search and trial --------------------------------------------------------

@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+
 from builders import at, ingest, make_event, make_trigger, only_stream
 from crashes import crash_at
-
 from winchester_core.errors import UnknownStream
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Claim, Failure, StreamFilter, Workload

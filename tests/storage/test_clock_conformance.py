@@ -6,7 +6,6 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 from builders import arrivals, at, make_event, make_trigger, only_stream
-
 from winchester_core.storage.records import Arrival, StreamFilter
 from winchester_core.triggers.stream_time import EventTime, FixedTime
 

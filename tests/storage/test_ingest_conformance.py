@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from builders import arrivals, at, ingest, make_event, make_trigger, only_stream
 from crashes import crash_at
-
 from winchester_core.storage.records import EventFilter, Recorded, StreamFilter
 from winchester_core.telemetry.checkpoints import Checkpoint
 from winchester_core.triggers.stream_time import EventTime, FixedTime

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from builders import NOON, at, ingest, make_event, make_trigger, only_stream
 
+from builders import NOON, at, ingest, make_event, make_trigger, only_stream
 from winchester_core.errors import IllegalTransition, UnknownStream
 from winchester_core.model.stream import Reason, StreamState, lane_of
 from winchester_core.storage.records import Claim, Completion, EventFilter, Failure, StreamFilter

@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+
 from builders import NOON, at, ingest, make_event, make_trigger
 from statements import metered
-
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Completion, EventFilter, Failure, StreamFilter
 from winchester_core.storage.sql.store import SqlStore

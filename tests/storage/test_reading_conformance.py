@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from builders import NOON, at, ingest, make_event, make_trigger, only_stream
 
+from builders import NOON, at, ingest, make_event, make_trigger, only_stream
 from winchester_core.errors import UnknownStream
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import EventFilter, StreamFilter

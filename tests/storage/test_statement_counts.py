@@ -9,16 +9,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from builders import NOON, arrivals, at, ingest, make_event, make_trigger
 from statements import metered
-
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Completion, StreamFilter
 from winchester_core.triggers.stream_time import EventTime, FixedTime
 
 if TYPE_CHECKING:
     from databases import Databases
-
     from winchester_core.model.event import Event
     from winchester_core.storage.sql.store import SqlStore
     from winchester_core.triggers.definition import TriggerDefinition

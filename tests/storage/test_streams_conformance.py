@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from builders import arrivals, at, ingest, make_event, make_trigger, only_stream
-
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import StreamFilter
 from winchester_core.triggers.stream_time import EventTime, FixedTime

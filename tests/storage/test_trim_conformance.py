@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from builders import NOON, arrivals, at, ingest, make_event, make_trigger, only_stream
 
+from builders import NOON, arrivals, at, ingest, make_event, make_trigger, only_stream
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion, EventFilter, Failure, StreamFilter
 from winchester_core.triggers.stream_time import FixedTime

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,7 +86,8 @@ class _Announcement:
         """Send the status, if none was sent."""
         if not self.is_made:
             self.is_made = True
-            os.write(self.writer, bytes([status]))
+            with suppress(BrokenPipeError):  # whoever waited has gone; the work goes on
+                os.write(self.writer, bytes([status]))
             os.close(self.writer)
 
 

@@ -33,11 +33,12 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what `argv` (default: the process's arguments) asks; return the exit status."""
     prepare_console(PROGRAM)
-    args = _parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
     return guarded(lambda: _run(args), program=PROGRAM, args=args)
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The program's options and arguments."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description=DESCRIPTION,

@@ -30,7 +30,7 @@ PROGRAM: Final = "winchester-replay"
 
 
 class Replay(ConfiguredCommand, ShowOne):
-    """replay recorded events or notifications
+    """Replay recorded events or notifications.
 
     Ingest and worker take turns on the event clock, whatever the setting clock says: time is that
     of the messages as they are read. Whenever it enters a new --step, the worker runs until

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.distill import notification_time, open_envelope, read_object
 from winchester_core.errors import ConfigurationError, InvalidEvent
-from winchester_core.model.event import CleanEvent, clean_event, parse_timestamp
+from winchester_core.model.event import CleanEvent, clean_event, parse_timestamp, to_utc
 from winchester_core.model.event_json import read_event
 from winchester_core.model.message import MessageKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from winchester_core.distill import Distiller
     from winchester_core.model.message import Message
-
-DATETIME_TRAITS_HEADER = "datetime_traits"
-FAULT_HEADER = "fault"
-"""What a source found wrong with a message itself: it is rejected for that."""
 
 
 class UncoveredType(Exception):  # noqa: N818 - an outcome, not a fault
@@ -41,13 +37,12 @@ class Decoder:
 
         Raises `InvalidEvent`; `UncoveredType` for a notification that no definition covers.
         """
-        if fault := message.headers.get(FAULT_HEADER):
-            raise InvalidEvent("body", str(fault))
+        if message.fault is not None:
+            raise InvalidEvent("", message.fault)
         if message.kind is MessageKind.NOTIFICATION:
             return self.notification(open_envelope(message.body))
         document = read_object(message.body)
-        names = message.headers.get(DATETIME_TRAITS_HEADER, ())
-        event, drops = read_event(document, names)
+        event, drops = read_event(document, message.datetime_traits)
         clean = clean_event(event)
         return CleanEvent(clean.event, (*drops, *clean.drops))
 
@@ -78,6 +73,8 @@ class Decoder:
             if message.kind is MessageKind.NOTIFICATION:
                 return notification_time(open_envelope(message.body))
             moment = read_object(message.body).get("timestamp")
+            if isinstance(moment, datetime):
+                return to_utc(moment)
             return parse_timestamp(moment) if isinstance(moment, str) else None
         except (InvalidEvent, ValueError):
             return None

@@ -74,8 +74,8 @@ class SourcePump:
 
     def run(self) -> PumpTotals:
         """Pump until `stop` is set or the source is exhausted."""
-        self._source.open()
         try:
+            self._source.open()
             while not self._stop.is_set() and not self._source.exhausted:
                 messages = self._source.receive(self._batch_size, RECEIVE_TIMEOUT_SECONDS)
                 if messages:

@@ -94,8 +94,8 @@ class Replay:
     def run(self) -> ReplaySummary:
         """Replay the source to its end, then let time go on; return what happened."""
         self._time = self._manager.store.event_clock()
-        self._source.open()
         try:
+            self._source.open()
             while not self._stop.is_set() and not self._source.exhausted:
                 messages = self._source.receive(self._pace.batch_size, RECEIVE_TIMEOUT_SECONDS)
                 for message in messages:

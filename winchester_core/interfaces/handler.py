@@ -29,12 +29,20 @@ class PipelineHandler:
         UTC. An event with a new `message_id` is saved when the run succeeds. `env` is shared by
         the handlers of this run: `stream_id`, `stream_name`, `distinguished_by`, `reason`
         (`fire` or `expire`), `attempt` (from 1), and whatever handlers put there. An exception
-        fails the run: nothing of it is stored, and it is tried again later.
+        fails the run: nothing of it is stored, and it is tried again later. Derive the ids of new
+        events (uuid5), so that a later attempt makes the same ones.
+
+        The order by time is that of the events given to the first handler; what a handler
+        returns is what the next one gets, its new events cleaned as they will be stored.
         """
         raise NotImplementedError
 
     def commit(self) -> None:
-        """Act: every handler of the run has succeeded. Runs at least once for a stream."""
+        """Act: every handler of the run has succeeded. Runs at least once for a stream.
+
+        An exception here does not bring another attempt: it is logged and recorded on the stream,
+        which is completed all the same. What may fail belongs into `handle_events`.
+        """
 
     def rollback(self) -> None:
         """Undo: a handler of the run failed, or the worker lost its lease."""

@@ -16,8 +16,12 @@ class EventSource:
     """Where events or notifications come from. All calls come from one thread.
 
     The order of calls: `open`, then `receive` and, for each message received, exactly one of
-    `ack`, `release` and `reject`; at last `close`. A source that has an end (a file) sets
-    `exhausted` once `receive` will give nothing more.
+    `ack`, `release` and `reject`; at last `close`, also when `open` or `receive` failed. Messages
+    that were not settled by then are to come again. A source that has an end (a file) sets
+    `exhausted` once `receive` will give nothing more; messages that are released make it False
+    again. `params` are what `config_schema` made of those in the file, defaults filled in.
+
+    A failure in `receive` is raised only after everything received before it was returned.
     """
 
     config_schema: ClassVar[Schema] = Schema({})
@@ -46,7 +50,7 @@ class EventSource:
         """The message was bad and has been kept as a rejected message: it is done with."""
 
     def close(self) -> None:
-        """Disconnect. Idempotent."""
+        """Disconnect. Idempotent; after it `open` may come again."""
 
     def lag(self) -> int | None:
         """How many messages wait at the origin, where that is known."""

@@ -22,8 +22,11 @@ class Message:
     """One message of a source.
 
     `body` is the raw bytes (JSON) or a mapping already read; `token` is the source's own, and
-    comes back to it in `ack`, `release` and `reject`. `received_from` tells a person where the
-    message lay (file and line, queue).
+    comes back to it in `ack`, `release` and `reject`; `headers` are those of the broker.
+    `received_from` tells a person where the message lay (file and line, queue).
+
+    `datetime_traits` names the traits of an event whose ISO 8601 texts are datetimes. A `fault`
+    is what the source itself found wrong with the message, in words: it is rejected for that.
     """
 
     body: bytes | Mapping[str, Any]
@@ -32,3 +35,5 @@ class Message:
     headers: Mapping[str, Any] = field(default_factory=dict)
     redelivered: bool = False
     received_from: str = ""
+    datetime_traits: tuple[str, ...] = ()
+    fault: str | None = None

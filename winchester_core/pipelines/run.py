@@ -13,7 +13,7 @@ from winchester_core.pipelines.traceback_text import clean_traceback, describe_e
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from winchester_core.model.event import CleanEvent, Event, TraitDrop
+    from winchester_core.model.event import Event, TraitDrop
     from winchester_core.model.stream import Reason
     from winchester_core.pipelines.definition import HandlerSpec, PipelineDefinition
 
@@ -77,11 +77,11 @@ class PipelineRun:
         self._make_handlers()
         given_ids = frozenset(event["message_id"] for event in events)
         current = [dict(event) for event in events]
-        added: list[CleanEvent] = []
+        added: list[Event] = []
         for spec, handler in self._handlers:
             current = self._handled(spec, handler, current)
-            added = self._added_events(spec, current, given_ids)
-        return tuple(clean.event for clean in self._first_of_each_id(added))
+            added = self._clean_added(spec, current, given_ids)
+        return tuple(self._first_of_each_id(added))
 
     def commit(self) -> tuple[CommitFault, ...]:
         """Call `commit` of every handler, in order, whatever the others do; return the faults."""
@@ -110,31 +110,35 @@ class PipelineRun:
             return result
         raise self._failed(spec, f"returned {type(result).__name__} instead of a list of events")
 
-    def _added_events(
-        self, spec: HandlerSpec, events: Iterable[Any], given_ids: frozenset[str]
-    ) -> list[CleanEvent]:
-        # Looked at after each handler, not only the last, so that the one to blame is known.
+    def _clean_added(
+        self, spec: HandlerSpec, events: list[Any], given_ids: frozenset[str]
+    ) -> list[Event]:
+        """Clean the new events among `events` in place, and return them.
+
+        Looked at after each handler, not only the last, so that the one to blame is known, and
+        the next one gets what would be stored.
+        """
         added = []
-        for event in events:
+        for index, event in enumerate(events):
             if not isinstance(event, dict):
                 raise self._failed(spec, f"returned {type(event).__name__} among the events")
             message_id = event.get("message_id")
             if isinstance(message_id, str) and message_id in given_ids:
                 continue
             try:
-                added.append(clean_event(event))
+                clean = clean_event(event)
             except InvalidEvent as error:
                 raise self._failed(spec, f"returned an invalid event: {error}") from error
+            self._report_drops(clean.event["message_id"], clean.drops)
+            events[index] = clean.event
+            added.append(clean.event)
         return added
 
-    def _first_of_each_id(self, added: Iterable[CleanEvent]) -> Iterable[CleanEvent]:
-        first: dict[str, CleanEvent] = {}
-        for clean in added:
-            message_id = clean.event["message_id"]
-            if message_id not in first:
-                first[message_id] = clean
-                self._report_drops(message_id, clean.drops)
-            elif first[message_id].event != clean.event:
+    def _first_of_each_id(self, added: Iterable[Event]) -> Iterable[Event]:
+        first: dict[str, Event] = {}
+        for event in added:
+            message_id = event["message_id"]
+            if first.setdefault(message_id, event) != event:
                 self._warn("two different new events have the id %s; the first counts", message_id)
         return first.values()
 

@@ -56,7 +56,7 @@ class CalendarGrid:
 
         def find(moment: datetime) -> Ends:
             month = _month_of(moment, step)
-            month += step * round((moment - self._boundary(month)) / average)
+            month += step * int((moment - self._boundary(month)) / average)
             begin, end = self._boundary(month), self._boundary(month + step)
             while begin > moment:
                 month -= step

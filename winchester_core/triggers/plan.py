@@ -54,7 +54,7 @@ class BatchPlan:
         """Let the event at `index` join its group's open stream, or open one for it."""
         draft = self._open.get(match.group.key)
         if draft is not None and not progress.takes_events(draft.facts, now):
-            pass
+            draft.is_open = False
             self._touch(draft)
             draft = None
         if draft is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from voluptuous import All, In, Length, Optional, Required, Schema
@@ -56,7 +55,7 @@ class JsonlSource(EventSource):
     def __init__(self, **params: Any) -> None:
         super().__init__(**self.config_schema(params))
         self._kind = MessageKind(self.params["format"])
-        self._headers = MappingProxyType({"datetime_traits": tuple(self.params["datetime_traits"])})
+        self._datetime_traits = tuple(self.params["datetime_traits"])
         self._inputs: Iterator[ByteInput] | None = None
         self._input: ByteInput | None = None
         self._splitter = RecordSplitter()
@@ -152,8 +151,9 @@ class JsonlSource(EventSource):
             body=record.body,
             kind=self._kind,
             token=token,
-            headers=self._headers | {"fault": record.fault} if record.fault else self._headers,
             received_from=f"{self._records_from}:{record.line}",
+            datetime_traits=self._datetime_traits,
+            fault=record.fault,
         )
 
     def _note_end(self) -> None:

@@ -1,0 +1,97 @@
+"""The programs, and the commands of `winchester`, from their parsers."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from cliff.lister import Lister
+from cliff.show import ShowOne
+
+from generated_reference.distribution import DISTRIBUTION, own_plugins
+from generated_reference.markdown import code, docstring
+from generated_reference.parsers import (
+    render_description,
+    render_epilog,
+    render_options,
+    render_usage,
+)
+from winchester_core.cli import database, worker
+from winchester_core.cli.main import WinchesterApp
+from winchester_core.plugins import COMMANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MAIN = "winchester_core.cli.main:main"
+PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
+    "winchester_core.cli.worker:main": worker.build_parser,
+    "winchester_core.cli.database:main": database.build_parser,
+}
+"""What a console script calls, and the parser of that program."""
+
+
+def render() -> str:
+    """Every program and command, in the order of the alphabet within a program."""
+    return "\n\n".join([*_winchester(), *_other_programs()])
+
+
+def programs() -> dict[str, list[str]]:
+    """The installed console scripts by what they call; of one and its aliases, the first is it.
+
+    The program's own name, `prog`, comes first; its aliases follow in alphabetical order.
+    """
+    names: dict[str, list[str]] = {}
+    for script in entry_points(group="console_scripts"):
+        if script.dist is not None and script.dist.name == DISTRIBUTION:
+            names.setdefault(script.value, []).append(script.name)
+    return {value: sorted(each, key=_is_alias(value)) for value, each in sorted(names.items())}
+
+
+def command_parsers() -> Iterator[tuple[str, Any, argparse.ArgumentParser]]:
+    """Name, class and parser of each command of `winchester`."""
+    app = WinchesterApp()
+    app.options = app.parser.parse_args([])
+    for name, plugin in own_plugins(COMMANDS).items():
+        factory = plugin.load()
+        command = factory(app, app.options, cmd_name=name)
+        yield name, factory, command.get_parser(f"winchester {name}")
+
+
+def _winchester() -> Iterator[str]:
+    if MAIN not in programs():
+        raise LookupError(f"no console script calls {MAIN}: is the project installed?")
+    for name, factory, parser in command_parsers():
+        yield f"### winchester {name}"
+        yield render_usage(f"winchester {name}", parser)
+        yield render_description(docstring(factory))
+        yield from filter(None, [_output(factory), render_options(parser)])
+        yield render_epilog(parser.epilog)
+
+
+def _output(factory: type) -> str:
+    if issubclass(factory, Lister):
+        return "Shows a list, in any of the [formats](#formats)."
+    if issubclass(factory, ShowOne):
+        return "Shows one thing, in any of the [formats](#formats)."
+    return ""
+
+
+def _other_programs() -> Iterator[str]:
+    for value, names in programs().items():
+        if value == MAIN:
+            continue
+        parser = PARSERS[value]()
+        yield f"## {names[0]}"
+        for alias in names[1:]:
+            yield f"Also installed as {code(alias)}."
+        yield render_usage(names[0], parser)
+        yield render_description(parser.description or "")
+        yield render_options(parser)
+        yield render_epilog(parser.epilog)
+
+
+def _is_alias(value: str) -> Callable[[str], tuple[bool, str]]:
+    prog = PARSERS[value]().prog if value in PARSERS else "winchester"
+    return lambda name: (name != prog, name)

@@ -1,0 +1,21 @@
+"""What this distribution itself registers: another one's plugins have pages of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from winchester_core.plugins import available
+
+if TYPE_CHECKING:
+    from winchester_core.plugins import Plugin
+
+DISTRIBUTION: Final = "winchester"
+
+
+def own_plugins(group: str) -> dict[str, Plugin]:
+    """The plugins of `group` that Winchester brings, by name, in alphabetical order."""
+    return {
+        name: plugin
+        for name, plugin in available(group).items()
+        if plugin.distribution == DISTRIBUTION
+    }

@@ -1,0 +1,83 @@
+"""Which regions there are, and writing them into their pages."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from generated_reference import (
+    commands,
+    plugins,
+    python_names,
+    settings,
+    state_diagram,
+    states,
+    tables,
+    triggers,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "reference/commands.md": {"programs": commands.render},
+    "reference/plugins.md": {
+        "groups": plugins.render_groups,
+        "plugins": plugins.render_plugins,
+        "interfaces": plugins.render_interfaces,
+    },
+    "reference/python.md": {"names": python_names.render},
+    "reference/index.md": {"settings": settings.render},
+    "reference/states.md": {"states": states.render_states, "changes": states.render_changes},
+    "reference/tables.md": {"tables": tables.render},
+    "reference/triggers.md": {
+        "trigger": triggers.render_trigger,
+        "criteria": triggers.render_criteria,
+    },
+}
+"""Page to region to what makes the region's text."""
+
+FILES: Mapping[str, Callable[[], str]] = {"reference/states.svg": state_diagram.render}
+"""Files that are made as a whole."""
+
+_REGION = "<!-- generated: {name} -->\n{text}\n<!-- end: {name} -->"
+
+
+class MissingRegion(Exception):  # noqa: N818 - what it is
+    """A page that lacks the marks of one of its regions."""
+
+
+def outdated(docs: Path) -> dict[str, str]:
+    """The files below `docs` that are not as the program would have them, with the text they want.
+
+    Raises `MissingRegion`, and `LookupError` where something has no description that it needs.
+    """
+    wanted = {name: make() for name, make in FILES.items()}
+    for name, regions in PAGES.items():
+        wanted[name] = _with_regions(name, (docs / name).read_text(encoding="utf-8"), regions)
+    return {name: text for name, text in wanted.items() if _present(docs / name) != text}
+
+
+def refresh(docs: Path) -> list[str]:
+    """Write what is outdated; return the names of those files."""
+    texts = outdated(docs)
+    for name, text in texts.items():
+        (docs / name).write_text(text, encoding="utf-8")
+    return sorted(texts)
+
+
+def _with_regions(page: str, text: str, regions: Mapping[str, Callable[[], str]]) -> str:
+    for name, make in regions.items():
+        region = _REGION.format(name=name, text=f"\n{make().strip()}\n")
+        pattern = _REGION.format(name=re.escape(name), text=".*?").replace("\n.*?\n", r"\n.*?")
+        text, found = re.subn(pattern, lambda _match, new=region: new, text, flags=re.DOTALL)
+        if found != 1:
+            raise MissingRegion(
+                f"docs/{page}: the marks of region {name!r} stand there {found} times"
+            )
+    return text
+
+
+def _present(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None

@@ -1,0 +1,46 @@
+"""Classes and functions as Markdown: how each method is called, and its docstring."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from generated_reference.markdown import definition, docstring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def render_methods(cls: type) -> str:
+    """The public methods and properties of a class, inherited ones too, in their order."""
+    return "\n\n".join(
+        definition(f"`{_signature(name, member)}`", docstring(member))
+        for name, member in _public(cls)
+    )
+
+
+def _public(cls: type) -> Iterator[tuple[str, Any]]:
+    seen: set[str] = set()
+    for base in cls.__mro__[:-1]:
+        for name, member in vars(base).items():
+            callable_or_property = inspect.isfunction(member) or isinstance(member, property)
+            if callable_or_property and not name.startswith("_") and name not in seen:
+                seen.add(name)
+                yield name, member
+
+
+def _signature(name: str, member: Any) -> str:
+    if isinstance(member, property):
+        return name
+    parameters = list(inspect.signature(member).parameters.values())[1:]
+    return f"{name}({', '.join(_parameters(parameters))})"
+
+
+def _parameters(parameters: list[inspect.Parameter]) -> Iterator[str]:
+    has_star = False
+    for each in parameters:
+        if each.kind is inspect.Parameter.KEYWORD_ONLY and not has_star:
+            has_star = True
+            yield "*"
+        default = "" if each.default is inspect.Parameter.empty else f"={each.default!r}"
+        yield f"{each.name}{default}"

@@ -1,0 +1,28 @@
+"""How Sphinx builds the documentation: `make docs`."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "_ext"))
+
+project = "Winchester"
+author = "The Winchester authors"
+project_copyright = author
+version = release = version_of("winchester")
+
+extensions = ["myst_parser", "generated_reference"]
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["_build", "changes"]
+nitpicky = True
+smartquotes = False  # "--file" is no dash
+
+myst_enable_extensions = ["deflist"]
+myst_heading_anchors = 4
+
+html_theme = "furo"
+html_title = "Winchester"
+html_show_sphinx = False
+html_copy_source = False

@@ -1,0 +1,283 @@
+"""The package in plugins-example/, installed as anybody installs it, does what its README says."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from winchester_core import bootstrap, plugins
+from winchester_core.ingest.pump import SourcePump
+from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.sql.schema import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from winchester_core.config import Settings
+
+PACKAGE = "winchester_example"
+NAMES = {
+    plugins.HANDLERS: "csv_report",
+    plugins.CONDITIONS: "weekday",
+    plugins.EVENT_SOURCES: "csv_file",
+    plugins.TRAIT_PLUGINS: "lowercase",
+    plugins.COMMANDS: "report streams",
+}
+PUBLIC = ("interfaces", "model", "timex", "errors")
+PUBLIC_FOR_COMMANDS = (*PUBLIC, "bootstrap", "cli.commands", "cli.options", "storage.records")
+WANTED_SETUPTOOLS = 77
+"""The first that knows `license = "Apache-2.0"` of pyproject.toml."""
+
+
+# --- installing ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sources(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of plugins-example/, in which a build may leave what it likes."""
+    copy = tmp_path_factory.mktemp("sources") / "plugins-example"
+    left_out = shutil.ignore_patterns(".*_cache", "__pycache__", "*.egg-info", "build", "*.db*")
+    shutil.copytree(checkout / "plugins-example", copy, ignore=left_out)
+    return copy
+
+
+def install(package: Path, target: Path) -> None:
+    """Install a package into a folder, without the network: with the setuptools that is here."""
+    _require_setuptools()
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    offline = ["--no-index", "--no-deps", "--no-build-isolation", "--target", str(target)]
+    subprocess.run([*command, *offline, str(package)], check=True, timeout=120)
+
+
+def _require_setuptools() -> None:
+    try:
+        found = version("setuptools")
+    except PackageNotFoundError:
+        found = "0"
+    if int(found.split(".")[0]) < WANTED_SETUPTOOLS:
+        lacking = f"building a package needs setuptools {WANTED_SETUPTOOLS}; here is {found}"
+        if os.environ.get("WINCHESTER_REQUIRE_SERVICES") == "1":
+            pytest.fail(lacking)
+        pytest.skip(lacking)
+
+
+@pytest.fixture(scope="module")
+def site(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the package is installed into."""
+    folder = tmp_path_factory.mktemp("site")
+    install(sources, folder)
+    return folder
+
+
+@pytest.fixture
+def _installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this process have the package installed, too."""
+    monkeypatch.syspath_prepend(site)
+    yield
+    for module in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
+        del sys.modules[module]
+
+
+# --- in this process ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def example(sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the example's configuration, in the working directory."""
+    copy = tmp_path / "example"
+    shutil.copytree(sources / "example", copy)
+    monkeypatch.chdir(copy)
+    return copy
+
+
+def settings_of(example: Path) -> Settings:
+    """The example's settings, every part of them read."""
+    return bootstrap.load_settings(
+        example / "winchester.yaml",
+        needs={"database", "triggers", "pipelines", "distiller", "sources"},
+    )
+
+
+@pytest.mark.usefixtures("_installed")
+@pytest.mark.parametrize("group", NAMES)
+def test_each_name_is_listed_with_its_distribution_and_loads(group: str) -> None:
+    plugin = plugins.available(group)[NAMES[group]]
+
+    assert (plugin.distribution, plugin.version) == ("winchester-example-plugins", "1.0.0")
+    assert plugins.load(group, NAMES[group]).__module__.startswith(f"{PACKAGE}.")
+
+
+def test_the_example_covers_every_group_of_plugins() -> None:
+    assert set(NAMES) == set(plugins.NOUNS)
+
+
+@pytest.mark.usefixtures("_installed")
+def test_a_configuration_that_names_them_is_valid(example: Path) -> None:
+    settings = settings_of(example)
+
+    ((trigger,), (handler,)) = settings.trigger_definitions, *settings.pipelines.values()
+    assert settings.warnings == ()
+    assert settings.event_sources["doors"].plugin_name == "csv_file"
+    assert settings.event_sources["doors"].params["delimiter"] == ","
+    assert (handler.plugin_name, handler.params["event_type"]) == ("csv_report", "report.written")
+    assert "weekday" in trigger["match_criteria"][0]["traits"]["timestamp"]
+
+
+@pytest.mark.usefixtures("_installed")
+def test_rows_become_events_weekends_streams_and_streams_reports(example: Path) -> None:
+    with (example / "doors.csv").open("a") as file:
+        file.write("2024-03-04T18:00:00+01:00,door.in,gh-78,first\n")
+    settings = settings_of(example)
+    with closing(bootstrap.open_database(settings)) as database:
+        Schema(database).upgrade()
+
+    with bootstrap.TriggerManager(settings) as manager:
+        entry = settings.event_sources["doors"]
+        source = entry.source_class(**entry.params)
+        pump = SourcePump(
+            entry.name, source, manager, batch_size=entry.batch_size, stop=threading.Event()
+        )
+        totals = pump.run()
+    with closing(bootstrap.PipelineManager(settings)) as worker:
+        worker.run_until_idle()
+
+    assert (totals.stored, totals.rejected) == (5, 1)
+    with closing(bootstrap.open_store(settings)) as store:
+        streams = store.find_streams(StreamFilter())
+        reports = store.find_events(EventFilter(event_type="report.written"))
+        (rejected,) = store.find_rejected()
+    assert [(s.distinguished_by["badge"], s.state.value, s.event_count) for s in streams] == [
+        ("ab-12", "completed", 1),
+        ("cd-34", "completed", 1),
+    ]
+    assert {each["reason"] for each in reports} == {"fire", "expire"}
+    assert {Path(each["path"]) for each in reports} == set(Path("reports").iterdir())
+    assert rejected.reason == "doors.csv:7: column 'floor' is no int"
+    assert b'"badge":"gh-78"' in rejected.body
+
+
+@pytest.mark.usefixtures("_installed")
+def test_a_notification_is_distilled_with_the_trait_plugin(example: Path) -> None:
+    pytest.importorskip("stackdistiller")
+    settings = settings_of(example)
+    notification = {
+        "message_id": "1",
+        "event_type": "door.in",
+        "timestamp": "2024-03-02T08:00:00",
+        "payload": {"badge": " AB-12"},
+    }
+
+    distiller = bootstrap.distiller(settings)
+
+    assert distiller is not None
+    distilled = distiller.distill(notification)
+    assert distilled.event is not None
+    assert distilled.event["badge"] == "ab-12"
+
+
+# --- as the README says -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command of the README, and what it shows of its output; "" for nothing."""
+
+    command: str
+    shown: str
+
+
+def steps(readme: str) -> list[Step]:
+    """The commands of all console blocks, in order."""
+    found = []
+    for block in re.findall(r"^( *)```console\n(.*?)^ *```$", readme, re.DOTALL | re.MULTILINE):
+        indent, text = block
+        lines = "\n".join(line.removeprefix(indent) for line in text.splitlines())
+        for part in re.split(r"^\$ ", lines, flags=re.MULTILINE)[1:]:
+            command, _, shown = part.partition("\n")
+            found.append(Step(command, shown.rstrip()))
+    return found
+
+
+@pytest.mark.slow
+def test_every_command_of_the_readme_gives_what_it_shows(
+    sources: Path, tmp_path: Path, checkout: Path
+) -> None:
+    pytest.importorskip("stackdistiller")
+    shutil.copytree(sources, tmp_path / "plugins-example")
+    installed: list[str] = []
+    folder = tmp_path
+    for step in steps((checkout / "plugins-example" / "README.md").read_text()):
+        program, *arguments = step.command.split()
+        if program == "cd":
+            folder = (folder / arguments[0]).resolve()
+        elif program == "pip":
+            package = {"-e": folder, "'.[openstack]'": folder / "plugins-example"}[arguments[1]]
+            installed.append(str(tmp_path / f"site{len(installed)}"))
+            install(package, Path(installed[-1]))
+        else:
+            _take(step, folder, installed)
+    assert len(installed) == 2
+
+
+def _take(step: Step, folder: Path, installed: list[str]) -> None:
+    scripts = Path(sys.executable).parent
+    paths = [*installed, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {
+        "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    finished = subprocess.run(
+        ["bash", "-c", step.command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    refused = re.match(r"\S+\.yaml:\d+:\d+: ", step.shown) is not None
+    told = f"{step.command}\n{finished.stdout}{finished.stderr}"
+    assert finished.returncode == (2 if refused else 0), told
+    if step.shown:
+        assert (finished.stderr if refused else finished.stdout).rstrip() == step.shown, told
+
+
+# --- as an author sees it -----------------------------------------------------------------------
+
+
+def test_plugins_import_only_what_is_public(checkout: Path) -> None:
+    for path in sorted((checkout / "plugins-example" / PACKAGE).glob("*.py")):
+        allowed = PUBLIC_FOR_COMMANDS if path.name == "stream_report.py" else PUBLIC
+        for module in _imported_when_run(ast.parse(path.read_text())):
+            if module.split(".")[0] == "winchester_core":
+                inner = module.removeprefix("winchester_core.")
+                assert any(inner == each or inner.startswith(f"{each}.") for each in allowed), (
+                    f"{path.name} imports {module}"
+                )
+
+
+def _imported_when_run(tree: ast.AST) -> Iterator[str]:
+    """The modules that code imports, those for the type checker left out."""
+    for node in ast.iter_child_nodes(tree):
+        match node:
+            case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+                continue
+            case ast.Import(names=names):
+                yield from (each.name for each in names)
+            case ast.ImportFrom(module=str(module)):
+                yield module
+            case _:
+                yield from _imported_when_run(node)

@@ -1,0 +1,112 @@
+"""Every store: several that work at the same moment leave what one after the other would."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from builders import arrivals, at, make_event, make_trigger
+from winchester_core.model.stream import Reason
+from winchester_core.storage.records import Completion, EventFilter, StreamFilter
+from winchester_core.triggers.stream_time import FixedTime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from winchester_core.storage.interface import Store
+
+VM = make_trigger(fire=[{"event_type": "vm.update", "number": 15}])
+GROUPS = 4
+BATCHES = 8
+IN_A_BATCH = 24
+LEASE = timedelta(minutes=5)
+
+
+def at_the_same_moment(*workers: Callable[[], int]) -> int:
+    """Let every worker run in a thread of its own; return the sum of what they return."""
+    together = threading.Barrier(len(workers))
+
+    def run(worker: Callable[[], int]) -> int:
+        together.wait()
+        return worker()
+
+    with ThreadPoolExecutor(len(workers)) as pool:
+        return sum(pool.map(run, workers))
+
+
+def ingester(store: Store, shift: int) -> Callable[[], int]:
+    """Ingests all events, beginning at the batch `shift`; returns how many it stored."""
+
+    def ingest(number: int) -> int:
+        # every batch has every group, in an order of its own; some expire what others joined
+        batch = [
+            make_event(f"{number}/{i}", seconds=number * 1800, instance=(i * 7 + shift) % GROUPS)
+            for i in range(IN_A_BATCH)
+        ]
+        batch = batch[shift:] + batch[:shift]
+        return sum(store.record(arrivals([VM], batch), FixedTime(at(number * 1800))).stored)
+
+    return lambda: sum(ingest((shift + i) % BATCHES) for i in range(BATCHES))
+
+
+def worker(store: Store, name: str, done: threading.Event) -> Callable[[], int]:
+    """Fires and purges streams until all is ingested and fired; returns how many it fired."""
+
+    def fire() -> int:
+        claims = store.claim_ready(
+            worker=name, reason=Reason.FIRE, now=at(1e6), limit=3, lease=LEASE
+        )
+        completions = [Completion(claim, purge=False) for claim in claims]
+        return len(store.complete(completions, FixedTime(at(0))))
+
+    def work() -> int:
+        fired = 0
+        while not done.is_set():
+            fired += fire()
+        while more := fire():
+            fired += more
+        return fired
+
+    return work
+
+
+def check_members(store: Store) -> None:
+    """Every event is in one stream, which counts it; no group has two open streams."""
+    streams = store.find_streams(StreamFilter(), limit=10_000)
+    members = store.events_of([stream.id for stream in streams])
+    counted = Counter(event["message_id"] for each in members.values() for event in each)
+    assert set(counted.values()) == {1}
+    assert len(counted) == BATCHES * IN_A_BATCH
+    for stream in streams:
+        assert stream.event_count == len(members[stream.id])
+        assert stream.progress == (min(15, stream.event_count),)
+        assert (stream.fire_timestamp is not None) == (stream.event_count >= 15)
+    still_open = Counter(s.distinguished_by["instance"] for s in streams if s.is_open)
+    assert set(still_open.values()) <= {1}
+
+
+def test_ingesters_of_the_same_events_store_each_once(store: Store) -> None:
+    stored = at_the_same_moment(*(ingester(store, shift) for shift in range(3)))
+    assert stored == BATCHES * IN_A_BATCH == store.count_events(EventFilter())
+    check_members(store)
+
+
+def test_ingesters_and_workers_do_not_disturb_each_other(store: Store) -> None:
+    done = threading.Event()
+
+    def ingest_all() -> int:
+        try:
+            at_the_same_moment(*(ingester(store, shift) for shift in range(2)))
+        finally:
+            done.set()
+        return 0
+
+    fired = at_the_same_moment(ingest_all, worker(store, "w1", done), worker(store, "w2", done))
+    check_members(store)
+    states = store.count_states()
+    assert states["completed"] == fired
+    assert set(states) <= {"completed", "active"}
+    assert store.workload(None).is_idle
