@@ -258,17 +258,23 @@ class Window:
         return not any(amounts.get(unit) for unit in longer)
 
     def ends(self) -> tuple[datetime, datetime]:
-        """Try the periods near the pin until one, moved, holds it."""
-        start = period_start(self.pin, self.unit)
+        """Try the periods near the pin until one, moved, holds it.
+
+        That is done 400 years earlier, where the calendar is the same, when its end is near.
+        """
+        years = 400 if self.pin.year > 9000 else 0
+        pin = self.pin.replace(year=self.pin.year - years)
+        start = period_start(pin, self.unit)
         for distance in range(400):
             for way in {-distance, distance}:
-                try:
-                    begin, end = self.moved(start, way), self.moved(start, way + 1)
-                except OutOfCalendar:
-                    continue
-                if begin <= self.pin < end:
-                    return begin, end
-        raise OutOfCalendar
+                begin, end = self.moved(start, way), self.moved(start, way + 1)
+                if begin <= pin < end:
+                    if end.year + years > 9999:
+                        raise OutOfCalendar
+                    return begin.replace(year=begin.year + years), end.replace(
+                        year=end.year + years
+                    )
+        raise AssertionError("no window found")
 
     def moved(self, start: datetime, periods: int) -> datetime:
         sign = -1 if periods < 0 else 1

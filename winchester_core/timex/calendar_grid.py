@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from winchester_core.timex.arithmetic import adding, check_year, replacing
+from winchester_core.timex.arithmetic import add_length, adding, check_year, replacing
 from winchester_core.timex.duration import MICROSECONDS, Duration, Unit
 
 if TYPE_CHECKING:
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from winchester_core.timex.span import Ends
 
 # The Gregorian calendar repeats itself after 400 years, which are a whole number of days. Moving
-# every boundary by that changes nothing, hence moves are made less than half of it.
+# every boundary by that changes nothing, hence moves are at most half of it, and times that are
+# so near to the year 9999 that a boundary might pass it are looked up one cycle earlier.
 _CYCLE_MONTHS = 400 * 12
-_CYCLE_DAYS = 146_097
+_CYCLE = timedelta(days=146_097)
+_AVERAGE_MONTH = _CYCLE / _CYCLE_MONTHS
+_LAST_ROOMY_YEAR = 9500
 
 _MONTHS = {Unit.MONTH: 1, Unit.YEAR: 12}
 
@@ -52,21 +55,27 @@ class CalendarGrid:
                 return _first_of(month), _first_of(month + step)
 
             return find_unmoved
-        average = timedelta(days=_CYCLE_DAYS * step / _CYCLE_MONTHS)
 
         def find(moment: datetime) -> Ends:
-            month = _month_of(moment, step)
-            month += step * int((moment - self._boundary(month)) / average)
-            begin, end = self._boundary(month), self._boundary(month + step)
-            while begin > moment:
-                month -= step
-                begin, end = self._boundary(month), begin
-            while end <= moment:
-                month += step
-                begin, end = end, self._boundary(month + step)
-            return begin, end
+            if moment.year <= _LAST_ROOMY_YEAR:
+                return self._find_moved(moment, step)
+            begin, end = self._find_moved(moment - _CYCLE, step)
+            return begin + _CYCLE, add_length(end, _CYCLE)
 
         return find
+
+    def _find_moved(self, moment: datetime, step: int) -> Ends:
+        month = _month_of(moment, step)
+        month += step * int((moment - self._boundary(month)) / (_AVERAGE_MONTH * step))
+        begin = self._boundary(month)
+        while begin > moment:
+            month -= step
+            begin = self._boundary(month)
+        end = self._boundary(month + step)
+        while end <= moment:
+            month += step
+            begin, end = end, self._boundary(month + step)
+        return begin, end
 
     def _boundary(self, month: int) -> datetime:
         boundary = _first_of(month)
@@ -87,7 +96,7 @@ def _first_of(month: int) -> datetime:
 
 
 def _within_cycle(duration: Duration) -> Duration:
-    cycle = _CYCLE_DAYS * MICROSECONDS[Unit.DAY]
+    cycle = _CYCLE.days * MICROSECONDS[Unit.DAY]
     return Duration(
         {
             Unit.MONTH: _nearest_to_zero(duration.months, _CYCLE_MONTHS),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from winchester_core.matching import compile_criterion
 from winchester_core.model.stream import Reason
 from winchester_core.timex import parse
-from winchester_core.triggers.grouping import DistinguishingTrait, Group, group_of
+from winchester_core.triggers.grouping import DistinguishingTrait, Group, Grouping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ class TriggerDefinition:
     """
 
     name: str
-    distinguished_by: tuple[DistinguishingTrait, ...]
+    grouping: Grouping
     match_criteria: tuple[Criterion, ...]
     fire_criteria: tuple[Criterion, ...]
     expiration: Expression
@@ -50,7 +50,9 @@ class TriggerDefinition:
         """
         return cls(
             name=config["name"],
-            distinguished_by=tuple(_distinguishing(part) for part in config["distinguished_by"]),
+            grouping=Grouping(
+                config["name"], (_distinguishing(part) for part in config["distinguished_by"])
+            ),
             match_criteria=tuple(
                 compile_criterion(criterion, conditions, fire=False)
                 for criterion in config["match_criteria"]
@@ -69,7 +71,7 @@ class TriggerDefinition:
 
     def group(self, event: Mapping[str, Any], criterion: Criterion) -> Group:
         """The group that `event`, matched by `criterion`, belongs to. Raises `NoGroup`."""
-        return group_of(self.name, self.distinguished_by, event, criterion.map_distinguished_by)
+        return self.grouping.of(event, criterion.map_distinguished_by)
 
     def pipeline(self, reason: Reason) -> str | None:
         """The name of the pipeline for `reason`, if there is one."""

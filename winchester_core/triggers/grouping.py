@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from winchester_core.errors import TimeEvaluationError
 from winchester_core.model.time_range import TimeRange
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from winchester_core.timex import Expression
 
 GroupValue: TypeAlias = str | int | float | bool | datetime | TimeRange
+
+
+_CELLS = frozenset({"hour", "day", "month", "year"})
+"""Expressions whose value is the same for every time that lies in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,37 +42,75 @@ class NoGroup(Exception):  # noqa: N818 - a verdict, not a fault
     """An event has no place in any stream of a trigger; the text says why."""
 
 
-def group_of(
-    trigger_name: str,
-    traits: tuple[DistinguishingTrait, ...],
-    event: Mapping[str, Any],
-    stand_ins: Mapping[str, str],
-) -> Group:
-    """Return the group of `event`; `stand_ins` is the criterion's `map_distinguished_by`.
+class Grouping:
+    """How a trigger divides events into streams. Safe to share between threads."""
 
-    Raises `NoGroup` when a trait is missing or cannot go through its time expression.
-    """
-    values = {
-        trait.name: _value(trait, event, stand_ins.get(trait.name, trait.name)) for trait in traits
-    }
-    return Group(group_key(trigger_name, values), values)
+    def __init__(self, trigger_name: str, traits: Iterable[DistinguishingTrait]) -> None:
+        self.traits = tuple(traits)
+        self._prefix = _tagged(b"n", trigger_name)
+        # in code-point order, so that the order in which a trigger lists them does not matter
+        self._parts = [_Part(each) for each in sorted(self.traits, key=lambda each: each.name)]
+
+    def of(self, event: Mapping[str, Any], stand_ins: Mapping[str, str]) -> Group:
+        """Return the group of `event`; `stand_ins` is the criterion's `map_distinguished_by`.
+
+        Raises `NoGroup` when a trait is missing or cannot go through its time expression.
+        """
+        values: dict[str, GroupValue] = {}
+        encoded = [self._prefix]
+        for part in self._parts:
+            value, code = part.of(event, stand_ins.get(part.name, part.name))
+            values[part.name] = value
+            encoded.append(part.prefix)
+            encoded.append(code)
+        return Group(hashlib.sha256(b"".join(encoded)).digest(), values)
 
 
-def group_key(trigger_name: str, values: Mapping[str, GroupValue]) -> bytes:
-    """SHA-256 over a canonical encoding: every part type-tagged and length-prefixed.
+class _Part:
+    """One distinguishing trait, ready to be looked up and encoded."""
 
-    int 1, float 1.0, "1" and True are four values; names are taken in code-point order, so that
-    the order in which a trigger lists its traits does not matter.
-    """
-    parts = [_tagged(b"n", trigger_name)]
-    for name in sorted(values):
-        parts.append(_encode_name(name))
-        parts.append(encode_value(values[name]))
-    return hashlib.sha256(b"".join(parts)).digest()
+    def __init__(self, trait: DistinguishingTrait) -> None:
+        self.name = trait.name
+        self.prefix = _tagged(b"k", trait.name)
+        self._expression = trait.expression
+        self._is_cell = trait.expression is not None and trait.expression.text in _CELLS
+        self._last: tuple[TimeRange, bytes] | None = None
+
+    def of(self, event: Mapping[str, Any], source: str) -> tuple[GroupValue, bytes]:
+        """The value that the trait `source` gives, and its canonical bytes. Raises `NoGroup`."""
+        value: GroupValue | None = event.get(source)
+        if value is None:
+            raise NoGroup(f"it has no trait {source!r} to distinguish its stream by")
+        if self._expression is None:
+            return value, encode_value(value)
+        if not isinstance(value, datetime):
+            text = self._expression.text
+            raise NoGroup(f"its trait {source!r} is no datetime, which {text!r} needs")
+        last = self._last
+        if last is not None and value in last[0]:
+            return last
+        return self._evaluated(self._expression, value, source)
+
+    def _evaluated(
+        self, expression: Expression, value: datetime, source: str
+    ) -> tuple[GroupValue, bytes]:
+        try:
+            result = expression.evaluate({"timestamp": value})
+        except TimeEvaluationError as error:
+            raise NoGroup(f"its trait {source!r}: {error}") from None
+        if not isinstance(result, TimeRange):
+            return result.timestamp, encode_value(result.timestamp)
+        found = result, encode_value(result)
+        if self._is_cell:
+            self._last = found  # most events lie in the same day as the one before
+        return found
 
 
 def encode_value(value: GroupValue) -> bytes:
-    """The canonical bytes of one distinguishing value."""
+    """The canonical bytes of one distinguishing value: type-tagged and length-prefixed.
+
+    int 1, float 1.0, "1" and True are four values.
+    """
     if isinstance(value, str):
         return _tagged(b"s", value)
     if isinstance(value, bool):
@@ -80,35 +121,9 @@ def encode_value(value: GroupValue) -> bytes:
         return _tagged(b"f", repr(value + 0.0))  # -0.0 + 0.0 is 0.0
     if isinstance(value, datetime):
         return _tagged(b"t", value.isoformat(timespec="microseconds"))
-    return _encode_range(value)
-
-
-@lru_cache(maxsize=4096)
-def _encode_range(value: TimeRange) -> bytes:
-    """Kept, since the events of a day all have the same one."""
     return b"r" + encode_value(value.begin) + encode_value(value.end)
-
-
-@lru_cache(maxsize=4096)
-def _encode_name(name: str) -> bytes:
-    return _tagged(b"k", name)
 
 
 def _tagged(tag: bytes, text: str) -> bytes:
     encoded = text.encode()
     return b"%b%d:%b" % (tag, len(encoded), encoded)
-
-
-def _value(trait: DistinguishingTrait, event: Mapping[str, Any], source: str) -> GroupValue:
-    value: GroupValue | None = event.get(source)
-    if value is None:
-        raise NoGroup(f"it has no trait {source!r} to distinguish its stream by")
-    if trait.expression is None:
-        return value
-    if not isinstance(value, datetime):
-        raise NoGroup(f"its trait {source!r} is no datetime, which {trait.expression.text!r} needs")
-    try:
-        result = trait.expression.evaluate({"timestamp": value})
-    except TimeEvaluationError as error:
-        raise NoGroup(f"its trait {source!r}: {error}") from None
-    return result if isinstance(result, TimeRange) else result.timestamp

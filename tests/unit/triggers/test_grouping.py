@@ -10,7 +10,7 @@ import pytest
 
 from winchester_core.model.time_range import TimeRange
 from winchester_core.timex import parse
-from winchester_core.triggers.grouping import DistinguishingTrait, NoGroup, group_key, group_of
+from winchester_core.triggers.grouping import DistinguishingTrait, Grouping, NoGroup
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 DIFFERENT: list[Any] = [
@@ -31,6 +31,11 @@ DIFFERENT: list[Any] = [
     TimeRange(NOON, NOON),
     TimeRange(NOON, NOON + timedelta(microseconds=1)),
 ]
+
+
+def group_key(trigger_name: str, values: dict[str, Any]) -> bytes:
+    """The key of the group of an event that has these values."""
+    return Grouping(trigger_name, [DistinguishingTrait(name) for name in values]).of(values, {}).key
 
 
 def test_values_of_different_type_case_or_blanks_are_different_groups() -> None:
@@ -57,7 +62,7 @@ def test_the_key_is_fixed_for_ever_since_it_is_stored() -> None:
 def test_a_stand_in_is_looked_up_instead_of_the_trait_and_goes_through_the_expression() -> None:
     traits = (DistinguishingTrait("id"), DistinguishingTrait("timestamp", parse("day")))
     event = {"id": "i-1", "timestamp": NOON, "began": NOON - timedelta(days=3)}
-    group = group_of("t", traits, event, {"timestamp": "began"})
+    group = Grouping("t", traits).of(event, {"timestamp": "began"})
     day = datetime(2026, 3, 11, tzinfo=UTC)
     assert group.values["timestamp"] == TimeRange(day, day + timedelta(days=1))
     assert group.values["id"] == "i-1"
@@ -76,4 +81,4 @@ def test_an_event_without_a_usable_trait_has_no_group_for_a_reason(
 ) -> None:
     traits = (DistinguishingTrait("id"), DistinguishingTrait("timestamp", parse("day")))
     with pytest.raises(NoGroup, match=reason):
-        group_of("t", traits, event, {})
+        Grouping("t", traits).of(event, {})

@@ -1,0 +1,156 @@
+"""Runs what a page tells its reader to do, from top to bottom, in an empty directory."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from page_blocks import Block
+
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+TIMEOUT_SECONDS = 60.0
+SERVICE = re.compile(r"winchester-worker\b(?!.*--until-idle)(?!.* -d\b)")
+"""A command that runs until it is stopped; it says that it is at work when it is."""
+AT_WORK = "is at work"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command of a page, and the output that the page shows for it (None: it shows none)."""
+
+    command: str
+    expected: str | None
+    place: str
+
+
+@dataclass
+class PageShell:
+    """A directory and an environment, as a reader has them while following a page."""
+
+    directory: Path
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("WINCHESTER_")}
+        path = os.pathsep.join([str(SCRIPTS), kept.get("PATH", os.defpath)])
+        self.environ = kept | {"PATH": path, "COLUMNS": "100", **self.environ}
+
+    def follow(self, block: Block) -> None:
+        """Do what a block says. Raises `AssertionError` where the page does not tell the truth."""
+        if block.key == "skip":
+            return
+        if block.key == "file":
+            (self.directory / block.value).write_text(block.text)
+        elif block.key == "append":
+            with (self.directory / block.value).open("a") as file:
+                file.write(block.text)
+        elif block.language in ("console", "sh"):
+            self._run_all(block)
+        elif block.language == "python":
+            self.run_python(block)
+
+    def run_python(self, block: Block, preamble: str = "") -> str:
+        """Run a block of Python as a program; return what it printed."""
+        status, output = self._run([sys.executable, "-c", preamble + block.text])
+        assert status == 0, f"{block.place}: {output}"
+        return output
+
+    def run(self, command: str) -> tuple[int, str]:
+        """Run one command; return its status and what it printed, to either output."""
+        if command.startswith("cd "):
+            self.directory = self.directory / shlex.split(command)[1]
+            return 0, ""
+        if SERVICE.match(command):
+            return self._run_service(command)
+        return self._run(["bash", "-c", command])
+
+    def _run_all(self, block: Block) -> None:
+        steps = list(steps_of(block))
+        for step in steps:
+            status, output = self.run(step.command)
+            wanted = int(block.value) if block.key == "exit" and step is steps[-1] else 0
+            assert status == wanted, f"{step.place}: {step.command}\n{output}"
+            if step.expected is not None:
+                assert shows(step.expected, output), (
+                    f"{step.place}: {step.command}\n--- the page shows\n{step.expected}"
+                    f"--- the command printed\n{output}"
+                )
+
+    def _run(self, arguments: list[str]) -> tuple[int, str]:
+        ended = subprocess.run(
+            arguments,
+            cwd=self.directory,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+        return ended.returncode, ended.stdout
+
+    def _run_service(self, command: str) -> tuple[int, str]:
+        """Run until it is at work, then stop it as an operator would."""
+        log = self.directory / ".service.log"
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                ["bash", "-c", f"exec {command}"],
+                cwd=self.directory,
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while AT_WORK not in log.read_text() and process.poll() is None:
+            assert time.monotonic() < deadline, f"{command}: did not begin its work"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        return process.wait(TIMEOUT_SECONDS), log.read_text()
+
+
+def steps_of(block: Block) -> Iterator[Step]:
+    """The commands of a block: after `$ ` in a console, every line in a script."""
+    if block.language == "sh":
+        for number, line in enumerate(block.text.splitlines()):
+            command = line.partition("  #")[0].strip()
+            if command:
+                yield Step(command, None, f"{block.page}:{block.line + number}")
+        return
+    parts = re.split(r"^\$ ", block.text, flags=re.MULTILINE)
+    assert not parts[0], f"{block.place}: a console begins with a command"
+    line = block.line
+    for part in parts[1:]:
+        command, _newline, expected = part.partition("\n")
+        yield Step(command, expected, f"{block.page}:{line}")
+        line += part.count("\n")
+
+
+def shows(expected: str, output: str) -> bool:
+    """Whether the page's output is the real one; `...` stands for what may differ.
+
+    On a line of its own it stands for any number of lines. Blanks at the ends of lines, which
+    nobody sees, do not count.
+    """
+    pattern = ""
+    for line in expected.rstrip().splitlines():
+        if line.strip() == "...":
+            pattern += r"(?:.*\n)*"
+        else:
+            parts = (re.escape(part) for part in line.rstrip().split("..."))
+            pattern += ".*".join(parts) + r"\n"
+    printed = "".join(f"{line.rstrip()}\n" for line in output.rstrip().splitlines())
+    return re.fullmatch(pattern, printed) is not None
