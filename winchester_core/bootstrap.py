@@ -15,7 +15,7 @@ from winchester_core.ingest.decoding import Decoder
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.plugins import CONDITIONS, TRAIT_PLUGINS, Registry
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import Schema
+from winchester_core.storage.sql.revision import check_revision
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.telemetry.counters import Counters
@@ -69,7 +69,7 @@ def open_store(settings: Settings, counters: Counters | None = None) -> SqlStore
     """The store on the settings' database. Raises `SchemaMismatch`, `DatabaseUnavailable`."""
     database = open_database(settings, counters)
     try:
-        Schema(database).check()
+        check_revision(database)
     except BaseException:
         database.close()
         raise

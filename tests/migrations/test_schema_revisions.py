@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
 from databases import BACKENDS, temporary_database
 from winchester_core.errors import SchemaMismatch, StorageError
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import Schema
+from winchester_core.storage.sql.revision import HEAD
+from winchester_core.storage.sql.schema import MIGRATIONS, Schema
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import metadata
 
@@ -203,3 +205,8 @@ def run_raw(database: Database, statements: list[str]) -> None:
             connection.exec_driver_sql(statement)
 
     database.write(run)
+
+
+def test_the_program_wants_the_newest_revision_that_it_ships() -> None:
+    script = ScriptDirectory(str(MIGRATIONS))
+    assert script.get_current_head() == HEAD

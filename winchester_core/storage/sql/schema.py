@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, TextIO
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from winchester_core.errors import SchemaMismatch, StorageError
+from winchester_core.errors import StorageError
+from winchester_core.storage.sql.revision import HEAD, check_revision, revision_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,23 +38,15 @@ class Schema:
     @property
     def wanted(self) -> str:
         """The revision that this program works with."""
-        head = ScriptDirectory.from_config(self._config).get_current_head()
-        assert head is not None  # noqa: S101 - the package ships its migrations
-        return head
+        return HEAD
 
     def found(self) -> str | None:
         """The revision that the database is at; None when it has no tables yet."""
-
-        def look(connection: Connection) -> str | None:
-            return MigrationContext.configure(connection).get_current_revision()
-
-        return self._database.read(look)
+        return revision_of(self._database)
 
     def check(self) -> None:
         """Raise `SchemaMismatch` unless the database is at the program's revision."""
-        found = self.found()
-        if found != self.wanted:
-            raise SchemaMismatch(found, self.wanted, self._database.masked_url)
+        check_revision(self._database)
 
     def upgrade(self, revision: str = "head") -> None:
         """Migrate up to `revision`. Raises `StorageError` for an unknown one."""
