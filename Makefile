@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types contracts check clean
+.PHONY: demo test lint types contracts check docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python etc/sample/demo.py
@@ -23,6 +23,11 @@ contracts: $(VENV)/.dev
 
 check: lint types contracts test
 
+docs: $(VENV)/.dev
+	$(BIN)/python docs/generate.py
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -36,4 +41,4 @@ $(VENV)/.dev: $(VENV)/bin/python setup.cfg pyproject.toml
 	@touch $@ $(VENV)/.demo
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) docs/_build build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -152,18 +152,18 @@ mostly = st.sampled_from([True, True, True, False])
 ingesting = st.builds(Ingest, batches)
 changing = st.sampled_from([ChangeRules(), ChangeRules(), Refresh()])
 claiming = st.builds(Claim, st.sampled_from(Reason), leases)
-ending = st.one_of(
+ending: st.SearchStrategy[Step] = st.one_of(
     st.builds(Complete, batches | st.just(()), st.booleans(), st.sampled_from([None, None, "no"])),
     st.builds(Fail, delays, mostly.map(lambda it: not it)),
     st.sampled_from([Release(), Rescue(), Rescue()]),
 )
 mending = st.sampled_from([Reset(), Trim()])
 
-single: st.SearchStrategy[Step] = st.one_of(
+single: st.SearchStrategy[list[Step]] = st.one_of(
     ingesting, ingesting, ingesting, st.builds(Pass, times), changing, claiming, ending, mending
-)
-worked = st.tuples(claiming, ending)
+).map(lambda step: [step])
+worked: st.SearchStrategy[list[Step]] = st.tuples(claiming, ending).map(list)
 runs: st.SearchStrategy[list[Step]] = st.lists(
-    st.one_of(st.tuples(single), st.tuples(single), worked), min_size=6, max_size=14
+    st.one_of(single, single, worked), min_size=6, max_size=14
 ).map(lambda parts: [step for part in parts for step in part])
 """Whole runs: a worker that claims most often ends what it claimed."""

@@ -139,5 +139,13 @@ class UnknownStream(StorageError):
         super().__init__(f"no stream has the id {stream_id}")
 
 
+class UnknownRejectedMessage(StorageError):
+    """No rejected message has this id."""
+
+    def __init__(self, rejected_id: int) -> None:
+        self.rejected_id = rejected_id
+        super().__init__(f"no rejected message has the id {rejected_id}")
+
+
 class ClockError(WinchesterError):
     """A clock that cannot be set or asked as wanted."""

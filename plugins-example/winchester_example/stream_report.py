@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cliff.lister import Lister
 
 from winchester_core.cli.commands import ConfiguredCommand
-from winchester_core.cli.options import DATABASE_ONLY, load
+from winchester_core.cli.options import ALL_BUT_DATABASE, load
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import StreamFilter
 
@@ -59,7 +59,7 @@ class StreamReport(ConfiguredCommand, Lister):
         """Read the streams and count them."""
         from winchester_core.bootstrap import open_store  # slow: it brings in the database
 
-        settings = load(parsed_args, ignores=DATABASE_ONLY)
+        settings = load(parsed_args, ignores=ALL_BUT_DATABASE)
         with closing(open_store(settings)) as store:
             streams = _streams(store, _wanted(parsed_args.trigger, parsed_args.day))
             return COLUMNS, [tally.row() for tally in tallies(streams)]

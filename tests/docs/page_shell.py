@@ -132,11 +132,11 @@ def steps_of(block: Block) -> Iterator[Step]:
         return
     parts = re.split(r"^\$ ", block.text, flags=re.MULTILINE)
     assert not parts[0], f"{block.place}: a console begins with a command"
-    line = block.line
+    number = block.line
     for part in parts[1:]:
         command, _newline, expected = part.partition("\n")
-        yield Step(command, expected, f"{block.page}:{line}")
-        line += part.count("\n")
+        yield Step(command, expected, f"{block.page}:{number}")
+        number += part.count("\n")
 
 
 def shows(expected: str, output: str) -> bool:

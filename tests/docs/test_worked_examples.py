@@ -70,7 +70,9 @@ def outcome(example: PageShell, arguments: list[str]) -> dict[str, Any]:
     succeed(example, "winchester_db -c winchester.yaml upgrade head")
     replay = " ".join(["winchester replay -c winchester.yaml --file events.jsonl", *arguments])
     summary = json.loads(succeed(example, f"{replay} -f json"))
-    streams = json.loads(succeed(example, "winchester stream list -c winchester.yaml --events -f json"))
+    streams = json.loads(
+        succeed(example, "winchester stream list -c winchester.yaml --events -f json")
+    )
     for stream in streams:
         del stream["id"]
     return {

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from builders import NOON, at, ingest, make_event, make_trigger, only_stream
+from builders import NOON, arrivals, at, ingest, make_event, make_trigger, only_stream
 from winchester_core.errors import UnknownStream
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.triggers.stream_time import FixedTime
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
@@ -216,6 +217,32 @@ class TestFindStreams:
             worker="w", reason=Reason.FIRE, now=NOON, limit=9, lease=timedelta(minutes=1)
         )
         assert store.count_states() == {StreamState.ACTIVE: 3, StreamState.FIRING: 1}
+
+    def test_states_are_counted_for_each_trigger(self, store: Store) -> None:
+        assert store.count_states_by_trigger() == {}
+        ingest(store, VM, make_event("1"), make_event("2", "vm.end", instance="b"))
+        ingest(store, make_trigger("VM", match="*"), make_event("3", "other"))
+        store.claim_ready(
+            worker="w", reason=Reason.FIRE, now=NOON, limit=9, lease=timedelta(minutes=1)
+        )
+        assert store.count_states_by_trigger() == {
+            "vm": {StreamState.ACTIVE: 1, StreamState.FIRING: 1},
+            "VM": {StreamState.ACTIVE: 1},
+        }
+
+    def test_by_the_id_of_one_of_their_events(self, store: Store) -> None:
+        shared = make_trigger("all", by=["zone"], match="*")
+        for name in ("1", "2"):
+            event = make_event(name, instance=name, zone="x")
+            store.record(arrivals([VM, shared], [event]), FixedTime(NOON))
+        for message_id, names in (("1", {"vm", "all"}), ("2", {"vm", "all"}), ("3", set())):
+            wanted = StreamFilter(message_id=message_id)
+            assert {stream.name for stream in store.find_streams(wanted)} == names
+            assert store.count_streams(wanted) == len(names)
+
+    def test_a_stream_tells_by_which_rules_it_was_counted(self, store: Store) -> None:
+        ingest(store, VM, make_event("1"))
+        assert only_stream(store).fingerprint == VM.fingerprint
 
     def test_a_stream_is_found_by_its_id(self, store: Store) -> None:
         ingest(store, VM, make_event("1"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from builders import arrivals, at, ingest, make_event, make_trigger, only_stream
 from winchester_core.model.stream import Reason
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
 
 OLD = make_trigger()
-TWO_KINDS = [{"event_type": "vm.start"}, {"event_type": "vm.update", "number": 2}]
+TWO_KINDS: list[dict[str, Any]] = [
+    {"event_type": "vm.start"},
+    {"event_type": "vm.update", "number": 2},
+]
 NEW = make_trigger(fire=TWO_KINDS, expiration="$first + 2h", fire_delay=5)
 LEASE = timedelta(minutes=5)
 

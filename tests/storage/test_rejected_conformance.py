@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from winchester_core.storage.records import Rejection
+import pytest
+
+from winchester_core.errors import UnknownRejectedMessage
+from winchester_core.storage.records import RejectedFilter, Rejection
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
@@ -55,3 +59,48 @@ def test_pages_follow_each_other_by_id(store: Store) -> None:
     second = store.find_rejected(mark=first[-1].id, limit=3)
     assert [kept.body for kept in first + second] == [b"0", b"1", b"2", b"3", b"4"]
     assert store.keep_rejected([]) == 0
+
+
+def test_messages_are_found_and_counted_by_source_kind_and_age(store: Store) -> None:
+    notification = replace(reject(b"2", source="other"), kind="notification")
+    store.keep_rejected([reject(b"1"), notification])
+    later = store.real_time() + timedelta(minutes=1)
+    for wanted, bodies in (
+        (RejectedFilter(), [b"1", b"2"]),
+        (RejectedFilter(source="queue"), [b"1"]),
+        (RejectedFilter(source="Queue"), []),
+        (RejectedFilter(kind="notification"), [b"2"]),
+        (RejectedFilter(source="queue", kind="notification"), []),
+        (RejectedFilter(older_than=later), [b"1", b"2"]),
+        (RejectedFilter(younger_than=later), []),
+    ):
+        assert [kept.body for kept in store.find_rejected(wanted)] == bodies
+        assert store.count_rejected(wanted) == len(bodies)
+
+
+def test_the_reason_of_one_message_can_be_changed(store: Store) -> None:
+    store.keep_rejected([reject(b"1"), reject(b"2")])
+    first, second = store.find_rejected()
+    for _ in range(2):  # what a database makes of a change that changes nothing is its own
+        store.set_rejected_reason(first.id, "no event_type")
+    assert store.get_rejected(first.id) == replace(first, reason="no event_type")
+    assert store.get_rejected(second.id) == second
+
+
+def test_a_deleted_message_is_gone_and_may_come_again(store: Store) -> None:
+    store.keep_rejected([reject(b"1"), reject(b"2")])
+    first, second = store.find_rejected()
+    store.delete_rejected(first.id)
+    assert store.find_rejected() == [second]
+    assert store.keep_rejected([reject(b"1"), reject(b"2")]) == 1
+
+
+def test_a_message_that_is_not_there_is_an_error_with_its_id(store: Store) -> None:
+    for use in (
+        store.get_rejected,
+        store.delete_rejected,
+        lambda rejected_id: store.set_rejected_reason(rejected_id, "no reason"),
+    ):
+        with pytest.raises(UnknownRejectedMessage) as caught:
+            use(404)
+        assert caught.value.rejected_id == 404

@@ -5,13 +5,11 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from cliff.columns import FormattableColumn
-from cliff.show import ShowOne
-
 from winchester_core.cli.commands import ConfiguredCommand
 from winchester_core.cli.failure import DONE, WrongUsage
 from winchester_core.cli.moments import iso_text, read_moment, read_moment_ahead
-from winchester_core.cli.options import DATABASE_ONLY, load
+from winchester_core.cli.options import ALL_BUT_DATABASE, load
+from winchester_core.cli.output import ObjectShow
 from winchester_core.errors import ClockError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
 
 
-class ClockShow(ConfiguredCommand, ShowOne):
+class ClockShow(ObjectShow):
     """Show the clock of stream time.
 
     Prints which clock drives streams, and its time. The event clock has no time before the first
@@ -34,14 +32,18 @@ class ClockShow(ConfiguredCommand, ShowOne):
         "winchester clock show -c winchester.yaml -f value --column time",
     )
 
-    def take_action(self, parsed_args: Namespace) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+    def shown(self, parsed_args: Namespace) -> dict[str, Any]:
         """The kind of the clock and its time."""
         from winchester_core.bootstrap import open_store, stream_clock
 
-        settings = load(parsed_args, ignores=DATABASE_ONLY)
+        settings = load(parsed_args, ignores=ALL_BUT_DATABASE)
         with closing(open_store(settings)) as store:
             now = stream_clock(settings, store).now()
-        return ("clock", "time"), (settings.clock, _MaybeUnset(iso_text(now)))
+        return {"clock": settings.clock, "time": iso_text(now)}
+
+    def cell(self, name: str, value: Any) -> Any:
+        """A value, or words where the clock has no time."""
+        return "not set yet" if value is None else super().cell(name, value)
 
 
 class ClockAdvance(ConfiguredCommand):
@@ -117,15 +119,8 @@ class ClockSet(ConfiguredCommand):
         return DONE
 
 
-class _MaybeUnset(FormattableColumn[Any]):
-    """A text; for people, words in its place when there is none."""
-
-    def human_readable(self) -> str:
-        return "not set yet" if self._value is None else str(self._value)
-
-
 def _event_clock_settings(parsed_args: Namespace) -> Settings:
-    settings = load(parsed_args, ignores=DATABASE_ONLY)
+    settings = load(parsed_args, ignores=ALL_BUT_DATABASE)
     if settings.clock != "event":
         problem = f"clock: is {settings.clock}, and only the event clock can be moved"
         raise ConfigurationError([f"{settings.name}: {problem}; 'clock: event' chooses it"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.console import prepare_console
 from winchester_core.cli.failure import DONE, WrongUsage, guarded
-from winchester_core.cli.options import DATABASE_ONLY, add_config_option, load
+from winchester_core.cli.options import ALL_BUT_DATABASE, add_config_option, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,7 +82,7 @@ def _add_sql_option(parser: argparse.ArgumentParser, what: str) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    settings = load(args, ignores=DATABASE_ONLY)
+    settings = load(args, ignores=ALL_BUT_DATABASE)
     from winchester_core.bootstrap import open_database
     from winchester_core.storage.sql.schema import Schema
 

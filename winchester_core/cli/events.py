@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.cli import trait_filters
 from winchester_core.cli.failure import WrongUsage
-from winchester_core.cli.listing import Listed, ObjectLister
-from winchester_core.cli.moments import read_moment_ago
+from winchester_core.cli.listing import ObjectLister
 from winchester_core.errors import StorageError
 from winchester_core.model.event import REQUIRED_KEYS
 from winchester_core.model.event_json import flat_event
@@ -16,7 +15,8 @@ from winchester_core.storage.records import EventFilter
 if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Iterator, Mapping
-    from datetime import datetime
+
+    from winchester_core.cli.session import Session
 
 TRAIT_COUNT = "trait_count"
 
@@ -56,20 +56,20 @@ class EventList(ObjectLister):
         )
         return parser
 
-    def count(self, listed: Listed) -> int:
+    def count(self, session: Session) -> int:
         """How many events there are."""
-        return listed.store.count_events(_filter(listed))
+        return session.store.count_events(_filter(session))
 
-    def objects(self, listed: Listed) -> Iterator[dict[str, Any]]:
+    def objects(self, session: Session) -> Iterator[dict[str, Any]]:
         """Each event, flat."""
-        wanted, mark = _filter(listed), listed.args.mark
-        if mark is not None and listed.store.get_event_by_message_id(mark) is None:
+        wanted, mark = _filter(session), session.args.mark
+        if mark is not None and session.store.get_event_by_message_id(mark) is None:
             raise WrongUsage(f"--mark {mark}: no event has this id")
-        for size in listed.page_sizes():
-            page = listed.store.find_events(wanted, mark=mark, limit=size)
+        for size in session.page_sizes():
+            page = session.store.find_events(wanted, mark=mark, limit=size)
             yield from map(flat_event, page)
             if len(page) < size:
-                _check_mark(listed, mark, page)
+                _check_mark(session, mark, page)
                 return
             mark = page[-1]["message_id"]
 
@@ -80,21 +80,17 @@ class EventList(ObjectLister):
         return super().cell(each, column)
 
 
-def _check_mark(listed: Listed, mark: str | None, page: list[Any]) -> None:
+def _check_mark(session: Session, mark: str | None, page: list[Any]) -> None:
     """Tell the end of the list from a mark that a worker has trimmed meanwhile."""
-    if not page and mark is not None and listed.store.get_event_by_message_id(mark) is None:
+    if not page and mark is not None and session.store.get_event_by_message_id(mark) is None:
         raise StorageError(f"event {mark} was trimmed while this list was read: list again")
 
 
-def _filter(listed: Listed) -> EventFilter:
-    args = listed.args
+def _filter(session: Session) -> EventFilter:
+    args = session.args
     return EventFilter(
         event_type=args.event_type,
-        since=_moment(listed, args.since),
-        until=_moment(listed, args.until),
+        since=session.moment(args.since),
+        until=session.moment(args.until),
         traits=trait_filters.read_traits(args.trait),
     )
-
-
-def _moment(listed: Listed, text: str | None) -> datetime | None:
-    return None if text is None else read_moment_ago(text, listed.now)

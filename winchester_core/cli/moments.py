@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli.failure import WrongUsage
@@ -13,6 +14,7 @@ from winchester_core.model.time_range import TimeRange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import timedelta
 
 DURATION: Final = re.compile(r"(?:\d+\s*(?:us|mo|y|d|h|m|s)\s*)+\Z")
 """A duration of time expressions, as in ``1d`` or ``2h30m`` (blanks may be left out here)."""
@@ -53,13 +55,32 @@ def iso_text(moment: datetime | None) -> str | None:
     return None if moment is None else to_utc(moment).isoformat()
 
 
+def length_text(length: timedelta) -> str:
+    """A length of time in its two greatest units, as in ``2d 3h``; what is smaller is left out.
+
+    A time that lies in the other direction is told by the caller: the sign is left out, too.
+    """
+    seconds = int(abs(length).total_seconds())
+    units = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+    parts = []
+    for name, size in units:
+        number, seconds = divmod(seconds, size)
+        if number or parts:
+            parts.append((number, name))
+    return " ".join(f"{number}{name}" for number, name in parts[:2] if number) or "0s"
+
+
 def plain(value: Any) -> Any:
     """A value as JSON has it: a time as `iso_text`, a range of time as [begin, end]."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
     if isinstance(value, datetime):
         return iso_text(value)
     if isinstance(value, TimeRange):
         return [iso_text(value.begin), iso_text(value.end)]
-    return value
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _shifted(duration: str, sign: str, now: Callable[[], datetime]) -> datetime:

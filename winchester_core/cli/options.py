@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentTypeError
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.failure import WrongUsage
+from winchester_core.spelling import nearest
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -15,9 +17,10 @@ if TYPE_CHECKING:
     from winchester_core.config import Part, Settings
 
 CONFIG_VARIABLE: Final = "WINCHESTER_CONFIG"
+MAKE_ONE: Final = "'winchester init DIR' makes one to begin with"
 DATABASE: Final[tuple[Part, ...]] = ("database",)
-DATABASE_ONLY: Final[tuple[Part, ...]] = ("triggers", "pipelines", "distiller", "sources")
-"""What is ignored by a command that only needs to know the database and the clock."""
+ALL_BUT_DATABASE: Final[tuple[Part, ...]] = ("triggers", "pipelines", "distiller", "sources")
+"""What a command ignores that only needs to know the database and the clock."""
 
 
 def add_config_option(parser: ArgumentParser, default: str | None = None) -> None:
@@ -45,11 +48,29 @@ def load(
     if parsed_args.config is None:
         raise WrongUsage(
             "no configuration: name its file with -c FILE, "
-            f"or in the environment variable {CONFIG_VARIABLE}"
+            f"or in the environment variable {CONFIG_VARIABLE}; {MAKE_ONE}"
         )
+    _check_path(Path(parsed_args.config))
     from winchester_core.bootstrap import load_settings  # slow: it brings in the database
 
     return load_settings(parsed_args.config, needs=needs, ignores=ignores)
+
+
+def _check_path(path: Path) -> None:
+    if path.is_dir():
+        raise WrongUsage(f"{path} is a directory: name the file, as in {path / 'winchester.yaml'}")
+    if not path.exists():
+        hint = f"did you mean {close!r}?" if (close := _neighbour(path)) else MAKE_ONE
+        raise WrongUsage(f"there is no configuration {path}; {hint}")
+
+
+def _neighbour(path: Path) -> str | None:
+    """The file in the same directory whose name comes nearest."""
+    try:
+        close = nearest(path.name, (each.name for each in path.parent.iterdir() if each.is_file()))
+    except OSError:
+        return None
+    return None if close is None else str(path.with_name(close))
 
 
 def positive_number(text: str) -> int:

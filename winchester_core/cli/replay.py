@@ -9,12 +9,9 @@ from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from cliff.columns import FormattableColumn
-from cliff.show import ShowOne
-
-from winchester_core.cli.commands import ConfiguredCommand
 from winchester_core.cli.file_source import add_file_options, open_file_source
 from winchester_core.cli.options import load, positive_number
+from winchester_core.cli.output import ObjectShow, lines
 from winchester_core.cli.progress import progress
 from winchester_core.cli.signals import stopping_on_signals
 from winchester_core.errors import WinchesterError
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
 PROGRAM: Final = "winchester-replay"
 
 
-class Replay(ConfiguredCommand, ShowOne):
+class Replay(ObjectShow):
     """Replay recorded events or notifications.
 
     Ingest and worker take turns on the event clock, whatever the setting clock says: time is that
@@ -78,7 +75,7 @@ class Replay(ConfiguredCommand, ShowOne):
         )
         return parser
 
-    def take_action(self, parsed_args: Namespace) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+    def shown(self, parsed_args: Namespace) -> dict[str, Any]:
         """Replay; show what happened. Raises `WinchesterError` when it was interrupted."""
         settings = load(
             parsed_args, needs=["database", "triggers", "pipelines"], ignores=["sources"]
@@ -88,9 +85,13 @@ class Replay(ConfiguredCommand, ShowOne):
             summary = _replay(settings, parsed_args, stop, show)
         if stop.is_set():
             raise WinchesterError(f"interrupted after {summary.messages} messages")
-        facts = dataclasses.asdict(summary)
-        facts["new_events"] = _Numbers(summary.new_events)
-        return tuple(facts), tuple(facts.values())
+        return dataclasses.asdict(summary)
+
+    def cell(self, name: str, value: Any) -> Any:
+        """A value; of numbers by name, a line for each."""
+        if isinstance(value, dict):
+            return lines(f"{each}: {number}" for each, number in value.items())
+        return super().cell(name, value)
 
 
 def _replay(
@@ -131,13 +132,6 @@ def _replay(
 
         with stopping_on_signals(stop_all):
             return replaying.run()
-
-
-class _Numbers(FormattableColumn[Any]):
-    """A mapping of names to numbers: as it is for programs, a line each for people."""
-
-    def human_readable(self) -> str:
-        return "\n".join(f"{name}: {number}" for name, number in self._value.items())
 
 
 def _length_or_none(text: str) -> timedelta:

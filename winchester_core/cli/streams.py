@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.cli import trait_filters
-from winchester_core.cli.failure import WrongUsage
-from winchester_core.cli.listing import Listed, ObjectLister, one_line, value_of
-from winchester_core.cli.moments import iso_text, plain, read_moment_ago
+from winchester_core.cli.listing import ObjectLister, numeric_mark
+from winchester_core.cli.moments import iso_text, plain
+from winchester_core.cli.output import column_key, known_columns, one_line, value_of
 from winchester_core.errors import UnknownStream
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import StreamFilter
@@ -15,8 +15,8 @@ from winchester_core.storage.records import StreamFilter
 if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Iterator, Mapping
-    from datetime import datetime
 
+    from winchester_core.cli.session import Session
     from winchester_core.model.stream import StreamRecord
 
 COLUMNS = (
@@ -85,6 +85,9 @@ class StreamList(ObjectLister):
             help="only streams with an event of this type; * and ? are wildcards",
         )
         parser.add_argument(
+            "--message-id", metavar="ID", help="only streams that hold the event with this id"
+        )
+        parser.add_argument(
             "--events",
             action="store_true",
             help=f"show the ids of the events, too, by timestamp, as {MESSAGE_IDS}",
@@ -94,25 +97,23 @@ class StreamList(ObjectLister):
     def take_action(self, parsed_args: Any) -> tuple[Any, Any]:
         """As any listing; a column that no stream has is refused, since it would stay empty."""
         known = (*COLUMNS, MESSAGE_IDS) if parsed_args.events else COLUMNS
-        for column in parsed_args.columns:
-            if self._normalize_column_name(column) not in known:
-                raise WrongUsage(f"no column is named {column!r}; there are: {', '.join(known)}")
+        known_columns(parsed_args.columns, known)
         columns, objects = super().take_action(parsed_args)
         return columns if parsed_args.columns else known, objects
 
-    def count(self, listed: Listed) -> int:
+    def count(self, session: Session) -> int:
         """How many streams there are."""
-        return listed.store.count_streams(_filter(listed))
+        return session.store.count_streams(_filter(session))
 
-    def objects(self, listed: Listed) -> Iterator[dict[str, Any]]:
+    def objects(self, session: Session) -> Iterator[dict[str, Any]]:
         """Each stream, flat."""
-        wanted, mark = _filter(listed), _mark(listed.args.mark)
-        for size in listed.page_sizes():
-            page = listed.store.find_streams(wanted, mark=mark, limit=size)
+        wanted, mark = _filter(session), numeric_mark(session.args.mark)
+        for size in session.page_sizes():
+            page = session.store.find_streams(wanted, mark=mark, limit=size)
             for stream in page:
-                shown = _flat(stream)
-                if listed.args.events:
-                    shown[MESSAGE_IDS] = _message_ids(listed, stream.id)
+                shown = flat_stream(stream)
+                if session.args.events:
+                    shown[MESSAGE_IDS] = _message_ids(session, stream.id)
                 yield shown
             if len(page) < size:
                 return
@@ -121,12 +122,13 @@ class StreamList(ObjectLister):
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
         """A value; of an error, which is a traceback, the last line."""
         value = value_of(each, column)
-        if value and self._normalize_column_name(column) == "last_error":
+        if value and column_key(column) == "last_error":
             value = value.rstrip().rpartition("\n")[2]
         return one_line(value)
 
 
-def _flat(stream: StreamRecord) -> dict[str, Any]:
+def flat_stream(stream: StreamRecord) -> dict[str, Any]:
+    """A stream as it is shown, under the names of `COLUMNS`."""
     return {
         "id": stream.id,
         "name": stream.name,
@@ -142,31 +144,21 @@ def _flat(stream: StreamRecord) -> dict[str, Any]:
     }
 
 
-def _message_ids(listed: Listed, stream_id: int) -> list[str]:
+def _message_ids(session: Session, stream_id: int) -> list[str]:
     try:
-        return [event["message_id"] for event in listed.store.get_stream_events(stream_id)]
+        return [event["message_id"] for event in session.store.get_stream_events(stream_id)]
     except UnknownStream:
         return []  # completed and purged since its page was read
 
 
-def _mark(text: str | None) -> int | None:
-    try:
-        return None if text is None else int(text)
-    except ValueError:
-        raise WrongUsage(f"--mark {text}: the id of a stream is a whole number") from None
-
-
-def _filter(listed: Listed) -> StreamFilter:
-    args = listed.args
+def _filter(session: Session) -> StreamFilter:
+    args = session.args
     return StreamFilter(
         name=args.name,
         states=tuple(StreamState(state) for state in args.state),
         traits=trait_filters.read_traits(args.trait),
-        older_than=_moment(listed, args.older_than),
-        younger_than=_moment(listed, args.younger_than),
+        older_than=session.moment(args.older_than),
+        younger_than=session.moment(args.younger_than),
         event_type=args.event_type,
+        message_id=args.message_id,
     )
-
-
-def _moment(listed: Listed, text: str | None) -> datetime | None:
-    return None if text is None else read_moment_ago(text, listed.now)

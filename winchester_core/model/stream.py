@@ -99,7 +99,8 @@ class StreamRecord:
     All times are aware UTC. `fire_timestamp` and `expire_timestamp` are stream time; `retry_at`
     and `lease_until` are the database server's time. `distinguished_by` maps each
     distinguishing name to its value: a trait value or a `TimeRange`. `progress` holds how many
-    events each fire criterion has counted, in the trigger's order.
+    events each fire criterion has counted, in the trigger's order; `fingerprint` is that of the
+    trigger by whose rules this was counted.
     """
 
     id: int
@@ -113,6 +114,7 @@ class StreamRecord:
     fire_timestamp: datetime | None
     event_count: int
     progress: tuple[int, ...]
+    fingerprint: str
     is_open: bool
     attempts: int = 0
     worker: str | None = None

@@ -19,8 +19,9 @@ class TimeStamp:
     timestamp: datetime
 
     def __post_init__(self) -> None:
-        if not _is_kept(self.timestamp):
-            object.__setattr__(self, "timestamp", to_utc(self.timestamp))
+        moment = self.timestamp
+        if moment.tzinfo is not UTC or moment.year < MIN_YEAR:
+            object.__setattr__(self, "timestamp", to_utc(moment))
 
     @property
     def begin(self) -> datetime:
@@ -48,9 +49,15 @@ class TimeRange:
     end: datetime
 
     def __post_init__(self) -> None:
-        if not (_is_kept(self.begin) and _is_kept(self.end)):
-            object.__setattr__(self, "begin", to_utc(self.begin))
-            object.__setattr__(self, "end", to_utc(self.end))
+        begin, end = self.begin, self.end
+        if (
+            begin.tzinfo is not UTC
+            or end.tzinfo is not UTC
+            or begin.year < MIN_YEAR
+            or end.year < MIN_YEAR
+        ):
+            object.__setattr__(self, "begin", to_utc(begin))
+            object.__setattr__(self, "end", to_utc(end))
 
     @property
     def timestamp(self) -> datetime:
@@ -62,10 +69,6 @@ class TimeRange:
 
 
 TimeValue: TypeAlias = TimeStamp | TimeRange
-
-
-def _is_kept(moment: datetime) -> bool:
-    return moment.tzinfo is UTC and moment.year >= MIN_YEAR
 
 
 def _comparable(moment: datetime) -> datetime:

@@ -3,12 +3,14 @@
 Stream time is given by the caller; real time is the store's own. Every method is one transaction
 unless it says otherwise. Any of them may raise `StorageError`; those that a caller should tell
 apart are `DatabaseUnavailable` (try later), `DataRefused` (the content is at fault) and
-`ConcurrentChange` (tried several times already, others were always first).
+`ConcurrentChange` (tried again and again already, others were always first).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
+
+from winchester_core.storage.records import ANY_REJECTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
         EventFilter,
         Failure,
         Recorded,
+        RejectedFilter,
         RejectedMessage,
         Rejection,
         StreamFilter,
@@ -133,6 +136,9 @@ class ReadStore(Protocol):
     def count_states(self) -> dict[StreamState, int]:
         """How many streams are in each state."""
 
+    def count_states_by_trigger(self) -> dict[str, dict[StreamState, int]]:
+        """How many streams of each trigger are in each state; neither is named where none is."""
+
     def get_event_by_message_id(self, message_id: str) -> Event | None:
         """The event with this id."""
 
@@ -142,8 +148,29 @@ class ReadStore(Protocol):
     def get_stream_events(self, stream_id: int) -> list[Event]:
         """A stream's events, by timestamp, ties in order of arrival. Raises `UnknownStream`."""
 
-    def find_rejected(self, *, mark: int | None = None, limit: int = 100) -> list[RejectedMessage]:
-        """Up to `limit` rejected messages by id, past the one whose id is `mark`."""
+    def find_rejected(
+        self,
+        wanted: RejectedFilter = ANY_REJECTED,
+        *,
+        mark: int | None = None,
+        limit: int = 100,
+    ) -> list[RejectedMessage]:
+        """Up to `limit` rejected messages by id, past the one whose id is `mark`.
+
+        Each comes with its body, which may have 1 MiB.
+        """
+
+    def count_rejected(self, wanted: RejectedFilter = ANY_REJECTED) -> int:
+        """How many rejected messages there are."""
+
+    def get_rejected(self, rejected_id: int) -> RejectedMessage:
+        """The rejected message with this id. Raises `UnknownRejectedMessage`."""
+
+    def set_rejected_reason(self, rejected_id: int, reason: str) -> None:
+        """Say why a message is rejected now. Raises `UnknownRejectedMessage`."""
+
+    def delete_rejected(self, rejected_id: int) -> None:
+        """Forget a rejected message. Raises `UnknownRejectedMessage`."""
 
     def reset_stream(self, stream_id: int) -> StreamState:
         """Make a stream in error ready again, attempts at 0.

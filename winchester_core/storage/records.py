@@ -110,14 +110,6 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class TriggerRules:
-    """The fingerprint of a trigger as configured, for finding streams counted by other rules."""
-
-    name: str
-    fingerprint: str
-
-
-@dataclass(frozen=True, slots=True)
 class Workload:
     """What waits for workers. `next_retry_seconds` is real time from now; None: no retry waits."""
 
@@ -148,7 +140,7 @@ class StreamFilter:
     """Which streams to find; None asks for anything.
 
     `older_than` and `younger_than` compare the time of the first event; `event_type` is a glob
-    over the types of the stream's events.
+    over the types of the stream's events; `message_id` is the id of one of them.
     """
 
     name: str | None = None
@@ -157,3 +149,20 @@ class StreamFilter:
     older_than: datetime | None = None
     younger_than: datetime | None = None
     event_type: str | None = None
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedFilter:
+    """Which rejected messages to find; None asks for anything.
+
+    `older_than` and `younger_than` compare the time at which it was kept, real time in UTC.
+    """
+
+    source: str | None = None
+    kind: str | None = None
+    older_than: datetime | None = None
+    younger_than: datetime | None = None
+
+
+ANY_REJECTED = RejectedFilter()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from winchester_core.cli.main import WinchesterApp
 from winchester_core.plugins import COMMANDS
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator
 
 MAIN = "winchester_core.cli.main:main"

@@ -41,8 +41,6 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
 FILES: Mapping[str, Callable[[], str]] = {"reference/states.svg": state_diagram.render}
 """Files that are made as a whole."""
 
-_REGION = "<!-- generated: {name} -->\n{text}\n<!-- end: {name} -->"
-
 
 class MissingRegion(Exception):  # noqa: N818 - what it is
     """A page that lacks the marks of one of its regions."""
@@ -69,14 +67,17 @@ def refresh(docs: Path) -> list[str]:
 
 def _with_regions(page: str, text: str, regions: Mapping[str, Callable[[], str]]) -> str:
     for name, make in regions.items():
-        region = _REGION.format(name=name, text=f"\n{make().strip()}\n")
-        pattern = _REGION.format(name=re.escape(name), text=".*?").replace("\n.*?\n", r"\n.*?")
-        text, found = re.subn(pattern, lambda _match, new=region: new, text, flags=re.DOTALL)
-        if found != 1:
-            raise MissingRegion(
-                f"docs/{page}: the marks of region {name!r} stand there {found} times"
-            )
+        begin, end = (re.escape(mark) for mark in _marks(name))
+        parts = re.split(rf"(?<={begin}\n).*?(?={end})", text, flags=re.DOTALL)
+        if len(parts) != 2:
+            times = len(parts) - 1
+            raise MissingRegion(f"docs/{page}: region {name!r} is marked {times} times, not once")
+        text = f"\n{make().strip()}\n\n".join(parts)
     return text
+
+
+def _marks(name: str) -> tuple[str, str]:
+    return f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
 
 
 def _present(path: Path) -> str | None:

@@ -8,6 +8,7 @@ from generated_reference.distribution import own_plugins
 from generated_reference.markdown import code, docstring, table
 from generated_reference.schemas import keys
 from generated_reference.signatures import render_methods
+from generated_reference.wording import words_for
 from winchester_core.interfaces import Condition, EventSource, PipelineHandler, TraitPlugin
 from winchester_core.plugins import (
     COMMANDS,
@@ -76,7 +77,14 @@ def render_groups() -> str:
         names = ", ".join(code(name) for name in own_plugins(group))
         if group == COMMANDS:
             names = "[the commands](commands.md#winchester)"
-        rows.append((code(group), f"{noun(group)}s", WHERE_NAMED[group], names))
+        rows.append(
+            (
+                code(group),
+                f"{noun(group)}s",
+                words_for(group, WHERE_NAMED, "plugins.WHERE_NAMED"),
+                names,
+            )
+        )
     return table(["group", "holds", "named in", "built in"], rows)
 
 
@@ -117,7 +125,8 @@ def _group(group: str) -> Iterator[str]:
             yield f"Also named {', '.join(code(each.name) for each in plugins[1:])}."
         yield docstring(cls)
         yield from _parameters(cls)
-        yield f"```text\n{EXAMPLES[group][name]}\n```"
+        example = words_for(name, EXAMPLES[group], "plugins.EXAMPLES")
+        yield f"```yaml\n{example}\n```"
 
 
 def _parameters(cls: Any) -> Iterator[str]:

@@ -26,8 +26,8 @@ def keys(schema: Schema) -> Iterator[tuple[str, str, str]]:
 
 def default_of(marker: Any) -> str:
     """The default of a key as one would write it, or what there is in its place."""
-    default = getattr(marker, "default", UNDEFINED)
-    if not isinstance(default, type(UNDEFINED)):
+    default: Any = getattr(marker, "default", UNDEFINED)
+    if default is not UNDEFINED:
         value = default()
         return "none" if value is None else code(yaml_text(value))
     return "required" if isinstance(marker, Required) else "none"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import hypot
-from typing import Final
+from typing import Final, TypeAlias
 
 from generated_reference.states import changes
 from winchester_core.model.stream import StreamState
@@ -34,7 +34,12 @@ circle { fill: #34507a }
 line { stroke: #34507a; stroke-width: 1.5 }
 path { fill: #34507a }"""
 
-Point = tuple[float, float]
+ARROW_HEAD: Final = (
+    '<defs><marker id="head" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" '
+    'markerHeight="7" orient="auto"><path d="M0 0 L8 4 L0 8 z"/></marker></defs>'
+)
+
+Point: TypeAlias = tuple[float, float]
 
 
 def render() -> str:
@@ -58,8 +63,7 @@ def render() -> str:
             head,
             "<title>The states of a stream</title>",
             f"<style>\n{STYLE}\n</style>",
-            '<defs><marker id="head" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" '
-            'markerHeight="7" orient="auto"><path d="M0 0 L8 4 L0 8 z"/></marker></defs>',
+            ARROW_HEAD,
             '<rect class="sheet" width="100%" height="100%" rx="6"/>',
             *lines,
             *boxes,

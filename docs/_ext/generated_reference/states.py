@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from generated_reference.markdown import code, table
+from generated_reference.wording import words_for
 from winchester_core.model.stream import TRANSITIONS, StreamState, lane_of_state
 
 MEANINGS: Final = {
@@ -20,11 +21,17 @@ MEANINGS: Final = {
 
 
 def render_states() -> str:
-    """What each state means. Raises `LookupError` for one whose meaning is not said here."""
+    """What each state means. Raises `Undescribed` for one whose meaning is not said here."""
     rows = []
     for state in StreamState:
         lane = lane_of_state(state)
-        rows.append((code(state), lane.reason if lane else "", MEANINGS[state]))
+        rows.append(
+            (
+                code(state),
+                lane.reason if lane else "",
+                words_for(state, MEANINGS, "states.MEANINGS"),
+            )
+        )
     return table(["state", "reason", "meaning"], rows)
 
 

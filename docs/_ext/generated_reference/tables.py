@@ -8,6 +8,7 @@ from sqlalchemy import UniqueConstraint
 from sqlalchemy.dialects import postgresql
 
 from generated_reference.markdown import code, table
+from generated_reference.wording import words_for
 from winchester_core.storage.sql.tables import metadata
 
 if TYPE_CHECKING:
@@ -26,13 +27,13 @@ PURPOSES = {
 
 
 def render() -> str:
-    """Every table. Raises `LookupError` for one whose purpose is not said here."""
+    """Every table. Raises `Undescribed` for one whose purpose is not said here."""
     return "\n\n".join(part for each in metadata.tables.values() for part in _table(each))
 
 
 def _table(each: Table) -> Iterator[str]:
     yield f"## {each.name}"
-    yield PURPOSES[each.name]
+    yield words_for(each.name, PURPOSES, "tables.PURPOSES")
     yield table(["column", "type", "", "holds"], map(_row, each.columns))
     indexes = [*_unique(each), *_indexes(each)]
     if indexes:

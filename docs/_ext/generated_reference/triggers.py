@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from generated_reference.markdown import code, table
 from generated_reference.schemas import keys
+from generated_reference.wording import words_for
 from winchester_core.config.trigger_fields import TRIGGER_SCHEMA
 from winchester_core.matching.compilation import FIRE_KEYS, MATCH_KEYS
 
@@ -23,9 +24,9 @@ def render_trigger() -> str:
 
 
 def render_criteria() -> str:
-    """The keys of a criterion. Raises `LookupError` for one whose meaning is not said here."""
+    """The keys of a criterion. Raises `Undescribed` for one whose meaning is not said here."""
     rows = []
     for key in FIRE_KEYS:
         where = "both" if key in MATCH_KEYS else "`fire_criteria`"
-        rows.append((code(key), where, MEANINGS[key]))
+        rows.append((code(key), where, words_for(key, MEANINGS, "triggers.MEANINGS")))
     return table(["key", "in", "meaning"], rows)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from winchester_core.cli.listing import one_line, write_json, write_yaml
+from winchester_core.cli.output import one_line, write_json, write_yaml
 
 OBJECTS: list[dict[str, Any]] = [
     {"id": "a", "n": 1, "x": None},

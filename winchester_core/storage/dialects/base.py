@@ -65,6 +65,10 @@ class SqlDialect:
         """The condition that `column` matches `glob` (`*` and `?`), case-sensitive."""
         return column.like("".join(map(_like_character, glob)), escape="!")
 
+    def through_index(self, query: Select[Any], table: Table, index: str) -> Select[Any]:
+        """Read `table` through `index`, where the database might go through all rows instead."""
+        return query
+
     def lock_rows(self, query: Select[Any], *, skip_locked: bool = False) -> Select[Any]:
         """Lock the rows that `query` finds until the transaction ends."""
         return query.with_for_update(skip_locked=skip_locked)

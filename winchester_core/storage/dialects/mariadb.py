@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Select
     from sqlalchemy.sql.dml import ReturningInsert
 
 # Numbers: MariaDB manual, error codes
@@ -63,6 +63,10 @@ class MariadbDialect(SqlDialect):
         return statement.on_duplicate_key_update(
             {name: statement.inserted[name] for name in changing}
         ).returning(*table.primary_key)
+
+    def through_index(self, query: Select[Any], table: Table, index: str) -> Select[Any]:
+        # it locks what it reads: going through all rows would wait for those of other workers
+        return query.with_hint(table, f"FORCE INDEX ({index})")
 
     def matches_glob(self, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
         # of LIKE, 10.11 makes an index range that ends at U+FFFF and misses what is beyond;

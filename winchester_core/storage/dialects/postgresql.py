@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 _CONFLICTS = frozenset({"40001", "40P01", "55P03", "23505"})
 _AWAY_CLASSES = frozenset({"08", "53", "57", "58", "25"})
 _REFUSAL_CLASSES = frozenset({"22", "23", "54"})
+_OF_DRIVER = {
+    "OperationalError": Fault.UNAVAILABLE,
+    "InterfaceError": Fault.UNAVAILABLE,
+    "DataError": Fault.REFUSED,
+}
 
 
 class PostgresqlDialect(SqlDialect):
@@ -57,9 +62,8 @@ class PostgresqlDialect(SqlDialect):
 
     def fault(self, error: BaseException) -> Fault:
         state = getattr(error, "sqlstate", None)
-        if state is None:
-            away = type(error).__name__ in ("OperationalError", "InterfaceError")
-            return Fault.UNAVAILABLE if away else Fault.UNKNOWN
+        if state is None:  # the driver's own verdict
+            return _OF_DRIVER.get(type(error).__name__, Fault.UNKNOWN)
         if state in _CONFLICTS:
             return Fault.CONFLICT
         if state[:2] in _AWAY_CLASSES:

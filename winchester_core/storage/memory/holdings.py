@@ -7,7 +7,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
-from winchester_core.errors import UnknownStream
+from winchester_core.errors import UnknownRejectedMessage, UnknownStream
 from winchester_core.model.stream import StreamRecord, StreamState, check_transition
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class HeldStream:
             fire_timestamp=self.facts.fire_timestamp,
             event_count=self.facts.event_count,
             progress=tuple(self.facts.counts),
+            fingerprint=self.facts.fingerprint,
             is_open=self.is_open,
             attempts=self.attempts,
             worker=self.worker,
@@ -94,6 +95,13 @@ class Holdings:
             return self.streams[stream_id]
         except KeyError:
             raise UnknownStream(stream_id) from None
+
+    def rejected_key(self, rejected_id: int) -> tuple[str, bytes]:
+        """Where the rejected message with this id is held. Raises `UnknownRejectedMessage`."""
+        for key, message in self.rejected.items():
+            if message.id == rejected_id:
+                return key
+        raise UnknownRejectedMessage(rejected_id)
 
     def close(self, stream: HeldStream, transaction: Transaction) -> None:
         """Take its group's key from an open stream, for good."""

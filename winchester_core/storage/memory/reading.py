@@ -1,4 +1,4 @@
-"""Which events and streams a filter asks for."""
+"""Which events, streams and rejected messages a filter asks for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
     from winchester_core.model.event import Event
     from winchester_core.storage.memory.holdings import HeldStream, Holdings
-    from winchester_core.storage.records import EventFilter, StreamFilter
+    from winchester_core.storage.records import (
+        EventFilter,
+        RejectedFilter,
+        RejectedMessage,
+        StreamFilter,
+    )
 
 _WILDCARDS = {"*": ".*", "?": "."}
 
@@ -39,6 +44,24 @@ def matching_streams(held: Holdings, wanted: StreamFilter, mark: int = 0) -> Ite
             yield stream
 
 
+def matching_rejected(
+    held: Holdings, wanted: RejectedFilter, mark: int = 0
+) -> Iterator[RejectedMessage]:
+    """The rejected messages that `wanted` asks for past the id `mark`, by id."""
+    for message in held.rejected.values():
+        if message.id > mark and _rejected_fits(message, wanted):
+            yield message
+
+
+def _rejected_fits(message: RejectedMessage, wanted: RejectedFilter) -> bool:
+    return (
+        (wanted.source is None or message.source == wanted.source)
+        and (wanted.kind is None or message.kind == wanted.kind)
+        and (wanted.older_than is None or message.received_at < wanted.older_than)
+        and (wanted.younger_than is None or message.received_at >= wanted.younger_than)
+    )
+
+
 def _event_fits(event: Event, wanted: EventFilter) -> bool:
     return (
         (wanted.event_type is None or _glob_matches(wanted.event_type, event["event_type"]))
@@ -56,6 +79,7 @@ def _stream_fits(held: Holdings, stream: HeldStream, wanted: StreamFilter) -> bo
         and (wanted.older_than is None or first_event < wanted.older_than)
         and (wanted.younger_than is None or first_event >= wanted.younger_than)
         and _has(stream.group.values, wanted.traits)
+        and (wanted.message_id is None or wanted.message_id in stream.members)
         and (wanted.event_type is None or _holds_type(held, stream, wanted.event_type))
     )
 

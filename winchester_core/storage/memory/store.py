@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from winchester_core.model.stream import StreamState, lane_of
 from winchester_core.storage.memory import claiming, completion, ingest, reading, upkeep
 from winchester_core.storage.memory.holdings import Holdings
 from winchester_core.storage.memory.transaction import Transaction
-from winchester_core.storage.records import Recorded
+from winchester_core.storage.records import ANY_REJECTED, Recorded
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         Completion,
         EventFilter,
         Failure,
+        RejectedFilter,
         RejectedMessage,
         Rejection,
         StreamFilter,
@@ -236,6 +238,15 @@ class MemoryStore:
         with self._lock:
             return dict(Counter(stream.state for stream in self._held.streams.values()))
 
+    def count_states_by_trigger(self) -> dict[str, dict[StreamState, int]]:
+        """See `ReadStore.count_states_by_trigger`."""
+        with self._lock:
+            counts: dict[str, dict[StreamState, int]] = {}
+            for stream in self._held.streams.values():
+                states = counts.setdefault(stream.name, {})
+                states[stream.state] = states.get(stream.state, 0) + 1
+            return counts
+
     def get_event_by_message_id(self, message_id: str) -> Event | None:
         """See `ReadStore.get_event_by_message_id`."""
         with self._lock:
@@ -252,11 +263,37 @@ class MemoryStore:
         with self._lock:
             return self._held.events_of(self._held.stream(stream_id))
 
-    def find_rejected(self, *, mark: int | None = None, limit: int = 100) -> list[RejectedMessage]:
+    def find_rejected(
+        self,
+        wanted: RejectedFilter = ANY_REJECTED,
+        *,
+        mark: int | None = None,
+        limit: int = 100,
+    ) -> list[RejectedMessage]:
         """See `ReadStore.find_rejected`."""
         with self._lock:
-            past = (each for each in self._held.rejected.values() if each.id > (mark or 0))
-            return list(islice(past, limit))
+            return list(islice(reading.matching_rejected(self._held, wanted, mark or 0), limit))
+
+    def count_rejected(self, wanted: RejectedFilter = ANY_REJECTED) -> int:
+        """See `ReadStore.count_rejected`."""
+        with self._lock:
+            return sum(1 for _ in reading.matching_rejected(self._held, wanted))
+
+    def get_rejected(self, rejected_id: int) -> RejectedMessage:
+        """See `ReadStore.get_rejected`."""
+        with self._lock:
+            return self._held.rejected[self._held.rejected_key(rejected_id)]
+
+    def set_rejected_reason(self, rejected_id: int, reason: str) -> None:
+        """See `ReadStore.set_rejected_reason`."""
+        with self._lock:
+            key = self._held.rejected_key(rejected_id)
+            self._held.rejected[key] = replace(self._held.rejected[key], reason=reason)
+
+    def delete_rejected(self, rejected_id: int) -> None:
+        """See `ReadStore.delete_rejected`."""
+        with self._lock:
+            del self._held.rejected[self._held.rejected_key(rejected_id)]
 
     def reset_stream(self, stream_id: int) -> StreamState:
         """See `ReadStore.reset_stream`."""

@@ -43,13 +43,10 @@ def claim_ready(
     """
     lane = lane_of(reason)
     real_now = clocks.real_time(connection, dialect)
-    again = claims.ready_again(lane, real_now)
-    rows = claims.lock_ready(connection, dialect, again, claims.RETRY_ORDER, limit)
+    rows = claims.lock_first(connection, dialect, claims.retries(lane, real_now), limit)
     if now is not None and len(rows) < limit:
-        first_time = claims.ready_first_time(reason, now)
-        rows += claims.lock_ready(
-            connection, dialect, first_time, claims.DUE_ORDER, limit - len(rows)
-        )
+        left = limit - len(rows)
+        rows += claims.lock_first(connection, dialect, claims.first_tries(reason, now), left)
     return _take(connection, rows, lane, worker, real_now + lease)
 
 
@@ -126,7 +123,7 @@ def rescue(
     """
     real_now = clocks.real_time(connection, dialect)
     rescued = failed = 0
-    abandoned = claims.lock_abandoned(connection, dialect, real_now, limit)
+    abandoned = claims.lock_first(connection, dialect, claims.abandoned(real_now), limit)
     for (lane, attempts), stream_ids in _divided(abandoned).items():
         if attempts < max_attempts:
             claims.finish(connection, stream_ids, lane.retry, worker=None, retry_at=real_now)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import random
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from winchester_core.clock import SystemClock, pause
+from winchester_core.clock import SystemClock, monotonic, pause
 from winchester_core.errors import (
     ConcurrentChange,
     ConfigurationError,
@@ -35,9 +36,11 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-MAX_TRIES = 10
-FIRST_PAUSE_SECONDS = 0.01
-LONGEST_PAUSE_SECONDS = 1.0
+PATIENCE_SECONDS = 30.0
+"""How long a transaction is tried again while others are first; each time one of them commits."""
+
+FIRST_PAUSE_SECONDS = 0.005
+LONGEST_PAUSE_SECONDS = 0.25
 
 _EXTRAS = {"psycopg": "postgresql", "pymysql": "mysql"}
 
@@ -62,15 +65,16 @@ class Database:
     def write(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in one transaction, and again from its start when another was first.
 
-        Raises `ConcurrentChange` after ten tries, `DataRefused`, `DatabaseUnavailable`, or
-        `StorageError` for anything else the database says.
+        Raises `ConcurrentChange` when others were first for 30 seconds, `DataRefused`,
+        `DatabaseUnavailable`, or `StorageError` for anything else the database says.
         """
-        for attempt in range(1, MAX_TRIES + 1):
+        started = monotonic()
+        for attempt in count(1):
             try:
                 with self._translated(), self.engine.begin() as connection:
                     return work(connection)
             except ConcurrentChange as conflict:
-                if attempt == MAX_TRIES:
+                if monotonic() - started >= PATIENCE_SECONDS:
                     raise
                 self.counters.add(Count.TRANSACTIONS_RETRIED)
                 logger.debug("transaction tried again: %s", conflict)
@@ -132,7 +136,7 @@ def _missing_driver(driver: str, extra: str) -> str:
 
 
 def _jittered(attempt: int) -> float:
-    longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)
+    longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(attempt, 10))
     return random.uniform(longest / 4, longest)  # noqa: S311 - spreads the tries, no secret
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from winchester_core.storage.records import Recorded, Workload
+from winchester_core.storage.records import ANY_REJECTED, Recorded, Workload
 from winchester_core.storage.sql import claiming, completion, reading, recording, upkeep
 from winchester_core.storage.sql.queries import claims, clocks, events, rejections, stored_streams
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Completion,
         EventFilter,
         Failure,
+        RejectedFilter,
         RejectedMessage,
         Rejection,
         StreamFilter,
@@ -232,6 +233,10 @@ class SqlStore:
         """See `ReadStore.count_states`."""
         return self.database.read(stored_streams.count_states)
 
+    def count_states_by_trigger(self) -> dict[str, dict[StreamState, int]]:
+        """See `ReadStore.count_states_by_trigger`."""
+        return self.database.read(stored_streams.count_states_by_trigger)
+
     def get_event_by_message_id(self, message_id: str) -> Event | None:
         """See `ReadStore.get_event_by_message_id`."""
         return self.database.read(partial(events.by_message_id, message_id=message_id))
@@ -244,9 +249,33 @@ class SqlStore:
         """See `ReadStore.get_stream_events`."""
         return self.database.read(partial(reading.stream_events, stream_id=stream_id))
 
-    def find_rejected(self, *, mark: int | None = None, limit: int = 100) -> list[RejectedMessage]:
+    def find_rejected(
+        self,
+        wanted: RejectedFilter = ANY_REJECTED,
+        *,
+        mark: int | None = None,
+        limit: int = 100,
+    ) -> list[RejectedMessage]:
         """See `ReadStore.find_rejected`."""
-        return self.database.read(partial(rejections.find, mark=mark or 0, limit=limit))
+        return self.database.read(
+            partial(rejections.find, wanted=wanted, mark=mark or 0, limit=limit)
+        )
+
+    def count_rejected(self, wanted: RejectedFilter = ANY_REJECTED) -> int:
+        """See `ReadStore.count_rejected`."""
+        return self.database.read(partial(rejections.count, wanted=wanted))
+
+    def get_rejected(self, rejected_id: int) -> RejectedMessage:
+        """See `ReadStore.get_rejected`."""
+        return self.database.read(partial(rejections.by_id, rejected_id=rejected_id))
+
+    def set_rejected_reason(self, rejected_id: int, reason: str) -> None:
+        """See `ReadStore.set_rejected_reason`."""
+        self.database.write(partial(rejections.set_reason, rejected_id=rejected_id, reason=reason))
+
+    def delete_rejected(self, rejected_id: int) -> None:
+        """See `ReadStore.delete_rejected`."""
+        self.database.write(partial(rejections.delete_one, rejected_id=rejected_id))
 
     def reset_stream(self, stream_id: int) -> StreamState:
         """See `ReadStore.reset_stream`."""

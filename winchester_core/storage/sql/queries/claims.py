@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, case, delete, func, or_, select, tuple_, update
@@ -21,14 +22,6 @@ if TYPE_CHECKING:
     from winchester_core.storage.dialects import SqlDialect
     from winchester_core.storage.records import Claim
 
-RETRY_ORDER = (streams.c.retry_at, streams.c.id)
-"""The order in which retries are claimed."""
-
-DUE_ORDER = (streams.c.fire_timestamp, streams.c.expire_timestamp, streams.c.id)
-"""The order in which streams are claimed when their time has come. For those that expire the
-fire time is null; the order is that of the index `ix_streams_due`."""
-
-_LEASE_ORDER = (streams.c.lease_until, streams.c.id)
 _WORKING = (StreamState.FIRING.value, StreamState.EXPIRING.value)
 _HEAD = (
     streams.c.id,
@@ -40,6 +33,33 @@ _HEAD = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Streams that wait for something, in the order of an index."""
+
+    condition: ColumnElement[bool]
+    order: tuple[ColumnElement[Any], ...]
+    index: str
+
+
+def first_tries(reason: Reason, now: datetime) -> Queue:
+    """Active streams whose time has come. Those that expire have no fire time to be sorted by."""
+    order = (streams.c.fire_timestamp, streams.c.expire_timestamp, streams.c.id)
+    return Queue(ready_first_time(reason, now), order, "ix_streams_due")
+
+
+def retries(lane: Lane, real_now: datetime) -> Queue:
+    """Streams whose next try is due."""
+    condition = and_(streams.c.state == lane.retry.value, streams.c.retry_at <= real_now)
+    return Queue(condition, (streams.c.retry_at, streams.c.id), "ix_streams_state_retry_at")
+
+
+def abandoned(real_now: datetime) -> Queue:
+    """Claimed streams whose lease has run out."""
+    condition = and_(streams.c.state.in_(_WORKING), streams.c.lease_until < real_now)
+    return Queue(condition, (streams.c.lease_until, streams.c.id), "ix_streams_state_lease_until")
+
+
 def ready_first_time(reason: Reason, now: datetime) -> ColumnElement[bool]:
     """Active streams whose time has come at the stream time `now`."""
     active = streams.c.state == StreamState.ACTIVE.value
@@ -48,21 +68,13 @@ def ready_first_time(reason: Reason, now: datetime) -> ColumnElement[bool]:
     return and_(active, streams.c.fire_timestamp.is_(None), streams.c.expire_timestamp <= now)
 
 
-def ready_again(lane: Lane, real_now: datetime) -> ColumnElement[bool]:
-    """Streams whose next try is due by the database server's time."""
-    return and_(streams.c.state == lane.retry.value, streams.c.retry_at <= real_now)
-
-
-def lock_ready(
-    connection: Connection,
-    dialect: SqlDialect,
-    condition: ColumnElement[bool],
-    order: Sequence[ColumnElement[Any]],
-    limit: int,
+def lock_first(
+    connection: Connection, dialect: SqlDialect, queue: Queue, limit: int
 ) -> list[Row[Any]]:
-    """Up to `limit` streams that meet `condition`; what others have locked is passed over."""
-    query = select(*_HEAD).where(condition).order_by(*order).limit(limit)
-    return list(connection.execute(dialect.lock_rows(query, skip_locked=True)))
+    """The first `limit` streams of `queue`; what others have locked is passed over."""
+    query = select(*_HEAD).where(queue.condition).order_by(*queue.order).limit(limit)
+    indexed = dialect.through_index(query, streams, queue.index)
+    return list(connection.execute(dialect.lock_rows(indexed, skip_locked=True)))
 
 
 def lock_one(connection: Connection, dialect: SqlDialect, stream_id: int) -> Row[Any] | None:
@@ -129,7 +141,8 @@ def lock_held(
             .where(held(page))
             .order_by(streams.c.id)
         )
-        rows = connection.execute(dialect.lock_rows(query))
+        indexed = dialect.through_index(query, streams, "PRIMARY")
+        rows = connection.execute(dialect.lock_rows(indexed))
         proofs.update((row.id, row.state_serial_no, row.worker) for row in rows)
     return proofs
 
@@ -186,14 +199,6 @@ def delete_all(connection: Connection, stream_ids: Sequence[int]) -> None:
     """Remove the rows of these streams."""
     for page in pages(stream_ids):
         connection.execute(delete(streams).where(streams.c.id.in_(page)))
-
-
-def lock_abandoned(
-    connection: Connection, dialect: SqlDialect, real_now: datetime, limit: int
-) -> list[Row[Any]]:
-    """Up to `limit` claimed streams whose lease has run out, locked."""
-    condition = and_(streams.c.state.in_(_WORKING), streams.c.lease_until < real_now)
-    return lock_ready(connection, dialect, condition, _LEASE_ORDER, limit)
 
 
 def death_note(attempts: int) -> ColumnElement[str]:

@@ -39,8 +39,8 @@ def insert_new(
     ordered = [rows[message_id] for message_id in sorted(rows)]
     statement = dialect.insert_new(events, "message_id", ["id", "message_id"])
     stored = {row.message_id: row.id for row in connection.execute(statement, ordered)}
-    if dialect.hides_refusals and len(stored) < len(rows):
-        _check_known(connection, [each for each in rows if each not in stored])
+    if dialect.hides_refusals and (passed_over := rows.keys() - stored.keys()):
+        _check_known(connection, sorted(passed_over))
     return stored
 
 

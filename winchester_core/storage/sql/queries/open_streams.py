@@ -50,6 +50,7 @@ def lock_open(
     found: list[OpenStream] = []
     for page in pages(sorted(keys)):
         query = select(streams).where(streams.c.open_key.in_(page)).order_by(streams.c.open_key)
+        query = dialect.through_index(query, streams, "uq_streams_open_key")
         rows = connection.execute(dialect.lock_rows(query))
         found.extend(
             OpenStream(row.id, row.name, bytes(row.open_key), facts_of(row)) for row in rows
@@ -75,6 +76,7 @@ def lock_stale(
         )
         .limit(limit)
     )
+    query = dialect.through_index(query, streams, "ix_streams_name_state_fingerprint")
     rows = connection.execute(dialect.lock_rows(query, skip_locked=True))
     return [OpenStream(row.id, row.name, bytes(row.open_key), facts_of(row)) for row in rows]
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, func, select, update
 
+from winchester_core.errors import UnknownRejectedMessage
 from winchester_core.storage.records import RejectedMessage
 from winchester_core.storage.sql.tables import rejected_messages
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection, Row
 
     from winchester_core.storage.dialects import SqlDialect
-    from winchester_core.storage.records import Rejection
+    from winchester_core.storage.records import RejectedFilter, Rejection
 
 
 def keep(
@@ -42,24 +43,71 @@ def keep(
     return True
 
 
-def find(connection: Connection, mark: int, limit: int) -> list[RejectedMessage]:
+def find(
+    connection: Connection, wanted: RejectedFilter, mark: int, limit: int
+) -> list[RejectedMessage]:
     """Up to `limit` rejected messages past the id `mark`, by id."""
     query = (
         select(rejected_messages)
-        .where(rejected_messages.c.id > mark)
+        .where(rejected_messages.c.id > mark, *_conditions(wanted))
         .order_by(rejected_messages.c.id)
         .limit(limit)
     )
-    return [
-        RejectedMessage(
-            id=row.id,
-            source=row.source,
-            kind=row.kind,
-            reason=row.reason,
-            received_at=row.received_at,
-            body=bytes(row.body),
-            body_length=row.body_length,
-            digest=bytes(row.digest),
-        )
-        for row in connection.execute(query)
-    ]
+    return [_message(row) for row in connection.execute(query)]
+
+
+def count(connection: Connection, wanted: RejectedFilter) -> int:
+    """How many rejected messages there are."""
+    query = select(func.count()).select_from(rejected_messages).where(*_conditions(wanted))
+    return connection.execute(query).scalar_one()
+
+
+def by_id(connection: Connection, rejected_id: int) -> RejectedMessage:
+    """The rejected message with this id. Raises `UnknownRejectedMessage`."""
+    query = select(rejected_messages).where(rejected_messages.c.id == rejected_id)
+    row = connection.execute(query).first()
+    if row is None:
+        raise UnknownRejectedMessage(rejected_id)
+    return _message(row)
+
+
+def set_reason(connection: Connection, rejected_id: int, reason: str) -> None:
+    """Say why a message is rejected now. Raises `UnknownRejectedMessage`."""
+    # looked at first: MariaDB does not count a row that an update leaves as it was
+    by_id(connection, rejected_id)
+    connection.execute(
+        update(rejected_messages).where(rejected_messages.c.id == rejected_id).values(reason=reason)
+    )
+
+
+def delete_one(connection: Connection, rejected_id: int) -> None:
+    """Remove a rejected message. Raises `UnknownRejectedMessage`."""
+    statement = delete(rejected_messages).where(rejected_messages.c.id == rejected_id)
+    if not connection.execute(statement).rowcount:
+        raise UnknownRejectedMessage(rejected_id)
+
+
+def _conditions(wanted: RejectedFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.source is not None:
+        conditions.append(rejected_messages.c.source == wanted.source)
+    if wanted.kind is not None:
+        conditions.append(rejected_messages.c.kind == wanted.kind)
+    if wanted.older_than is not None:
+        conditions.append(rejected_messages.c.received_at < wanted.older_than)
+    if wanted.younger_than is not None:
+        conditions.append(rejected_messages.c.received_at >= wanted.younger_than)
+    return conditions
+
+
+def _message(row: Row[Any]) -> RejectedMessage:
+    return RejectedMessage(
+        id=row.id,
+        source=row.source,
+        kind=row.kind,
+        reason=row.reason,
+        received_at=row.received_at,
+        body=bytes(row.body),
+        body_length=row.body_length,
+        digest=bytes(row.digest),
+    )

@@ -48,6 +48,17 @@ def count_states(connection: Connection) -> dict[StreamState, int]:
     return {StreamState(state): number for state, number in connection.execute(query)}
 
 
+def count_states_by_trigger(connection: Connection) -> dict[str, dict[StreamState, int]]:
+    """How many streams of each trigger are in each state."""
+    query = select(streams.c.name, streams.c.state, func.count()).group_by(
+        streams.c.name, streams.c.state
+    )
+    counts: dict[str, dict[StreamState, int]] = {}
+    for name, state, number in connection.execute(query):
+        counts.setdefault(name, {})[StreamState(state)] = number
+    return counts
+
+
 def by_ids(connection: Connection, stream_ids: Sequence[int]) -> list[StreamRecord]:
     """The streams with these ids, by id."""
     query = select(streams).where(streams.c.id.in_(stream_ids)).order_by(streams.c.id)
@@ -77,6 +88,13 @@ def _conditions(dialect: SqlDialect, wanted: StreamFilter) -> list[ColumnElement
                 )
             )
         )
+    if wanted.message_id is not None:
+        holding = (
+            select(stream_events.c.stream_id)
+            .join(events, events.c.id == stream_events.c.event_id)
+            .where(events.c.message_id == wanted.message_id)
+        )
+        conditions.append(streams.c.id.in_(holding))
     for name, value in wanted.traits.items():
         conditions.append(stream_traits.has_value(name, value))
     return conditions
@@ -95,6 +113,7 @@ def _record(row: Row[Any], distinguished_by: Mapping[str, Any]) -> StreamRecord:
         fire_timestamp=row.fire_timestamp,
         event_count=row.event_count,
         progress=read_progress(row.progress),
+        fingerprint=row.fingerprint,
         is_open=row.open_key is not None,
         attempts=row.attempts,
         worker=row.worker,

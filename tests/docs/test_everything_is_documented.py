@@ -1,0 +1,167 @@
+"""Whatever a user can name stands in the reference: settings, programs, plugins, tables, states."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import distribution
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from generated_reference.distribution import own_plugins
+from generated_reference.plugins import EXAMPLES, INTERFACES, by_class
+from voluptuous import Marker
+
+from winchester_core.config import load_settings
+from winchester_core.config.schema import SETTINGS_SCHEMA
+from winchester_core.config.trigger_fields import TRIGGER_SCHEMA
+from winchester_core.distill import Distiller
+from winchester_core.matching.compilation import FIRE_KEYS, compile_criterion
+from winchester_core.model.stream import TRANSITIONS, StreamState
+from winchester_core.plugins import (
+    COMMANDS,
+    CONDITIONS,
+    EVENT_SOURCES,
+    HANDLERS,
+    NOUNS,
+    TRAIT_PLUGINS,
+    Registry,
+)
+from winchester_core.storage.sql.tables import metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+SCRIPTS = "console_scripts"
+REGISTERED = sorted(
+    (each.group, each.name)
+    for each in distribution("winchester").entry_points
+    if each.group in NOUNS
+)
+
+
+class Reference:
+    """The pages of the reference."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def page(self, name: str) -> str:
+        """The text of a page."""
+        return (self._directory / f"{name}.md").read_text()
+
+    def headings(self, name: str) -> set[str]:
+        """The headings of a page, without signs."""
+        found = re.findall(r"^#{2,4} (.+)$", self.page(name), re.MULTILINE)
+        return {heading.strip("`") for heading in found}
+
+    def names(self, page: str, wanted: Iterable[str]) -> None:
+        """Assert that a page has each of these as code."""
+        text = self.page(page)
+        missing = [name for name in wanted if f"`{name}`" not in text]
+        assert not missing, f"docs/reference/{page}.md lacks {missing}"
+
+
+@pytest.fixture(scope="module")
+def reference(checkout: Path) -> Reference:
+    return Reference(checkout / "docs" / "reference")
+
+
+def test_every_setting_has_a_section_and_stands_in_the_overview(reference: Reference) -> None:
+    settings = _names(SETTINGS_SCHEMA.schema)
+
+    assert settings <= reference.headings("settings")
+    reference.names("index", settings)
+
+
+def test_every_field_of_a_trigger_and_of_a_criterion_is_named(reference: Reference) -> None:
+    reference.names("triggers", _names(TRIGGER_SCHEMA.schema) | set(FIRE_KEYS))
+
+
+def test_every_program_has_a_section_or_is_named_as_an_alias(reference: Reference) -> None:
+    for script in distribution("winchester").entry_points.select(group=SCRIPTS):
+        is_known = script.name in reference.headings("commands")
+        assert is_known or f"`{script.name}`" in reference.page("commands"), script.name
+
+
+def test_every_entry_point_group_is_explained(reference: Reference) -> None:
+    groups = {each.group for each in distribution("winchester").entry_points} - {SCRIPTS}
+
+    assert groups == set(NOUNS), "a group that winchester_core.plugins does not know"
+    reference.names("plugins", groups)
+
+
+@pytest.mark.parametrize(("group", "name"), REGISTERED)
+def test_every_plugin_has_a_section(reference: Reference, group: str, name: str) -> None:
+    if group == COMMANDS:
+        assert f"winchester {name}" in reference.headings("commands")
+        return
+    headings = reference.headings("plugins")
+    assert name in headings or f"`{name}`" in reference.page("plugins"), f"{group}: {name}"
+    assert any(name in [each.name for each in same] for same in by_class(group).values())
+
+
+def test_every_interface_has_a_section(reference: Reference) -> None:
+    assert {cls.__name__ for cls in INTERFACES.values()} <= reference.headings("plugins")
+    assert set(INTERFACES) | {COMMANDS} == set(NOUNS)
+
+
+def test_every_table_and_column_is_described(reference: Reference) -> None:
+    for table in metadata.tables.values():
+        assert table.name in reference.headings("tables")
+        reference.names("tables", [column.name for column in table.columns])
+
+
+def test_the_diagram_has_every_state_and_every_change(checkout: Path) -> None:
+    drawing = (checkout / "docs" / "reference" / "states.svg").read_text()
+
+    assert all(f">{state}</text>" in drawing for state in StreamState)
+    assert drawing.count("<line ") == sum(map(len, TRANSITIONS.values()))
+
+
+@pytest.mark.parametrize("name", EXAMPLES[CONDITIONS])
+def test_the_example_of_a_condition_compiles(name: str) -> None:
+    traits = yaml.safe_load(EXAMPLES[CONDITIONS][name])
+
+    compile_criterion({"traits": traits}, Registry(CONDITIONS), fire=True)
+    assert all(name in demand for demand in traits.values())
+
+
+@pytest.mark.parametrize("name", EXAMPLES[HANDLERS])
+def test_the_example_of_a_handler_loads(name: str) -> None:
+    entry = yaml.safe_load(EXAMPLES[HANDLERS][name])
+
+    settings = load_settings(_minimal(pipeline_config={"example": [entry]}))
+
+    assert [each.plugin_name for each in settings.pipelines["example"]] == [name]
+
+
+@pytest.mark.parametrize("name", EXAMPLES[EVENT_SOURCES])
+def test_the_example_of_a_source_loads(name: str) -> None:
+    sources = yaml.safe_load(EXAMPLES[EVENT_SOURCES][name])
+
+    settings = load_settings(_minimal(event_sources=sources))
+
+    assert [each.plugin_name for each in settings.event_sources.values()] == [name]
+
+
+@pytest.mark.parametrize("name", EXAMPLES[TRAIT_PLUGINS])
+def test_the_example_of_a_trait_plugin_loads(name: str) -> None:
+    pytest.importorskip("stackdistiller", reason="the extra 'openstack' is not installed")
+    traits = yaml.safe_load(EXAMPLES[TRAIT_PLUGINS][name])
+
+    Distiller([{"event_type": "*", "traits": traits}], Registry(TRAIT_PLUGINS))
+
+
+@pytest.mark.parametrize("group", EXAMPLES)
+def test_no_example_is_left_of_a_plugin_that_is_gone(group: str) -> None:
+    assert set(EXAMPLES[group]) <= set(own_plugins(group))
+
+
+def _names(schema: dict[Any, Any]) -> set[str]:
+    return {str(key.schema if isinstance(key, Marker) else key) for key in schema}
+
+
+def _minimal(**more: Any) -> dict[str, Any]:
+    return {"database": {"url": "sqlite://"}, **more}

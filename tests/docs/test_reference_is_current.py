@@ -1,0 +1,55 @@
+"""The generated regions of the reference are as the program would have them."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from generated_reference.pages import PAGES, MissingRegion, outdated, refresh
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def docs(checkout: Path, tmp_path: Path) -> Path:
+    """A copy of the pages, to be changed."""
+    return shutil.copytree(checkout / "docs" / "reference", tmp_path / "reference").parent
+
+
+def test_no_generated_page_is_out_of_date(checkout: Path) -> None:
+    stale = sorted(outdated(checkout / "docs"))
+
+    assert not stale, f"run 'make docs', which writes {', '.join(stale)} anew"
+
+
+def test_a_changed_region_is_found_and_written_anew(docs: Path) -> None:
+    refresh(docs)
+    right = {page: (docs / page).read_text() for page in PAGES}
+    for page, regions in PAGES.items():
+        for region in regions:
+            mark = f"<!-- generated: {region} -->\n"
+            changed = (docs / page).read_text().replace(mark, f"{mark}something old\n")
+            (docs / page).write_text(changed)
+
+    assert refresh(docs) == sorted(PAGES)
+    assert {page: (docs / page).read_text() for page in PAGES} == right
+    assert refresh(docs) == []
+
+
+def test_what_stands_around_a_region_is_left_alone(docs: Path) -> None:
+    refresh(docs)
+    page = docs / "reference" / "states.md"
+    page.write_text(page.read_text().replace("# States of a stream", "# Another title"))
+
+    assert refresh(docs) == []
+    assert page.read_text().startswith("# Another title")
+
+
+def test_a_page_that_has_lost_its_marks_is_an_error(docs: Path) -> None:
+    page = docs / "reference" / "states.md"
+    page.write_text(page.read_text().replace("<!-- end: states -->", ""))
+
+    with pytest.raises(MissingRegion, match=r"states\.md"):
+        outdated(docs)

@@ -1,0 +1,69 @@
+"""What a piece of YAML on a page is, by its shape, and checking it as the program would."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from winchester_core.bootstrap import load_settings
+from winchester_core.config.schema import SETTINGS_SCHEMA
+from winchester_core.matching.compilation import FIRE_KEYS, compile_criterion
+from winchester_core.plugins import CONDITIONS, Registry
+
+SETTING_NAMES = {str(marker.schema) for marker in SETTINGS_SCHEMA.schema}
+PIPELINE_KEYS = ("fire_pipeline", "expire_pipeline")
+DATABASE = {"url": "sqlite://"}
+
+
+def check(content: Any) -> str:
+    """Check what a block holds; return what it was taken for.
+
+    Raises `ConfigurationError` or `voluptuous.Invalid` for what the program would refuse, and
+    `ValueError` for what is none of its files.
+    """
+    kind = kind_of(content)
+    match kind:
+        case "settings":
+            load_settings({"database": DATABASE, **content}, environ={})
+        case "triggers":
+            load_settings(
+                {
+                    "database": DATABASE,
+                    "trigger_definitions": content,
+                    "pipeline_config": _pipelines_of(content),
+                }
+            )
+        case "criteria":
+            for criterion in content:
+                compile_criterion(criterion, Registry(CONDITIONS), fire=True)
+        case "event definitions":
+            load_settings({"database": DATABASE, "distiller_config": content})
+        case "pipelines":
+            load_settings({"database": DATABASE, "pipeline_config": content})
+        case _:
+            raise ValueError("no file of Winchester looks like this")
+    return kind
+
+
+def kind_of(content: Any) -> str:
+    """The name of the file, or of the part of it, that has this shape; empty for none."""
+    if isinstance(content, dict) and content:
+        if set(content) <= SETTING_NAMES:
+            return "settings"
+        return "pipelines" if all(isinstance(each, list) for each in content.values()) else ""
+    if not isinstance(content, list) or not all(isinstance(each, dict) for each in content):
+        return ""
+    if all("match_criteria" in each for each in content):
+        return "triggers"
+    if all(isinstance(each.get("traits"), dict) and _has_fields(each) for each in content):
+        return "event definitions"
+    return "criteria" if all(set(each) <= set(FIRE_KEYS) for each in content) else ""
+
+
+def _has_fields(definition: dict[str, Any]) -> bool:
+    traits = definition["traits"].values()
+    return all(isinstance(trait, dict) and "fields" in trait for trait in traits)
+
+
+def _pipelines_of(triggers: list[dict[str, Any]]) -> dict[str, list[str]]:
+    names = [trait.get(key) for trait in triggers for key in PIPELINE_KEYS]
+    return {name: ["logger"] for name in names if name}

@@ -1,0 +1,214 @@
+"""Behaviour section 6: what a worker does when a run, a commit or a worker fails."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from builders import NOON, make_event, make_trigger
+from winchester_core.model.stream import Reason, StreamState
+from winchester_core.storage.records import Failure
+from winchester_core.telemetry.counters import Count
+from worker_scene import QuietHandler, ScriptedHandler
+
+if TYPE_CHECKING:
+    from worker_scene import Scene, Script
+
+
+def test_a_failed_run_is_rolled_back_stores_nothing_and_is_tried_again_later(
+    scene: Scene, script: Script
+) -> None:
+    made = make_event("made", "other")
+
+    def fail_first(events: list[Any], env: dict[str, Any]) -> list[Any]:
+        if env["attempt"] == 1:
+            raise ValueError("password=hunter2 was wrong")
+        return [*events, made]
+
+    script.on_handle = fail_first
+    stream_id = scene.complete_stream()
+    worker = scene.worker(purge_completed=False)
+    worker.run_once()
+    stream = scene.store.get_stream_by_id(stream_id)
+    assert stream.state is StreamState.RETRY_FIRE
+    assert stream.attempts == 1
+    assert stream.retry_at is not None
+    assert timedelta(seconds=8) <= stream.retry_at - scene.clock.now() <= timedelta(seconds=10)
+    assert "ValueError" in str(stream.last_error)
+    assert "hunter2" not in str(stream.last_error)
+    assert [name for name, _ in script.calls] == ["handle", "rollback"]
+    assert scene.store.get_event_by_message_id("made") is None
+    assert worker.run_once() == 0
+    scene.clock.advance(timedelta(seconds=10))
+    assert worker.run_once() == 1
+    assert scene.store.get_stream_by_id(stream_id).state is StreamState.COMPLETED
+    assert [env["attempt"] for _, env in script.seen] == [1, 2]
+    assert scene.store.get_event_by_message_id("made") is not None
+
+
+def test_attempts_end_in_an_error_state_with_traceback_and_reset_begins_anew(
+    scene: Scene, script: Script
+) -> None:
+    def fail(_events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        raise SystemExit(3)
+
+    script.on_handle = fail
+    stream_id = scene.complete_stream()
+    worker = scene.worker(max_attempts=3)
+    for _ in range(3):
+        assert worker.run_once() == 1
+        scene.clock.advance(timedelta(hours=1))
+    stream = scene.store.get_stream_by_id(stream_id)
+    assert (stream.state, stream.attempts) == (StreamState.ERROR, 3)
+    assert stream.worker is not None
+    assert stream.worker.startswith("w:")
+    assert "SystemExit" in str(stream.last_error)
+    assert "Traceback" in str(stream.last_error)
+    assert worker.counters[Count.STREAMS_IN_ERROR] == 1
+    assert worker.run_once() == 0
+    assert scene.store.reset_stream(stream_id) is StreamState.RETRY_FIRE
+    script.on_handle = lambda events, _env: events
+    assert worker.run_once() == 1
+    assert script.seen[-1][1]["attempt"] == 1
+
+
+@pytest.mark.parametrize(
+    ("returned", "reason"),
+    [
+        (None, "returned NoneType instead of a list"),
+        (({},), "returned tuple instead of a list"),
+        ([{"message_id": "x", "event_type": "t"}], "timestamp: is missing"),
+    ],
+)
+def test_anything_but_valid_events_returned_fails_the_run_naming_the_handler(
+    scene: Scene, script: Script, returned: Any, reason: str
+) -> None:
+    script.on_handle = lambda _events, _env: returned
+    stream_id = scene.complete_stream()
+    scene.worker().run_once()
+    error = str(scene.store.get_stream_by_id(stream_id).last_error)
+    assert "handler 'h0'" in error
+    assert reason in error
+
+
+def test_a_trigger_that_is_configured_nowhere_sends_its_stream_to_error(
+    scene: Scene, script: Script
+) -> None:
+    stream_id = scene.complete_stream()
+    scene.worker(triggers=[make_trigger("other")]).run_once()
+    stream = scene.store.get_stream_by_id(stream_id)
+    assert stream.state is StreamState.ERROR
+    assert stream.last_error == "no trigger is named 'vm' in this configuration"
+    assert script.calls == []
+
+
+def test_a_trigger_without_a_pipeline_for_the_reason_completes_without_a_run(
+    scene: Scene, script: Script
+) -> None:
+    scene.trigger = replace(scene.trigger, fire_pipeline=None)
+    stream_id = scene.complete_stream()
+    scene.worker(purge_completed=False).run_once()
+    assert scene.store.get_stream_by_id(stream_id).state is StreamState.COMPLETED
+    assert script.calls == []
+
+
+def test_a_fault_in_commit_is_recorded_the_others_still_commit_and_the_stream_is_kept(
+    scene: Scene, script: Script
+) -> None:
+    def fault() -> None:
+        raise RuntimeError("the far end hung up")
+
+    script.on_commit = fault
+    stream_id = scene.complete_stream()
+    worker = scene.worker(handlers=(ScriptedHandler, ScriptedHandler))
+    worker.run_once()
+    stream = scene.store.get_stream_by_id(stream_id)
+    assert stream.state is StreamState.COMPLETED
+    assert str(stream.last_error).count("the far end hung up") >= 2
+    assert [name for name, _ in script.calls] == ["handle", "handle", "commit", "commit"]
+    assert worker.counters[Count.COMMIT_FAULTS] == 1
+
+
+def test_a_worker_whose_lease_was_lost_rolls_back_and_completes_nothing(
+    scene: Scene, script: Script, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream_id = scene.complete_stream()
+
+    def lose_the_lease(events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        scene.clock.advance(timedelta(seconds=61))
+        scene.store.rescue(max_attempts=5, limit=10)
+        return [*events, make_event("made", "other")]
+
+    script.on_handle = lose_the_lease
+    worker = scene.worker()
+    worker.run_once()
+    assert [name for name, _ in script.calls] == ["handle", "rollback"]
+    assert scene.store.get_stream_by_id(stream_id).state is StreamState.RETRY_FIRE
+    assert scene.store.get_event_by_message_id("made") is None
+    assert worker.counters[Count.LEASES_LOST] == 1
+    assert "the lease was lost" in caplog.text
+
+
+def test_a_lost_lease_undoes_nothing_of_the_other_streams_of_the_batch(
+    scene: Scene, script: Script
+) -> None:
+    ids = [scene.complete_stream(instance) for instance in "abc"]
+
+    def lose_one(events: list[Any], env: dict[str, Any]) -> list[Any]:
+        if env["stream_id"] == ids[1]:
+            (held,) = [each for each in claims if each.stream_id == ids[1]]
+            scene.store.fail(Failure(held, "stolen", timedelta(0)), 5)
+        return [*events, make_event(f"made-{env['stream_id']}", "other")]
+
+    worker = scene.worker(handlers=(QuietHandler,), purge_completed=False)
+    claims = scene.store.claim_ready(
+        worker=worker.name,
+        reason=Reason.FIRE,
+        now=scene.clock.now(),
+        limit=10,
+        lease=timedelta(seconds=60),
+    )
+    script.on_handle = lose_one
+    worker._process(claims)
+    states = [scene.store.get_stream_by_id(each).state for each in ids]
+    assert states == [StreamState.COMPLETED, StreamState.RETRY_FIRE, StreamState.COMPLETED]
+    made = [scene.store.get_event_by_message_id(f"made-{each}") is not None for each in ids]
+    assert made == [True, False, True]
+
+
+def test_stop_finishes_the_run_in_hand_and_releases_the_rest_without_an_attempt(
+    scene: Scene, script: Script
+) -> None:
+    ids = [scene.complete_stream(instance) for instance in "abc"]
+    worker = scene.worker(purge_completed=False)
+
+    def stop(events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        worker.stop()
+        return events
+
+    script.on_handle = stop
+    worker.run()
+    streams = [scene.store.get_stream_by_id(each) for each in ids]
+    assert [each.state.value for each in streams] == ["completed", "retry_fire", "retry_fire"]
+    assert [each.attempts for each in streams] == [1, 0, 0]
+    assert worker.counters[Count.STREAMS_RELEASED] == 2
+    assert scene.worker(name="next").run_once() == 2
+
+
+def test_a_dead_workers_streams_are_rescued_by_the_next_round_of_another(
+    scene: Scene, script: Script
+) -> None:
+    stream_id = scene.complete_stream()
+    scene.store.claim_ready(
+        worker="dead", reason=Reason.FIRE, now=NOON, limit=1, lease=timedelta(seconds=60)
+    )
+    worker = scene.worker(purge_completed=False)
+    assert worker.run_once() == 0
+    scene.clock.advance(timedelta(seconds=61))
+    assert worker.run_once() == 1
+    assert scene.store.get_stream_by_id(stream_id).state is StreamState.COMPLETED
+    assert script.seen[0][1]["attempt"] == 2
+    assert worker.counters[Count.STREAMS_RESCUED] == 1

@@ -1,0 +1,96 @@
+"""A worker at work on a store in memory, with handlers that do what a test tells them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from builders import NOON, ingest, make_event, make_trigger, only_stream
+from winchester_core.interfaces import PipelineHandler
+from winchester_core.pipelines import HandlerSpec, PipelineDefinition
+from winchester_core.storage.memory import MemoryStore
+from winchester_core.storage.stream_clock import ClockKind, StreamClock
+from winchester_core.testing import FakeClock
+from winchester_core.worker import PipelineManager, WorkerOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from winchester_core.triggers.definition import TriggerDefinition
+
+
+@dataclass
+class Script:
+    """What the handlers of a test do, and what was asked of them."""
+
+    on_handle: Callable[[list[Any], dict[str, Any]], list[Any]] = lambda events, _env: events
+    on_commit: Callable[[], None] = lambda: None
+    on_rollback: Callable[[], None] = lambda: None
+    calls: list[tuple[str, int]] = field(default_factory=list)
+    seen: list[tuple[list[Any], dict[str, Any]]] = field(default_factory=list)
+
+
+class ScriptedHandler:
+    """Any object with the three methods will do."""
+
+    script = Script()
+
+    def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
+        self._stream = env["stream_id"]
+        self.script.calls.append(("handle", self._stream))
+        self.script.seen.append((events, dict(env)))
+        return self.script.on_handle(events, env)
+
+    def commit(self) -> None:
+        self.script.calls.append(("commit", self._stream))
+        self.script.on_commit()
+
+    def rollback(self) -> None:
+        self.script.calls.append(("rollback", self._stream))
+        self.script.on_rollback()
+
+
+class QuietHandler(PipelineHandler):
+    """A handler without a commit of its own."""
+
+    def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
+        script = ScriptedHandler.script
+        script.calls.append(("handle", env["stream_id"]))
+        return script.on_handle(events, env)
+
+
+class Scene:
+    """A store with one trigger, a clock, and workers on them."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock(NOON)
+        self.store = MemoryStore(self.clock)
+        self.trigger = make_trigger()
+
+    def worker(
+        self,
+        *,
+        triggers: list[TriggerDefinition] | None = None,
+        handlers: tuple[Any, ...] = (ScriptedHandler,),
+        name: str = "w",
+        **options: Any,
+    ) -> PipelineManager:
+        specs = tuple(HandlerSpec(f"h{n}", each) for n, each in enumerate(handlers))
+        return PipelineManager(
+            store=self.store,
+            stream_clock=StreamClock(ClockKind.SYSTEM, self.store, self.clock),
+            definitions=[self.trigger] if triggers is None else triggers,
+            pipelines={name: PipelineDefinition(name, specs) for name in ("fire", "expire")},
+            options=WorkerOptions(**options),
+            name=name,
+        )
+
+    def complete_stream(self, instance: str = "a", number: int = 0) -> int:
+        ingest(
+            self.store,
+            self.trigger,
+            make_event(f"u-{instance}-{number}", instance=instance),
+            make_event(f"e-{instance}-{number}", "vm.end", 1, instance=instance),
+            now=self.clock.now(),
+        )
+        return only_stream(self.store, instance=instance).id

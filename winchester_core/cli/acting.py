@@ -1,0 +1,77 @@
+"""Commands that do the same with each of several things, named by their ids."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from winchester_core.cli.failure import DONE, FAILED
+from winchester_core.cli.options import positive_number
+from winchester_core.cli.output import FlatLister, known_columns
+from winchester_core.errors import IllegalTransition, UnknownRejectedMessage, UnknownStream
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+COLUMNS: Final = ("id", "outcome", "reason")
+NOT_DONE: Final = "failed"
+OF_ONE = (IllegalTransition, UnknownStream, UnknownRejectedMessage)
+"""What goes wrong with one thing and says nothing about the others."""
+
+Tool = TypeVar("Tool")
+
+
+class ActOnEach(FlatLister, Generic[Tool]):
+    """Does the same with each id, and lists what became of it; each is a transaction of its own.
+
+    What cannot be done with one hinders none of the others; the exit status is then 1.
+    """
+
+    what = ""
+    """What the ids are those of, for the help."""
+    failures: frozenset[str] = frozenset({NOT_DONE})
+    """The outcomes that make the exit status 1."""
+
+    @abstractmethod
+    def tool(self, parsed_args: Namespace) -> AbstractContextManager[Tool]:
+        """What `act` works with, for as long as it is entered."""
+
+    @abstractmethod
+    def act(self, tool: Tool, each_id: int, parsed_args: Namespace) -> tuple[str, str | None]:
+        """Do it; return the outcome, and the reason where that needs one."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        """Add the ids."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "ids", metavar="ID", nargs="+", type=positive_number, help=f"the ids of {self.what}"
+        )
+        return parser
+
+    def run(self, parsed_args: Namespace) -> int:
+        """Do it with each; return the exit status."""
+        self._has_failed = False
+        super().run(parsed_args)
+        return FAILED if self._has_failed else DONE
+
+    def take_action(
+        self, parsed_args: Namespace
+    ) -> tuple[Sequence[str], Iterable[dict[str, Any]]]:
+        """What became of each, while it is done."""
+        columns = known_columns(parsed_args.columns, COLUMNS) or COLUMNS
+        outcomes = self._outcomes(parsed_args)
+        first = list(islice(outcomes, 1))  # whatever is wrong with all shows before any output
+        return columns, chain(first, outcomes)
+
+    def _outcomes(self, parsed_args: Namespace) -> Iterator[dict[str, Any]]:
+        with self.tool(parsed_args) as tool:
+            for each_id in dict.fromkeys(parsed_args.ids):
+                try:
+                    outcome, reason = self.act(tool, each_id, parsed_args)
+                except OF_ONE as error:
+                    outcome, reason = NOT_DONE, str(error)
+                self._has_failed |= outcome in self.failures
+                yield {"id": each_id, "outcome": outcome, "reason": reason}
