@@ -24,6 +24,7 @@ from winchester_core.triggers.definition import TriggerDefinition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from winchester_core.clock import Clock
@@ -96,12 +97,13 @@ def ingest_parts(
 ) -> dict[str, Any]:
     """The arguments of `winchester_core.ingest.TriggerManager`."""
     conditions = _conditions()
+    clock = clock or stream_clock(settings, store)
     return {
         "store": store,
-        "stream_clock": clock or stream_clock(settings, store),
+        "stream_clock": clock,
         "definitions": trigger_definitions(settings, conditions),
         "conditions": conditions,
-        "decoder": Decoder(distiller(settings)),
+        "decoder": Decoder(distiller(settings, _StreamNow(clock))),
         "counters": Counters(),
     }
 
@@ -145,15 +147,29 @@ def pipelines(settings: Settings) -> dict[str, PipelineDefinition]:
     }
 
 
-def distiller(settings: Settings) -> Distiller | None:
-    """The distiller; None when no event definitions are configured."""
+def distiller(settings: Settings, clock: Clock | None = None) -> Distiller | None:
+    """The distiller; None when no event definitions are configured.
+
+    `clock` (default: the host's) dates the notifications that do not say when they were sent.
+    """
     if settings.event_definitions is None:
         return None
     return Distiller(
         list(settings.event_definitions.definitions),
         Registry(TRAIT_PLUGINS, settings.trait_plugin_aliases),
         catch_all=settings.catch_all_notifications,
+        clock=clock,
     )
+
+
+class _StreamNow:
+    """Stream time as a plain clock; the host's while the event clock has never been set."""
+
+    def __init__(self, clock: StreamClock) -> None:
+        self._clock = clock
+
+    def now(self) -> datetime:
+        return self._clock.now() or SystemClock().now()
 
 
 def worker_options(settings: Settings) -> worker.WorkerOptions:

@@ -20,6 +20,8 @@ Result = TypeVar("Result")
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 5.0
 
+MAX_CONFLICTS = 10
+
 AWAY = (DatabaseUnavailable, ConcurrentChange, ClockError)
 """What is worth another try of the same transaction."""
 
@@ -55,13 +57,19 @@ class Outage:
 def patiently(stop: threading.Event, action: Callable[[], Result]) -> Result | None:
     """Do it, waiting while the database or the clock is away; None when told to stop meanwhile.
 
-    `action` is one transaction, so that doing it again after a failure is safe.
+    `action` is one transaction, so that doing it again after a failure is safe. Raises
+    `ConcurrentChange` when others were first ten times over, each time after all tries of the
+    transaction: that is no outage, and waiting would hide it.
     """
     outage = Outage("database or its clock", stop)
+    conflicts = 0
     while True:
         try:
             result = action()
         except AWAY as error:
+            conflicts += isinstance(error, ConcurrentChange)
+            if conflicts > MAX_CONFLICTS:
+                raise
             if not outage.wait(error):
                 return None
         else:
