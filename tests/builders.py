@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Arrival, StreamFilter
 from winchester_core.triggers.definition import TriggerDefinition
 from winchester_core.triggers.matcher import TriggerSet
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from winchester_core.model.event import Event
     from winchester_core.model.stream import StreamRecord
     from winchester_core.storage.interface import Store
-    from winchester_core.storage.records import Recorded
+    from winchester_core.storage.records import Claim, Recorded
 
 NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
 
@@ -24,6 +25,12 @@ NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
 def at(seconds: float) -> datetime:
     """`seconds` after noon of the day on which most tests take place."""
     return NOON + timedelta(seconds=seconds)
+
+
+FAR = at(1_000_000)
+"""A stream time at which everything is due."""
+
+LEASE = timedelta(minutes=5)
 
 
 def make_event(
@@ -64,6 +71,10 @@ def make_trigger(
     )
 
 
+VM = make_trigger()
+"""The trigger of most tests."""
+
+
 def arrivals(triggers: Iterable[TriggerDefinition], events: Iterable[Event]) -> list[Arrival]:
     """The events on their way in, each with the streams of `triggers` that it belongs to."""
     matching = TriggerSet(triggers)
@@ -81,3 +92,21 @@ def only_stream(store: Store, **traits: Any) -> StreamRecord:
     """The one stream whose distinguishing values are `traits`, whatever others it has."""
     (stream,) = store.find_streams(StreamFilter(traits=traits))
     return stream
+
+
+def ready_to_fire(store: Store, *instances: str, now: datetime | None = None) -> None:
+    """Open a stream of `VM` for each instance; they fire a second apart, or all at `now`."""
+    for i, instance in enumerate(instances):
+        end = make_event(f"{instance}/1", "vm.end", instance=instance)
+        ingest(store, VM, end, now=now or at(i))
+
+
+def claim_all(
+    store: Store,
+    reason: Reason = Reason.FIRE,
+    now: datetime | None = FAR,
+    limit: int = 100,
+    worker: str = "w1",
+) -> list[Claim]:
+    """Let `worker` claim what is ready at the stream time `now`."""
+    return store.claim_ready(worker=worker, reason=reason, now=now, limit=limit, lease=LEASE)

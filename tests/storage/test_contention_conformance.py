@@ -8,14 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from builders import arrivals, at, make_event, make_trigger
+import pytest
+from sqlalchemy import select
+
+from builders import arrivals, at, ingest, make_event, make_trigger, only_stream
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion, EventFilter, StreamFilter
+from winchester_core.storage.sql.store import SqlStore
+from winchester_core.storage.sql.tables import streams
 from winchester_core.triggers.stream_time import FixedTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from databases import Databases
     from winchester_core.storage.interface import Store
 
 VM = make_trigger(fire=[{"event_type": "vm.update", "number": 15}])
@@ -40,7 +46,7 @@ def at_the_same_moment(*workers: Callable[[], int]) -> int:
 def ingester(store: Store, shift: int) -> Callable[[], int]:
     """Ingests all events, beginning at the batch `shift`; returns how many it stored."""
 
-    def ingest(number: int) -> int:
+    def ingest_one(number: int) -> int:
         # every batch has every group, in an order of its own; some expire what others joined
         batch = [
             make_event(f"{number}/{i}", seconds=number * 1800, instance=(i * 7 + shift) % GROUPS)
@@ -49,7 +55,7 @@ def ingester(store: Store, shift: int) -> Callable[[], int]:
         batch = batch[shift:] + batch[:shift]
         return sum(store.record(arrivals([VM], batch), FixedTime(at(number * 1800))).stored)
 
-    return lambda: sum(ingest((shift + i) % BATCHES) for i in range(BATCHES))
+    return lambda: sum(ingest_one((shift + i) % BATCHES) for i in range(BATCHES))
 
 
 def worker(store: Store, name: str, done: threading.Event) -> Callable[[], int]:
@@ -110,3 +116,23 @@ def test_ingesters_and_workers_do_not_disturb_each_other(store: Store) -> None:
     assert states[StreamState.COMPLETED] == fired
     assert set(states) <= {StreamState.COMPLETED, StreamState.ACTIVE}
     assert store.workload(None).is_idle
+
+
+@pytest.mark.parametrize("backend", ["postgresql", "mariadb"])
+def test_ingest_and_workers_wait_for_no_stream_but_their_own(
+    databases: Databases, backend: str
+) -> None:
+    store = SqlStore(databases.emptied(backend))
+    ingest(store, VM, *(make_event(f"a{i}", instance=i) for i in range(300)))
+    in_work = only_stream(store, instance=0).id
+    store.claim_one(stream_id=in_work, worker="w1", reason=Reason.FIRE, lease=LEASE)
+    with store.database.engine.begin() as busy_worker:
+        lock = select(streams.c.id).where(streams.c.id == in_work).with_for_update()
+        busy_worker.execute(lock)
+        ingest(store, VM, *(make_event(f"b{i}", instance=i) for i in range(1, 300)))
+        claims = store.claim_ready(
+            worker="w2", reason=Reason.EXPIRE, now=at(1e6), limit=300, lease=LEASE
+        )
+        assert store.renew(claims, LEASE) == 299
+        assert store.rescue(max_attempts=5, limit=300) == (0, 0)
+        assert store.release(claims[:100]) == 100

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any
 
 import orjson
 
@@ -25,8 +25,9 @@ _LONG_NUMBER = b"0" * 19  # the shortest number that can be beyond 64 bits
 def open_envelope(body: bytes | str | Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the notification in `body`: JSON (UTF-8) or a mapping, in an envelope or bare.
 
-    Raises `InvalidEvent` when it is no JSON (NaN and Infinity are none) or no object. Its reason
-    tells the place of the fault and never quotes the body.
+    Raises `InvalidEvent` when it is no JSON or no object; NaN and Infinity, which JSON has not but
+    Python's `json` writes, are read as floats. Its reason tells the place of the fault and never
+    quotes the body.
     """
     notification = read_object(body)
     if MESSAGE_KEY in notification:
@@ -59,13 +60,13 @@ def _may_hold_long_number(raw: bytes) -> bool:
 
 
 def _parse_leniently(source: bytes | str, key: str) -> Any:
-    """Parse slowly, but with long integers exact, and with lone surrogates and 1e999.
+    """Parse slowly, but with long integers exact, and with lone surrogates, 1e999 and NaN.
 
     A trait that holds such a value is dropped later; the event stays.
     """
     try:
         text = source if isinstance(source, str) else source.decode("utf-8-sig")
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text)
     except UnicodeDecodeError as error:
         reason = f"is not UTF-8 at byte {error.start + 1}"
     except ValueError as error:
@@ -74,7 +75,3 @@ def _parse_leniently(source: bytes | str, key: str) -> Any:
         reason = "is nested too deeply"
     # not chained: these exceptions carry the whole body
     raise InvalidEvent(key, reason)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value")

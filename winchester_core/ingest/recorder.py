@@ -90,5 +90,6 @@ class Recorder:
             self._has_warned = True
             logger.warning(
                 "streams are expired as soon as they open: these events are old. To process "
-                "recorded events set 'clock: event', or use 'winchester replay'"
+                "recorded events set 'clock: event', or use 'winchester replay'; these are "
+                "stored now, hence with an empty database"
             )

@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.config.triggers import validate_trigger
+from winchester_core.config.triggers import check_trigger_definitions
 from winchester_core.errors import ConfigurationError, InvalidEvent
 from winchester_core.ingest.decoding import UncoveredType
 from winchester_core.ingest.outcome import AddResult, EventOutcome, Outcome
@@ -111,7 +111,8 @@ class TriggerManager:
 
         Raises `ConfigurationError` naming every problem; then none is added.
         """
-        added = [self._compiled(config) for config in configs]
+        checked = check_trigger_definitions(configs, self._conditions)
+        added = [TriggerDefinition.from_config(each, self._conditions) for each in checked]
         with self._changing:
             by_name = {**self._triggers.by_name, **{each.name: each for each in added}}
             self._triggers = TriggerSet(by_name.values())
@@ -124,15 +125,6 @@ class TriggerManager:
                 known = ", ".join(sorted(self._triggers.by_name)) or "none"
                 raise ConfigurationError([f"no trigger is named {name!r}; there are: {known}"])
             self._triggers = TriggerSet(remaining.values())
-
-    def _compiled(self, config: Mapping[str, Any]) -> TriggerDefinition:
-        import voluptuous
-
-        try:
-            validate_trigger(config, self._conditions)
-        except voluptuous.MultipleInvalid as invalid:
-            raise ConfigurationError([str(error) for error in invalid.errors]) from invalid
-        return TriggerDefinition.from_config(config, self._conditions)
 
     # --- the rest -------------------------------------------------------------------------
 

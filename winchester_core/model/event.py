@@ -6,15 +6,13 @@ An event is a flat ``dict``: `message_id` and `event_type` (str, 1-255 character
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from winchester_core.errors import InvalidEvent
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 TraitValue: TypeAlias = str | int | float | bool | datetime
 Event: TypeAlias = dict[str, Any]
@@ -42,11 +40,14 @@ class CleanEvent:
     drops: tuple[TraitDrop, ...] = ()
 
 
-def clean_event(raw: Mapping[str, Any]) -> CleanEvent:
+def clean_event(raw: object) -> CleanEvent:
     """Return a storable copy of `raw`: datetimes in UTC, `None` left out, bad traits dropped.
 
-    Raises `InvalidEvent` when one of the three required keys is missing or unusable.
+    Raises `InvalidEvent` when it is no mapping, or when one of the three required keys is missing
+    or unusable.
     """
+    if not isinstance(raw, Mapping):
+        raise InvalidEvent("event", f"must be a mapping, not {type(raw).__name__}")
     event: Event = {
         "message_id": _required_text(raw, "message_id"),
         "event_type": _required_text(raw, "event_type"),
@@ -117,8 +118,15 @@ def to_utc(moment: datetime) -> datetime:
 
 
 def parse_timestamp(text: str) -> datetime:
-    """Read an ISO 8601 date and time as aware UTC. Raises `ValueError`."""
-    return to_utc(datetime.fromisoformat(text.strip()))
+    """Read an ISO 8601 date and time as aware UTC.
+
+    Raises `ValueError`, which never quotes the text: it is part of a message's body.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError("not a date and time of ISO 8601") from None
+    return to_utc(moment)
 
 
 def name_fault(name: Any) -> str | None:

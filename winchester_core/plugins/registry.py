@@ -104,5 +104,9 @@ def _plugin(entry_point: EntryPoint) -> Plugin:
 
 def _unknown(group: str, name: str, plugins: Mapping[str, Plugin]) -> str:
     close = nearest(name, plugins)
-    hint = f"did you mean {close!r}? Installed" if close else "installed"
-    return f"no {noun(group)} is named {name!r}; {hint}: {', '.join(plugins) or 'none'}"
+    installed = ", ".join(plugins) or "none"
+    if close:
+        hint = f"did you mean {close!r}? Installed: {installed}"
+    else:
+        hint = f"installed: {installed}; pip install the distribution that brings it"
+    return f"no {noun(group)} is named {name!r}; {hint}"

@@ -9,6 +9,7 @@ import pytest
 from winchester_core.cli.failure import WrongUsage
 from winchester_core.cli.moments import (
     iso_text,
+    length_text,
     plain,
     read_moment,
     read_moment_ago,
@@ -72,3 +73,28 @@ def test_times_are_printed_with_the_offset_of_utc() -> None:
     day = TimeRange(datetime(2015, 1, 20), datetime(2015, 1, 21))
     assert plain(day) == ["2015-01-20T00:00:00+00:00", "2015-01-21T00:00:00+00:00"]
     assert plain("text") == "text"
+
+
+@pytest.mark.parametrize(
+    ("length", "text"),
+    [
+        (timedelta(0), "0s"),
+        (timedelta(microseconds=5), "0s"),
+        (timedelta(seconds=59.9), "59s"),
+        (timedelta(minutes=5, seconds=3), "5m 3s"),
+        (timedelta(hours=2), "2h"),
+        (timedelta(days=2, hours=3, minutes=59), "2d 3h"),
+        (timedelta(days=2, minutes=59), "2d"),
+        (timedelta(days=-400, seconds=1), "399d 23h"),
+    ],
+)
+def test_a_length_of_time_is_told_in_its_two_greatest_units(length: timedelta, text: str) -> None:
+    assert length_text(length) == text
+
+
+def test_times_within_data_are_texts() -> None:
+    day = TimeRange(NOW, NOW + timedelta(days=1))
+    assert plain({"a": [NOW, {"b": day}], 1: NOW.date()}) == {
+        "a": ["2015-03-31T12:00:00+00:00", {"b": [iso_text(day.begin), iso_text(day.end)]}],
+        "1": "2015-03-31",
+    }

@@ -299,7 +299,10 @@ def test_a_local_name_of_what_is_not_installed_matters_only_where_it_is_used(
         )
     ]
     assert problems(config, "p: [far]\n", aliases) == [
-        "1:5: p[0]: no handler is named 'far_away'; installed: " + ", ".join(available(HANDLERS))
+        (
+            f"1:5: p[0]: no handler is named 'far_away'; installed: "
+            f"{', '.join(available(HANDLERS))}; pip install the distribution that brings it"
+        )
     ]
 
 

@@ -166,6 +166,19 @@ def test_a_bad_trigger_is_refused_with_every_problem_and_nothing_is_added(
         manager.delete_trigger_definition("good")
 
 
+def test_load_criteria_are_accepted_with_a_warning_from_programs_too(
+    manager: TriggerManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    manager.add_trigger_definition([{**TRIGGER, "name": "second", "load_criteria": []}])
+    assert "load_criteria: has no effect" in caplog.text
+    manager.delete_trigger_definition("second")
+
+
+def test_what_is_no_event_at_all_is_an_outcome_not_an_exception(manager: TriggerManager) -> None:
+    result = manager.add_events(["text", None, 5, event("m-1")])  # type: ignore[list-item]
+    assert (result.invalid, result.stored) == (3, 1)
+
+
 def test_debug_counts_say_why_events_did_not_match(
     store: MemoryStore, caplog: pytest.LogCaptureFixture
 ) -> None:

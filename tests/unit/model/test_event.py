@@ -111,7 +111,7 @@ def test_a_trait_whose_name_cannot_be_stored_is_dropped(name: Any) -> None:
         ({"event_type": "\udfff"}, "event_type", "surrogate"),
         ({"timestamp": None}, "timestamp", "missing"),
         ({"timestamp": 1234}, "timestamp", "not int"),
-        ({"timestamp": "soon"}, "timestamp", "isoformat"),
+        ({"timestamp": "soon"}, "timestamp", "not a date and time of ISO 8601"),
         ({"timestamp": "0999-01-01T00:00:00"}, "timestamp", "outside the years"),
         ({"timestamp": datetime(1, 1, 1, tzinfo=UTC)}, "timestamp", "outside the years"),
     ],
@@ -123,6 +123,18 @@ def test_an_event_without_a_usable_key_is_invalid(
         clean_event(raw(**changes))
     assert caught.value.key == key
     assert reason in caught.value.reason
+
+
+def test_a_bad_time_is_not_quoted_since_bodies_are_never_logged() -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        clean_event(raw(timestamp="hunter2"))
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("item", ["text", None, 5, ["message_id"]])
+def test_what_is_no_mapping_is_an_invalid_event(item: Any) -> None:
+    with pytest.raises(InvalidEvent, match="must be a mapping"):
+        clean_event(item)
 
 
 def test_an_iso_text_is_accepted_for_the_timestamp_alone() -> None:

@@ -61,7 +61,8 @@ def test_a_name_that_resembles_none_names_those_that_are_installed() -> None:
         load("winchester.nothing_here", "xyz")
 
     assert str(caught.value) == (
-        "no plugin of winchester.nothing_here is named 'xyz'; installed: none"
+        "no plugin of winchester.nothing_here is named 'xyz'; installed: none; "
+        "pip install the distribution that brings it"
     )
 
 

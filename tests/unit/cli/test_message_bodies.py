@@ -1,0 +1,107 @@
+"""How the body of a rejected message is shown: whole, but for its secrets."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from winchester_core.cli.message_body import body_text, masked_text, shown_body
+
+SECRET = "hush-hush"
+
+
+def test_json_is_shown_as_it_is_but_for_secrets() -> None:
+    body = {
+        "id": 1,
+        "auth_token": SECRET,
+        "payload": {"adminPassword": {"a": [SECRET]}, "ok": [{"client_secret": 5}, None]},
+        "token": None,
+        "url": f"amqp://me:{SECRET}@host/",
+    }
+    assert shown_body(json.dumps(body).encode()) == {
+        "id": 1,
+        "auth_token": "***",
+        "payload": {"adminPassword": "***", "ok": [{"client_secret": "***"}, None]},
+        "token": None,
+        "url": "amqp://me:***@host/",
+    }
+
+
+def test_json_within_an_envelope_is_looked_into() -> None:
+    inner = json.dumps({"payload": {"password": SECRET, "host": "a"}})
+    envelope = json.dumps({"oslo.version": "2.0", "oslo.message": inner}).encode()
+    shown = shown_body(envelope)
+    assert json.loads(shown["oslo.message"]) == {"payload": {"password": "***", "host": "a"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('{"token": "hush", "host": "a"', '{"token": ***, "host": "a"'),
+        ('{"a": 1, "password": "hu\\"sh", "host": "a"', '{"a": 1, "password": ***, "host": "a"'),
+        ('"oslo.message": "{\\"password\\": \\"hu\\\\\\"sh\\", \\"h\\": 1', None),
+        ('{"secret": "hush', '{"secret": ***'),
+        ('{"secret": ["hush", "hush"], "host"', '{"secret": ***'),
+        ('{"secrets": {"a": "hush"}', '{"secrets": ***'),
+        ("X-Auth-Token: hush\nHost: a", "X-Auth-Token: ***\nHost: a"),
+        ("Authorization: hush", "Authorization: ***"),
+        ("password=hush&user=me", "password=***&user=me"),
+        ("{'token': 'hush', 'host': 'a'}", "{'token': ***, 'host': 'a'}"),
+        ("the token was late", "the token was late"),
+        ("http://me:hush@host/", "http://me:***@host/"),
+        ("", ""),
+    ],
+)
+def test_of_what_is_no_json_rather_too_much_is_hidden(text: str, shown: str | None) -> None:
+    masked = masked_text(text)
+    assert "hush" not in masked
+    assert "sh\\" not in masked
+    assert shown is None or masked == shown
+
+
+def test_a_long_text_takes_no_long_time() -> None:
+    began = time.monotonic()
+    for text in ("a" * 1_000_000, '"' * 1_000_000, "token" * 200_000, 'token="x ' * 100_000):
+        masked_text(text)
+    assert time.monotonic() - began < 5
+
+
+def test_json_that_is_nested_too_deep_is_no_way_past_the_mask() -> None:
+    body = b'{"a":' * 5000 + f'{{"password": "{SECRET}"}}'.encode() + b"}" * 5000
+    assert SECRET not in json.dumps(shown_body(body))
+
+
+def test_bytes_that_are_no_text_are_shown_by_their_numbers() -> None:
+    assert body_text(b"a\xff\x00") == "a\\xff\x00"
+    assert shown_body(b"\xff token=hush") == "\\xff token=***"
+
+
+KEYS = st.sampled_from(["password", "auth_token", "db_secret", "os.password", "API_KEY"])
+PLAIN = st.sampled_from(["host", "id", "n"])
+
+
+def _with_secret(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(
+        st.dictionaries(PLAIN, children, max_size=3),
+        st.lists(children, max_size=3),
+        st.builds(json.dumps, st.dictionaries(PLAIN, children, min_size=1, max_size=2)),
+    )
+
+
+@given(
+    st.recursive(
+        st.one_of(st.integers(), st.builds(lambda key: {key: SECRET}, KEYS)),
+        _with_secret,
+        max_leaves=8,
+    ),
+    st.integers(0, 30),
+)
+def test_no_secret_is_ever_shown_whole_or_cut_off(value: Any, cut: int) -> None:
+    text = json.dumps(value)
+    for body in (text, text[: len(text) - cut]):
+        assert SECRET not in json.dumps(shown_body(body.encode()))

@@ -1,0 +1,75 @@
+"""What is said of a stream's future."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from winchester_core.cli.outlook import outlook
+from winchester_core.model.stream import StreamRecord, StreamState
+
+NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+STREAM = StreamRecord(
+    id=7,
+    name="pair",
+    state=StreamState.ACTIVE,
+    state_serial_no=0,
+    distinguished_by={},
+    first_event=NOON,
+    last_event=NOON,
+    expire_timestamp=NOON + HOUR,
+    fire_timestamp=None,
+    event_count=1,
+    progress=(1, 0),
+    fingerprint="f",
+    is_open=True,
+)
+HELD: dict[str, Any] = {"worker": "w", "lease_until": NOON + HOUR}
+
+
+@pytest.mark.parametrize(
+    ("changes", "now", "words"),
+    [
+        ({}, NOON, ["expires at 2024-05-17T13:00:00+00:00", "in 1h)", "unless its fire criteria"]),
+        ({}, NOON + 2 * HOUR, ["ready to expire since", "1h ago", "waits for a worker"]),
+        ({}, None, ["expires at 2024-05-17T13:00:00+00:00 (stream time)", "unless"]),
+        ({"fire_timestamp": NOON + HOUR}, NOON, ["fires at 2024-05-17T13:00", "in 1h)"]),
+        ({"fire_timestamp": NOON}, NOON, ["ready to fire since 2024-05-17T12:00", "0s ago"]),
+        ({"fire_timestamp": NOON}, None, ["fires at 2024-05-17T12:00"]),
+        ({"state": StreamState.FIRING, **HELD}, NOON, ["firing: worker w", "unless it renews"]),
+        (
+            {"state": StreamState.EXPIRING, **HELD, "lease_until": NOON},
+            None,
+            ["expiring: worker w", "run out"],
+        ),
+        (
+            {"state": StreamState.RETRY_FIRE, "retry_at": NOON + HOUR},
+            None,
+            ["tries to fire again at 2024-05-17T13:00", "in 1h"],
+        ),
+        ({"state": StreamState.RETRY_EXPIRE, "retry_at": NOON}, None, ["ready to expire again"]),
+        (
+            {"state": StreamState.ERROR, "attempts": 1},
+            NOON,
+            ["could not fire, after 1 attempt;", "'winchester stream reset 7'"],
+        ),
+        ({"state": StreamState.EXPIRE_ERROR, "attempts": 5}, NOON, ["expire, after 5 attempts;"]),
+        ({"state": StreamState.COMPLETED}, NOON, ["completed"]),
+    ],
+)
+def test_each_state_is_told_with_what_comes_next(
+    changes: dict[str, Any], now: datetime | None, words: list[str]
+) -> None:
+    told = outlook(replace(STREAM, **changes), now=now, real_now=NOON)
+    assert [word for word in words if word not in told] == []
+
+
+def test_a_stream_that_will_fire_does_not_seem_to_expire() -> None:
+    told = outlook(
+        replace(STREAM, fire_timestamp=NOON + 3 * HOUR), now=NOON + 2 * HOUR, real_now=NOON
+    )
+    assert told == "fires at 2024-05-17T15:00:00+00:00 (stream time, in 1h)"
