@@ -161,7 +161,7 @@ class Run:
             for i, each in enumerate(taken)
         ]
         members = self._members(each.stream_id for each in taken)
-        done = self.store.complete(completions, self._policy(moves=False))
+        done = self.store.complete(completions, self._policy(moves=False)).stream_ids
         return sorted(members[stream_id] for stream_id in done)
 
     def _reset(self) -> list[StreamState]:

@@ -66,7 +66,8 @@ OWN_LINES: dict[str, tuple[str, str | None]] = {
     "id that is a number": (json.dumps({**changed(11), "message_id": 7}), "message_id"),
     "no JSON": ("{not json", "body: is no JSON"),
     "no object": ("[1, 2]x", "body"),
-    "NaN": ('{"message_id": "m", "event_type": "t", "timestamp": NaN}', "NaN"),
+    "NaN": (json.dumps(changed(12, memory_mb=float("nan"))), None),
+    "time that is NaN": (json.dumps({**changed(13), "timestamp": float("nan")}), "timestamp"),
     "nested too deeply": ("[" * 100_000, "body"),
 }
 
@@ -107,13 +108,13 @@ def test_each_line_is_stored_or_kept_as_rejected_with_its_reason_and_once(
 
 def test_a_bad_trait_costs_the_trait_and_never_the_event(checkout: Path, tmp_path: Path) -> None:
     path = tmp_path / "lines.jsonl"
-    names = ["unit in a number", "date of one blank", "name with a NUL", "number of 70 bits"]
+    names = ["unit in a number", "date of one blank", "name with a NUL", "number of 70 bits", "NaN"]
     path.write_text("".join(OWN_LINES[name][0] + "\n" for name in names))
     with manager_on(checkout, tmp_path) as manager:
-        assert pump(manager, path).stored == 4
-        assert manager.counters[Count.TRAITS_DROPPED] == 4
+        assert pump(manager, path).stored == 5
+        assert manager.counters[Count.TRAITS_DROPPED] == 5
         events = manager.store.find_events(EventFilter())
-        lost = ["memory_mb", "launched_at", "display_name", "memory_mb"]
+        lost = ["memory_mb", "launched_at", "display_name", "memory_mb", "memory_mb"]
         assert [name for name, event in zip(lost, events, strict=True) if name in event] == []
         assert manager.store.count_streams(StreamFilter()) == 1
 

@@ -123,7 +123,7 @@ def test_json_goes_through_the_envelope_unchanged(body):
     if invalid is None:
         assert json.dumps(found) == text
     else:
-        assert not isinstance(body, dict) or "NaN" in text or "Infinity" in text
+        assert not isinstance(body, dict)
 
 
 @given(body=st.binary(max_size=40))

@@ -51,14 +51,14 @@ class TestComplete:
 
     def test_a_completed_stream_is_purged_and_its_events_stay(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
-        assert store.complete([Completion(a)], NOW) == {a.stream_id}
+        assert store.complete([Completion(a)], NOW).stream_ids == {a.stream_id}
         assert store.count_streams(StreamFilter()) == 0
         assert store.events_of([a.stream_id]) == {a.stream_id: []}
         assert store.count_events(EventFilter()) == 1
 
     def test_a_completed_stream_may_be_kept(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
-        assert store.complete([Completion(a, purge=False)], NOW) == {a.stream_id}
+        assert store.complete([Completion(a, purge=False)], NOW).stream_ids == {a.stream_id}
         stream = only_stream(store)
         assert (stream.state, stream.state_serial_no) == (StreamState.COMPLETED, 2)
         assert (stream.lease_until, stream.retry_at, stream.last_error) == (None, None, None)
@@ -76,7 +76,9 @@ class TestComplete:
 
     def test_a_stream_with_a_fault_in_commit_is_kept_whatever_is_wanted(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
-        assert store.complete([Completion(a, fault="commit raised")], NOW) == {a.stream_id}
+        assert store.complete([Completion(a, fault="commit raised")], NOW).stream_ids == {
+            a.stream_id
+        }
         stream = only_stream(store)
         assert (stream.state, stream.last_error) == (StreamState.COMPLETED, "commit raised")
 
@@ -89,7 +91,7 @@ class TestComplete:
         assert only_stream(store).state is StreamState.COMPLETED
 
     def test_no_completions_complete_nothing(self, store: Store) -> None:
-        assert store.complete([], NOW) == set()
+        assert store.complete([], NOW).stream_ids == set()
 
     def test_a_new_event_of_the_group_opens_a_stream_of_its_own(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
@@ -118,7 +120,7 @@ class TestNewEvents:
             Completion(a, made(summary("sum"), make_event("end of a"))),
             Completion(b, made(summary("sum", seconds=9))),
         ]
-        assert store.complete(completions, NOW) == {a.stream_id, b.stream_id}
+        assert store.complete(completions, NOW).stream_ids == {a.stream_id, b.stream_id}
         assert only_stream(store, instance="all").event_count == 1
         assert store.count_events(EventFilter()) == 3
 
@@ -159,7 +161,7 @@ class TestNewEvents:
         assert store.find_streams(StreamFilter()) == before
         assert store.count_events(EventFilter()) == 2
         assert store.events_of([a.stream_id])[a.stream_id] != []
-        assert store.complete(completions, NOW) == {a.stream_id, b.stream_id}
+        assert store.complete(completions, NOW).stream_ids == {a.stream_id, b.stream_id}
         assert store.count_events(EventFilter()) == 4
 
 
@@ -172,7 +174,7 @@ class TestLostClaim:
         completions = [
             Completion(each, made(summary(f"sum {each.stream_id}"))) for each in (a, b, c)
         ]
-        assert store.complete(completions, NOW) == {a.stream_id, c.stream_id}
+        assert store.complete(completions, NOW).stream_ids == {a.stream_id, c.stream_id}
         assert only_stream(store, instance="b").state is StreamState.RETRY_FIRE
         assert store.get_event_by_message_id(f"sum {a.stream_id}") is not None
         assert store.get_event_by_message_id(f"sum {b.stream_id}") is None
@@ -180,7 +182,7 @@ class TestLostClaim:
     def test_a_late_completion_after_a_rescue_is_refused(self, store: Store) -> None:
         (a,) = claims_of(store, "a", lease=-LEASE)
         assert store.rescue(max_attempts=5, limit=9) == (1, 0)
-        assert store.complete([Completion(a, made(summary("late")))], NOW) == set()
+        assert store.complete([Completion(a, made(summary("late")))], NOW).stream_ids == set()
         assert store.count_events(EventFilter()) == 1
         assert store.fail(Failure(a, "late", timedelta(0)), max_attempts=5) is None
         assert only_stream(store).last_error is None
@@ -189,17 +191,17 @@ class TestLostClaim:
         (a,) = claims_of(store, "a", lease=-LEASE)
         store.rescue(max_attempts=5, limit=9)
         (new,) = store.claim_ready(worker="w1", reason=Reason.FIRE, now=NOON, limit=1, lease=LEASE)
-        assert store.complete([Completion(a)], NOW) == set()
-        assert store.complete([Completion(new)], NOW) == {a.stream_id}
+        assert store.complete([Completion(a)], NOW).stream_ids == set()
+        assert store.complete([Completion(new)], NOW).stream_ids == {a.stream_id}
 
     def test_a_lease_that_ran_out_holds_until_the_rescue(self, store: Store) -> None:
         (a,) = claims_of(store, "a", lease=-LEASE)
-        assert store.complete([Completion(a)], NOW) == {a.stream_id}
+        assert store.complete([Completion(a)], NOW).stream_ids == {a.stream_id}
 
     def test_a_stream_is_completed_once(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
-        assert store.complete([Completion(a, purge=False)], NOW) == {a.stream_id}
-        assert store.complete([Completion(a, purge=False)], NOW) == set()
+        assert store.complete([Completion(a, purge=False)], NOW).stream_ids == {a.stream_id}
+        assert store.complete([Completion(a, purge=False)], NOW).stream_ids == set()
         assert only_stream(store).state_serial_no == 2
 
     def test_the_claim_of_a_purged_stream_holds_for_no_other(self, store: Store) -> None:
@@ -207,7 +209,7 @@ class TestLostClaim:
         store.complete([Completion(a)], NOW)
         (b,) = claims_of(store, "b")
         assert b.stream_id != a.stream_id
-        assert store.complete([Completion(a)], NOW) == set()
+        assert store.complete([Completion(a)], NOW).stream_ids == set()
         assert store.renew([b], LEASE) == 1
 
 

@@ -66,7 +66,7 @@ def worker(store: Store, name: str, done: threading.Event) -> Callable[[], int]:
             worker=name, reason=Reason.FIRE, now=at(1e6), limit=3, lease=LEASE
         )
         completions = [Completion(claim, purge=False) for claim in claims]
-        return len(store.complete(completions, FixedTime(at(0))))
+        return len(store.complete(completions, FixedTime(at(0))).stream_ids)
 
     def work() -> int:
         fired = 0

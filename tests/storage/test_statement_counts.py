@@ -133,7 +133,7 @@ def test_the_work_on_streams_costs_by_the_batch(many_ready: SqlStore, number: in
     with metered(database) as completing:
         completions = [Completion(claim, purge=False) for claim in kept]
         completions += [Completion(claim) for claim in rest[3:]]
-        assert len(store.complete(completions, FixedTime(NOON))) == number - 3
+        assert len(store.complete(completions, FixedTime(NOON)).stream_ids) == number - 3
     assert len(claiming) <= 7
     assert len(loading) <= 3
     assert len(renewing) <= 4
@@ -149,7 +149,7 @@ def test_completions_with_new_events_cost_one_batch_more(many_ready: SqlStore) -
         for i, claim in enumerate(claims)
     ]
     with metered(store.database) as meter:
-        assert len(store.complete(completions, FixedTime(NOON))) == 100
+        assert len(store.complete(completions, FixedTime(NOON)).stream_ids) == 100
     assert len(meter) <= 7 + PER_BATCH
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.records import (
         Arrival,
         Claim,
+        Completed,
         Completion,
         EventFilter,
         Failure,
@@ -88,8 +89,8 @@ class WorkStore(Protocol):
     def release(self, claims: Sequence[Claim]) -> int:
         """Give claims back unused, without counting the attempt; return how many still held."""
 
-    def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> set[int]:
-        """Complete the streams whose claims hold, in one transaction; return their ids."""
+    def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> Completed:
+        """Complete the streams whose claims hold, in one transaction."""
 
     def fail(self, failure: Failure, max_attempts: int) -> StreamState | None:
         """Send a stream to its next try or its error state; None when the claim was lost."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
     from winchester_core.model.event import Event
@@ -97,6 +97,31 @@ class Completion:
     arrivals: tuple[Arrival, ...] = ()
     purge: bool = True
     fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What completing a batch of runs came to.
+
+    `stream_ids` are those whose claims held; `new_events` those of their events that were stored
+    (one whose id was known is not), in order; `streams_opened` what these opened.
+    """
+
+    stream_ids: frozenset[int]
+    new_events: tuple[Event, ...] = ()
+    streams_opened: int = 0
+
+    @classmethod
+    def of(
+        cls, won: Sequence[Completion], arrivals: Sequence[Arrival], recorded: Recorded
+    ) -> Completed:
+        """From the completions that won, their events, and what became of those."""
+        pairs = zip(arrivals, recorded.stored, strict=True)
+        return cls(
+            stream_ids=frozenset(each.claim.stream_id for each in won),
+            new_events=tuple(arrival.event for arrival, stored in pairs if stored),
+            streams_opened=recorded.streams_opened,
+        )
 
 
 @dataclass(frozen=True, slots=True)

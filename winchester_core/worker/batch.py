@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from winchester_core.model.event import Event
     from winchester_core.pipelines import PipelineDefinition
     from winchester_core.storage.interface import Store
-    from winchester_core.storage.records import Claim, Failure
+    from winchester_core.storage.records import Claim, Completed, Failure
     from winchester_core.storage.stream_clock import StreamClock
     from winchester_core.telemetry.counters import Counters
     from winchester_core.triggers.matcher import TriggerSet
@@ -126,22 +126,25 @@ class Batch:
     def _complete(self, finished: Sequence[tuple[StreamRun | None, Completion]]) -> None:
         completions = [completion for _, completion in finished]
         try:
-            won = patiently(
+            completed = patiently(
                 self._stop,
                 lambda: self._store.complete(completions, self._clock.for_completion()),
             )
         except DataRefused as refusal:
             self._complete_apart(finished, refusal)
             return
-        if won is None:
+        if completed is None:
             return  # the database is away and we are told to stop: the leases will run out
         reach(Checkpoint.COMPLETED)
         self._hand.drop([completion.claim for completion in completions])
+        self._count(completed)
         for completion in completions:
-            if completion.claim.stream_id in won:
-                self._count(completion)
-            else:
+            if completion.claim.stream_id not in completed.stream_ids:
                 self._lost(completion.claim)
+            elif completion.claim.reason is Reason.FIRE:
+                self._counters.add(Count.STREAMS_FIRED)
+            else:
+                self._counters.add(Count.STREAMS_EXPIRED)
 
     def _complete_apart(
         self, finished: Sequence[tuple[StreamRun | None, Completion]], refusal: DataRefused
@@ -183,11 +186,10 @@ class Batch:
             claim.name,
         )
 
-    def _count(self, completion: Completion) -> None:
-        fired = completion.claim.reason is Reason.FIRE
-        self._counters.add(Count.STREAMS_FIRED if fired else Count.STREAMS_EXPIRED)
-        for arrival in completion.arrivals:
-            self._counters.add(Count.EVENTS_CREATED, label=arrival.event["event_type"])
+    def _count(self, completed: Completed) -> None:
+        self._counters.add(Count.STREAMS_OPENED, completed.streams_opened)
+        for event in completed.new_events:
+            self._counters.add(Count.EVENTS_CREATED, label=event["event_type"])
 
 
 def portions(claims: Sequence[Claim]) -> Iterator[list[Claim]]:

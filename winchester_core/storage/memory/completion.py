@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from winchester_core.model.stream import StreamState, lane_of
 from winchester_core.storage.memory.claiming import held_by
 from winchester_core.storage.memory.ingest import record
+from winchester_core.storage.records import Completed, Recorded
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 
 if TYPE_CHECKING:
@@ -25,18 +26,17 @@ def complete(
     completions: Sequence[Completion],
     policy: TimePolicy,
     real_now: datetime,
-) -> set[int]:
-    """Complete the streams whose claims still hold; return their ids."""
+) -> Completed:
+    """Complete the streams whose claims still hold."""
     won = [
         (each, stream) for each in completions if (stream := held_by(held, each.claim)) is not None
     ]
     arrivals = [arrival for each, _ in won for arrival in each.arrivals]
-    if arrivals:
-        record(held, transaction, arrivals, policy, real_now)
+    recorded = record(held, transaction, arrivals, policy, real_now) if arrivals else Recorded(())
     for each, stream in won:
         _finish(held, transaction, each, stream)
     reach(Checkpoint.BEFORE_COMPLETION_COMMIT)
-    return {stream.id for _, stream in won}
+    return Completed.of([each for each, _ in won], arrivals, recorded)
 
 
 def _finish(

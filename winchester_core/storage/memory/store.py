@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.records import (
         Arrival,
         Claim,
+        Completed,
         Completion,
         EventFilter,
         Failure,
@@ -166,7 +167,7 @@ class MemoryStore:
                 claiming.give_back(stream, self._clock.now())
             return len(holding)
 
-    def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> set[int]:
+    def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> Completed:
         """See `WorkStore.complete`."""
         with self._transaction() as transaction:
             return completion.complete(

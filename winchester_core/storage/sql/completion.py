@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from winchester_core.model.stream import StreamState, lane_of
+from winchester_core.storage.records import Completed, Recorded
 from winchester_core.storage.sql.queries import claims, clocks, links, stream_traits
 from winchester_core.storage.sql.recording import record
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
@@ -24,16 +25,15 @@ def complete(
     dialect: SqlDialect,
     completions: Sequence[Completion],
     policy: TimePolicy,
-) -> set[int]:
+) -> Completed:
     """Complete the streams whose claims still hold: their new events, what those trigger, the rest.
 
-    Returns the ids of the streams completed. A lost lease undoes nothing of the others.
+    A lost lease undoes nothing of the others.
     """
     proofs = claims.lock_held(connection, dialect, [each.claim for each in completions])
     won = [each for each in completions if each.claim.proof in proofs]
     arrivals = [arrival for each in won for arrival in each.arrivals]
-    if arrivals:
-        record(connection, dialect, arrivals, policy)
+    recorded = record(connection, dialect, arrivals, policy) if arrivals else Recorded(())
     purged = [each.claim.stream_id for each in won if each.purge and each.fault is None]
     purge(connection, purged)
     clean = [each.claim.stream_id for each in won if not each.purge and each.fault is None]
@@ -44,7 +44,7 @@ def complete(
                 connection, [each.claim.stream_id], StreamState.COMPLETED, last_error=each.fault
             )
     reach(Checkpoint.BEFORE_COMPLETION_COMMIT)
-    return {each.claim.stream_id for each in won}
+    return Completed.of(won, arrivals, recorded)
 
 
 def fail(

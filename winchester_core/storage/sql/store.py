@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.records import (
         Arrival,
         Claim,
+        Completed,
         Completion,
         EventFilter,
         Failure,
@@ -133,7 +134,7 @@ class SqlStore:
         """See `WorkStore.release`."""
         return self.database.write(partial(claiming.release, dialect=self._dialect, held=claims_))
 
-    def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> set[int]:
+    def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> Completed:
         """See `WorkStore.complete`."""
         return self.database.write(
             partial(
