@@ -1,0 +1,47 @@
+"""The systemd templates start programs that exist, with options that these know."""
+
+from __future__ import annotations
+
+import shlex
+from configparser import ConfigParser
+from typing import TYPE_CHECKING
+
+import pytest
+
+from winchester_core.cli import worker as worker_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNITS = ["winchester-worker@.service", "winchester-ingest@.service"]
+
+
+def unit(checkout: Path, name: str) -> ConfigParser:
+    parser = ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read_string((checkout / "etc" / "systemd" / name).read_text())
+    return parser
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_a_wrong_configuration_is_not_started_over_and_over(checkout: Path, name: str) -> None:
+    service = unit(checkout, name)["Service"]
+    assert service["Restart"] == "always"
+    assert service["RestartPreventExitStatus"] == "2"
+    assert service["KillSignal"] == "SIGTERM"
+
+
+def test_the_worker_is_started_with_options_that_it_has(checkout: Path) -> None:
+    words = shlex.split(unit(checkout, UNITS[0])["Service"]["ExecStart"])
+    assert words[:2] == ["/usr/bin/env", "winchester-worker"]
+    parsed = worker_program.build_parser().parse_args(words[2:])
+    assert parsed.config == "/etc/winchester/winchester.yaml"
+    assert parsed.name == "%H-%i"
+
+
+def test_ingest_is_started_on_the_configured_sources(checkout: Path) -> None:
+    words = shlex.split(unit(checkout, UNITS[1])["Service"]["ExecStart"])
+    assert words == [
+        *("/usr/bin/env", "winchester", "ingest"),
+        *("-c", "/etc/winchester/winchester.yaml"),
+    ]
