@@ -6,8 +6,6 @@ import json
 import threading
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from winchester_core import bootstrap, ingest
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.sources.jsonl import JsonlSource
@@ -17,6 +15,8 @@ from winchester_core.telemetry.counters import Count
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from winchester_core.ingest import TriggerManager
 

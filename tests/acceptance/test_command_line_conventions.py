@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from conftest import Winchester
     from sites import Site
 
+WITHOUT_CONFIGURATION = ("init",)
+"""It makes one."""
+
 
 def test_the_program_lists_its_commands(site: Site) -> None:
     ended = site.run("winchester", "--help")
@@ -27,11 +30,11 @@ def test_every_command_has_help_with_an_example(
     winchester: Winchester, site: Site, name: str
 ) -> None:
     ended = winchester(site, *name.split(), "--help")
+    configuration = "" if name in WITHOUT_CONFIGURATION else " -c winchester.yaml"
     assert ended.status == 0
-    assert "-c FILE" in ended.out
-    assert f"  winchester {name} -c winchester.yaml" in ended.out.partition("examples:")[2].replace(
-        "/etc/winchester/", ""
-    )
+    assert ("-c FILE" in ended.out) == bool(configuration)
+    examples = ended.out.partition("examples:")[2].replace("/etc/winchester/", "")
+    assert f"  winchester {name}{configuration}" in examples
 
 
 def test_without_a_command_or_with_an_unknown_one_the_status_is_2(

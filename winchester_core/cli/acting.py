@@ -57,9 +57,7 @@ class ActOnEach(FlatLister, Generic[Tool]):
         super().run(parsed_args)
         return FAILED if self._has_failed else DONE
 
-    def take_action(
-        self, parsed_args: Namespace
-    ) -> tuple[Sequence[str], Iterable[dict[str, Any]]]:
+    def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], Iterable[dict[str, Any]]]:
         """What became of each, while it is done."""
         columns = known_columns(parsed_args.columns, COLUMNS) or COLUMNS
         outcomes = self._outcomes(parsed_args)

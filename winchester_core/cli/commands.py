@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cliff.command import Command
 from cliff.commandmanager import CommandManager
 
-from winchester_core.cli.options import add_config_option
+from winchester_core.cli.options import add_config_option, add_debug_option
 from winchester_core.plugins import available
 
 if TYPE_CHECKING:
@@ -27,19 +27,18 @@ class PluginCommands(CommandManager):
         self.commands.update(cast("Any", available(namespace)))
 
 
-class ConfiguredCommand(Command):
-    """A command with a configuration. Its docstring is its help; `examples` end that."""
+class DocumentedCommand(Command):
+    """A command whose docstring is its help; `examples` end that."""
 
     conflict_handler = "resolve"
     """A listing's own ``-c COLUMN`` gives way to ``-c FILE``; ``--column`` stays."""
     examples: tuple[str, ...] = ()
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        """The parser with ``-c FILE`` and ``--debug``; subclasses add their own options."""
+        """The parser with ``--debug``; subclasses add their own options."""
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        before_the_command = getattr(self.app_args, "config", None)
-        add_config_option(parser, default=before_the_command)
+        add_debug_option(parser)
         return parser
 
     def get_epilog(self) -> str:
@@ -47,3 +46,13 @@ class ConfiguredCommand(Command):
         lines = "\n".join(f"  {example}" for example in self.examples)
         hooks = (hook.obj.get_epilog() for hook in self._hooks if hook.obj is not None)
         return "\n\n".join(part for part in (f"examples:\n{lines}", *hooks) if part)
+
+
+class ConfiguredCommand(DocumentedCommand):
+    """A command with a configuration."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        """The parser with ``-c FILE`` and ``--debug``; subclasses add their own options."""
+        parser = super().get_parser(prog_name)
+        add_config_option(parser, default=getattr(self.app_args, "config", None))
+        return parser

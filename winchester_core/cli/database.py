@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.console import prepare_console
 from winchester_core.cli.failure import DONE, WrongUsage, guarded
-from winchester_core.cli.options import ALL_BUT_DATABASE, add_config_option, load
+from winchester_core.cli.options import ALL_BUT_DATABASE, add_config_option, add_debug_option, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_config_option(parser)
+    add_debug_option(parser)
     actions = parser.add_subparsers(metavar="ACTION", required=True)
 
     upgrade = _action(actions, "upgrade", _upgrade, "migrate up to a revision")

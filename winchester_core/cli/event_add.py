@@ -34,10 +34,14 @@ class EventAdd(ObjectShow):
     """
 
     examples = (
-        "winchester event add -c winchester.yaml --event-type order.paid "
-        "--trait order_id=1001 --trait amount=59.9",
-        "winchester event add -c winchester.yaml --event-type backup.done --trait host=db1 "
-        "--timestamp 2026-03-02T09:00:00Z --message-id backup-1",
+        (
+            "winchester event add -c winchester.yaml --event-type order.paid "
+            "--trait order_id=1001 --trait amount=59.9"
+        ),
+        (
+            "winchester event add -c winchester.yaml --event-type backup.done --trait host=db1 "
+            "--timestamp 2026-03-02T09:00:00Z --message-id backup-1"
+        ),
         'winchester event add -c winchester.yaml --json \'{"event_type": "test", "n": 1}\'',
     )
 

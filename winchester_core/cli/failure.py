@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from winchester_core.errors import (
     ConfigurationError,
+    DatabaseUnavailable,
     PluginError,
     SchemaMismatch,
     WinchesterError,
@@ -85,12 +86,22 @@ def explanation(error: Exception, config: str | None = None) -> list[str]:
         return [str(error).replace("-c FILE", f"-c {config}")]
     if isinstance(error, ConfigurationError):
         return list(error.problems)
+    if isinstance(error, DatabaseUnavailable):
+        return [*str(error).splitlines(), _way_to_database(str(error), config)]
     if isinstance(error, WinchesterError):
         return str(error).splitlines()
     if isinstance(error, OSError):
         return [f"{error.filename}: {error.strerror}" if error.filename else str(error)]
     cause = " ".join(f"{type(error).__name__}: {error}".split())
     return [f"unexpected {cause}", "this is a fault of the program: --debug shows where"]
+
+
+def _way_to_database(reason: str, config: str | None) -> str:
+    """What to look at when the database does not answer."""
+    where = f"database.url in {config or 'the configuration'}"
+    if "unable to open database file" in reason:  # what SQLite says of a missing directory, too
+        return f"does the directory exist that {where} names, and may you write there?"
+    return f"is {where} right, and is the server up? 'winchester check --database' tries it"
 
 
 def _discard_output() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
+from winchester_core.cli.options import meant_instead
+from winchester_core.errors import SourceError
 from winchester_core.model.message import MessageKind
 
 if TYPE_CHECKING:
@@ -11,6 +15,8 @@ if TYPE_CHECKING:
 
     from winchester_core.config import Settings
     from winchester_core.interfaces import EventSource
+
+STDIN: Final = "-"
 
 
 def add_file_options(parser: ArgumentParser, *, required: bool) -> None:
@@ -37,9 +43,10 @@ def add_file_options(parser: ArgumentParser, *, required: bool) -> None:
 
 
 def open_file_source(args: Namespace, settings: Settings) -> EventSource:
-    """The source of ``--file``, made but not opened. Raises `PluginError`."""
+    """The source of ``--file``, made but not opened. Raises `PluginError`, `SourceError`."""
     from winchester_core.plugins import EVENT_SOURCES, load
 
+    _check_path(args.file)
     is_distilled = settings.event_definitions is not None and not args.datetime_trait
     kind = MessageKind.NOTIFICATION if is_distilled else MessageKind.EVENT
     source: EventSource = load(EVENT_SOURCES, "jsonl")(
@@ -48,3 +55,12 @@ def open_file_source(args: Namespace, settings: Settings) -> EventSource:
         datetime_traits=args.datetime_trait,
     )
     return source
+
+
+def _check_path(name: str) -> None:
+    """Tell at once of a file that is not there; what else is wrong the source tells."""
+    path = Path(name)
+    if name == STDIN or os.path.lexists(path):
+        return
+    hint = meant_instead(path) or "a relative path starts from the working directory"
+    raise SourceError(name, f"there is no such file; {hint}")

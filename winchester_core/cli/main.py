@@ -100,6 +100,10 @@ class WinchesterApp(App):
         words = [word for word in argv if not word.startswith("-")][:2]
         known = sorted(self.command_manager.commands)
         meant = [name for name in known if name.split()[0] == words[0]]
+        if meant and len(words) > 1:
+            rests = {name.partition(" ")[2]: name for name in meant}
+            close = nearest(words[1], rests)
+            meant = [rests[close]] if close else meant
         if not meant:
             close = nearest(" ".join(words), known) or nearest(words[0], known)
             meant = [close] if close else []

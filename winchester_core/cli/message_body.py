@@ -12,14 +12,15 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from winchester_core.config.secrets import MASK, SECRET_KEY, mask_url, masked
+from winchester_core.config.secrets import MASK, SECRET_KEY, is_secret_key, mask_url
 
 MAX_JSON_DEPTH: Final = 100
 """JSON within texts within JSON is looked into this deep; what is deeper is hidden."""
 
-_KEY = re.compile(rf"[\w.-]*(?:{SECRET_KEY.pattern})[\w.-]*", re.IGNORECASE)
+_KEY = re.compile(rf"(?:{SECRET_KEY.pattern})[\w.-]*", re.IGNORECASE)
+"""A secret key from where it is known as one; its beginning is of no use, and costly to find."""
 _TO_VALUE = re.compile(r"""\\*["']?\s*(?:=>|[:=])\s*""")
-_QUOTED = re.compile(r'''(?P<escape>\\*)(?P<quote>["'])''')
+_QUOTED = re.compile(r"""(?P<escape>\\*)(?P<quote>["'])""")
 _BARE = re.compile(r"[^\s,;&}\])]*")
 
 
@@ -71,13 +72,12 @@ def _end_of_value(text: str, begin: int) -> int:
 
 
 def _masked(value: Any, depth: int) -> Any:
-    """`masked`, and JSON that stands in texts, as in the envelopes of oslo.messaging, too."""
+    """Mask JSON, and JSON that stands in its texts, as in the envelopes of oslo.messaging."""
     if depth == 0:
         return MASK
     if isinstance(value, Mapping):
-        known = masked(dict.fromkeys(value))
         return {
-            key: MASK if known[key] == MASK else _masked(item, depth - 1)
+            key: MASK if is_secret_key(key) and item is not None else _masked(item, depth - 1)
             for key, item in value.items()
         }
     if isinstance(value, list):

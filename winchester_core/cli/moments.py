@@ -62,7 +62,7 @@ def length_text(length: timedelta) -> str:
     """
     seconds = int(abs(length).total_seconds())
     units = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
-    parts = []
+    parts: list[tuple[int, str]] = []
     for name, size in units:
         number, seconds = divmod(seconds, size)
         if number or parts:

@@ -24,7 +24,7 @@ ALL_BUT_DATABASE: Final[tuple[Part, ...]] = ("triggers", "pipelines", "distiller
 
 
 def add_config_option(parser: ArgumentParser, default: str | None = None) -> None:
-    """Add ``-c FILE`` and ``--debug``; the environment stands in for ``-c`` where it is absent."""
+    """Add ``-c FILE``; the environment stands in for ``-c`` where it is absent."""
     parser.add_argument(
         "-c",
         "--config",
@@ -32,6 +32,10 @@ def add_config_option(parser: ArgumentParser, default: str | None = None) -> Non
         default=default or os.environ.get(CONFIG_VARIABLE) or None,
         help=f"the configuration, winchester.yaml (default: the file that {CONFIG_VARIABLE} names)",
     )
+
+
+def add_debug_option(parser: ArgumentParser) -> None:
+    """Add ``--debug``."""
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
 
 
@@ -60,17 +64,21 @@ def _check_path(path: Path) -> None:
     if path.is_dir():
         raise WrongUsage(f"{path} is a directory: name the file, as in {path / 'winchester.yaml'}")
     if not path.exists():
-        hint = f"did you mean {close!r}?" if (close := _neighbour(path)) else MAKE_ONE
-        raise WrongUsage(f"there is no configuration {path}; {hint}")
+        raise WrongUsage(f"there is no configuration {path}; {meant_instead(path) or MAKE_ONE}")
 
 
-def _neighbour(path: Path) -> str | None:
-    """The file in the same directory whose name comes nearest."""
+def meant_instead(path: Path) -> str | None:
+    """A question for the file that was meant by `path`, which does not exist; None for none.
+
+    It is the one in the same directory whose name comes nearest.
+    """
+    if not path.parent.is_dir():
+        return f"there is no directory {path.parent} either"
     try:
-        close = nearest(path.name, (each.name for each in path.parent.iterdir() if each.is_file()))
+        close = nearest(path.name, (each.name for each in path.parent.iterdir()))
     except OSError:
         return None
-    return None if close is None else str(path.with_name(close))
+    return None if close is None else f"did you mean {str(path.with_name(close))!r}?"
 
 
 def positive_number(text: str) -> int:

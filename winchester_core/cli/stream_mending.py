@@ -21,8 +21,10 @@ class StreamReset(ActOnEach[Session]):
 
     examples = (
         "winchester stream reset -c winchester.yaml 12 13",
-        "winchester stream list -c winchester.yaml --state error -f value --column id "
-        "| xargs winchester stream reset -c winchester.yaml",
+        (
+            "winchester stream list -c winchester.yaml --state error -f value --column id "
+            "| xargs winchester stream reset -c winchester.yaml"
+        ),
     )
     what = "the streams"
 
@@ -44,8 +46,10 @@ class StreamPurge(ActOnEach[Session]):
 
     examples = (
         "winchester stream purge -c winchester.yaml 12 13",
-        "winchester stream list -c winchester.yaml --state completed -f value --column id "
-        "| xargs winchester stream purge -c winchester.yaml",
+        (
+            "winchester stream list -c winchester.yaml --state completed -f value --column id "
+            "| xargs winchester stream purge -c winchester.yaml"
+        ),
     )
     what = "the streams"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from winchester_core.cli.console import prepare_console
 from winchester_core.cli.daemonizing import add_daemon_options, daemonize
 from winchester_core.cli.failure import DONE, guarded
-from winchester_core.cli.options import add_config_option, load
+from winchester_core.cli.options import add_config_option, add_debug_option, load
 from winchester_core.cli.pid_file import PidFile
 from winchester_core.cli.signals import stopping_on_signals
 
@@ -56,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_config_option(parser)
+    add_debug_option(parser)
     parser.add_argument(
         "-n",
         "--name",

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 MASK = "***"
-SECRET_KEY = re.compile(r"passw|token|secret|key|credential|\bauth\b", re.IGNORECASE)
-USER_INFO = re.compile(r"(?P<head>[A-Za-z][\w+.-]*://[^\s:/?#@]*:)\S*@")
-QUERY_VALUE = re.compile(r"(?P<head>[?&;](?P<key>[^=&;\s]+)=)(?P<value>[^&;\s]*)")
+SECRET_KEY = re.compile(r"passw|token|secret|key|credential|authorization|\bauth\b", re.IGNORECASE)
+WORD = re.compile(r"\S+")
+USER = re.compile(r"://[^\s:/?#@]*:")
+QUERY_VALUE = re.compile(r"(?P<head>[?&;](?P<key>[^=&;?\s]+)=)(?P<value>[^&;\s]*)")
 
 
 def is_secret_key(key: object) -> bool:
@@ -21,8 +22,9 @@ def mask_url(text: str) -> str:
     """Return `text` with the passwords of the URLs in it hidden.
 
     Everything up to the last "@" counts as the password, since an unescaped one may hold "@".
+    Takes time in proportion to the text, whatever that is.
     """
-    masked = USER_INFO.sub(rf"\g<head>{MASK}@", text)
+    masked = WORD.sub(_mask_user_info, text) if "://" in text else text
     return QUERY_VALUE.sub(_mask_query_value, masked)
 
 
@@ -36,6 +38,14 @@ def masked(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [masked(item) for item in value]
     return mask_url(value) if isinstance(value, str) else value
+
+
+def _mask_user_info(word: re.Match[str]) -> str:
+    text = word[0]
+    user, end = USER.search(text), text.rfind("@")
+    if user is None or end < user.end():
+        return text
+    return text[: user.end()] + MASK + text[end:]
 
 
 def _mask_query_value(match: re.Match[str]) -> str:

@@ -11,7 +11,7 @@ from voluptuous import Invalid
 
 from winchester_core.config.wording import Expected
 from winchester_core.errors import TimeExpressionError
-from winchester_core.spelling import nearest
+from winchester_core.spelling import nearest, suggestion
 from winchester_core.timex import parse
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 DURATION = re.compile(r"(?:\d+\s*(?:us|d|h|m|s)\s*)+\Z")
 DURATION_PART = re.compile(r"(\d+)\s*(us|d|h|m|s)")
 UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "us": "microseconds"}
+DATABASES = ("sqlite", "postgresql", "postgres", "mysql", "mariadb")
+HOST_AND_PORT = re.compile(r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^]/?]*\]|[^:/?\[]*)(?::\d+)?(?:[/?]|\Z)")
+"""What follows `://`, up to the database's name, as SQLAlchemy takes it apart."""
 LOG_LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 
 
@@ -132,9 +135,16 @@ def log_file(value: Any) -> str:
 
 def database_url(value: Any) -> str:
     """An SQLAlchemy URL. The message never shows it, since it may hold a password."""
-    if isinstance(value, str) and "://" in value and not value.startswith(":"):
-        return value
-    raise Invalid("expected a database URL, as in sqlite:///winchester.db")
+    if not isinstance(value, str) or "://" not in value or value.startswith(":"):
+        raise Invalid("expected a database URL, as in sqlite:///winchester.db")
+    scheme, _, rest = value.partition("://")
+    database = scheme.partition("+")[0]
+    if database not in DATABASES:
+        hint = suggestion(database, DATABASES, "use one of")
+        raise Invalid(f"the database {database!r} is not supported; {hint}")
+    if database != "sqlite" and not HOST_AND_PORT.match(rest):
+        raise Invalid("expected a host, and a port that is a number, as in db:5432, before the /")
+    return value
 
 
 def http_url(value: Any) -> str:

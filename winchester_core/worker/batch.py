@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from winchester_core.errors import DataRefused
+from winchester_core.errors import DataRefused, StorageError
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
@@ -107,7 +107,12 @@ class Batch:
             self._waiting.append((run, run.completion(run.commit())))
 
     def _commit_and_complete(self, run: StreamRun) -> None:
-        if not self._store.renew([run.claim], self._options.lease):
+        try:
+            holds = self._store.renew([run.claim], self._options.lease)
+        except StorageError:
+            run.rollback()
+            raise
+        if not holds:
             self._lost(run.claim)
             run.rollback()
             return
@@ -138,9 +143,11 @@ class Batch:
         reach(Checkpoint.COMPLETED)
         self._hand.drop([completion.claim for completion in completions])
         self._count(completed)
-        for completion in completions:
+        for run, completion in finished:
             if completion.claim.stream_id not in completed.stream_ids:
                 self._lost(completion.claim)
+                if run is not None and not run.has_commit:
+                    run.rollback()  # nothing was committed, so that it can be undone
             elif completion.claim.reason is Reason.FIRE:
                 self._counters.add(Count.STREAMS_FIRED)
             else:

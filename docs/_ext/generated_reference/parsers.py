@@ -45,7 +45,8 @@ def render_usage(prog: str, parser: argparse.ArgumentParser) -> str:
             required.append(f"{action.option_strings[-1]} {_value(action)}")
         else:
             optional = True
-    parts = [prog, "[-c FILE]", *required, *(["[options]"] if optional else [])]
+    configuration = ["[-c FILE]"] if _takes_configuration(parser) else []
+    parts = [prog, *configuration, *required, *(["[options]"] if optional else [])]
     return code(" ".join(parts))
 
 
@@ -63,6 +64,10 @@ def render_description(text: str) -> str:
     return "\n\n".join(
         filled(prose(paragraph)) for paragraph in inspect.cleandoc(text).split("\n\n")
     )
+
+
+def _takes_configuration(parser: argparse.ArgumentParser) -> bool:
+    return any("--config" in action.option_strings for action in parser._actions)
 
 
 def _entry(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
@@ -92,6 +97,8 @@ def _value(action: argparse.Action) -> str:
     if metavar is None and action.choices and len(list(action.choices)) <= 3:
         metavar = "|".join(map(str, action.choices))
     written = metavar or action.dest.upper()
+    if action.nargs == "+":
+        return f"{written}..."
     return f"[{written}]" if action.nargs in ("?", "*") else written
 
 

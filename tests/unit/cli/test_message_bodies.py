@@ -66,8 +66,8 @@ def test_of_what_is_no_json_rather_too_much_is_hidden(text: str, shown: str | No
 
 def test_a_long_text_takes_no_long_time() -> None:
     began = time.monotonic()
-    for text in ("a" * 1_000_000, '"' * 1_000_000, "token" * 200_000, 'token="x ' * 100_000):
-        masked_text(text)
+    for part in ("a", "://a:", "?a", '"', "token", 'token="x ', "token=\\"):
+        masked_text(part * (1_000_000 // len(part)))
     assert time.monotonic() - began < 5
 
 

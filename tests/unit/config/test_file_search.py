@@ -58,7 +58,7 @@ def test_a_settings_file_in_the_working_directory_needs_no_path(
     config: ConfigDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config.write("events.yaml", "- 5\n")
-    config.write("winchester.yaml", "database: {url: x://}\ndistiller_config: events.yaml\n")
+    config.write("winchester.yaml", "database: {url: sqlite:///x}\ndistiller_config: events.yaml\n")
     monkeypatch.chdir(config.path)
 
     with pytest.raises(ConfigurationError) as caught:

@@ -209,6 +209,20 @@ def test_a_wrong_setting_is_named_with_what_is_allowed(
             "<dict>: database.url: expected a database URL, as in sqlite:///winchester.db",
         ),
         (
+            {"database": {"url": "postgersql://u:hunter2@h/d"}},
+            (
+                "<dict>: database.url: the database 'postgersql' is not supported; "
+                "did you mean 'postgresql'?"
+            ),
+        ),
+        (
+            {"database": {"url": "postgresql://u:hunter2@h:bad/d"}},
+            (
+                "<dict>: database.url: expected a host, and a port that is a number, as in "
+                "db:5432, before the /"
+            ),
+        ),
+        (
             {"database": {"url": "sqlite://", "ulr": "x"}},
             "<dict>: database.ulr: unknown key 'ulr'; did you mean 'url'?",
         ),

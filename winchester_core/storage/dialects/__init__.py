@@ -20,7 +20,7 @@ def dialect_for(url: str, host_clock: Clock) -> SqlDialect:
     """The dialect of a database URL. Raises `ConfigurationError` for one that is not supported."""
     try:
         backend = make_url(url).get_backend_name()
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter of a port that is no number
         raise ConfigurationError(["database.url: not a database URL"]) from None
     if backend == "sqlite":
         from winchester_core.storage.dialects.sqlite import SqliteDialect

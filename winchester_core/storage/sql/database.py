@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from winchester_core.clock import SystemClock, monotonic, pause
+from winchester_core.config.secrets import mask_url
 from winchester_core.errors import (
     ConcurrentChange,
     ConfigurationError,
@@ -60,7 +61,7 @@ class Database:
     @property
     def masked_url(self) -> str:
         """The URL without its password: fit for logs and screens."""
-        return self.engine.url.render_as_string(hide_password=True)
+        return mask_url(self.engine.url.render_as_string(hide_password=True))
 
     def write(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in one transaction, and again from its start when another was first.

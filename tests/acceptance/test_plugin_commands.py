@@ -1,0 +1,156 @@
+"""`winchester plugin list|show`: what is installed, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from winchester_core.plugins import NOUNS, available
+
+if TYPE_CHECKING:
+    from conftest import Winchester
+    from sites import Site
+
+
+def _rows(text: str) -> dict[tuple[str, str], dict[str, Any]]:
+    return {
+        (each["group"].removeprefix("winchester."), each["name"]): each for each in json.loads(text)
+    }
+
+
+def test_every_plugin_is_listed_with_distribution_and_version(
+    winchester: Winchester, site: Site
+) -> None:
+    ended = winchester(site, "plugin", "list", "-f", "json")
+    rows = _rows(ended.out)
+    assert (ended.status, ended.err) == (0, "")
+    assert len(rows) == sum(len(available(group)) for group in NOUNS)
+    logger = rows["handlers", "logger"]
+    assert (logger["distribution"], logger["problem"]) == ("winchester", None)
+    assert logger["version"]
+    assert logger["value"] == "winchester_handlers.logger:LoggerHandler"
+
+
+def test_it_is_told_which_parts_of_the_configuration_use_a_plugin(
+    winchester: Winchester, site: Site
+) -> None:
+    site.write(
+        "triggers.yaml",
+        """\
+        - name: pair
+          distinguished_by: [host]
+          expiration: "$last + 1h"
+          fire_pipeline: report
+          match_criteria:
+            - event_type: "task.*"
+              traits:
+                host: {not: {regex: "^x"}}
+                cores: {any: [4, {numeric: "> 5"}]}
+          fire_criteria:
+            - event_type: task.end
+        """,
+    )
+    site.add_settings("event_sources: {inbox: {source: jsonl, params: {path: in}}}\n")
+    used = {
+        name: row["used_by"]
+        for (_group, name), row in _rows(
+            winchester(site, "plugin", "list", "-f", "json").out
+        ).items()
+        if row["used_by"]
+    }
+    assert used == {
+        "logger": ["pipeline report"],
+        "regex": ["trigger pair"],
+        "numeric": ["trigger pair"],
+        "jsonl": ["event source inbox"],
+    }
+
+
+def test_without_a_configuration_the_plugins_are_listed_all_the_same(site: Site) -> None:
+    ended = site.run("winchester", "plugin", "list", "--group", "conditions", "-f", "json")
+    rows = _rows(ended.stdout)
+    assert ended.returncode == 0
+    assert {group for group, _name in rows} == {"conditions"}
+    assert "used_by" not in rows["conditions", "glob"]
+
+
+def test_a_plugin_that_cannot_be_loaded_is_listed_with_the_cause(site: Site) -> None:
+    site.install("winchester.handlers", "lame", "Lame", "import nothing_like_that\n")
+    site.write("pipelines.yaml", "report: [lame]\n")
+    ended = site.run("winchester", "plugin", "list", "-c", site.config, "-f", "json")
+    lame = _rows(ended.stdout)["handlers", "lame"]
+    assert ended.returncode == 0
+    assert "nothing_like_that" in lame["problem"]
+    assert (lame["distribution"], lame["version"]) == ("plugin_lame", "1.0")
+    assert "used_by is not known" in ended.stderr
+    shown = site.run("winchester", "plugin", "show", "handlers/lame")
+    assert shown.returncode == 0
+    assert "nothing_like_that" in shown.stdout
+
+
+def test_each_distribution_that_registers_one_name_is_listed(site: Site) -> None:
+    site.install("winchester.handlers", "logger", "Mine", "class Mine: ...\n")
+    ended = site.run("winchester", "plugin", "list", "--group", "handlers", "-f", "json")
+    claims = [each for each in json.loads(ended.stdout) if each["name"] == "logger"]
+    assert {each["distribution"] for each in claims} == {"winchester", "plugin_logger"}
+    for claim in claims:
+        assert "registered more than once" in claim["problem"]
+        assert "plugin_logger 1.0" in claim["problem"]
+
+
+def test_a_plugin_is_shown_with_its_docstring_and_parameters(
+    winchester: Winchester, site: Site
+) -> None:
+    for named in ("jsonl", "event_sources/jsonl", "winchester.event_sources/jsonl"):
+        shown = json.loads(winchester(site, "plugin", "show", named, "-f", "json").out)
+        assert shown["description"].startswith("Events or notifications as JSON")
+        assert [each["name"] for each in shown["parameters"]] == [
+            "path",
+            "format",
+            "datetime_traits",
+        ]
+        assert shown["parameters"][0]["required"] is True
+        assert shown["parameters"][1]["default"] == "notification"
+    table = winchester(site, "plugin", "show", "jsonl").out
+    assert "format: one of event, notification, default 'notification'" in table
+
+
+def test_a_command_of_several_words_is_a_plugin_too(winchester: Winchester, site: Site) -> None:
+    ended = winchester(site, "plugin", "show", "clock", "show", "-f", "json")
+    assert json.loads(ended.out)["group"] == "winchester.commands"
+
+
+@pytest.mark.parametrize("group", NOUNS)
+def test_every_installed_plugin_can_be_shown(
+    winchester: Winchester, site: Site, group: str
+) -> None:
+    short = group.removeprefix("winchester.")
+    for name in available(group):
+        ended = winchester(site, "plugin", "show", *f"{short}/{name}".split(), "-f", "yaml")
+        assert (ended.status, ended.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("named", "hint"),
+    [
+        ("loger", "did you mean 'logger'?"),
+        ("handlers/loger", "did you mean 'logger'?"),
+        ("handler/logger", "did you mean 'handlers'?"),
+        ("xyzzy", "'winchester plugin list'"),
+    ],
+)
+def test_an_unknown_plugin_is_refused_with_a_hint(
+    winchester: Winchester, site: Site, named: str, hint: str
+) -> None:
+    ended = winchester(site, "plugin", "show", named)
+    assert (ended.status, ended.out) == (2, "")
+    assert hint in ended.err
+
+
+def test_a_name_of_two_groups_must_be_told_apart(site: Site) -> None:
+    site.install("winchester.conditions", "logger", "Logger", "class Logger: ...\n")
+    ended = site.run("winchester", "plugin", "show", "logger")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "handlers/logger or conditions/logger" in ended.stderr

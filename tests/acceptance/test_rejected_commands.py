@@ -1,0 +1,202 @@
+"""`winchester rejected list|show|retry|discard`: what to do with messages that were refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sites import task_events
+from winchester_core.storage.records import EventFilter, Rejection, StreamFilter
+
+if TYPE_CHECKING:
+    from conftest import Winchester
+    from sites import Site
+
+DEFINITIONS = """\
+- event_type: job.*
+  traits:
+    host: {fields: payload.host}
+"""
+JOB = {
+    "message_id": "n1",
+    "event_type": "job.done",
+    "timestamp": "2015-01-20T10:00:00",
+    "payload": {"host": "a", "admin_password": "hush"},
+}
+
+
+def _keep(site: Site, *bodies: Any, kind: str = "event", source: str = "queue") -> list[int]:
+    """Keep messages as rejected; return their ids."""
+    raws = [body if isinstance(body, bytes) else json.dumps(body).encode() for body in bodies]
+    with site.store() as store:
+        store.keep_rejected(
+            [
+                Rejection(source, kind, "inbox:3: bad", raw, len(raw), hashlib.sha256(raw).digest())
+                for raw in raws
+            ]
+        )
+        return [each.id for each in store.find_rejected()][-len(raws) :]
+
+
+def _listed(winchester: Winchester, site: Site, *arguments: str) -> list[dict[str, Any]]:
+    ended = winchester(site, "rejected", "list", *arguments, "-f", "json")
+    assert (ended.status, ended.err) == (0, "")
+    listed: list[dict[str, Any]] = json.loads(ended.out)
+    return listed
+
+
+def _acted(
+    winchester: Winchester, site: Site, what: str, ids: list[int], *arguments: str
+) -> tuple[int, list[tuple[str, str | None]]]:
+    """The exit status, and what became of each."""
+    named = [str(each) for each in ids]
+    ended = winchester(site, "rejected", what, *named, *arguments, "-f", "json")
+    rows = json.loads(ended.out)
+    assert [each["id"] for each in rows] == ids
+    return ended.status, [(each["outcome"], each["reason"]) for each in rows]
+
+
+def test_a_listing_tells_all_but_the_body(winchester: Winchester, ready_site: Site) -> None:
+    ready_site.write_events("bad.jsonl", [{"message_id": "m", "token": "hush"}])
+    winchester(ready_site, "ingest", "--file", "bad.jsonl")
+    (told,) = _listed(winchester, ready_site)
+    body = b'{"message_id": "m", "token": "hush"}'
+    assert told.pop("received_at").endswith("+00:00")
+    assert told == {
+        "id": told["id"],
+        "source": "file",
+        "kind": "event",
+        "body_length": len(body),
+        "digest": hashlib.sha256(body).hexdigest(),
+        "reason": "bad.jsonl:1: event_type: is missing",
+    }
+
+
+def test_filters_pages_and_counts(winchester: Winchester, ready_site: Site) -> None:
+    ids = _keep(ready_site, *({"n": n} for n in range(45)))
+    _keep(ready_site, {"n": 45}, kind="notification", source="other")
+
+    def ids_of(*arguments: str) -> list[int]:
+        return [each["id"] for each in _listed(winchester, ready_site, *arguments)]
+
+    assert ids_of("--source", "queue") == ids  # more than are read at a time
+    assert ids_of("--kind", "event", "--mark", str(ids[0]), "--limit", "2") == ids[1:3]
+    assert ids_of("--older-than", "1h") == []
+    assert len(ids_of("--younger-than", "1h")) == 46
+    counted = winchester(ready_site, "rejected", "list", "--source", "other", "--count")
+    assert counted.out == "1\n"
+    for wrong in (("--mark", "odd"), ("--column", "body"), ("--older-than", "odd")):
+        assert winchester(ready_site, "rejected", "list", *wrong).status == 2
+
+
+def test_secrets_in_a_body_are_masked_unless_it_is_asked_for_raw(
+    winchester: Winchester, ready_site: Site
+) -> None:
+    whole, broken = _keep(ready_site, JOB, json.dumps(JOB).encode()[:-2])
+    for each in (whole, broken):
+        for formatter in ("table", "json", "yaml", "csv", "value"):
+            shown = winchester(ready_site, "rejected", "show", str(each), "-f", formatter)
+            assert shown.status == 0
+            assert "hush" not in shown.out
+            assert "***" in shown.out
+        raw = winchester(ready_site, "rejected", "show", str(each), "--raw", "-f", "json")
+        assert '"admin_password": "hush' in json.loads(raw.out)["body"]
+    shown = winchester(ready_site, "rejected", "show", str(whole), "-f", "json")
+    assert json.loads(shown.out)["body"] == {
+        **JOB,
+        "payload": {"host": "a", "admin_password": "***"},
+    }
+
+
+def test_reason_length_and_digest_are_shown_with_the_body(
+    winchester: Winchester, ready_site: Site
+) -> None:
+    body = b"no\x1b[31m JSON"
+    with ready_site.store() as store:
+        store.keep_rejected([Rejection("queue", "event", "too long", body, 5_000_000, b"d" * 32)])
+        (kept,) = store.find_rejected()
+    shown = json.loads(winchester(ready_site, "rejected", "show", str(kept.id), "-f", "json").out)
+    assert (shown["body_length"], shown["body_kept"]) == (5_000_000, len(body))
+    assert (shown["digest"], shown["reason"]) == ((b"d" * 32).hex(), "too long")
+    table = winchester(ready_site, "rejected", "show", str(kept.id)).out
+    assert "no\\x1b[31m JSON" in table
+    assert _acted(winchester, ready_site, "retry", [kept.id]) == (
+        1,
+        [("failed", "only 12 of its 5000000 bytes were kept")],
+    )
+
+
+def test_retry_stores_what_is_good_now_and_forgets_it(
+    winchester: Winchester, ready_site: Site
+) -> None:
+    begin, _end = task_events("a")
+    ids = _keep(ready_site, begin, {**begin, "cores": 5})
+    outcome = _acted(winchester, ready_site, "retry", ids)
+    assert outcome == (0, [("stored", None), ("duplicate", None)])
+    with ready_site.store() as store:
+        assert store.find_rejected() == []
+        (stream,) = store.find_streams(StreamFilter())
+        assert stream.distinguished_by == {"host": "a"}
+
+
+def test_what_is_bad_still_stays_with_its_reason_of_now(
+    winchester: Winchester, ready_site: Site
+) -> None:
+    ids = _keep(ready_site, {"message_id": "m"})
+    status, ((outcome, reason),) = _acted(winchester, ready_site, "retry", ids)
+    assert (status, outcome, reason) == (1, "invalid", "event_type: is missing")
+    (told,) = _listed(winchester, ready_site)
+    assert told["reason"] == "event_type: is missing"
+
+
+def test_a_reason_that_is_the_same_keeps_the_place_it_names(
+    winchester: Winchester, ready_site: Site
+) -> None:
+    ready_site.write_events("bad.jsonl", [{"message_id": "m"}])
+    winchester(ready_site, "ingest", "--file", "bad.jsonl")
+    (before,) = _listed(winchester, ready_site)
+    _acted(winchester, ready_site, "retry", [before["id"]])
+    assert _listed(winchester, ready_site) == [before]
+
+
+def test_notifications_are_distilled_again_by_the_definitions_of_now(
+    winchester: Winchester, ready_site: Site
+) -> None:
+    pytest.importorskip("stackdistiller")
+    ids = _keep(ready_site, JOB, {**JOB, "event_type": "odd"}, kind="notification")
+    refused = winchester(ready_site, "rejected", "retry", *map(str, ids))
+    assert refused.status == 2
+    assert "distiller_config" in refused.err
+    assert len(_listed(winchester, ready_site)) == 2
+
+    ready_site.write("definitions.yaml", DEFINITIONS)
+    ready_site.add_settings("distiller_config: definitions.yaml\n")
+    status, outcomes = _acted(winchester, ready_site, "retry", ids)
+    assert (status, [outcome for outcome, _ in outcomes]) == (0, ["stored", "dropped"])
+    with ready_site.store() as store:
+        (event,) = store.find_events(EventFilter())
+    assert (event["message_id"], event["host"]) == ("n1", "a")
+    assert _listed(winchester, ready_site) == []
+
+
+def test_datetime_traits_are_named_as_for_ingest(winchester: Winchester, ready_site: Site) -> None:
+    ids = _keep(ready_site, {**task_events("a")[0], "launched_at": "2015-01-20T09:00:00Z"})
+    _acted(winchester, ready_site, "retry", ids, "--datetime-trait", "launched_at")
+    shown = winchester(ready_site, "event", "show", "a-begin", "-f", "json")
+    assert json.loads(shown.out)["@datetime_traits"] == "launched_at"
+
+
+def test_discard_forgets_and_tells_of_what_was_not_there(
+    winchester: Winchester, ready_site: Site
+) -> None:
+    first, second = _keep(ready_site, {"n": 1}, {"n": 2})
+    status, outcomes = _acted(winchester, ready_site, "discard", [first, 404])
+    assert status == 1
+    assert outcomes == [
+        ("discarded", None),
+        ("failed", "no rejected message has the id 404"),
+    ]
+    assert [each["id"] for each in _listed(winchester, ready_site)] == [second]

@@ -1,0 +1,50 @@
+"""`winchester complete`: a script that completes commands and options in bash."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from winchester_core.plugins import COMMANDS, available
+
+if TYPE_CHECKING:
+    from conftest import Winchester
+    from sites import Site
+
+STAND_IN = """\
+_get_comp_words_by_ref() {
+    words=("${COMP_WORDS[@]}"); cur="${COMP_WORDS[COMP_CWORD]}"; prev="${COMP_WORDS[COMP_CWORD-1]}"
+}
+"""
+"""What the package bash-completion brings, as far as it is needed here."""
+
+
+def _completions(script: str, *typed: str) -> set[str]:
+    """What is offered after the words that were typed, the last of them in part."""
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("bash is absent")
+    words = " ".join(f"'{word}'" for word in typed)
+    program = (
+        f"{STAND_IN}\n{script}\nCOMP_WORDS=({words}); COMP_CWORD={len(typed) - 1}\n"
+        '_winchester; printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    ended = subprocess.run(
+        [bash, "--norc", "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(ended.stdout.split())
+
+
+def test_commands_and_options_are_completed(winchester: Winchester, site: Site) -> None:
+    ended = winchester(site, "complete")
+    assert (ended.status, ended.err) == (0, "")
+    assert {name.split()[0] for name in available(COMMANDS)} <= _completions(
+        ended.out, "winchester", ""
+    )
+    assert _completions(ended.out, "winchester", "rejected", "") >= {"list", "show", "retry"}
+    assert _completions(ended.out, "winchester", "stream", "li") == {"list"}
+    assert "--older-than" in _completions(ended.out, "winchester", "stream", "list", "--o")
+    assert _completions(ended.out, "winchester", "event", "add", "--js") == {"--json"}

@@ -1,0 +1,138 @@
+"""Each mistake on a beginner's way gets a message that names the remedy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sites import SETTINGS, task_events
+
+if TYPE_CHECKING:
+    from conftest import Winchester
+    from sites import Site
+
+CONFIGURED = ("-c", "winchester.yaml")
+
+
+def _refused(winchester: Winchester, site: Site, *arguments: str) -> str:
+    """What is printed on standard error, and nothing else: no traceback, no half of an output."""
+    ended = winchester(site, *arguments)
+    assert ended.status in (1, 2)
+    assert "Traceback" not in ended.err
+    assert ended.out == ""
+    return ended.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("ingest", "--file", "events.jsonl"),
+        ("replay", "--file", "events.jsonl"),
+        ("stream", "list"),
+        ("event", "add", "--event-type", "x", "--timestamp", "2015-01-20"),
+        ("rejected", "retry", "1"),
+        ("clock", "show"),
+    ],
+)
+def test_no_tables_yet(winchester: Winchester, site: Site, command: tuple[str, ...]) -> None:
+    site.write_events("events.jsonl", task_events("a"))
+    told = _refused(winchester, site, *command, *CONFIGURED)
+    assert "run 'winchester_db -c winchester.yaml upgrade head'" in told
+
+
+def test_a_directory_of_the_database_that_is_not_there(winchester: Winchester, site: Site) -> None:
+    site.write("winchester.yaml", "database: {url: 'sqlite:////nowhere/events.db'}\n")
+    told = _refused(winchester, site, "stream", "list", *CONFIGURED)
+    assert "does the directory exist that database.url in winchester.yaml names" in told
+
+
+def test_a_database_server_that_does_not_answer(winchester: Winchester, site: Site) -> None:
+    pytest.importorskip("psycopg")
+    url = "postgresql+psycopg://me:hush@127.0.0.1:9/events"
+    site.write("winchester.yaml", SETTINGS.format(url=url))
+    told = _refused(winchester, site, "stream", "list", *CONFIGURED)
+    assert "is database.url in winchester.yaml right, and is the server up?" in told
+    assert "hush" not in told
+
+
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [
+        ("winchestr.yaml", "did you mean 'winchester.yaml'?"),
+        ("etc/winchester.yaml", "there is no directory etc either"),
+        (".", "name the file, as in winchester.yaml"),
+        ("xyz", "'winchester init DIR' makes one"),
+    ],
+)
+def test_a_wrong_path_of_the_configuration(
+    winchester: Winchester, site: Site, path: str, remedy: str
+) -> None:
+    assert remedy in _refused(winchester, site, "check", "-c", path)
+
+
+def test_no_configuration_at_all(site: Site) -> None:
+    ended = site.run("winchester", "stream", "list")
+    assert ended.returncode == 2
+    assert "'winchester init DIR' makes one" in ended.stderr
+
+
+def test_a_wrong_path_in_the_configuration(winchester: Winchester, site: Site) -> None:
+    settings = site.config.read_text().replace("triggers.yaml", "trigers.yaml")
+    site.write("winchester.yaml", settings)
+    told = _refused(winchester, site, "check", *CONFIGURED)
+    assert told.startswith("winchester.yaml:3:22: trigger_definitions: there is no file")
+    assert "did you mean 'triggers.yaml'?" in told
+
+
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [
+        ("evnts.jsonl", "did you mean 'events.jsonl'?"),
+        ("in/events.jsonl", "there is no directory in either"),
+        ("xyz", "a relative path starts from the working directory"),
+    ],
+)
+@pytest.mark.parametrize("command", ["ingest", "replay"])
+def test_a_wrong_path_of_events(
+    winchester: Winchester, ready_site: Site, command: str, path: str, remedy: str
+) -> None:
+    ready_site.write_events("events.jsonl", task_events("a"))
+    assert remedy in _refused(winchester, ready_site, command, "--file", path)
+
+
+def test_a_misspelt_pipeline(winchester: Winchester, site: Site) -> None:
+    site.write("pipelines.yaml", "reports: [logger]\n")
+    told = _refused(winchester, site, "check", *CONFIGURED).splitlines()
+    assert [line.partition(": ")[0] for line in told] == [
+        "triggers.yaml:4:18",
+        "triggers.yaml:5:20",
+    ]
+    for line in told:
+        assert "no pipeline is named 'report' in pipelines.yaml; did you mean 'reports'?" in line
+
+
+def test_a_plugin_that_is_not_installed(winchester: Winchester, site: Site) -> None:
+    site.write("pipelines.yaml", "report: [teletype]\n")
+    told = _refused(winchester, site, "check", *CONFIGURED)
+    assert told.startswith("pipelines.yaml:1:10: report[0]: no handler is named 'teletype'")
+    assert "pip install the distribution that brings it" in told
+
+
+def test_a_plugin_that_is_misspelt(winchester: Winchester, site: Site) -> None:
+    site.write("pipelines.yaml", "report: [loger]\n")
+    assert "did you mean 'logger'?" in _refused(winchester, site, "check", *CONFIGURED)
+
+
+def test_yesterdays_file_under_the_system_clock(winchester: Winchester, ready_site: Site) -> None:
+    settings = ready_site.config.read_text().replace("clock: event", "clock: system")
+    ready_site.write("winchester.yaml", settings)
+    ready_site.write_events("yesterday.jsonl", task_events("a"))
+    ended = winchester(ready_site, "ingest", "--file", "yesterday.jsonl")
+    assert ended.status == 0
+    assert "'clock: event', or use 'winchester replay'" in ended.err
+    assert "with an empty database" in ended.err
+
+
+def test_a_misspelt_command(winchester: Winchester, site: Site) -> None:
+    assert "did you mean 'stream show'" in _refused(winchester, site, "stream", "sohw", "1")

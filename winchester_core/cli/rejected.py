@@ -1,0 +1,110 @@
+"""``winchester rejected list``: the messages that could not become events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from winchester_core.cli.listing import ObjectLister, numeric_mark
+from winchester_core.cli.moments import iso_text, read_moment_ago
+from winchester_core.cli.output import known_columns
+from winchester_core.model.message import MessageKind
+from winchester_core.storage.records import RejectedFilter
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from winchester_core.cli.session import Session
+    from winchester_core.storage.records import RejectedMessage
+
+COLUMNS: Final = ("id", "source", "kind", "received_at", "body_length", "digest", "reason")
+PAGE: Final = 20
+"""How many are read at a time: each comes with a body of up to 1 MiB."""
+
+
+class RejectedList(ObjectLister):
+    """List rejected messages, by id.
+
+    Each with its id, its source, its kind (event or notification), when it was kept (the
+    database server's time), the length of its body in bytes, the body's SHA-256, and why it was
+    rejected. 'winchester rejected show' shows the body.
+    """
+
+    examples = (
+        "winchester rejected list -c winchester.yaml",
+        "winchester rejected list -c winchester.yaml --source incoming --younger-than 1d --count",
+        (
+            "winchester rejected list -c winchester.yaml -f value --column id "
+            "| xargs winchester rejected retry -c winchester.yaml"
+        ),
+    )
+    default_columns = COLUMNS
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        """Add the filters."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--source",
+            metavar="NAME",
+            help="only those of this source; what 'winchester ingest --file' read is of 'file'",
+        )
+        parser.add_argument(
+            "--kind", choices=[kind.value for kind in MessageKind], help="only those of this kind"
+        )
+        parser.add_argument(
+            "--older-than",
+            metavar="WHEN",
+            help="only those kept earlier: than an ISO 8601 time (UTC without offset), or than a "
+            "duration before now (the database server's time), as in 1d",
+        )
+        parser.add_argument(
+            "--younger-than", metavar="WHEN", help="only those not kept earlier than this"
+        )
+        return parser
+
+    def take_action(self, parsed_args: Any) -> tuple[Any, Any]:
+        """As any listing; a column that there is not is refused, since it would stay empty."""
+        known_columns(parsed_args.columns, COLUMNS)
+        return super().take_action(parsed_args)
+
+    def count(self, session: Session) -> int:
+        """How many there are."""
+        return session.store.count_rejected(_filter(session))
+
+    def objects(self, session: Session) -> Iterator[dict[str, Any]]:
+        """Each, without its body."""
+        wanted, mark = _filter(session), numeric_mark(session.args.mark)
+        for size in session.page_sizes(PAGE):
+            page = session.store.find_rejected(wanted, mark=mark, limit=size)
+            yield from map(flat_rejected, page)
+            if len(page) < size:
+                return
+            mark = page[-1].id
+
+
+def flat_rejected(message: RejectedMessage) -> dict[str, Any]:
+    """A rejected message as it is shown, under the names of `COLUMNS`."""
+    return {
+        "id": message.id,
+        "source": message.source,
+        "kind": message.kind,
+        "received_at": iso_text(message.received_at),
+        "body_length": message.body_length,
+        "digest": message.digest.hex(),
+        "reason": message.reason,
+    }
+
+
+def _filter(session: Session) -> RejectedFilter:
+    args, real_time = session.args, session.store.real_time
+
+    def moment(text: str | None) -> datetime | None:
+        return None if text is None else read_moment_ago(text, real_time)
+
+    return RejectedFilter(
+        source=args.source,
+        kind=args.kind,
+        older_than=moment(args.older_than),
+        younger_than=moment(args.younger_than),
+    )

@@ -1,0 +1,1 @@
+"""The files that `winchester init` writes, as they are but for the database's URL."""
