@@ -54,9 +54,13 @@ class QuietHandler(PipelineHandler):
     """A handler without a commit of its own."""
 
     def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
+        self._stream = env["stream_id"]
         script = ScriptedHandler.script
-        script.calls.append(("handle", env["stream_id"]))
+        script.calls.append(("handle", self._stream))
         return script.on_handle(events, env)
+
+    def rollback(self) -> None:
+        ScriptedHandler.script.calls.append(("rollback", self._stream))
 
 
 class Scene:

@@ -66,9 +66,16 @@ def open_database(settings: Settings, counters: Counters | None = None) -> Datab
     return Database(settings.database_url, counters=counters)
 
 
-def open_store(settings: Settings, counters: Counters | None = None) -> SqlStore:
-    """The store on the settings' database. Raises `SchemaMismatch`, `DatabaseUnavailable`."""
-    database = open_database(settings, counters)
+def open_store(
+    settings: Settings | Mapping[str, Any] | str | Path, counters: Counters | None = None
+) -> SqlStore:
+    """The store on the settings' database, to look at and to mend what is there.
+
+    Of a file or a mapping only the database is read. Raises `ConfigurationError`,
+    `SchemaMismatch`, `DatabaseUnavailable`.
+    """
+    parts = ("triggers", "pipelines", "distiller", "sources")
+    database = open_database(_settings(settings, ignores=parts), counters)
     try:
         check_revision(database)
     except BaseException:

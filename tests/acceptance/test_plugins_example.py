@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -88,6 +89,29 @@ def _installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for module in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
         del sys.modules[module]
+
+
+def test_the_plugin_list_shows_each_with_its_distribution_and_version(
+    site: Path, tmp_path: Path
+) -> None:
+    program = Path(sys.executable).with_name("winchester")
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    finished = subprocess.run(
+        [program, "plugin", "list", "-f", "json"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    listed = {(each["group"], each["name"]): each for each in json.loads(finished.stdout)}
+    for group, name in NAMES.items():
+        plugin = listed[group, name]
+        assert (plugin["distribution"], plugin["version"]) == (
+            "winchester-example-plugins",
+            "1.0.0",
+        )
+        assert plugin["problem"] is None
 
 
 # --- in this process ----------------------------------------------------------------------------

@@ -171,3 +171,13 @@ def test_a_database_in_memory_is_shared_by_threads() -> None:
         with ThreadPoolExecutor(4) as pool:
             assert all(pool.map(work, range(40)))
         assert store.count_streams(StreamFilter()) == 40
+
+
+def test_an_sqlite_database_is_created_for_its_owner_and_group_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    with closing(Database(f"sqlite:///{path}")) as database:
+        Schema(database).upgrade()
+        database.read(lambda connection: connection.execute(text("SELECT 1")))
+        modes = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()}
+    assert modes["new.db"] & ~0o640 == 0
+    assert all(mode & ~0o640 == 0 for mode in modes.values()), modes

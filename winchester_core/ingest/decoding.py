@@ -40,14 +40,18 @@ class Decoder:
         if message.fault is not None:
             raise InvalidEvent("", message.fault)
         if message.kind is MessageKind.NOTIFICATION:
-            return self.notification(open_envelope(message.body))
+            return self.notification(message.body)
         document = read_object(message.body)
         event, drops = read_event(document, message.datetime_traits)
         clean = clean_event(event)
         return CleanEvent(clean.event, (*drops, *clean.drops))
 
-    def notification(self, notification: Mapping[str, Any]) -> CleanEvent:
-        """The event of a notification. Raises `InvalidEvent`, `UncoveredType`."""
+    def notification(self, body: bytes | Mapping[str, Any]) -> CleanEvent:
+        """The event of a notification, bare or in its envelope.
+
+        Raises `InvalidEvent`, `UncoveredType`.
+        """
+        notification = open_envelope(body)
         distilled = self.distiller.distill(notification)
         if distilled.event is None:
             message_id = notification.get("message_id")

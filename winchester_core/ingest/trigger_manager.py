@@ -77,7 +77,10 @@ class TriggerManager:
         return self.add_notifications([notification]).stored == 1
 
     def add_notifications(self, notifications: Iterable[Mapping[str, Any]]) -> AddResult:
-        """Distil notifications and add their events in one transaction."""
+        """Distil notifications, bare or in oslo.messaging's envelope, and add their events.
+
+        One transaction, as `add_events`.
+        """
         return self._add(notifications, self._decoder.notification)
 
     def add_messages(
@@ -191,7 +194,7 @@ class TriggerManager:
 
     def _invalid(self, item: Any, invalid: InvalidEvent) -> EventOutcome:
         message_id = _known_id(item)
-        logger.warning("event %s is invalid: %s", message_id or "without an id", invalid)
+        logger.warning("event %s is invalid: %s", message_id or _place(item), invalid)
         self.counters.add(Count.EVENTS_INVALID)
         return EventOutcome(Outcome.INVALID, message_id, str(invalid))
 
@@ -200,6 +203,12 @@ def _stamped(prepared: Arrival | EventOutcome, stamp: datetime) -> Arrival | Eve
     if isinstance(prepared, EventOutcome):
         return prepared
     return Arrival(prepared.event, prepared.matches, stamp)
+
+
+def _place(item: Any) -> str:
+    """Where a bad event without a known id lay."""
+    received_from = getattr(item, "received_from", "")
+    return f"of {received_from}" if received_from else "without an id"
 
 
 def _known_id(item: Any) -> str | None:

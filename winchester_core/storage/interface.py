@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from winchester_core.storage.records import ANY_REJECTED
+from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +115,7 @@ class ReadStore(Protocol):
     """What people and programs that look and mend ask of a store."""
 
     def find_events(
-        self, wanted: EventFilter, *, mark: str | None = None, limit: int = 100
+        self, wanted: EventFilter = ANY_EVENT, *, mark: str | None = None, limit: int = 100
     ) -> list[Event]:
         """Up to `limit` events in the order of their storing, past the one whose id is `mark`.
 
@@ -123,15 +123,15 @@ class ReadStore(Protocol):
         past a `mark` that is not stored.
         """
 
-    def count_events(self, wanted: EventFilter) -> int:
+    def count_events(self, wanted: EventFilter = ANY_EVENT) -> int:
         """How many events there are."""
 
     def find_streams(
-        self, wanted: StreamFilter, *, mark: int | None = None, limit: int = 100
+        self, wanted: StreamFilter = ANY_STREAM, *, mark: int | None = None, limit: int = 100
     ) -> list[StreamRecord]:
         """Up to `limit` streams by id, past the one whose id is `mark`."""
 
-    def count_streams(self, wanted: StreamFilter) -> int:
+    def count_streams(self, wanted: StreamFilter = ANY_STREAM) -> int:
         """How many streams there are."""
 
     def count_states(self) -> dict[StreamState, int]:

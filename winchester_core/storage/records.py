@@ -190,4 +190,6 @@ class RejectedFilter:
     younger_than: datetime | None = None
 
 
+ANY_EVENT = EventFilter()
+ANY_STREAM = StreamFilter()
 ANY_REJECTED = RejectedFilter()

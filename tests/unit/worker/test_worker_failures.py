@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from builders import NOON, make_event, make_trigger
+from winchester_core.errors import DatabaseUnavailable
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Failure
 from winchester_core.telemetry.counters import Count
@@ -177,6 +178,22 @@ def test_a_lost_lease_undoes_nothing_of_the_other_streams_of_the_batch(
     assert states == [StreamState.COMPLETED, StreamState.RETRY_FIRE, StreamState.COMPLETED]
     made = [scene.store.get_event_by_message_id(f"made-{each}") is not None for each in ids]
     assert made == [True, False, True]
+    assert [call for call in script.calls if call[0] == "rollback"] == [("rollback", ids[1])]
+
+
+def test_handlers_are_rolled_back_when_the_database_goes_away_before_the_first_commit(
+    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.complete_stream()
+    worker = scene.worker()
+
+    def away(*_: Any) -> int:
+        raise DatabaseUnavailable("gone")
+
+    monkeypatch.setattr(scene.store, "renew", away)
+    with pytest.raises(DatabaseUnavailable):
+        worker.run_once()
+    assert [name for name, _ in script.calls] == ["handle", "rollback"]
 
 
 def test_stop_finishes_the_run_in_hand_and_releases_the_rest_without_an_attempt(

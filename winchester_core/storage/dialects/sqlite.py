@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, Select, Table, event
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.dml import ReturningInsert
 
 BUSY_TIMEOUT_SECONDS = 30.0
+FILE_MODE = 0o640
 READ_ONLY = "winchester_read_only"
 """The execution option of a connection that only reads: it need not wait for the writer."""
 
@@ -54,6 +57,8 @@ class SqliteDialect(SqlDialect):
         return {"connect_args": arguments}
 
     def set_up(self, engine: Engine) -> None:
+        if not self._in_memory:
+            event.listen(engine, "do_connect", _create_private)
         event.listen(engine, "connect", _configure)
         event.listen(engine, "begin", _begin)
 
@@ -87,6 +92,17 @@ class SqliteDialect(SqlDialect):
         if primary in _REFUSALS or isinstance(error, sqlite3.DataError):
             return Fault.REFUSED
         return Fault.UNKNOWN
+
+
+def _create_private(_dialect: object, _record: object, arguments: Any, options: Any) -> None:
+    """Create a database that is not there yet, for its owner and group alone.
+
+    SQLite gives the files beside it (the log, its index) the same mode. Only a file that is new is
+    opened: closing one that is in use would lose the locks that this process holds on it.
+    """
+    if not options.get("uri"):
+        with suppress(OSError):  # it exists, or SQLite will say what hinders it
+            os.close(os.open(arguments[0], os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
 
 
 def _configure(connection: sqlite3.Connection, _record: object) -> None:

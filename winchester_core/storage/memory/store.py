@@ -13,7 +13,7 @@ from winchester_core.model.stream import StreamState, lane_of
 from winchester_core.storage.memory import claiming, completion, ingest, reading, upkeep
 from winchester_core.storage.memory.holdings import Holdings
 from winchester_core.storage.memory.transaction import Transaction
-from winchester_core.storage.records import ANY_REJECTED, Recorded
+from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, Recorded
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 
 if TYPE_CHECKING:
@@ -209,27 +209,27 @@ class MemoryStore:
     # --- reading and mending --------------------------------------------------------------
 
     def find_events(
-        self, wanted: EventFilter, *, mark: str | None = None, limit: int = 100
+        self, wanted: EventFilter = ANY_EVENT, *, mark: str | None = None, limit: int = 100
     ) -> list[Event]:
         """See `ReadStore.find_events`."""
         with self._lock:
             found = reading.matching_events(self._held, wanted, mark)
             return [dict(event) for event in islice(found, limit)]
 
-    def count_events(self, wanted: EventFilter) -> int:
+    def count_events(self, wanted: EventFilter = ANY_EVENT) -> int:
         """See `ReadStore.count_events`."""
         with self._lock:
             return sum(1 for _ in reading.matching_events(self._held, wanted))
 
     def find_streams(
-        self, wanted: StreamFilter, *, mark: int | None = None, limit: int = 100
+        self, wanted: StreamFilter = ANY_STREAM, *, mark: int | None = None, limit: int = 100
     ) -> list[StreamRecord]:
         """See `ReadStore.find_streams`."""
         with self._lock:
             found = reading.matching_streams(self._held, wanted, mark or 0)
             return [stream.record() for stream in islice(found, limit)]
 
-    def count_streams(self, wanted: StreamFilter) -> int:
+    def count_streams(self, wanted: StreamFilter = ANY_STREAM) -> int:
         """See `ReadStore.count_streams`."""
         with self._lock:
             return sum(1 for _ in reading.matching_streams(self._held, wanted))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from winchester_core.storage.records import ANY_REJECTED, Recorded, Workload
+from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, Recorded, Workload
 from winchester_core.storage.sql import claiming, completion, reading, recording, upkeep
 from winchester_core.storage.sql.queries import claims, clocks, events, rejections, stored_streams
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
@@ -195,7 +195,7 @@ class SqlStore:
     # --- reading and mending --------------------------------------------------------------
 
     def find_events(
-        self, wanted: EventFilter, *, mark: str | None = None, limit: int = 100
+        self, wanted: EventFilter = ANY_EVENT, *, mark: str | None = None, limit: int = 100
     ) -> list[Event]:
         """See `ReadStore.find_events`."""
         return self.database.read(
@@ -204,14 +204,14 @@ class SqlStore:
             )
         )
 
-    def count_events(self, wanted: EventFilter) -> int:
+    def count_events(self, wanted: EventFilter = ANY_EVENT) -> int:
         """See `ReadStore.count_events`."""
         return self.database.read(
             partial(reading.count_events, dialect=self._dialect, wanted=wanted)
         )
 
     def find_streams(
-        self, wanted: StreamFilter, *, mark: int | None = None, limit: int = 100
+        self, wanted: StreamFilter = ANY_STREAM, *, mark: int | None = None, limit: int = 100
     ) -> list[StreamRecord]:
         """See `ReadStore.find_streams`."""
         return self.database.read(
@@ -224,7 +224,7 @@ class SqlStore:
             )
         )
 
-    def count_streams(self, wanted: StreamFilter) -> int:
+    def count_streams(self, wanted: StreamFilter = ANY_STREAM) -> int:
         """See `ReadStore.count_streams`."""
         return self.database.read(
             partial(stored_streams.count, dialect=self._dialect, wanted=wanted)
