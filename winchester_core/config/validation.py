@@ -41,8 +41,14 @@ def validate(document: Document, validator: Callable[[Any], Any], report: Report
 
 
 def add(document: Document, error: Invalid, report: Report, schema: Schema | None = None) -> None:
-    """Put one refusal into the report, at its place."""
+    """Put one refusal into the report, at its place.
+
+    What a variable of the environment put there is not shown: such a value is often a password,
+    and may stand at the wrong key.
+    """
     path = path_of(error)
     node = document.node(path)
     value = None if node is None else node.value()
-    report.add(document, path, sentence(error, value, schema), at_key=is_about_key(error))
+    secret = node is not None and node.substituted
+    message = sentence(error, value, schema, secret=secret)
+    report.add(document, path, message, at_key=is_about_key(error))

@@ -62,17 +62,18 @@ def is_about_key(error: Invalid) -> bool:
     return error.msg.startswith("unknown key")  # as criteria and definitions have it
 
 
-def sentence(error: Invalid, value: Any, schema: Any = None) -> str:
+def sentence(error: Invalid, value: Any, schema: Any = None, *, secret: bool = False) -> str:
     """Say what is wrong with `value`, which stands at the error's path.
 
-    `schema` is the one that refused it, for the names that would have been allowed.
+    `schema` is the one that refused it, for the names that would have been allowed. A `secret`
+    value is not shown, nor is one that stands under the key of a secret.
     """
     path = path_of(error)
     if error.msg == UNKNOWN_KEY:
         return unknown_key(path[-1], known_keys(schema, path[:-1]))
     if isinstance(error, RequiredFieldInvalid):
         return "is missing" if error.msg == "required key not provided" else error.msg
-    secret = any(is_secret_key(key) for key in path)
+    secret = secret or any(is_secret_key(key) for key in path)
     text = _hide(error.msg, value) if secret else mask_url(error.msg)
     if type(error) in (Invalid, BadKey) and text not in KINDS:
         return text
