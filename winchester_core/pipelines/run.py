@@ -47,9 +47,7 @@ class PipelineRun:
     through. `dropped_traits` counts the traits that the new events lost.
     """
 
-    def __init__(
-        self, definition: PipelineDefinition, stream: RunStream, *, outbox: Any = None
-    ) -> None:
+    def __init__(self, definition: PipelineDefinition, stream: RunStream) -> None:
         self._definition = definition
         self._stream = stream
         self._handlers: list[tuple[HandlerSpec, Any]] = []
@@ -60,8 +58,6 @@ class PipelineRun:
             "reason": stream.reason.value,
             "attempt": stream.attempt,
         }
-        if outbox is not None:
-            self._env["outbox"] = outbox
         self.dropped_traits = 0
 
     def handle(self, events: Sequence[Event]) -> tuple[Event, ...]:

@@ -63,23 +63,15 @@ def raising(error: BaseException) -> Callable[..., Any]:
 
 def test_env_holds_what_the_contract_names() -> None:
     seen: dict[str, Any] = {}
-    outbox = object()
-    run_of(handler(lambda events, env: seen.update(env) or events), outbox=outbox).handle([])
+    run_of(handler(lambda events, env: seen.update(env) or events)).handle([])
     assert seen == {
         "stream_id": 7,
         "stream_name": "usage",
         "distinguished_by": {"instance_id": "i-1"},
         "reason": "fire",
         "attempt": 2,
-        "outbox": outbox,
     }
     assert type(seen["reason"]) is str
-
-
-def test_without_an_outbox_env_has_none() -> None:
-    seen: dict[str, Any] = {}
-    run_of(handler(lambda events, env: seen.update(env) or events)).handle([])
-    assert "outbox" not in seen
 
 
 def test_handlers_of_a_run_share_one_env() -> None:
