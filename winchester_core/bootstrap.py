@@ -44,7 +44,9 @@ class TriggerManager(ingest.TriggerManager):
 
     def __init__(self, settings: Settings | Mapping[str, Any] | str | Path) -> None:
         known = _settings(settings, needs=("database",), ignores=("pipelines", "sources"))
-        super().__init__(**ingest_parts(known, open_store(known)))
+        counters = Counters()
+        store = open_store(known, counters)
+        super().__init__(**ingest_parts(known, store, counters=counters))
 
 
 class PipelineManager(worker.PipelineManager):
@@ -58,7 +60,9 @@ class PipelineManager(worker.PipelineManager):
     ) -> None:
         needs = ("database", "triggers", "pipelines")
         known = _settings(settings, needs=needs, ignores=("distiller", "sources"))
-        super().__init__(**worker_parts(known, open_store(known), name=name))
+        counters = Counters()
+        store = open_store(known, counters)
+        super().__init__(**worker_parts(known, store, name=name, counters=counters))
 
 
 def open_database(settings: Settings, counters: Counters | None = None) -> Database:
@@ -100,7 +104,11 @@ def replay_clock(store: Store) -> StreamClock:
 
 
 def ingest_parts(
-    settings: Settings, store: Store, *, clock: StreamClock | None = None
+    settings: Settings,
+    store: Store,
+    *,
+    clock: StreamClock | None = None,
+    counters: Counters | None = None,
 ) -> dict[str, Any]:
     """The arguments of `winchester_core.ingest.TriggerManager`."""
     conditions = _conditions()
@@ -111,7 +119,7 @@ def ingest_parts(
         "definitions": trigger_definitions(settings, conditions),
         "conditions": conditions,
         "decoder": Decoder(distiller(settings, _StreamNow(clock))),
-        "counters": Counters(),
+        "counters": counters or Counters(),
     }
 
 
@@ -121,6 +129,7 @@ def worker_parts(
     *,
     clock: StreamClock | None = None,
     name: str | None = None,
+    counters: Counters | None = None,
 ) -> dict[str, Any]:
     """The arguments of `winchester_core.worker.PipelineManager`."""
     return {
@@ -130,7 +139,7 @@ def worker_parts(
         "pipelines": pipelines(settings),
         "options": worker_options(settings),
         "name": name or settings.worker_name,
-        "counters": Counters(),
+        "counters": counters or Counters(),
     }
 
 

@@ -113,3 +113,10 @@ def test_notifications_may_be_bare_or_in_their_envelope(settings: dict[str, Any]
         assert converted is not None
         assert (converted["size"], converted["timestamp"]) == ("3", NOON)
         assert [each["message_id"] for each in manager.store.find_events()] == ["n-1", "n-2"]
+
+
+def test_transactions_that_were_tried_again_are_counted_with_the_rest(
+    settings: dict[str, Any],
+) -> None:
+    with TriggerManager({**settings, "trigger_definitions": [TRIGGER]}) as triggers:
+        assert triggers.store.database.counters is triggers.counters  # type: ignore[attr-defined]

@@ -93,7 +93,7 @@ class Batch:
                 logger.error("stream %d of trigger %s: %s", claim.stream_id, claim.name, reason)
                 self._fail(failure_of(claim, reason, self._options, final=True))
             case Runnable() as work:
-                self._run(StreamRun(work, self._triggers, self._options), events)
+                self._run(StreamRun(work, self._triggers, self._options, self._counters), events)
 
     def _run(self, run: StreamRun, events: list[Event]) -> None:
         failure = run.handle(events)
@@ -119,8 +119,6 @@ class Batch:
         reach(Checkpoint.LEASE_PROVED)
         fault = run.commit()
         reach(Checkpoint.HANDLERS_COMMITTED)
-        if fault is not None:
-            self._counters.add(Count.COMMIT_FAULTS)
         self._complete([(run, run.completion(fault))])
 
     def _flush(self) -> None:

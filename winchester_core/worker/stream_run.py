@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from winchester_core.errors import HandlerFailed
 from winchester_core.pipelines import PipelineRun, RunStream, clean_traceback, error_text
 from winchester_core.storage.records import Arrival, Completion, Failure
+from winchester_core.telemetry.counters import Count
 from winchester_core.worker.backoff import retry_delay
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from winchester_core.model.event import Event
     from winchester_core.pipelines import CommitFault, PipelineDefinition
     from winchester_core.storage.records import Claim
+    from winchester_core.telemetry.counters import Counters
     from winchester_core.triggers.matcher import TriggerSet
     from winchester_core.worker.options import WorkerOptions
 
@@ -66,9 +68,12 @@ def route(
 class StreamRun:
     """The run of a stream: its handlers, and what they made."""
 
-    def __init__(self, work: Runnable, triggers: TriggerSet, options: WorkerOptions) -> None:
+    def __init__(
+        self, work: Runnable, triggers: TriggerSet, options: WorkerOptions, counters: Counters
+    ) -> None:
         self.claim = work.claim
         self.has_commit = work.pipeline.has_commit
+        self._counters = counters
         self._triggers = triggers
         self._options = options
         self._new_events: tuple[Event, ...] = ()
@@ -96,22 +101,28 @@ class StreamRun:
                 failed,
             )
             return self.failure(clean_traceback(failed))
+        finally:
+            self._counters.add(Count.TRAITS_DROPPED, self._run.dropped_traits)
         return None
 
     def failure(self, error: str) -> Failure:
         """Roll the handlers back, and say what is to be stored of the failure."""
-        faults = self._run.rollback()
+        faults = self._counted(self._run.rollback())
         text = error_text("\n".join([error, *_texts(faults)]))
         return failure_of(self.claim, text, self._options)
 
     def rollback(self) -> None:
         """Roll the handlers back: the lease is lost."""
-        self._run.rollback()
+        self._counted(self._run.rollback())
 
     def commit(self) -> str | None:
         """Let the handlers act; what went wrong in that, if anything."""
-        faults = self._run.commit()
+        faults = self._counted(self._run.commit())
         return error_text("\n".join(_texts(faults))) or None
+
+    def _counted(self, faults: tuple[CommitFault, ...]) -> tuple[CommitFault, ...]:
+        self._counters.add(Count.COMMIT_FAULTS, len(faults))
+        return faults
 
     def completion(self, fault: str | None = None) -> Completion:
         """What the run leaves behind."""

@@ -130,7 +130,7 @@ def test_a_fault_in_commit_is_recorded_the_others_still_commit_and_the_stream_is
     assert stream.state is StreamState.COMPLETED
     assert str(stream.last_error).count("the far end hung up") >= 2
     assert [name for name, _ in script.calls] == ["handle", "handle", "commit", "commit"]
-    assert worker.counters[Count.COMMIT_FAULTS] == 1
+    assert worker.counters[Count.COMMIT_FAULTS] == 2
 
 
 def test_a_worker_whose_lease_was_lost_rolls_back_and_completes_nothing(
@@ -229,3 +229,26 @@ def test_a_dead_workers_streams_are_rescued_by_the_next_round_of_another(
     assert scene.store.get_stream_by_id(stream_id).state is StreamState.COMPLETED
     assert script.seen[0][1]["attempt"] == 2
     assert worker.counters[Count.STREAMS_RESCUED] == 1
+
+
+def test_faults_in_rollback_and_traits_that_new_events_lose_are_counted(
+    scene: Scene, script: Script
+) -> None:
+    def fail_once(events: list[Any], env: dict[str, Any]) -> list[Any]:
+        if env["attempt"] == 1:
+            raise ValueError("not yet")
+        return [*events, make_event("made", "other", nested={"a": 1})]
+
+    def fault() -> None:
+        raise RuntimeError("cannot be undone")
+
+    script.on_handle, script.on_rollback = fail_once, fault
+    stream_id = scene.complete_stream()
+    worker = scene.worker(purge_completed=False)
+    worker.run_once()
+    assert worker.counters[Count.COMMIT_FAULTS] == 1
+    assert "cannot be undone" in str(scene.store.get_stream_by_id(stream_id).last_error)
+    scene.clock.advance(timedelta(seconds=10))
+    worker.run_once()
+    assert worker.counters[Count.TRAITS_DROPPED] == 1
+    assert "nested" not in (scene.store.get_event_by_message_id("made") or {"nested": 1})
