@@ -263,3 +263,16 @@ class TestLease:
         assert only_stream(store, instance="a").state is StreamState.RETRY_FIRE
         assert only_stream(store, instance="b").state is StreamState.RETRY_EXPIRE
         assert store.release([]) == 0
+
+    def test_a_worker_gives_back_all_that_it_holds_and_nothing_of_another(
+        self, store: Store
+    ) -> None:
+        ready_to_fire(store, "a", "b", "c")
+        claim_all(store, limit=2, worker="forgetful")
+        (other,) = claim_all(store, worker="other")
+        assert store.release_all("forgetful") == 2
+        assert store.release_all("forgetful") == 0
+        assert store.renew([other], LEASE) == 1
+        again = claim_all(store, worker="next")
+        assert sorted(instances(again)) == ["a", "b"]
+        assert [claim.attempt for claim in again] == [1, 1]

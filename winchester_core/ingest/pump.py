@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from winchester_core.ingest.outcome import Outcome
 from winchester_core.ingest.rejection import rejection_of
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from winchester_core.model.message import Message
 
 logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 RECEIVE_TIMEOUT_SECONDS = 1.0
 
@@ -87,11 +89,12 @@ class SourcePump:
     def take(self, messages: Sequence[Message], stamps: Sequence[datetime] | None = None) -> bool:
         """Store these messages and settle them with the source; False when stopped before that.
 
-        `stamps` as in `TriggerManager.add_messages`.
+        `stamps` as in `TriggerManager.prepare_messages`.
         """
         reach(Checkpoint.RECEIVED)
         try:
-            result = patiently(self._stop, lambda: self._manager.add_messages(messages, stamps))
+            prepared = self._manager.prepare_messages(messages, stamps)
+            result = self._patiently(lambda: self._manager.add_prepared(prepared))
             kept = result is not None and self._keep_rejected(messages, result)
         except BaseException:
             self._source.release(messages)
@@ -112,7 +115,10 @@ class SourcePump:
             return True
         self._manager.counters.add(Count.MESSAGES_REJECTED, len(rejections))
         store = self._manager.store
-        return patiently(self._stop, lambda: store.keep_rejected(rejections)) is not None
+        return self._patiently(lambda: store.keep_rejected(rejections)) is not None
+
+    def _patiently(self, action: Callable[[], Result]) -> Result | None:
+        return patiently(self._manager.outage, self._stop, action)
 
     def _settle(self, messages: Sequence[Message], result: AddResult) -> None:
         pairs = list(zip(messages, result.outcomes, strict=True))

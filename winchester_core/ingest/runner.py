@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from winchester_core.errors import ConfigurationError, PluginError
 from winchester_core.ingest.pump import PumpTotals, SourcePump
 from winchester_core.plugins import EVENT_SOURCES
-from winchester_core.telemetry.outage import Outage
+from winchester_core.telemetry.outage import Backoff, Outage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -100,14 +100,15 @@ class _Feed:
         self.error: ConfigurationError | None = None
         self._stop = stop
         self._ended = ended
-        self._outage = Outage(f"event source {entry.name!r}", stop)
+        self._outage = Outage(f"event source {entry.name!r}", manager.counters)
+        self._backoff = Backoff(stop)
         self.pump = SourcePump(
             entry.name,
             _source(entry),
             manager,
             batch_size=entry.batch_size,
             stop=stop,
-            on_batch=lambda _totals: self._outage.over(),
+            on_batch=lambda _totals: self._recovered(),
         )
 
     def run(self) -> None:
@@ -127,11 +128,16 @@ class _Feed:
             self._stop.set()
         except (Exception, SystemExit) as error:  # a plugin's code
             logger.debug("event source %r failed", self.name, exc_info=error)
-            self._outage.wait(_told(error))
+            self._outage.noticed(_told(error))
+            self._backoff.wait()
             return False
         if not self._stop.is_set():
             logger.info("event source %r has come to its end", self.name)
         return True
+
+    def _recovered(self) -> None:
+        self._outage.over()
+        self._backoff.start_anew()
 
 
 def _source(entry: SourceEntry) -> EventSource:

@@ -15,6 +15,7 @@ from winchester_core.model.event import clean_event, printable
 from winchester_core.storage.records import Arrival
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.debug import DebugCounts
+from winchester_core.telemetry.outage import DATABASE, Outage
 from winchester_core.triggers.definition import TriggerDefinition
 from winchester_core.triggers.matcher import TriggerSet
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from winchester_core.model.message import Message
     from winchester_core.storage.interface import Store
     from winchester_core.storage.stream_clock import StreamClock
+
+    Prepared = Sequence[Arrival | EventOutcome]
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +58,7 @@ class TriggerManager:
         self.store = store
         self.counters = counters or Counters()
         self.debug = DebugCounts()
+        self.outage = Outage(DATABASE, self.counters)
         self._clock = stream_clock
         self._triggers = TriggerSet(definitions)
         self._conditions = conditions
@@ -91,7 +95,20 @@ class TriggerManager:
         `stamps` are the times that they move the event clock to, where a replay knows better
         than the events themselves.
         """
-        return self._add(messages, self._decoder.message, stamps)
+        return self.add_prepared(self.prepare_messages(messages, stamps))
+
+    def prepare_messages(
+        self, messages: Sequence[Message], stamps: Sequence[datetime] | None = None
+    ) -> Prepared:
+        """Decode and match messages, for `add_prepared`; `stamps` as in `add_messages`."""
+        prepared = self._prepare(messages, self._decoder.message)
+        if stamps is None:
+            return prepared
+        return [_stamped(each, stamp) for each, stamp in zip(prepared, stamps, strict=True)]
+
+    def add_prepared(self, prepared: Prepared) -> AddResult:
+        """Add prepared messages in one transaction; again, where that has failed, is safe."""
+        return AddResult(self._recorder.record(prepared))
 
     def convert_notification(self, notification: Mapping[str, Any]) -> Event | None:
         """The event that a notification distils to, not stored; None when none covers it.
@@ -160,20 +177,16 @@ class TriggerManager:
     ) -> None:
         self.close()
 
-    def _add(
-        self,
-        items: Iterable[Any],
-        decode: Callable[[Any], CleanEvent],
-        stamps: Sequence[datetime] | None = None,
-    ) -> AddResult:
-        triggers = self._triggers
-        prepared = [self._prepare(item, decode, triggers) for item in items]
-        if stamps is not None:
-            prepared = [_stamped(each, stamp) for each, stamp in zip(prepared, stamps, strict=True)]
-        self.counters.add(Count.MESSAGES_RECEIVED, len(prepared))
-        return AddResult(self._recorder.record(prepared))
+    def _add(self, items: Iterable[Any], decode: Callable[[Any], CleanEvent]) -> AddResult:
+        return self.add_prepared(self._prepare(items, decode))
 
-    def _prepare(
+    def _prepare(self, items: Iterable[Any], decode: Callable[[Any], CleanEvent]) -> Prepared:
+        triggers = self._triggers
+        prepared = [self._prepare_one(item, decode, triggers) for item in items]
+        self.counters.add(Count.MESSAGES_RECEIVED, len(prepared))
+        return prepared
+
+    def _prepare_one(
         self, item: Any, decode: Callable[[Any], CleanEvent], triggers: TriggerSet
     ) -> Arrival | EventOutcome:
         try:

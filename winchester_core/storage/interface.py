@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
 
     from winchester_core.model.event import Event
@@ -89,6 +90,13 @@ class WorkStore(Protocol):
     def release(self, claims: Sequence[Claim]) -> int:
         """Give claims back unused, without counting the attempt; return how many still held."""
 
+    def release_all(self, worker: str) -> int:
+        """Give back whatever this worker holds, as `release` does; return how many streams.
+
+        For a worker that holds nothing that it knows of, after a claim whose outcome it was not
+        told.
+        """
+
     def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> Completed:
         """Complete the streams whose claims hold, in one transaction."""
 
@@ -105,6 +113,12 @@ class WorkStore(Protocol):
         """Remove up to `limit` events, older by both times, that no uncompleted stream holds.
 
         `older_than` is stream time, `stored_before` real time. Returns how many were removed.
+        """
+
+    def listen(self, wake: Callable[[], None]) -> AbstractContextManager[None]:
+        """Within the context, call `wake`, from any thread, when there may be work for workers.
+
+        Most databases cannot tell, and a call may be lost: workers look by themselves too.
         """
 
     def workload(self, now: datetime | None) -> Workload:

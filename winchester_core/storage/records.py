@@ -31,13 +31,15 @@ class Arrival:
 class Recorded:
     """What became of a batch of arrivals.
 
-    `stored[i]` tells whether arrival `i` was stored (else it is a duplicate); `refused_jumps`
-    are the indexes of events too far ahead to move the event clock.
+    `stored[i]` tells whether arrival `i` was stored (else it is a duplicate); `streams_decided`
+    streams met their fire criteria; `refused_jumps` are the indexes of events too far ahead to
+    move the event clock.
     """
 
     stored: tuple[bool, ...]
     streams_opened: int = 0
     streams_born_expired: int = 0
+    streams_decided: int = 0
     refused_jumps: tuple[int, ...] = ()
 
 
@@ -104,12 +106,14 @@ class Completed:
     """What completing a batch of runs came to.
 
     `stream_ids` are those whose claims held; `new_events` those of their events that were stored
-    (one whose id was known is not), in order; `streams_opened` what these opened.
+    (one whose id was known is not), in order; `streams_opened` and `streams_decided` as for any
+    batch of events.
     """
 
     stream_ids: frozenset[int]
     new_events: tuple[Event, ...] = ()
     streams_opened: int = 0
+    streams_decided: int = 0
 
     @classmethod
     def of(
@@ -121,6 +125,7 @@ class Completed:
             stream_ids=frozenset(each.claim.stream_id for each in won),
             new_events=tuple(arrival.event for arrival, stored in pairs if stored),
             streams_opened=recorded.streams_opened,
+            streams_decided=recorded.streams_decided,
         )
 
 

@@ -33,6 +33,8 @@ class Count(StrEnum):
     EVENTS_CREATED = "events_created"
     EVENTS_TRIMMED = "events_trimmed"
     TRANSACTIONS_RETRIED = "transactions_retried"
+    OUTAGES = "outages"
+    RUNS_IN_DOUBT = "runs_in_doubt"
 
 
 MAX_LABELS = 1000

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 from typing import TYPE_CHECKING, TypeVar
 
 from winchester_core.clock import monotonic
 from winchester_core.errors import ClockError, ConcurrentChange, DatabaseUnavailable
+from winchester_core.telemetry.counters import Count
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
+
+    from winchester_core.telemetry.counters import Counters
 
 logger = logging.getLogger(__name__)
 
@@ -22,46 +25,69 @@ LONGEST_WAIT_SECONDS = 5.0
 
 MAX_CONFLICTS = 10
 
+DATABASE = "database or its clock"
+
 AWAY = (DatabaseUnavailable, ConcurrentChange, ClockError)
 """What is worth another try of the same transaction."""
 
 
 class Outage:
-    """One thing that may be away, as one thread sees it."""
+    """One thing that may be away, as all threads of a process see it together.
 
-    def __init__(self, what: str, stop: threading.Event) -> None:
+    The first thread that finds it away logs that, the first that finds it back logs that too.
+    Safe to share between threads.
+    """
+
+    def __init__(self, what: str, counters: Counters) -> None:
         self._what = what
-        self._stop = stop
+        self._counters = counters
+        self._lock = threading.Lock()
         self._since: float | None = None
-        self._wait_seconds = FIRST_WAIT_SECONDS
 
-    def wait(self, error: Exception) -> bool:
-        """Wait before the next try; False when told to stop meanwhile."""
-        if self._since is None:
+    def noticed(self, error: BaseException) -> None:
+        """It is away."""
+        with self._lock:
+            if self._since is not None:
+                return
             self._since = monotonic()
-            logger.error("the %s is away, waiting for it: %s", self._what, error)
-        jittered = random.uniform(0.5, 1.0) * self._wait_seconds  # noqa: S311 - no secret
-        self._wait_seconds = min(LONGEST_WAIT_SECONDS, self._wait_seconds * 2)
-        return not self._stop.wait(jittered)
+        self._counters.add(Count.OUTAGES)
+        logger.error("the %s is away, waiting for it: %s", self._what, error)
 
     def over(self) -> None:
         """It answers."""
-        if self._since is not None:
-            logger.warning(
-                "the %s is back after %.1f seconds", self._what, monotonic() - self._since
-            )
-            self._since = None
-            self._wait_seconds = FIRST_WAIT_SECONDS
+        with self._lock:
+            since, self._since = self._since, None
+        if since is not None:
+            logger.warning("the %s is back after %.1f seconds", self._what, monotonic() - since)
 
 
-def patiently(stop: threading.Event, action: Callable[[], Result]) -> Result | None:
+class Backoff:
+    """The waits of one caller between its tries: each twice the one before, with jitter."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self._seconds = FIRST_WAIT_SECONDS
+
+    def wait(self) -> bool:
+        """Wait before the next try; False when told to stop meanwhile."""
+        jittered = random.uniform(0.5, 1.0) * self._seconds  # noqa: S311 - no secret
+        self._seconds = min(LONGEST_WAIT_SECONDS, self._seconds * 2)
+        return not self._stop.wait(jittered)
+
+    def start_anew(self) -> None:
+        """The last try succeeded."""
+        self._seconds = FIRST_WAIT_SECONDS
+
+
+def patiently(outage: Outage, stop: threading.Event, action: Callable[[], Result]) -> Result | None:
     """Do it, waiting while the database or the clock is away; None when told to stop meanwhile.
 
-    `action` is one transaction, so that doing it again after a failure is safe. Raises
-    `ConcurrentChange` when others were first ten times over, each time after all tries of the
-    transaction: that is no outage, and waiting would hide it.
+    `action` is one transaction, so that doing it again after a failure is safe; when the
+    connection broke in the very commit, it may find its own work done. Raises `ConcurrentChange`
+    when others were first ten times over, each time after all tries of the transaction: that is
+    no outage, and waiting would hide it.
     """
-    outage = Outage("database or its clock", stop)
+    backoff = Backoff(stop)
     conflicts = 0
     while True:
         try:
@@ -70,7 +96,8 @@ def patiently(stop: threading.Event, action: Callable[[], Result]) -> Result | N
             conflicts += isinstance(error, ConcurrentChange)
             if conflicts > MAX_CONFLICTS:
                 raise
-            if not outage.wait(error):
+            outage.noticed(error)
+            if not backoff.wait():
                 return None
         else:
             outage.over()

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class StreamDraft:
     """A stream as the batch leaves it. `id` is None until it has been stored.
 
-    `members` holds (position in the stream, index of the event in the batch) for what joined.
+    `was_decided` tells whether its fire time was set before; `members` holds (position in the
+    stream, index of the event in the batch) for what joined.
     """
 
     definition: TriggerDefinition
@@ -33,6 +34,7 @@ class StreamDraft:
     facts: StreamFacts
     id: int | None = None
     is_open: bool = True
+    was_decided: bool = False
     members: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -49,6 +51,14 @@ class BatchPlan:
     def drafts(self) -> list[StreamDraft]:
         """Every stream that was opened, closed or joined."""
         return list(self._touched.values())
+
+    @property
+    def decided(self) -> int:
+        """How many streams have met their fire criteria by this batch."""
+        return sum(
+            draft.facts.fire_timestamp is not None and not draft.was_decided
+            for draft in self._touched.values()
+        )
 
     def admit(self, index: int, event: Mapping[str, Any], now: datetime, match: Match) -> None:
         """Let the event at `index` join its group's open stream, or open one for it."""

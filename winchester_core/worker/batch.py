@@ -7,9 +7,9 @@ transaction; each of the others by itself, right after its handlers' `commit`.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from winchester_core.errors import DataRefused, StorageError
+from winchester_core.errors import DatabaseUnavailable, DataRefused, StorageError
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
@@ -26,7 +26,7 @@ from winchester_core.worker.stream_run import (
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from winchester_core.model.event import Event
     from winchester_core.pipelines import PipelineDefinition
@@ -34,11 +34,14 @@ if TYPE_CHECKING:
     from winchester_core.storage.records import Claim, Completed, Failure
     from winchester_core.storage.stream_clock import StreamClock
     from winchester_core.telemetry.counters import Counters
+    from winchester_core.telemetry.outage import Outage
     from winchester_core.triggers.matcher import TriggerSet
     from winchester_core.worker.hand import Hand
     from winchester_core.worker.options import WorkerOptions
 
 logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 PORTION_EVENTS = 5_000
 PORTION_STREAMS = 200
@@ -56,6 +59,7 @@ class Batch:
         pipelines: Mapping[str, PipelineDefinition],
         options: WorkerOptions,
         counters: Counters,
+        outage: Outage,
         hand: Hand,
         stop: threading.Event,
     ) -> None:
@@ -65,6 +69,7 @@ class Batch:
         self._pipelines = pipelines
         self._options = options
         self._counters = counters
+        self._outage = outage
         self._hand = hand
         self._stop = stop
         self._waiting: list[tuple[StreamRun | None, Completion]] = []
@@ -72,9 +77,9 @@ class Batch:
     def process(self, claims: Sequence[Claim]) -> None:
         """Work on the claims in order; on `stop`, those not begun stay in the hand."""
         for portion in portions(claims):
-            if self._stop.is_set():
+            events = None if self._stop.is_set() else self._load(portion)
+            if events is None:
                 return
-            events = self._store.events_of([claim.stream_id for claim in portion])
             reach(Checkpoint.EVENTS_LOADED)
             for claim in portion:
                 if self._stop.is_set():
@@ -83,6 +88,10 @@ class Batch:
                     self._process_one(claim, events.pop(claim.stream_id))
                     self._hand.end_run()
             self._flush()
+
+    def _load(self, claims: Sequence[Claim]) -> dict[int, list[Event]] | None:
+        stream_ids = [claim.stream_id for claim in claims]
+        return self._patiently(lambda: self._store.events_of(stream_ids))
 
     def _process_one(self, claim: Claim, events: list[Event]) -> None:
         match route(claim, self._triggers, self._pipelines):
@@ -107,19 +116,27 @@ class Batch:
             self._waiting.append((run, run.completion(run.commit())))
 
     def _commit_and_complete(self, run: StreamRun) -> None:
-        try:
-            holds = self._store.renew([run.claim], self._options.lease)
-        except StorageError:
-            run.rollback()
-            raise
-        if not holds:
-            self._lost(run.claim)
+        if not self._holds(run):
             run.rollback()
             return
         reach(Checkpoint.LEASE_PROVED)
         fault = run.commit()
         reach(Checkpoint.HANDLERS_COMMITTED)
         self._complete([(run, run.completion(fault))])
+
+    def _holds(self, run: StreamRun) -> bool:
+        """Prove the lease and renew it; False when it is lost, or cannot be proved before a stop.
+
+        A database that is away is waited for: nobody can take the stream meanwhile.
+        """
+        try:
+            held = self._patiently(lambda: self._store.renew([run.claim], self._options.lease))
+        except StorageError:
+            run.rollback()
+            raise
+        if held == 0:
+            self._lost(run.claim)
+        return bool(held)
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -128,11 +145,9 @@ class Batch:
 
     def _complete(self, finished: Sequence[tuple[StreamRun | None, Completion]]) -> None:
         completions = [completion for _, completion in finished]
+        doubt = Doubt()
         try:
-            completed = patiently(
-                self._stop,
-                lambda: self._store.complete(completions, self._clock.for_completion()),
-            )
+            completed = self._patiently(lambda: doubt.of(lambda: self._store_all(completions)))
         except DataRefused as refusal:
             self._complete_apart(finished, refusal)
             return
@@ -143,6 +158,9 @@ class Batch:
         self._count(completed)
         for run, completion in finished:
             if completion.claim.stream_id not in completed.stream_ids:
+                if doubt.arose:
+                    self._in_doubt(completion.claim)
+                    continue
                 self._lost(completion.claim)
                 if run is not None and not run.has_commit:
                     run.rollback()  # nothing was committed, so that it can be undone
@@ -150,6 +168,9 @@ class Batch:
                 self._counters.add(Count.STREAMS_FIRED)
             else:
                 self._counters.add(Count.STREAMS_EXPIRED)
+
+    def _store_all(self, completions: Sequence[Completion]) -> Completed:
+        return self._store.complete(completions, self._clock.for_completion())
 
     def _complete_apart(
         self, finished: Sequence[tuple[StreamRun | None, Completion]], refusal: DataRefused
@@ -168,19 +189,24 @@ class Batch:
             self._fail(failure_of(completion.claim, reason, self._options))
 
     def _fail(self, failure: Failure) -> None:
-        answer = patiently(
-            self._stop, lambda: (self._store.fail(failure, self._options.max_attempts),)
-        )
+        doubt = Doubt()
+        answer = self._patiently(lambda: doubt.of(lambda: self._store_failure(failure)))
         self._hand.drop([failure.claim])
         if answer is None:
             return  # the database is away and we are told to stop: the lease will run out
         (state,) = answer
+        if state is None and doubt.arose:
+            self._in_doubt(failure.claim)
+            return
         if state is None:
             self._lost(failure.claim)
             return
         self._counters.add(Count.STREAMS_FAILED)
         if state in (StreamState.ERROR, StreamState.EXPIRE_ERROR):
             self._counters.add(Count.STREAMS_IN_ERROR)
+
+    def _store_failure(self, failure: Failure) -> tuple[StreamState | None]:
+        return (self._store.fail(failure, self._options.max_attempts),)
 
     def _lost(self, claim: Claim) -> None:
         self._hand.drop([claim])
@@ -191,10 +217,43 @@ class Batch:
             claim.name,
         )
 
+    def _in_doubt(self, claim: Claim) -> None:
+        """The connection broke while the end of a run was being stored, and the claim is gone.
+
+        Either that transaction was committed, or another worker took the stream meanwhile. The
+        stream is completed once in both cases, but nothing may be undone: it may have been done.
+        """
+        self._hand.drop([claim])
+        self._counters.add(Count.RUNS_IN_DOUBT)
+        logger.warning(
+            "stream %d of trigger %s: the connection broke while the end of its run was being "
+            "stored; it was stored then, or another worker goes on with the stream",
+            claim.stream_id,
+            claim.name,
+        )
+
+    def _patiently(self, action: Callable[[], Result]) -> Result | None:
+        return patiently(self._outage, self._stop, action)
+
     def _count(self, completed: Completed) -> None:
         self._counters.add(Count.STREAMS_OPENED, completed.streams_opened)
         for event in completed.new_events:
             self._counters.add(Count.EVENTS_CREATED, label=event["event_type"])
+
+
+class Doubt:
+    """Whether a try of a transaction ended so that it may have been committed."""
+
+    def __init__(self) -> None:
+        self.arose = False
+
+    def of(self, action: Callable[[], Result]) -> Result:
+        """Do it, and remember a connection that broke."""
+        try:
+            return action()
+        except DatabaseUnavailable:
+            self.arose = True
+            raise
 
 
 def portions(claims: Sequence[Claim]) -> Iterator[list[Claim]]:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from winchester_core.errors import StorageError
 from winchester_core.telemetry.counters import Count, Counters
+from winchester_core.telemetry.outage import AWAY
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import WorkStore
+    from winchester_core.telemetry.outage import Outage
     from winchester_core.worker.hand import Hand
     from winchester_core.worker.options import WorkerOptions
 
@@ -25,12 +27,18 @@ class LeaseKeeper:
     """
 
     def __init__(
-        self, store: WorkStore, hand: Hand, options: WorkerOptions, counters: Counters
+        self,
+        store: WorkStore,
+        hand: Hand,
+        options: WorkerOptions,
+        counters: Counters,
+        outage: Outage,
     ) -> None:
         self._store = store
         self._hand = hand
         self._options = options
         self._counters = counters
+        self._outage = outage
         self._done = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -50,6 +58,8 @@ class LeaseKeeper:
         while not self._done.wait(interval_seconds):
             try:
                 self.keep()
+            except AWAY as error:
+                self._outage.noticed(error)
             except StorageError as error:
                 logger.warning("leases could not be renewed: %s", error)
 
@@ -60,6 +70,7 @@ class LeaseKeeper:
         claims = self._hand.to_renew(self._options.pipeline_timeout_seconds)
         if claims:
             self._store.renew(claims, self._options.lease)
+            self._outage.over()
 
     def release_waiting(self) -> None:
         """Give every claim back that has not been begun."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from winchester_core.clock import monotonic
+from winchester_core.errors import StorageError
 from winchester_core.model.stream import Reason
 from winchester_core.storage.stream_clock import ClockKind
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 from winchester_core.telemetry.counters import Count, Counters
-from winchester_core.telemetry.outage import AWAY, Outage
+from winchester_core.telemetry.outage import AWAY, DATABASE, Backoff, Outage
 from winchester_core.triggers.matcher import TriggerSet
 from winchester_core.worker.batch import Batch
 from winchester_core.worker.hand import Hand
@@ -22,7 +25,7 @@ from winchester_core.worker.rescuer import rescue
 from winchester_core.worker.trimmer import trim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from winchester_core.pipelines import PipelineDefinition
@@ -35,6 +38,12 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
 """How often the end of other workers' runs is looked for, while waiting until idle."""
+
+RECHECK_SECONDS = 0.05
+"""How soon to look again for streams that are ready and that others are at, or have locked."""
+
+SPREAD_SECONDS = 0.02
+"""Over how long the idle workers spread that one call wakes: the first may take everything."""
 
 
 class PipelineManager:
@@ -59,16 +68,20 @@ class PipelineManager:
         self._pipelines = pipelines
         self._options = options
         self._stop = threading.Event()
+        self._wake = threading.Event()
         self._hand = Hand()
-        self._keeper = LeaseKeeper(store, self._hand, options, self.counters)
+        self._outage = Outage(DATABASE, self.counters)
+        self._keeper = LeaseKeeper(store, self._hand, options, self.counters, self._outage)
         self._must_refresh = True
+        self._may_hold_more = False
         self._statistics_at = monotonic()
 
     # --- working --------------------------------------------------------------------------
 
     def run(self) -> None:
         """Work until `stop`; wait while there is nothing to do or the database is away."""
-        self._work(until_idle=False)
+        with self.store.listen(self._wake.set):
+            self._work(until_idle=False)
 
     def run_until_idle(self) -> None:
         """Work until nothing is ready, in any worker's hands, or waiting for another try."""
@@ -76,6 +89,7 @@ class PipelineManager:
 
     def run_once(self) -> int:
         """One round: rescue, fire, expire, trim. Returns how many streams it loaded."""
+        self._release_unknown()
         self._refresh_once()
         rescue(self.store, self._options.max_attempts, self.counters)
         loaded = self.process_ready_streams(self._options.batch_size)
@@ -91,14 +105,16 @@ class PipelineManager:
         reason = Reason.EXPIRE if expire else Reason.FIRE
         if self._stop.is_set():
             return 0
-        claims = self.store.claim_ready(
-            worker=self.name,
-            reason=reason,
-            now=self._clock.now(),
-            limit=batch_size,
-            lease=self._options.lease,
-        )
-        self._process(claims)
+        now = self._clock.now()
+        with self._knowing_its_claims():
+            claims = self.store.claim_ready(
+                worker=self.name,
+                reason=reason,
+                now=now,
+                limit=batch_size,
+                lease=self._options.lease,
+            )
+            self._process(claims)
         return len(claims)
 
     def fire_stream(self, stream_id: int) -> bool:
@@ -130,6 +146,7 @@ class PipelineManager:
     def stop(self) -> None:
         """Finish the run in hand, give back what has not been begun, and return."""
         self._stop.set()
+        self._wake.set()
 
     def close(self) -> None:
         """Let go of the database. Idempotent."""
@@ -138,11 +155,31 @@ class PipelineManager:
     # --- within ---------------------------------------------------------------------------
 
     def _process_one(self, stream_id: int, reason: Reason) -> bool:
-        claim = self.store.claim_one(
-            stream_id=stream_id, worker=self.name, reason=reason, lease=self._options.lease
-        )
-        self._process([claim] if claim else [])
+        with self._knowing_its_claims():
+            claim = self.store.claim_one(
+                stream_id=stream_id, worker=self.name, reason=reason, lease=self._options.lease
+            )
+            self._process([claim] if claim else [])
         return claim is not None
+
+    @contextmanager
+    def _knowing_its_claims(self) -> Iterator[None]:
+        """Remember when the database fails in the middle of claiming, processing or releasing.
+
+        The connection may have broken in the very commit of a claim: then this worker holds
+        streams that it does not know of.
+        """
+        try:
+            yield
+        except StorageError:
+            self._may_hold_more = True
+            raise
+
+    def _release_unknown(self) -> None:
+        """Give back, once the database is there again, what this worker holds without knowing."""
+        if self._may_hold_more:
+            self.counters.add(Count.STREAMS_RELEASED, self.store.release_all(self.name))
+            self._may_hold_more = False
 
     def _process(self, claims: list[Claim]) -> None:
         if not claims:
@@ -157,6 +194,7 @@ class PipelineManager:
             pipelines=self._pipelines,
             options=self._options,
             counters=self.counters,
+            outage=self._outage,
             hand=self._hand,
             stop=self._stop,
         )
@@ -175,29 +213,39 @@ class PipelineManager:
             self._must_refresh = False
 
     def _work(self, *, until_idle: bool) -> None:
-        outage = Outage("database or its clock", self._stop)
+        backoff = Backoff(self._stop)
         while not self._stop.is_set():
             try:
                 loaded = self.run_once()
+                self._outage.over()
+                backoff.start_anew()
                 self._log_statistics()
                 if not loaded and not self._wait(until_idle=until_idle):
                     return
-                outage.over()
             except AWAY as error:
-                outage.wait(error)
+                self._outage.noticed(error)
+                backoff.wait()
 
     def _wait(self, *, until_idle: bool) -> bool:
         """Wait until there may be work again; False when that is not wanted or told to stop."""
         workload = self.store.workload(self._clock.now())
         if until_idle and workload.is_idle:
             return False
-        if workload.ready:
-            return True
-        return not self._stop.wait(self._idle_seconds(workload, until_idle=until_idle))
+        self._sleep(self._idle_seconds(workload, until_idle=until_idle))
+        return not self._stop.is_set()
+
+    def _sleep(self, seconds: float) -> None:
+        """Sleep until `stop`, or until told that there may be work."""
+        if self._wake.wait(seconds):
+            self._stop.wait(random.uniform(0, SPREAD_SECONDS))  # noqa: S311 - no secret
+            self._wake.clear()
 
     def _idle_seconds(self, workload: Workload, *, until_idle: bool) -> float:
-        waits = [POLL_SECONDS if until_idle and workload.working else None]
-        waits.append(workload.next_retry_seconds)
+        waits = [
+            RECHECK_SECONDS if workload.ready else None,
+            POLL_SECONDS if until_idle and workload.working else None,
+            workload.next_retry_seconds,
+        ]
         now = self._clock.now() if self._clock.kind is ClockKind.SYSTEM else None
         if now is not None and workload.next_due is not None:
             waits.append((workload.next_due - now).total_seconds())

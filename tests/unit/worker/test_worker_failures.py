@@ -181,19 +181,102 @@ def test_a_lost_lease_undoes_nothing_of_the_other_streams_of_the_batch(
     assert [call for call in script.calls if call[0] == "rollback"] == [("rollback", ids[1])]
 
 
-def test_handlers_are_rolled_back_when_the_database_goes_away_before_the_first_commit(
+class Away:
+    """Lets a method of a store fail, as when the database is away, at its first calls.
+
+    With `after`, what the method does is done and only its answer lost.
+    """
+
+    def __init__(self, scene: Scene, method: str, *, times: int = 1, after: bool = False) -> None:
+        self._method = getattr(scene.store, method)
+        self._left, self._after = times, after
+        self.calls = 0
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        self.calls += 1
+        if self._left <= 0:
+            return self._method(*arguments, **named)
+        self._left -= 1
+        if self._after:
+            self._method(*arguments, **named)
+        raise DatabaseUnavailable("gone")
+
+
+@pytest.mark.parametrize("method", ["events_of", "renew", "complete"])
+def test_a_database_that_is_away_during_a_run_is_waited_for_and_costs_no_attempt(
+    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    stream_id = scene.complete_stream()
+    worker = scene.worker(purge_completed=False)
+    away = Away(scene, method, times=2)
+    monkeypatch.setattr(scene.store, method, away)
+    assert worker.run_once() == 1
+    assert away.calls == 3
+    stream = scene.store.get_stream_by_id(stream_id)
+    assert (stream.state, stream.attempts) == (StreamState.COMPLETED, 1)
+    assert [name for name, _ in script.calls] == ["handle", "commit"]
+    assert worker.counters[Count.OUTAGES] == 1
+
+
+def test_handlers_are_rolled_back_when_a_stop_comes_before_the_lease_could_be_proved(
     scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene.complete_stream()
     worker = scene.worker()
 
     def away(*_: Any) -> int:
+        worker.stop()
         raise DatabaseUnavailable("gone")
 
     monkeypatch.setattr(scene.store, "renew", away)
+    worker.run_once()
+    assert [name for name, _ in script.calls] == ["handle", "rollback"]
+
+
+@pytest.mark.parametrize("handler", [ScriptedHandler, QuietHandler])
+def test_a_completion_whose_answer_was_lost_is_in_doubt_and_nothing_is_undone(
+    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch, handler: type
+) -> None:
+    stream_id = scene.complete_stream()
+    worker = scene.worker(handlers=(handler,), purge_completed=False)
+    monkeypatch.setattr(scene.store, "complete", Away(scene, "complete", after=True))
+    worker.run_once()
+    assert scene.store.get_stream_by_id(stream_id).state is StreamState.COMPLETED
+    assert "rollback" not in [name for name, _ in script.calls]
+    assert worker.counters[Count.RUNS_IN_DOUBT] == 1
+    assert worker.counters[Count.LEASES_LOST] == 0
+
+
+def test_a_failure_whose_answer_was_lost_is_in_doubt_and_counted_once(
+    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        raise ValueError("not today")
+
+    script.on_handle = fail
+    stream_id = scene.complete_stream()
+    worker = scene.worker()
+    monkeypatch.setattr(scene.store, "fail", Away(scene, "fail", after=True))
+    worker.run_once()
+    stream = scene.store.get_stream_by_id(stream_id)
+    assert (stream.state, stream.attempts) == (StreamState.RETRY_FIRE, 1)
+    assert worker.counters[Count.RUNS_IN_DOUBT] == 1
+    assert worker.counters[Count.LEASES_LOST] == 0
+
+
+def test_streams_that_were_claimed_without_the_worker_hearing_of_it_are_given_back(
+    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream_id = scene.complete_stream()
+    worker = scene.worker(purge_completed=False)
+    monkeypatch.setattr(scene.store, "claim_ready", Away(scene, "claim_ready", after=True))
     with pytest.raises(DatabaseUnavailable):
         worker.run_once()
-    assert [name for name, _ in script.calls] == ["handle", "rollback"]
+    assert scene.store.get_stream_by_id(stream_id).state is StreamState.FIRING
+    assert worker.run_once() == 1
+    stream = scene.store.get_stream_by_id(stream_id)
+    assert (stream.state, stream.attempts) == (StreamState.COMPLETED, 1)
+    assert [env["attempt"] for _, env in script.seen] == [1]
 
 
 def test_stop_finishes_the_run_in_hand_and_releases_the_rest_without_an_attempt(

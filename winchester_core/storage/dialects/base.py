@@ -5,11 +5,13 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from winchester_core.storage.dialects.wakeup import Wakeup
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Engine, Select, Table
+    from sqlalchemy import URL, ColumnElement, Engine, Select, Table
     from sqlalchemy.sql.dml import ReturningInsert
 
     from winchester_core.clock import Clock
@@ -40,8 +42,9 @@ class SqlDialect:
         """The URL with the driver spelt out."""
         return url
 
-    def engine_options(self) -> dict[str, Any]:
-        """Options of `create_engine`."""
+    def engine_options(self, url: URL) -> dict[str, Any]:
+        """Options of `create_engine` for `url`, whose own options come first."""
+        del url
         return {}
 
     def set_up(self, engine: Engine) -> None:
@@ -72,6 +75,11 @@ class SqlDialect:
     def lock_rows(self, query: Select[Any], *, skip_locked: bool = False) -> Select[Any]:
         """Lock the rows that `query` finds until the transaction ends."""
         return query.with_for_update(skip_locked=skip_locked)
+
+    def wakeup(self, engine: Engine) -> Wakeup:
+        """What tells workers in other processes that there is something to do."""
+        del engine
+        return Wakeup()
 
     def fault(self, error: BaseException) -> Fault:
         """What a DBAPI exception means."""

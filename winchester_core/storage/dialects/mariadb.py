@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import socket
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, Table, event, func
 from sqlalchemy.dialects.mysql import insert
 
+from winchester_core.storage.dialects import patience
 from winchester_core.storage.dialects.base import Fault, SqlDialect
 from winchester_core.storage.sql.types import UtcDateTime
 
@@ -15,14 +17,34 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import URL, ColumnElement, Select
     from sqlalchemy.sql.dml import ReturningInsert
+
+_CONNECT_TIMEOUT = {"connect_timeout": patience.CONNECT_SECONDS}
+
+_SESSION = ", ".join(
+    f"SESSION {setting}"
+    for setting in (
+        "sql_mode = 'TRADITIONAL,NO_ENGINE_SUBSTITUTION'",
+        "time_zone = '+00:00'",
+        f"innodb_lock_wait_timeout = {patience.LOCK_WAIT_SECONDS}",
+        f"idle_transaction_timeout = {patience.IDLE_TRANSACTION_SECONDS}",
+    )
+)
+
+_TCP_OPTIONS = {
+    "TCP_KEEPIDLE": patience.KEEPALIVE_IDLE_SECONDS,
+    "TCP_KEEPINTVL": patience.KEEPALIVE_INTERVAL_SECONDS,
+    "TCP_KEEPCNT": patience.KEEPALIVE_COUNT,
+    "TCP_USER_TIMEOUT": patience.SILENCE_SECONDS * 1000,
+}
+"""Options of `socket`, as far as the system has them."""
 
 # Numbers: MariaDB manual, error codes
 _CONFLICTS = frozenset({1062, 1205, 1213, 1020})
 _AWAY = frozenset(
-    {1021, 1036, 1037, 1040, 1041, 1042, 1053, 1114, 1129, 1158, 1159, 1160, 1161, 1290, 1317}
-    | {1792, 1927, 1969, 2002, 2003, 2006, 2013, 2014, 2055, 0}
+    {0, 3, 1021, 1026, 1030, 1036, 1037, 1040, 1041, 1042, 1053, 1114, 1129, 1158, 1159, 1160}
+    | {1161, 1290, 1317, 1792, 1927, 1969, 2002, 2003, 2006, 2013, 2014, 2055}
 )
 _REFUSALS = frozenset(
     {1048, 1062, 1064, 1105, 1153, 1264, 1265, 1292, 1366, 1406, 1452, 3140, 4025, 1644}
@@ -38,11 +60,12 @@ class MariadbDialect(SqlDialect):
     def prepare_url(self, url: str) -> str:
         return re.sub(r"^(mysql|mariadb)(\+pymysql)?://", "mariadb+pymysql://", url)
 
-    def engine_options(self) -> dict[str, Any]:
+    def engine_options(self, url: URL) -> dict[str, Any]:
+        timeout = {} if "connect_timeout" in url.query else _CONNECT_TIMEOUT
         return {
             "isolation_level": "READ COMMITTED",
             "pool_pre_ping": True,
-            "connect_args": {"charset": "utf8mb4"},
+            "connect_args": {"charset": "utf8mb4", **timeout},
         }
 
     def set_up(self, engine: Engine) -> None:
@@ -85,5 +108,13 @@ class MariadbDialect(SqlDialect):
 
 def _configure(connection: Any, _record: object) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SET SESSION sql_mode = 'TRADITIONAL,NO_ENGINE_SUBSTITUTION'")
-        cursor.execute("SET SESSION time_zone = '+00:00'")
+        cursor.execute(f"SET {_SESSION}")
+    _watch(connection._sock)  # the driver has no setting for it
+
+
+def _watch(connected: socket.socket) -> None:
+    """Let the kernel tell when the server is gone, as libpq does by its own parameters."""
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _TCP_OPTIONS.items():
+        if connected.family != socket.AF_UNIX and hasattr(socket, option):
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

@@ -8,15 +8,34 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Table, func
 from sqlalchemy.dialects.postgresql import insert
 
+from winchester_core.storage.dialects import patience
 from winchester_core.storage.dialects.base import Fault, SqlDialect
+from winchester_core.storage.dialects.postgresql_wakeup import PostgresqlWakeup
 from winchester_core.storage.sql.types import UtcDateTime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import URL, ColumnElement, Engine
     from sqlalchemy.sql.dml import ReturningInsert
+
+    from winchester_core.storage.dialects.wakeup import Wakeup
+
+_CONNECTION = {
+    "connect_timeout": patience.CONNECT_SECONDS,
+    "keepalives_idle": patience.KEEPALIVE_IDLE_SECONDS,
+    "keepalives_interval": patience.KEEPALIVE_INTERVAL_SECONDS,
+    "keepalives_count": patience.KEEPALIVE_COUNT,
+    "tcp_user_timeout": patience.SILENCE_SECONDS * 1000,
+}
+"""Parameters of libpq; a URL may have others."""
+
+_SESSION = (
+    "-c timezone=UTC"
+    f" -c lock_timeout={patience.LOCK_WAIT_SECONDS}s"
+    f" -c idle_in_transaction_session_timeout={patience.IDLE_TRANSACTION_SECONDS}s"
+)
 
 # SQLSTATE codes and classes: PostgreSQL manual, appendix A
 _CONFLICTS = frozenset({"40001", "40P01", "55P03", "23505"})
@@ -37,11 +56,14 @@ class PostgresqlDialect(SqlDialect):
     def prepare_url(self, url: str) -> str:
         return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
 
-    def engine_options(self) -> dict[str, Any]:
+    def engine_options(self, url: URL) -> dict[str, Any]:
+        given = {name: value for name, value in url.query.items() if name in _CONNECTION}
+        # of two values of one setting the last counts: the URL's
+        options = f"{_SESSION} {url.query.get('options', '')}".strip()
         return {
             "isolation_level": "READ COMMITTED",
             "pool_pre_ping": True,
-            "connect_args": {"options": "-c timezone=UTC"},
+            "connect_args": {**_CONNECTION, **given, "options": options},
         }
 
     def real_time(self) -> ColumnElement[datetime]:
@@ -59,6 +81,9 @@ class PostgresqlDialect(SqlDialect):
         return statement.on_conflict_do_update(
             index_elements=keys, set_={name: statement.excluded[name] for name in changing}
         ).returning(*table.primary_key)
+
+    def wakeup(self, engine: Engine) -> Wakeup:
+        return PostgresqlWakeup(engine)
 
     def fault(self, error: BaseException) -> Fault:
         state = getattr(error, "sqlstate", None)

@@ -16,7 +16,7 @@ from winchester_core.storage.dialects.base import Fault, SqlDialect
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import URL, ColumnElement, Connection
     from sqlalchemy.sql.dml import ReturningInsert
 
 BUSY_TIMEOUT_SECONDS = 30.0
@@ -49,7 +49,8 @@ class SqliteDialect(SqlDialect):
         super().__init__(host_clock)
         self._in_memory = in_memory
 
-    def engine_options(self) -> dict[str, Any]:
+    def engine_options(self, url: URL) -> dict[str, Any]:
+        del url
         arguments = {"check_same_thread": False, "timeout": BUSY_TIMEOUT_SECONDS}
         if self._in_memory:  # it lives in one connection, which threads take in turns
             pool = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}

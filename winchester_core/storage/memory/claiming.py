@@ -97,6 +97,15 @@ def held_by(held: Holdings, claim: Claim) -> HeldStream | None:
     return stream if (stream.id, stream.serial, stream.worker) == claim.proof else None
 
 
+def held_of(held: Holdings, worker: str) -> list[HeldStream]:
+    """Every stream in the hands of this worker."""
+    return [
+        stream
+        for stream in held.streams.values()
+        if stream.state in WORKING and stream.worker == worker
+    ]
+
+
 def give_back(stream: HeldStream, real_now: datetime) -> None:
     """Release a claimed stream: ready at once, and the attempt does not count."""
     lane = lane_of_state(stream.state)

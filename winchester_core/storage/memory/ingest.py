@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.memory.transaction import Transaction
     from winchester_core.storage.records import Arrival, Rejection
     from winchester_core.triggers.matcher import Match
+    from winchester_core.triggers.progress import StreamFacts
 
 
 def record(
@@ -34,7 +36,7 @@ def record(
     new = tuple(_store(held, transaction, arrival.event, real_now) for arrival in arrivals)
     reach(Checkpoint.EVENTS_STORED)
     clock = held.event_clock if isinstance(policy, EventTime) else None
-    born_expired: list[bool] = []
+    tally = _Tally()
     refused_jumps: list[int] = []
     for index, arrival in enumerate(arrivals):
         if not new[index]:
@@ -43,14 +45,15 @@ def record(
         clock = times.end
         refused_jumps += [index] * len(times.refused)
         for match in arrival.matches:
-            born_expired += _admit(held, transaction, arrival.event, times.nows[0], match)
+            _admit(held, transaction, arrival.event, times.nows[0], match, tally)
     reach(Checkpoint.STREAMS_STORED)
     if clock is not None:
         raise_clock(held, transaction, clock)
     return Recorded(
         stored=new,
-        streams_opened=len(born_expired),
-        streams_born_expired=sum(born_expired),
+        streams_opened=tally.opened,
+        streams_born_expired=tally.born_expired,
+        streams_decided=tally.decided,
         refused_jumps=tuple(refused_jumps),
     )
 
@@ -64,33 +67,53 @@ def _store(held: Holdings, transaction: Transaction, event: Event, real_now: dat
     return True
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What a batch did to streams."""
+
+    opened: int = 0
+    born_expired: int = 0
+    decided: int = 0
+
+
 def _admit(
-    held: Holdings, transaction: Transaction, event: Event, now: datetime, match: Match
-) -> list[bool]:
-    """Let `event` join a stream; for each stream that this opened, say if it was born expired."""
+    held: Holdings,
+    transaction: Transaction,
+    event: Event,
+    now: datetime,
+    match: Match,
+    tally: _Tally,
+) -> None:
+    """Let `event` join its group's open stream, or open one for it."""
     stream = held.open_streams.get(match.group.key)
     if stream is not None:
         transaction.keep(stream)
+        was_decided = stream.facts.fire_timestamp is not None
         if stream.facts.fingerprint != match.definition.fingerprint:
             progress.recount(match.definition, stream.facts, held.events_of(stream), now)
         if progress.takes_events(stream.facts, now):
             progress.join(match.definition, stream.facts, event, now)
             stream.members.append(event["message_id"])
-            return []
+            tally.decided += stream.facts.fire_timestamp is not None and not was_decided
+            return
         held.close(stream, transaction)
-    return [_open(held, transaction, event, now, match)]
+        tally.decided += stream.facts.fire_timestamp is not None and not was_decided
+    facts = _open(held, transaction, event, now, match)
+    tally.opened += 1
+    tally.born_expired += progress.due(facts, now) is Reason.EXPIRE
+    tally.decided += facts.fire_timestamp is not None
 
 
 def _open(
     held: Holdings, transaction: Transaction, event: Event, now: datetime, match: Match
-) -> bool:
+) -> StreamFacts:
     facts = progress.begin(match.definition, event, now)
     stream = HeldStream(next(held.stream_ids), match.definition.name, match.group, facts)
     stream.members.append(event["message_id"])
     held.streams[stream.id] = held.open_streams[match.group.key] = stream
     transaction.on_failure(partial(held.streams.pop, stream.id))
     transaction.on_failure(partial(held.open_streams.pop, match.group.key))
-    return progress.due(facts, now) is Reason.EXPIRE
+    return facts
 
 
 def raise_clock(held: Holdings, transaction: Transaction, moment: datetime) -> None:

@@ -17,7 +17,7 @@ from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM,
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime, timedelta
 
     from winchester_core.clock import Clock
@@ -50,6 +50,7 @@ class MemoryStore:
         self._clock = host_clock
         self._held = Holdings()
         self._lock = Lock()
+        self._listeners: list[Callable[[], None]] = []
 
     @contextmanager
     def _transaction(self) -> Iterator[Transaction]:
@@ -70,7 +71,8 @@ class MemoryStore:
         with self._transaction() as transaction:
             recorded = ingest.record(self._held, transaction, arrivals, policy, self._clock.now())
             reach(Checkpoint.BEFORE_INGEST_COMMIT)
-            return recorded
+        self._wake_for(recorded.streams_decided)
+        return recorded
 
     def keep_rejected(self, rejections: Sequence[Rejection]) -> int:
         """See `IngestStore.keep_rejected`."""
@@ -165,14 +167,27 @@ class MemoryStore:
             for stream in holding:
                 transaction.keep(stream)
                 claiming.give_back(stream, self._clock.now())
-            return len(holding)
+        self._wake_for(len(holding))
+        return len(holding)
+
+    def release_all(self, worker: str) -> int:
+        """See `WorkStore.release_all`."""
+        with self._transaction() as transaction:
+            holding = claiming.held_of(self._held, worker)
+            for stream in holding:
+                transaction.keep(stream)
+                claiming.give_back(stream, self._clock.now())
+        self._wake_for(len(holding))
+        return len(holding)
 
     def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> Completed:
         """See `WorkStore.complete`."""
         with self._transaction() as transaction:
-            return completion.complete(
+            completed = completion.complete(
                 self._held, transaction, completions, policy, self._clock.now()
             )
+        self._wake_for(completed.streams_decided)
+        return completed
 
     def fail(self, failure: Failure, max_attempts: int) -> StreamState | None:
         """See `WorkStore.fail`."""
@@ -200,6 +215,20 @@ class MemoryStore:
         """See `WorkStore.trim`."""
         with self._lock:
             return upkeep.trim(self._held, older_than, stored_before, limit)
+
+    @contextmanager
+    def listen(self, wake: Callable[[], None]) -> Iterator[None]:
+        """See `WorkStore.listen`. Called by the thread that made the work."""
+        self._listeners.append(wake)
+        try:
+            yield
+        finally:
+            self._listeners.remove(wake)
+
+    def _wake_for(self, streams_made_ready: int) -> None:
+        if streams_made_ready:
+            for wake in list(self._listeners):
+                wake()
 
     def workload(self, now: datetime | None) -> Workload:
         """See `WorkStore.workload`."""
@@ -299,7 +328,9 @@ class MemoryStore:
     def reset_stream(self, stream_id: int) -> StreamState:
         """See `ReadStore.reset_stream`."""
         with self._transaction() as transaction:
-            return upkeep.reset(self._held, transaction, stream_id, self._clock.now())
+            state = upkeep.reset(self._held, transaction, stream_id, self._clock.now())
+        self._wake_for(1)
+        return state
 
     def purge_stream(self, stream_id: int) -> None:
         """See `ReadStore.purge_stream`."""

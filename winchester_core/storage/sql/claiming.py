@@ -103,13 +103,21 @@ def renew(
 ) -> int:
     """Extend the leases of these claims; return how many still hold."""
     until = clocks.real_time(connection, dialect) + lease
-    return claims.renew(connection, held, until)
+    proofs = claims.lock_held(connection, dialect, held)
+    return claims.renew(connection, sorted(stream_id for stream_id, _, _ in proofs), until)
 
 
 def release(connection: Connection, dialect: SqlDialect, held: Sequence[Claim]) -> int:
     """Give claims back unused; return how many still held."""
     proofs = claims.lock_held(connection, dialect, held)
     stream_ids = sorted(claim.stream_id for claim in held if claim.proof in proofs)
+    claims.give_back(connection, stream_ids, clocks.real_time(connection, dialect))
+    return len(stream_ids)
+
+
+def release_all(connection: Connection, dialect: SqlDialect, *, worker: str) -> int:
+    """Give back whatever this worker holds; return how many streams."""
+    stream_ids = claims.lock_all_of(connection, dialect, worker)
     claims.give_back(connection, stream_ids, clocks.real_time(connection, dialect))
     return len(stream_ids)
 

@@ -9,6 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -97,7 +98,7 @@ class Database:
                 url,
                 json_serializer=dump_traits,
                 json_deserializer=load_traits,
-                **self.dialect.engine_options(),
+                **self.dialect.engine_options(make_url(url)),
             )
         except ModuleNotFoundError as error:
             extra = _EXTRAS.get(error.name or "", "all")

@@ -63,6 +63,7 @@ def record(
         stored=tuple(index in stored for index in range(len(arrivals))),
         streams_opened=plan.opened,
         streams_born_expired=plan.born_expired,
+        streams_decided=plan.decided,
         refused_jumps=tuple(newcomers[each].index for each in times.refused),
     )
 
@@ -108,7 +109,13 @@ def _open_drafts(
     stale: list[tuple[StreamDraft, datetime]] = []
     for stream in open_streams.lock_open(connection, dialect, list(matches)):
         match, now = matches[stream.open_key]
-        draft = StreamDraft(match.definition, match.group, stream.facts, id=stream.id)
+        draft = StreamDraft(
+            match.definition,
+            match.group,
+            stream.facts,
+            id=stream.id,
+            was_decided=stream.facts.fire_timestamp is not None,
+        )
         drafts[stream.open_key] = draft
         if stream.facts.fingerprint != match.definition.fingerprint:
             stale.append((draft, now))

@@ -11,7 +11,8 @@ from winchester_core.storage.sql.queries import claims, clocks, events, rejectio
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
 
     from sqlalchemy import Connection
@@ -41,6 +42,7 @@ class SqlStore:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._dialect = database.dialect
+        self._wakeup = database.dialect.wakeup(database.engine)
 
     # --- ingest ---------------------------------------------------------------------------
 
@@ -54,7 +56,9 @@ class SqlStore:
             reach(Checkpoint.BEFORE_INGEST_COMMIT)
             return recorded
 
-        return self.database.write(work)
+        recorded = self.database.write(work)
+        self._wake_for(recorded.streams_decided)
+        return recorded
 
     def keep_rejected(self, rejections_: Sequence[Rejection]) -> int:
         """See `IngestStore.keep_rejected`."""
@@ -132,11 +136,23 @@ class SqlStore:
 
     def release(self, claims_: Sequence[Claim]) -> int:
         """See `WorkStore.release`."""
-        return self.database.write(partial(claiming.release, dialect=self._dialect, held=claims_))
+        released = self.database.write(
+            partial(claiming.release, dialect=self._dialect, held=claims_)
+        )
+        self._wake_for(released)
+        return released
+
+    def release_all(self, worker: str) -> int:
+        """See `WorkStore.release_all`."""
+        released = self.database.write(
+            partial(claiming.release_all, dialect=self._dialect, worker=worker)
+        )
+        self._wake_for(released)
+        return released
 
     def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> Completed:
         """See `WorkStore.complete`."""
-        return self.database.write(
+        completed = self.database.write(
             partial(
                 completion.complete,
                 dialect=self._dialect,
@@ -144,6 +160,8 @@ class SqlStore:
                 policy=policy,
             )
         )
+        self._wake_for(completed.streams_decided)
+        return completed
 
     def fail(self, failure: Failure, max_attempts: int) -> StreamState | None:
         """See `WorkStore.fail`."""
@@ -175,6 +193,14 @@ class SqlStore:
         return self.database.write(
             partial(events.trim, older_than=older_than, stored_before=stored_before, limit=limit)
         )
+
+    def listen(self, wake: Callable[[], None]) -> AbstractContextManager[None]:
+        """See `WorkStore.listen`."""
+        return self._wakeup.listen(wake)
+
+    def _wake_for(self, streams_made_ready: int) -> None:
+        if streams_made_ready:
+            self._wakeup.ring()
 
     def workload(self, now: datetime | None) -> Workload:
         """See `WorkStore.workload`."""
@@ -280,9 +306,11 @@ class SqlStore:
 
     def reset_stream(self, stream_id: int) -> StreamState:
         """See `ReadStore.reset_stream`."""
-        return self.database.write(
+        state = self.database.write(
             partial(upkeep.reset, dialect=self._dialect, stream_id=stream_id)
         )
+        self._wake_for(1)
+        return state
 
     def purge_stream(self, stream_id: int) -> None:
         """See `ReadStore.purge_stream`."""

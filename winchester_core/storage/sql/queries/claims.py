@@ -147,14 +147,24 @@ def lock_held(
     return proofs
 
 
-def renew(connection: Connection, claims: Sequence[Claim], lease_until: datetime) -> int:
-    """Extend the leases of the claims that still hold; return how many do."""
-    return sum(
-        connection.execute(
-            update(streams).where(held(page)).values(lease_until=lease_until)
-        ).rowcount
-        for page in pages(claims)
+def lock_all_of(connection: Connection, dialect: SqlDialect, worker: str) -> list[int]:
+    """Lock every stream in the hands of this worker; return their ids, in order."""
+    query = (
+        select(streams.c.id)
+        .where(streams.c.state.in_(_WORKING), streams.c.worker == worker)
+        .order_by(streams.c.id)
     )
+    indexed = dialect.through_index(query, streams, "ix_streams_state_lease_until")
+    return list(connection.execute(dialect.lock_rows(indexed, skip_locked=True)).scalars())
+
+
+def renew(connection: Connection, stream_ids: Sequence[int], lease_until: datetime) -> int:
+    """Extend the leases of these locked streams; return how many they are."""
+    for page in pages(stream_ids):
+        connection.execute(
+            update(streams).where(streams.c.id.in_(page)).values(lease_until=lease_until)
+        )
+    return len(stream_ids)
 
 
 def finish(

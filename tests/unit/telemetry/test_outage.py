@@ -1,0 +1,123 @@
+"""Waiting for what is away: as long as it takes, and told once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from winchester_core.errors import ClockError, ConcurrentChange, DatabaseUnavailable, DataRefused
+from winchester_core.telemetry import outage as outage_module
+from winchester_core.telemetry.counters import Count, Counters
+from winchester_core.telemetry.outage import MAX_CONFLICTS, Backoff, Outage, patiently
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture(autouse=True)
+def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outage_module, "FIRST_WAIT_SECONDS", 0.0001)
+    monkeypatch.setattr(outage_module, "LONGEST_WAIT_SECONDS", 0.0004)
+
+
+@pytest.fixture
+def counters() -> Counters:
+    return Counters()
+
+
+@pytest.fixture
+def outage(counters: Counters) -> Outage:
+    return Outage("database", counters)
+
+
+def failing(times: int, error: Exception) -> Callable[[], str]:
+    left = [error] * times
+
+    def action() -> str:
+        if left:
+            raise left.pop()
+        return "done"
+
+    return action
+
+
+@pytest.mark.parametrize(
+    "error", [DatabaseUnavailable("gone"), ClockError("silent"), ConcurrentChange("first")]
+)
+def test_what_is_away_is_waited_for_and_told_once(
+    outage: Outage, counters: Counters, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    assert patiently(outage, threading.Event(), failing(9, error)) == "done"
+    assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.WARNING]
+    assert str(error) in caplog.text
+    assert counters[Count.OUTAGES] == 1
+
+
+def test_several_threads_that_meet_one_outage_tell_of_it_once(
+    outage: Outage, counters: Counters, caplog: pytest.LogCaptureFixture
+) -> None:
+    is_back, waiting = threading.Event(), threading.Barrier(5)
+
+    def work() -> None:
+        waited = False
+
+        def action() -> str:
+            nonlocal waited
+            if not is_back.is_set():
+                if not waited:
+                    waited = True
+                    outage.noticed(DatabaseUnavailable("gone"))
+                    waiting.wait()
+                raise DatabaseUnavailable("gone")
+            return "done"
+
+        assert patiently(outage, threading.Event(), action) == "done"
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    waiting.wait()
+    is_back.set()
+    for thread in threads:
+        thread.join()
+    assert "gone" in caplog.records[0].getMessage()
+    assert counters[Count.OUTAGES] == len(caplog.records) / 2
+    assert caplog.records[-1].levelno == logging.WARNING
+
+
+def test_a_stop_ends_the_waiting(outage: Outage) -> None:
+    stop = threading.Event()
+    stop.set()
+    assert patiently(outage, stop, failing(10, DatabaseUnavailable("gone"))) is None
+
+
+def test_what_another_try_does_not_mend_is_raised_at_once(outage: Outage) -> None:
+    with pytest.raises(DataRefused):
+        patiently(outage, threading.Event(), failing(1, DataRefused("too long")))
+
+
+def test_others_that_are_first_for_ever_are_no_outage(outage: Outage) -> None:
+    with pytest.raises(ConcurrentChange):
+        patiently(outage, threading.Event(), failing(MAX_CONFLICTS + 1, ConcurrentChange("first")))
+
+
+def test_waits_double_up_to_a_bound_with_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outage_module, "FIRST_WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(outage_module, "LONGEST_WAIT_SECONDS", 5.0)
+    waits: list[float] = []
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout or 0)
+            return False
+
+    backoff = Backoff(Stop())
+    assert all(backoff.wait() for _ in range(5))
+    for wait, longest in zip(waits, [1, 2, 4, 5, 5], strict=True):
+        assert longest / 2 <= wait <= longest
+    backoff.start_anew()
+    backoff.wait()
+    assert waits[-1] <= 1
