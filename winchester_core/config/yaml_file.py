@@ -23,6 +23,10 @@ Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's loader where PyYAML was built with it; the slower one in Python otherwise."""
 
 SECOND_DOCUMENT = "but found another document"
+NESTING = "exceeded maximum nesting depth"
+"""libyaml's own bound (0.2.6 on); its scanner, which reads ahead, may meet it before we do ours."""
+
+TOO_DEEP = f"is nested over {MAX_DEPTH} levels deep"
 OPENINGS = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
 CLOSINGS = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
 
@@ -71,7 +75,7 @@ def parse_yaml(
         report.add_file(name, error.mark, error.reason)
     except yaml.YAMLError as error:
         mark, reason = _explain(error, content)
-        report.add_file(name, mark, f"not valid YAML: {reason}")
+        report.add_file(name, mark, reason)
     return None
 
 
@@ -84,13 +88,20 @@ def _check_bounds(content: bytes, loader_class: Any) -> None:
         if isinstance(event, OPENINGS):
             depth += 1
             if depth > MAX_DEPTH:
-                raise Unusable(_mark(event.start_mark), f"is nested over {MAX_DEPTH} levels deep")
+                raise Unusable(_mark(event.start_mark), TOO_DEEP)
         elif isinstance(event, CLOSINGS):
             depth -= 1
 
 
 def _explain(error: yaml.YAMLError, content: bytes) -> tuple[Mark | None, str]:
-    """Return where and why a file is no YAML, in one line."""
+    """Return where and why the loader refuses a file, in one line."""
+    if getattr(error, "problem", None) == NESTING:
+        return _mark(getattr(error, "problem_mark", None)), TOO_DEEP
+    mark, reason = _explain_syntax(error, content)
+    return mark, f"not valid YAML: {reason}"
+
+
+def _explain_syntax(error: yaml.YAMLError, content: bytes) -> tuple[Mark | None, str]:
     if not isinstance(error, yaml.MarkedYAMLError):
         position = getattr(error, "position", None)
         reason = getattr(error, "reason", None) or " ".join(str(error).split())

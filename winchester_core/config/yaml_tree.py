@@ -1,7 +1,8 @@
 """From YAML's node graph to a tree of plain values with marks.
 
 Anchors and `<<` merge keys work as in PyYAML. What PyYAML lets pass is a problem here: duplicate
-keys, aliases that contain themselves, and aliases that expand without bound.
+keys, `<<` too (which of two wins depends on PyYAML's version), aliases that contain themselves,
+and aliases that expand without bound.
 """
 
 from __future__ import annotations
@@ -94,8 +95,12 @@ class TreeBuilder:
         own_marks: dict[Hashable, Mark] = {}
         merged: dict[Hashable, Node] = {}
         merged_marks: dict[Hashable, Mark] = {}
+        merge_mark: Mark | None = None
         for key_node, value_node in node.value:
             if key_node.tag == MERGE_TAG:
+                if merge_mark is not None:
+                    self._second_merge(merge_mark, key_node, path)
+                merge_mark = _mark(key_node)
                 self._merge(value_node, path, merged, merged_marks)
                 continue
             key = self._key(key_node, path)
@@ -138,6 +143,10 @@ class TreeBuilder:
             self._report.warn_file(self._name, _mark(node), f"{message}; this one counts", path)
         else:
             self._problem(node, path, message)
+
+    def _second_merge(self, first: Mark, node: yaml.Node, path: Path) -> None:
+        message = f"duplicate key, it stands on line {first.line} already; merge several mappings "
+        self._problem(node, (*path, "<<"), message + "by one key with a list of them")
 
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> Node:
         value = self._construct(node, path)

@@ -67,7 +67,6 @@ def test_what_is_absent_stands_where_its_parent_does() -> None:
         "a: &x {p: 1, q: 2}\nb: {q: 3, <<: *x}\n",
         "a: &x {p: 1}\nb: &y {p: 2, r: 4}\nc: {<<: [*x, *y]}\n",
         "a: &x {p: 1}\nb: &y {<<: *x, q: 2}\nc: {<<: *y, r: 3}\n",
-        "a: &x {p: 1}\nb: &y {p: 2}\nc:\n  <<: *x\n  <<: *y\n",
         "a: &x [1, 2]\nb: *x\nc: [*x, *x]\n",
         "a: 1.5\nb: 0x1F\nc: yes\nd: ~\ne: 2015-01-20\nf: 2015-01-20T01:02:03Z\ng: '1'\n",
         "2: two\ntrue: yes\n~: nothing\n",
@@ -169,6 +168,13 @@ def test_a_syntax_error_names_its_place_and_cause(text: str | bytes, problem: st
             "f.yaml:1:4: a: not a valid whole number; put it in quotes if text is meant",
         ),
         ("a:\n  ? [b]\n  : c\n", "f.yaml:2:5: a: a key must be a plain value"),
+        (
+            "a: &x {p: 1}\nb: &y {p: 2}\nc:\n  <<: *x\n  <<: *y\n",
+            (
+                "f.yaml:5:3: c['<<']: duplicate key, it stands on line 4 already; "
+                "merge several mappings by one key with a list of them"
+            ),
+        ),
         ("a: {<<: 3}\n", "f.yaml:1:9: a['<<']: expected a mapping, or a list of mappings"),
     ],
 )
@@ -198,10 +204,19 @@ def test_an_alias_that_contains_itself_is_refused(loader: Any) -> None:
 
 @pytest.mark.parametrize("loader", LOADERS)
 def test_nesting_that_would_overrun_the_parser_is_refused(loader: Any) -> None:
-    document, problems = read("[" * 50_000, loader)
+    document, problems = read("[" * 500, loader)
 
     assert document is None
     assert problems == ["f.yaml:1:101: is nested over 100 levels deep"]
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize("text", ["[" * 50_000, "{a: " * 2_000, "- " * 1_500 + "x"])
+def test_nesting_that_the_parser_refuses_itself_has_the_same_reason(text: str, loader: Any) -> None:
+    document, problems = read(text, loader)
+
+    assert document is None
+    assert [problem.split(": ", 1)[1] for problem in problems] == ["is nested over 100 levels deep"]
 
 
 def test_a_file_too_large_to_be_a_configuration_is_refused() -> None:
