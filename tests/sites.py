@@ -48,12 +48,15 @@ PIPELINES = "report: [logger]\n"
 
 
 class Site:
-    """A directory in which programs are run, with files as `SETTINGS`, `TRIGGERS`, `PIPELINES`."""
+    """A directory in which programs are run, with files as `SETTINGS`, `TRIGGERS`, `PIPELINES`.
 
-    def __init__(self, path: Path) -> None:
+    Its database is a file of SQLite there, unless `url` names another.
+    """
+
+    def __init__(self, path: Path, url: str | None = None) -> None:
         self.path = path
         self.config = path / "winchester.yaml"
-        self.url = f"sqlite:///{path}/events.db"
+        self.url = url or f"sqlite:///{path}/events.db"
         self._plugins: list[Path] = []
         self.write("winchester.yaml", SETTINGS.format(url=self.url))
         self.write("triggers.yaml", TRIGGERS)
@@ -103,7 +106,7 @@ class Site:
         return subprocess.run(
             [SCRIPTS / program, *arguments],
             cwd=self.path,
-            env=self._environ(environ),
+            env=self.environ(environ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -116,14 +119,15 @@ class Site:
         return subprocess.Popen(
             [SCRIPTS / program, *arguments],
             cwd=self.path,
-            env=self._environ(None),
+            env=self.environ(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def _environ(self, added: Mapping[str, str] | None) -> dict[str, str]:
+    def environ(self, added: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment of its programs: in it they find the plugins that are installed here."""
         environ = {key: value for key, value in os.environ.items() if key != "WINCHESTER_CONFIG"}
         environ["PYTHONPATH"] = os.pathsep.join(str(home) for home in self._plugins)
         return environ | dict(added or {})

@@ -1,0 +1,36 @@
+"""A database of each kind, with real servers, for programs that run side by side."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from databases import BACKENDS, temporary_database
+from sites import Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = str(Path(__file__).resolve().parent)
+
+if HERE not in sys.path:
+    sys.path.insert(0, HERE)
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    """The name of each database in turn."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def site(backend: str, tmp_path: Path) -> Iterator[Site]:
+    """A directory with a configuration, and an empty database on each server."""
+    with temporary_database(backend, tmp_path) as url:
+        site = Site(tmp_path, url)
+        site.migrate()
+        yield site

@@ -1,0 +1,206 @@
+"""A site that verifies instances' days: its load, and what must have become of it in the end."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import random
+import shutil
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.samples.billing_traits import distilled
+from tests.samples.lifecycle import Load, lifecycle_load
+from winchester_core import bootstrap
+from winchester_core.model.stream import StreamState
+from winchester_core.plugins import CONDITIONS, Registry
+from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.triggers.matcher import TriggerSet
+from winchester_handlers.usage import UsageHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sites import Site
+    from winchester_core.model.event import Event
+
+ETC = Path(__file__).resolve().parents[2] / "etc"
+HAS_DISTILLER = importlib.util.find_spec("stackdistiller") is not None
+MIDNIGHT = datetime(2026, 3, 15, tzinfo=UTC)
+"""The end of the load's day. What comes later (the records of that day) comes within the hour."""
+
+LONG_AFTER = MIDNIGHT + timedelta(days=10)
+"""When every stream has expired, if it has not fired."""
+
+EVERYTHING = 1_000_000
+
+SETTINGS = """\
+database: {{url: "{url}"}}
+clock: event
+trigger_definitions: triggers.yaml
+pipeline_config: pipelines.yaml
+purge_completed_streams: false
+pipeline_worker_batch_size: 7
+pipeline_worker_delay: 0.2
+retry_delay: 0.2
+"""
+
+
+def make_load() -> Load:
+    """Some 5,000 notifications of one day, and of the first hour of the next."""
+    load = lifecycle_load(days=1, instances=170, seed=4, fault_rate=0.15)
+    assert len(load.notifications) > 5000
+    return load
+
+
+def configure(site: Site) -> None:
+    """The real triggers and event definitions, the usage handler, and a journal."""
+    site.write("winchester.yaml", SETTINGS.format(url=site.url))
+    shutil.copy(ETC / "triggers.yaml", site.path)
+    site.write(
+        "pipelines.yaml", "verify_usage: [usage, journal]\nreport_missing: [usage, journal]\n"
+    )
+    if HAS_DISTILLER:
+        shutil.copy(ETC / "event_definitions.yaml", site.path)
+        site.add_settings("distiller_config: event_definitions.yaml\n")
+    handler = Path(__file__).with_name("journal_handler.py").read_text()
+    site.install("winchester.handlers", "journal", "JournalHandler", handler)
+    with site.store() as store:
+        store.set_event_clock(MIDNIGHT)
+
+
+def orders(load: Load) -> list[list[dict[str, Any]]]:
+    """The load as four ingesters get it: as sent, backwards, shuffled, in overlapping pieces."""
+    source = random.Random(5)
+    sent = list(load.notifications)
+    shuffled = source.sample(sent, len(sent))
+    pieces = [sent[start : start + 300] for start in range(0, len(sent), 200)]
+    repeated = [each for piece in source.sample(pieces, len(pieces)) for each in piece]
+    return [sent, sent[::-1], shuffled, repeated]
+
+
+def write_messages(path: Path, notifications: Iterable[dict[str, Any]]) -> list[str | Path]:
+    """Write a file for `winchester ingest`; return the options that name it."""
+    messages = notifications if HAS_DISTILLER else map(distilled, notifications)
+    path.write_text("".join(json.dumps(each, default=str) + "\n" for each in messages))
+    if HAS_DISTILLER:
+        return ["--file", path, "--format", "notification"]
+    times = ("launched_at", "deleted_at", "audit_period_beginning", "audit_period_ending")
+    traits = [part for name in times for part in ("--datetime-trait", name)]
+    return ["--file", path, "--format", "event", *traits]
+
+
+class Outcome:
+    """All that a site's database holds in the end."""
+
+    def __init__(self, site: Site) -> None:
+        with site.store() as store:
+            self.streams = store.find_streams(StreamFilter(), limit=EVERYTHING)
+            self.members = store.events_of([stream.id for stream in self.streams])
+            self.events = store.find_events(EventFilter(), limit=EVERYTHING)
+        settings = bootstrap.load_settings(site.config, ignores=("pipelines",))
+        self.triggers = TriggerSet(bootstrap.trigger_definitions(settings, Registry(CONDITIONS)))
+        path = site.path / "journal.jsonl"
+        self.journal = [json.loads(line) for line in path.read_text().splitlines()]
+
+    def verdicts(self) -> list[Event]:
+        """The events that the usage handler made, by id."""
+        return sorted(filter(is_verdict, self.events), key=lambda event: event["message_id"])
+
+    def check_events(self, load: Load) -> None:
+        """Every event was stored, and once; nothing else was, but verdicts."""
+        expected = {n["message_id"] for n in load.notifications if is_covered(n)}
+        stored = Counter(e["message_id"] for e in self.events if not is_verdict(e))
+        assert set(stored) == expected
+        assert set(stored.values()) == {1}
+
+    def check_members(self) -> None:
+        """Every event is in exactly one stream of each trigger that it matches, and in no other."""
+        expected = Counter(
+            (event["message_id"], match.definition.name, group_of(match.group.values))
+            for event in self.events
+            for match in self.triggers.match(event)
+        )
+        found = Counter(
+            (event["message_id"], stream.name, group_of(stream.distinguished_by))
+            for stream in self.streams
+            for event in self.members[stream.id]
+        )
+        assert found == expected
+        assert set(found.values()) == {1}
+
+    def check_progress(self) -> None:
+        """Each stream's row says what its members come to."""
+        for stream in self.streams:
+            times = [event["timestamp"] for event in self.members[stream.id]]
+            assert (stream.first_event, stream.last_event) == (min(times), max(times))
+            assert stream.expire_timestamp == max(times) + timedelta(days=2)
+            assert stream.event_count == len(times)
+            assert (stream.fire_timestamp is not None) == (stream.progress == (1,))
+
+    def check_completed_once(self) -> None:
+        """Each stream was completed, in one run, which was committed once."""
+        assert {stream.state for stream in self.streams} == {StreamState.COMPLETED}
+        assert {stream.attempts for stream in self.streams} == {1}
+        assert {stream.last_error for stream in self.streams} == {None}
+        for call in ("handle", "commit"):
+            calls = Counter(line["stream"] for line in self.journal if line["call"] == call)
+            assert calls == Counter(stream.id for stream in self.streams)
+        reasons = {line["stream"]: line["reason"] for line in self.journal}
+        for stream in self.streams:
+            assert reasons[stream.id] == ("fire" if stream.fire_timestamp else "expire")
+
+    def check_verdicts(self) -> None:
+        """The verdicts are those that the usage handler gives for each stream's members."""
+        given: list[Event] = []
+        for stream in self.streams:
+            members = self.members[stream.id]
+            after = UsageHandler().handle_events(list(members), {"stream_id": stream.id})
+            given += after[len(members) :]
+        assert self.verdicts() == sorted(given, key=lambda event: event["message_id"])
+
+    def comparable(self) -> dict[str, Any]:
+        """What does not depend on who did it, when, or in which order."""
+        return {
+            "streams": sorted(
+                (
+                    stream.name,
+                    group_of(stream.distinguished_by),
+                    stream.state.value,
+                    stream.first_event,
+                    stream.last_event,
+                    stream.expire_timestamp,
+                    stream.fire_timestamp is not None,
+                    stream.event_count,
+                    stream.progress,
+                    stream.fingerprint,
+                    [event["message_id"] for event in self.members[stream.id]],
+                )
+                for stream in self.streams
+            ),
+            "events": sorted(
+                (sorted(without_stream_id(event).items()) for event in self.events), key=repr
+            ),
+        }
+
+
+def is_covered(notification: dict[str, Any]) -> bool:
+    """Whether it becomes an event: of those of schedulers the definitions know nothing."""
+    return not HAS_DISTILLER or notification["event_type"].startswith("compute.instance.")
+
+
+def is_verdict(event: Event) -> bool:
+    """Whether the usage handler made it."""
+    return event.get("publisher_id") == "stv3"
+
+
+def group_of(values: Any) -> str:
+    """Distinguishing traits as a text that tells groups apart."""
+    return repr(sorted(values.items()))
+
+
+def without_stream_id(event: Event) -> Event:
+    """The event without the trait that holds a surrogate key."""
+    return {name: value for name, value in event.items() if name != "stream_id"}

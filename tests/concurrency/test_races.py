@@ -1,0 +1,141 @@
+"""Many processes on one database: every event once, each in its streams, each stream once.
+
+Four ingesters, real programs, take in the same 5,000 notifications of one day of 170 instances,
+each in an order of its own; all pass within one hour of stream time, so that no stream expires
+meanwhile. A watcher looks for groups with two open streams as long as they run.
+
+Workers started afterwards: compared with one ingester and one worker alone, on SQLite, are all
+events with all traits, verdicts included, and of every stream the trigger, distinguishing values,
+state, times of first and last event and of expiry, whether it fired, progress, and its members in
+order. Not compared is what rightly depends on the order: the moment at which a stream fired, and
+surrogate keys.
+
+Workers running meanwhile: a stream fires as soon as its record comes, and what comes later opens
+another, so that streams cannot be compared with a single process's. Proved instead: every event
+is in exactly one stream of its group, each stream's row is what its members come to, each was
+run, committed and completed once, and the verdicts are those for its members.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from lifecycle_site import (
+    LONG_AFTER,
+    Outcome,
+    configure,
+    make_load,
+    orders,
+    write_messages,
+)
+from watcher import Watcher, check_open_key_is_unique
+
+from crews import Crew, crew_on
+from sites import Site, wait_until
+from winchester_core.model.stream import StreamState
+from winchester_core.storage.records import StreamFilter
+
+if TYPE_CHECKING:
+    from tests.samples.lifecycle import Load
+
+pytestmark = pytest.mark.slow
+
+BATCH_SIZES = (100, 70, 40, 150)
+
+
+@pytest.fixture(scope="module")
+def load() -> Load:
+    return make_load()
+
+
+@pytest.fixture(scope="module")
+def alone(load: Load, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What one process alone makes of the load."""
+    site = Site(tmp_path_factory.mktemp("alone"))
+    site.migrate()
+    configure(site)
+    options = write_messages(site.path / "load.jsonl", load.notifications)
+    assert site.run("winchester", "ingest", "-c", site.config, *options).returncode == 0
+    let_streams_expire(site)
+    assert site.run("winchester-worker", "-c", site.config, "--until-idle").returncode == 0
+    outcome = Outcome(site)
+    outcome.check_verdicts()
+    outcome.check_completed_once()
+    return outcome.comparable()
+
+
+def start_ingesters(crew: Crew, site: Site, load: Load) -> None:
+    for number, notifications in enumerate(orders(load)):
+        options = write_messages(site.path / f"load{number}.jsonl", notifications)
+        size = str(BATCH_SIZES[number])
+        command = ["winchester", "ingest", "-c", site.config, *options, "--batch-size", size]
+        crew.start(f"ingest{number}", *command)
+
+
+def let_streams_expire(site: Site) -> None:
+    with site.store() as store:
+        store.advance_event_clock(LONG_AFTER)
+
+
+def wait_until_all_is_completed(site: Site) -> None:
+    with site.store() as store:
+        wait_until(lambda: set(store.count_states()) == {StreamState.COMPLETED})
+
+
+def end(crew: Crew) -> None:
+    """End the workers; nobody has had trouble."""
+    workers = [member for member in crew.members if member.name.startswith("worker")]
+    assert [worker.end() for worker in workers] == [0] * len(workers)
+    for member in crew.members:
+        text = member.text()
+        assert not any(word in text for word in ("WARNING", "ERROR", "Traceback")), text
+
+
+def test_four_ingesters_and_then_four_workers_do_what_one_alone_does(
+    site: Site, load: Load, alone: dict[str, Any]
+) -> None:
+    configure(site)
+    watcher = Watcher(site)
+    with crew_on(site) as crew:
+        with watcher.watching():
+            start_ingesters(crew, site, load)
+            assert [member.wait() for member in crew.members] == [0] * 4
+        watcher.check()
+        check_open_key_is_unique(site)
+        with site.store() as store:
+            assert store.count_streams(StreamFilter()) == len(alone["streams"])
+        let_streams_expire(site)
+        for number in range(4):
+            crew.worker(f"worker{number}")
+        wait_until_all_is_completed(site)
+        end(crew)
+    outcome = Outcome(site)
+    outcome.check_events(load)
+    outcome.check_completed_once()
+    outcome.check_verdicts()
+    assert outcome.comparable() == alone
+
+
+def test_four_ingesters_beside_four_workers_complete_each_stream_once(
+    site: Site, load: Load
+) -> None:
+    configure(site)
+    watcher = Watcher(site)
+    with crew_on(site) as crew:
+        with watcher.watching():
+            for number in range(4):
+                crew.worker(f"worker{number}")
+            start_ingesters(crew, site, load)
+            ingesters = [each for each in crew.members if each.name.startswith("ingest")]
+            assert [member.wait() for member in ingesters] == [0] * 4
+            let_streams_expire(site)
+            wait_until_all_is_completed(site)
+        watcher.check()
+        end(crew)
+    outcome = Outcome(site)
+    outcome.check_events(load)
+    outcome.check_members()
+    outcome.check_progress()
+    outcome.check_completed_once()
+    outcome.check_verdicts()

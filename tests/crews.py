@@ -1,0 +1,124 @@
+"""Several programs at work on one site, none of which outlives the test."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sites import SCRIPTS, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sites import Site
+
+END_SECONDS = 120.0
+
+
+class Member:
+    """One running program; its two outputs go to `log`."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.name = name
+        self.log = log
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended; one that is stopped has not."""
+        return self._process.poll() is None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was stopped by a signal, and not continued since."""
+        if not self.is_running:
+            return False
+        return os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def signal(self, signum: signal.Signals) -> None:
+        """Send a signal; one that has ended gets none."""
+        self._process.send_signal(signum)
+
+    def stop(self) -> None:
+        """Stop it where it is; its connections stay."""
+        self.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Kill it, also when it is stopped, and wait for its end."""
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    def wait_until_stopped(self) -> None:
+        """Wait until it has stopped itself."""
+        wait_until(lambda: self.is_stopped or not self.is_running)
+        assert self.is_running, self.text()
+
+    def wait(self) -> int:
+        """Wait for its end; return its exit status, minus the signal's number when killed."""
+        return self._process.wait(END_SECONDS)
+
+    def end(self) -> int:
+        """Ask it to end; return its exit status."""
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def text(self) -> str:
+        """What it has printed and logged."""
+        return self.log.read_text()
+
+
+class Crew:
+    """Made and dismissed by `crew_on`."""
+
+    def __init__(self, site: Site) -> None:
+        self.members: list[Member] = []
+        self._site = site
+
+    def start(self, name: str, program: str, *arguments: str | Path) -> Member:
+        """Start a program; one that has the name of another appends to the same log."""
+        log = self._site.path / f"{name}.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [SCRIPTS / program, *arguments],
+                cwd=self._site.path,
+                env=self._site.environ(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        member = Member(name, process, log)
+        self.members.append(member)
+        return member
+
+    def worker(self, name: str, *arguments: str) -> Member:
+        """Start a worker."""
+        command = ["winchester-worker", "-c", self._site.config, "-n", name, *arguments]
+        return self.start(name, *command)
+
+    def dismiss(self) -> None:
+        """Kill whoever still runs, those that are stopped too, and wait for their ends."""
+        for member in self.members:
+            member.kill()
+
+
+@contextmanager
+def crew_on(site: Site) -> Iterator[Crew]:
+    """Programs on `site`; in the end nobody is left."""
+    crew = Crew(site)
+    try:
+        yield crew
+    finally:
+        crew.dismiss()
