@@ -1,0 +1,60 @@
+"""Handlers that stop their own process, or wait, where a test asks for it. Installed on a site.
+
+A file in the site's directory asks: ``stop-in-handle`` and ``stop-in-commit`` for a SIGSTOP, of
+whoever takes the file away first; ``hold`` makes every handler wait until it is gone.
+"""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+from winchester_core.interfaces import PipelineHandler
+
+JOURNAL = "journal.jsonl"
+
+
+class QuietHandler(PipelineHandler):
+    """Makes one event a run, whose id tells the process and the attempt."""
+
+    def handle_events(self, events, env):
+        self._run = {"stream": env["stream_id"], "attempt": env["attempt"], "pid": os.getpid()}
+        self.note("handle")
+        stop_where("stop-in-handle", events[0]["host"])
+        while Path("hold").exists():
+            time.sleep(0.02)
+        made = {
+            "message_id": f"made-{env['stream_id']}-{env['attempt']}-{os.getpid()}",
+            "event_type": "made",
+            "timestamp": events[-1]["timestamp"],
+            "host": events[0]["host"],
+        }
+        return [*events, made]
+
+    def rollback(self):
+        self.note("rollback")
+
+    def note(self, call):
+        with Path(JOURNAL).open("a") as journal:
+            journal.write(json.dumps({"call": call, **self._run}) + "\n")
+
+
+class FencedHandler(QuietHandler):
+    """The same with a commit."""
+
+    def commit(self):
+        self.note("commit")
+        stop_where("stop-in-commit", "")
+
+
+def stop_where(name, host):
+    """Stop this process if the file is there, and names this host or none."""
+    request = Path(name)
+    try:
+        wanted = request.read_text()
+        if wanted in ("", host):
+            request.rename(f"{name}.taken-by-{os.getpid()}")
+            os.kill(os.getpid(), signal.SIGSTOP)
+    except FileNotFoundError:
+        return

@@ -1,0 +1,223 @@
+"""Behaviour section 6: a worker that lost its lease completes nothing, and says so.
+
+A real worker is stopped by SIGSTOP in the middle of a run, until its lease has run out and
+another worker has completed the stream; then it goes on. All its handlers' calls are in a journal.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from crews import Crew, Member, crew_on
+from sites import Site, task_events, wait_until
+from winchester_core.bootstrap import TriggerManager
+from winchester_core.model.stream import StreamState
+from winchester_core.storage.records import EventFilter, StreamFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from winchester_core.model.stream import StreamRecord
+
+pytestmark = pytest.mark.slow
+
+HANDLERS = Path(__file__).with_name("fenced_handlers.py").read_text()
+SETTINGS = """\
+purge_completed_streams: false
+pipeline_worker_delay: 0.2
+lease_seconds: {lease}
+retry_delay: 0.2
+max_attempts: 100
+"""
+LEASE_LOST = "the lease was lost, another worker goes on with it"
+
+
+class Scene:
+    """Workers on a site whose handlers stop where they are asked to."""
+
+    def __init__(self, site: Site, crew: Crew) -> None:
+        self.site = site
+        self.crew = crew
+
+    def configure(self, handler: str, *, lease: int = 1) -> None:
+        """Let the pipeline be that handler."""
+        classes = {"fenced": "FencedHandler", "quiet": "QuietHandler"}
+        self.site.install("winchester.handlers", handler, classes[handler], HANDLERS)
+        self.site.write("pipelines.yaml", f"report: [{handler}]\n")
+        self.site.add_settings(SETTINGS.format(lease=lease))
+
+    def ingest(self, *hosts: str) -> None:
+        """Make a stream of each host ready to fire, in this order."""
+        settings = {"database": {"url": self.site.url}, "clock": "event"}
+        settings["trigger_definitions"] = str(self.site.path / "triggers.yaml")
+        with TriggerManager(settings) as manager:
+            for host in hosts:
+                assert manager.add_events(task_events(host)).stored == 2
+
+    def ask(self, where: str, host: str = "") -> None:
+        """Ask for the next process that comes there to stop."""
+        (self.site.path / where).write_text(host)
+
+    def journal(
+        self, worker: Member | None = None, call: str | None = None
+    ) -> list[dict[str, Any]]:
+        """What the handlers were asked for, in order."""
+        path = self.site.path / "journal.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        notes = [json.loads(line) for line in lines]
+        return [
+            note
+            for note in notes
+            if (worker is None or note["pid"] == worker.pid) and call in ("", note["call"])
+        ]
+
+    def streams(self) -> dict[str, StreamRecord]:
+        """Every stream by its host."""
+        with self.site.store() as store:
+            streams = store.find_streams(StreamFilter())
+        return {stream.distinguished_by["host"]: stream for stream in streams}
+
+    def wait_until_completed(self, *hosts: str) -> None:
+        """Wait until the streams of these hosts are completed."""
+        with self.site.store() as store:
+            filters = [StreamFilter(traits={"host": host}) for host in hosts]
+
+            def completed() -> bool:
+                found = [stream for each in filters for stream in store.find_streams(each)]
+                return {stream.state for stream in found} == {StreamState.COMPLETED}
+
+            wait_until(completed)
+
+    def makers(self) -> dict[str, list[tuple[int, int]]]:
+        """Who made the events that are stored: attempt and process, by host."""
+        made: dict[str, list[tuple[int, int]]] = {}
+        with self.site.store() as store:
+            for event in store.find_events(EventFilter(event_type="made")):
+                attempt, pid = event["message_id"].split("-")[-2:]
+                made.setdefault(event["host"], []).append((int(attempt), int(pid)))
+        return made
+
+    def goes_on_with_another(self, worker: Member, host: str) -> None:
+        """Alone, the worker takes up a new stream and completes it; then it ends in order."""
+        self.ingest(host)
+        self.wait_until_completed(host)
+        assert self.makers()[host] == [(1, worker.pid)]
+        assert worker.end() == 0
+
+
+@pytest.fixture
+def scene(site: Site) -> Iterator[Scene]:
+    with crew_on(site) as crew:
+        yield Scene(site, crew)
+
+
+def stopped_worker(scene: Scene, where: str, host: str = "") -> Member:
+    """A worker that has stopped itself there."""
+    scene.ask(where, host)
+    worker = scene.crew.worker("stopped")
+    worker.wait_until_stopped()
+    return worker
+
+
+def let_another_complete(scene: Scene, *hosts: str) -> Member:
+    """Let another worker complete these streams, and end."""
+    other = scene.crew.worker("other")
+    scene.wait_until_completed(*hosts)
+    assert other.end() == 0
+    return other
+
+
+def go_on(worker: Member) -> None:
+    """Let a stopped worker go on, until it has noticed what it lost."""
+    worker.resume()
+    wait_until(lambda: LEASE_LOST in worker.text())
+
+
+def test_stopped_before_its_commit_it_neither_commits_nor_completes(scene: Scene) -> None:
+    scene.configure("fenced")
+    scene.ingest("a")
+    stopped = stopped_worker(scene, "stop-in-handle")
+    other = let_another_complete(scene, "a")
+    completed = scene.streams()["a"]
+    go_on(stopped)
+    scene.goes_on_with_another(stopped, "b")
+    calls = [note["call"] for note in scene.journal(stopped) if note["stream"] == completed.id]
+    assert calls == ["handle", "rollback"]
+    assert [note["call"] for note in scene.journal(other)] == ["handle", "commit"]
+    assert scene.makers()["a"] == [(2, other.pid)]
+    assert scene.streams()["a"] == completed
+    assert completed.attempts == 2
+
+
+def test_stopped_in_its_commit_it_does_not_complete(scene: Scene) -> None:
+    scene.configure("fenced")
+    scene.ingest("a")
+    stopped = stopped_worker(scene, "stop-in-commit")
+    other = let_another_complete(scene, "a")
+    completed = scene.streams()["a"]
+    go_on(stopped)
+    scene.goes_on_with_another(stopped, "b")
+    # the lease was proved, hence commit began; as it may have acted, another did the same again,
+    # and could tell so by the attempt; what was committed is not rolled back
+    notes = [note for note in scene.journal() if note["stream"] == completed.id]
+    assert [(note["call"], note["attempt"], note["pid"]) for note in notes] == [
+        ("handle", 1, stopped.pid),
+        ("commit", 1, stopped.pid),
+        ("handle", 2, other.pid),
+        ("commit", 2, other.pid),
+    ]
+    assert scene.makers()["a"] == [(2, other.pid)]
+    assert scene.streams()["a"] == completed
+
+
+def test_stopped_among_streams_that_complete_at_once_it_completes_none(scene: Scene) -> None:
+    scene.configure("quiet")
+    hosts = ("a", "b", "c", "d", "e")
+    scene.ingest(*hosts)
+    stopped = stopped_worker(scene, "stop-in-handle", "c")
+    assert len(scene.journal(stopped, "handle")) == 3
+    other = let_another_complete(scene, *hosts)
+    completed = scene.streams()
+    go_on(stopped)
+    scene.goes_on_with_another(stopped, "f")
+    handled = [note["stream"] for note in scene.journal(stopped, "handle")]
+    lost = [note["stream"] for note in scene.journal(stopped, "rollback")]
+    # "a" and "b" had been run and waited for their completion, and "c" was in hand; what it ran
+    # of the others before it found out is lost as well
+    assert lost[:3] == [completed[host].id for host in ("a", "b", "c")]
+    assert handled == [*lost, scene.streams()["f"].id]
+    assert stopped.text().count(LEASE_LOST) == len(lost)
+    makers = scene.makers()
+    assert {host: makers[host] for host in hosts} == {host: [(2, other.pid)] for host in hosts}
+    after = scene.streams()
+    assert {host: after[host] for host in hosts} == completed
+
+
+def test_a_lease_is_renewed_as_long_as_a_handler_runs(scene: Scene) -> None:
+    scene.configure("fenced", lease=3)
+    scene.ingest("a")
+    hold = scene.site.path / "hold"
+    hold.touch()
+    busy = scene.crew.worker("busy")
+    wait_until(lambda: scene.journal(busy, "handle"))
+    idle = scene.crew.worker("idle")
+    with scene.site.store() as store:
+        claimed_until = store.find_streams()[0].lease_until
+        assert claimed_until is not None
+        lengths = 3
+        wait_until(lambda: (store.real_time() - claimed_until).total_seconds() > (lengths - 1) * 3)
+        held = store.find_streams()[0]
+        assert held.lease_until is not None
+        assert held.lease_until > store.real_time()
+    hold.unlink()
+    scene.wait_until_completed("a")
+    assert (busy.end(), idle.end()) == (0, 0)
+    assert scene.journal(idle) == []
+    assert [note["call"] for note in scene.journal(busy)] == ["handle", "commit"]
+    assert scene.makers() == {"a": [(1, busy.pid)]}
+    assert scene.streams()["a"].attempts == 1
+    assert held.worker == scene.streams()["a"].worker
