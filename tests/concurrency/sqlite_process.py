@@ -1,0 +1,79 @@
+"""A process that writes to, reads, or checkpoints a database of SQLite; run by the test beside it.
+
+It ends at the first error, with its traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from builders import FAR, arrivals, claim_all, make_event, make_trigger
+from winchester_core.bootstrap import load_settings, open_store
+from winchester_core.model.stream import Reason
+from winchester_core.storage.records import Completion, EventFilter, StreamFilter
+from winchester_core.triggers.stream_time import EventTime
+
+if TYPE_CHECKING:
+    from winchester_core.storage.sql.store import SqlStore
+
+VM = make_trigger(fire=[{"event_type": "vm.update", "number": 2}])
+
+
+def opened(task: dict[str, Any]) -> closing[SqlStore]:
+    return closing(open_store(load_settings({"database": {"url": task["url"]}})))
+
+
+def write(task: dict[str, Any]) -> None:
+    """Ingest into streams that all writers share, and fire what is ready."""
+    for number in range(task["rounds"]):
+        with opened(task) as store:
+            for place in range(task["in_a_round"]):
+                name = f"{task['number']}/{number}/{place}"
+                event = make_event(name, seconds=number, instance=place)
+                store.record(arrivals([VM], [event]), EventTime(timedelta(days=1)))
+            fire(store, f"w{task['number']}")
+    with opened(task) as store:
+        while claims := claim_all(store, Reason.EXPIRE, FAR, worker=f"w{task['number']}"):
+            complete(store, claims)
+
+
+def fire(store: SqlStore, worker: str) -> None:
+    claims = claim_all(store, Reason.FIRE, FAR, worker=worker)
+    assert store.renew(claims, timedelta(minutes=5)) == len(claims)
+    complete(store, claims)
+
+
+def complete(store: SqlStore, claims: list[Any]) -> None:
+    completions = [Completion(claim, purge=False) for claim in claims]
+    done = store.complete(completions, EventTime(moves=False))
+    assert len(done.stream_ids) == len(claims)
+
+
+def read(task: dict[str, Any]) -> None:
+    while not Path(task["stop"]).exists():
+        with opened(task) as store:
+            for stream in store.find_streams(StreamFilter(), limit=1000):
+                assert stream.event_count <= len(store.get_stream_events(stream.id))
+            store.count_events(EventFilter())
+
+
+def checkpoint(task: dict[str, Any]) -> None:
+    """Write the log into the database as often as it goes; it goes only when nobody hinders it."""
+    while not Path(task["stop"]).exists():
+        with opened(task) as store, store.database.engine.connect() as connection:
+            raw = connection.connection.driver_connection
+            assert raw is not None
+            raw.rollback()
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING)
+    given = json.loads(sys.argv[1])
+    {"write": write, "read": read, "checkpoint": checkpoint}[given["role"]](given)

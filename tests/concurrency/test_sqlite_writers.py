@@ -1,0 +1,64 @@
+"""SQLite under four writing processes: "database is locked" never surfaces.
+
+Writers record batches, claim and complete, and open and close the database again and again (whoever
+closes it last takes its log away); readers read and others checkpoint the log meanwhile. In none
+does any call raise, as it would when the database was busy: nothing here waits for an outage.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sites import Site
+from winchester_core.model.stream import StreamState
+from winchester_core.storage.records import EventFilter
+
+pytestmark = pytest.mark.slow
+
+PROGRAM = Path(__file__).with_name("sqlite_process.py")
+WRITERS = 4
+ROUNDS = 30
+IN_A_ROUND = 3
+"""Events that each writer stores before it closes the database."""
+
+
+def start(role: str, number: int, site: Site) -> subprocess.Popen[str]:
+    task = {
+        "role": role,
+        "number": number,
+        "url": site.url,
+        "rounds": ROUNDS,
+        "in_a_round": IN_A_ROUND,
+        "stop": str(site.path / "stop"),
+    }
+    return subprocess.Popen(
+        [sys.executable, PROGRAM, json.dumps(task)],
+        env=site.environ({"PYTHONPATH": str(PROGRAM.parents[1])}),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_locked_never_surfaces_under_four_writers(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.migrate()
+    writers = [start("write", number, site) for number in range(WRITERS)]
+    others = [start(role, 0, site) for role in ("read", "checkpoint")]
+    try:
+        said = [writer.communicate(timeout=300)[1] for writer in writers]
+        (tmp_path / "stop").touch()
+        said += [other.communicate(timeout=60)[1] for other in others]
+    finally:
+        for process in (*writers, *others):
+            process.kill()
+            process.wait()
+    assert said == [""] * 6
+    assert [process.returncode for process in (*writers, *others)] == [0] * 6
+    with site.store() as store:
+        assert store.count_events(EventFilter()) == WRITERS * ROUNDS * IN_A_ROUND
+        assert set(store.count_states()) == {StreamState.COMPLETED}
