@@ -2,11 +2,12 @@
 
 What is compared: after every step what the store answered, and the order of claims; after every
 third and the last all events, streams, members, progress, states and times. Surrogate keys may
-differ.
+differ. On every database the same runs are done; real time is the test's there too.
 """
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from winchester_core.testing.clock import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 stream_times = st.sampled_from(
     [
@@ -33,30 +35,47 @@ stream_times = st.sampled_from(
 )
 
 
-class SqliteStores:
-    """Empty stores on one database of SQLite that is used again and again."""
+EXAMPLES = {"sqlite": 100, "postgresql": 60, "mariadb": 60}
+"""As many as each database does in about ten seconds."""
 
-    def __init__(self, databases: Databases) -> None:
-        self._databases = databases
+
+class SqlStores:
+    """Empty stores on one database that is used again and again."""
+
+    def __init__(self, folder: Path, backend: str) -> None:
+        self.backend = backend
+        self._databases = Databases(folder)
 
     def fresh(self, clock: FakeClock) -> SqlStore:
-        database = self._databases.emptied("sqlite")
+        """An empty store; whatever time the database has, it is told that of `clock`."""
+        database = self._databases.emptied(self.backend)
+        database.dialect.serverless = True
         database.dialect.host_clock = clock
         return SqlStore(database)
 
+    def close(self) -> None:
+        """Remove the database."""
+        self._databases.close()
+
+
+@pytest.fixture(scope="module", params=EXAMPLES)
+def stores(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SqlStores]:
+    with closing(SqlStores(tmp_path_factory.mktemp("engines"), request.param)) as stores:
+        yield stores
+
 
 @pytest.fixture(scope="module")
-def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteStores]:
-    databases = Databases(tmp_path_factory.mktemp("engines"))
-    yield SqliteStores(databases)
-    databases.close()
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlStores]:
+    with closing(SqlStores(tmp_path_factory.mktemp("engines"), "sqlite")) as stores:
+        yield stores
 
 
 @pytest.fixture(scope="module")
-def other_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteStores]:
-    databases = Databases(tmp_path_factory.mktemp("other_engines"))
-    yield SqliteStores(databases)
-    databases.close()
+def other_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlStores]:
+    with closing(SqlStores(tmp_path_factory.mktemp("other_engines"), "sqlite")) as stores:
+        yield stores
 
 
 def assert_alike(one: Run, other: Run, run: list[Step]) -> None:
@@ -66,25 +85,22 @@ def assert_alike(one: Run, other: Run, run: list[Step]) -> None:
             assert one.state() == other.state(), step
 
 
-@given(run=runs, time=stream_times)
-@settings(max_examples=50, deadline=None)
-def test_the_engines_on_sql_and_in_memory_agree(
-    sqlite: SqliteStores, run: list[Step], time: StreamTime
-) -> None:
-    sql_clock, memory_clock = FakeClock(), FakeClock()
-    on_sql = Run(sqlite.fresh(sql_clock), sql_clock, time)
-    in_memory = Run(MemoryStore(memory_clock), memory_clock, time)
-    assert_alike(on_sql, in_memory, run)
+def test_the_engines_on_sql_and_in_memory_agree(stores: SqlStores) -> None:
+    @given(run=runs, time=stream_times)
+    @settings(max_examples=EXAMPLES[stores.backend])
+    def agree(run: list[Step], time: StreamTime) -> None:
+        sql_clock, memory_clock = FakeClock(), FakeClock()
+        on_sql = Run(stores.fresh(sql_clock), sql_clock, time)
+        in_memory = Run(MemoryStore(memory_clock), memory_clock, time)
+        assert_alike(on_sql, in_memory, run)
+
+    agree()
 
 
 @given(run=runs, time=stream_times, size=st.integers(1, 4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_batches_of_any_size_have_the_same_result(
-    sqlite: SqliteStores,
-    other_sqlite: SqliteStores,
-    run: list[Step],
-    time: StreamTime,
-    size: int,
+    sqlite: SqlStores, other_sqlite: SqlStores, run: list[Step], time: StreamTime, size: int
 ) -> None:
     clock, other_clock = FakeClock(), FakeClock()
     at_once = Run(sqlite.fresh(clock), clock, time)
