@@ -1,0 +1,275 @@
+"""Real deadlocks and lock timeouts: the transaction is done again, counted, and its result right.
+
+Another connection holds a lock that the transaction under test comes to last, and then asks for
+one that it has taken already: the opposite order. The database ends the one under test, because
+the other does not look for deadlocks (PostgreSQL) or has more to lose (MariaDB).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import event, insert, text
+
+from builders import FAR, VM, arrivals, at, claim_all, ingest, make_event, only_stream
+from databases import temporary_database
+from sites import wait_until
+from winchester_core.model.stream import Reason, StreamState
+from winchester_core.storage.records import Completion, EventFilter
+from winchester_core.storage.sql.database import Database
+from winchester_core.storage.sql.schema import Schema
+from winchester_core.storage.sql.store import SqlStore
+from winchester_core.storage.sql.tables import rejected_messages
+from winchester_core.telemetry.counters import Count
+from winchester_core.triggers.stream_time import FixedTime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+pytestmark = pytest.mark.slow
+
+HOLDS = {
+    # writing the table waits for this; locking its rows does not
+    "postgresql": ("SET LOCAL deadlock_timeout = '1h'", "LOCK TABLE streams IN SHARE MODE"),
+    # an entry of an index that the change of the row moves; the row itself stays free
+    "mariadb": ("SELECT {column} FROM streams FORCE INDEX ({index}) LOCK IN SHARE MODE",),
+}
+WAITING = {
+    "postgresql": "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = {session}",
+    "mariadb": "SELECT count(*) FROM information_schema.innodb_trx "
+    "WHERE trx_state = 'LOCK WAIT' AND trx_mysql_thread_id = {session}",
+}
+SESSION = {"postgresql": "SELECT pg_backend_pid()", "mariadb": "SELECT connection_id()"}
+SHORT_PATIENCE = {
+    "postgresql": "SET lock_timeout = '200ms'",
+    "mariadb": "SET innodb_lock_wait_timeout = 1",
+}
+
+
+class Opponent:
+    """The other connection, with a transaction of its own, in a thread of its own."""
+
+    def __init__(self, store: SqlStore, index: str, column: str) -> None:
+        self._store = store
+        self._index = {"index": index, "column": column}
+        self._pool = ThreadPoolExecutor(1)
+        self._connection: Connection | None = None
+        self._asking: Future[Any] | None = None
+
+    @property
+    def _backend(self) -> str:
+        return self._store.database.dialect.name
+
+    def hold(self) -> None:
+        """Take what the transaction under test comes to last."""
+        self._connection = self._store.database.engine.connect()
+        for statement in HOLDS[self._backend]:
+            self._connection.execute(text(statement.format(**self._index)))
+        rows = [_row(number) for number in range(500)]  # more to lose than the other
+        self._connection.execute(insert(rejected_messages), rows)
+
+    def ask_for(self, stream_id: int) -> None:
+        """Ask for the stream's row; return as soon as it waits for it."""
+        assert self._connection is not None
+        query = text("SELECT id FROM streams WHERE id = :id FOR UPDATE")
+        session = self._connection.execute(text(SESSION[self._backend])).scalar_one()
+        self._asking = self._pool.submit(self._connection.execute, query, {"id": stream_id})
+        with self._store.database.engine.connect() as looking:
+            waiting = text(WAITING[self._backend].format(session=session))
+            wait_until(lambda: looking.execute(waiting).scalar_one() > 0)
+
+    def let_go(self) -> None:
+        """Give everything up; what it asked for it has got."""
+        assert self._connection is not None
+        if self._asking is not None:
+            self._asking.result(timeout=60)
+        self._connection.rollback()
+
+    def close(self) -> None:
+        """Whatever happened, hold nothing any more."""
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+        self._pool.shutdown()
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
+    with temporary_database(request.param, tmp_path) as url:
+        database = Database(url)
+        Schema(database).upgrade()
+        yield SqlStore(database)
+        database.close()
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """What the database said to each try that failed."""
+    caplog.set_level(logging.DEBUG, "winchester_core.storage.sql.database")
+    return caplog
+
+
+@contextmanager
+def before_writing_streams(store: SqlStore, action: Callable[[], None]) -> Iterator[None]:
+    """Do something once, when the store is about to change the table of streams."""
+    done: list[str] = []
+
+    def look(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if not done and re.match("(INSERT INTO|UPDATE|DELETE FROM) streams ", statement):
+            done.append(statement)
+            action()
+
+    event.listen(store.database.engine, "before_cursor_execute", look)
+    try:
+        yield
+    finally:
+        event.remove(store.database.engine, "before_cursor_execute", look)
+    assert done
+
+
+def in_opposite_order(
+    store: SqlStore, index: str, column: str, stream_id: int, action: Callable[[], Any]
+) -> Any:
+    """Let `action` run into a deadlock with another transaction, and lose; return its result."""
+    opponent = Opponent(store, index, column)
+    retried = store.database.counters[Count.TRANSACTIONS_RETRIED]
+    under_test = ThreadPoolExecutor(1)
+    try:
+        opponent.hold()
+        with before_writing_streams(store, lambda: opponent.ask_for(stream_id)):
+            result = under_test.submit(action)
+            wait_until(lambda: store.database.counters[Count.TRANSACTIONS_RETRIED] > retried)
+            opponent.let_go()
+            return result.result(timeout=60)
+    finally:
+        opponent.close()
+        under_test.shutdown()
+
+
+@contextmanager
+def short_of_patience(store: SqlStore) -> Iterator[None]:
+    """Let new connections wait but a moment for a lock."""
+    statement = SHORT_PATIENCE[store.database.dialect.name]
+
+    def configure(connection: Any, _record: object) -> None:
+        connection.cursor().execute(statement)
+        connection.commit()
+
+    event.listen(store.database.engine, "connect", configure)
+    store.database.engine.dispose()
+    try:
+        yield
+    finally:
+        event.remove(store.database.engine, "connect", configure)
+
+
+def past_a_timeout(store: SqlStore, stream_id: int, action: Callable[[], Any]) -> Any:
+    """Let `action` wait for the stream's row until it is told that this takes too long."""
+    with short_of_patience(store), ThreadPoolExecutor(1) as under_test:
+        holder = store.database.engine.connect()
+        try:
+            query = text("SELECT id FROM streams WHERE id = :id FOR UPDATE")
+            holder.execute(query, {"id": stream_id})
+            result = under_test.submit(action)
+            wait_until(lambda: store.database.counters[Count.TRANSACTIONS_RETRIED] > 0)
+        finally:
+            holder.rollback()
+            holder.close()
+        return result.result(timeout=60)
+
+
+def _row(number: int) -> dict[str, Any]:
+    return {
+        "source": "opponent",
+        "digest": number.to_bytes(32, "big"),
+        "kind": "event",
+        "reason": "",
+        "received_at": at(0),
+        "body": b"",
+        "body_length": 0,
+    }
+
+
+def record_the_end(store: SqlStore) -> Callable[[], Any]:
+    batch = arrivals([VM], [make_event("a/2", "vm.end", 60, instance="a")])
+    return lambda: store.record(batch, FixedTime(at(60)))
+
+
+def check_the_end(store: SqlStore, recorded: Any) -> None:
+    assert recorded.stored == (True,)
+    assert store.count_events(EventFilter()) == 2
+    stream = only_stream(store, instance="a")
+    assert (stream.event_count, stream.last_event) == (2, at(60))
+    assert stream.fire_timestamp == at(60)
+
+
+def test_ingest_survives_a_deadlock(store: SqlStore, told: pytest.LogCaptureFixture) -> None:
+    ingest(store, VM, make_event("a/1", instance="a"))
+    stream_id = only_stream(store, instance="a").id
+    recorded = in_opposite_order(store, "ix_streams_due", "state", stream_id, record_the_end(store))
+    check_the_end(store, recorded)
+    assert "deadlock" in told.text.lower()
+
+
+def test_ingest_survives_a_lock_timeout(store: SqlStore, told: pytest.LogCaptureFixture) -> None:
+    ingest(store, VM, make_event("a/1", instance="a"))
+    stream_id = only_stream(store, instance="a").id
+    check_the_end(store, past_a_timeout(store, stream_id, record_the_end(store)))
+    assert "timeout" in told.text.lower()
+
+
+def test_claiming_survives_a_deadlock(store: SqlStore, told: pytest.LogCaptureFixture) -> None:
+    ingest(store, VM, make_event("a/1", "vm.end", instance="a"))
+    stream_id = only_stream(store, instance="a").id
+    claims = in_opposite_order(
+        store, "uq_streams_open_key", "open_key", stream_id, lambda: claim_all(store)
+    )
+    # at the second try the other held the row still, and what others have locked is passed over
+    (claim,) = claims or claim_all(store)
+    assert (claim.stream_id, claim.attempt) == (stream_id, 1)
+    stream = only_stream(store, instance="a")
+    assert (stream.state, stream.attempts) == (StreamState.FIRING, 1)
+    assert claim_all(store, worker="w2") == []
+    assert "deadlock" in told.text.lower()
+
+
+def completion_of(store: SqlStore) -> tuple[int, Callable[[], Any]]:
+    """Complete the stream of "a", with a new event that opens one of "b"."""
+    ingest(store, VM, make_event("a/1", "vm.end", instance="a"))
+    (claim,) = claim_all(store, Reason.FIRE, FAR)
+    made = arrivals([VM], [make_event("b/1", "vm.end", instance="b")])
+    completion = Completion(claim, tuple(made), purge=False)
+    return claim.stream_id, lambda: store.complete([completion], FixedTime(at(0)))
+
+
+def check_completion(store: SqlStore, completed: Any) -> None:
+    stream = only_stream(store, instance="a")
+    assert completed.stream_ids == {stream.id}
+    assert stream.state is StreamState.COMPLETED
+    assert completed.streams_opened == 1
+    assert only_stream(store, instance="b").event_count == 1
+    assert store.count_events(EventFilter()) == 2
+
+
+def test_completion_survives_a_deadlock(store: SqlStore, told: pytest.LogCaptureFixture) -> None:
+    stream_id, complete = completion_of(store)
+    check_completion(
+        store, in_opposite_order(store, "ix_streams_due", "state", stream_id, complete)
+    )
+    assert "deadlock" in told.text.lower()
+
+
+def test_completion_survives_a_lock_timeout(
+    store: SqlStore, told: pytest.LogCaptureFixture
+) -> None:
+    stream_id, complete = completion_of(store)
+    check_completion(store, past_a_timeout(store, stream_id, complete))
+    assert "timeout" in told.text.lower()
