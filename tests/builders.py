@@ -107,6 +107,7 @@ def claim_all(
     now: datetime | None = FAR,
     limit: int = 100,
     worker: str = "w1",
+    lease: timedelta = LEASE,
 ) -> list[Claim]:
     """Let `worker` claim what is ready at the stream time `now`."""
-    return store.claim_ready(worker=worker, reason=reason, now=now, limit=limit, lease=LEASE)
+    return store.claim_ready(worker=worker, reason=reason, now=now, limit=limit, lease=lease)

@@ -1,11 +1,34 @@
-"""What the fault tests share: modules beside them that are no tests."""
+"""What the fault tests share: databases, and modules beside them that are no tests."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from databases import Databases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HERE = str(Path(__file__).resolve().parent)
 
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """The databases of this session."""
+    made = Databases(tmp_path_factory.mktemp("databases"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def server(request: pytest.FixtureRequest) -> str:
+    """The name of each database that has a server, in turn."""
+    name: str = request.param
+    return name

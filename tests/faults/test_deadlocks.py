@@ -17,12 +17,10 @@ import pytest
 from sqlalchemy import event, insert, text
 
 from builders import FAR, VM, arrivals, at, claim_all, ingest, make_event, only_stream
-from databases import temporary_database
 from sites import wait_until
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion, EventFilter
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import Schema
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import rejected_messages
 from winchester_core.telemetry.counters import Count
@@ -30,9 +28,10 @@ from winchester_core.triggers.stream_time import FixedTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from sqlalchemy import Connection
+
+    from databases import Databases
 
 pytestmark = pytest.mark.slow
 
@@ -101,13 +100,11 @@ class Opponent:
         self._pool.shutdown()
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
-    with temporary_database(request.param, tmp_path) as url:
-        database = Database(url)
-        Schema(database).upgrade()
-        yield SqlStore(database)
-        database.close()
+@pytest.fixture
+def store(server: str, databases: Databases) -> Iterator[SqlStore]:
+    database = Database(databases.emptied(server).engine.url.render_as_string(hide_password=False))
+    yield SqlStore(database)
+    database.close()
 
 
 @pytest.fixture

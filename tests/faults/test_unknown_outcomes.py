@@ -1,0 +1,139 @@
+"""A connection that is cut at a commit: whatever became of it, nothing is lost and nothing twice.
+
+Between the store and the server stands a proxy, which cuts the connection before the server hears
+of the commit, or after it has committed and before the client hears of that.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from builders import VM, arrivals, at, claim_all, ingest, make_event, only_stream, ready_to_fire
+from proxy import Cut, Proxy, proxied
+from winchester_core.errors import DatabaseUnavailable
+from winchester_core.model.stream import StreamState
+from winchester_core.storage.records import Completion, EventFilter, StreamFilter
+from winchester_core.storage.sql.database import Database
+from winchester_core.storage.sql.queries import clocks
+from winchester_core.storage.sql.store import SqlStore
+from winchester_core.telemetry.outage import patiently
+from winchester_core.triggers.stream_time import FixedTime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from databases import Databases
+
+DEFAULT_PORTS = {"postgresql": 5432, "mariadb": 3306}
+NOW = FixedTime(at(0))
+
+
+@dataclass
+class Line:
+    """A store, and what stands between it and its server."""
+
+    store: SqlStore
+    proxy: Proxy
+    direct_url: str
+
+    def patiently(self, action: Callable[[], Any]) -> Any:
+        """Do it as the ingesters and workers do: again, until the database answers."""
+        return patiently(threading.Event(), action)
+
+
+@pytest.fixture
+def line(server: str, databases: Databases) -> Iterator[Line]:
+    direct = databases.emptied(server).engine.url
+    with proxied(direct.port or DEFAULT_PORTS[server]) as proxy:
+        through = direct.set(host="127.0.0.1", port=proxy.port)
+        database = Database(through.render_as_string(hide_password=False))
+        database.read(clocks.stream_time)  # connected, which takes a commit on MariaDB
+        yield Line(SqlStore(database), proxy, direct.render_as_string(hide_password=False))
+        database.close()
+
+
+@pytest.mark.parametrize("cut", Cut)
+def test_ingest_is_done_once(line: Line, cut: Cut) -> None:
+    batch = arrivals([VM], [make_event("a/1", instance="a"), make_event("b/1", instance="b")])
+    line.proxy.cut_at_next_commit(cut)
+    recorded = line.patiently(lambda: line.store.record(batch, NOW))
+    assert line.proxy.cuts == 1
+    assert recorded.stored == ((True, True) if cut is Cut.BEFORE_COMMIT else (False, False))
+    assert line.store.count_events(EventFilter()) == 2
+    assert [only_stream(line.store, instance=each).event_count for each in "ab"] == [1, 1]
+
+
+@pytest.mark.parametrize("cut", Cut)
+def test_a_claim_that_nobody_knows_of_runs_out(line: Line, cut: Cut) -> None:
+    ready_to_fire(line.store, "a")
+    line.proxy.cut_at_next_commit(cut)
+    with pytest.raises(DatabaseUnavailable):
+        claim_all(line.store, lease=timedelta(0))
+    stream = only_stream(line.store, instance="a")
+    if cut is Cut.BEFORE_COMMIT:
+        assert stream.state is StreamState.ACTIVE
+    else:  # no worker has it in hand, so nobody renews the lease
+        assert stream.state is StreamState.FIRING
+        assert claim_all(line.store, worker="w2") == []
+        assert line.store.rescue(max_attempts=5, limit=10) == (1, 0)
+    (claim,) = claim_all(line.store, worker="w2")
+    assert claim.attempt == (1 if cut is Cut.BEFORE_COMMIT else 2)
+
+
+@pytest.mark.parametrize("cut", Cut)
+def test_a_completion_is_done_once(line: Line, cut: Cut) -> None:
+    ready_to_fire(line.store, "a")
+    (claim,) = claim_all(line.store)
+    made = tuple(arrivals([VM], [make_event("made", instance="b")]))
+    completion = Completion(claim, made, purge=False)
+    line.proxy.cut_at_next_commit(cut)
+    line.patiently(lambda: line.store.complete([completion], NOW))
+    stream = only_stream(line.store, instance="a")
+    assert (stream.state, stream.state_serial_no) == (StreamState.COMPLETED, claim.serial + 1)
+    assert line.store.count_events(EventFilter(event_type="vm.update")) == 1
+    assert only_stream(line.store, instance="b").event_count == 1
+
+
+@pytest.mark.parametrize("number", [1000, 3000])
+def test_a_reply_that_breaks_off_is_an_outage(line: Line, number: int) -> None:
+    instances = [f"i{each}" for each in range(50)]
+    ready_to_fire(line.store, *instances)
+    line.proxy.cut_after(number)
+    with pytest.raises(DatabaseUnavailable):
+        line.store.find_streams(StreamFilter())
+    assert line.store.count_streams(StreamFilter()) == len(instances)
+
+
+def test_work_goes_on_when_the_line_does(line: Line) -> None:
+    ingest(line.store, VM, make_event("a/1", instance="a"))
+    line.proxy.refuse()
+    assert line.proxy.cut() > 0
+    with pytest.raises(DatabaseUnavailable):
+        line.store.event_clock()
+    with ThreadPoolExecutor(1) as pool:
+        batch = arrivals([VM], [make_event("a/2", instance="a")])
+        recording = pool.submit(line.patiently, lambda: line.store.record(batch, NOW))
+        line.proxy.allow()
+        assert recording.result(timeout=60).stored == (True,)
+    assert only_stream(line.store, instance="a").event_count == 2
+
+
+def test_who_waits_on_a_silent_line_holds_nobody_up(line: Line) -> None:
+    ingest(line.store, VM, make_event("a/1", instance="a"))
+    other = SqlStore(Database(line.direct_url))
+    line.proxy.stall()
+    with ThreadPoolExecutor(1) as pool:
+        batch = arrivals([VM], [make_event("a/2", instance="a")])
+        recording = pool.submit(line.store.record, batch, NOW)
+        ingest(other, VM, make_event("a/3", instance="a"))
+        assert not recording.done()
+        line.proxy.allow()
+        assert recording.result(timeout=60).stored == (True,)
+    assert only_stream(other, instance="a").event_count == 3
+    other.close()
