@@ -72,7 +72,7 @@ class Scene:
         return [
             note
             for note in notes
-            if (worker is None or note["pid"] == worker.pid) and call in ("", note["call"])
+            if (worker is None or note["pid"] == worker.pid) and call in (None, note["call"])
         ]
 
     def streams(self) -> dict[str, StreamRecord]:

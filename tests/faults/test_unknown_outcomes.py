@@ -22,7 +22,8 @@ from winchester_core.storage.records import Completion, EventFilter, StreamFilte
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.queries import clocks
 from winchester_core.storage.sql.store import SqlStore
-from winchester_core.telemetry.outage import patiently
+from winchester_core.telemetry.counters import Counters
+from winchester_core.telemetry.outage import Outage, patiently
 from winchester_core.triggers.stream_time import FixedTime
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Line:
 
     def patiently(self, action: Callable[[], Any]) -> Any:
         """Do it as the ingesters and workers do: again, until the database answers."""
-        return patiently(threading.Event(), action)
+        return patiently(Outage("database", Counters()), threading.Event(), action)
 
 
 @pytest.fixture
