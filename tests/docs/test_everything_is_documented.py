@@ -28,6 +28,7 @@ from winchester_core.plugins import (
     Registry,
 )
 from winchester_core.storage.sql.tables import metadata
+from winchester_core.telemetry.counters import Count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -111,6 +112,10 @@ def test_every_table_and_column_is_described(reference: Reference) -> None:
     for table in metadata.tables.values():
         assert table.name in reference.headings("tables")
         reference.names("tables", [column.name for column in table.columns])
+
+
+def test_every_count_is_described(reference: Reference) -> None:
+    reference.names("counts", [count.value for count in Count])
 
 
 def test_the_diagram_has_every_state_and_every_change(checkout: Path) -> None:
