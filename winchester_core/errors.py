@@ -79,6 +79,22 @@ class InvalidEvent(WinchesterError):
         super().__init__(f"{key}: {reason}" if key else reason)
 
 
+class UnstorablePayload(WinchesterError):
+    """An effect's payload that not every database stores. `place` says where in it."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        self.place, self.reason = place, reason
+        super().__init__(f"{place} cannot be stored: {reason}")
+
+
+class EffectNotQueued(WinchesterError):
+    """A handler that put into its outbox what, or when, it may not."""
+
+    def __init__(self, pipeline: str, handler: str, reason: str) -> None:
+        self.pipeline, self.handler, self.reason = pipeline, handler, reason
+        super().__init__(f"pipeline {pipeline!r}, handler {handler!r}: {reason}")
+
+
 class IllegalTransition(WinchesterError):
     """A change of a stream's state that the transition table does not allow."""
 
@@ -145,6 +161,22 @@ class UnknownRejectedMessage(StorageError):
     def __init__(self, rejected_id: int) -> None:
         self.rejected_id = rejected_id
         super().__init__(f"no rejected message has the id {rejected_id}")
+
+
+class UnknownEffect(StorageError):
+    """No effect in the outbox has this id."""
+
+    def __init__(self, effect_id: int) -> None:
+        self.effect_id = effect_id
+        super().__init__(f"no effect in the outbox has the id {effect_id}")
+
+
+class EffectInHand(StorageError):
+    """An effect that a worker delivers at this moment."""
+
+    def __init__(self, effect_id: int, worker: str) -> None:
+        self.effect_id, self.worker = effect_id, worker
+        super().__init__(f"effect {effect_id} is being delivered by the worker {worker}")
 
 
 class ClockError(WinchesterError):

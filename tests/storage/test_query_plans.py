@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,14 @@ import pytest
 
 from builders import NOON, at, ingest, make_event, make_trigger
 from statements import metered
+from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
 from winchester_core.model.stream import Reason
+from winchester_core.storage.effect_records import (
+    EffectDelayed,
+    EffectDelivered,
+    EffectFilter,
+    EffectRefused,
+)
 from winchester_core.storage.records import Completion, EventFilter, Failure, StreamFilter
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.triggers.stream_time import FixedTime
@@ -17,6 +25,8 @@ from winchester_core.triggers.stream_time import FixedTime
 if TYPE_CHECKING:
     from databases import Databases
 
+NOW = FixedTime(NOON)
+MAIL = Endpoint("fire", "mail")
 VM = make_trigger()
 NEW_RULES = make_trigger(expiration="$last + 2h")
 HOUR = timedelta(hours=1)
@@ -25,6 +35,10 @@ HOUR = timedelta(hours=1)
 @pytest.fixture
 def store(databases: Databases) -> SqlStore:
     return SqlStore(databases.emptied("sqlite"))
+
+
+def effect() -> QueuedEffect:
+    return QueuedEffect(str(uuid.uuid4()), MAIL, "1")
 
 
 def plans(store: SqlStore, statements: list[str]) -> dict[str, list[str]]:
@@ -79,6 +93,43 @@ def test_workers_find_everything_by_index(store: SqlStore) -> None:
         store.trim(at(1e6), store.real_time() + HOUR, limit=9)
     assert len(meter) > 40
     assert full_scans(store, meter.statements) == []
+
+
+def test_the_outbox_finds_everything_by_index(store: SqlStore) -> None:
+    ingest(store, VM, *(make_event(f"a{i}", "vm.end", instance=i) for i in range(20)))
+    claims = store.claim_ready(worker="w", reason=Reason.FIRE, now=at(1e6), limit=20, lease=HOUR)
+    with metered(store.database) as meter:
+        store.complete([Completion(each, effects=(effect(), effect())) for each in claims], NOW)
+        taken = store.claim_effects(MAIL, worker="w", limit=10, lease=HOUR)
+        store.renew_effects(taken, HOUR)
+        store.release_effects(taken[:2])
+        store.settle_effects(
+            [
+                EffectDelivered(taken[2]),
+                EffectDelayed(taken[3], HOUR, "busy"),
+                EffectRefused(taken[4], "no"),
+            ]
+        )
+        store.next_effect_seconds(MAIL)
+        store.retry_effect(taken[4].id)
+        store.discard_effect(taken[4].id)
+        store.give_up_effects(max_age=-HOUR, limit=5)
+        store.find_effects(EffectFilter(state=EffectState.DEAD))
+        store.find_effects(EffectFilter(pipeline="fire", handler="mail"))
+        store.find_effects(EffectFilter(stream_id=1))
+    assert len(meter) > 30
+    assert full_scans(store, meter.statements) == []
+
+
+def test_due_effects_are_claimed_without_sorting(store: SqlStore) -> None:
+    with metered(store.database) as meter:
+        store.claim_effects(MAIL, worker="w", limit=10, lease=HOUR)
+        store.give_up_effects(max_age=HOUR, limit=10)
+        store.next_effect_seconds(MAIL)
+        store.find_effects(EffectFilter(state=EffectState.DEAD))
+    steps = [step for plan in plans(store, meter.statements).values() for step in plan]
+    assert len(steps) == 4
+    assert not [step for step in steps if "TEMP B-TREE" in step]
 
 
 @pytest.mark.parametrize("reason", Reason)

@@ -10,15 +10,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from winchester_core.storage.effect_records import ANY_EFFECT
 from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
 
+    from winchester_core.model.effect import Endpoint
     from winchester_core.model.event import Event
     from winchester_core.model.stream import Reason, StreamRecord, StreamState
+    from winchester_core.storage.effect_records import (
+        EffectClaim,
+        EffectFilter,
+        Settled,
+        Settlement,
+        StoredEffect,
+    )
     from winchester_core.storage.records import (
         Arrival,
         Claim,
@@ -200,5 +209,68 @@ class ReadStore(Protocol):
         """
 
 
-class Store(IngestStore, WorkStore, ReadStore, Protocol):
+class EffectStore(Protocol):
+    """The outbox: effects that wait until an endpoint has taken them, and dead letters.
+
+    Effects get in when their stream is completed. Those of one stream and endpoint are a lane.
+    The first pending one of a lane, in the order in which they were put, is its front: it alone
+    can be claimed, and the others wait behind it. A dead letter is passed by.
+    """
+
+    def claim_effects(
+        self, endpoint: Endpoint, *, worker: str, limit: int, lease: timedelta
+    ) -> list[EffectClaim]:
+        """Claim up to `limit` effects that are due, the longest due first, one of each lane.
+
+        A claim counts as an attempt. Fewer are claimed where their payloads are long.
+        """
+
+    def renew_effects(self, claims: Sequence[EffectClaim], lease: timedelta) -> int:
+        """Extend leases; return how many of the claims still hold."""
+
+    def release_effects(self, claims: Sequence[EffectClaim]) -> int:
+        """Give claims back unused, without counting the attempt; return how many still held."""
+
+    def settle_effects(self, settlements: Sequence[Settlement]) -> Settled:
+        """Forget, delay or bury the effects whose claims hold, in one transaction.
+
+        Doing it again does no harm: the claims do not hold any more.
+        """
+
+    def give_up_effects(self, *, max_age: timedelta, limit: int) -> Mapping[Endpoint, int]:
+        """Make dead letters of up to `limit` pending effects that have waited for `max_age`.
+
+        Those that a worker has in hand are left alone. Returns how many of each endpoint.
+        """
+
+    def next_effect_seconds(self, endpoint: Endpoint) -> float | None:
+        """Real time until the next pending effect is due, or its lease ends: 0 or less when one is.
+
+        None when none is pending.
+        """
+
+    def find_effects(
+        self, wanted: EffectFilter = ANY_EFFECT, *, mark: int | None = None, limit: int = 100
+    ) -> list[StoredEffect]:
+        """Up to `limit` effects by id, past the one whose id is `mark`."""
+
+    def count_effects(self, wanted: EffectFilter = ANY_EFFECT) -> int:
+        """How many effects there are."""
+
+    def get_effect(self, effect_id: int) -> StoredEffect:
+        """The effect with this id. Raises `UnknownEffect`."""
+
+    def retry_effect(self, effect_id: int) -> StoredEffect:
+        """Make a dead letter pending again, as if just recorded, or a pending one due at once.
+
+        In its lane it goes before those that were put later, but for one that is in a worker's
+        hand. Returns it as it is then: `due_at` is None where another goes before it.
+        Raises `UnknownEffect`, or `EffectInHand` when a worker has it in hand.
+        """
+
+    def discard_effect(self, effect_id: int) -> None:
+        """Forget an effect. Raises as `retry_effect`."""
+
+
+class Store(IngestStore, WorkStore, ReadStore, EffectStore, Protocol):
     """All of it."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
+    from winchester_core.model.effect import QueuedEffect
     from winchester_core.model.event import Event
     from winchester_core.model.stream import Reason, StreamState
     from winchester_core.triggers.matcher import Match
@@ -92,11 +93,13 @@ class Claim:
 class Completion:
     """A run that succeeded: what its stream leaves behind.
 
-    `fault` is what went wrong in the handlers' commit; such a stream is kept.
+    `fault` is what went wrong in the handlers' commit; such a stream is kept. `effects` go to the
+    outbox in this order.
     """
 
     claim: Claim
     arrivals: tuple[Arrival, ...] = ()
+    effects: tuple[QueuedEffect, ...] = ()
     purge: bool = True
     fault: str | None = None
 

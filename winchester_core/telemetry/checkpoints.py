@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Checkpoint(StrEnum):
-    """Every named point, in the order in which a message and then a stream passes them."""
+    """Every named point, in the order in which a message, a stream and an effect pass them."""
 
     RECEIVED = "received"
     DISTILLED = "distilled"
@@ -31,6 +31,11 @@ class Checkpoint(StrEnum):
     BEFORE_COMPLETION_COMMIT = "before-completion-commit"
     COMPLETED = "completed"
     BEFORE_FAILURE_COMMIT = "before-failure-commit"
+    BEFORE_EFFECTS_CLAIM_COMMIT = "before-effects-claim-commit"
+    EFFECTS_CLAIMED = "effects-claimed"
+    EFFECTS_SENT = "effects-sent"
+    BEFORE_SETTLEMENT_COMMIT = "before-settlement-commit"
+    EFFECTS_SETTLED = "effects-settled"
 
 
 _hook: Callable[[Checkpoint], None] | None = None

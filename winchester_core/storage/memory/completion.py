@@ -35,6 +35,8 @@ def complete(
     recorded = record(held, transaction, arrivals, policy, real_now) if arrivals else Recorded(())
     for each, stream in won:
         _finish(held, transaction, each, stream)
+        for effect in each.effects:
+            held.outbox.record(transaction, each.claim, effect, real_now)
     reach(Checkpoint.BEFORE_COMPLETION_COMMIT)
     return Completed.of([each for each, _ in won], arrivals, recorded)
 

@@ -1,4 +1,4 @@
-"""What a memory store holds: events, streams, rejected messages and the event clock."""
+"""What a memory store holds: events, streams, effects, rejected messages and the event clock."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from winchester_core.errors import UnknownRejectedMessage, UnknownStream
 from winchester_core.model.stream import StreamRecord, StreamState, check_transition
+from winchester_core.storage.memory.outbox import HeldOutbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +86,7 @@ class Holdings:
         self.streams: dict[int, HeldStream] = {}
         self.open_streams: dict[bytes, HeldStream] = {}
         self.rejected: dict[tuple[str, bytes], RejectedMessage] = {}
+        self.outbox = HeldOutbox()
         self.event_clock: datetime | None = None
         self.stream_ids: Iterator[int] = count(1)
         self.rejected_ids: Iterator[int] = count(1)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from winchester_core.model.stream import StreamState, lane_of
 from winchester_core.storage.memory import claiming, completion, ingest, reading, upkeep
-from winchester_core.storage.memory.holdings import Holdings
-from winchester_core.storage.memory.transaction import Transaction
+from winchester_core.storage.memory.effect_store import MemoryEffectStore
 from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, Recorded
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime, timedelta
 
     from winchester_core.clock import Clock
@@ -40,27 +37,15 @@ if TYPE_CHECKING:
     from winchester_core.triggers.stream_time import TimePolicy
 
 
-class MemoryStore:
+class MemoryStore(MemoryEffectStore):
     """A `Store` that lives and dies with its process. `host_clock` is its real time.
 
     Safe to share between threads.
     """
 
     def __init__(self, host_clock: Clock) -> None:
-        self._clock = host_clock
-        self._held = Holdings()
-        self._lock = Lock()
+        super().__init__(host_clock)
         self._listeners: list[Callable[[], None]] = []
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Transaction]:
-        with self._lock:
-            transaction = Transaction()
-            try:
-                yield transaction
-            except BaseException:
-                transaction.roll_back()
-                raise
 
     # --- ingest ---------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from winchester_core.model.stream import StreamState, lane_of
 from winchester_core.storage.records import Completed, Recorded
+from winchester_core.storage.sql.outbox import record_effects
 from winchester_core.storage.sql.queries import claims, clocks, links, stream_traits
 from winchester_core.storage.sql.recording import record
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
@@ -26,7 +27,7 @@ def complete(
     completions: Sequence[Completion],
     policy: TimePolicy,
 ) -> Completed:
-    """Complete the streams whose claims still hold: their new events, what those trigger, the rest.
+    """Complete the streams whose claims still hold: new events, what those trigger, effects.
 
     A lost lease undoes nothing of the others.
     """
@@ -34,6 +35,7 @@ def complete(
     won = [each for each in completions if each.claim.proof in proofs]
     arrivals = [arrival for each in won for arrival in each.arrivals]
     recorded = record(connection, dialect, arrivals, policy) if arrivals else Recorded(())
+    record_effects(connection, dialect, won)
     purged = [each.claim.stream_id for each in won if each.purge and each.fault is None]
     purge(connection, purged)
     clean = [each.claim.stream_id for each in won if not each.purge and each.fault is None]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, Recorded, Workload
 from winchester_core.storage.sql import claiming, completion, reading, recording, upkeep
+from winchester_core.storage.sql.effect_store import SqlEffectStore
 from winchester_core.storage.sql.queries import claims, clocks, events, rejections, stored_streams
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 
@@ -36,12 +37,11 @@ if TYPE_CHECKING:
     from winchester_core.triggers.stream_time import TimePolicy
 
 
-class SqlStore:
+class SqlStore(SqlEffectStore):
     """A `Store` on SQLite, PostgreSQL or MariaDB. Safe to share between threads."""
 
     def __init__(self, database: Database) -> None:
-        self.database = database
-        self._dialect = database.dialect
+        super().__init__(database)
         self._wakeup = database.dialect.wakeup(database.engine)
 
     # --- ingest ---------------------------------------------------------------------------

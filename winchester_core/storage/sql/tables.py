@@ -129,6 +129,40 @@ rejected_messages = Table(
     **_OPTIONS,
 )
 
+effects = Table(
+    "effects",
+    metadata,
+    Column("id", surrogate(), primary_key=True, autoincrement=True, comment="their order"),
+    Column("effect_id", identity(36), nullable=False, comment="what put() returned"),
+    Column("stream_id", BigInteger(), nullable=False),
+    Column("stream_name", identity(255), nullable=False, comment="the trigger's name"),
+    Column("pipeline", identity(255), nullable=False),
+    Column("handler", identity(255), nullable=False, comment="its name in the pipeline"),
+    Column("place", Integer(), nullable=False, comment="among handlers of that name, from 0"),
+    Column("payload", long_text(), nullable=False, comment="JSON"),
+    Column("payload_length", Integer(), nullable=False, comment="in bytes"),
+    Column("state", identity(16), nullable=False),
+    Column("serial_no", Integer(), nullable=False),
+    Column("attempts", Integer(), nullable=False, server_default="0"),
+    Column("created_at", UtcDateTime(), nullable=False, comment="the database server's time"),
+    Column("waiting_since", UtcDateTime(), nullable=False, comment="the database server's time"),
+    Column(
+        "due_at",
+        UtcDateTime(),
+        nullable=True,
+        comment="the database server's time; null while another of its stream goes first",
+    ),
+    Column("worker", identity(255), nullable=True),
+    Column("last_error", long_text(), nullable=True),
+    UniqueConstraint("effect_id"),
+    Index("ix_effects_due", "pipeline", "handler", "place", "state", "due_at", "id"),
+    Index("ix_effects_lane", "stream_id", "pipeline", "handler", "place", "state", "id"),
+    Index(None, "state", "waiting_since"),
+    Index(None, "state", "id"),
+    **_NO_ID_TWICE,
+    **_OPTIONS,
+)
+
 event_clock = Table(
     "event_clock",
     metadata,

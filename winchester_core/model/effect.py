@@ -1,0 +1,39 @@
+"""An effect on its way: what a handler queued, where it is delivered, and how it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class EffectState(StrEnum):
+    """How a stored effect stands. One that was delivered is not stored any more."""
+
+    PENDING = "pending"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Endpoint:
+    """An entry of a pipeline whose handler delivers effects.
+
+    `handler` is the entry's name in `pipelines.yaml`; `place` counts the entries of that name in
+    the pipeline, from 0.
+    """
+
+    pipeline: str
+    handler: str
+    place: int = 0
+
+    def __str__(self) -> str:
+        nth = f" ({self.place + 1})" if self.place else ""
+        return f"handler {self.handler!r}{nth} of pipeline {self.pipeline!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedEffect:
+    """An effect that a run has put into its outbox. `payload` is the text of `dump_payload`."""
+
+    id: str
+    endpoint: Endpoint
+    payload: str
