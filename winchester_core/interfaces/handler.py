@@ -15,6 +15,19 @@ class PipelineHandler:
 
     A fresh instance is made for each run from the `params` of `pipelines.yaml`, which
     `config_schema` has validated and filled with defaults.
+
+    A handler that talks to the outside queues what it has to say, `env["outbox"].put(payload)`,
+    in `handle_events` or `commit`, and has one more method::
+
+        def deliver(self, effects: list[Effect]) -> list[Outcome]:
+
+    It returns one outcome for each effect, in their order: `Delivered()`, `RetryAfter(seconds,
+    reason)` or `Refused(reason)`. Effects are recorded exactly once, with the completion of the
+    stream, and delivered at least once; each has an `id` by which the receiver can tell that it
+    comes again. Workers call `deliver` of a fresh instance, made from the same entry of
+    `pipelines.yaml` as it stands then, with at most one effect of each stream: the next of a
+    stream comes when the one before it was delivered or refused. An exception, or another number
+    of outcomes, lets all effects of the call be tried again later.
     """
 
     config_schema: ClassVar[Schema] = Schema({})
@@ -28,9 +41,10 @@ class PipelineHandler:
         `events` are copies, ordered by timestamp, ties in order of arrival; datetimes are aware
         UTC. An event with a new `message_id` is saved when the run succeeds. `env` is shared by
         the handlers of this run: `stream_id`, `stream_name`, `distinguished_by`, `reason`
-        (`fire` or `expire`), `attempt` (from 1), and whatever handlers put there. An exception
-        fails the run: nothing of it is stored, and it is tried again later. Derive the ids of new
-        events (uuid5), so that a later attempt makes the same ones.
+        (`fire` or `expire`), `attempt` (from 1), `outbox` (its `put(payload)` queues an effect of
+        the handler whose turn it is), and whatever handlers put there. An exception fails the
+        run: nothing of it is stored, and it is tried again later. Derive the ids of new events
+        (uuid5), so that a later attempt makes the same ones.
 
         The order by time is that of the events given to the first handler; what a handler
         returns is what the next one gets, its new events cleaned as they will be stored.

@@ -2,7 +2,7 @@
 
 from winchester_core.pipelines.definition import HandlerSpec, PipelineDefinition
 from winchester_core.pipelines.run import CommitFault, PipelineRun, RunStream
-from winchester_core.pipelines.traceback_text import clean_traceback, error_text
+from winchester_core.pipelines.traceback_text import clean_traceback, describe_error, error_text
 
 __all__ = [
     "CommitFault",
@@ -11,5 +11,6 @@ __all__ = [
     "PipelineRun",
     "RunStream",
     "clean_traceback",
+    "describe_error",
     "error_text",
 ]

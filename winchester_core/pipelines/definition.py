@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.interfaces import PipelineHandler
+from winchester_core.model.effect import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,11 @@ class HandlerSpec:
         """Whether `commit` may do something: it is not `PipelineHandler`'s own, which is empty."""
         return getattr(self.handler_class, "commit", None) is not PipelineHandler.commit
 
+    @property
+    def delivers(self) -> bool:
+        """Whether it has a method `deliver`, and so may queue effects."""
+        return callable(getattr(self.handler_class, "deliver", None))
+
     def new_handler(self) -> Any:
         """Make a handler with params of its own, so that no run sees another's changes."""
         return self.handler_class(**{key: _own(value) for key, value in self.params.items()})
@@ -44,6 +51,13 @@ class PipelineDefinition:
     def has_commit(self) -> bool:
         """Whether a handler has a `commit` of its own; such streams complete one by one."""
         return any(spec.has_commit for spec in self.handlers)
+
+    def endpoints(self) -> Iterator[tuple[Endpoint, HandlerSpec]]:
+        """Each handler in order, with the endpoint that effects of it have."""
+        seen: Counter[str] = Counter()
+        for spec in self.handlers:
+            yield Endpoint(self.name, spec.name, seen[spec.name]), spec
+            seen[spec.name] += 1
 
 
 def _own(value: Any) -> Any:

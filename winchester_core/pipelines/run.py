@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.errors import HandlerFailed, InvalidEvent
 from winchester_core.model.event import clean_event
+from winchester_core.pipelines.outbox import HandlerOutbox, RunOutbox
 from winchester_core.pipelines.traceback_text import clean_traceback, describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from winchester_core.model.effect import QueuedEffect
     from winchester_core.model.event import Event, TraitDrop
     from winchester_core.model.stream import Reason
     from winchester_core.pipelines.definition import HandlerSpec, PipelineDefinition
@@ -40,6 +42,15 @@ class CommitFault:
     traceback_text: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A handler of the run, made of its entry, and its outbox."""
+
+    spec: HandlerSpec
+    handler: Any
+    outbox: HandlerOutbox
+
+
 class PipelineRun:
     """Handlers made for one stream and used once: `handle`, then `commit` or `rollback`.
 
@@ -50,7 +61,8 @@ class PipelineRun:
     def __init__(self, definition: PipelineDefinition, stream: RunStream) -> None:
         self._definition = definition
         self._stream = stream
-        self._handlers: list[tuple[HandlerSpec, Any]] = []
+        self._members: list[_Member] = []
+        self._outbox = RunOutbox()
         self._env: dict[str, Any] = {
             "stream_id": stream.id,
             "stream_name": stream.name,
@@ -59,6 +71,11 @@ class PipelineRun:
             "attempt": stream.attempt,
         }
         self.dropped_traits = 0
+
+    @property
+    def effects(self) -> tuple[QueuedEffect, ...]:
+        """What the handlers have queued, in order; nothing when the run has failed."""
+        return self._outbox.effects
 
     def handle(self, events: Sequence[Event]) -> tuple[Event, ...]:
         """Pass copies of `events` through all handlers; return the new events to be saved.
@@ -74,37 +91,50 @@ class PipelineRun:
         given_ids = frozenset(event["message_id"] for event in events)
         current = [dict(event) for event in events]
         added: list[Event] = []
-        for spec, handler in self._handlers:
-            current = self._handled(spec, handler, current)
-            added = self._clean_added(spec, current, given_ids)
+        for member in self._members:
+            current = self._handled(member, current)
+            added = self._clean_added(member.spec, current, given_ids)
         return tuple(self._first_of_each_id(added))
 
     def commit(self) -> tuple[CommitFault, ...]:
-        """Call `commit` of every handler, in order, whatever the others do; return the faults."""
-        return self._call_all("commit")
+        """Call `commit` of every handler, in order, whatever the others do; return the faults.
+
+        Then the outbox takes no more effects.
+        """
+        faults = self._call_all("commit")
+        self._outbox.close()
+        return faults
 
     def rollback(self) -> tuple[CommitFault, ...]:
-        """Call `rollback` of every handler made, in order; return the faults."""
+        """Call `rollback` of every handler made, in order; return the faults.
+
+        The effects that were queued vanish first.
+        """
+        self._outbox.discard()
         return self._call_all("rollback")
 
     def _make_handlers(self) -> None:
-        if self._handlers:
+        if self._members:
             raise RuntimeError("a run passes one stream through its handlers, once")
-        for spec in self._definition.handlers:
+        for endpoint, spec in self._definition.endpoints():
             try:
                 handler = spec.new_handler()
             except (Exception, SystemExit) as error:
                 raise self._failed(spec, f"cannot be made: {describe_error(error)}") from error
-            self._handlers.append((spec, handler))
+            outbox = HandlerOutbox(self._outbox, endpoint, spec)
+            self._members.append(_Member(spec, handler, outbox))
 
-    def _handled(self, spec: HandlerSpec, handler: Any, events: list[Event]) -> list[Any]:
+    def _handled(self, member: _Member, events: list[Event]) -> list[Any]:
+        self._env["outbox"] = member.outbox
         try:
-            result = handler.handle_events(events, self._env)
+            result = member.handler.handle_events(events, self._env)
         except (Exception, SystemExit) as error:
-            raise self._failed(spec, describe_error(error)) from error
+            raise self._failed(member.spec, describe_error(error)) from error
         if isinstance(result, list):
             return result
-        raise self._failed(spec, f"returned {type(result).__name__} instead of a list of events")
+        raise self._failed(
+            member.spec, f"returned {type(result).__name__} instead of a list of events"
+        )
 
     def _clean_added(
         self, spec: HandlerSpec, events: list[Any], given_ids: frozenset[str]
@@ -149,11 +179,12 @@ class PipelineRun:
 
     def _call_all(self, phase: str) -> tuple[CommitFault, ...]:
         faults = []
-        for spec, handler in self._handlers:
+        for member in self._members:
+            self._env["outbox"] = member.outbox
             try:
-                getattr(handler, phase)()
+                getattr(member.handler, phase)()
             except (Exception, SystemExit) as error:  # noqa: BLE001 - the others are still called
-                fault = CommitFault(spec.name, phase, clean_traceback(error))
+                fault = CommitFault(member.spec.name, phase, clean_traceback(error))
                 faults.append(fault)
                 self._report_fault(fault)
         return tuple(faults)

@@ -132,6 +132,7 @@ class StreamRun:
                 Arrival(event, tuple(self._triggers.match(event)), event["timestamp"])
                 for event in self._new_events
             ),
+            effects=self._run.effects,
             purge=self._options.purge_completed,
             fault=fault,
         )

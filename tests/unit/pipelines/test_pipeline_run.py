@@ -70,6 +70,7 @@ def test_env_holds_what_the_contract_names() -> None:
         "distinguished_by": {"instance_id": "i-1"},
         "reason": "fire",
         "attempt": 2,
+        "outbox": seen["outbox"],
     }
     assert type(seen["reason"]) is str
 

@@ -1,0 +1,187 @@
+"""Behaviour section 7: what handlers of a run put into their outboxes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from winchester_core.errors import EffectNotQueued, HandlerFailed, UnstorablePayload
+from winchester_core.interfaces import Delivered, Effect, Outcome, PipelineHandler
+from winchester_core.model.effect import Endpoint
+from winchester_core.model.payload_json import load_payload
+from winchester_core.model.stream import Reason
+from winchester_core.pipelines import HandlerSpec, PipelineDefinition, PipelineRun, RunStream
+
+STREAM = RunStream(7, "usage", {"instance_id": "i-1"}, Reason.FIRE, 2)
+Act = Callable[[Any], object]
+
+
+def nothing(_outbox: Any) -> None:
+    """Leave the outbox alone."""
+
+
+def sender(
+    on_handle: Act = nothing, on_commit: Act = nothing, on_rollback: Act = nothing
+) -> type[PipelineHandler]:
+    """A handler that delivers; its functions get what env["outbox"] is at that moment."""
+
+    class Sender(PipelineHandler):
+        def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
+            self._env = env
+            on_handle(env["outbox"])
+            return events
+
+        def commit(self) -> None:
+            on_commit(self._env["outbox"])
+
+        def rollback(self) -> None:
+            on_rollback(self._env["outbox"])
+
+        def deliver(self, effects: list[Effect]) -> list[Outcome]:
+            return [Delivered() for _ in effects]
+
+    return Sender
+
+
+def mute(on_handle: Act) -> type[PipelineHandler]:
+    """A handler without `deliver`."""
+
+    class Mute(PipelineHandler):
+        def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
+            on_handle(env["outbox"])
+            return events
+
+    return Mute
+
+
+def putting(*payloads: Any) -> Act:
+    return lambda outbox: [outbox.put(payload) for payload in payloads]
+
+
+def run_of(*entries: tuple[str, type[PipelineHandler]]) -> PipelineRun:
+    specs = tuple(HandlerSpec(name, handler_class) for name, handler_class in entries)
+    return PipelineRun(PipelineDefinition("bills", specs), STREAM)
+
+
+def sent(run: PipelineRun) -> list[tuple[str, int, Any]]:
+    return [
+        (each.endpoint.handler, each.endpoint.place, load_payload(each.payload))
+        for each in run.effects
+    ]
+
+
+def test_effects_of_handle_and_commit_are_kept_in_the_order_of_their_putting() -> None:
+    run = run_of(
+        ("mail", sender(putting(1, 2), putting(5))), ("http", sender(putting(3), putting(6)))
+    )
+    run.handle([])
+    assert sent(run) == [("mail", 0, 1), ("mail", 0, 2), ("http", 0, 3)]
+    assert run.commit() == ()
+    assert sent(run)[3:] == [("mail", 0, 5), ("http", 0, 6)]
+
+
+def test_each_has_an_id_of_its_own() -> None:
+    ids: list[str] = []
+    run = run_of(("mail", sender(lambda outbox: ids.extend(outbox.put(n) for n in range(3)))))
+    run.handle([])
+    assert [each.id for each in run.effects] == ids
+    assert len(set(ids)) == 3
+
+
+def test_an_outbox_that_was_kept_stays_its_handlers_own() -> None:
+    kept: list[Any] = []
+    run = run_of(
+        ("mail", sender(kept.append, lambda _: kept[0].put("late"))), ("http", sender(kept.append))
+    )
+    run.handle([])
+    run.commit()
+    assert sent(run) == [("mail", 0, "late")]
+
+
+def test_two_entries_of_one_name_are_told_apart() -> None:
+    run = run_of(*(("mail", sender(putting(n))) for n in range(2)), ("http", sender(putting(2))))
+    run.handle([])
+    assert sent(run) == [("mail", 0, 0), ("mail", 1, 1), ("http", 0, 2)]
+
+
+def test_a_payload_is_taken_as_it_is_when_it_is_put() -> None:
+    payload = {"at": datetime(2024, 5, 17, tzinfo=UTC)}
+
+    def put_and_change(outbox: Any) -> None:
+        outbox.put(payload)
+        payload.clear()
+
+    run = run_of(("mail", sender(put_and_change)))
+    run.handle([])
+    assert sent(run) == [("mail", 0, {"at": datetime(2024, 5, 17, tzinfo=UTC)})]
+
+
+def test_effects_are_kept_when_a_commit_fails_after_putting() -> None:
+    def put_and_fail(outbox: Any) -> None:
+        outbox.put("sent all the same")
+        raise RuntimeError
+
+    run = run_of(("mail", sender(on_commit=put_and_fail)), ("http", sender(on_commit=putting(2))))
+    run.handle([])
+    assert [fault.handler for fault in run.commit()] == ["mail"]
+    assert sent(run) == [("mail", 0, "sent all the same"), ("http", 0, 2)]
+
+
+def test_effects_of_a_failed_run_vanish() -> None:
+    def fail(_outbox: Any) -> None:
+        raise RuntimeError
+
+    run = run_of(("mail", sender(putting(1))), ("http", sender(fail)))
+    with pytest.raises(HandlerFailed):
+        run.handle([])
+    run.rollback()
+    assert run.effects == ()
+
+
+def test_a_handler_that_cannot_deliver_fails_the_run() -> None:
+    run = run_of(("mail", sender()), ("counter", mute(putting(1))))
+    message = r"pipeline 'bills', handler 'counter': has no method deliver"
+    with pytest.raises(HandlerFailed, match=message) as failed:
+        run.handle([])
+    assert isinstance(failed.value.__cause__, EffectNotQueued)
+
+
+def test_a_payload_that_cannot_be_stored_fails_the_run_and_is_told_where() -> None:
+    run = run_of(("mail", sender(putting({"to": [{"ids": {1, 2}}]}))))
+    message = r"handler 'mail': an effect's payload\.to\[0\]\.ids cannot be stored: .* type set"
+    with pytest.raises(HandlerFailed, match=message) as failed:
+        run.handle([])
+    assert isinstance(failed.value.__cause__.__cause__, UnstorablePayload)  # type: ignore[union-attr]
+    assert run.effects == ()
+
+
+def test_after_the_run_nothing_is_taken() -> None:
+    kept: list[Any] = []
+    run = run_of(("mail", sender(kept.append)))
+    run.handle([])
+    run.commit()
+    with pytest.raises(EffectNotQueued, match="'bills', handler 'mail': the run has ended"):
+        kept[0].put(1)
+    assert run.effects == ()
+
+
+def test_nor_in_a_rollback() -> None:
+    run = run_of(("mail", sender(on_rollback=putting(1))))
+    run.handle([])
+    (fault,) = run.rollback()
+    assert "the run has ended" in fault.traceback_text
+    assert run.effects == ()
+
+
+def test_endpoints_name_pipeline_entry_and_place() -> None:
+    handlers = tuple(HandlerSpec(name, sender()) for name in ("mail", "http", "mail"))
+    endpoints = [endpoint for endpoint, _ in PipelineDefinition("bills", handlers).endpoints()]
+    assert endpoints == [
+        Endpoint("bills", "mail"),
+        Endpoint("bills", "http"),
+        Endpoint("bills", "mail", 1),
+    ]
+    assert str(endpoints[2]) == "handler 'mail' (2) of pipeline 'bills'"
