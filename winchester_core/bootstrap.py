@@ -198,6 +198,8 @@ def worker_options(settings: Settings) -> worker.WorkerOptions:
         max_attempts=settings.max_attempts,
         retry_delay=timedelta(seconds=settings.retry_delay),
         retry_delay_max=timedelta(seconds=settings.retry_delay_max),
+        outbox_batch_size=settings.outbox_batch_size,
+        outbox_max_age=settings.outbox_max_age,
         purge_completed=settings.purge_completed_streams,
         trim_age=parse(settings.trim_events_age) if settings.trim_events else None,
         trim_batch_size=settings.trim_events_batch_size,

@@ -107,6 +107,10 @@ SETTINGS_SCHEMA = Schema(
         setting("max_attempts", 5, "runs before a stream is in error"): whole_number(1),
         setting("retry_delay", 10, "first wait before another attempt"): seconds(),
         setting("retry_delay_max", 3600, "longest wait before another attempt"): seconds(),
+        setting("outbox_batch_size", 100, "effects a call of a handler's deliver"): whole_number(1),
+        setting("outbox_max_age", "7d", "when an undelivered effect is given up"): duration(
+            positive=True
+        ),
         setting("purge_completed_streams", True, "remove completed streams"): boolean,
         setting("trim_events", False, "remove old events"): boolean,
         setting("trim_events_age", "$timestamp - 14d", "events before this are old"): (

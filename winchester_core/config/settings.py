@@ -93,6 +93,8 @@ class Settings:
     max_attempts: int
     retry_delay: float
     retry_delay_max: float
+    outbox_batch_size: int
+    outbox_max_age: timedelta
     purge_completed_streams: bool
     trim_events: bool
     trim_events_age: str

@@ -26,8 +26,9 @@ from winchester_core.worker.stream_run import (
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
+    from winchester_core.model.effect import Endpoint
     from winchester_core.model.event import Event
     from winchester_core.pipelines import PipelineDefinition
     from winchester_core.storage.interface import Store
@@ -62,6 +63,7 @@ class Batch:
         outage: Outage,
         hand: Hand,
         stop: threading.Event,
+        on_effects: Callable[[Collection[Endpoint]], None],
     ) -> None:
         self._store = store
         self._clock = clock
@@ -72,6 +74,7 @@ class Batch:
         self._outage = outage
         self._hand = hand
         self._stop = stop
+        self._on_effects = on_effects
         self._waiting: list[tuple[StreamRun | None, Completion]] = []
 
     def process(self, claims: Sequence[Claim]) -> None:
@@ -156,6 +159,7 @@ class Batch:
         reach(Checkpoint.COMPLETED)
         self._hand.drop([completion.claim for completion in completions])
         self._count(completed)
+        self._tell_of_effects(completions, completed)
         for run, completion in finished:
             if completion.claim.stream_id not in completed.stream_ids:
                 if doubt.arose:
@@ -239,6 +243,16 @@ class Batch:
         self._counters.add(Count.STREAMS_OPENED, completed.streams_opened)
         for event in completed.new_events:
             self._counters.add(Count.EVENTS_CREATED, label=event["event_type"])
+
+    def _tell_of_effects(self, completions: Sequence[Completion], completed: Completed) -> None:
+        recorded = [
+            effect
+            for completion in completions
+            if completion.claim.stream_id in completed.stream_ids
+            for effect in completion.effects
+        ]
+        self._counters.add(Count.EFFECTS_RECORDED, len(recorded))
+        self._on_effects({effect.endpoint for effect in recorded})
 
 
 class Doubt:

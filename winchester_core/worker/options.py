@@ -27,6 +27,8 @@ class WorkerOptions:
     max_attempts: int = 5
     retry_delay: timedelta = timedelta(seconds=10)
     retry_delay_max: timedelta = timedelta(hours=1)
+    outbox_batch_size: int = 100
+    outbox_max_age: timedelta = timedelta(days=7)
     purge_completed: bool = True
     trim_age: Expression | None = None
     trim_batch_size: int = 100

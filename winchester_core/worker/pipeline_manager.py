@@ -20,6 +20,8 @@ from winchester_core.worker.batch import Batch
 from winchester_core.worker.hand import Hand
 from winchester_core.worker.lease_keeper import LeaseKeeper
 from winchester_core.worker.options import WorkerOptions, incarnation
+from winchester_core.worker.outbox import Couriers
+from winchester_core.worker.outbox.giving_up import give_up
 from winchester_core.worker.refresher import refresh
 from winchester_core.worker.rescuer import rescue
 from winchester_core.worker.trimmer import trim
@@ -72,6 +74,15 @@ class PipelineManager:
         self._hand = Hand()
         self._outage = Outage(DATABASE, self.counters)
         self._keeper = LeaseKeeper(store, self._hand, options, self.counters, self._outage)
+        self._couriers = Couriers(
+            store=store,
+            pipelines=pipelines.values(),
+            worker=self.name,
+            options=options,
+            counters=self.counters,
+            outage=self._outage,
+            stop=self._stop,
+        )
         self._must_refresh = True
         self._may_hold_more = False
         self._statistics_at = monotonic()
@@ -84,17 +95,19 @@ class PipelineManager:
             self._work(until_idle=False)
 
     def run_until_idle(self) -> None:
-        """Work until nothing is ready, in any worker's hands, or waiting for another try."""
+        """Work until nothing is ready, in any worker's hands, or waiting for another try.
+
+        Effects that no handler of this worker delivers are not waited for.
+        """
         self._work(until_idle=True)
 
     def run_once(self) -> int:
-        """One round: rescue, fire, expire, trim. Returns how many streams it loaded."""
-        self._release_unknown()
-        self._refresh_once()
-        rescue(self.store, self._options.max_attempts, self.counters)
-        loaded = self.process_ready_streams(self._options.batch_size)
-        loaded += self.process_ready_streams(self._options.batch_size, expire=True)
-        self.process_trim_events()
+        """One round: rescue, fire, expire, trim, and deliver one batch of effects of each handler.
+
+        All of it in this thread. Returns how many streams it loaded.
+        """
+        loaded = self._round()
+        self._couriers.deliver_once()
         return loaded
 
     def process_ready_streams(self, batch_size: int, expire: bool = False) -> int:
@@ -144,9 +157,10 @@ class PipelineManager:
         return self._clock.now()
 
     def stop(self) -> None:
-        """Finish the run in hand, give back what has not been begun, and return."""
+        """Finish the run and the deliveries in hand, give back what has not been begun, return."""
         self._stop.set()
         self._wake.set()
+        self._couriers.wake_all()
 
     def close(self) -> None:
         """Let go of the database. Idempotent."""
@@ -197,6 +211,7 @@ class PipelineManager:
             outage=self._outage,
             hand=self._hand,
             stop=self._stop,
+            on_effects=self._couriers.wake,
         )
         try:
             with self._keeper:
@@ -212,11 +227,26 @@ class PipelineManager:
             refresh(self.store, self._triggers, now, self.counters)
             self._must_refresh = False
 
+    def _round(self) -> int:
+        self._release_unknown()
+        self._refresh_once()
+        rescue(self.store, self._options.max_attempts, self.counters)
+        give_up(self.store, self._options.outbox_max_age, self.counters)
+        loaded = self.process_ready_streams(self._options.batch_size)
+        loaded += self.process_ready_streams(self._options.batch_size, expire=True)
+        self.process_trim_events()
+        return loaded
+
     def _work(self, *, until_idle: bool) -> None:
+        with self._couriers:
+            self._work_beside_couriers(until_idle=until_idle)
+
+    def _work_beside_couriers(self, *, until_idle: bool) -> None:
         backoff = Backoff(self._stop)
         while not self._stop.is_set():
+            self._couriers.check()
             try:
-                loaded = self.run_once()
+                loaded = self._round()
                 self._outage.over()
                 backoff.start_anew()
                 self._log_statistics()
@@ -230,7 +260,7 @@ class PipelineManager:
         """Wait until there may be work again; False when that is not wanted or told to stop."""
         workload = self.store.workload(self._clock.now())
         if until_idle and workload.is_idle:
-            return False
+            return self._wait_for_effects()
         self._sleep(self._idle_seconds(workload, until_idle=until_idle))
         return not self._stop.is_set()
 
@@ -239,6 +269,12 @@ class PipelineManager:
         if self._wake.wait(seconds):
             self._stop.wait(random.uniform(0, SPREAD_SECONDS))  # noqa: S311 - no secret
             self._wake.clear()
+
+    def _wait_for_effects(self) -> bool:
+        if not self._couriers.has_pending():
+            return False
+        self._couriers.wait_for_rest(POLL_SECONDS)
+        return True
 
     def _idle_seconds(self, workload: Workload, *, until_idle: bool) -> float:
         waits = [

@@ -22,6 +22,7 @@ PURPOSES = {
     "stream_traits": "What distinguishes a stream: one row for each distinguishing trait.",
     "stream_events": "Which events a stream holds, in the order in which they joined it.",
     "rejected_messages": "Messages that could not be used, each once for its source.",
+    "effects": "The outbox: effects that wait for their delivery, and dead letters.",
     "event_clock": "The time of the event clock: one row.",
 }
 

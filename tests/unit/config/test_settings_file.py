@@ -41,6 +41,7 @@ def test_every_setting_has_the_default_of_the_contract(config: ConfigDir) -> Non
     assert settings.max_attempts == 5
     assert (settings.retry_delay, settings.retry_delay_max) == (10, 3600)
     assert settings.lease_seconds == 60
+    assert (settings.outbox_batch_size, settings.outbox_max_age) == (100, timedelta(days=7))
     assert settings.worker_name is None
     assert (settings.log_level, settings.log_file, settings.logging_config) == ("INFO", None, None)
     assert settings.warnings == ()
@@ -326,6 +327,7 @@ def test_lengths_of_time_are_seconds_or_text(config: ConfigDir) -> None:
         """\
         pipeline_worker_delay: 0.5
         pipeline_timeout: 1h 30m
+        outbox_max_age: 3600
         event_clock_max_jump: off
         lease_seconds: 1m
         """
@@ -334,6 +336,7 @@ def test_lengths_of_time_are_seconds_or_text(config: ConfigDir) -> None:
     assert settings.pipeline_worker_delay == 0.5
     assert settings.pipeline_timeout == 5400
     assert settings.event_clock_max_jump is None
+    assert settings.outbox_max_age == timedelta(hours=1)
     assert settings.lease_seconds == 60
 
 

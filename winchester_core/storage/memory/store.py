@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM,
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime, timedelta
 
     from winchester_core.clock import Clock

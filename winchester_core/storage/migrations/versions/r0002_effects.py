@@ -30,20 +30,20 @@ def upgrade() -> None:
         ),
         sa.Column("payload", long_text(), nullable=False, comment="JSON"),
         sa.Column("payload_length", sa.Integer(), nullable=False, comment="in bytes"),
-        sa.Column("state", identity(16), nullable=False),
+        sa.Column("state", identity(16), nullable=False, comment="pending or dead"),
         sa.Column("serial_no", sa.Integer(), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column(
             "created_at", UtcDateTime(), nullable=False, comment="the database server's time"
         ),
         sa.Column(
-            "waiting_since", UtcDateTime(), nullable=False, comment="the database server's time"
+            "waiting_since", UtcDateTime(), nullable=False, comment="its age counts from here"
         ),
         sa.Column(
             "due_at",
             UtcDateTime(),
             nullable=True,
-            comment="the database server's time; null while another of its stream goes first",
+            comment="when it may be claimed; null behind another of its stream, or when dead",
         ),
         sa.Column("worker", identity(255), nullable=True),
         sa.Column("last_error", long_text(), nullable=True),

@@ -1,0 +1,82 @@
+"""Handlers that queue effects and deliver them as a test tells them."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.interfaces import Delivered, PipelineHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from winchester_core.interfaces import Effect
+    from winchester_core.worker import PipelineManager
+
+PATIENCE_SECONDS = 30
+
+
+def take_all(effects: list[Effect]) -> Any:
+    """An endpoint that takes everything."""
+    return [Delivered() for _ in effects]
+
+
+@dataclass
+class Post:
+    """An endpoint: what it answers, and the calls that came."""
+
+    answer: Callable[[list[Effect]], Any] = take_all
+    calls: list[list[Effect]] = field(default_factory=list)
+    instances: list[Any] = field(default_factory=list)
+
+    @property
+    def payloads(self) -> list[Any]:
+        """What it was sent, call by call."""
+        return [[effect.payload for effect in call] for call in self.calls]
+
+    @property
+    def taken(self) -> list[Any]:
+        """What it was sent, in order."""
+        return [payload for call in self.payloads for payload in call]
+
+
+def sender(post: Post, *payloads: Any) -> type[PipelineHandler]:
+    """A handler that queues `payloads` for each stream, or the stream's id, and posts them."""
+
+    class Sender(PipelineHandler):
+        def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
+            for payload in payloads or (env["stream_id"],):
+                env["outbox"].put(payload)
+            return events
+
+        def deliver(self, effects: list[Effect]) -> Any:
+            post.calls.append(effects)
+            post.instances.append(self)
+            return post.answer(effects)
+
+    return Sender
+
+
+@contextmanager
+def at_work(worker: PipelineManager) -> Iterator[threading.Thread]:
+    """Let `worker` run in a thread; at the end it is stopped, and must have ended well."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            worker.run()
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        worker.stop()
+        thread.join(PATIENCE_SECONDS)
+    assert not thread.is_alive()
+    for error in errors:
+        raise error

@@ -1,0 +1,150 @@
+"""Behaviour section 7: what becomes of effects after one call of `deliver`."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from builders import NOON
+from outbox_scene import Post, sender
+from winchester_core.interfaces import Delivered, Effect, Refused, RetryAfter
+from winchester_core.model.effect import Endpoint
+from winchester_core.pipelines import HandlerSpec
+from winchester_core.storage.effect_records import (
+    EffectClaim,
+    EffectDelayed,
+    EffectDelivered,
+    EffectRefused,
+)
+from winchester_core.worker import WorkerOptions
+from winchester_core.worker.outbox.delivery import deliver
+
+if TYPE_CHECKING:
+    from winchester_core.storage.effect_records import Settlement
+
+MAIL = Endpoint("fire", "mail")
+OPTIONS = WorkerOptions(retry_delay=timedelta(seconds=10), retry_delay_max=timedelta(minutes=1))
+
+
+def claims(number: int, attempt: int = 1) -> list[EffectClaim]:
+    return [
+        EffectClaim(n, 1, "w", Effect(f"id {n}", n, 7, "vm", "fire", "mail", attempt, NOON))
+        for n in range(number)
+    ]
+
+
+def delivered(answer: Any, number: int = 1, attempt: int = 1) -> list[Settlement]:
+    """What becomes of effects when `deliver` returns, or raises, `answer`."""
+
+    def give(_effects: list[Effect]) -> Any:
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    spec = HandlerSpec("mail", sender(Post(give)))
+    return deliver(spec, MAIL, claims(number, attempt), OPTIONS)
+
+
+def test_each_outcome_settles_its_effect() -> None:
+    answer = [Delivered(), Refused("no such user"), RetryAfter(7, "busy"), Delivered()]
+    one, two, three, four = claims(4)
+    assert delivered(answer, 4) == [
+        EffectDelivered(one),
+        EffectRefused(two, "no such user"),
+        EffectDelayed(three, timedelta(seconds=7), "busy"),
+        EffectDelivered(four),
+    ]
+
+
+@pytest.mark.parametrize(("attempt", "longest"), [(1, 10), (2, 20), (3, 40), (4, 60), (99, 60)])
+@pytest.mark.parametrize("answer", [[RetryAfter()], RuntimeError("no")], ids=repr)
+def test_the_backoff_doubles_with_each_attempt(answer: Any, attempt: int, longest: int) -> None:
+    (settlement,) = delivered(answer, attempt=attempt)
+    assert isinstance(settlement, EffectDelayed)
+    seconds = settlement.delay.total_seconds()
+    assert longest * 0.8 <= seconds <= longest
+
+
+def test_a_wait_is_no_longer_than_the_greatest_age() -> None:
+    (settlement,) = delivered([RetryAfter(1e300)])
+    assert isinstance(settlement, EffectDelayed)
+    assert settlement.delay == OPTIONS.outbox_max_age
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (None, "returned NoneType instead of a list of outcomes"),
+        ((Delivered(), Delivered()), "returned tuple instead of a list"),
+        ([Delivered()], "returned 1 outcomes for 2 effects"),
+        ([Delivered()] * 3, "returned 3 outcomes for 2 effects"),
+        ([Delivered(), Delivered], "returned type among the outcomes"),
+        ([Delivered(), None], "returned NoneType among the outcomes"),
+        (ValueError("no"), "ValueError: no"),
+        (SystemExit(3), "SystemExit: 3"),
+    ],
+    ids=repr,
+)
+def test_what_is_no_answer_delays_all(
+    answer: Any, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settlements = delivered(answer, 2)
+    assert [type(each) for each in settlements] == [EffectDelayed, EffectDelayed]
+    assert all(reason in each.reason for each in settlements if isinstance(each, EffectDelayed))
+    (record,) = caplog.records
+    assert "handler 'mail' of pipeline 'fire'" in record.getMessage()
+
+
+def test_a_handler_that_cannot_be_made_delays_all() -> None:
+    def fail(**_params: Any) -> Any:
+        raise RuntimeError("no such file")
+
+    (settlement,) = deliver(HandlerSpec("mail", fail), MAIL, claims(1), OPTIONS)
+    assert isinstance(settlement, EffectDelayed)
+    assert settlement.reason == "RuntimeError: no such file"
+
+
+def test_an_interruption_passes_through() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        delivered(KeyboardInterrupt())
+
+
+def test_secrets_are_masked_in_reasons(caplog: pytest.LogCaptureFixture) -> None:
+    secret = "password=swordfish"
+    answers = [[Refused(secret)], [RetryAfter(1, secret)], ValueError(secret)]
+    for answer in answers:
+        (settlement,) = delivered(answer)
+        assert isinstance(settlement, EffectDelayed | EffectRefused)
+        assert "password=***" in settlement.reason
+    assert "swordfish" not in caplog.text
+
+
+def test_a_reason_of_any_kind_can_be_stored() -> None:
+    one, two = delivered([Refused("a\0b\ud800"), Refused(None)], 2)  # type: ignore[arg-type]
+    assert isinstance(one, EffectRefused)
+    assert one.reason == "a\\x00b\\ud800"
+    assert isinstance(two, EffectRefused)
+    assert two.reason == "None"
+
+
+def test_what_was_not_delivered_is_logged_once_a_call(caplog: pytest.LogCaptureFixture) -> None:
+    delivered([RetryAfter(1, "busy"), RetryAfter(1, "busy"), Refused("no")], 3)
+    assert [(each.levelno, each.getMessage()) for each in caplog.records] == [
+        (
+            logging.WARNING,
+            (
+                "handler 'mail' of pipeline 'fire': 2 effects are to be tried again, the first of "
+                "them because: busy"
+            ),
+        ),
+        (logging.ERROR, "handler 'mail' of pipeline 'fire': effect 2 was refused: no"),
+    ]
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), True, "7"])
+def test_a_wait_must_be_a_finite_number(seconds: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="seconds must be"):
+        RetryAfter(seconds)

@@ -1,0 +1,158 @@
+"""Takes the effects of one endpoint there, batch by batch."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from winchester_core.storage.effect_records import EffectDelayed
+from winchester_core.telemetry.checkpoints import Checkpoint, reach
+from winchester_core.telemetry.counters import Count
+from winchester_core.telemetry.outage import AWAY, Backoff, patiently
+from winchester_core.worker.backoff import retry_delay
+from winchester_core.worker.outbox.delivery import deliver
+from winchester_core.worker.outbox.renewal import Renewal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from winchester_core.model.effect import Endpoint
+    from winchester_core.pipelines import HandlerSpec
+    from winchester_core.storage.effect_records import EffectClaim, Settled
+    from winchester_core.storage.interface import EffectStore
+    from winchester_core.telemetry.counters import Counters
+    from winchester_core.telemetry.outage import Outage
+    from winchester_core.worker.options import WorkerOptions
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE = timedelta(seconds=1)
+LONGEST_PAUSE = timedelta(seconds=60)
+SHORTEST_SLEEP_SECONDS = 0.05
+"""For when an effect is due that another worker is just claiming."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """What one call of the handler came to; `in_vain` when all of it is to be tried again."""
+
+    effects: int = 0
+    in_vain: bool = False
+
+
+class Courier:
+    """Delivers the effects of one endpoint: once, or in a thread until it is told to end.
+
+    When `stop` is set it claims nothing more.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: EffectStore,
+        endpoint: Endpoint,
+        spec: HandlerSpec,
+        worker: str,
+        options: WorkerOptions,
+        counters: Counters,
+        outage: Outage,
+        stop: threading.Event,
+    ) -> None:
+        self.endpoint = endpoint
+        self._store = store
+        self._spec = spec
+        self._worker = worker
+        self._options = options
+        self._counters = counters
+        self._outage = outage
+        self._stop = stop
+        self._wake = threading.Event()
+        self._trips_in_vain = 0
+
+    def deliver_due(self) -> Trip:
+        """Deliver one batch of the effects that are due."""
+        if self._stop.is_set():
+            return Trip()
+        claims = self._store.claim_effects(
+            self.endpoint,
+            worker=self._worker,
+            limit=self._options.outbox_batch_size,
+            lease=self._options.lease,
+        )
+        if not claims:
+            return Trip()
+        reach(Checkpoint.EFFECTS_CLAIMED)
+        if self._stop.is_set():
+            self._store.release_effects(claims)
+            return Trip()
+        return self._deliver(claims)
+
+    def _deliver(self, claims: Sequence[EffectClaim]) -> Trip:
+        with Renewal(self._store, claims, self._options, self._outage):
+            settlements = deliver(self._spec, self.endpoint, claims, self._options)
+            reach(Checkpoint.EFFECTS_SENT)
+            settled = patiently(
+                self._outage, self._stop, lambda: self._store.settle_effects(settlements)
+            )
+        if settled is not None:  # else the database is away and we are told to stop
+            reach(Checkpoint.EFFECTS_SETTLED)
+            self._count(settled)
+        return Trip(len(claims), all(isinstance(each, EffectDelayed) for each in settlements))
+
+    def _count(self, settled: Settled) -> None:
+        self._counters.add(Count.EFFECTS_DELIVERED, settled.delivered)
+        self._counters.add(Count.EFFECTS_RETRIED, settled.delayed)
+        self._counters.add(Count.EFFECTS_DEAD, settled.dead)
+        if settled.lost:
+            logger.warning(
+                "%s: the leases of %d effects were lost: another worker goes on with them, unless "
+                "they were settled when the connection broke",
+                self.endpoint,
+                settled.lost,
+            )
+
+    # --- in a thread of its own -----------------------------------------------------------
+
+    def run(self, ending: threading.Event, on_rest: Callable[[], None]) -> None:
+        """Deliver until `ending` is set; `on_rest` is called whenever nothing is due."""
+        backoff = Backoff(ending)
+        while not (ending.is_set() or self._stop.is_set()):
+            self._wake.clear()
+            try:
+                trip = self.deliver_due()
+                sleep_seconds = 0.0 if trip.effects else self._idle_seconds()
+                self._outage.over()
+                backoff.start_anew()
+            except AWAY as error:
+                self._outage.noticed(error)
+                backoff.wait()
+                continue
+            if trip.in_vain:
+                self._trips_in_vain += 1
+                ending.wait(self._pause_seconds())
+            elif trip.effects:
+                self._trips_in_vain = 0
+            else:
+                on_rest()
+                self._wake.wait(sleep_seconds)
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._wake.set()
+
+    def _pause_seconds(self) -> float:
+        """An endpoint that takes nothing is left alone for a while, effects of others included."""
+        fraction = random.random()  # noqa: S311 - spreads the tries, no secret
+        pause = retry_delay(self._trips_in_vain, FIRST_PAUSE, LONGEST_PAUSE, fraction)
+        return pause.total_seconds()
+
+    def _idle_seconds(self) -> float:
+        longest = self._options.idle_delay_seconds
+        due_seconds = self._store.next_effect_seconds(self.endpoint)
+        if due_seconds is None:
+            return longest
+        return min(longest, max(SHORTEST_SLEEP_SECONDS, due_seconds))

@@ -1,0 +1,124 @@
+"""The couriers of a worker, one for each endpoint, so that none waits for another."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from winchester_core.clock import monotonic
+from winchester_core.worker.outbox.courier import Courier
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from winchester_core.model.effect import Endpoint
+    from winchester_core.pipelines import PipelineDefinition
+    from winchester_core.storage.interface import EffectStore
+    from winchester_core.telemetry.counters import Counters
+    from winchester_core.telemetry.outage import Outage
+    from winchester_core.worker.options import WorkerOptions
+
+logger = logging.getLogger(__name__)
+
+
+class Couriers:
+    """Delivers the effects of every handler of `pipelines` that has a `deliver`.
+
+    A context manager: within it each endpoint has a thread at work. At its end a call in hand may
+    finish, for as long as a lease lasts; one that hangs is left behind, and its effects are
+    delivered again once its lease has run out.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: EffectStore,
+        pipelines: Iterable[PipelineDefinition],
+        worker: str,
+        options: WorkerOptions,
+        counters: Counters,
+        outage: Outage,
+        stop: threading.Event,
+    ) -> None:
+        self._store = store
+        self._options = options
+        self._couriers = {
+            endpoint: Courier(
+                store=store,
+                endpoint=endpoint,
+                spec=spec,
+                worker=worker,
+                options=options,
+                counters=counters,
+                outage=outage,
+                stop=stop,
+            )
+            for pipeline in pipelines
+            for endpoint, spec in pipeline.endpoints()
+            if spec.delivers
+        }
+        self._threads: list[threading.Thread] = []
+        self._ending = threading.Event()
+        self._at_rest = threading.Event()
+        self._fault: BaseException | None = None
+
+    def __enter__(self) -> None:
+        self._ending = threading.Event()
+        self._threads = [
+            threading.Thread(
+                target=self._run, args=(courier, self._ending), name=f"courier {each}", daemon=True
+            )
+            for each, courier in self._couriers.items()
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self.wake(self._couriers)
+        deadline = monotonic() + self._options.lease.total_seconds()
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - monotonic()))
+            if thread.is_alive():
+                logger.warning("%s hangs in its delivery, and is left behind", thread.name)
+        self._threads = []
+
+    def deliver_once(self) -> int:
+        """Deliver one batch of each endpoint, in this thread; return how many effects it were."""
+        return sum(courier.deliver_due().effects for courier in self._couriers.values())
+
+    def wake(self, endpoints: Collection[Endpoint]) -> None:
+        """There may be something to do for these."""
+        for endpoint in endpoints:
+            if endpoint in self._couriers:
+                self._couriers[endpoint].wake()
+
+    def wake_all(self) -> None:
+        """Let everybody look up who sleeps or waits here."""
+        self.wake(self._couriers)
+        self._at_rest.set()
+
+    def has_pending(self) -> bool:
+        """Whether an effect of these endpoints is due, in some worker's hands, or waiting."""
+        return any(
+            self._store.next_effect_seconds(endpoint) is not None for endpoint in self._couriers
+        )
+
+    def wait_for_rest(self, seconds: float) -> None:
+        """Wait until a courier finds nothing to do, or all are woken; at most so long."""
+        self._at_rest.wait(seconds)
+        self._at_rest.clear()
+
+    def check(self) -> None:
+        """Raise what a courier's thread has died of."""
+        if self._fault is not None:
+            fault, self._fault = self._fault, None
+            raise fault
+
+    def _run(self, courier: Courier, ending: threading.Event) -> None:
+        try:
+            courier.run(ending, self._at_rest.set)
+        except BaseException as fault:  # noqa: BLE001 - raised again in the worker's own thread
+            self._fault = fault
+            self._at_rest.set()

@@ -1,0 +1,105 @@
+"""One call of a handler's `deliver`: what is to be stored of each effect."""
+
+from __future__ import annotations
+
+import logging
+import random
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.interfaces import Delivered, Refused, RetryAfter
+from winchester_core.pipelines import clean_traceback, describe_error, error_text
+from winchester_core.storage.effect_records import (
+    EffectDelayed,
+    EffectDelivered,
+    EffectRefused,
+)
+from winchester_core.worker.backoff import retry_delay
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from winchester_core.model.effect import Endpoint
+    from winchester_core.pipelines import HandlerSpec
+    from winchester_core.storage.effect_records import EffectClaim, Settlement
+    from winchester_core.worker.options import WorkerOptions
+
+logger = logging.getLogger(__name__)
+
+
+def deliver(
+    spec: HandlerSpec, endpoint: Endpoint, claims: Sequence[EffectClaim], options: WorkerOptions
+) -> list[Settlement]:
+    """Give the claimed effects to a new handler; return what became of each, in their order.
+
+    `SystemExit` of the handler counts as its failure, which delays all of them; so does an answer
+    that is not one outcome for each.
+    """
+    try:
+        outcomes = spec.new_handler().deliver([claim.effect for claim in claims])
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's code
+        # the cleaned text, not exc_info: the plain traceback may show a password
+        text = clean_traceback(error)
+        logger.error("%s failed to deliver %d effects:\n%s", endpoint, len(claims), text)
+        return [_delayed(claim, options, describe_error(error)) for claim in claims]
+    fault = _fault(outcomes, len(claims))
+    if fault is not None:
+        logger.error("%s delivered %d effects, but %s", endpoint, len(claims), fault)
+        return [_delayed(claim, options, f"its deliver {fault}") for claim in claims]
+    settlements = [
+        _settlement(claim, outcome, options)
+        for claim, outcome in zip(claims, outcomes, strict=True)
+    ]
+    _report(endpoint, settlements)
+    return settlements
+
+
+def _fault(outcomes: Any, number: int) -> str | None:
+    """What is wrong with the answer of a handler, or None."""
+    if not isinstance(outcomes, list):
+        return f"returned {type(outcomes).__name__} instead of a list of outcomes"
+    if len(outcomes) != number:
+        return f"returned {len(outcomes)} outcomes for {number} effects"
+    for outcome in outcomes:
+        if not isinstance(outcome, (Delivered, RetryAfter, Refused)):
+            return f"returned {type(outcome).__name__} among the outcomes"
+    return None
+
+
+def _settlement(
+    claim: EffectClaim, outcome: Delivered | RetryAfter | Refused, options: WorkerOptions
+) -> Settlement:
+    match outcome:
+        case Delivered():
+            return EffectDelivered(claim)
+        case Refused(reason=reason):
+            return EffectRefused(claim, error_text(str(reason)) or "refused without a reason")
+        case RetryAfter(seconds=seconds, reason=reason):
+            text = error_text(str(reason)) if reason else "to be tried again, without a reason"
+            return _delayed(claim, options, text, seconds)
+
+
+def _delayed(
+    claim: EffectClaim, options: WorkerOptions, reason: str, seconds: float | None = None
+) -> EffectDelayed:
+    """The wait before the next try: what the handler asked for, else the backoff."""
+    if seconds is None:
+        attempt, fraction = claim.effect.attempt, random.random()  # noqa: S311 - no secret
+        delay = retry_delay(attempt, options.retry_delay, options.retry_delay_max, fraction)
+    else:  # at its greatest age it is given up anyway
+        delay = timedelta(seconds=min(seconds, options.outbox_max_age.total_seconds()))
+    return EffectDelayed(claim, delay, reason)
+
+
+def _report(endpoint: Endpoint, settlements: Sequence[Settlement]) -> None:
+    delayed = [each for each in settlements if isinstance(each, EffectDelayed)]
+    refused = [each for each in settlements if isinstance(each, EffectRefused)]
+    if delayed:
+        logger.warning(
+            "%s: %d effects are to be tried again, the first of them because: %s",
+            endpoint,
+            len(delayed),
+            delayed[0].reason,
+        )
+    for each in refused:
+        logger.error("%s: effect %d was refused: %s", endpoint, each.claim.id, each.reason)
