@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from winchester_core.cli.failure import DONE, FAILED
 from winchester_core.cli.options import positive_number
 from winchester_core.cli.output import FlatLister, known_columns
-from winchester_core.errors import IllegalTransition, UnknownRejectedMessage, UnknownStream
+from winchester_core.errors import (
+    EffectInHand,
+    IllegalTransition,
+    UnknownEffect,
+    UnknownRejectedMessage,
+    UnknownStream,
+)
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = ("id", "outcome", "reason")
 NOT_DONE: Final = "failed"
-OF_ONE = (IllegalTransition, UnknownStream, UnknownRejectedMessage)
+OF_ONE = (IllegalTransition, UnknownStream, UnknownRejectedMessage, UnknownEffect, EffectInHand)
 """What goes wrong with one thing and says nothing about the others."""
 
 Tool = TypeVar("Tool")
@@ -32,6 +38,8 @@ class ActOnEach(FlatLister, Generic[Tool]):
 
     what = ""
     """What the ids are those of, for the help."""
+    ids_may_be_absent = False
+    """Whether something else than ids may say which are meant."""
     failures: frozenset[str] = frozenset({NOT_DONE})
     """The outcomes that make the exit status 1."""
 
@@ -47,9 +55,18 @@ class ActOnEach(FlatLister, Generic[Tool]):
         """Add the ids."""
         parser = super().get_parser(prog_name)
         parser.add_argument(
-            "ids", metavar="ID", nargs="+", type=positive_number, help=f"the ids of {self.what}"
+            "ids",
+            metavar="ID",
+            nargs="*" if self.ids_may_be_absent else "+",
+            type=positive_number,
+            help=f"the ids of {self.what}",
         )
         return parser
+
+    def ids(self, tool: Tool, parsed_args: Namespace) -> Iterator[int]:
+        """The ids of those that are meant."""
+        del tool
+        yield from dict.fromkeys(parsed_args.ids)
 
     def run(self, parsed_args: Namespace) -> int:
         """Do it with each; return the exit status."""
@@ -66,7 +83,7 @@ class ActOnEach(FlatLister, Generic[Tool]):
 
     def _outcomes(self, parsed_args: Namespace) -> Iterator[dict[str, Any]]:
         with self.tool(parsed_args) as tool:
-            for each_id in dict.fromkeys(parsed_args.ids):
+            for each_id in self.ids(tool, parsed_args):
                 try:
                     outcome, reason = self.act(tool, each_id, parsed_args)
                 except OF_ONE as error:

@@ -101,6 +101,20 @@ class ObjectShow(ConfiguredCommand, ShowOne):
         return one_line(value)
 
 
+class DocumentShow(ObjectShow):
+    """Shows one object, of which one value is a document of many lines."""
+
+    document = ""
+    """The name of that value; it is JSON, or text."""
+
+    def cell(self, name: str, value: Any) -> Any:
+        """A value; of the document, the lines."""
+        if name != self.document:
+            return super().cell(name, value)
+        text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+        return lines(text.splitlines())
+
+
 def known_columns(asked: Sequence[str], known: Sequence[str]) -> Sequence[str]:
     """The columns that are asked for. Raises `WrongUsage` for one that is not `known`."""
     for column in asked:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from winchester_core.cli.ages import add_age_options, read_ages
 from winchester_core.cli.listing import ObjectLister, numeric_mark
-from winchester_core.cli.moments import iso_text, read_moment_ago
+from winchester_core.cli.moments import iso_text
 from winchester_core.cli.output import known_columns
 from winchester_core.model.message import MessageKind
 from winchester_core.storage.records import RejectedFilter
@@ -13,7 +14,6 @@ from winchester_core.storage.records import RejectedFilter
 if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Iterator
-    from datetime import datetime
 
     from winchester_core.cli.session import Session
     from winchester_core.storage.records import RejectedMessage
@@ -52,15 +52,7 @@ class RejectedList(ObjectLister):
         parser.add_argument(
             "--kind", choices=[kind.value for kind in MessageKind], help="only those of this kind"
         )
-        parser.add_argument(
-            "--older-than",
-            metavar="WHEN",
-            help="only those kept earlier: than an ISO 8601 time (UTC without offset), or than a "
-            "duration before now (the database server's time), as in 1d",
-        )
-        parser.add_argument(
-            "--younger-than", metavar="WHEN", help="only those not kept earlier than this"
-        )
+        add_age_options(parser, "kept")
         return parser
 
     def take_action(self, parsed_args: Any) -> tuple[Any, Any]:
@@ -75,12 +67,8 @@ class RejectedList(ObjectLister):
     def objects(self, session: Session) -> Iterator[dict[str, Any]]:
         """Each, without its body."""
         wanted, mark = _filter(session), numeric_mark(session.args.mark)
-        for size in session.page_sizes(PAGE):
-            page = session.store.find_rejected(wanted, mark=mark, limit=size)
+        for page in session.pages(session.store.find_rejected, wanted, mark, PAGE):
             yield from map(flat_rejected, page)
-            if len(page) < size:
-                return
-            mark = page[-1].id
 
 
 def flat_rejected(message: RejectedMessage) -> dict[str, Any]:
@@ -97,14 +85,5 @@ def flat_rejected(message: RejectedMessage) -> dict[str, Any]:
 
 
 def _filter(session: Session) -> RejectedFilter:
-    args, real_time = session.args, session.store.real_time
-
-    def moment(text: str | None) -> datetime | None:
-        return None if text is None else read_moment_ago(text, real_time)
-
-    return RejectedFilter(
-        source=args.source,
-        kind=args.kind,
-        older_than=moment(args.older_than),
-        younger_than=moment(args.younger_than),
-    )
+    args = session.args
+    return RejectedFilter(source=args.source, kind=args.kind, **read_ages(session))

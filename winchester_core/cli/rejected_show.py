@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.cli.message_body import body_text, shown_body
 from winchester_core.cli.options import positive_number
-from winchester_core.cli.output import ObjectShow, lines
+from winchester_core.cli.output import DocumentShow
 from winchester_core.cli.rejected import flat_rejected
 from winchester_core.cli.session import Session
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 
-class RejectedShow(ObjectShow):
+class RejectedShow(DocumentShow):
     """Show one rejected message with its body.
 
     A body that is JSON is shown as such. The values of keys like *token*, *password* and
@@ -27,6 +26,8 @@ class RejectedShow(ObjectShow):
         "winchester rejected show -c winchester.yaml 7",
         "winchester rejected show -c winchester.yaml 7 --raw -f json",
     )
+
+    document = "body"
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         """Add the argument and ``--raw``."""
@@ -50,10 +51,3 @@ class RejectedShow(ObjectShow):
             "reason": reason,
             "body": show(message.body),
         }
-
-    def cell(self, name: str, value: Any) -> Any:
-        """A value; of a body, the lines."""
-        if name != "body":
-            return super().cell(name, value)
-        text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-        return lines(text.splitlines())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from winchester_core.cli.failure import WrongUsage
 from winchester_core.cli.moments import read_moment_ago
@@ -10,7 +10,7 @@ from winchester_core.cli.options import ALL_BUT_DATABASE, load
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from datetime import datetime
     from types import TracebackType
     from typing import Self
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 
 PAGE = 1000
 """How many rows are read from the database at a time."""
+
+
+class Numbered(Protocol):
+    """What has an id that counts up."""
+
+    @property
+    def id(self) -> int:
+        """The id."""
+
+
+Item = TypeVar("Item", bound=Numbered)
 
 
 class Session:
@@ -66,9 +77,24 @@ class Session:
         """The time that an option names, if it does: a time, or a duration before stream time."""
         return None if text is None else read_moment_ago(text, self.now)
 
+    def pages(
+        self,
+        find: Callable[..., list[Item]],
+        wanted: object,
+        mark: int | None,
+        largest: int | None = None,
+    ) -> Iterator[list[Item]]:
+        """What `find`, a method of the store, gives of `wanted` past `mark`, page by page."""
+        for size in self.page_sizes(largest):
+            page = find(wanted, mark=mark, limit=size)
+            yield page
+            if len(page) < size:
+                return
+            mark = page[-1].id
+
     def page_sizes(self, largest: int | None = None) -> Iterator[int]:
-        """How many to read next, at most `largest` (`PAGE`), until ``--limit`` is reached."""
-        left, largest = self.args.limit, largest or PAGE
+        """How many to read next, at most `largest` (`PAGE`), until a ``--limit`` is reached."""
+        left, largest = getattr(self.args, "limit", None), largest or PAGE
         while left is None or left > 0:
             size = largest if left is None else min(largest, left)
             yield size

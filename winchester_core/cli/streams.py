@@ -108,16 +108,12 @@ class StreamList(ObjectLister):
     def objects(self, session: Session) -> Iterator[dict[str, Any]]:
         """Each stream, flat."""
         wanted, mark = _filter(session), numeric_mark(session.args.mark)
-        for size in session.page_sizes():
-            page = session.store.find_streams(wanted, mark=mark, limit=size)
+        for page in session.pages(session.store.find_streams, wanted, mark):
             for stream in page:
                 shown = flat_stream(stream)
                 if session.args.events:
                     shown[MESSAGE_IDS] = _message_ids(session, stream.id)
                 yield shown
-            if len(page) < size:
-                return
-            mark = page[-1].id
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
         """A value; of an error, which is a traceback, the last line."""
