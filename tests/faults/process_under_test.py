@@ -1,8 +1,8 @@
 """A process that kills itself with SIGKILL at a named checkpoint; run by the tests beside it.
 
 Its argument is a JSON object: `role` ("ingest" or "work"), `settings`, `file` (events to
-ingest), `journal` (what handlers' commits append to), and `kill_at` (a checkpoint) with `hit`
-(at which passing of it, from 1), or neither.
+ingest), `journal` (what handlers' commits append to), `box` (what effects are appended to; none
+without it), and `kill_at` (a checkpoint) with `hit` (at which passing of it, from 1), or neither.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from winchester_core import bootstrap, ingest, worker
 from winchester_core.ingest.pump import SourcePump
-from winchester_core.interfaces import PipelineHandler
+from winchester_core.interfaces import Delivered, Effect, Outcome, PipelineHandler
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.sources.jsonl import JsonlSource
 from winchester_core.telemetry.checkpoints import Checkpoint, on_reach
@@ -52,6 +52,31 @@ class QuietHandler(JournalHandler):
     commit = PipelineHandler.commit
 
 
+class PostHandler(PipelineHandler):
+    """Queues two effects a stream, and writes down what it delivers."""
+
+    def handle_events(self, events: list[dict[str, Any]], env: dict[str, Any]) -> list[Any]:
+        self._env, self._order = env, events[0]["order"]
+        env["outbox"].put([self._order, 1])
+        if self.params["commits"]:
+            return events
+        env["outbox"].put([self._order, 2])
+        return events
+
+    def deliver(self, effects: list[Effect]) -> list[Outcome]:
+        with Path(self.params["box"]).open("a") as box:
+            lines = ([effect.id, effect.attempt, *effect.payload] for effect in effects)
+            box.writelines(json.dumps(line) + "\n" for line in lines)
+        return [Delivered() for _ in effects]
+
+
+class CommittingPostHandler(PostHandler):
+    """The same, putting its second effect in `commit`."""
+
+    def commit(self) -> None:
+        self._env["outbox"].put([self._order, 2])
+
+
 def arm(kill_at: str | None, hit: int) -> None:
     """Die at the given passing of a checkpoint."""
     passed = 0
@@ -75,13 +100,22 @@ def run_ingest(task: dict[str, Any]) -> None:
         SourcePump("test", source, manager, batch_size=7, stop=threading.Event()).run()
 
 
+def post_handlers(task: dict[str, Any]) -> list[HandlerSpec]:
+    """The handler that delivers effects to the file `box`, where there is to be one."""
+    if "box" not in task:
+        return []
+    commits = not task.get("quiet", False)
+    handler_class = CommittingPostHandler if commits else PostHandler
+    return [HandlerSpec("post", handler_class, {"box": task["box"], "commits": commits})]
+
+
 def run_work(task: dict[str, Any]) -> None:
     settings = bootstrap.load_settings(task["settings"])
     parts = bootstrap.worker_parts(settings, bootstrap.open_store(settings))
     handler_class = QuietHandler if task.get("quiet") else JournalHandler
     params = {"journal": task["journal"], "fails_first": task.get("fails_first", False)}
-    pipeline = PipelineDefinition("summary", (HandlerSpec("journal", handler_class, params),))
-    parts["pipelines"] = {"summary": pipeline}
+    handlers = (HandlerSpec("journal", handler_class, params), *post_handlers(task))
+    parts["pipelines"] = {"summary": PipelineDefinition("summary", handlers)}
     worker.PipelineManager(**parts).run_until_idle()
 
 

@@ -1,0 +1,85 @@
+"""Behaviour section 7: no effect is lost or recorded twice, wherever a worker is killed."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from killed_scene import KilledScene
+from winchester_core.telemetry.checkpoints import Checkpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ORDERS = 10
+OF_RECORDING = [
+    Checkpoint.HANDLED,
+    Checkpoint.HANDLERS_COMMITTED,
+    Checkpoint.BEFORE_COMPLETION_COMMIT,
+    Checkpoint.COMPLETED,
+]
+OF_DELIVERY = [
+    Checkpoint.BEFORE_EFFECTS_CLAIM_COMMIT,
+    Checkpoint.EFFECTS_CLAIMED,
+    Checkpoint.EFFECTS_SENT,
+    Checkpoint.BEFORE_SETTLEMENT_COMMIT,
+    Checkpoint.EFFECTS_SETTLED,
+]
+SENT_BEFORE_THE_DEATH = {Checkpoint.EFFECTS_SENT, Checkpoint.BEFORE_SETTLEMENT_COMMIT}
+
+
+def delivered(box: Path) -> list[Any]:
+    """What was delivered: id, attempt, order and number of each effect."""
+    return [json.loads(line) for line in box.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("point", [*OF_RECORDING, *OF_DELIVERY])
+def test_every_effect_is_recorded_once_and_delivered_in_order(
+    point: Checkpoint, tmp_path: Path
+) -> None:
+    lines = lines_after_a_kill(tmp_path, point, quiet=False, hit=2)
+    if point in OF_DELIVERY:
+        check_repetitions(lines, point)
+
+
+@pytest.mark.parametrize("point", [Checkpoint.BEFORE_COMPLETION_COMMIT, *OF_DELIVERY])
+def test_and_so_it_is_when_all_streams_are_completed_at_once(
+    point: Checkpoint, tmp_path: Path
+) -> None:
+    lines = lines_after_a_kill(tmp_path, point, quiet=True, hit=1)
+    check_repetitions(lines, point)
+
+
+def lines_after_a_kill(tmp_path: Path, point: Checkpoint, *, quiet: bool, hit: int) -> list[Any]:
+    """What was delivered by a worker that was killed and by the next: each effect, in order."""
+    scene = KilledScene(tmp_path / "scene")
+    box = tmp_path / "box.jsonl"
+    box.touch()
+    scene.run("ingest")
+    scene.let_time_pass()
+    task = {"quiet": quiet, "box": str(box)}
+    assert scene.run("work", kill_at=point, hit=hit, **task) == -signal.SIGKILL
+    assert scene.run("work", **task) == 0
+
+    store = scene.store()
+    assert store.count_effects() == 0
+    store.close()
+    lines = delivered(box)
+    first_time = {effect_id: (order, number) for effect_id, _, order, number in reversed(lines)}
+    assert len(first_time) == 2 * ORDERS
+    assert set(Counter(first_time.values()).values()) == {1}
+    for order in {order for _, _, order, _ in lines}:
+        numbers = [number for _, _, each, number in lines if each == order]
+        assert numbers == sorted(numbers)
+    return lines
+
+
+def check_repetitions(lines: list[Any], point: Checkpoint) -> None:
+    """Only what was sent, and not yet settled, when the worker died comes twice."""
+    repeated = [attempt for _, attempt, _, _ in lines if attempt > 1]
+    assert (len(lines) > 2 * ORDERS) == (point in SENT_BEFORE_THE_DEATH)
+    assert (len(repeated) > 0) == (point in {*SENT_BEFORE_THE_DEATH, Checkpoint.EFFECTS_CLAIMED})
