@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from builders import arrivals, at, ingest, make_event, make_trigger, only_stream
+from together import at_the_same_moment
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion, EventFilter, StreamFilter
 from winchester_core.storage.sql.store import SqlStore
@@ -29,18 +29,6 @@ GROUPS = 4
 BATCHES = 8
 IN_A_BATCH = 24
 LEASE = timedelta(minutes=5)
-
-
-def at_the_same_moment(*workers: Callable[[], int]) -> int:
-    """Let every worker run in a thread of its own; return the sum of what they return."""
-    together = threading.Barrier(len(workers))
-
-    def run(worker: Callable[[], int]) -> int:
-        together.wait()
-        return worker()
-
-    with ThreadPoolExecutor(len(workers)) as pool:
-        return sum(pool.map(run, workers))
 
 
 def ingester(store: Store, shift: int) -> Callable[[], int]:
