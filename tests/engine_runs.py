@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 
 from builders import NOON, arrivals
+from effect_steps import OutboxRun
 from engine_steps import (
     NEW_RULES,
     OLD_RULES,
@@ -57,6 +58,7 @@ class Run:
     ) -> None:
         self.store = store
         self.held: list[records.Claim] = []
+        self.outbox = OutboxRun(store)
         self._clock = clock
         self._start = clock.now()
         self._time = time
@@ -91,7 +93,7 @@ class Run:
                 now = self._now or NOON
                 return self.store.trim(now - timedelta(hours=1), self._clock.now(), ALL)
             case _:
-                assert_never(step)
+                return self.outbox.do(step)
 
     @property
     def _now(self) -> datetime | None:
@@ -157,7 +159,13 @@ class Run:
         self.held = []
         made = tuple(arrivals(self._rules, step.made))
         completions = [
-            Completion(each, made if i == 0 else (), step.purge, step.fault)
+            Completion(
+                each,
+                made if i == 0 else (),
+                self.outbox.queue(step.effects),
+                step.purge,
+                step.fault,
+            )
             for i, each in enumerate(taken)
         ]
         members = self._members(each.stream_id for each in taken)
@@ -182,6 +190,7 @@ class Run:
             "event clock": self.store.event_clock(),
             "states": self.store.count_states(),
             "workload": self.store.workload(self._now),
+            "outbox": self.outbox.state(),
         }
 
 

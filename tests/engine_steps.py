@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from hypothesis import strategies as st
 
 from builders import at, make_trigger
+from effect_steps import EffectStep, delivering, effect_steps, queueing
 from winchester_core.model.stream import Reason
 
 if TYPE_CHECKING:
@@ -91,11 +92,12 @@ class Fail:
 
 @dataclass(frozen=True)
 class Complete:
-    """All runs end well; the first of them makes these events."""
+    """All runs end well; the first makes these events, each queues effects for these endpoints."""
 
     made: tuple[Event, ...]
     purge: bool
     fault: str | None
+    effects: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ Step: TypeAlias = (
     | Rescue
     | Reset
     | Trim
+    | EffectStep
 )
 
 events = st.builds(
@@ -153,17 +156,31 @@ ingesting = st.builds(Ingest, batches)
 changing = st.sampled_from([ChangeRules(), ChangeRules(), Refresh()])
 claiming = st.builds(Claim, st.sampled_from(Reason), leases)
 ending: st.SearchStrategy[Step] = st.one_of(
-    st.builds(Complete, batches | st.just(()), st.booleans(), st.sampled_from([None, None, "no"])),
+    st.builds(
+        Complete,
+        batches | st.just(()),
+        st.booleans(),
+        st.sampled_from([None, None, "no"]),
+        queueing,
+    ),
     st.builds(Fail, delays, mostly.map(lambda it: not it)),
     st.sampled_from([Release(), Rescue(), Rescue()]),
 )
 mending = st.sampled_from([Reset(), Trim()])
 
 single: st.SearchStrategy[list[Step]] = st.one_of(
-    ingesting, ingesting, ingesting, st.builds(Pass, times), changing, claiming, ending, mending
+    ingesting,
+    ingesting,
+    ingesting,
+    st.builds(Pass, times),
+    changing,
+    claiming,
+    ending,
+    mending,
+    effect_steps,
 ).map(lambda step: [step])
 worked: st.SearchStrategy[list[Step]] = st.tuples(claiming, ending).map(list)
 runs: st.SearchStrategy[list[Step]] = st.lists(
-    st.one_of(single, single, worked), min_size=6, max_size=14
+    st.one_of(single, single, worked, delivering), min_size=6, max_size=16
 ).map(lambda parts: [step for part in parts for step in part])
-"""Whole runs: a worker that claims most often ends what it claimed."""
+"""Whole runs: a worker that claims most often ends what it claimed, and delivers effects."""

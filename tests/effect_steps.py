@@ -1,0 +1,181 @@
+"""What may happen to the outbox of a store, as data, and how it is done."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
+
+from hypothesis import strategies as st
+
+from winchester_core.errors import EffectInHand
+from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
+from winchester_core.model.payload_json import dump_payload
+from winchester_core.storage.effect_records import (
+    EffectDelayed,
+    EffectDelivered,
+    EffectFilter,
+    EffectRefused,
+)
+
+if TYPE_CHECKING:
+    from winchester_core.storage.effect_records import EffectClaim, Settlement, StoredEffect
+    from winchester_core.storage.interface import Store
+
+ALL = 10_000
+ENDPOINTS = (Endpoint("fire", "mail"), Endpoint("fire", "mail", 1), Endpoint("expire", "http"))
+
+
+@dataclass(frozen=True)
+class TakeEffects:
+    """A worker claims effects of an endpoint; with a negative lease it dies at once."""
+
+    endpoint: Endpoint
+    limit: int
+    lease: timedelta
+
+
+@dataclass(frozen=True)
+class SettleEffects:
+    """A worker is told what became of those it holds; the kinds take turns."""
+
+    kinds: tuple[str, ...]
+    delay: timedelta
+
+
+@dataclass(frozen=True)
+class ReleaseEffects:
+    """A worker gives all that it holds back."""
+
+
+@dataclass(frozen=True)
+class RenewEffects:
+    """A worker extends all leases that it holds."""
+
+    lease: timedelta
+
+
+@dataclass(frozen=True)
+class GiveUpEffects:
+    """Those that have waited too long are given up."""
+
+    max_age: timedelta
+    limit: int
+
+
+@dataclass(frozen=True)
+class MendEffects:
+    """An operator sends some again, and forgets some."""
+
+    retries: tuple[int, ...]
+    discards: tuple[int, ...]
+
+
+EffectStep: TypeAlias = (
+    TakeEffects | SettleEffects | ReleaseEffects | RenewEffects | GiveUpEffects | MendEffects
+)
+
+leases = st.sampled_from([timedelta(hours=1), timedelta(hours=1), -timedelta(hours=1)])
+delays = st.sampled_from([timedelta(0), timedelta(minutes=1), timedelta(hours=1)])
+places = st.lists(st.integers(0, 9), max_size=3).map(tuple)
+kinds = st.lists(st.sampled_from(["delivered", "delayed", "refused"]), min_size=1).map(tuple)
+
+taking = st.builds(TakeEffects, st.sampled_from(ENDPOINTS), st.sampled_from([1, 3, ALL]), leases)
+settling = st.builds(SettleEffects, kinds, delays)
+effect_steps: st.SearchStrategy[EffectStep] = st.one_of(
+    taking,
+    settling,
+    st.just(ReleaseEffects()),
+    st.builds(RenewEffects, leases),
+    st.builds(GiveUpEffects, delays, st.sampled_from([1, ALL])),
+    st.builds(MendEffects, places, places),
+)
+delivering: st.SearchStrategy[list[EffectStep]] = st.tuples(taking, settling).map(list)
+queueing = st.lists(st.integers(0, len(ENDPOINTS) - 1), max_size=4).map(tuple)
+"""Which endpoints the effects of a run are for."""
+
+
+class OutboxRun:
+    """An outbox, and the worker that delivers from it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._held: list[EffectClaim] = []
+        self._queued = 0
+
+    def queue(self, endpoints: tuple[int, ...]) -> tuple[QueuedEffect, ...]:
+        """Effects of a run; the same ones in every store."""
+        effects = []
+        for number in endpoints:
+            self._queued += 1
+            payload = dump_payload(self._queued)
+            effects.append(QueuedEffect(f"id {self._queued}", ENDPOINTS[number], payload))
+        return tuple(effects)
+
+    def do(self, step: EffectStep) -> Any:
+        """Do one step; return what the store answered, surrogate keys aside."""
+        match step:
+            case TakeEffects(endpoint, limit, lease):
+                return self._take(endpoint, limit, lease)
+            case SettleEffects(kinds, delay):
+                held, self._held = self._held, []
+                settlements = [
+                    _settlement(kinds[n % len(kinds)], claim, delay) for n, claim in enumerate(held)
+                ]
+                return self._store.settle_effects(settlements)
+            case ReleaseEffects():
+                held, self._held = self._held, []
+                return self._store.release_effects(held)
+            case RenewEffects(lease):
+                return self._store.renew_effects(self._held, lease)
+            case GiveUpEffects(max_age, limit):
+                return dict(self._store.give_up_effects(max_age=max_age, limit=limit))
+            case MendEffects(retries, discards):
+                return self._mend(retries, discards)
+            case _:
+                assert_never(step)
+
+    def _take(self, endpoint: Endpoint, limit: int, lease: timedelta) -> list[Any]:
+        claims = self._store.claim_effects(endpoint, worker="w", limit=limit, lease=lease)
+        self._held += claims
+        return [
+            (claim.serial, claim.effect.id, claim.effect.payload, claim.effect.attempt)
+            for claim in claims
+        ]
+
+    def _mend(self, retries: tuple[int, ...], discards: tuple[int, ...]) -> list[Any]:
+        answers: list[Any] = []
+        for place in retries:
+            found = self._store.find_effects(limit=place + 1)[place:]
+            answers += [self._tried(self._store.retry_effect, each.id) for each in found]
+        for place in discards:
+            found = self._store.find_effects(limit=place + 1)[place:]
+            answers += [self._tried(self._store.discard_effect, each.id) for each in found]
+        return answers
+
+    def _tried(self, action: Any, effect_id: int) -> Any:
+        try:
+            answer = action(effect_id)
+        except EffectInHand as error:
+            return error.worker
+        return answer and _facts(answer)
+
+    def state(self) -> dict[str, Any]:
+        """All that the outbox holds, surrogate keys aside."""
+        return {
+            "effects": [_facts(each) for each in self._store.find_effects(limit=ALL)],
+            "dead": self._store.count_effects(EffectFilter(state=EffectState.DEAD)),
+            "next": [self._store.next_effect_seconds(each) for each in ENDPOINTS],
+        }
+
+
+def _settlement(kind: str, claim: EffectClaim, delay: timedelta) -> Settlement:
+    if kind == "delivered":
+        return EffectDelivered(claim)
+    return EffectDelayed(claim, delay, "no") if kind == "delayed" else EffectRefused(claim, "no")
+
+
+def _facts(effect: StoredEffect) -> dict[str, Any]:
+    facts = asdict(effect)
+    del facts["id"], facts["stream_id"]
+    return facts
