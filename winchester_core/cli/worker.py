@@ -25,11 +25,12 @@ PROGRAM: Final = "winchester-worker"
 
 DESCRIPTION: Final = """\
 Process streams: claim those that are ready to fire or to expire, and take their events through
-their pipelines. Any number of workers may run, on any number of hosts.
+their pipelines; beside that, deliver the effects that handlers have queued. Any number of workers
+may run, on any number of hosts.
 
-SIGTERM and SIGINT (Ctrl-C) end it: the stream in hand is finished, claims that were not begun are
-given back, and the exit status is 0. A second signal ends it at once; its streams are taken up
-by other workers when their leases have run out.
+SIGTERM and SIGINT (Ctrl-C) end it: the stream and the deliveries in hand are finished, claims that
+were not begun are given back, and the exit status is 0. A second signal ends it at once; its
+streams and effects are taken up by other workers when their leases have run out.
 """
 
 EPILOG: Final = """\
@@ -67,7 +68,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--until-idle",
         action="store_true",
-        help="end when nothing is ready, in any worker's hands, or waiting for another try",
+        help="end when nothing is ready, in any worker's hands, or waiting for another try: no "
+        "stream, and no effect of a handler in this configuration",
     )
     return parser
 

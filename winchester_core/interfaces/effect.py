@@ -39,13 +39,16 @@ class Delivered:
 class RetryAfter:
     """Not now. `seconds` (default: the worker's own backoff) is the wait before the next try.
 
-    Raises `TypeError` or `ValueError` when `seconds` is no finite number of at least 0.
+    Raises `TypeError` or `ValueError` when `seconds` is no finite number of at least 0, or
+    `reason` is no text.
     """
 
     seconds: float | None = None
     reason: str | None = None
 
     def __post_init__(self) -> None:
+        if self.reason is not None:
+            _check_text(self.reason)
         number = self.seconds
         if number is None:
             return
@@ -57,9 +60,20 @@ class RetryAfter:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Never: another try would be refused too. The effect becomes a dead letter."""
+    """Never: another try would be refused too. The effect becomes a dead letter.
+
+    Raises `TypeError` when `reason` is no text.
+    """
 
     reason: str
+
+    def __post_init__(self) -> None:
+        _check_text(self.reason)
+
+
+def _check_text(reason: object) -> None:
+    if not isinstance(reason, str):
+        raise TypeError(f"reason must be text, not {type(reason).__name__}")
 
 
 Outcome: TypeAlias = Delivered | RetryAfter | Refused

@@ -123,11 +123,11 @@ def test_secrets_are_masked_in_reasons(caplog: pytest.LogCaptureFixture) -> None
 
 
 def test_a_reason_of_any_kind_can_be_stored() -> None:
-    one, two = delivered([Refused("a\0b\ud800"), Refused(None)], 2)  # type: ignore[arg-type]
+    one, two = delivered([Refused("a\0b\ud800"), Refused("")], 2)
     assert isinstance(one, EffectRefused)
     assert one.reason == "a\\x00b\\ud800"
     assert isinstance(two, EffectRefused)
-    assert two.reason == "None"
+    assert two.reason == "refused without a reason"
 
 
 def test_what_was_not_delivered_is_logged_once_a_call(caplog: pytest.LogCaptureFixture) -> None:
@@ -148,3 +148,9 @@ def test_what_was_not_delivered_is_logged_once_a_call(caplog: pytest.LogCaptureF
 def test_a_wait_must_be_a_finite_number(seconds: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="seconds must be"):
         RetryAfter(seconds)
+
+
+def test_a_reason_must_be_text() -> None:
+    for outcome in (Refused, lambda reason: RetryAfter(1, reason)):
+        with pytest.raises(TypeError, match="reason must be text, not int"):
+            outcome(7)  # type: ignore[arg-type]

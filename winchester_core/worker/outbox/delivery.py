@@ -73,9 +73,9 @@ def _settlement(
         case Delivered():
             return EffectDelivered(claim)
         case Refused(reason=reason):
-            return EffectRefused(claim, error_text(str(reason)) or "refused without a reason")
+            return EffectRefused(claim, error_text(reason) or "refused without a reason")
         case RetryAfter(seconds=seconds, reason=reason):
-            text = error_text(str(reason)) if reason else "to be tried again, without a reason"
+            text = error_text(reason) if reason else "to be tried again, without a reason"
             return _delayed(claim, options, text, seconds)
 
 
