@@ -46,7 +46,7 @@ def record_effects(
     if not queued:
         return
     now = clocks.real_time(connection, dialect)
-    fronts: set[effects.Lane] = set()
+    fronts: set[tuple[int, Endpoint]] = set()
     rows = []
     for claim, effect in queued:
         lane = claim.stream_id, effect.endpoint
@@ -133,7 +133,7 @@ def release_effects(
 ) -> int:
     """Give claims back unused; return how many still held."""
     proofs = effects.lock_held(connection, dialect, held)
-    ids = sorted(row_id for row_id, _, _ in proofs)
+    ids = sorted(claim.id for claim in held if claim.proof in proofs)
     effects.give_back(connection, ids, clocks.real_time(connection, dialect))
     return len(ids)
 
@@ -142,19 +142,18 @@ def settle_effects(
     connection: Connection, dialect: SqlDialect, settlements: Sequence[Settlement]
 ) -> Settled:
     """Forget, delay or bury the effects whose claims hold."""
-    lanes = effects.lock_held(connection, dialect, [each.claim for each in settlements])
+    proofs = effects.lock_held(connection, dialect, [each.claim for each in settlements])
     now = clocks.real_time(connection, dialect)
-    held = [each for each in settlements if each.claim.proof in lanes]
+    held = [each for each in settlements if each.claim.proof in proofs]
     delivered = [each.claim.id for each in held if isinstance(each, EffectDelivered)]
     delayed = [_delay(each, now) for each in held if isinstance(each, EffectDelayed)]
     refused = [
         burial(each.claim.id, each.reason) for each in held if isinstance(each, EffectRefused)
     ]
-    effects.delete_all(connection, delivered)
-    effects.finish(connection, delayed)
-    effects.finish(connection, refused)
-    gone = [lanes[each.claim.proof] for each in held if not isinstance(each, EffectDelayed)]
+    effects.finish(connection, [*delayed, *refused])
+    gone = [*delivered, *(each["id"] for each in refused)]
     effects.advance(connection, dialect, gone, now)
+    effects.delete_all(connection, delivered)
     reach(Checkpoint.BEFORE_SETTLEMENT_COMMIT)
     return Settled(
         delivered=len(delivered),
@@ -199,7 +198,7 @@ def give_up_effects(
             for row in rows
         ],
     )
-    fronts = [effects.lane_of(row) for row in rows if row.due_at is not None]
+    fronts = [row.id for row in rows if row.due_at is not None]
     effects.advance(connection, dialect, fronts, now)
     return Counter(map(effects.endpoint_of, rows))
 
@@ -235,10 +234,10 @@ def retry_effect(connection: Connection, dialect: SqlDialect, effect_id: int) ->
 def discard_effect(connection: Connection, dialect: SqlDialect, effect_id: int) -> None:
     """Forget an effect."""
     wanted, _ = _lock_lane(connection, dialect, effect_id)
-    effects.delete_all(connection, [wanted.id])
     if wanted.due_at is not None:
         now = clocks.real_time(connection, dialect)
-        effects.advance(connection, dialect, [effects.lane_of(wanted)], now)
+        effects.advance(connection, dialect, [wanted.id], now)
+    effects.delete_all(connection, [wanted.id])
 
 
 def _lock_lane(

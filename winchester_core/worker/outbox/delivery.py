@@ -33,21 +33,23 @@ def deliver(
     """Give the claimed effects to a new handler; return what became of each, in their order.
 
     `SystemExit` of the handler counts as its failure, which delays all of them; so does an answer
-    that is not one outcome for each.
+    that is not one outcome for each. The waits of a call are spread together, so that effects
+    which failed together are tried together.
     """
+    fraction = random.random()  # noqa: S311 - spreads the tries, no secret
     try:
         outcomes = spec.new_handler().deliver([claim.effect for claim in claims])
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's code
         # the cleaned text, not exc_info: the plain traceback may show a password
         text = clean_traceback(error)
         logger.error("%s failed to deliver %d effects:\n%s", endpoint, len(claims), text)
-        return [_delayed(claim, options, describe_error(error)) for claim in claims]
+        return [_delayed(claim, options, fraction, describe_error(error)) for claim in claims]
     fault = _fault(outcomes, len(claims))
     if fault is not None:
         logger.error("%s delivered %d effects, but %s", endpoint, len(claims), fault)
-        return [_delayed(claim, options, f"its deliver {fault}") for claim in claims]
+        return [_delayed(claim, options, fraction, f"its deliver {fault}") for claim in claims]
     settlements = [
-        _settlement(claim, outcome, options)
+        _settlement(claim, outcome, options, fraction)
         for claim, outcome in zip(claims, outcomes, strict=True)
     ]
     _report(endpoint, settlements)
@@ -67,7 +69,10 @@ def _fault(outcomes: Any, number: int) -> str | None:
 
 
 def _settlement(
-    claim: EffectClaim, outcome: Delivered | RetryAfter | Refused, options: WorkerOptions
+    claim: EffectClaim,
+    outcome: Delivered | RetryAfter | Refused,
+    options: WorkerOptions,
+    fraction: float,
 ) -> Settlement:
     match outcome:
         case Delivered():
@@ -76,15 +81,19 @@ def _settlement(
             return EffectRefused(claim, error_text(reason) or "refused without a reason")
         case RetryAfter(seconds=seconds, reason=reason):
             text = error_text(reason) if reason else "to be tried again, without a reason"
-            return _delayed(claim, options, text, seconds)
+            return _delayed(claim, options, fraction, text, seconds)
 
 
 def _delayed(
-    claim: EffectClaim, options: WorkerOptions, reason: str, seconds: float | None = None
+    claim: EffectClaim,
+    options: WorkerOptions,
+    fraction: float,
+    reason: str,
+    seconds: float | None = None,
 ) -> EffectDelayed:
     """The wait before the next try: what the handler asked for, else the backoff."""
     if seconds is None:
-        attempt, fraction = claim.effect.attempt, random.random()  # noqa: S311 - no secret
+        attempt = claim.effect.attempt
         delay = retry_delay(attempt, options.retry_delay, options.retry_delay_max, fraction)
     else:  # at its greatest age it is given up anyway
         delay = timedelta(seconds=min(seconds, options.outbox_max_age.total_seconds()))

@@ -7,9 +7,9 @@ row that was it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import and_, delete, insert, or_, select, tuple_, update
 
 from winchester_core.errors import ConcurrentChange
 from winchester_core.model.effect import EffectState, Endpoint
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from winchester_core.storage.dialects import SqlDialect
     from winchester_core.storage.effect_records import EffectClaim
-
-Lane: TypeAlias = tuple[int, Endpoint]
 
 MAX_STATEMENT_BYTES = 4 * 1024 * 1024
 MAX_STATEMENT_ROWS = 500
@@ -100,15 +98,19 @@ def payloads(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
 
 def lock_held(
     connection: Connection, dialect: SqlDialect, claims: Sequence[EffectClaim]
-) -> dict[tuple[int, int, str], Lane]:
-    """Lock the effects whose claims still hold; return the proofs of those, with their lanes."""
-    lanes: dict[tuple[int, int, str], Lane] = {}
+) -> set[tuple[int, int, str]]:
+    """Lock the effects whose claims still hold; return the proofs of those claims."""
+    proofs: set[tuple[int, int, str]] = set()
     for page in pages(claims):
-        query = select(*_NO_PAYLOAD).where(_held(page)).order_by(effects.c.id)
+        query = (
+            select(effects.c.id, effects.c.serial_no, effects.c.worker)
+            .where(_held(page))
+            .order_by(effects.c.id)
+        )
         indexed = dialect.through_index(query, effects, "PRIMARY")
-        for row in connection.execute(dialect.lock_rows(indexed)):
-            lanes[row.id, row.serial_no, row.worker] = lane_of(row)
-    return lanes
+        rows = connection.execute(dialect.lock_rows(indexed))
+        proofs.update((row.id, row.serial_no, row.worker) for row in rows)
+    return proofs
 
 
 def renew(connection: Connection, claims: Sequence[EffectClaim], lease_until: datetime) -> int:
@@ -134,24 +136,22 @@ def _unchanged(serials: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
     )
 
 
-def finish(connection: Connection, changes: Sequence[Mapping[str, Any]]) -> None:
+def finish(connection: Connection, changes: Iterable[Mapping[str, Any]]) -> None:
     """Take locked effects out of a worker's hands; each change has its row's `id`.
 
-    Beside that it names new values of columns, each change of the same ones.
+    Beside that it names new values of columns. Those with the same ones go in one statement.
     """
-    if not changes:
-        return
-    new_values: dict[str, Any] = {
-        name: bindparam(f"new_{name}") for name in changes[0] if name != "id"
-    }
-    statement = (
-        update(effects)
-        .where(effects.c.id == bindparam("new_id"))
-        .values(serial_no=effects.c.serial_no + 1, worker=None, **new_values)
-    )
-    connection.execute(
-        statement, [{f"new_{name}": value for name, value in each.items()} for each in changes]
-    )
+    alike: dict[tuple[tuple[str, Any], ...], list[int]] = {}
+    for change in changes:
+        values = tuple(each for each in sorted(change.items()) if each[0] != "id")
+        alike.setdefault(values, []).append(change["id"])
+    for values, ids in alike.items():
+        for page in pages(ids):
+            connection.execute(
+                update(effects)
+                .where(effects.c.id.in_(page))
+                .values(serial_no=effects.c.serial_no + 1, worker=None, **dict(values))
+            )
 
 
 def give_back(connection: Connection, ids: Sequence[int], real_now: datetime) -> None:
@@ -176,53 +176,58 @@ def delete_all(connection: Connection, ids: Sequence[int]) -> None:
 
 
 def advance(
-    connection: Connection, dialect: SqlDialect, lanes: Iterable[Lane], real_now: datetime
+    connection: Connection, dialect: SqlDialect, fronts: Sequence[int], real_now: datetime
 ) -> None:
-    """Let the first pending effect of each lane be its front, and due.
+    """Let the next pending effect of each lane be its front, and due.
 
-    For lanes whose front has been delivered, buried or forgotten in this transaction.
+    `fronts` are the ids of the present ones, which are locked: they are about to be removed, or
+    have been buried in this transaction.
     """
-    by_endpoint: dict[Endpoint, set[int]] = {}
-    for stream_id, endpoint in lanes:
-        by_endpoint.setdefault(endpoint, set()).add(stream_id)
-    for endpoint, stream_ids in sorted(by_endpoint.items()):
-        for page in pages(sorted(stream_ids)):
-            _advance(connection, dialect, endpoint, page, real_now)
+    for page in pages(fronts):
+        waiting = _successors(connection, page)
+        while waiting:
+            locked = _lock_pending(connection, dialect, sorted(waiting.values()))
+            statement = update(effects).where(effects.c.id.in_(locked)).values(due_at=real_now)
+            connection.execute(statement)
+            # one that was given up or discarded before it was locked: the next of its lane then
+            missed = [front for front, successor in waiting.items() if successor not in locked]
+            waiting = _successors(connection, missed) if missed else {}
 
 
-def _advance(
-    connection: Connection,
-    dialect: SqlDialect,
-    endpoint: Endpoint,
-    stream_ids: Sequence[int],
-    real_now: datetime,
-) -> None:
-    while candidates := _first_pending(connection, endpoint, stream_ids):
-        query = (
-            select(effects.c.id, effects.c.stream_id)
-            .where(effects.c.id.in_(candidates), _PENDING)
-            .order_by(effects.c.id)
+def _successors(connection: Connection, fronts: Sequence[int]) -> dict[int, int]:
+    """By the id of each front, that of the first other pending effect of its lane.
+
+    Written so that a planner without statistics, as a queue that was just empty has none, goes
+    through the index of lanes all the same.
+    """
+    front, other = effects.alias("front"), effects.alias("other")
+    first = (
+        select(other.c.id)
+        .where(
+            other.c.stream_id == front.c.stream_id,
+            other.c.pipeline == front.c.pipeline,
+            other.c.handler == front.c.handler,
+            other.c.place == front.c.place,
+            other.c.state == EffectState.PENDING.value,
+            other.c.id != front.c.id,
         )
-        indexed = dialect.through_index(query, effects, "PRIMARY")
-        locked = list(connection.execute(dialect.lock_rows(indexed)))
-        ids = [row.id for row in locked]
-        connection.execute(update(effects).where(effects.c.id.in_(ids)).values(due_at=real_now))
-        if len(locked) == len(candidates):
-            return
-        # one was given up or discarded before it was locked: the next of its lane then
-        done = {row.stream_id for row in locked}
-        stream_ids = [each for each in stream_ids if each not in done]
-
-
-def _first_pending(
-    connection: Connection, endpoint: Endpoint, stream_ids: Sequence[int]
-) -> list[int]:
-    query = (
-        select(func.min(effects.c.id))
-        .where(effects.c.stream_id.in_(stream_ids), of_endpoint(endpoint), _PENDING)
-        .group_by(effects.c.stream_id)
+        .order_by(other.c.id)
+        .limit(1)
+        .scalar_subquery()
     )
-    return list(connection.execute(query).scalars())
+    query = select(front.c.id, first.label("successor")).where(front.c.id.in_(fronts))
+    rows = connection.execute(query)
+    return {row.id: row.successor for row in rows if row.successor is not None}
+
+
+def _lock_pending(connection: Connection, dialect: SqlDialect, ids: Sequence[int]) -> list[int]:
+    """Lock these effects; return those of them that are pending."""
+    query = (
+        select(effects.c.id, effects.c.state).where(effects.c.id.in_(ids)).order_by(effects.c.id)
+    )
+    indexed = dialect.through_index(query, effects, "PRIMARY")
+    rows = connection.execute(dialect.lock_rows(indexed))
+    return [row.id for row in rows if row.state == EffectState.PENDING]
 
 
 def lock_overdue(
@@ -246,9 +251,13 @@ def lock_overdue(
 
 def next_due(connection: Connection, endpoint: Endpoint) -> datetime | None:
     """When the next pending effect is due; None when none is pending."""
-    query = select(func.min(effects.c.due_at)).where(of_endpoint(endpoint), _PENDING)
-    due_at: datetime | None = connection.execute(query).scalar_one()
-    return due_at
+    query = (
+        select(effects.c.due_at)
+        .where(of_endpoint(endpoint), _PENDING, effects.c.due_at.is_not(None))
+        .order_by(effects.c.due_at)
+        .limit(1)
+    )
+    return connection.execute(query).scalar_one_or_none()
 
 
 def of_endpoint(endpoint: Endpoint) -> ColumnElement[bool]:
@@ -263,8 +272,3 @@ def of_endpoint(endpoint: Endpoint) -> ColumnElement[bool]:
 def endpoint_of(row: Row[Any]) -> Endpoint:
     """Where the effect of `row` is delivered."""
     return Endpoint(row.pipeline, row.handler, row.place)
-
-
-def lane_of(row: Row[Any]) -> Lane:
-    """The lane that the effect of `row` is in."""
-    return row.stream_id, endpoint_of(row)
