@@ -3,13 +3,18 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types contracts check docs clean
+.PHONY: demo test chaos lint types contracts check docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python etc/sample/demo.py
 
 test: $(VENV)/.dev
 	$(BIN)/pytest -n auto
+
+# The long form of a test: make chaos DATABASE=postgresql SECONDS=600 SEED=7
+chaos: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m tests.chaos --database $(or $(DATABASE),sqlite) \
+		--seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections import Counter
 from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ class Proxy:
         self._lock = threading.Lock()
         self._links: set[_Link] = set()
         self._commit_cut: Cut | None = None
+        self._cut_commits: Counter[Cut] = Counter()
         self._bytes_left: int | None = None
         self._refusing = False
         self._flowing = threading.Event()
@@ -63,6 +65,12 @@ class Proxy:
         """Cut the connection that commits next, once."""
         with self._lock:
             self._commit_cut = where
+
+    def take_cuts_at_commits(self) -> Counter[Cut]:
+        """How many connections were cut at a commit; what was still to be cut is let through."""
+        with self._lock:
+            self._commit_cut = None
+            return self._cut_commits.copy()
 
     def cut_after(self, number: int) -> None:
         """Cut the connection on which the server's next `number` bytes have passed, once."""
@@ -102,6 +110,8 @@ class Proxy:
         """What is to happen to the commit that has just come by."""
         with self._lock:
             taken, self._commit_cut = self._commit_cut, None
+            if taken is not None:
+                self._cut_commits[taken] += 1
             return taken
 
     def passes(self, number: int) -> int | None:

@@ -151,9 +151,9 @@ def task_events(host: str, *, hour: int = 10, ends: bool = True) -> list[dict[st
     ]
 
 
-def wait_until(condition: Callable[[], object]) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = TIMEOUT_SECONDS) -> None:
     """Look again and again, until it is so. Raises `AssertionError` after a minute."""
-    deadline = time.monotonic() + TIMEOUT_SECONDS
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "what is waited for did not come"
         time.sleep(0.02)

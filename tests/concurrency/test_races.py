@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from lifecycle_site import (
     LONG_AFTER,
-    Outcome,
+    LifecycleOutcome,
     configure,
     make_load,
     orders,
@@ -59,7 +59,7 @@ def alone(load: Load, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
     assert site.run("winchester", "ingest", "-c", site.config, *options).returncode == 0
     let_streams_expire(site)
     assert site.run("winchester-worker", "-c", site.config, "--until-idle").returncode == 0
-    outcome = Outcome(site)
+    outcome = LifecycleOutcome(site)
     outcome.check_verdicts()
     outcome.check_completed_once()
     return outcome.comparable()
@@ -110,7 +110,7 @@ def test_four_ingesters_and_then_four_workers_do_what_one_alone_does(
             crew.worker(f"worker{number}")
         wait_until_all_is_completed(site)
         end(crew)
-    outcome = Outcome(site)
+    outcome = LifecycleOutcome(site)
     outcome.check_events(load)
     outcome.check_completed_once()
     outcome.check_verdicts()
@@ -133,7 +133,7 @@ def test_four_ingesters_beside_four_workers_complete_each_stream_once(
             wait_until_all_is_completed(site)
         watcher.check()
         end(crew)
-    outcome = Outcome(site)
+    outcome = LifecycleOutcome(site)
     outcome.check_events(load)
     outcome.check_members()
     outcome.check_progress()

@@ -1,0 +1,30 @@
+"""The long form of the chaos test: ``make chaos DATABASE=postgresql SECONDS=600 SEED=7``."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from databases import BACKENDS
+from tests.chaos.run import run
+
+
+def main() -> int:
+    """Run once; return 0 when nothing was lost and nothing done twice."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--database", choices=BACKENDS, default="sqlite")
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    parser.add_argument("--keep", type=Path, help="a directory for logs and journals, kept")
+    args = parser.parse_args()
+    folder = args.keep or Path(tempfile.mkdtemp(prefix="winchester-chaos-"))
+    print(f"chaos on {args.database}, seed {args.seed}, in {folder}", flush=True)
+    print(run(args.database, folder, seconds=args.seconds, seed=args.seed))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""Where chaos takes place: a site, the spools of its ingesters, and the programs at work there."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
+
+    from crews import Crew, Member
+    from sites import Site
+    from winchester_core.model.event import Event
+
+INGESTERS = 2
+WORKERS = 3
+START = datetime(2026, 3, 14, 10, tzinfo=UTC)
+STEPS = ("placed", "paid", "packed", "shipped")
+SHOPS = 3
+ORDERS_A_SHOP = 6
+"""How many ids of orders a shop has: they come again, so that a group has stream after stream."""
+
+SETTINGS = """\
+database: {{url: "{url}"}}
+clock: event
+trigger_definitions: triggers.yaml
+pipeline_config: pipelines.yaml
+purge_completed_streams: false
+pipeline_worker_batch_size: 20
+pipeline_worker_delay: 0.2
+lease_seconds: 3
+retry_delay: 0.2
+retry_delay_max: 1
+max_attempts: 100000
+"""
+
+TRIGGERS = """\
+- name: orders
+  distinguished_by: [shop, order]
+  expiration: "$last + 30m"
+  fire_pipeline: order
+  expire_pipeline: order
+  match_criteria:
+    - event_type: ["order.*", "!order.summary"]
+  fire_criteria:
+    - event_type: order.shipped
+
+- name: shops
+  distinguished_by: [shop]
+  expiration: "$last + 1h"
+  fire_pipeline: rollup
+  expire_pipeline: rollup
+  match_criteria:
+    - event_type: order.summary
+  fire_criteria:
+    - event_type: order.summary
+      number: 7
+"""
+
+PIPELINES = """\
+order: [chaos_order]
+rollup: [chaos_rollup]
+"""
+
+
+class Place:
+    """A site, the spools of its ingesters, and the programs that run there."""
+
+    def __init__(self, site: Site, crew: Crew, source: random.Random) -> None:
+        self.site = site
+        self.sent: list[Event] = []
+        self._crew = crew
+        self._random = source
+        self._team: dict[str, Member] = {}
+        self._configure()
+
+    @property
+    def names(self) -> list[str]:
+        """The roles that are played, whoever plays them at this moment."""
+        return list(self._team)
+
+    def member(self, name: str) -> Member:
+        """Who plays the role at this moment."""
+        return self._team[name]
+
+    def open(self) -> None:
+        """Start everybody."""
+        for name in self._roles():
+            self.start(name)
+
+    def start(self, name: str) -> None:
+        """Start the program of a role, for the first time or again."""
+        if name.startswith("worker"):
+            self._team[name] = self._crew.worker(name)
+        else:
+            config = self.site.path / f"{name}.yaml"
+            self._team[name] = self._crew.start(name, "winchester", "ingest", "-c", config)
+
+    def produce(self, number: int) -> None:
+        """Let the world go on: `number` more events, to be delivered by two ingesters each."""
+        events = [self._next_event() for _ in range(number)]
+        for ingester in range(INGESTERS):
+            order = self._random.sample(events, number)
+            with self._spool(ingester).open("a") as spool:
+                spool.write("".join(json.dumps(event, default=str) + "\n" for event in order))
+        self.sent += events
+
+    def complete(self) -> None:
+        """Nothing more will come: the ingesters end when they have taken in all."""
+        for ingester in range(INGESTERS):
+            Path(f"{self._spool(ingester)}.complete").touch()
+
+    def _next_event(self) -> Event:
+        number = len(self.sent) + self._random.randrange(1_000_000_000)
+        late = timedelta(minutes=self._random.choice([0, 0, 0, 20]))
+        return {
+            "message_id": f"m{len(self.sent)}-{number:x}",
+            "event_type": f"order.{self._random.choice(STEPS)}",
+            "timestamp": START + timedelta(seconds=10 * len(self.sent)) - late,
+            "shop": f"shop {self._random.randrange(SHOPS)}",
+            "order": self._random.randrange(ORDERS_A_SHOP),
+        }
+
+    def _spool(self, ingester: int) -> Path:
+        return self.site.path / f"spool{ingester}.jsonl"
+
+    def _roles(self) -> list[str]:
+        ingesters = [f"ingester{number}" for number in range(INGESTERS)]
+        return ingesters + [f"worker{number}" for number in range(WORKERS)]
+
+    def _configure(self) -> None:
+        site = self.site
+        settings = SETTINGS.format(url=site.url)
+        site.write("winchester.yaml", settings)
+        site.write("triggers.yaml", TRIGGERS)
+        site.write("pipelines.yaml", PIPELINES)
+        plugins = Path(__file__).with_name("plugins.py").read_text()
+        site.install("winchester.handlers", "chaos_order", "OrderHandler", plugins)
+        site.install("winchester.handlers", "chaos_rollup", "RollupHandler", plugins)
+        site.install("winchester.event_sources", "spool", "SpoolSource", plugins)
+        for ingester in range(INGESTERS):
+            self._spool(ingester).touch()
+            source = {"source": "spool", "params": {"path": str(self._spool(ingester))}}
+            sources = json.dumps({f"spool{ingester}": {**source, "batch_size": 30}})
+            site.write(f"ingester{ingester}.yaml", f"{settings}event_sources: {sources}\n")

@@ -1,0 +1,115 @@
+"""The source and the handlers of programs that are put through chaos. Installed on their site."""
+
+import json
+import os
+import random
+import time
+import uuid
+from pathlib import Path
+
+from voluptuous import Required, Schema
+
+from winchester_core.interfaces import EventSource, PipelineHandler
+from winchester_core.model.message import Message, MessageKind
+
+LONGEST_RUN_SECONDS = 0.1
+
+
+class SpoolSource(EventSource):
+    """A file of events that grows; what was not acknowledged comes again, after a crash as well.
+
+    How far it was acknowledged is kept on disk beside it. It ends where a file ``.complete`` says
+    that nothing more will come.
+    """
+
+    config_schema = Schema({Required("path"): str})
+
+    def open(self):
+        self._acked = Path(self.params["path"] + ".acked")
+        self._complete = Path(self.params["path"] + ".complete")
+        self._file = Path(self.params["path"]).open("rb")  # noqa: SIM115 - until close
+        self._file.seek(int(self._acked.read_text()) if self._acked.exists() else 0)
+
+    def receive(self, max_messages, timeout_seconds):
+        is_complete = self._complete.exists()
+        messages = []
+        while len(messages) < max_messages:
+            start = self._file.tell()
+            line = self._file.readline()
+            if not line.endswith(b"\n"):
+                self._file.seek(start)
+                break
+            messages.append(Message(line, MessageKind.EVENT, token=self._file.tell()))
+        if not messages:
+            self.exhausted = is_complete
+            if not is_complete:
+                time.sleep(min(timeout_seconds, 0.05))
+        return messages
+
+    def ack(self, messages):
+        text = str(max(message.token for message in messages))
+        write_durably(self._acked.with_suffix(".new"), text, "w")
+        self._acked.with_suffix(".new").replace(self._acked)
+
+    def release(self, messages):
+        self.exhausted = False
+        self._file.seek(min(message.token - len(message.body) for message in messages))
+
+    def reject(self, message, reason):
+        raise AssertionError(f"there is no bad message here: {reason}")
+
+    def close(self):
+        if hasattr(self, "_file"):
+            self._file.close()
+
+
+class OrderHandler(PipelineHandler):
+    """Takes a little time, and makes two events a run: one that every run of the stream makes
+    alike, and one that only this run makes, by which it can be told who completed the stream."""
+
+    def handle_events(self, events, env):
+        self._run = {
+            "stream": env["stream_id"],
+            "attempt": env["attempt"],
+            "members": [event["message_id"] for event in events],
+        }
+        time.sleep(random.uniform(0, LONGEST_RUN_SECONDS))
+        stream_id = str(env["stream_id"])
+        about = {"timestamp": events[-1]["timestamp"], "shop": events[0]["shop"]}
+        summary = {
+            "message_id": f"summary-{stream_id}",
+            "event_type": "order.summary",
+            "count": len(events),
+            **about,
+        }
+        return [*events, summary, receipt(env, about)]
+
+    def commit(self):
+        write_durably(Path("commits.jsonl"), json.dumps({**self._run, "pid": os.getpid()}) + "\n")
+
+
+class RollupHandler(PipelineHandler):
+    """The same without a commit, so that many streams are completed at once."""
+
+    def handle_events(self, events, env):
+        about = {"timestamp": events[-1]["timestamp"], "shop": events[0]["shop"]}
+        return [*events, receipt(env, about)]
+
+
+def receipt(env, about):
+    """An event that no other run makes."""
+    return {
+        "message_id": str(uuid.uuid4()),
+        "event_type": "receipt",
+        "stream": env["stream_id"],
+        "attempt": env["attempt"],
+        **about,
+    }
+
+
+def write_durably(path, text, mode="a"):
+    """Write in one piece, and wait until it is on disk."""
+    with path.open(mode) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

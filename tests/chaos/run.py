@@ -1,0 +1,96 @@
+"""One run: programs at work, a storm over them, and what is left of it."""
+
+from __future__ import annotations
+
+import random
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from crews import crew_on
+from proxy import Proxy, proxied
+from servers import PrivateServer, private_server
+from sites import Site, wait_until
+from tests.chaos.place import START, Place
+from tests.chaos.storm import Storm
+from tests.chaos.verdict import Verdict
+from winchester_core.model.stream import StreamState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SETTLE_SECONDS = 240.0
+"""How long the rest of the work may take once the storm is over."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was injected, all of which was survived, and what had to be done."""
+
+    database: str
+    seed: int
+    lines: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join([f"chaos on {self.database}, seed {self.seed}: survived", *self.lines])
+
+
+def run(database: str, folder: Path, *, seconds: float, seed: int) -> Report:
+    """Put programs through chaos for so long, let them finish, and check what they did.
+
+    Raises `AssertionError` when something was lost or done twice. No process outlives it.
+    """
+    source = random.Random(seed)
+    with _database(database, folder) as (url, server, proxy):
+        site = Site(folder, url)
+        site.migrate()
+        with crew_on(site) as crew:
+            place = Place(site, crew, source)
+            place.open()
+            storm = Storm(place, source, server, proxy)
+            storm.rage(seconds)
+            storm.calm_down()
+            _finish(place)
+        verdict = Verdict(site)
+        verdict.check(place.sent)
+    return _report(database, seed, storm, verdict)
+
+
+@contextmanager
+def _database(
+    backend: str, folder: Path
+) -> Iterator[tuple[str | None, PrivateServer | None, Proxy | None]]:
+    """The URL of the programs' database, the server behind it, and the proxy between them."""
+    if backend == "sqlite":
+        yield None, None, None
+        return
+    with private_server(backend) as server, proxied(server.port) as proxy:
+        yield server.url_through(proxy.port), server, proxy
+
+
+def _finish(place: Place) -> None:
+    """Let the ingesters take in what is left, and the workers complete every stream."""
+    place.complete()
+    for name in place.names:
+        if name.startswith("ingester"):
+            status = place.member(name).wait()
+            assert status == 0, f"{name} ended with {status}:\n{place.member(name).text()[-4000:]}"
+    with place.site.store() as store:
+        store.advance_event_clock(START + timedelta(days=1000))
+        wait_until(lambda: set(store.count_states()) == {StreamState.COMPLETED}, SETTLE_SECONDS)
+    workers = [name for name in place.names if name.startswith("worker")]
+    assert {name: place.member(name).end() for name in workers} == dict.fromkeys(workers, 0)
+
+
+def _report(database: str, seed: int, storm: Storm, verdict: Verdict) -> Report:
+    attempts = sum(stream.attempts for stream in verdict.streams)
+    lines = [f"{number:6} x {fault}" for fault, number in sorted(storm.injected.items())]
+    lines += [
+        f"{len(storm.ended_by_themselves):6} x a program ended by itself and was started again",
+        f"{len(verdict.events):6} events stored once",
+        f"{len(verdict.streams):6} streams completed once, in {attempts} runs",
+        f"{verdict.committed_again:6} commits of runs that did not complete their stream",
+    ]
+    return Report(database, seed, tuple(lines))

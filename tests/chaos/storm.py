@@ -1,0 +1,190 @@
+"""Faults, one after the other, chosen by a seed: what is done, to whom, and when it is over."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from proxy import Cut
+
+if TYPE_CHECKING:
+    import random
+
+    from crews import Member
+    from proxy import Proxy
+    from servers import PrivateServer
+    from tests.chaos.place import Place
+
+LONGEST_STOP_SECONDS = 6.0
+"""Twice the lease: half of those who are stopped wake up too late."""
+
+LONGEST_OUTAGE_SECONDS = 3.0
+LONGEST_PAUSE_SECONDS = 1.0
+EVENTS_A_STEP = 40
+
+
+class Fault(StrEnum):
+    """What is done to the programs, their connections and their server."""
+
+    KILL_INGESTER = "ingester killed (SIGKILL)"
+    KILL_WORKER = "worker killed (SIGKILL)"
+    STOP_INGESTER = "ingester stopped and continued (SIGSTOP)"
+    STOP_WORKER = "worker stopped and continued (SIGSTOP)"
+    END_INGESTER = "ingester ended in order (SIGTERM)"
+    END_WORKER = "worker ended in order (SIGTERM)"
+    CUT_BY_SERVER = "connection cut by the server"
+    CUT_BEFORE_COMMIT = "connection cut before a commit arrived"
+    CUT_BEFORE_REPLY = "connection cut before a commit's reply"
+    RESTART_SERVER = "server restarted in order"
+    CRASH_SERVER = "server killed and started again"
+
+
+OF_PROGRAMS = {
+    Fault.KILL_INGESTER: 4,
+    Fault.KILL_WORKER: 5,
+    Fault.STOP_INGESTER: 3,
+    Fault.STOP_WORKER: 5,
+    Fault.END_INGESTER: 1,
+    Fault.END_WORKER: 2,
+}
+OF_CONNECTIONS = {
+    Fault.CUT_BY_SERVER: 3,
+    Fault.CUT_BEFORE_COMMIT: 3,
+    Fault.CUT_BEFORE_REPLY: 4,
+}
+OF_SERVERS = {Fault.RESTART_SERVER: 1, Fault.CRASH_SERVER: 1}
+"""How often each is chosen, in proportion."""
+
+
+@dataclass
+class _Stopped:
+    name: str
+    member: Member
+    until: float
+
+
+class Storm:
+    """Lets faults come over a place; `server` and `proxy` are None where there is no server.
+
+    The seed of `source` determines which faults come in which order, to whom, and for how long.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        source: random.Random,
+        server: PrivateServer | None,
+        proxy: Proxy | None,
+    ) -> None:
+        self.injected: Counter[Fault] = Counter()
+        self.ended_by_themselves: list[Member] = []
+        """Programs that had to be started again though nobody ended them."""
+        self._place = place
+        self._random = source
+        self._server = server
+        self._proxy = proxy
+        self._stopped: list[_Stopped] = []
+        self._ending: set[str] = set()
+        self._pause = threading.Event()
+        self._weights = OF_PROGRAMS | (OF_CONNECTIONS | OF_SERVERS if server else {})
+
+    def rage(self, seconds: float) -> None:
+        """Do one fault after the other for so long, while events keep coming.
+
+        A server is restarted at least once, and killed once.
+        """
+        start = time.monotonic()
+        certain = list(OF_SERVERS) if self._server else []
+        while (passed := time.monotonic() - start) < seconds:
+            self._place.produce(EVENTS_A_STEP)
+            self._pause.wait(self._random.uniform(0, LONGEST_PAUSE_SECONDS))
+            self._tend()
+            fault = self._random.choices(*zip(*self._weights.items(), strict=True))[0]
+            if certain and passed > seconds / (len(certain) + 1):
+                fault = certain.pop()
+            self._do(fault)
+
+    def calm_down(self) -> None:
+        """End every fault that goes on, and see that everybody is there."""
+        if self._proxy is not None:
+            cuts = self._proxy.take_cuts_at_commits()
+            self.injected[Fault.CUT_BEFORE_COMMIT] = cuts[Cut.BEFORE_COMMIT]
+            self.injected[Fault.CUT_BEFORE_REPLY] = cuts[Cut.BEFORE_REPLY]
+        for stopped in self._stopped:
+            stopped.until = 0
+        self._tend()
+        for name in list(self._ending):
+            self._place.member(name).wait()
+        self._tend()
+
+    # --- within ---------------------------------------------------------------------------
+
+    def _tend(self) -> None:
+        """Let those go on that were stopped for long enough; start those that have ended."""
+        now = time.monotonic()
+        for stopped in [each for each in self._stopped if each.until <= now]:
+            stopped.member.resume()
+            self._stopped.remove(stopped)
+        for name in self._place.names:
+            member = self._place.member(name)
+            if not member.is_running:
+                self._note_end(name, member)
+                self._place.start(name)
+
+    def _note_end(self, name: str, member: Member) -> None:
+        if name in self._ending:
+            self._ending.remove(name)
+            # one that had hardly begun knows nothing of the signal yet
+            assert member.wait() in (0, -signal.SIGTERM), member.text()[-4000:]
+        else:
+            self.ended_by_themselves.append(member)
+
+    def _do(self, fault: Fault) -> None:
+        match fault:
+            case Fault.KILL_INGESTER | Fault.STOP_INGESTER | Fault.END_INGESTER:
+                self._do_to_program(fault, "ingester")
+            case Fault.KILL_WORKER | Fault.STOP_WORKER | Fault.END_WORKER:
+                self._do_to_program(fault, "worker")
+            case _:
+                self._do_to_server(fault)
+
+    def _do_to_program(self, fault: Fault, role: str) -> None:
+        away = {each.name for each in self._stopped} | self._ending
+        names = [name for name in self._place.names if name.startswith(role)]
+        name, seconds = self._random.choice(names), self._random.uniform(0, LONGEST_STOP_SECONDS)
+        if name in away:
+            return
+        self.injected[fault] += 1
+        member = self._place.member(name)
+        match fault:
+            case Fault.STOP_INGESTER | Fault.STOP_WORKER:
+                member.stop()
+                self._stopped.append(_Stopped(name, member, time.monotonic() + seconds))
+            case Fault.KILL_INGESTER | Fault.KILL_WORKER:
+                member.kill()
+                self._place.start(name)
+            case _:
+                member.signal(signal.SIGTERM)
+                self._ending.add(name)
+
+    def _do_to_server(self, fault: Fault) -> None:
+        assert self._server is not None
+        assert self._proxy is not None
+        seconds = self._random.uniform(0, LONGEST_OUTAGE_SECONDS)
+        match fault:
+            case Fault.CUT_BY_SERVER:
+                self.injected[fault] += self._server.cut_connections()
+            case Fault.CUT_BEFORE_COMMIT:
+                self._proxy.cut_at_next_commit(Cut.BEFORE_COMMIT)
+            case Fault.CUT_BEFORE_REPLY:
+                self._proxy.cut_at_next_commit(Cut.BEFORE_REPLY)
+            case _:
+                self.injected[fault] += 1
+                self._server.stop(immediately=fault is Fault.CRASH_SERVER)
+                self._pause.wait(seconds)
+                self._server.start()

@@ -1,0 +1,85 @@
+"""What must hold when the storm is over and all work is done."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from outcomes import Outcome
+from winchester_core.model.stream import StreamState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sites import Site
+    from winchester_core.model.event import Event
+
+
+class Verdict(Outcome):
+    """Everything that is there, and the checks of it."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        with site.store() as store:
+            self.rejected = store.count_rejected()
+        self.commits = read_lines(site.path / "commits.jsonl")
+
+    def check(self, sent: list[Event]) -> None:
+        """Nothing was lost, and nothing done twice."""
+        self.check_states()
+        self.check_events(sent)
+        self.check_members()
+        self.check_completed_once()
+        self.check_commits()
+
+    def check_states(self) -> None:
+        """No stream is in some worker's hands for ever, none in error."""
+        assert {stream.state for stream in self.streams} == {StreamState.COMPLETED}
+        assert {stream.last_error for stream in self.streams} == {None}
+
+    def check_events(self, sent: list[Event]) -> None:
+        """Every event that was sent is there, once, and nothing else but what handlers made."""
+        assert self.rejected == 0
+        stored = Counter(event["message_id"] for event in self._of("placed|paid|packed|shipped"))
+        assert stored == Counter(event["message_id"] for event in sent)
+        assert len(self.events) == len(sent) + len(self._of("summary")) + len(self._of("receipt"))
+
+    def check_completed_once(self) -> None:
+        """Each completion has left one receipt, which no other run has, and one summary."""
+        receipts = Counter(event["stream"] for event in self._of("receipt"))
+        assert receipts == Counter(stream.id for stream in self.streams)
+        attempts = {event["stream"]: event["attempt"] for event in self._of("receipt")}
+        assert attempts == {stream.id: stream.attempts for stream in self.streams}
+        summaries = {event["message_id"]: event["count"] for event in self._of("summary")}
+        assert summaries == {f"summary-{each.id}": each.event_count for each in self._orders()}
+
+    def check_commits(self) -> None:
+        """The run that completed a stream was committed before, with the members it has.
+
+        Other runs of it may have been too, each once: their workers died, or lost their lease,
+        between commit and completion.
+        """
+        runs = Counter((line["stream"], line["attempt"]) for line in self.commits)
+        assert set(runs.values()) == {1}
+        members = {(line["stream"], line["attempt"]): line["members"] for line in self.commits}
+        for stream in self._orders():
+            ids = [event["message_id"] for event in self.members[stream.id]]
+            assert members[stream.id, stream.attempts] == ids
+
+    @property
+    def committed_again(self) -> int:
+        """How many commits were of runs that did not complete their stream."""
+        return len(self.commits) - len(self._orders())
+
+    def _orders(self) -> list[Any]:
+        return [stream for stream in self.streams if stream.name == "orders"]
+
+    def _of(self, kinds: str) -> list[Event]:
+        """The events whose type ends in one of these words."""
+        return [e for e in self.events if e["event_type"].split(".")[-1] in kinds.split("|")]
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """A file of JSON lines."""
+    return [json.loads(line) for line in path.read_text().splitlines()]

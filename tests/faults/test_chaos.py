@@ -1,0 +1,34 @@
+"""Programs that are killed, stopped and cut off at random lose nothing and do nothing twice.
+
+The short form of `python -m tests.chaos`: see there for what is done and checked. What was
+survived is told at the end of the test run, with the seed that brings the same faults again
+(WINCHESTER_CHAOS_SEED).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from databases import BACKENDS
+from tests.chaos.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+STORM_SECONDS = 40.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database", BACKENDS)
+def test_nothing_is_lost_or_done_twice_in_a_storm_of_faults(
+    database: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    seed = int(os.environ.get("WINCHESTER_CHAOS_SEED", random.randrange(1_000_000)))
+    print(f"WINCHESTER_CHAOS_SEED={seed}")
+    report = run(database, tmp_path, seconds=STORM_SECONDS, seed=seed)
+    record_property("told at the end", str(report))

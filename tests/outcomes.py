@@ -1,0 +1,55 @@
+"""What a site's database holds when all has been done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from winchester_core import bootstrap
+from winchester_core.plugins import CONDITIONS, Registry
+from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.triggers.matcher import TriggerSet
+
+if TYPE_CHECKING:
+    from sites import Site
+
+EVERYTHING = 1_000_000
+
+
+class Outcome:
+    """Its events, its streams, and the members of each."""
+
+    def __init__(self, site: Site) -> None:
+        with site.store() as store:
+            self.streams = store.find_streams(StreamFilter(), limit=EVERYTHING)
+            self.members = store.events_of([stream.id for stream in self.streams])
+            self.events = store.find_events(EventFilter(), limit=EVERYTHING)
+        settings = bootstrap.load_settings(site.config, ignores=("pipelines", "sources"))
+        self._triggers = TriggerSet(bootstrap.trigger_definitions(settings, Registry(CONDITIONS)))
+
+    def check_members(self) -> None:
+        """Every event is in exactly one stream of each trigger that it matches, and in no other.
+
+        That is one of its group; and each stream's row says what its members come to.
+        """
+        expected = Counter(
+            (event["message_id"], match.definition.name, group_of(match.group.values))
+            for event in self.events
+            for match in self._triggers.match(event)
+        )
+        found = Counter(
+            (event["message_id"], stream.name, group_of(stream.distinguished_by))
+            for stream in self.streams
+            for event in self.members[stream.id]
+        )
+        assert found == expected
+        assert set(found.values()) == {1}
+        for stream in self.streams:
+            times = [event["timestamp"] for event in self.members[stream.id]]
+            assert (stream.first_event, stream.last_event) == (min(times), max(times))
+            assert stream.event_count == len(times)
+
+
+def group_of(values: Any) -> str:
+    """Distinguishing traits as a text that tells groups apart."""
+    return repr(sorted(values.items()))
