@@ -19,7 +19,7 @@ WORKERS = 3
 START = datetime(2026, 3, 14, 10, tzinfo=UTC)
 STEPS = ("placed", "paid", "packed", "shipped")
 SHOPS = 3
-ORDERS_A_SHOP = 6
+ORDERS_A_SHOP = 30
 """How many ids of orders a shop has: they come again, so that a group has stream after stream."""
 
 SETTINGS = """\

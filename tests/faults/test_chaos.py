@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-STORM_SECONDS = 40.0
+STORM_SECONDS = 35.0
 
 
 @pytest.mark.slow
