@@ -22,10 +22,11 @@ END_SECONDS = 120.0
 class Member:
     """One running program; its two outputs go to `log`."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path, start: int) -> None:
         self.name = name
         self.log = log
         self._process = process
+        self._start = start
 
     @property
     def pid(self) -> int:
@@ -76,8 +77,8 @@ class Member:
         return self.wait()
 
     def text(self) -> str:
-        """What it has printed and logged."""
-        return self.log.read_text()
+        """What it has printed and logged, not what earlier ones of its name did."""
+        return self.log.read_bytes()[self._start :].decode()
 
 
 class Crew:
@@ -91,6 +92,7 @@ class Crew:
         """Start a program; one that has the name of another appends to the same log."""
         log = self._site.path / f"{name}.log"
         with log.open("ab") as output:
+            start = output.tell()
             process = subprocess.Popen(
                 [SCRIPTS / program, *arguments],
                 cwd=self._site.path,
@@ -99,7 +101,7 @@ class Crew:
                 stdout=output,
                 stderr=output,
             )
-        member = Member(name, process, log)
+        member = Member(name, process, log, start)
         self.members.append(member)
         return member
 

@@ -42,14 +42,13 @@ def run(database: str, folder: Path, *, seconds: float, seed: int) -> Report:
 
     Raises `AssertionError` when something was lost or done twice. No process outlives it.
     """
-    source = random.Random(seed)
     with _database(database, folder) as (url, server, proxy):
         site = Site(folder, url)
         site.migrate()
         with crew_on(site) as crew:
-            place = Place(site, crew, source)
+            place = Place(site, crew, random.Random(seed))
             place.open()
-            storm = Storm(place, source, server, proxy)
+            storm = Storm(place, seed, server, proxy)
             storm.rage(seconds)
             storm.calm_down()
             _finish(place)
@@ -88,7 +87,7 @@ def _report(database: str, seed: int, storm: Storm, verdict: Verdict) -> Report:
     attempts = sum(stream.attempts for stream in verdict.streams)
     lines = [f"{number:6} x {fault}" for fault, number in sorted(storm.injected.items())]
     lines += [
-        f"{len(storm.ended_by_themselves):6} x a program ended by itself and was started again",
+        f"{storm.ended_at_their_start:6} x a program began while the server was away, and ended",
         f"{len(verdict.events):6} events stored once",
         f"{len(verdict.streams):6} streams completed once, in {attempts} runs",
         f"{verdict.committed_again:6} commits of runs that did not complete their stream",
