@@ -91,7 +91,7 @@ class Run:
                 return self._reset()
             case Trim():
                 now = self._now or NOON
-                return self.store.trim(now - timedelta(hours=1), self._clock.now(), ALL)
+                return self.store.trim(now - timedelta(hours=1), self._clock.now(), ALL).removed
             case _:
                 return self.outbox.do(step)
 

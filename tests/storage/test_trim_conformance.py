@@ -27,7 +27,7 @@ def left(store: Store) -> list[str]:
 
 def trim(store: Store, older_than: float, limit: int = 100) -> int:
     """Trim by event time alone: all was stored before an hour from now."""
-    return store.trim(at(older_than), store.real_time() + HOUR, limit)
+    return store.trim(at(older_than), store.real_time() + HOUR, limit).removed
 
 
 def claim(store: Store) -> Claim:
@@ -43,7 +43,7 @@ def test_events_in_no_stream_go_when_they_are_older(store: Store) -> None:
 
 def test_events_stored_recently_stay_however_old_they_are(store: Store) -> None:
     ingest(store, VM, make_event("1", "lone", seconds=-9e8))
-    assert store.trim(at(0), store.real_time() - HOUR, limit=100) == 0
+    assert store.trim(at(0), store.real_time() - HOUR, limit=100).removed == 0
     assert left(store) == ["1"]
 
 

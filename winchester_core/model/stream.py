@@ -72,6 +72,8 @@ EXPIRE_LANE = Lane(
     Reason.EXPIRE, StreamState.EXPIRING, StreamState.RETRY_EXPIRE, StreamState.EXPIRE_ERROR
 )
 
+LANES = (FIRE_LANE, EXPIRE_LANE)
+
 
 def lane_of(reason: Reason) -> Lane:
     """The states that `reason` leads through."""
@@ -80,7 +82,7 @@ def lane_of(reason: Reason) -> Lane:
 
 def lane_of_state(state: StreamState) -> Lane | None:
     """The lane that `state` belongs to; None for active and completed."""
-    for lane in (FIRE_LANE, EXPIRE_LANE):
+    for lane in LANES:
         if state in (lane.working, lane.retry, lane.failed):
             return lane
     return None

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
         RejectedMessage,
         Rejection,
         StreamFilter,
+        TrimMark,
+        Trimmed,
         Workload,
     )
     from winchester_core.triggers.definition import TriggerDefinition
@@ -118,10 +120,17 @@ class WorkStore(Protocol):
     def refresh(self, definition: TriggerDefinition, now: datetime, limit: int) -> int:
         """Count up to `limit` open streams anew that other rules had counted; return how many."""
 
-    def trim(self, older_than: datetime, stored_before: datetime, limit: int) -> int:
+    def trim(
+        self,
+        older_than: datetime,
+        stored_before: datetime,
+        limit: int,
+        mark: TrimMark | None = None,
+    ) -> Trimmed:
         """Remove up to `limit` events, older by both times, that no uncompleted stream holds.
 
-        `older_than` is stream time, `stored_before` real time. Returns how many were removed.
+        `older_than` is stream time, `stored_before` real time. It takes the oldest first, and
+        need not look again at what lies before `mark`, to which an earlier batch has come.
         """
 
     def listen(self, wake: Callable[[], None]) -> AbstractContextManager[None]:

@@ -143,8 +143,36 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class TrimMark:
+    """How far trimming has looked: the time of an event, and its row among those of that time."""
+
+    timestamp: datetime
+    row_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """What one batch of trimming did: `kept` events it looked at and left.
+
+    `more` says whether it is worth going on past `mark`.
+    """
+
+    removed: int
+    kept: int = 0
+    mark: TrimMark | None = None
+    more: bool = False
+
+
+MOST_COUNTED = 1000
+"""How far a workload is counted; whoever waits asks only whether there is any."""
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
-    """What waits for workers. `next_retry_seconds` is real time from now; None: no retry waits."""
+    """What waits for workers; of each kind, the first thousand are counted.
+
+    `next_retry_seconds` is real time from now; None: no retry waits.
+    """
 
     ready: int
     working: int

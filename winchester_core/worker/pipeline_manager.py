@@ -24,7 +24,7 @@ from winchester_core.worker.outbox import Couriers
 from winchester_core.worker.outbox.giving_up import give_up
 from winchester_core.worker.refresher import refresh
 from winchester_core.worker.rescuer import rescue
-from winchester_core.worker.trimmer import trim
+from winchester_core.worker.trimmer import Trimmer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -83,6 +83,7 @@ class PipelineManager:
             outage=self._outage,
             stop=self._stop,
         )
+        self._trimmer = Trimmer(store, stream_clock, options, self.counters, self._stop)
         self._must_refresh = True
         self._may_hold_more = False
         self._statistics_at = monotonic()
@@ -95,7 +96,7 @@ class PipelineManager:
             self._work(until_idle=False)
 
     def run_until_idle(self) -> None:
-        """Work until nothing is ready, in any worker's hands, or waiting for another try.
+        """Work until nothing is ready, in any worker's hands, to be trimmed, or to be retried.
 
         Effects that no handler of this worker delivers are not waited for.
         """
@@ -146,11 +147,7 @@ class PipelineManager:
 
     def process_trim_events(self) -> int:
         """Remove one batch of old events, when that is configured; return how many."""
-        now = self._clock.now() if self._options.trim_age is not None else None
-        if self._options.trim_age is None or now is None:
-            return 0
-        age, limit = self._options.trim_age, self._options.trim_batch_size
-        return trim(self.store, age, now, limit, self.counters)
+        return self._trimmer.batch()
 
     def current_time(self) -> datetime | None:
         """Stream time, aware UTC; None while the event clock has never been set."""
@@ -234,7 +231,7 @@ class PipelineManager:
         give_up(self.store, self._options.outbox_max_age, self.counters)
         loaded = self.process_ready_streams(self._options.batch_size)
         loaded += self.process_ready_streams(self._options.batch_size, expire=True)
-        self.process_trim_events()
+        self._trimmer.round()
         return loaded
 
     def _work(self, *, until_idle: bool) -> None:
@@ -258,6 +255,8 @@ class PipelineManager:
 
     def _wait(self, *, until_idle: bool) -> bool:
         """Wait until there may be work again; False when that is not wanted or told to stop."""
+        if self._trimmer.has_more:
+            return not self._stop.is_set()
         workload = self.store.workload(self._clock.now())
         if until_idle and workload.is_idle:
             return self._wait_for_effects()

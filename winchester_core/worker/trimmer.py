@@ -4,22 +4,81 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from winchester_core.clock import monotonic
 from winchester_core.telemetry.counters import Count, Counters
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    import threading
 
     from winchester_core.storage.interface import WorkStore
-    from winchester_core.timex import Expression
+    from winchester_core.storage.records import TrimMark, Trimmed
+    from winchester_core.storage.stream_clock import StreamClock
+    from winchester_core.worker.options import WorkerOptions
+
+ROUND_SECONDS = 0.5
+"""How long a worker trims before it looks after streams again."""
+
+REST_SECONDS_PER_KEPT_EVENT = 0.001
+"""To look at an event again takes some 10 microseconds: about a hundredth of this."""
 
 
-def trim(store: WorkStore, age: Expression, now: datetime, limit: int, counters: Counters) -> int:
-    """Remove up to `limit` events, older than `age` by their own time and by when they were stored.
+class Trimmer:
+    """One worker's trimming: batch after batch, each past the one before.
 
-    Raises `TimeEvaluationError` when the age leaves the years 1000-9999.
+    A sweep goes from the oldest event to the youngest that is old enough, and then on with those
+    that become old enough. What it has left, because a stream held it, is looked at by the next
+    sweep, which waits the longer the more there was: a million events that uncompleted streams
+    hold are not read again by each batch.
     """
-    older_than = age.evaluate({"timestamp": now}).timestamp
-    stored_before = age.evaluate({"timestamp": store.real_time()}).timestamp
-    trimmed = store.trim(older_than, stored_before, limit)
-    counters.add(Count.EVENTS_TRIMMED, trimmed)
-    return trimmed
+
+    def __init__(
+        self,
+        store: WorkStore,
+        clock: StreamClock,
+        options: WorkerOptions,
+        counters: Counters,
+        stop: threading.Event,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._options = options
+        self._counters = counters
+        self._stop = stop
+        self._mark: TrimMark | None = None
+        self._kept = 0
+        self._next_sweep_at: float | None = None
+        self.has_more = False
+
+    def round(self) -> None:
+        """Trim while there is something to trim, for a bounded time and until told to stop."""
+        end = monotonic() + ROUND_SECONDS
+        self.batch()
+        while self.has_more and monotonic() < end and not self._stop.is_set():
+            self.batch()
+
+    def batch(self) -> int:
+        """Remove one batch of events, older by their own time and by when they were stored.
+
+        Returns how many. Raises `TimeEvaluationError` when the age leaves the years 1000-9999.
+        """
+        age = self._options.trim_age
+        now = self._clock.now() if age is not None else None
+        if age is None or now is None:
+            return 0
+        if self._next_sweep_at is not None and monotonic() >= self._next_sweep_at:
+            self._mark, self._kept, self._next_sweep_at = None, 0, None
+        trimmed = self._store.trim(
+            age.evaluate({"timestamp": now}).timestamp,
+            age.evaluate({"timestamp": self._store.real_time()}).timestamp,
+            self._options.trim_batch_size,
+            self._mark,
+        )
+        self._note(trimmed)
+        return trimmed.removed
+
+    def _note(self, trimmed: Trimmed) -> None:
+        self._counters.add(Count.EVENTS_TRIMMED, trimmed.removed)
+        self._mark, self.has_more = trimmed.mark, trimmed.more
+        self._kept += trimmed.kept
+        if not trimmed.more and self._next_sweep_at is None:
+            self._next_sweep_at = monotonic() + self._kept * REST_SECONDS_PER_KEPT_EVENT

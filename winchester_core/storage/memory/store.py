@@ -32,6 +32,8 @@ if TYPE_CHECKING:
         RejectedMessage,
         Rejection,
         StreamFilter,
+        TrimMark,
+        Trimmed,
         Workload,
     )
     from winchester_core.triggers.definition import TriggerDefinition
@@ -197,8 +199,15 @@ class MemoryStore(MemoryEffectStore):
         with self._transaction() as transaction:
             return upkeep.refresh(self._held, transaction, definition, now, limit)
 
-    def trim(self, older_than: datetime, stored_before: datetime, limit: int) -> int:
+    def trim(
+        self,
+        older_than: datetime,
+        stored_before: datetime,
+        limit: int,
+        mark: TrimMark | None = None,
+    ) -> Trimmed:
         """See `WorkStore.trim`."""
+        del mark  # every event is looked at anyway
         with self._lock:
             return upkeep.trim(self._held, older_than, stored_before, limit)
 

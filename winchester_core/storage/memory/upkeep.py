@@ -12,7 +12,7 @@ from winchester_core.storage.memory.claiming import (
     ready_again,
     ready_first_time,
 )
-from winchester_core.storage.records import Workload
+from winchester_core.storage.records import MOST_COUNTED, Trimmed, Workload
 from winchester_core.triggers import progress
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def refresh(
     return len(stale)
 
 
-def trim(held: Holdings, older_than: datetime, stored_before: datetime, limit: int) -> int:
-    """Remove up to `limit` events that no uncompleted stream holds; return how many."""
+def trim(held: Holdings, older_than: datetime, stored_before: datetime, limit: int) -> Trimmed:
+    """Remove up to `limit` events that no uncompleted stream holds. It needs no mark."""
     in_use = {
         message_id
         for stream in held.streams.values()
@@ -64,7 +64,7 @@ def trim(held: Holdings, older_than: datetime, stored_before: datetime, limit: i
         del held.events[message_id]
     for stream in held.streams.values():
         stream.members = [each for each in stream.members if each not in doomed]
-    return len(doomed)
+    return Trimmed(len(doomed), more=len(old) > limit)
 
 
 def reset(
@@ -103,9 +103,9 @@ def workload(held: Holdings, now: datetime | None, real_now: datetime) -> Worklo
     if now is not None:
         ready += sum(len(ready_first_time(held, reason, now)) for reason in Reason)
     return Workload(
-        ready=ready,
-        working=sum(stream.state in WORKING for stream in streams),
-        retrying=len(waiting),
+        ready=min(ready, MOST_COUNTED),
+        working=min(sum(stream.state in WORKING for stream in streams), MOST_COUNTED),
+        retrying=min(len(waiting), MOST_COUNTED),
         next_retry_seconds=(min(waiting) - real_now).total_seconds() if waiting else None,
         next_due=min((_due_at(each) for each in streams if _is_active(each)), default=None),
     )

@@ -6,7 +6,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, Recorded, Workload
-from winchester_core.storage.sql import claiming, completion, reading, recording, upkeep
+from winchester_core.storage.sql import (
+    claiming,
+    completion,
+    reading,
+    recording,
+    trimming,
+    upkeep,
+)
 from winchester_core.storage.sql.effect_store import SqlEffectStore
 from winchester_core.storage.sql.queries import claims, clocks, events, rejections, stored_streams
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
@@ -31,6 +38,8 @@ if TYPE_CHECKING:
         RejectedMessage,
         Rejection,
         StreamFilter,
+        TrimMark,
+        Trimmed,
     )
     from winchester_core.storage.sql.database import Database
     from winchester_core.triggers.definition import TriggerDefinition
@@ -188,10 +197,23 @@ class SqlStore(SqlEffectStore):
             )
         )
 
-    def trim(self, older_than: datetime, stored_before: datetime, limit: int) -> int:
+    def trim(
+        self,
+        older_than: datetime,
+        stored_before: datetime,
+        limit: int,
+        mark: TrimMark | None = None,
+    ) -> Trimmed:
         """See `WorkStore.trim`."""
         return self.database.write(
-            partial(events.trim, older_than=older_than, stored_before=stored_before, limit=limit)
+            partial(
+                trimming.trim,
+                dialect=self._dialect,
+                older_than=older_than,
+                stored_before=stored_before,
+                limit=limit,
+                mark=mark,
+            )
         )
 
     def listen(self, wake: Callable[[], None]) -> AbstractContextManager[None]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, delete, func, or_, select, tuple_, update
+from sqlalchemy import and_, case, delete, select, tuple_, update
 
 from winchester_core.errors import ConcurrentChange
-from winchester_core.model.stream import FIRE_LANE, Lane, Reason, StreamState
+from winchester_core.model.stream import FIRE_LANE, LANES, Lane, Reason, StreamState
 from winchester_core.storage.death_note import died_after_failure, died_each_time
+from winchester_core.storage.records import MOST_COUNTED
 from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.tables import streams
 
@@ -35,7 +36,11 @@ _HEAD = (
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Streams that wait for something, in the order of an index."""
+    """Streams that wait for something, in the order of an index.
+
+    Nothing breaks a tie: a million streams may expire at one midnight, and PostgreSQL, whose
+    indexes do not end with the id, would sort them all for each claim.
+    """
 
     condition: ColumnElement[bool]
     order: tuple[ColumnElement[Any], ...]
@@ -44,14 +49,14 @@ class Queue:
 
 def first_tries(reason: Reason, now: datetime) -> Queue:
     """Active streams whose time has come. Those that expire have no fire time to be sorted by."""
-    order = (streams.c.fire_timestamp, streams.c.expire_timestamp, streams.c.id)
+    order = (streams.c.fire_timestamp, streams.c.expire_timestamp)
     return Queue(ready_first_time(reason, now), order, "ix_streams_due")
 
 
 def retries(lane: Lane, real_now: datetime) -> Queue:
     """Streams whose next try is due."""
     condition = and_(streams.c.state == lane.retry.value, streams.c.retry_at <= real_now)
-    return Queue(condition, (streams.c.retry_at, streams.c.id), "ix_streams_state_retry_at")
+    return Queue(condition, (streams.c.retry_at,), "ix_streams_state_retry_at")
 
 
 def abandoned(real_now: datetime) -> Queue:
@@ -221,40 +226,57 @@ def death_note(attempts: int) -> ColumnElement[str]:
 
 
 def count_ready(connection: Connection, now: datetime | None, real_now: datetime) -> int:
-    """How many streams a worker could claim at this moment."""
-    retries = (StreamState.RETRY_FIRE.value, StreamState.RETRY_EXPIRE.value)
-    conditions = [and_(streams.c.state.in_(retries), streams.c.retry_at <= real_now)]
+    """How many streams a worker could claim at this moment; see `MOST_COUNTED`."""
+    conditions = [retries(lane, real_now).condition for lane in LANES]
     if now is not None:
         conditions += [ready_first_time(reason, now) for reason in Reason]
-    return _count(connection, or_(*conditions))
+    return _count(connection, conditions)
 
 
 def count_working(connection: Connection) -> int:
-    """How many streams are in some worker's hands."""
-    return _count(connection, streams.c.state.in_(_WORKING))
+    """How many streams are in some worker's hands; see `MOST_COUNTED`."""
+    return _count(connection, [streams.c.state == state for state in _WORKING])
 
 
 def waiting_retries(connection: Connection, real_now: datetime) -> tuple[int, datetime | None]:
-    """How many streams wait for their next try, and when the first of them is due."""
-    retries = (StreamState.RETRY_FIRE.value, StreamState.RETRY_EXPIRE.value)
-    query = select(func.count(), func.min(streams.c.retry_at)).where(
-        streams.c.state.in_(retries), streams.c.retry_at > real_now
-    )
-    number, first = connection.execute(query).one()
-    return number, first
+    """How many streams wait for their next try (`MOST_COUNTED`), and when the first is due."""
+    conditions = [
+        and_(streams.c.state == lane.retry.value, streams.c.retry_at > real_now) for lane in LANES
+    ]
+    earliest = [_first(connection, streams.c.retry_at, condition) for condition in conditions]
+    first = min((moment for moment in earliest if moment is not None), default=None)
+    return (0 if first is None else _count(connection, conditions)), first
 
 
 def next_due(connection: Connection) -> datetime | None:
     """The earliest stream time at which an active stream fires or expires."""
     active = streams.c.state == StreamState.ACTIVE.value
-    fires = select(func.min(streams.c.fire_timestamp)).where(active)
-    expires = select(func.min(streams.c.expire_timestamp)).where(
-        active, streams.c.fire_timestamp.is_(None)
-    )
-    times = [connection.execute(query).scalar_one() for query in (fires, expires)]
+    fires = and_(active, streams.c.fire_timestamp.is_not(None))
+    expires = and_(active, streams.c.fire_timestamp.is_(None))
+    times = [
+        _first(connection, streams.c.fire_timestamp, fires),
+        _first(connection, streams.c.expire_timestamp, expires, streams.c.fire_timestamp),
+    ]
     return min((time for time in times if time is not None), default=None)
 
 
-def _count(connection: Connection, condition: ColumnElement[bool]) -> int:
-    query = select(func.count()).select_from(streams).where(condition)
-    return connection.execute(query).scalar_one()
+def _first(
+    connection: Connection,
+    time: ColumnElement[Any],
+    condition: ColumnElement[bool],
+    *index_before: ColumnElement[Any],
+) -> datetime | None:
+    """The earliest `time`, from the beginning of an index range.
+
+    PostgreSQL sees that the index has the order only when the columns of the index that come
+    before are named too, null though they are.
+    """
+    query = select(time).where(condition).order_by(*index_before, time).limit(1)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def _count(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> int:
+    """How many streams meet one of `conditions`; of each, no more than are worth counting."""
+    queries = [select(streams.c.id).where(each).limit(MOST_COUNTED) for each in conditions]
+    number = sum(len(connection.execute(query).all()) for query in queries)
+    return min(number, MOST_COUNTED)

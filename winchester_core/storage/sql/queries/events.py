@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, exists, func, not_, select
+from sqlalchemy import delete, func, or_, select
 
 from winchester_core.errors import DataRefused
 from winchester_core.model.event import REQUIRED_KEYS, Event
-from winchester_core.model.stream import StreamState
 from winchester_core.storage.sql.globs import matches_glob
 from winchester_core.storage.sql.pages import pages
-from winchester_core.storage.sql.tables import events, stream_events, streams
+from winchester_core.storage.sql.tables import events, stream_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, Row
 
     from winchester_core.storage.dialects import SqlDialect
-    from winchester_core.storage.records import EventFilter
+    from winchester_core.storage.records import EventFilter, TrimMark
 
 _COLUMNS = (events.c.message_id, events.c.event_type, events.c.timestamp, events.c.traits)
 
@@ -131,29 +130,38 @@ def _conditions(dialect: SqlDialect, wanted: EventFilter) -> list[ColumnElement[
     return conditions
 
 
-def trim(connection: Connection, older_than: datetime, stored_before: datetime, limit: int) -> int:
-    """Remove up to `limit` events, and their links, that no uncompleted stream holds."""
-    uncompleted = (
-        select(stream_events.c.event_id)
-        .join(streams, streams.c.id == stream_events.c.stream_id)
-        .where(
-            stream_events.c.event_id == events.c.id,
-            streams.c.state != StreamState.COMPLETED.value,
-        )
-    )
+def older(
+    connection: Connection, older_than: datetime, mark: TrimMark | None, limit: int
+) -> list[Row[Any]]:
+    """The first `limit` events (id, both times) past `mark` whose own time is older."""
     query = (
-        select(events.c.id)
-        .where(
-            and_(events.c.timestamp < older_than, events.c.stored_at < stored_before),
-            not_(exists(uncompleted)),
-        )
+        select(events.c.id, events.c.timestamp, events.c.stored_at)
+        .where(events.c.timestamp < older_than)
         .order_by(events.c.timestamp, events.c.id)
         .limit(limit)
     )
-    doomed = list(connection.execute(query).scalars())
-    removed = 0
-    for page in pages(doomed):
-        connection.execute(delete(stream_events).where(stream_events.c.event_id.in_(page)))
-        # another process may have trimmed some of them at the same moment
-        removed += connection.execute(delete(events).where(events.c.id.in_(page))).rowcount
-    return removed
+    if mark is not None:
+        # the first of these bounds the index range on every database
+        query = query.where(
+            events.c.timestamp >= mark.timestamp,
+            or_(events.c.timestamp > mark.timestamp, events.c.id > mark.row_id),
+        )
+    return list(connection.execute(query))
+
+
+def lock_free(connection: Connection, dialect: SqlDialect, row_ids: Sequence[int]) -> list[int]:
+    """Lock these events; those that another process has locked, or removed, are passed over."""
+    locked: list[int] = []
+    for page in pages(row_ids):
+        query = select(events.c.id).where(events.c.id.in_(page)).order_by(events.c.id)
+        indexed = dialect.through_index(query, events, "PRIMARY")
+        locked += connection.execute(dialect.lock_rows(indexed, skip_locked=True)).scalars()
+    return locked
+
+
+def delete_all(connection: Connection, row_ids: Sequence[int]) -> int:
+    """Remove these events; return how many there were."""
+    return sum(
+        connection.execute(delete(events).where(events.c.id.in_(page))).rowcount
+        for page in pages(row_ids)
+    )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, select
 
+from winchester_core.model.stream import StreamState
 from winchester_core.storage.sql.pages import pages
-from winchester_core.storage.sql.tables import stream_events
+from winchester_core.storage.sql.tables import stream_events, streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,3 +34,25 @@ def delete_of(connection: Connection, stream_ids: Sequence[int]) -> None:
     """Remove the links of these streams; their events stay."""
     for page in pages(stream_ids):
         connection.execute(delete(stream_events).where(stream_events.c.stream_id.in_(page)))
+
+
+def held(connection: Connection, event_ids: Sequence[int]) -> set[int]:
+    """Which of these events an uncompleted stream holds."""
+    found: set[int] = set()
+    for page in pages(event_ids):
+        query = (
+            select(stream_events.c.event_id)
+            .join(streams, streams.c.id == stream_events.c.stream_id)
+            .where(
+                stream_events.c.event_id.in_(page),
+                streams.c.state != StreamState.COMPLETED.value,
+            )
+        )
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+def delete_to(connection: Connection, event_ids: Sequence[int]) -> None:
+    """Remove the links to these events."""
+    for page in pages(event_ids):
+        connection.execute(delete(stream_events).where(stream_events.c.event_id.in_(page)))

@@ -51,11 +51,12 @@ def lock_open(
     for page in pages(sorted(keys)):
         query = select(streams).where(streams.c.open_key.in_(page)).order_by(streams.c.open_key)
         query = dialect.through_index(query, streams, "uq_streams_open_key")
-        rows = connection.execute(dialect.lock_rows(query))
-        found.extend(
-            OpenStream(row.id, row.name, bytes(row.open_key), facts_of(row)) for row in rows
-        )
+        found += map(_open_stream, connection.execute(dialect.lock_rows(query)))
     return found
+
+
+def _open_stream(row: Row[Any]) -> OpenStream:
+    return OpenStream(row.id, row.name, bytes(row.open_key), facts_of(row))
 
 
 def lock_stale(
@@ -64,21 +65,24 @@ def lock_stale(
     """Up to `limit` open streams of a trigger that were counted by other rules, locked.
 
     Any of them: to sort what may be a million streams for each batch would cost too much, and
-    where locked rows are passed over, no order of locks is needed.
+    where locked rows are passed over, no order of locks is needed. What is less and what is
+    greater are two ranges of the index; what is unequal would be none, and all rows be read.
     """
-    query = (
-        select(streams)
-        .where(
-            streams.c.name == name,
-            streams.c.state == StreamState.ACTIVE.value,
-            streams.c.fingerprint != fingerprint,
-            streams.c.open_key.is_not(None),
+    stale: list[OpenStream] = []
+    for others in (streams.c.fingerprint < fingerprint, streams.c.fingerprint > fingerprint):
+        query = (
+            select(streams)
+            .where(
+                streams.c.name == name,
+                streams.c.state == StreamState.ACTIVE.value,
+                others,
+                streams.c.open_key.is_not(None),
+            )
+            .limit(limit - len(stale))
         )
-        .limit(limit)
-    )
-    query = dialect.through_index(query, streams, "ix_streams_name_state_fingerprint")
-    rows = connection.execute(dialect.lock_rows(query, skip_locked=True))
-    return [OpenStream(row.id, row.name, bytes(row.open_key), facts_of(row)) for row in rows]
+        query = dialect.through_index(query, streams, "ix_streams_name_state_fingerprint")
+        stale += map(_open_stream, connection.execute(dialect.lock_rows(query, skip_locked=True)))
+    return stale
 
 
 def move(connection: Connection, dialect: SqlDialect, drafts: Sequence[StreamDraft]) -> None:
