@@ -159,6 +159,7 @@ def test_events_are_counted_within_an_index_range(
 
 
 def test_streams_are_found_by_a_distinguishing_trait_through_its_index(store: SqlStore) -> None:
+    ingest(store, VM, make_event("m"))
     with metered(store.database) as meter:
         store.find_streams(StreamFilter(traits={"instance": "a"}))
     steps = [step for plan in plans(store, meter.statements).values() for step in plan]

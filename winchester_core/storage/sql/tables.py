@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    column,
 )
 
 from winchester_core.storage.sql.types import (
@@ -47,6 +48,13 @@ _OPTIONS: Mapping[str, Any] = {"mariadb_charset": "utf8mb4", "mariadb_engine": "
 # would then point at another row
 _NO_ID_TWICE: Mapping[str, Any] = {"sqlite_autoincrement": True}
 
+
+def _where_not_null(name: str) -> dict[str, Any]:
+    """Let an index hold only the few streams that it is for, where the database can."""
+    condition = column(name).is_not(None)
+    return {"postgresql_where": condition, "sqlite_where": condition}
+
+
 events = Table(
     "events",
     metadata,
@@ -57,7 +65,7 @@ events = Table(
     Column("stored_at", UtcDateTime(), nullable=False, comment="the database server's time"),
     Column("traits", JSON(), nullable=False, comment="every other trait, typed"),
     UniqueConstraint("message_id"),
-    Index(None, "timestamp"),
+    Index(None, "timestamp", "id"),
     Index(None, "event_type", "timestamp"),
     **_NO_ID_TWICE,
     **_OPTIONS,
@@ -85,8 +93,9 @@ streams = Table(
     Column("last_error", long_text(), nullable=True),
     UniqueConstraint("open_key"),
     Index("ix_streams_due", "state", "fire_timestamp", "expire_timestamp"),
-    Index(None, "state", "retry_at"),
-    Index(None, "state", "lease_until"),
+    Index(None, "state", "retry_at", **_where_not_null("retry_at")),
+    Index(None, "state", "lease_until", **_where_not_null("lease_until")),
+    Index(None, "first_event"),
     Index(None, "name", "state", "fingerprint"),
     **_NO_ID_TWICE,
     **_OPTIONS,
@@ -125,6 +134,7 @@ rejected_messages = Table(
     Column("body", blob(), nullable=False, comment="at most 1 MiB of it"),
     Column("body_length", BigInteger(), nullable=False),
     UniqueConstraint("source", "digest"),
+    Index(None, "received_at"),
     **_NO_ID_TWICE,
     **_OPTIONS,
 )

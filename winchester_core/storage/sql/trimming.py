@@ -33,7 +33,7 @@ def trim(
     limit: int,
     mark: TrimMark | None,
 ) -> Trimmed:
-    """Remove up to `limit` events past `mark`, and their links, that no uncompleted stream holds."""
+    """Remove up to `limit` events that no uncompleted stream holds, and their links."""
     removed = kept = 0
     for _ in range(PAGES):
         page = events.older(connection, older_than, mark, limit)

@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, or_, select
 
 from winchester_core.errors import DataRefused
 from winchester_core.model.event import REQUIRED_KEYS, Event
+from winchester_core.storage.sql.finding import ids_past
 from winchester_core.storage.sql.globs import matches_glob
 from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.tables import events, stream_events
@@ -98,13 +99,12 @@ def page_after(
     connection: Connection, dialect: SqlDialect, wanted: EventFilter, mark: int, limit: int
 ) -> list[tuple[int, Event]]:
     """Up to `limit` (row id, event) past the row `mark`, by row id; traits are not looked at."""
-    query = (
-        select(events.c.id, *_COLUMNS)
-        .where(events.c.id > mark, *_conditions(dialect, wanted))
-        .order_by(events.c.id)
-        .limit(limit)
-    )
-    return [(row.id, event_of(row)) for row in connection.execute(query)]
+    ids = ids_past(connection, events.c.id, mark, limit, _conditions(dialect, wanted))
+    found: list[tuple[int, Event]] = []
+    for page in pages(ids):
+        query = select(events.c.id, *_COLUMNS).where(events.c.id.in_(page)).order_by(events.c.id)
+        found += [(row.id, event_of(row)) for row in connection.execute(query)]
+    return found
 
 
 def count(connection: Connection, dialect: SqlDialect, wanted: EventFilter) -> int:

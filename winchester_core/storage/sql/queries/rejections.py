@@ -8,6 +8,8 @@ from sqlalchemy import delete, func, select, update
 
 from winchester_core.errors import UnknownRejectedMessage
 from winchester_core.storage.records import RejectedMessage
+from winchester_core.storage.sql.finding import ids_past
+from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.tables import rejected_messages
 
 if TYPE_CHECKING:
@@ -47,13 +49,13 @@ def find(
     connection: Connection, wanted: RejectedFilter, mark: int, limit: int
 ) -> list[RejectedMessage]:
     """Up to `limit` rejected messages past the id `mark`, by id."""
-    query = (
-        select(rejected_messages)
-        .where(rejected_messages.c.id > mark, *_conditions(wanted))
-        .order_by(rejected_messages.c.id)
-        .limit(limit)
-    )
-    return [_message(row) for row in connection.execute(query)]
+    ids = ids_past(connection, rejected_messages.c.id, mark, limit, _conditions(wanted))
+    found: list[RejectedMessage] = []
+    for page in pages(ids):
+        query = select(rejected_messages).where(rejected_messages.c.id.in_(page))
+        rows = connection.execute(query.order_by(rejected_messages.c.id))
+        found += [_message(row) for row in rows]
+    return found
 
 
 def count(connection: Connection, wanted: RejectedFilter) -> int:

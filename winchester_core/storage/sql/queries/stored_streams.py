@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import exists, func, select
 
 from winchester_core.model.stream import StreamRecord, StreamState
+from winchester_core.storage.sql.finding import ids_past
 from winchester_core.storage.sql.globs import matches_glob
+from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.queries import stream_traits
 from winchester_core.storage.sql.queries.open_streams import read_progress
 from winchester_core.storage.sql.tables import events, stream_events, streams
@@ -15,7 +17,7 @@ from winchester_core.storage.sql.tables import events, stream_events, streams
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Row
+    from sqlalchemy import ColumnElement, Connection, Row, Select
 
     from winchester_core.storage.dialects import SqlDialect
     from winchester_core.storage.records import StreamFilter
@@ -25,15 +27,15 @@ def find(
     connection: Connection, dialect: SqlDialect, wanted: StreamFilter, mark: int, limit: int
 ) -> list[StreamRecord]:
     """Up to `limit` streams past the id `mark`, by id."""
-    query = (
-        select(streams)
-        .where(streams.c.id > mark, *_conditions(dialect, wanted))
-        .order_by(streams.c.id)
-        .limit(limit)
+    ids = ids_past(
+        connection,
+        streams.c.id,
+        mark,
+        limit,
+        _conditions(dialect, wanted, each_by_itself=True),
+        through_indexes=_conditions(dialect, wanted),
     )
-    rows = list(connection.execute(query))
-    traits = stream_traits.of_streams(connection, [row.id for row in rows])
-    return [_record(row, traits[row.id]) for row in rows]
+    return by_ids(connection, ids)
 
 
 def count(connection: Connection, dialect: SqlDialect, wanted: StreamFilter) -> int:
@@ -60,14 +62,19 @@ def count_states_by_trigger(connection: Connection) -> dict[str, dict[StreamStat
 
 
 def by_ids(connection: Connection, stream_ids: Sequence[int]) -> list[StreamRecord]:
-    """The streams with these ids, by id."""
-    query = select(streams).where(streams.c.id.in_(stream_ids)).order_by(streams.c.id)
-    rows = list(connection.execute(query))
+    """The streams with these ids, which are in order."""
+    rows: list[Row[Any]] = []
+    for page in pages(stream_ids):
+        query = select(streams).where(streams.c.id.in_(page)).order_by(streams.c.id)
+        rows += connection.execute(query)
     traits = stream_traits.of_streams(connection, [row.id for row in rows])
     return [_record(row, traits[row.id]) for row in rows]
 
 
-def _conditions(dialect: SqlDialect, wanted: StreamFilter) -> list[ColumnElement[bool]]:
+def _conditions(
+    dialect: SqlDialect, wanted: StreamFilter, *, each_by_itself: bool = False
+) -> list[ColumnElement[bool]]:
+    """`each_by_itself`: for a look at few streams; the types of all events are not gone through."""
     conditions: list[ColumnElement[bool]] = []
     if wanted.name is not None:
         conditions.append(streams.c.name == wanted.name)
@@ -78,26 +85,22 @@ def _conditions(dialect: SqlDialect, wanted: StreamFilter) -> list[ColumnElement
     if wanted.younger_than is not None:
         conditions.append(streams.c.first_event >= wanted.younger_than)
     if wanted.event_type is not None:
-        conditions.append(
-            exists(
-                select(stream_events.c.event_id)
-                .join(events, events.c.id == stream_events.c.event_id)
-                .where(
-                    stream_events.c.stream_id == streams.c.id,
-                    matches_glob(dialect, events.c.event_type, wanted.event_type),
-                )
-            )
-        )
+        holding = _holding(matches_glob(dialect, events.c.event_type, wanted.event_type))
+        if each_by_itself:
+            conditions.append(exists(holding.where(stream_events.c.stream_id == streams.c.id)))
+        else:
+            conditions.append(streams.c.id.in_(holding))
     if wanted.message_id is not None:
-        holding = (
-            select(stream_events.c.stream_id)
-            .join(events, events.c.id == stream_events.c.event_id)
-            .where(events.c.message_id == wanted.message_id)
-        )
-        conditions.append(streams.c.id.in_(holding))
+        conditions.append(streams.c.id.in_(_holding(events.c.message_id == wanted.message_id)))
     for name, value in wanted.traits.items():
         conditions.append(stream_traits.has_value(name, value))
     return conditions
+
+
+def _holding(condition: ColumnElement[bool]) -> Select[Any]:
+    """The streams of the links whose events meet `condition`."""
+    joined = events.c.id == stream_events.c.event_id
+    return select(stream_events.c.stream_id).join(events, joined).where(condition)
 
 
 def _record(row: Row[Any], distinguished_by: Mapping[str, Any]) -> StreamRecord:

@@ -1,0 +1,55 @@
+"""Finding rows in the order of their ids, by filters of which any may meet all rows or none.
+
+A database that is asked for the first rows by id that meet a filter goes either through the ids,
+and reads all rows when those that it looks for come last, or through the filter's index, and sorts
+millions when most rows meet it. Which of the two it takes is a guess that rows are spread evenly,
+which events and streams, whose ids grow with their times, never are. So both are tried here in
+turn, each where it is cheap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement, Connection
+
+WINDOW = 10_000
+"""How many ids are gone through before the filters' own indexes are asked."""
+
+
+def ids_past(
+    connection: Connection,
+    row_id: ColumnElement[int],
+    mark: int,
+    limit: int,
+    conditions: Sequence[ColumnElement[bool]],
+    *,
+    through_indexes: Sequence[ColumnElement[bool]] | None = None,
+) -> list[int]:
+    """The first `limit` ids past `mark`, in order, of rows that meet all `conditions`.
+
+    `through_indexes` says the same as `conditions`, in a form that finds few among many rows.
+    """
+    in_order = select(row_id).where(row_id > mark).order_by(row_id)
+    if not conditions:
+        return _ids(connection, in_order.limit(limit))
+    start = connection.execute(in_order.limit(1)).scalar_one_or_none()
+    if start is None:
+        return []
+    near = in_order.where(row_id < start + WINDOW, *conditions)
+    found = _ids(connection, near.limit(limit))
+    if len(found) < limit:
+        # the sum hides the order of ids from the database, which would go through them all
+        far = select(row_id).where(row_id >= start + WINDOW).order_by(row_id + 0)
+        wanted = conditions if through_indexes is None else through_indexes
+        found += _ids(connection, far.where(*wanted).limit(limit - len(found)))
+    return found
+
+
+def _ids(connection: Connection, query: Any) -> list[int]:
+    return list(connection.execute(query).scalars())
