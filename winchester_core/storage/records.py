@@ -163,13 +163,13 @@ class Trimmed:
     more: bool = False
 
 
-MOST_COUNTED = 1000
+MOST_COUNTED = 100
 """How far a workload is counted; whoever waits asks only whether there is any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What waits for workers; of each kind, the first thousand are counted.
+    """What waits for workers; of each kind, the first hundred are counted.
 
     `next_retry_seconds` is real time from now; None: no retry waits.
     """

@@ -85,6 +85,12 @@ class PostgresqlDialect(SqlDialect):
     def wakeup(self, engine: Engine) -> Wakeup:
         return PostgresqlWakeup(engine)
 
+    def index_order(
+        self, order: tuple[ColumnElement[Any], ...], *, after_null: ColumnElement[Any] | None
+    ) -> tuple[ColumnElement[Any], ...]:
+        # it does not see that the index has this order unless the column is named
+        return order if after_null is None else (after_null, *order)
+
     def fault(self, error: BaseException) -> Fault:
         state = getattr(error, "sqlstate", None)
         if state is None:  # the driver's own verdict

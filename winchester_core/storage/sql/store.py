@@ -229,13 +229,13 @@ class SqlStore(SqlEffectStore):
 
         def work(connection: Connection) -> Workload:
             real_now = clocks.real_time(connection, self._dialect)
-            retrying, first = claims.waiting_retries(connection, real_now)
+            retrying, first = claims.waiting_retries(connection, self._dialect, real_now)
             return Workload(
-                ready=claims.count_ready(connection, now, real_now),
-                working=claims.count_working(connection),
+                ready=claims.count_ready(connection, self._dialect, now, real_now),
+                working=claims.count_working(connection, self._dialect),
                 retrying=retrying,
                 next_retry_seconds=(first - real_now).total_seconds() if first else None,
-                next_due=claims.next_due(connection),
+                next_due=claims.next_due(connection, self._dialect),
             )
 
         return self.database.read(work)

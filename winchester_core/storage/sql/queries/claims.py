@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Row
+    from sqlalchemy import ColumnElement, Connection, Row, Select
 
     from winchester_core.storage.dialects import SqlDialect
     from winchester_core.storage.records import Claim
@@ -45,24 +45,42 @@ class Queue:
     condition: ColumnElement[bool]
     order: tuple[ColumnElement[Any], ...]
     index: str
+    null: ColumnElement[Any] | None = None
+    """A column that the condition holds null, which comes before `order` in the index."""
 
 
 def first_tries(reason: Reason, now: datetime) -> Queue:
-    """Active streams whose time has come. Those that expire have no fire time to be sorted by."""
-    order = (streams.c.fire_timestamp, streams.c.expire_timestamp)
-    return Queue(ready_first_time(reason, now), order, "ix_streams_due")
+    """Active streams whose time has come."""
+    queue = _firing if reason is Reason.FIRE else _expiring
+    return queue(ready_first_time(reason, now))
 
 
 def retries(lane: Lane, real_now: datetime) -> Queue:
     """Streams whose next try is due."""
-    condition = and_(streams.c.state == lane.retry.value, streams.c.retry_at <= real_now)
-    return Queue(condition, (streams.c.retry_at,), "ix_streams_state_retry_at")
+    return _retries(and_(streams.c.state == lane.retry.value, streams.c.retry_at <= real_now))
 
 
 def abandoned(real_now: datetime) -> Queue:
     """Claimed streams whose lease has run out."""
-    condition = and_(streams.c.state.in_(_WORKING), streams.c.lease_until < real_now)
-    return Queue(condition, (streams.c.lease_until, streams.c.id), "ix_streams_state_lease_until")
+    return _leases(and_(streams.c.state.in_(_WORKING), streams.c.lease_until < real_now))
+
+
+def _firing(condition: ColumnElement[bool]) -> Queue:
+    order = (streams.c.fire_timestamp, streams.c.expire_timestamp)
+    return Queue(condition, order, "ix_streams_due")
+
+
+def _expiring(condition: ColumnElement[bool]) -> Queue:
+    order, null = (streams.c.expire_timestamp,), streams.c.fire_timestamp
+    return Queue(condition, order, "ix_streams_due", null)
+
+
+def _retries(condition: ColumnElement[bool]) -> Queue:
+    return Queue(condition, (streams.c.retry_at,), "ix_streams_state_retry_at")
+
+
+def _leases(condition: ColumnElement[bool]) -> Queue:
+    return Queue(condition, (streams.c.lease_until,), "ix_streams_state_lease_until")
 
 
 def ready_first_time(reason: Reason, now: datetime) -> ColumnElement[bool]:
@@ -77,9 +95,8 @@ def lock_first(
     connection: Connection, dialect: SqlDialect, queue: Queue, limit: int
 ) -> list[Row[Any]]:
     """The first `limit` streams of `queue`; what others have locked is passed over."""
-    query = select(*_HEAD).where(queue.condition).order_by(*queue.order).limit(limit)
-    indexed = dialect.through_index(query, streams, queue.index)
-    return list(connection.execute(dialect.lock_rows(indexed, skip_locked=True)))
+    query = _in_order(dialect, select(*_HEAD), queue, limit)
+    return list(connection.execute(dialect.lock_rows(query, skip_locked=True)))
 
 
 def lock_one(connection: Connection, dialect: SqlDialect, stream_id: int) -> Row[Any] | None:
@@ -225,58 +242,66 @@ def death_note(attempts: int) -> ColumnElement[str]:
     )
 
 
-def count_ready(connection: Connection, now: datetime | None, real_now: datetime) -> int:
+def count_ready(
+    connection: Connection, dialect: SqlDialect, now: datetime | None, real_now: datetime
+) -> int:
     """How many streams a worker could claim at this moment; see `MOST_COUNTED`."""
-    conditions = [retries(lane, real_now).condition for lane in LANES]
+    queues = [retries(lane, real_now) for lane in LANES]
     if now is not None:
-        conditions += [ready_first_time(reason, now) for reason in Reason]
-    return _count(connection, conditions)
+        queues += [first_tries(reason, now) for reason in Reason]
+    return _count(connection, dialect, queues)
 
 
-def count_working(connection: Connection) -> int:
+def count_working(connection: Connection, dialect: SqlDialect) -> int:
     """How many streams are in some worker's hands; see `MOST_COUNTED`."""
-    return _count(connection, [streams.c.state == state for state in _WORKING])
+    leased = streams.c.lease_until.is_not(None)
+    conditions = [and_(streams.c.state == state, leased) for state in _WORKING]
+    return _count(connection, dialect, [_leases(condition) for condition in conditions])
 
 
-def waiting_retries(connection: Connection, real_now: datetime) -> tuple[int, datetime | None]:
+def waiting_retries(
+    connection: Connection, dialect: SqlDialect, real_now: datetime
+) -> tuple[int, datetime | None]:
     """How many streams wait for their next try (`MOST_COUNTED`), and when the first is due."""
-    conditions = [
-        and_(streams.c.state == lane.retry.value, streams.c.retry_at > real_now) for lane in LANES
+    queues = [
+        _retries(and_(streams.c.state == lane.retry.value, streams.c.retry_at > real_now))
+        for lane in LANES
     ]
-    earliest = [_first(connection, streams.c.retry_at, condition) for condition in conditions]
+    earliest = [_first(connection, dialect, streams.c.retry_at, queue) for queue in queues]
     first = min((moment for moment in earliest if moment is not None), default=None)
-    return (0 if first is None else _count(connection, conditions)), first
+    return (0 if first is None else _count(connection, dialect, queues)), first
 
 
-def next_due(connection: Connection) -> datetime | None:
+def next_due(connection: Connection, dialect: SqlDialect) -> datetime | None:
     """The earliest stream time at which an active stream fires or expires."""
     active = streams.c.state == StreamState.ACTIVE.value
-    fires = and_(active, streams.c.fire_timestamp.is_not(None))
-    expires = and_(active, streams.c.fire_timestamp.is_(None))
-    times = [
-        _first(connection, streams.c.fire_timestamp, fires),
-        _first(connection, streams.c.expire_timestamp, expires, streams.c.fire_timestamp),
-    ]
+    fire_time, expire_time = streams.c.fire_timestamp, streams.c.expire_timestamp
+    times = (
+        _first(connection, dialect, fire_time, _firing(and_(active, fire_time.is_not(None)))),
+        _first(connection, dialect, expire_time, _expiring(and_(active, fire_time.is_(None)))),
+    )
     return min((time for time in times if time is not None), default=None)
 
 
 def _first(
-    connection: Connection,
-    time: ColumnElement[Any],
-    condition: ColumnElement[bool],
-    *index_before: ColumnElement[Any],
+    connection: Connection, dialect: SqlDialect, time: ColumnElement[Any], queue: Queue
 ) -> datetime | None:
-    """The earliest `time`, from the beginning of an index range.
-
-    PostgreSQL sees that the index has the order only when the columns of the index that come
-    before are named too, null though they are.
-    """
-    query = select(time).where(condition).order_by(*index_before, time).limit(1)
+    query = _in_order(dialect, select(time), queue, limit=1)
     return connection.execute(query).scalar_one_or_none()
 
 
-def _count(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> int:
-    """How many streams meet one of `conditions`; of each, no more than are worth counting."""
-    queries = [select(streams.c.id).where(each).limit(MOST_COUNTED) for each in conditions]
-    number = sum(len(connection.execute(query).all()) for query in queries)
-    return min(number, MOST_COUNTED)
+def _count(connection: Connection, dialect: SqlDialect, queues: Sequence[Queue]) -> int:
+    """How many streams the queues have; of each, no more than are worth counting."""
+    queries = [_in_order(dialect, select(streams.c.id), each, MOST_COUNTED) for each in queues]
+    return min(sum(len(connection.execute(query).all()) for query in queries), MOST_COUNTED)
+
+
+def _in_order(dialect: SqlDialect, query: Select[Any], queue: Queue, limit: int) -> Select[Any]:
+    """The first `limit` streams of a queue.
+
+    In order also where any would do: the database would else go through the table until it has
+    found enough, and what is due mostly comes last.
+    """
+    order = dialect.index_order(queue.order, after_null=queue.null)
+    ordered = query.where(queue.condition).order_by(*order).limit(limit)
+    return dialect.through_index(ordered, streams, queue.index)

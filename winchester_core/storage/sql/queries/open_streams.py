@@ -64,9 +64,9 @@ def lock_stale(
 ) -> list[OpenStream]:
     """Up to `limit` open streams of a trigger that were counted by other rules, locked.
 
-    Any of them: to sort what may be a million streams for each batch would cost too much, and
-    where locked rows are passed over, no order of locks is needed. What is less and what is
-    greater are two ranges of the index; what is unequal would be none, and all rows be read.
+    They come in the order of the index, which costs no sort; where locked rows are passed over,
+    no order of locks is needed. What is less and what is greater are two ranges of the index; what
+    is unequal would be none, and all open streams be read.
     """
     stale: list[OpenStream] = []
     for others in (streams.c.fingerprint < fingerprint, streams.c.fingerprint > fingerprint):
@@ -78,6 +78,7 @@ def lock_stale(
                 others,
                 streams.c.open_key.is_not(None),
             )
+            .order_by(streams.c.fingerprint)
             .limit(limit - len(stale))
         )
         query = dialect.through_index(query, streams, "ix_streams_name_state_fingerprint")

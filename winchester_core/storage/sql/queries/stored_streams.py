@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import func, select
 
 from winchester_core.model.stream import StreamRecord, StreamState
 from winchester_core.storage.sql.finding import ids_past
@@ -87,7 +87,9 @@ def _conditions(
     if wanted.event_type is not None:
         holding = _holding(matches_glob(dialect, events.c.event_type, wanted.event_type))
         if each_by_itself:
-            conditions.append(exists(holding.where(stream_events.c.stream_id == streams.c.id)))
+            # MariaDB would turn EXISTS around and begin with all events of the type
+            of_stream = holding.where(stream_events.c.stream_id == streams.c.id).limit(1)
+            conditions.append(of_stream.scalar_subquery().is_not(None))
         else:
             conditions.append(streams.c.id.in_(holding))
     if wanted.message_id is not None:

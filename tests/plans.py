@@ -1,0 +1,99 @@
+"""What PostgreSQL and MariaDB read for each statement of a program, as they say themselves."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from psycopg.types.json import set_json_loads
+from sqlalchemy import event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from winchester_core.storage.sql.database import Database
+
+BIG_TABLES = frozenset({"events", "streams", "stream_events", "stream_traits"})
+
+
+@dataclass
+class Reading:
+    """What one statement read: rows in all, tables from end to end, and what it had to sort."""
+
+    statement: str
+    rows: int = 0
+    whole_tables: list[str] = field(default_factory=list)
+    sorts: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def readings(database: Database) -> Iterator[list[Reading]]:
+    """Note what each statement that looks for rows reads, while it is executed.
+
+    Each is executed twice: the first time for its plan, and undone.
+    """
+    noted: list[Reading] = []
+    explain = _explain_postgresql if database.dialect.name == "postgresql" else _explain_mariadb
+
+    def note(connection: Any, cursor: Any, statement: str, values: Any, *_: object) -> None:
+        if statement.startswith(("SELECT", "UPDATE", "DELETE")) and "FROM" in statement.upper():
+            with connection.connection.cursor() as aside:
+                aside.execute("SAVEPOINT plan")
+                noted.append(explain(aside, statement, values))
+                aside.execute("ROLLBACK TO SAVEPOINT plan")
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        yield noted
+    finally:
+        event.remove(database.engine, "before_cursor_execute", note)
+
+
+def _explain_postgresql(cursor: Any, statement: str, values: Any) -> Reading:
+    set_json_loads(json.loads, cursor)
+    cursor.execute("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + statement, values)
+    reading = Reading(statement)
+    for node in _nodes(cursor.fetchone()[0][0]["Plan"]):
+        table, kind = node.get("Relation Name"), node["Node Type"]
+        passed_over = sum(
+            node.get(each, 0)
+            for each in ("Rows Removed by Filter", "Rows Removed by Index Recheck")
+        )
+        if table is not None and kind not in ("ModifyTable", "Update", "Delete"):
+            reading.rows += round((node["Actual Rows"] + passed_over) * node["Actual Loops"])
+        if kind == "Bitmap Index Scan":
+            reading.rows += round(node["Actual Rows"] * node["Actual Loops"])
+        is_whole = kind == "Seq Scan" or (kind.startswith("Index") and "Index Cond" not in node)
+        if table in BIG_TABLES and is_whole:
+            reading.whole_tables.append(table)
+        if kind in ("Sort", "Incremental Sort"):
+            reading.sorts.append(str(node["Sort Key"]))
+    return reading
+
+
+def _explain_mariadb(cursor: Any, statement: str, values: Any) -> Reading:
+    cursor.execute("ANALYZE FORMAT=JSON " + statement, values)
+    reading = Reading(statement)
+    for node in _nodes(json.loads(cursor.fetchone()[0])):
+        table = node.get("table_name")
+        if table is not None:
+            reading.rows += round((node.get("r_rows") or 0) * (node.get("r_loops") or 0))
+            if table in BIG_TABLES and node.get("access_type") in ("ALL", "index"):
+                reading.whole_tables.append(table)
+        if "filesort" in node:
+            reading.sorts.append(str(node["filesort"].get("sort_key")))
+    return reading
+
+
+def _nodes(part: Any) -> Iterator[dict[str, Any]]:
+    """Every object within a plan."""
+    if isinstance(part, dict):
+        if "Node Type" in part or "table_name" in part or "filesort" in part:
+            yield part
+        for each in part.values():
+            yield from _nodes(each)
+    elif isinstance(part, list):
+        for each in part:
+            yield from _nodes(each)

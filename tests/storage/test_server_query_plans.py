@@ -1,0 +1,213 @@
+"""With many rows, PostgreSQL and MariaDB read no more than each question needs.
+
+They say so themselves, of the statements that the store executes, on tables that are distributed
+as real ones are: nearly all streams completed or not due, and few ready.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from builders import LEASE, VM, ingest, make_event, make_trigger
+from bulk import END, PER_STREAM, RARE_TYPE, Bulk, analyze, fill
+from plans import Reading, readings
+from winchester_core.model.stream import Reason, StreamState
+from winchester_core.storage.records import (
+    MOST_COUNTED,
+    Completion,
+    EventFilter,
+    Failure,
+    RejectedFilter,
+    Rejection,
+    StreamFilter,
+)
+from winchester_core.storage.sql.finding import WINDOW
+from winchester_core.storage.sql.store import SqlStore
+from winchester_core.triggers.stream_time import FixedTime
+
+if TYPE_CHECKING:
+    from databases import Databases
+    from winchester_core.storage.records import Claim
+
+EVENTS = 100_000
+LATER = END + timedelta(days=90)
+"""A stream time at which every open stream has expired: some five thousand."""
+
+NEW_RULES = make_trigger(expiration="$last + 2h")
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(scope="module", params=["postgresql", "mariadb"])
+def filled(request: pytest.FixtureRequest, databases: Databases) -> SqlStore:
+    """A store with many events and streams; tests change little of it."""
+    store = SqlStore(databases.emptied(request.param))
+    fill(store.database, EVENTS)
+    store.keep_rejected(
+        [
+            Rejection(f"source {i % 7}", "event", "broken", b"{", 1, i.to_bytes(32))
+            for i in range(500)
+        ]
+    )
+    analyze(store.database)
+    return store
+
+
+BULK = Bulk(EVENTS)
+
+
+def too_much(noted: list[Reading], rows: int) -> list[Reading]:
+    """The statements that read a whole table, or more than `rows`."""
+    return [each for each in noted if each.whole_tables or each.rows > rows]
+
+
+def claim(
+    store: SqlStore, reason: Reason, limit: int, now: object = LATER, lease: timedelta = LEASE
+) -> list[Claim]:
+    return store.claim_ready(worker="w", reason=reason, now=LATER, limit=limit, lease=lease)
+
+
+def test_ingest_reads_as_much_as_its_batch_has(filled: SqlStore) -> None:
+    known = range(BULK.first_open, BULK.first_open + 20)
+    with readings(filled.database) as noted:
+        ingest(filled, VM, *(make_event(f"k{i}", instance=f"i-{i}") for i in known))
+        ingest(filled, VM, *(make_event(f"n{i}", instance=f"new-{i}") for i in range(20)))
+        ingest(filled, VM, *(make_event(f"k{i}", instance=f"i-{i}") for i in known))
+    assert len(noted) >= 2
+    assert too_much(noted, rows=60) == []
+
+
+def test_ingest_under_changed_rules_reads_the_members_of_the_streams_it_touches(
+    filled: SqlStore,
+) -> None:
+    known = range(BULK.first_open + 100, BULK.first_open + 120)
+    with readings(filled.database) as noted:
+        ingest(filled, NEW_RULES, *(make_event(f"r{i}", instance=f"i-{i}") for i in known))
+    assert too_much(noted, rows=20 * 8 * 3) == []
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_claim_reads_what_it_takes_and_sorts_nothing(filled: SqlStore, reason: Reason) -> None:
+    with readings(filled.database) as noted:
+        claims = claim(filled, reason, limit=5)
+    filled.release(claims)
+    assert len(claims) == 5
+    assert [each for each in noted if each.sorts and "stream_traits" not in each.statement] == []
+    assert too_much(noted, rows=30) == []
+
+
+def test_work_on_claims_reads_what_they_hold(filled: SqlStore) -> None:
+    claims = claim(filled, Reason.EXPIRE, limit=60)
+    with readings(filled.database) as noted:
+        filled.events_of([each.stream_id for each in claims])
+        filled.renew(claims, LEASE)
+        filled.fail(Failure(claims[0], "failed", HOUR), max_attempts=5)
+        filled.complete([Completion(each) for each in claims[1:20]], FixedTime(END))
+        filled.complete([Completion(each, purge=False) for each in claims[20:40]], FixedTime(END))
+        filled.release(claims[40:])
+    assert len(noted) >= 8
+    assert too_much(noted, rows=60 * 8 * 3) == []
+
+
+def test_rescue_reads_what_dead_workers_left(filled: SqlStore) -> None:
+    abandoned = claim(filled, Reason.EXPIRE, limit=20, lease=-LEASE)
+    held = claim(filled, Reason.EXPIRE, limit=200)
+    with readings(filled.database) as noted:
+        rescued, _ = filled.rescue(max_attempts=9, limit=1000)
+    assert rescued == len(abandoned)
+    assert too_much(noted, rows=3 * len(abandoned)) == []
+    filled.release(held)
+
+
+def test_an_idle_poll_reads_next_to_nothing(filled: SqlStore) -> None:
+    with readings(filled.database) as noted:
+        filled.rescue(max_attempts=5, limit=1000)
+        load = filled.workload(END - timedelta(days=29))
+    assert (load.ready > 0, load.working) == (True, 0)  # retries are due in real time
+    assert len(noted) >= 9
+    assert too_much(noted, rows=load.ready) == []
+
+
+def test_what_is_ready_is_counted_to_a_bound(filled: SqlStore) -> None:
+    with readings(filled.database) as noted:
+        load = filled.workload(LATER)
+    assert load.ready == MOST_COUNTED
+    assert too_much(noted, rows=MOST_COUNTED) == []
+
+
+def test_refreshing_reads_the_streams_that_other_rules_counted(filled: SqlStore) -> None:
+    with readings(filled.database) as noted:
+        assert filled.refresh(NEW_RULES, END, limit=20) == 20
+    assert too_much(noted, rows=20 * 8 * 3) == []
+
+
+def test_trimming_reads_as_much_as_it_looks_at(filled: SqlStore) -> None:
+    with readings(filled.database) as noted:
+        trimmed = filled.trim(END, END, 20)
+        later = filled.trim(END, END, 20, trimmed.mark)
+    assert trimmed.removed == 8 <= later.removed  # the others are held
+    assert too_much(noted, rows=80) == []
+    assert [each.sorts for each in noted if "timestamp" in str(each.sorts)] == []
+
+
+LAST_HOURS = END - timedelta(hours=6)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        EventFilter(),
+        EventFilter(event_type="compute.instance.update"),
+        EventFilter(event_type=RARE_TYPE),
+        EventFilter(event_type="compute.instance.r*"),
+        EventFilter(since=LAST_HOURS),
+        EventFilter(until=END - timedelta(days=27)),
+        EventFilter(since=LAST_HOURS, event_type="compute.instance.exists"),
+        EventFilter(since=LAST_HOURS, traits={"host": "compute-7"}),
+    ],
+)
+def test_a_page_of_events_is_read_within_a_window_or_an_index_range(
+    filled: SqlStore, wanted: EventFilter
+) -> None:
+    matching = filled.count_events(EventFilter(wanted.event_type, wanted.since, wanted.until))
+    with readings(filled.database) as noted:
+        filled.find_events(wanted, limit=20)
+        filled.find_events(wanted, mark=BULK.message_id(EVENTS // 2), limit=20)
+    assert too_much(noted, rows=max(WINDOW + 100, 2 * min(matching, WINDOW * 3))) == []
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        StreamFilter(),
+        StreamFilter(name="vm"),
+        StreamFilter(name="other"),
+        StreamFilter(states=(StreamState.ERROR, StreamState.EXPIRE_ERROR)),
+        StreamFilter(younger_than=LAST_HOURS),
+        StreamFilter(older_than=END - timedelta(days=27)),
+        StreamFilter(event_type="compute.instance.update"),
+        StreamFilter(event_type=RARE_TYPE),
+        StreamFilter(message_id=BULK.message_id(77_777)),
+        StreamFilter(traits={"instance": "i-7777"}),
+    ],
+)
+def test_a_page_of_streams_is_read_within_a_window_or_an_index_range(
+    filled: SqlStore, wanted: StreamFilter
+) -> None:
+    with readings(filled.database) as noted:
+        filled.find_streams(wanted, limit=20)
+        filled.find_streams(wanted, mark=BULK.first_open, limit=20)
+    members = 2 * PER_STREAM if wanted.event_type else 1
+    assert too_much(noted, rows=WINDOW * (1 + members)) == []
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [RejectedFilter(), RejectedFilter(source="source 3"), RejectedFilter(younger_than=LATER)],
+)
+def test_rejected_messages_are_found_by_index(filled: SqlStore, wanted: RejectedFilter) -> None:
+    with readings(filled.database) as noted:
+        assert len(filled.find_rejected(wanted, limit=10)) == 10
+    assert too_much(noted, rows=500) == []

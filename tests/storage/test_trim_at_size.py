@@ -1,0 +1,147 @@
+"""What trimming costs, and how it goes together with everything else that happens meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from builders import FAR, NOON, at, claim_all, ingest, make_event, make_trigger
+from statements import metered
+from winchester_core.model.stream import StreamState
+from winchester_core.storage.records import Completion, EventFilter, StreamFilter, TrimMark
+from winchester_core.triggers.stream_time import FixedTime
+
+if TYPE_CHECKING:
+    from databases import Databases
+    from winchester_core.storage.interface import Store
+    from winchester_core.storage.sql.store import SqlStore
+
+VM = make_trigger(expiration="$last + 30d")
+HOUR = timedelta(hours=1)
+
+
+def sweep(store: Store, limit: int = 50) -> list[int]:
+    """Trim from the beginning to the end; how many events each batch removed."""
+    removed: list[int] = []
+    mark: TrimMark | None = None
+    more = True
+    while more:
+        trimmed = store.trim(FAR, store.real_time() + HOUR, limit, mark)
+        removed.append(trimmed.removed)
+        mark, more = trimmed.mark, trimmed.more
+    return removed
+
+
+def test_a_sweep_removes_all_that_may_go_and_looks_at_each_event_once(sql_store: SqlStore) -> None:
+    held = [make_event(f"h{i}", seconds=i % 7) for i in range(700)]
+    lone = [make_event(f"l{i}", "lone", seconds=3 + i % 7) for i in range(300)]
+    ingest(sql_store, VM, *held, *lone)
+    removed = sweep(sql_store)
+    assert sum(removed) == 300
+    assert max(removed) <= 50
+    assert len(removed) <= 1000 / 50 + 1
+    assert sql_store.count_events(EventFilter()) == 700
+    assert sweep(sql_store)[-1] == 0
+
+
+def test_a_batch_goes_on_to_the_first_event_that_may_go_but_not_for_ever(
+    sql_store: SqlStore,
+) -> None:
+    ingest(sql_store, VM, *(make_event(f"h{i}", seconds=i) for i in range(100)))
+    ingest(sql_store, VM, make_event("late", "lone", seconds=1000))
+    soon = sql_store.trim(FAR, sql_store.real_time() + HOUR, 20)
+    assert (soon.removed, soon.kept, soon.more) == (1, 100, False)
+    ingest(sql_store, VM, make_event("late", "lone", seconds=1000))
+    bounded = sql_store.trim(FAR, sql_store.real_time() + HOUR, 5)
+    assert (bounded.removed, bounded.kept, bounded.more) == (0, 50, True)
+
+
+def test_events_of_one_time_are_told_apart_by_their_rows(sql_store: SqlStore) -> None:
+    ingest(sql_store, VM, *(make_event(f"{i}", "lone") for i in range(95)))
+    assert sweep(sql_store, limit=10) == [10] * 9 + [5]
+
+
+def test_a_batch_costs_the_same_whatever_uncompleted_streams_hold_before_it(
+    databases: Databases,
+) -> None:
+    """On SQLite, in instructions of its machine."""
+    from winchester_core.storage.sql.store import SqlStore
+
+    costs = []
+    for held in (100, 3000):
+        store = SqlStore(databases.emptied("sqlite"))
+        ingest(store, VM, *(make_event(f"h{i}", seconds=i / 1000) for i in range(held)))
+        ingest(store, VM, *(make_event(f"l{i}", "lone", seconds=10 + i) for i in range(200)))
+        past_them = TrimMark(at(5), 0)
+        with metered(store.database, instructions=True) as meter:
+            store.trim(FAR, store.real_time() + HOUR, 100, past_them)
+        costs.append(meter.instructions)
+    assert costs[1] <= 1.05 * costs[0]
+
+
+def test_workers_that_trim_at_once_share_the_work(sql_store: SqlStore) -> None:
+    ingest(sql_store, VM, *(make_event(f"{i}", "lone", seconds=i) for i in range(2000)))
+    with ThreadPoolExecutor(4) as pool:
+        removed = list(pool.map(lambda _: sum(sweep(sql_store, limit=20)), range(4)))
+    assert sum(removed) == 2000
+    assert sql_store.count_events(EventFilter()) == 0
+
+
+def test_trimming_beside_completion_purge_and_ingest_loses_no_member(sql_store: SqlStore) -> None:
+    store, rounds = sql_store, 12
+    finished = threading.Event()
+
+    def take_in() -> None:
+        for i in range(rounds * 10):
+            ingest(store, VM, make_event(f"u{i}", instance=i), make_event(f"x{i}", "lone"))
+            ingest(store, VM, make_event(f"e{i}", "vm.end", instance=i))
+
+    def work() -> int:
+        done = 0
+        while done < rounds * 10:
+            claims = claim_all(store, limit=7)
+            held = store.events_of([each.stream_id for each in claims])
+            assert [len(held[each.stream_id]) for each in claims] == [2] * len(claims)
+            completions = [Completion(each, purge=i % 2 == 0) for i, each in enumerate(claims)]
+            done += len(store.complete(completions, FixedTime(NOON)).stream_ids) if claims else 0
+        return done
+
+    def trim() -> int:
+        removed = 0
+        while not finished.is_set():
+            removed += sum(sweep(store, limit=10))
+        return removed + sum(sweep(store, limit=10))
+
+    def purge() -> None:
+        completed = StreamFilter(states=(StreamState.COMPLETED,))
+        while not finished.is_set() or store.count_streams(completed):
+            for stream in store.find_streams(completed, limit=5):
+                store.purge_stream(stream.id)
+
+    with ThreadPoolExecutor(5) as pool:
+        ingesting, working = pool.submit(take_in), pool.submit(work)
+        trimming = [pool.submit(trim) for _ in range(2)]
+        purging = pool.submit(purge)
+        try:
+            ingesting.result(timeout=120)
+            working.result(timeout=120)
+        finally:
+            finished.set()
+        removed = sum(each.result(timeout=60) for each in trimming)
+        purging.result(timeout=60)
+    assert removed + sum(sweep(store)) == rounds * 10 * 3
+    assert store.count_events(EventFilter()) == store.count_streams(StreamFilter()) == 0
+
+
+@pytest.mark.parametrize("number", [1, 300])
+def test_a_batch_of_trimming_is_a_bounded_number_of_statements(
+    sql_store: SqlStore, number: int
+) -> None:
+    ingest(sql_store, VM, *(make_event(f"{i}", "lone", seconds=i) for i in range(number)))
+    with metered(sql_store.database) as meter:
+        sql_store.trim(FAR, NOON + HOUR * 10**6, 300)
+    assert len(meter) <= 7

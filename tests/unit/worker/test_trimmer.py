@@ -1,0 +1,125 @@
+"""How a worker trims: batch after batch, each past the one before, for a bounded time."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from builders import NOON, at, ingest, make_event, make_trigger
+from winchester_core.storage.records import EventFilter, TrimMark, Trimmed
+from winchester_core.storage.stream_clock import ClockKind, StreamClock
+from winchester_core.telemetry.counters import Count, Counters
+from winchester_core.testing import FakeClock
+from winchester_core.timex import parse
+from winchester_core.worker import WorkerOptions, trimmer
+
+if TYPE_CHECKING:
+    from worker_scene import Scene
+
+OPTIONS = WorkerOptions(trim_age=parse("$timestamp - 1d"), trim_batch_size=10)
+HALFWAY = TrimMark(at(1), 7)
+END = TrimMark(at(2), 9)
+
+
+@dataclass
+class ScriptedStore:
+    """Answers each batch with the next of `answers`, and then with nothing to trim."""
+
+    answers: list[Trimmed]
+    marks: list[TrimMark | None] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+    stop_after: int = 10**9
+
+    def real_time(self) -> datetime:
+        return NOON
+
+    def trim(self, older: datetime, stored: datetime, limit: int, mark: TrimMark | None) -> Trimmed:
+        assert (older, stored, limit) == (NOON - timedelta(days=1), NOON - timedelta(days=1), 10)
+        self.marks.append(mark)
+        if len(self.marks) == self.stop_after:
+            self.stop.set()
+        return self.answers.pop(0) if self.answers else Trimmed(0, mark=mark)
+
+
+class Seconds:
+    """A monotonic clock that goes on by `step` each time it is asked."""
+
+    def __init__(self, step: float = 0.0) -> None:
+        self.now = 0.0
+        self.step = step
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now
+
+
+@pytest.fixture
+def seconds(monkeypatch: pytest.MonkeyPatch) -> Seconds:
+    clock = Seconds()
+    monkeypatch.setattr(trimmer, "monotonic", clock)
+    return clock
+
+
+def trimmer_of(store: ScriptedStore, counters: Counters | None = None) -> trimmer.Trimmer:
+    clock = StreamClock(ClockKind.SYSTEM, store, FakeClock(NOON))  # type: ignore[arg-type]
+    counted = counters or Counters()
+    return trimmer.Trimmer(store, clock, OPTIONS, counted, store.stop)  # type: ignore[arg-type]
+
+
+def test_a_round_goes_on_while_there_is_more(seconds: Seconds) -> None:
+    store = ScriptedStore([Trimmed(10, 0, HALFWAY, more=True), Trimmed(3, 0, END)])
+    counters = Counters()
+    trimmer_of(store, counters).round()
+    assert store.marks == [None, HALFWAY]
+    assert counters[Count.EVENTS_TRIMMED] == 13
+
+
+def test_a_round_ends_after_half_a_second_and_the_next_goes_on_where_it_left_off(
+    seconds: Seconds,
+) -> None:
+    seconds.step = 0.2
+    store = ScriptedStore([Trimmed(10, 0, HALFWAY, more=True)] * 50)
+    trimming = trimmer_of(store)
+    trimming.round()
+    assert 1 <= len(store.marks) <= 3
+    assert trimming.has_more
+    trimming.round()
+    assert store.marks[-1] == HALFWAY
+
+
+def test_a_round_ends_when_told_to_stop(seconds: Seconds) -> None:
+    store = ScriptedStore([Trimmed(10, 0, HALFWAY, more=True)] * 50, stop_after=4)
+    trimmer_of(store).round()
+    assert len(store.marks) == 4
+
+
+def test_what_no_stream_held_is_not_waited_for(seconds: Seconds) -> None:
+    store = ScriptedStore([Trimmed(10, 0, HALFWAY, more=True), Trimmed(3, 0, END)])
+    trimming = trimmer_of(store)
+    trimming.round()
+    trimming.round()
+    assert store.marks == [None, HALFWAY, None]
+
+
+def test_what_streams_hold_is_looked_at_again_the_later_the_more_it_is(seconds: Seconds) -> None:
+    store = ScriptedStore([Trimmed(0, 30_000, HALFWAY, more=True), Trimmed(0, 30_000, END)])
+    trimming = trimmer_of(store)
+    trimming.round()
+    for elapsed, mark in ((0, END), (30, END), (59, END), (61, None), (62, None)):
+        seconds.now = elapsed
+        trimming.round()
+        assert store.marks[-1] == mark
+
+
+def test_a_worker_does_not_go_to_sleep_while_there_is_more_to_trim(scene: Scene) -> None:
+    ingest(scene.store, make_trigger(match="none"), *(make_event(f"{i}") for i in range(57)))
+    scene.clock.advance(timedelta(days=2))
+    worker = scene.worker(
+        trim_age=parse("$timestamp - 1d"), trim_batch_size=2, idle_delay_seconds=1e6
+    )
+    worker.run_until_idle()
+    assert scene.store.count_events(EventFilter()) == 0
