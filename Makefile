@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test chaos lint types contracts check docs clean
+.PHONY: demo test chaos scale lint types contracts check docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python etc/sample/demo.py
@@ -27,6 +27,10 @@ contracts: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 check: lint types contracts test
+
+# for example: make scale SCALE="--backend postgresql --events 10000000 --json scale.json"
+scale: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m scale $(SCALE)
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py

@@ -1,0 +1,129 @@
+"""What is measured on a large database: each thing that ingest, workers and commands ask of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import count
+from typing import TYPE_CHECKING
+
+from builders import LEASE, VM, ingest, make_event
+from bulk import END, RARE_TYPE, Bulk
+from winchester_core.model.stream import Reason, StreamState
+from winchester_core.storage.records import Completion, EventFilter, StreamFilter
+from winchester_core.triggers.stream_time import FixedTime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from winchester_core.storage.records import Trimmed
+    from winchester_core.storage.sql.store import SqlStore
+
+BATCH = 1000
+CLAIMS = 100
+TRIM = 100
+BEFORE_ALL = END - timedelta(days=60)
+ALL_DUE = END + timedelta(days=90)
+HALF = END - timedelta(days=14)
+
+
+class Measures:
+    """The things to measure, by name; each may be called any number of times."""
+
+    def __init__(self, store: SqlStore, bulk: Bulk) -> None:
+        self._store = store
+        self._bulk = bulk
+        self._numbers = count()
+        self._trimmed: Trimmed | None = None
+
+    def all(self) -> Iterator[tuple[str, Callable[[], object]]]:
+        """Name and action of each, those that remove events last."""
+        yield f"ingest {BATCH} events, half into open streams", self.ingest
+        yield f"claim, load and complete {CLAIMS} streams of all that are due", self.work
+        yield "poll of an idle worker", self.poll
+        yield from self._lists()
+        yield from self._counts()
+        yield f"trim a batch of {TRIM}", self.trim
+        yield f"trim a batch of {TRIM}, from the oldest event", self.trim_anew
+
+    def ingest(self) -> None:
+        """A batch as a source hands it over."""
+        number, bulk = next(self._numbers), self._bulk
+        open_streams = range(bulk.first_open, bulk.streams)
+        known = [
+            make_event(f"k{number}/{i}", instance=f"i-{open_streams[-1 - i % len(open_streams)]}")
+            for i in range(BATCH // 2)
+        ]
+        new = [
+            make_event(f"n{number}/{i}", instance=f"new-{number}-{i // 8}")
+            for i in range(BATCH // 2)
+        ]
+        ingest(self._store, VM, *known, *new, now=END)
+
+    def work(self) -> None:
+        """A worker's batch, without what its handlers do."""
+        claims = self._store.claim_ready(
+            worker="w", reason=Reason.EXPIRE, now=ALL_DUE, limit=CLAIMS, lease=LEASE
+        )
+        self._store.events_of([each.stream_id for each in claims])
+        self._store.complete([Completion(each) for each in claims], FixedTime(END))
+
+    def poll(self) -> None:
+        """What a worker asks when nothing is ready."""
+        self._store.rescue(max_attempts=5, limit=BATCH)
+        for reason in Reason:
+            self._store.claim_ready(
+                worker="w", reason=reason, now=BEFORE_ALL, limit=BATCH, lease=LEASE
+            )
+        self._store.trim(BEFORE_ALL, BEFORE_ALL, TRIM)
+        self._store.workload(BEFORE_ALL)
+
+    def trim(self) -> int:
+        """One batch, past the one before."""
+        return self._trim(self._trimmed)
+
+    def trim_anew(self) -> int:
+        """One batch, where a sweep begins."""
+        return self._trim(None)
+
+    def _trim(self, before: Trimmed | None, age: datetime = HALF) -> int:
+        mark = before.mark if before is not None else None
+        self._trimmed = self._store.trim(age, age, TRIM, mark)
+        return self._trimmed.removed
+
+    def _lists(self) -> Iterator[tuple[str, Callable[[], object]]]:
+        store, bulk = self._store, self._bulk
+        hour, day = END - timedelta(hours=1), END - timedelta(days=1)
+        events = {
+            "event list": EventFilter(),
+            "event list --event-type, a common one": EventFilter("compute.instance.update"),
+            "event list --event-type, a rare one": EventFilter(RARE_TYPE),
+            "event list --since, the last hour": EventFilter(since=hour),
+            "event list --since, the last half": EventFilter(since=HALF),
+            "event list --since --trait, of the last day": EventFilter(
+                since=day, traits={"host": "compute-7"}
+            ),
+        }
+        for name, wanted in events.items():
+            yield name, lambda wanted=wanted: store.find_events(wanted)
+        streams = {
+            "stream list": StreamFilter(),
+            "stream list --state error": StreamFilter(states=(StreamState.ERROR,)),
+            "stream list --state active": StreamFilter(states=(StreamState.ACTIVE,)),
+            "stream list --younger-than, the last hour": StreamFilter(younger_than=hour),
+            "stream list --event-type, a common one": StreamFilter(event_type="*.update"),
+            "stream list --event-type, a rare one": StreamFilter(event_type=RARE_TYPE),
+            "stream list --message-id": StreamFilter(message_id=bulk.message_id(bulk.events // 2)),
+            "stream list --trait": StreamFilter(traits={"instance": f"i-{bulk.streams // 2 + 1}"}),
+        }
+        for name, chosen in streams.items():
+            yield name, lambda chosen=chosen: store.find_streams(chosen)
+
+    def _counts(self) -> Iterator[tuple[str, Callable[[], object]]]:
+        store = self._store
+        hour = EventFilter(since=END - timedelta(hours=1))
+        failed = StreamFilter(states=(StreamState.ERROR,))
+        yield "event list --count", store.count_events
+        yield "event list --count --since, the last hour", lambda: store.count_events(hour)
+        yield "stream list --count --state error", lambda: store.count_streams(failed)
+        yield "trigger list, with streams by state", store.count_states_by_trigger
