@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from builders import LEASE, VM, ingest, make_event
 from bulk import END, RARE_TYPE, Bulk
@@ -33,7 +34,7 @@ class Measures:
     def __init__(self, store: SqlStore, bulk: Bulk) -> None:
         self._store = store
         self._bulk = bulk
-        self._numbers = count()
+        self._batches = (f"{uuid4()}-{number}" for number in count())
         self._trimmed: Trimmed | None = None
 
     def all(self) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -48,15 +49,16 @@ class Measures:
 
     def ingest(self) -> None:
         """A batch as a source hands it over."""
-        number, bulk = next(self._numbers), self._bulk
+        batch, bulk = next(self._batches), self._bulk
         open_streams = range(bulk.first_open, bulk.streams)
         known = [
-            make_event(f"k{number}/{i}", instance=f"i-{open_streams[-1 - i % len(open_streams)]}")
+            make_event(
+                f"{batch}/known/{i}", instance=f"i-{open_streams[-1 - i % len(open_streams)]}"
+            )
             for i in range(BATCH // 2)
         ]
         new = [
-            make_event(f"n{number}/{i}", instance=f"new-{number}-{i // 8}")
-            for i in range(BATCH // 2)
+            make_event(f"{batch}/new/{i}", instance=f"{batch}-{i // 8}") for i in range(BATCH // 2)
         ]
         ingest(self._store, VM, *known, *new, now=END)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import delete
+
 from winchester_core.storage.dialects.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import URL, ColumnElement, Engine, Select, Table
+    from sqlalchemy import URL, ColumnElement, Delete, Engine, Select, Table
     from sqlalchemy.sql.dml import ReturningInsert
 
     from winchester_core.clock import Clock
@@ -71,6 +73,11 @@ class SqlDialect:
     def through_index(self, query: Select[Any], table: Table, index: str) -> Select[Any]:
         """Read `table` through `index`, where the database might go through all rows instead."""
         return query
+
+    def delete_through(self, table: Table, index: str) -> Delete:
+        """A delete that finds its rows through `index`, no primary key; see `through_index`."""
+        del index
+        return delete(table)
 
     def index_order(
         self, order: tuple[ColumnElement[Any], ...], *, after_null: ColumnElement[Any] | None

@@ -6,7 +6,7 @@ import re
 import socket
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, Table, event, func
+from sqlalchemy import Engine, Table, delete, event, func
 from sqlalchemy.dialects.mysql import insert
 
 from winchester_core.storage.dialects import patience
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import URL, ColumnElement, Select
+    from sqlalchemy import URL, ColumnElement, Delete, Select
     from sqlalchemy.sql.dml import ReturningInsert
 
 _CONNECT_TIMEOUT = {"connect_timeout": patience.CONNECT_SECONDS}
@@ -90,6 +90,12 @@ class MariadbDialect(SqlDialect):
     def through_index(self, query: Select[Any], table: Table, index: str) -> Select[Any]:
         # it locks what it reads: going through all rows would wait for those of other workers
         return query.with_hint(table, f"FORCE INDEX ({index})")
+
+    def delete_through(self, table: Table, index: str) -> Delete:
+        # when it believes the table to be small it goes through all rows, and waits for those that
+        # a purge has locked; a hint is only taken where the table is named twice
+        named = delete(table).prefix_with(table.name)
+        return named.with_hint(f"FORCE INDEX ({index})", dialect_name="*")
 
     def matches_glob(self, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
         # of LIKE, 10.11 makes an index range that ends at U+FFFF and misses what is beyond;

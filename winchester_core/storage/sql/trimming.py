@@ -50,5 +50,5 @@ def trim(
 def _remove(connection: Connection, dialect: SqlDialect, old: list[int]) -> int:
     held = links.held(connection, old)
     doomed = events.lock_free(connection, dialect, [each for each in old if each not in held])
-    links.delete_to(connection, doomed)
+    links.delete_to(connection, dialect, doomed)
     return events.delete_all(connection, doomed)

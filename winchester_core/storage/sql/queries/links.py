@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from winchester_core.storage.dialects import SqlDialect
+
 
 def insert_all(connection: Connection, members: Iterable[tuple[int, int, int]]) -> None:
     """Let events join streams: (stream id, position, event's row id) each.
@@ -52,7 +54,8 @@ def held(connection: Connection, event_ids: Sequence[int]) -> set[int]:
     return found
 
 
-def delete_to(connection: Connection, event_ids: Sequence[int]) -> None:
+def delete_to(connection: Connection, dialect: SqlDialect, event_ids: Sequence[int]) -> None:
     """Remove the links to these events."""
+    statement = dialect.delete_through(stream_events, "ix_stream_events_event_id")
     for page in pages(event_ids):
-        connection.execute(delete(stream_events).where(stream_events.c.event_id.in_(page)))
+        connection.execute(statement.where(stream_events.c.event_id.in_(page)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 
 from winchester_core.model.stream import StreamRecord, StreamState
 from winchester_core.storage.sql.finding import ids_past
@@ -85,13 +85,11 @@ def _conditions(
     if wanted.younger_than is not None:
         conditions.append(streams.c.first_event >= wanted.younger_than)
     if wanted.event_type is not None:
-        holding = _holding(matches_glob(dialect, events.c.event_type, wanted.event_type))
         if each_by_itself:
-            # MariaDB would turn EXISTS around and begin with all events of the type
-            of_stream = holding.where(stream_events.c.stream_id == streams.c.id).limit(1)
-            conditions.append(of_stream.scalar_subquery().is_not(None))
+            conditions.append(_has_type(dialect, wanted.event_type))
         else:
-            conditions.append(streams.c.id.in_(holding))
+            of_type = matches_glob(dialect, events.c.event_type, wanted.event_type)
+            conditions.append(streams.c.id.in_(_holding(of_type)))
     if wanted.message_id is not None:
         conditions.append(streams.c.id.in_(_holding(events.c.message_id == wanted.message_id)))
     for name, value in wanted.traits.items():
@@ -103,6 +101,17 @@ def _holding(condition: ColumnElement[bool]) -> Select[Any]:
     """The streams of the links whose events meet `condition`."""
     joined = events.c.id == stream_events.c.event_id
     return select(stream_events.c.stream_id).join(events, joined).where(condition)
+
+
+def _has_type(dialect: SqlDialect, glob: str) -> ColumnElement[bool]:
+    """One of the stream's events is of such a type, asked of each stream by itself.
+
+    MariaDB would turn EXISTS around, and PostgreSQL take the index of the types, and go through
+    all events of the type for each stream: the sum hides the column from it.
+    """
+    of_type = matches_glob(dialect, events.c.event_type + "", glob)
+    of_stream = _holding(and_(stream_events.c.stream_id == streams.c.id, of_type))
+    return of_stream.limit(1).scalar_subquery().is_not(None)
 
 
 def _record(row: Row[Any], distinguished_by: Mapping[str, Any]) -> StreamRecord:

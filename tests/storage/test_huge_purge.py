@@ -1,0 +1,128 @@
+"""A stream of a hundred thousand events is purged in one transaction, which is in nobody's way."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from builders import FAR, LEASE, NOON, VM, arrivals, claim_all, ingest, make_event, only_stream
+from winchester_core.storage.records import Completion, EventFilter
+from winchester_core.storage.sql import completion, recording, upkeep
+from winchester_core.storage.sql.queries import links
+from winchester_core.storage.sql.store import SqlStore
+from winchester_core.telemetry.counters import Count
+from winchester_core.triggers.stream_time import FixedTime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Connection
+
+    from databases import Databases
+
+LINKS = 100_000
+BOUND_SECONDS = 40
+"""Less than what a server waits for a lock, and far more than anything here takes."""
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def store(request: pytest.FixtureRequest, databases: Databases) -> SqlStore:
+    """A store with one huge stream, "huge", that is ready to fire, and two small ones."""
+    store = SqlStore(databases.emptied(request.param))
+    ingest(store, VM, make_event("huge", "vm.end", instance="huge"))
+    huge = only_stream(store, instance="huge").id
+    members = [(huge, position, 10**9 + position) for position in range(2, LINKS + 1)]
+    store.database.write(partial(links.insert_all, members=members))
+    for name in "ab":
+        ingest(store, VM, make_event(f"{name}1", instance=name), make_event(f"{name}2", "lone"))
+        ingest(store, VM, make_event(f"{name}3", "vm.end", instance=name))
+    return store
+
+
+@contextmanager
+def held_open(store: SqlStore, work: Callable[[Connection], object]) -> Iterator[None]:
+    """Do `work` in a transaction that commits only when this context ends."""
+    done, go_on = threading.Event(), threading.Event()
+
+    def hold(connection: Connection) -> None:
+        work(connection)
+        done.set()
+        assert go_on.wait(BOUND_SECONDS)
+
+    with ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(store.database.write, hold)
+        try:
+            assert done.wait(BOUND_SECONDS)
+            yield
+        finally:
+            go_on.set()
+        holding.result(BOUND_SECONDS)
+
+
+def everything_else(store: SqlStore, *instances: str) -> None:
+    """What ingest, of these instances and others, and other workers do meanwhile."""
+    ingest(store, VM, make_event("c1", instance="c"), make_event("a4", instance="new"))
+    ingest(store, VM, *(make_event(f"new {each}", instance=each) for each in ("c", *instances)))
+    small = [each for each in claim_all(store) if each.event_count == 2]
+    assert len(small) == 2
+    store.renew(small, LEASE)
+    assert set(store.events_of([each.stream_id for each in small])) == {
+        each.stream_id for each in small
+    }
+    completed = store.complete([Completion(each) for each in small], FixedTime(NOON))
+    assert len(completed.stream_ids) == 2
+    assert store.rescue(max_attempts=5, limit=10) == (0, 0)
+    assert store.trim(FAR, store.real_time() + LEASE, 100).removed == 6
+    store.workload(NOON)
+
+
+def unhindered(store: SqlStore, work: Callable[[], object]) -> None:
+    """Do `work`, which waits for nobody and need not be done again."""
+    retried = store.database.counters[Count.TRANSACTIONS_RETRIED]
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work).result(BOUND_SECONDS / 2)
+    assert store.database.counters[Count.TRANSACTIONS_RETRIED] == retried
+
+
+def test_completing_and_purging_it_hinders_nobody(store: SqlStore) -> None:
+    (huge,) = claim_all(store, limit=1)
+    complete = partial(
+        completion.complete,
+        dialect=store.database.dialect,
+        completions=[Completion(huge)],
+        policy=FixedTime(NOON),
+    )
+    with held_open(store, complete):
+        unhindered(store, lambda: everything_else(store, "huge"))
+    with store.database.engine.connect() as connection:
+        assert links.held(connection, [10**9 + 2, 10**9 + LINKS]) == set()
+    assert store.trim(FAR, store.real_time() + LEASE, 100).removed == 1
+
+
+def test_purging_it_by_command_hinders_only_events_of_its_own_group(store: SqlStore) -> None:
+    purge = partial(
+        upkeep.purge_one,
+        dialect=store.database.dialect,
+        stream_id=only_stream(store, instance="huge").id,
+    )
+    with held_open(store, purge):
+        unhindered(store, lambda: everything_else(store))
+
+
+def test_purging_it_waits_for_no_ingest_that_is_not_yet_committed(store: SqlStore) -> None:
+    (huge,) = claim_all(store, limit=1)
+    new = [make_event(f"n{i}", instance=f"n{i % 9}") for i in range(90)]
+    record = partial(
+        recording.record,
+        dialect=store.database.dialect,
+        arrivals=arrivals([VM], new),
+        policy=FixedTime(NOON),
+    )
+    with held_open(store, record):
+        unhindered(store, lambda: store.complete([Completion(huge)], FixedTime(NOON)))
+    assert store.count_events(EventFilter()) == 7 + 90
