@@ -34,6 +34,7 @@ class Measures:
     def __init__(self, store: SqlStore, bulk: Bulk) -> None:
         self._store = store
         self._bulk = bulk
+        self._open = range(bulk.first_open, bulk.streams)
         self._batches = (f"{uuid4()}-{number}" for number in count())
         self._trimmed: Trimmed | None = None
 
@@ -49,12 +50,9 @@ class Measures:
 
     def ingest(self) -> None:
         """A batch as a source hands it over."""
-        batch, bulk = next(self._batches), self._bulk
-        open_streams = range(bulk.first_open, bulk.streams)
+        batch = next(self._batches)
         known = [
-            make_event(
-                f"{batch}/known/{i}", instance=f"i-{open_streams[-1 - i % len(open_streams)]}"
-            )
+            make_event(f"{batch}/known/{i}", instance=f"i-{self._open[-1 - i % len(self._open)]}")
             for i in range(BATCH // 2)
         ]
         new = [

@@ -211,3 +211,30 @@ def test_rejected_messages_are_found_by_index(filled: SqlStore, wanted: Rejected
     with readings(filled.database) as noted:
         assert len(filled.find_rejected(wanted, limit=10)) == 10
     assert too_much(noted, rows=500) == []
+
+
+def test_where_little_is_left_of_the_first_events_those_that_follow_are_found(
+    filled: SqlStore,
+) -> None:
+    gone = "DELETE FROM events WHERE id > 8 AND id <= 30000"
+    filled.database.write(lambda connection: connection.exec_driver_sql(gone))
+    with readings(filled.database) as noted:
+        filled.find_events(EventFilter(event_type="compute.instance.update"), limit=20)
+    assert too_much(noted, rows=WINDOW) == []
+
+
+def test_a_statement_that_is_executed_often_is_still_planned_for_its_values(
+    filled: SqlStore,
+) -> None:
+    for _ in range(12):  # the driver prepares it meanwhile
+        filled.find_streams(StreamFilter(states=(StreamState.COMPLETED,)), limit=20)
+    with filled.database.engine.connect() as connection:
+        if filled.database.dialect.name == "postgresql":
+            generic = (
+                "SELECT sum(generic_plans) FROM pg_prepared_statements"
+                " WHERE cardinality(parameter_types) > 0"
+            )
+            assert not connection.exec_driver_sql(generic).scalar_one()
+    with readings(filled.database) as noted:
+        filled.find_streams(StreamFilter(states=(StreamState.ERROR,)), limit=20)
+    assert too_much(noted, rows=WINDOW + 100) == []

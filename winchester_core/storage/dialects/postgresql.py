@@ -35,6 +35,9 @@ _SESSION = (
     "-c timezone=UTC"
     f" -c lock_timeout={patience.LOCK_WAIT_SECONDS}s"
     f" -c idle_in_transaction_session_timeout={patience.IDLE_TRANSACTION_SECONDS}s"
+    # the driver prepares what it executes often, and a plan for any value of `state` or
+    # `event_type` would go through a whole table where the value is rare
+    " -c plan_cache_mode=force_custom_plan"
 )
 
 # SQLSTATE codes and classes: PostgreSQL manual, appendix A

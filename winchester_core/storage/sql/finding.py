@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
 
 WINDOW = 10_000
-"""How many ids are gone through before the filters' own indexes are asked."""
+"""How many rows are gone through before the filters' own indexes are asked."""
 
 
 def ids_past(
@@ -38,14 +38,13 @@ def ids_past(
     in_order = select(row_id).where(row_id > mark).order_by(row_id)
     if not conditions:
         return _ids(connection, in_order.limit(limit))
-    start = connection.execute(in_order.limit(1)).scalar_one_or_none()
-    if start is None:
-        return []
-    near = in_order.where(row_id < start + WINDOW, *conditions)
-    found = _ids(connection, near.limit(limit))
-    if len(found) < limit:
+    # of rows, not of ids: where events have been trimmed, few ids are left among many
+    last = connection.execute(in_order.offset(WINDOW - 1).limit(1)).scalar_one_or_none()
+    near = in_order if last is None else in_order.where(row_id <= last)
+    found = _ids(connection, near.where(*conditions).limit(limit))
+    if len(found) < limit and last is not None:
         # the sum hides the order of ids from the database, which would go through them all
-        far = select(row_id).where(row_id >= start + WINDOW).order_by(row_id + 0)
+        far = select(row_id).where(row_id > last).order_by(row_id + 0)
         wanted = conditions if through_indexes is None else through_indexes
         found += _ids(connection, far.where(*wanted).limit(limit - len(found)))
     return found

@@ -9,8 +9,9 @@
   `streams` on PostgreSQL, and two fewer pay for the new one.
 - `rejected_messages (received_at)`: `rejected list --older-than`, `rejected delete --older-than`.
 
-An index that is there already is taken as it is: on a large table it can be built beforehand, while
-the programs run.
+An index that is there already is taken as it is, one that is gone is not missed: on a large table
+they can be built beforehand, while the programs run, and on MariaDB, which commits each change by
+itself, an upgrade that was cut short can be started again.
 """
 
 from __future__ import annotations
@@ -39,16 +40,16 @@ def upgrade() -> None:
         ["received_at"],
         if_not_exists=True,
     )
-    op.drop_index("ix_events_timestamp", "events")
+    op.drop_index("ix_events_timestamp", "events", if_exists=True)
     _rebuild(partial=True)
 
 
 def downgrade() -> None:
     """Go back to the indexes of the first tables."""
     op.create_index("ix_events_timestamp", "events", ["timestamp"], if_not_exists=True)
-    op.drop_index("ix_events_timestamp_id", "events")
-    op.drop_index("ix_streams_first_event", "streams")
-    op.drop_index("ix_rejected_messages_received_at", "rejected_messages")
+    op.drop_index("ix_events_timestamp_id", "events", if_exists=True)
+    op.drop_index("ix_streams_first_event", "streams", if_exists=True)
+    op.drop_index("ix_rejected_messages_received_at", "rejected_messages", if_exists=True)
     _rebuild(partial=False)
 
 
@@ -57,7 +58,7 @@ def _rebuild(*, partial: bool) -> None:
         return
     for name, column in PARTIAL.items():
         condition = sa.column(column).is_not(None) if partial else None
-        op.drop_index(name, "streams")
+        op.drop_index(name, "streams", if_exists=True)
         op.create_index(
             name,
             "streams",

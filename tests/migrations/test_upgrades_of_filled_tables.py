@@ -1,0 +1,146 @@
+"""A database that is in use is migrated up and down, by the program and by the SQL it prints."""
+
+from __future__ import annotations
+
+import io
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
+
+from builders import VM, claim_all, ingest, make_event
+from databases import BACKENDS, temporary_database
+from winchester_core.storage.records import EventFilter, Rejection, StreamFilter
+from winchester_core.storage.sql.database import Database
+from winchester_core.storage.sql.schema import MIGRATIONS, Schema
+from winchester_core.storage.sql.store import SqlStore
+from winchester_core.storage.sql.tables import metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+REVISIONS = [
+    each.revision for each in ScriptDirectory(str(MIGRATIONS)).walk_revisions("base", "heads")
+][::-1]
+NEWEST = REVISIONS[-1]
+
+
+@pytest.fixture(params=BACKENDS)
+def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database at the first revision, in use, of each backend in turn."""
+    with temporary_database(request.param, tmp_path) as url, closing(Database(url)) as database:
+        Schema(database).upgrade("0001")
+        store = SqlStore(database)
+        ingest(store, VM, *(make_event(f"u{i}", instance=i) for i in range(20)))
+        ingest(store, VM, *(make_event(f"e{i}", "vm.end", instance=i) for i in range(9)))
+        store.release(claim_all(store, limit=3)[:2])
+        store.keep_rejected([Rejection("source", "event", "broken", b"{", 1, bytes(32))])
+        yield database
+
+
+def contents(database: Database) -> tuple[object, ...]:
+    store = SqlStore(database)
+    return (
+        store.find_events(EventFilter()),
+        store.find_streams(StreamFilter()),
+        store.find_rejected(),
+    )
+
+
+def differences(database: Database) -> list[object]:
+    def compare(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    return database.read(compare)
+
+
+def run_printed(database: Database, printed: str) -> None:
+    """Execute what `--sql` printed, as a client that is handed the file would."""
+    with database.engine.connect() as connection:
+        for statement in printed.split(";\n"):
+            lines = [line for line in statement.splitlines() if not line.startswith("--")]
+            if (code := "\n".join(lines).strip()) not in ("", "BEGIN", "COMMIT"):
+                connection.exec_driver_sql(code)
+        connection.commit()
+
+
+def test_upgrading_keeps_what_is_stored(filled: Database) -> None:
+    before = contents(filled)
+    Schema(filled).upgrade()
+    Schema(filled).check()
+    assert contents(filled) == before
+    assert differences(filled) == []
+    assert ingest(SqlStore(filled), VM, make_event("more")).stored == (True,)
+
+
+def test_each_step_goes_up_and_down(filled: Database) -> None:
+    before, schema = contents(filled), Schema(filled)
+    for revision in REVISIONS[1:]:
+        schema.upgrade(revision)
+        schema.downgrade("-1")
+        schema.upgrade(revision)
+        assert schema.found() == revision
+    assert contents(filled) == before
+    assert differences(filled) == []
+    schema.downgrade("0001")
+    assert contents(filled) == before
+
+
+def test_the_printed_upgrade_of_a_database_in_use_is_that_of_the_program(filled: Database) -> None:
+    before, printed = contents(filled), io.StringIO()
+    Schema(filled, printed).print_upgrade("0001:head")
+    run_printed(filled, printed.getvalue())
+    Schema(filled).check()
+    assert contents(filled) == before
+    assert differences(filled) == []
+
+
+def test_the_printed_downgrade_goes_back_a_step_and_to_nothing(filled: Database) -> None:
+    before, schema = contents(filled), Schema(filled)
+    schema.upgrade()
+    for target in ("0001", "base"):
+        printed = io.StringIO()
+        Schema(filled, printed).print_downgrade(f"{schema.found()}:{target}")
+        run_printed(filled, printed.getvalue())
+        if target == "0001":
+            assert schema.found() == target
+            assert contents(filled) == before
+    with filled.engine.connect() as connection:
+        assert set(inspect(connection).get_table_names()) <= {"alembic_version"}
+
+
+def test_an_index_that_was_built_beforehand_is_kept(filled: Database) -> None:
+    with filled.engine.connect() as connection:
+        connection.exec_driver_sql("CREATE INDEX ix_events_timestamp_id ON events (timestamp, id)")
+        connection.commit()
+    Schema(filled).upgrade()
+    assert differences(filled) == []
+
+
+def test_an_upgrade_that_was_cut_short_can_be_started_again(filled: Database) -> None:
+    Schema(filled).upgrade()
+    Schema(filled).stamp("0002" if "0002" in REVISIONS else "0001")
+    Schema(filled).upgrade()
+    assert differences(filled) == []
+
+
+def test_few_streams_are_in_the_indexes_of_retries_and_leases(filled: Database) -> None:
+    Schema(filled).upgrade()
+    queries = {
+        "postgresql": "SELECT indexdef FROM pg_indexes WHERE tablename = 'streams'",
+        "sqlite": "SELECT sql FROM sqlite_master WHERE tbl_name = 'streams' AND type = 'index'",
+    }
+    if filled.dialect.name not in queries:
+        pytest.skip("MariaDB has no partial indexes")
+    with filled.engine.connect() as connection:
+        found = connection.execute(text(queries[filled.dialect.name])).scalars()
+        partial = [each for each in found if each and "WHERE" in each]
+    assert len(partial) == 2
+    assert all("IS NOT NULL" in each for each in partial)
