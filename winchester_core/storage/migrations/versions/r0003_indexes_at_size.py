@@ -7,7 +7,7 @@
 - `streams (state, retry_at)` and `(state, lease_until)` hold only streams that have such a time,
   where the database has partial indexes: every event that joins a stream writes to each index of
   `streams` on PostgreSQL, and two fewer pay for the new one.
-- `rejected_messages (received_at)`: `rejected list --older-than`, `rejected delete --older-than`.
+- `rejected_messages (received_at)`: `rejected list --older-than` and `--younger-than`.
 
 An index that is there already is taken as it is, one that is gone is not missed: on a large table
 they can be built beforehand, while the programs run, and on MariaDB, which commits each change by
