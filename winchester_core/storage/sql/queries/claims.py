@@ -173,7 +173,11 @@ def lock_all_of(connection: Connection, dialect: SqlDialect, worker: str) -> lis
     """Lock every stream in the hands of this worker; return their ids, in order."""
     query = (
         select(streams.c.id)
-        .where(streams.c.state.in_(_WORKING), streams.c.worker == worker)
+        .where(
+            streams.c.state.in_(_WORKING),
+            streams.c.lease_until.is_not(None),  # the index has no others
+            streams.c.worker == worker,
+        )
         .order_by(streams.c.id)
     )
     indexed = dialect.through_index(query, streams, "ix_streams_state_lease_until")
