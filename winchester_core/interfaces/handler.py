@@ -17,17 +17,15 @@ class PipelineHandler:
     `config_schema` has validated and filled with defaults.
 
     A handler that talks to the outside queues what it has to say, `env["outbox"].put(payload)`,
-    in `handle_events` or `commit`, and has one more method::
-
-        def deliver(self, effects: list[Effect]) -> list[Outcome]:
-
-    It returns one outcome for each effect, in their order: `Delivered()`, `RetryAfter(seconds,
-    reason)` or `Refused(reason)`. Effects are recorded exactly once, with the completion of the
-    stream, and delivered at least once; each has an `id` by which the receiver can tell that it
-    comes again. Workers call `deliver` of a fresh instance, made from the same entry of
-    `pipelines.yaml` as it stands then, with at most one effect of each stream: the next of a
-    stream comes when the one before it was delivered or refused. An exception, or another number
-    of outcomes, lets all effects of the call be tried again later.
+    in `handle_events` or `commit`, and has one more method, `deliver(effects)`. It is given a
+    list of `Effect` and returns a list with one outcome for each, in their order: `Delivered()`,
+    `RetryAfter(seconds, reason)` or `Refused(reason)`. Effects are recorded exactly once, with
+    the completion of the stream, and delivered at least once; each has an `id` by which the
+    receiver can tell that it comes again. Workers call `deliver` of a fresh instance, made from
+    the same entry of `pipelines.yaml` as it stands then, with at most one effect of each stream:
+    the next of a stream comes when the one before it was delivered or refused. An exception, or
+    another number of outcomes, lets all effects of the call be tried again later. `deliver` runs
+    in a thread of its own, beside the pipelines and the `deliver` of other handlers.
     """
 
     config_schema: ClassVar[Schema] = Schema({})

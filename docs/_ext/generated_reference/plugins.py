@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING, Any
 from generated_reference.distribution import own_plugins
 from generated_reference.markdown import code, docstring, table
 from generated_reference.schemas import keys
-from generated_reference.signatures import render_methods
+from generated_reference.signatures import render_class, render_methods
 from generated_reference.wording import words_for
-from winchester_core.interfaces import Condition, EventSource, PipelineHandler, TraitPlugin
+from winchester_core.interfaces import (
+    Condition,
+    Delivered,
+    Effect,
+    EventSource,
+    PipelineHandler,
+    Refused,
+    RetryAfter,
+    TraitPlugin,
+)
 from winchester_core.plugins import (
     COMMANDS,
     CONDITIONS,
@@ -31,6 +40,7 @@ INTERFACES: dict[str, type] = {
     EVENT_SOURCES: EventSource,
     TRAIT_PLUGINS: TraitPlugin,
 }
+OF_DELIVERY = (Effect, Delivered, RetryAfter, Refused)
 WHERE_NAMED = {
     HANDLERS: "`pipelines.yaml`",
     CONDITIONS: "the criteria of `triggers.yaml`",
@@ -94,7 +104,7 @@ def render_plugins() -> str:
 
 
 def render_interfaces() -> str:
-    """What an author subclasses, method by method."""
+    """What an author subclasses, method by method, and what `deliver` is given and answers."""
     parts = []
     for group, interface in INTERFACES.items():
         parts += [
@@ -104,6 +114,9 @@ def render_interfaces() -> str:
             render_methods(interface),
             f"Registered in {code(group)}.",
         ]
+    names = ", ".join(each.__name__ for each in OF_DELIVERY)
+    parts += ["### Effects and outcomes", code(f"from winchester_core.interfaces import {names}")]
+    parts += map(render_class, OF_DELIVERY)
     return "\n\n".join(parts)
 
 

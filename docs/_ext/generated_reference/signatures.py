@@ -19,6 +19,13 @@ def render_methods(cls: type) -> str:
     )
 
 
+def render_class(cls: type) -> str:
+    """How an object of a class is made, and the docstring of the class."""
+    parameters = list(inspect.signature(cls).parameters.values())
+    call = f"{cls.__name__}({', '.join(_parameters(parameters))})"
+    return definition(f"`{call}`", docstring(cls))
+
+
 def _public(cls: type) -> Iterator[tuple[str, Any]]:
     seen: set[str] = set()
     for base in cls.__mro__[:-1]:

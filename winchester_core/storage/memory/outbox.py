@@ -194,11 +194,12 @@ class HeldOutbox:
         ]
 
     def _lane(self, effect: HeldEffect) -> list[HeldEffect]:
-        return self._lanes.setdefault((effect.stream_id, effect.queued.endpoint), [])
+        return self._lanes.get((effect.stream_id, effect.queued.endpoint), [])
 
     def _add(self, effect: HeldEffect) -> None:
         self._effects[effect.id] = effect
-        insort(self._lane(effect), effect, key=lambda each: each.id)
+        lane = self._lanes.setdefault((effect.stream_id, effect.queued.endpoint), [])
+        insort(lane, effect, key=lambda each: each.id)
 
     def _remove(self, effect: HeldEffect) -> None:
         del self._effects[effect.id]
