@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 import uuid
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from builders import LEASE, NOON, claim_all, ready_to_fire
+from builders import LEASE, NOON, VM, claim_all, ready_to_fire
+from outbox_scene import Post, sender
 from together import at_the_same_moment
 from winchester_core.errors import EffectInHand, UnknownEffect
 from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
 from winchester_core.model.payload_json import dump_payload
+from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.storage.effect_records import (
     EffectDelayed,
     EffectDelivered,
@@ -19,7 +22,11 @@ from winchester_core.storage.effect_records import (
     EffectRefused,
 )
 from winchester_core.storage.records import Completion
+from winchester_core.storage.stream_clock import ClockKind, StreamClock
+from winchester_core.telemetry.counters import Count
+from winchester_core.testing.clock import FakeClock
 from winchester_core.triggers.stream_time import FixedTime
+from winchester_core.worker import PipelineManager, WorkerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,4 +178,32 @@ def test_dead_letters_sent_again_meanwhile_are_delivered(store: Store) -> None:
     again: set[str] = set()
     assert at_the_same_moment(send_again, keep_delivering) == LANES * IN_A_LANE
     assert len(set(delivered)) == len(delivered)
+    assert store.count_effects() == 0
+
+
+def test_workers_take_streams_and_their_effects_through(store: Store) -> None:
+    ready_to_fire(store, *(f"i{lane}" for lane in range(LANES)), now=NOON)
+    post = Post()
+    specs = (HandlerSpec("mail", sender(post, *range(5))),)
+    pipelines = {name: PipelineDefinition(name, specs) for name in ("fire", "expire")}
+    workers = [
+        PipelineManager(
+            store=store,
+            stream_clock=StreamClock(ClockKind.SYSTEM, store, FakeClock(NOON)),
+            definitions=[VM],
+            pipelines=pipelines,
+            options=WorkerOptions(batch_size=2, outbox_batch_size=3, idle_delay_seconds=0.05),
+        )
+        for _ in range(2)
+    ]
+
+    def work(worker: PipelineManager) -> int:
+        worker.run_until_idle()
+        return worker.counters[Count.EFFECTS_DELIVERED]
+
+    assert at_the_same_moment(*(partial(work, worker) for worker in workers)) == LANES * 5
+    delivered = [(effect.stream_id, effect.payload) for call in post.calls for effect in call]
+    assert len(set(delivered)) == len(delivered) == LANES * 5
+    for stream_id in {stream_id for stream_id, _ in delivered}:
+        assert [number for each, number in delivered if each == stream_id] == list(range(5))
     assert store.count_effects() == 0
