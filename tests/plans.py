@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from winchester_core.storage.sql.database import Database
 
-BIG_TABLES = frozenset({"events", "streams", "stream_events", "stream_traits"})
+BIG_TABLES = frozenset({"events", "streams", "stream_events", "stream_traits", "effects"})
 
 
 @dataclass

@@ -1,0 +1,112 @@
+"""However many effects wait, PostgreSQL and MariaDB read no more than a worker takes.
+
+With statistics, and without: a queue that was just empty has none that are of use.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from builders import LEASE
+from bulk import analyze
+from plans import Reading, readings
+from winchester_core.model.effect import EffectState, Endpoint
+from winchester_core.storage.effect_records import (
+    EffectDelayed,
+    EffectDelivered,
+    EffectFilter,
+    EffectRefused,
+)
+from winchester_core.storage.sql.queries import effects
+from winchester_core.storage.sql.store import SqlStore
+
+if TYPE_CHECKING:
+    from databases import Databases
+
+MAIL = Endpoint("fire", "mail")
+LANES = 2_000
+IN_A_LANE = 4
+TAKEN = 30
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(name, known) for name in ("postgresql", "mariadb") for known in (False, True)],
+    ids=lambda each: f"{each[0]}-{'with' if each[1] else 'without'}-statistics",
+)
+def filled(request: pytest.FixtureRequest, databases: Databases) -> SqlStore:
+    """A store with many effects, of which every hundredth lane is dead."""
+    backend, known = request.param
+    store = SqlStore(databases.emptied(backend))
+    analyze(store.database)  # as it is empty
+    now = store.real_time()
+    rows = [
+        {
+            "effect_id": str(uuid.uuid4()),
+            "stream_id": lane,
+            "stream_name": "vm",
+            "pipeline": MAIL.pipeline,
+            "handler": MAIL.handler,
+            "place": MAIL.place,
+            "payload": "1",
+            "payload_length": 1,
+            "state": EffectState.PENDING.value if lane % 100 else EffectState.DEAD.value,
+            "serial_no": 0,
+            "created_at": now,
+            "waiting_since": now,
+            "due_at": now if lane % 100 and not place else None,
+        }
+        for lane in range(LANES)
+        for place in range(IN_A_LANE)
+    ]
+    store.database.write(partial(effects.insert_all, rows=rows))
+    if known:
+        analyze(store.database)
+    return store
+
+
+def too_much(noted: list[Reading], rows: int) -> list[Reading]:
+    """The statements that read the whole table, or more than `rows`."""
+    return [each for each in noted if each.whole_tables or each.rows > rows]
+
+
+def test_a_worker_reads_what_it_takes(filled: SqlStore) -> None:
+    with readings(filled.database) as noted:
+        claims = filled.claim_effects(MAIL, worker="w", limit=TAKEN, lease=LEASE)
+        filled.renew_effects(claims, LEASE)
+        settled = filled.settle_effects(
+            [
+                *map(EffectDelivered, claims[:10]),
+                *(EffectRefused(claim, "no") for claim in claims[10:15]),
+                *(EffectDelayed(claim, HOUR, "busy") for claim in claims[15:25]),
+            ]
+        )
+        assert filled.release_effects(claims[25:]) == 5
+    assert (settled.delivered, settled.dead, settled.delayed) == (10, 5, 10)
+    assert len(noted) >= 7
+    assert too_much(noted, rows=TAKEN * 3) == []
+
+
+def test_an_idle_worker_reads_next_to_nothing(filled: SqlStore) -> None:
+    with readings(filled.database) as noted:
+        filled.next_effect_seconds(MAIL)
+        filled.next_effect_seconds(Endpoint("fire", "fax"))
+        filled.claim_effects(Endpoint("fire", "fax"), worker="w", limit=TAKEN, lease=LEASE)
+        filled.give_up_effects(max_age=HOUR, limit=TAKEN)
+    assert len(noted) >= 4
+    assert too_much(noted, rows=1) == []
+
+
+def test_an_operator_reads_a_lane(filled: SqlStore) -> None:
+    letter = filled.find_effects(EffectFilter(state=EffectState.DEAD), limit=1)[0]
+    with readings(filled.database) as noted:
+        filled.retry_effect(letter.id)
+        filled.discard_effect(letter.id)
+        filled.get_effect(letter.id + 1)
+    assert too_much(noted, rows=IN_A_LANE * 2) == []
