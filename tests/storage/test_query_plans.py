@@ -11,7 +11,7 @@ import pytest
 from builders import NOON, at, ingest, make_event, make_trigger
 from statements import metered
 from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
-from winchester_core.model.stream import Reason
+from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.effect_records import (
     EffectDelayed,
     EffectDelivered,
@@ -156,6 +156,25 @@ def test_events_are_counted_within_an_index_range(
         store.count_events(wanted)
     (plan,) = plans(store, meter.statements).values()
     assert [step for step in plan if step.startswith("SEARCH") and index in step]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        StreamFilter(name="vm"),
+        StreamFilter(states=(StreamState.ACTIVE,)),
+        StreamFilter(traits={"instance": "a"}),
+    ],
+)
+def test_a_window_of_streams_is_gone_through_by_their_ids(
+    store: SqlStore, wanted: StreamFilter
+) -> None:
+    ingest(store, VM, make_event("m"))
+    with metered(store.database) as meter:
+        store.find_streams(wanted)
+    _, near, *_ = plans(store, meter.statements).values()
+    assert near[0].startswith("SEARCH streams USING INTEGER PRIMARY KEY")
+    assert not [step for step in near if "TEMP B-TREE" in step]
 
 
 def test_streams_are_found_by_a_distinguishing_trait_through_its_index(store: SqlStore) -> None:

@@ -50,11 +50,19 @@ class Trimmer:
         self.has_more = False
 
     def round(self) -> None:
-        """Trim while there is something to trim, for a bounded time and until told to stop."""
-        end = monotonic() + ROUND_SECONDS
-        self.batch()
-        while self.has_more and monotonic() < end and not self._stop.is_set():
+        """Trim while there is something to trim, for a bounded time and until told to stop.
+
+        It rests as long as it works: on SQLite, where writers do not queue but look again from time
+        to time, ingest would else find the database locked each time it looks.
+        """
+        now = monotonic()
+        end = now + ROUND_SECONDS
+        while True:
+            started = now
             self.batch()
+            now = monotonic()
+            if not self.has_more or now >= end or self._stop.wait(now - started):
+                return
 
     def batch(self) -> int:
         """Remove one batch of events, older by their own time and by when they were stored.

@@ -79,6 +79,10 @@ class SqlDialect:
         del index
         return delete(table)
 
+    def row_by_row(self, condition: ColumnElement[bool]) -> ColumnElement[Any]:
+        """A condition on rows that are gone through in any case, not one to find them by."""
+        return condition
+
     def index_order(
         self, order: tuple[ColumnElement[Any], ...], *, after_null: ColumnElement[Any] | None
     ) -> tuple[ColumnElement[Any], ...]:

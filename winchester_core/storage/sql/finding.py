@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
+    from winchester_core.storage.dialects import SqlDialect
+
 WINDOW = 10_000
 """How many rows are gone through before the filters' own indexes are asked."""
 
 
 def ids_past(
     connection: Connection,
+    dialect: SqlDialect,
     row_id: ColumnElement[int],
     mark: int,
     limit: int,
@@ -41,7 +44,7 @@ def ids_past(
     # of rows, not of ids: where events have been trimmed, few ids are left among many
     last = connection.execute(in_order.offset(WINDOW - 1).limit(1)).scalar_one_or_none()
     near = in_order if last is None else in_order.where(row_id <= last)
-    found = _ids(connection, near.where(*conditions).limit(limit))
+    found = _ids(connection, near.where(*map(dialect.row_by_row, conditions)).limit(limit))
     if len(found) < limit and last is not None:
         # the sum hides the order of ids from the database, which would go through them all
         far = select(row_id).where(row_id > last).order_by(row_id + 0)

@@ -307,7 +307,9 @@ class SqlStore(SqlEffectStore):
     ) -> list[RejectedMessage]:
         """See `ReadStore.find_rejected`."""
         return self.database.read(
-            partial(rejections.find, wanted=wanted, mark=mark or 0, limit=limit)
+            partial(
+                rejections.find, dialect=self._dialect, wanted=wanted, mark=mark or 0, limit=limit
+            )
         )
 
     def count_rejected(self, wanted: RejectedFilter = ANY_REJECTED) -> int:

@@ -99,7 +99,7 @@ def page_after(
     connection: Connection, dialect: SqlDialect, wanted: EventFilter, mark: int, limit: int
 ) -> list[tuple[int, Event]]:
     """Up to `limit` (row id, event) past the row `mark`, by row id; traits are not looked at."""
-    ids = ids_past(connection, events.c.id, mark, limit, _conditions(dialect, wanted))
+    ids = ids_past(connection, dialect, events.c.id, mark, limit, _conditions(dialect, wanted))
     found: list[tuple[int, Event]] = []
     for page in pages(ids):
         query = select(events.c.id, *_COLUMNS).where(events.c.id.in_(page)).order_by(events.c.id)

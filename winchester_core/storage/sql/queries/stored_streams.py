@@ -29,6 +29,7 @@ def find(
     """Up to `limit` streams past the id `mark`, by id."""
     ids = ids_past(
         connection,
+        dialect,
         streams.c.id,
         mark,
         limit,
