@@ -1,0 +1,86 @@
+"""Signs of life: who was to be heard of by now, and was not."""
+
+from __future__ import annotations
+
+import pytest
+
+from winchester_core.telemetry import heartbeat
+from winchester_core.telemetry.heartbeat import LIFE_SECONDS, Heartbeat
+
+
+class Hands:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
+    hands = Hands()
+    monkeypatch.setattr(heartbeat, "monotonic", hands)
+    return hands
+
+
+def test_nothing_is_expected_of_a_part_before_its_first_beat(hands: Hands) -> None:
+    beats = Heartbeat()
+    beats.pulse("a")
+    hands.seconds += 10 * LIFE_SECONDS
+    assert beats.overdue() == []
+
+
+def test_whoever_does_not_beat_again_is_overdue_until_it_does(hands: Hands) -> None:
+    beats = Heartbeat()
+    first, second = beats.pulse("a"), beats.pulse("b")
+    first.beat()
+    second.beat()
+    hands.seconds += LIFE_SECONDS
+    assert beats.overdue() == []
+    hands.seconds += 1
+    assert beats.overdue() == ["a", "b"]
+    second.beat()
+    assert beats.overdue() == ["a"]
+
+
+def test_a_wait_that_is_announced_is_no_silence(hands: Hands) -> None:
+    beats = Heartbeat()
+    beats.pulse("a").beat(3600)
+    hands.seconds += 3600 + LIFE_SECONDS
+    assert beats.overdue() == []
+    hands.seconds += 1
+    assert beats.overdue() == ["a"]
+
+
+def test_what_may_last_as_long_as_it_likes_is_never_overdue_and_what_may_not_is(
+    hands: Hands,
+) -> None:
+    beats = Heartbeat()
+    pulse = beats.pulse("a")
+    pulse.begin(None)
+    hands.seconds += 1e9
+    assert beats.overdue() == []
+    pulse.begin(5)
+    hands.seconds += 6
+    assert beats.overdue() == ["a"]
+
+
+def test_a_part_that_has_ended_is_not_waited_for(hands: Hands) -> None:
+    beats = Heartbeat()
+    pulse = beats.pulse("a")
+    pulse.beat()
+    pulse.end()
+    pulse.end()
+    hands.seconds += 10 * LIFE_SECONDS
+    assert beats.overdue() == []
+
+
+def test_each_try_is_a_beat(hands: Hands) -> None:
+    beats = Heartbeat()
+    action = beats.pulse("a").beating(lambda: "done")
+    for _ in range(3):
+        hands.seconds += 10 * LIFE_SECONDS
+        assert action() == "done"
+        assert beats.overdue() == []
