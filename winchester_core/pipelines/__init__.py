@@ -1,7 +1,7 @@
 """Pipelines: what they are made of, and one run of a stream's events through one."""
 
 from winchester_core.pipelines.definition import HandlerSpec, PipelineDefinition
-from winchester_core.pipelines.run import CommitFault, PipelineRun, RunStream
+from winchester_core.pipelines.run import CommitFault, PipelineRun, RunStream, Step
 from winchester_core.pipelines.traceback_text import clean_traceback, describe_error, error_text
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "PipelineDefinition",
     "PipelineRun",
     "RunStream",
+    "Step",
     "clean_traceback",
     "describe_error",
     "error_text",

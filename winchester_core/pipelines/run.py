@@ -34,6 +34,14 @@ class RunStream:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """Which handler is at work, and which of its methods (`phase`) has been called."""
+
+    handler: str
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
 class CommitFault:
     """A handler that raised in `commit` or `rollback` (`phase`), with its cleaned traceback."""
 
@@ -71,6 +79,8 @@ class PipelineRun:
             "attempt": stream.attempt,
         }
         self.dropped_traits = 0
+        self.step: Step | None = None
+        """What the run is at; other threads may read it."""
 
     @property
     def effects(self) -> tuple[QueuedEffect, ...]:
@@ -87,6 +97,12 @@ class PipelineRun:
         Raises `HandlerFailed`, chained from its cause: a handler cannot be made, raises, returns
         anything but a list of dicts, or adds an event that is invalid.
         """
+        try:
+            return self._handle(events)
+        finally:
+            self.step = None
+
+    def _handle(self, events: Sequence[Event]) -> tuple[Event, ...]:
         self._make_handlers()
         given_ids = frozenset(event["message_id"] for event in events)
         current = [dict(event) for event in events]
@@ -117,6 +133,7 @@ class PipelineRun:
         if self._members:
             raise RuntimeError("a run passes one stream through its handlers, once")
         for endpoint, spec in self._definition.endpoints():
+            self.step = Step(spec.name, "__init__")
             try:
                 handler = spec.new_handler()
             except (Exception, SystemExit) as error:
@@ -125,6 +142,7 @@ class PipelineRun:
             self._members.append(_Member(spec, handler, outbox))
 
     def _handled(self, member: _Member, events: list[Event]) -> list[Any]:
+        self.step = Step(member.spec.name, "handle_events")
         self._env["outbox"] = member.outbox
         try:
             result = member.handler.handle_events(events, self._env)
@@ -180,6 +198,7 @@ class PipelineRun:
     def _call_all(self, phase: str) -> tuple[CommitFault, ...]:
         faults = []
         for member in self._members:
+            self.step = Step(member.spec.name, phase)
             self._env["outbox"] = member.outbox
             try:
                 getattr(member.handler, phase)()
@@ -187,6 +206,7 @@ class PipelineRun:
                 fault = CommitFault(member.spec.name, phase, clean_traceback(error))
                 faults.append(fault)
                 self._report_fault(fault)
+        self.step = None
         return tuple(faults)
 
     def _report_fault(self, fault: CommitFault) -> None:
