@@ -16,6 +16,7 @@ from winchester_core.worker import PipelineManager, WorkerOptions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from winchester_core.telemetry.heartbeat import Heartbeat
     from winchester_core.triggers.definition import TriggerDefinition
 
 
@@ -77,6 +78,7 @@ class Scene:
         triggers: list[TriggerDefinition] | None = None,
         handlers: tuple[Any, ...] = (ScriptedHandler,),
         name: str = "w",
+        heartbeat: Heartbeat | None = None,
         **options: Any,
     ) -> PipelineManager:
         specs = tuple(HandlerSpec(f"h{n}", each) for n, each in enumerate(handlers))
@@ -87,6 +89,7 @@ class Scene:
             pipelines={name: PipelineDefinition(name, specs) for name in ("fire", "expire")},
             options=WorkerOptions(**options),
             name=name,
+            heartbeat=heartbeat,
         )
 
     def complete_stream(self, instance: str = "a", number: int = 0) -> int:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from winchester_core.clock import Clock
     from winchester_core.interfaces import Condition
     from winchester_core.storage.interface import Store
+    from winchester_core.telemetry.heartbeat import Heartbeat
 
 load_settings = functools.partial(load_settings_with, validate_definitions=validate_definitions)
 """Read and check a configuration; see `winchester_core.config.load_settings`."""
@@ -56,13 +57,18 @@ class PipelineManager(worker.PipelineManager):
     """
 
     def __init__(
-        self, settings: Settings | Mapping[str, Any] | str | Path, *, name: str | None = None
+        self,
+        settings: Settings | Mapping[str, Any] | str | Path,
+        *,
+        name: str | None = None,
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         needs = ("database", "triggers", "pipelines")
         known = _settings(settings, needs=needs, ignores=("distiller", "sources"))
         counters = Counters()
         store = open_store(known, counters)
-        super().__init__(**worker_parts(known, store, name=name, counters=counters))
+        parts = worker_parts(known, store, name=name, counters=counters)
+        super().__init__(**parts, heartbeat=heartbeat)
 
 
 def open_database(settings: Settings, counters: Counters | None = None) -> Database:

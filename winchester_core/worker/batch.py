@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.records import Claim, Completed, Failure
     from winchester_core.storage.stream_clock import StreamClock
     from winchester_core.telemetry.counters import Counters
+    from winchester_core.telemetry.heartbeat import Pulse
     from winchester_core.telemetry.outage import Outage
     from winchester_core.triggers.matcher import TriggerSet
     from winchester_core.worker.hand import Hand
@@ -64,6 +65,7 @@ class Batch:
         hand: Hand,
         stop: threading.Event,
         on_effects: Callable[[Collection[Endpoint]], None],
+        pulse: Pulse,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -75,6 +77,7 @@ class Batch:
         self._hand = hand
         self._stop = stop
         self._on_effects = on_effects
+        self._pulse = pulse
         self._waiting: list[tuple[StreamRun | None, Completion]] = []
 
     def process(self, claims: Sequence[Claim]) -> None:
@@ -108,7 +111,10 @@ class Batch:
                 self._run(StreamRun(work, self._triggers, self._options, self._counters), events)
 
     def _run(self, run: StreamRun, events: list[Event]) -> None:
+        self._hand.follow(run)
+        self._begin_handlers()
         failure = run.handle(events)
+        self._pulse.beat()
         reach(Checkpoint.HANDLED)
         if failure is not None:
             self._fail(failure)
@@ -123,9 +129,21 @@ class Batch:
             run.rollback()
             return
         reach(Checkpoint.LEASE_PROVED)
+        if not self._hand.begin_commit(run.claim):
+            run.rollback()  # the process ends, another worker has the stream
+            return
+        self._begin_handlers()
         fault = run.commit()
+        self._pulse.beat()
         reach(Checkpoint.HANDLERS_COMMITTED)
         self._complete([(run, run.completion(fault))])
+
+    def _begin_handlers(self) -> None:
+        """A handler may take its time, up to the pipeline's timeout: that is no hanging worker."""
+        timeout = self._options.pipeline_timeout_seconds
+        self._pulse.begin(
+            None if timeout is None else max(0.0, timeout - self._hand.current_seconds())
+        )
 
     def _holds(self, run: StreamRun) -> bool:
         """Prove the lease and renew it; False when it is lost, or cannot be proved before a stop.
@@ -237,7 +255,7 @@ class Batch:
         )
 
     def _patiently(self, action: Callable[[], Result]) -> Result | None:
-        return patiently(self._outage, self._stop, action)
+        return patiently(self._outage, self._stop, self._pulse.beating(action))
 
     def _count(self, completed: Completed) -> None:
         self._counters.add(Count.STREAMS_OPENED, completed.streams_opened)

@@ -14,6 +14,7 @@ from winchester_core.model.stream import Reason
 from winchester_core.storage.stream_clock import ClockKind
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 from winchester_core.telemetry.counters import Count, Counters
+from winchester_core.telemetry.heartbeat import Heartbeat
 from winchester_core.telemetry.outage import AWAY, DATABASE, Backoff, Outage
 from winchester_core.triggers.matcher import TriggerSet
 from winchester_core.worker.batch import Batch
@@ -24,6 +25,7 @@ from winchester_core.worker.outbox import Couriers
 from winchester_core.worker.outbox.giving_up import give_up
 from winchester_core.worker.refresher import refresh
 from winchester_core.worker.rescuer import rescue
+from winchester_core.worker.surrender import surrender
 from winchester_core.worker.trimmer import Trimmer
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ class PipelineManager:
         options: WorkerOptions,
         name: str | None = None,
         counters: Counters | None = None,
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         self.store = store
         self.name = incarnation(name)
@@ -84,6 +87,7 @@ class PipelineManager:
             stop=self._stop,
         )
         self._trimmer = Trimmer(store, stream_clock, options, self.counters, self._stop)
+        self._pulse = (heartbeat or Heartbeat()).pulse("the worker")
         self._must_refresh = True
         self._may_hold_more = False
         self._statistics_at = monotonic()
@@ -159,6 +163,13 @@ class PipelineManager:
         self._wake.set()
         self._couriers.wake_all()
 
+    def surrender(self) -> None:
+        """Give back everything, the run in hand too: for a process that ends right afterwards.
+
+        May be called from any thread, while a handler hangs; its run commits nothing any more.
+        """
+        surrender(self.store, self._hand, self.counters)
+
     def close(self) -> None:
         """Let go of the database. Idempotent."""
         self.store.close()
@@ -209,6 +220,7 @@ class PipelineManager:
             hand=self._hand,
             stop=self._stop,
             on_effects=self._couriers.wake,
+            pulse=self._pulse,
         )
         try:
             with self._keeper:
@@ -221,13 +233,13 @@ class PipelineManager:
         """Bring open streams up to date, the first time that there is a stream time."""
         now = self._clock.now() if self._must_refresh else None
         if now is not None:
-            refresh(self.store, self._triggers, now, self.counters)
+            refresh(self.store, self._triggers, now, self.counters, self._pulse)
             self._must_refresh = False
 
     def _round(self) -> int:
         self._release_unknown()
         self._refresh_once()
-        rescue(self.store, self._options.max_attempts, self.counters)
+        rescue(self.store, self._options.max_attempts, self.counters, self._pulse)
         give_up(self.store, self._options.outbox_max_age, self.counters)
         loaded = self.process_ready_streams(self._options.batch_size)
         loaded += self.process_ready_streams(self._options.batch_size, expire=True)
@@ -241,6 +253,7 @@ class PipelineManager:
     def _work_beside_couriers(self, *, until_idle: bool) -> None:
         backoff = Backoff(self._stop)
         while not self._stop.is_set():
+            self._pulse.beat()
             self._couriers.check()
             try:
                 loaded = self._round()
@@ -265,6 +278,7 @@ class PipelineManager:
 
     def _sleep(self, seconds: float) -> None:
         """Sleep until `stop`, or until told that there may be work."""
+        self._pulse.beat(seconds)
         if self._wake.wait(seconds):
             self._stop.wait(random.uniform(0, SPREAD_SECONDS))  # noqa: S311 - no secret
             self._wake.clear()

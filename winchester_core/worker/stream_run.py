@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from winchester_core.model.event import Event
-    from winchester_core.pipelines import CommitFault, PipelineDefinition
+    from winchester_core.pipelines import CommitFault, PipelineDefinition, Step
     from winchester_core.storage.records import Claim
     from winchester_core.telemetry.counters import Counters
     from winchester_core.triggers.matcher import TriggerSet
@@ -87,6 +87,11 @@ class StreamRun:
                 attempt=work.claim.attempt,
             ),
         )
+
+    @property
+    def step(self) -> Step | None:
+        """What a handler is at; any thread may ask."""
+        return self._run.step
 
     def handle(self, events: Sequence[Event]) -> Failure | None:
         """Let the handlers work; a failure when one of them fails, after all were rolled back."""

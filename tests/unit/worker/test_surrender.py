@@ -1,0 +1,124 @@
+"""What a worker gives back whose process ends in the middle of a run."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from winchester_core.errors import DatabaseUnavailable
+from winchester_core.model.stream import StreamState
+from winchester_core.telemetry.counters import Count
+from winchester_core.telemetry.heartbeat import Heartbeat
+from worker_scene import QuietHandler, ScriptedHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from worker_scene import Scene, Script
+
+
+def _in_another_thread(act: Callable[[], None]) -> None:
+    thread = threading.Thread(target=act)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("handler", [ScriptedHandler, QuietHandler])
+def test_a_run_that_goes_on_after_its_worker_surrendered_commits_and_stores_nothing(
+    scene: Scene, script: Script, handler: type, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = [scene.complete_stream(instance) for instance in "abc"]
+    worker = scene.worker(handlers=(handler,), purge_completed=False)
+
+    def surrender(events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        worker.stop()
+        _in_another_thread(worker.surrender)
+        return events
+
+    script.on_handle = surrender
+    worker.run()
+    streams = [scene.store.get_stream_by_id(each) for each in ids]
+    assert {(each.state, each.attempts) for each in streams} == {(StreamState.RETRY_FIRE, 0)}
+    assert [name for name, _ in script.calls] == ["handle", "rollback"]
+    assert worker.counters[Count.STREAMS_RELEASED] == 3
+    assert f"stream {ids[0]} of trigger vm is cut short" in caplog.text
+    assert "in handle_events of handler h0: another worker runs it anew" in caplog.text
+    assert "2 more claimed streams go to other workers" in caplog.text
+    script.on_handle = lambda events, _env: events
+    assert scene.worker(name="next").run_once() == 3
+
+
+def test_a_run_that_has_begun_to_commit_is_told_of_it_the_second_time(
+    scene: Scene, script: Script, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream_id = scene.complete_stream()
+    worker = scene.worker(purge_completed=False)
+
+    class Cut(BaseException):
+        """The end of the process."""
+
+    def end() -> None:
+        _in_another_thread(worker.surrender)
+        raise Cut
+
+    script.on_commit = end
+    with pytest.raises(Cut):
+        worker.run_once()
+    assert "in commit of handler h0: the handlers have begun to commit" in caplog.text
+    script.on_commit = lambda: None
+    scene.clock.advance(timedelta(microseconds=1))
+    assert scene.worker(name="next", purge_completed=False).run_once() == 1
+    assert scene.store.get_stream_by_id(stream_id).state is StreamState.COMPLETED
+    assert [env["attempt"] for _, env in script.seen] == [1, 2]
+
+
+def test_what_cannot_be_given_back_is_told_of(
+    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream_id = scene.complete_stream()
+    worker = scene.worker()
+
+    def away(*_: Any) -> int:
+        raise DatabaseUnavailable("gone")
+
+    def surrender(_events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        with monkeypatch.context() as patched:
+            patched.setattr(scene.store, "release", away)
+            _in_another_thread(worker.surrender)
+        raise ValueError("enough")
+
+    script.on_handle = surrender
+    worker.run_once()
+    assert "claims could not be given back, their leases will run out: gone" in caplog.text
+    assert scene.store.get_stream_by_id(stream_id).state is StreamState.RETRY_FIRE
+
+
+def test_a_worker_that_hangs_in_the_database_is_overdue_and_one_that_waits_for_it_is_not(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker's own thread looks, from within the store, at how it is seen."""
+    heartbeat = Heartbeat()
+    worker = scene.worker(heartbeat=heartbeat)
+    monkeypatch.setattr("winchester_core.telemetry.heartbeat.LIFE_SECONDS", 0.05)
+    seen: list[list[str]] = []
+
+    def hang(**_: Any) -> list[Any]:
+        while not heartbeat.overdue():
+            threading.Event().wait(0.01)
+        seen.append(heartbeat.overdue())
+        monkeypatch.setattr("winchester_core.telemetry.heartbeat.LIFE_SECONDS", 3600)
+        monkeypatch.setattr(scene.store, "claim_ready", away)
+        raise DatabaseUnavailable("gone")
+
+    def away(**_: Any) -> list[Any]:
+        seen.append(heartbeat.overdue())
+        if len(seen) == 3:
+            worker.stop()
+        raise DatabaseUnavailable("gone")
+
+    monkeypatch.setattr(scene.store, "claim_ready", hang)
+    worker.run()
+    assert seen == [["the worker"], [], []]
