@@ -10,6 +10,7 @@ from winchester_core.ingest.outcome import Outcome
 from winchester_core.ingest.rejection import rejection_of
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 from winchester_core.telemetry.counters import Count
+from winchester_core.telemetry.heartbeat import Heartbeat
 from winchester_core.telemetry.outage import patiently
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from winchester_core.ingest.trigger_manager import TriggerManager
     from winchester_core.interfaces import EventSource
     from winchester_core.model.message import Message
+    from winchester_core.telemetry.heartbeat import Pulse
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ class SourcePump:
         batch_size: int,
         stop: threading.Event,
         on_batch: Callable[[PumpTotals], None] | None = None,
+        pulse: Pulse | None = None,
     ) -> None:
         self.totals = PumpTotals()
         self._name = name
@@ -73,12 +76,17 @@ class SourcePump:
         self._batch_size = batch_size
         self._stop = stop
         self._on_batch = on_batch
+        self._pulse = pulse or Heartbeat().pulse(name)
+        self.in_hand = 0
+        """How many messages are received and not settled; other threads may read it."""
 
     def run(self) -> PumpTotals:
         """Pump until `stop` is set or the source is exhausted."""
+        self._pulse.beat()
         try:
             self._source.open()
             while not self._stop.is_set() and not self._source.exhausted:
+                self._pulse.beat()
                 messages = self._source.receive(self._batch_size, RECEIVE_TIMEOUT_SECONDS)
                 if messages:
                     self.take(messages)
@@ -91,6 +99,13 @@ class SourcePump:
 
         `stamps` as in `TriggerManager.prepare_messages`.
         """
+        self.in_hand = len(messages)
+        try:
+            return self._take(messages, stamps)
+        finally:
+            self.in_hand = 0
+
+    def _take(self, messages: Sequence[Message], stamps: Sequence[datetime] | None) -> bool:
         reach(Checkpoint.RECEIVED)
         try:
             prepared = self._manager.prepare_messages(messages, stamps)
@@ -118,7 +133,7 @@ class SourcePump:
         return self._patiently(lambda: store.keep_rejected(rejections)) is not None
 
     def _patiently(self, action: Callable[[], Result]) -> Result | None:
-        return patiently(self._manager.outage, self._stop, action)
+        return patiently(self._manager.outage, self._stop, self._pulse.beating(action))
 
     def _settle(self, messages: Sequence[Message], result: AddResult) -> None:
         pairs = list(zip(messages, result.outcomes, strict=True))

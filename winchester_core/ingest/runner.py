@@ -8,13 +8,15 @@ from dataclasses import fields
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
+from winchester_core.clock import monotonic
 from winchester_core.errors import ConfigurationError, PluginError
 from winchester_core.ingest.pump import PumpTotals, SourcePump
 from winchester_core.plugins import EVENT_SOURCES
+from winchester_core.telemetry.heartbeat import Heartbeat
 from winchester_core.telemetry.outage import Backoff, Outage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from winchester_core.config import SourceEntry
     from winchester_core.ingest.trigger_manager import TriggerManager
@@ -22,12 +24,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LOOK_SECONDS = 1.0
+"""How often it is looked whether to stop, while no source ends."""
+
 
 class SourceRunner:
     """Keeps sources pumping until all have come to their end, or `stop` is set.
 
     A source that fails is closed and opened again, after a pause that grows with each failure in
-    a row; the others go on. Statistics are logged every `statistics_period_seconds`.
+    a row; the others go on. Statistics are logged every `statistics_period_seconds`. Sources that
+    do not end within `shutdown_seconds` after a stop (None: whenever) are left `hanging`: nothing
+    that they hold is acknowledged by that, so that it comes again.
     """
 
     def __init__(
@@ -37,13 +44,19 @@ class SourceRunner:
         *,
         stop: threading.Event,
         statistics_period_seconds: float,
+        shutdown_seconds: float | None = None,
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         """Make the sources. Raises `PluginError` for one that cannot be made."""
         self._manager = manager
         self._stop = stop
         self._period_seconds = statistics_period_seconds
+        self._shutdown_seconds = shutdown_seconds
         self._ended: SimpleQueue[_Feed] = SimpleQueue()
-        self._feeds = [_Feed(entry, manager, stop, self._ended) for entry in entries]
+        heartbeat = heartbeat or Heartbeat()
+        self._feeds = [_Feed(entry, manager, stop, self._ended, heartbeat) for entry in entries]
+        self.hanging: list[str] = []
+        """The names of sources that did not end when told to."""
 
     def run(self) -> PumpTotals:
         """Run them all; return what they moved together.
@@ -52,7 +65,8 @@ class SourceRunner:
         would not help, so that everything stops.
         """
         threads = [
-            threading.Thread(target=feed.run, name=f"source-{feed.name}") for feed in self._feeds
+            threading.Thread(target=feed.run, name=f"source-{feed.name}", daemon=True)
+            for feed in self._feeds
         ]
         try:
             for thread in threads:
@@ -60,8 +74,7 @@ class SourceRunner:
             self._wait()
         finally:
             self._stop.set()
-            for thread in threads:
-                thread.join()
+            self._join(threads)
         log_statistics(self._manager)
         for feed in self._feeds:
             if feed.error is not None:
@@ -69,13 +82,33 @@ class SourceRunner:
         return _sum(feed.pump.totals for feed in self._feeds)
 
     def _wait(self) -> None:
+        """Until all have ended, or stopping has begun."""
         running = len(self._feeds)
-        while running:
+        logged_at = monotonic()
+        while running and not self._stop.is_set():
             try:
-                self._ended.get(timeout=self._period_seconds)
+                self._ended.get(timeout=min(LOOK_SECONDS, self._period_seconds))
                 running -= 1
             except Empty:
-                log_statistics(self._manager)
+                if monotonic() - logged_at >= self._period_seconds:
+                    logged_at = monotonic()
+                    log_statistics(self._manager)
+
+    def _join(self, threads: Sequence[threading.Thread]) -> None:
+        until = None if self._shutdown_seconds is None else monotonic() + self._shutdown_seconds
+        for feed, thread in zip(self._feeds, threads, strict=True):
+            if thread.ident is None:
+                continue  # it was never started
+            thread.join(None if until is None else max(0.0, until - monotonic()))
+            if thread.is_alive():
+                self.hanging.append(feed.name)
+                logger.warning(
+                    "event source %r has not ended within %g seconds, holding %d messages: "
+                    "they are not acknowledged, and come again",
+                    feed.name,
+                    self._shutdown_seconds,
+                    feed.pump.in_hand,
+                )
 
 
 def log_statistics(manager: TriggerManager) -> None:
@@ -95,11 +128,13 @@ class _Feed:
         manager: TriggerManager,
         stop: threading.Event,
         ended: SimpleQueue[_Feed],
+        heartbeat: Heartbeat,
     ) -> None:
         self.name = entry.name
         self.error: ConfigurationError | None = None
         self._stop = stop
         self._ended = ended
+        self._pulse = heartbeat.pulse(f"event source {entry.name!r}")
         self._outage = Outage(f"event source {entry.name!r}", manager.counters)
         self._backoff = Backoff(stop)
         self.pump = SourcePump(
@@ -109,6 +144,7 @@ class _Feed:
             batch_size=entry.batch_size,
             stop=stop,
             on_batch=lambda _totals: self._recovered(),
+            pulse=self._pulse,
         )
 
     def run(self) -> None:
@@ -117,6 +153,7 @@ class _Feed:
             while not self._stop.is_set() and not self._has_ended():
                 pass
         finally:
+            self._pulse.end()
             self._ended.put(self)
 
     def _has_ended(self) -> bool:
@@ -129,6 +166,7 @@ class _Feed:
         except (Exception, SystemExit) as error:  # a plugin's code
             logger.debug("event source %r failed", self.name, exc_info=error)
             self._outage.noticed(_told(error))
+            self._pulse.beat()
             self._backoff.wait()
             return False
         if not self._stop.is_set():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sites import wait_until
 from winchester_core.config import SourceEntry
 from winchester_core.errors import ConfigurationError, PluginError, SourceError
 from winchester_core.ingest import TriggerManager
@@ -19,10 +20,11 @@ from winchester_core.model.message import Message, MessageKind
 from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.records import EventFilter
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
+from winchester_core.telemetry.heartbeat import Heartbeat
 from winchester_core.testing import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 class ListSource(EventSource):
@@ -59,6 +61,15 @@ class NotificationSource(ListSource):
     kind = MessageKind.NOTIFICATION
 
 
+class HangingSource(EventSource):
+    """Never returns, until its test is over."""
+
+    def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+        self.params.get("meanwhile", bool)()
+        self.params["until"].wait()
+        return []
+
+
 class EndlessSource(EventSource):
     """Never has anything, and never ends."""
 
@@ -87,11 +98,13 @@ def manager() -> TriggerManager:
 
 
 def _run(
-    manager: TriggerManager, *entries: SourceEntry, stop: threading.Event | None = None
+    manager: TriggerManager,
+    *entries: SourceEntry,
+    stop: threading.Event | None = None,
+    **more: Any,
 ) -> SourceRunner:
-    return SourceRunner(
-        entries, manager, stop=stop or threading.Event(), statistics_period_seconds=0.05
-    )
+    stop = stop or threading.Event()
+    return SourceRunner(entries, manager, stop=stop, statistics_period_seconds=0.05, **more)
 
 
 def _stored(manager: TriggerManager) -> set[str]:
@@ -169,3 +182,61 @@ def test_statistics_are_logged_while_it_runs(
     finally:
         runner_logger.removeHandler(watching)
     assert stop.is_set()
+
+
+@pytest.fixture
+def over() -> Iterator[threading.Event]:
+    """Set when the test is over, so that no thread outlives it for long."""
+    over = threading.Event()
+    yield over
+    over.set()
+
+
+def test_a_source_that_hangs_is_left_behind_and_named(
+    manager: TriggerManager, over: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop = threading.Event()
+    runner = _run(
+        manager,
+        _entry("hung", HangingSource, until=over, meanwhile=stop.set),
+        _entry("endless", EndlessSource),
+        stop=stop,
+        shutdown_seconds=0.1,
+    )
+    runner.run()
+    assert runner.hanging == ["hung"]
+    assert "event source 'hung' has not ended within 0.1 seconds" in caplog.text
+
+
+def test_what_no_restart_can_mend_does_not_wait_for_a_source_that_hangs(
+    manager: TriggerManager, over: threading.Event
+) -> None:
+    runner = _run(
+        manager,
+        _entry("n", NotificationSource, ids=["1"]),
+        _entry("hung", HangingSource, until=over),
+        shutdown_seconds=0.1,
+    )
+    with pytest.raises(ConfigurationError, match="distiller_config"):
+        runner.run()
+
+
+def test_a_source_that_hangs_gives_no_sign_of_life_and_the_others_do(
+    manager: TriggerManager, over: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("winchester_core.telemetry.heartbeat.LIFE_SECONDS", 0.5)
+    stop, heartbeat = threading.Event(), Heartbeat()
+    runner = _run(
+        manager,
+        _entry("hung", HangingSource, until=over),
+        _entry("ended", ListSource, ids=["1"]),
+        _entry("endless", EndlessSource),
+        stop=stop,
+        shutdown_seconds=0.0,
+        heartbeat=heartbeat,
+    )
+    thread = threading.Thread(target=runner.run)
+    thread.start()
+    wait_until(lambda: heartbeat.overdue() == ["event source 'hung'"])
+    stop.set()
+    thread.join()
