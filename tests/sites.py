@@ -129,7 +129,8 @@ class Site:
     def environ(self, added: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of its programs: in it they find the plugins that are installed here."""
         environ = {key: value for key, value in os.environ.items() if key != "WINCHESTER_CONFIG"}
-        environ["PYTHONPATH"] = os.pathsep.join(str(home) for home in self._plugins)
+        homes = [*map(str, self._plugins), environ.get("PYTHONPATH", "")]
+        environ["PYTHONPATH"] = os.pathsep.join(filter(None, homes))
         return environ | dict(added or {})
 
     def _database_settings(self) -> dict[str, Any]:

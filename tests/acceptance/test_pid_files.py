@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sites import wait_until
 from winchester_core.cli.pid_file import AlreadyRunning, PidFile
 
 if TYPE_CHECKING:
@@ -29,9 +33,10 @@ def test_a_second_holder_is_refused_with_the_number_of_the_first(tmp_path: Path)
         assert path.read_text() == f"{os.getpid()}\n"
 
 
-def test_what_a_crash_left_behind_is_taken_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", ["4194304 and more\n", "1\n", ""])
+def test_what_a_crash_left_behind_is_taken_over_whoever_it_names(tmp_path: Path, left: str) -> None:
     path = tmp_path / "a.pid"
-    path.write_text("4194304 and more\n")
+    path.write_text(left)
     with PidFile(path):
         assert path.read_text() == f"{os.getpid()}\n"
 
@@ -54,3 +59,40 @@ def test_it_may_be_entered_again(tmp_path: Path) -> None:
 def test_a_place_that_is_not_there_is_an_error_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), PidFile(tmp_path / "none" / "a.pid"):
         pass
+
+
+LEAVES_A_CHILD = """\
+import os
+import signal
+import sys
+from winchester_core.cli.pid_file import PidFile
+
+with PidFile(sys.argv[1]):
+    child = os.fork()
+    if not child:
+        os.close(1)
+        signal.pause()
+    print(child, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_child_that_outlives_a_crash_is_not_in_the_way(tmp_path: Path) -> None:
+    path = tmp_path / "a.pid"
+    command = [sys.executable, "-c", LEAVES_A_CHILD, path]
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=False)
+    child = int(ended.stdout)
+    try:
+        assert ended.returncode == -signal.SIGKILL
+        assert path.exists()
+        wait_until(lambda: _can_be_entered(path))
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def _can_be_entered(path: Path) -> bool:
+    try:
+        with PidFile(path):
+            return True
+    except AlreadyRunning:
+        return False

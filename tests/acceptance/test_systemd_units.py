@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import subprocess
 from configparser import ConfigParser
 from typing import TYPE_CHECKING
 
 import pytest
 
 from winchester_core.cli import worker as worker_program
+from winchester_core.cli.hard_end import FLUSH_SECONDS, LAST_SECONDS
+from winchester_core.config import load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,3 +49,31 @@ def test_ingest_is_started_on_the_configured_sources(checkout: Path) -> None:
         *("/usr/bin/env", "winchester", "ingest"),
         *("-c", "/etc/winchester/winchester.yaml"),
     ]
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_is_told_of_the_service_and_watches_it(checkout: Path, name: str) -> None:
+    service = unit(checkout, name)["Service"]
+    assert service["Type"] == "notify"
+    assert service["WatchdogSec"] == "1min"
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_kills_nothing_that_ends_within_its_own_bound(checkout: Path, name: str) -> None:
+    bound = load_settings({"database": {"url": "sqlite://"}}).shutdown_timeout
+    assert unit(checkout, name)["Service"]["TimeoutStopSec"] == "1min"
+    assert bound + 2 * LAST_SECONDS + FLUSH_SECONDS < 60
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is absent")
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_finds_nothing_wrong(checkout: Path, name: str, tmp_path: Path) -> None:
+    instance = tmp_path / name.replace("@", "@1")
+    shutil.copy(checkout / "etc" / "systemd" / name, instance)
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", instance],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (verified.returncode, verified.stderr) == (0, "")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from sites import end, is_running, task_events, wait_until
+from sites import TIMEOUT_SECONDS, end, is_running, task_events, wait_until
 from winchester_core.bootstrap import TriggerManager
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import StreamFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from sites import Site
 
@@ -158,6 +160,74 @@ def test_a_crash_leaves_nothing_in_the_way_of_the_next_daemon(
     pid = int(pid_file.read_text())
     assert pid != crashed
     _signal(pid, signal.SIGTERM)
+
+
+def test_a_file_that_names_a_foreign_process_is_not_in_the_way(
+    ready_site: Site, pid_file: Path
+) -> None:
+    ready_site.add_settings("log_file: worker.log\n")
+    with ready_site.start("winchester-worker", "-c", ready_site.config) as foreign:
+        try:
+            pid_file.write_text(f"{foreign.pid}\n")
+            started = ready_site.run(
+                "winchester-worker", "-c", ready_site.config, "-d", "--pid-file", pid_file
+            )
+            assert (started.returncode, started.stderr) == (0, "")
+            assert int(pid_file.read_text()) != foreign.pid
+            assert foreign.poll() is None
+        finally:
+            foreign.kill()
+    _signal(int(pid_file.read_text()), signal.SIGTERM)
+
+
+def test_of_many_daemons_that_start_at_once_one_runs(ready_site: Site, pid_file: Path) -> None:
+    ready_site.add_settings("log_file: worker.log\n")
+    arguments = ("-c", ready_site.config, "-d", "--pid-file", pid_file)
+    starts = [ready_site.start("winchester-worker", *arguments) for _ in range(4)]
+    told = [start.communicate(timeout=TIMEOUT_SECONDS)[1] for start in starts]
+    assert sorted(start.returncode for start in starts) == [0, 1, 1, 1]
+    pid = int(pid_file.read_text())
+    assert is_running(pid)
+    assert sum("already running" in each for each in told) == 3
+    _signal(pid, signal.SIGTERM)
+
+
+BEFORE_FORKS = """\
+import os
+import sys
+from pathlib import Path
+from winchester_core.cli.worker import main
+
+fork = os.fork
+
+def watched():
+    with open("forks", "a") as forks:
+        files = [os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.exists()]
+        opened = [each for each in files if "socket:" in each or "events.db" in each]
+        print(len(os.listdir("/proc/self/task")), opened, file=forks)
+    return fork()
+
+os.fork = watched
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="/proc is absent")
+def test_no_thread_and_no_connection_is_made_before_a_daemon_has_forked(
+    ready_site: Site, pid_file: Path
+) -> None:
+    ready_site.add_settings("log_file: worker.log\n")
+    arguments = ("-c", ready_site.config, "-d", "--pid-file", pid_file)
+    subprocess.run(
+        [sys.executable, "-c", BEFORE_FORKS, *arguments],
+        cwd=ready_site.path,
+        stdin=subprocess.DEVNULL,
+        timeout=TIMEOUT_SECONDS,
+        check=True,
+    )
+    _signal(int(pid_file.read_text()), signal.SIGTERM)
+    forks = (ready_site.path / "forks").read_text().splitlines()
+    assert forks == ["1 []"] * 3
 
 
 def test_a_daemon_that_cannot_start_says_why(site: Site) -> None:

@@ -1,7 +1,7 @@
 """How a command ends: its exit status, and what it says when it fails.
 
-Exit status 0 is done, 1 failed, 2 wrong usage or configuration; 130 and 141 are what shells
-report for a program that Ctrl-C, or a reader that went away, has ended.
+Exit status 0 is done, 1 failed, 2 wrong usage or configuration, 3 cut short; 130 and 141 are what
+shells report for a program that Ctrl-C, or a reader that went away, has ended.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 DONE: Final = 0
 FAILED: Final = 1
 WRONG_USAGE: Final = 2
+CUT_SHORT: Final = 3
+"""Told to end, it had not finished what it had in hand within `shutdown_timeout`."""
+
 INTERRUPTED: Final = 130
 READER_GONE: Final = 141
 

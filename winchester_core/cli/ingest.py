@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.commands import ConfiguredCommand
 from winchester_core.cli.daemonizing import add_daemon_options, daemonize
-from winchester_core.cli.failure import DONE, WrongUsage
+from winchester_core.cli.failure import CUT_SHORT, DONE, WrongUsage
 from winchester_core.cli.file_source import add_file_options, open_file_source
+from winchester_core.cli.hard_end import LAST_SECONDS, end_now
 from winchester_core.cli.options import load, positive_number
-from winchester_core.cli.pid_file import PidFile
+from winchester_core.cli.pid_file import PidFile, removal
 from winchester_core.cli.progress import progress
-from winchester_core.cli.signals import stopping_on_signals
+from winchester_core.cli.signals import Ending, stopping_on_signals
+from winchester_core.cli.systemd import Supervisor
 from winchester_core.errors import WinchesterError
 from winchester_core.model.message import MessageKind
+from winchester_core.telemetry.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable
 
+    from winchester_core.bootstrap import TriggerManager
     from winchester_core.config import Part, Settings
     from winchester_core.ingest.pump import PumpTotals
 
@@ -42,7 +46,8 @@ class Ingest(ConfiguredCommand):
     Without --file, the sources that the setting event_sources names, each on its own, until
     SIGTERM or SIGINT (Ctrl-C), or until every one of them has come to its end. A source that
     fails is tried again and does not hinder the others. What is in hand is finished, and the exit
-    status is 0; a second signal ends the process at once, and nothing is lost by that.
+    status is 0. What takes longer than the setting shutdown_timeout is left for redelivery, and the
+    exit status is 3. A second signal ends the process at once, and nothing is lost by that.
     """
 
     examples = (
@@ -106,7 +111,7 @@ def _ingest_file(args: Namespace) -> int:
     source = open_file_source(args, settings)
     with (
         TriggerManager(settings) as manager,
-        stopping_on_signals(stop.set) as interruption,
+        stopping_on_signals(Ending(stop.set, settings.shutdown_timeout)) as interruption,
         progress("ingest") as show,
     ):
         pump = SourcePump(
@@ -148,18 +153,45 @@ def _run_sources(settings: Settings, args: Namespace, ready: Callable[[], None])
     if args.batch_size:
         entries = [replace(entry, batch_size=args.batch_size) for entry in entries]
     stop = threading.Event()
+    heartbeat = Heartbeat()
     with (
-        PidFile(args.pid_file) if args.pid_file else nullcontext(),
+        PidFile(args.pid_file) if args.pid_file else nullcontext() as pid_file,
         TriggerManager(settings) as manager,
-        stopping_on_signals(stop.set),
+        Supervisor(heartbeat, lambda: _status(manager)) as supervisor,
+        stopping_on_signals(_ending(stop, supervisor, settings, pid_file)),
     ):
         runner = SourceRunner(
-            entries, manager, stop=stop, statistics_period_seconds=settings.statistics_period
+            entries,
+            manager,
+            stop=stop,
+            statistics_period_seconds=settings.statistics_period,
+            shutdown_seconds=settings.shutdown_timeout,
+            heartbeat=heartbeat,
         )
         ready()
+        supervisor.ready()
         totals = runner.run()
+        if runner.hanging:
+            print(f"cut short: {_summary(totals)}")
+            end_now(CUT_SHORT, clean_up=removal(pid_file))
     print(_summary(totals))
     return DONE
+
+
+def _ending(
+    stop: threading.Event, supervisor: Supervisor, settings: Settings, pid_file: PidFile | None
+) -> Ending:
+    def stop_sources() -> None:
+        supervisor.stopping()
+        stop.set()
+
+    # The runner keeps to the bound itself; past it, it is the runner that hangs.
+    within_seconds = settings.shutdown_timeout + LAST_SECONDS
+    return Ending(stop_sources, within_seconds, clean_up=removal(pid_file))
+
+
+def _status(manager: TriggerManager) -> str:
+    return f"at work: received {manager.received}, stored {manager.saved}"
 
 
 def _summary(totals: PumpTotals) -> str:

@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from winchester_core.cli.hard_end import nothing
 from winchester_core.errors import WinchesterError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
@@ -24,16 +26,23 @@ class AlreadyRunning(WinchesterError):  # noqa: N818 - what it is
         super().__init__(f"{path}: already running" + (f", as process {pid}" if pid else ""))
 
 
+def removal(pid_file: PidFile | None) -> Callable[[], None]:
+    """What removes the file, where there is one."""
+    return pid_file.remove if pid_file is not None else nothing
+
+
 class PidFile:
     """Holds this process's number in a file, from entering to leaving; not across a fork.
 
     What holds it is a lock on the open file, which the kernel drops with the process, however
-    that ends: a file that a crash has left behind is taken over. Leaving removes the file.
+    that ends: a file that a crash has left behind is taken over. Leaving removes the file. A child
+    that a handler forks does not hold it.
     """
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
         self._descriptor: int | None = None
+        os.register_at_fork(after_in_child=self._let_go)
 
     def __enter__(self) -> Self:
         """Raises `AlreadyRunning`, and `OSError` when the file cannot be written."""
@@ -49,9 +58,17 @@ class PidFile:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the file, if this holds it: for a process that ends without leaving."""
         if self._descriptor is not None:
             if self._is_at_path(self._descriptor):
                 self._path.unlink()  # while it is locked: nobody else can have taken it
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 

@@ -13,7 +13,7 @@ from winchester_core.cli.file_source import add_file_options, open_file_source
 from winchester_core.cli.options import load, positive_number
 from winchester_core.cli.output import ObjectShow, lines
 from winchester_core.cli.progress import progress
-from winchester_core.cli.signals import stopping_on_signals
+from winchester_core.cli.signals import Ending, stopping_on_signals
 from winchester_core.errors import WinchesterError
 
 if TYPE_CHECKING:
@@ -130,7 +130,9 @@ def _replay(
             stop.set()
             pipelines.stop()
 
-        with stopping_on_signals(stop_all):
+        with stopping_on_signals(
+            Ending(stop_all, settings.shutdown_timeout, give_back=pipelines.surrender)
+        ):
             return replaying.run()
 
 

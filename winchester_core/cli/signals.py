@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from winchester_core.cli.failure import CUT_SHORT
+from winchester_core.cli.hard_end import end_now, nothing
+from winchester_core.clock import pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,6 +22,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+DONE: Final = 0
+"""Stands among the signals' numbers for: nothing more to wait for."""
+
+BUSY_SECONDS: Final = 0.1
+DEAF_SECONDS: Final = 1.0
+"""How long the main thread may take to see a second signal, before the process ends without it."""
 
 
 @dataclass(slots=True)
@@ -32,37 +42,96 @@ class Interruption:
         return 0 if self.signum is None else 128 + self.signum
 
 
-@contextmanager
-def stopping_on_signals(stop: Callable[[], None]) -> Iterator[Interruption]:
-    """Call `stop`, from a thread of its own, when the process is asked to end.
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is done at the first signal, and what when that has not ended the work in time.
 
-    A signal's handler runs between two steps of the main thread, which may at that moment hold
-    the very lock that `stop` needs; hence the thread, which is told through the one queue that a
-    handler may put into. For the main thread only.
+    `give_back` may hang, it is then left behind; `clean_up` is quick and done after it.
+    """
+
+    stop: Callable[[], None]
+    within_seconds: float
+    give_back: Callable[[], None] = nothing
+    clean_up: Callable[[], None] = nothing
+
+
+@contextmanager
+def stopping_on_signals(ending: Ending) -> Iterator[Interruption]:
+    """Follow `ending` when the process is asked to end, until the work within has ended.
+
+    A thread does it: a signal's handler runs between two steps of the main thread, which may at
+    that moment hold the very lock that `stop` needs, or be in a call that never returns. For the
+    main thread only.
     """
     interruption = Interruption()
-    inbox: SimpleQueue[int | None] = SimpleQueue()
 
     def handle(signum: int, _frame: FrameType | None) -> None:
         if interruption.signum is not None:
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
         interruption.signum = signum
-        inbox.put(signum)
 
-    def relay() -> None:
-        signum = inbox.get()
-        if signum is not None:
-            logger.info("stopping on %s", signal.Signals(signum).name)
-            stop()
+    with closing(_Inbox()) as inbox:
+        thread = threading.Thread(
+            target=_attend, args=(inbox, ending), name="stop-on-signal", daemon=True
+        )
+        thread.start()
+        before = {signum: signal.signal(signum, handle) for signum in SIGNALS}
+        try:
+            yield interruption
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+            inbox.put(DONE)
+            thread.join()
 
-    thread = threading.Thread(target=relay, name="stop-on-signal", daemon=True)
-    thread.start()
-    before = {signum: signal.signal(signum, handle) for signum in SIGNALS}
-    try:
-        yield interruption
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
-        inbox.put(None)
-        thread.join()
+
+class _Inbox:
+    """The signals as they come, whatever the main thread is at: the C handler writes them."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        self._before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+
+    def put(self, signum: int) -> None:
+        os.write(self._writer, bytes([signum]))
+
+    def next(self, seconds: float | None = None) -> int | None:
+        """The next of `SIGNALS`, or `DONE`; None when nothing comes for so long."""
+        while select.select([self._reader], [], [], seconds)[0]:
+            signum = os.read(self._reader, 1)[0]
+            if signum in (*SIGNALS, DONE):
+                return signum
+        return None
+
+    def close(self) -> None:
+        signal.set_wakeup_fd(self._before)
+        os.close(self._reader)
+        os.close(self._writer)
+
+
+def _attend(inbox: _Inbox, ending: Ending) -> None:
+    """Wait for a signal and follow `ending`. The body of a thread."""
+    first = inbox.next()
+    if first in (None, DONE):
+        return
+    logger.info("stopping on %s", signal.Signals(first).name)
+    ending.stop()
+    second = inbox.next(ending.within_seconds)
+    if second is None:
+        logger.warning("not ended within %g seconds: ending now", ending.within_seconds)
+        end_now(CUT_SHORT, ending.give_back, ending.clean_up)
+    elif second != DONE:
+        _end_at_once(second)
+
+
+def _end_at_once(signum: int) -> NoReturn:
+    """End as a process does that does not handle the signal, for which the main thread is needed.
+
+    It sees two signals as one if it was too busy for the first: hence the third, a little later.
+    """
+    pause(BUSY_SECONDS)
+    os.kill(os.getpid(), signum)
+    pause(DEAF_SECONDS)
+    os._exit(128 + signum)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import argparse
 import logging
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.console import prepare_console
 from winchester_core.cli.daemonizing import add_daemon_options, daemonize
 from winchester_core.cli.failure import DONE, guarded
 from winchester_core.cli.options import add_config_option, add_debug_option, load
-from winchester_core.cli.pid_file import PidFile
-from winchester_core.cli.signals import stopping_on_signals
+from winchester_core.cli.pid_file import PidFile, removal
+from winchester_core.cli.signals import Ending, stopping_on_signals
+from winchester_core.cli.systemd import Supervisor
+from winchester_core.telemetry.counters import Count
+from winchester_core.telemetry.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from winchester_core.bootstrap import PipelineManager
     from winchester_core.config import Settings
 
 logger = logging.getLogger(__name__)
@@ -29,8 +33,10 @@ their pipelines; beside that, deliver the effects that handlers have queued. Any
 may run, on any number of hosts.
 
 SIGTERM and SIGINT (Ctrl-C) end it: the stream and the deliveries in hand are finished, claims that
-were not begun are given back, and the exit status is 0. A second signal ends it at once; its
-streams and effects are taken up by other workers when their leases have run out.
+were not begun are given back, and the exit status is 0. A run that takes longer than the setting
+shutdown_timeout is cut short and its stream given back too; the exit status is 3. A second signal
+ends it at once; its streams and effects are taken up by other workers when their leases have run
+out.
 """
 
 EPILOG: Final = """\
@@ -93,15 +99,35 @@ def _work(settings: Settings, args: argparse.Namespace, ready: Callable[[], None
     from winchester_core.config import configure_logging
 
     configure_logging(settings, args.name or settings.worker_name or PROGRAM)
-    with PidFile(args.pid_file) if args.pid_file else nullcontext():
-        manager = PipelineManager(settings, name=args.name)
-        try:
-            with stopping_on_signals(manager.stop):
-                logger.info("worker %s is at work", manager.name)
-                ready()
-                work = manager.run_until_idle if args.until_idle else manager.run
-                work()
-                logger.info("worker %s has ended", manager.name)
-        finally:
-            manager.close()
+    heartbeat = Heartbeat()
+    with (
+        PidFile(args.pid_file) if args.pid_file else nullcontext() as pid_file,
+        closing(PipelineManager(settings, name=args.name, heartbeat=heartbeat)) as manager,
+        Supervisor(heartbeat, lambda: _status(manager)) as supervisor,
+        stopping_on_signals(_ending(manager, supervisor, settings, pid_file)),
+    ):
+        logger.info("worker %s is at work", manager.name)
+        ready()
+        supervisor.ready()
+        work = manager.run_until_idle if args.until_idle else manager.run
+        work()
+        logger.info("worker %s has ended", manager.name)
     return DONE
+
+
+def _ending(
+    manager: PipelineManager, supervisor: Supervisor, settings: Settings, pid_file: PidFile | None
+) -> Ending:
+    def stop() -> None:
+        supervisor.stopping()
+        manager.stop()
+
+    return Ending(stop, settings.shutdown_timeout, manager.surrender, removal(pid_file))
+
+
+def _status(manager: PipelineManager) -> str:
+    counters = manager.counters
+    return (
+        f"at work: streams fired {counters[Count.STREAMS_FIRED]}, "
+        f"expired {counters[Count.STREAMS_EXPIRED]}, failed {counters[Count.STREAMS_FAILED]}"
+    )

@@ -117,6 +117,10 @@ SETTINGS_SCHEMA = Schema(
             time_expression("timestamp")
         ),
         setting("trim_events_batch_size", 100, "events removed a turn"): whole_number(1),
+        # The end of ingest and workers.
+        setting("shutdown_timeout", 30, "time to finish what is in hand when told to end"): (
+            seconds()
+        ),
         # Time.
         setting("clock", None, "which clock drives streams"): optional(
             one_of("system", "event", "time_sync")

@@ -100,6 +100,8 @@ class Settings:
     trim_events_age: str
     trim_events_batch_size: int
 
+    shutdown_timeout: float
+
     clock: ClockName
     event_clock_max_jump: timedelta | None
     time_sync_endpoint: str | None

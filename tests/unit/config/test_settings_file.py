@@ -42,6 +42,7 @@ def test_every_setting_has_the_default_of_the_contract(config: ConfigDir) -> Non
     assert (settings.retry_delay, settings.retry_delay_max) == (10, 3600)
     assert settings.lease_seconds == 60
     assert (settings.outbox_batch_size, settings.outbox_max_age) == (100, timedelta(days=7))
+    assert settings.shutdown_timeout == 30
     assert settings.worker_name is None
     assert (settings.log_level, settings.log_file, settings.logging_config) == ("INFO", None, None)
     assert settings.warnings == ()

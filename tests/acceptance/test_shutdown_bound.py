@@ -1,0 +1,221 @@
+"""Ending within `shutdown_timeout`, whatever handlers, sources and databases are at."""
+
+from __future__ import annotations
+
+import json
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import create_engine
+
+from crews import crew_on
+from databases import BACKENDS, temporary_database
+from sites import Site, task_events, wait_until
+from winchester_core.bootstrap import TriggerManager
+from winchester_core.model.stream import StreamState
+from winchester_core.storage.records import EventFilter, StreamFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from crews import Crew
+    from winchester_core.model.stream import StreamRecord
+
+CUT_SHORT = 3
+
+HANGING = """\
+import pathlib
+import threading
+
+class Hang:
+    "Hangs for ever where a file asks for it; its calls are written down."
+    def handle_events(self, events, env):
+        self._call("handle", env["attempt"])
+        return events
+    def commit(self):
+        self._call("commit")
+    def rollback(self):
+        self._call("rollback")
+    def _call(self, name, attempt=""):
+        here = pathlib.Path.cwd()
+        with open(here / "calls", "a") as calls:
+            calls.write(f"{name}{attempt}\\n")
+        while (here / f"hang-in-{name}").exists():
+            threading.Event().wait(0.02)
+"""
+
+DEAF = """\
+from winchester_core.interfaces import EventSource
+
+class Deaf(EventSource):
+    "Never returns from `receive`."
+    def receive(self, max_messages, timeout_seconds):
+        import pathlib, threading
+        pathlib.Path("receiving").touch()
+        threading.Event().wait()
+"""
+
+BROKER = """\
+import json
+import pathlib
+from winchester_core.interfaces import EventSource
+from winchester_core.model.message import Message, MessageKind
+
+class Broker(EventSource):
+    "Hands out what more.json lists, and tells what it was told."
+    def receive(self, max_messages, timeout_seconds):
+        self.exhausted = True
+        events = json.loads(pathlib.Path("more.json").read_text())
+        pathlib.Path("received").touch()
+        return [Message(json.dumps(each).encode(), MessageKind.EVENT) for each in events]
+    def ack(self, messages):
+        pathlib.Path("acknowledged").touch()
+"""
+
+
+@pytest.fixture(params=BACKENDS)
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """Two streams are ready on each database; a run may hang, and the end is near."""
+    with temporary_database(request.param, tmp_path) as url:
+        site = Site(tmp_path, url)
+        site.migrate()
+        with TriggerManager(site.config) as manager:
+            manager.add_events(event for host in "ab" for event in task_events(host))
+        site.install("winchester.handlers", "hang", "Hang", HANGING)
+        site.write("pipelines.yaml", "report: [hang]\n")
+        site.add_settings(
+            """\
+            purge_completed_streams: false
+            shutdown_timeout: 0.5
+            lease_seconds: 600
+            """
+        )
+        yield site
+
+
+@pytest.fixture
+def crew(site: Site) -> Iterator[Crew]:
+    with crew_on(site) as crew:
+        yield crew
+
+
+def _calls(site: Site) -> list[str]:
+    calls = site.path / "calls"
+    return calls.read_text().split() if calls.exists() else []
+
+
+def _streams(site: Site) -> list[StreamRecord]:
+    with site.store() as store:
+        return store.find_streams(StreamFilter())
+
+
+def test_a_run_that_does_not_end_is_given_back_without_an_attempt(site: Site, crew: Crew) -> None:
+    hang = site.write("hang-in-handle", "")
+    pid_file = site.path / "worker.pid"
+    worker = crew.worker("w", "--pid-file", str(pid_file))
+    wait_until(lambda: _calls(site) == ["handle1"])
+    assert worker.end() == CUT_SHORT
+    assert "of trigger pair is cut short after" in worker.text()
+    assert "in handle_events of handler hang: another worker runs it anew" in worker.text()
+    assert not pid_file.exists()
+    released = [(each.state, each.attempts, each.worker) for each in _streams(site)]
+    assert released == [(StreamState.RETRY_FIRE, 0, None)] * 2
+
+    hang.unlink()
+    assert crew.worker("next", "--until-idle").wait() == 0
+    assert [each.state for each in _streams(site)] == [StreamState.COMPLETED] * 2
+    assert _calls(site) == ["handle1", *["handle1", "commit"] * 2]
+
+
+def test_a_commit_that_does_not_end_runs_again_and_counts_as_an_attempt(
+    site: Site, crew: Crew
+) -> None:
+    hang = site.write("hang-in-commit", "")
+    worker = crew.worker("w")
+    wait_until(lambda: _calls(site) == ["handle1", "commit"])
+    assert worker.end() == CUT_SHORT
+    assert "in commit of handler hang: the handlers have begun to commit, and will again" in (
+        worker.text()
+    )
+
+    hang.unlink()
+    assert crew.worker("next", "--until-idle").wait() == 0
+    assert [each.state for each in _streams(site)] == [StreamState.COMPLETED] * 2
+    assert sorted(_calls(site)[2:]) == ["commit", "commit", "handle1", "handle2"]
+
+
+def test_a_second_signal_does_not_wait_for_the_bound(site: Site, crew: Crew) -> None:
+    site.write("hang-in-handle", "")
+    site.write("winchester.yaml", site.config.read_text().replace("out: 0.5", "out: 1h"))
+    worker = crew.worker("w")
+    wait_until(lambda: _calls(site) == ["handle1"])
+    worker.signal(signal.SIGTERM)
+    wait_until(lambda: "stopping on SIGTERM" in worker.text())
+    worker.signal(signal.SIGTERM)
+    assert worker.wait() == -signal.SIGTERM
+
+
+@contextmanager
+def _locked(site: Site) -> Iterator[None]:
+    """Let every writer wait."""
+    engine = create_engine(site.url)
+    statement = {
+        "sqlite": "BEGIN IMMEDIATE",
+        "postgresql": "LOCK TABLE events, streams IN ACCESS EXCLUSIVE MODE",
+        "mariadb": "LOCK TABLES events WRITE, streams WRITE",
+    }[engine.dialect.name]
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(statement)
+            yield
+    finally:
+        engine.dispose()
+
+
+def test_a_database_that_does_not_answer_holds_up_no_end_and_loses_nothing(
+    site: Site, crew: Crew
+) -> None:
+    site.write("more.json", json.dumps(task_events("c")))
+    site.install("winchester.event_sources", "broker", "Broker", BROKER)
+    site.add_settings("event_sources: {more: {source: broker}}\n")
+    command = ("winchester", "ingest", "-c", str(site.config))
+    with _locked(site):
+        ingest = crew.start("ingest", *command)
+        wait_until((site.path / "received").exists)
+        assert ingest.end() == CUT_SHORT
+    assert "event source 'more' has not ended within 0.5 seconds, holding 2 messages" in (
+        ingest.text()
+    )
+    assert not (site.path / "acknowledged").exists()
+    assert crew.start("again", *command).wait() == 0
+    with site.store() as store:
+        assert store.count_events(EventFilter()) == 6
+    assert (site.path / "acknowledged").exists()
+
+
+def test_a_source_that_hangs_holds_up_neither_the_others_nor_the_end(
+    site: Site, crew: Crew
+) -> None:
+    site.install("winchester.event_sources", "deaf", "Deaf", DEAF)
+    site.write_events("more.jsonl", task_events("c"))
+    site.add_settings(
+        """\
+        event_sources:
+          well: {source: jsonl, params: {path: more.jsonl, format: event}}
+          deaf: {source: deaf}
+        """
+    )
+    pid_file = site.path / "ingest.pid"
+    ingest = crew.start("ingest", "winchester", "ingest", "-c", site.config, "--pid-file", pid_file)
+    wait_until((site.path / "receiving").exists)
+    with site.store() as store:
+        wait_until(lambda: store.count_events(EventFilter()) == 6)
+    assert ingest.end() == CUT_SHORT
+    assert "event source 'deaf' has not ended within 0.5 seconds, holding 0 messages" in (
+        ingest.text()
+    )
+    assert "cut short: received 2, stored 2," in ingest.text()
+    assert not pid_file.exists()

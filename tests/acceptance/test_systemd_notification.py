@@ -1,0 +1,112 @@
+"""The services as systemd sees them: at work, alive, stopping."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crews import crew_on
+from notify_socket import NotifySocket
+from sites import task_events
+from winchester_core.bootstrap import TriggerManager
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crews import Crew
+    from sites import Site
+
+WAITING = """\
+import pathlib
+import threading
+
+class Wait:
+    "Runs while a file is there."
+    def handle_events(self, events, env):
+        while pathlib.Path("wait").exists():
+            threading.Event().wait(0.02)
+        return events
+    def commit(self): ...
+    def rollback(self): ...
+"""
+
+
+@pytest.fixture
+def listener() -> Iterator[NotifySocket]:
+    with closing(NotifySocket(f"@winchester-{uuid.uuid4()}")) as listener:
+        yield listener
+
+
+@pytest.fixture
+def crew(
+    ready_site: Site, listener: NotifySocket, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Crew]:
+    """Programs that a watchdog waits for, five times a second."""
+    monkeypatch.setenv("NOTIFY_SOCKET", listener.address)
+    monkeypatch.setenv("WATCHDOG_USEC", "200000")
+    with crew_on(ready_site) as crew:
+        yield crew
+
+
+def _is_alive(line: str) -> bool:
+    return line == "WATCHDOG=1"
+
+
+def test_a_worker_tells_that_it_is_at_work_alive_and_stopping(
+    crew: Crew, listener: NotifySocket
+) -> None:
+    worker = crew.worker("w")
+    assert listener.listen() == [
+        *("READY=1", "STATUS=at work: streams fired 0, expired 0, failed 0")
+    ]
+    listener.listen_until(_is_alive)
+    assert worker.end() == 0
+    listener.listen_until(lambda line: line == "STOPPING=1")
+
+
+def test_a_run_is_life_for_as_long_as_it_may_last_and_not_longer(
+    crew: Crew, listener: NotifySocket, ready_site: Site
+) -> None:
+    with TriggerManager(ready_site.config) as manager:
+        manager.add_events(task_events("a"))
+    ready_site.install("winchester.handlers", "wait", "Wait", WAITING)
+    ready_site.write("pipelines.yaml", "report: [wait]\n")
+    ready_site.add_settings("pipeline_timeout: 1\n")
+    wait = ready_site.write("wait", "")
+    worker = crew.worker("w")
+    told = listener.listen_until(lambda line: line == "STATUS=hangs: the worker")
+    assert told.count("WATCHDOG=1") > 1
+    assert listener.listen() == ["STATUS=hangs: the worker"]
+    wait.unlink()
+    listener.listen_until(_is_alive)
+    assert worker.end() == 0
+    assert "nothing was heard of the worker for too long" in worker.text()
+
+
+def test_ingest_tells_that_it_is_at_work_alive_and_stopping(
+    crew: Crew, listener: NotifySocket, ready_site: Site
+) -> None:
+    ready_site.add_settings(
+        """\
+        event_sources:
+          never: {source: jsonl, params: {path: never.jsonl, format: event}}
+        """
+    )
+    ingest = crew.start("ingest", "winchester", "ingest", "-c", ready_site.config)
+    assert listener.listen() == ["READY=1", "STATUS=at work: received 0, stored 0"]
+    listener.listen_until(_is_alive)
+    assert ingest.end() == 0
+    listener.listen_until(lambda line: line == "STOPPING=1")
+
+
+def test_what_cannot_work_is_never_ready(
+    crew: Crew, listener: NotifySocket, ready_site: Site
+) -> None:
+    (ready_site.path / "events.db").unlink()
+    assert crew.worker("w").wait() == 2
+    ready_site.write("pipelines.yaml", "other: [logger]\n")
+    assert crew.worker("w").wait() == 2
+    assert listener.is_silent()

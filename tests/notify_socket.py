@@ -1,0 +1,45 @@
+"""The other end of sd_notify(3): what a service tells systemd."""
+
+from __future__ import annotations
+
+import select
+import socket
+from typing import TYPE_CHECKING
+
+from sites import TIMEOUT_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class NotifySocket:
+    """Listens at an address as in NOTIFY_SOCKET: a path, or a name after "@"."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.heard: list[str] = []
+        """Every line so far."""
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(f"\0{address[1:]}" if address.startswith("@") else address)
+        self._socket.settimeout(TIMEOUT_SECONDS)
+
+    def listen(self) -> list[str]:
+        """The lines of the next datagram. Raises `TimeoutError` after a minute without any."""
+        lines = self._socket.recv(4096).decode().splitlines()
+        self.heard += lines
+        return lines
+
+    def listen_until(self, awaited: Callable[[str], bool]) -> list[str]:
+        """Listen until such a line came; return what came from now on."""
+        begin = len(self.heard)
+        while not any(map(awaited, self.heard[begin:])):
+            self.listen()
+        return self.heard[begin:]
+
+    def is_silent(self) -> bool:
+        """Whether nothing waits to be heard."""
+        return not select.select([self._socket], [], [], 0)[0]
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._socket.close()

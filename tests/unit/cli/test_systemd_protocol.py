@@ -1,0 +1,92 @@
+"""What goes over the socket that systemd names, and when nothing does."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notify_socket import NotifySocket
+from winchester_core.cli.systemd import Supervisor
+from winchester_core.telemetry.heartbeat import Heartbeat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(params=["path", "abstract"])
+def listener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NotifySocket]:
+    address = f"@{uuid.uuid4()}" if request.param == "abstract" else str(tmp_path / "notify")
+    with closing(NotifySocket(address)) as listener:
+        yield listener
+
+
+def _supervisor(environ: dict[str, str], heartbeat: Heartbeat | None = None) -> Supervisor:
+    return Supervisor(heartbeat or Heartbeat(), lambda: "well", environ)
+
+
+def test_ready_and_stopping_are_told_with_a_status(listener: NotifySocket) -> None:
+    with _supervisor({"NOTIFY_SOCKET": listener.address}) as supervisor:
+        supervisor.ready()
+        assert listener.listen() == ["READY=1", "STATUS=well"]
+        supervisor.stopping()
+        assert listener.listen() == ["STOPPING=1", "STATUS=stopping: finishing what is in hand"]
+
+
+@pytest.mark.parametrize("names_us", [False, True])
+def test_signs_of_life_come_while_nothing_is_overdue(
+    listener: NotifySocket, names_us: bool
+) -> None:
+    heartbeat = Heartbeat()
+    pid = str(os.getpid()) if names_us else ""
+    environ = {"NOTIFY_SOCKET": listener.address, "WATCHDOG_USEC": "20000", "WATCHDOG_PID": pid}
+    with _supervisor(environ, heartbeat) as supervisor:
+        supervisor.ready()
+        listener.listen_until(lambda line: line == "WATCHDOG=1")
+        heartbeat.expect("part", -1)
+        listener.listen_until(lambda line: line == "STATUS=hangs: part")
+        assert [listener.listen() for _ in range(3)] == [["STATUS=hangs: part"]] * 3
+        heartbeat.expect("part", None)
+        listener.listen_until(lambda line: line == "WATCHDOG=1")
+        supervisor.stopping()
+        listener.listen_until(lambda line: line == "STOPPING=1")
+        listener.listen_until(lambda line: line == "WATCHDOG=1")
+
+
+def test_a_watchdog_that_waits_for_another_process_is_not_answered(listener: NotifySocket) -> None:
+    environ = {"NOTIFY_SOCKET": listener.address, "WATCHDOG_USEC": "20000", "WATCHDOG_PID": "1"}
+    with _supervisor(environ) as supervisor:
+        supervisor.ready()
+        supervisor.stopping()
+    listener.listen_until(lambda line: line == "STOPPING=1")
+    assert "WATCHDOG=1" not in listener.heard
+
+
+def test_programs_started_later_inherit_nothing_of_it(listener: NotifySocket) -> None:
+    environ = {
+        "NOTIFY_SOCKET": listener.address,
+        "WATCHDOG_USEC": "1000000",
+        "WATCHDOG_PID": str(os.getpid()),
+        "HOME": "/",
+    }
+    _supervisor(environ)
+    assert environ == {"HOME": "/"}
+
+
+def test_without_a_socket_nothing_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    with _supervisor({"WATCHDOG_USEC": "20000"}) as supervisor:
+        supervisor.ready()
+        supervisor.stopping()
+    assert caplog.records == []
+
+
+def test_a_socket_that_nobody_listens_at_is_logged_and_hinders_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with _supervisor({"NOTIFY_SOCKET": str(tmp_path / "none")}) as supervisor:
+        supervisor.ready()
+    assert "systemd could not be told READY=1" in caplog.text
