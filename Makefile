@@ -3,13 +3,25 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test chaos scale lint types contracts check docs clean
+# Other versions than those installed, in directories that go before them: what SQL depends on.
+SQLALCHEMY_2_0 := $(abspath $(VENV))/sqlalchemy-2.0
+LOWER_BOUNDS := $(abspath $(VENV))/lower-bounds
+LOWEST := SQLAlchemy==2.0.10 alembic==1.13.0 psycopg==3.2.0 psycopg-binary==3.2.0 PyMySQL==1.1.0
+SQL_TESTS := tests/storage tests/migrations tests/property/test_engines_agree.py
+
+.PHONY: demo test test-sqlalchemy-2.0 test-lower-bounds chaos scale lint types contracts check docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python etc/sample/demo.py
 
 test: $(VENV)/.dev
 	$(BIN)/pytest -n auto
+
+test-sqlalchemy-2.0: $(SQLALCHEMY_2_0)/.done
+	PYTHONPATH=$(SQLALCHEMY_2_0) WINCHESTER_TEST_SQLALCHEMY=2.0 $(BIN)/pytest -n auto $(SQL_TESTS)
+
+test-lower-bounds: $(LOWER_BOUNDS)/.done
+	PYTHONPATH=$(LOWER_BOUNDS) WINCHESTER_TEST_SQLALCHEMY=2.0.10 $(BIN)/pytest -n auto $(SQL_TESTS)
 
 # The long form of a test: make chaos DATABASE=postgresql SECONDS=600 SEED=7
 chaos: $(VENV)/.dev
@@ -48,6 +60,16 @@ $(VENV)/.demo: $(VENV)/bin/python setup.cfg pyproject.toml
 $(VENV)/.dev: $(VENV)/bin/python setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
+
+$(SQLALCHEMY_2_0)/.done: $(VENV)/.dev Makefile
+	rm -rf $(@D)
+	$(BIN)/python -m pip install --quiet --no-deps --target $(@D) 'SQLAlchemy>=2.0,<2.1'
+	@touch $@
+
+$(LOWER_BOUNDS)/.done: $(VENV)/.dev Makefile
+	rm -rf $(@D)
+	$(BIN)/python -m pip install --quiet --no-deps --target $(@D) $(LOWEST)
+	@touch $@
 
 clean:
 	rm -rf $(VENV) docs/_build build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

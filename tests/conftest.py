@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 from hypothesis import HealthCheck, settings
 
 # a busy machine is no failure: nothing here is timed
@@ -32,6 +34,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if told:
         terminalreporter.section("told by tests")
         terminalreporter.write_line("\n".join(told))
+
+
+def pytest_configure() -> None:
+    """Refuse another SQLAlchemy than WINCHESTER_TEST_SQLALCHEMY names, by its first numbers."""
+    wanted = os.environ.get("WINCHESTER_TEST_SQLALCHEMY", "")
+    if not f"{sqlalchemy.__version__}.".startswith(wanted and f"{wanted}."):
+        raise pytest.UsageError(f"SQLAlchemy {wanted} is wanted, not {sqlalchemy.__version__}")
 
 
 @pytest.fixture(scope="session")

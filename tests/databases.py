@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 BACKENDS = ("sqlite", "postgresql", "mariadb")
 
-_SERVERS = {
+SERVERS = {
     "postgresql": (
         "WINCHESTER_TEST_POSTGRESQL_URL",
         "postgresql+psycopg://postgres@127.0.0.1:5432/postgres",
@@ -57,7 +57,7 @@ def temporary_database(backend: str, folder: Path) -> Iterator[str]:
     if backend == "sqlite":
         yield f"sqlite:///{folder / name}.db"
         return
-    variable, default = _SERVERS[backend]
+    variable, default = SERVERS[backend]
     admin_url = os.environ.get(variable, default)
     admin = create_engine(admin_url, isolation_level="AUTOCOMMIT")
     try:

@@ -1,0 +1,78 @@
+"""What contributors are given fits what the tests look for."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from sqlalchemy.engine import make_url
+
+from databases import SERVERS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import URL
+
+VERSIONS = {"postgresql": "postgres:15", "mariadb": "mariadb:10.11"}
+WITHOUT_PASSWORD = {
+    "postgresql": {"POSTGRES_HOST_AUTH_METHOD": "trust"},
+    "mariadb": {"MARIADB_ALLOW_EMPTY_ROOT_PASSWORD": "1"},
+}
+ADMINISTRATOR = {"postgresql": "postgres", "mariadb": "root"}
+"""Who there is in a new server of these images."""
+
+
+@pytest.fixture
+def services(checkout: Path) -> dict[str, Any]:
+    composed = yaml.safe_load((checkout / "docker-compose.yaml").read_text())
+    services: dict[str, Any] = composed["services"]
+    return services
+
+
+def _default_url(backend: str) -> URL:
+    return make_url(SERVERS[backend][1])
+
+
+def test_a_server_of_each_kind_is_composed(services: dict[str, Any]) -> None:
+    assert {name: service["image"] for name, service in services.items()} == VERSIONS
+    assert set(services) == set(SERVERS)
+    assert all("healthcheck" in service for service in services.values())
+
+
+@pytest.mark.parametrize("backend", SERVERS)
+def test_a_composed_server_is_where_the_tests_look_for_it_and_nowhere_else(
+    services: dict[str, Any], backend: str
+) -> None:
+    url = _default_url(backend)
+    assert services[backend]["ports"] == [f"{url.host}:{url.port}:{url.port}"]
+    assert url.host == "127.0.0.1"
+
+
+@pytest.mark.parametrize("backend", SERVERS)
+def test_a_composed_server_lets_the_tests_in(services: dict[str, Any], backend: str) -> None:
+    url = _default_url(backend)
+    assert (url.username, url.password) == (ADMINISTRATOR[backend], None)
+    assert services[backend]["environment"] == WITHOUT_PASSWORD[backend]
+
+
+@pytest.mark.parametrize("backend", SERVERS)
+def test_the_defaults_are_documented(checkout: Path, backend: str) -> None:
+    text = (checkout / "CONTRIBUTING.md").read_text()
+    variable, default = SERVERS[backend]
+    assert f"`{default}`" in text
+    assert f"`{variable}`" in text
+
+
+def test_the_lower_bounds_that_are_tried_are_those_that_are_promised(checkout: Path) -> None:
+    makefile, setup = ((checkout / name).read_text() for name in ("Makefile", "setup.cfg"))
+    tried = re.search(r"^LOWEST := (.*)$", makefile, re.MULTILINE)
+    assert tried is not None
+    for package in tried[1].split():
+        name, lowest = package.split("==")
+        asked = rf"^    {name.removesuffix('-binary')}(?:\[binary\])?>=([0-9.]+),"
+        promised = re.search(asked, setup, re.MULTILINE)
+        assert promised is not None, name
+        assert lowest in (promised[1], f"{promised[1]}.0"), name
