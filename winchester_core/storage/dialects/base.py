@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import URL, ColumnElement, Delete, Engine, Select, Table
+    from sqlalchemy import URL, ColumnElement, Delete, Engine, FromClause, Select, Table
     from sqlalchemy.sql.dml import ReturningInsert
 
     from winchester_core.clock import Clock
@@ -70,7 +70,7 @@ class SqlDialect:
         """The condition that `column` matches `glob` (`*` and `?`), case-sensitive."""
         return column.like("".join(map(_like_character, glob)), escape="!")
 
-    def through_index(self, query: Select[Any], table: Table, index: str) -> Select[Any]:
+    def through_index(self, query: Select[Any], table: FromClause, index: str) -> Select[Any]:
         """Read `table` through `index`, where the database might go through all rows instead."""
         return query
 

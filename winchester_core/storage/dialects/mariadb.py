@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import URL, ColumnElement, Delete, Select
+    from sqlalchemy import URL, ColumnElement, Delete, FromClause, Select
     from sqlalchemy.sql.dml import ReturningInsert
 
 _CONNECT_TIMEOUT = {"connect_timeout": patience.CONNECT_SECONDS}
@@ -87,7 +87,7 @@ class MariadbDialect(SqlDialect):
             {name: statement.inserted[name] for name in changing}
         ).returning(*table.primary_key)
 
-    def through_index(self, query: Select[Any], table: Table, index: str) -> Select[Any]:
+    def through_index(self, query: Select[Any], table: FromClause, index: str) -> Select[Any]:
         # it locks what it reads: going through all rows would wait for those of other workers
         return query.with_hint(table, f"FORCE INDEX ({index})")
 

@@ -184,17 +184,19 @@ def advance(
     have been buried in this transaction.
     """
     for page in pages(fronts):
-        waiting = _successors(connection, page)
+        waiting = _successors(connection, dialect, page)
         while waiting:
             locked = _lock_pending(connection, dialect, sorted(waiting.values()))
             statement = update(effects).where(effects.c.id.in_(locked)).values(due_at=real_now)
             connection.execute(statement)
             # one that was given up or discarded before it was locked: the next of its lane then
             missed = [front for front, successor in waiting.items() if successor not in locked]
-            waiting = _successors(connection, missed) if missed else {}
+            waiting = _successors(connection, dialect, missed) if missed else {}
 
 
-def _successors(connection: Connection, fronts: Sequence[int]) -> dict[int, int]:
+def _successors(
+    connection: Connection, dialect: SqlDialect, fronts: Sequence[int]
+) -> dict[int, int]:
     """By the id of each front, that of the first other pending effect of its lane.
 
     Written so that a planner without statistics, as a queue that was just empty has none, goes
@@ -213,9 +215,9 @@ def _successors(connection: Connection, fronts: Sequence[int]) -> dict[int, int]
         )
         .order_by(other.c.id)
         .limit(1)
-        .scalar_subquery()
     )
-    query = select(front.c.id, first.label("successor")).where(front.c.id.in_(fronts))
+    indexed = dialect.through_index(first, other, "ix_effects_lane").scalar_subquery()
+    query = select(front.c.id, indexed.label("successor")).where(front.c.id.in_(fronts))
     rows = connection.execute(query)
     return {row.id: row.successor for row in rows if row.successor is not None}
 
