@@ -74,6 +74,7 @@ class Place:
         self._crew = crew
         self._random = source
         self._team: dict[str, Member] = {}
+        self._is_complete = False
         self._configure()
 
     @property
@@ -98,6 +99,15 @@ class Place:
             config = self.site.path / f"{name}.yaml"
             self._team[name] = self._crew.start(name, "winchester", "ingest", "-c", config)
 
+    def is_done(self, name: str) -> bool:
+        """Whether the role is played to its end: an ingester that has taken in everything."""
+        is_ingester = name.startswith("ingester")
+        return is_ingester and self._is_complete and self._team[name].wait() == 0
+
+    def dismiss(self, name: str) -> None:
+        """Nobody plays this role any more."""
+        del self._team[name]
+
     def produce(self, number: int) -> None:
         """Let the world go on: `number` more events, to be delivered by two ingesters each."""
         events = [self._next_event() for _ in range(number)]
@@ -111,6 +121,7 @@ class Place:
         """Nothing more will come: the ingesters end when they have taken in all."""
         for ingester in range(INGESTERS):
             Path(f"{self._spool(ingester)}.complete").touch()
+        self._is_complete = True
 
     def _next_event(self) -> Event:
         number = len(self.sent) + self._random.randrange(1_000_000_000)

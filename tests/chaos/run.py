@@ -51,7 +51,7 @@ def run(database: str, folder: Path, *, seconds: float, seed: int) -> Report:
             storm = Storm(place, seed, server, proxy)
             storm.rage(seconds)
             storm.calm_down()
-            _finish(place)
+            _finish(place, storm)
         verdict = Verdict(site)
         verdict.check(place.sent)
     return _report(database, seed, storm, verdict)
@@ -69,18 +69,19 @@ def _database(
         yield server.url_through(proxy.port), server, proxy
 
 
-def _finish(place: Place) -> None:
+def _finish(place: Place, storm: Storm) -> None:
     """Let the ingesters take in what is left, and the workers complete every stream."""
     place.complete()
-    for name in place.names:
-        if name.startswith("ingester"):
-            status = place.member(name).wait()
-            assert status == 0, f"{name} ended with {status}:\n{place.member(name).text()[-4000:]}"
+    wait_until(lambda: not any("ingester" in name for name in storm.tend()), SETTLE_SECONDS)
     with place.site.store() as store:
         store.advance_event_clock(START + timedelta(days=1000))
-        wait_until(lambda: set(store.count_states()) == {StreamState.COMPLETED}, SETTLE_SECONDS)
-    workers = [name for name in place.names if name.startswith("worker")]
-    assert {name: place.member(name).end() for name in workers} == dict.fromkeys(workers, 0)
+
+        def all_is_completed() -> bool:
+            storm.tend()
+            return set(store.count_states()) == {StreamState.COMPLETED}
+
+        wait_until(all_is_completed, SETTLE_SECONDS)
+    assert {name: place.member(name).end() for name in place.names} == dict.fromkeys(place.names, 0)
 
 
 def _report(database: str, seed: int, storm: Storm, verdict: Verdict) -> Report:

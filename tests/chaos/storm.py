@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from proxy import Cut
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from crews import Member
     from proxy import Proxy
     from servers import PrivateServer
@@ -58,7 +60,7 @@ OF_CONNECTIONS = {
     Fault.CUT_BEFORE_REPLY: 4,
 }
 OF_SERVERS = {Fault.RESTART_SERVER: 1, Fault.CRASH_SERVER: 1}
-"""How often each is chosen, in proportion."""
+"""How often each is done in a round."""
 
 
 @dataclass
@@ -96,22 +98,14 @@ class Storm:
         self._weights = OF_PROGRAMS | (OF_CONNECTIONS | OF_SERVERS if server else {})
 
     def rage(self, seconds: float) -> None:
-        """Do one fault after the other for so long, while events keep coming.
-
-        A server is restarted at least once, and killed once.
-        """
+        """Do one fault after the other for so long, while events keep coming."""
         start = time.monotonic()
-        certain = list(OF_SERVERS) if self._server else []
-        for step in count():
-            if (passed := time.monotonic() - start) >= seconds:
+        for fault in self._faults():
+            if time.monotonic() - start >= seconds:
                 return
-            self._random.seed(f"{self._seed}/{step}")  # whatever the steps before it used
             self._place.produce(EVENTS_A_STEP)
             self._pause.wait(self._random.uniform(0, LONGEST_PAUSE_SECONDS))
-            self._tend()
-            fault = self._random.choices(*zip(*self._weights.items(), strict=True))[0]
-            if certain and passed > seconds / (len(certain) + 1):
-                fault = certain.pop()
+            self.tend()
             self._do(fault)
 
     def calm_down(self) -> None:
@@ -122,24 +116,44 @@ class Storm:
             self.injected[Fault.CUT_BEFORE_REPLY] = cuts[Cut.BEFORE_REPLY]
         for stopped in self._stopped:
             stopped.until = 0
-        self._tend()
+        self.tend()
         for name in list(self._ending):
             self._place.member(name).wait()
-        self._tend()
+        self.tend()
 
-    # --- within ---------------------------------------------------------------------------
+    def tend(self) -> list[str]:
+        """Let those go on that were stopped for long enough; start those that have ended.
 
-    def _tend(self) -> None:
-        """Let those go on that were stopped for long enough; start those that have ended."""
+        Returns the roles that are played. An ingester that has taken in everything is done.
+        """
         now = time.monotonic()
         for stopped in [each for each in self._stopped if each.until <= now]:
             stopped.member.resume()
             self._stopped.remove(stopped)
         for name in self._place.names:
             member = self._place.member(name)
-            if not member.is_running:
+            if member.is_running:
+                continue
+            if self._place.is_done(name):
+                self._place.dismiss(name)
+            else:
                 self._note_end(name, member)
                 self._place.start(name)
+        return self._place.names
+
+    # --- within ---------------------------------------------------------------------------
+
+    def _faults(self) -> Iterator[Fault]:
+        """Every kind once, then the others of a round, and so on; the seed tells the order."""
+        kinds = list(self._weights)
+        others = [kind for kind, weight in self._weights.items() for _ in range(weight - 1)]
+        for number in count():
+            self._random.seed(f"{self._seed}/{number}")  # whatever the steps before it used
+            round_ = self._random.sample(kinds, len(kinds))
+            round_ += self._random.sample(others, len(others))
+            for place, fault in enumerate(round_):
+                self._random.seed(f"{self._seed}/{number}/{place}")
+                yield fault
 
     def _note_end(self, name: str, member: Member) -> None:
         if name in self._ending:

@@ -80,7 +80,7 @@ def let_streams_expire(site: Site) -> None:
 
 def wait_until_all_is_completed(site: Site) -> None:
     with site.store() as store:
-        wait_until(lambda: set(store.count_states()) == {StreamState.COMPLETED})
+        wait_until(lambda: set(store.count_states()) == {StreamState.COMPLETED}, 300)
 
 
 def end(crew: Crew) -> None:
