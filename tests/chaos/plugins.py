@@ -10,6 +10,7 @@ from pathlib import Path
 from voluptuous import Required, Schema
 
 from winchester_core.interfaces import EventSource, PipelineHandler
+from winchester_core.interfaces.effect import Delivered, RetryAfter
 from winchester_core.model.message import Message, MessageKind
 
 LONGEST_RUN_SECONDS = 0.1
@@ -63,9 +64,42 @@ class SpoolSource(EventSource):
             self._file.close()
 
 
-class OrderHandler(PipelineHandler):
-    """Takes a little time, and makes two events a run: one that every run of the stream makes
-    alike, and one that only this run makes, by which it can be told who completed the stream."""
+class ChaosHandler(PipelineHandler):
+    """Queues two effects a run, and makes an event that no other run makes.
+
+    By it, which tells the effects' ids, it can be told which run completed the stream.
+    """
+
+    def handle_events(self, events, env):
+        put = env["outbox"].put
+        receipt = {
+            "message_id": str(uuid.uuid4()),
+            "event_type": "receipt",
+            "stream": env["stream_id"],
+            "attempt": env["attempt"],
+            "first_effect": put({"stream": env["stream_id"], "number": 1}),
+            "second_effect": put({"stream": env["stream_id"], "number": 2}),
+            "timestamp": events[-1]["timestamp"],
+        }
+        return [*events, receipt]
+
+    def deliver(self, effects):
+        """Now and then it is not to be now, and now and then nobody hears that it was done."""
+        outcomes = [self._deliver(effect) for effect in effects]
+        if random.random() < 0.1:
+            raise RuntimeError("the answer was lost")
+        return outcomes
+
+    def _deliver(self, effect):
+        if random.random() < 0.1:
+            return RetryAfter(0.1, "not now")
+        line = {"id": effect.id, "attempt": effect.attempt, **effect.payload}
+        write_durably(Path("deliveries.jsonl"), json.dumps(line) + "\n")
+        return Delivered()
+
+
+class OrderHandler(ChaosHandler):
+    """Takes a little time, and makes one more event, which every run of the stream makes alike."""
 
     def handle_events(self, events, env):
         self._run = {
@@ -74,37 +108,21 @@ class OrderHandler(PipelineHandler):
             "members": [event["message_id"] for event in events],
         }
         time.sleep(random.uniform(0, LONGEST_RUN_SECONDS))
-        stream_id = str(env["stream_id"])
-        about = {"timestamp": events[-1]["timestamp"], "shop": events[0]["shop"]}
         summary = {
-            "message_id": f"summary-{stream_id}",
+            "message_id": f"summary-{env['stream_id']}",
             "event_type": "order.summary",
             "count": len(events),
-            **about,
+            "timestamp": events[-1]["timestamp"],
+            "shop": events[0]["shop"],
         }
-        return [*events, summary, receipt(env, about)]
+        return [*super().handle_events(events, env), summary]
 
     def commit(self):
         write_durably(Path("commits.jsonl"), json.dumps({**self._run, "pid": os.getpid()}) + "\n")
 
 
-class RollupHandler(PipelineHandler):
-    """The same without a commit, so that many streams are completed at once."""
-
-    def handle_events(self, events, env):
-        about = {"timestamp": events[-1]["timestamp"], "shop": events[0]["shop"]}
-        return [*events, receipt(env, about)]
-
-
-def receipt(env, about):
-    """An event that no other run makes."""
-    return {
-        "message_id": str(uuid.uuid4()),
-        "event_type": "receipt",
-        "stream": env["stream_id"],
-        "attempt": env["attempt"],
-        **about,
-    }
+class RollupHandler(ChaosHandler):
+    """Has no commit, so that many streams are completed at once."""
 
 
 def write_durably(path, text, mode="a"):

@@ -70,17 +70,18 @@ def _database(
 
 
 def _finish(place: Place, storm: Storm) -> None:
-    """Let the ingesters take in what is left, and the workers complete every stream."""
+    """Let the ingesters take in what is left, and the workers complete and deliver the rest."""
     place.complete()
     wait_until(lambda: not any("ingester" in name for name in storm.tend()), SETTLE_SECONDS)
     with place.site.store() as store:
         store.advance_event_clock(START + timedelta(days=1000))
 
-        def all_is_completed() -> bool:
+        def all_is_done() -> bool:
             storm.tend()
-            return set(store.count_states()) == {StreamState.COMPLETED}
+            states = set(store.count_states())
+            return states == {StreamState.COMPLETED} and store.count_effects() == 0
 
-        wait_until(all_is_completed, SETTLE_SECONDS)
+        wait_until(all_is_done, SETTLE_SECONDS)
     assert {name: place.member(name).end() for name in place.names} == dict.fromkeys(place.names, 0)
 
 
@@ -92,5 +93,7 @@ def _report(database: str, seed: int, storm: Storm, verdict: Verdict) -> Report:
         f"{len(verdict.events):6} events stored once",
         f"{len(verdict.streams):6} streams completed once, in {attempts} runs",
         f"{verdict.committed_again:6} commits of runs that did not complete their stream",
+        f"{2 * len(verdict.streams):6} effects recorded once and delivered",
+        f"{verdict.delivered_again:6} of their deliveries repeated",
     ]
     return Report(database, seed, tuple(lines))

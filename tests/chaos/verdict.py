@@ -23,7 +23,9 @@ class Verdict(Outcome):
         super().__init__(site)
         with site.store() as store:
             self.rejected = store.count_rejected()
+            self.undelivered = store.count_effects()
         self.commits = read_lines(site.path / "commits.jsonl")
+        self.deliveries = read_lines(site.path / "deliveries.jsonl")
 
     def check(self, sent: list[Event]) -> None:
         """Nothing was lost, and nothing done twice."""
@@ -32,6 +34,7 @@ class Verdict(Outcome):
         self.check_members()
         self.check_completed_once()
         self.check_commits()
+        self.check_effects()
 
     def check_states(self) -> None:
         """No stream is in some worker's hands for ever, none in error."""
@@ -66,6 +69,32 @@ class Verdict(Outcome):
         for stream in self._orders():
             ids = [event["message_id"] for event in self.members[stream.id]]
             assert members[stream.id, stream.attempts] == ids
+
+    def check_effects(self) -> None:
+        """The effects of the runs that completed a stream were delivered, in order; no others.
+
+        Each at least once: what was recorded twice, or of another run, had another id.
+        """
+        assert self.undelivered == 0
+        expected = {
+            event[f"{place}_effect"]: (event["stream"], number)
+            for event in self._of("receipt")
+            for number, place in ((1, "first"), (2, "second"))
+        }
+        first_deliveries: dict[str, tuple[int, int]] = {}
+        for line in self.deliveries:
+            told = first_deliveries.setdefault(line["id"], (line["stream"], line["number"]))
+            assert told == (line["stream"], line["number"])
+        assert first_deliveries == expected
+        seen: set[int] = set()
+        for stream_id, number in first_deliveries.values():
+            assert (number == 2) == (stream_id in seen)
+            seen.add(stream_id)
+
+    @property
+    def delivered_again(self) -> int:
+        """How many deliveries were repetitions."""
+        return len(self.deliveries) - 2 * len(self.streams)
 
     @property
     def committed_again(self) -> int:
