@@ -47,6 +47,24 @@ class Hang:
             threading.Event().wait(0.02)
 """
 
+SENDING = """\
+import pathlib
+import threading
+from winchester_core.interfaces import Delivered, PipelineHandler
+
+class Send(PipelineHandler):
+    "Queues an effect a run; its delivery hangs for ever where a file asks for it."
+    def handle_events(self, events, env):
+        env["outbox"].put(env["stream_id"])
+        return events
+    def deliver(self, effects):
+        with open("calls", "a") as calls:
+            calls.writelines(f"deliver{each.attempt}\\n" for each in effects)
+        while pathlib.Path("hang-in-deliver").exists():
+            threading.Event().wait(0.02)
+        return [Delivered() for _ in effects]
+"""
+
 DEAF = """\
 from winchester_core.interfaces import EventSource
 
@@ -145,6 +163,23 @@ def test_a_commit_that_does_not_end_runs_again_and_counts_as_an_attempt(
     assert crew.worker("next", "--until-idle").wait() == 0
     assert [each.state for each in _streams(site)] == [StreamState.COMPLETED] * 2
     assert sorted(_calls(site)[2:]) == ["commit", "commit", "handle1", "handle2"]
+
+
+def test_a_delivery_that_does_not_end_is_left_to_the_next_worker(site: Site, crew: Crew) -> None:
+    site.install("winchester.handlers", "send", "Send", SENDING)
+    site.write("pipelines.yaml", "report: [send]\n")
+    hang = site.write("hang-in-deliver", "")
+    worker = crew.worker("w")
+    wait_until(lambda: "deliver1" in _calls(site))
+    assert worker.end() == CUT_SHORT
+    assert "a delivery is cut short: handler 'send' of pipeline 'report'" in worker.text()
+    assert [each.state for each in _streams(site)] == [StreamState.COMPLETED] * 2
+
+    hang.unlink()
+    assert crew.worker("next", "--until-idle").wait() == 0
+    with site.store() as store:
+        assert store.count_effects() == 0
+    assert "deliver2" in _calls(site)
 
 
 def test_a_second_signal_does_not_wait_for_the_bound(site: Site, crew: Crew) -> None:

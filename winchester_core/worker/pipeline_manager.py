@@ -164,11 +164,12 @@ class PipelineManager:
         self._couriers.wake_all()
 
     def surrender(self) -> None:
-        """Give back everything, the run in hand too: for a process that ends right afterwards.
+        """Give back everything, runs and deliveries in hand too: the process ends right afterwards.
 
         May be called from any thread, while a handler hangs; its run commits nothing any more.
         """
         surrender(self.store, self._hand, self.counters)
+        self._couriers.surrender()
 
     def close(self) -> None:
         """Let go of the database. Idempotent."""

@@ -72,6 +72,7 @@ class Courier:
         self._stop = stop
         self._wake = threading.Event()
         self._trips_in_vain = 0
+        self._renewal: Renewal | None = None
 
     def deliver_due(self) -> Trip:
         """Deliver one batch of the effects that are due."""
@@ -92,16 +93,28 @@ class Courier:
         return self._deliver(claims)
 
     def _deliver(self, claims: Sequence[EffectClaim]) -> Trip:
-        with Renewal(self._store, claims, self._options, self._outage):
+        self._renewal = Renewal(self._store, claims, self._options, self._outage)
+        with self._renewal:
             settlements = deliver(self._spec, self.endpoint, claims, self._options)
             reach(Checkpoint.EFFECTS_SENT)
             settled = patiently(
                 self._outage, self._stop, lambda: self._store.settle_effects(settlements)
             )
+        self._renewal = None
         if settled is not None:  # else the database is away and we are told to stop
             reach(Checkpoint.EFFECTS_SETTLED)
             self._count(settled)
         return Trip(len(claims), all(isinstance(each, EffectDelayed) for each in settlements))
+
+    def surrender(self) -> None:
+        """Leave what is being delivered to other workers, for a process that ends right afterwards.
+
+        Any thread may call it. Raises `StorageError`.
+        """
+        renewal = self._renewal
+        if renewal is not None:
+            renewal.surrender()
+            logger.warning("a delivery is cut short: %s", self.endpoint)
 
     def _count(self, settled: Settled) -> None:
         self._counters.add(Count.EFFECTS_DELIVERED, settled.delivered)

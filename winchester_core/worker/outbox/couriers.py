@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from winchester_core.clock import monotonic
+from winchester_core.errors import StorageError
 from winchester_core.worker.outbox.courier import Courier
 
 if TYPE_CHECKING:
@@ -98,6 +99,17 @@ class Couriers:
         """Let everybody look up who sleeps or waits here."""
         self.wake(self._couriers)
         self._at_rest.set()
+
+    def surrender(self) -> None:
+        """Leave what is being delivered to other workers, for a process that ends right afterwards.
+
+        Any thread may call it.
+        """
+        for courier in self._couriers.values():
+            try:
+                courier.surrender()
+            except StorageError as error:
+                logger.warning("%s: its leases will run out: %s", courier.endpoint, error)
 
     def has_pending(self) -> bool:
         """Whether an effect of these endpoints is due, in some worker's hands, or waiting."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from winchester_core.clock import monotonic
@@ -48,6 +49,14 @@ class Renewal:
     def __exit__(self, *_: object) -> None:
         self._done.set()
         self._thread.join()
+
+    def surrender(self) -> None:
+        """Let the leases end now; any thread may call it. Raises `StorageError`.
+
+        What is being delivered may have arrived, so that the attempt counts.
+        """
+        self._done.set()
+        self._store.renew_effects(self._claims, timedelta(0))
 
     def _run(self) -> None:
         started = monotonic()
