@@ -30,7 +30,7 @@ from winchester_core.telemetry.counters import Count, Counters
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Engine, Pool
 
     from winchester_core.clock import Clock
 
@@ -44,6 +44,8 @@ PATIENCE_SECONDS = 30.0
 FIRST_PAUSE_SECONDS = 0.005
 LONGEST_PAUSE_SECONDS = 0.25
 
+_POOL = "winchester"
+
 _EXTRAS = {"psycopg": "postgresql", "pymysql": "mysql"}
 
 
@@ -56,6 +58,7 @@ class Database:
         self.dialect = dialect_for(url, host_clock or SystemClock())
         self.counters = counters or Counters()
         self.engine = self._create_engine(self.dialect.prepare_url(url))
+        _tell_no_tracebacks_of(self.engine.pool)
         self.dialect.set_up(self.engine)
         self._readers = self.engine.execution_options(**{READ_ONLY: True})
 
@@ -96,6 +99,7 @@ class Database:
         try:
             return create_engine(
                 url,
+                pool_logging_name=_POOL,
                 json_serializer=dump_traits,
                 json_deserializer=load_traits,
                 **self.dialect.engine_options(make_url(url)),
@@ -131,6 +135,19 @@ class Database:
                 return DataRefused(reason)
             case Fault.UNKNOWN:
                 return StorageError(reason)
+
+
+def _tell_no_tracebacks_of(pool: Pool) -> None:
+    """Keep a pool from logging each connection that it finds broken: an outage is told once."""
+    name = f"{type(pool).__module__}.{type(pool).__qualname__}.{_POOL}"
+    logging.getLogger(name).addFilter(_is_no_broken_connection)
+
+
+def _is_no_broken_connection(record: logging.LogRecord) -> bool:
+    if not record.exc_info:
+        return True
+    logger.debug("a connection is given up: %s", record.exc_info[1])
+    return False
 
 
 def _missing_driver(driver: str, extra: str) -> str:
