@@ -64,7 +64,10 @@ EXAMPLES = {
     },
     HANDLERS: {"logger": "name: logger\nparams: {level: WARNING}", "usage": "name: usage"},
     EVENT_SOURCES: {
-        "jsonl": "incoming:\n  source: jsonl\n  params: {path: /var/spool/events, format: event}"
+        "jsonl": "incoming:\n  source: jsonl\n  params: {path: /var/spool/events, format: event}",
+        "rabbitmq": "nova:\n  source: rabbitmq\n  params:\n"
+        "    url: amqp://winchester:secret@broker.example.org:5672/nova\n    queues:\n"
+        "      - {name: monitor.info, exchange: nova, routing_keys: [monitor.info]}",
     },
     TRAIT_PLUGINS: {
         "bitfield": "flags:\n  type: int\n  fields: payload.deleted_at\n  plugin:\n"

@@ -1,0 +1,251 @@
+"""Brokers for tests: the one that runs here, and one of a test's own that it may restart.
+
+Where the first is, is told by WINCHESTER_TEST_RABBITMQ_URL. Tests name queues and exchanges of
+their own there, which are removed afterwards. The test skips where a broker is absent, or fails
+under WINCHESTER_REQUIRE_SERVICES=1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from amqp.exceptions import NotFound
+from kombu import Connection
+
+from servers import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+URL_VARIABLE = "WINCHESTER_TEST_RABBITMQ_URL"
+LOCAL_URL = "amqp://guest:guest@127.0.0.1:5672//"
+START_SECONDS = 120.0
+PROGRAMS = Path("/usr/lib/rabbitmq/bin")
+
+
+class Place:
+    """Names of a test's own on a broker, and an independent client that looks and publishes."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._prefix = f"winchester-test-{uuid.uuid4().hex[:8]}"
+        self._names: set[str] = set()
+
+    def name(self, name: str) -> str:
+        """A queue or exchange of this test; it is removed in the end."""
+        full = f"{self._prefix}-{name}"
+        self._names.add(full)
+        return full
+
+    @contextmanager
+    def channel(self) -> Iterator[Any]:
+        """A channel of a connection of its own."""
+        with Connection(self.url) as connection, connection.channel() as channel:
+            yield channel
+
+    def publish(
+        self, bodies: Iterable[bytes | dict[str, Any]], exchange: str, routing_key: str
+    ) -> None:
+        """Publish with confirms: on return the broker has all of them."""
+        options = {"confirm_publish": True}
+        with Connection(self.url, transport_options=options) as connection:
+            producer = connection.Producer()
+            for body in bodies:
+                producer.publish(
+                    body if isinstance(body, bytes) else json.dumps(body).encode(),
+                    exchange=exchange,
+                    routing_key=routing_key,
+                    content_type="application/json",
+                    content_encoding="binary",
+                    delivery_mode=2,
+                )
+
+    def ready(self, queue: str) -> int:
+        """How many messages lie in a queue that no consumer has."""
+        with self.channel() as channel:
+            count: int = channel.queue_declare(queue, passive=True).message_count
+            return count
+
+    def remove(self) -> None:
+        """Delete everything that was named."""
+        for name in self._names:
+            with self.channel() as channel, suppress(NotFound):
+                channel.queue_delete(name)
+            with self.channel() as channel, suppress(NotFound):
+                channel.exchange_delete(name)
+
+
+@contextmanager
+def place_on_broker() -> Iterator[Place]:
+    """A place on the broker that runs here; in the end nothing is left of it."""
+    url = os.environ.get(URL_VARIABLE, LOCAL_URL)
+    place = Place(url)
+    try:
+        with place.channel():
+            pass
+    except OSError as error:
+        _absent(f"RabbitMQ is absent ({URL_VARIABLE}): {error}")
+    yield place
+    place.remove()
+
+
+class PrivateBroker:
+    """A node of RabbitMQ: made and started by `private_broker`, which also removes it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.tls_port = free_port()
+        self.node = f"winchester-{uuid.uuid4().hex[:8]}@localhost"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._identity = _unprivileged()
+        self.configure("")
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+
+    def configure(self, text: str) -> None:
+        """Say what its configuration holds from its next start on, besides where it listens."""
+        config = self.folder / "rabbitmq.conf"
+        config.write_text(f"listeners.tcp.local = 127.0.0.1:{self.port}\n{text}")
+        (self.folder / "enabled_plugins").write_text("[].\n")
+        self.own(*self.folder.iterdir(), self.folder)
+
+    def own(self, *paths: Path) -> None:
+        """Give it files."""
+        for path in paths:
+            if self._identity:
+                shutil.chown(path, self._identity["user"], self._identity["group"])
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        with (self.folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [_program("rabbitmq-server")],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                **self._as_whom(),
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                told = (self.folder / "server.log").read_text()[-4000:]
+                pytest.fail(f"rabbitmq-server does not start:\n{told}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End it in order, and wait for its end."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(START_SECONDS)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process = None
+
+    def restart(self) -> None:
+        """Stop and start it; what is durable is still there."""
+        self.stop()
+        self.start()
+
+    def control(self, *arguments: str) -> str:
+        """Run rabbitmqctl on it; return what it prints."""
+        done = subprocess.run(
+            [_program("rabbitmqctl"), "--quiet", "--node", self.node, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=START_SECONDS,
+            check=False,
+            **self._as_whom(),
+        )
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+    def close_connections(self) -> None:
+        """Let it close every connection."""
+        self.control("close_all_connections", "a test closes it")
+
+    def _answers(self) -> bool:
+        try:
+            with Connection(self.url, connect_timeout=1) as connection:
+                connection.connect()
+        except OSError:
+            return False
+        return True
+
+    def _as_whom(self) -> dict[str, Any]:
+        folder = str(self.folder)
+        environ = {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "HOME": folder,
+            "RABBITMQ_CONF_ENV_FILE": f"{folder}/none.conf",
+            "RABBITMQ_NODENAME": self.node,
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": f"{folder}/data",
+            "RABBITMQ_LOG_BASE": f"{folder}/log",
+            "RABBITMQ_PID_FILE": f"{folder}/pid",
+            "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq.conf",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/enabled_plugins",
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        }
+        return {**self._identity, "cwd": folder, "env": environ}
+
+
+@contextmanager
+def private_broker(configuration: str = "") -> Iterator[PrivateBroker]:
+    """A running node with nothing on it; afterwards it is stopped and removed."""
+    if _find("rabbitmq-server") is None:
+        _absent("rabbitmq-server is absent")
+    with tempfile.TemporaryDirectory(prefix="winchester-rabbitmq-") as folder:
+        broker = PrivateBroker(Path(folder))
+        broker.configure(configuration)
+        try:
+            broker.start()
+            yield broker
+        finally:
+            broker.stop()
+
+
+def _program(name: str) -> str:
+    path = _find(name)
+    assert path is not None, f"{name} is absent"
+    return path
+
+
+def _find(name: str) -> str | None:
+    """The program itself, not Debian's wrapper, which lets nobody but root and rabbitmq run it."""
+    return shutil.which(name, path=str(PROGRAMS)) or shutil.which(name)
+
+
+def _absent(reason: str) -> None:
+    if os.environ.get("WINCHESTER_REQUIRE_SERVICES") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def _unprivileged() -> dict[str, Any]:
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}

@@ -1,0 +1,258 @@
+"""The `rabbitmq` source on a real broker."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from amqp.exceptions import PreconditionFailed
+from kombu import Connection
+
+from sites import wait_until
+from winchester_core.errors import SourceError
+from winchester_core.model.message import MessageKind
+from winchester_core.sources.rabbitmq import RabbitmqSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from brokers import Place
+    from winchester_core.model.message import Message
+
+WAIT_SECONDS = 30.0
+
+
+def test_what_is_published_by_a_routing_key_is_received(
+    place: Place, opened: Callable[..., RabbitmqSource]
+) -> None:
+    exchange, queue = place.name("monitor"), place.name("info")
+    source = opened({"name": queue, "exchange": exchange, "routing_keys": ["info.#", "error"]})
+    place.publish([b'{"a": 1}', b"\xff\x00 no text"], exchange, "info.compute")
+    place.publish([{"b": 2}], exchange, "error")
+    place.publish([{"never": 1}], exchange, "debug")
+    messages = receive(source, 3)
+    assert {message.body for message in messages} == {b'{"a": 1}', b"\xff\x00 no text", b'{"b": 2}'}
+    assert {message.received_from for message in messages} == {f"queue {queue}"}
+    assert {message.kind for message in messages} == {MessageKind.NOTIFICATION}
+    assert not any(message.redelivered for message in messages)
+    assert source.receive(10, 0.0) == []
+
+
+def test_several_queues_are_consumed_at_once(
+    place: Place, opened: Callable[..., RabbitmqSource]
+) -> None:
+    one, two = place.name("one"), place.name("two")
+    source = opened(one, two, format="event", datetime_traits=["launched_at"])
+    place.publish([b"1"], "", one)
+    place.publish([b"2"], "", two)
+    messages = receive(source, 2)
+    assert {(m.received_from, m.body) for m in messages} == {
+        (f"queue {one}", b"1"),
+        (f"queue {two}", b"2"),
+    }
+    assert {(m.kind, m.datetime_traits) for m in messages} == {
+        (MessageKind.EVENT, ("launched_at",))
+    }
+
+
+def test_only_what_was_acknowledged_is_gone(
+    place: Place, opened: Callable[..., RabbitmqSource]
+) -> None:
+    queue = place.name("queue")
+    source = opened(queue)
+    place.publish([b"%d" % number for number in range(6)], "", queue)
+    messages = receive(source, 6)
+    source.ack([messages[0], messages[1], messages[4]])
+    source.reject(messages[2], "bad")
+    source.close()
+    wait_until(lambda: place.ready(queue) == 2)
+    source.open()
+    again = receive(source, 2)
+    assert [(m.body, m.redelivered) for m in again] == [(b"3", True), (b"5", True)]
+
+
+def test_what_is_released_comes_again(place: Place, opened: Callable[..., RabbitmqSource]) -> None:
+    queue = place.name("queue")
+    source = opened(queue)
+    place.publish([b"1", b"2", b"3"], "", queue)
+    messages = receive(source, 3)
+    source.release(messages[1:])
+    source.ack(messages[:1])
+    again = receive(source, 2)
+    assert [(m.body, m.redelivered) for m in again] == [(b"2", True), (b"3", True)]
+    source.ack(again)
+    source.close()
+    assert place.ready(queue) == 0
+
+
+def test_acknowledging_what_an_earlier_connection_brought_settles_nothing(
+    place: Place, opened: Callable[..., RabbitmqSource]
+) -> None:
+    queue = place.name("queue")
+    source = opened(queue)
+    place.publish([b"1"], "", queue)
+    first = receive(source, 1)
+    source.close()
+    source.open()
+    again = receive(source, 1)
+    source.ack(first)
+    source.release(first)
+    source.close()
+    wait_until(lambda: place.ready(queue) == 1)
+    assert again[0].token.tag == first[0].token.tag
+
+
+def test_a_batch_is_what_is_there_and_no_more_than_the_prefetch(
+    place: Place, opened: Callable[..., RabbitmqSource]
+) -> None:
+    queue = place.name("queue")
+    source = opened(queue, prefetch=4, batch_seconds=3600)
+    place.publish([b"%d" % number for number in range(10)], "", queue)
+    assert [m.body for m in source.receive(3, WAIT_SECONDS)] == [b"0", b"1", b"2"]
+    # one was sent ahead, and while nothing is settled no more can come: that is not waited for
+    assert [m.body for m in source.receive(100, WAIT_SECONDS)] == [b"3"]
+
+
+def test_absent_queues_and_exchanges_are_made_as_configured(
+    place: Place, opened: Callable[..., RabbitmqSource]
+) -> None:
+    quorum, exchange = place.name("quorum"), place.name("exchange")
+    opened(
+        {
+            "name": quorum,
+            "exchange": exchange,
+            "exchange_type": "direct",
+            "queue_type": "quorum",
+            "arguments": {"x-max-length": 7},
+        }
+    )
+    with place.channel() as channel:
+        arguments = {"x-queue-type": "quorum", "x-max-length": 7}
+        channel.queue_declare(quorum, durable=True, auto_delete=False, arguments=arguments)
+        channel.exchange_declare(exchange, "direct", durable=True, auto_delete=False)
+
+
+def test_what_exists_is_never_declared_otherwise(
+    place: Place, opened: Callable[..., RabbitmqSource]
+) -> None:
+    queue, exchange = place.name("queue"), place.name("exchange")
+    with place.channel() as channel:
+        channel.queue_declare(
+            queue, durable=False, auto_delete=False, arguments={"x-max-length": 100}
+        )
+        channel.exchange_declare(exchange, "fanout", durable=False, auto_delete=False)
+    source = opened({"name": queue, "exchange": exchange, "queue_type": "quorum"})
+    place.publish([b"1"], exchange, "any")
+    assert [message.body for message in receive(source, 1)] == [b"1"]
+    with place.channel() as channel, pytest.raises(PreconditionFailed):
+        channel.queue_declare(queue, durable=True, auto_delete=False)
+
+
+def test_nothing_is_made_when_it_is_not_to_declare(
+    place: Place, opened: Callable[..., RabbitmqSource]
+) -> None:
+    queue, exchange = place.name("queue"), place.name("exchange")
+    with pytest.raises(SourceError, match=f"no exchange '{exchange}'"):
+        opened({"name": queue, "exchange": exchange}, declare=False)
+    with place.channel() as channel:
+        channel.exchange_declare(exchange, "topic", durable=True, auto_delete=False)
+    with pytest.raises(SourceError, match=f"no queue '{queue}'"):
+        opened({"name": queue, "exchange": exchange}, declare=False)
+    with place.channel() as channel:
+        channel.queue_declare(queue, durable=True, auto_delete=False)
+    source = opened({"name": queue, "exchange": exchange}, declare=False)
+    place.publish([b"unbound"], exchange, queue)
+    place.publish([b"direct"], "", queue)
+    assert [message.body for message in receive(source, 1)] == [b"direct"]
+
+
+def test_a_deleted_queue_is_a_failure_once_everything_before_was_returned(
+    place: Place, opened: Callable[..., RabbitmqSource]
+) -> None:
+    queue = place.name("queue")
+    source = opened(queue)
+    place.publish([b"1"], "", queue)
+    messages = receive(source, 1)
+    with place.channel() as channel:
+        channel.queue_delete(queue)
+    with pytest.raises(SourceError, match="ConsumerCancelled"):
+        source.receive(1, WAIT_SECONDS)
+    source.ack(messages)
+    source.release(messages)
+    assert source.lag() is None
+    source.close()
+    source.open()
+    place.publish([b"2"], "", queue)
+    assert [message.body for message in receive(source, 1)] == [b"2"]
+
+
+def test_heartbeats_go_on_while_nobody_receives(
+    place: Place, opened: Callable[..., RabbitmqSource]
+) -> None:
+    queue = place.name("queue")
+    source = opened(queue, heartbeat_seconds=1, prefetch=2)
+    place.publish([b"1", b"2", b"3"], "", queue)
+    messages = receive(source, 2)
+    # a connection opened later, and then neglected, is closed by the broker after two heartbeats
+    for _ in range(2):
+        wait_until_neglected(place.url)
+    source.ack(messages)
+    [third] = receive(source, 1)
+    assert (third.body, third.redelivered) == (b"3", False)
+    assert third.token.session == messages[0].token.session
+    source.ack([third])
+    source.close()
+    assert place.ready(queue) == 0
+
+
+def test_lag_is_what_no_consumer_has(place: Place, opened: Callable[..., RabbitmqSource]) -> None:
+    one, two = place.name("one"), place.name("two")
+    source = opened(one, two, prefetch=2)
+    place.publish([b"."] * 5, "", one)
+    place.publish([b"."] * 3, "", two)
+    assert source.lag() == 4
+    source.close()
+    assert source.lag() is None
+
+
+def test_a_wrong_password_is_told_and_not_shown(
+    place: Place, opened: Callable[..., RabbitmqSource]
+) -> None:
+    with pytest.raises(SourceError, match="AccessRefused") as caught:
+        opened("any", user="guest", password="sesame")
+    assert "sesame" not in str(caught.value)
+
+
+def test_of_several_urls_the_first_that_answers_is_taken(
+    place: Place,
+) -> None:
+    queue = place.name("queue")
+    source = RabbitmqSource(queues=[queue], url=["amqp://127.0.0.1:1", place.url])
+    source.open()
+    source.close()
+    assert place.ready(queue) == 0
+
+
+def receive(source: RabbitmqSource, number: int) -> list[Message]:
+    """Receive so many messages, in as many batches as it takes."""
+    found: list[Message] = []
+
+    def has_all() -> bool:
+        found.extend(source.receive(number - len(found), 1.0))
+        return len(found) == number
+
+    wait_until(has_all)
+    return found
+
+
+def wait_until_neglected(url: str) -> None:
+    """Open a connection with a heartbeat of a second, and wait until the broker gives it up."""
+    with Connection(url, heartbeat=1) as neglected:
+        neglected.connect()
+        transport: Any = neglected.connection.transport
+        transport.sock.settimeout(WAIT_SECONDS)
+        with suppress(ConnectionResetError):
+            while transport.sock.recv(4096):
+                pass
+        neglected.collect()

@@ -1,0 +1,129 @@
+"""Delivers what lies in queues of RabbitMQ, and acknowledges it once it is stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from winchester_core.interfaces import EventSource
+from winchester_core.model.message import Message, MessageKind
+from winchester_core.sources.rabbitmq.keeper import Keeper
+from winchester_core.sources.rabbitmq.parameters import RABBITMQ_SCHEMA
+from winchester_core.sources.rabbitmq.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from voluptuous import Schema
+
+    from winchester_core.sources.rabbitmq.session import Delivery
+
+
+class Token(NamedTuple):
+    """By which connection of a source a message came, and its delivery tag there."""
+
+    session: int
+    tag: int
+
+
+class RabbitmqSource(EventSource):
+    """Notifications or events from queues of RabbitMQ (extra `rabbitmq`).
+
+    Parameters:
+
+    - `queues` (required): a list of queues, each a name or a mapping of `name`, `exchange`
+      (default: none), `exchange_type` (`topic`, `direct`, `fanout` or `headers`; default
+      `topic`), `routing_keys` (default: the queue's name), `durable` (default true),
+      `auto_delete` (default false), `queue_type` (`classic` or `quorum`; default: the broker's)
+      and `arguments` (further arguments of the queue; default: none).
+    - `declare`: whether queues, exchanges and bindings that are absent are made (default true).
+      What exists is used as it is and never declared otherwise. With false nothing is made or
+      bound: a queue or an exchange that is absent is a failure, tried again until it is there.
+    - `url`: where the broker is, or a list of URLs of one cluster, of which the first that
+      answers is taken; `amqps://` for TLS. `host`, `port`, `user`, `password` and
+      `virtual_host` go before what the URL says (default: as the URL).
+    - `tls`: true, or a mapping of `ca_file`, `cert_file`, `key_file`, `server_name` (default:
+      the host) and `verify` (default true).
+    - `format`: what the bodies are, `notification` (default; bare or in the envelope of
+      oslo.messaging) or `event`; `datetime_traits`: the traits of events that are datetimes.
+    - `prefetch`: how many messages of a queue are on their way at once, at most. It bounds the
+      batch, too.
+    - `batch_seconds`: how long a batch is gathered once there is a message.
+    - `heartbeat_seconds`: the broker and the source each take the other for dead after about
+      twice this silence. Heartbeats go on while the database is slow or away.
+    - `timeout_seconds`: the longest wait for a connection or a reply.
+
+    A message is acknowledged once it is stored and committed, or kept as a rejected one. What is
+    released, and what was not settled when a connection broke, comes again.
+    """
+
+    config_schema: ClassVar[Schema] = RABBITMQ_SCHEMA
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**RABBITMQ_SCHEMA(params))
+        self._kind = MessageKind(self.params["format"])
+        self._datetime_traits = tuple(self.params["datetime_traits"])
+        self._session_number = 0
+        self._session: Session | None = None
+        self._keeper: Keeper | None = None
+
+    def open(self) -> None:
+        """Connect, declare what is absent, and begin to consume. Raises `SourceError`."""
+        self._session_number += 1
+        self._session = Session(self.params)
+        self._keeper = Keeper(self._session, self.params["heartbeat_seconds"])
+
+    def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+        """Return a batch, which may be smaller than `max_messages`.
+
+        Raises `SourceError` when the connection has broken, or the broker has cancelled a
+        consumer, and everything that came before was returned.
+        """
+        session = self._opened()
+        deliveries = session.gather(max_messages, timeout_seconds)
+        if not deliveries and session.failure is not None:
+            raise session.failure
+        return [self._message(delivery) for delivery in deliveries]
+
+    def ack(self, messages: Sequence[Message]) -> None:
+        """Acknowledge; what came by an earlier connection is passed over, since it comes again."""
+        self._opened().ack(self._tags(messages))
+
+    def release(self, messages: Sequence[Message]) -> None:
+        """Give messages back to their queues."""
+        self._opened().requeue(self._tags(messages))
+
+    def reject(self, message: Message, reason: str) -> None:
+        """Acknowledge a bad message, which has been kept."""
+        self.ack([message])
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self._keeper is not None:
+            self._keeper.stop()
+        if self._session is not None:
+            self._session.close()
+        self._keeper = self._session = None
+
+    def lag(self) -> int | None:
+        """How many messages lie ready in the queues; None while there is no connection."""
+        return self._session.count_ready() if self._session is not None else None
+
+    def _opened(self) -> Session:
+        if self._session is None:
+            raise RuntimeError("the source is not open")
+        return self._session
+
+    def _tags(self, messages: Iterable[Message]) -> list[int]:
+        tokens: Iterable[Token] = (message.token for message in messages)
+        return [token.tag for token in tokens if token.session == self._session_number]
+
+    def _message(self, delivery: Delivery) -> Message:
+        return Message(
+            body=delivery.body,
+            kind=self._kind,
+            token=Token(self._session_number, delivery.tag),
+            headers=delivery.headers,
+            redelivered=delivery.redelivered,
+            received_from=f"queue {delivery.queue}",
+            datetime_traits=self._datetime_traits,
+        )
