@@ -1,0 +1,17 @@
+"""``winchester`` that kills itself with SIGKILL at a named checkpoint; run by tests beside it.
+
+Its arguments: the checkpoint, at which passing of it (from 1), and those of ``winchester``.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from process_under_test import arm
+
+from winchester_core.cli.main import main
+
+if __name__ == "__main__":
+    checkpoint, hit, *arguments = sys.argv[1:]
+    arm(checkpoint, int(hit))
+    sys.exit(main(arguments))

@@ -1,0 +1,181 @@
+"""RabbitMQ and the ingester under every fault at once: nothing is lost, nothing stored twice.
+
+WINCHESTER_TEST_NOTIFICATIONS says how many are published; `docs/how-to/rabbitmq.md` tells the
+command for a run with 20,000.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kombu import Connection
+from notifier import Notifier
+from sqlalchemy.engine import make_url
+
+from brokers import private_broker
+from crews import crew_on
+from databases import temporary_database
+from proxy import proxied
+from sites import Site, wait_until
+from winchester_core.bootstrap import open_store
+from winchester_core.telemetry.checkpoints import Checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from brokers import PrivateBroker
+    from crews import Crew, Member
+    from proxy import Proxy
+    from winchester_core.storage.sql.store import SqlStore
+
+NUMBER = int(os.environ.get("WINCHESTER_TEST_NOTIFICATIONS", "2000"))
+PROGRAM = Path(__file__).with_name("armed_program.py")
+
+KILLS = (
+    Checkpoint.RECEIVED,
+    Checkpoint.INGEST_COMMITTED,
+    Checkpoint.BEFORE_INGEST_COMMIT,
+    Checkpoint.RECEIVED,
+    Checkpoint.INGEST_COMMITTED,
+)
+CLOSURES = 10
+STAGES = len(KILLS) + CLOSURES + 2
+
+EXCHANGE, QUEUE = "nova", "monitor.info"
+SETTINGS = """\
+catch_all_notifications: true
+distiller_config: []
+statistics_period: 1
+event_sources:
+  nova:
+    source: rabbitmq
+    batch_size: 20
+    params:
+      url: {url}
+      queues:
+        - {{name: monitor.info, exchange: nova, routing_keys: [monitor.info]}}
+"""
+
+
+class Scene:
+    """A broker and a database, each of its own, a notifier and one ingester after another."""
+
+    def __init__(
+        self, broker: PrivateBroker, proxy: Proxy, site: Site, crew: Crew, store: SqlStore
+    ) -> None:
+        self.broker, self.proxy, self.store = broker, proxy, store
+        self._site, self._crew = site, crew
+        with Connection(broker.url) as connection, connection.channel() as channel:
+            channel.exchange_declare(EXCHANGE, "topic", durable=True, auto_delete=False)
+            channel.queue_declare(QUEUE, durable=True, auto_delete=False)
+            channel.queue_bind(QUEUE, EXCHANGE, QUEUE)
+        self.notifier = Notifier(broker.url, EXCHANGE, QUEUE)
+
+    def ingester(self) -> Member:
+        """Start one."""
+        return self._crew.start("ingester", "winchester", "ingest", "-c", self._site.config)
+
+    def armed_ingester(self, point: Checkpoint) -> Member:
+        """Start one that dies when it passes a point for the third time."""
+        command = [str(PROGRAM), point, "3", "ingest", "-c", str(self._site.config)]
+        return self._crew.start("ingester", sys.executable, *command)
+
+    def stored(self) -> int:
+        """How many events there are."""
+        return self.store.count_events()
+
+    def ready(self) -> int:
+        """How many messages lie in the queue, once no ingester has any of them."""
+        found = self._queue()
+        if found.consumer_count:
+            wait_until(lambda: self._queue().consumer_count == 0)
+        return int(self._queue().message_count)
+
+    def publish(self, number: int) -> None:
+        """Publish so many more, and wait until the ingester has stored any of them."""
+        before = self.stored()
+        self.notifier.publish(number)
+        wait_until(lambda: self.stored() > before)
+
+    def close_connections(self) -> None:
+        """Let the broker close every connection, that of a consuming ingester among them."""
+        wait_until(lambda: self._queue().consumer_count == 1)
+        self.broker.close_connections()
+
+    def _queue(self) -> Any:
+        with Connection(self.broker.url) as connection, connection.channel() as channel:
+            return channel.queue_declare(QUEUE, passive=True)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with ExitStack() as stack:
+        broker = stack.enter_context(private_broker())
+        url = make_url(stack.enter_context(temporary_database("postgresql", tmp_path)))
+        proxy = stack.enter_context(proxied(url.port or 5432))
+        through = url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+        site = Site(tmp_path, through)
+        site.add_settings(SETTINGS.format(url=broker.url))
+        site.migrate()
+        crew = stack.enter_context(crew_on(site))
+        direct = {"database": {"url": url.render_as_string(hide_password=False)}}
+        store = stack.enter_context(closing(open_store(direct)))
+        made = Scene(broker, proxy, site, crew, store)
+        stack.callback(made.notifier.close)
+        yield made
+
+
+def test_every_notification_is_stored_exactly_once(scene: Scene) -> None:
+    a_stage = NUMBER // STAGES
+    for point in KILLS:
+        ingester = scene.armed_ingester(point)
+        scene.notifier.publish(a_stage)
+        assert ingester.wait() == -9, ingester.text()
+        scene.notifier.wait()
+        check_acknowledgements(scene, point)
+    ingester = scene.ingester()
+    for _ in range(CLOSURES):
+        scene.publish(a_stage // 2)
+        scene.close_connections()
+        scene.publish(a_stage - a_stage // 2)
+    scene.publish(a_stage // 2)
+    cut_database(scene, ingester, a_stage - a_stage // 2)
+    last = NUMBER - a_stage * (STAGES - 1)
+    scene.publish(last // 2)
+    scene.broker.restart()
+    scene.publish(last - last // 2)
+    scene.notifier.wait()
+    wait_until(lambda: scene.stored() >= NUMBER)
+    assert ingester.end() == 0, ingester.text()
+    assert scene.ready() == 0
+    assert scene.store.count_rejected() == 0
+    assert len(set(scene.notifier.published)) == NUMBER == scene.stored()
+
+
+def check_acknowledgements(scene: Scene, point: Checkpoint) -> None:
+    """Whatever is not stored lies in the queue still, and after a commit what is stored, too."""
+    kept = scene.stored() + scene.ready()
+    published = len(scene.notifier.published)
+    if point is Checkpoint.INGEST_COMMITTED:
+        assert kept > published
+    else:
+        assert kept >= published
+
+
+def cut_database(scene: Scene, ingester: Member, number: int) -> None:
+    """Let the database be away, with messages in the ingester's hands when their broker goes."""
+    gone = "the database or its clock is away"
+    told = ingester.text().count(gone)
+    scene.proxy.refuse()
+    scene.proxy.cut()
+    scene.notifier.publish(number)
+    wait_until(lambda: ingester.text().count(gone) > told)
+    stored = scene.stored()
+    scene.close_connections()
+    assert scene.stored() == stored
+    scene.proxy.allow()
