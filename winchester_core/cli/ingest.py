@@ -17,6 +17,7 @@ from winchester_core.cli.pid_file import PidFile, removal
 from winchester_core.cli.progress import progress
 from winchester_core.cli.signals import Ending, stopping_on_signals
 from winchester_core.cli.systemd import Supervisor
+from winchester_core.cli.yagi import source_settings
 from winchester_core.errors import WinchesterError
 from winchester_core.model.message import MessageKind
 from winchester_core.telemetry.heartbeat import Heartbeat
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from winchester_core.bootstrap import TriggerManager
-    from winchester_core.config import Part, Settings
+    from winchester_core.config import Settings
     from winchester_core.ingest.pump import PumpTotals
 
-NO_PIPELINES: Final[tuple[Part, ...]] = ("pipelines",)
 PROGRAM: Final = "winchester-ingest"
 FILE_SOURCE: Final = "file"
 """The name under which bad messages of ``--file`` are kept, whatever the file is called."""
@@ -48,18 +48,27 @@ class Ingest(ConfiguredCommand):
     fails is tried again and does not hinder the others. What is in hand is finished, and the exit
     status is 0. What takes longer than the setting shutdown_timeout is left for redelivery, and the
     exit status is 3. A second signal ends the process at once, and nothing is lost by that.
+
+    With --yagi-conf, the queues that an existing yagi.conf has for Winchester, too; unless there
+    is a -c, the configuration is what its section [winchester] names as config_file.
     """
 
     examples = (
         "winchester ingest -c winchester.yaml --file notifications.jsonl.gz",
         "zcat events.json.gz | winchester ingest -c winchester.yaml --file - --format event",
         "winchester ingest -c winchester.yaml -d --pid-file /run/winchester/ingest.pid",
+        "winchester ingest --yagi-conf yagi.conf",
     )
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         """Add the options."""
         parser = super().get_parser(prog_name)
         add_file_options(parser, required=False)
+        parser.add_argument(
+            "--yagi-conf",
+            metavar="FILE",
+            help="a yagi.conf whose queues are consumed and whose config_file stands in for -c",
+        )
         parser.add_argument(
             "--batch-size",
             metavar="N",
@@ -74,7 +83,7 @@ class Ingest(ConfiguredCommand):
         _check_usage(parsed_args)
         if parsed_args.file is not None:
             return _ingest_file(parsed_args)
-        settings = load(parsed_args, ignores=NO_PIPELINES)
+        settings = source_settings(parsed_args)
         if not settings.event_sources:
             raise WrongUsage(
                 f"{settings.name}: event_sources names no source; add one, or ingest a --file"
@@ -91,6 +100,8 @@ class Ingest(ConfiguredCommand):
 
 def _check_usage(args: Namespace) -> None:
     if args.file is not None:
+        if args.yagi_conf:
+            raise WrongUsage("--file and --yagi-conf do not go together: name one of them")
         if args.daemon or args.pid_file:
             raise WrongUsage("--daemon and --pid-file are for the configured sources, not a --file")
         if args.datetime_trait and args.format == MessageKind.NOTIFICATION:

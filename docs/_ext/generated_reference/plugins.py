@@ -65,6 +65,7 @@ EXAMPLES = {
     HANDLERS: {"logger": "name: logger\nparams: {level: WARNING}", "usage": "name: usage"},
     EVENT_SOURCES: {
         "jsonl": "incoming:\n  source: jsonl\n  params: {path: /var/spool/events, format: event}",
+        "yagi": "old:\n  source: yagi\n  params: {path: /etc/yagi/yagi.conf}",
         "rabbitmq": "nova:\n  source: rabbitmq\n  params:\n"
         "    url: amqp://winchester:secret@broker.example.org:5672/nova\n    queues:\n"
         "      - {name: monitor.info, exchange: nova, routing_keys: [monitor.info]}",

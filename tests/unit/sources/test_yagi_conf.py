@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from winchester_core.errors import SourceError
+from winchester_core.sources.yagi import YagiSource
+from winchester_core.sources.yagi.conf import read_yagi_conf
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONF = """\
+[global]
+verbose = False
+[rabbit_broker]
+host = broker ; the second
+user = yagi
+password = 50%off
+port = 5673
+vhost = /nova
+[consumers]
+queues = monitor.info, monitor.error,other
+[consumer:monitor.info]
+apps = winchester.yagi_handler.WinchesterHandler, yagi.handler.shoebox_handler.ShoeboxHandler
+exchange = monitor
+exchange_type = direct
+routing_key = monitor.*
+durable = False
+max_messages = 250
+[consumer:monitor.error]
+apps = winchester.yagi_handler.WinchesterHandler
+[consumer:other]
+apps = oahu.yagi_handler.OahuHandler
+[winchester]
+config_file = conf/winchester.yaml
+[shoebox]
+filename_template=%Y%m%d-[[TIMESTAMP]].json
+"""
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "yagi.conf"
+    path.write_text(text)
+    return str(path)
+
+
+def test_everything_that_concerns_winchester_is_read(tmp_path: Path) -> None:
+    conf = read_yagi_conf(write(tmp_path, CONF))
+    assert conf.broker == {
+        "host": "broker",
+        "port": 5673,
+        "user": "yagi",
+        "password": "50%off",
+        "virtual_host": "/nova",
+    }
+    assert conf.queues == [
+        {
+            "name": "monitor.info",
+            "exchange": "monitor",
+            "exchange_type": "direct",
+            "routing_keys": ["monitor.*"],
+            "durable": False,
+        },
+        {
+            "name": "monitor.error",
+            "exchange": "",
+            "exchange_type": "topic",
+            "routing_keys": [],
+            "durable": True,
+        },
+    ]
+    assert (conf.max_messages, conf.config_file) == (250, "conf/winchester.yaml")
+    assert conf.unused_queues == ("other",)
+
+
+def test_other_apps_and_queues_are_named_in_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        source = YagiSource(path=write(tmp_path, CONF))
+    apps, queues = (record.getMessage() for record in caplog.records)
+    assert "'monitor.info'" in apps
+    assert "yagi.handler.shoebox_handler.ShoeboxHandler" in apps
+    assert "other apps only: queues other" in queues
+    assert source.params["prefetch"] == 250
+
+
+def test_where_the_broker_is_unsaid_it_is_here(tmp_path: Path) -> None:
+    text = CONF.replace("[rabbit_broker]", "[another_broker]")
+    assert read_yagi_conf(write(tmp_path, text)).broker == {
+        "host": "localhost",
+        "port": 5672,
+        "user": "guest",
+        "password": "guest",
+        "virtual_host": "/",
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("winchester.yagi_handler.WinchesterHandler", "x.Y", "no queue of .consumers. has"),
+        ("port = 5673", "port = many", "invalid literal"),
+        ("durable = False", "durable = perhaps", "Not a boolean: perhaps"),
+        ("[global]", "no section", "no section headers"),
+    ],
+)
+def test_what_is_wrong_is_told_with_the_name_of_the_file(
+    tmp_path: Path, old: str, new: str, reason: str
+) -> None:
+    path = write(tmp_path, CONF.replace(old, new))
+    with pytest.raises(SourceError, match=rf"yagi\.conf: .*{reason}"):
+        read_yagi_conf(path)
+    with pytest.raises(SourceError, match=reason):
+        YagiSource(path=path)

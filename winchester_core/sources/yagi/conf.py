@@ -1,0 +1,118 @@
+"""Reads a `yagi.conf`, as of Yagi 0.23.
+
+    [rabbit_broker]          host, port, user, password, vhost
+    [consumers]              queues: names, separated by commas
+    [consumer:NAME]          apps, exchange, exchange_type, routing_key, durable, max_messages
+    [winchester]             config_file: winchester.yaml
+
+Other sections are those of Yagi itself and of other apps.
+"""
+
+from __future__ import annotations
+
+from configparser import ConfigParser
+from configparser import Error as ParserError
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from configparser import SectionProxy
+
+HANDLER = "winchester.yagi_handler.WinchesterHandler"
+BROKER_DEFAULTS = {
+    "host": "localhost",
+    "port": "5672",
+    "user": "guest",
+    "password": "guest",  # as Yagi has it
+    "vhost": "/",
+}
+MAX_MESSAGES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class YagiConf:
+    """What a `yagi.conf` says to Winchester.
+
+    `queues` and `broker` are parameters of the `rabbitmq` source; `other_apps` is, for each
+    queue that is consumed, what else stands on its `apps` line; `unused_queues` are those without
+    Winchester's handler.
+    """
+
+    broker: dict[str, Any]
+    queues: list[dict[str, Any]]
+    max_messages: int
+    config_file: str | None
+    other_apps: dict[str, tuple[str, ...]]
+    unused_queues: tuple[str, ...]
+
+
+def read_yagi_conf(path: str) -> YagiConf:
+    """Read the file. Raises `SourceError`: it cannot be read, or has no queue for Winchester."""
+    parser = _parsed(path)
+    names = _listed(parser.get("consumers", "queues", fallback=""))
+    apps = {name: _listed(parser.get(f"consumer:{name}", "apps", fallback="")) for name in names}
+    consumed = [name for name in names if HANDLER in apps[name]]
+    if not consumed:
+        raise SourceError(path, f"no queue of [consumers] has {HANDLER} among its apps")
+    try:
+        sections = [parser[f"consumer:{name}"] for name in consumed]
+        return YagiConf(
+            broker=_broker(parser),
+            queues=[_queue(*each) for each in zip(consumed, sections, strict=True)],
+            max_messages=max(each.getint("max_messages", MAX_MESSAGES) for each in sections),
+            config_file=parser.get("winchester", "config_file", fallback=None),
+            other_apps={name: _others(apps[name]) for name in consumed},
+            unused_queues=tuple(name for name in names if name not in consumed),
+        )
+    except ValueError as error:
+        raise SourceError(path, str(error)) from error
+
+
+def _parsed(path: str) -> ConfigParser:
+    """Read it as Yagi did, on Python 2: no interpolation, and what stands twice counts once."""
+    parser = ConfigParser(interpolation=None, strict=False, inline_comment_prefixes=(";",))
+    try:
+        parser.read_string(Path(path).read_text(encoding="utf-8"), path)
+    except OSError as error:
+        raise SourceError(path, error.strerror or str(error)) from error
+    except (UnicodeDecodeError, ParserError) as error:
+        raise SourceError(path, " ".join(str(error).split())) from error
+    return parser
+
+
+def _broker(parser: ConfigParser) -> dict[str, Any]:
+    found = {
+        name: parser.get("rabbit_broker", name, fallback=default)
+        for name, default in BROKER_DEFAULTS.items()
+    }
+    return {
+        "host": found["host"],
+        "port": int(found["port"]),
+        "user": found["user"],
+        "password": found["password"],
+        "virtual_host": found["vhost"],
+    }
+
+
+def _queue(name: str, section: SectionProxy) -> dict[str, Any]:
+    exchange = section.get("exchange", "")
+    key = section.get("routing_key", "")
+    return {
+        "name": name,
+        "exchange": exchange,
+        "exchange_type": section.get("exchange_type", "topic"),
+        "routing_keys": [key] if key and exchange else [],
+        "durable": section.getboolean("durable", True),
+    }
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _others(apps: Iterable[str]) -> tuple[str, ...]:
+    return tuple(app for app in apps if app != HANDLER)
