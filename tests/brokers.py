@@ -27,7 +27,7 @@ from kombu import Connection
 from servers import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 URL_VARIABLE = "WINCHESTER_TEST_RABBITMQ_URL"
 LOCAL_URL = "amqp://guest:guest@127.0.0.1:5672//"
@@ -111,7 +111,6 @@ class PrivateBroker:
         self.node = f"winchester-{uuid.uuid4().hex[:8]}@localhost"
         self._process: subprocess.Popen[bytes] | None = None
         self._identity = _unprivileged()
-        self.configure("")
 
     @property
     def url(self) -> str:
@@ -123,12 +122,8 @@ class PrivateBroker:
         config = self.folder / "rabbitmq.conf"
         config.write_text(f"listeners.tcp.local = 127.0.0.1:{self.port}\n{text}")
         (self.folder / "enabled_plugins").write_text("[].\n")
-        self.own(*self.folder.iterdir(), self.folder)
-
-    def own(self, *paths: Path) -> None:
-        """Give it files."""
-        for path in paths:
-            if self._identity:
+        if self._identity:
+            for path in (self.folder, *self.folder.iterdir()):
                 shutil.chown(path, self._identity["user"], self._identity["group"])
 
     def start(self) -> None:
@@ -213,13 +208,18 @@ class PrivateBroker:
 
 
 @contextmanager
-def private_broker(configuration: str = "") -> Iterator[PrivateBroker]:
-    """A running node with nothing on it; afterwards it is stopped and removed."""
+def private_broker(
+    configuration: Callable[[PrivateBroker], str] = lambda _: "",
+) -> Iterator[PrivateBroker]:
+    """A running node with nothing on it; afterwards it is stopped and removed.
+
+    `configuration` may put files into its folder.
+    """
     if _find("rabbitmq-server") is None:
         _absent("rabbitmq-server is absent")
     with tempfile.TemporaryDirectory(prefix="winchester-rabbitmq-") as folder:
         broker = PrivateBroker(Path(folder))
-        broker.configure(configuration)
+        broker.configure(configuration(broker))
         try:
             broker.start()
             yield broker
