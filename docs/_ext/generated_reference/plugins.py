@@ -66,6 +66,9 @@ EXAMPLES = {
     EVENT_SOURCES: {
         "jsonl": "incoming:\n  source: jsonl\n  params: {path: /var/spool/events, format: event}",
         "yagi": "old:\n  source: yagi\n  params: {path: /etc/yagi/yagi.conf}",
+        "oslo": "nova:\n  source: oslo\n  params:\n"
+        "    transport_url: rabbit://winchester:secret@broker.example.org:5672/nova\n"
+        "    topics: [notifications]",
         "rabbitmq": "nova:\n  source: rabbitmq\n  params:\n"
         "    url: amqp://winchester:secret@broker.example.org:5672/nova\n    queues:\n"
         "      - {name: monitor.info, exchange: nova, routing_keys: [monitor.info]}",

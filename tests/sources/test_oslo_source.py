@@ -1,0 +1,233 @@
+"""The `oslo` source on a real broker, with a real notifier."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from amqp.exceptions import NotFound
+from oslo_context.context import RequestContext
+
+from sites import wait_until
+from winchester_core.bootstrap import TriggerManager, open_store
+from winchester_core.errors import SourceError
+from winchester_core.ingest.pump import SourcePump
+from winchester_core.sources.oslo import OsloSource
+from winchester_core.sources.oslo.listener import transport_url
+from winchester_core.sources.oslo.messaging import cfg, oslo_messaging
+from winchester_core.sources.rabbitmq import RabbitmqSource
+from winchester_core.storage.records import EventFilter
+from winchester_core.storage.sql.schema import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from brokers import Place
+    from winchester_core.interfaces import EventSource
+    from winchester_core.model.message import Message
+
+PRIORITIES = ("audit", "debug", "info", "warn", "error", "critical", "sample")
+
+DEFINITIONS = [
+    {
+        "event_type": "*",
+        "traits": {
+            "host": {"fields": "publisher_id"},
+            "request_id": {"fields": "_context_request_id"},
+            "priority": {"fields": "priority"},
+            "number": {"type": "int", "fields": "payload.number"},
+        },
+    }
+]
+
+
+class Notifying:
+    """A notifier with a topic of its own, and the queues that it sends to."""
+
+    def __init__(self, place: Place) -> None:
+        self.url = place.url.replace("amqp://", "rabbit://").removesuffix("//") + "/"
+        self.exchange = place.name("exchange")
+        self.topic = place.name("notifications")
+        self.queues = {each: place.name(f"notifications.{each}") for each in PRIORITIES}
+        conf = cfg.ConfigOpts()
+        conf([], project="test", default_config_files=[])
+        oslo_messaging.set_transport_defaults(self.exchange)
+        self._transport = oslo_messaging.get_notification_transport(conf, url=self.url)
+        self._notifier = oslo_messaging.Notifier(
+            self._transport, "compute.one", driver="messagingv2", topics=[self.topic]
+        )
+
+    def send(self, priority: str, number: int) -> None:
+        """Send one notification."""
+        context = RequestContext(request_id=f"req-{number}")
+        getattr(self._notifier, priority)(context, f"thing.{priority}", {"number": number})
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._transport.cleanup()
+
+    def source(self, **params: Any) -> OsloSource:
+        """A source that listens to it."""
+        return OsloSource(
+            transport_url=self.url, topics=[self.topic], exchanges=[self.exchange], **params
+        )
+
+
+@pytest.fixture
+def notifying(place: Place) -> Iterator[Notifying]:
+    made = Notifying(place)
+    yield made
+    made.close()
+
+
+def test_both_sources_store_the_same_events(
+    place: Place, notifying: Notifying, tmp_path: Path
+) -> None:
+    declared = notifying.source()
+    with listening(declared, place, notifying):
+        pass  # the queues are there now, and nobody listens
+    by_rabbitmq, by_oslo = (stored_by(tmp_path / name) for name in ("rabbitmq", "oslo"))
+    copies = [
+        {
+            "name": place.name(f"copy.{priority}"),
+            "exchange": notifying.exchange,
+            "routing_keys": [f"{notifying.topic}.{priority}"],
+            "durable": False,
+        }
+        for priority in PRIORITIES
+    ]
+    rabbitmq = RabbitmqSource(queues=copies, url=place.url)
+    rabbitmq.open()
+    rabbitmq.close()
+    for number, priority in enumerate(PRIORITIES * 3):
+        notifying.send(priority, number)
+    total = len(PRIORITIES) * 3
+    events = by_rabbitmq(rabbitmq, total)
+    assert events == by_oslo(notifying.source(), total)
+    assert {event["event_type"] for event in events} == {f"thing.{each}" for each in PRIORITIES}
+    assert {event["request_id"] for event in events} == {f"req-{each}" for each in range(total)}
+    assert {event["number"] for event in events} == set(range(total))
+    for queue in notifying.queues.values():
+        assert place.ready(queue) == 0
+
+
+def test_what_is_released_or_not_settled_is_requeued(place: Place, notifying: Notifying) -> None:
+    source = notifying.source(priorities=["info"])
+    queue = notifying.queues["info"]
+    with listening(source, place, notifying):
+        for number in range(4):
+            notifying.send("info", number)
+        messages = receive(source, 4)
+        source.ack(messages[:1])
+        source.release(messages[1:2])
+        source.reject(messages[2], "bad")
+    wait_until(lambda: place.ready(queue) == 2)
+    with listening(source, place, notifying):
+        again = receive(source, 2)
+        source.ack(again)
+    numbers = [message.body["payload"]["number"] for message in (messages[1], messages[3])]
+    assert sorted(each.body["payload"]["number"] for each in again) == sorted(numbers)
+    assert place.ready(queue) == 0
+
+
+def test_a_pool_has_notifications_of_its_own(place: Place, notifying: Notifying) -> None:
+    place.name("mine")
+    pooled = notifying.source(priorities=["info"], pool=place.name("mine"))
+    pooled.open()
+    try:
+        wait_until(lambda: has_consumer(place, place.name("mine")))
+        notifying.send("info", 7)
+        [message] = receive(pooled, 1)
+        pooled.ack([message])
+        assert message.body["payload"] == {"number": 7}
+    finally:
+        pooled.close()
+
+
+def test_an_unknown_transport_is_a_failure() -> None:
+    source = OsloSource(transport_url="carrier-pigeon://loft/")
+    source.open()
+    try:
+        with pytest.raises(SourceError, match="carrier-pigeon"):
+            wait_until(lambda: source.receive(1, 0.1))
+    finally:
+        source.close()
+
+
+def test_the_bound_goes_into_the_url_unless_it_is_there() -> None:
+    assert transport_url({"transport_url": None, "prefetch": 5}) is None
+    assert transport_url({"transport_url": "kafka://a/", "prefetch": 5}) == "kafka://a/"
+    url = transport_url({"transport_url": "rabbit://a/?ssl=true", "prefetch": 5})
+    assert url == "rabbit://a/?ssl=true&rabbit_qos_prefetch_count=5"
+    assert transport_url({"transport_url": url, "prefetch": 9}) == url
+
+
+@contextmanager
+def listening(source: OsloSource, place: Place, notifying: Notifying) -> Iterator[None]:
+    """Open a source, wait until it consumes all its queues, and close it."""
+    source.open()
+    try:
+        for priority in source.params["priorities"]:
+            queue = notifying.queues[priority]
+            wait_until(lambda queue=queue: has_consumer(place, queue))
+        yield
+    finally:
+        source.close()
+
+
+def has_consumer(place: Place, queue: str) -> bool:
+    """Whether there is such a queue, and somebody who consumes it."""
+    with place.channel() as channel:
+        try:
+            return bool(channel.queue_declare(queue, passive=True).consumer_count)
+        except NotFound:
+            return False
+
+
+def receive(source: EventSource, number: int) -> list[Message]:
+    """Receive so many messages, in as many batches as it takes."""
+    found: list[Message] = []
+
+    def has_all() -> bool:
+        found.extend(source.receive(number - len(found), 1.0))
+        return len(found) == number
+
+    wait_until(has_all)
+    return found
+
+
+def stored_by(folder: Path) -> Any:
+    """Pump a source into a database in `folder`; return the events that are stored there."""
+    folder.mkdir()
+    settings = {
+        "database": {"url": f"sqlite:///{folder}/events.db"},
+        "distiller_config": DEFINITIONS,
+    }
+
+    def pump(source: EventSource, number: int) -> list[dict[str, Any]]:
+        from winchester_core.bootstrap import load_settings, open_database
+
+        database = open_database(load_settings(settings))
+        Schema(database).upgrade()
+        database.close()
+        stop = threading.Event()
+        with TriggerManager(settings) as manager:
+            SourcePump(
+                "test",
+                source,
+                manager,
+                batch_size=10,
+                stop=stop,
+                on_batch=lambda totals: stop.set() if totals.stored >= number else None,
+            ).run()
+        store = open_store(settings)
+        try:
+            found = store.find_events(EventFilter(), limit=1000)
+            return sorted(found, key=lambda event: event["message_id"])
+        finally:
+            store.close()
+
+    return pump

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+import pytest
+from voluptuous import Invalid
+
+from winchester_core.errors import PluginError
+from winchester_core.plugins import EVENT_SOURCES, load
+from winchester_core.sources.oslo import OsloSource
+from winchester_core.sources.oslo.desk import Desk
+
+WAIT_SECONDS = 60.0
+
+
+class Call(threading.Thread):
+    """A thread of oslo.messaging that hands a batch in, and what comes back to it."""
+
+    def __init__(self, desk: Desk, *incoming: Any) -> None:
+        super().__init__(daemon=True)
+        self.returned: set[Any] | None = None
+        self._desk, self._incoming = desk, incoming
+        self.start()
+
+    def run(self) -> None:
+        self.returned = self._desk.dispatch(self._incoming)
+
+    def result(self) -> set[Any] | None:
+        self.join(WAIT_SECONDS)
+        return self.returned
+
+
+def test_a_batch_is_handed_in_until_all_of_it_is_settled() -> None:
+    desk = Desk(["info"])
+    call = Call(desk, "a", "b", "c")
+    slips = desk.take(2, WAIT_SECONDS) + desk.take(2, WAIT_SECONDS)
+    assert [slip.message for slip in slips] == ["a", "b", "c"]
+    slips[0].settle()
+    slips[1].settle(requeue=True)
+    assert call.returned is None
+    slips[2].settle()
+    assert call.result() == {"b"}
+
+
+def test_what_is_settled_stays_as_it_is() -> None:
+    desk = Desk(["info"])
+    call = Call(desk, "a", "b")
+    first, second = desk.take(2, WAIT_SECONDS)
+    first.settle()
+    first.settle(requeue=True)
+    desk.close()
+    second.settle()
+    assert call.result() == {"b"}
+
+
+def test_nobody_waits_at_a_desk_that_is_closed() -> None:
+    desk = Desk(["info"])
+    desk.close()
+    assert desk.dispatch(["a"]) == {"a"}
+    assert desk.take(1, 0.0) == []
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({"topics": []}, "length of value must be at least 1"),
+        ({"priorities": ["loud"]}, "value must be one of"),
+        ({"prefetch": 0}, "value must be at least 1"),
+        ({"batch_seconds": 0}, "value must be at least 0.001"),
+    ],
+)
+def test_each_fault_is_told(params: dict[str, Any], reason: str) -> None:
+    with pytest.raises(Invalid, match=reason):
+        OsloSource(**params)
+
+
+def test_without_oslo_messaging_it_is_told_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in [name for name in sys.modules if name.startswith("winchester_core.sources.oslo")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "oslo_messaging", None)
+    with pytest.raises(PluginError, match=r"needs oslo_messaging: pip install 'winchester\[oslo\]"):
+        load(EVENT_SOURCES, "oslo")

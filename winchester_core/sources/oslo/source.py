@@ -1,0 +1,123 @@
+"""Delivers the notifications of a listener of oslo.messaging."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from voluptuous import All, In, Length, Optional, Range, Schema
+from voluptuous import Any as AnyOf
+
+from winchester_core.interfaces import EventSource
+from winchester_core.model.message import Message, MessageKind
+from winchester_core.sources.oslo.desk import Desk, Slip
+from winchester_core.sources.oslo.listener import Listener
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PRIORITIES = ("audit", "debug", "info", "warn", "error", "critical", "sample")
+OF_THE_TRANSPORT = ("reply_q", "msg_id", "client_timeout")
+"""What oslo.messaging adds to a context that was not sent."""
+
+TEXT = All(str, Length(min=1))
+
+
+class OsloSource(EventSource):
+    """Notifications through a listener of oslo.messaging (extra `oslo`).
+
+    Parameters:
+
+    - `transport_url`: as in OpenStack's configuration files, such as
+      ``rabbit://user:password@host:5672/nova`` (default: what `config_files` say).
+    - `config_files`: files of oslo.config, for example with a section
+      `[oslo_messaging_rabbit]` for TLS, heartbeats or quorum queues.
+    - `topics`: what is listened to; `exchanges`: in which exchanges (default: the transport's
+      `control_exchange`, which is `openstack`).
+    - `pool`: listeners with one pool's name share its notifications, and other pools have their
+      own copies (default: no pool).
+    - `priorities`: the priorities listened to; each has a queue of its own for each topic.
+    - `prefetch`: how many notifications of a queue are on their way at once, at most; of
+      RabbitMQ only, and unless `transport_url` or the files say so themselves.
+    - `batch_seconds`: how long oslo.messaging gathers a batch once there is a notification.
+
+    Queues and exchanges are declared as oslo.messaging does that, with its own options. A
+    notification is acknowledged once it is stored and committed, or kept as a rejected message;
+    what is released is requeued. While the broker is away oslo.messaging itself connects again.
+    """
+
+    config_schema: ClassVar[Schema] = Schema(
+        {
+            Optional("transport_url", default=None): AnyOf(None, TEXT),
+            Optional("config_files", default=list): [TEXT],
+            Optional("topics", default=lambda: ["notifications"]): All([TEXT], Length(min=1)),
+            Optional("exchanges", default=list): [TEXT],
+            Optional("pool", default=None): AnyOf(None, TEXT),
+            Optional("priorities", default=lambda: list(PRIORITIES)): All(
+                [In(PRIORITIES)], Length(min=1)
+            ),
+            Optional("prefetch", default=1000): All(int, Range(min=1, max=65535)),
+            Optional("batch_seconds", default=0.1): All(
+                AnyOf(int, float), Range(min=0.001, max=60)
+            ),
+        }
+    )
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**self.config_schema(params))
+        self._desk: Desk | None = None
+        self._listener: Listener | None = None
+
+    def open(self) -> None:
+        """Begin to listen; that there is a connection is not waited for."""
+        self._desk = Desk(self.params["priorities"])
+        self._listener = Listener(self.params, self._desk)
+
+    def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+        """Return what was handed in, at most `max_messages`.
+
+        Raises `SourceError` when oslo.messaging cannot listen.
+        """
+        if self._desk is None or self._listener is None:
+            raise RuntimeError("the source is not open")
+        slips = self._desk.take(max_messages, timeout_seconds)
+        if not slips and self._listener.failure is not None:
+            raise self._listener.failure
+        return [_message(slip) for slip in slips]
+
+    def ack(self, messages: Sequence[Message]) -> None:
+        """Let oslo.messaging acknowledge."""
+        for message in messages:
+            message.token.settle()
+
+    def release(self, messages: Sequence[Message]) -> None:
+        """Let oslo.messaging requeue."""
+        for message in messages:
+            message.token.settle(requeue=True)
+
+    def reject(self, message: Message, reason: str) -> None:
+        """Let oslo.messaging acknowledge a bad message, which has been kept."""
+        message.token.settle()
+
+    def close(self) -> None:
+        """Requeue what is not settled, and stop listening."""
+        if self._desk is not None:
+            self._desk.close()
+        if self._listener is not None:
+            self._listener.close()
+        self._desk = self._listener = None
+
+
+def _message(slip: Slip) -> Message:
+    """The notification as it was sent: oslo.messaging takes its context out of it."""
+    incoming = slip.message
+    context = {
+        f"_context_{name}": value
+        for name, value in (incoming.ctxt or {}).items()
+        if name not in OF_THE_TRANSPORT
+    }
+    return Message(
+        body={**context, **incoming.message},
+        kind=MessageKind.NOTIFICATION,
+        token=slip,
+        received_from="oslo.messaging",
+    )
