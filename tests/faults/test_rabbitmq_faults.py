@@ -104,8 +104,12 @@ class Scene:
 
     def close_connections(self) -> None:
         """Let the broker close every connection, that of a consuming ingester among them."""
-        wait_until(lambda: self._queue().consumer_count == 1)
+        self.wait_for_consumer()
         self.broker.close_connections()
+
+    def wait_for_consumer(self) -> None:
+        """Wait until the ingester consumes."""
+        wait_until(lambda: self._queue().consumer_count == 1)
 
     def _queue(self) -> Any:
         with Connection(self.broker.url) as connection, connection.channel() as channel:
@@ -169,6 +173,7 @@ def check_acknowledgements(scene: Scene, point: Checkpoint) -> None:
 
 def cut_database(scene: Scene, ingester: Member, number: int) -> None:
     """Let the database be away, with messages in the ingester's hands when their broker goes."""
+    scene.wait_for_consumer()
     gone = "the database or its clock is away"
     told = ingester.text().count(gone)
     scene.proxy.refuse()
