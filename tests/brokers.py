@@ -78,6 +78,14 @@ class Place:
             count: int = channel.queue_declare(queue, passive=True).message_count
             return count
 
+    def consumers(self, queue: str) -> int:
+        """How many consume a queue; none, as long as it does not exist."""
+        with self.channel() as channel:
+            try:
+                return int(channel.queue_declare(queue, passive=True).consumer_count)
+            except NotFound:
+                return 0
+
     def remove(self) -> None:
         """Delete everything that was named."""
         for name in self._names:
@@ -225,6 +233,18 @@ def private_broker(
             yield broker
         finally:
             broker.stop()
+
+
+def wait_until_neglected(url: str) -> None:
+    """Open a connection with a heartbeat of a second, and wait until the broker gives it up."""
+    with Connection(url, heartbeat=1) as neglected:
+        neglected.connect()
+        transport: Any = neglected.connection.transport
+        transport.sock.settimeout(START_SECONDS)
+        with suppress(ConnectionResetError):
+            while transport.sock.recv(4096):
+                pass
+        neglected.collect()
 
 
 def _program(name: str) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from kombu import Connection
 
 from brokers import Place, private_broker
 from crews import crew_on
@@ -65,11 +64,10 @@ def sandbox(shared_data: Path, tmp_path: Path, broker: PrivateBroker) -> Site:
 
 
 def test_the_sandbox_gives_its_verdicts(sandbox: Site, broker: PrivateBroker) -> None:
-    load = one_day()
+    load, place = one_day(), Place(broker.url)
     with crew_on(sandbox) as crew:
         ingester = crew.start("ingester", "winchester", "ingest", "--yagi-conf", "yagi.conf")
-        place = Place(broker.url)
-        wait_until(lambda: consumers(broker, "monitor.info") == 1 or not ingester.is_running)
+        wait_until(lambda: place.consumers("monitor.info") == 1 or not ingester.is_running)
         place.publish(load.notifications, "monitor", "monitor.info")
         distinct = len({each["message_id"] for each in load.notifications})
         wait_until(lambda: stored(sandbox) == distinct or not ingester.is_running)
@@ -85,10 +83,11 @@ def test_a_source_of_the_settings_is_the_same(sandbox: Site, broker: PrivateBrok
     sandbox.add_settings("event_sources: {old: {source: yagi, params: {path: yagi.conf}}}\n")
     checked = sandbox.run("winchester", "check", "-c", sandbox.config)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+    place = Place(broker.url)
     with crew_on(sandbox) as crew:
         ingester = crew.start("ingester", "winchester", "ingest", "-c", sandbox.config)
-        wait_until(lambda: consumers(broker, "monitor.info") == 1 or not ingester.is_running)
-        Place(broker.url).publish([b"no json"], "", "monitor.info")
+        wait_until(lambda: place.consumers("monitor.info") == 1 or not ingester.is_running)
+        place.publish([b"no json"], "", "monitor.info")
         wait_until(lambda: rejected(sandbox) == 1 or not ingester.is_running)
         assert ingester.end() == 0, ingester.text()
 
@@ -109,15 +108,6 @@ def test_a_yagi_conf_that_is_of_no_use_is_told(
         site.write("yagi.conf", text)
     ended = site.run("winchester", "ingest", "--yagi-conf", "yagi.conf")
     assert (ended.returncode, told in ended.stderr) == (status, True), ended.stderr
-
-
-def consumers(broker: PrivateBroker, queue: str) -> int:
-    """How many consumers a queue has; none, as long as it does not exist."""
-    with Connection(broker.url) as connection, connection.channel() as channel:
-        try:
-            return int(channel.queue_declare(queue, passive=True).consumer_count)
-        except connection.channel_errors:
-            return 0
 
 
 def stored(site: Site) -> int:

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-from amqp.exceptions import NotFound
 from notifier import enveloped, make_notification
 
 from brokers import place_on_broker
 from crews import crew_on
 from sites import Site, wait_until
 from winchester_core.telemetry.checkpoints import Checkpoint
-
-if TYPE_CHECKING:
-    from brokers import Place
 
 PROGRAM = Path(__file__).with_name("armed_program.py")
 NUMBER = 200
@@ -45,11 +40,11 @@ def test_nothing_is_acknowledged_before_its_commit(tmp_path: Path, point: Checkp
         site.migrate()
         ingest = ["ingest", "-c", str(site.config)]
         armed = crew.start("ingester", sys.executable, str(PROGRAM), point, "3", *ingest)
-        wait_until(lambda: consumers(place, queue) == 1 or not armed.is_running)
+        wait_until(lambda: place.consumers(queue) == 1 or not armed.is_running)
         messages = [enveloped(make_notification(number)) for number in range(NUMBER)]
         place.publish(messages, exchange, queue)
         assert armed.wait() == -9, armed.text()
-        wait_until(lambda: consumers(place, queue) == 0)
+        wait_until(lambda: place.consumers(queue) == 0)
         kept = stored(site) + place.ready(queue)
         assert kept > NUMBER if point is Checkpoint.INGEST_COMMITTED else kept >= NUMBER
         ingester = crew.start("ingester", "winchester", *ingest)
@@ -61,12 +56,3 @@ def test_nothing_is_acknowledged_before_its_commit(tmp_path: Path, point: Checkp
 def stored(site: Site) -> int:
     with site.store() as store:
         return store.count_events()
-
-
-def consumers(place: Place, queue: str) -> int:
-    """How many consumers a queue has; none, as long as it does not exist."""
-    with place.channel() as channel:
-        try:
-            return int(channel.queue_declare(queue, passive=True).consumer_count)
-        except NotFound:
-            return 0

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from amqp.exceptions import NotFound
 from oslo_context.context import RequestContext
 
 from sites import wait_until
@@ -138,7 +137,7 @@ def test_a_pool_has_notifications_of_its_own(place: Place, notifying: Notifying)
     pooled = notifying.source(priorities=["info"], pool=place.name("mine"))
     pooled.open()
     try:
-        wait_until(lambda: has_consumer(place, place.name("mine")))
+        wait_until(lambda: place.consumers(place.name("mine")) == 1)
         notifying.send("info", 7)
         [message] = receive(pooled, 1)
         pooled.ack([message])
@@ -172,19 +171,10 @@ def listening(source: OsloSource, place: Place, notifying: Notifying) -> Iterato
     try:
         for priority in source.params["priorities"]:
             queue = notifying.queues[priority]
-            wait_until(lambda queue=queue: has_consumer(place, queue))
+            wait_until(lambda queue=queue: place.consumers(queue) == 1)
         yield
     finally:
         source.close()
-
-
-def has_consumer(place: Place, queue: str) -> bool:
-    """Whether there is such a queue, and somebody who consumes it."""
-    with place.channel() as channel:
-        try:
-            return bool(channel.queue_declare(queue, passive=True).consumer_count)
-        except NotFound:
-            return False
 
 
 def receive(source: EventSource, number: int) -> list[Message]:

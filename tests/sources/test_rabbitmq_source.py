@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from amqp.exceptions import PreconditionFailed
-from kombu import Connection
 
+from brokers import wait_until_neglected
 from sites import wait_until
 from winchester_core.errors import SourceError
 from winchester_core.model.message import MessageKind
@@ -244,15 +243,3 @@ def receive(source: RabbitmqSource, number: int) -> list[Message]:
 
     wait_until(has_all)
     return found
-
-
-def wait_until_neglected(url: str) -> None:
-    """Open a connection with a heartbeat of a second, and wait until the broker gives it up."""
-    with Connection(url, heartbeat=1) as neglected:
-        neglected.connect()
-        transport: Any = neglected.connection.transport
-        transport.sock.settimeout(WAIT_SECONDS)
-        with suppress(ConnectionResetError):
-            while transport.sock.recv(4096):
-                pass
-        neglected.collect()

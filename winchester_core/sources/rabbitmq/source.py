@@ -63,14 +63,14 @@ class RabbitmqSource(EventSource):
         self._kind = MessageKind(self.params["format"])
         self._datetime_traits = tuple(self.params["datetime_traits"])
         self._session_number = 0
-        self._session: Session | None = None
+        self.session: Session | None = None  # the connection in use, for who looks on
         self._keeper: Keeper | None = None
 
     def open(self) -> None:
         """Connect, declare what is absent, and begin to consume. Raises `SourceError`."""
         self._session_number += 1
-        self._session = Session(self.params)
-        self._keeper = Keeper(self._session, self.params["heartbeat_seconds"])
+        self.session = Session(self.params)
+        self._keeper = Keeper(self.session, self.params["heartbeat_seconds"])
 
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         """Return a batch, which may be smaller than `max_messages`.
@@ -100,18 +100,18 @@ class RabbitmqSource(EventSource):
         """Disconnect."""
         if self._keeper is not None:
             self._keeper.stop()
-        if self._session is not None:
-            self._session.close()
-        self._keeper = self._session = None
+        if self.session is not None:
+            self.session.close()
+        self._keeper = self.session = None
 
     def lag(self) -> int | None:
         """How many messages lie ready in the queues; None while there is no connection."""
-        return self._session.count_ready() if self._session is not None else None
+        return self.session.count_ready() if self.session is not None else None
 
     def _opened(self) -> Session:
-        if self._session is None:
+        if self.session is None:
             raise RuntimeError("the source is not open")
-        return self._session
+        return self.session
 
     def _tags(self, messages: Iterable[Message]) -> list[int]:
         tokens: Iterable[Token] = (message.token for message in messages)
