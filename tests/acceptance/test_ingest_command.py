@@ -66,6 +66,8 @@ def test_datetime_traits_are_named_on_the_command_line(
     [
         ("--format", "event"),
         ("--datetime-trait", "launched_at"),
+        ("--follow",),
+        ("--file", "-", "--follow"),
         ("--file", "events.jsonl", "--daemon"),
         ("--file", "events.jsonl", "--format", "notification", "--datetime-trait", "x"),
         ("--file", "events.jsonl", "--format", "notification"),
@@ -168,3 +170,16 @@ def test_notifications_without_definitions_end_the_command_with_status_2(
     ended = winchester(ready_site, "ingest")
     assert ended.status == 2
     assert "distiller_config" in ended.err
+
+
+def test_a_followed_file_is_taken_in_through_its_rotation_until_sigterm(ready_site: Site) -> None:
+    arguments = ["-c", ready_site.config, "--file", "app.jsonl", "--follow"]
+    ingest = ready_site.start("winchester", "ingest", *arguments)
+    log = ready_site.path / "app.jsonl"  # not there yet
+    for number, host in enumerate("abc"):
+        ready_site.write_events("written.jsonl", task_events(host)).rename(log)
+        wait_until(lambda wanted=2 * number + 2: _stored(ready_site) == wanted)
+        log.rename(ready_site.path / f"app.jsonl.{number}")
+    out, err = end(ingest, signal.SIGTERM)
+    assert (ingest.returncode, "Traceback" in err) == (0, False)
+    assert out == "received 6, stored 6, duplicates 0, rejected 0, dropped 0\n"

@@ -42,16 +42,21 @@ def add_file_options(parser: ArgumentParser, *, required: bool) -> None:
     )
 
 
-def open_file_source(args: Namespace, settings: Settings) -> EventSource:
-    """The source of ``--file``, made but not opened. Raises `PluginError`, `SourceError`."""
+def open_file_source(args: Namespace, settings: Settings, *, follow: bool = False) -> EventSource:
+    """The source of ``--file``, made but not opened. Raises `PluginError`, `SourceError`.
+
+    One that is to be followed need not be there yet.
+    """
     from winchester_core.plugins import EVENT_SOURCES, load
 
-    _check_path(args.file)
+    if not follow:
+        _check_path(args.file)
     is_distilled = settings.event_definitions is not None and not args.datetime_trait
     kind = MessageKind.NOTIFICATION if is_distilled else MessageKind.EVENT
     source: EventSource = load(EVENT_SOURCES, "jsonl")(
         path=args.file,
         format=args.format or kind.value,
+        follow=follow,
         datetime_traits=args.datetime_trait,
     )
     return source

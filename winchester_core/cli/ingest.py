@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from winchester_core.cli.commands import ConfiguredCommand
 from winchester_core.cli.daemonizing import add_daemon_options, daemonize
 from winchester_core.cli.failure import CUT_SHORT, DONE, WrongUsage
-from winchester_core.cli.file_source import add_file_options, open_file_source
+from winchester_core.cli.file_source import STDIN, add_file_options, open_file_source
 from winchester_core.cli.hard_end import LAST_SECONDS, end_now
 from winchester_core.cli.options import load, positive_number
 from winchester_core.cli.pid_file import PidFile, removal
@@ -41,7 +41,8 @@ class Ingest(ConfiguredCommand):
     With --file, those of one file (or directory, or standard input): JSON, one in each line or in
     an array, gzip or not. A line tells in the end how many were received, stored, known already
     (duplicates), rejected and dropped. The exit status is 0 when everything was read, even if
-    some were rejected: those are kept in the database.
+    some were rejected: those are kept in the database. With --follow it has no end: what is
+    appended to the file is taken in too, through its rotation, until SIGTERM or SIGINT (Ctrl-C).
 
     Without --file, the sources that the setting event_sources names, each on its own, until
     SIGTERM or SIGINT (Ctrl-C), or until every one of them has come to its end. A source that
@@ -56,6 +57,7 @@ class Ingest(ConfiguredCommand):
     examples = (
         "winchester ingest -c winchester.yaml --file notifications.jsonl.gz",
         "zcat events.json.gz | winchester ingest -c winchester.yaml --file - --format event",
+        "winchester ingest -c winchester.yaml --file /var/log/app/events.jsonl --follow",
         "winchester ingest -c winchester.yaml -d --pid-file /run/winchester/ingest.pid",
         "winchester ingest --yagi-conf yagi.conf",
     )
@@ -68,6 +70,11 @@ class Ingest(ConfiguredCommand):
             "--yagi-conf",
             metavar="FILE",
             help="a yagi.conf whose queues are consumed and whose config_file stands in for -c",
+        )
+        parser.add_argument(
+            "--follow",
+            action="store_true",
+            help="go on with what is appended to the file, which may be rotated or not there yet",
         )
         parser.add_argument(
             "--batch-size",
@@ -104,10 +111,14 @@ def _check_usage(args: Namespace) -> None:
             raise WrongUsage("--file and --yagi-conf do not go together: name one of them")
         if args.daemon or args.pid_file:
             raise WrongUsage("--daemon and --pid-file are for the configured sources, not a --file")
+        if args.follow and args.file == STDIN:
+            raise WrongUsage("--follow is for a file: standard input is read until it ends")
         if args.datetime_trait and args.format == MessageKind.NOTIFICATION:
             raise WrongUsage("--datetime-trait is for events: definitions type notifications")
-    elif args.format or args.datetime_trait:
-        raise WrongUsage("--format and --datetime-trait are for a --file: sources have their own")
+    elif args.format or args.datetime_trait or args.follow:
+        raise WrongUsage(
+            "--format, --datetime-trait and --follow are for a --file: sources have their own"
+        )
 
 
 def _ingest_file(args: Namespace) -> int:
@@ -119,7 +130,7 @@ def _ingest_file(args: Namespace) -> int:
     settings = _file_settings(args)
     configure_logging(settings, PROGRAM)
     stop = threading.Event()
-    source = open_file_source(args, settings)
+    source = open_file_source(args, settings, follow=args.follow)
     with (
         TriggerManager(settings) as manager,
         stopping_on_signals(Ending(stop.set, settings.shutdown_timeout)) as interruption,
@@ -140,7 +151,7 @@ def _ingest_file(args: Namespace) -> int:
             raise
         finally:
             log_statistics(manager)
-    ended = interruption.signum is None or source.exhausted
+    ended = interruption.signum is None or source.exhausted or args.follow
     print(("" if ended else "interrupted: ") + _summary(pump.totals))
     return DONE if ended else interruption.exit_status
 

@@ -330,6 +330,7 @@ def test_its_schema_fills_in_the_defaults() -> None:
     assert JsonlSource.config_schema({"path": "-"}) == {
         "path": "-",
         "format": "notification",
+        "follow": False,
         "datetime_traits": [],
     }
 

@@ -47,7 +47,7 @@ class ByteInput:
                 if self._position and stat.S_ISREG(os.fstat(self._descriptor).st_mode):
                     os.lseek(self._descriptor, self._position, os.SEEK_SET)
         except (OSError, AttributeError) as error:  # AttributeError: a daemon has no sys.stdin
-            raise SourceError(self.name, _why(error)) from error
+            raise SourceError(self.name, why(error)) from error
 
     def close(self) -> None:
         """Close the input, standard input excepted. Idempotent."""
@@ -87,7 +87,7 @@ class ByteInput:
         except BlockingIOError:
             return None
         except OSError as error:
-            raise SourceError(self.name, _why(error)) from error
+            raise SourceError(self.name, why(error)) from error
         self._position += len(chunk)
         return chunk
 
@@ -110,10 +110,11 @@ def find_inputs(path: str) -> Iterator[ByteInput]:
             return iter([ByteInput(path)])
         files = [file for file in Path(path).iterdir() if file.is_file()]
     except (OSError, ValueError) as error:
-        raise SourceError(path, _why(error)) from error
+        raise SourceError(path, why(error)) from error
     names = sorted(file.name for file in files if not file.name.startswith("."))
     return iter([ByteInput(str(Path(path) / name)) for name in names])
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
+    """What went wrong with an input, without its name."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -7,21 +7,29 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from voluptuous import All, In, Length, Optional, Required, Schema
+from voluptuous import All, In, Invalid, Length, Optional, Required, Schema
 
 from winchester_core.errors import SourceError
 from winchester_core.interfaces import EventSource
+from winchester_core.interfaces.checked_schema import CheckedSchema
 from winchester_core.model.message import Message, MessageKind
-from winchester_core.sources.jsonl.byte_input import find_inputs
+from winchester_core.sources.jsonl.byte_input import STDIN, find_inputs
+from winchester_core.sources.jsonl.followed_file import followed_files
 from winchester_core.sources.jsonl.splitter import RecordSplitter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from winchester_core.sources.jsonl.byte_input import ByteInput
+    from winchester_core.sources.jsonl.followed_file import FollowedFile
     from winchester_core.sources.jsonl.record import Record
 
 log = logging.getLogger(__name__)
+
+
+def _check_follow(params: Mapping[str, Any]) -> None:
+    if params["follow"] and params["path"] == STDIN:
+        raise Invalid("follow is for a file: standard input is read until it ends", ["follow"])
 
 
 class JsonlSource(EventSource):
@@ -32,6 +40,9 @@ class JsonlSource(EventSource):
     - `path` (required): a file, a directory (its files in name order) or ``-`` for standard
       input; each may be compressed with gzip, which is recognised by content.
     - `format`: what the JSON texts are, `notification` (default) or `event`.
+    - `follow`: whether to go on with what is appended, through rotation, until stopped (default:
+      false). The file need not be there yet; only a plain file is followed, no directory, pipe or
+      gzip data. A line is delivered once its line end is there, or the next file has begun.
     - `datetime_traits`: the traits of events that are datetimes (default: none; an event may
       also name them itself). Handed on as the header `datetime_traits`.
 
@@ -40,24 +51,27 @@ class JsonlSource(EventSource):
     `fault` with the reason, and only the beginning as its body.
 
     Messages that are released, or not yet settled at `close`, are delivered again. After
-    `close`, `open` goes on where reading stopped. An input that cannot be read raises
-    `SourceError`, after all that was read before it has been delivered.
+    `close`, `open` goes on where reading stopped; a process that starts anew begins at the start
+    of a followed file, whose messages are then known by their ids. An input that cannot be read
+    raises `SourceError`, after all that was read before it has been delivered.
     """
 
-    config_schema: ClassVar[Schema] = Schema(
+    config_schema: ClassVar[Schema] = CheckedSchema(
         {
             Required("path"): All(str, Length(min=1)),
             Optional("format", default="notification"): In([kind.value for kind in MessageKind]),
+            Optional("follow", default=False): bool,
             Optional("datetime_traits", default=list): [All(str, Length(min=1, max=255))],
-        }
+        },
+        _check_follow,
     )
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**self.config_schema(params))
         self._kind = MessageKind(self.params["format"])
         self._datetime_traits = tuple(self.params["datetime_traits"])
-        self._inputs: Iterator[ByteInput] | None = None
-        self._input: ByteInput | None = None
+        self._inputs: Iterator[ByteInput | FollowedFile] | None = None
+        self._input: ByteInput | FollowedFile | None = None
         self._splitter = RecordSplitter()
         self._records: deque[Record] = deque()
         self._records_from = ""
@@ -70,7 +84,7 @@ class JsonlSource(EventSource):
         """Find the inputs and open the first, or the one that was being read."""
         self._failure = None
         if self._inputs is None:
-            self._inputs = find_inputs(self.params["path"])
+            self._inputs = self._find_inputs()
             self._open_next_input()
         elif self._input is not None:
             self._input.open()
@@ -116,6 +130,10 @@ class JsonlSource(EventSource):
         if self._input is not None:
             self._input.close()
 
+    def _find_inputs(self) -> Iterator[ByteInput | FollowedFile]:
+        path = self.params["path"]
+        return followed_files(path) if self.params["follow"] else find_inputs(path)
+
     def _read(self, timeout_seconds: float) -> bool:
         """Read on; False when nothing came in time, or nothing more can come."""
         if self._input is None:
@@ -132,7 +150,7 @@ class JsonlSource(EventSource):
             return False
         return data is not None
 
-    def _finish_input(self, finished: ByteInput) -> None:
+    def _finish_input(self, finished: ByteInput | FollowedFile) -> None:
         if self._splitter.is_inside_array:
             log.warning("%s: the JSON array has no end; the input may be cut off", finished.name)
         self._records.extend(self._splitter.finish())
