@@ -63,6 +63,11 @@ class Decoder:
         return CleanEvent(clean.event, (*distilled.drops, *clean.drops))
 
     @property
+    def has_definitions(self) -> bool:
+        """Whether notifications can be read."""
+        return self._distiller is not None
+
+    @property
     def distiller(self) -> Distiller:
         """The distiller. Raises `ConfigurationError` when none is configured."""
         if self._distiller is None:

@@ -1,27 +1,12 @@
-"""What became of each event or notification that was handed in."""
+"""What became of a batch that was handed in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from winchester_core.model.outcome import EventOutcome, Outcome
 
-class Outcome(StrEnum):
-    """The four ways it can go."""
-
-    STORED = "stored"
-    DUPLICATE = "duplicate"
-    INVALID = "invalid"
-    DROPPED = "dropped"
-
-
-@dataclass(frozen=True, slots=True)
-class EventOutcome:
-    """What became of one; `reason` says why it was not stored, `message_id` is None if unknown."""
-
-    outcome: Outcome
-    message_id: str | None = None
-    reason: str | None = None
+__all__ = ["AddResult", "EventOutcome", "Outcome"]
 
 
 @dataclass(frozen=True, slots=True)

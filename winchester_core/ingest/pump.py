@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from winchester_core.ingest.outcome import Outcome
 from winchester_core.ingest.rejection import rejection_of
+from winchester_core.model.message import MessageKind
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 from winchester_core.telemetry.counters import Count
 from winchester_core.telemetry.heartbeat import Heartbeat
@@ -29,6 +30,11 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 RECEIVE_TIMEOUT_SECONDS = 1.0
+
+NO_DEFINITIONS = "no event definitions are configured for notifications"
+
+TRIES_WHILE_ASKED = 4
+"""How often a batch is tried that someone waits for an answer to: for about a second."""
 
 
 @dataclass(slots=True)
@@ -55,7 +61,8 @@ class SourcePump:
 
     A message is acknowledged only after the transaction that stored it has committed; a bad one
     is kept as a rejected message first. While the database is away the batch in hand waits; when
-    told to stop meanwhile, it is released for redelivery.
+    told to stop meanwhile, it is released for redelivery. Of a source that `tells_sender` bad
+    messages are not kept, and the batch is released after a few tries.
     """
 
     def __init__(
@@ -95,7 +102,7 @@ class SourcePump:
         return self.totals
 
     def take(self, messages: Sequence[Message], stamps: Sequence[datetime] | None = None) -> bool:
-        """Store these messages and settle them with the source; False when stopped before that.
+        """Store these messages and settle them with the source; False when they were released.
 
         `stamps` as in `TriggerManager.prepare_messages`.
         """
@@ -108,7 +115,7 @@ class SourcePump:
     def _take(self, messages: Sequence[Message], stamps: Sequence[datetime] | None) -> bool:
         reach(Checkpoint.RECEIVED)
         try:
-            prepared = self._manager.prepare_messages(messages, stamps)
+            prepared = self._manager.prepare_messages(self._readable(messages), stamps)
             result = self._patiently(lambda: self._manager.add_prepared(prepared))
             kept = result is not None and self._keep_rejected(messages, result)
         except BaseException:
@@ -120,23 +127,42 @@ class SourcePump:
         self._settle(messages, result)
         return True
 
+    def _readable(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """The messages; without definitions, notifications that a sender can be told of are bad.
+
+        Of other sources they are a fault of the configuration: nobody would hear of it.
+        """
+        if self._manager.takes_notifications or not self._source.tells_sender:
+            return messages
+        return [
+            replace(each, fault=each.fault or NO_DEFINITIONS)
+            if each.kind is MessageKind.NOTIFICATION
+            else each
+            for each in messages
+        ]
+
     def _keep_rejected(self, messages: Sequence[Message], result: AddResult) -> bool:
         rejections = [
             rejection_of(self._name, message, outcome.reason or "")
             for message, outcome in zip(messages, result.outcomes, strict=True)
             if outcome.outcome is Outcome.INVALID
         ]
-        if not rejections:
+        if not rejections or self._source.tells_sender:
             return True
         self._manager.counters.add(Count.MESSAGES_REJECTED, len(rejections))
         store = self._manager.store
         return self._patiently(lambda: store.keep_rejected(rejections)) is not None
 
     def _patiently(self, action: Callable[[], Result]) -> Result | None:
-        return patiently(self._manager.outage, self._stop, self._pulse.beating(action))
+        tries = TRIES_WHILE_ASKED if self._source.tells_sender else None
+        action = self._pulse.beating(action)
+        return patiently(self._manager.outage, self._stop, action, tries)
 
     def _settle(self, messages: Sequence[Message], result: AddResult) -> None:
         pairs = list(zip(messages, result.outcomes, strict=True))
+        if self._source.tells_sender:
+            for message, outcome in pairs:
+                self._source.tell(message, outcome)
         self._source.ack(
             [message for message, outcome in pairs if outcome.outcome is not Outcome.INVALID]
         )

@@ -153,6 +153,11 @@ class TriggerManager:
         return self._clock.now()
 
     @property
+    def takes_notifications(self) -> bool:
+        """Whether event definitions are configured."""
+        return self._decoder.has_definitions
+
+    @property
     def received(self) -> int:
         """How many events and notifications this manager was given."""
         return self.counters[Count.MESSAGES_RECEIVED]

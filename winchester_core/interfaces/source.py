@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from winchester_core.model.message import Message
+    from winchester_core.model.outcome import EventOutcome
 
 
 class EventSource:
@@ -22,9 +23,14 @@ class EventSource:
     again. `params` are what `config_schema` made of those in the file, defaults filled in.
 
     A failure in `receive` is raised only after everything received before it was returned.
+
+    A source that `tells_sender` has someone waiting: a bad message of it is not kept as a rejected
+    message, and while the database is away its messages are released after a few tries.
     """
 
     config_schema: ClassVar[Schema] = Schema({})
+    tells_sender: ClassVar[bool] = False
+    """Whether whoever sent a message waits for an answer, and is told by `tell` what was bad."""
     exhausted: bool = False
 
     def __init__(self, **params: Any) -> None:
@@ -48,6 +54,9 @@ class EventSource:
 
     def reject(self, message: Message, reason: str) -> None:
         """The message was bad and has been kept as a rejected message: it is done with."""
+
+    def tell(self, message: Message, outcome: EventOutcome) -> None:
+        """What became of the message, before `ack` or `reject`; only where `tells_sender`."""
 
     def close(self) -> None:
         """Disconnect. Idempotent; after it `open` may come again."""

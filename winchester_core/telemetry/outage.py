@@ -79,8 +79,15 @@ class Backoff:
         self._seconds = FIRST_WAIT_SECONDS
 
 
-def patiently(outage: Outage, stop: threading.Event, action: Callable[[], Result]) -> Result | None:
+def patiently(
+    outage: Outage,
+    stop: threading.Event,
+    action: Callable[[], Result],
+    tries: int | None = None,
+) -> Result | None:
     """Do it, waiting while the database or the clock is away; None when told to stop meanwhile.
+
+    None also after so many `tries`, where they are bounded.
 
     `action` is one transaction, so that doing it again after a failure is safe; when the
     connection broke in the very commit, it may find its own work done. Raises `ConcurrentChange`
@@ -88,7 +95,7 @@ def patiently(outage: Outage, stop: threading.Event, action: Callable[[], Result
     no outage, and waiting would hide it.
     """
     backoff = Backoff(stop)
-    conflicts = 0
+    conflicts = failures = 0
     while True:
         try:
             result = action()
@@ -96,8 +103,9 @@ def patiently(outage: Outage, stop: threading.Event, action: Callable[[], Result
             conflicts += isinstance(error, ConcurrentChange)
             if conflicts > MAX_CONFLICTS:
                 raise
+            failures += 1
             outage.noticed(error)
-            if not backoff.wait():
+            if failures == tries or not backoff.wait():
                 return None
         else:
             outage.over()
