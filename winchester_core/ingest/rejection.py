@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING
 
 import orjson
@@ -31,9 +32,12 @@ def rejection_of(source: str, message: Message, reason: str) -> Rejection:
 def _raw(message: Message) -> bytes:
     if isinstance(message.body, bytes):
         return message.body
-    return orjson.dumps(
-        message.body, default=repr, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS
-    )
+    try:
+        return orjson.dumps(
+            message.body, default=repr, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS
+        )
+    except TypeError:  # an integer beyond 64 bits, a lone surrogate: JSON, but not to orjson
+        return json.dumps(message.body, default=repr).encode()
 
 
 def _where(message: Message) -> str:
