@@ -142,12 +142,14 @@ class SourcePump:
         ]
 
     def _keep_rejected(self, messages: Sequence[Message], result: AddResult) -> bool:
+        if self._source.tells_sender:
+            return True
         rejections = [
             rejection_of(self._name, message, outcome.reason or "")
             for message, outcome in zip(messages, result.outcomes, strict=True)
             if outcome.outcome is Outcome.INVALID
         ]
-        if not rejections or self._source.tells_sender:
+        if not rejections:
             return True
         self._manager.counters.add(Count.MESSAGES_REJECTED, len(rejections))
         store = self._manager.store

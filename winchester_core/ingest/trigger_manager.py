@@ -231,5 +231,6 @@ def _place(item: Any) -> str:
 
 def _known_id(item: Any) -> str | None:
     """The id of a bad event, when it is fit to be shown."""
-    message_id = item.get("message_id") if isinstance(item, dict) else None
+    body = getattr(item, "body", item)
+    message_id = body.get("message_id") if isinstance(body, dict) else None
     return printable(message_id) if isinstance(message_id, str) else None

@@ -1,0 +1,131 @@
+"""What the tests of the http source need: an endpoint in this process, and a gate in its pump."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from sites import wait_until
+from winchester_core.bootstrap import distiller, load_settings
+from winchester_core.errors import DatabaseUnavailable
+from winchester_core.ingest import TriggerManager
+from winchester_core.ingest.decoding import Decoder
+from winchester_core.ingest.pump import SourcePump
+from winchester_core.sources.http import HttpSource
+from winchester_core.storage.memory import MemoryStore
+from winchester_core.storage.records import EventFilter
+from winchester_core.storage.stream_clock import ClockKind, StreamClock
+from winchester_core.telemetry.checkpoints import Checkpoint, on_reach
+from winchester_core.testing import FakeClock
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from typing import Self
+
+
+class Store(MemoryStore):
+    """A store that is away while `is_away`."""
+
+    is_away = False
+
+    def record(self, *arguments: Any) -> Any:
+        if self.is_away:
+            raise DatabaseUnavailable("no such host")
+        return super().record(*arguments)
+
+
+class Gate:
+    """Where a pump passes with what it has received; while it is shut, it waits there."""
+
+    def __init__(self) -> None:
+        self._is_open = threading.Event()
+        self._is_open.set()
+        self.passed = 0
+        self.waiting = 0
+
+    def shut(self) -> None:
+        """Let nothing pass."""
+        self._is_open.clear()
+
+    def open(self) -> None:
+        """Let everything pass."""
+        self._is_open.set()
+
+    def _pass(self, point: Checkpoint) -> None:
+        if point is Checkpoint.RECEIVED:
+            self.waiting += 1
+            self._is_open.wait()
+            self.waiting -= 1
+            self.passed += 1
+
+    def __enter__(self) -> Self:
+        on_reach(self._pass)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.open()
+        on_reach(None)
+
+
+class Endpoint:
+    """A source that serves, the pump that takes what is sent, and a client."""
+
+    def __init__(self, definitions: Any, params: dict[str, Any]) -> None:
+        clock = FakeClock()
+        self.store = Store(clock)
+        settings = load_settings({"distiller_config": definitions}, needs=[])
+        self.manager = TriggerManager(
+            store=self.store,
+            stream_clock=StreamClock(ClockKind.SYSTEM, self.store, clock),
+            definitions=[],
+            conditions={},
+            decoder=Decoder(distiller(settings, clock)),
+        )
+        self.source = HttpSource(port=0, **params)
+        self.stop = threading.Event()
+        self.pump = SourcePump("web", self.source, self.manager, batch_size=1000, stop=self.stop)
+        self._thread = threading.Thread(target=self.pump.run)
+        self._thread.start()
+        wait_until(lambda: self.source.address)
+        host, port = self.source.address or ("", 0)
+        self.url = f"http://{host}:{port}"
+        self.client = httpx.Client(base_url=self.url, timeout=60)
+        self._senders = ThreadPoolExecutor(32)
+
+    def post(self, path: str, json: Any, **more: Any) -> httpx.Response:
+        """Send JSON."""
+        return self.client.post(path, json=json, **more)
+
+    def send(self, *ids: str) -> Future[httpx.Response]:
+        """Send events with these ids, in another thread."""
+        return self._senders.submit(self.post, "/v1/events", [event(each) for each in ids])
+
+    def stored(self) -> dict[str, dict[str, Any]]:
+        """The events that are stored, by id."""
+        found = self.store.find_events(EventFilter(), limit=10_000)
+        return {each["message_id"]: dict(each) for each in found}
+
+    def end(self) -> None:
+        """Stop as a process does, and wait for its end."""
+        self.stop.set()
+        self._thread.join()
+        self._senders.shutdown()
+        self.client.close()
+
+
+def event(message_id: str, **traits: Any) -> dict[str, Any]:
+    """An event as JSON."""
+    return {
+        "message_id": message_id,
+        "event_type": "door.opened",
+        "timestamp": "2026-03-14T10:00:00+00:00",
+        **traits,
+    }
+
+
+def outcomes(response: httpx.Response) -> list[str]:
+    """What a response tells of each item."""
+    return [each["outcome"] for each in response.json()["results"]]

@@ -1,0 +1,217 @@
+"""The http source: who may send, how much, and what it answers when it cannot take more."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from http_endpoints import event, outcomes
+from sites import wait_until
+from winchester_core.errors import SourceError
+from winchester_core.sources.http import HttpSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import Serve
+    from http_endpoints import Gate
+
+JSON = {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    "given", [None, "Bearer wrong", "Basic right", "Bearer", "right", "Bearer é"]
+)
+def test_without_the_token_nothing_is_taken(serve: Serve, given: str | None) -> None:
+    endpoint = serve(token="right")
+    headers = {} if given is None else {"authorization": given.encode("latin-1")}
+    answer = endpoint.client.post("/v1/events", json=event("1"), headers=headers)
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert "right" not in answer.text
+    assert endpoint.stored() == {}
+
+
+def test_with_the_token_it_is_and_health_needs_none(serve: Serve) -> None:
+    endpoint = serve(token="right")
+    for number, scheme in enumerate(("Bearer", "bearer")):
+        headers = {"authorization": f"{scheme} right"}
+        assert endpoint.post("/v1/events", event(str(number)), headers=headers).status_code == 202
+    for path in ("/healthz/live", "/healthz/ready", "/openapi.json"):
+        assert endpoint.client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("is_announced", [True, False])
+def test_a_body_beyond_the_limit_is_413_and_the_connection_serves_on(
+    serve: Serve, is_announced: bool
+) -> None:
+    endpoint = serve(max_body_bytes=200)
+    body = b'{"message_id": "%s"}' % (b"x" * 100_000)
+
+    def pieces() -> Iterator[bytes]:
+        yield body
+
+    content: Any = body if is_announced else pieces()
+    answer = endpoint.client.post("/v1/events", content=content, headers=JSON)
+    assert (answer.status_code, answer.json()) == (
+        413,
+        {"error": "the body has more than 200 bytes"},
+    )
+    assert endpoint.post("/v1/events", event("1")).status_code == 202
+
+
+def test_more_items_than_the_limit_are_413_and_none_is_stored(serve: Serve) -> None:
+    endpoint = serve(max_items=2)
+    answer = endpoint.post("/v1/events", [event(str(number)) for number in range(3)])
+    assert (answer.status_code, answer.json()) == (
+        413,
+        {"error": "3 items; at most 2 are taken in one request"},
+    )
+    assert endpoint.stored() == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/v1/events", {"content-type": "text/plain"}),
+        ("/v1/events", {}),
+        ("/v1/events", {**JSON, "content-encoding": "gzip"}),
+        ("/v1/notifications", {"content-type": "application/xml"}),
+        ("/v1/cloudevents", JSON),
+        (
+            "/v1/cloudevents",
+            {"content-type": "application/cloudevents+xml", "ce-specversion": "1.0"},
+        ),
+    ],
+)
+def test_a_body_of_another_type_is_415(serve: Serve, path: str, headers: dict[str, str]) -> None:
+    answer = serve().client.post(path, content=b"{}", headers=headers)
+    assert answer.status_code == 415
+
+
+def test_a_path_or_a_method_that_there_is_not_is_told(serve: Serve) -> None:
+    client = serve().client
+    assert client.get("/v1/event").status_code == 404
+    for method, path, allowed in [("GET", "/v1/events", "POST"), ("POST", "/healthz/live", "GET")]:
+        answer = client.request(method, path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+def test_a_body_that_does_not_come_is_408(serve: Serve) -> None:
+    endpoint = serve(timeout_seconds=1)
+    host, port = endpoint.source.address or ("", 0)
+    head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    with socket.create_connection((host, port), timeout=60) as connection:
+        connection.sendall(head + b"Content-Length: 100\r\n\r\n{")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 408 ")
+
+
+def test_requests_beyond_those_in_hand_are_429_and_what_is_in_hand_is_stored(
+    serve: Serve, gate: Gate
+) -> None:
+    endpoint = serve(max_requests=2)
+    gate.shut()
+    first = endpoint.send("1")
+    wait_until(lambda: gate.waiting)
+    second = endpoint.send("2")
+    wait_until(lambda: endpoint.source.lag() == 1)
+    third = endpoint.post("/v1/events", event("3"))
+    assert (third.status_code, third.headers["retry-after"]) == (429, "1")
+    gate.open()
+    assert [first.result().status_code, second.result().status_code] == [202, 202]
+    assert endpoint.post("/v1/events", event("3")).status_code == 202
+    assert set(endpoint.stored()) == {"1", "2", "3"}
+
+
+def test_a_quiet_queue_is_stored_at_once_and_a_full_one_in_full_batches(
+    serve: Serve, gate: Gate
+) -> None:
+    endpoint = serve()
+    assert endpoint.post("/v1/events", event("1")).status_code == 202
+    assert gate.passed == 1
+    gate.shut()
+    sent = [endpoint.send("2")]
+    wait_until(lambda: gate.waiting)
+    sent += [endpoint.send(str(number)) for number in range(3, 23)]
+    wait_until(lambda: endpoint.source.lag() == 20)
+    gate.open()
+    assert {each.result().status_code for each in sent} == {202}
+    assert gate.passed == 3  # the second event, and all that came meanwhile together
+
+
+def test_while_the_database_is_away_nothing_is_taken_and_it_is_told_when_to_try_again(
+    serve: Serve,
+) -> None:
+    endpoint = serve()
+    endpoint.store.is_away = True
+    answer = endpoint.post("/v1/events", [event("1"), {}])
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert outcomes(answer) == ["unavailable", "unavailable"]
+    ready = endpoint.client.get("/healthz/ready")
+    assert (ready.status_code, ready.headers["retry-after"]) == (503, "5")
+    assert endpoint.client.get("/healthz/live").status_code == 200
+    endpoint.store.is_away = False
+    assert endpoint.post("/v1/events", event("1")).status_code == 202
+    assert endpoint.client.get("/healthz/ready").status_code == 200
+
+
+def test_readiness_comes_back_by_itself(serve: Serve) -> None:
+    endpoint = serve()
+    endpoint.store.is_away = True
+    assert endpoint.post("/v1/events", event("1")).status_code == 503
+    wait_until(lambda: endpoint.client.get("/healthz/ready").status_code == 200)
+
+
+def test_a_sender_that_has_waited_long_enough_is_told_to_send_again(
+    serve: Serve, gate: Gate
+) -> None:
+    endpoint = serve(timeout_seconds=1)
+    gate.shut()
+    taken, waiting = endpoint.send("1"), endpoint.send("2")
+    assert [taken.result().status_code, waiting.result().status_code] == [503, 503]
+    gate.open()
+    again = endpoint.post("/v1/events", [event("1"), event("2")])
+    assert again.status_code == 202
+    # one was in the pump's hands, or both were; what still waited was withdrawn
+    assert outcomes(again).count("duplicate") >= 1
+    assert set(endpoint.stored()) == {"1", "2"}
+
+
+def test_what_is_in_hand_is_finished_at_the_end_and_the_rest_is_503(
+    serve: Serve, gate: Gate
+) -> None:
+    endpoint = serve()
+    gate.shut()
+    in_hand = endpoint.send("1")
+    wait_until(lambda: gate.waiting)
+    waiting = endpoint.send("2")
+    wait_until(lambda: endpoint.source.lag() == 1)
+    endpoint.stop.set()
+    gate.open()
+    assert in_hand.result().status_code == 202
+    rest = waiting.result()
+    assert (rest.status_code, rest.headers["retry-after"]) == (503, "5")
+    assert set(endpoint.stored()) == {"1"}
+
+
+def test_after_close_it_can_be_opened_again_at_the_same_port(serve: Serve) -> None:
+    endpoint = serve()
+    address = endpoint.source.address
+    endpoint.end()
+    again = HttpSource(port=address[1] if address else 0)
+    for _ in range(2):
+        again.open()
+        assert again.address == address
+        assert again.receive(1, 0) == []
+        again.close()
+        assert again.address is None
+
+
+def test_an_address_that_cannot_be_had_is_named(serve: Serve) -> None:
+    _, port = serve().source.address or ("", 0)
+    for taken in (HttpSource(port=port), HttpSource(host="127.255.0.999", port=port, token="x")):
+        with pytest.raises(SourceError, match="cannot be listened at") as caught:
+            taken.open()
+        assert str(port) in caught.value.source
+        taken.close()

@@ -1,0 +1,205 @@
+"""`winchester ingest` with an http source: many senders, kills, a database that is away."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from crews import crew_on
+from databases import temporary_database
+from http_endpoints import event, outcomes
+from plain_http import post
+from servers import free_port, private_server
+from sites import Site, wait_until
+from winchester_core.storage.records import EventFilter
+from winchester_core.telemetry.checkpoints import Checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crews import Crew, Member
+
+CLIENTS = 1000
+BOUND_SECONDS = 300
+TOKEN = {"authorization": "Bearer secret-of-the-test"}
+PROCESS = Path(__file__).with_name("http_process.py")
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "ignored_auth",
+)
+SOURCE = """\
+event_sources:
+  web:
+    source: http
+    params: {port: %d, token: "${WEB_TOKEN:-secret-of-the-test}"}
+"""
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def site(request: pytest.FixtureRequest, tmp_path: Path, port: int) -> Iterator[Site]:
+    with temporary_database(request.param, tmp_path) as url:
+        yield _site(tmp_path, url, port)
+
+
+def _site(folder: Path, url: str, port: int) -> Site:
+    site = Site(folder, url)
+    site.write("triggers.yaml", "[]\n")
+    site.add_settings(SOURCE % port)
+    site.migrate()
+    return site
+
+
+def _listens(member: Member) -> bool:
+    assert member.is_running, member.text()
+    return "listening at" in member.text()
+
+
+def _ingest(crew: Crew, site: Site) -> Member:
+    member = crew.start("ingest", "winchester", "ingest", "-c", site.config)
+    wait_until(lambda: _listens(member))
+    return member
+
+
+def _stored(site: Site) -> set[str]:
+    with site.store() as store:
+        found = store.find_events(EventFilter(), limit=100_000)
+        return {each["message_id"] for each in found}
+
+
+def _client(port: int) -> httpx.Client:
+    return httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=TOKEN, timeout=60)
+
+
+async def _send_until_taken(port: int, number: int) -> list[str]:
+    """Send one request until it is answered 2xx; return its ids."""
+    ids = [f"{number}-{each}" for each in range(3)]
+    while True:
+        try:
+            reply = await post(port, "/v1/events", [event(each) for each in ids], TOKEN)
+        except (OSError, EOFError):
+            continue  # as when the connection is refused
+        if reply.status in (200, 202):
+            told = {each["outcome"] for each in reply.document["results"]}
+            assert told <= {"stored", "duplicate"}
+            return ids
+        assert reply.status in (429, 503), reply
+        await asyncio.sleep(int(reply.headers["retry-after"]))
+
+
+async def _all_at_once(port: int) -> list[list[str]]:
+    async with asyncio.timeout(BOUND_SECONDS):
+        return await asyncio.gather(*(_send_until_taken(port, number) for number in range(CLIENTS)))
+
+
+def test_a_thousand_clients_at_once_lose_nothing_that_was_answered_2xx(
+    site: Site, port: int
+) -> None:
+    with crew_on(site) as crew:
+        member = _ingest(crew, site)
+        sent = asyncio.run(_all_at_once(port))
+        # killed, so that what is stored was stored before the last answer
+        member.kill()
+    assert len(sent) == CLIENTS
+    assert _stored(site) == {each for ids in sent for each in ids}
+
+
+@pytest.mark.parametrize(
+    ("point", "outcome"),
+    [(Checkpoint.BEFORE_INGEST_COMMIT, "stored"), (Checkpoint.INGEST_COMMITTED, "duplicate")],
+)
+def test_what_was_sent_again_after_a_crash_is_stored_once(
+    tmp_path: Path, port: int, point: Checkpoint, outcome: str
+) -> None:
+    site = _site(tmp_path, f"sqlite:///{tmp_path}/events.db", port)
+    command = [sys.executable, str(PROCESS), str(site.config), point.value]
+    with subprocess.Popen(command, cwd=site.path, stderr=subprocess.PIPE, text=True) as doomed:
+        assert doomed.stderr is not None
+        while "listening at" not in doomed.stderr.readline():
+            assert doomed.poll() is None
+        with _client(port) as client, pytest.raises(httpx.TransportError):
+            client.post("/v1/events", json=event("1"))
+        assert doomed.wait(60) < 0
+    with crew_on(site) as crew, _client(port) as client:
+        member = _ingest(crew, site)
+        again = client.post("/v1/events", json=event("1"))
+        assert (again.status_code, outcomes(again)) == (202, [outcome])
+        assert member.end() == 0
+    assert _stored(site) == {"1"}
+
+
+def test_without_its_database_it_answers_503_and_takes_again_when_that_is_back(
+    tmp_path: Path, port: int
+) -> None:
+    with private_server("postgresql") as server:
+        site = _site(tmp_path, server.url, port)
+        with crew_on(site) as crew, _client(port) as client:
+            member = _ingest(crew, site)
+            assert client.post("/v1/events", json=event("1")).status_code == 202
+            server.stop()
+            away = client.post("/v1/events", json=event("2"))
+            assert (away.status_code, away.headers["retry-after"]) == (503, "5")
+            assert client.get("/healthz/ready").status_code == 503
+            server.start()
+            wait_until(lambda: client.post("/v1/events", json=event("2")).status_code == 202)
+            assert client.get("/healthz/ready").status_code == 200
+            assert member.end() == 0
+        assert _stored(site) == {"1", "2"}
+
+
+def test_a_configuration_that_serves_the_world_without_a_token_does_not_start(
+    tmp_path: Path, port: int
+) -> None:
+    site = _site(tmp_path, f"sqlite:///{tmp_path}/events.db", port)
+    site.write("winchester.yaml", site.config.read_text().replace("token: ", "host: 0.0.0.0 #"))
+    site.write("winchester.yaml", site.config.read_text().replace("#", "} #"))
+    ended = site.run("winchester", "ingest", "-c", site.config)
+    assert ended.returncode == 2
+    assert "event_sources.web.params.host: other machines reach this address" in ended.stderr
+    assert "secret-of-the-test" not in ended.stderr
+
+
+def test_schemathesis_finds_nothing_that_the_description_does_not_say(
+    tmp_path: Path, port: int
+) -> None:
+    site = _site(tmp_path, f"sqlite:///{tmp_path}/events.db", port)
+    checks = ",".join(CHECKS)
+    arguments = ["--checks", checks, "--max-examples", "60", "--seed", "5", "--no-color"]
+    arguments += ["--phases", "examples,coverage,fuzzing", "--request-timeout", "60"]
+    arguments += ["--header", "Authorization: Bearer secret-of-the-test"]
+    with crew_on(site) as crew:
+        member = _ingest(crew, site)
+        found = subprocess.run(
+            [
+                Path(sysconfig.get_path("scripts"), "schemathesis"),
+                "run",
+                f"http://127.0.0.1:{port}/openapi.json",
+                *arguments,
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert found.returncode == 0, found.stdout[-8000:] + found.stderr[-2000:]
+        tested = re.search(r"(\d+) generated, (\d+) passed", found.stdout)
+        assert tested, found.stdout
+        assert int(tested[1]) > 100
+        assert "Traceback" not in member.text()

@@ -1,0 +1,117 @@
+"""From CloudEvents to events: identity, names, and data of every kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from winchester_core.errors import InvalidEvent
+from winchester_core.sources.http.cloudevents import envelope_of, event_of, message_id_of
+
+MINIMAL = {
+    "specversion": "1.0",
+    "id": "1",
+    "source": "/doors",
+    "type": "door.opened",
+    "time": "2026-03-14T10:00:00Z",
+}
+REQUIRED = {
+    "message_id": "/doors 1",
+    "event_type": "door.opened",
+    "timestamp": "2026-03-14T10:00:00Z",
+    "source": "/doors",
+}
+
+
+def traits_of(**members: Any) -> dict[str, Any]:
+    """What a CloudEvent has beside the required traits."""
+    event = event_of({**MINIMAL, **members})
+    assert event.items() >= REQUIRED.items()
+    return {name: value for name, value in event.items() if name not in REQUIRED}
+
+
+@pytest.mark.parametrize(
+    ("members", "traits"),
+    [
+        ({}, {}),
+        ({"subject": "7", "sampled": True}, {"subject": "7", "sampled": True}),
+        ({"data": {"room": 7, "open": None}}, {"room": 7, "open": None}),
+        ({"data": "text"}, {"data": "text"}),
+        ({"data": 0}, {"data": 0}),
+        ({"data": None}, {}),
+        ({"data": [1]}, {"data": [1]}),
+        ({"data_base64": "AA=="}, {"data_base64": "AA=="}),
+        ({"data": {"id": 3, "type": "x", "time": "y"}}, {"id": 3, "type": "x", "time": "y"}),
+        (
+            {"data": {"message_id": 1, "timestamp": 2, "source": 3}},
+            {"data.message_id": 1, "data.timestamp": 2, "data.source": 3},
+        ),
+        (
+            {"timestamp": "x", "message_id": 1},
+            {"attribute.timestamp": "x", "attribute.message_id": 1},
+        ),
+        ({"subject": "a", "data": {"subject": "b"}}, {"subject": "a", "data.subject": "b"}),
+    ],
+)
+def test_attributes_and_data_are_traits(members: dict[str, Any], traits: dict[str, Any]) -> None:
+    assert traits_of(**members) == traits
+
+
+@pytest.mark.parametrize("name", ["specversion", "id", "source", "type", "time"])
+@pytest.mark.parametrize("value", [None, "", 5])
+def test_what_an_event_needs_must_be_there(name: str, value: Any) -> None:
+    with pytest.raises(InvalidEvent) as refused:
+        event_of({**MINIMAL, name: value})
+    assert refused.value.key == name
+
+
+def test_a_later_version_is_not_guessed_at() -> None:
+    with pytest.raises(InvalidEvent, match=r"specversion: must be '1\.0'"):
+        event_of({**MINIMAL, "specversion": "2.0"})
+
+
+@given(
+    st.lists(
+        st.tuples(st.text("ab/", min_size=1), st.text("ab/ ", min_size=1)), min_size=2, max_size=2
+    )
+)
+def test_two_identities_never_have_one_id(pairs: list[tuple[str, str]]) -> None:
+    one, other = (message_id_of(source, event_id) for source, event_id in pairs)
+    assert (one == other) == (pairs[0] == pairs[1])
+
+
+def test_a_source_with_a_blank_is_no_uri() -> None:
+    with pytest.raises(InvalidEvent, match="source: must be a URI reference"):
+        message_id_of("a b", "1")
+
+
+def test_a_long_identity_is_a_digest() -> None:
+    ids = {message_id_of("s" * 300, str(number)) for number in range(3)}
+    assert len(ids) == 3
+    assert {len(each) for each in ids} == {len("sha256:") + 64}
+    assert len(message_id_of("s" * 253, "1")) == 255
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body", "data"),
+    [
+        (
+            "application/json",
+            b'{"a": 1}',
+            {"datacontenttype": "application/json", "data": {"a": 1}},
+        ),
+        ("application/x+json", b"1", {"datacontenttype": "application/x+json", "data": 1}),
+        ("", b"1", {"data": 1}),
+        ("text/plain", b"1", {"datacontenttype": "text/plain", "data": "1"}),
+        ("image/png", b"\0\1", {"datacontenttype": "image/png", "data_base64": "AAE="}),
+        ("image/png", b"", {}),
+    ],
+)
+def test_binary_mode_is_the_json_format_by_other_means(
+    media_type: str, body: bytes, data: dict[str, Any]
+) -> None:
+    headers = {"ce-id": "50%25", "ce-subject": "%E2%82%AC", "host": "x"}
+    assert envelope_of(headers, media_type, body) == {"id": "50%", "subject": "€", **data}

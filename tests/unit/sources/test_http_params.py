@@ -1,0 +1,79 @@
+"""The http source: what may be configured, and what it needs to be installed."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+from voluptuous import Invalid
+
+from winchester_core.errors import PluginError
+from winchester_core.plugins import EVENT_SOURCES, load
+from winchester_core.sources.http.params import SCHEMA
+
+
+def test_it_listens_to_this_machine_by_default() -> None:
+    assert SCHEMA({}) == {
+        "host": "127.0.0.1",
+        "port": 8700,
+        "token": None,
+        "max_body_bytes": 1024 * 1024,
+        "max_items": 1000,
+        "max_requests": 256,
+        "timeout_seconds": 30,
+        "datetime_traits": [],
+    }
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "192.0.2.1", "example.org", "127.0.0.1.example.org"]
+)
+def test_another_address_needs_a_token(host: str) -> None:
+    with pytest.raises(Invalid, match="other machines reach this address") as refused:
+        SCHEMA({"host": host})
+    assert refused.value.path == ["host"]
+    assert SCHEMA({"host": host, "token": "abc"})["host"] == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "::1", "localhost"])
+def test_a_loopback_address_needs_none(host: str) -> None:
+    assert SCHEMA({"host": host})["token"] is None
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"host": ""},
+        {"port": 65536},
+        {"port": True},
+        {"port": "8700"},
+        {"token": ""},
+        {"token": "with blank"},
+        {"token": "é"},
+        {"token": 5},
+        {"max_body_bytes": 0},
+        {"max_items": 0},
+        {"max_requests": 0},
+        {"timeout_seconds": 0},
+        {"datetime_traits": [""]},
+        {"tokens": "x"},
+    ],
+)
+def test_its_schema_refuses_what_it_cannot_use(params: dict[str, Any]) -> None:
+    with pytest.raises(Invalid):
+        SCHEMA(params)
+
+
+@pytest.fixture
+def _without_uvicorn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the server unimportable, and the source not yet imported."""
+    for module in [name for name in sys.modules if name.startswith("winchester_core.sources.http")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+
+
+@pytest.mark.usefixtures("_without_uvicorn")
+def test_without_the_server_it_says_what_to_install() -> None:
+    with pytest.raises(PluginError, match=r"pip install 'winchester\[http\]'"):
+        load(EVENT_SOURCES, "http")
