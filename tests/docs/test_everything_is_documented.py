@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from importlib.metadata import distribution
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from winchester_core.config import load_settings
 from winchester_core.config.schema import SETTINGS_SCHEMA
 from winchester_core.config.trigger_fields import TRIGGER_SCHEMA
 from winchester_core.distill import Distiller
+from winchester_core.ingest.totals import PumpTotals
 from winchester_core.matching.compilation import FIRE_KEYS, compile_criterion
 from winchester_core.model.stream import TRANSITIONS, StreamState
 from winchester_core.plugins import (
@@ -116,6 +118,7 @@ def test_every_table_and_column_is_described(reference: Reference) -> None:
 
 def test_every_count_is_described(reference: Reference) -> None:
     reference.names("counts", [count.value for count in Count])
+    reference.names("counts", [field.name for field in fields(PumpTotals)])
 
 
 def test_the_diagram_has_every_state_and_every_change(checkout: Path) -> None:

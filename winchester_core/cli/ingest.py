@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from winchester_core.bootstrap import TriggerManager
     from winchester_core.config import Settings
-    from winchester_core.ingest.pump import PumpTotals
+    from winchester_core.ingest.totals import PumpTotals
 
 PROGRAM: Final = "winchester-ingest"
 FILE_SOURCE: Final = "file"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from winchester_core.clock import monotonic
 from winchester_core.ingest.outcome import Outcome
 from winchester_core.ingest.rejection import rejection_of
+from winchester_core.ingest.totals import PumpTotals
 from winchester_core.model.message import MessageKind
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 from winchester_core.telemetry.counters import Count
@@ -31,29 +33,13 @@ Result = TypeVar("Result")
 
 RECEIVE_TIMEOUT_SECONDS = 1.0
 
+LAG_SECONDS = 10.0
+"""How often a source is asked how much waits at its origin; a broker is asked over the network."""
+
 NO_DEFINITIONS = "no event definitions are configured for notifications"
 
 TRIES_WHILE_ASKED = 4
 """How often a batch is tried that someone waits for an answer to: for about a second."""
-
-
-@dataclass(slots=True)
-class PumpTotals:
-    """What a pump has moved so far."""
-
-    received: int = 0
-    stored: int = 0
-    duplicates: int = 0
-    rejected: int = 0
-    dropped: int = 0
-
-    def add(self, result: AddResult) -> None:
-        """Add a batch."""
-        self.received += len(result.outcomes)
-        self.stored += result.stored
-        self.duplicates += result.duplicates
-        self.rejected += result.invalid
-        self.dropped += result.dropped
 
 
 class SourcePump:
@@ -63,6 +49,10 @@ class SourcePump:
     is kept as a rejected message first. While the database is away the batch in hand waits; when
     told to stop meanwhile, it is released for redelivery. Of a source that `tells_sender` bad
     messages are not kept, and the batch is released after a few tries.
+
+    Nothing is queued here: what is not received waits at its origin. A batch is what has come
+    while the one before was stored, so that a quiet source is stored at once, and a busy one in
+    batches of up to `batch_size`.
     """
 
     def __init__(
@@ -74,6 +64,7 @@ class SourcePump:
         batch_size: int,
         stop: threading.Event,
         on_batch: Callable[[PumpTotals], None] | None = None,
+        on_quiet: Callable[[], None] | None = None,
         pulse: Pulse | None = None,
     ) -> None:
         self.totals = PumpTotals()
@@ -83,9 +74,13 @@ class SourcePump:
         self._batch_size = batch_size
         self._stop = stop
         self._on_batch = on_batch
+        self._on_quiet = on_quiet
         self._pulse = pulse or Heartbeat().pulse(name)
         self.in_hand = 0
         """How many messages are received and not settled; other threads may read it."""
+        self.lag: int | None = None
+        """How many waited at the origin when last asked; None where that is not known."""
+        self._lag_due = monotonic()
 
     def run(self) -> PumpTotals:
         """Pump until `stop` is set or the source is exhausted."""
@@ -97,6 +92,9 @@ class SourcePump:
                 messages = self._source.receive(self._batch_size, RECEIVE_TIMEOUT_SECONDS)
                 if messages:
                     self.take(messages)
+                elif self._on_quiet is not None:
+                    self._on_quiet()
+                self._ask_lag()
         finally:
             self._source.close()
         return self.totals
@@ -111,6 +109,11 @@ class SourcePump:
             return self._take(messages, stamps)
         finally:
             self.in_hand = 0
+
+    def _ask_lag(self) -> None:
+        if monotonic() >= self._lag_due:
+            self.lag = self._source.lag()
+            self._lag_due = monotonic() + LAG_SECONDS
 
     def _take(self, messages: Sequence[Message], stamps: Sequence[datetime] | None) -> bool:
         reach(Checkpoint.RECEIVED)

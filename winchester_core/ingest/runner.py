@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import fields
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from winchester_core.clock import monotonic
 from winchester_core.errors import ConfigurationError, PluginError
-from winchester_core.ingest.pump import PumpTotals, SourcePump
+from winchester_core.ingest.pump import SourcePump
+from winchester_core.ingest.totals import PumpTotals
 from winchester_core.plugins import EVENT_SOURCES
 from winchester_core.telemetry.heartbeat import Heartbeat
 from winchester_core.telemetry.outage import Backoff, Outage
@@ -75,11 +75,11 @@ class SourceRunner:
         finally:
             self._stop.set()
             self._join(threads)
-        log_statistics(self._manager)
+        self._log_statistics()
         for feed in self._feeds:
             if feed.error is not None:
                 raise feed.error
-        return _sum(feed.pump.totals for feed in self._feeds)
+        return PumpTotals.together(feed.pump.totals for feed in self._feeds)
 
     def _wait(self) -> None:
         """Until all have ended, or stopping has begun."""
@@ -92,7 +92,12 @@ class SourceRunner:
             except Empty:
                 if monotonic() - logged_at >= self._period_seconds:
                     logged_at = monotonic()
-                    log_statistics(self._manager)
+                    self._log_statistics()
+
+    def _log_statistics(self) -> None:
+        log_statistics(self._manager)
+        for feed in self._feeds:
+            feed.log_statistics()
 
     def _join(self, threads: Sequence[threading.Thread]) -> None:
         until = None if self._shutdown_seconds is None else monotonic() + self._shutdown_seconds
@@ -144,6 +149,7 @@ class _Feed:
             batch_size=entry.batch_size,
             stop=stop,
             on_batch=lambda _totals: self._recovered(),
+            on_quiet=self._recovered,
             pulse=self._pulse,
         )
 
@@ -156,6 +162,12 @@ class _Feed:
             self._pulse.end()
             self._ended.put(self)
 
+    def log_statistics(self) -> None:
+        """Log what was moved, and how much waits at the origin as far as that is known."""
+        lag = "" if self.pump.lag is None else f" lag={self.pump.lag}"
+        text = self.pump.totals.text() + lag
+        logger.info("statistics of event source %r: %s", self.name, text)
+
     def _has_ended(self) -> bool:
         """Pump until the source ends or fails; after a failure wait, and return False."""
         try:
@@ -165,6 +177,7 @@ class _Feed:
             self._stop.set()
         except (Exception, SystemExit) as error:  # a plugin's code
             logger.debug("event source %r failed", self.name, exc_info=error)
+            self.pump.totals.failures += 1
             self._outage.noticed(_told(error))
             self._pulse.beat()
             self._backoff.wait()
@@ -191,12 +204,3 @@ def _source(entry: SourceEntry) -> EventSource:
 def _told(error: BaseException) -> Exception:
     """The error as an outage tells of it: one that bears no text bears its name at least."""
     return error if isinstance(error, Exception) and str(error) else RuntimeError(repr(error))
-
-
-def _sum(totals: Iterable[PumpTotals]) -> PumpTotals:
-    together = PumpTotals()
-    for each in totals:
-        for field in fields(PumpTotals):
-            value = getattr(together, field.name) + getattr(each, field.name)
-            setattr(together, field.name, value)
-    return together

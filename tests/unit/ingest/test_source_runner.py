@@ -184,6 +184,47 @@ def test_statistics_are_logged_while_it_runs(
     assert stop.is_set()
 
 
+class QueueSource(ListSource):
+    """Knows how much waits."""
+
+    def lag(self) -> int | None:
+        return len(self.left) + 5
+
+
+def test_statistics_tell_of_each_source_what_it_moved_and_how_much_waits(
+    manager: TriggerManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        totals = _run(
+            manager,
+            _entry("queue", QueueSource, ids=["1", "1", "2"], failing=1),
+            _entry("list", ListSource, ids=["x" * 300]),
+        ).run()
+    told = {text for text in caplog.messages if text.startswith("statistics of event source")}
+    assert "statistics of event source 'list': received=1 rejected=1" in told
+    assert any(
+        text.startswith("statistics of event source 'queue': received=3 stored=2 duplicates=1 fail")
+        and " lag=" in text
+        for text in told
+    )
+    assert (totals.received, totals.rejected, totals.failures) == (4, 1, 1)
+
+
+def test_a_source_that_is_back_is_told_of_though_it_has_nothing(
+    manager: TriggerManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop = threading.Event()
+
+    class LateSource(ListSource):
+        def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+            if any("'late' is back" in text for text in caplog.messages):
+                stop.set()
+            return []
+
+    _run(manager, _entry("late", LateSource, ids=[], failing=1), stop=stop).run()
+    assert stop.is_set()
+
+
 @pytest.fixture
 def over() -> Iterator[threading.Event]:
     """Set when the test is over, so that no thread outlives it for long."""

@@ -1,9 +1,10 @@
-"""The `http` source: events, notifications and CloudEvents over HTTP. Needs the extra `http`."""
+"""The `http` source: events, notifications and CloudEvents over HTTP."""
 
-from winchester_core.sources.http.extra import require_uvicorn
+from winchester_core.sources.missing_extra import missing_extra
 
-require_uvicorn()
-
-from winchester_core.sources.http.source import HttpSource  # noqa: E402 - imports uvicorn
+try:
+    from winchester_core.sources.http.source import HttpSource
+except ImportError as error:
+    raise missing_extra("http", "http", error) from error
 
 __all__ = ["HttpSource"]
