@@ -109,6 +109,7 @@ def test_a_plugin_is_shown_with_its_docstring_and_parameters(
         assert [each["name"] for each in shown["parameters"]] == [
             "path",
             "format",
+            "follow",
             "datetime_traits",
         ]
         assert shown["parameters"][0]["required"] is True

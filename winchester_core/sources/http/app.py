@@ -25,8 +25,9 @@ from winchester_core.sources.http.posts import TYPES, Post, check_type, messages
 from winchester_core.sources.http.submission import Submission, Ticket
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from winchester_core.model.message import Message
     from winchester_core.sources.http.inbox import Inbox
     from winchester_core.sources.http.submission import ItemResult
 
@@ -104,29 +105,32 @@ class Application:
             self._in_hand -= 1
 
     async def _store(self, scope: Scope, headers: Mapping[str, str], receive: Receive) -> Answer:
-        post = Post(scope["path"], headers, b"", (scope.get("client") or [""])[0])
-        check_type(post.media_type, post.path, headers)
-        body = await read_body(
-            receive, headers, self._limits.max_body_bytes, self._limits.timeout_seconds
-        )
-        messages = messages_of(
-            replace(post, body=body), self._datetime_traits, self._limits.max_items
-        )
-        if not messages:
-            return answer_for([])
-        loop, settled = asyncio.get_running_loop(), asyncio.Event()
-        submission = Submission(messages, lambda: _wake(loop, settled))
-        tickets = (Ticket(submission, position) for position in range(len(messages)))
-        if not self._inbox.put(
-            replace(message, token=ticket)
-            for message, ticket in zip(messages, tickets, strict=True)
-        ):
-            raise unavailable("the process ends")
-        results = await self._outcome(submission, settled)
+        results = await self._settled(await self._read(scope, headers, receive))
         self._availability.learn(results)
         return answer_for(results)
 
-    async def _outcome(self, submission: Submission, settled: asyncio.Event) -> list[ItemResult]:
+    async def _read(
+        self, scope: Scope, headers: Mapping[str, str], receive: Receive
+    ) -> list[Message]:
+        path, limits = scope["path"], self._limits
+        check_type(path, headers)
+        body = await read_body(receive, headers, limits.max_body_bytes, limits.timeout_seconds)
+        sender = (scope.get("client") or ("",))[0]
+        post = Post(path, headers, body, sender)
+        return messages_of(post, self._datetime_traits, limits.max_items)
+
+    async def _settled(self, messages: Sequence[Message]) -> list[ItemResult]:
+        """Hand the messages over; return what became of them within the time there is."""
+        if not messages:
+            return []
+        loop, settled = asyncio.get_running_loop(), asyncio.Event()
+        submission = Submission(len(messages), lambda: _wake(loop, settled))
+        ticketed = [
+            replace(message, token=Ticket(submission, position))
+            for position, message in enumerate(messages)
+        ]
+        if not self._inbox.put(ticketed):
+            raise unavailable("the process ends")
         try:
             async with asyncio.timeout(self._limits.timeout_seconds):
                 await settled.wait()

@@ -34,17 +34,20 @@ class Post:
     @property
     def media_type(self) -> str:
         """The type of the body; empty if none is given."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return _media_type(self.headers)
 
 
-def check_type(post_type: str, path: str, headers: Mapping[str, str]) -> None:
-    """Raise `Refusal` for a body of a type that `path` does not take."""
+def check_type(path: str, headers: Mapping[str, str]) -> None:
+    """Raise `Refusal` for a body of a type that `path` does not take.
+
+    That `application/json` is wanted also keeps web pages from sending in a browser's name.
+    """
     if "content-encoding" in headers:
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a compressed body is not read")
     if path == CLOUDEVENTS and _is_binary_mode(headers):
         return
     taken = TYPES[path]
-    if post_type not in taken:
+    if _media_type(headers) not in taken:
         raise Refusal(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"content-type must be {' or '.join(taken)}"
         )
@@ -106,6 +109,10 @@ def _message(
         datetime_traits=datetime_traits,
         fault=fault,
     )
+
+
+def _media_type(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _is_binary_mode(headers: Mapping[str, str]) -> bool:

@@ -6,9 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from winchester_core.model.message import Message
+    from collections.abc import Callable
 
 
 class ItemState(StrEnum):
@@ -37,10 +35,10 @@ UNAVAILABLE = ItemResult(
 class Submission:
     """Settled message by message in the pump's thread, awaited in the server's."""
 
-    def __init__(self, messages: Sequence[Message], on_settled: Callable[[], None]) -> None:
-        """Wait for what becomes of `messages`; call `on_settled` once all are settled."""
-        self._results: list[ItemResult | None] = [None] * len(messages)
-        self._unsettled = len(messages)
+    def __init__(self, number: int, on_settled: Callable[[], None]) -> None:
+        """Wait for what becomes of `number` messages; call `on_settled` once all are settled."""
+        self._results: list[ItemResult | None] = [None] * number
+        self._unsettled = number
         self._on_settled = on_settled
 
     def settle(self, position: int, result: ItemResult) -> None:
