@@ -64,7 +64,7 @@ EXAMPLES = {
     },
     HANDLERS: {"logger": "name: logger\nparams: {level: WARNING}", "usage": "name: usage"},
     EVENT_SOURCES: {
-        "http": "web:\n  source: http\n  params: {port: 8700, token: '${WEB_TOKEN:-none}'}",
+        "http": "web:\n  source: http\n  params: {port: 8700, timeout_seconds: 10}",
         "jsonl": "incoming:\n  source: jsonl\n  params: {path: /var/spool/events, format: event}",
         "yagi": "old:\n  source: yagi\n  params: {path: /etc/yagi/yagi.conf}",
         "oslo": "nova:\n  source: oslo\n  params:\n"
