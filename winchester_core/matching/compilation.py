@@ -9,11 +9,11 @@ from voluptuous import Invalid
 
 from winchester_core.matching.conditions.datetime import DatetimeCondition
 from winchester_core.matching.criterion import Criterion
-from winchester_core.matching.event_types import EventTypePatterns, pattern_fault
 from winchester_core.matching.problems import Problems, refuse
 from winchester_core.matching.spelling import unknown_name
 from winchester_core.matching.trait_demands import DemandCompiler, make_demand
 from winchester_core.model.event import MAX_INT, name_fault
+from winchester_core.model.event_types import EventTypePatterns, pattern_fault
 
 if TYPE_CHECKING:
     from winchester_core.interfaces import Condition

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from winchester_core.matching.demands import Demand
-    from winchester_core.matching.event_types import EventTypePatterns
+    from winchester_core.model.event_types import EventTypePatterns
 
 logger = logging.getLogger(__name__)
 
