@@ -62,7 +62,12 @@ EXAMPLES = {
         "regex": "host: {regex: '^web-[0-9]+$'}",
         "string": "state: {string: active}",
     },
-    HANDLERS: {"logger": "name: logger\nparams: {level: WARNING}", "usage": "name: usage"},
+    HANDLERS: {
+        "logger": "name: logger\nparams: {level: WARNING}",
+        "usage": "name: usage",
+        "webhook": "name: webhook\nparams:\n  url: https://hooks.example.org/instances\n"
+        "  event_types: [compute.instance.*, '!*.start']\n  secret: correct horse",
+    },
     EVENT_SOURCES: {
         "http": "web:\n  source: http\n  params: {port: 8700, timeout_seconds: 10}",
         "jsonl": "incoming:\n  source: jsonl\n  params: {path: /var/spool/events, format: event}",

@@ -1,0 +1,194 @@
+"""The webhook handler against a web service that answers, hangs, resets and hangs up."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from certificates import make_certificates
+from effect_samples import effect, effect_id, queued
+from http_endpoint import Answer, http_endpoint
+from winchester_core.interfaces import Delivered, Refused, RetryAfter
+from winchester_handlers.webhook import WebhookHandler
+from winchester_handlers.webhook.signature import signature_headers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from http_endpoint import Behaviour, Endpoint
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+EVENT = {"message_id": "m1", "event_type": "order.placed", "timestamp": NOON}
+PAYLOAD = {"event": EVENT}
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    with http_endpoint() as running:
+        yield running
+
+
+def made(url: str, **params: Any) -> WebhookHandler:
+    return WebhookHandler(**WebhookHandler.config_schema({"url": url, **params}))
+
+
+def test_what_is_queued_arrives_with_its_headers(endpoint: Endpoint) -> None:
+    handler = made(endpoint.url + "hook?a=b", headers={"Authorization": "Bearer t0p"})
+
+    outcomes = handler.deliver(queued(handler, [EVENT, EVENT | {"message_id": "m2"}]))
+
+    assert outcomes == [Delivered(), Delivered()]
+    first, second = endpoint.requests
+    assert first.path == "/hook?a=b"
+    assert first.json["message_id"] == "m1"
+    assert first.headers["authorization"] == "Bearer t0p"
+    assert first.headers["user-agent"] == "winchester"
+    assert first.headers["idempotency-key"] == effect_id(1)
+    assert second.headers["idempotency-key"] == effect_id(2)
+    assert "webhook-signature" not in first.headers
+
+
+def test_the_key_stays_the_same_when_it_is_sent_again(endpoint: Endpoint) -> None:
+    handler = made(endpoint.url, secret="correct horse")
+    endpoint.answer(500, 204)
+
+    handler.deliver([effect(PAYLOAD)])
+    handler.deliver([effect(PAYLOAD, attempt=2)])
+
+    keys = {request.headers["idempotency-key"] for request in endpoint.requests}
+    bodies = {request.body for request in endpoint.requests}
+    assert (len(endpoint.requests), keys, len(bodies)) == (2, {effect_id(1)}, 1)
+
+
+def test_the_receiver_can_check_the_signature(endpoint: Endpoint) -> None:
+    made(endpoint.url, secret="correct horse").deliver([effect(PAYLOAD)])
+
+    (request,) = endpoint.requests
+    seconds = int(request.headers["webhook-timestamp"])
+    assert abs(seconds - datetime.now(UTC).timestamp()) < 60
+    expected = signature_headers("correct horse", effect_id(1), seconds, request.body)
+    assert {name.lower(): value for name, value in expected.items()}.items() <= (
+        request.headers.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "outcome"),
+    [
+        (200, Delivered()),
+        (204, Delivered()),
+        (409, Delivered()),
+        (Answer(200, body=b"x" * 200_000), Delivered()),
+        (400, Refused("the service answers 400 Bad Request")),
+        (422, Refused("the service answers 422 Unprocessable Entity")),
+        (
+            Answer(308, {"Location": "http://127.0.0.1:9/"}),
+            Refused("the service answers 308 Permanent Redirect: redirects are not followed"),
+        ),
+        (401, RetryAfter(None, "the service answers 401 Unauthorized")),
+        (500, RetryAfter(None, "the service answers 500 Internal Server Error")),
+        (
+            Answer(429, {"Retry-After": "7"}),
+            RetryAfter(7, "the service answers 429 Too Many Requests"),
+        ),
+    ],
+)
+def test_the_outcome_of_an_answer(
+    endpoint: Endpoint, behaviour: Behaviour, outcome: Delivered | Refused | RetryAfter
+) -> None:
+    endpoint.answer(behaviour)
+
+    assert made(endpoint.url).deliver([effect(PAYLOAD)]) == [outcome]
+    assert len(endpoint.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [("hang", "ReadTimeout"), ("reset", "ReadError"), ("hang up", "RemoteProtocolError")],
+)
+def test_without_an_answer_it_is_sent_again_and_the_rest_of_the_call_is_put_off(
+    endpoint: Endpoint, behaviour: Behaviour, reason: str
+) -> None:
+    endpoint.answer(204, behaviour)
+
+    outcomes = made(endpoint.url, timeout=0.2).deliver([effect(PAYLOAD, n) for n in range(1, 5)])
+
+    assert outcomes[0] == Delivered()
+    assert isinstance(outcomes[1], RetryAfter)
+    assert (outcomes[1].reason or "").startswith(reason)
+    assert outcomes[1].seconds is None
+    assert (
+        outcomes[2]
+        == outcomes[3]
+        == RetryAfter(0, "not tried: the service did not answer to an effect before it")
+    )
+    assert len(endpoint.requests) == 2
+
+
+def test_a_service_that_is_not_there_is_tried_again() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+        (outcome,) = made(url).deliver([effect(PAYLOAD)])
+
+    assert isinstance(outcome, RetryAfter)
+    assert "refused" in (outcome.reason or "")
+
+
+def test_tls_is_verified_by_the_authority_that_is_given(tmp_path: Path) -> None:
+    mine = make_certificates(tmp_path)
+    with http_endpoint(mine.server_context()) as endpoint:
+        (refused,) = made(endpoint.url).deliver([effect(PAYLOAD)])
+        (taken,) = made(endpoint.url, tls={"ca_file": str(mine.ca_file)}).deliver([effect(PAYLOAD)])
+
+    assert isinstance(refused, RetryAfter)
+    assert "CERTIFICATE_VERIFY_FAILED" in (refused.reason or "")
+    assert taken == Delivered()
+    assert len(endpoint.requests) == 1
+
+
+def test_a_certificate_for_another_host_is_refused(tmp_path: Path) -> None:
+    other = make_certificates(tmp_path, "DNS:other.example.org")
+    with http_endpoint(other.server_context()) as endpoint:
+        handler = made(endpoint.url, tls={"ca_file": str(other.ca_file)})
+        (outcome,) = handler.deliver([effect(PAYLOAD)])
+
+    assert isinstance(outcome, RetryAfter)
+    assert endpoint.requests == []
+
+
+def test_it_shows_its_own_certificate(tmp_path: Path) -> None:
+    mine = make_certificates(tmp_path)
+    tls = {
+        "ca_file": str(mine.ca_file),
+        "cert_file": str(mine.cert_file),
+        "key_file": str(mine.key_file),
+    }
+    with http_endpoint(mine.server_context(asks_for_certificate=True)) as endpoint:
+        without = made(endpoint.url, tls={"ca_file": tls["ca_file"]}).deliver([effect(PAYLOAD)])
+        assert made(endpoint.url, tls=tls).deliver([effect(PAYLOAD)]) == [Delivered()]
+
+    assert isinstance(without[0], RetryAfter)
+
+
+@pytest.mark.parametrize("behaviour", [204, 500, 400, "reset"])
+def test_no_credential_reaches_the_log_or_a_reason(
+    endpoint: Endpoint, behaviour: Behaviour, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    endpoint.answer(behaviour)
+    url = endpoint.url.replace("//", "//user:s3cret1@", 1) + "?token=s3cret2"
+    handler = made(url, headers={"Authorization": "Bearer s3cret3"}, secret="s3cret4")
+    effects = queued(handler, [EVENT])
+
+    outcomes = handler.deliver(effects)
+
+    assert len(endpoint.requests) == 1
+    assert "authorization" in endpoint.requests[0].headers
+    for told in (caplog.text, repr(outcomes), repr(effects)):
+        assert "s3cret" not in told

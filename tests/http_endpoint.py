@@ -1,0 +1,132 @@
+"""A web service that answers as a test tells it, and keeps what it was sent."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import struct
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer with its headers and body."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+Behaviour: TypeAlias = int | Answer | Literal["hang", "reset", "hang up"]
+"""A status; or nothing is said, the connection is reset, or it is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What came. The names of `headers` are in lower case."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, read as JSON."""
+        return json.loads(self.body)
+
+
+class Endpoint:
+    """Answers with the behaviours that were given, in order; the last of them stays."""
+
+    def __init__(self, port: int, scheme: str) -> None:
+        self.url = f"{scheme}://127.0.0.1:{port}/"
+        self.requests: list[Request] = []
+        self.released = threading.Event()
+        self._behaviours: list[Behaviour] = [204]
+        self._lock = threading.Lock()
+
+    def answer(self, *behaviours: Behaviour) -> None:
+        """Say how the next requests are answered."""
+        with self._lock:
+            self._behaviours = list(behaviours)
+
+    def receive(self, request: Request) -> Behaviour:
+        """Keep a request; return how it is answered."""
+        with self._lock:
+            self.requests.append(request)
+            return self._behaviours.pop(0) if len(self._behaviours) > 1 else self._behaviours[0]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    endpoint: Endpoint
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        length = int(self.headers.get("Content-Length", 0))
+        named = {name.lower(): value for name, value in self.headers.items()}
+        match self.endpoint.receive(Request(self.path, named, self.rfile.read(length))):
+            case "hang":
+                self.endpoint.released.wait()
+                self.close_connection = True
+            case "reset":
+                linger = struct.pack("ii", 1, 0)
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                self.close_connection = True
+                self.rfile.close()
+                self.connection.close()
+            case "hang up":
+                self.close_connection = True
+            case Answer() as answer:
+                self._say(answer)
+            case status:
+                self._say(Answer(status))
+
+    def _say(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        self.wfile.write(answer.body)
+
+    def finish(self) -> None:
+        with contextlib.suppress(OSError, ValueError):  # the other side has hung up
+            super().finish()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is logged."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is none of a test's failures: it looks at what the client says."""
+
+
+@contextmanager
+def http_endpoint(tls: ssl.SSLContext | None = None) -> Iterator[Endpoint]:
+    """A running web service on a port of its own; at the end those that hang are let go."""
+    handler = type("Handler", (_Handler,), {})
+    with _Server(("127.0.0.1", 0), handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        endpoint = Endpoint(server.server_address[1], "https" if tls else "http")
+        handler.endpoint = endpoint
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield endpoint
+        finally:
+            endpoint.released.set()
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,114 @@
+"""What the `webhook` handler takes in its `params`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+from voluptuous import All, In, Invalid, Optional, Range, Required, Schema
+from voluptuous import Any as AnyOf
+
+from winchester_core.interfaces import event_types
+from winchester_handlers.webhook.signature import key_of
+
+SENDS = ("event", "stream")
+FORMATS = ("json", "cloudevent", "cloudevent_binary")
+
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+OWN_HEADERS = re.compile(
+    r"connection|content-(encoding|length|type)|host|idempotency-key|transfer-encoding"
+    r"|webhook-(id|signature|timestamp)|ce-.*",
+    re.IGNORECASE,
+)
+HTTP_URL = re.compile(r"https?://[^/\s?#]\S*")
+URI_REFERENCE = re.compile(r"[\x21-\x7e]+")
+
+
+def http_url(value: Any) -> str:
+    """The URL of a web service. The message does not show it: it may hold a token."""
+    if isinstance(value, str) and HTTP_URL.fullmatch(value) and _is_url(value):
+        return value
+    raise Invalid("expected a URL that begins with http:// or https://, without blanks")
+
+
+def uri_reference(value: Any) -> str:
+    """What CloudEvents calls a URI reference: printable ASCII."""
+    if isinstance(value, str) and URI_REFERENCE.fullmatch(value):
+        return value
+    raise Invalid("expected a URI or a part of one, such as /winchester: ASCII without blanks")
+
+
+def readable_file(value: Any) -> str:
+    """The path of a file that is there."""
+    if isinstance(value, str) and Path(value).is_file():
+        return value
+    raise Invalid("expected the path of a file that exists")
+
+
+def headers(value: Any) -> dict[str, str]:
+    """Further headers, none of which is the handler's own."""
+    if not isinstance(value, dict):
+        raise Invalid("expected a mapping of a header's name to its value")
+    for name, text in value.items():
+        if not isinstance(name, str) or not HEADER_NAME.fullmatch(name):
+            raise Invalid("expected the name of a header", [name])
+        if OWN_HEADERS.fullmatch(name):
+            raise Invalid("this header is set by the handler itself", [name])
+        if not isinstance(text, str) or not HEADER_VALUE.fullmatch(text):
+            raise Invalid("expected text in ASCII, without blanks at its ends", [name])
+    return value
+
+
+def secret(value: Any) -> str:
+    """The secret of the signature."""
+    if isinstance(value, str) and value:
+        try:
+            key_of(value)
+        except ValueError:
+            raise Invalid("expected base64 after 'whsec_'") from None
+        return value
+    raise Invalid("expected text, the secret that the receiver has too")
+
+
+def _is_url(text: str) -> bool:
+    try:
+        return bool(httpx.URL(text).host)
+    except (httpx.InvalidURL, ValueError):
+        return False
+
+
+TLS_SCHEMA = Schema(
+    {
+        Optional("ca_file", default=None): AnyOf(None, readable_file),
+        Optional("cert_file", default=None): AnyOf(None, readable_file),
+        Optional("key_file", default=None): AnyOf(None, readable_file),
+    }
+)
+
+
+def tls(value: Any) -> dict[str, Any]:
+    """Whom to trust, and as whom to appear."""
+    found: dict[str, Any] = TLS_SCHEMA({} if value is None else value)
+    if found["key_file"] and not found["cert_file"]:
+        raise Invalid("key_file needs a cert_file")
+    return found
+
+
+WEBHOOK_SCHEMA = Schema(
+    {
+        Required("url"): http_url,
+        Optional("event_types", default=lambda: ["*"]): event_types,
+        Optional("send", default="event"): In(SENDS),
+        Optional("format", default="json"): In(FORMATS),
+        Optional("source", default="/winchester"): uri_reference,
+        Optional("headers", default=dict): headers,
+        Optional("secret", default=None): AnyOf(None, secret),
+        Optional("timeout", default=30): All(
+            AnyOf(int, float), Range(min=0, min_included=False, max=3600)
+        ),
+        Optional("tls", default=None): tls,
+    }
+)
