@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from sites import Site
 
 HANDLERS = {
+    "atompub": ("httpx", "http-out", "{url: 'https://example.org/'}"),
     "webhook": ("httpx", "http-out", "{url: 'https://example.org/'}"),
 }
 

@@ -63,6 +63,9 @@ EXAMPLES = {
         "string": "state: {string: active}",
     },
     HANDLERS: {
+        "atompub": "name: atompub\nparams:\n  url: https://feeds.example.org/nova/events\n"
+        "  event_types: compute.instance.exists.verified\n  content_format: cuf_xml\n"
+        "  extra_info: {data_center: DFW1, region: DFW}",
         "logger": "name: logger\nparams: {level: WARNING}",
         "usage": "name: usage",
         "webhook": "name: webhook\nparams:\n  url: https://hooks.example.org/instances\n"

@@ -1,0 +1,212 @@
+"""The atompub handler against servers that answer, hang, reset and hang up."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+import pytest
+
+from effect_samples import effect
+from http_endpoint import Answer, http_endpoint
+from winchester_core.interfaces import Delivered, Refused, RetryAfter
+from winchester_handlers.atompub import AtomPubHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from http_endpoint import Behaviour, Endpoint
+
+EVENT = {"message_id": "m1", "event_type": "a.b", "timestamp": datetime(2026, 3, 1, tzinfo=UTC)}
+UNTRIED = RetryAfter(0, "not tried: no answer came to an effect before it")
+
+
+@pytest.fixture
+def feed() -> Iterator[Endpoint]:
+    with http_endpoint() as running:
+        running.answer(201)
+        yield running
+
+
+@pytest.fixture
+def identity() -> Iterator[Endpoint]:
+    """An identity service; each token of it differs, since each server of a test has its port."""
+    with http_endpoint() as running:
+        running.answer(token("t1"), token("t2"), token("t3"))
+        yield running
+
+
+def token(text: str) -> Answer:
+    return Answer(200, body=json.dumps({"access": {"token": {"id": text}}}).encode())
+
+
+def made(feed: Endpoint, identity: Endpoint | None = None, **params: Any) -> AtomPubHandler:
+    auth = {"auth_server": identity.url, "auth_user": "me", "auth_key": "k3y"} if identity else {}
+    return AtomPubHandler(**AtomPubHandler.config_schema({"url": feed.url, **auth, **params}))
+
+
+def test_each_event_is_posted_as_an_entry(feed: Endpoint) -> None:
+    handler = made(feed)
+
+    outcomes = handler.deliver([effect(EVENT, 1), effect(EVENT | {"message_id": "m2"}, 2)])
+
+    assert outcomes == [Delivered(), Delivered()]
+    ids = [ElementTree.fromstring(each.body)[0].text for each in feed.requests]
+    assert ids == ["urn:uuid:m1", "urn:uuid:m2"]
+    assert feed.requests[0].headers["content-type"] == "application/atom+xml"
+    assert "x-auth-token" not in feed.requests[0].headers
+
+
+OUTCOMES: dict[Behaviour, Delivered | Refused | RetryAfter] = {
+    200: Delivered(),
+    201: Delivered(),
+    204: Delivered(),
+    409: Delivered(),
+    400: Refused("the server answers 400: it will never take this entry"),
+    401: RetryAfter(30, "the server answers 401"),
+    403: RetryAfter(30, "the server answers 403"),
+    404: RetryAfter(30, "the server answers 404"),
+    413: RetryAfter(30, "the server answers 413"),
+    302: RetryAfter(30, "the server answers 302"),
+    500: RetryAfter(30, "the server answers 500"),
+    503: RetryAfter(30, "the server answers 503"),
+}
+
+
+@pytest.mark.parametrize(("behaviour", "outcome"), OUTCOMES.items())
+def test_the_outcome_of_an_answer(
+    feed: Endpoint, behaviour: Behaviour, outcome: Delivered | Refused | RetryAfter
+) -> None:
+    feed.answer(behaviour, 201)
+
+    assert made(feed).deliver([effect(EVENT, 1), effect(EVENT, 2)]) == [outcome, Delivered()]
+    assert len(feed.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [("hang", "ReadTimeout"), ("reset", "ReadError"), ("hang up", "RemoteProtocolError")],
+)
+def test_without_an_answer_it_is_sent_again_and_the_rest_of_the_call_is_put_off(
+    feed: Endpoint, behaviour: Behaviour, reason: str
+) -> None:
+    feed.answer(behaviour)
+
+    first, second = made(feed, http_timeout=0.2).deliver([effect(EVENT, 1), effect(EVENT, 2)])
+
+    assert isinstance(first, RetryAfter)
+    assert first.seconds == 30
+    assert (first.reason or "").startswith(reason)
+    assert second == UNTRIED
+    assert len(feed.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("attempt", "seconds"), [(1, 30), (2, 60), (19, 570), (20, 600), (21, 600), (10**6, 600)]
+)
+def test_the_wait_grows_with_the_attempts_up_to_the_longest(
+    feed: Endpoint, attempt: int, seconds: float
+) -> None:
+    feed.answer(500)
+
+    (outcome,) = made(feed).deliver([effect(EVENT, attempt=attempt)])
+
+    assert outcome == RetryAfter(seconds, "the server answers 500")
+
+
+def test_the_waits_are_those_of_the_params(feed: Endpoint) -> None:
+    feed.answer(500)
+    handler = made(feed, wait_interval=2.5, max_wait=6)
+
+    waits = [handler.deliver([effect(EVENT, attempt=n)])[0] for n in (1, 2, 3)]
+
+    assert [each.seconds for each in waits if isinstance(each, RetryAfter)] == [2.5, 5, 6]
+
+
+def test_a_token_is_asked_for_once_and_kept(feed: Endpoint, identity: Endpoint) -> None:
+    assert made(feed, identity).deliver([effect(EVENT, n) for n in (1, 2)]) == [Delivered()] * 2
+    assert made(feed, identity).deliver([effect(EVENT, 3)]) == [Delivered()]
+
+    (asked,) = identity.requests
+    assert asked.json == {
+        "auth": {"RAX-KSKEY:apiKeyCredentials": {"username": "me", "apiKey": "k3y"}}
+    }
+    assert [each.headers["x-auth-token"] for each in feed.requests] == ["t1"] * 3
+
+
+def test_another_account_has_a_token_of_its_own(feed: Endpoint, identity: Endpoint) -> None:
+    made(feed, identity).deliver([effect(EVENT, 1)])
+    made(feed, identity, auth_user="you").deliver([effect(EVENT, 2)])
+
+    assert [each.headers["x-auth-token"] for each in feed.requests] == ["t1", "t2"]
+
+
+def test_a_token_that_is_refused_is_renewed_and_the_entry_sent_at_once(
+    feed: Endpoint, identity: Endpoint
+) -> None:
+    feed.answer(201, 401, 201)
+
+    outcomes = made(feed, identity).deliver([effect(EVENT, n) for n in (1, 2, 3)])
+
+    assert outcomes == [Delivered()] * 3
+    assert [each.headers["x-auth-token"] for each in feed.requests] == ["t1", "t1", "t2", "t2"]
+    assert len(identity.requests) == 2
+
+
+def test_a_new_token_that_is_refused_too_waits(feed: Endpoint, identity: Endpoint) -> None:
+    feed.answer(401)
+
+    (outcome,) = made(feed, identity).deliver([effect(EVENT)])
+
+    assert outcome == RetryAfter(30, "the server answers 401")
+    assert len(feed.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        (401, "the identity service answers 401"),
+        (500, "the identity service answers 500"),
+        (Answer(200, body=b"no JSON"), "the identity service answers without a token"),
+        (Answer(200, body=b"[1]"), "the identity service answers without a token"),
+        (Answer(200, body=b'{"access": {"token": {}}}'), "the identity service answers without"),
+        (
+            Answer(200, body=b'{"access": {"token": {"id": "a\\r\\nb"}}}'),
+            "the identity service answers without a token",
+        ),
+        ("reset", "ReadError"),
+        ("hang", "ReadTimeout"),
+    ],
+)
+def test_without_a_token_nothing_is_sent(
+    feed: Endpoint, identity: Endpoint, behaviour: Behaviour, reason: str
+) -> None:
+    identity.answer(behaviour, token("late"))
+    handler = made(feed, identity, http_timeout=0.2)
+
+    first, second = handler.deliver([effect(EVENT, 1), effect(EVENT, 2)])
+
+    assert isinstance(first, RetryAfter)
+    assert first.seconds == 30
+    assert (first.reason or "").startswith(reason)
+    assert second == UNTRIED
+    assert feed.requests == []
+    assert handler.deliver([effect(EVENT, 1, attempt=2)]) == [Delivered()]
+
+
+def test_no_credential_reaches_the_log_or_a_reason(
+    feed: Endpoint, identity: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    feed.answer(401, 400, 500, "reset")
+    identity.answer(token("s3cret1"))
+    url = feed.url.replace("//", "//user:s3cret2@", 1)
+    handler = made(feed, identity, url=url, auth_key="s3cret3")
+
+    outcomes = [handler.deliver([effect(EVENT, n)]) for n in (1, 2, 3)]
+
+    assert len(feed.requests) == 4
+    assert "s3cret" not in caplog.text + repr(outcomes)

@@ -1,0 +1,45 @@
+"""The HTTP client of the handler."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_ANSWER_BYTES = 65_536
+"""Read of an answer's body, so that the connection can be used again; a longer one is cut off."""
+
+
+def silent_below_warning(record: logging.LogRecord) -> bool:
+    """A filter for httpx' own log, where every URL stands, with the passwords in it."""
+    return record.levelno >= logging.WARNING
+
+
+def open_client(timeout_seconds: float) -> httpx.Client:
+    """A client that follows no redirect."""
+    logging.getLogger("httpx").addFilter(silent_below_warning)
+    return httpx.Client(
+        timeout=timeout_seconds, follow_redirects=False, headers={"User-Agent": "winchester"}
+    )
+
+
+def post(client: httpx.Client, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+    """Return the status of the answer. Raises `httpx.TransportError` when none came."""
+    with client.stream("POST", url, content=body, headers=dict(headers)) as answer:
+        try:
+            _read_on(answer)
+        except httpx.TransportError:
+            logging.getLogger(__name__).debug("an answer ended early; its status stands")
+        return answer.status_code
+
+
+def _read_on(answer: httpx.Response) -> None:
+    read = 0
+    for chunk in answer.iter_raw():
+        read += len(chunk)
+        if read > MAX_ANSWER_BYTES:
+            break

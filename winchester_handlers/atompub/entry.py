@@ -1,0 +1,67 @@
+"""The Atom entry of an event."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+from xml.etree.ElementTree import Element, SubElement, register_namespace, tostring
+
+from winchester_handlers.atompub.cuf import cuf_event
+from winchester_handlers.atompub.parameters import CUF_XML
+from winchester_handlers.atompub.xml_text import xml_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+ATOM = "http://www.w3.org/2005/Atom"
+CUF_SUFFIX = ".cuf"
+PLAIN_IN_URN = "-._~!$&'()*+,;=:@/"
+register_namespace("atom", ATOM)
+
+
+def atom_entry(event: Mapping[str, Any], params: Mapping[str, Any]) -> bytes:
+    """The document of an event; `params` are those of the handler.
+
+    Every text of the event is escaped. What XML cannot hold even so is U+FFFD in the title, the
+    categories and CUF; in JSON it is escaped as JSON has it, in the id percent-encoded.
+    """
+    published_type = event["event_type"]
+    if params["content_format"] == CUF_XML:
+        published_type += CUF_SUFFIX
+    entry = Element(f"{{{ATOM}}}entry")
+    _child(entry, "id").text = entry_id(event["message_id"])
+    for term in _terms(event, published_type, params["categories"]):
+        _child(entry, "category", term=xml_text(term))
+    _child(entry, "title", type="text").text = xml_text(params["title"] or published_type)
+    _add_content(entry, {**event, **params["extra_info"]}, params["content_format"])
+    document: bytes = tostring(entry, encoding="utf-8", xml_declaration=True)
+    return document
+
+
+def entry_id(message_id: str) -> str:
+    """The entry's id: a different one for each message id, whatever characters that has."""
+    return f"urn:uuid:{quote(message_id, safe=PLAIN_IN_URN)}"
+
+
+def _terms(event: Mapping[str, Any], published_type: str, configured: Sequence[str]) -> list[str]:
+    original = event.get("original_message_id")
+    about = [] if original is None else [f"original_message_id:{original}"]
+    return [*configured, published_type, *about]
+
+
+def _add_content(entry: Element, traits: Mapping[str, Any], content_format: str) -> None:
+    if content_format == CUF_XML:
+        _child(entry, "content", type="application/xml").append(cuf_event(traits))
+    else:
+        # ASCII, hence without any character that XML cannot hold
+        _child(entry, "content", type="application/json").text = json.dumps(traits, default=_iso)
+
+
+def _child(entry: Element, name: str, **attributes: str) -> Element:
+    return SubElement(entry, f"{{{ATOM}}}{name}", attributes)
+
+
+def _iso(value: datetime) -> str:
+    return value.isoformat()

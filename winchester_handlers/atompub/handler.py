@@ -1,0 +1,119 @@
+"""Queues events for an AtomPub server, and publishes them there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import httpx
+
+from winchester_core.interfaces import (
+    Delivered,
+    EventTypePatterns,
+    PipelineHandler,
+    Refused,
+    RetryAfter,
+)
+from winchester_handlers.atompub.client import open_client, post
+from winchester_handlers.atompub.entry import atom_entry
+from winchester_handlers.atompub.identity import Account, NotAuthenticated, Tokens
+from winchester_handlers.atompub.parameters import ATOMPUB_SCHEMA
+
+if TYPE_CHECKING:
+    from voluptuous import Schema
+
+    from winchester_core.interfaces import Effect, Outcome
+    from winchester_core.model.event import Event
+
+BAD_REQUEST, UNAUTHORIZED, CONFLICT = 400, 401, 409
+
+_tokens = Tokens()
+"""Shared by all instances: each delivery is made by a new one."""
+
+
+class AtomPubHandler(PipelineHandler):
+    """Publishes each matching event to an AtomPub server, as an Atom entry; needs `http-out`.
+
+    Parameters:
+
+    - `url` (required): the collection that entries are posted to.
+    - `event_types`: a glob or a list of globs, `!glob` excludes. All events by default.
+    - `content_format`: `json` (the traits as a JSON object), or `cuf_xml` (the usage of a server;
+      the published type then ends in `.cuf`).
+    - `extra_info`: traits that are added to each event; `cuf_xml` takes `data_center` and
+      `region` from them.
+    - `title`: of each entry (default: the published type).
+    - `categories`: terms that each entry gets beside the published type and, where there is one,
+      `original_message_id:` and the id.
+    - `auth_server`, `auth_user`, `auth_key`: where a token is to be had, and for whom. Without
+      `auth_server` none is sent.
+    - `wait_interval`, `max_wait`: seconds until an entry is sent again: `wait_interval` times the
+      number of attempts, at most `max_wait`.
+    - `http_timeout`: seconds; for connecting, and for each wait for the server after that.
+
+    An entry's id is `urn:uuid:` and the event's `message_id`: the server tells by it what it has.
+    """
+
+    config_schema: ClassVar[Schema] = ATOMPUB_SCHEMA
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**self.config_schema(params))
+        self._patterns = EventTypePatterns(self.params["event_types"])
+        server, user, key = (self.params[f"auth_{each}"] for each in ("server", "user", "key"))
+        self._account = Account(server, user, key) if server else None
+
+    def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        """Queue the matching events; return `events` as they are."""
+        for event in events:
+            if self._patterns.matches(event["event_type"]):
+                env["outbox"].put(event)
+        return events
+
+    def deliver(self, effects: list[Effect]) -> list[Outcome]:
+        """Publish them one after the other.
+
+        When no answer comes to one of them, or no token, the rest of this call is put off
+        untried, so that a server that is down costs one timeout a call.
+        """
+        outcomes: list[Outcome] = []
+        with open_client(self.params["http_timeout"]) as client:
+            for effect in effects:
+                try:
+                    outcomes.append(self._outcome(self._publish(client, effect), effect))
+                except httpx.TransportError as error:
+                    cause = f"{type(error).__name__}: {str(error) or 'no reason given'}"
+                    outcomes.append(self._again(effect, cause))
+                    break
+                except NotAuthenticated as error:
+                    outcomes.append(self._again(effect, str(error)))
+                    break
+        untried = RetryAfter(0, "not tried: no answer came to an effect before it")
+        return outcomes + [untried] * (len(effects) - len(outcomes))
+
+    def _publish(self, client: httpx.Client, effect: Effect) -> int:
+        """Return the status of the answer; a token that is refused is renewed once."""
+        entry = atom_entry(effect.payload, self.params)
+        if self._account is None:
+            return self._post(client, entry, None)
+        token = _tokens.token(self._account, client)
+        status = self._post(client, entry, token)
+        if status == UNAUTHORIZED:
+            token = _tokens.token(self._account, client, refused=token)
+            status = self._post(client, entry, token)
+        return status
+
+    def _post(self, client: httpx.Client, entry: bytes, token: str | None) -> int:
+        headers = {"Content-Type": "application/atom+xml"}
+        if token is not None:
+            headers["X-Auth-Token"] = token
+        return post(client, self.params["url"], entry, headers)
+
+    def _outcome(self, status: int, effect: Effect) -> Outcome:
+        if 200 <= status < 300 or status == CONFLICT:
+            return Delivered()
+        if status == BAD_REQUEST:
+            return Refused(f"the server answers {status}: it will never take this entry")
+        return self._again(effect, f"the server answers {status}")
+
+    def _again(self, effect: Effect, reason: str) -> RetryAfter:
+        wait_seconds = effect.attempt * self.params["wait_interval"]
+        return RetryAfter(min(wait_seconds, self.params["max_wait"]), reason)
