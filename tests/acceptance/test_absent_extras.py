@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 HANDLERS = {
     "atompub": ("httpx", "http-out", "{url: 'https://example.org/'}"),
+    "notabene": ("kombu", "rabbitmq", "{exchange: nova, queue_name: monitor.info}"),
     "webhook": ("httpx", "http-out", "{url: 'https://example.org/'}"),
 }
 

@@ -11,13 +11,17 @@ from winchester_handlers.usage.verdict_events import missing_exists_event, verdi
 if TYPE_CHECKING:
     from winchester_core.model.event import Event
 
+NOTIFICATIONS = "usage_notifications"
+"""Where in `env` the older system's files look for the verdicts."""
+
 
 class UsageHandler(PipelineHandler):
     """Judges every `compute.instance.exists` against the events that came before it.
 
     Takes no parameters. Events are expected in order of time, as every stream is given. The
     verdicts are appended after the given events: see `checks` for what is checked and
-    `verdict_events` for what is added.
+    `verdict_events` for what is added. They also stand in `env["usage_notifications"]`, where
+    `notabene` finds them by its `env_keys`.
     """
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
@@ -36,4 +40,5 @@ class UsageHandler(PipelineHandler):
                 block.append(event)
         if block:
             added.append(missing_exists_event(block[0], stream_id))
+        env.setdefault(NOTIFICATIONS, []).extend(dict(event) for event in added)
         return [*events, *added]

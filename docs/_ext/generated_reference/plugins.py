@@ -67,6 +67,8 @@ EXAMPLES = {
         "  event_types: compute.instance.exists.verified\n  content_format: cuf_xml\n"
         "  extra_info: {data_center: DFW1, region: DFW}",
         "logger": "name: logger\nparams: {level: WARNING}",
+        "notabene": "name: notabene\nparams:\n  host: rabbit.example.org\n  exchange: nova\n"
+        "  queue_name: monitor.info\n  env_keys: [usage_notifications]",
         "usage": "name: usage",
         "webhook": "name: webhook\nparams:\n  url: https://hooks.example.org/instances\n"
         "  event_types: [compute.instance.*, '!*.start']\n  secret: correct horse",

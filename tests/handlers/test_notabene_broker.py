@@ -1,0 +1,252 @@
+"""The notabene handler against RabbitMQ: what it publishes is read back by another client."""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from amqp.exceptions import NotFound
+
+from brokers import Place, place_on_broker, private_broker
+from certificates import make_certificates
+from effect_samples import effect, effect_id, queued
+from sites import Site, end, task_events, wait_until
+from winchester_core.interfaces import Delivered, RetryAfter
+from winchester_handlers.notabene import NotabeneHandler
+from winchester_handlers.notabene.publisher import Publisher, Unroutable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from brokers import PrivateBroker
+
+EVENT = {"message_id": "m1", "event_type": "a.b", "timestamp": datetime(2026, 3, 1, tzinfo=UTC)}
+TLS = """\
+listeners.ssl.local = 127.0.0.1:{port}
+ssl_options.cacertfile = {files.ca_file}
+ssl_options.certfile = {files.cert_file}
+ssl_options.keyfile = {files.key_file}
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = true
+"""
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    with place_on_broker() as made_there:
+        yield made_there
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[PrivateBroker]:
+    with private_broker(_with_tls) as made_here:
+        yield made_here
+
+
+def made(place: Place, **params: Any) -> NotabeneHandler:
+    where = {"url": place.url, "exchange": place.name("nova"), "queue_name": place.name("info")}
+    return NotabeneHandler(**NotabeneHandler.config_schema({**where, **params}))
+
+
+def taken(place: Place, queue: str) -> list[Any]:
+    """The messages in a queue, taken out by a client of its own."""
+    messages = []
+    with place.channel() as channel:
+        while (message := channel.basic_get(queue, no_ack=True)) is not None:
+            messages.append(message)
+    return messages
+
+
+def test_what_is_published_is_persistent_json_with_the_effects_id(place: Place) -> None:
+    handler = made(place, env_keys=["told"], event_types="a.*")
+    nested = {"event_type": "x", "payload": {"at": EVENT["timestamp"], "text": '<&"ß'}}
+
+    outcomes = handler.deliver(queued(handler, [EVENT], {"told": [nested]}))
+
+    assert outcomes == [Delivered(), Delivered()]
+    first, second = taken(place, handler.params["queue_name"])
+    assert json.loads(first.body) == {
+        "event_type": "x",
+        "payload": {"at": "2026-03-01T00:00:00+00:00", "text": '<&"ß'},
+    }
+    assert json.loads(second.body) == EVENT | {"timestamp": "2026-03-01T00:00:00+00:00"}
+    assert [each.properties["message_id"] for each in (first, second)] == [
+        effect_id(1),
+        effect_id(2),
+    ]
+    assert first.properties["delivery_mode"] == 2
+    assert first.properties["content_type"] == "application/json"
+    assert first.delivery_info["routing_key"] == handler.params["queue_name"]
+
+
+@pytest.mark.parametrize("kind", ["direct", "fanout", "headers"])
+def test_every_type_of_exchange_leads_to_the_queue(place: Place, kind: str) -> None:
+    handler = made(place, exchange_type=kind)
+
+    assert handler.deliver([effect(EVENT)]) == [Delivered()]
+    assert place.ready(handler.params["queue_name"]) == 1
+
+
+def test_what_is_published_again_has_the_same_id(place: Place) -> None:
+    handler = made(place)
+
+    handler.deliver([effect(EVENT)])
+    handler.deliver([effect(EVENT, attempt=2)])
+
+    ids = {each.properties["message_id"] for each in taken(place, handler.params["queue_name"])}
+    assert ids == {effect_id(1)}
+
+
+def test_a_message_that_no_queue_takes_is_not_delivered(place: Place) -> None:
+    handler = made(place)
+    queue = handler.params["queue_name"]
+    with Publisher(handler.params) as publisher:
+        publisher.publish(b"{}", "m1")
+        with place.channel() as channel:
+            channel.queue_delete(queue)
+        with pytest.raises(Unroutable, match="NO_ROUTE"):
+            publisher.publish(b"{}", "m2")
+
+
+def test_a_queue_that_refuses_more_leaves_it_undelivered(place: Place) -> None:
+    handler = made(place)
+    name = handler.params["queue_name"]
+    with place.channel() as channel:
+        channel.queue_declare(
+            name + "-full",
+            durable=True,
+            auto_delete=False,
+            arguments={"x-max-length": 1, "x-overflow": "reject-publish"},
+        )
+    full = place.name("info") + "-full"
+    try:
+        handler = made(place, queue_name=full)
+        (conflict,) = handler.deliver([effect(EVENT)])
+        with place.channel() as channel:
+            channel.queue_bind(full, handler.params["exchange"], name)
+        first, second, third = made(place).deliver([effect(EVENT, n) for n in (1, 2, 3)])
+    finally:
+        with place.channel() as channel:
+            channel.queue_delete(full)
+
+    assert isinstance(conflict, RetryAfter)  # it is there, and with other arguments
+    assert "PRECONDITION_FAILED" in (conflict.reason or "")
+    assert first == Delivered()
+    assert isinstance(second, RetryAfter)
+    assert "MessageNacked" in (second.reason or "")
+    assert third == RetryAfter(0, "not tried: the broker did not take an effect before it")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"url": "amqp://guest:s3cret@127.0.0.1:5672//"},
+        {"url": None, "host": "127.0.0.1", "password": "s3cret"},
+        {"url": None, "host": "127.0.0.1", "vhost": "nowhere"},
+        {"url": "amqp://guest:s3cret@127.0.0.1:1//"},
+    ],
+)
+def test_a_broker_that_does_not_let_us_in_is_tried_again(
+    place: Place, params: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    outcomes = made(place, **params).deliver([effect(EVENT, n) for n in (1, 2)])
+
+    assert all(isinstance(each, RetryAfter) for each in outcomes)
+    assert "s3cret" not in repr(outcomes) + caplog.text
+
+
+def test_what_was_delivered_outlives_a_restart_of_the_broker(broker: PrivateBroker) -> None:
+    place = Place(broker.url)
+    handler = made(place, queue_name="durable", exchange="durable")
+    before = [effect(EVENT | {"n": n}, n) for n in range(100)]
+
+    assert handler.deliver(before) == [Delivered()] * 100
+    broker.stop()
+    (away,) = handler.deliver([effect(EVENT, 100)])
+    broker.start()
+    assert handler.deliver([effect(EVENT, 100, attempt=2)]) == [Delivered()]
+
+    assert isinstance(away, RetryAfter)
+    ids = [each.properties["message_id"] for each in taken(place, "durable")]
+    assert ids == [effect_id(n) for n in range(101)]
+
+
+def test_a_worker_publishes_everything_through_a_restart_of_the_broker(
+    broker: PrivateBroker, tmp_path: Path
+) -> None:
+    site = Site(tmp_path)
+    site.migrate()
+    site.add_settings("retry_delay: 0.2\nretry_delay_max: 1\npipeline_worker_delay: 0.2\n")
+    params = f"{{url: '{broker.url}', exchange: work, queue_name: work, event_types: '*'}}"
+    site.write("pipelines.yaml", f"report: [{{name: notabene, params: {params}}}]\n")
+    hosts = [f"h{number:02}" for number in range(40)]
+
+    worker = site.start("winchester-worker", "-c", site.config)
+    with site.store() as store:
+        _ingest(site, hosts[:20])
+        wait_until(lambda: store.count_effects() == 0 and _ready(broker, "work") == 40)
+        broker.stop()
+        _ingest(site, hosts[20:])
+        wait_until(lambda: max((e.attempts for e in store.find_effects()), default=0) >= 2)
+        broker.start()
+        wait_until(lambda: store.count_effects() == 0)
+    end(worker)
+
+    told = [
+        (each.properties["message_id"], json.loads(each.body)["message_id"])
+        for each in taken(Place(broker.url), "work")
+    ]
+    expected = {f"{host}-{what}" for host in hosts for what in ("begin", "end")}
+    assert {event for _, event in told} == expected
+    # what came twice came with the same id
+    assert len(set(told)) == len({message_id for message_id, _ in told}) == len(expected)
+
+
+def test_both_ends_of_tls_are_verified(broker: PrivateBroker) -> None:
+    files = {
+        name: str(broker.folder / file)
+        for name, file in {
+            "ca_file": "ca.pem",
+            "cert_file": "tester.pem",
+            "key_file": "tester.key",
+        }.items()
+    }
+    url = f"amqps://guest:guest@127.0.0.1:{broker.tls_port}//"
+    place = Place(broker.url)
+
+    def outcome(**params: Any) -> Any:
+        handler = made(place, queue_name="tls", exchange="tls", **params)
+        return handler.deliver([effect(EVENT)])[0]
+
+    address = {"url": None, "host": "127.0.0.1", "port": broker.tls_port}
+    assert outcome(url=url, tls=files) == Delivered()
+    assert outcome(**address, tls=files) == Delivered()
+    assert "CERTIFICATE_VERIFY_FAILED" in outcome(url=url).reason
+    assert "CERTIFICATE_VERIFY_FAILED" in outcome(**address, tls=True).reason
+    assert "CERTIFICATE_VERIFY_FAILED" in outcome(url=url, tls={**files, "server_name": "x"}).reason
+    assert isinstance(outcome(url=url, tls={"ca_file": files["ca_file"]}), RetryAfter)
+    assert place.ready("tls") == 2
+
+
+def _ingest(site: Site, hosts: list[str]) -> None:
+    file = site.write_events("events.jsonl", [one for each in hosts for one in task_events(each)])
+    done = site.run("winchester", "ingest", "-c", site.config, "--file", file)
+    assert done.returncode == 0, done.stderr
+
+
+def _ready(broker: PrivateBroker, queue: str) -> int:
+    with Place(broker.url).channel() as channel, suppress(NotFound):
+        count: int = channel.queue_declare(queue, passive=True).message_count
+        return count
+    return 0
+
+
+def _with_tls(broker: PrivateBroker) -> str:
+    files = make_certificates(broker.folder)
+    return TLS.format(port=broker.tls_port, files=files)

@@ -1,0 +1,125 @@
+"""What the notabene handler queues, and what its params may be."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from voluptuous import Invalid
+
+from effect_samples import queued
+from winchester_handlers.notabene import NotabeneHandler
+from winchester_handlers.notabene.handler import _body
+from winchester_handlers.usage import UsageHandler
+
+NEEDED = {"exchange": "nova", "queue_name": "monitor.info"}
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def event(event_type: str, **traits: Any) -> Any:
+    return {"message_id": event_type, "event_type": event_type, "timestamp": NOON, **traits}
+
+
+def made(**params: Any) -> NotabeneHandler:
+    return NotabeneHandler(**NotabeneHandler.config_schema(NEEDED | params))
+
+
+def payloads(handler: NotabeneHandler, *events: Any, **env: Any) -> list[Any]:
+    return [effect.payload for effect in queued(handler, events, env)]
+
+
+def test_the_lists_of_env_are_published_one_after_the_other() -> None:
+    handler = made(env_keys=["first", "none", "second"])
+    nested = {"payload": {"at": NOON, "list": [1, None, {"x": True}]}}
+
+    told = payloads(handler, event("a"), second=[{"n": 3}], first=[nested, {"n": 2}])
+
+    assert told == [nested, {"n": 2}, {"n": 3}]
+
+
+def test_the_events_that_match_are_published_after_them() -> None:
+    handler = made(env_keys=["told"], event_types=["a.*", "!a.b"])
+
+    told = payloads(handler, event("a.a"), event("a.b"), event("c"), told=[{"n": 1}])
+
+    assert told == [{"n": 1}, event("a.a")]
+
+
+def test_without_keys_and_types_nothing_is_published() -> None:
+    assert payloads(made(), event("a"), told=[{"n": 1}]) == []
+
+
+@pytest.mark.parametrize("value", [{"n": 1}, "text", ({"n": 1},), None])
+def test_anything_but_a_list_fails_the_run(value: Any) -> None:
+    with pytest.raises(TypeError, match=r"env\['told'\] must be a list of notifications"):
+        payloads(made(env_keys=["told"]), told=value)
+
+
+def test_the_verdicts_of_usage_are_among_what_env_holds() -> None:
+    env: dict[str, Any] = {"stream_id": 7}
+    added = UsageHandler().handle_events([event("compute.instance.exists", state="active")], env)[
+        1:
+    ]
+
+    told = payloads(made(env_keys=["usage_notifications"]), **env)
+
+    assert [each["event_type"] for each in told] == ["compute.instance.exists.failed"]
+    assert told == added
+
+
+def test_datetimes_are_iso_texts_at_any_depth() -> None:
+    body = _body({"at": NOON, "inner": [{"at": NOON.replace(microsecond=5)}], "ß": '<&"'})
+
+    assert body.decode() == (
+        '{"at":"2026-03-01T12:00:00+00:00",'
+        '"inner":[{"at":"2026-03-01T12:00:00.000005+00:00"}],"ß":"<&\\""}'
+    )
+
+
+def test_its_schema_states_every_default() -> None:
+    assert made().params == {
+        **NEEDED,
+        "host": "localhost",
+        "port": 5672,
+        "user": "guest",
+        "password": "guest",
+        "vhost": "/",
+        "url": None,
+        "exchange_type": "topic",
+        "env_keys": [],
+        "event_types": None,
+        "tls": None,
+        "timeout": 30,
+        "library": None,
+    }
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"exchange": ""},
+        {"exchange_type": "star"},
+        {"queue_name": "x" * 256},
+        {"port": "5672"},
+        {"port": 0},
+        {"port": True},
+        {"url": "http://example.org"},
+        {"env_keys": "usage_notifications"},
+        {"event_types": []},
+        {"tls": "yes"},
+        {"tls": {"verify": False}},
+        {"tls": {"ca_file": "/nowhere/ca.pem"}},
+        {"timeout": 0},
+        {"queue": "x"},
+    ],
+)
+def test_its_schema_refuses(params: dict[str, Any]) -> None:
+    with pytest.raises(Invalid):
+        NotabeneHandler.config_schema(NEEDED | params)
+
+
+@pytest.mark.parametrize("missing", NEEDED)
+def test_exchange_and_queue_are_required(missing: str) -> None:
+    with pytest.raises(Invalid):
+        NotabeneHandler.config_schema({key: NEEDED[key] for key in NEEDED if key != missing})

@@ -1,0 +1,102 @@
+"""Queues notifications for RabbitMQ, and publishes them there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import orjson
+
+from winchester_core.interfaces import (
+    Delivered,
+    EventTypePatterns,
+    PipelineHandler,
+    RetryAfter,
+)
+from winchester_handlers.notabene.parameters import NOTABENE_SCHEMA
+from winchester_handlers.notabene.publisher import TROUBLE, Publisher, described
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from voluptuous import Schema
+
+    from winchester_core.interfaces import Effect, Outcome
+    from winchester_core.model.event import Event
+
+
+class NotabeneHandler(PipelineHandler):
+    """Publishes notifications to an exchange of RabbitMQ, with confirms; needs `rabbitmq`.
+
+    Parameters:
+
+    - `host`, `port`, `user`, `password`, `vhost`: the broker; or `url` in place of the five.
+    - `exchange` (required), `exchange_type`: declared durable.
+    - `queue_name` (required): declared durable and bound to the exchange; its name is the routing
+      key, too.
+    - `env_keys`: names under which handlers before this one have put lists of notifications into
+      `env`, as `usage` does with its verdicts under `usage_notifications`. All are published.
+    - `event_types`: a glob or a list of globs, `!glob` excludes. The events that match are
+      published too; none by default.
+    - `tls`: true, or a mapping of `ca_file` (whom to trust in place of the usual authorities),
+      `cert_file` and `key_file` (as whom to appear) and `server_name` (default: the host).
+      Certificates are always verified. A `url` of `amqps://` says so, too.
+    - `timeout`: seconds; for connecting, and for each reply and confirm of the broker.
+    - `library`: accepted for the files of the older system; has no effect.
+
+    A message is persistent, its body JSON with datetimes as ISO 8601 texts, its property
+    `message_id` the same whenever it is published again.
+    """
+
+    config_schema: ClassVar[Schema] = NOTABENE_SCHEMA
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**self.config_schema(params))
+        globs = self.params["event_types"]
+        self._patterns = None if globs is None else EventTypePatterns(globs)
+
+    def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        """Queue the notifications of `env` and the matching events; return `events` as they are.
+
+        Raises `TypeError` when `env` has anything but a list under one of the keys.
+        """
+        for notification in self._from(env):
+            env["outbox"].put(notification)
+        if self._patterns is not None:
+            for event in events:
+                if self._patterns.matches(event["event_type"]):
+                    env["outbox"].put(event)
+        return events
+
+    def deliver(self, effects: list[Effect]) -> list[Outcome]:
+        """Publish them one after the other, each confirmed before the next.
+
+        When that fails the connection is given up, and the rest of this call put off untried.
+        """
+        outcomes: list[Outcome] = []
+        try:
+            with Publisher(self.params) as publisher:
+                for effect in effects:
+                    publisher.publish(_body(effect.payload), effect.id)
+                    outcomes.append(Delivered())
+        except TROUBLE as error:
+            if len(outcomes) < len(effects):  # else it broke while it was closed
+                outcomes.append(RetryAfter(reason=described(error)))
+        untried = RetryAfter(0, "not tried: the broker did not take an effect before it")
+        return outcomes + [untried] * (len(effects) - len(outcomes))
+
+    def _from(self, env: dict[str, Any]) -> Iterator[Any]:
+        for key in self.params["env_keys"]:
+            notifications = env.get(key, [])
+            if not isinstance(notifications, list):
+                kind = type(notifications).__name__
+                raise TypeError(f"env[{key!r}] must be a list of notifications, not {kind}")
+            yield from notifications
+
+
+def _body(payload: Any) -> bytes:
+    return orjson.dumps(payload, default=_iso, option=orjson.OPT_PASSTHROUGH_DATETIME)
+
+
+def _iso(value: datetime) -> str:
+    return value.isoformat()
