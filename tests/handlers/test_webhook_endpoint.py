@@ -192,3 +192,19 @@ def test_no_credential_reaches_the_log_or_a_reason(
     assert "authorization" in endpoint.requests[0].headers
     for told in (caplog.text, repr(outcomes), repr(effects)):
         assert "s3cret" not in told
+
+
+def test_an_authority_that_is_replaced_is_read_again(tmp_path: Path) -> None:
+    mine = make_certificates(tmp_path)
+    right = mine.ca_file.read_bytes()
+    other = tmp_path / "other"
+    other.mkdir()
+    mine.ca_file.write_bytes(make_certificates(other).ca_file.read_bytes())
+    with http_endpoint(mine.server_context()) as endpoint:
+        handler = made(endpoint.url, tls={"ca_file": str(mine.ca_file)})
+        (before,) = handler.deliver([effect(PAYLOAD)])
+        mine.ca_file.write_bytes(right)
+        (after,) = handler.deliver([effect(PAYLOAD)])
+
+    assert isinstance(before, RetryAfter)
+    assert after == Delivered()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 from typing import TYPE_CHECKING
 
 import httpx
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
 
 MAX_ANSWER_BYTES = 65_536
@@ -23,7 +25,10 @@ def open_client(timeout_seconds: float) -> httpx.Client:
     """A client that follows no redirect."""
     logging.getLogger("httpx").addFilter(silent_below_warning)
     return httpx.Client(
-        timeout=timeout_seconds, follow_redirects=False, headers={"User-Agent": "winchester"}
+        timeout=timeout_seconds,
+        verify=_tls_context(),
+        follow_redirects=False,
+        headers={"User-Agent": "winchester"},
     )
 
 
@@ -43,3 +48,8 @@ def _read_on(answer: httpx.Response) -> None:
         read += len(chunk)
         if read > MAX_ANSWER_BYTES:
             break
+
+
+@cache  # reading the authorities takes longer than a request
+def _tls_context() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
