@@ -68,7 +68,6 @@ class Publisher:
             message_id=message_id,
             mandatory=True,
             timeout=self._timeout_seconds,
-            confirm_timeout=self._timeout_seconds,
         )
         if self._returned:
             raise Unroutable(self._returned[0])
