@@ -9,6 +9,7 @@ import pytest
 import yaml
 from sqlalchemy.engine import make_url
 
+from brokers import LOCAL_URL, URL_VARIABLE
 from databases import SERVERS
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL
 
-VERSIONS = {"postgresql": "postgres:15", "mariadb": "mariadb:10.11"}
+VERSIONS = {"postgresql": "postgres:15", "mariadb": "mariadb:10.11", "rabbitmq": "rabbitmq:3.13"}
 WITHOUT_PASSWORD = {
     "postgresql": {"POSTGRES_HOST_AUTH_METHOD": "trust"},
     "mariadb": {"MARIADB_ALLOW_EMPTY_ROOT_PASSWORD": "1"},
@@ -38,7 +39,7 @@ def _default_url(backend: str) -> URL:
 
 def test_a_server_of_each_kind_is_composed(services: dict[str, Any]) -> None:
     assert {name: service["image"] for name, service in services.items()} == VERSIONS
-    assert set(services) == set(SERVERS)
+    assert set(services) == {*SERVERS, "rabbitmq"}
     assert all("healthcheck" in service for service in services.values())
 
 
@@ -49,6 +50,16 @@ def test_a_composed_server_is_where_the_tests_look_for_it_and_nowhere_else(
     url = _default_url(backend)
     assert services[backend]["ports"] == [f"{url.host}:{url.port}:{url.port}"]
     assert url.host == "127.0.0.1"
+
+
+def test_the_broker_is_where_the_tests_look_for_it(
+    checkout: Path, services: dict[str, Any]
+) -> None:
+    url = make_url(LOCAL_URL)
+    assert services["rabbitmq"]["ports"] == [f"{url.host}:{url.port}:{url.port}"]
+    text = (checkout / "CONTRIBUTING.md").read_text()
+    assert f"`{LOCAL_URL}`" in text
+    assert f"`{URL_VARIABLE}`" in text
 
 
 @pytest.mark.parametrize("backend", SERVERS)
