@@ -38,7 +38,7 @@ def broker() -> Iterator[PrivateBroker]:
 
 @pytest.fixture
 def sandbox(shared_data: Path, tmp_path: Path, broker: PrivateBroker) -> Site:
-    """The recorded sandbox; what differs is where the servers are, and that nothing is sent out."""
+    """The recorded sandbox; what differs is where the servers are, and the clock."""
     origin = shared_data / "config" / "stacktach-sandbox"
     shutil.copytree(origin, tmp_path, dirs_exist_ok=True)
     site = Site(tmp_path)
@@ -48,15 +48,13 @@ def sandbox(shared_data: Path, tmp_path: Path, broker: PrivateBroker) -> Site:
     settings = yaml.safe_load(site.config.read_text())
     settings["database"] = {"url": site.url}
     settings["clock"] = "event"
-    del settings["pipeline_handlers"]["notabene"]
     del settings["logging_config"]  # it knows the loggers of Yagi alone
     site.config.write_text(yaml.safe_dump(settings))
     pipelines = yaml.safe_load((origin / "winchester" / "pipelines.yaml").read_text())
-    kept = {
-        name: [each for each in handlers if not isinstance(each, dict)]
-        for name, handlers in pipelines.items()
-    }
-    site.write("winchester/pipelines.yaml", yaml.safe_dump(kept))
+    for handlers in pipelines.values():
+        (notabene,) = (each for each in handlers if isinstance(each, dict))
+        notabene["params"]["port"] = broker.port
+    site.write("winchester/pipelines.yaml", yaml.safe_dump(pipelines))
     for name in ("triggers.yaml", "pipelines.yaml"):
         (tmp_path / name).unlink()
     site.migrate()
@@ -77,6 +75,8 @@ def test_the_sandbox_gives_its_verdicts(sandbox: Site, broker: PrivateBroker) ->
     run(sandbox, "winchester", "clock", "advance", "-c", sandbox.config, "4d")
     run(sandbox, "winchester-worker", "-c", sandbox.config, "--until-idle")
     assert verdicts(sandbox) == load.verdicts()
+    # notabene has published each of them, to the queue that Yagi's other apps consume
+    assert place.ready("monitor.info") == load.verdicts().total()
 
 
 def test_a_source_of_the_settings_is_the_same(sandbox: Site, broker: PrivateBroker) -> None:
