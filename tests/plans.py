@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -73,11 +74,15 @@ def _explain_postgresql(cursor: Any, statement: str, values: Any) -> Reading:
     return reading
 
 
+_MARIADB_CONDITION = re.compile(r'"[a-z_]*condition": ".*?"(?=,?\n *["}\]])', re.DOTALL)
+"""A condition holds the keys that are looked for as they are: bytes that are no JSON."""
+
+
 def _explain_mariadb(cursor: Any, statement: str, values: Any) -> Reading:
     cursor.execute("ANALYZE FORMAT=JSON " + statement, values)
     reading = Reading(statement)
-    # it quotes keys of bytes as they are, control characters too
-    for node in _nodes(json.loads(cursor.fetchone()[0], strict=False)):
+    plan = _MARIADB_CONDITION.sub('"condition": ""', cursor.fetchone()[0])
+    for node in _nodes(json.loads(plan)):
         table = node.get("table_name")
         if table is not None:
             reading.rows += round((node.get("r_rows") or 0) * (node.get("r_loops") or 0))
