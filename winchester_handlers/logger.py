@@ -20,6 +20,10 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 class LoggerHandler(PipelineHandler):
     """Logs how many events came, and for each its type and id; passes them on unchanged."""
 
+    example: ClassVar[str] = """
+        - name: logger
+          params: {level: WARNING}
+    """
     config_schema: ClassVar[Schema] = Schema(
         {Optional("level", default="INFO"): All(str, Upper, In(LEVELS))}
     )

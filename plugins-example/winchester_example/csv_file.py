@@ -55,6 +55,14 @@ class CsvFileSource(EventSource):
     not settled at `close` are delivered again, and `open` goes on where reading stopped.
     """
 
+    example: ClassVar[str] = """
+        doors:
+          source: csv_file
+          params:
+            path: doors.csv
+            columns: {event_type: what, timestamp: time}
+            types: {floor: int}
+    """
     config_schema: ClassVar[Schema] = Schema(
         {
             Required("path"): _text,

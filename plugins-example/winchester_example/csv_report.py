@@ -50,6 +50,10 @@ class CsvReportHandler(PipelineHandler):
     - no clock is read: times are those of the events, in a replay as well.
     """
 
+    example: ClassVar[str] = """
+        - name: csv_report
+          params: {directory: reports, columns: [timestamp, badge]}
+    """
     config_schema: ClassVar[Schema] = Schema(
         {
             Required("directory"): All(str, Length(min=1)),

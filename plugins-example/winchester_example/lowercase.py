@@ -20,6 +20,11 @@ class LowercaseTraitPlugin(TraitPlugin):
     the text are removed, too. Nothing found, or nothing but blanks: no trait.
     """
 
+    example: ClassVar[str] = """
+        badge:
+          fields: payload.badge
+          plugin: lowercase
+    """
     config_schema: ClassVar[Schema] = Schema({Optional("strip", default=True): bool})
 
     def __init__(self, strip: bool = True) -> None:

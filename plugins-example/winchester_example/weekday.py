@@ -69,6 +69,7 @@ class WeekdayCondition(Condition):
     a list of them, or a map: `{days: [sat, sun], zone: Europe/Berlin}`.
     """
 
+    example: ClassVar[str] = "timestamp: {weekday: {days: [sat, sun], zone: Europe/Berlin}}"
     config_schema: ClassVar[Schema] = Schema(expression)
 
     def __init__(self, trait: str, expression: Any) -> None:

@@ -8,26 +8,17 @@ from importlib.metadata import distribution
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
-from generated_reference.distribution import own_plugins
-from generated_reference.plugins import EXAMPLES, INTERFACES, by_class
+from generated_reference.plugins import INTERFACES, by_class
 from voluptuous import Marker
 
-from winchester_core.config import load_settings
 from winchester_core.config.schema import SETTINGS_SCHEMA
 from winchester_core.config.trigger_fields import TRIGGER_SCHEMA
-from winchester_core.distill import Distiller
 from winchester_core.ingest.totals import PumpTotals
-from winchester_core.matching.compilation import FIRE_KEYS, compile_criterion
+from winchester_core.matching.compilation import FIRE_KEYS
 from winchester_core.model.stream import TRANSITIONS, StreamState
 from winchester_core.plugins import (
     COMMANDS,
-    CONDITIONS,
-    EVENT_SOURCES,
-    HANDLERS,
     NOUNS,
-    TRAIT_PLUGINS,
-    Registry,
 )
 from winchester_core.storage.sql.tables import metadata
 from winchester_core.telemetry.counters import Count
@@ -128,48 +119,5 @@ def test_the_diagram_has_every_state_and_every_change(checkout: Path) -> None:
     assert drawing.count("<line ") == sum(map(len, TRANSITIONS.values()))
 
 
-@pytest.mark.parametrize("name", EXAMPLES[CONDITIONS])
-def test_the_example_of_a_condition_compiles(name: str) -> None:
-    traits = yaml.safe_load(EXAMPLES[CONDITIONS][name])
-
-    compile_criterion({"traits": traits}, Registry(CONDITIONS), fire=True)
-    assert all(name in demand for demand in traits.values())
-
-
-@pytest.mark.parametrize("name", EXAMPLES[HANDLERS])
-def test_the_example_of_a_handler_loads(name: str) -> None:
-    entry = yaml.safe_load(EXAMPLES[HANDLERS][name])
-
-    settings = load_settings(_minimal(pipeline_config={"example": [entry]}))
-
-    assert [each.plugin_name for each in settings.pipelines["example"]] == [name]
-
-
-@pytest.mark.parametrize("name", EXAMPLES[EVENT_SOURCES])
-def test_the_example_of_a_source_loads(name: str) -> None:
-    sources = yaml.safe_load(EXAMPLES[EVENT_SOURCES][name])
-
-    settings = load_settings(_minimal(event_sources=sources))
-
-    assert [each.plugin_name for each in settings.event_sources.values()] == [name]
-
-
-@pytest.mark.parametrize("name", EXAMPLES[TRAIT_PLUGINS])
-def test_the_example_of_a_trait_plugin_loads(name: str) -> None:
-    pytest.importorskip("stackdistiller", reason="the extra 'openstack' is not installed")
-    traits = yaml.safe_load(EXAMPLES[TRAIT_PLUGINS][name])
-
-    Distiller([{"event_type": "*", "traits": traits}], Registry(TRAIT_PLUGINS))
-
-
-@pytest.mark.parametrize("group", EXAMPLES)
-def test_no_example_is_left_of_a_plugin_that_is_gone(group: str) -> None:
-    assert set(EXAMPLES[group]) <= set(own_plugins(group))
-
-
 def _names(schema: dict[Any, Any]) -> set[str]:
     return {str(key.schema if isinstance(key, Marker) else key) for key in schema}
-
-
-def _minimal(**more: Any) -> dict[str, Any]:
-    return {"database": {"url": "sqlite://"}, **more}

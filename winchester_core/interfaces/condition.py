@@ -14,10 +14,13 @@ class Condition:
     """A pure, total predicate on one trait of an event.
 
     `config_schema` validates the expression that stands beside the condition's name in
-    `triggers.yaml`. A value of the wrong type does not match; `matches` never raises.
+    `triggers.yaml`. A value of the wrong type does not match; `matches` never raises. `example`
+    shows its use for documentation and `winchester plugin show`: YAML that stands under `traits`
+    of a criterion, as in `state: {in: [active, error]}`.
     """
 
     config_schema: ClassVar[Schema] = Schema(object)
+    example: ClassVar[str] = ""
 
     def __init__(self, trait: str, expression: Any) -> None:
         self.trait = trait

@@ -14,7 +14,9 @@ class PipelineHandler:
     """A handler of a pipeline; any object with these three methods will do.
 
     A fresh instance is made for each run from the `params` of `pipelines.yaml`, which
-    `config_schema` has validated and filled with defaults.
+    `config_schema` has validated and filled with defaults. `example` shows its use for
+    documentation and `winchester plugin show`: YAML of one or more entries of a pipeline, as in
+    `- name: logger`.
 
     A handler that talks to the outside queues what it has to say, `env["outbox"].put(payload)`,
     in `handle_events` or `commit`, and has one more method, `deliver(effects)`. It is given a
@@ -29,6 +31,7 @@ class PipelineHandler:
     """
 
     config_schema: ClassVar[Schema] = Schema({})
+    example: ClassVar[str] = ""
 
     def __init__(self, **params: Any) -> None:
         self.params = params

@@ -21,6 +21,8 @@ class EventSource:
     that were not settled by then are to come again. A source that has an end (a file) sets
     `exhausted` once `receive` will give nothing more; messages that are released make it False
     again. `params` are what `config_schema` made of those in the file, defaults filled in.
+    `example` shows its use for documentation and `winchester plugin show`: YAML that stands under
+    `event_sources`, as in `incoming: {source: jsonl, params: {path: spool}}`.
 
     A failure in `receive` is raised only after everything received before it was returned.
 
@@ -29,6 +31,7 @@ class EventSource:
     """
 
     config_schema: ClassVar[Schema] = Schema({})
+    example: ClassVar[str] = ""
     tells_sender: ClassVar[bool] = False
     """Whether whoever sent a message waits for an answer, and is told by `tell` what was bad."""
     exhausted: bool = False

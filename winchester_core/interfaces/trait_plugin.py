@@ -14,10 +14,13 @@ class TraitPlugin:
     """Turns what was found at a trait's field paths into the trait's value.
 
     The interface is that of StackDistiller, so its plugins work as they are. One instance serves
-    one trait of one definition; `parameters` come from the definition file.
+    one trait of one definition; `parameters` come from the definition file. `example` shows its
+    use for documentation and `winchester plugin show`: YAML that stands under `traits` of an
+    event definition, as in `host: {fields: publisher_id, plugin: split}`.
     """
 
     config_schema: ClassVar[Schema] = Schema({}, extra=ALLOW_EXTRA)
+    example: ClassVar[str] = ""
 
     def __init__(self, **parameters: Any) -> None:
         self.parameters = parameters

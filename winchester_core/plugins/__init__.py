@@ -1,5 +1,6 @@
 """Plugins by entry point: the groups, what is installed, and loading by name."""
 
+from winchester_core.plugins.description import Description, describe
 from winchester_core.plugins.groups import (
     COMMANDS,
     CONDITIONS,
@@ -19,9 +20,11 @@ __all__ = [
     "HANDLERS",
     "NOUNS",
     "TRAIT_PLUGINS",
+    "Description",
     "Plugin",
     "Registry",
     "available",
+    "describe",
     "load",
     "noun",
 ]

@@ -53,6 +53,14 @@ class AtomPubHandler(PipelineHandler):
     An entry's id is `urn:uuid:` and the event's `message_id`: the server tells by it what it has.
     """
 
+    example: ClassVar[str] = """
+        - name: atompub
+          params:
+            url: https://feeds.example.org/nova/events
+            event_types: compute.instance.exists.verified
+            content_format: cuf_xml
+            extra_info: {data_center: DFW1, region: DFW}
+    """
     config_schema: ClassVar[Schema] = ATOMPUB_SCHEMA
 
     def __init__(self, **params: Any) -> None:

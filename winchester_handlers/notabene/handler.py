@@ -48,6 +48,15 @@ class NotabeneHandler(PipelineHandler):
     `message_id` the same whenever it is published again.
     """
 
+    example: ClassVar[str] = """
+        - usage
+        - name: notabene
+          params:
+            host: rabbit.example.org
+            exchange: nova
+            queue_name: monitor.info
+            env_keys: [usage_notifications]
+    """
     config_schema: ClassVar[Schema] = NOTABENE_SCHEMA
 
     def __init__(self, **params: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from winchester_core.interfaces import PipelineHandler
 from winchester_handlers.usage.checks import EXISTS, judge
@@ -23,6 +23,8 @@ class UsageHandler(PipelineHandler):
     `verdict_events` for what is added. They also stand in `env["usage_notifications"]`, where
     `notabene` finds them by its `env_keys`.
     """
+
+    example: ClassVar[str] = "- usage"
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
         """Return `events` followed by the verdicts; gives one for every `exists`, whatever it is.

@@ -45,6 +45,13 @@ class WebhookHandler(PipelineHandler):
     Every request has the header `Idempotency-Key`, which stays the same when it is sent again.
     """
 
+    example: ClassVar[str] = """
+        - name: webhook
+          params:
+            url: https://hooks.example.org/instances
+            event_types: [compute.instance.*, '!*.start']
+            secret: correct horse
+    """
     config_schema: ClassVar[Schema] = WEBHOOK_SCHEMA
 
     def __init__(self, **params: Any) -> None:

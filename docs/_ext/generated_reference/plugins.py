@@ -26,6 +26,7 @@ from winchester_core.plugins import (
     HANDLERS,
     NOUNS,
     TRAIT_PLUGINS,
+    describe,
     noun,
 )
 
@@ -48,54 +49,6 @@ WHERE_NAMED = {
     TRAIT_PLUGINS: "`event_definitions.yaml`",
     COMMANDS: "the command line: `winchester NAME`",
 }
-EXAMPLES = {
-    CONDITIONS: {
-        "cidr": "address: {cidr: [10.0.0.0/8, 192.168.0.0/16]}",
-        "datetime": "launched_at: {datetime: day}",
-        "exists": "deleted_at: {exists: false}",
-        "float": 'load: {float: ">= 0.9"}',
-        "glob": "host: {glob: web-*}",
-        "in": "state: {in: [active, error]}",
-        "int": 'memory_mb: {int: "> 512"}',
-        "numeric": 'amount: {numeric: "> 0"}',
-        "range": "vcpus: {range: {min: 1, max: 4}}",
-        "regex": "host: {regex: '^web-[0-9]+$'}",
-        "string": "state: {string: active}",
-    },
-    HANDLERS: {
-        "atompub": "name: atompub\nparams:\n  url: https://feeds.example.org/nova/events\n"
-        "  event_types: compute.instance.exists.verified\n  content_format: cuf_xml\n"
-        "  extra_info: {data_center: DFW1, region: DFW}",
-        "logger": "name: logger\nparams: {level: WARNING}",
-        "notabene": "name: notabene\nparams:\n  host: rabbit.example.org\n  exchange: nova\n"
-        "  queue_name: monitor.info\n  env_keys: [usage_notifications]",
-        "usage": "name: usage",
-        "webhook": "name: webhook\nparams:\n  url: https://hooks.example.org/instances\n"
-        "  event_types: [compute.instance.*, '!*.start']\n  secret: correct horse",
-    },
-    EVENT_SOURCES: {
-        "http": "web:\n  source: http\n  params: {port: 8700, timeout_seconds: 10}",
-        "jsonl": "incoming:\n  source: jsonl\n  params: {path: /var/spool/events, format: event}",
-        "yagi": "old:\n  source: yagi\n  params: {path: /etc/yagi/yagi.conf}",
-        "oslo": "nova:\n  source: oslo\n  params:\n"
-        "    transport_url: rabbit://winchester:secret@broker.example.org:5672/nova\n"
-        "    topics: [notifications]",
-        "rabbitmq": "nova:\n  source: rabbitmq\n  params:\n"
-        "    url: amqp://winchester:secret@broker.example.org:5672/nova\n    queues:\n"
-        "      - {name: monitor.info, exchange: nova, routing_keys: [monitor.info]}",
-    },
-    TRAIT_PLUGINS: {
-        "bitfield": "flags:\n  type: int\n  fields: payload.deleted_at\n  plugin:\n"
-        "    name: bitfield\n    parameters: {flags: [{path: payload.deleted_at, bit: 0}]}",
-        "map": "power:\n  fields: payload.state\n  plugin:\n    name: map\n"
-        "    parameters: {values: {active: up, stopped: down}, default: unknown}",
-        "split": "host:\n  fields: publisher_id\n  plugin:\n    name: split\n"
-        "    parameters: {segment: 1, max_split: 1}",
-        "timedelta": "seconds:\n  type: float\n  fields: [payload.start, payload.end]\n"
-        "  plugin: timedelta",
-    },
-}
-"""How each is written where it is named; a test tries them."""
 
 
 def render_groups() -> str:
@@ -146,6 +99,14 @@ def by_class(group: str) -> dict[str, list[Plugin]]:
     return {plugins[0].name: plugins for plugins in together.values()}
 
 
+def example(cls: Any) -> str:
+    """The example of a plugin. Raises `LookupError` where there is none."""
+    text = describe(cls).example
+    if not text:
+        raise LookupError(f"{cls!r} has no example, which its reference page needs")
+    return text
+
+
 def _group(group: str) -> Iterator[str]:
     title = f"{noun(group)}s"
     yield f"## {title[0].upper()}{title[1:]}"
@@ -156,8 +117,7 @@ def _group(group: str) -> Iterator[str]:
             yield f"Also named {', '.join(code(each.name) for each in plugins[1:])}."
         yield docstring(cls)
         yield from _parameters(cls)
-        example = words_for(name, EXAMPLES[group], "plugins.EXAMPLES")
-        yield f"```yaml\n{example}\n```"
+        yield f"```yaml\n{example(cls)}\n```"
 
 
 def _parameters(cls: Any) -> Iterator[str]:

@@ -19,6 +19,14 @@ class BitfieldTraitPlugin(TraitPlugin):
     lowest) when something was found there; with `value`, when what was found equals that.
     """
 
+    example: ClassVar[str] = """
+        flags:
+          type: int
+          fields: payload.deleted_at
+          plugin:
+            name: bitfield
+            parameters: {flags: [{path: payload.deleted_at, bit: 0}]}
+    """
     config_schema: ClassVar[Schema] = Schema(
         {
             Optional("initial_bitfield", default=0): int,

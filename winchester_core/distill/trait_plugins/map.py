@@ -19,6 +19,13 @@ class MapTraitPlugin(TraitPlugin):
     off, texts that differ only in case are one key. It is ceilometer's plugin of that name.
     """
 
+    example: ClassVar[str] = """
+        power:
+          fields: payload.state
+          plugin:
+            name: map
+            parameters: {values: {active: up, stopped: down}, default: unknown}
+    """
     config_schema: ClassVar[Schema] = Schema(
         {
             Required("values"): All({object: object}, Length(min=1)),

@@ -19,6 +19,13 @@ class SplitTraitPlugin(TraitPlugin):
     split (default: as often as possible). No such piece: no trait.
     """
 
+    example: ClassVar[str] = """
+        host:
+          fields: publisher_id
+          plugin:
+            name: split
+            parameters: {segment: 1, max_split: 1}
+    """
     config_schema: ClassVar[Schema] = Schema(
         {
             Optional("separator", default="."): All(str, Length(min=1)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from winchester_core.interfaces.trait_plugin import TraitPlugin
 from winchester_core.model.event import parse_timestamp
@@ -15,6 +15,13 @@ class TimedeltaTraitPlugin(TraitPlugin):
     """Returns the seconds between the two times that the trait's fields find, never negative.
 
     It is ceilometer's plugin of that name; fields that do not find exactly two: no trait.
+    """
+
+    example: ClassVar[str] = """
+        seconds:
+          type: float
+          fields: [payload.start, payload.end]
+          plugin: timedelta
     """
 
     def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> float | None:

@@ -59,6 +59,7 @@ class CidrCondition(TypedCondition):
     An address matches networks of its own version alone: `::ffff:10.0.0.1` is an IPv6 address.
     """
 
+    example: ClassVar[str] = "address: {cidr: [10.0.0.0/8, 192.168.0.0/16]}"
     config_schema: ClassVar[Schema] = Schema(checked_networks)
     kinds = (str,)
 

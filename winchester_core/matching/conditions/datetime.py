@@ -46,6 +46,7 @@ class DatetimeCondition(TypedCondition):
     beginning belongs to it and the end does not; in a single time means equal to it.
     """
 
+    example: ClassVar[str] = "launched_at: {datetime: day}"
     config_schema: ClassVar[Schema] = Schema(checked_time_expression)
     kinds = (datetime,)
 

@@ -23,6 +23,7 @@ def presence(expression: Any) -> bool:
 class ExistsCondition(Condition):
     """With `true`, the event has the trait, whatever its value; with `false`, it has not."""
 
+    example: ClassVar[str] = "deleted_at: {exists: false}"
     config_schema: ClassVar[Schema] = Schema(presence)
 
     def __init__(self, trait: str, expression: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from winchester_core.matching.conditions.comparison import (
     ComparisonCondition,
     any_number,
@@ -16,6 +18,7 @@ class FloatCondition(ComparisonCondition):
     Expressions: `3`, `2.5`, `"> 2.5"`, `"<= 1e6"`, and likewise `< >= != ==`.
     """
 
+    example: ClassVar[str] = 'load: {float: ">= 0.9"}'
     config_schema = comparison_schema(any_number)
     kinds = (float,)
     noun = "a float"

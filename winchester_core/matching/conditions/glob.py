@@ -42,6 +42,7 @@ class GlobCondition(TypedCondition):
     Case-sensitive, on every platform.
     """
 
+    example: ClassVar[str] = "host: {glob: web-*}"
     config_schema: ClassVar[Schema] = Schema(checked_glob)
     kinds = (str,)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from winchester_core.matching.conditions.comparison import (
     ComparisonCondition,
     comparison_schema,
@@ -15,6 +17,7 @@ class IntCondition(ComparisonCondition):
     Expressions: `3`, `"3"`, `"> 3"`, and likewise `< >= <= != ==`.
     """
 
+    example: ClassVar[str] = 'memory_mb: {int: "> 512"}'
     config_schema = comparison_schema(whole_number)
     kinds = (int,)
     bound = staticmethod(whole_number)

@@ -36,6 +36,7 @@ def constants(expression: Any) -> list[TraitValue]:
 class InCondition(Condition):
     """The trait equals one of the constants; equality is typed, as for a single constant."""
 
+    example: ClassVar[str] = "state: {in: [active, error]}"
     config_schema: ClassVar[Schema] = Schema(constants)
 
     def __init__(self, trait: str, expression: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from winchester_core.matching.conditions.comparison import (
     ComparisonCondition,
     any_number,
@@ -15,6 +17,7 @@ class NumericCondition(ComparisonCondition):
     `numeric: 3` is satisfied by 3 and by 3.0. Comparison of an int with a float is exact.
     """
 
+    example: ClassVar[str] = 'amount: {numeric: "> 0"}'
     config_schema = comparison_schema(any_number)
     kinds = (int, float)
     noun = "a number"

@@ -72,6 +72,7 @@ class RangeCondition(TypedCondition):
     Numbers are compared with ints and floats (no bools), datetimes with datetimes.
     """
 
+    example: ClassVar[str] = "vcpus: {range: {min: 1, max: 4}}"
     config_schema: ClassVar[Schema] = Schema(bounds)
 
     def __init__(self, trait: str, expression: Any) -> None:

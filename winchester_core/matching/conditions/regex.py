@@ -53,9 +53,10 @@ class RegexCondition(TypedCondition):
 
     Anchor it with `^` and `$` for the whole text. The syntax is RE2's: no back-references and no
     look-around; `$` is the very end, also after a newline; `(?i)` ignores case. A text longer
-    than `MAX_TEXT_LENGTH` characters, or with a lone surrogate, does not match.
+    than 65,536 characters, or with a lone surrogate, does not match.
     """
 
+    example: ClassVar[str] = "host: {regex: '^web-[0-9]+$'}"
     config_schema: ClassVar[Schema] = Schema(checked_regex)
     kinds = (str,)
 

@@ -24,6 +24,7 @@ def text(expression: Any) -> str:
 class StringCondition(TypedCondition):
     """The trait is this text, compared by code point: "a", "A" and "a " are three texts."""
 
+    example: ClassVar[str] = "state: {string: active}"
     config_schema: ClassVar[Schema] = Schema(text)
     kinds = (str,)
 

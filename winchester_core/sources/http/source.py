@@ -40,6 +40,11 @@ class HttpSource(EventSource):
       also name them itself).
     """
 
+    example: ClassVar[str] = """
+        web:
+          source: http
+          params: {port: 8700, timeout_seconds: 10}
+    """
     config_schema: ClassVar[Schema] = SCHEMA
     tells_sender: ClassVar[bool] = True
 

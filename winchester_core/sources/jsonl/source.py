@@ -56,6 +56,11 @@ class JsonlSource(EventSource):
     raises `SourceError`, after all that was read before it has been delivered.
     """
 
+    example: ClassVar[str] = """
+        incoming:
+          source: jsonl
+          params: {path: spool/events, format: event}
+    """
     config_schema: ClassVar[Schema] = CheckedSchema(
         {
             Required("path"): All(str, Length(min=1)),

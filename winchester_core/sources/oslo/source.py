@@ -45,6 +45,13 @@ class OsloSource(EventSource):
     what is released is requeued. While the broker is away oslo.messaging itself connects again.
     """
 
+    example: ClassVar[str] = """
+        nova:
+          source: oslo
+          params:
+            transport_url: rabbit://winchester:secret@broker.example.org:5672/nova
+            topics: [notifications]
+    """
     config_schema: ClassVar[Schema] = Schema(
         {
             Optional("transport_url", default=None): AnyOf(None, TEXT),

@@ -56,6 +56,14 @@ class RabbitmqSource(EventSource):
     released, and what was not settled when a connection broke, comes again.
     """
 
+    example: ClassVar[str] = """
+        nova:
+          source: rabbitmq
+          params:
+            url: amqp://winchester:secret@broker.example.org:5672/nova
+            queues:
+              - {name: monitor.info, exchange: nova, routing_keys: [monitor.info]}
+    """
     config_schema: ClassVar[Schema] = RABBITMQ_SCHEMA
 
     def __init__(self, **params: Any) -> None:

@@ -29,6 +29,11 @@ class YagiSource(RabbitmqSource):
     queues do not run; a warning names them. Extra `rabbitmq`.
     """
 
+    example: ClassVar[str] = """
+        old:
+          source: yagi
+          params: {path: /etc/yagi/yagi.conf}
+    """
     config_schema: ClassVar[Schema] = Schema({Required("path"): All(str, Length(min=1))})
 
     def __init__(self, **params: Any) -> None:

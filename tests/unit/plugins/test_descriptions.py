@@ -1,0 +1,114 @@
+"""What plugins say of themselves: every built-in one has a summary and an example that loads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from winchester_core.config import load_settings
+from winchester_core.distill import Distiller
+from winchester_core.interfaces import PipelineHandler
+from winchester_core.matching.compilation import compile_criterion
+from winchester_core.plugins import (
+    COMMANDS,
+    CONDITIONS,
+    EVENT_SOURCES,
+    HANDLERS,
+    NOUNS,
+    TRAIT_PLUGINS,
+    Description,
+    Registry,
+    available,
+    describe,
+)
+
+
+def own(group: str) -> list[str]:
+    return [name for name, each in available(group).items() if each.distribution == "winchester"]
+
+
+def example_of(group: str, name: str) -> Any:
+    return yaml.safe_load(describe(Registry(group)[name]).example)
+
+
+OWN = [(group, name) for group in NOUNS for name in own(group)]
+
+
+@pytest.mark.parametrize(("group", "name"), OWN, ids=lambda value: value)
+def test_every_built_in_plugin_has_a_summary_of_one_line_and_an_example(
+    group: str, name: str
+) -> None:
+    told = describe(Registry(group)[name])
+
+    assert told.text.splitlines()[0] == told.summary
+    assert name.split(maxsplit=1)[0] in told.example or name == "text"
+
+
+@pytest.mark.parametrize("name", own(CONDITIONS))
+def test_the_example_of_a_condition_compiles(name: str) -> None:
+    traits = example_of(CONDITIONS, name)
+
+    compile_criterion({"traits": traits}, Registry(CONDITIONS), fire=True)
+    assert all(name in demand or name == "text" for demand in traits.values())
+
+
+@pytest.mark.parametrize("name", own(HANDLERS))
+def test_the_example_of_a_handler_loads(name: str) -> None:
+    settings = load_settings(_minimal(pipeline_config={"example": example_of(HANDLERS, name)}))
+
+    assert name in [each.plugin_name for each in settings.pipelines["example"]]
+
+
+@pytest.mark.parametrize("name", own(EVENT_SOURCES))
+def test_the_example_of_a_source_loads(name: str) -> None:
+    settings = load_settings(_minimal(event_sources=example_of(EVENT_SOURCES, name)))
+
+    assert [each.plugin_name for each in settings.event_sources.values()] == [name]
+
+
+@pytest.mark.parametrize("name", own(TRAIT_PLUGINS))
+def test_the_example_of_a_trait_plugin_loads(name: str) -> None:
+    pytest.importorskip("stackdistiller", reason="the extra 'openstack' is not installed")
+    traits = example_of(TRAIT_PLUGINS, name)
+
+    Distiller([{"event_type": "*", "traits": traits}], Registry(TRAIT_PLUGINS))
+    assert all(name in str(trait["plugin"]) for trait in traits.values())
+
+
+def test_a_description_is_the_plugins_own_and_no_inherited_one() -> None:
+    class Described(PipelineHandler):
+        """Does this
+        and that.
+
+        Besides, more.
+        """
+
+        example = """
+            - name: described
+              params: {}
+        """
+
+    class Silent(Described):
+        pass
+
+    assert describe(Described) == Description(
+        "Does this and that.",
+        "Does this\nand that.\n\nBesides, more.",
+        "- name: described\n  params: {}",
+    )
+    assert describe(Silent) == Description("", "", "")
+
+
+@pytest.mark.parametrize("plugin", [None, 7, type("Odd", (), {"__doc__": 3, "example": 4})])
+def test_whatever_an_entry_point_names_has_a_description(plugin: Any) -> None:
+    assert describe(plugin).example == ""
+
+
+def test_the_example_of_a_command_is_its_command_lines() -> None:
+    assert describe(Registry(COMMANDS)["check"]).example.startswith("winchester check -c ")
+
+
+def _minimal(**more: Any) -> dict[str, Any]:
+    return {"database": {"url": "sqlite://"}, **more}
