@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from voluptuous import All, In, Optional, Schema, Upper
 
 from winchester_core.interfaces import PipelineHandler
+from winchester_core.interfaces.takes import one_of_in_any_case, takes
 
 if TYPE_CHECKING:
     from winchester_core.model.event import Event
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_LEVEL = Schema(All(str, Upper, In(LEVELS)))
+
+
+@takes(**one_of_in_any_case(*LEVELS))
+def level(value: Any) -> str:
+    """The name of a level, brought into capitals. Raises `voluptuous.Invalid`."""
+    name: str = _LEVEL(value)
+    return name
 
 
 class LoggerHandler(PipelineHandler):
@@ -25,7 +34,7 @@ class LoggerHandler(PipelineHandler):
           params: {level: WARNING}
     """
     config_schema: ClassVar[Schema] = Schema(
-        {Optional("level", default="INFO"): All(str, Upper, In(LEVELS))}
+        {Optional("level", default="INFO", description="of the records, in capitals or not"): level}
     )
 
     def __init__(self, level: str = "INFO") -> None:

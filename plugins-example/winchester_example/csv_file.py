@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from voluptuous import All, In, Invalid, Length, Optional, Required, Schema
 
 from winchester_core.errors import SourceError
-from winchester_core.interfaces import EventSource
+from winchester_core.interfaces import EventSource, takes
 from winchester_core.model.message import Message, MessageKind
 from winchester_example.csv_table import CsvTable
 from winchester_example.row_event import CONVERTERS, RowReader, UnusableRow
@@ -24,6 +24,7 @@ DELIMITERS = (",", ";", "\t", "|")
 _text = All(str, Length(min=1))
 
 
+@takes(type="string", minLength=1, title="text encoding")
 def text_encoding(name: Any) -> str:
     """Accept the name of a text encoding that Python knows. Raises `voluptuous.Invalid`."""
     if isinstance(name, str):
@@ -36,19 +37,10 @@ def text_encoding(name: Any) -> str:
 class CsvFileSource(EventSource):
     """The rows of a CSV file as events, from its header to its end; it does not wait for more.
 
-    Parameters:
-
-    - `path` (required): the file. A relative one starts at the working directory.
-    - `columns`: a map of trait to column, where their names differ. An event needs `event_type`
-      and `timestamp` (ISO 8601, UTC without an offset); its `message_id` is derived from the row
-      where the file has none.
-    - `types`: a map of trait to `text` (the default), `int`, `float`, `bool` or `datetime`.
-    - `delimiter`: a comma (the default), a semicolon, a tab or ``|``.
-    - `encoding`: of the file (default `utf-8-sig`: UTF-8 with or without a byte order mark).
-
-    A row that cannot be used is delivered with its `fault`, for which it is kept as a
-    rejected message. A file that cannot be read on raises `SourceError`, after all that was read
-    before has been delivered.
+    An event needs `event_type` and `timestamp` (ISO 8601, UTC without an offset); its
+    `message_id` is derived from the row where the file has none. A row that cannot be used is
+    delivered with its `fault`, for which it is kept as a rejected message. A file that cannot be
+    read on raises `SourceError`, after all that was read before has been delivered.
 
     The file is not changed, and what was read of it is not remembered beyond the process: read
     again, its rows are duplicates, which the ids tell. Within the process, messages released or
@@ -65,11 +57,27 @@ class CsvFileSource(EventSource):
     """
     config_schema: ClassVar[Schema] = Schema(
         {
-            Required("path"): _text,
-            Optional("columns", default=dict): {_text: _text},
-            Optional("types", default=dict): {_text: In(list(CONVERTERS))},
-            Optional("delimiter", default=","): In(DELIMITERS),
-            Optional("encoding", default="utf-8-sig"): text_encoding,
+            Required(
+                "path", description="the file; a relative one starts at the working directory"
+            ): _text,
+            Optional(
+                "columns",
+                default=dict,
+                description="a map of trait to column, where their names differ",
+            ): {_text: _text},
+            Optional(
+                "types",
+                default=dict,
+                description="a map of trait to what its texts are; `text` where it is not named",
+            ): {_text: In(list(CONVERTERS))},
+            Optional("delimiter", default=",", description="what stands between two cells"): In(
+                DELIMITERS
+            ),
+            Optional(
+                "encoding",
+                default="utf-8-sig",
+                description="of the file; the default is UTF-8 with or without a byte order mark",
+            ): text_encoding,
         }
     )
 

@@ -31,14 +31,6 @@ _text = All(str, Length(min=1, max=MAX_NAME_LENGTH))
 class CsvReportHandler(PipelineHandler):
     """Writes the events it is given to `DIRECTORY/TRIGGER-STREAM_ID.csv`, one in each row.
 
-    Parameters:
-
-    - `directory` (required): where the files go; it is made if need be. A relative one starts at
-      the worker's working directory.
-    - `columns`: which traits to write (default: the three keys, then all others by name).
-    - `event_type`: the type of the event that tells of the file (default `report.written`). Keep
-      it out of your triggers' `event_type`, or reports will be written about reports.
-
     It follows the rules that keep a handler right when it runs again, after a failure or after
     its worker died:
 
@@ -56,9 +48,27 @@ class CsvReportHandler(PipelineHandler):
     """
     config_schema: ClassVar[Schema] = Schema(
         {
-            Required("directory"): All(str, Length(min=1)),
-            Optional("columns"): All([_text], Length(min=1)),
-            Optional("event_type", default="report.written"): _text,
+            Required(
+                "directory",
+                description=(
+                    "where the files go; it is made if need be. A relative one starts at the "
+                    "working directory of the worker"
+                ),
+            ): All(str, Length(min=1)),
+            Optional(
+                "columns",
+                description=(
+                    "which traits to write (default: the three keys, then all others by name)"
+                ),
+            ): All([_text], Length(min=1)),
+            Optional(
+                "event_type",
+                default="report.written",
+                description=(
+                    "the type of the event that tells of the file; keep it out of the `event_type`"
+                    " of your triggers, or reports will be written about reports"
+                ),
+            ): _text,
         }
     )
 

@@ -25,7 +25,13 @@ class LowercaseTraitPlugin(TraitPlugin):
           fields: payload.badge
           plugin: lowercase
     """
-    config_schema: ClassVar[Schema] = Schema({Optional("strip", default=True): bool})
+    config_schema: ClassVar[Schema] = Schema(
+        {
+            Optional(
+                "strip", default=True, description="whether blanks around the text are removed, too"
+            ): bool
+        }
+    )
 
     def __init__(self, strip: bool = True) -> None:
         super().__init__(strip=strip)

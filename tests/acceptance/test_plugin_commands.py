@@ -86,8 +86,32 @@ def test_a_plugin_that_cannot_be_loaded_is_listed_with_the_cause(site: Site) -> 
     assert (lame["distribution"], lame["version"]) == ("plugin_lame", "1.0")
     assert "used_by is not known" in ended.stderr
     shown = site.run("winchester", "plugin", "show", "handlers/lame")
-    assert shown.returncode == 0
+    assert shown.returncode == 1
     assert "nothing_like_that" in shown.stdout
+    assert "1.0" in shown.stdout
+
+
+def test_a_plugin_whose_schema_cannot_be_read_is_listed_with_the_cause(site: Site) -> None:
+    site.install(
+        "winchester.handlers",
+        "odd",
+        "Odd",
+        """
+        from voluptuous import Optional, Schema
+
+
+        class Odd:
+            \"""Is odd.\"""
+
+            config_schema = Schema({Optional("x", default=lambda: 1 / 0): int})
+        """,
+    )
+    ended = site.run("winchester", "plugin", "list", "--group", "handlers", "-f", "json")
+    odd = _rows(ended.stdout)["handlers", "odd"]
+    assert ended.returncode == 0
+    assert "ZeroDivisionError" in odd["problem"]
+    assert odd["summary"] == "Is odd."
+    assert site.run("winchester", "plugin", "show", "odd").returncode == 1
 
 
 def test_each_distribution_that_registers_one_name_is_listed(site: Site) -> None:
@@ -115,7 +139,29 @@ def test_a_plugin_is_shown_with_its_docstring_and_parameters(
         assert shown["parameters"][0]["required"] is True
         assert shown["parameters"][1]["default"] == "notification"
     table = winchester(site, "plugin", "show", "jsonl").out
-    assert "format: one of event, notification, default 'notification'" in table
+    assert 'format: one of event, notification, default "notification"; what the JSON' in table
+    assert "  source: jsonl" in table
+
+
+def test_a_plugin_is_listed_and_shown_with_summary_schema_and_example(
+    winchester: Winchester, site: Site
+) -> None:
+    listed = _rows(winchester(site, "plugin", "list", "-f", "json").out)
+    shown = json.loads(winchester(site, "plugin", "show", "logger", "-f", "json").out)
+    for each in (listed["handlers", "logger"], shown):
+        assert each["summary"].startswith("Logs how many events came")
+        assert each["schema"]["properties"]["level"]["default"] == "INFO"
+        assert each["example"].splitlines()[0] == "- name: logger"
+    table = winchester(site, "plugin", "list", "--group", "handlers").out
+    assert "Logs how many events came" in table
+    assert "winchester_handlers.logger:LoggerHandler" not in table
+
+
+def test_of_a_condition_it_is_told_what_stands_beside_its_name(
+    winchester: Winchester, site: Site
+) -> None:
+    table = winchester(site, "plugin", "show", "int").out
+    assert "whole number, or an operator and one" in table
 
 
 def test_a_command_of_several_words_is_a_plugin_too(winchester: Winchester, site: Site) -> None:

@@ -54,17 +54,20 @@ def load(
             "no configuration: name its file with -c FILE, "
             f"or in the environment variable {CONFIG_VARIABLE}; {MAKE_ONE}"
         )
-    _check_path(Path(parsed_args.config))
+    path = check_path(parsed_args.config)
     from winchester_core.bootstrap import load_settings  # slow: it brings in the database
 
-    return load_settings(parsed_args.config, needs=needs, ignores=ignores)
+    return load_settings(path, needs=needs, ignores=ignores)
 
 
-def _check_path(path: Path) -> None:
+def check_path(config: str) -> Path:
+    """The path of a configuration that is there. Raises `WrongUsage`."""
+    path = Path(config)
     if path.is_dir():
         raise WrongUsage(f"{path} is a directory: name the file, as in {path / 'winchester.yaml'}")
     if not path.exists():
         raise WrongUsage(f"there is no configuration {path}; {meant_instead(path) or MAKE_ONE}")
+    return path
 
 
 def meant_instead(path: Path) -> str | None:

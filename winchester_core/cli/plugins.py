@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-from typing import TYPE_CHECKING, Any, Final
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from winchester_core.cli.failure import WrongUsage
+from winchester_core.cli.failure import DONE, FAILED, WrongUsage
 from winchester_core.cli.output import (
     FlatLister,
     ObjectShow,
@@ -14,20 +15,21 @@ from winchester_core.cli.output import (
     one_line,
     value_of,
 )
-from winchester_core.cli.plugin_schema import parameters
 from winchester_core.cli.plugin_usage import read_usage
 from winchester_core.errors import PluginError
-from winchester_core.plugins import NOUNS, available
+from winchester_core.plugins import COMMANDS, NOUNS, available, describe
+from winchester_core.schemas import in_words, parameters, taken_by_plugin
 from winchester_core.spelling import suggestion
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from winchester_core.cli.plugin_usage import Usage
     from winchester_core.plugins import Plugin
 
-COLUMNS: Final = ("group", "name", "distribution", "version", "value", "problem")
+COLUMNS: Final = ("group", "name", "distribution", "version", "summary", "problem")
+ALL_COLUMNS: Final = (*COLUMNS, "value", "schema", "example")
 USED_BY: Final = "used_by"
 SHORT_GROUPS: Final = {group.removeprefix("winchester."): group for group in NOUNS}
 
@@ -36,9 +38,10 @@ class PluginList(FlatLister):
     """List the plugins that are installed.
 
     Each with its entry-point group, its name, the distribution that brings it and that one's
-    version, what the entry point names, and what is wrong with it, if anything: it cannot be
-    imported, or another distribution has registered the same name. With a configuration, used_by
-    tells which parts of it use the plugin.
+    version, a summary, and what is wrong with it, if anything: it cannot be imported, or another
+    distribution has registered the same name. As JSON or YAML, what the entry point names, the
+    JSON Schema of what the plugin takes and an example stand there too. With a configuration,
+    used_by tells which parts of it use the plugin.
     """
 
     examples = (
@@ -60,17 +63,18 @@ class PluginList(FlatLister):
     def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], list[dict[str, Any]]]:
         """Each plugin; each registration, where there are several of one name."""
         usage = read_usage(parsed_args)
-        known = COLUMNS if usage is None else (*COLUMNS, USED_BY)
-        columns = known_columns(parsed_args.columns, known) or known
+        used_by = () if usage is None else (USED_BY,)
+        columns = known_columns(parsed_args.columns, (*ALL_COLUMNS, *used_by))
         wanted = parsed_args.group
         groups = NOUNS if wanted is None else [SHORT_GROUPS[wanted]]
         listed = [
-            _flat(claim, problem, usage)
+            _flat(claim, loaded, usage)
             for group in groups
             for plugin in available(group).values()
-            for claim, problem in _claims(plugin)
+            for loaded in [_loaded(plugin)]
+            for claim in (plugin, *plugin.rivals)
         ]
-        return columns, listed
+        return columns or (*COLUMNS, *used_by), listed
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
         """A value; of places, one after the other."""
@@ -79,11 +83,12 @@ class PluginList(FlatLister):
 
 
 class PluginShow(ObjectShow):
-    """Show one plugin: where it comes from, what it does, and its parameters.
+    """Show one plugin: where it comes from, what it does, its parameters and an example.
 
     The plugin is named as GROUP/NAME, as in handlers/logger, or by its name alone where no other
-    group has it. For each parameter it says whether it is required, its default, and what it
-    takes.
+    group has it. For each parameter it says what it takes, whether it is required or has a
+    default, and what it means. As JSON or YAML, the schema is a JSON Schema. Of a plugin that
+    cannot be loaded the cause is shown, and the exit status is 1.
     """
 
     examples = (
@@ -105,16 +110,23 @@ class PluginShow(ObjectShow):
     def shown(self, parsed_args: Namespace) -> dict[str, Any]:
         """The plugin. Raises `WrongUsage` for an unknown one."""
         plugin = _find(" ".join(parsed_args.plugin))
-        loaded, problem = _loaded(plugin)
-        shown = _flat(plugin, problem, read_usage(parsed_args))
-        shown["description"] = inspect.getdoc(loaded) if loaded is not None else None
-        shown["parameters"] = parameters(loaded)
+        loaded = _loaded(plugin)
+        self._status = FAILED if loaded.problem else DONE
+        shown = _flat(plugin, loaded, read_usage(parsed_args))
+        shown["description"] = describe(loaded.plugin).text or None
+        shown["parameters"] = [asdict(each) for each in parameters(loaded.schema or {})]
         return shown
+
+    def run(self, parsed_args: Namespace) -> int:
+        """Show it; the status is that of a failure when the plugin cannot be loaded."""
+        return super().run(parsed_args) or self._status
 
     def cell(self, name: str, value: Any) -> Any:
         """A value; of a description and parameters, the lines."""
-        if name == "description" and value:
+        if name in ("description", "example") and value:
             return lines(value.splitlines())
+        if name == "schema" and value is not None:
+            return in_words(value)
         if name == "parameters":
             return lines(_parameter_line(each) for each in value)
         if name == USED_BY:
@@ -122,28 +134,36 @@ class PluginShow(ObjectShow):
         return super().cell(name, value)
 
 
-def _claims(plugin: Plugin) -> Iterator[tuple[Plugin, str | None]]:
-    """Each registration of the plugin's name, and what is wrong with it."""
-    _loaded_plugin, problem = _loaded(plugin)
-    for claim in (plugin, *plugin.rivals):
-        yield claim, problem
+class _Loaded(NamedTuple):
+    """What a plugin's entry point names and takes, or what is wrong with it."""
+
+    plugin: Any = None
+    schema: dict[str, Any] | None = None
+    problem: str | None = None
 
 
-def _loaded(plugin: Plugin) -> tuple[Any, str | None]:
+def _loaded(plugin: Plugin) -> _Loaded:
+    loaded = None
     try:
-        return plugin.load(), None
+        loaded = plugin.load()
+        is_command = plugin.group == COMMANDS
+        return _Loaded(loaded, None if is_command else taken_by_plugin(plugin, loaded))
     except PluginError as error:
-        return None, error.reason
+        return _Loaded(loaded, problem=error.reason)
 
 
-def _flat(plugin: Plugin, problem: str | None, usage: Usage | None) -> dict[str, Any]:
+def _flat(plugin: Plugin, loaded: _Loaded, usage: Usage | None) -> dict[str, Any]:
+    description = describe(loaded.plugin)
     flat: dict[str, Any] = {
         "group": plugin.group,
         "name": plugin.name,
         "distribution": plugin.distribution,
         "version": plugin.version,
+        "summary": description.summary or None,
+        "problem": loaded.problem,
         "value": plugin.value,
-        "problem": problem,
+        "schema": loaded.schema,
+        "example": description.example or None,
     }
     if usage is not None:
         flat[USED_BY] = usage.get((plugin.group, plugin.name), [])
@@ -186,8 +206,8 @@ def _hint(name: str, known: Any) -> str:
 
 
 def _parameter_line(parameter: dict[str, Any]) -> str:
-    if parameter["required"]:
-        state = "required"
-    else:
-        state = f"default {parameter['default']!r}" if parameter["default"] is not None else ""
-    return f"{parameter['name']}: " + ", ".join(filter(None, (parameter["takes"], state)))
+    state = "required" if parameter["required"] else ""
+    if parameter["default"] is not None:
+        state = f"default {json.dumps(parameter['default'], ensure_ascii=False)}"
+    told = ", ".join(filter(None, (parameter["takes"], state)))
+    return f"{parameter['name']}: " + "; ".join(filter(None, (told, parameter["description"])))

@@ -6,15 +6,20 @@ understood; the path of any other class is refused, with the entry point to decl
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from winchester_core.config.report import Report
+from winchester_core.config.schema import alias_map
+from winchester_core.config.validation import INVALID, validate
+from winchester_core.config.yaml_file import read_yaml
 from winchester_core.plugins import HANDLERS, TRAIT_PLUGINS, noun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from winchester_core.config.document import Document
-    from winchester_core.config.report import Report
 
 HANDLER_PATHS = {
     "winchester.pipeline_handler:LoggingHandler": "logger",
@@ -26,7 +31,33 @@ TRAIT_PLUGIN_PATHS = {
     "stackdistiller.trait_plugins:SplitterTraitPlugin": "split",
     "stackdistiller.trait_plugins:BitfieldTraitPlugin": "bitfield",
 }
+HANDLERS_KEY, TRAIT_PLUGINS_KEY = "pipeline_handlers", "distiller_trait_plugins"
 KNOWN_PATHS = {HANDLERS: HANDLER_PATHS, TRAIT_PLUGINS: TRAIT_PLUGIN_PATHS}
+
+
+@dataclass(frozen=True, slots=True)
+class Aliases:
+    """The local names of a configuration, each with the name of an entry point."""
+
+    handlers: Mapping[str, str] = field(default_factory=dict)
+    trait_plugins: Mapping[str, str] = field(default_factory=dict)
+
+
+def load_aliases(path: str | Path, environ: Mapping[str, str]) -> Aliases:
+    """Read the local names in the configuration at `path`, and nothing else of it.
+
+    Raises `ConfigurationError` when the file is no YAML, or those two settings are wrong.
+    """
+    report = Report()
+    document = read_yaml(Path(path), report, environ)
+    found = {}
+    for key, group in ((HANDLERS_KEY, HANDLERS), (TRAIT_PLUGINS_KEY, TRAIT_PLUGINS)):
+        if document is not None and document.root.child(key) is not None:
+            names = validate(document.section(key), alias_map, report)
+            if names is not INVALID:
+                found[key] = resolve_aliases(document, key, group, names, report)
+    report.close()
+    return Aliases(found.get(HANDLERS_KEY, {}), found.get(TRAIT_PLUGINS_KEY, {}))
 
 
 def resolve_aliases(

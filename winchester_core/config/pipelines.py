@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from winchester_core.config.report import Report
 
 METHODS = ("handle_events", "commit", "rollback")
-ENTRY_SCHEMA = Schema({Required("name"): text, Optional("params"): object})
+ENTRY_SCHEMA = Schema(
+    {
+        Required("name", description="a handler that is installed, or a local name"): text,
+        Optional("params", description="what the handler's own schema takes"): object,
+    }
+)
 
 
 def handler_list(value: Any) -> list[Any]:

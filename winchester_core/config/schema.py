@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from voluptuous import Any as AnyOf
 from voluptuous import Optional, Required, Schema
 
 from winchester_core.config.values import (
@@ -23,11 +24,19 @@ from winchester_core.config.values import (
     whole_number,
 )
 from winchester_core.config.wording import Expected
+from winchester_core.interfaces.takes import reference_to, takes
 
 
-def file_or(kind: type, what: str) -> Any:
-    """The name of a file, or its content given in place."""
+def file_or(kind: type, what: str, definition: str) -> Any:
+    """The name of a file, or its content given in place.
 
+    `definition` is what `winchester_core.schemas` calls the schema of that content.
+    """
+
+    @takes(
+        anyOf=[{"type": ["string", "null"], "minLength": 1}, reference_to(definition)],
+        title="file, or its content",
+    )
     def check_file_or_content(value: Any) -> Any:
         if value is None or isinstance(value, kind) or (isinstance(value, str) and value):
             return value
@@ -36,6 +45,7 @@ def file_or(kind: type, what: str) -> Any:
     return check_file_or_content
 
 
+@takes(AnyOf({text: text}, None))
 def alias_map(value: Any) -> dict[str, str]:
     """Local names, each for the name of an entry point."""
     if value is None:
@@ -55,6 +65,12 @@ SOURCE_SCHEMA = Schema(
 )
 
 
+@takes(
+    type=["object", "null"],
+    propertyNames={"minLength": 1},
+    additionalProperties=reference_to("event_source"),
+    title="mapping of a name to a source",
+)
 def source_map(value: Any) -> dict[str, Any]:
     """The configured event sources by name; each is checked on its own later."""
     if value is None:
@@ -80,19 +96,19 @@ SETTINGS_SCHEMA = Schema(
         Optional("database", description="where events and streams are kept"): DATABASE_SCHEMA,
         # Notifications to events.
         setting("distiller_config", None, "event definitions, file or list"): file_or(
-            list, "a list of event definitions"
+            list, "a list of event definitions", "event_definitions"
         ),
         setting("distiller_trait_plugins", dict, "local names of trait plugins"): alias_map,
         setting("catch_all_notifications", False, "keep what no definition covers"): boolean,
         # Events to streams.
         setting("trigger_definitions", None, "triggers, file or list"): file_or(
-            list, "a list of triggers"
+            list, "a list of triggers", "triggers"
         ),
         setting("event_sources", dict, "where ingest takes messages from"): source_map,
         setting("ingest_batch_size", 1000, "messages a transaction"): whole_number(1),
         # Streams to pipelines.
         setting("pipeline_config", None, "pipelines, file or mapping"): file_or(
-            dict, "a mapping of pipelines"
+            dict, "a mapping of pipelines", "pipelines"
         ),
         setting("pipeline_handlers", dict, "local names of handlers"): alias_map,
         setting("pipeline_worker_batch_size", 1000, "streams a turn"): whole_number(1),

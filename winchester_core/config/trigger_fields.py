@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from voluptuous import Invalid, MultipleInvalid, Optional, Required, Schema
+from voluptuous import All, Invalid, Length, MultipleInvalid, Optional, Required, Schema
+from voluptuous import Any as AnyOf
 
 from winchester_core.config.values import time_expression
 from winchester_core.config.wording import Expected, errors_of
+from winchester_core.interfaces.takes import reference, takes
 from winchester_core.model.event import MAX_NAME_LENGTH, name_fault, text_fault
 
 if TYPE_CHECKING:
@@ -15,8 +17,10 @@ if TYPE_CHECKING:
 
 MAX_DEBUG_LEVEL = 2
 MAX_FIRE_DELAY_SECONDS = 10 * 366 * 86400
+NAME = All(str, Length(min=1, max=MAX_NAME_LENGTH))
 
 
+@takes(NAME)
 def trigger_name(value: Any) -> str:
     """A trigger's name, as every database stores it."""
     if not isinstance(value, str):
@@ -29,6 +33,11 @@ def trigger_name(value: Any) -> str:
     return value
 
 
+@takes(
+    [AnyOf(NAME, All({NAME: time_expression("timestamp")}, Length(min=1, max=1)))],
+    uniqueItems=True,
+    title="list of names of traits, or of maps of one to a time expression",
+)
 def distinguishing_traits(value: Any) -> list[Any]:
     """Names of traits, or one-key maps of such a name to a time expression; each once."""
     if not isinstance(value, list):
@@ -54,13 +63,19 @@ def distinguishing_name(part: Any) -> str | None:
     return part if isinstance(part, str) else None
 
 
-def criteria(value: Any) -> list[Any]:
-    """At least one criterion."""
-    if isinstance(value, list) and value:
-        return value
-    raise Expected("expected a list of at least one criterion")
+def criteria(definition: str) -> Callable[[Any], list[Any]]:
+    """At least one criterion; `definition` is what `winchester_core.schemas` calls its schema."""
+
+    @takes(All([reference(definition)], Length(min=1)), title="list of criteria")
+    def check_criteria(value: Any) -> list[Any]:
+        if isinstance(value, list) and value:
+            return value
+        raise Expected("expected a list of at least one criterion")
+
+    return check_criteria
 
 
+@takes(type="number", minimum=0, maximum=MAX_FIRE_DELAY_SECONDS, title="seconds")
 def fire_delay(value: Any) -> Any:
     """Seconds between the moment the fire criteria are met and the firing."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -69,6 +84,7 @@ def fire_delay(value: Any) -> Any:
     raise Expected("expected a number of seconds, 0 or more and at most ten years")
 
 
+@takes(type="integer", minimum=0, maximum=MAX_DEBUG_LEVEL)
 def debug_level(value: Any) -> int:
     """How much of a trigger's work is counted."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_DEBUG_LEVEL:
@@ -76,6 +92,7 @@ def debug_level(value: Any) -> int:
     raise Expected("expected 0, 1 or 2")
 
 
+@takes(type=["string", "null"], minLength=1)
 def pipeline_name(value: Any) -> str | None:
     """The name of a pipeline, or nothing."""
     if value is None or (isinstance(value, str) and value):
@@ -89,8 +106,12 @@ TRIGGER_SCHEMA = Schema(
         Required(
             "distinguished_by", description="traits that divide events into streams"
         ): distinguishing_traits,
-        Required("match_criteria", description="which events to collect"): criteria,
-        Required("fire_criteria", description="which events make a stream fire"): criteria,
+        Required("match_criteria", description="which events to collect"): criteria(
+            "match_criterion"
+        ),
+        Required("fire_criteria", description="which events make a stream fire"): criteria(
+            "fire_criterion"
+        ),
         Required("expiration", description="when a stream that did not fire expires"): (
             time_expression("first", "last", "timestamp")
         ),

@@ -7,16 +7,19 @@ from datetime import timedelta
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from voluptuous import Invalid
+from voluptuous import All, Invalid, Length
+from voluptuous import Any as AnyOf
 
 from winchester_core.config.wording import Expected
 from winchester_core.errors import TimeExpressionError
+from winchester_core.interfaces.takes import one_of_in_any_case, takes
 from winchester_core.spelling import nearest, suggestion
 from winchester_core.timex import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+DURATION_PATTERN = r"^(\d+\s*(us|d|h|m|s)\s*)+$"
 DURATION = re.compile(r"(?:\d+\s*(?:us|d|h|m|s)\s*)+\Z")
 DURATION_PART = re.compile(r"(\d+)\s*(us|d|h|m|s)")
 UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "us": "microseconds"}
@@ -26,6 +29,7 @@ HOST_AND_PORT = re.compile(r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^]/?]*\]|[^:/?\[]*)(?:
 LOG_LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 
 
+@takes(type="boolean")
 def boolean(value: Any) -> bool:
     """True or false, not a number or a text that resembles one."""
     if isinstance(value, bool):
@@ -33,6 +37,7 @@ def boolean(value: Any) -> bool:
     raise Expected("expected true or false")
 
 
+@takes(type="string", minLength=1)
 def text(value: Any) -> str:
     """Text of at least one character."""
     if isinstance(value, str) and value:
@@ -40,6 +45,7 @@ def text(value: Any) -> str:
     raise Expected("expected text")
 
 
+@takes(AnyOf(text, All([text], Length(min=1))))
 def text_list(value: Any) -> list[str]:
     """One text, or a list of them; returned as a list."""
     if isinstance(value, str):
@@ -52,6 +58,7 @@ def text_list(value: Any) -> list[str]:
 def optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """What `check` takes, or nothing."""
 
+    @takes(AnyOf(check, None))
     def check_optional(value: Any) -> Any:
         return None if value is None else check(value)
 
@@ -61,6 +68,7 @@ def optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def whole_number(minimum: int) -> Callable[[Any], int]:
     """A whole number of at least `minimum`."""
 
+    @takes(type="integer", minimum=minimum)
     def check_whole_number(value: Any) -> int:
         if isinstance(value, int) and not isinstance(value, bool) and value >= minimum:
             return value
@@ -76,6 +84,13 @@ def duration(*, positive: bool = False) -> Callable[[Any], timedelta]:
     """
     wanted = "a length of time over zero" if positive else "a length of time"
 
+    least = {"exclusiveMinimum": 0} if positive else {"minimum": 0}
+
+    @takes(
+        anyOf=[{"type": "number", **least}, {"type": "string", "pattern": DURATION_PATTERN}],
+        title=wanted,
+        examples=["1d 12h"],
+    )
     def check_duration(value: Any) -> timedelta:
         length = _length(value)
         if length is None or (positive and not length):
@@ -88,12 +103,18 @@ def duration(*, positive: bool = False) -> Callable[[Any], timedelta]:
 def seconds(*, positive: bool = False) -> Callable[[Any], float]:
     """As `duration`, in seconds."""
     check = duration(positive=positive)
-    return lambda value: check(value).total_seconds()
+
+    @takes(check)
+    def check_seconds(value: Any) -> float:
+        return check(value).total_seconds()
+
+    return check_seconds
 
 
 def off_or(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """What `check` takes, or `off` (which YAML reads as false) or nothing: returned as None."""
 
+    @takes(AnyOf(check, "off", False, None))
     def check_switchable(value: Any) -> Any:
         return None if value is None or value is False or value == "off" else check(value)
 
@@ -103,6 +124,7 @@ def off_or(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def one_of(*names: str) -> Callable[[Any], str]:
     """One of a few words."""
 
+    @takes(type="string", enum=list(names))
     def check_word(value: Any) -> str:
         if isinstance(value, str) and value in names:
             return value
@@ -111,6 +133,7 @@ def one_of(*names: str) -> Callable[[Any], str]:
     return check_word
 
 
+@takes(**one_of_in_any_case(*(level.lower() for level in LOG_LEVELS), "warn"))
 def log_level(value: Any) -> str:
     """The name of a level of `logging`, in any case."""
     name = value.upper() if isinstance(value, str) else value
@@ -121,6 +144,7 @@ def log_level(value: Any) -> str:
     raise Expected(f"expected one of {', '.join(level.lower() for level in LOG_LEVELS)}")
 
 
+@takes(text)
 def log_file(value: Any) -> str:
     """A path that may hold `%(proc_name)s`."""
     path = text(value)
@@ -133,6 +157,12 @@ def log_file(value: Any) -> str:
     return path
 
 
+@takes(
+    type="string",
+    pattern=rf"^({'|'.join(DATABASES)})(\+[^:]*)?://",
+    title="SQLAlchemy URL",
+    examples=["sqlite:///winchester.db"],
+)
 def database_url(value: Any) -> str:
     """An SQLAlchemy URL. The message never shows it, since it may hold a password."""
     if not isinstance(value, str) or "://" not in value or value.startswith(":"):
@@ -147,6 +177,7 @@ def database_url(value: Any) -> str:
     return value
 
 
+@takes(type="string", pattern=r"^https?://[^/\s]", title="URL")
 def http_url(value: Any) -> str:
     """The URL of an HTTP service."""
     if isinstance(value, str) and re.match(r"https?://[^/\s]", value):
@@ -157,6 +188,12 @@ def http_url(value: Any) -> str:
 def time_expression(*variables: str) -> Callable[[Any], str]:
     """The text of a time expression that uses no variable but these; returned as text."""
 
+    @takes(
+        type="string",
+        pattern=rf"^([^$]|\$\s*({'|'.join(variables)})(?![A-Za-z0-9_]))*$",
+        title="time expression",
+        examples=[f"${variables[0]} + 1d"],
+    )
     def check_expression(value: Any) -> str:
         if not isinstance(value, str):
             raise Expected("expected a time expression, as text")

@@ -12,6 +12,7 @@ from typing import Any
 from voluptuous import Invalid, MultipleInvalid
 
 from winchester_core.distill.datatypes import CONVERTERS
+from winchester_core.distill.definition_fields import DEFINITION_KEYS, TRAIT_KEYS
 from winchester_core.distill.field_path import compile_path
 from winchester_core.distill.plugin_schema import plugin_problems
 from winchester_core.distill.problems import (
@@ -25,9 +26,6 @@ from winchester_core.distill.problems import (
 )
 from winchester_core.errors import FieldPathError
 from winchester_core.model.event import name_fault
-
-DEFINITION_KEYS = ("event_type", "traits")
-TRAIT_KEYS = ("fields", "type", "plugin")
 
 
 def validate_definitions(

@@ -7,10 +7,10 @@ from typing import Any
 
 from voluptuous import Invalid, MultipleInvalid
 
+from winchester_core.distill.definition_fields import PLUGIN_KEYS
 from winchester_core.distill.plugin_entry import PluginEntry
 from winchester_core.distill.problems import Path, key_problems, kind, problem, with_nearest
 
-PLUGIN_KEYS = ("name", "parameters")
 MAX_MESSAGE_LENGTH = 200
 
 

@@ -5,6 +5,7 @@ from winchester_core.interfaces.effect import Delivered, Effect, Outcome, Refuse
 from winchester_core.interfaces.event_types import event_types
 from winchester_core.interfaces.handler import PipelineHandler
 from winchester_core.interfaces.source import EventSource
+from winchester_core.interfaces.takes import takes
 from winchester_core.interfaces.trait_plugin import TraitPlugin
 from winchester_core.model.event_types import EventTypePatterns
 
@@ -23,4 +24,5 @@ __all__ = [
     "RetryAfter",
     "TraitPlugin",
     "event_types",
+    "takes",
 ]

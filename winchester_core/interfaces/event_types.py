@@ -6,9 +6,16 @@ from typing import Any
 
 from voluptuous import Invalid
 
-from winchester_core.model.event_types import EventTypePatterns
+from winchester_core.interfaces.takes import takes
+from winchester_core.model.event_types import MAX_PATTERN_LENGTH, EventTypePatterns
+
+GLOB = {"type": "string", "minLength": 1, "maxLength": MAX_PATTERN_LENGTH, "not": {"const": "!"}}
 
 
+@takes(
+    anyOf=[GLOB, {"type": "array", "items": GLOB, "minItems": 1}],
+    title="glob of event types, or a list of them",
+)
 def event_types(value: Any) -> list[str]:
     """A check for `config_schema`: a glob of event types, or a list of them; returned as a list.
 

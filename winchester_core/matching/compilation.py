@@ -9,6 +9,7 @@ from voluptuous import Invalid
 
 from winchester_core.matching.conditions.datetime import DatetimeCondition
 from winchester_core.matching.criterion import Criterion
+from winchester_core.matching.criterion_fields import FIRE_KEYS, MATCH_KEYS
 from winchester_core.matching.problems import Problems, refuse
 from winchester_core.matching.spelling import unknown_name
 from winchester_core.matching.trait_demands import DemandCompiler, make_demand
@@ -18,9 +19,6 @@ from winchester_core.model.event_types import EventTypePatterns, pattern_fault
 if TYPE_CHECKING:
     from winchester_core.interfaces import Condition
     from winchester_core.matching.demands import Demand
-
-MATCH_KEYS = ("event_type", "timestamp", "traits", "map_distinguished_by")
-FIRE_KEYS = (*MATCH_KEYS, "number")
 
 
 def compile_criterion(

@@ -33,23 +33,6 @@ _tokens = Tokens()
 class AtomPubHandler(PipelineHandler):
     """Publishes each matching event to an AtomPub server, as an Atom entry; needs `http-out`.
 
-    Parameters:
-
-    - `url` (required): the collection that entries are posted to.
-    - `event_types`: a glob or a list of globs, `!glob` excludes. All events by default.
-    - `content_format`: `json` (the traits as a JSON object), or `cuf_xml` (the usage of a server;
-      the published type then ends in `.cuf`).
-    - `extra_info`: traits that are added to each event; `cuf_xml` takes `data_center` and
-      `region` from them.
-    - `title`: of each entry (default: the published type).
-    - `categories`: terms that each entry gets beside the published type and, where there is one,
-      `original_message_id:` and the id.
-    - `auth_server`, `auth_user`, `auth_key`: where a token is to be had, and for whom. Without
-      `auth_server` none is sent.
-    - `wait_interval`, `max_wait`: seconds until an entry is sent again: `wait_interval` times the
-      number of attempts, at most `max_wait`.
-    - `http_timeout`: seconds; for connecting, and for each wait for the server after that.
-
     An entry's id is `urn:uuid:` and the event's `message_id`: the server tells by it what it has.
     """
 

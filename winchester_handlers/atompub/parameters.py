@@ -10,13 +10,14 @@ import httpx
 from voluptuous import All, In, Invalid, Length, Optional, Required, Schema
 from voluptuous import Any as AnyOf
 
-from winchester_core.interfaces import event_types
+from winchester_core.interfaces import event_types, takes
 
 JSON, CUF_XML = "json", "cuf_xml"
 OWN_TRAITS = ("message_id", "event_type", "timestamp")
 HTTP_URL = re.compile(r"https?://[^/\s?#]\S*")
 
 
+@takes(type="string", pattern=r"^https?://[^/\s?#]\S*$", title="URL")
 def http_url(value: Any) -> str:
     """The URL of a server. The message does not show it: it may hold a password."""
     if isinstance(value, str) and HTTP_URL.fullmatch(value) and _is_url(value):
@@ -35,6 +36,9 @@ def seconds(*, positive: bool = False) -> Any:
     """A number of seconds."""
     least = "over 0" if positive else "of at least 0"
 
+    low = {"exclusiveMinimum": 0} if positive else {"minimum": 0}
+
+    @takes(type="number", **low)
     def check_seconds(value: Any) -> float:
         is_number = type(value) in (int, float) and isfinite(value)
         if is_number and (value > 0 or (value == 0 and not positive)):
@@ -44,6 +48,12 @@ def seconds(*, positive: bool = False) -> Any:
     return check_seconds
 
 
+@takes(
+    type="object",
+    propertyNames={"not": {"enum": list(OWN_TRAITS)}},
+    additionalProperties={"type": ["string", "number", "boolean"]},
+    title="mapping of a trait to its value",
+)
 def extra_info(value: Any) -> dict[str, Any]:
     """Traits that every event gets when it is published."""
     if not isinstance(value, dict):
@@ -60,17 +70,58 @@ def extra_info(value: Any) -> dict[str, Any]:
 
 ATOMPUB_SCHEMA = Schema(
     {
-        Required("url"): http_url,
-        Optional("event_types", default=lambda: ["*"]): event_types,
-        Optional("extra_info", default=dict): extra_info,
-        Optional("content_format", default=JSON): In((JSON, CUF_XML)),
-        Optional("title", default=None): AnyOf(None, All(str, Length(min=1))),
-        Optional("categories", default=list): [All(str, Length(min=1))],
-        Optional("auth_user", default=""): str,
-        Optional("auth_key", default=""): str,
-        Optional("auth_server", default=None): AnyOf(None, http_url),
-        Optional("wait_interval", default=30): seconds(),
-        Optional("max_wait", default=600): seconds(),
-        Optional("http_timeout", default=120): seconds(positive=True),
+        Required("url", description="the collection that entries are posted to"): http_url,
+        Optional(
+            "event_types",
+            default=lambda: ["*"],
+            description="which events: a glob or a list of globs of event types, `!glob` excludes",
+        ): event_types,
+        Optional(
+            "extra_info",
+            default=dict,
+            description=(
+                "traits that are added to each event; `cuf_xml` takes `data_center` and `region` "
+                "from them"
+            ),
+        ): extra_info,
+        Optional(
+            "content_format",
+            default=JSON,
+            description=(
+                "`json`: the traits as a JSON object; `cuf_xml`: the usage of a server, of which "
+                "the published type then ends in `.cuf`"
+            ),
+        ): In((JSON, CUF_XML)),
+        Optional(
+            "title", default=None, description="of each entry (default: the published type)"
+        ): AnyOf(None, All(str, Length(min=1))),
+        Optional(
+            "categories",
+            default=list,
+            description=(
+                "terms that each entry gets beside the published type and, where there is one, "
+                "`original_message_id:` and the id"
+            ),
+        ): [All(str, Length(min=1))],
+        Optional("auth_user", default="", description="for whom a token is to be had"): str,
+        Optional("auth_key", default="", description="the password for that"): str,
+        Optional(
+            "auth_server",
+            default=None,
+            description="where a token is to be had; without it none is sent",
+        ): AnyOf(None, http_url),
+        Optional(
+            "wait_interval",
+            default=30,
+            description="seconds until an entry is sent again, times the number of attempts",
+        ): seconds(),
+        Optional(
+            "max_wait", default=600, description="the longest of these waits, in seconds"
+        ): seconds(),
+        Optional(
+            "http_timeout",
+            default=120,
+            description="seconds; for connecting, and for each wait for the server after that",
+        ): seconds(positive=True),
     }
 )

@@ -28,22 +28,6 @@ if TYPE_CHECKING:
 class NotabeneHandler(PipelineHandler):
     """Publishes notifications to an exchange of RabbitMQ, with confirms; needs `rabbitmq`.
 
-    Parameters:
-
-    - `host`, `port`, `user`, `password`, `vhost`: the broker; or `url` in place of the five.
-    - `exchange` (required), `exchange_type`: declared durable.
-    - `queue_name` (required): declared durable and bound to the exchange; its name is the routing
-      key, too.
-    - `env_keys`: names under which handlers before this one have put lists of notifications into
-      `env`, as `usage` does with its verdicts under `usage_notifications`. All are published.
-    - `event_types`: a glob or a list of globs, `!glob` excludes. The events that match are
-      published too; none by default.
-    - `tls`: true, or a mapping of `ca_file` (whom to trust in place of the usual authorities),
-      `cert_file` and `key_file` (as whom to appear) and `server_name` (default: the host).
-      Certificates are always verified. A `url` of `amqps://` says so, too.
-    - `timeout`: seconds; for connecting, and for each reply and confirm of the broker.
-    - `library`: accepted for the files of the older system; has no effect.
-
     A message is persistent, its body JSON with datetimes as ISO 8601 texts, its property
     `message_id` the same whenever it is published again.
     """

@@ -24,24 +24,6 @@ if TYPE_CHECKING:
 class WebhookHandler(PipelineHandler):
     """POSTs each matching event, or the stream as one body, to a URL; needs the extra `http-out`.
 
-    Parameters:
-
-    - `url` (required): `https://` or `http://`.
-    - `event_types`: a glob or a list of globs, `!glob` excludes. All events by default.
-    - `send`: `event` (a request for each event) or `stream` (one for the stream, which holds
-      `stream_id`, `stream_name`, `reason`, `distinguished_by` and the matching `events`; none
-      when no event matches).
-    - `format`: `json` (the event as `winchester event list -f json` shows it), `cloudevent`
-      (CloudEvents 1.0, structured) or `cloudevent_binary` (its attributes as headers).
-    - `source`: the `source` of the CloudEvents.
-    - `headers`: further headers, such as `Authorization`. They are not stored with an effect.
-    - `secret`: signs each request by HMAC-SHA256, in the headers `Webhook-Id`,
-      `Webhook-Timestamp` and `Webhook-Signature` of Standard Webhooks. After `whsec_` comes
-      base64; any other text is the key itself.
-    - `timeout`: seconds; for connecting, and for each wait for the service after that.
-    - `tls`: a mapping of `ca_file` (whom to trust in place of the usual authorities),
-      `cert_file` and `key_file` (as whom to appear). Certificates are always verified.
-
     Every request has the header `Idempotency-Key`, which stays the same when it is sent again.
     """
 

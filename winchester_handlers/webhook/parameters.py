@@ -10,7 +10,7 @@ import httpx
 from voluptuous import All, In, Invalid, Optional, Range, Required, Schema
 from voluptuous import Any as AnyOf
 
-from winchester_core.interfaces import event_types
+from winchester_core.interfaces import event_types, takes
 from winchester_handlers.webhook.signature import key_of
 
 SENDS = ("event", "stream")
@@ -27,6 +27,7 @@ HTTP_URL = re.compile(r"https?://[^/\s?#]\S*")
 URI_REFERENCE = re.compile(r"[\x21-\x7e]+")
 
 
+@takes(type="string", pattern=r"^https?://[^/\s?#]\S*$", title="URL")
 def http_url(value: Any) -> str:
     """The URL of a web service. The message does not show it: it may hold a token."""
     if isinstance(value, str) and HTTP_URL.fullmatch(value) and _is_url(value):
@@ -34,6 +35,7 @@ def http_url(value: Any) -> str:
     raise Invalid("expected a URL that begins with http:// or https://, without blanks")
 
 
+@takes(type="string", pattern=r"^[\x21-\x7e]+$", title="URI reference")
 def uri_reference(value: Any) -> str:
     """What CloudEvents calls a URI reference: printable ASCII."""
     if isinstance(value, str) and URI_REFERENCE.fullmatch(value):
@@ -41,6 +43,7 @@ def uri_reference(value: Any) -> str:
     raise Invalid("expected a URI or a part of one, such as /winchester: ASCII without blanks")
 
 
+@takes(type="string", minLength=1, title="path of a file that exists")
 def readable_file(value: Any) -> str:
     """The path of a file that is there."""
     if isinstance(value, str) and Path(value).is_file():
@@ -48,6 +51,12 @@ def readable_file(value: Any) -> str:
     raise Invalid("expected the path of a file that exists")
 
 
+@takes(
+    type="object",
+    propertyNames={"pattern": f"^{HEADER_NAME.pattern}$"},
+    additionalProperties={"type": "string", "minLength": 1},
+    title="mapping of a header's name to its value",
+)
 def headers(value: Any) -> dict[str, str]:
     """Further headers, none of which is the handler's own."""
     if not isinstance(value, dict):
@@ -62,6 +71,7 @@ def headers(value: Any) -> dict[str, str]:
     return value
 
 
+@takes(type="string", minLength=1)
 def secret(value: Any) -> str:
     """The secret of the signature."""
     if isinstance(value, str) and value:
@@ -82,13 +92,20 @@ def _is_url(text: str) -> bool:
 
 TLS_SCHEMA = Schema(
     {
-        Optional("ca_file", default=None): AnyOf(None, readable_file),
-        Optional("cert_file", default=None): AnyOf(None, readable_file),
-        Optional("key_file", default=None): AnyOf(None, readable_file),
+        Optional(
+            "ca_file", default=None, description="whom to trust in place of the usual authorities"
+        ): AnyOf(None, readable_file),
+        Optional("cert_file", default=None, description="as whom to appear"): AnyOf(
+            None, readable_file
+        ),
+        Optional("key_file", default=None, description="the key of `cert_file`"): AnyOf(
+            None, readable_file
+        ),
     }
 )
 
 
+@takes(AnyOf(TLS_SCHEMA, None))
 def tls(value: Any) -> dict[str, Any]:
     """Whom to trust, and as whom to appear."""
     found: dict[str, Any] = TLS_SCHEMA({} if value is None else value)
@@ -99,16 +116,59 @@ def tls(value: Any) -> dict[str, Any]:
 
 WEBHOOK_SCHEMA = Schema(
     {
-        Required("url"): http_url,
-        Optional("event_types", default=lambda: ["*"]): event_types,
-        Optional("send", default="event"): In(SENDS),
-        Optional("format", default="json"): In(FORMATS),
-        Optional("source", default="/winchester"): uri_reference,
-        Optional("headers", default=dict): headers,
-        Optional("secret", default=None): AnyOf(None, secret),
-        Optional("timeout", default=30): All(
-            AnyOf(int, float), Range(min=0, min_included=False, max=3600)
-        ),
-        Optional("tls", default=None): tls,
+        Required(
+            "url", description="where requests are sent, by `https://` or `http://`"
+        ): http_url,
+        Optional(
+            "event_types",
+            default=lambda: ["*"],
+            description="which events: a glob or a list of globs of event types, `!glob` excludes",
+        ): event_types,
+        Optional(
+            "send",
+            default="event",
+            description=(
+                "`event`: a request for each event; `stream`: one for the stream, which holds "
+                "`stream_id`, `stream_name`, `reason`, `distinguished_by` and the matching "
+                "`events` (none when no event matches)"
+            ),
+        ): In(SENDS),
+        Optional(
+            "format",
+            default="json",
+            description=(
+                "`json`: the event as `winchester event list -f json` shows it; `cloudevent`: "
+                "CloudEvents 1.0, structured; `cloudevent_binary`: its attributes as headers"
+            ),
+        ): In(FORMATS),
+        Optional(
+            "source", default="/winchester", description="the `source` of the CloudEvents"
+        ): uri_reference,
+        Optional(
+            "headers",
+            default=dict,
+            description=(
+                "further headers, such as `Authorization`; they are not stored with an effect"
+            ),
+        ): headers,
+        Optional(
+            "secret",
+            default=None,
+            description=(
+                "signs each request by HMAC-SHA256, in the headers `Webhook-Id`, "
+                "`Webhook-Timestamp` and `Webhook-Signature` of Standard Webhooks; after `whsec_` "
+                "comes base64, any other text is the key itself"
+            ),
+        ): AnyOf(None, secret),
+        Optional(
+            "timeout",
+            default=30,
+            description="seconds; for connecting, and for each wait for the service after that",
+        ): All(AnyOf(int, float), Range(min=0, min_included=False, max=3600)),
+        Optional(
+            "tls",
+            default=None,
+            description="whom to trust, and as whom to appear; certificates are always verified",
+        ): tls,
     }
 )

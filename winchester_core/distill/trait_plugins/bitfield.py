@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class BitfieldTraitPlugin(TraitPlugin):
     """Sets bits of `initial_bitfield` by `flags`.
 
-    Each flag names a `path`, as it stands in the trait's fields, and the `bit` to set (0 is the
-    lowest) when something was found there; with `value`, when what was found equals that.
+    Each flag sets a `bit` when something was found at its `path`; with `value`, when what was
+    found equals that.
     """
 
     example: ClassVar[str] = """
@@ -29,13 +29,17 @@ class BitfieldTraitPlugin(TraitPlugin):
     """
     config_schema: ClassVar[Schema] = Schema(
         {
-            Optional("initial_bitfield", default=0): int,
-            Optional("flags", default=None): Maybe(
+            Optional("initial_bitfield", default=0, description="where to begin"): int,
+            Optional("flags", default=None, description="which bits to set"): Maybe(
                 [
                     {
-                        Required("path"): str,
-                        Required("bit"): All(Coerce(int), Range(min=0)),
-                        "value": object,
+                        Required("path", description="as it stands in the trait's fields"): str,
+                        Required("bit", description="the bit to set; 0 is the lowest"): All(
+                            Coerce(int), Range(min=0)
+                        ),
+                        Optional(
+                            "value", description="set it only when what was found equals this"
+                        ): object,
                     }
                 ]
             ),

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 class MapTraitPlugin(TraitPlugin):
     """Looks up the first value found in `values`.
 
-    A value that is not there gives `default` (none by default: no trait). With `case_sensitive`
-    off, texts that differ only in case are one key. It is ceilometer's plugin of that name.
+    It is ceilometer's plugin of that name.
     """
 
     example: ClassVar[str] = """
@@ -28,9 +27,19 @@ class MapTraitPlugin(TraitPlugin):
     """
     config_schema: ClassVar[Schema] = Schema(
         {
-            Required("values"): All({object: object}, Length(min=1)),
-            Optional("default", default=None): object,
-            Optional("case_sensitive", default=True): bool,
+            Required("values", description="a value that is found to the trait's"): All(
+                {object: object}, Length(min=1)
+            ),
+            Optional(
+                "default",
+                default=None,
+                description="what any other value gives (default: no trait)",
+            ): object,
+            Optional(
+                "case_sensitive",
+                default=True,
+                description="false: texts that differ only in case are one key",
+            ): bool,
         }
     )
 

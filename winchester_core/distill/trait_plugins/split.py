@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 class SplitTraitPlugin(TraitPlugin):
     """Splits the first value found at `separator` and returns the piece numbered `segment`.
 
-    `segment` counts from 0, a negative one from the end; `max_split` bounds how often it is
-    split (default: as often as possible). No such piece: no trait.
+    No such piece: no trait.
     """
 
     example: ClassVar[str] = """
@@ -28,9 +27,17 @@ class SplitTraitPlugin(TraitPlugin):
     """
     config_schema: ClassVar[Schema] = Schema(
         {
-            Optional("separator", default="."): All(str, Length(min=1)),
-            Optional("segment", default=0): int,
-            Optional("max_split", default=None): Maybe(int),
+            Optional("separator", default=".", description="what stands between the pieces"): All(
+                str, Length(min=1)
+            ),
+            Optional(
+                "segment", default=0, description="counts from 0, a negative one from the end"
+            ): int,
+            Optional(
+                "max_split",
+                default=None,
+                description="how often it is split, at most (default: as often as possible)",
+            ): Maybe(int),
         }
     )
 

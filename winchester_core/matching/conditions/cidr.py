@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from voluptuous import Invalid, MultipleInvalid, Schema
 
+from winchester_core.interfaces.takes import takes
 from winchester_core.matching.conditions.typed import TypedCondition
 from winchester_core.matching.conditions.values import quoted
 
@@ -17,6 +18,9 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 MAX_ADDRESS_LENGTH = 100
 """In characters: more than any address has, with the name of an interface after a `%`."""
+
+
+NETWORK = {"type": "string", "pattern": r"^[0-9A-Fa-f:.]+(/[0-9.]+)?$", "title": "IP network"}
 
 
 def network(text: Any) -> Network:
@@ -47,6 +51,7 @@ def networks(expression: Any) -> list[Network]:
     return found
 
 
+@takes(anyOf=[NETWORK, {"type": "array", "items": NETWORK, "minItems": 1}])
 def checked_networks(expression: Any) -> Any:
     """Return `expression` as it is written. Raises `voluptuous.MultipleInvalid`."""
     networks(expression)

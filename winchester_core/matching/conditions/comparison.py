@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from voluptuous import Invalid, Schema
 
+from winchester_core.interfaces.takes import takes
 from winchester_core.matching.conditions.typed import TypedCondition
 from winchester_core.matching.conditions.values import quoted
 from winchester_core.model.event import MAX_INT, MIN_INT
@@ -27,9 +28,13 @@ OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 MAX_EXPRESSION_LENGTH = 400
 """In characters: more than any bound needs. The time int() takes is quadratic in the digits."""
 
-_COMPARISON = re.compile(r"\s*(?P<symbol>==|!=|>=|<=|=|>|<)?\s*(?P<number>\S+)\s*")
+_SYMBOL = "==|!=|>=|<=|=|>|<"
+_COMPARISON = re.compile(rf"\s*(?P<symbol>{_SYMBOL})?\s*(?P<number>\S+)\s*")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+NOUNS = {"integer": "whole number", "number": "number"}
 
 
 class Comparison(NamedTuple):
@@ -111,6 +116,14 @@ class ComparisonCondition(TypedCondition):
 def comparison_schema(bound: Callable[[Any], int | float]) -> Schema:
     """A schema that checks an expression and leaves it as it is written."""
 
+    kind, number = ("integer", _WHOLE) if bound is whole_number else ("number", _DECIMAL)
+    pattern = rf"^\s*({_SYMBOL})?\s*{number.pattern}\s*$"
+
+    @takes(
+        anyOf=[{"type": kind}, {"type": "string", "pattern": pattern}],
+        title=f"{NOUNS[kind]}, or an operator and one",
+        examples=["> 3"],
+    )
     def comparison(expression: Any) -> Any:
         parse_comparison(expression, bound)
         return expression

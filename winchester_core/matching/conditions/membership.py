@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from voluptuous import Invalid, MultipleInvalid, Schema
+from voluptuous import All, Invalid, Length, MultipleInvalid, Schema
 
-from winchester_core.interfaces import Condition
+from winchester_core.interfaces import Condition, takes
 from winchester_core.matching.conditions.values import constant, kind_of, shown
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MAX_SHOWN = 10
 
 
+@takes(All([constant], Length(min=1)))
 def constants(expression: Any) -> list[TraitValue]:
     """Return the constants of a list. Raises `voluptuous.MultipleInvalid` with every fault."""
     if not isinstance(expression, (list, tuple)) or not expression:

@@ -6,8 +6,9 @@ from datetime import date, datetime
 from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from voluptuous import Invalid, MultipleInvalid, Schema
+from voluptuous import All, Invalid, Length, MultipleInvalid, Optional, Schema
 
+from winchester_core.interfaces.takes import takes
 from winchester_core.matching.conditions.typed import TypedCondition
 from winchester_core.matching.conditions.values import kind_name, quoted, shown
 from winchester_core.model.event import parse_timestamp, to_utc
@@ -22,6 +23,7 @@ DATE_LENGTH = len("2014-01-01")
 NUMBERS, TIMES = (int, float), (datetime,)
 
 
+@takes(type=["number", "string"], minLength=DATE_LENGTH + 1, title="number or datetime")
 def bound(value: Any) -> Bound:
     """Read a finite number, a datetime, or a datetime as ISO 8601 text; naive is UTC.
 
@@ -44,6 +46,7 @@ def bound(value: Any) -> Bound:
     raise Invalid(f"{quoted(value)} is no bound; allowed: a finite number, or a datetime")
 
 
+@takes(All(dict.fromkeys(map(Optional, KEYS), bound), Length(min=1)))
 def bounds(expression: Any) -> dict[str, Bound]:
     """Return the bounds by `min` and `max`, one of which may be absent.
 

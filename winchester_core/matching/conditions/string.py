@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from voluptuous import Invalid, Schema
 
+from winchester_core.interfaces.takes import takes
 from winchester_core.matching.conditions.typed import TypedCondition
 from winchester_core.matching.conditions.values import constant, quoted
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+@takes(type="string")
 def text(expression: Any) -> str:
     """Return a text that a trait can hold. Raises `voluptuous.Invalid`."""
     if not isinstance(expression, str):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from voluptuous import All, Invalid, Length, Optional, Range
 
 from winchester_core.interfaces.checked_schema import CheckedSchema
+from winchester_core.interfaces.takes import takes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +18,7 @@ BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 """What can be sent as a bearer token (RFC 6750, 2.1)."""
 
 
+@takes(type="integer")
 def _integer(value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -28,6 +30,7 @@ def whole_number(minimum: int, maximum: int | None = None) -> Any:
     return All(_integer, Range(min=minimum, max=maximum))
 
 
+@takes(type=["string", "null"], pattern=f"^{BEARER_TOKEN.pattern}$")
 def bearer_token(value: Any) -> str | None:
     """A token that a header can carry, or nothing."""
     if value is None or (isinstance(value, str) and BEARER_TOKEN.fullmatch(value)):
@@ -57,14 +60,49 @@ def is_loopback(host: str) -> bool:
 
 SCHEMA = CheckedSchema(
     {
-        Optional("host", default="127.0.0.1"): All(str, Length(min=1)),
-        Optional("port", default=8700): whole_number(0, 65535),
-        Optional("token", default=None): bearer_token,
-        Optional("max_body_bytes", default=1024 * 1024): whole_number(1),
-        Optional("max_items", default=1000): whole_number(1),
-        Optional("max_requests", default=256): whole_number(1),
-        Optional("timeout_seconds", default=30): whole_number(1),
-        Optional("datetime_traits", default=list): [All(str, Length(min=1, max=255))],
+        Optional(
+            "host",
+            default="127.0.0.1",
+            description=(
+                "the address to listen at: this machine alone reaches the default; any other but a"
+                " loopback address needs a `token`"
+            ),
+        ): All(str, Length(min=1)),
+        Optional(
+            "port", default=8700, description="0 means any free one, which is logged"
+        ): whole_number(0, 65535),
+        Optional(
+            "token",
+            default=None,
+            description=(
+                "what senders must give, as `Authorization: Bearer TOKEN` (default: nothing)"
+            ),
+        ): bearer_token,
+        Optional(
+            "max_body_bytes", default=1024 * 1024, description="how many bytes one request may hold"
+        ): whole_number(1),
+        Optional(
+            "max_items",
+            default=1000,
+            description="how many events or notifications one request may hold",
+        ): whole_number(1),
+        Optional(
+            "max_requests",
+            default=256,
+            description="how many requests are in hand at once; any more are answered 429",
+        ): whole_number(1),
+        Optional(
+            "timeout_seconds",
+            default=30,
+            description="how long a sender waits, for its body to come and then for the database",
+        ): whole_number(1),
+        Optional(
+            "datetime_traits",
+            default=list,
+            description=(
+                "the traits of events that are datetimes; an event may also name them itself"
+            ),
+        ): [All(str, Length(min=1, max=255))],
     },
     needs_token,
 )

@@ -26,18 +26,6 @@ class HttpSource(EventSource):
     Needs `pip install 'winchester[http]'`. `/v1/events`, `/v1/notifications` and
     `/v1/cloudevents` take one item or an array; `/openapi.json` describes all there is. See
     [how to](../how-to/http.md) for the answers.
-
-    Parameters:
-
-    - `host`: the address to listen at (default: this machine alone reaches it). Any other but a
-      loopback address needs a `token`.
-    - `port`: 0 means any free one, which is logged.
-    - `token`: what senders must give, as `Authorization: Bearer TOKEN` (default: nothing).
-    - `max_body_bytes` and `max_items`: how much one request may hold.
-    - `max_requests`: how many requests are in hand at once; any more are answered 429.
-    - `timeout_seconds`: how long a sender waits, for its body to come and then for the database.
-    - `datetime_traits`: the traits of events that are datetimes (default: none; an event may
-      also name them itself).
     """
 
     example: ClassVar[str] = """

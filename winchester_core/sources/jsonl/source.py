@@ -35,16 +35,8 @@ def _check_follow(params: Mapping[str, Any]) -> None:
 class JsonlSource(EventSource):
     """Events or notifications as JSON, one in each line or as the elements of an array.
 
-    Parameters:
-
-    - `path` (required): a file, a directory (its files in name order) or ``-`` for standard
-      input; each may be compressed with gzip, which is recognised by content.
-    - `format`: what the JSON texts are, `notification` (default) or `event`.
-    - `follow`: whether to go on with what is appended, through rotation, until stopped (default:
-      false). The file need not be there yet; only a plain file is followed, no directory, pipe or
-      gzip data. A line is delivered once its line end is there, or the next file has begun.
-    - `datetime_traits`: the traits of events that are datetimes (default: none; an event may
-      also name them itself). Handed on as the header `datetime_traits`.
+    Of a file that is followed, a line is delivered once its line end is there, or the next file
+    has begun.
 
     A message's `body` is the bytes as they stand in the input, not yet known to be JSON. One
     that cannot be used (longer than 16 MiB, or cut off at the end of an array) has the header
@@ -63,10 +55,32 @@ class JsonlSource(EventSource):
     """
     config_schema: ClassVar[Schema] = CheckedSchema(
         {
-            Required("path"): All(str, Length(min=1)),
-            Optional("format", default="notification"): In([kind.value for kind in MessageKind]),
-            Optional("follow", default=False): bool,
-            Optional("datetime_traits", default=list): [All(str, Length(min=1, max=255))],
+            Required(
+                "path",
+                description=(
+                    "a file, a directory (its files in name order) or `-` for standard input; each"
+                    " may be compressed with gzip, which is recognised by content"
+                ),
+            ): All(str, Length(min=1)),
+            Optional("format", default="notification", description="what the JSON texts are"): In(
+                [kind.value for kind in MessageKind]
+            ),
+            Optional(
+                "follow",
+                default=False,
+                description=(
+                    "whether to go on with what is appended, through rotation, until stopped; the "
+                    "file need not be there yet, and only a plain file is followed, no directory, "
+                    "pipe or gzip data"
+                ),
+            ): bool,
+            Optional(
+                "datetime_traits",
+                default=list,
+                description=(
+                    "the traits of events that are datetimes; an event may also name them itself"
+                ),
+            ): [All(str, Length(min=1, max=255))],
         },
         _check_follow,
     )

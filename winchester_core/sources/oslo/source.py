@@ -25,21 +25,6 @@ TEXT = All(str, Length(min=1))
 class OsloSource(EventSource):
     """Notifications through a listener of oslo.messaging (extra `oslo`).
 
-    Parameters:
-
-    - `transport_url`: as in OpenStack's configuration files, such as
-      ``rabbit://user:password@host:5672/nova`` (default: what `config_files` say).
-    - `config_files`: files of oslo.config, for example with a section
-      `[oslo_messaging_rabbit]` for TLS, heartbeats or quorum queues.
-    - `topics`: what is listened to; `exchanges`: in which exchanges (default: the transport's
-      `control_exchange`, which is `openstack`).
-    - `pool`: listeners with one pool's name share its notifications, and other pools have their
-      own copies (default: no pool).
-    - `priorities`: the priorities listened to; each has a queue of its own for each topic.
-    - `prefetch`: how many notifications of a queue are on their way at once, at most; of
-      RabbitMQ only, and unless `transport_url` or the files say so themselves.
-    - `batch_seconds`: how long oslo.messaging gathers a batch once there is a notification.
-
     Queues and exchanges are declared as oslo.messaging does that, with its own options. A
     notification is acknowledged once it is stored and committed, or kept as a rejected message;
     what is released is requeued. While the broker is away oslo.messaging itself connects again.
@@ -54,18 +39,61 @@ class OsloSource(EventSource):
     """
     config_schema: ClassVar[Schema] = Schema(
         {
-            Optional("transport_url", default=None): AnyOf(None, TEXT),
-            Optional("config_files", default=list): [TEXT],
-            Optional("topics", default=lambda: ["notifications"]): All([TEXT], Length(min=1)),
-            Optional("exchanges", default=list): [TEXT],
-            Optional("pool", default=None): AnyOf(None, TEXT),
-            Optional("priorities", default=lambda: list(PRIORITIES)): All(
-                [In(PRIORITIES)], Length(min=1)
-            ),
-            Optional("prefetch", default=1000): All(int, Range(min=1, max=65535)),
-            Optional("batch_seconds", default=0.1): All(
-                AnyOf(int, float), Range(min=0.001, max=60)
-            ),
+            Optional(
+                "transport_url",
+                default=None,
+                description=(
+                    "as in OpenStack's configuration files, such as "
+                    "`rabbit://user:password@host:5672/nova` (default: what `config_files` say)"
+                ),
+            ): AnyOf(None, TEXT),
+            Optional(
+                "config_files",
+                default=list,
+                description=(
+                    "files of oslo.config, for example with a section `[oslo_messaging_rabbit]` "
+                    "for TLS, heartbeats or quorum queues"
+                ),
+            ): [TEXT],
+            Optional(
+                "topics", default=lambda: ["notifications"], description="what is listened to"
+            ): All([TEXT], Length(min=1)),
+            Optional(
+                "exchanges",
+                default=list,
+                description=(
+                    "in which exchanges (default: the transport's `control_exchange`, which is "
+                    "`openstack`)"
+                ),
+            ): [TEXT],
+            Optional(
+                "pool",
+                default=None,
+                description=(
+                    "listeners with one pool's name share its notifications, and other pools have "
+                    "their own copies (default: no pool)"
+                ),
+            ): AnyOf(None, TEXT),
+            Optional(
+                "priorities",
+                default=lambda: list(PRIORITIES),
+                description=(
+                    "the priorities listened to; each has a queue of its own for each topic"
+                ),
+            ): All([In(PRIORITIES)], Length(min=1)),
+            Optional(
+                "prefetch",
+                default=1000,
+                description=(
+                    "how many notifications of a queue are on their way at once, at most; of "
+                    "RabbitMQ only, and unless `transport_url` or the files say so themselves"
+                ),
+            ): All(int, Range(min=1, max=65535)),
+            Optional(
+                "batch_seconds",
+                default=0.1,
+                description="how long oslo.messaging gathers a batch once there is a notification",
+            ): All(AnyOf(int, float), Range(min=0.001, max=60)),
         }
     )
 

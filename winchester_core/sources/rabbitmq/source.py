@@ -28,30 +28,6 @@ class Token(NamedTuple):
 class RabbitmqSource(EventSource):
     """Notifications or events from queues of RabbitMQ (extra `rabbitmq`).
 
-    Parameters:
-
-    - `queues` (required): a list of queues, each a name or a mapping of `name`, `exchange`
-      (default: none), `exchange_type` (`topic`, `direct`, `fanout` or `headers`; default
-      `topic`), `routing_keys` (default: the queue's name), `durable` (default true),
-      `auto_delete` (default false), `queue_type` (`classic` or `quorum`; default: the broker's)
-      and `arguments` (further arguments of the queue; default: none).
-    - `declare`: whether queues, exchanges and bindings that are absent are made (default true).
-      What exists is used as it is and never declared otherwise. With false nothing is made or
-      bound: a queue or an exchange that is absent is a failure, tried again until it is there.
-    - `url`: where the broker is, or a list of URLs of one cluster, of which the first that
-      answers is taken; `amqps://` for TLS. `host`, `port`, `user`, `password` and
-      `virtual_host` go before what the URL says (default: as the URL).
-    - `tls`: true, or a mapping of `ca_file`, `cert_file`, `key_file`, `server_name` (default:
-      the host) and `verify` (default true).
-    - `format`: what the bodies are, `notification` (default; bare or in the envelope of
-      oslo.messaging) or `event`; `datetime_traits`: the traits of events that are datetimes.
-    - `prefetch`: how many messages of a queue are on their way at once, at most. It bounds the
-      batch, too.
-    - `batch_seconds`: how long a batch is gathered once there is a message.
-    - `heartbeat_seconds`: the broker and the source each take the other for dead after about
-      twice this silence. Heartbeats go on while the database is slow or away.
-    - `timeout_seconds`: the longest wait for a connection or a reply.
-
     A message is acknowledged once it is stored and committed, or kept as a rejected one. What is
     released, and what was not settled when a connection broke, comes again.
     """

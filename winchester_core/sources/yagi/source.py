@@ -19,10 +19,6 @@ logger = logging.getLogger(__name__)
 class YagiSource(RabbitmqSource):
     """Notifications from the queues that an existing `yagi.conf` has for Winchester.
 
-    Parameters:
-
-    - `path` (required): the file; a relative path starts from the working directory, as Yagi's.
-
     Consumed are, as the source `rabbitmq` does that, the queues of `[consumers]` that have
     `winchester.yagi_handler.WinchesterHandler` among their `apps`, from the broker of
     `[rabbit_broker]`. `max_messages` is how many are on their way at once. Other apps of those
@@ -34,7 +30,16 @@ class YagiSource(RabbitmqSource):
           source: yagi
           params: {path: /etc/yagi/yagi.conf}
     """
-    config_schema: ClassVar[Schema] = Schema({Required("path"): All(str, Length(min=1))})
+    config_schema: ClassVar[Schema] = Schema(
+        {
+            Required(
+                "path",
+                description=(
+                    "the file; a relative path starts from the working directory, as Yagi's"
+                ),
+            ): All(str, Length(min=1))
+        }
+    )
 
     def __init__(self, **params: Any) -> None:
         path = self.config_schema(params)["path"]
