@@ -17,9 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
+from tests.editing import Editor
 from winchester_core import bootstrap, plugins
 from winchester_core.ingest.pump import SourcePump
+from winchester_core.matching.compilation import compile_criterion
+from winchester_core.schemas import parameters, taken_by_plugin
 from winchester_core.storage.records import EventFilter, StreamFilter
 from winchester_core.storage.sql.schema import Schema
 
@@ -157,6 +161,60 @@ def test_a_configuration_that_names_them_is_valid(example: Path) -> None:
     assert settings.event_sources["doors"].params["delimiter"] == ","
     assert (handler.plugin_name, handler.params["event_type"]) == ("csv_report", "report.written")
     assert "weekday" in trigger["match_criteria"][0]["traits"]["timestamp"]
+
+
+@pytest.mark.usefixtures("_installed")
+@pytest.mark.parametrize("group", [group for group in NAMES if group != plugins.COMMANDS])
+def test_each_has_a_description_an_example_and_parameters_that_are_described(group: str) -> None:
+    plugin = plugins.available(group)[NAMES[group]]
+    told = plugins.describe(plugin.load())
+    schema = taken_by_plugin(plugin, plugin.load())
+
+    assert told.text
+    assert NAMES[group] in told.example
+    assert all(each.description for each in parameters(schema))
+
+
+@pytest.mark.usefixtures("_installed")
+def test_the_example_of_each_is_right() -> None:
+    examples = {
+        group: yaml.safe_load(plugins.describe(plugins.load(group, name)).example)
+        for group, name in NAMES.items()
+        if group != plugins.COMMANDS
+    }
+    definition = {"event_type": "*", "traits": examples[plugins.TRAIT_PLUGINS]}
+
+    settings = bootstrap.load_settings(
+        {
+            "database": {"url": "sqlite://"},
+            "pipeline_config": {"example": examples[plugins.HANDLERS]},
+            "event_sources": examples[plugins.EVENT_SOURCES],
+            "distiller_config": [definition],
+        }
+    )
+
+    compile_criterion(
+        {"traits": examples[plugins.CONDITIONS]}, plugins.Registry(plugins.CONDITIONS), fire=True
+    )
+    assert [each.plugin_name for each in settings.pipelines["example"]] == ["csv_report"]
+
+
+@pytest.mark.usefixtures("_installed")
+def test_its_files_stand_in_an_editor_and_mistakes_in_them_do_not(example: Path) -> None:
+    editor = Editor()
+    for document in ("winchester", "triggers", "pipelines", "event_definitions"):
+        text = (example / f"{document}.yaml").read_text()
+        assert editor.complaints(document, text) == []
+    for document, right, wrong in (
+        ("winchester", "types: {floor: int}", "types: {floor: integer}"),
+        ("triggers", "days: [sat, sun]", "days: 7"),
+        ("triggers", "weekday:", "weakday:"),
+        ("pipelines", "directory: reports", "folder: reports"),
+        ("event_definitions", "plugin: lowercase", "plugin: lower"),
+    ):
+        text = (example / f"{document}.yaml").read_text()
+        assert text.count(right) == 1
+        assert editor.complaints(document, text.replace(right, wrong)), wrong
 
 
 @pytest.mark.usefixtures("_installed")

@@ -1,0 +1,93 @@
+"""`winchester schema`: JSON Schema for editors, of the files and the plugins that are there."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jsonschema import Draft7Validator
+
+from winchester_core.schemas import DOCUMENTS
+
+if TYPE_CHECKING:
+    from conftest import Winchester
+    from sites import Site
+
+HANDLER = """
+    from voluptuous import Required, Schema
+
+
+    class Page:
+        \"""Pages whoever is on duty.\"""
+
+        config_schema = Schema({Required("number", description="whom"): int})
+
+        def handle_events(self, events, env):
+            return events
+
+        def commit(self): ...
+
+        def rollback(self): ...
+"""
+
+
+def _schema(site: Site, *arguments: str) -> dict[str, Any]:
+    ended = site.run("winchester", "schema", *arguments)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    schema: dict[str, Any] = json.loads(ended.stdout)
+    return schema
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_schema_of_each_document_is_one_of_draft_7(site: Site, document: str) -> None:
+    schema = _schema(site, document)
+
+    assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
+    Draft7Validator.check_schema(schema)
+
+
+def test_defaults_and_descriptions_are_there_to_be_shown(site: Site) -> None:
+    settings = _schema(site, "winchester")["properties"]
+
+    assert settings["max_attempts"]["default"] == 5
+    assert settings["max_attempts"]["description"] == "runs before a stream is in error"
+
+
+def test_a_plugin_that_is_installed_is_known_with_its_parameters(site: Site) -> None:
+    site.install("winchester.handlers", "page", "Page", HANDLER)
+    validator = Draft7Validator(_schema(site, "pipelines"))
+
+    assert validator.is_valid({"p": [{"name": "page", "params": {"number": 7}}]})
+    for wrong in ("page", {"name": "page"}, {"name": "page", "params": {"number": "x"}}):
+        assert not validator.is_valid({"p": [wrong]}), wrong
+    assert "Pages whoever is on duty." in json.dumps(validator.schema)
+
+
+def test_a_plugin_that_cannot_be_loaded_takes_anything_and_tells_the_cause(site: Site) -> None:
+    site.install("winchester.handlers", "lame", "Lame", "import nothing_like_that\n")
+    schema = _schema(site, "pipelines")
+
+    assert Draft7Validator(schema).is_valid({"p": [{"name": "lame", "params": {"x": 1}}]})
+    assert "nothing_like_that" in json.dumps(schema)
+
+
+def test_the_local_names_of_a_configuration_are_known_with_it(site: Site) -> None:
+    site.add_settings("pipeline_handlers: {say: logger}\ndatabase_is_broken: true\n")
+    content = {"p": [{"name": "say", "params": {"level": "info"}}]}
+
+    assert not Draft7Validator(_schema(site, "pipelines")).is_valid(content)
+    known = Draft7Validator(_schema(site, "-c", str(site.config), "pipelines"))
+    assert known.is_valid(content)
+    assert not known.is_valid({"p": [{"name": "say", "params": {"level": "loud"}}]})
+
+
+def test_wrong_usage_is_told(winchester: Winchester, site: Site) -> None:
+    assert winchester(site, "schema", "trigger").status == 2
+    ended = site.run("winchester", "schema", "-c", "nowhere.yaml", "triggers")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "nowhere.yaml" in ended.stderr
+    site.add_settings("pipeline_handlers: [say]\n")
+    ended = site.run("winchester", "schema", "-c", site.config, "triggers")
+    assert ended.returncode == 2
+    assert "pipeline_handlers" in ended.stderr

@@ -1,0 +1,60 @@
+"""The JSON Schemas let every piece of YAML stand that a page shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from page_blocks import blocks_of
+from test_pages_hold import PAGES, ROOT
+from yaml_shapes import DATABASE, kind_of
+
+from tests.editing import Editor, EditorsLoader
+from winchester_core.config.aliases import Aliases
+
+if TYPE_CHECKING:
+    from page_blocks import Block
+
+DOCUMENTS = {
+    "settings": "winchester",
+    "triggers": "triggers",
+    "criteria": "triggers",
+    "pipelines": "pipelines",
+    "event definitions": "event_definitions",
+}
+BLOCKS = [
+    block
+    for page in [ROOT / "README.md", *PAGES]
+    for block in blocks_of(page, ROOT)
+    if block.language == "yaml" and block.key != "skip"
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.place)
+def test_a_piece_of_yaml_stands(block: Block) -> None:
+    content = yaml.load(block.text, EditorsLoader)
+    kind = kind_of(content)
+    handlers = content.get("pipeline_handlers", {}) if kind == "settings" else {}
+    editor = Editor(Aliases(handlers=handlers))
+
+    assert editor.complaints_about(DOCUMENTS[kind], _whole(kind, content)) == []
+
+
+def _whole(kind: str, content: Any) -> Any:
+    """The file that a piece is of."""
+    if kind == "settings":
+        return {"database": DATABASE, **content}
+    if kind == "criteria":
+        return [
+            {
+                "name": "shown",
+                "distinguished_by": [],
+                "match_criteria": [{key: each[key] for key in each if key != "number"}],
+                "fire_criteria": [each],
+                "expiration": "$last + 1h",
+                "fire_pipeline": "any",
+            }
+            for each in content
+        ]
+    return content

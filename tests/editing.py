@@ -1,0 +1,37 @@
+"""Documents as an editor reads them, and what the JSON Schemas of this installation say of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from jsonschema import Draft7Validator
+
+from winchester_core.config.aliases import Aliases
+from winchester_core.schemas import DOCUMENTS, schema_of
+
+
+class EditorsLoader(yaml.SafeLoader):
+    """YAML as JSON knows it: a date without quotes is text, as in YAML 1.2."""
+
+    yaml_implicit_resolvers = {
+        first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:timestamp"]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+class Editor:
+    """Validates documents while they are written."""
+
+    def __init__(self, aliases: Aliases | None = None) -> None:
+        self.schemas = {name: schema_of(name, aliases or Aliases()) for name in DOCUMENTS}
+        self._validators = {name: Draft7Validator(each) for name, each in self.schemas.items()}
+
+    def complaints(self, document: str, text: str) -> list[str]:
+        """What is wrong with `text`, each with the path to its place."""
+        return self.complaints_about(document, yaml.load(text, EditorsLoader))
+
+    def complaints_about(self, document: str, content: Any) -> list[str]:
+        """The same of what has been read already."""
+        errors = self._validators[document].iter_errors(content)
+        return [f"{each.json_path}: {each.message}" for each in errors]

@@ -1,0 +1,241 @@
+"""From voluptuous to JSON Schema: never stricter, and as strict as can be said."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from voluptuous import (
+    ALLOW_EXTRA,
+    All,
+    Coerce,
+    Extra,
+    In,
+    Length,
+    Match,
+    Maybe,
+    Optional,
+    Range,
+    Required,
+    Schema,
+    Upper,
+)
+from voluptuous import Any as AnyOf
+
+from winchester_core.interfaces import takes
+from winchester_core.interfaces.takes import one_of_in_any_case, reference
+from winchester_core.schemas import in_words, json_schema_of, parameters
+from winchester_core.schemas.variables import REFERENCE, with_variables
+
+TEXT = {"type": "string"}
+TEXTS = {"type": "object", "additionalProperties": TEXT}
+INTEGER, BOOLEAN = {"type": "integer"}, {"type": "boolean"}
+
+
+def untold(value: Any) -> Any:
+    return value
+
+
+def annotated(value: NotThere) -> int:  # type: ignore[name-defined] # noqa: F821
+    return int(value)
+
+
+@takes(type="integer", minimum=1, title="port")
+def port(value: Any) -> int:
+    return int(value)
+
+
+@takes(AnyOf(port, None), title="port or none")
+def maybe_port(value: Any) -> Any:
+    return value
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        (str, TEXT),
+        (int, {"type": "integer"}),
+        (float, {"type": "number"}),
+        (bool, {"type": "boolean"}),
+        (None, {"type": "null"}),
+        (object, {}),
+        (dict, {"type": "object"}),
+        (list, {"type": "array"}),
+        ("off", {"const": "off"}),
+        (7, {"const": 7}),
+        ([], {"type": "array"}),
+        ([str], {"type": "array", "items": TEXT}),
+        ([str, int], {"type": "array", "items": {"anyOf": [TEXT, {"type": "integer"}]}}),
+        (In(("a", "b")), {"enum": ["a", "b"]}),
+        (Maybe(str), {"type": ["string", "null"]}),
+        (Maybe(In(["a"])), {"anyOf": [{"type": "null"}, {"enum": ["a"]}]}),
+        (AnyOf(int, float), {"type": "number"}),
+        (AnyOf(str, object), {}),
+        (AnyOf(str, AnyOf(str, int)), {"anyOf": [TEXT, {"type": "integer"}]}),
+        (All(str, Length(min=1, max=5)), {**TEXT, "minLength": 1, "maxLength": 5}),
+        (All([str], Length(min=1)), {"type": "array", "items": TEXT, "minItems": 1}),
+        (All({str: str}, Length(max=1)), {**TEXTS, "maxProperties": 1}),
+        (All(int, Range(min=1, max=5)), {"type": "integer", "minimum": 1, "maximum": 5}),
+        (All(float, Range(min=0, min_included=False)), {"type": "number", "exclusiveMinimum": 0}),
+        (All(Range(min=1), Range(min=2)), {"allOf": [{"minimum": 1}, {"minimum": 2}]}),
+        (All(str, Upper, In(["A"])), TEXT),  # a is taken, too: what it becomes is not told
+        (All(untold, int), {}),
+        (All(port, Range(max=9)), {"type": "integer", "minimum": 1, "title": "port", "maximum": 9}),
+        (Coerce(int), {"type": ["number", "string"]}),
+        (Coerce(str), {}),
+        (Match("[ab]+"), {**TEXT, "pattern": "^(?:[ab]+)"}),
+        (Match(re.compile("a", re.IGNORECASE)), TEXT),
+        (untold, {}),
+        (annotated, {}),
+        (port, {"type": "integer", "minimum": 1, "title": "port"}),
+        (maybe_port, {"anyOf": [json_schema_of(port), {"type": "null"}], "title": "port or none"}),
+        (reference("trigger"), {"$ref": "#/definitions/trigger"}),
+    ],
+)  # fmt: skip
+def test_each_kind_of_check(schema: Any, said: dict[str, Any]) -> None:
+    assert json_schema_of(schema) == said
+    assert json_schema_of(Schema(schema)) == said
+
+
+def test_a_mapping_has_its_keys_with_description_and_default() -> None:
+    schema = {
+        Required("path", description="where"): str,
+        Required("mode", default="r"): str,
+        Optional("names", default=list): [str],
+        Optional("none", default=None): object,
+        "plain": bool,
+        7: str,
+    }
+
+    assert json_schema_of(schema) == {
+        "type": "object",
+        "properties": {
+            "path": {**TEXT, "description": "where"},
+            "mode": {**TEXT, "default": "r"},
+            "names": {"type": "array", "items": TEXT, "default": []},
+            "none": {},
+            "plain": {"type": "boolean"},
+            "7": TEXT,
+        },
+        "required": ["path"],
+        "additionalProperties": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("schema", "others"),
+    [
+        (Schema({"a": str}), False),
+        (Schema({"a": str}, extra=ALLOW_EXTRA), None),
+        (Schema({"a": str, Extra: object}), None),
+        (Schema({"a": str, Optional(str): int}), {"type": "integer"}),
+        (Schema({"a": str, str: int, object: bool}), {"anyOf": [INTEGER, BOOLEAN]}),
+    ],
+)  # fmt: skip
+def test_other_keys_of_a_mapping(schema: Schema, others: Any) -> None:
+    assert json_schema_of(schema).get("additionalProperties") == others
+
+
+def test_names_that_keys_may_have_are_told() -> None:
+    name = All(str, Length(min=1, max=9))
+
+    assert json_schema_of({name: int})["propertyNames"] == {**TEXT, "minLength": 1, "maxLength": 9}
+
+
+def test_one_of_several_keys() -> None:
+    said = json_schema_of({Required(AnyOf("host", "url")): str})
+
+    assert set(said["properties"]) == {"host", "url"}
+    assert "required" not in said
+
+
+def test_what_is_in_capitals_or_not_is_offered_as_it_was_written() -> None:
+    said = one_of_in_any_case("info", "x-1")
+
+    assert said["anyOf"][0] == {"enum": ["info", "x-1"]}
+    for text, fits in [("INFO", True), ("iNfo", True), ("X-1", True), ("informed", False)]:
+        assert bool(re.search(said["anyOf"][1]["pattern"], text)) is fits
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({}, "anything"),
+        ({"type": "integer", "minimum": 1, "maximum": 9}, "whole number, 1 to 9"),
+        ({"type": "number", "exclusiveMinimum": 0, "maximum": 9}, "number, over 0 and at most 9"),
+        ({"type": ["integer", "null"], "minimum": 1}, "whole number, at least 1 or nothing"),
+        ({"anyOf": [{"type": "null"}, TEXT]}, "text or nothing"),
+        ({"allOf": [TEXT, {"const": 7}]}, "text, 7"),
+        ({"enum": ["a", 7, False, ";", " "]}, 'one of a, 7, false, ;, " "'),
+        ({"type": "array", "items": TEXT}, "list of: text"),
+        ({"type": "object", "additionalProperties": TEXT}, "mapping of text to text"),
+        ({"type": "object", "properties": {"a": {}, "b": {}}}, "mapping of a, b"),
+        ({"type": "object", "properties": {key: {} for key in "abcde"}}, "mapping"),
+        ({"$ref": "#/definitions/event_source"}, "event source"),
+        ({**TEXT, "title": "URL"}, "URL"),
+        ({**TEXT, "maxLength": 9}, "text of at most 9 characters"),
+    ],
+)
+def test_schemas_in_words(said: dict[str, Any], words: str) -> None:
+    assert in_words(said) == words
+
+
+def test_parameters_within_others_follow_them() -> None:
+    tls = {Required("ca_file"): str}
+    schema = {
+        Optional("queues", default=list): [AnyOf(str, {Required("name", description="its"): str})],
+        Optional("tls"): AnyOf(bool, tls, None),
+    }
+
+    told = [(each.name, each.required, each.default) for each in parameters(json_schema_of(schema))]
+
+    assert told == [
+        ("queues", False, []),
+        ("queues[].name", True, None),
+        ("tls", False, None),
+        ("tls.ca_file", True, None),
+    ]
+    assert parameters(json_schema_of(port)) == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        TEXT,
+        {**TEXT, "minLength": 1},
+        {"type": ["string", "null"], "title": "text"},
+        {"type": "object", "additionalProperties": False},
+        {"type": ["array", "null"]},
+        {"type": "null"},
+        {"anyOf": [{"type": "integer"}, TEXT]},
+        {"$ref": "#/definitions/demand"},
+        {"description": "anything"},
+    ],
+)
+def test_what_takes_any_text_or_no_scalar_is_left_as_it_is(said: dict[str, Any]) -> None:
+    assert with_variables(said) == said
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"type": "integer"},
+        {"type": ["boolean", "null"]},
+        {"enum": ["a"]},
+        {"const": 7},
+        {**TEXT, "pattern": "^a"},
+        {**TEXT, "maxLength": 3},
+        {**TEXT, "minLength": 11},
+        {"allOf": [{"minimum": 1, "type": "number"}, {"minimum": 2}]},
+    ],
+)
+def test_where_a_scalar_stands_a_variable_may_as_well(said: dict[str, Any]) -> None:
+    told = {"description": "it", "default": 1}
+
+    assert with_variables({**said, **told}) == {**told, "anyOf": [said, REFERENCE]}
+    assert with_variables({"anyOf": [said, {"type": "array"}]}) == {
+        "anyOf": [said, {"type": "array"}, REFERENCE]
+    }
+    assert with_variables({"type": "array", "items": said})["items"] == {"anyOf": [said, REFERENCE]}
