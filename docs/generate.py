@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
         stale = sorted(outdated(DOCS))
         sys.stdout.writelines(f"docs/{name} is out of date: run 'make docs'\n" for name in stale)
         return 1 if stale else 0
-    sys.stdout.writelines(f"docs/{name} is written anew\n" for name in refresh(DOCS))
+    sys.stdout.writelines(f"docs/{name} is brought up to date\n" for name in refresh(DOCS))
     return 0
 
 

@@ -8,13 +8,14 @@ from importlib.metadata import distribution
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from generated_reference.plugins import INTERFACES, by_class
+from generated_reference.plugin_pages import DIRECTORIES, by_class
+from generated_reference.plugins import INTERFACES
 from voluptuous import Marker
 
 from winchester_core.config.schema import SETTINGS_SCHEMA
 from winchester_core.config.trigger_fields import TRIGGER_SCHEMA
 from winchester_core.ingest.totals import PumpTotals
-from winchester_core.matching.compilation import FIRE_KEYS
+from winchester_core.matching.criterion_fields import FIRE_KEYS
 from winchester_core.model.stream import TRANSITIONS, StreamState
 from winchester_core.plugins import (
     COMMANDS,
@@ -87,13 +88,18 @@ def test_every_entry_point_group_is_explained(reference: Reference) -> None:
 
 
 @pytest.mark.parametrize(("group", "name"), REGISTERED)
-def test_every_plugin_has_a_section(reference: Reference, group: str, name: str) -> None:
+def test_every_plugin_has_a_page_or_a_section(reference: Reference, group: str, name: str) -> None:
     if group == COMMANDS:
         assert f"winchester {name}" in reference.headings("commands")
         return
-    headings = reference.headings("plugins")
-    assert name in headings or f"`{name}`" in reference.page("plugins"), f"{group}: {name}"
-    assert any(name in [each.name for each in same] for same in by_class(group).values())
+    (first,) = (
+        first for first, same in by_class(group).items() if name in [each.name for each in same]
+    )
+    page = f"plugins/{DIRECTORIES[group]}/{first}"
+    assert f"`{name}`" in reference.page("plugins")
+    assert f"({page}.md)" in reference.page("plugins")
+    assert reference.page(page).splitlines()[2] == f"# {first}"
+    assert name == first or f"`{name}`" in reference.page(page)
 
 
 def test_every_interface_has_a_section(reference: Reference) -> None:

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from generated_reference.pages import PAGES, MissingRegion, outdated, refresh
+from generated_reference.plugin_pages import pages
+from voluptuous import Schema
+
+from winchester_handlers.logger import LoggerHandler
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +49,46 @@ def test_what_stands_around_a_region_is_left_alone(docs: Path) -> None:
 
     assert refresh(docs) == []
     assert page.read_text().startswith("# Another title")
+
+
+def test_the_page_of_a_plugin_is_written_anew_or_made(docs: Path) -> None:
+    changed, absent = (
+        docs / "reference" / "plugins" / "handlers" / f"{name}.md" for name in ("usage", "logger")
+    )
+    right = changed.read_text()
+    changed.write_text("something old")
+    absent.unlink()
+
+    assert refresh(docs) == sorted(str(page.relative_to(docs)) for page in (changed, absent))
+    assert changed.read_text() == right
+    assert absent.read_text().splitlines()[2] == "# logger"
+
+
+def test_the_page_of_a_plugin_that_is_gone_is_removed(docs: Path) -> None:
+    page = docs / "reference" / "plugins" / "handlers" / "gone.md"
+    page.write_text("# gone")
+
+    assert outdated(docs) == {"reference/plugins/handlers/gone.md": None}
+    refresh(docs)
+    assert not page.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "lacking"),
+    [
+        ({"__doc__": None}, "no description, which"),
+        ({"example": ""}, "no example"),
+        ({"config_schema": Schema({"level": str})}, "no description of 'level'"),
+    ],
+)
+def test_a_plugin_that_lacks_words_has_no_page(
+    monkeypatch: pytest.MonkeyPatch, words: dict[str, object], lacking: str
+) -> None:
+    for name, value in words.items():
+        monkeypatch.setattr(LoggerHandler, name, value)
+
+    with pytest.raises(LookupError, match=lacking):
+        pages()["reference/plugins/handlers/logger.md"]()
 
 
 def test_a_page_that_has_lost_its_marks_is_an_error(docs: Path) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from winchester_core.bootstrap import load_settings
 from winchester_core.config.schema import SETTINGS_SCHEMA
-from winchester_core.matching.compilation import FIRE_KEYS, compile_criterion
+from winchester_core.matching.compilation import compile_criterion
+from winchester_core.matching.criterion_fields import FIRE_KEYS
 from winchester_core.plugins import CONDITIONS, Registry
 
 SETTING_NAMES = {str(marker.schema) for marker in SETTINGS_SCHEMA.schema}

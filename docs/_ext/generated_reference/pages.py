@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from generated_reference import (
     commands,
+    plugin_pages,
     plugins,
     python_names,
     settings,
@@ -39,30 +40,42 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
 """Page to region to what makes the region's text."""
 
 FILES: Mapping[str, Callable[[], str]] = {"reference/states.svg": state_diagram.render}
-"""Files that are made as a whole."""
+"""Files that are made as a whole; so are those of `plugin_pages`."""
 
 
 class MissingRegion(Exception):  # noqa: N818 - what it is
     """A page that lacks the marks of one of its regions."""
 
 
-def outdated(docs: Path) -> dict[str, str]:
+def outdated(docs: Path) -> dict[str, str | None]:
     """The files below `docs` that are not as the program would have them, with the text they want.
 
-    Raises `MissingRegion`, and `LookupError` where something has no description that it needs.
+    None stands for the page of a plugin that is gone. Raises `MissingRegion`, and `LookupError`
+    where something has no description that it needs.
     """
-    wanted = {name: make() for name, make in FILES.items()}
+    whole = {**FILES, **plugin_pages.pages()}
+    wanted: dict[str, str | None] = dict.fromkeys(_pages_of_plugins(docs))
+    wanted |= {name: make() for name, make in whole.items()}
     for name, regions in PAGES.items():
         wanted[name] = _with_regions(name, (docs / name).read_text(encoding="utf-8"), regions)
     return {name: text for name, text in wanted.items() if _present(docs / name) != text}
 
 
 def refresh(docs: Path) -> list[str]:
-    """Write what is outdated; return the names of those files."""
+    """Write what is outdated, and remove what is gone; return the names of those files."""
     texts = outdated(docs)
     for name, text in texts.items():
-        (docs / name).write_text(text, encoding="utf-8")
+        path = docs / name
+        if text is None:
+            path.unlink()
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
     return sorted(texts)
+
+
+def _pages_of_plugins(docs: Path) -> list[str]:
+    return [str(path.relative_to(docs)) for path in (docs / plugin_pages.HOME).glob("*/*.md")]
 
 
 def _with_regions(page: str, text: str, regions: Mapping[str, Callable[[], str]]) -> str:

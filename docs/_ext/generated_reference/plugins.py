@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from generated_reference.distribution import own_plugins
 from generated_reference.markdown import code, docstring, table
-from generated_reference.schemas import keys
+from generated_reference.plugin_pages import DIRECTORIES, by_class
 from generated_reference.signatures import render_class, render_methods
 from generated_reference.wording import words_for
 from winchester_core.interfaces import (
@@ -33,7 +33,6 @@ from winchester_core.plugins import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from winchester_core.plugins import Plugin
 
 INTERFACES: dict[str, type] = {
     HANDLERS: PipelineHandler,
@@ -70,8 +69,19 @@ def render_groups() -> str:
 
 
 def render_plugins() -> str:
-    """Each plugin: its docstring, its parameters and an example."""
+    """The plugins of each group, with what they do and links to their pages."""
     return "\n\n".join(part for group in INTERFACES for part in _group(group))
+
+
+def _group(group: str) -> Iterator[str]:
+    title = f"{noun(group)}s"
+    yield f"## {title[0].upper()}{title[1:]}"
+    rows = []
+    for name, same in by_class(group).items():
+        names = ", ".join(code(each.name) for each in same)
+        link = f"[{names}](plugins/{DIRECTORIES[group]}/{name}.md)"
+        rows.append((link, describe(same[0].load()).summary))
+    yield table([noun(group), "what it does"], rows)
 
 
 def render_interfaces() -> str:
@@ -89,38 +99,3 @@ def render_interfaces() -> str:
     parts += ["### Effects and outcomes", code(f"from winchester_core.interfaces import {names}")]
     parts += map(render_class, OF_DELIVERY)
     return "\n\n".join(parts)
-
-
-def by_class(group: str) -> dict[str, list[Plugin]]:
-    """The plugins of `group`, those of one class together, by their first name."""
-    together: dict[str, list[Plugin]] = {}
-    for plugin in own_plugins(group).values():
-        together.setdefault(plugin.value, []).append(plugin)
-    return {plugins[0].name: plugins for plugins in together.values()}
-
-
-def example(cls: Any) -> str:
-    """The example of a plugin. Raises `LookupError` where there is none."""
-    text = describe(cls).example
-    if not text:
-        raise LookupError(f"{cls!r} has no example, which its reference page needs")
-    return text
-
-
-def _group(group: str) -> Iterator[str]:
-    title = f"{noun(group)}s"
-    yield f"## {title[0].upper()}{title[1:]}"
-    for name, plugins in by_class(group).items():
-        cls = plugins[0].load()
-        yield f"### {name}"
-        if len(plugins) > 1:
-            yield f"Also named {', '.join(code(each.name) for each in plugins[1:])}."
-        yield docstring(cls)
-        yield from _parameters(cls)
-        yield f"```yaml\n{example(cls)}\n```"
-
-
-def _parameters(cls: Any) -> Iterator[str]:
-    rows = [(code(name), default) for name, default, _ in keys(cls.config_schema)]
-    if rows:
-        yield table(["parameter", "default"], rows)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from voluptuous import Schema
+
 from generated_reference.markdown import code, table
 from generated_reference.schemas import keys
-from generated_reference.wording import words_for
 from winchester_core.config.trigger_fields import TRIGGER_SCHEMA
-from winchester_core.matching.compilation import FIRE_KEYS, MATCH_KEYS
+from winchester_core.matching.criterion_fields import FIRE_FIELDS, MATCH_KEYS
 
-MEANINGS = {
-    "event_type": "a glob, or a list of globs; `!glob` excludes. Default: any type",
-    "timestamp": "a [time expression](time-expressions.md) in which the event's timestamp lies",
-    "traits": "a map of a trait to a constant or to a condition",
-    "map_distinguished_by": "a map of a distinguishing trait to the one that stands in for it",
-    "number": "how many events meet the criterion. Default: 1",
-}
+LINKED = {"a time expression": "a [time expression](time-expressions.md)"}
+"""Words of descriptions, and what they become here."""
 
 
 def render_trigger() -> str:
@@ -24,9 +20,11 @@ def render_trigger() -> str:
 
 
 def render_criteria() -> str:
-    """The keys of a criterion. Raises `Undescribed` for one whose meaning is not said here."""
+    """The keys of a criterion."""
     rows = []
-    for key in FIRE_KEYS:
+    for key, default, meaning in keys(Schema(FIRE_FIELDS)):
         where = "both" if key in MATCH_KEYS else "`fire_criteria`"
-        rows.append((code(key), where, words_for(key, MEANINGS, "triggers.MEANINGS")))
-    return table(["key", "in", "meaning"], rows)
+        for words, linked in LINKED.items():
+            meaning = meaning.replace(words, linked)
+        rows.append((code(key), where, default, meaning))
+    return table(["key", "in", "default", "meaning"], rows)

@@ -23,6 +23,7 @@ from winchester_core.plugins import (
     available,
     describe,
 )
+from winchester_core.schemas import parameters, taken_by_plugin
 
 
 def own(group: str) -> list[str]:
@@ -32,6 +33,9 @@ def own(group: str) -> list[str]:
 def example_of(group: str, name: str) -> Any:
     return yaml.safe_load(describe(Registry(group)[name]).example)
 
+
+ANYTHING = {"library", "flags[].value", "default"}
+"""The parameters that take anything."""
 
 OWN = [(group, name) for group in NOUNS for name in own(group)]
 
@@ -44,6 +48,24 @@ def test_every_built_in_plugin_has_a_summary_of_one_line_and_an_example(
 
     assert told.text.splitlines()[0] == told.summary
     assert name.split(maxsplit=1)[0] in told.example or name == "text"
+
+
+@pytest.mark.parametrize(("group", "name"), OWN, ids=lambda value: value)
+def test_every_parameter_of_a_built_in_plugin_is_described_and_of_a_known_type(
+    group: str, name: str
+) -> None:
+    plugin = available(group)[name]
+    told = parameters(taken_by_plugin(plugin, plugin.load()))
+
+    assert [each.name for each in told if not each.description] == []
+    assert {each.name for each in told if each.takes == "anything"} <= ANYTHING
+
+
+@pytest.mark.parametrize("name", own(CONDITIONS))
+def test_the_expression_of_a_built_in_condition_is_of_a_known_type(name: str) -> None:
+    plugin = available(CONDITIONS)[name]
+
+    assert taken_by_plugin(plugin, plugin.load()) != {}
 
 
 @pytest.mark.parametrize("name", own(CONDITIONS))

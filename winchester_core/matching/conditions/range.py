@@ -46,7 +46,15 @@ def bound(value: Any) -> Bound:
     raise Invalid(f"{quoted(value)} is no bound; allowed: a finite number, or a datetime")
 
 
-@takes(All(dict.fromkeys(map(Optional, KEYS), bound), Length(min=1)))
+@takes(
+    All(
+        {
+            Optional("min", description="the least, which belongs to the range"): bound,
+            Optional("max", description="the greatest, which belongs to it, too"): bound,
+        },
+        Length(min=1),
+    )
+)
 def bounds(expression: Any) -> dict[str, Bound]:
     """Return the bounds by `min` and `max`, one of which may be absent.
 

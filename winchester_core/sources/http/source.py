@@ -24,8 +24,7 @@ class HttpSource(EventSource):
     """Events, notifications and CloudEvents, sent by POST and answered once they are stored.
 
     Needs `pip install 'winchester[http]'`. `/v1/events`, `/v1/notifications` and
-    `/v1/cloudevents` take one item or an array; `/openapi.json` describes all there is. See
-    [how to](../how-to/http.md) for the answers.
+    `/v1/cloudevents` take one item or an array; `/openapi.json` describes all there is.
     """
 
     example: ClassVar[str] = """
