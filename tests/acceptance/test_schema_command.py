@@ -51,7 +51,9 @@ def test_defaults_and_descriptions_are_there_to_be_shown(site: Site) -> None:
     settings = _schema(site, "winchester")["properties"]
 
     assert settings["max_attempts"]["default"] == 5
-    assert settings["max_attempts"]["description"] == "runs before a stream is in error"
+    assert settings["max_attempts"]["description"] == (
+        "runs before a stream is in error\n\nDefault: 5"
+    )
 
 
 def test_a_plugin_that_is_installed_is_known_with_its_parameters(site: Site) -> None:
@@ -73,7 +75,8 @@ def test_a_plugin_that_cannot_be_loaded_takes_anything_and_tells_the_cause(site:
 
 
 def test_the_local_names_of_a_configuration_are_known_with_it(site: Site) -> None:
-    site.add_settings("pipeline_handlers: {say: logger}\ndatabase_is_broken: true\n")
+    wrong = "unknown_key: 1\nworker_name: ${NOT_SET}\n"
+    site.add_settings("pipeline_handlers: {say: logger}\n" + wrong)
     content = {"p": [{"name": "say", "params": {"level": "info"}}]}
 
     assert not Draft7Validator(_schema(site, "pipelines")).is_valid(content)
@@ -87,7 +90,11 @@ def test_wrong_usage_is_told(winchester: Winchester, site: Site) -> None:
     ended = site.run("winchester", "schema", "-c", "nowhere.yaml", "triggers")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "nowhere.yaml" in ended.stderr
-    site.add_settings("pipeline_handlers: [say]\n")
+    site.write("winchester.yaml", "a: [\n")
+    ended = site.run("winchester", "schema", "-c", site.config, "triggers")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "not valid YAML" in ended.stderr
+    site.write("winchester.yaml", "pipeline_handlers: [say]\n")
     ended = site.run("winchester", "schema", "-c", site.config, "triggers")
     assert ended.returncode == 2
     assert "pipeline_handlers" in ended.stderr

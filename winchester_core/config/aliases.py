@@ -48,16 +48,22 @@ def load_aliases(path: str | Path, environ: Mapping[str, str]) -> Aliases:
 
     Raises `ConfigurationError` when the file is no YAML, or those two settings are wrong.
     """
-    report = Report()
-    document = read_yaml(Path(path), report, environ)
-    found = {}
-    for key, group in ((HANDLERS_KEY, HANDLERS), (TRAIT_PLUGINS_KEY, TRAIT_PLUGINS)):
-        if document is not None and document.root.child(key) is not None:
-            names = validate(document.section(key), alias_map, report)
-            if names is not INVALID:
-                found[key] = resolve_aliases(document, key, group, names, report)
+    reading, report = Report(), Report()
+    document = read_yaml(Path(path), reading, environ)
+    if document is None:
+        reading.close()
+        return Aliases()
+    handlers = _read_aliases(document, HANDLERS_KEY, HANDLERS, report)
+    trait_plugins = _read_aliases(document, TRAIT_PLUGINS_KEY, TRAIT_PLUGINS, report)
     report.close()
-    return Aliases(found.get(HANDLERS_KEY, {}), found.get(TRAIT_PLUGINS_KEY, {}))
+    return Aliases(handlers, trait_plugins)
+
+
+def _read_aliases(document: Document, key: str, group: str, report: Report) -> dict[str, str]:
+    if document.root.child(key) is None:
+        return {}
+    names = validate(document.section(key), alias_map, report)
+    return {} if names is INVALID else resolve_aliases(document, key, group, names, report)
 
 
 def resolve_aliases(

@@ -17,6 +17,7 @@ from winchester_core.plugins import EVENT_SOURCES, HANDLERS, TRAIT_PLUGINS
 from winchester_core.schemas.choice import by_name, name_of
 from winchester_core.schemas.conversion import json_schema_of
 from winchester_core.schemas.criteria import demand
+from winchester_core.schemas.hover import with_defaults_told
 from winchester_core.schemas.plugins import named
 from winchester_core.schemas.variables import DEFINITION, VARIABLE, with_variables
 
@@ -36,7 +37,7 @@ def schema_of(document: str, aliases: Aliases) -> dict[str, Any]:
     """
     definitions = DOCUMENTS[document](aliases)
     whole = definitions.pop(document)
-    done = with_variables({**whole, "definitions": definitions})
+    done = with_variables(with_defaults_told({**whole, "definitions": definitions}))
     done["definitions"][DEFINITION] = VARIABLE
     return {"$schema": DRAFT, "title": TITLES[document], **done}
 

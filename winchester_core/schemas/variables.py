@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from winchester_core.schemas.nesting import with_inner
+
 DEFINITION: Final = "variable"
 REFERENCE: Final = {"$ref": f"#/definitions/{DEFINITION}"}
 VARIABLE: Final[dict[str, Any]] = {
@@ -21,13 +23,10 @@ ABOUT_TEXT: Final = frozenset({"pattern", "maxLength", "enum", "const", "allOf",
 SHORTEST: Final = len("${N}")
 
 ANNOTATIONS: Final = ("title", "description", "default")
-OF_SCHEMAS: Final = ("properties", "definitions")
-OF_ONE: Final = ("items", "additionalProperties", "then")
-OF_MANY: Final = ("anyOf", "allOf")
 
 
 def with_variables(schema: dict[str, Any]) -> dict[str, Any]:
-    """A copy of `schema` that takes variables, too. What only chooses (`if`) stays as it is."""
+    """A copy of `schema` that takes variables, too."""
     inside = _inside(schema)
     if not _wants_variable(inside):
         return inside
@@ -38,18 +37,8 @@ def with_variables(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _inside(schema: dict[str, Any]) -> dict[str, Any]:
-    """The same for all that is nested in `schema`."""
-    done = dict(schema)
-    for key in OF_SCHEMAS:
-        if key in done:
-            done[key] = {name: with_variables(each) for name, each in done[key].items()}
-    for key in OF_ONE:
-        if isinstance(done.get(key), dict):
-            done[key] = with_variables(done[key])
-    for key in OF_MANY:
-        if key in done:
-            done[key] = [_inside(each) for each in done[key]]
-    return done
+    """The same for the values within one that `schema` takes."""
+    return with_inner(schema, with_variables, _inside)
 
 
 def _wants_variable(schema: dict[str, Any]) -> bool:

@@ -26,6 +26,7 @@ from voluptuous import Any as AnyOf
 from winchester_core.interfaces import takes
 from winchester_core.interfaces.takes import one_of_in_any_case, reference
 from winchester_core.schemas import in_words, json_schema_of, parameters
+from winchester_core.schemas.hover import with_defaults_told
 from winchester_core.schemas.variables import REFERENCE, with_variables
 
 TEXT = {"type": "string"}
@@ -239,3 +240,18 @@ def test_where_a_scalar_stands_a_variable_may_as_well(said: dict[str, Any]) -> N
         "anyOf": [said, {"type": "array"}, REFERENCE]
     }
     assert with_variables({"type": "array", "items": said})["items"] == {"anyOf": [said, REFERENCE]}
+
+
+def test_descriptions_tell_defaults_at_every_depth() -> None:
+    said = json_schema_of(
+        {
+            Optional("a", default=1, description="one"): int,
+            Optional("default", default={"x": 2}): {Optional("b", default="c"): str},
+        }
+    )
+
+    told = with_defaults_told(said)["properties"]
+
+    assert told["a"]["description"] == "one\n\nDefault: 1"
+    assert told["default"]["description"] == 'Default: {"x": 2}'
+    assert told["default"]["properties"]["b"]["description"] == 'Default: "c"'
