@@ -1,0 +1,26 @@
+"""Running a conformance suite without a test runner, to look at what it finds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from winchester_core.testing import NonConformance
+
+
+def faults_of(suite: type[Any]) -> dict[str, str]:
+    """The tests of a suite that fail, each with its message."""
+    faults = {}
+    for name in dir(suite):
+        if name.startswith("test_"):
+            try:
+                getattr(suite(), name)()
+            except NonConformance as fault:
+                faults[name] = str(fault)
+    return faults
+
+
+def assert_found(suite: type[Any], test: str, message: str) -> None:
+    """Assert that a suite fails in `test`, with a message that has these words."""
+    faults = faults_of(suite)
+    assert test in faults, f"{test} passes; failed: {faults}"
+    assert message in faults[test], faults[test]

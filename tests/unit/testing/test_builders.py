@@ -1,0 +1,84 @@
+"""The builders of events, notifications, and what surrounds a handler."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from winchester_core.errors import InvalidEvent, UnstorablePayload
+from winchester_core.interfaces import Effect
+from winchester_core.model.event import clean_event
+from winchester_core.testing import a_notification, a_stream, an_effect, an_env, an_event
+
+TWO = datetime(2024, 3, 1, 14, tzinfo=timezone(timedelta(hours=2)))
+
+
+def test_an_event_is_as_it_would_be_stored() -> None:
+    event = an_event("order.paid", timestamp=TWO, order="o-1", amount=3)
+
+    assert clean_event(event).event == event
+    assert event["timestamp"] == datetime(2024, 3, 1, 12, tzinfo=UTC)
+    assert event["timestamp"].tzinfo is UTC
+    assert (event["event_type"], event["order"], event["amount"]) == ("order.paid", "o-1", 3)
+
+
+def test_two_events_are_two_unless_they_are_given_one_id() -> None:
+    assert an_event()["message_id"] != an_event()["message_id"]
+    assert an_event(message_id="1") == an_event(message_id="1")
+
+
+def test_an_event_that_would_lose_a_trait_is_none() -> None:
+    with pytest.raises(ValueError, match="trait 'items' would be dropped: .*list"):
+        an_event(items=[1])
+    with pytest.raises(InvalidEvent, match="message_id"):
+        an_event(message_id="")
+
+
+def test_a_stream_is_in_order_and_its_events_share_their_traits() -> None:
+    first, second = a_stream("job.begun", "job.ended", step=timedelta(hours=1), job=7)
+
+    assert [each["event_type"] for each in (first, second)] == ["job.begun", "job.ended"]
+    assert second["timestamp"] - first["timestamp"] == timedelta(hours=1)
+    assert {first["job"], second["job"]} == {7}
+    assert first["message_id"] != second["message_id"]
+
+
+def test_a_notification_is_as_services_send_it() -> None:
+    made = a_notification("compute.end", {"a": 1}, timestamp=TWO, message_id="1", _unique_id="u")
+
+    assert made == {
+        "message_id": "1",
+        "event_type": "compute.end",
+        "timestamp": "2024-03-01 12:00:00.000000",
+        "publisher_id": "test.host",
+        "priority": "INFO",
+        "payload": {"a": 1},
+        "_unique_id": "u",
+    }
+
+
+def test_the_outbox_of_an_env_keeps_payloads_as_they_would_be_delivered() -> None:
+    env = an_env(attempt=2)
+    payload = {"at": TWO, "list": [1]}
+    first, second = (env["outbox"].put(payload) for _ in range(2))
+    payload["list"] = []
+
+    assert first != second
+    assert env["outbox"].payloads == [{"at": TWO, "list": [1]}] * 2
+    assert env["outbox"].payloads[0]["at"].tzinfo is UTC
+    assert env["attempt"] == 2
+
+
+def test_the_outbox_refuses_what_no_database_stores() -> None:
+    with pytest.raises(UnstorablePayload, match="set"):
+        an_env()["outbox"].put({1})
+
+
+def test_an_effect_has_its_payload_as_a_copy() -> None:
+    payload = {"list": [1]}
+    effect = an_effect(payload, id="e1", attempt=3)
+
+    assert isinstance(effect, Effect)
+    assert (effect.id, effect.attempt, effect.payload) == ("e1", 3, payload)
+    assert effect.payload is not payload

@@ -1,0 +1,173 @@
+"""The suite of conditions finds one fault each, and says what it is."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+from voluptuous import Schema
+
+from suites import assert_found, faults_of
+from winchester_core.interfaces import Condition
+from winchester_core.testing import ConditionConformance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+class AtLeast(Condition):
+    """A condition without a fault; the others have one each."""
+
+    config_schema: ClassVar[Schema] = Schema(int)
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        value = event.get(self.trait)
+        return isinstance(value, int) and value >= self.expression
+
+
+class Raising(AtLeast):
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        value = event.get(self.trait)
+        return value is not None and value >= self.expression
+
+
+class RaisingWithoutTheTrait(AtLeast):
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        return isinstance(event[self.trait], int)
+
+
+class RaisingOnHugeValues(AtLeast):
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        value = event.get(self.trait)
+        return isinstance(value, str) and value.isdigit() and int(value) >= self.expression
+
+
+class NoBool(AtLeast):
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        return event.get(self.trait)  # type: ignore[return-value]
+
+
+class Counting(AtLeast):
+    def __init__(self, trait: str, expression: Any) -> None:
+        super().__init__(trait, expression)
+        self._asked = 0
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        self._asked += 1
+        return self._asked % 3 == 0
+
+
+class Remembering(AtLeast):
+    """Keeps its bound on the class, where the next instance replaces it."""
+
+    bound = 0
+
+    def __init__(self, trait: str, expression: Any) -> None:
+        super().__init__(trait, expression)
+        type(self).bound = expression
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        value = event.get(self.trait)
+        return isinstance(value, int) and value >= self.bound
+
+
+class LastOfTwo(AtLeast):
+    """Answers by the bound of the instance that was asked last before it."""
+
+    asked: ClassVar[list[int]] = [0]
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        bound = self.asked[-1]
+        self.asked.append(self.expression)
+        value = event.get(self.trait)
+        return isinstance(value, int) and value >= bound
+
+
+class Changing(AtLeast):
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        return event.pop(self.trait, None) is not None  # type: ignore[attr-defined, no-any-return]
+
+
+class Speechless(AtLeast):
+    def describe(self) -> str:
+        return None  # type: ignore[return-value]
+
+
+class Babbling(AtLeast):
+    words: ClassVar[Iterator[int]] = itertools.count()
+
+    def describe(self) -> str:
+        return f"{next(self.words)}"
+
+
+class TakingAnything(AtLeast):
+    config_schema: ClassVar[Schema] = Schema(object)
+
+
+class BreakingSchema(AtLeast):
+    config_schema: ClassVar[Schema] = Schema(lambda value: value + 1)
+
+
+class NoSchema(AtLeast):
+    config_schema = dict  # type: ignore[assignment]
+
+
+class MadeOfFewerThanTheSchemaTakes(AtLeast):
+    def __init__(self, trait: str, expression: Any) -> None:
+        super().__init__(trait, [1, 2, 3][expression])
+
+
+def suite_of(condition: type[Any], **more: Any) -> type[Any]:
+    """A suite for a condition that takes whole numbers."""
+    attributes = {"plugin": condition, "expressions": [1, 2], "refused": ["1"]} | more
+    return type("Suite", (ConditionConformance,), attributes)
+
+
+def test_a_condition_without_fault_passes() -> None:
+    assert faults_of(suite_of(AtLeast)) == {}
+
+
+ANSWERS = "test_it_answers_true_or_false_on_every_kind_of_trait"
+AGAIN = "test_it_gives_the_same_answer_again"
+SHARED = "test_conditions_share_nothing"
+NONSENSE = "test_its_schema_refuses_nonsense"
+AWKWARD = "test_its_schema_answers_whatever_it_is_given"
+
+
+@pytest.mark.parametrize(
+    ("condition", "test", "message"),
+    [
+        (Raising, ANSWERS, "for the trait '', raised TypeError: '>=' not supported"),
+        (RaisingWithoutTheTrait, ANSWERS, "for an event without the trait, raised KeyError"),
+        (RaisingOnHugeValues, ANSWERS, "for the trait '\\xb2', raised ValueError"),
+        (NoBool, ANSWERS, "for an event without the trait, must return a bool, not None"),
+        (Counting, AGAIN, "is not pure: for"),
+        (Remembering, SHARED, "they share state"),
+        (LastOfTwo, SHARED, "they share state"),
+        (Changing, "test_it_leaves_the_event_as_it_is", "changes the event it looks at: event has"),
+        (Speechless, "test_it_describes_itself_in_words", "must return a text, not None"),
+        (Babbling, "test_it_describes_itself_in_words", "returns another text the second time"),
+        (TakingAnything, NONSENSE, "accepts <object object at"),
+        (BreakingSchema, AWKWARD, "given None, raised TypeError"),
+        (NoSchema, NONSENSE, "config_schema of NoSchema must be a voluptuous Schema; it is type"),
+        (
+            MadeOfFewerThanTheSchemaTakes,
+            "test_its_schema_takes_its_expressions",
+            "raised IndexError: list index out of range; it must take what its schema lets pass",
+        ),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_fault_is_found_and_named(condition: type[Any], test: str, message: str) -> None:
+    expressions = [1, 2, 3] if condition is MadeOfFewerThanTheSchemaTakes else [1, 2]
+    assert_found(suite_of(condition, expressions=expressions), test, message)
+
+
+def test_it_is_said_when_nothing_would_be_tried() -> None:
+    assert_found(suite_of(AtLeast, expressions=[]), ANSWERS, "Suite must have `expressions` to try")
+    assert_found(suite_of(None), ANSWERS, "Suite must name the class it tests")  # type: ignore[arg-type]
+
+
+def test_what_the_author_wants_refused_is_tried() -> None:
+    assert_found(suite_of(AtLeast, refused=[7]), NONSENSE, "accepts 7, which is no expression")

@@ -1,0 +1,375 @@
+"""The suite of handlers finds one fault each, and says what it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID, uuid4, uuid5
+
+import pytest
+from voluptuous import Optional, Schema
+
+from suites import assert_found, faults_of
+from winchester_core.interfaces import Delivered, PipelineHandler
+from winchester_core.testing import HandlerConformance, an_event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from winchester_core.interfaces import Effect, Outcome
+    from winchester_core.model.event import Event
+
+IDS = UUID("5f4e7a2e-0f0c-4a8e-9a6d-3f5d6c1b2a90")
+OUTSIDE: dict[str, Any] = {}
+PREPARED: dict[str, Any] = {}
+
+
+@pytest.fixture(autouse=True)
+def _outside() -> Iterator[None]:
+    """What handlers of these tests act upon, empty before each test of a suite, too."""
+    yield
+    OUTSIDE.clear()
+    PREPARED.clear()
+
+
+class Writer(PipelineHandler):
+    """A handler without a fault: it prepares, writes on commit, and adds an event.
+
+    The others have one fault each.
+    """
+
+    config_schema: ClassVar[Schema] = Schema({Optional("event_type", default="test.written"): str})
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        self.key = ""
+
+    def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        self.key = f"{env['stream_name']}-{env['stream_id']}"
+        PREPARED[self.key] = len(events)
+        return [*events, *self.added(events, env)]
+
+    def added(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        if not events:
+            return []
+        event_id = str(uuid5(IDS, f"{self.key} {events[0]['message_id']}"))
+        return [
+            an_event(self.params["event_type"], message_id=event_id, number=len(events)),
+        ]
+
+    def commit(self) -> None:
+        OUTSIDE[self.key] = PREPARED.pop(self.key)
+
+    def rollback(self) -> None:
+        PREPARED.pop(self.key, None)
+
+
+class ActingEarly(Writer):
+    def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        OUTSIDE["early"] = len(events)
+        return super().handle_events(events, env)
+
+
+class LeavingSomething(Writer):
+    def rollback(self) -> None:
+        pass
+
+
+class AddingAtEachCommit(Writer):
+    def commit(self) -> None:
+        OUTSIDE.setdefault(self.key, []).append(PREPARED.pop(self.key))
+
+
+class DoingNothing(Writer):
+    def commit(self) -> None:
+        PREPARED.pop(self.key)
+
+
+class FailingCommit(Writer):
+    def commit(self) -> None:
+        raise OSError("the disk is full")
+
+
+class FailingRollback(Writer):
+    def rollback(self) -> None:
+        del PREPARED[self.key]
+
+
+class RandomIds(Writer):
+    def added(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        return [each | {"message_id": str(uuid4())} for each in super().added(events, env)]
+
+
+class TellingTheAttempt(Writer):
+    def added(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        return [each | {"attempt": env["attempt"]} for each in super().added(events, env)]
+
+
+class KeepingOnTheClass(Writer):
+    seen: ClassVar[list[str]] = []
+
+    def added(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        self.seen.extend(event["message_id"] for event in events)
+        return []
+
+
+BESIDE: list[str] = []
+
+
+class KeepingInTheModule(Writer):
+    """What it adds depends on the runs that are not over."""
+
+    def added(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        BESIDE.append(self.key)
+        return [each | {"beside": len(BESIDE)} for each in super().added(events, env)]
+
+    def rollback(self) -> None:
+        super().rollback()
+        BESIDE.remove(self.key)
+
+
+class ReturningATuple(Writer):
+    def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        return tuple(events)  # type: ignore[return-value]
+
+
+class ReturningNothing(Writer):
+    def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        super().handle_events(events, env)
+        return None  # type: ignore[return-value]
+
+
+class AddingAnInvalidEvent(Writer):
+    def added(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        return [{"event_type": "test.written"}]
+
+
+class NeedingEvents(Writer):
+    def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        env["begun"] = events[0]["timestamp"]
+        return super().handle_events(events, env)
+
+
+class NotForExpiry(Writer):
+    def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        return super().handle_events(events, env) if env["reason"] == "fire" else None  # type: ignore[return-value]
+
+
+class ChangingTheEnv(Writer):
+    def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        returned = super().handle_events(events, env)
+        env["stream_name"] = "mine"
+        return returned
+
+
+class WithoutRollback(Writer):
+    rollback = None  # type: ignore[assignment]
+
+
+class TakingAnything(Writer):
+    config_schema: ClassVar[Schema] = Schema({"event_type": str}, extra=True)
+
+
+class ChangingParams(Writer):
+    config_schema: ClassVar[Schema] = Schema(lambda params: params.setdefault("x", 1) and {})
+
+
+class BreakingSchema(Writer):
+    config_schema: ClassVar[Schema] = Schema(lambda params: {"event_type": params["event_type"]})
+
+
+class NotMadeOfItsParams(Writer):
+    def __init__(self) -> None:
+        super().__init__()
+
+
+class Sender(PipelineHandler):
+    """A handler with effects, without a fault."""
+
+    def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        for event in events:
+            env["outbox"].put({"event": event})
+        return events
+
+    def deliver(self, effects: list[Effect]) -> list[Outcome]:
+        return [Delivered() for _ in effects]
+
+
+class AnsweringOnce(Sender):
+    def deliver(self, effects: list[Effect]) -> list[Outcome]:
+        return [Delivered()]
+
+
+class AnsweringNothing(Sender):
+    def deliver(self, effects: list[Effect]) -> list[Outcome]:
+        return None  # type: ignore[return-value]
+
+
+class AnsweringTrue(Sender):
+    def deliver(self, effects: list[Effect]) -> list[Outcome]:
+        return [True for _ in effects]  # type: ignore[misc]
+
+
+class RaisingInDeliver(Sender):
+    def deliver(self, effects: list[Effect]) -> list[Outcome]:
+        raise ConnectionError("nobody listens")
+
+
+class QueueingNothing(Sender):
+    def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        return events
+
+
+class QueueingAnObject(Sender):
+    def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        env["outbox"].put(object())
+        return events
+
+
+class WriterSuite(HandlerConformance):
+    """The suite of a writer; `plugin` is set by each test."""
+
+    def params(self) -> dict[str, Any]:
+        return {"event_type": "test.written"}
+
+    def observe_effects(self) -> Any:
+        return OUTSIDE
+
+    def observe_traces(self) -> Any:
+        return {**OUTSIDE, **PREPARED}
+
+
+def suite_of(handler: type[Any], suite: type[Any] = WriterSuite, **attributes: Any) -> type[Any]:
+    """A suite for a handler, each of whose tests begins with nothing outside."""
+
+    def __init__(self: Any) -> None:
+        OUTSIDE.clear()
+        PREPARED.clear()
+
+    return type("Suite", (suite,), {"__init__": __init__, "plugin": handler, **attributes})
+
+
+@pytest.mark.parametrize(
+    ("handler", "suite"), [(Writer, WriterSuite), (Sender, HandlerConformance)]
+)
+def test_a_handler_without_fault_passes(handler: type[Any], suite: type[Any]) -> None:
+    assert faults_of(suite_of(handler, suite)) == {}
+
+
+LIST = "test_it_returns_a_list_of_valid_events"
+RETRY = "test_a_second_attempt_gives_the_same_result"
+SHARED = "test_instances_share_nothing"
+TAKES = "test_its_schema_takes_its_parameters"
+
+
+@pytest.mark.parametrize(
+    ("handler", "test", "message"),
+    [
+        (
+            ActingEarly,
+            "test_nothing_happens_before_commit",
+            "ActingEarly has an effect before commit: what observe_effects sees has 'early' only",
+        ),
+        (
+            LeavingSomething,
+            "test_rollback_leaves_nothing",
+            "rollback of LeavingSomething leaves something behind",
+        ),
+        (
+            AddingAtEachCommit,
+            "test_a_repeated_commit_adds_nothing",
+            "commit of AddingAtEachCommit does more when it is repeated",
+        ),
+        (
+            DoingNothing,
+            "test_its_effects_can_be_observed",
+            "observe_effects sees nothing of what commit of DoingNothing does",
+        ),
+        (
+            FailingCommit,
+            "test_commit_works_after_an_empty_list",
+            "commit of FailingCommit raised OSError: the disk is full",
+        ),
+        (
+            FailingRollback,
+            "test_rollback_is_harmless_before_anything_has_happened",
+            "rollback of FailingRollback, before handle_events, raised KeyError",
+        ),
+        (RandomIds, RETRY, "a second attempt gives another result: the list it returns[3]"),
+        (TellingTheAttempt, RETRY, "['attempt'] is 1 and then 2"),
+        (
+            KeepingOnTheClass,
+            SHARED,
+            "class attribute KeepingOnTheClass.seen has changed in a run",
+        ),
+        (KeepingInTheModule, SHARED, "share state: beside another run: the list it returns[3]"),
+        (ReturningATuple, LIST, "given 3 events: returned tuple instead of a list of events"),
+        (ReturningNothing, LIST, "returned NoneType instead of a list of events"),
+        (AddingAnInvalidEvent, LIST, "returned an invalid event: message_id: is missing"),
+        (NotForExpiry, LIST, "returned NoneType instead of a list"),
+        (NeedingEvents, "test_it_takes_an_empty_list", "given 0 events: IndexError"),
+        (
+            ChangingTheEnv,
+            "test_it_leaves_what_the_run_tells_it",
+            "env['stream_name'] is 'conformance' and then 'mine'",
+        ),
+        (WithoutRollback, "test_it_has_the_methods_of_a_handler", "has no method rollback"),
+        (
+            TakingAnything,
+            "test_its_schema_refuses_an_unknown_parameter",
+            "accepts a parameter that does not exist",
+        ),
+        (ChangingParams, TAKES, "config_schema of ChangingParams changes what it is given"),
+        (
+            BreakingSchema,
+            "test_its_schema_answers_whatever_it_is_given",
+            "given None, raised TypeError",
+        ),
+        (NotMadeOfItsParams, TAKES, "it must take what its schema lets pass"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_fault_is_found_and_named(handler: type[Any], test: str, message: str) -> None:
+    assert_found(suite_of(handler), test, message)
+
+
+DELIVER = "test_deliver_answers_for_each_effect"
+
+
+@pytest.mark.parametrize(
+    ("handler", "test", "message"),
+    [
+        (AnsweringOnce, DELIVER, "must return one outcome for each effect: 1 for 3"),
+        (AnsweringNothing, DELIVER, "must return a list of outcomes, not NoneType"),
+        (AnsweringTrue, DELIVER, "must return Delivered, RetryAfter or Refused, not True"),
+        (RaisingInDeliver, DELIVER, "raised ConnectionError: nobody listens; answer RetryAfter"),
+        (QueueingNothing, DELIVER, "queues no effect for the events of Suite"),
+        (QueueingAnObject, LIST, "an effect's payload cannot be stored: a value of type object"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_fault_with_effects_is_found_and_named(
+    handler: type[Any], test: str, message: str
+) -> None:
+    assert_found(suite_of(handler, HandlerConformance), test, message)
+
+
+def test_a_commit_that_nobody_observes_is_told() -> None:
+    assert_found(
+        suite_of(Writer, HandlerConformance),
+        "test_its_effects_can_be_observed",
+        "Writer has a commit of its own: Suite must tell, by a method observe_effects",
+    )
+
+
+def test_an_instance_that_is_used_twice_is_found() -> None:
+    only = Writer(event_type="test.written")
+    assert_found(
+        suite_of(Writer, make_handler=lambda _self: only),
+        "test_each_run_gets_a_fresh_instance",
+        "Writer is made once for all runs, not for each",
+    )
+
+
+def test_a_commit_may_be_said_to_be_no_good_twice() -> None:
+    suite = suite_of(AddingAtEachCommit, commit_may_repeat=False)
+    assert "test_a_repeated_commit_adds_nothing" not in faults_of(suite)

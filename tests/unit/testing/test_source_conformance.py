@@ -1,0 +1,290 @@
+"""The suite of sources finds one fault each, and says what it is."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from suites import assert_found, faults_of
+from winchester_core.errors import SourceError
+from winchester_core.interfaces import EventSource
+from winchester_core.model.message import Message, MessageKind
+from winchester_core.testing import SourceConformance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from winchester_core.model.event import Event
+
+ORIGIN: deque[Event] = deque()
+"""The queue from which the sources of these tests take; what is in hand is not in it."""
+ACKED: list[Event] = []
+
+
+class QueueSource(EventSource):
+    """A source without a fault; the others have one each."""
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        self.is_open = False
+        self.next_token = 0
+        self.in_hand: dict[Any, Event] = {}
+
+    def open(self) -> None:
+        self.is_open = True
+
+    def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+        number = min(max_messages, len(ORIGIN))
+        return [self.message(ORIGIN.popleft()) for _ in range(number)]
+
+    def message(self, event: Event) -> Message:
+        self.next_token += 1
+        self.in_hand[self.next_token] = event
+        return Message(body=event, kind=MessageKind.EVENT, token=self.next_token)
+
+    def ack(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self.in_hand.pop(message.token)
+
+    def release(self, messages: Sequence[Message]) -> None:
+        ORIGIN.extend(self.in_hand.pop(message.token) for message in messages)
+
+    def reject(self, message: Message, reason: str) -> None:
+        self.ack([message])
+
+    def close(self) -> None:
+        ORIGIN.extend(self.in_hand.values())
+        self.in_hand.clear()
+        self.is_open = False
+
+
+class AckingEarly(QueueSource):
+    def message(self, event: Event) -> Message:
+        return Message(body=event, kind=MessageKind.EVENT, token=event["message_id"])
+
+    def ack(self, messages: Sequence[Message]) -> None:
+        pass
+
+
+class LosingOnCrash(QueueSource):
+    def close(self) -> None:
+        self.in_hand.clear()
+
+
+class AckingAllBefore(QueueSource):
+    def ack(self, messages: Sequence[Message]) -> None:
+        last = max(message.token for message in messages)
+        self.in_hand = {token: each for token, each in self.in_hand.items() if token > last}
+
+
+class KeepingWhatIsReleased(QueueSource):
+    def release(self, messages: Sequence[Message]) -> None:
+        pass
+
+
+class DeliveringAgain(QueueSource):
+    def ack(self, messages: Sequence[Message]) -> None:
+        self.release(messages)
+
+
+class TakingRejectedForReleased(QueueSource):
+    def reject(self, message: Message, reason: str) -> None:
+        self.release([message])
+
+
+class ForgettingItsAcks(QueueSource):
+    """What was acknowledged comes again to the next process."""
+
+    def open(self) -> None:
+        ORIGIN.extend(ACKED)
+        ACKED.clear()
+
+    def ack(self, messages: Sequence[Message]) -> None:
+        ACKED.extend(self.in_hand[message.token] for message in messages)
+        super().ack(messages)
+
+
+class ClosingOnce(QueueSource):
+    def close(self) -> None:
+        if not self.is_open:
+            raise SourceError("queue", "it is closed")
+        super().close()
+
+
+class ClosingForGood(QueueSource):
+    was_closed = False
+
+    def open(self) -> None:
+        if self.was_closed:
+            raise SourceError("queue", "it was closed")
+
+    def close(self) -> None:
+        super().close()
+        self.was_closed = True
+
+
+class GivingMore(QueueSource):
+    def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+        return super().receive(max(max_messages, 3), timeout_seconds)
+
+
+class ReturningNothing(QueueSource):
+    def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+        return super().receive(max_messages, timeout_seconds) or None  # type: ignore[return-value]
+
+
+class ReturningEvents(QueueSource):
+    def message(self, event: Event) -> Message:
+        return event  # type: ignore[return-value]
+
+
+class WithoutKind(QueueSource):
+    def message(self, event: Event) -> Message:
+        return Message(body=event, kind="letter", token=event["message_id"])  # type: ignore[arg-type]
+
+
+class WithoutToken(QueueSource):
+    def message(self, event: Event) -> Message:
+        return Message(body=event, kind=MessageKind.EVENT)
+
+
+class WithText(QueueSource):
+    def message(self, event: Event) -> Message:
+        return Message(body="text", kind=MessageKind.EVENT, token=1)  # type: ignore[arg-type]
+
+
+class NeverEnding(QueueSource):
+    """Waits for a message, whatever the timeout."""
+
+    ended = threading.Event()
+
+    def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+        if not ORIGIN:
+            self.ended.wait()
+        return super().receive(max_messages, timeout_seconds)
+
+
+class RaisingOnSilence(QueueSource):
+    def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+        if not ORIGIN:
+            raise TimeoutError("nothing came")
+        return super().receive(max_messages, timeout_seconds)
+
+
+class AlwaysExhausted(QueueSource):
+    exhausted = True
+
+
+class WithoutEnd(QueueSource):
+    """It says of itself that it has an end."""
+
+
+class UnknownLag(QueueSource):
+    def lag(self) -> int | None:
+        return -1
+
+
+class WithoutTell(QueueSource):
+    tells_sender: ClassVar[bool] = True
+    tell = None  # type: ignore[assignment]
+
+
+class QueueSuite(SourceConformance):
+    """The suite of a queue; `plugin` is set by each test."""
+
+    patience_seconds = 0.0
+    quiet_seconds = 0.0
+
+    def __init__(self) -> None:
+        ORIGIN.clear()
+        ACKED.clear()
+
+    def feed(self, events: Sequence[Event]) -> None:
+        ORIGIN.extend(events)
+
+
+def suite_of(source: type[Any], **attributes: Any) -> type[Any]:
+    """A suite for a source."""
+    return type("Suite", (QueueSuite,), {"plugin": source, **attributes})
+
+
+def test_a_source_without_fault_passes() -> None:
+    assert faults_of(suite_of(QueueSource)) == {}
+
+
+NOT_EARLY = "test_nothing_is_acknowledged_before_it_is_told_to"
+OTHERS = "test_acknowledging_one_acknowledges_no_other"
+RELEASED = "test_what_is_released_comes_again"
+SETTLED = "test_what_is_settled_is_done_with"
+AGAIN = "test_what_is_unsettled_comes_again_when_it_is_opened_again"
+SILENCE = "test_silence_is_an_empty_list_within_the_timeout"
+APART = "test_its_messages_can_be_told_apart"
+END = "test_it_is_exhausted_at_its_end_alone"
+
+
+@pytest.mark.parametrize(
+    ("source", "test", "message"),
+    [
+        (
+            AckingEarly,
+            NOT_EARLY,
+            "has not delivered number 1 and number 2 and number 3 of 3 messages: they were "
+            "received, but not acknowledged",
+        ),
+        (LosingOnCrash, NOT_EARLY, "by a process that has ended"),
+        (LosingOnCrash, AGAIN, "they were not settled before it was closed and opened again"),
+        (AckingAllBefore, OTHERS, "another message was acknowledged, and not these"),
+        (KeepingWhatIsReleased, RELEASED, "of 2 messages: they were released"),
+        (DeliveringAgain, SETTLED, "delivers a message again: it was acknowledged or rejected"),
+        (TakingRejectedForReleased, SETTLED, "again: it was acknowledged or rejected"),
+        (ForgettingItsAcks, SETTLED, "before the source was closed and opened"),
+        (ForgettingItsAcks, OTHERS, "delivers what nobody expects"),
+        (ClosingOnce, "test_close_is_idempotent", "SourceError: queue: it is closed"),
+        (ClosingForGood, AGAIN, "open of ClosingForGood raised SourceError: queue: it was closed"),
+        (
+            GivingMore,
+            "test_receive_returns_no_more_than_it_is_asked_for",
+            "returned 3 messages, asked for 1",
+        ),
+        (ReturningNothing, SILENCE, "must return a list, not NoneType"),
+        (RaisingOnSilence, SILENCE, "receive of RaisingOnSilence raised TimeoutError"),
+        (ReturningEvents, APART, "must return Messages, not dict"),
+        (WithoutKind, APART, "must be a MessageKind, not 'letter'"),
+        (WithoutToken, APART, "have one token, None"),
+        (WithText, APART, "must be bytes or a mapping, not str"),
+        (AlwaysExhausted, END, "is exhausted though messages wait"),
+        (UnknownLag, "test_lag_is_a_number_or_unknown", "must be a number of messages or None"),
+        (WithoutTell, "test_it_has_the_methods_of_a_source", "has no method tell"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_fault_is_found_and_named(source: type[Any], test: str, message: str) -> None:
+    assert_found(suite_of(source), test, message)
+
+
+def test_a_source_that_says_it_ends_must_end() -> None:
+    assert_found(
+        suite_of(WithoutEnd, ends=True), END, "exhausted of WithoutEnd must be True once all has"
+    )
+
+
+@pytest.fixture
+def _endless(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("winchester_core.testing.conformance.source.SLACK_SECONDS", 0.0)
+    yield
+    NeverEnding.ended.set()
+
+
+@pytest.mark.usefixtures("_endless")
+def test_a_receive_without_end_is_a_fault_and_no_hang() -> None:
+    with pytest.raises(AssertionError, match="does not return when nothing comes, whatever"):
+        suite_of(NeverEnding)().test_silence_is_an_empty_list_within_the_timeout()
+
+
+def test_a_source_that_nobody_feeds_is_told() -> None:
+    attributes = {"plugin": QueueSource}
+    suite = type("Suite", (SourceConformance,), attributes)
+    assert_found(suite, APART, "Suite must tell how its source is fed, by `feed`")

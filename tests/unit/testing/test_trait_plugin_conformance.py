@@ -1,0 +1,97 @@
+"""The suite of trait plugins finds one fault each, and says what it is."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+from voluptuous import Schema
+
+from suites import assert_found, faults_of
+from winchester_core.interfaces import TraitPlugin
+from winchester_core.testing import TraitPluginConformance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class First(TraitPlugin):
+    """A trait plugin without a fault; the others have one each."""
+
+    config_schema: ClassVar[Schema] = Schema({})
+
+    def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> Any:
+        return match_list[0][1] if match_list else None
+
+
+class NeedingOne(First):
+    def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> Any:
+        return match_list[0][1]
+
+
+class MakingAList(First):
+    def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> Any:
+        return [value for _path, value in match_list]
+
+
+class Counting(First):
+    numbers: ClassVar[Iterator[int]] = itertools.count()
+
+    def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> Any:
+        return next(self.numbers)
+
+
+class Consuming(First):
+    def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> Any:
+        return match_list.pop()[1] if match_list else None  # type: ignore[attr-defined]
+
+
+class TakingAnything(First):
+    config_schema = TraitPlugin.config_schema
+
+
+class Mute(First):
+    trait_value = None  # type: ignore[assignment]
+
+
+def suite_of(plugin: type[Any], **attributes: Any) -> type[Any]:
+    """A suite for a trait plugin."""
+    found = {"found": [["a"], [1, 2]]}
+    return type("Suite", (TraitPluginConformance,), {"plugin": plugin, **found, **attributes})
+
+
+def test_a_trait_plugin_without_fault_passes() -> None:
+    assert faults_of(suite_of(First)) == {}
+    assert faults_of(suite_of(TakingAnything, takes_any_parameter=True)) == {}
+
+
+VALUES = "test_it_makes_values_that_a_trait_can_have"
+
+
+@pytest.mark.parametrize(
+    ("plugin", "test", "message"),
+    [
+        (NeedingOne, "test_nothing_found_is_no_error", "given [], raised IndexError"),
+        (MakingAList, VALUES, "makes ['a'] of ['a']: a trait cannot be of type list"),
+        (
+            Counting,
+            "test_it_gives_the_same_value_again",
+            "of ['a'], what Counting makes is",
+        ),
+        (
+            Consuming,
+            "test_it_leaves_what_was_found_as_it_is",
+            "changes what was found: the list has 1 items and then 0",
+        ),
+        (TakingAnything, "test_its_schema_refuses_an_unknown_parameter", "that does not exist"),
+        (Mute, VALUES, "has no method trait_value"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_fault_is_found_and_named(plugin: type[Any], test: str, message: str) -> None:
+    assert_found(suite_of(plugin), test, message)
+
+
+def test_it_is_said_when_nothing_would_be_tried() -> None:
+    assert_found(suite_of(First, found=[]), VALUES, "Suite must have something `found` to try")

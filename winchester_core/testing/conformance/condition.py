@@ -1,0 +1,154 @@
+"""What every condition must keep to: it is a pure and total predicate on an event."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.testing.conformance.differences import difference
+from winchester_core.testing.conformance.nonconformance import (
+    NonConformance,
+    calling,
+    demand,
+    shown,
+)
+from winchester_core.testing.conformance.trait_values import TRAIT_VALUES
+from winchester_core.testing.conformance.under_test import AWKWARD, PluginUnderTest
+from winchester_core.testing.events import an_event
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from winchester_core.model.event import Event
+
+TRAIT = "x"
+TOTAL = "a condition never raises: what does not fit does not match"
+
+
+class ConditionConformance(PluginUnderTest):
+    """Subclass it, name the condition and expressions for it, and let pytest run the tests.
+
+        class TestWeekday(ConditionConformance):
+            plugin = WeekdayCondition
+            expressions = ["sat", {"days": ["mon-fri"], "zone": "Europe/Berlin"}]
+            refused = ["saturday", 6]
+
+    `expressions` stand for all forms that the schema takes; `refused` are further ones that it
+    must refuse. `other_traits` go into every event, for a condition that looks at them, too.
+    """
+
+    expressions: Sequence[Any] = ()
+    refused: Sequence[Any] = ()
+    other_traits: Mapping[str, Any] = {}
+
+    def make_condition(self, expression: Any) -> Any:
+        """Make one on the trait `x` as Winchester does: of what the schema has returned."""
+        given = f"{self._name} with the expression {shown(expression)}"
+        with calling(f"config_schema of {given}", "it must take its `expressions`"):
+            checked = self._schema()(deepcopy(expression))
+        with calling(given, "it must take what its schema lets pass"):
+            return self._class(TRAIT, checked)
+
+    def test_its_schema_takes_its_expressions(self) -> None:
+        """A condition is made of every expression that stands in a file."""
+        for _expression, condition in self._conditions():
+            for method in ("matches", "describe"):
+                found = callable(getattr(condition, method, None))
+                demand(found, f"{self._name} has no method {method}")
+
+    def test_its_schema_refuses_nonsense(self) -> None:
+        """`config_schema` refuses what is no expression, by `voluptuous.Invalid`."""
+        for nonsense in (object(), *self.refused):
+            demand(
+                not self._accepts(nonsense),
+                f"config_schema of {self._name} accepts {shown(nonsense)}, which is no expression",
+            )
+
+    def test_its_schema_answers_whatever_it_is_given(self) -> None:
+        """It raises nothing but `voluptuous.Invalid`; of what it accepts a condition is made."""
+        for value in AWKWARD:
+            if self._accepts(deepcopy(value)):
+                condition = self.make_condition(value)
+                self._answer(condition, value, an_event(x="a"))
+
+    def test_it_answers_true_or_false_on_every_kind_of_trait(self) -> None:
+        """It never raises: text, numbers, bools, datetimes, or no such trait."""
+        for expression, condition in self._conditions():
+            for event in self._events():
+                self._answer(condition, expression, event)
+
+    def test_it_gives_the_same_answer_again(self) -> None:
+        """Nothing but the event decides: not what was asked before, and not which instance."""
+        for expression, condition in self._conditions():
+            events = self._events()
+            first = [self._answer(condition, expression, event) for event in events]
+            again = [self._answer(condition, expression, event) for event in reversed(events)]
+            other = self.make_condition(expression)
+            anew = [self._answer(other, expression, event) for event in events]
+            for event, *answers in zip(events, first, reversed(again), anew, strict=True):
+                demand(
+                    len(set(answers)) == 1,
+                    f"{self._given(expression)} is not pure: for {_trait(event)} it answers "
+                    f"{answers[0]} and then {answers[1]}, and {answers[2]} when made anew",
+                )
+
+    def test_it_leaves_the_event_as_it_is(self) -> None:
+        """The event belongs to all criteria that are asked about it."""
+        for expression, condition in self._conditions():
+            for event in self._events():
+                before = deepcopy(event)
+                self._answer(condition, expression, event)
+                changed = difference(before, event, "event")
+                given = self._given(expression)
+                demand(changed is None, f"{given} changes the event it looks at: {changed}")
+
+    def test_conditions_share_nothing(self) -> None:
+        """What one instance was made of, or asked, does not change what another answers."""
+        events = self._events()
+        asked = []
+        for expression in self.expressions:
+            condition = self.make_condition(expression)
+            answers = [self._answer(condition, expression, event) for event in events]
+            asked.append((expression, condition, answers))
+        for number, event in enumerate(events):
+            for expression, condition, alone in asked:
+                demand(
+                    self._answer(condition, expression, event) is alone[number],
+                    f"{self._given(expression)} answers otherwise for {_trait(event)} once there "
+                    "are instances with other expressions: they share state",
+                )
+
+    def test_it_describes_itself_in_words(self) -> None:
+        """`describe` returns one text, for people who ask why a stream has not fired."""
+        for expression, condition in self._conditions():
+            given = self._given(expression)
+            with calling(f"describe of {given}"):
+                text, again = condition.describe(), condition.describe()
+            is_text = isinstance(text, str) and bool(text.strip())
+            demand(is_text, f"describe of {given} must return a text, not {shown(text)}")
+            demand(text == again, f"describe of {given} returns another text the second time")
+
+    def _given(self, expression: Any) -> str:
+        return f"{self._name} with the expression {shown(expression)}"
+
+    def _conditions(self) -> list[tuple[Any, Any]]:
+        demand(bool(self.expressions), f"{type(self).__name__} must have `expressions` to try")
+        return [(each, self.make_condition(each)) for each in self.expressions]
+
+    def _events(self) -> list[Event]:
+        without = an_event(message_id="1", **self.other_traits)
+        return [without, *({**without, TRAIT: value} for value in TRAIT_VALUES)]
+
+    def _answer(self, condition: Any, expression: Any, event: Event) -> bool:
+        given = f"matches of {self._given(expression)}"
+        with calling(f"{given}, for {_trait(event)},", TOTAL):
+            answer = condition.matches(event)
+        if not isinstance(answer, bool):
+            raise NonConformance(
+                f"{given}, for {_trait(event)}, must return a bool, not {shown(answer)}"
+            )
+        return answer
+
+
+def _trait(event: Event) -> str:
+    return f"the trait {shown(event[TRAIT])}" if TRAIT in event else "an event without the trait"

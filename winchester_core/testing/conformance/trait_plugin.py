@@ -1,0 +1,92 @@
+"""What every trait plugin must keep to: it makes a trait's value of what was found, and no more."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.model.event import storable
+from winchester_core.testing.conformance.differences import difference
+from winchester_core.testing.conformance.nonconformance import (
+    NonConformance,
+    calling,
+    demand,
+    shown,
+)
+from winchester_core.testing.conformance.params_rules import ParamsRules
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Found = list[tuple[str, Any]]
+
+
+class TraitPluginConformance(ParamsRules):
+    """Subclass it, name the trait plugin and what it may find, and let pytest run the tests.
+
+        class TestLowercase(TraitPluginConformance):
+            plugin = LowercaseTraitPlugin
+            found = [["AB-12 "], ["AB", "CD"]]
+
+    Each of `found` holds the values that stand at the trait's field paths in one notification.
+    Of each the plugin must make a trait's value, or None for no trait. `takes_any_parameter` is
+    for plugins made for StackDistiller, whose parameters no schema knows.
+    """
+
+    found: Sequence[Sequence[Any]] = ()
+    takes_any_parameter: bool = False
+
+    def params(self) -> Mapping[str, Any]:
+        """The parameters as they stand in the file of event definitions (default: none)."""
+        return {}
+
+    def test_its_schema_refuses_an_unknown_parameter(self) -> None:
+        """A misspelt parameter is an error of the configuration, not ignored."""
+        if not self.takes_any_parameter:
+            super().test_its_schema_refuses_an_unknown_parameter()
+
+    def test_nothing_found_is_no_error(self) -> None:
+        """It is asked for every notification, whether a path led anywhere or not."""
+        self._value([])
+
+    def test_it_makes_values_that_a_trait_can_have(self) -> None:
+        """Text, int, float, bool, datetime; None is no trait."""
+        demand(bool(self.found), f"{type(self).__name__} must have something `found` to try")
+        for values in self.found:
+            value = self._value(_matches(values))
+            if value is None:
+                continue
+            fault = storable(value)[1]
+            demand(fault is None, f"{self._name} makes {shown(value)} of {shown(values)}: {fault}")
+
+    def test_it_gives_the_same_value_again(self) -> None:
+        """A notification that comes again must give the same event."""
+        for values in self.found:
+            plugin, matches = self.make_plugin(), _matches(values)
+            answers = [self._call(plugin, deepcopy(matches)) for _ in range(2)]
+            answers.append(self._value(deepcopy(matches)))
+            for answer in answers[1:]:
+                changed = difference(answers[0], answer, f"what {self._name} makes")
+                demand(changed is None, f"of {shown(values)}, {changed}")
+
+    def test_it_leaves_what_was_found_as_it_is(self) -> None:
+        """The notification belongs to the other traits, too."""
+        for values in self.found:
+            matches = _matches(values)
+            before = deepcopy(matches)
+            self._value(matches)
+            changed = difference(before, matches, "the list")
+            demand(changed is None, f"{self._name} changes what was found: {changed}")
+
+    def _value(self, matches: Found) -> Any:
+        return self._call(self.make_plugin(), matches)
+
+    def _call(self, plugin: Any, matches: Found) -> Any:
+        if not callable(getattr(plugin, "trait_value", None)):
+            raise NonConformance(f"{self._name} has no method trait_value")
+        with calling(f"trait_value of {self._name}, given {shown(matches)},"):
+            return plugin.trait_value(matches)
+
+
+def _matches(values: Sequence[Any]) -> Found:
+    return [(f"payload.path{number}", deepcopy(value)) for number, value in enumerate(values)]
