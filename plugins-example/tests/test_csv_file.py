@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,18 +12,42 @@ from voluptuous import MultipleInvalid
 
 from winchester_core.errors import SourceError
 from winchester_core.model.message import MessageKind
+from winchester_core.testing import SourceConformance
 from winchester_example.csv_file import CsvFileSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from winchester_core.model.event import Event
     from winchester_core.model.message import Message
 
 HEADER = "event_type,timestamp,n\n"
 THREE = HEADER + "a,2024-03-02,1\nb,2024-03-03,2\nc,2024-03-04,3\n"
 MANY = HEADER + "".join(f"row,2024-03-02,{n}\n" for n in range(5000))
 """More than is read from the file at a time."""
+
+
+class TestRules(SourceConformance):
+    """What every source must keep to."""
+
+    plugin = CsvFileSource
+    ends = True
+    remembers_settled = False
+
+    @pytest.fixture(autouse=True)
+    def _file(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "rows.csv"
+
+    def params(self) -> dict[str, Any]:
+        return {"path": str(self.path), "types": {"number": "int"}}
+
+    def feed(self, events: Sequence[Event]) -> None:
+        names = ["message_id", "event_type", "timestamp", "number"]
+        with self.path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(events)
 
 
 @pytest.fixture

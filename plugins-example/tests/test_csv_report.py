@@ -10,6 +10,7 @@ import pytest
 from voluptuous import MultipleInvalid
 
 from winchester_core.model.event import clean_event
+from winchester_core.testing import HandlerConformance, an_env
 from winchester_example.csv_report import CsvReportHandler
 
 if TYPE_CHECKING:
@@ -31,13 +32,8 @@ def visit() -> list[Event]:
 
 def env(**changes: Any) -> dict[str, Any]:
     """The env of a first attempt."""
-    return {
-        "stream_id": 7,
-        "stream_name": "weekend_visit",
-        "distinguished_by": {"badge": "ab-12"},
-        "reason": "fire",
-        "attempt": 1,
-    } | changes
+    stream = {"stream_id": 7, "stream_name": "weekend_visit"}
+    return an_env(**stream, distinguished_by={"badge": "ab-12"}) | changes
 
 
 def made(directory: Path, **params: Any) -> CsvReportHandler:
@@ -49,6 +45,26 @@ def made(directory: Path, **params: Any) -> CsvReportHandler:
 def written(directory: Path) -> dict[str, str]:
     """Every file in the directory, with its text."""
     return {path.name: path.read_text() for path in directory.iterdir()}
+
+
+class TestRules(HandlerConformance):
+    """What every handler must keep to."""
+
+    plugin = CsvReportHandler
+
+    @pytest.fixture(autouse=True)
+    def _directory(self, tmp_path: Path) -> None:
+        self.directory = tmp_path
+
+    def params(self) -> dict[str, Any]:
+        return {"directory": str(self.directory), "columns": ["timestamp"]}
+
+    def observe_effects(self) -> Any:
+        """The files that have their names."""
+        return {path.name: path.read_text() for path in self.directory.glob("[!.]*")}
+
+    def observe_traces(self) -> Any:
+        return written(self.directory)
 
 
 def test_a_run_that_succeeds_leaves_one_file_with_a_row_for_each_event(tmp_path: Path) -> None:

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 from voluptuous import MultipleInvalid
 
+from winchester_core.testing import TraitPluginConformance
 from winchester_example.lowercase import LowercaseTraitPlugin
+
+
+class TestRules(TraitPluginConformance):
+    """What every trait plugin must keep to."""
+
+    plugin = LowercaseTraitPlugin
+    found = [["AB-12 "], [None, "CD"], ["  "]]
 
 
 def made(**parameters: Any) -> LowercaseTraitPlugin:

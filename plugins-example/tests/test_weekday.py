@@ -8,10 +8,19 @@ from typing import Any
 import pytest
 from voluptuous import MultipleInvalid
 
+from winchester_core.testing import ConditionConformance
 from winchester_example.weekday import WeekdayCondition
 
 MONDAY = datetime(2024, 3, 4, 12, tzinfo=UTC)
 LATE_SUNDAY = datetime(2024, 3, 3, 23, 30, tzinfo=UTC)
+
+
+class TestRules(ConditionConformance):
+    """What every condition must keep to."""
+
+    plugin = WeekdayCondition
+    expressions = ["sat", ["mon", "wed-thu"], {"days": "mon-sun", "zone": "Pacific/Auckland"}]
+    refused = ["saturday", 6, None, []]
 
 
 def made(expression: Any) -> WeekdayCondition:

@@ -25,7 +25,7 @@ PREPARED: dict[str, Any] = {}
 
 @pytest.fixture(autouse=True)
 def _outside() -> Iterator[None]:
-    """What handlers of these tests act upon, empty before each test of a suite, too."""
+    """What the handlers of these tests act upon is empty when the next test begins."""
     yield
     OUTSIDE.clear()
     PREPARED.clear()
@@ -225,6 +225,14 @@ class QueueingAnObject(Sender):
         return events
 
 
+class FromNothing:
+    """Begins with nothing outside."""
+
+    def __init__(self) -> None:
+        OUTSIDE.clear()
+        PREPARED.clear()
+
+
 class WriterSuite(HandlerConformance):
     """The suite of a writer; `plugin` is set by each test."""
 
@@ -240,12 +248,7 @@ class WriterSuite(HandlerConformance):
 
 def suite_of(handler: type[Any], suite: type[Any] = WriterSuite, **attributes: Any) -> type[Any]:
     """A suite for a handler, each of whose tests begins with nothing outside."""
-
-    def __init__(self: Any) -> None:
-        OUTSIDE.clear()
-        PREPARED.clear()
-
-    return type("Suite", (suite,), {"__init__": __init__, "plugin": handler, **attributes})
+    return type("Suite", (FromNothing, suite), {"plugin": handler, **attributes})
 
 
 @pytest.mark.parametrize(

@@ -231,8 +231,7 @@ END = "test_it_is_exhausted_at_its_end_alone"
         (
             AckingEarly,
             NOT_EARLY,
-            "has not delivered number 1 and number 2 and number 3 of 3 messages: they were "
-            "received, but not acknowledged",
+            "number 1 and number 2 and number 3 of 3 messages: they were received, but not",
         ),
         (LosingOnCrash, NOT_EARLY, "by a process that has ended"),
         (LosingOnCrash, AGAIN, "they were not settled before it was closed and opened again"),

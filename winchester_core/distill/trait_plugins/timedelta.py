@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from voluptuous import Schema
+
 from winchester_core.interfaces.trait_plugin import TraitPlugin
 from winchester_core.model.event import parse_timestamp
 
@@ -23,6 +25,7 @@ class TimedeltaTraitPlugin(TraitPlugin):
           fields: [payload.start, payload.end]
           plugin: timedelta
     """
+    config_schema: ClassVar[Schema] = Schema({})
 
     def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> float | None:
         """Return the seconds. Raises `ValueError` when what was found is no time of ISO 8601."""

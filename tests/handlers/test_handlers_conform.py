@@ -1,0 +1,100 @@
+"""The handlers that Winchester brings keep the rules that it gives to authors of handlers."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from brokers import place_on_broker
+from http_endpoint import http_endpoint
+from winchester_core.plugins import HANDLERS, available
+from winchester_core.testing import HandlerConformance, a_stream, an_event
+from winchester_handlers.atompub import AtomPubHandler
+from winchester_handlers.logger import LoggerHandler
+from winchester_handlers.notabene import NotabeneHandler
+from winchester_handlers.usage import UsageHandler
+from winchester_handlers.webhook import WebhookHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from winchester_core.model.event import Event
+
+
+class TestLogger(HandlerConformance):
+    plugin = LoggerHandler
+
+    @pytest.fixture(autouse=True)
+    def _log(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG, logger="winchester_handlers.logger")
+
+    def params(self) -> dict[str, Any]:
+        return {"level": "debug"}
+
+
+class TestUsage(HandlerConformance):
+    plugin = UsageHandler
+
+    def events(self) -> list[Event]:
+        """An exists that fails, with a warning, and events that none follows."""
+        day = {"instance_id": "i", "state": "active", "audit_period_beginning": "2024"}
+        return [
+            *a_stream("compute.instance.resize.end", "compute.instance.exists", **day),
+            an_event("compute.instance.update", instance_id="i"),
+        ]
+
+
+class TestWebhook(HandlerConformance):
+    plugin = WebhookHandler
+
+    @pytest.fixture(autouse=True)
+    def _service(self) -> Iterator[None]:
+        with http_endpoint() as self.endpoint:
+            yield
+
+    def params(self) -> dict[str, Any]:
+        return {"url": self.endpoint.url, "secret": "correct horse"}
+
+    def observe_effects(self) -> Any:
+        return [request.path for request in self.endpoint.requests]
+
+
+class TestWebhookOfStreams(TestWebhook):
+    def params(self) -> dict[str, Any]:
+        return {"url": self.endpoint.url, "send": "stream", "format": "cloudevent"}
+
+
+class TestAtomPub(TestWebhook):
+    plugin = AtomPubHandler
+
+    def params(self) -> dict[str, Any]:
+        return {"url": self.endpoint.url, "extra_info": {"region": "north"}}
+
+
+class TestNotabene(HandlerConformance):
+    plugin = NotabeneHandler
+
+    @pytest.fixture(autouse=True)
+    def _broker(self) -> Iterator[None]:
+        with place_on_broker() as self.place:
+            self.queue = self.place.name("info")
+            with self.place.channel() as channel:
+                channel.queue_declare(self.queue, durable=True, auto_delete=False)
+            yield
+
+    def params(self) -> dict[str, Any]:
+        exchange = self.place.name("nova")
+        where = {"url": self.place.url, "exchange": exchange, "queue_name": self.queue}
+        return {**where, "event_types": ["test.*", "!test.ended"], "env_keys": ["nothing"]}
+
+    def observe_effects(self) -> Any:
+        return self.place.ready(self.queue)
+
+
+def test_every_handler_is_tried() -> None:
+    tried = {TestLogger, TestUsage, TestWebhook, TestAtomPub, TestNotabene}
+    installed = {p.load() for p in available(HANDLERS).values() if p.distribution == "winchester"}
+
+    assert installed == {suite.plugin for suite in tried}

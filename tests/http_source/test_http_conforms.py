@@ -1,0 +1,58 @@
+"""The source `http` keeps the rules that Winchester gives to authors of sources."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import orjson
+import pytest
+
+from servers import free_port
+from winchester_core.sources.http import HttpSource
+from winchester_core.testing import SourceConformance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from winchester_core.model.event import Event
+
+RETRY_SECONDS = 0.05
+
+
+class TestHttp(SourceConformance):
+    """Its origin are senders, who send again until they are told what became of an event."""
+
+    plugin = HttpSource
+
+    @pytest.fixture(autouse=True)
+    def _senders(self) -> Iterator[None]:
+        self.port = free_port()
+        self.stop = threading.Event()
+        self.senders: list[threading.Thread] = []
+        yield
+        self.stop.set()
+        for sender in self.senders:
+            sender.join()
+
+    def params(self) -> dict[str, Any]:
+        return {"port": self.port}
+
+    def feed(self, events: Sequence[Event]) -> None:
+        for event in events:
+            sender = threading.Thread(target=self.send, args=[event])
+            self.senders.append(sender)
+            sender.start()
+
+    def send(self, event: Event) -> None:
+        """Send an event until it is settled."""
+        headers = {"Content-Type": "application/json"}
+        with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60) as client:
+            while not self.stop.wait(RETRY_SECONDS):
+                try:
+                    answer = client.post("/v1/events", content=orjson.dumps(event), headers=headers)
+                except httpx.TransportError:
+                    continue
+                if answer.status_code < 500:
+                    return

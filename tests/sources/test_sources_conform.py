@@ -1,0 +1,105 @@
+"""The sources of a broker keep the rules that Winchester gives to authors of sources."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import orjson
+import pytest
+from oslo_context.context import RequestContext
+
+from sites import wait_until
+from winchester_core.sources.oslo import OsloSource
+from winchester_core.sources.oslo.messaging import cfg, oslo_messaging
+from winchester_core.sources.rabbitmq import RabbitmqSource
+from winchester_core.sources.yagi import YagiSource
+from winchester_core.testing import SourceConformance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from brokers import Place
+    from winchester_core.model.event import Event
+    from winchester_core.model.message import Message
+
+YAGI_CONF = """\
+[rabbit_broker]
+host = {where.hostname}
+port = {where.port}
+user = {where.username}
+password = {where.password}
+vhost = {vhost}
+[consumers]
+queues = {queue}
+[consumer:{queue}]
+apps = winchester.yagi_handler.WinchesterHandler
+exchange = {exchange}
+routing_key = {queue}
+"""
+
+
+class TestRabbitmq(SourceConformance):
+    plugin = RabbitmqSource
+
+    @pytest.fixture(autouse=True)
+    def _queue(self, place: Place) -> None:
+        self.place, self.queue = place, place.name("queue")
+
+    def params(self) -> dict[str, Any]:
+        return {"queues": [self.queue], "url": self.place.url, "format": "event"}
+
+    def feed(self, events: Sequence[Event]) -> None:
+        if events:
+            self.place.publish([orjson.dumps(event) for event in events], "", self.queue)
+
+
+class TestYagi(TestRabbitmq):
+    plugin = YagiSource
+
+    @pytest.fixture(autouse=True)
+    def _conf(self, _queue: None, tmp_path: Path) -> None:
+        where = urlsplit(self.place.url)
+        vhost, exchange = unquote(where.path[1:]) or "/", self.place.name("exchange")
+        self.conf = tmp_path / "yagi.conf"
+        self.conf.write_text(
+            YAGI_CONF.format(where=where, vhost=vhost, queue=self.queue, exchange=exchange)
+        )
+
+    def params(self) -> dict[str, Any]:
+        return {"path": str(self.conf)}
+
+
+class TestOslo(SourceConformance):
+    plugin = OsloSource
+
+    @pytest.fixture(autouse=True)
+    def _notifier(self, place: Place) -> Iterator[None]:
+        self.place = place
+        self.url = place.url.replace("amqp://", "rabbit://").removesuffix("//") + "/"
+        self.exchange, self.topic = place.name("exchange"), place.name("topic")
+        self.queue = place.name("topic.info")
+        conf = cfg.ConfigOpts()
+        conf([], project="test", default_config_files=[])
+        oslo_messaging.set_transport_defaults(self.exchange)
+        transport = oslo_messaging.get_notification_transport(conf, url=self.url)
+        self.notifier = oslo_messaging.Notifier(
+            transport, "test.host", driver="messagingv2", topics=[self.topic]
+        )
+        yield
+        transport.cleanup()
+
+    def params(self) -> dict[str, Any]:
+        where = {"transport_url": self.url, "topics": [self.topic], "exchanges": [self.exchange]}
+        return {**where, "priorities": ["info"]}
+
+    def feed(self, events: Sequence[Event]) -> None:
+        """Send notifications, whose own ids are the notifier's, once the queue is there."""
+        for event in events:
+            wait_until(lambda: self.place.consumers(self.queue) > 0)
+            self.notifier.info(RequestContext(), event["event_type"], {"id": event["message_id"]})
+
+    def identify(self, message: Message) -> str:
+        assert not isinstance(message.body, bytes)
+        return str(message.body["payload"]["id"])
