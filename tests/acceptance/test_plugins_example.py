@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -12,7 +11,6 @@ import sys
 import threading
 from contextlib import closing
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +18,7 @@ import pytest
 import yaml
 
 from tests.editing import Editor
+from packages import environment, install
 from winchester_core import bootstrap, plugins
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.matching.compilation import compile_criterion
@@ -42,8 +41,6 @@ NAMES = {
 }
 PUBLIC = ("interfaces", "model", "timex", "errors")
 PUBLIC_FOR_COMMANDS = (*PUBLIC, "bootstrap", "cli.commands", "cli.options", "storage.records")
-WANTED_SETUPTOOLS = 77
-"""The first that knows `license = "Apache-2.0"` of pyproject.toml."""
 
 
 # --- installing ---------------------------------------------------------------------------------
@@ -58,31 +55,11 @@ def sources(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-def install(package: Path, target: Path) -> None:
-    """Install a package into a folder, without the network: with the setuptools that is here."""
-    _require_setuptools()
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    offline = ["--no-index", "--no-deps", "--no-build-isolation", "--target", str(target)]
-    subprocess.run([*command, *offline, str(package)], check=True, timeout=120)
-
-
-def _require_setuptools() -> None:
-    try:
-        found = version("setuptools")
-    except PackageNotFoundError:
-        found = "0"
-    if int(found.split(".")[0]) < WANTED_SETUPTOOLS:
-        lacking = f"building a package needs setuptools {WANTED_SETUPTOOLS}; here is {found}"
-        if os.environ.get("WINCHESTER_REQUIRE_SERVICES") == "1":
-            pytest.fail(lacking)
-        pytest.skip(lacking)
-
-
 @pytest.fixture(scope="module")
 def site(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the package is installed into."""
     folder = tmp_path_factory.mktemp("site")
-    install(sources, folder)
+    install(folder, sources)
     return folder
 
 
@@ -99,11 +76,10 @@ def test_the_plugin_list_shows_each_with_its_distribution_and_version(
     site: Path, tmp_path: Path
 ) -> None:
     program = Path(sys.executable).with_name("winchester")
-    environment = {**os.environ, "PYTHONPATH": str(site)}
     finished = subprocess.run(
         [program, "plugin", "list", "-f", "json"],
         cwd=tmp_path,
-        env=environment,
+        env=environment(site),
         capture_output=True,
         text=True,
         check=True,
@@ -307,24 +283,17 @@ def test_every_command_of_the_readme_gives_what_it_shows(
         elif program == "pip":
             package = {"-e": folder, "'.[openstack]'": folder / "plugins-example"}[arguments[1]]
             installed.append(str(tmp_path / f"site{len(installed)}"))
-            install(package, Path(installed[-1]))
+            install(Path(installed[-1]), package)
         else:
             _take(step, folder, installed)
     assert len(installed) == 2
 
 
 def _take(step: Step, folder: Path, installed: list[str]) -> None:
-    scripts = Path(sys.executable).parent
-    paths = [*installed, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = os.environ | {
-        "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": os.pathsep.join(paths),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
     finished = subprocess.run(
         ["bash", "-c", step.command],
         cwd=folder,
-        env=environment,
+        env=environment(*map(Path, installed)),
         capture_output=True,
         text=True,
         timeout=120,

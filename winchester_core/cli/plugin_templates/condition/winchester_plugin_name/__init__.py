@@ -1,0 +1,1 @@
+"""A condition for Winchester: `plugin_name`."""

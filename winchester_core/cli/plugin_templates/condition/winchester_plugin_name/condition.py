@@ -1,0 +1,40 @@
+"""The condition `plugin_name`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from voluptuous import Invalid, Schema
+from winchester_core.interfaces import Condition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def length(expression: Any) -> int:
+    """Accept a number of characters. Raises `voluptuous.Invalid`."""
+    if isinstance(expression, int) and not isinstance(expression, bool) and expression >= 0:
+        return expression
+    raise Invalid(f"{expression!r:.60} is no number of characters: write 0 or more")
+
+
+class PluginNameCondition(Condition):
+    """The trait is a text of at least so many characters.
+
+    The expression is a whole number, 0 or more.
+    """
+
+    example: ClassVar[str] = "note: {plugin_name: 10}"
+    config_schema: ClassVar[Schema] = Schema(length)
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether the trait is long enough.
+
+        It looks at nothing but the event, and never raises: what is no text does not match.
+        """
+        value = event.get(self.trait)
+        return isinstance(value, str) and len(value) >= self.expression
+
+    def describe(self) -> str:
+        """What is demanded, as it is told when a stream has not fired."""
+        return f"{self.trait} is a text of at least {self.expression} characters"

@@ -1,0 +1,60 @@
+"""The handler `plugin_name`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID, uuid5
+
+from voluptuous import All, Length, Optional, Schema
+from winchester_core.interfaces import PipelineHandler
+
+if TYPE_CHECKING:
+    from winchester_core.model.event import Event
+
+DEFAULT_TYPE = "plugin_name.summary"
+IDS = UUID("00000000-0000-4000-8000-000000000000")
+"""The name space of the ids of our events; no other handler has the same."""
+
+
+class PluginNameHandler(PipelineHandler):
+    """Adds an event that sums up the events of a stream: how many, and how long they took.
+
+    Parameters:
+
+    - `event_type`: the type of that event (default `plugin_name.summary`).
+
+    Keep that type out of your triggers' `event_type`, or there will be summaries of summaries.
+    """
+
+    example: ClassVar[str] = """
+        - name: plugin_name
+          params: {event_type: order.summary}
+    """
+    config_schema: ClassVar[Schema] = Schema(
+        {Optional("event_type", default=DEFAULT_TYPE): All(str, Length(min=1, max=255))}
+    )
+
+    def __init__(self, event_type: str) -> None:
+        super().__init__(event_type=event_type)
+        self._event_type = event_type
+
+    def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
+        """Return the events, and the summary after them; nothing for no events.
+
+        It may run more than once for a stream. So the summary's id is derived from what is the
+        same then, and no clock is read. What is to act on the outside does so in `commit`, or
+        queues it by `env["outbox"].put(...)` and has a method `deliver`.
+        """
+        if not events:
+            return events
+        times = [event["timestamp"] for event in events]
+        summary = {
+            "message_id": str(uuid5(IDS, f"{env['stream_id']} {events[0]['message_id']}")),
+            "event_type": self._event_type,
+            "timestamp": max(times),
+            "stream_name": env["stream_name"],
+            "reason": env["reason"],
+            "event_count": len(events),
+            "duration_seconds": (max(times) - min(times)).total_seconds(),
+        }
+        return [*events, summary]

@@ -1,0 +1,76 @@
+"""The event source `plugin_name`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from voluptuous import MultipleInvalid
+from winchester_core.errors import SourceError
+from winchester_core.testing import SourceConformance, an_event
+
+from winchester_plugin_name.source import PluginNameSource
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from winchester_core.model.event import Event
+
+
+def write(directory: Path, events: Sequence[Event]) -> None:
+    """Write each event as a file of the source's directory."""
+    for event in events:
+        path = directory / f"{event['message_id']}.json"
+        path.write_text(json.dumps({**event, "timestamp": event["timestamp"].isoformat()}))
+
+
+class TestRules(SourceConformance):
+    """What every event source must keep to."""
+
+    plugin = PluginNameSource
+
+    @pytest.fixture(autouse=True)
+    def _directory(self, tmp_path: Path) -> None:
+        self.directory = tmp_path
+
+    def params(self) -> dict[str, str]:
+        """The parameters as they would stand in `winchester.yaml`."""
+        return {"directory": str(self.directory)}
+
+    def feed(self, events: Sequence[Event]) -> None:
+        """Put events where the source takes them from."""
+        write(self.directory, events)
+
+
+def test_a_file_is_removed_once_it_is_acknowledged(tmp_path: Path) -> None:
+    write(tmp_path, [an_event(message_id="1"), an_event(message_id="2")])
+    source = PluginNameSource(str(tmp_path))
+    source.open()
+    first, second = source.receive(10, 0)
+    source.ack([first])
+    source.release([second])
+    source.close()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["2.json"]
+
+
+def test_only_complete_files_are_taken(tmp_path: Path) -> None:
+    (tmp_path / "1.json.part").write_text("{")
+    source = PluginNameSource(str(tmp_path))
+    source.open()
+
+    assert (source.receive(10, 0), source.lag()) == ([], 0)
+    source.close()
+
+
+def test_a_directory_that_is_not_there_is_told_by_name(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"nowhere: there is no such directory"):
+        PluginNameSource(str(tmp_path / "nowhere")).open()
+
+
+@pytest.mark.parametrize("params", [{}, {"directory": ""}, {"directory": "a", "direktory": "b"}])
+def test_wrong_params_are_refused(params: dict[str, Any]) -> None:
+    with pytest.raises(MultipleInvalid):
+        PluginNameSource.config_schema(params)

@@ -1,0 +1,1 @@
+"""An event source for Winchester: `plugin_name`."""

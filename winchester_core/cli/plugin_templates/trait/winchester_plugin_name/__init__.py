@@ -1,0 +1,1 @@
+"""A trait plugin for Winchester: `plugin_name`."""
