@@ -92,6 +92,11 @@ def test_each_is_found_by_its_name(place: Place) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_the_check_of_plugins_finds_nothing(place: Place, kind: str) -> None:
+    place.demand(kind, "winchester", "plugin", "check", f"winchester-my-{kind}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_readme_tells_how_it_is_used(place: Place, kind: str) -> None:
     readme = (place.package(kind) / "README.md").read_text()
 

@@ -94,6 +94,21 @@ def test_the_plugin_list_shows_each_with_its_distribution_and_version(
         assert plugin["problem"] is None
 
 
+def test_the_check_of_plugins_finds_nothing(site: Path, tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("winchester")
+    finished = subprocess.run(
+        [program, "plugin", "check", "winchester-example-plugins"],
+        cwd=tmp_path,
+        env=environment(site),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (finished.returncode, finished.stderr) == (0, ""), finished.stdout
+    assert len(finished.stdout.splitlines()) == len(NAMES)
+    assert list(tmp_path.iterdir()) == []
+
+
 # --- in this process ----------------------------------------------------------------------------
 
 

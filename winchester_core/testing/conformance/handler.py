@@ -71,7 +71,7 @@ class HandlerConformance(HandlerRules):
         """A run that fails further on must not have had an effect."""
         before = self._effects()
         run = self._run()
-        with self._handling(run, self._stream()):
+        with self._handling(run, self.stream()):
             happened = difference(before, self._effects(), "what observe_effects sees")
         demand(
             happened is None,
@@ -82,7 +82,7 @@ class HandlerConformance(HandlerRules):
         """After `rollback` everything is as if the run had never been."""
         before = deepcopy(self.observe_traces())
         for _ in range(2):
-            with self._handling(self._run(), self._stream()):
+            with self._handling(self._run(), self.stream()):
                 pass
             left = difference(before, deepcopy(self.observe_traces()), "what observe_traces sees")
             demand(left is None, f"rollback of {self._name} leaves something behind: {left}")
@@ -137,7 +137,7 @@ class HandlerConformance(HandlerRules):
     def _complete(self, attempt: int = 1) -> list[Any]:
         """Run and commit; return the payloads that were queued."""
         run = self._run(attempt=attempt)
-        run.handle(self._stream())
+        run.handle(self.stream())
         run.commit()
         return run.payloads()
 

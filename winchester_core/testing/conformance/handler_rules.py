@@ -61,7 +61,7 @@ class HandlerRules(ParamsRules):
     def test_it_returns_a_list_of_valid_events(self) -> None:
         """Whether the stream fires or expires; events that it adds are complete."""
         for reason in Reason:
-            with self._handling(self._run(reason=reason), self._stream()):
+            with self._handling(self._run(reason=reason), self.stream()):
                 pass
 
     def test_it_takes_an_empty_list(self) -> None:
@@ -72,7 +72,7 @@ class HandlerRules(ParamsRules):
     def test_it_leaves_what_the_run_tells_it(self) -> None:
         """What stands in `env` about the stream is for the next handlers, too."""
         run = self._run()
-        with self._handling(run, self._stream()):
+        with self._handling(run, self.stream()):
             changed = difference(*run.told(), "env")
             demand(
                 changed is None, f"{self._name} changes what a run tells its handlers: {changed}"
@@ -80,7 +80,7 @@ class HandlerRules(ParamsRules):
 
     def test_a_second_attempt_gives_the_same_result(self) -> None:
         """After a failure further on, or the end of a worker, the run is repeated."""
-        events = self._stream()
+        events = self.stream()
         with self._handling(self._run(), events) as first:
             pass
         with self._handling(self._run(attempt=2), events) as second:
@@ -88,7 +88,7 @@ class HandlerRules(ParamsRules):
 
     def test_instances_share_nothing(self) -> None:
         """Workers have many runs at a time: no state is kept on the class or the module."""
-        mine, others = self._stream(), _of_another_stream(self._stream())
+        mine, others = self.stream(), _of_another_stream(self.stream())
         state = ClassState(type(self.make_handler()))
         with self._handling(self._run(), mine) as alone:
             pass
@@ -104,7 +104,7 @@ class HandlerRules(ParamsRules):
         with calling(f"rollback of {self._name}, before handle_events,"):
             handler.rollback()
 
-    def _stream(self) -> list[Event]:
+    def stream(self) -> list[Event]:
         """Copies of the events, the same within a test."""
         if self._kept is None:
             self._kept = list(self.events())

@@ -1,0 +1,147 @@
+"""Trying the rules of the conformance suites on an installed plugin, as far as that is harmless."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from voluptuous import ALLOW_EXTRA
+
+from winchester_core.pipelines import describe_error
+from winchester_core.plugins import CONDITIONS, EVENT_SOURCES, HANDLERS, TRAIT_PLUGINS
+from winchester_core.testing.conformance import (
+    ConditionConformance,
+    HandlerRules,
+    NonConformance,
+    TraitPluginConformance,
+)
+from winchester_core.testing.conformance.params_rules import ParamsRules
+from winchester_core.testing.surroundings import an_env
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+TEST = "test_"
+OF_THE_SCHEMA = (
+    "test_its_schema_refuses_an_unknown_parameter",
+    "test_its_schema_answers_whatever_it_is_given",
+)
+WITHOUT_EVENTS = (
+    *OF_THE_SCHEMA,
+    "test_its_schema_takes_its_parameters",
+    "test_it_has_the_methods_of_a_handler",
+    "test_each_run_gets_a_fresh_instance",
+    "test_it_takes_an_empty_list",
+    "test_rollback_is_harmless_before_anything_has_happened",
+)
+WITHOUT_VALUES = (
+    *OF_THE_SCHEMA,
+    "test_its_schema_takes_its_parameters",
+    "test_nothing_found_is_no_error",
+)
+
+
+@dataclass
+class Trial:
+    """How many rules were tried, what came of it, and what was left out for what reason."""
+
+    tried: int = 0
+    faults: list[str] = field(default_factory=list)
+    left_out: str | None = None
+
+
+def try_rules(group: str, plugin: Any, given: list[Any]) -> Trial:
+    """Try the rules with what the example gives. A handler's `commit` is never called."""
+    return _TRIALS[group](plugin, given)
+
+
+def _of_condition(plugin: Any, given: list[Any]) -> Trial:
+    suite = _suite(ConditionConformance, plugin, expressions=given)
+    return _run([suite], _tests(suite))
+
+
+def _of_handler(plugin: Any, given: list[Any]) -> Trial:
+    suites = [_suite(HandlerRules, plugin, params=_giving(params)) for params in given]
+    refusal = _refusal(suites[0]())
+    if refusal is None:
+        return _run(suites, _tests(suites[0]))
+    trial = _run(suites, WITHOUT_EVENTS)
+    trial.left_out = f"runs, as it does not take just any events: {refusal}"
+    return trial
+
+
+def _of_source(plugin: Any, given: list[Any]) -> Trial:
+    """Only the schema: to make a source may be to look for its origin already."""
+    suites = [_suite(ParamsRules, plugin, params=_giving(params)) for params in given]
+    trial = _run(suites, OF_THE_SCHEMA)
+    trial.left_out = "deliveries, which need its origin"
+    return trial
+
+
+def _of_trait_plugin(plugin: Any, given: list[Any]) -> Trial:
+    takes_any = getattr(plugin.config_schema, "extra", None) == ALLOW_EXTRA
+    suites = [
+        _suite(
+            TraitPluginConformance, plugin, params=_giving(params), takes_any_parameter=takes_any
+        )
+        for params in given
+    ]
+    trial = _run(suites, WITHOUT_VALUES)
+    trial.left_out = "values, which only its author knows"
+    return trial
+
+
+_TRIALS: Mapping[str, Callable[[Any, list[Any]], Trial]] = {
+    CONDITIONS: _of_condition,
+    HANDLERS: _of_handler,
+    EVENT_SOURCES: _of_source,
+    TRAIT_PLUGINS: _of_trait_plugin,
+}
+
+
+def _suite(base: type[Any], plugin: Any, **attributes: Any) -> type[Any]:
+    return type(base.__name__, (base,), {"plugin": plugin, **attributes})
+
+
+def _giving(params: Any) -> Callable[[Any], Any]:
+    return lambda _suite: params
+
+
+def _tests(suite: type[Any]) -> list[str]:
+    return [name for name in dir(suite) if name.startswith(TEST)]
+
+
+def _refusal(suite: Any) -> str | None:
+    """Why the handler raises for events that it is not made for; None when it does not."""
+    try:
+        handler = suite.make_handler()
+    except NonConformance:
+        return None  # the rules tell that better
+    try:
+        handler.handle_events(suite.stream(), an_env())
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's code
+        return describe_error(error)
+    finally:
+        _run_quietly(handler.rollback)
+    return None
+
+
+def _run_quietly(rollback: Callable[[], None]) -> None:
+    """Its own failure is found by a rule of its own."""
+    try:
+        rollback()
+    except (Exception, SystemExit):  # noqa: BLE001 - a plugin's code
+        return
+
+
+def _run(suites: list[type[Any]], tests: Collection[str]) -> Trial:
+    trial = Trial()
+    for suite in suites:
+        for name in tests:
+            trial.tried += 1
+            try:
+                getattr(suite(), name)()
+            except NonConformance as fault:
+                if str(fault) not in trial.faults:
+                    trial.faults.append(str(fault))
+    return trial
