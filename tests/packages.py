@@ -21,7 +21,7 @@ WANTED_SETUPTOOLS = 77
 
 def install(target: Path, *packages: Path) -> None:
     """Install packages into a folder, with the setuptools that is here."""
-    _require_setuptools()
+    require_setuptools()
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     offline = ["--no-index", "--no-deps", "--no-build-isolation", "--target", str(target)]
     subprocess.run([*command, *offline, *map(str, packages)], check=True, timeout=120)
@@ -41,7 +41,8 @@ def environment(*folders: Path) -> Mapping[str, str]:
     }
 
 
-def _require_setuptools() -> None:
+def require_setuptools() -> None:
+    """Skip, or fail where services are required, without a setuptools that builds packages."""
     try:
         found = version("setuptools")
     except PackageNotFoundError:

@@ -14,6 +14,7 @@ from generated_reference import (
     state_diagram,
     states,
     tables,
+    testing_names,
     triggers,
 )
 
@@ -29,6 +30,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "interfaces": plugins.render_interfaces,
     },
     "reference/python.md": {"names": python_names.render},
+    "reference/testing.md": {"testing": testing_names.render},
     "reference/index.md": {"settings": settings.render},
     "reference/states.md": {"states": states.render_states, "changes": states.render_changes},
     "reference/tables.md": {"tables": tables.render},

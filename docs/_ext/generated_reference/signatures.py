@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from generated_reference.markdown import definition, docstring
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def render_methods(cls: type) -> str:
@@ -21,9 +22,13 @@ def render_methods(cls: type) -> str:
 
 def render_class(cls: type) -> str:
     """How an object of a class is made, and the docstring of the class."""
-    parameters = list(inspect.signature(cls).parameters.values())
-    call = f"{cls.__name__}({', '.join(_parameters(parameters))})"
-    return definition(f"`{call}`", docstring(cls))
+    return definition(f"`{call(cls)}`", docstring(cls))
+
+
+def call(thing: Callable[..., Any]) -> str:
+    """How a class or a function is called."""
+    parameters = list(inspect.signature(thing).parameters.values())
+    return f"{thing.__name__}({', '.join(_parameters(parameters))})"
 
 
 def _public(cls: type) -> Iterator[tuple[str, Any]]:
@@ -49,5 +54,14 @@ def _parameters(parameters: list[inspect.Parameter]) -> Iterator[str]:
         if each.kind is inspect.Parameter.KEYWORD_ONLY and not has_star:
             has_star = True
             yield "*"
-        default = "" if each.default is inspect.Parameter.empty else f"={each.default!r}"
-        yield f"{each.name}{default}"
+        default = "" if each.default is inspect.Parameter.empty else f"={_shown(each.default)}"
+        has_star = has_star or each.kind is inspect.Parameter.VAR_POSITIONAL
+        yield f"{_STARS.get(each.kind, '')}{each.name}{default}"
+
+
+_STARS = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+
+
+def _shown(default: Any) -> str:
+    """A default; a time without its type."""
+    return str(default) if isinstance(default, datetime | timedelta) else repr(default)

@@ -1,0 +1,34 @@
+"""What there is to test plugins with."""
+
+from __future__ import annotations
+
+from generated_reference.markdown import definition, docstring
+from generated_reference.signatures import call, render_methods
+from winchester_core import testing
+
+SUITES = (
+    testing.HandlerConformance,
+    testing.ConditionConformance,
+    testing.SourceConformance,
+    testing.TraitPluginConformance,
+)
+OBJECTS = (testing.FakeClock, testing.InMemoryEngine, testing.RecordingOutbox)
+BUILDERS = (
+    testing.an_event,
+    testing.a_stream,
+    testing.a_notification,
+    testing.an_env,
+    testing.an_effect,
+)
+
+
+def render() -> str:
+    """The suites with what an author overrides and what they test, then what makes things."""
+    parts = ["## Conformance suites"]
+    for suite in SUITES:
+        parts += [f"### {suite.__name__}", docstring(suite), render_methods(suite)]
+    parts += ["## Events and surroundings"]
+    parts += [definition(f"`{call(each)}`", docstring(each)) for each in BUILDERS]
+    for each in OBJECTS:
+        parts += [f"## {each.__name__}", docstring(each), render_methods(each)]
+    return "\n\n".join(parts)

@@ -1,0 +1,48 @@
+"""A virtual environment as the reader of a page has it, where pip works without the network."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+
+
+def make_environment(directory: Path) -> Mapping[str, str]:
+    """Make one in which everything is installed that is installed here, and what pip adds.
+
+    Returns the environment of processes that run in it.
+    """
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True)
+    python = directory / "bin" / "python"
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    found = subprocess.run([python, "-c", where], check=True, capture_output=True, text=True)
+    ours = sysconfig.get_path("purelib")
+    path_file = Path(found.stdout.strip()) / "installed_here.pth"
+    path_file.write_text(f"import site; site.addsitedir({ours!r})\n")
+    for script in SCRIPTS.iterdir():
+        _copy(script, directory / "bin", python)
+    return {
+        "PATH": os.pathsep.join([str(directory / "bin"), os.environ.get("PATH", os.defpath)]),
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",  # which says: not
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+
+
+def _copy(script: Path, target: Path, python: Path) -> None:
+    """Let a program that Python runs be run by this Python; any other is left out."""
+    begin, newline, rest = script.read_bytes().partition(b"\n")
+    if not begin.startswith(b"#!") or b"python" not in begin or (target / script.name).exists():
+        return
+    copy = target / script.name
+    copy.write_bytes(b"#!" + str(python).encode() + newline + rest)
+    copy.chmod(stat.S_IRWXU)

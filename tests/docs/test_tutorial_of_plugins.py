@@ -1,0 +1,36 @@
+"""From an empty directory to one's own plugins at work, by what the tutorial says alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from author_environment import make_environment
+from page_blocks import blocks_of
+from page_shell import PageShell
+
+from packages import require_setuptools
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "tutorial-plugins.md"
+
+
+@pytest.mark.slow
+def test_the_tutorial_of_plugins_can_be_followed_from_top_to_bottom(tmp_path: Path) -> None:
+    require_setuptools()
+    reader = tmp_path / "reader"
+    reader.mkdir()
+    shell = PageShell(reader, dict(make_environment(tmp_path / "venv")))
+
+    for block in blocks_of(PAGE, ROOT):
+        shell.follow(block)
+
+    notes = sorted(path.name for path in (reader / "office" / "notes").iterdir())
+    assert notes == ["anna-2.txt", "bert-1.txt"]
+
+
+def test_it_has_a_plugin_of_each_kind_that_a_pipeline_is_made_of() -> None:
+    commands = "".join(b.text for b in blocks_of(PAGE, ROOT) if b.language == "console")
+
+    for kind in ("condition", "source", "handler"):
+        assert f"$ winchester plugin new {kind} " in commands
