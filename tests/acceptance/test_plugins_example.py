@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from tests.editing import Editor
 from packages import environment, install
+from tests.editing import Editor
 from winchester_core import bootstrap, plugins
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.matching.compilation import compile_criterion

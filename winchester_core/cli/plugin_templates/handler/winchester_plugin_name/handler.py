@@ -31,7 +31,11 @@ class PluginNameHandler(PipelineHandler):
           params: {event_type: order.summary}
     """
     config_schema: ClassVar[Schema] = Schema(
-        {Optional("event_type", default=DEFAULT_TYPE): All(str, Length(min=1, max=255))}
+        {
+            Optional(
+                "event_type", default=DEFAULT_TYPE, description="the type of the event added"
+            ): All(str, Length(min=1, max=255))
+        }
     )
 
     def __init__(self, event_type: str) -> None:

@@ -33,7 +33,9 @@ class PluginNameSource(EventSource):
           source: plugin_name
           params: {directory: incoming}
     """
-    config_schema: ClassVar[Schema] = Schema({Required("directory"): All(str, Length(min=1))})
+    config_schema: ClassVar[Schema] = Schema(
+        {Required("directory", description="where the files are"): All(str, Length(min=1))}
+    )
 
     def __init__(self, directory: str) -> None:
         super().__init__(directory=directory)

@@ -27,7 +27,11 @@ class PluginNameTraitPlugin(TraitPlugin):
           plugin: {name: plugin_name, parameters: {max_length: 40}}
     """
     config_schema: ClassVar[Schema] = Schema(
-        {Optional("max_length", default=255): All(int, Range(min=1))}
+        {
+            Optional("max_length", default=255, description="how many characters are kept"): All(
+                int, Range(min=1)
+            )
+        }
     )
 
     def __init__(self, max_length: int) -> None:
