@@ -107,6 +107,11 @@ class TestFaults:
     def test_what_the_driver_refuses_is_refused(self, databases: Databases) -> None:
         store = SqlStore(databases.emptied("postgresql"))
         with pytest.raises(DataRefused, match="NUL"):
+            store.get_event_by_message_id("\0")
+
+    def test_what_a_json_text_cannot_hold_is_refused(self, databases: Databases) -> None:
+        store = SqlStore(databases.emptied("postgresql"))
+        with pytest.raises(DataRefused, match="Unicode escape"):
             ingest(store, VM, make_event("\0"))
 
     @pytest.mark.parametrize("backend", SERVERS)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import URL, ColumnElement, Delete, Engine, FromClause, Select, Table
-    from sqlalchemy.sql.dml import ReturningInsert
 
     from winchester_core.clock import Clock
+    from winchester_core.storage.dialects.bulk import BulkWriter
 
 
 class Fault(Enum):
@@ -35,7 +35,10 @@ class SqlDialect:
     serverless = False
     """Whether the database has no clock of its own."""
     hides_refusals = False
-    """Whether `insert_new` also passes over rows that the database refuses for their content."""
+    """Whether a `RowInsert` also passes over rows that the database refuses for their content."""
+
+    bulk: BulkWriter
+    """What writes many rows at once."""
 
     def __init__(self, host_clock: Clock) -> None:
         self.host_clock = host_clock
@@ -56,15 +59,9 @@ class SqlDialect:
         """An expression that is the database server's time, in microseconds."""
         raise NotImplementedError
 
-    def insert_new(
-        self, table: Table, unique: str, returning: Sequence[str]
-    ) -> ReturningInsert[Any]:
-        """An insert that passes over rows whose `unique` value is known; it says which went in."""
-        raise NotImplementedError
-
-    def upsert(self, table: Table, changing: Sequence[str]) -> ReturningInsert[Any]:
-        """An insert by primary key that, where the row exists, sets the `changing` columns."""
-        raise NotImplementedError
+    def one_of(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
+        """The condition that `column` has one of many values."""
+        return column.in_(values)
 
     def matches_glob(self, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
         """The condition that `column` matches `glob` (`*` and `?`), case-sensitive."""

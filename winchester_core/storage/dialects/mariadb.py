@@ -7,18 +7,16 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, Table, delete, event, func
-from sqlalchemy.dialects.mysql import insert
 
 from winchester_core.storage.dialects import patience
 from winchester_core.storage.dialects.base import Fault, SqlDialect
+from winchester_core.storage.dialects.bulk.mariadb import MariadbWriter
 from winchester_core.storage.sql.types import UtcDateTime
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy import URL, ColumnElement, Delete, FromClause, Select
-    from sqlalchemy.sql.dml import ReturningInsert
 
 _CONNECT_TIMEOUT = {"connect_timeout": patience.CONNECT_SECONDS}
 
@@ -55,6 +53,7 @@ class MariadbDialect(SqlDialect):
     """MariaDB 10.6 and later."""
 
     name = "mariadb"
+    bulk = MariadbWriter()
     hides_refusals = True
 
     def prepare_url(self, url: str) -> str:
@@ -73,19 +72,6 @@ class MariadbDialect(SqlDialect):
 
     def real_time(self) -> ColumnElement[datetime]:
         return func.utc_timestamp(6, type_=UtcDateTime())
-
-    def insert_new(
-        self, table: Table, unique: str, returning: Sequence[str]
-    ) -> ReturningInsert[Any]:
-        del unique  # IGNORE passes over a conflict on any key
-        statement = insert(table).prefix_with("IGNORE")
-        return statement.returning(*(table.c[name] for name in returning))
-
-    def upsert(self, table: Table, changing: Sequence[str]) -> ReturningInsert[Any]:
-        statement = insert(table)
-        return statement.on_duplicate_key_update(
-            {name: statement.inserted[name] for name in changing}
-        ).returning(*table.primary_key)
 
     def through_index(self, query: Select[Any], table: FromClause, index: str) -> Select[Any]:
         # it locks what it reads: going through all rows would wait for those of other workers

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Table, func
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ARRAY, any_, bindparam, func
 
 from winchester_core.storage.dialects import patience
 from winchester_core.storage.dialects.base import Fault, SqlDialect
+from winchester_core.storage.dialects.bulk.postgresql import PostgresqlWriter
 from winchester_core.storage.dialects.postgresql_wakeup import PostgresqlWakeup
 from winchester_core.storage.sql.types import UtcDateTime
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import URL, ColumnElement, Engine
-    from sqlalchemy.sql.dml import ReturningInsert
 
     from winchester_core.storage.dialects.wakeup import Wakeup
 
@@ -55,6 +54,7 @@ class PostgresqlDialect(SqlDialect):
     """PostgreSQL."""
 
     name = "postgresql"
+    bulk = PostgresqlWriter()
 
     def prepare_url(self, url: str) -> str:
         return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
@@ -72,18 +72,9 @@ class PostgresqlDialect(SqlDialect):
     def real_time(self) -> ColumnElement[datetime]:
         return func.clock_timestamp(type_=UtcDateTime())
 
-    def insert_new(
-        self, table: Table, unique: str, returning: Sequence[str]
-    ) -> ReturningInsert[Any]:
-        statement = insert(table).on_conflict_do_nothing(index_elements=[unique])
-        return statement.returning(*(table.c[name] for name in returning))
-
-    def upsert(self, table: Table, changing: Sequence[str]) -> ReturningInsert[Any]:
-        statement = insert(table)
-        keys = [column.name for column in table.primary_key]
-        return statement.on_conflict_do_update(
-            index_elements=keys, set_={name: statement.excluded[name] for name in changing}
-        ).returning(*table.primary_key)
+    def one_of(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
+        # one parameter, whose statement the server needs to see once
+        return column == any_(bindparam(None, list(values), ARRAY(column.type), unique=True))
 
     def wakeup(self, engine: Engine) -> Wakeup:
         return PostgresqlWakeup(engine)

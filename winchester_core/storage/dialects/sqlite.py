@@ -7,17 +7,14 @@ import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, Integer, Select, Table, event, type_coerce
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Engine, Integer, Select, event, type_coerce
 from sqlalchemy.pool import QueuePool
 
 from winchester_core.storage.dialects.base import Fault, SqlDialect
+from winchester_core.storage.dialects.bulk.sqlite import SqliteWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlalchemy import URL, ColumnElement, Connection
-    from sqlalchemy.sql.dml import ReturningInsert
 
 BUSY_TIMEOUT_SECONDS = 30.0
 FILE_MODE = 0o640
@@ -48,6 +45,7 @@ class SqliteDialect(SqlDialect):
     def __init__(self, host_clock: Any, *, in_memory: bool) -> None:
         super().__init__(host_clock)
         self._in_memory = in_memory
+        self.bulk = SqliteWriter(host_clock)
 
     def engine_options(self, url: URL) -> dict[str, Any]:
         del url
@@ -62,19 +60,6 @@ class SqliteDialect(SqlDialect):
             event.listen(engine, "do_connect", _create_private)
         event.listen(engine, "connect", _configure)
         event.listen(engine, "begin", _begin)
-
-    def insert_new(
-        self, table: Table, unique: str, returning: Sequence[str]
-    ) -> ReturningInsert[Any]:
-        statement = insert(table).on_conflict_do_nothing(index_elements=[unique])
-        return statement.returning(*(table.c[name] for name in returning))
-
-    def upsert(self, table: Table, changing: Sequence[str]) -> ReturningInsert[Any]:
-        statement = insert(table)
-        keys = [column.name for column in table.primary_key]
-        return statement.on_conflict_do_update(
-            index_elements=keys, set_={name: statement.excluded[name] for name in changing}
-        ).returning(*table.primary_key)
 
     def matches_glob(self, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
         # its LIKE takes "a" for "A"; in its GLOB a bracket opens a set of characters

@@ -47,10 +47,7 @@ def record(
 ) -> Recorded:
     """Do all that a batch of arrivals causes, inside the caller's transaction."""
     clock = clocks.stream_time(connection) if isinstance(policy, EventTime) else None
-    stored_at = clocks.real_time(connection, dialect)
-    row_ids = events.insert_new(
-        connection, dialect, (arrival.event for arrival in arrivals), stored_at
-    )
+    row_ids = events.insert_new(connection, dialect, [arrival.event for arrival in arrivals])
     reach(Checkpoint.EVENTS_STORED)
     newcomers, times = _newcomers(arrivals, row_ids, policy, clock)
     plan = _plan(connection, dialect, newcomers)
@@ -141,10 +138,13 @@ def _carry_out(
     new = [each for each in drafts if each.id is None]
     # a stream that closes gives its group's key up before its successor takes it
     open_streams.move(connection, dialect, known)
-    open_streams.open_new(connection, sorted(new, key=lambda each: each.group.key))
-    stream_traits.insert_all(connection, ((draft.id or 0, draft.group.values) for draft in new))
+    open_streams.open_new(connection, dialect, sorted(new, key=lambda each: each.group.key))
+    stream_traits.insert_all(
+        connection, dialect, ((draft.id or 0, draft.group.values) for draft in new)
+    )
     links.insert_all(
         connection,
+        dialect,
         (
             (draft.id or 0, position, newcomers[place].row_id)
             for draft in drafts

@@ -8,13 +8,14 @@ from sqlalchemy import delete, func, or_, select
 
 from winchester_core.errors import DataRefused
 from winchester_core.model.event import REQUIRED_KEYS, Event
+from winchester_core.storage.dialects.bulk import RowInsert
 from winchester_core.storage.sql.finding import ids_past
 from winchester_core.storage.sql.globs import matches_glob
 from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.tables import events, stream_events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection, Row
@@ -22,36 +23,36 @@ if TYPE_CHECKING:
     from winchester_core.storage.dialects import SqlDialect
     from winchester_core.storage.records import EventFilter, TrimMark
 
+_NEW = RowInsert(
+    events,
+    (*REQUIRED_KEYS, "traits"),
+    known_by="message_id",
+    stamp="stored_at",
+    returning=("message_id", "id"),
+)
+
 _COLUMNS = (events.c.message_id, events.c.event_type, events.c.timestamp, events.c.traits)
 
 
 def insert_new(
-    connection: Connection, dialect: SqlDialect, batch: Iterable[Event], stored_at: datetime
+    connection: Connection, dialect: SqlDialect, batch: Sequence[Event]
 ) -> dict[str, int]:
     """Store the events whose ids are not known yet; return their row ids by message id.
 
     Rows go in by message id, so that two processes with overlapping batches wait for each other
     instead of locking each other out.
     """
-    rows = {event["message_id"]: _row(event, stored_at) for event in reversed(list(batch))}
-    if not rows:
-        return {}
-    ordered = [rows[message_id] for message_id in sorted(rows)]
-    statement = dialect.insert_new(events, "message_id", ["id", "message_id"])
-    stored = {row.message_id: row.id for row in connection.execute(statement, ordered)}
-    if dialect.hides_refusals and (passed_over := rows.keys() - stored.keys()):
+    first = {event["message_id"]: event for event in reversed(batch)}
+    rows = [_row(first[message_id]) for message_id in sorted(first)]
+    stored = dict(dialect.bulk.insert(connection, _NEW, rows))
+    if dialect.hides_refusals and (passed_over := first.keys() - stored.keys()):
         _check_known(connection, sorted(passed_over))
     return stored
 
 
-def _row(event: Event, stored_at: datetime) -> dict[str, Any]:
-    return {
-        "message_id": event["message_id"],
-        "event_type": event["event_type"],
-        "timestamp": event["timestamp"],
-        "stored_at": stored_at,
-        "traits": {name: value for name, value in event.items() if name not in REQUIRED_KEYS},
-    }
+def _row(event: Event) -> tuple[Any, ...]:
+    traits = event.copy()
+    return (*map(traits.pop, REQUIRED_KEYS), traits)
 
 
 def _check_known(connection: Connection, message_ids: Sequence[str]) -> None:

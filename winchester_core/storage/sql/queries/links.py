@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
 from winchester_core.model.stream import StreamState
+from winchester_core.storage.dialects.bulk import RowInsert
 from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.tables import stream_events, streams
 
@@ -17,19 +18,17 @@ if TYPE_CHECKING:
 
     from winchester_core.storage.dialects import SqlDialect
 
+_NEW = RowInsert(stream_events, ("stream_id", "position", "event_id"))
 
-def insert_all(connection: Connection, members: Iterable[tuple[int, int, int]]) -> None:
+
+def insert_all(
+    connection: Connection, dialect: SqlDialect, members: Iterable[tuple[int, int, int]]
+) -> None:
     """Let events join streams: (stream id, position, event's row id) each.
 
     The primary key refuses a position that another process has filled.
     """
-    rows = [
-        {"stream_id": stream_id, "position": position, "event_id": event_id}
-        for stream_id, position, event_id in sorted(members)
-    ]
-    if rows:
-        # RETURNING lets the library send many rows in one statement
-        connection.execute(insert(stream_events).returning(stream_events.c.position), rows)
+    dialect.bulk.insert(connection, _NEW, sorted(members))
 
 
 def delete_of(connection: Connection, stream_ids: Sequence[int]) -> None:

@@ -6,23 +6,24 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from winchester_core.model.stream import StreamState
+from winchester_core.storage.dialects.bulk import RowInsert, RowUpdate
 from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.tables import streams
 from winchester_core.triggers.progress import StreamFacts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from sqlalchemy import Connection, Row
 
     from winchester_core.storage.dialects import SqlDialect
     from winchester_core.triggers.plan import StreamDraft
 
-_MOVED_BY_INGEST = (
-    "open_key",
+_FACTS = (
     "fingerprint",
     "first_event",
     "last_event",
@@ -31,6 +32,13 @@ _MOVED_BY_INGEST = (
     "event_count",
     "progress",
 )
+_MOVE = RowUpdate(streams, "id", _FACTS)
+_NEW = RowInsert(
+    streams,
+    ("name", "open_key", "state", "state_serial_no", "attempts", *_FACTS),
+    returning=("open_key", "id"),
+)
+_COLUMNS = [streams.c[name] for name in ("id", "open_key", *_FACTS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,6 @@ class OpenStream:
     """An open stream's row, locked until the transaction ends."""
 
     id: int
-    name: str
     open_key: bytes
     facts: StreamFacts
 
@@ -49,14 +56,17 @@ def lock_open(
     """The open streams of these groups, locked in the order of their keys."""
     found: list[OpenStream] = []
     for page in pages(sorted(keys)):
-        query = select(streams).where(streams.c.open_key.in_(page)).order_by(streams.c.open_key)
+        condition = dialect.one_of(streams.c.open_key, page)
+        query = select(*_COLUMNS).where(condition).order_by(streams.c.open_key)
         query = dialect.through_index(query, streams, "uq_streams_open_key")
         found += map(_open_stream, connection.execute(dialect.lock_rows(query)))
     return found
 
 
 def _open_stream(row: Row[Any]) -> OpenStream:
-    return OpenStream(row.id, row.name, bytes(row.open_key), facts_of(row))
+    values: Sequence[Any] = row
+    stream_id, open_key, *facts = values
+    return OpenStream(stream_id, bytes(open_key), _facts(*facts))
 
 
 def lock_stale(
@@ -71,7 +81,7 @@ def lock_stale(
     stale: list[OpenStream] = []
     for others in (streams.c.fingerprint < fingerprint, streams.c.fingerprint > fingerprint):
         query = (
-            select(streams)
+            select(*_COLUMNS)
             .where(
                 streams.c.name == name,
                 streams.c.state == StreamState.ACTIVE.value,
@@ -88,27 +98,30 @@ def lock_stale(
 
 def move(connection: Connection, dialect: SqlDialect, drafts: Sequence[StreamDraft]) -> None:
     """Write what a batch did to stored streams, whose rows this transaction has locked."""
-    if drafts:
-        rows = [{"id": draft.id, **_row(draft)} for draft in drafts]
-        connection.execute(dialect.upsert(streams, _MOVED_BY_INGEST), rows)
+    _close(connection, drafts)
+    dialect.bulk.update(connection, _MOVE, [(draft.id, *_values(draft.facts)) for draft in drafts])
 
 
-def open_new(connection: Connection, drafts: Sequence[StreamDraft]) -> None:
+def open_new(connection: Connection, dialect: SqlDialect, drafts: Sequence[StreamDraft]) -> None:
     """Store new streams and give the drafts their ids.
 
     A stream that the batch has opened and closed again has no key by which to tell its row from
     the others that come back, so it goes in under one of its own, which is then taken away.
     """
-    if not drafts:
-        return
     by_key = {
         draft.group.key if draft.is_open else _stand_in(draft.group.key, place): draft
         for place, draft in enumerate(drafts)
     }
-    rows = [{**_row(draft), "open_key": key} for key, draft in by_key.items()]
-    statement = insert(streams).returning(streams.c.id, streams.c.open_key)
-    for row in connection.execute(statement, rows):
-        by_key[bytes(row.open_key)].id = row.id
+    rows = [
+        (draft.definition.name, key, StreamState.ACTIVE.value, 0, 0, *_values(draft.facts))
+        for key, draft in by_key.items()
+    ]
+    for key, stream_id in dialect.bulk.insert(connection, _NEW, rows):
+        by_key[bytes(key)].id = stream_id
+    _close(connection, drafts)
+
+
+def _close(connection: Connection, drafts: Sequence[StreamDraft]) -> None:
     closed = [draft.id for draft in drafts if not draft.is_open]
     for page in pages(closed):
         connection.execute(update(streams).where(streams.c.id.in_(page)).values(open_key=None))
@@ -118,37 +131,39 @@ def _stand_in(key: bytes, place: int) -> bytes:
     return hashlib.sha256(b"%s closed %d" % (key, place)).digest()
 
 
-def facts_of(row: Row[Any]) -> StreamFacts:
-    """What decides about the stream of a row."""
+def _facts(
+    fingerprint: str,
+    first_event: datetime,
+    last_event: datetime,
+    expire_timestamp: datetime,
+    fire_timestamp: datetime | None,
+    event_count: int,
+    progress: str,
+) -> StreamFacts:
     return StreamFacts(
-        first_event=row.first_event,
-        last_event=row.last_event,
-        expire_timestamp=row.expire_timestamp,
-        fire_timestamp=row.fire_timestamp,
-        event_count=row.event_count,
-        counts=list(read_progress(row.progress)),
-        fingerprint=row.fingerprint,
+        first_event=first_event,
+        last_event=last_event,
+        expire_timestamp=expire_timestamp,
+        fire_timestamp=fire_timestamp,
+        event_count=event_count,
+        counts=list(read_progress(progress)),
+        fingerprint=fingerprint,
     )
 
 
 def read_progress(text: str) -> tuple[int, ...]:
     """The counts that a row's `progress` holds, in the order of the fire criteria."""
-    return tuple(int(number) for number in text.split(",")) if text else ()
+    return tuple(map(int, text.split(","))) if text else ()
 
 
-def _row(draft: StreamDraft) -> dict[str, Any]:
-    facts = draft.facts
-    return {
-        "name": draft.definition.name,
-        "open_key": draft.group.key if draft.is_open else None,
-        "state": StreamState.ACTIVE.value,
-        "state_serial_no": 0,
-        "fingerprint": facts.fingerprint,
-        "first_event": facts.first_event,
-        "last_event": facts.last_event,
-        "expire_timestamp": facts.expire_timestamp,
-        "fire_timestamp": facts.fire_timestamp,
-        "event_count": facts.event_count,
-        "progress": ",".join(map(str, facts.counts)),
-        "attempts": 0,
-    }
+def _values(facts: StreamFacts) -> tuple[Any, ...]:
+    """The columns `_FACTS`."""
+    return (
+        facts.fingerprint,
+        facts.first_event,
+        facts.last_event,
+        facts.expire_timestamp,
+        facts.fire_timestamp,
+        facts.event_count,
+        ",".join(map(str, facts.counts)),
+    )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
 from winchester_core.model.time_range import TimeRange
+from winchester_core.storage.dialects.bulk import RowInsert
 from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.tables import stream_traits, streams
 from winchester_core.triggers.grouping import encode_value
@@ -17,22 +18,24 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
+    from winchester_core.storage.dialects import SqlDialect
 
-def insert_all(connection: Connection, values: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
+
+_NEW = RowInsert(stream_traits, ("stream_id", "name", "digest", "value"))
+
+
+def insert_all(
+    connection: Connection,
+    dialect: SqlDialect,
+    values: Iterable[tuple[int, Mapping[str, Any]]],
+) -> None:
     """Store the distinguishing values of new streams: (stream id, values) each."""
     rows = [
-        {
-            "stream_id": stream_id,
-            "name": name,
-            "digest": digest_of(value),
-            "value": _document(value),
-        }
+        (stream_id, name, digest_of(value), _document(value))
         for stream_id, group in values
         for name, value in group.items()
     ]
-    if rows:
-        # RETURNING lets the library send many rows in one statement
-        connection.execute(insert(stream_traits).returning(stream_traits.c.stream_id), rows)
+    dialect.bulk.insert(connection, _NEW, rows)
 
 
 def of_streams(connection: Connection, stream_ids: Sequence[int]) -> dict[int, dict[str, Any]]:

@@ -1,0 +1,54 @@
+"""SQLite takes rows fastest as a VALUES list with a parameter for each value."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.model.event_json import dump_traits
+from winchester_core.storage.dialects.bulk.encoding import Encoders, Kind, encoded, naive_text
+from winchester_core.storage.dialects.bulk.placeholders import repeated
+from winchester_core.storage.dialects.bulk.writer import BulkWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from winchester_core.clock import Clock
+    from winchester_core.storage.dialects.bulk.statements import RowInsert, RowUpdate
+
+_ENCODERS: Encoders = {Kind.MOMENT: naive_text, Kind.DOCUMENT: dump_traits}
+
+
+class SqliteWriter(BulkWriter):
+    """For SQLite, whose time is the host's."""
+
+    def __init__(self, host_clock: Clock) -> None:
+        self._host_clock = host_clock
+
+    def _insert(
+        self, statement: RowInsert, rows: Sequence[Sequence[Any]]
+    ) -> tuple[str, tuple[Any, ...]]:
+        names, listed = statement.names, encoded(statement.columns, _ENCODERS, rows)
+        if statement.stamp is not None:
+            names = (*names, statement.stamp)
+            now = (naive_text(self._host_clock.now()),)
+            listed = (row + now for row in listed)
+        text = [f"INSERT INTO {statement.table.name} ({', '.join(names)})"]
+        text.append(f"VALUES {repeated(('?',) * len(names), len(rows))}")
+        if statement.known_by is not None:
+            text.append(f"ON CONFLICT ({statement.known_by}) DO NOTHING")
+        if statement.returning:
+            text.append(f"RETURNING {', '.join(statement.returning)}")
+        return " ".join(text), tuple(chain.from_iterable(listed))
+
+    def _update(
+        self, statement: RowUpdate, rows: Sequence[Sequence[Any]]
+    ) -> tuple[str, tuple[Any, ...]]:
+        table, columns = statement.table.name, statement.columns
+        changes = (f"{name} = column{place}" for place, name in enumerate(statement.names, 2))
+        text = [
+            f"UPDATE {table} SET {', '.join(changes)}",
+            f"FROM (VALUES {repeated(('?',) * len(columns), len(rows))})",
+            f"WHERE {table}.{statement.key} = column1",
+        ]
+        return " ".join(text), tuple(chain.from_iterable(encoded(columns, _ENCODERS, rows)))

@@ -1,0 +1,54 @@
+"""What all writers of many rows share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.storage.sql.pages import pages
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from winchester_core.storage.dialects.bulk.statements import RowInsert, RowUpdate
+
+MAX_ROWS = 1_000
+"""Rows in one statement: those of a whole batch of ingest."""
+
+
+class BulkWriter:
+    """Sends many rows in one statement.
+
+    The library would make a statement with a parameter for each value, converting one by one;
+    that took more time than the databases need for the rows.
+    """
+
+    def insert(
+        self, connection: Connection, statement: RowInsert, rows: Sequence[Sequence[Any]]
+    ) -> list[tuple[Any, ...]]:
+        """Carry out `statement`; return what it is to return, of the rows that went in."""
+        returned: list[tuple[Any, ...]] = []
+        for page in pages(rows, MAX_ROWS):
+            text, parameters = self._insert(statement, page)
+            result = connection.exec_driver_sql(text, parameters)
+            if statement.returning:
+                returned += map(tuple, result)
+        return returned
+
+    def update(
+        self, connection: Connection, statement: RowUpdate, rows: Sequence[Sequence[Any]]
+    ) -> None:
+        """Carry out `statement`."""
+        for page in pages(rows, MAX_ROWS):
+            connection.exec_driver_sql(*self._update(statement, page))
+
+    def _insert(
+        self, statement: RowInsert, rows: Sequence[Sequence[Any]]
+    ) -> tuple[str, tuple[Any, ...]]:
+        raise NotImplementedError
+
+    def _update(
+        self, statement: RowUpdate, rows: Sequence[Sequence[Any]]
+    ) -> tuple[str, tuple[Any, ...]]:
+        raise NotImplementedError
