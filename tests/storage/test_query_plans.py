@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -48,8 +49,12 @@ def plans(store: SqlStore, statements: list[str]) -> dict[str, list[str]]:
         return {
             statement: [row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}")]
             for statement in statements
-            if statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE"))
+            if statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"))
         }
+
+
+_ROWS_OF_OURS = re.compile("CONSTANT ROW|SCAN listed$")
+"""What a statement brings with it."""
 
 
 def full_scans(store: SqlStore, statements: list[str]) -> list[str]:
@@ -57,7 +62,7 @@ def full_scans(store: SqlStore, statements: list[str]) -> list[str]:
     return [
         statement
         for statement, steps in plans(store, statements).items()
-        if any(step.startswith("SCAN ") and "CONSTANT ROW" not in step for step in steps)
+        if any(step.startswith("SCAN ") and not _ROWS_OF_OURS.search(step) for step in steps)
     ]
 
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 class StreamDraft:
     """A stream as the batch leaves it. `id` is None until it has been stored.
 
-    `was_decided` tells whether its fire time was set before; `members` holds (position in the
-    stream, index of the event in the batch) for what joined.
+    `was_decided` tells whether its fire time was set before, `stored_facts` which fingerprint and
+    first event are stored; `members` holds (position in the stream, index of the event in the
+    batch) for what joined.
     """
 
     definition: TriggerDefinition
@@ -35,6 +36,7 @@ class StreamDraft:
     id: int | None = None
     is_open: bool = True
     was_decided: bool = False
+    stored_facts: tuple[str, datetime] | None = None
     members: list[tuple[int, int]] = field(default_factory=list)
 
 

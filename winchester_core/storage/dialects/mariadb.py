@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, Table, delete, event, func
@@ -14,8 +15,6 @@ from winchester_core.storage.dialects.bulk.mariadb import MariadbWriter
 from winchester_core.storage.sql.types import UtcDateTime
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from sqlalchemy import URL, ColumnElement, Delete, FromClause, Select
 
 _CONNECT_TIMEOUT = {"connect_timeout": patience.CONNECT_SECONDS}
@@ -64,7 +63,7 @@ class MariadbDialect(SqlDialect):
         return {
             "isolation_level": "READ COMMITTED",
             "pool_pre_ping": True,
-            "connect_args": {"charset": "utf8mb4", **timeout},
+            "connect_args": {"charset": "utf8mb4", "conv": _converters(), **timeout},
         }
 
     def set_up(self, engine: Engine) -> None:
@@ -96,6 +95,14 @@ class MariadbDialect(SqlDialect):
             return Fault.UNAVAILABLE
         refused = number in _REFUSALS or type(error).__name__ == "DataError"
         return Fault.REFUSED if refused else Fault.UNKNOWN
+
+
+def _converters() -> dict[Any, Any]:
+    """The driver's own, but for times: it takes them apart by a regular expression."""
+    from pymysql.constants import FIELD_TYPE
+    from pymysql.converters import conversions
+
+    return {**conversions, FIELD_TYPE.DATETIME: datetime.fromisoformat}
 
 
 def _configure(connection: Any, _record: object) -> None:

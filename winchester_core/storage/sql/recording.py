@@ -112,6 +112,7 @@ def _open_drafts(
             stream.facts,
             id=stream.id,
             was_decided=stream.facts.fire_timestamp is not None,
+            stored_facts=(stream.facts.fingerprint, stream.facts.first_event),
         )
         drafts[stream.open_key] = draft
         if stream.facts.fingerprint != match.definition.fingerprint:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import orjson
 from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, String, Text
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -26,15 +30,33 @@ class UtcDateTime(TypeDecorator[datetime]):
             return dialect.type_descriptor(mysql.DATETIME(fsp=6))
         return dialect.type_descriptor(DateTime())
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None or dialect.name == "postgresql":
-            return value
-        return value.astimezone(UTC).replace(tzinfo=None)
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        return None if dialect.name == "postgresql" else _written
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        return _from_text if dialect.name == "sqlite" else _from_datetime
+
+
+def naive_text(moment: datetime) -> str:
+    """`2015-01-20 00:00:00.000000` in UTC: what SQLite keeps and MariaDB reads."""
+    # orjson writes a time ten times as fast as `isoformat` does
+    text = orjson.dumps(moment.astimezone(UTC)).decode()
+    fraction = text[20:27] if text[20] == "." else ".000000"
+    return f"{text[1:11]} {text[12:20]}{fraction}"
+
+
+def _written(moment: datetime | None) -> str | None:
+    return None if moment is None else naive_text(moment)
+
+
+def _from_text(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text + "+00:00")
+
+
+def _from_datetime(moment: datetime | None) -> datetime | None:
+    if moment is None:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def identity(length: int) -> TypeEngine[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -65,9 +64,3 @@ def _encoded(
     if column.nullable:
         return [None if value is None else encoder(value) for value in values]
     return list(map(encoder, values))
-
-
-def naive_text(moment: datetime) -> str:
-    """`2015-01-20 00:00:00.000000` in UTC: what SQLite keeps and MariaDB reads."""
-    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return utc.isoformat(" ", "microseconds")[:26]

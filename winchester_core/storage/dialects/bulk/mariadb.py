@@ -6,9 +6,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.event_json import dump_traits
-from winchester_core.storage.dialects.bulk.encoding import Encoders, Kind, encoded, naive_text
+from winchester_core.storage.dialects.bulk.encoding import Encoders, Kind, encoded
 from winchester_core.storage.dialects.bulk.placeholders import repeated
 from winchester_core.storage.dialects.bulk.writer import BulkWriter
+from winchester_core.storage.sql.types import naive_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,6 @@ a typed document travels as a text.
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from winchester_core.storage.dialects.bulk.statements import RowInsert, RowUpdate
 
 _ENCODERS: Encoders = {
-    Kind.MOMENT: datetime.isoformat,
     Kind.DOCUMENT: dump_traits,
     Kind.BYTES: bytes.hex,
 }
@@ -53,7 +51,8 @@ class PostgresqlWriter(BulkWriter):
     def _update(
         self, statement: RowUpdate, rows: Sequence[Sequence[Any]]
     ) -> tuple[str, tuple[Any, ...]]:
-        return _update_text(statement), (_document(statement.columns, rows),)
+        keys = f"{{{','.join(str(row[0]) for row in rows)}}}"
+        return _update_text(statement), (_document(statement.columns, rows), keys)
 
 
 def _document(columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]]) -> str:
@@ -81,8 +80,10 @@ def _update_text(statement: RowUpdate) -> str:
     table = statement.table.name
     key, *values = _values(statement.columns)
     changes = (f"{name} = {value}" for name, value in zip(statement.names, values, strict=True))
-    text = [f"UPDATE {table} SET {', '.join(changes)}"]
-    text.append(f"{_ROWS} WHERE {table}.{statement.key} = {key}")
+    text = [f"UPDATE {table} SET {', '.join(changes)} {_ROWS}"]
+    # of the document the planner does not know how long it is, and would go through the table
+    text.append(f"WHERE {table}.{statement.key} = ANY(%s::bigint[])")
+    text.append(f"AND {table}.{statement.key} = {key}")
     return " ".join(text)
 
 

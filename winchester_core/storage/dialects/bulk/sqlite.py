@@ -6,9 +6,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.event_json import dump_traits
-from winchester_core.storage.dialects.bulk.encoding import Encoders, Kind, encoded, naive_text
+from winchester_core.storage.dialects.bulk.encoding import Encoders, Kind, encoded
 from winchester_core.storage.dialects.bulk.placeholders import repeated
 from winchester_core.storage.dialects.bulk.writer import BulkWriter
+from winchester_core.storage.sql.types import naive_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,10 +46,9 @@ class SqliteWriter(BulkWriter):
         self, statement: RowUpdate, rows: Sequence[Sequence[Any]]
     ) -> tuple[str, tuple[Any, ...]]:
         table, columns = statement.table.name, statement.columns
-        changes = (f"{name} = column{place}" for place, name in enumerate(statement.names, 2))
-        text = [
-            f"UPDATE {table} SET {', '.join(changes)}",
-            f"FROM (VALUES {repeated(('?',) * len(columns), len(rows))})",
-            f"WHERE {table}.{statement.key} = column1",
-        ]
+        names = ", ".join(column.name for column in columns)
+        values = repeated(("?",) * len(columns), len(rows))
+        changes = ", ".join(f"{name} = listed.{name}" for name in statement.names)
+        text = [f"WITH listed ({names}) AS (VALUES {values}) UPDATE {table} SET {changes}"]
+        text.append(f"FROM listed WHERE {table}.{statement.key} = listed.{statement.key}")
         return " ".join(text), tuple(chain.from_iterable(encoded(columns, _ENCODERS, rows)))
