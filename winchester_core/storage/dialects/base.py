@@ -5,12 +5,11 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete
+from sqlalchemy import bindparam, delete
 
 from winchester_core.storage.dialects.wakeup import Wakeup
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy import URL, ColumnElement, Delete, Engine, FromClause, Select, Table
@@ -59,9 +58,9 @@ class SqlDialect:
         """An expression that is the database server's time, in microseconds."""
         raise NotImplementedError
 
-    def one_of(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
-        """The condition that `column` has one of many values."""
-        return column.in_(values)
+    def one_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        """The condition that `column` has one of many values: a list, the parameter `name`."""
+        return column.in_(bindparam(name, expanding=True))
 
     def matches_glob(self, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
         """The condition that `column` matches `glob` (`*` and `?`), case-sensitive."""

@@ -62,7 +62,6 @@ class MariadbDialect(SqlDialect):
         timeout = {} if "connect_timeout" in url.query else _CONNECT_TIMEOUT
         return {
             "isolation_level": "READ COMMITTED",
-            "pool_pre_ping": True,
             "connect_args": {"charset": "utf8mb4", "conv": _converters(), **timeout},
         }
 

@@ -14,7 +14,6 @@ from winchester_core.storage.dialects.postgresql_wakeup import PostgresqlWakeup
 from winchester_core.storage.sql.types import UtcDateTime
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy import URL, ColumnElement, Engine
@@ -65,16 +64,15 @@ class PostgresqlDialect(SqlDialect):
         options = f"{_SESSION} {url.query.get('options', '')}".strip()
         return {
             "isolation_level": "READ COMMITTED",
-            "pool_pre_ping": True,
             "connect_args": {**_CONNECTION, **given, "options": options},
         }
 
     def real_time(self) -> ColumnElement[datetime]:
         return func.clock_timestamp(type_=UtcDateTime())
 
-    def one_of(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
-        # one parameter, whose statement the server needs to see once
-        return column == any_(bindparam(None, list(values), ARRAY(column.type), unique=True))
+    def one_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        # one parameter: the driver goes through the statement's text for each
+        return column == any_(bindparam(name, type_=ARRAY(column.type)))
 
     def wakeup(self, engine: Engine) -> Wakeup:
         return PostgresqlWakeup(engine)

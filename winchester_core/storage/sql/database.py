@@ -25,6 +25,7 @@ from winchester_core.errors import (
 from winchester_core.model.event_json import dump_traits, load_traits
 from winchester_core.storage.dialects import Fault, dialect_for
 from winchester_core.storage.dialects.sqlite import READ_ONLY
+from winchester_core.storage.sql.liveness import check_idle_connections
 from winchester_core.telemetry.counters import Count, Counters
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class Database:
         self.engine = self._create_engine(self.dialect.prepare_url(url))
         _tell_no_tracebacks_of(self.engine.pool)
         self.dialect.set_up(self.engine)
+        if not self.dialect.serverless:
+            check_idle_connections(self.engine)
         self._readers = self.engine.execution_options(**{READ_ONLY: True})
 
     @property

@@ -42,25 +42,24 @@ def kind_of(column: Column[Any]) -> Kind:
     return next((kind for type_, kind in _KINDS if isinstance(column.type, type_)), Kind.TEXT)
 
 
-def encoded(
-    columns: Sequence[Column[Any]], encoders: Encoders, rows: Sequence[Sequence[Any]]
-) -> Iterator[tuple[Any, ...]]:
-    """`rows` with each value as its column's encoder writes it; None stays None."""
-    by_column = zip(*rows, strict=True)
-    return zip(
-        *(
-            _encoded(column, encoders.get(kind_of(column)), values)
-            for column, values in zip(columns, by_column, strict=True)
-        ),
-        strict=True,
-    )
+class RowEncoder:
+    """Writes rows of certain columns, each kind of value in a database's way."""
+
+    def __init__(self, columns: Sequence[Column[Any]], encoders: Encoders) -> None:
+        self._columns = [(encoders.get(kind_of(each)), bool(each.nullable)) for each in columns]
+
+    def encode(self, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
+        """`rows` as they are written; None stays None."""
+        by_column = zip(*rows, strict=True)
+        return zip(*map(_encoded, self._columns, by_column), strict=True)
 
 
 def _encoded(
-    column: Column[Any], encoder: Callable[[Any], Any] | None, values: Sequence[Any]
+    column: tuple[Callable[[Any], Any] | None, bool], values: Sequence[Any]
 ) -> Sequence[Any]:
+    encoder, may_be_none = column
     if encoder is None:
         return values
-    if column.nullable:
+    if may_be_none:
         return [None if value is None else encoder(value) for value in values]
     return list(map(encoder, values))

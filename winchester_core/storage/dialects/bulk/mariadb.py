@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.event_json import dump_traits
-from winchester_core.storage.dialects.bulk.encoding import Encoders, Kind, encoded
+from winchester_core.storage.dialects.bulk.encoding import Encoders, Kind, RowEncoder
 from winchester_core.storage.dialects.bulk.placeholders import repeated
 from winchester_core.storage.dialects.bulk.writer import BulkWriter
 from winchester_core.storage.sql.types import naive_text
@@ -35,7 +36,7 @@ class MariadbWriter(BulkWriter):
         text.append(f"VALUES {repeated(tuple(marks), len(rows))}")
         if statement.returning:
             text.append(f"RETURNING {', '.join(statement.returning)}")
-        listed = encoded(statement.columns, _ENCODERS, rows)
+        listed = _encoder(statement).encode(rows)
         return " ".join(text), tuple(chain.from_iterable(listed))
 
     def _update(
@@ -51,4 +52,9 @@ class MariadbWriter(BulkWriter):
             f"STRAIGHT_JOIN {table} FORCE INDEX (PRIMARY)",
             f"ON {table}.{statement.key} = listed.{statement.key} SET {changes}",
         ]
-        return " ".join(text), tuple(chain.from_iterable(encoded(columns, _ENCODERS, rows)))
+        return " ".join(text), tuple(chain.from_iterable(_encoder(statement).encode(rows)))
+
+
+@cache
+def _encoder(statement: RowInsert | RowUpdate) -> RowEncoder:
+    return RowEncoder(statement.columns, _ENCODERS)

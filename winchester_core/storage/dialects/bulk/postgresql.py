@@ -7,13 +7,13 @@ a typed document travels as a text.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from winchester_core.model.event_json import dump_traits
-from winchester_core.storage.dialects.bulk.encoding import Encoders, Kind, encoded, kind_of
+from winchester_core.storage.dialects.bulk.encoding import Encoders, Kind, RowEncoder, kind_of
 from winchester_core.storage.dialects.bulk.writer import BulkWriter
 
 if TYPE_CHECKING:
@@ -46,20 +46,20 @@ class PostgresqlWriter(BulkWriter):
     def _insert(
         self, statement: RowInsert, rows: Sequence[Sequence[Any]]
     ) -> tuple[str, tuple[Any, ...]]:
-        return _insert_text(statement), (_document(statement.columns, rows),)
+        return _insert_text(statement), (_document(statement, rows),)
 
     def _update(
         self, statement: RowUpdate, rows: Sequence[Sequence[Any]]
     ) -> tuple[str, tuple[Any, ...]]:
         keys = f"{{{','.join(str(row[0]) for row in rows)}}}"
-        return _update_text(statement), (_document(statement.columns, rows), keys)
+        return _update_text(statement), (_document(statement, rows), keys)
 
 
-def _document(columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]]) -> str:
-    return orjson.dumps(list(encoded(columns, _ENCODERS, rows))).decode()
+def _document(statement: RowInsert | RowUpdate, rows: Sequence[Sequence[Any]]) -> str:
+    return orjson.dumps(list(_encoder(statement).encode(rows))).decode()
 
 
-@lru_cache
+@cache
 def _insert_text(statement: RowInsert) -> str:
     names = [*statement.names]
     values = _values(statement.columns)
@@ -75,7 +75,7 @@ def _insert_text(statement: RowInsert) -> str:
     return " ".join(text)
 
 
-@lru_cache
+@cache
 def _update_text(statement: RowUpdate) -> str:
     table = statement.table.name
     key, *values = _values(statement.columns)
@@ -92,3 +92,8 @@ def _values(columns: Sequence[Column[Any]]) -> list[str]:
         _DECODED[kind_of(column)].format(f"listed->>{place}")
         for place, column in enumerate(columns)
     ]
+
+
+@cache
+def _encoder(statement: RowInsert | RowUpdate) -> RowEncoder:
+    return RowEncoder(statement.columns, _ENCODERS)

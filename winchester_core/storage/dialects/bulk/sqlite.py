@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.event_json import dump_traits
-from winchester_core.storage.dialects.bulk.encoding import Encoders, Kind, encoded
+from winchester_core.storage.dialects.bulk.encoding import Encoders, Kind, RowEncoder
 from winchester_core.storage.dialects.bulk.placeholders import repeated
 from winchester_core.storage.dialects.bulk.writer import BulkWriter
 from winchester_core.storage.sql.types import naive_text
@@ -29,7 +30,7 @@ class SqliteWriter(BulkWriter):
     def _insert(
         self, statement: RowInsert, rows: Sequence[Sequence[Any]]
     ) -> tuple[str, tuple[Any, ...]]:
-        names, listed = statement.names, encoded(statement.columns, _ENCODERS, rows)
+        names, listed = statement.names, _encoder(statement).encode(rows)
         if statement.stamp is not None:
             names = (*names, statement.stamp)
             now = (naive_text(self._host_clock.now()),)
@@ -51,4 +52,9 @@ class SqliteWriter(BulkWriter):
         changes = ", ".join(f"{name} = listed.{name}" for name in statement.names)
         text = [f"WITH listed ({names}) AS (VALUES {values}) UPDATE {table} SET {changes}"]
         text.append(f"FROM listed WHERE {table}.{statement.key} = listed.{statement.key}")
-        return " ".join(text), tuple(chain.from_iterable(encoded(columns, _ENCODERS, rows)))
+        return " ".join(text), tuple(chain.from_iterable(_encoder(statement).encode(rows)))
+
+
+@cache
+def _encoder(statement: RowInsert | RowUpdate) -> RowEncoder:
+    return RowEncoder(statement.columns, _ENCODERS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection, Row, Select
 
     from winchester_core.storage.dialects import SqlDialect
     from winchester_core.triggers.plan import StreamDraft
@@ -59,11 +60,15 @@ def lock_open(
     """The open streams of these groups, locked in the order of their keys."""
     found: list[OpenStream] = []
     for page in pages(sorted(keys)):
-        condition = dialect.one_of(streams.c.open_key, page)
-        query = select(*_COLUMNS).where(condition).order_by(streams.c.open_key)
-        query = dialect.through_index(query, streams, "uq_streams_open_key")
-        found += map(_open_stream, connection.execute(dialect.lock_rows(query)))
+        found += map(_open_stream, connection.execute(_open_query(dialect), {"keys": page}))
     return found
+
+
+@lru_cache(maxsize=8)
+def _open_query(dialect: SqlDialect) -> Select[Any]:
+    condition = dialect.one_of(streams.c.open_key, "keys")
+    query = select(*_COLUMNS).where(condition).order_by(streams.c.open_key)
+    return dialect.lock_rows(dialect.through_index(query, streams, "uq_streams_open_key"))
 
 
 def _open_stream(row: Row[Any]) -> OpenStream:
