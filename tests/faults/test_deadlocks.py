@@ -52,6 +52,9 @@ SHORT_PATIENCE = {
     "mariadb": "SET innodb_lock_wait_timeout = 1",
 }
 
+# MariaDB's update of many rows begins with what they are to be
+_WRITES_STREAMS = re.compile(r"(INSERT INTO|UPDATE|DELETE FROM) (streams |\(WITH listed)")
+
 
 class Opponent:
     """The other connection, with a transaction of its own, in a thread of its own."""
@@ -120,7 +123,7 @@ def before_writing_streams(store: SqlStore, action: Callable[[], None]) -> Itera
     done: list[str] = []
 
     def look(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if not done and re.match("(INSERT INTO|UPDATE|DELETE FROM) streams ", statement):
+        if not done and _WRITES_STREAMS.match(statement):
             done.append(statement)
             action()
 
