@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 DATETIME_TAG = "datetime"
 DATETIME_TRAITS_KEY = "@datetime_traits"
 
+_TAG_BEGIN = f'{{"{DATETIME_TAG}":'.encode()
+_UP_TO_SECONDS = len('"2015-01-20T00:00:00')
+
 _RESERVED_NAME = re.compile("@+datetime_traits")
 _ESCAPED_NAME = re.compile("@@+datetime_traits")
 _BLANK_OR_PERCENT = re.compile(r"[\s%]")
@@ -105,10 +108,14 @@ def read_event(
     return event, drops
 
 
-def _tagged(value: Any) -> dict[str, str]:
-    if isinstance(value, datetime):
-        return {DATETIME_TAG: to_utc(value).isoformat(timespec="microseconds")}
-    raise TypeError(f"a trait cannot be of type {type(value).__name__}")
+def _tagged(value: Any) -> orjson.Fragment:
+    """The JSON text of a tagged datetime; `isoformat` would take four times as long."""
+    if not isinstance(value, datetime):
+        raise TypeError(f"a trait cannot be of type {type(value).__name__}")
+    text = orjson.dumps(to_utc(value))
+    if not value.microsecond:  # which orjson leaves out
+        text = text[:_UP_TO_SECONDS] + b'.000000+00:00"'
+    return orjson.Fragment(_TAG_BEGIN + text + b"}")
 
 
 def _is_tagged(value: Any) -> bool:
