@@ -85,7 +85,14 @@ def check_year(year: int) -> None:
 
 def _adding_length(microseconds: int) -> Move:
     length = timedelta(microseconds=max(-_FOREVER, min(_FOREVER, microseconds)))
-    return lambda moment: add_length(moment, length)
+
+    def add(moment: datetime) -> datetime:  # `add_length` without the call
+        try:
+            return moment + length
+        except OverflowError:
+            raise OutOfYears(upward=length > timedelta()) from None
+
+    return add
 
 
 def _adding_months(months: int) -> Move:

@@ -11,7 +11,7 @@ from winchester_core.errors import TimeEvaluationError
 from winchester_core.model.event import MAX_YEAR, MIN_YEAR
 from winchester_core.model.time_range import TimeValue
 from winchester_core.timex.arithmetic import OutOfYears
-from winchester_core.timex.variables import MissingVariable
+from winchester_core.timex.variables import MissingVariable, Moment
 
 Computation: TypeAlias = Callable[[Mapping[str, Any]], TimeValue]
 
@@ -30,6 +30,7 @@ class Expression:
     text: str
     variables: frozenset[str] = field(compare=False)
     _compute: Computation = field(compare=False, repr=False)
+    _begin: Moment = field(compare=False, repr=False)
 
     def __call__(self, **variables: datetime) -> TimeValue:
         """Evaluate with these variables; see `evaluate`."""
@@ -45,15 +46,28 @@ class Expression:
         """
         try:
             return self._compute(variables)
-        except MissingVariable as missing:
-            raise TimeEvaluationError(
-                self.text, f"${missing.name} has no datetime", variable=missing.name
-            ) from None
-        except OutOfYears as beyond:
-            side, clamp = ("after", LATEST) if beyond.upward else ("before", EARLIEST)
-            raise TimeEvaluationError(
-                self.text, f"a time {side} the years {MIN_YEAR}-{MAX_YEAR}", clamp=clamp
-            ) from None
+        except (MissingVariable, OutOfYears) as error:
+            raise self._fault(error) from None
+
+    def begin(self, variables: Mapping[str, Any]) -> datetime:
+        """Return the time, or where the range begins: `evaluate(variables).begin`, but faster.
+
+        Raises as `evaluate` does.
+        """
+        try:
+            return self._begin(variables)
+        except (MissingVariable, OutOfYears) as error:
+            raise self._fault(error) from None
+
+    def _fault(self, error: MissingVariable | OutOfYears) -> TimeEvaluationError:
+        if isinstance(error, MissingVariable):
+            return TimeEvaluationError(
+                self.text, f"${error.name} has no datetime", variable=error.name
+            )
+        side, clamp = ("after", LATEST) if error.upward else ("before", EARLIEST)
+        return TimeEvaluationError(
+            self.text, f"a time {side} the years {MIN_YEAR}-{MAX_YEAR}", clamp=clamp
+        )
 
     def __str__(self) -> str:
         return self.text

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from winchester_core.model.event import MIN_YEAR
 from winchester_core.model.time_range import TimeStamp
 from winchester_core.timex.arithmetic import OutOfYears, adding, replacing
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from winchester_core.model.time_range import TimeValue
     from winchester_core.timex.arithmetic import Move
     from winchester_core.timex.duration import Duration
     from winchester_core.timex.expression import Computation
@@ -50,14 +50,19 @@ class Instant:
 
         return moved
 
-    def computation(self) -> Computation:
-        """Compile it to the value of an expression."""
+    def begin(self) -> Moment:
+        """Compile it to the time alone, which is what `moment` gives within the years."""
         load = self.moment()
 
-        def compute(variables: Variables) -> TimeValue:
-            try:
-                return TimeStamp(load(variables))
-            except ValueError:  # a year after the last cannot be reached at all
-                raise OutOfYears(upward=False) from None
+        def begin(variables: Variables) -> datetime:
+            moment = load(variables)
+            if moment.year < MIN_YEAR:  # a year after the last cannot be reached at all
+                raise OutOfYears(upward=False)
+            return moment
 
-        return compute
+        return begin
+
+    def computation(self) -> Computation:
+        """Compile it to the value of an expression."""
+        begin = self.begin()
+        return lambda variables: TimeStamp(begin(variables))

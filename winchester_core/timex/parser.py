@@ -59,7 +59,7 @@ class _Parser:
         term = self._range_or_time()
         if self._here().kind is not Kind.END:
             raise self._unfinished(term, "the end")
-        return Expression(self._text, frozenset(self._variables), term.computation())
+        return Expression(self._text, frozenset(self._variables), term.computation(), term.begin())
 
     def _range_or_time(self) -> Term:
         first = self._time()

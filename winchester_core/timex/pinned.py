@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from winchester_core.timex.expression import Computation
     from winchester_core.timex.instant import Instant
     from winchester_core.timex.span import Ends, EndsMove
-    from winchester_core.timex.variables import Variables
+    from winchester_core.timex.variables import Moment, Variables
 
 PINNED_RANGES = {
     "hour": Unit.HOUR,
@@ -85,6 +85,10 @@ class Pinned:
         if duration.names(self.unit):
             return self._span().moved(_beginning_anew(duration, self.unit))
         return Pinned(self.pin, self.unit, self.grid.replaced(duration))
+
+    def begin(self) -> Moment:
+        """Compile it to where the range begins."""
+        return self._span().begin()
 
     def computation(self) -> Computation:
         """Compile it to the value of an expression."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from winchester_core.timex.duration import Duration
     from winchester_core.timex.expression import Computation
     from winchester_core.timex.instant import Instant
-    from winchester_core.timex.variables import Variables
+    from winchester_core.timex.variables import Moment, Variables
 
 Ends: TypeAlias = tuple[datetime, datetime]
 EndsMove: TypeAlias = Callable[[datetime, datetime], Ends]
@@ -57,6 +57,11 @@ class Span:
     def moved(self, move: EndsMove) -> Span:
         """The range after one more move."""
         return Span(self.load, (*self.moves, move))
+
+    def begin(self) -> Moment:
+        """Compile it to where the range begins; its end, too, must lie within the years."""
+        compute = self.computation()
+        return lambda variables: compute(variables).begin
 
     def computation(self) -> Computation:
         """Compile it to the value of an expression."""

@@ -73,7 +73,8 @@ class BatchPlan:
             draft = self._begin(event, now, match)
         else:
             progress.join(draft.definition, draft.facts, event, now)
-        self._touch(draft)
+        if not draft.members:
+            self._touch(draft)
         draft.members.append((draft.facts.event_count, index))
 
     def _begin(self, event: Mapping[str, Any], now: datetime, match: Match) -> StreamDraft:

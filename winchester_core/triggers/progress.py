@@ -58,19 +58,29 @@ def join(
     """Add `event` to the stream: its count, its times, its progress. Constant cost."""
     moment = event["timestamp"]
     facts.event_count += 1
-    facts.first_event = min(facts.first_event, moment)
-    facts.last_event = max(facts.last_event, moment)
+    if moment < facts.first_event:
+        facts.first_event = moment
+    if moment > facts.last_event:
+        facts.last_event = moment
     facts.expire_timestamp = expiry(definition, facts, now)
-    if facts.fire_timestamp is None:
-        count(definition, facts.counts, event)
+    # what counts for nothing decides nothing: most events do
+    if facts.fire_timestamp is None and (
+        count(definition, facts.counts, event) or not facts.counts
+    ):
         decide_fire(definition, facts, now)
 
 
-def count(definition: TriggerDefinition, counts: list[int], event: Mapping[str, Any]) -> None:
-    """Count `event` for each fire criterion that it meets and that still wants events."""
+def count(definition: TriggerDefinition, counts: list[int], event: Mapping[str, Any]) -> bool:
+    """Count `event` for each fire criterion that it meets and that still wants events.
+
+    Tell whether there was one.
+    """
+    counted = False
     for index, criterion in enumerate(definition.fire_criteria):
         if counts[index] < criterion.number and criterion.matches(event):
             counts[index] += 1
+            counted = True
+    return counted
 
 
 def decide_fire(definition: TriggerDefinition, facts: StreamFacts, now: datetime) -> None:
@@ -91,7 +101,7 @@ def expiry(definition: TriggerDefinition, facts: StreamFacts, now: datetime) -> 
     """When the stream expires; a result outside the years 1000-9999 is clamped to them."""
     variables = {"first": facts.first_event, "last": facts.last_event, "timestamp": now}
     try:
-        return definition.expiration.evaluate(variables).timestamp
+        return definition.expiration.begin(variables)
     except TimeEvaluationError as error:
         if error.clamp is None:
             raise

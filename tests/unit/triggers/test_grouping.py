@@ -10,7 +10,8 @@ import pytest
 
 from winchester_core.model.time_range import TimeRange
 from winchester_core.timex import parse
-from winchester_core.triggers.grouping import DistinguishingTrait, Grouping, NoGroup
+from winchester_core.triggers.distinguishing import NoGroup
+from winchester_core.triggers.grouping import DistinguishingTrait, Grouping
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 DIFFERENT: list[Any] = [
