@@ -8,11 +8,13 @@ from fnmatch import fnmatchcase
 from importlib.metadata import entry_points
 from ipaddress import ip_address, ip_network
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from winchester_core.matching import compile_criterion
+from winchester_core.triggers import shortlist
 from winchester_core.triggers.index import TriggerIndex
 
 CONDITIONS = {each.name: each.load() for each in entry_points(group="winchester.conditions")}
@@ -111,12 +113,45 @@ def test_the_index_finds_what_the_oracle_does(
     assert found == [configs for configs in wanted if configs]
 
 
+@given(st.lists(st.lists(CRITERIA, max_size=2), max_size=12), EVENTS, st.integers(1, 4))
+def test_the_index_leaves_out_none_that_the_oracle_finds(
+    triggers: list[list[dict[str, Any]]], event: dict[str, Any], fewest: int
+) -> None:
+    with patch.object(shortlist, "FEWEST_NARROWED", fewest):
+        index = TriggerIndex([Trigger(configs) for configs in triggers])
+        possible = index.possible(event)
+    satisfied = [
+        configs
+        for configs in triggers
+        if any(
+            takes_type(each, event["event_type"]) and takes_rest(each, event) for each in configs
+        )
+    ]
+    found = [
+        candidate.trigger.configs
+        for candidate in possible
+        if any(criterion.matches_traits(event) for criterion in candidate.criteria)
+    ]
+    assert found == satisfied
+
+
+@given(DEMANDS, EVENTS)
+def test_no_value_but_those_that_a_criterion_requires_satisfies_it(
+    demand: Any, event: dict[str, Any]
+) -> None:
+    criterion = compile_criterion({"traits": {"x": demand}}, CONDITIONS, fire=False)
+    if criterion.matches(event) and "x" in criterion.required:
+        assert event["x"] in criterion.required["x"]
+
+
 class Trigger:
     """A trigger as far as the index is concerned."""
 
     name = "trigger"
+    debug_level = 0
 
     def __init__(self, configs: list[dict[str, Any]]) -> None:
+        self.configs = configs
         self.match_criteria = tuple(
             compile_criterion(each, CONDITIONS, fire=False) for each in configs
         )

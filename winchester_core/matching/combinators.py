@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from winchester_core.matching.selection import united
 from winchester_core.matching.verdict import Verdict, failures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from winchester_core.matching.demands import Demand
+    from winchester_core.matching.selection import Selection
 
 
 class NotDemand:
@@ -36,6 +38,10 @@ class NotDemand:
     def describe(self) -> str:
         """The inner demand, negated."""
         return f"not ({self._inner.describe()})"
+
+    def selection(self) -> Selection | None:
+        """None: what meets it cannot be counted."""
+        return None
 
 
 class AnyDemand:
@@ -64,6 +70,10 @@ class AnyDemand:
         """The inner demands, joined by "or"."""
         return f"({' or '.join(demand.describe() for demand in self._inner)})"
 
+    def selection(self) -> Selection | None:
+        """The values of all the inner demands together, where each is known."""
+        return united(demand.selection() for demand in self._inner)
+
 
 class AllDemand:
     """Met when every one of the inner demands is."""
@@ -91,3 +101,8 @@ class AllDemand:
     def describe(self) -> str:
         """The inner demands, joined by "and"."""
         return f"({' and '.join(demand.describe() for demand in self._inner)})"
+
+    def selection(self) -> Selection | None:
+        """That of the first inner demand that has one: no other value meets them all."""
+        selections = (demand.selection() for demand in self._inner)
+        return next((each for each in selections if each is not None), None)

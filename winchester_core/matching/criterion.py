@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.matching.combinators import AllDemand
+from winchester_core.matching.selection import required
 from winchester_core.matching.verdict import Verdict, failures
 
 if TYPE_CHECKING:
@@ -39,7 +40,10 @@ class Criterion:
         self.number = number
         self.map_distinguished_by = map_distinguished_by or {}
         self._demands = tuple(demands)
-        self._checks = tuple(demand.matches for demand in _flattened(self._demands))
+        flattened = tuple(_flattened(self._demands))
+        self.required = required(flattened)
+        """The only values of some traits that an event which satisfies it can have."""
+        self._checks = tuple(demand.matches for demand in flattened)
         self._fault_reported = False
 
     def matches(self, event: Mapping[str, Any]) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from winchester_core.matching.conditions.values import kind_name
+from winchester_core.matching.selection import selection_of
 from winchester_core.matching.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from winchester_core.interfaces import Condition
+    from winchester_core.matching.selection import Selection
 
 
 class Demand(Protocol):
@@ -24,6 +26,9 @@ class Demand(Protocol):
 
     def describe(self) -> str:
         """Say in words what is demanded."""
+
+    def selection(self) -> Selection | None:
+        """The only values that meet it, where they are known."""
 
 
 @runtime_checkable
@@ -60,3 +65,7 @@ class ConditionDemand:
     def describe(self) -> str:
         """What the condition says of itself."""
         return self._description
+
+    def selection(self) -> Selection | None:
+        """The condition's, where it has one."""
+        return selection_of(self._condition)

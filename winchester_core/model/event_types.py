@@ -8,9 +8,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 WILDCARDS = frozenset("*?[")
+_WILDCARD_ENDS = WILDCARDS | {"]"}
 MEMO_SIZE = 256
 """Event types remembered for each set of patterns: more than a cloud sends to one trigger."""
 
@@ -54,8 +55,12 @@ class EventTypePatterns:
         self.literals = frozenset(each for each in self.inclusions if not WILDCARDS & set(each))
         """The inclusions without wildcards: they match one type each."""
         globs = [each for each in self.inclusions if each not in self.literals]
-        self.prefixes = tuple(dict.fromkeys(_literal_prefix(each) for each in globs))
-        """What types begin with that the other inclusions match; "" where that can be anything."""
+        ends = {each: _literal_ends(each) for each in globs}
+        self.prefixes = _distinct(begin for begin, end in ends.values() if begin or not end)
+        """What types begin with that the other inclusions match; "" where that can be anything,
+        except for those that have one of `suffixes`."""
+        self.suffixes = _distinct(end for begin, end in ends.values() if end and not begin)
+        """What types end with that they match where their beginning can be anything."""
         self._included = _compile(globs)
         self._excluded = _compile(self.exclusions)
         self._memo = self._fastest()
@@ -86,9 +91,15 @@ class EventTypePatterns:
         return lru_cache(MEMO_SIZE)(self.decide)
 
 
-def _literal_prefix(glob: str) -> str:
-    end = next(position for position, letter in enumerate(glob) if letter in WILDCARDS)
-    return glob[:end]
+def _literal_ends(glob: str) -> tuple[str, str]:
+    """What stands before the first wildcard of a glob that has one, and after the last."""
+    at = [position for position, letter in enumerate(glob) if letter in _WILDCARD_ENDS]
+    begin = next(position for position, letter in enumerate(glob) if letter in WILDCARDS)
+    return glob[:begin], glob[at[-1] + 1 :]
+
+
+def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
 
 
 def _compile(globs: Sequence[str]) -> Callable[[str], object] | None:

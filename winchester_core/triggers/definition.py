@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from winchester_core.matching import compile_criterion
 from winchester_core.model.stream import Reason
 from winchester_core.timex import parse
-from winchester_core.triggers.grouping import DistinguishingTrait, Group, Grouping
+from winchester_core.triggers.grouping import DistinguishingTrait, Grouping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,10 +68,6 @@ class TriggerDefinition:
             debug_level=config.get("debug_level", 0),
             fingerprint=_fingerprint(config),
         )
-
-    def group(self, event: Mapping[str, Any], criterion: Criterion) -> Group:
-        """The group that `event`, matched by `criterion`, belongs to. Raises `NoGroup`."""
-        return self.grouping.of(event, criterion.map_distinguished_by)
 
     def pipeline(self, reason: Reason) -> str | None:
         """The name of the pipeline for `reason`, if there is one."""

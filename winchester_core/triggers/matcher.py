@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.triggers.grouping import Group
-    from winchester_core.triggers.index import Candidate
+    from winchester_core.triggers.shortlist import Candidate
 
 
 class Match(NamedTuple):  # one is made for every match: a frozen dataclass takes twice as long
@@ -42,7 +42,7 @@ class TriggerSet:
     def match(self, event: Mapping[str, Any], observer: Observer | None = None) -> list[Match]:
         """Every stream that `event` belongs to: at most one for each trigger, in their order."""
         matches = []
-        for candidate in self._index.candidates(event["event_type"]):
+        for candidate in self._index.possible(event):
             found = _match(candidate, event)
             if isinstance(found, Match):
                 matches.append(found)
@@ -60,7 +60,9 @@ def _match(candidate: Candidate[TriggerDefinition], event: Mapping[str, Any]) ->
         if criterion.matches_traits(event):
             definition = candidate.trigger
             try:
-                return Match(definition, definition.group(event, criterion))
+                return Match(
+                    definition, definition.grouping.of(event, criterion.map_distinguished_by)
+                )
             except NoGroup as reason:
                 return str(reason)
     return None

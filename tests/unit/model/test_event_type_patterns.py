@@ -59,17 +59,30 @@ def test_only_the_first_exclamation_mark_excludes() -> None:
     assert patterns.matches("a")
 
 
-def test_the_index_learns_exact_types_and_what_globs_begin_with() -> None:
-    patterns = EventTypePatterns(["a.b", "c.*", "c.*.d", "*.e", "f[gh]", "a.b", "!a.*"])
+def test_the_index_learns_exact_types_and_what_globs_begin_or_end_with() -> None:
+    patterns = EventTypePatterns(
+        ["a.b", "c.*", "c.*.d", "*.e", "*f*.e", "?g", "f[gh]", "*[ab]h", "*i[j", "a.b", "!a.*"]
+    )
     assert patterns.literals == {"a.b"}
-    assert patterns.prefixes == ("c.", "", "f")
+    assert patterns.prefixes == ("c.", "f")
+    assert patterns.suffixes == (".e", "g", "h", "j")
 
 
-def test_every_matching_type_is_a_literal_or_begins_with_a_prefix() -> None:
-    patterns = EventTypePatterns(["a.b", "c.*", "f[gh]i"])
-    for event_type in ("a.b", "c.", "c.x", "fgi"):
+@pytest.mark.parametrize("glob", ["*", "*.a.*", "[ab]", "*[!a]"])
+def test_a_glob_with_neither_a_beginning_nor_an_end_is_found_by_every_type(glob: str) -> None:
+    patterns = EventTypePatterns(glob)
+    assert (patterns.prefixes, patterns.suffixes) == (("",), ())
+
+
+def test_every_matching_type_is_a_literal_or_begins_or_ends_as_the_index_knows() -> None:
+    patterns = EventTypePatterns(["a.b", "c.*", "f[gh]i", "*.e", "*i[j", "[!a]]k"])
+    for event_type in ("a.b", "c.", "c.x", "fgi", ".e", "a.e", "i[j", "b]k"):
         assert patterns.matches(event_type)
-        assert event_type in patterns.literals or event_type.startswith(patterns.prefixes)
+        assert (
+            event_type in patterns.literals
+            or event_type.startswith(patterns.prefixes)
+            or event_type.endswith(patterns.suffixes)
+        )
 
 
 @pytest.mark.parametrize("bad", ["", "!", [], ["a", ""], ["a", 3], "x" * 1001])

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from winchester_core.matching import Criterion, compile_criterion
 from winchester_core.triggers import index as index_module
-from winchester_core.triggers.index import Candidate, TriggerIndex
+from winchester_core.triggers.index import TriggerIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from winchester_core.triggers.shortlist import Candidate
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,7 @@ class Trigger:
 
     name: str
     match_criteria: tuple[Criterion, ...]
+    debug_level: int = 0
 
 
 def trigger(name: str, *event_types: Any) -> Trigger:
@@ -28,7 +34,7 @@ def trigger(name: str, *event_types: Any) -> Trigger:
     )
 
 
-def names(candidates: tuple[Candidate[Trigger], ...]) -> list[str]:
+def names(candidates: Sequence[Candidate[Trigger]]) -> list[str]:
     return [candidate.trigger.name for candidate in candidates]
 
 
@@ -92,15 +98,31 @@ def test_a_flood_that_many_triggers_match_does_not_grow_memory(
     index = TriggerIndex([trigger(str(number), "*") for number in range(30)])
     for number in range(100):
         assert len(index.candidates(f"flood.{number}")) == 30
-        assert sum(map(len, index._remembered.values())) <= 100
+        assert len(index._shortlists) == 1
+
+
+def test_a_flood_that_different_triggers_match_does_not_grow_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(index_module, "MAX_CANDIDATES", 100)
+    index = TriggerIndex([trigger(str(number), f"?{number}*", "*") for number in range(30)])
+    for number in range(100):
+        assert len(index.candidates(f"x{number}")) == 30
+        assert sum(each.weight for each in index._shortlists.values()) <= 100
 
 
 def test_only_triggers_that_the_type_can_reach_are_asked() -> None:
     index = TriggerIndex(
         [trigger(f"t{number}", f"service{number:04}.*") for number in range(1_000)]
     )
-    assert len(index._possible("service0500.create")) == 1
+    assert len(index._reachable("service0500.create")) == 1
     assert names(index.candidates("service0500.create")) == ["t500"]
+
+
+def test_globs_that_begin_with_anything_are_found_by_their_end() -> None:
+    index = TriggerIndex([trigger(f"t{number}", f"*.part{number:04}") for number in range(1_000)])
+    assert len(index._reachable("service.part0500")) == 1
+    assert names(index.candidates("service.part0500")) == ["t500"]
 
 
 def test_threads_may_share_an_index(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,8 @@ from winchester_core.model.event import MAX_INT, MIN_INT
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from winchester_core.model.event import TraitValue
+
 OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -107,6 +109,10 @@ class ComparisonCondition(TypedCondition):
         """Tell whether the trait is of a right kind and compares as demanded."""
         value = event.get(self.trait)
         return type(value) in self.kinds and self._compare(value, self._number)
+
+    def only_values(self) -> frozenset[TraitValue] | None:
+        """The bound, where the trait must equal it."""
+        return frozenset([self._number]) if self._comparison.symbol == "==" else None
 
     def describe(self) -> str:
         """The trait, its kind, and the comparison."""

@@ -18,6 +18,8 @@ from winchester_core.matching.conditions.values import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from winchester_core.model.event import TraitValue
+
 
 class ConstantCondition(Condition):
     """Typed equality: int 1, float 1.0, "1" and True are four different values."""
@@ -38,6 +40,10 @@ class ConstantCondition(Condition):
             and value == self._value
             and (type(value) is bool) is self._is_bool
         )
+
+    def only_values(self) -> frozenset[TraitValue]:
+        """The constant."""
+        return frozenset([self._value])
 
     def describe(self) -> str:
         """The trait and the constant."""

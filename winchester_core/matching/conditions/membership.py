@@ -53,6 +53,10 @@ class InCondition(Condition):
         members = self._by_kind.get(kind_of(value))
         return members is not None and value in members
 
+    def only_values(self) -> frozenset[TraitValue]:
+        """The constants."""
+        return frozenset(self._values)
+
     def describe(self) -> str:
         """The trait and the first constants."""
         first = ", ".join(shown(value) for value in self._values[:MAX_SHOWN])

@@ -13,6 +13,8 @@ from winchester_core.matching.conditions.values import constant, quoted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from winchester_core.model.event import TraitValue
+
 
 @takes(type="string")
 def text(expression: Any) -> str:
@@ -38,6 +40,10 @@ class StringCondition(TypedCondition):
         """Tell whether the trait is a text and equal."""
         value = event.get(self.trait)
         return isinstance(value, str) and value == self._text
+
+    def only_values(self) -> frozenset[TraitValue]:
+        """The text."""
+        return frozenset([self._text])
 
     def describe(self) -> str:
         """The trait and the text."""

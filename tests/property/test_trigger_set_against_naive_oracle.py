@@ -1,0 +1,115 @@
+"""A set of triggers matches, and tells its observer, what asking one after the other does."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from winchester_core.triggers.definition import TriggerDefinition
+from winchester_core.triggers.distinguishing import NoGroup
+from winchester_core.triggers.matcher import Match, TriggerSet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONDITIONS = {each.name: each.load() for each in entry_points(group="winchester.conditions")}
+NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
+VALUES = st.sampled_from([1, 1.0, True, "1", "a", "b", NOON])
+DEMANDS = st.one_of(
+    VALUES,
+    VALUES,
+    st.lists(VALUES, min_size=1, max_size=3).map(lambda values: {"in": values}),
+    st.sampled_from([{"int": 1}, {"int": "> 0"}, {"exists": True}, {"not": "a"}]),
+)
+CRITERIA = st.fixed_dictionaries(
+    {"event_type": st.sampled_from(["a.*", "a.b", "*.b", "*", "!a.b"])},
+    optional={
+        "traits": st.dictionaries(st.sampled_from("xyz"), DEMANDS, max_size=2),
+        "map_distinguished_by": st.just({"x": "y"}),
+    },
+)
+CONFIGS = st.fixed_dictionaries(
+    {
+        "distinguished_by": st.sampled_from([["x"], ["x", {"timestamp": "day"}], [{"z": "day"}]]),
+        "match_criteria": st.lists(CRITERIA, min_size=1, max_size=3),
+        "debug_level": st.sampled_from([0, 0, 0, 1, 2]),
+        "fire_criteria": st.just([]),
+        "expiration": st.just("$last + 1d"),
+    }
+)
+EVENTS = st.builds(
+    lambda event_type, traits: {
+        "message_id": "m", "event_type": event_type, "timestamp": NOON, **traits
+    },
+    st.sampled_from(["a.b", "a.c", "b"]),
+    st.dictionaries(st.sampled_from("xyz"), VALUES),
+)  # fmt: skip
+
+
+class Witness:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str | None]] = []
+
+    def matched(self, definition: TriggerDefinition) -> None:
+        self.told.append((definition.name, None))
+
+    def mismatched(self, definition: TriggerDefinition, reason: str) -> None:
+        self.told.append((definition.name, reason))
+
+
+@given(st.lists(CONFIGS, max_size=12), st.lists(EVENTS, min_size=1, max_size=3))
+def test_a_set_of_triggers_does_what_a_search_through_them_does(
+    configs: list[dict[str, Any]], events: list[dict[str, Any]]
+) -> None:
+    definitions = [
+        TriggerDefinition.from_config({"name": f"t{number}", **config}, CONDITIONS)
+        for number, config in enumerate(configs)
+    ]
+    triggers = TriggerSet(definitions)
+    for event in events:
+        witness, oracle = Witness(), Witness()
+        assert triggers.match(event, witness) == search(definitions, event, oracle)
+        assert witness.told == oracle.told
+
+
+def search(
+    definitions: list[TriggerDefinition], event: Mapping[str, Any], witness: Witness
+) -> list[Match]:
+    matches = []
+    for definition in definitions:
+        criteria = [
+            each
+            for each in definition.match_criteria
+            if each.event_types.decide(event["event_type"])
+        ]
+        if not criteria:
+            continue
+        match, reason = decide(definition, criteria, event)
+        if match is not None:
+            matches.append(match)
+        if definition.debug_level and match is not None:
+            witness.matched(definition)
+        elif definition.debug_level:
+            witness.mismatched(definition, reason)
+    return matches
+
+
+def decide(
+    definition: TriggerDefinition, criteria: list[Any], event: Mapping[str, Any]
+) -> tuple[Match | None, str]:
+    for criterion in criteria:
+        if criterion.explain(event).matched:
+            try:
+                group = definition.grouping.of(event, criterion.map_distinguished_by)
+            except NoGroup as reason:
+                return None, str(reason)
+            return Match(definition, group), ""
+    if definition.debug_level < 2:
+        return None, "no match criterion is satisfied"
+    return None, "; ".join(each.explain(event).reason for each in criteria)
