@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winchester_core.matching import compile_criterion
-from winchester_core.triggers import shortlist
+from winchester_core.triggers import shortlist, telling
 from winchester_core.triggers.index import TriggerIndex
 
 CONDITIONS = {each.name: each.load() for each in entry_points(group="winchester.conditions")}
@@ -113,11 +113,19 @@ def test_the_index_finds_what_the_oracle_does(
     assert found == [configs for configs in wanted if configs]
 
 
-@given(st.lists(st.lists(CRITERIA, max_size=2), max_size=12), EVENTS, st.integers(1, 4))
+@given(
+    st.lists(st.lists(CRITERIA, max_size=2), max_size=12),
+    EVENTS,
+    st.integers(1, 4),
+    st.integers(0, 4),
+)
 def test_the_index_leaves_out_none_that_the_oracle_finds(
-    triggers: list[list[dict[str, Any]]], event: dict[str, Any], fewest: int
+    triggers: list[list[dict[str, Any]]], event: dict[str, Any], fewest: int, ready: int
 ) -> None:
-    with patch.object(shortlist, "FEWEST_NARROWED", fewest):
+    with (
+        patch.object(telling, "FEWEST_NARROWED", fewest),
+        patch.object(shortlist, "MAX_ALWAYS_READY", ready),
+    ):
         index = TriggerIndex([Trigger(configs) for configs in triggers])
         possible = index.possible(event)
     satisfied = [

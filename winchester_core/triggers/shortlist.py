@@ -7,21 +7,20 @@ thousand.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from winchester_core.matching.selection import Selection
+from winchester_core.triggers.telling import telling_demands
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from winchester_core.matching import Criterion
+    from winchester_core.matching.selection import Selection
     from winchester_core.model.event import TraitValue
 
-FEWEST_NARROWED = 4
-"""How many triggers it takes before a look-up is cheaper than trying them."""
+MAX_ALWAYS_READY = 10
+"""How many that are always tried are kept beside each value: more cost more to try than to find."""
 
 
 class Indexable(Protocol):
@@ -56,83 +55,61 @@ class Shortlist(Generic[T]):
 
     def __init__(self, candidates: tuple[Candidate[T], ...]) -> None:
         self.candidates = candidates
-        telling = _telling(candidates)
+        telling = telling_demands(candidates)
         self._always = tuple(each for place, each in enumerate(candidates) if place not in telling)
         self._always_places = frozenset(range(len(candidates))) - telling.keys()
-        self._places: dict[str, dict[TraitValue, list[int]]] = {}
-        for place, selections in telling.items():
-            for trait, values in selections:
-                table = self._places.setdefault(trait, {})
-                for value in values:
-                    table.setdefault(value, []).append(place)
+        self._places = _tables(telling)
+        self._trait, self._ready = self._make_ready()
 
     @property
     def weight(self) -> int:
         """How many references to candidates it holds."""
-        tables = self._places.values()
-        return len(self.candidates) + sum(
-            len(places) for table in tables for places in table.values()
-        )
+        found: list[Sequence[object]] = [*self._ready.values()]
+        for table in self._places.values():
+            found += table.values()
+        return len(self.candidates) + sum(map(len, found))
 
     def possible(self, event: Mapping[str, Any]) -> Sequence[Candidate[T]]:
         """The candidates, in order, without those whose constants `event` does not have."""
         if not self._places:
             return self.candidates
-        found = self._found(event)
-        if not found:
-            return self._always
-        return [self.candidates[place] for place in sorted(self._always_places.union(*found))]
+        try:
+            if self._trait is not None:
+                return self._ready.get(event.get(self._trait), self._always)
+            found = self._found(event)
+        except TypeError:  # a value that cannot be hashed: no clean event has one
+            return self.candidates
+        return self._in_order(found) if found else self._always
 
-    def _found(self, event: Mapping[str, Any]) -> list[list[int]]:
-        found = []
+    def _found(self, event: Mapping[str, Any]) -> list[Sequence[int]]:
+        found: list[Sequence[int]] = []
         # by what is fewer: traits that triggers go by, or traits that the event has
         for trait in self._places if len(self._places) <= len(event) else event:
             table, value = self._places.get(trait), event.get(trait)
-            try:
-                if table is not None and value in table:
-                    found.append(table[value])
-            except TypeError:
-                continue  # what cannot be hashed equals no constant
+            if table is not None and value in table:
+                found.append(table[value])
         return found
 
+    def _in_order(self, found: Iterable[Sequence[int]]) -> tuple[Candidate[T], ...]:
+        places = sorted(self._always_places.union(*found))
+        return tuple([self.candidates[place] for place in places])
 
-def _telling(candidates: Sequence[Candidate[Any]]) -> dict[int, list[Selection]]:
-    """By place, what to look up each criterion of a candidate by; {} where it is not worth it.
-
-    Left out are candidates that one of their criteria lets in whatever the event's traits, and
-    those which more than half of the others are found together with.
-    """
-    narrowed = {place: each for place, each in enumerate(candidates) if _is_narrowed(each)}
-    crowd = Counter(
-        (trait, value)
-        for each in narrowed.values()
-        for criterion in each.criteria
-        for trait, values in criterion.required.items()
-        for value in values
-    )
-    telling = {}
-    for place, each in narrowed.items():
-        ranked = [_most_telling(criterion, crowd) for criterion in each.criteria]
-        if all(together <= len(candidates) / 2 for together, _ in ranked):
-            telling[place] = [selection for _, selection in ranked]
-    return telling if len(telling) >= FEWEST_NARROWED else {}
+    def _make_ready(self) -> tuple[str | None, dict[Any, tuple[Candidate[T], ...]]]:
+        """Where all go by one trait, the answer for each of its values, which then costs least."""
+        if len(self._places) != 1 or len(self._always) > MAX_ALWAYS_READY:
+            return None, {}
+        ((trait, table),) = self._places.items()
+        return trait, {value: self._in_order([places]) for value, places in table.items()}
 
 
-def _most_telling(
-    criterion: Criterion, crowd: Mapping[tuple[str, TraitValue], int]
-) -> tuple[int, Selection]:
-    """The demand by which the fewest criteria are found, and how many those are."""
-    return min(
-        (
-            (sum(crowd[trait, value] for value in values), Selection(trait, values))
-            for trait, values in criterion.required.items()
-        ),
-        key=itemgetter(0),
-    )
-
-
-def _is_narrowed(candidate: Candidate[Any]) -> bool:
-    """Whether each of its criteria demands constants, and nobody wants to see what fails them."""
-    return not candidate.trigger.debug_level and all(
-        criterion.required for criterion in candidate.criteria
-    )
+def _tables(
+    telling: Mapping[int, Sequence[Selection]],
+) -> dict[str, dict[TraitValue, list[int]]]:
+    """The places of candidates by trait and value."""
+    tables: dict[str, dict[TraitValue, list[int]]] = {}
+    for place, selections in telling.items():
+        for trait, values in selections:
+            table = tables.setdefault(trait, {})
+            for value in values:
+                table.setdefault(value, []).append(place)
+    return tables

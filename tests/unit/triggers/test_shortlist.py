@@ -153,8 +153,17 @@ def test_a_trigger_that_is_debugged_sees_every_event_of_its_types() -> None:
     assert found(watched, r="r3") == "012345678"
 
 
-def test_a_value_that_cannot_be_hashed_equals_no_constant() -> None:
-    assert found(shortlist(*({"r": f"r{number}"} for number in range(9))), r=["r1"]) == ""
+@pytest.mark.parametrize("wanted", [[], [{"s": "s"} for _ in range(9)]])
+def test_an_event_with_a_value_that_cannot_be_hashed_is_tried_on_all(wanted: list[Any]) -> None:
+    several = shortlist(*wanted, *({"r": f"r{number}"} for number in range(9)))
+    assert several.possible({"r": ["r1"]}) == several.candidates
+
+
+def test_many_triggers_that_are_tried_always_are_tried_in_their_order_with_those_found() -> None:
+    several = shortlist(*({"r": f"r{number}"} if number % 2 else {} for number in range(40)))
+    always = [str(number) for number in range(0, 40, 2)]
+    possible = several.possible({"r": "r3"})
+    assert [each.trigger.name for each in possible] == ["0", "2", "3", *always[2:]]
 
 
 def test_more_traits_than_an_event_has_are_looked_up_by_those_of_the_event() -> None:
