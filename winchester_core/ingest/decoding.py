@@ -12,9 +12,10 @@ from winchester_core.model.event_json import read_event
 from winchester_core.model.message import MessageKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from winchester_core.distill import Distiller
+    from winchester_core.model.event import TraitDrop
     from winchester_core.model.message import Message
 
 
@@ -43,8 +44,7 @@ class Decoder:
             return self.notification(message.body)
         document = read_object(message.body)
         event, drops = read_event(document, message.datetime_traits)
-        clean = clean_event(event)
-        return CleanEvent(clean.event, (*drops, *clean.drops))
+        return _with_drops(clean_event(event), drops)
 
     def notification(self, body: bytes | Mapping[str, Any]) -> CleanEvent:
         """The event of a notification, bare or in its envelope.
@@ -59,8 +59,7 @@ class Decoder:
                 str(notification.get("event_type")),
                 message_id if isinstance(message_id, str) else None,
             )
-        clean = clean_event(distilled.event)
-        return CleanEvent(clean.event, (*distilled.drops, *clean.drops))
+        return _with_drops(clean_event(distilled.event), distilled.drops)
 
     @property
     def has_definitions(self) -> bool:
@@ -87,3 +86,8 @@ class Decoder:
             return parse_timestamp(moment) if isinstance(moment, str) else None
         except (InvalidEvent, ValueError):
             return None
+
+
+def _with_drops(clean: CleanEvent, drops: Sequence[TraitDrop]) -> CleanEvent:
+    """The event, with what it had lost before it was cleaned."""
+    return CleanEvent(clean.event, (*drops, *clean.drops)) if drops else clean

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from winchester_core.ingest.decoding import Decoder
     from winchester_core.interfaces import Condition
-    from winchester_core.model.event import CleanEvent, Event
+    from winchester_core.model.event import CleanEvent, Event, TraitDrop
     from winchester_core.model.message import Message
     from winchester_core.storage.interface import Store
     from winchester_core.storage.stream_clock import StreamClock
@@ -202,13 +202,17 @@ class TriggerManager:
             self.counters.add(Count.NOTIFICATIONS_DROPPED, label=uncovered.event_type)
             return EventOutcome(Outcome.DROPPED, uncovered.message_id, str(uncovered))
         event = clean.event
-        for drop in clean.drops:
+        if clean.drops:
+            self._tell_drops(event, clean.drops)
+        matches = triggers.match(event, self.debug)
+        return Arrival(event, tuple(matches), event["timestamp"])
+
+    def _tell_drops(self, event: Event, drops: Sequence[TraitDrop]) -> None:
+        for drop in drops:
             logger.warning(
                 "event %s: trait %s dropped: %s", event["message_id"], drop.trait, drop.reason
             )
-        self.counters.add(Count.TRAITS_DROPPED, len(clean.drops))
-        matches = triggers.match(event, self.debug)
-        return Arrival(event, tuple(matches), event["timestamp"])
+        self.counters.add(Count.TRAITS_DROPPED, len(drops))
 
     def _invalid(self, item: Any, invalid: InvalidEvent) -> EventOutcome:
         message_id = _known_id(item)

@@ -93,10 +93,12 @@ def read_event(
         drops.append(TraitDrop(DATETIME_TRAITS_KEY, "must be text: names separated by blanks"))
     event: Event = {}
     for key, value in document.items():
-        if key == DATETIME_TRAITS_KEY:
-            continue
-        name = _unescaped_key(key)
-        tagged = _is_tagged(value)
+        name = key
+        if key[:1] == "@":  # few do, and the others are spared an expression for every key
+            if key == DATETIME_TRAITS_KEY:
+                continue
+            name = _unescaped_key(key)
+        tagged = type(value) is dict and _is_tagged(value)
         if tagged:
             value = value[DATETIME_TAG]
         if name != "timestamp" and (tagged or name in names):
@@ -118,8 +120,8 @@ def _tagged(value: Any) -> orjson.Fragment:
     return orjson.Fragment(_TAG_BEGIN + text + b"}")
 
 
-def _is_tagged(value: Any) -> bool:
-    return type(value) is dict and len(value) == 1 and DATETIME_TAG in value
+def _is_tagged(value: dict[str, Any]) -> bool:
+    return len(value) == 1 and DATETIME_TAG in value
 
 
 def _moment(value: Any) -> tuple[datetime | None, str | None]:
