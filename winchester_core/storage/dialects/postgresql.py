@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, any_, bindparam, func
+from sqlalchemy import ARRAY, any_, bindparam, event, func
 
 from winchester_core.storage.dialects import patience
 from winchester_core.storage.dialects.base import Fault, SqlDialect
@@ -67,6 +67,9 @@ class PostgresqlDialect(SqlDialect):
             "connect_args": {**_CONNECTION, **given, "options": options},
         }
 
+    def set_up(self, engine: Engine) -> None:
+        event.listen(engine, "connect", _send_arrays_in_binary)
+
     def real_time(self) -> ColumnElement[datetime]:
         return func.clock_timestamp(type_=UtcDateTime())
 
@@ -92,3 +95,10 @@ class PostgresqlDialect(SqlDialect):
         if state[:2] in _AWAY_CLASSES:
             return Fault.UNAVAILABLE
         return Fault.REFUSED if state[:2] in _REFUSAL_CLASSES else Fault.UNKNOWN
+
+
+def _send_arrays_in_binary(connection: Any, _record: object) -> None:
+    """Writing an array as text takes the driver several times as long."""
+    from psycopg.types.array import ListBinaryDumper
+
+    connection.adapters.register_dumper(list, ListBinaryDumper)

@@ -50,8 +50,11 @@ class RowEncoder:
 
     def encode(self, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
         """`rows` as they are written; None stays None."""
-        by_column = zip(*rows, strict=True)
-        return zip(*map(_encoded, self._columns, by_column), strict=True)
+        return zip(*self.encode_columns(rows), strict=True)
+
+    def encode_columns(self, rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Any]]:
+        """The columns of `rows` as they are written."""
+        return map(_encoded, self._columns, zip(*rows, strict=True))
 
 
 def _encoded(
