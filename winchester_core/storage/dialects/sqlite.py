@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 
 BUSY_TIMEOUT_SECONDS = 30.0
 FILE_MODE = 0o640
+
+CACHE_KIB = 65_536
+"""Of each connection. With SQLite's own 2 MiB the indexes of a large table would be read again and
+again."""
+
+CHECKPOINT_PAGES = 8_000
+"""How long the log grows, 32 MiB, before it goes into the database: SQLite's own 4 MiB are two
+batches. What is committed is on disk either way."""
+
 READ_ONLY = "winchester_read_only"
 """The execution option of a connection that only reads: it need not wait for the writer."""
 
@@ -100,6 +109,8 @@ def _configure(connection: sqlite3.Connection, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+    cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
     cursor.close()
 
 
