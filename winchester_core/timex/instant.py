@@ -52,10 +52,12 @@ class Instant:
 
     def begin(self) -> Moment:
         """Compile it to the time alone, which is what `moment` gives within the years."""
-        load = self.moment()
+        load, moves = self.load, self.moves
 
         def begin(variables: Variables) -> datetime:
             moment = load(variables)
+            for move in moves:
+                moment = move(moment)
             if moment.year < MIN_YEAR:  # a year after the last cannot be reached at all
                 raise OutOfYears(upward=False)
             return moment

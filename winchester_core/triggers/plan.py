@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from winchester_core.triggers import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from winchester_core.triggers.definition import TriggerDefinition
@@ -26,8 +26,8 @@ class StreamDraft:
     """A stream as the batch leaves it. `id` is None until it has been stored.
 
     `was_decided` tells whether its fire time was set before, `stored_facts` which fingerprint and
-    first event are stored; `members` holds (position in the stream, index of the event in the
-    batch) for what joined.
+    first event are stored; `joined` holds the indexes in the batch of the events that joined, in
+    order.
     """
 
     definition: TriggerDefinition
@@ -37,7 +37,12 @@ class StreamDraft:
     is_open: bool = True
     was_decided: bool = False
     stored_facts: tuple[str, datetime] | None = None
-    members: list[tuple[int, int]] = field(default_factory=list)
+    joined: list[int] = field(default_factory=list)
+
+    @property
+    def members(self) -> Iterable[tuple[int, int]]:
+        """What joined: (position in the stream, from 1, and index of the event in the batch)."""
+        return enumerate(self.joined, self.facts.event_count - len(self.joined) + 1)
 
 
 class BatchPlan:
@@ -73,9 +78,9 @@ class BatchPlan:
             draft = self._begin(event, now, match)
         else:
             progress.join(draft.definition, draft.facts, event, now)
-        if not draft.members:
+        if not draft.joined:
             self._touch(draft)
-        draft.members.append((draft.facts.event_count, index))
+        draft.joined.append(index)
 
     def _begin(self, event: Mapping[str, Any], now: datetime, match: Match) -> StreamDraft:
         facts = progress.begin(match.definition, event, now)

@@ -6,10 +6,9 @@ streams, the event clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from winchester_core.storage.records import Arrival, Recorded
+from winchester_core.storage.records import Recorded
 from winchester_core.storage.sql.queries import (
     clocks,
     events,
@@ -20,26 +19,17 @@ from winchester_core.storage.sql.queries import (
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 from winchester_core.triggers import progress
 from winchester_core.triggers.plan import BatchPlan, StreamDraft
-from winchester_core.triggers.stream_time import EventTime, TimePolicy, Times, times_of
+from winchester_core.triggers.stream_time import EventTime, TimePolicy, times_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
 
     from winchester_core.storage.dialects import SqlDialect
+    from winchester_core.storage.records import Arrival
     from winchester_core.triggers.matcher import Match
-
-
-@dataclass(frozen=True, slots=True)
-class _Newcomer:
-    """An arrival that was stored: its place in the batch, its row, and its "now"."""
-
-    index: int
-    arrival: Arrival
-    row_id: int
-    now: datetime
 
 
 def record(
@@ -49,73 +39,73 @@ def record(
     clock = clocks.stream_time(connection) if isinstance(policy, EventTime) else None
     row_ids = events.insert_new(connection, dialect, [arrival.event for arrival in arrivals])
     reach(Checkpoint.EVENTS_STORED)
-    newcomers, times = _newcomers(arrivals, row_ids, policy, clock)
-    plan = _plan(connection, dialect, newcomers)
-    _carry_out(connection, dialect, plan, newcomers)
+    new = _new(arrivals, row_ids)
+    times = times_of(policy, clock, [arrivals[index].stamp for index in new])
+    plan = _plan(connection, dialect, arrivals, dict(zip(new, times.nows, strict=True)))
+    _carry_out(connection, dialect, plan, arrivals, row_ids)
     reach(Checkpoint.STREAMS_STORED)
     if times.end is not None and times.end != clock:
         clocks.raise_to(connection, times.end)
-    stored = {newcomer.index for newcomer in newcomers}
+    stored = set(new)
     return Recorded(
         stored=tuple(index in stored for index in range(len(arrivals))),
         streams_opened=plan.opened,
         streams_born_expired=plan.born_expired,
         streams_decided=plan.decided,
-        refused_jumps=tuple(newcomers[each].index for each in times.refused),
+        refused_jumps=tuple(new[each] for each in times.refused),
     )
 
 
-def _newcomers(
-    arrivals: Sequence[Arrival],
-    row_ids: dict[str, int],
-    policy: TimePolicy,
-    clock: datetime | None,
-) -> tuple[list[_Newcomer], Times]:
-    """The arrivals that were stored; of two with one id in this batch, the first."""
+def _new(arrivals: Sequence[Arrival], row_ids: Mapping[str, int]) -> Sequence[int]:
+    """The indexes of the arrivals that were stored; of two with one id in this batch, the first."""
+    if len(row_ids) == len(arrivals):
+        return range(len(arrivals))
     first: dict[str, int] = {}
     for index, arrival in enumerate(arrivals):
-        message_id = arrival.event["message_id"]
-        if message_id in row_ids:
-            first.setdefault(message_id, index)
-    indexes = sorted(first.values())
-    times = times_of(policy, clock, [arrivals[index].stamp for index in indexes])
-    newcomers = [
-        _Newcomer(index, arrivals[index], row_ids[arrivals[index].event["message_id"]], now)
-        for index, now in zip(indexes, times.nows, strict=True)
-    ]
-    return newcomers, times
+        first.setdefault(arrival.event["message_id"], index)
+    return sorted(first[message_id] for message_id in row_ids)
 
 
-def _plan(connection: Connection, dialect: SqlDialect, newcomers: Sequence[_Newcomer]) -> BatchPlan:
-    plan = BatchPlan(_open_drafts(connection, dialect, newcomers))
-    for place, newcomer in enumerate(newcomers):
-        for match in newcomer.arrival.matches:
-            plan.admit(place, newcomer.arrival.event, newcomer.now, match)
+def _plan(
+    connection: Connection,
+    dialect: SqlDialect,
+    arrivals: Sequence[Arrival],
+    nows: Mapping[int, datetime],
+) -> BatchPlan:
+    """What the new arrivals do, `nows` being the indexes of these, in order, and their times."""
+    plan = BatchPlan(_open_drafts(connection, dialect, arrivals, nows))
+    for index, now in nows.items():
+        arrival = arrivals[index]
+        for match in arrival.matches:
+            plan.admit(index, arrival.event, now, match)
     return plan
 
 
 def _open_drafts(
-    connection: Connection, dialect: SqlDialect, newcomers: Sequence[_Newcomer]
+    connection: Connection,
+    dialect: SqlDialect,
+    arrivals: Sequence[Arrival],
+    nows: Mapping[int, datetime],
 ) -> dict[bytes, StreamDraft]:
     """The open streams that the batch touches, by group, counted by the present rules."""
     matches: dict[bytes, tuple[Match, datetime]] = {}
-    for newcomer in newcomers:
-        for match in newcomer.arrival.matches:
-            matches.setdefault(match.group.key, (match, newcomer.now))
+    for index, now in nows.items():
+        for match in arrivals[index].matches:
+            matches.setdefault(match.group.key, (match, now))
     drafts: dict[bytes, StreamDraft] = {}
     stale: list[tuple[StreamDraft, datetime]] = []
-    for stream in open_streams.lock_open(connection, dialect, list(matches)):
-        match, now = matches[stream.open_key]
+    for stream_id, key, facts in open_streams.lock_open(connection, dialect, list(matches)):
+        match, now = matches[key]
         draft = StreamDraft(
             match.definition,
             match.group,
-            stream.facts,
-            id=stream.id,
-            was_decided=stream.facts.fire_timestamp is not None,
-            stored_facts=(stream.facts.fingerprint, stream.facts.first_event),
+            facts,
+            id=stream_id,
+            was_decided=facts.fire_timestamp is not None,
+            stored_facts=(facts.fingerprint, facts.first_event),
         )
-        drafts[stream.open_key] = draft
-        if stream.facts.fingerprint != match.definition.fingerprint:
+        drafts[key] = draft
+        if facts.fingerprint != match.definition.fingerprint:
             stale.append((draft, now))
     recount(connection, stale)
     return drafts
@@ -132,7 +122,11 @@ def recount(connection: Connection, stale: Iterable[tuple[StreamDraft, datetime]
 
 
 def _carry_out(
-    connection: Connection, dialect: SqlDialect, plan: BatchPlan, newcomers: Sequence[_Newcomer]
+    connection: Connection,
+    dialect: SqlDialect,
+    plan: BatchPlan,
+    arrivals: Sequence[Arrival],
+    row_ids: Mapping[str, int],
 ) -> None:
     drafts = plan.drafts
     known = sorted((each for each in drafts if each.id is not None), key=lambda each: each.id or 0)
@@ -147,8 +141,8 @@ def _carry_out(
         connection,
         dialect,
         (
-            (draft.id or 0, position, newcomers[place].row_id)
+            (draft.id or 0, position, row_ids[arrivals[index].event["message_id"]])
             for draft in drafts
-            for position, place in draft.members
+            for position, index in draft.members
         ),
     )

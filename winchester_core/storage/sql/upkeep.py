@@ -33,8 +33,8 @@ def refresh(
         connection, dialect, definition.name, definition.fingerprint, limit
     )
     drafts = [
-        StreamDraft(definition, Group(stream.open_key, {}), stream.facts, id=stream.id)
-        for stream in stale
+        StreamDraft(definition, Group(key, {}), facts, id=stream_id)
+        for stream_id, key, facts in stale
     ]
     recount(connection, [(draft, now) for draft in drafts])
     open_streams.move(connection, dialect, sorted(drafts, key=lambda each: each.id or 0))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import select, update
 
@@ -16,8 +15,7 @@ from winchester_core.storage.sql.tables import streams
 from winchester_core.triggers.progress import StreamFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection, Row, Select
 
@@ -45,23 +43,16 @@ _NEW = RowInsert(
 _COLUMNS = [streams.c[name] for name in ("id", "open_key", *_FACTS)]
 
 
-@dataclass(frozen=True, slots=True)
-class OpenStream:
-    """An open stream's row, locked until the transaction ends."""
-
-    id: int
-    open_key: bytes
-    facts: StreamFacts
+OpenStream: TypeAlias = "tuple[int, bytes, StreamFacts]"
+"""An open stream's id, open key and facts; its row is locked until the transaction ends."""
 
 
 def lock_open(
     connection: Connection, dialect: SqlDialect, keys: Sequence[bytes]
-) -> list[OpenStream]:
+) -> Iterator[OpenStream]:
     """The open streams of these groups, locked in the order of their keys."""
-    found: list[OpenStream] = []
     for page in pages(sorted(keys)):
-        found += map(_open_stream, connection.execute(_open_query(dialect), {"keys": page}))
-    return found
+        yield from map(_open_stream, connection.execute(_open_query(dialect), {"keys": page}).all())
 
 
 @lru_cache(maxsize=8)
@@ -72,9 +63,14 @@ def _open_query(dialect: SqlDialect) -> Select[Any]:
 
 
 def _open_stream(row: Row[Any]) -> OpenStream:
-    values: Sequence[Any] = row
-    stream_id, open_key, *facts = values
-    return OpenStream(stream_id, bytes(open_key), _facts(*facts))
+    values: tuple[Any, ...] = tuple(row)
+    stream_id, key, fingerprint, first, last, expire, fire, event_count, progress = values
+    counts = list(read_progress(progress))
+    return (
+        stream_id,
+        bytes(key),
+        StreamFacts(first, last, expire, fire, event_count, counts, fingerprint),
+    )
 
 
 def lock_stale(
@@ -145,26 +141,6 @@ def _close(connection: Connection, drafts: Sequence[StreamDraft]) -> None:
 
 def _stand_in(key: bytes, place: int) -> bytes:
     return hashlib.sha256(b"%s closed %d" % (key, place)).digest()
-
-
-def _facts(
-    fingerprint: str,
-    first_event: datetime,
-    last_event: datetime,
-    expire_timestamp: datetime,
-    fire_timestamp: datetime | None,
-    event_count: int,
-    progress: str,
-) -> StreamFacts:
-    return StreamFacts(
-        first_event=first_event,
-        last_event=last_event,
-        expire_timestamp=expire_timestamp,
-        fire_timestamp=fire_timestamp,
-        event_count=event_count,
-        counts=list(read_progress(progress)),
-        fingerprint=fingerprint,
-    )
 
 
 def read_progress(text: str) -> tuple[int, ...]:
