@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from winchester_core.cli.collector import settle_collector
 from winchester_core.cli.commands import ConfiguredCommand
 from winchester_core.cli.daemonizing import add_daemon_options, daemonize
 from winchester_core.cli.failure import CUT_SHORT, DONE, WrongUsage
@@ -144,6 +145,7 @@ def _ingest_file(args: Namespace) -> int:
             stop=stop,
             on_batch=lambda totals: show(totals.received),
         )
+        settle_collector()
         try:
             pump.run()
         except WinchesterError:
@@ -192,6 +194,7 @@ def _run_sources(settings: Settings, args: Namespace, ready: Callable[[], None])
         )
         ready()
         supervisor.ready()
+        settle_collector()
         totals = runner.run()
         if runner.hanging:
             print(f"cut short: {_summary(totals)}")

@@ -9,6 +9,7 @@ from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from winchester_core.cli.collector import settle_collector
 from winchester_core.cli.file_source import add_file_options, open_file_source
 from winchester_core.cli.options import load, positive_number
 from winchester_core.cli.output import ObjectShow, lines
@@ -133,6 +134,7 @@ def _replay(
         with stopping_on_signals(
             Ending(stop_all, settings.shutdown_timeout, give_back=pipelines.surrender)
         ):
+            settle_collector()
             return replaying.run()
 
 

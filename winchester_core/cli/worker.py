@@ -7,6 +7,7 @@ import logging
 from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Final
 
+from winchester_core.cli.collector import settle_collector
 from winchester_core.cli.console import prepare_console
 from winchester_core.cli.daemonizing import add_daemon_options, daemonize
 from winchester_core.cli.failure import DONE, guarded
@@ -109,6 +110,7 @@ def _work(settings: Settings, args: argparse.Namespace, ready: Callable[[], None
         logger.info("worker %s is at work", manager.name)
         ready()
         supervisor.ready()
+        settle_collector()
         work = manager.run_until_idle if args.until_idle else manager.run
         work()
         logger.info("worker %s has ended", manager.name)
