@@ -22,8 +22,11 @@ MAX_TYPES = 4_096
 """How many event types are remembered: some hundred times what a cloud sends."""
 
 MAX_CANDIDATES = 100_000
-"""How many candidates the shortlists hold all together, a few megabytes."""
+"""How many candidates the shortlists hold all together, ten megabytes or so."""
 
+ROOM = 8
+"""There is always room for so many shortlists as heavy as the one that is added: where triggers
+are very many, making one takes so long that it must not have to be made for every other event."""
 
 _Slot: TypeAlias = tuple[int, int]
 """The position of a trigger, and that of a criterion in it."""
@@ -97,16 +100,16 @@ class TriggerIndex(Generic[T]):
     def _remember(self, event_type: str, slots: tuple[_Slot, ...]) -> Shortlist[T]:
         """Keep the shortlist of `slots` for the type; types about which the same are share it."""
         shortlist = self._shortlists.get(slots) or self._make(slots)
+        added = 0 if slots in self._shortlists else shortlist.weight
         if len(self._remembered) >= MAX_TYPES or (
-            slots not in self._shortlists and self._held + shortlist.weight > MAX_CANDIDATES
+            added and self._held + added > max(MAX_CANDIDATES, ROOM * added)
         ):
             # all at once: what is still in use is found again at the cost of one miss
             self._remembered.clear()
             self._shortlists.clear()
-            self._held = 0
-        if slots not in self._shortlists:
-            self._shortlists[slots] = shortlist
-            self._held += shortlist.weight
+            self._held, added = 0, shortlist.weight
+        self._shortlists[slots] = shortlist
+        self._held += added
         self._remembered[event_type] = shortlist
         return shortlist
 

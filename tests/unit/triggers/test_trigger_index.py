@@ -105,10 +105,22 @@ def test_a_flood_that_different_triggers_match_does_not_grow_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(index_module, "MAX_CANDIDATES", 100)
+    monkeypatch.setattr(index_module, "ROOM", 2)
     index = TriggerIndex([trigger(str(number), f"?{number}*", "*") for number in range(30)])
     for number in range(100):
         assert len(index.candidates(f"x{number}")) == 30
-        assert sum(each.weight for each in index._shortlists.values()) <= 100
+        assert index._held == sum(each.weight for each in index._shortlists.values()) <= 100
+
+
+def test_several_shortlists_have_room_however_many_triggers_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(index_module, "MAX_CANDIDATES", 10)
+    index = TriggerIndex([trigger(str(number), f"?{number}*", "*") for number in range(30)])
+    types = [f"x{number}" for number in range(index_module.ROOM)]
+    first = [index.candidates(each) for each in types]
+    assert [index.candidates(each) for each in types] == first
+    assert all(index.candidates(one) is two for one, two in zip(types, first, strict=True))
 
 
 def test_only_triggers_that_the_type_can_reach_are_asked() -> None:
