@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from winchester_core.triggers.distinguishing import PlainPart, TimedPart
-from winchester_core.triggers.group_key import encode_trigger
+from winchester_core.triggers.distinguishing import time_reader, value_reader
+from winchester_core.triggers.group_key import encode_trait, encode_trigger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from winchester_core.timex import Expression
+    from winchester_core.triggers.distinguishing import Reader
     from winchester_core.triggers.group_key import GroupValue
 
 
@@ -24,11 +25,15 @@ class DistinguishingTrait:
     expression: Expression | None = None
 
 
-class Group(NamedTuple):  # one is made for every match: a frozen dataclass takes twice as long
+class Group(NamedTuple):
     """The distinguishing values of a stream, and the 32 bytes that identify them."""
 
     key: bytes
     values: Mapping[str, GroupValue]
+
+
+_new = tuple.__new__
+"""Makes a `Group` in half the time that calling it takes: one is made for every match."""
 
 
 class Grouping:
@@ -36,12 +41,13 @@ class Grouping:
 
     def __init__(self, trigger_name: str, traits: Iterable[DistinguishingTrait]) -> None:
         self.traits = tuple(traits)
-        self._prefix = encode_trigger(trigger_name)
+        self._readers: list[tuple[str, Reader]] = []
+        encoded = encode_trigger(trigger_name)
         # in code-point order, so that the order in which a trigger lists them does not matter
-        self._parts = [
-            (each.name, _part(each).read)
-            for each in sorted(self.traits, key=lambda each: each.name)
-        ]
+        for each in sorted(self.traits, key=lambda each: each.name):
+            self._readers.append((each.name, _reader(each, encoded + encode_trait(each.name))))
+            encoded = b""  # the first reader begins with the trigger
+        self._begin = encoded
 
     def of(self, event: Mapping[str, Any], stand_ins: Mapping[str, str]) -> Group:
         """Return the group of `event`; `stand_ins` is the criterion's `map_distinguished_by`.
@@ -49,15 +55,14 @@ class Grouping:
         Raises `NoGroup` when a trait is missing or cannot go through its time expression.
         """
         values: dict[str, GroupValue] = {}
-        encoded = self._prefix
-        for name, read in self._parts:
-            value, code = read(event, stand_ins.get(name, name) if stand_ins else name)
-            values[name] = value
+        encoded = self._begin
+        for name, read in self._readers:
+            values[name], code = read(event, stand_ins.get(name, name) if stand_ins else name)
             encoded += code
-        return Group(sha256(encoded).digest(), values)
+        return _new(Group, (sha256(encoded).digest(), values))
 
 
-def _part(trait: DistinguishingTrait) -> PlainPart | TimedPart:
+def _reader(trait: DistinguishingTrait, prefix: bytes) -> Reader:
     if trait.expression is None:
-        return PlainPart(trait.name)
-    return TimedPart(trait.name, trait.expression)
+        return value_reader(prefix)
+    return time_reader(prefix, trait.expression)

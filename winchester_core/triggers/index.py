@@ -55,18 +55,17 @@ class TriggerIndex(Generic[T]):
 
     def candidates(self, event_type: str) -> tuple[Candidate[T], ...]:
         """Every trigger of which some match criterion is about `event_type`, in order."""
-        return self._shortlist(event_type).candidates
+        shortlist = self._remembered.get(event_type) or self._find(event_type)
+        return shortlist.candidates
 
     def possible(self, event: Mapping[str, Any]) -> Sequence[Candidate[T]]:
         """The candidates for the type of `event`, without those that its traits rule out.
 
         A trigger whose `debug_level` is not 0 is never left out.
         """
-        return self._shortlist(event["event_type"]).possible(event)
-
-    def _shortlist(self, event_type: str) -> Shortlist[T]:
-        known = self._remembered.get(event_type)
-        return self._find(event_type) if known is None else known
+        event_type = event["event_type"]
+        shortlist = self._remembered.get(event_type) or self._find(event_type)
+        return shortlist.possible(event)
 
     def _enter(self, slot: _Slot, criterion: Criterion) -> None:
         for event_type in criterion.event_types.literals:

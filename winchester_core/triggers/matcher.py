@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from winchester_core.triggers.shortlist import Candidate
 
 
-class Match(NamedTuple):  # one is made for every match: a frozen dataclass takes twice as long
+class Match(NamedTuple):
     """An event belongs to the stream of `group` of `definition`."""
 
     definition: TriggerDefinition
     group: Group
+
+
+_new = tuple.__new__
+"""Makes a `Match` in half the time that calling it takes."""
 
 
 class Observer(Protocol):
@@ -60,9 +64,8 @@ def _match(candidate: Candidate[TriggerDefinition], event: Mapping[str, Any]) ->
         if criterion.matches_traits(event):
             definition = candidate.trigger
             try:
-                return Match(
-                    definition, definition.grouping.of(event, criterion.map_distinguished_by)
-                )
+                group = definition.grouping.of(event, criterion.map_distinguished_by)
+                return _new(Match, (definition, group))
             except NoGroup as reason:
                 return str(reason)
     return None
