@@ -9,7 +9,7 @@ LOWER_BOUNDS := $(abspath $(VENV))/lower-bounds
 LOWEST := SQLAlchemy==2.0.10 alembic==1.13.0 psycopg==3.2.0 psycopg-binary==3.2.0 PyMySQL==1.1.0
 SQL_TESTS := tests/storage tests/migrations tests/property/test_engines_agree.py
 
-.PHONY: demo test test-sqlalchemy-2.0 test-lower-bounds chaos scale lint types contracts check docs clean
+.PHONY: demo test test-sqlalchemy-2.0 test-lower-bounds chaos scale bench lint types contracts check docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python etc/sample/demo.py
@@ -43,6 +43,10 @@ check: lint types contracts test
 # for example: make scale SCALE="--backend postgresql --events 10000000 --json scale.json"
 scale: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m scale $(SCALE)
+
+# for example: make bench BENCH="--database postgresql --only ingest-batch,worker --rounds 5"
+bench: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py

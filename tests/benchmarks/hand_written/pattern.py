@@ -1,0 +1,151 @@
+"""What the hand-written pattern does on every database; each says how in its own SQL."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from benchmarks.hand_written.tables import metadata
+from benchmarks.workload import EXISTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import Connection, Engine
+
+REQUIRED = frozenset({"message_id", "event_type", "timestamp"})
+LIFE = timedelta(days=2)
+
+
+@dataclass(slots=True)
+class StreamChange:
+    """What a batch does to the stream of one instance and day."""
+
+    key: bytes
+    first: datetime
+    last: datetime
+    events: int = 0
+    fires: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A stream that was claimed."""
+
+    id: int
+    serial: int
+
+
+class ByHand:
+    """The pattern on one database, in tables of its own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        metadata.create_all(engine)
+
+    def add(self, batches: Iterable[Sequence[Mapping[str, Any]]]) -> None:
+        """Store each batch in one transaction: new events, their streams, the links."""
+        for batch in batches:
+            with self.engine.begin() as connection:
+                self._add(connection, batch)
+
+    def work(self, limit: int) -> int:
+        """Claim, load and complete until nothing is ready to fire; return how many streams."""
+        done = 0
+        while taken := self._claimed(limit):
+            for _stream, rows in groupby(self._loaded(taken), key=itemgetter(0)):
+                _handle([_event(row) for row in rows])
+            with self.engine.begin() as connection:
+                done += self.complete(connection, taken)
+        return done
+
+    def insert_events(
+        self, connection: Connection, batch: Sequence[Mapping[str, Any]]
+    ) -> dict[str, int]:
+        """Store what is new; return the row ids by message id."""
+        raise NotImplementedError
+
+    def move_streams(
+        self, connection: Connection, changes: Sequence[StreamChange], now: datetime
+    ) -> dict[bytes, int]:
+        """Open or move the streams; return their ids by key."""
+        raise NotImplementedError
+
+    def insert_links(self, connection: Connection, links: list[tuple[int, int]]) -> None:
+        """Store (stream id, event id) each."""
+        raise NotImplementedError
+
+    def claim(self, connection: Connection, now: datetime, limit: int) -> list[Taken]:
+        """Take up to `limit` streams that are ready to fire."""
+        raise NotImplementedError
+
+    def load(self, connection: Connection, taken: Sequence[Taken]) -> Iterable[Sequence[Any]]:
+        """Rows of stream id, message id, type, time and traits, by stream and time."""
+        raise NotImplementedError
+
+    def complete(self, connection: Connection, taken: Sequence[Taken]) -> int:
+        """Remove the streams that are still held, and their links; return how many."""
+        raise NotImplementedError
+
+    def _add(self, connection: Connection, batch: Sequence[Mapping[str, Any]]) -> None:
+        ids = self.insert_events(connection, batch)
+        changes: dict[bytes, StreamChange] = {}
+        members: list[tuple[bytes, int]] = []
+        for event in batch:
+            row_id = ids.pop(event["message_id"], None)
+            if row_id is None:
+                continue
+            moment = event["timestamp"]
+            key = _key(event["instance_id"], moment)
+            change = changes.get(key)
+            if change is None:
+                change = changes[key] = StreamChange(key, moment, moment)
+            change.first, change.last = min(change.first, moment), max(change.last, moment)
+            change.events += 1
+            change.fires |= event["event_type"] == EXISTS
+            members.append((key, row_id))
+        if changes:
+            ordered = [changes[key] for key in sorted(changes)]
+            stream_ids = self.move_streams(connection, ordered, datetime.now(UTC))
+            self.insert_links(connection, [(stream_ids[key], row_id) for key, row_id in members])
+
+    def _claimed(self, limit: int) -> list[Taken]:
+        with self.engine.begin() as connection:
+            return self.claim(connection, datetime.now(UTC), limit)
+
+    def _loaded(self, taken: Sequence[Taken]) -> list[Sequence[Any]]:
+        with self.engine.begin() as connection:
+            return list(self.load(connection, taken))
+
+
+def traits_of(event: Mapping[str, Any]) -> str:
+    """The JSON text of everything but the columns; datetimes are marked, to come back as such."""
+    traits = {name: event[name] for name in event if name not in REQUIRED}
+    return orjson.dumps(traits, default=_marked, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
+
+
+def _marked(moment: datetime) -> dict[str, str]:
+    return {"datetime": moment.isoformat()}
+
+
+def _key(instance_id: str, moment: datetime) -> bytes:
+    return hashlib.sha256(f"{instance_id} {moment.date()}".encode()).digest()
+
+
+def _event(row: Sequence[Any]) -> dict[str, Any]:
+    _, message_id, event_type, timestamp, traits = row
+    event = {"message_id": message_id, "event_type": event_type, "timestamp": timestamp}
+    for name, value in orjson.loads(traits).items():
+        is_moment = type(value) is dict
+        event[name] = datetime.fromisoformat(value["datetime"]) if is_moment else value
+    return event
+
+
+def _handle(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return events

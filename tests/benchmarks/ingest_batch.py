@@ -1,0 +1,78 @@
+"""Batches of 1,000 events through `TriggerManager.add_events`, everything durable."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.figure import ENGINE, HAND_WRITTEN, RAW, Figure, Goal, cpu_us, rates
+from benchmarks.hand_written import by_hand
+from benchmarks.lap import timed
+from benchmarks.options import BATCH
+from benchmarks.places import engine_manager, plain_engine
+from benchmarks.raw import RawEvents
+from benchmarks.rounds import interleave
+from benchmarks.workload import Workload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from benchmarks.options import Options
+    from benchmarks.rounds import Contestant
+    from winchester_core import TriggerManager
+
+NAME = "ingest-batch"
+COPY = "raw, COPY"
+GOALS = (Goal(ENGINE, HAND_WRITTEN, at_least=0.8), Goal(ENGINE, RAW, at_least=0.5))
+
+Batches = list[list[dict[str, Any]]]
+
+
+def measure(options: Options) -> Iterator[Figure]:
+    """One figure for each database."""
+    for backend in options.databases:
+        with ExitStack() as stack:
+            laps = interleave(_contestants(backend, options, stack), options.rounds)
+        yield Figure(
+            NAME,
+            f"ingest, batches of {BATCH:,}",
+            backend,
+            "events/s",
+            rates(laps),
+            GOALS,
+            cpu_us(laps),
+        )
+
+
+def add_all(manager: TriggerManager, batches: Sequence[Sequence[dict[str, Any]]]) -> None:
+    """Let the engine take the batches. Raises `AssertionError` when one event was not stored."""
+    for batch in batches:
+        stored = manager.add_events(batch).stored
+        assert stored == len(batch), f"{stored} of {len(batch)} events were stored"
+
+
+def _contestants(backend: str, options: Options, stack: ExitStack) -> dict[str, Contestant]:
+    def plain() -> Any:
+        return stack.enter_context(plain_engine(backend, options.folder))
+
+    manager = stack.enter_context(engine_manager(backend, options.folder))
+    contestants = {
+        ENGINE: _adding(options, lambda batches: add_all(manager, batches)),
+        HAND_WRITTEN: _adding(options, by_hand(backend, plain()).add),
+        RAW: _adding(options, RawEvents(plain()).add),
+    }
+    if backend == "postgresql":
+        contestants[COPY] = _adding(options, RawEvents(plain()).copy)
+    return contestants
+
+
+def _adding(options: Options, add: Callable[[Batches], object]) -> Contestant:
+    """Each contestant has the same events; they go on from round to round."""
+    workload = Workload(options.seed)
+    add(workload.batches(BATCH, BATCH))  # connects, and compiles its statements
+
+    def lap(_round: int) -> Any:
+        batches = workload.batches(options.events, BATCH)
+        return timed(options.events, lambda: add(batches))
+
+    return lap

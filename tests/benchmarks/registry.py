@@ -1,0 +1,17 @@
+"""All benchmarks, by name, in the order in which they run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmarks import ingest_batch, ingest_single, matching, worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from benchmarks.figure import Figure
+    from benchmarks.options import Options
+
+BENCHMARKS: Mapping[str, Callable[[Options], Iterator[Figure]]] = {
+    each.NAME: each.measure for each in (ingest_batch, ingest_single, worker, matching)
+}

@@ -1,0 +1,121 @@
+"""Streams of eight events, claimed, run through a handler that does nothing, and purged."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.figure import ENGINE, HAND_WRITTEN, Figure, Goal, cpu_us, rates
+from benchmarks.hand_written import by_hand
+from benchmarks.ingest_batch import add_all
+from benchmarks.lap import timed
+from benchmarks.options import BATCH
+from benchmarks.places import engine_url, plain_engine, settings
+from benchmarks.rounds import interleave
+from benchmarks.workload import PER_DAY, Workload
+from winchester_core import TriggerManager
+from winchester_core.bootstrap import load_settings, open_store, worker_parts
+from winchester_core.interfaces import PipelineHandler
+from winchester_core.pipelines import HandlerSpec, PipelineDefinition
+from winchester_core.worker import PipelineManager
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benchmarks.options import Options
+    from benchmarks.rounds import Contestant
+
+NAME = "worker"
+WITH_COMMIT = "engine, handlers with a commit"
+GOALS = {
+    "postgresql": (Goal(ENGINE, HAND_WRITTEN, at_least=0.6), Goal(ENGINE, at_least=3_000)),
+}
+OTHER_GOALS = (Goal(ENGINE, HAND_WRITTEN, at_least=0.6), Goal(ENGINE))
+SHARE = 4
+"""Of the events of a large round, one in so many is in a stream that fires here."""
+
+
+class Nothing(PipelineHandler):
+    """Does nothing."""
+
+    def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
+        return events
+
+
+class NothingCommitted(Nothing):
+    """Does nothing, and has a commit of its own, before which the lease is proved."""
+
+    def commit(self) -> None:
+        return None
+
+
+def measure(options: Options) -> Iterator[Figure]:
+    """One figure for each database."""
+    for backend in options.databases:
+        with ExitStack() as stack:
+            laps = interleave(_contestants(backend, options, stack), options.rounds)
+        yield Figure(
+            NAME,
+            f"worker, streams of {PER_DAY} events, claim to purge",
+            backend,
+            "streams/s",
+            rates(laps),
+            (*GOALS.get(backend, OTHER_GOALS), Goal(WITH_COMMIT, HAND_WRITTEN)),
+            cpu_us(laps),
+        )
+
+
+def _contestants(backend: str, options: Options, stack: ExitStack) -> dict[str, Contestant]:
+    engine = stack.enter_context(plain_engine(backend, options.folder))
+    hand = by_hand(backend, engine)
+    return {
+        ENGINE: _engine(backend, options, stack, Nothing),
+        HAND_WRITTEN: _working(options, hand.add, lambda: hand.work(BATCH)),
+        WITH_COMMIT: _engine(backend, options, stack, NothingCommitted, PER_DAY),
+    }
+
+
+def _engine(
+    backend: str, options: Options, stack: ExitStack, handler: type[Any], share: int = 1
+) -> Contestant:
+    url = stack.enter_context(engine_url(backend, options.folder))
+    manager = stack.enter_context(TriggerManager(settings(url)))
+    worker = stack.enter_context(closing(worker_on(url, handler)))
+    return _working(
+        options, lambda batches: add_all(manager, batches), lambda: work_off(worker), share
+    )
+
+
+def worker_on(url: str, handler: type[Any]) -> PipelineManager:
+    """A worker as it comes, whose one pipeline has this handler."""
+    content = settings(url, pipeline_config={"bill": ["logger"]})
+    parts = worker_parts(load_settings(content), open_store(content))
+    pipelines = {"bill": PipelineDefinition("bill", (HandlerSpec("handler", handler),))}
+    return PipelineManager(**{**parts, "pipelines": pipelines})
+
+
+def work_off(worker: PipelineManager) -> int:
+    """Rounds until there is nothing to do; returns how many streams were loaded."""
+    total = 0
+    while loaded := worker.run_once():
+        total += loaded
+    return total
+
+
+def _working(
+    options: Options, add: Callable[[Any], object], work: Callable[[], int], share: int = 1
+) -> Contestant:
+    """A lap fires so many whole days; they are stored before it is timed."""
+    streams = max(1, options.events // SHARE // PER_DAY // share)
+    workload = Workload(options.seed, instances=streams)
+    add(workload.batches(streams * PER_DAY, BATCH))
+    work()
+
+    def lap(_round: int) -> Any:
+        add(workload.batches(streams * PER_DAY, BATCH))
+        done: list[int] = []
+        timing = timed(streams, lambda: done.append(work()))
+        assert done == [streams], f"{done} of {streams} streams fired"
+        return timing
+
+    return lap

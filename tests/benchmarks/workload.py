@@ -1,0 +1,118 @@
+"""The events that are measured with: lifecycles of instances as OpenStack sends them.
+
+Each of the instances has eight events a day, the last of them `compute.instance.exists`, with 18
+traits each. They come in time order over all instances, day after day, from the beginning of
+today (UTC). The same seed gives the same events.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from itertools import count, islice
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+INSTANCES = 10_000
+PER_DAY = 8
+TRAITS = 18
+EXISTS = "compute.instance.exists"
+TYPES = (
+    "compute.instance.update",
+    "compute.instance.reboot.start",
+    "compute.instance.reboot.end",
+    "compute.instance.snapshot.start",
+    "compute.instance.snapshot.end",
+    "compute.instance.power_off.end",
+    "compute.instance.power_on.end",
+    EXISTS,
+)
+
+TRIGGER: dict[str, Any] = {
+    "name": "instance_day",
+    "distinguished_by": ["instance_id", {"timestamp": "day"}],
+    "match_criteria": [{"event_type": "compute.instance.*"}],
+    "fire_criteria": [{"event_type": EXISTS}],
+    "expiration": "$last + 2d",
+    "fire_pipeline": "bill",
+    "expire_pipeline": "bill",
+}
+
+_DAY = timedelta(days=1)
+_FLAVORS = (("m1.small", 2048, 20, 1), ("m1.medium", 4096, 40, 2), ("m1.large", 8192, 80, 4))
+
+
+def today() -> datetime:
+    """The beginning of this day, UTC."""
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+class Workload:
+    """An endless sequence of events, taken from its beginning bit by bit."""
+
+    def __init__(self, seed: int = 1, instances: int = INSTANCES) -> None:
+        self._random = random.Random(seed)
+        self._instances = [self._make_instance(number) for number in range(instances)]
+        self._events = self._sequence(today())
+
+    def take(self, number: int) -> list[dict[str, Any]]:
+        """The next so many events, in time order over the instances."""
+        return list(islice(self._events, number))
+
+    def batches(self, number: int, size: int) -> list[list[dict[str, Any]]]:
+        """The next so many events, in batches."""
+        events = self.take(number)
+        return [events[start : start + size] for start in range(0, number, size)]
+
+    def _sequence(self, start: datetime) -> Iterator[dict[str, Any]]:
+        for number in count():
+            yield from self._day(start + number * _DAY)
+
+    def _day(self, start: datetime) -> Iterator[dict[str, Any]]:
+        moments = [
+            (moment, place, instance)
+            for instance in range(len(self._instances))
+            for place, moment in enumerate(sorted(self._random.random() for _ in range(PER_DAY)))
+        ]
+        for moment, place, instance in sorted(moments):
+            yield self._event(self._instances[instance], TYPES[place], start, moment * _DAY)
+
+    def _event(
+        self, instance: dict[str, Any], event_type: str, day: datetime, offset: timedelta
+    ) -> dict[str, Any]:
+        return {
+            "message_id": self._uuid(),
+            "event_type": event_type,
+            "timestamp": day + offset,
+            **instance,
+            "request_id": f"req-{self._uuid()}",
+            "audit_period_beginning": day,
+            "audit_period_ending": day + _DAY,
+        }
+
+    def _make_instance(self, number: int) -> dict[str, Any]:
+        flavor, memory, disk, processors = _FLAVORS[number % len(_FLAVORS)]
+        host = f"compute-{number % 97:03}"
+        return {
+            "instance_id": self._uuid(),
+            "tenant_id": f"{self._random.getrandbits(128):032x}",
+            "user_id": f"{self._random.getrandbits(128):032x}",
+            "display_name": f"server-{number}",
+            "host": host,
+            "service": "compute",
+            "publisher_id": f"compute.{host}",
+            "instance_type": flavor,
+            "memory_mb": memory,
+            "disk_gb": disk,
+            "vcpus": processors,
+            "state": "active",
+            "launched_at": today() - timedelta(days=3, seconds=number),
+            "image_ref_url": f"http://glance.example:9292/images/{self._uuid()}",
+            "region": "RegionOne",
+        }
+
+    def _uuid(self) -> str:
+        text = f"{self._random.getrandbits(128):032x}"
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
