@@ -5,7 +5,15 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.hand_written.pattern import LIFE, ByHand, StreamChange, Taken, traits_of
+from benchmarks.hand_written.pattern import (
+    LEASE,
+    LIFE,
+    WORKER,
+    ByHand,
+    StreamChange,
+    Taken,
+    traits_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +41,8 @@ SELECT id, serial FROM hand_streams WHERE state = 'active' AND fire_timestamp <=
 ORDER BY fire_timestamp LIMIT %s FOR UPDATE SKIP LOCKED
 """
 _TAKE = """
-UPDATE hand_streams SET state = 'firing', serial = serial + 1, open_key = NULL WHERE id IN ({})
+UPDATE hand_streams SET state = 'firing', serial = serial + 1, open_key = NULL,
+    worker = %s, lease_until = %s WHERE id IN ({})
 """
 _LOAD = """
 SELECT l.stream_id, e.message_id, e.event_type, e.timestamp, e.traits
@@ -92,7 +101,8 @@ class MariadbByHand(ByHand):
     def claim(self, connection: Connection, now: datetime, limit: int) -> list[Taken]:
         found = connection.exec_driver_sql(_READY, (now.replace(tzinfo=None), limit)).fetchall()
         if found:
-            _about(connection, _TAKE, [row.id for row in found])
+            until = (now + LEASE).replace(tzinfo=None)
+            _about(connection, _TAKE, [row.id for row in found], WORKER, until)
         return [Taken(row.id, row.serial + 1) for row in sorted(found)]
 
     def load(self, connection: Connection, taken: Sequence[Taken]) -> Iterable[Sequence[Any]]:
@@ -116,8 +126,10 @@ def _insert(
     return connection.exec_driver_sql(statement.format(values), tuple(chain.from_iterable(rows)))
 
 
-def _about(connection: Connection, statement: str, ids: Sequence[int]) -> CursorResult[Any]:
-    return connection.exec_driver_sql(statement.format(_marks(len(ids))), tuple(ids))
+def _about(
+    connection: Connection, statement: str, ids: Sequence[int], *before: Any
+) -> CursorResult[Any]:
+    return connection.exec_driver_sql(statement.format(_marks(len(ids))), (*before, *ids))
 
 
 def _marks(number: int) -> str:

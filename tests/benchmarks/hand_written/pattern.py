@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 REQUIRED = frozenset({"message_id", "event_type", "timestamp"})
 LIFE = timedelta(days=2)
+LEASE = timedelta(minutes=1)
+WORKER = "by hand"
 
 
 @dataclass(slots=True)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.hand_written.pattern import LIFE, ByHand, StreamChange, Taken, traits_of
+from benchmarks.hand_written.pattern import (
+    LEASE,
+    LIFE,
+    WORKER,
+    ByHand,
+    StreamChange,
+    Taken,
+    traits_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -14,14 +22,14 @@ if TYPE_CHECKING:
 
 _INSERT_EVENTS = """
 INSERT INTO hand_events (message_id, event_type, timestamp, traits)
-SELECT m, t, w, j::json FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::text[])
+SELECT m, t, w, j::json FROM unnest(%b::text[], %b::text[], %b::timestamptz[], %b::text[])
 AS rows(m, t, w, j) ON CONFLICT (message_id) DO NOTHING RETURNING message_id, id
 """
 _MOVE_STREAMS = """
 INSERT INTO hand_streams AS s (open_key, state, serial, first_event, last_event,
     expire_timestamp, fire_timestamp, event_count)
 SELECT k, 'active', 0, f, l, l + %s, CASE WHEN fires THEN %s::timestamptz END, n
-FROM unnest(%s::bytea[], %s::timestamptz[], %s::timestamptz[], %s::boolean[], %s::int[])
+FROM unnest(%b::bytea[], %b::timestamptz[], %b::timestamptz[], %b::boolean[], %b::int[])
 AS rows(k, f, l, fires, n)
 ON CONFLICT (open_key) DO UPDATE SET
     first_event = least(s.first_event, excluded.first_event),
@@ -32,10 +40,11 @@ ON CONFLICT (open_key) DO UPDATE SET
 RETURNING open_key, id
 """
 _INSERT_LINKS = """
-INSERT INTO hand_links (stream_id, event_id) SELECT * FROM unnest(%s::bigint[], %s::bigint[])
+INSERT INTO hand_links (stream_id, event_id) SELECT * FROM unnest(%b::bigint[], %b::bigint[])
 """
 _CLAIM = """
-UPDATE hand_streams s SET state = 'firing', serial = s.serial + 1, open_key = NULL
+UPDATE hand_streams s SET state = 'firing', serial = s.serial + 1, open_key = NULL,
+    worker = %s, lease_until = %s
 FROM (SELECT id FROM hand_streams WHERE state = 'active' AND fire_timestamp <= %s
     ORDER BY fire_timestamp LIMIT %s FOR UPDATE SKIP LOCKED) ready
 WHERE s.id = ready.id RETURNING s.id, s.serial
@@ -46,7 +55,7 @@ FROM hand_links l JOIN hand_events e ON e.id = l.event_id
 WHERE l.stream_id = ANY(%s) ORDER BY l.stream_id, e.timestamp, e.id
 """
 _COMPLETE = """
-WITH held AS (DELETE FROM hand_streams s USING unnest(%s::bigint[], %s::int[]) AS mine(id, serial)
+WITH held AS (DELETE FROM hand_streams s USING unnest(%b::bigint[], %b::int[]) AS mine(id, serial)
     WHERE s.id = mine.id AND s.serial = mine.serial RETURNING s.id),
 unlinked AS (DELETE FROM hand_links WHERE stream_id IN (SELECT id FROM held))
 SELECT count(*) FROM held
@@ -86,7 +95,8 @@ class PostgresqlByHand(ByHand):
         connection.exec_driver_sql(_INSERT_LINKS, columns)
 
     def claim(self, connection: Connection, now: datetime, limit: int) -> list[Taken]:
-        return [Taken(*row) for row in connection.exec_driver_sql(_CLAIM, (now, limit))]
+        values = (WORKER, now + LEASE, now, limit)
+        return [Taken(*row) for row in connection.exec_driver_sql(_CLAIM, values)]
 
     def load(self, connection: Connection, taken: Sequence[Taken]) -> Iterable[Sequence[Any]]:
         return connection.exec_driver_sql(_LOAD, ([each.id for each in taken],)).fetchall()

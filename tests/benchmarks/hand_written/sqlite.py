@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.hand_written.pattern import LIFE, ByHand, StreamChange, Taken, traits_of
+from benchmarks.hand_written.pattern import (
+    LEASE,
+    LIFE,
+    WORKER,
+    ByHand,
+    StreamChange,
+    Taken,
+    traits_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +35,8 @@ ON CONFLICT (open_key) DO UPDATE SET
     event_count = event_count + excluded.event_count
 """
 _CLAIM = """
-UPDATE hand_streams SET state = 'firing', serial = serial + 1, open_key = NULL
+UPDATE hand_streams SET state = 'firing', serial = serial + 1, open_key = NULL,
+    worker = ?, lease_until = ?
 WHERE id IN (SELECT id FROM hand_streams WHERE state = 'active' AND fire_timestamp <= ?
     ORDER BY fire_timestamp LIMIT ?) RETURNING id, serial
 """
@@ -90,7 +99,8 @@ class SqliteByHand(ByHand):
         )
 
     def claim(self, connection: Connection, now: datetime, limit: int) -> list[Taken]:
-        rows = connection.exec_driver_sql(_CLAIM, (_text(now), limit))
+        values = (WORKER, _text(now + LEASE), _text(now), limit)
+        rows = connection.exec_driver_sql(_CLAIM, values)
         return [Taken(*row) for row in rows.fetchall()]
 
     def load(self, connection: Connection, taken: Sequence[Taken]) -> Iterable[Sequence[Any]]:

@@ -44,6 +44,8 @@ streams = Table(
     Column("expire_timestamp", _MOMENT, nullable=False),
     Column("fire_timestamp", _MOMENT),
     Column("event_count", Integer(), nullable=False),
+    Column("worker", String(255)),
+    Column("lease_until", _MOMENT),
     Index("hand_streams_due", "state", "fire_timestamp", "expire_timestamp"),
 )
 
