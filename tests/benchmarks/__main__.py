@@ -32,6 +32,11 @@ def main() -> None:
             rounds=args.rounds,
             events=args.events,
             seed=args.seed,
+            most=args.most,
+            memory_events=args.memory_events,
+            large_stream=args.large_stream,
+            wakeups=args.wakeups,
+            processes=args.processes,
         )
         for name in args.only or BENCHMARKS:
             print(f"--- {name}", file=sys.stderr, flush=True)
@@ -47,6 +52,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", type=_chosen_from(BENCHMARKS), help="default: all")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--events", type=int, default=80_000, help="of the largest rounds")
+    parser.add_argument("--most", type=int, default=100_000, help="the end of the growth curves")
+    parser.add_argument("--memory-events", type=int, default=160_000)
+    parser.add_argument("--large-stream", type=int, default=100_000)
+    parser.add_argument("--wakeups", type=int, default=200)
+    parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="where files of SQLite lie")
     return parser.parse_args()

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from databases import BACKENDS
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 BATCH = 1_000
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+"""Recorded notifications, beside the checkout."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """The sizes of one run; `events` is the size of a round of the largest ones.
 
-    `folder` is where files of SQLite lie: on the disk that is to be measured.
+    `folder` is where files of SQLite lie: on the disk that is to be measured. `most` is the end of
+    the growth curves, `memory_events` how many events memory is watched over.
     """
 
     folder: Path
@@ -25,3 +25,9 @@ class Options:
     rounds: int = 5
     events: int = 80_000
     seed: int = 1
+    most: int = 100_000
+    memory_events: int = 160_000
+    large_stream: int = 100_000
+    wakeups: int = 200
+    processes: int = 2
+    data: Path = DATA

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks import ingest_batch, ingest_single, matching, worker
+from benchmarks import (
+    distilling,
+    ingest_batch,
+    ingest_single,
+    matching,
+    memory,
+    open_streams,
+    processes,
+    stream_size,
+    table_size,
+    trigger_count,
+    wakeup,
+    worker,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -13,5 +26,19 @@ if TYPE_CHECKING:
     from benchmarks.options import Options
 
 BENCHMARKS: Mapping[str, Callable[[Options], Iterator[Figure]]] = {
-    each.NAME: each.measure for each in (ingest_batch, ingest_single, worker, matching)
+    each.NAME: each.measure
+    for each in (
+        ingest_batch,
+        ingest_single,
+        worker,
+        matching,
+        distilling,
+        stream_size,
+        open_streams,
+        trigger_count,
+        table_size,
+        processes,
+        memory,
+        wakeup,
+    )
 }

@@ -86,9 +86,9 @@ def _engine(
     )
 
 
-def worker_on(url: str, handler: type[Any]) -> PipelineManager:
+def worker_on(url: str, handler: type[Any], **others: Any) -> PipelineManager:
     """A worker as it comes, whose one pipeline has this handler."""
-    content = settings(url, pipeline_config={"bill": ["logger"]})
+    content = settings(url, pipeline_config={"bill": ["logger"]}, **others)
     parts = worker_parts(load_settings(content), open_store(content))
     pipelines = {"bill": PipelineDefinition("bill", (HandlerSpec("handler", handler),))}
     return PipelineManager(**{**parts, "pipelines": pipelines})

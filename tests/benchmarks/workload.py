@@ -55,7 +55,8 @@ class Workload:
     def __init__(self, seed: int = 1, instances: int = INSTANCES) -> None:
         self._random = random.Random(seed)
         self._instances = [self._make_instance(number) for number in range(instances)]
-        self._events = self._sequence(today())
+        self._today = today()
+        self._events = self._sequence(self._today)
 
     def take(self, number: int) -> list[dict[str, Any]]:
         """The next so many events, in time order over the instances."""
@@ -65,6 +66,19 @@ class Workload:
         """The next so many events, in batches."""
         events = self.take(number)
         return [events[start : start + size] for start in range(0, number, size)]
+
+    def any_event(self, instance: int) -> dict[str, Any]:
+        """One more event of that instance (from 0), at some time today; it does not fire."""
+        moment = self._random.random() * _DAY
+        return self._event(self._instances[instance], TYPES[0], self._today, moment)
+
+    def sample(self, number: int) -> list[int]:
+        """So many different instances."""
+        return self._random.sample(range(len(self._instances)), number)
+
+    def new_id(self) -> str:
+        """A message id that was not given yet."""
+        return self._uuid()
 
     def _sequence(self, start: datetime) -> Iterator[dict[str, Any]]:
         for number in count():

@@ -1,0 +1,128 @@
+"""Real notifications under ceilometer's event definitions, beside plain stackdistiller."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import jsonpath_rw_ext
+import yaml
+from stackdistiller import distiller as plain
+
+from benchmarks.figure import ENGINE, Figure, Goal, cpu_us, rates
+from benchmarks.lap import timed
+from benchmarks.rounds import interleave
+from winchester_core.distill import Distiller
+from winchester_core.plugins import TRAIT_PLUGINS, Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from benchmarks.options import Options
+    from benchmarks.rounds import Contestant
+
+NAME = "distilling"
+PLAIN = "plain stackdistiller"
+RELEASES = ("2015.1.0", "HEAD")
+SHARE = 80
+"""Of the events of a large round, one in so many is distilled here."""
+
+Body = dict[str, Any]
+
+
+def measure(options: Options) -> Iterator[Figure]:
+    """One figure for each release; none where the recorded notifications are not at hand."""
+    if not options.data.is_dir():
+        print(f"distilling is left out: {options.data} is not here", file=sys.stderr)
+        return
+    for release in RELEASES:
+        ours, theirs = distillers(options.data, release)
+        bodies = alike(recorded(options.data), ours, theirs)
+        passes = max(1, options.events // SHARE // len(bodies))
+        contestants = {
+            ENGINE: _distilling(ours.distill, bodies, passes),
+            PLAIN: _distilling(theirs, bodies, passes),
+        }
+        laps = interleave(contestants, options.rounds)
+        yield Figure(
+            NAME,
+            f"notification to event, ceilometer {release}",
+            None,
+            "notifications/s",
+            rates(laps),
+            (Goal(ENGINE, PLAIN, at_least=5),),
+            cpu_us(laps),
+            {"notifications": len(bodies)},
+        )
+
+
+def recorded(data: Path) -> list[Body]:
+    """The bodies of the recorded notifications."""
+    lines = (data / "notifications" / "wire.jsonl").read_text().splitlines()
+    return [json.loads(line)["body"] for line in lines]
+
+
+def distillers(data: Path, release: str) -> tuple[Distiller, Callable[[Body], Body | None]]:
+    """Ours, and what makes a plain event by the same definitions.
+
+    Later releases have paths that only the extended parser knows, so plain stackdistiller is
+    given it.
+    """
+    path = data / "config" / "ceilometer_event_definitions" / f"event_definitions-{release}.yaml"
+    definitions = yaml.safe_load(path.read_text())
+    with mock.patch("jsonpath_rw.parse", jsonpath_rw_ext.parse):
+        theirs = plain.Distiller(yaml.safe_load(path.read_text()))
+
+    def distill(body: Body) -> Body | None:
+        condensed = theirs.to_event(body)
+        return None if condensed is None else condensed.get_event()
+
+    return Distiller(definitions, Registry(TRAIT_PLUGINS)), distill
+
+
+def alike(
+    bodies: Sequence[Body], ours: Distiller, theirs: Callable[[Body], Body | None]
+) -> list[Body]:
+    """The notifications that become events; those that plain stackdistiller raises on are not.
+
+    Raises `AssertionError` where one of the two makes another event, or none.
+    """
+    covered = []
+    for body in bodies:
+        try:
+            expected = _with_times(theirs(body))
+        except Exception:  # noqa: BLE001 - it has no class for what it cannot take
+            continue
+        event = ours.distill(body).event
+        assert event == expected, f"{event} is not {expected}"
+        if event is not None:
+            covered.append(body)
+    return covered
+
+
+def _with_times(event: Body | None) -> Body | None:
+    if event is None:
+        return None
+    named = {("timestamp" if name == "when" else name): value for name, value in event.items()}
+    return {name: _aware(value) for name, value in named.items()}
+
+
+def _aware(value: Any) -> Any:
+    naive = isinstance(value, datetime) and value.tzinfo is None
+    return value.replace(tzinfo=UTC) if naive else value
+
+
+def _distilling(
+    distill: Callable[[Body], object], bodies: Sequence[Body], passes: int
+) -> Contestant:
+    def work() -> None:
+        for _ in range(passes):
+            for body in bodies:
+                distill(body)
+
+    work()
+    return lambda _round: timed(passes * len(bodies), work)

@@ -1,0 +1,173 @@
+"""Whether an ingester and a worker stay as large as they are, and what a huge stream takes.
+
+Each is measured in a process of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from datetime import timedelta
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.figure import Figure, Goal
+from benchmarks.ingest_batch import add_all
+from benchmarks.options import BATCH
+from benchmarks.places import engine_url, settings
+from benchmarks.resident import MIB, forget_peak, peak_mib, resident_mib
+from benchmarks.worker import Nothing, work_off, worker_on
+from benchmarks.workload import EXISTS, PER_DAY, Workload, today
+from winchester_core import TriggerManager
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benchmarks.options import Options
+
+NAME = "memory"
+STEPS = 20
+START, END = "after a tenth", "at the end"
+PEAK, HANDED = "peak of firing", "list handed to the handler"
+FLAT = 1.1
+PATIENCE_SECONDS = 7200.0
+
+
+def measure(options: Options) -> Iterator[Figure]:
+    """An ingester, a worker and a huge stream, on each database."""
+    for backend in options.databases:
+        for name, program in (("ingester", ingest), ("worker", work)):
+            with engine_url(backend, options.folder) as url:
+                yield _flat(backend, name, _alone(program, url, options))
+        with engine_url(backend, options.folder) as url:
+            yield _peak(backend, url, options)
+
+
+def _flat(backend: str, name: str, course: list[tuple[int, float]]) -> Figure:
+    """The course is (events so far, MiB) at each step."""
+    events = course[-1][0]
+    samples = {f"at {number:,}": (mib,) for number, mib in course}
+    after_a_tenth, end = course[len(course) // 10][0], course[-1][0]
+    return Figure(
+        NAME,
+        f"memory of the {name} over {events:,} events",
+        backend,
+        "MiB",
+        samples,
+        (Goal(f"at {end:,}", f"at {after_a_tenth:,}", at_most=FLAT),),
+        facts={"curve": {"axis": "events", "sizes": [number for number, _ in course]}},
+    )
+
+
+def _peak(backend: str, url: str, options: Options) -> Figure:
+    fill_one_stream(url, options)
+    peak, handed = _alone(fire_one_stream, url, options)
+    return Figure(
+        NAME,
+        f"memory of firing a stream of {options.large_stream:,} events",
+        backend,
+        "MiB",
+        {PEAK: (peak,), HANDED: (handed,)},
+        (Goal(PEAK, HANDED, at_most=2),),
+    )
+
+
+def _alone(program: Callable[[str, Options, Any], None], url: str, options: Options) -> Any:
+    """What `program` answers from a process of its own."""
+    context = get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=program, args=(url, options, there))
+    process.start()
+    there.close()
+    try:
+        return here.recv()
+    finally:
+        process.join(PATIENCE_SECONDS)
+
+
+def ingest(url: str, options: Options, answer: Any) -> None:
+    """Add events, and note this process's size at each step."""
+    course = []
+    step = max(1, options.memory_events // STEPS)
+    with TriggerManager(settings(url)) as manager:
+        workload = Workload(options.seed)
+        for number in range(1, STEPS + 1):
+            for start in range(0, step, BATCH):
+                add_all(manager, [workload.take(min(BATCH, step - start))])
+            course.append((number * step, resident_mib()))
+    answer.send(course)
+
+
+def work(url: str, options: Options, answer: Any) -> None:
+    """Work off streams that another process has made ready, and note this one's size."""
+    course = []
+    context = get_context("spawn")
+    streams = max(1, options.memory_events // STEPS // PER_DAY)
+    with closing(worker_on(url, Nothing)) as worker:
+        for number in range(1, STEPS + 1):
+            filler = context.Process(target=_fill, args=(url, options.seed + number, streams))
+            filler.start()
+            filler.join(PATIENCE_SECONDS)
+            done = work_off(worker)
+            assert done == streams, f"{done} of {streams} streams fired"
+            course.append((number * streams * PER_DAY, resident_mib()))
+    answer.send(course)
+
+
+def _fill(url: str, seed: int, streams: int) -> None:
+    with TriggerManager(settings(url)) as manager:
+        workload = Workload(seed, instances=streams)
+        add_all(manager, workload.batches(streams * PER_DAY, BATCH))
+
+
+def fill_one_stream(url: str, options: Options) -> None:
+    """Let one stream have many events, the last of which lets it fire."""
+    with TriggerManager(settings(url)) as manager:
+        workload = Workload(options.seed, instances=1)
+        event = workload.any_event(0)
+        for start in range(0, options.large_stream, BATCH):
+            numbers = range(start, min(options.large_stream, start + BATCH))
+            add_all(manager, [[_later(workload, event, n, options) for n in numbers]])
+
+
+def _later(workload: Workload, event: dict[str, Any], number: int, options: Options) -> Any:
+    moment = today() + timedelta(microseconds=number)
+    kind = EXISTS if number == options.large_stream - 1 else event["event_type"]
+    return {
+        **event,
+        "message_id": workload.new_id(),
+        "request_id": workload.new_id(),
+        "event_type": kind,
+        "timestamp": moment,
+    }
+
+
+class Weighing(Nothing):
+    """Weighs the list that it is given."""
+
+    handed_mib = 0.0
+
+    def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
+        Weighing.handed_mib = weight(events) / MIB
+        return events
+
+
+def weight(events: list[dict[str, Any]]) -> int:
+    """The bytes of a list of events with all that is in it; what occurs twice counts once."""
+    seen: dict[int, int] = {id(events): sys.getsizeof(events)}
+    for event in events:
+        seen[id(event)] = sys.getsizeof(event)
+        for name, value in event.items():
+            seen[id(name)] = sys.getsizeof(name)
+            seen[id(value)] = sys.getsizeof(value)
+    return sum(seen.values())
+
+
+def fire_one_stream(url: str, options: Options, answer: Any) -> None:
+    """Fire it; the peak is what this process grew by."""
+    with closing(worker_on(url, Weighing)) as worker:
+        assert worker.process_ready_streams(1, expire=True) == 0  # connects
+        forget_peak()
+        before = resident_mib()
+        assert worker.process_ready_streams(1) == 1
+        answer.send((peak_mib() - before, Weighing.handed_mib))

@@ -1,0 +1,114 @@
+"""Several ingesting processes beside one, and the server's share of the processors."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from multiprocessing import get_context
+from time import perf_counter, process_time
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.engine import make_url
+
+from benchmarks.figure import Figure, Goal, cpu_us, rates
+from benchmarks.ingest_batch import add_all
+from benchmarks.lap import Lap
+from benchmarks.options import BATCH
+from benchmarks.places import engine_url, settings
+from benchmarks.rounds import interleave
+from benchmarks.server_load import ServerLoad
+from benchmarks.workload import Workload
+from winchester_core import TriggerManager
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.options import Options
+
+NAME = "processes"
+SERVERS = ("postgresql", "mariadb")
+SHARE = 4
+PATIENCE_SECONDS = 600.0
+
+
+def measure(options: Options) -> Iterator[Figure]:
+    """One figure for each server; SQLite has one writer at a time."""
+    for backend in SERVERS:
+        if backend in options.databases:
+            with engine_url(backend, options.folder) as url:
+                yield _figure(backend, url, options)
+
+
+def _figure(backend: str, url: str, options: Options) -> Figure:
+    crews = {
+        _named(number): Crew(backend, url, number, options) for number in (1, options.processes)
+    }
+    laps = interleave({name: crew.lap for name, crew in crews.items()}, options.rounds)
+    goal = Goal(_named(options.processes), _named(1))
+    shares = {name: crew.server_shares for name, crew in crews.items()}
+    return Figure(
+        NAME,
+        "ingest by several processes, batches of 1,000",
+        backend,
+        "events/s",
+        rates(laps),
+        (goal,),
+        cpu_us(laps),
+        {"processors": os.cpu_count(), "server_share_of_processors": shares},
+    )
+
+
+def _named(number: int) -> str:
+    return "1 process" if number == 1 else f"{number} processes"
+
+
+class Crew:
+    """A number of processes that ingest at the same time, each its own instances' events."""
+
+    def __init__(self, backend: str, url: str, number: int, options: Options) -> None:
+        self.server_shares: list[float | None] = []
+        self._url = url
+        self._number = number
+        self._events = max(1, options.events // SHARE // number)
+        self._seed = options.seed + 1_000 * number
+        self._load = ServerLoad(backend, make_url(url).database or "")
+
+    def lap(self, round_: int) -> Lap:
+        """From the first one's start to the last one's end."""
+        context = get_context("spawn")
+        barrier, answers = context.Barrier(self._number + 1), context.Queue()
+        crew = [
+            context.Process(
+                target=ingest,
+                args=(self._url, self._seed + 100 * round_ + n, self._events, barrier, answers),
+            )
+            for n in range(self._number)
+        ]
+        for each in crew:
+            each.start()
+        barrier.wait(PATIENCE_SECONDS)  # all are ready
+        before = self._load.seconds()
+        barrier.wait(PATIENCE_SECONDS)
+        spans = [answers.get(timeout=PATIENCE_SECONDS) for _ in crew]
+        spent = self._load.since(before)
+        barrier.wait(PATIENCE_SECONDS)  # they may close their connections now
+        for each in crew:
+            each.join(PATIENCE_SECONDS)
+        seconds = max(end for _, end, _ in spans) - min(start for start, _, _ in spans)
+        share = None if spent is None else spent / seconds / (os.cpu_count() or 1)
+        self.server_shares.append(share)
+        return Lap(self._events * self._number, seconds, sum(cpu for _, _, cpu in spans))
+
+
+def ingest(url: str, seed: int, events: int, barrier: Any, answers: Any) -> None:
+    """What one process does: get ready, wait for the others, ingest, tell when and how long."""
+    workload = Workload(seed)
+    with closing(TriggerManager(settings(url))) as manager:
+        add_all(manager, workload.batches(10, 1))
+        batches = workload.batches(events, BATCH)
+        barrier.wait(PATIENCE_SECONDS)
+        barrier.wait(PATIENCE_SECONDS)
+        cpu_started, started = process_time(), perf_counter()
+        add_all(manager, batches)
+        answers.put((started, perf_counter(), process_time() - cpu_started))
+        barrier.wait(PATIENCE_SECONDS)

@@ -1,0 +1,121 @@
+"""How soon after a decision to fire has been committed an idle worker's pipeline starts."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from contextlib import closing, contextmanager
+from multiprocessing import get_context
+from time import perf_counter, sleep
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine, event
+
+from benchmarks.figure import Figure, Goal
+from benchmarks.ingest_batch import add_all
+from benchmarks.places import engine_url, settings
+from benchmarks.worker import Nothing, worker_on
+from benchmarks.workload import EXISTS, Workload
+from winchester_core import TriggerManager
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.options import Options
+
+NAME = "wake-up"
+TOLD = ("postgresql",)
+TOLD_GOALS = (Goal("p99", at_most=100.0), Goal("p50"), Goal("max"))
+POLL_SECONDS = 1.0
+POLLED_SHARE = 10
+"""Where workers look by themselves, one in so many is enough: each takes up to a second."""
+
+POLLED_GOALS = (Goal("max", at_most=1000 * POLL_SECONDS), Goal("p50"))
+PAUSE_SECONDS = (0.05, 0.15)
+"""Between two events: the worker is idle again by then."""
+
+PATIENCE_SECONDS = 60.0
+
+
+def measure(options: Options) -> Iterator[Figure]:
+    """One figure for each database."""
+    for backend in options.databases:
+        is_told = backend in TOLD
+        number = options.wakeups if is_told else max(1, options.wakeups // POLLED_SHARE)
+        with engine_url(backend, options.folder) as url:
+            latencies = sorted(_latencies(url, number, options.seed))
+        kind = "told by the server" if is_told else f"looking every {POLL_SECONDS:g} s"
+        yield Figure(
+            NAME,
+            f"from the commit of a fire decision to its pipeline, a worker {kind}",
+            backend,
+            "ms",
+            {
+                "p50": (statistics.median(latencies),),
+                "p99": (latencies[min(len(latencies) - 1, len(latencies) * 99 // 100)],),
+                "max": (latencies[-1],),
+            },
+            TOLD_GOALS if is_told else POLLED_GOALS,
+            facts={"wake-ups": number},
+        )
+
+
+def _latencies(url: str, number: int, seed: int) -> Iterator[float]:
+    """Milliseconds of each wake-up."""
+    chance = random.Random(seed)
+    workload = Workload(seed, instances=number + 1)
+    with _worker(url) as started, TriggerManager(settings(url)) as manager, _commits() as commits:
+        for place in range(number + 1):
+            fires = {**workload.any_event(place), "event_type": EXISTS}
+            commits.clear()
+            add_all(manager, [[fires]])
+            committed = commits[0]
+            if not started.poll(PATIENCE_SECONDS):
+                raise TimeoutError(f"no pipeline started within {PATIENCE_SECONDS} s")
+            if place:  # the first one finds the worker starting
+                yield 1000 * (started.recv() - committed)
+            else:
+                started.recv()
+            sleep(chance.uniform(*PAUSE_SECONDS))
+
+
+@contextmanager
+def _worker(url: str) -> Iterator[Any]:
+    """A worker in a process of its own; what comes out is when each of its pipelines started."""
+    context = get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=work, args=(url, there), daemon=True)
+    process.start()
+    there.close()
+    try:
+        yield here
+    finally:
+        process.terminate()
+        process.join(PATIENCE_SECONDS)
+
+
+def work(url: str, started: Any) -> None:
+    """Work until the process is ended."""
+
+    class Telling(Nothing):
+        def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
+            started.send(perf_counter())
+            return events
+
+    with closing(worker_on(url, Telling, pipeline_worker_delay=POLL_SECONDS)) as worker:
+        worker.run()
+
+
+@contextmanager
+def _commits() -> Iterator[list[float]]:
+    """When this process began to commit, each time: a little before the commit was done."""
+    moments: list[float] = []
+
+    def note(_connection: Any) -> None:
+        moments.append(perf_counter())
+
+    event.listen(Engine, "commit", note)
+    try:
+        yield moments
+    finally:
+        event.remove(Engine, "commit", note)
