@@ -1,76 +1,83 @@
 """Measures the engine beside the limits of the database under it: `make bench`.
 
 make bench BENCH="--database postgresql --only ingest-batch,worker --rounds 5 --json FILE"
+make bench BENCH="--docs"
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks import report
+from benchmarks.arguments import parser
+from benchmarks.curves import draw
+from benchmarks.machine import database_settings, machine
 from benchmarks.options import Options
+from benchmarks.pages import EXPLANATION, refresh_pages
 from benchmarks.registry import BENCHMARKS
 from benchmarks.table import table
-from databases import BACKENDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    import argparse
+    from collections.abc import Iterable, Iterator
 
     from benchmarks.figure import Figure
 
 
 def main() -> None:
-    args = _arguments()
-    figures: list[Figure] = []
+    args = parser(BENCHMARKS).parse_args()
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-        options = Options(
-            folder=Path(folder),
-            databases=tuple(args.database or BACKENDS),
-            rounds=args.rounds,
-            events=args.events,
-            seed=args.seed,
-            most=args.most,
-            memory_events=args.memory_events,
-            large_stream=args.large_stream,
-            wakeups=args.wakeups,
-            processes=args.processes,
-        )
-        for name in args.only or BENCHMARKS:
-            print(f"--- {name}", file=sys.stderr, flush=True)
-            for figure in BENCHMARKS[name](options):
-                print(table([figure]), file=sys.stderr, flush=True)
-                figures.append(figure)
+        options = _options(args, Path(folder))
+        document = _measured(args.only or BENCHMARKS, options)
+    if args.json is not None:
+        report.write(args.json, document)
+    if args.docs:
+        _keep(document)
+
+
+def _measured(names: Iterable[str], options: Options) -> dict[str, object]:
+    """The report of these benchmarks; their table is printed."""
+    begun = machine()
+    settings = database_settings(options.databases, options.folder)
+    figures = list(_run(names, options))
     print(table(figures))
+    return report.report(figures, options, begun, settings)
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--database", type=_chosen_from(BACKENDS), help="default: all")
-    parser.add_argument("--only", type=_chosen_from(BENCHMARKS), help="default: all")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--events", type=int, default=80_000, help="of the largest rounds")
-    parser.add_argument("--most", type=int, default=100_000, help="the end of the growth curves")
-    parser.add_argument("--memory-events", type=int, default=160_000)
-    parser.add_argument("--large-stream", type=int, default=100_000)
-    parser.add_argument("--wakeups", type=int, default=200)
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--folder", type=Path, help="where files of SQLite lie")
-    return parser.parse_args()
+def _run(names: Iterable[str], options: Options) -> Iterator[Figure]:
+    for name in names:
+        print(f"--- {name}", file=sys.stderr, flush=True)
+        for figure in BENCHMARKS[name](options):
+            print(table([figure]), file=sys.stderr, flush=True)
+            yield figure
 
 
-def _chosen_from(known: Collection[str]) -> Callable[[str], list[str]]:
-    def chosen(text: str) -> list[str]:
-        names = text.split(",")
-        unknown = [name for name in names if name not in known]
-        if unknown:
-            raise argparse.ArgumentTypeError(f"{unknown[0]!r}; there are: {', '.join(known)}")
-        return names
+def _keep(document: dict[str, object]) -> None:
+    """Let the documentation show it, beside what it showed of this machine before."""
+    path = EXPLANATION / "performance.json"
+    whole = report.merged(report.read(path), document)
+    report.write(path, whole)
+    written = [path, *draw(whole["figures"], EXPLANATION), *refresh_pages()]
+    print("\n".join(f"{each} is written" for each in written), file=sys.stderr)
 
-    return chosen
+
+def _options(args: argparse.Namespace, folder: Path) -> Options:
+    return Options(
+        folder=folder,
+        databases=tuple(args.database),
+        rounds=args.rounds,
+        events=args.events,
+        seed=args.seed,
+        most=args.most,
+        memory_events=args.memory_events,
+        large_stream=args.large_stream,
+        wakeups=args.wakeups,
+        processes=args.processes,
+        data=args.data,
+    )
 
 
 if __name__ == "__main__":

@@ -62,7 +62,8 @@ class Goal:
 class Figure:
     """One thing measured, on one database where it needs one; samples of one round line up.
 
-    `cpu_us` holds the processor time of the measuring process for one operation, in microseconds.
+    `facts` are for programs, `note` is for readers. `cpu_us` holds the processor time of the
+    measuring process for one operation, in microseconds.
     """
 
     benchmark: str
@@ -73,6 +74,7 @@ class Figure:
     goals: tuple[Goal, ...] = ()
     cpu_us: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
 
     def median(self, name: str) -> float:
         """The middle of the samples of this name."""

@@ -42,7 +42,7 @@ def _figure(backend: str, options: Options, stack: ExitStack) -> Figure:
 def _joining(
     backend: str, size: int, smallest: int, options: Options, stack: ExitStack
 ) -> Contestant:
-    """Each batch joins as many different streams, drawn from all; batches are alike for all sizes."""
+    """Each batch joins as many different streams, drawn from all; all sizes have like batches."""
     manager = stack.enter_context(engine_manager(backend, options.folder))
     workload = Workload(options.seed, instances=size)
     batch = min(BATCH, smallest)

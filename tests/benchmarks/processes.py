@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 from contextlib import closing
 from multiprocessing import get_context
 from time import perf_counter, process_time
@@ -21,7 +22,7 @@ from benchmarks.workload import Workload
 from winchester_core import TriggerManager
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from benchmarks.options import Options
 
@@ -54,8 +55,18 @@ def _figure(backend: str, url: str, options: Options) -> Figure:
         rates(laps),
         (goal,),
         cpu_us(laps),
-        {"processors": os.cpu_count(), "server_share_of_processors": shares},
+        {"server_share_of_processors": shares},
+        _told(shares),
     )
+
+
+def _told(shares: Mapping[str, Sequence[float | None]]) -> str:
+    parts = []
+    for name, samples in shares.items():
+        known = [share for share in samples if share is not None]
+        text = f"{statistics.median(known):.0%}" if known else "unknown"
+        parts.append(f"{text} with {name}")
+    return f"the server's share of {os.cpu_count()} processors: {', '.join(parts)}"
 
 
 def _named(number: int) -> str:
@@ -104,7 +115,7 @@ def ingest(url: str, seed: int, events: int, barrier: Any, answers: Any) -> None
     """What one process does: get ready, wait for the others, ingest, tell when and how long."""
     workload = Workload(seed)
     with closing(TriggerManager(settings(url))) as manager:
-        add_all(manager, workload.batches(10, 1))
+        add_all(manager, workload.batches(BATCH, BATCH))  # connects, and compiles its statements
         batches = workload.batches(events, BATCH)
         barrier.wait(PATIENCE_SECONDS)
         barrier.wait(PATIENCE_SECONDS)

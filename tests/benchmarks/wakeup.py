@@ -31,8 +31,9 @@ POLLED_SHARE = 10
 """Where workers look by themselves, one in so many is enough: each takes up to a second."""
 
 POLLED_GOALS = (Goal("max", at_most=1000 * POLL_SECONDS), Goal("p50"))
-PAUSE_SECONDS = (0.05, 0.15)
-"""Between two events: the worker is idle again by then."""
+TOLD_PAUSE_SECONDS = 0.1
+SETTLING_SECONDS = 0.05
+"""After this an idle worker sleeps again; the pause before the next event is longer by chance."""
 
 PATIENCE_SECONDS = 60.0
 
@@ -43,7 +44,8 @@ def measure(options: Options) -> Iterator[Figure]:
         is_told = backend in TOLD
         number = options.wakeups if is_told else max(1, options.wakeups // POLLED_SHARE)
         with engine_url(backend, options.folder) as url:
-            latencies = sorted(_latencies(url, number, options.seed))
+            pause = TOLD_PAUSE_SECONDS if is_told else POLL_SECONDS
+            latencies = sorted(_latencies(url, number, pause, options.seed))
         kind = "told by the server" if is_told else f"looking every {POLL_SECONDS:g} s"
         yield Figure(
             NAME,
@@ -60,7 +62,7 @@ def measure(options: Options) -> Iterator[Figure]:
         )
 
 
-def _latencies(url: str, number: int, seed: int) -> Iterator[float]:
+def _latencies(url: str, number: int, pause_seconds: float, seed: int) -> Iterator[float]:
     """Milliseconds of each wake-up."""
     chance = random.Random(seed)
     workload = Workload(seed, instances=number + 1)
@@ -76,7 +78,7 @@ def _latencies(url: str, number: int, seed: int) -> Iterator[float]:
                 yield 1000 * (started.recv() - committed)
             else:
                 started.recv()
-            sleep(chance.uniform(*PAUSE_SECONDS))
+            sleep(SETTLING_SECONDS + chance.uniform(0, pause_seconds))
 
 
 @contextmanager

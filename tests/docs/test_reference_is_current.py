@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 @pytest.fixture
 def docs(checkout: Path, tmp_path: Path) -> Path:
     """A copy of the pages, to be changed."""
-    return shutil.copytree(checkout / "docs" / "reference", tmp_path / "reference").parent
+    for folder in ("reference", "explanation"):
+        shutil.copytree(checkout / "docs" / folder, tmp_path / folder)
+    return tmp_path
 
 
 def test_no_generated_page_is_out_of_date(checkout: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from generated_reference import (
     commands,
+    performance,
     plugin_pages,
     plugins,
     python_names,
@@ -37,6 +38,11 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "reference/triggers.md": {
         "trigger": triggers.render_trigger,
         "criteria": triggers.render_criteria,
+    },
+    "explanation/performance.md": {
+        "machine": performance.render_machine,
+        "figures": performance.render_figures,
+        "curves": performance.render_curves,
     },
 }
 """Page to region to what makes the region's text."""

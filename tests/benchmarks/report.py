@@ -1,0 +1,79 @@
+"""What a run found, as JSON; a later run's figures take the place of those of the same name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.table import HEAD, lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from benchmarks.figure import Figure
+    from benchmarks.options import Options
+
+SAME_MACHINE = ("processor", "processors", "memory_kib", "python")
+
+
+def report(
+    figures: Iterable[Figure],
+    options: Options,
+    machine: Mapping[str, Any],
+    databases: Mapping[str, Mapping[str, str]],
+) -> dict[str, Any]:
+    """The machine, and each figure with its samples and the lines of its table."""
+    chosen = asdict(options)
+    sizes = {name: value for name, value in chosen.items() if isinstance(value, int)}
+    taken = datetime.now(UTC).isoformat(timespec="minutes")
+    return {
+        "machine": dict(machine),
+        "databases": dict(databases),
+        "figures": [_document(figure, sizes, taken) for figure in figures],
+    }
+
+
+def merged(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> dict[str, Any]:
+    """`now`, and what was measured `before` on the same machine and not again."""
+    if before is None or any(
+        before["machine"].get(name) != now["machine"].get(name) for name in SAME_MACHINE
+    ):
+        return dict(now)
+    figures = {_identity(each): each for each in before["figures"]}
+    figures.update({_identity(each): each for each in now["figures"]})
+    databases = {**before["databases"], **now["databases"]}
+    return {**now, "databases": databases, "figures": list(figures.values())}
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """What was written there; None when nothing was."""
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def write(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a report to a file."""
+    path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def _document(figure: Figure, sizes: Mapping[str, int], taken: str) -> dict[str, Any]:
+    return {
+        **asdict(figure),
+        "goals": [
+            {
+                **asdict(goal),
+                "spread": asdict(figure.spread(goal)),
+                "reached": figure.is_reached(goal),
+            }
+            for goal in figure.goals
+        ],
+        "lines": [dict(zip(HEAD, line, strict=True)) for line in lines(figure)],
+        "options": dict(sizes),
+        "taken": taken,
+    }
+
+
+def _identity(document: Mapping[str, Any]) -> tuple[str, str, str | None]:
+    return document["benchmark"], document["name"], document["database"]
