@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 NAME = "ingest-batch"
 COPY = "raw, COPY"
 GOALS = (Goal(ENGINE, HAND_WRITTEN, at_least=0.8), Goal(ENGINE, RAW, at_least=0.5))
+COPY_GOALS = {"postgresql": (Goal(ENGINE, COPY),)}
 
 Batches = list[list[dict[str, Any]]]
 
@@ -39,7 +40,7 @@ def measure(options: Options) -> Iterator[Figure]:
             backend,
             "events/s",
             rates(laps),
-            GOALS,
+            (*GOALS, *COPY_GOALS.get(backend, ())),
             cpu_us(laps),
         )
 

@@ -34,7 +34,7 @@ def machine() -> dict[str, Any]:
         "processor": _found(Path("/proc/cpuinfo"), r"^model name\s*:\s*(.+)$"),
         "processors": os.cpu_count(),
         "memory_kib": _found(Path("/proc/meminfo"), r"^MemTotal:\s*(\d+) kB$"),
-        "system": platform.platform(),
+        "system": _system(),
         "python": platform.python_version(),
         "libraries": {name: _version(name) for name in LIBRARIES},
         "load_average": [round(load, 2) for load in os.getloadavg()],
@@ -65,6 +65,11 @@ def _of_mariadb(connection: Connection) -> dict[str, str]:
 
 
 _READERS = {"sqlite": _of_sqlite, "postgresql": _of_postgresql, "mariadb": _of_mariadb}
+
+
+def _system() -> str:
+    kernel = ".".join(platform.release().split(".")[:2])
+    return f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {platform.system()} {kernel}"
 
 
 def _told(connection: Connection, question: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,4 +59,8 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _value(figure: Figure, name: str) -> str:
-    return f"{name}: {number(figure.median(name))} {figure.unit}"
+    """The median, and where it is known the processor time of our own process for each."""
+    text = f"{name}: {number(figure.median(name))} {figure.unit}"
+    if name not in figure.cpu_us:
+        return text
+    return f"{text} ({number(median(figure.cpu_us[name]))} µs CPU)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +107,8 @@ class MariadbByHand(ByHand):
         return [Taken(row.id, row.serial + 1) for row in sorted(found)]
 
     def load(self, connection: Connection, taken: Sequence[Taken]) -> Iterable[Sequence[Any]]:
-        return _about(connection, _LOAD, [each.id for each in taken]).fetchall()
+        rows = _about(connection, _LOAD, [each.id for each in taken])
+        return [(*head, moment.replace(tzinfo=UTC), traits) for *head, moment, traits in rows]
 
     def complete(self, connection: Connection, taken: Sequence[Taken]) -> int:
         serials = {each.id: each.serial for each in taken}

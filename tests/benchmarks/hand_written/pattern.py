@@ -15,7 +15,7 @@ from benchmarks.hand_written.tables import metadata
 from benchmarks.workload import EXISTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine
 
@@ -61,11 +61,18 @@ class ByHand:
         """Claim, load and complete until nothing is ready to fire; return how many streams."""
         done = 0
         while taken := self._claimed(limit):
-            for _stream, rows in groupby(self._loaded(taken), key=itemgetter(0)):
-                _handle([_event(row) for row in rows])
+            for events in self.events_of(taken):
+                _handle(events)
             with self.engine.begin() as connection:
                 done += self.complete(connection, taken)
         return done
+
+    def events_of(self, taken: Sequence[Taken]) -> Iterator[list[dict[str, Any]]]:
+        """The events of each of these streams, by time."""
+        with self.engine.begin() as connection:
+            rows = self.load(connection, taken)
+        for _stream, members in groupby(rows, key=itemgetter(0)):
+            yield [_event(row) for row in members]
 
     def insert_events(
         self, connection: Connection, batch: Sequence[Mapping[str, Any]]
@@ -120,10 +127,6 @@ class ByHand:
     def _claimed(self, limit: int) -> list[Taken]:
         with self.engine.begin() as connection:
             return self.claim(connection, datetime.now(UTC), limit)
-
-    def _loaded(self, taken: Sequence[Taken]) -> list[Sequence[Any]]:
-        with self.engine.begin() as connection:
-            return list(self.load(connection, taken))
 
 
 def traits_of(event: Mapping[str, Any]) -> str:
