@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.growth import Growth, powers
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 NAME = "growth-open-streams"
 GROWTH = Growth(NAME, "cost of an event as open streams grow", "open streams", 1.3)
+BEYOND_BUFFERS = replace(GROWTH, at_most=2.0)
+BUFFERED = 200_000
+"""So many open streams, with what belongs to them, fit into a server's buffers as it comes."""
+
 SHARE = 16
 """Of the events of a large round, one in so many joins an open stream here."""
 
@@ -34,7 +39,8 @@ def measure(options: Options) -> Iterator[Figure]:
 
 def _figure(backend: str, options: Options, stack: ExitStack) -> Figure:
     sizes = powers(min(BATCH, options.most // 10), options.most)
-    return GROWTH.figure(
+    growth = GROWTH if options.most <= BUFFERED else BEYOND_BUFFERS
+    return growth.figure(
         backend, options, sizes, lambda size: _joining(backend, size, sizes[0], options, stack)
     )
 

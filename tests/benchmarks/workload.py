@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,9 @@ class Workload:
 
     def __init__(self, seed: int = 1, instances: int = INSTANCES) -> None:
         self._random = random.Random(seed)
-        self._instances = [self._make_instance(number) for number in range(instances)]
+        self._seed = seed
+        self._number = instances
+        self._instance = lru_cache(maxsize=INSTANCES)(self._make_instance)
         self._today = today()
         self._events = self._sequence(self._today)
 
@@ -70,15 +73,15 @@ class Workload:
     def any_event(self, instance: int) -> dict[str, Any]:
         """One more event of that instance (from 0), at some time today; it does not fire."""
         moment = self._random.random() * _DAY
-        return self._event(self._instances[instance], TYPES[0], self._today, moment)
+        return self._event(self._instance(instance), TYPES[0], self._today, moment)
 
     def sample(self, number: int) -> list[int]:
         """So many different instances."""
-        return self._random.sample(range(len(self._instances)), number)
+        return self._random.sample(range(self._number), number)
 
     def new_id(self) -> str:
         """A message id that was not given yet."""
-        return self._uuid()
+        return _uuid(self._random)
 
     def _sequence(self, start: datetime) -> Iterator[dict[str, Any]]:
         for number in count():
@@ -87,32 +90,34 @@ class Workload:
     def _day(self, start: datetime) -> Iterator[dict[str, Any]]:
         moments = [
             (moment, place, instance)
-            for instance in range(len(self._instances))
+            for instance in range(self._number)
             for place, moment in enumerate(sorted(self._random.random() for _ in range(PER_DAY)))
         ]
         for moment, place, instance in sorted(moments):
-            yield self._event(self._instances[instance], TYPES[place], start, moment * _DAY)
+            yield self._event(self._instance(instance), TYPES[place], start, moment * _DAY)
 
     def _event(
         self, instance: dict[str, Any], event_type: str, day: datetime, offset: timedelta
     ) -> dict[str, Any]:
         return {
-            "message_id": self._uuid(),
+            "message_id": _uuid(self._random),
             "event_type": event_type,
             "timestamp": day + offset,
             **instance,
-            "request_id": f"req-{self._uuid()}",
+            "request_id": f"req-{_uuid(self._random)}",
             "audit_period_beginning": day,
             "audit_period_ending": day + _DAY,
         }
 
     def _make_instance(self, number: int) -> dict[str, Any]:
+        """What all events of an instance tell of it; made anew, since there may be a million."""
+        chance = random.Random(f"{self._seed} {number}")
         flavor, memory, disk, processors = _FLAVORS[number % len(_FLAVORS)]
         host = f"compute-{number % 97:03}"
         return {
-            "instance_id": self._uuid(),
-            "tenant_id": f"{self._random.getrandbits(128):032x}",
-            "user_id": f"{self._random.getrandbits(128):032x}",
+            "instance_id": _uuid(chance),
+            "tenant_id": f"{chance.getrandbits(128):032x}",
+            "user_id": f"{chance.getrandbits(128):032x}",
             "display_name": f"server-{number}",
             "host": host,
             "service": "compute",
@@ -122,11 +127,12 @@ class Workload:
             "disk_gb": disk,
             "vcpus": processors,
             "state": "active",
-            "launched_at": today() - timedelta(days=3, seconds=number),
-            "image_ref_url": f"http://glance.example:9292/images/{self._uuid()}",
+            "launched_at": self._today - timedelta(days=3, seconds=number),
+            "image_ref_url": f"http://glance.example:9292/images/{_uuid(chance)}",
             "region": "RegionOne",
         }
 
-    def _uuid(self) -> str:
-        text = f"{self._random.getrandbits(128):032x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+def _uuid(chance: random.Random) -> str:
+    text = f"{chance.getrandbits(128):032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
