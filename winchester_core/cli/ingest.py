@@ -189,6 +189,7 @@ def _run_sources(settings: Settings, args: Namespace, ready: Callable[[], None])
             manager,
             stop=stop,
             statistics_period_seconds=settings.statistics_period,
+            batch_wait_seconds=settings.ingest_batch_delay,
             shutdown_seconds=settings.shutdown_timeout,
             heartbeat=heartbeat,
         )

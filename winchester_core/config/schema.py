@@ -106,6 +106,7 @@ SETTINGS_SCHEMA = Schema(
         ),
         setting("event_sources", dict, "where ingest takes messages from"): source_map,
         setting("ingest_batch_size", 1000, "messages a transaction"): whole_number(1),
+        setting("ingest_batch_delay", 0.02, "wait for a busy source to fill a batch"): seconds(),
         # Streams to pipelines.
         setting("pipeline_config", None, "pipelines, file or mapping"): file_or(
             dict, "a mapping of pipelines", "pipelines"

@@ -83,6 +83,7 @@ class Settings:
     trigger_definitions: tuple[Mapping[str, Any], ...]
     event_sources: Mapping[str, SourceEntry]
     ingest_batch_size: int
+    ingest_batch_delay: float
 
     pipelines: Mapping[str, tuple[HandlerEntry, ...]]
     pipeline_worker_batch_size: int

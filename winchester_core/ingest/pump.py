@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from winchester_core.clock import monotonic
+from winchester_core.ingest.gathering import BatchGatherer
 from winchester_core.ingest.outcome import Outcome
 from winchester_core.ingest.rejection import rejection_of
 from winchester_core.ingest.totals import PumpTotals
@@ -31,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-RECEIVE_TIMEOUT_SECONDS = 1.0
-
 LAG_SECONDS = 10.0
 """How often a source is asked how much waits at its origin; a broker is asked over the network."""
 
@@ -51,8 +50,8 @@ class SourcePump:
     messages are not kept, and the batch is released after a few tries.
 
     Nothing is queued here: what is not received waits at its origin. A batch is what has come
-    while the one before was stored, so that a quiet source is stored at once, and a busy one in
-    batches of up to `batch_size`.
+    while the one before was stored, and within `batch_wait_seconds` more of a busy source: see
+    `BatchGatherer`.
     """
 
     def __init__(
@@ -62,6 +61,7 @@ class SourcePump:
         manager: TriggerManager,
         *,
         batch_size: int,
+        batch_wait_seconds: float = 0.0,
         stop: threading.Event,
         on_batch: Callable[[PumpTotals], None] | None = None,
         on_quiet: Callable[[], None] | None = None,
@@ -71,7 +71,9 @@ class SourcePump:
         self._name = name
         self._source = source
         self._manager = manager
-        self._batch_size = batch_size
+        self._batches = BatchGatherer(
+            source, size=batch_size, wait_seconds=batch_wait_seconds, stop=stop
+        )
         self._stop = stop
         self._on_batch = on_batch
         self._on_quiet = on_quiet
@@ -89,7 +91,7 @@ class SourcePump:
             self._source.open()
             while not self._stop.is_set() and not self._source.exhausted:
                 self._pulse.beat()
-                messages = self._source.receive(self._batch_size, RECEIVE_TIMEOUT_SECONDS)
+                messages = self._batches.gather()
                 if messages:
                     self.take(messages)
                 elif self._on_quiet is not None:

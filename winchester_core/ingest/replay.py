@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from winchester_core.ingest.pump import RECEIVE_TIMEOUT_SECONDS
+from winchester_core.ingest.gathering import RECEIVE_TIMEOUT_SECONDS
 from winchester_core.telemetry.counters import Count
 
 if TYPE_CHECKING:

@@ -44,6 +44,7 @@ class SourceRunner:
         *,
         stop: threading.Event,
         statistics_period_seconds: float,
+        batch_wait_seconds: float = 0.0,
         shutdown_seconds: float | None = None,
         heartbeat: Heartbeat | None = None,
     ) -> None:
@@ -54,7 +55,10 @@ class SourceRunner:
         self._shutdown_seconds = shutdown_seconds
         self._ended: SimpleQueue[_Feed] = SimpleQueue()
         heartbeat = heartbeat or Heartbeat()
-        self._feeds = [_Feed(entry, manager, stop, self._ended, heartbeat) for entry in entries]
+        self._feeds = [
+            _Feed(entry, manager, stop, self._ended, heartbeat, batch_wait_seconds)
+            for entry in entries
+        ]
         self.hanging: list[str] = []
         """The names of sources that did not end when told to."""
 
@@ -134,6 +138,7 @@ class _Feed:
         stop: threading.Event,
         ended: SimpleQueue[_Feed],
         heartbeat: Heartbeat,
+        batch_wait_seconds: float,
     ) -> None:
         self.name = entry.name
         self.error: ConfigurationError | None = None
@@ -147,6 +152,7 @@ class _Feed:
             _source(entry),
             manager,
             batch_size=entry.batch_size,
+            batch_wait_seconds=batch_wait_seconds,
             stop=stop,
             on_batch=lambda _totals: self._recovered(),
             on_quiet=self._recovered,

@@ -1,0 +1,111 @@
+"""Batches: at once when it is quiet, by number or time when messages follow each other."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from winchester_core.ingest.gathering import RECEIVE_TIMEOUT_SECONDS, BatchGatherer
+from winchester_core.interfaces import EventSource
+from winchester_core.model.message import Message, MessageKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LONG_SECONDS = 3600.0
+
+
+class Scripted(EventSource):
+    """Gives so many messages at each call, and notes what it was asked for."""
+
+    def __init__(self, *numbers: int | Exception) -> None:
+        self.numbers = list(numbers)
+        self.asked: list[tuple[int, float]] = []
+        self.released: list[Message] = []
+
+    def open(self) -> None:
+        """Nothing to open."""
+
+    def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+        self.asked.append((max_messages, timeout_seconds))
+        number = self.numbers.pop(0)
+        if isinstance(number, Exception):
+            raise number
+        return [Message(b"{}", MessageKind.EVENT) for _ in range(min(number, max_messages))]
+
+    def ack(self, messages: Sequence[Message]) -> None:
+        """Nothing to tell."""
+
+    def release(self, messages: Sequence[Message]) -> None:
+        self.released += messages
+
+    def reject(self, message: Message, reason: str) -> None:
+        """Nothing to tell."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    @property
+    def exhausted(self) -> bool:
+        return not self.numbers
+
+
+class Asking(Scripted):
+    """Its senders wait for an answer."""
+
+    tells_sender = True
+
+
+def gatherer(source: EventSource, wait_seconds: float = LONG_SECONDS) -> BatchGatherer:
+    return BatchGatherer(source, size=10, wait_seconds=wait_seconds, stop=threading.Event())
+
+
+def sizes(batches: BatchGatherer, number: int) -> list[int]:
+    return [len(batches.gather()) for _ in range(number)]
+
+
+def test_messages_that_come_alone_are_handed_on_at_once() -> None:
+    source = Scripted(1, 0, 1, 1, 1)
+    assert sizes(gatherer(source), 4) == [1, 0, 1, 1]
+    assert source.asked == [(10, RECEIVE_TIMEOUT_SECONDS)] * 4
+
+
+def test_the_first_batch_after_a_silence_does_not_wait() -> None:
+    source = Scripted(3, 0, 3, 9)
+    assert sizes(gatherer(source, wait_seconds=LONG_SECONDS), 1) == [3]
+    assert len(source.asked) == 1
+
+
+def test_a_batch_is_filled_up_to_its_size_while_messages_follow_each_other() -> None:
+    source = Scripted(2, 3, 3, 9, 1)
+    assert sizes(gatherer(source), 2) == [2, 10]
+    assert [number for number, _ in source.asked] == [10, 10, 7, 4]
+
+
+def test_a_batch_waits_no_longer_than_told() -> None:
+    source = Scripted(2, 3, 3, 9, 1)
+    assert sizes(gatherer(source), 2) == [2, 10]
+    assert all(timeout <= LONG_SECONDS for _, timeout in source.asked[2:])
+    hasty = Scripted(2, 3, 3, 9, 1)
+    assert sizes(gatherer(hasty, wait_seconds=0.0), 4) == [2, 3, 3, 9]
+
+
+def test_what_has_come_is_handed_on_when_the_source_ends() -> None:
+    source = Scripted(2, 3, 4)
+    assert sizes(gatherer(source), 2) == [2, 7]
+
+
+def test_a_source_whose_senders_wait_is_not_waited_for() -> None:
+    source = Asking(2, 3, 3, 9)
+    assert sizes(gatherer(source), 3) == [2, 3, 3]
+
+
+def test_what_had_come_is_released_when_the_source_fails_meanwhile() -> None:
+    source = Scripted(2, 3, RuntimeError("gone"), 1)
+    batches = gatherer(source)
+    assert len(batches.gather()) == 2
+    with pytest.raises(RuntimeError, match="gone"):
+        batches.gather()
+    assert len(source.released) == 3
