@@ -55,12 +55,13 @@ def _flat(backend: str, name: str, course: list[tuple[int, float]]) -> Figure:
     half, end = course[len(course) // 2 - 1][0], course[-1][0]
     return Figure(
         NAME,
-        f"memory of the {name} over {events:,} events",
+        f"memory of the {name}",
         backend,
         "MiB",
         samples,
         (Goal(f"at {end:,}", f"at {half:,}", at_most=FLAT),),
         facts={"curve": {"axis": "events", "scale": "linear", "sizes": [at for at, _ in course]}},
+        note=f"memory of the {name} is resident memory, over {events:,} events",
     )
 
 
@@ -69,12 +70,12 @@ def _peak(backend: str, url: str, options: Options) -> Figure:
     peak, handed = _alone(fire_one_stream, url, options)
     return Figure(
         NAME,
-        f"memory of firing a stream of {options.large_stream:,} events",
+        "memory of firing a large stream",
         backend,
         "MiB",
         {PEAK: (peak,), HANDED: (handed,)},
         (Goal(PEAK, HANDED, at_most=2),),
-        note="resident memory, above what it was before",
+        note=f"{PEAK}: resident memory above what it was; {options.large_stream:,} events",
     )
 
 
@@ -112,6 +113,7 @@ def work(url: str, options: Options, answer: Any) -> None:
     orders, theirs = context.Pipe()
     filler = context.Process(target=_fill, args=(url, options.seed, streams, theirs))
     filler.start()
+    theirs.close()
     with closing(worker_on(url, Nothing)) as worker:
         for number in range(1, STEPS + 1):
             orders.send(True)
