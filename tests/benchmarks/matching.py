@@ -103,7 +103,7 @@ def _matching(definitions: Sequence[TriggerDefinition]) -> Callable[[Sequence[An
     def match(events: Sequence[Any]) -> int:
         matched = 0
         for event in events:
-            for candidate in index.candidates(event["event_type"]):
+            for candidate in index.possible(event):
                 for criterion in candidate.criteria:
                     if criterion.matches_traits(event):
                         matched += 1
