@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 from dataclasses import dataclass
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING
+
+from winchester_core.cli.collector import settle_collector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +27,12 @@ class Lap:
 
 
 def timed(operations: int, work: Callable[[], object]) -> Lap:
-    """Do `work`, which comes to so many operations; rubbish of what was before is gone by then."""
-    gc.collect()
+    """Do `work`, which comes to so many operations.
+
+    The garbage collector is set as the engine's programs set it, for every contestant, and the
+    rubbish of what was before is gone.
+    """
+    settle_collector()
     cpu_started, started = process_time(), perf_counter()
     work()
     seconds, cpu_seconds = perf_counter() - started, process_time() - cpu_started

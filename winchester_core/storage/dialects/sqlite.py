@@ -23,6 +23,10 @@ CACHE_KIB = 65_536
 """Of each connection. With SQLite's own 2 MiB the indexes of a large table would be read again and
 again."""
 
+CACHED_STATEMENTS = 32
+"""Prepared ones, of each connection. Those of a batch differ by the number of their rows, and take
+half a MiB each; the driver would keep 128."""
+
 CHECKPOINT_PAGES = 8_000
 """How long the log grows, 32 MiB, before it goes into the database: SQLite's own 4 MiB are two
 batches. What is committed is on disk either way."""
@@ -58,7 +62,11 @@ class SqliteDialect(SqlDialect):
 
     def engine_options(self, url: URL) -> dict[str, Any]:
         del url
-        arguments = {"check_same_thread": False, "timeout": BUSY_TIMEOUT_SECONDS}
+        arguments = {
+            "check_same_thread": False,
+            "timeout": BUSY_TIMEOUT_SECONDS,
+            "cached_statements": CACHED_STATEMENTS,
+        }
         if self._in_memory:  # it lives in one connection, which threads take in turns
             pool = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
             return {"connect_args": arguments, **pool}
