@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from winchester_core.storage.sql.database import Database
 
+LOOKING = ("SELECT", "UPDATE", "DELETE", "WITH")
+
 BIG_TABLES = frozenset({"events", "streams", "stream_events", "stream_traits", "effects"})
 
 
@@ -39,7 +41,10 @@ def readings(database: Database) -> Iterator[list[Reading]]:
     explain = _explain_postgresql if database.dialect.name == "postgresql" else _explain_mariadb
 
     def note(connection: Any, cursor: Any, statement: str, values: Any, *_: object) -> None:
-        if statement.startswith(("SELECT", "UPDATE", "DELETE")) and "FROM" in statement.upper():
+        if (
+            statement.startswith(("SELECT", "UPDATE", "DELETE", "WITH"))
+            and "FROM" in statement.upper()
+        ):
             with connection.connection.cursor() as aside:
                 aside.execute("SAVEPOINT plan")
                 noted.append(explain(aside, statement, values))

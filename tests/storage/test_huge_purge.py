@@ -37,7 +37,8 @@ def store(request: pytest.FixtureRequest, databases: Databases) -> SqlStore:
     ingest(store, VM, make_event("huge", "vm.end", instance="huge"))
     huge = only_stream(store, instance="huge").id
     members = [(huge, position, 10**9 + position) for position in range(2, LINKS + 1)]
-    store.database.write(partial(links.insert_all, dialect=store.database.dialect, members=members))
+    carry_out = store.database.dialect.bulk.carry_out
+    store.database.write(partial(carry_out, work=[links.insertions(members)]))
     for name in "ab":
         ingest(store, VM, make_event(f"{name}1", instance=name), make_event(f"{name}2", "lone"))
         ingest(store, VM, make_event(f"{name}3", "vm.end", instance=name))

@@ -62,6 +62,7 @@ class MariadbDialect(SqlDialect):
         timeout = {} if "connect_timeout" in url.query else _CONNECT_TIMEOUT
         return {
             "isolation_level": "READ COMMITTED",
+            "pool_reset_on_return": None,  # each transaction has its end; it would cost a journey
             "connect_args": {"charset": "utf8mb4", "conv": _converters(), **timeout},
         }
 

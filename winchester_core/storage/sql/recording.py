@@ -132,17 +132,19 @@ def _carry_out(
     known = sorted((each for each in drafts if each.id is not None), key=lambda each: each.id or 0)
     new = [each for each in drafts if each.id is None]
     # a stream that closes gives its group's key up before its successor takes it
-    open_streams.move(connection, dialect, known)
+    open_streams.close(connection, known)
     open_streams.open_new(connection, dialect, sorted(new, key=lambda each: each.group.key))
-    stream_traits.insert_all(
-        connection, dialect, ((draft.id or 0, draft.group.values) for draft in new)
+    members = (
+        (draft.id or 0, position, row_ids[arrivals[index].event["message_id"]])
+        for draft in drafts
+        for position, index in draft.members
     )
-    links.insert_all(
+    traits = ((draft.id or 0, draft.group.values) for draft in new)
+    dialect.bulk.carry_out(
         connection,
-        dialect,
-        (
-            (draft.id or 0, position, row_ids[arrivals[index].event["message_id"]])
-            for draft in drafts
-            for position, index in draft.members
-        ),
+        [
+            *open_streams.moves(known),
+            stream_traits.insertions(traits),
+            links.insertions(members),
+        ],
     )

@@ -37,7 +37,9 @@ def refresh(
         for stream_id, key, facts in stale
     ]
     recount(connection, [(draft, now) for draft in drafts])
-    open_streams.move(connection, dialect, sorted(drafts, key=lambda each: each.id or 0))
+    dialect.bulk.carry_out(
+        connection, open_streams.moves(sorted(drafts, key=lambda each: each.id or 0))
+    )
     return len(drafts)
 
 

@@ -7,18 +7,19 @@ the server works.
 from __future__ import annotations
 
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.event_json import dump_traits
 from winchester_core.storage.dialects.bulk.encoding import Encoders, Kind, RowEncoder, kind_of
-from winchester_core.storage.dialects.bulk.writer import BulkWriter
+from winchester_core.storage.dialects.bulk.writer import MAX_ROWS, BulkWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Column
+    from sqlalchemy import Column, Connection
 
-    from winchester_core.storage.dialects.bulk.statements import RowInsert, RowUpdate
+    from winchester_core.storage.dialects.bulk.statements import RowInsert, RowUpdate, Work
 
 _ENCODERS: Encoders = {Kind.DOCUMENT: dump_traits}
 
@@ -35,6 +36,16 @@ _TYPES = {
 class PostgresqlWriter(BulkWriter):
     """For PostgreSQL."""
 
+    def carry_out(self, connection: Connection, work: Sequence[Work]) -> None:
+        """Do it in one statement, for each would cost a journey to the server."""
+        if any(len(rows) > MAX_ROWS for _, rows in work):
+            super().carry_out(connection, work)
+            return
+        parts = [self._written(statement, rows) for statement, rows in work if rows]
+        if parts:
+            texts, parameters = zip(*parts, strict=True)
+            connection.exec_driver_sql(_together(texts), tuple(chain.from_iterable(parameters)))
+
     def _insert(
         self, statement: RowInsert, rows: Sequence[Sequence[Any]]
     ) -> tuple[str, tuple[Any, ...]]:
@@ -48,6 +59,15 @@ class PostgresqlWriter(BulkWriter):
 
 def _arrays(statement: RowInsert | RowUpdate, rows: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
     return tuple(map(list, _encoder(statement).encode_columns(rows)))
+
+
+@cache
+def _together(texts: tuple[str, ...]) -> str:
+    *first, last = texts
+    if not first:
+        return last
+    parts = ", ".join(f"part{place} AS ({text})" for place, text in enumerate(first))
+    return f"WITH {parts} {last}"
 
 
 @cache

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Column, Table
 
 
@@ -42,3 +44,7 @@ class RowUpdate:
     def columns(self) -> tuple[Column[Any], ...]:
         """The columns of a row, its key first."""
         return tuple(self.table.c[name] for name in (self.key, *self.names))
+
+
+Work: TypeAlias = "tuple[RowInsert | RowUpdate, Sequence[Sequence[Any]]]"
+"""A statement and its rows."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from winchester_core.storage.dialects.bulk.statements import RowInsert, RowUpdate, Work
 from winchester_core.storage.sql.pages import pages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection
-
-    from winchester_core.storage.dialects.bulk.statements import RowInsert, RowUpdate
 
 MAX_ROWS = 1_000
 """Rows in one statement: those of a whole batch of ingest."""
@@ -36,12 +35,18 @@ class BulkWriter:
                 returned += map(tuple, result)
         return returned
 
-    def update(
-        self, connection: Connection, statement: RowUpdate, rows: Sequence[Sequence[Any]]
-    ) -> None:
-        """Carry out `statement`."""
-        for page in pages(rows, MAX_ROWS):
-            connection.exec_driver_sql(*self._update(statement, page))
+    def carry_out(self, connection: Connection, work: Sequence[Work]) -> None:
+        """Do several things, of which none returns anything and none needs another done."""
+        for statement, rows in work:
+            for page in pages(rows, MAX_ROWS):
+                connection.exec_driver_sql(*self._written(statement, page))
+
+    def _written(
+        self, statement: RowInsert | RowUpdate, rows: Sequence[Sequence[Any]]
+    ) -> tuple[str, tuple[Any, ...]]:
+        if isinstance(statement, RowUpdate):
+            return self._update(statement, rows)
+        return self._insert(statement, rows)
 
     def _insert(
         self, statement: RowInsert, rows: Sequence[Sequence[Any]]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, select
 
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.dialects.bulk import RowInsert
+from winchester_core.storage.dialects.bulk import RowInsert, Work
 from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.tables import stream_events, streams
 
@@ -21,14 +21,12 @@ if TYPE_CHECKING:
 _NEW = RowInsert(stream_events, ("stream_id", "position", "event_id"))
 
 
-def insert_all(
-    connection: Connection, dialect: SqlDialect, members: Iterable[tuple[int, int, int]]
-) -> None:
+def insertions(members: Iterable[tuple[int, int, int]]) -> Work:
     """Let events join streams: (stream id, position, event's row id) each.
 
     The primary key refuses a position that another process has filled.
     """
-    dialect.bulk.insert(connection, _NEW, sorted(members))
+    return _NEW, sorted(members)
 
 
 def delete_of(connection: Connection, stream_ids: Sequence[int]) -> None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sqlalchemy import select, update
 
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.dialects.bulk import RowInsert, RowUpdate
+from winchester_core.storage.dialects.bulk import RowInsert, RowUpdate, Work
 from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.tables import streams
 from winchester_core.triggers.progress import StreamFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection, Row, Select
 
@@ -100,9 +100,8 @@ def lock_stale(
     return stale
 
 
-def move(connection: Connection, dialect: SqlDialect, drafts: Sequence[StreamDraft]) -> None:
-    """Write what a batch did to stored streams, whose rows this transaction has locked."""
-    _close(connection, drafts)
+def moves(drafts: Iterable[StreamDraft]) -> list[Work]:
+    """What a batch did to stored streams, whose rows this transaction has locked."""
     moved, rewritten = [], []
     for draft in drafts:
         fingerprint, first_event, *values = _values(draft.facts)
@@ -110,8 +109,7 @@ def move(connection: Connection, dialect: SqlDialect, drafts: Sequence[StreamDra
             moved.append((draft.id, *values))
         else:
             rewritten.append((draft.id, fingerprint, first_event, *values))
-    dialect.bulk.update(connection, _MOVE, moved)
-    dialect.bulk.update(connection, _REWRITE, rewritten)
+    return [(_MOVE, moved), (_REWRITE, rewritten)]
 
 
 def open_new(connection: Connection, dialect: SqlDialect, drafts: Sequence[StreamDraft]) -> None:
@@ -130,10 +128,11 @@ def open_new(connection: Connection, dialect: SqlDialect, drafts: Sequence[Strea
     ]
     for key, stream_id in dialect.bulk.insert(connection, _NEW, rows):
         by_key[bytes(key)].id = stream_id
-    _close(connection, drafts)
+    close(connection, drafts)
 
 
-def _close(connection: Connection, drafts: Sequence[StreamDraft]) -> None:
+def close(connection: Connection, drafts: Sequence[StreamDraft]) -> None:
+    """Take the key from those that are no longer open."""
     closed = [draft.id for draft in drafts if not draft.is_open]
     for page in pages(closed):
         connection.execute(update(streams).where(streams.c.id.in_(page)).values(open_key=None))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select
 
 from winchester_core.model.time_range import TimeRange
-from winchester_core.storage.dialects.bulk import RowInsert
+from winchester_core.storage.dialects.bulk import RowInsert, Work
 from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.tables import stream_traits, streams
 from winchester_core.triggers.group_key import encode_value
@@ -18,24 +19,32 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-    from winchester_core.storage.dialects import SqlDialect
-
 
 _NEW = RowInsert(stream_traits, ("stream_id", "name", "digest", "value"))
 
 
-def insert_all(
-    connection: Connection,
-    dialect: SqlDialect,
-    values: Iterable[tuple[int, Mapping[str, Any]]],
-) -> None:
+def insertions(values: Iterable[tuple[int, Mapping[str, Any]]]) -> Work:
     """Store the distinguishing values of new streams: (stream id, values) each."""
-    rows = [
-        (stream_id, name, digest_of(value), _document(value))
+    return _NEW, [
+        (stream_id, name, *_stored(value))
         for stream_id, group in values
         for name, value in group.items()
     ]
-    dialect.bulk.insert(connection, _NEW, rows)
+
+
+def _stored(value: Any) -> tuple[bytes, dict[str, Any]]:
+    """The digest of a value, and the document that holds it."""
+    return _stored_range(value) if isinstance(value, TimeRange) else _digested(value)
+
+
+@lru_cache(maxsize=64)
+def _stored_range(value: TimeRange) -> tuple[bytes, dict[str, Any]]:
+    """The same of a range: most new streams are of the same few days or hours."""
+    return _digested(value)
+
+
+def _digested(value: Any) -> tuple[bytes, dict[str, Any]]:
+    return digest_of(value), _document(value)
 
 
 def of_streams(connection: Connection, stream_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
