@@ -49,16 +49,19 @@ class PostgresqlWriter(BulkWriter):
     def _insert(
         self, statement: RowInsert, rows: Sequence[Sequence[Any]]
     ) -> tuple[str, tuple[Any, ...]]:
-        return _insert_text(statement), _arrays(statement, rows)
+        return _insert_text(statement, _listed(statement, rows)), _parameters(statement, rows)
 
     def _update(
         self, statement: RowUpdate, rows: Sequence[Sequence[Any]]
     ) -> tuple[str, tuple[Any, ...]]:
-        return _update_text(statement), _arrays(statement, rows)
+        return _update_text(statement, _listed(statement, rows)), _parameters(statement, rows)
 
 
-def _arrays(statement: RowInsert | RowUpdate, rows: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
-    return tuple(map(list, _encoder(statement).encode_columns(rows)))
+def _parameters(statement: RowInsert | RowUpdate, rows: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
+    columns = _encoder(statement).encode_columns(rows)
+    if len(rows) == 1:
+        return tuple(value for (value,) in columns)
+    return tuple(map(list, columns))
 
 
 @cache
@@ -71,14 +74,14 @@ def _together(texts: tuple[str, ...]) -> str:
 
 
 @cache
-def _insert_text(statement: RowInsert) -> str:
+def _insert_text(statement: RowInsert, listed: str) -> str:
     names = [*statement.names]
     values = [_value(column) for column in statement.columns]
     if statement.stamp is not None:
         names.append(statement.stamp)
         values.append("clock_timestamp()")
     text = [f"INSERT INTO {statement.table.name} ({', '.join(names)})"]
-    text.append(f"SELECT {', '.join(values)} FROM {_listed(statement)}")
+    text.append(f"SELECT {', '.join(values)} FROM {listed}")
     if statement.known_by is not None:
         text.append(f"ON CONFLICT ({statement.known_by}) DO NOTHING")
     if statement.returning:
@@ -87,19 +90,34 @@ def _insert_text(statement: RowInsert) -> str:
 
 
 @cache
-def _update_text(statement: RowUpdate) -> str:
+def _update_text(statement: RowUpdate, listed: str) -> str:
     table = statement.table.name
     _, *columns = statement.columns
     changes = ", ".join(f"{column.name} = {_value(column)}" for column in columns)
-    text = [f"UPDATE {table} SET {changes} FROM {_listed(statement)}"]
+    text = [f"UPDATE {table} SET {changes} FROM {listed}"]
     text.append(f"WHERE {table}.{statement.key} = listed.{statement.key}")
     return " ".join(text)
 
 
-def _listed(statement: RowInsert | RowUpdate) -> str:
+def _listed(statement: RowInsert | RowUpdate, rows: Sequence[Sequence[Any]]) -> str:
+    return _one_row(statement) if len(rows) == 1 else _many_rows(statement)
+
+
+@cache
+def _one_row(statement: RowInsert | RowUpdate) -> str:
+    # writing arrays of one would take the driver longer than anything else here
+    values = ", ".join(f"%b::{_TYPES[kind_of(column)]}" for column in statement.columns)
+    return f"(VALUES ({values})) AS listed ({_names(statement)})"
+
+
+@cache
+def _many_rows(statement: RowInsert | RowUpdate) -> str:
     arrays = ", ".join(f"%b::{_TYPES[kind_of(column)]}[]" for column in statement.columns)
-    names = ", ".join(column.name for column in statement.columns)
-    return f"unnest({arrays}) AS listed ({names})"
+    return f"unnest({arrays}) AS listed ({_names(statement)})"
+
+
+def _names(statement: RowInsert | RowUpdate) -> str:
+    return ", ".join(column.name for column in statement.columns)
 
 
 def _value(column: Column[Any]) -> str:
