@@ -32,6 +32,12 @@ class PluginError(WinchesterError):
         self.group, self.name, self.reason = group, name, reason
         super().__init__(reason)
 
+    @classmethod
+    def of_missing_extra(cls, group: str, name: str, extra: str, error: ImportError) -> PluginError:
+        """What one of Winchester's own plugins raises when its optional dependency is absent."""
+        needed = error.name or "a package"
+        return cls(group, name, f"{name!r} needs {needed}: pip install 'winchester[{extra}]'")
+
 
 class TimeExpressionError(WinchesterError):
     """A time expression that cannot be parsed. `position` is the offset of the offending text."""

@@ -13,10 +13,10 @@ from winchester_core.interfaces import (
     Refused,
     RetryAfter,
 )
-from winchester_handlers.atompub.client import open_client, post
 from winchester_handlers.atompub.entry import atom_entry
 from winchester_handlers.atompub.identity import Account, NotAuthenticated, Tokens
 from winchester_handlers.atompub.parameters import ATOMPUB_SCHEMA
+from winchester_handlers.http_posting import open_client, post
 
 if TYPE_CHECKING:
     from voluptuous import Schema
@@ -96,7 +96,8 @@ class AtomPubHandler(PipelineHandler):
         headers = {"Content-Type": "application/atom+xml"}
         if token is not None:
             headers["X-Auth-Token"] = token
-        return post(client, self.params["url"], entry, headers)
+        status, _ = post(client, self.params["url"], entry, headers)
+        return status
 
     def _outcome(self, status: int, effect: Effect) -> Outcome:
         if 200 <= status < 300 or status == CONFLICT:

@@ -1,10 +1,12 @@
 """The `notabene` handler: publishes notifications to RabbitMQ."""
 
-from winchester_handlers.missing_extra import missing_extra
+from winchester_core.errors import PluginError
 
 try:
     from winchester_handlers.notabene.handler import NotabeneHandler
 except ImportError as error:
-    raise missing_extra("notabene", "rabbitmq", error) from error
+    raise PluginError.of_missing_extra(
+        "winchester.handlers", "notabene", "rabbitmq", error
+    ) from error
 
 __all__ = ["NotabeneHandler"]

@@ -1,10 +1,12 @@
 """The `webhook` handler: tells a web service of events, or of whole streams."""
 
-from winchester_handlers.missing_extra import missing_extra
+from winchester_core.errors import PluginError
 
 try:
     from winchester_handlers.webhook.handler import WebhookHandler
 except ImportError as error:
-    raise missing_extra("webhook", "http-out", error) from error
+    raise PluginError.of_missing_extra(
+        "winchester.handlers", "webhook", "http-out", error
+    ) from error
 
 __all__ = ["WebhookHandler"]

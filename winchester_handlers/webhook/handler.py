@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import httpx
 
 from winchester_core.interfaces import EventTypePatterns, PipelineHandler, RetryAfter
+from winchester_handlers.http_posting import open_client, post
 from winchester_handlers.webhook.answer import outcome
-from winchester_handlers.webhook.client import open_client, post
+from winchester_handlers.webhook.certificates import tls_context
 from winchester_handlers.webhook.message import message
 from winchester_handlers.webhook.parameters import WEBHOOK_SCHEMA
 from winchester_handlers.webhook.signature import signature_headers
@@ -57,7 +58,7 @@ class WebhookHandler(PipelineHandler):
         service that is down costs one timeout a call.
         """
         outcomes: list[Outcome] = []
-        with open_client(self.params) as client:
+        with open_client(self.params["timeout"], tls_context(self.params["tls"])) as client:
             for effect in effects:
                 try:
                     outcomes.append(self._send(client, effect))

@@ -1,10 +1,10 @@
 """The `http` source: events, notifications and CloudEvents over HTTP."""
 
-from winchester_core.sources.missing_extra import missing_extra
+from winchester_core.errors import PluginError
 
 try:
     from winchester_core.sources.http.source import HttpSource
 except ImportError as error:
-    raise missing_extra("http", "http", error) from error
+    raise PluginError.of_missing_extra("winchester.event_sources", "http", "http", error) from error
 
 __all__ = ["HttpSource"]

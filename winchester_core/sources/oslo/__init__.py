@@ -1,10 +1,10 @@
 """The `oslo` source: notifications through oslo.messaging, whatever its transport."""
 
-from winchester_core.sources.missing_extra import missing_extra
+from winchester_core.errors import PluginError
 
 try:
     from winchester_core.sources.oslo.source import OsloSource
 except ImportError as error:
-    raise missing_extra("oslo", "oslo", error) from error
+    raise PluginError.of_missing_extra("winchester.event_sources", "oslo", "oslo", error) from error
 
 __all__ = ["OsloSource"]

@@ -7,6 +7,7 @@ when the call has returned, but for those messages that the call returns, which 
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -85,11 +86,9 @@ class Desk:
     def take(self, max_messages: int, timeout_seconds: float) -> list[Slip]:
         """Return what is there, waiting for the first."""
         slips: list[Slip] = []
-        try:
+        with suppress(Empty):
             while len(slips) < max_messages:
                 slips.append(self._waiting.get(timeout=0 if slips else timeout_seconds))
-        except Empty:
-            pass
         return slips
 
     def close(self) -> None:

@@ -1,10 +1,12 @@
 """The `rabbitmq` source: notifications or events from queues of RabbitMQ."""
 
-from winchester_core.sources.missing_extra import missing_extra
+from winchester_core.errors import PluginError
 
 try:
     from winchester_core.sources.rabbitmq.source import RabbitmqSource
 except ImportError as error:
-    raise missing_extra("rabbitmq", "rabbitmq", error) from error
+    raise PluginError.of_missing_extra(
+        "winchester.event_sources", "rabbitmq", "rabbitmq", error
+    ) from error
 
 __all__ = ["RabbitmqSource"]

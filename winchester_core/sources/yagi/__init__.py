@@ -1,10 +1,12 @@
 """The `yagi` source: the queues of an existing `yagi.conf`, without Yagi."""
 
-from winchester_core.sources.missing_extra import missing_extra
+from winchester_core.errors import PluginError
 
 try:
     from winchester_core.sources.yagi.source import YagiSource
 except ImportError as error:
-    raise missing_extra("yagi", "rabbitmq", error) from error
+    raise PluginError.of_missing_extra(
+        "winchester.event_sources", "yagi", "rabbitmq", error
+    ) from error
 
 __all__ = ["YagiSource"]

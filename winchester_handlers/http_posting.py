@@ -1,4 +1,4 @@
-"""The HTTP client of the handler."""
+"""Posting over HTTP, for the handlers that do."""
 
 from __future__ import annotations
 
@@ -17,29 +17,31 @@ MAX_ANSWER_BYTES = 65_536
 
 
 def silent_below_warning(record: logging.LogRecord) -> bool:
-    """A filter for httpx' own log, where every URL stands, with the passwords in it."""
+    """A filter for httpx' own log, where every URL stands, with the passwords and tokens in it."""
     return record.levelno >= logging.WARNING
 
 
-def open_client(timeout_seconds: float) -> httpx.Client:
-    """A client that follows no redirect."""
+def open_client(timeout_seconds: float, context: ssl.SSLContext | None = None) -> httpx.Client:
+    """A client that follows no redirect, and trusts the usual authorities unless told otherwise."""
     logging.getLogger("httpx").addFilter(silent_below_warning)
     return httpx.Client(
         timeout=timeout_seconds,
-        verify=_tls_context(),
+        verify=context or usual_context(),
         follow_redirects=False,
         headers={"User-Agent": "winchester"},
     )
 
 
-def post(client: httpx.Client, url: str, body: bytes, headers: Mapping[str, str]) -> int:
-    """Return the status of the answer. Raises `httpx.TransportError` when none came."""
+def post(
+    client: httpx.Client, url: str, body: bytes, headers: Mapping[str, str]
+) -> tuple[int, httpx.Headers]:
+    """Return status and headers of the answer. Raises `httpx.TransportError` when none came."""
     with client.stream("POST", url, content=body, headers=dict(headers)) as answer:
         try:
             _read_on(answer)
         except httpx.TransportError:
             logging.getLogger(__name__).debug("an answer ended early; its status stands")
-        return answer.status_code
+        return answer.status_code, answer.headers
 
 
 def _read_on(answer: httpx.Response) -> None:
@@ -51,5 +53,6 @@ def _read_on(answer: httpx.Response) -> None:
 
 
 @cache  # reading the authorities takes longer than a request
-def _tls_context() -> ssl.SSLContext:
+def usual_context() -> ssl.SSLContext:
+    """The authorities that httpx trusts."""
     return httpx.create_ssl_context()
