@@ -1,0 +1,81 @@
+"""The outbox of a store at work: putting effects in, taking them, delivering them."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from builders import LEASE, NOON, claim_all, ready_to_fire
+from winchester_core.model.effect import Endpoint, QueuedEffect
+from winchester_core.model.payload_json import dump_payload
+from winchester_core.storage.effect_records import (
+    EffectClaim,
+    EffectDelivered,
+    EffectRefused,
+)
+from winchester_core.storage.records import Claim, Completion
+from winchester_core.triggers.stream_time import FixedTime
+
+if TYPE_CHECKING:
+    from winchester_core.storage.interface import Store
+
+NOW = FixedTime(NOON)
+HOUR = timedelta(hours=1)
+AT_ONCE = timedelta(0)
+MAIL = Endpoint("fire", "mail")
+HTTP = Endpoint("fire", "http")
+
+
+def queued(payload: Any, endpoint: Endpoint = MAIL) -> QueuedEffect:
+    return QueuedEffect(str(uuid.uuid4()), endpoint, dump_payload(payload))
+
+
+def claims_of(store: Store, *names: str) -> list[Claim]:
+    ready_to_fire(store, *names)
+    claims = claim_all(store)
+    by_name = {claim.distinguished_by["instance"]: claim for claim in claims}
+    return [by_name[name] for name in names]
+
+
+def put(store: Store, **payloads: list[Any]) -> dict[str, int]:
+    """Complete a stream for each name, with an effect for each payload; return the streams' ids."""
+    claims = claims_of(store, *payloads)
+    completions = [
+        Completion(claim, effects=tuple(map(queued, each)))
+        for claim, each in zip(claims, payloads.values(), strict=True)
+    ]
+    store.complete(completions, NOW)
+    return {name: claim.stream_id for name, claim in zip(payloads, claims, strict=True)}
+
+
+def take(
+    store: Store,
+    endpoint: Endpoint = MAIL,
+    *,
+    limit: int = 100,
+    worker: str = "w1",
+    lease: timedelta = LEASE,
+) -> list[EffectClaim]:
+    return store.claim_effects(endpoint, worker=worker, limit=limit, lease=lease)
+
+
+def payloads(claims: list[EffectClaim]) -> list[Any]:
+    return [claim.effect.payload for claim in claims]
+
+
+def drained(store: Store, endpoint: Endpoint = MAIL) -> list[Any]:
+    """Deliver everything; return the payloads in order."""
+    seen: list[Any] = []
+    while claims := take(store, endpoint):
+        seen += payloads(claims)
+        store.settle_effects([EffectDelivered(claim) for claim in claims])
+    return seen
+
+
+def dead(store: Store, name: str = "a") -> int:
+    """A dead letter, alone in its lane; its id."""
+    put(store, **{name: [name]})
+    (claim,) = take(store)
+    store.settle_effects([EffectRefused(claim, "no such address")])
+    return claim.id

@@ -1,0 +1,266 @@
+"""Behaviour section 7: each endpoint is delivered to in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from outbox_scene import PATIENCE_SECONDS, Post, at_work, sender, take_all
+from winchester_core.errors import DatabaseUnavailable, StorageError
+from winchester_core.interfaces import Delivered, RetryAfter
+from winchester_core.model.effect import Endpoint
+from winchester_core.pipelines import HandlerSpec
+from winchester_core.storage.effect_records import Settled
+from winchester_core.telemetry.checkpoints import Checkpoint, on_reach
+from winchester_core.telemetry.counters import Count, Counters
+from winchester_core.telemetry.outage import Outage
+from winchester_core.worker import WorkerOptions
+from winchester_core.worker.outbox.courier import Courier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from winchester_core.interfaces import Effect
+    from worker_scene import Scene
+
+FIRE = Endpoint("fire", "h0")
+
+
+@pytest.fixture
+def at_point() -> Iterator[dict[Checkpoint, Any]]:
+    """What is called at checkpoints; a test adds to it."""
+    actions: dict[Checkpoint, Any] = {}
+    on_reach(lambda point: actions.get(point, lambda: None)())
+    yield actions
+    on_reach(None)
+
+
+class TestThreads:
+    """Each endpoint has a thread, so that none waits for another, nor a pipeline for one."""
+
+    def test_run_until_idle_delivers_everything(self, scene: Scene) -> None:
+        one, two = Post(), Post()
+        worker = scene.worker(handlers=(sender(one, *range(5)), sender(two)))
+        ids = [scene.complete_stream(name) for name in "abc"]
+        worker.run_until_idle()
+        assert sorted(two.taken) == sorted(ids)
+        by_stream = [
+            [effect.payload for call in one.calls for effect in call if effect.stream_id == each]
+            for each in ids
+        ]
+        assert by_stream == [[0, 1, 2, 3, 4]] * 3
+        assert scene.store.count_effects() == 0
+
+    def test_run_until_idle_waits_for_tries_to_come(self, scene: Scene) -> None:
+        answers = iter([[RetryAfter(0)], [Delivered()]])
+        post = Post(lambda _: next(answers))
+        scene.complete_stream()
+        scene.worker(handlers=(sender(post),)).run_until_idle()
+        assert len(post.calls) == 2
+
+    def test_run_until_idle_waits_for_no_handler_of_others(self, scene: Scene) -> None:
+        scene.complete_stream()
+        scene.worker(handlers=(sender(Post()),)).process_ready_streams(9)
+        scene.worker(handlers=()).run_until_idle()
+        assert scene.store.count_effects() == 1
+
+    def test_a_hung_endpoint_blocks_no_pipeline_and_no_other_endpoint(self, scene: Scene) -> None:
+        hangs, may_go_on, second_came = (threading.Event() for _ in range(3))
+
+        def hang(effects: list[Effect]) -> Any:
+            hangs.set()
+            assert may_go_on.wait(PATIENCE_SECONDS)
+            return take_all(effects)
+
+        def note_second(effects: list[Effect]) -> Any:
+            if second in [effect.stream_id for effect in effects]:
+                second_came.set()
+            return take_all(effects)
+
+        slow, quick = Post(hang), Post(note_second)
+        worker = scene.worker(handlers=(sender(slow), sender(quick)), idle_delay_seconds=0.01)
+        first, second = scene.complete_stream("a"), 0
+        with at_work(worker):
+            assert hangs.wait(PATIENCE_SECONDS)
+            second = scene.complete_stream("b")
+            assert second_came.wait(PATIENCE_SECONDS)
+            assert [[effect.stream_id for effect in call] for call in slow.calls] == [[first]]
+            may_go_on.set()
+        assert sorted(quick.taken) == [first, second]
+
+    def test_a_recorded_effect_wakes_its_courier(
+        self, scene: Scene, at_point: dict[Checkpoint, Any]
+    ) -> None:
+        post = Post()
+        worker = scene.worker(handlers=(sender(post),), idle_delay_seconds=3600)
+        settled, resting = threading.Event(), threading.Event()
+        at_point[Checkpoint.EFFECTS_SETTLED] = settled.set
+        look_up = scene.store.next_effect_seconds
+
+        def noted(endpoint: Endpoint) -> float | None:
+            if endpoint == FIRE:
+                resting.set()
+            return look_up(endpoint)
+
+        scene.store.next_effect_seconds = noted  # type: ignore[method-assign]
+        with worker._couriers:
+            assert resting.wait(PATIENCE_SECONDS)
+            scene.complete_stream()
+            worker.process_ready_streams(9)
+            assert settled.wait(PATIENCE_SECONDS)
+        assert len(post.calls) == 1
+
+    def test_stop_lets_a_delivery_in_hand_finish(self, scene: Scene) -> None:
+        began = threading.Event()
+
+        def stop_first(effects: list[Effect]) -> Any:
+            worker.stop()
+            began.set()
+            return take_all(effects)
+
+        post = Post(stop_first)
+        scene.complete_stream()
+        worker = scene.worker(handlers=(sender(post, 1, 2),), idle_delay_seconds=3600)
+        with at_work(worker):
+            assert began.wait(PATIENCE_SECONDS)
+        assert post.taken == [1]
+        (left,) = scene.store.find_effects()
+        assert (left.payload, left.attempts) == ("2", 0)
+
+    def test_one_that_hangs_at_the_end_is_left_behind(
+        self, scene: Scene, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        hangs, may_go_on = threading.Event(), threading.Event()
+
+        def hang(effects: list[Effect]) -> Any:
+            hangs.set()
+            assert may_go_on.wait(PATIENCE_SECONDS)
+            return take_all(effects)
+
+        worker = scene.worker(
+            handlers=(sender(Post(hang)),), lease=timedelta(milliseconds=10), idle_delay_seconds=60
+        )
+        scene.complete_stream()
+        with at_work(worker):
+            assert hangs.wait(PATIENCE_SECONDS)
+        assert "hangs in its delivery" in caplog.text
+        may_go_on.set()
+
+    def test_the_lease_is_renewed_while_a_delivery_lasts(self, scene: Scene) -> None:
+        renewed = threading.Event()
+        renew = scene.store.renew_effects
+
+        def noted(claims: Any, lease: timedelta) -> int:
+            scene.clock.advance(timedelta(hours=1))
+            number = renew(claims, lease)
+            renewed.set()
+            return number
+
+        def wait(effects: list[Effect]) -> Any:
+            assert renewed.wait(PATIENCE_SECONDS)
+            return take_all(effects)
+
+        scene.store.renew_effects = noted  # type: ignore[method-assign]
+        worker = scene.worker(handlers=(sender(Post(wait)),), lease=timedelta(milliseconds=30))
+        scene.complete_stream()
+        worker.run_once()
+        assert worker.counters[Count.EFFECTS_DELIVERED] == 1
+
+    def test_an_endpoint_that_takes_nothing_is_left_alone_ever_longer(self, scene: Scene) -> None:
+        pauses: list[float] = []
+        enough = threading.Event()
+
+        class Ending(threading.Event):
+            def wait(self, timeout: float | None = None) -> bool:
+                assert timeout is not None
+                pauses.append(timeout)
+                if len(pauses) == 8:
+                    enough.set()
+                return super().wait(0)
+
+        scene.complete_stream()
+        post = Post(lambda effects: [RetryAfter(0) for _ in effects])
+        scene.worker(handlers=(sender(post),)).process_ready_streams(9)
+        courier = Courier(
+            store=scene.store,
+            endpoint=FIRE,
+            spec=HandlerSpec("h0", sender(post)),
+            worker="w",
+            options=WorkerOptions(),
+            counters=Counters(),
+            outage=Outage("database", Counters()),
+            stop=threading.Event(),
+        )
+        ending = Ending()
+        thread = threading.Thread(target=courier.run, args=(ending, lambda: None))
+        thread.start()
+        assert enough.wait(PATIENCE_SECONDS)
+        ending.set()
+        thread.join(PATIENCE_SECONDS)
+        longest = [1, 2, 4, 8, 16, 32, 60, 60]
+        assert all(
+            0.8 * most <= pause <= most for pause, most in zip(pauses, longest, strict=False)
+        )
+
+    def test_while_the_database_is_away_it_waits(self, scene: Scene) -> None:
+        post = Post()
+        claim = scene.store.claim_effects
+        refusals = iter([DatabaseUnavailable("gone")] * 2)
+
+        def fail_twice(*args: Any, **options: Any) -> Any:
+            for refusal in refusals:
+                raise refusal
+            return claim(*args, **options)
+
+        scene.store.claim_effects = fail_twice  # type: ignore[method-assign]
+        scene.complete_stream()
+        scene.worker(handlers=(sender(post),)).run_until_idle()
+        assert len(post.calls) == 1
+
+    def test_settling_waits_for_the_database_and_sends_nothing_twice(self, scene: Scene) -> None:
+        post = Post()
+        settle = scene.store.settle_effects
+        refusals = iter([DatabaseUnavailable("gone")] * 2)
+
+        def fail_twice(settlements: Any) -> Settled:
+            for refusal in refusals:
+                raise refusal
+            return settle(settlements)
+
+        scene.store.settle_effects = fail_twice  # type: ignore[method-assign]
+        scene.complete_stream()
+        worker = scene.worker(handlers=(sender(post),))
+        worker.run_until_idle()
+        assert len(post.calls) == 1
+        assert worker.counters[Count.EFFECTS_DELIVERED] == 1
+
+    def test_what_a_courier_dies_of_ends_the_worker(self, scene: Scene) -> None:
+        def fail(*_args: Any, **_options: Any) -> Any:
+            raise StorageError("no such table")
+
+        scene.store.claim_effects = fail  # type: ignore[method-assign]
+        scene.complete_stream()
+        with pytest.raises(StorageError, match="no such table"):
+            scene.worker(handlers=(sender(Post()),)).run_until_idle()
+
+    def test_without_endpoints_there_are_no_threads(self, scene: Scene) -> None:
+        names = []
+        scene.complete_stream()
+
+        class Watching:
+            def handle_events(self, events: list[Any], _env: dict[str, Any]) -> list[Any]:
+                names.extend(each.name for each in threading.enumerate())
+                return events
+
+            def commit(self) -> None:
+                """Nothing to do."""
+
+            def rollback(self) -> None:
+                """Nothing to undo."""
+
+        scene.worker(handlers=(Watching,)).run_until_idle()
+        assert names
+        assert not [name for name in names if name.startswith("courier")]
