@@ -13,7 +13,6 @@ from winchester_core.errors import DatabaseUnavailable, StorageError
 from winchester_core.interfaces import Delivered, RetryAfter
 from winchester_core.model.effect import Endpoint
 from winchester_core.pipelines import HandlerSpec
-from winchester_core.storage.effect_records import Settled
 from winchester_core.telemetry.checkpoints import Checkpoint, on_reach
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.outage import Outage
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from winchester_core.interfaces import Effect
+    from winchester_core.storage.effect_records import Settled
     from worker_scene import Scene
 
 FIRE = Endpoint("fire", "h0")
