@@ -12,9 +12,14 @@ import pytest
 
 from builders import NOON, arrivals, at, ingest, make_event, make_trigger
 from statements import metered
+from winchester_core.interfaces import PipelineHandler
 from winchester_core.model.stream import Reason
+from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.storage.records import Completion, StreamFilter
+from winchester_core.storage.stream_clock import ClockKind, StreamClock
+from winchester_core.testing import FakeClock
 from winchester_core.triggers.stream_time import EventTime, FixedTime
+from winchester_core.worker import PipelineManager, WorkerOptions
 
 if TYPE_CHECKING:
     from databases import Databases
@@ -139,6 +144,43 @@ def test_the_work_on_streams_costs_by_the_batch(many_ready: SqlStore, number: in
     assert len(renewing) <= 4
     assert len(releasing) <= 5
     assert len(completing) <= 7
+
+
+def worker_of(store: SqlStore) -> PipelineManager:
+    """A worker whose handlers do nothing, and have no commit."""
+    handlers = (HandlerSpec("nothing", PassingOn),)
+    return PipelineManager(
+        store=store,
+        stream_clock=StreamClock(ClockKind.SYSTEM, store, FakeClock(at(1e6))),
+        definitions=[VM],
+        pipelines={name: PipelineDefinition(name, handlers) for name in ("fire", "expire")},
+        options=WorkerOptions(),
+    )
+
+
+class PassingOn(PipelineHandler):
+    """A handler that does nothing."""
+
+    def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
+        return events
+
+
+@pytest.mark.parametrize("number", [1, 10, 200])
+def test_a_worker_fires_streams_by_the_batch(many_ready: SqlStore, number: int) -> None:
+    worker = worker_of(many_ready)
+    with metered(many_ready.database) as meter:
+        assert worker.process_ready_streams(number) == number
+    assert many_ready.count_streams(StreamFilter()) == 200 - number
+    assert len(meter) <= 7 + 3 + 6  # to claim, to load, and to complete
+
+
+def test_an_idle_worker_asks_once_what_there_is_to_do(sql_store: SqlStore) -> None:
+    ingest(sql_store, VM, make_event("open", seconds=1e6))
+    worker = worker_of(sql_store)
+    worker.run_once()  # which also looks for streams that other rules had counted
+    with metered(sql_store.database) as meter:
+        assert worker.run_once() == 0
+    assert len(meter) <= 3  # the database's time, and one look, in a transaction
 
 
 def test_completions_with_new_events_cost_one_batch_more(many_ready: SqlStore) -> None:

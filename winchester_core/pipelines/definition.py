@@ -47,13 +47,17 @@ class PipelineDefinition:
     name: str
     handlers: tuple[HandlerSpec, ...]
 
-    @property
-    def has_commit(self) -> bool:
-        """Whether a handler has a `commit` of its own; such streams complete one by one."""
-        return any(spec.has_commit for spec in self.handlers)
+    has_commit: bool = field(init=False)
+    """Whether a handler has a `commit` of its own; such streams complete one by one."""
+    endpoints: tuple[tuple[Endpoint, HandlerSpec], ...] = field(init=False)
+    """Each handler in order, with the endpoint that effects of it have."""
 
-    def endpoints(self) -> Iterator[tuple[Endpoint, HandlerSpec]]:
-        """Each handler in order, with the endpoint that effects of it have."""
+    def __post_init__(self) -> None:
+        # worked out once: every run asks
+        object.__setattr__(self, "has_commit", any(spec.has_commit for spec in self.handlers))
+        object.__setattr__(self, "endpoints", tuple(self._endpoints()))
+
+    def _endpoints(self) -> Iterator[tuple[Endpoint, HandlerSpec]]:
         seen: Counter[str] = Counter()
         for spec in self.handlers:
             yield Endpoint(self.name, spec.name, seen[spec.name]), spec

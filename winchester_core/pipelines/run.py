@@ -87,8 +87,10 @@ class PipelineRun:
         """What the handlers have queued, in order; nothing when the run has failed."""
         return self._outbox.effects
 
-    def handle(self, events: Sequence[Event]) -> tuple[Event, ...]:
-        """Pass copies of `events` through all handlers; return the new events to be saved.
+    def handle(self, events: list[Event]) -> tuple[Event, ...]:
+        """Pass `events` through all handlers; return the new events to be saved.
+
+        They are the run's own: handlers may change the list and the events.
 
         New are those in the last handler's list whose `message_id` none of `events` has, in the
         order first seen, cleaned. One that a handler added and a later one filtered out is not
@@ -102,10 +104,10 @@ class PipelineRun:
         finally:
             self.step = None
 
-    def _handle(self, events: Sequence[Event]) -> tuple[Event, ...]:
+    def _handle(self, events: list[Event]) -> tuple[Event, ...]:
         self._make_handlers()
         given_ids = frozenset(event["message_id"] for event in events)
-        current = [dict(event) for event in events]
+        current = events
         added: list[Event] = []
         for member in self._members:
             current = self._handled(member, current)
@@ -132,7 +134,7 @@ class PipelineRun:
     def _make_handlers(self) -> None:
         if self._members:
             raise RuntimeError("a run passes one stream through its handlers, once")
-        for endpoint, spec in self._definition.endpoints():
+        for endpoint, spec in self._definition.endpoints:
             self.step = Step(spec.name, "__init__")
             try:
                 handler = spec.new_handler()

@@ -70,6 +70,16 @@ class IngestStore(Protocol):
         """Let go of every connection."""
 
 
+class Members(Protocol):
+    """The events of several streams, all read from the database, not all made yet."""
+
+    def take(self, stream_id: int) -> list[Event]:
+        """A stream's events, by timestamp, ties in order of arrival. They can be taken once.
+
+        They are the caller's own: nobody sees what is changed in them.
+        """
+
+
 class WorkStore(Protocol):
     """What a worker asks of a store."""
 
@@ -94,6 +104,9 @@ class WorkStore(Protocol):
 
     def events_of(self, stream_ids: Sequence[int]) -> dict[int, list[Event]]:
         """Each stream's events, by timestamp, ties in order of arrival."""
+
+    def members_of(self, stream_ids: Sequence[int]) -> Members:
+        """The same events, to be taken one stream at a time."""
 
     def renew(self, claims: Sequence[Claim], lease: timedelta) -> int:
         """Extend leases; return how many of the claims still hold."""

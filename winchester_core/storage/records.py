@@ -171,7 +171,9 @@ MOST_COUNTED = 100
 class Workload:
     """What waits for workers; of each kind, the first hundred are counted.
 
-    `next_retry_seconds` is real time from now; None: no retry waits.
+    `working` are in some worker's hands; `abandoned` those of them whose lease has run out.
+    `next_retry_seconds` is real time from now; None: no retry waits. `oldest_effect_seconds` is
+    how long the effect that has waited longest has waited; None: none waits.
     """
 
     ready: int
@@ -179,6 +181,8 @@ class Workload:
     retrying: int
     next_retry_seconds: float | None = None
     next_due: datetime | None = None
+    abandoned: int = 0
+    oldest_effect_seconds: float | None = None
 
     @property
     def is_idle(self) -> bool:

@@ -7,8 +7,10 @@ transaction; each of the others by itself, right after its handlers' `commit`.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
+from winchester_core.clock import monotonic
 from winchester_core.errors import DatabaseUnavailable, DataRefused, StorageError
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion
@@ -29,9 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from winchester_core.model.effect import Endpoint
-    from winchester_core.model.event import Event
     from winchester_core.pipelines import PipelineDefinition
-    from winchester_core.storage.interface import Store
+    from winchester_core.storage.interface import Members, Store
     from winchester_core.storage.records import Claim, Completed, Failure
     from winchester_core.storage.stream_clock import StreamClock
     from winchester_core.telemetry.counters import Counters
@@ -45,8 +46,11 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-PORTION_EVENTS = 5_000
-PORTION_STREAMS = 200
+PORTION_EVENTS = 10_000
+PORTION_STREAMS = 1_000
+
+LONGEST_WAIT_SECONDS = 1.0
+"""How long a run that has succeeded may wait for others to be completed with it."""
 
 
 class Batch:
@@ -79,41 +83,43 @@ class Batch:
         self._on_effects = on_effects
         self._pulse = pulse
         self._waiting: list[tuple[StreamRun | None, Completion]] = []
+        self._waiting_since = 0.0
 
     def process(self, claims: Sequence[Claim]) -> None:
         """Work on the claims in order; on `stop`, those not begun stay in the hand."""
         for portion in portions(claims):
-            events = None if self._stop.is_set() else self._load(portion)
-            if events is None:
+            members = None if self._stop.is_set() else self._load(portion)
+            if members is None:
                 return
             reach(Checkpoint.EVENTS_LOADED)
             for claim in portion:
                 if self._stop.is_set():
                     break
                 if self._hand.begin(claim):
-                    self._process_one(claim, events.pop(claim.stream_id))
+                    self._process_one(claim, members)
                     self._hand.end_run()
+                    self._flush_when_long()
             self._flush()
 
-    def _load(self, claims: Sequence[Claim]) -> dict[int, list[Event]] | None:
+    def _load(self, claims: Sequence[Claim]) -> Members | None:
         stream_ids = [claim.stream_id for claim in claims]
-        return self._patiently(lambda: self._store.events_of(stream_ids))
+        return self._patiently(lambda: self._store.members_of(stream_ids))
 
-    def _process_one(self, claim: Claim, events: list[Event]) -> None:
+    def _process_one(self, claim: Claim, members: Members) -> None:
         match route(claim, self._triggers, self._pipelines):
             case NothingToRun():
-                completion = Completion(claim, purge=self._options.purge_completed)
-                self._waiting.append((None, completion))
+                self._put_by(None, Completion(claim, purge=self._options.purge_completed))
             case Unrunnable(reason=reason):
                 logger.error("stream %d of trigger %s: %s", claim.stream_id, claim.name, reason)
                 self._fail(failure_of(claim, reason, self._options, final=True))
             case Runnable() as work:
-                self._run(StreamRun(work, self._triggers, self._options, self._counters), events)
+                run = StreamRun(work, self._triggers, self._options, self._counters)
+                self._run(run, members)
 
-    def _run(self, run: StreamRun, events: list[Event]) -> None:
+    def _run(self, run: StreamRun, members: Members) -> None:
         self._hand.follow(run)
         self._begin_handlers()
-        failure = run.handle(events)
+        failure = run.handle(members.take(run.claim.stream_id))
         self._pulse.beat()
         reach(Checkpoint.HANDLED)
         if failure is not None:
@@ -122,7 +128,7 @@ class Batch:
             self._flush()
             self._commit_and_complete(run)
         else:
-            self._waiting.append((run, run.completion(run.commit())))
+            self._put_by(run, run.completion(run.commit()))
 
     def _commit_and_complete(self, run: StreamRun) -> None:
         if not self._holds(run):
@@ -159,6 +165,16 @@ class Batch:
             self._lost(run.claim)
         return bool(held)
 
+    def _put_by(self, run: StreamRun | None, completion: Completion) -> None:
+        if not self._waiting:
+            self._waiting_since = monotonic()
+        self._waiting.append((run, completion))
+
+    def _flush_when_long(self) -> None:
+        """Slow handlers must not keep back what others before them have done."""
+        if self._waiting and monotonic() - self._waiting_since >= LONGEST_WAIT_SECONDS:
+            self._flush()
+
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
         if waiting:
@@ -176,7 +192,7 @@ class Batch:
             return  # the database is away and we are told to stop: the leases will run out
         reach(Checkpoint.COMPLETED)
         self._hand.drop([completion.claim for completion in completions])
-        self._count(completed)
+        self._count(completions, completed)
         self._tell_of_effects(completions, completed)
         for run, completion in finished:
             if completion.claim.stream_id not in completed.stream_ids:
@@ -186,10 +202,6 @@ class Batch:
                 self._lost(completion.claim)
                 if run is not None and not run.has_commit:
                     run.rollback()  # nothing was committed, so that it can be undone
-            elif completion.claim.reason is Reason.FIRE:
-                self._counters.add(Count.STREAMS_FIRED)
-            else:
-                self._counters.add(Count.STREAMS_EXPIRED)
 
     def _store_all(self, completions: Sequence[Completion]) -> Completed:
         return self._store.complete(completions, self._clock.for_completion())
@@ -257,7 +269,14 @@ class Batch:
     def _patiently(self, action: Callable[[], Result]) -> Result | None:
         return patiently(self._outage, self._stop, self._pulse.beating(action))
 
-    def _count(self, completed: Completed) -> None:
+    def _count(self, completions: Sequence[Completion], completed: Completed) -> None:
+        reasons = Counter(
+            each.claim.reason
+            for each in completions
+            if each.claim.stream_id in completed.stream_ids
+        )
+        self._counters.add(Count.STREAMS_FIRED, reasons[Reason.FIRE])
+        self._counters.add(Count.STREAMS_EXPIRED, reasons[Reason.EXPIRE])
         self._counters.add(Count.STREAMS_OPENED, completed.streams_opened)
         for event in completed.new_events:
             self._counters.add(Count.EVENTS_CREATED, label=event["event_type"])

@@ -111,7 +111,7 @@ class PipelineManager:
 
         All of it in this thread. Returns how many streams it loaded.
         """
-        loaded = self._round()
+        loaded, _ = self._round()
         self._couriers.deliver_once()
         return loaded
 
@@ -120,20 +120,10 @@ class PipelineManager:
 
         Returns how many it loaded.
         """
-        reason = Reason.EXPIRE if expire else Reason.FIRE
         if self._stop.is_set():
             return 0
-        now = self._clock.now()
-        with self._knowing_its_claims():
-            claims = self.store.claim_ready(
-                worker=self.name,
-                reason=reason,
-                now=now,
-                limit=batch_size,
-                lease=self._options.lease,
-            )
-            self._process(claims)
-        return len(claims)
+        reason = Reason.EXPIRE if expire else Reason.FIRE
+        return self._process_ready(reason, self._clock.now(), batch_size)
 
     def fire_stream(self, stream_id: int) -> bool:
         """Fire one stream, whatever its time; False when its state does not allow it.
@@ -176,6 +166,16 @@ class PipelineManager:
         self.store.close()
 
     # --- within ---------------------------------------------------------------------------
+
+    def _process_ready(self, reason: Reason, now: datetime | None, limit: int) -> int:
+        if self._stop.is_set():
+            return 0
+        with self._knowing_its_claims():
+            claims = self.store.claim_ready(
+                worker=self.name, reason=reason, now=now, limit=limit, lease=self._options.lease
+            )
+            self._process(claims)
+        return len(claims)
 
     def _process_one(self, stream_id: int, reason: Reason) -> bool:
         with self._knowing_its_claims():
@@ -237,15 +237,26 @@ class PipelineManager:
             refresh(self.store, self._triggers, now, self.counters, self._pulse)
             self._must_refresh = False
 
-    def _round(self) -> int:
+    def _round(self) -> tuple[int, Workload]:
+        """Do what there is to do; return how many streams were loaded, and what was waiting.
+
+        One look tells what there is, so that a worker that is idle asks the database no more.
+        """
         self._release_unknown()
         self._refresh_once()
-        rescue(self.store, self._options.max_attempts, self.counters, self._pulse)
-        give_up(self.store, self._options.outbox_max_age, self.counters)
-        loaded = self.process_ready_streams(self._options.batch_size)
-        loaded += self.process_ready_streams(self._options.batch_size, expire=True)
+        now = self._clock.now()
+        waiting = self.store.workload(now)
+        if waiting.abandoned:
+            rescue(self.store, self._options.max_attempts, self.counters, self._pulse)
+        loaded = 0
+        if waiting.ready or waiting.abandoned:
+            loaded = sum(
+                self._process_ready(reason, now, self._options.batch_size) for reason in Reason
+            )
+        if (waiting.oldest_effect_seconds or 0) > self._options.outbox_max_age.total_seconds():
+            give_up(self.store, self._options.outbox_max_age, self.counters)
         self._trimmer.round()
-        return loaded
+        return loaded, waiting
 
     def _work(self, *, until_idle: bool) -> None:
         with self._couriers:
@@ -257,21 +268,20 @@ class PipelineManager:
             self._pulse.beat()
             self._couriers.check()
             try:
-                loaded = self._round()
+                loaded, waiting = self._round()
                 self._outage.over()
                 backoff.start_anew()
                 self._log_statistics()
-                if not loaded and not self._wait(until_idle=until_idle):
+                if not loaded and not self._wait(waiting, until_idle=until_idle):
                     return
             except AWAY as error:
                 self._outage.noticed(error)
                 backoff.wait()
 
-    def _wait(self, *, until_idle: bool) -> bool:
+    def _wait(self, workload: Workload, *, until_idle: bool) -> bool:
         """Wait until there may be work again; False when that is not wanted or told to stop."""
         if self._trimmer.has_more:
             return not self._stop.is_set()
-        workload = self.store.workload(self._clock.now())
         if until_idle and workload.is_idle:
             return self._wait_for_effects()
         self._sleep(self._idle_seconds(workload, until_idle=until_idle))
@@ -292,7 +302,7 @@ class PipelineManager:
 
     def _idle_seconds(self, workload: Workload, *, until_idle: bool) -> float:
         waits = [
-            RECHECK_SECONDS if workload.ready else None,
+            RECHECK_SECONDS if workload.ready or workload.abandoned else None,
             POLL_SECONDS if until_idle and workload.working else None,
             workload.next_retry_seconds,
         ]

@@ -93,8 +93,11 @@ class StreamRun:
         """What a handler is at; any thread may ask."""
         return self._run.step
 
-    def handle(self, events: Sequence[Event]) -> Failure | None:
-        """Let the handlers work; a failure when one of them fails, after all were rolled back."""
+    def handle(self, events: list[Event]) -> Failure | None:
+        """Let the handlers work; a failure when one of them fails, after all were rolled back.
+
+        The events are the run's own.
+        """
         try:
             self._new_events = self._run.handle(events)
         except HandlerFailed as failed:
@@ -123,7 +126,7 @@ class StreamRun:
     def commit(self) -> str | None:
         """Let the handlers act; what went wrong in that, if anything."""
         faults = self._counted(self._run.commit())
-        return error_text("\n".join(_texts(faults))) or None
+        return error_text("\n".join(_texts(faults))) if faults else None
 
     def _counted(self, faults: tuple[CommitFault, ...]) -> tuple[CommitFault, ...]:
         self._counters.add(Count.COMMIT_FAULTS, len(faults))

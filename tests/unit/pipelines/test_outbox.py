@@ -178,7 +178,7 @@ def test_nor_in_a_rollback() -> None:
 
 def test_endpoints_name_pipeline_entry_and_place() -> None:
     handlers = tuple(HandlerSpec(name, sender()) for name in ("mail", "http", "mail"))
-    endpoints = [endpoint for endpoint, _ in PipelineDefinition("bills", handlers).endpoints()]
+    endpoints = [endpoint for endpoint, _ in PipelineDefinition("bills", handlers).endpoints]
     assert endpoints == [
         Endpoint("bills", "mail"),
         Endpoint("bills", "http"),

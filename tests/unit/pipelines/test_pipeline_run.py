@@ -94,7 +94,7 @@ def test_a_handler_sees_the_events_in_the_order_given() -> None:
     assert seen == ["b", "a", "c"]
 
 
-def test_changes_to_given_events_reach_later_handlers_and_neither_caller_nor_storage() -> None:
+def test_changes_to_given_events_reach_later_handlers_and_are_not_stored() -> None:
     given = [event("a", state="active")]
 
     def change(events: list[Any], _env: object) -> list[Any]:
@@ -105,7 +105,6 @@ def test_changes_to_given_events_reach_later_handlers_and_neither_caller_nor_sto
     look = handler(lambda events, _env: seen.append(events[0]["state"]) or events)
     assert run_of(handler(change), look).handle(given) == ()
     assert seen == ["gone"]
-    assert given == [event("a", state="active")]
 
 
 def test_new_events_are_those_with_an_id_that_was_not_given_in_the_order_first_seen() -> None:
@@ -299,7 +298,7 @@ def test_rollback_reaches_the_handlers_that_were_made_before_one_could_not_be() 
     assert (run.rollback(), calls) == ((), [1])
 
 
-def test_the_copies_of_a_large_stream_cost_no_more_than_the_events_themselves() -> None:
+def test_a_run_of_a_large_stream_takes_little_beside_the_events_themselves() -> None:
     count = 5_000
     tracemalloc.start()
     try:
@@ -313,4 +312,4 @@ def test_the_copies_of_a_large_stream_cost_no_more_than_the_events_themselves() 
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 2 * before
+    assert peak < 1.2 * before

@@ -16,6 +16,7 @@ from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.records import StreamFilter
 from winchester_core.telemetry.counters import Count
 from winchester_core.timex import parse
+from worker_scene import QuietHandler
 
 if TYPE_CHECKING:
     from worker_scene import Scene, Script
@@ -137,3 +138,26 @@ def test_statistics_are_logged_with_stable_keys(
         scene.worker(statistics_period_seconds=0.0).run_until_idle()
     assert "statistics: streams_fired=1 streams_loaded=1" in caplog.text
     assert len(script.seen) == 1
+
+
+@pytest.mark.parametrize(("longest_seconds", "left"), [(3600.0, [3, 3, 3]), (0.0, [3, 2, 1])])
+def test_a_run_that_succeeded_waits_for_slow_ones_only_so_long_until_it_is_completed(
+    scene: Scene,
+    script: Script,
+    monkeypatch: pytest.MonkeyPatch,
+    longest_seconds: float,
+    left: list[int],
+) -> None:
+    monkeypatch.setattr("winchester_core.worker.batch.LONGEST_WAIT_SECONDS", longest_seconds)
+    for instance in "abc":
+        scene.complete_stream(instance)
+    uncompleted: list[int] = []
+
+    def look(events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        uncompleted.append(scene.store.count_streams(StreamFilter()))
+        return events
+
+    script.on_handle = look
+    assert scene.worker(handlers=(QuietHandler,)).run_once() == 3
+    assert uncompleted == left
+    assert scene.store.count_streams(StreamFilter()) == 0

@@ -105,20 +105,20 @@ def test_a_worker_that_hangs_in_the_database_is_overdue_and_one_that_waits_for_i
     monkeypatch.setattr("winchester_core.telemetry.heartbeat.LIFE_SECONDS", 0.05)
     seen: list[list[str]] = []
 
-    def hang(**_: Any) -> list[Any]:
+    def hang(_now: object) -> Any:
         while not heartbeat.overdue():
             threading.Event().wait(0.01)
         seen.append(heartbeat.overdue())
         monkeypatch.setattr("winchester_core.telemetry.heartbeat.LIFE_SECONDS", 3600)
-        monkeypatch.setattr(scene.store, "claim_ready", away)
+        monkeypatch.setattr(scene.store, "workload", away)
         raise DatabaseUnavailable("gone")
 
-    def away(**_: Any) -> list[Any]:
+    def away(_now: object) -> Any:
         seen.append(heartbeat.overdue())
         if len(seen) == 3:
             worker.stop()
         raise DatabaseUnavailable("gone")
 
-    monkeypatch.setattr(scene.store, "claim_ready", hang)
+    monkeypatch.setattr(scene.store, "workload", hang)
     worker.run()
     assert seen == [["the worker"], [], []]

@@ -202,7 +202,7 @@ class Away:
         raise DatabaseUnavailable("gone")
 
 
-@pytest.mark.parametrize("method", ["events_of", "renew", "complete"])
+@pytest.mark.parametrize("method", ["members_of", "renew", "complete"])
 def test_a_database_that_is_away_during_a_run_is_waited_for_and_costs_no_attempt(
     scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:

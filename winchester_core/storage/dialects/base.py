@@ -5,14 +5,24 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete
+from sqlalchemy import Text, bindparam, delete, tuple_, type_coerce
 
+from winchester_core.storage.dialects import written_out
 from winchester_core.storage.dialects.wakeup import Wakeup
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import URL, ColumnElement, Delete, Engine, FromClause, Select, Table
+    from sqlalchemy import (
+        URL,
+        ColumnElement,
+        Delete,
+        Engine,
+        FromClause,
+        Select,
+        Table,
+    )
 
     from winchester_core.clock import Clock
     from winchester_core.storage.dialects.bulk import BulkWriter
@@ -65,6 +75,39 @@ class SqlDialect:
     def matches_glob(self, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
         """The condition that `column` matches `glob` (`*` and `?`), case-sensitive."""
         return column.like("".join(map(_like_character, glob)), escape="!")
+
+    def among(self, column: ColumnElement[int], numbers: Sequence[int]) -> ColumnElement[bool]:
+        """The condition that `column` is one of `numbers`.
+
+        They are told in a way that costs little however many they are: written out, as the
+        driver and the library would take longer over a parameter for each.
+        """
+        return column.bool_op("IN")(written_out.numbers(numbers))
+
+    def among_pairs(
+        self,
+        columns: tuple[ColumnElement[int], ColumnElement[int]],
+        pairs: Sequence[tuple[int, int]],
+    ) -> ColumnElement[bool]:
+        """The condition that two columns are one of `pairs`; see `among`.
+
+        It finds no rows by an index: that is for another condition to do.
+        """
+        return tuple_(*columns).bool_op("IN")(written_out.pairs(pairs))
+
+    def look_up(
+        self, outer: Table, inner: Table, on: ColumnElement[bool]
+    ) -> tuple[FromClause, FromClause]:
+        """Both tables joined, and what stands for `inner` in a query of the join.
+
+        For each row of `outer` that is wanted, `inner` is looked up by an index: it is never gone
+        through, however many rows the database believes to be wanted.
+        """
+        return outer.join(inner, on), inner
+
+    def json_text(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """A column of JSON, whose text is wanted as it is."""
+        return type_coerce(column, Text())
 
     def through_index(self, query: Select[Any], table: FromClause, index: str) -> Select[Any]:
         """Read `table` through `index`, where the database might go through all rows instead."""

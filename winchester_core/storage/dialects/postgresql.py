@@ -5,7 +5,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, any_, bindparam, event, func
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Text,
+    any_,
+    bindparam,
+    cast,
+    event,
+    func,
+    select,
+    true,
+    tuple_,
+)
 
 from winchester_core.storage.dialects import patience
 from winchester_core.storage.dialects.base import Fault, SqlDialect
@@ -14,9 +26,10 @@ from winchester_core.storage.dialects.postgresql_wakeup import PostgresqlWakeup
 from winchester_core.storage.sql.types import UtcDateTime
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import URL, ColumnElement, Engine
+    from sqlalchemy import URL, BindParameter, ColumnElement, Engine, FromClause, Table
 
     from winchester_core.storage.dialects.wakeup import Wakeup
 
@@ -36,6 +49,8 @@ _SESSION = (
     # the driver prepares what it executes often, and a plan for any value of `state` or
     # `event_type` would go through a whole table where the value is rare
     " -c plan_cache_mode=force_custom_plan"
+    # nothing here takes so long that it is worth compiling
+    " -c jit=off"
 )
 
 # SQLSTATE codes and classes: PostgreSQL manual, appendix A
@@ -77,6 +92,28 @@ class PostgresqlDialect(SqlDialect):
         # one parameter: the driver goes through the statement's text for each
         return column == any_(bindparam(name, type_=ARRAY(column.type)))
 
+    def among(self, column: ColumnElement[int], numbers: Sequence[int]) -> ColumnElement[bool]:
+        # one value, and one text of the statement for any number of them: it is prepared once
+        return column == any_(_array(numbers))
+
+    def among_pairs(
+        self,
+        columns: tuple[ColumnElement[int], ColumnElement[int]],
+        pairs: Sequence[tuple[int, int]],
+    ) -> ColumnElement[bool]:
+        first, second = (_array([pair[place] for pair in pairs]) for place in (0, 1))
+        return tuple_(*columns).in_(select(func.unnest(first), func.unnest(second)))
+
+    def look_up(
+        self, outer: Table, inner: Table, on: ColumnElement[bool]
+    ) -> tuple[FromClause, FromClause]:
+        # OFFSET keeps the planner from making another join of it
+        found = select(inner).where(on).offset(0).lateral()
+        return outer.join(found, true()), found
+
+    def json_text(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return cast(column, Text())  # the driver would read what is of the type JSON
+
     def wakeup(self, engine: Engine) -> Wakeup:
         return PostgresqlWakeup(engine)
 
@@ -102,3 +139,7 @@ def _send_arrays_in_binary(connection: Any, _record: object) -> None:
     from psycopg.types.array import ListBinaryDumper
 
     connection.adapters.register_dumper(list, ListBinaryDumper)
+
+
+def _array(numbers: Sequence[int]) -> BindParameter[Any]:
+    return bindparam(None, list(numbers), type_=ARRAY(BigInteger))

@@ -78,6 +78,17 @@ class HeldStream:
         )
 
 
+class HeldMembers:
+    """Copies of the events of streams. See `Members`."""
+
+    def __init__(self, events: dict[int, list[Event]]) -> None:
+        self._events = events
+
+    def take(self, stream_id: int) -> list[Event]:
+        """See `Members.take`."""
+        return self._events.pop(stream_id)
+
+
 class Holdings:
     """Everything a memory store holds; `events` are in the order of their arrival."""
 

@@ -146,6 +146,11 @@ class HeldOutbox:
         times = (effect.due_at for effect in self._pending(endpoint))
         return min((time for time in times if time is not None), default=None)
 
+    def oldest_seconds(self, real_now: datetime) -> float | None:
+        """How long the effect that has waited longest has waited; None when none is pending."""
+        oldest = min((effect.waiting_since for effect in self._pending()), default=None)
+        return None if oldest is None else (real_now - oldest).total_seconds()
+
     def matching(self, wanted: EffectFilter, mark: int = 0) -> Iterator[StoredEffect]:
         """The effects that `wanted` asks for past the id `mark`, by id."""
         for _, effect in sorted(self._effects.items()):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from winchester_core.model.stream import StreamState, lane_of
 from winchester_core.storage.memory import claiming, completion, ingest, reading, upkeep
 from winchester_core.storage.memory.effect_store import MemoryEffectStore
+from winchester_core.storage.memory.holdings import HeldMembers
 from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, Recorded
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 
@@ -136,6 +137,10 @@ class MemoryStore(MemoryEffectStore):
                 each: self._held.events_of(streams[each]) if each in streams else []
                 for each in stream_ids
             }
+
+    def members_of(self, stream_ids: Sequence[int]) -> HeldMembers:
+        """See `WorkStore.members_of`."""
+        return HeldMembers(self.events_of(stream_ids))
 
     def renew(self, claims: Sequence[Claim], lease: timedelta) -> int:
         """See `WorkStore.renew`."""

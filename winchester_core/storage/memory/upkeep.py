@@ -9,6 +9,7 @@ from winchester_core.model.stream import Reason, StreamState, lane_of_state
 from winchester_core.storage.memory.claiming import (
     RETRYING,
     WORKING,
+    abandoned,
     ready_again,
     ready_first_time,
 )
@@ -108,6 +109,8 @@ def workload(held: Holdings, now: datetime | None, real_now: datetime) -> Worklo
         retrying=min(len(waiting), MOST_COUNTED),
         next_retry_seconds=(min(waiting) - real_now).total_seconds() if waiting else None,
         next_due=min((_due_at(each) for each in streams if _is_active(each)), default=None),
+        abandoned=min(len(abandoned(held, real_now)), MOST_COUNTED),
+        oldest_effect_seconds=held.outbox.oldest_seconds(real_now),
     )
 
 

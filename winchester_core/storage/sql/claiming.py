@@ -8,6 +8,7 @@ from winchester_core.errors import UnknownStream
 from winchester_core.model.stream import (
     EXPIRE_LANE,
     FIRE_LANE,
+    LANES,
     Lane,
     Reason,
     StreamState,
@@ -15,7 +16,7 @@ from winchester_core.model.stream import (
     lane_of,
 )
 from winchester_core.storage.records import Claim
-from winchester_core.storage.sql.queries import claims, clocks, stream_traits
+from winchester_core.storage.sql.queries import claims, clocks, queues, stream_traits
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 
 if TYPE_CHECKING:
@@ -43,11 +44,11 @@ def claim_ready(
     """
     lane = lane_of(reason)
     real_now = clocks.real_time(connection, dialect)
-    rows = claims.lock_first(connection, dialect, claims.retries(lane, real_now), limit)
+    rows = claims.lock_first(connection, dialect, queues.retries(lane, real_now), limit)
     if now is not None and len(rows) < limit:
         left = limit - len(rows)
-        rows += claims.lock_first(connection, dialect, claims.first_tries(reason, now), left)
-    return _take(connection, rows, lane, worker, real_now + lease)
+        rows += claims.lock_first(connection, dialect, queues.first_tries(reason, now), left)
+    return _take(connection, dialect, rows, lane, worker, real_now + lease)
 
 
 def claim_one(
@@ -70,18 +71,23 @@ def claim_one(
     if row.state not in (StreamState.ACTIVE, lane.retry):
         return None
     real_now = clocks.real_time(connection, dialect)
-    return _take(connection, [row], lane, worker, real_now + lease)[0]
+    return _take(connection, dialect, [row], lane, worker, real_now + lease)[0]
 
 
 def _take(
-    connection: Connection, rows: Sequence[Row[Any]], lane: Lane, worker: str, until: datetime
+    connection: Connection,
+    dialect: SqlDialect,
+    rows: Sequence[Row[Any]],
+    lane: Lane,
+    worker: str,
+    until: datetime,
 ) -> list[Claim]:
     if not rows:
         return []
     for row in rows:
         check_transition(StreamState(row.state), lane.working)
-    claims.take(connection, rows, lane, worker, until)
-    traits = stream_traits.of_streams(connection, [row.id for row in rows])
+    claims.take(connection, dialect, rows, lane, worker, until)
+    traits = stream_traits.of_streams(connection, dialect, [row.id for row in rows])
     reach(Checkpoint.BEFORE_CLAIM_COMMIT)
     return [
         Claim(
@@ -104,21 +110,21 @@ def renew(
     """Extend the leases of these claims; return how many still hold."""
     until = clocks.real_time(connection, dialect) + lease
     proofs = claims.lock_held(connection, dialect, held)
-    return claims.renew(connection, sorted(stream_id for stream_id, _, _ in proofs), until)
+    return claims.renew(connection, dialect, sorted(stream_id for stream_id, _, _ in proofs), until)
 
 
 def release(connection: Connection, dialect: SqlDialect, held: Sequence[Claim]) -> int:
     """Give claims back unused; return how many still held."""
     proofs = claims.lock_held(connection, dialect, held)
     stream_ids = sorted(claim.stream_id for claim in held if claim.proof in proofs)
-    claims.give_back(connection, stream_ids, clocks.real_time(connection, dialect))
+    claims.give_back(connection, dialect, stream_ids, clocks.real_time(connection, dialect))
     return len(stream_ids)
 
 
 def release_all(connection: Connection, dialect: SqlDialect, *, worker: str) -> int:
     """Give back whatever this worker holds; return how many streams."""
     stream_ids = claims.lock_all_of(connection, dialect, worker)
-    claims.give_back(connection, stream_ids, clocks.real_time(connection, dialect))
+    claims.give_back(connection, dialect, stream_ids, clocks.real_time(connection, dialect))
     return len(stream_ids)
 
 
@@ -131,14 +137,16 @@ def rescue(
     """
     real_now = clocks.real_time(connection, dialect)
     rescued = failed = 0
-    abandoned = claims.lock_first(connection, dialect, claims.abandoned(real_now), limit)
+    abandoned = claims.lock_first(connection, dialect, queues.abandoned(real_now, *LANES), limit)
     for (lane, attempts), stream_ids in _divided(abandoned).items():
         if attempts < max_attempts:
-            claims.finish(connection, stream_ids, lane.retry, worker=None, retry_at=real_now)
+            claims.finish(
+                connection, dialect, stream_ids, lane.retry, worker=None, retry_at=real_now
+            )
             rescued += len(stream_ids)
         else:
             note = claims.death_note(attempts)
-            claims.finish(connection, stream_ids, lane.failed, last_error=note)
+            claims.finish(connection, dialect, stream_ids, lane.failed, last_error=note)
             failed += len(stream_ids)
     return rescued, failed
 

@@ -37,13 +37,17 @@ def complete(
     recorded = record(connection, dialect, arrivals, policy) if arrivals else Recorded(())
     record_effects(connection, dialect, won)
     purged = [each.claim.stream_id for each in won if each.purge and each.fault is None]
-    purge(connection, purged)
+    purge(connection, dialect, purged)
     clean = [each.claim.stream_id for each in won if not each.purge and each.fault is None]
-    claims.finish(connection, clean, StreamState.COMPLETED, last_error=None)
+    claims.finish(connection, dialect, clean, StreamState.COMPLETED, last_error=None)
     for each in won:
         if each.fault is not None:
             claims.finish(
-                connection, [each.claim.stream_id], StreamState.COMPLETED, last_error=each.fault
+                connection,
+                dialect,
+                [each.claim.stream_id],
+                StreamState.COMPLETED,
+                last_error=each.fault,
             )
     reach(Checkpoint.BEFORE_COMPLETION_COMMIT)
     return Completed.of(won, arrivals, recorded)
@@ -63,13 +67,20 @@ def fail(
     final = failure.final or claim.attempt >= max_attempts
     state = lane.failed if final else lane.retry
     retry_at = None if final else clocks.real_time(connection, dialect) + failure.retry_delay
-    claims.finish(connection, [claim.stream_id], state, last_error=failure.error, retry_at=retry_at)
+    claims.finish(
+        connection,
+        dialect,
+        [claim.stream_id],
+        state,
+        last_error=failure.error,
+        retry_at=retry_at,
+    )
     reach(Checkpoint.BEFORE_FAILURE_COMMIT)
     return state
 
 
-def purge(connection: Connection, stream_ids: Sequence[int]) -> None:
+def purge(connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]) -> None:
     """Remove streams and their links, never their events."""
-    links.delete_of(connection, stream_ids)
-    stream_traits.delete_of(connection, stream_ids)
-    claims.delete_all(connection, stream_ids)
+    links.delete_of(connection, dialect, stream_ids)
+    stream_traits.delete_of(connection, dialect, stream_ids)
+    claims.delete_all(connection, dialect, stream_ids)

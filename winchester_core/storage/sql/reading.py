@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.errors import UnknownStream
-from winchester_core.storage.sql.queries import events, stored_streams
+from winchester_core.storage.sql.queries import events, members, stored_streams
 from winchester_core.triggers.group_key import encode_value
 
 if TYPE_CHECKING:
@@ -60,15 +60,15 @@ def _has(event: Mapping[str, Any], traits: Mapping[str, bytes]) -> bool:
     )
 
 
-def stream_by_id(connection: Connection, stream_id: int) -> StreamRecord:
+def stream_by_id(connection: Connection, dialect: SqlDialect, stream_id: int) -> StreamRecord:
     """The stream with this id. Raises `UnknownStream`."""
-    found = stored_streams.by_ids(connection, [stream_id])
+    found = stored_streams.by_ids(connection, dialect, [stream_id])
     if not found:
         raise UnknownStream(stream_id)
     return found[0]
 
 
-def stream_events(connection: Connection, stream_id: int) -> list[Event]:
+def stream_events(connection: Connection, dialect: SqlDialect, stream_id: int) -> list[Event]:
     """A stream's events. Raises `UnknownStream`."""
-    stream_by_id(connection, stream_id)
-    return events.of_streams(connection, [stream_id])[stream_id]
+    stream_by_id(connection, dialect, stream_id)
+    return members.of_streams(connection, dialect, [stream_id]).take(stream_id)

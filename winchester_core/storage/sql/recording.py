@@ -13,6 +13,7 @@ from winchester_core.storage.sql.queries import (
     clocks,
     events,
     links,
+    members,
     open_streams,
     stream_traits,
 )
@@ -107,18 +108,20 @@ def _open_drafts(
         drafts[key] = draft
         if facts.fingerprint != match.definition.fingerprint:
             stale.append((draft, now))
-    recount(connection, stale)
+    recount(connection, dialect, stale)
     return drafts
 
 
-def recount(connection: Connection, stale: Iterable[tuple[StreamDraft, datetime]]) -> None:
+def recount(
+    connection: Connection, dialect: SqlDialect, stale: Iterable[tuple[StreamDraft, datetime]]
+) -> None:
     """Count streams anew by their trigger's present rules, from their members."""
     by_id = {draft.id: (draft, now) for draft, now in stale if draft.id is not None}
     if not by_id:
         return
-    for stream_id, members in events.of_streams(connection, list(by_id)).items():
-        draft, now = by_id[stream_id]
-        progress.recount(draft.definition, draft.facts, members, now)
+    stale_members = members.of_streams(connection, dialect, list(by_id))
+    for stream_id, (draft, now) in by_id.items():
+        progress.recount(draft.definition, draft.facts, stale_members.take(stream_id), now)
 
 
 def _carry_out(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, Recorded, Workload
+from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, Recorded
 from winchester_core.storage.sql import (
     claiming,
     completion,
@@ -15,7 +15,14 @@ from winchester_core.storage.sql import (
     upkeep,
 )
 from winchester_core.storage.sql.effect_store import SqlEffectStore
-from winchester_core.storage.sql.queries import claims, clocks, events, rejections, stored_streams
+from winchester_core.storage.sql.queries import (
+    clocks,
+    events,
+    members,
+    rejections,
+    stored_streams,
+    workloads,
+)
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 
 if TYPE_CHECKING:
@@ -40,8 +47,10 @@ if TYPE_CHECKING:
         StreamFilter,
         TrimMark,
         Trimmed,
+        Workload,
     )
     from winchester_core.storage.sql.database import Database
+    from winchester_core.storage.sql.queries.members import MemberRows
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.triggers.stream_time import TimePolicy
 
@@ -135,7 +144,14 @@ class SqlStore(SqlEffectStore):
 
     def events_of(self, stream_ids: Sequence[int]) -> dict[int, list[Event]]:
         """See `WorkStore.events_of`."""
-        return self.database.read(partial(events.of_streams, stream_ids=stream_ids))
+        found = self.members_of(stream_ids)
+        return {stream_id: found.take(stream_id) for stream_id in dict.fromkeys(stream_ids)}
+
+    def members_of(self, stream_ids: Sequence[int]) -> MemberRows:
+        """See `WorkStore.members_of`."""
+        return self.database.read(
+            partial(members.of_streams, dialect=self._dialect, stream_ids=stream_ids)
+        )
 
     def renew(self, claims_: Sequence[Claim], lease: timedelta) -> int:
         """See `WorkStore.renew`."""
@@ -229,14 +245,7 @@ class SqlStore(SqlEffectStore):
 
         def work(connection: Connection) -> Workload:
             real_now = clocks.real_time(connection, self._dialect)
-            retrying, first = claims.waiting_retries(connection, self._dialect, real_now)
-            return Workload(
-                ready=claims.count_ready(connection, self._dialect, now, real_now),
-                working=claims.count_working(connection, self._dialect),
-                retrying=retrying,
-                next_retry_seconds=(first - real_now).total_seconds() if first else None,
-                next_due=claims.next_due(connection, self._dialect),
-            )
+            return workloads.look(connection, self._dialect, now, real_now)
 
         return self.database.read(work)
 
@@ -292,11 +301,15 @@ class SqlStore(SqlEffectStore):
 
     def get_stream_by_id(self, stream_id: int) -> StreamRecord:
         """See `ReadStore.get_stream_by_id`."""
-        return self.database.read(partial(reading.stream_by_id, stream_id=stream_id))
+        return self.database.read(
+            partial(reading.stream_by_id, dialect=self._dialect, stream_id=stream_id)
+        )
 
     def get_stream_events(self, stream_id: int) -> list[Event]:
         """See `ReadStore.get_stream_events`."""
-        return self.database.read(partial(reading.stream_events, stream_id=stream_id))
+        return self.database.read(
+            partial(reading.stream_events, dialect=self._dialect, stream_id=stream_id)
+        )
 
     def find_rejected(
         self,

@@ -34,7 +34,12 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if dialect.name == "postgresql" else _written
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
-        return _from_text if dialect.name == "sqlite" else _from_datetime
+        return time_reader(dialect.name)
+
+
+def time_reader(dialect_name: str) -> Callable[[Any], datetime | None]:
+    """What makes an aware UTC time, or None, of what the driver gives for a `UtcDateTime`."""
+    return _from_text if dialect_name == "sqlite" else _from_datetime
 
 
 def naive_text(moment: datetime) -> str:

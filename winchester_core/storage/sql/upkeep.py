@@ -36,7 +36,7 @@ def refresh(
         StreamDraft(definition, Group(key, {}), facts, id=stream_id)
         for stream_id, key, facts in stale
     ]
-    recount(connection, [(draft, now) for draft in drafts])
+    recount(connection, dialect, [(draft, now) for draft in drafts])
     dialect.bulk.carry_out(
         connection, open_streams.moves(sorted(drafts, key=lambda each: each.id or 0))
     )
@@ -56,7 +56,7 @@ def reset(connection: Connection, dialect: SqlDialect, stream_id: int) -> Stream
         raise IllegalTransition(row.state, "ready again: only a stream in error can be reset")
     real_now = clocks.real_time(connection, dialect)
     fresh = {"attempts": 0, "retry_at": real_now, "worker": None, "last_error": None}
-    claims.finish(connection, [stream_id], lane.retry, **fresh)
+    claims.finish(connection, dialect, [stream_id], lane.retry, **fresh)
     return lane.retry
 
 
@@ -70,4 +70,4 @@ def purge_one(connection: Connection, dialect: SqlDialect, stream_id: int) -> No
         raise UnknownStream(stream_id)
     if row.state in (StreamState.FIRING, StreamState.EXPIRING):
         raise IllegalTransition(row.state, "purged: a worker has it in hand")
-    purge(connection, [stream_id])
+    purge(connection, dialect, [stream_id])

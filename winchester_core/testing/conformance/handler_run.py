@@ -82,7 +82,7 @@ class HandlerRun:
     def handle(self, events: Sequence[Event]) -> Result:
         """Make the handler and let it handle the events. Raises `NonConformance`."""
         try:
-            added = self._run.handle(events)
+            added = self._run.handle([dict(event) for event in events])
         except HandlerFailed as failure:
             what = f"{self._maker.name}, given {len(events)} events: {failure.reason}"
             raise NonConformance(what) from failure.__cause__

@@ -56,7 +56,7 @@ class Couriers:
                 stop=stop,
             )
             for pipeline in pipelines
-            for endpoint, spec in pipeline.endpoints()
+            for endpoint, spec in pipeline.endpoints
             if spec.delivers
         }
         self._threads: list[threading.Thread] = []

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, delete, select, tuple_, update
+from sqlalchemy import and_, case, delete, select, update
 
 from winchester_core.errors import ConcurrentChange
-from winchester_core.model.stream import FIRE_LANE, LANES, Lane, Reason, StreamState
+from winchester_core.model.stream import FIRE_LANE, LANES, Lane, StreamState
 from winchester_core.storage.death_note import died_after_failure, died_each_time
-from winchester_core.storage.records import MOST_COUNTED
 from winchester_core.storage.sql.pages import pages
+from winchester_core.storage.sql.queries.queues import Queue, in_order
 from winchester_core.storage.sql.tables import streams
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Row, Select
+    from sqlalchemy import ColumnElement, Connection, Row
 
     from winchester_core.storage.dialects import SqlDialect
     from winchester_core.storage.records import Claim
 
-_WORKING = (StreamState.FIRING.value, StreamState.EXPIRING.value)
+_WORKING = [lane.working.value for lane in LANES]
 _HEAD = (
     streams.c.id,
     streams.c.name,
@@ -34,69 +33,12 @@ _HEAD = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """Streams that wait for something, in the order of an index.
-
-    Nothing breaks a tie: a million streams may expire at one midnight, and PostgreSQL, whose
-    indexes do not end with the id, would sort them all for each claim.
-    """
-
-    condition: ColumnElement[bool]
-    order: tuple[ColumnElement[Any], ...]
-    index: str
-    null: ColumnElement[Any] | None = None
-    """A column that the condition holds null, which comes before `order` in the index."""
-
-
-def first_tries(reason: Reason, now: datetime) -> Queue:
-    """Active streams whose time has come."""
-    queue = _firing if reason is Reason.FIRE else _expiring
-    return queue(ready_first_time(reason, now))
-
-
-def retries(lane: Lane, real_now: datetime) -> Queue:
-    """Streams whose next try is due."""
-    return _retries(and_(streams.c.state == lane.retry.value, streams.c.retry_at <= real_now))
-
-
-def abandoned(real_now: datetime) -> Queue:
-    """Claimed streams whose lease has run out."""
-    return _leases(and_(streams.c.state.in_(_WORKING), streams.c.lease_until < real_now))
-
-
-def _firing(condition: ColumnElement[bool]) -> Queue:
-    order = (streams.c.fire_timestamp, streams.c.expire_timestamp)
-    return Queue(condition, order, "ix_streams_due")
-
-
-def _expiring(condition: ColumnElement[bool]) -> Queue:
-    order, null = (streams.c.expire_timestamp,), streams.c.fire_timestamp
-    return Queue(condition, order, "ix_streams_due", null)
-
-
-def _retries(condition: ColumnElement[bool]) -> Queue:
-    return Queue(condition, (streams.c.retry_at,), "ix_streams_state_retry_at")
-
-
-def _leases(condition: ColumnElement[bool]) -> Queue:
-    return Queue(condition, (streams.c.lease_until,), "ix_streams_state_lease_until")
-
-
-def ready_first_time(reason: Reason, now: datetime) -> ColumnElement[bool]:
-    """Active streams whose time has come at the stream time `now`."""
-    active = streams.c.state == StreamState.ACTIVE.value
-    if reason is Reason.FIRE:
-        return and_(active, streams.c.fire_timestamp <= now)
-    return and_(active, streams.c.fire_timestamp.is_(None), streams.c.expire_timestamp <= now)
-
-
 def lock_first(
     connection: Connection, dialect: SqlDialect, queue: Queue, limit: int
 ) -> list[Row[Any]]:
     """The first `limit` streams of `queue`; what others have locked is passed over."""
-    query = _in_order(dialect, select(*_HEAD), queue, limit)
-    return list(connection.execute(dialect.lock_rows(query, skip_locked=True)))
+    query = in_order(dialect, select(*_HEAD), queue, limit)
+    return list(connection.execute(dialect.lock_rows(query, skip_locked=True)).all())
 
 
 def lock_one(connection: Connection, dialect: SqlDialect, stream_id: int) -> Row[Any] | None:
@@ -107,6 +49,7 @@ def lock_one(connection: Connection, dialect: SqlDialect, stream_id: int) -> Row
 
 def take(
     connection: Connection,
+    dialect: SqlDialect,
     rows: Sequence[Row[Any]],
     lane: Lane,
     worker: str,
@@ -119,7 +62,7 @@ def take(
     for page in pages(rows):
         claimed = connection.execute(
             update(streams)
-            .where(streams.c.id.in_([row.id for row in page]), _unchanged(page))
+            .where(_unchanged(dialect, [(row.id, row.state_serial_no) for row in page]))
             .values(
                 state=lane.working.value,
                 state_serial_no=streams.c.state_serial_no + 1,
@@ -134,21 +77,11 @@ def take(
             raise ConcurrentChange(f"{len(page) - claimed} streams were claimed by another worker")
 
 
-def _unchanged(rows: Sequence[Row[Any]]) -> ColumnElement[bool]:
-    return tuple_(streams.c.id, streams.c.state_serial_no).in_(
-        [(row.id, row.state_serial_no) for row in rows]
-    )
-
-
-def held(claims: Iterable[Claim]) -> ColumnElement[bool]:
-    """The condition that a stream is still as its claim left it: every change bumps the serial."""
-    listed = list(claims)
+def _unchanged(dialect: SqlDialect, serials: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
+    """The condition that each stream still has its serial, which every change bumps."""
     return and_(
-        streams.c.id.in_([claim.stream_id for claim in listed]),
-        tuple_(streams.c.id, streams.c.state_serial_no).in_(
-            [(claim.stream_id, claim.serial) for claim in listed]
-        ),
-        streams.c.worker.in_({claim.worker for claim in listed}),
+        dialect.among(streams.c.id, [stream_id for stream_id, _ in serials]),
+        dialect.among_pairs((streams.c.id, streams.c.state_serial_no), serials),
     )
 
 
@@ -160,12 +93,14 @@ def lock_held(
     for page in pages(claims):
         query = (
             select(streams.c.id, streams.c.state_serial_no, streams.c.worker)
-            .where(held(page))
+            .where(
+                _unchanged(dialect, [(claim.stream_id, claim.serial) for claim in page]),
+                streams.c.worker.in_({claim.worker for claim in page}),
+            )
             .order_by(streams.c.id)
         )
         indexed = dialect.through_index(query, streams, "PRIMARY")
-        rows = connection.execute(dialect.lock_rows(indexed))
-        proofs.update((row.id, row.state_serial_no, row.worker) for row in rows)
+        proofs.update(map(tuple, connection.execute(dialect.lock_rows(indexed)).all()))
     return proofs
 
 
@@ -184,23 +119,28 @@ def lock_all_of(connection: Connection, dialect: SqlDialect, worker: str) -> lis
     return list(connection.execute(dialect.lock_rows(indexed, skip_locked=True)).scalars())
 
 
-def renew(connection: Connection, stream_ids: Sequence[int], lease_until: datetime) -> int:
+def renew(
+    connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int], lease_until: datetime
+) -> int:
     """Extend the leases of these locked streams; return how many they are."""
     for page in pages(stream_ids):
-        connection.execute(
-            update(streams).where(streams.c.id.in_(page)).values(lease_until=lease_until)
-        )
+        these = dialect.among(streams.c.id, page)
+        connection.execute(update(streams).where(these).values(lease_until=lease_until))
     return len(stream_ids)
 
 
 def finish(
-    connection: Connection, stream_ids: Sequence[int], state: StreamState, **values: Any
+    connection: Connection,
+    dialect: SqlDialect,
+    stream_ids: Sequence[int],
+    state: StreamState,
+    **values: Any,
 ) -> None:
     """Move locked streams out of a worker's hands, into `state`."""
     for page in pages(stream_ids):
         connection.execute(
             update(streams)
-            .where(streams.c.id.in_(page))
+            .where(dialect.among(streams.c.id, page))
             .values(
                 state=state.value,
                 state_serial_no=streams.c.state_serial_no + 1,
@@ -210,7 +150,9 @@ def finish(
         )
 
 
-def give_back(connection: Connection, stream_ids: Sequence[int], real_now: datetime) -> None:
+def give_back(
+    connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int], real_now: datetime
+) -> None:
     """Release locked streams: ready at once, and the attempt does not count."""
     retry = case(
         (streams.c.state == FIRE_LANE.working.value, FIRE_LANE.retry.value),
@@ -219,7 +161,7 @@ def give_back(connection: Connection, stream_ids: Sequence[int], real_now: datet
     for page in pages(stream_ids):
         connection.execute(
             update(streams)
-            .where(streams.c.id.in_(page))
+            .where(dialect.among(streams.c.id, page))
             .values(
                 state=retry,
                 state_serial_no=streams.c.state_serial_no + 1,
@@ -231,10 +173,10 @@ def give_back(connection: Connection, stream_ids: Sequence[int], real_now: datet
         )
 
 
-def delete_all(connection: Connection, stream_ids: Sequence[int]) -> None:
+def delete_all(connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]) -> None:
     """Remove the rows of these streams."""
     for page in pages(stream_ids):
-        connection.execute(delete(streams).where(streams.c.id.in_(page)))
+        connection.execute(delete(streams).where(dialect.among(streams.c.id, page)))
 
 
 def death_note(attempts: int) -> ColumnElement[str]:
@@ -244,68 +186,3 @@ def death_note(attempts: int) -> ColumnElement[str]:
         (earlier_error.is_(None), died_each_time(attempts)),
         else_=died_after_failure(attempts) + earlier_error,
     )
-
-
-def count_ready(
-    connection: Connection, dialect: SqlDialect, now: datetime | None, real_now: datetime
-) -> int:
-    """How many streams a worker could claim at this moment; see `MOST_COUNTED`."""
-    queues = [retries(lane, real_now) for lane in LANES]
-    if now is not None:
-        queues += [first_tries(reason, now) for reason in Reason]
-    return _count(connection, dialect, queues)
-
-
-def count_working(connection: Connection, dialect: SqlDialect) -> int:
-    """How many streams are in some worker's hands; see `MOST_COUNTED`."""
-    leased = streams.c.lease_until.is_not(None)
-    conditions = [and_(streams.c.state == state, leased) for state in _WORKING]
-    return _count(connection, dialect, [_leases(condition) for condition in conditions])
-
-
-def waiting_retries(
-    connection: Connection, dialect: SqlDialect, real_now: datetime
-) -> tuple[int, datetime | None]:
-    """How many streams wait for their next try (`MOST_COUNTED`), and when the first is due."""
-    queues = [
-        _retries(and_(streams.c.state == lane.retry.value, streams.c.retry_at > real_now))
-        for lane in LANES
-    ]
-    earliest = [_first(connection, dialect, streams.c.retry_at, queue) for queue in queues]
-    first = min((moment for moment in earliest if moment is not None), default=None)
-    return (0 if first is None else _count(connection, dialect, queues)), first
-
-
-def next_due(connection: Connection, dialect: SqlDialect) -> datetime | None:
-    """The earliest stream time at which an active stream fires or expires."""
-    active = streams.c.state == StreamState.ACTIVE.value
-    fire_time, expire_time = streams.c.fire_timestamp, streams.c.expire_timestamp
-    times = (
-        _first(connection, dialect, fire_time, _firing(and_(active, fire_time.is_not(None)))),
-        _first(connection, dialect, expire_time, _expiring(and_(active, fire_time.is_(None)))),
-    )
-    return min((time for time in times if time is not None), default=None)
-
-
-def _first(
-    connection: Connection, dialect: SqlDialect, time: ColumnElement[Any], queue: Queue
-) -> datetime | None:
-    query = _in_order(dialect, select(time), queue, limit=1)
-    return connection.execute(query).scalar_one_or_none()
-
-
-def _count(connection: Connection, dialect: SqlDialect, queues: Sequence[Queue]) -> int:
-    """How many streams the queues have; of each, no more than are worth counting."""
-    queries = [_in_order(dialect, select(streams.c.id), each, MOST_COUNTED) for each in queues]
-    return min(sum(len(connection.execute(query).all()) for query in queries), MOST_COUNTED)
-
-
-def _in_order(dialect: SqlDialect, query: Select[Any], queue: Queue, limit: int) -> Select[Any]:
-    """The first `limit` streams of a queue.
-
-    In order also where any would do: the database would else go through the table until it has
-    found enough, and what is due mostly comes last.
-    """
-    order = dialect.index_order(queue.order, after_null=queue.null)
-    ordered = query.where(queue.condition).order_by(*order).limit(limit)
-    return dialect.through_index(ordered, streams, queue.index)

@@ -12,7 +12,7 @@ from winchester_core.storage.dialects.bulk import RowInsert
 from winchester_core.storage.sql.finding import ids_past
 from winchester_core.storage.sql.globs import matches_glob
 from winchester_core.storage.sql.pages import pages
-from winchester_core.storage.sql.tables import events, stream_events
+from winchester_core.storage.sql.tables import events
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,21 +63,6 @@ def _check_known(connection: Connection, message_ids: Sequence[str]) -> None:
     missing = [each for each in message_ids if each not in known]
     if missing:
         raise DataRefused(f"{len(missing)} rows were refused for their content")
-
-
-def of_streams(connection: Connection, stream_ids: Sequence[int]) -> dict[int, list[Event]]:
-    """The events of each stream, by timestamp, ties in order of arrival."""
-    found: dict[int, list[Event]] = {stream_id: [] for stream_id in stream_ids}
-    for page in pages(stream_ids):
-        query = (
-            select(stream_events.c.stream_id, *_COLUMNS)
-            .join(events, events.c.id == stream_events.c.event_id)
-            .where(stream_events.c.stream_id.in_(page))
-            .order_by(stream_events.c.stream_id, events.c.timestamp, stream_events.c.position)
-        )
-        for row in connection.execute(query):
-            found[row.stream_id].append(event_of(row))
-    return found
 
 
 def event_of(row: Any) -> Event:

@@ -29,10 +29,11 @@ def insertions(members: Iterable[tuple[int, int, int]]) -> Work:
     return _NEW, sorted(members)
 
 
-def delete_of(connection: Connection, stream_ids: Sequence[int]) -> None:
+def delete_of(connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]) -> None:
     """Remove the links of these streams; their events stay."""
     for page in pages(stream_ids):
-        connection.execute(delete(stream_events).where(stream_events.c.stream_id.in_(page)))
+        of_these = dialect.among(stream_events.c.stream_id, page)
+        connection.execute(delete(stream_events).where(of_these))
 
 
 def held(connection: Connection, event_ids: Sequence[int]) -> set[int]:

@@ -36,7 +36,7 @@ def find(
         _conditions(dialect, wanted, each_by_itself=True),
         through_indexes=_conditions(dialect, wanted),
     )
-    return by_ids(connection, ids)
+    return by_ids(connection, dialect, ids)
 
 
 def count(connection: Connection, dialect: SqlDialect, wanted: StreamFilter) -> int:
@@ -62,13 +62,15 @@ def count_states_by_trigger(connection: Connection) -> dict[str, dict[StreamStat
     return counts
 
 
-def by_ids(connection: Connection, stream_ids: Sequence[int]) -> list[StreamRecord]:
+def by_ids(
+    connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]
+) -> list[StreamRecord]:
     """The streams with these ids, which are in order."""
     rows: list[Row[Any]] = []
     for page in pages(stream_ids):
-        query = select(streams).where(streams.c.id.in_(page)).order_by(streams.c.id)
+        query = select(streams).where(dialect.among(streams.c.id, page)).order_by(streams.c.id)
         rows += connection.execute(query)
-    traits = stream_traits.of_streams(connection, [row.id for row in rows])
+    traits = stream_traits.of_streams(connection, dialect, [row.id for row in rows])
     return [_record(row, traits[row.id]) for row in rows]
 
 

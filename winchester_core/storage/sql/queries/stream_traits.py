@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select
 
+from winchester_core.model.event_json import load_traits
 from winchester_core.model.time_range import TimeRange
 from winchester_core.storage.dialects.bulk import RowInsert, Work
 from winchester_core.storage.sql.pages import pages
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection
+
+    from winchester_core.storage.dialects import SqlDialect
 
 
 _NEW = RowInsert(stream_traits, ("stream_id", "name", "digest", "value"))
@@ -47,17 +50,23 @@ def _digested(value: Any) -> tuple[bytes, dict[str, Any]]:
     return digest_of(value), _document(value)
 
 
-def of_streams(connection: Connection, stream_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+def of_streams(
+    connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]
+) -> dict[int, dict[str, Any]]:
     """The distinguishing values of each stream, by name."""
     found: dict[int, dict[str, Any]] = {stream_id: {} for stream_id in stream_ids}
     for page in pages(stream_ids):
         query = (
-            select(stream_traits.c.stream_id, stream_traits.c.name, stream_traits.c.value)
-            .where(stream_traits.c.stream_id.in_(page))
+            select(
+                stream_traits.c.stream_id,
+                stream_traits.c.name,
+                dialect.json_text(stream_traits.c.value),
+            )
+            .where(dialect.among(stream_traits.c.stream_id, page))
             .order_by(stream_traits.c.stream_id, stream_traits.c.name)
         )
-        for row in connection.execute(query):
-            found[row.stream_id][row.name] = _value(row.value)
+        for stream_id, name, text in connection.execute(query).all():
+            found[stream_id][name] = _value(load_traits(text))
     return found
 
 
@@ -70,10 +79,11 @@ def has_value(name: str, value: Any) -> ColumnElement[bool]:
     )
 
 
-def delete_of(connection: Connection, stream_ids: Sequence[int]) -> None:
+def delete_of(connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]) -> None:
     """Remove the values of these streams."""
     for page in pages(stream_ids):
-        connection.execute(delete(stream_traits).where(stream_traits.c.stream_id.in_(page)))
+        of_these = dialect.among(stream_traits.c.stream_id, page)
+        connection.execute(delete(stream_traits).where(of_these))
 
 
 def digest_of(value: Any) -> bytes:
