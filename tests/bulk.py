@@ -220,7 +220,10 @@ def analyze(database: Database) -> None:
 
 
 def _analysis(name: str) -> list[str]:
-    tables = ("events", "streams", "stream_traits", "stream_events", "rejected_messages")
+    tables = (
+        *("events", "streams", "stream_traits", "stream_events"),
+        *("rejected_messages", "effects"),
+    )
     match name:
         case "postgresql":
             return [f"VACUUM (ANALYZE) {table}" for table in tables]

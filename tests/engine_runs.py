@@ -190,6 +190,7 @@ class Run:
             "event clock": self.store.event_clock(),
             "states": self.store.count_states(),
             "workload": self.store.workload(self._now),
+            "census": self.store.census(self._now),
             "outbox": self.outbox.state(),
         }
 

@@ -23,11 +23,15 @@ BIG_TABLES = frozenset({"events", "streams", "stream_events", "stream_traits", "
 
 @dataclass
 class Reading:
-    """What one statement read: rows in all, tables from end to end, and what it had to sort."""
+    """What one statement read: rows in all, tables from end to end, and what it had to sort.
+
+    `whole_tables` are read from end to end, or an index of theirs; `row_by_row` the former alone.
+    """
 
     statement: str
     rows: int = 0
     whole_tables: list[str] = field(default_factory=list)
+    row_by_row: list[str] = field(default_factory=list)
     sorts: list[str] = field(default_factory=list)
 
 
@@ -74,6 +78,8 @@ def _explain_postgresql(cursor: Any, statement: str, values: Any) -> Reading:
         is_whole = kind == "Seq Scan" or (kind.startswith("Index") and "Index Cond" not in node)
         if table in BIG_TABLES and is_whole:
             reading.whole_tables.append(table)
+        if table in BIG_TABLES and kind == "Seq Scan":
+            reading.row_by_row.append(table)
         if kind in ("Sort", "Incremental Sort"):
             reading.sorts.append(str(node["Sort Key"]))
     return reading
@@ -93,6 +99,8 @@ def _explain_mariadb(cursor: Any, statement: str, values: Any) -> Reading:
             reading.rows += round((node.get("r_rows") or 0) * (node.get("r_loops") or 0))
             if table in BIG_TABLES and node.get("access_type") in ("ALL", "index"):
                 reading.whole_tables.append(table)
+            if table in BIG_TABLES and node.get("access_type") == "ALL":
+                reading.row_by_row.append(table)
         if "filesort" in node:
             reading.sorts.append(str(node["filesort"].get("sort_key")))
     return reading

@@ -103,6 +103,18 @@ def test_an_idle_worker_reads_next_to_nothing(filled: SqlStore) -> None:
     assert too_much(noted, rows=1) == []
 
 
+def test_a_census_reads_the_effects_of_the_endpoint_that_has_fewer(filled: SqlStore) -> None:
+    fax = Endpoint("fire", "fax")
+    change = "UPDATE effects SET handler = 'fax' WHERE stream_id BETWEEN 1001 AND 1005"
+    filled.database.write(lambda connection: connection.exec_driver_sql(change))
+    with readings(filled.database) as noted:
+        census = filled.census(None)
+    looking = [each for each in noted if "waiting_since" in each.statement]
+    assert census.effects[fax].pending == 5 * IN_A_LANE
+    assert len(looking) == 2
+    assert too_much(looking, rows=3 * 5 * IN_A_LANE) == []
+
+
 def test_an_operator_reads_a_lane(filled: SqlStore) -> None:
     letter = filled.find_effects(EffectFilter(state=EffectState.DEAD), limit=1)[0]
     with readings(filled.database) as noted:

@@ -141,6 +141,27 @@ def test_due_effects_are_claimed_without_sorting(store: SqlStore) -> None:
     assert not [step for step in steps if "TEMP B-TREE" in step]
 
 
+def test_a_census_counts_in_indexes_and_finds_the_rest_by_them(store: SqlStore) -> None:
+    done = [make_event(f"d{i}", "vm.end", instance=f"d{i}") for i in range(120)]
+    ingest(store, VM, *done)
+    claims = store.claim_ready(worker="w", reason=Reason.FIRE, now=at(1e6), limit=200, lease=HOUR)
+    fax = QueuedEffect(str(uuid.uuid4()), Endpoint("fire", "fax"), "1")
+    completions = [Completion(each, effects=(effect(), effect()), purge=False) for each in claims]
+    store.complete([*completions[1:], Completion(claims[0], effects=(fax,))], NOW)
+    ingest(store, VM, make_event("a", seconds=1))
+    with metered(store.database) as meter:
+        store.census(at(1e6))
+    steps = [step for plan in plans(store, meter.statements).values() for step in plan]
+    assert len(meter) >= 10
+    assert [step for step in steps if step.startswith("SEARCH") and "ix_streams_due" in step]
+    assert [
+        step
+        for step in steps
+        if step.startswith("SCAN ") and "COVERING INDEX" not in step and "CONSTANT" not in step
+    ] == []
+    assert not [step for step in steps if "TEMP B-TREE" in step]
+
+
 @pytest.mark.parametrize("reason", Reason)
 def test_what_is_ready_is_claimed_without_sorting(store: SqlStore, reason: Reason) -> None:
     with metered(store.database) as meter:

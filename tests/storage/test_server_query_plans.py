@@ -25,6 +25,7 @@ from winchester_core.storage.records import (
     StreamFilter,
 )
 from winchester_core.storage.sql.finding import WINDOW
+from winchester_core.storage.sql.queries.census import HEAD
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.triggers.stream_time import FixedTime
 
@@ -136,6 +137,30 @@ def test_what_is_ready_is_counted_to_a_bound(filled: SqlStore) -> None:
         load = filled.workload(LATER)
     assert load.ready == MOST_COUNTED
     assert too_much(noted, rows=6 * MOST_COUNTED) == []  # of several queues, each to that bound
+
+
+def test_a_census_reads_what_waits_and_counts_the_rest_in_an_index(filled: SqlStore) -> None:
+    with readings(filled.database) as noted:
+        census = filled.census(END)
+    counting, *others = [each for each in noted if "FROM effects" not in each.statement]
+    assert census.oldest_unexpired_seconds > 0
+    assert (counting.whole_tables, counting.row_by_row) == (["streams"], [])
+    assert len(others) >= 5
+    assert too_much([each for each in others if "rejected" not in each.statement], rows=HEAD) == []
+
+
+def test_where_completed_streams_are_kept_a_census_reads_the_active_ones(filled: SqlStore) -> None:
+    old = "UPDATE streams SET state = 'completed' WHERE id < 4000 AND state = 'active'"
+    filled.database.write(lambda connection: connection.exec_driver_sql(old))
+    analyze(filled.database)
+    active = filled.count_streams(StreamFilter(states=(StreamState.ACTIVE,)))
+    with readings(filled.database) as noted:
+        filled.census(END)
+    (oldest,) = [each for each in noted if "min(streams.first_event)" in each.statement]
+    if filled.database.dialect.name == "mariadb":
+        assert (oldest.rows, oldest.whole_tables) == (active, [])
+    else:  # two fifths of the streams are active: it rather reads them all
+        assert active <= oldest.rows <= BULK.streams
 
 
 def test_refreshing_reads_the_streams_that_other_rules_counted(filled: SqlStore) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
 
+    from winchester_core.model.census import Census
     from winchester_core.model.effect import Endpoint
     from winchester_core.model.event import Event
     from winchester_core.model.stream import Reason, StreamRecord, StreamState
@@ -184,6 +185,15 @@ class ReadStore(Protocol):
 
     def count_states_by_trigger(self) -> dict[str, dict[StreamState, int]]:
         """How many streams of each trigger are in each state; neither is named where none is."""
+
+    def census(self, now: datetime | None) -> Census:
+        """What there is, and what waits at the stream time `now`, None as in `claim_ready`.
+
+        Every stream and effect is counted, in indexes: that takes time in proportion to them.
+        """
+
+    def check(self) -> None:
+        """Find that the store can be worked with. Raises `SchemaMismatch` too where it cannot."""
 
     def get_event_by_message_id(self, message_id: str) -> Event | None:
         """The event with this id."""

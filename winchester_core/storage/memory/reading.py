@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from winchester_core.model.event import Event
+    from winchester_core.model.stream import StreamState
     from winchester_core.storage.memory.holdings import HeldStream, Holdings
     from winchester_core.storage.records import (
         EventFilter,
@@ -34,6 +35,15 @@ def matching_events(
         event = held.events[message_id].event
         if _event_fits(event, wanted):
             yield event
+
+
+def count_states_by_trigger(held: Holdings) -> dict[str, dict[StreamState, int]]:
+    """How many streams of each trigger are in each state."""
+    counts: dict[str, dict[StreamState, int]] = {}
+    for stream in held.streams.values():
+        states = counts.setdefault(stream.name, {})
+        states[stream.state] = states.get(stream.state, 0) + 1
+    return counts
 
 
 def matching_streams(held: Holdings, wanted: StreamFilter, mark: int = 0) -> Iterator[HeldStream]:

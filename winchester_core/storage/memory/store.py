@@ -9,7 +9,14 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from winchester_core.model.stream import StreamState, lane_of
-from winchester_core.storage.memory import claiming, completion, ingest, reading, upkeep
+from winchester_core.storage.memory import (
+    census,
+    claiming,
+    completion,
+    ingest,
+    reading,
+    upkeep,
+)
 from winchester_core.storage.memory.effect_store import MemoryEffectStore
 from winchester_core.storage.memory.holdings import HeldMembers
 from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, Recorded
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from winchester_core.clock import Clock
+    from winchester_core.model.census import Census
     from winchester_core.model.event import Event
     from winchester_core.model.stream import Reason, StreamRecord
     from winchester_core.storage.records import (
@@ -271,11 +279,15 @@ class MemoryStore(MemoryEffectStore):
     def count_states_by_trigger(self) -> dict[str, dict[StreamState, int]]:
         """See `ReadStore.count_states_by_trigger`."""
         with self._lock:
-            counts: dict[str, dict[StreamState, int]] = {}
-            for stream in self._held.streams.values():
-                states = counts.setdefault(stream.name, {})
-                states[stream.state] = states.get(stream.state, 0) + 1
-            return counts
+            return reading.count_states_by_trigger(self._held)
+
+    def census(self, now: datetime | None) -> Census:
+        """See `ReadStore.census`."""
+        with self._lock:
+            return census.take(self._held, now, self._clock.now())
+
+    def check(self) -> None:
+        """See `ReadStore.check`. There is nothing that could be wrong."""
 
     def get_event_by_message_id(self, message_id: str) -> Event | None:
         """See `ReadStore.get_event_by_message_id`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, Recorded
 from winchester_core.storage.sql import (
+    census,
     claiming,
     completion,
     reading,
@@ -23,6 +24,7 @@ from winchester_core.storage.sql.queries import (
     stored_streams,
     workloads,
 )
+from winchester_core.storage.sql.revision import check_revision
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from winchester_core.model.census import Census
     from winchester_core.model.event import Event
     from winchester_core.model.stream import Reason, StreamRecord, StreamState
     from winchester_core.storage.records import (
@@ -294,6 +297,14 @@ class SqlStore(SqlEffectStore):
     def count_states_by_trigger(self) -> dict[str, dict[StreamState, int]]:
         """See `ReadStore.count_states_by_trigger`."""
         return self.database.read(stored_streams.count_states_by_trigger)
+
+    def census(self, now: datetime | None) -> Census:
+        """See `ReadStore.census`."""
+        return self.database.read(partial(census.take, dialect=self._dialect, now=now))
+
+    def check(self) -> None:
+        """See `ReadStore.check`."""
+        check_revision(self.database)
 
     def get_event_by_message_id(self, message_id: str) -> Event | None:
         """See `ReadStore.get_event_by_message_id`."""
