@@ -18,7 +18,13 @@ from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.revision import check_revision
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
+from winchester_core.telemetry.cached import Cached
 from winchester_core.telemetry.counters import Counters
+from winchester_core.telemetry.health import Health
+from winchester_core.telemetry.metrics import Origin
+from winchester_core.telemetry.metrics.process import ProcessProbe
+from winchester_core.telemetry.metrics.tables import TablesProbe
+from winchester_core.telemetry.monitor import Monitor
 from winchester_core.timex import parse
 from winchester_core.triggers.definition import TriggerDefinition
 
@@ -92,6 +98,22 @@ def open_store(
         database.close()
         raise
     return SqlStore(database)
+
+
+def monitor(
+    settings: Settings, manager: TriggerManager | PipelineManager, heartbeat: Heartbeat
+) -> Monitor:
+    """How a process that runs on is watched from outside, with the metrics that both kinds have."""
+    store, clock = manager.store, manager.current_time
+    program = Origin.WORKER if isinstance(manager, PipelineManager) else Origin.INGEST
+    return Monitor(
+        settings.metrics_listen,
+        Health(heartbeat, Cached(store.check)),
+        [
+            ProcessProbe(program, manager.counters, heartbeat, lambda: manager.names),
+            TablesProbe(Cached(lambda: store.census(clock())), lambda: manager.names),
+        ],
+    )
 
 
 def stream_clock(settings: Settings, store: Store, host: Clock | None = None) -> StreamClock:

@@ -125,6 +125,14 @@ class SourceError(WinchesterError):
         super().__init__(f"{source}: {reason}")
 
 
+class ListenError(WinchesterError):
+    """An address that cannot be listened at."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        self.host, self.port, self.reason = host, port, reason
+        super().__init__(f"{host}, port {port}, cannot be listened at: {reason}")
+
+
 class StorageError(WinchesterError):
     """A database that does not do what it is asked."""
 

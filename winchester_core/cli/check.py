@@ -49,11 +49,14 @@ def _findings(settings: Settings) -> list[str]:
     """What is configured, after making all of it. Raises `ConfigurationError`, `PluginError`."""
     from winchester_core import bootstrap
     from winchester_core.plugins import CONDITIONS, Registry
+    from winchester_core.telemetry.monitor import require_library
 
     triggers = bootstrap.trigger_definitions(settings, Registry(CONDITIONS))
     pipelines = bootstrap.pipelines(settings)
     bootstrap.distiller(settings)
     bootstrap.worker_options(settings)
+    if settings.metrics_listen is not None:
+        require_library()
     bootstrap.open_database(settings).close()  # finds a driver that is missing; connects to none
     definitions = settings.event_definitions.definitions if settings.event_definitions else ()
     handlers = sum(len(entries) for entries in settings.pipelines.values())

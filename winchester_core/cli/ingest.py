@@ -13,6 +13,7 @@ from winchester_core.cli.daemonizing import add_daemon_options, daemonize
 from winchester_core.cli.failure import CUT_SHORT, DONE, WrongUsage
 from winchester_core.cli.file_source import STDIN, add_file_options, open_file_source
 from winchester_core.cli.hard_end import LAST_SECONDS, end_now
+from winchester_core.cli.listening import add_listen_option, with_listen_option, without_listening
 from winchester_core.cli.options import load, positive_number
 from winchester_core.cli.pid_file import PidFile, removal
 from winchester_core.cli.progress import progress
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from winchester_core.bootstrap import TriggerManager
     from winchester_core.config import Settings
     from winchester_core.ingest.totals import PumpTotals
+    from winchester_core.telemetry.health import Health
 
 PROGRAM: Final = "winchester-ingest"
 FILE_SOURCE: Final = "file"
@@ -83,6 +85,7 @@ class Ingest(ConfiguredCommand):
             type=positive_number,
             help="messages a transaction (default: the source's batch_size or ingest_batch_size)",
         )
+        add_listen_option(parser)
         add_daemon_options(parser)
         return parser
 
@@ -91,7 +94,7 @@ class Ingest(ConfiguredCommand):
         _check_usage(parsed_args)
         if parsed_args.file is not None:
             return _ingest_file(parsed_args)
-        settings = source_settings(parsed_args)
+        settings = with_listen_option(source_settings(parsed_args), parsed_args)
         if not settings.event_sources:
             raise WrongUsage(
                 f"{settings.name}: event_sources names no source; add one, or ingest a --file"
@@ -112,6 +115,8 @@ def _check_usage(args: Namespace) -> None:
             raise WrongUsage("--file and --yagi-conf do not go together: name one of them")
         if args.daemon or args.pid_file:
             raise WrongUsage("--daemon and --pid-file are for the configured sources, not a --file")
+        if args.metrics_listen and not args.follow:
+            raise WrongUsage("--metrics-listen is for what runs on: sources, or a --file --follow")
         if args.follow and args.file == STDIN:
             raise WrongUsage("--follow is for a file: standard input is read until it ends")
         if args.datetime_trait and args.format == MessageKind.NOTIFICATION:
@@ -123,18 +128,21 @@ def _check_usage(args: Namespace) -> None:
 
 
 def _ingest_file(args: Namespace) -> int:
-    from winchester_core.bootstrap import TriggerManager
+    from winchester_core.bootstrap import TriggerManager, monitor
     from winchester_core.config import configure_logging
     from winchester_core.ingest.pump import SourcePump
     from winchester_core.ingest.runner import log_statistics
+    from winchester_core.ingest.source_metrics import SourcesProbe
 
     settings = _file_settings(args)
     configure_logging(settings, PROGRAM)
     stop = threading.Event()
+    heartbeat = Heartbeat()
     source = open_file_source(args, settings, follow=args.follow)
     with (
         TriggerManager(settings) as manager,
-        stopping_on_signals(Ending(stop.set, settings.shutdown_timeout)) as interruption,
+        monitor(settings, manager, heartbeat) as watched,
+        stopping_on_signals(_file_ending(stop, watched.health, settings)) as interruption,
         progress("ingest") as show,
     ):
         pump = SourcePump(
@@ -144,7 +152,10 @@ def _ingest_file(args: Namespace) -> int:
             batch_size=args.batch_size or settings.ingest_batch_size,
             stop=stop,
             on_batch=lambda totals: show(totals.received),
+            pulse=heartbeat.pulse(FILE_SOURCE),
         )
+        watched.add(SourcesProbe(lambda: {FILE_SOURCE: pump}))
+        watched.health.begin()
         settle_collector()
         try:
             pump.run()
@@ -159,6 +170,12 @@ def _ingest_file(args: Namespace) -> int:
 
 
 def _file_settings(args: Namespace) -> Settings:
+    """The settings, which say where to listen only for a file that is followed."""
+    settings = _settings_of_format(args)
+    return with_listen_option(settings, args) if args.follow else without_listening(settings)
+
+
+def _settings_of_format(args: Namespace) -> Settings:
     """The settings with a distiller where the file needs one, or may."""
     if args.format == MessageKind.NOTIFICATION:
         return load(args, needs=("database", "distiller"), ignores=("pipelines", "sources"))
@@ -168,9 +185,10 @@ def _file_settings(args: Namespace) -> Settings:
 
 
 def _run_sources(settings: Settings, args: Namespace, ready: Callable[[], None]) -> int:
-    from winchester_core.bootstrap import TriggerManager
+    from winchester_core.bootstrap import TriggerManager, monitor
     from winchester_core.config import configure_logging
     from winchester_core.ingest.runner import SourceRunner
+    from winchester_core.ingest.source_metrics import SourcesProbe
 
     configure_logging(settings, PROGRAM)
     entries = list(settings.event_sources.values())
@@ -181,8 +199,9 @@ def _run_sources(settings: Settings, args: Namespace, ready: Callable[[], None])
     with (
         PidFile(args.pid_file) if args.pid_file else nullcontext() as pid_file,
         TriggerManager(settings) as manager,
+        monitor(settings, manager, heartbeat) as watched,
         Supervisor(heartbeat, lambda: _status(manager)) as supervisor,
-        stopping_on_signals(_ending(stop, supervisor, settings, pid_file)),
+        stopping_on_signals(_ending(stop, watched.health, supervisor, settings, pid_file)),
     ):
         runner = SourceRunner(
             entries,
@@ -193,8 +212,10 @@ def _run_sources(settings: Settings, args: Namespace, ready: Callable[[], None])
             shutdown_seconds=settings.shutdown_timeout,
             heartbeat=heartbeat,
         )
+        watched.add(SourcesProbe(lambda: runner.pumps))
         ready()
         supervisor.ready()
+        watched.health.begin()
         settle_collector()
         totals = runner.run()
         if runner.hanging:
@@ -204,10 +225,23 @@ def _run_sources(settings: Settings, args: Namespace, ready: Callable[[], None])
     return DONE
 
 
+def _file_ending(stop: threading.Event, health: Health, settings: Settings) -> Ending:
+    def stop_reading() -> None:
+        health.end()
+        stop.set()
+
+    return Ending(stop_reading, settings.shutdown_timeout)
+
+
 def _ending(
-    stop: threading.Event, supervisor: Supervisor, settings: Settings, pid_file: PidFile | None
+    stop: threading.Event,
+    health: Health,
+    supervisor: Supervisor,
+    settings: Settings,
+    pid_file: PidFile | None,
 ) -> Ending:
     def stop_sources() -> None:
+        health.end()
         supervisor.stopping()
         stop.set()
 

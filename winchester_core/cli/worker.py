@@ -11,6 +11,7 @@ from winchester_core.cli.collector import settle_collector
 from winchester_core.cli.console import prepare_console
 from winchester_core.cli.daemonizing import add_daemon_options, daemonize
 from winchester_core.cli.failure import DONE, guarded
+from winchester_core.cli.listening import add_listen_option, with_listen_option
 from winchester_core.cli.options import add_config_option, add_debug_option, load
 from winchester_core.cli.pid_file import PidFile, removal
 from winchester_core.cli.signals import Ending, stopping_on_signals
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from winchester_core.bootstrap import PipelineManager
     from winchester_core.config import Settings
+    from winchester_core.telemetry.health import Health
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_config_option(parser)
     add_debug_option(parser)
+    add_listen_option(parser)
     parser.add_argument(
         "-n",
         "--name",
@@ -85,6 +88,7 @@ def _start(args: argparse.Namespace) -> int:
     settings = load(
         args, needs=("database", "triggers", "pipelines"), ignores=("distiller", "sources")
     )
+    settings = with_listen_option(settings, args)
     if args.daemon:
         return daemonize(
             lambda ready: _work(settings, args, ready),
@@ -96,7 +100,7 @@ def _start(args: argparse.Namespace) -> int:
 
 
 def _work(settings: Settings, args: argparse.Namespace, ready: Callable[[], None]) -> int:
-    from winchester_core.bootstrap import PipelineManager
+    from winchester_core.bootstrap import PipelineManager, monitor
     from winchester_core.config import configure_logging
 
     configure_logging(settings, args.name or settings.worker_name or PROGRAM)
@@ -104,12 +108,14 @@ def _work(settings: Settings, args: argparse.Namespace, ready: Callable[[], None
     with (
         PidFile(args.pid_file) if args.pid_file else nullcontext() as pid_file,
         closing(PipelineManager(settings, name=args.name, heartbeat=heartbeat)) as manager,
+        monitor(settings, manager, heartbeat) as watched,
         Supervisor(heartbeat, lambda: _status(manager)) as supervisor,
-        stopping_on_signals(_ending(manager, supervisor, settings, pid_file)),
+        stopping_on_signals(_ending(manager, watched.health, supervisor, settings, pid_file)),
     ):
         logger.info("worker %s is at work", manager.name)
         ready()
         supervisor.ready()
+        watched.health.begin()
         settle_collector()
         work = manager.run_until_idle if args.until_idle else manager.run
         work()
@@ -118,9 +124,14 @@ def _work(settings: Settings, args: argparse.Namespace, ready: Callable[[], None
 
 
 def _ending(
-    manager: PipelineManager, supervisor: Supervisor, settings: Settings, pid_file: PidFile | None
+    manager: PipelineManager,
+    health: Health,
+    supervisor: Supervisor,
+    settings: Settings,
+    pid_file: PidFile | None,
 ) -> Ending:
     def stop() -> None:
+        health.end()
         supervisor.stopping()
         manager.stop()
 

@@ -1,6 +1,7 @@
 """Configuration: YAML files checked as a whole, every problem reported with its place."""
 
 from winchester_core.config.event_definitions import DefinitionsValidator
+from winchester_core.config.json_records import JsonFormatter
 from winchester_core.config.loading import Part, load_settings
 from winchester_core.config.logging import configure_logging
 from winchester_core.config.settings import EventDefinitions, HandlerEntry, Settings, SourceEntry
@@ -10,6 +11,7 @@ __all__ = [
     "DefinitionsValidator",
     "EventDefinitions",
     "HandlerEntry",
+    "JsonFormatter",
     "Part",
     "Settings",
     "SourceEntry",

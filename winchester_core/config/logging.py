@@ -9,12 +9,13 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from winchester_core.config.json_records import JsonFormatter
 from winchester_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from winchester_core.config.settings import Settings
+    from winchester_core.config.settings import LogFormat, Settings
 
 FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s"
 DATE_FORMAT = "%Y-%m-%dT%H:%M:%S"
@@ -32,17 +33,25 @@ def configure_logging(settings: Settings, proc_name: str) -> None:
     """Send the process's log records where `settings` says, in place of where they went before.
 
     `logging_config` names a file for `logging.config.fileConfig` and decides alone when set;
-    else records of `log_level` and above go to `log_file`, or to standard error, in UTC.
-    `proc_name` replaces `%(proc_name)s` in either. Raises `ConfigurationError`.
+    else records of `log_level` and above go to `log_file`, or to standard error, as text in UTC or
+    as JSON (`log_format`). `proc_name` replaces `%(proc_name)s` in either.
+
+    Raises `ConfigurationError`.
     """
     if settings.logging_config is not None:
         _configure_from(settings.logging_config, proc_name)
         return
     handler = _handler(settings.log_file, proc_name)
+    handler.setFormatter(_formatter(settings.log_format, proc_name))
+    logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
+
+
+def _formatter(log_format: LogFormat, proc_name: str) -> logging.Formatter:
+    if log_format == "json":
+        return JsonFormatter(program=proc_name)
     formatter = logging.Formatter(FORMAT, DATE_FORMAT)
     formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
+    return formatter
 
 
 def _handler(log_file: str | None, proc_name: str) -> logging.Handler:

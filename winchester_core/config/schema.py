@@ -12,6 +12,7 @@ from winchester_core.config.values import (
     database_url,
     duration,
     http_url,
+    listen_address,
     log_file,
     log_level,
     off_or,
@@ -149,8 +150,12 @@ SETTINGS_SCHEMA = Schema(
             http_url
         ),
         # What is told.
+        setting("metrics_listen", None, "where metrics and health are told; nowhere"): off_or(
+            listen_address
+        ),
         setting("statistics_period", 10, "time between statistics records"): seconds(positive=True),
         setting("log_level", "info", "least level logged"): log_level,
+        setting("log_format", "text", "how a log record is written"): one_of("text", "json"),
         setting("log_file", None, "file to log to; standard error"): optional(log_file),
         setting("logging_config", None, "a logging.config file"): optional(text),
     }

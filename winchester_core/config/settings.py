@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from winchester_core.interfaces import EventSource, PipelineHandler
 
+LogFormat = Literal["text", "json"]
 ClockName = Literal["system", "event", "time_sync"]
 
 
@@ -107,9 +108,12 @@ class Settings:
     event_clock_max_jump: timedelta | None
     time_sync_endpoint: str | None
 
+    metrics_listen: tuple[str, int] | None
+    """Host and port; port 0 is any free one."""
     statistics_period: float
     log_level: str
     """The name of a level of `logging`, in capitals."""
+    log_format: LogFormat
     log_file: str | None
     logging_config: Path | None
 

@@ -26,6 +26,8 @@ UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "us": "micro
 DATABASES = ("sqlite", "postgresql", "postgres", "mysql", "mariadb")
 HOST_AND_PORT = re.compile(r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^]/?]*\]|[^:/?\[]*)(?::\d+)?(?:[/?]|\Z)")
 """What follows `://`, up to the database's name, as SQLAlchemy takes it apart."""
+LOOPBACK = "127.0.0.1"
+LISTEN_PATTERN = r"^(?:(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):)?([0-9]{1,5})$"
 LOG_LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 
 
@@ -175,6 +177,24 @@ def database_url(value: Any) -> str:
     if database != "sqlite" and not HOST_AND_PORT.match(rest):
         raise Invalid("expected a host, and a port that is a number, as in db:5432, before the /")
     return value
+
+
+@takes(
+    anyOf=[
+        {"type": "integer", "minimum": 0, "maximum": 65535},
+        {"type": "string", "pattern": LISTEN_PATTERN},
+    ],
+    title="address to listen at",
+    examples=[f"{LOOPBACK}:9464"],
+)
+def listen_address(value: Any) -> tuple[str, int]:
+    """A port of this machine alone, or `HOST:PORT`; returned as host and port."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    match = re.fullmatch(LISTEN_PATTERN, value) if isinstance(value, str) else None
+    if match is None or int(match[2]) > 65535:
+        raise Expected("expected a port, or HOST:PORT, as in 127.0.0.1:9464 or [::1]:9464")
+    return (match[1] or LOOPBACK).strip("[]"), int(match[2])
 
 
 @takes(type="string", pattern=r"^https?://[^/\s]", title="URL")

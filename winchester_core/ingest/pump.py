@@ -16,6 +16,7 @@ from winchester_core.telemetry.checkpoints import Checkpoint, reach
 from winchester_core.telemetry.counters import Count
 from winchester_core.telemetry.heartbeat import Heartbeat
 from winchester_core.telemetry.outage import patiently
+from winchester_core.telemetry.scope import Scope
 
 if TYPE_CHECKING:
     import threading
@@ -108,7 +109,8 @@ class SourcePump:
         """
         self.in_hand = len(messages)
         try:
-            return self._take(messages, stamps)
+            with Scope("ingest", source=self._name, messages=len(messages)):
+                return self._take(messages, stamps)
         finally:
             self.in_hand = 0
 

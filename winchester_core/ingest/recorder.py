@@ -64,7 +64,7 @@ class Recorder:
     def _refused(self, arrival: Arrival, refusal: DataRefused) -> EventOutcome:
         message_id = arrival.event["message_id"]
         reason = f"the database refuses it: {refusal}"
-        logger.warning("event %s is invalid: %s", message_id, reason)
+        logger.warning("event %s is invalid: %s", message_id, reason, extra={"event": message_id})
         self._counters.add(Count.EVENTS_INVALID)
         return EventOutcome(Outcome.INVALID, message_id, reason)
 
@@ -80,6 +80,7 @@ class Recorder:
                 "event %s of %s is too far ahead to move the event clock (event_clock_max_jump)",
                 event["message_id"],
                 event["timestamp"].isoformat(),
+                extra={"event": event["message_id"]},
             )
         if recorded.streams_born_expired and self._clock.kind is ClockKind.SYSTEM:
             self._warn_of_born_expired(recorded.streams_born_expired)

@@ -62,6 +62,11 @@ class SourceRunner:
         self.hanging: list[str] = []
         """The names of sources that did not end when told to."""
 
+    @property
+    def pumps(self) -> dict[str, SourcePump]:
+        """The pumps by the names of their sources."""
+        return {feed.name: feed.pump for feed in self._feeds}
+
     def run(self) -> PumpTotals:
         """Run them all; return what they moved together.
 

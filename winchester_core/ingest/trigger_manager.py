@@ -15,6 +15,7 @@ from winchester_core.model.event import clean_event, printable
 from winchester_core.storage.records import Arrival
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.debug import DebugCounts
+from winchester_core.telemetry.metrics import Names
 from winchester_core.telemetry.outage import DATABASE, Outage
 from winchester_core.triggers.definition import TriggerDefinition
 from winchester_core.triggers.matcher import TriggerSet
@@ -158,6 +159,11 @@ class TriggerManager:
         return self._decoder.has_definitions
 
     @property
+    def names(self) -> Names:
+        """The names that metrics may have as labels."""
+        return Names(self._triggers.by_name.keys())
+
+    @property
     def received(self) -> int:
         """How many events and notifications this manager was given."""
         return self.counters[Count.MESSAGES_RECEIVED]
@@ -210,13 +216,18 @@ class TriggerManager:
     def _tell_drops(self, event: Event, drops: Sequence[TraitDrop]) -> None:
         for drop in drops:
             logger.warning(
-                "event %s: trait %s dropped: %s", event["message_id"], drop.trait, drop.reason
+                "event %s: trait %s dropped: %s",
+                event["message_id"],
+                drop.trait,
+                drop.reason,
+                extra={"event": event["message_id"]},
             )
         self.counters.add(Count.TRAITS_DROPPED, len(drops))
 
     def _invalid(self, item: Any, invalid: InvalidEvent) -> EventOutcome:
         message_id = _known_id(item)
-        logger.warning("event %s is invalid: %s", message_id or _place(item), invalid)
+        told = message_id or _place(item)
+        logger.warning("event %s is invalid: %s", told, invalid, extra={"event": message_id})
         self.counters.add(Count.EVENTS_INVALID)
         return EventOutcome(Outcome.INVALID, message_id, str(invalid))
 

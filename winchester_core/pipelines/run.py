@@ -10,6 +10,7 @@ from winchester_core.errors import HandlerFailed, InvalidEvent
 from winchester_core.model.event import clean_event
 from winchester_core.pipelines.outbox import HandlerOutbox, RunOutbox
 from winchester_core.pipelines.traceback_text import clean_traceback, describe_error
+from winchester_core.telemetry.scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -147,7 +148,8 @@ class PipelineRun:
         self.step = Step(member.spec.name, "handle_events")
         self._env["outbox"] = member.outbox
         try:
-            result = member.handler.handle_events(events, self._env)
+            with Scope("handler", handler=member.spec.name, phase="handle_events"):
+                result = member.handler.handle_events(events, self._env)
         except (Exception, SystemExit) as error:
             raise self._failed(member.spec, describe_error(error)) from error
         if isinstance(result, list):
@@ -203,7 +205,8 @@ class PipelineRun:
             self.step = Step(member.spec.name, phase)
             self._env["outbox"] = member.outbox
             try:
-                getattr(member.handler, phase)()
+                with Scope("handler", handler=member.spec.name, phase=phase):
+                    getattr(member.handler, phase)()
             except (Exception, SystemExit) as error:  # noqa: BLE001 - the others are still called
                 fault = CommitFault(member.spec.name, phase, clean_traceback(error))
                 faults.append(fault)

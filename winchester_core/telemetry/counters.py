@@ -1,10 +1,12 @@
-"""Counts of what a process has done, safe to use from several threads."""
+"""Counts of what a process has done, and how long it took, safe to use from several threads."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
 from enum import StrEnum
+
+from winchester_core.telemetry.histogram import Histogram
 
 
 class Count(StrEnum):
@@ -46,9 +48,13 @@ OTHER = "(other)"
 
 
 class Counters:
-    """Totals by `Count`, some of them divided further by a label (an event type)."""
+    """Totals by `Count`, some of them divided further by a label (an event type).
+
+    `run_seconds` has how long runs took, by pipeline.
+    """
 
     def __init__(self) -> None:
+        self.run_seconds = Histogram()
         self._lock = threading.Lock()
         self._totals: Counter[Count] = Counter()
         self._by_label: dict[Count, Counter[str]] = {}

@@ -17,6 +17,7 @@ from winchester_core.storage.records import Completion
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 from winchester_core.telemetry.counters import Count
 from winchester_core.telemetry.outage import patiently
+from winchester_core.telemetry.scope import Scope
 from winchester_core.worker.stream_run import (
     NothingToRun,
     Runnable,
@@ -113,8 +114,9 @@ class Batch:
                 logger.error("stream %d of trigger %s: %s", claim.stream_id, claim.name, reason)
                 self._fail(failure_of(claim, reason, self._options, final=True))
             case Runnable() as work:
-                run = StreamRun(work, self._triggers, self._options, self._counters)
-                self._run(run, members)
+                with Scope("run", **work.facts):
+                    run = StreamRun(work, self._triggers, self._options, self._counters)
+                    self._run(run, members)
 
     def _run(self, run: StreamRun, members: Members) -> None:
         self._hand.follow(run)
@@ -184,7 +186,8 @@ class Batch:
         completions = [completion for _, completion in finished]
         doubt = Doubt()
         try:
-            completed = self._patiently(lambda: doubt.of(lambda: self._store_all(completions)))
+            with Scope("complete", streams=len(completions)):
+                completed = self._patiently(lambda: doubt.of(lambda: self._store_all(completions)))
         except DataRefused as refusal:
             self._complete_apart(finished, refusal)
             return

@@ -12,9 +12,11 @@ from winchester_core.clock import monotonic
 from winchester_core.errors import StorageError
 from winchester_core.model.stream import Reason
 from winchester_core.storage.stream_clock import ClockKind
+from winchester_core.telemetry import tracing
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.heartbeat import Heartbeat
+from winchester_core.telemetry.metrics import Names
 from winchester_core.telemetry.outage import AWAY, DATABASE, Backoff, Outage
 from winchester_core.triggers.matcher import TriggerSet
 from winchester_core.worker.batch import Batch
@@ -147,6 +149,15 @@ class PipelineManager:
         """Stream time, aware UTC; None while the event clock has never been set."""
         return self._clock.now()
 
+    @property
+    def names(self) -> Names:
+        """The names that metrics may have as labels."""
+        return Names(
+            triggers=self._triggers.by_name.keys(),
+            pipelines=self._pipelines.keys(),
+            endpoints=self._couriers.endpoints,
+        )
+
     def stop(self) -> None:
         """Finish the run and the deliveries in hand, give back what has not been begun, return."""
         self._stop.set()
@@ -170,10 +181,13 @@ class PipelineManager:
     def _process_ready(self, reason: Reason, now: datetime | None, limit: int) -> int:
         if self._stop.is_set():
             return 0
+        since = tracing.started()
         with self._knowing_its_claims():
             claims = self.store.claim_ready(
                 worker=self.name, reason=reason, now=now, limit=limit, lease=self._options.lease
             )
+            if claims:
+                tracing.tell("claim", since, reason=reason.value, streams=len(claims))
             self._process(claims)
         return len(claims)
 

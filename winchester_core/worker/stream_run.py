@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from winchester_core.clock import monotonic
 from winchester_core.errors import HandlerFailed
 from winchester_core.pipelines import PipelineRun, RunStream, clean_traceback, error_text
 from winchester_core.storage.records import Arrival, Completion, Failure
 from winchester_core.telemetry.counters import Count
+from winchester_core.telemetry.tracing import mark_failed
 from winchester_core.worker.backoff import retry_delay
 
 if TYPE_CHECKING:
@@ -48,6 +50,17 @@ class Runnable:
     claim: Claim
     pipeline: PipelineDefinition
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What log records and spans of the run tell of it."""
+        return {
+            "stream_id": self.claim.stream_id,
+            "trigger": self.claim.name,
+            "reason": self.claim.reason.value,
+            "attempt": self.claim.attempt,
+            "pipeline": self.pipeline.name,
+        }
+
 
 def route(
     claim: Claim, triggers: TriggerSet, pipelines: Mapping[str, PipelineDefinition]
@@ -76,6 +89,8 @@ class StreamRun:
         self._counters = counters
         self._triggers = triggers
         self._options = options
+        self._pipeline_name = work.pipeline.name
+        self._handling_seconds = 0.0
         self._new_events: tuple[Event, ...] = ()
         self._run = PipelineRun(
             work.pipeline,
@@ -98,9 +113,12 @@ class StreamRun:
 
         The events are the run's own.
         """
+        since = monotonic()
         try:
             self._new_events = self._run.handle(events)
         except HandlerFailed as failed:
+            self._observe(since)
+            mark_failed(failed)
             logger.error(
                 "stream %d of trigger %s, attempt %d: %s",
                 self.claim.stream_id,
@@ -111,6 +129,7 @@ class StreamRun:
             return self.failure(clean_traceback(failed))
         finally:
             self._counters.add(Count.TRAITS_DROPPED, self._run.dropped_traits)
+        self._handling_seconds = monotonic() - since
         return None
 
     def failure(self, error: str) -> Failure:
@@ -125,8 +144,13 @@ class StreamRun:
 
     def commit(self) -> str | None:
         """Let the handlers act; what went wrong in that, if anything."""
+        since = monotonic()
         faults = self._counted(self._run.commit())
+        self._observe(since - self._handling_seconds)
         return error_text("\n".join(_texts(faults))) if faults else None
+
+    def _observe(self, since: float) -> None:
+        self._counters.run_seconds.observe(self._pipeline_name, monotonic() - since)
 
     def _counted(self, faults: tuple[CommitFault, ...]) -> tuple[CommitFault, ...]:
         self._counters.add(Count.COMMIT_FAULTS, len(faults))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from generated_reference import (
     commands,
+    metrics,
     performance,
     plugin_pages,
     plugins,
@@ -33,6 +34,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "reference/python.md": {"names": python_names.render},
     "reference/testing.md": {"testing": testing_names.render},
     "reference/index.md": {"settings": settings.render},
+    "reference/metrics.md": {"metrics": metrics.render, "counts": metrics.render_counts},
     "reference/states.md": {"states": states.render_states, "changes": states.render_changes},
     "reference/tables.md": {"tables": tables.render},
     "reference/triggers.md": {

@@ -13,6 +13,7 @@ from winchester_core.storage.effect_records import EffectDelayed
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 from winchester_core.telemetry.counters import Count
 from winchester_core.telemetry.outage import AWAY, Backoff, patiently
+from winchester_core.telemetry.scope import Scope
 from winchester_core.worker.backoff import retry_delay
 from winchester_core.worker.outbox.delivery import deliver
 from winchester_core.worker.outbox.renewal import Renewal
@@ -90,7 +91,9 @@ class Courier:
         if self._stop.is_set():
             self._store.release_effects(claims)
             return Trip()
-        return self._deliver(claims)
+        where = {"pipeline": self.endpoint.pipeline, "handler": self.endpoint.handler}
+        with Scope("deliver", **where, effects=len(claims)):
+            return self._deliver(claims)
 
     def _deliver(self, claims: Sequence[EffectClaim]) -> Trip:
         self._renewal = Renewal(self._store, claims, self._options, self._outage)

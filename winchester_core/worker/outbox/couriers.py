@@ -12,6 +12,7 @@ from winchester_core.worker.outbox.courier import Courier
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+    from collections.abc import Set as AbstractSet
 
     from winchester_core.model.effect import Endpoint
     from winchester_core.pipelines import PipelineDefinition
@@ -84,6 +85,11 @@ class Couriers:
             if thread.is_alive():
                 logger.warning("%s hangs in its delivery, and is left behind", thread.name)
         self._threads = []
+
+    @property
+    def endpoints(self) -> AbstractSet[Endpoint]:
+        """Where effects are delivered."""
+        return self._couriers.keys()
 
     def deliver_once(self) -> int:
         """Deliver one batch of each endpoint, in this thread; return how many effects it were."""

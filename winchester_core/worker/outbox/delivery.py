@@ -14,6 +14,7 @@ from winchester_core.storage.effect_records import (
     EffectDelivered,
     EffectRefused,
 )
+from winchester_core.telemetry.tracing import mark_failed
 from winchester_core.worker.backoff import retry_delay
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def deliver(
     try:
         outcomes = spec.new_handler().deliver([claim.effect for claim in claims])
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's code
+        mark_failed(error)
         # the cleaned text, not exc_info: the plain traceback may show a password
         text = clean_traceback(error)
         logger.error("%s failed to deliver %d effects:\n%s", endpoint, len(claims), text)

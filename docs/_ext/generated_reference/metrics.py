@@ -1,0 +1,52 @@
+"""Every metric, from the catalogue, by what it tells of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from generated_reference.markdown import code, table
+from winchester_core.telemetry.metrics import METRICS, Origin
+from winchester_core.telemetry.metrics.counts import COUNT_METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from winchester_core.telemetry.metrics import Metric
+    from winchester_core.telemetry.metrics.counts import Shown
+
+TITLES: Final = {
+    Origin.INGEST: "Of ingest",
+    Origin.WORKER: "Of workers",
+    Origin.PROCESS: "Of both",
+    Origin.TABLES: "Of the tables",
+}
+
+
+def render() -> str:
+    """A table for each origin."""
+    return "\n\n".join(part for origin in Origin for part in _section(origin))
+
+
+def render_counts() -> str:
+    """Which metric, with which label, shows each count."""
+    rows = (
+        (code(count), code(shown.metric.name), _pairs(shown))
+        for count, shown in COUNT_METRICS.items()
+    )
+    return table(["count", "metric", "label"], rows)
+
+
+def _pairs(shown: Shown) -> str:
+    pairs = zip(shown.metric.labels, shown.labels, strict=True)
+    return ", ".join(code(f'{label}="{value}"') for label, value in pairs)
+
+
+def _section(origin: Origin) -> Iterator[str]:
+    yield f"## {TITLES[origin]}"
+    rows = (_row(each) for each in METRICS if each.origin is origin)
+    yield table(["metric", "kind", "labels", "tells"], rows)
+
+
+def _row(metric: Metric) -> tuple[str, str, str, str]:
+    labels = ", ".join(map(code, metric.labels))
+    return code(metric.name), metric.kind.value, labels, metric.meaning

@@ -1,0 +1,294 @@
+"""Programs as a monitor sees them: metrics that agree with the tables, liveness and readiness."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import urllib.error
+import urllib.request
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from crews import crew_on
+from sites import task_events, wait_until
+from winchester_core.model.stream import StreamState
+from winchester_core.telemetry.metrics import METRICS, Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from crews import Crew, Member
+    from sites import Site
+
+LISTENS = re.compile(r"metrics and health are told at 127\.0\.0\.1, port (\d+)")
+ANY_PORT = ("--metrics-listen", "0")
+
+Values = dict[str, dict[tuple[str, ...], float]]
+
+
+@pytest.fixture
+def crew(ready_site: Site) -> Iterator[Crew]:
+    with crew_on(ready_site) as crew:
+        yield crew
+
+
+def ask(member: Member, path: str) -> tuple[int, str]:
+    """Status and body of an answer; it waits until the program listens."""
+    wait_until(lambda: LISTENS.search(member.text()) or not member.is_running)
+    port = LISTENS.findall(member.text())[-1]
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def wait_until_ready(member: Member) -> None:
+    wait_until(lambda: ask(member, "/readyz")[0] == 200)
+
+
+def scrape(member: Member) -> Values:
+    """The values by metric, and there by the values of the labels in their order."""
+    status, text = ask(member, "/metrics")
+    assert status == 200
+    labels = {metric.name: metric.labels for metric in METRICS}
+    values: Values = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name in labels:
+                key = tuple(sample.labels[label] for label in labels[sample.name])
+                values.setdefault(sample.name, {})[key] = sample.value
+    return values
+
+
+def names_told(member: Member) -> set[str]:
+    """The metrics of ours that are told."""
+    families = text_string_to_metric_families(ask(member, "/metrics")[1])
+    return {
+        each.name + ("_total" if each.type == "counter" else "")
+        for each in families
+        if each.name.startswith("winchester_")
+    }
+
+
+def test_a_worker_tells_what_there_is_and_what_it_did(crew: Crew, ready_site: Site) -> None:
+    events = ready_site.write_events(
+        "events.jsonl", [*task_events("a"), *task_events("b"), *task_events("c", ends=False)]
+    )
+    ready_site.run("winchester", "ingest", "-c", "winchester.yaml", "--file", events)
+    worker = crew.worker("w", *ANY_PORT)
+    wait_until_ready(worker)
+    wait_until(lambda: scrape(worker)["winchester_streams_completed_total"]["fire",] == 2)
+    assert ask(worker, "/livez") == (200, '{"status":"ok","causes":[]}\n')
+    wanted = {each.name for each in METRICS if each.origin is not Origin.INGEST}
+    # nothing is delivered at this site
+    assert wanted - names_told(worker) == {
+        "winchester_store_effects",
+        "winchester_store_oldest_effect_seconds",
+    }
+    assert names_told(worker) <= wanted
+    assert worker.end() == 0
+    assert "Traceback" not in worker.text()
+
+
+def test_ingest_tells_of_each_source(crew: Crew, ready_site: Site) -> None:
+    ready_site.add_settings(
+        """\
+        event_sources:
+          incoming: {source: jsonl, params: {path: new.jsonl, format: event, follow: true}}
+        """
+    )
+    ready_site.write_events("new.jsonl", [*task_events("a"), *task_events("a"), {"no": "event"}])
+    ingest = crew.start("i", "winchester", "ingest", "-c", ready_site.config, *ANY_PORT)
+    wait_until_ready(ingest)
+    outcomes = {"stored": 2, "duplicate": 2, "invalid": 1, "dropped": 0}
+    by_source = {("incoming", outcome): number for outcome, number in outcomes.items()}
+    wait_until(lambda: scrape(ingest)["winchester_source_messages_total"] == by_source)
+    wait_until(lambda: scrape(ingest)["winchester_store_rejected_messages"] == {(): 1})
+    told = scrape(ingest)
+    assert told["winchester_ingest_events_total"] == {(each,): n for each, n in outcomes.items()}
+    assert told["winchester_store_streams"]["pair", "active"] == 1
+    wanted = {each.name for each in METRICS if each.origin is not Origin.WORKER}
+    unknown = {
+        *("winchester_store_effects", "winchester_store_oldest_effect_seconds"),
+        "winchester_source_lag_messages",
+    }
+    assert names_told(ingest) == wanted - unknown
+    assert ingest.end() == 0
+
+
+def test_a_followed_file_is_a_source_too(crew: Crew, ready_site: Site) -> None:
+    events = ready_site.write_events("new.jsonl", task_events("a"))
+    follow = ("--file", events, "--follow", *ANY_PORT)
+    ingest = crew.start("i", "winchester", "ingest", "-c", ready_site.config, *follow)
+    wait_until_ready(ingest)
+    wait_until(lambda: scrape(ingest)["winchester_source_messages_total"]["file", "stored"] == 2)
+    assert ingest.end() == 0
+
+
+def test_what_ends_by_itself_listens_nowhere(ready_site: Site) -> None:
+    ready_site.add_settings("metrics_listen: nowhere.invalid:1")
+    events = ready_site.write_events("new.jsonl", task_events("a"))
+    command = ("winchester", "ingest", "-c", ready_site.config, "--file", events)
+    assert ready_site.run(*command).returncode == 0  # type: ignore[arg-type]
+    refused = ready_site.run(*command, *ANY_PORT)  # type: ignore[arg-type]
+    assert refused.returncode == 2
+    assert "--metrics-listen is for what runs on" in refused.stderr
+
+
+def test_a_worker_is_not_ready_while_the_schema_is_another(crew: Crew, ready_site: Site) -> None:
+    worker = crew.worker("w", *ANY_PORT)
+    wait_until_ready(worker)
+    migrate = ("winchester_db", "-c", "winchester.yaml")
+    assert ready_site.run(*migrate, "downgrade", "-1").returncode == 0
+    wait_until(lambda: ask(worker, "/readyz")[0] == 503)
+    (cause,) = json.loads(ask(worker, "/readyz")[1])["causes"]
+    assert "is at revision" in cause
+    assert ask(worker, "/livez")[0] == 200
+    assert ready_site.run(*migrate, "upgrade", "head").returncode == 0
+    wait_until_ready(worker)
+    assert worker.end() == 0
+
+
+WAITING = """\
+import pathlib
+import threading
+
+class Wait:
+    "Runs while a file is there."
+    def handle_events(self, events, env):
+        pathlib.Path("at-work").touch()
+        while pathlib.Path("wait").exists():
+            threading.Event().wait(0.02)
+        return events
+    def commit(self): ...
+    def rollback(self): ...
+"""
+
+
+def test_a_worker_that_was_told_to_stop_lives_and_is_not_ready(
+    crew: Crew, ready_site: Site
+) -> None:
+    ready_site.install("winchester.handlers", "wait", "Wait", WAITING)
+    ready_site.write("pipelines.yaml", "report: [wait]\n")
+    wait = ready_site.write("wait", "")
+    events = ready_site.write_events("events.jsonl", task_events("a"))
+    ready_site.run("winchester", "ingest", "-c", "winchester.yaml", "--file", events)
+    worker = crew.worker("w", *ANY_PORT)
+    wait_until((ready_site.path / "at-work").exists)
+    wait_until_ready(worker)
+    worker.signal(signal.SIGTERM)
+    wait_until(lambda: ask(worker, "/readyz")[0] == 503)
+    assert "stopping: finishing what is in hand" in ask(worker, "/readyz")[1]
+    assert ask(worker, "/livez")[0] == 200
+    assert scrape(worker)["winchester_store_streams"]["pair", "firing"] == 1
+    wait.unlink()
+    assert worker.wait() == 0
+
+
+def test_two_processes_cannot_have_one_address(crew: Crew, ready_site: Site) -> None:
+    first = crew.worker("first", *ANY_PORT)
+    wait_until_ready(first)
+    port = LISTENS.findall(first.text())[-1]
+    second = crew.worker("second", "--metrics-listen", port)
+    assert second.wait() == 1
+    assert f"127.0.0.1, port {port}, cannot be listened at: Address already in use" in second.text()
+    wait_until_ready(first)
+
+
+def test_off_on_the_command_line_goes_before_the_setting(crew: Crew, ready_site: Site) -> None:
+    ready_site.add_settings("metrics_listen: nowhere.invalid:1")
+    assert crew.worker("w", "--metrics-listen", "off", "--until-idle").wait() == 0
+    assert crew.worker("w", "--until-idle").wait() == 1
+    assert crew.worker("w", "--metrics-listen", "x:y").wait() == 2
+
+
+def test_without_the_extra_the_error_names_it(ready_site: Site) -> None:
+    absent = ready_site.write(
+        "prometheus_client.py",
+        "raise ModuleNotFoundError('No module named prometheus_client', name='prometheus_client')",
+    )
+    without = {"PYTHONPATH": str(absent.parent)}
+    worker = ("winchester-worker", "-c", ready_site.config, "--until-idle")
+    assert ready_site.run(*worker, environ=without).returncode == 0  # type: ignore[arg-type]
+    ready_site.add_settings("metrics_listen: 0")
+    for command in (worker, ("winchester", "check", "-c", ready_site.config)):
+        ended = ready_site.run(*command, environ=without)  # type: ignore[arg-type]
+        assert ended.returncode == 2
+        assert "needs prometheus_client: pip install 'winchester[metrics]'" in ended.stderr
+
+
+def test_json_logs_are_an_object_a_line_and_know_the_stream(crew: Crew, ready_site: Site) -> None:
+    ready_site.add_settings("log_format: json")
+    events = ready_site.write_events("events.jsonl", task_events("a"))
+    ready_site.run("winchester", "ingest", "-c", "winchester.yaml", "--file", events)
+    worker = crew.worker("w", "--until-idle")
+    assert worker.wait() == 0
+    records: list[dict[str, Any]] = [json.loads(line) for line in worker.text().splitlines()]
+    assert {each["program"] for each in records} == {"w"}
+    logged = next(each for each in records if each.get("handler") == "logger")
+    known = {"trigger": "pair", "reason": "fire", "attempt": 1, "pipeline": "report"}
+    assert {key: logged[key] for key in known} == known
+    assert isinstance(logged["stream_id"], int)
+
+
+@pytest.fixture
+def lifecycle(ready_site: Site, shared_data: Path) -> Path:
+    """The recorded load, at a site that takes it through the usage handler."""
+    origin = shared_data / "config" / "stacktach-sandbox" / "winchester"
+    for name in ("triggers.yaml", "event_definitions.yaml"):
+        shutil.copy(origin / name, ready_site.path / name)
+    names = ("test_fire_pipeline", "test_expire_pipeline")
+    ready_site.write("pipelines.yaml", "".join(f"{each}: [usage]\n" for each in names))
+    ready_site.add_settings(
+        "distiller_config: event_definitions.yaml\npurge_completed_streams: false\n"
+    )
+    return shared_data / "loads" / "lifecycle_4k.jsonl.gz"
+
+
+def test_after_a_recorded_load_the_values_agree_with_the_tables(
+    crew: Crew, ready_site: Site, lifecycle: Path
+) -> None:
+    ready_site.add_settings(
+        f"""\
+        event_sources:
+          recorded: {{source: jsonl, params: {{path: {lifecycle}, format: notification}}}}
+          never: {{source: jsonl, params: {{path: never.jsonl, format: event, follow: true}}}}
+        event_clock_max_jump: off
+        """
+    )
+    ingest = crew.start("i", "winchester", "ingest", "-c", ready_site.config, *ANY_PORT)
+    wait_until_ready(ingest)
+    wait_until(lambda: "'recorded' has come to its end" in ingest.text())
+    worker = crew.worker("w", *ANY_PORT)
+    wait_until_ready(worker)
+    with ready_site.store() as store:
+        wait_until(lambda: store.workload(store.event_clock()).is_idle)
+        wait_until(lambda: _streams(scrape(worker)) == store.count_states_by_trigger())
+        wait_until(lambda: _streams(scrape(ingest)) == store.count_states_by_trigger())
+        states, events = store.count_states(), store.count_events()
+    moved, done = scrape(ingest), scrape(worker)
+    stored = moved["winchester_ingest_events_total"]["stored",]
+    assert moved["winchester_source_messages_total"]["recorded", "stored"] == stored
+    assert events == stored + done["winchester_events_created_total"][()]
+    completed = Counter(done["winchester_streams_completed_total"])
+    assert completed.total() == states[StreamState.COMPLETED] > 0
+    opened = moved["winchester_streams_opened_total"][()]
+    opened += done["winchester_streams_opened_total"][()]
+    assert opened == sum(states.values())
+    assert [worker.end(), ingest.end()] == [0, 0]
+
+
+def _streams(values: Values) -> dict[str, dict[StreamState, int]]:
+    """What is told of streams as the store tells it."""
+    told: dict[str, dict[StreamState, int]] = {}
+    for (trigger, state), number in values["winchester_store_streams"].items():
+        if number:
+            told.setdefault(trigger, {})[StreamState(state)] = int(number)
+    return told

@@ -1,0 +1,158 @@
+"""Alerts and dashboard ask only for what there is: metrics, labels, and values of these."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from promql import grouped, selections
+
+from winchester_core.ingest.source_metrics import OUTCOMES
+from winchester_core.model.effect import EffectState
+from winchester_core.model.stream import Reason, StreamState
+from winchester_core.telemetry.metrics import METRICS, Metric, Origin
+from winchester_core.telemetry.metrics.counts import COUNT_METRICS
+from winchester_core.telemetry.metrics.metric import Kind
+
+MONITORING = Path(__file__).resolve().parents[2] / "etc" / "monitoring"
+RULES = [
+    rule
+    for group in yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"]
+    for rule in group["rules"]
+]
+DASHBOARD = json.loads((MONITORING / "dashboard.json").read_text())
+PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+EXPRESSIONS = {
+    **{rule["alert"]: [rule["expr"]] for rule in RULES},
+    **{panel["title"]: [each["expr"] for each in panel["targets"]] for panel in PANELS},
+}
+
+BY_NAME = {metric.name: metric for metric in METRICS}
+SUFFIXES = ("_bucket", "_sum", "_count")
+OF_SCRAPES = {"job", "instance"}
+OF_OTHERS = {"up", "process_resident_memory_bytes"}
+"""Metrics of Prometheus and of its library."""
+
+VALUES = {
+    "state": {*StreamState, *EffectState},
+    "reason": set(Reason),
+    "outcome": {
+        *OUTCOMES,
+        *(value for shown in COUNT_METRICS.values() for value in shown.labels),
+    },
+    "program": {Origin.INGEST, Origin.WORKER},
+}
+
+
+def metric_of(name: str) -> Metric:
+    """The metric whose series has this name; that of a histogram has a suffix."""
+    if name in BY_NAME:
+        assert BY_NAME[name].kind is not Kind.HISTOGRAM, f"{name} has no series of its own"
+        return BY_NAME[name]
+    for suffix in SUFFIXES:
+        base = BY_NAME.get(name.removesuffix(suffix))
+        if name.endswith(suffix) and base is not None and base.kind is Kind.HISTOGRAM:
+            return base
+    raise AssertionError(f"there is no metric {name}")
+
+
+@pytest.mark.parametrize("place", EXPRESSIONS)
+def test_an_expression_names_what_there_is(place: str) -> None:
+    for expression in EXPRESSIONS[place]:
+        selected = selections(expression)
+        assert selected, f"{expression} selects nothing"
+        known: set[str] = set()
+        for each in selected:
+            if each.name in OF_OTHERS:
+                continue
+            metric = metric_of(each.name)
+            labels = {*metric.labels, *(["le"] if each.name.endswith("_bucket") else [])}
+            known |= labels
+            assert set(each.matchers) <= labels | OF_SCRAPES
+            for label, values in each.matchers.items():
+                assert label in OF_SCRAPES or set(values) <= VALUES[label], (label, values)
+        assert grouped(expression) <= known | OF_SCRAPES
+
+
+@pytest.mark.parametrize("place", EXPRESSIONS)
+def test_what_all_processes_tell_alike_is_never_summed_up(place: str) -> None:
+    for expression in EXPRESSIONS[place]:
+        without_greatest = re.sub(r"max( by \([^)]*\))? \(?[^()]*\)|max\([^()]*\)", "", expression)
+        for each in selections(without_greatest):
+            metric = BY_NAME.get(each.name)
+            assert metric is None or metric.origin is not Origin.TABLES, expression
+
+
+@pytest.mark.parametrize("place", EXPRESSIONS)
+def test_counters_are_asked_for_their_rates(place: str) -> None:
+    for expression in EXPRESSIONS[place]:
+        rates = re.findall(r"(?:rate|increase)\((\w+)", expression)
+        counters = [each.name for each in selections(expression) if _counts(each.name)]
+        assert sorted(rates) == sorted(counters)
+
+
+def _counts(name: str) -> bool:
+    return name not in OF_OTHERS and metric_of(name).kind is not Kind.GAUGE
+
+
+def test_annotations_and_legends_name_labels_of_the_results() -> None:
+    for rule in RULES:
+        labels = grouped(rule["expr"]) or {*OF_SCRAPES, "source"}
+        for named in re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]):
+            assert named in labels, rule["alert"]
+    for panel in PANELS:
+        for target in panel["targets"]:
+            named = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+            assert named <= grouped(target["expr"]) | OF_SCRAPES, panel["title"]
+
+
+def test_every_alert_is_explained_and_no_other(checkout: Path) -> None:
+    page = (checkout / "docs" / "how-to" / "monitor.md").read_text()
+    assert {rule["alert"] for rule in RULES} == set(re.findall(r"`(Winchester\w+)`", page))
+    assert len({rule["alert"] for rule in RULES}) == len(RULES)
+
+
+def test_panels_say_what_they_show_and_do_not_overlap() -> None:
+    assert all(panel["description"] for panel in PANELS)
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+    covered: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        place: dict[str, Any] = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert max(x for x, _ in cells) < 24
+        assert not covered & cells, panel["title"]
+        covered |= cells
+
+
+@pytest.mark.parametrize(
+    "arguments", [("rules", "alerts.yaml"), ("config", "prometheus.yaml")], ids=lambda each: each[0]
+)
+def test_promtool_has_no_complaint(arguments: tuple[str, str]) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed")
+    checked = subprocess.run(
+        [promtool, "check", *arguments], cwd=MONITORING, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_what_is_not_there_is_found() -> None:
+    assert [each.matchers for each in selections('a(winchester_x{state=~"a|b", c!="d"}[5m])')] == [
+        {"state": ["a", "b"], "c": ["d"]}
+    ]
+    assert grouped("sum by (a, b) (x) / on(c) y") == {"a", "b", "c"}
+    with pytest.raises(AssertionError, match="there is no metric winchester_events_bucket"):
+        metric_of("winchester_events_bucket")
+    with pytest.raises(ValueError, match="not understood"):
+        selections("winchester_x{state=a}")

@@ -1,0 +1,58 @@
+"""A worker whose database is away says so to its monitor, lives, and is ready again after it."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+
+from sqlalchemy.engine import make_url
+
+from crews import crew_on
+from databases import temporary_database
+from proxy import proxied
+from sites import Site, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from crews import Member
+
+
+def ask(member: Member, path: str) -> tuple[int, str]:
+    (port,) = re.findall(r"metrics and health are told at .*, port (\d+)", member.text())
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_an_outage_is_told_and_is_no_reason_to_restart(tmp_path: Path) -> None:
+    with temporary_database("postgresql", tmp_path) as url:
+        direct = make_url(url)
+        Site(tmp_path, url).migrate()
+        with proxied(direct.port or 5432) as proxy:
+            through = direct.set(host="127.0.0.1", port=proxy.port)
+            site = Site(tmp_path, through.render_as_string(hide_password=False))
+            with crew_on(site) as crew:
+                worker = crew.worker("w", "--metrics-listen", "0")
+                wait_until(lambda: "is at work" in worker.text())
+                wait_until(lambda: ask(worker, "/readyz")[0] == 200)
+                assert "winchester_store_up 1.0" in ask(worker, "/metrics")[1]
+                proxy.refuse()
+                proxy.cut()
+                wait_until(lambda: ask(worker, "/readyz")[0] == 503)
+                (cause,) = json.loads(ask(worker, "/readyz")[1])["causes"]
+                assert cause.startswith("the database cannot be worked with: ")
+                wait_until(lambda: "winchester_store_up 0.0" in ask(worker, "/metrics")[1])
+                assert "winchester_store_streams" not in ask(worker, "/metrics")[1]
+                wait_until(lambda: "winchester_outages_total 1.0" in ask(worker, "/metrics")[1])
+                assert ask(worker, "/livez")[0] == 200
+                proxy.allow()
+                wait_until(lambda: ask(worker, "/readyz")[0] == 200)
+                wait_until(lambda: "winchester_store_up 1.0" in ask(worker, "/metrics")[1])
+                assert worker.end() == 0
+                assert "Traceback" not in worker.text()

@@ -1,0 +1,140 @@
+"""What is costly to find out is found out now and then, by one thread at a time."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from winchester_core.errors import DatabaseUnavailable
+from winchester_core.telemetry import cached
+from winchester_core.telemetry.cached import HANG_SECONDS, SHARE, Cached, NoAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Hands:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
+    hands = Hands()
+    monkeypatch.setattr(cached, "monotonic", hands)
+    return hands
+
+
+class Answers:
+    """Counts how often it was asked; what it takes, a test says."""
+
+    def __init__(self, before: Callable[[], None] = lambda: None) -> None:
+        self.asked = 0
+        self.before = before
+
+    def __call__(self) -> int:
+        self.asked += 1
+        self.before()
+        return self.asked
+
+
+def test_an_answer_is_given_again_while_it_is_fresh(hands: Hands) -> None:
+    kept = Cached(Answers(), fresh_seconds=5)
+    assert [kept.get(), kept.get()] == [1, 1]
+    hands.seconds += 4.9
+    assert (kept.get(), kept.age_seconds) == (1, pytest.approx(4.9))
+    hands.seconds += 0.2
+    assert (kept.get(), kept.age_seconds) == (2, 0)
+
+
+def test_what_takes_long_is_asked_for_the_less_often(hands: Hands) -> None:
+    def last_a_second() -> None:
+        hands.seconds += 1
+
+    kept = Cached(Answers(last_a_second), fresh_seconds=5)
+    assert kept.get() == 1
+    hands.seconds += 1 / SHARE - 0.1
+    assert kept.get() == 1
+    hands.seconds += 0.2
+    assert kept.get() == 2
+
+
+def test_a_failure_is_an_answer_too(hands: Hands) -> None:
+    def fail() -> None:
+        raise DatabaseUnavailable("away")
+
+    answers = Answers(fail)
+    kept = Cached(answers, fresh_seconds=5)
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable, match="away"):
+            kept.get()
+    assert answers.asked == 1
+    answers.before = lambda: None
+    hands.seconds += 6
+    assert kept.get() == 2
+
+
+def test_a_fault_of_the_program_reaches_who_asked_and_is_no_answer() -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    answers = Answers(fail)
+    kept = Cached(answers)
+    with pytest.raises(ZeroDivisionError):
+        kept.get()
+    answers.before = lambda: None
+    assert kept.get() == 2
+
+
+class Hanging:
+    """A search that goes on in another thread until it is let go."""
+
+    def __init__(self, kept: Cached[int], answers: Answers) -> None:
+        self.begun, self.let_go = threading.Event(), threading.Event()
+        answers.before = self._hang
+        self._thread = threading.Thread(target=kept.get)
+        self._thread.start()
+        assert self.begun.wait(60)
+
+    def end(self) -> None:
+        self.let_go.set()
+        self._thread.join()
+
+    def _hang(self) -> None:
+        self.begun.set()
+        assert self.let_go.wait(60)
+
+
+def test_while_one_thread_looks_the_others_get_the_last_answer(hands: Hands) -> None:
+    answers = Answers()
+    kept = Cached(answers, fresh_seconds=5)
+    kept.get()
+    hands.seconds += 6
+    hanging = Hanging(kept, answers)
+    assert kept.get() == 1
+    hands.seconds += HANG_SECONDS + 1
+    with pytest.raises(NoAnswer, match="no answer for 31 seconds"):
+        kept.get()
+    hanging.end()
+    assert (kept.get(), answers.asked) == (2, 2)
+
+
+def test_where_there_was_none_yet_there_is_no_answer(
+    hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cached, "PATIENCE_SECONDS", 0.001)
+    answers = Answers()
+    kept = Cached(answers)
+    hanging = Hanging(kept, answers)
+    hands.seconds += 7
+    with pytest.raises(NoAnswer, match="7 seconds"):
+        kept.get()
+    hanging.end()
+    assert kept.get() == 1

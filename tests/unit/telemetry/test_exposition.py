@@ -1,0 +1,101 @@
+"""What Prometheus reads is what the probes tell, in both of its formats."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+from wsgiref.util import setup_testing_defaults
+
+import pytest
+from prometheus_client.openmetrics import parser as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from winchester_core.telemetry.histogram import Histogram
+from winchester_core.telemetry.metrics import METRICS, Sample, catalogue
+from winchester_core.telemetry.metrics.counts import COUNT_METRICS
+from winchester_core.telemetry.metrics.exposition import exposition, families
+from winchester_core.telemetry.metrics.metric import Kind
+
+if TYPE_CHECKING:
+    from winchester_core.telemetry.metrics import Probe
+
+OPENMETRICS = "application/openmetrics-text"
+
+
+def scrape(*probes: Probe, accept: str = "text/plain") -> str:
+    """The body of one answer."""
+    environ: dict[str, Any] = {"HTTP_ACCEPT": accept}
+    setup_testing_defaults(environ)
+    return b"".join(exposition(probes)(environ, lambda *_: None)).decode()
+
+
+def one_of_each() -> list[Sample]:
+    histogram = Histogram()
+    histogram.observe("x", 0.02)
+    value = histogram.snapshot()["x"]
+    return [
+        Sample(each, value if each.kind is Kind.HISTOGRAM else 1, tuple("x" for _ in each.labels))
+        for each in METRICS
+    ]
+
+
+@pytest.mark.parametrize("format_name", ["text", "openmetrics"])
+def test_every_metric_is_told_with_its_kind_meaning_and_labels(format_name: str) -> None:
+    if format_name == "text":
+        read = list(parse_text(scrape(one_of_each)))
+    else:
+        text = scrape(one_of_each, accept=OPENMETRICS)
+        read = list(openmetrics.text_string_to_metric_families(text))
+    told = {each.name: each for each in read}
+    for metric in METRICS:
+        family = told[metric.name.removesuffix("_total")]
+        assert family.type == metric.kind.value
+        assert family.documentation == metric.meaning.replace("`", "")
+        assert all(set(each.labels) - {"le"} == set(metric.labels) for each in family.samples)
+
+
+def test_samples_of_one_metric_stand_together_however_they_come() -> None:
+    stored, *_, outages = COUNT_METRICS.values()
+    samples = [Sample(stored.metric, 1), Sample(outages.metric, 2), Sample(stored.metric, 3)]
+    assert [len(each.samples) for each in families(samples)] == [2, 1]
+
+
+def test_a_histogram_counts_up_to_infinity() -> None:
+    histogram = Histogram()
+    for seconds in (0.02, 7200):
+        histogram.observe("fire", seconds)
+    taken = histogram.snapshot()["fire"]
+    (family,) = families([Sample(catalogue.RUN_SECONDS, taken, ("fire",))])
+    buckets = {each.labels.get("le"): each.value for each in family.samples}
+    assert (buckets["0.01"], buckets["0.025"], buckets["3600.0"], buckets["+Inf"]) == (0, 1, 1, 2)
+
+
+def test_the_process_and_python_are_told_of_too() -> None:
+    text = scrape()
+    assert "python_info{" in text
+    assert "process_resident_memory_bytes" in text
+
+
+def test_a_probe_that_is_added_later_is_asked_too() -> None:
+    probes: list[Probe] = []
+    application = exposition(probes)
+    probes.append(lambda: [Sample(catalogue.STORE_UP, 1)])
+    environ: dict[str, Any] = {}
+    setup_testing_defaults(environ)
+    assert b"winchester_store_up 1.0" in b"".join(application(environ, lambda *_: None))
+
+
+def test_promtool_has_no_complaint() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed")
+    checked = subprocess.run(
+        [promtool, "check", "metrics"],
+        input=scrape(one_of_each),
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    complaints = [line for line in checked.stderr.splitlines() if "winchester" in line]
+    assert complaints == []

@@ -1,0 +1,182 @@
+"""Whether a process lives and is ready, as it is answered over HTTP."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from winchester_core.errors import DatabaseUnavailable, ListenError, SchemaMismatch
+from winchester_core.telemetry import heartbeat
+from winchester_core.telemetry.cached import Cached
+from winchester_core.telemetry.health import Health
+from winchester_core.telemetry.heartbeat import LIFE_SECONDS, Heartbeat
+from winchester_core.telemetry.listener import Listener
+from winchester_core.telemetry.metrics import Sample, catalogue
+from winchester_core.telemetry.monitor import Monitor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Database:
+    """One that a test puts out of order."""
+
+    def __init__(self) -> None:
+        self.fault: Exception | None = None
+
+    def check(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    content: Any
+    kind: str
+
+
+@dataclass
+class Watched:
+    """A process that is watched."""
+
+    beats: Heartbeat
+    database: Database
+    monitor: Monitor
+    listener: Listener
+
+    def ask(self, path: str, method: str = "GET") -> Answer:
+        host, port = self.listener.address
+        request = urllib.request.Request(f"http://{host}:{port}{path}", method=method)
+        try:
+            response = urllib.request.urlopen(request, timeout=60)
+        except urllib.error.HTTPError as error:
+            response = error
+        with response:
+            body = response.read()
+            kind = response.headers["Content-Type"]
+            content = json.loads(body) if body and kind == "application/json" else body
+            return Answer(response.status, content, kind)
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+    listeners: list[Listener] = []
+    make = Listener.__init__
+
+    def note(self: Listener, *arguments: Any) -> None:
+        make(self, *arguments)
+        listeners.append(self)
+
+    monkeypatch.setattr(Listener, "__init__", note)
+    beats, database = Heartbeat(), Database()
+    health = Health(beats, Cached(database.check, fresh_seconds=0))
+    monitor = Monitor(("127.0.0.1", 0), health, [lambda: [Sample(catalogue.OVERDUE_PARTS, 0)]])
+    with monitor:
+        yield Watched(beats, database, monitor, listeners[0])
+
+
+def test_a_process_lives_while_no_part_is_overdue(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pulse = watched.beats.pulse("the worker")
+    pulse.beat()
+    assert watched.ask("/livez") == Answer(200, {"status": "ok", "causes": []}, "application/json")
+    now = heartbeat.monotonic()
+    monkeypatch.setattr(heartbeat, "monotonic", lambda: now + LIFE_SECONDS + 1)
+    answer = watched.ask("/livez")
+    assert answer.status == 503
+    assert answer.content == {
+        "status": "failing",
+        "causes": ["nothing was heard of the worker for too long"],
+    }
+    pulse.beat()
+    assert watched.ask("/livez").status == 200
+
+
+def test_a_process_is_ready_from_its_begin_to_its_end(watched: Watched) -> None:
+    starting = watched.ask("/readyz")
+    watched.monitor.health.begin()
+    ready = watched.ask("/readyz")
+    watched.monitor.health.end()
+    stopping = watched.ask("/readyz")
+    assert (starting.status, ready.status, stopping.status) == (503, 200, 503)
+    assert starting.content["causes"] == ["starting: not at work yet"]
+    assert stopping.content["causes"] == ["stopping: finishing what is in hand"]
+    assert watched.ask("/livez").status == 200
+
+
+@pytest.mark.parametrize(
+    "fault", [DatabaseUnavailable("no route"), SchemaMismatch("0001", "0003", "sqlite://")]
+)
+def test_it_is_not_ready_while_the_database_cannot_be_worked_with_yet_lives(
+    watched: Watched, fault: Exception
+) -> None:
+    watched.monitor.health.begin()
+    watched.database.fault = fault
+    answer = watched.ask("/readyz")
+    assert answer.status == 503
+    assert answer.content["causes"] == [f"the database cannot be worked with: {fault}"]
+    assert watched.ask("/livez").status == 200
+    watched.database.fault = None
+    assert watched.ask("/readyz").status == 200
+
+
+def test_head_is_answered_without_a_body(watched: Watched) -> None:
+    assert watched.ask("/livez", "HEAD").status == 200
+
+
+def test_what_is_not_there_and_what_may_not_be_asked_is_told(watched: Watched) -> None:
+    assert watched.ask("/").content == {"paths": ["/metrics", "/livez", "/readyz"]}
+    assert watched.ask("/metrics/x").status == 404
+    assert watched.ask("/metrics", "POST").status == 405
+    assert watched.ask("/livez", "DELETE").content == {"allowed": ["GET", "HEAD"]}
+
+
+def test_a_scrape_that_fails_is_logged_and_harms_nothing(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert b"winchester_overdue_parts 0.0" in watched.ask("/metrics").content
+
+    def fail() -> list[Sample]:
+        raise ZeroDivisionError
+
+    watched.monitor.add(fail)
+    assert watched.ask("/metrics").status == 500
+    assert [record.message for record in caplog.records] == ["/metrics could not be answered"]
+    assert watched.ask("/livez").status == 200
+
+
+def test_an_address_that_is_taken_is_an_error_that_names_it(watched: Watched) -> None:
+    host, port = watched.listener.address
+    with pytest.raises(ListenError, match=f"127.0.0.1, port {port}, cannot be listened at: "):
+        Listener(host, port, lambda *_: [])
+
+
+def test_a_host_that_is_not_there_is_an_error_that_names_it() -> None:
+    with pytest.raises(ListenError, match=r"nowhere.invalid, port 1, cannot be listened at: "):
+        Listener("nowhere.invalid", 1, lambda *_: [])
+
+
+def test_after_its_end_nobody_listens(watched: Watched) -> None:
+    watched.monitor.__exit__(None, None, None)
+    with pytest.raises(urllib.error.URLError):
+        watched.ask("/livez")
+
+
+def test_the_next_listener_may_have_the_address_at_once(watched: Watched) -> None:
+    watched.ask("/livez")
+    watched.monitor.__exit__(None, None, None)
+    with Listener(*watched.listener.address, lambda *_: []) as other:
+        assert other.address == watched.listener.address
+
+
+def test_without_an_address_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Listener, "__init__", lambda *_: pytest.fail("it listens"))
+    with Monitor(None, Health(Heartbeat(), Cached(lambda: None)), []) as monitor:
+        assert not monitor.health.readiness().is_well

@@ -1,0 +1,134 @@
+"""Spans, as OpenTelemetry's own kit shows them; and nothing where nobody asks for them."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from spans import recorded_spans
+from winchester_core.telemetry import tracing
+from winchester_core.telemetry.scope import Scope, present_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def exporter(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+    """A provider, set up for this test alone."""
+    with recorded_spans(monkeypatch) as exporter:
+        yield exporter
+
+
+def test_a_scope_is_a_span_with_its_facts(exporter: InMemorySpanExporter) -> None:
+    with Scope("run", stream_id=7, trigger="vm"), Scope("handler", handler="mail"):
+        pass
+    inner, outer = exporter.get_finished_spans()
+    assert (outer.name, dict(outer.attributes or {})) == (
+        "winchester.run",
+        {"winchester.stream_id": 7, "winchester.trigger": "vm"},
+    )
+    assert (inner.name, dict(inner.attributes or {})) == (
+        "winchester.handler",
+        {"winchester.handler": "mail"},
+    )
+    assert inner.parent is not None
+    assert inner.parent.span_id == outer.get_span_context().span_id
+    assert outer.parent is None
+    assert outer.instrumentation_scope is not None
+    assert outer.instrumentation_scope.name == "winchester"
+
+
+def test_a_span_that_fails_tells_the_class_of_the_exception_and_no_secret(
+    exporter: InMemorySpanExporter,
+) -> None:
+    with pytest.raises(ValueError, match="s3cret"), Scope("run"):
+        raise ValueError("password=s3cret")
+    (span,) = exporter.get_finished_spans()
+    assert (span.status.status_code, span.status.description) == (
+        trace.StatusCode.ERROR,
+        "ValueError",
+    )
+    assert "s3cret" not in span.to_json()
+
+
+def test_a_span_is_marked_as_failed_from_within(exporter: InMemorySpanExporter) -> None:
+    with Scope("run"):
+        tracing.mark_failed(KeyError("s3cret"))
+    (span,) = exporter.get_finished_spans()
+    assert span.status.description == "KeyError"
+
+
+def test_what_is_told_afterwards_began_when_it_began(exporter: InMemorySpanExporter) -> None:
+    since = tracing.started()
+    tracing.tell("claim", since, streams=3)
+    (span,) = exporter.get_finished_spans()
+    assert (span.name, span.start_time) == ("winchester.claim", since)
+    assert dict(span.attributes or {}) == {"winchester.streams": 3}
+
+
+def test_the_ids_of_the_present_span_are_those_that_others_see(
+    exporter: InMemorySpanExporter,
+) -> None:
+    assert tracing.identifiers() == {}
+    with Scope("run"):
+        told = tracing.identifiers()
+    (span,) = exporter.get_finished_spans()
+    context = span.get_span_context()
+    assert context is not None
+    assert told == {
+        "trace_id": f"{context.trace_id:032x}",
+        "span_id": f"{context.span_id:016x}",
+    }
+
+
+def test_another_provider_is_noticed(
+    exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Scope("first"):
+        pass
+    other = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(other))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    with Scope("second"):
+        pass
+    assert [each.name for each in exporter.get_finished_spans()] == ["winchester.first"]
+    assert [each.name for each in other.get_finished_spans()] == ["winchester.second"]
+
+
+def all_steps() -> tuple[Any, ...]:
+    with Scope("run", stream_id=1):
+        tracing.mark_failed(ValueError())
+        tracing.tell("claim", tracing.started())
+        return tracing.tracer(), tracing.started(), tracing.identifiers()
+
+
+def test_without_a_provider_there_is_no_tracer() -> None:
+    assert all_steps() == (None, None, {})
+
+
+def test_without_the_library_there_is_no_tracer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "opentelemetry.trace")
+    assert all_steps() == (None, None, {})
+
+
+def test_facts_are_those_of_all_scopes_of_the_thread_and_of_no_other() -> None:
+    seen: list[Any] = []
+    with Scope("run", stream_id=7, trigger="vm"):
+        with Scope("handler", handler="mail", trigger="x"):
+            assert dict(present_facts()) == {"stream_id": 7, "trigger": "x", "handler": "mail"}
+        with pytest.raises(ZeroDivisionError), Scope("handler", handler="mail"):
+            raise ZeroDivisionError
+        thread = threading.Thread(target=lambda: seen.append(dict(present_facts())))
+        thread.start()
+        thread.join()
+        assert dict(present_facts()) == {"stream_id": 7, "trigger": "vm"}
+    assert (seen, dict(present_facts())) == ([{}], {})

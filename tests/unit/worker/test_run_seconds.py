@@ -1,0 +1,69 @@
+"""How long runs take is counted once for each, by pipeline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from winchester_core.worker import stream_run
+
+if TYPE_CHECKING:
+    from worker_scene import Scene, Script
+
+
+class Hands:
+    """A clock that handlers move."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def spend(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+@pytest.fixture
+def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
+    hands = Hands()
+    monkeypatch.setattr(stream_run, "monotonic", hands)
+    return hands
+
+
+def test_a_run_lasts_as_long_as_its_handlers_commit_included(
+    scene: Scene, script: Script, hands: Hands
+) -> None:
+    script.on_handle = lambda events, _env: hands.spend(2) or events
+    script.on_commit = lambda: hands.spend(0.5)
+    worker = scene.worker()
+    scene.complete_stream("a")
+    scene.complete_stream("b")
+    worker.run_once()
+    taken = worker.counters.run_seconds.snapshot()
+    assert taken.keys() == {"fire"}
+    assert (taken["fire"].number, taken["fire"].seconds) == (2, 5.0)
+
+
+def test_a_run_that_fails_counts_without_its_rollback(
+    scene: Scene, script: Script, hands: Hands
+) -> None:
+    def fail(events: list[object], _env: object) -> list[object]:
+        hands.spend(3)
+        raise ValueError(events)
+
+    script.on_handle = fail
+    script.on_rollback = lambda: hands.spend(100)
+    worker = scene.worker()
+    scene.complete_stream()
+    worker.run_once()
+    taken = worker.counters.run_seconds.snapshot()["fire"]
+    assert (taken.number, taken.seconds) == (1, 3.0)
+
+
+def test_the_names_that_metrics_have_are_those_of_the_configuration(scene: Scene) -> None:
+    names = scene.worker().names
+    assert set(names.triggers) == {"vm"}
+    assert set(names.pipelines) == {"fire", "expire"}
+    assert names.endpoints == set()

@@ -1,0 +1,175 @@
+"""A worker's and ingest's steps are spans; one that failed says so, without a secret."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opentelemetry import trace
+
+from builders import VM, make_event
+from spans import recorded_spans
+from winchester_core.ingest import TriggerManager
+from winchester_core.ingest.decoding import Decoder
+from winchester_core.ingest.pump import SourcePump
+from winchester_core.interfaces import Delivered, EventSource, PipelineHandler
+from winchester_core.model.message import Message, MessageKind
+from winchester_core.storage.stream_clock import ClockKind, StreamClock
+from worker_scene import ScriptedHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    from worker_scene import Scene, Script
+
+
+@pytest.fixture
+def exporter(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+    with recorded_spans(monkeypatch) as exporter:
+        yield exporter
+
+
+class Mailer(PipelineHandler):
+    """Queues an effect, and delivers it unless told otherwise."""
+
+    failure: Exception | None = None
+
+    def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
+        env["outbox"].put("hello")
+        return events
+
+    def deliver(self, effects: list[Any]) -> list[Any]:
+        if self.failure is not None:
+            raise self.failure
+        return [Delivered() for _ in effects]
+
+
+def told(exporter: InMemorySpanExporter) -> list[tuple[str, dict[str, Any]]]:
+    """Name and attributes of each span, prefixes taken away, in the order of their ends."""
+    return [
+        (
+            span.name.removeprefix("winchester."),
+            {
+                key.removeprefix("winchester."): value
+                for key, value in (span.attributes or {}).items()
+            },
+        )
+        for span in exporter.get_finished_spans()
+    ]
+
+
+def parents(exporter: InMemorySpanExporter) -> list[tuple[str, str | None]]:
+    """The name of each span, and of the one that it is within."""
+    spans = exporter.get_finished_spans()
+    names = {_id(span): span.name.removeprefix("winchester.") for span in spans}
+    return [
+        (names[_id(span)], names[span.parent.span_id] if span.parent else None) for span in spans
+    ]
+
+
+def _id(span: ReadableSpan) -> int:
+    context = span.get_span_context()
+    assert context is not None
+    return context.span_id
+
+
+def test_a_run_is_a_span_around_its_handlers_and_its_completion(
+    scene: Scene, script: Script, exporter: InMemorySpanExporter
+) -> None:
+    stream_id = scene.complete_stream()
+    scene.worker(handlers=(ScriptedHandler, Mailer)).run_once()
+    steps = told(exporter)
+    assert steps == [
+        ("claim", {"reason": "fire", "streams": 1}),
+        ("handler", {"handler": "h0", "phase": "handle_events"}),
+        ("handler", {"handler": "h1", "phase": "handle_events"}),
+        ("handler", {"handler": "h0", "phase": "commit"}),
+        ("handler", {"handler": "h1", "phase": "commit"}),
+        ("complete", {"streams": 1}),
+        (
+            "run",
+            {
+                "stream_id": stream_id,
+                "trigger": "vm",
+                "reason": "fire",
+                "attempt": 1,
+                "pipeline": "fire",
+            },
+        ),
+        ("deliver", {"pipeline": "fire", "handler": "h1", "effects": 1}),
+    ]
+    assert parents(exporter) == [
+        ("claim", None),
+        *(("handler", "run") for _ in range(4)),
+        ("complete", "run"),
+        ("run", None),
+        ("deliver", None),
+    ]
+
+
+def test_an_idle_worker_makes_no_spans(scene: Scene, exporter: InMemorySpanExporter) -> None:
+    scene.worker().run_once()
+    assert exporter.get_finished_spans() == ()
+
+
+def failed(exporter: InMemorySpanExporter) -> dict[str, str | None]:
+    """The spans that failed, with their descriptions; none shows a secret."""
+    spans = exporter.get_finished_spans()
+    assert all("s3cret" not in span.to_json() for span in spans)
+    return {
+        span.name.removeprefix("winchester."): span.status.description
+        for span in spans
+        if span.status.status_code is trace.StatusCode.ERROR
+    }
+
+
+def test_a_handler_that_fails_marks_its_span_and_the_run(
+    scene: Scene, script: Script, exporter: InMemorySpanExporter
+) -> None:
+    def fail(_events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        raise ValueError("password=s3cret")
+
+    script.on_handle = fail
+    scene.complete_stream()
+    scene.worker().run_once()
+    assert failed(exporter) == {"handler": "ValueError", "run": "HandlerFailed"}
+
+
+def test_a_delivery_that_fails_marks_its_span(
+    scene: Scene, exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Mailer, "failure", ValueError("token=s3cret"))
+    scene.complete_stream()
+    scene.worker(handlers=(Mailer,), lease=timedelta(minutes=1)).run_once()
+    assert failed(exporter) == {"deliver": "ValueError"}
+
+
+class Once(EventSource):
+    """Gives one batch."""
+
+    def __init__(self, messages: list[Message]) -> None:
+        self._messages = messages
+
+    def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
+        messages, self._messages = self._messages, []
+        self.exhausted = True
+        return messages
+
+
+def test_a_batch_of_a_source_is_a_span(scene: Scene, exporter: InMemorySpanExporter) -> None:
+    manager = TriggerManager(
+        store=scene.store,
+        stream_clock=StreamClock(ClockKind.SYSTEM, scene.store, scene.clock),
+        definitions=[VM],
+        conditions={},
+        decoder=Decoder(None),
+    )
+    messages = [Message(make_event(str(i)), MessageKind.EVENT) for i in range(3)]
+    pump = SourcePump("web", Once(messages), manager, batch_size=9, stop=threading.Event())
+    assert pump.run().stored == 3
+    assert told(exporter) == [("ingest", {"source": "web", "messages": 3})]

@@ -1,0 +1,93 @@
+"""What is costly to find out, found out now and then, by one thread at a time."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from winchester_core.clock import monotonic
+from winchester_core.errors import WinchesterError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Value = TypeVar("Value")
+
+FRESH_SECONDS: Final = 5.0
+"""For how long an answer is given again."""
+
+SHARE: Final = 0.01
+"""Which part of the time may go into finding out: what took a second is asked for every 100."""
+
+PATIENCE_SECONDS: Final = 2.0
+"""How long one waits for the very first answer while another thread is at it."""
+
+HANG_SECONDS: Final = 30.0
+"""From when on a search counts as hanging, and the last answer is not given in its place."""
+
+
+class NoAnswer(WinchesterError):  # noqa: N818 - what it is
+    """It was asked for some time ago, and there is no answer."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"no answer for {seconds:.0f} seconds")
+
+
+class Cached(Generic[Value]):
+    """What `take` gives, or the `WinchesterError` that it raises, given again for a while.
+
+    However many threads ask, one looks; the others get the last answer meanwhile. Any other
+    exception reaches the thread that looked.
+    """
+
+    def __init__(self, take: Callable[[], Value], fresh_seconds: float = FRESH_SECONDS) -> None:
+        self._take = take
+        self._fresh_seconds = fresh_seconds
+        self._looking = threading.Lock()
+        self._looking_since = 0.0
+        self._answer: tuple[Value] | WinchesterError | None = None
+        self._answered_at = 0.0
+        self._due_at = 0.0
+
+    def get(self) -> Value:
+        """The present answer. Raises what `take` raised, or `NoAnswer` while a search hangs."""
+        if not self._is_fresh():
+            self._look()
+        answer = self._answer
+        if answer is None:
+            raise NoAnswer(monotonic() - self._looking_since)
+        if isinstance(answer, WinchesterError):
+            raise answer.with_traceback(None)
+        return answer[0]
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago the present answer was found."""
+        return monotonic() - self._answered_at
+
+    def _is_fresh(self) -> bool:
+        return self._answer is not None and monotonic() < self._due_at
+
+    def _look(self) -> None:
+        """Find out anew, unless another thread is at it."""
+        if not self._looking.acquire(timeout=PATIENCE_SECONDS if self._answer is None else 0):
+            hanging_seconds = monotonic() - self._looking_since
+            if hanging_seconds > HANG_SECONDS:
+                raise NoAnswer(hanging_seconds)
+            return
+        try:
+            if not self._is_fresh():
+                self._looking_since = monotonic()
+                self._answer = self._found()
+                self._answered_at = monotonic()
+                took_seconds = self._answered_at - self._looking_since
+                self._due_at = self._answered_at + max(self._fresh_seconds, took_seconds / SHARE)
+        finally:
+            self._looking.release()
+
+    def _found(self) -> tuple[Value] | WinchesterError:
+        try:
+            return (self._take(),)
+        except WinchesterError as error:
+            return error
