@@ -17,7 +17,10 @@ FRESH_SECONDS: Final = 5.0
 """For how long an answer is given again."""
 
 SHARE: Final = 0.01
-"""Which part of the time may go into finding out: what took a second is asked for every 100."""
+"""Which part of the time may go into finding out what is costly."""
+
+LONGEST_FRESH_SECONDS: Final = 300.0
+"""For how long such an answer is given again at most, however long it took."""
 
 PATIENCE_SECONDS: Final = 2.0
 """How long one waits for the very first answer while another thread is at it."""
@@ -38,12 +41,20 @@ class Cached(Generic[Value]):
     """What `take` gives, or the `WinchesterError` that it raises, given again for a while.
 
     However many threads ask, one looks; the others get the last answer meanwhile. Any other
-    exception reaches the thread that looked.
+    exception reaches the thread that looked. What is `costly` is asked for the less often the
+    longer it takes: what took a second, every 100 seconds.
     """
 
-    def __init__(self, take: Callable[[], Value], fresh_seconds: float = FRESH_SECONDS) -> None:
+    def __init__(
+        self,
+        take: Callable[[], Value],
+        *,
+        fresh_seconds: float = FRESH_SECONDS,
+        costly: bool = False,
+    ) -> None:
         self._take = take
         self._fresh_seconds = fresh_seconds
+        self._share = SHARE if costly else None
         self._looking = threading.Lock()
         self._looking_since = 0.0
         self._answer: tuple[Value] | WinchesterError | None = None
@@ -81,10 +92,15 @@ class Cached(Generic[Value]):
                 self._looking_since = monotonic()
                 self._answer = self._found()
                 self._answered_at = monotonic()
-                took_seconds = self._answered_at - self._looking_since
-                self._due_at = self._answered_at + max(self._fresh_seconds, took_seconds / SHARE)
+                self._due_at = self._answered_at + self._rest_seconds()
         finally:
             self._looking.release()
+
+    def _rest_seconds(self) -> float:
+        if self._share is None or isinstance(self._answer, WinchesterError):
+            return self._fresh_seconds
+        by_cost_seconds = (self._answered_at - self._looking_since) / self._share
+        return max(self._fresh_seconds, min(by_cost_seconds, LONGEST_FRESH_SECONDS))
 
     def _found(self) -> tuple[Value] | WinchesterError:
         try:

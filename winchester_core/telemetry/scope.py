@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from winchester_core.telemetry import tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from contextvars import Token
     from types import TracebackType
     from typing import Self
 
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-_facts: ContextVar[Mapping[str, Any]] = ContextVar("winchester_facts", default=_NOTHING)
+_present: ContextVar[Scope | None] = ContextVar("winchester_scope", default=None)
 
 
-def present_facts() -> Mapping[str, Any]:
-    """What this thread is at, the facts of outer scopes included."""
-    return _facts.get()
+def present_facts() -> dict[str, Any]:
+    """What this thread is at: the facts of its scopes, those of inner ones before outer ones."""
+    facts: dict[str, Any] = {}
+    scope = _present.get()
+    while scope is not None:
+        facts = {**scope.facts, **facts}
+        scope = scope.outer
+    return facts
 
 
 class Scope:
@@ -30,21 +31,23 @@ class Scope:
     secret.
     """
 
-    __slots__ = ("_facts", "_name", "_span", "_token")
+    __slots__ = ("_name", "_span", "facts", "outer")
 
     def __init__(self, name: str, **facts: Any) -> None:
         self._name = name
-        self._facts = facts
-        self._token: Token[Mapping[str, Any]] | None = None
         self._span: Any = None
+        self.facts = facts
+        self.outer: Scope | None = None
+        """The scope that this one is within."""
 
     def __enter__(self) -> Self:
-        self._token = _facts.set({**_facts.get(), **self._facts})
+        self.outer = _present.get()
+        _present.set(self)
         tracer = tracing.tracer()
         if tracer is not None:
             self._span = tracer.start_as_current_span(
                 tracing.PREFIX + self._name,
-                attributes=tracing.attributes(self._facts),
+                attributes=tracing.attributes(self.facts),
                 record_exception=False,
                 set_status_on_exception=False,
             )
@@ -61,5 +64,4 @@ class Scope:
             if error is not None:
                 tracing.mark_failed(error)
             self._span.__exit__(kind, error, traceback)
-        if self._token is not None:
-            _facts.reset(self._token)
+        _present.set(self.outer)

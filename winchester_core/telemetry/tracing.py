@@ -24,8 +24,10 @@ _tracers: dict[int, tuple[Any, Any]] = {}
 def tracer() -> Any | None:
     """The tracer; None where nobody has set up a provider."""
     trace = sys.modules.get("opentelemetry.trace")
-    provider = getattr(trace, "get_tracer_provider", lambda: None)()
-    if provider is None or type(provider).__name__ == "ProxyTracerProvider":
+    if trace is None or not hasattr(trace, "get_tracer_provider"):  # while it is being imported
+        return None
+    provider = trace.get_tracer_provider()
+    if type(provider).__name__ == "ProxyTracerProvider":
         return None
     known = _tracers.get(id(provider))
     if known is None or known[0] is not provider:

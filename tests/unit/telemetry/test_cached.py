@@ -9,7 +9,13 @@ import pytest
 
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.telemetry import cached
-from winchester_core.telemetry.cached import HANG_SECONDS, SHARE, Cached, NoAnswer
+from winchester_core.telemetry.cached import (
+    HANG_SECONDS,
+    LONGEST_FRESH_SECONDS,
+    SHARE,
+    Cached,
+    NoAnswer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,15 +60,40 @@ def test_an_answer_is_given_again_while_it_is_fresh(hands: Hands) -> None:
     assert (kept.get(), kept.age_seconds) == (2, 0)
 
 
-def test_what_takes_long_is_asked_for_the_less_often(hands: Hands) -> None:
-    def last_a_second() -> None:
-        hands.seconds += 1
+@pytest.mark.parametrize(
+    ("took_seconds", "costly", "rest_seconds"),
+    [
+        (1, True, 1 / SHARE),
+        (0.01, True, 5),
+        (1, False, 5),
+        (1000, True, LONGEST_FRESH_SECONDS),
+    ],
+)
+def test_what_is_costly_is_asked_for_the_less_often(
+    hands: Hands, took_seconds: float, costly: bool, rest_seconds: float
+) -> None:
+    def take_time() -> None:
+        hands.seconds += took_seconds
 
-    kept = Cached(Answers(last_a_second), fresh_seconds=5)
+    kept = Cached(Answers(take_time), fresh_seconds=5, costly=costly)
     assert kept.get() == 1
-    hands.seconds += 1 / SHARE - 0.1
+    hands.seconds += rest_seconds - 0.1
     assert kept.get() == 1
     hands.seconds += 0.2
+    assert kept.get() == 2
+
+
+def test_after_a_failure_it_is_asked_for_again_soon(hands: Hands) -> None:
+    def time_out() -> None:
+        hands.seconds += 30
+        raise DatabaseUnavailable("away")
+
+    answers = Answers(time_out)
+    kept = Cached(answers, fresh_seconds=5, costly=True)
+    with pytest.raises(DatabaseUnavailable):
+        kept.get()
+    answers.before = lambda: None
+    hands.seconds += 6
     assert kept.get() == 2
 
 
