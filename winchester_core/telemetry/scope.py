@@ -20,22 +20,24 @@ def present_facts() -> dict[str, Any]:
     scope = _present.get()
     while scope is not None:
         facts = {**scope.facts, **facts}
-        scope = scope.outer
+        scope = None if scope.apart else scope.outer
     return facts
 
 
 class Scope:
     """A step of the work, while entered: `name`, and facts that say with what.
 
-    An exception that leaves it marks its span as failed, by its class alone: its text may hold a
-    secret.
+    What is done `apart` is done in between, for something else: the facts of the scopes that it is
+    within are not true of it. An exception that leaves a scope marks its span as failed, by its
+    class alone: its text may hold a secret.
     """
 
-    __slots__ = ("_name", "_span", "facts", "outer")
+    __slots__ = ("_name", "_span", "apart", "facts", "outer")
 
-    def __init__(self, name: str, **facts: Any) -> None:
+    def __init__(self, name: str, *, apart: bool = False, **facts: Any) -> None:
         self._name = name
         self._span: Any = None
+        self.apart = apart
         self.facts = facts
         self.outer: Scope | None = None
         """The scope that this one is within."""

@@ -144,7 +144,8 @@ class Batch:
         fault = run.commit()
         self._pulse.beat()
         reach(Checkpoint.HANDLERS_COMMITTED)
-        self._complete([(run, run.completion(fault))])
+        with Scope("complete", streams=1):
+            self._complete([(run, run.completion(fault))])
 
     def _begin_handlers(self) -> None:
         """A handler may take its time, up to the pipeline's timeout: that is no hanging worker."""
@@ -180,14 +181,14 @@ class Batch:
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
         if waiting:
-            self._complete(waiting)
+            with Scope("complete", apart=True, streams=len(waiting)):
+                self._complete(waiting)
 
     def _complete(self, finished: Sequence[tuple[StreamRun | None, Completion]]) -> None:
         completions = [completion for _, completion in finished]
         doubt = Doubt()
         try:
-            with Scope("complete", streams=len(completions)):
-                completed = self._patiently(lambda: doubt.of(lambda: self._store_all(completions)))
+            completed = self._patiently(lambda: doubt.of(lambda: self._store_all(completions)))
         except DataRefused as refusal:
             self._complete_apart(finished, refusal)
             return

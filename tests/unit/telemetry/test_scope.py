@@ -104,6 +104,13 @@ def test_another_provider_is_noticed(
     assert [each.name for each in other.get_finished_spans()] == ["winchester.second"]
 
 
+def test_what_is_done_apart_has_none_of_the_facts_around_it() -> None:
+    with Scope("run", stream_id=7), Scope("complete", apart=True, streams=2):
+        assert present_facts() == {"streams": 2}
+        with Scope("handler", handler="mail"):
+            assert present_facts() == {"streams": 2, "handler": "mail"}
+
+
 def all_steps() -> tuple[Any, ...]:
     with Scope("run", stream_id=1):
         tracing.mark_failed(ValueError())

@@ -117,6 +117,23 @@ def test_an_idle_worker_makes_no_spans(scene: Scene, exporter: InMemorySpanExpor
     assert exporter.get_finished_spans() == ()
 
 
+class Bystander(PipelineHandler):
+    """Has no `commit` of its own: its streams are completed together."""
+
+    def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
+        return events
+
+
+def test_streams_without_a_commit_are_completed_in_one_span_of_its_own(
+    scene: Scene, exporter: InMemorySpanExporter
+) -> None:
+    scene.complete_stream("a")
+    scene.complete_stream("b")
+    scene.worker(handlers=(Bystander,)).run_once()
+    assert ("complete", {"streams": 2}) in told(exporter)
+    assert ("complete", None) in parents(exporter)
+
+
 def failed(exporter: InMemorySpanExporter) -> dict[str, str | None]:
     """The spans that failed, with their descriptions; none shows a secret."""
     spans = exporter.get_finished_spans()

@@ -91,8 +91,8 @@ class Courier:
         if self._stop.is_set():
             self._store.release_effects(claims)
             return Trip()
-        where = {"pipeline": self.endpoint.pipeline, "handler": self.endpoint.handler}
-        with Scope("deliver", **where, effects=len(claims)):
+        pipeline, handler = self.endpoint.pipeline, self.endpoint.handler
+        with Scope("deliver", pipeline=pipeline, handler=handler, effects=len(claims)):
             return self._deliver(claims)
 
     def _deliver(self, claims: Sequence[EffectClaim]) -> Trip:
