@@ -10,8 +10,8 @@ from winchester_core.model.stream import Reason, lane_of
 from winchester_core.storage.records import ANY_REJECTED
 from winchester_core.storage.sql.queries import (
     census,
-    claims,
     clocks,
+    queues,
     rejections,
     stored_streams,
 )
@@ -47,10 +47,10 @@ def _ready_seconds(
     now: datetime | None,
     real_now: datetime,
 ) -> float:
-    retry = claims.retries(lane_of(reason), real_now)
+    retry = queues.retries(lane_of(reason), real_now)
     waits = [seconds_since(census.ready_since(connection, dialect, retry), real_now)]
     if now is not None:
-        first_try = claims.first_tries(reason, now)
+        first_try = queues.first_tries(reason, now)
         waits.append(seconds_since(census.ready_since(connection, dialect, first_try), now))
     return max(waits)
 

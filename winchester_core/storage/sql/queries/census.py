@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from winchester_core.model.effect import EffectState
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.sql.queries.effects import endpoint_of, of_endpoint
+from winchester_core.storage.sql.queries.queues import in_order
 from winchester_core.storage.sql.tables import effects, streams
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from winchester_core.model.effect import Endpoint
     from winchester_core.storage.dialects import SqlDialect
-    from winchester_core.storage.sql.queries.claims import Queue
+    from winchester_core.storage.sql.queries.queues import Queue
 
 HEAD: Final = 100
 """How many streams are looked at before the index of the active ones is gone through."""
@@ -35,10 +36,8 @@ _PENDING = effects.c.state == EffectState.PENDING.value
 
 def ready_since(connection: Connection, dialect: SqlDialect, queue: Queue) -> datetime | None:
     """The time of the first stream of a queue; None when it is empty."""
-    order = dialect.index_order(queue.order, after_null=queue.null)
-    query = select(queue.order[0]).where(queue.condition).order_by(*order).limit(1)
-    indexed = dialect.through_index(query, streams, queue.index)
-    return connection.execute(indexed).scalar_one_or_none()
+    query = in_order(dialect, select(queue.order[0]), queue, limit=1)
+    return connection.execute(query).scalar_one_or_none()
 
 
 def oldest_active(connection: Connection, dialect: SqlDialect) -> datetime | None:
