@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Other versions than those installed, in directories that go before them: what SQL depends on.
 SQLALCHEMY_2_0 := $(abspath $(VENV))/sqlalchemy-2.0
 LOWER_BOUNDS := $(abspath $(VENV))/lower-bounds
-LOWEST := SQLAlchemy==2.0.10 alembic==1.13.0 psycopg==3.2.0 psycopg-binary==3.2.0 PyMySQL==1.1.0
+LOWEST := SQLAlchemy==2.0.10 alembic==1.13.3 psycopg==3.2.0 psycopg-binary==3.2.0 PyMySQL==1.1.0
 SQL_TESTS := tests/storage tests/migrations tests/property/test_engines_agree.py
 
 .PHONY: demo test test-sqlalchemy-2.0 test-lower-bounds chaos scale bench lint types contracts check docs clean

@@ -148,6 +148,7 @@ def ingest_parts(
         "conditions": conditions,
         "decoder": Decoder(distiller(settings, _StreamNow(clock))),
         "counters": counters or Counters(),
+        "debug_period_seconds": settings.statistics_period,
     }
 
 

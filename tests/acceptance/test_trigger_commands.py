@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sites import TRIGGERS, task_events
-from winchester_core.bootstrap import TriggerManager
+from winchester_core.bootstrap import PipelineManager, TriggerManager
 from winchester_core.model.stream import Reason
+from winchester_core.telemetry.debug import DebugGroup
 
 if TYPE_CHECKING:
     from conftest import Winchester
@@ -27,6 +28,18 @@ RANGED = """\
   fire_criteria:
     - event_type: job.end
       number: 3
+"""
+
+
+MAKER = """\
+from datetime import UTC, datetime
+
+class Maker:
+    def handle_events(self, events, env):
+        made = {"message_id": "made", "event_type": "task.done"}
+        return [*events, {**made, "timestamp": datetime(2015, 1, 20, tzinfo=UTC)}]
+    def commit(self): ...
+    def rollback(self): ...
 """
 
 
@@ -63,6 +76,7 @@ def test_triggers_are_listed_with_their_streams_by_state(
             "fire_pipeline": "report",
             "expire_pipeline": "report",
             "streams": {"active": 2, "firing": 1},
+            "debug": None,
         },
         "ranged": {
             "distinguished_by": ["host", {"timestamp": "day"}],
@@ -70,6 +84,7 @@ def test_triggers_are_listed_with_their_streams_by_state(
             "fire_pipeline": None,
             "expire_pipeline": "report",
             "streams": {},
+            "debug": None,
         },
     }
     table = winchester(stocked_site, "trigger", "list").out
@@ -109,6 +124,69 @@ def test_a_trigger_is_shown_as_configured_with_its_defaults(
     assert shown["streams"] == {}
     table = winchester(stocked_site, "trigger", "show", "pair").out
     assert "active 2, firing 1" in table
+
+
+def test_debug_counts_of_all_processes_since_the_beginning_are_shown(
+    winchester: Winchester, ready_site: Site
+) -> None:
+    debugged = TRIGGERS.replace("- name: pair", "- name: pair\n  debug_level: 2")
+    ready_site.write("triggers.yaml", debugged)
+    for host in "ab":
+        ready_site.write_events("events.jsonl", [*task_events(host), _homeless(host)])
+        assert _ingested(ready_site)
+    assert _listed(winchester, ready_site)["pair"]["debug"]["matched"] == 4
+    assert "matched 4, mismatched 2" in winchester(ready_site, "trigger", "list").out
+    shown = json.loads(winchester(ready_site, "trigger", "show", "pair", "-f", "json").out)
+    reason = "it has no trait 'host' to distinguish its stream by"
+    assert (shown["debug"]["mismatched"], shown["debug"]["reasons"]) == (2, {reason: 2})
+    assert shown["debug"]["since"] < shown["debug"]["counted_at"]
+    assert f"  2 because {reason}" in winchester(ready_site, "trigger", "show", "pair").out
+
+
+def test_what_handlers_make_is_counted_too(
+    winchester: Winchester, ready_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready_site.install("winchester.handlers", "maker", "Maker", MAKER)
+    monkeypatch.syspath_prepend(ready_site.path / "site-maker")
+    ready_site.write("pipelines.yaml", "report: [maker]\n")
+    level_1 = TRIGGERS.replace("- name: pair", "- name: pair\n  debug_level: 1")
+    ready_site.write("triggers.yaml", level_1)
+    ready_site.write_events("events.jsonl", task_events("a"))
+    assert _ingested(ready_site)
+    worker = PipelineManager(ready_site.config)
+    worker.run_until_idle()
+    worker.close()
+    debug = _listed(winchester, ready_site)["pair"]["debug"]
+    assert (debug["matched"], debug["mismatched"], debug["reasons"]) == (2, 1, {})
+
+
+def test_debug_counts_begin_anew_when_they_are_reset(
+    winchester: Winchester, ready_site: Site
+) -> None:
+    with ready_site.store() as store:
+        store.add_debug_counts({"pair": DebugGroup(1, 2), "gone": DebugGroup(3, 4)})
+    ended = winchester(ready_site, "trigger", "reset", "gone", "pair", "-f", "json")
+    assert (ended.status, json.loads(ended.out)) == (
+        0,
+        [{"name": "gone", "outcome": "reset"}, {"name": "pair", "outcome": "reset"}],
+    )
+    assert _listed(winchester, ready_site)["pair"]["debug"] is None
+    again = winchester(ready_site, "trigger", "reset", "pair", "-f", "json")
+    assert (again.status, json.loads(again.out)[0]["outcome"]) == (1, "nothing counted")
+
+
+def _ingested(site: Site) -> bool:
+    """Ingest events.jsonl in a process of its own."""
+    arguments = ("ingest", "-c", site.config, "--file", "events.jsonl")
+    return site.run("winchester", *arguments).returncode == 0
+
+
+def _homeless(host: str) -> dict[str, Any]:
+    return {
+        "message_id": f"homeless-{host}",
+        "event_type": "task.begin",
+        "timestamp": "2015-01-20T10:00:00+00:00",
+    }
 
 
 def test_a_misspelt_trigger_is_refused_with_the_name_that_was_meant(

@@ -71,10 +71,12 @@ def test_a_set_of_triggers_does_what_a_search_through_them_does(
         TriggerDefinition.from_config({"name": f"t{number}", **config}, CONDITIONS)
         for number, config in enumerate(configs)
     ]
-    triggers = TriggerSet(definitions)
+    witness = Witness()
+    triggers = TriggerSet(definitions, witness)
     for event in events:
-        witness, oracle = Witness(), Witness()
-        assert triggers.match(event, witness) == search(definitions, event, oracle)
+        witness.told.clear()
+        oracle = Witness()
+        assert triggers.match(event) == search(definitions, event, oracle)
         assert witness.told == oracle.told
 
 

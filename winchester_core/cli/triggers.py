@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli.failure import WrongUsage
+from winchester_core.cli.configured_triggers import configured_trigger
 from winchester_core.cli.moments import plain
 from winchester_core.cli.options import load
 from winchester_core.cli.output import (
     FlatLister,
     ObjectShow,
+    column_key,
     known_columns,
     lines,
     one_line,
@@ -20,14 +22,13 @@ from winchester_core.cli.output import (
 from winchester_core.cli.stream_show import ALL_BUT_TRIGGERS
 from winchester_core.errors import StorageError
 from winchester_core.model.stream import StreamState
-from winchester_core.spelling import suggestion
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from winchester_core.config import Settings
-    from winchester_core.triggers.definition import TriggerDefinition
+    from winchester_core.storage.records import DebugRecord
 
 COLUMNS: Final = (
     "name",
@@ -36,6 +37,7 @@ COLUMNS: Final = (
     "fire_pipeline",
     "expire_pipeline",
     "streams",
+    "debug",
 )
 DEFAULTS: Final = {
     "fire_delay": 0,
@@ -50,8 +52,9 @@ class TriggerList(FlatLister):
     """List the triggers that are configured.
 
     In the order of their file, each with what distinguishes its streams, when they expire, its
-    pipelines, and how many streams it has in each state. Without a database, or one that does not
-    answer, the streams are left out, and a warning says why.
+    pipelines, how many streams it has in each state, and, where it has or had a debug_level, how
+    many events matched and did not. Without a database, or one that does not answer, the numbers
+    are left out, and a warning says why.
     """
 
     examples = (
@@ -63,26 +66,30 @@ class TriggerList(FlatLister):
         """Each trigger."""
         columns = known_columns(parsed_args.columns, COLUMNS) or COLUMNS
         settings = load(parsed_args, needs=("database", "triggers"), ignores=ALL_BUT_TRIGGERS)
-        counts = _stream_counts(settings)
+        numbers = _numbers(settings)
         triggers = []
         for config in settings.trigger_definitions:
             complete = {**DEFAULTS, **plain(config)}
             shown = {name: complete[name] for name in COLUMNS if name in complete}
-            triggers.append({**shown, "streams": _streams(counts, config["name"])})
-        _tell_of_others(settings, counts)
+            triggers.append({**shown, **numbers.of(config["name"])})
+        _tell_of_others(settings, numbers)
         return columns, triggers
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
-        """A value; of streams, their numbers in words."""
+        """A value; of streams and debug counts, their numbers in words."""
         value = value_of(each, column)
-        return _states_in_words(value) if isinstance(value, dict) else one_line(value)
+        if column_key(column) == "debug" and value is not None:
+            value = {key: value[key] for key in ("matched", "mismatched")}
+        return _in_words(value) if isinstance(value, dict) else one_line(value)
 
 
 class TriggerShow(ObjectShow):
     """Show one trigger as it is configured.
 
-    With its defaults filled in, its criteria also in words (matches, fires_on), and how many
-    streams it has in each state.
+    With its defaults filled in, its criteria also in words (matches, fires_on), how many streams
+    it has in each state, and what was counted at it while it had a debug_level: how many events of
+    its event types matched and did not, at level 2 why they did not, since when, and when a process
+    last added to that. 'winchester trigger reset' lets the counts begin anew.
     """
 
     examples = (
@@ -99,76 +106,82 @@ class TriggerShow(ObjectShow):
     def shown(self, parsed_args: Namespace) -> dict[str, Any]:
         """The trigger. Raises `WrongUsage` for an unknown one."""
         settings = load(parsed_args, needs=("database", "triggers"), ignores=ALL_BUT_TRIGGERS)
+        definition = configured_trigger(settings, parsed_args.name)
         configs = {config["name"]: config for config in settings.trigger_definitions}
-        if parsed_args.name not in configs:
-            hint = suggestion(parsed_args.name, configs, "there are")
-            raise WrongUsage(f"no trigger is named {parsed_args.name!r}; {hint}")
-        definition = _compiled(settings, parsed_args.name)
+        config = configs[definition.name]
         return {
-            **plain(configs[parsed_args.name]),
-            **{
-                key: value
-                for key, value in DEFAULTS.items()
-                if key not in configs[parsed_args.name]
-            },
+            **plain(config),
+            **{key: value for key, value in DEFAULTS.items() if key not in config},
             **{
                 words: [criterion.describe() for criterion in getattr(definition, key)]
                 for key, words in IN_WORDS.items()
             },
-            "streams": _streams(_stream_counts(settings), parsed_args.name),
+            **_numbers(settings).of(definition.name),
         }
 
     def cell(self, name: str, value: Any) -> Any:
-        """A value; of criteria, a line for each."""
+        """A value; of criteria and of counts, a line for each."""
         if name in (*IN_WORDS, *IN_WORDS.values()):
             return lines(value)
         if name == "streams" and value is not None:
-            return _states_in_words(value)
+            return _in_words(value)
+        if name == "debug" and value is not None:
+            return lines(_debug_lines(value))
         return super().cell(name, value)
 
 
-def _compiled(settings: Settings, name: str) -> TriggerDefinition:
-    from winchester_core.bootstrap import trigger_definitions
-    from winchester_core.plugins import CONDITIONS, Registry
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """What the database counts of triggers; None when it cannot tell."""
 
-    definitions = trigger_definitions(settings, Registry(CONDITIONS))
-    return next(each for each in definitions if each.name == name)
+    streams: Mapping[str, Mapping[StreamState, int]] | None
+    debug: Mapping[str, DebugRecord] | None
+
+    def of(self, name: str) -> dict[str, Any]:
+        """What is shown of a trigger's numbers."""
+        debug = None if self.debug is None else self.debug.get(name)
+        return {
+            "streams": self.streams_of(name),
+            "debug": None if debug is None else plain(asdict(debug)),
+        }
+
+    def streams_of(self, name: str) -> dict[str, int] | None:
+        """How many streams a trigger has, in the order of a stream's life."""
+        if self.streams is None:
+            return None
+        states = self.streams.get(name, {})
+        return {state.value: states[state] for state in StreamState if state in states}
 
 
-def _stream_counts(settings: Settings) -> dict[str, dict[StreamState, int]] | None:
-    """How many streams each trigger has; None, with a warning, when the database cannot tell."""
+def _numbers(settings: Settings) -> _Numbers:
+    """What is counted; nothing, with a warning, when the database cannot tell."""
     from winchester_core.bootstrap import open_store
 
     try:
         with closing(open_store(settings)) as store:
-            return store.count_states_by_trigger()
+            return _Numbers(store.count_states_by_trigger(), store.debug_counts())
     except StorageError as error:
         reason = str(error).replace("-c FILE", f"-c {settings.name}")
         print(f"winchester: streams are not counted: {reason}", file=sys.stderr)
-        return None
+        return _Numbers(None, None)
 
 
-def _streams(
-    counts: Mapping[str, Mapping[StreamState, int]] | None, name: str
-) -> dict[str, int] | None:
-    """The numbers of a trigger's streams, in the order of a stream's life."""
-    if counts is None:
-        return None
-    states = counts.get(name, {})
-    return {state.value: states[state] for state in StreamState if state in states}
+def _in_words(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{what} {number}" for what, number in numbers.items()) or "none"
 
 
-def _states_in_words(states: Mapping[str, int]) -> str:
-    return ", ".join(f"{state} {number}" for state, number in states.items()) or "none"
+def _debug_lines(debug: Mapping[str, Any]) -> Iterator[str]:
+    yield f"matched {debug['matched']}, mismatched {debug['mismatched']}"
+    for reason, number in debug["reasons"].items():
+        yield f"  {number} because {reason}"
+    yield f"since {debug['since']}, last counted {debug['counted_at']}"
 
 
-def _tell_of_others(
-    settings: Settings, counts: Mapping[str, Mapping[StreamState, int]] | None
-) -> None:
+def _tell_of_others(settings: Settings, numbers: _Numbers) -> None:
     """Warn of streams whose trigger is gone: they run out on their own."""
     configured = {config["name"] for config in settings.trigger_definitions}
-    for name in sorted(set(counts or ()) - configured):
-        states = _states_in_words(_streams(counts, name) or {})
+    for name in sorted(set(numbers.streams or ()) - configured):
+        states = _in_words(numbers.streams_of(name) or {})
         print(
             f"winchester: streams of a trigger {name!r} that is not configured: {states}",
             file=sys.stderr,

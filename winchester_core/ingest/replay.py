@@ -106,6 +106,8 @@ class Replay:
         finally:
             self._source.close()
         self._go_on()
+        self._manager.debug.flush()
+        self._worker.debug.flush()
         return self._summary()
 
     def _pass(self, message: Message) -> None:

@@ -126,11 +126,11 @@ class SourceRunner:
 
 
 def log_statistics(manager: TriggerManager) -> None:
-    """Log what a manager has counted, and what was counted of triggers being debugged."""
+    """Log what a manager has counted; store and log what it counted at debugged triggers."""
     counts = manager.counters.snapshot()
     text = " ".join(f"{name}={number}" for name, number in sorted(counts.items()))
     logger.info("statistics: %s", text or "nothing yet")
-    manager.debug.log()
+    manager.debug.flush()
 
 
 class _Feed:

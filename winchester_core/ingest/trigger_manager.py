@@ -12,9 +12,9 @@ from winchester_core.ingest.decoding import UncoveredType
 from winchester_core.ingest.outcome import AddResult, EventOutcome, Outcome
 from winchester_core.ingest.recorder import Recorder
 from winchester_core.model.event import clean_event, printable
+from winchester_core.storage.debug_keeper import DebugKeeper
 from winchester_core.storage.records import Arrival
 from winchester_core.telemetry.counters import Count, Counters
-from winchester_core.telemetry.debug import DebugCounts
 from winchester_core.telemetry.metrics import Names
 from winchester_core.telemetry.outage import DATABASE, Outage
 from winchester_core.triggers.definition import TriggerDefinition
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+DEBUG_PERIOD_SECONDS = 10.0
+"""How often debug counts are brought into the database, where `statistics_period` does not say."""
+
 
 class TriggerManager:
     """Stores events and lets them join the streams of the triggers they match.
@@ -55,13 +58,14 @@ class TriggerManager:
         conditions: Mapping[str, type[Condition]],
         decoder: Decoder,
         counters: Counters | None = None,
+        debug_period_seconds: float = DEBUG_PERIOD_SECONDS,
     ) -> None:
         self.store = store
         self.counters = counters or Counters()
-        self.debug = DebugCounts()
+        self.debug = DebugKeeper(store, debug_period_seconds)
         self.outage = Outage(DATABASE, self.counters)
         self._clock = stream_clock
-        self._triggers = TriggerSet(definitions)
+        self._triggers = TriggerSet(definitions, self.debug.counts)
         self._conditions = conditions
         self._decoder = decoder
         self._recorder = Recorder(store, stream_clock, self.counters)
@@ -109,7 +113,9 @@ class TriggerManager:
 
     def add_prepared(self, prepared: Prepared) -> AddResult:
         """Add prepared messages in one transaction; again, where that has failed, is safe."""
-        return AddResult(self._recorder.record(prepared))
+        result = AddResult(self._recorder.record(prepared))
+        self.debug.flush_if_due()
+        return result
 
     def convert_notification(self, notification: Mapping[str, Any]) -> Event | None:
         """The event that a notification distils to, not stored; None when none covers it.
@@ -136,7 +142,7 @@ class TriggerManager:
         added = [TriggerDefinition.from_config(each, self._conditions) for each in checked]
         with self._changing:
             by_name = {**self._triggers.by_name, **{each.name: each for each in added}}
-            self._triggers = TriggerSet(by_name.values())
+            self._triggers = TriggerSet(by_name.values(), self.debug.counts)
 
     def delete_trigger_definition(self, name: str) -> None:
         """Remove a trigger; its streams stay. Raises `ConfigurationError` for an unknown name."""
@@ -145,7 +151,7 @@ class TriggerManager:
             if remaining.pop(name, None) is None:
                 known = ", ".join(sorted(self._triggers.by_name)) or "none"
                 raise ConfigurationError([f"no trigger is named {name!r}; there are: {known}"])
-            self._triggers = TriggerSet(remaining.values())
+            self._triggers = TriggerSet(remaining.values(), self.debug.counts)
 
     # --- the rest -------------------------------------------------------------------------
 
@@ -174,7 +180,8 @@ class TriggerManager:
         return self.counters[Count.EVENTS_STORED]
 
     def close(self) -> None:
-        """Let go of the database. Idempotent."""
+        """Let go of the database, once the debug counts are in it. Idempotent."""
+        self.debug.close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -210,7 +217,7 @@ class TriggerManager:
         event = clean.event
         if clean.drops:
             self._tell_drops(event, clean.drops)
-        matches = triggers.match(event, self.debug)
+        matches = triggers.match(event)
         return Arrival(event, tuple(matches), event["timestamp"])
 
     def _tell_drops(self, event: Event, drops: Sequence[TraitDrop]) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Claim,
         Completed,
         Completion,
+        DebugRecord,
         EventFilter,
         Failure,
         Recorded,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         Trimmed,
         Workload,
     )
+    from winchester_core.telemetry.debug import DebugGroup
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.triggers.stream_time import TimePolicy
 
@@ -304,5 +306,18 @@ class EffectStore(Protocol):
         """Forget an effect. Raises as `retry_effect`."""
 
 
-class Store(IngestStore, WorkStore, ReadStore, EffectStore, Protocol):
+class DebugStore(Protocol):
+    """What was counted at triggers that are being debugged, by all processes together."""
+
+    def add_debug_counts(self, groups: Mapping[str, DebugGroup]) -> None:
+        """Add what a process has counted since it last did, by trigger's name."""
+
+    def debug_counts(self) -> dict[str, DebugRecord]:
+        """What was counted at each trigger at which anything was."""
+
+    def reset_debug_counts(self, name: str) -> bool:
+        """Forget what was counted at a trigger; False when nothing was."""
+
+
+class Store(IngestStore, WorkStore, ReadStore, EffectStore, DebugStore, Protocol):
     """All of it."""

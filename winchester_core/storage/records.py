@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from winchester_core.model.effect import QueuedEffect
     from winchester_core.model.event import Event
     from winchester_core.model.stream import Reason, StreamState
+    from winchester_core.telemetry.debug import DebugGroup
     from winchester_core.triggers.matcher import Match
 
 
@@ -228,6 +229,28 @@ class RejectedFilter:
     kind: str | None = None
     older_than: datetime | None = None
     younger_than: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DebugRecord:
+    """What was counted at a trigger, by all processes together since `since`.
+
+    `reasons` tells why events did not match, the most frequent first; it is only counted at
+    `debug_level` 2. `since` and `counted_at`, the last time that something was added, are the
+    database server's time, aware UTC.
+    """
+
+    matched: int
+    mismatched: int
+    reasons: Mapping[str, int]
+    since: datetime
+    counted_at: datetime
+
+    @classmethod
+    def of(cls, group: DebugGroup, *, since: datetime, counted_at: datetime) -> DebugRecord:
+        """From all that was counted."""
+        reasons = dict(sorted(group.reasons.items(), key=lambda each: (-each[1], each[0])))
+        return cls(group.matched, group.mismatched, reasons, since, counted_at)
 
 
 ANY_EVENT = EventFilter()

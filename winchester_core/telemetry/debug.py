@@ -1,7 +1,8 @@
 """What became of events at the triggers that are being debugged.
 
-`debug_level` 1 counts matches and mismatches; 2 counts the reasons of mismatches too. The counts
-are logged with the statistics, every `statistics_period` seconds.
+`debug_level` 1 counts matches and mismatches; 2 counts the reasons of mismatches too. A process
+counts for itself; every `statistics_period` seconds, and when it ends, its counts are logged and
+added to those in the database.
 """
 
 from __future__ import annotations
@@ -13,21 +14,37 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from winchester_core.triggers.definition import TriggerDefinition
 
 logger = logging.getLogger(__name__)
 
 MAX_REASONS = 100
+MAX_REASON_LENGTH = 1_000
 OTHER_REASONS = "(other reasons)"
 
 
 @dataclass(slots=True)
 class DebugGroup:
-    """The counts of one trigger since they were last taken."""
+    """The counts of one trigger; `reasons` holds at most `MAX_REASONS` and the rest together."""
 
     matched: int = 0
     mismatched: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+
+    def add_reason(self, reason: str, number: int = 1) -> None:
+        """Count a reason, with the others once there are too many different ones."""
+        shown = _bounded(reason)
+        known = shown in self.reasons or len(self.reasons) < MAX_REASONS
+        self.reasons[shown if known else OTHER_REASONS] += number
+
+    def add(self, other: DebugGroup) -> None:
+        """Add what another has counted."""
+        self.matched += other.matched
+        self.mismatched += other.mismatched
+        for reason, number in other.reasons.items():
+            self.add_reason(reason, number)
 
 
 class DebugCounts:
@@ -36,6 +53,11 @@ class DebugCounts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._groups: dict[str, DebugGroup] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was counted since the counts were last taken."""
+        return not self._groups
 
     def matched(self, definition: TriggerDefinition) -> None:
         """Count a match."""
@@ -48,8 +70,7 @@ class DebugCounts:
             group = self._groups.setdefault(definition.name, DebugGroup())
             group.mismatched += 1
             if definition.debug_level > 1:
-                known = reason in group.reasons or len(group.reasons) < MAX_REASONS
-                group.reasons[reason if known else OTHER_REASONS] += 1
+                group.add_reason(reason)
 
     def take(self) -> dict[str, DebugGroup]:
         """The groups by trigger's name; counting starts anew."""
@@ -57,11 +78,22 @@ class DebugCounts:
             taken, self._groups = self._groups, {}
             return taken
 
-    def log(self) -> None:
-        """Write one record for each trigger that saw events, and one for each reason."""
-        for name, group in self.take().items():
-            logger.info(
-                "trigger %s: matched=%d mismatched=%d", name, group.matched, group.mismatched
-            )
-            for reason, number in group.reasons.most_common():
-                logger.info("trigger %s: mismatched=%d because %s", name, number, reason)
+    def put_back(self, groups: Mapping[str, DebugGroup]) -> None:
+        """Count on from groups that were taken."""
+        with self._lock:
+            for name, group in groups.items():
+                self._groups.setdefault(name, DebugGroup()).add(group)
+
+
+def log_groups(groups: Mapping[str, DebugGroup]) -> None:
+    """Write one record for each trigger that saw events, and one for each reason."""
+    for name, group in groups.items():
+        logger.info("trigger %s: matched=%d mismatched=%d", name, group.matched, group.mismatched)
+        for reason, number in group.reasons.most_common():
+            logger.info("trigger %s: mismatched=%d because %s", name, number, reason)
+
+
+def _bounded(reason: str) -> str:
+    """A reason that every database stores; one that tells of very long criteria is cut."""
+    text = reason if reason.isprintable() else ascii(reason)[1:-1]
+    return text if len(text) <= MAX_REASON_LENGTH else f"{text[: MAX_REASON_LENGTH - 3]}..."

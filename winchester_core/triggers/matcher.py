@@ -37,21 +37,27 @@ class Observer(Protocol):
 
 
 class TriggerSet:
-    """An immutable set of triggers, in order. Safe to share between threads."""
+    """An immutable set of triggers, in order. Safe to share between threads.
 
-    def __init__(self, definitions: Iterable[TriggerDefinition]) -> None:
+    `observer` is told what becomes of events at those whose `debug_level` is not 0.
+    """
+
+    def __init__(
+        self, definitions: Iterable[TriggerDefinition], observer: Observer | None = None
+    ) -> None:
+        self._observer = observer
         self.by_name: Mapping[str, TriggerDefinition] = {each.name: each for each in definitions}
         self._index = TriggerIndex(tuple(self.by_name.values()))
 
-    def match(self, event: Mapping[str, Any], observer: Observer | None = None) -> list[Match]:
+    def match(self, event: Mapping[str, Any]) -> list[Match]:
         """Every stream that `event` belongs to: at most one for each trigger, in their order."""
         matches = []
         for candidate in self._index.possible(event):
             found = _match(candidate, event)
             if isinstance(found, Match):
                 matches.append(found)
-            if observer is not None and candidate.trigger.debug_level:
-                _observe(observer, candidate, event, found)
+            if candidate.trigger.debug_level and self._observer is not None:
+                _observe(self._observer, candidate, event, found)
         return matches
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from winchester_core.clock import monotonic
 from winchester_core.errors import StorageError
 from winchester_core.model.stream import Reason
+from winchester_core.storage.debug_keeper import DebugKeeper
 from winchester_core.storage.stream_clock import ClockKind
 from winchester_core.telemetry import tracing
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
@@ -71,7 +72,8 @@ class PipelineManager:
         self.name = incarnation(name)
         self.counters = counters or Counters()
         self._clock = stream_clock
-        self._triggers = TriggerSet(definitions)
+        self.debug = DebugKeeper(store, options.statistics_period_seconds)
+        self._triggers = TriggerSet(definitions, self.debug.counts)
         self._pipelines = pipelines
         self._options = options
         self._stop = threading.Event()
@@ -173,7 +175,8 @@ class PipelineManager:
         self._couriers.surrender()
 
     def close(self) -> None:
-        """Let go of the database. Idempotent."""
+        """Let go of the database, once the debug counts are in it. Idempotent."""
+        self.debug.close()
         self.store.close()
 
     # --- within ---------------------------------------------------------------------------
@@ -332,3 +335,4 @@ class PipelineManager:
             counts = self.counters.snapshot()
             text = " ".join(f"{name}={number}" for name, number in sorted(counts.items()))
             logger.info("statistics: %s", text or "nothing yet")
+            self.debug.flush()

@@ -23,6 +23,7 @@ PURPOSES = {
     "stream_events": "Which events a stream holds, in the order in which they joined it.",
     "rejected_messages": "Messages that could not be used, each once for its source.",
     "effects": "The outbox: effects that wait for their delivery, and dead letters.",
+    "debug_counts": "What became of events at triggers that are debugged: one row each.",
     "event_clock": "The time of the event clock: one row.",
 }
 

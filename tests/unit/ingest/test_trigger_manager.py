@@ -186,9 +186,10 @@ def test_debug_counts_say_why_events_did_not_match(
     manager = manager_on(store, {**TRIGGER, "debug_level": 2, "match_criteria": criteria})
     manager.add_events([event("m-1", size=4), event("m-2", size=1), event("m-3")])
     with caplog.at_level(logging.INFO):
-        manager.debug.log()
+        manager.debug.flush()
     assert "trigger orders: matched=1 mismatched=2" in caplog.text
     assert caplog.text.count("mismatched=1 because") == 2
+    assert set(store.debug_counts()["orders"].reasons.values()) == {1}
 
 
 def test_notifications_without_definitions_are_a_configuration_error(

@@ -1,4 +1,4 @@
-"""What a memory store holds: events, streams, effects, rejected messages and the event clock."""
+"""What a memory store holds: events, streams, effects, rejected messages, counts, the clock."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from winchester_core.model.event import Event
+    from winchester_core.storage.memory.debug_store import HeldDebug
     from winchester_core.storage.memory.transaction import Transaction
     from winchester_core.storage.records import RejectedMessage
     from winchester_core.triggers.grouping import Group
@@ -98,6 +99,7 @@ class Holdings:
         self.open_streams: dict[bytes, HeldStream] = {}
         self.rejected: dict[tuple[str, bytes], RejectedMessage] = {}
         self.outbox = HeldOutbox()
+        self.debug: dict[str, HeldDebug] = {}
         self.event_clock: datetime | None = None
         self.stream_ids: Iterator[int] = count(1)
         self.rejected_ids: Iterator[int] = count(1)

@@ -17,6 +17,7 @@ from winchester_core.storage.memory import (
     reading,
     upkeep,
 )
+from winchester_core.storage.memory.debug_store import MemoryDebugStore
 from winchester_core.storage.memory.effect_store import MemoryEffectStore
 from winchester_core.storage.memory.holdings import HeldMembers
 from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, Recorded
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from winchester_core.triggers.stream_time import TimePolicy
 
 
-class MemoryStore(MemoryEffectStore):
+class MemoryStore(MemoryEffectStore, MemoryDebugStore):
     """A `Store` that lives and dies with its process. `host_clock` is its real time.
 
     Safe to share between threads.

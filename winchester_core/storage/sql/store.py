@@ -15,6 +15,7 @@ from winchester_core.storage.sql import (
     trimming,
     upkeep,
 )
+from winchester_core.storage.sql.debug_store import SqlDebugStore
 from winchester_core.storage.sql.effect_store import SqlEffectStore
 from winchester_core.storage.sql.queries import (
     clocks,
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
     from winchester_core.triggers.stream_time import TimePolicy
 
 
-class SqlStore(SqlEffectStore):
+class SqlStore(SqlEffectStore, SqlDebugStore):
     """A `Store` on SQLite, PostgreSQL or MariaDB. Safe to share between threads."""
 
     def __init__(self, database: Database) -> None:

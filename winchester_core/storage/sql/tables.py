@@ -173,6 +173,18 @@ effects = Table(
     **_OPTIONS,
 )
 
+debug_counts = Table(
+    "debug_counts",
+    metadata,
+    Column("name", identity(255), primary_key=True, comment="the trigger's name"),
+    Column("matched", BigInteger(), nullable=False),
+    Column("mismatched", BigInteger(), nullable=False),
+    Column("reasons", long_text(), nullable=False, comment="JSON: why, and how often"),
+    Column("since", UtcDateTime(), nullable=False, comment="the database server's time"),
+    Column("counted_at", UtcDateTime(), nullable=False, comment="the database server's time"),
+    **_OPTIONS,
+)
+
 event_clock = Table(
     "event_clock",
     metadata,
