@@ -9,59 +9,19 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
-import subprocess
-import sys
 from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from golden import command, sandbox
 from winchester_core import bootstrap
 from winchester_core.model.time_range import TimeRange
 from winchester_core.storage.records import EventFilter, StreamFilter
 
-REPLACED = {"config_path", "database", "clock", "pipeline_handlers", "logging_config"}
-
-
-def sandbox(shared_data: Path, directory: Path) -> Path:
-    """The sandbox's configuration, with its database, clock and path set and no notabene."""
-    yaml = pytest.importorskip("yaml")
-    origin = shared_data / "config" / "stacktach-sandbox"
-    for name in ("triggers.yaml", "event_definitions.yaml"):
-        shutil.copy(origin / "winchester" / name, directory / name)
-    pipelines = yaml.safe_load((origin / "winchester" / "pipelines.yaml").read_text())
-    kept = {
-        name: [each for each in handlers if not isinstance(each, dict)]
-        for name, handlers in pipelines.items()
-    }
-    (directory / "pipelines.yaml").write_text(yaml.safe_dump(kept))
-    settings = yaml.safe_load((origin / "winchester.yaml").read_text())
-    settings = {key: value for key, value in settings.items() if key not in REPLACED}
-    settings |= {
-        "config_path": str(directory),
-        "clock": "event",
-        "database": {"url": f"sqlite:///{directory / 'golden.db'}"},
-        "pipeline_handlers": {
-            "logger": "winchester.pipeline_handler:LoggingHandler",
-            "usage": "winchester.pipeline_handler:UsageHandler",
-        },
-    }
-    path = directory / "winchester.yaml"
-    path.write_text(yaml.safe_dump(settings))
-    return path
-
-
-def command(*arguments: str) -> str:
-    """Run a console script of this environment; return what it prints."""
-    program = str(Path(sys.executable).with_name(arguments[0]))
-    finished = subprocess.run(
-        [program, *arguments[1:]], capture_output=True, text=True, timeout=300, check=False
-    )
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,9 @@ from winchester_core.model.event_json import flat_event
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from winchester_core.model.event import Event
+    from winchester_core.storage.interface import Store
+
 
 class EventShow(ObjectShow):
     """Show one event with all its traits.
@@ -35,10 +38,16 @@ class EventShow(ObjectShow):
     def shown(self, parsed_args: Namespace) -> dict[str, Any]:
         """The event. Raises `StorageError` when there is none with this id."""
         with Session(parsed_args) as session:
-            event = session.store.get_event_by_message_id(parsed_args.message_id)
-        if event is None:
-            raise StorageError(
-                f"no event has the id {parsed_args.message_id!r}: "
-                "'winchester event list' shows those that are stored"
-            )
-        return flat_event(event)
+            return flat_event(event_with_id(session.store, parsed_args.message_id))
+
+
+def event_with_id(store: Store, message_id: str) -> Event:
+    """The event with this id. Raises `StorageError` when there is none."""
+    event = store.get_event_by_message_id(message_id)
+    if event is None:
+        raise StorageError(
+            f"no event has the id {message_id!r}: 'winchester event list' shows those that are "
+            "stored. It may have been rejected ('winchester rejected list'), dropped since no "
+            "event definition covers its type, or trimmed"
+        )
+    return event

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from winchester_core.cli.configured_triggers import configured_triggers
 from winchester_core.cli.moments import iso_text
 from winchester_core.cli.options import positive_number
 from winchester_core.cli.outlook import outlook
@@ -12,13 +13,13 @@ from winchester_core.cli.session import Session
 from winchester_core.cli.streams import flat_stream
 from winchester_core.errors import ClockError
 from winchester_core.model.event_json import flat_event
+from winchester_core.triggers.event_explanation import words_of
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from datetime import datetime
 
     from winchester_core.config import Part
-    from winchester_core.matching import Criterion
     from winchester_core.model.stream import StreamRecord
     from winchester_core.triggers.definition import TriggerDefinition
 
@@ -53,13 +54,14 @@ class StreamShow(ObjectShow):
         """The stream. Raises `UnknownStream`."""
         with Session(parsed_args, ignores=ALL_BUT_TRIGGERS) as session:
             stream = session.store.get_stream_by_id(parsed_args.id)
-            now, real_now = _stream_time(session), session.store.real_time()
+            now, real_now = stream_time(session), session.store.real_time()
+            trigger = configured_triggers(session.settings).get(stream.name)
             known = flat_stream(stream)
             error = known.pop("last_error")
             shown = {
                 **known,
                 "is_open": stream.is_open,
-                "fire_criteria": _fire_criteria(stream, _definition(session, stream.name)),
+                "fire_criteria": _fire_criteria(stream, trigger),
                 "outlook": outlook(stream, now=now, real_now=real_now),
                 "stream_time": iso_text(now),
                 "worker": stream.worker,
@@ -85,20 +87,12 @@ class StreamShow(ObjectShow):
         return super().cell(name, value)
 
 
-def _stream_time(session: Session) -> datetime | None:
+def stream_time(session: Session) -> datetime | None:
+    """Stream time, as far as it is known."""
     try:
         return session.stream_time()
     except ClockError:
         return None  # a time service that is away hinders nobody who looks
-
-
-def _definition(session: Session, name: str) -> TriggerDefinition | None:
-    """The stream's trigger as it is configured now."""
-    from winchester_core.bootstrap import trigger_definitions
-    from winchester_core.plugins import CONDITIONS, Registry
-
-    definitions = trigger_definitions(session.settings, Registry(CONDITIONS))
-    return next((each for each in definitions if each.name == name), None)
 
 
 def _fire_criteria(
@@ -109,17 +103,13 @@ def _fire_criteria(
         reason = f"no trigger {stream.name!r} is configured"
         return [_progress(f"not known: {reason}", has, None) for has in stream.progress]
     if stream.fingerprint != definition.fingerprint:
-        return [_progress(_words(each), None, each.number) for each in definition.fire_criteria]
+        return [_progress(words_of(each), None, each.number) for each in definition.fire_criteria]
     counted = zip(definition.fire_criteria, stream.progress, strict=True)
-    return [_progress(_words(each), has, each.number) for each, has in counted]
+    return [_progress(words_of(each), has, each.number) for each, has in counted]
 
 
 def _progress(words: str, has: int | None, needs: int | None) -> dict[str, Any]:
     return {"criterion": words, "has": has, "needs": needs}
-
-
-def _words(criterion: Criterion) -> str:
-    return criterion.describe().removeprefix(f"{criterion.number} events: ")
 
 
 def _progress_line(progress: dict[str, Any]) -> str:

@@ -1,0 +1,161 @@
+"""`winchester stream explain` and `event explain`: why something did, or did not, happen."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sites import TRIGGERS, task_events
+from winchester_core.bootstrap import TriggerManager
+from winchester_core.storage.records import StreamFilter
+
+if TYPE_CHECKING:
+    from conftest import Winchester
+    from sites import Site
+
+PICKY = """\
+- name: picky
+  distinguished_by: [rack]
+  expiration: "$last + 1h"
+  fire_pipeline: report
+  match_criteria:
+    - {event_type: task.*, traits: {cores: {int: "> 4"}}}
+    - {event_type: task.begin, traits: {cores: "4"}}
+  fire_criteria:
+    - event_type: task.end
+"""
+
+
+@pytest.fixture
+def stocked_site(ready_site: Site) -> Site:
+    """Two triggers; the stream of host a has all it needs, that of host b waits for its end."""
+    ready_site.write("triggers.yaml", TRIGGERS + PICKY)
+    with TriggerManager(ready_site.config) as manager:
+        manager.add_events([*task_events("a"), *task_events("b", ends=False)])
+    return ready_site
+
+
+def _stream_id(site: Site, host: str) -> str:
+    with site.store() as store:
+        return str(store.find_streams(StreamFilter(traits={"host": host}))[0].id)
+
+
+def _explained(winchester: Winchester, site: Site, *arguments: str) -> dict[str, Any]:
+    ended = winchester(site, *arguments, "-f", "json")
+    assert (ended.status, ended.err) == (0, "")
+    told: dict[str, Any] = json.loads(ended.out)
+    return told
+
+
+def _stream(winchester: Winchester, site: Site, host: str) -> dict[str, Any]:
+    return _explained(winchester, site, "stream", "explain", _stream_id(site, host))
+
+
+def test_a_stream_says_which_criterion_lacks_what_and_until_when(
+    winchester: Winchester, stocked_site: Site
+) -> None:
+    told = _stream(winchester, stocked_site, "b")
+    assert (told["has_fired"], told["expiration"]) == (False, "$last + 1h")
+    assert told["reasons"][0] == (
+        "fire criterion 2 has 0 of 1 (event type 'task.end'), and no event of a type that it wants"
+    )
+    assert told["reasons"][1].startswith("expires at 2015-01-20T11:00:00+00:00")
+    assert [each["met"] for each in told["fire_criteria"]] == [True, False]
+    table = winchester(stocked_site, "stream", "explain", _stream_id(stocked_site, "b")).out
+    assert "not met, 0 of 1: event type 'task.end'" in table
+    assert "1 event does not count: its event type is not 'task.end'" in table
+
+
+def test_the_other_streams_of_the_group_are_named(
+    winchester: Winchester, stocked_site: Site
+) -> None:
+    with TriggerManager(stocked_site.config) as manager:
+        manager.add_events(task_events("b", hour=20)[1:])
+    first = _stream_id(stocked_site, "b")
+    told = _stream(winchester, stocked_site, "b")
+    (other,) = told["others_of_group"]
+    assert other["state"] == "active"
+    assert told["reasons"][-1].endswith(f"and opened stream {other['id']}")
+    table = winchester(stocked_site, "stream", "explain", str(other["id"])).out
+    assert f"{first} (active)" in table
+
+
+def test_a_trigger_that_is_gone_or_changed_is_said(
+    winchester: Winchester, stocked_site: Site
+) -> None:
+    stocked_site.write("triggers.yaml", TRIGGERS.replace("task.end", "task.begin"))
+    changed = _stream(winchester, stocked_site, "b")
+    assert [each["met"] for each in changed["fire_criteria"]] == [True, True]
+    assert "counts anew, as is done here" in changed["reasons"][-1]
+    stocked_site.write("triggers.yaml", PICKY)
+    gone = _stream(winchester, stocked_site, "b")
+    assert (gone["fire_criteria"], gone["expiration"]) == ([], None)
+    assert "no trigger 'pair' is configured" in gone["reasons"][-1]
+
+
+def test_a_stream_that_is_not_there_fails_with_its_id(
+    winchester: Winchester, stocked_site: Site
+) -> None:
+    ended = winchester(stocked_site, "stream", "explain", "404")
+    assert (ended.status, ended.out) == (1, "")
+    assert "no stream has the id 404" in ended.err
+
+
+def test_an_event_says_of_each_trigger_whether_it_matches_and_why(
+    winchester: Winchester, stocked_site: Site
+) -> None:
+    told = _explained(winchester, stocked_site, "event", "explain", "a-begin")
+    pair, picky = told["triggers"]
+    assert (pair["trigger"], pair["matches"]) == ("pair", True)
+    assert pair["distinguished_by"] == {"host": "a"}
+    assert [str(each["id"]) for each in pair["streams"]] == [_stream_id(stocked_site, "a")]
+    assert [each["met"] for each in pair["fire_criteria"]] == [True, False]
+    assert (picky["matches"], picky["reason"]) == (False, "it meets no match criterion")
+    wrong_value, wrong_type = (each["reason"] for each in picky["match_criteria"])
+    assert "cores is an int > 4" in wrong_value
+    assert wrong_type.startswith("trait 'cores' is an int, not text")
+    table = winchester(stocked_site, "event", "explain", "a-begin").out
+    assert "picky: does not match: it meets no match criterion" in table
+    assert "fire criterion 2 does not count: its event type is not 'task.end'" in table
+
+
+def test_a_trait_that_distinguishes_and_is_missing_is_named(
+    winchester: Winchester, stocked_site: Site
+) -> None:
+    stocked_site.write("triggers.yaml", PICKY.replace("> 4", "> 3"))
+    arguments = ("event", "explain", "a-begin", "--trigger", "picky")
+    (picky,) = _explained(winchester, stocked_site, *arguments)["triggers"]
+    assert picky["reason"] == (
+        "it meets match criterion 1, but it has no trait 'rack' to distinguish its stream by"
+    )
+
+
+def test_streams_that_hold_an_event_are_held_against_what_the_triggers_say_now(
+    winchester: Winchester, stocked_site: Site
+) -> None:
+    stocked_site.write("triggers.yaml", TRIGGERS.replace('"task.*"', '"task.end"'))
+    (pair,) = _explained(winchester, stocked_site, "event", "explain", "a-begin")["triggers"]
+    assert "a stream holds it: the trigger has changed" in pair["reason"]
+    stocked_site.write("triggers.yaml", PICKY)
+    *_, gone = _explained(winchester, stocked_site, "event", "explain", "a-begin")["triggers"]
+    assert (gone["trigger"], gone["matches"]) == ("pair", False)
+    assert gone["reason"] == "no trigger of this name is configured (any more)"
+    with stocked_site.store() as store:
+        store.purge_stream(int(_stream_id(stocked_site, "a")))
+    stocked_site.write("triggers.yaml", TRIGGERS)
+    (pair,) = _explained(winchester, stocked_site, "event", "explain", "a-begin")["triggers"]
+    assert (pair["matches"], pair["streams"]) == (True, [])
+    assert "yet no stream holds it" in pair["reason"]
+
+
+def test_an_event_or_trigger_that_is_not_there_is_an_error_that_helps(
+    winchester: Winchester, stocked_site: Site
+) -> None:
+    ended = winchester(stocked_site, "event", "explain", "lost")
+    assert ended.status == 1
+    assert "'winchester rejected list'" in ended.err
+    ended = winchester(stocked_site, "event", "explain", "a-begin", "--trigger", "piar")
+    assert ended.status == 2
+    assert "did you mean 'pair'?" in ended.err

@@ -1,0 +1,157 @@
+"""Why a stream has not fired: every state and every fact that hinders it is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from winchester_core.cli.stream_reasons import StreamSituation, reasons
+from winchester_core.model.stream import StreamRecord, StreamState
+from winchester_core.triggers.definition import TriggerDefinition
+from winchester_core.triggers.stream_explanation import CriterionProgress, Shortfall
+
+NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+TRIGGER: dict[str, Any] = {
+    "name": "pair",
+    "distinguished_by": ["host"],
+    "match_criteria": [{"event_type": "*"}],
+    "fire_criteria": [{"event_type": "end"}],
+    "expiration": "$last + 1h",
+    "fire_delay": 7200,
+    "fire_pipeline": "report",
+    "expire_pipeline": "report",
+}
+PAIR = TriggerDefinition.from_config(TRIGGER, {})
+STREAM = StreamRecord(
+    id=7,
+    name="pair",
+    state=StreamState.ACTIVE,
+    state_serial_no=0,
+    distinguished_by={},
+    first_event=NOON,
+    last_event=NOON,
+    expire_timestamp=NOON + HOUR,
+    fire_timestamp=None,
+    event_count=2,
+    progress=(0,),
+    fingerprint=PAIR.fingerprint,
+    is_open=True,
+)
+MISSING = CriterionProgress("event type 'end'", 1, 3, ())
+MET = NOON + HOUR
+
+
+def told(changes: dict[str, Any] | None = None, **known: Any) -> list[str]:
+    situation: dict[str, Any] = {
+        "stream": replace(STREAM, **(changes or {})),
+        "definition": PAIR,
+        "progress": [MISSING],
+        "successors": [],
+        "stored_events": 2,
+        "now": NOON,
+        "real_now": NOON,
+    }
+    return reasons(StreamSituation(**(situation | known)))
+
+
+def test_a_criterion_that_lacks_events_is_named_then_when_the_stream_expires() -> None:
+    criterion, outlook = told()
+    assert criterion == (
+        "fire criterion 1 has 1 of 3 (event type 'end'), and no other event of a type that it wants"
+    )
+    assert outlook.startswith("expires at 2024-05-17T13:00:00+00:00 (stream time, in 1h)")
+
+
+def test_what_came_near_is_said_with_its_reason() -> None:
+    near = [
+        Shortfall("trait 'size' is missing", 2, "m", is_of_type=True),
+        Shortfall("size is too small", 1, "m", is_of_type=True),
+        Shortfall("another type", 5, "m", is_of_type=False),
+    ]
+    criterion = told(progress=[replace(MISSING, has=0, shortfalls=tuple(near))])[0]
+    assert "2 of a type that it wants do not count, since trait 'size' is missing" in criterion
+    assert "1 of a type that it wants does not count, since size is too small" in criterion
+    assert "another type" not in criterion
+
+
+def test_a_criterion_that_is_met_is_no_reason() -> None:
+    met = replace(MISSING, has=3)
+    assert told(progress=[met, MISSING])[0].startswith("fire criterion 2 has 1 of 3")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"fire_timestamp": MET}, ["were met, 2h (fire_delay) before it may fire", "fires at"]),
+        ({"fire_timestamp": NOON}, ["were met", "ready to fire since", "waits for a worker"]),
+        (
+            {"state": StreamState.FIRING, "fire_timestamp": NOON, "worker": "w-1"},
+            ["were met; firing: worker w-1 has it"],
+        ),
+        (
+            {"state": StreamState.RETRY_FIRE, "fire_timestamp": NOON, "retry_at": MET},
+            ["were met; tries to fire again at 2024-05-17T13:00"],
+        ),
+        (
+            {"state": StreamState.ERROR, "fire_timestamp": NOON, "attempts": 5},
+            ["were met; could not fire, after 5 attempts"],
+        ),
+        (
+            {"state": StreamState.COMPLETED, "fire_timestamp": NOON},
+            ["it has fired: due 2024-05-17T12:00:00+00:00"],
+        ),
+    ],
+)
+def test_a_stream_whose_criteria_were_met_says_what_it_waits_for(
+    changes: dict[str, Any], words: list[str]
+) -> None:
+    (reason,) = told(changes)
+    assert all(each in reason for each in words), reason
+
+
+def test_a_stream_that_expired_says_what_it_lacked() -> None:
+    lacking, ending = told({"state": StreamState.COMPLETED, "is_open": False})
+    assert lacking.startswith("fire criterion 1 has 1 of 3")
+    assert ending == "it expired, due 2024-05-17T13:00:00+00:00, and is completed"
+    lacking, ending = told({"state": StreamState.EXPIRING, "worker": "w", "is_open": False})
+    assert lacking.startswith("fire criterion 1")
+    assert ending.startswith("expiring: worker w")
+
+
+def test_attempts_and_the_last_line_of_an_error_are_said() -> None:
+    failed = {"state": StreamState.EXPIRE_ERROR, "attempts": 1, "last_error": "Trace\nNo disk\n"}
+    assert told(failed)[-1] == "it was attempted 1 time, and the last error is: No disk"
+
+
+def test_a_trigger_that_is_gone_is_said_and_what_becomes_of_its_streams() -> None:
+    counted, outlook, gone = told(definition=None, progress=[])
+    assert counted == "its fire criteria were not met: they have counted 0"
+    assert outlook.startswith("expires at")
+    assert gone.startswith("no trigger 'pair' is configured (any more): no event joins")
+    assert "a worker that claims one sends it to error" in gone
+
+
+def test_a_changed_trigger_is_said_by_whether_the_stream_will_be_counted_anew() -> None:
+    other = {"fingerprint": "other"}
+    assert "or the next event, counts anew, as is done here" in told(other)[-1]
+    done = told({**other, "state": StreamState.COMPLETED, "is_open": False})[-1]
+    assert done.endswith("; that decided by the old ones, what is said here is by the new ones")
+
+
+def test_a_stream_that_takes_no_more_events_names_its_successor() -> None:
+    closed = told({"is_open": False}, successors=[9, 12])[-1]
+    assert closed.endswith("one of its group came when it had expired, and opened stream 9")
+
+
+def test_events_that_are_trimmed_are_not_taken_for_events_that_never_came() -> None:
+    assert told(stored_events=0)[-1].startswith("2 of its 2 events have been trimmed")
+
+
+def test_a_reason_without_a_pipeline_is_said() -> None:
+    silent = TriggerDefinition.from_config({**TRIGGER, "expire_pipeline": None}, {})
+    assert told(definition=silent)[-1].startswith("its trigger has no expire_pipeline")
+    assert told({"fire_timestamp": NOON}, definition=silent)[-1].startswith("its fire criteria")

@@ -1,0 +1,134 @@
+"""What is said of an event at a trigger, and of a stream's way to its fire criteria."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from winchester_core.matching.conditions.integer import IntCondition
+from winchester_core.model.stream import StreamRecord, StreamState
+from winchester_core.triggers.definition import TriggerDefinition
+from winchester_core.triggers.event_explanation import explain_event
+from winchester_core.triggers.matcher import TriggerSet
+from winchester_core.triggers.stream_explanation import Shortfall, explain_progress
+
+NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
+
+
+def trigger(**changes: Any) -> TriggerDefinition:
+    config = {
+        "name": "t",
+        "distinguished_by": ["order", {"timestamp": "day"}],
+        "match_criteria": [
+            {"event_type": "paid"},
+            {"event_type": "item", "map_distinguished_by": {"order": "of"}},
+        ],
+        "fire_criteria": [
+            {"event_type": "paid"},
+            {"event_type": "item", "number": 3, "traits": {"size": {"int": "> 3"}}},
+        ],
+        "expiration": "$last + 1h",
+        "fire_pipeline": "p",
+        **changes,
+    }
+    return TriggerDefinition.from_config(config, {"int": IntCondition})
+
+
+def event(event_type: str, message_id: str = "m", **traits: Any) -> dict[str, Any]:
+    return {"message_id": message_id, "event_type": event_type, "timestamp": NOON, **traits}
+
+
+def stream(definition: TriggerDefinition, *progress: int, **changes: Any) -> StreamRecord:
+    facts: dict[str, Any] = {
+        "id": 1,
+        "name": "t",
+        "state": StreamState.ACTIVE,
+        "state_serial_no": 0,
+        "distinguished_by": {},
+        "first_event": NOON,
+        "last_event": NOON,
+        "expire_timestamp": NOON,
+        "fire_timestamp": None,
+        "event_count": 4,
+        "progress": progress,
+        "fingerprint": definition.fingerprint,
+        "is_open": True,
+    }
+    return StreamRecord(**(facts | changes))
+
+
+def test_the_first_criterion_that_an_event_meets_decides_its_group() -> None:
+    told = explain_event(trigger(), event("item", of=7, size=5))
+    assert (told.matched, told.reason) == (True, "it meets match criterion 2")
+    assert told.distinguished_by is not None
+    assert told.distinguished_by["order"] == 7
+    assert [each.is_met for each in told.match_criteria] == [False, True]
+    assert [each.is_met for each in told.fire_criteria] == [False, True]
+
+
+def test_an_event_of_no_wanted_type_is_told_its_type_and_no_more() -> None:
+    told = explain_event(trigger(), event("lost"))
+    assert (told.matched, told.reason) == (False, "it meets no match criterion")
+    assert [each.reason for each in told.match_criteria] == [
+        "its event type is not 'paid'",
+        "its event type is not 'item'",
+    ]
+    assert told.fire_criteria[1].reason == "its event type is not 'item'"
+    assert told.fire_criteria[1].criterion == "event type 'item' and size is an int > 3"
+
+
+def test_a_missing_distinguishing_trait_is_named_and_the_criterion_that_had_decided() -> None:
+    told = explain_event(trigger(), event("item", order=7))
+    assert told.reason == (
+        "it meets match criterion 2, but it has no trait 'of' to distinguish its stream by"
+    )
+    assert told.distinguished_by is None
+
+
+def test_what_is_said_is_what_is_decided() -> None:
+    definition = trigger()
+    triggers = TriggerSet([definition])
+    for each in (
+        event("paid", order=1),
+        event("paid"),
+        event("item", of="a"),
+        event("item"),
+        event("lost", order=1),
+    ):
+        told = explain_event(definition, each)
+        groups = [match.group.values for match in triggers.match(each)]
+        assert groups == ([told.distinguished_by] if told.matched else [])
+
+
+def test_events_that_do_not_count_are_gathered_by_reason_those_of_the_type_first() -> None:
+    definition = trigger()
+    events = [
+        event("paid", "m1"),
+        event("item", "m2", size=5),
+        event("item", "m3", size=1),
+        event("item", "m4"),
+        event("item", "m5", size=2),
+    ]
+    _, items = explain_progress(definition, stream(definition, 1, 1), events)
+    assert (items.has, items.needs, items.is_met) == (1, 3, False)
+    assert [(each.number, each.message_id, each.is_of_type) for each in items.shortfalls] == [
+        (2, "m3", True),
+        (1, "m4", True),
+        (1, "m1", False),
+    ]
+    assert "'size' is missing" in items.shortfalls[1].reason
+    assert items.shortfalls[2] == Shortfall("its event type is not 'item'", 1, "m1", False)
+
+
+def test_progress_is_told_as_it_is_stored_while_the_rules_are_the_same() -> None:
+    definition = trigger()
+    stored = stream(definition, 1, 2)
+    paid, items = explain_progress(definition, stored, [])
+    assert (paid.has, paid.is_met, items.has) == (1, True, 2)
+
+
+def test_progress_that_other_rules_counted_is_counted_anew_up_to_what_is_needed() -> None:
+    old, new = trigger(), trigger(fire_criteria=[{"event_type": "item", "number": 2}])
+    events = [event("item", f"m{number}") for number in range(3)]
+    (items,) = explain_progress(new, stream(old, 1, 0), events)
+    assert (items.has, items.needs, items.is_met) == (2, 2, True)
