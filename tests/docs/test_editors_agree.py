@@ -22,6 +22,7 @@ DOCUMENTS = {
     "criteria": "triggers",
     "pipelines": "pipelines",
     "event definitions": "event_definitions",
+    "cases": "cases",
 }
 BLOCKS = [
     block

@@ -17,6 +17,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "etc" / "examples"
 NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/winchester.yaml"))
 FILES = {
     "README.md",
+    "cases.yaml",
     "events.jsonl",
     "expected.json",
     "pipelines.yaml",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from winchester_core.bootstrap import load_settings
+from winchester_core.config.case_fields import CASES_SCHEMA
 from winchester_core.config.schema import SETTINGS_SCHEMA
 from winchester_core.matching.compilation import compile_criterion
 from winchester_core.matching.criterion_fields import FIRE_KEYS
@@ -40,6 +41,8 @@ def check(content: Any) -> str:
             load_settings({"database": DATABASE, "distiller_config": content})
         case "pipelines":
             load_settings({"database": DATABASE, "pipeline_config": content})
+        case "cases":
+            CASES_SCHEMA(content)
         case _:
             raise ValueError("no file of Winchester looks like this")
     return kind
@@ -50,6 +53,8 @@ def kind_of(content: Any) -> str:
     if isinstance(content, dict) and content:
         if set(content) <= SETTING_NAMES:
             return "settings"
+        if "cases" in content:
+            return "cases"
         return "pipelines" if all(isinstance(each, list) for each in content.values()) else ""
     if not isinstance(content, list) or not all(isinstance(each, dict) for each in content):
         return ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from winchester_core.cli.moments import iso_text, length_text
 from winchester_core.cli.outlook import outlook
 from winchester_core.model.stream import Reason, StreamState, lane_of_state
+from winchester_core.triggers.stream_explanation import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,24 +81,7 @@ def _missing(situation: StreamSituation) -> Iterator[str]:
         yield f"its fire criteria were not met: they have counted {counted}"
     for place, each in enumerate(situation.progress, start=1):
         if not each.is_met:
-            counted = f"fire criterion {place} has {each.has} of {each.needs}"
-            yield f"{counted} ({each.criterion}){_near(each)}"
-
-
-def _near(progress: CriterionProgress) -> str:
-    """What keeps the events of a wanted type from counting, or that there are none."""
-    near = [each for each in progress.shortfalls if each.is_of_type]
-    if near:
-        return "".join(
-            f", and {each.number} of a type that it wants {_do(each.number)} not count, since "
-            f"{each.reason}"
-            for each in near
-        )
-    return (
-        ", and no other event of a type that it wants"
-        if progress.has
-        else (", and no event of a type that it wants")
-    )
+            yield lacking(place, each)
 
 
 def _delay(situation: StreamSituation) -> str:
@@ -154,10 +138,6 @@ def _changed(stream: StreamRecord, *, is_done: bool) -> str:
 def _closed(situation: StreamSituation) -> str:
     later = f", and opened stream {situation.successors[0]}" if situation.successors else ""
     return f"it takes no more events: one of its group came when it had expired{later}"
-
-
-def _do(number: int) -> str:
-    return "does" if number == 1 else "do"
 
 
 def _attempts(stream: StreamRecord) -> str:

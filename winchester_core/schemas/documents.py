@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from voluptuous import Schema
 
+from winchester_core.config.case_fields import CASES_SCHEMA
 from winchester_core.config.pipelines import ENTRY_SCHEMA
 from winchester_core.config.schema import SETTINGS_SCHEMA, SOURCE_SCHEMA
 from winchester_core.config.trigger_fields import TRIGGER_SCHEMA
@@ -83,6 +84,10 @@ def _event_definitions(aliases: Aliases) -> dict[str, Any]:
     }
 
 
+def _cases(_aliases: Aliases) -> dict[str, Any]:
+    return {"cases": json_schema_of(CASES_SCHEMA)}
+
+
 def _plugin(
     entry: Schema, params_key: str, group: str, aliases: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -101,6 +106,7 @@ DOCUMENTS: Final[Mapping[str, Callable[[Aliases], dict[str, Any]]]] = {
     "triggers": _triggers,
     "pipelines": _pipelines,
     "event_definitions": _event_definitions,
+    "cases": _cases,
 }
 """Name of a document to what makes the definitions that its schema consists of."""
 
@@ -109,4 +115,5 @@ TITLES: Final = {
     "triggers": "Triggers of Winchester",
     "pipelines": "Pipelines of Winchester",
     "event_definitions": "Event definitions of Winchester",
+    "cases": "Cases by which triggers of Winchester are tested",
 }

@@ -62,6 +62,21 @@ def explain_progress(
     )
 
 
+def lacking(place: int, progress: CriterionProgress) -> str:
+    """Say what the fire criterion at `place` (from 1) lacks, and what came near it."""
+    counted = f"fire criterion {place} has {progress.has} of {progress.needs}"
+    near = "".join(
+        f", and {each.number} of a type that it wants {'does' if each.number == 1 else 'do'} not "
+        f"count, since {each.reason}"
+        for each in progress.shortfalls
+        if each.is_of_type
+    )
+    other = "other " if progress.has else ""
+    return f"{counted} ({progress.criterion})" + (
+        near or f", and no {other}event of a type that it wants"
+    )
+
+
 def _progress(
     criterion: Criterion, events: Iterable[Mapping[str, Any]], stored: int | None
 ) -> CriterionProgress:

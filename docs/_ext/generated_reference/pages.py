@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from generated_reference import (
+    cases,
     commands,
     metrics,
     performance,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "reference/cases.md": cases.REGIONS,
     "reference/commands.md": {"programs": commands.render},
     "reference/plugins.md": {
         "groups": plugins.render_groups,

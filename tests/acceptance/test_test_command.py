@@ -1,0 +1,274 @@
+"""`winchester test`: cases pass, or say what was expected, what came, and which event."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import parse
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Ended, Winchester
+    from sites import Site
+
+ROOT = Path(__file__).resolve().parents[2]
+PAIR = """\
+cases:
+  - name: a pair
+    start: 2026-03-02T09:00:00Z
+    steps:
+      - events:
+          - {event_type: task.begin, host: a}
+          - {event_type: task.end, host: a}
+    expect:
+"""
+ACTING = """\
+from datetime import UTC, datetime
+from pathlib import Path
+from winchester_core.interfaces import Delivered
+
+class Acting:
+    def __init__(self, **params):
+        Path("made").touch()
+    def handle_events(self, events, env):
+        env["outbox"].put({"hosts": [event["host"] for event in events]})
+        made = {"message_id": "made", "event_type": "task.sum", "number": len(events)}
+        return [*events, {**made, "timestamp": datetime(2026, 3, 2, tzinfo=UTC)}]
+    def commit(self):
+        Path("committed").touch()
+    def rollback(self):
+        Path("rolled back").touch()
+    def deliver(self, effects):
+        Path("delivered").touch()
+        return [Delivered() for _ in effects]
+"""
+BROKEN = """\
+class Broken:
+    def handle_events(self, events, env):
+        raise RuntimeError("the disk is full")
+    def commit(self): ...
+    def rollback(self): ...
+"""
+
+
+def _tested(winchester: Winchester, site: Site, expect: str, *arguments: str) -> Ended:
+    lines = "".join(f"      {line}\n" for line in expect.splitlines())
+    site.write("cases.yaml", PAIR + lines)
+    return winchester(site, "test", "cases.yaml", *arguments)
+
+
+def test_cases_that_come_out_as_expected_end_with_status_0(
+    winchester: Winchester, site: Site
+) -> None:
+    right = """\
+streams:
+  - {trigger: pair, distinguished_by: {host: a}, outcome: fired, state: completed}
+runs:
+  - {trigger: pair, pipeline: report, reason: fire, events: [e1, e2], succeeded: true}
+new_events: []
+effects: []
+counts: {stored: 2, fired: 1, expired: 0, runs: 1}
+"""
+    ended = _tested(winchester, site, right)
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out == "cases.yaml\n  ok     a pair\n1 cases: 1 ok, 0 failed\n"
+    assert not (site.path / "events.db").exists()
+
+
+def test_a_wrong_expectation_prints_what_was_expected_what_came_and_which_event(
+    winchester: Winchester, site: Site
+) -> None:
+    wrong = """\
+streams:
+  - {distinguished_by: {host: a}, outcome: expired, events: [e1, e3]}
+  - {distinguished_by: {host: b}}
+runs: []
+counts: {fired: 2}
+"""
+    ended = _tested(winchester, site, wrong)
+    assert ended.status == 1
+    came = 'distinguished_by {"host": "a"}, events ["e1", "e2"]'
+    told = [line.strip() for line in ended.out.splitlines()]
+    assert told[1:] == [
+        "FAILED a pair",
+        'cases.yaml:10: stream (distinguished_by {"host": "a"})',
+        "outcome: expected expired, came fired",
+        'events: expected ["e1", "e3"], came ["e1", "e2"]',
+        "missing: e3",
+        "not expected: e2",
+        "e3 is not in it: no such event is stored",
+        'cases.yaml:11: stream: expected distinguished_by {"host": "b"}',
+        "came: none that resembles it",
+        "run that was not expected",
+        f"came: trigger pair, pipeline report, reason fire, {came}",
+        "cases.yaml:9: fired: expected 2, came 1",
+        "1 cases: 0 ok, 1 failed",
+    ]
+
+
+def test_a_stream_that_did_not_fire_says_what_it_lacks_and_where_an_event_is(
+    winchester: Winchester, site: Site
+) -> None:
+    site.write(
+        "cases.yaml",
+        """\
+        cases:
+          - name: split
+            start: 2026-03-02T09:00:00Z
+            steps:
+              - events:
+                  - {event_type: task.begin, host: a}
+                  - {event_type: task.end, host: b}
+                  - {event_type: job.end, host: a}
+            expect:
+              including:
+                streams:
+                  - {distinguished_by: {host: a}, outcome: fired, events: [e1, e2, e3]}
+        """,
+    )
+    ended = winchester(site, "test", "cases.yaml")
+    assert ended.status == 1
+    for told in (
+        "outcome: expected fired, came active",
+        "because fire criterion 2 has 0 of 1 (event type 'task.end'), and no event of a type",
+        'e2 is not in it, but in the stream of [{"host": "b"}]',
+        "e3 is not in it: it meets no match criterion; its event type is not 'task.*'",
+    ):
+        assert told in ended.out
+
+
+def test_handlers_work_and_none_of_them_acts(
+    winchester: Winchester, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.install("winchester.handlers", "acting", "Acting", ACTING)
+    monkeypatch.syspath_prepend(site.path / "site-acting")
+    site.write("pipelines.yaml", "report: [acting]\n")
+    made = """\
+new_events: [{event_type: task.sum, message_id: made, number: 2}]
+effects: [{trigger: pair, pipeline: report, handler: acting, payload: {hosts: [a, a]}}]
+streams:
+  - {distinguished_by: {host: a}, outcome: fired}
+"""
+    ended = _tested(winchester, site, made)
+    assert ended.status == 0, ended.out
+    left = {each.name for each in site.path.iterdir()}
+    assert {"made", "rolled back"} <= left
+    assert not {"committed", "delivered"} & left
+
+
+def test_a_run_that_fails_is_told_once_and_can_be_expected(
+    winchester: Winchester, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.install("winchester.handlers", "broken", "Broken", BROKEN)
+    monkeypatch.syspath_prepend(site.path / "site-broken")
+    site.write("pipelines.yaml", "report: [broken]\n")
+    failing = """\
+streams: [{outcome: failed, state: error, error: the disk is full}]
+runs: [{succeeded: false, error: "RuntimeError: the disk is full"}]
+"""
+    ended = _tested(winchester, site, failing)
+    assert ended.status == 0, ended.out
+    ended = _tested(winchester, site, "streams: [{outcome: fired}]")
+    assert "outcome: expected fired, came failed" in ended.out
+    assert "handler 'broken': RuntimeError: the disk is full" in ended.out
+
+
+def test_events_that_are_rejected_fail_a_case_that_does_not_count_them(
+    winchester: Winchester, site: Site
+) -> None:
+    site.write("bad.jsonl", '{"message_id": "m"}\n')
+    given = PAIR.replace("          - {event_type: task.end, host: a}\n", "          - {host: a}\n")
+    given = given.replace("    expect:\n", "      - events: bad.jsonl\n    expect:\n")
+    site.write("cases.yaml", given + "      counts: {stored: 1}\n")
+    ended = winchester(site, "test", "cases.yaml")
+    assert ended.status == 1
+    assert "cases.yaml:5: events[1] (e2) is rejected: event_type: is missing" in ended.out
+    assert "cases.yaml:8: a message is rejected: bad.jsonl:1: event_type: is missing" in ended.out
+    site.write("cases.yaml", given + "      counts: {stored: 1, rejected: 2}\n")
+    assert winchester(site, "test", "cases.yaml").status == 0
+
+
+def test_time_goes_on_only_and_from_a_beginning(winchester: Winchester, site: Site) -> None:
+    site.write(
+        "cases.yaml",
+        """\
+        cases:
+          - name: none yet
+            steps: [{advance: 1h}]
+          - name: back
+            start: 2026-03-02
+            steps: [{advance_to: 2026-03-01}]
+        """,
+    )
+    ended = winchester(site, "test", "cases.yaml")
+    assert ended.status == 1
+    assert "cases.yaml:3: time cannot go on" in ended.out
+    assert "cases.yaml:6: time goes on only: it is 2026-03-02" in ended.out
+
+
+def test_junit_xml_is_written_whether_cases_pass_or_fail(
+    winchester: Winchester, site: Site
+) -> None:
+    ended = _tested(winchester, site, "counts: {fired: 7}", "--junit", "report.xml")
+    assert ended.status == 1
+    (case,) = parse(site.path / "report.xml").getroot().iter("testcase")
+    assert (case.get("classname"), case.get("name")) == ("cases.yaml", "a pair")
+    assert case[0].text == "cases.yaml:9: fired: expected 7, came 1"
+
+
+def test_wrong_files_end_with_status_2_and_run_nothing(winchester: Winchester, site: Site) -> None:
+    ended = _tested(winchester, site, "counts: {fried: 1}")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("cases.yaml:9:")
+    assert "did you mean 'fired'?" in ended.err
+    site.write("triggers.yaml", "- name: pair\n")
+    assert _tested(winchester, site, "counts: {fired: 1}").status == 2
+
+
+def test_the_configuration_is_that_of_the_file_then_of_the_option_then_beside(
+    winchester: Winchester, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = site.path / "other"
+    other.mkdir()
+    for name in ("winchester.yaml", "triggers.yaml", "pipelines.yaml"):
+        shutil.copy(site.path / name, other / name)
+    (other / "triggers.yaml").write_text(
+        (other / "triggers.yaml").read_text().replace("task.end", "task.stop")
+    )
+    fires, stays = "counts: {fired: 1}", "counts: {active: 1}"
+    assert _tested(winchester, site, fires).status == 0  # by the environment
+    assert _tested(winchester, site, stays, "-c", "other/winchester.yaml").status == 0
+    named = f"config: other/winchester.yaml\n{site.path.joinpath('cases.yaml').read_text()}"
+    site.write("cases.yaml", named)
+    assert winchester(site, "test", "cases.yaml", "-c", "winchester.yaml").status == 0
+    beside = other / "cases.yaml"
+    beside.write_text(PAIR + f"      {stays}\n")
+    monkeypatch.delenv("WINCHESTER_CONFIG", raising=False)
+    ended = site.run("winchester", "test", "other/cases.yaml")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    beside.with_name("winchester.yaml").unlink()
+    ended = site.run("winchester", "test", "other/cases.yaml")
+    assert ended.returncode == 2
+    assert "no configuration: name it there (config), by -c FILE" in ended.stderr
+
+
+SHIPPED = sorted((ROOT / "etc").rglob("cases.yaml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_cases_of_etc_pass(winchester: Winchester, site: Site, path: Path) -> None:
+    site.write("winchester.yaml", "")  # that of the environment is not theirs
+    copy = site.path / "copy"
+    shutil.copytree(path.parent, copy)
+    cases = copy / "cases.yaml"
+    cases.write_text(f"config: winchester.yaml\n{cases.read_text().removeprefix('---')}")
+    ended = winchester(site, "test", str(cases))
+    assert ended.status == 0, ended.out
+
+
+def test_every_example_has_cases() -> None:
+    homes = {path.parent for path in (ROOT / "etc").rglob("winchester.yaml")}
+    assert {path.parent for path in SHIPPED} == homes
+    assert len(homes) == 4

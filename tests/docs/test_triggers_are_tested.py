@@ -1,0 +1,76 @@
+"""The triggers that pages show do what the pages say of them: cases hold them to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from page_blocks import blocks_of
+from page_shell import PageShell
+from test_pages_hold import PAGES, ROOT
+from yaml_shapes import PIPELINE_KEYS, kind_of
+
+CASES = Path(__file__).resolve().parent / "cases"
+"""For each page with whole triggers, the cases that test them; some pages have cases themselves."""
+
+
+def triggers_of(page: Path) -> dict[str, dict[str, Any]]:
+    """The triggers of a page by name; of two with one name the first."""
+    found: dict[str, dict[str, Any]] = {}
+    for content in contents_of(page):
+        for trigger in content if kind_of(content) == "triggers" else ():
+            found.setdefault(trigger["name"], trigger)
+    return found
+
+
+def contents_of(page: Path) -> list[Any]:
+    """Every piece of YAML of a page."""
+    blocks = blocks_of(page, ROOT)
+    return [yaml.safe_load(each.text) for each in blocks if each.language == "yaml"]
+
+
+def has_cases(page: Path) -> bool:
+    """Whether a page shows cases, which its own commands run."""
+    return any(kind_of(content) == "cases" for content in contents_of(page))
+
+
+TRIGGERS = {
+    page: found
+    for page in [ROOT / "README.md", *PAGES]
+    if (found := triggers_of(page)) and not has_cases(page)
+}
+
+
+def values_of(content: Any, key: str) -> Iterator[Any]:
+    """What stands under `key`, anywhere."""
+    if isinstance(content, Mapping):
+        yield from (value for name, value in content.items() if name == key)
+        for value in content.values():
+            yield from values_of(value, key)
+    elif isinstance(content, list):
+        for item in content:
+            yield from values_of(item, key)
+
+
+@pytest.mark.parametrize("page", TRIGGERS, ids=lambda page: page.stem)
+def test_the_triggers_of_a_page_pass_their_cases(page: Path, tmp_path: Path) -> None:
+    triggers = list(TRIGGERS[page].values())
+    pipelines = {trigger.get(key) for trigger in triggers for key in PIPELINE_KEYS} - {None}
+    settings = {
+        "trigger_definitions": triggers,
+        "pipeline_config": {name: ["logger"] for name in pipelines},
+    }
+    (tmp_path / "winchester.yaml").write_text(yaml.safe_dump(settings))
+    (tmp_path / "cases.yaml").write_text((CASES / f"{page.stem}.yaml").read_text())
+    status, output = PageShell(tmp_path).run("winchester test cases.yaml")
+    assert status == 0, output
+
+
+def test_every_trigger_of_a_page_is_in_a_case_and_no_page_is_forgotten() -> None:
+    assert {f"{page.stem}.yaml" for page in TRIGGERS} == {path.name for path in CASES.iterdir()}
+    for page, triggers in TRIGGERS.items():
+        cases = yaml.safe_load((CASES / f"{page.stem}.yaml").read_text())
+        assert set(values_of(cases, "trigger")) == set(triggers), page

@@ -1,0 +1,56 @@
+"""What a value in a file of cases means."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from winchester_core.cases.values import in_words, is_as_expected
+from winchester_core.model.time_range import TimeRange
+
+MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
+DAY = TimeRange(MIDNIGHT, MIDNIGHT + timedelta(days=1))
+EARLIER = timezone(timedelta(hours=-1))
+
+
+@pytest.mark.parametrize(
+    ("expected", "came"),
+    [
+        (MIDNIGHT.replace(tzinfo=None), MIDNIGHT),
+        (date(2026, 3, 2), MIDNIGHT),
+        (datetime(2026, 3, 1, 23, tzinfo=EARLIER), MIDNIGHT),
+        ([date(2026, 3, 2), date(2026, 3, 3)], DAY),
+        ({"day": [MIDNIGHT, date(2026, 3, 3)]}, {"day": DAY}),
+        (["a", 1], ("a", 1)),
+        (None, None),
+    ],
+)
+def test_what_means_the_same_is_as_expected(expected: Any, came: Any) -> None:
+    assert is_as_expected(expected, came)
+
+
+@pytest.mark.parametrize(
+    ("expected", "came"),
+    [
+        (1, 1.0),
+        (1, True),
+        ("1", 1),
+        (None, 0),
+        ("a", "A"),
+        (["a"], ["a", "b"]),
+        ({"a": 1}, {"a": 1, "b": 2}),
+        (MIDNIGHT, DAY),
+        ("2026-03-02T00:00:00+00:00", MIDNIGHT),
+    ],
+)
+def test_values_are_told_apart_as_groups_are(expected: Any, came: Any) -> None:
+    assert not is_as_expected(expected, came)
+
+
+def test_values_are_written_on_one_line() -> None:
+    assert in_words(MIDNIGHT) == "2026-03-02T00:00:00Z"
+    assert in_words({"day": DAY}) == ('{"day": ["2026-03-02T00:00:00Z", "2026-03-03T00:00:00Z"]}')
+    assert in_words("a\nb") == '"a\\nb"'
+    assert in_words([1, None, "x"]) == '[1, null, "x"]'

@@ -1,0 +1,126 @@
+"""Files of cases are checked whole: each problem with file, line and what is allowed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.editing import Editor
+from winchester_core.config.case_reading import read_case_files
+from winchester_core.config.cases import Advance, Expectation, Given, GivenFile
+from winchester_core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WHOLE = """\
+config: winchester.yaml
+cases:
+  - name: first
+    start: 2026-03-02
+    steps:
+      - events:
+          - {event_type: order.paid, order_id: 1}
+      - notifications: some.jsonl
+        every: 10m
+        datetime_traits: paid_at
+      - advance: 1d 2h
+      - advance_to: "2026-03-04T00:00:00+01:00"
+      - expect: {counts: {fired: 1}}
+    expect:
+      streams: [{trigger: t, outcome: fired, fire_timestamp: null}]
+      including:
+        new_events: [{event_type: done}]
+  - name: second
+    steps:
+      - events: [{event_type: a, timestamp: 2026-03-02T00:00:00Z}]
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    for name in ("winchester.yaml", "some.jsonl"):
+        (tmp_path / name).touch()
+    return tmp_path / "cases.yaml"
+
+
+def problems(place: Path, text: str) -> list[str]:
+    place.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        read_case_files([place], {})
+    return [each.removeprefix(f"{place}:") for each in caught.value.problems]
+
+
+def test_a_case_is_read_with_where_each_part_stands(place: Path) -> None:
+    place.write_text(WHOLE)
+    (file,) = read_case_files([place], {})
+    assert file.config == place.with_name("winchester.yaml")
+    first, second = file.cases
+    assert (first.name, first.place) == ("first", f"{place}:3")
+    assert (first.start, second.start) == (datetime(2026, 3, 2, tzinfo=UTC), None)
+    given, recorded, by, to, middle, end = first.steps
+    assert isinstance(given, Given)
+    assert (given.kind, given.place) == ("events", f"{place}:6")
+    assert isinstance(recorded, GivenFile)
+    assert (recorded.kind, recorded.path) == ("notifications", place.with_name("some.jsonl"))
+    assert (recorded.every, recorded.datetime_traits) == (timedelta(minutes=10), ("paid_at",))
+    assert by == Advance(timedelta(days=1, hours=2), f"{place}:11")
+    assert isinstance(to, Advance)
+    assert to.to == datetime(2026, 3, 3, 23, tzinfo=UTC)
+    assert isinstance(middle, Expectation)
+    assert (middle.counts, middle.whole) == ({"fired": 1}, {})
+    assert isinstance(end, Expectation)
+    (stream,) = end.whole["streams"]
+    assert stream.fields == {"trigger": "t", "outcome": "fired", "fire_timestamp": None}
+    assert stream.place == f"{place}:15"
+    assert [each.place for each in end.including["new_events"]] == [f"{place}:17"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("outcome: fired", "outcome: fried", "15:39: cases[0].expect.streams[0].outcome: expected"),
+        ("outcome: fired", "outcom: fired", "15:30: cases[0].expect.streams[0].outcom: unknown"),
+        ("counts: {fired: 1}", "counts: {fired: -1}", "13:34: cases[0].steps[4].expect.counts"),
+        ("counts: {fired: 1}", "counts: {}", "expected a mapping with at least one key"),
+        ("advance: 1d 2h", "advance: tomorrow", "11:18: cases[0].steps[2].advance: expected"),
+        ("start: 2026-03-02", "start: noon", "4:12: cases[0].start: expected a time"),
+        ("        every: 10m\n", "        advance: 10m\n", "expected one of events, notifications"),
+        ("notifications: some", "notifications: other", "there is no file"),
+        ("config: winch", "config: which", "1:9: config: there is no file"),
+        ("name: second", "name: first", "18:11: cases[1].name: there is a case 'first' already"),
+        (", timestamp: 2026-03-02T00:00:00Z", "", "has no timestamp; give it one, or the case"),
+        ("- {event_type: order.paid, order_id: 1}", "- order.paid", "or a list of mappings"),
+        ("\ncases:", "\ncase:", "unknown key 'case'; did you mean 'cases'?"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(place: Path, old: str, new: str, told: str) -> None:
+    assert old in WHOLE
+    found = problems(place, WHOLE.replace(old, new, 1))
+    assert any(told in each for each in found), found
+    assert all(each[0].isdigit() for each in found)
+
+
+def test_all_problems_of_all_files_are_told_at_once(place: Path) -> None:
+    other = place.with_name("other.yaml")
+    other.write_text("cases: []\n")
+    place.write_text(WHOLE.replace("outcome: fired", "outcome: 7").replace("1d 2h", "x"))
+    with pytest.raises(ConfigurationError) as caught:
+        read_case_files([place, other, place.with_name("none.yaml")], {})
+    names = [each.partition(":")[0].rpartition("/")[2] for each in caught.value.problems]
+    assert names == ["cases.yaml", "cases.yaml", "other.yaml", "none.yaml"]
+
+
+def test_an_editor_lets_right_cases_stand_and_marks_mistakes() -> None:
+    editor = Editor()
+    assert editor.complaints("cases", WHOLE) == []
+    for old, new in (
+        ("outcome: fired", "outcome: fried"),
+        ("outcome: fired", "outcom: fired"),
+        ("counts: {fired: 1}", "counts: {fired: many}"),
+        ("advance: 1d 2h", "advance: tomorrow"),
+        ("name: second", "nam: second"),
+    ):
+        assert editor.complaints("cases", WHOLE.replace(old, new, 1)), new

@@ -1,0 +1,119 @@
+"""``winchester test``: cases by which triggers are tested."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from winchester_core.cli.commands import ConfiguredCommand
+from winchester_core.cli.failure import DONE, FAILED, WrongUsage
+from winchester_core.cli.options import check_path
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from winchester_core.cases import CaseResult
+    from winchester_core.config import Settings
+    from winchester_core.config.cases import CaseFile
+
+BESIDE: Final = "winchester.yaml"
+
+
+class Test(ConfiguredCommand):
+    """Test triggers by cases.
+
+    A file of cases says, for each, which events or notifications come, how time goes on, and
+    which streams, runs of pipelines, new events and effects are to come of it. Each case begins
+    with nothing stored, in memory, on a clock of its own; no database is touched, and nothing
+    leaves: handlers work, but neither their commit nor their deliver is called. The configuration
+    is the one that the file names (config), else that of -c, else a winchester.yaml beside it.
+    What is not as expected is printed with file and line; the exit status is then 1.
+    """
+
+    examples = (
+        "winchester test cases.yaml",
+        "winchester test -c winchester.yaml cases/*.yaml --junit report.xml",
+    )
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        """Add the files and ``--junit``."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument("files", metavar="FILE", nargs="+", help="a file of cases")
+        parser.add_argument(
+            "--junit", metavar="PATH", help="write what came of it there, as JUnit's XML"
+        )
+        return parser
+
+    def take_action(self, parsed_args: Namespace) -> int:
+        """Run all cases of all files; return the exit status."""
+        from winchester_core.cases import junit_xml
+        from winchester_core.config.case_reading import read_case_files
+
+        files = read_case_files(dict.fromkeys(map(Path, parsed_args.files)))
+        settings = _settings_of(files, parsed_args)
+        with nullcontext() if parsed_args.debug else _without_logs():
+            results = {str(each.path): _run(each, settings[each.path]) for each in files}
+        if parsed_args.junit is not None:
+            Path(parsed_args.junit).write_bytes(junit_xml(results))
+        return _tell(results)
+
+
+@contextmanager
+def _without_logs() -> Iterator[None]:
+    """What handlers log in cases is of nobody's concern; --debug shows it."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def _settings_of(files: Sequence[CaseFile], args: Namespace) -> dict[Path, Settings]:
+    """The configuration of each file, each read once. Raises `ConfigurationError`, `WrongUsage`."""
+    from winchester_core.bootstrap import load_settings
+
+    paths = {each.path: _config_of(each, args) for each in files}
+    read = {
+        path: load_settings(path, needs=["triggers", "pipelines"], ignores=["sources"])
+        for path in dict.fromkeys(paths.values())
+    }
+    return {file: read[path] for file, path in paths.items()}
+
+
+def _config_of(file: CaseFile, args: Namespace) -> Path:
+    if file.config is not None:
+        return check_path(str(file.config))
+    if args.config is not None:
+        return check_path(args.config)
+    beside = file.path.with_name(BESIDE)
+    if not beside.exists():
+        raise WrongUsage(
+            f"{file.path}: no configuration: name it there (config), by -c FILE, or have a "
+            f"{BESIDE} beside it"
+        )
+    return beside
+
+
+def _run(file: CaseFile, settings: Settings) -> list[CaseResult]:
+    from winchester_core.cases import run_case
+
+    results = []
+    print(file.path)
+    for case in file.cases:
+        result = run_case(case, settings)
+        results.append(result)
+        print(f"  {'ok' if result.passed else 'FAILED':6} {case.name}", flush=True)
+        for failure in result.failures:
+            print("\n".join(f"         {line}" for line in failure.splitlines()))
+    return results
+
+
+def _tell(results: Mapping[str, Sequence[CaseResult]]) -> int:
+    every = [result for file in results.values() for result in file]
+    failed = sum(not each.passed for each in every)
+    print(f"{len(every)} cases: {len(every) - failed} ok, {failed} failed")
+    return FAILED if failed else DONE
