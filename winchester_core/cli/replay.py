@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import threading
 from contextlib import closing
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli.collector import settle_collector
 from winchester_core.cli.file_source import add_file_options, open_file_source
-from winchester_core.cli.options import load, positive_number
+from winchester_core.cli.options import load
 from winchester_core.cli.output import ObjectShow, lines
+from winchester_core.cli.pacing import add_pace_options, pace_of
 from winchester_core.cli.progress import progress
 from winchester_core.cli.signals import Ending, stopping_on_signals
 from winchester_core.errors import WinchesterError
@@ -47,33 +46,7 @@ class Replay(ObjectShow):
         """Add the options."""
         parser = super().get_parser(prog_name)
         add_file_options(parser, required=True)
-        parser.add_argument(
-            "--step",
-            type=_length,
-            metavar="DURATION",
-            default=timedelta(hours=1),
-            help="how often the worker runs (default: 1h)",
-        )
-        parser.add_argument(
-            "--advance",
-            type=_length_or_none,
-            metavar="DURATION",
-            default=timedelta(days=5),
-            help="how far time goes on at the end (default: 5d; 0 leaves it where it is)",
-        )
-        parser.add_argument(
-            "--advance-step",
-            type=_length,
-            metavar="DURATION",
-            default=timedelta(days=1),
-            help="in strides of this (default: 1d)",
-        )
-        parser.add_argument(
-            "--batch-size",
-            metavar="N",
-            type=positive_number,
-            help="messages a transaction (default: ingest_batch_size)",
-        )
+        add_pace_options(parser)
         return parser
 
     def shown(self, parsed_args: Namespace) -> dict[str, Any]:
@@ -101,7 +74,6 @@ def _replay(
     from winchester_core import bootstrap, ingest, worker
     from winchester_core.config import configure_logging
     from winchester_core.ingest.pump import SourcePump
-    from winchester_core.ingest.replay import Pace
     from winchester_core.ingest.replay import Replay as Replaying
 
     configure_logging(settings, PROGRAM)
@@ -110,12 +82,7 @@ def _replay(
         clock = bootstrap.replay_clock(store)
         manager = ingest.TriggerManager(**bootstrap.ingest_parts(settings, store, clock=clock))
         pipelines = worker.PipelineManager(**bootstrap.worker_parts(settings, store, clock=clock))
-        pace = Pace(
-            step=args.step,
-            advance=args.advance,
-            advance_step=args.advance_step,
-            batch_size=args.batch_size or settings.ingest_batch_size,
-        )
+        pace = pace_of(args, settings)
         pump = SourcePump("replay", source, manager, batch_size=pace.batch_size, stop=stop)
         replaying = Replaying(
             source=source,
@@ -136,20 +103,3 @@ def _replay(
         ):
             settle_collector()
             return replaying.run()
-
-
-def _length_or_none(text: str) -> timedelta:
-    return timedelta(0) if text.strip() == "0" else _length(text)
-
-
-def _length(text: str) -> timedelta:
-    from voluptuous import Invalid
-
-    from winchester_core.config.values import duration
-
-    try:
-        length = duration(positive=True)(text)
-    except Invalid as invalid:
-        raise argparse.ArgumentTypeError(f"{text!r}: {invalid.msg}") from None
-    assert isinstance(length, timedelta)  # noqa: S101 - for the type checker: voluptuous has none
-    return length

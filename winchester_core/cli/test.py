@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.commands import ConfiguredCommand
 from winchester_core.cli.failure import DONE, FAILED, WrongUsage
 from winchester_core.cli.options import check_path
+from winchester_core.cli.quiet import without_logs
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from winchester_core.cases import CaseResult
     from winchester_core.config import Settings
@@ -54,22 +53,11 @@ class Test(ConfiguredCommand):
 
         files = read_case_files(dict.fromkeys(map(Path, parsed_args.files)))
         settings = _settings_of(files, parsed_args)
-        with nullcontext() if parsed_args.debug else _without_logs():
+        with without_logs(unless=parsed_args.debug):
             results = {str(each.path): _run(each, settings[each.path]) for each in files}
         if parsed_args.junit is not None:
             Path(parsed_args.junit).write_bytes(junit_xml(results))
         return _tell(results)
-
-
-@contextmanager
-def _without_logs() -> Iterator[None]:
-    """What handlers log in cases is of nobody's concern; --debug shows it."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(before)
 
 
 def _settings_of(files: Sequence[CaseFile], args: Namespace) -> dict[Path, Settings]:

@@ -1,0 +1,180 @@
+"""`winchester backtest`: what changed triggers would have made of the past, without any effect."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sites import TRIGGERS, task_events
+from winchester_core.bootstrap import TriggerManager
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Winchester
+    from sites import Site
+
+MADE = """\
+from pathlib import Path
+
+class Made:
+    def __init__(self, **params):
+        Path("made").touch()
+    def handle_events(self, events, env):
+        return events
+    def commit(self): ...
+    def rollback(self): ...
+"""
+EVENTS = [*task_events("a"), *task_events("b", ends=False), *task_events("c", hour=12)]
+
+
+@pytest.fixture
+def changed_site(ready_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A site whose new.yaml has triggers that fire at the begin of a task."""
+    ready_site.write("triggers_new.yaml", TRIGGERS.replace("    - event_type: task.end\n", ""))
+    settings = ready_site.config.read_text()
+    ready_site.write("new.yaml", settings.replace("triggers.yaml", "triggers_new.yaml"))
+    ready_site.write_events("events.jsonl", EVENTS)
+    return ready_site
+
+
+def _told(winchester: Winchester, site: Site, *arguments: str) -> dict[str, Any]:
+    ended = winchester(site, "backtest", *arguments, "-f", "json")
+    assert (ended.status, ended.err) == (0, "")
+    told: dict[str, Any] = json.loads(ended.out)
+    return told
+
+
+FILE = ("--file", "events.jsonl")
+AGAINST = ("-c", "new.yaml", "--against", "winchester.yaml")
+
+
+def test_streams_that_would_newly_fire_are_told_with_before_and_after(
+    winchester: Winchester, changed_site: Site
+) -> None:
+    told = _told(winchester, changed_site, *AGAINST, *FILE)
+    assert (told["messages"], told["stored"]) == (5, 5)
+    assert told["before"] == {"streams": 3, "expired": 1, "fired": 2}
+    assert told["after"] == {"streams": 3, "fired": 3}
+    assert told["changes"] == {"time": 2, "fires": 1}
+    (fires,) = (each for each in told["streams"] if each["change"] == ["fires"])
+    assert fires == {
+        "change": ["fires"],
+        "trigger": "pair",
+        "distinguished_by": {"host": "b"},
+        "before": {
+            "outcome": "expired",
+            "at": "2015-01-20T11:00:00+00:00",
+            "first_event": "2015-01-20T10:00:00+00:00",
+            "event_count": 1,
+            "distinguished_by": {"host": "b"},
+        },
+        "after": {
+            "outcome": "fired",
+            "at": "2015-01-20T10:30:00+00:00",
+            "first_event": "2015-01-20T10:00:00+00:00",
+            "event_count": 1,
+            "distinguished_by": {"host": "b"},
+        },
+        "events_added": [],
+        "events_removed": [],
+    }
+    table = winchester(changed_site, "backtest", *AGAINST, *FILE).out
+    assert "fires: pair (host=b): expired at 2015-01-20T11:00:00+00:00, 1 event -> fired" in table
+
+
+def test_equal_configurations_do_not_differ(winchester: Winchester, changed_site: Site) -> None:
+    same = ("-c", "winchester.yaml", "--against", "winchester.yaml")
+    told = _told(winchester, changed_site, *same, *FILE)
+    assert (told["changes"], told["streams"]) == ({}, [])
+    assert told["before"] == told["after"]
+
+
+def test_without_another_configuration_all_is_new(
+    winchester: Winchester, changed_site: Site
+) -> None:
+    told = _told(winchester, changed_site, "-c", "winchester.yaml", *FILE)
+    assert (told["before"], told["changes"]) == (None, {"fires": 2, "expires": 1})
+
+
+def test_stored_events_are_replayed_within_a_span_and_nothing_is_changed(
+    winchester: Winchester, changed_site: Site
+) -> None:
+    with TriggerManager(changed_site.config) as manager:
+        manager.add_events(EVENTS)
+    with changed_site.store() as store:
+        before = (store.find_events(), store.find_streams(), store.event_clock())
+    told = _told(winchester, changed_site, *AGAINST, "--from-db")
+    assert told["changes"] == {"time": 2, "fires": 1}
+    span = ("--since", "2015-01-20T10:15:00Z", "--until", "2h30m")
+    told = _told(winchester, changed_site, *AGAINST, "--from-db", *span)
+    assert told["messages"] == 0
+    span = ("--since", "2h", "--until", "2015-01-20T12:30:00Z")
+    told = _told(winchester, changed_site, *AGAINST, "--from-db", *span)
+    assert (told["messages"], told["changes"]) == (2, {"fires": 1})
+    with changed_site.store() as store:
+        assert (store.find_events(), store.find_streams(), store.event_clock()) == before
+
+
+def test_no_handler_is_made_and_nothing_is_left_behind(
+    winchester: Winchester,
+    changed_site: Site,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    changed_site.install("winchester.handlers", "made", "Made", MADE)
+    monkeypatch.syspath_prepend(changed_site.path / "site-made")
+    changed_site.write("pipelines.yaml", "report: [made, never_installed]\n")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    left = set(changed_site.path.iterdir())
+    _told(winchester, changed_site, *AGAINST, *FILE)
+    assert set(changed_site.path.iterdir()) == left
+    assert list(temporary.iterdir()) == []
+
+
+def test_new_files_of_event_definitions_or_a_missing_database_do_not_matter(
+    winchester: Winchester, changed_site: Site
+) -> None:
+    (changed_site.path / "events.db").unlink()
+    shutil.rmtree(changed_site.path / "none", ignore_errors=True)
+    told = _told(winchester, changed_site, *AGAINST, *FILE)
+    assert told["changes"] == {"time": 2, "fires": 1}
+    assert not (changed_site.path / "events.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "--file or by --from-db"),
+        (("--file", "events.jsonl", "--from-db"), "--file or by --from-db"),
+        (("--file", "-"), "standard input cannot be"),
+        (("--file", "events.jsonl", "--since", "1d"), "for --from-db"),
+        (("--from-db", "--format", "event"), "are for a --file"),
+        (("--file", "events.jsonl", "--against", "none.yaml"), "there is no configuration"),
+    ],
+)
+def test_arguments_that_do_not_go_together_are_refused(
+    winchester: Winchester, changed_site: Site, arguments: tuple[str, ...], words: str
+) -> None:
+    ended = winchester(changed_site, "backtest", *arguments)
+    assert (ended.status, ended.out) == (2, "")
+    assert words in ended.err
+
+
+def test_mistakes_of_either_configuration_are_told(
+    winchester: Winchester, changed_site: Site
+) -> None:
+    changed_site.write("triggers_new.yaml", "- name: pair\n")
+    ended = winchester(changed_site, "backtest", *AGAINST, *FILE)
+    assert ended.status == 2
+    assert "triggers_new.yaml:1:" in ended.err
+    ended = winchester(
+        changed_site, "backtest", "-c", "winchester.yaml", "--against", "new.yaml", *FILE
+    )
+    assert (ended.status, ended.out) == (2, "")

@@ -1,0 +1,156 @@
+"""The recorded load backtested with changed triggers: printed is what two replays differ in.
+
+Both are really replayed, by the command and with the configured handlers, into databases of their
+own. The difference that `backtest` prints, applied to what the one left, must give what the other
+left, and name no stream that is the same in both.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from golden import command, load_of, replay
+from winchester_core import bootstrap
+from winchester_core.cli.moments import iso_text, plain
+from winchester_core.storage.records import StreamFilter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CHANGES = {
+    "an hour instead of two days": {"$last + 2d": "$last + 1h"},
+    "fires on deletion": {
+        """\
+  - event_type: compute.instance.exists
+    traits:
+      audit_period_ending:
+        datetime: $audit_period_beginning + 1d""": "  - event_type: compute.instance.delete.end",
+    },
+    "fires on any report": {
+        """
+    traits:
+      audit_period_ending:
+        datetime: $audit_period_beginning + 1d""": "",
+    },
+    "collects less": {"compute.instance.*\n": "compute.instance.resize*\n"},
+}
+
+
+@pytest.fixture(scope="module")
+def old(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The configuration as it is, replayed."""
+    return replay(shared_data, tmp_path_factory.mktemp("old"))
+
+
+def left_by(config: Path) -> list[dict[str, Any]]:
+    """Every stream that a replay left, as `backtest` would show it, with its events."""
+    with closing(bootstrap.open_store(config)) as store:
+        streams = store.find_streams(StreamFilter(), limit=10_000)
+        members = store.events_of([stream.id for stream in streams])
+    return [
+        {
+            "outcome": "expired" if stream.fire_timestamp is None else "fired",
+            "at": iso_text(stream.fire_timestamp or stream.expire_timestamp),
+            "first_event": iso_text(stream.first_event),
+            "event_count": stream.event_count,
+            "distinguished_by": plain(stream.distinguished_by),
+            "events": frozenset(event["message_id"] for event in members[stream.id]),
+        }
+        for stream in streams
+    ]
+
+
+def key_of(stream: dict[str, Any]) -> str:
+    """All that is known of a stream, as a text to be counted by."""
+    return json.dumps({**stream, "events": sorted(stream["events"])}, sort_keys=True)
+
+
+def apply(streams: list[dict[str, Any]], difference: list[dict[str, Any]]) -> Counter[str]:
+    """What the difference makes of the streams of the one replay."""
+    result = Counter(map(key_of, streams))
+    for change in difference:
+        events: frozenset[str] = frozenset()
+        if change["before"] is not None:
+            (found,) = (
+                each
+                for each in streams
+                if all(each[name] == value for name, value in change["before"].items())
+                and set(change["events_removed"]) <= each["events"]
+            )
+            events = found["events"]
+            result[key_of(found)] -= 1
+        if change["after"] is not None:
+            events = events - set(change["events_removed"]) | set(change["events_added"])
+            result[key_of({**change["after"], "events": events})] += 1
+    return +result
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What `backtest` prints, and what two real replays left."""
+
+    told: dict[str, Any]
+    before: list[dict[str, Any]]
+    after: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module", params=CHANGES)
+def compared(
+    request: pytest.FixtureRequest,
+    old: Path,
+    shared_data: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Compared:
+    """The load under each change."""
+    new = replay(shared_data, tmp_path_factory.mktemp("new"), CHANGES[request.param])
+    arguments = ["--against", str(old), "--file", str(load_of(shared_data)), "-f", "json"]
+    told = json.loads(command("winchester", "backtest", "-c", str(new), *arguments))
+    assert told["streams"], "the change changes nothing: it tests nothing"
+    return Compared(told, left_by(old), left_by(new))
+
+
+def test_the_printed_difference_is_that_of_two_real_replays(compared: Compared) -> None:
+    told, before, after = compared.told, compared.before, compared.after
+    assert apply(before, told["streams"]) == Counter(map(key_of, after))
+    assert told["before"] == {"streams": len(before), **outcomes(before)}
+    assert told["after"] == {"streams": len(after), **outcomes(after)}
+
+
+def test_streams_that_are_equal_in_both_are_not_told(compared: Compared) -> None:
+    told = compared.told["streams"]
+    before, after = (Counter(map(key_of, each)) for each in (compared.before, compared.after))
+    equal = (before & after).total()
+    assert len([each for each in told if each["before"]]) == before.total() - equal
+    assert len([each for each in told if each["after"]]) == after.total() - equal
+
+
+def test_each_change_says_what_is_new(compared: Compared) -> None:
+    for change in compared.told["streams"]:
+        assert change["change"] == expected_kinds(change)
+    kinds = Counter(kind for change in compared.told["streams"] for kind in change["change"])
+    assert compared.told["changes"] == kinds
+
+
+def expected_kinds(change: dict[str, Any]) -> list[str]:
+    """What is to be said of a change, by what stands in it."""
+    old, new = change["before"], change["after"]
+    if new is None:
+        return ["vanishes"]
+    newly = {"fired": "fires", "expired": "expires", "active": "stays_open"}[new["outcome"]]
+    if old is None:
+        return [newly]
+    moved = ["time"] if old["at"] != new["at"] else []
+    kinds = [newly] if old["outcome"] != new["outcome"] else moved
+    members = change["events_added"] or change["events_removed"]
+    group = old["distinguished_by"] != new["distinguished_by"]
+    return [*kinds, *(["members"] if members else []), *(["group"] if group else [])]
+
+
+def outcomes(streams: list[dict[str, Any]]) -> dict[str, int]:
+    return dict(Counter(stream["outcome"] for stream in streams))

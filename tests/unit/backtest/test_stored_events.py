@@ -1,0 +1,64 @@
+"""The events of a store as a source: all of them, in the order of their storing, twice the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from builders import at, ingest, make_event, make_trigger
+from winchester_core.backtest import StoredEvents
+from winchester_core.errors import StorageError
+from winchester_core.storage.memory import MemoryStore
+from winchester_core.storage.records import ANY_EVENT, EventFilter
+from winchester_core.testing.clock import FakeClock
+
+VM = make_trigger()
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    made = MemoryStore(FakeClock())
+    for number in range(5):  # the later, the earlier in stream time
+        ingest(made, VM, make_event(f"e{number}", seconds=-number))
+    return made
+
+
+def read(source: StoredEvents, size: int = 2) -> list[str]:
+    source.open()
+    read = []
+    while not source.exhausted:
+        messages = source.receive(size, 1.0)
+        source.ack(messages)
+        read += [message.body["message_id"] for message in messages]
+    source.close()
+    return read
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 100])
+def test_every_event_comes_once_in_the_order_of_storing(store: MemoryStore, size: int) -> None:
+    assert read(StoredEvents(store, ANY_EVENT), size) == ["e0", "e1", "e2", "e3", "e4"]
+
+
+def test_those_within_a_span_come(store: MemoryStore) -> None:
+    assert read(StoredEvents(store, EventFilter(since=at(-3), until=at(-1)))) == ["e2", "e3"]
+    assert read(StoredEvents(store, EventFilter(since=at(1)))) == []
+
+
+def test_a_second_reading_does_not_get_what_came_meanwhile(store: MemoryStore) -> None:
+    source = StoredEvents(store, ANY_EVENT)
+    first = read(source)
+    ingest(store, VM, make_event("e5"))
+    assert read(source) == first
+    assert read(StoredEvents(store, ANY_EVENT))[-1] == "e5"
+
+
+def test_events_that_are_trimmed_while_they_are_read_are_no_silent_end(store: MemoryStore) -> None:
+    source = StoredEvents(store, ANY_EVENT)
+    source.open()
+    assert len(source.receive(2, 1.0)) == 2
+    for stream in store.find_streams():
+        store.purge_stream(stream.id)
+    assert store.trim(at(1), store.real_time(), 100).removed == 0  # stored just now
+    late = store.real_time().replace(year=3000)
+    assert store.trim(at(1), late, 100).removed == 5
+    with pytest.raises(StorageError, match="event e1 was trimmed while"):
+        source.receive(2, 1.0)

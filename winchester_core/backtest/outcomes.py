@@ -1,0 +1,117 @@
+"""What became of each stream of a replay, in few bytes: events are read when asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.model.stream import StreamState
+from winchester_core.storage.records import ANY_STREAM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
+
+    from winchester_core.model.event import Event
+    from winchester_core.model.stream import StreamRecord
+    from winchester_core.storage.interface import Store
+
+PAGE_STREAMS = 500
+PAGE_EVENTS = 5_000
+"""How many events are in memory at a time; one stream is never cut."""
+
+
+class Outcome(StrEnum):
+    """What becomes of a stream."""
+
+    FIRED = "fired"
+    EXPIRED = "expired"
+    ACTIVE = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOutcome:
+    """A stream at the end of a replay.
+
+    `at` is when it fires or expires, stream time, aware UTC. `digest` stands for its events.
+    """
+
+    id: int
+    trigger: str
+    distinguished_by: Mapping[str, Any]
+    outcome: Outcome
+    at: datetime
+    first_event: datetime
+    event_count: int
+    digest: bytes
+
+    @property
+    def group(self) -> str:
+        """A text that tells groups of a trigger apart, by types, too."""
+        return repr(sorted(self.distinguished_by.items()))
+
+
+def read_outcomes(store: Store) -> list[StreamOutcome]:
+    """Every stream of a store, by id."""
+    return [
+        _outcome(stream, members)
+        for page in _pages(_streams(store))
+        for stream, members in _with_members(store, page)
+    ]
+
+
+def read_members(store: Store, streams: Iterable[StreamOutcome]) -> dict[int, list[str]]:
+    """The ids of the events of these streams, by the stream's id, in the order of time."""
+    return {
+        stream.id: [event["message_id"] for event in members]
+        for page in _pages(streams)
+        for stream, members in _with_members(store, page)
+    }
+
+
+def _streams(store: Store) -> Iterator[StreamRecord]:
+    mark = None
+    while page := store.find_streams(ANY_STREAM, mark=mark, limit=PAGE_STREAMS):
+        yield from page
+        mark = page[-1].id
+
+
+def _pages(streams: Iterable[Any]) -> Iterator[list[Any]]:
+    page: list[Any] = []
+    events = 0
+    for stream in streams:
+        if page and (len(page) == PAGE_STREAMS or events + stream.event_count > PAGE_EVENTS):
+            yield page
+            page, events = [], 0
+        page.append(stream)
+        events += stream.event_count
+    if page:
+        yield page
+
+
+def _with_members(store: Store, page: list[Any]) -> Iterator[tuple[Any, list[Event]]]:
+    members = store.events_of([stream.id for stream in page])
+    for stream in page:
+        yield stream, members[stream.id]
+
+
+def _outcome(stream: StreamRecord, members: Iterable[Event]) -> StreamOutcome:
+    ids = sorted(event["message_id"] for event in members)
+    return StreamOutcome(
+        id=stream.id,
+        trigger=stream.name,
+        distinguished_by=stream.distinguished_by,
+        outcome=_what_became_of(stream),
+        at=stream.fire_timestamp or stream.expire_timestamp,
+        first_event=stream.first_event,
+        event_count=stream.event_count,
+        digest=hashlib.sha256("\0".join(ids).encode()).digest(),
+    )
+
+
+def _what_became_of(stream: StreamRecord) -> Outcome:
+    if stream.fire_timestamp is not None:
+        return Outcome.FIRED
+    return Outcome.EXPIRED if stream.state is StreamState.COMPLETED else Outcome.ACTIVE
