@@ -79,6 +79,11 @@ def _missing(situation: StreamSituation) -> Iterator[str]:
     if situation.definition is None:
         counted = ", ".join(map(str, situation.stream.progress))
         yield f"its fire criteria were not met: they have counted {counted}"
+    elif all(each.is_met for each in situation.progress):
+        yield (
+            "its fire criteria are met as they are now, and were not when it was last counted: "
+            "what is open fires once it is counted anew"
+        )
     for place, each in enumerate(situation.progress, start=1):
         if not each.is_met:
             yield lacking(place, each)

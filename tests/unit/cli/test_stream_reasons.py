@@ -142,6 +142,12 @@ def test_a_changed_trigger_is_said_by_whether_the_stream_will_be_counted_anew() 
     assert done.endswith("; that decided by the old ones, what is said here is by the new ones")
 
 
+def test_criteria_that_are_met_since_the_trigger_changed_are_no_riddle() -> None:
+    now_met = told({"fingerprint": "other"}, progress=[replace(MISSING, has=3)])
+    assert now_met[0].startswith("its fire criteria are met as they are now, and were not when")
+    assert "counts anew" in now_met[-1]
+
+
 def test_a_stream_that_takes_no_more_events_names_its_successor() -> None:
     closed = told({"is_open": False}, successors=[9, 12])[-1]
     assert closed.endswith("one of its group came when it had expired, and opened stream 9")
