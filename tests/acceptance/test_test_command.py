@@ -213,6 +213,7 @@ def test_junit_xml_is_written_whether_cases_pass_or_fail(
 ) -> None:
     ended = _tested(winchester, site, "counts: {fired: 7}", "--junit", "report.xml")
     assert ended.status == 1
+    assert (site.path / "report.xml").stat().st_mode & 0o777 == 0o640
     (case,) = parse(site.path / "report.xml").getroot().iter("testcase")
     assert (case.get("classname"), case.get("name")) == ("cases.yaml", "a pair")
     assert case[0].text == "cases.yaml:9: fired: expected 7, came 1"

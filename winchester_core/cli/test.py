@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from winchester_core.config.cases import CaseFile
 
 BESIDE: Final = "winchester.yaml"
+FILE_MODE: Final = 0o640
 
 
 class Test(ConfiguredCommand):
@@ -56,7 +58,7 @@ class Test(ConfiguredCommand):
         with without_logs(unless=parsed_args.debug):
             results = {str(each.path): _run(each, settings[each.path]) for each in files}
         if parsed_args.junit is not None:
-            Path(parsed_args.junit).write_bytes(junit_xml(results))
+            _write(parsed_args.junit, junit_xml(results))
         return _tell(results)
 
 
@@ -84,6 +86,12 @@ def _config_of(file: CaseFile, args: Namespace) -> Path:
             f"{BESIDE} beside it"
         )
     return beside
+
+
+def _write(path: str, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
 
 
 def _run(file: CaseFile, settings: Settings) -> list[CaseResult]:
