@@ -268,3 +268,24 @@ def test_a_statement_that_is_executed_often_is_still_planned_for_its_values(
     with readings(filled.database) as noted:
         filled.find_streams(StreamFilter(states=(StreamState.ERROR,)), limit=20)
     assert too_much(noted, rows=WINDOW + 100) == []
+
+
+def test_the_events_of_streams_are_looked_up_also_before_the_tables_are_analyzed(
+    databases: Databases,
+) -> None:
+    """PostgreSQL then believes that most events are wanted, and would go through all of them."""
+    store = SqlStore(databases.emptied("postgresql"))
+    with store.database.engine.begin() as connection:
+        for table in ("events", "stream_events"):
+            connection.exec_driver_sql(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+    try:
+        fill(store.database, 40_000)
+        claims = claim(store, Reason.EXPIRE, limit=400)
+        with readings(store.database) as noted:
+            found = store.events_of([each.stream_id for each in claims])
+    finally:
+        with store.database.engine.begin() as connection:
+            for table in ("events", "stream_events"):
+                connection.exec_driver_sql(f"ALTER TABLE {table} RESET (autovacuum_enabled)")
+    assert sum(map(len, found.values())) == 400 * PER_STREAM
+    assert [each.whole_tables for each in noted if "events" in each.whole_tables] == []

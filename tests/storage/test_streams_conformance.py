@@ -81,6 +81,8 @@ def test_events_of_several_streams_come_apart(store: Store) -> None:
         -1: [],
     }
     assert store.events_of([]) == {}
+    taken = store.members_of([ids["c"], ids["a"], -1])
+    assert {key: taken.take(key) for key in (-1, ids["a"], ids["c"])} == found
 
 
 class TestFiring:

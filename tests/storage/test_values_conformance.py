@@ -101,6 +101,7 @@ def test_what_is_handed_out_is_a_copy(store: Store) -> None:
         store.get_event_by_message_id("1") or {},
         store.get_stream_events(stream_id)[0],
         store.events_of([stream_id])[stream_id][0],
+        store.members_of([stream_id]).take(stream_id)[0],
         store.find_events(EventFilter())[0],
     ):
         assert event == make_event("1")

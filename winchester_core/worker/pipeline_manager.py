@@ -49,7 +49,7 @@ POLL_SECONDS = 0.2
 RECHECK_SECONDS = 0.05
 """How soon to look again for streams that are ready and that others are at, or have locked."""
 
-SPREAD_SECONDS = 0.02
+SPREAD_SECONDS = 0.005
 """Over how long the idle workers spread that one call wakes: the first may take everything."""
 
 
