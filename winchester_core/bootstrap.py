@@ -139,16 +139,22 @@ def ingest_parts(
     counters: Counters | None = None,
 ) -> dict[str, Any]:
     """The arguments of `winchester_core.ingest.TriggerManager`."""
-    conditions = _conditions()
     clock = clock or stream_clock(settings, store)
     return {
         "store": store,
         "stream_clock": clock,
-        "definitions": trigger_definitions(settings, conditions),
-        "conditions": conditions,
-        "decoder": Decoder(distiller(settings, _StreamNow(clock))),
+        "conditions": _conditions(),
         "counters": counters or Counters(),
         "debug_period_seconds": settings.statistics_period,
+        **ingest_rules(settings, clock),
+    }
+
+
+def ingest_rules(settings: Settings, clock: StreamClock) -> dict[str, Any]:
+    """The arguments of `TriggerManager.change`: what follows the configuration while it works."""
+    return {
+        "definitions": trigger_definitions(settings, _conditions()),
+        "decoder": Decoder(distiller(settings, _StreamNow(clock))),
     }
 
 
@@ -164,11 +170,18 @@ def worker_parts(
     return {
         "store": store,
         "stream_clock": clock or stream_clock(settings, store),
+        "name": name or settings.worker_name,
+        "counters": counters or Counters(),
+        **worker_rules(settings),
+    }
+
+
+def worker_rules(settings: Settings) -> dict[str, Any]:
+    """The arguments of `PipelineManager.change`: what follows the configuration while it works."""
+    return {
         "definitions": trigger_definitions(settings, _conditions()),
         "pipelines": pipelines(settings),
         "options": worker_options(settings),
-        "name": name or settings.worker_name,
-        "counters": counters or Counters(),
     }
 
 

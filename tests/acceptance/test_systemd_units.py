@@ -52,6 +52,17 @@ def test_ingest_is_started_on_the_configured_sources(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("name", UNITS)
+def test_a_reload_checks_the_configuration_and_tells_the_main_process(
+    checkout: Path, name: str
+) -> None:
+    words = shlex.split(unit(checkout, name)["Service"]["ExecReload"])
+    assert words == [
+        *("/usr/bin/env", "winchester", "reload"),
+        *("-c", "/etc/winchester/winchester.yaml", "--pid", "$MAINPID"),
+    ]
+
+
+@pytest.mark.parametrize("name", UNITS)
 def test_systemd_is_told_of_the_service_and_watches_it(checkout: Path, name: str) -> None:
     service = unit(checkout, name)["Service"]
     assert service["Type"] == "notify"

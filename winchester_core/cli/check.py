@@ -37,7 +37,7 @@ class Check(ConfiguredCommand):
     def take_action(self, parsed_args: Namespace) -> int:
         """Print what was found, and ``OK``."""
         settings = load(parsed_args)
-        for line in _findings(settings):
+        for line in findings(settings):
             print(line)
         if parsed_args.database:
             print(_database_finding(settings))
@@ -45,7 +45,7 @@ class Check(ConfiguredCommand):
         return 0
 
 
-def _findings(settings: Settings) -> list[str]:
+def findings(settings: Settings) -> list[str]:
     """What is configured, after making all of it. Raises `ConfigurationError`, `PluginError`."""
     from winchester_core import bootstrap
     from winchester_core.plugins import CONDITIONS, Registry

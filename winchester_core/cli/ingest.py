@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.collector import settle_collector
@@ -12,11 +13,13 @@ from winchester_core.cli.commands import ConfiguredCommand
 from winchester_core.cli.daemonizing import add_daemon_options, daemonize
 from winchester_core.cli.failure import CUT_SHORT, DONE, WrongUsage
 from winchester_core.cli.file_source import STDIN, add_file_options, open_file_source
+from winchester_core.cli.hangup import hangups_held
 from winchester_core.cli.hard_end import LAST_SECONDS, end_now
 from winchester_core.cli.listening import add_listen_option, with_listen_option, without_listening
 from winchester_core.cli.options import load, positive_number
 from winchester_core.cli.pid_file import PidFile, removal
 from winchester_core.cli.progress import progress
+from winchester_core.cli.reloading import Reloader
 from winchester_core.cli.signals import Ending, stopping_on_signals
 from winchester_core.cli.systemd import Supervisor
 from winchester_core.cli.yagi import source_settings
@@ -52,6 +55,10 @@ class Ingest(ConfiguredCommand):
     fails is tried again and does not hinder the others. What is in hand is finished, and the exit
     status is 0. What takes longer than the setting shutdown_timeout is left for redelivery, and the
     exit status is 3. A second signal ends the process at once, and nothing is lost by that.
+
+    SIGHUP lets it read its configuration again, as 'winchester reload' does: what comes next goes
+    by the new triggers and event definitions. Nothing changes when a file is invalid; the log says
+    why. Sources wait for a restart.
 
     With --yagi-conf, the queues that an existing yagi.conf has for Winchester, too; unless there
     is a -c, the configuration is what its section [winchester] names as config_file.
@@ -94,7 +101,7 @@ class Ingest(ConfiguredCommand):
         _check_usage(parsed_args)
         if parsed_args.file is not None:
             return _ingest_file(parsed_args)
-        settings = with_listen_option(source_settings(parsed_args), parsed_args)
+        settings = _source_settings(parsed_args)
         if not settings.event_sources:
             raise WrongUsage(
                 f"{settings.name}: event_sources names no source; add one, or ingest a --file"
@@ -107,6 +114,10 @@ class Ingest(ConfiguredCommand):
                 args=parsed_args,
             )
         return _run_sources(settings, parsed_args, lambda: None)
+
+
+def _source_settings(args: Namespace) -> Settings:
+    return with_listen_option(source_settings(args), args)
 
 
 def _check_usage(args: Namespace) -> None:
@@ -142,7 +153,10 @@ def _ingest_file(args: Namespace) -> int:
     with (
         TriggerManager(settings) as manager,
         monitor(settings, manager, heartbeat) as watched,
-        stopping_on_signals(_file_ending(stop, watched.health, settings)) as interruption,
+        _reloader(settings, manager, partial(_file_settings, args)) as reloader,
+        stopping_on_signals(
+            _file_ending(stop, watched.health, settings), reloader.ask
+        ) as interruption,
         progress("ingest") as show,
     ):
         pump = SourcePump(
@@ -196,12 +210,17 @@ def _run_sources(settings: Settings, args: Namespace, ready: Callable[[], None])
         entries = [replace(entry, batch_size=args.batch_size) for entry in entries]
     stop = threading.Event()
     heartbeat = Heartbeat()
+    load_again = partial(_source_settings, args)
     with (
+        hangups_held(),
         PidFile(args.pid_file) if args.pid_file else nullcontext() as pid_file,
         TriggerManager(settings) as manager,
         monitor(settings, manager, heartbeat) as watched,
         Supervisor(heartbeat, lambda: _status(manager)) as supervisor,
-        stopping_on_signals(_ending(stop, watched.health, supervisor, settings, pid_file)),
+        _reloader(settings, manager, load_again, supervisor) as reloader,
+        stopping_on_signals(
+            _ending(stop, watched.health, supervisor, settings, pid_file), reloader.ask
+        ),
     ):
         runner = SourceRunner(
             entries,
@@ -231,6 +250,28 @@ def _file_ending(stop: threading.Event, health: Health, settings: Settings) -> E
         stop.set()
 
     return Ending(stop_reading, settings.shutdown_timeout)
+
+
+def _reloader(
+    settings: Settings,
+    manager: TriggerManager,
+    load_again: Callable[[], Settings],
+    supervisor: Supervisor | None = None,
+) -> Reloader:
+    from winchester_core.bootstrap import ingest_rules
+    from winchester_core.config.changes import INGEST
+
+    def prepare(changed: Settings) -> Callable[[], None]:
+        return partial(manager.change, **ingest_rules(changed, manager.clock))
+
+    return Reloader(
+        settings,
+        takeover=INGEST,
+        load=load_again,
+        prepare=prepare,
+        proc_name=PROGRAM,
+        supervisor=supervisor,
+    )
 
 
 def _ending(

@@ -26,6 +26,34 @@ class AlreadyRunning(WinchesterError):  # noqa: N818 - what it is
         super().__init__(f"{path}: already running" + (f", as process {pid}" if pid else ""))
 
 
+class NotRunning(WinchesterError):  # noqa: N818 - what it is
+    """No process holds the pid file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{path}: no process holds this pid file")
+
+
+def holder(path: Path) -> int:
+    """The number of the process that holds a pid file.
+
+    Raises `NotRunning`, of a file that a crash has left behind, too, and `OSError`.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise NotRunning(path) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+        if text.isdigit():
+            return int(text)
+    finally:
+        os.close(descriptor)
+    raise NotRunning(path)
+
+
 def removal(pid_file: PidFile | None) -> Callable[[], None]:
     """What removes the file, where there is one."""
     return pid_file.remove if pid_file is not None else nothing

@@ -1,4 +1,7 @@
-"""Ending on SIGTERM and SIGINT: the first asks to stop, the second ends the process at once."""
+"""Ending on SIGTERM and SIGINT: the first asks to stop, the second ends the process at once.
+
+SIGHUP asks to read the configuration again, where there is one to follow.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,14 @@ import os
 import select
 import signal
 import threading
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from winchester_core.cli.failure import CUT_SHORT
+from winchester_core.cli.hangup import Hangups
 from winchester_core.cli.hard_end import end_now, nothing
-from winchester_core.clock import pause
+from winchester_core.clock import monotonic, pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,8 +60,12 @@ class Ending:
 
 
 @contextmanager
-def stopping_on_signals(ending: Ending) -> Iterator[Interruption]:
+def stopping_on_signals(
+    ending: Ending, on_hangup: Callable[[], None] | None = None
+) -> Iterator[Interruption]:
     """Follow `ending` when the process is asked to end, until the work within has ended.
+
+    `on_hangup`, which must be quick, is called at SIGHUP; without it SIGHUP ends the process.
 
     A thread does it: a signal's handler runs between two steps of the main thread, which may at
     that moment hold the very lock that `stop` needs, or be in a call that never returns. For the
@@ -72,13 +80,18 @@ def stopping_on_signals(ending: Ending) -> Iterator[Interruption]:
         interruption.signum = signum
 
     with closing(_Inbox()) as inbox:
+        hangups = Hangups(on_hangup) if on_hangup is not None else None
         thread = threading.Thread(
-            target=_attend, args=(inbox, ending), name="stop-on-signal", daemon=True
+            target=_attend,
+            args=(inbox, ending, interruption, hangups),
+            name="stop-on-signal",
+            daemon=True,
         )
         thread.start()
         before = {signum: signal.signal(signum, handle) for signum in SIGNALS}
         try:
-            yield interruption
+            with hangups if hangups is not None else nullcontext():
+                yield interruption
         finally:
             for signum, handler in before.items():
                 signal.signal(signum, handler)
@@ -98,12 +111,10 @@ class _Inbox:
         os.write(self._writer, bytes([signum]))
 
     def next(self, seconds: float | None = None) -> int | None:
-        """The next of `SIGNALS`, or `DONE`; None when nothing comes for so long."""
-        while select.select([self._reader], [], [], seconds)[0]:
-            signum = os.read(self._reader, 1)[0]
-            if signum in (*SIGNALS, DONE):
-                return signum
-        return None
+        """The next signal, or `DONE`; None when nothing comes for so long."""
+        if not select.select([self._reader], [], [], seconds)[0]:
+            return None
+        return os.read(self._reader, 1)[0]
 
     def close(self) -> None:
         signal.set_wakeup_fd(self._before)
@@ -111,19 +122,42 @@ class _Inbox:
         os.close(self._writer)
 
 
-def _attend(inbox: _Inbox, ending: Ending) -> None:
+def _attend(
+    inbox: _Inbox, ending: Ending, interruption: Interruption, hangups: Hangups | None
+) -> None:
     """Wait for a signal and follow `ending`. The body of a thread."""
-    first = inbox.next()
-    if first in (None, DONE):
+    first = _first(inbox, hangups)
+    if first == DONE:
         return
     logger.info("stopping on %s", signal.Signals(first).name)
+    if first == signal.SIGHUP:
+        interruption.signum = first  # of the others the main thread takes note
     ending.stop()
-    second = inbox.next(ending.within_seconds)
+    second = _second(inbox, ending.within_seconds)
     if second is None:
         logger.warning("not ended within %g seconds: ending now", ending.within_seconds)
         end_now(CUT_SHORT, ending.give_back, ending.clean_up)
     elif second != DONE:
         _end_at_once(second)
+
+
+def _first(inbox: _Inbox, hangups: Hangups | None) -> int:
+    """Wait for what ends the process, or `DONE`; until then let `hangups` be heard."""
+    while True:
+        signum = inbox.next()
+        if signum in (*SIGNALS, DONE):
+            return signum
+        if signum == signal.SIGHUP and hangups is not None and hangups.heard():
+            return signum
+
+
+def _second(inbox: _Inbox, within_seconds: float) -> int | None:
+    """Wait for another of `SIGNALS`, or `DONE`; None when neither comes for so long."""
+    until = monotonic() + within_seconds
+    while True:
+        signum = inbox.next(max(0.0, until - monotonic()))
+        if signum in (*SIGNALS, DONE, None):
+            return signum
 
 
 def _end_at_once(signum: int) -> NoReturn:

@@ -1,4 +1,6 @@
-"""What systemd is told of a service of ``Type=notify``: at work, stopping, alive.
+"""What systemd is told of a service of ``Type=notify`` or ``notify-reload``.
+
+That it is at work, alive, reading its configuration again, or stopping.
 
 The protocol of sd_notify(3) and sd_watchdog_enabled(3): datagrams of ``NAME=value`` lines to the
 socket that the environment names. Without that nothing is sent.
@@ -11,6 +13,8 @@ import os
 import socket
 import threading
 from typing import TYPE_CHECKING, Final
+
+from winchester_core.clock import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -48,6 +52,7 @@ class Supervisor:
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
         self._was_overdue: list[str] = []
         self._is_stopping = False
+        self._remark = ""
 
     def __enter__(self) -> Self:
         return self
@@ -68,6 +73,19 @@ class Supervisor:
             self._tell("READY=1", f"STATUS={self._status()}")
             self._thread.start()
 
+    def reloading(self) -> None:
+        """The configuration is being read again; `reloaded` is to follow. Any thread may call it.
+
+        systemd tells by the time that this is about its latest request, not one before.
+        """
+        self._tell("RELOADING=1", f"MONOTONIC_USEC={int(monotonic() * 1_000_000)}")
+
+    def reloaded(self, remark: str = "") -> None:
+        """At work by the configuration that is now in force; `remark` is added to the status."""
+        self._remark = remark
+        if not self._is_stopping:
+            self._tell("READY=1", f"STATUS={self._present_status()}")
+
     def stopping(self) -> None:
         """Told to end: finishing what is in hand. Any thread may call it."""
         self._is_stopping = True
@@ -81,8 +99,12 @@ class Supervisor:
             if overdue:
                 self._tell(f"STATUS=hangs: {', '.join(overdue)}")
             else:
-                status = STOPPING if self._is_stopping else self._status()
-                self._tell(f"STATUS={status}", *self._sign_of_life())
+                self._tell(f"STATUS={self._present_status()}", *self._sign_of_life())
+
+    def _present_status(self) -> str:
+        if self._is_stopping:
+            return STOPPING
+        return "; ".join(text for text in (self._status(), self._remark) if text)
 
     def _sign_of_life(self) -> tuple[str, ...]:
         return ("WATCHDOG=1",) if self._watchdog_seconds else ()

@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import logging
 from contextlib import closing, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.collector import settle_collector
 from winchester_core.cli.console import prepare_console
 from winchester_core.cli.daemonizing import add_daemon_options, daemonize
 from winchester_core.cli.failure import DONE, guarded
+from winchester_core.cli.hangup import hangups_held
 from winchester_core.cli.listening import add_listen_option, with_listen_option
 from winchester_core.cli.options import add_config_option, add_debug_option, load
 from winchester_core.cli.pid_file import PidFile, removal
+from winchester_core.cli.reloading import Reloader
 from winchester_core.cli.signals import Ending, stopping_on_signals
 from winchester_core.cli.systemd import Supervisor
 from winchester_core.telemetry.counters import Count
@@ -40,6 +43,10 @@ were not begun are given back, and the exit status is 0. A run that takes longer
 shutdown_timeout is cut short and its stream given back too; the exit status is 3. A second signal
 ends it at once; its streams and effects are taken up by other workers when their leases have run
 out.
+
+SIGHUP lets it read its configuration again, as 'winchester reload' does: runs in hand end as they
+began, the next go by the new triggers and pipelines. Nothing changes when a file is invalid; the
+log says why.
 """
 
 EPILOG: Final = """\
@@ -85,10 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _start(args: argparse.Namespace) -> int:
-    settings = load(
-        args, needs=("database", "triggers", "pipelines"), ignores=("distiller", "sources")
-    )
-    settings = with_listen_option(settings, args)
+    settings = _load(args)
     if args.daemon:
         return daemonize(
             lambda ready: _work(settings, args, ready),
@@ -99,18 +103,36 @@ def _start(args: argparse.Namespace) -> int:
     return _work(settings, args, lambda: None)
 
 
+def _load(args: argparse.Namespace) -> Settings:
+    needs, ignores = ("database", "triggers", "pipelines"), ("distiller", "sources")
+    return with_listen_option(load(args, needs=needs, ignores=ignores), args)
+
+
 def _work(settings: Settings, args: argparse.Namespace, ready: Callable[[], None]) -> int:
     from winchester_core.bootstrap import PipelineManager, monitor
     from winchester_core.config import configure_logging
+    from winchester_core.config.changes import WORKER
 
-    configure_logging(settings, args.name or settings.worker_name or PROGRAM)
+    proc_name = args.name or settings.worker_name or PROGRAM
+    configure_logging(settings, proc_name)
     heartbeat = Heartbeat()
     with (
+        hangups_held(),
         PidFile(args.pid_file) if args.pid_file else nullcontext() as pid_file,
         closing(PipelineManager(settings, name=args.name, heartbeat=heartbeat)) as manager,
         monitor(settings, manager, heartbeat) as watched,
         Supervisor(heartbeat, lambda: _status(manager)) as supervisor,
-        stopping_on_signals(_ending(manager, watched.health, supervisor, settings, pid_file)),
+        Reloader(
+            settings,
+            takeover=WORKER,
+            load=partial(_load, args),
+            prepare=partial(_prepare_change, manager),
+            proc_name=proc_name,
+            supervisor=supervisor,
+        ) as reloader,
+        stopping_on_signals(
+            _ending(manager, watched.health, supervisor, settings, pid_file), reloader.ask
+        ),
     ):
         logger.info("worker %s is at work", manager.name)
         ready()
@@ -121,6 +143,12 @@ def _work(settings: Settings, args: argparse.Namespace, ready: Callable[[], None
         work()
         logger.info("worker %s has ended", manager.name)
     return DONE
+
+
+def _prepare_change(manager: PipelineManager, settings: Settings) -> Callable[[], None]:
+    from winchester_core.bootstrap import worker_rules
+
+    return partial(manager.change, **worker_rules(settings))
 
 
 def _ending(

@@ -1,5 +1,6 @@
 """Configuration: YAML files checked as a whole, every problem reported with its place."""
 
+from winchester_core.config.changes import Takeover, compare_settings
 from winchester_core.config.event_definitions import DefinitionsValidator
 from winchester_core.config.json_records import JsonFormatter
 from winchester_core.config.loading import Part, load_settings
@@ -15,7 +16,9 @@ __all__ = [
     "Part",
     "Settings",
     "SourceEntry",
+    "Takeover",
     "check_trigger_definitions",
+    "compare_settings",
     "configure_logging",
     "load_settings",
     "validate_trigger",

@@ -36,10 +36,15 @@ def configure_logging(settings: Settings, proc_name: str) -> None:
     else records of `log_level` and above go to `log_file`, or to standard error, as text in UTC or
     as JSON (`log_format`). `proc_name` replaces `%(proc_name)s` in either.
 
-    Raises `ConfigurationError`.
+    Raises `ConfigurationError`; records then go where they went.
     """
     if settings.logging_config is not None:
-        _configure_from(settings.logging_config, proc_name)
+        before = _Arrangement()
+        try:
+            _configure_from(settings.logging_config, proc_name)
+        except ConfigurationError:
+            before.restore()
+            raise
         return
     handler = _handler(settings.log_file, proc_name)
     handler.setFormatter(_formatter(settings.log_format, proc_name))
@@ -78,6 +83,27 @@ def _configure_from(path: Path, proc_name: str) -> None:
         cause = " ".join(f"{type(error).__name__}: {error}".split())
         reason = f"{path}: logging_config cannot be used: {cause}"
         raise ConfigurationError([reason]) from error
+
+
+class _Arrangement:
+    """Where the records of every logger go, to be put back: `fileConfig` may fail half-way.
+
+    It has then closed the handlers, which open again by themselves with the next record.
+    """
+
+    def __init__(self) -> None:
+        root = logging.getLogger()
+        named = [logging.getLogger(name) for name in root.manager.loggerDict]
+        self._loggers = [
+            (each, list(each.handlers), each.level, each.propagate, each.disabled)
+            for each in (root, *named)
+        ]
+
+    def restore(self) -> None:
+        for each, handlers, level, propagates, disabled in self._loggers:
+            each.handlers[:] = handlers
+            each.setLevel(level)
+            each.propagate, each.disabled = propagates, disabled
 
 
 def _create(path: str, flags: int) -> int:

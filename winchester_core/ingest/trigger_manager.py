@@ -153,7 +153,22 @@ class TriggerManager:
                 raise ConfigurationError([f"no trigger is named {name!r}; there are: {known}"])
             self._triggers = TriggerSet(remaining.values(), self.debug.counts)
 
+    def change(self, *, definitions: Iterable[TriggerDefinition], decoder: Decoder) -> None:
+        """Go by these triggers and event definitions from the next message on.
+
+        They replace all that there were, those of `add_trigger_definition` too. May be called
+        from any thread, while messages are added.
+        """
+        with self._changing:
+            self._triggers = TriggerSet(definitions, self.debug.counts)
+            self._decoder = decoder
+
     # --- the rest -------------------------------------------------------------------------
+
+    @property
+    def clock(self) -> StreamClock:
+        """The clock of stream time."""
+        return self._clock
 
     def current_time(self) -> datetime | None:
         """Stream time, aware UTC; None while the event clock has never been set."""

@@ -69,6 +69,7 @@ class Batch:
         outage: Outage,
         hand: Hand,
         stop: threading.Event,
+        is_cut_short: Callable[[], bool],
         on_effects: Callable[[Collection[Endpoint]], None],
         pulse: Pulse,
     ) -> None:
@@ -81,20 +82,21 @@ class Batch:
         self._outage = outage
         self._hand = hand
         self._stop = stop
+        self._is_cut_short = is_cut_short
         self._on_effects = on_effects
         self._pulse = pulse
         self._waiting: list[tuple[StreamRun | None, Completion]] = []
         self._waiting_since = 0.0
 
     def process(self, claims: Sequence[Claim]) -> None:
-        """Work on the claims in order; on `stop`, those not begun stay in the hand."""
+        """Work on the claims in order; when cut short, those not begun stay in the hand."""
         for portion in portions(claims):
-            members = None if self._stop.is_set() else self._load(portion)
+            members = None if self._is_cut_short() else self._load(portion)
             if members is None:
                 return
             reach(Checkpoint.EVENTS_LOADED)
             for claim in portion:
-                if self._stop.is_set():
+                if self._is_cut_short():
                     break
                 if self._hand.begin(claim):
                     self._process_one(claim, members)

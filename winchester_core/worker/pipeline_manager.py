@@ -26,8 +26,9 @@ from winchester_core.worker.lease_keeper import LeaseKeeper
 from winchester_core.worker.options import WorkerOptions, incarnation
 from winchester_core.worker.outbox import Couriers
 from winchester_core.worker.outbox.giving_up import give_up
-from winchester_core.worker.refresher import refresh
+from winchester_core.worker.refresher import Refresher
 from winchester_core.worker.rescuer import rescue
+from winchester_core.worker.rules import Rules
 from winchester_core.worker.surrender import surrender
 from winchester_core.worker.trimmer import Trimmer
 
@@ -73,14 +74,12 @@ class PipelineManager:
         self.counters = counters or Counters()
         self._clock = stream_clock
         self.debug = DebugKeeper(store, options.statistics_period_seconds)
-        self._triggers = TriggerSet(definitions, self.debug.counts)
-        self._pipelines = pipelines
-        self._options = options
+        self._rules = Rules(TriggerSet(definitions, self.debug.counts), pipelines, options)
+        self._next_rules: Rules | None = None
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._hand = Hand()
         self._outage = Outage(DATABASE, self.counters)
-        self._keeper = LeaseKeeper(store, self._hand, options, self.counters, self._outage)
         self._couriers = Couriers(
             store=store,
             pipelines=pipelines.values(),
@@ -90,9 +89,8 @@ class PipelineManager:
             outage=self._outage,
             stop=self._stop,
         )
-        self._trimmer = Trimmer(store, stream_clock, options, self.counters, self._stop)
         self._pulse = (heartbeat or Heartbeat()).pulse("the worker")
-        self._must_refresh = True
+        self._set_out(self._rules)
         self._may_hold_more = False
         self._statistics_at = monotonic()
 
@@ -118,6 +116,22 @@ class PipelineManager:
         loaded, _ = self._round()
         self._couriers.deliver_once()
         return loaded
+
+    def change(
+        self,
+        *,
+        definitions: Iterable[TriggerDefinition],
+        pipelines: Mapping[str, PipelineDefinition],
+        options: WorkerOptions,
+    ) -> None:
+        """Go by these from the next run on, and bring open streams up to date.
+
+        May be called from any thread, while the worker works: the run in hand and deliveries in
+        hand end as they began, streams that are claimed and not begun are given back.
+        """
+        triggers = TriggerSet(definitions, self.debug.counts)
+        self._next_rules = Rules(triggers, pipelines, options)
+        self._wake.set()
 
     def process_ready_streams(self, batch_size: int, expire: bool = False) -> int:
         """Claim up to `batch_size` streams that are ready to fire, or to expire, and process them.
@@ -155,8 +169,8 @@ class PipelineManager:
     def names(self) -> Names:
         """The names that metrics may have as labels."""
         return Names(
-            triggers=self._triggers.by_name.keys(),
-            pipelines=self._pipelines.keys(),
+            triggers=self._rules.triggers.by_name.keys(),
+            pipelines=self._rules.pipelines.keys(),
             endpoints=self._couriers.endpoints,
         )
 
@@ -181,13 +195,32 @@ class PipelineManager:
 
     # --- within ---------------------------------------------------------------------------
 
+    def _take_up_change(self) -> None:
+        rules, self._next_rules = self._next_rules, None
+        if rules is not None:
+            self._rules = rules
+            self._couriers.change(rules.pipelines.values(), rules.options)
+            self._set_out(rules)
+
+    def _set_out(self, rules: Rules) -> None:
+        """Make what goes by the rules."""
+        store, options, counters = self.store, rules.options, self.counters
+        self._keeper = LeaseKeeper(store, self._hand, options, counters, self._outage)
+        self._trimmer = Trimmer(store, self._clock, options, counters, self._stop)
+        self._refresher = Refresher(store, rules.triggers, counters, self._pulse)
+
+    def _is_cut_short(self) -> bool:
+        """Whether no other run is to be begun: told to stop, or to go by other rules."""
+        return self._stop.is_set() or self._next_rules is not None
+
     def _process_ready(self, reason: Reason, now: datetime | None, limit: int) -> int:
         if self._stop.is_set():
             return 0
-        since = tracing.started()
+        self._take_up_change()
+        lease, since = self._rules.options.lease, tracing.started()
         with self._knowing_its_claims():
             claims = self.store.claim_ready(
-                worker=self.name, reason=reason, now=now, limit=limit, lease=self._options.lease
+                worker=self.name, reason=reason, now=now, limit=limit, lease=lease
             )
             if claims:
                 tracing.tell("claim", since, reason=reason.value, streams=len(claims))
@@ -195,9 +228,13 @@ class PipelineManager:
         return len(claims)
 
     def _process_one(self, stream_id: int, reason: Reason) -> bool:
+        self._take_up_change()
         with self._knowing_its_claims():
             claim = self.store.claim_one(
-                stream_id=stream_id, worker=self.name, reason=reason, lease=self._options.lease
+                stream_id=stream_id,
+                worker=self.name,
+                reason=reason,
+                lease=self._rules.options.lease,
             )
             self._process([claim] if claim else [])
         return claim is not None
@@ -230,13 +267,14 @@ class PipelineManager:
         batch = Batch(
             store=self.store,
             clock=self._clock,
-            triggers=self._triggers,
-            pipelines=self._pipelines,
-            options=self._options,
+            triggers=self._rules.triggers,
+            pipelines=self._rules.pipelines,
+            options=self._rules.options,
             counters=self.counters,
             outage=self._outage,
             hand=self._hand,
             stop=self._stop,
+            is_cut_short=self._is_cut_short,
             on_effects=self._couriers.wake,
             pulse=self._pulse,
         )
@@ -247,31 +285,30 @@ class PipelineManager:
         finally:
             self._hand.forget()
 
-    def _refresh_once(self) -> None:
-        """Bring open streams up to date, the first time that there is a stream time."""
-        now = self._clock.now() if self._must_refresh else None
+    def _refresh(self) -> None:
+        """Bring open streams up to date, as soon as there is a stream time."""
+        now = self._clock.now() if self._refresher.is_due() else None
         if now is not None:
-            refresh(self.store, self._triggers, now, self.counters, self._pulse)
-            self._must_refresh = False
+            self._refresher.round(now)
 
     def _round(self) -> tuple[int, Workload]:
         """Do what there is to do; return how many streams were loaded, and what was waiting.
 
         One look tells what there is, so that a worker that is idle asks the database no more.
         """
+        self._take_up_change()
+        options = self._rules.options
         self._release_unknown()
-        self._refresh_once()
+        self._refresh()
         now = self._clock.now()
         waiting = self.store.workload(now)
         if waiting.abandoned:
-            rescue(self.store, self._options.max_attempts, self.counters, self._pulse)
+            rescue(self.store, options.max_attempts, self.counters, self._pulse)
         loaded = 0
         if waiting.ready or waiting.abandoned:
-            loaded = sum(
-                self._process_ready(reason, now, self._options.batch_size) for reason in Reason
-            )
-        if (waiting.oldest_effect_seconds or 0) > self._options.outbox_max_age.total_seconds():
-            give_up(self.store, self._options.outbox_max_age, self.counters)
+            loaded = sum(self._process_ready(reason, now, options.batch_size) for reason in Reason)
+        if (waiting.oldest_effect_seconds or 0) > options.outbox_max_age.total_seconds():
+            give_up(self.store, options.outbox_max_age, self.counters)
         self._trimmer.round()
         return loaded, waiting
 
@@ -297,7 +334,7 @@ class PipelineManager:
 
     def _wait(self, workload: Workload, *, until_idle: bool) -> bool:
         """Wait until there may be work again; False when that is not wanted or told to stop."""
-        if self._trimmer.has_more:
+        if self._trimmer.has_more or (self._refresher.has_more and self._clock.now() is not None):
             return not self._stop.is_set()
         if until_idle and workload.is_idle:
             return self._wait_for_effects()
@@ -327,10 +364,10 @@ class PipelineManager:
         if now is not None and workload.next_due is not None:
             waits.append((workload.next_due - now).total_seconds())
         known = [max(0.0, seconds) for seconds in waits if seconds is not None]
-        return min([self._options.idle_delay_seconds, *known])
+        return min([self._rules.options.idle_delay_seconds, *known])
 
     def _log_statistics(self) -> None:
-        if monotonic() - self._statistics_at >= self._options.statistics_period_seconds:
+        if monotonic() - self._statistics_at >= self._rules.options.statistics_period_seconds:
             self._statistics_at = monotonic()
             counts = self.counters.snapshot()
             text = " ".join(f"{name}={number}" for name, number in sorted(counts.items()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -35,6 +36,25 @@ def test_ready_and_stopping_are_told_with_a_status(listener: NotifySocket) -> No
         assert listener.listen() == ["READY=1", "STATUS=well"]
         supervisor.stopping()
         assert listener.listen() == ["STOPPING=1", "STATUS=stopping: finishing what is in hand"]
+
+
+def test_a_reload_is_told_with_its_time_and_what_came_of_it(listener: NotifySocket) -> None:
+    with _supervisor({"NOTIFY_SOCKET": listener.address}) as supervisor:
+        supervisor.ready()
+        listener.listen()
+        before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        supervisor.reloading()
+        begun, when = listener.listen()
+        assert begun == "RELOADING=1"
+        assert int(when.removeprefix("MONOTONIC_USEC=")) >= before
+        supervisor.reloaded("the configuration is refused")
+        assert listener.listen() == ["READY=1", "STATUS=well; the configuration is refused"]
+        supervisor.reloaded()
+        assert listener.listen() == ["READY=1", "STATUS=well"]
+        supervisor.stopping()
+        supervisor.reloaded()
+        assert listener.listen()[0] == "STOPPING=1"
+        assert listener.is_silent()
 
 
 @pytest.mark.parametrize("names_us", [False, True])

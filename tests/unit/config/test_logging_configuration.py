@@ -179,3 +179,32 @@ def test_a_broken_logging_config_is_a_configuration_error_that_names_the_file(
     assert problem.startswith(f"{path}: logging_config cannot be used: ")
     assert cause in problem
     assert "\n" not in problem
+
+
+def test_a_file_that_fails_half_way_leaves_records_where_they_went(config: ConfigDir) -> None:
+    log = config.path / "worker.log"
+    configure_logging(config.settings(f"log_file: {log}"), "worker")
+    config.write(
+        "logging.conf",
+        """\
+        [loggers]
+        keys: root
+        [logger_root]
+        level: ERROR
+        handlers: good, bad
+        [handlers]
+        keys: good, bad
+        [formatters]
+        keys:
+        [handler_good]
+        class: StreamHandler
+        args: ()
+        [handler_bad]
+        class: FileHandler
+        args: ("none/there.log",)
+        """,
+    )
+    with pytest.raises(ConfigurationError, match="logging_config cannot be used"):
+        configure_logging(config.settings("logging_config: logging.conf"), "worker")
+    logging.getLogger("acme").info("as before")
+    assert log.read_text().endswith("INFO acme: as before\n")

@@ -29,7 +29,8 @@ class Couriers:
 
     A context manager: within it each endpoint has a thread at work. At its end a call in hand may
     finish, for as long as a lease lasts; one that hangs is left behind, and its effects are
-    delivered again once its lease has run out.
+    delivered again once its lease has run out. When the pipelines change, a call in hand is
+    finished by the handler that began it, while what is claimed from then on goes to the new one.
     """
 
     def __init__(
@@ -44,47 +45,79 @@ class Couriers:
         stop: threading.Event,
     ) -> None:
         self._store = store
-        self._options = options
-        self._couriers = {
-            endpoint: Courier(
-                store=store,
-                endpoint=endpoint,
-                spec=spec,
-                worker=worker,
-                options=options,
-                counters=counters,
-                outage=outage,
-                stop=stop,
-            )
-            for pipeline in pipelines
-            for endpoint, spec in pipeline.endpoints
-            if spec.delivers
-        }
-        self._threads: list[threading.Thread] = []
+        self._worker = worker
+        self._counters = counters
+        self._outage = outage
+        self._stop = stop
+        self._is_entered = False
+        self._threads: dict[threading.Thread, Courier] = {}
         self._ending = threading.Event()
         self._at_rest = threading.Event()
         self._fault: BaseException | None = None
+        self._options = options
+        self._couriers = self._made(pipelines, options)
 
     def __enter__(self) -> None:
-        self._ending = threading.Event()
-        self._threads = [
-            threading.Thread(
-                target=self._run, args=(courier, self._ending), name=f"courier {each}", daemon=True
-            )
-            for each, courier in self._couriers.items()
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._is_entered = True
+        self._start()
 
     def __exit__(self, *_: object) -> None:
-        self._ending.set()
-        self.wake(self._couriers)
+        self._is_entered = False
+        self._dismiss()
         deadline = monotonic() + self._options.lease.total_seconds()
         for thread in self._threads:
             thread.join(max(0.0, deadline - monotonic()))
             if thread.is_alive():
                 logger.warning("%s hangs in its delivery, and is left behind", thread.name)
-        self._threads = []
+        self._threads = {}
+
+    def change(self, pipelines: Iterable[PipelineDefinition], options: WorkerOptions) -> None:
+        """Deliver with the handlers of these pipelines from now on."""
+        self._dismiss()
+        self._options = options
+        self._couriers = self._made(pipelines, options)
+        if self._is_entered:
+            self._start()
+
+    def _made(
+        self, pipelines: Iterable[PipelineDefinition], options: WorkerOptions
+    ) -> dict[Endpoint, Courier]:
+        return {
+            endpoint: Courier(
+                store=self._store,
+                endpoint=endpoint,
+                spec=spec,
+                worker=self._worker,
+                options=options,
+                counters=self._counters,
+                outage=self._outage,
+                stop=self._stop,
+            )
+            for pipeline in pipelines
+            for endpoint, spec in pipeline.endpoints
+            if spec.delivers
+        }
+
+    def _start(self) -> None:
+        self._ending = threading.Event()
+        started = {
+            threading.Thread(
+                target=self._run, args=(courier, self._ending), name=f"courier {each}", daemon=True
+            ): courier
+            for each, courier in self._couriers.items()
+        }
+        # one assignment: another thread may be looking who is at work
+        self._threads = {**self._still_at_work(), **started}
+        for thread in started:
+            thread.start()
+
+    def _dismiss(self) -> None:
+        """Let the threads end after the call that they are in."""
+        self._ending.set()
+        self.wake(self._couriers)
+
+    def _still_at_work(self) -> dict[threading.Thread, Courier]:
+        return {thread: each for thread, each in self._threads.items() if thread.is_alive()}
 
     @property
     def endpoints(self) -> AbstractSet[Endpoint]:
@@ -111,7 +144,7 @@ class Couriers:
 
         Any thread may call it.
         """
-        for courier in self._couriers.values():
+        for courier in {*self._couriers.values(), *self._threads.values()}:
             try:
                 courier.surrender()
             except StorageError as error:

@@ -1,0 +1,216 @@
+"""`winchester reload`, and what programs make of SIGHUP."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import uuid
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crews import crew_on
+from notify_socket import NotifySocket
+from sites import SCRIPTS, TIMEOUT_SECONDS, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import Winchester
+    from crews import Crew, Member
+    from sites import Site
+
+OTHER_EXPIRATION = ('"$last + 1h"', '"$last + 2h"')
+BAD_EXPIRATION = ('"$last + 1h"', '"$lost + 1h"')
+
+
+@pytest.fixture
+def crew(ready_site: Site) -> Iterator[Crew]:
+    with crew_on(ready_site) as crew:
+        yield crew
+
+
+@pytest.fixture
+def worker(crew: Crew) -> Member:
+    """A worker at work, with a pid file."""
+    return _at_work(crew)
+
+
+def _at_work(crew: Crew) -> Member:
+    worker = crew.worker("w", "--pid-file", "w.pid")
+    wait_until(lambda: "is at work" in worker.text())
+    return worker
+
+
+def _change(site: Site, change: tuple[str, str]) -> None:
+    site.write("triggers.yaml", (site.path / "triggers.yaml").read_text().replace(*change))
+
+
+def _reload(site: Site, *arguments: str) -> tuple[int, str, str]:
+    ended = site.run("winchester", "reload", "-c", "winchester.yaml", *arguments)
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+def test_the_process_of_a_pid_file_takes_the_change_over(worker: Member, ready_site: Site) -> None:
+    _change(ready_site, OTHER_EXPIRATION)
+    told = _reload(ready_site, "--pid-file", "w.pid")
+    assert told == (0, f"told process {worker.pid} of w.pid\n", "")
+    taken_over = "taken over: triggers: pair changed in expiration"
+    wait_until(lambda: taken_over in worker.text())
+    assert _reload(ready_site, "--pid", str(worker.pid))[0] == 0
+    wait_until(lambda: "taken over: nothing has changed" in worker.text())
+    assert worker.end() == 0
+
+
+def test_nobody_is_told_of_an_invalid_configuration(worker: Member, ready_site: Site) -> None:
+    _change(ready_site, BAD_EXPIRATION)
+    status, out, err = _reload(ready_site, "--pid-file", "w.pid")
+    assert (status, out) == (2, "")
+    assert err.startswith("triggers.yaml:3:")
+    assert "lost" in err
+    worker.end()
+    assert "taken over" not in worker.text()
+
+
+def test_who_is_not_running_is_told_and_hinders_nobody(worker: Member, ready_site: Site) -> None:
+    ready_site.write("stale.pid", f"{os.getpid()}\n")
+    status, out, err = _reload(
+        ready_site,
+        *("--pid-file", "stale.pid", "--pid-file", "none.pid", "--pid-file", "w.pid"),
+    )
+    assert (status, out) == (1, f"told process {worker.pid} of w.pid\n")
+    assert err.splitlines() == [
+        "winchester: the process of stale.pid is not running",
+        "winchester: the process of none.pid is not running",
+    ]
+    wait_until(lambda: "nothing has changed" in worker.text())
+
+
+def test_processes_have_to_be_named(ready_site: Site, winchester: Winchester) -> None:
+    ended = winchester(ready_site, "reload")
+    assert ended.status == 2
+    assert "--pid-file" in ended.err
+
+
+def test_what_waits_for_a_restart_is_told(worker: Member, ready_site: Site) -> None:
+    ready_site.add_settings("worker_name: other\nmax_attempts: 7\nshutdown_timeout: 9\n")
+    _reload(ready_site, "--pid-file", "w.pid")
+    wait_until(lambda: "waits for a restart" in worker.text())
+    assert "taken over: max_attempts\n" in worker.text()
+    assert "what has changed in worker_name, shutdown_timeout waits for" in worker.text()
+
+
+def test_logging_follows_the_configuration_or_stays_as_it_was(
+    worker: Member, ready_site: Site
+) -> None:
+    settings = ready_site.config.read_text()
+    ready_site.add_settings("log_file: none/worker.log\n")
+    _reload(ready_site, "--pid-file", "w.pid")
+    wait_until(lambda: "not taken over, all stays as it was:\nnone/worker.log: " in worker.text())
+    ready_site.config.write_text(settings)
+    ready_site.add_settings("log_file: worker.log\n")
+    _reload(ready_site, "--pid-file", "w.pid")
+    log = ready_site.path / "worker.log"
+    wait_until(lambda: log.exists() and "taken over: log_file\n" in log.read_text())
+
+
+def test_a_file_that_is_followed_goes_by_the_new_triggers(crew: Crew, ready_site: Site) -> None:
+    ready_site.write("events.jsonl", "")
+    command = ("winchester", "ingest", "-c", ready_site.config, "--file", "events.jsonl")
+    ready_site.add_settings("statistics_period: 1\n")
+    ingest = crew.start("ingest", *command, "--format", "event", "--follow")
+    wait_until(lambda: _catches_hangups(ingest.pid))
+    _change(ready_site, OTHER_EXPIRATION)
+    ingest.signal(signal.SIGHUP)
+    wait_until(lambda: "taken over: triggers: pair changed in expiration" in ingest.text())
+    assert ingest.end() == 0
+
+
+def _catches_hangups(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    caught = next(line for line in status if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGHUP - 1) & 1)
+
+
+class TestSystemd:
+    """The protocol of ``Type=notify-reload``, which ``Type=notify`` knows, too."""
+
+    @pytest.fixture
+    def listener(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[NotifySocket]:
+        with closing(NotifySocket(f"@winchester-{uuid.uuid4()}")) as listener:
+            monkeypatch.setenv("NOTIFY_SOCKET", listener.address)
+            yield listener
+
+    def test_it_is_told_when_the_reload_begins_and_ends(
+        self, listener: NotifySocket, ready_site: Site
+    ) -> None:
+        with crew_on(ready_site) as crew:
+            worker = _at_work(crew)
+            listener.listen_until(lambda line: line == "READY=1")
+            _change(ready_site, BAD_EXPIRATION)
+            worker.signal(signal.SIGHUP)
+            begun, ended = listener.listen(), listener.listen()
+            assert begun[0] == "RELOADING=1"
+            assert begun[1].partition("=")[0] == "MONOTONIC_USEC"
+            assert int(begun[1].partition("=")[2]) > 0
+            assert ended[0] == "READY=1"
+            assert ended[1].endswith("; the changed configuration is refused, see the log")
+            _change(ready_site, BAD_EXPIRATION[::-1])
+            worker.signal(signal.SIGHUP)
+            listener.listen_until(lambda line: line == "RELOADING=1")
+            assert listener.listen() == [
+                *("READY=1", "STATUS=at work: streams fired 0, expired 0, failed 0")
+            ]
+
+
+class TestTerminals:
+    """A program that was started in a terminal ends with it."""
+
+    def test_it_ends_when_its_terminal_is_closed(self, ready_site: Site) -> None:
+        with _in_a_terminal(ready_site) as (process, terminal):
+            os.close(terminal)
+            assert process.wait(TIMEOUT_SECONDS) == 0
+
+    def test_it_reads_its_configuration_while_the_terminal_is_there(self, ready_site: Site) -> None:
+        log = ready_site.path / "worker.log"
+        with _in_a_terminal(ready_site) as (process, terminal):
+            process.send_signal(signal.SIGHUP)
+            wait_until(lambda: "taken over: nothing has changed" in log.read_text())
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(TIMEOUT_SECONDS) == 0
+            os.close(terminal)
+
+    def test_nohup_lets_it_go_on(self, ready_site: Site) -> None:
+        log = ready_site.path / "worker.log"
+        with _in_a_terminal(ready_site, "nohup") as (process, terminal):
+            os.close(terminal)
+            wait_until(lambda: "taken over: nothing has changed" in log.read_text())
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(TIMEOUT_SECONDS) == 0
+
+
+@contextmanager
+def _in_a_terminal(site: Site, *before: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A worker at work in a terminal of its own; the terminal's other end."""
+    site.add_settings("log_file: worker.log\n")
+    ours, its = pty.openpty()
+    process = subprocess.Popen(
+        ["setsid", "--ctty", *before, SCRIPTS / "winchester-worker", "-c", site.config],
+        cwd=site.path,
+        env=site.environ(),
+        stdin=its,
+        stdout=its,
+        stderr=its,
+    )
+    os.close(its)
+    log = site.path / "worker.log"
+    try:
+        wait_until(lambda: log.exists() and "is at work" in log.read_text())
+        yield process, ours
+    finally:
+        process.kill()
+        process.wait()

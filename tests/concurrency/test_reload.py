@@ -1,0 +1,147 @@
+"""Triggers change while programs are at work: behaviour section 5, the rule on fingerprints."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crews import crew_on
+from sites import task_events, wait_until
+from winchester_core.storage.records import StreamFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crews import Crew, Member
+    from sites import Site
+    from winchester_core.model.stream import StreamRecord
+
+pytestmark = pytest.mark.slow
+
+TWO_CRITERIA = """\
+  fire_criteria:
+    - event_type: task.begin
+    - event_type: task.end
+"""
+ONE_CRITERION = """\
+  fire_criteria:
+    - event_type: task.begin
+"""
+MISSPELT = """\
+  fire_criteria:
+    - event_typ: task.begin
+"""
+
+TOLD = "taken over"
+"""What the record says of a configuration that was, and of one that was not."""
+
+
+@pytest.fixture
+def crew(site: Site) -> Iterator[Crew]:
+    site.add_settings(
+        """\
+        purge_completed_streams: false
+        event_sources:
+          here: {source: jsonl, params: {path: here.jsonl, format: event, follow: true}}
+        """
+    )
+    with crew_on(site) as crew:
+        yield crew
+
+
+def _begun(crew: Crew, site: Site, *hosts: str) -> tuple[Member, Member]:
+    """A worker and an ingester at work, with one open stream for each host."""
+    events = [event for host in hosts for event in task_events(host, ends=False)]
+    site.write_events("here.jsonl", events)
+    worker = crew.worker("w")
+    ingest = crew.start("ingest", "winchester", "ingest", "-c", site.config)
+    wait_until(lambda: "is at work" in worker.text())
+    wait_until(lambda: len(_streams(site)) == len(hosts))
+    return worker, ingest
+
+
+def _streams(site: Site) -> list[StreamRecord]:
+    with site.store() as store:
+        return store.find_streams(StreamFilter(), limit=1000)
+
+
+def _states(site: Site) -> set[str]:
+    return {stream.state.value for stream in _streams(site)}
+
+
+def _change(site: Site, old: str, new: str) -> None:
+    triggers = (site.path / "triggers.yaml").read_text()
+    assert old in triggers
+    site.write("triggers.yaml", triggers.replace(old, new))
+
+
+def _reload(member: Member) -> str:
+    """Let a program read its configuration again; return what it says of that."""
+    heard = len(member.text())
+    member.signal(signal.SIGHUP)
+    wait_until(lambda: TOLD in member.text()[heard:])
+    return member.text()[heard:]
+
+
+def test_an_invalid_file_changes_nothing_and_the_log_says_why(crew: Crew, site: Site) -> None:
+    worker, ingest = _begun(crew, site, "a", "b")
+    before = _streams(site)
+    _change(site, TWO_CRITERIA, MISSPELT)
+    for member in (worker, ingest):
+        record = _reload(member)
+        assert "configuration not taken over, all stays as it was" in record
+        assert f"{site.path}/triggers.yaml:9:7: [0].fire_criteria[0].event_typ: " in record
+        assert "event_type" in record.partition("event_typ: ")[2]
+        assert record.count("ERROR") == 1
+    assert _streams(site) == before
+    with (site.path / "here.jsonl").open("a") as file:
+        file.write(_line("a"))
+    wait_until(lambda: _states(site) == {"active", "completed"})
+    assert (worker.end(), ingest.end()) == (0, 0)
+
+
+def test_open_streams_are_counted_anew_and_fire_where_they_now_should(
+    crew: Crew, site: Site
+) -> None:
+    hosts = [f"host-{number}" for number in range(250)]
+    worker, ingest = _begun(crew, site, *hosts)
+    assert _states(site) == {"active"}
+    assert {stream.progress for stream in _streams(site)} == {(1, 0)}
+    _change(site, TWO_CRITERIA, ONE_CRITERION)
+    for member in (ingest, worker):
+        assert "triggers: pair changed in fire_criteria" in _reload(member)
+    wait_until(lambda: _states(site) == {"completed"})
+    assert {stream.progress for stream in _streams(site)} == {(1,)}
+    assert "trigger pair has changed: 250 open streams counted anew" in worker.text()
+    assert (worker.end(), ingest.end()) == (0, 0)
+
+
+def test_a_changed_expiration_moves_open_streams_and_ingest_moves_those_it_touches(
+    crew: Crew, site: Site
+) -> None:
+    worker, ingest = _begun(crew, site, "a", "b")
+    _change(site, '"$last + 1h"', '"$last + 5h"')
+    _reload(ingest)
+    with (site.path / "here.jsonl").open("a") as file:
+        file.write(_line("a", "step"))
+    wait_until(lambda: len(set(_hours_to_expiry(site))) == 2)
+    assert _hours_to_expiry(site) == [1, 5]
+    _reload(worker)
+    wait_until(lambda: _hours_to_expiry(site) == [5, 5])
+    assert _states(site) == {"active"}
+
+
+def _hours_to_expiry(site: Site) -> list[float]:
+    return sorted(
+        (stream.expire_timestamp - stream.last_event).total_seconds() / 3600
+        for stream in _streams(site)
+    )
+
+
+def _line(host: str, name: str = "end") -> str:
+    return (
+        f'{{"message_id": "{host}-{name}", "event_type": "task.{name}", '
+        f'"timestamp": "2015-01-20T10:30:00+00:00", "host": "{host}"}}\n'
+    )

@@ -1,0 +1,211 @@
+"""A worker that is told to go by another configuration while it works."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from builders import NOON, VM, ingest, make_event, make_trigger, only_stream
+from outbox_scene import PATIENCE_SECONDS, Post, at_work, sender, take_all
+from winchester_core.model.stream import StreamState
+from winchester_core.pipelines import HandlerSpec, PipelineDefinition
+from winchester_core.storage.records import StreamFilter
+from winchester_core.telemetry.counters import Count
+from winchester_core.worker import WorkerOptions
+from winchester_core.worker import refresher as refresher_module
+
+if TYPE_CHECKING:
+    from winchester_core.triggers.definition import TriggerDefinition
+    from winchester_core.worker import PipelineManager
+    from worker_scene import Scene, Script
+
+BEGIN_ALONE = make_trigger(fire=({"event_type": "vm.begin"},))
+
+
+def _change(
+    worker: PipelineManager,
+    *handlers: Any,
+    trigger: TriggerDefinition = VM,
+    **options: Any,
+) -> None:
+    specs = tuple(HandlerSpec(f"h{n}", each) for n, each in enumerate(handlers))
+    worker.change(
+        definitions=[trigger],
+        pipelines={name: PipelineDefinition(name, specs) for name in ("fire", "expire")},
+        options=WorkerOptions(**options),
+    )
+
+
+def _noting(calls: list[str], name: str) -> type:
+    class Noting:
+        def handle_events(self, events: list[Any], _env: dict[str, Any]) -> list[Any]:
+            calls.append(f"{name} handles")
+            return events
+
+        def commit(self) -> None:
+            calls.append(f"{name} commits")
+
+        def rollback(self) -> None:
+            calls.append(f"{name} rolls back")
+
+    return Noting
+
+
+def test_the_run_in_hand_ends_as_it_began_and_the_next_goes_by_the_new(
+    scene: Scene, script: Script
+) -> None:
+    calls: list[str] = []
+    worker = scene.worker()
+    for name in "ab":
+        scene.complete_stream(name)
+
+    def change_once(events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        _change(worker, _noting(calls, "new"))
+        return events
+
+    script.on_handle = change_once
+    worker.run_once()
+    first = scene.store.find_streams()
+    assert [name for name, _ in script.calls] == ["handle", "commit"]
+    assert [(each.state, each.attempts) for each in first] == [(StreamState.RETRY_FIRE, 0)]
+    assert worker.counters[Count.STREAMS_RELEASED] == 1
+    worker.run_once()
+    assert calls == ["new handles", "new commits"]
+    assert scene.store.count_streams(StreamFilter()) == 0
+
+
+def test_open_streams_are_counted_by_the_new_rules_and_fire_in_the_same_round(
+    scene: Scene,
+) -> None:
+    ingest(scene.store, VM, make_event("m", "vm.begin"), now=NOON)
+    worker = scene.worker()
+    assert worker.run_once() == 0
+    _change(worker, trigger=BEGIN_ALONE)
+    assert worker.run_once() == 1
+    assert worker.counters[Count.STREAMS_REFRESHED] == 1
+
+
+def test_options_are_taken_over_too(scene: Scene) -> None:
+    worker = scene.worker()
+    scene.complete_stream()
+    _change(worker, purge_completed=False)
+    worker.run_once()
+    assert only_stream(scene.store, instance="a").state is StreamState.COMPLETED
+
+
+@pytest.mark.parametrize("act", ["fire_stream", "process_ready_streams"])
+def test_a_program_that_embeds_the_worker_need_not_run_it(scene: Scene, act: str) -> None:
+    calls: list[str] = []
+    worker = scene.worker()
+    stream_id = scene.complete_stream()
+    _change(worker, _noting(calls, "new"))
+    getattr(worker, act)(stream_id)
+    assert calls == ["new handles", "new commits"]
+
+
+def test_a_change_wakes_a_worker_that_sleeps(scene: Scene) -> None:
+    ingest(scene.store, VM, make_event("m", "vm.begin"), now=NOON)
+    worker = scene.worker(idle_delay_seconds=3600)
+    looked, fired = threading.Event(), threading.Event()
+    workload = scene.store.workload
+
+    def noted(now: Any) -> Any:
+        looked.set()
+        return workload(now)
+
+    scene.store.workload = noted  # type: ignore[method-assign]
+
+    class Firing:
+        def handle_events(self, events: list[Any], _env: dict[str, Any]) -> list[Any]:
+            return events
+
+        def commit(self) -> None:
+            fired.set()
+
+        def rollback(self) -> None: ...
+
+    with at_work(worker):
+        assert looked.wait(PATIENCE_SECONDS)
+        _change(worker, Firing, trigger=BEGIN_ALONE, idle_delay_seconds=3600)
+        assert fired.wait(PATIENCE_SECONDS)
+
+
+class TestDelivery:
+    """Couriers take instances from the pipelines as they are now."""
+
+    def test_effects_that_wait_go_out_by_the_new_handler(self, scene: Scene) -> None:
+        old, new = Post(), Post()
+        worker = scene.worker(handlers=(sender(old),))
+        stream_id = scene.complete_stream()
+        worker.process_ready_streams(1)
+        _change(worker, sender(new))
+        worker.run_once()
+        assert (old.taken, new.taken) == ([], [stream_id])
+
+    def test_a_call_in_hand_ends_where_it_began_and_hinders_none_after_it(
+        self, scene: Scene
+    ) -> None:
+        hangs, may_go_on, delivered = threading.Event(), threading.Event(), threading.Event()
+
+        def hang(effects: Any) -> Any:
+            hangs.set()
+            assert may_go_on.wait(PATIENCE_SECONDS)
+            return take_all(effects)
+
+        def deliver(effects: Any) -> Any:
+            delivered.set()
+            return take_all(effects)
+
+        old, new = Post(hang), Post(deliver)
+        first = scene.complete_stream("a")
+        worker = scene.worker(handlers=(sender(old),), idle_delay_seconds=0.05)
+        with at_work(worker):
+            assert hangs.wait(PATIENCE_SECONDS)
+            _change(worker, sender(new), idle_delay_seconds=0.05)
+            second = scene.complete_stream("b")
+            assert delivered.wait(PATIENCE_SECONDS)
+            may_go_on.set()
+        assert (old.taken, new.taken) == ([first], [second])
+        assert scene.store.count_effects() == 0
+
+    def test_what_is_no_longer_configured_stays_in_the_outbox(self, scene: Scene) -> None:
+        worker = scene.worker(handlers=(sender(Post()),))
+        scene.complete_stream()
+        worker.process_ready_streams(1)
+        _change(worker)
+        worker.run_once()
+        assert scene.store.count_effects() == 1
+
+
+class TestRefreshing:
+    """Open streams are brought up to date in bounded batches, and looked at again."""
+
+    @pytest.fixture(autouse=True)
+    def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(refresher_module, "BATCH", 2)
+        monkeypatch.setattr(refresher_module, "ROUND_BATCHES", 2)
+
+    def test_a_round_has_a_bound_and_the_next_goes_on(self, scene: Scene) -> None:
+        for number in range(9):
+            ingest(scene.store, VM, make_event(f"m{number}", "vm.begin", instance=str(number)))
+        worker = scene.worker(triggers=[BEGIN_ALONE])
+        done = []
+        for _ in range(4):
+            worker.run_once()
+            done.append(worker.counters[Count.STREAMS_REFRESHED])
+        assert done == [4, 8, 9, 9]
+
+    def test_it_looks_again_for_what_slower_processes_have_counted_back(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        later = make_trigger(expiration="$last + 2h")
+        now = 1000.0
+        monkeypatch.setattr(refresher_module, "monotonic", lambda: now)
+        worker = scene.worker(triggers=[later])
+        for wait, counted in [(0, 0), (59, 0), (1, 1), (539, 1), (1, 2), (9999, 2)]:
+            now += wait
+            worker.run_once()
+            assert worker.counters[Count.STREAMS_REFRESHED] == counted
+            ingest(scene.store, VM, make_event(f"m{now}", "vm.begin"))
