@@ -206,11 +206,14 @@ class StreamFilter:
     """Which streams to find; None asks for anything.
 
     `older_than` and `younger_than` compare the time of the first event; `event_type` is a glob
-    over the types of the stream's events; `message_id` is the id of one of them.
+    over the types of the stream's events; `message_id` is the id of one of them; `is_open` tells
+    whether the stream takes events still; `error_text` is a part of its last error, to the letter.
     """
 
     name: str | None = None
     states: tuple[StreamState, ...] = ()
+    is_open: bool | None = None
+    error_text: str | None = None
     traits: Mapping[str, Any] = field(default_factory=dict)
     older_than: datetime | None = None
     younger_than: datetime | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from winchester_core.clock import monotonic
 from winchester_core.errors import DatabaseUnavailable, DataRefused, StorageError
@@ -29,7 +29,7 @@ from winchester_core.worker.stream_run import (
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from winchester_core.model.effect import Endpoint
     from winchester_core.pipelines import PipelineDefinition
@@ -46,6 +46,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+
+
+class HoldsEvents(Protocol):
+    """A stream, or a claim to one."""
+
+    @property
+    def event_count(self) -> int:
+        """How many events the stream holds."""
+
+
+Holder = TypeVar("Holder", bound=HoldsEvents)
 
 PORTION_EVENTS = 10_000
 PORTION_STREAMS = 1_000
@@ -313,16 +324,16 @@ class Doubt:
             raise
 
 
-def portions(claims: Sequence[Claim]) -> Iterator[list[Claim]]:
-    """Divide claims so that the events of each portion fit in memory; one stream is never cut."""
-    portion: list[Claim] = []
+def portions(streams: Iterable[Holder]) -> Iterator[list[Holder]]:
+    """Divide streams so that the events of each portion fit in memory; one is never cut."""
+    portion: list[Holder] = []
     events = 0
-    for claim in claims:
-        full = events + claim.event_count > PORTION_EVENTS or len(portion) == PORTION_STREAMS
+    for stream in streams:
+        full = events + stream.event_count > PORTION_EVENTS or len(portion) == PORTION_STREAMS
         if portion and full:
             yield portion
             portion, events = [], 0
-        portion.append(claim)
-        events += claim.event_count
+        portion.append(stream)
+        events += stream.event_count
     if portion:
         yield portion

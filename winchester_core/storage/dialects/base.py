@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Text, bindparam, delete, tuple_, type_coerce
+from sqlalchemy import Text, bindparam, delete, func, tuple_, type_coerce
 
 from winchester_core.storage.dialects import written_out
 from winchester_core.storage.dialects.wakeup import Wakeup
@@ -108,6 +108,10 @@ class SqlDialect:
     def json_text(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """A column of JSON, whose text is wanted as it is."""
         return type_coerce(column, Text())
+
+    def contains(self, column: ColumnElement[str], text: str) -> ColumnElement[bool]:
+        """The condition that `column` contains `text`, to the letter."""
+        return func.instr(column, text) > 0
 
     def through_index(self, query: Select[Any], table: FromClause, index: str) -> Select[Any]:
         """Read `table` through `index`, where the database might go through all rows instead."""

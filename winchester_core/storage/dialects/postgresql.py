@@ -123,6 +123,9 @@ class PostgresqlDialect(SqlDialect):
         # it does not see that the index has this order unless the column is named
         return order if after_null is None else (after_null, *order)
 
+    def contains(self, column: ColumnElement[str], text: str) -> ColumnElement[bool]:
+        return func.strpos(column, text) > 0
+
     def fault(self, error: BaseException) -> Fault:
         state = getattr(error, "sqlstate", None)
         if state is None:  # the driver's own verdict

@@ -86,6 +86,8 @@ def _stream_fits(held: Holdings, stream: HeldStream, wanted: StreamFilter) -> bo
     return (
         (wanted.name is None or stream.name == wanted.name)
         and (not wanted.states or stream.state in wanted.states)
+        and (wanted.is_open is None or stream.is_open == wanted.is_open)
+        and (wanted.error_text is None or wanted.error_text in (stream.last_error or ""))
         and (wanted.older_than is None or first_event < wanted.older_than)
         and (wanted.younger_than is None or first_event >= wanted.younger_than)
         and _has(stream.group.values, wanted.traits)

@@ -83,6 +83,11 @@ def _conditions(
         conditions.append(streams.c.name == wanted.name)
     if wanted.states:
         conditions.append(streams.c.state.in_([state.value for state in wanted.states]))
+    if wanted.is_open is not None:
+        has_key = streams.c.open_key.is_not(None)
+        conditions.append(has_key if wanted.is_open else streams.c.open_key.is_(None))
+    if wanted.error_text is not None:
+        conditions.append(dialect.contains(streams.c.last_error, wanted.error_text))
     if wanted.older_than is not None:
         conditions.append(streams.c.first_event < wanted.older_than)
     if wanted.younger_than is not None:
