@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import NOON, at, ingest, make_event, make_trigger, only_stream
+from builders import NOON, at, claim_all, ingest, make_event, make_trigger, only_stream
 from winchester_core.errors import IllegalTransition, UnknownStream
 from winchester_core.model.stream import Reason, StreamState, lane_of
-from winchester_core.storage.records import Claim, Completion, EventFilter, Failure, StreamFilter
+from winchester_core.storage.records import (
+    Claim,
+    Completion,
+    EventFilter,
+    Failure,
+    StreamFilter,
+    StreamMark,
+)
 from winchester_core.triggers.stream_time import FixedTime
 
 if TYPE_CHECKING:
@@ -80,6 +87,75 @@ class TestReset:
     def test_an_unknown_stream_is_an_error(self, store: Store) -> None:
         with pytest.raises(UnknownStream):
             store.reset_stream(1)
+
+
+def marks_of(store: Store) -> list[StreamMark]:
+    return [StreamMark(each.id, each.state_serial_no) for each in store.find_streams()]
+
+
+def fail_all(store: Store, reason: Reason, *instances: str) -> None:
+    """Bring new streams of these instances into error."""
+    kind = "vm.end" if reason is Reason.FIRE else "vm.update"
+    ingest(store, VM, *(make_event(f"m-{each}", kind, instance=each) for each in instances))
+    claims = store.claim_ready(worker="w", reason=reason, now=at(3600), limit=99, lease=LEASE)
+    assert len(claims) == len(instances)
+    for each in claims:
+        store.fail(Failure(each, "failed", NOTHING, final=True), max_attempts=5)
+
+
+class TestManyAtOnce:
+    """Streams in error are reset or discarded together, unless they have changed meanwhile."""
+
+    def test_those_in_error_become_ready_in_their_own_lanes(self, store: Store) -> None:
+        fail_all(store, Reason.FIRE, "a", "b")
+        fail_all(store, Reason.EXPIRE, "c")
+        states = store.reset_streams(marks_of(store))
+        streams = store.find_streams()
+        assert {each.id: each.state for each in streams} == states
+        assert sorted(states.values()) == ["retry_expire", "retry_fire", "retry_fire"]
+        for each in streams:
+            assert (each.attempts, each.worker, each.last_error) == (0, None, None)
+            assert each.state_serial_no == 3
+        assert len(claim_all(store)) == 2
+
+    def test_those_in_error_are_removed_and_their_events_stay(self, store: Store) -> None:
+        fail_all(store, Reason.FIRE, "a", "b")
+        ids = {each.id for each in store.find_streams()}
+        assert store.discard_streams(marks_of(store)) == ids
+        assert store.count_streams() == 0
+        assert store.events_of(list(ids)) == {each: [] for each in ids}
+        assert store.count_events() == 2
+
+    @pytest.mark.parametrize("act", ["reset_streams", "discard_streams"])
+    def test_what_changed_since_it_was_read_or_is_gone_is_passed_over(
+        self, store: Store, act: str
+    ) -> None:
+        fail_all(store, Reason.FIRE, "same", "changed", "gone")
+        marks = marks_of(store)
+        by_instance = {each.distinguished_by["instance"]: each for each in store.find_streams()}
+        changed = by_instance["changed"].id
+        store.reset_stream(changed)
+        (again,) = claim_all(store)
+        store.fail(Failure(again, "failed anew", NOTHING, final=True), max_attempts=5)
+        store.purge_stream(by_instance["gone"].id)
+        assert set(getattr(store, act)(marks)) == {by_instance["same"].id}
+        assert store.get_stream_by_id(changed).last_error == "failed anew"
+
+    @pytest.mark.parametrize("act", ["reset_streams", "discard_streams"])
+    @pytest.mark.parametrize(
+        "state", [s for s in StreamState if s not in (StreamState.ERROR, StreamState.EXPIRE_ERROR)]
+    )
+    def test_what_is_not_in_error_is_passed_over(
+        self, store: Store, act: str, state: StreamState
+    ) -> None:
+        put_into(store, state)
+        before = only_stream(store)
+        assert not getattr(store, act)(marks_of(store))
+        assert only_stream(store) == before
+
+    @pytest.mark.parametrize("act", ["reset_streams", "discard_streams"])
+    def test_of_none_nothing_is_done(self, store: Store, act: str) -> None:
+        assert not getattr(store, act)([])
 
 
 class TestPurge:

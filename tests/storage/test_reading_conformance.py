@@ -7,10 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from builders import NOON, arrivals, at, ingest, make_event, make_trigger, only_stream
+from builders import (
+    NOON,
+    arrivals,
+    at,
+    claim_all,
+    ingest,
+    make_event,
+    make_trigger,
+    only_stream,
+    ready_to_fire,
+)
 from winchester_core.errors import UnknownStream
 from winchester_core.model.stream import Reason, StreamState
-from winchester_core.storage.records import EventFilter, StreamFilter
+from winchester_core.storage.records import EventFilter, Failure, StreamFilter
 from winchester_core.triggers.stream_time import FixedTime
 
 if TYPE_CHECKING:
@@ -157,11 +167,38 @@ class TestFindStreams:
             (StreamFilter(younger_than=at(9)), "bc"),
             (StreamFilter(older_than=at(20), younger_than=at(9)), "b"),
             (StreamFilter(name="vm", states=(StreamState.ACTIVE,)), "a"),
+            (StreamFilter(is_open=True), "ac"),
+            (StreamFilter(is_open=False), "b"),
         ]
         for wanted, names in cases:
             found = [s.distinguished_by["instance"] for s in store.find_streams(wanted)]
             assert sorted(found) == list(names), wanted
             assert store.count_streams(wanted) == len(names)
+
+    @pytest.mark.parametrize(
+        ("text", "found"),
+        [
+            ("disk is full", ["a"]),
+            ("Disk", []),
+            ("%", ["b"]),
+            ("50_", []),
+            ("Ä", ["b"]),
+            ("ä", []),
+            ("line\nnext", ["b"]),
+            ("", ["a", "b"]),
+        ],
+    )
+    def test_by_a_part_of_the_last_error_to_the_letter(
+        self, store: Store, text: str, found: list[str]
+    ) -> None:
+        errors = {"a": "the disk is full", "b": "50% of Ä\nline\nnext"}
+        ready_to_fire(store, *errors, "c")
+        for each in claim_all(store):
+            if (instance := each.distinguished_by["instance"]) in errors:
+                store.fail(Failure(each, errors[instance], timedelta(0), final=True), 5)
+        streams = store.find_streams(StreamFilter(error_text=text))
+        assert sorted(each.distinguished_by["instance"] for each in streams) == found
+        assert store.count_streams(StreamFilter(error_text=text)) == len(found)
 
     @pytest.mark.parametrize(
         ("traits", "found"),

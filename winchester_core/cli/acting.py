@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from winchester_core.cli.failure import DONE, FAILED
 from winchester_core.cli.options import positive_number
@@ -26,6 +26,9 @@ COLUMNS: Final = ("id", "outcome", "reason")
 NOT_DONE: Final = "failed"
 OF_ONE = (IllegalTransition, UnknownStream, UnknownRejectedMessage, UnknownEffect, EffectInHand)
 """What goes wrong with one thing and says nothing about the others."""
+
+Done: TypeAlias = tuple[int, str, str | None]
+"""The id of one thing, the outcome, and the reason where that needs one."""
 
 Tool = TypeVar("Tool")
 
@@ -77,16 +80,21 @@ class ActOnEach(FlatLister, Generic[Tool]):
     def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], Iterable[dict[str, Any]]]:
         """What became of each, while it is done."""
         columns = known_columns(parsed_args.columns, COLUMNS) or COLUMNS
-        outcomes = self._outcomes(parsed_args)
+        outcomes = self._noted(parsed_args)
         first = list(islice(outcomes, 1))  # whatever is wrong with all shows before any output
         return columns, chain(first, outcomes)
 
-    def _outcomes(self, parsed_args: Namespace) -> Iterator[dict[str, Any]]:
+    def outcomes(self, tool: Tool, parsed_args: Namespace) -> Iterator[Done]:
+        """Do it with each that is meant; tell what became of it."""
+        for each_id in self.ids(tool, parsed_args):
+            try:
+                outcome, reason = self.act(tool, each_id, parsed_args)
+            except OF_ONE as error:
+                outcome, reason = NOT_DONE, str(error)
+            yield each_id, outcome, reason
+
+    def _noted(self, parsed_args: Namespace) -> Iterator[dict[str, Any]]:
         with self.tool(parsed_args) as tool:
-            for each_id in self.ids(tool, parsed_args):
-                try:
-                    outcome, reason = self.act(tool, each_id, parsed_args)
-                except OF_ONE as error:
-                    outcome, reason = NOT_DONE, str(error)
+            for each_id, outcome, reason in self.outcomes(tool, parsed_args):
                 self._has_failed |= outcome in self.failures
                 yield {"id": each_id, "outcome": outcome, "reason": reason}

@@ -85,6 +85,11 @@ class StreamList(ObjectLister):
             help="only streams with an event of this type; * and ? are wildcards",
         )
         parser.add_argument(
+            "--error",
+            metavar="TEXT",
+            help="only streams whose last error, the traceback included, contains this",
+        )
+        parser.add_argument(
             "--message-id", metavar="ID", help="only streams that hold the event with this id"
         )
         parser.add_argument(
@@ -157,4 +162,5 @@ def _filter(session: Session) -> StreamFilter:
         younger_than=session.moment(args.younger_than),
         event_type=args.event_type,
         message_id=args.message_id,
+        error_text=args.error,
     )

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         RejectedMessage,
         Rejection,
         StreamFilter,
+        StreamMark,
         TrimMark,
         Trimmed,
         Workload,
@@ -235,6 +236,12 @@ class ReadStore(Protocol):
 
         Raises `UnknownStream`, `IllegalTransition`.
         """
+
+    def reset_streams(self, marks: Sequence[StreamMark]) -> Mapping[int, StreamState]:
+        """Do the same with those that are in error, and as they were; return their new states."""
+
+    def discard_streams(self, marks: Sequence[StreamMark]) -> frozenset[int]:
+        """Remove, as `purge_stream`, those that are in error, and as they were; return which."""
 
     def purge_stream(self, stream_id: int) -> None:
         """Remove a stream and its links, never its events.

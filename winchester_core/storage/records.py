@@ -222,6 +222,14 @@ class StreamFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamMark:
+    """A stream as it was when it was read: whatever changes its state changes the serial."""
+
+    stream_id: int
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
 class RejectedFilter:
     """Which rejected messages to find; None asks for anything.
 

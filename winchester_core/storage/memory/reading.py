@@ -87,13 +87,17 @@ def _stream_fits(held: Holdings, stream: HeldStream, wanted: StreamFilter) -> bo
         (wanted.name is None or stream.name == wanted.name)
         and (not wanted.states or stream.state in wanted.states)
         and (wanted.is_open is None or stream.is_open == wanted.is_open)
-        and (wanted.error_text is None or wanted.error_text in (stream.last_error or ""))
+        and (wanted.error_text is None or _has_error(stream, wanted.error_text))
         and (wanted.older_than is None or first_event < wanted.older_than)
         and (wanted.younger_than is None or first_event >= wanted.younger_than)
         and _has(stream.group.values, wanted.traits)
         and (wanted.message_id is None or wanted.message_id in stream.members)
         and (wanted.event_type is None or _holds_type(held, stream, wanted.event_type))
     )
+
+
+def _has_error(stream: HeldStream, text: str) -> bool:
+    return stream.last_error is not None and text in stream.last_error
 
 
 def _holds_type(held: Holdings, stream: HeldStream, glob: str) -> bool:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         RejectedMessage,
         Rejection,
         StreamFilter,
+        StreamMark,
         TrimMark,
         Trimmed,
         Workload,
@@ -344,6 +345,25 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
             state = upkeep.reset(self._held, transaction, stream_id, self._clock.now())
         self._wake_for(1)
         return state
+
+    def reset_streams(self, marks: Sequence[StreamMark]) -> dict[int, StreamState]:
+        """See `ReadStore.reset_streams`."""
+        with self._transaction() as transaction:
+            now = self._clock.now()
+            states = {
+                stream.id: upkeep.reset(self._held, transaction, stream.id, now)
+                for stream in upkeep.unchanged(self._held, marks)
+            }
+        self._wake_for(len(states))
+        return states
+
+    def discard_streams(self, marks: Sequence[StreamMark]) -> frozenset[int]:
+        """See `ReadStore.discard_streams`."""
+        with self._transaction() as transaction:
+            found = upkeep.unchanged(self._held, marks)
+            for stream in found:
+                self._held.remove(stream, transaction)
+            return frozenset(stream.id for stream in found)
 
     def purge_stream(self, stream_id: int) -> None:
         """See `ReadStore.purge_stream`."""

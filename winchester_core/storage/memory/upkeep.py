@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from winchester_core.errors import IllegalTransition
-from winchester_core.model.stream import Reason, StreamState, lane_of_state
+from winchester_core.model.stream import LANES, Reason, StreamState, lane_of_state
 from winchester_core.storage.memory.claiming import (
     RETRYING,
     WORKING,
@@ -17,10 +17,12 @@ from winchester_core.storage.records import MOST_COUNTED, Trimmed, Workload
 from winchester_core.triggers import progress
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from winchester_core.storage.memory.holdings import HeldStream, Holdings
     from winchester_core.storage.memory.transaction import Transaction
+    from winchester_core.storage.records import StreamMark
     from winchester_core.triggers.definition import TriggerDefinition
 
 
@@ -81,6 +83,17 @@ def reset(
     stream.attempts, stream.retry_at = 0, real_now
     stream.worker, stream.last_error = None, None
     return stream.state
+
+
+def unchanged(held: Holdings, marks: Sequence[StreamMark]) -> list[HeldStream]:
+    """Those in error that are as they were."""
+    in_error = {lane.failed for lane in LANES}
+    streams = ((held.streams.get(mark.stream_id), mark.serial) for mark in marks)
+    return [
+        stream
+        for stream, serial in streams
+        if stream is not None and stream.serial == serial and stream.state in in_error
+    ]
 
 
 def purge(held: Holdings, transaction: Transaction, stream_id: int) -> None:

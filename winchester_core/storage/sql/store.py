@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         RejectedMessage,
         Rejection,
         StreamFilter,
+        StreamMark,
         TrimMark,
         Trimmed,
         Workload,
@@ -360,6 +361,16 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
         )
         self._wake_for(1)
         return state
+
+    def reset_streams(self, marks: Sequence[StreamMark]) -> dict[int, StreamState]:
+        """See `ReadStore.reset_streams`."""
+        states = self.database.write(partial(upkeep.reset_all, dialect=self._dialect, marks=marks))
+        self._wake_for(len(states))
+        return states
+
+    def discard_streams(self, marks: Sequence[StreamMark]) -> frozenset[int]:
+        """See `ReadStore.discard_streams`."""
+        return self.database.write(partial(upkeep.discard_all, dialect=self._dialect, marks=marks))
 
     def purge_stream(self, stream_id: int) -> None:
         """See `ReadStore.purge_stream`."""

@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from winchester_core.errors import IllegalTransition, UnknownStream
-from winchester_core.model.stream import StreamState, lane_of_state
+from winchester_core.model.stream import LANES, StreamState, lane_of_state
 from winchester_core.storage.sql.completion import purge
-from winchester_core.storage.sql.queries import claims, clocks, open_streams
+from winchester_core.storage.sql.queries import claims, clocks, errors, open_streams
 from winchester_core.storage.sql.recording import recount
 from winchester_core.triggers.grouping import Group
 from winchester_core.triggers.plan import StreamDraft
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
 
+    from winchester_core.model.stream import Lane
     from winchester_core.storage.dialects import SqlDialect
+    from winchester_core.storage.records import StreamMark
     from winchester_core.triggers.definition import TriggerDefinition
 
 
@@ -54,10 +57,35 @@ def reset(connection: Connection, dialect: SqlDialect, stream_id: int) -> Stream
     lane = lane_of_state(StreamState(row.state))
     if lane is None or row.state != lane.failed:
         raise IllegalTransition(row.state, "ready again: only a stream in error can be reset")
+    _make_ready(connection, dialect, {stream_id: lane})
+    return lane.retry
+
+
+def reset_all(
+    connection: Connection, dialect: SqlDialect, marks: Sequence[StreamMark]
+) -> dict[int, StreamState]:
+    """Make ready again those in error that are as they were; return their new states."""
+    lanes = errors.lock_unchanged(connection, dialect, marks)
+    _make_ready(connection, dialect, lanes)
+    return {stream_id: lane.retry for stream_id, lane in lanes.items()}
+
+
+def _make_ready(connection: Connection, dialect: SqlDialect, lanes: Mapping[int, Lane]) -> None:
+    """Let locked streams in error begin anew in their lanes, with all their attempts."""
     real_now = clocks.real_time(connection, dialect)
     fresh = {"attempts": 0, "retry_at": real_now, "worker": None, "last_error": None}
-    claims.finish(connection, dialect, [stream_id], lane.retry, **fresh)
-    return lane.retry
+    for lane in LANES:
+        stream_ids = [each for each, its in lanes.items() if its is lane]
+        claims.finish(connection, dialect, stream_ids, lane.retry, **fresh)
+
+
+def discard_all(
+    connection: Connection, dialect: SqlDialect, marks: Sequence[StreamMark]
+) -> frozenset[int]:
+    """Remove those in error that are as they were; return which."""
+    lanes = errors.lock_unchanged(connection, dialect, marks)
+    purge(connection, dialect, sorted(lanes))
+    return frozenset(lanes)
 
 
 def purge_one(connection: Connection, dialect: SqlDialect, stream_id: int) -> None:

@@ -1,0 +1,182 @@
+"""`winchester stream reset|discard --all`: streams in error, by what they have in common."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sites import TRIGGERS, Site, task_events
+from winchester_core.bootstrap import TriggerManager
+from winchester_core.cli import error_mending
+from winchester_core.model.stream import Reason
+from winchester_core.storage.records import Failure, StreamFilter
+
+if TYPE_CHECKING:
+    from conftest import Winchester
+    from winchester_core.storage.sql.store import SqlStore
+
+OTHER = TRIGGERS.replace("pair", "other").replace("task.", "other.")
+FULL, GONE = "OSError: the disk is full", "ConnectionError: nobody is there"
+
+
+@pytest.fixture
+def failed_site(ready_site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """Five streams in error, of three pages: four that were to fire, and one to expire."""
+    monkeypatch.setattr(error_mending, "PAGE", 2)
+    ready_site.write("triggers.yaml", TRIGGERS + OTHER)
+    with TriggerManager(ready_site.config) as manager:
+        for host, hour in [("a", 11), ("b", 12), ("c", 13)]:
+            manager.add_events(task_events(host, hour=hour))
+        manager.add_events(task_events("d", hour=10, ends=False))
+        manager.add_events(_others("e"))
+        errors = {"a": FULL, "b": GONE, "c": FULL, "d": FULL, "e": GONE}
+        for reason in Reason:
+            _fail(manager.store, reason, errors)
+        manager.add_events(task_events("open", hour=13, ends=False))
+    return ready_site
+
+
+def _others(host: str) -> list[dict[str, Any]]:
+    return [
+        {**event, "event_type": event["event_type"].replace("task", "other")}
+        for event in task_events(host, hour=13)
+    ]
+
+
+def _fail(store: Any, reason: Reason, errors: dict[str, str]) -> None:
+    claims = store.claim_ready(
+        worker="w", reason=reason, now=store.event_clock(), limit=9, lease=timedelta(minutes=1)
+    )
+    for claim in claims:
+        error = errors[claim.distinguished_by["host"]]
+        store.fail(Failure(claim, f"Traceback\n{error}", timedelta(0), final=True), 5)
+
+
+def _hosts(site: Site, *states: str) -> str:
+    with site.store() as store:
+        streams = store.find_streams(StreamFilter())
+    return "".join(
+        sorted(each.distinguished_by["host"] for each in streams if each.state in states)
+    )
+
+
+def _done(winchester: Winchester, site: Site, *arguments: str) -> tuple[list[Any], str]:
+    ended = winchester(site, "stream", *arguments, "-f", "json")
+    assert ended.status == 0, ended.err
+    return json.loads(ended.out), ended.err
+
+
+@pytest.mark.parametrize(
+    ("filters", "hosts"),
+    [
+        ([], "abcde"),
+        (["--name", "pair"], "abcd"),
+        (["--state", "error"], "abce"),
+        (["--state", "expire_error"], "d"),
+        (["--error", "disk is full"], "acd"),
+        (["--older-than", "2015-01-20T12:00:00Z"], "ad"),
+        (["--younger-than", "2015-01-20T12:00:00Z", "--error", FULL], "c"),
+        (["--name", "none"], ""),
+    ],
+)
+def test_the_filters_leave_those_that_are_reset(
+    winchester: Winchester, failed_site: Site, filters: list[str], hosts: str
+) -> None:
+    dry, told = _done(winchester, failed_site, "reset", "--all", *filters, "--dry-run")
+    assert told == f"streams would be reset: {len(hosts)}\n"
+    assert _hosts(failed_site, "error", "expire_error") == "abcde"
+    done, told = _done(winchester, failed_site, "reset", "--all", *filters)
+    assert told == f"streams reset: {len(hosts)}\n"
+    assert done == dry
+    assert _hosts(failed_site, "retry_fire", "retry_expire") == hosts
+    assert len(done) == len(hosts)
+
+
+def test_the_same_filters_list_them(winchester: Winchester, failed_site: Site) -> None:
+    found, _ = _done(winchester, failed_site, "list", "--error", "disk is full")
+    dry, _ = _done(
+        winchester, failed_site, "discard", "--all", "--error", "disk is full", "--dry-run"
+    )
+    assert [each["id"] for each in found] == [each["id"] for each in dry]
+
+
+def test_discarded_streams_are_gone_and_their_events_stay(
+    winchester: Winchester, failed_site: Site
+) -> None:
+    done, told = _done(winchester, failed_site, "discard", "--all", "--error", GONE)
+    assert told == "streams discarded: 2\n"
+    assert {each["outcome"] for each in done} == {"discarded"}
+    assert _hosts(failed_site, "error", "expire_error") == "acd"
+    with failed_site.store() as store:
+        assert store.get_event_by_message_id("b-begin") is not None
+
+
+def test_what_changes_meanwhile_is_passed_over_and_told(
+    winchester: Winchester, failed_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from winchester_core.storage.sql.store import SqlStore
+
+    reset_streams = SqlStore.reset_streams
+
+    def after_another(self: SqlStore, marks: Any) -> Any:
+        self.reset_stream(marks[0].stream_id)
+        return reset_streams(self, marks)
+
+    monkeypatch.setattr(SqlStore, "reset_streams", after_another)
+    done, told = _done(winchester, failed_site, "reset", "--all")
+    assert told == "streams reset: 2, 3 passed over\n"
+    passed_over = [each["reason"] for each in done if each["outcome"] == "passed over"]
+    assert passed_over == ["it has changed meanwhile"] * 3
+
+
+@pytest.mark.parametrize("command", ["reset", "discard"])
+def test_by_ids_a_dry_run_tells_of_each(
+    winchester: Winchester, failed_site: Site, command: str
+) -> None:
+    with failed_site.store() as store:
+        failed, waiting = (_id(store, host) for host in ("a", "open"))
+    ended = winchester(
+        failed_site, "stream", command, str(failed), str(waiting), "--dry-run", "-f", "json"
+    )
+    first, second = json.loads(ended.out)
+    assert ended.status == 1
+    assert first["outcome"] in ("retry_fire", "discarded")
+    assert second["outcome"] == "failed"
+    assert "only a stream in error can be" in second["reason"]
+    assert _hosts(failed_site, "error", "expire_error") == "abcde"
+
+
+def test_discard_by_ids_leaves_what_is_not_in_error(
+    winchester: Winchester, failed_site: Site
+) -> None:
+    with failed_site.store() as store:
+        failed, waiting = (_id(store, host) for host in ("a", "open"))
+    ended = winchester(failed_site, "stream", "discard", str(failed), str(waiting), "-f", "json")
+    assert ended.status == 1
+    assert _hosts(failed_site, "error", "expire_error", "active") == "bcde" + "open"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "--all"),
+        (["1", "--all"], "--all"),
+        (["1", "--error", "x"], "--error narrows --all down"),
+        (["--older-than", "1d"], "--all"),
+        (["--all", "--state", "active"], "invalid choice"),
+    ],
+)
+def test_ids_and_filters_do_not_go_together(
+    winchester: Winchester, failed_site: Site, arguments: list[str], said: str
+) -> None:
+    ended = winchester(failed_site, "stream", "reset", *arguments)
+    assert ended.status == 2
+    assert said in ended.err
+
+
+def _id(store: SqlStore, host: str) -> int:
+    (stream,) = store.find_streams(StreamFilter(traits={"host": host}))
+    return stream.id
