@@ -138,6 +138,21 @@ def test_attempts_and_the_whole_last_error_are_shown(
     assert f"'winchester stream reset {_id(failed_site, 'a')}'" in table
 
 
+def test_the_history_of_states_is_shown_with_times_and_workers(
+    winchester: Winchester, failed_site: Site
+) -> None:
+    assert _show(winchester, failed_site, "b")["history"] == []
+    stream_id = str(_id(failed_site, "a"))
+    assert winchester(failed_site, "stream", "reset", stream_id).status == 0
+    history = _show(winchester, failed_site, "a")["history"]
+    assert [each["state"] for each in history] == ["firing", "error", "retry_fire"]
+    assert [bool(each["worker"]) for each in history] == [True, False, False]
+    assert [each["at"] for each in history] == sorted(each["at"] for each in history)
+    table = winchester(failed_site, "stream", "show", stream_id).out
+    assert f"{history[0]['at']} firing by {history[0]['worker']}" in table
+    assert f"{history[1]['at']} error" in table
+
+
 def test_progress_that_was_counted_by_other_criteria_is_not_told_as_if_it_held(
     winchester: Winchester, stocked_site: Site
 ) -> None:

@@ -10,11 +10,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 from builders import VM, claim_all, ingest, make_event
 from databases import BACKENDS, temporary_database
-from winchester_core.storage.records import EventFilter, Rejection, StreamFilter
+from winchester_core.storage.records import Rejection
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema import MIGRATIONS, Schema
 from winchester_core.storage.sql.store import SqlStore
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Table
 
 REVISIONS = [
     each.revision for each in ScriptDirectory(str(MIGRATIONS)).walk_revisions("base", "heads")
 ][::-1]
-NEWEST = REVISIONS[-1]
+FIRST_TABLES = ("events", "streams", "stream_traits", "stream_events", "rejected_messages")
+LATER_COLUMNS = {"streams.history"}
 PARTIAL = {
     "postgresql": "SELECT indexdef FROM pg_indexes WHERE tablename = 'streams'",
     "sqlite": "SELECT sql FROM sqlite_master WHERE tbl_name = 'streams' AND type = 'index'",
@@ -41,22 +42,30 @@ PARTIAL = {
 def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A database at the first revision, in use, of each backend in turn."""
     with temporary_database(request.param, tmp_path) as url, closing(Database(url)) as database:
-        Schema(database).upgrade("0001")
+        Schema(database).upgrade()
         store = SqlStore(database)
         ingest(store, VM, *(make_event(f"u{i}", instance=i) for i in range(20)))
         ingest(store, VM, *(make_event(f"e{i}", "vm.end", instance=i) for i in range(9)))
         store.release(claim_all(store, limit=3)[:2])
         store.keep_rejected([Rejection("source", "event", "broken", b"{", 1, bytes(32))])
+        Schema(database).downgrade("0001")
         yield database
 
 
-def contents(database: Database) -> tuple[object, ...]:
-    store = SqlStore(database)
-    return (
-        store.find_events(EventFilter()),
-        store.find_streams(StreamFilter()),
-        store.find_rejected(),
-    )
+def contents(database: Database) -> list[list[object]]:
+    """Every row of the first revision's tables, without columns that came later."""
+
+    def read(connection: Connection) -> list[list[object]]:
+        return [_rows(connection, metadata.tables[name]) for name in FIRST_TABLES]
+
+    return database.read(read)
+
+
+def _rows(connection: Connection, table: Table) -> list[object]:
+    columns = [each for each in table.c if f"{table.name}.{each.name}" not in LATER_COLUMNS]
+    rows = connection.execute(select(*columns).order_by(*table.primary_key)).all()
+    assert rows
+    return list(rows)
 
 
 def differences(database: Database) -> list[object]:

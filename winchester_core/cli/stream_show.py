@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from winchester_core.config import Part
-    from winchester_core.model.stream import StreamRecord
+    from winchester_core.model.stream import StateChange, StreamRecord
     from winchester_core.triggers.definition import TriggerDefinition
 
 ALL_BUT_TRIGGERS: Final[tuple[Part, ...]] = ("pipelines", "distiller", "sources")
@@ -31,8 +31,10 @@ class StreamShow(ObjectShow):
 
     For each fire criterion it says how many events the stream has of how many that are needed
     (null in JSON where that is not known, since the trigger has changed or is gone); then when
-    the stream fires or expires, or what it waits for. fire_timestamp, expire_timestamp and
-    stream_time are stream time; retry_at and lease_until are the database server's time.
+    the stream fires or expires, or what it waits for. The history has the changes of its state, the
+    latest last, each with its time and, of a claim, the worker; when it is long, the oldest are
+    gone. fire_timestamp, expire_timestamp and stream_time are stream time; retry_at, lease_until
+    and the history's times are the database server's.
     """
 
     examples = (
@@ -68,6 +70,7 @@ class StreamShow(ObjectShow):
                 "lease_until": iso_text(stream.lease_until),
                 "retry_at": iso_text(stream.retry_at),
                 "last_error": error,
+                "history": [_flat_change(each) for each in stream.history],
             }
             if parsed_args.events:
                 events = session.store.get_stream_events(stream.id)
@@ -82,9 +85,20 @@ class StreamShow(ObjectShow):
             return lines(
                 f"{each['timestamp']} {each['event_type']} {each['message_id']}" for each in value
             )
+        if name == "history":
+            return lines(_change_line(each) for each in value)
         if name == "last_error" and value:
             return lines(value.rstrip().splitlines())
         return super().cell(name, value)
+
+
+def _flat_change(change: StateChange) -> dict[str, Any]:
+    return {"at": iso_text(change.at), "state": change.state.value, "worker": change.worker}
+
+
+def _change_line(change: dict[str, Any]) -> str:
+    by = f" by {change['worker']}" if change["worker"] else ""
+    return f"{change['at']} {change['state']}{by}"
 
 
 def stream_time(session: Session) -> datetime | None:

@@ -104,8 +104,10 @@ def _start(args: argparse.Namespace) -> int:
 
 
 def _load(args: argparse.Namespace) -> Settings:
-    needs, ignores = ("database", "triggers", "pipelines"), ("distiller", "sources")
-    return with_listen_option(load(args, needs=needs, ignores=ignores), args)
+    settings = load(
+        args, needs=("database", "triggers", "pipelines"), ignores=("distiller", "sources")
+    )
+    return with_listen_option(settings, args)
 
 
 def _work(settings: Settings, args: argparse.Namespace, ready: Callable[[], None]) -> int:

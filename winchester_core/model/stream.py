@@ -95,6 +95,18 @@ def check_transition(current: StreamState, wanted: StreamState) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class StateChange:
+    """When a stream came into a state (the database server's time, aware UTC).
+
+    `worker` is who claimed it, for that.
+    """
+
+    at: datetime
+    state: StreamState
+    worker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StreamRecord:
     """A stream as it is stored: what commands show and what programs that embed us read.
 
@@ -102,7 +114,8 @@ class StreamRecord:
     and `lease_until` are the database server's time. `distinguished_by` maps each
     distinguishing name to its value: a trait value or a `TimeRange`. `progress` holds how many
     events each fire criterion has counted, in the trigger's order; `fingerprint` is that of the
-    trigger by whose rules this was counted.
+    trigger by whose rules this was counted. `history` has the latest changes of its state in
+    order; an active stream has none.
     """
 
     id: int
@@ -123,3 +136,4 @@ class StreamRecord:
     lease_until: datetime | None = None
     retry_at: datetime | None = None
     last_error: str | None = None
+    history: tuple[StateChange, ...] = ()

@@ -68,6 +68,14 @@ class SqlDialect:
         """An expression that is the database server's time, in microseconds."""
         raise NotImplementedError
 
+    def real_time_text(self) -> ColumnElement[str]:
+        """The same as text in UTC: ISO 8601 with six digits of the second, without an offset."""
+        raise NotImplementedError
+
+    def last_characters(self, text: ColumnElement[str], number: int) -> ColumnElement[str]:
+        """The last so many characters of a text, or all that it has."""
+        return func.right(text, number)
+
     def one_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         """The condition that `column` has one of many values: a list, the parameter `name`."""
         return column.in_(bindparam(name, expanding=True))

@@ -7,7 +7,7 @@ import socket
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, Table, delete, event, func
+from sqlalchemy import Engine, Table, Text, delete, event, func
 
 from winchester_core.storage.dialects import patience
 from winchester_core.storage.dialects.base import Fault, SqlDialect
@@ -71,6 +71,9 @@ class MariadbDialect(SqlDialect):
 
     def real_time(self) -> ColumnElement[datetime]:
         return func.utc_timestamp(6, type_=UtcDateTime())
+
+    def real_time_text(self) -> ColumnElement[str]:
+        return func.date_format(func.utc_timestamp(6), "%Y-%m-%dT%H:%i:%S.%f", type_=Text())
 
     def through_index(self, query: Select[Any], table: FromClause, index: str) -> Select[Any]:
         # it locks what it reads: going through all rows would wait for those of other workers

@@ -88,6 +88,11 @@ class PostgresqlDialect(SqlDialect):
     def real_time(self) -> ColumnElement[datetime]:
         return func.clock_timestamp(type_=UtcDateTime())
 
+    def real_time_text(self) -> ColumnElement[str]:
+        utc = func.timezone("UTC", func.clock_timestamp())
+        text = func.to_char(utc, 'YYYY-MM-DD"T"HH24:MI:SS.US', type_=Text())
+        return select(text).scalar_subquery()  # else it would be written for each row
+
     def one_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         # one parameter: the driver goes through the statement's text for each
         return column == any_(bindparam(name, type_=ARRAY(column.type)))

@@ -12,7 +12,7 @@ from winchester_core.triggers import progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from winchester_core.storage.memory.holdings import HeldStream, Holdings
     from winchester_core.storage.memory.transaction import Transaction
@@ -54,10 +54,13 @@ def claim(
     *,
     worker: str,
     reason: Reason,
-    lease_until: datetime,
+    real_now: datetime,
+    lease: timedelta,
 ) -> list[Claim]:
     """Put `streams` into the hands of `worker`; those that are open give up their group's key."""
-    claims = [_take(held, transaction, stream, worker, reason, lease_until) for stream in streams]
+    claims = [
+        _take(held, transaction, stream, worker, reason, real_now, lease) for stream in streams
+    ]
     if claims:
         reach(Checkpoint.BEFORE_CLAIM_COMMIT)
     return claims
@@ -69,13 +72,14 @@ def _take(
     stream: HeldStream,
     worker: str,
     reason: Reason,
-    lease_until: datetime,
+    real_now: datetime,
+    lease: timedelta,
 ) -> Claim:
     transaction.keep(stream)
-    stream.become(lane_of(reason).working)
+    stream.become(lane_of(reason).working, real_now, worker)
     if stream.is_open:
         held.close(stream, transaction)
-    stream.worker, stream.lease_until, stream.retry_at = worker, lease_until, None
+    stream.worker, stream.lease_until, stream.retry_at = worker, real_now + lease, None
     stream.attempts += 1
     return Claim(
         stream_id=stream.id,
@@ -110,7 +114,7 @@ def give_back(stream: HeldStream, real_now: datetime) -> None:
     """Release a claimed stream: ready at once, and the attempt does not count."""
     lane = lane_of_state(stream.state)
     assert lane is not None  # noqa: S101 - a claimed stream is in a lane
-    stream.become(lane.retry)
+    stream.become(lane.retry, real_now)
     stream.attempts -= 1
     stream.worker, stream.lease_until, stream.retry_at = None, None, real_now
 
@@ -133,10 +137,10 @@ def rescue(stream: HeldStream, max_attempts: int, real_now: datetime) -> bool:
     assert lane is not None  # noqa: S101 - a claimed stream is in a lane
     stream.lease_until = None
     if stream.attempts < max_attempts:
-        stream.become(lane.retry)
+        stream.become(lane.retry, real_now)
         stream.worker, stream.retry_at = None, real_now
         return True
-    stream.become(lane.failed)
+    stream.become(lane.failed, real_now)
     if stream.last_error is None:
         stream.last_error = died_each_time(stream.attempts)
     else:

@@ -34,7 +34,7 @@ def complete(
     arrivals = [arrival for each, _ in won for arrival in each.arrivals]
     recorded = record(held, transaction, arrivals, policy, real_now) if arrivals else Recorded(())
     for each, stream in won:
-        _finish(held, transaction, each, stream)
+        _finish(held, transaction, each, stream, real_now)
         for effect in each.effects:
             held.outbox.record(transaction, each.claim, effect, real_now)
     reach(Checkpoint.BEFORE_COMPLETION_COMMIT)
@@ -42,10 +42,14 @@ def complete(
 
 
 def _finish(
-    held: Holdings, transaction: Transaction, completion: Completion, stream: HeldStream
+    held: Holdings,
+    transaction: Transaction,
+    completion: Completion,
+    stream: HeldStream,
+    real_now: datetime,
 ) -> None:
     transaction.keep(stream)
-    stream.become(StreamState.COMPLETED)
+    stream.become(StreamState.COMPLETED, real_now)
     stream.lease_until, stream.last_error = None, completion.fault
     if completion.purge and completion.fault is None:
         held.remove(stream, transaction)
@@ -65,7 +69,7 @@ def fail(
     lane = lane_of(failure.claim.reason)
     final = failure.final or stream.attempts >= max_attempts
     transaction.keep(stream)
-    stream.become(lane.failed if final else lane.retry)
+    stream.become(lane.failed if final else lane.retry, real_now)
     stream.lease_until, stream.last_error = None, failure.error
     stream.retry_at = None if final else real_now + failure.retry_delay
     reach(Checkpoint.BEFORE_FAILURE_COMMIT)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from winchester_core.errors import UnknownRejectedMessage, UnknownStream
 from winchester_core.model.stream import StreamRecord, StreamState, check_transition
+from winchester_core.storage.history import appended, read_history
 from winchester_core.storage.memory.outbox import HeldOutbox
 
 if TYPE_CHECKING:
@@ -48,12 +49,17 @@ class HeldStream:
     lease_until: datetime | None = None
     retry_at: datetime | None = None
     last_error: str | None = None
+    history: str = ""
 
-    def become(self, state: StreamState) -> None:
-        """Change the state and bump the serial. Raises `IllegalTransition`."""
+    def become(self, state: StreamState, at: datetime, worker: str | None = None) -> None:
+        """Change the state at this real time and bump the serial. Raises `IllegalTransition`.
+
+        `worker` is told of a claim.
+        """
         check_transition(self.state, state)
         self.state = state
         self.serial += 1
+        self.history = appended(self.history, at, state, worker)
 
     def record(self) -> StreamRecord:
         """The stream as callers see it."""
@@ -76,6 +82,7 @@ class HeldStream:
             lease_until=self.lease_until,
             retry_at=self.retry_at,
             last_error=self.last_error,
+            history=read_history(self.history),
         )
 
 

@@ -118,7 +118,8 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
                 ready[:limit],
                 worker=worker,
                 reason=reason,
-                lease_until=real_now + lease,
+                real_now=real_now,
+                lease=lease,
             )
 
     def claim_one(
@@ -135,7 +136,8 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
                 [stream],
                 worker=worker,
                 reason=reason,
-                lease_until=self._clock.now() + lease,
+                real_now=self._clock.now(),
+                lease=lease,
             )
             return claim
 

@@ -79,7 +79,7 @@ def reset(
     if lane is None or stream.state is not lane.failed:
         raise IllegalTransition(stream.state, "ready again: only a stream in error can be reset")
     transaction.keep(stream)
-    stream.become(lane.retry)
+    stream.become(lane.retry, real_now)
     stream.attempts, stream.retry_at = 0, real_now
     stream.worker, stream.last_error = None, None
     return stream.state

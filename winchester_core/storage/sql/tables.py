@@ -91,6 +91,7 @@ streams = Table(
     Column("lease_until", UtcDateTime(), nullable=True, comment="the database server's time"),
     Column("retry_at", UtcDateTime(), nullable=True, comment="the database server's time"),
     Column("last_error", long_text(), nullable=True),
+    Column("history", long_text(), nullable=True, comment="its latest changes of state, in lines"),
     UniqueConstraint("open_key"),
     Index("ix_streams_due", "state", "fire_timestamp", "expire_timestamp"),
     Index(None, "state", "retry_at", **_where_not_null("retry_at")),

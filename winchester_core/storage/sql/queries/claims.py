@@ -10,6 +10,7 @@ from winchester_core.errors import ConcurrentChange
 from winchester_core.model.stream import FIRE_LANE, LANES, Lane, StreamState
 from winchester_core.storage.death_note import died_after_failure, died_each_time
 from winchester_core.storage.sql.pages import pages
+from winchester_core.storage.sql.queries import histories
 from winchester_core.storage.sql.queries.queues import Queue, in_order
 from winchester_core.storage.sql.tables import streams
 
@@ -71,6 +72,7 @@ def take(
                 lease_until=lease_until,
                 retry_at=None,
                 attempts=streams.c.attempts + 1,
+                history=histories.appended(dialect, lane.working, worker),
             )
         ).rowcount
         if claimed != len(page):
@@ -145,6 +147,7 @@ def finish(
                 state=state.value,
                 state_serial_no=streams.c.state_serial_no + 1,
                 lease_until=None,
+                history=histories.appended(dialect, state),
                 **values,
             )
         )
@@ -169,6 +172,7 @@ def give_back(
                 worker=None,
                 lease_until=None,
                 retry_at=real_now,
+                history=histories.appended_retry(dialect),
             )
         )
 

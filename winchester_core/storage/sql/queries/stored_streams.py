@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, func, select
 
 from winchester_core.model.stream import StreamRecord, StreamState
+from winchester_core.storage.history import read_history
 from winchester_core.storage.sql.finding import ids_past
 from winchester_core.storage.sql.globs import matches_glob
 from winchester_core.storage.sql.pages import pages
@@ -142,4 +143,5 @@ def _record(row: Row[Any], distinguished_by: Mapping[str, Any]) -> StreamRecord:
         lease_until=row.lease_until,
         retry_at=row.retry_at,
         last_error=row.last_error,
+        history=read_history(row.history),
     )

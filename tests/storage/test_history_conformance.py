@@ -1,0 +1,118 @@
+"""Every store: a stream remembers when it came into each state, and who claimed it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from builders import NOON, VM, at, claim_all, ingest, make_event, only_stream, ready_to_fire
+from winchester_core.model.stream import TRANSITIONS, Reason, StreamState, lane_of
+from winchester_core.storage.history import LONGEST
+from winchester_core.storage.records import Completion, Failure, StreamMark
+from winchester_core.triggers.stream_time import FixedTime
+
+if TYPE_CHECKING:
+    from winchester_core.storage.interface import Store
+
+NOTHING = timedelta(0)
+
+
+def told(store: Store) -> list[tuple[str, str | None]]:
+    """The states and the workers of the only stream's history."""
+    return [(each.state.value, each.worker) for each in only_stream(store).history]
+
+
+def fail(store: Store, worker: str, *, final: bool = False) -> None:
+    (claim,) = claim_all(store, worker=worker)
+    store.fail(Failure(claim, "failed", NOTHING, final=final), max_attempts=99)
+
+
+def test_an_open_stream_has_none(store: Store) -> None:
+    ingest(store, VM, make_event("1"))
+    assert only_stream(store).history == ()
+
+
+def test_each_change_is_kept_with_its_time_and_a_claim_with_its_worker(store: Store) -> None:
+    ready_to_fire(store, "a")
+    before = store.real_time()
+    fail(store, "w-1")
+    fail(store, "w 2", final=True)
+    store.reset_stream(only_stream(store).id)
+    (claim,) = claim_all(store, worker="w-3")
+    store.complete([Completion(claim, purge=False)], FixedTime(NOON))
+    after = store.real_time()
+    assert told(store) == [
+        ("firing", "w-1"),
+        ("retry_fire", None),
+        ("firing", "w 2"),
+        ("error", None),
+        ("retry_fire", None),
+        ("firing", "w-3"),
+        ("completed", None),
+    ]
+    times = [each.at for each in only_stream(store).history]
+    assert times == sorted(times)
+    assert before <= times[0] <= times[-1] <= after
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_release_and_a_rescue_are_changes_too(store: Store, reason: Reason) -> None:
+    kind = "vm.end" if reason is Reason.FIRE else "vm.update"
+    ingest(store, VM, make_event("1", kind))
+    lane = lane_of(reason)
+    released = claim_all(store, reason, now=at(3600))
+    store.release(released)
+    claim_all(store, reason, worker="w2", lease=timedelta(seconds=-1))
+    store.rescue(max_attempts=99, limit=9)
+    claim_all(store, reason, worker="w3")
+    store.release_all("w3")
+    claim_all(store, reason, worker="w4", lease=timedelta(seconds=-1))
+    store.rescue(max_attempts=1, limit=9)
+    assert told(store) == [
+        (lane.working, "w1"),
+        (lane.retry, None),
+        (lane.working, "w2"),
+        (lane.retry, None),
+        (lane.working, "w3"),
+        (lane.retry, None),
+        (lane.working, "w4"),
+        (lane.failed, None),
+    ]
+
+
+def test_streams_that_are_reset_together_remember_it(store: Store) -> None:
+    ready_to_fire(store, "a")
+    fail(store, "w", final=True)
+    stream = only_stream(store)
+    store.reset_streams([StreamMark(stream.id, stream.state_serial_no)])
+    assert told(store)[-1] == ("retry_fire", None)
+
+
+def test_every_change_is_one_that_the_table_of_transitions_has(store: Store) -> None:
+    ready_to_fire(store, "a")
+    fail(store, "w-1")
+    fail(store, "w-2", final=True)
+    states = [StreamState.ACTIVE, *(each.state for each in only_stream(store).history)]
+    for before, after in pairwise(states):
+        assert after in TRANSITIONS[before]
+
+
+def test_the_oldest_go_when_it_becomes_too_long(store: Store) -> None:
+    ready_to_fire(store, "a")
+    worker = "w" * 200
+    for number in range(20):
+        fail(store, f"{worker}-{number}")
+    history = only_stream(store).history
+    kept = [each.worker for each in history if each.worker]
+    assert kept == [f"{worker}-{number}" for number in range(20)][-len(kept) :]
+    assert 10 <= len(kept) <= LONGEST / len(worker)
+    assert len(history) - len(kept) in (len(kept), len(kept) + 1)
+
+
+def test_a_worker_of_several_lines_is_told_in_one(store: Store) -> None:
+    ready_to_fire(store, "a")
+    claim_all(store, worker="one\ntwo Ä \U0001f600")
+    assert told(store) == [("firing", "one two Ä \U0001f600")]
