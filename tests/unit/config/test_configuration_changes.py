@@ -51,6 +51,7 @@ def test_triggers_and_pipelines_are_are_told_by_name(config: ConfigDir) -> None:
         ("worker_name: other", WORKER, "worker_name"),
         ("shutdown_timeout: 7", WORKER, "shutdown_timeout"),
         ("clock: event", INGEST, "clock"),
+        ("metrics_listen: 9100", WORKER, "metrics_listen"),
         ("ingest_batch_size: 7", INGEST, "ingest_batch_size"),
         (
             "event_sources: {a: {source: jsonl, params: {path: x, format: event}}}",

@@ -7,12 +7,11 @@ import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, Integer, Select, Text, event, func, literal, type_coerce
+from sqlalchemy import Engine, Integer, Select, Text, event, func, type_coerce
 from sqlalchemy.pool import QueuePool
 
 from winchester_core.storage.dialects.base import Fault, SqlDialect
 from winchester_core.storage.dialects.bulk.sqlite import SqliteWriter
-from winchester_core.storage.history import time_text
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, ColumnElement, Connection
@@ -60,9 +59,6 @@ class SqliteDialect(SqlDialect):
         super().__init__(host_clock)
         self._in_memory = in_memory
         self.bulk = SqliteWriter(host_clock)
-
-    def real_time_text(self) -> ColumnElement[str]:
-        return literal(time_text(self.host_clock.now()), Text())
 
     def last_characters(self, text: ColumnElement[str], number: int) -> ColumnElement[str]:
         return func.substr(text, -number, type_=Text())

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import Text, literal, or_, select, update
 
+from winchester_core.storage.history import time_text
 from winchester_core.storage.sql.tables import event_clock
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from winchester_core.storage.dialects import SqlDialect
 
@@ -23,6 +24,13 @@ def real_time(connection: Connection, dialect: SqlDialect) -> datetime:
     if dialect.serverless:
         return dialect.host_clock.now()
     return connection.execute(select(dialect.real_time())).scalar_one()
+
+
+def real_time_text(dialect: SqlDialect) -> ColumnElement[str]:
+    """The same as text, for a statement that writes it: no journey for it alone."""
+    if dialect.serverless:
+        return literal(time_text(dialect.host_clock.now()), Text())
+    return dialect.real_time_text()
 
 
 def stream_time(connection: Connection) -> datetime | None:

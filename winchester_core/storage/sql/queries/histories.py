@@ -8,6 +8,7 @@ from sqlalchemy import Text, case, func, literal
 
 from winchester_core.model.stream import LANES, StreamState
 from winchester_core.storage.history import LONGEST, rest_of_line
+from winchester_core.storage.sql.queries import clocks
 from winchester_core.storage.sql.tables import streams
 
 if TYPE_CHECKING:
@@ -40,4 +41,4 @@ def appended_retry(dialect: SqlDialect) -> ColumnElement[str]:
 
 def _with(dialect: SqlDialect, rest: ColumnElement[str]) -> ColumnElement[str]:
     before = func.coalesce(streams.c.history, literal("", Text()), type_=Text())
-    return dialect.last_characters(before + dialect.real_time_text() + rest, LONGEST)
+    return dialect.last_characters(before + clocks.real_time_text(dialect) + rest, LONGEST)
