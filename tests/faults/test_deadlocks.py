@@ -52,8 +52,10 @@ SHORT_PATIENCE = {
     "mariadb": "SET innodb_lock_wait_timeout = 1",
 }
 
-# MariaDB's update of many rows begins with what they are to be
-_WRITES_STREAMS = re.compile(r"(INSERT INTO|UPDATE|DELETE FROM) (streams |\(WITH listed)")
+# PostgreSQL has several in one; MariaDB's update of many rows begins with what they are to be
+_WRITES_STREAMS = re.compile(
+    r"(WITH part0 AS \()?(INSERT INTO|UPDATE|DELETE FROM) (streams |\(WITH listed)"
+)
 
 
 class Opponent:
