@@ -161,9 +161,9 @@ streams:
 def test_a_run_that_fails_is_told_once_and_can_be_expected(
     winchester: Winchester, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.install("winchester.handlers", "broken", "Broken", BROKEN)
-    monkeypatch.syspath_prepend(site.path / "site-broken")
-    site.write("pipelines.yaml", "report: [broken]\n")
+    site.install("winchester.handlers", "overfull", "Broken", BROKEN)
+    monkeypatch.syspath_prepend(site.path / "site-overfull")
+    site.write("pipelines.yaml", "report: [overfull]\n")
     failing = """\
 streams: [{outcome: failed, state: error, error: the disk is full}]
 runs: [{succeeded: false, error: "RuntimeError: the disk is full"}]
@@ -172,7 +172,7 @@ runs: [{succeeded: false, error: "RuntimeError: the disk is full"}]
     assert ended.status == 0, ended.out
     ended = _tested(winchester, site, "streams: [{outcome: fired}]")
     assert "outcome: expected fired, came failed" in ended.out
-    assert "handler 'broken': RuntimeError: the disk is full" in ended.out
+    assert "handler 'overfull': RuntimeError: the disk is full" in ended.out
 
 
 def test_events_that_are_rejected_fail_a_case_that_does_not_count_them(
