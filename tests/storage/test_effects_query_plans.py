@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from databases import Databases
 
 MAIL = Endpoint("fire", "mail")
-LANES = 2_000
+LANES = 5_000
 IN_A_LANE = 4
 TAKEN = 30
 HOUR = timedelta(hours=1)

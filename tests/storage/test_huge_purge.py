@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from databases import Databases
 
 LINKS = 100_000
-BOUND_SECONDS = 40
-"""Less than what a server waits for a lock, and far more than anything here takes."""
+BOUND_SECONDS = 120
+"""Far more than anything here takes, on a busy disk too; whoever waited for a lock is done again."""
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])
