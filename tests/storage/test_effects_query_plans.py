@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from databases import Databases
 
 MAIL = Endpoint("fire", "mail")
-LANES = 5_000
+LANES = 2_000
 IN_A_LANE = 4
-TAKEN = 30
+TAKEN = 16
 HOUR = timedelta(hours=1)
 
 
@@ -82,13 +82,13 @@ def test_a_worker_reads_what_it_takes(filled: SqlStore) -> None:
         filled.renew_effects(claims, LEASE)
         settled = filled.settle_effects(
             [
-                *map(EffectDelivered, claims[:10]),
-                *(EffectRefused(claim, "no") for claim in claims[10:15]),
-                *(EffectDelayed(claim, HOUR, "busy") for claim in claims[15:25]),
+                *map(EffectDelivered, claims[:6]),
+                *(EffectRefused(claim, "no") for claim in claims[6:9]),
+                *(EffectDelayed(claim, HOUR, "busy") for claim in claims[9:14]),
             ]
         )
-        assert filled.release_effects(claims[25:]) == 5
-    assert (settled.delivered, settled.dead, settled.delayed) == (10, 5, 10)
+        assert filled.release_effects(claims[14:]) == 2
+    assert (settled.delivered, settled.dead, settled.delayed) == (6, 3, 5)
     assert len(noted) >= 7
     assert too_much(noted, rows=TAKEN * 5) == []
 
