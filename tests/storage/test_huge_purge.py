@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 LINKS = 100_000
 BOUND_SECONDS = 120
-"""Far more than anything here takes, on a busy disk too; whoever waited for a lock is done again."""
+"""Far more than anything takes here, on a busy disk too; who waited for a lock begins anew."""
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])
