@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import FAR, LEASE, NOON, VM, arrivals, claim_all, ingest, make_event, only_stream
+from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Completion, EventFilter
 from winchester_core.storage.sql import completion, recording, upkeep
 from winchester_core.storage.sql.queries import links
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from databases import Databases
+    from winchester_core.storage.records import Claim
 
 LINKS = 100_000
 BOUND_SECONDS = 120
@@ -43,6 +45,18 @@ def store(request: pytest.FixtureRequest, databases: Databases) -> SqlStore:
         ingest(store, VM, make_event(f"{name}1", instance=name), make_event(f"{name}2", "lone"))
         ingest(store, VM, make_event(f"{name}3", "vm.end", instance=name))
     return store
+
+
+def claimed_huge(store: SqlStore) -> Claim:
+    """The claim of the huge stream; all three are ready at the same moment."""
+    claim = store.claim_one(
+        stream_id=only_stream(store, instance="huge").id,
+        worker="w1",
+        reason=Reason.FIRE,
+        lease=LEASE,
+    )
+    assert claim is not None
+    return claim
 
 
 @contextmanager
@@ -91,7 +105,7 @@ def unhindered(store: SqlStore, work: Callable[[], object]) -> None:
 
 
 def test_completing_and_purging_it_hinders_nobody(store: SqlStore) -> None:
-    (huge,) = claim_all(store, limit=1)
+    huge = claimed_huge(store)
     complete = partial(
         completion.complete,
         dialect=store.database.dialect,
@@ -116,7 +130,7 @@ def test_purging_it_by_command_hinders_only_events_of_its_own_group(store: SqlSt
 
 
 def test_purging_it_waits_for_no_ingest_that_is_not_yet_committed(store: SqlStore) -> None:
-    (huge,) = claim_all(store, limit=1)
+    huge = claimed_huge(store)
     new = [make_event(f"n{i}", instance=f"n{i % 9}") for i in range(90)]
     record = partial(
         recording.record,
