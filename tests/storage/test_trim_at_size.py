@@ -25,8 +25,7 @@ HOUR = timedelta(hours=1)
 
 
 PAUSE_SECONDS = 0.005
-"""Between two looks, as workers pause: SQLite lets no writer wait in a row, and one that never rests
-keeps the others out."""
+"""Between two looks, as workers pause: on SQLite a writer that never rests keeps others out."""
 
 
 def sweep(store: Store, limit: int = 50) -> list[int]:
