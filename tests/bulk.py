@@ -160,15 +160,16 @@ def _statements(name: str, bulk: Bulk, first: int, last: int) -> Iterator[str]:
     key = speech.digest.format(text=f"concat('n2:vmk8:instance', {value})")
     ended = moment(f"n * {PER_STREAM}")
     later = moment(f"n + {2 * bulk.events}")
+    expiry = f"CASE WHEN {is_open} THEN {later} ELSE {ended} END"
     yield (
         "INSERT INTO streams (id, name, open_key, state, state_serial_no, fingerprint, first_event,"
-        " last_event, expire_timestamp, fire_timestamp, event_count, progress, attempts, worker,"
-        " retry_at) "
+        " last_event, expire_timestamp, check_at, fire_timestamp, event_count, progress, attempts,"
+        " worker, retry_at) "
         f"SELECT n, '{VM.name}', CASE WHEN {is_open} OR {fires} OR {expires} THEN {key} END, "
         f"CASE WHEN {is_open} OR {fires} OR {expires} THEN 'active' WHEN {retries} THEN "
         f"'retry_fire' WHEN {failed} THEN 'error' ELSE 'completed' END, 0, '{VM.fingerprint}', "
         f"{moment(f'(n - 1) * {PER_STREAM} + 1')}, {ended}, "
-        f"CASE WHEN {is_open} THEN {later} ELSE {ended} END, "
+        f"{expiry}, {expiry}, "
         f"CASE WHEN {is_open} OR {expires} THEN NULL ELSE {ended} END, {PER_STREAM}, '0', 0, "
         f"CASE WHEN {is_open} OR {fires} OR {expires} THEN NULL ELSE 'w' END, "
         f"CASE WHEN {retries} AND NOT {is_open} THEN {later} END "

@@ -14,6 +14,7 @@ from sqlalchemy import inspect, select, text
 
 from builders import VM, claim_all, ingest, make_event
 from databases import BACKENDS, temporary_database
+from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import Rejection
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema import MIGRATIONS, Schema
@@ -30,7 +31,7 @@ REVISIONS = [
     each.revision for each in ScriptDirectory(str(MIGRATIONS)).walk_revisions("base", "heads")
 ][::-1]
 FIRST_TABLES = ("events", "streams", "stream_traits", "stream_events", "rejected_messages")
-LATER_COLUMNS = {"streams.history"}
+LATER_COLUMNS = {"streams.history", "streams.check_at"}
 PARTIAL = {
     "postgresql": "SELECT indexdef FROM pg_indexes WHERE tablename = 'streams'",
     "sqlite": "SELECT sql FROM sqlite_master WHERE tbl_name = 'streams' AND type = 'index'",
@@ -153,3 +154,32 @@ def test_few_streams_are_in_the_indexes_of_retries_and_leases(filled: Database) 
         partial = [each for each in found if each and "WHERE" in each]
     assert len(partial) == 2
     assert all("IS NOT NULL" in each for each in partial)
+
+
+def test_active_streams_are_checked_when_they_expire(filled: Database) -> None:
+    Schema(filled).upgrade()
+    streams = metadata.tables["streams"]
+    query = select(streams.c.check_at, streams.c.expire_timestamp).where(
+        streams.c.state == StreamState.ACTIVE.value
+    )
+    rows = filled.read(lambda it: it.execute(query).all())
+    assert rows
+    assert all(check_at == expiry for check_at, expiry in rows)
+
+
+@pytest.mark.parametrize("filled", ["postgresql"], indirect=True)
+def test_on_postgresql_the_pages_of_streams_are_left_half_empty(filled: Database) -> None:
+    query = text("SELECT reloptions FROM pg_class WHERE relname = 'streams'")
+    schema = Schema(filled)
+    for change, wanted in ((schema.upgrade, ["fillfactor=50"]), (schema.downgrade, None)):
+        change("0006" if wanted else "0005")
+        assert filled.read(lambda it: it.execute(query).scalar_one()) == wanted
+
+
+@pytest.mark.parametrize("filled", ["sqlite"], indirect=True)
+def test_on_sqlite_links_are_kept_by_their_keys(filled: Database) -> None:
+    query = text("SELECT count(*) FROM sqlite_master WHERE sql LIKE '%WITHOUT ROWID%'")
+    schema = Schema(filled)
+    for change, wanted in ((schema.upgrade, 2), (schema.downgrade, 0)):
+        change("0007" if wanted else "0006")
+        assert filled.read(lambda it: it.execute(query).scalar_one()) == wanted

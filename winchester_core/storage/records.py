@@ -172,9 +172,11 @@ MOST_COUNTED = 100
 class Workload:
     """What waits for workers; of each kind, the first hundred are counted.
 
-    `working` are in some worker's hands; `abandoned` those of them whose lease has run out.
-    `next_retry_seconds` is real time from now; None: no retry waits. `oldest_effect_seconds` is
-    how long the effect that has waited longest has waited; None: none waits.
+    `working` are in some worker's hands; `abandoned` those of them whose lease has run out. Before
+    the stream time `next_due` no active stream is due; one whose expiry an event has moved may be
+    due later. `next_retry_seconds` is real time from now; None: no retry waits.
+    `oldest_effect_seconds` is how long the effect that has waited longest has waited; None: none
+    waits.
     """
 
     ready: int
@@ -184,6 +186,10 @@ class Workload:
     next_due: datetime | None = None
     abandoned: int = 0
     oldest_effect_seconds: float | None = None
+
+    def may_be_due(self, now: datetime | None) -> bool:
+        """Whether an active stream may be due at the stream time `now`: a claim will tell."""
+        return now is not None and self.next_due is not None and self.next_due <= now
 
     @property
     def is_idle(self) -> bool:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 class StreamDraft:
     """A stream as the batch leaves it. `id` is None until it has been stored.
 
-    `was_decided` tells whether its fire time was set before, `stored_facts` which fingerprint and
-    first event are stored; `joined` holds the indexes in the batch of the events that joined, in
-    order.
+    `was_decided` tells whether its fire time was set before, `stored_facts` which fingerprint,
+    first event and expiry are stored; `joined` holds the indexes in the batch of the events that
+    joined, in order.
     """
 
     definition: TriggerDefinition
@@ -36,7 +36,7 @@ class StreamDraft:
     id: int | None = None
     is_open: bool = True
     was_decided: bool = False
-    stored_facts: tuple[str, datetime] | None = None
+    stored_facts: tuple[str, datetime, datetime] | None = None
     joined: list[int] = field(default_factory=list)
 
     @property

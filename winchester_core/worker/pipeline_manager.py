@@ -305,7 +305,7 @@ class PipelineManager:
         if waiting.abandoned:
             rescue(self.store, options.max_attempts, self.counters, self._pulse)
         loaded = 0
-        if waiting.ready or waiting.abandoned:
+        if waiting.ready or waiting.abandoned or waiting.may_be_due(now):
             loaded = sum(self._process_ready(reason, now, options.batch_size) for reason in Reason)
         if (waiting.oldest_effect_seconds or 0) > options.outbox_max_age.total_seconds():
             give_up(self.store, options.outbox_max_age, self.counters)
@@ -362,7 +362,9 @@ class PipelineManager:
         ]
         now = self._clock.now() if self._clock.kind is ClockKind.SYSTEM else None
         if now is not None and workload.next_due is not None:
-            waits.append((workload.next_due - now).total_seconds())
+            until_due = (workload.next_due - now).total_seconds()
+            # another worker or an event has it in hand, or it expires later after all
+            waits.append(until_due if until_due > 0 else RECHECK_SECONDS)
         known = [max(0.0, seconds) for seconds in waits if seconds is not None]
         return min([self._rules.options.idle_delay_seconds, *known])
 

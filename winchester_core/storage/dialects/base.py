@@ -135,14 +135,14 @@ class SqlDialect:
         return condition
 
     def index_order(
-        self, order: tuple[ColumnElement[Any], ...], *, after_null: ColumnElement[Any] | None
+        self, order: ColumnElement[Any], *, after_null: ColumnElement[Any] | None
     ) -> tuple[ColumnElement[Any], ...]:
         """The order of an index, in which a column that is null throughout may come before.
 
         MariaDB, when that column is named, sorts all rows, and locks them.
         """
         del after_null
-        return order
+        return (order,)
 
     def lock_rows(self, query: Select[Any], *, skip_locked: bool = False) -> Select[Any]:
         """Lock the rows that `query` finds until the transaction ends."""

@@ -123,10 +123,10 @@ class PostgresqlDialect(SqlDialect):
         return PostgresqlWakeup(engine)
 
     def index_order(
-        self, order: tuple[ColumnElement[Any], ...], *, after_null: ColumnElement[Any] | None
+        self, order: ColumnElement[Any], *, after_null: ColumnElement[Any] | None
     ) -> tuple[ColumnElement[Any], ...]:
         # it does not see that the index has this order unless the column is named
-        return order if after_null is None else (after_null, *order)
+        return (order,) if after_null is None else (after_null, order)
 
     def contains(self, column: ColumnElement[str], text: str) -> ColumnElement[bool]:
         return func.strpos(column, text) > 0

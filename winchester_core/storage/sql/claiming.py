@@ -37,17 +37,23 @@ def claim_ready(
     now: datetime | None,
     limit: int,
     lease: timedelta,
-) -> list[Claim]:
+) -> list[Claim] | None:
     """Claim up to `limit` streams: retries that are due first, then those whose time has come.
 
-    Without a stream time (`now` is None) there are only retries.
+    Without a stream time (`now` is None) there are only retries. None when streams were in the way
+    that expire later than they were to be checked: these are put off, and the claim is to be made
+    anew, in a transaction of its own.
     """
     lane = lane_of(reason)
     real_now = clocks.real_time(connection, dialect)
     rows = claims.lock_first(connection, dialect, queues.retries(lane, real_now), limit)
     if now is not None and len(rows) < limit:
-        left = limit - len(rows)
-        rows += claims.lock_first(connection, dialect, queues.first_tries(reason, now), left)
+        queue = queues.to_fire(now) if reason is Reason.FIRE else queues.to_check(now)
+        first_tries = claims.lock_first(connection, dialect, queue, limit - len(rows))
+        if reason is Reason.EXPIRE and any(row.expires_later for row in first_tries):
+            claims.put_off(connection, dialect, now)
+            return None
+        rows += first_tries
     return _take(connection, dialect, rows, lane, worker, real_now + lease)
 
 

@@ -103,7 +103,7 @@ def _open_drafts(
             facts,
             id=stream_id,
             was_decided=facts.fire_timestamp is not None,
-            stored_facts=(facts.fingerprint, facts.first_event),
+            stored_facts=(facts.fingerprint, facts.first_event, facts.expire_timestamp),
         )
         drafts[key] = draft
         if facts.fingerprint != match.definition.fingerprint:

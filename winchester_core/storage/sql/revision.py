@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from winchester_core.storage.sql.database import Database
 
-HEAD = "0005"
+HEAD = "0007"
 """The newest revision under `migrations`, which this program works with."""
 
 alembic_version = Table("alembic_version", MetaData(), Column("version_num", String(32)))

@@ -120,17 +120,19 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
         self, *, worker: str, reason: Reason, now: datetime | None, limit: int, lease: timedelta
     ) -> list[Claim]:
         """See `WorkStore.claim_ready`."""
-        return self.database.write(
-            partial(
-                claiming.claim_ready,
-                dialect=self._dialect,
-                worker=worker,
-                reason=reason,
-                now=now,
-                limit=limit,
-                lease=lease,
-            )
+        claim = partial(
+            claiming.claim_ready,
+            dialect=self._dialect,
+            worker=worker,
+            reason=reason,
+            now=now,
+            limit=limit,
+            lease=lease,
         )
+        claims = self.database.write(claim)
+        while claims is None:
+            claims = self.database.write(claim)
+        return claims
 
     def claim_one(
         self, *, stream_id: int, worker: str, reason: Reason, lease: timedelta

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.sql.queries.queues import Queue
 
 HEAD: Final = 100
-"""How many streams are looked at before the index of the active ones is gone through."""
+"""How many of the first streams of an index are looked at for the oldest."""
 
 _DAWN: Final = datetime(1000, 1, 1, tzinfo=UTC)
 """No event is older. With a bound, every database goes by the index."""
@@ -35,9 +35,11 @@ _PENDING = effects.c.state == EffectState.PENDING.value
 
 
 def ready_since(connection: Connection, dialect: SqlDialect, queue: Queue) -> datetime | None:
-    """The time of the first stream of a queue; None when it is empty."""
-    query = in_order(dialect, select(queue.order[0]), queue, limit=1)
-    return connection.execute(query).scalar_one_or_none()
+    """Since when the stream of a queue that has waited longest is due; None when it is empty."""
+    since, limit = (queue.order, 1) if queue.due is None else (queue.due, HEAD)
+    first = in_order(dialect, select(since.label("since")), queue, limit).subquery()
+    moment: datetime | None = connection.execute(select(func.min(first.c.since))).scalar_one()
+    return moment
 
 
 def oldest_active(connection: Connection, dialect: SqlDialect) -> datetime | None:

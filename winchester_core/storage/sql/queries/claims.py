@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, case, delete, select, update
 
@@ -10,7 +10,7 @@ from winchester_core.errors import ConcurrentChange
 from winchester_core.model.stream import FIRE_LANE, LANES, Lane, StreamState
 from winchester_core.storage.death_note import died_after_failure, died_each_time
 from winchester_core.storage.sql.pages import pages
-from winchester_core.storage.sql.queries import histories
+from winchester_core.storage.sql.queries import histories, queues
 from winchester_core.storage.sql.queries.queues import Queue, in_order
 from winchester_core.storage.sql.tables import streams
 
@@ -31,7 +31,12 @@ _HEAD = (
     streams.c.state_serial_no,
     streams.c.attempts,
     streams.c.event_count,
+    (streams.c.check_at < streams.c.expire_timestamp).label("expires_later"),
 )
+"""What workers know of a stream; the last says whether it expires later than it is checked."""
+
+PUT_OFF_AT_ONCE: Final = 1_000
+"""Streams that are checked together when one of them turns out to expire later."""
 
 
 def lock_first(
@@ -40,6 +45,20 @@ def lock_first(
     """The first `limit` streams of `queue`; what others have locked is passed over."""
     query = in_order(dialect, select(*_HEAD), queue, limit)
     return list(connection.execute(dialect.lock_rows(query, skip_locked=True)).all())
+
+
+def put_off(connection: Connection, dialect: SqlDialect, now: datetime) -> None:
+    """Check those that expire later than they were to be checked when they expire.
+
+    Up to `PUT_OFF_AT_ONCE` of those whose check is due are looked at.
+    """
+    checked = lock_first(connection, dialect, queues.to_check(now), PUT_OFF_AT_ONCE)
+    for page in pages([row.id for row in checked if row.expires_later]):
+        connection.execute(
+            update(streams)
+            .where(dialect.among(streams.c.id, page))
+            .values(check_at=streams.c.expire_timestamp)
+        )
 
 
 def lock_one(connection: Connection, dialect: SqlDialect, stream_id: int) -> Row[Any] | None:

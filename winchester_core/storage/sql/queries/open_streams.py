@@ -25,19 +25,24 @@ if TYPE_CHECKING:
 _FACTS = (
     "fingerprint",
     "first_event",
+    "fire_timestamp",
     "last_event",
     "expire_timestamp",
-    "fire_timestamp",
     "event_count",
     "progress",
 )
-_REWRITE = RowUpdate(streams, "id", _FACTS)
-_MOVE = RowUpdate(streams, "id", _FACTS[2:])
-"""What joining moves, but for an event earlier than the first: an index the less to write."""
+_MOVE = RowUpdate(streams, "id", _FACTS[3:])
+"""What each event that joins moves: nothing of it is in an index."""
+
+_DECIDE = RowUpdate(streams, "id", _FACTS[2:])
+"""The same with the fire time, which is set once."""
+
+_REWRITE = RowUpdate(streams, "id", (*_FACTS, "check_at"))
+"""All that may change."""
 
 _NEW = RowInsert(
     streams,
-    ("name", "open_key", "state", "state_serial_no", "attempts", *_FACTS),
+    ("name", "open_key", "state", "state_serial_no", "attempts", *_FACTS, "check_at"),
     returning=("open_key", "id"),
 )
 _COLUMNS = [streams.c[name] for name in ("id", "open_key", *_FACTS)]
@@ -64,7 +69,7 @@ def _open_query(dialect: SqlDialect) -> Select[Any]:
 
 def _open_stream(row: Row[Any]) -> OpenStream:
     values: tuple[Any, ...] = tuple(row)
-    stream_id, key, fingerprint, first, last, expire, fire, event_count, progress = values
+    stream_id, key, fingerprint, first, fire, last, expire, event_count, progress = values
     counts = list(read_progress(progress))
     return (
         stream_id,
@@ -102,14 +107,32 @@ def lock_stale(
 
 def moves(drafts: Iterable[StreamDraft]) -> list[Work]:
     """What a batch did to stored streams, whose rows this transaction has locked."""
-    moved, rewritten = [], []
+    moved, decided, rewritten = [], [], []
     for draft in drafts:
-        fingerprint, first_event, *values = _values(draft.facts)
-        if draft.stored_facts == (fingerprint, first_event):
-            moved.append((draft.id, *values))
+        values = _values(draft.facts)
+        if not _keeps_its_place(draft):
+            rewritten.append((draft.id, *values, draft.facts.expire_timestamp))
+        elif draft.facts.fire_timestamp is None or draft.was_decided:
+            moved.append((draft.id, *values[3:]))
         else:
-            rewritten.append((draft.id, fingerprint, first_event, *values))
-    return [(_MOVE, moved), (_REWRITE, rewritten)]
+            decided.append((draft.id, *values[2:]))
+    return [(_MOVE, moved), (_DECIDE, decided), (_REWRITE, rewritten)]
+
+
+def _keeps_its_place(draft: StreamDraft) -> bool:
+    """Whether neither the rules nor the first event changed, nor does it expire earlier.
+
+    One that expires later is checked at the time that was stored, and then put off.
+    """
+    if draft.stored_facts is None:
+        return False
+    fingerprint, first_event, expire_timestamp = draft.stored_facts
+    facts = draft.facts
+    return (
+        facts.fingerprint == fingerprint
+        and facts.first_event == first_event
+        and facts.expire_timestamp >= expire_timestamp
+    )
 
 
 def open_new(connection: Connection, dialect: SqlDialect, drafts: Sequence[StreamDraft]) -> None:
@@ -123,7 +146,15 @@ def open_new(connection: Connection, dialect: SqlDialect, drafts: Sequence[Strea
         for place, draft in enumerate(drafts)
     }
     rows = [
-        (draft.definition.name, key, StreamState.ACTIVE.value, 0, 0, *_values(draft.facts))
+        (
+            draft.definition.name,
+            key,
+            StreamState.ACTIVE.value,
+            0,
+            0,
+            *_values(draft.facts),
+            draft.facts.expire_timestamp,
+        )
         for key, draft in by_key.items()
     ]
     for key, stream_id in dialect.bulk.insert(connection, _NEW, rows):
@@ -152,9 +183,9 @@ def _values(facts: StreamFacts) -> tuple[Any, ...]:
     return (
         facts.fingerprint,
         facts.first_event,
+        facts.fire_timestamp,
         facts.last_event,
         facts.expire_timestamp,
-        facts.fire_timestamp,
         facts.event_count,
         ",".join(map(str, facts.counts)),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import and_
@@ -31,25 +31,34 @@ class Queue:
     """
 
     condition: ColumnElement[bool]
-    order: tuple[ColumnElement[Any], ...]
+    order: ColumnElement[Any]
     index: str
     null: ColumnElement[Any] | None = None
     """A column that the condition holds null, which comes before `order` in the index."""
+    due: ColumnElement[Any] | None = None
+    """When each is due, where that may be later than the time in `order`."""
 
 
 def to_fire(now: Moment | None = None) -> Queue:
     """Streams whose criteria are met; with a stream time `now`, those whose time has come."""
     time = streams.c.fire_timestamp
     condition = and_(_ACTIVE, time.is_not(None) if now is None else time <= now)
-    return Queue(condition, (time, streams.c.expire_timestamp), "ix_streams_due")
+    return Queue(condition, time, "ix_streams_due")
 
 
 def to_expire(now: Moment | None = None) -> Queue:
     """Streams whose criteria are not met; with a stream time `now`, those that have expired."""
-    time, null = streams.c.expire_timestamp, streams.c.fire_timestamp
+    queue, due = to_check(now), streams.c.expire_timestamp
+    condition = queue.condition if now is None else and_(queue.condition, due <= now)
+    return replace(queue, condition=condition, due=due)
+
+
+def to_check(now: Moment | None = None) -> Queue:
+    """Streams whose criteria are not met; with a stream time `now`, those that may have expired."""
+    time, null = streams.c.check_at, streams.c.fire_timestamp
     condition = and_(_ACTIVE, null.is_(None))
     return Queue(
-        condition if now is None else and_(condition, time <= now), (time,), "ix_streams_due", null
+        condition if now is None else and_(condition, time <= now), time, "ix_streams_due", null
     )
 
 
@@ -63,7 +72,7 @@ def retries(lane: Lane, real_now: Moment, *, due: bool = True) -> Queue:
     time = streams.c.retry_at
     when = time <= real_now if due else time > real_now
     condition = and_(streams.c.state == lane.retry.value, when)
-    return Queue(condition, (time,), "ix_streams_state_retry_at")
+    return Queue(condition, time, "ix_streams_state_retry_at")
 
 
 def in_hand(lane: Lane) -> Queue:
@@ -79,7 +88,7 @@ def abandoned(real_now: Moment, *lanes: Lane) -> Queue:
 
 
 def _leases(condition: ColumnElement[bool]) -> Queue:
-    return Queue(condition, (streams.c.lease_until,), "ix_streams_state_lease_until")
+    return Queue(condition, streams.c.lease_until, "ix_streams_state_lease_until")
 
 
 def in_order(dialect: SqlDialect, query: Select[Any], queue: Queue, limit: int) -> Select[Any]:

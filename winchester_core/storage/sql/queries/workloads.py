@@ -95,8 +95,8 @@ def _number(dialect: SqlDialect, queue: Queue) -> ScalarSelect[int]:
 
 
 def _first(dialect: SqlDialect, queue: Queue) -> ScalarSelect[datetime]:
-    """The time of the first stream of a queue."""
-    query = select(queue.order[0])
+    """The time of the first stream of a queue; none of it is due before."""
+    query = select(queue.order)
     return queues.in_order(dialect, query, queue, limit=1).scalar_subquery()
 
 
