@@ -35,12 +35,16 @@ def metered(database: Database, *, instructions: bool = False) -> Iterator[Meter
     """Count the statements that `database` executes within this context.
 
     On SQLite the database itself tells them, BEGIN and COMMIT included; and, slowly, the
-    `instructions` of its machine, of which each row that is looked at takes some.
+    `instructions` of its machine, of which each row that is looked at takes some. On PostgreSQL
+    the driver's cursors do, since not all that is sent goes by way of SQLAlchemy.
     """
     meter = Meter()
-    listeners = (
-        _on_sqlite(meter, instructions) if database.dialect.serverless else _on_server(meter)
-    )
+    if database.dialect.serverless:
+        listeners = _on_sqlite(meter, instructions)
+    elif database.dialect.name == "postgresql":
+        listeners = _on_postgresql(meter)
+    else:
+        listeners = _on_server(meter)
     for name, listener in listeners.items():
         event.listen(database.engine, name, listener)
     try:
@@ -62,6 +66,28 @@ def _on_sqlite(meter: Meter, instructions: bool) -> dict[str, Callable[..., None
     def stop(connection: Any, *_: object) -> None:
         connection.set_trace_callback(None)
         connection.set_progress_handler(None, 1)
+
+    return {"checkout": start, "checkin": stop}
+
+
+def _on_postgresql(meter: Meter) -> dict[str, Callable[..., None]]:
+    import psycopg
+
+    class Counting(psycopg.Cursor[Any]):
+        def execute(self, query: Any, *others: Any, **more: Any) -> Any:
+            meter.note(query)
+            return super().execute(query, *others, **more)
+
+        def executemany(self, query: Any, params_seq: Any, **more: Any) -> None:
+            rows = list(params_seq)
+            meter.note(query, len(rows))
+            super().executemany(query, rows, **more)
+
+    def start(connection: Any, *_: object) -> None:
+        connection.cursor_factory = Counting
+
+    def stop(connection: Any, *_: object) -> None:
+        connection.cursor_factory = psycopg.Cursor
 
     return {"checkout": start, "checkin": stop}
 

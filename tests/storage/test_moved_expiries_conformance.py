@@ -253,6 +253,7 @@ def test_what_each_event_moves_is_in_no_index(sql_store: SqlStore) -> None:
 @pytest.mark.parametrize("sql_store", ["postgresql"], indirect=True)
 def test_on_postgresql_a_row_that_moves_stays_in_its_page(sql_store: SqlStore) -> None:
     sql_store.database.engine.dispose()  # what one connection does, it can be made to tell
+    sql_store.database.write(lambda it: it.execute(text("TRUNCATE streams")))
     before = _updates(sql_store)
     many = [f"m{number}" for number in range(200)]
     for seconds in range(4):

@@ -61,9 +61,11 @@ def test_a_batch_of_any_size_costs_a_bounded_number_of_statements(
 
 
 def test_a_batch_of_1000_costs_no_more_than_one_of_100(sql_store: SqlStore) -> None:
+    """On PostgreSQL its events go in four parts, the next sent while one is worked on."""
     cost_of(sql_store, [make_event("known", instance=0)])
+    parts = 4 if sql_store.database.dialect.name == "postgresql" else 1
     small = cost_of(sql_store, lifecycles("small", 100))
-    assert cost_of(sql_store, lifecycles("large", 1000)) == small
+    assert cost_of(sql_store, lifecycles("large", 1000)) <= small + parts - 1
 
 
 def test_a_batch_of_duplicates_costs_less_than_a_new_one(sql_store: SqlStore) -> None:

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.event_json import dump_traits
 from winchester_core.storage.dialects.bulk.encoding import Encoders, Kind, RowEncoder, kind_of
+from winchester_core.storage.dialects.bulk.pipeline import (
+    can_pipeline,
+    is_in_transaction,
+    pipeline,
+)
 from winchester_core.storage.dialects.bulk.writer import MAX_ROWS, BulkWriter
+from winchester_core.storage.sql.pages import pages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +39,28 @@ _TYPES = {
 }
 
 
+AT_ONCE = 250
+"""Rows that are sent together: the server works on them while the next are written down."""
+
+
 class PostgresqlWriter(BulkWriter):
     """For PostgreSQL."""
+
+    def insert(
+        self, connection: Connection, statement: RowInsert, rows: Sequence[Sequence[Any]]
+    ) -> list[tuple[Any, ...]]:
+        """Carry out `statement`, part after part, while later parts are written down.
+
+        So that one row costs no journey more than it must, the first statement of a transaction
+        takes its BEGIN along.
+        """
+        if not can_pipeline() or (len(rows) <= AT_ONCE and is_in_transaction(connection)):
+            return super().insert(connection, statement, rows)
+        with pipeline(connection) as send:
+            cursors = [send(*self._insert(statement, page)) for page in pages(rows, AT_ONCE)]
+            if not statement.returning:
+                return []
+            return [row for cursor in cursors for row in cursor.fetchall()]
 
     def carry_out(self, connection: Connection, work: Sequence[Work]) -> None:
         """Do it in one statement, for each would cost a journey to the server."""

@@ -1,0 +1,103 @@
+"""PostgreSQL: events that are sent in parts fail and succeed as a whole, like any statement."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import event, text
+
+from builders import VM, ingest, make_event
+from winchester_core.errors import DatabaseUnavailable, DataRefused
+from winchester_core.storage.dialects.bulk import postgresql
+from winchester_core.storage.dialects.bulk.postgresql import AT_ONCE
+
+if TYPE_CHECKING:
+    from winchester_core.model.event import Event
+    from winchester_core.storage.sql.store import SqlStore
+
+pytestmark = pytest.mark.parametrize("sql_store", ["postgresql"], indirect=True)
+
+MANY = 3 * AT_ONCE + 7
+
+
+def batch(number: int = MANY) -> list[Event]:
+    return [make_event(f"{place:04}", instance=place % 10) for place in range(number)]
+
+
+def contents(store: SqlStore) -> list[Any]:
+    return [
+        (stream.event_count, [each["message_id"] for each in store.get_stream_events(stream.id)])
+        for stream in store.find_streams()
+    ]
+
+
+@pytest.mark.parametrize("number", [1, 2, AT_ONCE, AT_ONCE + 1, MANY])
+def test_all_parts_are_stored_once(sql_store: SqlStore, number: int) -> None:
+    assert ingest(sql_store, VM, *batch(number)).stored == (True,) * number
+    assert ingest(sql_store, VM, *batch(number)).stored == (False,) * number
+    assert sql_store.count_events() == number
+    assert sum(count for count, _ in contents(sql_store)) == number
+
+
+def test_some_are_known(sql_store: SqlStore) -> None:
+    ingest(sql_store, VM, *batch()[10:-300:7])
+    known = {each["message_id"] for each in batch()[10:-300:7]}
+    stored = ingest(sql_store, VM, *batch()).stored
+    assert stored == tuple(each["message_id"] not in known for each in batch())
+
+
+@pytest.mark.parametrize("place", [0, AT_ONCE + 3, MANY - 1])
+def test_a_row_that_is_refused_takes_all_parts_with_it(sql_store: SqlStore, place: int) -> None:
+    events = batch()
+    events[place]["message_id"] = f"{place:04}" + "x" * 300
+    with pytest.raises(DataRefused, match="too long"):
+        ingest(sql_store, VM, *events)
+    assert sql_store.count_events() == 0
+    assert all(ingest(sql_store, VM, *batch()).stored)
+
+
+def test_a_connection_that_breaks_between_parts_is_no_longer_used(
+    sql_store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[object] = []
+    insert_text = postgresql.PostgresqlWriter._insert
+
+    def cut(self: Any, statement: Any, rows: Any) -> Any:
+        sent.append(rows)
+        if len(sent) == 2:
+            with sql_store.database.engine.connect() as other:
+                query = (
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
+                    "current_database() AND pid <> pg_backend_pid()"
+                )
+                other.execute(text(query)).all()
+        return insert_text(self, statement, rows)
+
+    monkeypatch.setattr(postgresql.PostgresqlWriter, "_insert", cut)
+    with pytest.raises(DatabaseUnavailable):
+        ingest(sql_store, VM, *batch())
+    monkeypatch.undo()
+    assert sql_store.count_events() == 0
+    assert all(ingest(sql_store, VM, *batch()).stored)
+
+
+def test_without_the_mode_everything_goes_by_itself(
+    sql_store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(sql_store, VM, *batch())
+    in_parts = contents(sql_store)
+    sql_store.database.write(lambda it: it.execute(text("TRUNCATE events, streams, stream_events")))
+    monkeypatch.setattr(postgresql, "can_pipeline", lambda: False)
+    statements: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    event.listen(sql_store.database.engine, "before_cursor_execute", note)
+    try:
+        ingest(sql_store, VM, *batch())
+    finally:
+        event.remove(sql_store.database.engine, "before_cursor_execute", note)
+    assert contents(sql_store) == in_parts
+    assert sum(each.startswith("INSERT INTO events") for each in statements) == 1

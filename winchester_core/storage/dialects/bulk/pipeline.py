@@ -1,0 +1,60 @@
+"""Statements that go to PostgreSQL one behind the other, none waiting for the answer before it.
+
+psycopg's pipeline mode. SQLAlchemy takes a statement whose answer has not come yet for one that
+has none, so these go past it, to the driver's connection.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import DBAPIError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sqlalchemy import Connection
+
+    Send = Callable[[str, Sequence[Any]], Any]
+
+
+@contextmanager
+def pipeline(connection: Connection) -> Iterator[Send]:
+    """Give what sends a statement and returns the cursor for its rows, to be read afterwards.
+
+    The server begins with a statement as soon as it has it. Raises `DBAPIError` as SQLAlchemy
+    does: the statements of a pipeline after one that failed are not carried out.
+    """
+    import psycopg
+
+    driver: Any = connection.connection.driver_connection
+    sent: list[str] = []
+
+    def send(text: str, parameters: Sequence[Any]) -> Any:
+        sent.append(text)
+        return driver.cursor().execute(text, parameters)
+
+    try:
+        with driver.pipeline():
+            yield send
+    except psycopg.Error as error:
+        if driver.closed:
+            connection.invalidate(error)
+        last = sent[-1] if sent else None
+        raise DBAPIError(last, None, error, connection_invalidated=bool(driver.closed)) from error
+
+
+def is_in_transaction(connection: Connection) -> bool:
+    """Whether the server knows of the transaction: its BEGIN goes with the first statement."""
+    from psycopg.pq import TransactionStatus
+
+    driver: Any = connection.connection.driver_connection
+    return bool(driver.info.transaction_status != TransactionStatus.IDLE)
+
+
+def can_pipeline() -> bool:
+    """Whether the driver's library has this mode: libpq from 14 on."""
+    from psycopg import Pipeline
+
+    return Pipeline.is_supported()
