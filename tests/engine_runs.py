@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -189,10 +189,22 @@ class Run:
             "streams": sorted(repr(_facts(stream, members[stream.id])) for stream in found),
             "event clock": self.store.event_clock(),
             "states": self.store.count_states(),
-            "workload": self.store.workload(self._now),
+            "workload": self._workload(found),
             "census": self.store.census(self._now),
             "outbox": self.outbox.state(),
         }
+
+    def _workload(self, found: Iterable[StreamRecord]) -> records.Workload:
+        """What waits, `next_due` made exact: a store may tell an earlier time, and no later one."""
+        times = [
+            each.fire_timestamp or each.expire_timestamp
+            for each in found
+            if each.state is StreamState.ACTIVE
+        ]
+        load = self.store.workload(self._now)
+        assert (load.next_due is None) == (not times)
+        assert load.next_due is None or load.next_due <= min(times)
+        return replace(load, next_due=min(times, default=None))
 
 
 def _facts(stream: StreamRecord, members: list[str]) -> dict[str, Any]:

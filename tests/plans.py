@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from psycopg.types.json import set_json_loads
 from sqlalchemy import event
+
+from winchester_core.storage.dialects.bulk import postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +59,10 @@ def readings(database: Database) -> Iterator[list[Reading]]:
 
     event.listen(database.engine, "before_cursor_execute", note)
     try:
-        yield noted
+        # what goes to PostgreSQL past SQLAlchemy would not be seen
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(postgresql, "can_pipeline", lambda: False)
+            yield noted
     finally:
         event.remove(database.engine, "before_cursor_execute", note)
 

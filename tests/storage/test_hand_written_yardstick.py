@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from benchmarks.hand_written import by_hand
+from benchmarks.hand_written.core import CoreByHand
 from benchmarks.hand_written.tables import events, links, streams
 from benchmarks.places import plain_engine
 from benchmarks.raw import RawEvents
@@ -39,9 +40,9 @@ def engine(backend: str, tmp_path: Path) -> Iterator[Engine]:
         yield made
 
 
-@pytest.fixture
-def hand(backend: str, engine: Engine) -> ByHand:
-    return by_hand(backend, engine)
+@pytest.fixture(params=["in Core", "past Core"])
+def hand(request: pytest.FixtureRequest, backend: str, engine: Engine) -> ByHand:
+    return CoreByHand(engine) if request.param == "in Core" else by_hand(backend, engine)
 
 
 def rows(engine: Engine, table: Table) -> int:

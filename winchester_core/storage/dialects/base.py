@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Text, bindparam, delete, func, tuple_, type_coerce
+from sqlalchemy import Text, delete, func, tuple_, type_coerce
 
 from winchester_core.storage.dialects import written_out
 from winchester_core.storage.dialects.wakeup import Wakeup
@@ -75,10 +75,6 @@ class SqlDialect:
     def last_characters(self, text: ColumnElement[str], number: int) -> ColumnElement[str]:
         """The last so many characters of a text, or all that it has."""
         return func.right(text, number)
-
-    def one_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-        """The condition that `column` has one of many values: a list, the parameter `name`."""
-        return column.in_(bindparam(name, expanding=True))
 
     def matches_glob(self, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
         """The condition that `column` matches `glob` (`*` and `?`), case-sensitive."""

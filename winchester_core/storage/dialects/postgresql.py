@@ -93,10 +93,6 @@ class PostgresqlDialect(SqlDialect):
         text = func.to_char(utc, 'YYYY-MM-DD"T"HH24:MI:SS.US', type_=Text())
         return select(text).scalar_subquery()  # else it would be written for each row
 
-    def one_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-        # one parameter: the driver goes through the statement's text for each
-        return column == any_(bindparam(name, type_=ARRAY(column.type)))
-
     def among(self, column: ColumnElement[int], numbers: Sequence[int]) -> ColumnElement[bool]:
         # one value, and one text of the statement for any number of them: it is prepared once
         return column == any_(_array(numbers))

@@ -6,7 +6,7 @@ streams, the event clock.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from winchester_core.storage.records import Recorded
 from winchester_core.storage.sql.queries import (
@@ -38,11 +38,22 @@ def record(
 ) -> Recorded:
     """Do all that a batch of arrivals causes, inside the caller's transaction."""
     clock = clocks.stream_time(connection) if isinstance(policy, EventTime) else None
-    row_ids = events.insert_new(connection, dialect, [arrival.event for arrival in arrivals])
+    groups = {match.group.key for arrival in arrivals for match in arrival.matches}
+    row_ids, open_rows = events.insert_new(
+        connection,
+        dialect,
+        [arrival.event for arrival in arrivals],
+        open_streams.LOCK_OPEN,
+        sorted(groups),
+    )
     reach(Checkpoint.EVENTS_STORED)
     new = _new(arrivals, row_ids)
     times = times_of(policy, clock, [arrivals[index].stamp for index in new])
-    plan = _plan(connection, dialect, arrivals, dict(zip(new, times.nows, strict=True)))
+    nows = dict(zip(new, times.nows, strict=True))
+    plan = BatchPlan(_open_drafts(connection, dialect, open_rows, arrivals, nows))
+    for index, now in nows.items():
+        for match in arrivals[index].matches:
+            plan.admit(index, arrivals[index].event, now, match)
     _carry_out(connection, dialect, plan, arrivals, row_ids)
     reach(Checkpoint.STREAMS_STORED)
     if times.end is not None and times.end != clock:
@@ -67,35 +78,26 @@ def _new(arrivals: Sequence[Arrival], row_ids: Mapping[str, int]) -> Sequence[in
     return sorted(first[message_id] for message_id in row_ids)
 
 
-def _plan(
-    connection: Connection,
-    dialect: SqlDialect,
-    arrivals: Sequence[Arrival],
-    nows: Mapping[int, datetime],
-) -> BatchPlan:
-    """What the new arrivals do, `nows` being the indexes of these, in order, and their times."""
-    plan = BatchPlan(_open_drafts(connection, dialect, arrivals, nows))
-    for index, now in nows.items():
-        arrival = arrivals[index]
-        for match in arrival.matches:
-            plan.admit(index, arrival.event, now, match)
-    return plan
-
-
 def _open_drafts(
     connection: Connection,
     dialect: SqlDialect,
+    open_rows: Sequence[Sequence[Any]],
     arrivals: Sequence[Arrival],
     nows: Mapping[int, datetime],
 ) -> dict[bytes, StreamDraft]:
-    """The open streams that the batch touches, by group, counted by the present rules."""
+    """The open streams that the new arrivals touch, by group, counted by the present rules.
+
+    `nows` holds the indexes of these arrivals, in order, and their times.
+    """
     matches: dict[bytes, tuple[Match, datetime]] = {}
     for index, now in nows.items():
         for match in arrivals[index].matches:
             matches.setdefault(match.group.key, (match, now))
     drafts: dict[bytes, StreamDraft] = {}
     stale: list[tuple[StreamDraft, datetime]] = []
-    for stream_id, key, facts in open_streams.lock_open(connection, dialect, list(matches)):
+    for stream_id, key, facts in map(open_streams.read_open, open_rows):
+        if key not in matches:  # of events that were stored before
+            continue
         match, now = matches[key]
         draft = StreamDraft(
             match.definition,

@@ -1,4 +1,4 @@
-"""How the values of a column are written: by columns, for one by one would cost as much again."""
+"""How values are written and read: by columns, for one by one would cost as much again."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from winchester_core.storage.sql.types import UtcDateTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from sqlalchemy import Column
 
@@ -55,6 +56,27 @@ class RowEncoder:
     def encode_columns(self, rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Any]]:
         """The columns of `rows` as they are written."""
         return map(_encoded, self._columns, zip(*rows, strict=True))
+
+
+class RowDecoder:
+    """Makes of the rows that a driver gives what was written."""
+
+    def __init__(
+        self, columns: Sequence[Column[Any]], read_time: Callable[[Any], datetime | None]
+    ) -> None:
+        self._read_time = read_time
+        self._moments = [
+            place for place, each in enumerate(columns) if kind_of(each) is Kind.MOMENT
+        ]
+
+    def decode(self, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+        """The same rows with aware times in UTC."""
+        if not rows:
+            return rows
+        columns: list[Any] = list(zip(*rows, strict=True))
+        for place in self._moments:
+            columns[place] = map(self._read_time, columns[place])
+        return list(zip(*columns, strict=True))
 
 
 def _encoded(

@@ -15,13 +15,15 @@ from winchester_core.storage.sql.types import naive_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from winchester_core.storage.dialects.bulk.statements import RowInsert, RowUpdate
+    from winchester_core.storage.dialects.bulk.statements import RowInsert, RowLock, RowUpdate
 
 _ENCODERS: Encoders = {Kind.MOMENT: naive_text, Kind.DOCUMENT: dump_traits}
 
 
 class MariadbWriter(BulkWriter):
     """For MariaDB. Of a row passed over it does not say whether it is known or was refused."""
+
+    name = "mariadb"
 
     def _insert(
         self, statement: RowInsert, rows: Sequence[Sequence[Any]]
@@ -53,6 +55,13 @@ class MariadbWriter(BulkWriter):
             f"ON {table}.{statement.key} = listed.{statement.key} SET {changes}",
         ]
         return " ".join(text), tuple(chain.from_iterable(_encoder(statement).encode(rows)))
+
+    def _lock(self, statement: RowLock, keys: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
+        text = [f"SELECT {', '.join(statement.names)} FROM {statement.table.name}"]
+        text.append(f"FORCE INDEX ({statement.index})")
+        text.append(f"WHERE {statement.key} IN {repeated(('%s',) * len(keys), 1)}")
+        text.append(f"ORDER BY {statement.key} FOR UPDATE")
+        return " ".join(text), tuple(keys)
 
 
 @cache

@@ -45,14 +45,6 @@ def pipeline(connection: Connection) -> Iterator[Send]:
         raise DBAPIError(last, None, error, connection_invalidated=bool(driver.closed)) from error
 
 
-def is_in_transaction(connection: Connection) -> bool:
-    """Whether the server knows of the transaction: its BEGIN goes with the first statement."""
-    from psycopg.pq import TransactionStatus
-
-    driver: Any = connection.connection.driver_connection
-    return bool(driver.info.transaction_status != TransactionStatus.IDLE)
-
-
 def can_pipeline() -> bool:
     """Whether the driver's library has this mode: libpq from 14 on."""
     from psycopg import Pipeline

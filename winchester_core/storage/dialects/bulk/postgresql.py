@@ -12,11 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.event_json import dump_traits
 from winchester_core.storage.dialects.bulk.encoding import Encoders, Kind, RowEncoder, kind_of
-from winchester_core.storage.dialects.bulk.pipeline import (
-    can_pipeline,
-    is_in_transaction,
-    pipeline,
-)
+from winchester_core.storage.dialects.bulk.pipeline import can_pipeline, pipeline
 from winchester_core.storage.dialects.bulk.writer import MAX_ROWS, BulkWriter
 from winchester_core.storage.sql.pages import pages
 
@@ -25,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, Connection
 
-    from winchester_core.storage.dialects.bulk.statements import RowInsert, RowUpdate, Work
+    from winchester_core.storage.dialects.bulk.statements import RowInsert, RowLock, RowUpdate, Work
 
 _ENCODERS: Encoders = {Kind.DOCUMENT: dump_traits}
 
@@ -46,21 +42,25 @@ AT_ONCE = 250
 class PostgresqlWriter(BulkWriter):
     """For PostgreSQL."""
 
-    def insert(
-        self, connection: Connection, statement: RowInsert, rows: Sequence[Sequence[Any]]
-    ) -> list[tuple[Any, ...]]:
-        """Carry out `statement`, part after part, while later parts are written down.
+    name = "postgresql"
 
-        So that one row costs no journey more than it must, the first statement of a transaction
-        takes its BEGIN along.
-        """
-        if not can_pipeline() or (len(rows) <= AT_ONCE and is_in_transaction(connection)):
-            return super().insert(connection, statement, rows)
+    def insert_and_lock(
+        self,
+        connection: Connection,
+        insert: RowInsert,
+        rows: Sequence[Sequence[Any]],
+        lock: RowLock,
+        keys: Sequence[Any],
+    ) -> tuple[list[tuple[Any, ...]], list[Sequence[Any]]]:
+        """Carry out `insert`, then `lock`, with one journey to the server for both."""
+        if not can_pipeline():
+            return super().insert_and_lock(connection, insert, rows, lock, keys)
         with pipeline(connection) as send:
-            cursors = [send(*self._insert(statement, page)) for page in pages(rows, AT_ONCE)]
-            if not statement.returning:
-                return []
-            return [row for cursor in cursors for row in cursor.fetchall()]
+            inserts = [send(*self._insert(insert, page)) for page in pages(rows, AT_ONCE)]
+            locks = [send(*self._lock(lock, page)) for page in pages(keys)]
+            inserted = [row for cursor in inserts for row in cursor.fetchall()]
+            locked = [row for cursor in locks for row in cursor.fetchall()]
+        return inserted, list(self._decoded(lock, locked))
 
     def carry_out(self, connection: Connection, work: Sequence[Work]) -> None:
         """Do it in one statement, for each would cost a journey to the server."""
@@ -81,6 +81,11 @@ class PostgresqlWriter(BulkWriter):
         self, statement: RowUpdate, rows: Sequence[Sequence[Any]]
     ) -> tuple[str, tuple[Any, ...]]:
         return _update_text(statement, _listed(statement, rows)), _parameters(statement, rows)
+
+    def _lock(self, statement: RowLock, keys: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
+        if len(keys) == 1:
+            return _lock_text(statement, "%b::{}"), tuple(keys)
+        return _lock_text(statement, "ANY(%b::{}[])"), (list(keys),)
 
 
 def _parameters(statement: RowInsert | RowUpdate, rows: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
@@ -122,6 +127,15 @@ def _update_text(statement: RowUpdate, listed: str) -> str:
     changes = ", ".join(f"{column.name} = {_value(column)}" for column in columns)
     text = [f"UPDATE {table} SET {changes} FROM {listed}"]
     text.append(f"WHERE {table}.{statement.key} = listed.{statement.key}")
+    return " ".join(text)
+
+
+@cache
+def _lock_text(statement: RowLock, values: str) -> str:
+    kind = kind_of(statement.table.c[statement.key])
+    text = [f"SELECT {', '.join(statement.names)} FROM {statement.table.name}"]
+    text.append(f"WHERE {statement.key} = {values.format(_TYPES[kind])}")
+    text.append(f"ORDER BY {statement.key} FOR UPDATE")
     return " ".join(text)
 
 

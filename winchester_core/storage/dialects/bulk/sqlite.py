@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from winchester_core.clock import Clock
-    from winchester_core.storage.dialects.bulk.statements import RowInsert, RowUpdate
+    from winchester_core.storage.dialects.bulk.statements import RowInsert, RowLock, RowUpdate
 
 _ENCODERS: Encoders = {Kind.MOMENT: naive_text, Kind.DOCUMENT: dump_traits}
 
 
 class SqliteWriter(BulkWriter):
     """For SQLite, whose time is the host's."""
+
+    name = "sqlite"
 
     def __init__(self, host_clock: Clock) -> None:
         self._host_clock = host_clock
@@ -53,6 +55,13 @@ class SqliteWriter(BulkWriter):
         text = [f"WITH listed ({names}) AS (VALUES {values}) UPDATE {table} SET {changes}"]
         text.append(f"FROM listed WHERE {table}.{statement.key} = listed.{statement.key}")
         return " ".join(text), tuple(chain.from_iterable(_encoder(statement).encode(rows)))
+
+    def _lock(self, statement: RowLock, keys: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
+        # whoever writes has locked the whole file
+        text = [f"SELECT {', '.join(statement.names)} FROM {statement.table.name}"]
+        text.append(f"WHERE {statement.key} IN {repeated(('?',) * len(keys), 1)}")
+        text.append(f"ORDER BY {statement.key}")
+        return " ".join(text), tuple(keys)
 
 
 @cache

@@ -46,5 +46,23 @@ class RowUpdate:
         return tuple(self.table.c[name] for name in (self.key, *self.names))
 
 
+@dataclass(frozen=True, slots=True)
+class RowLock:
+    """Read the columns `names` of the rows whose unique column `key` has one of some values.
+
+    The rows are locked until the transaction ends, in the order of `key`; `index` is its index.
+    """
+
+    table: Table
+    key: str
+    names: tuple[str, ...]
+    index: str
+
+    @property
+    def columns(self) -> tuple[Column[Any], ...]:
+        """The columns that are read."""
+        return tuple(self.table.c[name] for name in self.names)
+
+
 Work: TypeAlias = "tuple[RowInsert | RowUpdate, Sequence[Sequence[Any]]]"
 """A statement and its rows."""

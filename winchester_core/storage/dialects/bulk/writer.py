@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.storage.dialects.bulk.statements import RowInsert, RowUpdate, Work
+from winchester_core.storage.dialects.bulk.encoding import RowDecoder
+from winchester_core.storage.dialects.bulk.statements import RowInsert, RowLock, RowUpdate, Work
 from winchester_core.storage.sql.pages import pages
+from winchester_core.storage.sql.types import time_reader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +26,9 @@ class BulkWriter:
     that took more time than the databases need for the rows.
     """
 
+    name = ""
+    """The dialect's."""
+
     def insert(
         self, connection: Connection, statement: RowInsert, rows: Sequence[Sequence[Any]]
     ) -> list[tuple[Any, ...]]:
@@ -34,6 +40,28 @@ class BulkWriter:
             if statement.returning:
                 returned += map(tuple, result)
         return returned
+
+    def lock(
+        self, connection: Connection, statement: RowLock, keys: Sequence[Any]
+    ) -> list[Sequence[Any]]:
+        """Carry out `statement` for these values of its key, which are in order."""
+        locked: list[Sequence[Any]] = []
+        for page in pages(keys):
+            rows = connection.exec_driver_sql(*self._lock(statement, page)).all()
+            locked += self._decoded(statement, rows)
+        return locked
+
+    def insert_and_lock(
+        self,
+        connection: Connection,
+        insert: RowInsert,
+        rows: Sequence[Sequence[Any]],
+        lock: RowLock,
+        keys: Sequence[Any],
+    ) -> tuple[list[tuple[Any, ...]], list[Sequence[Any]]]:
+        """Carry out `insert`, then `lock`; return what each gives."""
+        inserted = self.insert(connection, insert, rows)
+        return inserted, self.lock(connection, lock, keys)
 
     def carry_out(self, connection: Connection, work: Sequence[Work]) -> None:
         """Do several things, of which none returns anything and none needs another done."""
@@ -48,12 +76,23 @@ class BulkWriter:
             return self._update(statement, rows)
         return self._insert(statement, rows)
 
+    def _decoded(self, statement: RowLock, rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        return _decoder(statement, self.name).decode(rows)
+
     def _insert(
         self, statement: RowInsert, rows: Sequence[Sequence[Any]]
     ) -> tuple[str, tuple[Any, ...]]:
+        raise NotImplementedError
+
+    def _lock(self, statement: RowLock, keys: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
         raise NotImplementedError
 
     def _update(
         self, statement: RowUpdate, rows: Sequence[Sequence[Any]]
     ) -> tuple[str, tuple[Any, ...]]:
         raise NotImplementedError
+
+
+@cache
+def _decoder(statement: RowLock, name: str) -> RowDecoder:
+    return RowDecoder(statement.columns, time_reader(name))

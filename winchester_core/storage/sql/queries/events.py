@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, or_, select
 
 from winchester_core.errors import DataRefused
 from winchester_core.model.event import REQUIRED_KEYS, Event
-from winchester_core.storage.dialects.bulk import RowInsert
+from winchester_core.storage.dialects.bulk import RowInsert, RowLock
 from winchester_core.storage.sql.finding import ids_past
 from winchester_core.storage.sql.globs import matches_glob
 from winchester_core.storage.sql.pages import pages
@@ -35,19 +35,25 @@ _COLUMNS = (events.c.message_id, events.c.event_type, events.c.timestamp, events
 
 
 def insert_new(
-    connection: Connection, dialect: SqlDialect, batch: Sequence[Event]
-) -> dict[str, int]:
-    """Store the events whose ids are not known yet; return their row ids by message id.
+    connection: Connection,
+    dialect: SqlDialect,
+    batch: Sequence[Event],
+    lock: RowLock,
+    keys: Sequence[Any],
+) -> tuple[dict[str, int], list[Sequence[Any]]]:
+    """Store the events whose ids are not known yet, and then carry out `lock` for `keys`.
 
-    Rows go in by message id, so that two processes with overlapping batches wait for each other
+    Returns the events' row ids by message id, and the rows that were locked. Rows go in by message
+    id, so that two processes with overlapping batches wait for each other
     instead of locking each other out.
     """
     first = {event["message_id"]: event for event in reversed(batch)}
     rows = [_row(first[message_id]) for message_id in sorted(first)]
-    stored = dict(dialect.bulk.insert(connection, _NEW, rows))
+    inserted, locked = dialect.bulk.insert_and_lock(connection, _NEW, rows, lock, keys)
+    stored: dict[str, int] = dict(inserted)
     if dialect.hides_refusals and (passed_over := first.keys() - stored.keys()):
         _check_known(connection, sorted(passed_over))
-    return stored
+    return stored, locked
 
 
 def _row(event: Event) -> tuple[Any, ...]:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import select, update
 
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.dialects.bulk import RowInsert, RowUpdate, Work
+from winchester_core.storage.dialects.bulk import RowInsert, RowLock, RowUpdate, Work
 from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.tables import streams
 from winchester_core.triggers.progress import StreamFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from sqlalchemy import Connection, Row, Select
+    from sqlalchemy import Connection
 
     from winchester_core.storage.dialects import SqlDialect
     from winchester_core.triggers.plan import StreamDraft
@@ -45,31 +44,17 @@ _NEW = RowInsert(
     ("name", "open_key", "state", "state_serial_no", "attempts", *_FACTS, "check_at"),
     returning=("open_key", "id"),
 )
-_COLUMNS = [streams.c[name] for name in ("id", "open_key", *_FACTS)]
+LOCK_OPEN = RowLock(streams, "open_key", ("id", "open_key", *_FACTS), "uq_streams_open_key")
+"""The open streams of some groups."""
 
 
 OpenStream: TypeAlias = "tuple[int, bytes, StreamFacts]"
 """An open stream's id, open key and facts; its row is locked until the transaction ends."""
 
 
-def lock_open(
-    connection: Connection, dialect: SqlDialect, keys: Sequence[bytes]
-) -> Iterator[OpenStream]:
-    """The open streams of these groups, locked in the order of their keys."""
-    for page in pages(sorted(keys)):
-        yield from map(_open_stream, connection.execute(_open_query(dialect), {"keys": page}).all())
-
-
-@lru_cache(maxsize=8)
-def _open_query(dialect: SqlDialect) -> Select[Any]:
-    condition = dialect.one_of(streams.c.open_key, "keys")
-    query = select(*_COLUMNS).where(condition).order_by(streams.c.open_key)
-    return dialect.lock_rows(dialect.through_index(query, streams, "uq_streams_open_key"))
-
-
-def _open_stream(row: Row[Any]) -> OpenStream:
-    values: tuple[Any, ...] = tuple(row)
-    stream_id, key, fingerprint, first, fire, last, expire, event_count, progress = values
+def read_open(row: Sequence[Any]) -> OpenStream:
+    """The open stream that a row of `LOCK_OPEN` holds."""
+    stream_id, key, fingerprint, first, fire, last, expire, event_count, progress = row
     counts = list(read_progress(progress))
     return (
         stream_id,
@@ -90,7 +75,7 @@ def lock_stale(
     stale: list[OpenStream] = []
     for others in (streams.c.fingerprint < fingerprint, streams.c.fingerprint > fingerprint):
         query = (
-            select(*_COLUMNS)
+            select(*LOCK_OPEN.columns)
             .where(
                 streams.c.name == name,
                 streams.c.state == StreamState.ACTIVE.value,
@@ -101,7 +86,7 @@ def lock_stale(
             .limit(limit - len(stale))
         )
         query = dialect.through_index(query, streams, "ix_streams_name_state_fingerprint")
-        stale += map(_open_stream, connection.execute(dialect.lock_rows(query, skip_locked=True)))
+        stale += map(read_open, connection.execute(dialect.lock_rows(query, skip_locked=True)))
     return stale
 
 
