@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.interfaces import PipelineHandler
 from winchester_core.model.effect import Endpoint
+from winchester_core.pipelines.emptiness import does_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -27,8 +27,8 @@ class HandlerSpec:
 
     @property
     def has_commit(self) -> bool:
-        """Whether `commit` may do something: it is not `PipelineHandler`'s own, which is empty."""
-        return getattr(self.handler_class, "commit", None) is not PipelineHandler.commit
+        """Whether `commit` may do something: it is not empty, as `PipelineHandler`'s own is."""
+        return not does_nothing(getattr(self.handler_class, "commit", None))
 
     @property
     def delivers(self) -> bool:

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
 from winchester_core.interfaces import PipelineHandler
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Silent(PipelineHandler):
@@ -21,12 +30,13 @@ class Stranger:
     """No subclass; only the three methods."""
 
     def __init__(self, **params: object) -> None:
-        self.params = params
+        self.params = dict(params)
 
     def handle_events(self, events: list[object], env: object) -> list[object]:
         return events
 
-    def commit(self) -> None: ...
+    def commit(self) -> None:
+        self.params.clear()
 
     def rollback(self) -> None: ...
 
@@ -49,6 +59,60 @@ def test_an_inherited_commit_of_its_own_counts() -> None:
         pass
 
     assert pipeline(Heir).has_commit
+
+
+def of_pass() -> None:
+    pass
+
+
+def of_words() -> None:
+    """Nothing to do here."""
+
+
+def of_dots() -> None: ...
+
+
+def of_return() -> None:
+    return
+
+
+async def of_nobody() -> None:
+    pass
+
+
+def of_a_value() -> int:
+    return 1
+
+
+def of_a_call() -> None:
+    print()
+
+
+def of_an_error() -> None:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize("commit", [of_pass, of_words, of_dots, of_return, lambda _: None])
+def test_a_commit_that_is_written_and_empty_is_none(commit: Callable[[], None]) -> None:
+    assert not pipeline(type("Quiet", (), {"commit": commit})).has_commit
+
+
+@pytest.mark.parametrize(
+    "commit",
+    [
+        of_nobody,
+        of_a_value,
+        of_a_call,
+        of_an_error,
+        partial(of_pass),
+        functools.cache(of_pass),
+        staticmethod(of_a_call),
+        print,
+        None,
+    ],
+)
+def test_a_commit_of_which_it_is_not_known_counts(commit: object) -> None:
+    assert pipeline(type("Loud", (), {"commit": commit})).has_commit
 
 
 def test_a_handler_that_subclasses_nothing_counts_as_acting() -> None:
