@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 ENGINE = "engine"
 RAW = "raw"
 HAND_WRITTEN = "hand-written"
+PAST_CORE = "hand-written, past Core"
 
 
 @dataclass(frozen=True, slots=True)

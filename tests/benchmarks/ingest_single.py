@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.figure import ENGINE, HAND_WRITTEN, RAW, Figure, Goal, cpu_us, rates
-from benchmarks.hand_written import by_hand
+from benchmarks.figure import ENGINE, HAND_WRITTEN, PAST_CORE, RAW, Figure, Goal, cpu_us, rates
+from benchmarks.hand_written import in_core, past_core
 from benchmarks.ingest_batch import add_all
 from benchmarks.lap import timed
 from benchmarks.options import BATCH
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from benchmarks.rounds import Contestant
 
 NAME = "ingest-single"
-GOALS = (Goal(ENGINE, RAW, at_least=0.4), Goal(ENGINE, HAND_WRITTEN))
+GOALS = (Goal(ENGINE, RAW, at_least=0.4), Goal(ENGINE, HAND_WRITTEN), Goal(ENGINE, PAST_CORE))
 SHARE = 40
 """Of the events of a large round, one in so many is added here."""
 
@@ -44,7 +44,8 @@ def _contestants(backend: str, options: Options, stack: ExitStack) -> dict[str, 
     manager = stack.enter_context(engine_manager(backend, options.folder))
     return {
         ENGINE: _adding(options, lambda batches: add_all(manager, batches)),
-        HAND_WRITTEN: _adding(options, by_hand(backend, plain()).add),
+        HAND_WRITTEN: _adding(options, in_core(plain()).add),
+        PAST_CORE: _adding(options, past_core(backend, plain()).add),
         RAW: _adding(options, RawEvents(plain()).add),
     }
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import func, select, update
 
-from benchmarks.hand_written import by_hand
-from benchmarks.hand_written.core import CoreByHand
+from benchmarks.hand_written import in_core, past_core
 from benchmarks.hand_written.tables import events, links, streams
 from benchmarks.places import plain_engine
 from benchmarks.raw import RawEvents
@@ -42,7 +41,7 @@ def engine(backend: str, tmp_path: Path) -> Iterator[Engine]:
 
 @pytest.fixture(params=["in Core", "past Core"])
 def hand(request: pytest.FixtureRequest, backend: str, engine: Engine) -> ByHand:
-    return CoreByHand(engine) if request.param == "in Core" else by_hand(backend, engine)
+    return in_core(engine) if request.param == "in Core" else past_core(backend, engine)
 
 
 def rows(engine: Engine, table: Table) -> int:
