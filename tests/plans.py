@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from psycopg.types.json import set_json_loads
-from sqlalchemy import event
 
-from winchester_core.storage.dialects.bulk import postgresql
+from sent import before_each_statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sqlalchemy import Connection
 
     from winchester_core.storage.sql.database import Database
 
@@ -47,7 +47,7 @@ def readings(database: Database) -> Iterator[list[Reading]]:
     noted: list[Reading] = []
     explain = _explain_postgresql if database.dialect.name == "postgresql" else _explain_mariadb
 
-    def note(connection: Any, cursor: Any, statement: str, values: Any, *_: object) -> None:
+    def note(connection: Connection, statement: str, values: Any) -> None:
         if (
             statement.startswith(("SELECT", "UPDATE", "DELETE", "WITH"))
             and "FROM" in statement.upper()
@@ -57,14 +57,8 @@ def readings(database: Database) -> Iterator[list[Reading]]:
                 noted.append(explain(aside, statement, values))
                 aside.execute("ROLLBACK TO SAVEPOINT plan")
 
-    event.listen(database.engine, "before_cursor_execute", note)
-    try:
-        # what goes to PostgreSQL past SQLAlchemy would not be seen
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(postgresql, "can_pipeline", lambda: False)
-            yield noted
-    finally:
-        event.remove(database.engine, "before_cursor_execute", note)
+    with before_each_statement(database, note):
+        yield noted
 
 
 def _explain_postgresql(cursor: Any, statement: str, values: Any) -> Reading:

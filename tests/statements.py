@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
-from sqlalchemy.engine.interfaces import ExecuteStyle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,8 +34,8 @@ def metered(database: Database, *, instructions: bool = False) -> Iterator[Meter
     """Count the statements that `database` executes within this context.
 
     On SQLite the database itself tells them, BEGIN and COMMIT included; and, slowly, the
-    `instructions` of its machine, of which each row that is looked at takes some. On PostgreSQL
-    the driver's cursors do, since not all that is sent goes by way of SQLAlchemy.
+    `instructions` of its machine, of which each row that is looked at takes some. Elsewhere the
+    driver's cursors do, since not all that is sent goes by way of SQLAlchemy.
     """
     meter = Meter()
     if database.dialect.serverless:
@@ -44,7 +43,7 @@ def metered(database: Database, *, instructions: bool = False) -> Iterator[Meter
     elif database.dialect.name == "postgresql":
         listeners = _on_postgresql(meter)
     else:
-        listeners = _on_server(meter)
+        listeners = _on_mariadb(meter)
     for name, listener in listeners.items():
         event.listen(database.engine, name, listener)
     try:
@@ -92,9 +91,19 @@ def _on_postgresql(meter: Meter) -> dict[str, Callable[..., None]]:
     return {"checkout": start, "checkin": stop}
 
 
-def _on_server(meter: Meter) -> dict[str, Callable[..., None]]:
-    def note(_c: Any, _cursor: Any, statement: str, rows: Any, context: Any, many: bool) -> None:
-        one = not many or context.execute_style is ExecuteStyle.INSERTMANYVALUES
-        meter.note(statement, 1 if one else len(rows))
+def _on_mariadb(meter: Meter) -> dict[str, Callable[..., None]]:
+    from pymysql.cursors import Cursor
 
-    return {"before_cursor_execute": note}
+    class Counting(Cursor):
+        # many rows come here one by one, or as one statement where the driver makes one of them
+        def execute(self, query: Any, args: Any = None) -> int:
+            meter.note(query)
+            return super().execute(query, args)
+
+    def start(connection: Any, *_: object) -> None:
+        connection.cursorclass = Counting
+
+    def stop(connection: Any, *_: object) -> None:
+        connection.cursorclass = Cursor
+
+    return {"checkout": start, "checkin": stop}

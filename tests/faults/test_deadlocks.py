@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import event, insert, text
 
 from builders import FAR, VM, arrivals, at, claim_all, ingest, make_event, only_stream
+from sent import before_each_statement
 from sites import wait_until
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion, EventFilter
@@ -124,16 +125,13 @@ def before_writing_streams(store: SqlStore, action: Callable[[], None]) -> Itera
     """Do something once, when the store is about to change the table of streams."""
     done: list[str] = []
 
-    def look(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def look(_connection: Any, statement: str, _values: Any) -> None:
         if not done and _WRITES_STREAMS.match(statement):
             done.append(statement)
             action()
 
-    event.listen(store.database.engine, "before_cursor_execute", look)
-    try:
+    with before_each_statement(store.database, look):
         yield
-    finally:
-        event.remove(store.database.engine, "before_cursor_execute", look)
     assert done
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from builders import VM, ingest, make_event
+from statements import metered
 from winchester_core.errors import DatabaseUnavailable, DataRefused
 from winchester_core.storage.dialects.bulk import postgresql
 from winchester_core.storage.dialects.bulk.postgresql import AT_ONCE
@@ -89,15 +90,7 @@ def test_without_the_mode_everything_goes_by_itself(
     in_parts = contents(sql_store)
     sql_store.database.write(lambda it: it.execute(text("TRUNCATE events, streams, stream_events")))
     monkeypatch.setattr(postgresql, "can_pipeline", lambda: False)
-    statements: list[str] = []
-
-    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        statements.append(statement)
-
-    event.listen(sql_store.database.engine, "before_cursor_execute", note)
-    try:
+    with metered(sql_store.database) as meter:
         ingest(sql_store, VM, *batch())
-    finally:
-        event.remove(sql_store.database.engine, "before_cursor_execute", note)
     assert contents(sql_store) == in_parts
-    assert sum(each.startswith("INSERT INTO events") for each in statements) == 1
+    assert sum(each.startswith("INSERT INTO events") for each in meter.statements) == 1

@@ -1,7 +1,6 @@
 """Statements that go to PostgreSQL one behind the other, none waiting for the answer before it.
 
-psycopg's pipeline mode. SQLAlchemy takes a statement whose answer has not come yet for one that
-has none, so these go past it, to the driver's connection.
+psycopg's pipeline mode.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import DBAPIError
+from winchester_core.storage.dialects.bulk.driver import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,23 +25,18 @@ def pipeline(connection: Connection) -> Iterator[Send]:
     The server begins with a statement as soon as it has it. Raises `DBAPIError` as SQLAlchemy
     does: the statements of a pipeline after one that failed are not carried out.
     """
-    import psycopg
-
-    driver: Any = connection.connection.driver_connection
+    psycopg: Any = connection.connection.driver_connection
     sent: list[str] = []
 
     def send(text: str, parameters: Sequence[Any]) -> Any:
         sent.append(text)
-        return driver.cursor().execute(text, parameters)
+        return psycopg.cursor().execute(text, parameters)
 
     try:
-        with driver.pipeline():
+        with psycopg.pipeline():
             yield send
-    except psycopg.Error as error:
-        if driver.closed:
-            connection.invalidate(error)
-        last = sent[-1] if sent else None
-        raise DBAPIError(last, None, error, connection_invalidated=bool(driver.closed)) from error
+    except BaseException as error:  # noqa: BLE001 - raised again
+        tell(connection, sent[-1] if sent else None, error)
 
 
 def can_pipeline() -> bool:

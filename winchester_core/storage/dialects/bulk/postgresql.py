@@ -11,6 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.event_json import dump_traits
+from winchester_core.storage.dialects.bulk import driver
 from winchester_core.storage.dialects.bulk.encoding import Encoders, Kind, RowEncoder, kind_of
 from winchester_core.storage.dialects.bulk.pipeline import can_pipeline, pipeline
 from winchester_core.storage.dialects.bulk.writer import MAX_ROWS, BulkWriter
@@ -70,7 +71,7 @@ class PostgresqlWriter(BulkWriter):
         parts = [self._written(statement, rows) for statement, rows in work if rows]
         if parts:
             texts, parameters = zip(*parts, strict=True)
-            connection.exec_driver_sql(_together(texts), tuple(chain.from_iterable(parameters)))
+            driver.execute(connection, _together(texts), tuple(chain.from_iterable(parameters)))
 
     def _insert(
         self, statement: RowInsert, rows: Sequence[Sequence[Any]]

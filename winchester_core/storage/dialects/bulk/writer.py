@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from winchester_core.storage.dialects.bulk import driver
 from winchester_core.storage.dialects.bulk.encoding import RowDecoder
 from winchester_core.storage.dialects.bulk.statements import RowInsert, RowLock, RowUpdate, Work
 from winchester_core.storage.sql.pages import pages
@@ -36,9 +37,10 @@ class BulkWriter:
         returned: list[tuple[Any, ...]] = []
         for page in pages(rows, MAX_ROWS):
             text, parameters = self._insert(statement, page)
-            result = connection.exec_driver_sql(text, parameters)
             if statement.returning:
-                returned += map(tuple, result)
+                returned += driver.fetch(connection, text, parameters)
+            else:
+                driver.execute(connection, text, parameters)
         return returned
 
     def lock(
@@ -47,7 +49,7 @@ class BulkWriter:
         """Carry out `statement` for these values of its key, which are in order."""
         locked: list[Sequence[Any]] = []
         for page in pages(keys):
-            rows = connection.exec_driver_sql(*self._lock(statement, page)).all()
+            rows = driver.fetch(connection, *self._lock(statement, page))
             locked += self._decoded(statement, rows)
         return locked
 
@@ -67,7 +69,7 @@ class BulkWriter:
         """Do several things, of which none returns anything and none needs another done."""
         for statement, rows in work:
             for page in pages(rows, MAX_ROWS):
-                connection.exec_driver_sql(*self._written(statement, page))
+                driver.execute(connection, *self._written(statement, page))
 
     def _written(
         self, statement: RowInsert | RowUpdate, rows: Sequence[Sequence[Any]]

@@ -1,0 +1,49 @@
+"""Sees what a database is sent, by way of SQLAlchemy or past it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import event
+
+from winchester_core.storage.dialects.bulk import driver, postgresql
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sqlalchemy import Connection
+
+    from winchester_core.storage.sql.database import Database
+
+    See = Callable[[Connection, str, Any], None]
+
+
+@contextmanager
+def before_each_statement(database: Database, see: See) -> Iterator[None]:
+    """Call `see` with the connection, the statement and its values, before each is executed.
+
+    On PostgreSQL statements are sent one by one meanwhile.
+    """
+
+    def look(connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        see(connection, statement, values)
+
+    def seen(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(connection: Connection, text: str, parameters: Sequence[Any]) -> Any:
+            if connection.engine is database.engine:
+                see(connection, text, parameters)
+            return original(connection, text, parameters)
+
+        return call
+
+    event.listen(database.engine, "before_cursor_execute", look)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(driver, "execute", seen(driver.execute))
+            patch.setattr(driver, "fetch", seen(driver.fetch))
+            patch.setattr(postgresql, "can_pipeline", lambda: False)
+            yield
+    finally:
+        event.remove(database.engine, "before_cursor_execute", look)

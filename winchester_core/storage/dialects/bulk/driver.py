@@ -1,0 +1,56 @@
+"""Statements that go straight to the driver.
+
+SQLAlchemy takes longer for such a statement than many a driver does, and a single event needs three
+or four. The connection, its transaction and the errors are SQLAlchemy's; its events are not told.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from sqlalchemy.exc import DBAPIError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+
+def execute(connection: Connection, text: str, parameters: Sequence[Any]) -> None:
+    """Carry out a statement that gives no rows. Raises `DBAPIError`."""
+    try:
+        cursor = connection.connection.cursor()
+        cursor.execute(text, parameters)
+        cursor.close()
+    except BaseException as error:  # noqa: BLE001 - raised again
+        tell(connection, text, error)
+
+
+def fetch(connection: Connection, text: str, parameters: Sequence[Any]) -> Sequence[Any]:
+    """Carry out a statement; return its rows as the driver gives them. Raises `DBAPIError`."""
+    try:
+        cursor = connection.connection.cursor()
+        cursor.execute(text, parameters)
+        rows: Sequence[Any] = cursor.fetchall()
+        cursor.close()
+    except BaseException as error:  # noqa: BLE001 - raised again
+        tell(connection, text, error)
+    return rows
+
+
+def tell(connection: Connection, text: str | None, error: BaseException) -> NoReturn:
+    """Raise what SQLAlchemy would for `error`; a connection that is of no more use is given up.
+
+    Whoever is interrupted while the driver waits leaves an answer unread.
+    """
+    if not isinstance(error, Exception):
+        connection.invalidate(error)
+        raise error
+    dialect = connection.dialect
+    if dialect.loaded_dbapi is None or not isinstance(error, dialect.loaded_dbapi.Error):
+        raise error
+    driver: Any = connection.connection.dbapi_connection
+    is_lost = dialect.is_disconnect(error, driver, None)
+    if is_lost:
+        connection.invalidate(error)
+    raise DBAPIError(text, None, error, connection_invalidated=is_lost) from error
