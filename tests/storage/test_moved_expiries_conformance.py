@@ -27,6 +27,7 @@ from statements import metered
 from together import at_the_same_moment
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Claim, Completion, StreamFilter
+from winchester_core.storage.sql.queries import claims as claim_queries
 from winchester_core.storage.sql.queries.claims import PUT_OFF_AT_ONCE
 from winchester_core.storage.sql.tables import streams
 from winchester_core.triggers.stream_time import FixedTime
@@ -127,6 +128,17 @@ def test_one_that_has_expired_is_found_behind_thousands_that_were_moved(store: S
     assert expire(store, 3800, limit=1) == ["expired"]
     assert expire(store, 4099) == []
     assert len(expire(store, 4100, limit=10_000)) == len(many)
+
+
+def test_a_claim_may_ask_for_more_than_are_put_off_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim_queries, "PUT_OFF_AT_ONCE", 2)
+    for place, instance in enumerate("abcdef"):
+        touch(store, instance, place)
+    touch(store, "d", 100)
+    assert expire(store, 3650, limit=6) == ["a", "b", "c", "e", "f"]
+    assert expire(store, 3700) == ["d"]
 
 
 class TestWhatWaits:

@@ -51,7 +51,7 @@ def claim_ready(
         queue = queues.to_fire(now) if reason is Reason.FIRE else queues.to_check(now)
         first_tries = claims.lock_first(connection, dialect, queue, limit - len(rows))
         if reason is Reason.EXPIRE and any(row.expires_later for row in first_tries):
-            claims.put_off(connection, dialect, now)
+            claims.put_off(connection, dialect, now, limit)
             return None
         rows += first_tries
     return _take(connection, dialect, rows, lane, worker, real_now + lease)

@@ -47,12 +47,13 @@ def lock_first(
     return list(connection.execute(dialect.lock_rows(query, skip_locked=True)).all())
 
 
-def put_off(connection: Connection, dialect: SqlDialect, now: datetime) -> None:
+def put_off(connection: Connection, dialect: SqlDialect, now: datetime, first: int) -> None:
     """Check those that expire later than they were to be checked when they expire.
 
-    Up to `PUT_OFF_AT_ONCE` of those whose check is due are looked at.
+    Of those whose check is due the `first` are looked at, and `PUT_OFF_AT_ONCE` at least.
     """
-    checked = lock_first(connection, dialect, queues.to_check(now), PUT_OFF_AT_ONCE)
+    most = max(first, PUT_OFF_AT_ONCE)
+    checked = lock_first(connection, dialect, queues.to_check(now), most)
     for page in pages([row.id for row in checked if row.expires_later]):
         connection.execute(
             update(streams)
