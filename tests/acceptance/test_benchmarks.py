@@ -82,7 +82,7 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path: Path, checkout: Pa
 
     head, _rule, *rows = done.stdout.splitlines()
     assert head.startswith("| figure")
-    assert len(rows) == 2
+    assert len(rows) == 3
     document = json.loads(target.read_text())
     assert document["databases"]["sqlite"]["synchronous"] == "2"  # full
     assert document["machine"]["processors"] >= 1

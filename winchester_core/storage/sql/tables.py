@@ -1,5 +1,8 @@
 """The tables. The migrations make the same; a test holds them against each other.
 
+One thing only the migrations say, since not every SQLAlchemy can: on PostgreSQL the pages of
+`streams` are filled by half (revision 0006).
+
 There are no foreign keys: rows that belong together are written and removed in one transaction,
 and the key checks' shared locks would stand in the way of claims (see ADR 0003).
 """
@@ -48,9 +51,6 @@ _OPTIONS: Mapping[str, Any] = {"mariadb_charset": "utf8mb4", "mariadb_engine": "
 # SQLite would give the id of the last row again once that row is removed: a lost claim or a mark
 # would then point at another row
 _NO_ID_TWICE: Mapping[str, Any] = {"sqlite_autoincrement": True}
-
-# on PostgreSQL a row that changes stays in its page, where there is room, and no index learns of it
-_HALF_FULL: Mapping[str, Any] = {"postgresql_with": {"fillfactor": 50}}
 
 # SQLite would keep rows by a number of its own, and the key in an index besides
 _BY_KEY: Mapping[str, Any] = {"sqlite_with_rowid": False}
@@ -112,7 +112,6 @@ streams = Table(
     Index(None, "state", "lease_until", **_where_not_null("lease_until")),
     Index(None, "first_event"),
     Index(None, "name", "state", "fingerprint"),
-    **_HALF_FULL,
     **_NO_ID_TWICE,
     **_OPTIONS,
 )
