@@ -268,12 +268,12 @@ def test_on_postgresql_a_row_that_moves_stays_in_its_page(sql_store: SqlStore) -
     sql_store.database.write(lambda it: it.execute(text("TRUNCATE streams")))
     before = _updates(sql_store)
     many = [f"m{number}" for number in range(200)]
-    for seconds in range(4):
+    for seconds in range(2):  # for more, room comes from rows that nobody sees any more
         batch = [make_event(f"{each}/{seconds}", instance=each, seconds=seconds) for each in many]
         ingest(sql_store, VM, *batch, now=at(seconds))
     updates, in_page = map(sub, _updates(sql_store), before)
-    assert updates == 3 * len(many)
-    assert in_page >= 0.8 * updates
+    assert updates == len(many)
+    assert in_page >= 0.95 * updates
 
 
 def _updates(store: SqlStore) -> tuple[int, int]:
