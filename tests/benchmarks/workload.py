@@ -42,6 +42,7 @@ TRIGGER: dict[str, Any] = {
 }
 
 _DAY = timedelta(days=1)
+_LITTLE = timedelta(milliseconds=1)
 _FLAVORS = (("m1.small", 2048, 20, 1), ("m1.medium", 4096, 40, 2), ("m1.large", 8192, 80, 4))
 
 
@@ -59,6 +60,7 @@ class Workload:
         self._number = instances
         self._instance = lru_cache(maxsize=INSTANCES)(self._make_instance)
         self._today = today()
+        self._later = timedelta(0)
         self._events = self._sequence(self._today)
 
     def take(self, number: int) -> list[dict[str, Any]]:
@@ -71,9 +73,9 @@ class Workload:
         return [events[start : start + size] for start in range(0, number, size)]
 
     def any_event(self, instance: int) -> dict[str, Any]:
-        """One more event of that instance (from 0), at some time today; it does not fire."""
-        moment = self._random.random() * _DAY
-        return self._event(self._instance(instance), TYPES[0], self._today, moment)
+        """One more event of that instance (from 0), today, after those before; it does not fire."""
+        self._later += _LITTLE
+        return self._event(self._instance(instance), TYPES[0], self._today, self._later)
 
     def sample(self, number: int) -> list[int]:
         """So many different instances."""
