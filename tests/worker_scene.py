@@ -1,4 +1,4 @@
-"""A worker at work on a store in memory, with handlers that do what a test tells them."""
+"""A worker at work on a store, with handlers that do what a test tells them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from winchester_core.worker import PipelineManager, WorkerOptions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from winchester_core.storage.interface import Store
     from winchester_core.telemetry.heartbeat import Heartbeat
     from winchester_core.triggers.definition import TriggerDefinition
 
@@ -65,11 +66,11 @@ class QuietHandler(PipelineHandler):
 
 
 class Scene:
-    """A store with one trigger, a clock, and workers on them."""
+    """A store, in memory unless one is given, with one trigger, a clock, and workers on them."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store | None = None) -> None:
         self.clock = FakeClock(NOON)
-        self.store = MemoryStore(self.clock)
+        self.store: Store = store or MemoryStore(self.clock)
         self.trigger = make_trigger()
 
     def worker(

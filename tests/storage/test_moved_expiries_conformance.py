@@ -31,6 +31,7 @@ from winchester_core.storage.sql.queries import claims as claim_queries
 from winchester_core.storage.sql.queries.claims import PUT_OFF_AT_ONCE
 from winchester_core.storage.sql.tables import streams
 from winchester_core.triggers.stream_time import FixedTime
+from worker_scene import Scene
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
@@ -180,6 +181,21 @@ class TestWhatWaits:
         assert store.census(at(3700)).oldest_ready_seconds == seconds
         seconds[Reason.EXPIRE] = 280.0
         assert store.census(at(4000)).oldest_ready_seconds == seconds
+
+
+def test_a_worker_with_nothing_else_to_do_looks_at_those_that_were_moved(
+    sql_store: SqlStore,
+) -> None:
+    """It does not wait until they expire: meanwhile each look would find their checks due."""
+    scene = Scene(sql_store)
+    worker = scene.worker(handlers=())
+    touch(sql_store, "a", 0)
+    touch(sql_store, "a", 500)
+    for seconds, loaded, next_due in ((3599, 0, 3600), (3600, 0, 4100), (4100, 1, None)):
+        scene.clock.set(at(seconds))
+        assert worker.run_once() == loaded
+        expected = None if next_due is None else at(next_due)
+        assert sql_store.workload(at(seconds)).next_due == expected
 
 
 GROUPS = 24
