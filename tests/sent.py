@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event
 
-from winchester_core.storage.dialects.bulk import driver, postgresql
+from winchester_core.storage.dialects.bulk import driver, mariadb, postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def before_each_statement(database: Database, see: See) -> Iterator[None]:
     """Call `see` with the connection, the statement and its values, before each is executed.
 
-    On PostgreSQL statements are sent one by one meanwhile.
+    They are sent one by one meanwhile.
     """
 
     def look(connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
@@ -44,6 +44,7 @@ def before_each_statement(database: Database, see: See) -> Iterator[None]:
             patch.setattr(driver, "execute", seen(driver.execute))
             patch.setattr(driver, "fetch", seen(driver.fetch))
             patch.setattr(postgresql, "can_pipeline", lambda: False)
+            patch.setattr(mariadb, "FEW", -1)
             yield
     finally:
         event.remove(database.engine, "before_cursor_execute", look)

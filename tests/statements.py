@@ -97,7 +97,8 @@ def _on_mariadb(meter: Meter) -> dict[str, Callable[..., None]]:
     class Counting(Cursor):
         # many rows come here one by one, or as one statement where the driver makes one of them
         def execute(self, query: Any, args: Any = None) -> int:
-            meter.note(query)
+            for statement in query.split("; "):
+                meter.note(statement)
             return super().execute(query, args)
 
     def start(connection: Any, *_: object) -> None:

@@ -67,6 +67,7 @@ class MariadbDialect(SqlDialect):
         }
 
     def set_up(self, engine: Engine) -> None:
+        event.listen(engine, "do_connect", _take_several_at_once)
         event.listen(engine, "connect", _configure)
 
     def real_time(self) -> ColumnElement[datetime]:
@@ -106,6 +107,15 @@ def _converters() -> dict[Any, Any]:
     from pymysql.converters import conversions
 
     return {**conversions, FIELD_TYPE.DATETIME: datetime.fromisoformat}
+
+
+def _take_several_at_once(
+    _dialect: object, _record: object, _arguments: object, options: dict[str, Any]
+) -> None:
+    """Let a text hold several statements, which then cost one journey to the server."""
+    from pymysql.constants import CLIENT
+
+    options["client_flag"] = options.get("client_flag", 0) | CLIENT.MULTI_STATEMENTS
 
 
 def _configure(connection: Any, _record: object) -> None:

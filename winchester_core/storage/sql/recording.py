@@ -6,6 +6,7 @@ streams, the event clock.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.storage.records import Recorded
@@ -23,7 +24,7 @@ from winchester_core.triggers.plan import BatchPlan, StreamDraft
 from winchester_core.triggers.stream_time import EventTime, TimePolicy, times_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -135,21 +136,23 @@ def _carry_out(
 ) -> None:
     drafts = plan.drafts
     known = sorted((each for each in drafts if each.id is not None), key=lambda each: each.id or 0)
-    new = [each for each in drafts if each.id is None]
+    new = sorted((each for each in drafts if each.id is None), key=lambda each: each.group.key)
+    keys = open_streams.keys_of_new(new)
+
+    def members(of: Any, draft: StreamDraft) -> Iterator[tuple[Any, int, int]]:
+        for position, index in draft.members:
+            yield of, position, row_ids[arrivals[index].event["message_id"]]
+
+    joined = chain.from_iterable(members(draft.id, draft) for draft in known)
+    began = chain.from_iterable(map(members, keys, new))
+    traits = zip(keys, (draft.group.values for draft in new), strict=True)
     # a stream that closes gives its group's key up before its successor takes it
     open_streams.close(connection, known)
-    open_streams.open_new(connection, dialect, sorted(new, key=lambda each: each.group.key))
-    members = (
-        (draft.id or 0, position, row_ids[arrivals[index].event["message_id"]])
-        for draft in drafts
-        for position, index in draft.members
-    )
-    traits = ((draft.id or 0, draft.group.values) for draft in new)
     dialect.bulk.carry_out(
         connection,
-        [
-            *open_streams.moves(known),
-            stream_traits.insertions(traits),
-            links.insertions(members),
-        ],
+        [*open_streams.moves(known), links.insertions(joined)],
+        open_streams.openings(
+            keys, new, [stream_traits.insertions(traits), links.insertions_into_new(began)]
+        ),
     )
+    open_streams.close_new(connection, keys, new)

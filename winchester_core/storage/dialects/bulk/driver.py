@@ -38,6 +38,24 @@ def fetch(connection: Connection, text: str, parameters: Sequence[Any]) -> Seque
     return rows
 
 
+def fetch_each(connection: Connection, text: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
+    """Carry out the statements of `text` at once; return the rows of each, of some none.
+
+    Those after one that fails are not carried out. Raises `DBAPIError`.
+    """
+    results: list[Sequence[Any]] = []
+    try:
+        cursor = connection.connection.cursor()
+        cursor.execute(text, parameters)
+        results.append(cursor.fetchall())
+        while cursor.nextset():
+            results.append(cursor.fetchall())
+        cursor.close()
+    except BaseException as error:  # noqa: BLE001 - raised again
+        tell(connection, text, error)
+    return results
+
+
 def tell(connection: Connection, text: str | None, error: BaseException) -> NoReturn:
     """Raise what SQLAlchemy would for `error`; a connection that is of no more use is given up.
 

@@ -7,15 +7,27 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.event_json import dump_traits
+from winchester_core.storage.dialects.bulk import driver
 from winchester_core.storage.dialects.bulk.encoding import Encoders, Kind, RowEncoder
 from winchester_core.storage.dialects.bulk.placeholders import repeated
-from winchester_core.storage.dialects.bulk.writer import BulkWriter
+from winchester_core.storage.dialects.bulk.writer import FEW, BulkWriter
 from winchester_core.storage.sql.types import naive_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from winchester_core.storage.dialects.bulk.statements import RowInsert, RowLock, RowUpdate
+    from sqlalchemy import Connection
+
+    from winchester_core.storage.dialects.bulk.statements import (
+        ChildInsert,
+        Family,
+        RowInsert,
+        RowLock,
+        Rows,
+        RowUpdate,
+        Statement,
+        Work,
+    )
 
 _ENCODERS: Encoders = {Kind.MOMENT: naive_text, Kind.DOCUMENT: dump_traits}
 
@@ -25,9 +37,41 @@ class MariadbWriter(BulkWriter):
 
     name = "mariadb"
 
-    def _insert(
-        self, statement: RowInsert, rows: Sequence[Sequence[Any]]
-    ) -> tuple[str, tuple[Any, ...]]:
+    def insert_and_lock(
+        self,
+        connection: Connection,
+        insert: RowInsert,
+        rows: Rows,
+        lock: RowLock,
+        keys: Sequence[Any],
+    ) -> tuple[list[tuple[Any, ...]], list[Sequence[Any]]]:
+        """Carry out `insert`, then `lock`; both at once where few rows are meant."""
+        if not keys or len(rows) + len(keys) > FEW:
+            return super().insert_and_lock(connection, insert, rows, lock, keys)
+        both = [self._insert(insert, rows), self._lock(lock, keys)]
+        inserted, locked = _at_once(connection, both)
+        return list(inserted), list(self._decoded(lock, locked))
+
+    def carry_out(
+        self, connection: Connection, work: Sequence[Work], family: Family | None = None
+    ) -> None:
+        """Do it, all at once where few rows are meant."""
+        if family is not None and family.rows:
+            parents, children = [(family.parent, family.rows)], family.children
+        else:
+            parents, children = [], []
+        if sum(len(rows) for _, rows in (*work, *parents, *children)) > FEW:
+            super().carry_out(connection, work, family)
+            return
+        statements = [
+            *(self._insert(insert, rows) for insert, rows in parents),
+            *(self._written(statement, rows) for statement, rows in work if rows),
+            *(_child(child, rows) for child, rows in children if rows),
+        ]
+        if statements:
+            _at_once(connection, statements)
+
+    def _insert(self, statement: RowInsert, rows: Rows) -> Statement:
         names = statement.names
         marks = ["%s"] * len(names)
         if statement.stamp is not None:
@@ -41,9 +85,7 @@ class MariadbWriter(BulkWriter):
         listed = _encoder(statement).encode(rows)
         return " ".join(text), tuple(chain.from_iterable(listed))
 
-    def _update(
-        self, statement: RowUpdate, rows: Sequence[Sequence[Any]]
-    ) -> tuple[str, tuple[Any, ...]]:
+    def _update(self, statement: RowUpdate, rows: Rows) -> Statement:
         # in this order and by this index: it locks what it reads
         table, columns = statement.table.name, statement.columns
         names = ", ".join(column.name for column in columns)
@@ -56,7 +98,7 @@ class MariadbWriter(BulkWriter):
         ]
         return " ".join(text), tuple(chain.from_iterable(_encoder(statement).encode(rows)))
 
-    def _lock(self, statement: RowLock, keys: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
+    def _lock(self, statement: RowLock, keys: Sequence[Any]) -> Statement:
         text = [f"SELECT {', '.join(statement.names)} FROM {statement.table.name}"]
         text.append(f"FORCE INDEX ({statement.index})")
         text.append(f"WHERE {statement.key} IN {repeated(('%s',) * len(keys), 1)}")
@@ -64,6 +106,21 @@ class MariadbWriter(BulkWriter):
         return " ".join(text), tuple(keys)
 
 
+def _child(statement: ChildInsert, rows: Rows) -> Statement:
+    key, row_id = statement.parent.returning
+    parent = f"(SELECT {row_id} FROM {statement.parent.table.name} WHERE {key} = %s)"
+    insert = statement.insert
+    marks = (parent, *["%s"] * (len(insert.names) - 1))
+    text = [f"INSERT INTO {insert.table.name} ({', '.join(insert.names)})"]
+    text.append(f"VALUES {repeated(marks, len(rows))}")
+    return " ".join(text), tuple(chain.from_iterable(_encoder(statement).encode(rows)))
+
+
+def _at_once(connection: Connection, statements: Sequence[Statement]) -> list[Sequence[Any]]:
+    texts, parameters = zip(*statements, strict=True)
+    return driver.fetch_each(connection, "; ".join(texts), tuple(chain.from_iterable(parameters)))
+
+
 @cache
-def _encoder(statement: RowInsert | RowUpdate) -> RowEncoder:
+def _encoder(statement: RowInsert | RowUpdate | ChildInsert) -> RowEncoder:
     return RowEncoder(statement.columns, _ENCODERS)

@@ -14,7 +14,7 @@ from winchester_core.model.event_json import dump_traits
 from winchester_core.storage.dialects.bulk import driver
 from winchester_core.storage.dialects.bulk.encoding import Encoders, Kind, RowEncoder, kind_of
 from winchester_core.storage.dialects.bulk.pipeline import can_pipeline, pipeline
-from winchester_core.storage.dialects.bulk.writer import MAX_ROWS, BulkWriter
+from winchester_core.storage.dialects.bulk.writer import FEW, MAX_ROWS, BulkWriter
 from winchester_core.storage.sql.pages import pages
 
 if TYPE_CHECKING:
@@ -22,7 +22,18 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, Connection
 
-    from winchester_core.storage.dialects.bulk.statements import RowInsert, RowLock, RowUpdate, Work
+    from winchester_core.storage.dialects.bulk.statements import (
+        ChildInsert,
+        Family,
+        RowInsert,
+        RowLock,
+        Rows,
+        RowUpdate,
+        Statement,
+        Work,
+    )
+
+    Listed = RowInsert | RowUpdate | ChildInsert
 
 _ENCODERS: Encoders = {Kind.DOCUMENT: dump_traits}
 
@@ -49,7 +60,7 @@ class PostgresqlWriter(BulkWriter):
         self,
         connection: Connection,
         insert: RowInsert,
-        rows: Sequence[Sequence[Any]],
+        rows: Rows,
         lock: RowLock,
         keys: Sequence[Any],
     ) -> tuple[list[tuple[Any, ...]], list[Sequence[Any]]]:
@@ -59,37 +70,53 @@ class PostgresqlWriter(BulkWriter):
         with pipeline(connection) as send:
             inserts = [send(*self._insert(insert, page)) for page in pages(rows, AT_ONCE)]
             locks = [send(*self._lock(lock, page)) for page in pages(keys)]
-            inserted = [row for cursor in inserts for row in cursor.fetchall()]
-            locked = [row for cursor in locks for row in cursor.fetchall()]
+        # to read within the pipeline would be a journey of its own
+        inserted = [row for cursor in inserts for row in cursor.fetchall()]
+        locked = [row for cursor in locks for row in cursor.fetchall()]
         return inserted, list(self._decoded(lock, locked))
 
-    def carry_out(self, connection: Connection, work: Sequence[Work]) -> None:
+    def carry_out(
+        self, connection: Connection, work: Sequence[Work], family: Family | None = None
+    ) -> None:
         """Do it in one statement, for each would cost a journey to the server."""
-        if any(len(rows) > MAX_ROWS for _, rows in work):
-            super().carry_out(connection, work)
+        if family is None or not family.rows or family.size > FEW:
+            super().carry_out(connection, work, family)
             return
-        parts = [self._written(statement, rows) for statement, rows in work if rows]
+        parents = self._insert(family.parent, family.rows)
+        children = [_child(child, rows) for child, rows in family.children if rows]
+        self._together(connection, [parents, *self._written_all(work), *children])
+
+    def _carry_out(self, connection: Connection, work: Sequence[Work]) -> None:
+        if any(len(rows) > MAX_ROWS for _, rows in work):
+            super()._carry_out(connection, work)
+        else:
+            self._together(connection, self._written_all(work))
+
+    def _written_all(self, work: Sequence[Work]) -> list[Statement]:
+        return [self._written(statement, rows) for statement, rows in work if rows]
+
+    def _together(self, connection: Connection, parts: Sequence[Statement]) -> None:
         if parts:
             texts, parameters = zip(*parts, strict=True)
             driver.execute(connection, _together(texts), tuple(chain.from_iterable(parameters)))
 
-    def _insert(
-        self, statement: RowInsert, rows: Sequence[Sequence[Any]]
-    ) -> tuple[str, tuple[Any, ...]]:
+    def _insert(self, statement: RowInsert, rows: Rows) -> Statement:
         return _insert_text(statement, _listed(statement, rows)), _parameters(statement, rows)
 
-    def _update(
-        self, statement: RowUpdate, rows: Sequence[Sequence[Any]]
-    ) -> tuple[str, tuple[Any, ...]]:
+    def _update(self, statement: RowUpdate, rows: Rows) -> Statement:
         return _update_text(statement, _listed(statement, rows)), _parameters(statement, rows)
 
-    def _lock(self, statement: RowLock, keys: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
+    def _lock(self, statement: RowLock, keys: Sequence[Any]) -> Statement:
         if len(keys) == 1:
             return _lock_text(statement, "%b::{}"), tuple(keys)
         return _lock_text(statement, "ANY(%b::{}[])"), (list(keys),)
 
 
-def _parameters(statement: RowInsert | RowUpdate, rows: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
+def _child(statement: ChildInsert, rows: Rows) -> Statement:
+    return _child_text(statement, _listed(statement, rows)), _parameters(statement, rows)
+
+
+def _parameters(statement: Listed, rows: Rows) -> tuple[Any, ...]:
     columns = _encoder(statement).encode_columns(rows)
     if len(rows) == 1:
         return tuple(value for (value,) in columns)
@@ -101,8 +128,12 @@ def _together(texts: tuple[str, ...]) -> str:
     *first, last = texts
     if not first:
         return last
-    parts = ", ".join(f"part{place} AS ({text})" for place, text in enumerate(first))
+    parts = ", ".join(f"{_part(place)} AS ({text})" for place, text in enumerate(first))
     return f"WITH {parts} {last}"
+
+
+def _part(place: int) -> str:
+    return f"part{place}"
 
 
 @cache
@@ -118,6 +149,19 @@ def _insert_text(statement: RowInsert, listed: str) -> str:
         text.append(f"ON CONFLICT ({statement.known_by}) DO NOTHING")
     if statement.returning:
         text.append(f"RETURNING {', '.join(statement.returning)}")
+    return " ".join(text)
+
+
+@cache
+def _child_text(statement: ChildInsert, listed: str) -> str:
+    """For a statement whose first part inserts the parents."""
+    parents, insert = _part(0), statement.insert
+    key, row_id = statement.parent.returning
+    _, *columns = insert.columns
+    values = [f"{parents}.{row_id}", *map(_value, columns)]
+    text = [f"INSERT INTO {insert.table.name} ({', '.join(insert.names)})"]
+    text.append(f"SELECT {', '.join(values)} FROM {parents} JOIN {listed}")
+    text.append(f"ON listed.{key} = {parents}.{key}")
     return " ".join(text)
 
 
@@ -140,24 +184,24 @@ def _lock_text(statement: RowLock, values: str) -> str:
     return " ".join(text)
 
 
-def _listed(statement: RowInsert | RowUpdate, rows: Sequence[Sequence[Any]]) -> str:
+def _listed(statement: Listed, rows: Rows) -> str:
     return _one_row(statement) if len(rows) == 1 else _many_rows(statement)
 
 
 @cache
-def _one_row(statement: RowInsert | RowUpdate) -> str:
+def _one_row(statement: Listed) -> str:
     # writing arrays of one would take the driver longer than anything else here
     values = ", ".join(f"%b::{_TYPES[kind_of(column)]}" for column in statement.columns)
     return f"(VALUES ({values})) AS listed ({_names(statement)})"
 
 
 @cache
-def _many_rows(statement: RowInsert | RowUpdate) -> str:
+def _many_rows(statement: Listed) -> str:
     arrays = ", ".join(f"%b::{_TYPES[kind_of(column)]}[]" for column in statement.columns)
     return f"unnest({arrays}) AS listed ({_names(statement)})"
 
 
-def _names(statement: RowInsert | RowUpdate) -> str:
+def _names(statement: Listed) -> str:
     return ", ".join(column.name for column in statement.columns)
 
 
@@ -167,5 +211,5 @@ def _value(column: Column[Any]) -> str:
 
 
 @cache
-def _encoder(statement: RowInsert | RowUpdate) -> RowEncoder:
+def _encoder(statement: Listed) -> RowEncoder:
     return RowEncoder(statement.columns, _ENCODERS)

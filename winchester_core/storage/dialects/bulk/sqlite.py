@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from winchester_core.clock import Clock
-    from winchester_core.storage.dialects.bulk.statements import RowInsert, RowLock, RowUpdate
+    from winchester_core.storage.dialects.bulk.statements import (
+        RowInsert,
+        RowLock,
+        Rows,
+        RowUpdate,
+        Statement,
+    )
 
 _ENCODERS: Encoders = {Kind.MOMENT: naive_text, Kind.DOCUMENT: dump_traits}
 
@@ -29,9 +35,7 @@ class SqliteWriter(BulkWriter):
     def __init__(self, host_clock: Clock) -> None:
         self._host_clock = host_clock
 
-    def _insert(
-        self, statement: RowInsert, rows: Sequence[Sequence[Any]]
-    ) -> tuple[str, tuple[Any, ...]]:
+    def _insert(self, statement: RowInsert, rows: Rows) -> Statement:
         names, listed = statement.names, _encoder(statement).encode(rows)
         if statement.stamp is not None:
             names = (*names, statement.stamp)
@@ -45,9 +49,7 @@ class SqliteWriter(BulkWriter):
             text.append(f"RETURNING {', '.join(statement.returning)}")
         return " ".join(text), tuple(chain.from_iterable(listed))
 
-    def _update(
-        self, statement: RowUpdate, rows: Sequence[Sequence[Any]]
-    ) -> tuple[str, tuple[Any, ...]]:
+    def _update(self, statement: RowUpdate, rows: Rows) -> Statement:
         table, columns = statement.table.name, statement.columns
         names = ", ".join(column.name for column in columns)
         values = repeated(("?",) * len(columns), len(rows))
@@ -56,7 +58,7 @@ class SqliteWriter(BulkWriter):
         text.append(f"FROM listed WHERE {table}.{statement.key} = listed.{statement.key}")
         return " ".join(text), tuple(chain.from_iterable(_encoder(statement).encode(rows)))
 
-    def _lock(self, statement: RowLock, keys: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
+    def _lock(self, statement: RowLock, keys: Sequence[Any]) -> Statement:
         # whoever writes has locked the whole file
         text = [f"SELECT {', '.join(statement.names)} FROM {statement.table.name}"]
         text.append(f"WHERE {statement.key} IN {repeated(('?',) * len(keys), 1)}")

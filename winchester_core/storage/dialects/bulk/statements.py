@@ -64,5 +64,43 @@ class RowLock:
         return tuple(self.table.c[name] for name in self.names)
 
 
-Work: TypeAlias = "tuple[RowInsert | RowUpdate, Sequence[Sequence[Any]]]"
+@dataclass(frozen=True, slots=True)
+class ChildInsert:
+    """Insert rows that belong to rows which `parent` inserts.
+
+    `parent` returns two columns: one that tells its rows apart, and their id. The first of a
+    child's columns is to hold that id; the rows that are handed in have the former in its place.
+    """
+
+    insert: RowInsert
+    parent: RowInsert
+
+    @property
+    def columns(self) -> tuple[Column[Any], ...]:
+        """The columns of a row as it is handed in."""
+        key, _ = self.parent.returning
+        return (self.parent.table.c[key], *self.insert.columns[1:])
+
+
+Rows: TypeAlias = "Sequence[Sequence[Any]]"
+"""The values of rows."""
+
+Statement: TypeAlias = "tuple[str, tuple[Any, ...]]"
+"""A statement's text, and its parameters as the driver takes them."""
+
+Work: TypeAlias = "tuple[RowInsert | RowUpdate, Rows]"
 """A statement and its rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Rows for `parent` to insert, and the rows that belong to them."""
+
+    parent: RowInsert
+    rows: Rows
+    children: Sequence[tuple[ChildInsert, Rows]]
+
+    @property
+    def size(self) -> int:
+        """How many rows there are in all."""
+        return len(self.rows) + sum(len(rows) for _, rows in self.children)

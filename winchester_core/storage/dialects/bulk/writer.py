@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.storage.dialects.bulk import driver
 from winchester_core.storage.dialects.bulk.encoding import RowDecoder
-from winchester_core.storage.dialects.bulk.statements import RowInsert, RowLock, RowUpdate, Work
+from winchester_core.storage.dialects.bulk.statements import RowUpdate
 from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.types import time_reader
 
@@ -16,8 +16,20 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from winchester_core.storage.dialects.bulk.statements import (
+        Family,
+        RowInsert,
+        RowLock,
+        Rows,
+        Statement,
+        Work,
+    )
+
 MAX_ROWS = 1_000
 """Rows in one statement: those of a whole batch of ingest."""
+
+FEW = 100
+"""Up to so many rows the journey to the server costs more than the rows themselves."""
 
 
 class BulkWriter:
@@ -31,7 +43,7 @@ class BulkWriter:
     """The dialect's."""
 
     def insert(
-        self, connection: Connection, statement: RowInsert, rows: Sequence[Sequence[Any]]
+        self, connection: Connection, statement: RowInsert, rows: Rows
     ) -> list[tuple[Any, ...]]:
         """Carry out `statement`; return what it is to return, of the rows that went in."""
         returned: list[tuple[Any, ...]] = []
@@ -57,7 +69,7 @@ class BulkWriter:
         self,
         connection: Connection,
         insert: RowInsert,
-        rows: Sequence[Sequence[Any]],
+        rows: Rows,
         lock: RowLock,
         keys: Sequence[Any],
     ) -> tuple[list[tuple[Any, ...]], list[Sequence[Any]]]:
@@ -65,15 +77,31 @@ class BulkWriter:
         inserted = self.insert(connection, insert, rows)
         return inserted, self.lock(connection, lock, keys)
 
-    def carry_out(self, connection: Connection, work: Sequence[Work]) -> None:
-        """Do several things, of which none returns anything and none needs another done."""
+    def carry_out(
+        self, connection: Connection, work: Sequence[Work], family: Family | None = None
+    ) -> None:
+        """Do several things, of which none needs another done, and let a family in."""
+        if family is not None and family.rows:
+            work = _merged([*work, *self._insert_parents(connection, family)])
+        self._carry_out(connection, work)
+
+    def _insert_parents(self, connection: Connection, family: Family) -> list[Work]:
+        """Insert the parents; return what is left to do for their children."""
+        ids = {
+            bytes(key): row_id
+            for key, row_id in self.insert(connection, family.parent, family.rows)
+        }
+        return [
+            (child.insert, [(ids[key], *others) for key, *others in rows])
+            for child, rows in family.children
+        ]
+
+    def _carry_out(self, connection: Connection, work: Sequence[Work]) -> None:
         for statement, rows in work:
             for page in pages(rows, MAX_ROWS):
                 driver.execute(connection, *self._written(statement, page))
 
-    def _written(
-        self, statement: RowInsert | RowUpdate, rows: Sequence[Sequence[Any]]
-    ) -> tuple[str, tuple[Any, ...]]:
+    def _written(self, statement: RowInsert | RowUpdate, rows: Rows) -> Statement:
         if isinstance(statement, RowUpdate):
             return self._update(statement, rows)
         return self._insert(statement, rows)
@@ -81,18 +109,22 @@ class BulkWriter:
     def _decoded(self, statement: RowLock, rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
         return _decoder(statement, self.name).decode(rows)
 
-    def _insert(
-        self, statement: RowInsert, rows: Sequence[Sequence[Any]]
-    ) -> tuple[str, tuple[Any, ...]]:
+    def _insert(self, statement: RowInsert, rows: Rows) -> Statement:
         raise NotImplementedError
 
-    def _lock(self, statement: RowLock, keys: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
+    def _lock(self, statement: RowLock, keys: Sequence[Any]) -> Statement:
         raise NotImplementedError
 
-    def _update(
-        self, statement: RowUpdate, rows: Sequence[Sequence[Any]]
-    ) -> tuple[str, tuple[Any, ...]]:
+    def _update(self, statement: RowUpdate, rows: Rows) -> Statement:
         raise NotImplementedError
+
+
+def _merged(work: Sequence[Work]) -> list[Work]:
+    """The same with each statement once."""
+    merged: dict[RowInsert | RowUpdate, list[Sequence[Any]]] = {}
+    for statement, rows in work:
+        merged.setdefault(statement, []).extend(rows)
+    return list(merged.items())
 
 
 @cache

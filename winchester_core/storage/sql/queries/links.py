@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, select
 
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.dialects.bulk import RowInsert, Work
+from winchester_core.storage.dialects.bulk import ChildInsert, RowInsert
 from winchester_core.storage.sql.pages import pages
+from winchester_core.storage.sql.queries import open_streams
 from winchester_core.storage.sql.tables import stream_events, streams
 
 if TYPE_CHECKING:
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from winchester_core.storage.dialects import SqlDialect
+    from winchester_core.storage.dialects.bulk import Rows, Work
 
 _NEW = RowInsert(stream_events, ("stream_id", "position", "event_id"))
+_OF_NEW_STREAMS = ChildInsert(_NEW, open_streams.NEW)
 
 
 def insertions(members: Iterable[tuple[int, int, int]]) -> Work:
@@ -27,6 +30,11 @@ def insertions(members: Iterable[tuple[int, int, int]]) -> Work:
     The primary key refuses a position that another process has filled.
     """
     return _NEW, sorted(members)
+
+
+def insertions_into_new(members: Iterable[tuple[bytes, int, int]]) -> tuple[ChildInsert, Rows]:
+    """The same with new streams, of which the key is told instead of the id."""
+    return _OF_NEW_STREAMS, list(members)
 
 
 def delete_of(connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sqlalchemy import select, update
 
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.dialects.bulk import RowInsert, RowLock, RowUpdate, Work
+from winchester_core.storage.dialects.bulk import Family, RowInsert, RowLock, RowUpdate
 from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.tables import streams
 from winchester_core.triggers.progress import StreamFacts
@@ -16,9 +16,10 @@ from winchester_core.triggers.progress import StreamFacts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Column, Connection
 
     from winchester_core.storage.dialects import SqlDialect
+    from winchester_core.storage.dialects.bulk import ChildInsert, Rows, Work
     from winchester_core.triggers.plan import StreamDraft
 
 _FACTS = (
@@ -39,11 +40,13 @@ _DECIDE = RowUpdate(streams, "id", _FACTS[2:])
 _REWRITE = RowUpdate(streams, "id", (*_FACTS, "check_at"))
 """All that may change."""
 
-_NEW = RowInsert(
+NEW = RowInsert(
     streams,
     ("name", "open_key", "state", "state_serial_no", "attempts", *_FACTS, "check_at"),
     returning=("open_key", "id"),
 )
+"""New streams, told apart by their keys."""
+
 LOCK_OPEN = RowLock(streams, "open_key", ("id", "open_key", *_FACTS), "uq_streams_open_key")
 """The open streams of some groups."""
 
@@ -120,16 +123,24 @@ def _keeps_its_place(draft: StreamDraft) -> bool:
     )
 
 
-def open_new(connection: Connection, dialect: SqlDialect, drafts: Sequence[StreamDraft]) -> None:
-    """Store new streams and give the drafts their ids.
+def keys_of_new(drafts: Iterable[StreamDraft]) -> list[bytes]:
+    """The keys under which new streams go in.
 
-    A stream that the batch has opened and closed again has no key by which to tell its row from
-    the others that come back, so it goes in under one of its own, which is then taken away.
+    One that the batch has opened and closed again goes in under a key of its own, by which to tell
+    its row from the others.
     """
-    by_key = {
-        draft.group.key if draft.is_open else _stand_in(draft.group.key, place): draft
+    return [
+        draft.group.key if draft.is_open else _stand_in(draft.group.key, place)
         for place, draft in enumerate(drafts)
-    }
+    ]
+
+
+def openings(
+    keys: Sequence[bytes],
+    drafts: Sequence[StreamDraft],
+    children: Sequence[tuple[ChildInsert, Rows]],
+) -> Family:
+    """Store new streams and, by their keys, what belongs to them."""
     rows = [
         (
             draft.definition.name,
@@ -140,18 +151,25 @@ def open_new(connection: Connection, dialect: SqlDialect, drafts: Sequence[Strea
             *_values(draft.facts),
             draft.facts.expire_timestamp,
         )
-        for key, draft in by_key.items()
+        for key, draft in zip(keys, drafts, strict=True)
     ]
-    for key, stream_id in dialect.bulk.insert(connection, _NEW, rows):
-        by_key[bytes(key)].id = stream_id
-    close(connection, drafts)
+    return Family(NEW, rows, children)
 
 
-def close(connection: Connection, drafts: Sequence[StreamDraft]) -> None:
-    """Take the key from those that are no longer open."""
-    closed = [draft.id for draft in drafts if not draft.is_open]
-    for page in pages(closed):
-        connection.execute(update(streams).where(streams.c.id.in_(page)).values(open_key=None))
+def close(connection: Connection, drafts: Iterable[StreamDraft]) -> None:
+    """Take the keys from those that are no longer open."""
+    _clear(connection, streams.c.id, [draft.id for draft in drafts if not draft.is_open])
+
+
+def close_new(connection: Connection, keys: Iterable[bytes], drafts: Iterable[StreamDraft]) -> None:
+    """Take their keys from new streams that the batch has closed again."""
+    closed = [key for key, draft in zip(keys, drafts, strict=True) if not draft.is_open]
+    _clear(connection, streams.c.open_key, closed)
+
+
+def _clear(connection: Connection, column: Column[Any], values: Sequence[Any]) -> None:
+    for page in pages(values):
+        connection.execute(update(streams).where(column.in_(page)).values(open_key=None))
 
 
 def _stand_in(key: bytes, place: int) -> bytes:

@@ -10,8 +10,9 @@ from sqlalchemy import delete, select
 
 from winchester_core.model.event_json import load_traits
 from winchester_core.model.time_range import TimeRange
-from winchester_core.storage.dialects.bulk import RowInsert, Work
+from winchester_core.storage.dialects.bulk import ChildInsert, RowInsert
 from winchester_core.storage.sql.pages import pages
+from winchester_core.storage.sql.queries import open_streams
 from winchester_core.storage.sql.tables import stream_traits, streams
 from winchester_core.triggers.group_key import encode_value
 
@@ -21,17 +22,18 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
 
     from winchester_core.storage.dialects import SqlDialect
+    from winchester_core.storage.dialects.bulk import Rows
 
 
-_NEW = RowInsert(stream_traits, ("stream_id", "name", "digest", "value"))
+_NEW = ChildInsert(
+    RowInsert(stream_traits, ("stream_id", "name", "digest", "value")), open_streams.NEW
+)
 
 
-def insertions(values: Iterable[tuple[int, Mapping[str, Any]]]) -> Work:
-    """Store the distinguishing values of new streams: (stream id, values) each."""
+def insertions(values: Iterable[tuple[bytes, Mapping[str, Any]]]) -> tuple[ChildInsert, Rows]:
+    """Store the distinguishing values of new streams: (the stream's key, values) each."""
     return _NEW, [
-        (stream_id, name, *_stored(value))
-        for stream_id, group in values
-        for name, value in group.items()
+        (key, name, *_stored(value)) for key, group in values for name, value in group.items()
     ]
 
 

@@ -1,0 +1,184 @@
+"""What a single event causes goes to a server in few journeys, and succeeds or fails as a whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import text
+
+from builders import VM, arrivals, ingest, make_event, make_trigger
+from statements import metered
+from winchester_core.errors import DatabaseUnavailable, DataRefused
+from winchester_core.storage.dialects.bulk import driver
+from winchester_core.storage.dialects.bulk.writer import FEW
+from winchester_core.storage.records import StreamFilter
+from winchester_core.triggers.stream_time import EventTime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from winchester_core.model.event import Event
+    from winchester_core.storage.sql.store import SqlStore
+
+CUT = {
+    "postgresql": "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    "mariadb": "KILL CONNECTION {}",
+}
+
+
+TRIGGERS = (VM, make_trigger("also by kind", by=("instance", "event_type")))
+
+
+def record(store: SqlStore, *events: Event) -> None:
+    """One batch, of which the time goes on with the events'."""
+    store.record(arrivals(TRIGGERS, events), EventTime())
+
+
+def contents(store: SqlStore) -> list[Any]:
+    """What each stream holds, in an order that does not depend on its id."""
+    return sorted(
+        (
+            stream.name,
+            sorted(map(str, stream.distinguished_by.items())),
+            stream.first_event,
+            stream.fire_timestamp is None,
+            [each["message_id"] for each in store.get_stream_events(stream.id)],
+        )
+        for stream in store.find_streams()
+    )
+
+
+def reopening(instances: int) -> list[Event]:
+    """Events of which every third closes its instance's stream and opens the next."""
+    return [
+        make_event(f"{part}/{name:03}", seconds=part * 4000, instance=name)
+        for part in range(3)
+        for name in range(instances)
+    ]
+
+
+@pytest.mark.parametrize("instances", [1, 2, 7])
+def test_few_and_many_come_to_the_same(
+    sql_store: SqlStore, monkeypatch: pytest.MonkeyPatch, instances: int
+) -> None:
+    several = [make_event(f"all/{name}", seconds=9000, instance=name) for name in range(instances)]
+    outcomes = []
+    for few in (FEW, -1):
+        for module in ("postgresql", "mariadb"):
+            monkeypatch.setattr(f"winchester_core.storage.dialects.bulk.{module}.FEW", few)
+        for each in reopening(instances):
+            record(sql_store, each)
+        record(sql_store, *several)
+        outcomes.append(contents(sql_store))
+        assert sql_store.count_streams(StreamFilter()) == 2 * 3 * instances
+        sql_store.database.write(_empty)
+    assert outcomes[0] == outcomes[1]
+
+
+def test_streams_that_one_batch_opens_and_closes_are_let_in_together(sql_store: SqlStore) -> None:
+    record(sql_store, *reopening(5))
+    assert sql_store.count_streams(StreamFilter()) == 2 * 15
+    assert sql_store.count_streams(StreamFilter(is_open=True)) == 2 * 5
+    assert all(len(events) == 1 for *_, events in contents(sql_store))
+
+
+@pytest.mark.parametrize("number", [1, FEW // 4, FEW])
+def test_new_streams_get_their_own_rows(sql_store: SqlStore, number: int) -> None:
+    ingest(sql_store, VM, *(make_event(f"{i}", instance=i) for i in range(number)))
+    found = {
+        stream.distinguished_by["instance"]: [
+            each["instance"] for each in sql_store.get_stream_events(stream.id)
+        ]
+        for stream in sql_store.find_streams()
+    }
+    assert found == {i: [i] for i in range(number)}
+
+
+@pytest.mark.parametrize("sql_store", ["postgresql", "mariadb"], indirect=True)
+def test_an_event_costs_no_journey_for_each_table(
+    sql_store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(sql_store, VM, make_event("before", instance="other"))
+    journeys: list[str] = []
+
+    def counting(way: Callable[..., object]) -> Callable[..., object]:
+        def call(connection: object, statement: str, parameters: object) -> object:
+            journeys.append(statement)
+            return way(connection, statement, parameters)
+
+        return call
+
+    for name in ("execute", "fetch", "fetch_each"):
+        monkeypatch.setattr(driver, name, counting(getattr(driver, name)))
+    in_a_pipeline = 1 if sql_store.database.dialect.name == "postgresql" else 0
+    for message_id in ("opens", "joins"):
+        journeys.clear()
+        with metered(sql_store.database) as meter:
+            ingest(sql_store, VM, make_event(message_id, instance="new"))
+        assert len(journeys) + in_a_pipeline == 2
+        assert len(meter) >= 3
+
+
+def test_a_row_that_is_refused_takes_the_others_with_it(sql_store: SqlStore) -> None:
+    if sql_store.database.dialect.serverless:
+        pytest.skip("SQLite refuses no name for its length")
+    trigger = make_trigger("n" * 300)
+    with pytest.raises(DataRefused):
+        ingest(sql_store, trigger, make_event("1"))
+    assert sql_store.count_events() == 0
+    ingest(sql_store, VM, make_event("1"))
+    assert [events for *_, events in contents(sql_store)] == [["1"]]
+
+
+@pytest.mark.parametrize("sql_store", ["mariadb"], indirect=True)
+def test_a_fault_of_a_later_statement_is_told(sql_store: SqlStore) -> None:
+    def work(connection: Any) -> None:
+        connection.execute(text("INSERT INTO event_clock (id) VALUES (77)"))
+        driver.fetch_each(connection, "SELECT %s; SELECT 1 FROM nowhere; SELECT %s", (1, 2))
+
+    with pytest.raises(Exception, match="nowhere"):
+        sql_store.database.write(work)
+    count = text("SELECT count(*) FROM event_clock WHERE id = 77")
+    assert sql_store.database.read(lambda it: it.execute(count).scalar_one()) == 0
+    rows = sql_store.database.read(
+        lambda it: driver.fetch_each(it, "SELECT %s; DO 1; SELECT %s UNION SELECT 9", (1, 2))
+    )
+    assert [sorted(each) for each in rows] == [[(1,)], [], [(2,), (9,)]]
+
+
+@pytest.mark.parametrize("sql_store", ["mariadb"], indirect=True)
+def test_a_connection_that_breaks_between_two_statements_is_no_longer_used(
+    sql_store: SqlStore,
+) -> None:
+    def work(connection: Any) -> None:
+        number = connection.execute(text("SELECT connection_id()")).scalar_one()
+        driver.fetch_each(connection, f"SELECT %s; KILL CONNECTION {number}; SELECT %s", (1, 2))
+
+    with pytest.raises(DatabaseUnavailable):
+        sql_store.database.write(work)
+    assert ingest(sql_store, VM, make_event("1")).stored == (True,)
+
+
+@pytest.mark.parametrize("sql_store", ["mariadb"], indirect=True)
+def test_values_that_look_like_statements_are_values(sql_store: SqlStore) -> None:
+    sly = "x'; DROP TABLE stream_events; SELECT '\\"
+    ingest(sql_store, VM, make_event("1; DELETE FROM events; --", instance=sly, note="%s; %s"))
+    (stream,) = sql_store.find_streams()
+    assert stream.distinguished_by["instance"] == sly
+    (event,) = sql_store.get_stream_events(stream.id)
+    assert (event["message_id"], event["note"]) == ("1; DELETE FROM events; --", "%s; %s")
+
+
+@pytest.mark.parametrize("sql_store", ["mariadb"], indirect=True)
+def test_rowcounts_are_of_the_rows_that_were_found(sql_store: SqlStore) -> None:
+    """As SQLAlchemy has it: an update that changes nothing has found its row all the same."""
+    ingest(sql_store, VM, make_event("1"))
+    same = text("UPDATE streams SET state = state")
+    assert sql_store.database.write(lambda it: it.execute(same).rowcount) == 1
+
+
+def _empty(connection: Any) -> None:
+    for table in ("events", "streams", "stream_events", "stream_traits", "event_clock"):
+        connection.execute(text(f"DELETE FROM {table}"))
