@@ -14,7 +14,7 @@ from winchester_core.storage.dialects.bulk.writer import FEW, BulkWriter
 from winchester_core.storage.sql.types import naive_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -29,7 +29,26 @@ if TYPE_CHECKING:
         Work,
     )
 
-_ENCODERS: Encoders = {Kind.MOMENT: naive_text, Kind.DOCUMENT: dump_traits}
+
+class Document:
+    """The text of a JSON document, which the driver quotes by `quoted`.
+
+    Of a `str` it would put a backslash before each double quote, of which JSON is full: that took
+    a fifth of Winchester's time for an event.
+    """
+
+    __slots__ = ("text",)
+
+    def __init__(self, traits: Mapping[str, Any]) -> None:
+        self.text = dump_traits(traits)
+
+    @staticmethod
+    def quoted(document: Document, _converters: object) -> str:
+        """The literal, where a backslash escapes: which our `sql_mode` says (MariaDB manual)."""
+        return "'" + document.text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+_ENCODERS: Encoders = {Kind.MOMENT: naive_text, Kind.DOCUMENT: Document}
 
 
 class MariadbWriter(BulkWriter):
