@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import select, update
@@ -176,6 +177,7 @@ def _stand_in(key: bytes, place: int) -> bytes:
     return hashlib.sha256(b"%s closed %d" % (key, place)).digest()
 
 
+@lru_cache(maxsize=1024)
 def read_progress(text: str) -> tuple[int, ...]:
     """The counts that a row's `progress` holds, in the order of the fire criteria."""
     return tuple(map(int, text.split(","))) if text else ()
