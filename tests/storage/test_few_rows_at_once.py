@@ -21,13 +21,6 @@ if TYPE_CHECKING:
     from winchester_core.model.event import Event
     from winchester_core.storage.sql.store import SqlStore
 
-CUT = {
-    "postgresql": "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-    "WHERE datname = current_database() AND pid <> pg_backend_pid()",
-    "mariadb": "KILL CONNECTION {}",
-}
-
-
 TRIGGERS = (VM, make_trigger("also by kind", by=("instance", "event_type")))
 
 
@@ -82,6 +75,20 @@ def test_streams_that_one_batch_opens_and_closes_are_let_in_together(sql_store: 
     assert sql_store.count_streams(StreamFilter()) == 2 * 15
     assert sql_store.count_streams(StreamFilter(is_open=True)) == 2 * 5
     assert all(len(events) == 1 for *_, events in contents(sql_store))
+
+
+@pytest.mark.parametrize("sql_store", ["postgresql", "mariadb"], indirect=True)
+@pytest.mark.parametrize("instances", [2, 200])
+def test_streams_that_are_closed_again_wait_for_no_one_elses_row(
+    sql_store: SqlStore, instances: int
+) -> None:
+    ingest(sql_store, VM, make_event("other", instance="other"))
+    with sql_store.database.engine.begin() as other:
+        other.execute(text("SELECT id FROM streams FOR UPDATE")).all()
+        with metered(sql_store.database) as meter:
+            record(sql_store, *reopening(instances))
+    assert sum("event_clock" in each for each in meter.statements) == 2  # it was not tried again
+    assert sql_store.count_streams(StreamFilter(is_open=True)) == 2 * instances + 1
 
 
 @pytest.mark.parametrize("number", [1, FEW // 4, FEW])

@@ -155,4 +155,4 @@ def _carry_out(
             keys, new, [stream_traits.insertions(traits), links.insertions_into_new(began)]
         ),
     )
-    open_streams.close_new(connection, keys, new)
+    open_streams.close_new(connection, dialect, keys, new)

@@ -17,7 +17,7 @@ from winchester_core.triggers.progress import StreamFacts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlalchemy import Column, Connection
+    from sqlalchemy import Connection
 
     from winchester_core.storage.dialects import SqlDialect
     from winchester_core.storage.dialects.bulk import ChildInsert, Rows, Work
@@ -159,18 +159,28 @@ def openings(
 
 def close(connection: Connection, drafts: Iterable[StreamDraft]) -> None:
     """Take the keys from those that are no longer open."""
-    _clear(connection, streams.c.id, [draft.id for draft in drafts if not draft.is_open])
+    _close(connection, [draft.id for draft in drafts if not draft.is_open])
 
 
-def close_new(connection: Connection, keys: Iterable[bytes], drafts: Iterable[StreamDraft]) -> None:
-    """Take their keys from new streams that the batch has closed again."""
+def close_new(
+    connection: Connection,
+    dialect: SqlDialect,
+    keys: Iterable[bytes],
+    drafts: Iterable[StreamDraft],
+) -> None:
+    """Take their keys from new streams that the batch has closed again.
+
+    They are found as open streams are: an UPDATE by key may go through all rows on MariaDB, and
+    wait for those of others.
+    """
     closed = [key for key, draft in zip(keys, drafts, strict=True) if not draft.is_open]
-    _clear(connection, streams.c.open_key, closed)
+    rows = dialect.bulk.lock(connection, LOCK_OPEN, sorted(closed))
+    _close(connection, [stream_id for stream_id, *_ in rows])
 
 
-def _clear(connection: Connection, column: Column[Any], values: Sequence[Any]) -> None:
-    for page in pages(values):
-        connection.execute(update(streams).where(column.in_(page)).values(open_key=None))
+def _close(connection: Connection, stream_ids: Sequence[int | None]) -> None:
+    for page in pages(stream_ids):
+        connection.execute(update(streams).where(streams.c.id.in_(page)).values(open_key=None))
 
 
 def _stand_in(key: bytes, place: int) -> bytes:
