@@ -111,9 +111,9 @@ def test_an_event_costs_no_journey_for_each_table(
     journeys: list[str] = []
 
     def counting(way: Callable[..., object]) -> Callable[..., object]:
-        def call(connection: object, statement: str, parameters: object) -> object:
+        def call(connection: object, statement: str, parameters: object, **how: object) -> object:
             journeys.append(statement)
-            return way(connection, statement, parameters)
+            return way(connection, statement, parameters, **how)
 
         return call
 

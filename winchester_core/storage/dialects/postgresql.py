@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -26,7 +27,7 @@ from winchester_core.storage.dialects.postgresql_wakeup import PostgresqlWakeup
 from winchester_core.storage.sql.types import UtcDateTime
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import URL, BindParameter, ColumnElement, Engine, FromClause, Table
@@ -42,13 +43,14 @@ _CONNECTION = {
 }
 """Parameters of libpq; a URL may have others."""
 
+# a plan for any value of `state` or `event_type` would go through a whole table where the value is
+# rare: however often a statement comes, it is planned anew unless it is told to be prepared
+_DRIVER: Mapping[str, Any] = {"prepare_threshold": sys.maxsize}
+
 _SESSION = (
     "-c timezone=UTC"
     f" -c lock_timeout={patience.LOCK_WAIT_SECONDS}s"
     f" -c idle_in_transaction_session_timeout={patience.IDLE_TRANSACTION_SECONDS}s"
-    # the driver prepares what it executes often, and a plan for any value of `state` or
-    # `event_type` would go through a whole table where the value is rare
-    " -c plan_cache_mode=force_custom_plan"
     # what is looked for has an index; of some hundred rows the planner takes the way through all
     # of them for shorter, as it was on disks that turn
     " -c enable_seqscan=off"
@@ -82,7 +84,7 @@ class PostgresqlDialect(SqlDialect):
         options = f"{_SESSION} {url.query.get('options', '')}".strip()
         return {
             "isolation_level": "READ COMMITTED",
-            "connect_args": {**_CONNECTION, **given, "options": options},
+            "connect_args": {**_CONNECTION, **given, **_DRIVER, "options": options},
         }
 
     def set_up(self, engine: Engine) -> None:

@@ -2,6 +2,7 @@
 
 SQLAlchemy takes longer for such a statement than many a driver does, and a single event needs three
 or four. The connection, its transaction and the errors are SQLAlchemy's; its events are not told.
+`how` are a driver's own options.
 """
 
 from __future__ import annotations
@@ -16,21 +17,23 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def execute(connection: Connection, text: str, parameters: Sequence[Any]) -> None:
+def execute(connection: Connection, text: str, parameters: Sequence[Any], **how: bool) -> None:
     """Carry out a statement that gives no rows. Raises `DBAPIError`."""
     try:
         cursor = connection.connection.cursor()
-        cursor.execute(text, parameters)
+        cursor.execute(text, parameters, **how)
         cursor.close()
     except BaseException as error:  # noqa: BLE001 - raised again
         tell(connection, text, error)
 
 
-def fetch(connection: Connection, text: str, parameters: Sequence[Any]) -> Sequence[Any]:
+def fetch(
+    connection: Connection, text: str, parameters: Sequence[Any], **how: bool
+) -> Sequence[Any]:
     """Carry out a statement; return its rows as the driver gives them. Raises `DBAPIError`."""
     try:
         cursor = connection.connection.cursor()
-        cursor.execute(text, parameters)
+        cursor.execute(text, parameters, **how)
         rows: Sequence[Any] = cursor.fetchall()
         cursor.close()
     except BaseException as error:  # noqa: BLE001 - raised again

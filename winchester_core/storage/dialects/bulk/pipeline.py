@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def pipeline(connection: Connection) -> Iterator[Send]:
+def pipeline(connection: Connection, **how: bool) -> Iterator[Send]:
     """Give what sends a statement and returns the cursor for its rows, to be read afterwards.
 
     The server begins with a statement as soon as it has it. Raises `DBAPIError` as SQLAlchemy
@@ -30,7 +30,7 @@ def pipeline(connection: Connection) -> Iterator[Send]:
 
     def send(text: str, parameters: Sequence[Any]) -> Any:
         sent.append(text)
-        return psycopg.cursor().execute(text, parameters)
+        return psycopg.cursor().execute(text, parameters, **how)
 
     try:
         with psycopg.pipeline():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import chain
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.event_json import dump_traits
@@ -55,6 +56,8 @@ class PostgresqlWriter(BulkWriter):
     """For PostgreSQL."""
 
     name = "postgresql"
+    how = MappingProxyType({"prepare": True})
+    """What is written is found by its key, for any values by the same plan."""
 
     def insert_and_lock(
         self,
@@ -67,7 +70,7 @@ class PostgresqlWriter(BulkWriter):
         """Carry out `insert`, then `lock`, with one journey to the server for both."""
         if not can_pipeline():
             return super().insert_and_lock(connection, insert, rows, lock, keys)
-        with pipeline(connection) as send:
+        with pipeline(connection, **self.how) as send:
             inserts = [send(*self._insert(insert, page)) for page in pages(rows, AT_ONCE)]
             locks = [send(*self._lock(lock, page)) for page in pages(keys)]
         # to read within the pipeline would be a journey of its own
@@ -98,7 +101,8 @@ class PostgresqlWriter(BulkWriter):
     def _together(self, connection: Connection, parts: Sequence[Statement]) -> None:
         if parts:
             texts, parameters = zip(*parts, strict=True)
-            driver.execute(connection, _together(texts), tuple(chain.from_iterable(parameters)))
+            values = tuple(chain.from_iterable(parameters))
+            driver.execute(connection, _together(texts), values, **self.how)
 
     def _insert(self, statement: RowInsert, rows: Rows) -> Statement:
         return _insert_text(statement, _listed(statement, rows)), _parameters(statement, rows)

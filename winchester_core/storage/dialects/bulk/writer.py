@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.storage.dialects.bulk import driver
@@ -12,7 +13,7 @@ from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.types import time_reader
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -42,6 +43,9 @@ class BulkWriter:
     name = ""
     """The dialect's."""
 
+    how: Mapping[str, bool] = MappingProxyType({})
+    """What the driver is told with each statement."""
+
     def insert(
         self, connection: Connection, statement: RowInsert, rows: Rows
     ) -> list[tuple[Any, ...]]:
@@ -50,9 +54,9 @@ class BulkWriter:
         for page in pages(rows, MAX_ROWS):
             text, parameters = self._insert(statement, page)
             if statement.returning:
-                returned += driver.fetch(connection, text, parameters)
+                returned += driver.fetch(connection, text, parameters, **self.how)
             else:
-                driver.execute(connection, text, parameters)
+                driver.execute(connection, text, parameters, **self.how)
         return returned
 
     def lock(
@@ -61,7 +65,8 @@ class BulkWriter:
         """Carry out `statement` for these values of its key, which are in order."""
         locked: list[Sequence[Any]] = []
         for page in pages(keys):
-            rows = driver.fetch(connection, *self._lock(statement, page))
+            text, parameters = self._lock(statement, page)
+            rows = driver.fetch(connection, text, parameters, **self.how)
             locked += self._decoded(statement, rows)
         return locked
 
@@ -99,7 +104,8 @@ class BulkWriter:
     def _carry_out(self, connection: Connection, work: Sequence[Work]) -> None:
         for statement, rows in work:
             for page in pages(rows, MAX_ROWS):
-                driver.execute(connection, *self._written(statement, page))
+                text, parameters = self._written(statement, page)
+                driver.execute(connection, text, parameters, **self.how)
 
     def _written(self, statement: RowInsert | RowUpdate, rows: Rows) -> Statement:
         if isinstance(statement, RowUpdate):

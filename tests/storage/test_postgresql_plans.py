@@ -1,0 +1,67 @@
+"""PostgreSQL plans what is written once, and what is looked for each time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from builders import VM, ingest, make_event
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from winchester_core.storage.sql.store import SqlStore
+
+pytestmark = pytest.mark.parametrize("sql_store", ["postgresql"], indirect=True)
+
+_PLANS = text("SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements")
+"""Of each connection; a text is prepared once more for other types of its values."""
+
+_MOVING = text(
+    "SELECT format('%I(%s)', name, concat_ws(', ', VARIADIC array_fill('NULL'::text,"
+    " ARRAY[cardinality(parameter_types)]))) FROM pg_prepared_statements"
+    " WHERE statement LIKE '%UPDATE streams%'"
+)
+
+
+def prepared(store: SqlStore) -> list[tuple[str, int, int]]:
+    """Each prepared statement, how often its plan was for any values, and how often for its own."""
+
+    def read(connection: Connection) -> list[tuple[str, int, int]]:
+        return [(row[0], row[1], row[2]) for row in connection.execute(_PLANS)]
+
+    found: list[tuple[str, int, int]] = store.database.read(read)
+    return found
+
+
+def test_what_ingest_writes_is_planned_once(sql_store: SqlStore) -> None:
+    for number in range(40):
+        ingest(sql_store, VM, make_event(f"m{number}", instance="i"))
+    plans = prepared(sql_store)
+    assert [generic for what, generic, _ in plans if "UPDATE streams" in what and generic >= 10]
+    assert all(custom <= 5 for _, _, custom in plans)
+
+
+def test_streams_are_moved_through_their_index(sql_store: SqlStore) -> None:
+    instances = [f"i{number}" for number in range(1000)]
+    for turn in range(3):
+        ingest(sql_store, VM, *(make_event(f"{turn} {each}", instance=each) for each in instances))
+
+    def generic_plans(connection: Connection) -> list[str]:
+        connection.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
+        return [
+            "\n".join(line for (line,) in connection.execute(text(f"EXPLAIN EXECUTE {call}")))
+            for (call,) in connection.execute(_MOVING).all()
+        ]
+
+    plans = sql_store.database.read(generic_plans)
+    assert len(plans) >= 1
+    assert all("Index Cond: (id = " in each for each in plans)
+
+
+def test_what_is_looked_for_is_planned_for_its_values(sql_store: SqlStore) -> None:
+    for _ in range(20):
+        sql_store.find_streams()
+    assert not [what for what, _, _ in prepared(sql_store) if what.startswith("SELECT streams")]
