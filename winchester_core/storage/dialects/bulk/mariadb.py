@@ -83,7 +83,8 @@ class MariadbWriter(BulkWriter):
             super().carry_out(connection, work, family)
             return
         statements = [
-            *(self._insert(insert, rows) for insert, rows in parents),
+            # the children find their parents by key
+            *(_insert(parent, rows) for parent, rows in parents),
             *(self._written(statement, rows) for statement, rows in work if rows),
             *(_child(child, rows) for child, rows in children if rows),
         ]
@@ -91,22 +92,18 @@ class MariadbWriter(BulkWriter):
             _at_once(connection, statements)
 
     def _insert(self, statement: RowInsert, rows: Rows) -> Statement:
-        names = statement.names
-        marks = ["%s"] * len(names)
-        if statement.stamp is not None:
-            names = (*names, statement.stamp)
-            marks.append("utc_timestamp(6)")
-        insert = "INSERT" if statement.known_by is None else "INSERT IGNORE"
-        text = [f"{insert} INTO {statement.table.name} ({', '.join(names)})"]
-        text.append(f"VALUES {repeated(tuple(marks), len(rows))}")
+        text, parameters = _insert(statement, rows)
         if statement.returning:
-            text.append(f"RETURNING {', '.join(statement.returning)}")
-        listed = _encoder(statement).encode(rows)
-        return " ".join(text), tuple(chain.from_iterable(listed))
+            text = f"{text} RETURNING {', '.join(statement.returning)}"
+        return text, parameters
 
     def _update(self, statement: RowUpdate, rows: Rows) -> Statement:
         # in this order and by this index: it locks what it reads
         table, columns = statement.table.name, statement.columns
+        encoded = list(_encoder(statement).encode(rows))
+        if len(encoded) == 1:
+            (key, *values), changes = encoded[0], ", ".join(f"{each} = %s" for each in statement.names)
+            return f"UPDATE {table} SET {changes} WHERE {statement.key} = %s", (*values, key)
         names = ", ".join(column.name for column in columns)
         values = repeated(("%s",) * len(columns), len(rows))
         changes = ", ".join(f"{table}.{name} = listed.{name}" for name in statement.names)
@@ -115,7 +112,7 @@ class MariadbWriter(BulkWriter):
             f"STRAIGHT_JOIN {table} FORCE INDEX (PRIMARY)",
             f"ON {table}.{statement.key} = listed.{statement.key} SET {changes}",
         ]
-        return " ".join(text), tuple(chain.from_iterable(_encoder(statement).encode(rows)))
+        return " ".join(text), tuple(chain.from_iterable(encoded))
 
     def _lock(self, statement: RowLock, keys: Sequence[Any]) -> Statement:
         text = [f"SELECT {', '.join(statement.names)} FROM {statement.table.name}"]
@@ -123,6 +120,19 @@ class MariadbWriter(BulkWriter):
         text.append(f"WHERE {statement.key} IN {repeated(('%s',) * len(keys), 1)}")
         text.append(f"ORDER BY {statement.key} FOR UPDATE")
         return " ".join(text), tuple(keys)
+
+
+def _insert(statement: RowInsert, rows: Rows) -> Statement:
+    """Insert, and return nothing."""
+    names = statement.names
+    marks = ["%s"] * len(names)
+    if statement.stamp is not None:
+        names = (*names, statement.stamp)
+        marks.append("utc_timestamp(6)")
+    insert = "INSERT" if statement.known_by is None else "INSERT IGNORE"
+    text = [f"{insert} INTO {statement.table.name} ({', '.join(names)})"]
+    text.append(f"VALUES {repeated(tuple(marks), len(rows))}")
+    return " ".join(text), tuple(chain.from_iterable(_encoder(statement).encode(rows)))
 
 
 def _child(statement: ChildInsert, rows: Rows) -> Statement:
