@@ -54,8 +54,13 @@ def _written(moment: datetime | None) -> str | None:
     return None if moment is None else naive_text(moment)
 
 
+def moment_of(text: str) -> datetime:
+    """The aware UTC time that a `naive_text` tells."""
+    return datetime.fromisoformat(text + "+00:00")
+
+
 def _from_text(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text + "+00:00")
+    return None if text is None else moment_of(text)
 
 
 def _from_datetime(moment: datetime | None) -> datetime | None:

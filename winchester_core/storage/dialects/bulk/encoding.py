@@ -11,7 +11,6 @@ from winchester_core.storage.sql.types import UtcDateTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import datetime
 
     from sqlalchemy import Column
 
@@ -28,6 +27,10 @@ class Kind(Enum):
 
 
 Encoders: TypeAlias = "Mapping[Kind, Callable[[Any], Any]]"
+"""How a database wants the kinds of values that it does not take as they are."""
+
+Readers: TypeAlias = "Mapping[Kind, Callable[[Any], Any]]"
+"""What makes values of what a driver gives."""
 
 _KINDS: tuple[tuple[type[Any], Kind], ...] = (
     (UtcDateTime, Kind.MOMENT),
@@ -55,36 +58,35 @@ class RowEncoder:
 
     def encode_columns(self, rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Any]]:
         """The columns of `rows` as they are written."""
-        return map(_encoded, self._columns, zip(*rows, strict=True))
+        return map(_mapped, self._columns, zip(*rows, strict=True))
 
 
 class RowDecoder:
     """Makes of the rows that a driver gives what was written."""
 
-    def __init__(
-        self, columns: Sequence[Column[Any]], read_time: Callable[[Any], datetime | None]
-    ) -> None:
-        self._read_time = read_time
-        self._moments = [
-            place for place, each in enumerate(columns) if kind_of(each) is Kind.MOMENT
+    def __init__(self, columns: Sequence[Column[Any]], readers: Readers) -> None:
+        self._columns = [
+            (place, readers[kind_of(each)], bool(each.nullable))
+            for place, each in enumerate(columns)
+            if kind_of(each) in readers
         ]
 
     def decode(self, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
-        """The same rows with aware times in UTC."""
+        """The same rows with the values that were written; times are aware, in UTC."""
         if not rows:
             return rows
         columns: list[Any] = list(zip(*rows, strict=True))
-        for place in self._moments:
-            columns[place] = map(self._read_time, columns[place])
+        for place, read, may_be_none in self._columns:
+            columns[place] = _mapped((read, may_be_none), columns[place])
         return list(zip(*columns, strict=True))
 
 
-def _encoded(
+def _mapped(
     column: tuple[Callable[[Any], Any] | None, bool], values: Sequence[Any]
 ) -> Sequence[Any]:
-    encoder, may_be_none = column
-    if encoder is None:
+    change, may_be_none = column
+    if change is None:
         return values
     if may_be_none:
-        return [None if value is None else encoder(value) for value in values]
-    return list(map(encoder, values))
+        return [None if value is None else change(value) for value in values]
+    return list(map(change, values))

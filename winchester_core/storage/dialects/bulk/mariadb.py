@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from winchester_core.model.event_json import dump_traits
 from winchester_core.storage.dialects.bulk import driver
-from winchester_core.storage.dialects.bulk.encoding import Encoders, Kind, RowEncoder
+from winchester_core.storage.dialects.bulk.encoding import (
+    Encoders,
+    Kind,
+    Readers,
+    RowDecoder,
+    RowEncoder,
+    kind_of,
+)
 from winchester_core.storage.dialects.bulk.placeholders import repeated
 from winchester_core.storage.dialects.bulk.writer import FEW, BulkWriter
-from winchester_core.storage.sql.types import naive_text
+from winchester_core.storage.sql.types import moment_of, naive_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Column, Connection
 
     from winchester_core.storage.dialects.bulk.statements import (
         ChildInsert,
@@ -48,7 +57,13 @@ class Document:
         return "'" + document.text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+_TEXTS = 32
+"""How many texts of a statement are kept, one for each number of rows."""
+
 _ENCODERS: Encoders = {Kind.MOMENT: naive_text, Kind.DOCUMENT: Document}
+
+_READERS: Readers = {Kind.MOMENT: moment_of, Kind.BYTES: bytes.fromhex}
+"""Of what `_told` tells."""
 
 
 class MariadbWriter(BulkWriter):
@@ -83,66 +98,27 @@ class MariadbWriter(BulkWriter):
             super().carry_out(connection, work, family)
             return
         statements = [
-            # the children find their parents by key
-            *(_insert(parent, rows) for parent, rows in parents),
+            *(_parents(insert, rows) for insert, rows in parents),
             *(self._written(statement, rows) for statement, rows in work if rows),
-            *(_child(child, rows) for child, rows in children if rows),
+            *(_children(child, rows) for child, rows in children if rows),
         ]
         if statements:
             _at_once(connection, statements)
 
     def _insert(self, statement: RowInsert, rows: Rows) -> Statement:
-        text, parameters = _insert(statement, rows)
-        if statement.returning:
-            text = f"{text} RETURNING {', '.join(statement.returning)}"
-        return text, parameters
+        return _returning_text(statement, len(rows)), _parameters(statement, rows)
 
     def _update(self, statement: RowUpdate, rows: Rows) -> Statement:
-        # in this order and by this index: it locks what it reads
-        table, columns = statement.table.name, statement.columns
-        encoded = list(_encoder(statement).encode(rows))
-        if len(encoded) == 1:
-            (key, *values), changes = encoded[0], ", ".join(f"{each} = %s" for each in statement.names)
-            return f"UPDATE {table} SET {changes} WHERE {statement.key} = %s", (*values, key)
-        names = ", ".join(column.name for column in columns)
-        values = repeated(("%s",) * len(columns), len(rows))
-        changes = ", ".join(f"{table}.{name} = listed.{name}" for name in statement.names)
-        text = [
-            f"UPDATE (WITH listed ({names}) AS (VALUES {values}) SELECT * FROM listed) AS listed",
-            f"STRAIGHT_JOIN {table} FORCE INDEX (PRIMARY)",
-            f"ON {table}.{statement.key} = listed.{statement.key} SET {changes}",
-        ]
-        return " ".join(text), tuple(chain.from_iterable(encoded))
+        if len(rows) == 1:
+            key, *values = _parameters(statement, rows)
+            return _update_one_text(statement), (*values, key)
+        return _update_text(statement, len(rows)), _parameters(statement, rows)
 
     def _lock(self, statement: RowLock, keys: Sequence[Any]) -> Statement:
-        text = [f"SELECT {', '.join(statement.names)} FROM {statement.table.name}"]
-        text.append(f"FORCE INDEX ({statement.index})")
-        text.append(f"WHERE {statement.key} IN {repeated(('%s',) * len(keys), 1)}")
-        text.append(f"ORDER BY {statement.key} FOR UPDATE")
-        return " ".join(text), tuple(keys)
+        return _lock_text(statement, len(keys)), tuple(keys)
 
-
-def _insert(statement: RowInsert, rows: Rows) -> Statement:
-    """Insert, and return nothing."""
-    names = statement.names
-    marks = ["%s"] * len(names)
-    if statement.stamp is not None:
-        names = (*names, statement.stamp)
-        marks.append("utc_timestamp(6)")
-    insert = "INSERT" if statement.known_by is None else "INSERT IGNORE"
-    text = [f"{insert} INTO {statement.table.name} ({', '.join(names)})"]
-    text.append(f"VALUES {repeated(tuple(marks), len(rows))}")
-    return " ".join(text), tuple(chain.from_iterable(_encoder(statement).encode(rows)))
-
-
-def _child(statement: ChildInsert, rows: Rows) -> Statement:
-    key, row_id = statement.parent.returning
-    parent = f"(SELECT {row_id} FROM {statement.parent.table.name} WHERE {key} = %s)"
-    insert = statement.insert
-    marks = (parent, *["%s"] * (len(insert.names) - 1))
-    text = [f"INSERT INTO {insert.table.name} ({', '.join(insert.names)})"]
-    text.append(f"VALUES {repeated(marks, len(rows))}")
-    return " ".join(text), tuple(chain.from_iterable(_encoder(statement).encode(rows)))
+    def _decoded(self, statement: RowLock, rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        return _decoder(statement).decode([orjson.loads(text) for (text,) in rows])
 
 
 def _at_once(connection: Connection, statements: Sequence[Statement]) -> list[Sequence[Any]]:
@@ -150,6 +126,89 @@ def _at_once(connection: Connection, statements: Sequence[Statement]) -> list[Se
     return driver.fetch_each(connection, "; ".join(texts), tuple(chain.from_iterable(parameters)))
 
 
+def _parents(statement: RowInsert, rows: Rows) -> Statement:
+    """Insert them; their children find them by key."""
+    return _insert_text(statement, len(rows)), _parameters(statement, rows)
+
+
+def _children(statement: ChildInsert, rows: Rows) -> Statement:
+    return _child_text(statement, len(rows)), _parameters(statement, rows)
+
+
+def _parameters(statement: RowInsert | RowUpdate | ChildInsert, rows: Rows) -> tuple[Any, ...]:
+    return tuple(chain.from_iterable(_encoder(statement).encode(rows)))
+
+
+@lru_cache(maxsize=_TEXTS)
+def _insert_text(statement: RowInsert, rows: int) -> str:
+    names = statement.names
+    marks = ["%s"] * len(names)
+    if statement.stamp is not None:
+        names = (*names, statement.stamp)
+        marks.append("utc_timestamp(6)")
+    insert = "INSERT" if statement.known_by is None else "INSERT IGNORE"
+    text = f"{insert} INTO {statement.table.name} ({', '.join(names)})"
+    return f"{text} VALUES {repeated(tuple(marks), rows)}"
+
+
+@lru_cache(maxsize=_TEXTS)
+def _returning_text(statement: RowInsert, rows: int) -> str:
+    text = _insert_text(statement, rows)
+    return f"{text} RETURNING {', '.join(statement.returning)}" if statement.returning else text
+
+
+@lru_cache(maxsize=_TEXTS)
+def _child_text(statement: ChildInsert, rows: int) -> str:
+    key, row_id = statement.parent.returning
+    parent = f"(SELECT {row_id} FROM {statement.parent.table.name} WHERE {key} = %s)"
+    insert = statement.insert
+    marks = (parent, *["%s"] * (len(insert.names) - 1))
+    text = f"INSERT INTO {insert.table.name} ({', '.join(insert.names)})"
+    return f"{text} VALUES {repeated(marks, rows)}"
+
+
+@cache
+def _update_one_text(statement: RowUpdate) -> str:
+    changes = ", ".join(f"{name} = %s" for name in statement.names)
+    return f"UPDATE {statement.table.name} SET {changes} WHERE {statement.key} = %s"
+
+
+@lru_cache(maxsize=_TEXTS)
+def _update_text(statement: RowUpdate, rows: int) -> str:
+    # in this order and by this index: it locks what it reads
+    table, columns = statement.table.name, statement.columns
+    names = ", ".join(column.name for column in columns)
+    values = repeated(("%s",) * len(columns), rows)
+    changes = ", ".join(f"{table}.{name} = listed.{name}" for name in statement.names)
+    text = [
+        f"UPDATE (WITH listed ({names}) AS (VALUES {values}) SELECT * FROM listed) AS listed",
+        f"STRAIGHT_JOIN {table} FORCE INDEX (PRIMARY)",
+        f"ON {table}.{statement.key} = listed.{statement.key} SET {changes}",
+    ]
+    return " ".join(text)
+
+
+@lru_cache(maxsize=_TEXTS)
+def _lock_text(statement: RowLock, keys: int) -> str:
+    # the driver takes as long for the head of a column as for all else of a single row
+    values = ", ".join(map(_told, statement.columns))
+    text = [f"SELECT JSON_ARRAY({values}) FROM {statement.table.name}"]
+    text.append(f"FORCE INDEX ({statement.index})")
+    text.append(f"WHERE {statement.key} IN {repeated(('%s',) * keys, 1)}")
+    text.append(f"ORDER BY {statement.key} FOR UPDATE")
+    return " ".join(text)
+
+
+def _told(column: Column[Any]) -> str:
+    """What a JSON array tells of a column."""
+    return f"HEX({column.name})" if kind_of(column) is Kind.BYTES else column.name
+
+
 @cache
 def _encoder(statement: RowInsert | RowUpdate | ChildInsert) -> RowEncoder:
     return RowEncoder(statement.columns, _ENCODERS)
+
+
+@cache
+def _decoder(statement: RowLock) -> RowDecoder:
+    return RowDecoder(statement.columns, _READERS)

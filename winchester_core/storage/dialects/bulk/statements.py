@@ -1,4 +1,7 @@
-"""What is to be done with many rows, before any database has its say."""
+"""What is to be done with many rows, before any database has its say.
+
+A statement equals itself only: texts are kept by statement, and found for each event.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Column, Table
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RowInsert:
     """Insert rows, each a tuple of the values of `names`.
 
@@ -32,7 +35,7 @@ class RowInsert:
         return tuple(self.table.c[name] for name in self.names)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RowUpdate:
     """Set the columns `names` of existing rows, each a tuple of its `key` and the values."""
 
@@ -46,7 +49,7 @@ class RowUpdate:
         return tuple(self.table.c[name] for name in (self.key, *self.names))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RowLock:
     """Read the columns `names` of the rows whose unique column `key` has one of some values.
 
@@ -64,7 +67,7 @@ class RowLock:
         return tuple(self.table.c[name] for name in self.names)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ChildInsert:
     """Insert rows that belong to rows which `parent` inserts.
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.storage.dialects.bulk import driver
-from winchester_core.storage.dialects.bulk.encoding import RowDecoder
+from winchester_core.storage.dialects.bulk.encoding import Kind, RowDecoder
 from winchester_core.storage.dialects.bulk.statements import RowUpdate
 from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.types import time_reader
@@ -135,4 +135,4 @@ def _merged(work: Sequence[Work]) -> list[Work]:
 
 @cache
 def _decoder(statement: RowLock, name: str) -> RowDecoder:
-    return RowDecoder(statement.columns, time_reader(name))
+    return RowDecoder(statement.columns, {Kind.MOMENT: time_reader(name)})
