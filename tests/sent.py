@@ -31,7 +31,9 @@ def before_each_statement(database: Database, see: See) -> Iterator[None]:
         see(connection, statement, values)
 
     def seen(original: Callable[..., Any]) -> Callable[..., Any]:
-        def call(connection: Connection, text: str, parameters: Sequence[Any], **how: bool) -> Any:
+        def call(
+            connection: Connection, text: str, parameters: Sequence[Any], **how: bool | None
+        ) -> Any:
             if connection.engine is database.engine:
                 see(connection, text, parameters)
             return original(connection, text, parameters, **how)

@@ -70,7 +70,7 @@ def test_a_connection_that_breaks_between_parts_is_no_longer_used(
             with sql_store.database.engine.connect() as other:
                 query = (
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
-                    "current_database() AND pid <> pg_backend_pid()"
+                    "current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"
                 )
                 other.execute(text(query)).all()
         return insert_text(self, statement, rows)

@@ -36,6 +36,12 @@ def prepared(store: SqlStore) -> list[tuple[str, int, int]]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def one_connection(sql_store: SqlStore) -> None:
+    """The pool begins anew, and never needs a second connection."""
+    sql_store.database.engine.dispose()
+
+
 def test_what_ingest_writes_is_planned_once(sql_store: SqlStore) -> None:
     for number in range(40):
         ingest(sql_store, VM, make_event(f"m{number}", instance="i"))
@@ -46,7 +52,7 @@ def test_what_ingest_writes_is_planned_once(sql_store: SqlStore) -> None:
 
 def test_streams_are_moved_through_their_index(sql_store: SqlStore) -> None:
     instances = [f"i{number}" for number in range(1000)]
-    for turn in range(3):
+    for turn in range(8):
         ingest(sql_store, VM, *(make_event(f"{turn} {each}", instance=each) for each in instances))
 
     def generic_plans(connection: Connection) -> list[str]:

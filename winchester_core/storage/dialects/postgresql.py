@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -27,7 +26,7 @@ from winchester_core.storage.dialects.postgresql_wakeup import PostgresqlWakeup
 from winchester_core.storage.sql.types import UtcDateTime
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy import URL, BindParameter, ColumnElement, Engine, FromClause, Table
@@ -42,10 +41,6 @@ _CONNECTION = {
     "tcp_user_timeout": patience.SILENCE_SECONDS * 1000,
 }
 """Parameters of libpq; a URL may have others."""
-
-# a plan for any value of `state` or `event_type` would go through a whole table where the value is
-# rare: however often a statement comes, it is planned anew unless it is told to be prepared
-_DRIVER: Mapping[str, Any] = {"prepare_threshold": sys.maxsize}
 
 _SESSION = (
     "-c timezone=UTC"
@@ -84,11 +79,11 @@ class PostgresqlDialect(SqlDialect):
         options = f"{_SESSION} {url.query.get('options', '')}".strip()
         return {
             "isolation_level": "READ COMMITTED",
-            "connect_args": {**_CONNECTION, **given, **_DRIVER, "options": options},
+            "connect_args": {**_CONNECTION, **given, "options": options},
         }
 
     def set_up(self, engine: Engine) -> None:
-        event.listen(engine, "connect", _send_arrays_in_binary)
+        event.listen(engine, "connect", _equip)
 
     def real_time(self) -> ColumnElement[datetime]:
         return func.clock_timestamp(type_=UtcDateTime())
@@ -143,10 +138,13 @@ class PostgresqlDialect(SqlDialect):
         return Fault.REFUSED if state[:2] in _REFUSAL_CLASSES else Fault.UNKNOWN
 
 
-def _send_arrays_in_binary(connection: Any, _record: object) -> None:
-    """Writing an array as text takes the driver several times as long."""
+def _equip(connection: Any, _record: object) -> None:
     from psycopg.types.array import ListBinaryDumper
 
+    from winchester_core.storage.dialects.postgresql_cursor import PlanningCursor
+
+    connection.cursor_factory = PlanningCursor
+    # to write an array as text takes the driver several times as long
     connection.adapters.register_dumper(list, ListBinaryDumper)
 
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def execute(connection: Connection, text: str, parameters: Sequence[Any], **how: bool) -> None:
+def execute(
+    connection: Connection, text: str, parameters: Sequence[Any], **how: bool | None
+) -> None:
     """Carry out a statement that gives no rows. Raises `DBAPIError`."""
     try:
         cursor = connection.connection.cursor()
@@ -28,7 +30,7 @@ def execute(connection: Connection, text: str, parameters: Sequence[Any], **how:
 
 
 def fetch(
-    connection: Connection, text: str, parameters: Sequence[Any], **how: bool
+    connection: Connection, text: str, parameters: Sequence[Any], **how: bool | None
 ) -> Sequence[Any]:
     """Carry out a statement; return its rows as the driver gives them. Raises `DBAPIError`."""
     try:

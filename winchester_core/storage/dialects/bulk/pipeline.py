@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def pipeline(connection: Connection, **how: bool) -> Iterator[Send]:
+def pipeline(connection: Connection, **how: bool | None) -> Iterator[Send]:
     """Give what sends a statement and returns the cursor for its rows, to be read afterwards.
 
     The server begins with a statement as soon as it has it. Raises `DBAPIError` as SQLAlchemy

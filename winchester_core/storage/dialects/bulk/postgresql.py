@@ -56,8 +56,8 @@ class PostgresqlWriter(BulkWriter):
     """For PostgreSQL."""
 
     name = "postgresql"
-    how = MappingProxyType({"prepare": True})
-    """What is written is found by its key, for any values by the same plan."""
+    how = MappingProxyType({"prepare": None})
+    """What is written is found by its key: one plan suits all values. See `PlanningCursor`."""
 
     def insert_and_lock(
         self,

@@ -43,7 +43,7 @@ class BulkWriter:
     name = ""
     """The dialect's."""
 
-    how: Mapping[str, bool] = MappingProxyType({})
+    how: Mapping[str, bool | None] = MappingProxyType({})
     """What the driver is told with each statement."""
 
     def insert(
