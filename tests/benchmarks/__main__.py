@@ -58,7 +58,10 @@ def _run(names: Iterable[str], options: Options) -> Iterator[Figure]:
 def _keep(document: dict[str, object]) -> None:
     """Let the documentation show it, beside what it showed of this machine before."""
     path = EXPLANATION / "performance.json"
-    whole = report.merged(report.read(path), document)
+    before = report.read(path)
+    whole = report.merged(before, document)
+    for each in report.dropped(before, whole):
+        print(f"dropped, being of another machine: {each}", file=sys.stderr)
     report.write(path, whole)
     written = [path, *draw(whole["figures"], EXPLANATION), *refresh_pages()]
     print("\n".join(f"{each} is written" for each in written), file=sys.stderr)

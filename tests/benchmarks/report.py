@@ -48,6 +48,17 @@ def merged(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> dict[str
     return {**now, "databases": databases, "figures": list(figures.values())}
 
 
+def dropped(before: Mapping[str, Any] | None, whole: Mapping[str, Any]) -> list[str]:
+    """The figures that were there `before` and are not in `whole`: those of another machine."""
+    kept = {_identity(each) for each in whole["figures"]}
+    gone = [_identity(each) for each in before["figures"]] if before is not None else []
+    return [
+        f"{benchmark}: {name}, {database or 'no database'}"
+        for benchmark, name, database in gone
+        if (benchmark, name, database) not in kept
+    ]
+
+
 def read(path: Path) -> dict[str, Any] | None:
     """What was written there; None when nothing was."""
     return json.loads(path.read_text()) if path.is_file() else None

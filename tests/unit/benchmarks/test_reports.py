@@ -12,7 +12,7 @@ from benchmarks.arguments import parser
 from benchmarks.figure import ENGINE, RAW, Figure, Goal
 from benchmarks.growth import powers
 from benchmarks.options import Options
-from benchmarks.report import merged, report
+from benchmarks.report import dropped, merged, report
 from benchmarks.server_load import ServerLoad
 
 MACHINE = {"processor": "p", "processors": 2, "memory_kib": "1", "python": "3", "load": 1}
@@ -52,6 +52,13 @@ def test_what_is_not_measured_again_stays() -> None:
 def test_figures_of_another_machine_do_not_stay() -> None:
     assert values(merged(document("one"), document("two", processors=4))) == {"two": 1.0}
     assert set(values(merged(document("one"), document("two", load=9)))) == {"one", "two"}
+
+
+def test_what_does_not_stay_is_told() -> None:
+    first = document("one", "two")
+    assert dropped(first, merged(first, document("two", processors=4))) == ["b: one, no database"]
+    assert dropped(first, merged(first, document("two"))) == []
+    assert dropped(None, first) == []
 
 
 @pytest.mark.parametrize(
