@@ -44,6 +44,14 @@ def _ingest(site: Site, *hosts: str) -> None:
         manager.add_events(event for host in hosts for event in task_events(host))
 
 
+def _stop(worker: subprocess.Popen[str]) -> None:
+    """Send SIGTERM, and wait until the worker says that it was heard."""
+    assert worker.stderr is not None
+    worker.send_signal(signal.SIGTERM)
+    lines = iter(worker.stderr.readline, "")
+    assert any("stopping on SIGTERM" in line for line in lines)
+
+
 def _streams(site: Site) -> int:
     with site.store() as store:
         return store.count_streams(StreamFilter())
@@ -104,7 +112,7 @@ def test_sigterm_finishes_the_stream_in_hand_and_gives_back_the_others(holding_s
     worker = holding_site.start("winchester-worker", "-c", holding_site.config)
     begun = holding_site.path / "begun"
     wait_until(begun.exists)
-    worker.send_signal(signal.SIGTERM)
+    _stop(worker)
     (holding_site.path / "go-on").touch()
     _out, err = worker.communicate(timeout=60)
     assert worker.returncode == 0, err
@@ -117,10 +125,7 @@ def test_sigterm_finishes_the_stream_in_hand_and_gives_back_the_others(holding_s
 def test_a_second_signal_ends_the_worker_at_once(holding_site: Site) -> None:
     worker = holding_site.start("winchester-worker", "-c", holding_site.config)
     wait_until((holding_site.path / "begun").exists)
-    assert worker.stderr is not None
-    worker.send_signal(signal.SIGTERM)
-    lines = iter(worker.stderr.readline, "")
-    assert any("stopping on SIGTERM" in line for line in lines)
+    _stop(worker)
     end(worker, signal.SIGTERM)
     assert worker.returncode == -signal.SIGTERM
 
