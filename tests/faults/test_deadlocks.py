@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import event, insert, text
 
 from builders import FAR, VM, arrivals, at, claim_all, ingest, make_event, only_stream
+from lock_waits import wait_until_somebody_waits
 from sent import before_each_statement
 from sites import wait_until
 from winchester_core.model.stream import Reason, StreamState
@@ -42,12 +43,6 @@ HOLDS = {
     # an entry of an index that the change of the row moves; the row itself stays free
     "mariadb": ("SELECT {column} FROM streams FORCE INDEX ({index}) LOCK IN SHARE MODE",),
 }
-WAITING = {
-    "postgresql": "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = {session}",
-    "mariadb": "SELECT count(*) FROM information_schema.innodb_trx "
-    "WHERE trx_state = 'LOCK WAIT' AND trx_mysql_thread_id = {session}",
-}
-SESSION = {"postgresql": "SELECT pg_backend_pid()", "mariadb": "SELECT connection_id()"}
 SHORT_PATIENCE = {
     "postgresql": "SET lock_timeout = '200ms'",
     "mariadb": "SET innodb_lock_wait_timeout = 1",
@@ -85,11 +80,8 @@ class Opponent:
         """Ask for the stream's row; return as soon as it waits for it."""
         assert self._connection is not None
         query = text("SELECT id FROM streams WHERE id = :id FOR UPDATE")
-        session = self._connection.execute(text(SESSION[self._backend])).scalar_one()
         self._asking = self._pool.submit(self._connection.execute, query, {"id": stream_id})
-        with self._store.database.engine.connect() as looking:
-            waiting = text(WAITING[self._backend].format(session=session))
-            wait_until(lambda: looking.execute(waiting).scalar_one() > 0)
+        wait_until_somebody_waits(self._store.database)
 
     def let_go(self) -> None:
         """Give everything up; what it asked for it has got."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,18 +12,22 @@ import pytest
 from sqlalchemy import select
 
 from builders import arrivals, at, ingest, make_event, make_trigger, only_stream
+from lock_waits import wait_until_somebody_waits
 from together import at_the_same_moment
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion, EventFilter, StreamFilter
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import streams
+from winchester_core.telemetry.checkpoints import Checkpoint, on_reach
 from winchester_core.triggers.stream_time import FixedTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from databases import Databases
+    from winchester_core.model.event import Event
     from winchester_core.storage.interface import Store
+    from winchester_core.storage.records import Recorded
 
 VM = make_trigger(fire=[{"event_type": "vm.update", "number": 15}])
 GROUPS = 4
@@ -104,6 +109,52 @@ def test_ingesters_and_workers_do_not_disturb_each_other(store: Store) -> None:
     assert states[StreamState.COMPLETED] == fired
     assert set(states) <= {StreamState.COMPLETED, StreamState.ACTIVE}
     assert store.workload(None).is_idle
+
+
+@pytest.mark.parametrize("sql_store", ["postgresql", "mariadb"], indirect=True)
+@pytest.mark.parametrize("others", [0, 200])
+def test_who_waits_for_anothers_event_then_finds_the_streams_as_the_other_left_them(
+    sql_store: SqlStore, others: int
+) -> None:
+    def batch(name: str) -> list[Event]:
+        return [
+            make_event("in both", seconds=5000, instance="moved"),
+            make_event(f"{name}/moves", seconds=5000, instance="moved"),
+            make_event(f"{name}/opens", seconds=5000, instance="opened"),
+            make_event(f"{name}/opens again", seconds=5000, instance="closed"),
+            *(make_event(f"{name}/{i}", seconds=5000, instance=i) for i in range(others)),
+        ]
+
+    def ingest_batch(name: str) -> Recorded:
+        return ingest(sql_store, VM, *batch(name), now=at(5000))
+
+    ingest(sql_store, VM, make_event("before/moved", seconds=4000, instance="moved"))
+    ingest(sql_store, VM, make_event("before/closed", instance="closed"))
+    later: list[Future[Recorded]] = []
+    with ThreadPoolExecutor(1) as pool:
+
+        def look(point: Checkpoint) -> None:
+            if point is Checkpoint.BEFORE_INGEST_COMMIT and not later:
+                later.append(pool.submit(ingest_batch, "second"))
+                wait_until_somebody_waits(sql_store.database)
+
+        on_reach(look)
+        try:
+            ingest_batch("first")
+        finally:
+            on_reach(None)
+        assert later[0].result(timeout=60).stored == (False, *[True] * (3 + others))
+    found = {
+        (stream.distinguished_by["instance"], stream.is_open): [
+            event["message_id"] for event in sql_store.get_stream_events(stream.id)
+        ]
+        for stream in sql_store.find_streams(StreamFilter(), limit=1000)
+    }
+    assert found.pop(("moved", True)) == ["before/moved", "in both", "first/moves", "second/moves"]
+    assert found.pop(("closed", False)) == ["before/closed"]
+    assert found.pop(("closed", True)) == ["first/opens again", "second/opens again"]
+    assert found.pop(("opened", True)) == ["first/opens", "second/opens"]
+    assert found == {(i, True): [f"first/{i}", f"second/{i}"] for i in range(others)}
 
 
 @pytest.mark.parametrize("backend", ["postgresql", "mariadb"])

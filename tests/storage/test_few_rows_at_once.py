@@ -119,13 +119,10 @@ def test_an_event_costs_no_journey_for_each_table(
 
     for name in ("execute", "fetch", "fetch_each"):
         monkeypatch.setattr(driver, name, counting(getattr(driver, name)))
-    in_a_pipeline = 1 if sql_store.database.dialect.name == "postgresql" else 0
     for message_id in ("opens", "joins"):
         journeys.clear()
-        with metered(sql_store.database) as meter:
-            ingest(sql_store, VM, make_event(message_id, instance="new"))
-        assert len(journeys) + in_a_pipeline == 2
-        assert len(meter) >= 3
+        ingest(sql_store, VM, make_event(message_id, instance="new"))
+        assert len(journeys) == 2
 
 
 def test_a_row_that_is_refused_takes_the_others_with_it(sql_store: SqlStore) -> None:

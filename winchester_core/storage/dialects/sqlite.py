@@ -11,6 +11,7 @@ from sqlalchemy import Engine, Integer, Select, Text, event, func, type_coerce
 from sqlalchemy.pool import QueuePool
 
 from winchester_core.storage.dialects.base import Fault, SqlDialect
+from winchester_core.storage.dialects.bulk import driver
 from winchester_core.storage.dialects.bulk.sqlite import SqliteWriter
 
 if TYPE_CHECKING:
@@ -127,4 +128,4 @@ def _configure(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin(connection: Connection) -> None:
     read_only = connection.get_execution_options().get(READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    driver.execute(connection, "BEGIN" if read_only else "BEGIN IMMEDIATE", ())
