@@ -1,8 +1,9 @@
-"""Groups, whose ranges of time are remembered, are those of reckoning each anew."""
+"""Groups, which are remembered as their ranges of time are, are those of reckoning each anew."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from hashlib import sha256
 from typing import Any
 from unittest.mock import patch
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 from winchester_core.errors import TimeEvaluationError
 from winchester_core.model.time_range import TimeRange
 from winchester_core.timex import parse
-from winchester_core.triggers import distinguishing
+from winchester_core.triggers import distinguishing, known_groups
 from winchester_core.triggers.distinguishing import NoGroup
 from winchester_core.triggers.grouping import DistinguishingTrait, Grouping
+from winchester_core.triggers.known_groups import KnownGroups
 
 ZONES = st.sampled_from([UTC, UTC, timezone(timedelta(hours=5, minutes=30))])
 NEAR = st.datetimes(datetime(2024, 2, 27), datetime(2024, 3, 2), timezones=ZONES)
@@ -44,20 +46,24 @@ def test_a_group_is_what_the_oracle_reckons(
     events: list[tuple[dict[str, Any], dict[str, str]]],
     most: int,
 ) -> None:
-    grouping = Grouping(
-        "trigger",
-        [DistinguishingTrait(n, text and parse(text)) for n, text in distinguished_by.items()],
-    )
-    with patch.object(distinguishing, "MAX_CELLS", most):
+    traits = [DistinguishingTrait(n, text and parse(text)) for n, text in distinguished_by.items()]
+    groupings = {name: Grouping(name, traits) for name in ("trigger", "other")}
+    known = KnownGroups()
+    with (
+        patch.object(distinguishing, "MAX_CELLS", most),
+        patch.object(known_groups, "MAX_GROUPS", most),
+    ):
         for event, stand_ins in events + events:
             wanted = naive_group(distinguished_by, event, stand_ins)
-            if wanted is None:
-                with pytest.raises(NoGroup):
-                    grouping.of(event, stand_ins)
-                continue
-            group = grouping.of(event, stand_ins)
-            assert typed(group.values) == typed(wanted)
-            assert group.key == sha256(naive_bytes(wanted)).digest()
+            for name, grouping in groupings.items():
+                for group_of in (grouping.of, partial(known.of, grouping)):
+                    if wanted is None:
+                        with pytest.raises(NoGroup):
+                            group_of(event, stand_ins)
+                        continue
+                    group = group_of(event, stand_ins)
+                    assert typed(group.values) == typed(wanted)
+                    assert group.key == sha256(naive_bytes(name, wanted)).digest()
 
 
 def typed(values: Any) -> dict[str, tuple[type, Any]]:
@@ -84,9 +90,9 @@ def naive_group(
     return values
 
 
-def naive_bytes(values: dict[str, Any]) -> bytes:
+def naive_bytes(trigger: str, values: dict[str, Any]) -> bytes:
     """The encoding as the documentation has it: type, length, text."""
-    pieces = [("n", "trigger")]
+    pieces = [("n", trigger)]
     for name in sorted(values):
         pieces.append(("k", name))
         pieces += naive_pieces(values[name])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from winchester_core.triggers.distinguishing import NoGroup
 from winchester_core.triggers.index import TriggerIndex
+from winchester_core.triggers.known_groups import KnownGroups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,33 +49,36 @@ class TriggerSet:
         self._observer = observer
         self.by_name: Mapping[str, TriggerDefinition] = {each.name: each for each in definitions}
         self._index = TriggerIndex(tuple(self.by_name.values()))
+        self._known_groups = KnownGroups()
 
     def match(self, event: Mapping[str, Any]) -> list[Match]:
         """Every stream that `event` belongs to: at most one for each trigger, in their order."""
         matches = []
         for candidate in self._index.possible(event):
-            found = _match(candidate, event)
+            found = self._match(candidate, event)
             if isinstance(found, Match):
                 matches.append(found)
             if candidate.trigger.debug_level and self._observer is not None:
                 _observe(self._observer, candidate, event, found)
         return matches
 
+    def _match(
+        self, candidate: Candidate[TriggerDefinition], event: Mapping[str, Any]
+    ) -> Match | str | None:
+        """The match; or why the event has no group; or None when no criterion is satisfied.
 
-def _match(candidate: Candidate[TriggerDefinition], event: Mapping[str, Any]) -> Match | str | None:
-    """The match; or why the event has no group; or None when no criterion is satisfied.
-
-    The first criterion that is satisfied decides.
-    """
-    for criterion in candidate.criteria:
-        if criterion.matches_traits(event):
-            definition = candidate.trigger
-            try:
-                group = definition.grouping.of(event, criterion.map_distinguished_by)
-                return _new(Match, (definition, group))
-            except NoGroup as reason:
-                return str(reason)
-    return None
+        The first criterion that is satisfied decides.
+        """
+        for criterion in candidate.criteria:
+            if criterion.matches_traits(event):
+                definition = candidate.trigger
+                try:
+                    stand_ins = criterion.map_distinguished_by
+                    group = self._known_groups.of(definition.grouping, event, stand_ins)
+                    return _new(Match, (definition, group))
+                except NoGroup as reason:
+                    return str(reason)
+        return None
 
 
 def _observe(

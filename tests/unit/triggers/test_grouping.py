@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import combinations
 from typing import Any
 
@@ -12,6 +12,7 @@ from winchester_core.model.time_range import TimeRange
 from winchester_core.timex import parse
 from winchester_core.triggers.distinguishing import NoGroup
 from winchester_core.triggers.grouping import DistinguishingTrait, Grouping
+from winchester_core.triggers.known_groups import MAX_GROUPS, KnownGroups
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 DIFFERENT: list[Any] = [
@@ -83,3 +84,29 @@ def test_an_event_without_a_usable_trait_has_no_group_for_a_reason(
     traits = (DistinguishingTrait("id"), DistinguishingTrait("timestamp", parse("day")))
     with pytest.raises(NoGroup, match=reason):
         Grouping("t", traits).of(event, {})
+
+
+def test_groups_are_known_again_but_not_without_end() -> None:
+    known, traits = KnownGroups(), (DistinguishingTrait("id"),)
+    grouping = Grouping("t", traits)
+    first = known.of(grouping, {"id": "i-1"}, {})
+    assert known.of(grouping, {"id": "i-1", "n": 2}, {}) is first
+    long = {"id": "x" * 101}
+    assert known.of(grouping, long, {}) == grouping.of(long, {})
+    assert known.of(grouping, long, {}) is not known.of(grouping, long, {})
+    for number in range(MAX_GROUPS):
+        known.of(grouping, {"id": str(number)}, {})
+    assert known.of(grouping, {"id": "i-1"}, {}) is not first
+    assert known.of(grouping, {"id": "i-1"}, {}) == first
+
+
+@pytest.mark.parametrize("expression", ["day", None])
+def test_only_what_is_cheaply_told_apart_is_known_again(expression: str | None) -> None:
+    traits = (DistinguishingTrait("at", expression and parse(expression)),)
+    known, grouping = KnownGroups(), Grouping("t", traits)
+    utc, elsewhere = NOON, NOON.astimezone(timezone(timedelta(hours=14)))
+    again = known.of(grouping, {"at": utc}, {}) is known.of(grouping, {"at": utc}, {})
+    assert again is (expression is not None)
+    assert known.of(grouping, {"at": elsewhere}, {}) is not known.of(grouping, {"at": utc}, {})
+    other = {"at": "today", "began": utc}
+    assert known.of(grouping, other, {"at": "began"}) == grouping.of({"at": utc}, {})
