@@ -146,10 +146,10 @@ def test_a_fault_of_a_later_statement_is_told(sql_store: SqlStore) -> None:
         sql_store.database.write(work)
     count = text("SELECT count(*) FROM event_clock WHERE id = 77")
     assert sql_store.database.read(lambda it: it.execute(count).scalar_one()) == 0
-    rows = sql_store.database.read(
+    answers = sql_store.database.read(
         lambda it: driver.fetch_each(it, "SELECT %s; DO 1; SELECT %s UNION SELECT 9", (1, 2))
     )
-    assert [sorted(each) for each in rows] == [[(1,)], [], [(2,), (9,)]]
+    assert [sorted(each.rows) for each in answers] == [[(1,)], [], [(2,), (9,)]]
 
 
 @pytest.mark.parametrize("sql_store", ["mariadb"], indirect=True)

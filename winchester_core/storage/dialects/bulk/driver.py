@@ -7,7 +7,7 @@ or four. The connection, its transaction and the errors are SQLAlchemy's; its ev
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from sqlalchemy.exc import DBAPIError
 
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection
+
+
+class Answer(NamedTuple):
+    """What one of several statements gave: its rows, or how many it inserted and the first's id."""
+
+    rows: Sequence[Any]
+    inserted: int
+    first_id: int | None
 
 
 def execute(
@@ -43,22 +51,23 @@ def fetch(
     return rows
 
 
-def fetch_each(connection: Connection, text: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
-    """Carry out the statements of `text` at once; return the rows of each, of some none.
+def fetch_each(connection: Connection, text: str, parameters: Sequence[Any]) -> list[Answer]:
+    """Carry out the statements of `text` at once; return what each gave, of some no rows.
 
     Those after one that fails are not carried out. Raises `DBAPIError`.
     """
-    results: list[Sequence[Any]] = []
+    answers: list[Answer] = []
     try:
         cursor = connection.connection.cursor()
         cursor.execute(text, parameters)
-        results.append(cursor.fetchall())
-        while cursor.nextset():
-            results.append(cursor.fetchall())
+        more: object = True
+        while more:
+            answers.append(Answer(cursor.fetchall(), cursor.rowcount, cursor.lastrowid))
+            more = cursor.nextset()
         cursor.close()
     except BaseException as error:  # noqa: BLE001 - raised again
         tell(connection, text, error)
-    return results
+    return answers
 
 
 def tell(connection: Connection, text: str | None, error: BaseException) -> NoReturn:

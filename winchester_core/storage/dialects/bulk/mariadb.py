@@ -82,9 +82,11 @@ class MariadbWriter(BulkWriter):
         """Carry out `insert`, then `lock`; both at once where few rows are meant."""
         if not keys or len(rows) + len(keys) > FEW:
             return super().insert_and_lock(connection, insert, rows, lock, keys)
-        both = [self._insert(insert, rows), self._lock(lock, keys)]
-        inserted, locked = _at_once(connection, both)
-        return list(inserted), list(self._decoded(lock, locked))
+        alone = len(rows) == 1
+        insertion = _plain(insert, rows) if alone else self._insert(insert, rows)
+        answer, locked = _at_once(connection, [insertion, self._lock(lock, keys)])
+        inserted = _the_one(insert, rows[0], answer) if alone else list(answer.rows)
+        return inserted, list(self._decoded(lock, locked.rows))
 
     def carry_out(
         self, connection: Connection, work: Sequence[Work], family: Family | None = None
@@ -98,7 +100,7 @@ class MariadbWriter(BulkWriter):
             super().carry_out(connection, work, family)
             return
         statements = [
-            *(_parents(insert, rows) for insert, rows in parents),
+            *(_plain(insert, rows) for insert, rows in parents),
             *(self._written(statement, rows) for statement, rows in work if rows),
             *(_children(child, rows) for child, rows in children if rows),
         ]
@@ -121,13 +123,24 @@ class MariadbWriter(BulkWriter):
         return _decoder(statement).decode([orjson.loads(text) for (text,) in rows])
 
 
-def _at_once(connection: Connection, statements: Sequence[Statement]) -> list[Sequence[Any]]:
+def _the_one(
+    statement: RowInsert, row: Sequence[Any], answer: driver.Answer
+) -> list[tuple[Any, ...]]:
+    """What a row's insert was to return: its key and its id, which is told with the answer.
+
+    To read it as a row would take the driver longer than to send the values.
+    """
+    key, _ = statement.returning
+    return [(row[statement.names.index(key)], answer.first_id)] if answer.inserted else []
+
+
+def _at_once(connection: Connection, statements: Sequence[Statement]) -> list[driver.Answer]:
     texts, parameters = zip(*statements, strict=True)
     return driver.fetch_each(connection, "; ".join(texts), tuple(chain.from_iterable(parameters)))
 
 
-def _parents(statement: RowInsert, rows: Rows) -> Statement:
-    """Insert them; their children find them by key."""
+def _plain(statement: RowInsert, rows: Rows) -> Statement:
+    """Insert them, and return nothing: children find theirs by key."""
     return _insert_text(statement, len(rows)), _parameters(statement, rows)
 
 
