@@ -80,8 +80,8 @@ class Grouping:
     def identity(self, event: Mapping[str, Any]) -> Identity | None:
         """What events of one group have in common, and those of no two groups; no stand-ins.
 
-        It takes less time than the group. None where the traits are other than short texts and
-        UTC times that go through an expression of the calendar, as nearly all are.
+        It takes less time than the group. None unless each trait is a short text, or a UTC time
+        that goes through an expression in `CELLS`; nearly all are.
         """
         if not self._has_identities:
             return None
