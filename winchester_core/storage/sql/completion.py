@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from winchester_core.storage.records import Completion, Failure
     from winchester_core.triggers.stream_time import TimePolicy
 
+_PURGE = (links.DELETION, stream_traits.DELETION, claims.DELETION)
+
 
 def complete(
     connection: Connection,
@@ -81,6 +83,4 @@ def fail(
 
 def purge(connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]) -> None:
     """Remove streams and their links, never their events."""
-    links.delete_of(connection, dialect, stream_ids)
-    stream_traits.delete_of(connection, dialect, stream_ids)
-    claims.delete_all(connection, dialect, stream_ids)
+    dialect.bulk.delete(connection, _PURGE, stream_ids)

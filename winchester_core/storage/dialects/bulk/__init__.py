@@ -3,6 +3,7 @@
 from winchester_core.storage.dialects.bulk.statements import (
     ChildInsert,
     Family,
+    RowDelete,
     RowInsert,
     RowLock,
     Rows,
@@ -15,6 +16,7 @@ __all__ = [
     "BulkWriter",
     "ChildInsert",
     "Family",
+    "RowDelete",
     "RowInsert",
     "RowLock",
     "RowUpdate",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.dialects.bulk.statements import (
         ChildInsert,
         Family,
+        RowDelete,
         RowInsert,
         RowLock,
         Rows,
@@ -118,6 +119,14 @@ class MariadbWriter(BulkWriter):
 
     def _lock(self, statement: RowLock, keys: Sequence[Any]) -> Statement:
         return _lock_text(statement, len(keys)), tuple(keys)
+
+    def _delete(self, statement: RowDelete, keys: Sequence[Any]) -> Statement:
+        values = repeated(("%s",) * len(keys), 1)
+        text = f"DELETE FROM {statement.table.name} WHERE {statement.key} IN {values}"
+        return text, tuple(keys)
+
+    def _execute(self, connection: Connection, statements: Sequence[Statement]) -> None:
+        _at_once(connection, statements)
 
     def _decoded(self, statement: RowLock, rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
         return _decoder(statement).decode([orjson.loads(text) for (text,) in rows])

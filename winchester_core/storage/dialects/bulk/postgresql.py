@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.dialects.bulk.statements import (
         ChildInsert,
         Family,
+        RowDelete,
         RowInsert,
         RowLock,
         Rows,
@@ -113,20 +114,21 @@ class PostgresqlWriter(BulkWriter):
             return
         parents = self._insert(family.parent, family.rows)
         children = [_child(child, rows) for child, rows in family.children if rows]
-        self._together(connection, [parents, *self._written_all(work), *children])
+        self._execute(connection, [parents, *self._written_all(work), *children])
 
     def _carry_out(self, connection: Connection, work: Sequence[Work]) -> None:
         if any(len(rows) > MAX_ROWS for _, rows in work):
             super()._carry_out(connection, work)
         else:
-            self._together(connection, self._written_all(work))
+            self._execute(connection, self._written_all(work))
 
     def _written_all(self, work: Sequence[Work]) -> list[Statement]:
         return [self._written(statement, rows) for statement, rows in work if rows]
 
-    def _together(self, connection: Connection, parts: Sequence[Statement]) -> None:
-        if parts:
-            texts, parameters = zip(*parts, strict=True)
+    def _execute(self, connection: Connection, statements: Sequence[Statement]) -> None:
+        """Do all in one statement: none of them needs another done."""
+        if statements:
+            texts, parameters = zip(*statements, strict=True)
             values = tuple(chain.from_iterable(parameters))
             driver.execute(connection, _together(texts), values, **self.how)
 
@@ -137,9 +139,12 @@ class PostgresqlWriter(BulkWriter):
         return _update_text(statement, _listed(statement, rows)), _parameters(statement, rows)
 
     def _lock(self, statement: RowLock, keys: Sequence[Any]) -> Statement:
-        if len(keys) == 1:
-            return _lock_text(statement, "%b::{}"), tuple(keys)
-        return _lock_text(statement, "ANY(%b::{}[])"), (list(keys),)
+        mark, parameters = _among(keys)
+        return _lock_text(statement, mark), parameters
+
+    def _delete(self, statement: RowDelete, keys: Sequence[Any]) -> Statement:
+        mark, parameters = _among(keys)
+        return _delete_text(statement, mark), parameters
 
 
 def _child(statement: ChildInsert, rows: Rows) -> Statement:
@@ -218,12 +223,26 @@ def _update_text(statement: RowUpdate, listed: str) -> str:
 
 
 @cache
-def _lock_text(statement: RowLock, values: str) -> str:
-    kind = kind_of(statement.table.c[statement.key])
+def _lock_text(statement: RowLock, mark: str) -> str:
     text = [f"SELECT {', '.join(statement.names)} FROM {statement.table.name}"]
-    text.append(f"WHERE {statement.key} = {values.format(_TYPES[kind])}")
+    text.append(_where(statement, mark))
     text.append(f"ORDER BY {statement.key} FOR UPDATE")
     return " ".join(text)
+
+
+@cache
+def _delete_text(statement: RowDelete, mark: str) -> str:
+    return f"DELETE FROM {statement.table.name} {_where(statement, mark)}"
+
+
+def _among(keys: Sequence[Any]) -> Statement:
+    """The mark of the parameter that `keys` are, for the name of their type, and itself."""
+    return ("%b::{}", tuple(keys)) if len(keys) == 1 else ("ANY(%b::{}[])", (list(keys),))
+
+
+def _where(statement: RowLock | RowDelete, mark: str) -> str:
+    kind = kind_of(statement.table.c[statement.key])
+    return f"WHERE {statement.key} = {mark.format(_TYPES[kind])}"
 
 
 def _listed(statement: Listed, rows: Rows) -> str:

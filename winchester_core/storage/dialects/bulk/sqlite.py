@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from winchester_core.clock import Clock
     from winchester_core.storage.dialects.bulk.statements import (
+        RowDelete,
         RowInsert,
         RowLock,
         Rows,
@@ -64,6 +65,11 @@ class SqliteWriter(BulkWriter):
         text.append(f"WHERE {statement.key} IN {repeated(('?',) * len(keys), 1)}")
         text.append(f"ORDER BY {statement.key}")
         return " ".join(text), tuple(keys)
+
+    def _delete(self, statement: RowDelete, keys: Sequence[Any]) -> Statement:
+        values = repeated(("?",) * len(keys), 1)
+        text = f"DELETE FROM {statement.table.name} WHERE {statement.key} IN {values}"
+        return text, tuple(keys)
 
 
 @cache

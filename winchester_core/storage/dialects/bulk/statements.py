@@ -68,6 +68,14 @@ class RowLock:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class RowDelete:
+    """Delete the rows whose column `key`, the first of an index, has one of some values."""
+
+    table: Table
+    key: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ChildInsert:
     """Insert rows that belong to rows which `parent` inserts.
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from winchester_core.storage.dialects.bulk.statements import (
         Family,
+        RowDelete,
         RowInsert,
         RowLock,
         Rows,
@@ -90,6 +91,17 @@ class BulkWriter:
             work = _merged([*work, *self._insert_parents(connection, family)])
         self._carry_out(connection, work)
 
+    def delete(
+        self, connection: Connection, statements: Sequence[RowDelete], keys: Sequence[Any]
+    ) -> None:
+        """Carry out `statements`, in their order, for the same values of their keys."""
+        for page in pages(keys):
+            self._execute(connection, [self._delete(each, page) for each in statements])
+
+    def _execute(self, connection: Connection, statements: Sequence[Statement]) -> None:
+        for text, parameters in statements:
+            driver.execute(connection, text, parameters, **self.how)
+
     def _insert_parents(self, connection: Connection, family: Family) -> list[Work]:
         """Insert the parents; return what is left to do for their children."""
         ids = {
@@ -122,6 +134,9 @@ class BulkWriter:
         raise NotImplementedError
 
     def _update(self, statement: RowUpdate, rows: Rows) -> Statement:
+        raise NotImplementedError
+
+    def _delete(self, statement: RowDelete, keys: Sequence[Any]) -> Statement:
         raise NotImplementedError
 
 

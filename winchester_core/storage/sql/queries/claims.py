@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, case, delete, select, update
+from sqlalchemy import and_, case, select, update
 
 from winchester_core.errors import ConcurrentChange
 from winchester_core.model.stream import FIRE_LANE, LANES, Lane, StreamState
 from winchester_core.storage.death_note import died_after_failure, died_each_time
+from winchester_core.storage.dialects.bulk import RowDelete, RowLock
 from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.queries import histories, queues
 from winchester_core.storage.sql.queries.queues import Queue, in_order
@@ -34,6 +35,11 @@ _HEAD = (
     (streams.c.check_at < streams.c.expire_timestamp).label("expires_later"),
 )
 """What workers know of a stream; the last says whether it expires later than it is checked."""
+
+_PROOF = RowLock(streams, "id", ("id", "state_serial_no", "worker"), "PRIMARY")
+
+DELETION = RowDelete(streams, "id")
+"""Remove streams, of which nothing else may be left."""
 
 PUT_OFF_AT_ONCE: Final = 1_000
 """Streams that are checked together when one of them turns out to expire later."""
@@ -110,20 +116,10 @@ def _unchanged(dialect: SqlDialect, serials: Sequence[tuple[int, int]]) -> Colum
 def lock_held(
     connection: Connection, dialect: SqlDialect, claims: Sequence[Claim]
 ) -> set[tuple[int, int, str]]:
-    """Lock the streams whose claims still hold; return the proofs of those claims."""
-    proofs: set[tuple[int, int, str]] = set()
-    for page in pages(claims):
-        query = (
-            select(streams.c.id, streams.c.state_serial_no, streams.c.worker)
-            .where(
-                _unchanged(dialect, [(claim.stream_id, claim.serial) for claim in page]),
-                streams.c.worker.in_({claim.worker for claim in page}),
-            )
-            .order_by(streams.c.id)
-        )
-        indexed = dialect.through_index(query, streams, "PRIMARY")
-        proofs.update(map(tuple, connection.execute(dialect.lock_rows(indexed)).all()))
-    return proofs
+    """Lock the streams of these claims; return the proofs of those claims that still hold."""
+    stream_ids = sorted({claim.stream_id for claim in claims})
+    rows = dialect.bulk.lock(connection, _PROOF, stream_ids)
+    return {claim.proof for claim in claims}.intersection(map(tuple, rows))
 
 
 def lock_all_of(connection: Connection, dialect: SqlDialect, worker: str) -> list[int]:
@@ -195,12 +191,6 @@ def give_back(
                 history=histories.appended_retry(dialect),
             )
         )
-
-
-def delete_all(connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]) -> None:
-    """Remove the rows of these streams."""
-    for page in pages(stream_ids):
-        connection.execute(delete(streams).where(dialect.among(streams.c.id, page)))
 
 
 def death_note(attempts: int) -> ColumnElement[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.dialects.bulk import ChildInsert, RowInsert
+from winchester_core.storage.dialects.bulk import ChildInsert, RowDelete, RowInsert
 from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.queries import open_streams
 from winchester_core.storage.sql.tables import stream_events, streams
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _NEW = RowInsert(stream_events, ("stream_id", "position", "event_id"))
 _OF_NEW_STREAMS = ChildInsert(_NEW, open_streams.NEW)
 
+DELETION = RowDelete(stream_events, "stream_id")
+"""Remove the links of streams; their events stay."""
+
 
 def insertions(members: Iterable[tuple[int, int, int]]) -> Work:
     """Let events join streams: (stream id, position, event's row id) each.
@@ -35,13 +38,6 @@ def insertions(members: Iterable[tuple[int, int, int]]) -> Work:
 def insertions_into_new(members: Iterable[tuple[bytes, int, int]]) -> tuple[ChildInsert, Rows]:
     """The same with new streams, of which the key is told instead of the id."""
     return _OF_NEW_STREAMS, list(members)
-
-
-def delete_of(connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]) -> None:
-    """Remove the links of these streams; their events stay."""
-    for page in pages(stream_ids):
-        of_these = dialect.among(stream_events.c.stream_id, page)
-        connection.execute(delete(stream_events).where(of_these))
 
 
 def held(connection: Connection, event_ids: Sequence[int]) -> set[int]:

@@ -6,11 +6,11 @@ import hashlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from winchester_core.model.event_json import load_traits
 from winchester_core.model.time_range import TimeRange
-from winchester_core.storage.dialects.bulk import ChildInsert, RowInsert
+from winchester_core.storage.dialects.bulk import ChildInsert, RowDelete, RowInsert
 from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.queries import open_streams
 from winchester_core.storage.sql.tables import stream_traits, streams
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _NEW = ChildInsert(
     RowInsert(stream_traits, ("stream_id", "name", "digest", "value")), open_streams.NEW
 )
+
+DELETION = RowDelete(stream_traits, "stream_id")
+"""Remove the values of streams."""
 
 
 def insertions(values: Iterable[tuple[bytes, Mapping[str, Any]]]) -> tuple[ChildInsert, Rows]:
@@ -79,13 +82,6 @@ def has_value(name: str, value: Any) -> ColumnElement[bool]:
             stream_traits.c.name == name, stream_traits.c.digest == digest_of(value)
         )
     )
-
-
-def delete_of(connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]) -> None:
-    """Remove the values of these streams."""
-    for page in pages(stream_ids):
-        of_these = dialect.among(stream_traits.c.stream_id, page)
-        connection.execute(delete(stream_traits).where(of_these))
 
 
 def digest_of(value: Any) -> bytes:
