@@ -125,8 +125,9 @@ def test_work_on_claims_reads_what_they_hold(filled: SqlStore) -> None:
         filled.complete([Completion(each, purge=False) for each in claims[20:40]], FixedTime(END))
         filled.release(claims[40:])
         filled.release_all("nobody")
+    held = sum(each.event_count for each in claims)  # some have joined since they were filled
     assert len(noted) >= 8
-    assert too_much(noted, rows=60 * 8 * 3) == []
+    assert too_much(noted, rows=held * 3) == []
 
 
 def test_work_on_many_claims_reads_what_they_hold(filled: SqlStore) -> None:

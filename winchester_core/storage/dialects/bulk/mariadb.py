@@ -108,6 +108,15 @@ class MariadbWriter(BulkWriter):
         if statements:
             _at_once(connection, statements)
 
+    def delete(
+        self, connection: Connection, statements: Sequence[RowDelete], keys: Sequence[Any]
+    ) -> None:
+        """Carry them out, all at once where few rows are meant."""
+        if not keys or len(keys) > FEW:
+            super().delete(connection, statements, keys)
+        else:
+            _at_once(connection, [self._delete(each, keys) for each in statements])
+
     def _insert(self, statement: RowInsert, rows: Rows) -> Statement:
         return _returning_text(statement, len(rows)), _parameters(statement, rows)
 
@@ -124,9 +133,6 @@ class MariadbWriter(BulkWriter):
         values = repeated(("%s",) * len(keys), 1)
         text = f"DELETE FROM {statement.table.name} WHERE {statement.key} IN {values}"
         return text, tuple(keys)
-
-    def _execute(self, connection: Connection, statements: Sequence[Statement]) -> None:
-        _at_once(connection, statements)
 
     def _decoded(self, statement: RowLock, rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
         return _decoder(statement).decode([orjson.loads(text) for (text,) in rows])
