@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 
 from hypothesis import strategies as st
 
-from winchester_core.errors import EffectInHand
+from winchester_core.errors import EffectInProgress
 from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
 from winchester_core.model.payload_json import dump_payload
 from winchester_core.storage.effect_records import (
@@ -156,7 +156,7 @@ class OutboxRun:
     def _tried(self, action: Any, effect_id: int) -> Any:
         try:
             answer = action(effect_id)
-        except EffectInHand as error:
+        except EffectInProgress as error:
             return error.worker
         return answer and _facts(answer)
 

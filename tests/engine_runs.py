@@ -117,7 +117,7 @@ class Run:
         return (
             [stored for part in parts for stored in part.stored],
             sum(part.streams_opened for part in parts),
-            sum(part.streams_born_expired for part in parts),
+            sum(part.streams_opened_expired for part in parts),
             sum(len(part.refused_jumps) for part in parts),
         )
 
@@ -190,7 +190,7 @@ class Run:
             "event clock": self.store.event_clock(),
             "states": self.store.count_states(),
             "workload": self._workload(found),
-            "census": self.store.census(self._now),
+            "statistics": self.store.statistics(self._now),
             "outbox": self.outbox.state(),
         }
 

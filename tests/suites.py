@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from winchester_core.testing import NonConformance
+from winchester_core.testing import ConformanceError
 
 
 def faults_of(suite: type[Any]) -> dict[str, str]:
@@ -14,7 +14,7 @@ def faults_of(suite: type[Any]) -> dict[str, str]:
         if name.startswith("test_"):
             try:
                 getattr(suite(), name)()
-            except NonConformance as fault:
+            except ConformanceError as fault:
                 faults[name] = str(fault)
     return faults
 

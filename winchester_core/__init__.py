@@ -2,12 +2,13 @@
 
 >>> from winchester_core import TriggerManager, PipelineManager, load_settings
 
-These names are imported when they are first used, so that a plugin's ``import
-winchester_core.interfaces`` does not load the database's libraries.
+Names are imported on first use, so that ``import winchester_core.interfaces`` in a plugin does
+not load the database libraries.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,27 +18,54 @@ if TYPE_CHECKING:
         load_settings,
         open_store,
     )
-    from winchester_core.storage.records import EventFilter, StreamFilter
+    from winchester_core.config.settings import Settings
+    from winchester_core.ingest.outcome import AddResult
+    from winchester_core.storage.effect_records import EffectFilter, StoredEffect
+    from winchester_core.storage.interface import AdminStore, ReadStore
+    from winchester_core.storage.records import (
+        EventFilter,
+        RejectedFilter,
+        RejectedMessage,
+        StreamFilter,
+        StreamVersion,
+    )
 
 __all__ = [
+    "AddResult",
+    "AdminStore",
+    "EffectFilter",
     "EventFilter",
     "PipelineManager",
+    "ReadStore",
+    "RejectedFilter",
+    "RejectedMessage",
+    "Settings",
+    "StoredEffect",
     "StreamFilter",
+    "StreamVersion",
     "TriggerManager",
     "load_settings",
     "open_store",
 ]
 
-_FILTERS = ("EventFilter", "StreamFilter")
+_HOMES = {
+    "bootstrap": ("PipelineManager", "TriggerManager", "load_settings", "open_store"),
+    "config.settings": ("Settings",),
+    "ingest.outcome": ("AddResult",),
+    "storage.effect_records": ("EffectFilter", "StoredEffect"),
+    "storage.interface": ("AdminStore", "ReadStore"),
+    "storage.records": (
+        "EventFilter",
+        "RejectedFilter",
+        "RejectedMessage",
+        "StreamFilter",
+        "StreamVersion",
+    ),
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _FILTERS:
-        from winchester_core.storage import records
-
-        return getattr(records, name)
-    if name in __all__:
-        from winchester_core import bootstrap
-
-        return getattr(bootstrap, name)
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

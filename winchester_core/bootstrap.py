@@ -111,7 +111,9 @@ def monitor(
         Health(heartbeat, Cached(store.check)),
         [
             ProcessProbe(program, manager.counters, heartbeat, lambda: manager.names),
-            TablesProbe(Cached(lambda: store.census(clock()), costly=True), lambda: manager.names),
+            TablesProbe(
+                Cached(lambda: store.statistics(clock()), costly=True), lambda: manager.names
+            ),
         ],
     )
 

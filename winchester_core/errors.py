@@ -33,7 +33,7 @@ class PluginError(WinchesterError):
         super().__init__(reason)
 
     @classmethod
-    def of_missing_extra(cls, group: str, name: str, extra: str, error: ImportError) -> PluginError:
+    def missing_extra(cls, group: str, name: str, extra: str, error: ImportError) -> PluginError:
         """What one of Winchester's own plugins raises when its optional dependency is absent."""
         needed = error.name or "a package"
         return cls(group, name, f"{name!r} needs {needed}: pip install 'winchester[{extra}]'")
@@ -185,7 +185,7 @@ class UnknownEffect(StorageError):
         super().__init__(f"no effect in the outbox has the id {effect_id}")
 
 
-class EffectInHand(StorageError):
+class EffectInProgress(StorageError):
     """An effect that a worker delivers at this moment."""
 
     def __init__(self, effect_id: int, worker: str) -> None:

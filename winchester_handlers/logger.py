@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from voluptuous import All, In, Optional, Schema, Upper
 
-from winchester_core.interfaces import PipelineHandler
-from winchester_core.interfaces.takes import one_of_in_any_case, takes
+from winchester_core.interfaces import PipelineHandler, case_insensitive_enum, json_schema
 
 if TYPE_CHECKING:
-    from winchester_core.model.event import Event
+    from winchester_core.model import Event
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +18,7 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _LEVEL = Schema(All(str, Upper, In(LEVELS)))
 
 
-@takes(**one_of_in_any_case(*LEVELS))
+@json_schema(**case_insensitive_enum(*LEVELS))
 def level(value: Any) -> str:
     """The name of a level, brought into capitals. Raises `voluptuous.Invalid`."""
     name: str = _LEVEL(value)

@@ -19,7 +19,7 @@ from winchester_core.plugins import CONDITIONS, Registry
 from winchester_core.storage.records import EventFilter, StreamFilter
 
 if TYPE_CHECKING:
-    from winchester_core.model.stream import StreamRecord
+    from winchester_core.model import StreamRecord
     from winchester_core.storage.interface import Store
     from winchester_core.triggers.definition import TriggerDefinition
 

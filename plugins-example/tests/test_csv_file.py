@@ -11,7 +11,7 @@ import pytest
 from voluptuous import MultipleInvalid
 
 from winchester_core.errors import SourceError
-from winchester_core.model.message import MessageKind
+from winchester_core.model import MessageKind
 from winchester_core.testing import SourceConformance
 from winchester_example.csv_file import CsvFileSource
 
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from winchester_core.model.event import Event
-    from winchester_core.model.message import Message
+    from winchester_core.model import Event, Message
 
 HEADER = "event_type,timestamp,n\n"
 THREE = HEADER + "a,2024-03-02,1\nb,2024-03-03,2\nc,2024-03-04,3\n"
@@ -32,8 +31,8 @@ class TestRules(SourceConformance):
     """What every source must keep to."""
 
     plugin = CsvFileSource
-    ends = True
-    remembers_settled = False
+    finite = True
+    remembers_acknowledged = False
 
     @pytest.fixture(autouse=True)
     def _file(self, tmp_path: Path) -> None:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from voluptuous import MultipleInvalid
 
-from winchester_core.model.event import clean_event
-from winchester_core.testing import HandlerConformance, an_env
+from winchester_core.model import clean_event
+from winchester_core.testing import HandlerConformance, make_env
 from winchester_example.csv_report import CsvReportHandler
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from winchester_core.model.event import Event
+    from winchester_core.model import Event
 
 BEGIN = datetime(2024, 3, 2, 8, tzinfo=UTC)
 END = datetime(2024, 3, 2, 10, 30, tzinfo=UTC)
@@ -33,7 +33,7 @@ def visit() -> list[Event]:
 def env(**changes: Any) -> dict[str, Any]:
     """The env of a first attempt."""
     stream = {"stream_id": 7, "stream_name": "weekend_visit"}
-    return an_env(**stream, distinguished_by={"badge": "ab-12"}) | changes
+    return make_env(**stream, distinguished_by={"badge": "ab-12"}) | changes
 
 
 def made(directory: Path, **params: Any) -> CsvReportHandler:
@@ -100,7 +100,7 @@ def test_before_commit_the_file_is_not_there_under_its_name(tmp_path: Path) -> N
     assert "weekend_visit-7.csv" not in written(tmp_path)
 
 
-def test_rollback_leaves_nothing(tmp_path: Path) -> None:
+def test_rollback_leaves_no_trace(tmp_path: Path) -> None:
     handler = made(tmp_path)
     handler.handle_events(visit(), env())
     handler.rollback()

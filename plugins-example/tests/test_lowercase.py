@@ -15,7 +15,7 @@ class TestRules(TraitPluginConformance):
     """What every trait plugin must keep to."""
 
     plugin = LowercaseTraitPlugin
-    found = [["AB-12 "], [None, "CD"], ["  "]]
+    inputs = [["AB-12 "], [None, "CD"], ["  "]]
 
 
 def made(**parameters: Any) -> LowercaseTraitPlugin:

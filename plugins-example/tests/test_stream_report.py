@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 
 from winchester_core import TriggerManager
-from winchester_core.cli.database import main as winchester_db
 from winchester_example.stream_report import StreamReport
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CONFIGURATION = """\
 database: {{url: "sqlite:///{directory}/streams.db"}}
@@ -41,7 +40,8 @@ def config(tmp_path: Path) -> str:
     """A configuration whose database holds three visits, on two days, and an alarm."""
     path = tmp_path / "winchester.yaml"
     path.write_text(CONFIGURATION.format(directory=tmp_path))
-    assert winchester_db(["-c", str(path), "upgrade", "head"]) == 0
+    winchester_db = Path(sys.executable).with_name("winchester_db")
+    subprocess.run([winchester_db, "-c", path, "upgrade", "head"], check=True)  # noqa: S603
     with TriggerManager(path) as manager:
         manager.add_events(
             [

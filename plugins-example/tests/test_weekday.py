@@ -20,7 +20,7 @@ class TestRules(ConditionConformance):
 
     plugin = WeekdayCondition
     expressions = ["sat", ["mon", "wed-thu"], {"days": "mon-sun", "zone": "Pacific/Auckland"}]
-    refused = ["saturday", 6, None, []]
+    invalid_expressions = ["saturday", 6, None, []]
 
 
 def made(expression: Any) -> WeekdayCondition:

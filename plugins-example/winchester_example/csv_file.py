@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from voluptuous import All, In, Invalid, Length, Optional, Required, Schema
 
 from winchester_core.errors import SourceError
-from winchester_core.interfaces import EventSource, takes
-from winchester_core.model.message import Message, MessageKind
+from winchester_core.interfaces import EventSource, json_schema
+from winchester_core.model import Message, MessageKind
 from winchester_example.csv_table import CsvTable
 from winchester_example.row_event import CONVERTERS, RowReader, UnusableRow
 
@@ -24,7 +24,7 @@ DELIMITERS = (",", ";", "\t", "|")
 _text = All(str, Length(min=1))
 
 
-@takes(type="string", minLength=1, title="text encoding")
+@json_schema(type="string", minLength=1, title="text encoding")
 def text_encoding(name: Any) -> str:
     """Accept the name of a text encoding that Python knows. Raises `voluptuous.Invalid`."""
     if isinstance(name, str):

@@ -14,13 +14,13 @@ from uuid import UUID, uuid5
 from voluptuous import All, Length, Optional, Required, Schema
 
 from winchester_core.interfaces import PipelineHandler
-from winchester_core.model.event import MAX_NAME_LENGTH, REQUIRED_KEYS, clean_event
+from winchester_core.model import MAX_NAME_LENGTH, REQUIRED_KEYS, clean_event
 from winchester_example.report_file import ReportFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from winchester_core.model.event import Event
+    from winchester_core.model import Event
 
 REPORT_IDS = UUID("6a3f3f0b-2d35-4d6c-9f0e-0c7a52f7a1de")
 """The name space of the ids of our events. A handler of your own has another: `uuid.uuid4()`."""

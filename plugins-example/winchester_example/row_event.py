@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
-from winchester_core.model.event import parse_timestamp
+from winchester_core.model import parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from winchester_core.model.event import TraitValue
+    from winchester_core.model import TraitValue
 
 ROW_IDS = UUID("3c1c4b6e-7e0f-4b0c-8a55-5d7f0c2f6b7a")
 """The name space of the ids of events that bring none."""

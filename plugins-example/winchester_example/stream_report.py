@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 
 from cliff.lister import Lister
 
-from winchester_core.cli.commands import ConfiguredCommand
-from winchester_core.cli.options import ALL_BUT_DATABASE, load
-from winchester_core.model.stream import StreamState
-from winchester_core.storage.records import StreamFilter
+from winchester_core import StreamFilter
+from winchester_core.commands import ALL_BUT_DATABASE, ConfiguredCommand, load_configuration
+from winchester_core.model import StreamState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from winchester_core.model.stream import StreamRecord
-    from winchester_core.storage.interface import ReadStore
+    from winchester_core import ReadStore
+    from winchester_core.model import StreamRecord
 
 PAGE = 1000
 """How many streams are read at a time."""
@@ -57,9 +56,9 @@ class StreamReport(ConfiguredCommand, Lister):
         self, parsed_args: argparse.Namespace
     ) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
         """Read the streams and count them."""
-        from winchester_core.bootstrap import open_store  # slow: it brings in the database
+        from winchester_core import open_store  # slow: it brings in the database
 
-        settings = load(parsed_args, ignores=ALL_BUT_DATABASE)
+        settings = load_configuration(parsed_args, ignores=ALL_BUT_DATABASE)
         with closing(open_store(settings)) as store:
             streams = _streams(store, _wanted(parsed_args.trigger, parsed_args.day))
             return COLUMNS, [tally.row() for tally in tallies(streams)]
@@ -101,10 +100,10 @@ def tallies(streams: Iterable[StreamRecord]) -> list[Tally]:
 
 
 def _streams(store: ReadStore, wanted: StreamFilter) -> Iterator[StreamRecord]:
-    mark: int | None = None
-    while page := store.find_streams(wanted, mark=mark, limit=PAGE):
+    cursor: int | None = None
+    while page := store.find_streams(wanted, cursor=cursor, limit=PAGE):
         yield from page
-        mark = page[-1].id
+        cursor = page[-1].id
 
 
 def _wanted(trigger: str | None, begin: datetime | None) -> StreamFilter:

@@ -10,14 +10,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from voluptuous import All, Invalid, Length, Optional, Required, Schema
 from voluptuous import Any as AnyOf
 
-from winchester_core.interfaces import Condition, takes
-from winchester_core.model.event import to_utc
+from winchester_core.interfaces import Condition, json_schema
+from winchester_core.model import to_utc
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 UTC_NAME = "UTC"
 
 
-@takes(type="string", title="day, or a span of days", examples=["sat", "mon-fri"])
+@json_schema(type="string", title="day, or a span of days", examples=["sat", "mon-fri"])
 def day_span(text: Any) -> str:
     """Accept a day, or the first and last of several: `sat`, `mon-fri`, `fri-mon`.
 
@@ -31,7 +31,7 @@ def day_span(text: Any) -> str:
     raise Invalid(f"{text!r:.60} is no day: write one of {' '.join(DAYS)}, or a span: mon-fri")
 
 
-@takes(type="string", title="time zone", examples=["Europe/Berlin"])
+@json_schema(type="string", title="time zone", examples=["Europe/Berlin"])
 def time_zone(name: Any) -> str:
     """Accept the name of a time zone. Raises `voluptuous.Invalid`."""
     try:
@@ -43,7 +43,7 @@ def time_zone(name: Any) -> str:
 _LIST = Schema(All([day_span], Length(min=1, msg="at least one day is wanted")))
 
 
-@takes(AnyOf(day_span, _LIST))
+@json_schema(AnyOf(day_span, _LIST))
 def day_list(value: Any) -> list[str]:
     """Accept a day, a span or a list of them. Raises `voluptuous.Invalid`."""
     days: list[str] = _LIST(value) if isinstance(value, list) else [day_span(value)]
@@ -60,7 +60,7 @@ _MAPPING = Schema(
 )
 
 
-@takes(AnyOf(day_list, _MAPPING))
+@json_schema(AnyOf(day_list, _MAPPING))
 def expression(value: Any) -> dict[str, Any]:
     """Bring the three forms of the expression into one: `{days: [...], zone: ...}`.
 

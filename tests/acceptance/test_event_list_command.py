@@ -107,7 +107,7 @@ def test_columns_may_be_any_traits(winchester: Winchester, listed_site: Site) ->
 
 def test_text_cannot_move_the_terminal(winchester: Winchester, listed_site: Site) -> None:
     ended = winchester(
-        listed_site, "event", "list", "--column", "note", "-f", "value", "--mark", "e4"
+        listed_site, "event", "list", "--column", "note", "-f", "value", "--cursor", "e4"
     )
     assert ended.out == "two\\nlines \\x1b[31mred\n"
 
@@ -137,7 +137,7 @@ def test_a_datetime_trait_is_found_whatever_its_offset(
         (("--event-type", "task.*"), ["e1", "e2", "e3"]),
         (("--since", "2015-01-20T11:00:00Z", "--until", "2015-01-21"), ["e2", "e3"]),
         (("--since", "1h"), ["e4", "e5"]),
-        (("--mark", "e2", "--limit", "2"), ["e3", "e4"]),
+        (("--cursor", "e2", "--limit", "2"), ["e3", "e4"]),
         (("--sort-column", "Message ID", "--sort-descending"), ["e5", "e4", "e3", "e2", "e1"]),
     ],
 )
@@ -163,7 +163,7 @@ def test_count_prints_a_number_in_every_format(winchester: Winchester, listed_si
         ("--trait", "n=1", "--trait", "n=2"),
         ("--trait", f"n={2**63}"),
         ("--since", "yesterday"),
-        ("--mark", "unknown"),
+        ("--cursor", "unknown"),
         ("--limit", "0"),
         ("--count", "--limit", "2"),
     ],

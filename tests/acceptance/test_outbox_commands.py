@@ -107,7 +107,7 @@ def test_filters_pages_and_counts(winchester: Winchester, ready_site: Site) -> N
     assert ids_of() == mails + others  # more than are read at a time
     assert ids_of("--state", "dead") == mails[:2]
     assert ids_of("--handler", "http") == others
-    assert ids_of("--pipeline", "report", "--mark", str(mails[0]), "--limit", "2") == mails[1:3]
+    assert ids_of("--pipeline", "report", "--cursor", str(mails[0]), "--limit", "2") == mails[1:3]
     assert ids_of("--pipeline", "other") == []
     stream = listed(winchester, ready_site, "--handler", "http")[0]["stream_id"]
     assert ids_of("--stream", str(stream)) == others
@@ -115,7 +115,7 @@ def test_filters_pages_and_counts(winchester: Winchester, ready_site: Site) -> N
     assert len(ids_of("--younger-than", "1h")) == 46
     counted = winchester(ready_site, "outbox", "list", "--state", "pending", "--count")
     assert counted.out == "44\n"
-    for wrong in (("--mark", "odd"), ("--column", "payload"), ("--older-than", "odd")):
+    for wrong in (("--cursor", "odd"), ("--column", "payload"), ("--older-than", "odd")):
         assert winchester(ready_site, "outbox", "list", *wrong).status == 2
 
 

@@ -83,12 +83,12 @@ def test_filters_pages_and_counts(winchester: Winchester, ready_site: Site) -> N
         return [each["id"] for each in _listed(winchester, ready_site, *arguments)]
 
     assert ids_of("--source", "queue") == ids  # more than are read at a time
-    assert ids_of("--kind", "event", "--mark", str(ids[0]), "--limit", "2") == ids[1:3]
+    assert ids_of("--kind", "event", "--cursor", str(ids[0]), "--limit", "2") == ids[1:3]
     assert ids_of("--older-than", "1h") == []
     assert len(ids_of("--younger-than", "1h")) == 46
     counted = winchester(ready_site, "rejected", "list", "--source", "other", "--count")
     assert counted.out == "1\n"
-    for wrong in (("--mark", "odd"), ("--column", "body"), ("--older-than", "odd")):
+    for wrong in (("--cursor", "odd"), ("--column", "body"), ("--older-than", "odd")):
         assert winchester(ready_site, "rejected", "list", *wrong).status == 2
 
 

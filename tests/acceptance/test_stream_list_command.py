@@ -143,13 +143,13 @@ def test_mark_and_limit_page_through_by_id(winchester: Winchester, listed_site: 
     listing = ("stream", "list", "-f", "value", "--column", "id")
     ids = winchester(listed_site, *listing).out.split()
     assert len(ids) == 3
-    rest = winchester(listed_site, *listing, "--mark", ids[0], "--limit", "1")
+    rest = winchester(listed_site, *listing, "--cursor", ids[0], "--limit", "1")
     assert rest.out.split() == ids[1:2]
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--state", "odd"), ("--column", "odd"), ("--mark", "odd"), ("--older-than", "odd")],
+    [("--state", "odd"), ("--column", "odd"), ("--cursor", "odd"), ("--older-than", "odd")],
 )
 def test_wrong_usage_has_status_2(
     winchester: Winchester, listed_site: Site, arguments: tuple[str, str]

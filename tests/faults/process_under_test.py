@@ -18,7 +18,7 @@ from typing import Any
 
 from winchester_core import bootstrap, ingest, worker
 from winchester_core.ingest.pump import SourcePump
-from winchester_core.interfaces import Delivered, Effect, Outcome, PipelineHandler
+from winchester_core.interfaces import Delivered, DeliveryOutcome, Effect, PipelineHandler
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.sources.jsonl import JsonlSource
 from winchester_core.telemetry.checkpoints import Checkpoint, on_reach
@@ -63,7 +63,7 @@ class PostHandler(PipelineHandler):
         env["outbox"].put([self._order, 2])
         return events
 
-    def deliver(self, effects: list[Effect]) -> list[Outcome]:
+    def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
         with Path(self.params["box"]).open("a") as box:
             lines = ([effect.id, effect.attempt, *effect.payload] for effect in effects)
             box.writelines(json.dumps(line) + "\n" for line in lines)

@@ -10,7 +10,7 @@ import pytest
 from brokers import place_on_broker
 from http_endpoint import http_endpoint
 from winchester_core.plugins import HANDLERS, available
-from winchester_core.testing import HandlerConformance, a_stream, an_event
+from winchester_core.testing import HandlerConformance, make_event, make_stream_events
 from winchester_handlers.atompub import AtomPubHandler
 from winchester_handlers.logger import LoggerHandler
 from winchester_handlers.notabene import NotabeneHandler
@@ -20,7 +20,7 @@ from winchester_handlers.webhook import WebhookHandler
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from winchester_core.model.event import Event
+    from winchester_core.model import Event
 
 
 class TestLogger(HandlerConformance):
@@ -41,8 +41,8 @@ class TestUsage(HandlerConformance):
         """An exists that fails, with a warning, and events that none follows."""
         day = {"instance_id": "i", "state": "active", "audit_period_beginning": "2024"}
         return [
-            *a_stream("compute.instance.resize.end", "compute.instance.exists", **day),
-            an_event("compute.instance.update", instance_id="i"),
+            *make_stream_events("compute.instance.resize.end", "compute.instance.exists", **day),
+            make_event("compute.instance.update", instance_id="i"),
         ]
 
 

@@ -71,7 +71,9 @@ def test_only_what_was_acknowledged_is_gone(
     assert [(m.body, m.redelivered) for m in again] == [(b"3", True), (b"5", True)]
 
 
-def test_what_is_released_comes_again(place: Place, opened: Callable[..., RabbitmqSource]) -> None:
+def test_released_messages_are_redelivered(
+    place: Place, opened: Callable[..., RabbitmqSource]
+) -> None:
     queue = place.name("queue")
     source = opened(queue)
     place.publish([b"1", b"2", b"3"], "", queue)

@@ -10,8 +10,8 @@ import pytest
 
 from builders import LEASE, NOON, VM, at, claim_all, ingest, make_event, make_trigger, ready_to_fire
 from winchester_core.errors import SchemaMismatch
-from winchester_core.model.census import Backlog, Census
 from winchester_core.model.effect import Endpoint, QueuedEffect
+from winchester_core.model.statistics import EffectBacklog, StoreStatistics
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.effect_records import EffectRefused
 from winchester_core.storage.records import Completion, Failure, Rejection, StreamFilter
@@ -37,15 +37,15 @@ def put(store: Store, instance: str, *endpoints: Endpoint) -> None:
 
 
 def test_an_empty_store_holds_nothing_and_nothing_waits(store: Store) -> None:
-    assert store.census(None) == Census(None, {}, NOTHING_READY, 0.0, {}, 0)
-    assert store.census(NOON).stream_time == NOON
+    assert store.statistics(None) == StoreStatistics(None, {}, NOTHING_READY, 0.0, {}, 0)
+    assert store.statistics(NOON).stream_time == NOON
 
 
 def test_streams_are_counted_by_trigger_and_state(store: Store) -> None:
     ready_to_fire(store, "a", "b")
     claim_all(store, limit=1)
     ingest(store, make_trigger("other"), make_event("1"))
-    assert store.census(NOON).streams == {
+    assert store.statistics(NOON).streams == {
         "vm": {StreamState.FIRING: 1, StreamState.ACTIVE: 1},
         "other": {StreamState.ACTIVE: 1},
     }
@@ -54,14 +54,14 @@ def test_streams_are_counted_by_trigger_and_state(store: Store) -> None:
 def test_what_is_ready_waits_since_its_fire_or_expire_time(store: Store) -> None:
     ready_to_fire(store, "a", "b")  # a second apart
     ingest(store, VM, make_event("1", instance="c"))  # expires an hour after noon
-    assert store.census(at(60)).oldest_ready_seconds == {Reason.FIRE: 60, Reason.EXPIRE: 0}
-    assert store.census(at(3660)).oldest_ready_seconds == {Reason.FIRE: 3660, Reason.EXPIRE: 60}
+    assert store.statistics(at(60)).oldest_ready_seconds == {Reason.FIRE: 60, Reason.EXPIRE: 0}
+    assert store.statistics(at(3660)).oldest_ready_seconds == {Reason.FIRE: 3660, Reason.EXPIRE: 60}
 
 
 def test_what_a_worker_has_in_hand_is_not_ready(store: Store) -> None:
     ready_to_fire(store, "a", "b")
     claim_all(store, limit=1)
-    assert store.census(at(60)).oldest_ready_seconds[Reason.FIRE] == 59
+    assert store.statistics(at(60)).oldest_ready_seconds[Reason.FIRE] == 59
 
 
 def test_a_retry_is_ready_from_when_it_is_due_in_real_time(store: Store) -> None:
@@ -69,7 +69,7 @@ def test_a_retry_is_ready_from_when_it_is_due_in_real_time(store: Store) -> None
     due, to_come = claim_all(store)
     store.fail(Failure(due, "no", -HOUR), max_attempts=5)
     store.fail(Failure(to_come, "no", HOUR), max_attempts=5)
-    waits = store.census(None).oldest_ready_seconds
+    waits = store.statistics(None).oldest_ready_seconds
     assert HOUR <= timedelta(seconds=waits[Reason.FIRE]) < HOUR + LEASE
     assert waits[Reason.EXPIRE] == 0
 
@@ -79,8 +79,8 @@ def test_the_oldest_unexpired_stream_is_as_old_as_its_first_event(store: Store) 
     ingest(store, VM, make_event("2", seconds=5, instance="b"))
     ingest(store, VM, make_event("3", "vm.end", seconds=1, instance="fires"))
     claim_all(store)
-    assert store.census(at(100)).oldest_unexpired_seconds == 95
-    assert store.census(None).oldest_unexpired_seconds == 0
+    assert store.statistics(at(100)).oldest_unexpired_seconds == 95
+    assert store.statistics(None).oldest_unexpired_seconds == 0
 
 
 def test_the_oldest_unexpired_stream_is_found_behind_any_number_that_are_done(
@@ -90,25 +90,28 @@ def test_the_oldest_unexpired_stream_is_found_behind_any_number_that_are_done(
     ingest(store, VM, *done)
     claims = claim_all(store, limit=200)
     store.complete([Completion(each, purge=False) for each in claims], FixedTime(NOON))
-    assert store.census(at(1000)).oldest_unexpired_seconds == 0
+    assert store.statistics(at(1000)).oldest_unexpired_seconds == 0
     ingest(store, VM, *(make_event(f"e{i}", seconds=200 + i, instance=i) for i in range(3)))
-    assert store.census(at(1000)).oldest_unexpired_seconds == 800
+    assert store.statistics(at(1000)).oldest_unexpired_seconds == 800
 
 
 def test_a_stream_that_is_still_to_come_in_time_waits_for_nothing(store: Store) -> None:
     ingest(store, VM, make_event("1", "vm.end", seconds=500), now=at(500))
-    census = store.census(NOON)
-    assert (census.oldest_ready_seconds, census.oldest_unexpired_seconds) == (NOTHING_READY, 0)
+    statistics = store.statistics(NOON)
+    assert (statistics.oldest_ready_seconds, statistics.oldest_unexpired_seconds) == (
+        NOTHING_READY,
+        0,
+    )
 
 
 def test_effects_are_counted_by_endpoint_dead_letters_by_themselves(store: Store) -> None:
     put(store, "a", MAIL, MAIL, FAX)
     (claim,) = store.claim_effects(FAX, worker="w", limit=1, lease=LEASE)
     store.settle_effects([EffectRefused(claim, "no")])
-    effects = store.census(NOON).effects
+    effects = store.statistics(NOON).effects
     assert effects.keys() == {MAIL, FAX}
     assert (effects[MAIL].pending, effects[MAIL].dead) == (2, 0)
-    assert effects[FAX] == Backlog(pending=0, dead=1)
+    assert effects[FAX] == EffectBacklog(pending=0, dead=1)
 
 
 @pytest.mark.parametrize("more", [MAIL, FAX])
@@ -120,7 +123,7 @@ def test_the_oldest_effect_of_each_endpoint_is_found_whichever_has_more(
     for i in range(3):
         put(store, f"more {i}", more)
     earliest = store.real_time()
-    effects = store.census(NOON).effects
+    effects = store.statistics(NOON).effects
     latest = store.real_time()
     stored = store.find_effects()
     for endpoint in (MAIL, FAX):
@@ -133,14 +136,14 @@ def test_rejected_messages_are_counted(store: Store) -> None:
     store.keep_rejected(
         [Rejection(source, "event", "broken", b"{", 1, bytes(32)) for source in ("a", "b")]
     )
-    assert store.census(None).rejected == 2
+    assert store.statistics(None).rejected == 2
 
 
 def test_a_census_changes_nothing(store: Store) -> None:
     put(store, "a", MAIL)
     ready_to_fire(store, "b")
     before = store.find_streams(StreamFilter()), store.find_effects()
-    store.census(at(60))
+    store.statistics(at(60))
     assert (store.find_streams(StreamFilter()), store.find_effects()) == before
 
 

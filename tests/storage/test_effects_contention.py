@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from builders import LEASE, NOON, VM, claim_all, ready_to_fire
 from outbox_scene import Post, sender
 from together import at_the_same_moment
-from winchester_core.errors import EffectInHand, UnknownEffect
+from winchester_core.errors import EffectInProgress, UnknownEffect
 from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
 from winchester_core.model.payload_json import dump_payload
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
@@ -123,7 +123,7 @@ def test_operators_beside_them_leave_nothing_stuck(store: Store) -> None:
                     discarded += 1
                 else:
                     store.retry_effect(effect_id)
-            except (EffectInHand, UnknownEffect):
+            except (EffectInProgress, UnknownEffect):
                 continue
         return discarded
 

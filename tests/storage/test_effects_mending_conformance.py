@@ -18,7 +18,7 @@ from outbox_at_work import (
     queued,
     take,
 )
-from winchester_core.errors import EffectInHand, UnknownEffect
+from winchester_core.errors import EffectInProgress, UnknownEffect
 from winchester_core.model.effect import EffectState, Endpoint
 from winchester_core.model.payload_json import dump_payload
 from winchester_core.storage.effect_records import (
@@ -81,7 +81,7 @@ class TestRetry:
     def test_one_in_hand_is_left_alone(self, store: Store) -> None:
         put(store, a=["a"])
         (claim,) = take(store)
-        with pytest.raises(EffectInHand, match="w1"):
+        with pytest.raises(EffectInProgress, match="w1"):
             store.retry_effect(claim.id)
         assert store.settle_effects([EffectDelivered(claim)]) == Settled(delivered=1)
 
@@ -118,7 +118,7 @@ class TestDiscard:
     def test_one_in_hand_is_left_alone(self, store: Store) -> None:
         put(store, a=["a"])
         (claim,) = take(store)
-        with pytest.raises(EffectInHand):
+        with pytest.raises(EffectInProgress):
             store.discard_effect(claim.id)
         assert store.settle_effects([EffectDelivered(claim)]) == Settled(delivered=1)
 
@@ -172,5 +172,5 @@ class TestFinding:
     def test_in_pages(self, stocked: Store) -> None:
         first = stocked.find_effects(limit=3)
         assert len(first) == 3
-        rest = stocked.find_effects(mark=first[-1].id, limit=3)
+        rest = stocked.find_effects(cursor=first[-1].id, limit=3)
         assert [each.id for each in first + rest] == [each.id for each in stocked.find_effects()]

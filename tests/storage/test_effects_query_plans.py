@@ -108,9 +108,9 @@ def test_a_census_reads_the_effects_of_the_endpoint_that_has_fewer(filled: SqlSt
     change = "UPDATE effects SET handler = 'fax' WHERE stream_id BETWEEN 1001 AND 1005"
     filled.database.write(lambda connection: connection.exec_driver_sql(change))
     with readings(filled.database) as noted:
-        census = filled.census(None)
+        statistics = filled.statistics(None)
     looking = [each for each in noted if "waiting_since" in each.statement]
-    assert census.effects[fax].pending == 5 * IN_A_LANE
+    assert statistics.effects[fax].pending == 5 * IN_A_LANE
     assert len(looking) == 2
     assert too_much(looking, rows=3 * 5 * IN_A_LANE) == []
 

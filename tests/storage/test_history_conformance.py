@@ -11,7 +11,7 @@ import pytest
 from builders import NOON, VM, at, claim_all, ingest, make_event, only_stream, ready_to_fire
 from winchester_core.model.stream import TRANSITIONS, Reason, StreamState, lane_of
 from winchester_core.storage.history import LONGEST
-from winchester_core.storage.records import Completion, Failure, StreamMark
+from winchester_core.storage.records import Completion, Failure, StreamVersion
 from winchester_core.triggers.stream_time import FixedTime
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def test_streams_that_are_reset_together_remember_it(store: Store) -> None:
     ready_to_fire(store, "a")
     fail(store, "w", final=True)
     stream = only_stream(store)
-    store.reset_streams([StreamMark(stream.id, stream.state_serial_no)])
+    store.reset_streams([StreamVersion(stream.id, stream.state_serial_no)])
     assert told(store)[-1] == ("retry_fire", None)
 
 

@@ -16,7 +16,7 @@ from winchester_core.storage.records import (
     EventFilter,
     Failure,
     StreamFilter,
-    StreamMark,
+    StreamVersion,
 )
 from winchester_core.triggers.stream_time import FixedTime
 
@@ -89,8 +89,8 @@ class TestReset:
             store.reset_stream(1)
 
 
-def marks_of(store: Store) -> list[StreamMark]:
-    return [StreamMark(each.id, each.state_serial_no) for each in store.find_streams()]
+def marks_of(store: Store) -> list[StreamVersion]:
+    return [StreamVersion(each.id, each.state_serial_no) for each in store.find_streams()]
 
 
 def fail_all(store: Store, reason: Reason, *instances: str) -> None:

@@ -178,9 +178,9 @@ class TestWhatWaits:
         touch(store, "moved less", 120)
         touch(store, "waits", 150)
         seconds = dict.fromkeys(Reason, 0.0)
-        assert store.census(at(3700)).oldest_ready_seconds == seconds
+        assert store.statistics(at(3700)).oldest_ready_seconds == seconds
         seconds[Reason.EXPIRE] = 280.0
-        assert store.census(at(4000)).oldest_ready_seconds == seconds
+        assert store.statistics(at(4000)).oldest_ready_seconds == seconds
 
 
 def test_a_worker_with_nothing_else_to_do_looks_at_those_that_were_moved(

@@ -150,7 +150,7 @@ def test_a_census_counts_in_indexes_and_finds_the_rest_by_them(store: SqlStore) 
     store.complete([*completions[1:], Completion(claims[0], effects=(fax,))], NOW)
     ingest(store, VM, make_event("a", seconds=1))
     with metered(store.database) as meter:
-        store.census(at(1e6))
+        store.statistics(at(1e6))
     steps = [step for plan in plans(store, meter.statements).values() for step in plan]
     assert len(meter) >= 10
     assert [step for step in steps if step.startswith("SEARCH") and "ix_streams_due" in step]

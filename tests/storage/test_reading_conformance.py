@@ -116,18 +116,20 @@ class TestFindEvents:
         for i in range(5):
             ingest(store, VM, make_event(str(9 - i), size=i % 2))
         first = store.find_events(EventFilter(), limit=2)
-        second = store.find_events(EventFilter(), mark=ids(first)[-1], limit=2)
-        third = store.find_events(EventFilter(), mark=ids(second)[-1], limit=2)
+        second = store.find_events(EventFilter(), cursor=ids(first)[-1], limit=2)
+        third = store.find_events(EventFilter(), cursor=ids(second)[-1], limit=2)
         assert [ids(page) for page in (first, second, third)] == [["9", "8"], ["7", "6"], ["5"]]
-        assert store.find_events(EventFilter(), mark="5") == []
+        assert store.find_events(EventFilter(), cursor="5") == []
         even = EventFilter(traits={"size": 0})
         assert ids(store.find_events(even, limit=1)) == ["9"]
-        assert ids(store.find_events(even, mark="9", limit=9)) == ["7", "5"]
+        assert ids(store.find_events(even, cursor="9", limit=9)) == ["7", "5"]
 
     def test_every_event_of_a_batch_is_on_one_page(self, store: Store) -> None:
         ingest(store, VM, *(make_event(str(i)) for i in range(25)))
         found: list[str] = []
-        while page := store.find_events(EventFilter(), mark=found[-1] if found else None, limit=4):
+        while page := store.find_events(
+            EventFilter(), cursor=found[-1] if found else None, limit=4
+        ):
             found += ids(page)
         assert sorted(found, key=int) == [str(i) for i in range(25)]
 
@@ -139,7 +141,7 @@ class TestFindEvents:
 
     def test_past_a_mark_that_is_not_stored_nothing_is_found(self, store: Store) -> None:
         ingest(store, VM, make_event("1"))
-        assert store.find_events(EventFilter(), mark="unknown") == []
+        assert store.find_events(EventFilter(), cursor="unknown") == []
 
     def test_an_event_is_found_by_its_id(self, store: Store) -> None:
         ingest(store, VM, make_event("1", size=3))
@@ -241,7 +243,7 @@ class TestFindStreams:
             ingest(store, VM, make_event(str(i), instance=i))
         everything = store.find_streams(StreamFilter())
         first = store.find_streams(StreamFilter(), limit=3)
-        second = store.find_streams(StreamFilter(), mark=first[-1].id, limit=3)
+        second = store.find_streams(StreamFilter(), cursor=first[-1].id, limit=3)
         assert first + second == everything
         assert [s.id for s in everything] == sorted(s.id for s in everything)
         assert store.find_streams(StreamFilter(), limit=0) == []

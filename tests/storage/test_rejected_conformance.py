@@ -56,7 +56,7 @@ def test_a_body_of_a_mebibyte_and_its_full_length_are_kept(store: Store) -> None
 def test_pages_follow_each_other_by_id(store: Store) -> None:
     store.keep_rejected([reject(str(i).encode()) for i in range(5)])
     first = store.find_rejected(limit=3)
-    second = store.find_rejected(mark=first[-1].id, limit=3)
+    second = store.find_rejected(cursor=first[-1].id, limit=3)
     assert [kept.body for kept in first + second] == [b"0", b"1", b"2", b"3", b"4"]
     assert store.keep_rejected([]) == 0
 

@@ -25,7 +25,7 @@ from winchester_core.storage.records import (
     StreamFilter,
 )
 from winchester_core.storage.sql.finding import WINDOW
-from winchester_core.storage.sql.queries.census import HEAD
+from winchester_core.storage.sql.queries.statistics import HEAD
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.triggers.stream_time import FixedTime
 
@@ -169,9 +169,9 @@ def test_what_is_ready_is_counted_to_a_bound(filled: SqlStore) -> None:
 
 def test_a_census_reads_what_waits_and_counts_the_rest_in_an_index(filled: SqlStore) -> None:
     with readings(filled.database) as noted:
-        census = filled.census(END)
+        statistics = filled.statistics(END)
     counting, *others = [each for each in noted if "FROM effects" not in each.statement]
-    assert census.oldest_unexpired_seconds > 0
+    assert statistics.oldest_unexpired_seconds > 0
     assert (counting.whole_tables, counting.row_by_row) == (["streams"], [])
     assert len(others) >= 5
     assert too_much([each for each in others if "rejected" not in each.statement], rows=HEAD) == []
@@ -183,7 +183,7 @@ def test_where_completed_streams_are_kept_a_census_reads_the_active_ones(filled:
     analyze(filled.database)
     active = filled.count_streams(StreamFilter(states=(StreamState.ACTIVE,)))
     with readings(filled.database) as noted:
-        filled.census(END)
+        filled.statistics(END)
     (oldest,) = [each for each in noted if "min(streams.first_event)" in each.statement]
     if filled.database.dialect.name == "mariadb":
         assert (oldest.rows, oldest.whole_tables) == (active, [])
@@ -229,7 +229,7 @@ def test_a_page_of_events_is_read_within_a_window_or_an_index_range(
     matching = filled.count_events(EventFilter(wanted.event_type, wanted.since, wanted.until))
     with readings(filled.database) as noted:
         filled.find_events(wanted, limit=20)
-        filled.find_events(wanted, mark=BULK.message_id(EVENTS // 2), limit=20)
+        filled.find_events(wanted, cursor=BULK.message_id(EVENTS // 2), limit=20)
     assert too_much(noted, rows=max(WINDOW + ADDED, 2 * min(matching, WINDOW * 3))) == []
 
 
@@ -253,7 +253,7 @@ def test_a_page_of_streams_is_read_within_a_window_or_an_index_range(
 ) -> None:
     with readings(filled.database) as noted:
         filled.find_streams(wanted, limit=20)
-        filled.find_streams(wanted, mark=BULK.first_open, limit=20)
+        filled.find_streams(wanted, cursor=BULK.first_open, limit=20)
     members = 2 * PER_STREAM if wanted.event_type else 1
     assert too_much(noted, rows=WINDOW * (1 + members) + ADDED) == []
 

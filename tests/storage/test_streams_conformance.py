@@ -24,7 +24,7 @@ def members(store: Store, stream: StreamRecord) -> list[str]:
 
 def test_a_new_stream_is_active_open_and_untouched_by_workers(store: Store) -> None:
     recorded = ingest(store, VM, make_event("1", seconds=7, size=3))
-    assert (recorded.streams_opened, recorded.streams_born_expired) == (1, 0)
+    assert (recorded.streams_opened, recorded.streams_opened_expired) == (1, 0)
     stream = only_stream(store)
     assert stream.name == "vm"
     assert stream.state is StreamState.ACTIVE
@@ -211,11 +211,11 @@ class TestBornExpired:
     def test_it_is_counted(self, store: Store) -> None:
         yesterday = [make_event(str(i), seconds=-86_400, instance=str(i)) for i in range(3)]
         recorded = ingest(store, VM, *yesterday, make_event("now"))
-        assert (recorded.streams_opened, recorded.streams_born_expired) == (4, 3)
+        assert (recorded.streams_opened, recorded.streams_opened_expired) == (4, 3)
 
     def test_it_is_not_counted_where_it_fires(self, store: Store) -> None:
         recorded = ingest(store, VM, make_event("1", "vm.end", seconds=-86_400))
-        assert recorded.streams_born_expired == 0
+        assert recorded.streams_opened_expired == 0
 
     def test_the_next_event_of_its_group_opens_another(self, store: Store) -> None:
         yesterday = [make_event(str(i), seconds=-86_400) for i in range(3)]

@@ -12,7 +12,7 @@ import pytest
 from builders import FAR, NOON, at, claim_all, ingest, make_event, make_trigger
 from statements import metered
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.records import Completion, EventFilter, StreamFilter, TrimMark
+from winchester_core.storage.records import Completion, EventFilter, StreamFilter, TrimCursor
 from winchester_core.triggers.stream_time import FixedTime
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ PAUSE_SECONDS = 0.005
 def sweep(store: Store, limit: int = 50) -> list[int]:
     """Trim from the beginning to the end; how many events each batch removed."""
     removed: list[int] = []
-    mark: TrimMark | None = None
+    mark: TrimCursor | None = None
     more = True
     while more:
         trimmed = store.trim(FAR, store.real_time() + HOUR, limit, mark)
@@ -80,7 +80,7 @@ def test_a_batch_costs_the_same_whatever_uncompleted_streams_hold_before_it(
         store = SqlStore(databases.emptied("sqlite"))
         ingest(store, VM, *(make_event(f"h{i}", seconds=i / 1000) for i in range(held)))
         ingest(store, VM, *(make_event(f"l{i}", "lone", seconds=10 + i) for i in range(200)))
-        past_them = TrimMark(at(5), 0)
+        past_them = TrimCursor(at(5), 0)
         with metered(store.database, instructions=True) as meter:
             store.trim(FAR, store.real_time() + HOUR, 100, past_them)
         costs.append(meter.instructions)

@@ -72,10 +72,10 @@ def read_members(store: Store, streams: Iterable[StreamOutcome]) -> dict[int, li
 
 
 def _streams(store: Store) -> Iterator[StreamRecord]:
-    mark = None
-    while page := store.find_streams(ANY_STREAM, mark=mark, limit=PAGE_STREAMS):
+    cursor = None
+    while page := store.find_streams(ANY_STREAM, cursor=cursor, limit=PAGE_STREAMS):
         yield from page
-        mark = page[-1].id
+        cursor = page[-1].id
 
 
 def _pages(streams: Iterable[Any]) -> Iterator[list[Any]]:

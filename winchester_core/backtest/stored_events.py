@@ -27,25 +27,27 @@ class StoredEvents(EventSource):
         self.exhausted = False
         self._store = store
         self._wanted = wanted
-        self._mark: str | None = None
+        self._cursor: str | None = None
         self._read = 0
         self._most: int | None = None
 
     def open(self) -> None:
         """Begin anew."""
         self.exhausted = False
-        self._mark, self._read = None, 0
+        self._cursor, self._read = None, 0
 
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         """The next of them. Raises `StorageError` where a worker trims faster than this reads."""
         del timeout_seconds  # what is stored is there
         left = max_messages if self._most is None else min(max_messages, self._most - self._read)
-        page = self._store.find_events(self._wanted, mark=self._mark, limit=left) if left else []
+        page = (
+            self._store.find_events(self._wanted, cursor=self._cursor, limit=left) if left else []
+        )
         self._read += len(page)
-        if left and not page and self._mark is not None:
-            self._check_mark(self._mark)
+        if left and not page and self._cursor is not None:
+            self._check_cursor(self._cursor)
         if page:
-            self._mark = page[-1]["message_id"]
+            self._cursor = page[-1]["message_id"]
         if len(page) < max_messages:
             self.exhausted = True
             self._most = self._read
@@ -63,9 +65,9 @@ class StoredEvents(EventSource):
     def close(self) -> None:
         """Nothing is open."""
 
-    def _check_mark(self, mark: str) -> None:
+    def _check_cursor(self, cursor: str) -> None:
         """Tell the end of the events from one that was trimmed meanwhile: nothing is past it."""
-        if self._store.get_event_by_message_id(mark) is None:
+        if self._store.get_event_by_message_id(cursor) is None:
             raise StorageError(
-                f"event {mark} was trimmed while the events were read: begin later (--since)"
+                f"event {cursor} was trimmed while the events were read: begin later (--since)"
             )

@@ -47,12 +47,12 @@ def what_came(store: Store, journal: Journal, received: Mapping[str, int]) -> Ca
 
 
 def _streams(store: Store) -> Iterator[dict[str, Any]]:
-    mark = None
-    while page := store.find_streams(ANY_STREAM, mark=mark, limit=PAGE):
+    cursor = None
+    while page := store.find_streams(ANY_STREAM, cursor=cursor, limit=PAGE):
         members = store.events_of([stream.id for stream in page])
         for stream in page:
             yield _stream(stream, members[stream.id])
-        mark = page[-1].id
+        cursor = page[-1].id
 
 
 def _stream(stream: StreamRecord, events: Sequence[Event]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from winchester_core.cases.journal import Journal
     from winchester_core.config import Settings
-    from winchester_core.interfaces import Effect, Outcome
+    from winchester_core.interfaces import DeliveryOutcome, Effect
     from winchester_core.model.event import Event
 
 
@@ -68,7 +68,7 @@ class RehearsedDelivery(RehearsedHandler):
 
     journal: ClassVar[Journal]
 
-    def deliver(self, effects: Sequence[Effect]) -> list[Outcome]:
+    def deliver(self, effects: Sequence[Effect]) -> list[DeliveryOutcome]:
         """Note them."""
         self.journal.effects.extend(effects)
         return [Delivered() for _ in effects]

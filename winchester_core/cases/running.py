@@ -97,7 +97,7 @@ class _CaseRun:
             result = self._engine.add_notifications(step.items)
         self._count(result.stored, result.duplicates, result.invalid, result.dropped)
         for place, outcome in enumerate(result.outcomes):
-            if outcome.outcome.value == "invalid":
+            if outcome.status.value == "invalid":
                 what = f"{step.kind}[{place}] ({outcome.message_id or 'without an id'})"
                 self._rejections.append(f"{step.place}: {what} is rejected: {outcome.reason}")
 
@@ -111,7 +111,7 @@ class _CaseRun:
         pace = Pace(step=step.every, advance=timedelta(0))
         summary = self._engine.replay(_source(step), pace)
         self._count(summary.stored, summary.duplicates, summary.rejected, summary.dropped)
-        for each in self._engine.store.find_rejected(mark=self._last_rejected, limit=MOST_TOLD):
+        for each in self._engine.store.find_rejected(cursor=self._last_rejected, limit=MOST_TOLD):
             self._last_rejected = each.id
             self._rejections.append(f"{step.place}: a message is rejected: {each.reason}")
 

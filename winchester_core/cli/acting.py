@@ -10,7 +10,7 @@ from winchester_core.cli.failure import DONE, FAILED
 from winchester_core.cli.options import positive_number
 from winchester_core.cli.output import FlatLister, known_columns
 from winchester_core.errors import (
-    EffectInHand,
+    EffectInProgress,
     IllegalTransition,
     UnknownEffect,
     UnknownRejectedMessage,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = ("id", "outcome", "reason")
 NOT_DONE: Final = "failed"
-OF_ONE = (IllegalTransition, UnknownStream, UnknownRejectedMessage, UnknownEffect, EffectInHand)
+OF_ONE = (IllegalTransition, UnknownStream, UnknownRejectedMessage, UnknownEffect, EffectInProgress)
 """What goes wrong with one thing and says nothing about the others."""
 
 Done: TypeAlias = tuple[int, str, str | None]

@@ -34,7 +34,7 @@ def add_age_options(parser: ArgumentParser, since: str) -> None:
 
 
 def read_ages(session: Session) -> Ages:
-    """The times that the two options name. Raises `WrongUsage`."""
+    """The times that the two options name. Raises `UsageError`."""
     args, real_time = session.args, session.store.real_time
 
     def moment(text: str | None) -> datetime | None:

@@ -9,10 +9,10 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli.failure import WrongUsage
+from winchester_core.cli.failure import UsageError
 from winchester_core.cli.file_source import STDIN, add_file_options, open_file_source
 from winchester_core.cli.moments import iso_text, plain, read_moment_ago
-from winchester_core.cli.options import check_path, load
+from winchester_core.cli.options import check_path, load_configuration
 from winchester_core.cli.output import ObjectShow, lines
 from winchester_core.cli.pacing import add_pace_options, pace_of
 from winchester_core.cli.progress import progress
@@ -108,13 +108,13 @@ class Backtest(ObjectShow):
 
 def _check_usage(args: Namespace) -> None:
     if (args.file is None) != args.from_db:
-        raise WrongUsage("what to replay is said by --file or by --from-db, one of them")
+        raise UsageError("what to replay is said by --file or by --from-db, one of them")
     if args.file == STDIN:
-        raise WrongUsage("--file -: it is read twice, which standard input cannot be")
+        raise UsageError("--file -: it is read twice, which standard input cannot be")
     if args.from_db and (args.format or args.datetime_trait):
-        raise WrongUsage("--format and --datetime-trait are for a --file")
+        raise UsageError("--format and --datetime-trait are for a --file")
     if not args.from_db and (args.since or args.until):
-        raise WrongUsage("--since and --until are for --from-db")
+        raise UsageError("--since and --until are for --from-db")
 
 
 def _settings_of(args: Namespace) -> tuple[Settings, Settings | None]:
@@ -122,7 +122,7 @@ def _settings_of(args: Namespace) -> tuple[Settings, Settings | None]:
     from winchester_core.bootstrap import load_settings
 
     needs: tuple[Part, ...] = ("database", "triggers") if args.from_db else ("triggers",)
-    new = load(args, needs=needs, ignores=NO_HANDLERS)
+    new = load_configuration(args, needs=needs, ignores=NO_HANDLERS)
     if args.against is None:
         return new, None
     path = check_path(args.against)
@@ -140,7 +140,7 @@ def _stored_events(stack: ExitStack, settings: Settings, args: Namespace) -> Eve
     def now() -> datetime:
         time = stream_clock(settings, store).now()
         if time is None:
-            raise WrongUsage("the event clock is not set yet: give a time, not a duration")
+            raise UsageError("the event clock is not set yet: give a time, not a duration")
         return time
 
     since, until = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from winchester_core.cli.commands import ConfiguredCommand
-from winchester_core.cli.options import load
+from winchester_core.cli.options import load_configuration
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -36,7 +36,7 @@ class Check(ConfiguredCommand):
 
     def take_action(self, parsed_args: Namespace) -> int:
         """Print what was found, and ``OK``."""
-        settings = load(parsed_args)
+        settings = load_configuration(parsed_args)
         for line in findings(settings):
             print(line)
         if parsed_args.database:

@@ -6,9 +6,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.cli.commands import ConfiguredCommand
-from winchester_core.cli.failure import DONE, WrongUsage
+from winchester_core.cli.failure import DONE, UsageError
 from winchester_core.cli.moments import iso_text, read_moment, read_moment_ahead
-from winchester_core.cli.options import ALL_BUT_DATABASE, load
+from winchester_core.cli.options import ALL_BUT_DATABASE, load_configuration
 from winchester_core.cli.output import ObjectShow
 from winchester_core.errors import ClockError, ConfigurationError
 
@@ -36,7 +36,7 @@ class ClockShow(ObjectShow):
         """The kind of the clock and its time."""
         from winchester_core.bootstrap import open_store, stream_clock
 
-        settings = load(parsed_args, ignores=ALL_BUT_DATABASE)
+        settings = load_configuration(parsed_args, ignores=ALL_BUT_DATABASE)
         with closing(open_store(settings)) as store:
             now = stream_clock(settings, store).now()
         return {"clock": settings.clock, "time": iso_text(now)}
@@ -103,13 +103,13 @@ class ClockSet(ConfiguredCommand):
         return parser
 
     def take_action(self, parsed_args: Namespace) -> int:
-        """Set the clock and print its time. Raises `WrongUsage` without ``--force``."""
+        """Set the clock and print its time. Raises `UsageError` without ``--force``."""
         from winchester_core.bootstrap import open_store
 
         moment = read_moment(parsed_args.time)
         settings = _event_clock_settings(parsed_args)
         if not parsed_args.force:
-            raise WrongUsage(
+            raise UsageError(
                 "setting the event clock changes when streams fire and expire: "
                 "add --force if that is meant, or use 'winchester clock advance'"
             )
@@ -120,7 +120,7 @@ class ClockSet(ConfiguredCommand):
 
 
 def _event_clock_settings(parsed_args: Namespace) -> Settings:
-    settings = load(parsed_args, ignores=ALL_BUT_DATABASE)
+    settings = load_configuration(parsed_args, ignores=ALL_BUT_DATABASE)
     if settings.clock != "event":
         problem = f"clock: is {settings.clock}, and only the event clock can be moved"
         raise ConfigurationError([f"{settings.name}: {problem}; 'clock: event' chooses it"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from winchester_core.cli.failure import WrongUsage
+from winchester_core.cli.failure import UsageError
 from winchester_core.spelling import suggestion
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ def configured_triggers(settings: Settings) -> dict[str, TriggerDefinition]:
 
 
 def configured_trigger(settings: Settings, name: str) -> TriggerDefinition:
-    """The one that a person names. Raises `WrongUsage`."""
+    """The one that a person names. Raises `UsageError`."""
     triggers = configured_triggers(settings)
     if name not in triggers:
         hint = suggestion(name, triggers, "there are")
-        raise WrongUsage(f"no trigger is named {name!r}; {hint}")
+        raise UsageError(f"no trigger is named {name!r}; {hint}")
     return triggers[name]

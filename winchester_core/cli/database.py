@@ -7,8 +7,13 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.console import prepare_console
-from winchester_core.cli.failure import DONE, WrongUsage, guarded
-from winchester_core.cli.options import ALL_BUT_DATABASE, add_config_option, add_debug_option, load
+from winchester_core.cli.failure import DONE, UsageError, guarded
+from winchester_core.cli.options import (
+    ALL_BUT_DATABASE,
+    add_config_option,
+    add_debug_option,
+    load_configuration,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,7 +88,7 @@ def _add_sql_option(parser: argparse.ArgumentParser, what: str) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    settings = load(args, ignores=ALL_BUT_DATABASE)
+    settings = load_configuration(args, ignores=ALL_BUT_DATABASE)
     from winchester_core.bootstrap import open_database
     from winchester_core.storage.sql.schema import Schema
 
@@ -108,7 +113,7 @@ def _downgrade(schema: Schema, args: argparse.Namespace) -> None:
         schema.downgrade(args.revision)
         _current(schema, args)
     elif ":" not in args.revision:
-        raise WrongUsage("downgrade --sql needs the revisions as FROM:TO")
+        raise UsageError("downgrade --sql needs the revisions as FROM:TO")
     else:
         schema.print_downgrade(args.revision)
 

@@ -8,11 +8,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.acting import NOT_DONE, ActOnEach
-from winchester_core.cli.failure import WrongUsage
+from winchester_core.cli.failure import UsageError
 from winchester_core.cli.session import Session
 from winchester_core.errors import IllegalTransition
 from winchester_core.model.stream import LANES, Lane, lane_of_state
-from winchester_core.storage.records import StreamFilter, StreamMark
+from winchester_core.storage.records import StreamFilter, StreamVersion
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -44,7 +44,7 @@ class MendErrors(ActOnEach[Session]):
         """The outcome for a stream in error."""
 
     @abstractmethod
-    def mend(self, store: Store, marks: Sequence[StreamMark]) -> Mapping[int, str]:
+    def mend(self, store: Store, versions: Sequence[StreamVersion]) -> Mapping[int, str]:
         """Mend those that are as they were, in one transaction; return the outcome of each."""
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
@@ -117,8 +117,8 @@ class MendErrors(ActOnEach[Session]):
         if parsed_args.dry_run:
             yield from ((each.id, self.foresee(each), None) for each in streams)
             return
-        marks = [StreamMark(each.id, each.state_serial_no) for each in streams]
-        mended = self.mend(tool.store, marks)
+        versions = [StreamVersion(each.id, each.state_serial_no) for each in streams]
+        mended = self.mend(tool.store, versions)
         for stream in streams:
             outcome = mended.get(stream.id)
             if outcome is None:
@@ -128,13 +128,13 @@ class MendErrors(ActOnEach[Session]):
 
 
 def _check_choice(parsed_args: Namespace) -> None:
-    """Raise `WrongUsage` unless there are either ids or ``--all``, and filters only with that."""
+    """Raise `UsageError` unless there are either ids or ``--all``, and filters only with that."""
     if bool(parsed_args.ids) == parsed_args.all:
-        raise WrongUsage("name streams by their ids, or all in error by --all")
+        raise UsageError("name streams by their ids, or all in error by --all")
     given = [name for name in FILTERS if getattr(parsed_args, name) is not None]
     if given and not parsed_args.all:
         option = given[0].replace("_", "-")
-        raise WrongUsage(f"--{option} narrows --all down: it does not go with ids")
+        raise UsageError(f"--{option} narrows --all down: it does not go with ids")
 
 
 def _filter(session: Session) -> StreamFilter:

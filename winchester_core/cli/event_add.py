@@ -7,9 +7,9 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.cli import trait_filters
-from winchester_core.cli.failure import DONE, FAILED, WrongUsage
+from winchester_core.cli.failure import DONE, FAILED, UsageError
 from winchester_core.cli.moments import read_moment_ago
-from winchester_core.cli.options import load
+from winchester_core.cli.options import load_configuration
 from winchester_core.cli.output import ObjectShow, lines
 from winchester_core.cli.session import PAGE
 from winchester_core.errors import InvalidEvent
@@ -82,14 +82,14 @@ class EventAdd(ObjectShow):
     def shown(self, parsed_args: Namespace) -> dict[str, Any]:
         """What became of it."""
         from winchester_core.bootstrap import TriggerManager
-        from winchester_core.ingest.outcome import Outcome
+        from winchester_core.ingest.outcome import EventStatus
 
         given = _given(parsed_args)
-        settings = load(parsed_args, ignores=("pipelines", "distiller", "sources"))
+        settings = load_configuration(parsed_args, ignores=("pipelines", "distiller", "sources"))
         with TriggerManager(settings) as manager:
             event = _completed(given, parsed_args, manager)
             (outcome,) = manager.add_messages([Message(event, MessageKind.EVENT)]).outcomes
-            if outcome.outcome is Outcome.INVALID:
+            if outcome.status is EventStatus.INVALID:
                 self._status = FAILED
             return _told(outcome, manager)
 
@@ -101,17 +101,17 @@ class EventAdd(ObjectShow):
 
 
 def _given(args: Namespace) -> dict[str, Any]:
-    """What the options say of the event. Raises `WrongUsage`."""
+    """What the options say of the event. Raises `UsageError`."""
     event = _read_json(args.json) if args.json is not None else {}
     if args.event_type is not None:
         event["event_type"] = args.event_type
     if args.message_id is not None:
         event["message_id"] = args.message_id
     if "event_type" not in event:
-        raise WrongUsage("an event has a type: --event-type, or event_type in --json")
+        raise UsageError("an event has a type: --event-type, or event_type in --json")
     for name, value in trait_filters.read_traits(args.trait).items():
         if isinstance(value, TimeRange):
-            raise WrongUsage(f"--trait {name}: a trait is one time, not a range")
+            raise UsageError(f"--trait {name}: a trait is one time, not a range")
         event[name] = value
     return event
 
@@ -123,16 +123,16 @@ def _read_json(text: str) -> dict[str, Any]:
     try:
         return dict(read_object(body))
     except InvalidEvent as error:
-        raise WrongUsage(f"--json: {error}") from None
+        raise UsageError(f"--json: {error}") from None
 
 
 def _completed(event: dict[str, Any], args: Namespace, manager: TriggerManager) -> dict[str, Any]:
-    """The event with an id and a time, where it was given none. Raises `WrongUsage`."""
+    """The event with an id and a time, where it was given none. Raises `UsageError`."""
 
     def now() -> datetime:
         time = manager.current_time()
         if time is None:
-            raise WrongUsage("the event clock is not set yet: give the event's --timestamp")
+            raise UsageError("the event clock is not set yet: give the event's --timestamp")
         return time
 
     if args.timestamp is not None:
@@ -143,14 +143,14 @@ def _completed(event: dict[str, Any], args: Namespace, manager: TriggerManager) 
 
 
 def _told(outcome: EventOutcome, manager: TriggerManager) -> dict[str, Any]:
-    from winchester_core.ingest.outcome import Outcome
+    from winchester_core.ingest.outcome import EventStatus
 
-    is_held = outcome.outcome in (Outcome.STORED, Outcome.DUPLICATE)
+    is_held = outcome.status in (EventStatus.STORED, EventStatus.DUPLICATE)
     wanted = StreamFilter(message_id=outcome.message_id)
     found = manager.store.find_streams(wanted, limit=PAGE) if is_held else []
     return {
         "message_id": outcome.message_id,
-        "outcome": outcome.outcome.value,
+        "outcome": outcome.status.value,
         "reason": outcome.reason,
         "streams": [
             {"id": each.id, "name": each.name, "state": each.state.value} for each in found

@@ -73,7 +73,7 @@ class EventExplain(ObjectShow):
 
 
 def _asked(settings: Settings, name: str | None) -> list[TriggerDefinition]:
-    """The triggers to speak of. Raises `WrongUsage` for an unknown one."""
+    """The triggers to speak of. Raises `UsageError` for an unknown one."""
     if name is not None:
         return [configured_trigger(settings, name)]
     return list(configured_triggers(settings).values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.cli import trait_filters
-from winchester_core.cli.failure import WrongUsage
+from winchester_core.cli.failure import UsageError
 from winchester_core.cli.listing import ObjectLister
 from winchester_core.errors import StorageError
 from winchester_core.model.event import REQUIRED_KEYS
@@ -62,16 +62,16 @@ class EventList(ObjectLister):
 
     def objects(self, session: Session) -> Iterator[dict[str, Any]]:
         """Each event, flat."""
-        wanted, mark = _filter(session), session.args.mark
-        if mark is not None and session.store.get_event_by_message_id(mark) is None:
-            raise WrongUsage(f"--mark {mark}: no event has this id")
+        wanted, cursor = _filter(session), session.args.cursor
+        if cursor is not None and session.store.get_event_by_message_id(cursor) is None:
+            raise UsageError(f"--cursor {cursor}: no event has this id")
         for size in session.page_sizes():
-            page = session.store.find_events(wanted, mark=mark, limit=size)
+            page = session.store.find_events(wanted, cursor=cursor, limit=size)
             yield from map(flat_event, page)
             if len(page) < size:
-                _check_mark(session, mark, page)
+                _check_cursor(session, cursor, page)
                 return
-            mark = page[-1]["message_id"]
+            cursor = page[-1]["message_id"]
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
         """A trait, or how many traits there are."""
@@ -80,10 +80,10 @@ class EventList(ObjectLister):
         return super().cell(each, column)
 
 
-def _check_mark(session: Session, mark: str | None, page: list[Any]) -> None:
-    """Tell the end of the list from a mark that a worker has trimmed meanwhile."""
-    if not page and mark is not None and session.store.get_event_by_message_id(mark) is None:
-        raise StorageError(f"event {mark} was trimmed while this list was read: list again")
+def _check_cursor(session: Session, cursor: str | None, page: list[Any]) -> None:
+    """Tell the end of the list from a cursor that a worker has trimmed meanwhile."""
+    if not page and cursor is not None and session.store.get_event_by_message_id(cursor) is None:
+        raise StorageError(f"event {cursor} was trimmed while this list was read: list again")
 
 
 def _filter(session: Session) -> EventFilter:

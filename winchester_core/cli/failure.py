@@ -33,7 +33,7 @@ INTERRUPTED: Final = 130
 READER_GONE: Final = 141
 
 
-class WrongUsage(WinchesterError):  # noqa: N818 - what it is called
+class UsageError(WinchesterError):
     """Arguments that cannot be understood, or that do not go together."""
 
 
@@ -68,7 +68,7 @@ def guarded(
 
 def exit_status(error: Exception) -> int:
     """The exit status for a command that `error` ended."""
-    usage = (WrongUsage, ConfigurationError, PluginError, SchemaMismatch)
+    usage = (UsageError, ConfigurationError, PluginError, SchemaMismatch)
     return WRONG_USAGE if isinstance(error, usage) else FAILED
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 from winchester_core.cli.collector import settle_collector
 from winchester_core.cli.commands import ConfiguredCommand
 from winchester_core.cli.daemonizing import add_daemon_options, daemonize
-from winchester_core.cli.failure import CUT_SHORT, DONE, WrongUsage
+from winchester_core.cli.failure import CUT_SHORT, DONE, UsageError
 from winchester_core.cli.file_source import STDIN, add_file_options, open_file_source
 from winchester_core.cli.hangup import hangups_held
 from winchester_core.cli.hard_end import LAST_SECONDS, end_now
 from winchester_core.cli.listening import add_listen_option, with_listen_option, without_listening
-from winchester_core.cli.options import load, positive_number
+from winchester_core.cli.options import load_configuration, positive_number
 from winchester_core.cli.pid_file import PidFile, removal
 from winchester_core.cli.progress import progress
 from winchester_core.cli.reloading import Reloader
@@ -103,7 +103,7 @@ class Ingest(ConfiguredCommand):
             return _ingest_file(parsed_args)
         settings = _source_settings(parsed_args)
         if not settings.event_sources:
-            raise WrongUsage(
+            raise UsageError(
                 f"{settings.name}: event_sources names no source; add one, or ingest a --file"
             )
         if parsed_args.daemon:
@@ -123,17 +123,17 @@ def _source_settings(args: Namespace) -> Settings:
 def _check_usage(args: Namespace) -> None:
     if args.file is not None:
         if args.yagi_conf:
-            raise WrongUsage("--file and --yagi-conf do not go together: name one of them")
+            raise UsageError("--file and --yagi-conf do not go together: name one of them")
         if args.daemon or args.pid_file:
-            raise WrongUsage("--daemon and --pid-file are for the configured sources, not a --file")
+            raise UsageError("--daemon and --pid-file are for the configured sources, not a --file")
         if args.metrics_listen and not args.follow:
-            raise WrongUsage("--metrics-listen is for what runs on: sources, or a --file --follow")
+            raise UsageError("--metrics-listen is for what runs on: sources, or a --file --follow")
         if args.follow and args.file == STDIN:
-            raise WrongUsage("--follow is for a file: standard input is read until it ends")
+            raise UsageError("--follow is for a file: standard input is read until it ends")
         if args.datetime_trait and args.format == MessageKind.NOTIFICATION:
-            raise WrongUsage("--datetime-trait is for events: definitions type notifications")
+            raise UsageError("--datetime-trait is for events: definitions type notifications")
     elif args.format or args.datetime_trait or args.follow:
-        raise WrongUsage(
+        raise UsageError(
             "--format, --datetime-trait and --follow are for a --file: sources have their own"
         )
 
@@ -192,10 +192,12 @@ def _file_settings(args: Namespace) -> Settings:
 def _settings_of_format(args: Namespace) -> Settings:
     """The settings with a distiller where the file needs one, or may."""
     if args.format == MessageKind.NOTIFICATION:
-        return load(args, needs=("database", "distiller"), ignores=("pipelines", "sources"))
+        return load_configuration(
+            args, needs=("database", "distiller"), ignores=("pipelines", "sources")
+        )
     if args.format == MessageKind.EVENT or args.datetime_trait:
-        return load(args, ignores=("pipelines", "sources", "distiller"))
-    return load(args, ignores=("pipelines", "sources"))
+        return load_configuration(args, ignores=("pipelines", "sources", "distiller"))
+    return load_configuration(args, ignores=("pipelines", "sources"))
 
 
 def _run_sources(settings: Settings, args: Namespace, ready: Callable[[], None]) -> int:

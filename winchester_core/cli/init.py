@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.commands import DocumentedCommand
-from winchester_core.cli.failure import DONE, WrongUsage
+from winchester_core.cli.failure import DONE, UsageError
 from winchester_core.errors import WinchesterError
 
 if TYPE_CHECKING:
@@ -76,9 +76,9 @@ def _quoted_url(directory: Path) -> str:
     """The URL of the database, as it is written in YAML; absolute, to hold wherever one is."""
     path = str(directory.resolve() / DATABASE)
     if "?" in path or not path.isprintable():
-        raise WrongUsage(
+        raise UsageError(
             f"{directory}: a database's URL cannot name such a directory; choose one without "
-            "question marks and control characters in its path"
+            "question versions and control characters in its path"
         )
     return json.dumps(f"sqlite:///{path}".replace("${", "$${"), ensure_ascii=False)
 

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.cli.failure import DONE, WrongUsage
+from winchester_core.cli.failure import DONE, UsageError
 from winchester_core.cli.options import positive_number
 from winchester_core.cli.output import FlatLister
 from winchester_core.cli.session import Session
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ObjectLister(FlatLister):
-    """Lists flat objects from the database, with ``--mark``, ``--limit`` and ``--count``.
+    """Lists flat objects from the database, with ``--cursor``, ``--limit`` and ``--count``.
 
     All formats but the table write while they read, so that a long list needs little memory.
     """
@@ -30,19 +30,19 @@ class ObjectLister(FlatLister):
 
     @abstractmethod
     def objects(self, session: Session) -> Iterator[dict[str, Any]]:
-        """Each as an object; at most `--limit` of them, past the `--mark`."""
+        """Each as an object; at most `--limit` of them, past the `--cursor`."""
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         """Add the options of paging."""
         parser = super().get_parser(prog_name)
-        parser.add_argument("--mark", metavar="ID", help="go on past the one with this id")
+        parser.add_argument("--cursor", metavar="ID", help="go on past the one with this id")
         parser.add_argument(
             "--limit", metavar="N", type=positive_number, help="list at most N (default: all)"
         )
         parser.add_argument(
             "--count",
             action="store_true",
-            help="print only how many there are; not with --mark or --limit",
+            help="print only how many there are; not with --cursor or --limit",
         )
         return parser
 
@@ -50,8 +50,8 @@ class ObjectLister(FlatLister):
         """List, or count."""
         if not parsed_args.count:
             return super().run(parsed_args)
-        if parsed_args.mark is not None or parsed_args.limit is not None:
-            raise WrongUsage("--count counts all: it does not go with --mark or --limit")
+        if parsed_args.cursor is not None or parsed_args.limit is not None:
+            raise UsageError("--count counts all: it does not go with --cursor or --limit")
         with Session(parsed_args) as session:
             print(self.count(session), file=self.app.stdout)
         return DONE
@@ -67,8 +67,8 @@ class ObjectLister(FlatLister):
             yield from self.objects(session)
 
 
-def numeric_mark(text: str | None) -> int | None:
-    """The id that ``--mark`` names, where ids are numbers. Raises `WrongUsage`."""
+def numeric_cursor(text: str | None) -> int | None:
+    """The id that ``--cursor`` names, where ids are numbers. Raises `UsageError`."""
     if text is None or (text.isascii() and text.isdigit()):
         return None if text is None else int(text)
-    raise WrongUsage(f"--mark {text}: such an id is a whole number")
+    raise UsageError(f"--cursor {text}: such an id is a whole number")

@@ -13,7 +13,7 @@ from cliff.help import HelpAction
 
 from winchester_core.cli.commands import PluginCommands
 from winchester_core.cli.console import prepare_console
-from winchester_core.cli.failure import WRONG_USAGE, WrongUsage, guarded
+from winchester_core.cli.failure import WRONG_USAGE, UsageError, guarded
 from winchester_core.cli.options import CONFIG_VARIABLE
 from winchester_core.plugins import COMMANDS
 from winchester_core.spelling import nearest
@@ -88,7 +88,7 @@ class WinchesterApp(App):
         try:
             factory, name, arguments = self.command_manager.find_command(argv)
         except ValueError:
-            raise WrongUsage(self._unknown(argv)) from None
+            raise UsageError(self._unknown(argv)) from None
         takes_name = "cmd_name" in inspect.getfullargspec(factory.__init__).args
         command = factory(self, self.options, **({"cmd_name": name} if takes_name else {}))
         parsed = command.get_parser(f"{PROGRAM} {name}").parse_args(arguments)

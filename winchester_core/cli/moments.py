@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli.failure import WrongUsage
+from winchester_core.cli.failure import UsageError
 from winchester_core.errors import TimeEvaluationError
 from winchester_core.model.event import parse_timestamp, to_utc
 from winchester_core.model.time_range import TimeRange
@@ -24,12 +24,12 @@ DURATION_PART: Final = re.compile(r"\d+\s*(?:us|mo|y|d|h|m|s)")
 def read_moment(text: str) -> datetime:
     """An ISO 8601 date, or date and time, as aware UTC; without offset it is UTC.
 
-    Raises `WrongUsage`.
+    Raises `UsageError`.
     """
     try:
         return parse_timestamp(text)
     except ValueError as error:
-        raise WrongUsage(
+        raise UsageError(
             f"{text!r} is no time ({error}); expected ISO 8601, as in 2015-01-20T17:00:00Z"
         ) from None
 
@@ -37,7 +37,7 @@ def read_moment(text: str) -> datetime:
 def read_moment_ago(text: str, now: Callable[[], datetime]) -> datetime:
     """A time, or a duration before now. `now` is only asked for a duration.
 
-    Raises `WrongUsage`, and what `now` raises.
+    Raises `UsageError`, and what `now` raises.
     """
     return _shifted(text, "-", now) if DURATION.match(text) else _moment_or_duration(text)
 
@@ -45,7 +45,7 @@ def read_moment_ago(text: str, now: Callable[[], datetime]) -> datetime:
 def read_moment_ahead(text: str, now: Callable[[], datetime]) -> datetime:
     """A time, or a duration after now. `now` is only asked for a duration.
 
-    Raises `WrongUsage`, and what `now` raises.
+    Raises `UsageError`, and what `now` raises.
     """
     return _shifted(text, "+", now) if DURATION.match(text) else _moment_or_duration(text)
 
@@ -90,14 +90,14 @@ def _shifted(duration: str, sign: str, now: Callable[[], datetime]) -> datetime:
         shifted = parse(f"$timestamp {sign} {' '.join(DURATION_PART.findall(duration))}")
         return shifted(timestamp=now()).timestamp
     except TimeEvaluationError as error:
-        raise WrongUsage(f"{duration!r} leads too far: {error.reason}") from None
+        raise UsageError(f"{duration!r} leads too far: {error.reason}") from None
 
 
 def _moment_or_duration(text: str) -> datetime:
     try:
         return parse_timestamp(text)
     except ValueError:
-        raise WrongUsage(
+        raise UsageError(
             f"{text!r} is neither a time (ISO 8601, as in 2015-01-20T17:00:00Z) "
             "nor a duration (as in 1d or 2h30m; units y mo d h m s us)"
         ) from None

@@ -7,7 +7,7 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from winchester_core.cli.failure import WrongUsage
+from winchester_core.cli.failure import UsageError
 from winchester_core.spelling import nearest
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def add_debug_option(parser: ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
 
 
-def load(
+def load_configuration(
     parsed_args: Namespace,
     *,
     needs: Collection[Part] = DATABASE,
@@ -47,10 +47,10 @@ def load(
 ) -> Settings:
     """Read and check the configuration that ``-c`` names; see `load_settings` for the rest.
 
-    Raises `WrongUsage` when there is none, `ConfigurationError` with every problem in it.
+    Raises `UsageError` when there is none, `ConfigurationError` with every problem in it.
     """
     if parsed_args.config is None:
-        raise WrongUsage(
+        raise UsageError(
             "no configuration: name its file with -c FILE, "
             f"or in the environment variable {CONFIG_VARIABLE}; {MAKE_ONE}"
         )
@@ -61,12 +61,12 @@ def load(
 
 
 def check_path(config: str) -> Path:
-    """The path of a configuration that is there. Raises `WrongUsage`."""
+    """The path of a configuration that is there. Raises `UsageError`."""
     path = Path(config)
     if path.is_dir():
-        raise WrongUsage(f"{path} is a directory: name the file, as in {path / 'winchester.yaml'}")
+        raise UsageError(f"{path} is a directory: name the file, as in {path / 'winchester.yaml'}")
     if not path.exists():
-        raise WrongUsage(f"there is no configuration {path}; {meant_instead(path) or MAKE_ONE}")
+        raise UsageError(f"there is no configuration {path}; {meant_instead(path) or MAKE_ONE}")
     return path
 
 

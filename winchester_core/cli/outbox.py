@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli.ages import add_age_options, read_ages
-from winchester_core.cli.listing import ObjectLister, numeric_mark
+from winchester_core.cli.listing import ObjectLister, numeric_cursor
 from winchester_core.cli.moments import iso_text
 from winchester_core.cli.options import positive_number
 from winchester_core.cli.output import known_columns
@@ -94,8 +94,8 @@ class OutboxList(ObjectLister):
 
     def objects(self, session: Session) -> Iterator[dict[str, Any]]:
         """Each, without its payload."""
-        wanted, mark = self._filter(session), numeric_mark(session.args.mark)
-        for page in session.pages(session.store.find_effects, wanted, mark, PAGE):
+        wanted, cursor = self._filter(session), numeric_cursor(session.args.cursor)
+        for page in session.pages(session.store.find_effects, wanted, cursor, PAGE):
             yield from map(flat_effect, page)
 
     def _filter(self, session: Session) -> EffectFilter:
@@ -116,7 +116,7 @@ def add_effect_filters(parser: ArgumentParser) -> None:
 
 
 def effect_filter(session: Session, state: EffectState | None) -> EffectFilter:
-    """The effects that the options mean. Raises `WrongUsage`."""
+    """The effects that the options mean. Raises `UsageError`."""
     args = session.args
     return EffectFilter(
         state=state,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.acting import ActOnEach
-from winchester_core.cli.failure import WrongUsage
+from winchester_core.cli.failure import UsageError
 from winchester_core.cli.outbox import PAGE, add_effect_filters, effect_filter
 from winchester_core.cli.session import Session
 from winchester_core.model.effect import EffectState
@@ -93,10 +93,10 @@ class OutboxDiscard(ActOnEach[Session]):
 
 
 def _check_choice(parsed_args: Namespace) -> None:
-    """Raise `WrongUsage` unless there are either ids or ``--all``, and filters only with that."""
+    """Raise `UsageError` unless there are either ids or ``--all``, and filters only with that."""
     if bool(parsed_args.ids) == parsed_args.all:
-        raise WrongUsage("name effects by their ids, or all dead letters by --all")
+        raise UsageError("name effects by their ids, or all dead letters by --all")
     given = [name for name in FILTERS if getattr(parsed_args, name) is not None]
     if given and not parsed_args.all:
         option = given[0].replace("_", "-")
-        raise WrongUsage(f"--{option} narrows --all down: it does not go with ids")
+        raise UsageError(f"--{option} narrows --all down: it does not go with ids")

@@ -11,7 +11,7 @@ from cliff.lister import Lister
 from cliff.show import ShowOne
 
 from winchester_core.cli.commands import ConfiguredCommand
-from winchester_core.cli.failure import DONE, WrongUsage
+from winchester_core.cli.failure import DONE, UsageError
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -116,10 +116,10 @@ class DocumentShow(ObjectShow):
 
 
 def known_columns(asked: Sequence[str], known: Sequence[str]) -> Sequence[str]:
-    """The columns that are asked for. Raises `WrongUsage` for one that is not `known`."""
+    """The columns that are asked for. Raises `UsageError` for one that is not `known`."""
     for column in asked:
         if column not in known and column_key(column) not in known:
-            raise WrongUsage(f"no column is named {column!r}; there are: {', '.join(known)}")
+            raise UsageError(f"no column is named {column!r}; there are: {', '.join(known)}")
     return asked
 
 

@@ -6,9 +6,9 @@ from argparse import Namespace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli.failure import WrongUsage
+from winchester_core.cli.failure import UsageError
 from winchester_core.cli.moments import iso_text, plain
-from winchester_core.cli.options import load
+from winchester_core.cli.options import load_configuration
 from winchester_core.cli.output import FlatLister, known_columns, one_line, value_of
 from winchester_core.cli.plan_survey import Survey
 from winchester_core.cli.session import Session
@@ -109,7 +109,9 @@ class Plan(FlatLister):
     def _objects(self, parsed_args: Namespace) -> Iterator[dict[str, Any]]:
         against = None
         if parsed_args.against is not None:
-            against = load(Namespace(config=parsed_args.against), ignores=ALL_BUT_TRIGGERS)
+            against = load_configuration(
+                Namespace(config=parsed_args.against), ignores=ALL_BUT_TRIGGERS
+            )
         with Session(parsed_args, ignores=ALL_BUT_TRIGGERS) as session:
             survey = Survey(session, against)
             _check_names(parsed_args.trigger, survey.known_names())
@@ -124,7 +126,7 @@ def _check_names(asked: Sequence[str], known: set[str]) -> None:
     for name in asked:
         if name not in known:
             hint = suggestion(name, sorted(known), "there are")
-            raise WrongUsage(f"no trigger is named {name!r}; {hint}")
+            raise UsageError(f"no trigger is named {name!r}; {hint}")
 
 
 def _trigger_row(tally: Tally) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from winchester_core.cli.commands import DocumentedCommand
-from winchester_core.cli.failure import DONE, FAILED, WrongUsage
+from winchester_core.cli.failure import DONE, FAILED, UsageError
 from winchester_core.plugins import NOUNS, available, noun
 from winchester_core.spelling import suggestion
 
@@ -56,7 +56,7 @@ class PluginCheck(DocumentedCommand):
 
 
 def plugins_of(distribution: str) -> list[Plugin]:
-    """The plugins that a distribution registers. Raises `WrongUsage` when there are none."""
+    """The plugins that a distribution registers. Raises `UsageError` when there are none."""
     claims = [
         claim
         for group in NOUNS
@@ -66,7 +66,7 @@ def plugins_of(distribution: str) -> list[Plugin]:
     found = [each for each in claims if _normal(each.distribution) == _normal(distribution)]
     if not found:
         hint = suggestion(distribution, {each.distribution for each in claims}, "there are")
-        raise WrongUsage(f"no distribution {distribution!r} with plugins is installed; {hint}")
+        raise UsageError(f"no distribution {distribution!r} with plugins is installed; {hint}")
     return found
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from winchester_core.cli.commands import DocumentedCommand
-from winchester_core.cli.failure import DONE, WrongUsage
+from winchester_core.cli.failure import DONE, UsageError
 from winchester_core.errors import WinchesterError
 from winchester_core.plugins import (
     CONDITIONS,
@@ -98,29 +98,29 @@ def next_commands(directory: Path, name: str) -> list[str]:
 
 
 def check_name(name: str, group: str) -> None:
-    """Raise `WrongUsage` for a name that no new plugin of `group` can have."""
+    """Raise `UsageError` for a name that no new plugin of `group` can have."""
     if not NAME.fullmatch(name):
         meant = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
         hint = f"; did you mean {meant!r}?" if NAME.fullmatch(meant) else ""
-        raise WrongUsage(
+        raise UsageError(
             f"{name!r} is no name for a plugin: lower-case letters, digits and single underscores, "
             f"a letter first{hint}"
         )
     if len(name) > MAX_NAME_LENGTH:
-        raise WrongUsage(f"{name!r} has {len(name)} characters; at most {MAX_NAME_LENGTH} are good")
+        raise UsageError(f"{name!r} has {len(name)} characters; at most {MAX_NAME_LENGTH} are good")
     if group == CONDITIONS and name in SYNTAX:
-        raise WrongUsage(
+        raise UsageError(
             f"no condition can be named {name!r}: it is part of the syntax of criteria"
         )
     if name in available(group):
         origin = available(group)[name].origin
-        raise WrongUsage(
+        raise UsageError(
             f"the name {name!r} is taken by the {noun(group)} of {origin}, and one that two "
             "distributions register can be used from neither"
         )
     if find_spec(package_name(name)) is not None:
         package = package_name(name)
-        raise WrongUsage(f"a package {package} is installed already: choose another name")
+        raise UsageError(f"a package {package} is installed already: choose another name")
 
 
 def distribution_name(name: str) -> str:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from winchester_core.cli.options import load
+from winchester_core.cli.options import load_configuration
 from winchester_core.errors import ConfigurationError
 from winchester_core.plugins import CONDITIONS, EVENT_SOURCES, HANDLERS, TRAIT_PLUGINS
 
@@ -30,7 +30,7 @@ def read_usage(args: Namespace) -> Usage | None:
     if args.config is None:
         return None
     try:
-        settings = load(args, needs=())
+        settings = load_configuration(args, needs=())
     except ConfigurationError as error:
         first, *others = error.problems
         rest = f" (and {len(others)} more)" if others else ""

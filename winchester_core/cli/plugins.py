@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from winchester_core.cli.failure import DONE, FAILED, WrongUsage
+from winchester_core.cli.failure import DONE, FAILED, UsageError
 from winchester_core.cli.output import (
     FlatLister,
     ObjectShow,
@@ -108,7 +108,7 @@ class PluginShow(ObjectShow):
         return parser
 
     def shown(self, parsed_args: Namespace) -> dict[str, Any]:
-        """The plugin. Raises `WrongUsage` for an unknown one."""
+        """The plugin. Raises `UsageError` for an unknown one."""
         plugin = _find(" ".join(parsed_args.plugin))
         loaded = _loaded(plugin)
         self._status = FAILED if loaded.problem else DONE
@@ -171,17 +171,17 @@ def _flat(plugin: Plugin, loaded: _Loaded, usage: Usage | None) -> dict[str, Any
 
 
 def _find(text: str) -> Plugin:
-    """The plugin that `text` names. Raises `WrongUsage`."""
+    """The plugin that `text` names. Raises `UsageError`."""
     short, slash, name = text.partition("/")
     if not slash:
         return _find_anywhere(text)
     group = SHORT_GROUPS.get(short, short)
     if group not in NOUNS:
         hint = suggestion(short, SHORT_GROUPS, "there are")
-        raise WrongUsage(f"no group of plugins is named {short!r}; {hint}")
+        raise UsageError(f"no group of plugins is named {short!r}; {hint}")
     plugins = available(group)
     if name not in plugins:
-        raise WrongUsage(f"no {NOUNS[group]} is named {name!r}; {_hint(name, plugins)}")
+        raise UsageError(f"no {NOUNS[group]} is named {name!r}; {_hint(name, plugins)}")
     return plugins[name]
 
 
@@ -189,12 +189,12 @@ def _find_anywhere(name: str) -> Plugin:
     found = [available(group)[name] for group in NOUNS if name in available(group)]
     if not found:
         known = [each for group in NOUNS for each in available(group)]
-        raise WrongUsage(f"no plugin is named {name!r}; {_hint(name, known)}")
+        raise UsageError(f"no plugin is named {name!r}; {_hint(name, known)}")
     if len(found) > 1:
         choices = " or ".join(
             f"{plugin.group.removeprefix('winchester.')}/{name}" for plugin in found
         )
-        raise WrongUsage(f"several plugins are named {name!r}: say {choices}")
+        raise UsageError(f"several plugins are named {name!r}: say {choices}")
     return found[0]
 
 

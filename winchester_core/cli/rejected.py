@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli.ages import add_age_options, read_ages
-from winchester_core.cli.listing import ObjectLister, numeric_mark
+from winchester_core.cli.listing import ObjectLister, numeric_cursor
 from winchester_core.cli.moments import iso_text
 from winchester_core.cli.output import known_columns
 from winchester_core.model.message import MessageKind
@@ -66,8 +66,8 @@ class RejectedList(ObjectLister):
 
     def objects(self, session: Session) -> Iterator[dict[str, Any]]:
         """Each, without its body."""
-        wanted, mark = _filter(session), numeric_mark(session.args.mark)
-        for page in session.pages(session.store.find_rejected, wanted, mark, PAGE):
+        wanted, cursor = _filter(session), numeric_cursor(session.args.cursor)
+        for page in session.pages(session.store.find_rejected, wanted, cursor, PAGE):
             yield from map(flat_rejected, page)
 
 

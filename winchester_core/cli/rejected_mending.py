@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.acting import NOT_DONE, ActOnEach
-from winchester_core.cli.options import load
+from winchester_core.cli.options import load_configuration
 from winchester_core.cli.session import Session
 from winchester_core.model.message import Message, MessageKind
 
@@ -54,7 +54,7 @@ class RejectedRetry(ActOnEach["TriggerManager"]):
         """What takes messages in."""
         from winchester_core.bootstrap import TriggerManager
 
-        return TriggerManager(load(parsed_args, ignores=("pipelines", "sources")))
+        return TriggerManager(load_configuration(parsed_args, ignores=("pipelines", "sources")))
 
     def act(
         self, tool: TriggerManager, each_id: int, parsed_args: Namespace
@@ -65,11 +65,11 @@ class RejectedRetry(ActOnEach["TriggerManager"]):
             kept, length = len(rejected.body), rejected.body_length
             return NOT_DONE, f"only {kept} of its {length} bytes were kept"
         outcome = _retried(tool, rejected, tuple(parsed_args.datetime_trait))
-        if outcome.outcome.value == INVALID:
+        if outcome.status.value == INVALID:
             _update_reason(tool, rejected, outcome.reason or "")
         else:
             tool.store.delete_rejected(each_id)
-        return outcome.outcome.value, outcome.reason
+        return outcome.status.value, outcome.reason
 
 
 class RejectedDiscard(ActOnEach[Session]):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from winchester_core.cli.check import findings
 from winchester_core.cli.commands import ConfiguredCommand
-from winchester_core.cli.failure import DONE, FAILED, WrongUsage
-from winchester_core.cli.options import load, positive_number
+from winchester_core.cli.failure import DONE, FAILED, UsageError
+from winchester_core.cli.options import load_configuration, positive_number
 from winchester_core.cli.pid_file import NotRunning, holder
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ class Reload(ConfiguredCommand):
     def take_action(self, parsed_args: Namespace) -> int:
         """Check, and tell the processes; return the exit status."""
         if not parsed_args.pid_file and not parsed_args.pid:
-            raise WrongUsage("name the processes: --pid-file PATH, as they were started, or --pid")
-        findings(load(parsed_args))
+            raise UsageError("name the processes: --pid-file PATH, as they were started, or --pid")
+        findings(load_configuration(parsed_args))
         status = DONE
         for name, pid in _processes(parsed_args):
             if pid is not None and _tell(pid):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli.collector import settle_collector
 from winchester_core.cli.file_source import add_file_options, open_file_source
-from winchester_core.cli.options import load
+from winchester_core.cli.options import load_configuration
 from winchester_core.cli.output import ObjectShow, lines
 from winchester_core.cli.pacing import add_pace_options, pace_of
 from winchester_core.cli.progress import progress
@@ -51,7 +51,7 @@ class Replay(ObjectShow):
 
     def shown(self, parsed_args: Namespace) -> dict[str, Any]:
         """Replay; show what happened. Raises `WinchesterError` when it was interrupted."""
-        settings = load(
+        settings = load_configuration(
             parsed_args, needs=["database", "triggers", "pipelines"], ignores=["sources"]
         )
         stop = threading.Event()

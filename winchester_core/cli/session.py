@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from winchester_core.cli.failure import WrongUsage
+from winchester_core.cli.failure import UsageError
 from winchester_core.cli.moments import read_moment_ago
-from winchester_core.cli.options import ALL_BUT_DATABASE, load
+from winchester_core.cli.options import ALL_BUT_DATABASE, load_configuration
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -44,7 +44,7 @@ class Session:
 
     def __init__(self, args: Namespace, *, ignores: Collection[Part] = ALL_BUT_DATABASE) -> None:
         self.args = args
-        self.settings = load(args, ignores=ignores)
+        self.settings = load_configuration(args, ignores=ignores)
 
     def __enter__(self) -> Self:
         from winchester_core.bootstrap import open_store
@@ -67,10 +67,10 @@ class Session:
         return stream_clock(self.settings, self.store).now()
 
     def now(self) -> datetime:
-        """Stream time. Raises `WrongUsage` while the event clock has none, and `ClockError`."""
+        """Stream time. Raises `UsageError` while the event clock has none, and `ClockError`."""
         now = self.stream_time()
         if now is None:
-            raise WrongUsage("the event clock is not set yet: give a time, not a duration")
+            raise UsageError("the event clock is not set yet: give a time, not a duration")
         return now
 
     def moment(self, text: str | None) -> datetime | None:
@@ -81,16 +81,16 @@ class Session:
         self,
         find: Callable[..., list[Item]],
         wanted: object,
-        mark: int | None,
+        cursor: int | None,
         largest: int | None = None,
     ) -> Iterator[list[Item]]:
-        """What `find`, a method of the store, gives of `wanted` past `mark`, page by page."""
+        """What `find`, a method of the store, gives of `wanted` past `cursor`, page by page."""
         for size in self.page_sizes(largest):
-            page = find(wanted, mark=mark, limit=size)
+            page = find(wanted, cursor=cursor, limit=size)
             yield page
             if len(page) < size:
                 return
-            mark = page[-1].id
+            cursor = page[-1].id
 
     def page_sizes(self, largest: int | None = None) -> Iterator[int]:
         """How many to read next, at most `largest` (`PAGE`), until a ``--limit`` is reached."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from winchester_core.model.stream import StreamRecord
     from winchester_core.storage.interface import Store
-    from winchester_core.storage.records import StreamMark
+    from winchester_core.storage.records import StreamVersion
 
 DISCARDED: Final = "discarded"
 
@@ -42,9 +42,9 @@ class StreamReset(MendErrors):
         """The state that it will be in."""
         return self.lane(stream).retry.value
 
-    def mend(self, store: Store, marks: Sequence[StreamMark]) -> Mapping[int, str]:
+    def mend(self, store: Store, versions: Sequence[StreamVersion]) -> Mapping[int, str]:
         """Reset them."""
-        states = store.reset_streams(marks)
+        states = store.reset_streams(versions)
         return {stream_id: state.value for stream_id, state in states.items()}
 
 
@@ -71,9 +71,9 @@ class StreamDiscard(MendErrors):
         del stream
         return DISCARDED
 
-    def mend(self, store: Store, marks: Sequence[StreamMark]) -> Mapping[int, str]:
+    def mend(self, store: Store, versions: Sequence[StreamVersion]) -> Mapping[int, str]:
         """Discard them."""
-        return dict.fromkeys(store.discard_streams(marks), DISCARDED)
+        return dict.fromkeys(store.discard_streams(versions), DISCARDED)
 
 
 class StreamPurge(ActOnEach[Session]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.cli import trait_filters
-from winchester_core.cli.listing import ObjectLister, numeric_mark
+from winchester_core.cli.listing import ObjectLister, numeric_cursor
 from winchester_core.cli.moments import iso_text, plain
 from winchester_core.cli.output import column_key, known_columns, one_line, value_of
 from winchester_core.errors import UnknownStream
@@ -112,8 +112,8 @@ class StreamList(ObjectLister):
 
     def objects(self, session: Session) -> Iterator[dict[str, Any]]:
         """Each stream, flat."""
-        wanted, mark = _filter(session), numeric_mark(session.args.mark)
-        for page in session.pages(session.store.find_streams, wanted, mark):
+        wanted, cursor = _filter(session), numeric_cursor(session.args.cursor)
+        for page in session.pages(session.store.find_streams, wanted, cursor):
             for stream in page:
                 shown = flat_stream(stream)
                 if session.args.events:

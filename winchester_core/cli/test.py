@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.commands import ConfiguredCommand
-from winchester_core.cli.failure import DONE, FAILED, WrongUsage
+from winchester_core.cli.failure import DONE, FAILED, UsageError
 from winchester_core.cli.options import check_path
 from winchester_core.cli.quiet import without_logs
 
@@ -63,7 +63,7 @@ class Test(ConfiguredCommand):
 
 
 def _settings_of(files: Sequence[CaseFile], args: Namespace) -> dict[Path, Settings]:
-    """The configuration of each file, each read once. Raises `ConfigurationError`, `WrongUsage`."""
+    """The configuration of each file, each read once. Raises `ConfigurationError`, `UsageError`."""
     from winchester_core.bootstrap import load_settings
 
     paths = {each.path: _config_of(each, args) for each in files}
@@ -81,7 +81,7 @@ def _config_of(file: CaseFile, args: Namespace) -> Path:
         return check_path(args.config)
     beside = file.path.with_name(BESIDE)
     if not beside.exists():
-        raise WrongUsage(
+        raise UsageError(
             f"{file.path}: no configuration: name it there (config), by -c FILE, or have a "
             f"{BESIDE} beside it"
         )

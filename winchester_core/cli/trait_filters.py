@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli.failure import WrongUsage
+from winchester_core.cli.failure import UsageError
 from winchester_core.model.event import name_fault, parse_timestamp, storable
 from winchester_core.model.time_range import TimeRange
 
@@ -26,7 +26,7 @@ _BOOLEANS: Final = {"true": True, "false": False}
 
 
 def read_traits(texts: Iterable[str]) -> dict[str, Any]:
-    """The wanted traits of ``name=value`` texts, typed. Raises `WrongUsage`."""
+    """The wanted traits of ``name=value`` texts, typed. Raises `UsageError`."""
     traits: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -34,7 +34,7 @@ def read_traits(texts: Iterable[str]) -> dict[str, Any]:
         if fault is None and name in traits:
             fault = f"the trait {name!r} is given twice"
         if fault is not None:
-            raise WrongUsage(f"--trait {text}: {fault}")
+            raise UsageError(f"--trait {text}: {fault}")
         traits[name] = _read_value(text, value)
     return traits
 
@@ -45,7 +45,7 @@ def _read_value(text: str, written: str) -> Any:
         return value
     stored, fault = storable(value)
     if fault is not None:
-        raise WrongUsage(f"--trait {text}: {fault}; no trait has such a value")
+        raise UsageError(f"--trait {text}: {fault}; no trait has such a value")
     return stored
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli.configured_triggers import configured_trigger
 from winchester_core.cli.moments import plain
-from winchester_core.cli.options import load
+from winchester_core.cli.options import load_configuration
 from winchester_core.cli.output import (
     FlatLister,
     ObjectShow,
@@ -65,7 +65,9 @@ class TriggerList(FlatLister):
     def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], list[dict[str, Any]]]:
         """Each trigger."""
         columns = known_columns(parsed_args.columns, COLUMNS) or COLUMNS
-        settings = load(parsed_args, needs=("database", "triggers"), ignores=ALL_BUT_TRIGGERS)
+        settings = load_configuration(
+            parsed_args, needs=("database", "triggers"), ignores=ALL_BUT_TRIGGERS
+        )
         numbers = _numbers(settings)
         triggers = []
         for config in settings.trigger_definitions:
@@ -104,8 +106,10 @@ class TriggerShow(ObjectShow):
         return parser
 
     def shown(self, parsed_args: Namespace) -> dict[str, Any]:
-        """The trigger. Raises `WrongUsage` for an unknown one."""
-        settings = load(parsed_args, needs=("database", "triggers"), ignores=ALL_BUT_TRIGGERS)
+        """The trigger. Raises `UsageError` for an unknown one."""
+        settings = load_configuration(
+            parsed_args, needs=("database", "triggers"), ignores=ALL_BUT_TRIGGERS
+        )
         definition = configured_trigger(settings, parsed_args.name)
         configs = {config["name"]: config for config in settings.trigger_definitions}
         config = configs[definition.name]

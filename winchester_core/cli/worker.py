@@ -14,7 +14,7 @@ from winchester_core.cli.daemonizing import add_daemon_options, daemonize
 from winchester_core.cli.failure import DONE, guarded
 from winchester_core.cli.hangup import hangups_held
 from winchester_core.cli.listening import add_listen_option, with_listen_option
-from winchester_core.cli.options import add_config_option, add_debug_option, load
+from winchester_core.cli.options import add_config_option, add_debug_option, load_configuration
 from winchester_core.cli.pid_file import PidFile, removal
 from winchester_core.cli.reloading import Reloader
 from winchester_core.cli.signals import Ending, stopping_on_signals
@@ -104,7 +104,7 @@ def _start(args: argparse.Namespace) -> int:
 
 
 def _load(args: argparse.Namespace) -> Settings:
-    settings = load(
+    settings = load_configuration(
         args, needs=("database", "triggers", "pipelines"), ignores=("distiller", "sources")
     )
     return with_listen_option(settings, args)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from winchester_core.cli.failure import WrongUsage
-from winchester_core.cli.options import CONFIG_VARIABLE, load
+from winchester_core.cli.failure import UsageError
+from winchester_core.cli.options import CONFIG_VARIABLE, load_configuration
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -24,9 +24,9 @@ YAGI: Final = "yagi"
 def source_settings(args: Namespace) -> Settings:
     """The settings with all sources to be run, that of ``--yagi-conf`` among them."""
     if args.yagi_conf is None:
-        return load(args, ignores=NO_PIPELINES)
+        return load_configuration(args, ignores=NO_PIPELINES)
     entry = _entry(args.yagi_conf, args)
-    settings = load(args, ignores=NO_PIPELINES)
+    settings = load_configuration(args, ignores=NO_PIPELINES)
     entry = replace(entry, batch_size=settings.ingest_batch_size)
     sources = {**settings.event_sources, entry.name: entry}
     return replace(settings, event_sources=MappingProxyType(sources))
@@ -45,6 +45,6 @@ def _entry(path: str, args: Namespace) -> SourceEntry:
     config_file = source_class.config_file(path)
     if args.config in (None, os.environ.get(CONFIG_VARIABLE)):
         if config_file is None:
-            raise WrongUsage(f"{path} has no [winchester] config_file: name it with -c FILE")
+            raise UsageError(f"{path} has no [winchester] config_file: name it with -c FILE")
         args.config = config_file
     return SourceEntry(YAGI, YAGI, source_class, {"path": path}, 1)

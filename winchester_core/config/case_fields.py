@@ -18,7 +18,7 @@ from winchester_core.config.values import (
     whole_number,
 )
 from winchester_core.config.wording import Expected
-from winchester_core.interfaces.takes import takes
+from winchester_core.interfaces.json_schema import json_schema
 from winchester_core.model.event import parse_timestamp, to_utc
 from winchester_core.model.stream import Reason, StreamState
 
@@ -31,7 +31,7 @@ COUNTED = (
 )
 
 
-@takes(type="string", title="time", examples=["2026-03-02T09:00:00Z"])
+@json_schema(type="string", title="time", examples=["2026-03-02T09:00:00Z"])
 def moment(value: Any) -> datetime:
     """A time, returned as aware UTC: without offset it is UTC, a date is its midnight."""
     try:
@@ -47,7 +47,7 @@ def moment(value: Any) -> datetime:
     raise Expected("expected a time (ISO 8601, as in 2026-03-02T09:00:00Z)")
 
 
-@takes(AnyOf(text, [{str: object}]), title="file, or a list of them")
+@json_schema(AnyOf(text, [{str: object}]), title="file, or a list of them")
 def file_or_items(value: Any) -> Any:
     """The name of a file, or a list of mappings."""
     if isinstance(value, str) and value:
@@ -57,7 +57,7 @@ def file_or_items(value: Any) -> Any:
     raise Expected("expected the name of a file, or a list of mappings")
 
 
-@takes(type="object", minProperties=1)
+@json_schema(type="object", minProperties=1)
 def some_mapping(value: Any) -> Any:
     """A mapping that says something."""
     if isinstance(value, dict) and value:
@@ -123,7 +123,7 @@ EXPECT = Schema(
 )
 
 
-@takes(minProperties=1)
+@json_schema(minProperties=1)
 def one_action(value: Any) -> Any:
     """A step does one thing."""
     actions = [key for key in ACTIONS if key in value]

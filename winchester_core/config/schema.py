@@ -25,7 +25,7 @@ from winchester_core.config.values import (
     whole_number,
 )
 from winchester_core.config.wording import Expected
-from winchester_core.interfaces.takes import reference_to, takes
+from winchester_core.interfaces.json_schema import json_schema, reference_to
 
 
 def file_or(kind: type, what: str, definition: str) -> Any:
@@ -34,7 +34,7 @@ def file_or(kind: type, what: str, definition: str) -> Any:
     `definition` is what `winchester_core.schemas` calls the schema of that content.
     """
 
-    @takes(
+    @json_schema(
         anyOf=[{"type": ["string", "null"], "minLength": 1}, reference_to(definition)],
         title="file, or its content",
     )
@@ -46,7 +46,7 @@ def file_or(kind: type, what: str, definition: str) -> Any:
     return check_file_or_content
 
 
-@takes(AnyOf({text: text}, None))
+@json_schema(AnyOf({text: text}, None))
 def alias_map(value: Any) -> dict[str, str]:
     """Local names, each for the name of an entry point."""
     if value is None:
@@ -66,7 +66,7 @@ SOURCE_SCHEMA = Schema(
 )
 
 
-@takes(
+@json_schema(
     type=["object", "null"],
     propertyNames={"minLength": 1},
     additionalProperties=reference_to("event_source"),

@@ -9,7 +9,7 @@ from voluptuous import Any as AnyOf
 
 from winchester_core.config.values import time_expression
 from winchester_core.config.wording import Expected, errors_of
-from winchester_core.interfaces.takes import reference, takes
+from winchester_core.interfaces.json_schema import json_schema, reference
 from winchester_core.model.event import MAX_NAME_LENGTH, name_fault, text_fault
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ MAX_FIRE_DELAY_SECONDS = 10 * 366 * 86400
 NAME = All(str, Length(min=1, max=MAX_NAME_LENGTH))
 
 
-@takes(NAME)
+@json_schema(NAME)
 def trigger_name(value: Any) -> str:
     """A trigger's name, as every database stores it."""
     if not isinstance(value, str):
@@ -33,7 +33,7 @@ def trigger_name(value: Any) -> str:
     return value
 
 
-@takes(
+@json_schema(
     [AnyOf(NAME, All({NAME: time_expression("timestamp")}, Length(min=1, max=1)))],
     uniqueItems=True,
     title="list of names of traits, or of maps of one to a time expression",
@@ -66,7 +66,7 @@ def distinguishing_name(part: Any) -> str | None:
 def criteria(definition: str) -> Callable[[Any], list[Any]]:
     """At least one criterion; `definition` is what `winchester_core.schemas` calls its schema."""
 
-    @takes(All([reference(definition)], Length(min=1)), title="list of criteria")
+    @json_schema(All([reference(definition)], Length(min=1)), title="list of criteria")
     def check_criteria(value: Any) -> list[Any]:
         if isinstance(value, list) and value:
             return value
@@ -75,7 +75,7 @@ def criteria(definition: str) -> Callable[[Any], list[Any]]:
     return check_criteria
 
 
-@takes(type="number", minimum=0, maximum=MAX_FIRE_DELAY_SECONDS, title="seconds")
+@json_schema(type="number", minimum=0, maximum=MAX_FIRE_DELAY_SECONDS, title="seconds")
 def fire_delay(value: Any) -> Any:
     """Seconds between the moment the fire criteria are met and the firing."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -84,7 +84,7 @@ def fire_delay(value: Any) -> Any:
     raise Expected("expected a number of seconds, 0 or more and at most ten years")
 
 
-@takes(type="integer", minimum=0, maximum=MAX_DEBUG_LEVEL)
+@json_schema(type="integer", minimum=0, maximum=MAX_DEBUG_LEVEL)
 def debug_level(value: Any) -> int:
     """How much of a trigger's work is counted."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_DEBUG_LEVEL:
@@ -92,7 +92,7 @@ def debug_level(value: Any) -> int:
     raise Expected("expected 0, 1 or 2")
 
 
-@takes(type=["string", "null"], minLength=1)
+@json_schema(type=["string", "null"], minLength=1)
 def pipeline_name(value: Any) -> str | None:
     """The name of a pipeline, or nothing."""
     if value is None or (isinstance(value, str) and value):

@@ -12,7 +12,7 @@ from voluptuous import Any as AnyOf
 
 from winchester_core.config.wording import Expected
 from winchester_core.errors import TimeExpressionError
-from winchester_core.interfaces.takes import one_of_in_any_case, takes
+from winchester_core.interfaces.json_schema import case_insensitive_enum, json_schema
 from winchester_core.spelling import nearest, suggestion
 from winchester_core.timex import parse
 
@@ -31,7 +31,7 @@ LISTEN_PATTERN = r"^(?:(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):)?([0-9]{1,5})$"
 LOG_LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 
 
-@takes(type="boolean")
+@json_schema(type="boolean")
 def boolean(value: Any) -> bool:
     """True or false, not a number or a text that resembles one."""
     if isinstance(value, bool):
@@ -39,7 +39,7 @@ def boolean(value: Any) -> bool:
     raise Expected("expected true or false")
 
 
-@takes(type="string", minLength=1)
+@json_schema(type="string", minLength=1)
 def text(value: Any) -> str:
     """Text of at least one character."""
     if isinstance(value, str) and value:
@@ -47,7 +47,7 @@ def text(value: Any) -> str:
     raise Expected("expected text")
 
 
-@takes(AnyOf(text, All([text], Length(min=1))))
+@json_schema(AnyOf(text, All([text], Length(min=1))))
 def text_list(value: Any) -> list[str]:
     """One text, or a list of them; returned as a list."""
     if isinstance(value, str):
@@ -60,7 +60,7 @@ def text_list(value: Any) -> list[str]:
 def optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """What `check` takes, or nothing."""
 
-    @takes(AnyOf(check, None))
+    @json_schema(AnyOf(check, None))
     def check_optional(value: Any) -> Any:
         return None if value is None else check(value)
 
@@ -70,7 +70,7 @@ def optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def whole_number(minimum: int) -> Callable[[Any], int]:
     """A whole number of at least `minimum`."""
 
-    @takes(type="integer", minimum=minimum)
+    @json_schema(type="integer", minimum=minimum)
     def check_whole_number(value: Any) -> int:
         if isinstance(value, int) and not isinstance(value, bool) and value >= minimum:
             return value
@@ -88,7 +88,7 @@ def duration(*, positive: bool = False) -> Callable[[Any], timedelta]:
 
     least = {"exclusiveMinimum": 0} if positive else {"minimum": 0}
 
-    @takes(
+    @json_schema(
         anyOf=[{"type": "number", **least}, {"type": "string", "pattern": DURATION_PATTERN}],
         title=wanted,
         examples=["1d 12h"],
@@ -106,7 +106,7 @@ def seconds(*, positive: bool = False) -> Callable[[Any], float]:
     """As `duration`, in seconds."""
     check = duration(positive=positive)
 
-    @takes(check)
+    @json_schema(check)
     def check_seconds(value: Any) -> float:
         return check(value).total_seconds()
 
@@ -116,7 +116,7 @@ def seconds(*, positive: bool = False) -> Callable[[Any], float]:
 def off_or(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """What `check` takes, or `off` (which YAML reads as false) or nothing: returned as None."""
 
-    @takes(AnyOf(check, "off", False, None))
+    @json_schema(AnyOf(check, "off", False, None))
     def check_switchable(value: Any) -> Any:
         return None if value is None or value is False or value == "off" else check(value)
 
@@ -126,7 +126,7 @@ def off_or(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def one_of(*names: str) -> Callable[[Any], str]:
     """One of a few words."""
 
-    @takes(type="string", enum=list(names))
+    @json_schema(type="string", enum=list(names))
     def check_word(value: Any) -> str:
         if isinstance(value, str) and value in names:
             return value
@@ -135,7 +135,7 @@ def one_of(*names: str) -> Callable[[Any], str]:
     return check_word
 
 
-@takes(**one_of_in_any_case(*(level.lower() for level in LOG_LEVELS), "warn"))
+@json_schema(**case_insensitive_enum(*(level.lower() for level in LOG_LEVELS), "warn"))
 def log_level(value: Any) -> str:
     """The name of a level of `logging`, in any case."""
     name = value.upper() if isinstance(value, str) else value
@@ -146,7 +146,7 @@ def log_level(value: Any) -> str:
     raise Expected(f"expected one of {', '.join(level.lower() for level in LOG_LEVELS)}")
 
 
-@takes(text)
+@json_schema(text)
 def log_file(value: Any) -> str:
     """A path that may hold `%(proc_name)s`."""
     path = text(value)
@@ -159,7 +159,7 @@ def log_file(value: Any) -> str:
     return path
 
 
-@takes(
+@json_schema(
     type="string",
     pattern=rf"^({'|'.join(DATABASES)})(\+[^:]*)?://",
     title="SQLAlchemy URL",
@@ -179,7 +179,7 @@ def database_url(value: Any) -> str:
     return value
 
 
-@takes(
+@json_schema(
     anyOf=[
         {"type": "integer", "minimum": 0, "maximum": 65535},
         {"type": "string", "pattern": LISTEN_PATTERN},
@@ -197,7 +197,7 @@ def listen_address(value: Any) -> tuple[str, int]:
     return (match[1] or LOOPBACK).strip("[]"), int(match[2])
 
 
-@takes(type="string", pattern=r"^https?://[^/\s]", title="URL")
+@json_schema(type="string", pattern=r"^https?://[^/\s]", title="URL")
 def http_url(value: Any) -> str:
     """The URL of an HTTP service."""
     if isinstance(value, str) and re.match(r"https?://[^/\s]", value):
@@ -208,7 +208,7 @@ def http_url(value: Any) -> str:
 def time_expression(*variables: str) -> Callable[[Any], str]:
     """The text of a time expression that uses no variable but these; returned as text."""
 
-    @takes(
+    @json_schema(
         type="string",
         pattern=rf"^([^$]|\$\s*({'|'.join(variables)})(?![A-Za-z0-9_]))*$",
         title="time expression",

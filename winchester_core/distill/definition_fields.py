@@ -8,7 +8,7 @@ from voluptuous import All, In, Length, Optional, Required
 from voluptuous import Any as AnyOf
 
 from winchester_core.distill.datatypes import CONVERTERS, DEFAULT_TYPE
-from winchester_core.interfaces.takes import reference
+from winchester_core.interfaces.json_schema import reference
 from winchester_core.model.event import MAX_NAME_LENGTH
 
 TEXT = All(str, Length(min=1))

@@ -28,7 +28,7 @@ class BatchGatherer:
     ) -> None:
         self._source = source
         self._size = size
-        self._wait_seconds = 0.0 if source.tells_sender else wait_seconds
+        self._wait_seconds = 0.0 if source.replies_to_sender else wait_seconds
         self._stop = stop
         self._is_busy = False
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from winchester_core.clock import monotonic
 from winchester_core.ingest.gathering import BatchGatherer
-from winchester_core.ingest.outcome import Outcome
+from winchester_core.ingest.outcome import EventStatus
 from winchester_core.ingest.rejection import rejection_of
 from winchester_core.ingest.totals import PumpTotals
 from winchester_core.model.message import MessageKind
@@ -47,7 +47,7 @@ class SourcePump:
 
     A message is acknowledged only after the transaction that stored it has committed; a bad one
     is kept as a rejected message first. While the database is away the batch in hand waits; when
-    told to stop meanwhile, it is released for redelivery. Of a source that `tells_sender` bad
+    told to stop meanwhile, it is released for redelivery. Of a source that `replies_to_sender` bad
     messages are not kept, and the batch is released after a few tries.
 
     Nothing is queued here: what is not received waits at its origin. A batch is what has come
@@ -139,7 +139,7 @@ class SourcePump:
 
         Of other sources they are a fault of the configuration: nobody would hear of it.
         """
-        if self._manager.takes_notifications or not self._source.tells_sender:
+        if self._manager.takes_notifications or not self._source.replies_to_sender:
             return messages
         return [
             replace(each, fault=each.fault or NO_DEFINITIONS)
@@ -149,12 +149,12 @@ class SourcePump:
         ]
 
     def _keep_rejected(self, messages: Sequence[Message], result: AddResult) -> bool:
-        if self._source.tells_sender:
+        if self._source.replies_to_sender:
             return True
         rejections = [
             rejection_of(self._name, message, outcome.reason or "")
             for message, outcome in zip(messages, result.outcomes, strict=True)
-            if outcome.outcome is Outcome.INVALID
+            if outcome.status is EventStatus.INVALID
         ]
         if not rejections:
             return True
@@ -163,20 +163,20 @@ class SourcePump:
         return self._patiently(lambda: store.keep_rejected(rejections)) is not None
 
     def _patiently(self, action: Callable[[], Result]) -> Result | None:
-        tries = TRIES_WHILE_ASKED if self._source.tells_sender else None
+        tries = TRIES_WHILE_ASKED if self._source.replies_to_sender else None
         action = self._pulse.beating(action)
         return patiently(self._manager.outage, self._stop, action, tries)
 
     def _settle(self, messages: Sequence[Message], result: AddResult) -> None:
         pairs = list(zip(messages, result.outcomes, strict=True))
-        if self._source.tells_sender:
+        if self._source.replies_to_sender:
             for message, outcome in pairs:
-                self._source.tell(message, outcome)
+                self._source.reply(message, outcome)
         self._source.ack(
-            [message for message, outcome in pairs if outcome.outcome is not Outcome.INVALID]
+            [message for message, outcome in pairs if outcome.status is not EventStatus.INVALID]
         )
         for message, outcome in pairs:
-            if outcome.outcome is Outcome.INVALID:
+            if outcome.status is EventStatus.INVALID:
                 self._source.reject(message, outcome.reason or "")
         reach(Checkpoint.ACKNOWLEDGED)
         self.totals.add(result)

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from winchester_core.errors import DataRefused
-from winchester_core.ingest.outcome import EventOutcome, Outcome
+from winchester_core.ingest.outcome import EventOutcome, EventStatus
 from winchester_core.storage.records import Arrival
 from winchester_core.storage.stream_clock import ClockKind
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
@@ -56,7 +56,7 @@ class Recorder:
         self._count(arrivals, recorded)
         return [
             EventOutcome(
-                Outcome.STORED if stored else Outcome.DUPLICATE, arrival.event["message_id"]
+                EventStatus.STORED if stored else EventStatus.DUPLICATE, arrival.event["message_id"]
             )
             for arrival, stored in zip(arrivals, recorded.stored, strict=True)
         ]
@@ -66,7 +66,7 @@ class Recorder:
         reason = f"the database refuses it: {refusal}"
         logger.warning("event %s is invalid: %s", message_id, reason, extra={"event": message_id})
         self._counters.add(Count.EVENTS_INVALID)
-        return EventOutcome(Outcome.INVALID, message_id, reason)
+        return EventOutcome(EventStatus.INVALID, message_id, reason)
 
     def _count(self, arrivals: Sequence[Arrival], recorded: Recorded) -> None:
         stored = sum(recorded.stored)
@@ -82,11 +82,11 @@ class Recorder:
                 event["timestamp"].isoformat(),
                 extra={"event": event["message_id"]},
             )
-        if recorded.streams_born_expired and self._clock.kind is ClockKind.SYSTEM:
-            self._warn_of_born_expired(recorded.streams_born_expired)
+        if recorded.streams_opened_expired and self._clock.kind is ClockKind.SYSTEM:
+            self._warn_of_born_expired(recorded.streams_opened_expired)
 
     def _warn_of_born_expired(self, number: int) -> None:
-        self._counters.add(Count.STREAMS_BORN_EXPIRED, number)
+        self._counters.add(Count.STREAMS_OPENED_EXPIRED, number)
         if not self._has_warned:
             self._has_warned = True
             logger.warning(

@@ -33,6 +33,6 @@ class SourcesProbe:
                 number = getattr(pump.totals, total)
                 yield Sample(catalogue.SOURCE_MESSAGES, number, (name, outcome))
             yield Sample(catalogue.SOURCE_FAILURES, pump.totals.failures, (name,))
-            yield Sample(catalogue.SOURCE_IN_HAND, pump.in_hand, (name,))
+            yield Sample(catalogue.SOURCE_IN_FLIGHT, pump.in_hand, (name,))
             if pump.lag is not None:
                 yield Sample(catalogue.SOURCE_LAG, pump.lag, (name,))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from winchester_core.config.triggers import check_trigger_definitions
 from winchester_core.errors import ConfigurationError, InvalidEvent
 from winchester_core.ingest.decoding import UncoveredType
-from winchester_core.ingest.outcome import AddResult, EventOutcome, Outcome
+from winchester_core.ingest.outcome import AddResult, EventOutcome, EventStatus
 from winchester_core.ingest.recorder import Recorder
 from winchester_core.model.event import clean_event, printable
 from winchester_core.storage.debug_keeper import DebugKeeper
@@ -228,7 +228,7 @@ class TriggerManager:
             return self._invalid(item, invalid)
         except UncoveredType as uncovered:
             self.counters.add(Count.NOTIFICATIONS_DROPPED, label=uncovered.event_type)
-            return EventOutcome(Outcome.DROPPED, uncovered.message_id, str(uncovered))
+            return EventOutcome(EventStatus.DROPPED, uncovered.message_id, str(uncovered))
         event = clean.event
         if clean.drops:
             self._tell_drops(event, clean.drops)
@@ -251,7 +251,7 @@ class TriggerManager:
         told = message_id or _place(item)
         logger.warning("event %s is invalid: %s", told, invalid, extra={"event": message_id})
         self.counters.add(Count.EVENTS_INVALID)
-        return EventOutcome(Outcome.INVALID, message_id, str(invalid))
+        return EventOutcome(EventStatus.INVALID, message_id, str(invalid))
 
 
 def _stamped(prepared: Arrival | EventOutcome, stamp: datetime) -> Arrival | EventOutcome:

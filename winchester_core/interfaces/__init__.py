@@ -1,11 +1,17 @@
 """The public interfaces of plugins, versioned: what an author subclasses."""
 
 from winchester_core.interfaces.condition import Condition
-from winchester_core.interfaces.effect import Delivered, Effect, Outcome, Refused, RetryAfter
+from winchester_core.interfaces.effect import (
+    Delivered,
+    DeliveryOutcome,
+    Effect,
+    Refused,
+    RetryAfter,
+)
 from winchester_core.interfaces.event_types import event_types
 from winchester_core.interfaces.handler import PipelineHandler
+from winchester_core.interfaces.json_schema import case_insensitive_enum, json_schema
 from winchester_core.interfaces.source import EventSource
-from winchester_core.interfaces.takes import takes
 from winchester_core.interfaces.trait_plugin import TraitPlugin
 from winchester_core.model.event_types import EventTypePatterns
 
@@ -15,14 +21,15 @@ __all__ = [
     "INTERFACE_VERSION",
     "Condition",
     "Delivered",
+    "DeliveryOutcome",
     "Effect",
     "EventSource",
     "EventTypePatterns",
-    "Outcome",
     "PipelineHandler",
     "Refused",
     "RetryAfter",
     "TraitPlugin",
+    "case_insensitive_enum",
     "event_types",
-    "takes",
+    "json_schema",
 ]

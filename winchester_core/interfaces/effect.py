@@ -76,5 +76,5 @@ def _check_text(reason: object) -> None:
         raise TypeError(f"reason must be text, not {type(reason).__name__}")
 
 
-Outcome: TypeAlias = Delivered | RetryAfter | Refused
+DeliveryOutcome: TypeAlias = Delivered | RetryAfter | Refused
 """What became of one effect."""

@@ -6,13 +6,13 @@ from typing import Any
 
 from voluptuous import Invalid
 
-from winchester_core.interfaces.takes import takes
+from winchester_core.interfaces.json_schema import json_schema
 from winchester_core.model.event_types import MAX_PATTERN_LENGTH, EventTypePatterns
 
 GLOB = {"type": "string", "minLength": 1, "maxLength": MAX_PATTERN_LENGTH, "not": {"const": "!"}}
 
 
-@takes(
+@json_schema(
     anyOf=[GLOB, {"type": "array", "items": GLOB, "minItems": 1}],
     title="glob of event types, or a list of them",
 )

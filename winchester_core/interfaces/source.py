@@ -1,4 +1,4 @@
-"""What an author of an event source subclasses."""
+"""Base class of event sources."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ if TYPE_CHECKING:
 
 
 class EventSource:
-    """Where events or notifications come from. All calls come from one thread.
+    """A source of events or notifications. All methods are called from one thread.
 
     The order of calls: `open`, then `receive` and, for each message received, exactly one of
-    `ack`, `release` and `reject`; at last `close`, also when `open` or `receive` failed. Messages
-    that were not settled by then are to come again. A source that has an end (a file) sets
-    `exhausted` once `receive` will give nothing more; messages that are released make it False
-    again. `params` are what `config_schema` made of those in the file, defaults filled in.
-    `example` shows its use for documentation and `winchester plugin show`: YAML that stands under
-    `event_sources`, as in `incoming: {source: jsonl, params: {path: spool}}`.
+    `ack`, `release` and `reject`; finally `close`, also when `open` or `receive` failed. Messages
+    that were neither acknowledged nor rejected by then must be redelivered. A finite source (a
+    file) sets `exhausted` once `receive` has nothing more to return; releasing messages makes it
+    False again. `params` is the output of `config_schema`, defaults filled in. `example` is YAML
+    for the documentation and `winchester plugin show`: an entry of `event_sources`, as in
+    `incoming: {source: jsonl, params: {path: spool}}`.
 
-    A failure in `receive` is raised only after everything received before it was returned.
+    If `receive` fails, it raises only after it has returned everything received before.
 
-    A source that `tells_sender` has someone waiting: a bad message of it is not kept as a rejected
-    message, and while the database is away its messages are released after a few tries.
+    A source with `replies_to_sender` answers a waiting sender: an invalid message is reported to
+    the sender instead of being stored as a rejected message, and while the database is
+    unavailable its messages are released after a few attempts.
     """
 
     config_schema: ClassVar[Schema] = Schema({})
     example: ClassVar[str] = ""
-    tells_sender: ClassVar[bool] = False
-    """Whether whoever sent a message waits for an answer, and is told by `tell` what was bad."""
+    replies_to_sender: ClassVar[bool] = False
+    """Whether the sender of a message waits for an answer, which `reply` gives."""
     exhausted: bool = False
 
     def __init__(self, **params: Any) -> None:
@@ -50,20 +51,20 @@ class EventSource:
         raise NotImplementedError
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """The messages are stored and committed: they need not be delivered again."""
+        """Acknowledge messages whose events are committed: they need not be redelivered."""
 
     def release(self, messages: Sequence[Message]) -> None:
-        """Give the messages back for redelivery: shutdown, or the database is away."""
+        """Return messages for redelivery: on shutdown, or while the database is unavailable."""
 
     def reject(self, message: Message, reason: str) -> None:
-        """The message was bad and has been kept as a rejected message: it is done with."""
+        """Acknowledge an invalid message, which has been stored as a rejected message."""
 
-    def tell(self, message: Message, outcome: EventOutcome) -> None:
-        """What became of the message, before `ack` or `reject`; only where `tells_sender`."""
+    def reply(self, message: Message, outcome: EventOutcome) -> None:
+        """Report the outcome to the sender, before `ack` or `reject`; for `replies_to_sender`."""
 
     def close(self) -> None:
-        """Disconnect. Idempotent; after it `open` may come again."""
+        """Disconnect. Idempotent; `open` may be called again afterwards."""
 
     def lag(self) -> int | None:
-        """How many messages wait at the origin, where that is known."""
+        """Return how many messages wait at the origin; None if unknown."""
         return None

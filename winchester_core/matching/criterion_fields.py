@@ -7,7 +7,7 @@ from typing import Any
 from voluptuous import All, Length, Optional, Range
 
 from winchester_core.interfaces.event_types import event_types
-from winchester_core.interfaces.takes import reference
+from winchester_core.interfaces.json_schema import reference
 from winchester_core.matching.conditions.datetime import checked_time_expression
 from winchester_core.model.event import MAX_INT, MAX_NAME_LENGTH
 

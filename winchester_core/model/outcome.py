@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Outcome(StrEnum):
+class EventStatus(StrEnum):
     """The four ways it can go."""
 
     STORED = "stored"
@@ -19,6 +19,6 @@ class Outcome(StrEnum):
 class EventOutcome:
     """What became of one; `reason` says why it was not stored, `message_id` is None if unknown."""
 
-    outcome: Outcome
+    status: EventStatus
     message_id: str | None = None
     reason: str | None = None

@@ -25,7 +25,7 @@ from voluptuous import (
 )
 from voluptuous import Any as AnyOf
 
-from winchester_core.interfaces.takes import taken_by
+from winchester_core.interfaces.json_schema import annotation_of
 from winchester_core.schemas.alternatives import any_of
 from winchester_core.schemas.mappings import mapping_schema
 
@@ -46,10 +46,10 @@ LENGTHS = {"array": "Items", "object": "Properties"}
 
 def json_schema_of(schema: Any) -> JsonSchema:
     """What a schema, or a part of one, takes. Anything, `{}`, where it does not tell."""
-    taken = taken_by(schema)
-    if taken is not None:
-        like = {} if taken.like is UNDEFINED else json_schema_of(taken.like)
-        return {**like, **taken.keywords}
+    annotation = annotation_of(schema)
+    if annotation is not None:
+        like = {} if annotation.like is UNDEFINED else json_schema_of(annotation.like)
+        return {**like, **annotation.keywords}
     match schema:
         case Schema():
             return _of_whole(schema)
@@ -104,7 +104,7 @@ def _all(validators: Iterable[Any]) -> JsonSchema:
 
 
 def _converts(validator: Any) -> bool:
-    return inspect.isroutine(validator) and taken_by(validator) is None
+    return inspect.isroutine(validator) and annotation_of(validator) is None
 
 
 def _length(length: Length, kind: Any) -> JsonSchema:

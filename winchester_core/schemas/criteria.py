@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.interfaces.takes import reference_to
+from winchester_core.interfaces.json_schema import reference_to
 from winchester_core.matching.conditions.values import constant
 from winchester_core.plugins import CONDITIONS
 from winchester_core.schemas.conversion import json_schema_of

@@ -12,7 +12,7 @@ from winchester_core.config.schema import SETTINGS_SCHEMA, SOURCE_SCHEMA
 from winchester_core.config.trigger_fields import TRIGGER_SCHEMA
 from winchester_core.config.triggers import PIPELINE_KEYS
 from winchester_core.distill.definition_fields import DEFINITION_FIELDS, PLUGIN_FIELDS
-from winchester_core.interfaces.takes import reference_to
+from winchester_core.interfaces.json_schema import reference_to
 from winchester_core.matching.criterion_fields import FIRE_FIELDS, MATCH_FIELDS
 from winchester_core.plugins import EVENT_SOURCES, HANDLERS, TRAIT_PLUGINS
 from winchester_core.schemas.choice import by_name, name_of

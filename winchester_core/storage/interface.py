@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
 
-    from winchester_core.model.census import Census
     from winchester_core.model.effect import Endpoint
     from winchester_core.model.event import Event
+    from winchester_core.model.statistics import StoreStatistics
     from winchester_core.model.stream import Reason, StreamRecord, StreamState
     from winchester_core.storage.effect_records import (
         EffectClaim,
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
         RejectedMessage,
         Rejection,
         StreamFilter,
-        StreamMark,
-        TrimMark,
+        StreamVersion,
+        TrimCursor,
         Trimmed,
         Workload,
     )
@@ -66,9 +66,6 @@ class IngestStore(Protocol):
 
     def advance_event_clock(self, moment: datetime) -> None:
         """Move the event clock forward to `moment`; an earlier one changes nothing."""
-
-    def set_event_clock(self, moment: datetime) -> None:
-        """Set the event clock, backwards too."""
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -142,12 +139,12 @@ class WorkStore(Protocol):
         older_than: datetime,
         stored_before: datetime,
         limit: int,
-        mark: TrimMark | None = None,
+        cursor: TrimCursor | None = None,
     ) -> Trimmed:
         """Remove up to `limit` events, older by both times, that no uncompleted stream holds.
 
         `older_than` is stream time, `stored_before` real time. It takes the oldest first, and
-        need not look again at what lies before `mark`, to which an earlier batch has come.
+        need not look again at what lies before `cursor`, to which an earlier batch has come.
         """
 
     def listen(self, wake: Callable[[], None]) -> AbstractContextManager[None]:
@@ -161,24 +158,24 @@ class WorkStore(Protocol):
 
 
 class ReadStore(Protocol):
-    """What people and programs that look and mend ask of a store."""
+    """Queries of people and programs."""
 
     def find_events(
-        self, wanted: EventFilter = ANY_EVENT, *, mark: str | None = None, limit: int = 100
+        self, wanted: EventFilter = ANY_EVENT, *, cursor: str | None = None, limit: int = 100
     ) -> list[Event]:
-        """Up to `limit` events in the order of their storing, past the one whose id is `mark`.
+        """Up to `limit` events in the order of their storing, past the one whose id is `cursor`.
 
         The order within what one call of `record` stored is the store's own. Nothing is found
-        past a `mark` that is not stored.
+        past a `cursor` that is not stored.
         """
 
     def count_events(self, wanted: EventFilter = ANY_EVENT) -> int:
         """How many events there are."""
 
     def find_streams(
-        self, wanted: StreamFilter = ANY_STREAM, *, mark: int | None = None, limit: int = 100
+        self, wanted: StreamFilter = ANY_STREAM, *, cursor: int | None = None, limit: int = 100
     ) -> list[StreamRecord]:
-        """Up to `limit` streams by id, past the one whose id is `mark`."""
+        """Up to `limit` streams by id, past the one whose id is `cursor`."""
 
     def count_streams(self, wanted: StreamFilter = ANY_STREAM) -> int:
         """How many streams there are."""
@@ -189,7 +186,7 @@ class ReadStore(Protocol):
     def count_states_by_trigger(self) -> dict[str, dict[StreamState, int]]:
         """How many streams of each trigger are in each state; neither is named where none is."""
 
-    def census(self, now: datetime | None) -> Census:
+    def statistics(self, now: datetime | None) -> StoreStatistics:
         """What there is, and what waits at the stream time `now`, None as in `claim_ready`.
 
         Every stream and effect is counted, in indexes: that takes time in proportion to them.
@@ -211,10 +208,10 @@ class ReadStore(Protocol):
         self,
         wanted: RejectedFilter = ANY_REJECTED,
         *,
-        mark: int | None = None,
+        cursor: int | None = None,
         limit: int = 100,
     ) -> list[RejectedMessage]:
-        """Up to `limit` rejected messages by id, past the one whose id is `mark`.
+        """Up to `limit` rejected messages by id, past the one whose id is `cursor`.
 
         Each comes with its body, which may have 1 MiB.
         """
@@ -224,6 +221,21 @@ class ReadStore(Protocol):
 
     def get_rejected(self, rejected_id: int) -> RejectedMessage:
         """The rejected message with this id. Raises `UnknownRejectedMessage`."""
+
+    def find_effects(
+        self, wanted: EffectFilter = ANY_EFFECT, *, cursor: int | None = None, limit: int = 100
+    ) -> list[StoredEffect]:
+        """Up to `limit` effects by id, past the one whose id is `cursor`."""
+
+    def count_effects(self, wanted: EffectFilter = ANY_EFFECT) -> int:
+        """How many effects there are."""
+
+    def get_effect(self, effect_id: int) -> StoredEffect:
+        """The effect with this id. Raises `UnknownEffect`."""
+
+
+class AdminStore(Protocol):
+    """Operations of an administrator."""
 
     def set_rejected_reason(self, rejected_id: int, reason: str) -> None:
         """Say why a message is rejected now. Raises `UnknownRejectedMessage`."""
@@ -237,10 +249,10 @@ class ReadStore(Protocol):
         Raises `UnknownStream`, `IllegalTransition`.
         """
 
-    def reset_streams(self, marks: Sequence[StreamMark]) -> Mapping[int, StreamState]:
+    def reset_streams(self, versions: Sequence[StreamVersion]) -> Mapping[int, StreamState]:
         """Do the same with those that are in error, and as they were; return their new states."""
 
-    def discard_streams(self, marks: Sequence[StreamMark]) -> frozenset[int]:
+    def discard_streams(self, versions: Sequence[StreamVersion]) -> frozenset[int]:
         """Remove, as `purge_stream`, those that are in error, and as they were; return which."""
 
     def purge_stream(self, stream_id: int) -> None:
@@ -248,6 +260,20 @@ class ReadStore(Protocol):
 
         Raises `UnknownStream`, or `IllegalTransition` when a worker has it in hand.
         """
+
+    def retry_effect(self, effect_id: int) -> StoredEffect:
+        """Make a dead letter pending again, as if just recorded, or a pending one due at once.
+
+        In its lane it goes before those that were put later, but for one that is in a worker's
+        hand. Returns it as it is then: `due_at` is None where another goes before it.
+        Raises `UnknownEffect`, or `EffectInProgress` when a worker has it in hand.
+        """
+
+    def discard_effect(self, effect_id: int) -> None:
+        """Forget an effect. Raises as `retry_effect`."""
+
+    def set_event_clock(self, moment: datetime) -> None:
+        """Set the event clock, backwards too."""
 
 
 class EffectStore(Protocol):
@@ -290,28 +316,6 @@ class EffectStore(Protocol):
         None when none is pending.
         """
 
-    def find_effects(
-        self, wanted: EffectFilter = ANY_EFFECT, *, mark: int | None = None, limit: int = 100
-    ) -> list[StoredEffect]:
-        """Up to `limit` effects by id, past the one whose id is `mark`."""
-
-    def count_effects(self, wanted: EffectFilter = ANY_EFFECT) -> int:
-        """How many effects there are."""
-
-    def get_effect(self, effect_id: int) -> StoredEffect:
-        """The effect with this id. Raises `UnknownEffect`."""
-
-    def retry_effect(self, effect_id: int) -> StoredEffect:
-        """Make a dead letter pending again, as if just recorded, or a pending one due at once.
-
-        In its lane it goes before those that were put later, but for one that is in a worker's
-        hand. Returns it as it is then: `due_at` is None where another goes before it.
-        Raises `UnknownEffect`, or `EffectInHand` when a worker has it in hand.
-        """
-
-    def discard_effect(self, effect_id: int) -> None:
-        """Forget an effect. Raises as `retry_effect`."""
-
 
 class DebugStore(Protocol):
     """What was counted at triggers that are being debugged, by all processes together."""
@@ -326,5 +330,5 @@ class DebugStore(Protocol):
         """Forget what was counted at a trigger; False when nothing was."""
 
 
-class Store(IngestStore, WorkStore, ReadStore, EffectStore, DebugStore, Protocol):
+class Store(IngestStore, WorkStore, ReadStore, AdminStore, EffectStore, DebugStore, Protocol):
     """All of it."""

@@ -40,7 +40,7 @@ class Recorded:
 
     stored: tuple[bool, ...]
     streams_opened: int = 0
-    streams_born_expired: int = 0
+    streams_opened_expired: int = 0
     streams_decided: int = 0
     refused_jumps: tuple[int, ...] = ()
 
@@ -144,7 +144,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class TrimMark:
+class TrimCursor:
     """How far trimming has looked: the time of an event, and its row among those of that time."""
 
     timestamp: datetime
@@ -155,12 +155,12 @@ class TrimMark:
 class Trimmed:
     """What one batch of trimming did: `kept` events it looked at and left.
 
-    `more` says whether it is worth going on past `mark`.
+    `more` says whether it is worth going on past `cursor`.
     """
 
     removed: int
     kept: int = 0
-    mark: TrimMark | None = None
+    cursor: TrimCursor | None = None
     more: bool = False
 
 
@@ -228,7 +228,7 @@ class StreamFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamMark:
+class StreamVersion:
     """A stream as it was when it was read: whatever changes its state changes the serial."""
 
     stream_id: int

@@ -4,28 +4,28 @@ from winchester_core.testing.clock import FakeClock
 from winchester_core.testing.conformance import (
     TRAIT_VALUES,
     ConditionConformance,
+    ConformanceError,
     HandlerConformance,
-    NonConformance,
     SourceConformance,
     TraitPluginConformance,
 )
 from winchester_core.testing.engine import InMemoryEngine
-from winchester_core.testing.events import a_notification, a_stream, an_event
-from winchester_core.testing.surroundings import RecordingOutbox, an_effect, an_env
+from winchester_core.testing.events import make_event, make_notification, make_stream_events
+from winchester_core.testing.surroundings import RecordingOutbox, make_effect, make_env
 
 __all__ = [
     "TRAIT_VALUES",
     "ConditionConformance",
+    "ConformanceError",
     "FakeClock",
     "HandlerConformance",
     "InMemoryEngine",
-    "NonConformance",
     "RecordingOutbox",
     "SourceConformance",
     "TraitPluginConformance",
-    "a_notification",
-    "a_stream",
-    "an_effect",
-    "an_env",
-    "an_event",
+    "make_effect",
+    "make_env",
+    "make_event",
+    "make_notification",
+    "make_stream_events",
 ]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MINUTE = timedelta(minutes=1)
 
 
-def an_event(
+def make_event(
     event_type: str = "test.event",
     /,
     *,
@@ -43,7 +43,7 @@ def an_event(
     return clean.event
 
 
-def a_stream(
+def make_stream_events(
     *event_types: str,
     start: datetime = DEFAULT_START,
     step: timedelta = MINUTE,
@@ -51,15 +51,15 @@ def a_stream(
 ) -> list[Event]:
     """The events of a stream in their order: one of each type, `step` apart, from `start` on.
 
-    All have `traits`, among them what distinguishes the stream. Raises as `an_event`.
+    All have `traits`, among them what distinguishes the stream. Raises as `make_event`.
     """
     return [
-        an_event(event_type, timestamp=start + number * step, **traits)
+        make_event(event_type, timestamp=start + number * step, **traits)
         for number, event_type in enumerate(event_types)
     ]
 
 
-def a_notification(
+def make_notification(
     event_type: str = "test.event",
     /,
     payload: Mapping[str, Any] | None = None,

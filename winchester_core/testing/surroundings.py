@@ -25,7 +25,7 @@ class RecordingOutbox:
         return str(uuid4())
 
 
-def an_env(**changes: Any) -> dict[str, Any]:
+def make_env(**changes: Any) -> dict[str, Any]:
     """The `env` of a first run, with a `RecordingOutbox`; `changes` replace or add to it."""
     return {
         "stream_id": 1,
@@ -37,7 +37,7 @@ def an_env(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def an_effect(
+def make_effect(
     payload: Any,
     *,
     id: str | None = None,  # noqa: A002 - the field's name

@@ -275,7 +275,7 @@ class Batch:
         stream is completed once in both cases, but nothing may be undone: it may have been done.
         """
         self._hand.drop([claim])
-        self._counters.add(Count.RUNS_IN_DOUBT)
+        self._counters.add(Count.COMPLETIONS_UNKNOWN)
         logger.warning(
             "stream %d of trigger %s: the connection broke while the end of its run was being "
             "stored; it was stored then, or another worker goes on with the stream",

@@ -262,7 +262,7 @@ class PipelineManager:
         if not claims:
             return
         reach(Checkpoint.CLAIMED)
-        self.counters.add(Count.STREAMS_LOADED, len(claims))
+        self.counters.add(Count.STREAMS_CLAIMED, len(claims))
         self._hand.take(claims)
         batch = Batch(
             store=self.store,

@@ -69,7 +69,7 @@ class Refresher:
             number = self._store.refresh(definition, now, BATCH)
             batches += number > 0
             self._refreshed[definition.name] += number
-            self._counters.add(Count.STREAMS_REFRESHED, number)
+            self._counters.add(Count.STREAMS_RECALCULATED, number)
             if number < BATCH:
                 self._left.popleft()
                 self._tell_of(definition)

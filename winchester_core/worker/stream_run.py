@@ -153,7 +153,7 @@ class StreamRun:
         self._counters.run_seconds.observe(self._pipeline_name, monotonic() - since)
 
     def _counted(self, faults: tuple[CommitFault, ...]) -> tuple[CommitFault, ...]:
-        self._counters.add(Count.COMMIT_FAULTS, len(faults))
+        self._counters.add(Count.HANDLER_COMMIT_ERRORS, len(faults))
         return faults
 
     def completion(self, fault: str | None = None) -> Completion:

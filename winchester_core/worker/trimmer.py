@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import threading
 
     from winchester_core.storage.interface import WorkStore
-    from winchester_core.storage.records import TrimMark, Trimmed
+    from winchester_core.storage.records import TrimCursor, Trimmed
     from winchester_core.storage.stream_clock import StreamClock
     from winchester_core.worker.options import WorkerOptions
 
@@ -44,7 +44,7 @@ class Trimmer:
         self._options = options
         self._counters = counters
         self._stop = stop
-        self._mark: TrimMark | None = None
+        self._cursor: TrimCursor | None = None
         self._kept = 0
         self._next_sweep_at: float | None = None
         self.has_more = False
@@ -74,19 +74,19 @@ class Trimmer:
         if age is None or now is None:
             return 0
         if self._next_sweep_at is not None and monotonic() >= self._next_sweep_at:
-            self._mark, self._kept, self._next_sweep_at = None, 0, None
+            self._cursor, self._kept, self._next_sweep_at = None, 0, None
         trimmed = self._store.trim(
             age.evaluate({"timestamp": now}).timestamp,
             age.evaluate({"timestamp": self._store.real_time()}).timestamp,
             self._options.trim_batch_size,
-            self._mark,
+            self._cursor,
         )
         self._note(trimmed)
         return trimmed.removed
 
     def _note(self, trimmed: Trimmed) -> None:
         self._counters.add(Count.EVENTS_TRIMMED, trimmed.removed)
-        self._mark, self.has_more = trimmed.mark, trimmed.more
+        self._cursor, self.has_more = trimmed.cursor, trimmed.more
         self._kept += trimmed.kept
         if not trimmed.more and self._next_sweep_at is None:
             self._next_sweep_at = monotonic() + self._kept * REST_SECONDS_PER_KEPT_EVENT

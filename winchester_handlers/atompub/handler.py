@@ -21,8 +21,8 @@ from winchester_handlers.http_posting import open_client, post
 if TYPE_CHECKING:
     from voluptuous import Schema
 
-    from winchester_core.interfaces import Effect, Outcome
-    from winchester_core.model.event import Event
+    from winchester_core.interfaces import DeliveryOutcome, Effect
+    from winchester_core.model import Event
 
 BAD_REQUEST, UNAUTHORIZED, CONFLICT = 400, 401, 409
 
@@ -59,13 +59,13 @@ class AtomPubHandler(PipelineHandler):
                 env["outbox"].put(event)
         return events
 
-    def deliver(self, effects: list[Effect]) -> list[Outcome]:
+    def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
         """Publish them one after the other.
 
         When no answer comes to one of them, or no token, the rest of this call is put off
         untried, so that a server that is down costs one timeout a call.
         """
-        outcomes: list[Outcome] = []
+        outcomes: list[DeliveryOutcome] = []
         with open_client(self.params["http_timeout"]) as client:
             for effect in effects:
                 try:
@@ -99,7 +99,7 @@ class AtomPubHandler(PipelineHandler):
         status, _ = post(client, self.params["url"], entry, headers)
         return status
 
-    def _outcome(self, status: int, effect: Effect) -> Outcome:
+    def _outcome(self, status: int, effect: Effect) -> DeliveryOutcome:
         if 200 <= status < 300 or status == CONFLICT:
             return Delivered()
         if status == BAD_REQUEST:

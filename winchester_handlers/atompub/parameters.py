@@ -10,14 +10,14 @@ import httpx
 from voluptuous import All, In, Invalid, Length, Optional, Required, Schema
 from voluptuous import Any as AnyOf
 
-from winchester_core.interfaces import event_types, takes
+from winchester_core.interfaces import event_types, json_schema
 
 JSON, CUF_XML = "json", "cuf_xml"
 OWN_TRAITS = ("message_id", "event_type", "timestamp")
 HTTP_URL = re.compile(r"https?://[^/\s?#]\S*")
 
 
-@takes(type="string", pattern=r"^https?://[^/\s?#]\S*$", title="URL")
+@json_schema(type="string", pattern=r"^https?://[^/\s?#]\S*$", title="URL")
 def http_url(value: Any) -> str:
     """The URL of a server. The message does not show it: it may hold a password."""
     if isinstance(value, str) and HTTP_URL.fullmatch(value) and _is_url(value):
@@ -38,7 +38,7 @@ def seconds(*, positive: bool = False) -> Any:
 
     low = {"exclusiveMinimum": 0} if positive else {"minimum": 0}
 
-    @takes(type="number", **low)
+    @json_schema(type="number", **low)
     def check_seconds(value: Any) -> float:
         is_number = type(value) in (int, float) and isfinite(value)
         if is_number and (value > 0 or (value == 0 and not positive)):
@@ -48,7 +48,7 @@ def seconds(*, positive: bool = False) -> Any:
     return check_seconds
 
 
-@takes(
+@json_schema(
     type="object",
     propertyNames={"not": {"enum": list(OWN_TRAITS)}},
     additionalProperties={"type": ["string", "number", "boolean"]},

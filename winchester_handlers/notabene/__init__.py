@@ -5,8 +5,6 @@ from winchester_core.errors import PluginError
 try:
     from winchester_handlers.notabene.handler import NotabeneHandler
 except ImportError as error:
-    raise PluginError.of_missing_extra(
-        "winchester.handlers", "notabene", "rabbitmq", error
-    ) from error
+    raise PluginError.missing_extra("winchester.handlers", "notabene", "rabbitmq", error) from error
 
 __all__ = ["NotabeneHandler"]

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from voluptuous import Schema
 
-    from winchester_core.interfaces import Effect, Outcome
-    from winchester_core.model.event import Event
+    from winchester_core.interfaces import DeliveryOutcome, Effect
+    from winchester_core.model import Event
 
 
 class NotabeneHandler(PipelineHandler):
@@ -61,12 +61,12 @@ class NotabeneHandler(PipelineHandler):
                     env["outbox"].put(event)
         return events
 
-    def deliver(self, effects: list[Effect]) -> list[Outcome]:
+    def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
         """Publish them one after the other, each confirmed before the next.
 
         When that fails the connection is given up, and the rest of this call put off untried.
         """
-        outcomes: list[Outcome] = []
+        outcomes: list[DeliveryOutcome] = []
         try:
             with Publisher(self.params) as publisher:
                 for effect in effects:

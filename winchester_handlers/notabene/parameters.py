@@ -9,7 +9,7 @@ from typing import Any
 from voluptuous import All, In, Invalid, Length, Optional, Range, Required, Schema
 from voluptuous import Any as AnyOf
 
-from winchester_core.interfaces import event_types, takes
+from winchester_core.interfaces import event_types, json_schema
 
 EXCHANGE_TYPES = ("topic", "direct", "fanout", "headers")
 
@@ -17,7 +17,7 @@ TEXT = All(str, Length(min=1))
 NAME = All(str, Length(min=1, max=255))
 
 
-@takes(type="string", pattern=r"^amqps?://\S+$", title="URL")
+@json_schema(type="string", pattern=r"^amqps?://\S+$", title="URL")
 def broker_url(value: Any) -> str:
     """The URL of a broker. The message does not show it: it may hold a password."""
     if isinstance(value, str) and re.fullmatch(r"amqps?://\S+", value):
@@ -25,7 +25,7 @@ def broker_url(value: Any) -> str:
     raise Invalid("expected a URL that begins with amqp:// or amqps://, without blanks")
 
 
-@takes(type="string", minLength=1, title="path of a file that exists")
+@json_schema(type="string", minLength=1, title="path of a file that exists")
 def readable_file(value: Any) -> str:
     """The path of a file that is there."""
     if isinstance(value, str) and Path(value).is_file():
@@ -33,7 +33,7 @@ def readable_file(value: Any) -> str:
     raise Invalid("expected the path of a file that exists")
 
 
-@takes(type="integer", minimum=1, maximum=65535)
+@json_schema(type="integer", minimum=1, maximum=65535)
 def port(value: Any) -> int:
     """The number of a port."""
     if type(value) is int and 0 < value < 65536:
@@ -61,7 +61,7 @@ TLS_SCHEMA = Schema(
 )
 
 
-@takes(AnyOf(bool, TLS_SCHEMA, None))
+@json_schema(AnyOf(bool, TLS_SCHEMA, None))
 def tls(value: Any) -> dict[str, Any] | None:
     """How TLS is spoken: true for the defaults, a mapping, or nothing for plain TCP."""
     if value in (None, False):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from winchester_core.model.event import Event
+    from winchester_core.model import Event
 
 EXISTS = "compute.instance.exists"
 DELETE = "compute.instance.delete.end"

@@ -9,7 +9,7 @@ from winchester_handlers.usage.checks import EXISTS, judge
 from winchester_handlers.usage.verdict_events import missing_exists_event, verdict_events
 
 if TYPE_CHECKING:
-    from winchester_core.model.event import Event
+    from winchester_core.model import Event
 
 NOTIFICATIONS = "usage_notifications"
 """Where in `env` the older system's files look for the verdicts."""

@@ -10,7 +10,7 @@ from winchester_handlers.usage.checks import EXISTS, NO_EXISTS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from winchester_core.model.event import Event
+    from winchester_core.model import Event
     from winchester_handlers.usage.checks import Fault, Verdict
 
 VERIFIED, FAILED, WARNINGS = f"{EXISTS}.verified", f"{EXISTS}.failed", f"{EXISTS}.warnings"

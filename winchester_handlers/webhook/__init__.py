@@ -5,8 +5,6 @@ from winchester_core.errors import PluginError
 try:
     from winchester_handlers.webhook.handler import WebhookHandler
 except ImportError as error:
-    raise PluginError.of_missing_extra(
-        "winchester.handlers", "webhook", "http-out", error
-    ) from error
+    raise PluginError.missing_extra("winchester.handlers", "webhook", "http-out", error) from error
 
 __all__ = ["WebhookHandler"]

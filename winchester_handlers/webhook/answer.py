@@ -12,14 +12,14 @@ from winchester_core.interfaces import Delivered, Refused, RetryAfter
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from winchester_core.interfaces import Outcome
+    from winchester_core.interfaces import DeliveryOutcome
 
 KNOWN_ALREADY = 409
 WORTH_ANOTHER_TRY = frozenset({401, 402, 403, 404, 407, 408, 421, 423, 424, 425, 429})
 """Of the 4xx: what an operator mends on either side, or what passes by itself."""
 
 
-def outcome(status: int, headers: Mapping[str, str], now: datetime) -> Outcome:
+def outcome(status: int, headers: Mapping[str, str], now: datetime) -> DeliveryOutcome:
     """Delivered, refused for good, or to be sent again; `headers` are found in any case."""
     if 200 <= status < 300 or status == KNOWN_ALREADY:
         return Delivered()

@@ -18,8 +18,8 @@ from winchester_handlers.webhook.signature import signature_headers
 if TYPE_CHECKING:
     from voluptuous import Schema
 
-    from winchester_core.interfaces import Effect, Outcome
-    from winchester_core.model.event import Event
+    from winchester_core.interfaces import DeliveryOutcome, Effect
+    from winchester_core.model import Event
 
 
 class WebhookHandler(PipelineHandler):
@@ -51,13 +51,13 @@ class WebhookHandler(PipelineHandler):
             env["outbox"].put({"stream": _stream(matching, env)})
         return events
 
-    def deliver(self, effects: list[Effect]) -> list[Outcome]:
+    def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
         """Send them one after the other.
 
         When no answer comes to one of them, the rest of this call is put off untried, so that a
         service that is down costs one timeout a call.
         """
-        outcomes: list[Outcome] = []
+        outcomes: list[DeliveryOutcome] = []
         with open_client(self.params["timeout"], tls_context(self.params["tls"])) as client:
             for effect in effects:
                 try:
@@ -68,7 +68,7 @@ class WebhookHandler(PipelineHandler):
         untried = RetryAfter(0, "not tried: the service did not answer to an effect before it")
         return outcomes + [untried] * (len(effects) - len(outcomes))
 
-    def _send(self, client: httpx.Client, effect: Effect) -> Outcome:
+    def _send(self, client: httpx.Client, effect: Effect) -> DeliveryOutcome:
         said = message(effect, self.params["format"], self.params["source"])
         now = datetime.now(UTC)
         headers = {**self.params["headers"], **said.headers, "Idempotency-Key": effect.id}

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import orjson
 
-from winchester_core.model.event_json import flat_event
+from winchester_core.model import flat_event
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ import httpx
 from voluptuous import All, In, Invalid, Optional, Range, Required, Schema
 from voluptuous import Any as AnyOf
 
-from winchester_core.interfaces import event_types, takes
+from winchester_core.interfaces import event_types, json_schema
 from winchester_handlers.webhook.signature import key_of
 
 SENDS = ("event", "stream")
@@ -27,7 +27,7 @@ HTTP_URL = re.compile(r"https?://[^/\s?#]\S*")
 URI_REFERENCE = re.compile(r"[\x21-\x7e]+")
 
 
-@takes(type="string", pattern=r"^https?://[^/\s?#]\S*$", title="URL")
+@json_schema(type="string", pattern=r"^https?://[^/\s?#]\S*$", title="URL")
 def http_url(value: Any) -> str:
     """The URL of a web service. The message does not show it: it may hold a token."""
     if isinstance(value, str) and HTTP_URL.fullmatch(value) and _is_url(value):
@@ -35,7 +35,7 @@ def http_url(value: Any) -> str:
     raise Invalid("expected a URL that begins with http:// or https://, without blanks")
 
 
-@takes(type="string", pattern=r"^[\x21-\x7e]+$", title="URI reference")
+@json_schema(type="string", pattern=r"^[\x21-\x7e]+$", title="URI reference")
 def uri_reference(value: Any) -> str:
     """What CloudEvents calls a URI reference: printable ASCII."""
     if isinstance(value, str) and URI_REFERENCE.fullmatch(value):
@@ -43,7 +43,7 @@ def uri_reference(value: Any) -> str:
     raise Invalid("expected a URI or a part of one, such as /winchester: ASCII without blanks")
 
 
-@takes(type="string", minLength=1, title="path of a file that exists")
+@json_schema(type="string", minLength=1, title="path of a file that exists")
 def readable_file(value: Any) -> str:
     """The path of a file that is there."""
     if isinstance(value, str) and Path(value).is_file():
@@ -51,7 +51,7 @@ def readable_file(value: Any) -> str:
     raise Invalid("expected the path of a file that exists")
 
 
-@takes(
+@json_schema(
     type="object",
     propertyNames={"pattern": f"^{HEADER_NAME.pattern}$"},
     additionalProperties={"type": "string", "minLength": 1},
@@ -71,7 +71,7 @@ def headers(value: Any) -> dict[str, str]:
     return value
 
 
-@takes(type="string", minLength=1)
+@json_schema(type="string", minLength=1)
 def secret(value: Any) -> str:
     """The secret of the signature."""
     if isinstance(value, str) and value:
@@ -105,7 +105,7 @@ TLS_SCHEMA = Schema(
 )
 
 
-@takes(AnyOf(TLS_SCHEMA, None))
+@json_schema(AnyOf(TLS_SCHEMA, None))
 def tls(value: Any) -> dict[str, Any]:
     """Whom to trust, and as whom to appear."""
     found: dict[str, Any] = TLS_SCHEMA({} if value is None else value)

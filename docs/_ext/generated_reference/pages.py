@@ -12,6 +12,7 @@ from generated_reference import (
     performance,
     plugin_pages,
     plugins,
+    public_names,
     python_names,
     settings,
     state_diagram,
@@ -43,6 +44,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "trigger": triggers.render_trigger,
         "criteria": triggers.render_criteria,
     },
+    "explanation/stability.md": {"public": public_names.render},
     "explanation/performance.md": {
         "machine": performance.render_machine,
         "figures": performance.render_figures,

@@ -6,17 +6,47 @@ import winchester_core
 from generated_reference.markdown import docstring
 from generated_reference.signatures import render_methods
 from winchester_core.config import load_settings
-from winchester_core.storage.interface import Store
 
-CLASSES = ("TriggerManager", "PipelineManager")
+PUBLIC_METHODS = {
+    "TriggerManager": (
+        "add_event",
+        "add_events",
+        "add_notification",
+        "add_notifications",
+        "convert_notification",
+        "add_trigger_definition",
+        "delete_trigger_definition",
+        "current_time",
+        "received",
+        "saved",
+        "close",
+    ),
+    "PipelineManager": (
+        "run",
+        "run_until_idle",
+        "run_once",
+        "process_ready_streams",
+        "fire_stream",
+        "expire_stream",
+        "process_trim_events",
+        "current_time",
+        "stop",
+        "close",
+    ),
+}
+"""Methods that embedding programs may call; the others serve Winchester's own programs."""
 
 
 def render() -> str:
     """The two managers, the loading of settings, and the store."""
     parts: list[str] = []
-    for name in CLASSES:
+    for name, methods in PUBLIC_METHODS.items():
         cls = getattr(winchester_core, name)
-        parts += [f"## {name}", docstring(cls), docstring(cls.__mro__[1]), render_methods(cls)]
+        parts += [f"## {name}", docstring(cls), docstring(cls.__mro__[1])]
+        parts.append(render_methods(cls, only=methods))
     parts += ["## load_settings", docstring(load_settings)]
-    parts += ["## The store", docstring(Store), render_methods(Store)]
+    parts += ["## open_store", docstring(winchester_core.open_store)]
+    for name in ("ReadStore", "AdminStore"):
+        cls = getattr(winchester_core, name)
+        parts += [f"### {name}", docstring(cls), render_methods(cls)]
     return "\n\n".join(parts)

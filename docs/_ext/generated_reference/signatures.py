@@ -9,14 +9,21 @@ from typing import TYPE_CHECKING, Any
 from generated_reference.markdown import definition, docstring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 
-def render_methods(cls: type) -> str:
-    """The public methods and properties of a class, inherited ones too, in their order."""
+def render_methods(cls: type, only: Collection[str] | None = None) -> str:
+    """The public methods and properties of a class, inherited ones too, in their order.
+
+    `only` names those that are shown. Raises `LookupError` if the class lacks one of them.
+    """
+    members = dict(_public(cls))
+    if missing := set(only or ()) - set(members):
+        raise LookupError(f"{cls.__name__} has no public {sorted(missing)}")
     return "\n\n".join(
         definition(f"`{_signature(name, member)}`", docstring(member))
-        for name, member in _public(cls)
+        for name, member in members.items()
+        if only is None or name in only
     )
 
 

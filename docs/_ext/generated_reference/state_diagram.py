@@ -6,7 +6,7 @@ from math import hypot
 from typing import Final, TypeAlias
 
 from generated_reference.states import changes
-from winchester_core.model.stream import StreamState
+from winchester_core.model import StreamState
 
 PLACES: Final = {
     StreamState.ACTIVE: (0, 2),

@@ -14,11 +14,11 @@ SUITES = (
 )
 OBJECTS = (testing.FakeClock, testing.InMemoryEngine, testing.RecordingOutbox)
 BUILDERS = (
-    testing.an_event,
-    testing.a_stream,
-    testing.a_notification,
-    testing.an_env,
-    testing.an_effect,
+    testing.make_event,
+    testing.make_stream_events,
+    testing.make_notification,
+    testing.make_env,
+    testing.make_effect,
 )
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from winchester_core.cli.failure import WrongUsage
+from winchester_core.cli.failure import UsageError
 from winchester_core.cli.moments import (
     iso_text,
     length_text,
@@ -55,14 +55,14 @@ def test_a_time_is_itself_and_utc_without_offset() -> None:
     "text", ["", "soon", "1", "1x", "1d + 2h", "-1d", "2015-13-01", "0900-01-01"]
 )
 def test_anything_else_is_wrong_usage(text: str) -> None:
-    with pytest.raises(WrongUsage):
+    with pytest.raises(UsageError):
         read_moment_ago(text, _now)
-    with pytest.raises(WrongUsage):
+    with pytest.raises(UsageError):
         read_moment(text)
 
 
 def test_a_duration_that_leads_out_of_the_years_is_wrong_usage() -> None:
-    with pytest.raises(WrongUsage, match="9000y"):
+    with pytest.raises(UsageError, match="9000y"):
         read_moment_ahead("9000y", _now)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from winchester_core.cli.failure import WrongUsage, guarded
+from winchester_core.cli.failure import UsageError, guarded
 from winchester_core.errors import (
     ConfigurationError,
     DatabaseUnavailable,
@@ -32,7 +32,7 @@ def _raising(error: BaseException) -> Callable[[], int]:
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (WrongUsage("no"), 2),
+        (UsageError("no"), 2),
         (ConfigurationError(["no"]), 2),
         (PluginError("group", "name", "no"), 2),
         (SchemaMismatch(None, "0001", "sqlite://"), 2),
@@ -87,5 +87,5 @@ def test_a_fault_of_the_program_is_told_as_one(capsys: pytest.CaptureFixture[str
 
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     args = Namespace(config=None, debug=True)
-    guarded(_raising(WrongUsage("no")), program="prog", args=args)
+    guarded(_raising(UsageError("no")), program="prog", args=args)
     assert capsys.readouterr().err.startswith("Traceback")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from winchester_core.cli.failure import WrongUsage
+from winchester_core.cli.failure import UsageError
 from winchester_core.cli.trait_filters import read_traits
 from winchester_core.model.time_range import TimeRange
 
@@ -57,5 +57,5 @@ def test_several_traits_are_all_wanted() -> None:
     "texts", [["name"], ["=5"], ["a=1", "a=2"], [f"a={2**63}"], ["a=1e999"], ["a=\ud800"]]
 )
 def test_what_no_trait_can_be_is_wrong_usage(texts: list[str]) -> None:
-    with pytest.raises(WrongUsage, match="--trait"):
+    with pytest.raises(UsageError, match="--trait"):
         read_traits(texts)

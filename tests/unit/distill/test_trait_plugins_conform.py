@@ -36,7 +36,7 @@ class TestTraitPlugins(TraitPluginConformance):
     def _plugin(self, name: str, params: dict[str, Any]) -> None:
         self.plugin = load(TRAIT_PLUGINS, name)
         self.given = params
-        self.found = TIMES if name == "timedelta" else FOUND
+        self.inputs = TIMES if name == "timedelta" else FOUND
 
     def params(self) -> dict[str, Any]:
         return self.given

@@ -55,7 +55,7 @@ class Scripted(EventSource):
 class Asking(Scripted):
     """Its senders wait for an answer."""
 
-    tells_sender = True
+    replies_to_sender = True
 
 
 def gatherer(source: EventSource, wait_seconds: float = LONG_SECONDS) -> BatchGatherer:

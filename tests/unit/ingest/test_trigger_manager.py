@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from winchester_core.errors import ConfigurationError, DataRefused
-from winchester_core.ingest import Outcome, TriggerManager
+from winchester_core.ingest import EventStatus, TriggerManager
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.matching.conditions.integer import IntCondition
 from winchester_core.storage.memory import MemoryStore
@@ -89,8 +89,13 @@ def test_add_events_has_an_outcome_for_each_event_in_order(manager: TriggerManag
     result = manager.add_events(
         [event("m-1"), {"message_id": "m-2"}, event("m-1", order="other"), event("m-3")]
     )
-    kinds = [outcome.outcome for outcome in result.outcomes]
-    assert kinds == [Outcome.STORED, Outcome.INVALID, Outcome.DUPLICATE, Outcome.STORED]
+    kinds = [outcome.status for outcome in result.outcomes]
+    assert kinds == [
+        EventStatus.STORED,
+        EventStatus.INVALID,
+        EventStatus.DUPLICATE,
+        EventStatus.STORED,
+    ]
     assert (result.stored, result.duplicates, result.invalid, result.dropped) == (2, 1, 1, 0)
     assert result.outcomes[1].reason == "event_type: is missing"
     assert result.outcomes[1].message_id == "m-2"
@@ -110,7 +115,7 @@ def test_a_refused_batch_is_split_until_the_message_at_fault_stands_alone() -> N
     manager = manager_on(store, TRIGGER)
     events = [event(f"m-{n}", **({"bad": 1} if n in (3, 6) else {})) for n in range(10)]
     result = manager.add_events(events)
-    invalid = [n for n, each in enumerate(result.outcomes) if each.outcome is Outcome.INVALID]
+    invalid = [n for n, each in enumerate(result.outcomes) if each.status is EventStatus.INVALID]
     assert invalid == [3, 6]
     assert result.outcomes[3].reason == "the database refuses it: no such value here"
     stored = [each["message_id"] for each in store.find_events(EventFilter())]
@@ -127,7 +132,7 @@ def test_old_events_under_the_system_clock_are_counted_and_warned_of_once(
         manager.add_event(event(f"m-{number}", timestamp=yesterday, order=f"o-{number}"))
     warnings = [record.message for record in caplog.records if "clock: event" in record.message]
     assert len(warnings) == 1
-    assert manager.counters[Count.STREAMS_BORN_EXPIRED] == 3
+    assert manager.counters[Count.STREAMS_OPENED_EXPIRED] == 3
 
 
 def test_a_jump_of_the_event_clock_is_refused_with_a_warning(

@@ -52,7 +52,7 @@ class TestConditions(ConditionConformance):
     def _condition(self, name: str) -> None:
         self.plugin = load(CONDITIONS, name)
         self.expressions = EXPRESSIONS[name]
-        self.refused = REFUSED[name]
+        self.invalid_expressions = REFUSED[name]
 
 
 def test_every_condition_is_tried() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from winchester_core.errors import EffectNotQueued, HandlerFailed, UnstorablePayload
-from winchester_core.interfaces import Delivered, Effect, Outcome, PipelineHandler
+from winchester_core.interfaces import Delivered, DeliveryOutcome, Effect, PipelineHandler
 from winchester_core.model.effect import Endpoint
 from winchester_core.model.payload_json import load_payload
 from winchester_core.model.stream import Reason
@@ -40,7 +40,7 @@ def sender(
         def rollback(self) -> None:
             on_rollback(self._env["outbox"])
 
-        def deliver(self, effects: list[Effect]) -> list[Outcome]:
+        def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
             return [Delivered() for _ in effects]
 
     return Sender

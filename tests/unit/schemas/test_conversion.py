@@ -23,8 +23,8 @@ from voluptuous import (
 )
 from voluptuous import Any as AnyOf
 
-from winchester_core.interfaces import takes
-from winchester_core.interfaces.takes import one_of_in_any_case, reference
+from winchester_core.interfaces import json_schema
+from winchester_core.interfaces.json_schema import case_insensitive_enum, reference
 from winchester_core.schemas import in_words, json_schema_of, parameters
 from winchester_core.schemas.hover import with_defaults_told
 from winchester_core.schemas.variables import REFERENCE, with_variables
@@ -42,12 +42,12 @@ def annotated(value: NotThere) -> int:  # type: ignore[name-defined] # noqa: F82
     return int(value)
 
 
-@takes(type="integer", minimum=1, title="port")
+@json_schema(type="integer", minimum=1, title="port")
 def port(value: Any) -> int:
     return int(value)
 
 
-@takes(AnyOf(port, None), title="port or none")
+@json_schema(AnyOf(port, None), title="port or none")
 def maybe_port(value: Any) -> Any:
     return value
 
@@ -152,7 +152,7 @@ def test_one_of_several_keys() -> None:
 
 
 def test_what_is_in_capitals_or_not_is_offered_as_it_was_written() -> None:
-    said = one_of_in_any_case("info", "x-1")
+    said = case_insensitive_enum("info", "x-1")
 
     assert said["anyOf"][0] == {"enum": ["info", "x-1"]}
     for text, fits in [("INFO", True), ("iNfo", True), ("X-1", True), ("informed", False)]:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 class TestJsonl(SourceConformance):
     plugin = JsonlSource
-    ends = True
-    remembers_settled = False
+    finite = True
+    remembers_acknowledged = False
 
     @pytest.fixture(autouse=True)
     def _file(self, tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ class TestJsonl(SourceConformance):
 
 
 class TestFollowedJsonl(TestJsonl):
-    ends = False
+    finite = False
 
     def params(self) -> dict[str, Any]:
         return {**super().params(), "follow": True}

@@ -76,7 +76,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
     monkeypatch.setattr(Listener, "__init__", note)
     beats, database = Heartbeat(), Database()
     health = Health(beats, Cached(database.check, fresh_seconds=0))
-    monitor = Monitor(("127.0.0.1", 0), health, [lambda: [Sample(catalogue.OVERDUE_PARTS, 0)]])
+    monitor = Monitor(("127.0.0.1", 0), health, [lambda: [Sample(catalogue.WATCHDOG_OVERDUE, 0)]])
     with monitor:
         yield Watched(beats, database, monitor, listeners[0])
 
@@ -141,7 +141,7 @@ def test_what_is_not_there_and_what_may_not_be_asked_is_told(watched: Watched) -
 def test_a_scrape_that_fails_is_logged_and_harms_nothing(
     watched: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert b"winchester_overdue_parts 0.0" in watched.ask("/metrics").content
+    assert b"winchester_watchdog_overdue_components 0.0" in watched.ask("/metrics").content
 
     def fail() -> list[Sample]:
         raise ZeroDivisionError

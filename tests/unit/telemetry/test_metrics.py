@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 
 from builders import NOON
-from winchester_core.model.census import Backlog, Census
 from winchester_core.model.effect import Endpoint
+from winchester_core.model.statistics import EffectBacklog, StoreStatistics
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.heartbeat import Heartbeat
@@ -20,7 +20,7 @@ from winchester_core.telemetry.metrics.process import ProcessProbe
 from winchester_core.telemetry.metrics.tables import census_samples
 
 UNITS = {
-    *("seconds", "messages", "streams", "effects", "parts", "events"),
+    *("seconds", "messages", "streams", "effects", "components", "events"),
     *("info", "up"),  # no units, but the names that everybody gives such metrics
 }
 LABELS = {
@@ -76,19 +76,21 @@ def test_a_count_is_shown_by_the_process_that_counts_it(count: Count) -> None:
     assert [each for each in count_samples(counters, others) if each.value] == []
 
 
-def census(**changes: object) -> Census:
+def statistics(**changes: object) -> StoreStatistics:
     facts = {
         "stream_time": NOON,
         "streams": {"vm": {StreamState.ACTIVE: 4}, "gone": {StreamState.ACTIVE: 2}},
         "oldest_ready_seconds": {Reason.FIRE: 7.0, Reason.EXPIRE: 0.0},
         "oldest_unexpired_seconds": 60.0,
-        "effects": {MAIL: Backlog(2, 1, 30.0), SECOND_FAX: Backlog(5, 0, 2.0)},
+        "effects": {MAIL: EffectBacklog(2, 1, 30.0), SECOND_FAX: EffectBacklog(5, 0, 2.0)},
         "rejected": 9,
     }
-    return Census(**{**facts, **changes})  # type: ignore[arg-type]
+    return StoreStatistics(**{**facts, **changes})  # type: ignore[arg-type]
 
 
-def shown(metric: Metric, given: Census, names: Names = NAMES) -> dict[tuple[str, ...], object]:
+def shown(
+    metric: Metric, given: StoreStatistics, names: Names = NAMES
+) -> dict[tuple[str, ...], object]:
     samples = [each for each in census_samples(given, names) if each.metric is metric]
     values = {each.labels: each.value for each in samples}
     assert len(values) == len(samples), "a sample is told twice"
@@ -97,7 +99,7 @@ def shown(metric: Metric, given: Census, names: Names = NAMES) -> dict[tuple[str
 
 def test_each_configured_trigger_has_all_its_states_and_all_others_are_one() -> None:
     more = {"old": {StreamState.ERROR: 1, StreamState.ACTIVE: 1}}
-    streams = shown(catalogue.STORE_STREAMS, census(streams={**census().streams, **more}))
+    streams = shown(catalogue.STORE_STREAMS, statistics(streams={**statistics().streams, **more}))
     assert {label for label, _ in streams} == {"vm", "idle", "(other)"}
     assert len(streams) == 3 * len(StreamState)
     assert {labels: n for labels, n in streams.items() if n} == {
@@ -109,21 +111,21 @@ def test_each_configured_trigger_has_all_its_states_and_all_others_are_one() -> 
 
 def test_however_many_triggers_are_gone_labels_do_not_grow() -> None:
     many = {f"gone {i}": {StreamState.ACTIVE: 1} for i in range(1000)}
-    assert shown(catalogue.STORE_STREAMS, census(streams=many))["(other)", "active"] == 1000
-    effects = {Endpoint("fire", f"gone {i}"): Backlog(1, 1, i) for i in range(1000)}
-    given = census(effects=effects)
+    assert shown(catalogue.STORE_STREAMS, statistics(streams=many))["(other)", "active"] == 1000
+    effects = {Endpoint("fire", f"gone {i}"): EffectBacklog(1, 1, i) for i in range(1000)}
+    given = statistics(effects=effects)
     assert shown(catalogue.STORE_EFFECTS, given)["(other)", "(other)", "dead"] == 1000
     assert shown(catalogue.STORE_OLDEST_EFFECT, given)["(other)", "(other)"] == 999
     assert len(shown(catalogue.STORE_OLDEST_EFFECT, given)) == 4
 
 
 def test_each_endpoint_has_its_backlog() -> None:
-    assert shown(catalogue.STORE_OLDEST_EFFECT, census()) == {
+    assert shown(catalogue.STORE_OLDEST_EFFECT, statistics()) == {
         ("fire", "mail"): 30.0,
         ("fire", "fax"): 0.0,
         ("fire", "fax (2)"): 2.0,
     }
-    effects = shown(catalogue.STORE_EFFECTS, census())
+    effects = shown(catalogue.STORE_EFFECTS, statistics())
     assert {labels: n for labels, n in effects.items() if n} == {
         ("fire", "mail", "pending"): 2,
         ("fire", "mail", "dead"): 1,
@@ -133,13 +135,13 @@ def test_each_endpoint_has_its_backlog() -> None:
 
 def test_a_process_without_pipelines_tells_nothing_of_effects() -> None:
     names = Names(frozenset({"vm"}))
-    assert shown(catalogue.STORE_EFFECTS, census(), names) == {}
-    assert shown(catalogue.STORE_OLDEST_EFFECT, census(), names) == {}
+    assert shown(catalogue.STORE_EFFECTS, statistics(), names) == {}
+    assert shown(catalogue.STORE_OLDEST_EFFECT, statistics(), names) == {}
 
 
 def test_stream_time_is_told_once_it_is_known() -> None:
-    assert shown(catalogue.STORE_STREAM_TIME, census()) == {(): NOON.timestamp()}
-    assert shown(catalogue.STORE_STREAM_TIME, census(stream_time=None)) == {}
+    assert shown(catalogue.STORE_STREAM_TIME, statistics()) == {(): NOON.timestamp()}
+    assert shown(catalogue.STORE_STREAM_TIME, statistics(stream_time=None)) == {}
 
 
 def test_run_seconds_are_those_of_configured_pipelines() -> None:

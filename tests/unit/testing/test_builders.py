@@ -9,13 +9,19 @@ import pytest
 from winchester_core.errors import InvalidEvent, UnstorablePayload
 from winchester_core.interfaces import Effect
 from winchester_core.model.event import clean_event
-from winchester_core.testing import a_notification, a_stream, an_effect, an_env, an_event
+from winchester_core.testing import (
+    make_effect,
+    make_env,
+    make_event,
+    make_notification,
+    make_stream_events,
+)
 
 TWO = datetime(2024, 3, 1, 14, tzinfo=timezone(timedelta(hours=2)))
 
 
 def test_an_event_is_as_it_would_be_stored() -> None:
-    event = an_event("order.paid", timestamp=TWO, order="o-1", amount=3)
+    event = make_event("order.paid", timestamp=TWO, order="o-1", amount=3)
 
     assert clean_event(event).event == event
     assert event["timestamp"] == datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -24,19 +30,19 @@ def test_an_event_is_as_it_would_be_stored() -> None:
 
 
 def test_two_events_are_two_unless_they_are_given_one_id() -> None:
-    assert an_event()["message_id"] != an_event()["message_id"]
-    assert an_event(message_id="1") == an_event(message_id="1")
+    assert make_event()["message_id"] != make_event()["message_id"]
+    assert make_event(message_id="1") == make_event(message_id="1")
 
 
 def test_an_event_that_would_lose_a_trait_is_none() -> None:
     with pytest.raises(ValueError, match=r"trait .items. would be dropped: .*list"):
-        an_event(items=[1])
+        make_event(items=[1])
     with pytest.raises(InvalidEvent, match="message_id"):
-        an_event(message_id="")
+        make_event(message_id="")
 
 
 def test_a_stream_is_in_order_and_its_events_share_their_traits() -> None:
-    first, second = a_stream("job.begun", "job.ended", step=timedelta(hours=1), job=7)
+    first, second = make_stream_events("job.begun", "job.ended", step=timedelta(hours=1), job=7)
 
     assert [each["event_type"] for each in (first, second)] == ["job.begun", "job.ended"]
     assert second["timestamp"] - first["timestamp"] == timedelta(hours=1)
@@ -45,7 +51,7 @@ def test_a_stream_is_in_order_and_its_events_share_their_traits() -> None:
 
 
 def test_a_notification_is_as_services_send_it() -> None:
-    made = a_notification("compute.end", {"a": 1}, timestamp=TWO, message_id="1", _unique_id="u")
+    made = make_notification("compute.end", {"a": 1}, timestamp=TWO, message_id="1", _unique_id="u")
 
     assert made == {
         "message_id": "1",
@@ -59,7 +65,7 @@ def test_a_notification_is_as_services_send_it() -> None:
 
 
 def test_the_outbox_of_an_env_keeps_payloads_as_they_would_be_delivered() -> None:
-    env = an_env(attempt=2)
+    env = make_env(attempt=2)
     payload = {"at": TWO, "list": [1]}
     first, second = (env["outbox"].put(payload) for _ in range(2))
     payload["list"] = []
@@ -72,12 +78,12 @@ def test_the_outbox_of_an_env_keeps_payloads_as_they_would_be_delivered() -> Non
 
 def test_the_outbox_refuses_what_no_database_stores() -> None:
     with pytest.raises(UnstorablePayload, match="set"):
-        an_env()["outbox"].put({1})
+        make_env()["outbox"].put({1})
 
 
 def test_an_effect_has_its_payload_as_a_copy() -> None:
     payload = {"list": [1]}
-    effect = an_effect(payload, id="e1", attempt=3)
+    effect = make_effect(payload, id="e1", attempt=3)
 
     assert isinstance(effect, Effect)
     assert (effect.id, effect.attempt, effect.payload) == ("e1", 3, payload)

@@ -128,11 +128,11 @@ def test_a_condition_without_fault_passes() -> None:
     assert faults_of(suite_of(AtLeast)) == {}
 
 
-ANSWERS = "test_it_answers_true_or_false_on_every_kind_of_trait"
-AGAIN = "test_it_gives_the_same_answer_again"
-SHARED = "test_conditions_share_nothing"
-NONSENSE = "test_its_schema_refuses_nonsense"
-AWKWARD = "test_its_schema_answers_whatever_it_is_given"
+ANSWERS = "test_matches_returns_a_bool_for_every_trait_type"
+AGAIN = "test_matches_is_deterministic"
+SHARED = "test_instances_share_no_state"
+NONSENSE = "test_schema_rejects_invalid_expressions"
+AWKWARD = "test_schema_raises_only_invalid"
 
 
 @pytest.mark.parametrize(
@@ -145,15 +145,19 @@ AWKWARD = "test_its_schema_answers_whatever_it_is_given"
         (Counting, AGAIN, "is not pure: for"),
         (Remembering, SHARED, "they share state"),
         (LastOfTwo, SHARED, "they share state"),
-        (Changing, "test_it_leaves_the_event_as_it_is", "changes the event it looks at: event has"),
-        (Speechless, "test_it_describes_itself_in_words", "must return a text, not None"),
-        (Babbling, "test_it_describes_itself_in_words", "returns another text the second time"),
+        (
+            Changing,
+            "test_matches_does_not_change_the_event",
+            "changes the event it looks at: event has",
+        ),
+        (Speechless, "test_describe_returns_text", "must return a text, not None"),
+        (Babbling, "test_describe_returns_text", "returns another text the second time"),
         (TakingAnything, NONSENSE, "accepts <object object at"),
         (BreakingSchema, AWKWARD, "given None, raised TypeError"),
         (NoSchema, NONSENSE, "config_schema of NoSchema must be a voluptuous Schema; it is type"),
         (
             MadeOfFewerThanTheSchemaTakes,
-            "test_its_schema_takes_its_expressions",
+            "test_schema_accepts_expressions",
             "raised IndexError: list index out of range; it must take what its schema lets pass",
         ),
     ],
@@ -170,4 +174,6 @@ def test_it_is_said_when_nothing_would_be_tried() -> None:
 
 
 def test_what_the_author_wants_refused_is_tried() -> None:
-    assert_found(suite_of(AtLeast, refused=[7]), NONSENSE, "accepts 7, which is no expression")
+    assert_found(
+        suite_of(AtLeast, invalid_expressions=[7]), NONSENSE, "accepts 7, which is no expression"
+    )

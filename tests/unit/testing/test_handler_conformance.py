@@ -10,12 +10,12 @@ from voluptuous import Optional, Schema
 
 from suites import assert_found, faults_of
 from winchester_core.interfaces import Delivered, PipelineHandler
-from winchester_core.testing import HandlerConformance, an_event
+from winchester_core.testing import HandlerConformance, make_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from winchester_core.interfaces import Effect, Outcome
+    from winchester_core.interfaces import DeliveryOutcome, Effect
     from winchester_core.model.event import Event
 
 IDS = UUID("5f4e7a2e-0f0c-4a8e-9a6d-3f5d6c1b2a90")
@@ -53,7 +53,7 @@ class Writer(PipelineHandler):
             return []
         event_id = str(uuid5(IDS, f"{self.key} {events[0]['message_id']}"))
         return [
-            an_event(self.params["event_type"], message_id=event_id, number=len(events)),
+            make_event(self.params["event_type"], message_id=event_id, number=len(events)),
         ]
 
     def commit(self) -> None:
@@ -190,27 +190,27 @@ class Sender(PipelineHandler):
             env["outbox"].put({"event": event})
         return events
 
-    def deliver(self, effects: list[Effect]) -> list[Outcome]:
+    def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
         return [Delivered() for _ in effects]
 
 
 class AnsweringOnce(Sender):
-    def deliver(self, effects: list[Effect]) -> list[Outcome]:
+    def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
         return [Delivered()]
 
 
 class AnsweringNothing(Sender):
-    def deliver(self, effects: list[Effect]) -> list[Outcome]:
+    def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
         return None  # type: ignore[return-value]
 
 
 class AnsweringTrue(Sender):
-    def deliver(self, effects: list[Effect]) -> list[Outcome]:
+    def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
         return [True for _ in effects]  # type: ignore[misc]
 
 
 class RaisingInDeliver(Sender):
-    def deliver(self, effects: list[Effect]) -> list[Outcome]:
+    def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
         raise ConnectionError("nobody listens")
 
 
@@ -258,10 +258,10 @@ def test_a_handler_without_fault_passes(handler: type[Any], suite: type[Any]) ->
     assert faults_of(suite_of(handler, suite)) == {}
 
 
-LIST = "test_it_returns_a_list_of_valid_events"
-RETRY = "test_a_second_attempt_gives_the_same_result"
-SHARED = "test_instances_share_nothing"
-TAKES = "test_its_schema_takes_its_parameters"
+LIST = "test_returns_a_list_of_valid_events"
+RETRY = "test_a_second_attempt_returns_the_same_result"
+SHARED = "test_instances_share_no_state"
+TAKES = "test_schema_accepts_params"
 
 
 @pytest.mark.parametrize(
@@ -269,22 +269,22 @@ TAKES = "test_its_schema_takes_its_parameters"
     [
         (
             ActingEarly,
-            "test_nothing_happens_before_commit",
+            "test_no_effect_before_commit",
             "ActingEarly has an effect before commit: what observe_effects sees has 'early' only",
         ),
         (
             LeavingSomething,
-            "test_rollback_leaves_nothing",
+            "test_rollback_leaves_no_trace",
             "rollback of LeavingSomething leaves something behind",
         ),
         (
             AddingAtEachCommit,
-            "test_a_repeated_commit_adds_nothing",
+            "test_commit_is_idempotent",
             "commit of AddingAtEachCommit does more when it is repeated",
         ),
         (
             DoingNothing,
-            "test_its_effects_can_be_observed",
+            "test_effects_are_observable",
             "observe_effects sees nothing of what commit of DoingNothing does",
         ),
         (
@@ -294,7 +294,7 @@ TAKES = "test_its_schema_takes_its_parameters"
         ),
         (
             FailingRollback,
-            "test_rollback_is_harmless_before_anything_has_happened",
+            "test_rollback_works_before_handle_events",
             "rollback of FailingRollback, before handle_events, raised KeyError",
         ),
         (RandomIds, RETRY, "a second attempt gives another result: the list it returns[3]"),
@@ -309,22 +309,22 @@ TAKES = "test_its_schema_takes_its_parameters"
         (ReturningNothing, LIST, "returned NoneType instead of a list of events"),
         (AddingAnInvalidEvent, LIST, "returned an invalid event: message_id: is missing"),
         (NotForExpiry, LIST, "returned NoneType instead of a list"),
-        (NeedingEvents, "test_it_takes_an_empty_list", "given 0 events: IndexError"),
+        (NeedingEvents, "test_accepts_an_empty_list", "given 0 events: IndexError"),
         (
             ChangingTheEnv,
-            "test_it_leaves_what_the_run_tells_it",
+            "test_leaves_the_run_facts_in_env_unchanged",
             "env['stream_name'] is 'conformance' and then 'mine'",
         ),
-        (WithoutRollback, "test_it_has_the_methods_of_a_handler", "has no method rollback"),
+        (WithoutRollback, "test_has_the_handler_methods", "has no method rollback"),
         (
             TakingAnything,
-            "test_its_schema_refuses_an_unknown_parameter",
+            "test_schema_rejects_unknown_parameters",
             "accepts a parameter that does not exist",
         ),
         (ChangingParams, TAKES, "config_schema of ChangingParams changes what it is given"),
         (
             BreakingSchema,
-            "test_its_schema_answers_whatever_it_is_given",
+            "test_schema_raises_only_invalid",
             "given None, raised TypeError",
         ),
         (NotMadeOfItsParams, TAKES, "it must take what its schema lets pass"),
@@ -335,7 +335,7 @@ def test_a_fault_is_found_and_named(handler: type[Any], test: str, message: str)
     assert_found(suite_of(handler), test, message)
 
 
-DELIVER = "test_deliver_answers_for_each_effect"
+DELIVER = "test_deliver_returns_one_outcome_per_effect"
 
 
 @pytest.mark.parametrize(
@@ -359,7 +359,7 @@ def test_a_fault_with_effects_is_found_and_named(
 def test_a_commit_that_nobody_observes_is_told() -> None:
     assert_found(
         suite_of(Writer, HandlerConformance),
-        "test_its_effects_can_be_observed",
+        "test_effects_are_observable",
         "Writer has a commit of its own: Suite must tell, by a method observe_effects",
     )
 
@@ -368,11 +368,11 @@ def test_an_instance_that_is_used_twice_is_found() -> None:
     only = Writer(event_type="test.written")
     assert_found(
         suite_of(Writer, make_handler=lambda _self: only),
-        "test_each_run_gets_a_fresh_instance",
+        "test_each_run_gets_a_new_instance",
         "Writer is made once for all runs, not for each",
     )
 
 
 def test_a_commit_may_be_said_to_be_no_good_twice() -> None:
-    suite = suite_of(AddingAtEachCommit, commit_may_repeat=False)
-    assert "test_a_repeated_commit_adds_nothing" not in faults_of(suite)
+    suite = suite_of(AddingAtEachCommit, commit_is_idempotent=False)
+    assert "test_commit_is_idempotent" not in faults_of(suite)

@@ -187,16 +187,16 @@ class UnknownLag(QueueSource):
         return -1
 
 
-class WithoutTell(QueueSource):
-    tells_sender: ClassVar[bool] = True
-    tell = None  # type: ignore[assignment]
+class WithoutReply(QueueSource):
+    replies_to_sender: ClassVar[bool] = True
+    reply = None  # type: ignore[assignment]
 
 
 class QueueSuite(SourceConformance):
     """The suite of a queue; `plugin` is set by each test."""
 
-    patience_seconds = 0.0
-    quiet_seconds = 0.0
+    message_timeout_seconds = 0.0
+    idle_seconds = 0.0
 
     def __init__(self) -> None:
         ORIGIN.clear()
@@ -215,14 +215,14 @@ def test_a_source_without_fault_passes() -> None:
     assert faults_of(suite_of(QueueSource)) == {}
 
 
-NOT_EARLY = "test_nothing_is_acknowledged_before_it_is_told_to"
-OTHERS = "test_acknowledging_one_acknowledges_no_other"
-RELEASED = "test_what_is_released_comes_again"
-SETTLED = "test_what_is_settled_is_done_with"
-AGAIN = "test_what_is_unsettled_comes_again_when_it_is_opened_again"
-SILENCE = "test_silence_is_an_empty_list_within_the_timeout"
-APART = "test_its_messages_can_be_told_apart"
-END = "test_it_is_exhausted_at_its_end_alone"
+NOT_EARLY = "test_unacknowledged_messages_are_redelivered"
+OTHERS = "test_ack_acknowledges_only_the_given_messages"
+RELEASED = "test_released_messages_are_redelivered"
+SETTLED = "test_acknowledged_and_rejected_messages_are_not_redelivered"
+AGAIN = "test_unacknowledged_messages_are_redelivered_after_reopening"
+SILENCE = "test_receive_returns_an_empty_list_within_its_timeout"
+APART = "test_messages_are_distinct"
+END = "test_exhausted_only_at_the_end"
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ END = "test_it_is_exhausted_at_its_end_alone"
         (ClosingForGood, AGAIN, "open of ClosingForGood raised SourceError: queue: it was closed"),
         (
             GivingMore,
-            "test_receive_returns_no_more_than_it_is_asked_for",
+            "test_receive_returns_at_most_max_messages",
             "returned 3 messages, asked for 1",
         ),
         (ReturningNothing, SILENCE, "must return a list, not NoneType"),
@@ -255,8 +255,8 @@ END = "test_it_is_exhausted_at_its_end_alone"
         (WithoutToken, APART, "have one token, None"),
         (WithText, APART, "must be bytes or a mapping, not str"),
         (AlwaysExhausted, END, "is exhausted though messages wait"),
-        (UnknownLag, "test_lag_is_a_number_or_unknown", "must be a number of messages or None"),
-        (WithoutTell, "test_it_has_the_methods_of_a_source", "has no method tell"),
+        (UnknownLag, "test_lag_is_a_number_or_none", "must be a number of messages or None"),
+        (WithoutReply, "test_has_the_source_methods", "has no method reply"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -266,7 +266,7 @@ def test_a_fault_is_found_and_named(source: type[Any], test: str, message: str) 
 
 def test_a_source_that_says_it_ends_must_end() -> None:
     assert_found(
-        suite_of(WithoutEnd, ends=True), END, "exhausted of WithoutEnd must be True once all has"
+        suite_of(WithoutEnd, finite=True), END, "exhausted of WithoutEnd must be True once all has"
     )
 
 
@@ -280,7 +280,7 @@ def _endless(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("_endless")
 def test_a_receive_without_end_is_a_fault_and_no_hang() -> None:
     with pytest.raises(AssertionError, match="does not return when nothing comes, whatever"):
-        suite_of(NeverEnding)().test_silence_is_an_empty_list_within_the_timeout()
+        suite_of(NeverEnding)().test_receive_returns_an_empty_list_within_its_timeout()
 
 
 def test_a_source_that_nobody_feeds_is_told() -> None:

@@ -57,34 +57,34 @@ class Mute(First):
 
 def suite_of(plugin: type[Any], **attributes: Any) -> type[Any]:
     """A suite for a trait plugin."""
-    found = {"found": [["a"], [1, 2]]}
-    return type("Suite", (TraitPluginConformance,), {"plugin": plugin, **found, **attributes})
+    inputs = {"inputs": [["a"], [1, 2]]}
+    return type("Suite", (TraitPluginConformance,), {"plugin": plugin, **inputs, **attributes})
 
 
 def test_a_trait_plugin_without_fault_passes() -> None:
     assert faults_of(suite_of(First)) == {}
-    assert faults_of(suite_of(TakingAnything, takes_any_parameter=True)) == {}
+    assert faults_of(suite_of(TakingAnything, allows_any_parameter=True)) == {}
 
 
-VALUES = "test_it_makes_values_that_a_trait_can_have"
+VALUES = "test_returns_valid_trait_values"
 
 
 @pytest.mark.parametrize(
     ("plugin", "test", "message"),
     [
-        (NeedingOne, "test_nothing_found_is_no_error", "given [], raised IndexError"),
+        (NeedingOne, "test_accepts_no_values", "given [], raised IndexError"),
         (MakingAList, VALUES, "makes ['a'] of ['a']: a trait cannot be of type list"),
         (
             Counting,
-            "test_it_gives_the_same_value_again",
+            "test_trait_value_is_deterministic",
             "of ['a'], what Counting makes is",
         ),
         (
             Consuming,
-            "test_it_leaves_what_was_found_as_it_is",
+            "test_trait_value_does_not_change_its_input",
             "changes what was found: the list has 1 items and then 0",
         ),
-        (TakingAnything, "test_its_schema_refuses_an_unknown_parameter", "that does not exist"),
+        (TakingAnything, "test_schema_rejects_unknown_parameters", "that does not exist"),
         (Mute, VALUES, "has no method trait_value"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
@@ -94,4 +94,4 @@ def test_a_fault_is_found_and_named(plugin: type[Any], test: str, message: str) 
 
 
 def test_it_is_said_when_nothing_would_be_tried() -> None:
-    assert_found(suite_of(First, found=[]), VALUES, "Suite must have something `found` to try")
+    assert_found(suite_of(First, inputs=[]), VALUES, "Suite must have something `inputs` to try")

@@ -84,7 +84,7 @@ def test_open_streams_are_counted_by_the_new_rules_and_fire_in_the_same_round(
     assert worker.run_once() == 0
     _change(worker, trigger=BEGIN_ALONE)
     assert worker.run_once() == 1
-    assert worker.counters[Count.STREAMS_REFRESHED] == 1
+    assert worker.counters[Count.STREAMS_RECALCULATED] == 1
 
 
 def test_options_are_taken_over_too(scene: Scene) -> None:
@@ -194,7 +194,7 @@ class TestRefreshing:
         done = []
         for _ in range(4):
             worker.run_once()
-            done.append(worker.counters[Count.STREAMS_REFRESHED])
+            done.append(worker.counters[Count.STREAMS_RECALCULATED])
         assert done == [4, 8, 9, 9]
 
     def test_it_looks_again_for_what_slower_processes_have_counted_back(
@@ -207,5 +207,5 @@ class TestRefreshing:
         for wait, counted in [(0, 0), (59, 0), (1, 1), (539, 1), (1, 2), (9999, 2)]:
             now += wait
             worker.run_once()
-            assert worker.counters[Count.STREAMS_REFRESHED] == counted
+            assert worker.counters[Count.STREAMS_RECALCULATED] == counted
             ingest(scene.store, VM, make_event(f"m{now}", "vm.begin"))

@@ -110,7 +110,7 @@ def test_open_streams_are_brought_up_to_date_when_a_worker_starts(
     changed = make_trigger(fire=[{"event_type": "vm.update"}])
     worker = scene.worker(triggers=[changed])
     assert worker.run_once() == 1
-    assert worker.counters[Count.STREAMS_REFRESHED] == 1
+    assert worker.counters[Count.STREAMS_RECALCULATED] == 1
     assert script.seen[0][1]["reason"] == "fire"
 
 
@@ -136,7 +136,7 @@ def test_statistics_are_logged_with_stable_keys(
     scene.complete_stream()
     with caplog.at_level(logging.INFO):
         scene.worker(statistics_period_seconds=0.0).run_until_idle()
-    assert "statistics: streams_fired=1 streams_loaded=1" in caplog.text
+    assert "statistics: streams_claimed=1 streams_fired=1" in caplog.text
     assert len(script.seen) == 1
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import NOON, at, ingest, make_event, make_trigger
-from winchester_core.storage.records import EventFilter, TrimMark, Trimmed
+from winchester_core.storage.records import EventFilter, TrimCursor, Trimmed
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.testing import FakeClock
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from worker_scene import Scene
 
 OPTIONS = WorkerOptions(trim_age=parse("$timestamp - 1d"), trim_batch_size=10)
-HALFWAY = TrimMark(at(1), 7)
-END = TrimMark(at(2), 9)
+HALFWAY = TrimCursor(at(1), 7)
+END = TrimCursor(at(2), 9)
 
 
 @dataclass
@@ -30,19 +30,21 @@ class ScriptedStore:
     """Answers each batch with the next of `answers`, and then with nothing to trim."""
 
     answers: list[Trimmed]
-    marks: list[TrimMark | None] = field(default_factory=list)
+    cursors: list[TrimCursor | None] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     stop_after: int = 10**9
 
     def real_time(self) -> datetime:
         return NOON
 
-    def trim(self, older: datetime, stored: datetime, limit: int, mark: TrimMark | None) -> Trimmed:
+    def trim(
+        self, older: datetime, stored: datetime, limit: int, cursor: TrimCursor | None
+    ) -> Trimmed:
         assert (older, stored, limit) == (NOON - timedelta(days=1), NOON - timedelta(days=1), 10)
-        self.marks.append(mark)
-        if len(self.marks) == self.stop_after:
+        self.cursors.append(cursor)
+        if len(self.cursors) == self.stop_after:
             self.stop.set()
-        return self.answers.pop(0) if self.answers else Trimmed(0, mark=mark)
+        return self.answers.pop(0) if self.answers else Trimmed(0, cursor=cursor)
 
 
 class Seconds:
@@ -74,7 +76,7 @@ def test_a_round_goes_on_while_there_is_more(seconds: Seconds) -> None:
     store = ScriptedStore([Trimmed(10, 0, HALFWAY, more=True), Trimmed(3, 0, END)])
     counters = Counters()
     trimmer_of(store, counters).round()
-    assert store.marks == [None, HALFWAY]
+    assert store.cursors == [None, HALFWAY]
     assert counters[Count.EVENTS_TRIMMED] == 13
 
 
@@ -85,16 +87,16 @@ def test_a_round_ends_after_half_a_second_and_the_next_goes_on_where_it_left_off
     store = ScriptedStore([Trimmed(10, 0, HALFWAY, more=True)] * 50)
     trimming = trimmer_of(store)
     trimming.round()
-    assert 1 < len(store.marks) <= 5
+    assert 1 < len(store.cursors) <= 5
     assert trimming.has_more
     trimming.round()
-    assert store.marks[-1] == HALFWAY
+    assert store.cursors[-1] == HALFWAY
 
 
 def test_a_round_ends_when_told_to_stop(seconds: Seconds) -> None:
     store = ScriptedStore([Trimmed(10, 0, HALFWAY, more=True)] * 50, stop_after=4)
     trimmer_of(store).round()
-    assert len(store.marks) == 4
+    assert len(store.cursors) == 4
 
 
 def test_what_no_stream_held_is_not_waited_for(seconds: Seconds) -> None:
@@ -102,7 +104,7 @@ def test_what_no_stream_held_is_not_waited_for(seconds: Seconds) -> None:
     trimming = trimmer_of(store)
     trimming.round()
     trimming.round()
-    assert store.marks == [None, HALFWAY, None]
+    assert store.cursors == [None, HALFWAY, None]
 
 
 def test_what_streams_hold_is_looked_at_again_the_later_the_more_it_is(seconds: Seconds) -> None:
@@ -112,7 +114,7 @@ def test_what_streams_hold_is_looked_at_again_the_later_the_more_it_is(seconds: 
     for elapsed, mark in ((0, END), (30, END), (59, END), (61, None), (62, None)):
         seconds.now = elapsed
         trimming.round()
-        assert store.marks[-1] == mark
+        assert store.cursors[-1] == mark
 
 
 def test_a_worker_does_not_go_to_sleep_while_there_is_more_to_trim(scene: Scene) -> None:

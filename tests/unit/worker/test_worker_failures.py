@@ -130,7 +130,7 @@ def test_a_fault_in_commit_is_recorded_the_others_still_commit_and_the_stream_is
     assert stream.state is StreamState.COMPLETED
     assert str(stream.last_error).count("the far end hung up") >= 2
     assert [name for name, _ in script.calls] == ["handle", "handle", "commit", "commit"]
-    assert worker.counters[Count.COMMIT_FAULTS] == 2
+    assert worker.counters[Count.HANDLER_COMMIT_ERRORS] == 2
 
 
 def test_a_worker_whose_lease_was_lost_rolls_back_and_completes_nothing(
@@ -243,7 +243,7 @@ def test_a_completion_whose_answer_was_lost_is_in_doubt_and_nothing_is_undone(
     worker.run_once()
     assert scene.store.get_stream_by_id(stream_id).state is StreamState.COMPLETED
     assert "rollback" not in [name for name, _ in script.calls]
-    assert worker.counters[Count.RUNS_IN_DOUBT] == 1
+    assert worker.counters[Count.COMPLETIONS_UNKNOWN] == 1
     assert worker.counters[Count.LEASES_LOST] == 0
 
 
@@ -260,7 +260,7 @@ def test_a_failure_whose_answer_was_lost_is_in_doubt_and_counted_once(
     worker.run_once()
     stream = scene.store.get_stream_by_id(stream_id)
     assert (stream.state, stream.attempts) == (StreamState.RETRY_FIRE, 1)
-    assert worker.counters[Count.RUNS_IN_DOUBT] == 1
+    assert worker.counters[Count.COMPLETIONS_UNKNOWN] == 1
     assert worker.counters[Count.LEASES_LOST] == 0
 
 
@@ -329,7 +329,7 @@ def test_faults_in_rollback_and_traits_that_new_events_lose_are_counted(
     stream_id = scene.complete_stream()
     worker = scene.worker(purge_completed=False)
     worker.run_once()
-    assert worker.counters[Count.COMMIT_FAULTS] == 1
+    assert worker.counters[Count.HANDLER_COMMIT_ERRORS] == 1
     assert "cannot be undone" in str(scene.store.get_stream_by_id(stream_id).last_error)
     scene.clock.advance(timedelta(seconds=10))
     worker.run_once()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from voluptuous import Schema
 
 from winchester_core.interfaces.trait_plugin import TraitPlugin
-from winchester_core.model.event import parse_timestamp
+from winchester_core.model import parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from voluptuous import Invalid, MultipleInvalid, Schema
 
-from winchester_core.interfaces.takes import takes
+from winchester_core.interfaces import json_schema
 from winchester_core.matching.conditions.typed import TypedCondition
 from winchester_core.matching.conditions.values import quoted
 
@@ -51,7 +51,7 @@ def networks(expression: Any) -> list[Network]:
     return found
 
 
-@takes(anyOf=[NETWORK, {"type": "array", "items": NETWORK, "minItems": 1}])
+@json_schema(anyOf=[NETWORK, {"type": "array", "items": NETWORK, "minItems": 1}])
 def checked_networks(expression: Any) -> Any:
     """Return `expression` as it is written. Raises `voluptuous.MultipleInvalid`."""
     networks(expression)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from voluptuous import Invalid, Schema
 
-from winchester_core.interfaces.takes import takes
+from winchester_core.interfaces import json_schema
 from winchester_core.matching.conditions.typed import TypedCondition
 from winchester_core.matching.conditions.values import quoted
-from winchester_core.model.event import MAX_INT, MIN_INT
+from winchester_core.model import MAX_INT, MIN_INT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from winchester_core.model.event import TraitValue
+    from winchester_core.model import TraitValue
 
 OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
@@ -125,7 +125,7 @@ def comparison_schema(bound: Callable[[Any], int | float]) -> Schema:
     kind, number = ("integer", _WHOLE) if bound is whole_number else ("number", _DECIMAL)
     pattern = rf"^\s*({_SYMBOL})?\s*{number.pattern}\s*$"
 
-    @takes(
+    @json_schema(
         anyOf=[{"type": kind}, {"type": "string", "pattern": pattern}],
         title=f"{NOUNS[kind]}, or an operator and one",
         examples=["> 3"],

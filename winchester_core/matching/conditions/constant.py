@@ -18,7 +18,7 @@ from winchester_core.matching.conditions.values import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from winchester_core.model.event import TraitValue
+    from winchester_core.model import TraitValue
 
 
 class ConstantCondition(Condition):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from voluptuous import Invalid, Schema
 
 from winchester_core.errors import TimeEvaluationError, TimeExpressionError
-from winchester_core.interfaces.takes import takes
+from winchester_core.interfaces import json_schema
 from winchester_core.matching.conditions.typed import TypedCondition
 from winchester_core.matching.conditions.values import quoted
-from winchester_core.model.event import to_utc
+from winchester_core.model import to_utc
 from winchester_core.timex import parse
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def time_expression(expression: Any) -> Expression:
         raise Invalid(str(error)) from error
 
 
-@takes(type="string", minLength=1, title="time expression", examples=["$timestamp + 1h"])
+@json_schema(type="string", minLength=1, title="time expression", examples=["$timestamp + 1h"])
 def checked_time_expression(expression: Any) -> Any:
     """Return `expression` as it is written. Raises `voluptuous.Invalid`."""
     time_expression(expression)

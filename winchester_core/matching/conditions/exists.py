@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from voluptuous import Invalid, Schema
 
-from winchester_core.interfaces import Condition, takes
+from winchester_core.interfaces import Condition, json_schema
 from winchester_core.matching.conditions.values import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@takes(type="boolean")
+@json_schema(type="boolean")
 def presence(expression: Any) -> bool:
     """Return a bool as it is. Raises `voluptuous.Invalid`."""
     if not isinstance(expression, bool):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from voluptuous import Invalid, Schema
 
-from winchester_core.interfaces.takes import takes
+from winchester_core.interfaces import json_schema
 from winchester_core.matching.conditions.typed import TypedCondition
 from winchester_core.matching.conditions.values import quoted
 
@@ -31,7 +31,7 @@ def compile_glob(expression: Any) -> re.Pattern[str]:
     return re.compile(translate(expression))
 
 
-@takes(type="string", minLength=1, maxLength=MAX_PATTERN_LENGTH, title="glob")
+@json_schema(type="string", minLength=1, maxLength=MAX_PATTERN_LENGTH, title="glob")
 def checked_glob(expression: Any) -> Any:
     """Return `expression` as it is written. Raises `voluptuous.Invalid`."""
     compile_glob(expression)

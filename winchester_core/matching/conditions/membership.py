@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from voluptuous import All, Invalid, Length, MultipleInvalid, Schema
 
-from winchester_core.interfaces import Condition, takes
+from winchester_core.interfaces import Condition, json_schema
 from winchester_core.matching.conditions.values import constant, kind_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from winchester_core.model.event import TraitValue
+    from winchester_core.model import TraitValue
 
 MAX_SHOWN = 10
 
 
-@takes(All([constant], Length(min=1)))
+@json_schema(All([constant], Length(min=1)))
 def constants(expression: Any) -> list[TraitValue]:
     """Return the constants of a list. Raises `voluptuous.MultipleInvalid` with every fault."""
     if not isinstance(expression, (list, tuple)) or not expression:

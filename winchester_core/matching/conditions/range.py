@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from voluptuous import All, Invalid, Length, MultipleInvalid, Optional, Schema
 
-from winchester_core.interfaces.takes import takes
+from winchester_core.interfaces import json_schema
 from winchester_core.matching.conditions.typed import TypedCondition
 from winchester_core.matching.conditions.values import kind_name, quoted, shown
-from winchester_core.model.event import parse_timestamp, to_utc
+from winchester_core.model import parse_timestamp, to_utc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ DATE_LENGTH = len("2014-01-01")
 NUMBERS, TIMES = (int, float), (datetime,)
 
 
-@takes(type=["number", "string"], minLength=DATE_LENGTH + 1, title="number or datetime")
+@json_schema(type=["number", "string"], minLength=DATE_LENGTH + 1, title="number or datetime")
 def bound(value: Any) -> Bound:
     """Read a finite number, a datetime, or a datetime as ISO 8601 text; naive is UTC.
 
@@ -46,7 +46,7 @@ def bound(value: Any) -> Bound:
     raise Invalid(f"{quoted(value)} is no bound; allowed: a finite number, or a datetime")
 
 
-@takes(
+@json_schema(
     All(
         {
             Optional("min", description="the least, which belongs to the range"): bound,

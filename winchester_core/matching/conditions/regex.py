@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import re2
 from voluptuous import Invalid, Schema
 
-from winchester_core.interfaces.takes import takes
+from winchester_core.interfaces import json_schema
 from winchester_core.matching.conditions.typed import TypedCondition
 from winchester_core.matching.conditions.values import quoted
 
@@ -43,7 +43,7 @@ def compile_regex(expression: Any) -> Any:
         raise Invalid("a regular expression with a lone surrogate") from error
 
 
-@takes(type="string", minLength=1, maxLength=MAX_PATTERN_LENGTH, title="regular expression")
+@json_schema(type="string", minLength=1, maxLength=MAX_PATTERN_LENGTH, title="regular expression")
 def checked_regex(expression: Any) -> Any:
     """Return `expression` as it is written. Raises `voluptuous.Invalid`."""
     compile_regex(expression)

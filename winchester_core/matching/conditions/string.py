@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from voluptuous import Invalid, Schema
 
-from winchester_core.interfaces.takes import takes
+from winchester_core.interfaces import json_schema
 from winchester_core.matching.conditions.typed import TypedCondition
 from winchester_core.matching.conditions.values import constant, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from winchester_core.model.event import TraitValue
+    from winchester_core.model import TraitValue
 
 
-@takes(type="string")
+@json_schema(type="string")
 def text(expression: Any) -> str:
     """Return a text that a trait can hold. Raises `voluptuous.Invalid`."""
     if not isinstance(expression, str):

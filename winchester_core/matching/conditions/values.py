@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from voluptuous import Invalid
 
-from winchester_core.interfaces.takes import takes
-from winchester_core.model.event import MAX_INT, MIN_INT, storable
+from winchester_core.interfaces import json_schema
+from winchester_core.model import MAX_INT, MIN_INT, storable
 
 if TYPE_CHECKING:
-    from winchester_core.model.event import TraitValue
+    from winchester_core.model import TraitValue
 
 MAX_QUOTED_LENGTH = 80
 
@@ -38,7 +38,7 @@ def kind_name(value: Any) -> str:
     return type(value).__name__ if kind is None else KIND_NAMES[kind]
 
 
-@takes(type=["string", "number", "boolean"], title="constant")
+@json_schema(type=["string", "number", "boolean"], title="constant")
 def constant(value: Any) -> TraitValue:
     """Return `value` as a trait would hold it: a naive datetime is UTC.
 

@@ -5,6 +5,6 @@ from winchester_core.errors import PluginError
 try:
     from winchester_core.sources.http.source import HttpSource
 except ImportError as error:
-    raise PluginError.of_missing_extra("winchester.event_sources", "http", "http", error) from error
+    raise PluginError.missing_extra("winchester.event_sources", "http", "http", error) from error
 
 __all__ = ["HttpSource"]

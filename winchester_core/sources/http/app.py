@@ -27,7 +27,7 @@ from winchester_core.sources.http.submission import Submission, Ticket
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from winchester_core.model.message import Message
+    from winchester_core.model import Message
     from winchester_core.sources.http.inbox import Inbox
     from winchester_core.sources.http.submission import ItemResult
 

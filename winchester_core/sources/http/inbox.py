@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from winchester_core.model.message import Message
+    from winchester_core.model import Message
     from winchester_core.sources.http.submission import Submission
 
 

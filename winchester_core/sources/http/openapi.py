@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.model.event import MAX_NAME_LENGTH
+from winchester_core.model import MAX_NAME_LENGTH
 from winchester_core.sources.http import cloudevents
 from winchester_core.sources.http.answer import AWAY_SECONDS, BUSY_SECONDS
 from winchester_core.sources.http.posts import CLOUDEVENTS, EVENTS, JSON, NOTIFICATIONS

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from voluptuous import All, Invalid, Length, Optional, Range
 
+from winchester_core.interfaces import json_schema
 from winchester_core.interfaces.checked_schema import CheckedSchema
-from winchester_core.interfaces.takes import takes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 """What can be sent as a bearer token (RFC 6750, 2.1)."""
 
 
-@takes(type="integer")
+@json_schema(type="integer")
 def _integer(value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -30,7 +30,7 @@ def whole_number(minimum: int, maximum: int | None = None) -> Any:
     return All(_integer, Range(min=minimum, max=maximum))
 
 
-@takes(type=["string", "null"], pattern=f"^{BEARER_TOKEN.pattern}$")
+@json_schema(type=["string", "null"], pattern=f"^{BEARER_TOKEN.pattern}$")
 def bearer_token(value: Any) -> str | None:
     """A token that a header can carry, or nothing."""
     if value is None or (isinstance(value, str) and BEARER_TOKEN.fullmatch(value)):

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.errors import InvalidEvent
-from winchester_core.model.message import Message, MessageKind
+from winchester_core.model import Message, MessageKind
 from winchester_core.sources.http import cloudevents
 from winchester_core.sources.http.answer import Refusal
 from winchester_core.sources.http.json_text import read_json

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from voluptuous import Schema
 
-    from winchester_core.model.message import Message
-    from winchester_core.model.outcome import EventOutcome
+    from winchester_core.model import EventOutcome, Message
 
 
 class HttpSource(EventSource):
@@ -33,7 +32,7 @@ class HttpSource(EventSource):
           params: {port: 8700, timeout_seconds: 10}
     """
     config_schema: ClassVar[Schema] = SCHEMA
-    tells_sender: ClassVar[bool] = True
+    replies_to_sender: ClassVar[bool] = True
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**self.config_schema(params))
@@ -65,9 +64,9 @@ class HttpSource(EventSource):
             self._server.check()
         return messages
 
-    def tell(self, message: Message, outcome: EventOutcome) -> None:
+    def reply(self, message: Message, outcome: EventOutcome) -> None:
         """Note for the answer what became of a message."""
-        state = ItemState(outcome.outcome.value)
+        state = ItemState(outcome.status.value)
         message.token.settle(ItemResult(state, outcome.message_id, outcome.reason))
 
     def ack(self, messages: Sequence[Message]) -> None:

@@ -5,6 +5,6 @@ from winchester_core.errors import PluginError
 try:
     from winchester_core.sources.oslo.source import OsloSource
 except ImportError as error:
-    raise PluginError.of_missing_extra("winchester.event_sources", "oslo", "oslo", error) from error
+    raise PluginError.missing_extra("winchester.event_sources", "oslo", "oslo", error) from error
 
 __all__ = ["OsloSource"]

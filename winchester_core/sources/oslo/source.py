@@ -8,7 +8,7 @@ from voluptuous import All, In, Length, Optional, Range, Schema
 from voluptuous import Any as AnyOf
 
 from winchester_core.interfaces import EventSource
-from winchester_core.model.message import Message, MessageKind
+from winchester_core.model import Message, MessageKind
 from winchester_core.sources.oslo.desk import Desk, Slip
 from winchester_core.sources.oslo.listener import Listener
 

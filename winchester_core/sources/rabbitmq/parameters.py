@@ -8,8 +8,8 @@ from typing import Any
 from voluptuous import All, In, Invalid, Length, Match, Optional, Required, Schema
 from voluptuous import Any as AnyOf
 
-from winchester_core.interfaces.takes import takes
-from winchester_core.model.message import MessageKind
+from winchester_core.interfaces import json_schema
+from winchester_core.model import MessageKind
 
 EXCHANGE_TYPES = ("topic", "direct", "fanout", "headers")
 QUEUE_TYPES = ("classic", "quorum")
@@ -27,7 +27,7 @@ def optional(check: Any) -> Any:
     """What `check` takes, or nothing."""
     schema = Schema(check)
 
-    @takes(AnyOf(check, None))
+    @json_schema(AnyOf(check, None))
     def check_optional(value: Any) -> Any:
         return None if value is None else schema(value)
 
@@ -38,7 +38,7 @@ def one_or_more(check: Any) -> Any:
     """What `check` takes, or a list of it."""
     one, several = Schema(check), Schema(All([check], Length(min=1)))
 
-    @takes(AnyOf(check, several))
+    @json_schema(AnyOf(check, several))
     def check_one_or_more(value: Any) -> Any:
         return several(value) if isinstance(value, list) else one(value)
 
@@ -48,7 +48,7 @@ def one_or_more(check: Any) -> Any:
 def whole_number(minimum: int, maximum: int) -> Any:
     """A whole number within these bounds."""
 
-    @takes(type="integer", minimum=minimum, maximum=maximum)
+    @json_schema(type="integer", minimum=minimum, maximum=maximum)
     def check_whole_number(value: Any) -> int:
         if type(value) is int and minimum <= value <= maximum:
             return value
@@ -60,7 +60,7 @@ def whole_number(minimum: int, maximum: int) -> Any:
 def seconds(minimum: float) -> Any:
     """A number of seconds."""
 
-    @takes(type="number", minimum=minimum, maximum=MAX_SECONDS)
+    @json_schema(type="number", minimum=minimum, maximum=MAX_SECONDS)
     def check_seconds(value: Any) -> float:
         if type(value) in (int, float) and minimum <= value <= MAX_SECONDS:
             return float(value)
@@ -101,7 +101,7 @@ QUEUE_MAPPING = Schema(
 )
 
 
-@takes(AnyOf(NAME, QUEUE_MAPPING))
+@json_schema(AnyOf(NAME, QUEUE_MAPPING))
 def queue(value: Any) -> dict[str, Any]:
     """A queue: its name alone, or a mapping."""
     found: dict[str, Any] = QUEUE_MAPPING({"name": value} if isinstance(value, str) else value)
@@ -131,7 +131,7 @@ TLS_MAPPING = Schema(
 )
 
 
-@takes(AnyOf(bool, TLS_MAPPING, None))
+@json_schema(AnyOf(bool, TLS_MAPPING, None))
 def tls(value: Any) -> dict[str, Any] | None:
     """How TLS is spoken: true for the defaults, a mapping, or nothing for plain TCP."""
     if value in (None, False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from winchester_core.interfaces import EventSource
-from winchester_core.model.message import Message, MessageKind
+from winchester_core.model import Message, MessageKind
 from winchester_core.sources.rabbitmq.keeper import Keeper
 from winchester_core.sources.rabbitmq.parameters import RABBITMQ_SCHEMA
 from winchester_core.sources.rabbitmq.session import Session

@@ -5,7 +5,7 @@ from winchester_core.errors import PluginError
 try:
     from winchester_core.sources.yagi.source import YagiSource
 except ImportError as error:
-    raise PluginError.of_missing_extra(
+    raise PluginError.missing_extra(
         "winchester.event_sources", "yagi", "rabbitmq", error
     ) from error
 

@@ -100,11 +100,11 @@ class MemoryEffectStore:
             return None if due_at is None else (due_at - self._clock.now()).total_seconds()
 
     def find_effects(
-        self, wanted: EffectFilter = ANY_EFFECT, *, mark: int | None = None, limit: int = 100
+        self, wanted: EffectFilter = ANY_EFFECT, *, cursor: int | None = None, limit: int = 100
     ) -> list[StoredEffect]:
         """See `EffectStore.find_effects`."""
         with self._lock:
-            return list(islice(self._held.outbox.matching(wanted, mark or 0), limit))
+            return list(islice(self._held.outbox.matching(wanted, cursor or 0), limit))
 
     def count_effects(self, wanted: EffectFilter = ANY_EFFECT) -> int:
         """See `EffectStore.count_effects`."""

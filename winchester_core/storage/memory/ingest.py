@@ -52,7 +52,7 @@ def record(
     return Recorded(
         stored=new,
         streams_opened=tally.opened,
-        streams_born_expired=tally.born_expired,
+        streams_opened_expired=tally.born_expired,
         streams_decided=tally.decided,
         refused_jumps=tuple(refused_jumps),
     )

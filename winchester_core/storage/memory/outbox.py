@@ -8,7 +8,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
-from winchester_core.errors import EffectInHand, UnknownEffect
+from winchester_core.errors import EffectInProgress, UnknownEffect
 from winchester_core.model.effect import EffectState
 from winchester_core.storage.effect_records import (
     EffectDelayed,
@@ -151,11 +151,11 @@ class HeldOutbox:
         oldest = min((effect.waiting_since for effect in self._pending()), default=None)
         return None if oldest is None else (real_now - oldest).total_seconds()
 
-    def matching(self, wanted: EffectFilter, mark: int = 0) -> Iterator[StoredEffect]:
-        """The effects that `wanted` asks for past the id `mark`, by id."""
+    def matching(self, wanted: EffectFilter, cursor: int = 0) -> Iterator[StoredEffect]:
+        """The effects that `wanted` asks for past the id `cursor`, by id."""
         for _, effect in sorted(self._effects.items()):
             stored = effect.stored()
-            if effect.id > mark and fits(stored, wanted):
+            if effect.id > cursor and fits(stored, wanted):
                 yield stored
 
     def get(self, effect_id: int) -> HeldEffect:
@@ -187,7 +187,7 @@ class HeldOutbox:
     def _in_no_hands(self, effect_id: int, real_now: datetime) -> HeldEffect:
         effect = self.get(effect_id)
         if effect.worker is not None and effect.is_in_hand(real_now):
-            raise EffectInHand(effect_id, effect.worker)
+            raise EffectInProgress(effect_id, effect.worker)
         return effect
 
     def _pending(self, endpoint: Endpoint | None = None) -> list[HeldEffect]:

@@ -25,12 +25,12 @@ _WILDCARDS = {"*": ".*", "?": "."}
 
 
 def matching_events(
-    held: Holdings, wanted: EventFilter, mark: str | None = None
+    held: Holdings, wanted: EventFilter, cursor: str | None = None
 ) -> Iterator[Event]:
-    """The events that `wanted` asks for, in order of arrival, past the one with the id `mark`."""
+    """The events that `wanted` asks for, in order of arrival, past the one with the id `cursor`."""
     arrived = iter(held.events)
-    if mark is not None:
-        arrived = islice(dropwhile(lambda message_id: message_id != mark, arrived), 1, None)
+    if cursor is not None:
+        arrived = islice(dropwhile(lambda message_id: message_id != cursor, arrived), 1, None)
     for message_id in arrived:
         event = held.events[message_id].event
         if _event_fits(event, wanted):
@@ -46,20 +46,20 @@ def count_states_by_trigger(held: Holdings) -> dict[str, dict[StreamState, int]]
     return counts
 
 
-def matching_streams(held: Holdings, wanted: StreamFilter, mark: int = 0) -> Iterator[HeldStream]:
-    """The streams that `wanted` asks for past the id `mark`, by id."""
+def matching_streams(held: Holdings, wanted: StreamFilter, cursor: int = 0) -> Iterator[HeldStream]:
+    """The streams that `wanted` asks for past the id `cursor`, by id."""
     for stream_id in sorted(held.streams):
         stream = held.streams[stream_id]
-        if stream_id > mark and _stream_fits(held, stream, wanted):
+        if stream_id > cursor and _stream_fits(held, stream, wanted):
             yield stream
 
 
 def matching_rejected(
-    held: Holdings, wanted: RejectedFilter, mark: int = 0
+    held: Holdings, wanted: RejectedFilter, cursor: int = 0
 ) -> Iterator[RejectedMessage]:
-    """The rejected messages that `wanted` asks for past the id `mark`, by id."""
+    """The rejected messages that `wanted` asks for past the id `cursor`, by id."""
     for message in held.rejected.values():
-        if message.id > mark and _rejected_fits(message, wanted):
+        if message.id > cursor and _rejected_fits(message, wanted):
             yield message
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from winchester_core.model.stream import StreamState, lane_of
 from winchester_core.storage.memory import (
-    census,
     claiming,
     completion,
     ingest,
     reading,
+    statistics,
     upkeep,
 )
 from winchester_core.storage.memory.debug_store import MemoryDebugStore
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from winchester_core.clock import Clock
-    from winchester_core.model.census import Census
     from winchester_core.model.event import Event
+    from winchester_core.model.statistics import StoreStatistics
     from winchester_core.model.stream import Reason, StreamRecord
     from winchester_core.storage.records import (
         Arrival,
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
         RejectedMessage,
         Rejection,
         StreamFilter,
-        StreamMark,
-        TrimMark,
+        StreamVersion,
+        TrimCursor,
         Trimmed,
         Workload,
     )
@@ -221,10 +221,10 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
         older_than: datetime,
         stored_before: datetime,
         limit: int,
-        mark: TrimMark | None = None,
+        cursor: TrimCursor | None = None,
     ) -> Trimmed:
         """See `WorkStore.trim`."""
-        del mark  # every event is looked at anyway
+        del cursor  # every event is looked at anyway
         with self._lock:
             return upkeep.trim(self._held, older_than, stored_before, limit)
 
@@ -250,11 +250,11 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
     # --- reading and mending --------------------------------------------------------------
 
     def find_events(
-        self, wanted: EventFilter = ANY_EVENT, *, mark: str | None = None, limit: int = 100
+        self, wanted: EventFilter = ANY_EVENT, *, cursor: str | None = None, limit: int = 100
     ) -> list[Event]:
         """See `ReadStore.find_events`."""
         with self._lock:
-            found = reading.matching_events(self._held, wanted, mark)
+            found = reading.matching_events(self._held, wanted, cursor)
             return [dict(event) for event in islice(found, limit)]
 
     def count_events(self, wanted: EventFilter = ANY_EVENT) -> int:
@@ -263,11 +263,11 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
             return sum(1 for _ in reading.matching_events(self._held, wanted))
 
     def find_streams(
-        self, wanted: StreamFilter = ANY_STREAM, *, mark: int | None = None, limit: int = 100
+        self, wanted: StreamFilter = ANY_STREAM, *, cursor: int | None = None, limit: int = 100
     ) -> list[StreamRecord]:
         """See `ReadStore.find_streams`."""
         with self._lock:
-            found = reading.matching_streams(self._held, wanted, mark or 0)
+            found = reading.matching_streams(self._held, wanted, cursor or 0)
             return [stream.record() for stream in islice(found, limit)]
 
     def count_streams(self, wanted: StreamFilter = ANY_STREAM) -> int:
@@ -285,10 +285,10 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
         with self._lock:
             return reading.count_states_by_trigger(self._held)
 
-    def census(self, now: datetime | None) -> Census:
-        """See `ReadStore.census`."""
+    def statistics(self, now: datetime | None) -> StoreStatistics:
+        """See `ReadStore.statistics`."""
         with self._lock:
-            return census.take(self._held, now, self._clock.now())
+            return statistics.take(self._held, now, self._clock.now())
 
     def check(self) -> None:
         """See `ReadStore.check`. There is nothing that could be wrong."""
@@ -313,12 +313,12 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
         self,
         wanted: RejectedFilter = ANY_REJECTED,
         *,
-        mark: int | None = None,
+        cursor: int | None = None,
         limit: int = 100,
     ) -> list[RejectedMessage]:
         """See `ReadStore.find_rejected`."""
         with self._lock:
-            return list(islice(reading.matching_rejected(self._held, wanted, mark or 0), limit))
+            return list(islice(reading.matching_rejected(self._held, wanted, cursor or 0), limit))
 
     def count_rejected(self, wanted: RejectedFilter = ANY_REJECTED) -> int:
         """See `ReadStore.count_rejected`."""
@@ -348,21 +348,21 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
         self._wake_for(1)
         return state
 
-    def reset_streams(self, marks: Sequence[StreamMark]) -> dict[int, StreamState]:
+    def reset_streams(self, versions: Sequence[StreamVersion]) -> dict[int, StreamState]:
         """See `ReadStore.reset_streams`."""
         with self._transaction() as transaction:
             now = self._clock.now()
             states = {
                 stream.id: upkeep.reset(self._held, transaction, stream.id, now)
-                for stream in upkeep.unchanged(self._held, marks)
+                for stream in upkeep.unchanged(self._held, versions)
             }
         self._wake_for(len(states))
         return states
 
-    def discard_streams(self, marks: Sequence[StreamMark]) -> frozenset[int]:
+    def discard_streams(self, versions: Sequence[StreamVersion]) -> frozenset[int]:
         """See `ReadStore.discard_streams`."""
         with self._transaction() as transaction:
-            found = upkeep.unchanged(self._held, marks)
+            found = upkeep.unchanged(self._held, versions)
             for stream in found:
                 self._held.remove(stream, transaction)
             return frozenset(stream.id for stream in found)

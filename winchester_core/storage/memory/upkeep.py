@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from winchester_core.storage.memory.holdings import HeldStream, Holdings
     from winchester_core.storage.memory.transaction import Transaction
-    from winchester_core.storage.records import StreamMark
+    from winchester_core.storage.records import StreamVersion
     from winchester_core.triggers.definition import TriggerDefinition
 
 
@@ -46,7 +46,7 @@ def refresh(
 
 
 def trim(held: Holdings, older_than: datetime, stored_before: datetime, limit: int) -> Trimmed:
-    """Remove up to `limit` events that no uncompleted stream holds. It needs no mark."""
+    """Remove up to `limit` events that no uncompleted stream holds. It needs no cursor."""
     in_use = {
         message_id
         for stream in held.streams.values()
@@ -85,10 +85,10 @@ def reset(
     return stream.state
 
 
-def unchanged(held: Holdings, marks: Sequence[StreamMark]) -> list[HeldStream]:
+def unchanged(held: Holdings, versions: Sequence[StreamVersion]) -> list[HeldStream]:
     """Those in error that are as they were."""
     in_error = {lane.failed for lane in LANES}
-    streams = ((held.streams.get(mark.stream_id), mark.serial) for mark in marks)
+    streams = ((held.streams.get(cursor.stream_id), cursor.serial) for cursor in versions)
     return [
         stream
         for stream, serial in streams

@@ -78,11 +78,11 @@ class SqlEffectStore:
         )
 
     def find_effects(
-        self, wanted: EffectFilter = ANY_EFFECT, *, mark: int | None = None, limit: int = 100
+        self, wanted: EffectFilter = ANY_EFFECT, *, cursor: int | None = None, limit: int = 100
     ) -> list[StoredEffect]:
         """See `EffectStore.find_effects`."""
         return self.database.read(
-            partial(stored_effects.find, wanted=wanted, mark=mark or 0, limit=limit)
+            partial(stored_effects.find, wanted=wanted, cursor=cursor or 0, limit=limit)
         )
 
     def count_effects(self, wanted: EffectFilter = ANY_EFFECT) -> int:

@@ -28,17 +28,17 @@ def ids_past(
     connection: Connection,
     dialect: SqlDialect,
     row_id: ColumnElement[int],
-    mark: int,
+    cursor: int,
     limit: int,
     conditions: Sequence[ColumnElement[bool]],
     *,
     through_indexes: Sequence[ColumnElement[bool]] | None = None,
 ) -> list[int]:
-    """The first `limit` ids past `mark`, in order, of rows that meet all `conditions`.
+    """The first `limit` ids past `cursor`, in order, of rows that meet all `conditions`.
 
     `through_indexes` says the same as `conditions`, in a form that finds few among many rows.
     """
-    in_order = select(row_id).where(row_id > mark).order_by(row_id)
+    in_order = select(row_id).where(row_id > cursor).order_by(row_id)
     if not conditions:
         return _ids(connection, in_order.limit(limit))
     # of rows, not of ids: where events have been trimmed, few ids are left among many

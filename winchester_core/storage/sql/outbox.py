@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.errors import EffectInHand, UnknownEffect
+from winchester_core.errors import EffectInProgress, UnknownEffect
 from winchester_core.interfaces import Effect
 from winchester_core.model.effect import EffectState, Endpoint
 from winchester_core.model.payload_json import load_payload
@@ -245,14 +245,14 @@ def _lock_lane(
 ) -> tuple[Row[Any], list[Row[Any]]]:
     """Lock the lane of an effect: the effect, and all that are there.
 
-    Raises `UnknownEffect`, or `EffectInHand` when a worker has it in hand.
+    Raises `UnknownEffect`, or `EffectInProgress` when a worker has it in hand.
     """
     lane = stored_effects.lock_lane(connection, dialect, effect_id)
     wanted = next((row for row in lane if row.id == effect_id), None)
     if wanted is None:
         raise UnknownEffect(effect_id)
     if _is_in_hand(wanted, clocks.real_time(connection, dialect)):
-        raise EffectInHand(effect_id, wanted.worker)
+        raise EffectInProgress(effect_id, wanted.worker)
     return wanted, lane
 
 

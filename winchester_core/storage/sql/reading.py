@@ -24,10 +24,10 @@ PAGE = 1000
 
 
 def find_events(
-    connection: Connection, dialect: SqlDialect, wanted: EventFilter, mark: str | None, limit: int
+    connection: Connection, dialect: SqlDialect, wanted: EventFilter, cursor: str | None, limit: int
 ) -> list[Event]:
-    """Up to `limit` events in order of arrival, past the one whose id is `mark`."""
-    start = 0 if mark is None else events.row_id(connection, mark)
+    """Up to `limit` events in order of arrival, past the one whose id is `cursor`."""
+    start = 0 if cursor is None else events.row_id(connection, cursor)
     if start is None:
         return []
     page_size = PAGE if wanted.traits else limit
@@ -42,12 +42,12 @@ def count_events(connection: Connection, dialect: SqlDialect, wanted: EventFilte
 
 
 def _matching(
-    connection: Connection, dialect: SqlDialect, wanted: EventFilter, mark: int, page_size: int
+    connection: Connection, dialect: SqlDialect, wanted: EventFilter, cursor: int, page_size: int
 ) -> Iterator[Event]:
     traits = {name: encode_value(value) for name, value in wanted.traits.items()}
-    while page := events.page_after(connection, dialect, wanted, mark, page_size):
+    while page := events.page_after(connection, dialect, wanted, cursor, page_size):
         for row_id, event in page:
-            mark = row_id
+            cursor = row_id
             if _has(event, traits):
                 yield event
         if len(page) < page_size:

@@ -63,7 +63,7 @@ def record(
     return Recorded(
         stored=tuple(index in stored for index in range(len(arrivals))),
         streams_opened=plan.opened,
-        streams_born_expired=plan.born_expired,
+        streams_opened_expired=plan.born_expired,
         streams_decided=plan.decided,
         refused_jumps=tuple(new[each] for each in times.refused),
     )

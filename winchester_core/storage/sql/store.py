@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, Recorded
 from winchester_core.storage.sql import (
-    census,
     claiming,
     completion,
     reading,
     recording,
+    statistics,
     trimming,
     upkeep,
 )
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from winchester_core.model.census import Census
     from winchester_core.model.event import Event
+    from winchester_core.model.statistics import StoreStatistics
     from winchester_core.model.stream import Reason, StreamRecord, StreamState
     from winchester_core.storage.records import (
         Arrival,
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
         RejectedMessage,
         Rejection,
         StreamFilter,
-        StreamMark,
-        TrimMark,
+        StreamVersion,
+        TrimCursor,
         Trimmed,
         Workload,
     )
@@ -225,7 +225,7 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
         older_than: datetime,
         stored_before: datetime,
         limit: int,
-        mark: TrimMark | None = None,
+        cursor: TrimCursor | None = None,
     ) -> Trimmed:
         """See `WorkStore.trim`."""
         return self.database.write(
@@ -235,7 +235,7 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
                 older_than=older_than,
                 stored_before=stored_before,
                 limit=limit,
-                mark=mark,
+                cursor=cursor,
             )
         )
 
@@ -259,12 +259,16 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
     # --- reading and mending --------------------------------------------------------------
 
     def find_events(
-        self, wanted: EventFilter = ANY_EVENT, *, mark: str | None = None, limit: int = 100
+        self, wanted: EventFilter = ANY_EVENT, *, cursor: str | None = None, limit: int = 100
     ) -> list[Event]:
         """See `ReadStore.find_events`."""
         return self.database.read(
             partial(
-                reading.find_events, dialect=self._dialect, wanted=wanted, mark=mark, limit=limit
+                reading.find_events,
+                dialect=self._dialect,
+                wanted=wanted,
+                cursor=cursor,
+                limit=limit,
             )
         )
 
@@ -275,7 +279,7 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
         )
 
     def find_streams(
-        self, wanted: StreamFilter = ANY_STREAM, *, mark: int | None = None, limit: int = 100
+        self, wanted: StreamFilter = ANY_STREAM, *, cursor: int | None = None, limit: int = 100
     ) -> list[StreamRecord]:
         """See `ReadStore.find_streams`."""
         return self.database.read(
@@ -283,7 +287,7 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
                 stored_streams.find,
                 dialect=self._dialect,
                 wanted=wanted,
-                mark=mark or 0,
+                cursor=cursor or 0,
                 limit=limit,
             )
         )
@@ -302,9 +306,9 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
         """See `ReadStore.count_states_by_trigger`."""
         return self.database.read(stored_streams.count_states_by_trigger)
 
-    def census(self, now: datetime | None) -> Census:
-        """See `ReadStore.census`."""
-        return self.database.read(partial(census.take, dialect=self._dialect, now=now))
+    def statistics(self, now: datetime | None) -> StoreStatistics:
+        """See `ReadStore.statistics`."""
+        return self.database.read(partial(statistics.take, dialect=self._dialect, now=now))
 
     def check(self) -> None:
         """See `ReadStore.check`."""
@@ -330,13 +334,17 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
         self,
         wanted: RejectedFilter = ANY_REJECTED,
         *,
-        mark: int | None = None,
+        cursor: int | None = None,
         limit: int = 100,
     ) -> list[RejectedMessage]:
         """See `ReadStore.find_rejected`."""
         return self.database.read(
             partial(
-                rejections.find, dialect=self._dialect, wanted=wanted, mark=mark or 0, limit=limit
+                rejections.find,
+                dialect=self._dialect,
+                wanted=wanted,
+                cursor=cursor or 0,
+                limit=limit,
             )
         )
 
@@ -364,15 +372,19 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
         self._wake_for(1)
         return state
 
-    def reset_streams(self, marks: Sequence[StreamMark]) -> dict[int, StreamState]:
+    def reset_streams(self, versions: Sequence[StreamVersion]) -> dict[int, StreamState]:
         """See `ReadStore.reset_streams`."""
-        states = self.database.write(partial(upkeep.reset_all, dialect=self._dialect, marks=marks))
+        states = self.database.write(
+            partial(upkeep.reset_all, dialect=self._dialect, versions=versions)
+        )
         self._wake_for(len(states))
         return states
 
-    def discard_streams(self, marks: Sequence[StreamMark]) -> frozenset[int]:
+    def discard_streams(self, versions: Sequence[StreamVersion]) -> frozenset[int]:
         """See `ReadStore.discard_streams`."""
-        return self.database.write(partial(upkeep.discard_all, dialect=self._dialect, marks=marks))
+        return self.database.write(
+            partial(upkeep.discard_all, dialect=self._dialect, versions=versions)
+        )
 
     def purge_stream(self, stream_id: int) -> None:
         """See `ReadStore.purge_stream`."""

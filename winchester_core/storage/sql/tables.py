@@ -48,7 +48,7 @@ metadata = MetaData(
 
 _OPTIONS: Mapping[str, Any] = {"mariadb_charset": "utf8mb4", "mariadb_engine": "InnoDB"}
 
-# SQLite would give the id of the last row again once that row is removed: a lost claim or a mark
+# SQLite would give the id of the last row again once that row is removed: a lost claim or a cursor
 # would then point at another row
 _NO_ID_TWICE: Mapping[str, Any] = {"sqlite_autoincrement": True}
 

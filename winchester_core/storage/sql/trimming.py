@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from winchester_core.storage.records import TrimMark, Trimmed
+from winchester_core.storage.records import TrimCursor, Trimmed
 from winchester_core.storage.sql.queries import events, links
 
 if TYPE_CHECKING:
@@ -31,20 +31,20 @@ def trim(
     older_than: datetime,
     stored_before: datetime,
     limit: int,
-    mark: TrimMark | None,
+    cursor: TrimCursor | None,
 ) -> Trimmed:
     """Remove up to `limit` events that no uncompleted stream holds, and their links."""
     removed = kept = 0
     for _ in range(PAGES):
-        page = events.older(connection, older_than, mark, limit)
+        page = events.older(connection, older_than, cursor, limit)
         old = [row.id for row in page if row.stored_at < stored_before]
         removed = _remove(connection, dialect, old)
         kept += len(page) - removed
         if page:
-            mark = TrimMark(page[-1].timestamp, page[-1].id)
+            cursor = TrimCursor(page[-1].timestamp, page[-1].id)
         if removed or len(page) < limit:
             break
-    return Trimmed(removed, kept, mark, more=len(page) == limit)
+    return Trimmed(removed, kept, cursor, more=len(page) == limit)
 
 
 def _remove(connection: Connection, dialect: SqlDialect, old: list[int]) -> int:

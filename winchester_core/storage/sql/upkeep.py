@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from winchester_core.model.stream import Lane
     from winchester_core.storage.dialects import SqlDialect
-    from winchester_core.storage.records import StreamMark
+    from winchester_core.storage.records import StreamVersion
     from winchester_core.triggers.definition import TriggerDefinition
 
 
@@ -62,10 +62,10 @@ def reset(connection: Connection, dialect: SqlDialect, stream_id: int) -> Stream
 
 
 def reset_all(
-    connection: Connection, dialect: SqlDialect, marks: Sequence[StreamMark]
+    connection: Connection, dialect: SqlDialect, versions: Sequence[StreamVersion]
 ) -> dict[int, StreamState]:
     """Make ready again those in error that are as they were; return their new states."""
-    lanes = errors.lock_unchanged(connection, dialect, marks)
+    lanes = errors.lock_unchanged(connection, dialect, versions)
     _make_ready(connection, dialect, lanes)
     return {stream_id: lane.retry for stream_id, lane in lanes.items()}
 
@@ -80,10 +80,10 @@ def _make_ready(connection: Connection, dialect: SqlDialect, lanes: Mapping[int,
 
 
 def discard_all(
-    connection: Connection, dialect: SqlDialect, marks: Sequence[StreamMark]
+    connection: Connection, dialect: SqlDialect, versions: Sequence[StreamVersion]
 ) -> frozenset[int]:
     """Remove those in error that are as they were; return which."""
-    lanes = errors.lock_unchanged(connection, dialect, marks)
+    lanes = errors.lock_unchanged(connection, dialect, versions)
     purge(connection, dialect, sorted(lanes))
     return frozenset(lanes)
 

@@ -33,8 +33,8 @@ SOURCE_LAG: Final = Metric(
     "messages that waited at the origin of a source when last asked; only where a source knows",
     ("source",),
 )
-SOURCE_IN_HAND: Final = Metric(
-    "winchester_source_in_hand_messages",
+SOURCE_IN_FLIGHT: Final = Metric(
+    "winchester_source_in_flight_messages",
     Kind.GAUGE,
     Origin.INGEST,
     "messages that were received and are not settled yet",
@@ -60,8 +60,8 @@ BUILD_INFO: Final = Metric(
     "1; the labels say which program this is: `ingest` or `worker`",
     ("version", "python", "program"),
 )
-OVERDUE_PARTS: Final = Metric(
-    "winchester_overdue_parts",
+WATCHDOG_OVERDUE: Final = Metric(
+    "winchester_watchdog_overdue_components",
     Kind.GAUGE,
     Origin.PROCESS,
     "parts of the process that were to be heard of by now and were not: they hang",
@@ -134,9 +134,9 @@ STORE_REJECTED: Final = Metric(
 )
 
 SINGLE: Final = (
-    *(SOURCE_MESSAGES, SOURCE_FAILURES, SOURCE_LAG, SOURCE_IN_HAND),
+    *(SOURCE_MESSAGES, SOURCE_FAILURES, SOURCE_LAG, SOURCE_IN_FLIGHT),
     RUN_SECONDS,
-    *(BUILD_INFO, OVERDUE_PARTS, STORE_UP, STORE_AGE),
+    *(BUILD_INFO, WATCHDOG_OVERDUE, STORE_UP, STORE_AGE),
     *(STORE_STREAMS, STORE_OLDEST_READY, STORE_OLDEST_UNEXPIRED, STORE_STREAM_TIME),
     *(STORE_EFFECTS, STORE_OLDEST_EFFECT, STORE_REJECTED),
 )

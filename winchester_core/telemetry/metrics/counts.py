@@ -57,12 +57,14 @@ COUNT_METRICS: Final[Mapping[Count, Shown]] = {
     **_counter(Count.TRAITS_DROPPED, Origin.PROCESS, "traits that cannot be stored"),
     **_counter(Count.STREAMS_OPENED, Origin.PROCESS, "streams that were opened"),
     **_counter(
-        Count.STREAMS_BORN_EXPIRED, Origin.INGEST, "streams that were expired when they were opened"
+        Count.STREAMS_OPENED_EXPIRED,
+        Origin.INGEST,
+        "streams that were expired when they were opened",
     ),
     **_counter(
         Count.CLOCK_JUMPS_REFUSED, Origin.INGEST, "events too far ahead to move the event clock"
     ),
-    **_counter(Count.STREAMS_LOADED, Origin.WORKER, "streams that were claimed"),
+    **_counter(Count.STREAMS_CLAIMED, Origin.WORKER, "streams that were claimed"),
     **_divided(
         "streams_completed",
         Origin.WORKER,
@@ -81,7 +83,7 @@ COUNT_METRICS: Final[Mapping[Count, Shown]] = {
     ),
     **_counter(Count.STREAMS_RESCUED, Origin.WORKER, "streams taken from workers that died"),
     **_counter(
-        Count.STREAMS_REFRESHED,
+        Count.STREAMS_RECALCULATED,
         Origin.WORKER,
         "open streams counted anew after their trigger had changed",
     ),
@@ -89,12 +91,14 @@ COUNT_METRICS: Final[Mapping[Count, Shown]] = {
         Count.LEASES_LOST, Origin.WORKER, "runs whose lease was lost: another worker goes on"
     ),
     **_counter(
-        Count.RUNS_IN_DOUBT,
+        Count.COMPLETIONS_UNKNOWN,
         Origin.WORKER,
         "runs in whose last commit the connection broke, and whose claim was gone afterwards",
     ),
     **_counter(
-        Count.COMMIT_FAULTS, Origin.WORKER, "exceptions of handlers in `commit` and `rollback`"
+        Count.HANDLER_COMMIT_ERRORS,
+        Origin.WORKER,
+        "exceptions of handlers in `commit` and `rollback`",
     ),
     **_counter(Count.EVENTS_CREATED, Origin.WORKER, "events that handlers made"),
     **_counter(Count.EVENTS_TRIMMED, Origin.WORKER, "events that were removed as too old"),
@@ -104,7 +108,7 @@ COUNT_METRICS: Final[Mapping[Count, Shown]] = {
         "effects that were recorded with their stream's completion",
     ),
     **_divided(
-        "effects_settled",
+        "deliveries",
         Origin.WORKER,
         "effects by what a delivery came to: `delivered`, `retried` (to be tried again), or `dead`"
         " (refused, or given up because of its age)",

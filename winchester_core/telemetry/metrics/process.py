@@ -41,7 +41,7 @@ class ProcessProbe:
     def __call__(self) -> Iterator[Sample]:
         """The samples."""
         yield Sample(catalogue.BUILD_INFO, 1, self._facts)
-        yield Sample(catalogue.OVERDUE_PARTS, len(self._heartbeat.overdue()))
+        yield Sample(catalogue.WATCHDOG_OVERDUE, len(self._heartbeat.overdue()))
         yield from count_samples(self._counters, (self._program, Origin.PROCESS))
         if self._program is Origin.WORKER:
             yield from self._runs()

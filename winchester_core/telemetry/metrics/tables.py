@@ -7,8 +7,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from winchester_core.errors import WinchesterError
-from winchester_core.model.census import Backlog
 from winchester_core.model.effect import EffectState
+from winchester_core.model.statistics import EffectBacklog
 from winchester_core.model.stream import StreamState
 from winchester_core.telemetry.metrics import catalogue
 from winchester_core.telemetry.metrics.metric import Sample
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
-    from winchester_core.model.census import Census
     from winchester_core.model.effect import Endpoint
+    from winchester_core.model.statistics import StoreStatistics
     from winchester_core.telemetry.cached import Cached
     from winchester_core.telemetry.metrics.names import Names
 
@@ -27,41 +27,41 @@ logger = logging.getLogger(__name__)
 
 
 class TablesProbe:
-    """Samples of the last census; without one that is fit to be shown, only that there is none."""
+    """Samples of the last statistics; only `winchester_store_up` 0 if they are too old."""
 
-    def __init__(self, census: Cached[Census], names: Callable[[], Names]) -> None:
-        self._census = census
+    def __init__(self, statistics: Cached[StoreStatistics], names: Callable[[], Names]) -> None:
+        self._census = statistics
         self._names = names
 
     def __call__(self) -> Iterator[Sample]:
         """The samples."""
         try:
-            census = self._census.get()
+            statistics = self._census.get()
         except WinchesterError as error:
             logger.debug("the tables could not be read for a scrape: %s", error)
             yield Sample(catalogue.STORE_UP, 0)
             return
         yield Sample(catalogue.STORE_UP, 1)
         yield Sample(catalogue.STORE_AGE, self._census.age_seconds)
-        yield from census_samples(census, self._names())
+        yield from census_samples(statistics, self._names())
 
 
-def census_samples(census: Census, names: Names) -> Iterator[Sample]:
-    """The samples of a census."""
-    yield from _streams(census, names.triggers)
-    for reason, seconds in census.oldest_ready_seconds.items():
+def census_samples(statistics: StoreStatistics, names: Names) -> Iterator[Sample]:
+    """The samples of a statistics."""
+    yield from _streams(statistics, names.triggers)
+    for reason, seconds in statistics.oldest_ready_seconds.items():
         yield Sample(catalogue.STORE_OLDEST_READY, seconds, (reason.value,))
-    yield Sample(catalogue.STORE_OLDEST_UNEXPIRED, census.oldest_unexpired_seconds)
-    if census.stream_time is not None:
-        yield Sample(catalogue.STORE_STREAM_TIME, census.stream_time.timestamp())
+    yield Sample(catalogue.STORE_OLDEST_UNEXPIRED, statistics.oldest_unexpired_seconds)
+    if statistics.stream_time is not None:
+        yield Sample(catalogue.STORE_STREAM_TIME, statistics.stream_time.timestamp())
     if names.endpoints is not None:
-        yield from _effects(census, names.endpoints)
-    yield Sample(catalogue.STORE_REJECTED, census.rejected)
+        yield from _effects(statistics, names.endpoints)
+    yield Sample(catalogue.STORE_REJECTED, statistics.rejected)
 
 
-def _streams(census: Census, triggers: AbstractSet[str]) -> Iterator[Sample]:
+def _streams(statistics: StoreStatistics, triggers: AbstractSet[str]) -> Iterator[Sample]:
     numbers: dict[str, Counter[StreamState]] = {name: Counter() for name in sorted(triggers)}
-    for name, states in census.streams.items():
+    for name, states in statistics.streams.items():
         label = name if name in triggers else OTHER
         numbers.setdefault(label, Counter()).update(states)
     for label, counted in numbers.items():
@@ -69,16 +69,16 @@ def _streams(census: Census, triggers: AbstractSet[str]) -> Iterator[Sample]:
             yield Sample(catalogue.STORE_STREAMS, counted[state], (label, state.value))
 
 
-def _effects(census: Census, endpoints: AbstractSet[Endpoint]) -> Iterator[Sample]:
-    labelled = {_labels(endpoint): Backlog() for endpoint in sorted(endpoints)}
-    for endpoint, backlog in census.effects.items():
+def _effects(statistics: StoreStatistics, endpoints: AbstractSet[Endpoint]) -> Iterator[Sample]:
+    labelled = {_labels(endpoint): EffectBacklog() for endpoint in sorted(endpoints)}
+    for endpoint, backlog in statistics.effects.items():
         labels = _labels(endpoint) if endpoint in endpoints else (OTHER, OTHER)
-        labelled[labels] = _together(labelled.get(labels, Backlog()), backlog)
+        labelled[labels] = _together(labelled.get(labels, EffectBacklog()), backlog)
     for labels, backlog in labelled.items():
         yield from _backlog(labels, backlog)
 
 
-def _backlog(labels: tuple[str, ...], backlog: Backlog) -> Iterator[Sample]:
+def _backlog(labels: tuple[str, ...], backlog: EffectBacklog) -> Iterator[Sample]:
     numbers: Mapping[EffectState, int] = {
         EffectState.PENDING: backlog.pending,
         EffectState.DEAD: backlog.dead,
@@ -93,8 +93,8 @@ def _labels(endpoint: Endpoint) -> tuple[str, str]:
     return endpoint.pipeline, endpoint.handler + nth
 
 
-def _together(one: Backlog, other: Backlog) -> Backlog:
-    return Backlog(
+def _together(one: EffectBacklog, other: EffectBacklog) -> EffectBacklog:
+    return EffectBacklog(
         one.pending + other.pending,
         one.dead + other.dead,
         max(one.oldest_seconds, other.oldest_seconds),

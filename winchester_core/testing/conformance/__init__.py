@@ -1,13 +1,13 @@
 """Suites of tests that every plugin of a kind must pass; to be subclassed by its author.
 
 They need no particular test runner: their methods are called `test_...`, and what a plugin does
-wrong is raised as `NonConformance`, an `AssertionError`.
+wrong is raised as `ConformanceError`, an `AssertionError`.
 """
 
 from winchester_core.testing.conformance.condition import ConditionConformance
 from winchester_core.testing.conformance.handler import HandlerConformance
 from winchester_core.testing.conformance.handler_rules import HandlerRules
-from winchester_core.testing.conformance.nonconformance import NonConformance
+from winchester_core.testing.conformance.nonconformance import ConformanceError
 from winchester_core.testing.conformance.source import SourceConformance
 from winchester_core.testing.conformance.trait_plugin import TraitPluginConformance
 from winchester_core.testing.conformance.trait_values import TRAIT_VALUES
@@ -15,9 +15,9 @@ from winchester_core.testing.conformance.trait_values import TRAIT_VALUES
 __all__ = [
     "TRAIT_VALUES",
     "ConditionConformance",
+    "ConformanceError",
     "HandlerConformance",
     "HandlerRules",
-    "NonConformance",
     "SourceConformance",
     "TraitPluginConformance",
 ]

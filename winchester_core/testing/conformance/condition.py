@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.testing.conformance.differences import difference
 from winchester_core.testing.conformance.nonconformance import (
-    NonConformance,
+    ConformanceError,
     calling,
     demand,
     shown,
 )
 from winchester_core.testing.conformance.trait_values import TRAIT_VALUES
 from winchester_core.testing.conformance.under_test import AWKWARD, PluginUnderTest
-from winchester_core.testing.events import an_event
+from winchester_core.testing.events import make_event
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,14 +31,15 @@ class ConditionConformance(PluginUnderTest):
         class TestWeekday(ConditionConformance):
             plugin = WeekdayCondition
             expressions = ["sat", {"days": ["mon-fri"], "zone": "Europe/Berlin"}]
-            refused = ["saturday", 6]
+            invalid_expressions = ["saturday", 6]
 
-    `expressions` stand for all forms that the schema takes; `refused` are further ones that it
-    must refuse. `other_traits` go into every event, for a condition that looks at them, too.
+    `expressions` has one of each form that the schema accepts; `invalid_expressions` are further
+    ones that it must reject. `other_traits` are added to every event, for a condition that reads
+    them too.
     """
 
     expressions: Sequence[Any] = ()
-    refused: Sequence[Any] = ()
+    invalid_expressions: Sequence[Any] = ()
     other_traits: Mapping[str, Any] = {}
 
     def make_condition(self, expression: Any) -> Any:
@@ -49,35 +50,35 @@ class ConditionConformance(PluginUnderTest):
         with calling(given, "it must take what its schema lets pass"):
             return self._class(TRAIT, checked)
 
-    def test_its_schema_takes_its_expressions(self) -> None:
+    def test_schema_accepts_expressions(self) -> None:
         """A condition is made of every expression that stands in a file."""
         for _expression, condition in self._conditions():
             for method in ("matches", "describe"):
                 found = callable(getattr(condition, method, None))
                 demand(found, f"{self._name} has no method {method}")
 
-    def test_its_schema_refuses_nonsense(self) -> None:
+    def test_schema_rejects_invalid_expressions(self) -> None:
         """`config_schema` refuses what is no expression, by `voluptuous.Invalid`."""
-        for nonsense in (object(), *self.refused):
+        for nonsense in (object(), *self.invalid_expressions):
             demand(
                 not self._accepts(nonsense),
                 f"config_schema of {self._name} accepts {shown(nonsense)}, which is no expression",
             )
 
-    def test_its_schema_answers_whatever_it_is_given(self) -> None:
+    def test_schema_raises_only_invalid(self) -> None:
         """It raises nothing but `voluptuous.Invalid`; of what it accepts a condition is made."""
         for value in AWKWARD:
             if self._accepts(deepcopy(value)):
                 condition = self.make_condition(value)
-                self._answer(condition, value, an_event(x="a"))
+                self._answer(condition, value, make_event(x="a"))
 
-    def test_it_answers_true_or_false_on_every_kind_of_trait(self) -> None:
+    def test_matches_returns_a_bool_for_every_trait_type(self) -> None:
         """It never raises: text, numbers, bools, datetimes, or no such trait."""
         for expression, condition in self._conditions():
             for event in self._events():
                 self._answer(condition, expression, event)
 
-    def test_it_gives_the_same_answer_again(self) -> None:
+    def test_matches_is_deterministic(self) -> None:
         """Nothing but the event decides: not what was asked before, and not which instance."""
         for expression, condition in self._conditions():
             events = self._events()
@@ -92,7 +93,7 @@ class ConditionConformance(PluginUnderTest):
                     f"{answers[0]} and then {answers[1]}, and {answers[2]} when made anew",
                 )
 
-    def test_it_leaves_the_event_as_it_is(self) -> None:
+    def test_matches_does_not_change_the_event(self) -> None:
         """The event belongs to all criteria that are asked about it."""
         for expression, condition in self._conditions():
             for event in self._events():
@@ -102,7 +103,7 @@ class ConditionConformance(PluginUnderTest):
                 given = self._given(expression)
                 demand(changed is None, f"{given} changes the event it looks at: {changed}")
 
-    def test_conditions_share_nothing(self) -> None:
+    def test_instances_share_no_state(self) -> None:
         """What one instance was made of, or asked, does not change what another answers."""
         events = self._events()
         asked = []
@@ -118,7 +119,7 @@ class ConditionConformance(PluginUnderTest):
                     "are instances with other expressions: they share state",
                 )
 
-    def test_it_describes_itself_in_words(self) -> None:
+    def test_describe_returns_text(self) -> None:
         """`describe` returns one text, for people who ask why a stream has not fired."""
         for expression, condition in self._conditions():
             given = self._given(expression)
@@ -136,7 +137,7 @@ class ConditionConformance(PluginUnderTest):
         return [(each, self.make_condition(each)) for each in self.expressions]
 
     def _events(self) -> list[Event]:
-        without = an_event(message_id="1", **self.other_traits)
+        without = make_event(message_id="1", **self.other_traits)
         return [without, *({**without, TRAIT: value} for value in TRAIT_VALUES)]
 
     def _answer(self, condition: Any, expression: Any, event: Event) -> bool:
@@ -144,7 +145,7 @@ class ConditionConformance(PluginUnderTest):
         with calling(f"{given}, for {_trait(event)},", TOTAL):
             answer = condition.matches(event)
         if not isinstance(answer, bool):
-            raise NonConformance(
+            raise ConformanceError(
                 f"{given}, for {_trait(event)}, must return a bool, not {shown(answer)}"
             )
         return answer

@@ -8,8 +8,8 @@ from typing import Any
 from winchester_core.interfaces import Delivered, PipelineHandler, Refused, RetryAfter
 from winchester_core.testing.conformance.differences import difference
 from winchester_core.testing.conformance.handler_rules import HandlerRules
-from winchester_core.testing.conformance.nonconformance import NonConformance, calling, demand
-from winchester_core.testing.surroundings import an_effect
+from winchester_core.testing.conformance.nonconformance import ConformanceError, calling, demand
+from winchester_core.testing.surroundings import make_effect
 
 
 class HandlerConformance(HandlerRules):
@@ -28,12 +28,12 @@ class HandlerConformance(HandlerRules):
             def observe_effects(self):
                 return {path.name: path.read_text() for path in self.directory.glob("*.csv")}
 
-    `commit_may_repeat` says whether the outside has the same after `commit` was called for a
+    `commit_is_idempotent` says whether the outside has the same after `commit` was called for a
     stream again, as it is when a worker dies between commit and completion. Set it to False for
     an outside that cannot tell; better, queue effects, which have ids.
     """
 
-    commit_may_repeat: bool = True
+    commit_is_idempotent: bool = True
 
     def observe_effects(self) -> Any:
         """What the outside has of the handler by now: files, rows, messages sent.
@@ -50,7 +50,7 @@ class HandlerConformance(HandlerRules):
         """
         return self.observe_effects()
 
-    def test_its_effects_can_be_observed(self) -> None:
+    def test_effects_are_observable(self) -> None:
         """`commit` does something with the `events`, and `observe_effects` sees it."""
         if not self._commits():
             return
@@ -67,7 +67,7 @@ class HandlerConformance(HandlerRules):
             "let it act, and look where it acts",
         )
 
-    def test_nothing_happens_before_commit(self) -> None:
+    def test_no_effect_before_commit(self) -> None:
         """A run that fails further on must not have had an effect."""
         before = self._effects()
         run = self._run()
@@ -78,7 +78,7 @@ class HandlerConformance(HandlerRules):
             f"{self._name} has an effect before commit: {happened}",
         )
 
-    def test_rollback_leaves_nothing(self) -> None:
+    def test_rollback_leaves_no_trace(self) -> None:
         """After `rollback` everything is as if the run had never been."""
         before = deepcopy(self.observe_traces())
         for _ in range(2):
@@ -93,16 +93,16 @@ class HandlerConformance(HandlerRules):
         run.handle([])
         run.commit()
 
-    def test_a_repeated_commit_adds_nothing(self) -> None:
+    def test_commit_is_idempotent(self) -> None:
         """A worker may die after `commit`: the run is repeated, with the next `attempt`."""
         self._complete()
         once = self._effects()
         self._complete(attempt=2)
-        if self.commit_may_repeat:
+        if self.commit_is_idempotent:
             added = difference(once, self._effects(), "what observe_effects sees")
             demand(added is None, f"commit of {self._name} does more when it is repeated: {added}")
 
-    def test_deliver_answers_for_each_effect(self) -> None:
+    def test_deliver_returns_one_outcome_per_effect(self) -> None:
         """A list with one outcome for each effect, in their order, also when they come again."""
         if not callable(getattr(self._class, "deliver", None)):
             return
@@ -112,7 +112,7 @@ class HandlerConformance(HandlerRules):
             f"{self._name} has a method deliver, but queues no effect for the events of "
             f"{type(self).__name__}: give such as make it queue one",
         )
-        effects = [an_effect(payload, handler=self._name) for payload in payloads]
+        effects = [make_effect(payload, handler=self._name) for payload in payloads]
         for _ in range(2):
             handler = self.make_handler()
             with calling(f"deliver of {self._name}", "answer RetryAfter for what has to wait"):
@@ -123,7 +123,7 @@ class HandlerConformance(HandlerRules):
         name = f"deliver of {self._name}"
         if not isinstance(outcomes, list):
             kind = type(outcomes).__name__
-            raise NonConformance(f"{name} must return a list of outcomes, not {kind}")
+            raise ConformanceError(f"{name} must return a list of outcomes, not {kind}")
         demand(
             len(outcomes) == number,
             f"{name} must return one outcome for each effect: {len(outcomes)} for {number}",

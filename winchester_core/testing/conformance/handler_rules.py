@@ -13,7 +13,7 @@ from winchester_core.testing.conformance.differences import difference
 from winchester_core.testing.conformance.handler_run import HandlerRun, Maker
 from winchester_core.testing.conformance.nonconformance import calling, demand
 from winchester_core.testing.conformance.params_rules import ParamsRules
-from winchester_core.testing.events import a_stream
+from winchester_core.testing.events import make_stream_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ class HandlerRules(ParamsRules):
 
         Give such as let the handler do all that it can do.
         """
-        return a_stream(
+        return make_stream_events(
             *("test.begun", "test.changed", "test.ended"),
             text="Größe",
             number=1,
@@ -46,30 +46,30 @@ class HandlerRules(ParamsRules):
             flag=True,
         )
 
-    def test_it_has_the_methods_of_a_handler(self) -> None:
+    def test_has_the_handler_methods(self) -> None:
         """`handle_events`, `commit` and `rollback`."""
         handler = self.make_handler()
         for method in METHODS:
             found = callable(getattr(handler, method, None))
             demand(found, f"{self._name} has no method {method}")
 
-    def test_each_run_gets_a_fresh_instance(self) -> None:
+    def test_each_run_gets_a_new_instance(self) -> None:
         """What makes handlers never hands out one that it has handed out before."""
         first, second = self.make_handler(), self.make_handler()
         demand(first is not second, f"{self._name} is made once for all runs, not for each")
 
-    def test_it_returns_a_list_of_valid_events(self) -> None:
+    def test_returns_a_list_of_valid_events(self) -> None:
         """Whether the stream fires or expires; events that it adds are complete."""
         for reason in Reason:
             with self._handling(self._run(reason=reason), self.stream()):
                 pass
 
-    def test_it_takes_an_empty_list(self) -> None:
+    def test_accepts_an_empty_list(self) -> None:
         """A handler before it may have left nothing."""
         with self._handling(self._run(), []):
             pass
 
-    def test_it_leaves_what_the_run_tells_it(self) -> None:
+    def test_leaves_the_run_facts_in_env_unchanged(self) -> None:
         """What stands in `env` about the stream is for the next handlers, too."""
         run = self._run()
         with self._handling(run, self.stream()):
@@ -78,7 +78,7 @@ class HandlerRules(ParamsRules):
                 changed is None, f"{self._name} changes what a run tells its handlers: {changed}"
             )
 
-    def test_a_second_attempt_gives_the_same_result(self) -> None:
+    def test_a_second_attempt_returns_the_same_result(self) -> None:
         """After a failure further on, or the end of a worker, the run is repeated."""
         events = self.stream()
         with self._handling(self._run(), events) as first:
@@ -86,7 +86,7 @@ class HandlerRules(ParamsRules):
         with self._handling(self._run(attempt=2), events) as second:
             self._demand_same(first, second, "a second attempt gives another result")
 
-    def test_instances_share_nothing(self) -> None:
+    def test_instances_share_no_state(self) -> None:
         """Workers have many runs at a time: no state is kept on the class or the module."""
         mine, others = self.stream(), _of_another_stream(self.stream())
         state = ClassState(type(self.make_handler()))
@@ -98,7 +98,7 @@ class HandlerRules(ParamsRules):
         with self._handling(another, others), self._handling(self._run(), mine) as beside:
             self._demand_same(alone, beside, "instances share state: beside another run")
 
-    def test_rollback_is_harmless_before_anything_has_happened(self) -> None:
+    def test_rollback_works_before_handle_events(self) -> None:
         """It is called when a later handler of the pipeline cannot even be made."""
         handler = self.make_handler()
         with calling(f"rollback of {self._name}, before handle_events,"):

@@ -11,7 +11,7 @@ from winchester_core.interfaces import PipelineHandler
 from winchester_core.model.payload_json import load_payload
 from winchester_core.model.stream import Reason
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition, PipelineRun, RunStream
-from winchester_core.testing.conformance.nonconformance import NonConformance, name_of
+from winchester_core.testing.conformance.nonconformance import ConformanceError, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,12 +80,12 @@ class HandlerRun:
         self._run = PipelineRun(PipelineDefinition("conformance", specs), self.stream)
 
     def handle(self, events: Sequence[Event]) -> Result:
-        """Make the handler and let it handle the events. Raises `NonConformance`."""
+        """Make the handler and let it handle the events. Raises `ConformanceError`."""
         try:
             added = self._run.handle([dict(event) for event in events])
         except HandlerFailed as failure:
             what = f"{self._maker.name}, given {len(events)} events: {failure.reason}"
-            raise NonConformance(what) from failure.__cause__
+            raise ConformanceError(what) from failure.__cause__
         return Result(self._probe.events, deepcopy(list(added)), self.payloads())
 
     def payloads(self) -> list[Any]:
@@ -104,14 +104,14 @@ class HandlerRun:
         return wanted, self._probe.env
 
     def commit(self) -> None:
-        """Commit. Raises `NonConformance`."""
+        """Commit. Raises `ConformanceError`."""
         self._settle("commit")
 
     def rollback(self) -> None:
-        """Roll back. Raises `NonConformance`."""
+        """Roll back. Raises `ConformanceError`."""
         self._settle("rollback")
 
     def _settle(self, method: str) -> None:
         for fault in getattr(self._run, method)():
             last_line = fault.traceback_text.rstrip().rpartition("\n")[2]
-            raise NonConformance(f"{method} of {self._maker.name} raised {last_line}")
+            raise ConformanceError(f"{method} of {self._maker.name} raised {last_line}")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 MAX_SHOWN_CHARACTERS = 80
 
 
-class NonConformance(AssertionError):  # noqa: N818 - what it is
+class ConformanceError(AssertionError):
     """A rule of the plugin's interface that it does not keep; the message says which, and how.
 
     An `AssertionError`, so that every test runner counts it as a failed test.
@@ -21,10 +21,10 @@ class NonConformance(AssertionError):  # noqa: N818 - what it is
 
 
 def demand(holds: bool, fault: str) -> None:
-    """Raise `NonConformance` with `fault` unless the rule holds."""
+    """Raise `ConformanceError` with `fault` unless the rule holds."""
     __tracebackhide__ = True
     if not holds:
-        raise NonConformance(fault)
+        raise ConformanceError(fault)
 
 
 @contextmanager
@@ -33,11 +33,11 @@ def calling(what: str, rule: str = "") -> Iterator[None]:
     __tracebackhide__ = True
     try:
         yield
-    except NonConformance:
+    except ConformanceError:
         raise
     except (Exception, SystemExit) as error:
         told = f"{what} raised {describe_error(error)}"
-        raise NonConformance(f"{told}; {rule}" if rule else told) from error
+        raise ConformanceError(f"{told}; {rule}" if rule else told) from error
 
 
 def shown(value: Any) -> str:

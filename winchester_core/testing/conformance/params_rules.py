@@ -33,7 +33,7 @@ class ParamsRules(PluginUnderTest):
         with calling(f"{self._name}(**params)", "it must take what its schema lets pass"):
             return self._class(**params)
 
-    def test_its_schema_takes_its_parameters(self) -> None:
+    def test_schema_accepts_params(self) -> None:
         """`config_schema` is a voluptuous schema; the plugin is made of what it returns."""
         given = dict(self.params())
         before = deepcopy(given)
@@ -42,7 +42,7 @@ class ParamsRules(PluginUnderTest):
         demand(given == before, f"config_schema of {self._name} changes what it is given")
         self.make_plugin()
 
-    def test_its_schema_refuses_an_unknown_parameter(self) -> None:
+    def test_schema_rejects_unknown_parameters(self) -> None:
         """A misspelt parameter is an error of the configuration, not ignored."""
         unknown = {**deepcopy(dict(self.params())), UNKNOWN_PARAMETER: 1}
         demand(
@@ -51,7 +51,7 @@ class ParamsRules(PluginUnderTest):
             f"{UNKNOWN_PARAMETER!r}: a misspelt one would be ignored",
         )
 
-    def test_its_schema_answers_whatever_it_is_given(self) -> None:
+    def test_schema_raises_only_invalid(self) -> None:
         """`config_schema` refuses by `voluptuous.Invalid`, and raises nothing else."""
         for value in AWKWARD:
             self._accepts(value)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from winchester_core.testing.conformance.nonconformance import (
-    NonConformance,
+    ConformanceError,
     calling,
     demand,
     shown,
 )
 from winchester_core.testing.conformance.params_rules import ParamsRules
 from winchester_core.testing.conformance.source_session import RECEIVE_SECONDS, SourceSession
-from winchester_core.testing.events import a_stream
+from winchester_core.testing.events import make_stream_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from winchester_core.model.event import Event
     from winchester_core.model.message import Message
 
-METHODS = ("open", "receive", "ack", "release", "reject", "tell", "close", "lag")
+METHODS = ("open", "receive", "ack", "release", "reject", "reply", "close", "lag")
 SLACK_SECONDS = 10.0
 """How much longer than its timeout `receive` may take on a machine that is busy."""
 
@@ -34,8 +34,8 @@ class SourceConformance(ParamsRules):
 
         class TestCsvFile(SourceConformance):
             plugin = CsvFileSource
-            ends = True
-            remembers_settled = False
+            finite = True
+            remembers_acknowledged = False
 
             @pytest.fixture(autouse=True)
             def _file(self, tmp_path):
@@ -47,23 +47,23 @@ class SourceConformance(ParamsRules):
             def feed(self, events):
                 ...  # write them as rows
 
-    `ends` says whether the source has an end, as a file has; such a source is fed before it is
-    opened, any other afterwards. `remembers_settled` says whether what was acknowledged or
+    `finite` says whether the source has an end, as a file has; such a source is fed before it is
+    opened, any other afterwards. `remembers_acknowledged` says whether what was acknowledged or
     rejected is gone from the origin, so that a new process does not get it again. A message is
-    waited for up to `patience_seconds`, and that none comes, for `quiet_seconds`.
+    waited for up to `message_timeout_seconds`, and that none comes, for `idle_seconds`.
     """
 
-    ends: bool = False
-    remembers_settled: bool = True
-    patience_seconds: float = 30.0
-    quiet_seconds: float = 0.5
+    finite: bool = False
+    remembers_acknowledged: bool = True
+    message_timeout_seconds: float = 30.0
+    idle_seconds: float = 0.5
 
     def feed(self, events: Sequence[Event]) -> None:
         """Put the events where the source takes messages from, one message for each.
 
         It may return before they are there. Without events, just let the origin exist.
         """
-        raise NonConformance(f"{type(self).__name__} must tell how its source is fed, by `feed`")
+        raise ConformanceError(f"{type(self).__name__} must tell how its source is fed, by `feed`")
 
     def identify(self, message: Message) -> str:
         """The id of the event that a message is made of (default: its key `message_id`)."""
@@ -74,22 +74,22 @@ class SourceConformance(ParamsRules):
         """Make the source, as a new process would (default: `plugin`, of `params`)."""
         return self.make_plugin()
 
-    def test_it_has_the_methods_of_a_source(self) -> None:
+    def test_has_the_source_methods(self) -> None:
         """Those of `EventSource`, and its attributes."""
         source = self.make_source()
         for method in METHODS:
             found = callable(getattr(source, method, None))
             demand(found, f"{self._name} has no method {method}")
-        for name in ("exhausted", "tells_sender"):
+        for name in ("exhausted", "replies_to_sender"):
             found = isinstance(getattr(source, name, None), bool)
             demand(found, f"{self._name} must have {name}, a bool")
 
-    def test_its_messages_can_be_told_apart(self) -> None:
+    def test_messages_are_distinct(self) -> None:
         """Messages with a kind, a body and a token of their own."""
         with self._fed(3) as (session, ids):
             session.ack(session.collect(ids, "it was fed with them"))
 
-    def test_receive_returns_no_more_than_it_is_asked_for(self) -> None:
+    def test_receive_returns_at_most_max_messages(self) -> None:
         """The rest comes with the next call."""
         with self._fed(3) as (session, ids):
             some = session.receive(1)
@@ -97,7 +97,7 @@ class SourceConformance(ParamsRules):
             why = "receive(1, ...) has left it for the next call"
             session.ack([*some.values(), *session.collect(rest, why)])
 
-    def test_nothing_is_acknowledged_before_it_is_told_to(self) -> None:
+    def test_unacknowledged_messages_are_redelivered(self) -> None:
         """What a process has received and not settled comes again to the next one."""
         with self._fed(3) as (session, ids):
             session.collect(ids, "it was fed with them")
@@ -105,7 +105,7 @@ class SourceConformance(ParamsRules):
         with self._opened() as anew:
             anew.ack(anew.collect(ids, why))
 
-    def test_acknowledging_one_acknowledges_no_other(self) -> None:
+    def test_ack_acknowledges_only_the_given_messages(self) -> None:
         """Not even those that came before it."""
         with self._fed(3) as (session, ids):
             messages = session.collect(ids, "it was fed with them")
@@ -114,7 +114,7 @@ class SourceConformance(ParamsRules):
         with self._opened() as anew:
             anew.ack(anew.collect(ids[:2], why, also=self._forgotten(ids[2:])))
 
-    def test_what_is_released_comes_again(self) -> None:
+    def test_released_messages_are_redelivered(self) -> None:
         """To the same process, too, and what was acknowledged does not."""
         with self._fed(3) as (session, ids):
             first, *others = session.collect(ids, "it was fed with them")
@@ -122,7 +122,7 @@ class SourceConformance(ParamsRules):
             session.ack([first])
             session.ack(session.collect(ids[1:], "they were released"))
 
-    def test_what_is_unsettled_comes_again_when_it_is_opened_again(self) -> None:
+    def test_unacknowledged_messages_are_redelivered_after_reopening(self) -> None:
         """After a failure the same source is closed and opened."""
         with self._fed(3) as (session, ids):
             messages = session.collect(ids, "it was fed with them")
@@ -132,28 +132,28 @@ class SourceConformance(ParamsRules):
             why = "they were not settled before it was closed and opened again"
             session.ack(session.collect(ids[1:], why))
 
-    def test_what_is_settled_is_done_with(self) -> None:
+    def test_acknowledged_and_rejected_messages_are_not_redelivered(self) -> None:
         """A message that was rejected is no more delivered than one that was acknowledged."""
         with self._fed(3) as (session, ids):
             bad, *good = session.collect(ids, "it was fed with them")
             session.reject(bad)
             session.ack(good)
-            session.demand_silence(self.quiet_seconds, "it was acknowledged or rejected")
+            session.demand_silence(self.idle_seconds, "it was acknowledged or rejected")
             session.close()
             session.open()
             why = "it was acknowledged or rejected before the source was closed and opened"
-            session.demand_silence(self.quiet_seconds, why)
-        if self.remembers_settled:
+            session.demand_silence(self.idle_seconds, why)
+        if self.remembers_acknowledged:
             with self._opened() as anew:
                 why = "it was acknowledged or rejected by a process before"
-                anew.demand_silence(self.quiet_seconds, why)
+                anew.demand_silence(self.idle_seconds, why)
 
-    def test_silence_is_an_empty_list_within_the_timeout(self) -> None:
+    def test_receive_returns_an_empty_list_within_its_timeout(self) -> None:
         """A worker that is told to end must not wait for a message first."""
         ended: list[BaseException | None] = []
         scene = threading.Thread(target=lambda: ended.append(_caught(self._be_silent)), daemon=True)
         scene.start()
-        scene.join(self.patience_seconds + RECEIVE_SECONDS + SLACK_SECONDS)
+        scene.join(self.message_timeout_seconds + RECEIVE_SECONDS + SLACK_SECONDS)
         demand(
             bool(ended),
             f"receive of {self._name} does not return when nothing comes, whatever its timeout",
@@ -172,7 +172,7 @@ class SourceConformance(ParamsRules):
         with calling(f"close of {self._name}, called a second time,", "close is idempotent"):
             session.source.close()
 
-    def test_it_is_exhausted_at_its_end_alone(self) -> None:
+    def test_exhausted_only_at_the_end(self) -> None:
         """Winchester stops to ask a source that is exhausted; one without an end never is."""
         with self._fed(2) as (session, ids):
             demand(not session.source.exhausted, f"{self._name} is exhausted though messages wait")
@@ -185,12 +185,12 @@ class SourceConformance(ParamsRules):
             session.ack(session.collect(ids, "they were released"))
             session.receive()
             demand(
-                session.source.exhausted is self.ends,
-                f"exhausted of {self._name} must be {self.ends} once all has been received, "
-                f"since {type(self).__name__} says that `ends` is {self.ends}",
+                session.source.exhausted is self.finite,
+                f"exhausted of {self._name} must be {self.finite} once all has been received, "
+                f"since {type(self).__name__} says that `finite` is {self.finite}",
             )
 
-    def test_lag_is_a_number_or_unknown(self) -> None:
+    def test_lag_is_a_number_or_none(self) -> None:
         """How many messages wait; None where that is not known."""
         with self._fed(1) as (session, ids):
             with calling(f"lag of {self._name}"):
@@ -207,7 +207,7 @@ class SourceConformance(ParamsRules):
 
     def _session(self) -> SourceSession:
         source = self.make_source()
-        return SourceSession(source, self._name, self.identify, self.patience_seconds)
+        return SourceSession(source, self._name, self.identify, self.message_timeout_seconds)
 
     @contextmanager
     def _opened(self) -> Iterator[SourceSession]:
@@ -222,18 +222,18 @@ class SourceConformance(ParamsRules):
     @contextmanager
     def _fed(self, number: int) -> Iterator[tuple[SourceSession, list[str]]]:
         """A source that is open, with so many messages at its origin, and their ids."""
-        events = a_stream(*["test.fed"] * number, number=number)
+        events = make_stream_events(*["test.fed"] * number, number=number)
         ids = [str(event["message_id"]) for event in events]
-        if self.ends:
+        if self.finite:
             self.feed(events)
         with self._opened() as session:
-            if not self.ends:
+            if not self.finite:
                 self.feed(events)
             yield session, ids
 
     def _forgotten(self, ids: Sequence[str]) -> Sequence[str]:
         """Those that may come again to a new process, though they were acknowledged."""
-        return () if self.remembers_settled else ids
+        return () if self.remembers_acknowledged else ids
 
 
 def _caught(action: Any) -> BaseException | None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.clock import monotonic
 from winchester_core.model.message import Message, MessageKind
-from winchester_core.model.outcome import EventOutcome, Outcome
+from winchester_core.model.outcome import EventOutcome, EventStatus
 from winchester_core.testing.conformance.nonconformance import (
-    NonConformance,
+    ConformanceError,
     calling,
     demand,
     shown,
@@ -26,12 +26,16 @@ class SourceSession:
     """Calls of one source, each checked. `identify` gives the id of the event in a message."""
 
     def __init__(
-        self, source: Any, name: str, identify: Callable[[Message], str], patience_seconds: float
+        self,
+        source: Any,
+        name: str,
+        identify: Callable[[Message], str],
+        message_timeout_seconds: float,
     ) -> None:
         self.source = source
         self._name = name
         self._identify = identify
-        self._patience_seconds = patience_seconds
+        self._patience_seconds = message_timeout_seconds
         self._unsettled: dict[str, Message] = {}
 
     def open(self) -> None:
@@ -51,7 +55,7 @@ class SourceSession:
             messages = self.source.receive(max_messages, RECEIVE_SECONDS)
         if not isinstance(messages, list):
             kind = type(messages).__name__
-            raise NonConformance(f"receive of {self._name} must return a list, not {kind}")
+            raise ConformanceError(f"receive of {self._name} must return a list, not {kind}")
         demand(
             len(messages) <= max_messages,
             f"receive of {self._name} returned {len(messages)} messages, asked for {max_messages}",
@@ -73,14 +77,14 @@ class SourceSession:
             if not missing:
                 return [found[each] for each in ids]
             if monotonic() > deadline or self.source.exhausted:
-                raise NonConformance(
+                raise ConformanceError(
                     f"{self._name} has not delivered {_numbers(missing)} of {len(ids)} messages: "
                     f"{why}"
                 )
 
-    def demand_silence(self, quiet_seconds: float, why: str) -> None:
+    def demand_silence(self, idle_seconds: float, why: str) -> None:
         """Nothing comes for so long."""
-        deadline = monotonic() + quiet_seconds
+        deadline = monotonic() + idle_seconds
         while True:
             demand(not self.receive(), f"{self._name} delivers a message again: {why}")
             if monotonic() > deadline:
@@ -88,7 +92,7 @@ class SourceSession:
 
     def ack(self, messages: Sequence[Message]) -> None:
         """Acknowledge, as the pump does: all in one call."""
-        self._tell(messages, Outcome.STORED)
+        self._reply(messages, EventStatus.STORED)
         self._settled(messages)
         with calling(f"ack of {self._name}"):
             self.source.ack(list(messages))
@@ -101,17 +105,17 @@ class SourceSession:
 
     def reject(self, message: Message) -> None:
         """Say that a message was bad, and has been kept."""
-        self._tell([message], Outcome.INVALID)
+        self._reply([message], EventStatus.INVALID)
         self._settled([message])
         with calling(f"reject of {self._name}"):
             self.source.reject(message, "a test finds it bad")
 
-    def _tell(self, messages: Sequence[Message], outcome: Outcome) -> None:
-        if not self.source.tells_sender:
+    def _reply(self, messages: Sequence[Message], outcome: EventStatus) -> None:
+        if not self.source.replies_to_sender:
             return
         for message in messages:
-            with calling(f"tell of {self._name}"):
-                self.source.tell(message, EventOutcome(outcome, self._identify(message)))
+            with calling(f"reply of {self._name}"):
+                self.source.reply(message, EventOutcome(outcome, self._identify(message)))
 
     def _settled(self, messages: Sequence[Message]) -> None:
         for message in messages:
@@ -123,7 +127,7 @@ class SourceSession:
         try:
             found = self._identify(message)
         except Exception as error:
-            raise NonConformance(
+            raise ConformanceError(
                 f"no id is found in a message of {self._name}, whose body is "
                 f"{shown(message.body)}: {error!r}; override identify"
             ) from error
@@ -134,7 +138,7 @@ class SourceSession:
     def _check(self, message: Any) -> None:
         if not isinstance(message, Message):
             kind = type(message).__name__
-            raise NonConformance(f"receive of {self._name} must return Messages, not {kind}")
+            raise ConformanceError(f"receive of {self._name} must return Messages, not {kind}")
         demand(
             isinstance(message.kind, MessageKind),
             f"the kind of a message of {self._name} must be a MessageKind, not "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from winchester_core.model.event import storable
 from winchester_core.testing.conformance.differences import difference
 from winchester_core.testing.conformance.nonconformance import (
-    NonConformance,
+    ConformanceError,
     calling,
     demand,
     shown,
@@ -26,42 +26,42 @@ class TraitPluginConformance(ParamsRules):
 
         class TestLowercase(TraitPluginConformance):
             plugin = LowercaseTraitPlugin
-            found = [["AB-12 "], ["AB", "CD"]]
+            inputs = [["AB-12 "], ["AB", "CD"]]
 
-    Each of `found` holds the values that stand at the trait's field paths in one notification.
-    Of each the plugin must make a trait's value, or None for no trait. `takes_any_parameter` is
+    Each of `inputs` holds the values that stand at the trait's field paths in one notification.
+    Of each the plugin must make a trait's value, or None for no trait. `allows_any_parameter` is
     for plugins made for StackDistiller, whose parameters no schema knows.
     """
 
-    found: Sequence[Sequence[Any]] = ()
-    takes_any_parameter: bool = False
+    inputs: Sequence[Sequence[Any]] = ()
+    allows_any_parameter: bool = False
 
     def params(self) -> Mapping[str, Any]:
         """The parameters as they stand in the file of event definitions (default: none)."""
         return {}
 
-    def test_its_schema_refuses_an_unknown_parameter(self) -> None:
+    def test_schema_rejects_unknown_parameters(self) -> None:
         """A misspelt parameter is an error of the configuration, not ignored."""
-        if not self.takes_any_parameter:
-            super().test_its_schema_refuses_an_unknown_parameter()
+        if not self.allows_any_parameter:
+            super().test_schema_rejects_unknown_parameters()
 
-    def test_nothing_found_is_no_error(self) -> None:
+    def test_accepts_no_values(self) -> None:
         """It is asked for every notification, whether a path led anywhere or not."""
         self._value([])
 
-    def test_it_makes_values_that_a_trait_can_have(self) -> None:
+    def test_returns_valid_trait_values(self) -> None:
         """Text, int, float, bool, datetime; None is no trait."""
-        demand(bool(self.found), f"{type(self).__name__} must have something `found` to try")
-        for values in self.found:
+        demand(bool(self.inputs), f"{type(self).__name__} must have something `inputs` to try")
+        for values in self.inputs:
             value = self._value(_matches(values))
             if value is None:
                 continue
             fault = storable(value)[1]
             demand(fault is None, f"{self._name} makes {shown(value)} of {shown(values)}: {fault}")
 
-    def test_it_gives_the_same_value_again(self) -> None:
+    def test_trait_value_is_deterministic(self) -> None:
         """A notification that comes again must give the same event."""
-        for values in self.found:
+        for values in self.inputs:
             plugin, matches = self.make_plugin(), _matches(values)
             answers = [self._call(plugin, deepcopy(matches)) for _ in range(2)]
             answers.append(self._value(deepcopy(matches)))
@@ -69,9 +69,9 @@ class TraitPluginConformance(ParamsRules):
                 changed = difference(answers[0], answer, f"what {self._name} makes")
                 demand(changed is None, f"of {shown(values)}, {changed}")
 
-    def test_it_leaves_what_was_found_as_it_is(self) -> None:
+    def test_trait_value_does_not_change_its_input(self) -> None:
         """The notification belongs to the other traits, too."""
-        for values in self.found:
+        for values in self.inputs:
             matches = _matches(values)
             before = deepcopy(matches)
             self._value(matches)
@@ -83,7 +83,7 @@ class TraitPluginConformance(ParamsRules):
 
     def _call(self, plugin: Any, matches: Found) -> Any:
         if not callable(getattr(plugin, "trait_value", None)):
-            raise NonConformance(f"{self._name} has no method trait_value")
+            raise ConformanceError(f"{self._name} has no method trait_value")
         with calling(f"trait_value of {self._name}, given {shown(matches)},"):
             return plugin.trait_value(matches)
 

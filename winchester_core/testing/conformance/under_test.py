@@ -7,7 +7,7 @@ from typing import Any
 from voluptuous import Invalid, Schema
 
 from winchester_core.testing.conformance.nonconformance import (
-    NonConformance,
+    ConformanceError,
     calling,
     name_of,
     shown,
@@ -39,7 +39,9 @@ class PluginUnderTest:
     @property
     def _class(self) -> Any:
         if self.plugin is None:
-            raise NonConformance(f"{type(self).__name__} must name the class it tests, as `plugin`")
+            raise ConformanceError(
+                f"{type(self).__name__} must name the class it tests, as `plugin`"
+            )
         return self.plugin
 
     @property
@@ -50,7 +52,7 @@ class PluginUnderTest:
         schema = getattr(self._class, "config_schema", None)
         if not isinstance(schema, Schema):
             found = "none" if schema is None else type(schema).__name__
-            raise NonConformance(
+            raise ConformanceError(
                 f"config_schema of {self._name} must be a voluptuous Schema; it is {found}"
             )
         return schema

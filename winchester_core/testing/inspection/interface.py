@@ -20,7 +20,7 @@ from winchester_core.plugins import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from winchester_core.interfaces import Effect, Outcome
+    from winchester_core.interfaces import DeliveryOutcome, Effect
 
 INTERFACES: Mapping[str, type] = {
     HANDLERS: PipelineHandler,
@@ -40,7 +40,7 @@ OWN: Mapping[str, str] = {
 class Delivering:
     """What a handler with effects has besides."""
 
-    def deliver(self, effects: list[Effect]) -> list[Outcome]:
+    def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
         """As `PipelineHandler` describes it."""
         raise NotImplementedError
 

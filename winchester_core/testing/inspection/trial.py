@@ -11,33 +11,33 @@ from winchester_core.pipelines import describe_error
 from winchester_core.plugins import CONDITIONS, EVENT_SOURCES, HANDLERS, TRAIT_PLUGINS
 from winchester_core.testing.conformance import (
     ConditionConformance,
+    ConformanceError,
     HandlerRules,
-    NonConformance,
     TraitPluginConformance,
 )
 from winchester_core.testing.conformance.params_rules import ParamsRules
-from winchester_core.testing.surroundings import an_env
+from winchester_core.testing.surroundings import make_env
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
 TEST = "test_"
 OF_THE_SCHEMA = (
-    "test_its_schema_refuses_an_unknown_parameter",
-    "test_its_schema_answers_whatever_it_is_given",
+    "test_schema_rejects_unknown_parameters",
+    "test_schema_raises_only_invalid",
 )
 WITHOUT_EVENTS = (
     *OF_THE_SCHEMA,
-    "test_its_schema_takes_its_parameters",
-    "test_it_has_the_methods_of_a_handler",
-    "test_each_run_gets_a_fresh_instance",
-    "test_it_takes_an_empty_list",
-    "test_rollback_is_harmless_before_anything_has_happened",
+    "test_schema_accepts_params",
+    "test_has_the_handler_methods",
+    "test_each_run_gets_a_new_instance",
+    "test_accepts_an_empty_list",
+    "test_rollback_works_before_handle_events",
 )
 WITHOUT_VALUES = (
     *OF_THE_SCHEMA,
-    "test_its_schema_takes_its_parameters",
-    "test_nothing_found_is_no_error",
+    "test_schema_accepts_params",
+    "test_accepts_no_values",
 )
 
 
@@ -82,7 +82,7 @@ def _of_trait_plugin(plugin: Any, given: list[Any]) -> Trial:
     takes_any = getattr(plugin.config_schema, "extra", None) == ALLOW_EXTRA
     suites = [
         _suite(
-            TraitPluginConformance, plugin, params=_giving(params), takes_any_parameter=takes_any
+            TraitPluginConformance, plugin, params=_giving(params), allows_any_parameter=takes_any
         )
         for params in given
     ]
@@ -115,10 +115,10 @@ def _refusal(suite: Any) -> str | None:
     """Why the handler raises for events that it is not made for; None when it does not."""
     try:
         handler = suite.make_handler()
-    except NonConformance:
+    except ConformanceError:
         return None  # the rules tell that better
     try:
-        handler.handle_events(suite.stream(), an_env())
+        handler.handle_events(suite.stream(), make_env())
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's code
         return describe_error(error)
     finally:
@@ -141,7 +141,7 @@ def _run(suites: list[type[Any]], tests: Collection[str]) -> Trial:
             trial.tried += 1
             try:
                 getattr(suite(), name)()
-            except NonConformance as fault:
+            except ConformanceError as fault:
                 if str(fault) not in trial.faults:
                     trial.faults.append(str(fault))
     return trial

@@ -170,13 +170,13 @@ def _parameters(statement: RowInsert | RowUpdate | ChildInsert, rows: Rows) -> t
 @lru_cache(maxsize=_TEXTS)
 def _insert_text(statement: RowInsert, rows: int) -> str:
     names = statement.names
-    marks = ["%s"] * len(names)
+    versions = ["%s"] * len(names)
     if statement.stamp is not None:
         names = (*names, statement.stamp)
-        marks.append("utc_timestamp(6)")
+        versions.append("utc_timestamp(6)")
     insert = "INSERT" if statement.known_by is None else "INSERT IGNORE"
     text = f"{insert} INTO {statement.table.name} ({', '.join(names)})"
-    return f"{text} VALUES {repeated(tuple(marks), rows)}"
+    return f"{text} VALUES {repeated(tuple(versions), rows)}"
 
 
 @lru_cache(maxsize=_TEXTS)
@@ -190,9 +190,9 @@ def _child_text(statement: ChildInsert, rows: int) -> str:
     key, row_id = statement.parent.returning
     parent = f"(SELECT {row_id} FROM {statement.parent.table.name} WHERE {key} = %s)"
     insert = statement.insert
-    marks = (parent, *["%s"] * (len(insert.names) - 1))
+    versions = (parent, *["%s"] * (len(insert.names) - 1))
     text = f"INSERT INTO {insert.table.name} ({', '.join(insert.names)})"
-    return f"{text} VALUES {repeated(marks, rows)}"
+    return f"{text} VALUES {repeated(versions, rows)}"
 
 
 @cache

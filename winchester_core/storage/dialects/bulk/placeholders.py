@@ -1,4 +1,4 @@
-"""The marks that stand for parameters in a VALUES list."""
+"""The versions that stand for parameters in a VALUES list."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from functools import lru_cache
 
 
 @lru_cache
-def repeated(marks: tuple[str, ...], rows: int) -> str:
-    """One row of `marks` as often as there are rows: `(?, ?), (?, ?)`."""
-    return ", ".join([f"({', '.join(marks)})"] * rows)
+def repeated(versions: tuple[str, ...], rows: int) -> str:
+    """One row of `versions` as often as there are rows: `(?, ?), (?, ?)`."""
+    return ", ".join([f"({', '.join(versions)})"] * rows)

@@ -1,7 +1,7 @@
 """Indexes for millions of rows: trimming, and the commands' filters.
 
 - `events (timestamp, id)` instead of `(timestamp)`: trimming goes through the events in this order
-  and from a mark on; where a day's events bear one timestamp, PostgreSQL would sort them for each
+  and from a cursor on; where a day's events bear one timestamp, PostgreSQL would sort them for each
   batch. On MariaDB and SQLite, whose indexes end with the id anyway, it costs nothing.
 - `streams (first_event)`: `stream list --older-than` and `--younger-than`.
 - `streams (state, retry_at)` and `(state, lease_until)` hold only streams that have such a time,

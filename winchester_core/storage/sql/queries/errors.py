@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from winchester_core.storage.dialects import SqlDialect
-    from winchester_core.storage.records import StreamMark
+    from winchester_core.storage.records import StreamVersion
 
 _BY_STATE = {lane.failed.value: lane for lane in LANES}
 
 
 def lock_unchanged(
-    connection: Connection, dialect: SqlDialect, marks: Sequence[StreamMark]
+    connection: Connection, dialect: SqlDialect, versions: Sequence[StreamVersion]
 ) -> dict[int, Lane]:
     """Lock those that are in error and as they were, by id; return the lane of each."""
     found: dict[int, Lane] = {}
-    for page in pages(sorted(marks, key=lambda mark: mark.stream_id)):
+    for page in pages(sorted(versions, key=lambda version: version.stream_id)):
         query = (
             select(streams.c.id, streams.c.state)
             .where(
-                dialect.among(streams.c.id, [mark.stream_id for mark in page]),
+                dialect.among(streams.c.id, [version.stream_id for version in page]),
                 dialect.among_pairs(
                     (streams.c.id, streams.c.state_serial_no),
-                    [(mark.stream_id, mark.serial) for mark in page],
+                    [(version.stream_id, version.serial) for version in page],
                 ),
                 streams.c.state.in_(list(_BY_STATE)),
             )

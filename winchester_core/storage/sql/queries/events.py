@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Row
 
     from winchester_core.storage.dialects import SqlDialect
-    from winchester_core.storage.records import EventFilter, TrimMark
+    from winchester_core.storage.records import EventFilter, TrimCursor
 
 _NEW = RowInsert(
     events,
@@ -88,10 +88,10 @@ def by_message_id(connection: Connection, message_id: str) -> Event | None:
 
 
 def page_after(
-    connection: Connection, dialect: SqlDialect, wanted: EventFilter, mark: int, limit: int
+    connection: Connection, dialect: SqlDialect, wanted: EventFilter, cursor: int, limit: int
 ) -> list[tuple[int, Event]]:
-    """Up to `limit` (row id, event) past the row `mark`, by row id; traits are not looked at."""
-    ids = ids_past(connection, dialect, events.c.id, mark, limit, _conditions(dialect, wanted))
+    """Up to `limit` (row id, event) past the row `cursor`, by row id; traits are not looked at."""
+    ids = ids_past(connection, dialect, events.c.id, cursor, limit, _conditions(dialect, wanted))
     found: list[tuple[int, Event]] = []
     for page in pages(ids):
         query = select(events.c.id, *_COLUMNS).where(events.c.id.in_(page)).order_by(events.c.id)
@@ -123,20 +123,20 @@ def _conditions(dialect: SqlDialect, wanted: EventFilter) -> list[ColumnElement[
 
 
 def older(
-    connection: Connection, older_than: datetime, mark: TrimMark | None, limit: int
+    connection: Connection, older_than: datetime, cursor: TrimCursor | None, limit: int
 ) -> list[Row[Any]]:
-    """The first `limit` events (id, both times) past `mark` whose own time is older."""
+    """The first `limit` events (id, both times) past `cursor` whose own time is older."""
     query = (
         select(events.c.id, events.c.timestamp, events.c.stored_at)
         .where(events.c.timestamp < older_than)
         .order_by(events.c.timestamp, events.c.id)
         .limit(limit)
     )
-    if mark is not None:
+    if cursor is not None:
         # the first of these bounds the index range on every database
         query = query.where(
-            events.c.timestamp >= mark.timestamp,
-            or_(events.c.timestamp > mark.timestamp, events.c.id > mark.row_id),
+            events.c.timestamp >= cursor.timestamp,
+            or_(events.c.timestamp > cursor.timestamp, events.c.id > cursor.row_id),
         )
     return list(connection.execute(query))
 

@@ -46,10 +46,10 @@ def keep(
 
 
 def find(
-    connection: Connection, dialect: SqlDialect, wanted: RejectedFilter, mark: int, limit: int
+    connection: Connection, dialect: SqlDialect, wanted: RejectedFilter, cursor: int, limit: int
 ) -> list[RejectedMessage]:
-    """Up to `limit` rejected messages past the id `mark`, by id."""
-    ids = ids_past(connection, dialect, rejected_messages.c.id, mark, limit, _conditions(wanted))
+    """Up to `limit` rejected messages past the id `cursor`, by id."""
+    ids = ids_past(connection, dialect, rejected_messages.c.id, cursor, limit, _conditions(wanted))
     found: list[RejectedMessage] = []
     for page in pages(ids):
         query = select(rejected_messages).where(rejected_messages.c.id.in_(page))

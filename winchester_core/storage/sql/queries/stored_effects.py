@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from winchester_core.storage.effect_records import EffectFilter
 
 
-def find(connection: Connection, wanted: EffectFilter, mark: int, limit: int) -> list[StoredEffect]:
-    """Up to `limit` effects past the id `mark`, by id."""
+def find(
+    connection: Connection, wanted: EffectFilter, cursor: int, limit: int
+) -> list[StoredEffect]:
+    """Up to `limit` effects past the id `cursor`, by id."""
     query = (
         select(effects)
-        .where(effects.c.id > mark, *_conditions(wanted))
+        .where(effects.c.id > cursor, *_conditions(wanted))
         .order_by(effects.c.id)
         .limit(limit)
     )

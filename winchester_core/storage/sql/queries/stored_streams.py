@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 def find(
-    connection: Connection, dialect: SqlDialect, wanted: StreamFilter, mark: int, limit: int
+    connection: Connection, dialect: SqlDialect, wanted: StreamFilter, cursor: int, limit: int
 ) -> list[StreamRecord]:
-    """Up to `limit` streams past the id `mark`, by id."""
+    """Up to `limit` streams past the id `cursor`, by id."""
     ids = ids_past(
         connection,
         dialect,
         streams.c.id,
-        mark,
+        cursor,
         limit,
         _conditions(dialect, wanted, each_by_itself=True),
         through_indexes=_conditions(dialect, wanted),

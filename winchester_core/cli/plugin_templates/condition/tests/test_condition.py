@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from winchester_core.testing import ConditionConformance, InMemoryEngine, an_event
+from winchester_core.testing import ConditionConformance, InMemoryEngine, make_event
 
 from winchester_plugin_name.condition import PluginNameCondition
 
@@ -15,7 +15,7 @@ class TestRules(ConditionConformance):
 
     plugin = PluginNameCondition
     expressions = [0, 3, 10_000]
-    refused = [-1, 1.5, True, "3", [3], None]
+    invalid_expressions = [-1, 1.5, True, "3", [3], None]
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ class TestRules(ConditionConformance):
 def test_it_matches_texts_that_are_long_enough(value: Any, matches: bool) -> None:
     condition = PluginNameCondition("note", 3)
 
-    assert condition.matches(an_event(note=value)) is matches
+    assert condition.matches(make_event(note=value)) is matches
 
 
 def test_it_says_what_it_demands() -> None:
@@ -51,8 +51,8 @@ def test_it_is_found_by_its_name_and_works_in_a_trigger() -> None:
     engine = InMemoryEngine(settings)
     engine.add_events(
         [
-            an_event("order.placed", order="o-1", note="abc"),
-            an_event("order.placed", order="o-2", note="ab"),
+            make_event("order.placed", order="o-1", note="abc"),
+            make_event("order.placed", order="o-2", note="ab"),
         ]
     )
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from voluptuous import Invalid, Schema
-from winchester_core.interfaces import Condition, takes
+from winchester_core.interfaces import Condition, json_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@takes(type="integer", minimum=0, title="number of characters")
+@json_schema(type="integer", minimum=0, title="number of characters")
 def length(expression: Any) -> int:
     """Accept a number of characters. Raises `voluptuous.Invalid`."""
     if isinstance(expression, int) and not isinstance(expression, bool) and expression >= 0:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from voluptuous import MultipleInvalid
 from winchester_core import EventFilter
-from winchester_core.testing import HandlerConformance, InMemoryEngine, a_stream, an_env
+from winchester_core.testing import HandlerConformance, InMemoryEngine, make_stream_events, make_env
 
 from winchester_plugin_name.handler import PluginNameHandler
 
@@ -23,9 +23,9 @@ class TestRules(HandlerConformance):
 
 
 def test_the_summary_comes_after_the_events() -> None:
-    events = a_stream("order.placed", "order.paid", step=timedelta(hours=1), order="o-1")
+    events = make_stream_events("order.placed", "order.paid", step=timedelta(hours=1), order="o-1")
     handler = PluginNameHandler("order.summary")
-    *given, summary = handler.handle_events(events, an_env())
+    *given, summary = handler.handle_events(events, make_env())
 
     assert given == events
     assert (summary["event_type"], summary["event_count"]) == ("order.summary", 2)
@@ -53,7 +53,7 @@ def test_it_is_found_by_its_name_and_works_in_a_pipeline() -> None:
         "pipeline_config": {"sum_up": ["plugin_name"]},
     }
     engine = InMemoryEngine(settings)
-    engine.add_events(a_stream("order.placed", "order.paid", order="o-1"))
+    engine.add_events(make_stream_events("order.placed", "order.paid", order="o-1"))
 
     of_summaries = EventFilter(event_type="plugin_name.summary")
     (summary,) = engine.store.find_events(of_summaries)

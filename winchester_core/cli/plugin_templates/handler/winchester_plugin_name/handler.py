@@ -9,7 +9,7 @@ from voluptuous import All, Length, Optional, Schema
 from winchester_core.interfaces import PipelineHandler
 
 if TYPE_CHECKING:
-    from winchester_core.model.event import Event
+    from winchester_core.model import Event
 
 DEFAULT_TYPE = "plugin_name.summary"
 IDS = UUID("00000000-0000-4000-8000-000000000000")

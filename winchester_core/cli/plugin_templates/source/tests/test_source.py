@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from voluptuous import MultipleInvalid
 from winchester_core.errors import SourceError
-from winchester_core.testing import SourceConformance, an_event
+from winchester_core.testing import SourceConformance, make_event
 
 from winchester_plugin_name.source import PluginNameSource
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from winchester_core.model.event import Event
+    from winchester_core.model import Event
 
 
 def write(directory: Path, events: Sequence[Event]) -> None:
@@ -45,7 +45,7 @@ class TestRules(SourceConformance):
 
 
 def test_a_file_is_removed_once_it_is_acknowledged(tmp_path: Path) -> None:
-    write(tmp_path, [an_event(message_id="1"), an_event(message_id="2")])
+    write(tmp_path, [make_event(message_id="1"), make_event(message_id="2")])
     source = PluginNameSource(str(tmp_path))
     source.open()
     first, second = source.receive(10, 0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from voluptuous import All, Length, Required, Schema
 from winchester_core.errors import SourceError
 from winchester_core.interfaces import EventSource
-from winchester_core.model.message import Message, MessageKind
+from winchester_core.model import Message, MessageKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,7 @@ class TestRules(TraitPluginConformance):
     """What every trait plugin must keep to."""
 
     plugin = PluginNameTraitPlugin
-    found = [[" a "], [None, "b"], [17], [""]]
+    inputs = [[" a "], [None, "b"], [17], [""]]
 
     def params(self) -> dict[str, int]:
         """The parameters as they would stand in `event_definitions.yaml`."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
+class EffectBacklog:
     """The effects of one endpoint: how many wait, and how many are dead letters.
 
     `oldest_seconds` is how long the one that has waited longest waits; 0 where none does.
@@ -26,7 +26,7 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
+class StoreStatistics:
     """How many streams, effects and rejected messages there are, and how long they wait.
 
     `streams` has the numbers by trigger and state; neither is named where there is none.
@@ -34,14 +34,14 @@ class Census:
     worker: since its fire or expire time, in stream time, or since its retry was due, in real
     time. `oldest_unexpired_seconds` is how long ago, in stream time, the first event of the oldest
     active stream was. All of these are 0 where there is none, and never negative.
-    `stream_time` is the time of the census; None while the event clock has never been set.
+    `stream_time` is the time of the statistics; None while the event clock has never been set.
     """
 
     stream_time: datetime | None
     streams: Mapping[str, Mapping[StreamState, int]]
     oldest_ready_seconds: Mapping[Reason, float]
     oldest_unexpired_seconds: float
-    effects: Mapping[Endpoint, Backlog]
+    effects: Mapping[Endpoint, EffectBacklog]
     rejected: int
 
 

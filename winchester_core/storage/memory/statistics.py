@@ -1,12 +1,12 @@
-"""Taking a census of the holdings."""
+"""Taking a statistics of the holdings."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from winchester_core.model.census import Backlog, Census, seconds_since
 from winchester_core.model.effect import EffectState
+from winchester_core.model.statistics import EffectBacklog, StoreStatistics, seconds_since
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.effect_records import ANY_EFFECT
 from winchester_core.storage.memory.claiming import ready_again, ready_first_time
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from winchester_core.storage.memory.outbox import HeldOutbox
 
 
-def take(held: Holdings, now: datetime | None, real_now: datetime) -> Census:
-    """The census at the stream time `now`."""
+def take(held: Holdings, now: datetime | None, real_now: datetime) -> StoreStatistics:
+    """The statistics at the stream time `now`."""
     active = (each for each in held.streams.values() if each.state is StreamState.ACTIVE)
     oldest = min((each.facts.first_event for each in active), default=None)
-    return Census(
+    return StoreStatistics(
         stream_time=now,
         streams=count_states_by_trigger(held),
         oldest_ready_seconds={
@@ -49,17 +49,17 @@ def _ready_seconds(
     return max(waits, default=0.0)
 
 
-def _backlogs(outbox: HeldOutbox, real_now: datetime) -> dict[Endpoint, Backlog]:
+def _backlogs(outbox: HeldOutbox, real_now: datetime) -> dict[Endpoint, EffectBacklog]:
     by_endpoint: dict[Endpoint, list[StoredEffect]] = {}
     for effect in outbox.matching(ANY_EFFECT):
         by_endpoint.setdefault(effect.endpoint, []).append(effect)
     return {endpoint: _backlog(each, real_now) for endpoint, each in by_endpoint.items()}
 
 
-def _backlog(stored: list[StoredEffect], real_now: datetime) -> Backlog:
+def _backlog(stored: list[StoredEffect], real_now: datetime) -> EffectBacklog:
     states = Counter(each.state for each in stored)
     waiting = (each.waiting_since for each in stored if each.state is EffectState.PENDING)
-    return Backlog(
+    return EffectBacklog(
         states[EffectState.PENDING],
         states[EffectState.DEAD],
         seconds_since(min(waiting, default=None), real_now),

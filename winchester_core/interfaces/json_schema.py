@@ -1,0 +1,78 @@
+"""JSON Schema of a validator function, for editors and documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from voluptuous import UNDEFINED
+
+Check = TypeVar("Check", bound=Callable[..., Any])
+
+ATTRIBUTE: Final = "json_schema"
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSchemaAnnotation:
+    """The schema `like`, overridden and extended by the JSON Schema `keywords`."""
+
+    like: Any
+    keywords: Mapping[str, Any]
+
+
+def json_schema(like: Any = UNDEFINED, /, **keywords: Any) -> Callable[[Check], Check]:
+    """Annotate a validator function of a `config_schema` with the JSON Schema of its input.
+
+    Editors and the reference pages cannot derive a schema from a function. `like` is a voluptuous
+    schema that accepts the same input; `keywords` are JSON Schema (draft-07) and take precedence
+    over `like`. `title` is a short name of the expected value. The annotation must not be stricter
+    than the function: an editor marks everything else as an error. It validates nothing itself.
+
+    >>> @json_schema(type="integer", minimum=1, maximum=65535, title="port")
+    ... def port(value):
+    ...     ...
+    """
+
+    def annotate(check: Check) -> Check:
+        setattr(check, ATTRIBUTE, JsonSchemaAnnotation(like, keywords))
+        return check
+
+    return annotate
+
+
+def annotation_of(check: Any) -> JsonSchemaAnnotation | None:
+    """Return the annotation of a validator function, or None."""
+    annotation = getattr(check, ATTRIBUTE, None)
+    return annotation if isinstance(annotation, JsonSchemaAnnotation) else None
+
+
+def reference_to(definition: str) -> dict[str, str]:
+    """JSON Schema that stands for one which depends on the plugins that are installed.
+
+    `winchester_core.schemas` gives each document the definitions that it refers to.
+    """
+    return {"$ref": f"#/definitions/{definition}"}
+
+
+def reference(definition: str) -> Callable[[Any], Any]:
+    """The same as a part of a schema of voluptuous that only describes."""
+
+    @json_schema(**reference_to(definition))
+    def anything(value: Any) -> Any:
+        return value
+
+    return anything
+
+
+def case_insensitive_enum(*words: str) -> dict[str, Any]:
+    """Return JSON Schema keywords for one of `words` in any case; editors offer them as written."""
+    pattern = f"^({'|'.join(map(_any_case, words))})$"
+    return {
+        "anyOf": [{"enum": list(words)}, {"type": "string", "pattern": pattern}],
+        "title": f"one of {', '.join(words)}",
+    }
+
+
+def _any_case(word: str) -> str:
+    return "".join(f"[{each.upper()}{each.lower()}]" if each.isalpha() else each for each in word)
