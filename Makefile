@@ -9,7 +9,7 @@ LOWER_BOUNDS := $(abspath $(VENV))/lower-bounds
 LOWEST := SQLAlchemy==2.0.10 alembic==1.13.3 psycopg==3.2.0 psycopg-binary==3.2.0 PyMySQL==1.1.0
 SQL_TESTS := tests/storage tests/migrations tests/property/test_engines_agree.py
 
-.PHONY: demo test test-sqlalchemy-2.0 test-lower-bounds chaos scale bench lint types contracts check docs clean
+.PHONY: demo test test-sqlalchemy-2.0 test-lower-bounds chaos scale bench measures lint types contracts check docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python etc/sample/demo.py
@@ -47,6 +47,10 @@ scale: $(VENV)/.dev
 # for example: make bench BENCH="--database postgresql --only ingest-batch,worker --rounds 5"
 bench: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
+
+# for example: make measures MEASURES="--commit HEAD --json measures.json"
+measures: $(VENV)/.dev
+	$(BIN)/python -m tools.measures $(MEASURES)
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py

@@ -1,0 +1,320 @@
+"""Walks: the files and functions of the core that one event, and one stream, enter.
+
+Each walk runs a program of the project in a process of its own, under `sys.setprofile` in all
+threads. Only installed programs, their configuration and the package's public names are used, so
+that the measure survives changes of the modules behind them. `STORAGE` and `TELEMETRY` are the only
+internal names; a commit is recognized as a call of `sqlite3.Connection.commit`.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import entry_points
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any
+
+import winchester_core
+from winchester_core import StreamFilter, load_settings, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType
+
+CORE = f"{Path(winchester_core.__file__).parent}{os.sep}"
+STORAGE = f"{CORE}storage{os.sep}"
+TELEMETRY = f"{CORE}telemetry{os.sep}"
+
+WARM_UP_EVENTS = 20
+EVENTS_OF_A_STREAM = 8
+DEADLINE_SECONDS = 60.0
+QUIET_SECONDS = 0.3
+
+CONFIGURATION = """\
+database: {{url: "sqlite:///{directory}/walk.db"}}
+trigger_definitions: triggers.yaml
+pipeline_config: pipelines.yaml
+pipeline_worker_delay: 1
+event_sources:
+  web: {{source: http, params: {{port: {port}}}}}
+"""
+TRIGGERS = """\
+- name: walk
+  distinguished_by: [instance_id, timestamp: day]
+  match_criteria:
+    - event_type: compute.*
+      traits: {memory_mb: {numeric: "> 0"}}
+  fire_criteria:
+    - event_type: compute.exists
+      timestamp: day
+  expiration: $last + 1d
+  fire_pipeline: note
+"""
+PIPELINES = "note: [logger]\n"
+
+Walk = dict[str, list[str]]
+"""The functions that ran, by file."""
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Records the functions of the core that run, in all threads, until a commit has done the work.
+
+    A function that was waiting when the recording began counts once it goes on.
+
+    `is_done` is asked after each commit. `is_begun`, for a walk that begins with a transaction of
+    its own, is asked before that: steps before the storage call that committed it are dropped.
+    """
+
+    is_done: Callable[[], bool]
+    is_begun: Callable[[], bool] | None = None
+    with_logging: bool = True
+    steps: list[tuple[int, CodeType, str]] = field(default_factory=list)
+    telemetry_threads: set[int] = field(default_factory=set)
+    seen_threads: set[int] = field(default_factory=set)
+    is_recording: bool = False
+    last_step: float = field(default_factory=monotonic)
+    finished: threading.Event = field(default_factory=threading.Event)
+
+    def install(self) -> None:
+        """Observe this thread and all that are started from now on."""
+        threading.setprofile(self.observe)
+        sys.setprofile(self.observe)
+
+    def start(self) -> None:
+        """Begin to record, once the work before has ended."""
+        _wait_until(lambda: monotonic() - self.last_step > QUIET_SECONDS)
+        self.steps.clear()
+        self.is_recording = True
+
+    def observe(self, frame: FrameType, event: str, argument: Any) -> None:
+        """Take one event of `sys.setprofile`."""
+        if frame.f_code.co_filename.startswith(CORE):
+            self._executes(frame, event)
+        if event == "c_return" and self.is_recording and _is_commit(argument):
+            self._committed(frame)
+
+    def walk(self) -> Walk:
+        """Return the functions that ran, by file."""
+        files: dict[str, set[str]] = {}
+        for thread, code, _ in self.steps:
+            if thread not in self.telemetry_threads:
+                name = f"{code.co_qualname}:{code.co_firstlineno}"
+                files.setdefault(code.co_filename.removeprefix(CORE), set()).add(name)
+        return {file: sorted(names) for file, names in sorted(files.items())}
+
+    def _executes(self, frame: FrameType, event: str) -> None:
+        thread, self.last_step = threading.get_ident(), monotonic()
+        if thread not in self.seen_threads:
+            self.seen_threads.add(thread)
+            if frame.f_code.co_filename.startswith(TELEMETRY):
+                self.telemetry_threads.add(thread)
+        if self.is_recording and (self.with_logging or not _is_within_logging(frame)):
+            self.steps.append((thread, frame.f_code, event))
+
+    def _committed(self, frame: FrameType) -> None:
+        if self.is_begun is not None:
+            if self.is_begun():
+                self.is_begun = None
+                begin = (threading.get_ident(), _call_into_storage(frame), "call")
+                del self.steps[: len(self.steps) - 1 - self.steps[::-1].index(begin)]
+        elif self.is_done():
+            self.is_recording = False
+            self.finished.set()
+
+
+def _is_commit(function: Any) -> bool:
+    return getattr(function, "__name__", "") == "commit" and isinstance(
+        getattr(function, "__self__", None), sqlite3.Connection
+    )
+
+
+def _is_within_logging(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == logging.__file__:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _call_into_storage(frame: FrameType | None) -> CodeType:
+    """Return the function of the storage that was called from outside of it."""
+    found = None
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if file.startswith(STORAGE):
+            found = frame.f_code
+        elif file.startswith(CORE) and found is not None:
+            return found
+        frame = frame.f_back
+    raise LookupError(f"no commit within {STORAGE}")
+
+
+class Scene:
+    """A configuration with the http source, one trigger and SQLite, in a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.port = _free_port()
+        self.config = directory / "winchester.yaml"
+        (directory / "triggers.yaml").write_text(TRIGGERS)
+        (directory / "pipelines.yaml").write_text(PIPELINES)
+        self.config.write_text(CONFIGURATION.format(directory=directory, port=self.port))
+        self.command("winchester_db", "-c", self.config, "upgrade", "head")
+        self.store = open_store(load_settings(self.config))
+
+    def command(self, program: str, *arguments: str | Path) -> None:
+        """Run a program of the project to its end."""
+        path = Path(sys.executable).with_name(program)
+        subprocess.run([path, *arguments], check=True, capture_output=True)
+
+    def add(self, events: list[dict[str, Any]]) -> None:
+        """Store events, in a process of their own."""
+        file = self.directory / "events.jsonl"
+        file.write_text("".join(f"{json.dumps(each)}\n" for each in events))
+        self.command("winchester", "ingest", "-c", self.config, "--file", file, "--format", "event")
+
+    def post(self, event: dict[str, Any]) -> None:
+        """Send one event over HTTP. Raises `RuntimeError` when it is not stored."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port)) as connection:
+            headers = {"content-type": "application/json"}
+            connection.request("POST", "/v1/events", json.dumps(event), headers)
+            status = connection.getresponse().status
+        if status != http.HTTPStatus.ACCEPTED:
+            raise RuntimeError(f"POST /v1/events was answered {status}")
+
+    def has_event(self, message_id: str) -> bool:
+        """Return whether an event is stored."""
+        return self.store.get_event_by_message_id(message_id) is not None
+
+    def stream_states(self) -> set[str]:
+        """Return the states that streams are in."""
+        return {each.state.value for each in self.store.find_streams(StreamFilter(), limit=10)}
+
+
+def event_walk(scene: Scene) -> Walk:
+    """Record one event from its POST to the commit that stores it, in a warm process."""
+    recorder = Recorder(is_done=lambda: scene.has_event("measured"))
+
+    def drive() -> None:
+        _wait_until(lambda: _accepts(scene.port))
+        for number in range(WARM_UP_EVENTS):
+            scene.post(_event(f"warm-{number}", "compute.update"))
+        recorder.start()
+        scene.post(_event("measured", "compute.update"))
+
+    _run("winchester", ["ingest", "-c", str(scene.config)], recorder, drive)
+    return recorder.walk()
+
+
+def stream_walk(scene: Scene) -> Walk:
+    """Record one stream of 8 events from its claim to its completion, in a warm process."""
+    recorder = Recorder(
+        is_begun=lambda: "firing" in scene.stream_states(),
+        is_done=lambda: not scene.stream_states(),  # a completed stream is purged
+        with_logging=False,
+    )
+
+    def drive() -> None:
+        scene.add(_ready_stream("warm"))
+        _wait_until(lambda: not scene.stream_states())
+        recorder.start()
+        scene.add(_ready_stream("measured"))
+
+    _run("winchester-worker", ["-c", str(scene.config)], recorder, drive)
+    return recorder.walk()
+
+
+def _run(program: str, arguments: list[str], recorder: Recorder, drive: Callable[[], None]) -> None:
+    """Run a program in this thread, under the recorder, while `drive` gives it work in another."""
+    failures: list[BaseException] = []
+
+    def body() -> None:
+        sys.setprofile(None)  # the driver is not part of the program
+        try:
+            drive()
+            if not recorder.finished.wait(DEADLINE_SECONDS):
+                raise TimeoutError(f"{program} has not committed the measured work")
+        except BaseException as error:  # noqa: BLE001 - raised below, in the main thread
+            failures.append(error)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    (script,) = entry_points(group="console_scripts", name=program)
+    main = script.load()
+    recorder.install()
+    threading.Thread(target=body, daemon=True).start()
+    status = main(arguments)
+    sys.setprofile(None)
+    if failures:
+        raise failures[0]
+    if status:
+        raise RuntimeError(f"{program} ended with status {status}")
+
+
+def _event(message_id: str, event_type: str, instance_id: str = "open") -> dict[str, Any]:
+    return {
+        "message_id": message_id,
+        "event_type": event_type,
+        "timestamp": datetime.now(UTC).isoformat(),
+        "instance_id": instance_id,
+        "memory_mb": 2048,
+    }
+
+
+def _ready_stream(instance_id: str) -> list[dict[str, Any]]:
+    types = ["compute.update"] * (EVENTS_OF_A_STREAM - 1) + ["compute.exists"]
+    return [
+        _event(f"{instance_id}-{number}", each, instance_id) for number, each in enumerate(types)
+    ]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    until = monotonic() + DEADLINE_SECONDS
+    while not condition():
+        if monotonic() > until:
+            raise TimeoutError
+        sleep(0.02)
+
+
+WALKS = {"event": event_walk, "stream": stream_walk}
+
+
+def take(name: str) -> Walk:
+    """Take one walk, in a process of its own."""
+    command = [sys.executable, "-m", "tools.measures.walks", name]
+    run = subprocess.run(command, check=False, capture_output=True, text=True)
+    if run.returncode:
+        raise RuntimeError(f"the walk of one {name} failed:\n{run.stderr}")
+    walk: Walk = json.loads(run.stdout.splitlines()[-1])
+    return walk
+
+
+if __name__ == "__main__":
+    with TemporaryDirectory() as directory:
+        print(json.dumps(WALKS[sys.argv[1]](Scene(Path(directory)))), flush=True)
