@@ -6,12 +6,14 @@ import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
 
+from winchester_core.distribution import DISTRIBUTION
+
 sys.path.insert(0, str(Path(__file__).resolve().parent / "_ext"))
 
 project = "Winchester"
 author = "The Winchester authors"
 project_copyright = author
-version = release = version_of("winchester")
+version = release = version_of(DISTRIBUTION)
 
 extensions = ["myst_parser", "generated_reference"]
 source_suffix = {".md": "markdown"}

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from winchester_core.distribution import install_command
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -36,7 +38,7 @@ class PluginError(WinchesterError):
     def missing_extra(cls, group: str, name: str, extra: str, error: ImportError) -> PluginError:
         """What one of Winchester's own plugins raises when its optional dependency is absent."""
         needed = error.name or "a package"
-        return cls(group, name, f"{name!r} needs {needed}: pip install 'winchester[{extra}]'")
+        return cls(group, name, f"{name!r} needs {needed}: {install_command(extra)}")
 
 
 class TimeExpressionError(WinchesterError):

@@ -31,5 +31,5 @@ def test_a_handler_without_its_extra_is_an_error_that_names_it(site: Site, name:
 
     assert with_it.returncode == 0, with_it.stderr
     assert without.returncode == 2
-    wanted = f"'{name}' needs {module}: pip install 'winchester[{extra}]'"
+    wanted = f"'{name}' needs {module}: pip install 'winchester-core[{extra}]'"
     assert wanted in without.stderr + without.stdout

@@ -64,7 +64,7 @@ def test_the_wheel_has_every_module_and_what_is_no_module(
 def test_the_metadata_say_what_is_needed(wheel: zipfile.ZipFile) -> None:
     (name,) = [each for each in wheel.namelist() if each.endswith("METADATA")]
     metadata = Parser().parsestr(wheel.read(name).decode())
-    assert metadata["Name"] == "winchester"
+    assert metadata["Name"] == "winchester-core"
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] or metadata["License"] == "Apache-2.0"
     extras = set(metadata.get_all("Provides-Extra") or [])

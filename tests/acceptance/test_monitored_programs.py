@@ -221,7 +221,7 @@ def test_without_the_extra_the_error_names_it(ready_site: Site) -> None:
     for command in (worker, ("winchester", "check", "-c", ready_site.config)):
         ended = ready_site.run(*command, environ=without)  # type: ignore[arg-type]
         assert ended.returncode == 2
-        assert "needs prometheus_client: pip install 'winchester[metrics]'" in ended.stderr
+        assert "needs prometheus_client: pip install 'winchester-core[metrics]'" in ended.stderr
 
 
 def test_json_logs_are_an_object_a_line_and_know_the_stream(crew: Crew, ready_site: Site) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import distribution
 from typing import TYPE_CHECKING
 
+from winchester_core.distribution import DISTRIBUTION
 from winchester_core.plugins import NOUNS
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ class Lame(Condition):
 
 
 def test_every_built_in_plugin_passes(winchester: Winchester, site: Site) -> None:
-    ended = winchester(site, "plugin", "check", "winchester")
-    registered = [e for e in distribution("winchester").entry_points if e.group in NOUNS]
+    ended = winchester(site, "plugin", "check", DISTRIBUTION)
+    registered = [e for e in distribution(DISTRIBUTION).entry_points if e.group in NOUNS]
 
     assert (ended.status, ended.err) == (0, "")
     assert len(ended.out.splitlines()) == len(registered)
@@ -58,8 +59,8 @@ def test_a_name_that_two_distributions_have_is_a_problem(site: Site) -> None:
 
 
 def test_a_distribution_without_plugins_is_wrong_usage(winchester: Winchester, site: Site) -> None:
-    ended = winchester(site, "plugin", "check", "winchestre")
+    ended = winchester(site, "plugin", "check", "winchestre-core")
     assert (ended.status, ended.out) == (2, "")
-    assert "no distribution 'winchestre' with plugins is installed" in ended.err
-    assert "did you mean 'winchester'?" in ended.err
+    assert "no distribution 'winchestre-core' with plugins is installed" in ended.err
+    assert "did you mean 'winchester-core'?" in ended.err
     assert winchester(site, "plugin", "check", "pytest").status == 2

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from winchester_core.distribution import DISTRIBUTION
 from winchester_core.plugins import NOUNS, available
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def test_every_plugin_is_listed_with_distribution_and_version(
     assert (ended.status, ended.err) == (0, "")
     assert len(rows) == sum(len(available(group)) for group in NOUNS)
     logger = rows["handlers", "logger"]
-    assert (logger["distribution"], logger["problem"]) == ("winchester", None)
+    assert (logger["distribution"], logger["problem"]) == (DISTRIBUTION, None)
     assert logger["version"]
     assert logger["value"] == "winchester_handlers.logger:LoggerHandler"
 
@@ -118,7 +119,7 @@ def test_each_distribution_that_registers_one_name_is_listed(site: Site) -> None
     site.install("winchester.handlers", "logger", "Mine", "class Mine: ...\n")
     ended = site.run("winchester", "plugin", "list", "--group", "handlers", "-f", "json")
     claims = [each for each in json.loads(ended.stdout) if each["name"] == "logger"]
-    assert {each["distribution"] for each in claims} == {"winchester", "plugin_logger"}
+    assert {each["distribution"] for each in claims} == {DISTRIBUTION, "plugin_logger"}
     for claim in claims:
         assert "registered more than once" in claim["problem"]
         assert "plugin_logger 1.0" in claim["problem"]

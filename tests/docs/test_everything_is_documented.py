@@ -14,6 +14,7 @@ from voluptuous import Marker
 
 from winchester_core.config.schema import SETTINGS_SCHEMA
 from winchester_core.config.trigger_fields import TRIGGER_SCHEMA
+from winchester_core.distribution import DISTRIBUTION
 from winchester_core.ingest.totals import PumpTotals
 from winchester_core.matching.criterion_fields import FIRE_KEYS
 from winchester_core.model.stream import TRANSITIONS, StreamState
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 SCRIPTS = "console_scripts"
 REGISTERED = sorted(
     (each.group, each.name)
-    for each in distribution("winchester").entry_points
+    for each in distribution(DISTRIBUTION).entry_points
     if each.group in NOUNS
 )
 
@@ -75,13 +76,13 @@ def test_every_field_of_a_trigger_and_of_a_criterion_is_named(reference: Referen
 
 
 def test_every_program_has_a_section_or_is_named_as_an_alias(reference: Reference) -> None:
-    for script in distribution("winchester").entry_points.select(group=SCRIPTS):
+    for script in distribution(DISTRIBUTION).entry_points.select(group=SCRIPTS):
         is_known = script.name in reference.headings("commands")
         assert is_known or f"`{script.name}`" in reference.page("commands"), script.name
 
 
 def test_every_entry_point_group_is_explained(reference: Reference) -> None:
-    groups = {each.group for each in distribution("winchester").entry_points} - {SCRIPTS}
+    groups = {each.group for each in distribution(DISTRIBUTION).entry_points} - {SCRIPTS}
 
     assert groups == set(NOUNS), "a group that winchester_core.plugins does not know"
     reference.names("plugins", groups)

@@ -15,6 +15,7 @@ from winchester_core.cli.commands import PluginCommands
 from winchester_core.cli.console import prepare_console
 from winchester_core.cli.failure import WRONG_USAGE, UsageError, guarded
 from winchester_core.cli.options import CONFIG_VARIABLE
+from winchester_core.distribution import DISTRIBUTION
 from winchester_core.plugins import COMMANDS
 from winchester_core.spelling import nearest
 
@@ -41,7 +42,7 @@ class WinchesterApp(App):
     NAME = PROGRAM
 
     def __init__(self) -> None:
-        super().__init__(DESCRIPTION, version(PROGRAM), PluginCommands(COMMANDS))
+        super().__init__(DESCRIPTION, version(DISTRIBUTION), PluginCommands(COMMANDS))
 
     def build_option_parser(
         self,

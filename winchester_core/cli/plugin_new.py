@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from winchester_core.cli.commands import DocumentedCommand
 from winchester_core.cli.failure import DONE, UsageError
+from winchester_core.distribution import DISTRIBUTION
 from winchester_core.errors import WinchesterError
 from winchester_core.plugins import (
     CONDITIONS,
@@ -145,7 +146,7 @@ def package_files(kind: str, name: str) -> dict[PurePath, str]:
 
 def words(name: str) -> Mapping[str, str]:
     """The words of a template that are replaced, and by what."""
-    core_version = version("winchester")
+    core_version = version(DISTRIBUTION)
     return {
         "plugin_name": name,
         "plugin-name": name.replace("_", "-"),

@@ -10,13 +10,14 @@ import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from winchester_core.distribution import install_command
 from winchester_core.errors import PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-INSTALL_COMMAND = "pip install 'winchester[openstack]'"
+INSTALL_COMMAND = install_command("openstack")
 
 
 def stackdistiller() -> ModuleType:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from winchester_core.distribution import install_command
 from winchester_core.errors import ConfigurationError
 from winchester_core.telemetry.answers import Answers
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from winchester_core.telemetry.health import Health
     from winchester_core.telemetry.metrics import Probe
 
-MISSING = "metrics_listen: needs prometheus_client: pip install 'winchester[metrics]'"
+MISSING = f"metrics_listen: needs prometheus_client: {install_command('metrics')}"
 
 
 def require_library() -> Any:

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.clock import nanoseconds
+from winchester_core.distribution import DISTRIBUTION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ def tracer() -> Any | None:
         return None
     known = _tracers.get(id(provider))
     if known is None or known[0] is not provider:
-        known = provider, provider.get_tracer(NAME, version(NAME))
+        known = provider, provider.get_tracer(NAME, version(DISTRIBUTION))
         _tracers[id(provider)] = known
     return known[1]
 

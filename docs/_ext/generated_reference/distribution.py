@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from winchester_core.distribution import DISTRIBUTION
 from winchester_core.plugins import available
 
 if TYPE_CHECKING:
     from winchester_core.plugins import Plugin
-
-DISTRIBUTION: Final = "winchester"
 
 
 def own_plugins(group: str) -> dict[str, Plugin]:

@@ -7,7 +7,7 @@ import pytest
 from winchester_core.distill import Distiller, field_path, validate_definitions
 from winchester_core.errors import FieldPathError, PluginError
 
-INSTALL = r"pip install 'winchester\[openstack\]'"
+INSTALL = r"pip install 'winchester-core\[openstack\]'"
 
 
 @pytest.fixture

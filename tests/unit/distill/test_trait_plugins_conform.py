@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from winchester_core.distribution import DISTRIBUTION
 from winchester_core.plugins import TRAIT_PLUGINS, available, load
 from winchester_core.testing import TraitPluginConformance
 
@@ -45,4 +46,4 @@ class TestTraitPlugins(TraitPluginConformance):
 def test_every_trait_plugin_is_tried() -> None:
     plugins = available(TRAIT_PLUGINS).values()
 
-    assert {p.name for p in plugins if p.distribution == "winchester"} == set(PARAMS)
+    assert {p.name for p in plugins if p.distribution == DISTRIBUTION} == set(PARAMS)

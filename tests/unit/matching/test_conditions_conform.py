@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from winchester_core.distribution import DISTRIBUTION
 from winchester_core.plugins import CONDITIONS, available, load
 from winchester_core.testing import ConditionConformance
 
@@ -58,4 +59,4 @@ class TestConditions(ConditionConformance):
 def test_every_condition_is_tried() -> None:
     plugins = available(CONDITIONS).values()
 
-    assert {p.name for p in plugins if p.distribution == "winchester"} == set(EXPRESSIONS)
+    assert {p.name for p in plugins if p.distribution == DISTRIBUTION} == set(EXPRESSIONS)

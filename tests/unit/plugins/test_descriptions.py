@@ -9,6 +9,7 @@ import yaml
 
 from winchester_core.config import load_settings
 from winchester_core.distill import Distiller
+from winchester_core.distribution import DISTRIBUTION
 from winchester_core.interfaces import PipelineHandler
 from winchester_core.matching.compilation import compile_criterion
 from winchester_core.plugins import (
@@ -27,7 +28,7 @@ from winchester_core.schemas import parameters, taken_by_plugin
 
 
 def own(group: str) -> list[str]:
-    return [name for name, each in available(group).items() if each.distribution == "winchester"]
+    return [name for name, each in available(group).items() if each.distribution == DISTRIBUTION]
 
 
 def example_of(group: str, name: str) -> Any:

@@ -11,6 +11,7 @@ import yaml
 
 from winchester_core import bootstrap
 from winchester_core.distill import Distiller
+from winchester_core.distribution import DISTRIBUTION
 from winchester_core.matching.compilation import compile_criterion
 from winchester_core.model.stream import Reason
 from winchester_core.pipelines.run import PipelineRun, RunStream
@@ -76,7 +77,7 @@ def example_of(group: str, name: str) -> Any:
 
 
 def own(group: str) -> set[str]:
-    return {name for name, each in available(group).items() if each.distribution == "winchester"}
+    return {name for name, each in available(group).items() if each.distribution == DISTRIBUTION}
 
 
 def test_every_built_in_plugin_is_tried_here() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from winchester_core.distribution import DISTRIBUTION
 from winchester_core.errors import PluginError
 from winchester_core.plugins import CONDITIONS, HANDLERS, NOUNS, Registry, available, load, noun
 
@@ -42,7 +43,7 @@ def test_only_the_plugin_asked_for_is_imported(install: Install) -> None:
 
 def test_built_in_plugins_are_entry_points_like_any_other() -> None:
     assert {"logger", "usage"} <= set(available(HANDLERS))
-    assert available(HANDLERS)["logger"].distribution == "winchester"
+    assert available(HANDLERS)["logger"].distribution == DISTRIBUTION
 
 
 def test_an_unknown_name_names_the_nearest_and_all_that_are_installed() -> None:

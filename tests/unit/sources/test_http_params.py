@@ -75,5 +75,5 @@ def _without_uvicorn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_without_uvicorn")
 def test_without_the_server_it_says_what_to_install() -> None:
-    with pytest.raises(PluginError, match=r"pip install 'winchester\[http\]'"):
+    with pytest.raises(PluginError, match=r"pip install 'winchester-core\[http\]'"):
         load(EVENT_SOURCES, "http")

@@ -82,5 +82,7 @@ def test_without_oslo_messaging_it_is_told_what_to_install(
     for module in [name for name in sys.modules if name.startswith("winchester_core.sources.oslo")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "oslo_messaging", None)
-    with pytest.raises(PluginError, match=r"needs oslo_messaging: pip install 'winchester\[oslo\]"):
+    with pytest.raises(
+        PluginError, match=r"needs oslo_messaging: pip install 'winchester-core\[oslo\]"
+    ):
         load(EVENT_SOURCES, "oslo")

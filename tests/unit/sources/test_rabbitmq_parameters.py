@@ -112,5 +112,7 @@ def test_without_kombu_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatc
     for module in [name for name in sys.modules if name.startswith("winchester_core.sources.rab")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "kombu", None)
-    with pytest.raises(PluginError, match=r"needs kombu: pip install 'winchester\[rabbitmq\]'"):
+    with pytest.raises(
+        PluginError, match=r"needs kombu: pip install 'winchester-core\[rabbitmq\]'"
+    ):
         load(EVENT_SOURCES, "rabbitmq")

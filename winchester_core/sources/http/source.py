@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class HttpSource(EventSource):
     """Events, notifications and CloudEvents, sent by POST and answered once they are stored.
 
-    Needs `pip install 'winchester[http]'`. `/v1/events`, `/v1/notifications` and
+    Needs `pip install 'winchester-core[http]'`. `/v1/events`, `/v1/notifications` and
     `/v1/cloudevents` take one item or an array; `/openapi.json` describes all there is.
     """
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from winchester_core.clock import SystemClock, monotonic, pause
 from winchester_core.config.secrets import mask_url
+from winchester_core.distribution import install_command
 from winchester_core.errors import (
     ConcurrentChange,
     ConfigurationError,
@@ -154,7 +155,7 @@ def _is_no_broken_connection(record: logging.LogRecord) -> bool:
 
 
 def _missing_driver(driver: str, extra: str) -> str:
-    return f"database.url: {driver!r} is not installed: pip install 'winchester[{extra}]'"
+    return f"database.url: {driver!r} is not installed: {install_command(extra)}"
 
 
 def _jittered(attempt: int) -> float:

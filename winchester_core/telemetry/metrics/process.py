@@ -6,6 +6,7 @@ import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from winchester_core.distribution import DISTRIBUTION
 from winchester_core.telemetry.histogram import NOTHING
 from winchester_core.telemetry.metrics import catalogue
 from winchester_core.telemetry.metrics.counts import count_samples
@@ -33,7 +34,7 @@ class ProcessProbe:
         names: Callable[[], Names],
     ) -> None:
         self._program = program
-        self._facts = (version("winchester"), platform.python_version(), program.value)
+        self._facts = (version(DISTRIBUTION), platform.python_version(), program.value)
         self._counters = counters
         self._heartbeat = heartbeat
         self._names = names
