@@ -9,10 +9,26 @@ LOWER_BOUNDS := $(abspath $(VENV))/lower-bounds
 LOWEST := SQLAlchemy==2.0.10 alembic==1.13.3 psycopg==3.2.0 psycopg-binary==3.2.0 PyMySQL==1.1.0
 SQL_TESTS := tests/storage tests/migrations tests/property/test_engines_agree.py
 
-.PHONY: demo test test-sqlalchemy-2.0 test-lower-bounds chaos scale bench measures lint types contracts check docs clean
+# The distribution was `winchester` during development. Where that is still installed, each plugin
+# is registered by two distributions, and neither can be used.
+REMOVE_FORMER_NAME = rm -rf winchester.egg-info; \
+	if $(BIN)/python -m pip show --quiet winchester 2>/dev/null; then \
+		$(BIN)/python -m pip uninstall --quiet --yes winchester; fi
+
+# Every editable installation gives the same note, as a warning; it asks for nothing.
+INSTALL_EDITABLE = PYTHONWARNINGS='ignore:Editable installation' \
+	$(BIN)/python -m pip install --quiet --editable
+
+.PHONY: demo dist test test-sqlalchemy-2.0 test-lower-bounds chaos scale bench measures lint types contracts check docs clean
 
 demo: $(VENV)/.demo
-	$(BIN)/python etc/sample/demo.py
+	@$(BIN)/python etc/sample/demo.py
+
+# The wheel is built from the source archive, so that what one lacks, both lack.
+dist: $(VENV)/.build
+	@rm -rf dist
+	@$(BIN)/python -m build -qq
+	@ls dist/*
 
 test: $(VENV)/.dev
 	$(BIN)/pytest -n auto
@@ -58,16 +74,23 @@ docs: $(VENV)/.dev
 	@echo "docs/_build/html/index.html"
 
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/.demo: $(VENV)/bin/python setup.cfg pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[openstack]'
+	@echo "Installing Winchester into $(VENV)"
+	@$(REMOVE_FORMER_NAME)
+	@$(INSTALL_EDITABLE) '.[openstack]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python setup.cfg pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@$(REMOVE_FORMER_NAME)
+	$(INSTALL_EDITABLE) '.[dev]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.build: $(VENV)/bin/python Makefile
+	@$(BIN)/python -m pip install --quiet 'build>=1.4'
+	@touch $@
 
 $(SQLALCHEMY_2_0)/.done: $(VENV)/.dev Makefile
 	rm -rf $(@D)
