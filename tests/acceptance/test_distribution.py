@@ -1,64 +1,123 @@
-"""What is built for others: contents, metadata and entry points of wheel and source archive."""
+"""The wheel and the source archive: contents, metadata, and a build without warnings."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tarfile
 import zipfile
 from configparser import ConfigParser
+from dataclasses import dataclass
 from email.parser import Parser
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
 
+from packages import environment, require_setuptools
+from winchester_core.cli.init import FILES
+from winchester_core.cli.plugin_new import KINDS, package_files
+
 if TYPE_CHECKING:
     from pathlib import Path
 
+LITTER = (
+    "winchester.db",
+    "etc/winchester.db",
+    "etc/sample/demo.log",
+    "docs/_build/html/index.html",
+    "plugins-example/build/lib/winchester_example/weekday.py",
+    "plugins-example/example/reports/visits.csv",
+    "tests/__pycache__/builders.cpython-311.pyc",
+    "winchester_core/__pycache__/clock.cpython-311.pyc",
+    "winchester_core/cli/plugin_templates/handler/tests/__pycache__/test.cpython-311.pyc",
+    "build/lib/winchester_core/removed.py",
+    ".hypothesis/examples/one",
+)
+"""Files that running, testing and building leave in a checkout."""
+
+WARNINGS = re.compile(r"warn|deprecat|!!|no files found|no previously-included", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A finished build: the checkout's files, the folder of the archives, and what was printed."""
+
+    files: frozenset[str]
+    folder: Path
+    output: str
+
 
 @pytest.fixture(scope="module")
-def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with wheel and source archive, built from the files that git knows."""
+def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Build both archives from the files that git knows, among litter."""
     pytest.importorskip("build", reason="the package 'build' is not installed")
+    require_setuptools()
+    if not (checkout / ".git").exists():
+        pytest.skip("this is no git checkout")
     source, target = (tmp_path_factory.mktemp(name) for name in ("source", "dist"))
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=checkout,
         capture_output=True,
+        check=True,
+    )
+    files = {name for name in listed.stdout.decode().split("\0") if (checkout / name).is_file()}
+    for name in files:
+        _write(source / name, (checkout / name).read_bytes())
+    for name in LITTER:
+        _write(source / name, b"litter")
+    finished = subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(target)],
+        cwd=source,
+        # without byte code, setuptools warns that there is none
+        env=dict(environment()) | {"PYTHONDONTWRITEBYTECODE": ""},
+        capture_output=True,
+        text=True,
         check=False,
     )
-    if listed.returncode != 0:
-        pytest.skip("this is no git checkout")
-    for name in listed.stdout.decode().split("\0"):
-        if name and (checkout / name).is_file():
-            copy = source / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes((checkout / name).read_bytes())
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(target)]
-    finished = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stdout[-2000:] + finished.stderr[-2000:]
-    return target
+    output = finished.stdout + finished.stderr
+    assert finished.returncode == 0, output[-4000:]
+    return Build(frozenset(files), target, output)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
 
 
 @pytest.fixture(scope="module")
-def wheel(built: Path) -> zipfile.ZipFile:
-    (path,) = built.glob("*.whl")
+def wheel(built: Build) -> zipfile.ZipFile:
+    (path,) = built.folder.glob("*.whl")
     return zipfile.ZipFile(path)
 
 
-def test_the_wheel_has_every_module_and_what_is_no_module(
-    wheel: zipfile.ZipFile, checkout: Path
+@pytest.fixture(scope="module")
+def installed(wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds what the wheel installs, and nothing of the checkout."""
+    folder = tmp_path_factory.mktemp("installed")
+    wheel.extractall(folder)
+    return folder
+
+
+def test_a_build_prints_no_warning(built: Build) -> None:
+    suspicious = [line for line in built.output.splitlines() if WARNINGS.search(line)]
+
+    assert "Successfully built winchester_core-" in built.output
+    assert suspicious == []
+
+
+def test_the_wheel_has_every_file_of_both_packages_and_no_other(
+    built: Build, wheel: zipfile.ZipFile
 ) -> None:
-    names = set(wheel.namelist())
-    for package in ("winchester_core", "winchester_handlers"):
-        assert f"{package}/py.typed" in names
-        for path in (checkout / package).rglob("*.py"):
-            assert path.relative_to(checkout).as_posix() in names
+    packages = ("winchester_core/", "winchester_handlers/")
+    names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+
+    assert names == {name for name in built.files if name.startswith(packages)}
+    assert {f"{package}py.typed" for package in packages} <= names
     assert "winchester_core/storage/migrations/script.py.mako" in names
-    assert any(name.endswith("licenses/LICENSE") for name in names)
-    tops = {name.partition("/")[0] for name in names if ".dist-info" not in name}
-    assert tops == {"winchester_core", "winchester_handlers"}
+    assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
 
 
 def test_the_metadata_say_what_is_needed(wheel: zipfile.ZipFile) -> None:
@@ -86,9 +145,53 @@ def test_every_entry_point_names_something_that_is_there(wheel: zipfile.ZipFile)
             assert hasattr(import_module(module), attribute), value
 
 
-def test_the_source_archive_is_enough_to_build_and_to_read(built: Path) -> None:
-    (path,) = built.glob("*.tar.gz")
+def test_the_programs_of_the_wheel_write_what_they_bring(installed: Path, tmp_path: Path) -> None:
+    _run_main(installed, tmp_path, "init", "orders")
+    assert {path.name for path in (tmp_path / "orders").iterdir()} == set(FILES)
+
+    for kind in KINDS:
+        _run_main(installed, tmp_path, "plugin", "new", kind, f"my_{kind}")
+        folder = tmp_path / f"winchester-my-{kind}"
+        written = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+        assert {str(path) for path in written} == set(map(str, package_files(kind, f"my_{kind}")))
+
+
+def test_the_wheel_brings_the_migrations(installed: Path, tmp_path: Path) -> None:
+    _run_main(installed, tmp_path, "init", ".")
+    upgrade = "from winchester_core.cli.database import main; raise SystemExit(main())"
+    _run(installed, tmp_path, upgrade, "-c", "winchester.yaml", "upgrade", "head")
+    replayed = _run_main(
+        installed, tmp_path, "replay", "-c", "winchester.yaml", "--file", "events.jsonl"
+    )
+    assert "streams_fired" in replayed
+
+
+def _run_main(installed: Path, directory: Path, *arguments: str) -> str:
+    main = "from winchester_core.cli.main import main; raise SystemExit(main())"
+    return _run(installed, directory, main, *arguments)
+
+
+def _run(installed: Path, directory: Path, program: str, *arguments: str) -> str:
+    """Run a program with the packages of the wheel in place of the checkout's."""
+    check = f"import winchester_core; assert {str(installed)!r} in winchester_core.__file__\n"
+    paths = str(installed)
+    finished = subprocess.run(
+        [sys.executable, "-c", check + program, *arguments],
+        cwd=directory,
+        env=dict(environment()) | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
+
+
+def test_the_source_archive_has_every_file_that_git_knows_and_no_litter(built: Build) -> None:
+    (path,) = built.folder.glob("*.tar.gz")
     with tarfile.open(path) as archive:
-        names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"LICENSE", "README.md", "setup.cfg", "pyproject.toml"} <= names
-    assert "winchester_core/storage/migrations/versions/r0001_initial_tables.py" in names
+        names = {each.name.partition("/")[2] for each in archive.getmembers() if each.isfile()}
+    generated = {name for name in names if name.startswith("winchester_core.egg-info/")}
+
+    assert names - generated - {"PKG-INFO"} == built.files
