@@ -9,12 +9,6 @@ LOWER_BOUNDS := $(abspath $(VENV))/lower-bounds
 LOWEST := SQLAlchemy==2.0.10 alembic==1.13.3 psycopg==3.2.0 psycopg-binary==3.2.0 PyMySQL==1.1.0
 SQL_TESTS := tests/storage tests/migrations tests/property/test_engines_agree.py
 
-# The distribution was `winchester` during development. Where that is still installed, each plugin
-# is registered by two distributions, and neither can be used.
-REMOVE_FORMER_NAME = rm -rf winchester.egg-info; \
-	if $(BIN)/python -m pip show --quiet winchester 2>/dev/null; then \
-		$(BIN)/python -m pip uninstall --quiet --yes winchester; fi
-
 # Every editable installation gives the same note, as a warning; it asks for nothing.
 INSTALL_EDITABLE = PYTHONWARNINGS='ignore:Editable installation' \
 	$(BIN)/python -m pip install --quiet --editable
@@ -79,12 +73,10 @@ $(VENV)/bin/python:
 
 $(VENV)/.demo: $(VENV)/bin/python setup.cfg pyproject.toml
 	@echo "Installing Winchester into $(VENV)"
-	@$(REMOVE_FORMER_NAME)
 	@$(INSTALL_EDITABLE) '.[openstack]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python setup.cfg pyproject.toml
-	@$(REMOVE_FORMER_NAME)
 	$(INSTALL_EDITABLE) '.[dev]'
 	@touch $@ $(VENV)/.demo
 
