@@ -8,6 +8,7 @@ import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from bounds import BOUND_SECONDS
 from sites import SCRIPTS, wait_until
 
 if TYPE_CHECKING:
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 
     from sites import Site
 
-END_SECONDS = 120.0
+END_SECONDS = BOUND_SECONDS
+
+
+ENDED_BY_SIGTERM = (-signal.SIGTERM, 128 + signal.SIGTERM)
+"""The signal's own end; or the process's, whose main thread did not get to it within a second."""
 
 
 class Member:

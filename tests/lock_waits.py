@@ -1,4 +1,4 @@
-"""Seeing that a transaction waits for the lock of another one."""
+"""Transactions that wait for the lock of another one, and those that hold one meanwhile."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from sqlalchemy import text
 from sites import wait_until
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from winchester_core.storage.sql.database import Database
 
 _WAITING = {
@@ -19,6 +21,17 @@ _WAITING = {
     " JOIN information_schema.processlist ON trx_mysql_thread_id = processlist.id"
     " WHERE trx_state = 'LOCK WAIT' AND db = database()",
 }
+
+
+_NEVER_IDLE_TOO_LONG = {
+    "postgresql": "SET LOCAL idle_in_transaction_session_timeout = 0",
+    "mariadb": "SET idle_transaction_timeout = 0",
+}
+
+
+def allow_idle_transaction(connection: Connection) -> None:
+    """Let the transaction of `connection` be idle for as long as others take on a slow machine."""
+    connection.execute(text(_NEVER_IDLE_TOO_LONG[connection.dialect.name]))
 
 
 def wait_until_somebody_waits(database: Database) -> None:

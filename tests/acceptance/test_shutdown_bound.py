@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import create_engine
 
-from crews import crew_on
+from crews import ENDED_BY_SIGTERM, crew_on
 from databases import BACKENDS, temporary_database
 from sites import Site, task_events, wait_until
 from winchester_core.bootstrap import TriggerManager
@@ -171,6 +171,8 @@ def test_a_delivery_that_does_not_end_is_left_to_the_next_worker(site: Site, cre
     hang = site.write("hang-in-deliver", "")
     worker = crew.worker("w")
     wait_until(lambda: "deliver1" in _calls(site))
+    # a slow machine may complete the second stream later, and then it delivers for it later
+    wait_until(lambda: {each.state for each in _streams(site)} == {StreamState.COMPLETED})
     assert worker.end() == CUT_SHORT
     assert "a delivery is cut short: handler 'send' of pipeline 'report'" in worker.text()
     assert [each.state for each in _streams(site)] == [StreamState.COMPLETED] * 2
@@ -190,7 +192,7 @@ def test_a_second_signal_does_not_wait_for_the_bound(site: Site, crew: Crew) -> 
     worker.signal(signal.SIGTERM)
     wait_until(lambda: "stopping on SIGTERM" in worker.text())
     worker.signal(signal.SIGTERM)
-    assert worker.wait() == -signal.SIGTERM
+    assert worker.wait() in ENDED_BY_SIGTERM
 
 
 @contextmanager
@@ -246,8 +248,9 @@ def test_a_source_that_hangs_holds_up_neither_the_others_nor_the_end(
     pid_file = site.path / "ingest.pid"
     ingest = crew.start("ingest", "winchester", "ingest", "-c", site.config, "--pid-file", pid_file)
     wait_until((site.path / "receiving").exists)
+    wait_until(lambda: "'well' has come to its end" in ingest.text())
     with site.store() as store:
-        wait_until(lambda: store.count_events(EventFilter()) == 6)
+        assert store.count_events(EventFilter()) == 6
     assert ingest.end() == CUT_SHORT
     assert "event source 'deaf' has not ended within 0.5 seconds, holding 0 messages" in (
         ingest.text()

@@ -67,7 +67,7 @@ def test_a_worker_tells_that_it_is_at_work_alive_and_stopping(
     listener.listen_until(lambda line: line == "STOPPING=1")
 
 
-def test_a_run_is_life_for_as_long_as_it_may_last_and_not_longer(
+def test_a_run_is_a_sign_of_life_no_longer_than_its_timeout(
     crew: Crew, listener: NotifySocket, ready_site: Site
 ) -> None:
     with TriggerManager(ready_site.config) as manager:
@@ -77,8 +77,7 @@ def test_a_run_is_life_for_as_long_as_it_may_last_and_not_longer(
     ready_site.add_settings("pipeline_timeout: 1\n")
     wait = ready_site.write("wait", "")
     worker = crew.worker("w")
-    told = listener.listen_until(lambda line: line == "STATUS=hangs: the worker")
-    assert told.count("WATCHDOG=1") > 1
+    listener.listen_until(lambda line: line == "STATUS=hangs: the worker")
     assert listener.listen() == ["STATUS=hangs: the worker"]
     wait.unlink()
     listener.listen_until(_is_alive)

@@ -178,17 +178,18 @@ def test_what_was_delivered_outlives_a_restart_of_the_broker(broker: PrivateBrok
 
 
 def test_what_a_broker_short_of_memory_does_not_confirm_is_put_off(broker: PrivateBroker) -> None:
-    handler = made(Place(broker.url), queue_name="short", exchange="short", timeout=1)
+    names = {"queue_name": "short", "exchange": "short"}
+    impatient = made(Place(broker.url), timeout=1, **names)
     broker.control("set_vm_memory_high_watermark", "absolute", "1")  # byte: it is in need at once
     try:
-        first, second = handler.deliver([effect(EVENT, n) for n in (1, 2)])
+        first, second = impatient.deliver([effect(EVENT, n) for n in (1, 2)])
     finally:
         broker.control("set_vm_memory_high_watermark", "0.4")
 
     assert isinstance(first, RetryAfter)
     assert "timed out" in (first.reason or "")
     assert second == RetryAfter(0, "not tried: the broker did not take an effect before it")
-    assert handler.deliver([effect(EVENT, 1, attempt=2)]) == [Delivered()]
+    assert made(Place(broker.url), **names).deliver([effect(EVENT, 1, attempt=2)]) == [Delivered()]
 
 
 def test_a_worker_publishes_everything_through_a_restart_of_the_broker(

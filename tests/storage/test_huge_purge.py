@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bounds import BOUND_SECONDS
 from builders import FAR, LEASE, NOON, VM, arrivals, claim_all, ingest, make_event, only_stream
+from lock_waits import allow_idle_transaction
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Completion, EventFilter
 from winchester_core.storage.sql import completion, recording, upkeep
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from winchester_core.storage.records import Claim
 
 LINKS = 100_000
-BOUND_SECONDS = 120
-"""Far more than anything takes here, on a busy disk too; who waited for a lock begins anew."""
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])
@@ -65,6 +65,7 @@ def held_open(store: SqlStore, work: Callable[[Connection], object]) -> Iterator
     done, go_on = threading.Event(), threading.Event()
 
     def hold(connection: Connection) -> None:
+        allow_idle_transaction(connection)
         work(connection)
         done.set()
         assert go_on.wait(BOUND_SECONDS)
@@ -100,7 +101,7 @@ def unhindered(store: SqlStore, work: Callable[[], object]) -> None:
     """Do `work`, which waits for nobody and need not be done again."""
     retried = store.database.counters[Count.TRANSACTIONS_RETRIED]
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(work).result(BOUND_SECONDS / 2)
+        pool.submit(work).result(BOUND_SECONDS / 2)  # before who holds a lock gives up
     assert store.database.counters[Count.TRANSACTIONS_RETRIED] == retried
 
 

@@ -237,10 +237,15 @@ def test_a_source_that_hangs_is_left_behind_and_named(
     manager: TriggerManager, over: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
     stop = threading.Event()
+
+    def stop_when_the_other_has_ended() -> None:
+        wait_until(lambda: "source-ended" not in {each.name for each in threading.enumerate()})
+        stop.set()
+
     runner = _run(
         manager,
-        _entry("hung", HangingSource, until=over, meanwhile=stop.set),
-        _entry("endless", EndlessSource),
+        _entry("ended", ListSource, ids=["1"]),
+        _entry("hung", HangingSource, until=over, meanwhile=stop_when_the_other_has_ended),
         stop=stop,
         shutdown_seconds=0.1,
     )

@@ -11,7 +11,7 @@ import pytest
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.model.stream import StreamState
 from winchester_core.telemetry.counters import Count
-from winchester_core.telemetry.heartbeat import Heartbeat
+from winchester_core.telemetry.heartbeat import LIFE_SECONDS, Heartbeat
 from worker_scene import QuietHandler, ScriptedHandler
 
 if TYPE_CHECKING:
@@ -94,6 +94,30 @@ def test_what_cannot_be_given_back_is_told_of(
     worker.run_once()
     assert "claims could not be given back, their leases will run out: gone" in caplog.text
     assert scene.store.get_stream_by_id(stream_id).state is StreamState.RETRY_FIRE
+
+
+def test_a_run_is_a_sign_of_life_until_its_timeout_and_not_longer(
+    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    for module in ("telemetry.heartbeat", "worker.hand"):
+        monkeypatch.setattr(f"winchester_core.{module}.monotonic", lambda: now)
+    heartbeat = Heartbeat()
+    worker = scene.worker(heartbeat=heartbeat, pipeline_timeout_seconds=LIFE_SECONDS + 5)
+    seen: list[list[str]] = []
+
+    def look_twice(events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        nonlocal now
+        for seconds in (LIFE_SECONDS + 4, 2):
+            now += seconds
+            seen.append(heartbeat.overdue())
+        return events
+
+    script.on_handle = look_twice
+    scene.complete_stream()
+    assert worker.run_once() == 1
+    assert seen == [[], ["the worker"]]
+    assert heartbeat.overdue() == []
 
 
 def test_a_worker_that_hangs_in_the_database_is_overdue_and_one_that_waits_for_it_is_not(
