@@ -24,6 +24,7 @@ import pytest
 from amqp.exceptions import NotFound
 from kombu import Connection
 
+from bounds import BOUND_SECONDS
 from servers import free_port
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 URL_VARIABLE = "WINCHESTER_TEST_RABBITMQ_URL"
 LOCAL_URL = "amqp://guest:guest@127.0.0.1:5672//"
-START_SECONDS = 120.0
+START_SECONDS = BOUND_SECONDS
 PROGRAMS = Path("/usr/lib/rabbitmq/bin")
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bounds import BOUND_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -72,7 +74,11 @@ def command(*arguments: str) -> str:
     """Run a console script of this environment; return what it prints."""
     program = str(Path(sys.executable).with_name(arguments[0]))
     finished = subprocess.run(
-        [program, *arguments[1:]], capture_output=True, text=True, timeout=300, check=False
+        [program, *arguments[1:]],
+        capture_output=True,
+        text=True,
+        timeout=BOUND_SECONDS,
+        check=False,
     )
     assert finished.returncode == 0, finished.stderr
     return finished.stdout

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from bounds import BOUND_SECONDS
 from sites import wait_until
 from winchester_core.bootstrap import distiller, load_settings
 from winchester_core.errors import DatabaseUnavailable
@@ -92,7 +93,7 @@ class Endpoint:
         wait_until(lambda: self.source.address)
         host, port = self.source.address or ("", 0)
         self.url = f"http://{host}:{port}"
-        self.client = httpx.Client(base_url=self.url, timeout=60)
+        self.client = httpx.Client(base_url=self.url, timeout=BOUND_SECONDS)
         self._senders = ThreadPoolExecutor(32)
 
     def post(self, path: str, json: Any, **more: Any) -> httpx.Response:

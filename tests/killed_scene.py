@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bounds import BOUND_SECONDS
 from winchester_core import bootstrap
 from winchester_core.storage.records import EventFilter, StreamFilter
 from winchester_core.storage.sql.schema import Schema
@@ -94,7 +95,9 @@ class KilledScene:
             **more,
         }
         command = [sys.executable, str(PROGRAM), json.dumps(task)]
-        finished = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        finished = subprocess.run(
+            command, capture_output=True, text=True, timeout=BOUND_SECONDS, check=False
+        )
         if finished.returncode not in (0, -signal.SIGKILL):
             pytest.fail(finished.stderr)
         return finished.returncode

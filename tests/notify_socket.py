@@ -24,7 +24,7 @@ class NotifySocket:
         self._socket.settimeout(TIMEOUT_SECONDS)
 
     def listen(self) -> list[str]:
-        """The lines of the next datagram. Raises `TimeoutError` after a minute without any."""
+        """The lines of the next datagram. Raises `TimeoutError` when none comes."""
         lines = self._socket.recv(4096).decode().splitlines()
         self.heard += lines
         return lines

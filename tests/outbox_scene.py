@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bounds import BOUND_SECONDS
 from winchester_core.interfaces import Delivered, PipelineHandler
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from winchester_core.interfaces import Effect
     from winchester_core.worker import PipelineManager
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = BOUND_SECONDS
 
 
 def take_all(effects: list[Effect]) -> Any:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bounds import BOUND_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -24,7 +26,7 @@ def install(target: Path, *packages: Path) -> None:
     require_setuptools()
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     offline = ["--no-index", "--no-deps", "--no-build-isolation", "--target", str(target)]
-    subprocess.run([*command, *offline, *map(str, packages)], check=True, timeout=120)
+    subprocess.run([*command, *offline, *map(str, packages)], check=True, timeout=BOUND_SECONDS)
 
 
 def environment(*folders: Path) -> Mapping[str, str]:

@@ -23,10 +23,12 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from bounds import BOUND_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-TIMEOUT_SECONDS = 120.0
+TIMEOUT_SECONDS = BOUND_SECONDS
 DATABASE = "winchester"
 
 _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/sbin", "/usr/local/sbin", "/usr/libexec")

@@ -13,6 +13,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
+from bounds import BOUND_SECONDS
 from winchester_core.bootstrap import load_settings, open_database, open_store
 from winchester_core.storage.sql.schema import Schema
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.sql.store import SqlStore
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
-TIMEOUT_SECONDS = 60.0
+TIMEOUT_SECONDS = BOUND_SECONDS
 
 SETTINGS = """\
 database: {{url: "{url}"}}
@@ -153,7 +154,7 @@ def task_events(host: str, *, hour: int = 10, ends: bool = True) -> list[dict[st
 
 
 def wait_until(condition: Callable[[], object], seconds: float = TIMEOUT_SECONDS) -> None:
-    """Look again and again, until it is so. Raises `AssertionError` after a minute."""
+    """Poll until the condition holds. Raises `AssertionError` when it never does."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "what is waited for did not come"

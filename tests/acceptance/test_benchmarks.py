@@ -14,6 +14,7 @@ from benchmarks.curves import draw
 from benchmarks.options import Options
 from benchmarks.registry import BENCHMARKS
 from benchmarks.report import report
+from bounds import BOUND_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +78,7 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path: Path, checkout: Pa
         capture_output=True,
         text=True,
         check=True,
-        timeout=300,
+        timeout=BOUND_SECONDS,
     )
 
     head, _rule, *rows = done.stdout.splitlines()

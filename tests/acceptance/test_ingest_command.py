@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bounds import BOUND_SECONDS
 from sites import SCRIPTS, end, task_events, wait_until
 from winchester_core.storage.records import EventFilter
 
@@ -113,7 +114,7 @@ def test_a_terminal_shows_progress(ready_site: Site) -> None:
             stdout=subprocess.PIPE,
             stderr=side,
             cwd=ready_site.path,
-            timeout=60,
+            timeout=BOUND_SECONDS,
             check=False,
         )
         shown = os.read(screen.fileno(), 65536)
@@ -154,7 +155,7 @@ def test_sources_that_end_end_the_command_and_one_that_fails_is_tried_again(
     ready_site.write_events("written.jsonl", task_events("b")).rename(
         ready_site.path / "late.jsonl"
     )
-    out, err = ingest.communicate(timeout=60)
+    out, err = ingest.communicate(timeout=BOUND_SECONDS)
     assert ingest.returncode == 0
     assert out == "received 4, stored 4, duplicates 0, rejected 0, dropped 0\n"
     assert err.count("late.jsonl: No such file") == 1

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from bounds import BOUND_SECONDS
 from crews import crew_on
 from sites import task_events, wait_until
 from winchester_core.model.stream import StreamState
@@ -43,7 +44,9 @@ def ask(member: Member, path: str) -> tuple[int, str]:
     wait_until(lambda: LISTENS.search(member.text()) or not member.is_running)
     port = LISTENS.findall(member.text())[-1]
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as response:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{port}{path}", timeout=BOUND_SECONDS
+        ) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bounds import BOUND_SECONDS
 from sites import wait_until
 from winchester_core.cli.pid_file import AlreadyRunning, PidFile
 
@@ -80,7 +81,9 @@ with PidFile(sys.argv[1]):
 def test_a_child_that_outlives_a_crash_is_not_in_the_way(tmp_path: Path) -> None:
     path = tmp_path / "a.pid"
     command = [sys.executable, "-c", LEAVES_A_CHILD, path]
-    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=False)
+    ended = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, timeout=BOUND_SECONDS, check=False
+    )
     child = int(ended.stdout)
     try:
         assert ended.returncode == -signal.SIGKILL

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bounds import BOUND_SECONDS
 from packages import environment, install
 from winchester_core.cli.plugin_new import KINDS, MAX_NAME_LENGTH, package_files
 from winchester_core.plugins import noun
@@ -41,7 +42,7 @@ class Place:
             env=environment(self.site),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=BOUND_SECONDS,
             check=False,
         )
 

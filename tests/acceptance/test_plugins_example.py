@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from bounds import BOUND_SECONDS
 from packages import environment, install
 from tests.editing import Editor
 from winchester_core import bootstrap, plugins
@@ -311,7 +312,7 @@ def _take(step: Step, folder: Path, installed: list[str]) -> None:
         env=environment(*map(Path, installed)),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=BOUND_SECONDS,
         check=False,
     )
     refused = re.match(r"\S+\.yaml:\d+:\d+: ", step.shown) is not None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bounds import BOUND_SECONDS
 from winchester_core.plugins import COMMANDS, available
 
 if TYPE_CHECKING:
@@ -33,7 +34,11 @@ def _completions(script: str, *typed: str) -> set[str]:
         '_winchester; printf "%s\\n" "${COMPREPLY[@]}"'
     )
     ended = subprocess.run(
-        [bash, "--norc", "-c", program], capture_output=True, text=True, timeout=60, check=True
+        [bash, "--norc", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=BOUND_SECONDS,
+        check=True,
     )
     return set(ended.stdout.split())
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from bounds import BOUND_SECONDS
 from sites import Site
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import EventFilter
@@ -50,9 +51,9 @@ def test_locked_never_surfaces_under_four_writers(tmp_path: Path) -> None:
     writers = [start("write", number, site) for number in range(WRITERS)]
     others = [start(role, 0, site) for role in ("read", "checkpoint")]
     try:
-        said = [writer.communicate(timeout=300)[1] for writer in writers]
+        said = [writer.communicate(timeout=BOUND_SECONDS)[1] for writer in writers]
         (tmp_path / "stop").touch()
-        said += [other.communicate(timeout=60)[1] for other in others]
+        said += [other.communicate(timeout=BOUND_SECONDS)[1] for other in others]
     finally:
         for process in (*writers, *others):
             process.kill()

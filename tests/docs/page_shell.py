@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bounds import BOUND_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from page_blocks import Block
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
-TIMEOUT_SECONDS = 60.0
+TIMEOUT_SECONDS = BOUND_SECONDS
 SERVICE = re.compile(r"winchester-worker\b(?!.*--until-idle)(?!.* -d\b)")
 """A command that runs until it is stopped; it says that it is at work when it is."""
 AT_WORK = "is at work"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bounds import BOUND_SECONDS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -27,7 +29,7 @@ def test_the_site_builds_with_warnings_as_errors(checkout: Path, tmp_path: Path)
         [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", source, tmp_path / "site"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=BOUND_SECONDS,
         check=False,
     )
 

@@ -10,7 +10,9 @@ from typing import Any
 from amqp.exceptions import AMQPError
 from kombu import Connection
 
-WAIT_SECONDS = 300.0
+from bounds import BOUND_SECONDS
+
+WAIT_SECONDS = BOUND_SECONDS
 
 
 class Notifier:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, insert, text
 
+from bounds import BOUND_SECONDS
 from builders import FAR, VM, arrivals, at, claim_all, ingest, make_event, only_stream
 from lock_waits import wait_until_somebody_waits
 from sent import before_each_statement
@@ -87,7 +88,7 @@ class Opponent:
         """Give everything up; what it asked for it has got."""
         assert self._connection is not None
         if self._asking is not None:
-            self._asking.result(timeout=60)
+            self._asking.result(timeout=BOUND_SECONDS)
         self._connection.rollback()
 
     def close(self) -> None:
@@ -140,7 +141,7 @@ def in_opposite_order(
             result = under_test.submit(action)
             wait_until(lambda: store.database.counters[Count.TRANSACTIONS_RETRIED] > retried)
             opponent.let_go()
-            return result.result(timeout=60)
+            return result.result(timeout=BOUND_SECONDS)
     finally:
         opponent.close()
         under_test.shutdown()
@@ -175,7 +176,7 @@ def past_a_timeout(store: SqlStore, stream_id: int, action: Callable[[], Any]) -
         finally:
             holder.rollback()
             holder.close()
-        return result.result(timeout=60)
+        return result.result(timeout=BOUND_SECONDS)
 
 
 def _row(number: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import make_url
 
+from bounds import BOUND_SECONDS
 from crews import crew_on
 from databases import temporary_database
 from proxy import proxied
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 def ask(member: Member, path: str) -> tuple[int, str]:
     (port,) = re.findall(r"metrics and health are told at .*, port (\d+)", member.text())
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as response:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{port}{path}", timeout=BOUND_SECONDS
+        ) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bounds import BOUND_SECONDS
 from builders import VM, arrivals, at, claim_all, ingest, make_event, only_stream, ready_to_fire
 from proxy import Cut, Proxy, proxied
 from winchester_core.errors import DatabaseUnavailable
@@ -121,7 +122,7 @@ def test_work_goes_on_when_the_line_does(line: Line) -> None:
         batch = arrivals([VM], [make_event("a/2", instance="a")])
         recording = pool.submit(line.patiently, lambda: line.store.record(batch, NOW))
         line.proxy.allow()
-        assert recording.result(timeout=60).stored == (True,)
+        assert recording.result(timeout=BOUND_SECONDS).stored == (True,)
     assert only_stream(line.store, instance="a").event_count == 2
 
 
@@ -135,6 +136,6 @@ def test_who_waits_on_a_silent_line_holds_nobody_up(line: Line) -> None:
         ingest(other, VM, make_event("a/3", instance="a"))
         assert not recording.done()
         line.proxy.allow()
-        assert recording.result(timeout=60).stored == (True,)
+        assert recording.result(timeout=BOUND_SECONDS).stored == (True,)
     assert only_stream(other, instance="a").event_count == 3
     other.close()

@@ -9,6 +9,7 @@ import httpx
 import orjson
 import pytest
 
+from bounds import BOUND_SECONDS
 from servers import free_port
 from winchester_core.sources.http import HttpSource
 from winchester_core.testing import SourceConformance
@@ -48,7 +49,9 @@ class TestHttp(SourceConformance):
     def send(self, event: Event) -> None:
         """Send an event until it is settled."""
         headers = {"Content-Type": "application/json"}
-        with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60) as client:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}", timeout=BOUND_SECONDS
+        ) as client:
             while not self.stop.wait(RETRY_SECONDS):
                 try:
                     answer = client.post("/v1/events", content=orjson.dumps(event), headers=headers)

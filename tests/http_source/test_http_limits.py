@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bounds import BOUND_SECONDS
 from http_endpoints import event, outcomes
 from sites import wait_until
 from winchester_core.errors import SourceError
@@ -102,7 +103,7 @@ def test_a_body_that_does_not_come_is_408(serve: Serve) -> None:
     endpoint = serve(timeout_seconds=1)
     host, port = endpoint.source.address or ("", 0)
     head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-    with socket.create_connection((host, port), timeout=60) as connection:
+    with socket.create_connection((host, port), timeout=BOUND_SECONDS) as connection:
         connection.sendall(head + b"Content-Length: 100\r\n\r\n{")
         assert connection.recv(4096).startswith(b"HTTP/1.1 408 ")
 

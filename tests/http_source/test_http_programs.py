@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from bounds import BOUND_SECONDS
 from crews import crew_on
 from databases import temporary_database
 from http_endpoints import event, outcomes
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from crews import Crew, Member
 
 CLIENTS = 1000
-BOUND_SECONDS = 300
 TOKEN = {"authorization": "Bearer secret-of-the-test"}
 PROCESS = Path(__file__).with_name("http_process.py")
 CHECKS = (
@@ -84,7 +84,7 @@ def _stored(site: Site) -> set[str]:
 
 
 def _client(port: int) -> httpx.Client:
-    return httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=TOKEN, timeout=60)
+    return httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=TOKEN, timeout=BOUND_SECONDS)
 
 
 async def _send_until_taken(port: int, number: int) -> list[str]:
@@ -135,7 +135,7 @@ def test_what_was_sent_again_after_a_crash_is_stored_once(
             assert doomed.poll() is None
         with _client(port) as client, pytest.raises(httpx.TransportError):
             client.post("/v1/events", json=event("1"))
-        assert doomed.wait(60) < 0
+        assert doomed.wait(BOUND_SECONDS) < 0
     with crew_on(site) as crew, _client(port) as client:
         member = _ingest(crew, site)
         again = client.post("/v1/events", json=event("1"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from amqp.exceptions import PreconditionFailed
 
+from bounds import BOUND_SECONDS
 from brokers import wait_until_neglected
 from sites import wait_until
 from winchester_core.errors import SourceError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from brokers import Place
     from winchester_core.model.message import Message
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = BOUND_SECONDS
 
 
 def test_what_is_published_by_a_routing_key_is_received(

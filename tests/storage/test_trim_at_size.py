@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bounds import BOUND_SECONDS
 from builders import FAR, NOON, at, claim_all, ingest, make_event, make_trigger
 from statements import metered
 from winchester_core.model.stream import StreamState
@@ -134,12 +135,12 @@ def test_trimming_beside_completion_purge_and_ingest_loses_no_member(sql_store: 
         trimming = [pool.submit(trim) for _ in range(2)]
         purging = pool.submit(purge)
         try:
-            ingesting.result(timeout=120)
-            working.result(timeout=120)
+            ingesting.result(timeout=BOUND_SECONDS)
+            working.result(timeout=BOUND_SECONDS)
         finally:
             finished.set()
-        removed = sum(each.result(timeout=60) for each in trimming)
-        purging.result(timeout=60)
+        removed = sum(each.result(timeout=BOUND_SECONDS) for each in trimming)
+        purging.result(timeout=BOUND_SECONDS)
     assert removed + sum(sweep(store)) == rounds * 10 * 3
     assert store.count_events(EventFilter()) == store.count_streams(StreamFilter()) == 0
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
+from bounds import BOUND_SECONDS
 from builders import (
     LEASE,
     NOON,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from databases import Databases
     from winchester_core.storage.interface import Store
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = BOUND_SECONDS
 
 
 class Ear:

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from voluptuous import Invalid
 
+from bounds import BOUND_SECONDS
 from winchester_core.errors import PluginError
 from winchester_core.plugins import EVENT_SOURCES, load
 from winchester_core.sources.oslo import OsloSource
 from winchester_core.sources.oslo.desk import Desk
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = BOUND_SECONDS
 
 
 class Call(threading.Thread):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bounds import BOUND_SECONDS
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.telemetry import cached
 from winchester_core.telemetry.cached import (
@@ -132,7 +133,7 @@ class Hanging:
         answers.before = self._hang
         self._thread = threading.Thread(target=kept.get)
         self._thread.start()
-        assert self.begun.wait(60)
+        assert self.begun.wait(BOUND_SECONDS)
 
     def end(self) -> None:
         self.let_go.set()
@@ -140,7 +141,7 @@ class Hanging:
 
     def _hang(self) -> None:
         self.begun.set()
-        assert self.let_go.wait(60)
+        assert self.let_go.wait(BOUND_SECONDS)
 
 
 def test_while_one_thread_looks_the_others_get_the_last_answer(hands: Hands) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bounds import BOUND_SECONDS
 from winchester_core.errors import DatabaseUnavailable, ListenError, SchemaMismatch
 from winchester_core.telemetry import heartbeat
 from winchester_core.telemetry.cached import Cached
@@ -54,7 +55,7 @@ class Watched:
         host, port = self.listener.address
         request = urllib.request.Request(f"http://{host}:{port}{path}", method=method)
         try:
-            response = urllib.request.urlopen(request, timeout=60)
+            response = urllib.request.urlopen(request, timeout=BOUND_SECONDS)
         except urllib.error.HTTPError as error:
             response = error
         with response:
