@@ -17,6 +17,7 @@ import tempfile
 import time
 import uuid
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from amqp.exceptions import NotFound
 from kombu import Connection
 
 from bounds import BOUND_SECONDS
+from databases import PROBE_SECONDS
 from servers import free_port
 
 if TYPE_CHECKING:
@@ -100,14 +102,22 @@ class Place:
 def place_on_broker() -> Iterator[Place]:
     """A place on the broker that runs here; in the end nothing is left of it."""
     url = os.environ.get(URL_VARIABLE, LOCAL_URL)
+    if (reason := _absence(url)) is not None:
+        _absent(f"RabbitMQ is absent ({URL_VARIABLE}): {reason}")
     place = Place(url)
-    try:
-        with place.channel():
-            pass
-    except OSError as error:
-        _absent(f"RabbitMQ is absent ({URL_VARIABLE}): {error}")
     yield place
     place.remove()
+
+
+@cache
+def _absence(url: str) -> str | None:
+    """Return why a broker does not let us in, None if it does; each process tries once."""
+    try:
+        with Connection(url, connect_timeout=PROBE_SECONDS) as connection:
+            connection.connect()
+    except OSError as error:
+        return str(error)
+    return None
 
 
 class PrivateBroker:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import uuid
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -36,6 +37,9 @@ SERVERS = {
     ),
     "mariadb": ("WINCHESTER_TEST_MARIADB_URL", "mariadb+pymysql://root@127.0.0.1:3306/"),
 }
+PROBE_SECONDS = 30
+"""How long a server is waited for that neither answers nor refuses."""
+
 _CREATE = {
     "postgresql": "CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0",
     # the tables must not depend on what a database's own default is
@@ -59,9 +63,13 @@ def temporary_database(backend: str, folder: Path) -> Iterator[str]:
         return
     variable, default = SERVERS[backend]
     admin_url = os.environ.get(variable, default)
+    if (reason := _absence(admin_url)) is not None:
+        if os.environ.get("WINCHESTER_REQUIRE_SERVICES") == "1":
+            pytest.fail(f"{backend} is absent ({variable}): {reason}")
+        pytest.skip(f"{backend} is absent ({variable})")
     admin = create_engine(admin_url, isolation_level="AUTOCOMMIT")
     try:
-        _run(admin, _CREATE[backend].format(name), on_absence=f"{backend} is absent ({variable})")
+        _run(admin, _CREATE[backend].format(name))
         try:
             url = make_url(admin_url).set(database=name)
             yield url.render_as_string(hide_password=False)
@@ -117,13 +125,19 @@ def _empty(connection: Connection) -> None:
             connection.execute(delete(table))
 
 
-def _run(admin: Engine, statement: str, on_absence: str | None = None) -> None:
+@cache
+def _absence(admin_url: str) -> str | None:
+    """Return why a server does not let us in, None if it does; each process tries once."""
+    engine = create_engine(admin_url, connect_args={"connect_timeout": PROBE_SECONDS})
     try:
-        with admin.connect() as connection:
-            connection.execute(text(statement))
+        with engine.connect():
+            return None
     except SQLAlchemyError as error:
-        if on_absence is None:
-            raise
-        if os.environ.get("WINCHESTER_REQUIRE_SERVICES") == "1":
-            pytest.fail(f"{on_absence}: {error}")
-        pytest.skip(on_absence)
+        return str(error)
+    finally:
+        engine.dispose()
+
+
+def _run(admin: Engine, statement: str) -> None:
+    with admin.connect() as connection:
+        connection.execute(text(statement))
