@@ -13,7 +13,13 @@ SQL_TESTS := tests/storage tests/migrations tests/property/test_engines_agree.py
 INSTALL_EDITABLE = PYTHONWARNINGS='ignore:Editable installation' \
 	$(BIN)/python -m pip install --quiet --editable
 
-.PHONY: demo dist test test-sqlalchemy-2.0 test-lower-bounds chaos scale bench measures lint types contracts check docs clean
+# The marks of the tests that `make test` leaves to `make test-all`; each test is in one of the two.
+LONG := slow or packaging
+
+# Compiled tests and libraries are kept: most of the time of a short run would go into compiling.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo dist test test-all test-long test-sqlalchemy-2.0 test-lower-bounds chaos scale bench measures lint types contracts check docs clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/python etc/sample/demo.py
@@ -25,7 +31,12 @@ dist: $(VENV)/.build
 	@ls dist/*
 
 test: $(VENV)/.dev
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto -m "not ($(LONG))"
+
+test-all: test-long test-sqlalchemy-2.0 test-lower-bounds
+
+test-long: $(VENV)/.dev
+	$(BIN)/pytest -n auto -m "$(LONG)"
 
 test-sqlalchemy-2.0: $(SQLALCHEMY_2_0)/.done
 	PYTHONPATH=$(SQLALCHEMY_2_0) WINCHESTER_TEST_SQLALCHEMY=2.0 $(BIN)/pytest -n auto $(SQL_TESTS)

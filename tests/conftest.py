@@ -9,9 +9,20 @@ import pytest
 import sqlalchemy
 from hypothesis import HealthCheck, settings
 
+from examples import examples
+
 # a busy machine is no failure: nothing here is timed
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "untimed",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=examples(),
+)
 settings.load_profile("untimed")
+
+TESTS = Path(__file__).parent
+SLOW_FOLDERS = frozenset({"concurrency", "faults", "http_source", "migrations", "sources"})
+"""Their tests start programs and servers, or migrate many databases."""
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 SHARED_DATA = CHECKOUT.parent / "shared" / "data"
@@ -41,6 +52,14 @@ def pytest_xdist_auto_num_workers() -> int:
     mine = getattr(os, "sched_getaffinity", None)
     processors = len(mine(0)) if mine is not None else os.cpu_count() or 1
     return processors + 1
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test in a slow folder, so that no file there can lack the mark."""
+    for item in items:
+        if item.path.relative_to(TESTS).parts[0] in SLOW_FOLDERS:
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_configure() -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from benchmarks.figure import Figure
 
+pytestmark = pytest.mark.slow
+
 TINY = {
     "rounds": 2,
     "events": 160,
@@ -32,14 +34,8 @@ TINY = {
 DATABASES = {"processes": ("postgresql",)}
 """Where a benchmark is not for SQLite."""
 
-SLOW = ("distilling", "matching", "memory", "processes")
-"""They compile many definitions, or begin processes."""
 
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in BENCHMARKS],
-)
+@pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_benchmark_gives_finite_ratios(name: str, tmp_path: Path, shared_data: Path) -> None:
     databases = DATABASES.get(name, ("sqlite",))
     options = Options(tmp_path, databases=databases, data=shared_data, **TINY)

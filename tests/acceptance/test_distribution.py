@@ -22,6 +22,8 @@ from winchester_core.cli.plugin_new import KINDS, package_files
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.packaging
+
 LITTER = (
     "winchester.db",
     "etc/winchester.db",

@@ -67,22 +67,26 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return made
 
 
+@pytest.mark.packaging
 @pytest.mark.parametrize("kind", KINDS)
 def test_its_own_tests_pass(place: Place, kind: str) -> None:
     place.demand(kind, *PYTEST, "-q", "-p", "no:cacheprovider")
 
 
+@pytest.mark.packaging
 @pytest.mark.parametrize("kind", KINDS)
 def test_ruff_finds_nothing(place: Place, kind: str) -> None:
     place.demand(kind, *RUFF, "check", "--no-cache", ".")
     place.demand(kind, *RUFF, "format", "--no-cache", "--check", ".")
 
 
+@pytest.mark.packaging
 @pytest.mark.parametrize("kind", KINDS)
 def test_mypy_finds_nothing(place: Place, kind: str) -> None:
     place.demand(kind, *MYPY, "--cache-dir", str(place.directory / ".mypy_cache"))
 
 
+@pytest.mark.packaging
 def test_each_is_found_by_its_name(place: Place) -> None:
     ended = place.run(place.directory, "winchester", "plugin", "list", "-f", "json")
     listed = {(each["group"], each["name"]): each for each in json.loads(ended.stdout)}
@@ -92,11 +96,13 @@ def test_each_is_found_by_its_name(place: Place) -> None:
         assert (found["distribution"], found["problem"]) == (f"winchester-my-{kind}", None)
 
 
+@pytest.mark.packaging
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_check_of_plugins_finds_nothing(place: Place, kind: str) -> None:
     place.demand(kind, "winchester", "plugin", "check", f"winchester-my-{kind}")
 
 
+@pytest.mark.packaging
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_readme_tells_how_it_is_used(place: Place, kind: str) -> None:
     readme = (place.package(kind) / "README.md").read_text()

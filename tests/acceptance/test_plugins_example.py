@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from winchester_core.config import Settings
 
+pytestmark = pytest.mark.packaging
+
 PACKAGE = "winchester_example"
 NAMES = {
     plugins.HANDLERS: "csv_report",
@@ -284,7 +286,6 @@ def steps(readme: str) -> list[Step]:
     return found
 
 
-@pytest.mark.slow
 def test_every_command_of_the_readme_gives_what_it_shows(
     sources: Path, tmp_path: Path, checkout: Path
 ) -> None:

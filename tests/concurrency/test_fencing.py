@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from winchester_core.model.stream import StreamRecord
 
-pytestmark = pytest.mark.slow
 
 HANDLERS = Path(__file__).with_name("fenced_handlers.py").read_text()
 SETTINGS = """\

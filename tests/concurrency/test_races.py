@@ -39,7 +39,6 @@ from winchester_core.storage.records import StreamFilter
 if TYPE_CHECKING:
     from tests.samples.lifecycle import Load
 
-pytestmark = pytest.mark.slow
 
 BATCH_SIZES = (100, 70, 40, 150)
 

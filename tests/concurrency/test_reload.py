@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sites import Site
     from winchester_core.model.stream import StreamRecord
 
-pytestmark = pytest.mark.slow
 
 TWO_CRITERIA = """\
   fire_criteria:

@@ -12,14 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from bounds import BOUND_SECONDS
 from sites import Site
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import EventFilter
-
-pytestmark = pytest.mark.slow
 
 PROGRAM = Path(__file__).with_name("sqlite_process.py")
 WRITERS = 4

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 NEEDED = ("sphinx", "furo", "myst_parser")
 
 
+@pytest.mark.packaging
 @pytest.mark.skipif(
     any(find_spec(name) is None for name in NEEDED), reason="the extra 'docs' is not installed"
 )

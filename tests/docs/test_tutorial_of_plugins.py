@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "tutorial-plugins.md"
 
 
-@pytest.mark.slow
+@pytest.mark.packaging
 def test_the_tutorial_of_plugins_can_be_followed_from_top_to_bottom(tmp_path: Path) -> None:
     require_setuptools()
     reader = tmp_path / "reader"

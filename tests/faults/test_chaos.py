@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 STORM_SECONDS = 35.0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("database", BACKENDS)
 def test_nothing_is_lost_or_done_twice_in_a_storm_of_faults(
     database: str, tmp_path: Path, record_property: Callable[[str, object], None]

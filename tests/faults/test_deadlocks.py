@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from databases import Databases
 
-pytestmark = pytest.mark.slow
 
 HOLDS = {
     # writing the table waits for this; locking its rows does not

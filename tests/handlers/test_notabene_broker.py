@@ -161,6 +161,7 @@ def test_a_broker_that_does_not_let_us_in_is_tried_again(
     assert "s3cret" not in repr(outcomes) + caplog.text
 
 
+@pytest.mark.slow
 def test_what_was_delivered_outlives_a_restart_of_the_broker(broker: PrivateBroker) -> None:
     place = Place(broker.url)
     handler = made(place, queue_name="durable", exchange="durable")
@@ -177,6 +178,7 @@ def test_what_was_delivered_outlives_a_restart_of_the_broker(broker: PrivateBrok
     assert ids == [effect_id(n) for n in range(101)]
 
 
+@pytest.mark.slow
 def test_what_a_broker_short_of_memory_does_not_confirm_is_put_off(broker: PrivateBroker) -> None:
     names = {"queue_name": "short", "exchange": "short"}
     impatient = made(Place(broker.url), timeout=1, **names)
@@ -192,6 +194,7 @@ def test_what_a_broker_short_of_memory_does_not_confirm_is_put_off(broker: Priva
     assert made(Place(broker.url), **names).deliver([effect(EVENT, 1, attempt=2)]) == [Delivered()]
 
 
+@pytest.mark.slow
 def test_a_worker_publishes_everything_through_a_restart_of_the_broker(
     broker: PrivateBroker, tmp_path: Path
 ) -> None:
@@ -223,6 +226,7 @@ def test_a_worker_publishes_everything_through_a_restart_of_the_broker(
     assert len(set(told)) == len({message_id for message_id, _ in told}) == len(expected)
 
 
+@pytest.mark.slow
 def test_both_ends_of_tls_are_verified(broker: PrivateBroker) -> None:
     files = {
         name: str(broker.folder / file)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from databases import Databases
 from engine_runs import Run, StreamTime
 from engine_steps import Step, runs
+from examples import examples
 from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.testing.clock import FakeClock
@@ -35,8 +36,8 @@ stream_times = st.sampled_from(
 )
 
 
-EXAMPLES = {"sqlite": 100, "postgresql": 60, "mariadb": 60}
-"""As many as each database does in about ten seconds."""
+EXAMPLES = {"sqlite": examples(100), "postgresql": examples(60), "mariadb": examples(60)}
+"""In a thorough run, as many as each database does in about ten seconds."""
 
 
 class SqlStores:
@@ -98,7 +99,7 @@ def test_the_engines_on_sql_and_in_memory_agree(stores: SqlStores) -> None:
 
 
 @given(run=runs, time=stream_times, size=st.integers(1, 4))
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_batches_of_any_size_have_the_same_result(
     sqlite: SqlStores, other_sqlite: SqlStores, run: list[Step], time: StreamTime, size: int
 ) -> None:

@@ -19,11 +19,12 @@ pytest.importorskip("timex", reason="PyPI timex, the oracle, is not installed")
 import timex
 from timex_expressions import EXPRESSIONS, text_of
 
+from examples import examples
 from winchester_core.errors import TimeExpressionError
 from winchester_core.model.time_range import TimeRange
 from winchester_core.timex import parse
 
-EXAMPLES = int(os.environ.get("WINCHESTER_TIMEX_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("WINCHESTER_TIMEX_EXAMPLES", examples(300)))
 TOKEN = re.compile(r"\$\w+|\d+[a-z]*|\w+|[-+@()]")
 SPARE = (
     "$timestamp",

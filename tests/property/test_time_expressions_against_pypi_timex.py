@@ -4,8 +4,8 @@ Every expression is evaluated three times: by Winchester, by timex, and by a slo
 calendar (`timex_model`). Winchester always equals the model; timex does too, unless a predicate
 that is computed before timex is asked (`timex_differences`) names the difference.
 
-The default is 300 examples, a few seconds. The environment variable `WINCHESTER_TIMEX_EXAMPLES`
-sets another number: with 20000 it is a run of some minutes.
+The environment variable `WINCHESTER_TIMEX_EXAMPLES` sets another number of examples: with 20000 it
+is a run of some minutes.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ from timex_expressions import (
 )
 from timex_model import COUNTED_IN, OutOfCalendar, Window, model, with_unit
 
+from examples import examples
 from winchester_core.errors import TimeEvaluationError, TimeExpressionError
 from winchester_core.model.time_range import TimeRange
 from winchester_core.timex import parse
 
-EXAMPLES = int(os.environ.get("WINCHESTER_TIMEX_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("WINCHESTER_TIMEX_EXAMPLES", examples(300)))
 
 
 def ends_of(value: Any) -> tuple[datetime, datetime]:

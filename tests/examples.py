@@ -1,0 +1,13 @@
+"""How many examples a property test tries: all of them in the gate, a part elsewhere."""
+
+from __future__ import annotations
+
+import os
+
+IS_THOROUGH = os.environ.get("WINCHESTER_TEST_EXAMPLES", "few") == "all"
+LEAST = 10
+
+
+def examples(number: int = 100) -> int:
+    """Return `number` in a thorough run, else three tenths of it."""
+    return number if IS_THOROUGH else max(LEAST, number * 3 // 10)
