@@ -23,15 +23,22 @@ _WAITING = {
 }
 
 
-_NEVER_IDLE_TOO_LONG = {
-    "postgresql": "SET LOCAL idle_in_transaction_session_timeout = 0",
-    "mariadb": "SET idle_transaction_timeout = 0",
+_WITHOUT_TIMEOUTS = {
+    "postgresql": (
+        "SET LOCAL idle_in_transaction_session_timeout = 0",
+        "SET LOCAL lock_timeout = 0",
+    ),
+    "mariadb": ("SET idle_transaction_timeout = 0", "SET innodb_lock_wait_timeout = 86400"),
 }
 
 
-def allow_idle_transaction(connection: Connection) -> None:
-    """Let the transaction of `connection` be idle for as long as others take on a slow machine."""
-    connection.execute(text(_NEVER_IDLE_TOO_LONG[connection.dialect.name]))
+def disable_timeouts(connection: Connection) -> None:
+    """Let the transaction of `connection` last as long as others take on a slow machine.
+
+    On MariaDB that is true of the whole session.
+    """
+    for statement in _WITHOUT_TIMEOUTS[connection.dialect.name]:
+        connection.execute(text(statement))
 
 
 def wait_until_somebody_waits(database: Database) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from bounds import BOUND_SECONDS
 from crews import crew_on
 from proxy import Proxy, proxied
 from servers import PrivateServer, private_server
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SETTLE_SECONDS = 240.0
+SETTLE_SECONDS = 2 * BOUND_SECONDS
 """How long the rest of the work may take once the storm is over."""
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import event, insert, text
 
 from bounds import BOUND_SECONDS
 from builders import FAR, VM, arrivals, at, claim_all, ingest, make_event, only_stream
-from lock_waits import wait_until_somebody_waits
+from lock_waits import disable_timeouts, wait_until_somebody_waits
 from sent import before_each_statement
 from sites import wait_until
 from winchester_core.model.stream import Reason, StreamState
@@ -71,6 +71,7 @@ class Opponent:
     def hold(self) -> None:
         """Take what the transaction under test comes to last."""
         self._connection = self._store.database.engine.connect()
+        disable_timeouts(self._connection)
         for statement in HOLDS[self._backend]:
             self._connection.execute(text(statement.format(**self._index)))
         rows = [_row(number) for number in range(500)]  # more to lose than the other
@@ -168,12 +169,13 @@ def past_a_timeout(store: SqlStore, stream_id: int, action: Callable[[], Any]) -
     with short_of_patience(store), ThreadPoolExecutor(1) as under_test:
         holder = store.database.engine.connect()
         try:
+            disable_timeouts(holder)
             query = text("SELECT id FROM streams WHERE id = :id FOR UPDATE")
             holder.execute(query, {"id": stream_id})
             result = under_test.submit(action)
             wait_until(lambda: store.database.counters[Count.TRANSACTIONS_RETRIED] > 0)
         finally:
-            holder.rollback()
+            holder.invalidate()  # its session waits longer for locks than others
             holder.close()
         return result.result(timeout=BOUND_SECONDS)
 

@@ -26,6 +26,7 @@ class TestHttp(SourceConformance):
     """Its origin are senders, who send again until they are told what became of an event."""
 
     plugin = HttpSource
+    message_timeout_seconds = BOUND_SECONDS
 
     @pytest.fixture(autouse=True)
     def _senders(self) -> Iterator[None]:

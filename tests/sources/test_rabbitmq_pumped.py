@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import make_url
 
-from brokers import wait_until_neglected
+from brokers import HEARTBEAT_SECONDS, wait_until_neglected
 from databases import temporary_database
 from proxy import proxied
 from sites import wait_until
@@ -49,7 +49,7 @@ def test_what_cannot_be_an_event_is_kept_and_acknowledged(place: Place, tmp_path
 
 def test_a_connection_outlives_a_database_that_stalls(place: Place, tmp_path: Path) -> None:
     queue = place.name("queue")
-    source = RabbitmqSource(queues=[queue], url=place.url, heartbeat_seconds=1)
+    source = RabbitmqSource(queues=[queue], url=place.url, heartbeat_seconds=HEARTBEAT_SECONDS)
     with temporary_database("postgresql", tmp_path) as direct:
         url = make_url(direct)
         with proxied(url.port or 5432) as proxy:

@@ -8,7 +8,7 @@ import pytest
 from amqp.exceptions import PreconditionFailed
 
 from bounds import BOUND_SECONDS
-from brokers import wait_until_neglected
+from brokers import HEARTBEAT_SECONDS, wait_until_neglected
 from sites import wait_until
 from winchester_core.errors import SourceError
 from winchester_core.model.message import MessageKind
@@ -193,7 +193,7 @@ def test_heartbeats_go_on_while_nobody_receives(
     place: Place, opened: Callable[..., RabbitmqSource]
 ) -> None:
     queue = place.name("queue")
-    source = opened(queue, heartbeat_seconds=1, prefetch=2)
+    source = opened(queue, heartbeat_seconds=HEARTBEAT_SECONDS, prefetch=2)
     place.publish([b"1", b"2", b"3"], "", queue)
     messages = receive(source, 2)
     # a connection opened later, and then neglected, is closed by the broker after two heartbeats

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from oslo_context.context import RequestContext
 
+from bounds import BOUND_SECONDS
 from sites import wait_until
 from winchester_core.sources.oslo import OsloSource
 from winchester_core.sources.oslo.messaging import cfg, oslo_messaging
@@ -42,6 +43,7 @@ routing_key = {queue}
 
 class TestRabbitmq(SourceConformance):
     plugin = RabbitmqSource
+    message_timeout_seconds = BOUND_SECONDS
 
     @pytest.fixture(autouse=True)
     def _queue(self, place: Place) -> None:
@@ -73,6 +75,7 @@ class TestYagi(TestRabbitmq):
 
 class TestOslo(SourceConformance):
     plugin = OsloSource
+    message_timeout_seconds = BOUND_SECONDS
 
     @pytest.fixture(autouse=True)
     def _notifier(self, place: Place) -> Iterator[None]:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from bounds import BOUND_SECONDS
 from builders import arrivals, at, ingest, make_event, make_trigger, only_stream
-from lock_waits import allow_idle_transaction, wait_until_somebody_waits
+from lock_waits import disable_timeouts, wait_until_somebody_waits
 from together import at_the_same_moment
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion, EventFilter, StreamFilter
@@ -167,7 +167,7 @@ def test_ingest_and_workers_wait_for_no_stream_but_their_own(
     in_work = only_stream(store, instance=0).id
     store.claim_one(stream_id=in_work, worker="w1", reason=Reason.FIRE, lease=LEASE)
     with store.database.engine.begin() as busy_worker:
-        allow_idle_transaction(busy_worker)
+        disable_timeouts(busy_worker)
         lock = select(streams.c.id).where(streams.c.id == in_work).with_for_update()
         busy_worker.execute(lock)
         ingest(store, VM, *(make_event(f"b{i}", instance=i) for i in range(1, 300)))

@@ -12,7 +12,7 @@ import pytest
 
 from bounds import BOUND_SECONDS
 from builders import FAR, LEASE, NOON, VM, arrivals, claim_all, ingest, make_event, only_stream
-from lock_waits import allow_idle_transaction
+from lock_waits import disable_timeouts
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Completion, EventFilter
 from winchester_core.storage.sql import completion, recording, upkeep
@@ -65,7 +65,7 @@ def held_open(store: SqlStore, work: Callable[[Connection], object]) -> Iterator
     done, go_on = threading.Event(), threading.Event()
 
     def hold(connection: Connection) -> None:
-        allow_idle_transaction(connection)
+        disable_timeouts(connection)
         work(connection)
         done.set()
         assert go_on.wait(BOUND_SECONDS)
