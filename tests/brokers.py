@@ -26,7 +26,7 @@ from amqp.exceptions import NotFound
 from kombu import Connection
 
 from bounds import BOUND_SECONDS
-from databases import PROBE_SECONDS
+from databases import PROBE_SECONDS, PROBES
 from servers import free_port
 
 if TYPE_CHECKING:
@@ -114,12 +114,18 @@ def place_on_broker() -> Iterator[Place]:
 @cache
 def _absence(url: str) -> str | None:
     """Return why a broker does not let us in, None if it does; each process tries once."""
-    try:
-        with Connection(url, connect_timeout=PROBE_SECONDS) as connection:
-            connection.connect()
-    except OSError as error:
-        return str(error)
-    return None
+    reason = ""
+    for _ in range(PROBES):
+        try:
+            with Connection(url, connect_timeout=PROBE_SECONDS) as connection:
+                connection.connect()
+        except ConnectionRefusedError as error:
+            return str(error)
+        except OSError as error:  # a broker under load may close a connection half-made
+            reason = str(error)
+        else:
+            return None
+    return reason
 
 
 class PrivateBroker:

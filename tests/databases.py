@@ -37,6 +37,7 @@ SERVERS = {
     ),
     "mariadb": ("WINCHESTER_TEST_MARIADB_URL", "mariadb+pymysql://root@127.0.0.1:3306/"),
 }
+PROBES = 3
 PROBE_SECONDS = 30
 """How long a server is waited for that neither answers nor refuses."""
 
@@ -129,13 +130,17 @@ def _empty(connection: Connection) -> None:
 def _absence(admin_url: str) -> str | None:
     """Return why a server does not let us in, None if it does; each process tries once."""
     engine = create_engine(admin_url, connect_args={"connect_timeout": PROBE_SECONDS})
+    reason = ""
     try:
-        with engine.connect():
-            return None
-    except SQLAlchemyError as error:
-        return str(error)
+        for _ in range(PROBES):
+            try:
+                with engine.connect():
+                    return None
+            except SQLAlchemyError as error:  # of a server under load, too
+                reason = str(error)
     finally:
         engine.dispose()
+    return reason
 
 
 def _run(admin: Engine, statement: str) -> None:
