@@ -39,7 +39,8 @@ def make_certificates(folder: Path, address: str = "IP:127.0.0.1") -> Certificat
         if os.environ.get("WINCHESTER_REQUIRE_SERVICES") == "1":
             pytest.fail("openssl is absent")
         pytest.skip("openssl is absent")
-    new = ("req", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-batch")
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    new = ("req", *key, "-days", "2", "-batch")
     openssl(folder, *new, "-x509", "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem")
     openssl(folder, *new, "-subj", "/CN=tester", "-keyout", "tester.key", "-out", "tester.csr")
     (folder / "names").write_text(f"subjectAltName={address}\n")
