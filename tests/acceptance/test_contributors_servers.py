@@ -83,7 +83,7 @@ def test_the_lower_bounds_that_are_tried_are_those_that_are_promised(checkout: P
     assert tried is not None
     for package in tried[1].split():
         name, lowest = package.split("==")
-        asked = rf"^    {name.removesuffix('-binary')}(?:\[binary\])?>=([0-9.]+),"
+        asked = rf"^\s+{name.removesuffix('-binary')}(?:\[binary\])?>=([0-9.]+),"
         promised = re.search(asked, setup, re.MULTILINE)
         assert promised is not None, name
         assert lowest in (promised[1], f"{promised[1]}.0"), name
