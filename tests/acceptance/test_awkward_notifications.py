@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from winchester_core import bootstrap, ingest
@@ -75,7 +76,8 @@ OWN_LINES: dict[str, tuple[str, str | None]] = {
 def manager_on(checkout: Path, directory: Path) -> TriggerManager:
     environ = {"WINCHESTER_DATABASE_URL": f"sqlite:///{directory / 'test.db'}"}
     settings = bootstrap.load_settings(checkout / "etc" / "winchester.yaml", environ=environ)
-    Schema(bootstrap.open_database(settings)).upgrade()
+    with closing(bootstrap.open_database(settings)) as database:
+        Schema(database).upgrade()
     store = bootstrap.open_store(settings)
     return ingest.TriggerManager(**bootstrap.ingest_parts(settings, store))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,8 @@ def source_of(path: Path) -> JsonlSource:
 
 
 def replay_on_sqlite(settings: Any, path: Path, pace: Pace) -> tuple[ReplaySummary, Store]:
-    Schema(bootstrap.open_database(settings)).upgrade()
+    with closing(bootstrap.open_database(settings)) as database:
+        Schema(database).upgrade()
     store = bootstrap.open_store(settings)
     clock = bootstrap.replay_clock(store)
     manager = ingest.TriggerManager(**bootstrap.ingest_parts(settings, store, clock=clock))
