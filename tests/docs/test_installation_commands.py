@@ -11,7 +11,15 @@ import pytest
 from winchester_core.distribution import DISTRIBUTION, install_command
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("docs", "etc", "plugins-example", "tests", "winchester_core", "winchester_handlers")
+FOLDERS = (
+    "docs",
+    "etc",
+    "plugins-example",
+    "tests",
+    "tools",
+    "winchester_core",
+    "winchester_handlers",
+)
 KINDS = {".md", ".py", ".toml", ".cfg", ".yaml", ".service", ".conf"}
 FILES = sorted(
     path
