@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import logging
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -62,6 +59,8 @@ class TimeSyncClock:
     """
 
     def __init__(self, endpoint: str, host: Clock | None = None) -> None:
+        import urllib.parse
+
         self._url = endpoint.rstrip("/") + "/time"
         if urllib.parse.urlsplit(self._url).scheme not in ("http", "https"):
             raise ClockError(f"time_sync_endpoint {endpoint!r}: an http or https URL is wanted")
@@ -103,6 +102,9 @@ class TimeSyncClock:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
     def _send(self, body: bytes | None) -> bytes:
+        import urllib.error
+        import urllib.request
+
         request = urllib.request.Request(self._url, data=body)  # noqa: S310 - scheme checked
         try:
             with urllib.request.urlopen(  # noqa: S310 - scheme checked

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from winchester_core.cli import database, worker
-from winchester_core.cli.main import WinchesterApp
+from winchester_core.cli.app import WinchesterApp
 from winchester_core.plugins import COMMANDS, available
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ def reference(checkout: Path) -> str:
 
 def _parsers() -> dict[str, argparse.ArgumentParser]:
     app = WinchesterApp()
-    app.options = app.parser.parse_args([])
     parsers = {"winchester": app.parser}
     for name in available(COMMANDS):
         factory, _name, _rest = app.command_manager.find_command(name.split())

@@ -19,7 +19,7 @@ from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.revision import HEAD
 from winchester_core.storage.sql.schema import MIGRATIONS, Schema
 from winchester_core.storage.sql.store import SqlStore
-from winchester_core.storage.sql.tables import metadata
+from winchester_core.storage.sql.tables import metadata, metadata_for_ddl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ def differences(connection: Connection) -> list[object]:
     context = MigrationContext.configure(
         connection, opts={"compare_type": True, "compare_server_default": True}
     )
-    return list(compare_metadata(context, metadata))
+    return list(compare_metadata(context, metadata_for_ddl()))
 
 
 def definitions(connection: Connection) -> dict[str, list[str]]:
@@ -108,7 +108,7 @@ def test_on_sqlite_the_tables_are_the_same_to_the_letter(
 ) -> None:
     Schema(on_sqlite).upgrade()
     engine = create_engine(f"sqlite:///{tmp_path / 'by_metadata.db'}")
-    metadata.create_all(engine)
+    metadata_for_ddl().create_all(engine)
     with engine.connect() as connection:
         wanted = definitions(connection)
     engine.dispose()
@@ -163,7 +163,7 @@ def test_an_unknown_revision_is_a_storage_error(on_sqlite: Database) -> None:
 
 def test_stamping_says_where_a_database_is(on_sqlite: Database) -> None:
     schema = Schema(on_sqlite)
-    metadata.create_all(on_sqlite.engine)
+    metadata_for_ddl().create_all(on_sqlite.engine)
     schema.stamp("head")
     assert schema.found() == schema.wanted
 

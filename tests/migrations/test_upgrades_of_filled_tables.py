@@ -19,7 +19,7 @@ from winchester_core.storage.records import Rejection
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema import MIGRATIONS, Schema
 from winchester_core.storage.sql.store import SqlStore
-from winchester_core.storage.sql.tables import metadata
+from winchester_core.storage.sql.tables import metadata, metadata_for_ddl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ def _rows(connection: Connection, table: Table) -> list[object]:
 
 def differences(database: Database) -> list[object]:
     def compare(connection: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+        return list(compare_metadata(MigrationContext.configure(connection), metadata_for_ddl()))
 
     return database.read(compare)
 

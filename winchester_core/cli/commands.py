@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 from typing import TYPE_CHECKING, Any, cast
 
 from cliff.command import Command
 from cliff.commandmanager import CommandManager
 
 from winchester_core.cli.options import add_config_option, add_debug_option
-from winchester_core.plugins import available
+from winchester_core.plugins import COMMANDS, available
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
+    from argparse import ArgumentParser, Namespace
+
+    from cliff.app import App
 
 
 class PluginCommands(CommandManager):
@@ -25,6 +28,13 @@ class PluginCommands(CommandManager):
         """Add the entry points of `namespace`."""
         self.group_list.append(namespace)
         self.commands.update(cast("Any", available(namespace)))
+
+
+def instantiate(factory: Any, app: App, name: str, options: Namespace | None) -> Command:
+    """Make the command `name`, whose class need not take its name, as cliff's need not either."""
+    takes_name = "cmd_name" in inspect.getfullargspec(factory.__init__).args
+    command: Command = factory(app, options, **({"cmd_name": name} if takes_name else {}))
+    return command
 
 
 class DocumentedCommand(Command):
@@ -40,6 +50,15 @@ class DocumentedCommand(Command):
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
         add_debug_option(parser)
         return parser
+
+    def _load_hooks(self) -> None:
+        """Load cliff's hooks of this command where any are installed.
+
+        stevedore would read the entry points of all distributions once more to find none.
+        """
+        self._hooks = []
+        if self.cmd_name and available(f"{COMMANDS}.{self.cmd_name.replace(' ', '_')}"):
+            super()._load_hooks()
 
     def get_epilog(self) -> str:
         """The examples, and what hooks of the command add."""

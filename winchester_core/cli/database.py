@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Final
 
+from winchester_core.cli.collector import spare_collector
 from winchester_core.cli.console import prepare_console
 from winchester_core.cli.failure import DONE, UsageError, guarded
 from winchester_core.cli.options import (
@@ -37,6 +38,7 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what `argv` (default: the process's arguments) asks; return the exit status."""
+    spare_collector()
     prepare_console(PROGRAM)
     args = build_parser().parse_args(argv)
     return guarded(lambda: _run(args), program=PROGRAM, args=args)

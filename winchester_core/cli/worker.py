@@ -8,7 +8,7 @@ from contextlib import closing, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from winchester_core.cli.collector import settle_collector
+from winchester_core.cli.collector import settle_collector, spare_collector
 from winchester_core.cli.console import prepare_console
 from winchester_core.cli.daemonizing import add_daemon_options, daemonize
 from winchester_core.cli.failure import DONE, guarded
@@ -59,6 +59,7 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Work until told to stop; return the exit status."""
+    spare_collector()
     prepare_console(PROGRAM)
     args = build_parser().parse_args(argv)
     return guarded(lambda: _start(args), program=PROGRAM, args=args)

@@ -1,6 +1,6 @@
 """Plugins by entry point: the groups, what is installed, and loading by name."""
 
-from winchester_core.plugins.description import Description, describe
+from winchester_core.plugins.description import Description, describe, summary_of
 from winchester_core.plugins.groups import (
     COMMANDS,
     CONDITIONS,
@@ -12,6 +12,7 @@ from winchester_core.plugins.groups import (
 )
 from winchester_core.plugins.plugin import Plugin
 from winchester_core.plugins.registry import Registry, available, load
+from winchester_core.plugins.source import docstring_in_source
 
 __all__ = [
     "COMMANDS",
@@ -25,6 +26,8 @@ __all__ = [
     "Registry",
     "available",
     "describe",
+    "docstring_in_source",
     "load",
     "noun",
+    "summary_of",
 ]

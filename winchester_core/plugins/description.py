@@ -23,8 +23,12 @@ class Description:
 def describe(plugin: Any) -> Description:
     """Read the description of a loaded plugin: its own, not that of what it inherits from."""
     text = inspect.cleandoc(_own_text(plugin, "__doc__"))
-    summary = " ".join(text.partition("\n\n")[0].split())
-    return Description(summary, text, _example(plugin))
+    return Description(summary_of(text), text, _example(plugin))
+
+
+def summary_of(docstring: str) -> str:
+    """Return the first paragraph of a docstring as one line."""
+    return " ".join(inspect.cleandoc(docstring).partition("\n\n")[0].split())
 
 
 def _example(plugin: Any) -> str:

@@ -17,7 +17,9 @@ from winchester_core.spelling import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import Distribution, EntryPoint
+
+UNKNOWN = "an unknown distribution"
 
 
 def available(group: str) -> Mapping[str, Plugin]:
@@ -80,9 +82,18 @@ class Registry(Mapping[str, Any]):
 def _listing(group: str, _path: tuple[str, ...]) -> Mapping[str, Plugin]:
     """List `group` as found on the import path; the path is the cache's key."""
     by_name: dict[str, list[Plugin]] = {}
-    for entry_point in entry_points(group=group):
+    for entry_point in _entry_points(_path).select(group=group):
         by_name.setdefault(entry_point.name, []).append(_plugin(entry_point))
     return MappingProxyType({name: _merged(by_name[name]) for name in sorted(by_name)})
+
+
+@lru_cache(maxsize=32)
+def _entry_points(_path: tuple[str, ...]) -> Any:
+    """Read the entry points of every installed distribution, once for all groups.
+
+    They are `EntryPoints`, before Python 3.12 a mapping with the same `select`.
+    """
+    return entry_points()
 
 
 def _merged(claims: Iterable[Plugin]) -> Plugin:
@@ -93,13 +104,15 @@ def _merged(claims: Iterable[Plugin]) -> Plugin:
 
 def _plugin(entry_point: EntryPoint) -> Plugin:
     distribution = entry_point.dist
-    return Plugin(
-        group=entry_point.group,
-        name=entry_point.name,
-        distribution=distribution.name if distribution else "an unknown distribution",
-        version=distribution.version if distribution else "",
-        value=entry_point.value,
-    )
+    name, version = _name_and_version(distribution) if distribution else (UNKNOWN, "")
+    return Plugin(entry_point.group, entry_point.name, name, version, entry_point.value)
+
+
+@lru_cache(maxsize=64)
+def _name_and_version(distribution: Distribution) -> tuple[str, str]:
+    """Return what a distribution is called; to find out, all of its METADATA is parsed."""
+    metadata = distribution.metadata
+    return metadata["Name"], metadata["Version"]
 
 
 def _unknown(group: str, name: str, plugins: Mapping[str, Plugin]) -> str:

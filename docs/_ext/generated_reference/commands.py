@@ -17,7 +17,7 @@ from generated_reference.parsers import (
     render_usage,
 )
 from winchester_core.cli import database, worker
-from winchester_core.cli.main import WinchesterApp
+from winchester_core.cli.app import WinchesterApp
 from winchester_core.plugins import COMMANDS
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ def programs() -> dict[str, list[str]]:
 def command_parsers() -> Iterator[tuple[str, Any, argparse.ArgumentParser]]:
     """Name, class and parser of each command of `winchester`."""
     app = WinchesterApp()
-    app.options = app.parser.parse_args([])
     for name, plugin in own_plugins(COMMANDS).items():
         factory = plugin.load()
         command = factory(app, app.options, cmd_name=name)

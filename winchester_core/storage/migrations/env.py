@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from winchester_core.storage.sql.tables import metadata
+from winchester_core.storage.sql.tables import metadata_for_ddl
 
 
 def run() -> None:
@@ -13,11 +13,11 @@ def run() -> None:
     if context.is_offline_mode():
         context.configure(
             dialect_name=attributes["dialect_name"],
-            target_metadata=metadata,
+            target_metadata=metadata_for_ddl(),
             literal_binds=True,
         )
     else:
-        context.configure(connection=attributes["connection"], target_metadata=metadata)
+        context.configure(connection=attributes["connection"], target_metadata=metadata_for_ddl())
     with context.begin_transaction():
         context.run_migrations()
 

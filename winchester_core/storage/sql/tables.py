@@ -3,13 +3,17 @@
 One thing only the migrations say, since not every SQLAlchemy can: on PostgreSQL the pages of
 `streams` are filled by half (revision 0006).
 
+What only the statements that make tables say, and only to one database, is in `info` under
+SQLAlchemy's name for it; `metadata_for_ddl` passes it on. As an argument of `Table` or `Index` it
+would make every process import the dialects of all databases.
+
 There are no foreign keys: rows that belong together are written and removed in one transaction,
 and the key checks' shared locks would stand in the way of claims (see ADR 0003).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -35,9 +39,6 @@ from winchester_core.storage.sql.types import (
     surrogate,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -46,14 +47,14 @@ metadata = MetaData(
     }
 )
 
-_OPTIONS: Mapping[str, Any] = {"mariadb_charset": "utf8mb4", "mariadb_engine": "InnoDB"}
+_COMMON: dict[str, Any] = {"mariadb_charset": "utf8mb4", "mariadb_engine": "InnoDB"}
 
 # SQLite would give the id of the last row again once that row is removed: a lost claim or a cursor
 # would then point at another row
-_NO_ID_TWICE: Mapping[str, Any] = {"sqlite_autoincrement": True}
+_NO_ID_TWICE: dict[str, Any] = {**_COMMON, "sqlite_autoincrement": True}
 
 # SQLite would keep rows by a number of its own, and the key in an index besides
-_BY_KEY: Mapping[str, Any] = {"sqlite_with_rowid": False}
+_BY_KEY: dict[str, Any] = {**_COMMON, "sqlite_with_rowid": False}
 
 
 def _where_not_null(name: str) -> dict[str, Any]:
@@ -74,8 +75,7 @@ events = Table(
     UniqueConstraint("message_id"),
     Index(None, "timestamp", "id"),
     Index(None, "event_type", "timestamp"),
-    **_NO_ID_TWICE,
-    **_OPTIONS,
+    info=_NO_ID_TWICE,
 )
 
 streams = Table(
@@ -108,12 +108,11 @@ streams = Table(
     Column("history", long_text(), nullable=True, comment="its latest changes of state, in lines"),
     UniqueConstraint("open_key"),
     Index("ix_streams_due", "state", "fire_timestamp", "check_at"),
-    Index(None, "state", "retry_at", **_where_not_null("retry_at")),
-    Index(None, "state", "lease_until", **_where_not_null("lease_until")),
+    Index(None, "state", "retry_at", info=_where_not_null("retry_at")),
+    Index(None, "state", "lease_until", info=_where_not_null("lease_until")),
     Index(None, "first_event"),
     Index(None, "name", "state", "fingerprint"),
-    **_NO_ID_TWICE,
-    **_OPTIONS,
+    info=_NO_ID_TWICE,
 )
 
 stream_traits = Table(
@@ -124,8 +123,7 @@ stream_traits = Table(
     Column("digest", digest(), nullable=False, comment="SHA-256 of the typed value"),
     Column("value", JSON(), nullable=False),
     Index(None, "name", "digest"),
-    **_BY_KEY,
-    **_OPTIONS,
+    info=_BY_KEY,
 )
 
 stream_events = Table(
@@ -135,8 +133,7 @@ stream_events = Table(
     Column("position", Integer(), primary_key=True, autoincrement=False, comment="from 1"),
     Column("event_id", BigInteger(), nullable=False),
     Index(None, "event_id"),
-    **_BY_KEY,
-    **_OPTIONS,
+    info=_BY_KEY,
 )
 
 rejected_messages = Table(
@@ -152,8 +149,7 @@ rejected_messages = Table(
     Column("body_length", BigInteger(), nullable=False),
     UniqueConstraint("source", "digest"),
     Index(None, "received_at"),
-    **_NO_ID_TWICE,
-    **_OPTIONS,
+    info=_NO_ID_TWICE,
 )
 
 effects = Table(
@@ -186,8 +182,7 @@ effects = Table(
     Index("ix_effects_lane", "stream_id", "pipeline", "handler", "place", "state", "id"),
     Index(None, "state", "waiting_since"),
     Index(None, "state", "id"),
-    **_NO_ID_TWICE,
-    **_OPTIONS,
+    info=_NO_ID_TWICE,
 )
 
 debug_counts = Table(
@@ -199,7 +194,7 @@ debug_counts = Table(
     Column("reasons", long_text(), nullable=False, comment="JSON: why, and how often"),
     Column("since", UtcDateTime(), nullable=False, comment="the database server's time"),
     Column("counted_at", UtcDateTime(), nullable=False, comment="the database server's time"),
-    **_OPTIONS,
+    info=_COMMON,
 )
 
 event_clock = Table(
@@ -207,5 +202,14 @@ event_clock = Table(
     metadata,
     Column("id", SmallInteger(), primary_key=True, autoincrement=False),
     Column("stream_time", UtcDateTime(), nullable=True, comment="null until it is first set"),
-    **_OPTIONS,
+    info=_COMMON,
 )
+
+
+def metadata_for_ddl() -> MetaData:
+    """Return the tables with what each database is told when it makes them."""
+    parts: list[Table | Index] = [*metadata.tables.values()]
+    parts += [index for table in metadata.tables.values() for index in table.indexes]
+    for part in parts:
+        part.dialect_kwargs.update(part.info)
+    return metadata

@@ -1,4 +1,9 @@
-"""Column types that mean the same on every database."""
+"""Column types that mean the same on every database.
+
+SQLAlchemy has classes for the types of one database, in modules that take as long to import as
+half of SQLAlchemy itself. They are imported for that database alone: hence the few classes here,
+which render as those do.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, String, Text
-from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy import BINARY, BigInteger, Dialect, Integer, LargeBinary, String, Text
 from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
 
 if TYPE_CHECKING:
@@ -27,7 +31,9 @@ class UtcDateTime(TypeDecorator[datetime]):
         if dialect.name == "postgresql":
             return dialect.type_descriptor(DateTime(timezone=True))
         if dialect.name in ("mysql", "mariadb"):
-            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+            from sqlalchemy.dialects.mysql import DATETIME
+
+            return dialect.type_descriptor(DATETIME(fsp=6))
         return dialect.type_descriptor(DateTime())
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
@@ -69,34 +75,49 @@ def _from_datetime(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+class _MariadbString(String):
+    """VARCHAR of MariaDB, compared by code point."""
+
+    charset = "utf8mb4"
+
+    def __init__(self, length: int | None = None) -> None:
+        super().__init__(length, collation="utf8mb4_nopad_bin")
+
+
+class _MariadbLongText(_MariadbString):
+    """LONGTEXT of MariaDB, compared by code point."""
+
+    __visit_name__ = "LONGTEXT"
+
+
+class _MariadbLongBlob(LargeBinary):
+    """LONGBLOB of MariaDB."""
+
+    __visit_name__ = "LONGBLOB"
+
+
 def identity(length: int) -> TypeEngine[str]:
     """Text compared by code point: "a", "A" and "a " differ, on every database."""
     return (
         String(length)
-        .with_variant(postgresql.VARCHAR(length, collation="C"), "postgresql")
-        .with_variant(
-            mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_nopad_bin"),
-            "mysql",
-            "mariadb",
-        )
+        .with_variant(String(length, collation="C"), "postgresql")
+        .with_variant(_MariadbString(length), "mysql", "mariadb")
     )
 
 
 def long_text() -> TypeEngine[str]:
     """Text of any length; MariaDB's plain TEXT would end at 64 KiB."""
-    return Text().with_variant(
-        mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_nopad_bin"), "mysql", "mariadb"
-    )
+    return Text().with_variant(_MariadbLongText(), "mysql", "mariadb")
 
 
 def digest() -> TypeEngine[bytes]:
     """The 32 bytes of a SHA-256."""
-    return LargeBinary(32).with_variant(mysql.BINARY(32), "mysql", "mariadb")
+    return LargeBinary(32).with_variant(BINARY(32), "mysql", "mariadb")
 
 
 def blob() -> TypeEngine[bytes]:
     """Up to a few MiB of bytes."""
-    return LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
+    return LargeBinary().with_variant(_MariadbLongBlob(), "mysql", "mariadb")
 
 
 def surrogate() -> TypeEngine[int]:

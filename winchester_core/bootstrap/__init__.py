@@ -1,0 +1,63 @@
+"""The one place that wires settings into working objects.
+
+Its names are imported when they are first used: a command that reads the database does without the
+modules of ingest and workers, and one that checks files without those of the database.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from winchester_core.bootstrap.ingest import TriggerManager, ingest_parts, ingest_rules
+    from winchester_core.bootstrap.monitoring import monitor
+    from winchester_core.bootstrap.rules import (
+        distiller,
+        pipelines,
+        trigger_definitions,
+        worker_options,
+    )
+    from winchester_core.bootstrap.settings import load_settings
+    from winchester_core.bootstrap.stores import (
+        open_database,
+        open_store,
+        replay_clock,
+        stream_clock,
+    )
+    from winchester_core.bootstrap.worker import PipelineManager, worker_parts, worker_rules
+
+__all__ = [
+    "PipelineManager",
+    "TriggerManager",
+    "distiller",
+    "ingest_parts",
+    "ingest_rules",
+    "load_settings",
+    "monitor",
+    "open_database",
+    "open_store",
+    "pipelines",
+    "replay_clock",
+    "stream_clock",
+    "trigger_definitions",
+    "worker_options",
+    "worker_parts",
+    "worker_rules",
+]
+
+_MODULES = {
+    "ingest": ("TriggerManager", "ingest_parts", "ingest_rules"),
+    "monitoring": ("monitor",),
+    "rules": ("distiller", "pipelines", "trigger_definitions", "worker_options"),
+    "settings": ("load_settings",),
+    "stores": ("open_database", "open_store", "replay_clock", "stream_clock"),
+    "worker": ("PipelineManager", "worker_parts", "worker_rules"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,79 @@
+"""What the configuration says, compiled: triggers, pipelines, definitions, options of workers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from winchester_core.distill import Distiller
+from winchester_core.pipelines import HandlerSpec, PipelineDefinition
+from winchester_core.plugins import CONDITIONS, TRAIT_PLUGINS, Registry
+from winchester_core.timex import parse
+from winchester_core.triggers.definition import TriggerDefinition
+from winchester_core.worker.options import WorkerOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from winchester_core.clock import Clock
+    from winchester_core.config import Settings
+    from winchester_core.interfaces import Condition
+
+
+def conditions() -> Registry:
+    """Return the conditions that are installed."""
+    return Registry(CONDITIONS)
+
+
+def trigger_definitions(
+    settings: Settings, conditions: Mapping[str, type[Condition]]
+) -> list[TriggerDefinition]:
+    """The compiled triggers, in the order of their file."""
+    return [
+        TriggerDefinition.from_config(config, conditions) for config in settings.trigger_definitions
+    ]
+
+
+def pipelines(settings: Settings) -> dict[str, PipelineDefinition]:
+    """The pipelines by name."""
+    return {
+        name: PipelineDefinition(
+            name,
+            tuple(HandlerSpec(each.name, each.handler_class, each.params) for each in entries),
+        )
+        for name, entries in settings.pipelines.items()
+    }
+
+
+def distiller(settings: Settings, clock: Clock | None = None) -> Distiller | None:
+    """The distiller; None when no event definitions are configured.
+
+    `clock` (default: the host's) dates the notifications that do not say when they were sent.
+    """
+    if settings.event_definitions is None:
+        return None
+    return Distiller(
+        list(settings.event_definitions.definitions),
+        Registry(TRAIT_PLUGINS, settings.trait_plugin_aliases),
+        catch_all=settings.catch_all_notifications,
+        clock=clock,
+    )
+
+
+def worker_options(settings: Settings) -> WorkerOptions:
+    """How workers work."""
+    return WorkerOptions(
+        batch_size=settings.pipeline_worker_batch_size,
+        idle_delay_seconds=settings.pipeline_worker_delay,
+        lease=timedelta(seconds=settings.lease_seconds),
+        pipeline_timeout_seconds=settings.pipeline_timeout,
+        max_attempts=settings.max_attempts,
+        retry_delay=timedelta(seconds=settings.retry_delay),
+        retry_delay_max=timedelta(seconds=settings.retry_delay_max),
+        outbox_batch_size=settings.outbox_batch_size,
+        outbox_max_age=settings.outbox_max_age,
+        purge_completed=settings.purge_completed_streams,
+        trim_age=parse(settings.trim_events_age) if settings.trim_events else None,
+        trim_batch_size=settings.trim_events_batch_size,
+        statistics_period_seconds=settings.statistics_period,
+    )

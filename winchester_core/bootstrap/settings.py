@@ -1,0 +1,29 @@
+"""Loading the configuration, with the checks of event definitions that `config` cannot do."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from winchester_core import config
+from winchester_core.config.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+def _validate_definitions(document: Any, trait_plugins: Mapping[str, Any]) -> object:
+    """See `winchester_core.distill.validate_definitions`, imported when there are definitions."""
+    from winchester_core.distill import validate_definitions
+
+    return validate_definitions(document, trait_plugins)
+
+
+load_settings = functools.partial(config.load_settings, validate_definitions=_validate_definitions)
+"""Read and check a configuration; see `winchester_core.config.load_settings`."""
+
+
+def known_settings(source: Settings | Mapping[str, Any] | str | Path, **choices: Any) -> Settings:
+    """Return `source` itself, or what `load_settings` makes of it with these `choices`."""
+    return source if isinstance(source, Settings) else load_settings(source, **choices)

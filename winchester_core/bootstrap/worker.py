@@ -1,0 +1,73 @@
+"""The working side, as the configuration says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from winchester_core import worker
+from winchester_core.bootstrap.rules import (
+    conditions,
+    pipelines,
+    trigger_definitions,
+    worker_options,
+)
+from winchester_core.bootstrap.settings import known_settings
+from winchester_core.bootstrap.stores import open_store, stream_clock
+from winchester_core.telemetry.counters import Counters
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from winchester_core.config import Settings
+    from winchester_core.storage.interface import Store
+    from winchester_core.storage.stream_clock import StreamClock
+    from winchester_core.telemetry.heartbeat import Heartbeat
+
+
+class PipelineManager(worker.PipelineManager):
+    """A worker as `settings` say: a file, a mapping with its content, or `Settings`.
+
+    Raises as `TriggerManager`. See `winchester_core.worker.PipelineManager` for what it does.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | Mapping[str, Any] | str | Path,
+        *,
+        name: str | None = None,
+        heartbeat: Heartbeat | None = None,
+    ) -> None:
+        needs = ("database", "triggers", "pipelines")
+        known = known_settings(settings, needs=needs, ignores=("distiller", "sources"))
+        counters = Counters()
+        store = open_store(known, counters)
+        parts = worker_parts(known, store, name=name, counters=counters)
+        super().__init__(**parts, heartbeat=heartbeat)
+
+
+def worker_parts(
+    settings: Settings,
+    store: Store,
+    *,
+    clock: StreamClock | None = None,
+    name: str | None = None,
+    counters: Counters | None = None,
+) -> dict[str, Any]:
+    """The arguments of `winchester_core.worker.PipelineManager`."""
+    return {
+        "store": store,
+        "stream_clock": clock or stream_clock(settings, store),
+        "name": name or settings.worker_name,
+        "counters": counters or Counters(),
+        **worker_rules(settings),
+    }
+
+
+def worker_rules(settings: Settings) -> dict[str, Any]:
+    """The arguments of `PipelineManager.change`: what follows the configuration while it works."""
+    return {
+        "definitions": trigger_definitions(settings, conditions()),
+        "pipelines": pipelines(settings),
+        "options": worker_options(settings),
+    }
