@@ -200,7 +200,7 @@ def test_refreshing_reads_the_streams_that_other_rules_counted(filled: SqlStore)
 def test_trimming_reads_as_much_as_it_looks_at(filled: SqlStore) -> None:
     with readings(filled.database) as noted:
         trimmed = filled.trim(END, END, 20)
-        later = filled.trim(END, END, 20, trimmed.mark)
+        later = filled.trim(END, END, 20, trimmed.cursor)
     assert 8 <= trimmed.removed < 20  # others are held; tests before this one may have freed some
     assert later.removed >= 8
     assert too_much(noted, rows=80) == []

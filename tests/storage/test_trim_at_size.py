@@ -37,7 +37,7 @@ def sweep(store: Store, limit: int = 50) -> list[int]:
     while more:
         trimmed = store.trim(FAR, store.real_time() + HOUR, limit, mark)
         removed.append(trimmed.removed)
-        mark, more = trimmed.mark, trimmed.more
+        mark, more = trimmed.cursor, trimmed.more
     return removed
 
 

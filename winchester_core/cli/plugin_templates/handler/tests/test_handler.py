@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from voluptuous import MultipleInvalid
 from winchester_core import EventFilter
-from winchester_core.testing import HandlerConformance, InMemoryEngine, make_stream_events, make_env
+from winchester_core.testing import HandlerConformance, InMemoryEngine, make_env, make_stream_events
 
 from winchester_plugin_name.handler import PluginNameHandler
 
