@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.interfaces import Effect
-from winchester_core.model.payload_json import dump_payload, load_payload
+from winchester_core.model.json import dump_payload, load_payload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

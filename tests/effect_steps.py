@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from winchester_core.errors import EffectInProgress
 from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
-from winchester_core.model.payload_json import dump_payload
+from winchester_core.model.json import dump_payload
 from winchester_core.storage.effect_records import (
     EffectDelayed,
     EffectDelivered,

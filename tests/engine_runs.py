@@ -103,7 +103,7 @@ class Run:
 
     def _policy(self, *, moves: bool) -> TimePolicy:
         if self._time.by_events:
-            return EventTime(self._time.max_jump, moves=moves)
+            return EventTime(self._time.max_jump, advances=moves)
         assert self._now is not None
         return FixedTime(self._now)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from builders import LEASE, NOON, claim_all, ready_to_fire
 from winchester_core.model.effect import Endpoint, QueuedEffect
-from winchester_core.model.payload_json import dump_payload
+from winchester_core.model.json import dump_payload
 from winchester_core.storage.effect_records import (
     EffectClaim,
     EffectDelivered,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from winchester_core.plugins import COMMANDS, available
+from winchester_core.plugins import COMMANDS, installed_plugins
 
 if TYPE_CHECKING:
     from conftest import Winchester
@@ -21,11 +21,11 @@ def test_the_program_lists_its_commands(site: Site) -> None:
     ended = site.run("winchester", "--help")
     assert ended.returncode == 0
     assert "Could not" not in ended.stdout
-    for name in available(COMMANDS):
+    for name in installed_plugins(COMMANDS):
         assert f"  {name} " in ended.stdout
 
 
-@pytest.mark.parametrize("name", available(COMMANDS))
+@pytest.mark.parametrize("name", installed_plugins(COMMANDS))
 def test_every_command_has_help_with_an_example(
     winchester: Winchester, site: Site, name: str
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 from builders import NOON, claim_all, ready_to_fire
 from sites import task_events
 from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
-from winchester_core.model.payload_json import dump_payload
+from winchester_core.model.json import dump_payload
 from winchester_core.storage.effect_records import EffectFilter, EffectRefused
 from winchester_core.storage.records import Completion
 from winchester_core.triggers.stream_time import FixedTime

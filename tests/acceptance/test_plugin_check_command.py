@@ -6,7 +6,7 @@ from importlib.metadata import distribution
 from typing import TYPE_CHECKING
 
 from winchester_core.distribution import DISTRIBUTION
-from winchester_core.plugins import NOUNS
+from winchester_core.plugins import GROUP_NOUNS
 
 if TYPE_CHECKING:
     from conftest import Winchester
@@ -29,7 +29,7 @@ class Lame(Condition):
 
 def test_every_built_in_plugin_passes(winchester: Winchester, site: Site) -> None:
     ended = winchester(site, "plugin", "check", DISTRIBUTION)
-    registered = [e for e in distribution(DISTRIBUTION).entry_points if e.group in NOUNS]
+    registered = [e for e in distribution(DISTRIBUTION).entry_points if e.group in GROUP_NOUNS]
 
     assert (ended.status, ended.err) == (0, "")
     assert len(ended.out.splitlines()) == len(registered)

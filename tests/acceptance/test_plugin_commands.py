@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from winchester_core.distribution import DISTRIBUTION
-from winchester_core.plugins import NOUNS, available
+from winchester_core.plugins import GROUP_NOUNS, installed_plugins
 
 if TYPE_CHECKING:
     from conftest import Winchester
@@ -27,7 +27,7 @@ def test_every_plugin_is_listed_with_distribution_and_version(
     ended = winchester(site, "plugin", "list", "-f", "json")
     rows = _rows(ended.out)
     assert (ended.status, ended.err) == (0, "")
-    assert len(rows) == sum(len(available(group)) for group in NOUNS)
+    assert len(rows) == sum(len(installed_plugins(group)) for group in GROUP_NOUNS)
     logger = rows["handlers", "logger"]
     assert (logger["distribution"], logger["problem"]) == (DISTRIBUTION, None)
     assert logger["version"]
@@ -170,12 +170,12 @@ def test_a_command_of_several_words_is_a_plugin_too(winchester: Winchester, site
     assert json.loads(ended.out)["group"] == "winchester.commands"
 
 
-@pytest.mark.parametrize("group", NOUNS)
+@pytest.mark.parametrize("group", GROUP_NOUNS)
 def test_every_installed_plugin_can_be_shown(
     winchester: Winchester, site: Site, group: str
 ) -> None:
     short = group.removeprefix("winchester.")
-    for name in available(group):
+    for name in installed_plugins(group):
         ended = winchester(site, "plugin", "show", *f"{short}/{name}".split(), "-f", "yaml")
         assert (ended.status, ended.err) == (0, "")
 

@@ -14,7 +14,7 @@ import pytest
 from bounds import BOUND_SECONDS
 from packages import environment, install
 from winchester_core.cli.plugin_new import KINDS, MAX_NAME_LENGTH, package_files
-from winchester_core.plugins import noun
+from winchester_core.plugins import group_noun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -201,7 +201,7 @@ def test_a_name_may_be_that_of_a_plugin_of_another_kind(winchester: Winchester, 
 
 
 def test_kinds_are_those_that_plugins_have() -> None:
-    assert {kind: noun(group) for kind, group in KINDS.items()} == {
+    assert {kind: group_noun(group) for kind, group in KINDS.items()} == {
         "handler": "handler",
         "condition": "condition",
         "source": "event source",

@@ -21,8 +21,8 @@ from bounds import BOUND_SECONDS
 from packages import environment, install
 from tests.editing import Editor
 from winchester_core import bootstrap, plugins
+from winchester_core.criteria.compiler import compile_criterion
 from winchester_core.ingest.pump import SourcePump
-from winchester_core.matching.compilation import compile_criterion
 from winchester_core.schemas import parameters, taken_by_plugin
 from winchester_core.storage.records import EventFilter, StreamFilter
 from winchester_core.storage.sql.schema import Schema
@@ -135,14 +135,14 @@ def settings_of(example: Path) -> Settings:
 @pytest.mark.usefixtures("_installed")
 @pytest.mark.parametrize("group", NAMES)
 def test_each_name_is_listed_with_its_distribution_and_loads(group: str) -> None:
-    plugin = plugins.available(group)[NAMES[group]]
+    plugin = plugins.installed_plugins(group)[NAMES[group]]
 
     assert (plugin.distribution, plugin.version) == ("winchester-example-plugins", "1.0.0")
-    assert plugins.load(group, NAMES[group]).__module__.startswith(f"{PACKAGE}.")
+    assert plugins.import_plugin(group, NAMES[group]).__module__.startswith(f"{PACKAGE}.")
 
 
 def test_the_example_covers_every_group_of_plugins() -> None:
-    assert set(NAMES) == set(plugins.NOUNS)
+    assert set(NAMES) == set(plugins.GROUP_NOUNS)
 
 
 @pytest.mark.usefixtures("_installed")
@@ -160,8 +160,8 @@ def test_a_configuration_that_names_them_is_valid(example: Path) -> None:
 @pytest.mark.usefixtures("_installed")
 @pytest.mark.parametrize("group", [group for group in NAMES if group != plugins.COMMANDS])
 def test_each_has_a_description_an_example_and_parameters_that_are_described(group: str) -> None:
-    plugin = plugins.available(group)[NAMES[group]]
-    told = plugins.describe(plugin.load())
+    plugin = plugins.installed_plugins(group)[NAMES[group]]
+    told = plugins.describe_plugin(plugin.load())
     schema = taken_by_plugin(plugin, plugin.load())
 
     assert told.text
@@ -172,7 +172,7 @@ def test_each_has_a_description_an_example_and_parameters_that_are_described(gro
 @pytest.mark.usefixtures("_installed")
 def test_the_example_of_each_is_right() -> None:
     examples = {
-        group: yaml.safe_load(plugins.describe(plugins.load(group, name)).example)
+        group: yaml.safe_load(plugins.describe_plugin(plugins.import_plugin(group, name)).example)
         for group, name in NAMES.items()
         if group != plugins.COMMANDS
     }
@@ -188,7 +188,9 @@ def test_the_example_of_each_is_right() -> None:
     )
 
     compile_criterion(
-        {"traits": examples[plugins.CONDITIONS]}, plugins.Registry(plugins.CONDITIONS), fire=True
+        {"traits": examples[plugins.CONDITIONS]},
+        plugins.PluginRegistry(plugins.CONDITIONS),
+        fire=True,
     )
     assert [each.plugin_name for each in settings.pipelines["example"]] == ["csv_report"]
 

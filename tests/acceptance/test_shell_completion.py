@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bounds import BOUND_SECONDS
-from winchester_core.plugins import COMMANDS, available
+from winchester_core.plugins import COMMANDS, installed_plugins
 
 if TYPE_CHECKING:
     from conftest import Winchester
@@ -46,7 +46,7 @@ def _completions(script: str, *typed: str) -> set[str]:
 def test_commands_and_options_are_completed(winchester: Winchester, site: Site) -> None:
     ended = winchester(site, "complete")
     assert (ended.status, ended.err) == (0, "")
-    assert {name.split()[0] for name in available(COMMANDS)} <= _completions(
+    assert {name.split()[0] for name in installed_plugins(COMMANDS)} <= _completions(
         ended.out, "winchester", ""
     )
     assert _completions(ended.out, "winchester", "rejected", "") >= {"list", "show", "retry"}

@@ -16,7 +16,7 @@ from benchmarks.figure import ENGINE, Figure, Goal, cpu_us, rates
 from benchmarks.lap import timed
 from benchmarks.rounds import interleave
 from winchester_core.distill import Distiller
-from winchester_core.plugins import TRAIT_PLUGINS, Registry
+from winchester_core.plugins import TRAIT_PLUGINS, PluginRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -81,7 +81,7 @@ def distillers(data: Path, release: str) -> tuple[Distiller, Callable[[Body], Bo
         condensed = theirs.to_event(body)
         return None if condensed is None else condensed.get_event()
 
-    return Distiller(definitions, Registry(TRAIT_PLUGINS)), distill
+    return Distiller(definitions, PluginRegistry(TRAIT_PLUGINS)), distill
 
 
 def alike(

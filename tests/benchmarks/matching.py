@@ -9,11 +9,11 @@ from benchmarks.figure import Figure, Goal, cpu_us, rates
 from benchmarks.lap import timed
 from benchmarks.rounds import interleave
 from benchmarks.workload import TRIGGER, Workload
-from winchester_core.plugins import CONDITIONS, Registry
+from winchester_core.plugins import CONDITIONS, PluginRegistry
+from winchester_core.triggers.batch_plan import BatchPlan
 from winchester_core.triggers.definition import TriggerDefinition
 from winchester_core.triggers.index import TriggerIndex
 from winchester_core.triggers.matcher import TriggerSet
-from winchester_core.triggers.plan import BatchPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -82,7 +82,7 @@ def _other_type(number: int) -> str:
 
 
 def _compiled(configs: Sequence[dict[str, Any]]) -> list[TriggerDefinition]:
-    conditions = Registry(CONDITIONS)
+    conditions = PluginRegistry(CONDITIONS)
     return [TriggerDefinition.from_config(each, conditions) for each in configs]
 
 
@@ -103,7 +103,7 @@ def _matching(definitions: Sequence[TriggerDefinition]) -> Callable[[Sequence[An
     def match(events: Sequence[Any]) -> int:
         matched = 0
         for event in events:
-            for candidate in index.possible(event):
+            for candidate in index.candidates_for(event):
                 for criterion in candidate.criteria:
                     if criterion.matches_traits(event):
                         matched += 1
@@ -122,7 +122,7 @@ def _grouping(definitions: Sequence[TriggerDefinition]) -> Callable[[Sequence[An
         matched = 0
         for place, event in enumerate(events):
             for match in matching.match(event):
-                plan.admit(place, event, now, match)
+                plan.add_event(place, event, now, match)
                 matched += 1
         return matched
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from voluptuous import Required, Schema
 
 from winchester_core.interfaces import EventSource, PipelineHandler
-from winchester_core.interfaces.effect import Delivered, RetryAfter
+from winchester_core.interfaces.handler import Delivered, RetryAfter
 from winchester_core.model.message import Message, MessageKind
 
 LONGEST_RUN_SECONDS = 0.1

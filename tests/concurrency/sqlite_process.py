@@ -51,7 +51,7 @@ def fire(store: SqlStore, worker: str) -> None:
 
 def complete(store: SqlStore, claims: list[Any]) -> None:
     completions = [Completion(claim, purge=False) for claim in claims]
-    done = store.complete(completions, EventTime(moves=False))
+    done = store.complete(completions, EventTime(advances=False))
     assert len(done.stream_ids) == len(claims)
 
 

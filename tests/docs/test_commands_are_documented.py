@@ -10,7 +10,7 @@ import pytest
 
 from winchester_core.cli import database, worker
 from winchester_core.cli.app import WinchesterApp
-from winchester_core.plugins import COMMANDS, available
+from winchester_core.plugins import COMMANDS, installed_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ def reference(checkout: Path) -> str:
 def _parsers() -> dict[str, argparse.ArgumentParser]:
     app = WinchesterApp()
     parsers = {"winchester": app.parser}
-    for name in available(COMMANDS):
+    for name in installed_plugins(COMMANDS):
         factory, _name, _rest = app.command_manager.find_command(name.split())
         parsers[f"winchester {name}"] = factory(app, app.options, cmd_name=name).get_parser(name)
     parsers["winchester-worker"] = worker.build_parser()

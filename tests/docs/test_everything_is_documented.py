@@ -14,14 +14,11 @@ from voluptuous import Marker
 
 from winchester_core.config.schema import SETTINGS_SCHEMA
 from winchester_core.config.trigger_fields import TRIGGER_SCHEMA
+from winchester_core.criteria.compiler import FIRE_KEYS
 from winchester_core.distribution import DISTRIBUTION
 from winchester_core.ingest.totals import PumpTotals
-from winchester_core.matching.criterion_fields import FIRE_KEYS
 from winchester_core.model.stream import TRANSITIONS, StreamState
-from winchester_core.plugins import (
-    COMMANDS,
-    NOUNS,
-)
+from winchester_core.plugins import COMMANDS, GROUP_NOUNS
 from winchester_core.storage.sql.tables import metadata
 from winchester_core.telemetry.counters import Count
 
@@ -33,7 +30,7 @@ SCRIPTS = "console_scripts"
 REGISTERED = sorted(
     (each.group, each.name)
     for each in distribution(DISTRIBUTION).entry_points
-    if each.group in NOUNS
+    if each.group in GROUP_NOUNS
 )
 
 
@@ -84,7 +81,7 @@ def test_every_program_has_a_section_or_is_named_as_an_alias(reference: Referenc
 def test_every_entry_point_group_is_explained(reference: Reference) -> None:
     groups = {each.group for each in distribution(DISTRIBUTION).entry_points} - {SCRIPTS}
 
-    assert groups == set(NOUNS), "a group that winchester_core.plugins does not know"
+    assert groups == set(GROUP_NOUNS), "a group that winchester_core.plugins does not know"
     reference.names("plugins", groups)
 
 
@@ -105,7 +102,7 @@ def test_every_plugin_has_a_page_or_a_section(reference: Reference, group: str, 
 
 def test_every_interface_has_a_section(reference: Reference) -> None:
     assert {cls.__name__ for cls in INTERFACES.values()} <= reference.headings("plugins")
-    assert set(INTERFACES) | {COMMANDS} == set(NOUNS)
+    assert set(INTERFACES) | {COMMANDS} == set(GROUP_NOUNS)
 
 
 def test_every_table_and_column_is_described(reference: Reference) -> None:

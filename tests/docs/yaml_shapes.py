@@ -7,9 +7,8 @@ from typing import Any
 from winchester_core.bootstrap import load_settings
 from winchester_core.config.case_fields import CASES_SCHEMA
 from winchester_core.config.schema import SETTINGS_SCHEMA
-from winchester_core.matching.compilation import compile_criterion
-from winchester_core.matching.criterion_fields import FIRE_KEYS
-from winchester_core.plugins import CONDITIONS, Registry
+from winchester_core.criteria.compiler import FIRE_KEYS, compile_criterion
+from winchester_core.plugins import CONDITIONS, PluginRegistry
 
 SETTING_NAMES = {str(marker.schema) for marker in SETTINGS_SCHEMA.schema}
 PIPELINE_KEYS = ("fire_pipeline", "expire_pipeline")
@@ -36,7 +35,7 @@ def check(content: Any) -> str:
             )
         case "criteria":
             for criterion in content:
-                compile_criterion(criterion, Registry(CONDITIONS), fire=True)
+                compile_criterion(criterion, PluginRegistry(CONDITIONS), fire=True)
         case "event definitions":
             load_settings({"database": DATABASE, "distiller_config": content})
         case "pipelines":

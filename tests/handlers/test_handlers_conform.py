@@ -9,7 +9,7 @@ import pytest
 
 from brokers import place_on_broker
 from http_endpoint import http_endpoint
-from winchester_core.plugins import HANDLERS, available
+from winchester_core.plugins import HANDLERS, installed_plugins
 from winchester_core.testing import HandlerConformance, make_event, make_stream_events
 from winchester_handlers.atompub import AtomPubHandler
 from winchester_handlers.logger import LoggerHandler
@@ -95,6 +95,8 @@ class TestNotabene(HandlerConformance):
 
 def test_every_handler_is_tried() -> None:
     tried = {TestLogger, TestUsage, TestWebhook, TestAtomPub, TestNotabene}
-    installed = {p.load() for p in available(HANDLERS).values() if p.distribution == "winchester"}
+    installed = {
+        p.load() for p in installed_plugins(HANDLERS).values() if p.distribution == "winchester"
+    }
 
     assert installed == {suite.plugin for suite in tried}

@@ -14,11 +14,11 @@ from winchester_core.model.event import (
     Event,
     TraitDrop,
     clean_event,
-    name_fault,
+    name_problem,
     printable,
     storable,
 )
-from winchester_core.model.event_json import dump_traits
+from winchester_core.model.json import dump_traits
 
 REQUIRED = {"message_id": "m", "event_type": "t", "timestamp": datetime(2015, 1, 20, tzinfo=UTC)}
 
@@ -83,7 +83,7 @@ def cleaned_slowly(raw: dict[Any, Any]) -> tuple[Event, tuple[TraitDrop, ...]]:
         if value is None or name in REQUIRED_KEYS:
             continue
         stored, fault = storable(value)
-        fault = name_fault(name) or fault
+        fault = name_problem(name) or fault
         if fault:
             drops.append(TraitDrop(printable(name), fault))
         else:

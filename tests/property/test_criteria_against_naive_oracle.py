@@ -13,8 +13,8 @@ from unittest.mock import patch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winchester_core.matching import compile_criterion
-from winchester_core.triggers import shortlist, telling
+from winchester_core.criteria import compile_criterion
+from winchester_core.triggers import index as index_module
 from winchester_core.triggers.index import TriggerIndex
 
 CONDITIONS = {each.name: each.load() for each in entry_points(group="winchester.conditions")}
@@ -108,7 +108,7 @@ def test_the_index_finds_what_the_oracle_does(
     ]
     found = [
         [criterion.config for criterion in candidate.criteria]
-        for candidate in index.candidates(event_type)
+        for candidate in index.candidates_for_type(event_type)
     ]
     assert found == [configs for configs in wanted if configs]
 
@@ -123,11 +123,11 @@ def test_the_index_leaves_out_none_that_the_oracle_finds(
     triggers: list[list[dict[str, Any]]], event: dict[str, Any], fewest: int, ready: int
 ) -> None:
     with (
-        patch.object(telling, "FEWEST_NARROWED", fewest),
-        patch.object(shortlist, "MAX_ALWAYS_READY", ready),
+        patch.object(index_module, "MIN_INDEXED_CANDIDATES", fewest),
+        patch.object(index_module, "MAX_UNCONDITIONAL_PRECOMPUTED", ready),
     ):
         index = TriggerIndex([Trigger(configs) for configs in triggers])
-        possible = index.possible(event)
+        possible = index.candidates_for(event)
     satisfied = [
         configs
         for configs in triggers

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winchester_core.model.event import clean_event
-from winchester_core.model.event_json import dump_traits, flat_event, load_traits, read_event
+from winchester_core.model.json import dump_traits, flat_event, load_traits, read_event
 
 ZONES = st.none() | st.just(UTC) | st.integers(-14, 14).map(lambda h: timezone(timedelta(hours=h)))
 MOMENTS = st.datetimes(datetime(1000, 1, 3), datetime(9999, 12, 29), timezones=ZONES).map(

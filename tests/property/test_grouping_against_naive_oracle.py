@@ -15,10 +15,13 @@ from hypothesis import strategies as st
 from winchester_core.errors import TimeEvaluationError
 from winchester_core.model.time_range import TimeRange
 from winchester_core.timex import parse
-from winchester_core.triggers import distinguishing, known_groups
-from winchester_core.triggers.distinguishing import NoGroup
-from winchester_core.triggers.grouping import DistinguishingTrait, Grouping
-from winchester_core.triggers.known_groups import KnownGroups
+from winchester_core.triggers import grouping as grouping_module
+from winchester_core.triggers.grouping import (
+    DistinguishingTrait,
+    GroupCache,
+    Grouping,
+    GroupingError,
+)
 
 ZONES = st.sampled_from([UTC, UTC, timezone(timedelta(hours=5, minutes=30))])
 NEAR = st.datetimes(datetime(2024, 2, 27), datetime(2024, 3, 2), timezones=ZONES)
@@ -48,17 +51,17 @@ def test_a_group_is_what_the_oracle_reckons(
 ) -> None:
     traits = [DistinguishingTrait(n, text and parse(text)) for n, text in distinguished_by.items()]
     groupings = {name: Grouping(name, traits) for name in ("trigger", "other")}
-    known = KnownGroups()
+    known = GroupCache()
     with (
-        patch.object(distinguishing, "MAX_CELLS", most),
-        patch.object(known_groups, "MAX_GROUPS", most),
+        patch.object(grouping_module, "MAX_CACHED_PERIODS", most),
+        patch.object(grouping_module, "MAX_CACHED_GROUPS", most),
     ):
         for event, stand_ins in events + events:
             wanted = naive_group(distinguished_by, event, stand_ins)
             for name, grouping in groupings.items():
-                for group_of in (grouping.of, partial(known.of, grouping)):
+                for group_of in (grouping.group_of, partial(known.group_of, grouping)):
                     if wanted is None:
-                        with pytest.raises(NoGroup):
+                        with pytest.raises(GroupingError):
                             group_of(event, stand_ins)
                         continue
                     group = group_of(event, stand_ins)

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winchester_core.model.payload_json import dump_payload, load_payload
+from winchester_core.model.json import dump_payload, load_payload
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=9)
 keys = texts | st.sampled_from(["datetime", "@datetime", "@@datetime", "@"])

@@ -39,11 +39,11 @@ def test_progress_is_what_the_whole_stream_comes_to(
         },
         {},
     )
-    facts = progress.begin(definition, events[0], NOON)
+    facts = progress.start(definition, events[0], NOON)
     met_at = NOON if met(definition, events[:1]) else None
     for number, event in enumerate(events[1:], 2):
         now = NOON + timedelta(seconds=number)
-        progress.join(definition, facts, event, now)
+        progress.add_event(definition, facts, event, now)
         if met_at is None and met(definition, events[:number]):
             met_at = now
     stamps = [event["timestamp"] for event in events]
@@ -51,7 +51,7 @@ def test_progress_is_what_the_whole_stream_comes_to(
     assert facts.expire_timestamp == min(stamps) + timedelta(hours=1)
     assert facts.event_count == len(events)
     assert facts.fire_timestamp == met_at
-    assert progress.is_met(definition, facts.counts) is (met_at is not None)
+    assert progress.criteria_met(definition, facts.counts) is (met_at is not None)
 
 
 def met(definition: TriggerDefinition, events: list[dict[str, Any]]) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winchester_core.triggers.definition import TriggerDefinition
-from winchester_core.triggers.distinguishing import NoGroup
+from winchester_core.triggers.grouping import GroupingError
 from winchester_core.triggers.matcher import Match, TriggerSet
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def search(
         criteria = [
             each
             for each in definition.match_criteria
-            if each.event_types.decide(event["event_type"])
+            if each.event_types.matches_uncached(event["event_type"])
         ]
         if not criteria:
             continue
@@ -108,8 +108,8 @@ def decide(
     for criterion in criteria:
         if criterion.explain(event).matched:
             try:
-                group = definition.grouping.of(event, criterion.map_distinguished_by)
-            except NoGroup as reason:
+                group = definition.grouping.group_of(event, criterion.map_distinguished_by)
+            except GroupingError as reason:
                 return None, str(reason)
             return Match(definition, group), ""
     if definition.debug_level < 2:

@@ -68,7 +68,7 @@ class TestEventClock:
 
     def test_the_clock_that_does_not_move_is_read(self, store: Store) -> None:
         store.set_event_clock(at(100))
-        record(store, make_event("1", seconds=500), policy=EventTime(moves=False))
+        record(store, make_event("1", seconds=500), policy=EventTime(advances=False))
         assert store.event_clock() == at(100)
         assert only_stream(store).expire_timestamp == at(3700)
 

@@ -128,14 +128,14 @@ class TestNewEvents:
         (a,) = claims_of(store, "a")
         store.set_event_clock(at(100))
         completion = Completion(a, made(summary("1", 9000), summary("2", 9000)))
-        store.complete([completion], EventTime(moves=False))
+        store.complete([completion], EventTime(advances=False))
         assert store.event_clock() == at(100)
         assert only_stream(store, instance="all").fire_timestamp == at(100)
 
     def test_before_the_event_clock_is_set_their_own_times_serve(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
         completion = Completion(a, made(summary("1", 100), summary("2", 200)))
-        store.complete([completion], EventTime(moves=False))
+        store.complete([completion], EventTime(advances=False))
         assert store.event_clock() is None
         assert only_stream(store, instance="all").fire_timestamp == at(200)
 

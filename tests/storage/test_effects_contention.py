@@ -13,7 +13,7 @@ from outbox_scene import Post, sender
 from together import at_the_same_moment
 from winchester_core.errors import EffectInProgress, UnknownEffect
 from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
-from winchester_core.model.payload_json import dump_payload
+from winchester_core.model.json import dump_payload
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.storage.effect_records import (
     EffectDelayed,

@@ -20,7 +20,7 @@ from outbox_at_work import (
 )
 from winchester_core.errors import EffectInProgress, UnknownEffect
 from winchester_core.model.effect import EffectState, Endpoint
-from winchester_core.model.payload_json import dump_payload
+from winchester_core.model.json import dump_payload
 from winchester_core.storage.effect_records import (
     EffectDelayed,
     EffectDelivered,

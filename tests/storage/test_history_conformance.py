@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import NOON, VM, at, claim_all, ingest, make_event, only_stream, ready_to_fire
-from winchester_core.model.stream import TRANSITIONS, Reason, StreamState, lane_of
+from winchester_core.model.stream import TRANSITIONS, Reason, StreamState, states_for_reason
 from winchester_core.storage.history import LONGEST
 from winchester_core.storage.records import Completion, Failure, StreamVersion
 from winchester_core.triggers.stream_time import FixedTime
@@ -62,7 +62,7 @@ def test_each_change_is_kept_with_its_time_and_a_claim_with_its_worker(store: St
 def test_a_release_and_a_rescue_are_changes_too(store: Store, reason: Reason) -> None:
     kind = "vm.end" if reason is Reason.FIRE else "vm.update"
     ingest(store, VM, make_event("1", kind))
-    lane = lane_of(reason)
+    lane = states_for_reason(reason)
     released = claim_all(store, reason, now=at(3600))
     store.release(released)
     claim_all(store, reason, worker="w2", lease=timedelta(seconds=-1))

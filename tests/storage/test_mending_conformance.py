@@ -9,7 +9,7 @@ import pytest
 
 from builders import NOON, at, claim_all, ingest, make_event, make_trigger, only_stream
 from winchester_core.errors import IllegalTransition, UnknownStream
-from winchester_core.model.stream import Reason, StreamState, lane_of
+from winchester_core.model.stream import Reason, StreamState, states_for_reason
 from winchester_core.storage.records import (
     Claim,
     Completion,
@@ -44,7 +44,7 @@ def put_into(store: Store, state: StreamState) -> int:
     stream_id = only_stream(store).id
     if state is not StreamState.ACTIVE:
         held = claim(store, Reason.EXPIRE if expires else Reason.FIRE)
-        lane = lane_of(held.reason)
+        lane = states_for_reason(held.reason)
         if state is StreamState.COMPLETED:
             store.complete([Completion(held, purge=False)], FixedTime(NOON))
         elif state is lane.retry:
@@ -62,7 +62,7 @@ class TestReset:
     def test_a_stream_in_error_is_ready_with_all_its_attempts(
         self, store: Store, reason: Reason
     ) -> None:
-        lane = lane_of(reason)
+        lane = states_for_reason(reason)
         stream_id = put_into(store, lane.failed)
         assert store.reset_stream(stream_id) is lane.retry
         stream = only_stream(store)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from winchester_core.distill import Distiller
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
-from winchester_core.plugins import CONDITIONS, TRAIT_PLUGINS, Registry
+from winchester_core.plugins import CONDITIONS, TRAIT_PLUGINS, PluginRegistry
 from winchester_core.timex import parse
 from winchester_core.triggers.definition import TriggerDefinition
 from winchester_core.worker.options import WorkerOptions
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from winchester_core.interfaces import Condition
 
 
-def conditions() -> Registry:
+def conditions() -> PluginRegistry:
     """Return the conditions that are installed."""
-    return Registry(CONDITIONS)
+    return PluginRegistry(CONDITIONS)
 
 
 def trigger_definitions(
@@ -54,7 +54,7 @@ def distiller(settings: Settings, clock: Clock | None = None) -> Distiller | Non
         return None
     return Distiller(
         list(settings.event_definitions.definitions),
-        Registry(TRAIT_PLUGINS, settings.trait_plugin_aliases),
+        PluginRegistry(TRAIT_PLUGINS, settings.trait_plugin_aliases),
         catch_all=settings.catch_all_notifications,
         clock=clock,
     )

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.cases.values import in_words
 from winchester_core.storage.records import StreamFilter
-from winchester_core.triggers.event_explanation import explain_event
-from winchester_core.triggers.stream_explanation import explain_progress, lacking
+from winchester_core.triggers.explanation import describe_missing, explain_event, explain_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,7 +37,7 @@ class Reasons:
         events = self._store.get_stream_events(stream.id)
         for place, each in enumerate(explain_progress(definition, stream, events), start=1):
             if not each.is_met:
-                yield f"because {lacking(place, each)}"
+                yield f"because {describe_missing(place, each)}"
         if stream.last_error:
             yield f"because {stream.last_error.rstrip().rpartition(chr(10))[2]}"
 

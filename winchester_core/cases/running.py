@@ -15,7 +15,7 @@ from winchester_core.cases.rehearsal import rehearsed
 from winchester_core.clock import monotonic
 from winchester_core.config.cases import Advance, Expectation, Given, GivenFile
 from winchester_core.ingest.replay import Pace
-from winchester_core.plugins import CONDITIONS, EVENT_SOURCES, Registry, load
+from winchester_core.plugins import CONDITIONS, EVENT_SOURCES, PluginRegistry, import_plugin
 from winchester_core.testing import InMemoryEngine
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class _CaseRun:
         self._case = case
         self._journal = Journal(self._is_stored)
         self._engine = InMemoryEngine(rehearsed(settings, self._journal))
-        definitions = bootstrap.trigger_definitions(settings, Registry(CONDITIONS))
+        definitions = bootstrap.trigger_definitions(settings, PluginRegistry(CONDITIONS))
         self._reasons = Reasons(self._engine.store, {each.name: each for each in definitions})
         self._received = dict.fromkeys(("stored", "duplicates", "rejected", "dropped"), 0)
         self._rejections: list[str] = []
@@ -136,7 +136,7 @@ class _CaseRun:
 
 
 def _source(step: GivenFile) -> EventSource:
-    source: EventSource = load(EVENT_SOURCES, "jsonl")(
+    source: EventSource = import_plugin(EVENT_SOURCES, "jsonl")(
         path=str(step.path),
         format=step.kind.removesuffix("s"),
         datetime_traits=list(step.datetime_traits),

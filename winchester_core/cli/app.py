@@ -12,7 +12,7 @@ from winchester_core.cli.failure import UsageError, guarded
 from winchester_core.cli.program_help import CompleteCommand, HelpCommand, print_program_help
 from winchester_core.cli.program_options import DESCRIPTION, PROGRAM, build_parser
 from winchester_core.plugins import COMMANDS
-from winchester_core.spelling import nearest
+from winchester_core.suggestions import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -48,10 +48,10 @@ class Check(ConfiguredCommand):
 def findings(settings: Settings) -> list[str]:
     """What is configured, after making all of it. Raises `ConfigurationError`, `PluginError`."""
     from winchester_core import bootstrap
-    from winchester_core.plugins import CONDITIONS, Registry
+    from winchester_core.plugins import CONDITIONS, PluginRegistry
     from winchester_core.telemetry.monitor import require_library
 
-    triggers = bootstrap.trigger_definitions(settings, Registry(CONDITIONS))
+    triggers = bootstrap.trigger_definitions(settings, PluginRegistry(CONDITIONS))
     pipelines = bootstrap.pipelines(settings)
     bootstrap.distiller(settings)
     bootstrap.worker_options(settings)

@@ -10,7 +10,7 @@ from cliff.command import Command
 from cliff.commandmanager import CommandManager
 
 from winchester_core.cli.options import add_config_option, add_debug_option
-from winchester_core.plugins import COMMANDS, available
+from winchester_core.plugins import COMMANDS, installed_plugins
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -27,7 +27,7 @@ class PluginCommands(CommandManager):
     def load_commands(self, namespace: str) -> None:
         """Add the entry points of `namespace`."""
         self.group_list.append(namespace)
-        self.commands.update(cast("Any", available(namespace)))
+        self.commands.update(cast("Any", installed_plugins(namespace)))
 
 
 def instantiate(factory: Any, app: App, name: str, options: Namespace | None) -> Command:
@@ -57,7 +57,7 @@ class DocumentedCommand(Command):
         stevedore would read the entry points of all distributions once more to find none.
         """
         self._hooks = []
-        if self.cmd_name and available(f"{COMMANDS}.{self.cmd_name.replace(' ', '_')}"):
+        if self.cmd_name and installed_plugins(f"{COMMANDS}.{self.cmd_name.replace(' ', '_')}"):
             super()._load_hooks()
 
     def get_epilog(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from winchester_core.cli.failure import UsageError
-from winchester_core.spelling import suggestion
+from winchester_core.suggestions import suggestion
 
 if TYPE_CHECKING:
     from winchester_core.config import Settings
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def configured_triggers(settings: Settings) -> dict[str, TriggerDefinition]:
     """Each by its name, in the order of their file."""
     from winchester_core.bootstrap import trigger_definitions
-    from winchester_core.plugins import CONDITIONS, Registry
+    from winchester_core.plugins import CONDITIONS, PluginRegistry
 
-    return {each.name: each for each in trigger_definitions(settings, Registry(CONDITIONS))}
+    return {each.name: each for each in trigger_definitions(settings, PluginRegistry(CONDITIONS))}
 
 
 def configured_trigger(settings: Settings, name: str) -> TriggerDefinition:

@@ -11,7 +11,7 @@ from winchester_core.cli.acting import NOT_DONE, ActOnEach
 from winchester_core.cli.failure import UsageError
 from winchester_core.cli.session import Session
 from winchester_core.errors import IllegalTransition
-from winchester_core.model.stream import LANES, Lane, lane_of_state
+from winchester_core.model.stream import REASON_STATES, ReasonStates, states_including
 from winchester_core.storage.records import StreamFilter, StreamVersion
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PAGE: Final = 100
 """How many are read, and mended in one transaction: each comes with an error of up to 16 KiB."""
 
-ERROR_STATES: Final = {lane.failed.value: lane.failed for lane in LANES}
+ERROR_STATES: Final = {states.failed.value: states.failed for states in REASON_STATES}
 FILTERS: Final = ("name", "state", "error", "older_than", "younger_than")
 PASSED_OVER: Final = "passed over"
 CHANGED: Final = "it has changed meanwhile"
@@ -98,17 +98,17 @@ class MendErrors(ActOnEach[Session]):
     def act(self, tool: Session, each_id: int, parsed_args: Namespace) -> tuple[str, str | None]:
         """Mend one stream. Raises `UnknownStream`, `IllegalTransition`."""
         stream = tool.store.get_stream_by_id(each_id)
-        self.lane(stream)
+        self.states(stream)
         ((_, outcome, reason),) = self._outcomes_of([stream], tool, parsed_args)
         return (NOT_DONE if outcome == PASSED_OVER else outcome), reason
 
-    def lane(self, stream: StreamRecord) -> Lane:
+    def states(self, stream: StreamRecord) -> ReasonStates:
         """The lane of a stream in error. Raises `IllegalTransition` for any other."""
-        lane = lane_of_state(stream.state)
-        if lane is None or stream.state is not lane.failed:
+        states = states_including(stream.state)
+        if states is None or stream.state is not states.failed:
             wanted = f"{self.done}: only a stream in error can be {self.done}"
             raise IllegalTransition(stream.state, wanted)
-        return lane
+        return states
 
     def _outcomes_of(
         self, streams: Sequence[StreamRecord], tool: Session, parsed_args: Namespace

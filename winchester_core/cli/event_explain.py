@@ -11,7 +11,7 @@ from winchester_core.cli.output import ObjectShow, lines
 from winchester_core.cli.session import PAGE, Session
 from winchester_core.cli.stream_show import ALL_BUT_TRIGGERS
 from winchester_core.storage.records import StreamFilter
-from winchester_core.triggers.event_explanation import explain_event
+from winchester_core.triggers.explanation import explain_event
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from winchester_core.model.event import Event
     from winchester_core.model.stream import StreamRecord
     from winchester_core.triggers.definition import TriggerDefinition
-    from winchester_core.triggers.event_explanation import CriterionVerdict
+    from winchester_core.triggers.explanation import CriterionResult
 
 
 class EventExplain(ObjectShow):
@@ -125,7 +125,7 @@ def _streams(streams: Iterable[StreamRecord]) -> list[dict[str, Any]]:
     return [{"id": each.id, "state": each.state.value} for each in streams]
 
 
-def _verdicts(verdicts: Iterable[CriterionVerdict]) -> list[dict[str, Any]]:
+def _verdicts(verdicts: Iterable[CriterionResult]) -> list[dict[str, Any]]:
     return [
         {"criterion": each.criterion, "met": each.is_met, "reason": each.reason}
         for each in verdicts

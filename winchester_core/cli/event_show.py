@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from winchester_core.cli.output import ObjectShow
 from winchester_core.cli.session import Session
 from winchester_core.errors import StorageError
-from winchester_core.model.event_json import flat_event
+from winchester_core.model.json import flat_event
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

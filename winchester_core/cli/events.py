@@ -9,7 +9,7 @@ from winchester_core.cli.failure import UsageError
 from winchester_core.cli.listing import ObjectLister
 from winchester_core.errors import StorageError
 from winchester_core.model.event import REQUIRED_KEYS
-from winchester_core.model.event_json import flat_event
+from winchester_core.model.json import flat_event
 from winchester_core.storage.records import EventFilter
 
 if TYPE_CHECKING:

@@ -47,13 +47,13 @@ def open_file_source(args: Namespace, settings: Settings, *, follow: bool = Fals
 
     One that is to be followed need not be there yet.
     """
-    from winchester_core.plugins import EVENT_SOURCES, load
+    from winchester_core.plugins import EVENT_SOURCES, import_plugin
 
     if not follow:
         _check_path(args.file)
     is_distilled = settings.event_definitions is not None and not args.datetime_trait
     kind = MessageKind.NOTIFICATION if is_distilled else MessageKind.EVENT
-    source: EventSource = load(EVENT_SOURCES, "jsonl")(
+    source: EventSource = import_plugin(EVENT_SOURCES, "jsonl")(
         path=args.file,
         format=args.format or kind.value,
         follow=follow,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.failure import UsageError
-from winchester_core.spelling import nearest
+from winchester_core.suggestions import nearest
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from winchester_core.cli.moments import iso_text, length_text
-from winchester_core.model.stream import Reason, StreamState, lane_of_state
+from winchester_core.model.stream import Reason, StreamState, states_including
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -72,5 +72,5 @@ def _tried_again(stream: StreamRecord, real_now: datetime) -> str:
 
 
 def _reason(stream: StreamRecord) -> Reason:
-    lane = lane_of_state(stream.state)
-    return Reason.FIRE if lane is None else lane.reason
+    states = states_including(stream.state)
+    return Reason.FIRE if states is None else states.reason

@@ -13,8 +13,8 @@ from winchester_core.cli.output import FlatLister, known_columns, one_line, valu
 from winchester_core.cli.plan_survey import Survey
 from winchester_core.cli.session import Session
 from winchester_core.cli.stream_show import ALL_BUT_TRIGGERS
-from winchester_core.spelling import suggestion
-from winchester_core.triggers.recounting import Effect
+from winchester_core.suggestions import suggestion
+from winchester_core.triggers.progress import RecalculationEffect
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -134,14 +134,14 @@ def _trigger_row(tally: Tally) -> dict[str, Any]:
     return {
         "trigger": tally.change.name,
         "change": tally.change.kind.value,
-        "aspects": list(tally.change.aspects),
+        "aspects": list(tally.change.changed_keys),
         "open_streams": tally.open_streams,
         "recounted": tally.recounted,
-        "fires_at_once": effects[Effect.FIRES_AT_ONCE],
-        "fires_later": effects[Effect.FIRES_LATER],
-        "expires_at_once": effects[Effect.EXPIRES_AT_ONCE],
-        "expires_earlier": effects[Effect.EXPIRES_EARLIER],
-        "expires_later": effects[Effect.EXPIRES_LATER],
+        "fires_at_once": effects[RecalculationEffect.FIRES_AT_ONCE],
+        "fires_later": effects[RecalculationEffect.FIRES_LATER],
+        "expires_at_once": effects[RecalculationEffect.EXPIRES_AT_ONCE],
+        "expires_earlier": effects[RecalculationEffect.EXPIRES_EARLIER],
+        "expires_later": effects[RecalculationEffect.EXPIRES_LATER],
         "consequences": list(tally.consequences),
     }
 

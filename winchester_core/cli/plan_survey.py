@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import StreamFilter
-from winchester_core.triggers.changes import ChangeKind, TriggerChange, compare_triggers
-from winchester_core.triggers.progress import StreamFacts
-from winchester_core.triggers.recounting import foresee_recount
+from winchester_core.triggers.definition import ChangeKind, TriggerChange, compare_triggers
+from winchester_core.triggers.progress import StreamProgress, preview_recalculation
 from winchester_core.worker.batch import portions
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from winchester_core.config import Settings
     from winchester_core.model.stream import StreamRecord
     from winchester_core.triggers.definition import TriggerDefinition
-    from winchester_core.triggers.recounting import Recounting
+    from winchester_core.triggers.progress import RecalculationPreview
 
 CONSEQUENCES: Final[Mapping[str, str]] = {
     "distinguished_by": "take no more events, which go to other groups now",
@@ -39,7 +38,7 @@ class Affected:
     """An open stream that the change does something to; `recounting` where it is counted anew."""
 
     stream: StreamRecord
-    recounting: Recounting | None
+    recounting: RecalculationPreview | None
     consequences: tuple[str, ...]
 
 
@@ -70,11 +69,11 @@ class Survey:
 
     def __init__(self, session: Session, against: Settings | None) -> None:
         from winchester_core.bootstrap import trigger_definitions
-        from winchester_core.plugins import CONDITIONS, Registry
+        from winchester_core.plugins import CONDITIONS, PluginRegistry
 
         self._session = session
         self._now = session.stream_time()
-        definitions = trigger_definitions(session.settings, Registry(CONDITIONS))
+        definitions = trigger_definitions(session.settings, PluginRegistry(CONDITIONS))
         self._definitions = {each.name: each for each in definitions}
         self._changes = self._from_files(against) if against else self._from_streams()
 
@@ -93,7 +92,7 @@ class Survey:
         for affected in self.affected(change):
             tally.add(affected)
             aspects.update(self._own_aspects(affected.stream))
-        if change.aspects or change.kind is not ChangeKind.CHANGED:
+        if change.changed_keys or change.kind is not ChangeKind.CHANGED:
             return tally
         tally.change = TriggerChange(change.name, change.kind, tuple(sorted(aspects)))
         return tally if aspects else None
@@ -114,12 +113,12 @@ class Survey:
         stale = [each.id for each in streams if each.fingerprint != definition.fingerprint]
         events = self._session.store.events_of(stale) if stale else {}
         for stream in streams:
-            aspects = change.aspects or self._own_aspects(stream)
+            aspects = change.changed_keys or self._own_aspects(stream)
             words = tuple(CONSEQUENCES[each] for each in aspects if each in CONSEQUENCES)
             recounting = None
             if stream.id in events and self._now is not None:
                 facts = _facts(stream)
-                recounting = foresee_recount(definition, facts, events[stream.id], self._now)
+                recounting = preview_recalculation(definition, facts, events[stream.id], self._now)
             if recounting is not None or words:
                 yield Affected(stream, recounting, words)
 
@@ -157,8 +156,8 @@ def _open(name: str) -> StreamFilter:
     return StreamFilter(name=name, states=(StreamState.ACTIVE,), is_open=True)
 
 
-def _facts(stream: StreamRecord) -> StreamFacts:
-    return StreamFacts(
+def _facts(stream: StreamRecord) -> StreamProgress:
+    return StreamProgress(
         first_event=stream.first_event,
         last_event=stream.last_event,
         expire_timestamp=stream.expire_timestamp,

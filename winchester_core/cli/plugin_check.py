@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from winchester_core.cli.commands import DocumentedCommand
 from winchester_core.cli.failure import DONE, FAILED, UsageError
-from winchester_core.plugins import NOUNS, available, noun
-from winchester_core.spelling import suggestion
+from winchester_core.plugins import GROUP_NOUNS, group_noun, installed_plugins
+from winchester_core.suggestions import suggestion
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -59,9 +59,9 @@ def plugins_of(distribution: str) -> list[Plugin]:
     """The plugins that a distribution registers. Raises `UsageError` when there are none."""
     claims = [
         claim
-        for group in NOUNS
-        for plugin in available(group).values()
-        for claim in (plugin, *plugin.rivals)
+        for group in GROUP_NOUNS
+        for plugin in installed_plugins(group).values()
+        for claim in (plugin, *plugin.duplicates)
     ]
     found = [each for each in claims if _normal(each.distribution) == _normal(distribution)]
     if not found:
@@ -71,7 +71,7 @@ def plugins_of(distribution: str) -> list[Plugin]:
 
 
 def _lines(plugin: Plugin, found: Inspection) -> Iterator[str]:
-    name = f"{noun(plugin.group)} {plugin.name}"
+    name = f"{group_noun(plugin.group)} {plugin.name}"
     for problem in found.problems:
         yield f"{name}: {problem}"
     if not found.problems:

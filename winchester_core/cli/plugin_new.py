@@ -21,8 +21,8 @@ from winchester_core.plugins import (
     EVENT_SOURCES,
     HANDLERS,
     TRAIT_PLUGINS,
-    available,
-    noun,
+    group_noun,
+    installed_plugins,
 )
 
 if TYPE_CHECKING:
@@ -113,10 +113,10 @@ def check_name(name: str, group: str) -> None:
         raise UsageError(
             f"no condition can be named {name!r}: it is part of the syntax of criteria"
         )
-    if name in available(group):
-        origin = available(group)[name].origin
+    if name in installed_plugins(group):
+        origin = installed_plugins(group)[name].origin
         raise UsageError(
-            f"the name {name!r} is taken by the {noun(group)} of {origin}, and one that two "
+            f"the name {name!r} is taken by the {group_noun(group)} of {origin}, and one that two "
             "distributions register can be used from neither"
         )
     if find_spec(package_name(name)) is not None:

@@ -17,9 +17,9 @@ from winchester_core.cli.output import (
 )
 from winchester_core.cli.plugin_usage import read_usage
 from winchester_core.errors import PluginError
-from winchester_core.plugins import COMMANDS, NOUNS, available, describe
+from winchester_core.plugins import COMMANDS, GROUP_NOUNS, describe_plugin, installed_plugins
 from winchester_core.schemas import in_words, parameters, taken_by_plugin
-from winchester_core.spelling import suggestion
+from winchester_core.suggestions import suggestion
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 COLUMNS: Final = ("group", "name", "distribution", "version", "summary", "problem")
 ALL_COLUMNS: Final = (*COLUMNS, "value", "schema", "example")
 USED_BY: Final = "used_by"
-SHORT_GROUPS: Final = {group.removeprefix("winchester."): group for group in NOUNS}
+SHORT_GROUPS: Final = {group.removeprefix("winchester."): group for group in GROUP_NOUNS}
 
 
 class PluginList(FlatLister):
@@ -66,13 +66,13 @@ class PluginList(FlatLister):
         used_by = () if usage is None else (USED_BY,)
         columns = known_columns(parsed_args.columns, (*ALL_COLUMNS, *used_by))
         wanted = parsed_args.group
-        groups = NOUNS if wanted is None else [SHORT_GROUPS[wanted]]
+        groups = GROUP_NOUNS if wanted is None else [SHORT_GROUPS[wanted]]
         listed = [
             _flat(claim, loaded, usage)
             for group in groups
-            for plugin in available(group).values()
+            for plugin in installed_plugins(group).values()
             for loaded in [_loaded(plugin)]
-            for claim in (plugin, *plugin.rivals)
+            for claim in (plugin, *plugin.duplicates)
         ]
         return columns or (*COLUMNS, *used_by), listed
 
@@ -113,7 +113,7 @@ class PluginShow(ObjectShow):
         loaded = _loaded(plugin)
         self._status = FAILED if loaded.problem else DONE
         shown = _flat(plugin, loaded, read_usage(parsed_args))
-        shown["description"] = describe(loaded.plugin).text or None
+        shown["description"] = describe_plugin(loaded.plugin).text or None
         shown["parameters"] = [asdict(each) for each in parameters(loaded.schema or {})]
         return shown
 
@@ -153,7 +153,7 @@ def _loaded(plugin: Plugin) -> _Loaded:
 
 
 def _flat(plugin: Plugin, loaded: _Loaded, usage: Usage | None) -> dict[str, Any]:
-    description = describe(loaded.plugin)
+    description = describe_plugin(loaded.plugin)
     flat: dict[str, Any] = {
         "group": plugin.group,
         "name": plugin.name,
@@ -176,19 +176,21 @@ def _find(text: str) -> Plugin:
     if not slash:
         return _find_anywhere(text)
     group = SHORT_GROUPS.get(short, short)
-    if group not in NOUNS:
+    if group not in GROUP_NOUNS:
         hint = suggestion(short, SHORT_GROUPS, "there are")
         raise UsageError(f"no group of plugins is named {short!r}; {hint}")
-    plugins = available(group)
+    plugins = installed_plugins(group)
     if name not in plugins:
-        raise UsageError(f"no {NOUNS[group]} is named {name!r}; {_hint(name, plugins)}")
+        raise UsageError(f"no {GROUP_NOUNS[group]} is named {name!r}; {_hint(name, plugins)}")
     return plugins[name]
 
 
 def _find_anywhere(name: str) -> Plugin:
-    found = [available(group)[name] for group in NOUNS if name in available(group)]
+    found = [
+        installed_plugins(group)[name] for group in GROUP_NOUNS if name in installed_plugins(group)
+    ]
     if not found:
-        known = [each for group in NOUNS for each in available(group)]
+        known = [each for group in GROUP_NOUNS for each in installed_plugins(group)]
         raise UsageError(f"no plugin is named {name!r}; {_hint(name, known)}")
     if len(found) > 1:
         choices = " or ".join(

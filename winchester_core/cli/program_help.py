@@ -88,7 +88,7 @@ def _summary(app: App, name: str, found: Any) -> str | None:
     It is read from the command's source where that has it: to import every command takes longer
     than most of them run.
     """
-    if isinstance(found, Plugin) and not found.rivals:
+    if isinstance(found, Plugin) and not found.duplicates:
         docstring = docstring_in_source(found.value, unless_defined=DESCRIBES_ITSELF)
         if docstring is not None:
             return summary_of(docstring)

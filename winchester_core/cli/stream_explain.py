@@ -12,13 +12,13 @@ from winchester_core.cli.session import PAGE, Session
 from winchester_core.cli.stream_reasons import StreamSituation, reasons
 from winchester_core.cli.stream_show import ALL_BUT_TRIGGERS, stream_time
 from winchester_core.storage.records import StreamFilter
-from winchester_core.triggers.stream_explanation import explain_progress
+from winchester_core.triggers.explanation import explain_progress
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from winchester_core.model.stream import StreamRecord
-    from winchester_core.triggers.stream_explanation import CriterionProgress
+    from winchester_core.triggers.explanation import CriterionProgress
 
 MOST_SHOWN = 10
 """How many reasons of one criterion a table shows; JSON and YAML have all."""
@@ -112,10 +112,10 @@ def _criterion(progress: CriterionProgress) -> dict[str, Any]:
             {
                 "reason": each.reason,
                 "events": each.number,
-                "of_wanted_type": each.is_of_type,
+                "of_wanted_type": each.type_matches,
                 "first": each.message_id,
             }
-            for each in progress.shortfalls
+            for each in progress.mismatches
         ],
     }
 

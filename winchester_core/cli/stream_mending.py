@@ -40,7 +40,7 @@ class StreamReset(MendErrors):
 
     def foresee(self, stream: StreamRecord) -> str:
         """The state that it will be in."""
-        return self.lane(stream).retry.value
+        return self.states(stream).retry.value
 
     def mend(self, store: Store, versions: Sequence[StreamVersion]) -> Mapping[int, str]:
         """Reset them."""

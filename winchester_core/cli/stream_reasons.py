@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from winchester_core.cli.moments import iso_text, length_text
 from winchester_core.cli.outlook import outlook
-from winchester_core.model.stream import Reason, StreamState, lane_of_state
-from winchester_core.triggers.stream_explanation import lacking
+from winchester_core.model.stream import Reason, StreamState, states_including
+from winchester_core.triggers.explanation import describe_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from winchester_core.model.stream import StreamRecord
     from winchester_core.triggers.definition import TriggerDefinition
-    from winchester_core.triggers.stream_explanation import CriterionProgress
+    from winchester_core.triggers.explanation import CriterionProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def _missing(situation: StreamSituation) -> Iterator[str]:
         )
     for place, each in enumerate(situation.progress, start=1):
         if not each.is_met:
-            yield lacking(place, each)
+            yield describe_missing(place, each)
 
 
 def _delay(situation: StreamSituation) -> str:
@@ -117,9 +117,9 @@ def _attending(situation: StreamSituation) -> Iterator[str]:
 
 
 def _heading(situation: StreamSituation) -> Reason:
-    lane = lane_of_state(situation.stream.state)
-    if lane is not None:
-        return lane.reason
+    states = states_including(situation.stream.state)
+    if states is not None:
+        return states.reason
     return Reason.FIRE if situation.was_met else Reason.EXPIRE
 
 

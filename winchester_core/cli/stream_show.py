@@ -12,8 +12,8 @@ from winchester_core.cli.output import ObjectShow, lines
 from winchester_core.cli.session import Session
 from winchester_core.cli.streams import flat_stream
 from winchester_core.errors import ClockError
-from winchester_core.model.event_json import flat_event
-from winchester_core.triggers.event_explanation import words_of
+from winchester_core.model.json import flat_event
+from winchester_core.triggers.explanation import describe_criterion
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -117,9 +117,12 @@ def _fire_criteria(
         reason = f"no trigger {stream.name!r} is configured"
         return [_progress(f"not known: {reason}", has, None) for has in stream.progress]
     if stream.fingerprint != definition.fingerprint:
-        return [_progress(words_of(each), None, each.number) for each in definition.fire_criteria]
+        return [
+            _progress(describe_criterion(each), None, each.number)
+            for each in definition.fire_criteria
+        ]
     counted = zip(definition.fire_criteria, stream.progress, strict=True)
-    return [_progress(words_of(each), has, each.number) for each, has in counted]
+    return [_progress(describe_criterion(each), has, each.number) for each, has in counted]
 
 
 def _progress(words: str, has: int | None, needs: int | None) -> dict[str, Any]:

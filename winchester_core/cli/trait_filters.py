@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli.failure import UsageError
-from winchester_core.model.event import name_fault, parse_timestamp, storable
+from winchester_core.model.event import name_problem, parse_timestamp, storable
 from winchester_core.model.time_range import TimeRange
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def read_traits(texts: Iterable[str]) -> dict[str, Any]:
     traits: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
-        fault = name_fault(name) if equals else "expected name=value"
+        fault = name_problem(name) if equals else "expected name=value"
         if fault is None and name in traits:
             fault = f"the trait {name!r} is given twice"
         if fault is not None:

@@ -39,7 +39,7 @@ def _entry(path: str, args: Namespace) -> SourceEntry:
     """
     from winchester_core.config.settings import SourceEntry
     from winchester_core.plugins import EVENT_SOURCES
-    from winchester_core.plugins import load as load_plugin
+    from winchester_core.plugins import import_plugin as load_plugin
 
     source_class = load_plugin(EVENT_SOURCES, YAGI)
     config_file = source_class.config_file(path)

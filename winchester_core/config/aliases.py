@@ -14,7 +14,7 @@ from winchester_core.config.report import Report
 from winchester_core.config.schema import alias_map
 from winchester_core.config.validation import INVALID, validate
 from winchester_core.config.yaml_file import read_yaml
-from winchester_core.plugins import HANDLERS, TRAIT_PLUGINS, noun
+from winchester_core.plugins import HANDLERS, TRAIT_PLUGINS, group_noun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,7 +82,7 @@ def resolve_aliases(
                 document,
                 (key, alias),
                 f"{target!r} is a path of the older system; "
-                f"the {noun(group)} {known!r} is used: write {known!r}",
+                f"the {group_noun(group)} {known!r} is used: write {known!r}",
             )
         elif ":" in target:
             report.add(document, (key, alias), _refusal(alias, target, group))
@@ -94,7 +94,7 @@ def resolve_aliases(
 
 def _refusal(alias: str, target: str, group: str) -> str:
     return (
-        f"{target!r} is the path of a class; a {noun(group)} is found by its entry point. "
+        f"{target!r} is the path of a class; a {group_noun(group)} is found by its entry point. "
         f"In the setup.cfg of its package, under [options.entry_points], declare "
         f"'{group} = {alias} = {target}' (name and path on a line of their own, indented), "
         f"install the package, and write {alias!r} here"

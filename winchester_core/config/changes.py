@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.config.settings import Settings
-from winchester_core.triggers.changes import compare_triggers
+from winchester_core.triggers.definition import compare_triggers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

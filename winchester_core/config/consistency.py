@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.config.triggers import PIPELINE_KEYS
-from winchester_core.spelling import suggestion
+from winchester_core.suggestions import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -25,7 +25,7 @@ from winchester_core.config.settings import Settings
 from winchester_core.config.triggers import read_triggers
 from winchester_core.config.validation import INVALID, validate
 from winchester_core.config.yaml_file import never, read_yaml
-from winchester_core.plugins import CONDITIONS, HANDLERS, TRAIT_PLUGINS, Registry
+from winchester_core.plugins import CONDITIONS, HANDLERS, TRAIT_PLUGINS, PluginRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -155,7 +155,7 @@ class _Loader:
         if "distiller" in self._ignores:
             return {key: {}, "event_definitions": None}
         aliases = resolve_aliases(document, key, TRAIT_PLUGINS, values[key], self._report)
-        plugins = Registry(TRAIT_PLUGINS, aliases)
+        plugins = PluginRegistry(TRAIT_PLUGINS, aliases)
         part = self._part("distiller", document, values, search)
         definitions = part and read_event_definitions(part, plugins, validator, self._report)
         return {key: aliases, "event_definitions": definitions}
@@ -166,7 +166,7 @@ class _Loader:
         triggers = self._part("triggers", document, values, search)
         read: dict[str, Any] = {"triggers": (), "pipelines": {}}
         if triggers is not None:
-            read["triggers"] = read_triggers(triggers, Registry(CONDITIONS), self._report)
+            read["triggers"] = read_triggers(triggers, PluginRegistry(CONDITIONS), self._report)
         if "pipelines" not in self._ignores:
             key = "pipeline_handlers"
             aliases = resolve_aliases(document, key, HANDLERS, values[key], self._report)

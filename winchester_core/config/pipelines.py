@@ -12,7 +12,7 @@ from winchester_core.config.settings import HandlerEntry
 from winchester_core.config.validation import INVALID, validate
 from winchester_core.config.values import text
 from winchester_core.config.wording import Expected
-from winchester_core.plugins import HANDLERS, available
+from winchester_core.plugins import HANDLERS, installed_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -74,7 +74,7 @@ def warn_of_unused_aliases(
 ) -> None:
     """Warn of local names in `document` whose handler is not installed and that nothing uses."""
     used = set(_handler_names(pipelines.value()))
-    installed = available(HANDLERS)
+    installed = installed_plugins(HANDLERS)
     for alias, name in aliases.items():
         if alias not in used and name not in installed:
             message = f"no handler {name!r} is installed; no pipeline uses it"

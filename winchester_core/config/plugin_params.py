@@ -8,7 +8,7 @@ from voluptuous import Schema
 
 from winchester_core.config.validation import INVALID, validate
 from winchester_core.errors import PluginError
-from winchester_core.plugins import available, load, noun
+from winchester_core.plugins import group_noun, import_plugin, installed_plugins
 
 if TYPE_CHECKING:
     from winchester_core.config.document import Document, Path
@@ -28,15 +28,15 @@ def load_plugin(
     It must be something to call that has `methods`.
     """
     try:
-        plugin = load(group, name)
+        plugin = import_plugin(group, name)
     except PluginError as error:
         report.add(document, path, error.reason)
         return None
     fault = _fault(plugin, methods)
     if fault is None:
         return plugin
-    origin = available(group)[name].origin
-    report.add(document, path, f"the {noun(group)} {name!r} of {origin} {fault}")
+    origin = installed_plugins(group)[name].origin
+    report.add(document, path, f"the {group_noun(group)} {name!r} of {origin} {fault}")
     return None
 
 

@@ -25,7 +25,7 @@ from winchester_core.config.values import (
     whole_number,
 )
 from winchester_core.config.wording import Expected
-from winchester_core.interfaces.json_schema import json_schema, reference_to
+from winchester_core.interfaces.json_schema import definition_reference, json_schema
 
 
 def file_or(kind: type, what: str, definition: str) -> Any:
@@ -35,7 +35,7 @@ def file_or(kind: type, what: str, definition: str) -> Any:
     """
 
     @json_schema(
-        anyOf=[{"type": ["string", "null"], "minLength": 1}, reference_to(definition)],
+        anyOf=[{"type": ["string", "null"], "minLength": 1}, definition_reference(definition)],
         title="file, or its content",
     )
     def check_file_or_content(value: Any) -> Any:
@@ -69,7 +69,7 @@ SOURCE_SCHEMA = Schema(
 @json_schema(
     type=["object", "null"],
     propertyNames={"minLength": 1},
-    additionalProperties=reference_to("event_source"),
+    additionalProperties=definition_reference("event_source"),
     title="mapping of a name to a source",
 )
 def source_map(value: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winchester_core.spelling import nearest
+from winchester_core.suggestions import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from winchester_core.config.secrets import mask_url, masked
-from winchester_core.plugins import TRAIT_PLUGINS, Registry
+from winchester_core.plugins import TRAIT_PLUGINS, PluginRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,7 +123,7 @@ class Settings:
     @property
     def trait_plugins(self) -> Mapping[str, Any]:
         """The trait plugins by entry-point and local name; each is imported when looked up."""
-        return Registry(TRAIT_PLUGINS, self.trait_plugin_aliases)
+        return PluginRegistry(TRAIT_PLUGINS, self.trait_plugin_aliases)
 
     @property
     def masked_database_url(self) -> str:

@@ -9,8 +9,8 @@ from voluptuous import Any as AnyOf
 
 from winchester_core.config.values import time_expression
 from winchester_core.config.wording import Expected, errors_of
-from winchester_core.interfaces.json_schema import json_schema, reference
-from winchester_core.model.event import MAX_NAME_LENGTH, name_fault, text_fault
+from winchester_core.interfaces.json_schema import definition_placeholder, json_schema
+from winchester_core.model.event import MAX_NAME_LENGTH, name_problem, text_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ def trigger_name(value: Any) -> str:
         raise Expected("expected text")
     if not 0 < len(value) <= MAX_NAME_LENGTH:
         raise Invalid(f"expected 1 to {MAX_NAME_LENGTH} characters, not {len(value)}")
-    fault = text_fault(value)
+    fault = text_problem(value)
     if fault:
         raise Invalid(fault)
     return value
@@ -66,7 +66,7 @@ def distinguishing_name(part: Any) -> str | None:
 def criteria(definition: str) -> Callable[[Any], list[Any]]:
     """At least one criterion; `definition` is what `winchester_core.schemas` calls its schema."""
 
-    @json_schema(All([reference(definition)], Length(min=1)), title="list of criteria")
+    @json_schema(All([definition_placeholder(definition)], Length(min=1)), title="list of criteria")
     def check_criteria(value: Any) -> list[Any]:
         if isinstance(value, list) and value:
             return value
@@ -140,7 +140,7 @@ def _distinguishing_trait(part: Any) -> None:
     trait = distinguishing_name(part)
     if trait is None:
         raise Expected("expected a trait's name, or a map of one such name to a time expression")
-    fault = name_fault(trait)
+    fault = name_problem(trait)
     if fault:
         raise Invalid(fault)
     if isinstance(part, dict):

@@ -13,8 +13,8 @@ from winchester_core.config.report import Report
 from winchester_core.config.trigger_fields import TRIGGER_SCHEMA, collect, distinguishing_name
 from winchester_core.config.validation import INVALID, validate
 from winchester_core.config.wording import BadKey, Expected, is_about_key, path_of, sentence
-from winchester_core.matching import compile_criterion
-from winchester_core.spelling import suggestion
+from winchester_core.criteria import compile_criterion
+from winchester_core.suggestions import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

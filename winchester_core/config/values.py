@@ -13,7 +13,7 @@ from voluptuous import Any as AnyOf
 from winchester_core.config.wording import Expected
 from winchester_core.errors import TimeExpressionError
 from winchester_core.interfaces.json_schema import case_insensitive_enum, json_schema
-from winchester_core.spelling import nearest, suggestion
+from winchester_core.suggestions import nearest, suggestion
 from winchester_core.timex import parse
 
 if TYPE_CHECKING:

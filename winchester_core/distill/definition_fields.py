@@ -8,7 +8,7 @@ from voluptuous import All, In, Length, Optional, Required
 from voluptuous import Any as AnyOf
 
 from winchester_core.distill.datatypes import CONVERTERS, DEFAULT_TYPE
-from winchester_core.interfaces.json_schema import reference
+from winchester_core.interfaces.json_schema import definition_placeholder
 from winchester_core.model.event import MAX_NAME_LENGTH
 
 TEXT = All(str, Length(min=1))
@@ -23,9 +23,9 @@ TRAIT_FIELDS: dict[Any, Any] = {
     Optional("type", default=DEFAULT_TYPE, description="what the trait is converted to"): In(
         tuple(CONVERTERS)
     ),
-    Optional("plugin", description="what computes the trait from what was found"): reference(
-        "trait_plugin"
-    ),
+    Optional(
+        "plugin", description="what computes the trait from what was found"
+    ): definition_placeholder("trait_plugin"),
 }
 DEFINITION_FIELDS: dict[Any, Any] = {
     Required(

@@ -25,7 +25,7 @@ from winchester_core.distill.problems import (
     with_nearest,
 )
 from winchester_core.errors import FieldPathError
-from winchester_core.model.event import name_fault
+from winchester_core.model.event import name_problem
 
 
 def validate_definitions(
@@ -72,7 +72,7 @@ def _traits_problems(traits: Any, path: Path, plugins: Mapping[str, type]) -> It
         return
     for name, setting in traits.items():
         place = [*path, name]
-        if fault := name_fault(name):
+        if fault := name_problem(name):
             yield problem(place, f"{fault}; a name that YAML takes for something else needs quotes")
         if isinstance(setting, Mapping):
             yield from _trait_problems(setting, place, plugins)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from winchester_core.distill import notification_time, open_envelope, read_object
 from winchester_core.errors import ConfigurationError, InvalidEvent
 from winchester_core.model.event import CleanEvent, clean_event, parse_timestamp, to_utc
-from winchester_core.model.event_json import read_event
+from winchester_core.model.json import read_event
 from winchester_core.model.message import MessageKind
 
 if TYPE_CHECKING:

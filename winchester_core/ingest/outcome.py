@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from winchester_core.model.outcome import EventOutcome, EventStatus
+from winchester_core.model.message import EventOutcome, EventStatus
 
 __all__ = ["AddResult", "EventOutcome", "EventStatus"]
 

@@ -1,16 +1,16 @@
 """The public interfaces of plugins, versioned: what an author subclasses."""
 
 from winchester_core.interfaces.condition import Condition
-from winchester_core.interfaces.effect import (
+from winchester_core.interfaces.handler import (
     Delivered,
     DeliveryOutcome,
     Effect,
+    PipelineHandler,
     Refused,
     RetryAfter,
 )
-from winchester_core.interfaces.event_types import event_types
-from winchester_core.interfaces.handler import PipelineHandler
 from winchester_core.interfaces.json_schema import case_insensitive_enum, json_schema
+from winchester_core.interfaces.params import event_types
 from winchester_core.interfaces.source import EventSource
 from winchester_core.interfaces.trait_plugin import TraitPlugin
 from winchester_core.model.event_types import EventTypePatterns

@@ -10,7 +10,7 @@ from voluptuous import UNDEFINED
 
 Check = TypeVar("Check", bound=Callable[..., Any])
 
-ATTRIBUTE: Final = "json_schema"
+ANNOTATION_ATTRIBUTE: Final = "json_schema"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def json_schema(like: Any = UNDEFINED, /, **keywords: Any) -> Callable[[Check], 
     """
 
     def annotate(check: Check) -> Check:
-        setattr(check, ATTRIBUTE, JsonSchemaAnnotation(like, keywords))
+        setattr(check, ANNOTATION_ATTRIBUTE, JsonSchemaAnnotation(like, keywords))
         return check
 
     return annotate
@@ -43,11 +43,11 @@ def json_schema(like: Any = UNDEFINED, /, **keywords: Any) -> Callable[[Check], 
 
 def annotation_of(check: Any) -> JsonSchemaAnnotation | None:
     """Return the annotation of a validator function, or None."""
-    annotation = getattr(check, ATTRIBUTE, None)
+    annotation = getattr(check, ANNOTATION_ATTRIBUTE, None)
     return annotation if isinstance(annotation, JsonSchemaAnnotation) else None
 
 
-def reference_to(definition: str) -> dict[str, str]:
+def definition_reference(definition: str) -> dict[str, str]:
     """JSON Schema that stands for one which depends on the plugins that are installed.
 
     `winchester_core.schemas` gives each document the definitions that it refers to.
@@ -55,10 +55,10 @@ def reference_to(definition: str) -> dict[str, str]:
     return {"$ref": f"#/definitions/{definition}"}
 
 
-def reference(definition: str) -> Callable[[Any], Any]:
+def definition_placeholder(definition: str) -> Callable[[Any], Any]:
     """The same as a part of a schema of voluptuous that only describes."""
 
-    @json_schema(**reference_to(definition))
+    @json_schema(**definition_reference(definition))
     def anything(value: Any) -> Any:
         return value
 

@@ -9,8 +9,7 @@ from voluptuous import Schema
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from winchester_core.model.message import Message
-    from winchester_core.model.outcome import EventOutcome
+    from winchester_core.model.message import EventOutcome, Message
 
 
 class EventSource:

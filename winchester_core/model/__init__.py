@@ -15,9 +15,8 @@ from winchester_core.model.event import (
     storable,
     to_utc,
 )
-from winchester_core.model.event_json import flat_event, read_event
-from winchester_core.model.message import Message, MessageKind
-from winchester_core.model.outcome import EventOutcome, EventStatus
+from winchester_core.model.json import flat_event, read_event
+from winchester_core.model.message import EventOutcome, EventStatus, Message, MessageKind
 from winchester_core.model.stream import Reason, StateChange, StreamRecord, StreamState
 from winchester_core.model.time_range import TimeRange, TimeStamp, TimeValue
 

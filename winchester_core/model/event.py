@@ -53,27 +53,27 @@ def clean_event(raw: object) -> CleanEvent:
         "event_type": _required_text(raw, "event_type"),
         "timestamp": _required_timestamp(raw),
     }
-    drops = _take_traits(event, raw)
+    drops = _add_traits(event, raw)
     return CleanEvent(event, tuple(drops))
 
 
-_sound_names: dict[str, str] = {}
-"""Names of traits that `name_fault` has found nothing wrong with; most events have the same few.
+_valid_names: dict[str, str] = {}
+"""Names of traits that `name_problem` has found nothing wrong with; most events have the same few.
 
 Each is the key of all events that have it. Never one of the three required keys.
 """
 
-_MAX_SOUND_NAMES = 10_000
+_MAX_VALID_NAMES = 10_000
 
 
-def _take_traits(event: Event, raw: Mapping[Any, Any]) -> list[TraitDrop]:
+def _add_traits(event: Event, raw: Mapping[Any, Any]) -> list[TraitDrop]:
     """Put the traits of `raw` into `event` as they are stored; return those that cannot be."""
     drops: list[TraitDrop] = []
     for name, value in raw.items():
-        known = _sound_names.get(name)
+        known = _valid_names.get(name)
         if known is None:
             if name not in REQUIRED_KEYS:
-                _take(event, drops, name, value)
+                _add_trait(event, drops, name, value)
             continue
         # Nearly every trait is of a known name and storable as it is. Seeing that here, without
         # a call, halves the time that an event takes.
@@ -89,18 +89,18 @@ def _take_traits(event: Event, raw: Mapping[Any, Any]) -> list[TraitDrop]:
         if plain:
             event[known] = value
         else:
-            _take(event, drops, name, value)
+            _add_trait(event, drops, name, value)
     return drops
 
 
-def _take(event: Event, drops: list[TraitDrop], name: Any, value: Any) -> None:
+def _add_trait(event: Event, drops: list[TraitDrop], name: Any, value: Any) -> None:
     """Put a trait into `event` as it is stored, or why it cannot be into `drops`."""
     if value is None:
         return
-    fault = None if name in _sound_names else name_fault(name)
+    fault = None if name in _valid_names else name_problem(name)
     if fault is None:
-        if len(_sound_names) < _MAX_SOUND_NAMES:
-            _sound_names.setdefault(str(name), str(name))
+        if len(_valid_names) < _MAX_VALID_NAMES:
+            _valid_names.setdefault(str(name), str(name))
         stored, fault = storable(value)
         if fault is None:
             event[str(name)] = stored
@@ -113,7 +113,7 @@ def storable(value: Any) -> tuple[TraitValue | None, str | None]:
     if isinstance(value, str):
         if value.isascii() and "\0" not in value:
             return str(value), None
-        fault = text_fault(value)
+        fault = text_problem(value)
         return (None, fault) if fault else (str(value), None)
     if isinstance(value, bool):
         return value, None
@@ -164,16 +164,16 @@ def parse_timestamp(text: str) -> datetime:
     return to_utc(moment)
 
 
-def name_fault(name: Any) -> str | None:
+def name_problem(name: Any) -> str | None:
     """Return why `name` cannot be a trait's name, or None."""
     if not isinstance(name, str):
         return f"a trait's name cannot be of type {type(name).__name__}"
     if not 0 < len(name) <= MAX_NAME_LENGTH:
         return f"a name of {len(name)} characters; 1 to {MAX_NAME_LENGTH} are allowed"
-    return text_fault(name)
+    return text_problem(name)
 
 
-def text_fault(text: str) -> str | None:
+def text_problem(text: str) -> str | None:
     """Return why `text` cannot be stored everywhere, or None."""
     if "\0" in text:
         return "text with a NUL character"
@@ -187,12 +187,12 @@ def text_fault(text: str) -> str | None:
 
 def printable(name: Any) -> str:
     """A trait's name fit for a log line: short, and without characters that break it."""
-    return ascii(name)[:80] if not isinstance(name, str) or text_fault(name) else name[:80]
+    return ascii(name)[:80] if not isinstance(name, str) or text_problem(name) else name[:80]
 
 
 def _required_text(raw: Mapping[str, Any], key: str) -> str:
     value = raw.get(key)
-    if type(value) is str and 0 < len(value) <= MAX_NAME_LENGTH and text_fault(value) is None:
+    if type(value) is str and 0 < len(value) <= MAX_NAME_LENGTH and text_problem(value) is None:
         return value
     if value is None:
         raise InvalidEvent(key, "is missing")
@@ -200,7 +200,7 @@ def _required_text(raw: Mapping[str, Any], key: str) -> str:
         raise InvalidEvent(key, f"must be text, not {type(value).__name__}")
     if not 0 < len(value) <= MAX_NAME_LENGTH:
         raise InvalidEvent(key, f"must have 1 to {MAX_NAME_LENGTH} characters, not {len(value)}")
-    fault = text_fault(value)
+    fault = text_problem(value)
     if fault:
         raise InvalidEvent(key, fault)
     return str(value)

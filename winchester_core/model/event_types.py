@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 WILDCARDS = frozenset("*?[")
-_WILDCARD_ENDS = WILDCARDS | {"]"}
-MEMO_SIZE = 256
+_WILDCARD_DELIMITERS = WILDCARDS | {"]"}
+CACHE_SIZE = 256
 """Event types remembered for each set of patterns: more than a cloud sends to one trigger."""
 
 MAX_PATTERN_LENGTH = 1_000
 
 
-def pattern_fault(pattern: Any) -> str | None:
+def pattern_problem(pattern: Any) -> str | None:
     """Return why `pattern` cannot be used, or None."""
     if not isinstance(pattern, str):
         return (
@@ -47,7 +47,7 @@ class EventTypePatterns:
         if not listed:
             raise ValueError("no event type")
         for pattern in listed:
-            if fault := pattern_fault(pattern):
+            if fault := pattern_problem(pattern):
                 raise ValueError(fault)
         distinct = tuple(dict.fromkeys(listed))
         self.exclusions = tuple(each[1:] for each in distinct if each.startswith("!"))
@@ -55,7 +55,7 @@ class EventTypePatterns:
         self.literals = frozenset(each for each in self.inclusions if not WILDCARDS & set(each))
         """The inclusions without wildcards: they match one type each."""
         globs = [each for each in self.inclusions if each not in self.literals]
-        ends = {each: _literal_ends(each) for each in globs}
+        ends = {each: _literal_prefix_and_suffix(each) for each in globs}
         self.prefixes = _distinct(begin for begin, end in ends.values() if begin or not end)
         """What types begin with that the other inclusions match; "" where that can be anything,
         except for those that have one of `suffixes`."""
@@ -63,13 +63,13 @@ class EventTypePatterns:
         """What types end with that they match where their beginning can be anything."""
         self._included = _compile(globs)
         self._excluded = _compile(self.exclusions)
-        self._memo = self._fastest()
+        self._cached_match = self._build_matcher()
 
     def matches(self, event_type: str) -> bool:
         """Tell whether the patterns take `event_type`. Remembers the latest types."""
-        return self._memo(event_type)
+        return self._cached_match(event_type)
 
-    def decide(self, event_type: str) -> bool:
+    def matches_uncached(self, event_type: str) -> bool:
         """The same, without memory: for a caller that remembers the answer itself."""
         included = event_type in self.literals or (
             self._included is not None and self._included(event_type) is not None
@@ -85,15 +85,15 @@ class EventTypePatterns:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.describe()})"
 
-    def _fastest(self) -> Callable[[str], bool]:
+    def _build_matcher(self) -> Callable[[str], bool]:
         if self._included is None and self._excluded is None:
             return self.literals.__contains__
-        return lru_cache(MEMO_SIZE)(self.decide)
+        return lru_cache(CACHE_SIZE)(self.matches_uncached)
 
 
-def _literal_ends(glob: str) -> tuple[str, str]:
+def _literal_prefix_and_suffix(glob: str) -> tuple[str, str]:
     """What stands before the first wildcard of a glob that has one, and after the last."""
-    at = [position for position, letter in enumerate(glob) if letter in _WILDCARD_ENDS]
+    at = [position for position, letter in enumerate(glob) if letter in _WILDCARD_DELIMITERS]
     begin = next(position for position, letter in enumerate(glob) if letter in WILDCARDS)
     return glob[:begin], glob[at[-1] + 1 :]
 

@@ -58,7 +58,7 @@ TRANSITIONS: Mapping[StreamState, Mapping[StreamState, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class ReasonStates:
     """The states that one reason leads a stream through."""
 
     reason: Reason
@@ -67,22 +67,24 @@ class Lane:
     failed: StreamState
 
 
-FIRE_LANE = Lane(Reason.FIRE, StreamState.FIRING, StreamState.RETRY_FIRE, StreamState.ERROR)
-EXPIRE_LANE = Lane(
+FIRE_STATES = ReasonStates(
+    Reason.FIRE, StreamState.FIRING, StreamState.RETRY_FIRE, StreamState.ERROR
+)
+EXPIRE_STATES = ReasonStates(
     Reason.EXPIRE, StreamState.EXPIRING, StreamState.RETRY_EXPIRE, StreamState.EXPIRE_ERROR
 )
 
-LANES = (FIRE_LANE, EXPIRE_LANE)
+REASON_STATES = (FIRE_STATES, EXPIRE_STATES)
 
 
-def lane_of(reason: Reason) -> Lane:
+def states_for_reason(reason: Reason) -> ReasonStates:
     """The states that `reason` leads through."""
-    return FIRE_LANE if reason is Reason.FIRE else EXPIRE_LANE
+    return FIRE_STATES if reason is Reason.FIRE else EXPIRE_STATES
 
 
-def lane_of_state(state: StreamState) -> Lane | None:
+def states_including(state: StreamState) -> ReasonStates | None:
     """The lane that `state` belongs to; None for active and completed."""
-    for lane in LANES:
+    for lane in REASON_STATES:
         if state in (lane.working, lane.retry, lane.failed):
             return lane
     return None

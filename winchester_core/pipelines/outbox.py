@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.errors import EffectNotQueued, UnstorablePayload
 from winchester_core.model.effect import Endpoint, QueuedEffect
-from winchester_core.model.payload_json import dump_payload
+from winchester_core.model.json import dump_payload
 
 if TYPE_CHECKING:
     from winchester_core.pipelines.definition import HandlerSpec

@@ -1,33 +1,35 @@
 """Plugins by entry point: the groups, what is installed, and loading by name."""
 
-from winchester_core.plugins.description import Description, describe, summary_of
-from winchester_core.plugins.groups import (
+from winchester_core.plugins.plugin import (
     COMMANDS,
     CONDITIONS,
     EVENT_SOURCES,
+    GROUP_NOUNS,
     HANDLERS,
-    NOUNS,
     TRAIT_PLUGINS,
-    noun,
+    Plugin,
+    PluginDescription,
+    describe_plugin,
+    group_noun,
+    summary_of,
 )
-from winchester_core.plugins.plugin import Plugin
-from winchester_core.plugins.registry import Registry, available, load
+from winchester_core.plugins.registry import PluginRegistry, import_plugin, installed_plugins
 from winchester_core.plugins.source import docstring_in_source
 
 __all__ = [
     "COMMANDS",
     "CONDITIONS",
     "EVENT_SOURCES",
+    "GROUP_NOUNS",
     "HANDLERS",
-    "NOUNS",
     "TRAIT_PLUGINS",
-    "Description",
     "Plugin",
-    "Registry",
-    "available",
-    "describe",
+    "PluginDescription",
+    "PluginRegistry",
+    "describe_plugin",
     "docstring_in_source",
-    "load",
-    "noun",
+    "group_noun",
+    "import_plugin",
+    "installed_plugins",
     "summary_of",
 ]

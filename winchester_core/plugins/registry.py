@@ -11,9 +11,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.errors import PluginError
-from winchester_core.plugins.groups import noun
-from winchester_core.plugins.plugin import Plugin
-from winchester_core.spelling import nearest
+from winchester_core.plugins.plugin import Plugin, group_noun
+from winchester_core.suggestions import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,28 +21,28 @@ if TYPE_CHECKING:
 UNKNOWN = "an unknown distribution"
 
 
-def available(group: str) -> Mapping[str, Plugin]:
+def installed_plugins(group: str) -> Mapping[str, Plugin]:
     """Return the installed plugins of `group` by name, in alphabetical order.
 
-    A name that several distributions register is listed once, with the others as its `rivals`.
+    A name that several distributions register is listed once, with the others as its `duplicates`.
     """
-    return _listing(group, tuple(sys.path))
+    return _list_group(group, tuple(sys.path))
 
 
-def load(group: str, name: str) -> Any:
+def import_plugin(group: str, name: str) -> Any:
     """Import the plugin `name` of `group` and return it.
 
     Raises `PluginError`: no plugin has that name, several have it, or it cannot be imported.
     """
-    plugins = available(group)
+    plugins = installed_plugins(group)
     try:
         plugin = plugins[name]
     except KeyError:
-        raise PluginError(group, name, _unknown(group, name, plugins)) from None
+        raise PluginError(group, name, _unknown_plugin_message(group, name, plugins)) from None
     return plugin.load()
 
 
-class Registry(Mapping[str, Any]):
+class PluginRegistry(Mapping[str, Any]):
     """The plugins of one group as a mapping of name to class, imported when looked up.
 
     `aliases` are further names, each for the name of an entry point. An unknown name raises
@@ -71,7 +70,7 @@ class Registry(Mapping[str, Any]):
         return len(self._plugins())
 
     def _plugins(self) -> Mapping[str, Plugin]:
-        installed = available(self.group)
+        installed = installed_plugins(self.group)
         if not self._aliases:
             return installed
         known = {a: installed[name] for a, name in self._aliases.items() if name in installed}
@@ -79,12 +78,12 @@ class Registry(Mapping[str, Any]):
 
 
 @lru_cache(maxsize=32)
-def _listing(group: str, _path: tuple[str, ...]) -> Mapping[str, Plugin]:
+def _list_group(group: str, _path: tuple[str, ...]) -> Mapping[str, Plugin]:
     """List `group` as found on the import path; the path is the cache's key."""
     by_name: dict[str, list[Plugin]] = {}
     for entry_point in _entry_points(_path).select(group=group):
-        by_name.setdefault(entry_point.name, []).append(_plugin(entry_point))
-    return MappingProxyType({name: _merged(by_name[name]) for name in sorted(by_name)})
+        by_name.setdefault(entry_point.name, []).append(_plugin_from(entry_point))
+    return MappingProxyType({name: _merge_registrations(by_name[name]) for name in sorted(by_name)})
 
 
 @lru_cache(maxsize=32)
@@ -96,13 +95,13 @@ def _entry_points(_path: tuple[str, ...]) -> Any:
     return entry_points()
 
 
-def _merged(claims: Iterable[Plugin]) -> Plugin:
+def _merge_registrations(claims: Iterable[Plugin]) -> Plugin:
     """One plugin for all registrations of a name; a mere repetition is none."""
     first, *rest = dict.fromkeys(claims)
-    return replace(first, rivals=tuple(rest))
+    return replace(first, duplicates=tuple(rest))
 
 
-def _plugin(entry_point: EntryPoint) -> Plugin:
+def _plugin_from(entry_point: EntryPoint) -> Plugin:
     distribution = entry_point.dist
     name, version = _name_and_version(distribution) if distribution else (UNKNOWN, "")
     return Plugin(entry_point.group, entry_point.name, name, version, entry_point.value)
@@ -115,11 +114,11 @@ def _name_and_version(distribution: Distribution) -> tuple[str, str]:
     return metadata["Name"], metadata["Version"]
 
 
-def _unknown(group: str, name: str, plugins: Mapping[str, Plugin]) -> str:
+def _unknown_plugin_message(group: str, name: str, plugins: Mapping[str, Plugin]) -> str:
     close = nearest(name, plugins)
     installed = ", ".join(plugins) or "none"
     if close:
         hint = f"did you mean {close!r}? Installed: {installed}"
     else:
         hint = f"installed: {installed}; pip install the distribution that brings it"
-    return f"no {noun(group)} is named {name!r}; {hint}"
+    return f"no {group_noun(group)} is named {name!r}; {hint}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.interfaces.json_schema import reference_to
-from winchester_core.matching.conditions.values import constant
+from winchester_core.criteria.conditions.values import parse_constant
+from winchester_core.interfaces.json_schema import definition_reference
 from winchester_core.plugins import CONDITIONS
 from winchester_core.schemas.conversion import json_schema_of
 from winchester_core.schemas.plugins import named
@@ -13,7 +13,7 @@ from winchester_core.schemas.plugins import named
 if TYPE_CHECKING:
     from winchester_core.schemas.plugins import Named
 
-DEMAND = reference_to("demand")
+DEMAND = definition_reference("predicate")
 DEMANDS = {"type": "array", "items": DEMAND, "minItems": 1}
 COMBINATIONS: dict[str, dict[str, Any]] = {
     "not": {**DEMAND},
@@ -33,7 +33,7 @@ def demand() -> dict[str, Any]:
         "minProperties": 1,
         "maxProperties": 1,
     }
-    return {"anyOf": [json_schema_of(constant), condition]}
+    return {"anyOf": [json_schema_of(parse_constant), condition]}
 
 
 def _entry(condition: Named) -> tuple[str, dict[str, Any]]:

@@ -11,9 +11,9 @@ from winchester_core.config.pipelines import ENTRY_SCHEMA
 from winchester_core.config.schema import SETTINGS_SCHEMA, SOURCE_SCHEMA
 from winchester_core.config.trigger_fields import TRIGGER_SCHEMA
 from winchester_core.config.triggers import PIPELINE_KEYS
+from winchester_core.criteria.compiler import FIRE_FIELDS, MATCH_FIELDS
 from winchester_core.distill.definition_fields import DEFINITION_FIELDS, PLUGIN_FIELDS
-from winchester_core.interfaces.json_schema import reference_to
-from winchester_core.matching.criterion_fields import FIRE_FIELDS, MATCH_FIELDS
+from winchester_core.interfaces.json_schema import definition_reference
 from winchester_core.plugins import EVENT_SOURCES, HANDLERS, TRAIT_PLUGINS
 from winchester_core.schemas.choice import by_name, name_of
 from winchester_core.schemas.conversion import json_schema_of
@@ -59,16 +59,16 @@ def _triggers(_aliases: Aliases) -> dict[str, Any]:
     trigger = json_schema_of(TRIGGER_SCHEMA)
     acting = [{"required": [key], "properties": {key: {"type": "string"}}} for key in PIPELINE_KEYS]
     return {
-        "triggers": _nothing_or("array", items=reference_to("trigger")),
+        "triggers": _nothing_or("array", items=definition_reference("trigger")),
         "trigger": {**trigger, "anyOf": acting},
         "match_criterion": json_schema_of(MATCH_FIELDS),
         "fire_criterion": json_schema_of(FIRE_FIELDS),
-        "demand": demand(),
+        "predicate": demand(),
     }
 
 
 def _pipelines(aliases: Aliases) -> dict[str, Any]:
-    handlers = {"type": "array", "items": reference_to("handler")}
+    handlers = {"type": "array", "items": definition_reference("handler")}
     return {
         "pipelines": _nothing_or("object", additionalProperties=handlers),
         "handler": _plugin(ENTRY_SCHEMA, "params", HANDLERS, aliases.handlers),
@@ -78,7 +78,7 @@ def _pipelines(aliases: Aliases) -> dict[str, Any]:
 def _event_definitions(aliases: Aliases) -> dict[str, Any]:
     entry = Schema(PLUGIN_FIELDS)
     return {
-        "event_definitions": _nothing_or("array", items=reference_to("event_definition")),
+        "event_definitions": _nothing_or("array", items=definition_reference("event_definition")),
         "event_definition": json_schema_of(DEFINITION_FIELDS),
         "trait_plugin": _plugin(entry, "parameters", TRAIT_PLUGINS, aliases.trait_plugins),
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.errors import PluginError
-from winchester_core.plugins import available, describe
+from winchester_core.plugins import describe_plugin, installed_plugins
 from winchester_core.schemas.conversion import json_schema_of
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Named:
 
 def named(group: str, aliases: Mapping[str, str] | None = None) -> Iterator[Named]:
     """The plugins of `group` by name; the `aliases` of a configuration go before those names."""
-    installed = available(group)
+    installed = installed_plugins(group)
     meant = {name: name for name in installed} | dict(aliases or {})
     for name, target in sorted(meant.items()):
         if target in installed:
@@ -47,7 +47,7 @@ def _named(name: str, plugin: Plugin) -> Named:
         schema = taken_by_plugin(plugin, loaded)
     except PluginError as error:
         return Named(name, error.reason, {})
-    return Named(name, describe(loaded).summary or plugin.origin, schema)
+    return Named(name, describe_plugin(loaded).summary or plugin.origin, schema)
 
 
 def taken_by_plugin(plugin: Plugin, loaded: Any) -> dict[str, Any]:

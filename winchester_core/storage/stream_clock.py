@@ -59,7 +59,7 @@ class StreamClock:
     def for_completion(self) -> TimePolicy:
         """How events that handlers make are timed: they never move the clock."""
         if self.kind is ClockKind.EVENT:
-            return EventTime(moves=False)
+            return EventTime(advances=False)
         return FixedTime(self._clock.now())
 
     def stored(self, stamps: Sequence[datetime]) -> None:

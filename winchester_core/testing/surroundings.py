@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from winchester_core.interfaces import Effect
-from winchester_core.model.payload_json import dump_payload, load_payload
+from winchester_core.model.json import dump_payload, load_payload
 from winchester_core.testing.clock import DEFAULT_START
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ ranges pinned to a calendar unit), and a term compiles to a function of the vari
 `Expression` holds. Pure: nothing here reads the clock.
 """
 
-from winchester_core.timex.expression import Expression
-from winchester_core.timex.parser import parse
+from winchester_core.timex.expression import Expression, parse
 
 __all__ = ["Expression", "parse"]

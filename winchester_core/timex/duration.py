@@ -100,7 +100,7 @@ class Duration:
         """Whether `unit` or a longer one is written in it, be its number 0."""
         return any(held >= unit for held in self.amounts)
 
-    def replacement_fault(self) -> str | None:
+    def replacement_problem(self) -> str | None:
         """Why a date and time cannot have these values, as `@` would give it, or None."""
         for unit, amount in self.amounts.items():
             lowest, highest = FIELD_BOUNDS[unit]
@@ -109,7 +109,7 @@ class Duration:
                 return f"'@' sets the {name}, which is {lowest} to {highest}, not {amount}"
         return None
 
-    def within_bounds(self) -> Duration:
+    def clamped_to_fields(self) -> Duration:
         """The duration with each number moved to the nearest that `@` can set."""
         return Duration(
             {

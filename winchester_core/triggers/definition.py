@@ -6,18 +6,19 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.matching import compile_criterion
+from winchester_core.criteria import compile_criterion
 from winchester_core.model.stream import Reason
 from winchester_core.timex import parse
 from winchester_core.triggers.grouping import DistinguishingTrait, Grouping
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from winchester_core.criteria import Criterion
     from winchester_core.interfaces import Condition
-    from winchester_core.matching import Criterion
     from winchester_core.timex import Expression
 
 
@@ -51,7 +52,7 @@ class TriggerDefinition:
         return cls(
             name=config["name"],
             grouping=Grouping(
-                config["name"], (_distinguishing(part) for part in config["distinguished_by"])
+                config["name"], (_distinguishing_trait(part) for part in config["distinguished_by"])
             ),
             match_criteria=tuple(
                 compile_criterion(criterion, conditions, fire=False)
@@ -74,7 +75,7 @@ class TriggerDefinition:
         return self.fire_pipeline if reason is Reason.FIRE else self.expire_pipeline
 
 
-def _distinguishing(part: str | Mapping[str, str]) -> DistinguishingTrait:
+def _distinguishing_trait(part: str | Mapping[str, str]) -> DistinguishingTrait:
     if isinstance(part, str):
         return DistinguishingTrait(part)
     ((name, expression),) = part.items()
@@ -85,3 +86,61 @@ def _fingerprint(config: Mapping[str, Any]) -> str:
     deciding = [config["fire_criteria"], config["expiration"]]
     text = json.dumps(deciding, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+COMPARED_KEYS: Final[Mapping[str, Any]] = {
+    "distinguished_by": None,
+    "match_criteria": None,
+    "fire_criteria": None,
+    "expiration": None,
+    "fire_delay": 0,
+    "fire_pipeline": None,
+    "expire_pipeline": None,
+    "debug_level": 0,
+}
+"""The keys of a trigger that mean something, with what they mean when they are left out."""
+
+
+class ChangeKind(StrEnum):
+    """What became of a trigger."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerChange:
+    """One trigger that is not as it was; `changed_keys` are the keys in which one has changed."""
+
+    name: str
+    kind: ChangeKind
+    changed_keys: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        detail = f" in {', '.join(self.changed_keys)}" if self.changed_keys else ""
+        return f"{self.name} {self.kind}{detail}"
+
+
+def compare_triggers(
+    old: Iterable[Mapping[str, Any]], new: Iterable[Mapping[str, Any]]
+) -> list[TriggerChange]:
+    """Compare checked entries of two trigger files: first those of `new` in order, then removed."""
+    before = {each["name"]: each for each in old}
+    changes = []
+    for config in new:
+        name = config["name"]
+        known = before.pop(name, None)
+        if known is None:
+            changes.append(TriggerChange(name, ChangeKind.ADDED))
+        elif aspects := _changed_keys(known, config):
+            changes.append(TriggerChange(name, ChangeKind.CHANGED, aspects))
+    return changes + [TriggerChange(name, ChangeKind.REMOVED) for name in before]
+
+
+def _changed_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(
+        key
+        for key, default in COMPARED_KEYS.items()
+        if old.get(key, default) != new.get(key, default)
+    )

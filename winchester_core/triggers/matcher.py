@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from winchester_core.triggers.distinguishing import NoGroup
+from winchester_core.triggers.grouping import GroupCache, GroupingError
 from winchester_core.triggers.index import TriggerIndex
-from winchester_core.triggers.known_groups import KnownGroups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.triggers.grouping import Group
-    from winchester_core.triggers.shortlist import Candidate
+    from winchester_core.triggers.index import Candidate
 
 
 class Match(NamedTuple):
@@ -27,7 +26,7 @@ _new = tuple.__new__
 """Makes a `Match` in half the time that calling it takes."""
 
 
-class Observer(Protocol):
+class MatchObserver(Protocol):
     """Told what became of an event at a trigger whose `debug_level` is not 0."""
 
     def matched(self, definition: TriggerDefinition) -> None:
@@ -44,22 +43,22 @@ class TriggerSet:
     """
 
     def __init__(
-        self, definitions: Iterable[TriggerDefinition], observer: Observer | None = None
+        self, definitions: Iterable[TriggerDefinition], observer: MatchObserver | None = None
     ) -> None:
         self._observer = observer
         self.by_name: Mapping[str, TriggerDefinition] = {each.name: each for each in definitions}
         self._index = TriggerIndex(tuple(self.by_name.values()))
-        self._known_groups = KnownGroups()
+        self._known_groups = GroupCache()
 
     def match(self, event: Mapping[str, Any]) -> list[Match]:
         """Every stream that `event` belongs to: at most one for each trigger, in their order."""
         matches = []
-        for candidate in self._index.possible(event):
+        for candidate in self._index.candidates_for(event):
             found = self._match(candidate, event)
             if isinstance(found, Match):
                 matches.append(found)
             if candidate.trigger.debug_level and self._observer is not None:
-                _observe(self._observer, candidate, event, found)
+                _notify_observer(self._observer, candidate, event, found)
         return matches
 
     def _match(
@@ -73,16 +72,16 @@ class TriggerSet:
             if criterion.matches_traits(event):
                 definition = candidate.trigger
                 try:
-                    stand_ins = criterion.map_distinguished_by
-                    group = self._known_groups.of(definition.grouping, event, stand_ins)
+                    trait_mapping = criterion.map_distinguished_by
+                    group = self._known_groups.group_of(definition.grouping, event, trait_mapping)
                     return _new(Match, (definition, group))
-                except NoGroup as reason:
+                except GroupingError as reason:
                     return str(reason)
         return None
 
 
-def _observe(
-    observer: Observer,
+def _notify_observer(
+    observer: MatchObserver,
     candidate: Candidate[TriggerDefinition],
     event: Mapping[str, Any],
     found: Match | str | None,

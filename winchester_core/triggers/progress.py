@@ -5,7 +5,8 @@ All times are aware UTC stream time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.errors import TimeEvaluationError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class StreamFacts:
+class StreamProgress:
     """What decides when a stream fires or expires.
 
     `counts` holds, for each fire criterion in order, how many events met it, up to its number.
@@ -36,10 +37,10 @@ class StreamFacts:
     fingerprint: str
 
 
-def begin(definition: TriggerDefinition, event: Mapping[str, Any], now: datetime) -> StreamFacts:
+def start(definition: TriggerDefinition, event: Mapping[str, Any], now: datetime) -> StreamProgress:
     """The facts of a stream that opens with `event`."""
     moment = event["timestamp"]
-    facts = StreamFacts(
+    facts = StreamProgress(
         first_event=moment,
         last_event=moment,
         expire_timestamp=moment,
@@ -48,12 +49,12 @@ def begin(definition: TriggerDefinition, event: Mapping[str, Any], now: datetime
         counts=[0] * len(definition.fire_criteria),
         fingerprint=definition.fingerprint,
     )
-    join(definition, facts, event, now)
+    add_event(definition, facts, event, now)
     return facts
 
 
-def join(
-    definition: TriggerDefinition, facts: StreamFacts, event: Mapping[str, Any], now: datetime
+def add_event(
+    definition: TriggerDefinition, facts: StreamProgress, event: Mapping[str, Any], now: datetime
 ) -> None:
     """Add `event` to the stream: its count, its times, its progress. Constant cost."""
     moment = event["timestamp"]
@@ -62,15 +63,15 @@ def join(
         facts.first_event = moment
     if moment > facts.last_event:
         facts.last_event = moment
-    facts.expire_timestamp = expiry(definition, facts, now)
+    facts.expire_timestamp = compute_expire_time(definition, facts, now)
     # what counts for nothing decides nothing: most events do
     if facts.fire_timestamp is None and (
-        count(definition, facts.counts, event) or not facts.counts
+        count_event(definition, facts.counts, event) or not facts.counts
     ):
-        decide_fire(definition, facts, now)
+        update_fire_time(definition, facts, now)
 
 
-def count(definition: TriggerDefinition, counts: list[int], event: Mapping[str, Any]) -> bool:
+def count_event(definition: TriggerDefinition, counts: list[int], event: Mapping[str, Any]) -> bool:
     """Count `event` for each fire criterion that it meets and that still wants events.
 
     Tell whether there was one.
@@ -83,13 +84,13 @@ def count(definition: TriggerDefinition, counts: list[int], event: Mapping[str, 
     return counted
 
 
-def decide_fire(definition: TriggerDefinition, facts: StreamFacts, now: datetime) -> None:
+def update_fire_time(definition: TriggerDefinition, facts: StreamProgress, now: datetime) -> None:
     """Set the fire time when every criterion has been met and none was set before."""
-    if facts.fire_timestamp is None and is_met(definition, facts.counts):
-        facts.fire_timestamp = _later(now, definition)
+    if facts.fire_timestamp is None and criteria_met(definition, facts.counts):
+        facts.fire_timestamp = _delayed(now, definition)
 
 
-def is_met(definition: TriggerDefinition, counts: list[int]) -> bool:
+def criteria_met(definition: TriggerDefinition, counts: list[int]) -> bool:
     """Tell whether every fire criterion has its number of events."""
     return all(
         counted >= criterion.number
@@ -97,7 +98,9 @@ def is_met(definition: TriggerDefinition, counts: list[int]) -> bool:
     )
 
 
-def expiry(definition: TriggerDefinition, facts: StreamFacts, now: datetime) -> datetime:
+def compute_expire_time(
+    definition: TriggerDefinition, facts: StreamProgress, now: datetime
+) -> datetime:
     """When the stream expires; a result outside the years 1000-9999 is clamped to them."""
     variables = {"first": facts.first_event, "last": facts.last_event, "timestamp": now}
     try:
@@ -108,21 +111,21 @@ def expiry(definition: TriggerDefinition, facts: StreamFacts, now: datetime) -> 
         return error.clamp
 
 
-def takes_events(facts: StreamFacts, now: datetime) -> bool:
+def accepts_events(facts: StreamProgress, now: datetime) -> bool:
     """Tell whether an open stream still takes an event that arrives `now`."""
     return now < facts.expire_timestamp
 
 
-def due(facts: StreamFacts, now: datetime) -> Reason | None:
+def due_reason(facts: StreamProgress, now: datetime) -> Reason | None:
     """What an active stream is ready for at `now`, if anything."""
     if facts.fire_timestamp is not None:
         return Reason.FIRE if facts.fire_timestamp <= now else None
     return Reason.EXPIRE if facts.expire_timestamp <= now else None
 
 
-def recount(
+def recalculate(
     definition: TriggerDefinition,
-    facts: StreamFacts,
+    facts: StreamProgress,
     events: Iterable[Mapping[str, Any]],
     now: datetime,
 ) -> None:
@@ -132,14 +135,66 @@ def recount(
     """
     facts.counts = [0] * len(definition.fire_criteria)
     for event in events:
-        count(definition, facts.counts, event)
+        count_event(definition, facts.counts, event)
     facts.fingerprint = definition.fingerprint
-    facts.expire_timestamp = expiry(definition, facts, now)
-    decide_fire(definition, facts, now)
+    facts.expire_timestamp = compute_expire_time(definition, facts, now)
+    update_fire_time(definition, facts, now)
 
 
-def _later(now: datetime, definition: TriggerDefinition) -> datetime:
+def _delayed(now: datetime, definition: TriggerDefinition) -> datetime:
     try:
         return now + definition.fire_delay
     except OverflowError:
         return now.max.replace(tzinfo=now.tzinfo)
+
+
+class RecalculationEffect(StrEnum):
+    """What being counted by other rules comes to, for a stream."""
+
+    FIRES_AT_ONCE = "fires at once"
+    FIRES_LATER = "fires later"
+    EXPIRES_AT_ONCE = "expires at once"
+    EXPIRES_EARLIER = "expires earlier"
+    EXPIRES_LATER = "expires later"
+    DECIDED = "fires when it was to fire"
+    SAME_TIMES = "is counted anew, with the same times"
+
+
+@dataclass(frozen=True, slots=True)
+class RecalculationPreview:
+    """A stream as it was and as it will be, at the same stream time."""
+
+    before: StreamProgress
+    after: StreamProgress
+    effect: RecalculationEffect
+
+
+def preview_recalculation(
+    definition: TriggerDefinition,
+    facts: StreamProgress,
+    events: Iterable[Mapping[str, Any]],
+    now: datetime,
+) -> RecalculationPreview:
+    """What `progress.recount` will do to a stream with these members, which stays as it is."""
+    after = replace(facts, counts=list(facts.counts))
+    recalculate(definition, after, events, now)
+    return RecalculationPreview(facts, after, _recalculation_effect(facts, after, now))
+
+
+def _recalculation_effect(
+    before: StreamProgress, after: StreamProgress, now: datetime
+) -> RecalculationEffect:
+    if before.fire_timestamp is not None:
+        return RecalculationEffect.DECIDED
+    if after.fire_timestamp is not None:
+        return (
+            RecalculationEffect.FIRES_AT_ONCE
+            if after.fire_timestamp <= now
+            else RecalculationEffect.FIRES_LATER
+        )
+    if after.expire_timestamp > before.expire_timestamp:
+        return RecalculationEffect.EXPIRES_LATER
+    if after.expire_timestamp == before.expire_timestamp:
+        return RecalculationEffect.SAME_TIMES
+    at_once = after.expire_timestamp <= now < before.expire_timestamp
+    return RecalculationEffect.EXPIRES_AT_ONCE if at_once else RecalculationEffect.EXPIRES_EARLIER

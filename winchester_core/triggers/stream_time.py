@@ -26,37 +26,39 @@ class EventTime:
     """
 
     max_jump: timedelta | None = None
-    moves: bool = True
+    advances: bool = True
 
 
 TimePolicy: TypeAlias = FixedTime | EventTime
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class BatchTimes:
     """The `now` of each event in order, the clock at the end, and the indexes that it refused."""
 
-    nows: tuple[datetime, ...]
+    event_times: tuple[datetime, ...]
     end: datetime | None
     refused: tuple[int, ...] = ()
 
 
-def times_of(policy: TimePolicy, clock: datetime | None, stamps: Sequence[datetime]) -> Times:
+def compute_batch_times(
+    policy: TimePolicy, clock: datetime | None, stamps: Sequence[datetime]
+) -> BatchTimes:
     """Walk `stamps` in order of arrival from `clock` (None: it has never been set)."""
     if isinstance(policy, FixedTime):
-        return Times((policy.now,) * len(stamps), clock)
-    if not policy.moves:
-        return Times(tuple(clock or stamp for stamp in stamps), clock)
+        return BatchTimes((policy.now,) * len(stamps), clock)
+    if not policy.advances:
+        return BatchTimes(tuple(clock or stamp for stamp in stamps), clock)
     nows: list[datetime] = []
     refused: list[int] = []
     for index, stamp in enumerate(stamps):
-        if clock is None or (stamp > clock and _within(policy.max_jump, clock, stamp)):
+        if clock is None or (stamp > clock and _is_allowed_jump(policy.max_jump, clock, stamp)):
             clock = stamp
         elif stamp > clock:
             refused.append(index)
         nows.append(clock)
-    return Times(tuple(nows), clock, tuple(refused))
+    return BatchTimes(tuple(nows), clock, tuple(refused))
 
 
-def _within(max_jump: timedelta | None, clock: datetime, stamp: datetime) -> bool:
+def _is_allowed_jump(max_jump: timedelta | None, clock: datetime, stamp: datetime) -> bool:
     return max_jump is None or stamp - clock <= max_jump

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from winchester_core.distribution import DISTRIBUTION
-from winchester_core.plugins import available
+from winchester_core.plugins import installed_plugins
 
 if TYPE_CHECKING:
     from winchester_core.plugins import Plugin
@@ -15,6 +15,6 @@ def own_plugins(group: str) -> dict[str, Plugin]:
     """The plugins of `group` that Winchester brings, by name, in alphabetical order."""
     return {
         name: plugin
-        for name, plugin in available(group).items()
+        for name, plugin in installed_plugins(group).items()
         if plugin.distribution == DISTRIBUTION
     }

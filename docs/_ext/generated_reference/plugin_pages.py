@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 from generated_reference.distribution import own_plugins
 from generated_reference.markdown import code, table, yaml_text
 from generated_reference.wording import words_for
-from winchester_core.plugins import CONDITIONS, EVENT_SOURCES, HANDLERS, TRAIT_PLUGINS, describe
+from winchester_core.plugins import (
+    CONDITIONS,
+    EVENT_SOURCES,
+    HANDLERS,
+    TRAIT_PLUGINS,
+    describe_plugin,
+)
 from winchester_core.schemas import in_words, parameters, taken_by_plugin
 
 if TYPE_CHECKING:
@@ -82,7 +88,7 @@ def _head(group: str, same: list[Plugin]) -> Iterator[str]:
 
 
 def _body(group: str, plugin: Plugin, loaded: Any) -> Iterator[str]:
-    told = describe(loaded)
+    told = describe_plugin(loaded)
     yield _demanded(told.text, plugin, "description")
     schema = taken_by_plugin(plugin, loaded)
     if group == CONDITIONS:

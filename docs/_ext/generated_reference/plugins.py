@@ -23,11 +23,11 @@ from winchester_core.plugins import (
     COMMANDS,
     CONDITIONS,
     EVENT_SOURCES,
+    GROUP_NOUNS,
     HANDLERS,
-    NOUNS,
     TRAIT_PLUGINS,
-    describe,
-    noun,
+    describe_plugin,
+    group_noun,
 )
 
 if TYPE_CHECKING:
@@ -53,14 +53,14 @@ WHERE_NAMED = {
 def render_groups() -> str:
     """The entry-point groups, and what is registered in each."""
     rows = []
-    for group in NOUNS:
+    for group in GROUP_NOUNS:
         names = ", ".join(code(name) for name in own_plugins(group))
         if group == COMMANDS:
             names = "[the commands](commands.md#winchester)"
         rows.append(
             (
                 code(group),
-                f"{noun(group)}s",
+                f"{group_noun(group)}s",
                 words_for(group, WHERE_NAMED, "plugins.WHERE_NAMED"),
                 names,
             )
@@ -74,14 +74,14 @@ def render_plugins() -> str:
 
 
 def _group(group: str) -> Iterator[str]:
-    title = f"{noun(group)}s"
+    title = f"{group_noun(group)}s"
     yield f"## {title[0].upper()}{title[1:]}"
     rows = []
     for name, same in by_class(group).items():
         names = ", ".join(code(each.name) for each in same)
         link = f"[{names}](plugins/{DIRECTORIES[group]}/{name}.md)"
-        rows.append((link, describe(same[0].load()).summary))
-    yield table([noun(group), "what it does"], rows)
+        rows.append((link, describe_plugin(same[0].load()).summary))
+    yield table([group_noun(group), "what it does"], rows)
 
 
 def render_interfaces() -> str:

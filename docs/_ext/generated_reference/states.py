@@ -6,7 +6,7 @@ from typing import Final
 
 from generated_reference.markdown import code, table
 from generated_reference.wording import words_for
-from winchester_core.model.stream import TRANSITIONS, StreamState, lane_of_state
+from winchester_core.model.stream import TRANSITIONS, StreamState, states_including
 
 MEANINGS: Final = {
     StreamState.ACTIVE: "collects events, or waits for the time at which it fires or expires",
@@ -24,11 +24,11 @@ def render_states() -> str:
     """What each state means. Raises `Undescribed` for one whose meaning is not said here."""
     rows = []
     for state in StreamState:
-        lane = lane_of_state(state)
+        states = states_including(state)
         rows.append(
             (
                 code(state),
-                lane.reason if lane else "",
+                states.reason if states else "",
                 words_for(state, MEANINGS, "states.MEANINGS"),
             )
         )

@@ -7,7 +7,7 @@ from voluptuous import Schema
 from generated_reference.markdown import code, table
 from generated_reference.schemas import keys
 from winchester_core.config.trigger_fields import TRIGGER_SCHEMA
-from winchester_core.matching.criterion_fields import FIRE_FIELDS, MATCH_KEYS
+from winchester_core.criteria.compiler import FIRE_FIELDS, MATCH_KEYS
 
 LINKED = {"a time expression": "a [time expression](time-expressions.md)"}
 """Words of descriptions, and what they become here."""

@@ -37,7 +37,9 @@ def replayed(
         store.record(arrivals(known, [event]), EventTime())
     for reason in Reason:
         claims = claim_all(store, reason, now=at(until))
-        store.complete([Completion(each, purge=False) for each in claims], EventTime(moves=False))
+        store.complete(
+            [Completion(each, purge=False) for each in claims], EventTime(advances=False)
+        )
     return Replayed(store, SUMMARY, read_outcomes(store))
 
 

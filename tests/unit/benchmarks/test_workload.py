@@ -11,7 +11,7 @@ from benchmarks.matching import alike, triggers
 from benchmarks.workload import EXISTS, PER_DAY, TRAITS, Workload, today
 from winchester_core.config.triggers import check_trigger_definitions
 from winchester_core.model.event import clean_event
-from winchester_core.plugins import CONDITIONS, Registry
+from winchester_core.plugins import CONDITIONS, PluginRegistry
 
 INSTANCES = 7
 REQUIRED = {"message_id", "event_type", "timestamp"}
@@ -57,4 +57,4 @@ def test_the_same_seed_gives_the_same_events_however_they_are_taken() -> None:
 def test_the_many_triggers_are_valid_and_differ() -> None:
     for some in (triggers(100), alike(100)):
         assert len({each["name"] for each in some}) == 100
-        check_trigger_definitions(some, Registry(CONDITIONS))
+        check_trigger_definitions(some, PluginRegistry(CONDITIONS))

@@ -11,7 +11,7 @@ import pytest
 from winchester_core.cli.stream_reasons import StreamSituation, reasons
 from winchester_core.model.stream import StreamRecord, StreamState
 from winchester_core.triggers.definition import TriggerDefinition
-from winchester_core.triggers.stream_explanation import CriterionProgress, Shortfall
+from winchester_core.triggers.explanation import CriterionProgress, Mismatch
 
 NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -68,11 +68,11 @@ def test_a_criterion_that_lacks_events_is_named_then_when_the_stream_expires() -
 
 def test_what_came_near_is_said_with_its_reason() -> None:
     near = [
-        Shortfall("trait 'size' is missing", 2, "m", is_of_type=True),
-        Shortfall("size is too small", 1, "m", is_of_type=True),
-        Shortfall("another type", 5, "m", is_of_type=False),
+        Mismatch("trait 'size' is missing", 2, "m", type_matches=True),
+        Mismatch("size is too small", 1, "m", type_matches=True),
+        Mismatch("another type", 5, "m", type_matches=False),
     ]
-    criterion = told(progress=[replace(MISSING, has=0, shortfalls=tuple(near))])[0]
+    criterion = told(progress=[replace(MISSING, has=0, mismatches=tuple(near))])[0]
     assert "2 of a type that it wants do not count, since trait 'size' is missing" in criterion
     assert "1 of a type that it wants does not count, since size is too small" in criterion
     assert "another type" not in criterion

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from winchester_core.plugins import HANDLERS, available
+from winchester_core.plugins import HANDLERS, installed_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,7 +193,7 @@ def test_an_unknown_handler_is_named_with_the_nearest(config: ConfigDir) -> None
     assert problems(config, "p:\n  - name: loger\n") == [
         (
             "2:11: p[0].name: no handler is named 'loger'; did you mean 'logger'? "
-            f"Installed: {', '.join(available(HANDLERS))}"
+            f"Installed: {', '.join(installed_plugins(HANDLERS))}"
         )
     ]
 
@@ -301,7 +301,7 @@ def test_a_local_name_of_what_is_not_installed_matters_only_where_it_is_used(
     assert problems(config, "p: [far]\n", aliases) == [
         (
             f"1:5: p[0]: no handler is named 'far_away'; installed: "
-            f"{', '.join(available(HANDLERS))}; pip install the distribution that brings it"
+            f"{', '.join(installed_plugins(HANDLERS))}; pip install the distribution that brings it"
         )
     ]
 

@@ -9,7 +9,7 @@ import pytest
 
 from winchester_core.config import load_settings
 from winchester_core.errors import ConfigurationError
-from winchester_core.plugins import HANDLERS, available
+from winchester_core.plugins import HANDLERS, installed_plugins
 
 if TYPE_CHECKING:
     from conftest import ConfigDir
@@ -280,7 +280,7 @@ def test_all_problems_of_all_files_come_at_once_in_the_order_of_files_and_lines(
         "triggers.yaml:2:3: [0].nmae: unknown key 'nmae'; did you mean 'name'?",
         (
             "pipelines.yaml:2:5: p[0]: no handler is named 'lgger'; did you mean 'logger'? "
-            f"Installed: {', '.join(available(HANDLERS))}"
+            f"Installed: {', '.join(installed_plugins(HANDLERS))}"
         ),
         "pipelines.yaml:3:5: p[1].logger: unknown key 'logger'; allowed: name, params",
         "pipelines.yaml:3:5: p[1].name: is missing",

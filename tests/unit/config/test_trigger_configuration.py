@@ -10,7 +10,7 @@ from voluptuous import MultipleInvalid
 
 from winchester_core.config import check_trigger_definitions, validate_trigger
 from winchester_core.errors import ConfigurationError
-from winchester_core.plugins import CONDITIONS, Registry
+from winchester_core.plugins import CONDITIONS, PluginRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,14 +34,14 @@ def faults(**changes: Any) -> list[str]:
     """The problems of the trigger above with some keys changed; None leaves a key out."""
     trigger = {key: value for key, value in {**TRIGGER, **changes}.items() if value is not None}
     with pytest.raises(ConfigurationError) as caught:
-        check_trigger_definitions([trigger], Registry(CONDITIONS))
+        check_trigger_definitions([trigger], PluginRegistry(CONDITIONS))
     return [line.removeprefix("<trigger definitions>: [0]") for line in caught.value.problems]
 
 
 def test_a_trigger_with_everything_is_accepted_as_it_stands() -> None:
     trigger = {**TRIGGER, "expire_pipeline": "q", "fire_delay": 1.5, "debug_level": 2}
 
-    assert check_trigger_definitions([trigger], Registry(CONDITIONS)) == (trigger,)
+    assert check_trigger_definitions([trigger], PluginRegistry(CONDITIONS)) == (trigger,)
 
 
 @pytest.mark.parametrize(
@@ -164,14 +164,14 @@ def test_problems_of_several_criteria_are_all_named() -> None:
 
 def test_validate_trigger_raises_paths_relative_to_the_entry() -> None:
     with pytest.raises(MultipleInvalid) as caught:
-        validate_trigger({**TRIGGER, "debug_level": 7, "x": 1}, Registry(CONDITIONS))
+        validate_trigger({**TRIGGER, "debug_level": 7, "x": 1}, PluginRegistry(CONDITIONS))
 
     assert {tuple(error.path): error.msg for error in caught.value.errors} == {
         ("debug_level",): "expected 0, 1 or 2, not 7",
         ("x",): caught.value.errors[-1].msg,
     }
     with pytest.raises(MultipleInvalid, match="expected a mapping that describes a trigger"):
-        validate_trigger(["t"], Registry(CONDITIONS))
+        validate_trigger(["t"], PluginRegistry(CONDITIONS))
 
 
 CONDITION = """

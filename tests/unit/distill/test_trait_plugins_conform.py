@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from winchester_core.distribution import DISTRIBUTION
-from winchester_core.plugins import TRAIT_PLUGINS, available, load
+from winchester_core.plugins import TRAIT_PLUGINS, import_plugin, installed_plugins
 from winchester_core.testing import TraitPluginConformance
 
 PARAMS: dict[str, list[dict[str, Any]]] = {
@@ -35,7 +35,7 @@ class TestTraitPlugins(TraitPluginConformance):
 
     @pytest.fixture(autouse=True)
     def _plugin(self, name: str, params: dict[str, Any]) -> None:
-        self.plugin = load(TRAIT_PLUGINS, name)
+        self.plugin = import_plugin(TRAIT_PLUGINS, name)
         self.given = params
         self.inputs = TIMES if name == "timedelta" else FOUND
 
@@ -44,6 +44,6 @@ class TestTraitPlugins(TraitPluginConformance):
 
 
 def test_every_trait_plugin_is_tried() -> None:
-    plugins = available(TRAIT_PLUGINS).values()
+    plugins = installed_plugins(TRAIT_PLUGINS).values()
 
     assert {p.name for p in plugins if p.distribution == DISTRIBUTION} == set(PARAMS)

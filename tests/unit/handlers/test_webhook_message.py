@@ -15,7 +15,7 @@ from voluptuous import Invalid
 
 from effect_samples import CREATED_AT, effect_id, queued
 from winchester_core.model.event import clean_event
-from winchester_core.model.event_json import read_event
+from winchester_core.model.json import read_event
 from winchester_core.model.time_range import TimeRange
 from winchester_handlers.webhook import WebhookHandler
 from winchester_handlers.webhook.message import message

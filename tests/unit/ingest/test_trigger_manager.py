@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from winchester_core.criteria.conditions.numbers import IntCondition
 from winchester_core.errors import ConfigurationError, DataRefused
 from winchester_core.ingest import EventStatus, TriggerManager
 from winchester_core.ingest.decoding import Decoder
-from winchester_core.matching.conditions.integer import IntCondition
 from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.records import EventFilter, StreamFilter
 from winchester_core.storage.stream_clock import ClockKind, StreamClock

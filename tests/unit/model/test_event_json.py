@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from winchester_core.model.event import clean_event
-from winchester_core.model.event_json import dump_traits, flat_event, load_traits, read_event
+from winchester_core.model.json import dump_traits, flat_event, load_traits, read_event
 
 NOON = datetime(2015, 1, 20, 12, 0, 0, 7, tzinfo=UTC)
 

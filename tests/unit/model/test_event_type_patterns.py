@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from winchester_core.matching import EventTypePatterns
+from winchester_core.criteria import EventTypePatterns
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_a_glob_covers_the_whole_type_and_minds_case(
 ) -> None:
     patterns = EventTypePatterns(pattern)
     assert patterns.matches(event_type) is taken
-    assert patterns.decide(event_type) is taken
+    assert patterns.matches_uncached(event_type) is taken
 
 
 def test_an_exclusion_wins_over_every_inclusion_wherever_it_stands() -> None:
@@ -95,7 +95,7 @@ def test_what_is_remembered_of_a_flood_of_types_is_bounded() -> None:
     patterns = EventTypePatterns("a.*")
     for number in range(2_000):
         assert patterns.matches(f"a.{number}")
-    assert patterns._memo.cache_info().currsize <= 256  # type: ignore[attr-defined]
+    assert patterns._cached_match.cache_info().currsize <= 256  # type: ignore[attr-defined]
 
 
 def test_a_description_names_inclusions_and_exclusions() -> None:

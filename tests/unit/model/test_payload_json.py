@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from winchester_core.errors import UnstorablePayload
-from winchester_core.model.payload_json import MAX_PAYLOAD_BYTES, dump_payload, load_payload
+from winchester_core.model.json import MAX_PAYLOAD_BYTES, dump_payload, load_payload
 
 
 def test_times_come_back_in_utc() -> None:

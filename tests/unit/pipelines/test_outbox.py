@@ -11,7 +11,7 @@ import pytest
 from winchester_core.errors import EffectNotQueued, HandlerFailed, UnstorablePayload
 from winchester_core.interfaces import Delivered, DeliveryOutcome, Effect, PipelineHandler
 from winchester_core.model.effect import Endpoint
-from winchester_core.model.payload_json import load_payload
+from winchester_core.model.json import load_payload
 from winchester_core.model.stream import Reason
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition, PipelineRun, RunStream
 

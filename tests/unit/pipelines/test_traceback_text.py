@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from winchester_core.model.event import text_fault
+from winchester_core.model.event import text_problem
 from winchester_core.pipelines.traceback_text import (
     MAX_TRACEBACK_BYTES,
     clean_text,
@@ -39,7 +39,7 @@ def test_a_traceback_is_at_most_16_kib_and_keeps_head_and_tail(message: str) -> 
 
 def test_nul_and_lone_surrogates_are_spelt_out() -> None:
     text = clean_traceback(raised(ValueError("a\0b \ud800 c")))
-    assert text_fault(text) is None
+    assert text_problem(text) is None
     assert "a\\x00b \\ud800 c" in text
 
 

@@ -8,44 +8,46 @@ import pytest
 import yaml
 
 from winchester_core.config import load_settings
+from winchester_core.criteria.compiler import compile_criterion
 from winchester_core.distill import Distiller
 from winchester_core.distribution import DISTRIBUTION
 from winchester_core.interfaces import PipelineHandler
-from winchester_core.matching.compilation import compile_criterion
 from winchester_core.plugins import (
     COMMANDS,
     CONDITIONS,
     EVENT_SOURCES,
+    GROUP_NOUNS,
     HANDLERS,
-    NOUNS,
     TRAIT_PLUGINS,
-    Description,
-    Registry,
-    available,
-    describe,
+    PluginDescription,
+    PluginRegistry,
+    describe_plugin,
+    installed_plugins,
 )
 from winchester_core.schemas import parameters, taken_by_plugin
 
 
 def own(group: str) -> list[str]:
-    return [name for name, each in available(group).items() if each.distribution == DISTRIBUTION]
+    return [
+        name for name, each in installed_plugins(group).items() if each.distribution == DISTRIBUTION
+    ]
 
 
 def example_of(group: str, name: str) -> Any:
-    return yaml.safe_load(describe(Registry(group)[name]).example)
+    return yaml.safe_load(describe_plugin(PluginRegistry(group)[name]).example)
 
 
 ANYTHING = {"library", "flags[].value", "default"}
 """The parameters that take anything."""
 
-OWN = [(group, name) for group in NOUNS for name in own(group)]
+OWN = [(group, name) for group in GROUP_NOUNS for name in own(group)]
 
 
 @pytest.mark.parametrize(("group", "name"), OWN, ids=lambda value: value)
 def test_every_built_in_plugin_has_a_summary_of_one_line_and_an_example(
     group: str, name: str
 ) -> None:
-    told = describe(Registry(group)[name])
+    told = describe_plugin(PluginRegistry(group)[name])
 
     assert told.text.splitlines()[0] == told.summary
     assert name.split(maxsplit=1)[0] in told.example or name == "text"
@@ -55,7 +57,7 @@ def test_every_built_in_plugin_has_a_summary_of_one_line_and_an_example(
 def test_every_parameter_of_a_built_in_plugin_is_described_and_of_a_known_type(
     group: str, name: str
 ) -> None:
-    plugin = available(group)[name]
+    plugin = installed_plugins(group)[name]
     told = parameters(taken_by_plugin(plugin, plugin.load()))
 
     assert [each.name for each in told if not each.description] == []
@@ -64,7 +66,7 @@ def test_every_parameter_of_a_built_in_plugin_is_described_and_of_a_known_type(
 
 @pytest.mark.parametrize("name", own(CONDITIONS))
 def test_the_expression_of_a_built_in_condition_is_of_a_known_type(name: str) -> None:
-    plugin = available(CONDITIONS)[name]
+    plugin = installed_plugins(CONDITIONS)[name]
 
     assert taken_by_plugin(plugin, plugin.load()) != {}
 
@@ -73,7 +75,7 @@ def test_the_expression_of_a_built_in_condition_is_of_a_known_type(name: str) ->
 def test_the_example_of_a_condition_compiles(name: str) -> None:
     traits = example_of(CONDITIONS, name)
 
-    compile_criterion({"traits": traits}, Registry(CONDITIONS), fire=True)
+    compile_criterion({"traits": traits}, PluginRegistry(CONDITIONS), fire=True)
     assert all(name in demand or name == "text" for demand in traits.values())
 
 
@@ -96,7 +98,7 @@ def test_the_example_of_a_trait_plugin_loads(name: str) -> None:
     pytest.importorskip("stackdistiller", reason="the extra 'openstack' is not installed")
     traits = example_of(TRAIT_PLUGINS, name)
 
-    Distiller([{"event_type": "*", "traits": traits}], Registry(TRAIT_PLUGINS))
+    Distiller([{"event_type": "*", "traits": traits}], PluginRegistry(TRAIT_PLUGINS))
     assert all(name in str(trait["plugin"]) for trait in traits.values())
 
 
@@ -116,21 +118,23 @@ def test_a_description_is_the_plugins_own_and_no_inherited_one() -> None:
     class Silent(Described):
         pass
 
-    assert describe(Described) == Description(
+    assert describe_plugin(Described) == PluginDescription(
         "Does this and that.",
         "Does this\nand that.\n\nBesides, more.",
         "- name: described\n  params: {}",
     )
-    assert describe(Silent) == Description("", "", "")
+    assert describe_plugin(Silent) == PluginDescription("", "", "")
 
 
 @pytest.mark.parametrize("plugin", [None, 7, type("Odd", (), {"__doc__": 3, "example": 4})])
 def test_whatever_an_entry_point_names_has_a_description(plugin: Any) -> None:
-    assert describe(plugin).example == ""
+    assert describe_plugin(plugin).example == ""
 
 
 def test_the_example_of_a_command_is_its_command_lines() -> None:
-    assert describe(Registry(COMMANDS)["check"]).example.startswith("winchester check -c ")
+    assert describe_plugin(PluginRegistry(COMMANDS)["check"]).example.startswith(
+        "winchester check -c "
+    )
 
 
 def _minimal(**more: Any) -> dict[str, Any]:

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from winchester_core import bootstrap
+from winchester_core.criteria.compiler import compile_criterion
 from winchester_core.distill import Distiller
 from winchester_core.distribution import DISTRIBUTION
-from winchester_core.matching.compilation import compile_criterion
 from winchester_core.model.stream import Reason
 from winchester_core.pipelines.run import PipelineRun, RunStream
 from winchester_core.plugins import (
@@ -20,9 +20,9 @@ from winchester_core.plugins import (
     EVENT_SOURCES,
     HANDLERS,
     TRAIT_PLUGINS,
-    Registry,
-    available,
-    describe,
+    PluginRegistry,
+    describe_plugin,
+    installed_plugins,
 )
 
 if TYPE_CHECKING:
@@ -73,11 +73,13 @@ WITH_SERVER = {"oslo", "rabbitmq", "yagi"}
 
 
 def example_of(group: str, name: str) -> Any:
-    return yaml.safe_load(describe(Registry(group)[name]).example)
+    return yaml.safe_load(describe_plugin(PluginRegistry(group)[name]).example)
 
 
 def own(group: str) -> set[str]:
-    return {name for name, each in available(group).items() if each.distribution == DISTRIBUTION}
+    return {
+        name for name, each in installed_plugins(group).items() if each.distribution == DISTRIBUTION
+    }
 
 
 def test_every_built_in_plugin_is_tried_here() -> None:
@@ -105,7 +107,7 @@ def test_the_example_of_a_handler_handles_events(name: str) -> None:
 def test_the_example_of_a_condition_tells_values_apart(name: str) -> None:
     traits = example_of(CONDITIONS, name)
     (trait,) = traits
-    criterion = compile_criterion({"traits": traits}, Registry(CONDITIONS), fire=True)
+    criterion = compile_criterion({"traits": traits}, PluginRegistry(CONDITIONS), fire=True)
 
     assert [criterion.matches({**EVENTS[0], trait: value}) for value in MATCHED[name]] == [
         True,
@@ -119,7 +121,7 @@ def test_the_example_of_a_trait_plugin_makes_a_trait(name: str) -> None:
     traits = example_of(TRAIT_PLUGINS, name)
     (trait,) = traits
     holds, wanted = DISTILLED[name]
-    distiller = Distiller([{"event_type": "*", "traits": traits}], Registry(TRAIT_PLUGINS))
+    distiller = Distiller([{"event_type": "*", "traits": traits}], PluginRegistry(TRAIT_PLUGINS))
 
     event = distiller.distill({**EVENTS[0], "timestamp": NOON.isoformat(), **holds}).event
 
@@ -134,7 +136,7 @@ def test_the_example_of_jsonl_reads_events(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / params["path"] / "1.json").write_text(json.dumps(event))
     monkeypatch.chdir(tmp_path)
 
-    source = Registry(EVENT_SOURCES)["jsonl"](**params)
+    source = PluginRegistry(EVENT_SOURCES)["jsonl"](**params)
     source.open()
     (message,) = source.receive(10, 0)
     source.ack([message])
@@ -148,7 +150,9 @@ def test_the_example_of_http_listens() -> None:
     pytest.importorskip("uvicorn", reason="the extra 'http' is not installed")
     (params,) = (each["params"] for each in example_of(EVENT_SOURCES, "http").values())
 
-    source = Registry(EVENT_SOURCES)["http"](**params | {"port": 0})  # two tests may run at once
+    source = PluginRegistry(EVENT_SOURCES)["http"](
+        **params | {"port": 0}
+    )  # two tests may run at once
     source.open()
     host, port = source.address
     source.close()

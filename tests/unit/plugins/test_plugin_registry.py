@@ -9,7 +9,15 @@ import pytest
 
 from winchester_core.distribution import DISTRIBUTION
 from winchester_core.errors import PluginError
-from winchester_core.plugins import CONDITIONS, HANDLERS, NOUNS, Registry, available, load, noun
+from winchester_core.plugins import (
+    CONDITIONS,
+    GROUP_NOUNS,
+    HANDLERS,
+    PluginRegistry,
+    group_noun,
+    import_plugin,
+    installed_plugins,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +33,7 @@ def test_an_installed_plugin_is_listed_with_its_distribution_and_not_imported(
 ) -> None:
     install("acme", {HANDLERS: {"good": "acme_good:Good"}}, {"acme_good": GOOD}, "2.5")
 
-    plugin = available(HANDLERS)["good"]
+    plugin = installed_plugins(HANDLERS)["good"]
 
     assert (plugin.distribution, plugin.version) == ("acme", "2.5")
     assert (plugin.group, plugin.name, plugin.value) == (HANDLERS, "good", "acme_good:Good")
@@ -37,20 +45,20 @@ def test_only_the_plugin_asked_for_is_imported(install: Install) -> None:
     modules = {"acme_good": GOOD, "acme_other": GOOD, "acme_bad": BROKEN}
     install("acme", {HANDLERS: points}, modules)
 
-    assert load(HANDLERS, "good").__name__ == "Good"
+    assert import_plugin(HANDLERS, "good").__name__ == "Good"
     assert "acme_other" not in sys.modules
 
 
 def test_built_in_plugins_are_entry_points_like_any_other() -> None:
-    assert {"logger", "usage"} <= set(available(HANDLERS))
-    assert available(HANDLERS)["logger"].distribution == DISTRIBUTION
+    assert {"logger", "usage"} <= set(installed_plugins(HANDLERS))
+    assert installed_plugins(HANDLERS)["logger"].distribution == DISTRIBUTION
 
 
 def test_an_unknown_name_names_the_nearest_and_all_that_are_installed() -> None:
     with pytest.raises(PluginError) as caught:
-        load(HANDLERS, "loger")
+        import_plugin(HANDLERS, "loger")
 
-    installed = ", ".join(available(HANDLERS))
+    installed = ", ".join(installed_plugins(HANDLERS))
     assert str(caught.value) == (
         f"no handler is named 'loger'; did you mean 'logger'? Installed: {installed}"
     )
@@ -59,7 +67,7 @@ def test_an_unknown_name_names_the_nearest_and_all_that_are_installed() -> None:
 
 def test_a_name_that_resembles_none_names_those_that_are_installed() -> None:
     with pytest.raises(PluginError) as caught:
-        load("winchester.nothing_here", "xyz")
+        import_plugin("winchester.nothing_here", "xyz")
 
     assert str(caught.value) == (
         "no plugin of winchester.nothing_here is named 'xyz'; installed: none; "
@@ -73,7 +81,7 @@ def test_a_plugin_that_fails_to_import_names_distribution_entry_point_and_cause(
     install("acme", {HANDLERS: {"bad": "acme_bad:Bad"}}, {"acme_bad": BROKEN}, "3.1")
 
     with pytest.raises(PluginError) as caught:
-        load(HANDLERS, "bad")
+        import_plugin(HANDLERS, "bad")
 
     assert str(caught.value) == (
         "the handler 'bad' of acme 3.1 cannot be loaded: entry point 'bad = acme_bad:Bad' in "
@@ -96,7 +104,7 @@ def test_whatever_an_import_raises_is_the_cause(install: Install, source: str, c
     install("acme", {HANDLERS: {"bad": "acme_bad:Bad"}}, {"acme_bad": source})
 
     with pytest.raises(PluginError) as caught:
-        load(HANDLERS, "bad")
+        import_plugin(HANDLERS, "bad")
 
     assert str(caught.value).endswith(f"in {HANDLERS}: {cause}")
     assert "\n" not in str(caught.value)
@@ -107,7 +115,7 @@ def test_two_distributions_of_one_name_are_refused_and_both_named(install: Insta
     install("rival", {HANDLERS: {"good": "rival_good:Good"}}, {"rival_good": GOOD}, "0.9")
 
     with pytest.raises(PluginError) as caught:
-        load(HANDLERS, "good")
+        import_plugin(HANDLERS, "good")
 
     assert str(caught.value) == (
         "the handler 'good' is registered more than once, by rival 0.9 (rival_good:Good) and "
@@ -121,34 +129,34 @@ def test_a_conflict_stays_in_the_listing_and_harms_no_other_name(install: Instal
     install("acme", {HANDLERS: points}, {"acme_good": GOOD})
     install("rival", {HANDLERS: {"good": "rival_good:Good"}}, {"rival_good": GOOD})
 
-    listed = available(HANDLERS)["good"]
+    listed = installed_plugins(HANDLERS)["good"]
 
-    assert {listed.distribution, *(rival.distribution for rival in listed.rivals)} == {
+    assert {listed.distribution, *(rival.distribution for rival in listed.duplicates)} == {
         "acme",
         "rival",
     }
-    assert load(HANDLERS, "fine").__name__ == "Good"
+    assert import_plugin(HANDLERS, "fine").__name__ == "Good"
 
 
 def test_the_same_name_in_another_group_is_no_conflict(install: Install) -> None:
     points = {HANDLERS: {"good": "acme_good:Good"}, CONDITIONS: {"good": "acme_good:Good"}}
     install("acme", points, {"acme_good": GOOD})
 
-    assert load(HANDLERS, "good") is load(CONDITIONS, "good")
+    assert import_plugin(HANDLERS, "good") is import_plugin(CONDITIONS, "good")
 
 
 def test_a_registry_is_a_mapping_that_loads_on_look_up(install: Install) -> None:
     points = {"good": "acme_good:Good", "bad": "acme_bad:Bad"}
     install("acme", {CONDITIONS: points}, {"acme_good": GOOD, "acme_bad": BROKEN})
-    registry = Registry(CONDITIONS)
+    registry = PluginRegistry(CONDITIONS)
 
     assert "good" in registry
     assert "bad" in registry
     assert "absent" not in registry
-    assert set(registry) == set(available(CONDITIONS))
-    assert len(registry) == len(available(CONDITIONS))
+    assert set(registry) == set(installed_plugins(CONDITIONS))
+    assert len(registry) == len(installed_plugins(CONDITIONS))
     assert "acme_good" not in sys.modules
-    assert registry["good"] is load(CONDITIONS, "good")
+    assert registry["good"] is import_plugin(CONDITIONS, "good")
     assert registry.get("absent") is None
     with pytest.raises(KeyError):
         registry["absent"]
@@ -158,7 +166,7 @@ def test_a_registry_is_a_mapping_that_loads_on_look_up(install: Install) -> None
 
 def test_a_registry_knows_local_names_of_what_is_installed(install: Install) -> None:
     install("acme", {CONDITIONS: {"good": "acme_good:Good"}}, {"acme_good": GOOD})
-    registry = Registry(CONDITIONS, {"mine": "good", "gone": "absent"})
+    registry = PluginRegistry(CONDITIONS, {"mine": "good", "gone": "absent"})
 
     assert registry["mine"] is registry["good"]
     assert "mine" in set(registry)
@@ -166,5 +174,5 @@ def test_a_registry_knows_local_names_of_what_is_installed(install: Install) -> 
 
 
 def test_every_group_has_a_word_for_its_plugins() -> None:
-    assert len(set(NOUNS.values())) == len(NOUNS) == 5
-    assert noun("elsewhere.group") == "plugin of elsewhere.group"
+    assert len(set(GROUP_NOUNS.values())) == len(GROUP_NOUNS) == 5
+    assert group_noun("elsewhere.group") == "plugin of elsewhere.group"

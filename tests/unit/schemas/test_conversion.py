@@ -24,7 +24,7 @@ from voluptuous import (
 from voluptuous import Any as AnyOf
 
 from winchester_core.interfaces import json_schema
-from winchester_core.interfaces.json_schema import case_insensitive_enum, reference
+from winchester_core.interfaces.json_schema import case_insensitive_enum, definition_placeholder
 from winchester_core.schemas import in_words, json_schema_of, parameters
 from winchester_core.schemas.hover import with_defaults_told
 from winchester_core.schemas.variables import REFERENCE, with_variables
@@ -91,7 +91,7 @@ def maybe_port(value: Any) -> Any:
         (annotated, {}),
         (port, {"type": "integer", "minimum": 1, "title": "port"}),
         (maybe_port, {"anyOf": [json_schema_of(port), {"type": "null"}], "title": "port or none"}),
-        (reference("trigger"), {"$ref": "#/definitions/trigger"}),
+        (definition_placeholder("trigger"), {"$ref": "#/definitions/trigger"}),
     ],
 )  # fmt: skip
 def test_each_kind_of_check(schema: Any, said: dict[str, Any]) -> None:
@@ -211,7 +211,7 @@ def test_parameters_within_others_follow_them() -> None:
         {"type": ["array", "null"]},
         {"type": "null"},
         {"anyOf": [{"type": "integer"}, TEXT]},
-        {"$ref": "#/definitions/demand"},
+        {"$ref": "#/definitions/predicate"},
         {"description": "anything"},
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from voluptuous import Invalid
 
 from winchester_core.errors import PluginError
-from winchester_core.plugins import EVENT_SOURCES, load
+from winchester_core.plugins import EVENT_SOURCES, import_plugin
 from winchester_core.sources.http.params import SCHEMA
 
 
@@ -76,4 +76,4 @@ def _without_uvicorn(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_without_uvicorn")
 def test_without_the_server_it_says_what_to_install() -> None:
     with pytest.raises(PluginError, match=r"pip install 'winchester-core\[http\]'"):
-        load(EVENT_SOURCES, "http")
+        import_plugin(EVENT_SOURCES, "http")

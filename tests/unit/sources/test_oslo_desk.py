@@ -9,7 +9,7 @@ from voluptuous import Invalid
 
 from bounds import BOUND_SECONDS
 from winchester_core.errors import PluginError
-from winchester_core.plugins import EVENT_SOURCES, load
+from winchester_core.plugins import EVENT_SOURCES, import_plugin
 from winchester_core.sources.oslo import OsloSource
 from winchester_core.sources.oslo.desk import Desk
 
@@ -86,4 +86,4 @@ def test_without_oslo_messaging_it_is_told_what_to_install(
     with pytest.raises(
         PluginError, match=r"needs oslo_messaging: pip install 'winchester-core\[oslo\]"
     ):
-        load(EVENT_SOURCES, "oslo")
+        import_plugin(EVENT_SOURCES, "oslo")

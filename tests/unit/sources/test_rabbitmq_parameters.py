@@ -8,7 +8,7 @@ import pytest
 from voluptuous import Invalid
 
 from winchester_core.errors import PluginError
-from winchester_core.plugins import EVENT_SOURCES, load
+from winchester_core.plugins import EVENT_SOURCES, import_plugin
 from winchester_core.sources.rabbitmq.broker import connections
 from winchester_core.sources.rabbitmq.parameters import RABBITMQ_SCHEMA
 
@@ -115,4 +115,4 @@ def test_without_kombu_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(
         PluginError, match=r"needs kombu: pip install 'winchester-core\[rabbitmq\]'"
     ):
-        load(EVENT_SOURCES, "rabbitmq")
+        import_plugin(EVENT_SOURCES, "rabbitmq")

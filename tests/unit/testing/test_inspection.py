@@ -14,7 +14,7 @@ from winchester_core.plugins import (
     EVENT_SOURCES,
     HANDLERS,
     TRAIT_PLUGINS,
-    available,
+    installed_plugins,
 )
 from winchester_core.testing.inspection import Inspection, inspect_plugin
 
@@ -75,7 +75,7 @@ def inspected(install: Install) -> Any:
 
     def make(group: str, source: str) -> Inspection:
         install("acme", {group: {"mine": "acme_mine:Mine"}}, {"acme_mine": IMPORTS + source})
-        return inspect_plugin(available(group)["mine"])
+        return inspect_plugin(installed_plugins(group)["mine"])
 
     return make
 

@@ -8,7 +8,7 @@ import pytest
 
 from winchester_core.errors import TimeExpressionError
 from winchester_core.timex import parse
-from winchester_core.timex.parser import MAX_LENGTH, MAX_NESTING
+from winchester_core.timex.expression import MAX_LENGTH, MAX_NESTING
 
 
 @pytest.mark.parametrize(

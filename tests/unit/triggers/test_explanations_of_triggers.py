@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from winchester_core.matching.conditions.integer import IntCondition
+from winchester_core.criteria.conditions.numbers import IntCondition
 from winchester_core.model.stream import StreamRecord, StreamState
 from winchester_core.triggers.definition import TriggerDefinition
-from winchester_core.triggers.event_explanation import explain_event
+from winchester_core.triggers.explanation import Mismatch, explain_event, explain_progress
 from winchester_core.triggers.matcher import TriggerSet
-from winchester_core.triggers.stream_explanation import Shortfall, explain_progress
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 
@@ -111,13 +110,13 @@ def test_events_that_do_not_count_are_gathered_by_reason_those_of_the_type_first
     ]
     _, items = explain_progress(definition, stream(definition, 1, 1), events)
     assert (items.has, items.needs, items.is_met) == (1, 3, False)
-    assert [(each.number, each.message_id, each.is_of_type) for each in items.shortfalls] == [
+    assert [(each.number, each.message_id, each.type_matches) for each in items.mismatches] == [
         (2, "m3", True),
         (1, "m4", True),
         (1, "m1", False),
     ]
-    assert "'size' is missing" in items.shortfalls[1].reason
-    assert items.shortfalls[2] == Shortfall("its event type is not 'item'", 1, "m1", False)
+    assert "'size' is missing" in items.mismatches[1].reason
+    assert items.mismatches[2] == Mismatch("its event type is not 'item'", 1, "m1", False)
 
 
 def test_progress_is_told_as_it_is_stored_while_the_rules_are_the_same() -> None:

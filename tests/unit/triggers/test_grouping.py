@@ -10,9 +10,13 @@ import pytest
 
 from winchester_core.model.time_range import TimeRange
 from winchester_core.timex import parse
-from winchester_core.triggers.distinguishing import NoGroup
-from winchester_core.triggers.grouping import DistinguishingTrait, Grouping
-from winchester_core.triggers.known_groups import MAX_GROUPS, KnownGroups
+from winchester_core.triggers.grouping import (
+    MAX_CACHED_GROUPS,
+    DistinguishingTrait,
+    GroupCache,
+    Grouping,
+    GroupingError,
+)
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 DIFFERENT: list[Any] = [
@@ -37,7 +41,11 @@ DIFFERENT: list[Any] = [
 
 def group_key(trigger_name: str, values: dict[str, Any]) -> bytes:
     """The key of the group of an event that has these values."""
-    return Grouping(trigger_name, [DistinguishingTrait(name) for name in values]).of(values, {}).key
+    return (
+        Grouping(trigger_name, [DistinguishingTrait(name) for name in values])
+        .group_of(values, {})
+        .key
+    )
 
 
 def test_values_of_different_type_case_or_blanks_are_different_groups() -> None:
@@ -64,7 +72,7 @@ def test_the_key_is_fixed_for_ever_since_it_is_stored() -> None:
 def test_a_stand_in_is_looked_up_instead_of_the_trait_and_goes_through_the_expression() -> None:
     traits = (DistinguishingTrait("id"), DistinguishingTrait("timestamp", parse("day")))
     event = {"id": "i-1", "timestamp": NOON, "began": NOON - timedelta(days=3)}
-    group = Grouping("t", traits).of(event, {"timestamp": "began"})
+    group = Grouping("t", traits).group_of(event, {"timestamp": "began"})
     day = datetime(2026, 3, 11, tzinfo=UTC)
     assert group.values["timestamp"] == TimeRange(day, day + timedelta(days=1))
     assert group.values["id"] == "i-1"
@@ -82,31 +90,33 @@ def test_an_event_without_a_usable_trait_has_no_group_for_a_reason(
     event: dict[str, Any], reason: str
 ) -> None:
     traits = (DistinguishingTrait("id"), DistinguishingTrait("timestamp", parse("day")))
-    with pytest.raises(NoGroup, match=reason):
-        Grouping("t", traits).of(event, {})
+    with pytest.raises(GroupingError, match=reason):
+        Grouping("t", traits).group_of(event, {})
 
 
 def test_groups_are_known_again_but_not_without_end() -> None:
-    known, traits = KnownGroups(), (DistinguishingTrait("id"),)
+    cache, traits = GroupCache(), (DistinguishingTrait("id"),)
     grouping = Grouping("t", traits)
-    first = known.of(grouping, {"id": "i-1"}, {})
-    assert known.of(grouping, {"id": "i-1", "n": 2}, {}) is first
+    first = cache.group_of(grouping, {"id": "i-1"}, {})
+    assert cache.group_of(grouping, {"id": "i-1", "n": 2}, {}) is first
     long = {"id": "x" * 101}
-    assert known.of(grouping, long, {}) == grouping.of(long, {})
-    assert known.of(grouping, long, {}) is not known.of(grouping, long, {})
-    for number in range(MAX_GROUPS):
-        known.of(grouping, {"id": str(number)}, {})
-    assert known.of(grouping, {"id": "i-1"}, {}) is not first
-    assert known.of(grouping, {"id": "i-1"}, {}) == first
+    assert cache.group_of(grouping, long, {}) == grouping.group_of(long, {})
+    assert cache.group_of(grouping, long, {}) is not cache.group_of(grouping, long, {})
+    for number in range(MAX_CACHED_GROUPS):
+        cache.group_of(grouping, {"id": str(number)}, {})
+    assert cache.group_of(grouping, {"id": "i-1"}, {}) is not first
+    assert cache.group_of(grouping, {"id": "i-1"}, {}) == first
 
 
 @pytest.mark.parametrize("expression", ["day", None])
 def test_only_what_is_cheaply_told_apart_is_known_again(expression: str | None) -> None:
     traits = (DistinguishingTrait("at", expression and parse(expression)),)
-    known, grouping = KnownGroups(), Grouping("t", traits)
+    cache, grouping = GroupCache(), Grouping("t", traits)
     utc, elsewhere = NOON, NOON.astimezone(timezone(timedelta(hours=14)))
-    again = known.of(grouping, {"at": utc}, {}) is known.of(grouping, {"at": utc}, {})
+    again = cache.group_of(grouping, {"at": utc}, {}) is cache.group_of(grouping, {"at": utc}, {})
     assert again is (expression is not None)
-    assert known.of(grouping, {"at": elsewhere}, {}) is not known.of(grouping, {"at": utc}, {})
+    assert cache.group_of(grouping, {"at": elsewhere}, {}) is not cache.group_of(
+        grouping, {"at": utc}, {}
+    )
     other = {"at": "today", "began": utc}
-    assert known.of(grouping, other, {"at": "began"}) == grouping.of({"at": utc}, {})
+    assert cache.group_of(grouping, other, {"at": "began"}) == grouping.group_of({"at": utc}, {})

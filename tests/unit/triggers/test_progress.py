@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from winchester_core.matching.conditions.integer import IntCondition
+from winchester_core.criteria.conditions.numbers import IntCondition
 from winchester_core.model.stream import Reason
 from winchester_core.triggers import progress
 from winchester_core.triggers.definition import TriggerDefinition
@@ -38,32 +38,32 @@ def event(event_type: str, minutes: int = 0, **traits: Any) -> dict[str, Any]:
 
 def test_it_fires_once_every_criterion_has_its_number_and_the_time_never_moves() -> None:
     definition = trigger(fire_delay=30)
-    facts = progress.begin(definition, event("item", size=5), NOON)
-    progress.join(definition, facts, event("paid"), NOON)
-    progress.join(definition, facts, event("item", size=3), NOON)
-    assert (facts.counts, facts.fire_timestamp) == ([1, 1], None)
-    progress.join(definition, facts, event("item", size=4), NOON + timedelta(seconds=7))
-    assert facts.fire_timestamp == NOON + timedelta(seconds=37)
-    progress.join(definition, facts, event("paid"), NOON + timedelta(hours=2))
-    assert facts.fire_timestamp == NOON + timedelta(seconds=37)
-    assert facts.counts == [1, 2]
-    assert facts.event_count == 5
+    stream = progress.start(definition, event("item", size=5), NOON)
+    progress.add_event(definition, stream, event("paid"), NOON)
+    progress.add_event(definition, stream, event("item", size=3), NOON)
+    assert (stream.counts, stream.fire_timestamp) == ([1, 1], None)
+    progress.add_event(definition, stream, event("item", size=4), NOON + timedelta(seconds=7))
+    assert stream.fire_timestamp == NOON + timedelta(seconds=37)
+    progress.add_event(definition, stream, event("paid"), NOON + timedelta(hours=2))
+    assert stream.fire_timestamp == NOON + timedelta(seconds=37)
+    assert stream.counts == [1, 2]
+    assert stream.event_count == 5
 
 
 def test_late_events_move_the_first_time_and_the_expiry_follows_first_and_last() -> None:
     definition = trigger(expiration="$first + 1d")
-    facts = progress.begin(definition, event("item"), NOON)
-    assert facts.expire_timestamp == NOON + timedelta(days=1)
-    progress.join(definition, facts, event("item", minutes=-60), NOON)
-    assert facts.first_event == NOON - timedelta(hours=1)
-    assert facts.last_event == NOON
-    assert facts.expire_timestamp == NOON + timedelta(hours=23)
+    stream = progress.start(definition, event("item"), NOON)
+    assert stream.expire_timestamp == NOON + timedelta(days=1)
+    progress.add_event(definition, stream, event("item", minutes=-60), NOON)
+    assert stream.first_event == NOON - timedelta(hours=1)
+    assert stream.last_event == NOON
+    assert stream.expire_timestamp == NOON + timedelta(hours=23)
 
 
 def test_the_expiry_may_depend_on_the_time_of_arrival() -> None:
     definition = trigger(expiration="$timestamp + 5m")
-    facts = progress.begin(definition, event("item"), NOON + timedelta(days=2))
-    assert facts.expire_timestamp == NOON + timedelta(days=2, minutes=5)
+    stream = progress.start(definition, event("item"), NOON + timedelta(days=2))
+    assert stream.expire_timestamp == NOON + timedelta(days=2, minutes=5)
 
 
 @pytest.mark.parametrize(
@@ -76,38 +76,38 @@ def test_the_expiry_may_depend_on_the_time_of_arrival() -> None:
 def test_an_expiry_outside_the_years_1000_to_9999_is_clamped(
     expiration: str, clamped: datetime
 ) -> None:
-    facts = progress.begin(trigger(expiration=expiration), event("item"), NOON)
-    assert facts.expire_timestamp == clamped
+    stream = progress.start(trigger(expiration=expiration), event("item"), NOON)
+    assert stream.expire_timestamp == clamped
 
 
 def test_a_stream_whose_criteria_are_met_no_longer_expires() -> None:
     definition = trigger(fire_criteria=[{"event_type": "paid"}], fire_delay=7200)
-    facts = progress.begin(definition, event("paid"), NOON)
-    assert progress.due(facts, NOON + timedelta(minutes=90)) is None
-    assert progress.due(facts, NOON + timedelta(hours=2)) is Reason.FIRE
+    stream = progress.start(definition, event("paid"), NOON)
+    assert progress.due_reason(stream, NOON + timedelta(minutes=90)) is None
+    assert progress.due_reason(stream, NOON + timedelta(hours=2)) is Reason.FIRE
 
 
 def test_a_stream_is_due_to_expire_at_its_very_time() -> None:
-    facts = progress.begin(trigger(), event("item"), NOON)
-    just_before = facts.expire_timestamp - timedelta(microseconds=1)
-    assert progress.due(facts, just_before) is None
-    assert progress.takes_events(facts, just_before)
-    assert progress.due(facts, facts.expire_timestamp) is Reason.EXPIRE
-    assert not progress.takes_events(facts, facts.expire_timestamp)
+    stream = progress.start(trigger(), event("item"), NOON)
+    just_before = stream.expire_timestamp - timedelta(microseconds=1)
+    assert progress.due_reason(stream, just_before) is None
+    assert progress.accepts_events(stream, just_before)
+    assert progress.due_reason(stream, stream.expire_timestamp) is Reason.EXPIRE
+    assert not progress.accepts_events(stream, stream.expire_timestamp)
 
 
 def test_counting_anew_uses_the_present_rules_and_leaves_a_fire_time_alone() -> None:
     old, members = trigger(), [event("paid"), event("item", size=9)]
-    facts = progress.begin(old, members[0], NOON)
-    progress.join(old, facts, members[1], NOON)
+    stream = progress.start(old, members[0], NOON)
+    progress.add_event(old, stream, members[1], NOON)
     new = trigger(fire_criteria=[{"event_type": "paid"}], expiration="$last + 2h")
     later = NOON + timedelta(minutes=5)
-    progress.recount(new, facts, members, later)
-    assert (facts.counts, facts.fire_timestamp) == ([1], later)
-    assert facts.expire_timestamp == NOON + timedelta(hours=2)
-    assert facts.fingerprint == new.fingerprint != old.fingerprint
-    progress.recount(old, facts, members, NOON + timedelta(hours=1))
-    assert facts.fire_timestamp == later
+    progress.recalculate(new, stream, members, later)
+    assert (stream.counts, stream.fire_timestamp) == ([1], later)
+    assert stream.expire_timestamp == NOON + timedelta(hours=2)
+    assert stream.fingerprint == new.fingerprint != old.fingerprint
+    progress.recalculate(old, stream, members, NOON + timedelta(hours=1))
+    assert stream.fire_timestamp == later
 
 
 def test_the_fingerprint_follows_fire_criteria_and_expiration_alone() -> None:

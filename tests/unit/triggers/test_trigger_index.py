@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from winchester_core.matching import Criterion, compile_criterion
+from winchester_core.criteria import Criterion, compile_criterion
 from winchester_core.triggers import index as index_module
 from winchester_core.triggers.index import TriggerIndex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from winchester_core.triggers.shortlist import Candidate
+    from winchester_core.triggers.index import Candidate
 
 
 @dataclass(frozen=True)
@@ -63,64 +63,68 @@ def test_candidates_are_what_a_search_through_all_triggers_finds_in_order(
     ]
     wanted = [(name, tuple(criteria)) for name, criteria in searched if criteria]
     for _ in range(2):  # when it is found, and when it is remembered
-        found = index.candidates(event_type)
+        found = index.candidates_for_type(event_type)
         assert [(each.trigger.name, each.criteria) for each in found] == wanted
 
 
 def test_a_candidate_keeps_its_matching_criteria_in_their_order() -> None:
     one = trigger("t", "a.*", "b", ["*", "!a.x"], "a.b")
-    (candidate,) = TriggerIndex([one]).candidates("a.b")
+    (candidate,) = TriggerIndex([one]).candidates_for_type("a.b")
     assert candidate.criteria == tuple(one.match_criteria[at] for at in (0, 2, 3))
 
 
 def test_no_triggers_means_no_candidates() -> None:
-    assert TriggerIndex[Trigger]([]).candidates("a") == ()
+    assert TriggerIndex[Trigger]([]).candidates_for_type("a") == ()
 
 
 def test_a_second_look_up_returns_the_same_answer_without_a_search() -> None:
     index = TriggerIndex(TRIGGERS)
-    assert index.candidates("a.b") is index.candidates("a.b")
-    assert index.candidates("zzz.nothing") is index.candidates("zzz.nothing")
+    assert index.candidates_for_type("a.b") is index.candidates_for_type("a.b")
+    assert index.candidates_for_type("zzz.nothing") is index.candidates_for_type("zzz.nothing")
 
 
 def test_a_flood_of_types_does_not_grow_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_module, "MAX_TYPES", 50)
+    monkeypatch.setattr(index_module, "MAX_CACHED_TYPES", 50)
     index = TriggerIndex(TRIGGERS)
     for number in range(1_000):
-        assert "all" in names(index.candidates(f"flood.{number}"))
+        assert "all" in names(index.candidates_for_type(f"flood.{number}"))
         assert len(index._remembered) <= 50
 
 
 def test_a_flood_that_many_triggers_match_does_not_grow_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(index_module, "MAX_CANDIDATES", 100)
+    monkeypatch.setattr(index_module, "MAX_CACHED_CANDIDATES", 100)
     index = TriggerIndex([trigger(str(number), "*") for number in range(30)])
     for number in range(100):
-        assert len(index.candidates(f"flood.{number}")) == 30
-        assert len(index._shortlists) == 1
+        assert len(index.candidates_for_type(f"flood.{number}")) == 30
+        assert len(index._indexes_by_slots) == 1
 
 
 def test_a_flood_that_different_triggers_match_does_not_grow_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(index_module, "MAX_CANDIDATES", 100)
-    monkeypatch.setattr(index_module, "ROOM", 2)
+    monkeypatch.setattr(index_module, "MAX_CACHED_CANDIDATES", 100)
+    monkeypatch.setattr(index_module, "MIN_CACHED_INDEXES", 2)
     index = TriggerIndex([trigger(str(number), f"?{number}*", "*") for number in range(30)])
     for number in range(100):
-        assert len(index.candidates(f"x{number}")) == 30
-        assert index._held == sum(each.weight for each in index._shortlists.values()) <= 100
+        assert len(index.candidates_for_type(f"x{number}")) == 30
+        assert (
+            index._cached_references
+            == sum(each.reference_count for each in index._indexes_by_slots.values())
+            <= 100
+        )
 
 
 def test_several_shortlists_have_room_however_many_triggers_there_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(index_module, "MAX_CANDIDATES", 10)
+    monkeypatch.setattr(index_module, "MAX_CACHED_CANDIDATES", 10)
     index = TriggerIndex([trigger(str(number), f"?{number}*", "*") for number in range(30)])
-    types = [f"x{number}" for number in range(index_module.ROOM)]
-    first = [index.candidates(each) for each in types]
-    assert [index.candidates(each) for each in types] == first
-    assert all(index.candidates(one) is two for one, two in zip(types, first, strict=True))
+    types = [f"x{number}" for number in range(index_module.MIN_CACHED_INDEXES)]
+    first = [index.candidates_for_type(each) for each in types]
+    assert [index.candidates_for_type(each) for each in types] == first
+    assert all(index.candidates_for_type(one) is two for one, two in zip(types, first, strict=True))
 
 
 def test_only_triggers_that_the_type_can_reach_are_asked() -> None:
@@ -128,24 +132,26 @@ def test_only_triggers_that_the_type_can_reach_are_asked() -> None:
         [trigger(f"t{number}", f"service{number:04}.*") for number in range(1_000)]
     )
     assert len(index._reachable("service0500.create")) == 1
-    assert names(index.candidates("service0500.create")) == ["t500"]
+    assert names(index.candidates_for_type("service0500.create")) == ["t500"]
 
 
 def test_globs_that_begin_with_anything_are_found_by_their_end() -> None:
     index = TriggerIndex([trigger(f"t{number}", f"*.part{number:04}") for number in range(1_000)])
     assert len(index._reachable("service.part0500")) == 1
-    assert names(index.candidates("service.part0500")) == ["t500"]
+    assert names(index.candidates_for_type("service.part0500")) == ["t500"]
 
 
 def test_threads_may_share_an_index(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_module, "MAX_TYPES", 5)
+    monkeypatch.setattr(index_module, "MAX_CACHED_TYPES", 5)
     index = TriggerIndex(TRIGGERS)
-    wanted = {each: names(TriggerIndex(TRIGGERS).candidates(each)) for each in TYPES}
+    wanted = {each: names(TriggerIndex(TRIGGERS).candidates_for_type(each)) for each in TYPES}
     wrong: list[str] = []
 
     def ask() -> None:
         for _ in range(200):
-            wrong.extend(each for each in TYPES if names(index.candidates(each)) != wanted[each])
+            wrong.extend(
+                each for each in TYPES if names(index.candidates_for_type(each)) != wanted[each]
+            )
 
     threads = [Thread(target=ask) for _ in range(4)]
     for thread in threads:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from voluptuous import All, Invalid, Length, Optional, Range
 
 from winchester_core.interfaces import json_schema
-from winchester_core.interfaces.checked_schema import CheckedSchema
+from winchester_core.interfaces.params import CheckedSchema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

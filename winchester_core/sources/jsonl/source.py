@@ -11,7 +11,7 @@ from voluptuous import All, In, Invalid, Length, Optional, Required, Schema
 
 from winchester_core.errors import SourceError
 from winchester_core.interfaces import EventSource
-from winchester_core.interfaces.checked_schema import CheckedSchema
+from winchester_core.interfaces.params import CheckedSchema
 from winchester_core.model import Message, MessageKind
 from winchester_core.sources.jsonl.byte_input import STDIN, find_inputs
 from winchester_core.sources.jsonl.followed_file import followed_files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.model.stream import Reason, StreamState, lane_of, lane_of_state
+from winchester_core.model.stream import Reason, StreamState, states_for_reason, states_including
 from winchester_core.storage.death_note import died_after_failure, died_each_time
 from winchester_core.storage.records import Claim
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
@@ -23,7 +23,7 @@ RETRYING = frozenset({StreamState.RETRY_FIRE, StreamState.RETRY_EXPIRE})
 
 def ready_again(held: Holdings, reason: Reason, real_now: datetime) -> list[HeldStream]:
     """Streams whose next try is due by real time, the longest due first."""
-    state = lane_of(reason).retry
+    state = states_for_reason(reason).retry
     due = [
         (stream.retry_at, stream.id, stream)
         for stream in held.streams.values()
@@ -37,7 +37,7 @@ def ready_first_time(held: Holdings, reason: Reason, now: datetime) -> list[Held
     due = [
         stream
         for stream in held.streams.values()
-        if stream.state is StreamState.ACTIVE and progress.due(stream.facts, now) is reason
+        if stream.state is StreamState.ACTIVE and progress.due_reason(stream.facts, now) is reason
     ]
     return sorted(due, key=_due_order)
 
@@ -76,7 +76,7 @@ def _take(
     lease: timedelta,
 ) -> Claim:
     transaction.keep(stream)
-    stream.become(lane_of(reason).working, real_now, worker)
+    stream.become(states_for_reason(reason).working, real_now, worker)
     if stream.is_open:
         held.close(stream, transaction)
     stream.worker, stream.lease_until, stream.retry_at = worker, real_now + lease, None
@@ -112,7 +112,7 @@ def held_of(held: Holdings, worker: str) -> list[HeldStream]:
 
 def give_back(stream: HeldStream, real_now: datetime) -> None:
     """Release a claimed stream: ready at once, and the attempt does not count."""
-    lane = lane_of_state(stream.state)
+    lane = states_including(stream.state)
     assert lane is not None  # noqa: S101 - a claimed stream is in a lane
     stream.become(lane.retry, real_now)
     stream.attempts -= 1
@@ -133,7 +133,7 @@ def abandoned(held: Holdings, real_now: datetime) -> list[HeldStream]:
 
 def rescue(stream: HeldStream, max_attempts: int, real_now: datetime) -> bool:
     """Take a stream from a worker that died; False when that was its last attempt."""
-    lane = lane_of_state(stream.state)
+    lane = states_including(stream.state)
     assert lane is not None  # noqa: S101 - a claimed stream is in a lane
     stream.lease_until = None
     if stream.attempts < max_attempts:

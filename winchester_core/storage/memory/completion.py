@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from winchester_core.model.stream import StreamState, lane_of
+from winchester_core.model.stream import StreamState, states_for_reason
 from winchester_core.storage.memory.claiming import held_by
 from winchester_core.storage.memory.ingest import record
 from winchester_core.storage.records import Completed, Recorded
@@ -66,7 +66,7 @@ def fail(
     stream = held_by(held, failure.claim)
     if stream is None:
         return None
-    lane = lane_of(failure.claim.reason)
+    lane = states_for_reason(failure.claim.reason)
     final = failure.final or stream.attempts >= max_attempts
     transaction.keep(stream)
     stream.become(lane.failed if final else lane.retry, real_now)

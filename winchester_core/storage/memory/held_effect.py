@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from winchester_core.interfaces import Effect
 from winchester_core.model.effect import EffectState
-from winchester_core.model.payload_json import load_payload
+from winchester_core.model.json import load_payload
 from winchester_core.storage.effect_records import EffectClaim, StoredEffect
 
 if TYPE_CHECKING:

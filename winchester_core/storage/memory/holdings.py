@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.memory.transaction import Transaction
     from winchester_core.storage.records import RejectedMessage
     from winchester_core.triggers.grouping import Group
-    from winchester_core.triggers.progress import StreamFacts
+    from winchester_core.triggers.progress import StreamProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class HeldStream:
     id: int
     name: str
     group: Group
-    facts: StreamFacts
+    facts: StreamProgress
     members: list[str] = field(default_factory=list)
     state: StreamState = StreamState.ACTIVE
     serial: int = 0

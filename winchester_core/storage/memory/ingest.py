@@ -11,7 +11,7 @@ from winchester_core.storage.memory.holdings import HeldEvent, HeldStream
 from winchester_core.storage.records import Recorded, RejectedMessage
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 from winchester_core.triggers import progress
-from winchester_core.triggers.stream_time import EventTime, TimePolicy, times_of
+from winchester_core.triggers.stream_time import EventTime, TimePolicy, compute_batch_times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.memory.transaction import Transaction
     from winchester_core.storage.records import Arrival, Rejection
     from winchester_core.triggers.matcher import Match
-    from winchester_core.triggers.progress import StreamFacts
+    from winchester_core.triggers.progress import StreamProgress
 
 
 def record(
@@ -41,11 +41,11 @@ def record(
     for index, arrival in enumerate(arrivals):
         if not new[index]:
             continue
-        times = times_of(policy, clock, [arrival.stamp])
+        times = compute_batch_times(policy, clock, [arrival.stamp])
         clock = times.end
         refused_jumps += [index] * len(times.refused)
         for match in arrival.matches:
-            _admit(held, transaction, arrival.event, times.nows[0], match, tally)
+            _admit(held, transaction, arrival.event, times.event_times[0], match, tally)
     reach(Checkpoint.STREAMS_STORED)
     if clock is not None:
         raise_clock(held, transaction, clock)
@@ -90,9 +90,9 @@ def _admit(
         transaction.keep(stream)
         was_decided = stream.facts.fire_timestamp is not None
         if stream.facts.fingerprint != match.definition.fingerprint:
-            progress.recount(match.definition, stream.facts, held.events_of(stream), now)
-        if progress.takes_events(stream.facts, now):
-            progress.join(match.definition, stream.facts, event, now)
+            progress.recalculate(match.definition, stream.facts, held.events_of(stream), now)
+        if progress.accepts_events(stream.facts, now):
+            progress.add_event(match.definition, stream.facts, event, now)
             stream.members.append(event["message_id"])
             tally.decided += stream.facts.fire_timestamp is not None and not was_decided
             return
@@ -100,14 +100,14 @@ def _admit(
         tally.decided += stream.facts.fire_timestamp is not None and not was_decided
     facts = _open(held, transaction, event, now, match)
     tally.opened += 1
-    tally.born_expired += progress.due(facts, now) is Reason.EXPIRE
+    tally.born_expired += progress.due_reason(facts, now) is Reason.EXPIRE
     tally.decided += facts.fire_timestamp is not None
 
 
 def _open(
     held: Holdings, transaction: Transaction, event: Event, now: datetime, match: Match
-) -> StreamFacts:
-    facts = progress.begin(match.definition, event, now)
+) -> StreamProgress:
+    facts = progress.start(match.definition, event, now)
     stream = HeldStream(next(held.stream_ids), match.definition.name, match.group, facts)
     stream.members.append(event["message_id"])
     held.streams[stream.id] = held.open_streams[match.group.key] = stream

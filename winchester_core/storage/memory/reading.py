@@ -6,7 +6,7 @@ import re
 from itertools import dropwhile, islice
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.triggers.group_key import encode_value
+from winchester_core.triggers.grouping import encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

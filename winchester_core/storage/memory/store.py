@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from winchester_core.model.stream import StreamState, lane_of
+from winchester_core.model.stream import StreamState, states_for_reason
 from winchester_core.storage.memory import (
     claiming,
     completion,
@@ -128,7 +128,7 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
         """See `WorkStore.claim_one`."""
         with self._transaction() as transaction:
             stream = self._held.stream(stream_id)
-            if stream.state not in (StreamState.ACTIVE, lane_of(reason).retry):
+            if stream.state not in (StreamState.ACTIVE, states_for_reason(reason).retry):
                 return None
             (claim,) = claiming.claim(
                 self._held,

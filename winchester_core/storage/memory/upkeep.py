@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from winchester_core.errors import IllegalTransition
-from winchester_core.model.stream import LANES, Reason, StreamState, lane_of_state
+from winchester_core.model.stream import REASON_STATES, Reason, StreamState, states_including
 from winchester_core.storage.memory.claiming import (
     RETRYING,
     WORKING,
@@ -41,7 +41,7 @@ def refresh(
     ][:limit]
     for stream in stale:
         transaction.keep(stream)
-        progress.recount(definition, stream.facts, held.events_of(stream), now)
+        progress.recalculate(definition, stream.facts, held.events_of(stream), now)
     return len(stale)
 
 
@@ -75,7 +75,7 @@ def reset(
 ) -> StreamState:
     """Make a stream in error ready again, with all its attempts; return its new state."""
     stream = held.stream(stream_id)
-    lane = lane_of_state(stream.state)
+    lane = states_including(stream.state)
     if lane is None or stream.state is not lane.failed:
         raise IllegalTransition(stream.state, "ready again: only a stream in error can be reset")
     transaction.keep(stream)
@@ -87,7 +87,7 @@ def reset(
 
 def unchanged(held: Holdings, versions: Sequence[StreamVersion]) -> list[HeldStream]:
     """Those in error that are as they were."""
-    in_error = {lane.failed for lane in LANES}
+    in_error = {lane.failed for lane in REASON_STATES}
     streams = ((held.streams.get(cursor.stream_id), cursor.serial) for cursor in versions)
     return [
         stream

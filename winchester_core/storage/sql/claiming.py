@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.errors import UnknownStream
 from winchester_core.model.stream import (
-    EXPIRE_LANE,
-    FIRE_LANE,
-    LANES,
-    Lane,
+    EXPIRE_STATES,
+    FIRE_STATES,
+    REASON_STATES,
     Reason,
+    ReasonStates,
     StreamState,
     check_transition,
-    lane_of,
+    states_for_reason,
 )
 from winchester_core.storage.records import Claim
 from winchester_core.storage.sql.queries import claims, clocks, queues, stream_traits
@@ -44,7 +44,7 @@ def claim_ready(
     that expire later than they were to be checked: these are put off, and the claim is to be made
     anew, in a transaction of its own.
     """
-    lane = lane_of(reason)
+    lane = states_for_reason(reason)
     real_now = clocks.real_time(connection, dialect)
     rows = claims.lock_first(connection, dialect, queues.retries(lane, real_now), limit)
     if now is not None and len(rows) < limit:
@@ -73,7 +73,7 @@ def claim_one(
     row = claims.lock_one(connection, dialect, stream_id)
     if row is None:
         raise UnknownStream(stream_id)
-    lane = lane_of(reason)
+    lane = states_for_reason(reason)
     if row.state not in (StreamState.ACTIVE, lane.retry):
         return None
     real_now = clocks.real_time(connection, dialect)
@@ -84,7 +84,7 @@ def _take(
     connection: Connection,
     dialect: SqlDialect,
     rows: Sequence[Row[Any]],
-    lane: Lane,
+    lane: ReasonStates,
     worker: str,
     until: datetime,
 ) -> list[Claim]:
@@ -143,7 +143,9 @@ def rescue(
     """
     real_now = clocks.real_time(connection, dialect)
     rescued = failed = 0
-    abandoned = claims.lock_first(connection, dialect, queues.abandoned(real_now, *LANES), limit)
+    abandoned = claims.lock_first(
+        connection, dialect, queues.abandoned(real_now, *REASON_STATES), limit
+    )
     for (lane, attempts), stream_ids in _divided(abandoned).items():
         if attempts < max_attempts:
             claims.finish(
@@ -157,10 +159,10 @@ def rescue(
     return rescued, failed
 
 
-def _divided(rows: Sequence[Row[Any]]) -> dict[tuple[Lane, int], list[int]]:
+def _divided(rows: Sequence[Row[Any]]) -> dict[tuple[ReasonStates, int], list[int]]:
     """The ids of claimed streams by their lane and the number of their attempts."""
-    divided: dict[tuple[Lane, int], list[int]] = {}
+    divided: dict[tuple[ReasonStates, int], list[int]] = {}
     for row in rows:
-        lane = FIRE_LANE if row.state == FIRE_LANE.working else EXPIRE_LANE
+        lane = FIRE_STATES if row.state == FIRE_STATES.working else EXPIRE_STATES
         divided.setdefault((lane, row.attempts), []).append(row.id)
     return divided

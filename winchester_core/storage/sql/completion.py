@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from winchester_core.model.stream import StreamState, lane_of
+from winchester_core.model.stream import StreamState, states_for_reason
 from winchester_core.storage.records import Completed, Recorded
 from winchester_core.storage.sql.outbox import record_effects
 from winchester_core.storage.sql.queries import claims, clocks, links, stream_traits
@@ -65,7 +65,7 @@ def fail(
     claim = failure.claim
     if not claims.lock_held(connection, dialect, [claim]):
         return None
-    lane = lane_of(claim.reason)
+    lane = states_for_reason(claim.reason)
     final = failure.final or claim.attempt >= max_attempts
     state = lane.failed if final else lane.retry
     retry_at = None if final else clocks.real_time(connection, dialect) + failure.retry_delay

@@ -23,7 +23,7 @@ from winchester_core.errors import (
     DataRefused,
     StorageError,
 )
-from winchester_core.model.event_json import dump_traits, load_traits
+from winchester_core.model.json import dump_traits, load_traits
 from winchester_core.storage.dialects import Fault, dialect_for
 from winchester_core.storage.dialects.sqlite import READ_ONLY
 from winchester_core.storage.sql.liveness import check_idle_connections

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from winchester_core.errors import EffectInProgress, UnknownEffect
 from winchester_core.interfaces import Effect
 from winchester_core.model.effect import EffectState, Endpoint
-from winchester_core.model.payload_json import load_payload
+from winchester_core.model.json import load_payload
 from winchester_core.storage.effect_records import (
     EffectClaim,
     EffectDelayed,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.errors import UnknownStream
 from winchester_core.storage.sql.queries import events, members, stored_streams
-from winchester_core.triggers.group_key import encode_value
+from winchester_core.triggers.grouping import encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -20,8 +20,8 @@ from winchester_core.storage.sql.queries import (
 )
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 from winchester_core.triggers import progress
-from winchester_core.triggers.plan import BatchPlan, StreamDraft
-from winchester_core.triggers.stream_time import EventTime, TimePolicy, times_of
+from winchester_core.triggers.batch_plan import BatchPlan, PendingStream
+from winchester_core.triggers.stream_time import EventTime, TimePolicy, compute_batch_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -49,12 +49,12 @@ def record(
     )
     reach(Checkpoint.EVENTS_STORED)
     new = _new(arrivals, row_ids)
-    times = times_of(policy, clock, [arrivals[index].stamp for index in new])
-    nows = dict(zip(new, times.nows, strict=True))
-    plan = BatchPlan(_open_drafts(connection, dialect, open_rows, arrivals, nows))
+    times = compute_batch_times(policy, clock, [arrivals[index].stamp for index in new])
+    nows = dict(zip(new, times.event_times, strict=True))
+    plan = BatchPlan(_load_open_streams(connection, dialect, open_rows, arrivals, nows))
     for index, now in nows.items():
         for match in arrivals[index].matches:
-            plan.admit(index, arrivals[index].event, now, match)
+            plan.add_event(index, arrivals[index].event, now, match)
     _carry_out(connection, dialect, plan, arrivals, row_ids)
     reach(Checkpoint.STREAMS_STORED)
     if times.end is not None and times.end != clock:
@@ -63,8 +63,8 @@ def record(
     return Recorded(
         stored=tuple(index in stored for index in range(len(arrivals))),
         streams_opened=plan.opened,
-        streams_opened_expired=plan.born_expired,
-        streams_decided=plan.decided,
+        streams_opened_expired=plan.opened_expired,
+        streams_decided=plan.fire_times_set,
         refused_jumps=tuple(new[each] for each in times.refused),
     )
 
@@ -79,52 +79,58 @@ def _new(arrivals: Sequence[Arrival], row_ids: Mapping[str, int]) -> Sequence[in
     return sorted(first[message_id] for message_id in row_ids)
 
 
-def _open_drafts(
+def _load_open_streams(
     connection: Connection,
     dialect: SqlDialect,
     open_rows: Sequence[Sequence[Any]],
     arrivals: Sequence[Arrival],
     nows: Mapping[int, datetime],
-) -> dict[bytes, StreamDraft]:
+) -> dict[bytes, PendingStream]:
     """The open streams that the new arrivals touch, by group, counted by the present rules.
 
-    `nows` holds the indexes of these arrivals, in order, and their times.
+    `event_times` holds the indexes of these arrivals, in order, and their times.
     """
     matches: dict[bytes, tuple[Match, datetime]] = {}
     for index, now in nows.items():
         for match in arrivals[index].matches:
             matches.setdefault(match.group.key, (match, now))
-    drafts: dict[bytes, StreamDraft] = {}
-    stale: list[tuple[StreamDraft, datetime]] = []
-    for stream_id, key, facts in map(open_streams.read_open, open_rows):
+    pending_streams: dict[bytes, PendingStream] = {}
+    stale: list[tuple[PendingStream, datetime]] = []
+    for stream_id, key, stream_progress in map(open_streams.read_open, open_rows):
         if key not in matches:  # of events that were stored before
             continue
         match, now = matches[key]
-        draft = StreamDraft(
+        pending = PendingStream(
             match.definition,
             match.group,
-            facts,
+            stream_progress,
             id=stream_id,
-            was_decided=facts.fire_timestamp is not None,
-            stored_facts=(facts.fingerprint, facts.first_event, facts.expire_timestamp),
+            had_fire_time=stream_progress.fire_timestamp is not None,
+            stored_progress=(
+                stream_progress.fingerprint,
+                stream_progress.first_event,
+                stream_progress.expire_timestamp,
+            ),
         )
-        drafts[key] = draft
-        if facts.fingerprint != match.definition.fingerprint:
-            stale.append((draft, now))
+        pending_streams[key] = pending
+        if stream_progress.fingerprint != match.definition.fingerprint:
+            stale.append((pending, now))
     recount(connection, dialect, stale)
-    return drafts
+    return pending_streams
 
 
 def recount(
-    connection: Connection, dialect: SqlDialect, stale: Iterable[tuple[StreamDraft, datetime]]
+    connection: Connection, dialect: SqlDialect, stale: Iterable[tuple[PendingStream, datetime]]
 ) -> None:
     """Count streams anew by their trigger's present rules, from their members."""
-    by_id = {draft.id: (draft, now) for draft, now in stale if draft.id is not None}
+    by_id = {pending.id: (pending, now) for pending, now in stale if pending.id is not None}
     if not by_id:
         return
     stale_members = members.of_streams(connection, dialect, list(by_id))
-    for stream_id, (draft, now) in by_id.items():
-        progress.recount(draft.definition, draft.facts, stale_members.take(stream_id), now)
+    for stream_id, (pending, now) in by_id.items():
+        progress.recalculate(
+            pending.definition, pending.progress, stale_members.take(stream_id), now
+        )
 
 
 def _carry_out(
@@ -134,18 +140,22 @@ def _carry_out(
     arrivals: Sequence[Arrival],
     row_ids: Mapping[str, int],
 ) -> None:
-    drafts = plan.drafts
-    known = sorted((each for each in drafts if each.id is not None), key=lambda each: each.id or 0)
-    new = sorted((each for each in drafts if each.id is None), key=lambda each: each.group.key)
+    pending_streams = plan.changed_streams
+    known = sorted(
+        (each for each in pending_streams if each.id is not None), key=lambda each: each.id or 0
+    )
+    new = sorted(
+        (each for each in pending_streams if each.id is None), key=lambda each: each.group.key
+    )
     keys = open_streams.keys_of_new(new)
 
-    def members(of: Any, draft: StreamDraft) -> Iterator[tuple[Any, int, int]]:
-        for position, index in draft.members:
+    def members(of: Any, pending: PendingStream) -> Iterator[tuple[Any, int, int]]:
+        for position, index in pending.members:
             yield of, position, row_ids[arrivals[index].event["message_id"]]
 
-    joined = chain.from_iterable(members(draft.id, draft) for draft in known)
+    joined = chain.from_iterable(members(pending.id, pending) for pending in known)
     began = chain.from_iterable(map(members, keys, new))
-    traits = zip(keys, (draft.group.values for draft in new), strict=True)
+    traits = zip(keys, (pending.group.values for pending in new), strict=True)
     # a stream that closes gives its group's key up before its successor takes it
     open_streams.close(connection, known)
     dialect.bulk.carry_out(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from winchester_core.model.effect import EffectState
 from winchester_core.model.statistics import EffectBacklog, StoreStatistics, seconds_since
-from winchester_core.model.stream import Reason, lane_of
+from winchester_core.model.stream import Reason, states_for_reason
 from winchester_core.storage.records import ANY_REJECTED
 from winchester_core.storage.sql.queries import (
     clocks,
@@ -47,7 +47,7 @@ def _ready_seconds(
     now: datetime | None,
     real_now: datetime,
 ) -> float:
-    retry = queues.retries(lane_of(reason), real_now)
+    retry = queues.retries(states_for_reason(reason), real_now)
     waits = [seconds_since(statistics.ready_since(connection, dialect, retry), real_now)]
     if now is not None:
         first_try = queues.first_tries(reason, now)

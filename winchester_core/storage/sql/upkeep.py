@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from winchester_core.errors import IllegalTransition, UnknownStream
-from winchester_core.model.stream import LANES, StreamState, lane_of_state
+from winchester_core.model.stream import REASON_STATES, StreamState, states_including
 from winchester_core.storage.sql.completion import purge
 from winchester_core.storage.sql.queries import claims, clocks, errors, open_streams
 from winchester_core.storage.sql.recording import recount
+from winchester_core.triggers.batch_plan import PendingStream
 from winchester_core.triggers.grouping import Group
-from winchester_core.triggers.plan import StreamDraft
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from winchester_core.model.stream import Lane
+    from winchester_core.model.stream import ReasonStates
     from winchester_core.storage.dialects import SqlDialect
     from winchester_core.storage.records import StreamVersion
     from winchester_core.triggers.definition import TriggerDefinition
@@ -35,15 +35,15 @@ def refresh(
     stale = open_streams.lock_stale(
         connection, dialect, definition.name, definition.fingerprint, limit
     )
-    drafts = [
-        StreamDraft(definition, Group(key, {}), facts, id=stream_id)
-        for stream_id, key, facts in stale
+    pending_streams = [
+        PendingStream(definition, Group(key, {}), stream_progress, id=stream_id)
+        for stream_id, key, stream_progress in stale
     ]
-    recount(connection, dialect, [(draft, now) for draft in drafts])
+    recount(connection, dialect, [(pending, now) for pending in pending_streams])
     dialect.bulk.carry_out(
-        connection, open_streams.moves(sorted(drafts, key=lambda each: each.id or 0))
+        connection, open_streams.moves(sorted(pending_streams, key=lambda each: each.id or 0))
     )
-    return len(drafts)
+    return len(pending_streams)
 
 
 def reset(connection: Connection, dialect: SqlDialect, stream_id: int) -> StreamState:
@@ -54,7 +54,7 @@ def reset(connection: Connection, dialect: SqlDialect, stream_id: int) -> Stream
     row = claims.lock_one(connection, dialect, stream_id)
     if row is None:
         raise UnknownStream(stream_id)
-    lane = lane_of_state(StreamState(row.state))
+    lane = states_including(StreamState(row.state))
     if lane is None or row.state != lane.failed:
         raise IllegalTransition(row.state, "ready again: only a stream in error can be reset")
     _make_ready(connection, dialect, {stream_id: lane})
@@ -70,11 +70,13 @@ def reset_all(
     return {stream_id: lane.retry for stream_id, lane in lanes.items()}
 
 
-def _make_ready(connection: Connection, dialect: SqlDialect, lanes: Mapping[int, Lane]) -> None:
+def _make_ready(
+    connection: Connection, dialect: SqlDialect, lanes: Mapping[int, ReasonStates]
+) -> None:
     """Let locked streams in error begin anew in their lanes, with all their attempts."""
     real_now = clocks.real_time(connection, dialect)
     fresh = {"attempts": 0, "retry_at": real_now, "worker": None, "last_error": None}
-    for lane in LANES:
+    for lane in REASON_STATES:
         stream_ids = [each for each, its in lanes.items() if its is lane]
         claims.finish(connection, dialect, stream_ids, lane.retry, **fresh)
 

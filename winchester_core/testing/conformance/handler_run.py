@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.errors import HandlerFailed
 from winchester_core.interfaces import PipelineHandler
-from winchester_core.model.payload_json import load_payload
+from winchester_core.model.json import load_payload
 from winchester_core.model.stream import Reason
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition, PipelineRun, RunStream
 from winchester_core.testing.conformance.nonconformance import ConformanceError, name_of

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.clock import monotonic
-from winchester_core.model.message import Message, MessageKind
-from winchester_core.model.outcome import EventOutcome, EventStatus
+from winchester_core.model.message import EventOutcome, EventStatus, Message, MessageKind
 from winchester_core.testing.conformance.nonconformance import (
     ConformanceError,
     calling,

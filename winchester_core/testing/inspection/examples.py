@@ -11,7 +11,7 @@ from winchester_core.plugins import (
     EVENT_SOURCES,
     HANDLERS,
     TRAIT_PLUGINS,
-    describe,
+    describe_plugin,
 )
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def given_by_example(group: str, plugin: Any, names: Collection[str]) -> list[An
 
     Of a condition the expressions, of any other plugin the parameters. Raises `UselessExample`.
     """
-    text = describe(plugin).example
+    text = describe_plugin(plugin).example
     if not text:
         raise UselessExample("has no example, which shows how it is named and what it takes")
     try:

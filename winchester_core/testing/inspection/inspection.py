@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from voluptuous import Invalid
 
 from winchester_core.errors import PluginError
-from winchester_core.plugins import COMMANDS, CONDITIONS, available
+from winchester_core.plugins import COMMANDS, CONDITIONS, installed_plugins
 from winchester_core.testing.inspection.examples import UselessExample, given_by_example
 from winchester_core.testing.inspection.interface import interface_faults
 from winchester_core.testing.inspection.trial import try_rules
@@ -60,7 +60,7 @@ def inspect_plugin(plugin: Plugin) -> Inspection:
 
 def _names(plugin: Plugin) -> set[str]:
     """All names under which the class is registered."""
-    group = available(plugin.group)
+    group = installed_plugins(plugin.group)
     return {name for name, each in group.items() if each.value == plugin.value}
 
 

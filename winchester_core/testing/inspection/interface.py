@@ -14,7 +14,7 @@ from winchester_core.plugins import (
     EVENT_SOURCES,
     HANDLERS,
     TRAIT_PLUGINS,
-    describe,
+    describe_plugin,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _command_faults(plugin: type) -> Iterator[str]:
     for method in ("get_parser", "take_action"):
         if not callable(getattr(plugin, method, None)):
             yield f"has no method {method}: a command is a subclass of cliff's Command"
-    if not describe(plugin).summary:
+    if not describe_plugin(plugin).summary:
         yield "has no docstring, which is its help"
 
 
@@ -104,5 +104,5 @@ def _description_faults(plugin: type) -> Iterator[str]:
     if not isinstance(schema, Schema):
         found = "there is none" if schema is None else f"it is {type(schema).__name__}"
         yield f"config_schema must be a voluptuous Schema; {found}"
-    if not describe(plugin).summary:
+    if not describe_plugin(plugin).summary:
         yield "has no docstring, which says what it does and what it takes"

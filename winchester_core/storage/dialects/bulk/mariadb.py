@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from winchester_core.model.event_json import dump_traits
+from winchester_core.model.json import dump_traits
 from winchester_core.storage.dialects.bulk import driver
 from winchester_core.storage.dialects.bulk.encoding import (
     Encoders,

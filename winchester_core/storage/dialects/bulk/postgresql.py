@@ -11,7 +11,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.model.event_json import dump_traits
+from winchester_core.model.json import dump_traits
 from winchester_core.storage.dialects.bulk import driver
 from winchester_core.storage.dialects.bulk.encoding import Encoders, Kind, RowEncoder, kind_of
 from winchester_core.storage.dialects.bulk.pipeline import can_pipeline, pipeline

@@ -6,7 +6,7 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.model.event_json import dump_traits
+from winchester_core.model.json import dump_traits
 from winchester_core.storage.dialects.bulk.encoding import Encoders, Kind, RowEncoder
 from winchester_core.storage.dialects.bulk.placeholders import repeated
 from winchester_core.storage.dialects.bulk.writer import BulkWriter

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import and_, case, select, update
 
 from winchester_core.errors import ConcurrentChange
-from winchester_core.model.stream import FIRE_LANE, LANES, Lane, StreamState
+from winchester_core.model.stream import FIRE_STATES, REASON_STATES, ReasonStates, StreamState
 from winchester_core.storage.death_note import died_after_failure, died_each_time
 from winchester_core.storage.dialects.bulk import RowDelete, RowLock
 from winchester_core.storage.sql.pages import pages
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.dialects import SqlDialect
     from winchester_core.storage.records import Claim
 
-_WORKING = [lane.working.value for lane in LANES]
+_WORKING = [lane.working.value for lane in REASON_STATES]
 _HEAD = (
     streams.c.id,
     streams.c.name,
@@ -78,7 +78,7 @@ def take(
     connection: Connection,
     dialect: SqlDialect,
     rows: Sequence[Row[Any]],
-    lane: Lane,
+    lane: ReasonStates,
     worker: str,
     lease_until: datetime,
 ) -> None:
@@ -174,7 +174,7 @@ def give_back(
 ) -> None:
     """Release locked streams: ready at once, and the attempt does not count."""
     retry = case(
-        (streams.c.state == FIRE_LANE.working.value, FIRE_LANE.retry.value),
+        (streams.c.state == FIRE_STATES.working.value, FIRE_STATES.retry.value),
         else_=StreamState.RETRY_EXPIRE.value,
     )
     for page in pages(stream_ids):

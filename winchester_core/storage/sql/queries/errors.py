@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from winchester_core.model.stream import LANES, Lane
+from winchester_core.model.stream import REASON_STATES, ReasonStates
 from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.tables import streams
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from winchester_core.storage.dialects import SqlDialect
     from winchester_core.storage.records import StreamVersion
 
-_BY_STATE = {lane.failed.value: lane for lane in LANES}
+_BY_STATE = {lane.failed.value: lane for lane in REASON_STATES}
 
 
 def lock_unchanged(
     connection: Connection, dialect: SqlDialect, versions: Sequence[StreamVersion]
-) -> dict[int, Lane]:
+) -> dict[int, ReasonStates]:
     """Lock those that are in error and as they were, by id; return the lane of each."""
-    found: dict[int, Lane] = {}
+    found: dict[int, ReasonStates] = {}
     for page in pages(sorted(versions, key=lambda version: version.stream_id)):
         query = (
             select(streams.c.id, streams.c.state)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Text, case, func, literal
 
-from winchester_core.model.stream import LANES, StreamState
+from winchester_core.model.stream import REASON_STATES, StreamState
 from winchester_core.storage.history import LONGEST, rest_of_line
 from winchester_core.storage.sql.queries import clocks
 from winchester_core.storage.sql.tables import streams
@@ -34,7 +34,7 @@ def appended_retry(dialect: SqlDialect) -> ColumnElement[str]:
             streams.c.state.in_([lane.working.value, lane.retry.value]),
             literal(rest_of_line(lane.retry), Text()),
         )
-        for lane in LANES
+        for lane in REASON_STATES
     ]
     return _with(dialect, case(*lines))
 

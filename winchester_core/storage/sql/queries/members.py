@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select, type_coerce
 from sqlalchemy.types import NullType
 
-from winchester_core.model.event_json import load_traits
+from winchester_core.model.json import load_traits
 from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.tables import events, stream_events
 from winchester_core.storage.sql.types import time_reader

@@ -12,7 +12,7 @@ from winchester_core.model.stream import StreamState
 from winchester_core.storage.dialects.bulk import Family, RowInsert, RowLock, RowUpdate
 from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.tables import streams
-from winchester_core.triggers.progress import StreamFacts
+from winchester_core.triggers.progress import StreamProgress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from winchester_core.storage.dialects import SqlDialect
     from winchester_core.storage.dialects.bulk import ChildInsert, Rows, Work
-    from winchester_core.triggers.plan import StreamDraft
+    from winchester_core.triggers.batch_plan import PendingStream
 
 _FACTS = (
     "fingerprint",
@@ -52,7 +52,7 @@ LOCK_OPEN = RowLock(streams, "open_key", ("id", "open_key", *_FACTS), "uq_stream
 """The open streams of some groups."""
 
 
-OpenStream: TypeAlias = "tuple[int, bytes, StreamFacts]"
+OpenStream: TypeAlias = "tuple[int, bytes, StreamProgress]"
 """An open stream's id, open key and facts; its row is locked until the transaction ends."""
 
 
@@ -63,7 +63,7 @@ def read_open(row: Sequence[Any]) -> OpenStream:
     return (
         stream_id,
         bytes(key),
-        StreamFacts(first, last, expire, fire, event_count, counts, fingerprint),
+        StreamProgress(first, last, expire, fire, event_count, counts, fingerprint),
     )
 
 
@@ -94,86 +94,88 @@ def lock_stale(
     return stale
 
 
-def moves(drafts: Iterable[StreamDraft]) -> list[Work]:
+def moves(pending_streams: Iterable[PendingStream]) -> list[Work]:
     """What a batch did to stored streams, whose rows this transaction has locked."""
     moved, decided, rewritten = [], [], []
-    for draft in drafts:
-        values = _values(draft.facts)
-        if not _keeps_its_place(draft):
-            rewritten.append((draft.id, *values, draft.facts.expire_timestamp))
-        elif draft.facts.fire_timestamp is None or draft.was_decided:
-            moved.append((draft.id, *values[3:]))
+    for pending in pending_streams:
+        values = _values(pending.progress)
+        if not _keeps_its_place(pending):
+            rewritten.append((pending.id, *values, pending.progress.expire_timestamp))
+        elif pending.progress.fire_timestamp is None or pending.had_fire_time:
+            moved.append((pending.id, *values[3:]))
         else:
-            decided.append((draft.id, *values[2:]))
+            decided.append((pending.id, *values[2:]))
     return [(_MOVE, moved), (_DECIDE, decided), (_REWRITE, rewritten)]
 
 
-def _keeps_its_place(draft: StreamDraft) -> bool:
+def _keeps_its_place(pending: PendingStream) -> bool:
     """Whether neither the rules nor the first event changed, nor does it expire earlier.
 
     One that expires later is checked at the time that was stored, and then put off.
     """
-    if draft.stored_facts is None:
+    if pending.stored_progress is None:
         return False
-    fingerprint, first_event, expire_timestamp = draft.stored_facts
-    facts = draft.facts
+    fingerprint, first_event, expire_timestamp = pending.stored_progress
+    stream_progress = pending.progress
     return (
-        facts.fingerprint == fingerprint
-        and facts.first_event == first_event
-        and facts.expire_timestamp >= expire_timestamp
+        stream_progress.fingerprint == fingerprint
+        and stream_progress.first_event == first_event
+        and stream_progress.expire_timestamp >= expire_timestamp
     )
 
 
-def keys_of_new(drafts: Iterable[StreamDraft]) -> list[bytes]:
+def keys_of_new(pending_streams: Iterable[PendingStream]) -> list[bytes]:
     """The keys under which new streams go in.
 
     One that the batch has opened and closed again goes in under a key of its own, by which to tell
     its row from the others.
     """
     return [
-        draft.group.key if draft.is_open else _stand_in(draft.group.key, place)
-        for place, draft in enumerate(drafts)
+        pending.group.key if pending.is_open else _stand_in(pending.group.key, place)
+        for place, pending in enumerate(pending_streams)
     ]
 
 
 def openings(
     keys: Sequence[bytes],
-    drafts: Sequence[StreamDraft],
+    pending_streams: Sequence[PendingStream],
     children: Sequence[tuple[ChildInsert, Rows]],
 ) -> Family:
     """Store new streams and, by their keys, what belongs to them."""
     rows = [
         (
-            draft.definition.name,
+            pending.definition.name,
             key,
             StreamState.ACTIVE.value,
             0,
             0,
-            *_values(draft.facts),
-            draft.facts.expire_timestamp,
+            *_values(pending.progress),
+            pending.progress.expire_timestamp,
         )
-        for key, draft in zip(keys, drafts, strict=True)
+        for key, pending in zip(keys, pending_streams, strict=True)
     ]
     return Family(NEW, rows, children)
 
 
-def close(connection: Connection, drafts: Iterable[StreamDraft]) -> None:
+def close(connection: Connection, pending_streams: Iterable[PendingStream]) -> None:
     """Take the keys from those that are no longer open."""
-    _close(connection, [draft.id for draft in drafts if not draft.is_open])
+    _close(connection, [pending.id for pending in pending_streams if not pending.is_open])
 
 
 def close_new(
     connection: Connection,
     dialect: SqlDialect,
     keys: Iterable[bytes],
-    drafts: Iterable[StreamDraft],
+    pending_streams: Iterable[PendingStream],
 ) -> None:
     """Take their keys from new streams that the batch has closed again.
 
     They are found as open streams are: an UPDATE by key may go through all rows on MariaDB, and
     wait for those of others.
     """
-    closed = [key for key, draft in zip(keys, drafts, strict=True) if not draft.is_open]
+    closed = [
+        key for key, pending in zip(keys, pending_streams, strict=True) if not pending.is_open
+    ]
     rows = dialect.bulk.lock(connection, LOCK_OPEN, sorted(closed))
     _close(connection, [stream_id for stream_id, *_ in rows])
 
@@ -193,14 +195,14 @@ def read_progress(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split(","))) if text else ()
 
 
-def _values(facts: StreamFacts) -> tuple[Any, ...]:
+def _values(stream_progress: StreamProgress) -> tuple[Any, ...]:
     """The columns `_FACTS`."""
     return (
-        facts.fingerprint,
-        facts.first_event,
-        facts.fire_timestamp,
-        facts.last_event,
-        facts.expire_timestamp,
-        facts.event_count,
-        ",".join(map(str, facts.counts)),
+        stream_progress.fingerprint,
+        stream_progress.first_event,
+        stream_progress.fire_timestamp,
+        stream_progress.last_event,
+        stream_progress.expire_timestamp,
+        stream_progress.event_count,
+        ",".join(map(str, stream_progress.counts)),
     )

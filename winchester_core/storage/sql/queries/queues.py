@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import and_
 
-from winchester_core.model.stream import Lane, Reason, StreamState
+from winchester_core.model.stream import Reason, ReasonStates, StreamState
 from winchester_core.storage.sql.tables import streams
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def first_tries(reason: Reason, now: Moment) -> Queue:
     return to_fire(now) if reason is Reason.FIRE else to_expire(now)
 
 
-def retries(lane: Lane, real_now: Moment, *, due: bool = True) -> Queue:
+def retries(lane: ReasonStates, real_now: Moment, *, due: bool = True) -> Queue:
     """Streams whose next try is due, or is still to come."""
     time = streams.c.retry_at
     when = time <= real_now if due else time > real_now
@@ -75,13 +75,13 @@ def retries(lane: Lane, real_now: Moment, *, due: bool = True) -> Queue:
     return Queue(condition, time, "ix_streams_state_retry_at")
 
 
-def in_hand(lane: Lane) -> Queue:
+def in_hand(lane: ReasonStates) -> Queue:
     """Claimed streams."""
     leased = streams.c.lease_until.is_not(None)  # the index has no others
     return _leases(and_(streams.c.state == lane.working.value, leased))
 
 
-def abandoned(real_now: Moment, *lanes: Lane) -> Queue:
+def abandoned(real_now: Moment, *lanes: ReasonStates) -> Queue:
     """Claimed streams whose lease has run out."""
     working = streams.c.state.in_([lane.working.value for lane in lanes])
     return _leases(and_(working, streams.c.lease_until < real_now))

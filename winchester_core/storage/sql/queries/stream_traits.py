@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from winchester_core.model.event_json import load_traits
+from winchester_core.model.json import load_traits
 from winchester_core.model.time_range import TimeRange
 from winchester_core.storage.dialects.bulk import ChildInsert, RowDelete, RowInsert
 from winchester_core.storage.sql.pages import pages
 from winchester_core.storage.sql.queries import open_streams
 from winchester_core.storage.sql.tables import stream_traits, streams
-from winchester_core.triggers.group_key import encode_value
+from winchester_core.triggers.grouping import encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

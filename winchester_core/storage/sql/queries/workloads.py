@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, func, select
 
 from winchester_core.model.effect import EffectState
-from winchester_core.model.stream import LANES, Reason
+from winchester_core.model.stream import REASON_STATES, Reason
 from winchester_core.storage.records import MOST_COUNTED, Workload
 from winchester_core.storage.sql.queries import queues
 from winchester_core.storage.sql.tables import effects, streams
@@ -52,19 +52,19 @@ def look(
 @cache
 def _counted(*, timed: bool) -> dict[str, list[Queue]]:
     """The queues that are counted; without a stream time, there are only retries."""
-    ready = [queues.retries(lane, _REAL_NOW) for lane in LANES]
+    ready = [queues.retries(lane, _REAL_NOW) for lane in REASON_STATES]
     if timed:
         ready += [queues.first_tries(reason, _NOW) for reason in Reason]
     return {
         "ready": ready,
-        "working": [queues.in_hand(lane) for lane in LANES],
+        "working": [queues.in_hand(lane) for lane in REASON_STATES],
         "retrying": _later_retries(),
-        "abandoned": [queues.abandoned(_REAL_NOW, lane) for lane in LANES],
+        "abandoned": [queues.abandoned(_REAL_NOW, lane) for lane in REASON_STATES],
     }
 
 
 def _later_retries() -> list[Queue]:
-    return [queues.retries(lane, _REAL_NOW, due=False) for lane in LANES]
+    return [queues.retries(lane, _REAL_NOW, due=False) for lane in REASON_STATES]
 
 
 @cache

@@ -1,0 +1,138 @@
+"""An explanation names every demand that failed and why, and shows no value of the event."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from winchester_core.criteria import compile_criterion
+from winchester_core.interfaces import Condition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from winchester_core.criteria import Criterion
+
+NOON = datetime(2014, 1, 2, 12, tzinfo=UTC)
+SECRET = "s3cr3t"
+
+
+@pytest.fixture
+def why(
+    compiled: Callable[..., Criterion], make_event: Callable[..., dict[str, Any]]
+) -> Callable[..., str]:
+    """why(wanted, **traits): the reason for which a demand on trait `x` fails."""
+
+    def reason_of(wanted: Any, **traits: Any) -> str:
+        result = compiled({"traits": {"x": wanted}}).explain(make_event(**traits))
+        assert not result.matched
+        return result.reason
+
+    return reason_of
+
+
+@pytest.mark.parametrize(
+    ("wanted", "described"),
+    [
+        (3, "x is 3"),
+        ({"int": "> 3"}, "x is an int > 3"),
+        ({"in": [3]}, "x is one of 3"),
+        ({"regex": "a"}, "x is text in which /a/ is found"),
+        ({"datetime": "day"}, "x is a datetime in 'day'"),
+    ],
+)
+def test_a_missing_trait_is_named(why: Callable[..., str], wanted: Any, described: str) -> None:
+    assert why(wanted) == f"trait 'x' is missing; wanted: {described}"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (3, "trait 'x' is text, not an int; wanted: x is 3"),
+        ({"int": 3}, "trait 'x' is text, not an int; wanted: x is an int == 3"),
+        ({"numeric": 3}, "trait 'x' is text, not an int or a float"),
+        ({"datetime": "day"}, "trait 'x' is text, not a datetime"),
+        ({"range": {"min": 3}}, "trait 'x' is text, not an int or a float"),
+        ({"range": {"min": NOON}}, "trait 'x' is text, not a datetime"),
+        ({"in": [3]}, "trait 'x', text: not so that x is one of 3"),
+    ],
+)
+def test_a_wrong_type_is_named_beside_the_right_one(
+    why: Callable[..., str], wanted: Any, said: str
+) -> None:
+    reason = why(wanted, x=SECRET)
+    assert reason.startswith(said)
+    assert SECRET not in reason
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    ["b", {"string": "b"}, {"regex": "b"}, {"glob": "b*"}, {"cidr": "::/0"}, {"in": ["b"]}],
+    ids=str,
+)
+def test_no_value_of_the_event_is_shown(why: Callable[..., str], wanted: Any) -> None:
+    assert SECRET not in why(wanted, x=SECRET)
+
+
+def test_a_missing_time_variable_is_named(why: Callable[..., str]) -> None:
+    reason = why({"datetime": "$beginning + 1d"}, x=NOON)
+    assert "the event has no datetime 'beginning'" in reason
+    assert "'$beginning + 1d'" in reason
+
+
+def test_a_time_beyond_the_years_is_named(why: Callable[..., str]) -> None:
+    assert "9999" in why({"datetime": "$timestamp + 9000y"}, x=NOON)
+
+
+def test_a_text_too_long_for_a_pattern_is_named(why: Callable[..., str]) -> None:
+    assert "more than 65536 characters" in why({"regex": "a"}, x="a" * 70_000)
+    assert "more than 65536 characters" in why({"glob": "a"}, x="a" * 70_000)
+
+
+def test_a_wrong_event_type_is_named_beside_what_else_fails(
+    compiled: Callable[..., Criterion], make_event: Callable[..., dict[str, Any]]
+) -> None:
+    criterion = compiled({"event_type": "c.*", "traits": {"x": 1, "y": 2}})
+    result = criterion.explain(make_event(y=2))
+    assert result.reason == ("its event type is not 'c.*'; trait 'x' is missing; wanted: x is 1")
+    assert [part.matched for part in result.parts] == [False, False, True]
+
+
+def test_a_match_is_explained_by_what_was_demanded(
+    compiled: Callable[..., Criterion], make_event: Callable[..., dict[str, Any]]
+) -> None:
+    criterion = compiled({"event_type": "a.*", "traits": {"x": 1}})
+    result = criterion.explain(make_event(x=1))
+    assert result.matched
+    assert result.reason == criterion.describe() == "event type 'a.*' and x is 1"
+    assert [part.reason for part in result.parts] == ["its event type is 'a.*'", "x is 1"]
+
+
+def test_combinations_are_explained_part_by_part(
+    compiled: Callable[..., Criterion], make_event: Callable[..., dict[str, Any]]
+) -> None:
+    wanted = {"any": [{"int": "> 3"}, {"all": [{"exists": True}, {"not": {"int": 1}}]}]}
+    result = compiled({"traits": {"x": wanted}}).explain(make_event(x=1))
+    either = result.parts[1]
+    assert either.reason == (
+        "none of these: it does not hold that x is an int > 3; it holds that x is an int == 1"
+    )
+    assert [part.matched for part in either.parts] == [False, False]
+    assert [part.matched for part in either.parts[1].parts] == [True, False]
+
+
+def test_a_condition_without_reasons_of_its_own_is_explained_from_outside(
+    make_event: Callable[..., dict[str, Any]],
+) -> None:
+    class Never(Condition):
+        def matches(self, event: Mapping[str, Any]) -> bool:
+            return False
+
+        def describe(self) -> str:
+            return "pigs fly"
+
+    criterion = compile_criterion({"traits": {"x": {"never": 1}}}, {"never": Never}, fire=True)
+    assert criterion.explain(make_event()).reason == "trait 'x' is missing; wanted: pigs fly"
+    assert criterion.explain(make_event(x=1)).reason == "trait 'x', an int: not so that pigs fly"

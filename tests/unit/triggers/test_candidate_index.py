@@ -1,0 +1,175 @@
+"""Of the triggers about one event type, those whose constants an event lacks are not tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import entry_points
+from typing import Any
+
+import pytest
+
+from winchester_core.criteria import Criterion, compile_criterion
+from winchester_core.criteria.conditions.equality import ConstantCondition
+from winchester_core.triggers.index import Candidate, CandidateIndex
+
+CONDITIONS = {each.name: each.load() for each in entry_points(group="winchester.conditions")}
+NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """What the index needs of a trigger."""
+
+    name: str
+    match_criteria: tuple[Criterion, ...]
+    debug_level: int = 0
+
+
+class CaseBlind(ConstantCondition):
+    """A plugin's condition that takes more than what it has inherited takes."""
+
+    def matches(self, event: Any) -> bool:
+        """Compare without regard to case."""
+        return str(event.get(self.trait)).lower() == str(self.expression).lower()
+
+
+class Bare:
+    """A plugin's condition that is nothing but what a condition must be."""
+
+    config_schema = staticmethod(lambda expression: expression)
+
+    def __init__(self, trait: str, expression: Any) -> None:
+        self._wanted = trait, expression
+
+    def matches(self, event: Any) -> bool:
+        """Compare."""
+        trait, expression = self._wanted
+        return bool(event.get(trait) == expression)
+
+    def describe(self) -> str:
+        """Say so."""
+        return f"{self._wanted}"
+
+
+def candidate_index(*wanted: Any, debug_level: int = 0) -> CandidateIndex[Trigger]:
+    """Triggers 0, 1, 2... with these demands: a dict is one criterion, a list several."""
+    known: dict[str, Any] = {**CONDITIONS, "blind": CaseBlind, "bare": Bare}
+    candidates = []
+    for number, each in enumerate(wanted):
+        traits = each if isinstance(each, list) else [each]
+        criteria = tuple(compile_criterion({"traits": one}, known, fire=False) for one in traits)
+        candidates.append(Candidate(Trigger(str(number), criteria, debug_level), criteria))
+    return CandidateIndex(tuple(candidates))
+
+
+def found(candidates: CandidateIndex[Trigger], **traits: Any) -> str:
+    """The names of the possible ones in order."""
+    event = {"event_type": "a", "timestamp": NOON, **traits}
+    return "".join(each.trigger.name for each in candidates.candidates_for(event))
+
+
+def test_an_event_is_tried_on_the_triggers_of_its_own_constant() -> None:
+    regions = candidate_index(*({"region": f"r{number}"} for number in range(9)))
+    assert found(regions, region="r3") == "3"
+    assert found(regions, region="r99") == ""
+    assert found(regions) == ""
+
+
+def test_triggers_without_a_constant_are_tried_always_and_all_in_their_order() -> None:
+    mixed = candidate_index(
+        {"r": "a"}, {}, {"r": "b"}, {"n": {"int": "> 3"}}, {"r": "c"}, {"r": "a"}
+    )
+    assert found(mixed, r="a") == "0135"
+    assert found(mixed, r="x") == "13"
+    assert found(mixed) == "13"
+
+
+@pytest.mark.parametrize(
+    ("demand", "value"),
+    [
+        ({"string": "3"}, "3"),
+        ({"text": "3"}, "3"),
+        ({"int": "3"}, 3),
+        ({"float": "== 3"}, 3.0),
+        ({"numeric": 3}, 3.0),
+        ({"in": [3, 3.5, "3"]}, 3.5),
+        ({"any": ["x", {"in": ["3", 4]}]}, "3"),
+        ({"all": [{"exists": True}, "3"]}, "3"),
+        (True, True),
+        (NOON, NOON),
+    ],
+)
+def test_conditions_that_few_values_satisfy_are_looked_up_by_them(demand: Any, value: Any) -> None:
+    several = candidate_index({"r": demand}, *({"r": f"other {number}"} for number in range(9)))
+    assert found(several, r=value) == "0"
+    assert found(several, r="neither") == ""
+
+
+@pytest.mark.parametrize(
+    "demand",
+    [
+        {"not": "a"},
+        {"any": ["a", {"glob": "b*"}]},
+        {"int": "> 3"},
+        {"exists": True},
+        {"in": list(range(101))},
+        {"blind": "A"},
+        {"bare": "a"},
+    ],
+)
+def test_other_conditions_are_tried_always(demand: Any) -> None:
+    several = candidate_index({"r": demand}, *({"r": f"other {number}"} for number in range(9)))
+    assert found(several, r="neither") == "0"
+
+
+def test_a_trigger_is_found_by_each_of_its_criteria_and_only_once() -> None:
+    several = candidate_index(
+        [{"r": "a"}, {"s": "b"}], *({"r": f"r{number}"} for number in range(9))
+    )
+    assert found(several, r="a") == found(several, s="b") == found(several, r="a", s="b") == "0"
+
+
+def test_a_trigger_one_of_whose_criteria_demands_no_constant_is_tried_always() -> None:
+    several = candidate_index([{"r": "a"}, {}], *({"r": f"r{number}"} for number in range(9)))
+    assert found(several, r="x") == "0"
+
+
+def test_the_constant_that_the_fewest_triggers_share_is_the_one_looked_up() -> None:
+    several = candidate_index(*({"state": "active", "tenant": f"t{number}"} for number in range(9)))
+    assert found(several, state="active", tenant="t4") == "4"
+    assert found(several, state="active") == ""
+
+
+def test_a_constant_that_most_triggers_share_is_not_looked_up() -> None:
+    several = candidate_index(*({"state": "active"} for _ in range(9)))
+    assert found(several, state="error") == "012345678"
+
+
+def test_criteria_that_contradict_themselves_are_never_tried() -> None:
+    contradiction = {"r": {"all": ["a", "b"]}}
+    several = candidate_index(contradiction, *({"r": f"r{number}"} for number in range(9)))
+    assert found(several, r="a") == ""
+
+
+def test_a_trigger_that_is_debugged_sees_every_event_of_its_types() -> None:
+    watched = candidate_index(*({"r": f"r{number}"} for number in range(9)), debug_level=1)
+    assert found(watched, r="r3") == "012345678"
+
+
+@pytest.mark.parametrize("wanted", [[], [{"s": "s"} for _ in range(9)]])
+def test_an_event_with_a_value_that_cannot_be_hashed_is_tried_on_all(wanted: list[Any]) -> None:
+    several = candidate_index(*wanted, *({"r": f"r{number}"} for number in range(9)))
+    assert several.candidates_for({"r": ["r1"]}) == several.candidates
+
+
+def test_many_triggers_that_are_tried_always_are_tried_in_their_order_with_those_found() -> None:
+    several = candidate_index(*({"r": f"r{number}"} if number % 2 else {} for number in range(40)))
+    always = [str(number) for number in range(0, 40, 2)]
+    possible = several.candidates_for({"r": "r3"})
+    assert [each.trigger.name for each in possible] == ["0", "2", "3", *always[2:]]
+
+
+def test_more_traits_than_an_event_has_are_looked_up_by_those_of_the_event() -> None:
+    several = candidate_index(*({f"trait {number}": "a"} for number in range(100)))
+    assert found(several, **{"trait 42": "a", "trait 7": "b"}) == "42"

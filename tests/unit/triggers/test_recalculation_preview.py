@@ -1,0 +1,60 @@
+"""What it does to an open stream when its trigger's rules change."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from builders import VM, at, make_event, make_trigger
+from winchester_core.triggers import progress
+from winchester_core.triggers.progress import RecalculationEffect, preview_recalculation
+
+if TYPE_CHECKING:
+    from winchester_core.triggers.definition import TriggerDefinition
+
+HOUR = 3600.0
+EVENTS = [make_event("m1", "vm.begin"), make_event("m2", "vm.step", 60)]
+BEGIN_ALONE = ({"event_type": "vm.begin"},)
+
+
+def _facts(definition: TriggerDefinition = VM) -> progress.StreamProgress:
+    facts = progress.start(definition, EVENTS[0], at(0))
+    progress.add_event(definition, facts, EVENTS[1], at(60))
+    return facts
+
+
+@pytest.mark.parametrize(
+    ("changed", "effect"),
+    [
+        ({"fire": BEGIN_ALONE}, RecalculationEffect.FIRES_AT_ONCE),
+        ({"fire": BEGIN_ALONE, "fire_delay": 5}, RecalculationEffect.FIRES_LATER),
+        ({"expiration": "$last + 1m"}, RecalculationEffect.EXPIRES_AT_ONCE),
+        ({"expiration": "$last + 30m"}, RecalculationEffect.EXPIRES_EARLIER),
+        ({"expiration": "$last + 2h"}, RecalculationEffect.EXPIRES_LATER),
+        ({"expiration": "$first + 61m"}, RecalculationEffect.SAME_TIMES),
+        ({"fire": ({"event_type": "vm.end", "number": 2},)}, RecalculationEffect.SAME_TIMES),
+        ({"fire": BEGIN_ALONE, "expiration": "$last + 1m"}, RecalculationEffect.FIRES_AT_ONCE),
+    ],
+)
+def test_what_comes_of_a_change(changed: dict[str, Any], effect: RecalculationEffect) -> None:
+    preview = preview_recalculation(make_trigger(**changed), _facts(), EVENTS, at(600))
+    assert preview.effect is effect
+
+
+def test_a_fire_time_that_was_set_stays_whatever_changes() -> None:
+    decided = _facts(make_trigger(fire=BEGIN_ALONE, fire_delay=HOUR))
+    preview = preview_recalculation(make_trigger(expiration="$last"), decided, EVENTS, at(600))
+    assert preview.effect is RecalculationEffect.DECIDED
+    assert preview.after.fire_timestamp == decided.fire_timestamp == at(HOUR)
+
+
+def test_it_is_what_a_recount_does_and_leaves_the_facts_as_they_are() -> None:
+    changed = make_trigger(fire=BEGIN_ALONE, expiration="$last + 2h")
+    before, recounted = _facts(), _facts()
+    preview = preview_recalculation(changed, before, EVENTS, at(600))
+    progress.recalculate(changed, recounted, EVENTS, at(600))
+    assert preview.after == recounted
+    assert preview.before == before == _facts()
+    assert recounted.expire_timestamp - before.expire_timestamp == timedelta(hours=1)

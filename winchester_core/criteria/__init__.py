@@ -1,0 +1,16 @@
+"""Criteria: which events a trigger takes, and which fulfil its wish to fire. Pure.
+
+Criteria see events as they are stored: datetimes are aware UTC, and no trait is None.
+"""
+
+from winchester_core.criteria.compiler import compile_criterion
+from winchester_core.criteria.criterion import Criterion
+from winchester_core.criteria.predicates import MatchResult
+from winchester_core.model.event_types import EventTypePatterns
+
+__all__ = [
+    "Criterion",
+    "EventTypePatterns",
+    "MatchResult",
+    "compile_criterion",
+]

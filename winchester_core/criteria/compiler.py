@@ -1,0 +1,256 @@
+"""The keys of a criterion: what each means, and what it takes. `compilation` reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from voluptuous import All, Invalid, Length, Optional, Range
+
+from winchester_core.criteria.conditions.datetime import DatetimeCondition, validate_time_expression
+from winchester_core.criteria.conditions.equality import ConstantCondition
+from winchester_core.criteria.criterion import Criterion
+from winchester_core.criteria.errors import ErrorCollector, prefix_path, raise_problem
+from winchester_core.criteria.predicates import (
+    AllPredicate,
+    AnyPredicate,
+    ConditionPredicate,
+    NotPredicate,
+)
+from winchester_core.errors import PluginError
+from winchester_core.interfaces.json_schema import definition_placeholder
+from winchester_core.interfaces.params import event_types
+from winchester_core.model.event import MAX_INT, MAX_NAME_LENGTH, name_problem
+from winchester_core.model.event_types import EventTypePatterns, pattern_problem
+from winchester_core.suggestions import unknown_name_message
+
+if TYPE_CHECKING:
+    from winchester_core.criteria.predicates import Predicate
+    from winchester_core.interfaces import Condition
+
+NAME_SCHEMA = All(str, Length(min=1, max=MAX_NAME_LENGTH))
+
+MATCH_FIELDS: dict[Any, Any] = {
+    Optional(
+        "event_type",
+        description="a glob, or a list of globs; `!glob` excludes. Default: any type",
+    ): event_types,
+    Optional(
+        "timestamp", description="a time expression in which the event's timestamp lies"
+    ): validate_time_expression,
+    Optional("traits", description="a map of a trait to a constant or to a condition"): {
+        NAME_SCHEMA: definition_placeholder("predicate")
+    },
+    Optional(
+        "map_distinguished_by",
+        description="a map of a distinguishing trait to the one that stands in for it",
+    ): {NAME_SCHEMA: NAME_SCHEMA},
+}
+FIRE_FIELDS: dict[Any, Any] = {
+    **MATCH_FIELDS,
+    Optional("number", default=1, description="how many events meet the criterion"): All(
+        int, Range(min=1, max=MAX_INT)
+    ),
+}
+
+MATCH_KEYS = tuple(str(key.schema) for key in MATCH_FIELDS)
+FIRE_KEYS = tuple(str(key.schema) for key in FIRE_FIELDS)
+
+
+def compile_criterion(
+    config: Mapping[str, Any], conditions: Mapping[str, type[Condition]], *, fire: bool
+) -> Criterion:
+    """Compile `config`, an entry of `fire_criteria` (with `fire`) or of `match_criteria`.
+
+    `conditions` maps the names of conditions to their classes, and may load them when asked.
+    Raises `voluptuous.MultipleInvalid` with every problem; paths are relative to `config`.
+    """
+    problems = ErrorCollector()
+    with problems.at():
+        _check_shape(config, fire=fire)
+    problems.raise_if_any()
+    reader = _CriterionReader(config, problems)
+    reader.check_keys(fire=fire)
+    event_types = reader.event_types()
+    # the timestamp last, since a time expression costs most
+    demands = [
+        *reader.trait_predicates(PredicateCompiler(conditions)),
+        *reader.timestamp_predicates(),
+    ]
+    number = reader.number() if fire else 1
+    trait_mapping = reader.trait_mapping()
+    problems.raise_if_any()
+    return Criterion(
+        config,
+        EventTypePatterns(event_types),
+        demands,
+        number=number,
+        map_distinguished_by=trait_mapping,
+    )
+
+
+class _CriterionReader:
+    """Reads one key at a time; a value that is wrong is noted in `problems` and left out."""
+
+    def __init__(self, config: Mapping[str, Any], problems: ErrorCollector) -> None:
+        self._config = config
+        self._problems = problems
+
+    def check_keys(self, *, fire: bool) -> None:
+        allowed = FIRE_KEYS if fire else MATCH_KEYS
+        for key in self._config:
+            with self._problems.at(key):
+                if key == "number" and not fire:
+                    raise Invalid(
+                        "'number' belongs to fire criteria; one event satisfies a match criterion"
+                    )
+                if key not in allowed:
+                    raise Invalid(unknown_name_message("key", key, allowed))
+
+    def event_types(self) -> list[str]:
+        wanted = self._config.get("event_type", "*")
+        with self._problems.at("event_type"):
+            if not isinstance(wanted, (list, tuple)):
+                raise_problem(pattern_problem(wanted))
+                return [wanted]
+            if not wanted:
+                raise Invalid("an empty list; leave the key out to take any type")
+            for position, pattern in enumerate(wanted):
+                with self._problems.at("event_type", position):
+                    raise_problem(pattern_problem(pattern))
+            return list(wanted)
+        return []
+
+    def trait_predicates(self, compiler: PredicateCompiler) -> list[Predicate]:
+        demands = []
+        for trait, wanted in self._map("traits", "of trait to a constant or a condition").items():
+            with self._problems.at("traits", trait):
+                raise_problem(name_problem(trait))
+                demands.append(compiler.compile(trait, wanted))
+        return demands
+
+    def timestamp_predicates(self) -> list[Predicate]:
+        if "timestamp" in self._config:
+            with self._problems.at("timestamp"):
+                expression = self._config["timestamp"]
+                return [compile_condition("timestamp", "datetime", DatetimeCondition, expression)]
+        return []
+
+    def number(self) -> int:
+        number = self._config.get("number", 1)
+        with self._problems.at("number"):
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                raise Invalid("a whole number of events, at least 1, is wanted")
+            if number > MAX_INT:
+                raise Invalid("a number that no stream reaches")
+            return number
+        return 1
+
+    def trait_mapping(self) -> dict[str, str]:
+        trait_mapping = {}
+        mapped = self._map("map_distinguished_by", "of distinguishing name to trait")
+        for name, trait in mapped.items():
+            with self._problems.at("map_distinguished_by", name):
+                raise_problem(name_problem(name))
+                raise_problem(name_problem(trait))
+                trait_mapping[name] = trait
+        return trait_mapping
+
+    def _map(self, key: str, what: str) -> Mapping[Any, Any]:
+        value = self._config.get(key, {})
+        with self._problems.at(key):
+            if isinstance(value, Mapping):
+                return value
+            raise Invalid(f"a map {what} is wanted")
+        return {}
+
+
+def _check_shape(config: object, *, fire: bool) -> None:
+    if not isinstance(config, Mapping):
+        keys = ", ".join(FIRE_KEYS if fire else MATCH_KEYS)
+        raise Invalid(f"a criterion is a map with any of the keys {keys}")
+
+
+COMBINATORS = ("all", "any", "not")
+MAX_NESTING = 10
+"""How deep combinators may nest: more than anybody writes, and an end to YAML that holds itself."""
+
+
+class PredicateCompiler:
+    """Compiles demands on traits with the conditions that it knows.
+
+    Everything raises `voluptuous.Invalid`, with paths relative to the value that it was given.
+    """
+
+    def __init__(self, conditions: Mapping[str, type[Condition]]) -> None:
+        self._conditions = conditions
+
+    def compile(self, trait: str, wanted: Any, depth: int = 0) -> Predicate:
+        """Return the demand that `wanted`, a constant or a one-key map, makes of `trait`."""
+        if depth > MAX_NESTING:
+            raise Invalid(f"nested more than {MAX_NESTING} deep")
+        if not isinstance(wanted, Mapping):
+            return _compile_constant(trait, wanted)
+        name, expression = _only_item(wanted)
+        with prefix_path(name):
+            match name:
+                case "not":
+                    return NotPredicate(self.compile(trait, expression, depth + 1))
+                case "any":
+                    return AnyPredicate(self._list(trait, expression, depth + 1))
+                case "all":
+                    return AllPredicate(self._list(trait, expression, depth + 1))
+                case _:
+                    return compile_condition(trait, name, self._class(name), expression)
+
+    def _list(self, trait: str, wanted: Any, depth: int) -> tuple[Predicate, ...]:
+        if not isinstance(wanted, (list, tuple)) or not wanted:
+            raise Invalid("a list of at least one condition or constant is wanted")
+        problems = ErrorCollector()
+        demands = []
+        for position, item in enumerate(wanted):
+            with problems.at(position):
+                demands.append(self.compile(trait, item, depth))
+        problems.raise_if_any()
+        return tuple(demands)
+
+    def _class(self, name: Any) -> type[Condition]:
+        if isinstance(name, str):
+            try:
+                return self._conditions[name]
+            except KeyError:
+                pass  # unknown, as is what is no name at all
+            except PluginError as error:
+                raise Invalid(str(error)) from error
+        raise Invalid(unknown_name_message("condition", name, {*self._conditions, *COMBINATORS}))
+
+
+def compile_condition(trait: str, name: str, found: type[Condition], expression: Any) -> Predicate:
+    """Validate `expression` by the schema of the class, and make the condition.
+
+    Raises `voluptuous.Invalid`, also when the plugin's code raises anything else.
+    """
+    try:
+        return ConditionPredicate(found(trait, found.config_schema(expression)))
+    except Invalid:
+        raise
+    except Exception as error:
+        raise Invalid(f"condition {name!r} raised {type(error).__name__}: {error}") from error
+
+
+def _compile_constant(trait: str, wanted: Any) -> Predicate:
+    if isinstance(wanted, (list, tuple, set, frozenset)):
+        raise Invalid("a list is no constant; write 'in: [...]' to demand one of several")
+    return compile_condition(trait, "constant", ConstantCondition, wanted)
+
+
+def _only_item(wanted: Mapping[Any, Any]) -> tuple[Any, Any]:
+    if not wanted:
+        raise Invalid("an empty map; a constant or one condition, such as {int: '> 3'}, is wanted")
+    if len(wanted) > 1:
+        names = ", ".join(map(str, wanted))
+        raise Invalid(
+            f"a map of {len(wanted)} conditions ({names:.200}), and one is allowed; "
+            "write 'all: [...]' or 'any: [...]' to combine them"
+        )
+    return next(iter(wanted.items()))

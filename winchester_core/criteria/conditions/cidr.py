@@ -1,0 +1,98 @@
+"""`cidr`: an IP address in one of several networks."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from voluptuous import Invalid, MultipleInvalid, Schema
+
+from winchester_core.criteria.conditions.values import TypedCondition, quote
+from winchester_core.interfaces import json_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+MAX_ADDRESS_LENGTH = 100
+"""In characters: more than any address has, with the name of an interface after a `%`."""
+
+
+NETWORK_SCHEMA = {
+    "type": "string",
+    "pattern": r"^[0-9A-Fa-f:.]+(/[0-9.]+)?$",
+    "title": "IP network",
+}
+
+
+def parse_network(text: Any) -> Network:
+    """Read a network such as `10.0.0.0/8` or `fe80::/10`. Raises `voluptuous.Invalid`."""
+    if not isinstance(text, str):
+        raise Invalid(f"{quote(text)} is no network, such as 10.0.0.0/8 or fe80::/10, as text")
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise Invalid(f"{quote(text)} is no network: {error}{_suggested_network(text)}") from error
+
+
+def parse_networks(expression: Any) -> list[Network]:
+    """Read a network or a list of them. Raises `voluptuous.MultipleInvalid` with every fault."""
+    if not isinstance(expression, (list, tuple)):
+        return [parse_network(expression)]
+    if not expression:
+        raise Invalid("a network, or a list of at least one, is wanted")
+    found: list[Network] = []
+    faults: list[Invalid] = []
+    for position, item in enumerate(expression):
+        try:
+            found.append(parse_network(item))
+        except Invalid as fault:
+            faults.append(Invalid(fault.error_message, path=[position]))
+    if faults:
+        raise MultipleInvalid(faults)
+    return found
+
+
+@json_schema(anyOf=[NETWORK_SCHEMA, {"type": "array", "items": NETWORK_SCHEMA, "minItems": 1}])
+def validate_networks(expression: Any) -> Any:
+    """Return `expression` as it is written. Raises `voluptuous.MultipleInvalid`."""
+    parse_networks(expression)
+    return expression
+
+
+class CidrCondition(TypedCondition):
+    """The trait is the text of an IPv4 or IPv6 address in one of the networks.
+
+    An address matches networks of its own version alone: `::ffff:10.0.0.1` is an IPv6 address.
+    """
+
+    example: ClassVar[str] = "address: {cidr: [10.0.0.0/8, 192.168.0.0/16]}"
+    config_schema: ClassVar[Schema] = Schema(validate_networks)
+    trait_types = (str,)
+
+    def __init__(self, trait: str, expression: Any) -> None:
+        super().__init__(trait, expression)
+        self._networks = parse_networks(expression)
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether the trait is an address in one of the networks."""
+        value = event.get(self.trait)
+        if not isinstance(value, str) or len(value) > MAX_ADDRESS_LENGTH:
+            return False
+        try:
+            address = ip_address(value)
+        except ValueError:
+            return False
+        return any(address in each for each in self._networks)
+
+    def describe(self) -> str:
+        """The trait and the networks."""
+        return f"{self.trait} is an IP address in {' or '.join(map(str, self._networks))}"
+
+
+def _suggested_network(text: str) -> str:
+    try:
+        return f"; did you mean {str(ip_network(text, strict=False))!r}?"
+    except ValueError:
+        return ""

@@ -1,0 +1,86 @@
+"""`datetime`: a datetime that lies in the time a time expression gives."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from voluptuous import Invalid, Schema
+
+from winchester_core.criteria.conditions.values import TypedCondition, quote
+from winchester_core.errors import TimeEvaluationError, TimeExpressionError
+from winchester_core.interfaces import json_schema
+from winchester_core.model import to_utc
+from winchester_core.timex import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from winchester_core.timex import Expression
+
+
+def parse_time_expression(expression: Any) -> Expression:
+    """Parse a time expression. Raises `voluptuous.Invalid`."""
+    if not isinstance(expression, str):
+        raise Invalid(
+            f"{quote(expression)} is no time expression, such as '$timestamp + 1h'; "
+            "'range' compares with fixed datetimes"
+        )
+    try:
+        return parse(expression)
+    except TimeExpressionError as error:
+        raise Invalid(str(error)) from error
+
+
+@json_schema(type="string", minLength=1, title="time expression", examples=["$timestamp + 1h"])
+def validate_time_expression(expression: Any) -> Any:
+    """Return `expression` as it is written. Raises `voluptuous.Invalid`."""
+    parse_time_expression(expression)
+    return expression
+
+
+class DatetimeCondition(TypedCondition):
+    """The trait is a datetime that lies in the time that the expression gives.
+
+    Variables are the event's own datetime traits and `$timestamp`. Where one of them is missing,
+    or the result lies outside the years 1000-9999, the event does not match. In a range, the
+    beginning belongs to it and the end does not; in a single time means equal to it.
+    """
+
+    example: ClassVar[str] = "launched_at: {datetime: day}"
+    config_schema: ClassVar[Schema] = Schema(validate_time_expression)
+    trait_types = (datetime,)
+
+    def __init__(self, trait: str, expression: Any) -> None:
+        super().__init__(trait, expression)
+        self._expression = parse_time_expression(expression)
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether the trait is a datetime that lies in the expression's time."""
+        value = event.get(self.trait)
+        if not isinstance(value, datetime):
+            return False
+        try:
+            return to_utc(value) in self._expression.evaluate(event)
+        except (TimeEvaluationError, ValueError):
+            return False
+
+    def describe(self) -> str:
+        """The trait and the time expression."""
+        return f"{self.trait} is a datetime in {self._expression.text!r}"
+
+    def why_not_value(self, value: Any, event: Mapping[str, Any]) -> str:
+        """Name the variable that is missing, if one is."""
+        try:
+            to_utc(value)
+            self._expression.evaluate(event)
+        except TimeEvaluationError as error:
+            if error.variable is None:
+                return str(error)
+            return (
+                f"the event has no datetime {error.variable!r}, which the time expression "
+                f"{self._expression.text!r} for {self.trait!r} needs"
+            )
+        except ValueError as error:
+            return f"trait {self.trait!r}: {error}"
+        return super().why_not_value(value, event)

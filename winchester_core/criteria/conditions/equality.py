@@ -1,0 +1,141 @@
+"""Equality with a constant: what `trait: value` means in criteria."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from voluptuous import All, Invalid, Length, MultipleInvalid, Schema
+
+from winchester_core.criteria.conditions.values import (
+    TYPE_NAMES,
+    format_constant,
+    parse_constant,
+    quote,
+    type_name,
+    type_of,
+)
+from winchester_core.interfaces import Condition, json_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from winchester_core.model import TraitValue
+
+
+class ConstantCondition(Condition):
+    """Typed equality: int 1, float 1.0, "1" and True are four different values."""
+
+    config_schema: ClassVar[Schema] = Schema(parse_constant)
+
+    def __init__(self, trait: str, expression: Any) -> None:
+        super().__init__(trait, expression)
+        self._value = parse_constant(expression)
+        self._kind = type(self._value)
+        self._is_bool = self._kind is bool
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether the trait has the same kind and value."""
+        value = event.get(self.trait)
+        return (
+            isinstance(value, self._kind)
+            and value == self._value
+            and (type(value) is bool) is self._is_bool
+        )
+
+    def only_values(self) -> frozenset[TraitValue]:
+        """The constant."""
+        return frozenset([self._value])
+
+    def describe(self) -> str:
+        """The trait and the constant."""
+        return f"{self.trait} is {format_constant(self._value)}"
+
+    def why_not(self, event: Mapping[str, Any]) -> str:
+        """Say whether the trait is missing, of another kind, or different."""
+        value = event.get(self.trait)
+        if value is None:
+            return f"trait {self.trait!r} is missing; wanted: {self.describe()}"
+        if type_of(value) is not self._kind:
+            wanted = TYPE_NAMES[self._kind]
+            return (
+                f"trait {self.trait!r} is {type_name(value)}, not {wanted}; "
+                f"wanted: {self.describe()}"
+            )
+        return f"it does not hold that {self.describe()}"
+
+
+MAX_CONSTANTS_SHOWN = 10
+
+
+@json_schema(All([parse_constant], Length(min=1)))
+def parse_constants(expression: Any) -> list[TraitValue]:
+    """Return the constants of a list. Raises `voluptuous.MultipleInvalid` with every fault."""
+    if not isinstance(expression, (list, tuple)) or not expression:
+        raise Invalid("a list of at least one constant is wanted, such as [active, error]")
+    values: list[TraitValue] = []
+    faults: list[Invalid] = []
+    for position, item in enumerate(expression):
+        try:
+            values.append(parse_constant(item))
+        except Invalid as fault:
+            faults.append(Invalid(fault.error_message, path=[position]))
+    if faults:
+        raise MultipleInvalid(faults)
+    return values
+
+
+class InCondition(Condition):
+    """The trait equals one of the constants; equality is typed, as for a single constant."""
+
+    example: ClassVar[str] = "state: {in: [active, error]}"
+    config_schema: ClassVar[Schema] = Schema(parse_constants)
+
+    def __init__(self, trait: str, expression: Any) -> None:
+        super().__init__(trait, expression)
+        self._values = parse_constants(expression)
+        self._by_kind: dict[type | None, set[TraitValue]] = {}
+        for value in self._values:
+            self._by_kind.setdefault(type_of(value), set()).add(value)
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether the trait has the kind and value of one of the constants."""
+        value = event.get(self.trait)
+        members = self._by_kind.get(type_of(value))
+        return members is not None and value in members
+
+    def only_values(self) -> frozenset[TraitValue]:
+        """The constants."""
+        return frozenset(self._values)
+
+    def describe(self) -> str:
+        """The trait and the first constants."""
+        first = ", ".join(format_constant(value) for value in self._values[:MAX_CONSTANTS_SHOWN])
+        more = len(self._values) - MAX_CONSTANTS_SHOWN
+        return f"{self.trait} is one of {first}" + (f" and {more} more" if more > 0 else "")
+
+
+@json_schema(type="boolean")
+def validate_boolean(expression: Any) -> bool:
+    """Return a bool as it is. Raises `voluptuous.Invalid`."""
+    if not isinstance(expression, bool):
+        raise Invalid(f"{quote(expression)} is neither true nor false")
+    return expression
+
+
+class ExistsCondition(Condition):
+    """With `true`, the event has the trait, whatever its value; with `false`, it has not."""
+
+    example: ClassVar[str] = "deleted_at: {exists: false}"
+    config_schema: ClassVar[Schema] = Schema(validate_boolean)
+
+    def __init__(self, trait: str, expression: Any) -> None:
+        super().__init__(trait, expression)
+        self._wanted = validate_boolean(expression)
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether the trait's presence is as demanded."""
+        return (event.get(self.trait) is not None) is self._wanted
+
+    def describe(self) -> str:
+        """The trait, and whether it must exist."""
+        return f"{self.trait} exists" if self._wanted else f"{self.trait} does not exist"

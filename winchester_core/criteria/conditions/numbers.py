@@ -1,0 +1,176 @@
+"""Comparison of a number with a bound: `3`, `"3"`, `"> 3"`, and `< >= <= != ==`."""
+
+from __future__ import annotations
+
+import operator
+import re
+from math import isfinite
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from voluptuous import Invalid, Schema
+
+from winchester_core.criteria.conditions.values import TypedCondition, quote
+from winchester_core.interfaces import json_schema
+from winchester_core.model import MAX_INT, MIN_INT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from winchester_core.model import TraitValue
+
+OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+MAX_EXPRESSION_LENGTH = 400
+"""In characters: more than any bound needs. The time int() takes is quadratic in the digits."""
+
+_OPERATOR_PATTERN = "==|!=|>=|<=|=|>|<"
+_COMPARISON_PATTERN = re.compile(rf"\s*(?P<symbol>{_OPERATOR_PATTERN})?\s*(?P<number>\S+)\s*")
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
+_DECIMAL_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+NUMBER_NOUNS = {"integer": "whole number", "number": "number"}
+
+
+class Comparison(NamedTuple):
+    """An operator of `OPERATORS` and the number on its right."""
+
+    symbol: str
+    number: int | float
+
+
+def parse_comparison(expression: Any, number: Callable[[Any], int | float]) -> Comparison:
+    """Read an expression whose bound `number` reads; no operator (or `=`) means equality.
+
+    Raises `voluptuous.Invalid`.
+    """
+    if not isinstance(expression, str):
+        return Comparison("==", number(expression))
+    if len(expression) > MAX_EXPRESSION_LENGTH:
+        raise Invalid(f"an expression of more than {MAX_EXPRESSION_LENGTH} characters")
+    found = _COMPARISON_PATTERN.fullmatch(expression)
+    if found is None:
+        raise Invalid(
+            f"{quote(expression)} is no comparison; allowed: a number, or one of "
+            f"{' '.join(OPERATORS)} and a number, such as '> 3'"
+        )
+    symbol = found["symbol"] or "=="
+    return Comparison("==" if symbol == "=" else symbol, number(found["number"]))
+
+
+def parse_whole_number(value: Any) -> int:
+    """Read an int, or text of digits. Raises `voluptuous.Invalid`."""
+    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and MIN_INT <= value <= MAX_INT:
+        return int(value)
+    raise Invalid(
+        f"{quote(value)} is no whole number of 64 bits; an int is compared with one, "
+        "such as 3 or '> 3' ('float' compares floats, 'numeric' both)"
+    )
+
+
+def parse_number(value: Any) -> int | float:
+    """Read a number; a whole one stays an int, so that it is compared exactly.
+
+    Raises `voluptuous.Invalid`.
+    """
+    if isinstance(value, str) and _DECIMAL_NUMBER.fullmatch(value):
+        value = int(value) if _WHOLE_NUMBER.fullmatch(value) else float(value)
+    if isinstance(value, int) and not isinstance(value, bool) and MIN_INT <= value <= MAX_INT:
+        return int(value)
+    if isinstance(value, float) and isfinite(value):
+        return float(value)
+    raise Invalid(
+        f"{quote(value)} is no finite number; allowed: one such as 3, 2.5, '> 3' or '<= 1e6'"
+    )
+
+
+class ComparisonCondition(TypedCondition):
+    """A number of certain kinds, compared with a bound."""
+
+    parse_operand = staticmethod(parse_number)
+    type_noun: ClassVar[str]
+
+    def __init__(self, trait: str, expression: Any) -> None:
+        super().__init__(trait, expression)
+        self._comparison = parse_comparison(expression, self.parse_operand)
+        self._compare = OPERATORS[self._comparison.symbol]
+        self._number = self._comparison.number
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether the trait is of a right kind and compares as demanded."""
+        value = event.get(self.trait)
+        return type(value) in self.trait_types and self._compare(value, self._number)
+
+    def only_values(self) -> frozenset[TraitValue] | None:
+        """The bound, where the trait must equal it."""
+        return frozenset([self._number]) if self._comparison.symbol == "==" else None
+
+    def describe(self) -> str:
+        """The trait, its kind, and the comparison."""
+        return f"{self.trait} is {self.type_noun} {self._comparison.symbol} {self._number}"
+
+
+def comparison_schema(bound: Callable[[Any], int | float]) -> Schema:
+    """A schema that checks an expression and leaves it as it is written."""
+
+    kind, number = (
+        ("integer", _WHOLE_NUMBER) if bound is parse_whole_number else ("number", _DECIMAL_NUMBER)
+    )
+    pattern = rf"^\s*({_OPERATOR_PATTERN})?\s*{number.pattern}\s*$"
+
+    @json_schema(
+        anyOf=[{"type": kind}, {"type": "string", "pattern": pattern}],
+        title=f"{NUMBER_NOUNS[kind]}, or an operator and one",
+        examples=["> 3"],
+    )
+    def comparison(expression: Any) -> Any:
+        parse_comparison(expression, bound)
+        return expression
+
+    return Schema(comparison)
+
+
+class IntCondition(ComparisonCondition):
+    """The trait is an int (no bool, no float) that is equal to, or compares with, a number.
+
+    Expressions: `3`, `"3"`, `"> 3"`, and likewise `< >= <= != ==`.
+    """
+
+    example: ClassVar[str] = 'memory_mb: {int: "> 512"}'
+    config_schema = comparison_schema(parse_whole_number)
+    trait_types = (int,)
+    parse_operand = staticmethod(parse_whole_number)
+    type_noun = "an int"
+
+
+class FloatCondition(ComparisonCondition):
+    """The trait is a float that is equal to, or compares with, a number.
+
+    An int trait does not match, as equality is typed everywhere: `numeric` is for both.
+    Expressions: `3`, `2.5`, `"> 2.5"`, `"<= 1e6"`, and likewise `< >= != ==`.
+    """
+
+    example: ClassVar[str] = 'load: {float: ">= 0.9"}'
+    config_schema = comparison_schema(parse_number)
+    trait_types = (float,)
+    type_noun = "a float"
+
+
+class NumericCondition(ComparisonCondition):
+    """The trait is an int or a float (no bool) that is equal to, or compares with, a number.
+
+    `numeric: 3` is satisfied by 3 and by 3.0. Comparison of an int with a float is exact.
+    """
+
+    example: ClassVar[str] = 'amount: {numeric: "> 0"}'
+    config_schema = comparison_schema(parse_number)
+    trait_types = (int, float)
+    type_noun = "a number"

@@ -1,0 +1,133 @@
+"""`range`: a number or a datetime between two bounds, both of which belong to it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from math import isfinite
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from voluptuous import All, Invalid, Length, MultipleInvalid, Optional, Schema
+
+from winchester_core.criteria.conditions.values import (
+    TypedCondition,
+    format_constant,
+    quote,
+    type_name,
+)
+from winchester_core.interfaces import json_schema
+from winchester_core.model import parse_timestamp, to_utc
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Bound: TypeAlias = int | float | datetime
+
+KEYS = ("min", "max")
+DATE_LENGTH = len("2014-01-01")
+NUMBER_TYPES, TIME_TYPES = (int, float), (datetime,)
+
+
+@json_schema(type=["number", "string"], minLength=DATE_LENGTH + 1, title="number or datetime")
+def parse_bound(value: Any) -> Bound:
+    """Read a finite number, a datetime, or a datetime as ISO 8601 text; naive is UTC.
+
+    A date without a time is refused, as the end of a day is not the moment it begins at.
+    Raises `voluptuous.Invalid`.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value):
+        return value
+    try:
+        if isinstance(value, datetime):
+            return to_utc(value)
+        if isinstance(value, str) and len(value.strip()) > DATE_LENGTH:
+            return parse_timestamp(value)
+    except ValueError as error:
+        raise Invalid(f"{quote(value)} is no bound: {error}") from error
+    if isinstance(value, (date, str)):
+        raise Invalid(
+            f"{quote(str(value))} is no bound; write date and time, such as 2014-01-01T00:00:00"
+        )
+    raise Invalid(f"{quote(value)} is no bound; allowed: a finite number, or a datetime")
+
+
+@json_schema(
+    All(
+        {
+            Optional("min", description="the least, which belongs to the range"): parse_bound,
+            Optional("max", description="the greatest, which belongs to it, too"): parse_bound,
+        },
+        Length(min=1),
+    )
+)
+def parse_bounds(expression: Any) -> dict[str, Bound]:
+    """Return the bounds by `min` and `max`, one of which may be absent.
+
+    Raises `voluptuous.MultipleInvalid` with every fault.
+    """
+    if not isinstance(expression, dict) or not expression:
+        raise Invalid("a map with 'min', 'max' or both is wanted, such as {min: 1, max: 5}")
+    faults: list[Invalid] = []
+    found: dict[str, Bound] = {}
+    for key, value in expression.items():
+        try:
+            if key not in KEYS:
+                raise Invalid(f"unknown key {quote(key)}; allowed: min, max")
+            found[key] = parse_bound(value)
+        except Invalid as fault:
+            faults.append(Invalid(fault.error_message, path=[key]))
+    if faults:
+        raise MultipleInvalid(faults)
+    _check_order(found)
+    return found
+
+
+class RangeCondition(TypedCondition):
+    """The trait lies between `min` and `max`, which both belong to the range.
+
+    Numbers are compared with ints and floats (no bools), datetimes with datetimes.
+    """
+
+    example: ClassVar[str] = "vcpus: {range: {min: 1, max: 4}}"
+    config_schema: ClassVar[Schema] = Schema(parse_bounds)
+
+    def __init__(self, trait: str, expression: Any) -> None:
+        super().__init__(trait, expression)
+        found = parse_bounds(expression)
+        self._low: Any = found.get("min")
+        self._high: Any = found.get("max")
+        self._is_time = isinstance(next(iter(found.values())), datetime)
+        self.trait_types = TIME_TYPES if self._is_time else NUMBER_TYPES
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether the trait is of the bounds' kind and between them."""
+        value = event.get(self.trait)
+        if self._is_time:
+            if not isinstance(value, datetime):
+                return False
+            try:
+                value = to_utc(value)
+            except ValueError:
+                return False
+        elif type(value) not in NUMBER_TYPES:
+            return False
+        return (self._low is None or self._low <= value) and (
+            self._high is None or value <= self._high
+        )
+
+    def describe(self) -> str:
+        """The trait and its bounds."""
+        noun = "a datetime" if self._is_time else "a number"
+        low = "" if self._low is None else f" from {format_constant(self._low)}"
+        high = "" if self._high is None else f" up to {format_constant(self._high)}"
+        return f"{self.trait} is {noun}{low}{high}"
+
+
+def _check_order(found: Mapping[str, Bound]) -> None:
+    low, high = found.get("min"), found.get("max")
+    if low is None or high is None:
+        return
+    if isinstance(low, datetime) != isinstance(high, datetime):
+        kinds = f"{type_name(low)} and 'max' {type_name(high)}"
+        raise Invalid(f"'min' is {kinds}: both must be numbers, or both datetimes")
+    if low > high:  # type: ignore[operator]
+        raise Invalid("'min' is greater than 'max': nothing lies between them")

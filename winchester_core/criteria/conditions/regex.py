@@ -1,0 +1,95 @@
+"""`regex`: a regular expression found in a text, by an engine of linear time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import re2
+from voluptuous import Invalid, Schema
+
+from winchester_core.criteria.conditions.values import TypedCondition, quote
+from winchester_core.interfaces import json_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_PATTERN_LENGTH = 1_000
+MAX_TEXT_LENGTH = 65_536
+"""Both in characters. A longer text does not match."""
+
+MAX_PROGRAM_BYTES = 1 << 20
+"""What RE2 may use for a compiled pattern. Time is bounded by this and the text's length."""
+
+
+def compile_regex(expression: Any) -> Any:
+    """Compile with RE2. Raises `voluptuous.Invalid` with RE2's reason."""
+    if not isinstance(expression, str):
+        raise Invalid(f"{quote(expression)} is no regular expression; put it in quotes")
+    if not 0 < len(expression) <= MAX_PATTERN_LENGTH:
+        raise Invalid(
+            f"a regular expression of {len(expression)} characters; "
+            f"1 to {MAX_PATTERN_LENGTH} are allowed"
+        )
+    options = re2.Options()
+    options.log_errors = False
+    options.never_capture = True
+    options.max_mem = MAX_PROGRAM_BYTES
+    try:
+        return re2.compile(expression, options)
+    except re2.error as error:
+        raise Invalid(f"no regular expression in RE2's syntax: {_reason(error)}") from error
+    except UnicodeEncodeError as error:
+        raise Invalid("a regular expression with a lone surrogate") from error
+
+
+@json_schema(type="string", minLength=1, maxLength=MAX_PATTERN_LENGTH, title="regular expression")
+def validate_regex(expression: Any) -> Any:
+    """Return `expression` as it is written. Raises `voluptuous.Invalid`."""
+    compile_regex(expression)
+    return expression
+
+
+class RegexCondition(TypedCondition):
+    r"""The expression is found anywhere in the trait, a text, as by `re.search`.
+
+    Anchor it with `^` and `$` for the whole text. The syntax is RE2's: no back-references and no
+    look-around; `$` is the very end, also after a newline; `(?i)` ignores case. A text longer
+    than 65,536 characters, or with a lone surrogate, does not match.
+    """
+
+    example: ClassVar[str] = "host: {regex: '^web-[0-9]+$'}"
+    config_schema: ClassVar[Schema] = Schema(validate_regex)
+    trait_types = (str,)
+
+    def __init__(self, trait: str, expression: Any) -> None:
+        super().__init__(trait, expression)
+        self._regex = compile_regex(expression)
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether the expression is found in the trait."""
+        value = event.get(self.trait)
+        if not isinstance(value, str) or len(value) > MAX_TEXT_LENGTH:
+            return False
+        try:
+            # bytes spare RE2's wrapper the translation of offsets that nobody asks for
+            return self._regex.search(value.encode()) is not None
+        except UnicodeEncodeError:
+            return False
+
+    def describe(self) -> str:
+        """The trait and the pattern."""
+        return f"{self.trait} is text in which /{self.expression}/ is found"
+
+    def why_not_value(self, value: Any, event: Mapping[str, Any]) -> str:
+        """Tell a text that is too long from one that differs."""
+        if len(value) > MAX_TEXT_LENGTH:
+            return (
+                f"trait {self.trait!r} has more than {MAX_TEXT_LENGTH} characters, "
+                f"which no regular expression is tried on; wanted: {self.describe()}"
+            )
+        return super().why_not_value(value, event)
+
+
+def _reason(error: re2.error) -> str:
+    reason = error.args[0] if error.args else "unknown"
+    return reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)

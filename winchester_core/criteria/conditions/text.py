@@ -1,0 +1,111 @@
+"""`string`, also named `parse_text`: equality with a text."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import translate
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from voluptuous import Invalid, Schema
+
+from winchester_core.criteria.conditions.values import TypedCondition, parse_constant, quote
+from winchester_core.interfaces import json_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from winchester_core.model import TraitValue
+
+
+@json_schema(type="string")
+def parse_text(expression: Any) -> str:
+    """Return a text that a trait can hold. Raises `voluptuous.Invalid`."""
+    if not isinstance(expression, str):
+        raise Invalid(f"{quote(expression)} is no text; put it in quotes")
+    parse_constant(expression)
+    return str(expression)
+
+
+class StringCondition(TypedCondition):
+    """The trait is this text, compared by code point: "a", "A" and "a " are three texts."""
+
+    example: ClassVar[str] = "state: {string: active}"
+    config_schema: ClassVar[Schema] = Schema(parse_text)
+    trait_types = (str,)
+
+    def __init__(self, trait: str, expression: Any) -> None:
+        super().__init__(trait, expression)
+        self._text = parse_text(expression)
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether the trait is a text and equal."""
+        value = event.get(self.trait)
+        return isinstance(value, str) and value == self._text
+
+    def only_values(self) -> frozenset[TraitValue]:
+        """The text."""
+        return frozenset([self._text])
+
+    def describe(self) -> str:
+        """The trait and the text."""
+        return f"{self.trait} is the text {self._text!r}"
+
+
+MAX_PATTERN_LENGTH = 1_000
+MAX_TEXT_LENGTH = 65_536
+"""Both in characters. A longer text does not match. Time grows with their product at worst."""
+
+
+def compile_glob(expression: Any) -> re.Pattern[str]:
+    """Compile a glob. Raises `voluptuous.Invalid`."""
+    if not isinstance(expression, str):
+        raise Invalid(f"{quote(expression)} is no glob, such as 'web-*'; put it in quotes")
+    if not 0 < len(expression) <= MAX_PATTERN_LENGTH:
+        raise Invalid(
+            f"a glob of {len(expression)} characters; 1 to {MAX_PATTERN_LENGTH} are allowed"
+        )
+    return re.compile(translate(expression))
+
+
+@json_schema(type="string", minLength=1, maxLength=MAX_PATTERN_LENGTH, title="glob")
+def validate_glob(expression: Any) -> Any:
+    """Return `expression` as it is written. Raises `voluptuous.Invalid`."""
+    compile_glob(expression)
+    return expression
+
+
+class GlobCondition(TypedCondition):
+    """The trait is a text that fits the glob as a whole: `*`, `?`, `[seq]`, `[!seq]`.
+
+    Case-sensitive, on every platform.
+    """
+
+    example: ClassVar[str] = "host: {glob: web-*}"
+    config_schema: ClassVar[Schema] = Schema(validate_glob)
+    trait_types = (str,)
+
+    def __init__(self, trait: str, expression: Any) -> None:
+        super().__init__(trait, expression)
+        self._regex = compile_glob(expression)
+
+    def matches(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether the trait is a text that fits."""
+        value = event.get(self.trait)
+        return (
+            isinstance(value, str)
+            and len(value) <= MAX_TEXT_LENGTH
+            and self._regex.match(value) is not None
+        )
+
+    def describe(self) -> str:
+        """The trait and the glob."""
+        return f"{self.trait} is text that fits the glob {self.expression!r}"
+
+    def why_not_value(self, value: Any, event: Mapping[str, Any]) -> str:
+        """Tell a text that is too long from one that differs."""
+        if len(value) > MAX_TEXT_LENGTH:
+            return (
+                f"trait {self.trait!r} has more than {MAX_TEXT_LENGTH} characters, "
+                f"which no glob is tried on; wanted: {self.describe()}"
+            )
+        return super().why_not_value(value, event)

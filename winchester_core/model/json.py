@@ -1,0 +1,246 @@
+"""The JSON forms of an event.
+
+Stored: traits as one JSON text whose values keep type and value; JSON has no datetime, so one is
+a tagged value, ``{"datetime": "2015-01-20T00:00:00.000000+00:00"}``. A trait is never an object
+itself, hence the tag cannot be mistaken.
+
+Shown: one flat object, as `event list -f json` prints it. Datetimes are ISO 8601 texts with
+their offset; which traits beside `timestamp` were datetimes is told by one more key,
+`@datetime_traits`, so that the object can be read back as the event it was.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+import orjson
+
+from winchester_core.errors import UnstorablePayload
+from winchester_core.model.event import (
+    TraitDrop,
+    parse_timestamp,
+    printable,
+    storable,
+    text_problem,
+    to_utc,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from winchester_core.model.event import Event
+
+DATETIME_TAG = "datetime"
+DATETIME_TRAITS_KEY = "@datetime_traits"
+
+_TAG_BEGIN = f'{{"{DATETIME_TAG}":'.encode()
+_UP_TO_SECONDS = len('"2015-01-20T00:00:00')
+
+_RESERVED_NAME = re.compile("@+datetime_traits")
+_ESCAPED_NAME = re.compile("@@+datetime_traits")
+_BLANK_OR_PERCENT = re.compile(r"[\s%]")
+
+
+def dump_traits(traits: Mapping[str, Any]) -> str:
+    """Write typed traits, as `clean_event` leaves them, as one JSON text.
+
+    Integers and floats stay apart (``1`` and ``1.0``). Raises `TypeError` for a value or an
+    integer that `clean_event` would have dropped.
+    """
+    return orjson.dumps(
+        traits, default=_encode_datetime, option=orjson.OPT_PASSTHROUGH_DATETIME
+    ).decode()
+
+
+def load_traits(text: str | bytes) -> dict[str, Any]:
+    """Read what `dump_traits` wrote; datetimes are aware UTC."""
+    traits: dict[str, Any] = orjson.loads(text)
+    for name, value in traits.items():
+        if type(value) is dict:
+            traits[name] = datetime.fromisoformat(value[DATETIME_TAG])
+    return traits
+
+
+def flat_event(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `event` as a flat object of texts, numbers and booleans; `read_event` reads it back.
+
+    `@datetime_traits` stands last, where there is a datetime beside `timestamp`: the traits'
+    names separated by blanks, percent-encoded where they hold white space or ``%``. A trait that
+    bears this very name gets one more ``@``.
+    """
+    flat: dict[str, Any] = {}
+    datetime_traits = []
+    for name, value in event.items():
+        if isinstance(value, datetime):
+            if name != "timestamp":
+                datetime_traits.append(name)
+            value = to_utc(value).isoformat()
+        flat[_escaped_key(name)] = value
+    if datetime_traits:
+        flat[DATETIME_TRAITS_KEY] = _join_names(datetime_traits)
+    return flat
+
+
+def read_event(
+    document: Mapping[str, Any], datetime_traits: Collection[str] = ()
+) -> tuple[Event, list[TraitDrop]]:
+    """Return the event of a JSON object, and the traits it lost; the inverse of `flat_event`.
+
+    A trait becomes a datetime when `datetime_traits` or the object's own `@datetime_traits`
+    names it, or when its value is tagged as in `dump_traits`. One that holds no ISO 8601 date
+    and time is left out with the reason. Nothing else is judged here: that is `clean_event`'s
+    task, `timestamp` included.
+    """
+    drops: list[TraitDrop] = []
+    names = set(datetime_traits)
+    listed = document.get(DATETIME_TRAITS_KEY)
+    if isinstance(listed, str):
+        names.update(_split_names(listed))
+    elif listed is not None:
+        drops.append(TraitDrop(DATETIME_TRAITS_KEY, "must be text: names separated by blanks"))
+    event: Event = {}
+    for key, value in document.items():
+        name = key
+        if key[:1] == "@":  # few do, and the others are spared an expression for every key
+            if key == DATETIME_TRAITS_KEY:
+                continue
+            name = _unescaped_key(key)
+        tagged = type(value) is dict and _is_tagged(value)
+        if tagged:
+            value = value[DATETIME_TAG]
+        if name != "timestamp" and (tagged or name in names):
+            value, fault = _datetime_or_problem(value)
+            if fault is not None:
+                drops.append(TraitDrop(printable(name), fault))
+                continue
+        event[name] = value
+    return event, drops
+
+
+def _encode_datetime(value: Any) -> orjson.Fragment:
+    """The JSON text of a tagged datetime; `isoformat` would take four times as long."""
+    if not isinstance(value, datetime):
+        raise TypeError(f"a trait cannot be of type {type(value).__name__}")
+    text = orjson.dumps(to_utc(value))
+    if not value.microsecond:  # which orjson leaves out
+        text = text[:_UP_TO_SECONDS] + b'.000000+00:00"'
+    return orjson.Fragment(_TAG_BEGIN + text + b"}")
+
+
+def _is_tagged(value: dict[str, Any]) -> bool:
+    return len(value) == 1 and DATETIME_TAG in value
+
+
+def _datetime_or_problem(value: Any) -> tuple[datetime | None, str | None]:
+    """Return (aware UTC or None for no value, None), or (None, why it is no date and time)."""
+    if value is None:
+        return None, None
+    try:
+        if isinstance(value, datetime):
+            return to_utc(value), None
+        if isinstance(value, str):
+            return parse_timestamp(value), None
+    except ValueError as error:
+        return None, str(error)
+    return None, f"a datetime must be an ISO 8601 text, not {type(value).__name__}"
+
+
+def _escaped_key(name: str) -> str:
+    return "@" + name if _RESERVED_NAME.fullmatch(name) else name
+
+
+def _unescaped_key(key: str) -> str:
+    return key[1:] if _ESCAPED_NAME.fullmatch(key) else key
+
+
+def _join_names(names: Iterable[str]) -> str:
+    return " ".join(quote(name) if _BLANK_OR_PERCENT.search(name) else name for name in names)
+
+
+def _split_names(listed: str) -> list[str]:
+    return [unquote(name) for name in listed.split()]
+
+
+# The JSON text of an effect's payload, in which every value keeps its type.
+#
+# JSON has no datetime, so one is a tagged value, as in `event_json`:
+# ``{"datetime": "2015-01-20T00:00:00.000000+00:00"}``. An object of the payload that looks like
+# such a tag is told apart by one more ``@`` before its only key, which reading takes away.
+
+MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
+"""The longest text. MariaDB takes 16 MiB a statement, in which escaping may double a payload."""
+
+MAX_PAYLOAD_DEPTH = 100
+
+_TAG_LIKE = re.compile(rf"@*{DATETIME_TAG}")
+
+
+def dump_payload(payload: Any) -> str:
+    """Write a payload of dicts with str keys, lists, str, int, float, bool, datetime and None.
+
+    Raises `UnstorablePayload`, naming the place, for what not every database stores: other types,
+    NaN and infinity, integers beyond signed 64 bits, NUL and lone surrogates in text, times
+    outside the years 1000-9999, a depth over 100, a text over 4 MiB.
+    """
+    data = orjson.dumps(_encode(payload, "payload", 0))
+    if len(data) > MAX_PAYLOAD_BYTES:
+        raise UnstorablePayload("payload", f"{len(data)} bytes, over {MAX_PAYLOAD_BYTES}")
+    return data.decode()
+
+
+def load_payload(text: str | bytes) -> Any:
+    """Read what `dump_payload` wrote; datetimes are aware UTC."""
+    return _decode(orjson.loads(text))
+
+
+def _encode(value: Any, place: str, depth: int) -> Any:
+    if depth > MAX_PAYLOAD_DEPTH:
+        raise UnstorablePayload("payload", f"nested more than {MAX_PAYLOAD_DEPTH} levels deep")
+    if isinstance(value, dict):
+        return _encode_object(value, place, depth)
+    if isinstance(value, list):
+        return [_encode(item, f"{place}[{n}]", depth + 1) for n, item in enumerate(value)]
+    if value is None:
+        return None
+    if not isinstance(value, (str, int, float, datetime)):
+        raise UnstorablePayload(place, f"a value of type {type(value).__name__}")
+    stored, fault = storable(value)
+    if fault is not None:
+        raise UnstorablePayload(place, fault)
+    if isinstance(stored, datetime):
+        return {DATETIME_TAG: to_utc(stored).isoformat(timespec="microseconds")}
+    return stored
+
+
+def _encode_object(value: dict[Any, Any], place: str, depth: int) -> dict[str, Any]:
+    for key in value:
+        if not isinstance(key, str):
+            raise UnstorablePayload(place, f"a key of type {type(key).__name__}, not str")
+        if fault := text_problem(key):
+            raise UnstorablePayload(place, f"a key that is {fault}")
+    stored = {
+        str(key): _encode(item, f"{place}.{printable(key)}", depth + 1)
+        for key, item in value.items()
+    }
+    if len(stored) == 1:
+        (key,) = stored
+        if _TAG_LIKE.fullmatch(key):
+            return {f"@{key}": stored[key]}
+    return stored
+
+
+def _decode(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_decode(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        (key,) = value
+        if key == DATETIME_TAG:
+            return datetime.fromisoformat(value[key])
+        if _TAG_LIKE.fullmatch(key):
+            return {key[1:]: _decode(value[key])}
+    return {key: _decode(item) for key, item in value.items()}

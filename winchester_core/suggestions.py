@@ -1,0 +1,40 @@
+"""What a misspelt name was meant to be."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MIN_SIMILARITY = 0.6
+MAX_NAMES_SHOWN = 30
+
+
+def nearest(name: object, known: Iterable[object]) -> str | None:
+    """Return the known name that `name` most resembles, or None when none comes near."""
+    by_folded = {str(candidate).casefold(): str(candidate) for candidate in known}
+    close = get_close_matches(str(name).casefold(), by_folded, n=1, cutoff=MIN_SIMILARITY)
+    return by_folded[close[0]] if close else None
+
+
+def suggestion(name: object, known: Iterable[object], label: str = "known") -> str:
+    """Say what may stand in place of `name`: the nearest known name, or else all of them."""
+    names = sorted({str(candidate) for candidate in known})
+    close = nearest(name, names)
+    if close is not None:
+        return f"did you mean {close!r}?"
+    if not names:
+        return f"{label}: none"
+    shown = ", ".join(names[:MAX_NAMES_SHOWN])
+    return f"{label}: {shown}" + (", ..." if len(names) > MAX_NAMES_SHOWN else "")
+
+
+def unknown_name_message(noun: str, name: Any, known: Iterable[str]) -> str:
+    """Say that `name` is no known `noun`, which known name is nearest, and which there are."""
+    names = sorted(known)
+    close = nearest(name, names) if isinstance(name, str) else None
+    meant = f"did you mean {close!r}? " if close else ""
+    shown = repr(name) if isinstance(name, str) else f"{type(name).__name__} {name!s:.80}"
+    return f"unknown {noun} {shown}: {meant}allowed: {', '.join(names) or 'none'}"
