@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft7Validator
 
-from winchester_core.config.aliases import Aliases
+from winchester_core.config.plugin_entries import PluginAliases
 from winchester_core.schemas import DOCUMENTS, schema_of
 
 
@@ -23,8 +23,8 @@ class EditorsLoader(yaml.SafeLoader):
 class Editor:
     """Validates documents while they are written."""
 
-    def __init__(self, aliases: Aliases | None = None) -> None:
-        self.schemas = {name: schema_of(name, aliases or Aliases()) for name in DOCUMENTS}
+    def __init__(self, aliases: PluginAliases | None = None) -> None:
+        self.schemas = {name: schema_of(name, aliases or PluginAliases()) for name in DOCUMENTS}
         self._validators = {name: Draft7Validator(each) for name, each in self.schemas.items()}
 
     def complaints(self, document: str, text: str) -> list[str]:

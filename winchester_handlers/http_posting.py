@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
-MAX_ANSWER_BYTES = 65_536
+MAX_RESPONSE_BYTES = 65_536
 """Read of an answer's body, so that the connection can be used again; a longer one is cut off."""
 
 
@@ -26,7 +26,7 @@ def open_client(timeout_seconds: float, context: ssl.SSLContext | None = None) -
     logging.getLogger("httpx").addFilter(silent_below_warning)
     return httpx.Client(
         timeout=timeout_seconds,
-        verify=context or usual_context(),
+        verify=context or default_context(),
         follow_redirects=False,
         headers={"User-Agent": "winchester"},
     )
@@ -36,23 +36,23 @@ def post(
     client: httpx.Client, url: str, body: bytes, headers: Mapping[str, str]
 ) -> tuple[int, httpx.Headers]:
     """Return status and headers of the answer. Raises `httpx.TransportError` when none came."""
-    with client.stream("POST", url, content=body, headers=dict(headers)) as answer:
+    with client.stream("POST", url, content=body, headers=dict(headers)) as response:
         try:
-            _read_on(answer)
+            _read_response(response)
         except httpx.TransportError:
             logging.getLogger(__name__).debug("an answer ended early; its status stands")
-        return answer.status_code, answer.headers
+        return response.status_code, response.headers
 
 
-def _read_on(answer: httpx.Response) -> None:
+def _read_response(response: httpx.Response) -> None:
     read = 0
-    for chunk in answer.iter_raw():
+    for chunk in response.iter_raw():
         read += len(chunk)
-        if read > MAX_ANSWER_BYTES:
+        if read > MAX_RESPONSE_BYTES:
             break
 
 
 @cache  # reading the authorities takes longer than a request
-def usual_context() -> ssl.SSLContext:
+def default_context() -> ssl.SSLContext:
     """The authorities that httpx trusts."""
     return httpx.create_ssl_context()

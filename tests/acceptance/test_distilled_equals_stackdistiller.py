@@ -12,11 +12,13 @@ import pytest
 import yaml
 from stackdistiller import distiller as plain_stackdistiller
 
-from winchester_core.distill import Distilled, Distiller
-from winchester_core.distill.trait_plugins.bitfield import BitfieldTraitPlugin
-from winchester_core.distill.trait_plugins.map import MapTraitPlugin
-from winchester_core.distill.trait_plugins.split import SplitTraitPlugin
-from winchester_core.distill.trait_plugins.timedelta import TimedeltaTraitPlugin
+from winchester_core.distill import Distiller, DistillResult
+from winchester_core.distill.builtin_trait_plugins import (
+    BitfieldTraitPlugin,
+    MapTraitPlugin,
+    SplitTraitPlugin,
+    TimedeltaTraitPlugin,
+)
 from winchester_core.errors import InvalidEvent
 
 if TYPE_CHECKING:
@@ -104,7 +106,7 @@ def recorded_event(raw: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def assert_same(ours: Distilled, expected: dict[str, Any]) -> None:
+def assert_same(ours: DistillResult, expected: dict[str, Any]) -> None:
     assert ours.event == expected
     assert ours.drops == ()
     for name, value in expected.items():
@@ -133,7 +135,7 @@ def test_recorded_notifications_give_the_recorded_events(recording, shared_data,
     for place, body in wire.items():
         entry = recorded.get(place)
         if entry is None:
-            assert distiller.distill(body) == Distilled(None)
+            assert distiller.distill(body) == DistillResult(None)
         elif "event" in entry:
             assert_same(distiller.distill(body), recorded_event(entry["event"]))
         else:
@@ -179,7 +181,7 @@ def test_awkward_notifications_lose_what_is_wrong_with_them_and_no_more(shared_d
         if "distill_raises" in case:
             faults[case["id"]] = fault_of(distiller, case["body"])
         elif case["distilled"] is None:
-            assert distiller.distill(case["body"]) == Distilled(None), case["id"]
+            assert distiller.distill(case["body"]) == DistillResult(None), case["id"]
         else:
             assert_same(distiller.distill(case["body"]), recorded_event(case["distilled"]))
     assert faults == FAULTS
@@ -241,7 +243,7 @@ def test_both_distill_alike_side_by_side(body, plain):
     condensed = plain.to_event(body)
     ours = Distiller(yaml.safe_load(OWN_DEFINITIONS), PLUGINS).distill(body)
     if condensed is None:
-        assert ours == Distilled(None)
+        assert ours == DistillResult(None)
     else:
         expected = condensed.get_event()
         expected["timestamp"] = expected.pop("when")

@@ -23,7 +23,7 @@ from tests.editing import Editor
 from winchester_core import bootstrap, plugins
 from winchester_core.criteria.compiler import compile_criterion
 from winchester_core.ingest.pump import SourcePump
-from winchester_core.schemas import parameters, taken_by_plugin
+from winchester_core.schemas import list_parameters, plugin_schema
 from winchester_core.storage.records import EventFilter, StreamFilter
 from winchester_core.storage.sql.schema import Schema
 
@@ -162,11 +162,11 @@ def test_a_configuration_that_names_them_is_valid(example: Path) -> None:
 def test_each_has_a_description_an_example_and_parameters_that_are_described(group: str) -> None:
     plugin = plugins.installed_plugins(group)[NAMES[group]]
     told = plugins.describe_plugin(plugin.load())
-    schema = taken_by_plugin(plugin, plugin.load())
+    schema = plugin_schema(plugin, plugin.load())
 
     assert told.text
     assert NAMES[group] in told.example
-    assert all(each.description for each in parameters(schema))
+    assert all(each.description for each in list_parameters(schema))
 
 
 @pytest.mark.usefixtures("_installed")

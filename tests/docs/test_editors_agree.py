@@ -11,7 +11,7 @@ from test_pages_hold import PAGES, ROOT
 from yaml_shapes import DATABASE, kind_of
 
 from tests.editing import Editor, EditorsLoader
-from winchester_core.config.aliases import Aliases
+from winchester_core.config.plugin_entries import PluginAliases
 
 if TYPE_CHECKING:
     from page_blocks import Block
@@ -37,7 +37,7 @@ def test_a_piece_of_yaml_stands(block: Block) -> None:
     content = yaml.load(block.text, EditorsLoader)
     kind = kind_of(content)
     handlers = content.get("pipeline_handlers", {}) if kind == "settings" else {}
-    editor = Editor(Aliases(handlers=handlers))
+    editor = Editor(PluginAliases(handlers=handlers))
 
     assert editor.complaints_about(DOCUMENTS[kind], _whole(kind, content)) == []
 

@@ -15,7 +15,7 @@ from http_endpoint import Answer, http_endpoint
 from sites import wait_until
 from winchester_core.interfaces import Delivered, Refused, RetryAfter
 from winchester_handlers.webhook import WebhookHandler
-from winchester_handlers.webhook.signature import signature_headers
+from winchester_handlers.webhook.message import signature_headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from stackdistiller.distiller import Datatype
 
 from winchester_core.distill import Distiller, open_envelope
-from winchester_core.distill.timestamps import read_datetime
-from winchester_core.distill.trait_plugins.bitfield import BitfieldTraitPlugin
-from winchester_core.distill.trait_plugins.map import MapTraitPlugin
-from winchester_core.distill.trait_plugins.split import SplitTraitPlugin
-from winchester_core.distill.trait_plugins.timedelta import TimedeltaTraitPlugin
+from winchester_core.distill.builtin_trait_plugins import (
+    BitfieldTraitPlugin,
+    MapTraitPlugin,
+    SplitTraitPlugin,
+    TimedeltaTraitPlugin,
+)
+from winchester_core.distill.notification import read_datetime
 from winchester_core.errors import InvalidEvent
 
 NAMES = ["a", "b", "payload", "timestamp", "_context_timestamp", "event_type", "message_id"]

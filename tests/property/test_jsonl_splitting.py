@@ -14,7 +14,7 @@ from winchester_core.sources.jsonl.splitter import RecordSplitter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from winchester_core.sources.jsonl.record import Record
+    from winchester_core.sources.jsonl.splitter import Record
 
 TEXT = st.text(st.characters(codec="utf-8")) | st.text('"\\[]{},: \n\t')
 VALUES = st.recursive(

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.cases.pairing import differing, pair
 from winchester_core.cases.values import in_words
-from winchester_core.config.cases import KINDS
+from winchester_core.config.cases import EXPECTED_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from winchester_core.cases.outcome import Came
-    from winchester_core.config.cases import Expectation, ExpectedItem, Kind
+    from winchester_core.config.cases import Expectation, ExpectedItem, ExpectedKind
 
-NOUNS: Mapping[Kind, str] = {
+NOUNS: Mapping[ExpectedKind, str] = {
     "streams": "stream",
     "runs": "run",
     "new_events": "new event",
@@ -36,9 +36,9 @@ def differences(
 
     `explain` says of a stream that is not as expected why it is as it is.
     """
-    for kind in KINDS:
+    for kind in EXPECTED_KINDS:
         for items, exactly in (
-            (expectation.whole.get(kind), True),
+            (expectation.exact.get(kind), True),
             (expectation.including.get(kind), False),
         ):
             if items is not None:
@@ -50,7 +50,7 @@ def differences(
 
 
 def _of_kind(
-    kind: Kind,
+    kind: ExpectedKind,
     expected: Sequence[ExpectedItem],
     came: Sequence[Mapping[str, Any]],
     explain: Callable[[Mapping[str, Any], ExpectedItem], Sequence[str]] | None,
@@ -71,7 +71,7 @@ def _of_kind(
 
 
 def _of_pair(
-    kind: Kind,
+    kind: ExpectedKind,
     item: ExpectedItem,
     partner: Mapping[str, Any],
     fields: Sequence[str],

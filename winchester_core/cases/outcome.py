@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from winchester_core.cases.journal import Journal, RecordedRun
-    from winchester_core.config.cases import Kind
+    from winchester_core.config.cases import ExpectedKind
     from winchester_core.interfaces import Effect
     from winchester_core.model.event import Event
     from winchester_core.model.stream import StreamRecord
@@ -27,7 +27,7 @@ FAILED = (StreamState.ERROR, StreamState.EXPIRE_ERROR)
 class Came:
     """All that came, of each kind and in numbers."""
 
-    items: Mapping[Kind, Sequence[Mapping[str, Any]]]
+    items: Mapping[ExpectedKind, Sequence[Mapping[str, Any]]]
     counts: Mapping[str, int]
 
 
@@ -35,7 +35,7 @@ def what_came(store: Store, journal: Journal, received: Mapping[str, int]) -> Ca
     """Look at all that is there now; `received` counts what was handed in."""
     streams = list(_streams(store))
     errors = {each["id"]: each["error"] for each in streams}
-    items: dict[Kind, Sequence[Mapping[str, Any]]] = {
+    items: dict[ExpectedKind, Sequence[Mapping[str, Any]]] = {
         "streams": streams,
         "runs": [_run(each, errors.get(each.stream_id)) for each in journal.runs],
         "new_events": [event for run in journal.runs if run.succeeded for event in run.made],

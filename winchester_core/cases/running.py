@@ -13,7 +13,7 @@ from winchester_core.cases.outcome import what_came
 from winchester_core.cases.reasons import Reasons
 from winchester_core.cases.rehearsal import rehearsed
 from winchester_core.clock import monotonic
-from winchester_core.config.cases import Advance, Expectation, Given, GivenFile
+from winchester_core.config.cases import AdvanceTime, Expectation, InputBatch, InputFile
 from winchester_core.ingest.replay import Pace
 from winchester_core.plugins import CONDITIONS, EVENT_SOURCES, PluginRegistry, import_plugin
 from winchester_core.testing import InMemoryEngine
@@ -77,11 +77,11 @@ class _CaseRun:
 
     def _take(self, step: Step) -> Sequence[str]:
         match step:
-            case Given():
+            case InputBatch():
                 self._give(step)
-            case GivenFile():
+            case InputFile():
                 self._replay(step)
-            case Advance():
+            case AdvanceTime():
                 return self._advance(step)
             case Expectation():
                 came = what_came(self._engine.store, self._journal, self._received)
@@ -90,7 +90,7 @@ class _CaseRun:
                 assert_never(step)
         return ()
 
-    def _give(self, step: Given) -> None:
+    def _give(self, step: InputBatch) -> None:
         if step.kind == "events":
             result = self._engine.add_events([self._completed(each) for each in step.items])
         else:
@@ -107,7 +107,7 @@ class _CaseRun:
         now = self._engine.store.event_clock()
         return {"message_id": f"e{self._named}", "timestamp": now, **event}
 
-    def _replay(self, step: GivenFile) -> None:
+    def _replay(self, step: InputFile) -> None:
         pace = Pace(step=step.every, advance=timedelta(0))
         summary = self._engine.replay(_source(step), pace)
         self._count(summary.stored, summary.duplicates, summary.rejected, summary.dropped)
@@ -115,7 +115,7 @@ class _CaseRun:
             self._last_rejected = each.id
             self._rejections.append(f"{step.place}: a message is rejected: {each.reason}")
 
-    def _advance(self, step: Advance) -> Sequence[str]:
+    def _advance(self, step: AdvanceTime) -> Sequence[str]:
         now = self._engine.store.event_clock()
         if isinstance(step.to, datetime):
             moment = step.to
@@ -135,7 +135,7 @@ class _CaseRun:
         self._received["dropped"] += dropped
 
 
-def _source(step: GivenFile) -> EventSource:
+def _source(step: InputFile) -> EventSource:
     source: EventSource = import_plugin(EVENT_SOURCES, "jsonl")(
         path=str(step.path),
         format=step.kind.removesuffix("s"),

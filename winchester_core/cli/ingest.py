@@ -261,14 +261,14 @@ def _reloader(
     supervisor: Supervisor | None = None,
 ) -> Reloader:
     from winchester_core.bootstrap import ingest_rules
-    from winchester_core.config.changes import INGEST
+    from winchester_core.config.reload_diff import INGEST_RELOAD
 
     def prepare(changed: Settings) -> Callable[[], None]:
         return partial(manager.change, **ingest_rules(changed, manager.clock))
 
     return Reloader(
         settings,
-        takeover=INGEST,
+        takeover=INGEST_RELOAD,
         load=load_again,
         prepare=prepare,
         proc_name=PROGRAM,

@@ -18,7 +18,7 @@ from winchester_core.cli.output import (
 from winchester_core.cli.plugin_usage import read_usage
 from winchester_core.errors import PluginError
 from winchester_core.plugins import COMMANDS, GROUP_NOUNS, describe_plugin, installed_plugins
-from winchester_core.schemas import in_words, parameters, taken_by_plugin
+from winchester_core.schemas import describe_schema, list_parameters, plugin_schema
 from winchester_core.suggestions import suggestion
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class PluginShow(ObjectShow):
         self._status = FAILED if loaded.problem else DONE
         shown = _flat(plugin, loaded, read_usage(parsed_args))
         shown["description"] = describe_plugin(loaded.plugin).text or None
-        shown["parameters"] = [asdict(each) for each in parameters(loaded.schema or {})]
+        shown["parameters"] = [asdict(each) for each in list_parameters(loaded.schema or {})]
         return shown
 
     def run(self, parsed_args: Namespace) -> int:
@@ -126,7 +126,7 @@ class PluginShow(ObjectShow):
         if name in ("description", "example") and value:
             return lines(value.splitlines())
         if name == "schema" and value is not None:
-            return in_words(value)
+            return describe_schema(value)
         if name == "parameters":
             return lines(_parameter_line(each) for each in value)
         if name == USED_BY:
@@ -147,7 +147,7 @@ def _loaded(plugin: Plugin) -> _Loaded:
     try:
         loaded = plugin.load()
         is_command = plugin.group == COMMANDS
-        return _Loaded(loaded, None if is_command else taken_by_plugin(plugin, loaded))
+        return _Loaded(loaded, None if is_command else plugin_schema(plugin, loaded))
     except PluginError as error:
         return _Loaded(loaded, problem=error.reason)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from winchester_core.cli.systemd import Supervisor
-    from winchester_core.config import Settings, Takeover
+    from winchester_core.config import ReloadPolicy, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Reloader:
         self,
         settings: Settings,
         *,
-        takeover: Takeover,
+        takeover: ReloadPolicy,
         load: Callable[[], Settings],
         prepare: Callable[[Settings], Callable[[], None]],
         proc_name: str,
@@ -94,9 +94,9 @@ class Reloader:
             return False
         take_over()
         self._settings = change.settings
-        words = "; ".join(change.taken_over) or "nothing has changed"
+        words = "; ".join(change.applied) or "nothing has changed"
         logger.info("configuration %s taken over: %s", self._settings.name, words)
-        if change.waiting:
-            keys = ", ".join(change.waiting)
+        if change.pending_restart:
+            keys = ", ".join(change.pending_restart)
             logger.warning("configuration: what has changed in %s waits for a restart", keys)
         return True

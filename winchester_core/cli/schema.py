@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from winchester_core.cli.commands import ConfiguredCommand
 from winchester_core.cli.failure import DONE
 from winchester_core.cli.options import check_path
-from winchester_core.config.aliases import Aliases, load_aliases
+from winchester_core.config.plugin_entries import PluginAliases, load_plugin_aliases
 from winchester_core.schemas import DOCUMENTS, schema_of
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ class Schema(ConfiguredCommand):
 
     def take_action(self, parsed_args: Namespace) -> int:
         """Print it. Raises `ConfigurationError`."""
-        aliases = Aliases()
+        aliases = PluginAliases()
         if parsed_args.config is not None:
-            aliases = load_aliases(check_path(parsed_args.config), os.environ)
+            aliases = load_plugin_aliases(check_path(parsed_args.config), os.environ)
         schema = schema_of(parsed_args.document, aliases)
         print(json.dumps(schema, indent=2, ensure_ascii=False), file=self.app.stdout)
         return DONE

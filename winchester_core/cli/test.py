@@ -51,7 +51,7 @@ class Test(ConfiguredCommand):
     def take_action(self, parsed_args: Namespace) -> int:
         """Run all cases of all files; return the exit status."""
         from winchester_core.cases import junit_xml
-        from winchester_core.config.case_reading import read_case_files
+        from winchester_core.config.cases import read_case_files
 
         files = read_case_files(dict.fromkeys(map(Path, parsed_args.files)))
         settings = _settings_of(files, parsed_args)

@@ -114,7 +114,7 @@ def _load(args: argparse.Namespace) -> Settings:
 def _work(settings: Settings, args: argparse.Namespace, ready: Callable[[], None]) -> int:
     from winchester_core.bootstrap import PipelineManager, monitor
     from winchester_core.config import configure_logging
-    from winchester_core.config.changes import WORKER
+    from winchester_core.config.reload_diff import WORKER_RELOAD
 
     proc_name = args.name or settings.worker_name or PROGRAM
     configure_logging(settings, proc_name)
@@ -127,7 +127,7 @@ def _work(settings: Settings, args: argparse.Namespace, ready: Callable[[], None
         Supervisor(heartbeat, lambda: _status(manager)) as supervisor,
         Reloader(
             settings,
-            takeover=WORKER,
+            takeover=WORKER_RELOAD,
             load=partial(_load, args),
             prepare=partial(_prepare_change, manager),
             proc_name=proc_name,

@@ -1,22 +1,43 @@
-"""A case by which triggers are tested: what happens, and what is to come of it.
+"""Test cases of triggers: records, schema of the file, and reading.
 
 `place` tells a person where each stands: `file:line`.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+
+from voluptuous import All, Length, Optional, Required, Schema
+from voluptuous import Any as AnyOf
+
+from winchester_core.config.errors import INVALID, ProblemReport, UnexpectedValue, validate
+from winchester_core.config.values import (
+    boolean,
+    duration,
+    one_of,
+    optional,
+    text,
+    text_list,
+    whole_number,
+)
+from winchester_core.config.yaml import read_yaml
+from winchester_core.interfaces.json_schema import json_schema
+from winchester_core.model.event import parse_timestamp, to_utc
+from winchester_core.model.stream import Reason, StreamState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime, timedelta
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping, Sequence
 
-Kind: TypeAlias = Literal["streams", "runs", "new_events", "effects"]
-Input: TypeAlias = Literal["events", "notifications"]
+    from winchester_core.config.document import Document, DocumentPath, Mark
 
-KINDS: tuple[Kind, ...] = ("streams", "runs", "new_events", "effects")
+ExpectedKind: TypeAlias = Literal["streams", "runs", "new_events", "effects"]
+InputKind: TypeAlias = Literal["events", "notifications"]
+
+EXPECTED_KINDS: tuple[ExpectedKind, ...] = ("streams", "runs", "new_events", "effects")
 """What is expected of a case, in the order in which it is told."""
 
 
@@ -32,29 +53,29 @@ class ExpectedItem:
 class Expectation:
     """What is to hold at a point of a case.
 
-    Of a kind in `whole` there are exactly these; those in `including` are among others.
+    Of a kind in `exact` there are exactly these; those in `including` are among others.
     """
 
-    whole: Mapping[Kind, Sequence[ExpectedItem]]
-    including: Mapping[Kind, Sequence[ExpectedItem]]
+    exact: Mapping[ExpectedKind, Sequence[ExpectedItem]]
+    including: Mapping[ExpectedKind, Sequence[ExpectedItem]]
     counts: Mapping[str, int]
     place: str
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class InputBatch:
     """Events or notifications that arrive in one batch."""
 
-    kind: Input
+    kind: InputKind
     items: Sequence[Mapping[str, Any]]
     place: str
 
 
 @dataclass(frozen=True, slots=True)
-class GivenFile:
+class InputFile:
     """A file of events or notifications; the worker runs whenever time enters a new `every`."""
 
-    kind: Input
+    kind: InputKind
     path: Path
     every: timedelta
     datetime_traits: tuple[str, ...]
@@ -62,14 +83,14 @@ class GivenFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Advance:
+class AdvanceTime:
     """Stream time goes on, by a length or to a time."""
 
     to: timedelta | datetime
     place: str
 
 
-Step: TypeAlias = Given | GivenFile | Advance | Expectation
+Step: TypeAlias = InputBatch | InputFile | AdvanceTime | Expectation
 """What happens in a case, or is looked at."""
 
 
@@ -90,3 +111,272 @@ class CaseFile:
     path: Path
     config: Path | None
     cases: tuple[Case, ...]
+
+
+STREAM_OUTCOMES = ("active", "fired", "expired", "failed")
+STEP_ACTIONS = ("events", "notifications", "advance", "advance_to", "expect")
+COUNT_KEYS = (
+    *("streams", *STREAM_OUTCOMES),
+    *("runs", "new_events", "effects"),
+    *("stored", "duplicates", "rejected", "dropped"),
+)
+
+
+@json_schema(type="string", title="time", examples=["2026-03-02T09:00:00Z"])
+def utc_time(value: Any) -> datetime:
+    """A time, returned as aware UTC: without offset it is UTC, a date is its midnight."""
+    try:
+        match value:
+            case datetime():
+                return to_utc(value)
+            case date():
+                return datetime(value.year, value.month, value.day, tzinfo=UTC)
+            case str():
+                return parse_timestamp(value)
+    except ValueError:
+        pass  # told below, as for what is no time at all
+    raise UnexpectedValue("expected a time (ISO 8601, as in 2026-03-02T09:00:00Z)")
+
+
+@json_schema(AnyOf(text, [{str: object}]), title="file, or a list of them")
+def file_or_items(value: Any) -> Any:
+    """The name of a file, or a list of mappings."""
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        return value
+    raise UnexpectedValue("expected the name of a file, or a list of mappings")
+
+
+@json_schema(type="object", minProperties=1)
+def nonempty_mapping(value: Any) -> Any:
+    """A mapping that says something."""
+    if isinstance(value, dict) and value:
+        return value
+    raise UnexpectedValue("expected a mapping with at least one key")
+
+
+STREAM_SCHEMA = Schema(
+    {
+        Optional("trigger", description="the trigger's name"): text,
+        Optional("distinguished_by", description="all distinguishing values"): dict,
+        Optional("outcome", description="what has become of it"): one_of(*STREAM_OUTCOMES),
+        Optional("state", description="its state"): one_of(*(each.value for each in StreamState)),
+        Optional("events", description="ids of its events, by time"): [text],
+        Optional("event_count", description="how many events it holds"): whole_number(0),
+        Optional("first_event", description="time of its first event"): utc_time,
+        Optional("last_event", description="time of its last event"): utc_time,
+        Optional("fire_timestamp", description="when it fires; null: never"): optional(utc_time),
+        Optional("expire_timestamp", description="when it expires"): utc_time,
+        Optional("error", description="text that its last error holds"): text,
+    }
+)
+RUN_SCHEMA = Schema(
+    {
+        Optional("trigger", description="the trigger's name"): text,
+        Optional("distinguished_by", description="all distinguishing values"): dict,
+        Optional("pipeline", description="the pipeline's name"): text,
+        Optional("reason", description="fire or expire"): one_of(*(each.value for each in Reason)),
+        Optional("events", description="ids of the events it was given, by time"): [text],
+        Optional("succeeded", description="whether all handlers did"): boolean,
+        Optional("error", description="text that the error holds"): text,
+    }
+)
+EFFECT_SCHEMA = Schema(
+    {
+        Optional("trigger", description="the trigger's name"): text,
+        Optional("pipeline", description="the pipeline's name"): text,
+        Optional("handler", description="the handler's name in the pipeline"): text,
+        Optional("payload", description="what was queued"): object,
+    }
+)
+EXPECTED_FIELDS: dict[Any, Any] = {
+    Optional("streams", description="the streams there are"): [
+        All(nonempty_mapping, STREAM_SCHEMA)
+    ],
+    Optional("runs", description="the runs of pipelines"): [All(nonempty_mapping, RUN_SCHEMA)],
+    Optional("new_events", description="events that handlers made: some of their keys"): [
+        nonempty_mapping
+    ],
+    Optional("effects", description="effects that handlers queued"): [
+        All(nonempty_mapping, EFFECT_SCHEMA)
+    ],
+}
+EXPECT_SCHEMA = Schema(
+    All(
+        nonempty_mapping,
+        {
+            **EXPECTED_FIELDS,
+            Optional("including", description="the same, among others"): All(
+                nonempty_mapping, EXPECTED_FIELDS
+            ),
+            Optional("counts", description="how many of each kind"): All(
+                nonempty_mapping, {Optional(name): whole_number(0) for name in COUNT_KEYS}
+            ),
+        },
+    )
+)
+
+
+@json_schema(minProperties=1)
+def single_action(value: Any) -> Any:
+    """A step does one thing."""
+    actions = [key for key in STEP_ACTIONS if key in value]
+    if len(actions) != 1:
+        raise UnexpectedValue(f"expected one of {', '.join(STEP_ACTIONS)} in a step")
+    return value
+
+
+STEP_SCHEMA = Schema(
+    All(
+        {
+            Optional("events", description="events, or a file of them"): file_or_items,
+            Optional("notifications", description="notifications, or a file"): file_or_items,
+            Optional("every", description="of a file: how often the worker runs"): duration(
+                positive=True
+            ),
+            Optional("datetime_traits", description="of a file of events: their datetimes"): (
+                text_list
+            ),
+            Optional("advance", description="time goes on by so much"): duration(positive=True),
+            Optional("advance_to", description="time goes on to this"): utc_time,
+            Optional("expect", description="what is to hold at this point"): EXPECT_SCHEMA,
+        },
+        single_action,
+    )
+)
+CASE_SCHEMA = Schema(
+    {
+        Required("name", description="unique in the file"): text,
+        Optional("start", description="the time at which it begins"): utc_time,
+        Required("steps", description="what happens, in order"): All([STEP_SCHEMA], Length(min=1)),
+        Optional("expect", description="what is to hold at the end"): EXPECT_SCHEMA,
+    }
+)
+CASES_SCHEMA = Schema(
+    {
+        Optional("config", description="the configuration: a path from this file"): text,
+        Required("cases", description="what is tested"): All([CASE_SCHEMA], Length(min=1)),
+    }
+)
+
+DEFAULT_WORKER_INTERVAL = timedelta(hours=1)
+
+
+def read_case_files(
+    paths: Iterable[Path], environ: Mapping[str, str] | None = None
+) -> list[CaseFile]:
+    """Read files of cases. Raises `ConfigurationError` with every problem of all of them."""
+    report = ProblemReport()
+    read = [
+        _read_case_file(path, report, os.environ if environ is None else environ) for path in paths
+    ]
+    report.raise_problems()
+    return [each for each in read if each is not None]
+
+
+def _read_case_file(
+    path: Path, report: ProblemReport, environ: Mapping[str, str]
+) -> CaseFile | None:
+    document = read_yaml(path, report, environ)
+    content = INVALID if document is None else validate(document, CASES_SCHEMA, report)
+    if document is None or content is INVALID:
+        return None
+    _report_duplicates(document, content["cases"], report)
+    reader = _CaseReader(document, path.parent, report)
+    config = content.get("config")
+    return CaseFile(
+        path=path,
+        config=None if config is None else reader.file(config, ("config",)),
+        cases=tuple(
+            reader.case(case, ("cases", index)) for index, case in enumerate(content["cases"])
+        ),
+    )
+
+
+def _report_duplicates(
+    document: Document, cases: Sequence[Mapping[str, Any]], report: ProblemReport
+) -> None:
+    seen: set[str] = set()
+    for index, case in enumerate(cases):
+        if case["name"] in seen:
+            message = f"there is a case {case['name']!r} already; names are unique in a file"
+            report.add(document, ("cases", index, "name"), message)
+        seen.add(case["name"])
+
+
+class _CaseReader:
+    """Makes what a checked document says into cases that know where they stand."""
+
+    def __init__(self, document: Document, base_directory: Path, report: ProblemReport) -> None:
+        self._document, self._base_directory, self._report = document, base_directory, report
+
+    def case(self, case: Mapping[str, Any], path: DocumentPath) -> Case:
+        steps = [
+            self._step(step, (*path, "steps", index)) for index, step in enumerate(case["steps"])
+        ]
+        if "expect" in case:
+            steps.append(self._expectation(case["expect"], (*path, "expect")))
+        start = case.get("start")
+        if start is None:
+            self._require_timestamps(case["steps"], (*path, "steps"))
+        return Case(case["name"], start, tuple(steps), self._place((*path, "name")))
+
+    def file(self, name: str, path: DocumentPath) -> Path:
+        """The path of a file that is named, from this file's directory on."""
+        found = self._base_directory / Path(name).expanduser()
+        if not found.exists():
+            self._report.add(self._document, path, f"there is no file {str(found)!r}")
+        return found
+
+    def _step(self, step: Mapping[str, Any], path: DocumentPath) -> Step:
+        place = self._place(path)
+        if "expect" in step:
+            return self._expectation(step["expect"], (*path, "expect"))
+        if "advance" in step or "advance_to" in step:
+            return AdvanceTime(step.get("advance", step.get("advance_to")), place)
+        kind: InputKind = "events" if "events" in step else "notifications"
+        given = step[kind]
+        if not isinstance(given, str):
+            return InputBatch(kind, given, place)
+        return InputFile(
+            kind=kind,
+            path=self.file(given, (*path, kind)),
+            every=step.get("every", DEFAULT_WORKER_INTERVAL),
+            datetime_traits=tuple(step.get("datetime_traits", ())),
+            place=place,
+        )
+
+    def _require_timestamps(self, steps: Sequence[Mapping[str, Any]], path: DocumentPath) -> None:
+        """Without a start, time is told by the events: each must have one."""
+        for index, step in enumerate(steps):
+            events = step.get("events")
+            for number, event in enumerate(events if isinstance(events, list) else ()):
+                if "timestamp" not in event:
+                    message = "has no timestamp; give it one, or the case a start"
+                    self._report.add(self._document, (*path, index, "events", number), message)
+
+    def _expectation(self, expect: Mapping[str, Any], path: DocumentPath) -> Expectation:
+        including = expect.get("including", {})
+        return Expectation(
+            exact=self._items(expect, path),
+            including=self._items(including, (*path, "including")),
+            counts=expect.get("counts", {}),
+            place=self._place(path),
+        )
+
+    def _items(
+        self, expect: Mapping[str, Any], path: DocumentPath
+    ) -> dict[ExpectedKind, Sequence[ExpectedItem]]:
+        return {
+            kind: [
+                ExpectedItem(fields, self._place((*path, kind, index)))
+                for index, fields in enumerate(expect[kind])
+            ]
+            for kind in EXPECTED_KINDS
+            if kind in expect
+        }
+
+    def _place(self, path: DocumentPath) -> str:
+        mark = cast("Mark", self._document.mark(path))
+        return f"{self._document.name}:{mark.line}"

@@ -1,14 +1,17 @@
-"""A configuration document as a tree that remembers where each key and value stands."""
+"""Configuration document: a tree of values with their positions; substitution of `${NAME}`."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+import yaml
 
-Path: TypeAlias = tuple["Hashable", ...]
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Iterator, Mapping
+
+DocumentPath: TypeAlias = tuple["Hashable", ...]
 """The keys and indexes that lead from a document's root to a value."""
 
 
@@ -38,7 +41,7 @@ class Node:
     broken: bool = False
     size: int = 1
 
-    def value(self, retyped: frozenset[Path] = frozenset(), path: Path = ()) -> Any:
+    def value(self, retyped: frozenset[DocumentPath] = frozenset(), path: DocumentPath = ()) -> Any:
         """Return the plain value, a new copy; scalars at the paths `retyped` as YAML reads them."""
         if isinstance(self.children, dict):
             return {key: node.value(retyped, (*path, key)) for key, node in self.children.items()}
@@ -61,7 +64,7 @@ class Document:
 
     name: str
     root: Node
-    base: Path = ()
+    base: DocumentPath = ()
 
     def section(self, *path: Hashable) -> Document:
         """The part under `path`, which must exist, as a document of its own."""
@@ -74,16 +77,16 @@ class Document:
             node = Node(mark=self.root.mark if node is None else node.mark, children={})
         return Document(self.name, node, (*self.base, key))
 
-    def value(self, retyped: Iterable[Path] = ()) -> Any:
+    def value(self, retyped: Iterable[DocumentPath] = ()) -> Any:
         """The plain value of the whole; see `Node.value`."""
         return self.root.value(frozenset(retyped))
 
-    def node(self, path: Path) -> Node | None:
+    def node(self, path: DocumentPath) -> Node | None:
         """The node at exactly `path`, or None."""
         nodes = self._walk(path)
         return nodes[-1] if len(nodes) == len(path) + 1 else None
 
-    def mark(self, path: Path, *, at_key: bool = False) -> Mark | None:
+    def mark(self, path: DocumentPath, *, at_key: bool = False) -> Mark | None:
         """Where `path` stands, or the nearest of what holds it; `at_key`: its key's place."""
         nodes = self._walk(path)
         if at_key and len(nodes) >= len(path) > 0:
@@ -92,19 +95,19 @@ class Document:
                 return mark
         return nodes[-1].mark
 
-    def is_broken(self, path: Path) -> bool:
+    def is_broken(self, path: DocumentPath) -> bool:
         """Tell whether something on the way to `path`, or there, has been reported already."""
         return any(node.broken for node in self._walk(path))
 
-    def substituted(self, paths: Iterable[Path]) -> frozenset[Path]:
+    def substituted(self, paths: Iterable[DocumentPath]) -> frozenset[DocumentPath]:
         """Those of `paths` where a variable put text that YAML would read as something else."""
         return frozenset(path for path in paths if _is_retypable(self.node(path)))
 
-    def _walk(self, path: Path) -> list[Node]:
+    def _walk(self, path: DocumentPath) -> list[Node]:
         return list(_steps(self.root, path))
 
 
-def _steps(node: Node | None, path: Path) -> Iterator[Node]:
+def _steps(node: Node | None, path: DocumentPath) -> Iterator[Node]:
     for key in (*path, None):
         if node is None:
             return
@@ -114,3 +117,69 @@ def _steps(node: Node | None, path: Path) -> Iterator[Node]:
 
 def _is_retypable(node: Node | None) -> bool:
     return node is not None and node.substituted and not isinstance(node.retyped, str)
+
+
+# Environment variables in scalars: `${NAME}` and `${NAME:-default}`.
+#
+# They are replaced after the file has been parsed, so that a value cannot add structure. `$${`
+# stands for a literal `${`. `$name` without braces is left alone: time expressions use it.
+
+REFERENCE = re.compile(
+    r"""
+    (?P<escaped> \$\$\{ )
+    | \$\{ (?P<name> [A-Za-z_][A-Za-z0-9_]* ) (?: :- (?P<default> [^}]* ) )? \}
+    | (?P<malformed> \$\{ [^}]* \}? )
+    """,
+    re.VERBOSE,
+)
+RETYPED_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "null"))
+
+
+class SubstitutionError(ValueError):
+    """A reference that names no variable, or one that is not set."""
+
+
+def has_reference(text: str) -> bool:
+    """Tell whether there is anything in `text` to replace."""
+    return "${" in text
+
+
+def substitute(text: str, environ: Mapping[str, str]) -> str:
+    """Return `text` with its references replaced; the values are not looked at again.
+
+    As in a shell, the default serves when the variable is unset or empty. Raises
+    `SubstitutionError`.
+    """
+    return REFERENCE.sub(lambda match: _replacement(match, environ), text)
+
+
+def retype(text: str) -> Any:
+    """Return what YAML reads in an unquoted `text`: a number, a truth value, null, or the text."""
+    loader = yaml.SafeLoader("")
+    tag = loader.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+    if tag not in RETYPED_TAGS:
+        return text
+    try:
+        return loader.construct_object(yaml.ScalarNode(tag, text))
+    except ValueError:
+        return text
+
+
+def _replacement(match: re.Match[str], environ: Mapping[str, str]) -> str:
+    if match["escaped"]:
+        return "${"
+    if match["malformed"]:
+        raise SubstitutionError(
+            f"{match['malformed']!r} names no environment variable: expected ${{NAME}} or "
+            "${NAME:-default}, and $${ for a literal ${"
+        )
+    name, default = match["name"], match["default"]
+    value = environ.get(name)
+    if default is not None:
+        return value or default
+    if value is None:
+        raise SubstitutionError(
+            f"the environment variable {name} is not set: set it, or give a default as in "
+            f"${{{name}:-default}}"
+        )
+    return value

@@ -3,39 +3,130 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from voluptuous import Invalid
+from voluptuous import Invalid, Schema
 
-from winchester_core.config.aliases import resolve_aliases
-from winchester_core.config.consistency import check_clock, check_pipeline_names, check_retry
 from winchester_core.config.document import Document, Node
-from winchester_core.config.event_definitions import may_repeat, read_event_definitions
-from winchester_core.config.event_sources import read_event_sources
-from winchester_core.config.mapping_tree import read_mapping
-from winchester_core.config.pipelines import read_pipelines, warn_of_unused_aliases
-from winchester_core.config.report import Report
+from winchester_core.config.errors import INVALID, ProblemReport, UnexpectedValue, validate
+from winchester_core.config.pipelines import read_pipelines, warn_unused_aliases
+from winchester_core.config.plugin_entries import read_event_sources, resolve_plugin_aliases
 from winchester_core.config.schema import SETTINGS_SCHEMA
-from winchester_core.config.search import SearchPath
-from winchester_core.config.settings import Settings
-from winchester_core.config.triggers import read_triggers
-from winchester_core.config.validation import INVALID, validate
-from winchester_core.config.yaml_file import never, read_yaml
+from winchester_core.config.settings import EventDefinitions, Settings
+from winchester_core.config.triggers import PIPELINE_KEYS, read_triggers
+from winchester_core.config.yaml import no_duplicates, read_mapping, read_yaml
+from winchester_core.errors import PluginError
 from winchester_core.plugins import CONDITIONS, HANDLERS, TRAIT_PLUGINS, PluginRegistry
+from winchester_core.suggestions import nearest, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection, Sequence
 
-    from winchester_core.config.document import Path as TreePath
-    from winchester_core.config.event_definitions import DefinitionsValidator
+    from winchester_core.config.document import DocumentPath
+
+
+def resolve_clock(document: Document, values: Mapping[str, Any], report: ProblemReport) -> str:
+    """Return the clock that the settings mean: an endpoint alone means `time_sync`."""
+    clock, endpoint = values["clock"], values["time_sync_endpoint"]
+    if clock is None:
+        return "time_sync" if endpoint else "system"
+    if clock == "time_sync" and not endpoint:
+        message = "the time_sync clock asks a time service: set time_sync_endpoint to its URL"
+        report.add(document, ("clock",), message)
+    elif clock != "time_sync" and endpoint:
+        message = f"has no effect, since the clock is {clock!r}"
+        report.warn(document, ("time_sync_endpoint",), message, at_key=True)
+    return str(clock)
+
+
+def check_retry_delays(
+    document: Document, values: Mapping[str, Any], report: ProblemReport
+) -> None:
+    """The longest wait is no shorter than the first."""
+    first, maximum = values["retry_delay"], values["retry_delay_max"]
+    if maximum < first:
+        message = f"expected at least retry_delay, which is {first:g} s, not {maximum:g} s"
+        report.add(document, ("retry_delay_max",), message)
+
+
+def check_pipeline_names(triggers: Document, pipelines: Document, report: ProblemReport) -> None:
+    """Every pipeline that a trigger names is defined."""
+    defined = pipelines.value()
+    entries = triggers.value()
+    known = set(defined) if isinstance(defined, dict) else set()
+    for index, trigger in enumerate(entries if isinstance(entries, list) else ()):
+        for key in PIPELINE_KEYS:
+            name = trigger.get(key) if isinstance(trigger, dict) else None
+            if isinstance(name, str) and name and name not in known:
+                hint = suggestion(name, known, "defined")
+                message = f"no pipeline is named {name!r} in {pipelines.name}; {hint}"
+                report.add(triggers, (index, key), message)
+
+
+DefinitionsValidator: TypeAlias = Callable[[list[Any], Mapping[str, Any]], object]
+"""Called with the whole list and the trait plugins by name, which are imported when looked up.
+Raises `voluptuous.Invalid` with paths into the list, or `PluginError`."""
+
+TRAIT_DEPTH = 3
+"""How many steps lead to a trait: the definition's index, `traits`, the name."""
+
+
+def allows_duplicate_trait(path: DocumentPath) -> bool:
+    """A trait may be defined twice, and the last counts: files of ceilometer 5 to 9 do that."""
+    return len(path) == TRAIT_DEPTH and path[1] == "traits"
+
+
+def check_definition(value: Any) -> dict[str, Any]:
+    """One definition."""
+    if isinstance(value, dict):
+        return value
+    raise UnexpectedValue("expected a mapping of 'event_type' and 'traits'")
+
+
+def check_definitions(value: Any) -> list[Any]:
+    """The whole document; an empty file defines nothing."""
+    if value is None:
+        return []
+    if isinstance(value, list):
+        checked: list[Any] = Schema([check_definition])(value)
+        return checked
+    raise UnexpectedValue("expected a list of event definitions")
+
+
+def read_event_definitions(
+    document: Document,
+    trait_plugins: Mapping[str, Any],
+    validator: DefinitionsValidator | None,
+    report: ProblemReport,
+) -> EventDefinitions | None:
+    """Return the definitions, or None when something is wrong with them.
+
+    `validator` comes from the package that distills, which stands above this one.
+    """
+
+    def check(value: Any) -> Any:
+        definitions = check_definitions(value)
+        if validator is not None:
+            validator(definitions, trait_plugins)
+        return definitions
+
+    try:
+        definitions = validate(document, check, report)
+    except PluginError as error:
+        report.add(document, (), error.reason)
+        return None
+    if definitions is INVALID:
+        return None
+    return EventDefinitions(document.name, tuple(definitions))
+
 
 Part = Literal["database", "triggers", "pipelines", "distiller", "sources"]
 
-RENAMED = {
+RENAMED_FIELDS = {
     "name",
     "database_url",
     "config_path",
@@ -45,7 +136,7 @@ RENAMED = {
     "pipelines",
     "warnings",
 }
-SAME_NAMED = [field.name for field in fields(Settings) if field.name not in RENAMED]
+SAME_NAMED_FIELDS = [field.name for field in fields(Settings) if field.name not in RENAMED_FIELDS]
 """The fields of `Settings` that hold what the file has under the same key."""
 
 NEEDS_DATABASE: tuple[Part, ...] = ("database",)
@@ -56,13 +147,15 @@ PART_KEYS: dict[Part, str] = {
     "sources": "event_sources",
 }
 FILE_OR_CONTENT = "the name of a file, or its content"
-WANTED: dict[Part, str] = {
+EXPECTED_CONTENT: dict[Part, str] = {
     "triggers": FILE_OR_CONTENT,
     "pipelines": FILE_OR_CONTENT,
     "distiller": FILE_OR_CONTENT,
     "sources": "a mapping of event sources",
 }
-MAY_REPEAT: dict[Part, Callable[[TreePath], bool]] = {"distiller": may_repeat}
+DUPLICATES_ALLOWED: dict[Part, Callable[[DocumentPath], bool]] = {
+    "distiller": allows_duplicate_trait
+}
 
 
 def load_settings(
@@ -83,17 +176,17 @@ def load_settings(
     Raises `ConfigurationError` with every problem of every file. Warnings are logged and kept
     in `Settings.warnings`.
     """
-    report = Report()
+    report = ProblemReport()
     environ = os.environ if environ is None else environ
     if isinstance(source, Mapping):
         document = read_mapping(source, report, environ)
-        home = Path()
+        base_directory = Path()
     else:
         path = Path(source)
-        document, home = read_yaml(path, report, environ), path.parent
-    loader = _Loader(report, environ, home, needs, ignores)
+        document, base_directory = read_yaml(path, report, environ), path.parent
+    loader = _Loader(report, environ, base_directory, needs, ignores)
     settings = loader.load(document, validate_definitions) if document is not None else None
-    report.close()
+    report.raise_problems()
     if settings is None:
         raise AssertionError("a configuration was refused without a reason")
     return settings
@@ -104,13 +197,13 @@ class _Loader:
 
     def __init__(
         self,
-        report: Report,
+        report: ProblemReport,
         environ: Mapping[str, str],
-        home: Path,
+        base_directory: Path,
         needs: Collection[Part],
         ignores: Collection[Part],
     ) -> None:
-        self._report, self._environ, self._home = report, environ, home
+        self._report, self._environ, self._base_directory = report, environ, base_directory
         self._needs, self._ignores = frozenset(needs), frozenset(ignores)
 
     def load(self, document: Document, validator: DefinitionsValidator | None) -> Settings | None:
@@ -121,21 +214,21 @@ class _Loader:
             return None
         values = self._values(document)
         self._require_database(document)
-        search = SearchPath.of(values["config_path"], self._home)
+        search = SearchPath.of(values["config_path"], self._base_directory)
         values |= self._distiller(document, values, search, validator)
         values |= self._triggers_and_pipelines(document, values, search)
         values |= self._sources(document, values)
         values |= self._logging(document, values, search)
-        values["clock"] = check_clock(document, values, self._report)
-        check_retry(document, values, self._report)
-        return _settings(document.name, values, search, self._report.warnings)
+        values["clock"] = resolve_clock(document, values, self._report)
+        check_retry_delays(document, values, self._report)
+        return _make_settings(document.name, values, search, self._report.warnings)
 
     def _values(self, document: Document) -> dict[str, Any]:
         """The checked settings; a refused one counts as not given, so that checking can go on."""
         values = validate(document, SETTINGS_SCHEMA, self._report)
         if values is INVALID:
             given = document.value()
-            values = SETTINGS_SCHEMA({key: given[key] for key in given if _accepted(key, given)})
+            values = SETTINGS_SCHEMA({key: given[key] for key in given if _is_valid(key, given)})
         settings: dict[str, Any] = values
         return settings
 
@@ -154,7 +247,7 @@ class _Loader:
         key = "distiller_trait_plugins"
         if "distiller" in self._ignores:
             return {key: {}, "event_definitions": None}
-        aliases = resolve_aliases(document, key, TRAIT_PLUGINS, values[key], self._report)
+        aliases = resolve_plugin_aliases(document, key, TRAIT_PLUGINS, values[key], self._report)
         plugins = PluginRegistry(TRAIT_PLUGINS, aliases)
         part = self._part("distiller", document, values, search)
         definitions = part and read_event_definitions(part, plugins, validator, self._report)
@@ -169,11 +262,11 @@ class _Loader:
             read["triggers"] = read_triggers(triggers, PluginRegistry(CONDITIONS), self._report)
         if "pipelines" not in self._ignores:
             key = "pipeline_handlers"
-            aliases = resolve_aliases(document, key, HANDLERS, values[key], self._report)
+            aliases = resolve_plugin_aliases(document, key, HANDLERS, values[key], self._report)
             pipelines = self._part("pipelines", document, values, search)
             if pipelines is not None:
                 read["pipelines"] = read_pipelines(pipelines, aliases, self._report)
-                warn_of_unused_aliases(document, aliases, pipelines, self._report)
+                warn_unused_aliases(document, aliases, pipelines, self._report)
             if pipelines is not None and triggers is not None:
                 check_pipeline_names(triggers, pipelines, self._report)
         return read
@@ -193,7 +286,7 @@ class _Loader:
             return {}
         path = search.find(name)
         if path is None:
-            self._report.add(document, ("logging_config",), search.missing(name))
+            self._report.add(document, ("logging_config",), search.not_found_message(name))
         return {"logging_config": path}
 
     def _part(
@@ -209,7 +302,9 @@ class _Loader:
             return None
         if _is_absent(document, key):
             if part in self._needs:
-                self._report.add(document, (key,), f"is missing, and needed here: {WANTED[part]}")
+                self._report.add(
+                    document, (key,), f"is missing, and needed here: {EXPECTED_CONTENT[part]}"
+                )
             return None
         value = values[key]
         if value is None:
@@ -218,12 +313,14 @@ class _Loader:
             return document.section(key)
         path = search.find(value)
         if path is None:
-            self._report.add(document, (key,), search.missing(value))
+            self._report.add(document, (key,), search.not_found_message(value))
             return None
-        return read_yaml(path, self._report, self._environ, MAY_REPEAT.get(part, never))
+        return read_yaml(
+            path, self._report, self._environ, DUPLICATES_ALLOWED.get(part, no_duplicates)
+        )
 
 
-def _accepted(key: str, given: Mapping[str, Any]) -> bool:
+def _is_valid(key: str, given: Mapping[str, Any]) -> bool:
     try:
         SETTINGS_SCHEMA({key: given[key]})
     except Invalid:
@@ -236,10 +333,10 @@ def _is_absent(document: Document, key: str) -> bool:
     return node is None or (node.children is None and node.scalar is None)
 
 
-def _settings(
+def _make_settings(
     name: str, values: Mapping[str, Any], search: SearchPath, warnings: tuple[str, ...]
 ) -> Settings:
-    same = {key: values[key] for key in SAME_NAMED}
+    same = {key: values[key] for key in SAME_NAMED_FIELDS}
     return Settings(
         name=name,
         database_url=values.get("database", {}).get("url", ""),
@@ -251,3 +348,51 @@ def _settings(
         warnings=warnings,
         **same,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPath:
+    """Directories, in the order in which a file is looked for."""
+
+    directories: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, config_path: Sequence[str], base_directory: Path) -> SearchPath:
+        """Return the directories of `config_path`, relative to `base_directory`, which comes last.
+
+        That is the directory of `winchester.yaml`, or the working directory when there is no
+        such file.
+        """
+        listed = [base_directory / Path(directory).expanduser() for directory in config_path]
+        return cls(tuple(dict.fromkeys([*listed, base_directory])))
+
+    def find(self, name: str) -> Path | None:
+        """The first file called `name`; an absolute name is taken as it is."""
+        candidates = (directory / Path(name).expanduser() for directory in self.directories)
+        return next((path for path in candidates if _is_file(path)), None)
+
+    def not_found_message(self, name: str) -> str:
+        """Say that no file is called `name`, where it was looked for, and what is there instead."""
+        if Path(name).expanduser().is_absolute():
+            return f"there is no file {name!r}"
+        places = ", ".join(str(directory) for directory in self.directories)
+        close = nearest(name, self._file_names())
+        hint = f"; did you mean {close!r}?" if close else "; config_path adds directories"
+        return f"there is no file {name!r} in {places}{hint}"
+
+    def _file_names(self) -> list[str]:
+        return [name for directory in self.directories for name in _files(directory)]
+
+
+def _files(directory: Path) -> list[str]:
+    try:
+        return [path.name for path in directory.iterdir() if path.is_file()]
+    except OSError:
+        return []  # a directory that is not there offers nothing
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False  # not ours to read: as good as absent

@@ -1,4 +1,4 @@
-"""Setting up the standard library's logging as the configuration says."""
+"""Configuration of the standard library's logging; JSON log records."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ import logging.config
 import logging.handlers
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from winchester_core.config.json_records import JsonFormatter
+import orjson
+
+from winchester_core.config.secrets import mask_url
 from winchester_core.errors import ConfigurationError
+from winchester_core.telemetry.scope import present_facts
+from winchester_core.telemetry.tracing import identifiers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from winchester_core.config.settings import LogFormat, Settings
@@ -26,7 +32,9 @@ class LogFile(logging.handlers.WatchedFileHandler):
     """A log file that others cannot read, opened anew after it was rotated away."""
 
     def _open(self) -> Any:
-        return open(self.baseFilename, self.mode, encoding=self.encoding, opener=_create)
+        return open(
+            self.baseFilename, self.mode, encoding=self.encoding, opener=_open_with_file_mode
+        )
 
 
 def configure_logging(settings: Settings, proc_name: str) -> None:
@@ -39,7 +47,7 @@ def configure_logging(settings: Settings, proc_name: str) -> None:
     Raises `ConfigurationError`; records then go where they went.
     """
     if settings.logging_config is not None:
-        before = _Arrangement()
+        before = _LoggingState()
         try:
             _configure_from(settings.logging_config, proc_name)
         except ConfigurationError:
@@ -85,7 +93,7 @@ def _configure_from(path: Path, proc_name: str) -> None:
         raise ConfigurationError([reason]) from error
 
 
-class _Arrangement:
+class _LoggingState:
     """Where the records of every logger go, to be put back: `fileConfig` may fail half-way.
 
     It has then closed the handlers, which open again by themselves with the next record.
@@ -106,5 +114,74 @@ class _Arrangement:
             each.propagate, each.disabled = propagates, disabled
 
 
-def _create(path: str, flags: int) -> int:
+def _open_with_file_mode(path: str, flags: int) -> int:
     return os.open(path, flags, FILE_MODE)
+
+
+CONTEXT_KEYS: Final = (
+    *("event", "stream_id", "trigger", "reason", "attempt", "pipeline", "handler", "phase"),
+    *("source", "worker"),
+)
+"""What a record may be about: of its scope, or given with it as `extra`."""
+
+
+class JsonFormatter(logging.Formatter):
+    """Writes a record as one JSON object on one line.
+
+    Always there: `time` (UTC, ISO 8601 with microseconds), `level`, `logger`, `message`; `program`
+    where it is known, `exception` (a traceback) where there is one, `CONTEXT_KEYS` where known,
+    `trace_id` and `span_id` within a span. The passwords of URLs are masked.
+    """
+
+    def __init__(
+        self,
+        fmt: str | None = None,
+        datefmt: str | None = None,
+        style: Literal["%", "{", "$"] = "%",
+        *,
+        defaults: Mapping[str, Any] | None = None,
+        program: str | None = None,
+    ) -> None:
+        """All but `program` are what a logging.config file passes, and change nothing."""
+        super().__init__(fmt, datefmt, style, defaults=defaults)
+        self._program = program
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        content = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": mask_url(record.getMessage()),
+        }
+        if self._program is not None:
+            content["program"] = self._program
+        content |= self._context(record)
+        content |= identifiers()
+        exception = self._exception(record)
+        if exception:
+            content["exception"] = mask_url(exception)
+        return _to_json(content)
+
+    def _context(self, record: logging.LogRecord) -> dict[str, Any]:
+        known = {**present_facts(), **record.__dict__}
+        return {key: known[key] for key in CONTEXT_KEYS if known.get(key) is not None}
+
+    def _exception(self, record: logging.LogRecord) -> str:
+        if record.exc_info and not record.exc_text:
+            record.exc_text = self.formatException(record.exc_info)
+        stack = self.formatStack(record.stack_info) if record.stack_info else ""
+        return "\n".join(part for part in (record.exc_text, stack) if part)
+
+
+def _to_json(content: Mapping[str, Any]) -> str:
+    try:
+        return orjson.dumps(content, default=str).decode()
+    except TypeError:  # a lone surrogate, an integer beyond 64 bits
+        return orjson.dumps(
+            {key: _escape_surrogates(value) for key, value in content.items()}
+        ).decode()
+
+
+def _escape_surrogates(value: Any) -> str:
+    return str(value).encode("utf-8", "backslashreplace").decode()

@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from voluptuous import All, Optional, Required, Schema
 
-from winchester_core.config.plugin_params import check_params, load_plugin
+from winchester_core.config.errors import INVALID, UnexpectedValue, validate
+from winchester_core.config.plugin_entries import check_params, load_plugin
 from winchester_core.config.settings import HandlerEntry
-from winchester_core.config.validation import INVALID, validate
 from winchester_core.config.values import text
-from winchester_core.config.wording import Expected
 from winchester_core.plugins import HANDLERS, installed_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from winchester_core.config.document import Document
-    from winchester_core.config.report import Report
+    from winchester_core.config.errors import ProblemReport
 
-METHODS = ("handle_events", "commit", "rollback")
-ENTRY_SCHEMA = Schema(
+HANDLER_METHODS = ("handle_events", "commit", "rollback")
+HANDLER_ENTRY_SCHEMA = Schema(
     {
         Required("name", description="a handler that is installed, or a local name"): text,
         Optional("params", description="what the handler's own schema takes"): object,
@@ -33,7 +32,7 @@ def handler_list(value: Any) -> list[Any]:
     """The handlers of one pipeline."""
     if isinstance(value, list):
         return value
-    raise Expected("expected a list of handlers")
+    raise UnexpectedValue("expected a list of handlers")
 
 
 def handler_entry(value: Any) -> Any:
@@ -42,14 +41,14 @@ def handler_entry(value: Any) -> Any:
         return {"name": value}
     if isinstance(value, dict):
         return value
-    raise Expected("expected the name of a handler, or a mapping of 'name' and 'params'")
+    raise UnexpectedValue("expected the name of a handler, or a mapping of 'name' and 'params'")
 
 
 PIPELINES_SCHEMA = Schema({text: All(handler_list)})
 
 
 def read_pipelines(
-    document: Document, aliases: Mapping[str, str], report: Report
+    document: Document, aliases: Mapping[str, str], report: ProblemReport
 ) -> Mapping[str, tuple[HandlerEntry, ...]]:
     """Return the pipelines by name, with handlers loaded and params checked.
 
@@ -62,15 +61,15 @@ def read_pipelines(
     if validate(document, PIPELINES_SCHEMA, report) is INVALID and not isinstance(pipelines, dict):
         return MappingProxyType({})
     read = {
-        name: tuple(_entries(document, name, len(handlers), aliases, report))
+        name: tuple(_read_handlers(document, name, len(handlers), aliases, report))
         for name, handlers in pipelines.items()
         if isinstance(handlers, list)
     }
     return MappingProxyType(read)
 
 
-def warn_of_unused_aliases(
-    document: Document, aliases: Mapping[str, str], pipelines: Document, report: Report
+def warn_unused_aliases(
+    document: Document, aliases: Mapping[str, str], pipelines: Document, report: ProblemReport
 ) -> None:
     """Warn of local names in `document` whose handler is not installed and that nothing uses."""
     used = set(_handler_names(pipelines.value()))
@@ -90,23 +89,25 @@ def _handler_names(pipelines: Any) -> Iterable[str]:
                 yield name
 
 
-def _entries(
-    document: Document, pipeline: str, count: int, aliases: Mapping[str, str], report: Report
+def _read_handlers(
+    document: Document, pipeline: str, count: int, aliases: Mapping[str, str], report: ProblemReport
 ) -> Iterable[HandlerEntry]:
     for index in range(count):
-        entry = _entry(document.section(pipeline, index), aliases, report)
+        entry = _read_handler(document.section(pipeline, index), aliases, report)
         if entry is not None:
             yield entry
 
 
-def _entry(document: Document, aliases: Mapping[str, str], report: Report) -> HandlerEntry | None:
-    value = validate(document, Schema(All(handler_entry, ENTRY_SCHEMA)), report)
+def _read_handler(
+    document: Document, aliases: Mapping[str, str], report: ProblemReport
+) -> HandlerEntry | None:
+    value = validate(document, Schema(All(handler_entry, HANDLER_ENTRY_SCHEMA)), report)
     if value is INVALID:
         return None
     name = value["name"]
     plugin_name = aliases.get(name, name)
     path = ("name",) if document.node(("name",)) else ()
-    handler = load_plugin(document, path, HANDLERS, plugin_name, METHODS, report)
+    handler = load_plugin(document, path, HANDLERS, plugin_name, HANDLER_METHODS, report)
     if handler is None:
         return None
     params = check_params(

@@ -7,6 +7,7 @@ from typing import Any
 from voluptuous import Any as AnyOf
 from voluptuous import Optional, Required, Schema
 
+from winchester_core.config.errors import UnexpectedValue
 from winchester_core.config.values import (
     boolean,
     database_url,
@@ -24,11 +25,10 @@ from winchester_core.config.values import (
     time_expression,
     whole_number,
 )
-from winchester_core.config.wording import Expected
 from winchester_core.interfaces.json_schema import definition_reference, json_schema
 
 
-def file_or(kind: type, what: str, definition: str) -> Any:
+def file_or_content(kind: type, what: str, definition: str) -> Any:
     """The name of a file, or its content given in place.
 
     `definition` is what `winchester_core.schemas` calls the schema of that content.
@@ -41,7 +41,7 @@ def file_or(kind: type, what: str, definition: str) -> Any:
     def check_file_or_content(value: Any) -> Any:
         if value is None or isinstance(value, kind) or (isinstance(value, str) and value):
             return value
-        raise Expected(f"expected the name of a file, or {what}")
+        raise UnexpectedValue(f"expected the name of a file, or {what}")
 
     return check_file_or_content
 
@@ -54,7 +54,7 @@ def alias_map(value: Any) -> dict[str, str]:
     if isinstance(value, dict):
         pairs: dict[str, str] = Schema({text: text})(value)
         return pairs
-    raise Expected("expected a mapping of a name to the name of an entry point")
+    raise UnexpectedValue("expected a mapping of a name to the name of an entry point")
 
 
 SOURCE_SCHEMA = Schema(
@@ -78,7 +78,7 @@ def source_map(value: Any) -> dict[str, Any]:
         return {}
     if isinstance(value, dict) and all(isinstance(name, str) and name for name in value):
         return value
-    raise Expected("expected a mapping of a name to an event source")
+    raise UnexpectedValue("expected a mapping of a name to an event source")
 
 
 DATABASE_SCHEMA = Schema(
@@ -96,20 +96,20 @@ SETTINGS_SCHEMA = Schema(
         setting("config_path", ".", "where to look for the other files"): text_list,
         Optional("database", description="where events and streams are kept"): DATABASE_SCHEMA,
         # Notifications to events.
-        setting("distiller_config", None, "event definitions, file or list"): file_or(
+        setting("distiller_config", None, "event definitions, file or list"): file_or_content(
             list, "a list of event definitions", "event_definitions"
         ),
         setting("distiller_trait_plugins", dict, "local names of trait plugins"): alias_map,
         setting("catch_all_notifications", False, "keep what no definition covers"): boolean,
         # Events to streams.
-        setting("trigger_definitions", None, "triggers, file or list"): file_or(
+        setting("trigger_definitions", None, "triggers, file or list"): file_or_content(
             list, "a list of triggers", "triggers"
         ),
         setting("event_sources", dict, "where ingest takes messages from"): source_map,
         setting("ingest_batch_size", 1000, "messages a transaction"): whole_number(1),
         setting("ingest_batch_delay", 0.02, "wait for a busy source to fill a batch"): seconds(),
         # Streams to pipelines.
-        setting("pipeline_config", None, "pipelines, file or mapping"): file_or(
+        setting("pipeline_config", None, "pipelines, file or mapping"): file_or_content(
             dict, "a mapping of pipelines", "pipelines"
         ),
         setting("pipeline_handlers", dict, "local names of handlers"): alias_map,

@@ -1,4 +1,4 @@
-"""The triggers document: a list of triggers, each checked before anything is compiled from it."""
+"""Triggers document: the schema of a trigger, and the checks of a list of them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,29 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from voluptuous import Invalid, MultipleInvalid
+from voluptuous import All, Invalid, Length, MultipleInvalid, Optional, Required, Schema
+from voluptuous import Any as AnyOf
 
-from winchester_core.config.mapping_tree import read_mapping
-from winchester_core.config.report import Report
-from winchester_core.config.trigger_fields import TRIGGER_SCHEMA, collect, distinguishing_name
-from winchester_core.config.validation import INVALID, validate
-from winchester_core.config.wording import BadKey, Expected, is_about_key, path_of, sentence
+from winchester_core.config.errors import (
+    INVALID,
+    InvalidKey,
+    ProblemReport,
+    UnexpectedValue,
+    concerns_key,
+    error_message,
+    error_path,
+    list_errors,
+    validate,
+)
+from winchester_core.config.values import time_expression
+from winchester_core.config.yaml import read_mapping
 from winchester_core.criteria import compile_criterion
+from winchester_core.interfaces.json_schema import definition_placeholder, json_schema
+from winchester_core.model.event import MAX_NAME_LENGTH, name_problem, text_problem
 from winchester_core.suggestions import suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from winchester_core.config.document import Document
     from winchester_core.interfaces import Condition
@@ -26,7 +37,7 @@ PIPELINE_KEYS = ("fire_pipeline", "expire_pipeline")
 
 
 def read_triggers(
-    document: Document, conditions: Mapping[str, type[Condition]], report: Report
+    document: Document, conditions: Mapping[str, type[Condition]], report: ProblemReport
 ) -> tuple[Mapping[str, Any], ...]:
     """Return the entries of the triggers document that are right; the rest goes to `report`."""
     items = document.root.children
@@ -49,10 +60,10 @@ def check_trigger_definitions(
 
     Raises `ConfigurationError` with every problem of all of them.
     """
-    report = Report()
+    report = ProblemReport()
     document = read_mapping(list(definitions), report, {}, "<trigger definitions>")
     triggers = () if document is None else read_triggers(document, conditions, report)
-    report.close()
+    report.raise_problems()
     return triggers
 
 
@@ -63,22 +74,22 @@ def validate_trigger(config: Any, conditions: Mapping[str, type[Condition]]) -> 
     relative to the entry.
     """
     if not isinstance(config, Mapping):
-        raise MultipleInvalid([Expected("expected a mapping that describes a trigger")])
+        raise MultipleInvalid([UnexpectedValue("expected a mapping that describes a trigger")])
     errors: list[Invalid] = []
-    collect(errors, (), TRIGGER_SCHEMA, dict(config))
+    collect_errors(errors, (), TRIGGER_SCHEMA, dict(config))
     for key, fire in (("match_criteria", False), ("fire_criteria", True)):
         compile_one = partial(compile_criterion, conditions=conditions, fire=fire)
-        for index, criterion in _items(config.get(key)):
-            collect(errors, (key, index), compile_one, criterion)
+        for index, criterion in _enumerate_list(config.get(key)):
+            collect_errors(errors, (key, index), compile_one, criterion)
     errors += _mapped_name_errors(config)
     if not any(config.get(key) for key in PIPELINE_KEYS):
         errors.append(Invalid("names no pipeline; expected fire_pipeline, expire_pipeline or both"))
     if errors:
-        raise MultipleInvalid([_worded(error, config) for error in errors])
+        raise MultipleInvalid([_with_message(error, config) for error in errors])
 
 
 def _read_trigger(
-    document: Document, conditions: Mapping[str, type[Condition]], report: Report
+    document: Document, conditions: Mapping[str, type[Condition]], report: ProblemReport
 ) -> Mapping[str, Any] | None:
     def check(config: Any) -> Any:
         validate_trigger(config, conditions)
@@ -95,9 +106,9 @@ def _read_trigger(
     return plain
 
 
-def _report_duplicates(document: Document, report: Report) -> None:
+def _report_duplicates(document: Document, report: ProblemReport) -> None:
     first_index: dict[str, int] = {}
-    for index, trigger in _items(document.value()):
+    for index, trigger in _enumerate_list(document.value()):
         name = trigger.get("name") if isinstance(trigger, dict) else None
         if not isinstance(name, str):
             continue
@@ -113,29 +124,165 @@ def _mapped_name_errors(config: Mapping[str, Any]) -> Iterator[Invalid]:
     """`map_distinguished_by` speaks of the trigger's distinguishing traits only."""
     if not isinstance(config.get("distinguished_by"), list):
         return
-    names = (distinguishing_name(part) for _, part in _items(config["distinguished_by"]))
+    names = (
+        distinguishing_trait_name(part) for _, part in _enumerate_list(config["distinguished_by"])
+    )
     known = {name for name in names if name is not None}
-    for index, criterion in _items(config.get("match_criteria")):
+    for index, criterion in _enumerate_list(config.get("match_criteria")):
         mapped = criterion.get("map_distinguished_by") if isinstance(criterion, Mapping) else None
         for key in mapped if isinstance(mapped, Mapping) else ():
             if key not in known:
                 hint = suggestion(key, known, "distinguished_by has")
                 message = f"not a distinguishing trait of this trigger; {hint}"
-                yield BadKey(message, ["match_criteria", index, "map_distinguished_by", key])
+                yield InvalidKey(message, ["match_criteria", index, "map_distinguished_by", key])
 
 
-def _worded(error: Invalid, config: Mapping[str, Any]) -> Invalid:
+def _with_message(error: Invalid, config: Mapping[str, Any]) -> Invalid:
     """The same refusal as a sentence that needs no schema to be understood."""
-    path = path_of(error)
+    path = error_path(error)
     value: Any = config
     for key in path:
         try:
             value = value[key]
         except (KeyError, IndexError, TypeError):
             value = None
-    kind = BadKey if is_about_key(error) else Invalid
-    return kind(sentence(error, value, TRIGGER_SCHEMA), list(path))
+    kind = InvalidKey if concerns_key(error) else Invalid
+    return kind(error_message(error, value, TRIGGER_SCHEMA), list(path))
 
 
-def _items(value: Any) -> list[tuple[int, Any]]:
+def _enumerate_list(value: Any) -> list[tuple[int, Any]]:
     return list(enumerate(value)) if isinstance(value, list) else []
+
+
+MAX_DEBUG_LEVEL = 2
+MAX_FIRE_DELAY_SECONDS = 10 * 366 * 86400
+NAME = All(str, Length(min=1, max=MAX_NAME_LENGTH))
+
+
+@json_schema(NAME)
+def trigger_name(value: Any) -> str:
+    """A trigger's name, as every database stores it."""
+    if not isinstance(value, str):
+        raise UnexpectedValue("expected text")
+    if not 0 < len(value) <= MAX_NAME_LENGTH:
+        raise Invalid(f"expected 1 to {MAX_NAME_LENGTH} characters, not {len(value)}")
+    fault = text_problem(value)
+    if fault:
+        raise Invalid(fault)
+    return value
+
+
+@json_schema(
+    [AnyOf(NAME, All({NAME: time_expression("timestamp")}, Length(min=1, max=1)))],
+    uniqueItems=True,
+    title="list of names of traits, or of maps of one to a time expression",
+)
+def distinguishing_traits(value: Any) -> list[Any]:
+    """Names of traits, or one-key maps of such a name to a time expression; each once."""
+    if not isinstance(value, list):
+        raise UnexpectedValue("expected a list of trait names")
+    errors: list[Invalid] = []
+    seen: set[str] = set()
+    for index, part in enumerate(value):
+        collect_errors(errors, (index,), _distinguishing_trait, part)
+        trait = distinguishing_trait_name(part)
+        if trait in seen:
+            errors.append(Invalid(f"the trait {trait!r} is listed already", [index]))
+        elif trait is not None:
+            seen.add(trait)
+    if errors:
+        raise MultipleInvalid(errors)
+    return value
+
+
+def distinguishing_trait_name(part: Any) -> str | None:
+    """The trait that an entry of `distinguished_by` names, if it names one."""
+    if isinstance(part, dict) and len(part) == 1:
+        part = next(iter(part))
+    return part if isinstance(part, str) else None
+
+
+def criteria_list(definition: str) -> Callable[[Any], list[Any]]:
+    """At least one criterion; `definition` is what `winchester_core.schemas` calls its schema."""
+
+    @json_schema(All([definition_placeholder(definition)], Length(min=1)), title="list of criteria")
+    def check_criteria(value: Any) -> list[Any]:
+        if isinstance(value, list) and value:
+            return value
+        raise UnexpectedValue("expected a list of at least one criterion")
+
+    return check_criteria
+
+
+@json_schema(type="number", minimum=0, maximum=MAX_FIRE_DELAY_SECONDS, title="seconds")
+def fire_delay(value: Any) -> Any:
+    """Seconds between the moment the fire criteria are met and the firing."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and 0 <= value <= MAX_FIRE_DELAY_SECONDS:
+        return value
+    raise UnexpectedValue("expected a number of seconds, 0 or more and at most ten years")
+
+
+@json_schema(type="integer", minimum=0, maximum=MAX_DEBUG_LEVEL)
+def debug_level(value: Any) -> int:
+    """How much of a trigger's work is counted."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_DEBUG_LEVEL:
+        return value
+    raise UnexpectedValue("expected 0, 1 or 2")
+
+
+@json_schema(type=["string", "null"], minLength=1)
+def pipeline_name(value: Any) -> str | None:
+    """The name of a pipeline, or nothing."""
+    if value is None or (isinstance(value, str) and value):
+        return value
+    raise UnexpectedValue("expected the name of a pipeline")
+
+
+TRIGGER_SCHEMA = Schema(
+    {
+        Required("name", description="unique; names the trigger's streams"): trigger_name,
+        Required(
+            "distinguished_by", description="traits that divide events into streams"
+        ): distinguishing_traits,
+        Required("match_criteria", description="which events to collect"): criteria_list(
+            "match_criterion"
+        ),
+        Required("fire_criteria", description="which events make a stream fire"): criteria_list(
+            "fire_criterion"
+        ),
+        Required("expiration", description="when a stream that did not fire expires"): (
+            time_expression("first", "last", "timestamp")
+        ),
+        Optional("fire_delay", default=0, description="seconds between met and fired"): fire_delay,
+        Optional("fire_pipeline", description="runs when a stream fires"): pipeline_name,
+        Optional("expire_pipeline", description="runs when a stream expires"): pipeline_name,
+        Optional("debug_level", default=0, description="0, 1 or 2"): debug_level,
+        Optional("load_criteria", description="accepted, without effect"): object,
+    }
+)
+
+
+def collect_errors(
+    errors: list[Invalid], path: tuple[Any, ...], check: Callable[[Any], object], value: Any
+) -> None:
+    """Call `check` with `value`, which stands at `path`, and add what it raises to `errors`."""
+    try:
+        check(value)
+    except Invalid as error:
+        for single in list_errors(error):
+            single.prepend(list(path))
+            errors.append(single)
+
+
+def _distinguishing_trait(part: Any) -> None:
+    trait = distinguishing_trait_name(part)
+    if trait is None:
+        raise UnexpectedValue(
+            "expected a trait's name, or a map of one such name to a time expression"
+        )
+    fault = name_problem(trait)
+    if fault:
+        raise Invalid(fault)
+    if isinstance(part, dict):
+        Schema({str: time_expression("timestamp")})(part)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from voluptuous import All, Invalid, Length
 from voluptuous import Any as AnyOf
 
-from winchester_core.config.wording import Expected
+from winchester_core.config.errors import UnexpectedValue
 from winchester_core.errors import TimeExpressionError
 from winchester_core.interfaces.json_schema import case_insensitive_enum, json_schema
 from winchester_core.suggestions import nearest, suggestion
@@ -36,7 +36,7 @@ def boolean(value: Any) -> bool:
     """True or false, not a number or a text that resembles one."""
     if isinstance(value, bool):
         return value
-    raise Expected("expected true or false")
+    raise UnexpectedValue("expected true or false")
 
 
 @json_schema(type="string", minLength=1)
@@ -44,7 +44,7 @@ def text(value: Any) -> str:
     """Text of at least one character."""
     if isinstance(value, str) and value:
         return value
-    raise Expected("expected text")
+    raise UnexpectedValue("expected text")
 
 
 @json_schema(AnyOf(text, All([text], Length(min=1))))
@@ -54,7 +54,7 @@ def text_list(value: Any) -> list[str]:
         return [text(value)]
     if isinstance(value, list) and value and all(isinstance(item, str) and item for item in value):
         return value
-    raise Expected("expected text, or a list of texts")
+    raise UnexpectedValue("expected text, or a list of texts")
 
 
 def optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -74,7 +74,7 @@ def whole_number(minimum: int) -> Callable[[Any], int]:
     def check_whole_number(value: Any) -> int:
         if isinstance(value, int) and not isinstance(value, bool) and value >= minimum:
             return value
-        raise Expected(f"expected a whole number of {minimum} or more")
+        raise UnexpectedValue(f"expected a whole number of {minimum} or more")
 
     return check_whole_number
 
@@ -94,9 +94,11 @@ def duration(*, positive: bool = False) -> Callable[[Any], timedelta]:
         examples=["1d 12h"],
     )
     def check_duration(value: Any) -> timedelta:
-        length = _length(value)
+        length = _parse_duration(value)
         if length is None or (positive and not length):
-            raise Expected(f"expected {wanted}: seconds, or text as in '1d 12h' (units d h m s us)")
+            raise UnexpectedValue(
+                f"expected {wanted}: seconds, or text as in '1d 12h' (units d h m s us)"
+            )
         return length
 
     return check_duration
@@ -130,7 +132,7 @@ def one_of(*names: str) -> Callable[[Any], str]:
     def check_word(value: Any) -> str:
         if isinstance(value, str) and value in names:
             return value
-        raise Expected(f"expected one of {', '.join(names)}")
+        raise UnexpectedValue(f"expected one of {', '.join(names)}")
 
     return check_word
 
@@ -143,7 +145,7 @@ def log_level(value: Any) -> str:
         return "WARNING"
     if name in LOG_LEVELS:
         return str(name)
-    raise Expected(f"expected one of {', '.join(level.lower() for level in LOG_LEVELS)}")
+    raise UnexpectedValue(f"expected one of {', '.join(level.lower() for level in LOG_LEVELS)}")
 
 
 @json_schema(text)
@@ -153,7 +155,7 @@ def log_file(value: Any) -> str:
     try:
         path % {"proc_name": "worker"}
     except (KeyError, ValueError, TypeError):
-        raise Expected(
+        raise UnexpectedValue(
             "expected a path in which only %(proc_name)s is replaced (%% for a percent sign)"
         ) from None
     return path
@@ -193,7 +195,7 @@ def listen_address(value: Any) -> tuple[str, int]:
         value = str(value)
     match = re.fullmatch(LISTEN_PATTERN, value) if isinstance(value, str) else None
     if match is None or int(match[2]) > 65535:
-        raise Expected("expected a port, or HOST:PORT, as in 127.0.0.1:9464 or [::1]:9464")
+        raise UnexpectedValue("expected a port, or HOST:PORT, as in 127.0.0.1:9464 or [::1]:9464")
     return (match[1] or LOOPBACK).strip("[]"), int(match[2])
 
 
@@ -202,7 +204,7 @@ def http_url(value: Any) -> str:
     """The URL of an HTTP service."""
     if isinstance(value, str) and re.match(r"https?://[^/\s]", value):
         return value
-    raise Expected("expected a URL that begins with http:// or https://")
+    raise UnexpectedValue("expected a URL that begins with http:// or https://")
 
 
 def time_expression(*variables: str) -> Callable[[Any], str]:
@@ -216,7 +218,7 @@ def time_expression(*variables: str) -> Callable[[Any], str]:
     )
     def check_expression(value: Any) -> str:
         if not isinstance(value, str):
-            raise Expected("expected a time expression, as text")
+            raise UnexpectedValue("expected a time expression, as text")
         try:
             used = parse(value).variables
         except TimeExpressionError as error:
@@ -235,7 +237,7 @@ def _unknown_variable(expression: str, name: str, variables: Collection[str]) ->
     return f"time expression {expression!r}: unknown variable '${name}'; {hint}: {known}"
 
 
-def _length(value: Any) -> timedelta | None:
+def _parse_duration(value: Any) -> timedelta | None:
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return timedelta(seconds=value) if isfinite(value) and value >= 0 else None

@@ -1,12 +1,11 @@
 """From notifications to events: StackDistiller's definition files, trait plugins, envelopes."""
 
 from winchester_core.distill.definition_schema import validate_definitions
-from winchester_core.distill.distiller import Distilled, Distiller
-from winchester_core.distill.envelope import open_envelope, read_object
-from winchester_core.distill.timestamps import notification_time
+from winchester_core.distill.distiller import Distiller, DistillResult
+from winchester_core.distill.notification import notification_time, open_envelope, read_object
 
 __all__ = [
-    "Distilled",
+    "DistillResult",
     "Distiller",
     "notification_time",
     "open_envelope",

@@ -1,4 +1,4 @@
-"""What a valid file of event definitions is.
+"""Schema and validation of event definitions.
 
 The format is StackDistiller's: a list of definitions, each an `event_type` (a glob, `!glob` to
 exclude, or a list of them) and `traits` (by name: `fields`, `type`, `plugin`).
@@ -7,25 +7,20 @@ exclude, or a list of them) and `traits` (by name: `fields`, `type`, `plugin`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from voluptuous import Invalid, MultipleInvalid
+from voluptuous import All, In, Invalid, Length, MultipleInvalid, Optional, Required
+from voluptuous import Any as AnyOf
 
-from winchester_core.distill.datatypes import CONVERTERS
-from winchester_core.distill.definition_fields import DEFINITION_KEYS, TRAIT_KEYS
 from winchester_core.distill.field_path import compile_path
-from winchester_core.distill.plugin_schema import plugin_problems
-from winchester_core.distill.problems import (
-    Path,
-    key_problems,
-    kind,
-    problem,
-    text_or_list_problems,
-    text_places,
-    with_nearest,
-)
+from winchester_core.distill.trait import CONVERTERS, DEFAULT_TYPE, PluginEntry
 from winchester_core.errors import FieldPathError
-from winchester_core.model.event import name_problem
+from winchester_core.interfaces.json_schema import definition_placeholder
+from winchester_core.model.event import MAX_NAME_LENGTH, name_problem
+from winchester_core.suggestions import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 
 def validate_definitions(
@@ -45,43 +40,53 @@ def validate_definitions(
 
 def _document_problems(document: Any, plugins: Mapping[str, type]) -> Iterator[Invalid]:
     if not isinstance(document, list):
-        yield problem([], f"must be a list of event definitions, not {kind(document)}")
+        yield make_problem(
+            [], f"must be a list of event definitions, not {describe_kind(document)}"
+        )
         return
     for index, definition in enumerate(document):
         if isinstance(definition, Mapping):
             yield from _definition_problems(definition, [index], plugins)
         else:
-            message = f"must be a map of event_type and traits, not {kind(definition)}"
-            yield problem([index], message)
+            message = f"must be a map of event_type and traits, not {describe_kind(definition)}"
+            yield make_problem([index], message)
 
 
 def _definition_problems(
-    definition: Mapping[Any, Any], path: Path, plugins: Mapping[str, type]
+    definition: Mapping[Any, Any], path: ProblemPath, plugins: Mapping[str, type]
 ) -> Iterator[Invalid]:
     yield from key_problems(definition, path, DEFINITION_KEYS, required=DEFINITION_KEYS)
     if "event_type" in definition:
-        place = [*path, "event_type"]
-        yield from text_or_list_problems(definition["event_type"], place, "an event type")
+        item_path = [*path, "event_type"]
+        yield from text_or_list_problems(definition["event_type"], item_path, "an event type")
     if "traits" in definition:
         yield from _traits_problems(definition["traits"], [*path, "traits"], plugins)
 
 
-def _traits_problems(traits: Any, path: Path, plugins: Mapping[str, type]) -> Iterator[Invalid]:
+def _traits_problems(
+    traits: Any, path: ProblemPath, plugins: Mapping[str, type]
+) -> Iterator[Invalid]:
     if not isinstance(traits, Mapping):
-        yield problem(path, f"must be a map of traits ({{}} for none), not {kind(traits)}")
+        yield make_problem(
+            path, f"must be a map of traits ({{}} for none), not {describe_kind(traits)}"
+        )
         return
     for name, setting in traits.items():
-        place = [*path, name]
+        item_path = [*path, name]
         if fault := name_problem(name):
-            yield problem(place, f"{fault}; a name that YAML takes for something else needs quotes")
+            yield make_problem(
+                item_path, f"{fault}; a name that YAML takes for something else needs quotes"
+            )
         if isinstance(setting, Mapping):
-            yield from _trait_problems(setting, place, plugins)
+            yield from _trait_problems(setting, item_path, plugins)
         else:
-            yield problem(place, f"must be a map with 'fields', not {kind(setting)}")
+            yield make_problem(
+                item_path, f"must be a map with 'fields', not {describe_kind(setting)}"
+            )
 
 
 def _trait_problems(
-    setting: Mapping[Any, Any], path: Path, plugins: Mapping[str, type]
+    setting: Mapping[Any, Any], path: ProblemPath, plugins: Mapping[str, type]
 ) -> Iterator[Invalid]:
     yield from key_problems(setting, path, TRAIT_KEYS, required=("fields",))
     if "fields" in setting:
@@ -89,16 +94,182 @@ def _trait_problems(
     if "type" in setting:
         name = setting["type"]
         if not isinstance(name, str) or name not in CONVERTERS:
-            yield problem([*path, "type"], f"unknown type {with_nearest(name, CONVERTERS)}")
+            yield make_problem([*path, "type"], f"unknown type {with_suggestion(name, CONVERTERS)}")
     if "plugin" in setting:
         yield from plugin_problems(setting["plugin"], [*path, "plugin"], plugins)
 
 
-def _fields_problems(fields: Any, path: Path) -> Iterator[Invalid]:
+def _fields_problems(fields: Any, path: ProblemPath) -> Iterator[Invalid]:
     yield from text_or_list_problems(fields, path, "a field path")
-    for place, text in text_places(fields, path):
+    for item_path, text in texts_with_paths(fields, path):
         if isinstance(text, str) and text:
             try:
                 compile_path(text)
             except FieldPathError as error:
-                yield problem(place, str(error))
+                yield make_problem(item_path, str(error))
+
+
+TEXT = All(str, Length(min=1))
+TEXTS = AnyOf(TEXT, All([TEXT], Length(min=1)))
+NAME = All(str, Length(min=1, max=MAX_NAME_LENGTH))
+
+TRAIT_FIELDS: dict[Any, Any] = {
+    Required(
+        "fields",
+        description="a path into the notification, or a list of them: the first found counts",
+    ): TEXTS,
+    Optional("type", default=DEFAULT_TYPE, description="what the trait is converted to"): In(
+        tuple(CONVERTERS)
+    ),
+    Optional(
+        "plugin", description="what computes the trait from what was found"
+    ): definition_placeholder("trait_plugin"),
+}
+DEFINITION_FIELDS: dict[Any, Any] = {
+    Required(
+        "event_type",
+        description="a glob, or a list of globs; `!glob` excludes. The last definition counts",
+    ): TEXTS,
+    Required("traits", description="a map of a trait's name to where it is found"): {
+        NAME: TRAIT_FIELDS
+    },
+}
+
+PLUGIN_FIELDS: dict[Any, Any] = {
+    Required("name", description="a trait plugin that is installed, or a local name"): TEXT,
+    Optional("parameters", description="what the plugin's own schema takes"): AnyOf(dict, None),
+}
+
+TRAIT_KEYS = tuple(str(key.schema) for key in TRAIT_FIELDS)
+DEFINITION_KEYS = tuple(str(key.schema) for key in DEFINITION_FIELDS)
+PLUGIN_KEYS = tuple(str(key.schema) for key in PLUGIN_FIELDS)
+
+MAX_MESSAGE_LENGTH = 200
+
+
+def plugin_problems(
+    setting: Any, path: ProblemPath, trait_plugins: Mapping[str, type]
+) -> Iterator[Invalid]:
+    """Demand a known plugin and parameters that it accepts; it is made to find out."""
+    if not isinstance(setting, Mapping):
+        yield from _name_problems(setting, path, trait_plugins)
+        if _is_known(setting, trait_plugins):
+            yield from _parameter_problems(PluginEntry(setting), path, trait_plugins)
+        return
+    yield from key_problems(setting, path, PLUGIN_KEYS, required=("name",))
+    if "name" in setting:
+        yield from _name_problems(setting["name"], [*path, "name"], trait_plugins)
+    yield from _parameters_problems(setting, [*path, "parameters"], trait_plugins)
+
+
+def _name_problems(name: Any, path: ProblemPath, plugins: Mapping[str, type]) -> Iterator[Invalid]:
+    if not _is_known(name, plugins):
+        yield make_problem(path, f"unknown trait plugin {with_suggestion(name, plugins)}")
+
+
+def _parameters_problems(
+    setting: Mapping[Any, Any], path: ProblemPath, plugins: Mapping[str, type]
+) -> Iterator[Invalid]:
+    parameters = setting.get("parameters")
+    if parameters is not None and not isinstance(parameters, Mapping):
+        yield make_problem(path, f"must be a map, not {describe_kind(parameters)}")
+    elif _is_known(setting.get("name"), plugins):
+        yield from _parameter_problems(
+            PluginEntry(setting["name"], parameters or {}), path, plugins
+        )
+
+
+def _parameter_problems(
+    entry: PluginEntry, path: ProblemPath, plugins: Mapping[str, type]
+) -> Iterator[Invalid]:
+    try:
+        entry.make_plugin(plugins)
+    except MultipleInvalid as fault:
+        for invalid in fault.errors:
+            yield make_problem([*path, *invalid.path], _parameter_message(entry, invalid, plugins))
+    except Exception as error:  # noqa: BLE001 - a plugin's code
+        cause = f"{type(error).__name__}: {error}"[:MAX_MESSAGE_LENGTH]
+        yield make_problem(path, f"plugin {entry.name!r} refuses its parameters: {cause}")
+
+
+def _parameter_message(entry: PluginEntry, invalid: Invalid, plugins: Mapping[str, type]) -> str:
+    message = f"plugin {entry.name!r}: {invalid.msg}"
+    parameter = invalid.path[0] if len(invalid.path) == 1 else None
+    schema = getattr(plugins[entry.name], "config_schema", None)
+    allowed = getattr(schema, "schema", None)
+    if parameter in entry.parameters and isinstance(allowed, dict):
+        names = [str(key) for key in allowed]
+        if parameter not in names:
+            message += f": {with_suggestion(parameter, names)}"
+    return message
+
+
+def _is_known(name: Any, plugins: Mapping[str, type]) -> bool:
+    return isinstance(name, str) and name in plugins
+
+
+ProblemPath: TypeAlias = list[Any]
+"""Keys and indexes from the top of the document to a place in it."""
+
+
+def make_problem(path: Sequence[Any], message: str) -> Invalid:
+    """Return a problem at `path`."""
+    return Invalid(message, path=list(path))
+
+
+def key_problems(
+    setting: Mapping[Any, Any],
+    path: ProblemPath,
+    allowed: tuple[str, ...],
+    required: tuple[str, ...],
+) -> Iterator[Invalid]:
+    """Demand that `setting` has these keys and no others."""
+    for key in setting:
+        if key not in allowed:
+            yield make_problem([*path, key], f"unknown key {with_suggestion(key, allowed)}")
+    for key in required:
+        if key not in setting:
+            yield make_problem(path, f"required key {key!r} is missing")
+
+
+def text_or_list_problems(setting: Any, path: ProblemPath, noun: str) -> Iterator[Invalid]:
+    """Demand a text that is not empty, or a list of one or more."""
+    if setting == []:
+        yield make_problem(path, f"must be {noun} or a list of one or more, not an empty list")
+    for item_path, text in texts_with_paths(setting, path):
+        if not isinstance(text, str) or not text:
+            yield make_problem(
+                item_path, f"must be {noun} or a list of one or more, not {describe_kind(text)}"
+            )
+
+
+def texts_with_paths(setting: Any, path: ProblemPath) -> list[tuple[ProblemPath, Any]]:
+    """Return `setting`, or its items when it is a list, each with its place."""
+    if isinstance(setting, list):
+        return [([*path, index], item) for index, item in enumerate(setting)]
+    return [(path, setting)]
+
+
+def with_suggestion(name: Any, known: Iterable[str]) -> str:
+    """Show an unknown name, the known one that is most like it, and all of them."""
+    names = sorted(known)
+    close = nearest(name, names)
+    hint = f"did you mean {close!r}? " if close else ""
+    return f"{name!r}; {hint}allowed: {', '.join(names) or 'none'}"
+
+
+def format_problem(fault: Invalid) -> str:
+    """Show a problem where there is no file to point into."""
+    item_path = ".".join(str(step) for step in fault.path)
+    return f"{item_path}: {fault.msg}" if item_path else str(fault.msg)
+
+
+def describe_kind(value: Any) -> str:
+    """Say what stands where something else should."""
+    if value is None or value == "":
+        return "nothing"
+    if isinstance(value, dict):
+        return "a map"
+    if isinstance(value, list):
+        return "a list"
+    return f"{value!r} ({type(value).__name__})"

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 from voluptuous import MultipleInvalid
 
 from winchester_core.clock import SystemClock
-from winchester_core.distill.definition_schema import validate_definitions
-from winchester_core.distill.extra import stackdistiller
-from winchester_core.distill.problems import as_line
-from winchester_core.distill.timestamps import notification_time
-from winchester_core.distill.trait import UnusableTrait
+from winchester_core.distill.definition_schema import format_problem, validate_definitions
+from winchester_core.distill.notification import notification_time
+from winchester_core.distill.optional_import import import_stackdistiller
+from winchester_core.distill.trait import InvalidTrait
 from winchester_core.errors import ConfigurationError, InvalidEvent
 from winchester_core.model.event import Event, TraitDrop, clean_event
 
@@ -25,14 +24,14 @@ if TYPE_CHECKING:
     from winchester_core.clock import Clock
     from winchester_core.distill.definition import CompiledDefinition
 
-KNOWN_TYPES = 4096
+DEFINITION_CACHE_SIZE = 4096
 """For so many event types it is kept which definition covers them."""
 
-_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+_PLACEHOLDER_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Distilled:
+class DistillResult:
     """What became of a notification.
 
     `event` is None when no definition covers its type: it is to be dropped. `drops` are the
@@ -43,7 +42,7 @@ class Distilled:
     drops: tuple[TraitDrop, ...] = ()
 
 
-_NOT_COVERED = Distilled(None)
+_NOT_COVERED = DistillResult(None)
 
 
 class Distiller:
@@ -66,21 +65,23 @@ class Distiller:
         *,
         clock: Clock | None = None,
     ) -> None:
-        stackdistiller()
+        import_stackdistiller()
         from winchester_core.distill.definition import CompiledDefinition
 
         try:
             validate_definitions(definitions, trait_plugins)
         except MultipleInvalid as fault:
-            raise ConfigurationError([as_line(problem) for problem in fault.errors]) from None
+            raise ConfigurationError(
+                [format_problem(problem) for problem in fault.errors]
+            ) from None
         self._definitions = [CompiledDefinition(d, trait_plugins) for d in reversed(definitions)]
         if catch_all and not any(d.is_catchall for d in self._definitions):
             everything = {"event_type": "*", "traits": {}}
             self._definitions.append(CompiledDefinition(everything, trait_plugins))
-        self._definition_of = lru_cache(maxsize=KNOWN_TYPES)(self._find_definition)
+        self._definition_of = lru_cache(maxsize=DEFINITION_CACHE_SIZE)(self._find_definition)
         self._clock = clock or SystemClock()
 
-    def distill(self, notification: Mapping[str, Any]) -> Distilled:
+    def distill(self, notification: Mapping[str, Any]) -> DistillResult:
         """Return the event in `notification`, an opened envelope.
 
         Raises `InvalidEvent` when `message_id`, `event_type` or, where a definition covers it,
@@ -92,7 +93,7 @@ class Distiller:
             return _NOT_COVERED
         event["timestamp"] = notification_time(notification) or self._clock.now()
         drops = _add_traits(event, definition, notification)
-        return Distilled(event, tuple(drops))
+        return DistillResult(event, tuple(drops))
 
     def _find_definition(self, event_type: str) -> CompiledDefinition | None:
         return next((d for d in self._definitions if d.match_type(event_type)), None)
@@ -102,7 +103,7 @@ def _event_without_traits(notification: Mapping[str, Any]) -> Event:
     if not isinstance(notification, Mapping):
         raise InvalidEvent("body", f"must be a JSON object, not {type(notification).__name__}")
     identity = {key: notification.get(key) for key in ("message_id", "event_type")}
-    return clean_event(identity | {"timestamp": _ANY_TIME}).event
+    return clean_event(identity | {"timestamp": _PLACEHOLDER_TIME}).event
 
 
 def _add_traits(
@@ -112,7 +113,7 @@ def _add_traits(
     for extractor in definition.extractors:
         try:
             value = extractor.extract(notification)
-        except UnusableTrait as fault:
+        except InvalidTrait as fault:
             drops.append(TraitDrop(extractor.name, str(fault)))
         else:
             if value is not None:

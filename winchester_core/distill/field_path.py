@@ -1,16 +1,17 @@
-"""A field path of a trait, ready to be looked up in notifications."""
+"""Compiled field paths, which find a trait's value in a notification."""
 
 from __future__ import annotations
 
+import io
+import re
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
-from winchester_core.distill.json_path import Match, json_path_finder
-from winchester_core.distill.plain_path import Finder, path_name, plain_finder, plain_steps
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+from winchester_core.distill.optional_import import INSTALL_COMMAND, import_jsonpath_parsers
+from winchester_core.errors import FieldPathError
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +55,159 @@ def _json_path(text: str) -> FieldPath:
         return found[0][1] if found else None
 
     return FieldPath(text, is_plain=False, first=first, matches=matches)
+
+
+# Field paths that are more than keys: wildcards, filters, functions.
+#
+# They are left to jsonpath-rw, and to jsonpath-rw-ext for what only that understands.
+
+Match = tuple[str, Any]
+
+_UNEXPECTED_TOKEN = re.compile(r"Parse error at \d+:(\d+) near token (.*) \(")
+_UNEXPECTED_CHARACTER = re.compile(r"line \d+, col (\d+)")
+
+
+def json_path_finder(text: str) -> Callable[[Mapping[str, Any]], list[Match]]:
+    """Return the function that finds all (path, value) of `text`, those without null.
+
+    It may raise whatever the JSONPath packages raise for a body of an unforeseen shape. Raises
+    `FieldPathError` when `text` is no path, `PluginError` when the packages are not installed.
+    """
+    path = _parse(text)
+    _refuse_intersection(path, text)
+
+    def find(body: Mapping[str, Any]) -> list[Match]:
+        return [(_name(datum), datum.value) for datum in path.find(body) if datum.value is not None]
+
+    return find
+
+
+def _name(datum: Any) -> str:
+    """Return where `datum` lies; empty for what a function made."""
+    elements = []
+    while datum.context is not None:
+        elements.append(str(datum.path))
+        datum = datum.context
+    return ".".join(reversed(elements))
+
+
+def _parse(text: str) -> Any:
+    parsers = import_jsonpath_parsers()
+    errors = []
+    for parse in parsers:
+        try:
+            # the function sub() of jsonpath-rw-ext prints itself when it is parsed
+            with redirect_stdout(io.StringIO()):
+                return parse(text)
+        except Exception as error:  # noqa: BLE001 - the parsers raise bare Exception
+            errors.append(_parse_error(error, text))
+    position, reason = max(errors, key=lambda item: item[0])
+    if len(parsers) == 1 and re.search(r"[`?@+*/\\]", text):
+        reason += f"; if it is meant for jsonpath-rw-ext: {INSTALL_COMMAND}"
+    raise FieldPathError(text, position, reason)
+
+
+def _parse_error(error: Exception, text: str) -> tuple[int, str]:
+    """Return position and reason of a parser's complaint."""
+    message = str(error)
+    if found := _UNEXPECTED_TOKEN.search(message):
+        return int(found[1]), f"unexpected {found[2]!r}"
+    if found := _UNEXPECTED_CHARACTER.search(message):
+        return int(found[1]), "unexpected character"
+    if isinstance(error, AttributeError):  # their error handler does not foresee the end of text
+        return len(text), "unexpected end"
+    if "EOF" in message:
+        return len(text), "a quote that is not closed"
+    return max(text.find("`"), 0), f"unknown or malformed function ({message})"
+
+
+def _refuse_intersection(path: Any, text: str) -> None:
+    """Refuse `a & b`, which jsonpath-rw parses and then cannot evaluate."""
+    if type(path).__name__ == "Intersect":
+        raise FieldPathError(text, max(text.find("&"), 0), "intersections cannot be evaluated")
+    for part in ("left", "right"):
+        if hasattr(path, part):
+            _refuse_intersection(getattr(path, part), text)
+
+
+# Field paths that need no JSONPath engine: keys, quoted keys and list indexes.
+#
+# `payload.image_meta.'org.openstack__1__architecture'` or `payload.nets[0].id`, with or without a
+# leading `$.`. What they find is what jsonpath-rw finds, except that an index into what is no list
+# finds nothing, where jsonpath-rw raises.
+
+Step: TypeAlias = str | int
+Finder: TypeAlias = Callable[[Mapping[str, Any]], Any]
+
+_WORD = r"[A-Za-z_][A-Za-z0-9_\-]*"
+_SINGLE = r"'(?:[^'\\]|\\.)*'"
+_DOUBLE = r'"(?:[^"\\]|\\.)*"'
+_INDEX = r"\[-?[0-9]+\]"
+_KEY = f"(?:{_WORD}|{_SINGLE}|{_DOUBLE})"
+_PLAIN = re.compile(rf"(?:\$\.)?{_KEY}(?:\.{_KEY}|{_INDEX})*")
+_STEP = re.compile(f"{_SINGLE}|{_DOUBLE}|{_WORD}|{_INDEX}")
+
+_RESERVED_WORD = "where"
+_WILDCARD = "*"  # jsonpath-rw takes it as one in quotes, too
+
+
+def plain_steps(text: str) -> tuple[Step, ...] | None:
+    """Return the keys and indexes that `text` names, or None when it is no plain path."""
+    if not _PLAIN.fullmatch(text):
+        return None
+    tokens = _STEP.findall(text)
+    steps = tuple(_step(token) for token in tokens)
+    return None if _RESERVED_WORD in tokens or _WILDCARD in steps else steps
+
+
+def plain_finder(steps: tuple[Step, ...]) -> Finder:
+    """Return the function that looks up the value at `steps`; None where there is none."""
+    match steps:
+        case (str() as key,):
+            return lambda body: body.get(key)
+        case (str() as outer, str() as key):
+            return _pair_finder(outer, key)
+        case _:
+            return _chain_finder(steps)
+
+
+def path_name(steps: tuple[Step, ...]) -> str:
+    """Return the path as plugins are told it: unquoted, an index as an element of its own."""
+    return ".".join(step if isinstance(step, str) else f"[{step}]" for step in steps)
+
+
+def _step(token: str) -> Step:
+    if token[0] == "[":
+        return int(token[1:-1])
+    if token[0] in "'\"":
+        return re.sub(r"\\(.)", r"\1", token[1:-1])
+    return token
+
+
+def _pair_finder(outer: str, key: str) -> Finder:
+    def find(body: Mapping[str, Any]) -> Any:
+        inner = body.get(outer)
+        return inner.get(key) if type(inner) is dict else _look_up(inner, key)
+
+    return find
+
+
+def _chain_finder(steps: tuple[Step, ...]) -> Finder:
+    def find(body: Mapping[str, Any]) -> Any:
+        value: Any = body
+        for step in steps:
+            value = value.get(step) if type(value) is dict else _look_up(value, step)
+            if value is None:
+                return None
+        return value
+
+    return find
+
+
+def _look_up(value: Any, step: Step) -> Any:
+    if isinstance(step, str):
+        return value.get(step) if isinstance(value, Mapping) else None
+    # jsonpath-rw indexes texts as well
+    if isinstance(value, list | tuple | str) and -len(value) <= step < len(value):
+        return value[step]
+    return None

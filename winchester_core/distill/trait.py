@@ -1,21 +1,22 @@
-"""How one trait of a definition is taken from a notification."""
+"""Extraction of one trait from a notification: paths, plugin, conversion."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.distill.datatypes import CONVERTERS, DEFAULT_TYPE, TYPE_PHRASES
+from winchester_core.distill.drop_reasons import describe_failure, describe_value, looks_secret
 from winchester_core.distill.field_path import FieldPath, compile_path
-from winchester_core.distill.plugin_entry import plugin_entry
-from winchester_core.distill.reasons import describe, describe_failure, looks_secret
+from winchester_core.distill.notification import read_datetime
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from winchester_core.distill.plain_path import Finder
+    from winchester_core.distill.field_path import Finder
+    from winchester_core.interfaces.trait_plugin import TraitPlugin
 
 
-class UnusableTrait(Exception):  # noqa: N818 - never leaves this package
+class InvalidTrait(Exception):  # noqa: N818 - never leaves this package
     """What was found cannot become the trait's value; the message says why, fit for a log."""
 
 
@@ -43,7 +44,7 @@ class TraitExtractor:
             self._find = self._value_finder(paths)
 
     def extract(self, body: Mapping[str, Any]) -> Any:
-        """Return the trait's value, or None for no trait. Raises `UnusableTrait`, nothing else."""
+        """Return the trait's value, or None for no trait. Raises `InvalidTrait`, nothing else."""
         value = self._find(body)
         if value is None:
             return None
@@ -53,8 +54,8 @@ class TraitExtractor:
                 return None
             return self._convert(value)
         except Exception:  # noqa: BLE001 - a plugin's value may raise whatever it likes
-            shown = describe(value, secret=self._is_secret)
-            raise UnusableTrait(f"{shown} is {TYPE_PHRASES[self._type]}") from None
+            described = describe_value(value, secret=self._is_secret)
+            raise InvalidTrait(f"{described} is {CONVERSION_FAILURES[self._type]}") from None
 
     def _value_finder(self, paths: Sequence[FieldPath]) -> Finder:
         if all(path.is_plain for path in paths):
@@ -65,7 +66,7 @@ class TraitExtractor:
                 try:
                     value = path.first(body)
                 except Exception as error:  # noqa: BLE001 - see FieldPath
-                    raise UnusableTrait(_path_fault(path, error)) from None
+                    raise InvalidTrait(_path_error(path, error)) from None
                 if value is not None:
                     return value
             return None
@@ -75,8 +76,8 @@ class TraitExtractor:
     def _plugin_finder(
         self, paths: Sequence[FieldPath], setting: Any, trait_plugins: Mapping[str, type]
     ) -> Finder:
-        entry = plugin_entry(setting)
-        plugin = entry.instance(trait_plugins)
+        entry = parse_plugin_entry(setting)
+        plugin = entry.make_plugin(trait_plugins)
         is_secret = self._is_secret
 
         def find(body: Mapping[str, Any]) -> Any:
@@ -85,7 +86,7 @@ class TraitExtractor:
                 return plugin.trait_value(found)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's code
                 failure = describe_failure(error, found, secret=is_secret)
-                raise UnusableTrait(f"plugin {entry.name!r} {failure}") from None
+                raise InvalidTrait(f"plugin {entry.name!r} {failure}") from None
 
         return find
 
@@ -111,9 +112,58 @@ def _all_matches(paths: Sequence[FieldPath], body: Mapping[str, Any]) -> list[tu
         try:
             found += path.matches(body)
         except Exception as error:  # noqa: BLE001 - see FieldPath
-            raise UnusableTrait(_path_fault(path, error)) from None
+            raise InvalidTrait(_path_error(path, error)) from None
     return found
 
 
-def _path_fault(path: FieldPath, error: Exception) -> str:
+def _path_error(path: FieldPath, error: Exception) -> str:
     return f"path {path.text!r} does not fit the notification ({type(error).__name__})"
+
+
+DEFAULT_TYPE = "text"
+
+
+def to_text(value: Any) -> str:
+    """Return `value` as StackDistiller writes it: an object or a list as Python shows it."""
+    return value if type(value) is str else str(value)
+
+
+CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "text": to_text,
+    "int": int,
+    "float": float,
+    "datetime": read_datetime,
+}
+"""By name. Each may raise for a value that it cannot convert; `int` cuts off fractions."""
+
+CONVERSION_FAILURES = {
+    "text": "no text",
+    "int": "no int",
+    "float": "no float",
+    "datetime": "no date and time of ISO 8601",
+}
+"""What a value is that one of them could not convert."""
+
+
+@dataclass(frozen=True, slots=True)
+class PluginEntry:
+    """Which plugin a trait wants, and with which parameters."""
+
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def make_plugin(self, trait_plugins: Mapping[str, type]) -> TraitPlugin:
+        """Make the plugin of one trait, from parameters that its own schema has completed."""
+        plugin_class = trait_plugins[self.name]
+        # a plugin that was written for StackDistiller alone has no schema
+        schema = getattr(plugin_class, "config_schema", None)
+        parameters = dict(self.parameters) if schema is None else schema(dict(self.parameters))
+        plugin: TraitPlugin = plugin_class(**parameters)
+        return plugin
+
+
+def parse_plugin_entry(setting: str | Mapping[str, Any]) -> PluginEntry:
+    """Read the entry of a valid definition."""
+    if isinstance(setting, str):
+        return PluginEntry(setting)
+    return PluginEntry(setting["name"], setting.get("parameters") or {})

@@ -2,16 +2,19 @@
 
 from winchester_core.schemas.conversion import json_schema_of
 from winchester_core.schemas.documents import DOCUMENTS, schema_of
-from winchester_core.schemas.parameters import Parameter, parameters
-from winchester_core.schemas.plugins import taken_by_plugin
-from winchester_core.schemas.words import in_words
+from winchester_core.schemas.parameters import (
+    Parameter,
+    describe_schema,
+    list_parameters,
+    plugin_schema,
+)
 
 __all__ = [
     "DOCUMENTS",
     "Parameter",
-    "in_words",
+    "describe_schema",
     "json_schema_of",
-    "parameters",
+    "list_parameters",
+    "plugin_schema",
     "schema_of",
-    "taken_by_plugin",
 ]

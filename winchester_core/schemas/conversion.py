@@ -1,4 +1,4 @@
-"""From a schema of voluptuous to JSON Schema, draft-07: what editors know.
+"""Conversion of voluptuous schemas to JSON Schema draft-07, which editors support.
 
 It is never stricter than the schema: what cannot be said is left out. `voluptuous_openapi` says
 what single types and ranges are; it writes for OpenAPI, where unknown keys pass, lists have the
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import date
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from voluptuous import (
@@ -17,30 +18,31 @@ from voluptuous import (
     UNDEFINED,
     All,
     Coerce,
+    Extra,
     In,
     Length,
+    Marker,
     Match,
+    Required,
     Schema,
     Union,
 )
 from voluptuous import Any as AnyOf
 
 from winchester_core.interfaces.json_schema import annotation_of
-from winchester_core.schemas.alternatives import any_of
-from winchester_core.schemas.mappings import mapping_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 JsonSchema: TypeAlias = dict[str, Any]
 
-COERCED: Mapping[Any, JsonSchema] = {
+COERCIBLE: Mapping[Any, JsonSchema] = {
     int: {"type": ["number", "string"]},
     float: {"type": ["number", "string"]},
 }
 """What may stand where a value of a type is made of it; for other types, anything."""
 
-LENGTHS = {"array": "Items", "object": "Properties"}
+LENGTH_KEYWORDS = {"array": "Items", "object": "Properties"}
 """How a length is called of what is no text."""
 
 
@@ -52,89 +54,208 @@ def json_schema_of(schema: Any) -> JsonSchema:
         return {**like, **annotation.keywords}
     match schema:
         case Schema():
-            return _of_whole(schema)
+            return _convert_schema(schema)
         case Mapping():
             return mapping_schema(schema, json_schema_of)
         case list() | tuple() | set() | frozenset():
-            return _array(cast("Sequence[Any]", schema))
+            return _convert_sequence(cast("Sequence[Any]", schema))
         case All():
-            return _all(schema.validators)
+            return _convert_all(schema.validators)
         case AnyOf() | Union():
             return any_of(map(json_schema_of, schema.validators))
         case In():
             return {"enum": list(cast("Iterable[Any]", schema.container))}
         case Coerce():
-            return dict(COERCED.get(schema.type, {}))
+            return dict(COERCIBLE.get(schema.type, {}))
         case Match():
-            return _pattern(schema.pattern)
+            return _convert_pattern(schema.pattern)
         case Length():
-            return _length(schema, None)
+            return _convert_length(schema, None)
         case None:
             return {"type": "null"}
-    return _leaf(schema)
+    return _convert_leaf(schema)
 
 
-def _of_whole(schema: Schema) -> JsonSchema:
+def _convert_schema(schema: Schema) -> JsonSchema:
     if isinstance(schema.schema, Mapping):
         is_open = schema.extra == ALLOW_EXTRA
         return mapping_schema(schema.schema, json_schema_of, is_open=is_open)
     return json_schema_of(schema.schema)
 
 
-def _array(items: Sequence[Any]) -> JsonSchema:
-    taken = any_of(map(json_schema_of, items)) if items else {}
-    return {"type": "array", "items": taken} if taken else {"type": "array"}
+def _convert_sequence(items: Sequence[Any]) -> JsonSchema:
+    item_schema = any_of(map(json_schema_of, items)) if items else {}
+    return {"type": "array", "items": item_schema} if item_schema else {"type": "array"}
 
 
-def _all(validators: Iterable[Any]) -> JsonSchema:
+def _convert_all(validators: Iterable[Any]) -> JsonSchema:
     """What all of them take, up to the first that may put another value in place of the file's."""
-    whole: JsonSchema = {}
+    result: JsonSchema = {}
     for validator in validators:
         if isinstance(validator, Length):
-            part = _length(validator, whole.get("type"))
+            part = _convert_length(validator, result.get("type"))
         else:
             part = json_schema_of(validator)
-        if any(whole[key] != part[key] for key in whole.keys() & part.keys()):
-            whole = {"allOf": [whole, part]}
+        if any(result[key] != part[key] for key in result.keys() & part.keys()):
+            result = {"allOf": [result, part]}
         else:
-            whole |= part
+            result |= part
         if _converts(validator):
             break
-    return whole
+    return result
 
 
 def _converts(validator: Any) -> bool:
     return inspect.isroutine(validator) and annotation_of(validator) is None
 
 
-def _length(length: Length, kind: Any) -> JsonSchema:
-    noun = LENGTHS.get(kind, "Length")
+def _convert_length(length: Length, kind: Any) -> JsonSchema:
+    noun = LENGTH_KEYWORDS.get(kind, "Length")
     ends = {"min": length.min, "max": length.max}
     return {f"{end}{noun}": bound for end, bound in ends.items() if bound is not None}
 
 
-def _pattern(pattern: re.Pattern[str]) -> JsonSchema:
+def _convert_pattern(pattern: re.Pattern[str]) -> JsonSchema:
     if pattern.flags & (re.IGNORECASE | re.VERBOSE | re.DOTALL | re.MULTILINE):
         return {"type": "string"}
     return {"type": "string", "pattern": f"^(?:{pattern.pattern})"}
 
 
-def _leaf(schema: Any) -> JsonSchema:
+def _convert_leaf(schema: Any) -> JsonSchema:
     if isinstance(schema, bool | int | float | str):
         return {"const": schema}
     if schema is object or inspect.isroutine(schema):
         return {}
     if schema in (dict, list):
         return {"type": "object" if schema is dict else "array"}
-    return dict(_single(schema))
+    return dict(_convert_by_openapi(schema))
 
 
-def _single(schema: Any) -> JsonSchema:
+def _convert_by_openapi(schema: Any) -> JsonSchema:
     """What `voluptuous_openapi` says; `{}` of what it does not know."""
     from voluptuous_openapi import OpenApiVersion, convert
 
     try:
-        said = convert(schema, openapi_version=OpenApiVersion.V3_1)
+        converted = convert(schema, openapi_version=OpenApiVersion.V3_1)
     except Exception:  # noqa: BLE001 - a stranger's type, whose hints may name what is not there
         return {}
-    return {key: value for key, value in said.items() if key != "format"}
+    return {key: value for key, value in converted.items() if key != "format"}
+
+
+NULL = {"type": "null"}
+
+
+def any_of(schemas: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """What at least one of `schemas` takes, as short as that can be said; of none, anything."""
+    flat: list[dict[str, Any]] = []
+    for schema in schemas:
+        nested = schema["anyOf"] if set(schema) == {"anyOf"} else [schema]
+        flat += [each for each in nested if each not in flat]
+    if not flat or {} in flat:
+        return {}
+    if {"type": "number"} in flat:
+        flat = [each for each in flat if each != {"type": "integer"}]
+    if len(flat) == 2 and NULL in flat:
+        (other,) = (each for each in flat if each != NULL)
+        if _has_single_type(other):
+            return {**other, "type": [other["type"], "null"]}
+    return flat[0] if len(flat) == 1 else {"anyOf": flat}
+
+
+def _has_single_type(schema: dict[str, Any]) -> bool:
+    """Whether another type can be added without a word on values in its way."""
+    return isinstance(schema.get("type"), str) and not schema.keys() & {
+        "enum",
+        "const",
+        "allOf",
+        "anyOf",
+        "not",
+        "title",
+    }
+
+
+Convert: TypeAlias = Callable[[Any], dict[str, Any]]
+
+
+def mapping_schema(
+    keys: Mapping[Any, Any], convert: Convert, *, is_open: bool = False
+) -> dict[str, Any]:
+    """What a schema of `keys` takes; with `is_open`, other keys too."""
+    properties: dict[str, Any] = {}
+    required: list[str] = []
+    others: list[dict[str, Any]] = [{}] if is_open else []
+    names: list[dict[str, Any]] = [{}] if is_open else []
+    for key, validator in keys.items():
+        value_schema = {**convert(validator), **_annotations(key)}
+        literals = literal_keys(key)
+        properties |= dict.fromkeys(literals, value_schema)
+        if not literals:
+            others.append(value_schema)
+            names.append(_key_schema(key, convert))
+        elif len(literals) == 1 and is_required(key):
+            required += literals
+    return _object_schema(properties, required, any_of(others) if others else False, any_of(names))
+
+
+def literal_keys(key: Any) -> list[str]:
+    """The keys that `key` of a schema names; none for one that describes keys."""
+    key = key.schema if isinstance(key, Marker) else key
+    if isinstance(key, AnyOf):
+        return [name for each in key.validators for name in literal_keys(each)]
+    return [str(key)] if isinstance(key, str | int) and key is not Extra else []
+
+
+def is_required(key: Any) -> bool:
+    """Whether a mapping without `key` is refused."""
+    return isinstance(key, Required) and default_of(key) is UNDEFINED
+
+
+def default_of(key: Any) -> Any:
+    """The default of `key` in plain values, `UNDEFINED` where it has none."""
+    default: Any = getattr(key, "default", UNDEFINED)
+    return UNDEFINED if isinstance(default, type(UNDEFINED)) else to_json(default())
+
+
+def _annotations(key: Any) -> dict[str, Any]:
+    """What the key says beside what its value must be."""
+    keywords: dict[str, Any] = {}
+    if getattr(key, "description", None):
+        keywords["description"] = key.description
+    default = default_of(key)
+    if default is not UNDEFINED and default is not None:
+        keywords["default"] = default
+    return keywords
+
+
+def _key_schema(key: Any, convert: Convert) -> dict[str, Any]:
+    key = key.schema if isinstance(key, Marker) else key
+    if key is Extra:
+        return {}
+    names = convert(key)
+    return names if names.get("type") == "string" else {}
+
+
+def _object_schema(
+    properties: dict[str, Any], required: list[str], others: Any, names: dict[str, Any]
+) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "object"}
+    if properties:
+        schema["properties"] = properties
+    if required:
+        schema["required"] = required
+    if others != {}:
+        schema["additionalProperties"] = others
+    if not properties and names not in ({}, {"type": "string"}):
+        schema["propertyNames"] = names
+    return schema
+
+
+def to_json(value: Any) -> Any:
+    """A copy of `value` of what JSON knows; anything else as text."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): to_json(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [to_json(each) for each in value]
+    return value.isoformat() if isinstance(value, date) else str(value)

@@ -1,112 +1,288 @@
-"""The JSON Schema of each YAML file, whole: made anew of what is installed when it is asked for."""
+"""JSON Schema of each YAML file, built from the plugins that are installed."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from voluptuous import Schema
 
-from winchester_core.config.case_fields import CASES_SCHEMA
-from winchester_core.config.pipelines import ENTRY_SCHEMA
+from winchester_core.config.cases import CASES_SCHEMA
+from winchester_core.config.pipelines import HANDLER_ENTRY_SCHEMA
 from winchester_core.config.schema import SETTINGS_SCHEMA, SOURCE_SCHEMA
-from winchester_core.config.trigger_fields import TRIGGER_SCHEMA
-from winchester_core.config.triggers import PIPELINE_KEYS
+from winchester_core.config.triggers import PIPELINE_KEYS, TRIGGER_SCHEMA
 from winchester_core.criteria.compiler import FIRE_FIELDS, MATCH_FIELDS
-from winchester_core.distill.definition_fields import DEFINITION_FIELDS, PLUGIN_FIELDS
+from winchester_core.criteria.conditions.values import parse_constant
+from winchester_core.distill.definition_schema import DEFINITION_FIELDS, PLUGIN_FIELDS
 from winchester_core.interfaces.json_schema import definition_reference
-from winchester_core.plugins import EVENT_SOURCES, HANDLERS, TRAIT_PLUGINS
-from winchester_core.schemas.choice import by_name, name_of
+from winchester_core.plugins import CONDITIONS, EVENT_SOURCES, HANDLERS, TRAIT_PLUGINS
 from winchester_core.schemas.conversion import json_schema_of
-from winchester_core.schemas.criteria import demand
-from winchester_core.schemas.hover import with_defaults_told
-from winchester_core.schemas.plugins import named
-from winchester_core.schemas.variables import DEFINITION, VARIABLE, with_variables
+from winchester_core.schemas.parameters import plugin_variants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
-    from winchester_core.config.aliases import Aliases
+    from winchester_core.config.plugin_entries import PluginAliases
+    from winchester_core.schemas.parameters import PluginVariant
+
+
+def with_plugin_variants(
+    mapping: dict[str, Any], name_key: str, params_key: str, variants: Sequence[PluginVariant]
+) -> dict[str, Any]:
+    """`mapping`, a schema, with the names that `name_key` may have and the parameters of each."""
+    properties = mapping["properties"]
+    name = {**properties[name_key], **plugin_name_schema(variants)}
+    name.pop("minLength", None)
+    return {
+        **mapping,
+        "properties": {**properties, name_key: name},
+        "allOf": [_variant_rule(name_key, params_key, each) for each in variants],
+    }
+
+
+def plugin_name_schema(variants: Sequence[PluginVariant]) -> dict[str, Any]:
+    """The name of one of `variants`; editors show what each does (VS Code: `enumDescriptions`)."""
+    return {
+        "enum": [each.name for each in variants],
+        "enumDescriptions": [each.description for each in variants],
+    }
+
+
+def _variant_rule(name_key: str, params_key: str, variant: PluginVariant) -> dict[str, Any]:
+    params = variant.schema
+    if variant.is_name_sufficient and params.get("type") == "object":
+        params = {**params, "type": ["object", "null"]}
+    then: dict[str, Any] = {
+        "properties": {params_key: {**params, "description": variant.description}}
+    }
+    if not variant.is_name_sufficient:
+        then["required"] = [params_key]
+    return {
+        "if": {"properties": {name_key: {"const": variant.name}}, "required": [name_key]},
+        "then": then,
+    }
+
+
+Change: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+
+NAMED_SUBSCHEMA_KEYS: Final = ("properties", "definitions")
+SUBSCHEMA_KEYS: Final = ("items", "additionalProperties", "then")
+SUBSCHEMA_LIST_KEYS: Final = ("anyOf", "allOf")
+
+
+def map_subschemas(
+    schema: dict[str, Any], change_nested: Change, change_alternative: Change
+) -> dict[str, Any]:
+    """A copy of `schema`, its inner schemas changed.
+
+    `change_alternative` changes schemas of the same value, `change_nested` those of other
+    values. What only chooses (`if`), and names of keys, stay as they are.
+    """
+    result = dict(schema)
+    for key in NAMED_SUBSCHEMA_KEYS:
+        if key in result:
+            result[key] = {name: change_nested(each) for name, each in result[key].items()}
+    for key in SUBSCHEMA_KEYS:
+        if isinstance(result.get(key), dict):
+            result[key] = change_nested(result[key])
+    for key in SUBSCHEMA_LIST_KEYS:
+        if key in result:
+            result[key] = [change_alternative(each) for each in result[key]]
+    return result
+
+
+def with_default_descriptions(schema: dict[str, Any]) -> dict[str, Any]:
+    """A copy of `schema` in which every description, plain text, tells the default, too."""
+    result = map_subschemas(schema, with_default_descriptions, with_default_descriptions)
+    if "default" in result:
+        default_text = f"Default: {json.dumps(result['default'], ensure_ascii=False)}"
+        description = result.get("description")
+        result["description"] = f"{description}\n\n{default_text}" if description else default_text
+    return result
+
+
+# `${NAME}` in place of a value: what a variable of the environment brings is checked when it is
+# known, so an editor lets it stand wherever a text, a number, true or false may.
+
+VARIABLE_DEFINITION: Final = "variable"
+VARIABLE_REFERENCE: Final = {"$ref": f"#/definitions/{VARIABLE_DEFINITION}"}
+VARIABLE: Final[dict[str, Any]] = {
+    "title": "environment variable",
+    "description": "`${NAME}` or `${NAME:-default}` within a text",
+    "type": "string",
+    "pattern": r"(^|[^$])\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}",
+}
+
+SCALARS: Final = frozenset({"string", "number", "integer", "boolean"})
+TEXT_CONSTRAINTS: Final = frozenset({"pattern", "maxLength", "enum", "const", "allOf", "not"})
+"""What may refuse the name of a variable where its value would be taken."""
+
+MIN_REFERENCE_LENGTH: Final = len("${N}")
+
+ANNOTATION_KEYS: Final = ("title", "description", "default")
+
+
+def with_variables(schema: dict[str, Any]) -> dict[str, Any]:
+    """A copy of `schema` that takes variables, too."""
+    nested = _with_nested_variables(schema)
+    if not _needs_variable(nested):
+        return nested
+    kept: dict[str, Any] = {key: nested[key] for key in ANNOTATION_KEYS if key in nested}
+    rest = {key: value for key, value in nested.items() if key not in kept}
+    others = rest["anyOf"] if set(rest) == {"anyOf"} else [rest]
+    return {**kept, "anyOf": [*others, VARIABLE_REFERENCE]}
+
+
+def _with_nested_variables(schema: dict[str, Any]) -> dict[str, Any]:
+    """The same for the values within one that `schema` takes."""
+    return map_subschemas(schema, with_variables, _with_nested_variables)
+
+
+def _needs_variable(schema: dict[str, Any]) -> bool:
+    alternatives = schema.get("anyOf", [schema])
+    return any(map(_accepts_scalars, alternatives)) and not any(
+        map(_accepts_any_text, alternatives)
+    )
+
+
+def _accepts_scalars(schema: dict[str, Any]) -> bool:
+    if types_of(schema) & SCALARS or schema.keys() & {"enum", "const"}:
+        return True
+    return any(map(_accepts_scalars, schema.get("allOf", [])))
+
+
+def _accepts_any_text(schema: dict[str, Any]) -> bool:
+    if "string" in types_of(schema):
+        return (
+            not schema.keys() & TEXT_CONSTRAINTS
+            and schema.get("minLength", 0) <= MIN_REFERENCE_LENGTH
+        )
+    return not schema.keys() - set(ANNOTATION_KEYS)
+
+
+def types_of(schema: dict[str, Any]) -> set[str]:
+    """The types that a schema names; none where it does not limit them."""
+    types = schema.get("type", [])
+    return {types} if isinstance(types, str) else set(types)
+
+
+PREDICATE = definition_reference("predicate")
+PREDICATES = {"type": "array", "items": PREDICATE, "minItems": 1}
+COMBINATIONS: dict[str, dict[str, Any]] = {
+    "not": {**PREDICATE},
+    "any": PREDICATES,
+    "all": PREDICATES,
+}
+
+
+def predicate_schema() -> dict[str, Any]:
+    """A constant, or a mapping of one condition's name to its expression."""
+    conditions = {**COMBINATIONS, **dict(map(_condition_property, plugin_variants(CONDITIONS)))}
+    condition = {
+        "type": "object",
+        "title": "condition",
+        "properties": conditions,
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+    return {"anyOf": [json_schema_of(parse_constant), condition]}
+
+
+def _condition_property(condition: PluginVariant) -> tuple[str, dict[str, Any]]:
+    return condition.name, {**condition.schema, "description": condition.description}
+
 
 DRAFT: Final = "http://json-schema.org/draft-07/schema#"
 """The newest that VS Code's YAML support knows; later drafts it knows in parts."""
 
 
-def schema_of(document: str, aliases: Aliases) -> dict[str, Any]:
+def schema_of(document: str, aliases: PluginAliases) -> dict[str, Any]:
     """The schema of a document, one of `DOCUMENTS`.
 
     `aliases` are further names of plugins, which a configuration gives them.
     """
     definitions = DOCUMENTS[document](aliases)
-    whole = definitions.pop(document)
-    done = with_variables(with_defaults_told({**whole, "definitions": definitions}))
-    done["definitions"][DEFINITION] = VARIABLE
-    return {"$schema": DRAFT, "title": TITLES[document], **done}
+    root = definitions.pop(document)
+    result = with_variables(with_default_descriptions({**root, "definitions": definitions}))
+    result["definitions"][VARIABLE_DEFINITION] = VARIABLE
+    return {"$schema": DRAFT, "title": TITLES[document], **result}
 
 
-def _winchester(aliases: Aliases) -> dict[str, Any]:
+def _settings_schemas(aliases: PluginAliases) -> dict[str, Any]:
     settings = json_schema_of(SETTINGS_SCHEMA)
-    source = by_name(json_schema_of(SOURCE_SCHEMA), "source", "params", list(named(EVENT_SOURCES)))
+    source = with_plugin_variants(
+        json_schema_of(SOURCE_SCHEMA), "source", "params", list(plugin_variants(EVENT_SOURCES))
+    )
     return {
         "winchester": {**settings, "required": ["database"]},
         "event_source": source,
-        **_triggers(aliases),
-        **_pipelines(aliases),
-        **_event_definitions(aliases),
+        **_trigger_schemas(aliases),
+        **_pipeline_schemas(aliases),
+        **_event_definition_schemas(aliases),
     }
 
 
-def _triggers(_aliases: Aliases) -> dict[str, Any]:
+def _trigger_schemas(_aliases: PluginAliases) -> dict[str, Any]:
     trigger = json_schema_of(TRIGGER_SCHEMA)
-    acting = [{"required": [key], "properties": {key: {"type": "string"}}} for key in PIPELINE_KEYS]
+    pipeline_required = [
+        {"required": [key], "properties": {key: {"type": "string"}}} for key in PIPELINE_KEYS
+    ]
     return {
-        "triggers": _nothing_or("array", items=definition_reference("trigger")),
-        "trigger": {**trigger, "anyOf": acting},
+        "triggers": _nullable("array", items=definition_reference("trigger")),
+        "trigger": {**trigger, "anyOf": pipeline_required},
         "match_criterion": json_schema_of(MATCH_FIELDS),
         "fire_criterion": json_schema_of(FIRE_FIELDS),
-        "predicate": demand(),
+        "predicate": predicate_schema(),
     }
 
 
-def _pipelines(aliases: Aliases) -> dict[str, Any]:
+def _pipeline_schemas(aliases: PluginAliases) -> dict[str, Any]:
     handlers = {"type": "array", "items": definition_reference("handler")}
     return {
-        "pipelines": _nothing_or("object", additionalProperties=handlers),
-        "handler": _plugin(ENTRY_SCHEMA, "params", HANDLERS, aliases.handlers),
+        "pipelines": _nullable("object", additionalProperties=handlers),
+        "handler": _plugin_entry(HANDLER_ENTRY_SCHEMA, "params", HANDLERS, aliases.handlers),
     }
 
 
-def _event_definitions(aliases: Aliases) -> dict[str, Any]:
+def _event_definition_schemas(aliases: PluginAliases) -> dict[str, Any]:
     entry = Schema(PLUGIN_FIELDS)
     return {
-        "event_definitions": _nothing_or("array", items=definition_reference("event_definition")),
+        "event_definitions": _nullable("array", items=definition_reference("event_definition")),
         "event_definition": json_schema_of(DEFINITION_FIELDS),
-        "trait_plugin": _plugin(entry, "parameters", TRAIT_PLUGINS, aliases.trait_plugins),
+        "trait_plugin": _plugin_entry(entry, "parameters", TRAIT_PLUGINS, aliases.trait_plugins),
     }
 
 
-def _cases(_aliases: Aliases) -> dict[str, Any]:
+def _case_schemas(_aliases: PluginAliases) -> dict[str, Any]:
     return {"cases": json_schema_of(CASES_SCHEMA)}
 
 
-def _plugin(
+def _plugin_entry(
     entry: Schema, params_key: str, group: str, aliases: Mapping[str, str]
 ) -> dict[str, Any]:
     """A plugin's name, where that will do, or a mapping of it and the parameters."""
-    choices = list(named(group, aliases))
-    alone = name_of([each for each in choices if each.stands_alone])
-    return {"anyOf": [alone, by_name(json_schema_of(entry), "name", params_key, choices)]}
+    variants = list(plugin_variants(group, aliases))
+    name_only = plugin_name_schema([each for each in variants if each.is_name_sufficient])
+    return {
+        "anyOf": [
+            name_only,
+            with_plugin_variants(json_schema_of(entry), "name", params_key, variants),
+        ]
+    }
 
 
-def _nothing_or(kind: str, **keywords: Any) -> dict[str, Any]:
+def _nullable(kind: str, **keywords: Any) -> dict[str, Any]:
     return {"type": [kind, "null"], **keywords}
 
 
-DOCUMENTS: Final[Mapping[str, Callable[[Aliases], dict[str, Any]]]] = {
-    "winchester": _winchester,
-    "triggers": _triggers,
-    "pipelines": _pipelines,
-    "event_definitions": _event_definitions,
-    "cases": _cases,
+DOCUMENTS: Final[Mapping[str, Callable[[PluginAliases], dict[str, Any]]]] = {
+    "winchester": _settings_schemas,
+    "triggers": _trigger_schemas,
+    "pipelines": _pipeline_schemas,
+    "event_definitions": _event_definition_schemas,
+    "cases": _case_schemas,
 }
 """Name of a document to what makes the definitions that its schema consists of."""
 

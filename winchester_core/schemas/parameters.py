@@ -1,14 +1,19 @@
-"""The parameters of a plugin, from the JSON Schema of what it takes."""
+"""Parameters of plugins: their JSON Schema, as a list, and described in a few words."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.schemas.words import in_words
+from winchester_core.errors import PluginError
+from winchester_core.plugins import describe_plugin, installed_plugins
+from winchester_core.schemas.conversion import json_schema_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from winchester_core.plugins import Plugin
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +31,145 @@ class Parameter:
     description: str
 
 
-def parameters(schema: dict[str, Any]) -> list[Parameter]:
+def list_parameters(schema: dict[str, Any]) -> list[Parameter]:
     """Each key of a JSON Schema in its order, those within it after it; of no mapping, nothing."""
-    return list(_of_mapping(schema, ""))
+    return list(_mapping_parameters(schema, ""))
 
 
-def _of_mapping(schema: dict[str, Any], prefix: str) -> Iterator[Parameter]:
+def _mapping_parameters(schema: dict[str, Any], prefix: str) -> Iterator[Parameter]:
     required = schema.get("required", [])
-    for key, taken in schema.get("properties", {}).items():
+    for key, value_schema in schema.get("properties", {}).items():
         name = f"{prefix}{key}"
-        description, default = taken.get("description", ""), taken.get("default")
-        yield Parameter(name, key in required, default, in_words(taken), description)
-        yield from _within(taken, name)
+        description, default = value_schema.get("description", ""), value_schema.get("default")
+        yield Parameter(name, key in required, default, describe_schema(value_schema), description)
+        yield from _nested_parameters(value_schema, name)
 
 
-def _within(schema: dict[str, Any], name: str) -> Iterator[Parameter]:
-    for way in schema.get("anyOf", [schema]):
-        if way.get("properties"):
-            yield from _of_mapping(way, f"{name}.")
-        if way.get("items"):
-            yield from _within(way["items"], f"{name}[]")
+def _nested_parameters(schema: dict[str, Any], name: str) -> Iterator[Parameter]:
+    for alternative in schema.get("anyOf", [schema]):
+        if alternative.get("properties"):
+            yield from _mapping_parameters(alternative, f"{name}.")
+        if alternative.get("items"):
+            yield from _nested_parameters(alternative["items"], f"{name}[]")
+
+
+TYPE_NAMES: Final = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "array": "list",
+    "object": "mapping",
+    "null": "nothing",
+}
+
+MAX_LISTED_KEYS: Final = 4
+"""How many keys of a mapping are named."""
+
+
+def describe_schema(schema: Mapping[str, Any]) -> str:
+    """Such as `whole number, 1 to 65535`, or `text or list of: text`."""
+    if "title" in schema:
+        return str(schema["title"])
+    if "enum" in schema:
+        return "one of " + ", ".join(map(_format_value, schema["enum"]))
+    if "const" in schema:
+        return _format_value(schema["const"])
+    for key, joint in (("anyOf", " or "), ("allOf", ", ")):
+        if key in schema and "type" not in schema:
+            descriptions = dict.fromkeys(map(describe_schema, schema[key]))
+            return joint.join(sorted(descriptions, key=TYPE_NAMES["null"].__eq__))
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2].replace("_", " ")
+    return _describe_types(schema)
+
+
+def _describe_types(schema: Mapping[str, Any]) -> str:
+    types = schema.get("type", [])
+    listed = [types] if isinstance(types, str) else types
+    return " or ".join(_describe_type(each, schema) for each in listed) or "anything"
+
+
+def _describe_type(kind: str, schema: Mapping[str, Any]) -> str:
+    name = TYPE_NAMES[kind]
+    match kind:
+        case "integer" | "number":
+            return name + _describe_bounds(schema)
+        case "string" if "maxLength" in schema:
+            return f"{name} of at most {schema['maxLength']} characters"
+        case "array" if schema.get("items"):
+            return f"{name} of: {describe_schema(schema['items'])}"
+        case "object" if 0 < len(schema.get("properties", ())) <= MAX_LISTED_KEYS:
+            return f"{name} of {', '.join(schema['properties'])}"
+        case "object" if schema.get("additionalProperties"):
+            return f"{name} of text to {describe_schema(schema['additionalProperties'])}"
+    return name
+
+
+def _describe_bounds(schema: Mapping[str, Any]) -> str:
+    low, over = schema.get("minimum"), schema.get("exclusiveMinimum")
+    high = schema.get("maximum")
+    if low is not None and high is not None:
+        return f", {low} to {high}"
+    bounds = [
+        f"over {over}" if over is not None else "",
+        f"at least {low}" if low is not None else "",
+        f"at most {high}" if high is not None else "",
+    ]
+    joined = " and ".join(filter(None, bounds))
+    return f", {joined}" if joined else ""
+
+
+def _format_value(value: Any) -> str:
+    return value if isinstance(value, str) and value.strip() else json.dumps(value)
+
+
+@dataclass(frozen=True, slots=True)
+class PluginVariant:
+    """A name that may stand in a file, what it does, and what its parameters may be.
+
+    A plugin that cannot be loaded has a name, too: its `schema` takes anything.
+    """
+
+    name: str
+    description: str
+    schema: dict[str, Any]
+
+    @property
+    def is_name_sufficient(self) -> bool:
+        """Whether the name will do, without parameters."""
+        return not self.schema.get("required")
+
+
+def plugin_variants(
+    group: str, aliases: Mapping[str, str] | None = None
+) -> Iterator[PluginVariant]:
+    """The plugins of `group` by name; the `aliases` of a configuration go before those names."""
+    installed = installed_plugins(group)
+    targets = {name: name for name in installed} | dict(aliases or {})
+    for name, target in sorted(targets.items()):
+        if target in installed:
+            yield _plugin_variant(name, installed[target])
+
+
+def _plugin_variant(name: str, plugin: Plugin) -> PluginVariant:
+    try:
+        loaded = plugin.load()
+        schema = plugin_schema(plugin, loaded)
+    except PluginError as error:
+        return PluginVariant(name, error.reason, {})
+    return PluginVariant(name, describe_plugin(loaded).summary or plugin.origin, schema)
+
+
+def plugin_schema(plugin: Plugin, loaded: Any) -> dict[str, Any]:
+    """The JSON Schema of what a loaded plugin takes; `{}`, anything, where it does not tell.
+
+    Raises `PluginError` when its `config_schema`, or a default in it, cannot be read.
+    """
+    try:
+        schema = getattr(loaded, "config_schema", None)
+        return {} if schema is None else json_schema_of(schema)
+    except Exception as error:
+        cause = f"{type(error).__name__}: {error}"
+        reason = f"the schema of {plugin.origin} cannot be read: {cause}"
+        raise PluginError(plugin.group, plugin.name, reason) from error

@@ -1,15 +1,12 @@
-"""The usage of a server as CUF: the `event` element that an entry holds."""
+"""Usage of a server in CUF, as the `event` element of an entry."""
 
 from __future__ import annotations
 
 import logging
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, SubElement, register_namespace
-
-from winchester_handlers.atompub.cuf_licenses import application_license, os_license
-from winchester_handlers.atompub.cuf_status import UNKNOWN, cuf_status
-from winchester_handlers.atompub.xml_text import xml_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +22,10 @@ register_namespace("nova", NOVA)
 def cuf_event(traits: Mapping[str, Any]) -> Element:
     """The element for an event's traits. An attribute is empty where the event lacks its trait."""
     begin, end = usage_times(traits)
-    element = Element(f"{{{EVENT}}}event", _texts(_event_attributes(traits, begin, end)))
-    SubElement(element, f"{{{NOVA}}}product", _texts(_product_attributes(traits)))
+    element = Element(
+        f"{{{EVENT}}}event", _format_attributes(_event_attributes(traits, begin, end))
+    )
+    SubElement(element, f"{{{NOVA}}}product", _format_attributes(_product_attributes(traits)))
     return element
 
 
@@ -35,10 +34,10 @@ def usage_times(traits: Mapping[str, Any]) -> tuple[datetime | None, datetime | 
 
     A trait that is missing, or no datetime, does not count.
     """
-    period_begin = _moment(traits, "audit_period_beginning")
-    period_end = _moment(traits, "audit_period_ending")
-    launched = _moment(traits, "launched_at")
-    ended = _moment(traits, "terminated_at") or _moment(traits, "deleted_at")
+    period_begin = _datetime_trait(traits, "audit_period_beginning")
+    period_end = _datetime_trait(traits, "audit_period_ending")
+    launched = _datetime_trait(traits, "launched_at")
+    ended = _datetime_trait(traits, "terminated_at") or _datetime_trait(traits, "deleted_at")
     begin = max((each for each in (launched, period_begin) if each), default=None)
     end = min((each for each in (ended, period_end) if each), default=None)
     if begin and end and begin > end:
@@ -88,16 +87,114 @@ def _status(traits: Mapping[str, Any]) -> str:
     return status
 
 
-def _texts(attributes: Mapping[str, Any]) -> dict[str, str]:
-    return {name: _text(value) for name, value in attributes.items()}
+def _format_attributes(attributes: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _format_attribute(value) for name, value in attributes.items()}
 
 
-def _text(value: Any) -> str:
+def _format_attribute(value: Any) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return "" if value is None else xml_text(str(value))
+    return "" if value is None else replace_invalid_xml(str(value))
 
 
-def _moment(traits: Mapping[str, Any], name: str) -> datetime | None:
+def _datetime_trait(traits: Mapping[str, Any], name: str) -> datetime | None:
     value = traits.get(name)
     return value if isinstance(value, datetime) else None
+
+
+OS_LICENSES = ((0, "RHEL"), (2, "WINDOWS"), (6, "VYATTA"))
+OTHER_OS = "LINUX"
+APPLICATION_LICENSES = ((3, "MSSQL"), (5, "MSSQL_WEB"))
+"""Bit and license; of several that are set, the later counts."""
+
+
+def os_license(options: Any) -> str:
+    """The license of the operating system; `options` is a number, or the text of one."""
+    return _last_license(OS_LICENSES, options) or OTHER_OS
+
+
+def application_license(options: Any) -> str | None:
+    """The license of an application, or None."""
+    return _last_license(APPLICATION_LICENSES, options)
+
+
+def _last_license(licenses: tuple[tuple[int, str], ...], options: Any) -> str | None:
+    bits = _license_bits(options)
+    names = [name for bit, name in licenses if bits >> bit & 1]
+    return names[-1] if names else None
+
+
+def _license_bits(options: Any) -> int:
+    """The bits; none where `options` is anything but a whole number."""
+    if isinstance(options, int):
+        return options
+    text = options.strip() if isinstance(options, str) else ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+
+
+UNKNOWN = "UNKNOWN"
+
+STATUS_BY_STATE = {
+    "building": "BUILD",
+    "stopped": "SHUTOFF",
+    "paused": "PAUSED",
+    "suspended": "SUSPENDED",
+    "rescued": "RESCUE",
+    "error": "ERROR",
+    "deleted": "DELETED",
+    "soft-delete": "SOFT_DELETED",
+    "shelved": "SHELVED",
+    "shelved_offloaded": "SHELVED_OFFLOADED",
+}
+RESIZED_STATUS, RESIZED_STATUS_BY_DESCRIPTION = (
+    "VERIFY_RESIZE",
+    {"resize_reverting": "REVERT_RESIZE"},
+)
+ACTIVE_STATUS = "ACTIVE"
+ACTIVE_STATUS_BY_DESCRIPTION = {
+    "rebooting": "REBOOT",
+    "rebooting_hard": "HARD_REBOOT",
+    "updating_password": "PASSWORD",
+    "rebuilding": "REBUILD",
+    "rebuild_block_device_mapping": "REBUILD",
+    "rebuild_spawning": "REBUILD",
+    "migrating": "MIGRATING",
+    "resize_prep": "RESIZE",
+    "resize_migrating": "RESIZE",
+    "resize_migrated": "RESIZE",
+    "resize_finish": "RESIZE",
+}
+
+
+def cuf_status(traits: Mapping[str, Any]) -> str:
+    """The status for `state` and `state_description`; `UNKNOWN` for a state that CUF lacks."""
+    state, description = traits.get("state"), traits.get("state_description")
+    match state:
+        case "active":
+            return (
+                ACTIVE_STATUS_BY_DESCRIPTION.get(description, ACTIVE_STATUS)
+                if description
+                else ACTIVE_STATUS
+            )
+        case "resized":
+            return (
+                RESIZED_STATUS_BY_DESCRIPTION.get(description, RESIZED_STATUS)
+                if description
+                else RESIZED_STATUS
+            )
+        case str():
+            return STATUS_BY_STATE.get(state, UNKNOWN)
+        case _:
+            return UNKNOWN
+
+
+INVALID_XML_CHARACTERS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def replace_invalid_xml(text: str) -> str:
+    """`text` with U+FFFD for each character that no XML 1.0 document holds, escaped or not.
+
+    Those are the control characters below U+0020 other than tab and the two of a line's end,
+    U+FFFE, U+FFFF and surrogates.
+    """
+    return INVALID_XML_CHARACTERS.sub("\ufffd", text)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, SubElement, register_namespace, tostring
 
-from winchester_handlers.atompub.cuf import cuf_event
-from winchester_handlers.atompub.parameters import CUF_XML
-from winchester_handlers.atompub.xml_text import xml_text
+from winchester_handlers.atompub.cuf import cuf_event, replace_invalid_xml
+from winchester_handlers.atompub.params import CUF_XML
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,8 +32,10 @@ def atom_entry(event: Mapping[str, Any], params: Mapping[str, Any]) -> bytes:
     entry = Element(f"{{{ATOM}}}entry")
     _child(entry, "id").text = entry_id(event["message_id"])
     for term in _terms(event, published_type, params["categories"]):
-        _child(entry, "category", term=xml_text(term))
-    _child(entry, "title", type="text").text = xml_text(params["title"] or published_type)
+        _child(entry, "category", term=replace_invalid_xml(term))
+    _child(entry, "title", type="text").text = replace_invalid_xml(
+        params["title"] or published_type
+    )
     _add_content(entry, {**event, **params["extra_info"]}, params["content_format"])
     document: bytes = tostring(entry, encoding="utf-8", xml_declaration=True)
     return document

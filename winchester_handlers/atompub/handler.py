@@ -1,7 +1,9 @@
-"""Queues events for an AtomPub server, and publishes them there."""
+"""Handler that publishes events to an AtomPub server, with tokens of the identity service."""
 
 from __future__ import annotations
 
+import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import httpx
@@ -14,8 +16,7 @@ from winchester_core.interfaces import (
     RetryAfter,
 )
 from winchester_handlers.atompub.entry import atom_entry
-from winchester_handlers.atompub.identity import Account, NotAuthenticated, Tokens
-from winchester_handlers.atompub.parameters import ATOMPUB_SCHEMA
+from winchester_handlers.atompub.params import ATOMPUB_SCHEMA
 from winchester_handlers.http_posting import open_client, post
 
 if TYPE_CHECKING:
@@ -24,9 +25,61 @@ if TYPE_CHECKING:
     from winchester_core.interfaces import DeliveryOutcome, Effect
     from winchester_core.model import Event
 
+
+class AuthenticationFailed(Exception):  # noqa: N818 - a verdict of the identity service
+    """The identity service gives no token; the text says why, without any of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityAccount:
+    """As whom to ask for a token, and where."""
+
+    server: str
+    user: str
+    key: str = field(repr=False)
+
+
+class TokenCache:
+    """One token for each account, asked for when it is first needed. Safe between threads."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[IdentityAccount, str] = {}
+        self._lock = threading.Lock()
+
+    def token(
+        self, account: IdentityAccount, client: httpx.Client, refused: str | None = None
+    ) -> str:
+        """Return the token that is kept, or a new one where that is the one `refused`.
+
+        Raises `AuthenticationFailed`, or `httpx.TransportError` when the service does not answer.
+        """
+        with self._lock:
+            cached = self._tokens.get(account)
+            if cached is None or cached == refused:
+                self._tokens.pop(account, None)
+                cached = self._tokens[account] = _request_token(account, client)
+            return cached
+
+
+def _request_token(account: IdentityAccount, client: httpx.Client) -> str:
+    credentials = {"username": account.user, "apiKey": account.key}
+    response = client.post(
+        account.server, json={"auth": {"RAX-KSKEY:apiKeyCredentials": credentials}}
+    )
+    if not response.is_success:
+        raise AuthenticationFailed(f"the identity service answers {response.status_code}")
+    try:
+        token = response.json()["access"]["token"]["id"]
+    except (ValueError, KeyError, TypeError):
+        token = None
+    if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
+        raise AuthenticationFailed("the identity service answers without a token (access.token.id)")
+    return token
+
+
 BAD_REQUEST, UNAUTHORIZED, CONFLICT = 400, 401, 409
 
-_tokens = Tokens()
+_tokens = TokenCache()
 """Shared by all instances: each delivery is made by a new one."""
 
 
@@ -50,7 +103,7 @@ class AtomPubHandler(PipelineHandler):
         super().__init__(**self.config_schema(params))
         self._patterns = EventTypePatterns(self.params["event_types"])
         server, user, key = (self.params[f"auth_{each}"] for each in ("server", "user", "key"))
-        self._account = Account(server, user, key) if server else None
+        self._account = IdentityAccount(server, user, key) if server else None
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
         """Queue the matching events; return `events` as they are."""
@@ -72,10 +125,10 @@ class AtomPubHandler(PipelineHandler):
                     outcomes.append(self._outcome(self._publish(client, effect), effect))
                 except httpx.TransportError as error:
                     cause = f"{type(error).__name__}: {str(error) or 'no reason given'}"
-                    outcomes.append(self._again(effect, cause))
+                    outcomes.append(self._retry(effect, cause))
                     break
-                except NotAuthenticated as error:
-                    outcomes.append(self._again(effect, str(error)))
+                except AuthenticationFailed as error:
+                    outcomes.append(self._retry(effect, str(error)))
                     break
         untried = RetryAfter(0, "not tried: no answer came to an effect before it")
         return outcomes + [untried] * (len(effects) - len(outcomes))
@@ -104,8 +157,8 @@ class AtomPubHandler(PipelineHandler):
             return Delivered()
         if status == BAD_REQUEST:
             return Refused(f"the server answers {status}: it will never take this entry")
-        return self._again(effect, f"the server answers {status}")
+        return self._retry(effect, f"the server answers {status}")
 
-    def _again(self, effect: Effect, reason: str) -> RetryAfter:
+    def _retry(self, effect: Effect, reason: str) -> RetryAfter:
         wait_seconds = effect.attempt * self.params["wait_interval"]
         return RetryAfter(min(wait_seconds, self.params["max_wait"]), reason)

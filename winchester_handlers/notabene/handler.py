@@ -12,8 +12,8 @@ from winchester_core.interfaces import (
     PipelineHandler,
     RetryAfter,
 )
-from winchester_handlers.notabene.parameters import NOTABENE_SCHEMA
-from winchester_handlers.notabene.publisher import TROUBLE, Publisher, described
+from winchester_handlers.notabene.params import NOTABENE_SCHEMA
+from winchester_handlers.notabene.publisher import BROKER_ERRORS, Publisher, error_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ class NotabeneHandler(PipelineHandler):
 
         Raises `TypeError` when `env` has anything but a list under one of the keys.
         """
-        for notification in self._from(env):
+        for notification in self._queued_notifications(env):
             env["outbox"].put(notification)
         if self._patterns is not None:
             for event in events:
@@ -72,13 +72,13 @@ class NotabeneHandler(PipelineHandler):
                 for effect in effects:
                     publisher.publish(_body(effect.payload), effect.id)
                     outcomes.append(Delivered())
-        except TROUBLE as error:
+        except BROKER_ERRORS as error:
             if len(outcomes) < len(effects):  # else it broke while it was closed
-                outcomes.append(RetryAfter(reason=described(error)))
+                outcomes.append(RetryAfter(reason=error_text(error)))
         untried = RetryAfter(0, "not tried: the broker did not take an effect before it")
         return outcomes + [untried] * (len(effects) - len(outcomes))
 
-    def _from(self, env: dict[str, Any]) -> Iterator[Any]:
+    def _queued_notifications(self, env: dict[str, Any]) -> Iterator[Any]:
         for key in self.params["env_keys"]:
             notifications = env.get(key, [])
             if not isinstance(notifications, list):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PERSISTENT = 2
-PARTS = {
+KOMBU_ADDRESS_NAMES = {
     "host": "hostname",
     "port": "port",
     "user": "userid",
@@ -25,7 +25,7 @@ PARTS = {
 }
 """Parameter of the handler, and what kombu calls it."""
 
-TROUBLE = (OSError, AMQPError, KombuError, MessageNacked)
+BROKER_ERRORS = (OSError, AMQPError, KombuError, MessageNacked)
 """What is raised when the broker is away, refuses, or does not confirm in time."""
 
 
@@ -36,7 +36,7 @@ class Unroutable(AMQPError):  # type: ignore[misc]  # noqa: N818 - as amqp names
 class Publisher:
     """A connection, with the exchange and the queue declared and bound; a context manager.
 
-    Entering it and `publish` raise one of `TROUBLE`; the connection is of no use afterwards.
+    Entering it and `publish` raise one of `BROKER_ERRORS`; the connection is of no use afterwards.
     """
 
     def __init__(self, params: Mapping[str, Any]) -> None:
@@ -101,10 +101,10 @@ class Publisher:
 
     def _note_return(self, error: Exception, *_: object) -> None:
         """The broker gives a message back; it confirms it nevertheless."""
-        self._returned.append(f"no queue takes it: {described(error)}")
+        self._returned.append(f"no queue takes it: {error_text(error)}")
 
 
-def described(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """The kind of an error and what it says, without a password: none is told by the broker."""
     cause = " ".join(str(error).split()) or "no reason given"
     return f"{type(error).__name__}: {cause}"
@@ -112,9 +112,9 @@ def described(error: Exception) -> str:
 
 def _address(params: Mapping[str, Any]) -> dict[str, Any]:
     if params["url"] is None:
-        return {kombu: params[name] for name, kombu in PARTS.items()}
+        return {kombu: params[name] for name, kombu in KOMBU_ADDRESS_NAMES.items()}
     found = parse_url(params["url"])
-    return {name: found[name] for name in PARTS.values()}
+    return {name: found[name] for name in KOMBU_ADDRESS_NAMES.values()}
 
 
 def _tls_options(params: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -1,21 +1,28 @@
-"""Queues what a web service is to be told, and tells it."""
+"""Handler that queues events and sends them to a web service."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import httpx
 
-from winchester_core.interfaces import EventTypePatterns, PipelineHandler, RetryAfter
+from winchester_core.interfaces import (
+    Delivered,
+    EventTypePatterns,
+    PipelineHandler,
+    Refused,
+    RetryAfter,
+)
 from winchester_handlers.http_posting import open_client, post
-from winchester_handlers.webhook.answer import outcome
-from winchester_handlers.webhook.certificates import tls_context
-from winchester_handlers.webhook.message import message
-from winchester_handlers.webhook.parameters import WEBHOOK_SCHEMA
-from winchester_handlers.webhook.signature import signature_headers
+from winchester_handlers.webhook.message import build_request, signature_headers
+from winchester_handlers.webhook.params import WEBHOOK_SCHEMA, tls_context
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from voluptuous import Schema
 
     from winchester_core.interfaces import DeliveryOutcome, Effect
@@ -63,36 +70,87 @@ class WebhookHandler(PipelineHandler):
                 try:
                     outcomes.append(self._send(client, effect))
                 except httpx.TransportError as error:
-                    outcomes.append(RetryAfter(reason=_described(error)))
+                    outcomes.append(RetryAfter(reason=_error_text(error)))
                     break
         untried = RetryAfter(0, "not tried: the service did not answer to an effect before it")
         return outcomes + [untried] * (len(effects) - len(outcomes))
 
     def _send(self, client: httpx.Client, effect: Effect) -> DeliveryOutcome:
-        said = message(effect, self.params["format"], self.params["source"])
+        request = build_request(effect, self.params["format"], self.params["source"])
         now = datetime.now(UTC)
-        headers = {**self.params["headers"], **said.headers, "Idempotency-Key": effect.id}
+        headers = {**self.params["headers"], **request.headers, "Idempotency-Key": effect.id}
         if self.params["secret"]:
             seconds = int(now.timestamp())
-            headers |= signature_headers(self.params["secret"], effect.id, seconds, said.body)
-        status, answered = post(client, self.params["url"], said.body, headers)
-        return outcome(status, answered, now)
+            headers |= signature_headers(self.params["secret"], effect.id, seconds, request.body)
+        status, response_headers = post(client, self.params["url"], request.body, headers)
+        return delivery_outcome(status, response_headers, now)
 
 
 def _stream(events: list[Event], env: dict[str, Any]) -> dict[str, Any]:
     names = ("stream_id", "stream_name", "reason")
-    distinguished_by = {name: _plain(value) for name, value in env["distinguished_by"].items()}
-    told = {name: env[name] for name in names}
-    return {**told, "distinguished_by": distinguished_by, "events": events}
+    distinguished_by = {
+        name: _range_to_mapping(value) for name, value in env["distinguished_by"].items()
+    }
+    fields = {name: env[name] for name in names}
+    return {**fields, "distinguished_by": distinguished_by, "events": events}
 
 
-def _plain(value: Any) -> Any:
+def _range_to_mapping(value: Any) -> Any:
     """A range of time, which a payload cannot hold, as its two ends."""
     if hasattr(value, "begin"):
         return {"begin": value.begin, "end": value.end}
     return value
 
 
-def _described(error: httpx.TransportError) -> str:
+def _error_text(error: httpx.TransportError) -> str:
     cause = str(error) or "no reason given"
     return f"{type(error).__name__}: {cause}"
+
+
+CONFLICT = 409
+RETRIABLE_STATUSES = frozenset({401, 402, 403, 404, 407, 408, 421, 423, 424, 425, 429})
+"""Of the 4xx: what an operator mends on either side, or what passes by itself."""
+
+
+def delivery_outcome(status: int, headers: Mapping[str, str], now: datetime) -> DeliveryOutcome:
+    """Delivered, refused for good, or to be sent again; `headers` are found in any case."""
+    if 200 <= status < 300 or status == CONFLICT:
+        return Delivered()
+    reason = f"the service answers {status_text(status)}"
+    if 300 <= status < 400:
+        return Refused(f"{reason}: redirects are not followed")
+    if status >= 500 or status in RETRIABLE_STATUSES:
+        return RetryAfter(retry_after_seconds(headers, now), reason)
+    return Refused(reason)
+
+
+def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
+    """How long the service wants to be left alone: `Retry-After` in seconds, or as a date.
+
+    A date is taken by the service's own clock where it tells the time (`Date`), else by `now`.
+    None where there is none, or none that can be read.
+    """
+    retry_after = headers.get("retry-after", "").strip()
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(min(int(retry_after[:12]), 10**9))
+    until = _parse_http_date(retry_after)
+    if until is None:
+        return None
+    since = _parse_http_date(headers.get("date", "")) or now
+    return max(0.0, (until - since).total_seconds())
+
+
+def status_text(status: int) -> str:
+    """A status with its name, where it has one. Never what the service wrote beside it."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def _parse_http_date(text: str) -> datetime | None:
+    try:
+        parsed = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

@@ -1,7 +1,10 @@
-"""What a request says: its body, and the headers that tell what it is."""
+"""Requests of the webhook handler: body, headers, signature."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -18,31 +21,31 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 CLOUDEVENT = "application/cloudevents+json"
-STREAM_TYPE = "winchester.stream."
+STREAM_TYPE_PREFIX = "winchester.stream."
 """What the type of a CloudEvent of a stream begins with; `fire` or `expire` follows."""
 
 _PLAIN_IN_HEADERS = "".join(map(chr, set(range(0x21, 0x7F)) - set(b'"%')))
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class WebhookRequest:
     """The body of a request, and its headers."""
 
     body: bytes
     headers: Mapping[str, str]
 
 
-def message(effect: Effect, form: str, source: str) -> Message:
+def build_request(effect: Effect, form: str, source: str) -> WebhookRequest:
     """The message of an effect, which holds an `event` or a `stream`, in one of `FORMATS`."""
     data = _data(effect.payload)
     if form == "json":
-        return Message(_dumped(data), {"Content-Type": JSON})
+        return WebhookRequest(_to_json(data), {"Content-Type": JSON})
     attributes = {"specversion": "1.0", "source": source, **_attributes(effect)}
     if form == "cloudevent":
-        whole = {**attributes, "datacontenttype": JSON, "data": data}
-        return Message(_dumped(whole), {"Content-Type": CLOUDEVENT})
-    named = {f"ce-{name}": _header_text(value) for name, value in attributes.items()}
-    return Message(_dumped(data), {"Content-Type": JSON, **named})
+        cloudevent = {**attributes, "datacontenttype": JSON, "data": data}
+        return WebhookRequest(_to_json(cloudevent), {"Content-Type": CLOUDEVENT})
+    headers = {f"ce-{name}": _header_text(value) for name, value in attributes.items()}
+    return WebhookRequest(_to_json(data), {"Content-Type": JSON, **headers})
 
 
 def _data(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,13 +67,13 @@ def _attributes(effect: Effect) -> dict[str, str]:
         }
     return {
         "id": effect.id,
-        "type": STREAM_TYPE + payload["stream"]["reason"],
+        "type": STREAM_TYPE_PREFIX + payload["stream"]["reason"],
         "subject": effect.stream_name,
         "time": effect.created_at.isoformat(),
     }
 
 
-def _dumped(value: Any) -> bytes:
+def _to_json(value: Any) -> bytes:
     return orjson.dumps(value, default=_iso, option=orjson.OPT_PASSTHROUGH_DATETIME)
 
 
@@ -81,3 +84,35 @@ def _iso(value: datetime) -> str:
 def _header_text(value: str) -> str:
     """Percent-encoded where CloudEvents over HTTP wants it (section 3.1.3.2)."""
     return quote(value, safe=_PLAIN_IN_HEADERS)
+
+
+# The signature of a request, as https://www.standardwebhooks.com has it: HMAC-SHA256.
+#
+# What is signed is the id of the effect, the time and the body, so that none of them can be
+# exchanged and an old request cannot be sent again.
+
+BASE64_SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix of one
+
+
+def signing_key(secret: str) -> bytes:
+    """The bytes of a secret: base64 after `whsec_`, else the text itself.
+
+    Raises `ValueError` for what is no base64, or nothing.
+    """
+    if not secret.startswith(BASE64_SECRET_PREFIX):
+        return secret.encode()
+    key = b64decode(secret.removeprefix(BASE64_SECRET_PREFIX), validate=True)
+    if not key:
+        raise ValueError("an empty secret")
+    return key
+
+
+def signature_headers(secret: str, effect_id: str, seconds: int, body: bytes) -> dict[str, str]:
+    """The three headers by which a receiver checks a request; `seconds` since 1970."""
+    signed = f"{effect_id}.{seconds}.".encode() + body
+    digest = hmac.new(signing_key(secret), signed, hashlib.sha256).digest()
+    return {
+        "Webhook-Id": effect_id,
+        "Webhook-Timestamp": str(seconds),
+        "Webhook-Signature": f"v1,{b64encode(digest).decode()}",
+    }

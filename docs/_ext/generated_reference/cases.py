@@ -8,14 +8,14 @@ from voluptuous import All, Schema
 
 from generated_reference.markdown import code, table
 from generated_reference.schemas import keys
-from winchester_core.config.case_fields import (
-    CASE,
+from winchester_core.config.cases import (
+    CASE_SCHEMA,
     CASES_SCHEMA,
-    EXPECT,
-    EXPECTED_EFFECT,
-    EXPECTED_RUN,
-    EXPECTED_STREAM,
-    STEP,
+    EFFECT_SCHEMA,
+    EXPECT_SCHEMA,
+    RUN_SCHEMA,
+    STEP_SCHEMA,
+    STREAM_SCHEMA,
 )
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ def _keys_of(schema: Schema) -> Schema:
 
 REGIONS: Mapping[str, Callable[[], str]] = {
     "file": _renderer(CASES_SCHEMA),
-    "case": _renderer(CASE),
-    "step": _renderer(STEP),
-    "expect": _renderer(EXPECT),
-    "stream": _renderer(EXPECTED_STREAM),
-    "run": _renderer(EXPECTED_RUN),
-    "effect": _renderer(EXPECTED_EFFECT),
+    "case": _renderer(CASE_SCHEMA),
+    "step": _renderer(STEP_SCHEMA),
+    "expect": _renderer(EXPECT_SCHEMA),
+    "stream": _renderer(STREAM_SCHEMA),
+    "run": _renderer(RUN_SCHEMA),
+    "effect": _renderer(EFFECT_SCHEMA),
 }
 """Region of the page to what makes its text."""

@@ -16,7 +16,7 @@ from winchester_core.plugins import (
     TRAIT_PLUGINS,
     describe_plugin,
 )
-from winchester_core.schemas import in_words, parameters, taken_by_plugin
+from winchester_core.schemas import describe_schema, list_parameters, plugin_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -90,12 +90,12 @@ def _head(group: str, same: list[Plugin]) -> Iterator[str]:
 def _body(group: str, plugin: Plugin, loaded: Any) -> Iterator[str]:
     told = describe_plugin(loaded)
     yield _demanded(told.text, plugin, "description")
-    schema = taken_by_plugin(plugin, loaded)
+    schema = plugin_schema(plugin, loaded)
     if group == CONDITIONS:
-        yield f"## Expression\n\nBeside the name stands: {in_words(schema)}."
+        yield f"## Expression\n\nBeside the name stands: {describe_schema(schema)}."
     else:
         yield "## Parameters"
-    yield _table(plugin, parameters(schema)) or ("" if group == CONDITIONS else "None.")
+    yield _table(plugin, list_parameters(schema)) or ("" if group == CONDITIONS else "None.")
     yield f"## Example\n\n```yaml\n{_demanded(told.example, plugin, 'example')}\n```"
     how_to = HOW_TO.get(plugin.name) or HOW_TO.get(group)
     if how_to:

@@ -6,7 +6,7 @@ from voluptuous import Schema
 
 from generated_reference.markdown import code, table
 from generated_reference.schemas import keys
-from winchester_core.config.trigger_fields import TRIGGER_SCHEMA
+from winchester_core.config.triggers import TRIGGER_SCHEMA
 from winchester_core.criteria.compiler import FIRE_FIELDS, MATCH_KEYS
 
 LINKED = {"a time expression": "a [time expression](time-expressions.md)"}

@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.editing import Editor
-from winchester_core.config.case_reading import read_case_files
-from winchester_core.config.cases import Advance, Expectation, Given, GivenFile
+from winchester_core.config.cases import (
+    AdvanceTime,
+    Expectation,
+    InputBatch,
+    InputFile,
+    read_case_files,
+)
 from winchester_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -61,18 +66,18 @@ def test_a_case_is_read_with_where_each_part_stands(place: Path) -> None:
     assert (first.name, first.place) == ("first", f"{place}:3")
     assert (first.start, second.start) == (datetime(2026, 3, 2, tzinfo=UTC), None)
     given, recorded, by, to, middle, end = first.steps
-    assert isinstance(given, Given)
+    assert isinstance(given, InputBatch)
     assert (given.kind, given.place) == ("events", f"{place}:6")
-    assert isinstance(recorded, GivenFile)
+    assert isinstance(recorded, InputFile)
     assert (recorded.kind, recorded.path) == ("notifications", place.with_name("some.jsonl"))
     assert (recorded.every, recorded.datetime_traits) == (timedelta(minutes=10), ("paid_at",))
-    assert by == Advance(timedelta(days=1, hours=2), f"{place}:11")
-    assert isinstance(to, Advance)
+    assert by == AdvanceTime(timedelta(days=1, hours=2), f"{place}:11")
+    assert isinstance(to, AdvanceTime)
     assert to.to == datetime(2026, 3, 3, 23, tzinfo=UTC)
     assert isinstance(middle, Expectation)
-    assert (middle.counts, middle.whole) == ({"fired": 1}, {})
+    assert (middle.counts, middle.exact) == ({"fired": 1}, {})
     assert isinstance(end, Expectation)
-    (stream,) = end.whole["streams"]
+    (stream,) = end.exact["streams"]
     assert stream.fields == {"trigger": "t", "outcome": "fired", "fire_timestamp": None}
     assert stream.place == f"{place}:15"
     assert [each.place for each in end.including["new_events"]] == [f"{place}:17"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from winchester_core.config import load_settings
-from winchester_core.config.substitution import SubstitutionError, retype, substitute
+from winchester_core.config.document import SubstitutionError, retype, substitute
 from winchester_core.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ import pytest
 import yaml
 
 from winchester_core.config.document import Document, Mark
-from winchester_core.config.report import Report
-from winchester_core.config.yaml_file import parse_yaml
-from winchester_core.config.yaml_tree import MAX_VALUES
+from winchester_core.config.errors import ProblemReport
+from winchester_core.config.yaml import MAX_VALUES, parse_yaml
 from work import calls_of
 
 LOADERS = [
@@ -21,7 +20,7 @@ LOADERS = [
 
 
 def read(text: str | bytes, loader: Any = yaml.CSafeLoader) -> tuple[Document | None, list[str]]:
-    report = Report()
+    report = ProblemReport()
     content = dedent(text).encode() if isinstance(text, str) else text
     document = parse_yaml(content, "f.yaml", report, {}, loader_class=loader)
     return document, report.problems

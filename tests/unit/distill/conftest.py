@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from winchester_core.distill import Distilled, Distiller
-from winchester_core.distill.trait_plugins.bitfield import BitfieldTraitPlugin
-from winchester_core.distill.trait_plugins.map import MapTraitPlugin
-from winchester_core.distill.trait_plugins.split import SplitTraitPlugin
-from winchester_core.distill.trait_plugins.timedelta import TimedeltaTraitPlugin
+from winchester_core.distill import Distiller, DistillResult
+from winchester_core.distill.builtin_trait_plugins import (
+    BitfieldTraitPlugin,
+    MapTraitPlugin,
+    SplitTraitPlugin,
+    TimedeltaTraitPlugin,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,12 +55,12 @@ def notification() -> dict[str, Any]:
 @pytest.fixture
 def distill_trait(
     trait_plugins: dict[str, type], notification: dict[str, Any]
-) -> Callable[..., Distilled]:
+) -> Callable[..., DistillResult]:
     """Distill `notification` by a definition whose only trait of its own, `wanted`, is given."""
 
     def distill(
         setting: Mapping[str, Any], plugins: Mapping[str, type] | None = None, name: str = "wanted"
-    ) -> Distilled:
+    ) -> DistillResult:
         definition = {"event_type": "*", "traits": {name: setting}}
         return Distiller([definition], trait_plugins | dict(plugins or {})).distill(notification)
 

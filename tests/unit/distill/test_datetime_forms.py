@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from stackdistiller.distiller import Datatype
 
-from winchester_core.distill.timestamps import notification_time, read_datetime
+from winchester_core.distill.notification import notification_time, read_datetime
 from winchester_core.errors import InvalidEvent
 
 ACCEPTED = [

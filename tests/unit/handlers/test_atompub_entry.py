@@ -13,9 +13,7 @@ from voluptuous import Invalid
 
 from effect_samples import queued
 from winchester_handlers.atompub import AtomPubHandler
-from winchester_handlers.atompub.cuf import usage_times
-from winchester_handlers.atompub.cuf_licenses import application_license, os_license
-from winchester_handlers.atompub.cuf_status import cuf_status
+from winchester_handlers.atompub.cuf import application_license, cuf_status, os_license, usage_times
 from winchester_handlers.atompub.entry import atom_entry
 
 URL = "https://feeds.example.org/nova"

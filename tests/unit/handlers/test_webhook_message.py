@@ -18,8 +18,7 @@ from winchester_core.model.event import clean_event
 from winchester_core.model.json import read_event
 from winchester_core.model.time_range import TimeRange
 from winchester_handlers.webhook import WebhookHandler
-from winchester_handlers.webhook.message import message
-from winchester_handlers.webhook.signature import signature_headers
+from winchester_handlers.webhook.message import build_request, signature_headers
 
 URL = "https://hooks.example.org/x"
 NOON = datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=UTC)
@@ -35,7 +34,7 @@ def made(**params: Any) -> WebhookHandler:
 
 def said(handler: WebhookHandler, *events: Any, **env: Any) -> list[Any]:
     source, form = handler.params["source"], handler.params["format"]
-    return [message(each, form, source) for each in queued(handler, events, env)]
+    return [build_request(each, form, source) for each in queued(handler, events, env)]
 
 
 def test_each_matching_event_is_a_message_of_its_own() -> None:

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 import pytest
 
 from winchester_core.interfaces import Delivered, Refused, RetryAfter
-from winchester_handlers.webhook.answer import outcome, wait_seconds
+from winchester_handlers.webhook.handler import delivery_outcome, retry_after_seconds
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DELIVERED = {*range(200, 300), 409}
@@ -17,7 +17,7 @@ PUT_OFF = {401, 402, 403, 404, 407, 408, 421, 423, 424, 425, 429, *range(500, 60
 
 @pytest.mark.parametrize("status", range(200, 600))
 def test_every_status_has_its_outcome(status: int) -> None:
-    got = outcome(status, {}, NOW)
+    got = delivery_outcome(status, {}, NOW)
 
     if status in DELIVERED:
         assert got == Delivered()
@@ -31,7 +31,7 @@ def test_every_status_has_its_outcome(status: int) -> None:
 
 
 def test_a_redirect_says_that_it_is_not_followed() -> None:
-    assert outcome(302, {"location": "https://elsewhere"}, NOW) == Refused(
+    assert delivery_outcome(302, {"location": "https://elsewhere"}, NOW) == Refused(
         "the service answers 302 Found: redirects are not followed"
     )
 
@@ -62,7 +62,7 @@ def test_a_redirect_says_that_it_is_not_followed() -> None:
     ],
 )
 def test_the_service_says_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> None:
-    assert wait_seconds(headers, NOW) == seconds
-    assert outcome(503, headers, NOW) == RetryAfter(
+    assert retry_after_seconds(headers, NOW) == seconds
+    assert delivery_outcome(503, headers, NOW) == RetryAfter(
         seconds, "the service answers 503 Service Unavailable"
     )

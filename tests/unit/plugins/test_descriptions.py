@@ -24,7 +24,7 @@ from winchester_core.plugins import (
     describe_plugin,
     installed_plugins,
 )
-from winchester_core.schemas import parameters, taken_by_plugin
+from winchester_core.schemas import list_parameters, plugin_schema
 
 
 def own(group: str) -> list[str]:
@@ -58,7 +58,7 @@ def test_every_parameter_of_a_built_in_plugin_is_described_and_of_a_known_type(
     group: str, name: str
 ) -> None:
     plugin = installed_plugins(group)[name]
-    told = parameters(taken_by_plugin(plugin, plugin.load()))
+    told = list_parameters(plugin_schema(plugin, plugin.load()))
 
     assert [each.name for each in told if not each.description] == []
     assert {each.name for each in told if each.takes == "anything"} <= ANYTHING
@@ -68,7 +68,7 @@ def test_every_parameter_of_a_built_in_plugin_is_described_and_of_a_known_type(
 def test_the_expression_of_a_built_in_condition_is_of_a_known_type(name: str) -> None:
     plugin = installed_plugins(CONDITIONS)[name]
 
-    assert taken_by_plugin(plugin, plugin.load()) != {}
+    assert plugin_schema(plugin, plugin.load()) != {}
 
 
 @pytest.mark.parametrize("name", own(CONDITIONS))

@@ -25,9 +25,12 @@ from voluptuous import Any as AnyOf
 
 from winchester_core.interfaces import json_schema
 from winchester_core.interfaces.json_schema import case_insensitive_enum, definition_placeholder
-from winchester_core.schemas import in_words, json_schema_of, parameters
-from winchester_core.schemas.hover import with_defaults_told
-from winchester_core.schemas.variables import REFERENCE, with_variables
+from winchester_core.schemas import describe_schema, json_schema_of, list_parameters
+from winchester_core.schemas.documents import (
+    VARIABLE_REFERENCE,
+    with_default_descriptions,
+    with_variables,
+)
 
 TEXT = {"type": "string"}
 TEXTS = {"type": "object", "additionalProperties": TEXT}
@@ -179,7 +182,7 @@ def test_what_is_in_capitals_or_not_is_offered_as_it_was_written() -> None:
     ],
 )
 def test_schemas_in_words(said: dict[str, Any], words: str) -> None:
-    assert in_words(said) == words
+    assert describe_schema(said) == words
 
 
 def test_parameters_within_others_follow_them() -> None:
@@ -189,7 +192,9 @@ def test_parameters_within_others_follow_them() -> None:
         Optional("tls"): AnyOf(bool, tls, None),
     }
 
-    told = [(each.name, each.required, each.default) for each in parameters(json_schema_of(schema))]
+    told = [
+        (each.name, each.required, each.default) for each in list_parameters(json_schema_of(schema))
+    ]
 
     assert told == [
         ("queues", False, []),
@@ -197,7 +202,7 @@ def test_parameters_within_others_follow_them() -> None:
         ("tls", False, None),
         ("tls.ca_file", True, None),
     ]
-    assert parameters(json_schema_of(port)) == []
+    assert list_parameters(json_schema_of(port)) == []
 
 
 @pytest.mark.parametrize(
@@ -235,11 +240,13 @@ def test_what_takes_any_text_or_no_scalar_is_left_as_it_is(said: dict[str, Any])
 def test_where_a_scalar_stands_a_variable_may_as_well(said: dict[str, Any]) -> None:
     told = {"description": "it", "default": 1}
 
-    assert with_variables({**said, **told}) == {**told, "anyOf": [said, REFERENCE]}
+    assert with_variables({**said, **told}) == {**told, "anyOf": [said, VARIABLE_REFERENCE]}
     assert with_variables({"anyOf": [said, {"type": "array"}]}) == {
-        "anyOf": [said, {"type": "array"}, REFERENCE]
+        "anyOf": [said, {"type": "array"}, VARIABLE_REFERENCE]
     }
-    assert with_variables({"type": "array", "items": said})["items"] == {"anyOf": [said, REFERENCE]}
+    assert with_variables({"type": "array", "items": said})["items"] == {
+        "anyOf": [said, VARIABLE_REFERENCE]
+    }
 
 
 def test_descriptions_tell_defaults_at_every_depth() -> None:
@@ -250,7 +257,7 @@ def test_descriptions_tell_defaults_at_every_depth() -> None:
         }
     )
 
-    told = with_defaults_told(said)["properties"]
+    told = with_default_descriptions(said)["properties"]
 
     assert told["a"]["description"] == "one\n\nDefault: 1"
     assert told["default"]["description"] == 'Default: {"x": 2}'

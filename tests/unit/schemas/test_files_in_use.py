@@ -8,7 +8,7 @@ import pytest
 
 from tests.editing import Editor
 from winchester_core.bootstrap import load_settings
-from winchester_core.config.aliases import load_aliases
+from winchester_core.config.plugin_entries import load_plugin_aliases
 from winchester_core.errors import ConfigurationError
 from winchester_core.schemas import DOCUMENTS
 
@@ -52,7 +52,7 @@ def test_recorded_pipelines_with_names_of_their_own_stand(shared_data: Path) -> 
     for home in ("stacktach-sandbox", "winchester-etc"):
         settings = shared_data / "config" / home / "winchester.yaml"
         (pipelines,) = settings.parent.rglob("pipelines.yaml")
-        editor = Editor(load_aliases(settings, {}))
+        editor = Editor(load_plugin_aliases(settings, {}))
 
         assert editor.complaints("pipelines", pipelines.read_text()) == [], home
 

@@ -10,7 +10,7 @@ import pytest
 from tests.editing import Editor
 from tests.samples.whole_configuration import FILES
 from winchester_core.bootstrap import load_settings
-from winchester_core.config.aliases import load_aliases
+from winchester_core.config.plugin_entries import load_plugin_aliases
 from winchester_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -304,7 +304,7 @@ class Check:
 def editor(tmp_path_factory: pytest.TempPathFactory) -> Editor:
     path = tmp_path_factory.mktemp("site") / "winchester.yaml"
     path.write_text(FILES["winchester"])
-    return Editor(load_aliases(path, {}))
+    return Editor(load_plugin_aliases(path, {}))
 
 
 @pytest.mark.parametrize("document", FILES)

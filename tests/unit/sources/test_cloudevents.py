@@ -9,7 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winchester_core.errors import InvalidEvent
-from winchester_core.sources.http.cloudevents import envelope_of, event_of, message_id_of
+from winchester_core.sources.http.parsers import (
+    cloudevent_message_id,
+    cloudevent_to_event,
+    read_binary_mode,
+)
 
 MINIMAL = {
     "specversion": "1.0",
@@ -28,7 +32,7 @@ REQUIRED = {
 
 def traits_of(**members: Any) -> dict[str, Any]:
     """What a CloudEvent has beside the required traits."""
-    event = event_of({**MINIMAL, **members})
+    event = cloudevent_to_event({**MINIMAL, **members})
     assert event.items() >= REQUIRED.items()
     return {name: value for name, value in event.items() if name not in REQUIRED}
 
@@ -64,13 +68,13 @@ def test_attributes_and_data_are_traits(members: dict[str, Any], traits: dict[st
 @pytest.mark.parametrize("value", [None, "", 5])
 def test_what_an_event_needs_must_be_there(name: str, value: Any) -> None:
     with pytest.raises(InvalidEvent) as refused:
-        event_of({**MINIMAL, name: value})
+        cloudevent_to_event({**MINIMAL, name: value})
     assert refused.value.key == name
 
 
 def test_a_later_version_is_not_guessed_at() -> None:
     with pytest.raises(InvalidEvent, match=r"specversion: must be '1\.0'"):
-        event_of({**MINIMAL, "specversion": "2.0"})
+        cloudevent_to_event({**MINIMAL, "specversion": "2.0"})
 
 
 @given(
@@ -79,20 +83,20 @@ def test_a_later_version_is_not_guessed_at() -> None:
     )
 )
 def test_two_identities_never_have_one_id(pairs: list[tuple[str, str]]) -> None:
-    one, other = (message_id_of(source, event_id) for source, event_id in pairs)
+    one, other = (cloudevent_message_id(source, event_id) for source, event_id in pairs)
     assert (one == other) == (pairs[0] == pairs[1])
 
 
 def test_a_source_with_a_blank_is_no_uri() -> None:
     with pytest.raises(InvalidEvent, match="source: must be a URI reference"):
-        message_id_of("a b", "1")
+        cloudevent_message_id("a b", "1")
 
 
 def test_a_long_identity_is_a_digest() -> None:
-    ids = {message_id_of("s" * 300, str(number)) for number in range(3)}
+    ids = {cloudevent_message_id("s" * 300, str(number)) for number in range(3)}
     assert len(ids) == 3
     assert {len(each) for each in ids} == {len("sha256:") + 64}
-    assert len(message_id_of("s" * 253, "1")) == 255
+    assert len(cloudevent_message_id("s" * 253, "1")) == 255
 
 
 @pytest.mark.parametrize(
@@ -114,4 +118,4 @@ def test_binary_mode_is_the_json_format_by_other_means(
     media_type: str, body: bytes, data: dict[str, Any]
 ) -> None:
     headers = {"ce-id": "50%25", "ce-subject": "%E2%82%AC", "host": "x"}
-    assert envelope_of(headers, media_type, body) == {"id": "50%", "subject": "€", **data}
+    assert read_binary_mode(headers, media_type, body) == {"id": "50%", "subject": "€", **data}

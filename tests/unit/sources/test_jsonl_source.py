@@ -16,7 +16,7 @@ from voluptuous import Invalid
 from winchester_core.errors import SourceError
 from winchester_core.model.message import Message, MessageKind
 from winchester_core.sources.jsonl import JsonlSource
-from winchester_core.sources.jsonl.gunzip import MAX_PIECE_BYTES, Gunzip
+from winchester_core.sources.jsonl.input import MAX_PIECE_BYTES, GzipDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,9 +128,9 @@ def test_a_file_of_one_byte_is_read(tmp_path: Path) -> None:
 
 
 def test_highly_compressed_data_is_taken_in_bounded_pieces() -> None:
-    gunzip = Gunzip()
+    gunzip = GzipDecoder()
     gunzip.feed(gzip.compress(b"x" * (5 * MAX_PIECE_BYTES + 3)))
-    pieces = list(iter(gunzip.more, b""))
+    pieces = list(iter(gunzip.next_bytes, b""))
     assert sum(map(len, pieces)) == 5 * MAX_PIECE_BYTES + 3
     assert max(map(len, pieces)) == MAX_PIECE_BYTES
     assert gunzip.finish() == b""

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from winchester_core.sources.jsonl.record import KEPT_BYTES, MAX_RECORD_BYTES, Record
-from winchester_core.sources.jsonl.splitter import RecordSplitter
+from winchester_core.sources.jsonl.splitter import (
+    MAX_KEPT_BYTES,
+    MAX_RECORD_BYTES,
+    Record,
+    RecordSplitter,
+)
 
 
 def split(*pieces: bytes) -> list[Record]:
@@ -114,7 +118,7 @@ def test_a_record_that_is_too_long_is_cut_with_its_fault_and_costs_nothing_else(
     piece = b"x" * 1_000_003
     count = MAX_RECORD_BYTES // len(piece) + 2
     long, after = split(head + b'{"a":"', *[piece] * count, b'"}' + tail)
-    assert long.body == b'{"a":"' + b"x" * (KEPT_BYTES - 6)
+    assert long.body == b'{"a":"' + b"x" * (MAX_KEPT_BYTES - 6)
     assert str(len(piece) * count + 8) in str(long.fault)
     assert (after.body, after.fault) == (b"{}", None)
 

@@ -7,7 +7,7 @@ import pytest
 
 from winchester_core.errors import SourceError
 from winchester_core.sources.yagi import YagiSource
-from winchester_core.sources.yagi.conf import read_yagi_conf
+from winchester_core.sources.yagi.source import read_yagi_conf
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.model import MAX_NAME_LENGTH
-from winchester_core.sources.http import cloudevents
-from winchester_core.sources.http.answer import AWAY_SECONDS, BUSY_SECONDS
-from winchester_core.sources.http.posts import CLOUDEVENTS, EVENTS, JSON, NOTIFICATIONS
-from winchester_core.sources.http.submission import ItemState
+from winchester_core.sources.http import parsers
+from winchester_core.sources.http.parsers import CLOUDEVENTS, EVENTS, JSON_TYPE, NOTIFICATIONS
+from winchester_core.sources.http.request import ItemState
+from winchester_core.sources.http.responses import BUSY_RETRY_SECONDS, RETRY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from winchester_core.sources.http.app import Limits
+    from winchester_core.sources.http.request import RequestLimits
 
 LIVE: Final = "/healthz/live"
 READY: Final = "/healthz/ready"
 OPENAPI: Final = "/openapi.json"
 
-ANSWERS: Final = {
+RESPONSES: Final = {
     "200": "Some items are stored, others are not: each has its result. Send again those that are "
     f"'{ItemState.UNAVAILABLE}', not those that are '{ItemState.INVALID}'.",
     "202": "All items are stored. One that was known already counts as stored, as does a "
@@ -30,15 +30,15 @@ ANSWERS: Final = {
     "408": "The body did not come in time.",
     "413": "The body, or the number of items, is beyond its limit.",
     "415": "A body of this type, or compressed, is not read.",
-    "429": f"Too many requests are in hand: try again after {BUSY_SECONDS} s (Retry-After).",
+    "429": f"Too many requests are in hand: try again after {BUSY_RETRY_SECONDS} s (Retry-After).",
     "503": "Nothing is known to be stored, because the database is away or the process ends: try "
-    f"again after {AWAY_SECONDS} s (Retry-After), with the same ids, so that nothing is doubled.",
+    f"again after {RETRY_SECONDS} s (Retry-After), with the same ids, so that nothing is doubled.",
 }
-WITH_RESULTS: Final = ("200", "202", "400", "503")
-RETRIED: Final = ("429", "503")
+STATUSES_WITH_RESULTS: Final = ("200", "202", "400", "503")
+RETRIABLE_STATUSES: Final = ("429", "503")
 
 
-def describe(limits: Limits, *, has_token: bool) -> dict[str, Any]:
+def openapi_document(limits: RequestLimits, *, has_token: bool) -> dict[str, Any]:
     """The description of a server with these limits."""
     document: dict[str, Any] = {
         "openapi": "3.1.0",
@@ -69,8 +69,8 @@ def describe(limits: Limits, *, has_token: bool) -> dict[str, Any]:
 
 def _post(summary: str, content: Mapping[str, Any], *, has_token: bool) -> dict[str, Any]:
     answers = {
-        status: _answer(status, text)
-        for status, text in ANSWERS.items()
+        status: _response(status, text)
+        for status, text in RESPONSES.items()
         if has_token or status != "401"
     }
     operation: dict[str, Any] = {
@@ -83,16 +83,16 @@ def _post(summary: str, content: Mapping[str, Any], *, has_token: bool) -> dict[
     return {"post": operation}
 
 
-def _cloudevents(limits: Limits, *, has_token: bool) -> dict[str, Any]:
+def _cloudevents(limits: RequestLimits, *, has_token: bool) -> dict[str, Any]:
     content = {
-        cloudevents.STRUCTURED: {"schema": _ref("CloudEvent")},
-        cloudevents.BATCH: {"schema": _array_of("CloudEvent", limits)},
+        parsers.CLOUDEVENT_TYPE: {"schema": _ref("CloudEvent")},
+        parsers.CLOUDEVENT_BATCH_TYPE: {"schema": _array_of("CloudEvent", limits)},
         "*/*": {"schema": {"description": "The data of a CloudEvent in binary mode."}},
     }
     path = _post("Store CloudEvents 1.0, in any content mode", content, has_token=has_token)
     path["post"]["parameters"] = [
         {
-            "name": cloudevents.HEADER_PREFIX + name,
+            "name": parsers.CLOUDEVENT_HEADER_PREFIX + name,
             "in": "header",
             "required": False,
             "description": f"Binary mode: {text}, percent-encoded.",
@@ -104,28 +104,28 @@ def _cloudevents(limits: Limits, *, has_token: bool) -> dict[str, Any]:
 
 
 def _get(summary: str, schema: str, *, may_be_away: bool = False) -> dict[str, Any]:
-    responses = {"200": {"description": "OK", "content": {JSON: {"schema": _ref(schema)}}}}
+    responses = {"200": {"description": "OK", "content": {JSON_TYPE: {"schema": _ref(schema)}}}}
     if may_be_away:
-        responses["503"] = _answer("503", "Not ready: the database is away, or the process ends.")
+        responses["503"] = _response("503", "Not ready: the database is away, or the process ends.")
     return {"get": {"summary": summary, "responses": responses}}
 
 
-def _answer(status: str, description: str) -> dict[str, Any]:
-    schema = "Results" if status in WITH_RESULTS else "Error"
+def _response(status: str, description: str) -> dict[str, Any]:
+    schema = "Results" if status in STATUSES_WITH_RESULTS else "Error"
     answer: dict[str, Any] = {
         "description": description,
-        "content": {JSON: {"schema": _ref(schema)}},
+        "content": {JSON_TYPE: {"schema": _ref(schema)}},
     }
-    if status in RETRIED:
+    if status in RETRIABLE_STATUSES:
         answer["headers"] = {"Retry-After": {"schema": {"type": "string"}, "required": True}}
     return answer
 
 
-def _json_of(schema: str, limits: Limits) -> dict[str, Any]:
-    return {JSON: {"schema": {"oneOf": [_ref(schema), _array_of(schema, limits)]}}}
+def _json_of(schema: str, limits: RequestLimits) -> dict[str, Any]:
+    return {JSON_TYPE: {"schema": {"oneOf": [_ref(schema), _array_of(schema, limits)]}}}
 
 
-def _array_of(schema: str, limits: Limits) -> dict[str, Any]:
+def _array_of(schema: str, limits: RequestLimits) -> dict[str, Any]:
     return {"type": "array", "maxItems": limits.max_items, "items": _ref(schema)}
 
 
@@ -135,10 +135,10 @@ def _ref(schema: str) -> dict[str, str]:
 
 NAME: Final = {"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH}
 TEXT: Final = {"type": "string", "minLength": 1}
-MOMENT: Final = {"type": "string", "format": "date-time"}
+DATE_TIME: Final = {"type": "string", "format": "date-time"}
 
 CLOUDEVENT_ATTRIBUTES: Final = {
-    "specversion": f"always {cloudevents.SPEC_VERSION}",
+    "specversion": f"always {parsers.CLOUDEVENTS_VERSION}",
     "id": "identifies the event within its source",
     "source": "where it happened, a URI reference",
     "type": "what happened",
@@ -150,7 +150,7 @@ SCHEMAS: Final[Mapping[str, Any]] = {
         "type": "object",
         "description": "A flat object; what is neither text, number nor boolean is dropped.",
         "required": ["message_id", "event_type", "timestamp"],
-        "properties": {"message_id": NAME, "event_type": NAME, "timestamp": MOMENT},
+        "properties": {"message_id": NAME, "event_type": NAME, "timestamp": DATE_TIME},
     },
     "Notification": {
         "type": "object",
@@ -160,11 +160,11 @@ SCHEMAS: Final[Mapping[str, Any]] = {
         "type": "object",
         "required": list(CLOUDEVENT_ATTRIBUTES),
         "properties": {
-            "specversion": {"const": cloudevents.SPEC_VERSION},
+            "specversion": {"const": parsers.CLOUDEVENTS_VERSION},
             "id": TEXT,
             "source": {**TEXT, "format": "uri-reference"},
             "type": NAME,
-            "time": MOMENT,
+            "time": DATE_TIME,
             "data": {"description": "Members of an object are traits."},
         },
     },

@@ -40,7 +40,7 @@ def bearer_token(value: Any) -> str | None:
     )
 
 
-def needs_token(params: Mapping[str, Any]) -> None:
+def require_token(params: Mapping[str, Any]) -> None:
     """Refuse to listen to other machines without a token."""
     if params["token"] is None and not is_loopback(params["host"]):
         raise Invalid(
@@ -104,5 +104,5 @@ SCHEMA = CheckedSchema(
             ),
         ): [All(str, Length(min=1, max=255))],
     },
-    needs_token,
+    require_token,
 )

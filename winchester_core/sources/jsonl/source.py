@@ -13,16 +13,14 @@ from winchester_core.errors import SourceError
 from winchester_core.interfaces import EventSource
 from winchester_core.interfaces.params import CheckedSchema
 from winchester_core.model import Message, MessageKind
-from winchester_core.sources.jsonl.byte_input import STDIN, find_inputs
-from winchester_core.sources.jsonl.followed_file import followed_files
+from winchester_core.sources.jsonl.input import STDIN, find_inputs, followed_files
 from winchester_core.sources.jsonl.splitter import RecordSplitter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from winchester_core.sources.jsonl.byte_input import ByteInput
-    from winchester_core.sources.jsonl.followed_file import FollowedFile
-    from winchester_core.sources.jsonl.record import Record
+    from winchester_core.sources.jsonl.input import ByteInput, FollowedFile
+    from winchester_core.sources.jsonl.splitter import Record
 
 log = logging.getLogger(__name__)
 

@@ -9,14 +9,13 @@ from voluptuous import Any as AnyOf
 
 from winchester_core.interfaces import EventSource
 from winchester_core.model import Message, MessageKind
-from winchester_core.sources.oslo.desk import Desk, Slip
-from winchester_core.sources.oslo.listener import Listener
+from winchester_core.sources.oslo.listener import DeliveryQueue, OsloListener, PendingMessage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PRIORITIES = ("audit", "debug", "info", "warn", "error", "critical", "sample")
-OF_THE_TRANSPORT = ("reply_q", "msg_id", "client_timeout")
+TRANSPORT_CONTEXT_KEYS = ("reply_q", "msg_id", "client_timeout")
 """What oslo.messaging adds to a context that was not sent."""
 
 TEXT = All(str, Length(min=1))
@@ -99,25 +98,25 @@ class OsloSource(EventSource):
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**self.config_schema(params))
-        self._desk: Desk | None = None
-        self._listener: Listener | None = None
+        self._queue: DeliveryQueue | None = None
+        self._listener: OsloListener | None = None
 
     def open(self) -> None:
         """Begin to listen; that there is a connection is not waited for."""
-        self._desk = Desk(self.params["priorities"])
-        self._listener = Listener(self.params, self._desk)
+        self._queue = DeliveryQueue(self.params["priorities"])
+        self._listener = OsloListener(self.params, self._queue)
 
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         """Return what was handed in, at most `max_messages`.
 
         Raises `SourceError` when oslo.messaging cannot listen.
         """
-        if self._desk is None or self._listener is None:
+        if self._queue is None or self._listener is None:
             raise RuntimeError("the source is not open")
-        slips = self._desk.take(max_messages, timeout_seconds)
-        if not slips and self._listener.failure is not None:
+        pending_messages = self._queue.take(max_messages, timeout_seconds)
+        if not pending_messages and self._listener.failure is not None:
             raise self._listener.failure
-        return [_message(slip) for slip in slips]
+        return [_message(pending) for pending in pending_messages]
 
     def ack(self, messages: Sequence[Message]) -> None:
         """Let oslo.messaging acknowledge."""
@@ -135,24 +134,24 @@ class OsloSource(EventSource):
 
     def close(self) -> None:
         """Requeue what is not settled, and stop listening."""
-        if self._desk is not None:
-            self._desk.close()
+        if self._queue is not None:
+            self._queue.close()
         if self._listener is not None:
             self._listener.close()
-        self._desk = self._listener = None
+        self._queue = self._listener = None
 
 
-def _message(slip: Slip) -> Message:
+def _message(pending: PendingMessage) -> Message:
     """The notification as it was sent: oslo.messaging takes its context out of it."""
-    incoming = slip.message
+    incoming = pending.message
     context = {
         f"_context_{name}": value
         for name, value in (incoming.ctxt or {}).items()
-        if name not in OF_THE_TRANSPORT
+        if name not in TRANSPORT_CONTEXT_KEYS
     }
     return Message(
         body={**context, **incoming.message},
         kind=MessageKind.NOTIFICATION,
-        token=slip,
+        token=pending,
         received_from="oslo.messaging",
     )

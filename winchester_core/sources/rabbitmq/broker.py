@@ -1,4 +1,4 @@
-"""Where a broker is, and how to connect to it."""
+"""Connecting to a broker, and declaration of its exchanges, queues and bindings."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import os
 import ssl
 from typing import TYPE_CHECKING, Any
 
+from amqp.exceptions import NotFound
 from kombu import Connection
 from kombu.utils.url import parse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 # parameter of the source: what kombu calls it
-ADDRESS_PARTS = {
+KOMBU_ADDRESS_NAMES = {
     "host": "hostname",
     "port": "port",
     "user": "userid",
@@ -27,24 +28,24 @@ def connect(params: Mapping[str, Any]) -> Connection:
 
     Of several URLs the first that answers is taken. Raises what kombu raises for the last.
     """
-    *others, last = connections(params)
+    *others, last = make_connections(params)
     for connection in others:
         try:
-            return _opened(connection)
+            return _open_connection(connection)
         except connection.connection_errors:
             continue
-    return _opened(last)
+    return _open_connection(last)
 
 
-def connections(params: Mapping[str, Any]) -> Iterator[Connection]:
+def make_connections(params: Mapping[str, Any]) -> Iterator[Connection]:
     """A connection that is not open yet for each URL."""
     urls = [params["url"]] if isinstance(params["url"], str) else params["url"]
-    given = {kombu: params[name] for name, kombu in ADDRESS_PARTS.items()}
+    given = {kombu: params[name] for name, kombu in KOMBU_ADDRESS_NAMES.items()}
     replaced = {name: value for name, value in given.items() if value is not None}
     timeout_seconds = params["timeout_seconds"]
     for url in urls:
         found = parse_url(url)
-        address = {name: found[name] for name in ADDRESS_PARTS.values()} | replaced
+        address = {name: found[name] for name in KOMBU_ADDRESS_NAMES.values()} | replaced
         yield Connection(
             **address,
             transport="pyamqp",
@@ -60,7 +61,7 @@ def connections(params: Mapping[str, Any]) -> Iterator[Connection]:
         )
 
 
-def _opened(connection: Connection) -> Connection:
+def _open_connection(connection: Connection) -> Connection:
     try:
         return connection.ensure_connection(
             max_retries=1, interval_start=0, interval_max=0, reraise_as_library_errors=False
@@ -79,3 +80,72 @@ def _tls_options(tls: Mapping[str, Any] | None, url: str) -> dict[str, Any] | No
     if not tls["verify"]:
         return options | {"cert_reqs": ssl.CERT_NONE}
     return options | {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": tls["server_name"]}
+
+
+# Exchanges, queues and bindings: looked at first, and declared only where they are absent.
+#
+# A declaration that differs from what exists closes the channel in RabbitMQ; what somebody else
+# has declared otherwise is therefore used as it is.
+
+
+def declare_missing(connection: Connection, queue: Mapping[str, Any]) -> None:
+    """Declare what is absent of a queue and its exchange, and bind them."""
+    exchange = queue["exchange"]
+    if exchange and not _exists(connection, lambda on: check_exchange(on, queue)):
+        with connection.channel() as channel:
+            channel.exchange_declare(
+                exchange,
+                queue["exchange_type"],
+                durable=queue["durable"],
+                auto_delete=queue["auto_delete"],
+            )
+    if not _exists(connection, lambda on: count_ready(on, queue)):
+        with connection.channel() as channel:
+            channel.queue_declare(
+                queue["name"],
+                durable=queue["durable"],
+                auto_delete=queue["auto_delete"],
+                arguments=_arguments(queue),
+            )
+    if exchange:
+        _bind(connection, queue)
+
+
+def check_queue(connection: Connection, queue: Mapping[str, Any]) -> None:
+    """Look whether a queue and its exchange exist. Raises `NotFound`."""
+    with connection.channel() as channel:
+        if queue["exchange"]:
+            check_exchange(channel, queue)
+        count_ready(channel, queue)
+
+
+def check_exchange(channel: Any, queue: Mapping[str, Any]) -> None:
+    """Look whether the exchange exists. Raises `NotFound`, which closes the channel."""
+    channel.exchange_declare(queue["exchange"], queue["exchange_type"], passive=True)
+
+
+def count_ready(channel: Any, queue: Mapping[str, Any]) -> int:
+    """How many messages lie in the queue that nobody has. Raises as `check_exchange`."""
+    count: int = channel.queue_declare(queue["name"], passive=True).message_count
+    return count
+
+
+def _exists(connection: Connection, check: Callable[[Any], object]) -> bool:
+    try:
+        with connection.channel() as channel:
+            check(channel)
+    except NotFound:
+        return False
+    return True
+
+
+def _bind(connection: Connection, queue: Mapping[str, Any]) -> None:
+    """Bind by every routing key; what is bound already stays as it is."""
+    with connection.channel() as channel:
+        for key in queue["routing_keys"] or [queue["name"]]:
+            channel.queue_bind(queue["name"], queue["exchange"], key)
+
+
+def _arguments(queue: Mapping[str, Any]) -> dict[str, Any]:
+    queue_type = queue["queue_type"]
+    return {**({"x-queue-type": queue_type} if queue_type else {}), **queue["arguments"]}

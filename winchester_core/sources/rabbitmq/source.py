@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from winchester_core.interfaces import EventSource
 from winchester_core.model import Message, MessageKind
-from winchester_core.sources.rabbitmq.keeper import Keeper
-from winchester_core.sources.rabbitmq.parameters import RABBITMQ_SCHEMA
-from winchester_core.sources.rabbitmq.session import Session
+from winchester_core.sources.rabbitmq.params import RABBITMQ_SCHEMA
+from winchester_core.sources.rabbitmq.session import BrokerSession, HeartbeatThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,14 +46,14 @@ class RabbitmqSource(EventSource):
         self._kind = MessageKind(self.params["format"])
         self._datetime_traits = tuple(self.params["datetime_traits"])
         self._session_number = 0
-        self.session: Session | None = None  # the connection in use, for who looks on
-        self._keeper: Keeper | None = None
+        self.session: BrokerSession | None = None  # the connection in use, for who looks on
+        self._heartbeat_thread: HeartbeatThread | None = None
 
     def open(self) -> None:
         """Connect, declare what is absent, and begin to consume. Raises `SourceError`."""
         self._session_number += 1
-        self.session = Session(self.params)
-        self._keeper = Keeper(self.session, self.params["heartbeat_seconds"])
+        self.session = BrokerSession(self.params)
+        self._heartbeat_thread = HeartbeatThread(self.session, self.params["heartbeat_seconds"])
 
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         """Return a batch, which may be smaller than `max_messages`.
@@ -62,19 +61,19 @@ class RabbitmqSource(EventSource):
         Raises `SourceError` when the connection has broken, or the broker has cancelled a
         consumer, and everything that came before was returned.
         """
-        session = self._opened()
-        deliveries = session.gather(max_messages, timeout_seconds)
+        session = self._open_session()
+        deliveries = session.receive_batch(max_messages, timeout_seconds)
         if not deliveries and session.failure is not None:
             raise session.failure
         return [self._message(delivery) for delivery in deliveries]
 
     def ack(self, messages: Sequence[Message]) -> None:
         """Acknowledge; what came by an earlier connection is passed over, since it comes again."""
-        self._opened().ack(self._tags(messages))
+        self._open_session().ack(self._tags(messages))
 
     def release(self, messages: Sequence[Message]) -> None:
         """Give messages back to their queues."""
-        self._opened().requeue(self._tags(messages))
+        self._open_session().requeue(self._tags(messages))
 
     def reject(self, message: Message, reason: str) -> None:
         """Acknowledge a bad message, which has been kept."""
@@ -82,17 +81,17 @@ class RabbitmqSource(EventSource):
 
     def close(self) -> None:
         """Disconnect."""
-        if self._keeper is not None:
-            self._keeper.stop()
+        if self._heartbeat_thread is not None:
+            self._heartbeat_thread.stop()
         if self.session is not None:
             self.session.close()
-        self._keeper = self.session = None
+        self._heartbeat_thread = self.session = None
 
     def lag(self) -> int | None:
         """How many messages lie ready in the queues; None while there is no connection."""
         return self.session.count_ready() if self.session is not None else None
 
-    def _opened(self) -> Session:
+    def _open_session(self) -> BrokerSession:
         if self.session is None:
             raise RuntimeError("the source is not open")
         return self.session

@@ -1,0 +1,102 @@
+"""What a program at work takes over of a changed configuration, and what waits for a restart."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import pytest
+
+from winchester_core.config import Settings, compare_settings, load_settings
+from winchester_core.config.reload_diff import INGEST_RELOAD, WORKER_RELOAD
+
+if TYPE_CHECKING:
+    from conftest import ConfigDir
+    from winchester_core.config import ReloadPolicy
+
+TRIGGER = """\
+trigger_definitions:
+  - name: vm
+    distinguished_by: [instance]
+    match_criteria: [{event_type: vm.*}]
+    fire_criteria: [{event_type: vm.end}]
+    expiration: $last + 1h
+    fire_pipeline: done
+"""
+
+
+def test_nothing_has_changed(config: ConfigDir) -> None:
+    old, new = config.settings(TRIGGER), config.settings(TRIGGER)
+    change = compare_settings(old, new, WORKER_RELOAD)
+    assert (change.applied, change.pending_restart) == ((), ())
+    assert change.settings == new
+
+
+def test_triggers_and_pipelines_are_are_told_by_name(config: ConfigDir) -> None:
+    old = config.settings(
+        TRIGGER + "pipeline_config:\n  done: [{name: logger, params: {level: debug}}]\n  b: []\n"
+    )
+    new = config.settings(TRIGGER.replace("1h", "2h") + "pipeline_config:\n  done: []\n  c: []\n")
+    change = compare_settings(old, new, WORKER_RELOAD)
+    assert change.applied == (
+        "triggers: vm changed in expiration",
+        "pipelines: done, c, b",
+    )
+    assert change.pending_restart == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "policy", "waiting"),
+    [
+        ("worker_name: other", WORKER_RELOAD, "worker_name"),
+        ("shutdown_timeout: 7", WORKER_RELOAD, "shutdown_timeout"),
+        ("clock: event", INGEST_RELOAD, "clock"),
+        ("metrics_listen: 9100", WORKER_RELOAD, "metrics_listen"),
+        ("ingest_batch_size: 7", INGEST_RELOAD, "ingest_batch_size"),
+        (
+            "event_sources: {a: {source: jsonl, params: {path: x, format: event}}}",
+            INGEST_RELOAD,
+            "event_sources",
+        ),
+    ],
+)
+def test_what_waits_for_a_restart_stays_as_it_was_and_is_told_each_time(
+    config: ConfigDir, text: str, policy: ReloadPolicy, waiting: str
+) -> None:
+    old, new = config.settings(), config.settings(f"{text}\nlog_level: debug\n")
+    for _ in range(2):
+        change = compare_settings(old, new, policy)
+        assert change.pending_restart == (waiting,)
+        assert getattr(change.settings, waiting) == getattr(old, waiting)
+        assert change.settings.log_level == "DEBUG"
+        old = change.settings
+
+
+def test_another_database_waits_under_its_own_key(config: ConfigDir) -> None:
+    old = config.settings()
+    path = config.write("winchester.yaml", "database: {url: 'sqlite:///other.db'}\n")
+    change = compare_settings(old, load_settings(path, environ={}), WORKER_RELOAD)
+    assert change.pending_restart == ("database.url",)
+    assert change.settings.database_url == "sqlite://"
+
+
+@pytest.mark.parametrize(
+    ("text", "policy"),
+    [
+        ("ingest_batch_size: 7", WORKER_RELOAD),
+        ("max_attempts: 7", INGEST_RELOAD),
+        ("worker_name: x", INGEST_RELOAD),
+    ],
+)
+def test_what_a_program_has_no_use_for_is_not_told(
+    config: ConfigDir, text: str, policy: ReloadPolicy
+) -> None:
+    change = compare_settings(config.settings(), config.settings(text), policy)
+    assert (change.applied, change.pending_restart) == ((), ())
+
+
+@pytest.mark.parametrize("policy", [WORKER_RELOAD, INGEST_RELOAD])
+def test_every_field_that_is_named_is_one_of_the_settings(policy: ReloadPolicy) -> None:
+    known = {field.name for field in fields(Settings)}
+    assert policy.reloadable | policy.unused <= known
+    assert not policy.reloadable & policy.unused

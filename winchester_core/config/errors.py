@@ -1,0 +1,273 @@
+"""Problems of a configuration: their messages, checking by a schema, and the report of all."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from voluptuous import Invalid, Marker, MultipleInvalid, RequiredFieldInvalid, Schema
+
+from winchester_core.config.secrets import MASK, is_secret_key, mask_url
+from winchester_core.errors import ConfigurationError
+from winchester_core.suggestions import suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+
+    from winchester_core.config.document import Document, DocumentPath, Mark
+
+logger = logging.getLogger("winchester_core.config")
+
+PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong, and where."""
+
+    name: str
+    mark: Mark | None
+    path: DocumentPath
+    message: str
+
+    def __str__(self) -> str:
+        position = f"{self.name}:{self.mark.line}:{self.mark.column}" if self.mark else self.name
+        parts = (position, format_path(self.path), self.message)
+        return ": ".join(part for part in parts if part)
+
+
+class ProblemReport:
+    """Gathers problems and warnings while a configuration is read."""
+
+    def __init__(self) -> None:
+        self._problems: list[Problem] = []
+        self._warnings: list[Problem] = []
+
+    @property
+    def problems(self) -> list[str]:
+        """Every problem once: files in the order they were read, each from its top."""
+        files = list(dict.fromkeys(problem.name for problem in self._problems))
+
+        def position(problem: Problem) -> tuple[int, Mark | tuple[int, int]]:
+            return files.index(problem.name), problem.mark or (0, 0)
+
+        return list(dict.fromkeys(str(problem) for problem in sorted(self._problems, key=position)))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Every warning, in the order found."""
+        return tuple(dict.fromkeys(str(warning) for warning in self._warnings))
+
+    def add(
+        self, document: Document, path: DocumentPath, message: str, *, at_key: bool = False
+    ) -> None:
+        """Note a problem at `path` of `document`, unless what stands there is reported already."""
+        if not document.is_broken(path):
+            self._problems.append(_problem(document, path, message, at_key=at_key))
+
+    def add_file_problem(
+        self, name: str, mark: Mark | None, message: str, path: DocumentPath = ()
+    ) -> None:
+        """Note a problem of a file that has no tree yet."""
+        self._problems.append(Problem(name, mark, path, message))
+
+    def add_file_warning(
+        self, name: str, mark: Mark | None, message: str, path: DocumentPath
+    ) -> None:
+        """Note what deserves attention in a file that has no tree yet."""
+        self._warnings.append(Problem(name, mark, path, message))
+
+    def warn(
+        self, document: Document, path: DocumentPath, message: str, *, at_key: bool = False
+    ) -> None:
+        """Note what deserves attention and stops nothing."""
+        self._warnings.append(_problem(document, path, message, at_key=at_key))
+
+    def raise_problems(self) -> None:
+        """Log the warnings. Raises `ConfigurationError` with every problem, if there is one."""
+        for warning in self.warnings:
+            logger.warning("%s", warning)
+        if self._problems:
+            raise ConfigurationError(self.problems)
+
+
+def format_path(path: DocumentPath) -> str:
+    """Write a path as in `match_criteria[0].traits['a.b']`."""
+    text = "".join(_format_step(step) for step in path)
+    return text.removeprefix(".")
+
+
+def _format_step(step: Hashable) -> str:
+    if isinstance(step, str) and PLAIN_KEY.match(step):
+        return f".{step}"
+    return f"[{step!r}]"
+
+
+def _problem(document: Document, path: DocumentPath, message: str, *, at_key: bool) -> Problem:
+    mark = document.mark(path, at_key=at_key)
+    return Problem(document.name, mark, document.base + path, message)
+
+
+INVALID: Any = object()
+"""Returned in place of a value that was refused."""
+
+
+def validate(document: Document, validator: Callable[[Any], Any], report: ProblemReport) -> Any:
+    """Return what `validator` makes of the document's value, or `INVALID`.
+
+    A scalar that a variable put there is text first; where the validator refuses that, it is
+    offered again as YAML would read it (a number, true or false, nothing).
+    """
+    retyped: frozenset[DocumentPath] = frozenset()
+    while True:
+        try:
+            return validator(document.value(retyped))
+        except Invalid as invalid:
+            errors = list_errors(invalid)
+        more = document.substituted(error_path(error) for error in errors)
+        if more <= retyped:
+            break
+        retyped |= more
+    schema = validator if isinstance(validator, Schema) else None
+    for error in errors:
+        add_error(document, error, report, schema)
+    return INVALID
+
+
+def add_error(
+    document: Document, error: Invalid, report: ProblemReport, schema: Schema | None = None
+) -> None:
+    """Put one refusal into the report, at its place.
+
+    What a variable of the environment put there is not shown: such a value is often a password,
+    and may stand at the wrong key.
+    """
+    path = error_path(error)
+    node = document.node(path)
+    value = None if node is None else node.value()
+    secret = node is not None and node.substituted
+    message = error_message(error, value, schema, secret=secret)
+    report.add(document, path, message, at_key=concerns_key(error))
+
+
+MAX_VALUE_LENGTH = 60
+UNKNOWN_KEY = "extra keys not allowed"
+MESSAGE_TEXTS = {
+    "expected str": "expected text",
+    "expected int": "expected a whole number",
+    "expected float": "expected a number with a decimal point",
+    "expected bool": "expected true or false",
+    "expected list": "expected a list",
+    "expected a list": "expected a list",
+    "expected dict": "expected a mapping",
+    "expected a dictionary": "expected a mapping",
+    "expected NoneType": "expected nothing",
+}
+
+
+class UnexpectedValue(Invalid):
+    """A value that is not what a message, beginning with "expected", asks for.
+
+    The report adds what stands there instead, unless it is secret.
+    """
+
+
+class InvalidKey(Invalid):
+    """A whole sentence about a key rather than its value."""
+
+
+def list_errors(error: Invalid) -> list[Invalid]:
+    """The single errors that `error` holds; missing keys last, since they come in no order."""
+    errors = list(error.errors) if isinstance(error, MultipleInvalid) else [error]
+    missing = [single for single in errors if isinstance(single, RequiredFieldInvalid)]
+    missing.sort(key=lambda single: str(single.path[-1]))
+    return [single for single in errors if single not in missing] + missing
+
+
+def error_path(error: Invalid) -> DocumentPath:
+    """The path of an error, its keys as they stand in the file."""
+    return tuple(key.schema if isinstance(key, Marker) else key for key in error.path)
+
+
+def concerns_key(error: Invalid) -> bool:
+    """Tell whether an error concerns a key rather than its value."""
+    if isinstance(error, InvalidKey) or error.msg == UNKNOWN_KEY:
+        return True
+    return error.msg.startswith("unknown key")  # as criteria and definitions have it
+
+
+def error_message(error: Invalid, value: Any, schema: Any = None, *, secret: bool = False) -> str:
+    """Say what is wrong with `value`, which stands at the error's path.
+
+    `schema` is the one that refused it, for the names that would have been allowed. A `secret`
+    value is not shown, nor is one that stands under the key of a secret.
+    """
+    path = error_path(error)
+    if error.msg == UNKNOWN_KEY:
+        return unknown_key_message(path[-1], known_keys(schema, path[:-1]))
+    if isinstance(error, RequiredFieldInvalid):
+        return "is missing" if error.msg == "required key not provided" else error.msg
+    secret = secret or any(is_secret_key(key) for key in path)
+    text = _mask_value(error.msg, value) if secret else mask_url(error.msg)
+    if type(error) in (Invalid, InvalidKey) and text not in MESSAGE_TEXTS:
+        return text
+    return f"{MESSAGE_TEXTS.get(text, text)}, not {MASK if secret else format_value(value)}"
+
+
+def unknown_key_message(key: object, known: set[str] | None) -> str:
+    """Say that a key is not known, and, where that is known, which is meant or which are."""
+    message = f"unknown key {key!r}"
+    return message if known is None else f"{message}; {suggestion(key, known, 'allowed')}"
+
+
+def format_value(value: Any) -> str:
+    """Name a value in a sentence: short, and without the passwords of URLs."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    text = repr(mask_url(value) if isinstance(value, str) else value)
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]}..."
+
+
+def known_keys(schema: Any, path: DocumentPath) -> set[str] | None:
+    """The names that `schema` has for the keys of the mapping at `path`; None if it tells none."""
+    mappings = [found for found in _schemas_at(schema, path) if isinstance(found, Mapping)]
+    if not mappings:
+        return None
+    keys = (_key_name(key) for mapping in mappings for key in mapping)
+    return {key for key in keys if isinstance(key, str)}
+
+
+def _schemas_at(schema: Any, path: DocumentPath) -> Iterator[Any]:
+    if isinstance(schema, Schema):
+        yield from _schemas_at(schema.schema, path)
+    elif hasattr(schema, "validators"):
+        for alternative in schema.validators:
+            yield from _schemas_at(alternative, path)
+    elif not path:
+        yield schema
+    elif isinstance(schema, Mapping):
+        for key, inner in schema.items():
+            if _key_name(key) == path[0] or isinstance(_key_name(key), type):
+                yield from _schemas_at(inner, path[1:])
+    elif isinstance(schema, list | tuple):
+        for inner in schema:
+            yield from _schemas_at(inner, path[1:])
+
+
+def _key_name(key: Any) -> Any:
+    return key.schema if isinstance(key, Marker) else key
+
+
+def _mask_value(message: str, value: Any) -> str:
+    """Take a secret out of a message that quotes it."""
+    text = re.escape(str(value))
+    return re.sub(rf"(?<!\w){text}(?!\w)", MASK, message) if value else message

@@ -1,0 +1,376 @@
+"""Reading of YAML files and Python mappings into documents with the position of every value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from winchester_core.config.document import (
+    Document,
+    Mark,
+    Node,
+    SubstitutionError,
+    has_reference,
+    retype,
+    substitute,
+)
+from winchester_core.config.errors import format_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+    from pathlib import Path
+
+    from winchester_core.config.document import DocumentPath
+    from winchester_core.config.errors import ProblemReport
+
+MAX_FILE_BYTES = 4 * 1024 * 1024
+MAX_DEPTH = 100
+
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's loader where PyYAML was built with it; the slower one in Python otherwise."""
+
+SECOND_DOCUMENT = "but found another document"
+LIBYAML_TOO_DEEP = "exceeded maximum nesting depth"
+"""libyaml's own bound (0.2.6 on); its scanner, which reads ahead, may meet it before we do ours."""
+
+TOO_DEEP = f"is nested over {MAX_DEPTH} levels deep"
+COLLECTION_STARTS = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
+COLLECTION_ENDS = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
+
+
+def no_duplicates(_path: DocumentPath) -> bool:
+    """No key may stand twice."""
+    return False
+
+
+def read_yaml(
+    path: Path,
+    report: ProblemReport,
+    environ: Mapping[str, str],
+    allows_duplicate: Callable[[DocumentPath], bool] = no_duplicates,
+) -> Document | None:
+    """Read the file at `path`; an empty one has the value None.
+
+    Problems go to `report`. Returns None when the file could not be read as a whole; a document
+    with problems in parts of it is returned, so that the rest can be checked as well. A key that
+    stands twice is a problem, or, where `allows_duplicate` is true for its path, a warning.
+    """
+    name = str(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        report.add_file_problem(name, None, f"cannot be read: {error.strerror or error}")
+        return None
+    return parse_yaml(content, name, report, environ, allows_duplicate)
+
+
+def parse_yaml(
+    content: bytes,
+    name: str,
+    report: ProblemReport,
+    environ: Mapping[str, str],
+    allows_duplicate: Callable[[DocumentPath], bool] = no_duplicates,
+    loader_class: Any = Loader,
+) -> Document | None:
+    """Read `content`, called `name` in messages; see `read_yaml`."""
+    try:
+        _check_bounds(content, loader_class)
+        loader = loader_class(content)
+        builder = YamlTreeBuilder(loader, name, report, environ, allows_duplicate)
+        return Document(name, builder.build(loader.get_single_node()))
+    except UnreadableDocument as error:
+        report.add_file_problem(name, error.mark, error.reason)
+    except yaml.YAMLError as error:
+        mark, reason = _explain(error, content)
+        report.add_file_problem(name, mark, reason)
+    return None
+
+
+def _check_bounds(content: bytes, loader_class: Any) -> None:
+    """Refuse what the loader itself would not survive: it calls itself for each level."""
+    if len(content) > MAX_FILE_BYTES:
+        raise UnreadableDocument(
+            None, f"has {len(content)} bytes; at most {MAX_FILE_BYTES} are read"
+        )
+    depth = 0
+    for event in yaml.parse(content, Loader=loader_class):
+        if isinstance(event, COLLECTION_STARTS):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise UnreadableDocument(_to_mark(event.start_mark), TOO_DEEP)
+        elif isinstance(event, COLLECTION_ENDS):
+            depth -= 1
+
+
+def _explain(error: yaml.YAMLError, content: bytes) -> tuple[Mark | None, str]:
+    """Return where and why the loader refuses a file, in one line."""
+    if getattr(error, "problem", None) == LIBYAML_TOO_DEEP:
+        return _to_mark(getattr(error, "problem_mark", None)), TOO_DEEP
+    mark, reason = _explain_syntax(error, content)
+    return mark, f"not valid YAML: {reason}"
+
+
+def _explain_syntax(error: yaml.YAMLError, content: bytes) -> tuple[Mark | None, str]:
+    if not isinstance(error, yaml.MarkedYAMLError):
+        position = getattr(error, "position", None)
+        reason = getattr(error, "reason", None) or " ".join(str(error).split())
+        return (_mark_of_offset(content, position) if position is not None else None), str(reason)
+    mark = _to_mark(error.problem_mark or error.context_mark)
+    if mark is not None and _begins_with_tab(content, mark):
+        return mark, "a tab cannot indent; use spaces"
+    if error.problem == SECOND_DOCUMENT:
+        return mark, "a second document begins here; a file holds one"
+    reason = str(error.problem or error.context)
+    context_mark = _to_mark(error.context_mark)
+    if error.problem and error.context and context_mark is not None and context_mark != mark:
+        reason += f" ({error.context} that begins at {context_mark.line}:{context_mark.column})"
+    if mark is not None and b"${" in _line(content, mark) and "flow" in str(error.context):
+        reason += "; within { } and [ ], ${NAME} must stand in quotes"
+    return mark, reason
+
+
+def _begins_with_tab(content: bytes, mark: Mark) -> bool:
+    return _line(content, mark)[mark.column - 1 :].startswith(b"\t")
+
+
+def _line(content: bytes, mark: Mark) -> bytes:
+    lines = content.splitlines()
+    return lines[mark.line - 1] if mark.line <= len(lines) else b""
+
+
+def _mark_of_offset(content: bytes, offset: int) -> Mark:
+    before = content[:offset]
+    return Mark(before.count(b"\n") + 1, offset - (before.rfind(b"\n") + 1) + 1)
+
+
+def _to_mark(mark: Any) -> Mark | None:
+    return None if mark is None else Mark(mark.line + 1, mark.column + 1)
+
+
+# From YAML's node graph to a tree of plain values with marks.
+#
+# Anchors and `<<` merge keys work as in PyYAML. What PyYAML lets pass is a problem here: duplicate
+# keys, `<<` too (which of two wins depends on PyYAML's version), aliases that contain themselves,
+# and aliases that expand without bound.
+
+MAX_VALUES = 100_000
+"""How many values a file may hold once its aliases are expanded."""
+
+SCALAR_TYPES = {"int": "whole number", "float": "number", "timestamp": "date or time"}
+
+TAG = "tag:yaml.org,2002:"
+MERGE_TAG, VALUE_TAG = f"{TAG}merge", f"{TAG}value"
+
+
+class UnreadableDocument(Exception):  # noqa: N818 - not an error of this program
+    """Nothing of a file can be used, for this reason."""
+
+    def __init__(self, mark: Mark | None, reason: str) -> None:
+        self.mark, self.reason = mark, reason
+        super().__init__(reason)
+
+
+class YamlTreeBuilder:
+    """Builds the tree of one file. An alias shares its anchor's tree, so building is linear.
+
+    `allows_duplicate` decides which duplicate keys only cause a warning; the last one counts.
+    """
+
+    def __init__(
+        self,
+        loader: Any,
+        name: str,
+        report: ProblemReport,
+        environ: Mapping[str, str],
+        allows_duplicate: Callable[[DocumentPath], bool],
+    ) -> None:
+        self._loader, self._name, self._report, self._environ = loader, name, report, environ
+        self._allows_duplicate = allows_duplicate
+        self._built: dict[int, Node] = {}
+        self._in_progress: set[int] = set()
+
+    def build(self, root: yaml.Node | None) -> Node:
+        """Return the tree under `root`; None is an empty file. Raises `UnreadableDocument`."""
+        return Node() if root is None else self._node(root, ())
+
+    def _node(self, node: yaml.Node, path: DocumentPath) -> Node:
+        key = id(node)
+        if key in self._built:
+            return self._built[key]
+        if key in self._in_progress:
+            raise UnreadableDocument(
+                _node_mark(node), f"{format_path(path)}: an alias that contains itself"
+            )
+        self._in_progress.add(key)
+        built = self._build(node, path)
+        if built.size > MAX_VALUES:
+            raise UnreadableDocument(
+                _node_mark(node), f"holds over {MAX_VALUES} values when aliases are expanded"
+            )
+        self._in_progress.discard(key)
+        self._built[key] = built
+        return built
+
+    def _build(self, node: yaml.Node, path: DocumentPath) -> Node:
+        if isinstance(node, yaml.MappingNode):
+            self._check_tag(node, "map", path)
+            return self._mapping(node, path)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, path)
+        self._check_tag(node, "seq", path)
+        items = [self._node(item, (*path, i)) for i, item in enumerate(node.value)]
+        return Node(
+            mark=_node_mark(node), children=items, size=1 + sum(item.size for item in items)
+        )
+
+    def _mapping(self, node: yaml.MappingNode, path: DocumentPath) -> Node:
+        own: dict[Hashable, Node] = {}
+        own_marks: dict[Hashable, Mark] = {}
+        merged: dict[Hashable, Node] = {}
+        merged_marks: dict[Hashable, Mark] = {}
+        merge_mark: Mark | None = None
+        for key_node, value_node in node.value:
+            if key_node.tag == MERGE_TAG:
+                if merge_mark is not None:
+                    self._duplicate_merge(merge_mark, key_node, path)
+                merge_mark = _node_mark(key_node)
+                self._merge(value_node, path, merged, merged_marks)
+                continue
+            key = self._key(key_node, path)
+            if key in own:
+                self._duplicate(key, own_marks[key], key_node, path)
+            own[key] = self._node(value_node, (*path, key))
+            own_marks[key] = _node_mark(key_node)
+        children = merged | own
+        size = 1 + sum(child.size for child in children.values())
+        return Node(None, _node_mark(node), children, merged_marks | own_marks, size=size)
+
+    def _merge(
+        self,
+        node: yaml.Node,
+        path: DocumentPath,
+        merged: dict[Hashable, Node],
+        marks: dict[Hashable, Mark],
+    ) -> None:
+        """Take over the entries of what `<<` names; of a list, an earlier mapping wins."""
+        is_list = isinstance(node, yaml.SequenceNode)
+        for source in reversed(node.value) if is_list else [node]:
+            if not isinstance(source, yaml.MappingNode):
+                self._problem(source, (*path, "<<"), "expected a mapping, or a list of mappings")
+                continue
+            built = self._node(source, path)
+            if isinstance(built.children, dict):
+                merged.update(built.children)
+                marks.update(built.key_marks)
+
+    def _key(self, node: yaml.Node, path: DocumentPath) -> Hashable:
+        if not isinstance(node, yaml.ScalarNode):
+            raise UnreadableDocument(
+                _node_mark(node), f"{format_path(path)}: a key must be a plain value"
+            )
+        key: Hashable = self._construct(node, path)
+        return key
+
+    def _duplicate(self, key: Hashable, first: Mark, node: yaml.Node, path: DocumentPath) -> None:
+        path = (*path, key)
+        message = f"duplicate key, it stands on line {first.line} already"
+        if self._allows_duplicate(path):
+            self._report.add_file_warning(
+                self._name, _node_mark(node), f"{message}; this one counts", path
+            )
+        else:
+            self._problem(node, path, message)
+
+    def _duplicate_merge(self, first: Mark, node: yaml.Node, path: DocumentPath) -> None:
+        message = f"duplicate key, it stands on line {first.line} already; merge several mappings "
+        self._problem(node, (*path, "<<"), message + "by one key with a list of them")
+
+    def _scalar(self, node: yaml.ScalarNode, path: DocumentPath) -> Node:
+        value = self._construct(node, path)
+        built = Node(value, _node_mark(node))
+        if isinstance(value, str) and has_reference(value):
+            try:
+                built.scalar = substitute(value, self._environ)
+            except SubstitutionError as error:
+                self._problem(node, path, str(error))
+                built.broken = True
+            else:
+                built.substituted = True
+                built.retyped = retype(built.scalar)
+        return built
+
+    def _construct(self, node: yaml.ScalarNode, path: DocumentPath) -> Any:
+        if node.tag == VALUE_TAG:
+            return node.value
+        try:
+            return self._loader.construct_object(node)
+        except yaml.constructor.ConstructorError:
+            self._problem(node, path, f"the tag {_tag_name(node)} is not supported")
+        except ValueError:
+            kind = SCALAR_TYPES.get(node.tag.removeprefix(TAG), "value of its tag")
+            self._problem(node, path, f"not a valid {kind}; put it in quotes if text is meant")
+        return node.value
+
+    def _check_tag(self, node: yaml.Node, kind: str, path: DocumentPath) -> None:
+        if node.tag != TAG + kind:
+            self._problem(node, path, f"the tag {_tag_name(node)} is not supported")
+
+    def _problem(self, node: yaml.Node, path: DocumentPath, message: str) -> None:
+        self._report.add_file_problem(self._name, _node_mark(node), message, path)
+
+
+def _tag_name(node: yaml.Node) -> str:
+    tag = str(node.tag)
+    return f"!!{tag.removeprefix(TAG)}" if tag.startswith(TAG) else tag
+
+
+def _node_mark(node: yaml.Node) -> Mark:
+    return Mark(node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+MAPPING_NAME = "<dict>"
+
+
+def read_mapping(
+    source: Any, report: ProblemReport, environ: Mapping[str, str], name: str = MAPPING_NAME
+) -> Document | None:
+    """Make a document of plain Python data; references in its text are replaced as in a file.
+
+    Returns None, with a problem in `report`, for data that holds itself or is far too large.
+    """
+    try:
+        return Document(name, _MappingTreeBuilder(report, environ, name).node(source, ()))
+    except UnreadableDocument as error:
+        report.add_file_problem(name, error.mark, error.reason)
+        return None
+
+
+class _MappingTreeBuilder:
+    def __init__(self, report: ProblemReport, environ: Mapping[str, str], name: str) -> None:
+        self._report, self._environ, self._name = report, environ, name
+        self._values = 0
+
+    def node(self, value: Any, path: DocumentPath) -> Node:
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise UnreadableDocument(None, f"holds over {MAX_VALUES} values")
+        if len(path) > MAX_DEPTH:
+            raise UnreadableDocument(None, f"is nested over {MAX_DEPTH} levels deep")
+        if isinstance(value, Mapping):
+            nodes = {key: self.node(item, (*path, key)) for key, item in value.items()}
+            return Node(children=nodes)
+        if isinstance(value, list | tuple):
+            return Node(children=[self.node(item, (*path, i)) for i, item in enumerate(value)])
+        if isinstance(value, str) and has_reference(value):
+            return self._substituted(value, path)
+        return Node(value)
+
+    def _substituted(self, value: str, path: DocumentPath) -> Node:
+        try:
+            text = substitute(value, self._environ)
+        except SubstitutionError as error:
+            self._report.add_file_problem(self._name, None, str(error), path)
+            return Node(broken=True)
+        return Node(text, substituted=True, retyped=retype(text))

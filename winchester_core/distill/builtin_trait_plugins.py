@@ -1,0 +1,197 @@
+"""Built-in trait plugins: split, bitfield, map, timedelta."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from voluptuous import All, Coerce, Length, Maybe, Optional, Range, Required, Schema
+
+from winchester_core.interfaces.trait_plugin import TraitPlugin
+from winchester_core.model import parse_timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class SplitTraitPlugin(TraitPlugin):
+    """Splits the first value found at `separator` and returns the piece numbered `segment`.
+
+    No such piece: no trait.
+    """
+
+    example: ClassVar[str] = """
+        host:
+          fields: publisher_id
+          plugin:
+            name: split
+            parameters: {segment: 1, max_split: 1}
+    """
+    config_schema: ClassVar[Schema] = Schema(
+        {
+            Optional("separator", default=".", description="what stands between the pieces"): All(
+                str, Length(min=1)
+            ),
+            Optional(
+                "segment", default=0, description="counts from 0, a negative one from the end"
+            ): int,
+            Optional(
+                "max_split",
+                default=None,
+                description="how often it is split, at most (default: as often as possible)",
+            ): Maybe(int),
+        }
+    )
+
+    def __init__(
+        self, separator: str = ".", segment: int = 0, max_split: int | None = None
+    ) -> None:
+        super().__init__(separator=separator, segment=segment, max_split=max_split)
+        self._separator = separator
+        self._segment = segment
+        self._max_split = -1 if max_split is None else max_split
+
+    def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> str | None:
+        """Return the piece; what is no text is split as StackDistiller would write it."""
+        if not match_list:
+            return None
+        pieces = str(match_list[0][1]).split(self._separator, self._max_split)
+        try:
+            return pieces[self._segment]
+        except IndexError:
+            return None
+
+
+class BitfieldTraitPlugin(TraitPlugin):
+    """Sets bits of `initial_bitfield` by `flags`.
+
+    Each flag sets a `bit` when something was found at its `path`; with `value`, when what was
+    found equals that.
+    """
+
+    example: ClassVar[str] = """
+        flags:
+          type: int
+          fields: payload.deleted_at
+          plugin:
+            name: bitfield
+            parameters: {flags: [{path: payload.deleted_at, bit: 0}]}
+    """
+    config_schema: ClassVar[Schema] = Schema(
+        {
+            Optional("initial_bitfield", default=0, description="where to begin"): int,
+            Optional("flags", default=None, description="which bits to set"): Maybe(
+                [
+                    {
+                        Required("path", description="as it stands in the trait's fields"): str,
+                        Required("bit", description="the bit to set; 0 is the lowest"): All(
+                            Coerce(int), Range(min=0)
+                        ),
+                        Optional(
+                            "value", description="set it only when what was found equals this"
+                        ): object,
+                    }
+                ]
+            ),
+        }
+    )
+
+    def __init__(
+        self, initial_bitfield: int = 0, flags: Sequence[Mapping[str, Any]] | None = None
+    ) -> None:
+        super().__init__(initial_bitfield=initial_bitfield, flags=flags or [])
+        self._initial_bitfield = initial_bitfield
+        self._flags = tuple(flags or ())
+
+    def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> int:
+        """Return the bits; where a path found several values, the last counts."""
+        found = dict(match_list)
+        bits = self._initial_bitfield
+        for flag in self._flags:
+            if _is_set(flag, found):
+                bits |= 1 << int(flag["bit"])
+        return bits
+
+
+def _is_set(flag: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    path = flag["path"]
+    return path in found and ("value" not in flag or bool(found[path] == flag["value"]))
+
+
+class MapTraitPlugin(TraitPlugin):
+    """Looks up the first value found in `values`.
+
+    It is ceilometer's plugin of that name.
+    """
+
+    example: ClassVar[str] = """
+        power:
+          fields: payload.state
+          plugin:
+            name: map
+            parameters: {values: {active: up, stopped: down}, default: unknown}
+    """
+    config_schema: ClassVar[Schema] = Schema(
+        {
+            Required("values", description="a value that is found to the trait's"): All(
+                {object: object}, Length(min=1)
+            ),
+            Optional(
+                "default",
+                default=None,
+                description="what any other value gives (default: no trait)",
+            ): object,
+            Optional(
+                "case_sensitive",
+                default=True,
+                description="false: texts that differ only in case are one key",
+            ): bool,
+        }
+    )
+
+    def __init__(
+        self, values: Mapping[Any, Any], default: Any = None, case_sensitive: bool = True
+    ) -> None:
+        super().__init__(values=values, default=default, case_sensitive=case_sensitive)
+        self._default = default
+        self._case_sensitive = case_sensitive
+        self._values = {self._key(key): value for key, value in values.items()}
+
+    def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> Any:
+        """Return what stands for the first value; nothing found gives no trait."""
+        if not match_list:
+            return None
+        found = match_list[0][1]
+        if isinstance(found, list | dict):
+            return self._default
+        return self._values.get(self._key(found), self._default)
+
+    def _key(self, value: Any) -> Any:
+        return value.casefold() if isinstance(value, str) and not self._case_sensitive else value
+
+
+class TimedeltaTraitPlugin(TraitPlugin):
+    """Returns the seconds between the two times that the trait's fields find, never negative.
+
+    It is ceilometer's plugin of that name; fields that do not find exactly two: no trait.
+    """
+
+    example: ClassVar[str] = """
+        seconds:
+          type: float
+          fields: [payload.start, payload.end]
+          plugin: timedelta
+    """
+    config_schema: ClassVar[Schema] = Schema({})
+
+    def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> float | None:
+        """Return the seconds. Raises `ValueError` when what was found is no time of ISO 8601."""
+        if len(match_list) != 2:
+            return None
+        start, end = (parse_timestamp(_text(value)) for _, value in match_list)
+        return abs((end - start).total_seconds())
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError(f"a time must be text, not {type(value).__name__}")

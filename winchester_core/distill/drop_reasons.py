@@ -1,0 +1,80 @@
+"""Reasons why a trait was dropped, safe to log.
+
+A reason may show a short scalar, since `'512MB' is no int` tells an operator what to mend. It
+never shows an object or a list, nor anything of a trait whose name or path looks like a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.model.event import MAX_INT, MIN_INT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+MAX_SHOWN_LENGTH = 80
+
+_SECRET = re.compile("token|passw|secret|credential", re.IGNORECASE)
+
+
+def looks_secret(names: Iterable[str]) -> bool:
+    """Tell whether one of these names of a trait or its paths suggests a secret."""
+    return any(_SECRET.search(name) for name in names)
+
+
+def describe_value(value: Any, *, secret: bool = False) -> str:
+    """Show a scalar, at most 80 characters of it; of all else, and of a secret, only the kind."""
+    kind = type(value)  # exactly these: what a plugin returns may redefine its methods
+    if kind is str:
+        return (
+            f"a text of {len(value)} characters"
+            if secret
+            else truncate(repr(value[:MAX_SHOWN_LENGTH]))
+        )
+    if kind is int and not MIN_INT <= value <= MAX_INT:
+        return f"an integer of {value.bit_length()} bits"  # Python may refuse to print it
+    if kind in (int, float, bool) and not secret:
+        return repr(value)
+    if kind is list:
+        return f"a list of {len(value)}"
+    if kind is dict:
+        return f"an object of {len(value)} keys"
+    return f"a value of type {kind.__name__}"
+
+
+def truncate(text: str) -> str:
+    """Cut `text` to 80 characters."""
+    return text if len(text) <= MAX_SHOWN_LENGTH else text[: MAX_SHOWN_LENGTH - 1] + "…"
+
+
+def describe_failure(
+    error: BaseException, found: Sequence[tuple[str, Any]], *, secret: bool
+) -> str:
+    """Say what was raised, and where.
+
+    Its message is shown only if every value that was found is a scalar: it could quote them.
+    """
+    what = f"raised {type(error).__name__}{_place(error)}"
+    if secret or any(isinstance(value, dict | list) for _, value in found):
+        return what
+    message = _message(error)
+    return f"{what}: {truncate(message)}" if message else what
+
+
+def _place(error: BaseException) -> str:
+    trace = error.__traceback__
+    if trace is None:
+        return ""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    file_name = re.split(r"[/\\]", trace.tb_frame.f_code.co_filename)[-1]
+    return f" at {file_name}:{trace.tb_lineno}"
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error).encode("unicode_escape").decode()
+    except Exception:  # noqa: BLE001 - an exception of a plugin, whose __str__ may raise too
+        return ""

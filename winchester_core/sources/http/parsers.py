@@ -1,0 +1,300 @@
+"""Parsing of request bodies into messages: events, notifications, CloudEvents."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+from winchester_core.errors import InvalidEvent
+from winchester_core.model import Message, MessageKind
+from winchester_core.sources.http.responses import RequestRejected
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
+
+
+async def read_body(
+    receive: Callable[[], Awaitable[Mapping[str, Any]]],
+    headers: Mapping[str, str],
+    max_bytes: int,
+    timeout_seconds: float,
+) -> bytes:
+    """Return the body; what is too long is not gathered.
+
+    Raises `RequestRejected`: too long, or not sent in time or to its end.
+    """
+    announced = headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced) > max_bytes:
+        raise _body_too_large(max_bytes)
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            return await _read_parts(receive, max_bytes)
+    except TimeoutError:
+        raise RequestRejected(
+            HTTPStatus.REQUEST_TIMEOUT,
+            f"the body did not come within {timeout_seconds:g} seconds",
+            connection="close",
+        ) from None
+
+
+async def _read_parts(receive: Callable[[], Awaitable[Mapping[str, Any]]], max_bytes: int) -> bytes:
+    body = bytearray()
+    while True:
+        part = await receive()
+        if part["type"] == "http.disconnect":
+            raise RequestRejected(HTTPStatus.BAD_REQUEST, "the body has no end")
+        body += part.get("body", b"")
+        if len(body) > max_bytes:
+            raise _body_too_large(max_bytes)
+        if not part.get("more_body", False):
+            return bytes(body)
+
+
+def _body_too_large(max_bytes: int) -> RequestRejected:
+    return RequestRejected(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {max_bytes} bytes"
+    )
+
+
+# From a CloudEvent (CloudEvents 1.0.2) to an event.
+#
+# `source` and `id` together are a CloudEvent's identity, hence both make the `message_id`; `type`
+# is the `event_type`, `time` the `timestamp`. Every other attribute, and every member of `data`,
+# is a trait of the same name; where the name is taken, `attribute.` or `data.` stands before it.
+# What cannot be a trait is dropped as in any event.
+
+CLOUDEVENT_TYPE: Final = "application/cloudevents+json"
+CLOUDEVENT_BATCH_TYPE: Final = "application/cloudevents-batch+json"
+CLOUDEVENT_HEADER_PREFIX: Final = "ce-"
+CLOUDEVENTS_VERSION: Final = "1.0"
+
+MAX_ID_LENGTH: Final = 255
+NON_TRAIT_ATTRIBUTES: Final = frozenset(("id", "type", "time", "specversion", "data"))
+
+
+def cloudevent_to_event(envelope: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the event of a CloudEvent in its JSON format. Raises `InvalidEvent`."""
+    if envelope.get("specversion") != CLOUDEVENTS_VERSION:
+        raise InvalidEvent("specversion", f"must be {CLOUDEVENTS_VERSION!r}")
+    event: dict[str, Any] = {
+        "message_id": cloudevent_message_id(
+            _required_text(envelope, "source"), _required_text(envelope, "id")
+        ),
+        "event_type": _required_text(envelope, "type"),
+        "timestamp": _required_text(envelope, "time"),
+    }
+    attributes = (
+        (name, value) for name, value in envelope.items() if name not in NON_TRAIT_ATTRIBUTES
+    )
+    _add_traits(event, "attribute", attributes)
+    _add_traits(event, "data", _data_traits(envelope.get("data")))
+    return event
+
+
+def cloudevent_message_id(source: str, event_id: str) -> str:
+    """The id of a CloudEvent as one text; of a long one the SHA-256.
+
+    A blank parts the two, since a source, which is a URI reference, has none.
+    """
+    if " " in source:
+        raise InvalidEvent("source", "must be a URI reference, without blanks")
+    joined = f"{source} {event_id}"
+    if len(joined) <= MAX_ID_LENGTH:
+        return joined
+    return "sha256:" + hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def read_binary_mode(headers: Mapping[str, str], media_type: str, body: bytes) -> dict[str, Any]:
+    """Return the JSON format of a CloudEvent that came in binary mode.
+
+    Attributes stand in headers, percent-encoded (HTTP binding, 3.1.3.2), as texts; `data` is the
+    body. Raises `ValueError` for JSON that is none.
+    """
+    attributes: dict[str, Any] = {
+        name.removeprefix(CLOUDEVENT_HEADER_PREFIX): unquote(value)
+        for name, value in headers.items()
+        if name.startswith(CLOUDEVENT_HEADER_PREFIX)
+    }
+    if not body:
+        return attributes
+    if media_type:
+        attributes["datacontenttype"] = media_type
+    if is_json_type(media_type):
+        return attributes | {"data": parse_json(body)}
+    if media_type.startswith("text/"):
+        return attributes | {"data": body.decode("utf-8", "replace")}
+    return attributes | {"data_base64": base64.b64encode(body).decode()}
+
+
+def is_json_type(media_type: str) -> bool:
+    """Tell whether a body of this type is JSON; one without a type is (JSON format, 3.1)."""
+    return media_type in ("", "application/json") or media_type.endswith("+json")
+
+
+def _add_traits(event: dict[str, Any], origin: str, traits: Iterable[tuple[str, Any]]) -> None:
+    for name, value in traits:
+        event[f"{origin}.{name}" if name in event else name] = value
+
+
+def _data_traits(data: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(data, Mapping):
+        yield from data.items()
+    elif data is not None:
+        yield "data", data
+
+
+def _required_text(envelope: Mapping[str, Any], name: str) -> str:
+    value = envelope.get(name)
+    if value is None:
+        raise InvalidEvent(name, "is missing")
+    if not isinstance(value, str) or not value:
+        raise InvalidEvent(name, "must be text that is not empty")
+    return value
+
+
+EVENTS: Final = "/v1/events"
+NOTIFICATIONS: Final = "/v1/notifications"
+CLOUDEVENTS: Final = "/v1/cloudevents"
+JSON_TYPE: Final = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request as it came: header names in lower case, the media type without its parameters."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    sender: str = ""
+
+    @property
+    def media_type(self) -> str:
+        """The type of the body; empty if none is given."""
+        return _media_type(self.headers)
+
+
+def check_content_type(path: str, headers: Mapping[str, str]) -> None:
+    """Raise `RequestRejected` for a body of a type that `path` does not take.
+
+    That `application/json` is wanted also keeps web pages from sending in a browser's name.
+    """
+    if "content-encoding" in headers:
+        raise RequestRejected(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a compressed body is not read")
+    if path == CLOUDEVENTS and _is_binary_mode(headers):
+        return
+    allowed = CONTENT_TYPES[path]
+    if _media_type(headers) not in allowed:
+        raise RequestRejected(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"content-type must be {' or '.join(allowed)}"
+        )
+
+
+def parse_request(
+    request: HttpRequest, datetime_traits: tuple[str, ...], max_items: int
+) -> list[Message]:
+    """Return a message for each item of a request; one that is none has a fault.
+
+    Raises `RequestRejected` for what cannot be taken apart, or holds more than `max_items`.
+    """
+    items = _items(request)
+    if len(items) > max_items:
+        raise RequestRejected(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"{len(items)} items; at most {max_items} are taken in one request",
+        )
+    read, kind = ITEM_READERS[request.path]
+    return [
+        _message(
+            item, read, kind, f"{request.sender} {request.path} item {number}", datetime_traits
+        )
+        for number, item in enumerate(items, 1)
+    ]
+
+
+def _items(request: HttpRequest) -> list[Any]:
+    try:
+        if request.path == CLOUDEVENTS and _is_binary_mode(request.headers):
+            return [read_binary_mode(request.headers, request.media_type, request.body)]
+        document = parse_json(request.body)
+    except ValueError as error:
+        raise RequestRejected(HTTPStatus.BAD_REQUEST, f"the body {error}") from None
+    if request.path != CLOUDEVENTS:
+        return document if isinstance(document, list) else [document]
+    if request.media_type == CLOUDEVENT_TYPE:
+        return [document]
+    if isinstance(document, list):
+        return document
+    raise RequestRejected(HTTPStatus.BAD_REQUEST, "the body must be an array of CloudEvents")
+
+
+def _message(
+    item: Any,
+    read: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    kind: MessageKind,
+    received_from: str,
+    datetime_traits: tuple[str, ...],
+) -> Message:
+    body: Mapping[str, Any] = {}
+    fault = None
+    try:
+        if not isinstance(item, Mapping):
+            raise InvalidEvent("item", f"must be a JSON object, not {type(item).__name__}")
+        body = read(item)
+    except InvalidEvent as invalid:
+        fault = str(invalid)
+    return Message(
+        body=body,
+        kind=kind,
+        received_from=received_from,
+        datetime_traits=datetime_traits,
+        fault=fault,
+    )
+
+
+def _media_type(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _is_binary_mode(headers: Mapping[str, str]) -> bool:
+    """As the HTTP binding has it (3): a type that begins with application/cloudevents is not."""
+    return f"{CLOUDEVENT_HEADER_PREFIX}specversion" in headers and not headers.get(
+        "content-type", ""
+    ).lower().startswith("application/cloudevents")
+
+
+def _unchanged(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    return item
+
+
+CONTENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
+    EVENTS: (JSON_TYPE,),
+    NOTIFICATIONS: (JSON_TYPE,),
+    CLOUDEVENTS: (CLOUDEVENT_TYPE, CLOUDEVENT_BATCH_TYPE),
+}
+"""The types of body that each path takes; CloudEvents in binary mode, any."""
+
+ITEM_READERS: Final = {
+    EVENTS: (_unchanged, MessageKind.EVENT),
+    NOTIFICATIONS: (_unchanged, MessageKind.NOTIFICATION),
+    CLOUDEVENTS: (cloudevent_to_event, MessageKind.EVENT),
+}
+
+
+def parse_json(text: bytes) -> Any:
+    """Return what the UTF-8 `text` holds. Raises `ValueError`, which never quotes it."""
+    try:
+        return json.loads(text.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        reason = f"is not UTF-8 at byte {error.start + 1}"
+    except ValueError as error:
+        reason = f"is no JSON: {error}"
+    except RecursionError:
+        reason = "is nested too deeply"
+    raise ValueError(reason)  # not chained: these exceptions carry the whole text

@@ -1,0 +1,311 @@
+"""Inputs as bytes: files, pipes, standard input, gzip data, and files that grow."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import stat
+import sys
+import time
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from winchester_core.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STDIN = "-"
+STDIN_NAME = "<stdin>"
+CHUNK_BYTES = 64 * 1024
+
+
+class ByteInput:
+    """Reads the file at `path`, or standard input when that is ``-``, never waiting too long.
+
+    `close` keeps the position, so that `open` goes on from there. All failures are
+    `SourceError`s that name the input.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.name = STDIN_NAME if path == STDIN else path
+        self._descriptor: int | None = None
+        self._position = 0
+        self._gunzip = GzipDecoder()
+
+    def open(self) -> None:
+        """Open the input; without effect when it is open."""
+        if self._descriptor is not None:
+            return
+        try:
+            if self._path == STDIN:
+                self._descriptor = sys.stdin.fileno()
+            else:
+                self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+                if self._position and stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+                    os.lseek(self._descriptor, self._position, os.SEEK_SET)
+        except (OSError, AttributeError) as error:  # AttributeError: a daemon has no sys.stdin
+            raise SourceError(self.name, error_reason(error)) from error
+
+    def close(self) -> None:
+        """Close the input, standard input excepted. Idempotent."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None and self._path != STDIN:
+            os.close(descriptor)
+
+    def read(self, timeout_seconds: float) -> bytes | None:
+        """Return some bytes, decompressed: b"" at the end, None when none came in time."""
+        while True:
+            try:
+                data = self._gunzip.next_bytes()
+                if data:
+                    return data
+                chunk = self._read_chunk(timeout_seconds)
+                if chunk is None:
+                    return None
+                if not chunk:
+                    return self._gunzip.finish()
+                self._gunzip.feed(chunk)
+            except EOFError as error:
+                raise self._gzip_error("ends too early, after", error) from error
+            except zlib.error as error:
+                raise self._gzip_error("is damaged before", error) from error
+            timeout_seconds = 0
+
+    def _read_chunk(self, timeout_seconds: float) -> bytes | None:
+        if self._descriptor is None:
+            raise SourceError(self.name, "is not open")
+        try:
+            # poll, not select, which refuses descriptors from 1024 on.
+            poll = select.poll()
+            poll.register(self._descriptor, select.POLLIN)
+            if not poll.poll(max(0, timeout_seconds) * 1000):
+                return None
+            chunk = os.read(self._descriptor, CHUNK_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise SourceError(self.name, error_reason(error)) from error
+        self._position += len(chunk)
+        return chunk
+
+    def _gzip_error(self, what: str, error: Exception) -> SourceError:
+        return SourceError(
+            self.name, f"its gzip data {what} byte {self._position} of the file ({error})"
+        )
+
+
+def find_inputs(path: str) -> Iterator[ByteInput]:
+    """Return the inputs that `path` means: one, or the files of a directory in name order.
+
+    Hidden files and subdirectories are left out. Raises `SourceError` for what is not there.
+    """
+    if path == STDIN:
+        return iter([ByteInput(path)])
+    try:
+        if not Path(path).is_dir():
+            Path(path).stat()
+            return iter([ByteInput(path)])
+        files = [file for file in Path(path).iterdir() if file.is_file()]
+    except (OSError, ValueError) as error:
+        raise SourceError(path, error_reason(error)) from error
+    names = sorted(file.name for file in files if not file.name.startswith("."))
+    return iter([ByteInput(str(Path(path) / name)) for name in names])
+
+
+def error_reason(error: Exception) -> str:
+    """What went wrong with an input, without its name."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+# A file that is being written to, read as it grows, until another takes its place.
+#
+# What rotates logs either renames the file and makes a new one, or copies it and truncates it. Both
+# end this input, and the next one begins at its start.
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.2
+"""How often a file that does not grow is looked at."""
+
+FINGERPRINT_BYTES = 256
+"""By how much of its beginning a file is known again; tells a truncation that was outgrown."""
+
+
+class FollowedFile:
+    """Reads the file at `path`, which need not be there yet, as `ByteInput` reads one.
+
+    The old file is left once it is at its end and the new one holds something: until then its
+    writer may still have it open. All failures are `SourceError`s that name the file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.name = path
+        self._path = path
+        self._descriptor: int | None = None
+        self._identity: tuple[int, int] | None = None
+        self._position = 0
+        self._beginning = b""
+        self.is_replaced = False
+        """Whether another file has taken its place; what was truncated begins anew instead."""
+
+    def open(self) -> None:
+        """Open the file, if it is there; where it was rotated meanwhile, the one it has become."""
+        if self._descriptor is not None or self.is_replaced:
+            return
+        try:
+            self._descriptor = self._open_known() if self._identity else self._open_first()
+        except (OSError, ValueError) as error:
+            raise SourceError(self.name, error_reason(error)) from error
+
+    def close(self) -> None:
+        """Close the file. Idempotent; the position stays."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def read(self, timeout_seconds: float) -> bytes | None:
+        """Return some bytes: b"" when another file has taken the place, None when none came."""
+        try:
+            data = self._read_available()
+            if data is None and timeout_seconds > 0:
+                time.sleep(min(timeout_seconds, POLL_SECONDS))
+                data = self._read_available()
+        except OSError as error:
+            raise SourceError(self.name, error_reason(error)) from error
+        return data
+
+    def _read_available(self) -> bytes | None:
+        self.open()
+        if self._descriptor is None:
+            return b"" if self.is_replaced else None
+        has_successor = self._has_successor()  # looked at first: all written before is read now
+        data = os.read(self._descriptor, CHUNK_BYTES)
+        if not self._has_same_beginning():
+            self._position, self._beginning = 0, b""
+            return b""
+        if not data and has_successor:
+            self.is_replaced = True
+            return b""
+        self._position += len(data)
+        self._beginning += data[: FINGERPRINT_BYTES - len(self._beginning)]
+        if self._beginning.startswith(GZIP_MAGIC):
+            raise SourceError(self.name, "is gzip data, and that cannot be followed")
+        return data or None
+
+    def _open_first(self) -> int | None:
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return None
+        state = os.fstat(descriptor)
+        if not stat.S_ISREG(state.st_mode):
+            os.close(descriptor)
+            raise ValueError("is no regular file: only such a one is followed")
+        self._identity = state.st_dev, state.st_ino
+        return descriptor
+
+    def _open_known(self) -> int | None:
+        """Open the file that was being read, wherever in its directory it lies by now."""
+        directory = Path(self._path).parent
+        others = sorted(directory.iterdir()) if directory.is_dir() else []
+        for path in (Path(self._path), *others):
+            if _file_identity(path) == self._identity:
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+                os.lseek(descriptor, self._position, os.SEEK_SET)
+                return descriptor
+        log.warning(
+            "%s: the file that was read up to byte %d is gone; what followed there is lost to us",
+            self.name,
+            self._position,
+        )
+        self.is_replaced = True
+        return None
+
+    def _has_successor(self) -> bool:
+        try:
+            state = Path(self._path).stat()
+        except FileNotFoundError:
+            return False
+        return (state.st_dev, state.st_ino) != self._identity and state.st_size > 0
+
+    def _has_same_beginning(self) -> bool:
+        """Tell whether the file still is what was read so far: it was not truncated."""
+        if self._descriptor is None or os.fstat(self._descriptor).st_size < self._position:
+            return False
+        beginning = os.pread(self._descriptor, len(self._beginning), 0)
+        return beginning == self._beginning
+
+
+def followed_files(path: str) -> Iterator[FollowedFile]:
+    """The files that lie at `path` one after another, without end."""
+    file = FollowedFile(path)
+    while True:
+        yield file
+        if file.is_replaced:
+            file = FollowedFile(path)
+
+
+def _file_identity(path: Path) -> tuple[int, int] | None:
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return None
+    return state.st_dev, state.st_ino
+
+
+GZIP_MAGIC = b"\x1f\x8b"
+"""What every gzip file begins with (RFC 1952, 2.3.1)."""
+
+GZIP_FORMAT = 16 + zlib.MAX_WBITS
+MAX_PIECE_BYTES = 1024 * 1024
+
+
+class GzipDecoder:
+    """Passes bytes through, decompressed when the first two say that they are gzip data.
+
+    A file may hold several gzip members one after another. Raises `zlib.error` for damaged data.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._is_gzip: bool | None = None
+        self._has_output = False
+        self._member = zlib.decompressobj(GZIP_FORMAT)
+
+    def feed(self, data: bytes) -> None:
+        """Take in the next bytes."""
+        self._buffer += data
+        if self._is_gzip is None and len(self._buffer) >= len(GZIP_MAGIC):
+            self._is_gzip = self._buffer.startswith(GZIP_MAGIC)
+
+    def next_bytes(self) -> bytes:
+        """Return the next bytes, at most 1 MiB of them; b"" when more input is needed."""
+        if not self._is_gzip:
+            return self._take() if self._is_gzip is False else b""
+        while self._buffer or self._has_output:
+            if self._member.eof:
+                self._member = zlib.decompressobj(GZIP_FORMAT)
+            piece = self._member.decompress(self._take(), MAX_PIECE_BYTES)
+            self._has_output = len(piece) == MAX_PIECE_BYTES and not self._member.eof
+            self._buffer = self._member.unconsumed_tail or self._after_member()
+            if piece:
+                return piece
+        return b""
+
+    def finish(self) -> bytes:
+        """Return what is left at the end of the input; raises `EOFError` if that came too early."""
+        if self._is_gzip and not self._member.eof:
+            raise EOFError("the end of the compressed data is missing")
+        return self._take()
+
+    def _after_member(self) -> bytes:
+        # Zeros after a member are padding, as of tapes; gzip itself ignores them, too.
+        return self._member.unused_data.lstrip(b"\0")
+
+    def _take(self) -> bytes:
+        buffered, self._buffer = self._buffer, b""
+        return buffered

@@ -1,0 +1,202 @@
+"""Parameters of the `webhook` handler, and the TLS context made from them."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from voluptuous import All, In, Invalid, Optional, Range, Required, Schema
+from voluptuous import Any as AnyOf
+
+from winchester_core.interfaces import event_types, json_schema
+from winchester_handlers.webhook.message import signing_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SENDS = ("event", "stream")
+FORMATS = ("json", "cloudevent", "cloudevent_binary")
+
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+OWN_HEADERS = re.compile(
+    r"connection|content-(encoding|length|type)|host|idempotency-key|transfer-encoding"
+    r"|webhook-(id|signature|timestamp)|ce-.*",
+    re.IGNORECASE,
+)
+HTTP_URL = re.compile(r"https?://[^/\s?#]\S*")
+URI_REFERENCE = re.compile(r"[\x21-\x7e]+")
+
+
+@json_schema(type="string", pattern=r"^https?://[^/\s?#]\S*$", title="URL")
+def http_url(value: Any) -> str:
+    """The URL of a web service. The message does not show it: it may hold a token."""
+    if isinstance(value, str) and HTTP_URL.fullmatch(value) and _is_url(value):
+        return value
+    raise Invalid("expected a URL that begins with http:// or https://, without blanks")
+
+
+@json_schema(type="string", pattern=r"^[\x21-\x7e]+$", title="URI reference")
+def uri_reference(value: Any) -> str:
+    """What CloudEvents calls a URI reference: printable ASCII."""
+    if isinstance(value, str) and URI_REFERENCE.fullmatch(value):
+        return value
+    raise Invalid("expected a URI or a part of one, such as /winchester: ASCII without blanks")
+
+
+@json_schema(type="string", minLength=1, title="path of a file that exists")
+def readable_file(value: Any) -> str:
+    """The path of a file that is there."""
+    if isinstance(value, str) and Path(value).is_file():
+        return value
+    raise Invalid("expected the path of a file that exists")
+
+
+@json_schema(
+    type="object",
+    propertyNames={"pattern": f"^{HEADER_NAME.pattern}$"},
+    additionalProperties={"type": "string", "minLength": 1},
+    title="mapping of a header's name to its value",
+)
+def headers(value: Any) -> dict[str, str]:
+    """Further headers, none of which is the handler's own."""
+    if not isinstance(value, dict):
+        raise Invalid("expected a mapping of a header's name to its value")
+    for name, text in value.items():
+        if not isinstance(name, str) or not HEADER_NAME.fullmatch(name):
+            raise Invalid("expected the name of a header", [name])
+        if OWN_HEADERS.fullmatch(name):
+            raise Invalid("this header is set by the handler itself", [name])
+        if not isinstance(text, str) or not HEADER_VALUE.fullmatch(text):
+            raise Invalid("expected text in ASCII, without blanks at its ends", [name])
+    return value
+
+
+@json_schema(type="string", minLength=1)
+def secret(value: Any) -> str:
+    """The secret of the signature."""
+    if isinstance(value, str) and value:
+        try:
+            signing_key(value)
+        except ValueError:
+            raise Invalid("expected base64 after 'whsec_'") from None
+        return value
+    raise Invalid("expected text, the secret that the receiver has too")
+
+
+def _is_url(text: str) -> bool:
+    try:
+        return bool(httpx.URL(text).host)
+    except (httpx.InvalidURL, ValueError):
+        return False
+
+
+TLS_SCHEMA = Schema(
+    {
+        Optional(
+            "ca_file", default=None, description="whom to trust in place of the usual authorities"
+        ): AnyOf(None, readable_file),
+        Optional("cert_file", default=None, description="as whom to appear"): AnyOf(
+            None, readable_file
+        ),
+        Optional("key_file", default=None, description="the key of `cert_file`"): AnyOf(
+            None, readable_file
+        ),
+    }
+)
+
+
+@json_schema(AnyOf(TLS_SCHEMA, None))
+def tls(value: Any) -> dict[str, Any]:
+    """Whom to trust, and as whom to appear."""
+    found: dict[str, Any] = TLS_SCHEMA({} if value is None else value)
+    if found["key_file"] and not found["cert_file"]:
+        raise Invalid("key_file needs a cert_file")
+    return found
+
+
+WEBHOOK_SCHEMA = Schema(
+    {
+        Required(
+            "url", description="where requests are sent, by `https://` or `http://`"
+        ): http_url,
+        Optional(
+            "event_types",
+            default=lambda: ["*"],
+            description="which events: a glob or a list of globs of event types, `!glob` excludes",
+        ): event_types,
+        Optional(
+            "send",
+            default="event",
+            description=(
+                "`event`: a request for each event; `stream`: one for the stream, which holds "
+                "`stream_id`, `stream_name`, `reason`, `distinguished_by` and the matching "
+                "`events` (none when no event matches)"
+            ),
+        ): In(SENDS),
+        Optional(
+            "format",
+            default="json",
+            description=(
+                "`json`: the event as `winchester event list -f json` shows it; `cloudevent`: "
+                "CloudEvents 1.0, structured; `cloudevent_binary`: its attributes as headers"
+            ),
+        ): In(FORMATS),
+        Optional(
+            "source", default="/winchester", description="the `source` of the CloudEvents"
+        ): uri_reference,
+        Optional(
+            "headers",
+            default=dict,
+            description=(
+                "further headers, such as `Authorization`; they are not stored with an effect"
+            ),
+        ): headers,
+        Optional(
+            "secret",
+            default=None,
+            description=(
+                "signs each request by HMAC-SHA256, in the headers `Webhook-Id`, "
+                "`Webhook-Timestamp` and `Webhook-Signature` of Standard Webhooks; after `whsec_` "
+                "comes base64, any other text is the key itself"
+            ),
+        ): AnyOf(None, secret),
+        Optional(
+            "timeout",
+            default=30,
+            description="seconds; for connecting, and for each wait for the service after that",
+        ): All(AnyOf(int, float), Range(min=0, min_included=False, max=3600)),
+        Optional(
+            "tls",
+            default=None,
+            description="whom to trust, and as whom to appear; certificates are always verified",
+        ): tls,
+    }
+)
+
+
+def tls_context(tls: Mapping[str, Any]) -> ssl.SSLContext:
+    """The context of these files as they are now: one that was replaced is read again.
+
+    Raises `OSError` when a certificate cannot be used.
+    """
+    paths = (tls["ca_file"], tls["cert_file"], tls["key_file"])
+    times = tuple(Path(path).stat().st_mtime_ns for path in paths if path)
+    return _create_context(*paths, times)
+
+
+@lru_cache(maxsize=32)  # reading the usual authorities takes longer than a request
+def _create_context(
+    ca_file: str | None, cert_file: str | None, key_file: str | None, _times: tuple[int, ...]
+) -> ssl.SSLContext:
+    is_default = ca_file is None
+    context = (
+        httpx.create_ssl_context() if is_default else ssl.create_default_context(cafile=ca_file)
+    )
+    if cert_file:
+        context.load_cert_chain(cert_file, key_file)
+    return context
