@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -48,9 +49,10 @@ def ready_site(site: Site) -> Site:
 def winchester(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Winchester]:
-    """Run commands; logging is set back in the end."""
+    """Run commands; logging and the garbage collector are set back in the end."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    thresholds = gc.get_threshold()
 
     def run(site: Site, *arguments: str) -> Ended:
         monkeypatch.chdir(site.path)
@@ -66,3 +68,4 @@ def winchester(
     yield run
     root.handlers[:] = handlers
     root.setLevel(level)
+    gc.set_threshold(*thresholds)

@@ -94,6 +94,8 @@ def _summary(app: App, name: str, found: Any) -> str | None:
             return summary_of(docstring)
     try:
         command = instantiate(found.load(), app, name, None)
+        return None if command.deprecated else summary_of(command.get_description())
     except PluginError as error:
         return f"cannot be used: {error.reason}"
-    return None if command.deprecated else summary_of(command.get_description())
+    except Exception as error:  # noqa: BLE001 - one faulty command does not hide the others
+        return f"cannot be used: {type(error).__name__}: {error}"

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
+import subprocess
+import sys
 import weakref
 from typing import TYPE_CHECKING
 
 import pytest
 
-from winchester_core.cli.collector import YOUNG_OBJECTS, settle_collector
+from winchester_core.cli.collector import (
+    STARTING_OBJECTS,
+    YOUNG_OBJECTS,
+    settle_collector,
+    spare_collector,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +33,7 @@ class Knot:
 def _collector_as_it_was() -> Iterator[None]:
     thresholds = gc.get_threshold()
     yield
+    atexit.unregister(gc.freeze)
     gc.set_threshold(*thresholds)
     gc.unfreeze()
 
@@ -44,3 +53,32 @@ def test_garbage_from_before_and_after_is_found() -> None:
     kept = [[number] for number in range(3 * YOUNG_OBJECTS)]
     assert (before(), after()) == (None, None)
     assert len(kept) == 3 * YOUNG_OBJECTS
+
+
+def test_a_start_is_searched_less_often_and_work_then_as_usual() -> None:
+    spare_collector()
+    assert gc.get_threshold()[0] == STARTING_OBJECTS
+    settle_collector()
+    assert gc.get_threshold()[0] == YOUNG_OBJECTS
+
+
+def test_garbage_of_a_command_that_takes_long_is_found() -> None:
+    spare_collector()
+    garbage = weakref.ref(Knot())
+    kept = [[number] for number in range(2 * STARTING_OBJECTS)]
+    assert garbage() is None
+    assert len(kept) == 2 * STARTING_OBJECTS
+
+
+def test_the_exit_searches_nothing() -> None:
+    program = """\
+import atexit, gc
+atexit.register(lambda: print(gc.get_freeze_count() > 0))  # called after what is registered later
+from winchester_core.cli.collector import spare_collector
+spare_collector()
+print(gc.get_freeze_count() > 0)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], check=True, timeout=60, capture_output=True, text=True
+    )
+    assert ended.stdout.split() == ["False", "True"]
