@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.stream import Reason
-from winchester_core.storage.records import Arrival, StreamFilter
+from winchester_core.storage.records import MatchedEvent, StreamFilter
 from winchester_core.triggers.definition import TriggerDefinition
 from winchester_core.triggers.matcher import TriggerSet
 from winchester_core.triggers.stream_time import FixedTime
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from winchester_core.model.event import Event
     from winchester_core.model.stream import StreamRecord
     from winchester_core.storage.interface import Store
-    from winchester_core.storage.records import Claim, Recorded
+    from winchester_core.storage.records import Claim, IngestResult
 
 NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
 
@@ -75,17 +75,19 @@ VM = make_trigger()
 """The trigger of most tests."""
 
 
-def arrivals(triggers: Iterable[TriggerDefinition], events: Iterable[Event]) -> list[Arrival]:
+def matched_events(
+    triggers: Iterable[TriggerDefinition], events: Iterable[Event]
+) -> list[MatchedEvent]:
     """The events on their way in, each with the streams of `triggers` that it belongs to."""
     matching = TriggerSet(triggers)
-    return [Arrival(each, tuple(matching.match(each)), each["timestamp"]) for each in events]
+    return [MatchedEvent(each, tuple(matching.match(each)), each["timestamp"]) for each in events]
 
 
 def ingest(
     store: Store, trigger: TriggerDefinition, *events: Event, now: datetime = NOON
-) -> Recorded:
+) -> IngestResult:
     """Record `events` in one batch that arrives at the stream time `now`."""
-    return store.record(arrivals([trigger], events), FixedTime(now))
+    return store.record(matched_events([trigger], events), FixedTime(now))
 
 
 def only_stream(store: Store, **traits: Any) -> StreamRecord:

@@ -101,7 +101,7 @@ class Bulk:
 def fill(database: Database, events: int) -> Bulk:
     """Store about `events` events and what belongs to them; the tables must be empty."""
     bulk = Bulk(events - events % PER_STREAM)
-    if database.dialect.serverless:
+    if database.dialect.embedded:
         event.listen(database.engine, "connect", _add_functions(bulk))
         database.engine.dispose()
     for first in range(1, bulk.streams + 1, CHUNK_STREAMS):

@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import Schema
+from winchester_core.storage.sql.schema import DatabaseSchema
 from winchester_core.storage.sql.tables import event_clock, metadata
 from winchester_core.testing.clock import FakeClock
 
@@ -112,9 +112,9 @@ class Databases:
         url = self._stack.enter_context(temporary_database(backend, self._folder))
         database = Database(url, host_clock=FakeClock())
         self._stack.callback(database.close)
-        if database.dialect.serverless:
+        if database.dialect.embedded:
             without_fsync(database.engine)
-        Schema(database).upgrade()
+        DatabaseSchema(database).upgrade()
         return database
 
 

@@ -19,7 +19,7 @@ from winchester_core.storage.effect_records import (
 )
 
 if TYPE_CHECKING:
-    from winchester_core.storage.effect_records import EffectClaim, Settlement, StoredEffect
+    from winchester_core.storage.effect_records import EffectClaim, EffectResult, StoredEffect
     from winchester_core.storage.interface import Store
 
 ALL = 10_000
@@ -119,17 +119,17 @@ class OutboxRun:
                 return self._take(endpoint, limit, lease)
             case SettleEffects(kinds, delay):
                 held, self._held = self._held, []
-                settlements = [
+                results = [
                     _settlement(kinds[n % len(kinds)], claim, delay) for n, claim in enumerate(held)
                 ]
-                return self._store.settle_effects(settlements)
+                return self._store.apply_effect_results(results)
             case ReleaseEffects():
                 held, self._held = self._held, []
                 return self._store.release_effects(held)
             case RenewEffects(lease):
                 return self._store.renew_effects(self._held, lease)
             case GiveUpEffects(max_age, limit):
-                return dict(self._store.give_up_effects(max_age=max_age, limit=limit))
+                return dict(self._store.mark_overdue_effects_dead(max_age=max_age, limit=limit))
             case MendEffects(retries, discards):
                 return self._mend(retries, discards)
             case _:
@@ -169,7 +169,7 @@ class OutboxRun:
         }
 
 
-def _settlement(kind: str, claim: EffectClaim, delay: timedelta) -> Settlement:
+def _settlement(kind: str, claim: EffectClaim, delay: timedelta) -> EffectResult:
     if kind == "delivered":
         return EffectDelivered(claim)
     return EffectDelayed(claim, delay, "no") if kind == "delayed" else EffectRefused(claim, "no")

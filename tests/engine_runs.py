@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from builders import NOON, arrivals
+from builders import NOON, matched_events
 from effect_steps import OutboxRun
 from engine_steps import (
     NEW_RULES,
@@ -76,7 +76,9 @@ class Run:
                 self._rules, self._other_rules = self._other_rules, self._rules
                 return None
             case Refresh():
-                return [self.store.refresh(each, self._now or NOON, ALL) for each in self._rules]
+                return [
+                    self.store.recalculate(each, self._now or NOON, ALL) for each in self._rules
+                ]
             case Claim(reason, lease):
                 return self._claim(reason, lease)
             case Release():
@@ -108,7 +110,7 @@ class Run:
         return FixedTime(self._now)
 
     def _ingest(self, batch: Iterable[Any]) -> tuple[Any, ...]:
-        everything = arrivals(self._rules, batch)
+        everything = matched_events(self._rules, batch)
         size = self._batch_size or len(everything)
         parts = [
             self.store.record(everything[start : start + size], self._policy(moves=True))
@@ -157,7 +159,7 @@ class Run:
     def _complete(self, step: Complete) -> list[Any]:
         taken = [*self._take_every_other(), *self.held]
         self.held = []
-        made = tuple(arrivals(self._rules, step.made))
+        made = tuple(matched_events(self._rules, step.made))
         completions = [
             Completion(
                 each,
@@ -189,19 +191,19 @@ class Run:
             "streams": sorted(repr(_facts(stream, members[stream.id])) for stream in found),
             "event clock": self.store.event_clock(),
             "states": self.store.count_states(),
-            "workload": self._workload(found),
+            "backlog": self._backlog(found),
             "statistics": self.store.statistics(self._now),
             "outbox": self.outbox.state(),
         }
 
-    def _workload(self, found: Iterable[StreamRecord]) -> records.Workload:
+    def _backlog(self, found: Iterable[StreamRecord]) -> records.Backlog:
         """What waits, `next_due` made exact: a store may tell an earlier time, and no later one."""
         times = [
             each.fire_timestamp or each.expire_timestamp
             for each in found
             if each.state is StreamState.ACTIVE
         ]
-        load = self.store.workload(self._now)
+        load = self.store.backlog(self._now)
         assert (load.next_due is None) == (not times)
         assert load.next_due is None or load.next_due <= min(times)
         return replace(load, next_due=min(times, default=None))

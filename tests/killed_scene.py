@@ -15,7 +15,7 @@ import pytest
 from bounds import BOUND_SECONDS
 from winchester_core import bootstrap
 from winchester_core.storage.records import EventFilter, StreamFilter
-from winchester_core.storage.sql.schema import Schema
+from winchester_core.storage.sql.schema import DatabaseSchema
 
 PROGRAM = Path(__file__).parent / "faults" / "process_under_test.py"
 START = datetime(2026, 3, 14, 10, tzinfo=UTC)
@@ -81,7 +81,7 @@ class KilledScene:
         self.file.write_text("".join(json.dumps(each) + "\n" for each in sample_events()))
         self.journal = directory / "journal.jsonl"
         self.journal.touch()
-        Schema(self._database()).upgrade()
+        DatabaseSchema(self._database()).upgrade()
 
     def _database(self) -> Any:
         return bootstrap.open_database(bootstrap.load_settings(self.settings))

@@ -69,7 +69,7 @@ def drained(store: Store, endpoint: Endpoint = MAIL) -> list[Any]:
     seen: list[Any] = []
     while claims := take(store, endpoint):
         seen += payloads(claims)
-        store.settle_effects([EffectDelivered(claim) for claim in claims])
+        store.apply_effect_results([EffectDelivered(claim) for claim in claims])
     return seen
 
 
@@ -77,5 +77,5 @@ def dead(store: Store, name: str = "a") -> int:
     """A dead letter, alone in its lane; its id."""
     put(store, **{name: [name]})
     (claim,) = take(store)
-    store.settle_effects([EffectRefused(claim, "no such address")])
+    store.apply_effect_results([EffectRefused(claim, "no such address")])
     return claim.id

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event
 
-from winchester_core.storage.dialects.bulk import driver, mariadb, postgresql
+from winchester_core.storage.sql.dialects import driver, mariadb, postgresql_bulk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,11 +32,14 @@ def before_each_statement(database: Database, see: See) -> Iterator[None]:
 
     def seen(original: Callable[..., Any]) -> Callable[..., Any]:
         def call(
-            connection: Connection, text: str, parameters: Sequence[Any], **how: bool | None
+            connection: Connection,
+            text: str,
+            parameters: Sequence[Any],
+            **driver_options: bool | None,
         ) -> Any:
             if connection.engine is database.engine:
                 see(connection, text, parameters)
-            return original(connection, text, parameters, **how)
+            return original(connection, text, parameters, **driver_options)
 
         return call
 
@@ -45,8 +48,8 @@ def before_each_statement(database: Database, see: See) -> Iterator[None]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(driver, "execute", seen(driver.execute))
             patch.setattr(driver, "fetch", seen(driver.fetch))
-            patch.setattr(postgresql, "can_pipeline", lambda: False)
-            patch.setattr(mariadb, "FEW", -1)
+            patch.setattr(postgresql_bulk, "supports_pipeline", lambda: False)
+            patch.setattr(mariadb, "SMALL_BATCH_ROWS", -1)
             yield
     finally:
         event.remove(database.engine, "before_cursor_execute", look)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bounds import BOUND_SECONDS
 from winchester_core.bootstrap import load_settings, open_database, open_store
-from winchester_core.storage.sql.schema import Schema
+from winchester_core.storage.sql.schema import DatabaseSchema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -88,7 +88,7 @@ class Site:
         """Make the tables."""
         database = open_database(load_settings(self._database_settings()))
         try:
-            Schema(database).upgrade()
+            DatabaseSchema(database).upgrade()
         finally:
             database.close()
 

@@ -38,7 +38,7 @@ def metered(database: Database, *, instructions: bool = False) -> Iterator[Meter
     driver's cursors do, since not all that is sent goes by way of SQLAlchemy.
     """
     meter = Meter()
-    if database.dialect.serverless:
+    if database.dialect.embedded:
         listeners = _on_sqlite(meter, instructions)
     elif database.dialect.name == "postgresql":
         listeners = _on_postgresql(meter)

@@ -11,7 +11,7 @@ from winchester_core import bootstrap, ingest
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.sources.jsonl import JsonlSource
 from winchester_core.storage.records import EventFilter, StreamFilter
-from winchester_core.storage.sql.schema import Schema
+from winchester_core.storage.sql.schema import DatabaseSchema
 from winchester_core.telemetry.counters import Count
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def manager_on(checkout: Path, directory: Path) -> TriggerManager:
     environ = {"WINCHESTER_DATABASE_URL": f"sqlite:///{directory / 'test.db'}"}
     settings = bootstrap.load_settings(checkout / "etc" / "winchester.yaml", environ=environ)
     with closing(bootstrap.open_database(settings)) as database:
-        Schema(database).upgrade()
+        DatabaseSchema(database).upgrade()
     store = bootstrap.open_store(settings)
     return ingest.TriggerManager(**bootstrap.ingest_parts(settings, store))
 

@@ -12,7 +12,7 @@ import pytest
 from winchester_core import PipelineManager, TriggerManager, bootstrap, load_settings, open_store
 from winchester_core.errors import ConfigurationError
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.sql.schema import Schema
+from winchester_core.storage.sql.schema import DatabaseSchema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ def event(message_id: str, event_type: str = "order.placed", **traits: Any) -> d
 def settings(tmp_path: Path) -> dict[str, Any]:
     content = {"database": {"url": f"sqlite:///{tmp_path / 'orders.db'}"}, "clock": "event"}
     with closing(bootstrap.open_database(load_settings(content))) as database:
-        Schema(database).upgrade()
+        DatabaseSchema(database).upgrade()
     return content
 
 

@@ -16,7 +16,7 @@ from winchester_core.ingest.pump import SourcePump
 from winchester_core.ingest.replay import Pace, Replay, ReplaySummary
 from winchester_core.sources.jsonl import JsonlSource
 from winchester_core.storage.records import EventFilter, StreamFilter
-from winchester_core.storage.sql.schema import Schema
+from winchester_core.storage.sql.schema import DatabaseSchema
 from winchester_core.testing import InMemoryEngine
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def source_of(path: Path) -> JsonlSource:
 
 def replay_on_sqlite(settings: Any, path: Path, pace: Pace) -> tuple[ReplaySummary, Store]:
     with closing(bootstrap.open_database(settings)) as database:
-        Schema(database).upgrade()
+        DatabaseSchema(database).upgrade()
     store = bootstrap.open_store(settings)
     clock = bootstrap.replay_clock(store)
     manager = ingest.TriggerManager(**bootstrap.ingest_parts(settings, store, clock=clock))

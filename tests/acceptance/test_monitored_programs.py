@@ -272,7 +272,7 @@ def test_after_a_recorded_load_the_values_agree_with_the_tables(
     worker = crew.worker("w", *ANY_PORT)
     wait_until_ready(worker)
     with ready_site.store() as store:
-        wait_until(lambda: store.workload(store.event_clock()).is_idle)
+        wait_until(lambda: store.backlog(store.event_clock()).is_idle)
         wait_until(lambda: _streams(scrape(worker)) == store.count_states_by_trigger())
         wait_until(lambda: _streams(scrape(ingest)) == store.count_states_by_trigger())
         states, events = store.count_states(), store.count_events()

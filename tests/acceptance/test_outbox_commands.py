@@ -59,7 +59,7 @@ def stock(site: Site, *payloads: Any, endpoint: Endpoint = MAIL, dead: int = 0) 
         store.complete([Completion(claim, effects=tuple(queued))], FixedTime(NOON))
         for _ in range(dead):
             (effect,) = store.claim_effects(endpoint, worker="w", limit=1, lease=LEASE)
-            store.settle_effects([EffectRefused(effect, "no such user")])
+            store.apply_effect_results([EffectRefused(effect, "no such user")])
         return [each.id for each in store.find_effects()][before:]
 
 

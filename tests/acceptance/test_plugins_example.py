@@ -25,7 +25,7 @@ from winchester_core.criteria.compiler import compile_criterion
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.schemas import list_parameters, plugin_schema
 from winchester_core.storage.records import EventFilter, StreamFilter
-from winchester_core.storage.sql.schema import Schema
+from winchester_core.storage.sql.schema import DatabaseSchema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -219,7 +219,7 @@ def test_rows_become_events_weekends_streams_and_streams_reports(example: Path) 
         file.write("2024-03-04T18:00:00+01:00,door.in,gh-78,first\n")
     settings = settings_of(example)
     with closing(bootstrap.open_database(settings)) as database:
-        Schema(database).upgrade()
+        DatabaseSchema(database).upgrade()
 
     with bootstrap.TriggerManager(settings) as manager:
         entry = settings.event_sources["doors"]

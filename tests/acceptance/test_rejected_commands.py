@@ -32,7 +32,7 @@ def _keep(site: Site, *bodies: Any, kind: str = "event", source: str = "queue") 
     """Keep messages as rejected; return their ids."""
     raws = [body if isinstance(body, bytes) else json.dumps(body).encode() for body in bodies]
     with site.store() as store:
-        store.keep_rejected(
+        store.insert_rejected(
             [
                 Rejection(source, kind, "inbox:3: bad", raw, len(raw), hashlib.sha256(raw).digest())
                 for raw in raws
@@ -116,7 +116,7 @@ def test_reason_length_and_digest_are_shown_with_the_body(
 ) -> None:
     body = b"no\x1b[31m JSON"
     with ready_site.store() as store:
-        store.keep_rejected([Rejection("queue", "event", "too long", body, 5_000_000, b"d" * 32)])
+        store.insert_rejected([Rejection("queue", "event", "too long", body, 5_000_000, b"d" * 32)])
         (kept,) = store.find_rejected()
     shown = json.loads(winchester(ready_site, "rejected", "show", str(kept.id), "-f", "json").out)
     assert (shown["body_length"], shown["body_kept"]) == (5_000_000, len(body))

@@ -113,7 +113,7 @@ def test_worker_and_lease_are_told_while_a_stream_is_in_hand(
     )
     refused = winchester(stocked_site, "stream", "purge", str(claim.stream_id), "-f", "json")
     assert refused.status == 1
-    assert "a worker has it in hand" in json.loads(refused.out)[0]["reason"]
+    assert "it is claimed by a worker" in json.loads(refused.out)[0]["reason"]
 
 
 def test_events_are_shown_by_time_when_asked_for(

@@ -12,7 +12,7 @@ from benchmarks.workload import TRIGGER
 from databases import temporary_database
 from winchester_core import TriggerManager
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import Schema
+from winchester_core.storage.sql.schema import DatabaseSchema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ def engine_url(backend: str, folder: Path) -> Iterator[str]:
     """The URL of a database with the engine's tables."""
     with temporary_database(backend, folder) as url:
         with closing(Database(url)) as database:
-            Schema(database).upgrade()
+            DatabaseSchema(database).upgrade()
         yield url
 
 

@@ -25,7 +25,7 @@ HEAD = (
 
 
 def lines(figure: Figure) -> Iterator[tuple[str, ...]]:
-    """A cell of text for each column of `HEAD`."""
+    """A cell of text for each column of `OLDEST_CANDIDATES`."""
     for goal in figure.goals:
         spread = figure.spread(goal)
         yield (

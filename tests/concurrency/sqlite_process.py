@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builders import FAR, arrivals, claim_all, make_event, make_trigger
+from builders import FAR, claim_all, make_event, make_trigger, matched_events
 from winchester_core.bootstrap import load_settings, open_store
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Completion, EventFilter, StreamFilter
@@ -36,7 +36,7 @@ def write(task: dict[str, Any]) -> None:
             for place in range(task["in_a_round"]):
                 name = f"{task['number']}/{number}/{place}"
                 event = make_event(name, seconds=number, instance=place)
-                store.record(arrivals([VM], [event]), EventTime(timedelta(days=1)))
+                store.record(matched_events([VM], [event]), EventTime(timedelta(days=1)))
             fire(store, f"w{task['number']}")
     with opened(task) as store:
         while claims := claim_all(store, Reason.EXPIRE, FAR, worker=f"w{task['number']}"):

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import event, insert, text
 
 from bounds import BOUND_SECONDS
-from builders import FAR, VM, arrivals, at, claim_all, ingest, make_event, only_stream
+from builders import FAR, VM, at, claim_all, ingest, make_event, matched_events, only_stream
 from lock_waits import disable_timeouts, wait_until_somebody_waits
 from sent import before_each_statement
 from sites import wait_until
@@ -193,7 +193,7 @@ def _row(number: int) -> dict[str, Any]:
 
 
 def record_the_end(store: SqlStore) -> Callable[[], Any]:
-    batch = arrivals([VM], [make_event("a/2", "vm.end", 60, instance="a")])
+    batch = matched_events([VM], [make_event("a/2", "vm.end", 60, instance="a")])
     return lambda: store.record(batch, FixedTime(at(60)))
 
 
@@ -239,7 +239,7 @@ def completion_of(store: SqlStore) -> tuple[int, Callable[[], Any]]:
     """Complete the stream of "a", with a new event that opens one of "b"."""
     ingest(store, VM, make_event("a/1", "vm.end", instance="a"))
     (claim,) = claim_all(store, Reason.FIRE, FAR)
-    made = arrivals([VM], [make_event("b/1", "vm.end", instance="b")])
+    made = matched_events([VM], [make_event("b/1", "vm.end", instance="b")])
     completion = Completion(claim, tuple(made), purge=False)
     return claim.stream_id, lambda: store.complete([completion], FixedTime(at(0)))
 

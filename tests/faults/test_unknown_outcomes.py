@@ -15,13 +15,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bounds import BOUND_SECONDS
-from builders import VM, arrivals, at, claim_all, ingest, make_event, only_stream, ready_to_fire
+from builders import (
+    VM,
+    at,
+    claim_all,
+    ingest,
+    make_event,
+    matched_events,
+    only_stream,
+    ready_to_fire,
+)
 from proxy import Cut, Proxy, proxied
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import Completion, EventFilter, StreamFilter
+from winchester_core.storage.sql import clocks
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.queries import clocks
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.telemetry.counters import Counters
 from winchester_core.telemetry.outage import Outage, patiently
@@ -55,14 +64,14 @@ def line(server: str, databases: Databases) -> Iterator[Line]:
     with proxied(direct.port or DEFAULT_PORTS[server]) as proxy:
         through = direct.set(host="127.0.0.1", port=proxy.port)
         database = Database(through.render_as_string(hide_password=False))
-        database.read(clocks.stream_time)  # connected, which takes a commit on MariaDB
+        database.read(clocks.event_clock_time)  # connected, which takes a commit on MariaDB
         yield Line(SqlStore(database), proxy, direct.render_as_string(hide_password=False))
         database.close()
 
 
 @pytest.mark.parametrize("cut", Cut)
 def test_ingest_is_done_once(line: Line, cut: Cut) -> None:
-    batch = arrivals([VM], [make_event("a/1", instance="a"), make_event("b/1", instance="b")])
+    batch = matched_events([VM], [make_event("a/1", instance="a"), make_event("b/1", instance="b")])
     line.proxy.cut_at_next_commit(cut)
     recorded = line.patiently(lambda: line.store.record(batch, NOW))
     assert line.proxy.cuts == 1
@@ -92,7 +101,7 @@ def test_a_claim_that_nobody_knows_of_runs_out(line: Line, cut: Cut) -> None:
 def test_a_completion_is_done_once(line: Line, cut: Cut) -> None:
     ready_to_fire(line.store, "a")
     (claim,) = claim_all(line.store)
-    made = tuple(arrivals([VM], [make_event("made", instance="b")]))
+    made = tuple(matched_events([VM], [make_event("made", instance="b")]))
     completion = Completion(claim, made, purge=False)
     line.proxy.cut_at_next_commit(cut)
     line.patiently(lambda: line.store.complete([completion], NOW))
@@ -119,7 +128,7 @@ def test_work_goes_on_when_the_line_does(line: Line) -> None:
     with pytest.raises(DatabaseUnavailable):
         line.store.event_clock()
     with ThreadPoolExecutor(1) as pool:
-        batch = arrivals([VM], [make_event("a/2", instance="a")])
+        batch = matched_events([VM], [make_event("a/2", instance="a")])
         recording = pool.submit(line.patiently, lambda: line.store.record(batch, NOW))
         line.proxy.allow()
         assert recording.result(timeout=BOUND_SECONDS).stored == (True,)
@@ -131,7 +140,7 @@ def test_who_waits_on_a_silent_line_holds_nobody_up(line: Line) -> None:
     other = SqlStore(Database(line.direct_url))
     line.proxy.stall()
     with ThreadPoolExecutor(1) as pool:
-        batch = arrivals([VM], [make_event("a/2", instance="a")])
+        batch = matched_events([VM], [make_event("a/2", instance="a")])
         recording = pool.submit(line.store.record, batch, NOW)
         ingest(other, VM, make_event("a/3", instance="a"))
         assert not recording.done()

@@ -16,10 +16,9 @@ from sqlalchemy import create_engine, inspect, text
 from databases import BACKENDS, temporary_database
 from winchester_core.errors import SchemaMismatch, StorageError
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.revision import HEAD
-from winchester_core.storage.sql.schema import MIGRATIONS, Schema
+from winchester_core.storage.sql.schema import MIGRATIONS, DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore
-from winchester_core.storage.sql.tables import metadata, metadata_for_ddl
+from winchester_core.storage.sql.tables import SCHEMA_REVISION, metadata, metadata_for_ddl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,13 +79,13 @@ def _parts(definition: str) -> list[str]:
 
 
 def test_upgrading_makes_the_tables_that_the_program_works_with(empty: Database) -> None:
-    Schema(empty).upgrade()
+    DatabaseSchema(empty).upgrade()
     assert empty.read(table_names) == {*metadata.tables, "alembic_version"}
     assert empty.read(differences) == []
 
 
 def test_text_is_compared_by_code_point_in_what_the_migrations_made(empty: Database) -> None:
-    Schema(empty).upgrade()
+    DatabaseSchema(empty).upgrade()
     if empty.dialect.name == "mariadb":
         query = text(
             "SELECT DISTINCT collation_name FROM information_schema.columns "
@@ -106,7 +105,7 @@ def test_text_is_compared_by_code_point_in_what_the_migrations_made(empty: Datab
 def test_on_sqlite_the_tables_are_the_same_to_the_letter(
     on_sqlite: Database, tmp_path: Path
 ) -> None:
-    Schema(on_sqlite).upgrade()
+    DatabaseSchema(on_sqlite).upgrade()
     engine = create_engine(f"sqlite:///{tmp_path / 'by_metadata.db'}")
     metadata_for_ddl().create_all(engine)
     with engine.connect() as connection:
@@ -117,33 +116,33 @@ def test_on_sqlite_the_tables_are_the_same_to_the_letter(
 
 
 def test_upgrading_twice_changes_nothing(empty: Database) -> None:
-    Schema(empty).upgrade()
-    Schema(empty).upgrade()
-    Schema(empty).check()
+    DatabaseSchema(empty).upgrade()
+    DatabaseSchema(empty).upgrade()
+    DatabaseSchema(empty).check()
     assert SqlStore(empty).event_clock() is None
 
 
 def test_downgrading_to_base_leaves_no_tables(empty: Database) -> None:
-    schema = Schema(empty)
+    schema = DatabaseSchema(empty)
     schema.upgrade()
     schema.downgrade("base")
     assert empty.read(table_names) == {"alembic_version"}
-    assert schema.found() is None
+    assert schema.current_revision() is None
     schema.upgrade()
     schema.check()
 
 
 def test_an_empty_database_is_told_apart(empty: Database) -> None:
     with pytest.raises(SchemaMismatch, match=r"has no Winchester tables yet.*upgrade head") as told:
-        Schema(empty).check()
-    assert (told.value.found, told.value.wanted) == (None, Schema(empty).wanted)
+        DatabaseSchema(empty).check()
+    assert (told.value.found, told.value.wanted) == (None, DatabaseSchema(empty).required_revision)
 
 
 def test_a_revision_of_another_program_is_told_apart(on_sqlite: Database) -> None:
-    Schema(on_sqlite).upgrade()
+    DatabaseSchema(on_sqlite).upgrade()
     on_sqlite.write(lambda it: it.execute(text("UPDATE alembic_version SET version_num = 'ff'")))
     with pytest.raises(SchemaMismatch, match="is at revision ff"):
-        Schema(on_sqlite).check()
+        DatabaseSchema(on_sqlite).check()
 
 
 def test_a_mismatch_does_not_show_the_password(tmp_path: Path) -> None:
@@ -152,58 +151,58 @@ def test_a_mismatch_does_not_show_the_password(tmp_path: Path) -> None:
         shown = database.engine.url.set(username="u", password="hunter2")
         database.engine.url = shown
         with pytest.raises(SchemaMismatch) as told:
-            Schema(database).check()
+            DatabaseSchema(database).check()
     assert "hunter2" not in str(told.value)
 
 
 def test_an_unknown_revision_is_a_storage_error(on_sqlite: Database) -> None:
     with pytest.raises(StorageError, match="nonsense"):
-        Schema(on_sqlite).upgrade("nonsense")
+        DatabaseSchema(on_sqlite).upgrade("nonsense")
 
 
 def test_stamping_says_where_a_database_is(on_sqlite: Database) -> None:
-    schema = Schema(on_sqlite)
+    schema = DatabaseSchema(on_sqlite)
     metadata_for_ddl().create_all(on_sqlite.engine)
     schema.stamp("head")
-    assert schema.found() == schema.wanted
+    assert schema.current_revision() == schema.required_revision
 
 
 def test_the_history_ends_at_the_wanted_revision(on_sqlite: Database) -> None:
-    schema = Schema(on_sqlite)
+    schema = DatabaseSchema(on_sqlite)
     history = schema.history()
     newest, oldest = history[0], history[-1]
-    assert newest[0] == schema.wanted
+    assert newest[0] == schema.required_revision
     assert oldest[0] == "0001"
     assert oldest[1].startswith("The first tables: events, streams")
 
 
 def test_the_printed_sql_makes_a_database_that_works(on_sqlite: Database, tmp_path: Path) -> None:
     printed = io.StringIO()
-    Schema(on_sqlite, printed).print_upgrade()
+    DatabaseSchema(on_sqlite, printed).print_upgrade()
     assert on_sqlite.read(table_names) == set()
     by_hand = tmp_path / "by_hand.db"
     with closing(sqlite3.connect(by_hand)) as connection:
         connection.executescript(printed.getvalue())
     with closing(Database(f"sqlite:///{by_hand}")) as database:
-        Schema(database).check()
+        DatabaseSchema(database).check()
         assert database.read(differences) == []
         assert SqlStore(database).event_clock() is None
 
 
 def test_the_printed_sql_is_that_of_the_database(empty: Database) -> None:
     printed = io.StringIO()
-    Schema(empty, printed).print_upgrade()
+    DatabaseSchema(empty, printed).print_upgrade()
     statements = [each.strip() for each in printed.getvalue().split(";\n")]
     run_raw(empty, [each for each in statements if not is_transaction_control(each)])
-    Schema(empty).check()
+    DatabaseSchema(empty).check()
     assert empty.read(differences) == []
 
 
 def test_the_printed_downgrade_takes_the_tables_back(on_sqlite: Database, tmp_path: Path) -> None:
-    Schema(on_sqlite).upgrade()
+    DatabaseSchema(on_sqlite).upgrade()
     printed = io.StringIO()
-    schema = Schema(on_sqlite, printed)
-    schema.print_downgrade(f"{schema.wanted}:base")
+    schema = DatabaseSchema(on_sqlite, printed)
+    schema.print_downgrade(f"{schema.required_revision}:base")
     on_sqlite.close()
     with closing(sqlite3.connect(tmp_path / "events.db")) as connection:
         connection.executescript(printed.getvalue())
@@ -225,4 +224,4 @@ def run_raw(database: Database, statements: list[str]) -> None:
 
 def test_the_program_wants_the_newest_revision_that_it_ships() -> None:
     script = ScriptDirectory(str(MIGRATIONS))
-    assert script.get_current_head() == HEAD
+    assert script.get_current_head() == SCHEMA_REVISION

@@ -17,7 +17,7 @@ from databases import BACKENDS, temporary_database
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import Rejection
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import MIGRATIONS, Schema
+from winchester_core.storage.sql.schema import MIGRATIONS, DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import metadata, metadata_for_ddl
 
@@ -43,13 +43,13 @@ PARTIAL = {
 def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A database at the first revision, in use, of each backend in turn."""
     with temporary_database(request.param, tmp_path) as url, closing(Database(url)) as database:
-        Schema(database).upgrade()
+        DatabaseSchema(database).upgrade()
         store = SqlStore(database)
         ingest(store, VM, *(make_event(f"u{i}", instance=i) for i in range(20)))
         ingest(store, VM, *(make_event(f"e{i}", "vm.end", instance=i) for i in range(9)))
         store.release(claim_all(store, limit=3)[:2])
-        store.keep_rejected([Rejection("source", "event", "broken", b"{", 1, bytes(32))])
-        Schema(database).downgrade("0001")
+        store.insert_rejected([Rejection("source", "event", "broken", b"{", 1, bytes(32))])
+        DatabaseSchema(database).downgrade("0001")
         yield database
 
 
@@ -88,20 +88,20 @@ def run_printed(database: Database, printed: str) -> None:
 
 def test_upgrading_keeps_what_is_stored(filled: Database) -> None:
     before = contents(filled)
-    Schema(filled).upgrade()
-    Schema(filled).check()
+    DatabaseSchema(filled).upgrade()
+    DatabaseSchema(filled).check()
     assert contents(filled) == before
     assert differences(filled) == []
     assert ingest(SqlStore(filled), VM, make_event("more")).stored == (True,)
 
 
 def test_each_step_goes_up_and_down(filled: Database) -> None:
-    before, schema = contents(filled), Schema(filled)
+    before, schema = contents(filled), DatabaseSchema(filled)
     for revision in REVISIONS[1:]:
         schema.upgrade(revision)
         schema.downgrade("-1")
         schema.upgrade(revision)
-        assert schema.found() == revision
+        assert schema.current_revision() == revision
     assert contents(filled) == before
     assert differences(filled) == []
     schema.downgrade("0001")
@@ -110,22 +110,22 @@ def test_each_step_goes_up_and_down(filled: Database) -> None:
 
 def test_the_printed_upgrade_of_a_database_in_use_is_that_of_the_program(filled: Database) -> None:
     before, printed = contents(filled), io.StringIO()
-    Schema(filled, printed).print_upgrade("0001:head")
+    DatabaseSchema(filled, printed).print_upgrade("0001:head")
     run_printed(filled, printed.getvalue())
-    Schema(filled).check()
+    DatabaseSchema(filled).check()
     assert contents(filled) == before
     assert differences(filled) == []
 
 
 def test_the_printed_downgrade_goes_back_a_step_and_to_nothing(filled: Database) -> None:
-    before, schema = contents(filled), Schema(filled)
+    before, schema = contents(filled), DatabaseSchema(filled)
     schema.upgrade()
     for target in ("0001", "base"):
         printed = io.StringIO()
-        Schema(filled, printed).print_downgrade(f"{schema.found()}:{target}")
+        DatabaseSchema(filled, printed).print_downgrade(f"{schema.current_revision()}:{target}")
         run_printed(filled, printed.getvalue())
         if target == "0001":
-            assert schema.found() == target
+            assert schema.current_revision() == target
             assert contents(filled) == before
     with filled.engine.connect() as connection:
         assert set(inspect(connection).get_table_names()) <= {"alembic_version"}
@@ -135,20 +135,20 @@ def test_an_index_that_was_built_beforehand_is_kept(filled: Database) -> None:
     with filled.engine.connect() as connection:
         connection.exec_driver_sql("CREATE INDEX ix_events_timestamp_id ON events (timestamp, id)")
         connection.commit()
-    Schema(filled).upgrade()
+    DatabaseSchema(filled).upgrade()
     assert differences(filled) == []
 
 
 def test_an_upgrade_that_was_cut_short_can_be_started_again(filled: Database) -> None:
-    Schema(filled).upgrade()
-    Schema(filled).stamp("0002" if "0002" in REVISIONS else "0001")
-    Schema(filled).upgrade()
+    DatabaseSchema(filled).upgrade()
+    DatabaseSchema(filled).stamp("0002" if "0002" in REVISIONS else "0001")
+    DatabaseSchema(filled).upgrade()
     assert differences(filled) == []
 
 
 @pytest.mark.parametrize("filled", list(PARTIAL), indirect=True)
 def test_few_streams_are_in_the_indexes_of_retries_and_leases(filled: Database) -> None:
-    Schema(filled).upgrade()
+    DatabaseSchema(filled).upgrade()
     with filled.engine.connect() as connection:
         found = connection.execute(text(PARTIAL[filled.dialect.name])).scalars()
         partial = [each for each in found if each and "WHERE" in each]
@@ -157,7 +157,7 @@ def test_few_streams_are_in_the_indexes_of_retries_and_leases(filled: Database) 
 
 
 def test_active_streams_are_checked_when_they_expire(filled: Database) -> None:
-    Schema(filled).upgrade()
+    DatabaseSchema(filled).upgrade()
     streams = metadata.tables["streams"]
     query = select(streams.c.check_at, streams.c.expire_timestamp).where(
         streams.c.state == StreamState.ACTIVE.value
@@ -170,7 +170,7 @@ def test_active_streams_are_checked_when_they_expire(filled: Database) -> None:
 @pytest.mark.parametrize("filled", ["postgresql"], indirect=True)
 def test_on_postgresql_the_pages_of_streams_are_left_half_empty(filled: Database) -> None:
     query = text("SELECT reloptions FROM pg_class WHERE relname = 'streams'")
-    schema = Schema(filled)
+    schema = DatabaseSchema(filled)
     for change, wanted in ((schema.upgrade, ["fillfactor=50"]), (schema.downgrade, None)):
         change("0006" if wanted else "0005")
         assert filled.read(lambda it: it.execute(query).scalar_one()) == wanted
@@ -179,7 +179,7 @@ def test_on_postgresql_the_pages_of_streams_are_left_half_empty(filled: Database
 @pytest.mark.parametrize("filled", ["sqlite"], indirect=True)
 def test_on_sqlite_links_are_kept_by_their_keys(filled: Database) -> None:
     query = text("SELECT count(*) FROM sqlite_master WHERE sql LIKE '%WITHOUT ROWID%'")
-    schema = Schema(filled)
+    schema = DatabaseSchema(filled)
     for change, wanted in ((schema.upgrade, 2), (schema.downgrade, 0)):
         change("0007" if wanted else "0006")
         assert filled.read(lambda it: it.execute(query).scalar_one()) == wanted

@@ -50,7 +50,7 @@ class SqlStores:
     def fresh(self, clock: FakeClock) -> SqlStore:
         """An empty store; whatever time the database has, it is told that of `clock`."""
         database = self._databases.emptied(self.backend)
-        database.dialect.serverless = True
+        database.dialect.embedded = True
         database.dialect.host_clock = clock
         return SqlStore(database)
 

@@ -134,14 +134,14 @@ def _live(
 
 
 def _load(lived: Iterable[tuple[Truth, list[tuple[timedelta, Notification]]]]) -> Load:
-    truths, arrivals = [], []
+    truths, matched_events = [], []
     for truth, sent in lived:
         truths.append(truth)
         for delay, notification in sent:
             sent_at = datetime.fromisoformat(notification["timestamp"])
-            arrivals.append((sent_at + delay, len(arrivals), notification))
-    arrivals.sort(key=lambda arrival: arrival[:2])
-    return Load(tuple(notification for _, _, notification in arrivals), tuple(truths))
+            matched_events.append((sent_at + delay, len(matched_events), notification))
+    matched_events.sort(key=lambda matched_event: matched_event[:2])
+    return Load(tuple(notification for _, _, notification in matched_events), tuple(truths))
 
 
 def main() -> None:

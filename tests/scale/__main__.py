@@ -22,7 +22,7 @@ from plans import readings
 from scale.measures import TRIM, Measures
 from statements import metered
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import Schema
+from winchester_core.storage.sql.schema import DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def main() -> None:
         database = Database(url)
         stack.callback(database.close)
         if args.url is None:
-            Schema(database).upgrade()
+            DatabaseSchema(database).upgrade()
             started = perf_counter()
             bulk = fill(database, args.events)
             _tell(f"filled with {bulk.events} events in {perf_counter() - started:.0f} s")
@@ -87,7 +87,7 @@ def _timed(action: Callable[[], object]) -> float:
 
 def _read(database: Database, action: Callable[[], object]) -> int:
     """The rows that a server says it reads; of SQLite, thousands of instructions."""
-    if database.dialect.serverless:
+    if database.dialect.embedded:
         with metered(database, instructions=True) as meter:
             action()
         return meter.instructions // 1000

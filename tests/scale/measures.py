@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from winchester_core.storage.records import Trimmed
+    from winchester_core.storage.records import TrimResult
     from winchester_core.storage.sql.store import SqlStore
 
 BATCH = 1000
@@ -36,7 +36,7 @@ class Measures:
         self._bulk = bulk
         self._open = range(bulk.first_open, bulk.streams)
         self._batches = (f"{uuid4()}-{number}" for number in count())
-        self._trimmed: Trimmed | None = None
+        self._trimmed: TrimResult | None = None
 
     def all(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """Name and action of each, those that remove events last."""
@@ -76,7 +76,7 @@ class Measures:
                 worker="w", reason=reason, now=BEFORE_ALL, limit=BATCH, lease=LEASE
             )
         self._store.trim(BEFORE_ALL, BEFORE_ALL, TRIM)
-        self._store.workload(BEFORE_ALL)
+        self._store.backlog(BEFORE_ALL)
 
     def trim(self) -> int:
         """One batch, past the one before."""
@@ -86,7 +86,7 @@ class Measures:
         """One batch, where a sweep begins."""
         return self._trim(None)
 
-    def _trim(self, before: Trimmed | None, age: datetime = HALF) -> int:
+    def _trim(self, before: TrimResult | None, age: datetime = HALF) -> int:
         mark = before.mark if before is not None else None
         self._trimmed = self._store.trim(age, age, TRIM, mark)
         return self._trimmed.removed

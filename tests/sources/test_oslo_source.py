@@ -18,7 +18,7 @@ from winchester_core.sources.oslo.listener import transport_url
 from winchester_core.sources.oslo.messaging import cfg, oslo_messaging
 from winchester_core.sources.rabbitmq import RabbitmqSource
 from winchester_core.storage.records import EventFilter
-from winchester_core.storage.sql.schema import Schema
+from winchester_core.storage.sql.schema import DatabaseSchema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -201,7 +201,7 @@ def stored_by(folder: Path) -> Any:
         from winchester_core.bootstrap import load_settings, open_database
 
         database = open_database(load_settings(settings))
-        Schema(database).upgrade()
+        DatabaseSchema(database).upgrade()
         database.close()
         stop = threading.Event()
         with TriggerManager(settings) as manager:

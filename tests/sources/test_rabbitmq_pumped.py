@@ -15,7 +15,7 @@ from sites import wait_until
 from winchester_core.bootstrap import TriggerManager, load_settings, open_database
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.sources.rabbitmq import RabbitmqSource
-from winchester_core.storage.sql.schema import Schema
+from winchester_core.storage.sql.schema import DatabaseSchema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +85,7 @@ def pumping(url: str, source: RabbitmqSource) -> Iterator[tuple[SourcePump, Trig
         "catch_all_notifications": True,
     }
     database = open_database(load_settings(settings))
-    Schema(database).upgrade()
+    DatabaseSchema(database).upgrade()
     database.close()
     stop = threading.Event()
     with TriggerManager(settings) as manager:

@@ -5,21 +5,25 @@ from __future__ import annotations
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
-from builders import arrivals, at, make_event, make_trigger, only_stream
-from winchester_core.storage.records import Arrival, StreamFilter
+from builders import at, make_event, make_trigger, matched_events, only_stream
+from winchester_core.storage.records import MatchedEvent, StreamFilter
 from winchester_core.triggers.stream_time import EventTime, FixedTime
 
 if TYPE_CHECKING:
     from winchester_core.model.event import Event
     from winchester_core.storage.interface import Store
-    from winchester_core.storage.records import Recorded
+    from winchester_core.storage.records import IngestResult
 
 VM = make_trigger(expiration="$timestamp + 1h")
 DAY = timedelta(days=1)
 
 
-def record(store: Store, *events: Event, policy: EventTime | FixedTime = EventTime()) -> Recorded:  # noqa: B008 - immutable
-    return store.record(arrivals([VM], events), policy)
+def record(
+    store: Store,
+    *events: Event,
+    policy: EventTime | FixedTime = EventTime(),  # noqa: B008 - immutable
+) -> IngestResult:
+    return store.record(matched_events([VM], events), policy)
 
 
 def test_real_time_is_aware_utc_and_does_not_go_back(store: Store) -> None:
@@ -59,7 +63,7 @@ class TestEventClock:
     def test_it_moves_to_the_stamp_of_the_arrival_where_a_replay_gives_one(
         self, store: Store
     ) -> None:
-        store.record([Arrival(make_event("1"), (), stamp=at(77))], EventTime())
+        store.record([MatchedEvent(make_event("1"), (), stamp=at(77))], EventTime())
         assert store.event_clock() == at(77)
 
     def test_the_system_clock_leaves_it_alone(self, store: Store) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import NOON, arrivals, at, ingest, make_event, make_trigger, only_stream
+from builders import NOON, at, ingest, make_event, make_trigger, matched_events, only_stream
 from crashes import crash_at
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Claim, Completion, EventFilter, Failure, StreamFilter
@@ -17,7 +17,7 @@ from winchester_core.triggers.stream_time import EventTime, FixedTime
 if TYPE_CHECKING:
     from winchester_core.model.event import Event
     from winchester_core.storage.interface import Store
-    from winchester_core.storage.records import Arrival
+    from winchester_core.storage.records import MatchedEvent
 
 VM = make_trigger()
 SUMMARIES = make_trigger(
@@ -41,9 +41,9 @@ def summary(message_id: str, seconds: float = 0) -> Event:
     return make_event(message_id, "summary", seconds, instance="all")
 
 
-def made(*events: Event) -> tuple[Arrival, ...]:
+def made(*events: Event) -> tuple[MatchedEvent, ...]:
     """What handlers have made, on its way through the triggers."""
-    return tuple(arrivals([VM, SUMMARIES], events))
+    return tuple(matched_events([VM, SUMMARIES], events))
 
 
 class TestComplete:
@@ -76,7 +76,7 @@ class TestComplete:
 
     def test_a_stream_with_a_fault_in_commit_is_kept_whatever_is_wanted(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
-        assert store.complete([Completion(a, fault="commit raised")], NOW).stream_ids == {
+        assert store.complete([Completion(a, commit_error="commit raised")], NOW).stream_ids == {
             a.stream_id
         }
         stream = only_stream(store)

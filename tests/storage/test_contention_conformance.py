@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from bounds import BOUND_SECONDS
-from builders import arrivals, at, ingest, make_event, make_trigger, only_stream
+from builders import at, ingest, make_event, make_trigger, matched_events, only_stream
 from lock_waits import disable_timeouts, wait_until_somebody_waits
 from together import at_the_same_moment
 from winchester_core.model.stream import Reason, StreamState
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from databases import Databases
     from winchester_core.model.event import Event
     from winchester_core.storage.interface import Store
-    from winchester_core.storage.records import Recorded
+    from winchester_core.storage.records import IngestResult
 
 VM = make_trigger(fire=[{"event_type": "vm.update", "number": 15}])
 GROUPS = 4
@@ -47,7 +47,7 @@ def ingester(store: Store, shift: int) -> Callable[[], int]:
             for i in range(IN_A_BATCH)
         ]
         batch = batch[shift:] + batch[:shift]
-        return sum(store.record(arrivals([VM], batch), FixedTime(at(number * 1800))).stored)
+        return sum(store.record(matched_events([VM], batch), FixedTime(at(number * 1800))).stored)
 
     return lambda: sum(ingest_one((shift + i) % BATCHES) for i in range(BATCHES))
 
@@ -109,7 +109,7 @@ def test_ingesters_and_workers_do_not_disturb_each_other(store: Store) -> None:
     states = store.count_states()
     assert states[StreamState.COMPLETED] == fired
     assert set(states) <= {StreamState.COMPLETED, StreamState.ACTIVE}
-    assert store.workload(None).is_idle
+    assert store.backlog(None).is_idle
 
 
 @pytest.mark.parametrize("sql_store", ["postgresql", "mariadb"], indirect=True)
@@ -126,12 +126,12 @@ def test_who_waits_for_anothers_event_then_finds_the_streams_as_the_other_left_t
             *(make_event(f"{name}/{i}", seconds=5000, instance=i) for i in range(others)),
         ]
 
-    def ingest_batch(name: str) -> Recorded:
+    def ingest_batch(name: str) -> IngestResult:
         return ingest(sql_store, VM, *batch(name), now=at(5000))
 
     ingest(sql_store, VM, make_event("before/moved", seconds=4000, instance="moved"))
     ingest(sql_store, VM, make_event("before/closed", instance="closed"))
-    later: list[Future[Recorded]] = []
+    later: list[Future[IngestResult]] = []
     with ThreadPoolExecutor(1) as pool:
 
         def look(point: Checkpoint) -> None:

@@ -20,7 +20,7 @@ from winchester_core.errors import (
 from winchester_core.storage.records import EventFilter, StreamFilter
 from winchester_core.storage.sql import database as database_module
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import Schema
+from winchester_core.storage.sql.schema import DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.telemetry.counters import Count
 
@@ -155,7 +155,7 @@ class TestConflicts:
     def test_at_last_it_is_given_up(
         self, databases: Databases, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(database_module, "PATIENCE_SECONDS", 0.0)
+        monkeypatch.setattr(database_module, "MAX_RETRY_SECONDS", 0.0)
 
         def work(_connection: Connection) -> None:
             raise ConcurrentChange("another was first")
@@ -166,7 +166,7 @@ class TestConflicts:
 
 def test_a_database_in_memory_is_shared_by_threads() -> None:
     with closing(Database("sqlite://")) as database:
-        Schema(database).upgrade()
+        DatabaseSchema(database).upgrade()
         store = SqlStore(database)
 
         def work(name: int) -> bool:
@@ -181,7 +181,7 @@ def test_a_database_in_memory_is_shared_by_threads() -> None:
 def test_an_sqlite_database_is_created_for_its_owner_and_group_alone(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     with closing(Database(f"sqlite:///{path}")) as database:
-        Schema(database).upgrade()
+        DatabaseSchema(database).upgrade()
         database.read(lambda connection: connection.execute(text("SELECT 1")))
         modes = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()}
     assert modes["new.db"] & ~0o640 == 0

@@ -26,7 +26,7 @@ from winchester_core.storage.effect_records import (
     EffectDelayed,
     EffectDelivered,
     EffectRefused,
-    Settled,
+    EffectResultCounts,
 )
 from winchester_core.storage.records import Completion
 from winchester_core.telemetry.checkpoints import Checkpoint
@@ -81,7 +81,7 @@ class TestRecording:
 
     def test_a_fault_in_commit_does_not_hinder_them(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
-        store.complete([Completion(a, effects=(queued(1),), fault="ValueError: no")], NOW)
+        store.complete([Completion(a, effects=(queued(1),), commit_error="ValueError: no")], NOW)
         assert drained(store) == [1]
 
     def test_a_crash_records_nothing(self, store: Store) -> None:
@@ -141,7 +141,7 @@ class TestOrder:
     def test_one_that_waits_holds_its_lane_back_and_no_other(self, store: Store) -> None:
         put(store, a=["a1", "a2"], b=["b1", "b2"])
         claims = {claim.effect.payload: claim for claim in take(store)}
-        store.settle_effects(
+        store.apply_effect_results(
             [EffectDelayed(claims["a1"], HOUR, "busy"), EffectDelivered(claims["b1"])]
         )
         assert drained(store) == ["b2"]
@@ -150,7 +150,7 @@ class TestOrder:
     def test_a_dead_letter_holds_nothing_back(self, store: Store) -> None:
         put(store, a=["a1", "a2", "a3"])
         (claim,) = take(store)
-        store.settle_effects([EffectRefused(claim, "no")])
+        store.apply_effect_results([EffectRefused(claim, "no")])
         assert drained(store) == ["a2", "a3"]
 
     def test_handlers_do_not_wait_for_each_other(self, store: Store) -> None:
@@ -190,16 +190,22 @@ class TestClaim:
         assert claim.effect.attempt == 2
         assert store.renew_effects([lost], LEASE) == 0
         assert store.release_effects([lost]) == 0
-        assert store.settle_effects([EffectDelivered(lost)]) == Settled(lost=1)
-        assert store.settle_effects([EffectDelayed(lost, HOUR, "no")]) == Settled(lost=1)
-        assert store.settle_effects([EffectRefused(lost, "no")]) == Settled(lost=1)
-        assert store.settle_effects([EffectDelivered(claim)]) == Settled(delivered=1)
+        assert store.apply_effect_results([EffectDelivered(lost)]) == EffectResultCounts(lost=1)
+        assert store.apply_effect_results([EffectDelayed(lost, HOUR, "no")]) == EffectResultCounts(
+            lost=1
+        )
+        assert store.apply_effect_results([EffectRefused(lost, "no")]) == EffectResultCounts(lost=1)
+        assert store.apply_effect_results([EffectDelivered(claim)]) == EffectResultCounts(
+            delivered=1
+        )
         assert drained(store) == ["a2"]
 
     def test_a_lease_that_ran_out_holds_until_the_next_claim(self, store: Store) -> None:
         put(store, a=["a"])
         (claim,) = take(store, lease=-LEASE)
-        assert store.settle_effects([EffectDelivered(claim)]) == Settled(delivered=1)
+        assert store.apply_effect_results([EffectDelivered(claim)]) == EffectResultCounts(
+            delivered=1
+        )
 
     def test_a_renewed_lease_holds(self, store: Store) -> None:
         put(store, a=["a"])

@@ -31,7 +31,7 @@ from winchester_core.worker import PipelineManager, WorkerOptions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from winchester_core.storage.effect_records import EffectClaim, Settlement
+    from winchester_core.storage.effect_records import EffectClaim, EffectResult
     from winchester_core.storage.interface import Store
 
 MAIL = Endpoint("fire", "mail")
@@ -57,7 +57,7 @@ def stock(store: Store) -> None:
 
 
 def courier(
-    store: Store, name: str, delivered: list[Any], outcome: Callable[[EffectClaim], Settlement]
+    store: Store, name: str, delivered: list[Any], outcome: Callable[[EffectClaim], EffectResult]
 ) -> Callable[[], int]:
     """Delivers until nothing is pending; returns how many it delivered."""
 
@@ -65,13 +65,13 @@ def courier(
         count = 0
         while store.count_effects(PENDING):
             claims = store.claim_effects(MAIL, worker=name, limit=4, lease=LEASE)
-            settlements = [outcome(claim) for claim in claims]
+            results = [outcome(claim) for claim in claims]
             delivered.extend(
                 tuple(each.claim.effect.payload)
-                for each in settlements
+                for each in results
                 if isinstance(each, EffectDelivered)
             )
-            count += store.settle_effects(settlements).delivered
+            count += store.apply_effect_results(results).delivered
         return count
 
     return work
@@ -85,11 +85,11 @@ def check_order(delivered: list[tuple[int, int]]) -> None:
         assert numbers == sorted(numbers)
 
 
-def now_and_then_later(seed: int) -> Callable[[EffectClaim], Settlement]:
+def now_and_then_later(seed: int) -> Callable[[EffectClaim], EffectResult]:
     """Delivers most effects, and lets some be tried again at once."""
     dice = random.Random(seed)
 
-    def outcome(claim: EffectClaim) -> Settlement:
+    def outcome(claim: EffectClaim) -> EffectResult:
         if dice.random() < 0.3:
             return EffectDelayed(claim, timedelta(0), "busy")
         return EffectDelivered(claim)
@@ -142,7 +142,7 @@ def test_what_is_given_up_meanwhile_is_delivered_or_dead(store: Store) -> None:
     def give_up() -> int:
         given_up = 0
         while store.count_effects(PENDING):
-            given_up += sum(store.give_up_effects(max_age=-LEASE, limit=2).values())
+            given_up += sum(store.mark_overdue_effects_dead(max_age=-LEASE, limit=2).values())
         return given_up
 
     settled = at_the_same_moment(
@@ -157,7 +157,7 @@ def test_dead_letters_sent_again_meanwhile_are_delivered(store: Store) -> None:
     stock(store)
     delivered: list[Any] = []
 
-    def refuse_first_tries(claim: EffectClaim) -> Settlement:
+    def refuse_first_tries(claim: EffectClaim) -> EffectResult:
         if claim.effect.payload[1] % 3 == 0 and claim.effect.id not in again:
             again.add(claim.effect.id)
             return EffectRefused(claim, "no")

@@ -22,7 +22,7 @@ from winchester_core.storage.effect_records import (
     EffectFilter,
     EffectRefused,
 )
-from winchester_core.storage.sql.queries import effects
+from winchester_core.storage.sql import effect_rows
 from winchester_core.storage.sql.store import SqlStore
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def filled(request: pytest.FixtureRequest, databases: Databases) -> SqlStore:
         for lane in range(LANES)
         for place in range(IN_A_LANE)
     ]
-    store.database.write(partial(effects.insert_all, rows=rows))
+    store.database.write(partial(effect_rows.insert_effects, rows=rows))
     if known:
         analyze(store.database)
     return store
@@ -80,7 +80,7 @@ def test_a_worker_reads_what_it_takes(filled: SqlStore) -> None:
     with readings(filled.database) as noted:
         claims = filled.claim_effects(MAIL, worker="w", limit=TAKEN, lease=LEASE)
         filled.renew_effects(claims, LEASE)
-        settled = filled.settle_effects(
+        settled = filled.apply_effect_results(
             [
                 *map(EffectDelivered, claims[:6]),
                 *(EffectRefused(claim, "no") for claim in claims[6:9]),
@@ -98,7 +98,7 @@ def test_an_idle_worker_reads_next_to_nothing(filled: SqlStore) -> None:
         filled.next_effect_seconds(MAIL)
         filled.next_effect_seconds(Endpoint("fire", "fax"))
         filled.claim_effects(Endpoint("fire", "fax"), worker="w", limit=TAKEN, lease=LEASE)
-        filled.give_up_effects(max_age=HOUR, limit=TAKEN)
+        filled.mark_overdue_effects_dead(max_age=HOUR, limit=TAKEN)
     assert len(noted) >= 4
     assert too_much(noted, rows=1) == []
 

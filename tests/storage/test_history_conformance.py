@@ -10,8 +10,7 @@ import pytest
 
 from builders import NOON, VM, at, claim_all, ingest, make_event, only_stream, ready_to_fire
 from winchester_core.model.stream import TRANSITIONS, Reason, StreamState, states_for_reason
-from winchester_core.storage.history import LONGEST
-from winchester_core.storage.records import Completion, Failure, StreamVersion
+from winchester_core.storage.records import MAX_HISTORY_LENGTH, Completion, Failure, StreamVersion
 from winchester_core.triggers.stream_time import FixedTime
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ def test_the_oldest_go_when_it_becomes_too_long(store: Store) -> None:
     history = only_stream(store).history
     kept = [each.worker for each in history if each.worker]
     assert kept == [f"{worker}-{number}" for number in range(20)][-len(kept) :]
-    assert 10 <= len(kept) <= LONGEST / len(worker)
+    assert 10 <= len(kept) <= MAX_HISTORY_LENGTH / len(worker)
     assert len(history) - len(kept) in (len(kept), len(kept) + 1)
 
 

@@ -11,12 +11,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bounds import BOUND_SECONDS
-from builders import FAR, LEASE, NOON, VM, arrivals, claim_all, ingest, make_event, only_stream
+from builders import (
+    FAR,
+    LEASE,
+    NOON,
+    VM,
+    claim_all,
+    ingest,
+    make_event,
+    matched_events,
+    only_stream,
+)
 from lock_waits import disable_timeouts
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Completion, EventFilter
-from winchester_core.storage.sql import completion, recording, upkeep
-from winchester_core.storage.sql.queries import links
+from winchester_core.storage.sql import claims, retention, stream_rows, streams
+from winchester_core.storage.sql import ingest as sql_ingest
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.telemetry.counters import Count
 from winchester_core.triggers.stream_time import FixedTime
@@ -39,8 +49,8 @@ def store(request: pytest.FixtureRequest, databases: Databases) -> SqlStore:
     ingest(store, VM, make_event("huge", "vm.end", instance="huge"))
     huge = only_stream(store, instance="huge").id
     members = [(huge, position, 10**9 + position) for position in range(2, LINKS + 1)]
-    carry_out = store.database.dialect.bulk.carry_out
-    store.database.write(partial(carry_out, work=[links.insertions(members)]))
+    execute_all = store.database.dialect.bulk.execute_all
+    store.database.write(partial(execute_all, work=[stream_rows.link_inserts(members)]))
     for name in "ab":
         ingest(store, VM, make_event(f"{name}1", instance=name), make_event(f"{name}2", "lone"))
         ingest(store, VM, make_event(f"{name}3", "vm.end", instance=name))
@@ -94,7 +104,7 @@ def everything_else(store: SqlStore, *instances: str) -> None:
     assert len(completed.stream_ids) == 2
     assert store.rescue(max_attempts=5, limit=10) == (0, 0)
     assert store.trim(FAR, store.real_time() + LEASE, 100).removed == 6
-    store.workload(NOON)
+    store.backlog(NOON)
 
 
 def unhindered(store: SqlStore, work: Callable[[], object]) -> None:
@@ -108,7 +118,7 @@ def unhindered(store: SqlStore, work: Callable[[], object]) -> None:
 def test_completing_and_purging_it_hinders_nobody(store: SqlStore) -> None:
     huge = claimed_huge(store)
     complete = partial(
-        completion.complete,
+        claims.complete,
         dialect=store.database.dialect,
         completions=[Completion(huge)],
         policy=FixedTime(NOON),
@@ -116,13 +126,13 @@ def test_completing_and_purging_it_hinders_nobody(store: SqlStore) -> None:
     with held_open(store, complete):
         unhindered(store, lambda: everything_else(store, "huge"))
     with store.database.engine.connect() as connection:
-        assert links.held(connection, [10**9 + 2, 10**9 + LINKS]) == set()
+        assert retention._held_by_uncompleted(connection, [10**9 + 2, 10**9 + LINKS]) == set()
     assert store.trim(FAR, store.real_time() + LEASE, 100).removed == 1
 
 
 def test_purging_it_by_command_hinders_only_events_of_its_own_group(store: SqlStore) -> None:
     purge = partial(
-        upkeep.purge_one,
+        streams.purge,
         dialect=store.database.dialect,
         stream_id=only_stream(store, instance="huge").id,
     )
@@ -134,9 +144,9 @@ def test_purging_it_waits_for_no_ingest_that_is_not_yet_committed(store: SqlStor
     huge = claimed_huge(store)
     new = [make_event(f"n{i}", instance=f"n{i % 9}") for i in range(90)]
     record = partial(
-        recording.record,
+        sql_ingest.record,
         dialect=store.database.dialect,
-        arrivals=arrivals([VM], new),
+        matched_events=matched_events([VM], new),
         policy=FixedTime(NOON),
     )
     with held_open(store, record):

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import arrivals, at, ingest, make_event, make_trigger, only_stream
+from builders import at, ingest, make_event, make_trigger, matched_events, only_stream
 from crashes import crash_at
-from winchester_core.storage.records import EventFilter, Recorded, StreamFilter
+from winchester_core.storage.records import EventFilter, IngestResult, StreamFilter
 from winchester_core.telemetry.checkpoints import Checkpoint
 from winchester_core.triggers.stream_time import EventTime, FixedTime
 
@@ -25,7 +25,7 @@ INSIDE = pytest.mark.parametrize(
 
 
 def test_nothing_is_recorded_of_an_empty_batch(store: Store) -> None:
-    assert store.record([], FixedTime(at(0))) == Recorded(())
+    assert store.record([], FixedTime(at(0))) == IngestResult(())
 
 
 def test_a_duplicate_within_a_batch_is_not_stored_and_not_matched(store: Store) -> None:
@@ -61,21 +61,21 @@ def test_a_batch_of_duplicates_alone_changes_nothing(store: Store) -> None:
 
 def test_an_event_that_matches_no_trigger_is_stored(store: Store) -> None:
     recorded = ingest(store, VM, make_event("1", "volume.create"))
-    assert recorded == Recorded((True,))
+    assert recorded == IngestResult((True,))
     assert store.get_event_by_message_id("1") == make_event("1", "volume.create")
     assert store.count_streams(StreamFilter()) == 0
 
 
 def test_an_event_joins_a_stream_of_every_trigger_that_it_matches(store: Store) -> None:
     triggers = [VM, make_trigger("each type", by=["event_type"]), make_trigger("none", match="x")]
-    recorded = store.record(arrivals(triggers, [make_event("1")]), FixedTime(at(0)))
+    recorded = store.record(matched_events(triggers, [make_event("1")]), FixedTime(at(0)))
     assert recorded.streams_opened == 2
     assert {stream.name for stream in store.find_streams(StreamFilter())} == {"vm", "each type"}
 
 
 @INSIDE
 def test_of_a_first_batch_that_crashes_nothing_is_left(store: Store, point: Checkpoint) -> None:
-    batch = arrivals([VM], [make_event("1"), make_event("2", "vm.end", seconds=9)])
+    batch = matched_events([VM], [make_event("1"), make_event("2", "vm.end", seconds=9)])
     with crash_at(point):
         store.record(batch, EventTime())
     assert store.count_events(EventFilter()) == 0
@@ -85,7 +85,7 @@ def test_of_a_first_batch_that_crashes_nothing_is_left(store: Store, point: Chec
 
 @INSIDE
 def test_a_redelivery_after_a_crash_completes_the_work(store: Store, point: Checkpoint) -> None:
-    batch = arrivals([VM], [make_event("1"), make_event("2", "vm.end", seconds=9)])
+    batch = matched_events([VM], [make_event("1"), make_event("2", "vm.end", seconds=9)])
     with crash_at(point):
         store.record(batch, EventTime())
     assert store.record(batch, EventTime()).stored == (True, True)
@@ -95,14 +95,16 @@ def test_a_redelivery_after_a_crash_completes_the_work(store: Store, point: Chec
 
 @INSIDE
 def test_a_crash_leaves_known_streams_as_they_were(store: Store, point: Checkpoint) -> None:
-    store.record(arrivals([VM], [make_event("1"), make_event("b", instance="b")]), EventTime())
+    store.record(
+        matched_events([VM], [make_event("1"), make_event("b", instance="b")]), EventTime()
+    )
     before = store.find_streams(StreamFilter())
     joins, succeeds = make_event("2", "vm.end", 3599), make_event("c", seconds=3600, instance="b")
     with crash_at(point):
-        store.record(arrivals([VM], [joins, succeeds]), EventTime())
+        store.record(matched_events([VM], [joins, succeeds]), EventTime())
     assert store.find_streams(StreamFilter()) == before
     assert store.get_stream_events(only_stream(store, instance="a").id) == [make_event("1")]
     assert store.event_clock() == at(0)
     # the groups' keys are where they were: both streams take these events after all
-    store.record(arrivals([VM], [joins, make_event("b2", instance="b")]), FixedTime(at(0)))
+    store.record(matched_events([VM], [joins, make_event("b2", instance="b")]), FixedTime(at(0)))
     assert [stream.event_count for stream in store.find_streams(StreamFilter())] == [2, 2]

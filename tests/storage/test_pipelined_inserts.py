@@ -10,8 +10,8 @@ from sqlalchemy import text
 from builders import VM, ingest, make_event
 from statements import metered
 from winchester_core.errors import DatabaseUnavailable, DataRefused
-from winchester_core.storage.dialects.bulk import postgresql
-from winchester_core.storage.dialects.bulk.postgresql import AT_ONCE
+from winchester_core.storage.sql.dialects import postgresql_bulk
+from winchester_core.storage.sql.dialects.postgresql_bulk import PIPELINE_ROWS
 
 if TYPE_CHECKING:
     from winchester_core.model.event import Event
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.parametrize("sql_store", ["postgresql"], indirect=True)
 
-MANY = 3 * AT_ONCE + 7
+MANY = 3 * PIPELINE_ROWS + 7
 
 
 def batch(number: int = MANY) -> list[Event]:
@@ -33,7 +33,7 @@ def contents(store: SqlStore) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("number", [1, 2, AT_ONCE, AT_ONCE + 1, MANY])
+@pytest.mark.parametrize("number", [1, 2, PIPELINE_ROWS, PIPELINE_ROWS + 1, MANY])
 def test_all_parts_are_stored_once(sql_store: SqlStore, number: int) -> None:
     assert ingest(sql_store, VM, *batch(number)).stored == (True,) * number
     assert ingest(sql_store, VM, *batch(number)).stored == (False,) * number
@@ -48,7 +48,7 @@ def test_some_are_known(sql_store: SqlStore) -> None:
     assert stored == tuple(each["message_id"] not in known for each in batch())
 
 
-@pytest.mark.parametrize("place", [0, AT_ONCE + 3, MANY - 1])
+@pytest.mark.parametrize("place", [0, PIPELINE_ROWS + 3, MANY - 1])
 def test_a_row_that_is_refused_takes_all_parts_with_it(sql_store: SqlStore, place: int) -> None:
     events = batch()
     events[place]["message_id"] = f"{place:04}" + "x" * 300
@@ -63,7 +63,7 @@ def test_a_connection_that_breaks_between_parts_is_no_longer_used(
 ) -> None:
     sql_store.database.engine.dispose()  # else others that were idle would be cut, too
     sent: list[object] = []
-    insert_text = postgresql.PostgresqlWriter._insert
+    insert_text = postgresql_bulk.PostgresqlWriter._insert
 
     def cut(self: Any, statement: Any, rows: Any) -> Any:
         sent.append(rows)
@@ -76,7 +76,7 @@ def test_a_connection_that_breaks_between_parts_is_no_longer_used(
                 other.execute(text(query)).all()
         return insert_text(self, statement, rows)
 
-    monkeypatch.setattr(postgresql.PostgresqlWriter, "_insert", cut)
+    monkeypatch.setattr(postgresql_bulk.PostgresqlWriter, "_insert", cut)
     with pytest.raises(DatabaseUnavailable):
         ingest(sql_store, VM, *batch())
     monkeypatch.undo()
@@ -90,7 +90,7 @@ def test_without_the_mode_everything_goes_by_itself(
     ingest(sql_store, VM, *batch())
     in_parts = contents(sql_store)
     sql_store.database.write(lambda it: it.execute(text("TRUNCATE events, streams, stream_events")))
-    monkeypatch.setattr(postgresql, "can_pipeline", lambda: False)
+    monkeypatch.setattr(postgresql_bulk, "supports_pipeline", lambda: False)
     with metered(sql_store.database) as meter:
         ingest(sql_store, VM, *batch())
     assert contents(sql_store) == in_parts

@@ -97,8 +97,8 @@ def test_workers_find_everything_by_index(store: SqlStore) -> None:
         store.complete([Completion(claim) for claim in claims[3:6]], FixedTime(NOON))
         store.complete([Completion(claims[6], purge=False)], FixedTime(NOON))
         store.rescue(max_attempts=5, limit=9)
-        store.refresh(NEW_RULES, NOON, limit=9)
-        store.workload(at(1e6))
+        store.recalculate(NEW_RULES, NOON, limit=9)
+        store.backlog(at(1e6))
         store.trim(at(1e6), store.real_time() + HOUR, limit=9)
     assert len(meter) > 40
     assert full_scans(store, meter.statements) == []
@@ -112,7 +112,7 @@ def test_the_outbox_finds_everything_by_index(store: SqlStore) -> None:
         taken = store.claim_effects(MAIL, worker="w", limit=10, lease=HOUR)
         store.renew_effects(taken, HOUR)
         store.release_effects(taken[:2])
-        store.settle_effects(
+        store.apply_effect_results(
             [
                 EffectDelivered(taken[2]),
                 EffectDelayed(taken[3], HOUR, "busy"),
@@ -122,7 +122,7 @@ def test_the_outbox_finds_everything_by_index(store: SqlStore) -> None:
         store.next_effect_seconds(MAIL)
         store.retry_effect(taken[4].id)
         store.discard_effect(taken[4].id)
-        store.give_up_effects(max_age=-HOUR, limit=5)
+        store.mark_overdue_effects_dead(max_age=-HOUR, limit=5)
         store.find_effects(EffectFilter(state=EffectState.DEAD))
         store.find_effects(EffectFilter(pipeline="fire", handler="mail"))
         store.find_effects(EffectFilter(stream_id=1))
@@ -133,7 +133,7 @@ def test_the_outbox_finds_everything_by_index(store: SqlStore) -> None:
 def test_due_effects_are_claimed_without_sorting(store: SqlStore) -> None:
     with metered(store.database) as meter:
         store.claim_effects(MAIL, worker="w", limit=10, lease=HOUR)
-        store.give_up_effects(max_age=HOUR, limit=10)
+        store.mark_overdue_effects_dead(max_age=HOUR, limit=10)
         store.next_effect_seconds(MAIL)
         store.find_effects(EffectFilter(state=EffectState.DEAD))
     steps = [step for plan in plans(store, meter.statements).values() for step in plan]

@@ -23,7 +23,7 @@ def reject(body: bytes, source: str = "queue", reason: str = "no message_id") ->
 def test_a_message_is_kept_with_all_that_is_known_of_it(store: Store) -> None:
     before = store.real_time()
     rejection = reject(bytes(range(256)), reason="\N{GRINNING FACE}" * 30_000)
-    assert store.keep_rejected([rejection]) == 1
+    assert store.insert_rejected([rejection]) == 1
     (kept,) = store.find_rejected()
     assert (kept.source, kept.kind) == ("queue", "event")
     assert (kept.reason, kept.body) == (rejection.reason, rejection.body)
@@ -32,38 +32,38 @@ def test_a_message_is_kept_with_all_that_is_known_of_it(store: Store) -> None:
 
 
 def test_a_redelivery_does_not_double_it(store: Store) -> None:
-    assert store.keep_rejected([reject(b"1"), reject(b"2"), reject(b"1")]) == 2
-    assert store.keep_rejected([reject(b"2", reason="another"), reject(b"3")]) == 1
+    assert store.insert_rejected([reject(b"1"), reject(b"2"), reject(b"1")]) == 2
+    assert store.insert_rejected([reject(b"2", reason="another"), reject(b"3")]) == 1
     assert [kept.body for kept in store.find_rejected()] == [b"1", b"2", b"3"]
     assert store.find_rejected()[1].reason == "no message_id"
 
 
 def test_sources_keep_messages_of_their_own(store: Store) -> None:
     rejections = [reject(b"1", source) for source in ("a", "A", "a ")]
-    assert store.keep_rejected(rejections) == 3
+    assert store.insert_rejected(rejections) == 3
     assert [kept.source for kept in store.find_rejected()] == ["a", "A", "a "]
 
 
 def test_a_body_of_a_mebibyte_and_its_full_length_are_kept(store: Store) -> None:
     body = bytes(range(256)) * 4096
     rejection = Rejection("queue", "event", "too long", body, 5 * 2**30, b"d" * 32)
-    assert store.keep_rejected([rejection]) == 1
+    assert store.insert_rejected([rejection]) == 1
     (kept,) = store.find_rejected()
     assert kept.body == body
     assert kept.body_length == 5 * 2**30
 
 
 def test_pages_follow_each_other_by_id(store: Store) -> None:
-    store.keep_rejected([reject(str(i).encode()) for i in range(5)])
+    store.insert_rejected([reject(str(i).encode()) for i in range(5)])
     first = store.find_rejected(limit=3)
     second = store.find_rejected(cursor=first[-1].id, limit=3)
     assert [kept.body for kept in first + second] == [b"0", b"1", b"2", b"3", b"4"]
-    assert store.keep_rejected([]) == 0
+    assert store.insert_rejected([]) == 0
 
 
 def test_messages_are_found_and_counted_by_source_kind_and_age(store: Store) -> None:
     notification = replace(reject(b"2", source="other"), kind="notification")
-    store.keep_rejected([reject(b"1"), notification])
+    store.insert_rejected([reject(b"1"), notification])
     later = store.real_time() + timedelta(minutes=1)
     for wanted, bodies in (
         (RejectedFilter(), [b"1", b"2"]),
@@ -79,7 +79,7 @@ def test_messages_are_found_and_counted_by_source_kind_and_age(store: Store) -> 
 
 
 def test_the_reason_of_one_message_can_be_changed(store: Store) -> None:
-    store.keep_rejected([reject(b"1"), reject(b"2")])
+    store.insert_rejected([reject(b"1"), reject(b"2")])
     first, second = store.find_rejected()
     for _ in range(2):  # what a database makes of a change that changes nothing is its own
         store.set_rejected_reason(first.id, "no event_type")
@@ -88,11 +88,11 @@ def test_the_reason_of_one_message_can_be_changed(store: Store) -> None:
 
 
 def test_a_deleted_message_is_gone_and_may_come_again(store: Store) -> None:
-    store.keep_rejected([reject(b"1"), reject(b"2")])
+    store.insert_rejected([reject(b"1"), reject(b"2")])
     first, second = store.find_rejected()
     store.delete_rejected(first.id)
     assert store.find_rejected() == [second]
-    assert store.keep_rejected([reject(b"1"), reject(b"2")]) == 1
+    assert store.insert_rejected([reject(b"1"), reject(b"2")]) == 1
 
 
 def test_a_message_that_is_not_there_is_an_error_with_its_id(store: Store) -> None:

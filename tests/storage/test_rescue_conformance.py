@@ -20,7 +20,7 @@ from builders import (
     ready_to_fire,
 )
 from winchester_core.model.stream import Reason, StreamState
-from winchester_core.storage.records import Claim, Failure, StreamFilter, Workload
+from winchester_core.storage.records import Backlog, Claim, Failure, StreamFilter
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
@@ -126,8 +126,8 @@ class TestWorkload:
     """What waits for workers."""
 
     def test_an_empty_store_is_idle(self, store: Store) -> None:
-        assert store.workload(None) == Workload(ready=0, working=0, retrying=0)
-        assert store.workload(FAR).is_idle
+        assert store.backlog(None) == Backlog(ready=0, claimed=0, retrying=0)
+        assert store.backlog(FAR).is_idle
 
     def test_every_stream_is_counted_once(self, store: Store) -> None:
         ready_to_fire(store, "fires", "claimed", "fails", "released")
@@ -136,24 +136,24 @@ class TestWorkload:
         claims = {c.distinguished_by["instance"]: c for c in claim_all(store, now=at(9))}
         store.release([claims["fires"], claims["released"]])
         store.fail(Failure(claims["fails"], "failed", timedelta(hours=1)), max_attempts=5)
-        load = store.workload(at(3600))
-        assert (load.ready, load.working, load.retrying) == (3, 1, 1)
+        load = store.backlog(at(3600))
+        assert (load.ready, load.claimed, load.retrying) == (3, 1, 1)
         assert load.next_retry_seconds == pytest.approx(3600, abs=60)
         assert load.next_due == at(3600)
         assert not load.is_idle
-        assert store.workload(None).ready == 2
+        assert store.backlog(None).ready == 2
 
     def test_the_next_due_time_is_the_earliest_to_fire_or_to_expire(self, store: Store) -> None:
         ingest(store, VM, make_event("1"))
-        assert store.workload(at(0)).next_due == at(3600)
+        assert store.backlog(at(0)).next_due == at(3600)
         ingest(store, make_trigger("t", fire_delay=60), make_event("2", "vm.end"))
-        assert store.workload(at(0)).next_due == at(60)
+        assert store.backlog(at(0)).next_due == at(60)
         ingest(store, make_trigger("u", fire_delay=9e9), make_event("3", "vm.end", -9000))
         # that one has expired, yet it will fire, much later
-        assert store.workload(at(0)).next_due == at(60)
+        assert store.backlog(at(0)).next_due == at(60)
 
     def test_streams_in_error_and_completed_ones_do_not_wait(self, store: Store) -> None:
         ready_to_fire(store, "a")
         (claim,) = claim_all(store)
         store.fail(Failure(claim, "failed", NOTHING, final=True), max_attempts=5)
-        assert store.workload(FAR).is_idle
+        assert store.backlog(FAR).is_idle

@@ -16,7 +16,7 @@ from bulk import END, PER_STREAM, RARE_TYPE, Bulk, analyze, fill
 from plans import Reading, readings
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import (
-    MOST_COUNTED,
+    MAX_COUNTED,
     Completion,
     EventFilter,
     Failure,
@@ -24,8 +24,8 @@ from winchester_core.storage.records import (
     Rejection,
     StreamFilter,
 )
-from winchester_core.storage.sql.finding import WINDOW
-from winchester_core.storage.sql.queries.statistics import HEAD
+from winchester_core.storage.sql.search import SCAN_WINDOW_ROWS
+from winchester_core.storage.sql.statistics import OLDEST_CANDIDATES
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.triggers.stream_time import FixedTime
 
@@ -49,7 +49,7 @@ def filled(request: pytest.FixtureRequest, databases: Databases) -> SqlStore:
     """A store with many events and streams; tests change little of it."""
     store = SqlStore(databases.emptied(request.param))
     fill(store.database, EVENTS)
-    store.keep_rejected(
+    store.insert_rejected(
         [
             Rejection(f"source {i % 7}", "event", "broken", b"{", 1, i.to_bytes(32))
             for i in range(500)
@@ -154,17 +154,17 @@ def test_rescue_reads_what_dead_workers_left(filled: SqlStore) -> None:
 def test_an_idle_poll_reads_next_to_nothing(filled: SqlStore) -> None:
     with readings(filled.database) as noted:
         filled.rescue(max_attempts=5, limit=1000)
-        load = filled.workload(END - timedelta(days=29))
-    assert (load.ready > 0, load.working) == (True, 0)  # retries are due in real time
+        load = filled.backlog(END - timedelta(days=29))
+    assert (load.ready > 0, load.claimed) == (True, 0)  # retries are due in real time
     assert len(noted) == 2
     assert too_much(noted, rows=3 * load.ready) == []  # each once more in a subquery
 
 
 def test_what_is_ready_is_counted_to_a_bound(filled: SqlStore) -> None:
     with readings(filled.database) as noted:
-        load = filled.workload(LATER)
-    assert load.ready == MOST_COUNTED
-    assert too_much(noted, rows=6 * MOST_COUNTED) == []  # of several queues, each to that bound
+        load = filled.backlog(LATER)
+    assert load.ready == MAX_COUNTED
+    assert too_much(noted, rows=6 * MAX_COUNTED) == []  # of several queues, each to that bound
 
 
 def test_a_census_reads_what_waits_and_counts_the_rest_in_an_index(filled: SqlStore) -> None:
@@ -172,9 +172,14 @@ def test_a_census_reads_what_waits_and_counts_the_rest_in_an_index(filled: SqlSt
         statistics = filled.statistics(END)
     counting, *others = [each for each in noted if "FROM effects" not in each.statement]
     assert statistics.oldest_unexpired_seconds > 0
-    assert (counting.whole_tables, counting.row_by_row) == (["streams"], [])
+    assert (counting.whole_tables, counting.filter_only) == (["streams"], [])
     assert len(others) >= 5
-    assert too_much([each for each in others if "rejected" not in each.statement], rows=HEAD) == []
+    assert (
+        too_much(
+            [each for each in others if "rejected" not in each.statement], rows=OLDEST_CANDIDATES
+        )
+        == []
+    )
 
 
 def test_where_completed_streams_are_kept_a_census_reads_the_active_ones(filled: SqlStore) -> None:
@@ -193,7 +198,7 @@ def test_where_completed_streams_are_kept_a_census_reads_the_active_ones(filled:
 
 def test_refreshing_reads_the_streams_that_other_rules_counted(filled: SqlStore) -> None:
     with readings(filled.database) as noted:
-        assert filled.refresh(NEW_RULES, END, limit=20) == 20
+        assert filled.recalculate(NEW_RULES, END, limit=20) == 20
     assert too_much(noted, rows=20 * 8 * 3) == []
 
 
@@ -230,7 +235,10 @@ def test_a_page_of_events_is_read_within_a_window_or_an_index_range(
     with readings(filled.database) as noted:
         filled.find_events(wanted, limit=20)
         filled.find_events(wanted, cursor=BULK.message_id(EVENTS // 2), limit=20)
-    assert too_much(noted, rows=max(WINDOW + ADDED, 2 * min(matching, WINDOW * 3))) == []
+    assert (
+        too_much(noted, rows=max(SCAN_WINDOW_ROWS + ADDED, 2 * min(matching, SCAN_WINDOW_ROWS * 3)))
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -255,7 +263,7 @@ def test_a_page_of_streams_is_read_within_a_window_or_an_index_range(
         filled.find_streams(wanted, limit=20)
         filled.find_streams(wanted, cursor=BULK.first_open, limit=20)
     members = 2 * PER_STREAM if wanted.event_type else 1
-    assert too_much(noted, rows=WINDOW * (1 + members) + ADDED) == []
+    assert too_much(noted, rows=SCAN_WINDOW_ROWS * (1 + members) + ADDED) == []
 
 
 @pytest.mark.parametrize(
@@ -275,7 +283,7 @@ def test_where_little_is_left_of_the_first_events_those_that_follow_are_found(
     filled.database.write(lambda connection: connection.exec_driver_sql(gone))
     with readings(filled.database) as noted:
         filled.find_events(EventFilter(event_type="compute.instance.update"), limit=20)
-    assert too_much(noted, rows=WINDOW) == []
+    assert too_much(noted, rows=SCAN_WINDOW_ROWS) == []
 
 
 def test_a_statement_that_is_executed_often_is_still_planned_for_its_values(
@@ -292,7 +300,7 @@ def test_a_statement_that_is_executed_often_is_still_planned_for_its_values(
             assert not connection.exec_driver_sql(generic).scalar_one()
     with readings(filled.database) as noted:
         filled.find_streams(StreamFilter(states=(StreamState.ERROR,)), limit=20)
-    assert too_much(noted, rows=WINDOW + 100) == []
+    assert too_much(noted, rows=SCAN_WINDOW_ROWS + 100) == []
 
 
 def test_the_events_of_streams_are_looked_up_also_before_the_tables_are_analyzed(

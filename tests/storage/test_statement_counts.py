@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from builders import NOON, arrivals, at, ingest, make_event, make_trigger
+from builders import NOON, at, ingest, make_event, make_trigger, matched_events
 from statements import metered
 from winchester_core.interfaces import PipelineHandler
 from winchester_core.model.stream import Reason
@@ -46,7 +46,7 @@ def lifecycles(prefix: str, number: int, kind: str = "vm.update", **traits: Any)
 def cost_of(store: SqlStore, events: list[Event], trigger: TriggerDefinition = VM) -> int:
     """The statements that one batch costs."""
     with metered(store.database) as meter:
-        recorded = store.record(arrivals([trigger], events), EventTime())
+        recorded = store.record(matched_events([trigger], events), EventTime())
     assert all(recorded.stored)
     return len(meter)
 
@@ -94,7 +94,7 @@ def test_recounting_stale_streams_is_bounded_too(sql_store: SqlStore) -> None:
     assert cost_of(sql_store, lifecycles("new", 400), new_rules) <= PER_BATCH + 1
     newer_rules = make_trigger(fire=[{"event_type": "vm.update", "number": 99}])
     with metered(sql_store.database) as meter:
-        assert sql_store.refresh(newer_rules, NOON, limit=100) == 50
+        assert sql_store.recalculate(newer_rules, NOON, limit=100) == 50
     assert len(meter) <= 6
 
 
@@ -194,7 +194,7 @@ def test_completions_with_new_events_cost_one_batch_more(many_ready: SqlStore) -
     store = many_ready
     claims = store.claim_ready(worker="w", reason=Reason.FIRE, now=at(1e6), limit=100, lease=LEASE)
     completions = [
-        Completion(claim, tuple(arrivals([VM], [make_event(f"sum {i}", instance=f"{i}")])))
+        Completion(claim, tuple(matched_events([VM], [make_event(f"sum {i}", instance=f"{i}")])))
         for i, claim in enumerate(claims)
     ]
     with metered(store.database) as meter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from builders import arrivals, at, ingest, make_event, make_trigger, only_stream
+from builders import at, ingest, make_event, make_trigger, matched_events, only_stream
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import StreamFilter
 from winchester_core.triggers.stream_time import EventTime, FixedTime
@@ -159,7 +159,7 @@ class TestClosing:
         ingest(store, VM, make_event("0"))
         stamps = [(f"{hour}-{i}", hour * 4000 + i) for hour in (1, 2, 3) for i in range(2)]
         batch = [make_event(message_id, seconds=seconds) for message_id, seconds in stamps]
-        recorded = store.record(arrivals([VM], batch), EventTime())
+        recorded = store.record(matched_events([VM], batch), EventTime())
         assert recorded.streams_opened == 3
         streams = store.find_streams(StreamFilter())
         assert [members(store, stream) for stream in streams] == [
@@ -227,7 +227,7 @@ def test_expiration_may_depend_on_first_and_on_now(store: Store) -> None:
     by_first = make_trigger("first", expiration="$first + 2h")
     by_now = make_trigger("now", expiration="$timestamp + 10m")
     batch = [make_event("1"), make_event("2", seconds=60)]
-    store.record(arrivals([by_first, by_now], batch), FixedTime(at(100)))
+    store.record(matched_events([by_first, by_now], batch), FixedTime(at(100)))
     expiries = {s.name: s.expire_timestamp for s in store.find_streams(StreamFilter())}
     assert expiries == {"first": at(7200), "now": at(700)}
 

@@ -12,7 +12,7 @@ from winchester_core.ingest.pump import SourcePump
 from winchester_core.ingest.replay import Replay
 from winchester_core.pipelines import PipelineDefinition
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import Schema
+from winchester_core.storage.sql.schema import DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Backtest:
         self._pace = pace
         self._stop = stop
         self._database = Database(f"sqlite:///{directory / FILE}")
-        Schema(self._database).upgrade()
+        DatabaseSchema(self._database).upgrade()
         self._store = SqlStore(self._database)
 
     def __enter__(self) -> Backtest:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from winchester_core.bootstrap.settings import known_settings
 from winchester_core.clock import SystemClock, TimeSyncClock
 from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.revision import check_revision
 from winchester_core.storage.sql.store import SqlStore
+from winchester_core.storage.sql.tables import check_schema_revision
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def open_store(
     parts = ("triggers", "pipelines", "distiller", "sources")
     database = open_database(known_settings(settings, ignores=parts), counters)
     try:
-        check_revision(database)
+        check_schema_revision(database)
     except BaseException:
         database.close()
         raise

@@ -74,12 +74,12 @@ def findings(settings: Settings) -> list[str]:
 def _database_finding(settings: Settings) -> str:
     """Raises `SchemaMismatch`, `DatabaseUnavailable`."""
     from winchester_core import bootstrap
-    from winchester_core.storage.sql.schema import Schema
+    from winchester_core.storage.sql.schema import DatabaseSchema
 
     database = bootstrap.open_database(settings)
     try:
-        schema = Schema(database)
+        schema = DatabaseSchema(database)
         schema.check()
-        return f"schema: at revision {schema.wanted}, as this program needs it"
+        return f"schema: at revision {schema.required_revision}, as this program needs it"
     finally:
         database.close()

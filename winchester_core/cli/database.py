@@ -19,7 +19,7 @@ from winchester_core.cli.options import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from winchester_core.storage.sql.schema import Schema
+    from winchester_core.storage.sql.schema import DatabaseSchema
 
 PROGRAM: Final = "winchester_db"
 
@@ -77,7 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
 def _action(
     actions: argparse._SubParsersAction[argparse.ArgumentParser],
     name: str,
-    run: Callable[[Schema, argparse.Namespace], None],
+    run: Callable[[DatabaseSchema, argparse.Namespace], None],
     summary: str,
 ) -> argparse.ArgumentParser:
     parser = actions.add_parser(name, help=summary, description=f"{summary}.".capitalize())
@@ -92,17 +92,17 @@ def _add_sql_option(parser: argparse.ArgumentParser, what: str) -> None:
 def _run(args: argparse.Namespace) -> int:
     settings = load_configuration(args, ignores=ALL_BUT_DATABASE)
     from winchester_core.bootstrap import open_database
-    from winchester_core.storage.sql.schema import Schema
+    from winchester_core.storage.sql.schema import DatabaseSchema
 
     database = open_database(settings)
     try:
-        args.run(Schema(database, sys.stdout if args.sql else None), args)
+        args.run(DatabaseSchema(database, sys.stdout if args.sql else None), args)
     finally:
         database.close()
     return DONE
 
 
-def _upgrade(schema: Schema, args: argparse.Namespace) -> None:
+def _upgrade(schema: DatabaseSchema, args: argparse.Namespace) -> None:
     if args.sql:
         schema.print_upgrade(args.revision)
     else:
@@ -110,7 +110,7 @@ def _upgrade(schema: Schema, args: argparse.Namespace) -> None:
         _current(schema, args)
 
 
-def _downgrade(schema: Schema, args: argparse.Namespace) -> None:
+def _downgrade(schema: DatabaseSchema, args: argparse.Namespace) -> None:
     if not args.sql:
         schema.downgrade(args.revision)
         _current(schema, args)
@@ -120,17 +120,17 @@ def _downgrade(schema: Schema, args: argparse.Namespace) -> None:
         schema.print_downgrade(args.revision)
 
 
-def _current(schema: Schema, _args: argparse.Namespace) -> None:
-    found, wanted = schema.found(), schema.wanted
+def _current(schema: DatabaseSchema, _args: argparse.Namespace) -> None:
+    found, wanted = schema.current_revision(), schema.required_revision
     note = "head, as this program needs it" if found == wanted else f"this program needs {wanted}"
     print(f"{found or 'no tables yet'} ({note})")
 
 
-def _history(schema: Schema, _args: argparse.Namespace) -> None:
+def _history(schema: DatabaseSchema, _args: argparse.Namespace) -> None:
     for revision, title in schema.history():
         print(f"{revision}  {title}")
 
 
-def _stamp(schema: Schema, args: argparse.Namespace) -> None:
+def _stamp(schema: DatabaseSchema, args: argparse.Namespace) -> None:
     schema.stamp(args.revision)
     _current(schema, args)

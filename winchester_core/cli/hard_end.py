@@ -25,7 +25,7 @@ def end_now(
     give_back: Callable[[], None] = nothing,
     clean_up: Callable[[], None] = nothing,
 ) -> NoReturn:
-    """End the process with `status`, after `give_back` (at most 5 seconds of it) and `clean_up`.
+    """End the process with `status`, after `release` (at most 5 seconds of it) and `clean_up`.
 
     Finalizers and exit functions do not run: they would wait for the threads.
     """

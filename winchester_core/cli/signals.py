@@ -50,7 +50,7 @@ class Interruption:
 class Ending:
     """What is done at the first signal, and what when that has not ended the work in time.
 
-    `give_back` may hang, it is then left behind; `clean_up` is quick and done after it.
+    `release` may hang, it is then left behind; `clean_up` is quick and done after it.
     """
 
     stop: Callable[[], None]

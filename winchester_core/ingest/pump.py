@@ -160,7 +160,7 @@ class SourcePump:
             return True
         self._manager.counters.add(Count.MESSAGES_REJECTED, len(rejections))
         store = self._manager.store
-        return self._patiently(lambda: store.keep_rejected(rejections)) is not None
+        return self._patiently(lambda: store.insert_rejected(rejections)) is not None
 
     def _patiently(self, action: Callable[[], Result]) -> Result | None:
         tries = TRIES_WHILE_ASKED if self._source.replies_to_sender else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from winchester_core.errors import DataRefused
 from winchester_core.ingest.outcome import EventOutcome, EventStatus
-from winchester_core.storage.records import Arrival
+from winchester_core.storage.records import MatchedEvent
 from winchester_core.storage.stream_clock import ClockKind
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 from winchester_core.telemetry.counters import Count, Counters
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from winchester_core.storage.interface import IngestStore
-    from winchester_core.storage.records import Recorded
+    from winchester_core.storage.records import IngestResult
     from winchester_core.storage.stream_clock import StreamClock
     from winchester_core.triggers.stream_time import TimePolicy
 
@@ -32,50 +32,59 @@ class Recorder:
         self._counters = counters
         self._has_warned = False
 
-    def record(self, prepared: Sequence[Arrival | EventOutcome]) -> tuple[EventOutcome, ...]:
+    def record(self, prepared: Sequence[MatchedEvent | EventOutcome]) -> tuple[EventOutcome, ...]:
         """Store the arrivals in one transaction; return an outcome for each of `prepared`.
 
         When the database refuses the batch for its content, the batch is split until the message
         at fault stands alone: that one is invalid, the others are stored.
         """
-        arrivals = [each for each in prepared if isinstance(each, Arrival)]
+        matched_events = [each for each in prepared if isinstance(each, MatchedEvent)]
         reach(Checkpoint.DISTILLED)
-        outcomes = iter(self._stored(arrivals, self._clock.for_ingest()) if arrivals else ())
-        self._clock.stored([arrival.stamp for arrival in arrivals])
-        return tuple(next(outcomes) if isinstance(each, Arrival) else each for each in prepared)
+        outcomes = iter(
+            self._stored(matched_events, self._clock.ingest_policy()) if matched_events else ()
+        )
+        self._clock.publish([matched_event.stamp for matched_event in matched_events])
+        return tuple(
+            next(outcomes) if isinstance(each, MatchedEvent) else each for each in prepared
+        )
 
-    def _stored(self, arrivals: Sequence[Arrival], policy: TimePolicy) -> list[EventOutcome]:
+    def _stored(
+        self, matched_events: Sequence[MatchedEvent], policy: TimePolicy
+    ) -> list[EventOutcome]:
         try:
-            recorded = self._store.record(arrivals, policy)
+            recorded = self._store.record(matched_events, policy)
         except DataRefused as refusal:
-            if len(arrivals) == 1:
-                return [self._refused(arrivals[0], refusal)]
-            half = len(arrivals) // 2
-            return self._stored(arrivals[:half], policy) + self._stored(arrivals[half:], policy)
+            if len(matched_events) == 1:
+                return [self._refused(matched_events[0], refusal)]
+            half = len(matched_events) // 2
+            return self._stored(matched_events[:half], policy) + self._stored(
+                matched_events[half:], policy
+            )
         reach(Checkpoint.INGEST_COMMITTED)
-        self._count(arrivals, recorded)
+        self._count(matched_events, recorded)
         return [
             EventOutcome(
-                EventStatus.STORED if stored else EventStatus.DUPLICATE, arrival.event["message_id"]
+                EventStatus.STORED if stored else EventStatus.DUPLICATE,
+                matched_event.event["message_id"],
             )
-            for arrival, stored in zip(arrivals, recorded.stored, strict=True)
+            for matched_event, stored in zip(matched_events, recorded.stored, strict=True)
         ]
 
-    def _refused(self, arrival: Arrival, refusal: DataRefused) -> EventOutcome:
-        message_id = arrival.event["message_id"]
+    def _refused(self, matched_event: MatchedEvent, refusal: DataRefused) -> EventOutcome:
+        message_id = matched_event.event["message_id"]
         reason = f"the database refuses it: {refusal}"
         logger.warning("event %s is invalid: %s", message_id, reason, extra={"event": message_id})
         self._counters.add(Count.EVENTS_INVALID)
         return EventOutcome(EventStatus.INVALID, message_id, reason)
 
-    def _count(self, arrivals: Sequence[Arrival], recorded: Recorded) -> None:
+    def _count(self, matched_events: Sequence[MatchedEvent], recorded: IngestResult) -> None:
         stored = sum(recorded.stored)
         self._counters.add(Count.EVENTS_STORED, stored)
-        self._counters.add(Count.EVENTS_DUPLICATE, len(arrivals) - stored)
+        self._counters.add(Count.EVENTS_DUPLICATE, len(matched_events) - stored)
         self._counters.add(Count.STREAMS_OPENED, recorded.streams_opened)
         self._counters.add(Count.CLOCK_JUMPS_REFUSED, len(recorded.refused_jumps))
         for index in recorded.refused_jumps:
-            event = arrivals[index].event
+            event = matched_events[index].event
             logger.warning(
                 "event %s of %s is too far ahead to move the event clock (event_clock_max_jump)",
                 event["message_id"],

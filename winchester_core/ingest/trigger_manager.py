@@ -12,8 +12,8 @@ from winchester_core.ingest.decoding import UncoveredType
 from winchester_core.ingest.outcome import AddResult, EventOutcome, EventStatus
 from winchester_core.ingest.recorder import Recorder
 from winchester_core.model.event import clean_event, printable
-from winchester_core.storage.debug_keeper import DebugKeeper
-from winchester_core.storage.records import Arrival
+from winchester_core.storage.debug_flusher import DebugFlusher
+from winchester_core.storage.records import MatchedEvent
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.metrics import Names
 from winchester_core.telemetry.outage import DATABASE, Outage
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
     from winchester_core.storage.stream_clock import StreamClock
 
-    Prepared = Sequence[Arrival | EventOutcome]
+    Prepared = Sequence[MatchedEvent | EventOutcome]
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class TriggerManager:
     ) -> None:
         self.store = store
         self.counters = counters or Counters()
-        self.debug = DebugKeeper(store, debug_period_seconds)
+        self.debug = DebugFlusher(store, debug_period_seconds)
         self.outage = Outage(DATABASE, self.counters)
         self._clock = stream_clock
         self._triggers = TriggerSet(definitions, self.debug.counts)
@@ -221,7 +221,7 @@ class TriggerManager:
 
     def _prepare_one(
         self, item: Any, decode: Callable[[Any], CleanEvent], triggers: TriggerSet
-    ) -> Arrival | EventOutcome:
+    ) -> MatchedEvent | EventOutcome:
         try:
             clean = decode(item)
         except InvalidEvent as invalid:
@@ -233,7 +233,7 @@ class TriggerManager:
         if clean.drops:
             self._tell_drops(event, clean.drops)
         matches = triggers.match(event)
-        return Arrival(event, tuple(matches), event["timestamp"])
+        return MatchedEvent(event, tuple(matches), event["timestamp"])
 
     def _tell_drops(self, event: Event, drops: Sequence[TraitDrop]) -> None:
         for drop in drops:
@@ -254,10 +254,10 @@ class TriggerManager:
         return EventOutcome(EventStatus.INVALID, message_id, str(invalid))
 
 
-def _stamped(prepared: Arrival | EventOutcome, stamp: datetime) -> Arrival | EventOutcome:
+def _stamped(prepared: MatchedEvent | EventOutcome, stamp: datetime) -> MatchedEvent | EventOutcome:
     if isinstance(prepared, EventOutcome):
         return prepared
-    return Arrival(prepared.event, prepared.matches, stamp)
+    return MatchedEvent(prepared.event, prepared.matches, stamp)
 
 
 def _place(item: Any) -> str:

@@ -22,7 +22,7 @@ class EffectClaim:
     effect: Effect
 
     @property
-    def proof(self) -> tuple[int, int, str]:
+    def lease_token(self) -> tuple[int, int, str]:
         """What an effect in this worker's hands must still show: its id, serial and worker."""
         return self.id, self.serial, self.worker
 
@@ -51,7 +51,7 @@ class EffectRefused:
     reason: str
 
 
-Settlement: TypeAlias = EffectDelivered | EffectDelayed | EffectRefused
+EffectResult: TypeAlias = EffectDelivered | EffectDelayed | EffectRefused
 """What became of a claimed effect."""
 
 
@@ -96,7 +96,7 @@ class EffectFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class EffectResultCounts:
     """How many claimed effects were settled in which way; `lost` are those whose claims did not
     hold, or were settled already.
     """
@@ -108,3 +108,23 @@ class Settled:
 
 
 ANY_EFFECT = EffectFilter()
+
+
+def max_age_error(
+    endpoint: Endpoint,
+    max_age: timedelta,
+    *,
+    attempts: int,
+    is_head: bool,
+    last_error: str | None,
+) -> str:
+    """Why an effect became a dead letter at its age, in a sentence."""
+    if last_error is not None:
+        cause = f"attempts {attempts}, the last of them: {last_error}"
+    elif attempts:
+        cause = f"attempts {attempts}, none of which reported a result"
+    elif is_head:
+        cause = f"no worker has had {endpoint} in its configuration"
+    else:
+        cause = "another effect of the same stream and handler, put before it, was not delivered"
+    return f"given up after {max_age}: {cause}"

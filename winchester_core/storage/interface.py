@@ -25,27 +25,27 @@ if TYPE_CHECKING:
     from winchester_core.storage.effect_records import (
         EffectClaim,
         EffectFilter,
-        Settled,
-        Settlement,
+        EffectResult,
+        EffectResultCounts,
         StoredEffect,
     )
     from winchester_core.storage.records import (
-        Arrival,
+        Backlog,
         Claim,
-        Completed,
         Completion,
+        CompletionResult,
         DebugRecord,
         EventFilter,
         Failure,
-        Recorded,
+        IngestResult,
+        MatchedEvent,
         RejectedFilter,
         RejectedMessage,
         Rejection,
         StreamFilter,
         StreamVersion,
         TrimCursor,
-        Trimmed,
-        Workload,
+        TrimResult,
     )
     from winchester_core.telemetry.debug import DebugGroup
     from winchester_core.triggers.definition import TriggerDefinition
@@ -55,10 +55,10 @@ if TYPE_CHECKING:
 class IngestStore(Protocol):
     """What the ingesting side asks of a store."""
 
-    def record(self, arrivals: Sequence[Arrival], policy: TimePolicy) -> Recorded:
+    def record(self, matched_events: Sequence[MatchedEvent], policy: TimePolicy) -> IngestResult:
         """Store the new ones, let them join their streams, decide what fires: all or nothing."""
 
-    def keep_rejected(self, rejections: Sequence[Rejection]) -> int:
+    def insert_rejected(self, rejections: Sequence[Rejection]) -> int:
         """Keep bad messages, each once by source and digest; return how many were new."""
 
     def event_clock(self) -> datetime | None:
@@ -122,7 +122,7 @@ class WorkStore(Protocol):
         told.
         """
 
-    def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> Completed:
+    def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> CompletionResult:
         """Complete the streams whose claims hold, in one transaction."""
 
     def fail(self, failure: Failure, max_attempts: int) -> StreamState | None:
@@ -131,7 +131,7 @@ class WorkStore(Protocol):
     def rescue(self, *, max_attempts: int, limit: int) -> tuple[int, int]:
         """Take streams from dead workers: how many may be tried again, how many failed for good."""
 
-    def refresh(self, definition: TriggerDefinition, now: datetime, limit: int) -> int:
+    def recalculate(self, definition: TriggerDefinition, now: datetime, limit: int) -> int:
         """Count up to `limit` open streams anew that other rules had counted; return how many."""
 
     def trim(
@@ -140,7 +140,7 @@ class WorkStore(Protocol):
         stored_before: datetime,
         limit: int,
         cursor: TrimCursor | None = None,
-    ) -> Trimmed:
+    ) -> TrimResult:
         """Remove up to `limit` events, older by both times, that no uncompleted stream holds.
 
         `older_than` is stream time, `stored_before` real time. It takes the oldest first, and
@@ -153,7 +153,7 @@ class WorkStore(Protocol):
         Most databases cannot tell, and a call may be lost: workers look by themselves too.
         """
 
-    def workload(self, now: datetime | None) -> Workload:
+    def backlog(self, now: datetime | None) -> Backlog:
         """What waits for workers at the stream time `now`."""
 
 
@@ -298,13 +298,15 @@ class EffectStore(Protocol):
     def release_effects(self, claims: Sequence[EffectClaim]) -> int:
         """Give claims back unused, without counting the attempt; return how many still held."""
 
-    def settle_effects(self, settlements: Sequence[Settlement]) -> Settled:
+    def apply_effect_results(self, results: Sequence[EffectResult]) -> EffectResultCounts:
         """Forget, delay or bury the effects whose claims hold, in one transaction.
 
         Doing it again does no harm: the claims do not hold any more.
         """
 
-    def give_up_effects(self, *, max_age: timedelta, limit: int) -> Mapping[Endpoint, int]:
+    def mark_overdue_effects_dead(
+        self, *, max_age: timedelta, limit: int
+    ) -> Mapping[Endpoint, int]:
         """Make dead letters of up to `limit` pending effects that have waited for `max_age`.
 
         Those that a worker has in hand are left alone. Returns how many of each endpoint.

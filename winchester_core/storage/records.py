@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from winchester_core.model.stream import StateChange, StreamState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime, timedelta
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import timedelta
 
     from winchester_core.model.effect import QueuedEffect
     from winchester_core.model.event import Event
-    from winchester_core.model.stream import Reason, StreamState
+    from winchester_core.model.stream import Reason
     from winchester_core.telemetry.debug import DebugGroup
     from winchester_core.triggers.matcher import Match
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class MatchedEvent:
     """A clean event on its way in, and the streams that it belongs to.
 
     `stamp` is the time that it moves the event clock to (its timestamp, unless a replay says
@@ -30,10 +34,10 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class IngestResult:
     """What became of a batch of arrivals.
 
-    `stored[i]` tells whether arrival `i` was stored (else it is a duplicate); `streams_decided`
+    `stored[i]` tells whether arrival `i` was stored (else it is a duplicate); `fire_times_set`
     streams met their fire criteria; `refused_jumps` are the indexes of events too far ahead to
     move the event clock.
     """
@@ -41,7 +45,7 @@ class Recorded:
     stored: tuple[bool, ...]
     streams_opened: int = 0
     streams_opened_expired: int = 0
-    streams_decided: int = 0
+    fire_times_set: int = 0
     refused_jumps: tuple[int, ...] = ()
 
 
@@ -85,7 +89,7 @@ class Claim:
     event_count: int
 
     @property
-    def proof(self) -> tuple[int, int, str]:
+    def lease_token(self) -> tuple[int, int, str]:
         """What a stream in this worker's hands must still show: its id, serial and worker."""
         return self.stream_id, self.serial, self.worker
 
@@ -94,42 +98,45 @@ class Claim:
 class Completion:
     """A run that succeeded: what its stream leaves behind.
 
-    `fault` is what went wrong in the handlers' commit; such a stream is kept. `effects` go to the
+    `commit_error` is what went wrong in the handlers' commit; such a stream is kept. `effects` go to the
     outbox in this order.
     """
 
     claim: Claim
-    arrivals: tuple[Arrival, ...] = ()
+    matched_events: tuple[MatchedEvent, ...] = ()
     effects: tuple[QueuedEffect, ...] = ()
     purge: bool = True
-    fault: str | None = None
+    commit_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
+class CompletionResult:
     """What completing a batch of runs came to.
 
     `stream_ids` are those whose claims held; `new_events` those of their events that were stored
-    (one whose id was known is not), in order; `streams_opened` and `streams_decided` as for any
+    (one whose id was known is not), in order; `streams_opened` and `fire_times_set` as for any
     batch of events.
     """
 
     stream_ids: frozenset[int]
     new_events: tuple[Event, ...] = ()
     streams_opened: int = 0
-    streams_decided: int = 0
+    fire_times_set: int = 0
 
     @classmethod
-    def of(
-        cls, won: Sequence[Completion], arrivals: Sequence[Arrival], recorded: Recorded
-    ) -> Completed:
+    def from_ingest(
+        cls,
+        valid: Sequence[Completion],
+        matched_events: Sequence[MatchedEvent],
+        result: IngestResult,
+    ) -> CompletionResult:
         """From the completions that won, their events, and what became of those."""
-        pairs = zip(arrivals, recorded.stored, strict=True)
+        pairs = zip(matched_events, result.stored, strict=True)
         return cls(
-            stream_ids=frozenset(each.claim.stream_id for each in won),
-            new_events=tuple(arrival.event for arrival, stored in pairs if stored),
-            streams_opened=recorded.streams_opened,
-            streams_decided=recorded.streams_decided,
+            stream_ids=frozenset(each.claim.stream_id for each in valid),
+            new_events=tuple(matched_event.event for matched_event, stored in pairs if stored),
+            streams_opened=result.streams_opened,
+            fire_times_set=result.fire_times_set,
         )
 
 
@@ -152,7 +159,7 @@ class TrimCursor:
 
 
 @dataclass(frozen=True, slots=True)
-class Trimmed:
+class TrimResult:
     """What one batch of trimming did: `kept` events it looked at and left.
 
     `more` says whether it is worth going on past `cursor`.
@@ -164,15 +171,15 @@ class Trimmed:
     more: bool = False
 
 
-MOST_COUNTED = 100
+MAX_COUNTED = 100
 """How far a workload is counted; whoever waits asks only whether there is any."""
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
+class Backlog:
     """What waits for workers; of each kind, the first hundred are counted.
 
-    `working` are in some worker's hands; `abandoned` those of them whose lease has run out. Before
+    `claimed` are in some worker's hands; `lease_expired` those of them whose lease has run out. Before
     the stream time `next_due` no active stream is due; one whose expiry an event has moved may be
     due later. `next_retry_seconds` is real time from now; None: no retry waits.
     `oldest_effect_seconds` is how long the effect that has waited longest has waited; None: none
@@ -180,11 +187,11 @@ class Workload:
     """
 
     ready: int
-    working: int
+    claimed: int
     retrying: int
     next_retry_seconds: float | None = None
     next_due: datetime | None = None
-    abandoned: int = 0
+    lease_expired: int = 0
     oldest_effect_seconds: float | None = None
 
     def may_be_due(self, now: datetime | None) -> bool:
@@ -194,7 +201,7 @@ class Workload:
     @property
     def is_idle(self) -> bool:
         """Nothing is ready, in hand, or waiting for another try."""
-        return not (self.ready or self.working or self.retrying)
+        return not (self.ready or self.claimed or self.retrying)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +271,7 @@ class DebugRecord:
     counted_at: datetime
 
     @classmethod
-    def of(cls, group: DebugGroup, *, since: datetime, counted_at: datetime) -> DebugRecord:
+    def from_group(cls, group: DebugGroup, *, since: datetime, counted_at: datetime) -> DebugRecord:
         """From all that was counted."""
         reasons = dict(sorted(group.reasons.items(), key=lambda each: (-each[1], each[0])))
         return cls(group.matched, group.mismatched, reasons, since, counted_at)
@@ -273,3 +280,54 @@ class DebugRecord:
 ANY_EVENT = EventFilter()
 ANY_STREAM = StreamFilter()
 ANY_REJECTED = RejectedFilter()
+
+
+# The history of a stream's states, as one text beside it: a line for each change, cut at a bound.
+#
+# It is written by the statements that change the state anyway, and costs none of its own.
+
+MAX_HISTORY_LENGTH: Final = 4000
+"""How many characters are kept, the latest: some thirty attempts."""
+
+_HISTORY_LINE: Final = re.compile(
+    r"(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}) (?P<state>[a-z_]+)(?: (?P<worker>.+))?"
+)
+
+
+def history_time(at: datetime) -> str:
+    """How a line begins: the time in UTC, without an offset."""
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+
+
+def history_line_end(state: StreamState, worker: str | None = None) -> str:
+    """What stands in a line after the time."""
+    return f" {state.value} {' '.join(worker.split())}\n" if worker else f" {state.value}\n"
+
+
+def append_history(
+    history: str, at: datetime, state: StreamState, worker: str | None = None
+) -> str:
+    """The history with one more line; the oldest characters are cut off."""
+    return (history + history_time(at) + history_line_end(state, worker))[-MAX_HISTORY_LENGTH:]
+
+
+def parse_history(text: str | None) -> tuple[StateChange, ...]:
+    """The changes, the oldest first; a line that was cut is left out."""
+    return tuple(_parse_lines(text or ""))
+
+
+def _parse_lines(text: str) -> Iterator[StateChange]:
+    for line in text.splitlines():
+        if parts := _HISTORY_LINE.fullmatch(line):
+            at = datetime.fromisoformat(parts["at"]).replace(tzinfo=UTC)
+            yield StateChange(at, StreamState(parts["state"]), parts["worker"])
+
+
+def worker_died_error(attempts: int) -> str:
+    """For a stream of which no attempt ended otherwise."""
+    return f"worker died {attempts} times"
+
+
+def worker_died_error_prefix(attempts: int) -> str:
+    """What stands before the error of an earlier attempt, which is kept."""
+    return f"worker died in attempt {attempts}; before that: "

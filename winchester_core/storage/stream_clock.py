@@ -50,25 +50,25 @@ class StreamClock:
             return self._store.event_clock()
         return self._clock.now()
 
-    def for_ingest(self) -> TimePolicy:
+    def ingest_policy(self) -> TimePolicy:
         """How events that arrive at this moment are timed."""
         if self.kind is ClockKind.EVENT:
             return EventTime(self._max_jump)
         return FixedTime(self._clock.now())
 
-    def for_completion(self) -> TimePolicy:
+    def completion_policy(self) -> TimePolicy:
         """How events that handlers make are timed: they never move the clock."""
         if self.kind is ClockKind.EVENT:
             return EventTime(advances=False)
         return FixedTime(self._clock.now())
 
-    def stored(self, stamps: Sequence[datetime]) -> None:
+    def publish(self, timestamps: Sequence[datetime]) -> None:
         """Events with these timestamps have been ingested: a `time_sync` service is told.
 
         They are stored whether it listens or not; it is told again with the next ones.
         """
-        if isinstance(self._clock, TimeSyncClock) and stamps:
+        if isinstance(self._clock, TimeSyncClock) and timestamps:
             try:
-                self._clock.publish(max(stamps))
+                self._clock.publish(max(timestamps))
             except ClockError as error:
-                logger.warning("the time could not be published: %s", error)
+                logger.warning("cannot publish the stream time: %s", error)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from winchester_core.model.effect import Endpoint
     from winchester_core.pipelines import PipelineDefinition
     from winchester_core.storage.interface import Members, Store
-    from winchester_core.storage.records import Claim, Completed, Failure
+    from winchester_core.storage.records import Claim, CompletionResult, Failure
     from winchester_core.storage.stream_clock import StreamClock
     from winchester_core.telemetry.counters import Counters
     from winchester_core.telemetry.heartbeat import Pulse
@@ -220,8 +220,8 @@ class Batch:
                 if run is not None and not run.has_commit:
                     run.rollback()  # nothing was committed, so that it can be undone
 
-    def _store_all(self, completions: Sequence[Completion]) -> Completed:
-        return self._store.complete(completions, self._clock.for_completion())
+    def _store_all(self, completions: Sequence[Completion]) -> CompletionResult:
+        return self._store.complete(completions, self._clock.completion_policy())
 
     def _complete_apart(
         self, finished: Sequence[tuple[StreamRun | None, Completion]], refusal: DataRefused
@@ -286,7 +286,7 @@ class Batch:
     def _patiently(self, action: Callable[[], Result]) -> Result | None:
         return patiently(self._outage, self._stop, self._pulse.beating(action))
 
-    def _count(self, completions: Sequence[Completion], completed: Completed) -> None:
+    def _count(self, completions: Sequence[Completion], completed: CompletionResult) -> None:
         reasons = Counter(
             each.claim.reason
             for each in completions
@@ -298,7 +298,9 @@ class Batch:
         for event in completed.new_events:
             self._counters.add(Count.EVENTS_CREATED, label=event["event_type"])
 
-    def _tell_of_effects(self, completions: Sequence[Completion], completed: Completed) -> None:
+    def _tell_of_effects(
+        self, completions: Sequence[Completion], completed: CompletionResult
+    ) -> None:
         recorded = [
             effect
             for completion in completions

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from winchester_core.clock import monotonic
 from winchester_core.errors import StorageError
 from winchester_core.model.stream import Reason
-from winchester_core.storage.debug_keeper import DebugKeeper
+from winchester_core.storage.debug_flusher import DebugFlusher
 from winchester_core.storage.stream_clock import ClockKind
 from winchester_core.telemetry import tracing
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from winchester_core.pipelines import PipelineDefinition
     from winchester_core.storage.interface import Store
-    from winchester_core.storage.records import Claim, Workload
+    from winchester_core.storage.records import Backlog, Claim
     from winchester_core.storage.stream_clock import StreamClock
     from winchester_core.triggers.definition import TriggerDefinition
 
@@ -73,7 +73,7 @@ class PipelineManager:
         self.name = incarnation(name)
         self.counters = counters or Counters()
         self._clock = stream_clock
-        self.debug = DebugKeeper(store, options.statistics_period_seconds)
+        self.debug = DebugFlusher(store, options.statistics_period_seconds)
         self._rules = Rules(TriggerSet(definitions, self.debug.counts), pipelines, options)
         self._next_rules: Rules | None = None
         self._stop = threading.Event()
@@ -291,7 +291,7 @@ class PipelineManager:
         if now is not None:
             self._refresher.round(now)
 
-    def _round(self) -> tuple[int, Workload]:
+    def _round(self) -> tuple[int, Backlog]:
         """Do what there is to do; return how many streams were loaded, and what was waiting.
 
         One look tells what there is, so that a worker that is idle asks the database no more.
@@ -301,11 +301,11 @@ class PipelineManager:
         self._release_unknown()
         self._refresh()
         now = self._clock.now()
-        waiting = self.store.workload(now)
-        if waiting.abandoned:
+        waiting = self.store.backlog(now)
+        if waiting.lease_expired:
             rescue(self.store, options.max_attempts, self.counters, self._pulse)
         loaded = 0
-        if waiting.ready or waiting.abandoned or waiting.may_be_due(now):
+        if waiting.ready or waiting.lease_expired or waiting.may_be_due(now):
             loaded = sum(self._process_ready(reason, now, options.batch_size) for reason in Reason)
         if (waiting.oldest_effect_seconds or 0) > options.outbox_max_age.total_seconds():
             give_up(self.store, options.outbox_max_age, self.counters)
@@ -332,13 +332,13 @@ class PipelineManager:
                 self._outage.noticed(error)
                 backoff.wait()
 
-    def _wait(self, workload: Workload, *, until_idle: bool) -> bool:
+    def _wait(self, backlog: Backlog, *, until_idle: bool) -> bool:
         """Wait until there may be work again; False when that is not wanted or told to stop."""
         if self._trimmer.has_more or (self._refresher.has_more and self._clock.now() is not None):
             return not self._stop.is_set()
-        if until_idle and workload.is_idle:
+        if until_idle and backlog.is_idle:
             return self._wait_for_effects()
-        self._sleep(self._idle_seconds(workload, until_idle=until_idle))
+        self._sleep(self._idle_seconds(backlog, until_idle=until_idle))
         return not self._stop.is_set()
 
     def _sleep(self, seconds: float) -> None:
@@ -354,15 +354,15 @@ class PipelineManager:
         self._couriers.wait_for_rest(POLL_SECONDS)
         return True
 
-    def _idle_seconds(self, workload: Workload, *, until_idle: bool) -> float:
+    def _idle_seconds(self, backlog: Backlog, *, until_idle: bool) -> float:
         waits = [
-            RECHECK_SECONDS if workload.ready or workload.abandoned else None,
-            POLL_SECONDS if until_idle and workload.working else None,
-            workload.next_retry_seconds,
+            RECHECK_SECONDS if backlog.ready or backlog.lease_expired else None,
+            POLL_SECONDS if until_idle and backlog.claimed else None,
+            backlog.next_retry_seconds,
         ]
         now = self._clock.now() if self._clock.kind is ClockKind.SYSTEM else None
-        if now is not None and workload.next_due is not None:
-            until_due = (workload.next_due - now).total_seconds()
+        if now is not None and backlog.next_due is not None:
+            until_due = (backlog.next_due - now).total_seconds()
             # another worker or an event has it in hand, or it expires later after all
             waits.append(until_due if until_due > 0 else RECHECK_SECONDS)
         known = [max(0.0, seconds) for seconds in waits if seconds is not None]

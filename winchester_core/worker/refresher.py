@@ -66,7 +66,7 @@ class Refresher:
         while self._left and batches < ROUND_BATCHES:
             definition = self._left[0]
             self._pulse.beat()
-            number = self._store.refresh(definition, now, BATCH)
+            number = self._store.recalculate(definition, now, BATCH)
             batches += number > 0
             self._refreshed[definition.name] += number
             self._counters.add(Count.STREAMS_RECALCULATED, number)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from winchester_core.clock import monotonic
 from winchester_core.errors import HandlerFailed
 from winchester_core.pipelines import PipelineRun, RunStream, clean_traceback, error_text
-from winchester_core.storage.records import Arrival, Completion, Failure
+from winchester_core.storage.records import Completion, Failure, MatchedEvent
 from winchester_core.telemetry.counters import Count
 from winchester_core.telemetry.tracing import mark_failed
 from winchester_core.worker.backoff import retry_delay
@@ -160,13 +160,13 @@ class StreamRun:
         """What the run leaves behind."""
         return Completion(
             claim=self.claim,
-            arrivals=tuple(
-                Arrival(event, tuple(self._triggers.match(event)), event["timestamp"])
+            matched_events=tuple(
+                MatchedEvent(event, tuple(self._triggers.match(event)), event["timestamp"])
                 for event in self._new_events
             ),
             effects=self._run.effects,
             purge=self._options.purge_completed,
-            fault=fault,
+            commit_error=fault,
         )
 
 

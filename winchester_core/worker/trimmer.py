@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import threading
 
     from winchester_core.storage.interface import WorkStore
-    from winchester_core.storage.records import TrimCursor, Trimmed
+    from winchester_core.storage.records import TrimCursor, TrimResult
     from winchester_core.storage.stream_clock import StreamClock
     from winchester_core.worker.options import WorkerOptions
 
@@ -84,7 +84,7 @@ class Trimmer:
         self._note(trimmed)
         return trimmed.removed
 
-    def _note(self, trimmed: Trimmed) -> None:
+    def _note(self, trimmed: TrimResult) -> None:
         self._counters.add(Count.EVENTS_TRIMMED, trimmed.removed)
         self._cursor, self.has_more = trimmed.cursor, trimmed.more
         self._kept += trimmed.kept

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from builders import NOON, arrivals, at, claim_all, make_event, make_trigger
+from builders import NOON, at, claim_all, make_event, make_trigger, matched_events
 from winchester_core.backtest.comparison import Kind, compare
 from winchester_core.backtest.outcomes import Outcome, read_outcomes
 from winchester_core.backtest.replaying import Replayed
@@ -34,7 +34,7 @@ def replayed(
     store = MemoryStore(FakeClock())
     known = [triggers] if not isinstance(triggers, (list, tuple)) else triggers
     for event in events:
-        store.record(arrivals(known, [event]), EventTime())
+        store.record(matched_events(known, [event]), EventTime())
     for reason in Reason:
         claims = claim_all(store, reason, now=at(until))
         store.complete(

@@ -22,7 +22,7 @@ from winchester_core.triggers.definition import TriggerDefinition
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from winchester_core.storage.records import Arrival, Recorded
+    from winchester_core.storage.records import IngestResult, MatchedEvent
     from winchester_core.triggers.stream_time import TimePolicy
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
@@ -62,10 +62,10 @@ def manager_on(
 class FussyStore(MemoryStore):
     """Refuses any batch that holds an event with the trait `bad`, as a database would."""
 
-    def record(self, arrivals: Sequence[Arrival], policy: TimePolicy) -> Recorded:
-        if any("bad" in arrival.event for arrival in arrivals):
+    def record(self, matched_events: Sequence[MatchedEvent], policy: TimePolicy) -> IngestResult:
+        if any("bad" in matched_event.event for matched_event in matched_events):
             raise DataRefused("no such value here")
-        return super().record(arrivals, policy)
+        return super().record(matched_events, policy)
 
 
 @pytest.fixture

@@ -109,13 +109,13 @@ def test_a_change_wakes_a_worker_that_sleeps(scene: Scene) -> None:
     ingest(scene.store, VM, make_event("m", "vm.begin"), now=NOON)
     worker = scene.worker(idle_delay_seconds=3600)
     looked, fired = threading.Event(), threading.Event()
-    workload = scene.store.workload
+    workload = scene.store.backlog
 
     def noted(now: Any) -> Any:
         looked.set()
         return workload(now)
 
-    scene.store.workload = noted  # type: ignore[method-assign]
+    scene.store.backlog = noted  # type: ignore[method-assign]
 
     class Firing:
         def handle_events(self, events: list[Any], _env: dict[str, Any]) -> list[Any]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from winchester_core.interfaces import Effect
-    from winchester_core.storage.effect_records import Settled
+    from winchester_core.storage.effect_records import EffectResultCounts
     from worker_scene import Scene
 
 FIRE = Endpoint("fire", "h0")
@@ -222,15 +222,15 @@ class TestThreads:
 
     def test_settling_waits_for_the_database_and_sends_nothing_twice(self, scene: Scene) -> None:
         post = Post()
-        settle = scene.store.settle_effects
+        settle = scene.store.apply_effect_results
         refusals = iter([DatabaseUnavailable("gone")] * 2)
 
-        def fail_twice(settlements: Any) -> Settled:
+        def fail_twice(settlements: Any) -> EffectResultCounts:
             for refusal in refusals:
                 raise refusal
             return settle(settlements)
 
-        scene.store.settle_effects = fail_twice  # type: ignore[method-assign]
+        scene.store.apply_effect_results = fail_twice  # type: ignore[method-assign]
         scene.complete_stream()
         worker = scene.worker(handlers=(sender(post),))
         worker.run_until_idle()

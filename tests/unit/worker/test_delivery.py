@@ -23,7 +23,7 @@ from winchester_core.worker import WorkerOptions
 from winchester_core.worker.outbox.delivery import deliver
 
 if TYPE_CHECKING:
-    from winchester_core.storage.effect_records import Settlement
+    from winchester_core.storage.effect_records import EffectResult
 
 MAIL = Endpoint("fire", "mail")
 OPTIONS = WorkerOptions(retry_delay=timedelta(seconds=10), retry_delay_max=timedelta(minutes=1))
@@ -36,7 +36,7 @@ def claims(number: int, attempt: int = 1) -> list[EffectClaim]:
     ]
 
 
-def delivered(answer: Any, number: int = 1, attempt: int = 1) -> list[Settlement]:
+def delivered(answer: Any, number: int = 1, attempt: int = 1) -> list[EffectResult]:
     """What becomes of effects when `deliver` returns, or raises, `answer`."""
 
     def give(_effects: list[Effect]) -> Any:

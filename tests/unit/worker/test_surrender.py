@@ -134,7 +134,7 @@ def test_a_worker_that_hangs_in_the_database_is_overdue_and_one_that_waits_for_i
             threading.Event().wait(0.01)
         seen.append(heartbeat.overdue())
         monkeypatch.setattr("winchester_core.telemetry.heartbeat.LIFE_SECONDS", 3600)
-        monkeypatch.setattr(scene.store, "workload", away)
+        monkeypatch.setattr(scene.store, "backlog", away)
         raise DatabaseUnavailable("gone")
 
     def away(_now: object) -> Any:
@@ -143,6 +143,6 @@ def test_a_worker_that_hangs_in_the_database_is_overdue_and_one_that_waits_for_i
             worker.stop()
         raise DatabaseUnavailable("gone")
 
-    monkeypatch.setattr(scene.store, "workload", hang)
+    monkeypatch.setattr(scene.store, "backlog", hang)
     worker.run()
     assert seen == [["the worker"], [], []]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import NOON, at, ingest, make_event, make_trigger
-from winchester_core.storage.records import EventFilter, TrimCursor, Trimmed
+from winchester_core.storage.records import EventFilter, TrimCursor, TrimResult
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.testing import FakeClock
@@ -29,7 +29,7 @@ END = TrimCursor(at(2), 9)
 class ScriptedStore:
     """Answers each batch with the next of `answers`, and then with nothing to trim."""
 
-    answers: list[Trimmed]
+    answers: list[TrimResult]
     cursors: list[TrimCursor | None] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     stop_after: int = 10**9
@@ -39,12 +39,12 @@ class ScriptedStore:
 
     def trim(
         self, older: datetime, stored: datetime, limit: int, cursor: TrimCursor | None
-    ) -> Trimmed:
+    ) -> TrimResult:
         assert (older, stored, limit) == (NOON - timedelta(days=1), NOON - timedelta(days=1), 10)
         self.cursors.append(cursor)
         if len(self.cursors) == self.stop_after:
             self.stop.set()
-        return self.answers.pop(0) if self.answers else Trimmed(0, cursor=cursor)
+        return self.answers.pop(0) if self.answers else TrimResult(0, cursor=cursor)
 
 
 class Seconds:
@@ -73,7 +73,7 @@ def trimmer_of(store: ScriptedStore, counters: Counters | None = None) -> trimme
 
 
 def test_a_round_goes_on_while_there_is_more(seconds: Seconds) -> None:
-    store = ScriptedStore([Trimmed(10, 0, HALFWAY, more=True), Trimmed(3, 0, END)])
+    store = ScriptedStore([TrimResult(10, 0, HALFWAY, more=True), TrimResult(3, 0, END)])
     counters = Counters()
     trimmer_of(store, counters).round()
     assert store.cursors == [None, HALFWAY]
@@ -84,7 +84,7 @@ def test_a_round_ends_after_half_a_second_and_the_next_goes_on_where_it_left_off
     seconds: Seconds,
 ) -> None:
     seconds.step = 0.1
-    store = ScriptedStore([Trimmed(10, 0, HALFWAY, more=True)] * 50)
+    store = ScriptedStore([TrimResult(10, 0, HALFWAY, more=True)] * 50)
     trimming = trimmer_of(store)
     trimming.round()
     assert 1 < len(store.cursors) <= 5
@@ -94,13 +94,13 @@ def test_a_round_ends_after_half_a_second_and_the_next_goes_on_where_it_left_off
 
 
 def test_a_round_ends_when_told_to_stop(seconds: Seconds) -> None:
-    store = ScriptedStore([Trimmed(10, 0, HALFWAY, more=True)] * 50, stop_after=4)
+    store = ScriptedStore([TrimResult(10, 0, HALFWAY, more=True)] * 50, stop_after=4)
     trimmer_of(store).round()
     assert len(store.cursors) == 4
 
 
 def test_what_no_stream_held_is_not_waited_for(seconds: Seconds) -> None:
-    store = ScriptedStore([Trimmed(10, 0, HALFWAY, more=True), Trimmed(3, 0, END)])
+    store = ScriptedStore([TrimResult(10, 0, HALFWAY, more=True), TrimResult(3, 0, END)])
     trimming = trimmer_of(store)
     trimming.round()
     trimming.round()
@@ -108,7 +108,7 @@ def test_what_no_stream_held_is_not_waited_for(seconds: Seconds) -> None:
 
 
 def test_what_streams_hold_is_looked_at_again_the_later_the_more_it_is(seconds: Seconds) -> None:
-    store = ScriptedStore([Trimmed(0, 30_000, HALFWAY, more=True), Trimmed(0, 30_000, END)])
+    store = ScriptedStore([TrimResult(0, 30_000, HALFWAY, more=True), TrimResult(0, 30_000, END)])
     trimming = trimmer_of(store)
     trimming.round()
     for elapsed, mark in ((0, END), (30, END), (59, END), (61, None), (62, None)):

@@ -7,9 +7,10 @@ from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from winchester_core.storage.effect_records import ANY_EFFECT, Settled
-from winchester_core.storage.memory.holdings import Holdings
+from winchester_core.storage.effect_records import ANY_EFFECT, EffectResultCounts
+from winchester_core.storage.memory.state import MemoryDebugCounts, MemoryState
 from winchester_core.storage.memory.transaction import Transaction
+from winchester_core.storage.records import DebugRecord
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 
 if TYPE_CHECKING:
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from winchester_core.storage.effect_records import (
         EffectClaim,
         EffectFilter,
-        Settlement,
+        EffectResult,
         StoredEffect,
     )
+    from winchester_core.telemetry.debug import DebugGroup
 
 
 class MemoryEffectStore:
@@ -31,7 +33,7 @@ class MemoryEffectStore:
 
     def __init__(self, host_clock: Clock) -> None:
         self._clock = host_clock
-        self._held = Holdings()
+        self._memory = MemoryState()
         self._lock = Lock()
 
     @contextmanager
@@ -49,7 +51,7 @@ class MemoryEffectStore:
     ) -> list[EffectClaim]:
         """See `EffectStore.claim_effects`."""
         with self._transaction() as transaction:
-            claims = self._held.outbox.claim(
+            claims = self._memory.outbox.claim(
                 transaction,
                 endpoint,
                 worker=worker,
@@ -64,39 +66,43 @@ class MemoryEffectStore:
     def renew_effects(self, claims: Sequence[EffectClaim], lease: timedelta) -> int:
         """See `EffectStore.renew_effects`."""
         with self._lock:
-            effects = [self._held.outbox.held_by(claim) for claim in claims]
-            holding = [effect for effect in effects if effect is not None]
-            for effect in holding:
+            effects = [self._memory.outbox.claimed_effect(claim) for claim in claims]
+            claimed = [effect for effect in effects if effect is not None]
+            for effect in claimed:
                 effect.due_at = self._clock.now() + lease
-            return len(holding)
+            return len(claimed)
 
     def release_effects(self, claims: Sequence[EffectClaim]) -> int:
         """See `EffectStore.release_effects`."""
         with self._transaction() as transaction:
-            effects = [self._held.outbox.held_by(claim) for claim in claims]
-            holding = [effect for effect in effects if effect is not None]
-            for effect in holding:
-                self._held.outbox.give_back(transaction, effect, self._clock.now())
-            return len(holding)
+            effects = [self._memory.outbox.claimed_effect(claim) for claim in claims]
+            claimed = [effect for effect in effects if effect is not None]
+            for effect in claimed:
+                self._memory.outbox.release(transaction, effect, self._clock.now())
+            return len(claimed)
 
-    def settle_effects(self, settlements: Sequence[Settlement]) -> Settled:
-        """See `EffectStore.settle_effects`."""
-        if not settlements:
-            return Settled()
+    def apply_effect_results(self, results: Sequence[EffectResult]) -> EffectResultCounts:
+        """See `EffectStore.apply_effect_results`."""
+        if not results:
+            return EffectResultCounts()
         with self._transaction() as transaction:
-            settled = self._held.outbox.settle(transaction, settlements, self._clock.now())
+            settled = self._memory.outbox.apply_results(transaction, results, self._clock.now())
             reach(Checkpoint.BEFORE_SETTLEMENT_COMMIT)
             return settled
 
-    def give_up_effects(self, *, max_age: timedelta, limit: int) -> Mapping[Endpoint, int]:
-        """See `EffectStore.give_up_effects`."""
+    def mark_overdue_effects_dead(
+        self, *, max_age: timedelta, limit: int
+    ) -> Mapping[Endpoint, int]:
+        """See `EffectStore.mark_overdue_effects_dead`."""
         with self._transaction() as transaction:
-            return self._held.outbox.give_up(transaction, max_age, limit, self._clock.now())
+            return self._memory.outbox.mark_overdue_dead(
+                transaction, max_age, limit, self._clock.now()
+            )
 
     def next_effect_seconds(self, endpoint: Endpoint) -> float | None:
         """See `EffectStore.next_effect_seconds`."""
         with self._lock:
-            due_at = self._held.outbox.next_due(endpoint)
+            due_at = self._memory.outbox.next_due(endpoint)
             return None if due_at is None else (due_at - self._clock.now()).total_seconds()
 
     def find_effects(
@@ -104,24 +110,56 @@ class MemoryEffectStore:
     ) -> list[StoredEffect]:
         """See `EffectStore.find_effects`."""
         with self._lock:
-            return list(islice(self._held.outbox.matching(wanted, cursor or 0), limit))
+            return list(islice(self._memory.outbox.matching(wanted, cursor or 0), limit))
 
     def count_effects(self, wanted: EffectFilter = ANY_EFFECT) -> int:
         """See `EffectStore.count_effects`."""
         with self._lock:
-            return sum(1 for _ in self._held.outbox.matching(wanted))
+            return sum(1 for _ in self._memory.outbox.matching(wanted))
 
     def get_effect(self, effect_id: int) -> StoredEffect:
         """See `EffectStore.get_effect`."""
         with self._lock:
-            return self._held.outbox.get(effect_id).stored()
+            return self._memory.outbox.get(effect_id).stored()
 
     def retry_effect(self, effect_id: int) -> StoredEffect:
         """See `EffectStore.retry_effect`."""
         with self._transaction() as transaction:
-            return self._held.outbox.retry(transaction, effect_id, self._clock.now())
+            return self._memory.outbox.retry(transaction, effect_id, self._clock.now())
 
     def discard_effect(self, effect_id: int) -> None:
         """See `EffectStore.discard_effect`."""
         with self._transaction() as transaction:
-            self._held.outbox.discard(transaction, effect_id, self._clock.now())
+            self._memory.outbox.discard(transaction, effect_id, self._clock.now())
+
+
+class MemoryDebugStore:
+    """A `DebugStore` that lives and dies with its process."""
+
+    _clock: Clock
+    _memory: MemoryState
+    _lock: Lock
+
+    def add_debug_counts(self, groups: Mapping[str, DebugGroup]) -> None:
+        """See `DebugStore.add_debug_counts`."""
+        with self._lock:
+            now = self._clock.now()
+            for name, group in groups.items():
+                counts = self._memory.debug.setdefault(name, MemoryDebugCounts(now, now))
+                counts.counted_at = now
+                counts.group.add(group)
+
+    def debug_counts(self) -> dict[str, DebugRecord]:
+        """See `DebugStore.debug_counts`."""
+        with self._lock:
+            return {
+                name: DebugRecord.from_group(
+                    counts.group, since=counts.since, counted_at=counts.counted_at
+                )
+                for name, counts in sorted(self._memory.debug.items())
+            }
+
+    def reset_debug_counts(self, name: str) -> bool:
+        """See `DebugStore.reset_debug_counts`."""
+        with self._lock:
+            return self._memory.debug.pop(name, None) is not None

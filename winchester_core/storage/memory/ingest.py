@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from winchester_core.model.stream import Reason
-from winchester_core.storage.memory.holdings import HeldEvent, HeldStream
-from winchester_core.storage.records import Recorded, RejectedMessage
+from winchester_core.storage.memory.state import MemoryEvent, MemoryStream
+from winchester_core.storage.records import IngestResult, RejectedMessage
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 from winchester_core.triggers import progress
 from winchester_core.triggers.stream_time import EventTime, TimePolicy, compute_batch_times
@@ -18,118 +18,127 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from winchester_core.model.event import Event
-    from winchester_core.storage.memory.holdings import Holdings
+    from winchester_core.storage.memory.state import MemoryState
     from winchester_core.storage.memory.transaction import Transaction
-    from winchester_core.storage.records import Arrival, Rejection
+    from winchester_core.storage.records import MatchedEvent, Rejection
     from winchester_core.triggers.matcher import Match
     from winchester_core.triggers.progress import StreamProgress
 
 
 def record(
-    held: Holdings,
+    memory: MemoryState,
     transaction: Transaction,
-    arrivals: Sequence[Arrival],
+    matched_events: Sequence[MatchedEvent],
     policy: TimePolicy,
     real_now: datetime,
-) -> Recorded:
+) -> IngestResult:
     """Do all that a batch of arrivals causes."""
-    new = tuple(_store(held, transaction, arrival.event, real_now) for arrival in arrivals)
+    new = tuple(
+        _store(memory, transaction, matched_event.event, real_now)
+        for matched_event in matched_events
+    )
     reach(Checkpoint.EVENTS_STORED)
-    clock = held.event_clock if isinstance(policy, EventTime) else None
-    tally = _Tally()
+    clock = memory.event_clock if isinstance(policy, EventTime) else None
+    counts = _IngestCounts()
     refused_jumps: list[int] = []
-    for index, arrival in enumerate(arrivals):
+    for index, matched_event in enumerate(matched_events):
         if not new[index]:
             continue
-        times = compute_batch_times(policy, clock, [arrival.stamp])
+        times = compute_batch_times(policy, clock, [matched_event.stamp])
         clock = times.end
         refused_jumps += [index] * len(times.refused)
-        for match in arrival.matches:
-            _admit(held, transaction, arrival.event, times.event_times[0], match, tally)
+        for match in matched_event.matches:
+            _join_or_open(
+                memory, transaction, matched_event.event, times.event_times[0], match, counts
+            )
     reach(Checkpoint.STREAMS_STORED)
     if clock is not None:
-        raise_clock(held, transaction, clock)
-    return Recorded(
+        advance_clock(memory, transaction, clock)
+    return IngestResult(
         stored=new,
-        streams_opened=tally.opened,
-        streams_opened_expired=tally.born_expired,
-        streams_decided=tally.decided,
+        streams_opened=counts.opened,
+        streams_opened_expired=counts.opened_expired,
+        fire_times_set=counts.fire_times_set,
         refused_jumps=tuple(refused_jumps),
     )
 
 
-def _store(held: Holdings, transaction: Transaction, event: Event, real_now: datetime) -> bool:
+def _store(memory: MemoryState, transaction: Transaction, event: Event, real_now: datetime) -> bool:
     message_id = event["message_id"]
-    if message_id in held.events:
+    if message_id in memory.events:
         return False
-    held.events[message_id] = HeldEvent(dict(event), real_now)
-    transaction.on_failure(partial(held.events.pop, message_id))
+    memory.events[message_id] = MemoryEvent(dict(event), real_now)
+    transaction.on_rollback(partial(memory.events.pop, message_id))
     return True
 
 
 @dataclass(slots=True)
-class _Tally:
+class _IngestCounts:
     """What a batch did to streams."""
 
     opened: int = 0
-    born_expired: int = 0
-    decided: int = 0
+    opened_expired: int = 0
+    fire_times_set: int = 0
 
 
-def _admit(
-    held: Holdings,
+def _join_or_open(
+    memory: MemoryState,
     transaction: Transaction,
     event: Event,
     now: datetime,
     match: Match,
-    tally: _Tally,
+    counts: _IngestCounts,
 ) -> None:
     """Let `event` join its group's open stream, or open one for it."""
-    stream = held.open_streams.get(match.group.key)
+    stream = memory.open_streams.get(match.group.key)
     if stream is not None:
-        transaction.keep(stream)
-        was_decided = stream.facts.fire_timestamp is not None
-        if stream.facts.fingerprint != match.definition.fingerprint:
-            progress.recalculate(match.definition, stream.facts, held.events_of(stream), now)
-        if progress.accepts_events(stream.facts, now):
-            progress.add_event(match.definition, stream.facts, event, now)
+        stream.save(transaction)
+        had_fire_time = stream.progress.fire_timestamp is not None
+        if stream.progress.fingerprint != match.definition.fingerprint:
+            progress.recalculate(match.definition, stream.progress, memory.events_of(stream), now)
+        if progress.accepts_events(stream.progress, now):
+            progress.add_event(match.definition, stream.progress, event, now)
             stream.members.append(event["message_id"])
-            tally.decided += stream.facts.fire_timestamp is not None and not was_decided
+            counts.fire_times_set += (
+                stream.progress.fire_timestamp is not None and not had_fire_time
+            )
             return
-        held.close(stream, transaction)
-        tally.decided += stream.facts.fire_timestamp is not None and not was_decided
-    facts = _open(held, transaction, event, now, match)
-    tally.opened += 1
-    tally.born_expired += progress.due_reason(facts, now) is Reason.EXPIRE
-    tally.decided += facts.fire_timestamp is not None
+        memory.close(stream, transaction)
+        counts.fire_times_set += stream.progress.fire_timestamp is not None and not had_fire_time
+    stream_progress = _open(memory, transaction, event, now, match)
+    counts.opened += 1
+    counts.opened_expired += progress.due_reason(stream_progress, now) is Reason.EXPIRE
+    counts.fire_times_set += stream_progress.fire_timestamp is not None
 
 
 def _open(
-    held: Holdings, transaction: Transaction, event: Event, now: datetime, match: Match
+    memory: MemoryState, transaction: Transaction, event: Event, now: datetime, match: Match
 ) -> StreamProgress:
-    facts = progress.start(match.definition, event, now)
-    stream = HeldStream(next(held.stream_ids), match.definition.name, match.group, facts)
+    stream_progress = progress.start(match.definition, event, now)
+    stream = MemoryStream(
+        next(memory.stream_ids), match.definition.name, match.group, stream_progress
+    )
     stream.members.append(event["message_id"])
-    held.streams[stream.id] = held.open_streams[match.group.key] = stream
-    transaction.on_failure(partial(held.streams.pop, stream.id))
-    transaction.on_failure(partial(held.open_streams.pop, match.group.key))
-    return facts
+    memory.streams[stream.id] = memory.open_streams[match.group.key] = stream
+    transaction.on_rollback(partial(memory.streams.pop, stream.id))
+    transaction.on_rollback(partial(memory.open_streams.pop, match.group.key))
+    return stream_progress
 
 
-def raise_clock(held: Holdings, transaction: Transaction, moment: datetime) -> None:
+def advance_clock(memory: MemoryState, transaction: Transaction, moment: datetime) -> None:
     """Move the event clock forward to `moment`; an earlier one changes nothing."""
-    if held.event_clock is None or held.event_clock < moment:
-        transaction.on_failure(partial(setattr, held, "event_clock", held.event_clock))
-        held.event_clock = moment
+    if memory.event_clock is None or memory.event_clock < moment:
+        transaction.on_rollback(partial(setattr, memory, "event_clock", memory.event_clock))
+        memory.event_clock = moment
 
 
-def keep_rejected(held: Holdings, rejection: Rejection, received_at: datetime) -> bool:
+def insert_rejected(memory: MemoryState, rejection: Rejection, received_at: datetime) -> bool:
     """Keep a rejected message; False when this source has given it before."""
     identity = (rejection.source, rejection.digest)
-    if identity in held.rejected:
+    if identity in memory.rejected:
         return False
-    held.rejected[identity] = RejectedMessage(
-        id=next(held.rejected_ids),
+    memory.rejected[identity] = RejectedMessage(
+        id=next(memory.rejected_ids),
         source=rejection.source,
         kind=rejection.kind,
         reason=rejection.reason,

@@ -4,55 +4,54 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
 from winchester_core.errors import EffectInProgress, UnknownEffect
+from winchester_core.interfaces import Effect
 from winchester_core.model.effect import EffectState
+from winchester_core.model.json import load_payload
 from winchester_core.storage.effect_records import (
+    EffectClaim,
     EffectDelayed,
     EffectDelivered,
     EffectRefused,
-    Settled,
+    EffectResultCounts,
+    StoredEffect,
+    max_age_error,
 )
-from winchester_core.storage.epitaph import given_up
-from winchester_core.storage.memory.held_effect import HeldEffect, fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from winchester_core.model.effect import Endpoint, QueuedEffect
-    from winchester_core.storage.effect_records import (
-        EffectClaim,
-        EffectFilter,
-        Settlement,
-        StoredEffect,
-    )
+    from winchester_core.storage.effect_records import EffectFilter, EffectResult
     from winchester_core.storage.memory.transaction import Transaction
     from winchester_core.storage.records import Claim
 
 
-class HeldOutbox:
+class MemoryOutbox:
     """The effects of a memory store, in the order of their ids."""
 
     def __init__(self) -> None:
-        self._effects: dict[int, HeldEffect] = {}
-        self._lanes: dict[tuple[int, Endpoint], list[HeldEffect]] = {}
+        self._effects: dict[int, MemoryEffect] = {}
+        self._ordering_groups: dict[tuple[int, Endpoint], list[MemoryEffect]] = {}
         self._ids: Iterator[int] = count(1)
 
     def record(
         self, transaction: Transaction, claim: Claim, queued: QueuedEffect, real_now: datetime
     ) -> None:
         """Record an effect of a stream that is being completed."""
-        effect = HeldEffect(
+        effect = MemoryEffect(
             next(self._ids), queued, claim.stream_id, claim.name, real_now, real_now
         )
-        if self._front(effect) is None:
+        if self._head(effect) is None:
             effect.due_at = real_now
         self._add(effect)
-        transaction.on_failure(partial(self._remove, effect))
+        transaction.on_rollback(partial(self._remove, effect))
 
     def claim(
         self,
@@ -74,72 +73,72 @@ class HeldOutbox:
         return [self._take(transaction, each, worker, real_now + lease) for each in taken]
 
     def _take(
-        self, transaction: Transaction, effect: HeldEffect, worker: str, until: datetime
+        self, transaction: Transaction, effect: MemoryEffect, worker: str, until: datetime
     ) -> EffectClaim:
-        effect.keep(transaction)
+        effect.save(transaction)
         effect.serial += 1
         effect.attempts += 1
         effect.worker, effect.due_at = worker, until
         return effect.claimed(worker)
 
-    def held_by(self, claim: EffectClaim) -> HeldEffect | None:
+    def claimed_effect(self, claim: EffectClaim) -> MemoryEffect | None:
         """The effect of `claim`, if it is still as the claim left it."""
         effect = self._effects.get(claim.id)
-        if effect is None or (effect.id, effect.serial, effect.worker) != claim.proof:
+        if effect is None or (effect.id, effect.serial, effect.worker) != claim.lease_token:
             return None
         return effect
 
-    def give_back(self, transaction: Transaction, effect: HeldEffect, real_now: datetime) -> None:
+    def release(self, transaction: Transaction, effect: MemoryEffect, real_now: datetime) -> None:
         """Release a claimed effect: due at once, and the attempt does not count."""
         effect.change(transaction)
         effect.attempts -= 1
         effect.due_at = real_now
 
-    def settle(
-        self, transaction: Transaction, settlements: Sequence[Settlement], real_now: datetime
-    ) -> Settled:
+    def apply_results(
+        self, transaction: Transaction, results: Sequence[EffectResult], real_now: datetime
+    ) -> EffectResultCounts:
         """Forget, delay or bury the effects whose claims hold."""
         counts: Counter[type] = Counter()
-        for settlement in settlements:
-            effect = self.held_by(settlement.claim)
+        for result in results:
+            effect = self.claimed_effect(result.claim)
             if effect is None:
                 continue
-            counts[type(settlement)] += 1
-            match settlement:
+            counts[type(result)] += 1
+            match result:
                 case EffectDelivered():
-                    self._forget(transaction, effect, real_now)
+                    self._delete(transaction, effect, real_now)
                 case EffectRefused(reason=reason):
-                    self._bury(transaction, effect, reason, real_now)
+                    self._mark_dead(transaction, effect, reason, real_now)
                 case EffectDelayed(delay=delay, reason=reason):
                     effect.change(transaction)
                     effect.due_at, effect.last_error = real_now + delay, reason
-        return Settled(
+        return EffectResultCounts(
             delivered=counts[EffectDelivered],
             delayed=counts[EffectDelayed],
             dead=counts[EffectRefused],
-            lost=len(settlements) - counts.total(),
+            lost=len(results) - counts.total(),
         )
 
-    def give_up(
+    def mark_overdue_dead(
         self, transaction: Transaction, max_age: timedelta, limit: int, real_now: datetime
     ) -> Mapping[Endpoint, int]:
         """Make dead letters of up to `limit` effects that have waited for `max_age`."""
         overdue = [
             (effect.waiting_since, effect.id, effect, effect.due_at is not None)
             for effect in self._pending()
-            if effect.waiting_since < real_now - max_age and not effect.is_in_hand(real_now)
+            if effect.waiting_since < real_now - max_age and not effect.is_claimed(real_now)
         ]
-        given = sorted(overdue)[:limit]
-        for _, _, effect, is_front in given:
-            reason = given_up(
+        selected = sorted(overdue)[:limit]
+        for _, _, effect, is_head in selected:
+            reason = max_age_error(
                 effect.queued.endpoint,
                 max_age,
                 attempts=effect.attempts,
-                is_front=is_front,
+                is_head=is_head,
                 last_error=effect.last_error,
             )
-            self._bury(transaction, effect, reason, real_now)
-        return Counter(effect.queued.endpoint for _, _, effect, _ in given)
+            self._mark_dead(transaction, effect, reason, real_now)
+        return Counter(effect.queued.endpoint for _, _, effect, _ in selected)
 
     def next_due(self, endpoint: Endpoint) -> datetime | None:
         """When the next pending effect is due; None when none is pending."""
@@ -155,10 +154,10 @@ class HeldOutbox:
         """The effects that `wanted` asks for past the id `cursor`, by id."""
         for _, effect in sorted(self._effects.items()):
             stored = effect.stored()
-            if effect.id > cursor and fits(stored, wanted):
+            if effect.id > cursor and matches_filter(stored, wanted):
                 yield stored
 
-    def get(self, effect_id: int) -> HeldEffect:
+    def get(self, effect_id: int) -> MemoryEffect:
         """The effect with this id. Raises `UnknownEffect`."""
         try:
             return self._effects[effect_id]
@@ -167,30 +166,30 @@ class HeldOutbox:
 
     def retry(self, transaction: Transaction, effect_id: int, real_now: datetime) -> StoredEffect:
         """Make a dead letter pending again, or a pending effect due at once."""
-        effect = self._in_no_hands(effect_id, real_now)
+        effect = self._unclaimed(effect_id, real_now)
         effect.change(transaction)
         if effect.state is EffectState.DEAD:
             effect.state, effect.attempts = EffectState.PENDING, 0
             effect.waiting_since, effect.last_error = real_now, None
-        front = self._front(effect)
-        if front is None or front is effect:
+        head = self._head(effect)
+        if head is None or head is effect:
             effect.due_at = real_now
-        elif effect.id < front.id and not front.is_in_hand(real_now):
-            front.change(transaction)
-            effect.due_at, front.due_at = real_now, None
+        elif effect.id < head.id and not head.is_claimed(real_now):
+            head.change(transaction)
+            effect.due_at, head.due_at = real_now, None
         return effect.stored()
 
     def discard(self, transaction: Transaction, effect_id: int, real_now: datetime) -> None:
         """Forget an effect."""
-        self._forget(transaction, self._in_no_hands(effect_id, real_now), real_now)
+        self._delete(transaction, self._unclaimed(effect_id, real_now), real_now)
 
-    def _in_no_hands(self, effect_id: int, real_now: datetime) -> HeldEffect:
+    def _unclaimed(self, effect_id: int, real_now: datetime) -> MemoryEffect:
         effect = self.get(effect_id)
-        if effect.worker is not None and effect.is_in_hand(real_now):
+        if effect.worker is not None and effect.is_claimed(real_now):
             raise EffectInProgress(effect_id, effect.worker)
         return effect
 
-    def _pending(self, endpoint: Endpoint | None = None) -> list[HeldEffect]:
+    def _pending(self, endpoint: Endpoint | None = None) -> list[MemoryEffect]:
         return [
             effect
             for effect in self._effects.values()
@@ -198,43 +197,131 @@ class HeldOutbox:
             and (endpoint is None or effect.queued.endpoint == endpoint)
         ]
 
-    def _lane(self, effect: HeldEffect) -> list[HeldEffect]:
-        return self._lanes.get((effect.stream_id, effect.queued.endpoint), [])
+    def _ordering_group(self, effect: MemoryEffect) -> list[MemoryEffect]:
+        return self._ordering_groups.get((effect.stream_id, effect.queued.endpoint), [])
 
-    def _add(self, effect: HeldEffect) -> None:
+    def _add(self, effect: MemoryEffect) -> None:
         self._effects[effect.id] = effect
-        lane = self._lanes.setdefault((effect.stream_id, effect.queued.endpoint), [])
-        insort(lane, effect, key=lambda each: each.id)
+        group = self._ordering_groups.setdefault((effect.stream_id, effect.queued.endpoint), [])
+        insort(group, effect, key=lambda each: each.id)
 
-    def _remove(self, effect: HeldEffect) -> None:
+    def _remove(self, effect: MemoryEffect) -> None:
         del self._effects[effect.id]
-        lane = self._lane(effect)
-        lane.remove(effect)
-        if not lane:
-            del self._lanes[effect.stream_id, effect.queued.endpoint]
+        group = self._ordering_group(effect)
+        group.remove(effect)
+        if not group:
+            del self._ordering_groups[effect.stream_id, effect.queued.endpoint]
 
-    def _front(self, effect: HeldEffect) -> HeldEffect | None:
-        return next((each for each in self._lane(effect) if each.due_at is not None), None)
+    def _head(self, effect: MemoryEffect) -> MemoryEffect | None:
+        return next(
+            (each for each in self._ordering_group(effect) if each.due_at is not None), None
+        )
 
-    def _bury(
-        self, transaction: Transaction, effect: HeldEffect, reason: str, real_now: datetime
+    def _mark_dead(
+        self, transaction: Transaction, effect: MemoryEffect, reason: str, real_now: datetime
     ) -> None:
-        was_front = effect.due_at is not None
+        was_head = effect.due_at is not None
         effect.change(transaction)
         effect.state, effect.due_at, effect.last_error = EffectState.DEAD, None, reason
-        if was_front:
+        if was_head:
             self._advance(transaction, effect, real_now)
 
-    def _forget(self, transaction: Transaction, effect: HeldEffect, real_now: datetime) -> None:
+    def _delete(self, transaction: Transaction, effect: MemoryEffect, real_now: datetime) -> None:
         self._remove(effect)
-        transaction.on_failure(partial(self._add, effect))
+        transaction.on_rollback(partial(self._add, effect))
         if effect.due_at is not None:
             self._advance(transaction, effect, real_now)
 
-    def _advance(self, transaction: Transaction, gone: HeldEffect, real_now: datetime) -> None:
+    def _advance(self, transaction: Transaction, gone: MemoryEffect, real_now: datetime) -> None:
         """Let the first pending effect of a lane be its front, in place of one that is gone."""
-        for effect in self._lane(gone):
+        for effect in self._ordering_group(gone):
             if effect.state is EffectState.PENDING:
-                effect.keep(transaction)
+                effect.save(transaction)
                 effect.due_at = real_now
                 return
+
+
+@dataclass(slots=True, eq=False)
+class MemoryEffect:
+    """An effect; its fields are those of `StoredEffect`, which see."""
+
+    id: int
+    queued: QueuedEffect
+    stream_id: int
+    stream_name: str
+    created_at: datetime
+    waiting_since: datetime
+    due_at: datetime | None = None
+    state: EffectState = EffectState.PENDING
+    serial: int = 0
+    attempts: int = 0
+    worker: str | None = None
+    last_error: str | None = None
+
+    def is_claimed(self, real_now: datetime) -> bool:
+        """Whether a worker's lease of it lasts."""
+        return self.worker is not None and self.due_at is not None and self.due_at >= real_now
+
+    def stored(self) -> StoredEffect:
+        """The effect as callers see it."""
+        return StoredEffect(
+            id=self.id,
+            effect_id=self.queued.id,
+            stream_id=self.stream_id,
+            stream_name=self.stream_name,
+            endpoint=self.queued.endpoint,
+            payload=self.queued.payload,
+            state=self.state,
+            attempts=self.attempts,
+            created_at=self.created_at,
+            waiting_since=self.waiting_since,
+            due_at=self.due_at,
+            worker=self.worker,
+            last_error=self.last_error,
+        )
+
+    def claimed(self, worker: str) -> EffectClaim:
+        """The claim of `worker`, which has just taken it."""
+        endpoint = self.queued.endpoint
+        return EffectClaim(
+            id=self.id,
+            serial=self.serial,
+            worker=worker,
+            effect=Effect(
+                id=self.queued.id,
+                payload=load_payload(self.queued.payload),
+                stream_id=self.stream_id,
+                stream_name=self.stream_name,
+                pipeline=endpoint.pipeline,
+                handler=endpoint.handler,
+                attempt=self.attempts,
+                created_at=self.created_at,
+            ),
+        )
+
+    def save(self, transaction: Transaction) -> None:
+        """Remember the effect as it is now."""
+        transaction.on_rollback(partial(_restore_effect, self, replace(self)))
+
+    def change(self, transaction: Transaction) -> None:
+        """Begin a change that takes it out of a worker's hands."""
+        self.save(transaction)
+        self.serial += 1
+        self.worker = None
+
+
+def matches_filter(effect: StoredEffect, wanted: EffectFilter) -> bool:
+    """Whether `wanted` asks for this effect."""
+    return (
+        (wanted.state is None or effect.state is wanted.state)
+        and (wanted.pipeline is None or effect.endpoint.pipeline == wanted.pipeline)
+        and (wanted.handler is None or effect.endpoint.handler == wanted.handler)
+        and (wanted.stream_id is None or effect.stream_id == wanted.stream_id)
+        and (wanted.older_than is None or effect.created_at < wanted.older_than)
+        and (wanted.younger_than is None or effect.created_at >= wanted.younger_than)
+    )
+
+
+def _restore_effect(effect: MemoryEffect, before: MemoryEffect) -> None:
+    for each in fields(MemoryEffect):
+        setattr(effect, each.name, getattr(before, each.name))

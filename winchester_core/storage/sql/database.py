@@ -6,11 +6,11 @@ import logging
 import random
 from contextlib import contextmanager
 from itertools import count
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from winchester_core.clock import SystemClock, monotonic, pause
@@ -24,9 +24,8 @@ from winchester_core.errors import (
     StorageError,
 )
 from winchester_core.model.json import dump_traits, load_traits
-from winchester_core.storage.dialects import Fault, dialect_for
-from winchester_core.storage.dialects.sqlite import READ_ONLY
-from winchester_core.storage.sql.liveness import check_idle_connections
+from winchester_core.storage.sql.dialects import DatabaseErrorKind, dialect_for
+from winchester_core.storage.sql.dialects.sqlite import READ_ONLY
 from winchester_core.telemetry.counters import Count, Counters
 
 if TYPE_CHECKING:
@@ -40,11 +39,11 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-PATIENCE_SECONDS = 30.0
+MAX_RETRY_SECONDS = 30.0
 """How long a transaction is tried again while others are first; each time one of them commits."""
 
-FIRST_PAUSE_SECONDS = 0.005
-LONGEST_PAUSE_SECONDS = 0.25
+FIRST_BACKOFF_SECONDS = 0.005
+MAX_BACKOFF_SECONDS = 0.25
 
 _POOL = "winchester"
 
@@ -60,11 +59,11 @@ class Database:
         self.dialect = dialect_for(url, host_clock or SystemClock())
         self.counters = counters or Counters()
         self.engine = self._create_engine(self.dialect.prepare_url(url))
-        _tell_no_tracebacks_of(self.engine.pool)
-        self.dialect.set_up(self.engine)
-        if not self.dialect.serverless:
+        _silence_pool_tracebacks(self.engine.pool)
+        self.dialect.configure_engine(self.engine)
+        if not self.dialect.embedded:
             check_idle_connections(self.engine)
-        self._readers = self.engine.execution_options(**{READ_ONLY: True})
+        self._read_engine = self.engine.execution_options(**{READ_ONLY: True})
 
     @property
     def masked_url(self) -> str:
@@ -80,19 +79,19 @@ class Database:
         started = monotonic()
         for attempt in count(1):
             try:
-                with self._translated(), self.engine.begin() as connection:
+                with self._translated_errors(), self.engine.begin() as connection:
                     return work(connection)
             except ConcurrentChange as conflict:
-                if monotonic() - started >= PATIENCE_SECONDS:
+                if monotonic() - started >= MAX_RETRY_SECONDS:
                     raise
                 self.counters.add(Count.TRANSACTIONS_RETRIED)
-                logger.debug("transaction tried again: %s", conflict)
-                pause(_jittered(attempt))
+                logger.debug("transaction conflict, retrying: %s", conflict)
+                pause(_backoff_seconds(attempt))
         raise AssertionError("unreachable")
 
     def read(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work`, which only reads, in one transaction. Raises as `write`."""
-        with self._translated(), self._readers.begin() as connection:
+        with self._translated_errors(), self._read_engine.begin() as connection:
             return work(connection)
 
     def close(self) -> None:
@@ -110,59 +109,87 @@ class Database:
             )
         except ModuleNotFoundError as error:
             extra = _EXTRAS.get(error.name or "", "all")
-            raise ConfigurationError([_missing_driver(error.name or "", extra)]) from error
+            raise ConfigurationError([_missing_driver_error(error.name or "", extra)]) from error
         except NoSuchModuleError as error:
             raise ConfigurationError([f"database.url: {error}"]) from error
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         try:
             yield
         except DBAPIError as error:
-            raise self._translate(error) from error
+            raise self._storage_error(error) from error
         except PoolTimeoutError as error:
             raise DatabaseUnavailable(str(error)) from error
         except SQLAlchemyError as error:
             raise StorageError(f"{type(error).__name__}: {_first_line(error)}") from error
 
-    def _translate(self, error: DBAPIError) -> StorageError:
+    def _storage_error(self, error: DBAPIError) -> StorageError:
         cause = error.orig if error.orig is not None else error
         reason = f"{type(cause).__name__}: {_first_line(cause)}"
         if error.connection_invalidated:
             return DatabaseUnavailable(reason)
-        match self.dialect.fault(cause):
-            case Fault.CONFLICT:
+        match self.dialect.classify_error(cause):
+            case DatabaseErrorKind.CONFLICT:
                 return ConcurrentChange(reason)
-            case Fault.UNAVAILABLE:
+            case DatabaseErrorKind.UNAVAILABLE:
                 return DatabaseUnavailable(reason)
-            case Fault.REFUSED:
+            case DatabaseErrorKind.REFUSED:
                 return DataRefused(reason)
-            case Fault.UNKNOWN:
+            case DatabaseErrorKind.UNKNOWN:
                 return StorageError(reason)
 
 
-def _tell_no_tracebacks_of(pool: Pool) -> None:
+def _silence_pool_tracebacks(pool: Pool) -> None:
     """Keep a pool from logging each connection that it finds broken: an outage is told once."""
     name = f"{type(pool).__module__}.{type(pool).__qualname__}.{_POOL}"
-    logging.getLogger(name).addFilter(_is_no_broken_connection)
+    logging.getLogger(name).addFilter(_without_traceback)
 
 
-def _is_no_broken_connection(record: logging.LogRecord) -> bool:
+def _without_traceback(record: logging.LogRecord) -> bool:
     if not record.exc_info:
         return True
-    logger.debug("a connection is given up: %s", record.exc_info[1])
+    logger.debug("connection lost: %s", record.exc_info[1])
     return False
 
 
-def _missing_driver(driver: str, extra: str) -> str:
+def _missing_driver_error(driver: str, extra: str) -> str:
     return f"database.url: {driver!r} is not installed: {install_command(extra)}"
 
 
-def _jittered(attempt: int) -> float:
-    longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(attempt, 10))
+def _backoff_seconds(attempt: int) -> float:
+    longest = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** min(attempt, 10))
     return random.uniform(longest / 4, longest)  # noqa: S311 - spreads the tries, no secret
 
 
 def _first_line(error: BaseException) -> str:
     """What the database said, without the statement's values, which may be secret."""
     return str(error).partition("\n")[0][:300]
+
+
+# Finding out whether a pooled connection still lives before it is used again.
+#
+# The library would ask the server each time. One that was in use a moment ago is taken as it is: if
+# it broke in that moment its transaction fails, as it does when it breaks in the next one.
+
+CHECK_AFTER_IDLE_SECONDS = 1.0
+_USED_AT = "winchester_used_at"
+
+
+def check_idle_connections(engine: Engine) -> None:
+    """Let `engine` replace a connection that has been idle for a second and answers no more."""
+
+    def note(_connection: Any, record: Any) -> None:
+        record.info[_USED_AT] = monotonic()
+
+    def test(connection: Any, record: Any, _proxy: Any) -> None:
+        used_at = record.info.get(_USED_AT)
+        if used_at is None or monotonic() - used_at < CHECK_AFTER_IDLE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError("the connection broke while idle") from error
+
+    event.listen(engine, "checkin", note)
+    event.listen(engine, "checkout", test)

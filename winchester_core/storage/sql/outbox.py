@@ -7,6 +7,7 @@ of their lanes. Completing a stream adds rows, and locks none of them.
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.errors import EffectInProgress, UnknownEffect
@@ -14,14 +15,15 @@ from winchester_core.interfaces import Effect
 from winchester_core.model.effect import EffectState, Endpoint
 from winchester_core.model.json import load_payload
 from winchester_core.storage.effect_records import (
+    ANY_EFFECT,
     EffectClaim,
     EffectDelayed,
     EffectDelivered,
     EffectRefused,
-    Settled,
+    EffectResultCounts,
+    max_age_error,
 )
-from winchester_core.storage.epitaph import given_up
-from winchester_core.storage.sql.queries import clocks, effects, stored_effects
+from winchester_core.storage.sql import clocks, effect_rows
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 
 if TYPE_CHECKING:
@@ -30,9 +32,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from winchester_core.storage.dialects import SqlDialect
-    from winchester_core.storage.effect_records import Settlement, StoredEffect
+    from winchester_core.storage.effect_records import EffectFilter, EffectResult, StoredEffect
     from winchester_core.storage.records import Completion
+    from winchester_core.storage.sql.database import Database
+    from winchester_core.storage.sql.dialects import SqlDialect
 
 MAX_CLAIM_BYTES = 16 * 1024 * 1024
 """How long the payloads of one claim may be together, one effect excepted."""
@@ -46,10 +49,10 @@ def record_effects(
     if not queued:
         return
     now = clocks.real_time(connection, dialect)
-    fronts: set[tuple[int, Endpoint]] = set()
+    heads: set[tuple[int, Endpoint]] = set()
     rows = []
     for claim, effect in queued:
-        lane = claim.stream_id, effect.endpoint
+        group = claim.stream_id, effect.endpoint
         rows.append(
             {
                 "effect_id": effect.id,
@@ -64,11 +67,11 @@ def record_effects(
                 "serial_no": 0,
                 "created_at": now,
                 "waiting_since": now,
-                "due_at": None if lane in fronts else now,
+                "due_at": None if group in heads else now,
             }
         )
-        fronts.add(lane)
-    effects.insert_all(connection, rows)
+        heads.add(group)
+    effect_rows.insert_effects(connection, rows)
 
 
 def claim_effects(
@@ -82,28 +85,28 @@ def claim_effects(
 ) -> list[EffectClaim]:
     """Claim up to `limit` effects that are due, the longest due first."""
     now = clocks.real_time(connection, dialect)
-    rows = _light(effects.lock_due(connection, dialect, endpoint, now, limit))
+    rows = _limit_payload_bytes(effect_rows.lock_due(connection, dialect, endpoint, now, limit))
     if not rows:
         return []
-    effects.take(connection, rows, worker, now + lease)
-    payloads = effects.payloads(connection, [row.id for row in rows])
+    effect_rows.claim(connection, rows, worker, now + lease)
+    payloads = effect_rows.payloads(connection, [row.id for row in rows])
     reach(Checkpoint.BEFORE_EFFECTS_CLAIM_COMMIT)
-    return [_claim(row, worker, payloads[row.id]) for row in rows]
+    return [_effect_claim(row, worker, payloads[row.id]) for row in rows]
 
 
-def _light(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+def _limit_payload_bytes(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
     """The first rows whose payloads fit in memory together."""
-    light: list[Row[Any]] = []
+    selected: list[Row[Any]] = []
     size = 0
     for row in rows:
         size += row.payload_length
-        if light and size > MAX_CLAIM_BYTES:
+        if selected and size > MAX_CLAIM_BYTES:
             break
-        light.append(row)
-    return light
+        selected.append(row)
+    return selected
 
 
-def _claim(row: Row[Any], worker: str, payload: str) -> EffectClaim:
+def _effect_claim(row: Row[Any], worker: str, payload: str) -> EffectClaim:
     return EffectClaim(
         id=row.id,
         serial=row.serial_no + 1,
@@ -122,92 +125,94 @@ def _claim(row: Row[Any], worker: str, payload: str) -> EffectClaim:
 
 
 def renew_effects(
-    connection: Connection, dialect: SqlDialect, held: Sequence[EffectClaim], lease: timedelta
+    connection: Connection, dialect: SqlDialect, claims: Sequence[EffectClaim], lease: timedelta
 ) -> int:
     """Extend the leases of these claims; return how many still hold."""
-    return effects.renew(connection, held, clocks.real_time(connection, dialect) + lease)
-
-
-def release_effects(
-    connection: Connection, dialect: SqlDialect, held: Sequence[EffectClaim]
-) -> int:
-    """Give claims back unused; return how many still held."""
-    proofs = effects.lock_held(connection, dialect, held)
-    ids = sorted(claim.id for claim in held if claim.proof in proofs)
-    effects.give_back(connection, ids, clocks.real_time(connection, dialect))
-    return len(ids)
-
-
-def settle_effects(
-    connection: Connection, dialect: SqlDialect, settlements: Sequence[Settlement]
-) -> Settled:
-    """Forget, delay or bury the effects whose claims hold."""
-    proofs = effects.lock_held(connection, dialect, [each.claim for each in settlements])
-    now = clocks.real_time(connection, dialect)
-    held = [each for each in settlements if each.claim.proof in proofs]
-    delivered = [each.claim.id for each in held if isinstance(each, EffectDelivered)]
-    delayed = [_delay(each, now) for each in held if isinstance(each, EffectDelayed)]
-    refused = [
-        burial(each.claim.id, each.reason) for each in held if isinstance(each, EffectRefused)
-    ]
-    effects.finish(connection, [*delayed, *refused])
-    gone = [*delivered, *(each["id"] for each in refused)]
-    effects.advance(connection, dialect, gone, now)
-    effects.delete_all(connection, delivered)
-    reach(Checkpoint.BEFORE_SETTLEMENT_COMMIT)
-    return Settled(
-        delivered=len(delivered),
-        delayed=len(delayed),
-        dead=len(refused),
-        lost=len(settlements) - len(held),
+    return effect_rows.extend_leases(
+        connection, claims, clocks.real_time(connection, dialect) + lease
     )
 
 
-def _delay(settlement: EffectDelayed, now: datetime) -> dict[str, Any]:
+def release_effects(
+    connection: Connection, dialect: SqlDialect, claims: Sequence[EffectClaim]
+) -> int:
+    """Give claims back unused; return how many still held."""
+    lease_tokens = effect_rows.lock_claimed(connection, dialect, claims)
+    ids = sorted(claim.id for claim in claims if claim.lease_token in lease_tokens)
+    effect_rows.release(connection, ids, clocks.real_time(connection, dialect))
+    return len(ids)
+
+
+def apply_effect_results(
+    connection: Connection, dialect: SqlDialect, results: Sequence[EffectResult]
+) -> EffectResultCounts:
+    """Forget, delay or bury the effects whose claims hold."""
+    lease_tokens = effect_rows.lock_claimed(connection, dialect, [each.claim for each in results])
+    now = clocks.real_time(connection, dialect)
+    valid = [each for each in results if each.claim.lease_token in lease_tokens]
+    delivered = [each.claim.id for each in valid if isinstance(each, EffectDelivered)]
+    delayed = [_reschedule(each, now) for each in valid if isinstance(each, EffectDelayed)]
+    refused = [
+        mark_dead(each.claim.id, each.reason) for each in valid if isinstance(each, EffectRefused)
+    ]
+    effect_rows.update_effects(connection, [*delayed, *refused])
+    finished_ids = [*delivered, *(each["id"] for each in refused)]
+    effect_rows.promote_next(connection, dialect, finished_ids, now)
+    effect_rows.delete_by_ids(connection, delivered)
+    reach(Checkpoint.BEFORE_SETTLEMENT_COMMIT)
+    return EffectResultCounts(
+        delivered=len(delivered),
+        delayed=len(delayed),
+        dead=len(refused),
+        lost=len(results) - len(valid),
+    )
+
+
+def _reschedule(result: EffectDelayed, now: datetime) -> dict[str, Any]:
     return {
-        "id": settlement.claim.id,
-        "due_at": now + settlement.delay,
-        "last_error": settlement.reason,
+        "id": result.claim.id,
+        "due_at": now + result.delay,
+        "last_error": result.reason,
     }
 
 
-def burial(row_id: int, reason: str) -> dict[str, Any]:
+def mark_dead(row_id: int, reason: str) -> dict[str, Any]:
     """The change that makes a dead letter of an effect."""
     return {"id": row_id, "state": EffectState.DEAD.value, "due_at": None, "last_error": reason}
 
 
-def give_up_effects(
+def mark_overdue_effects_dead(
     connection: Connection, dialect: SqlDialect, *, max_age: timedelta, limit: int
 ) -> Mapping[Endpoint, int]:
     """Make dead letters of up to `limit` effects that have waited for `max_age`."""
     now = clocks.real_time(connection, dialect)
-    rows = effects.lock_overdue(connection, dialect, now - max_age, now, limit)
-    effects.finish(
+    rows = effect_rows.lock_overdue(connection, dialect, now - max_age, now, limit)
+    effect_rows.update_effects(
         connection,
         [
-            burial(
+            mark_dead(
                 row.id,
-                given_up(
-                    effects.endpoint_of(row),
+                max_age_error(
+                    effect_rows.endpoint_of(row),
                     max_age,
                     attempts=row.attempts,
-                    is_front=row.due_at is not None,
+                    is_head=row.due_at is not None,
                     last_error=row.last_error,
                 ),
             )
             for row in rows
         ],
     )
-    fronts = [row.id for row in rows if row.due_at is not None]
-    effects.advance(connection, dialect, fronts, now)
-    return Counter(map(effects.endpoint_of, rows))
+    heads = [row.id for row in rows if row.due_at is not None]
+    effect_rows.promote_next(connection, dialect, heads, now)
+    return Counter(map(effect_rows.endpoint_of, rows))
 
 
 def next_effect_seconds(
     connection: Connection, dialect: SqlDialect, *, endpoint: Endpoint
 ) -> float | None:
     """Real time until the next pending effect is due; None when none is pending."""
-    due_at = effects.next_due(connection, endpoint)
+    due_at = effect_rows.next_due(connection, endpoint)
     if due_at is None:
         return None
     return (due_at - clocks.real_time(connection, dialect)).total_seconds()
@@ -215,46 +220,127 @@ def next_effect_seconds(
 
 def retry_effect(connection: Connection, dialect: SqlDialect, effect_id: int) -> StoredEffect:
     """Make a dead letter pending again, or a pending effect due at once."""
-    wanted, lane = _lock_lane(connection, dialect, effect_id)
+    wanted, group = _lock_ordering_group(connection, dialect, effect_id)
     now = clocks.real_time(connection, dialect)
     change: dict[str, Any] = {"id": wanted.id}
     if wanted.state == EffectState.DEAD:
         change |= {"state": EffectState.PENDING.value, "attempts": 0}
         change |= {"waiting_since": now, "last_error": None}
-    front = next((row for row in lane if row.due_at is not None), None)
-    if front is None or front.id == wanted.id:
+    head = next((row for row in group if row.due_at is not None), None)
+    if head is None or head.id == wanted.id:
         change["due_at"] = now
-    elif wanted.id < front.id and not _is_in_hand(front, now):
+    elif wanted.id < head.id and not _is_claimed(head, now):
         change["due_at"] = now
-        effects.finish(connection, [{"id": front.id, "due_at": None}])
-    effects.finish(connection, [change])
-    return stored_effects.by_id(connection, effect_id)
+        effect_rows.update_effects(connection, [{"id": head.id, "due_at": None}])
+    effect_rows.update_effects(connection, [change])
+    return effect_rows.by_id(connection, effect_id)
 
 
 def discard_effect(connection: Connection, dialect: SqlDialect, effect_id: int) -> None:
     """Forget an effect."""
-    wanted, _ = _lock_lane(connection, dialect, effect_id)
+    wanted, _ = _lock_ordering_group(connection, dialect, effect_id)
     if wanted.due_at is not None:
         now = clocks.real_time(connection, dialect)
-        effects.advance(connection, dialect, [wanted.id], now)
-    effects.delete_all(connection, [wanted.id])
+        effect_rows.promote_next(connection, dialect, [wanted.id], now)
+    effect_rows.delete_by_ids(connection, [wanted.id])
 
 
-def _lock_lane(
+def _lock_ordering_group(
     connection: Connection, dialect: SqlDialect, effect_id: int
 ) -> tuple[Row[Any], list[Row[Any]]]:
     """Lock the lane of an effect: the effect, and all that are there.
 
     Raises `UnknownEffect`, or `EffectInProgress` when a worker has it in hand.
     """
-    lane = stored_effects.lock_lane(connection, dialect, effect_id)
-    wanted = next((row for row in lane if row.id == effect_id), None)
+    group = effect_rows.lock_ordering_group(connection, dialect, effect_id)
+    wanted = next((row for row in group if row.id == effect_id), None)
     if wanted is None:
         raise UnknownEffect(effect_id)
-    if _is_in_hand(wanted, clocks.real_time(connection, dialect)):
+    if _is_claimed(wanted, clocks.real_time(connection, dialect)):
         raise EffectInProgress(effect_id, wanted.worker)
-    return wanted, lane
+    return wanted, group
 
 
-def _is_in_hand(row: Row[Any], now: datetime) -> bool:
+def _is_claimed(row: Row[Any], now: datetime) -> bool:
     return row.worker is not None and row.due_at is not None and row.due_at >= now
+
+
+class SqlEffectStore:
+    """An `EffectStore` on SQLite, PostgreSQL or MariaDB. Safe to share between threads."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._dialect = database.dialect
+
+    def claim_effects(
+        self, endpoint: Endpoint, *, worker: str, limit: int, lease: timedelta
+    ) -> list[EffectClaim]:
+        """See `EffectStore.claim_effects`."""
+        return self.database.write(
+            partial(
+                claim_effects,
+                dialect=self._dialect,
+                endpoint=endpoint,
+                worker=worker,
+                limit=limit,
+                lease=lease,
+            )
+        )
+
+    def renew_effects(self, claims: Sequence[EffectClaim], lease: timedelta) -> int:
+        """See `EffectStore.renew_effects`."""
+        return self.database.write(
+            partial(renew_effects, dialect=self._dialect, claims=claims, lease=lease)
+        )
+
+    def release_effects(self, claims: Sequence[EffectClaim]) -> int:
+        """See `EffectStore.release_effects`."""
+        return self.database.write(partial(release_effects, dialect=self._dialect, claims=claims))
+
+    def apply_effect_results(self, results: Sequence[EffectResult]) -> EffectResultCounts:
+        """See `EffectStore.apply_effect_results`."""
+        if not results:
+            return EffectResultCounts()
+        return self.database.write(
+            partial(apply_effect_results, dialect=self._dialect, results=results)
+        )
+
+    def mark_overdue_effects_dead(
+        self, *, max_age: timedelta, limit: int
+    ) -> Mapping[Endpoint, int]:
+        """See `EffectStore.mark_overdue_effects_dead`."""
+        return self.database.write(
+            partial(mark_overdue_effects_dead, dialect=self._dialect, max_age=max_age, limit=limit)
+        )
+
+    def next_effect_seconds(self, endpoint: Endpoint) -> float | None:
+        """See `EffectStore.next_effect_seconds`."""
+        return self.database.read(
+            partial(next_effect_seconds, dialect=self._dialect, endpoint=endpoint)
+        )
+
+    def find_effects(
+        self, wanted: EffectFilter = ANY_EFFECT, *, cursor: int | None = None, limit: int = 100
+    ) -> list[StoredEffect]:
+        """See `EffectStore.find_effects`."""
+        return self.database.read(
+            partial(effect_rows.find, wanted=wanted, cursor=cursor or 0, limit=limit)
+        )
+
+    def count_effects(self, wanted: EffectFilter = ANY_EFFECT) -> int:
+        """See `EffectStore.count_effects`."""
+        return self.database.read(partial(effect_rows.count, wanted=wanted))
+
+    def get_effect(self, effect_id: int) -> StoredEffect:
+        """See `EffectStore.get_effect`."""
+        return self.database.read(partial(effect_rows.by_id, effect_id=effect_id))
+
+    def retry_effect(self, effect_id: int) -> StoredEffect:
+        """See `EffectStore.retry_effect`."""
+        return self.database.write(
+            partial(retry_effect, dialect=self._dialect, effect_id=effect_id)
+        )
+
+    def discard_effect(self, effect_id: int) -> None:
+        """See `EffectStore.discard_effect`."""
+        self.database.write(partial(discard_effect, dialect=self._dialect, effect_id=effect_id))

@@ -11,7 +11,11 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from winchester_core.errors import StorageError
-from winchester_core.storage.sql.revision import HEAD, check_revision, revision_of
+from winchester_core.storage.sql.tables import (
+    SCHEMA_REVISION,
+    check_schema_revision,
+    current_revision,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
 
 
-class Schema:
+class DatabaseSchema:
     """The revisions of one database's schema."""
 
     def __init__(self, database: Database, output: TextIO | None = None) -> None:
@@ -36,17 +40,17 @@ class Schema:
             self._config.output_buffer = output
 
     @property
-    def wanted(self) -> str:
+    def required_revision(self) -> str:
         """The revision that this program works with."""
-        return HEAD
+        return SCHEMA_REVISION
 
-    def found(self) -> str | None:
+    def current_revision(self) -> str | None:
         """The revision that the database is at; None when it has no tables yet."""
-        return revision_of(self._database)
+        return current_revision(self._database)
 
     def check(self) -> None:
         """Raise `SchemaMismatch` unless the database is at the program's revision."""
-        check_revision(self._database)
+        check_schema_revision(self._database)
 
     def upgrade(self, revision: str = "head") -> None:
         """Migrate up to `revision`. Raises `StorageError` for an unknown one."""

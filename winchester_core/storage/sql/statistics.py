@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from functools import cache
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import bindparam, func, select
 
 from winchester_core.model.effect import EffectState
 from winchester_core.model.statistics import EffectBacklog, StoreStatistics, seconds_since
-from winchester_core.model.stream import Reason, states_for_reason
-from winchester_core.storage.records import ANY_REJECTED
-from winchester_core.storage.sql.queries import (
-    clocks,
-    queues,
-    rejections,
-    statistics,
-    stored_streams,
-)
+from winchester_core.model.stream import REASON_STATES, Reason, StreamState, states_for_reason
+from winchester_core.storage.records import ANY_REJECTED, MAX_COUNTED, Backlog
+from winchester_core.storage.sql import clocks, queues, rejected
+from winchester_core.storage.sql.effect_rows import endpoint_of, has_endpoint
+from winchester_core.storage.sql.queues import in_order
+from winchester_core.storage.sql.tables import effects, streams
+from winchester_core.storage.sql.types import UtcDateTime
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import BindParameter, Connection, ScalarSelect, Select
 
     from winchester_core.model.effect import Endpoint
-    from winchester_core.storage.dialects import SqlDialect
+    from winchester_core.storage.sql.dialects import SqlDialect
+    from winchester_core.storage.sql.queues import Queue
 
 
-def take(connection: Connection, dialect: SqlDialect, now: datetime | None) -> StoreStatistics:
+def collect(connection: Connection, dialect: SqlDialect, now: datetime | None) -> StoreStatistics:
     """The statistics at the stream time `now`."""
     real_now = clocks.real_time(connection, dialect)
     return StoreStatistics(
         stream_time=now,
-        streams=stored_streams.count_states_by_trigger(connection),
+        streams=count_states_by_trigger(connection),
         oldest_ready_seconds={
             reason: _ready_seconds(connection, dialect, reason, now, real_now) for reason in Reason
         },
-        oldest_unexpired_seconds=seconds_since(statistics.oldest_active(connection, dialect), now),
-        effects=_backlogs(connection, dialect, real_now),
-        rejected=rejections.count(connection, ANY_REJECTED),
+        oldest_unexpired_seconds=seconds_since(_oldest_active(connection, dialect), now),
+        effects=_effect_backlogs(connection, dialect, real_now),
+        rejected=rejected.count(connection, ANY_REJECTED),
     )
 
 
@@ -48,23 +52,23 @@ def _ready_seconds(
     real_now: datetime,
 ) -> float:
     retry = queues.retries(states_for_reason(reason), real_now)
-    waits = [seconds_since(statistics.ready_since(connection, dialect, retry), real_now)]
+    waits = [seconds_since(_ready_since(connection, dialect, retry), real_now)]
     if now is not None:
         first_try = queues.first_tries(reason, now)
-        waits.append(seconds_since(statistics.ready_since(connection, dialect, first_try), now))
+        waits.append(seconds_since(_ready_since(connection, dialect, first_try), now))
     return max(waits)
 
 
-def _backlogs(
+def _effect_backlogs(
     connection: Connection, dialect: SqlDialect, real_now: datetime
 ) -> dict[Endpoint, EffectBacklog]:
-    numbers = statistics.effect_numbers(connection, dialect)
+    numbers = _effect_counts(connection, dialect)
     waiting = sum(states.get(EffectState.PENDING, 0) for states in numbers.values())
     backlogs = {}
     for endpoint, states in numbers.items():
         pending = states.get(EffectState.PENDING, 0)
         oldest = (
-            statistics.oldest_pending(connection, dialect, endpoint, pending, waiting - pending)
+            _oldest_pending(connection, dialect, endpoint, pending, waiting - pending)
             if pending
             else None
         )
@@ -72,3 +76,202 @@ def _backlogs(
             pending, states.get(EffectState.DEAD, 0), seconds_since(oldest, real_now)
         )
     return backlogs
+
+
+def count_states(connection: Connection) -> dict[StreamState, int]:
+    """How many streams are in each state."""
+    query = select(streams.c.state, func.count()).group_by(streams.c.state)
+    return {StreamState(state): number for state, number in connection.execute(query)}
+
+
+def count_states_by_trigger(connection: Connection) -> dict[str, dict[StreamState, int]]:
+    """How many streams of each trigger are in each state."""
+    query = select(streams.c.name, streams.c.state, func.count()).group_by(
+        streams.c.name, streams.c.state
+    )
+    counts: dict[str, dict[StreamState, int]] = {}
+    for name, state, number in connection.execute(query):
+        counts.setdefault(name, {})[StreamState(state)] = number
+    return counts
+
+
+# Statements that measure what waits, each through an index.
+#
+# Numbers are counted in an index that has all they need, so that what is counted is not read. Times
+# are the first of an index.
+
+OLDEST_CANDIDATES: Final = 100
+"""How many of the first streams of an index are looked at for the oldest."""
+
+_EARLIEST: Final = datetime(1000, 1, 1, tzinfo=UTC)
+"""No event is older. With a bound, every database goes by the index."""
+
+_ACTIVE = streams.c.state == StreamState.ACTIVE.value
+_PENDING = effects.c.state == EffectState.PENDING.value
+
+
+def _ready_since(connection: Connection, dialect: SqlDialect, queue: Queue) -> datetime | None:
+    """Since when the stream of a queue that has waited longest is due; None when it is empty."""
+    since, limit = (queue.order, 1) if queue.due is None else (queue.due, OLDEST_CANDIDATES)
+    first = in_order(dialect, select(since.label("since")), queue, limit).subquery()
+    moment: datetime | None = connection.execute(select(func.min(first.c.since))).scalar_one()
+    return moment
+
+
+def _oldest_active(connection: Connection, dialect: SqlDialect) -> datetime | None:
+    """The time of the first event of the oldest active stream; None when none is active.
+
+    The oldest streams mostly are active, where completed ones are removed. Where those are kept,
+    the active ones are gone through instead: grouped, since PostgreSQL would else go by time again.
+    """
+    oldest = (
+        select(streams.c.first_event, streams.c.state)
+        .where(streams.c.first_event >= _EARLIEST)
+        .order_by(streams.c.first_event)
+        .limit(OLDEST_CANDIDATES)
+    )
+    indexed = dialect.force_index(oldest, streams, "ix_streams_first_event")
+    rows = connection.execute(indexed).all()
+    for row in rows:
+        if row.state == StreamState.ACTIVE:
+            first_event: datetime = row.first_event
+            return first_event
+    if len(rows) < OLDEST_CANDIDATES:
+        return None
+    least = select(func.min(streams.c.first_event)).where(_ACTIVE).group_by(streams.c.state)
+    through = dialect.force_index(least, streams, "ix_streams_due")
+    return connection.execute(through).scalar_one_or_none()
+
+
+def _effect_counts(
+    connection: Connection, dialect: SqlDialect
+) -> dict[Endpoint, dict[EffectState, int]]:
+    """How many effects of each endpoint are in each state; neither is named where none is."""
+    key = effects.c["pipeline", "handler", "place", "state"]
+    query = select(*key, func.count().label("number")).group_by(*key)
+    numbers: dict[Endpoint, dict[EffectState, int]] = {}
+    for row in connection.execute(dialect.force_index(query, effects, "ix_effects_due")):
+        numbers.setdefault(endpoint_of(row), {})[EffectState(row.state)] = row.number
+    return numbers
+
+
+def _oldest_pending(
+    connection: Connection, dialect: SqlDialect, endpoint: Endpoint, pending: int, others: int
+) -> datetime | None:
+    """Since when the effect of this endpoint that has waited longest waits.
+
+    `pending` effects wait for this endpoint and `others` for others: whichever are fewer are gone
+    through.
+    """
+    if others < pending:
+        query = _least_of_first(dialect, endpoint, others + 1)
+    else:
+        least = select(func.min(effects.c.waiting_since)).where(_PENDING, has_endpoint(endpoint))
+        query = dialect.force_index(least.group_by(effects.c.state), effects, "ix_effects_due")
+    moment: datetime | None = connection.execute(query).scalar_one_or_none()
+    return moment
+
+
+def _least_of_first(dialect: SqlDialect, endpoint: Endpoint, number: int) -> Select[Any]:
+    """The least time of an endpoint among so many that have waited longest of all.
+
+    Their number is told, and a bound that all are within, so that PostgreSQL goes by the index: it
+    would guess that the first of the endpoint comes late, and sort them all.
+    """
+    columns = effects.c["pipeline", "handler", "place", "waiting_since"]
+    since = effects.c.waiting_since
+    first = select(*columns).where(_PENDING, since >= _EARLIEST).order_by(since).limit(number)
+    found = dialect.force_index(first, effects, "ix_effects_state_waiting_since").subquery()
+    return select(func.min(found.c.waiting_since)).where(
+        found.c.pipeline == endpoint.pipeline,
+        found.c.handler == endpoint.handler,
+        found.c.place == endpoint.place,
+    )
+
+
+_NOW: BindParameter[datetime] = bindparam("now", type_=UtcDateTime())
+_REAL_NOW: BindParameter[datetime] = bindparam("real_now", type_=UtcDateTime())
+
+
+def backlog(
+    connection: Connection, dialect: SqlDialect, now: datetime | None, real_now: datetime
+) -> Backlog:
+    """What waits at the stream time `now` and the real time `real_now`."""
+    counted_queues = _counted_queues(timed=now is not None)
+    times = {"now": now, "real_now": real_now} if now is not None else {"real_now": real_now}
+    values = list(connection.execute(_backlog_query(dialect, timed=now is not None), times).one())
+    numbers = {
+        name: min(sum(_pop_first(values, len(each))), MAX_COUNTED)
+        for name, each in counted_queues.items()
+    }
+    next_retry, next_due = _earliest(_pop_first(values, 2)), _earliest(_pop_first(values, 2))
+    (oldest_effect,) = values
+    return Backlog(
+        **numbers,
+        next_retry_seconds=(next_retry - real_now).total_seconds() if next_retry else None,
+        next_due=next_due,
+        oldest_effect_seconds=(real_now - oldest_effect).total_seconds() if oldest_effect else None,
+    )
+
+
+@cache
+def _counted_queues(*, timed: bool) -> dict[str, list[Queue]]:
+    """The queues that are counted; without a stream time, there are only retries."""
+    ready = [queues.retries(lane, _REAL_NOW) for lane in REASON_STATES]
+    if timed:
+        ready += [queues.first_tries(reason, _NOW) for reason in Reason]
+    return {
+        "ready": ready,
+        "claimed": [queues.claimed(lane) for lane in REASON_STATES],
+        "retrying": _later_retries(),
+        "lease_expired": [queues.lease_expired(_REAL_NOW, lane) for lane in REASON_STATES],
+    }
+
+
+def _later_retries() -> list[Queue]:
+    return [queues.retries(lane, _REAL_NOW, due=False) for lane in REASON_STATES]
+
+
+@cache
+def _backlog_query(dialect: SqlDialect, *, timed: bool) -> Select[Any]:
+    """The look, made once: to make it, and to find out that it was made before, takes longer."""
+    counted_queues = _counted_queues(timed=timed).values()
+    first = [*_later_retries(), queues.to_fire(), queues.to_expire()]
+    columns: list[ScalarSelect[Any]] = [_count(dialect, each) for each in chain(*counted_queues)]
+    columns += [_first_time(dialect, each) for each in first]
+    return select(*columns, _oldest_effect(dialect))
+
+
+def _pop_first(values: list[Any], number: int) -> list[Any]:
+    """The first answers, which are taken out."""
+    taken = values[:number]
+    del values[:number]
+    return taken
+
+
+def _earliest(moments: Sequence[datetime | None]) -> datetime | None:
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _count(dialect: SqlDialect, queue: Queue) -> ScalarSelect[int]:
+    """How many streams a queue has; no more are counted than are worth it."""
+    found = queues.in_order(dialect, select(streams.c.id), queue, MAX_COUNTED)
+    return select(func.count()).select_from(found.subquery()).scalar_subquery()
+
+
+def _first_time(dialect: SqlDialect, queue: Queue) -> ScalarSelect[datetime]:
+    """The time of the first stream of a queue; none of it is due before."""
+    query = select(queue.order)
+    return queues.in_order(dialect, query, queue, limit=1).scalar_subquery()
+
+
+def _oldest_effect(dialect: SqlDialect) -> ScalarSelect[datetime]:
+    """Since when the effect that has waited longest waits."""
+    query = (
+        select(effects.c.waiting_since)
+        .where(effects.c.state == EffectState.PENDING.value)
+        .order_by(effects.c.waiting_since)
+        .limit(1)
+    )
+    indexed = dialect.force_index(query, effects, "ix_effects_state_waiting_since")
+    return indexed.scalar_subquery()

@@ -5,27 +5,20 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, Recorded
+from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, IngestResult
 from winchester_core.storage.sql import (
-    claiming,
-    completion,
-    reading,
-    recording,
-    statistics,
-    trimming,
-    upkeep,
-)
-from winchester_core.storage.sql.debug_store import SqlDebugStore
-from winchester_core.storage.sql.effect_store import SqlEffectStore
-from winchester_core.storage.sql.queries import (
+    claims,
     clocks,
     events,
-    members,
-    rejections,
-    stored_streams,
-    workloads,
+    ingest,
+    rejected,
+    retention,
+    statistics,
+    streams,
 )
-from winchester_core.storage.sql.revision import check_revision
+from winchester_core.storage.sql.debug_counts import SqlDebugStore
+from winchester_core.storage.sql.outbox import SqlEffectStore
+from winchester_core.storage.sql.tables import check_schema_revision
 from winchester_core.telemetry.checkpoints import Checkpoint, reach
 
 if TYPE_CHECKING:
@@ -39,23 +32,23 @@ if TYPE_CHECKING:
     from winchester_core.model.statistics import StoreStatistics
     from winchester_core.model.stream import Reason, StreamRecord, StreamState
     from winchester_core.storage.records import (
-        Arrival,
+        Backlog,
         Claim,
-        Completed,
         Completion,
+        CompletionResult,
         EventFilter,
         Failure,
+        MatchedEvent,
         RejectedFilter,
         RejectedMessage,
         Rejection,
         StreamFilter,
         StreamVersion,
         TrimCursor,
-        Trimmed,
-        Workload,
+        TrimResult,
     )
     from winchester_core.storage.sql.database import Database
-    from winchester_core.storage.sql.queries.members import MemberRows
+    from winchester_core.storage.sql.events import MemberRows
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.triggers.stream_time import TimePolicy
 
@@ -65,46 +58,44 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self._wakeup = database.dialect.wakeup(database.engine)
+        self._notifier = database.dialect.notifier(database.engine)
 
     # --- ingest ---------------------------------------------------------------------------
 
-    def record(self, arrivals: Sequence[Arrival], policy: TimePolicy) -> Recorded:
+    def record(self, matched_events: Sequence[MatchedEvent], policy: TimePolicy) -> IngestResult:
         """See `IngestStore.record`."""
-        if not arrivals:
-            return Recorded(())
+        if not matched_events:
+            return IngestResult(())
 
-        def work(connection: Connection) -> Recorded:
-            recorded = recording.record(connection, self._dialect, arrivals, policy)
+        def work(connection: Connection) -> IngestResult:
+            result = ingest.record(connection, self._dialect, matched_events, policy)
             reach(Checkpoint.BEFORE_INGEST_COMMIT)
-            return recorded
+            return result
 
-        recorded = self.database.write(work)
-        self._wake_for(recorded.streams_decided)
-        return recorded
+        result = self.database.write(work)
+        self._notify_workers(result.fire_times_set)
+        return result
 
-    def keep_rejected(self, rejections_: Sequence[Rejection]) -> int:
-        """See `IngestStore.keep_rejected`."""
+    def insert_rejected(self, rejections: Sequence[Rejection]) -> int:
+        """See `IngestStore.insert_rejected`."""
 
         def work(connection: Connection) -> int:
             now = clocks.real_time(connection, self._dialect)
-            return sum(
-                rejections.keep(connection, self._dialect, each, now) for each in rejections_
-            )
+            return sum(rejected.insert(connection, self._dialect, each, now) for each in rejections)
 
         return self.database.write(work)
 
     def event_clock(self) -> datetime | None:
         """See `IngestStore.event_clock`."""
-        return self.database.read(clocks.stream_time)
+        return self.database.read(clocks.event_clock_time)
 
     def advance_event_clock(self, moment: datetime) -> None:
         """See `IngestStore.advance_event_clock`."""
-        self.database.write(partial(clocks.raise_to, moment=moment))
+        self.database.write(partial(clocks.advance, moment=moment))
 
     def set_event_clock(self, moment: datetime) -> None:
         """See `IngestStore.set_event_clock`."""
-        self.database.write(partial(clocks.put, moment=moment))
+        self.database.write(partial(clocks.set_time, moment=moment))
 
     def close(self) -> None:
         """See `IngestStore.close`."""
@@ -121,7 +112,7 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
     ) -> list[Claim]:
         """See `WorkStore.claim_ready`."""
         claim = partial(
-            claiming.claim_ready,
+            claims.claim_ready,
             dialect=self._dialect,
             worker=worker,
             reason=reason,
@@ -129,10 +120,10 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
             limit=limit,
             lease=lease,
         )
-        claims = self.database.write(claim)
-        while claims is None:
-            claims = self.database.write(claim)
-        return claims
+        claimed = self.database.write(claim)
+        while claimed is None:
+            claimed = self.database.write(claim)
+        return claimed
 
     def claim_one(
         self, *, stream_id: int, worker: str, reason: Reason, lease: timedelta
@@ -140,7 +131,7 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
         """See `WorkStore.claim_one`."""
         return self.database.write(
             partial(
-                claiming.claim_one,
+                claims.claim_one,
                 dialect=self._dialect,
                 stream_id=stream_id,
                 worker=worker,
@@ -157,49 +148,49 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
     def members_of(self, stream_ids: Sequence[int]) -> MemberRows:
         """See `WorkStore.members_of`."""
         return self.database.read(
-            partial(members.of_streams, dialect=self._dialect, stream_ids=stream_ids)
+            partial(events.members_of_streams, dialect=self._dialect, stream_ids=stream_ids)
         )
 
     def renew(self, claims_: Sequence[Claim], lease: timedelta) -> int:
         """See `WorkStore.renew`."""
         return self.database.write(
-            partial(claiming.renew, dialect=self._dialect, held=claims_, lease=lease)
+            partial(claims.renew, dialect=self._dialect, claims=claims_, lease=lease)
         )
 
     def release(self, claims_: Sequence[Claim]) -> int:
         """See `WorkStore.release`."""
         released = self.database.write(
-            partial(claiming.release, dialect=self._dialect, held=claims_)
+            partial(claims.release, dialect=self._dialect, claims=claims_)
         )
-        self._wake_for(released)
+        self._notify_workers(released)
         return released
 
     def release_all(self, worker: str) -> int:
         """See `WorkStore.release_all`."""
         released = self.database.write(
-            partial(claiming.release_all, dialect=self._dialect, worker=worker)
+            partial(claims.release_all, dialect=self._dialect, worker=worker)
         )
-        self._wake_for(released)
+        self._notify_workers(released)
         return released
 
-    def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> Completed:
+    def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> CompletionResult:
         """See `WorkStore.complete`."""
         completed = self.database.write(
             partial(
-                completion.complete,
+                claims.complete,
                 dialect=self._dialect,
                 completions=completions,
                 policy=policy,
             )
         )
-        self._wake_for(completed.streams_decided)
+        self._notify_workers(completed.fire_times_set)
         return completed
 
     def fail(self, failure: Failure, max_attempts: int) -> StreamState | None:
         """See `WorkStore.fail`."""
         return self.database.write(
             partial(
-                completion.fail,
+                claims.fail,
                 dialect=self._dialect,
                 failure=failure,
                 max_attempts=max_attempts,
@@ -209,14 +200,18 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
     def rescue(self, *, max_attempts: int, limit: int) -> tuple[int, int]:
         """See `WorkStore.rescue`."""
         return self.database.write(
-            partial(claiming.rescue, dialect=self._dialect, max_attempts=max_attempts, limit=limit)
+            partial(claims.rescue, dialect=self._dialect, max_attempts=max_attempts, limit=limit)
         )
 
-    def refresh(self, definition: TriggerDefinition, now: datetime, limit: int) -> int:
-        """See `WorkStore.refresh`."""
+    def recalculate(self, definition: TriggerDefinition, now: datetime, limit: int) -> int:
+        """See `WorkStore.recalculate`."""
         return self.database.write(
             partial(
-                upkeep.refresh, dialect=self._dialect, definition=definition, now=now, limit=limit
+                ingest.recalculate_streams,
+                dialect=self._dialect,
+                definition=definition,
+                now=now,
+                limit=limit,
             )
         )
 
@@ -226,11 +221,11 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
         stored_before: datetime,
         limit: int,
         cursor: TrimCursor | None = None,
-    ) -> Trimmed:
+    ) -> TrimResult:
         """See `WorkStore.trim`."""
         return self.database.write(
             partial(
-                trimming.trim,
+                retention.trim,
                 dialect=self._dialect,
                 older_than=older_than,
                 stored_before=stored_before,
@@ -241,22 +236,22 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
 
     def listen(self, wake: Callable[[], None]) -> AbstractContextManager[None]:
         """See `WorkStore.listen`."""
-        return self._wakeup.listen(wake)
+        return self._notifier.listen(wake)
 
-    def _wake_for(self, streams_made_ready: int) -> None:
-        if streams_made_ready:
-            self._wakeup.ring()
+    def _notify_workers(self, ready_streams: int) -> None:
+        if ready_streams:
+            self._notifier.notify()
 
-    def workload(self, now: datetime | None) -> Workload:
-        """See `WorkStore.workload`."""
+    def backlog(self, now: datetime | None) -> Backlog:
+        """See `WorkStore.backlog`."""
 
-        def work(connection: Connection) -> Workload:
+        def work(connection: Connection) -> Backlog:
             real_now = clocks.real_time(connection, self._dialect)
-            return workloads.look(connection, self._dialect, now, real_now)
+            return statistics.backlog(connection, self._dialect, now, real_now)
 
         return self.database.read(work)
 
-    # --- reading and mending --------------------------------------------------------------
+    # --- queries and administration ------------------------------------------------------------
 
     def find_events(
         self, wanted: EventFilter = ANY_EVENT, *, cursor: str | None = None, limit: int = 100
@@ -264,7 +259,7 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
         """See `ReadStore.find_events`."""
         return self.database.read(
             partial(
-                reading.find_events,
+                events.find_events,
                 dialect=self._dialect,
                 wanted=wanted,
                 cursor=cursor,
@@ -275,7 +270,7 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
     def count_events(self, wanted: EventFilter = ANY_EVENT) -> int:
         """See `ReadStore.count_events`."""
         return self.database.read(
-            partial(reading.count_events, dialect=self._dialect, wanted=wanted)
+            partial(events.count_events, dialect=self._dialect, wanted=wanted)
         )
 
     def find_streams(
@@ -284,7 +279,7 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
         """See `ReadStore.find_streams`."""
         return self.database.read(
             partial(
-                stored_streams.find,
+                streams.find,
                 dialect=self._dialect,
                 wanted=wanted,
                 cursor=cursor or 0,
@@ -294,25 +289,23 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
 
     def count_streams(self, wanted: StreamFilter = ANY_STREAM) -> int:
         """See `ReadStore.count_streams`."""
-        return self.database.read(
-            partial(stored_streams.count, dialect=self._dialect, wanted=wanted)
-        )
+        return self.database.read(partial(streams.count, dialect=self._dialect, wanted=wanted))
 
     def count_states(self) -> dict[StreamState, int]:
         """See `ReadStore.count_states`."""
-        return self.database.read(stored_streams.count_states)
+        return self.database.read(statistics.count_states)
 
     def count_states_by_trigger(self) -> dict[str, dict[StreamState, int]]:
         """See `ReadStore.count_states_by_trigger`."""
-        return self.database.read(stored_streams.count_states_by_trigger)
+        return self.database.read(statistics.count_states_by_trigger)
 
     def statistics(self, now: datetime | None) -> StoreStatistics:
         """See `ReadStore.statistics`."""
-        return self.database.read(partial(statistics.take, dialect=self._dialect, now=now))
+        return self.database.read(partial(statistics.collect, dialect=self._dialect, now=now))
 
     def check(self) -> None:
         """See `ReadStore.check`."""
-        check_revision(self.database)
+        check_schema_revision(self.database)
 
     def get_event_by_message_id(self, message_id: str) -> Event | None:
         """See `ReadStore.get_event_by_message_id`."""
@@ -321,13 +314,13 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
     def get_stream_by_id(self, stream_id: int) -> StreamRecord:
         """See `ReadStore.get_stream_by_id`."""
         return self.database.read(
-            partial(reading.stream_by_id, dialect=self._dialect, stream_id=stream_id)
+            partial(streams.get_stream, dialect=self._dialect, stream_id=stream_id)
         )
 
     def get_stream_events(self, stream_id: int) -> list[Event]:
         """See `ReadStore.get_stream_events`."""
         return self.database.read(
-            partial(reading.stream_events, dialect=self._dialect, stream_id=stream_id)
+            partial(events.events_of_stream, dialect=self._dialect, stream_id=stream_id)
         )
 
     def find_rejected(
@@ -340,7 +333,7 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
         """See `ReadStore.find_rejected`."""
         return self.database.read(
             partial(
-                rejections.find,
+                rejected.find,
                 dialect=self._dialect,
                 wanted=wanted,
                 cursor=cursor or 0,
@@ -350,42 +343,42 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
 
     def count_rejected(self, wanted: RejectedFilter = ANY_REJECTED) -> int:
         """See `ReadStore.count_rejected`."""
-        return self.database.read(partial(rejections.count, wanted=wanted))
+        return self.database.read(partial(rejected.count, wanted=wanted))
 
     def get_rejected(self, rejected_id: int) -> RejectedMessage:
         """See `ReadStore.get_rejected`."""
-        return self.database.read(partial(rejections.by_id, rejected_id=rejected_id))
+        return self.database.read(partial(rejected.by_id, rejected_id=rejected_id))
 
     def set_rejected_reason(self, rejected_id: int, reason: str) -> None:
         """See `ReadStore.set_rejected_reason`."""
-        self.database.write(partial(rejections.set_reason, rejected_id=rejected_id, reason=reason))
+        self.database.write(partial(rejected.set_reason, rejected_id=rejected_id, reason=reason))
 
     def delete_rejected(self, rejected_id: int) -> None:
         """See `ReadStore.delete_rejected`."""
-        self.database.write(partial(rejections.delete_one, rejected_id=rejected_id))
+        self.database.write(partial(rejected.delete_by_id, rejected_id=rejected_id))
 
     def reset_stream(self, stream_id: int) -> StreamState:
         """See `ReadStore.reset_stream`."""
         state = self.database.write(
-            partial(upkeep.reset, dialect=self._dialect, stream_id=stream_id)
+            partial(streams.reset, dialect=self._dialect, stream_id=stream_id)
         )
-        self._wake_for(1)
+        self._notify_workers(1)
         return state
 
     def reset_streams(self, versions: Sequence[StreamVersion]) -> dict[int, StreamState]:
         """See `ReadStore.reset_streams`."""
         states = self.database.write(
-            partial(upkeep.reset_all, dialect=self._dialect, versions=versions)
+            partial(streams.reset_all, dialect=self._dialect, versions=versions)
         )
-        self._wake_for(len(states))
+        self._notify_workers(len(states))
         return states
 
     def discard_streams(self, versions: Sequence[StreamVersion]) -> frozenset[int]:
         """See `ReadStore.discard_streams`."""
         return self.database.write(
-            partial(upkeep.discard_all, dialect=self._dialect, versions=versions)
+            partial(streams.discard_all, dialect=self._dialect, versions=versions)
         )
 
     def purge_stream(self, stream_id: int) -> None:
         """See `ReadStore.purge_stream`."""
-        self.database.write(partial(upkeep.purge_one, dialect=self._dialect, stream_id=stream_id))
+        self.database.write(partial(streams.purge, dialect=self._dialect, stream_id=stream_id))

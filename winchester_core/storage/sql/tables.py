@@ -13,7 +13,7 @@ and the key checks' shared locks would stand in the way of claims (see ADR 0003)
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     JSON,
@@ -27,17 +27,25 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     column,
+    inspect,
+    select,
     text,
 )
 
+from winchester_core.errors import SchemaMismatch
 from winchester_core.storage.sql.types import (
     UtcDateTime,
     blob,
-    digest,
-    identity,
+    exact_string,
     long_text,
-    surrogate,
+    sha256_digest,
+    surrogate_key,
 )
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from winchester_core.storage.sql.database import Database
 
 metadata = MetaData(
     naming_convention={
@@ -51,10 +59,10 @@ _COMMON: dict[str, Any] = {"mariadb_charset": "utf8mb4", "mariadb_engine": "Inno
 
 # SQLite would give the id of the last row again once that row is removed: a lost claim or a cursor
 # would then point at another row
-_NO_ID_TWICE: dict[str, Any] = {**_COMMON, "sqlite_autoincrement": True}
+_NEVER_REUSE_IDS: dict[str, Any] = {**_COMMON, "sqlite_autoincrement": True}
 
 # SQLite would keep rows by a number of its own, and the key in an index besides
-_BY_KEY: dict[str, Any] = {**_COMMON, "sqlite_with_rowid": False}
+_WITHOUT_ROWID: dict[str, Any] = {**_COMMON, "sqlite_with_rowid": False}
 
 
 def _where_not_null(name: str) -> dict[str, Any]:
@@ -66,27 +74,29 @@ def _where_not_null(name: str) -> dict[str, Any]:
 events = Table(
     "events",
     metadata,
-    Column("id", surrogate(), primary_key=True, autoincrement=True),
-    Column("message_id", identity(255), nullable=False),
-    Column("event_type", identity(255), nullable=False),
+    Column("id", surrogate_key(), primary_key=True, autoincrement=True),
+    Column("message_id", exact_string(255), nullable=False),
+    Column("event_type", exact_string(255), nullable=False),
     Column("timestamp", UtcDateTime(), nullable=False),
     Column("stored_at", UtcDateTime(), nullable=False, comment="the database server's time"),
     Column("traits", JSON(), nullable=False, comment="every other trait, typed"),
     UniqueConstraint("message_id"),
     Index(None, "timestamp", "id"),
     Index(None, "event_type", "timestamp"),
-    info=_NO_ID_TWICE,
+    info=_NEVER_REUSE_IDS,
 )
 
 streams = Table(
     "streams",
     metadata,
-    Column("id", surrogate(), primary_key=True, autoincrement=True),
-    Column("name", identity(255), nullable=False, comment="the trigger's name"),
-    Column("open_key", digest(), nullable=True, comment="the group, while the stream is open"),
-    Column("state", identity(16), nullable=False),
+    Column("id", surrogate_key(), primary_key=True, autoincrement=True),
+    Column("name", exact_string(255), nullable=False, comment="the trigger's name"),
+    Column(
+        "open_key", sha256_digest(), nullable=True, comment="the group, while the stream is open"
+    ),
+    Column("state", exact_string(16), nullable=False),
     Column("state_serial_no", Integer(), nullable=False),
-    Column("fingerprint", identity(32), nullable=False),
+    Column("fingerprint", exact_string(32), nullable=False),
     Column("first_event", UtcDateTime(), nullable=False),
     Column("last_event", UtcDateTime(), nullable=False),
     Column("expire_timestamp", UtcDateTime(), nullable=False),
@@ -101,7 +111,7 @@ streams = Table(
     Column("event_count", Integer(), nullable=False),
     Column("progress", long_text(), nullable=False, comment="what each fire criterion counted"),
     Column("attempts", Integer(), nullable=False, server_default="0"),
-    Column("worker", identity(255), nullable=True),
+    Column("worker", exact_string(255), nullable=True),
     Column("lease_until", UtcDateTime(), nullable=True, comment="the database server's time"),
     Column("retry_at", UtcDateTime(), nullable=True, comment="the database server's time"),
     Column("last_error", long_text(), nullable=True),
@@ -112,18 +122,18 @@ streams = Table(
     Index(None, "state", "lease_until", info=_where_not_null("lease_until")),
     Index(None, "first_event"),
     Index(None, "name", "state", "fingerprint"),
-    info=_NO_ID_TWICE,
+    info=_NEVER_REUSE_IDS,
 )
 
 stream_traits = Table(
     "stream_traits",
     metadata,
     Column("stream_id", BigInteger(), primary_key=True, autoincrement=False),
-    Column("name", identity(255), primary_key=True),
-    Column("digest", digest(), nullable=False, comment="SHA-256 of the typed value"),
+    Column("name", exact_string(255), primary_key=True),
+    Column("digest", sha256_digest(), nullable=False, comment="SHA-256 of the typed value"),
     Column("value", JSON(), nullable=False),
     Index(None, "name", "digest"),
-    info=_BY_KEY,
+    info=_WITHOUT_ROWID,
 )
 
 stream_events = Table(
@@ -133,15 +143,15 @@ stream_events = Table(
     Column("position", Integer(), primary_key=True, autoincrement=False, comment="from 1"),
     Column("event_id", BigInteger(), nullable=False),
     Index(None, "event_id"),
-    info=_BY_KEY,
+    info=_WITHOUT_ROWID,
 )
 
 rejected_messages = Table(
     "rejected_messages",
     metadata,
-    Column("id", surrogate(), primary_key=True, autoincrement=True),
-    Column("source", identity(255), nullable=False),
-    Column("digest", digest(), nullable=False, comment="SHA-256 of the whole body"),
+    Column("id", surrogate_key(), primary_key=True, autoincrement=True),
+    Column("source", exact_string(255), nullable=False),
+    Column("digest", sha256_digest(), nullable=False, comment="SHA-256 of the whole body"),
     Column("kind", String(16), nullable=False),
     Column("reason", long_text(), nullable=False),
     Column("received_at", UtcDateTime(), nullable=False, comment="the database server's time"),
@@ -149,22 +159,22 @@ rejected_messages = Table(
     Column("body_length", BigInteger(), nullable=False),
     UniqueConstraint("source", "digest"),
     Index(None, "received_at"),
-    info=_NO_ID_TWICE,
+    info=_NEVER_REUSE_IDS,
 )
 
 effects = Table(
     "effects",
     metadata,
-    Column("id", surrogate(), primary_key=True, autoincrement=True, comment="their order"),
-    Column("effect_id", identity(36), nullable=False, comment="what put() returned"),
+    Column("id", surrogate_key(), primary_key=True, autoincrement=True, comment="their order"),
+    Column("effect_id", exact_string(36), nullable=False, comment="what put() returned"),
     Column("stream_id", BigInteger(), nullable=False),
-    Column("stream_name", identity(255), nullable=False, comment="the trigger's name"),
-    Column("pipeline", identity(255), nullable=False),
-    Column("handler", identity(255), nullable=False, comment="its name in the pipeline"),
+    Column("stream_name", exact_string(255), nullable=False, comment="the trigger's name"),
+    Column("pipeline", exact_string(255), nullable=False),
+    Column("handler", exact_string(255), nullable=False, comment="its name in the pipeline"),
     Column("place", Integer(), nullable=False, comment="among handlers of that name, from 0"),
     Column("payload", long_text(), nullable=False, comment="JSON"),
     Column("payload_length", Integer(), nullable=False, comment="in bytes"),
-    Column("state", identity(16), nullable=False, comment="pending or dead"),
+    Column("state", exact_string(16), nullable=False, comment="pending or dead"),
     Column("serial_no", Integer(), nullable=False),
     Column("attempts", Integer(), nullable=False, server_default="0"),
     Column("created_at", UtcDateTime(), nullable=False, comment="the database server's time"),
@@ -175,20 +185,20 @@ effects = Table(
         nullable=True,
         comment="when it may be claimed; null behind another of its stream, or when dead",
     ),
-    Column("worker", identity(255), nullable=True),
+    Column("worker", exact_string(255), nullable=True),
     Column("last_error", long_text(), nullable=True),
     UniqueConstraint("effect_id"),
     Index("ix_effects_due", "pipeline", "handler", "place", "state", "due_at", "id"),
     Index("ix_effects_lane", "stream_id", "pipeline", "handler", "place", "state", "id"),
     Index(None, "state", "waiting_since"),
     Index(None, "state", "id"),
-    info=_NO_ID_TWICE,
+    info=_NEVER_REUSE_IDS,
 )
 
 debug_counts = Table(
     "debug_counts",
     metadata,
-    Column("name", identity(255), primary_key=True, comment="the trigger's name"),
+    Column("name", exact_string(255), primary_key=True, comment="the trigger's name"),
     Column("matched", BigInteger(), nullable=False),
     Column("mismatched", BigInteger(), nullable=False),
     Column("reasons", long_text(), nullable=False, comment="JSON: why, and how often"),
@@ -213,3 +223,32 @@ def metadata_for_ddl() -> MetaData:
     for part in parts:
         part.dialect_kwargs.update(part.info)
     return metadata
+
+
+# Which revision of the schema a database is at, told without loading alembic.
+#
+# Alembic takes half a second to import, and every command asks.
+
+SCHEMA_REVISION = "0007"
+"""The newest revision under `migrations`, which this program works with."""
+
+alembic_version = Table("alembic_version", MetaData(), Column("version_num", String(32)))
+"""The table in which alembic keeps the revision."""
+
+
+def current_revision(database: Database) -> str | None:
+    """The revision that the database is at; None when it has no tables yet."""
+    return database.read(_revision)
+
+
+def check_schema_revision(database: Database) -> None:
+    """Raise `SchemaMismatch` unless the database is at the program's revision."""
+    found = current_revision(database)
+    if found != SCHEMA_REVISION:
+        raise SchemaMismatch(found, SCHEMA_REVISION, database.masked_url)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(alembic_version.name):
+        return None
+    return connection.execute(select(alembic_version.c.version_num)).scalars().first()

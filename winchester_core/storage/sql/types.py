@@ -37,42 +37,42 @@ class UtcDateTime(TypeDecorator[datetime]):
         return dialect.type_descriptor(DateTime())
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
-        return None if dialect.name == "postgresql" else _written
+        return None if dialect.name == "postgresql" else _encode_time
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
-        return time_reader(dialect.name)
+        return time_decoder(dialect.name)
 
 
-def time_reader(dialect_name: str) -> Callable[[Any], datetime | None]:
+def time_decoder(dialect_name: str) -> Callable[[Any], datetime | None]:
     """What makes an aware UTC time, or None, of what the driver gives for a `UtcDateTime`."""
-    return _from_text if dialect_name == "sqlite" else _from_datetime
+    return _decode_text if dialect_name == "sqlite" else _decode_datetime
 
 
-def naive_text(moment: datetime) -> str:
+def format_naive_utc(time: datetime) -> str:
     """`2015-01-20 00:00:00.000000` in UTC: what SQLite keeps and MariaDB reads."""
     # orjson writes a time ten times as fast as `isoformat` does
-    text = orjson.dumps(moment.astimezone(UTC)).decode()
+    text = orjson.dumps(time.astimezone(UTC)).decode()
     fraction = text[20:27] if text[20] == "." else ".000000"
     return f"{text[1:11]} {text[12:20]}{fraction}"
 
 
-def _written(moment: datetime | None) -> str | None:
-    return None if moment is None else naive_text(moment)
+def _encode_time(time: datetime | None) -> str | None:
+    return None if time is None else format_naive_utc(time)
 
 
-def moment_of(text: str) -> datetime:
-    """The aware UTC time that a `naive_text` tells."""
+def parse_naive_utc(text: str) -> datetime:
+    """The aware UTC time that a `format_naive_utc` tells."""
     return datetime.fromisoformat(text + "+00:00")
 
 
-def _from_text(text: str | None) -> datetime | None:
-    return None if text is None else moment_of(text)
+def _decode_text(text: str | None) -> datetime | None:
+    return None if text is None else parse_naive_utc(text)
 
 
-def _from_datetime(moment: datetime | None) -> datetime | None:
-    if moment is None:
+def _decode_datetime(time: datetime | None) -> datetime | None:
+    if time is None:
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 class _MariadbString(String):
@@ -96,7 +96,7 @@ class _MariadbLongBlob(LargeBinary):
     __visit_name__ = "LONGBLOB"
 
 
-def identity(length: int) -> TypeEngine[str]:
+def exact_string(length: int) -> TypeEngine[str]:
     """Text compared by code point: "a", "A" and "a " differ, on every database."""
     return (
         String(length)
@@ -110,7 +110,7 @@ def long_text() -> TypeEngine[str]:
     return Text().with_variant(_MariadbLongText(), "mysql", "mariadb")
 
 
-def digest() -> TypeEngine[bytes]:
+def sha256_digest() -> TypeEngine[bytes]:
     """The 32 bytes of a SHA-256."""
     return LargeBinary(32).with_variant(BINARY(32), "mysql", "mariadb")
 
@@ -120,6 +120,6 @@ def blob() -> TypeEngine[bytes]:
     return LargeBinary().with_variant(_MariadbLongBlob(), "mysql", "mariadb")
 
 
-def surrogate() -> TypeEngine[int]:
+def surrogate_key() -> TypeEngine[int]:
     """A 64-bit key that the database counts up; SQLite does so only for INTEGER."""
     return BigInteger().with_variant(Integer(), "sqlite")

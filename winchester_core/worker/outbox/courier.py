@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from winchester_core.model.effect import Endpoint
     from winchester_core.pipelines import HandlerSpec
-    from winchester_core.storage.effect_records import EffectClaim, Settled
+    from winchester_core.storage.effect_records import EffectClaim, EffectResultCounts
     from winchester_core.storage.interface import EffectStore
     from winchester_core.telemetry.counters import Counters
     from winchester_core.telemetry.outage import Outage
@@ -101,7 +101,7 @@ class Courier:
             settlements = deliver(self._spec, self.endpoint, claims, self._options)
             reach(Checkpoint.EFFECTS_SENT)
             settled = patiently(
-                self._outage, self._stop, lambda: self._store.settle_effects(settlements)
+                self._outage, self._stop, lambda: self._store.apply_effect_results(settlements)
             )
         self._renewal = None
         if settled is not None:  # else the database is away and we are told to stop
@@ -119,7 +119,7 @@ class Courier:
             renewal.surrender()
             logger.warning("a delivery is cut short: %s", self.endpoint)
 
-    def _count(self, settled: Settled) -> None:
+    def _count(self, settled: EffectResultCounts) -> None:
         self._counters.add(Count.EFFECTS_DELIVERED, settled.delivered)
         self._counters.add(Count.EFFECTS_RETRIED, settled.delayed)
         self._counters.add(Count.EFFECTS_DEAD, settled.dead)

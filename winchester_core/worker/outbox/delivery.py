@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from winchester_core.model.effect import Endpoint
     from winchester_core.pipelines import HandlerSpec
-    from winchester_core.storage.effect_records import EffectClaim, Settlement
+    from winchester_core.storage.effect_records import EffectClaim, EffectResult
     from winchester_core.worker.options import WorkerOptions
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 def deliver(
     spec: HandlerSpec, endpoint: Endpoint, claims: Sequence[EffectClaim], options: WorkerOptions
-) -> list[Settlement]:
+) -> list[EffectResult]:
     """Give the claimed effects to a new handler; return what became of each, in their order.
 
     `SystemExit` of the handler counts as its failure, which delays all of them; so does an answer
@@ -75,7 +75,7 @@ def _settlement(
     outcome: Delivered | RetryAfter | Refused,
     options: WorkerOptions,
     fraction: float,
-) -> Settlement:
+) -> EffectResult:
     match outcome:
         case Delivered():
             return EffectDelivered(claim)
@@ -102,7 +102,7 @@ def _delayed(
     return EffectDelayed(claim, delay, reason)
 
 
-def _report(endpoint: Endpoint, settlements: Sequence[Settlement]) -> None:
+def _report(endpoint: Endpoint, settlements: Sequence[EffectResult]) -> None:
     delayed = [each for each in settlements if isinstance(each, EffectDelayed)]
     refused = [each for each in settlements if isinstance(each, EffectRefused)]
     if delayed:

@@ -21,7 +21,7 @@ def give_up(store: EffectStore, max_age: timedelta, counters: Counters) -> int:
     """Make dead letters of the effects that have waited for `max_age`; return how many."""
     total = 0
     while True:
-        given_up = store.give_up_effects(max_age=max_age, limit=BATCH)
+        given_up = store.mark_overdue_effects_dead(max_age=max_age, limit=BATCH)
         for endpoint, number in given_up.items():
             logger.error(
                 "%d effects of %s were not delivered in %s: they are dead letters now",

@@ -8,10 +8,10 @@ from alembic import op
 from winchester_core.storage.sql.types import (
     UtcDateTime,
     blob,
-    digest,
-    identity,
+    exact_string,
     long_text,
-    surrogate,
+    sha256_digest,
+    surrogate_key,
 )
 
 revision = "0001"
@@ -43,9 +43,9 @@ def upgrade() -> None:
 def _create_events() -> None:
     op.create_table(
         "events",
-        sa.Column("id", surrogate(), autoincrement=True, nullable=False),
-        sa.Column("message_id", identity(255), nullable=False),
-        sa.Column("event_type", identity(255), nullable=False),
+        sa.Column("id", surrogate_key(), autoincrement=True, nullable=False),
+        sa.Column("message_id", exact_string(255), nullable=False),
+        sa.Column("event_type", exact_string(255), nullable=False),
         sa.Column("timestamp", UtcDateTime(), nullable=False),
         sa.Column("stored_at", UtcDateTime(), nullable=False, comment="the database server's time"),
         sa.Column("traits", sa.JSON(), nullable=False, comment="every other trait, typed"),
@@ -62,14 +62,17 @@ def _create_events() -> None:
 def _create_streams() -> None:
     op.create_table(
         "streams",
-        sa.Column("id", surrogate(), autoincrement=True, nullable=False),
-        sa.Column("name", identity(255), nullable=False, comment="the trigger's name"),
+        sa.Column("id", surrogate_key(), autoincrement=True, nullable=False),
+        sa.Column("name", exact_string(255), nullable=False, comment="the trigger's name"),
         sa.Column(
-            "open_key", digest(), nullable=True, comment="the group, while the stream is open"
+            "open_key",
+            sha256_digest(),
+            nullable=True,
+            comment="the group, while the stream is open",
         ),
-        sa.Column("state", identity(16), nullable=False),
+        sa.Column("state", exact_string(16), nullable=False),
         sa.Column("state_serial_no", sa.Integer(), nullable=False),
-        sa.Column("fingerprint", identity(32), nullable=False),
+        sa.Column("fingerprint", exact_string(32), nullable=False),
         sa.Column("first_event", UtcDateTime(), nullable=False),
         sa.Column("last_event", UtcDateTime(), nullable=False),
         sa.Column("expire_timestamp", UtcDateTime(), nullable=False),
@@ -82,7 +85,7 @@ def _create_streams() -> None:
             comment="what each fire criterion counted",
         ),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("worker", identity(255), nullable=True),
+        sa.Column("worker", exact_string(255), nullable=True),
         sa.Column(
             "lease_until", UtcDateTime(), nullable=True, comment="the database server's time"
         ),
@@ -106,8 +109,8 @@ def _create_stream_traits() -> None:
     op.create_table(
         "stream_traits",
         sa.Column("stream_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("name", identity(255), nullable=False),
-        sa.Column("digest", digest(), nullable=False, comment="SHA-256 of the typed value"),
+        sa.Column("name", exact_string(255), nullable=False),
+        sa.Column("digest", sha256_digest(), nullable=False, comment="SHA-256 of the typed value"),
         sa.Column("value", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("stream_id", "name", name="pk_stream_traits"),
         mariadb_charset="utf8mb4",
@@ -132,9 +135,9 @@ def _create_stream_events() -> None:
 def _create_rejected_messages() -> None:
     op.create_table(
         "rejected_messages",
-        sa.Column("id", surrogate(), autoincrement=True, nullable=False),
-        sa.Column("source", identity(255), nullable=False),
-        sa.Column("digest", digest(), nullable=False, comment="SHA-256 of the whole body"),
+        sa.Column("id", surrogate_key(), autoincrement=True, nullable=False),
+        sa.Column("source", exact_string(255), nullable=False),
+        sa.Column("digest", sha256_digest(), nullable=False, comment="SHA-256 of the whole body"),
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("reason", long_text(), nullable=False),
         sa.Column(

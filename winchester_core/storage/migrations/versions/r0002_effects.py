@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from winchester_core.storage.sql.types import UtcDateTime, identity, long_text, surrogate
+from winchester_core.storage.sql.types import UtcDateTime, exact_string, long_text, surrogate_key
 
 revision = "0002"
 down_revision = "0001"
@@ -19,18 +19,18 @@ def upgrade() -> None:
     """Create the table."""
     op.create_table(
         "effects",
-        sa.Column("id", surrogate(), autoincrement=True, nullable=False, comment="their order"),
-        sa.Column("effect_id", identity(36), nullable=False, comment="what put() returned"),
+        sa.Column("id", surrogate_key(), autoincrement=True, nullable=False, comment="their order"),
+        sa.Column("effect_id", exact_string(36), nullable=False, comment="what put() returned"),
         sa.Column("stream_id", sa.BigInteger(), nullable=False),
-        sa.Column("stream_name", identity(255), nullable=False, comment="the trigger's name"),
-        sa.Column("pipeline", identity(255), nullable=False),
-        sa.Column("handler", identity(255), nullable=False, comment="its name in the pipeline"),
+        sa.Column("stream_name", exact_string(255), nullable=False, comment="the trigger's name"),
+        sa.Column("pipeline", exact_string(255), nullable=False),
+        sa.Column("handler", exact_string(255), nullable=False, comment="its name in the pipeline"),
         sa.Column(
             "place", sa.Integer(), nullable=False, comment="among handlers of that name, from 0"
         ),
         sa.Column("payload", long_text(), nullable=False, comment="JSON"),
         sa.Column("payload_length", sa.Integer(), nullable=False, comment="in bytes"),
-        sa.Column("state", identity(16), nullable=False, comment="pending or dead"),
+        sa.Column("state", exact_string(16), nullable=False, comment="pending or dead"),
         sa.Column("serial_no", sa.Integer(), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column(
@@ -45,7 +45,7 @@ def upgrade() -> None:
             nullable=True,
             comment="when it may be claimed; null behind another of its stream, or when dead",
         ),
-        sa.Column("worker", identity(255), nullable=True),
+        sa.Column("worker", exact_string(255), nullable=True),
         sa.Column("last_error", long_text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_effects"),
         sa.UniqueConstraint("effect_id", name="uq_effects_effect_id"),

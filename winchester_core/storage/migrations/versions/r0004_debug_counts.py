@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from winchester_core.storage.sql.types import UtcDateTime, identity, long_text
+from winchester_core.storage.sql.types import UtcDateTime, exact_string, long_text
 
 revision = "0004"
 down_revision = "0003"
@@ -19,7 +19,7 @@ def upgrade() -> None:
     """Create the table, unless an upgrade that was cut short has."""
     op.create_table(
         "debug_counts",
-        sa.Column("name", identity(255), nullable=False, comment="the trigger's name"),
+        sa.Column("name", exact_string(255), nullable=False, comment="the trigger's name"),
         sa.Column("matched", sa.BigInteger(), nullable=False),
         sa.Column("mismatched", sa.BigInteger(), nullable=False),
         sa.Column("reasons", long_text(), nullable=False, comment="JSON: why, and how often"),

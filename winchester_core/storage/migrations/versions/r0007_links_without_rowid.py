@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from winchester_core.storage.sql.types import digest, identity
+from winchester_core.storage.sql.types import exact_string, sha256_digest
 
 revision = "0007"
 down_revision = "0006"
@@ -60,8 +60,8 @@ def _links() -> list[sa.Column[Any]]:
 def _traits() -> list[sa.Column[Any]]:
     return [
         sa.Column("stream_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("name", identity(255), nullable=False),
-        sa.Column("digest", digest(), nullable=False),
+        sa.Column("name", exact_string(255), nullable=False),
+        sa.Column("digest", sha256_digest(), nullable=False),
         sa.Column("value", sa.JSON(), nullable=False),
     ]
 

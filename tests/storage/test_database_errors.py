@@ -1,0 +1,119 @@
+"""A database that is full, or only reads, is away for a time: nothing is refused, nothing lost."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import event, text
+
+from builders import NOON, VM, ingest, make_event, only_stream
+from databases import temporary_database
+from winchester_core.errors import DatabaseUnavailable
+from winchester_core.storage.records import Rejection
+from winchester_core.storage.sql.database import Database
+from winchester_core.storage.sql.schema import DatabaseSchema
+from winchester_core.storage.sql.store import SqlStore
+from winchester_core.telemetry.counters import Count, Counters
+from winchester_core.telemetry.outage import Outage, patiently
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+READ_ONLY = {
+    "sqlite": ("PRAGMA query_only = ON", "PRAGMA query_only = OFF"),
+    "postgresql": (
+        "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+        "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+    ),
+    "mariadb": ("SET SESSION TRANSACTION READ ONLY", "SET SESSION TRANSACTION READ WRITE"),
+}
+
+
+class Mood:
+    """Runs a statement on every connection that is taken from the pool."""
+
+    def __init__(self, database: Database) -> None:
+        self.statement: str | None = None
+        event.listen(database.engine, "checkout", self._set)
+
+    def _set(self, connection: Any, *_: object) -> None:
+        if self.statement is not None:
+            cursor = connection.cursor()
+            cursor.execute(self.statement)
+            cursor.close()
+            connection.commit()
+
+
+@pytest.fixture(params=list(READ_ONLY))
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def store(backend: str, tmp_path: Path) -> Iterator[SqlStore]:
+    with temporary_database(backend, tmp_path) as url, closing(Database(url)) as database:
+        DatabaseSchema(database).upgrade()
+        yield SqlStore(database)
+
+
+def test_a_database_that_only_reads_is_away_and_goes_on_when_it_writes_again(
+    store: SqlStore, backend: str
+) -> None:
+    mood = Mood(store.database)
+    mood.statement, back = READ_ONLY[backend]
+    with pytest.raises(DatabaseUnavailable):
+        ingest(store, VM, make_event("1"))
+    assert store.get_event_by_message_id("1") is None  # it reads
+    mood.statement = back
+    ingest(store, VM, make_event("1"))
+    assert only_stream(store, instance="a").event_count == 1
+
+
+def test_a_full_disk_is_an_outage_that_ends_when_there_is_room(tmp_path: Path) -> None:
+    with closing(Database(f"sqlite:///{tmp_path / 'full.db'}")) as database:
+        DatabaseSchema(database).upgrade()
+        store = SqlStore(database)
+        mood = Mood(database)
+        mood.statement = "PRAGMA max_page_count = 1"  # no more than it has
+        body = b"x" * 2**20
+        rejection = Rejection("s", "event", "bad", body, len(body), b"d" * 32)
+        with pytest.raises(DatabaseUnavailable, match="full"):
+            store.insert_rejected([rejection])
+
+        counters, tries = Counters(), []
+
+        def keep() -> int:
+            tries.append(NOON)
+            if len(tries) == 3:
+                mood.statement = "PRAGMA max_page_count = 1000000"
+            return store.insert_rejected([rejection])
+
+        assert patiently(Outage("database", counters), threading.Event(), keep) == 1
+        assert len(tries) == 3
+        assert counters[Count.OUTAGES] == 1
+
+
+def test_a_server_that_is_told_to_only_read_is_away_for_new_sessions_too(tmp_path: Path) -> None:
+    with temporary_database("postgresql", tmp_path) as url, closing(Database(url)) as database:
+        DatabaseSchema(database).upgrade()
+        store = SqlStore(database)
+        name = database.engine.url.database
+
+        def set_read_only(value: str) -> None:
+            with database.engine.connect() as connection:
+                connection.execute(text("SET TRANSACTION READ WRITE"))
+                connection.execute(
+                    text(f"ALTER DATABASE {name} SET default_transaction_read_only = {value}")
+                )
+                connection.commit()
+            database.engine.dispose()
+
+        set_read_only("on")
+        with pytest.raises(DatabaseUnavailable, match="read-only"):
+            ingest(store, VM, make_event("1"))
+        set_read_only("off")
+        assert ingest(store, VM, make_event("1")).stored == (True,)

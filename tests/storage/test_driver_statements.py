@@ -1,0 +1,86 @@
+"""What goes straight to the driver fails as what SQLAlchemy sends does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from unittest.mock import Mock
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from winchester_core.errors import ConcurrentChange, DatabaseUnavailable, StorageError
+from winchester_core.storage.sql.dialects import driver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+    from winchester_core.storage.sql.store import SqlStore
+
+WAYS = [driver.execute, driver.fetch]
+OWN_ID = {"postgresql": "pg_backend_pid()", "mariadb": "connection_id()"}
+CUT = {"postgresql": "SELECT pg_terminate_backend({})", "mariadb": "KILL {}"}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_fault_is_told_and_the_connection_used_again(
+    sql_store: SqlStore, way: Callable[..., object]
+) -> None:
+    with pytest.raises(DBAPIError) as raised, sql_store.database.engine.begin() as connection:
+        way(connection, "SELECT 1 FROM nowhere", ())
+    assert raised.value.statement == "SELECT 1 FROM nowhere"
+    assert not raised.value.connection_invalidated
+    with pytest.raises(StorageError, match="nowhere"):
+        sql_store.database.write(lambda it: way(it, "SELECT 1 FROM nowhere", ()))
+    assert sql_store.count_events() == 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("sql_store", list(CUT), indirect=True)
+def test_what_is_there_already_is_a_conflict(
+    sql_store: SqlStore, way: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("winchester_core.storage.sql.database.MAX_RETRY_SECONDS", 0)
+    insert = "INSERT INTO alembic_version (version_num) SELECT version_num FROM alembic_version"
+    with pytest.raises(ConcurrentChange):
+        sql_store.database.write(lambda it: way(it, insert, ()))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("sql_store", list(CUT), indirect=True)
+def test_a_connection_that_was_cut_is_no_longer_used(
+    sql_store: SqlStore, way: Callable[..., object]
+) -> None:
+    name = sql_store.database.dialect.name
+
+    def cut(connection: Connection) -> None:
+        number = connection.execute(text(f"SELECT {OWN_ID[name]}")).scalar_one()
+        with sql_store.database.engine.connect() as other:
+            other.execute(text(CUT[name].format(number)))
+        way(connection, "SELECT 1", ())
+
+    with pytest.raises(DatabaseUnavailable):
+        sql_store.database.write(cut)
+    assert sql_store.count_events() == 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
+def test_one_that_was_interrupted_is_given_up(
+    way: Callable[..., object], interruption: type[BaseException]
+) -> None:
+    connection = Mock()
+    connection.connection.cursor.return_value.execute.side_effect = interruption
+    with pytest.raises(interruption) as raised:
+        way(connection, "SELECT 1", ())
+    connection.invalidate.assert_called_once_with(raised.value)
+
+
+def test_a_fault_that_is_not_the_drivers_is_raised_as_it_is(sql_store: SqlStore) -> None:
+    def fail(connection: Connection) -> None:
+        driver.raise_dbapi_error(connection, "SELECT 1", ZeroDivisionError())
+
+    with pytest.raises(ZeroDivisionError):
+        sql_store.database.write(fail)

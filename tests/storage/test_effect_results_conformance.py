@@ -1,0 +1,175 @@
+"""Every store: effects are delivered, delayed, refused or given up, and never lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from builders import LEASE
+from crashes import crash_at
+from outbox_at_work import (
+    AT_ONCE,
+    HOUR,
+    HTTP,
+    MAIL,
+    NOW,
+    claims_of,
+    dead,
+    drained,
+    put,
+    queued,
+    take,
+)
+from winchester_core.model.effect import EffectState
+from winchester_core.storage.effect_records import (
+    EffectDelayed,
+    EffectDelivered,
+    EffectRefused,
+    EffectResultCounts,
+)
+from winchester_core.storage.records import Completion
+from winchester_core.telemetry.checkpoints import Checkpoint
+
+if TYPE_CHECKING:
+    from winchester_core.storage.interface import Store
+
+
+class TestSettling:
+    """What became of each effect is stored once."""
+
+    def test_settling_again_does_no_harm(self, store: Store) -> None:
+        put(store, a=["a1", "a2", "a3"])
+        results = [EffectDelivered(claim) for claim in take(store)]
+        assert store.apply_effect_results(results) == EffectResultCounts(delivered=1)
+        assert store.apply_effect_results(results) == EffectResultCounts(lost=1)
+        assert drained(store) == ["a2", "a3"]
+
+    def test_a_delay_is_real_time_from_now(self, store: Store) -> None:
+        put(store, a=["a"])
+        (claim,) = take(store)
+        before = store.real_time()
+        assert store.apply_effect_results(
+            [EffectDelayed(claim, HOUR, "busy")]
+        ) == EffectResultCounts(delayed=1)
+        after = store.real_time()
+        (stored,) = store.find_effects()
+        assert stored.due_at is not None
+        assert before + HOUR <= stored.due_at <= after + HOUR
+        assert (stored.attempts, stored.worker, stored.last_error) == (1, None, "busy")
+        assert take(store) == []
+
+    def test_after_the_delay_it_is_claimed_again(self, store: Store) -> None:
+        put(store, a=["a"])
+        for attempt in (1, 2, 3):
+            (claim,) = take(store)
+            assert claim.effect.attempt == attempt
+            store.apply_effect_results([EffectDelayed(claim, AT_ONCE, "busy")])
+
+    def test_many_are_settled_in_many_ways_at_once(self, store: Store) -> None:
+        put(store, a=["a"], b=["b"], c=["c"], d=["d"])
+        a, b, c, d = sorted(take(store), key=lambda claim: str(claim.effect.payload))
+        store.apply_effect_results([EffectDelivered(d)])
+        results = [
+            EffectDelivered(a),
+            EffectDelayed(b, HOUR, "late"),
+            EffectRefused(c, "bad"),
+            EffectDelivered(d),
+        ]
+        expected = EffectResultCounts(delivered=1, delayed=1, dead=1, lost=1)
+        assert store.apply_effect_results(results) == expected
+        stored = {each.id: each for each in store.find_effects()}
+        assert set(stored) == {b.id, c.id}
+        assert (stored[b.id].state, stored[b.id].last_error) == (EffectState.PENDING, "late")
+        assert (stored[c.id].state, stored[c.id].last_error) == (EffectState.DEAD, "bad")
+        assert stored[c.id].due_at is None
+
+    def test_a_crash_settles_nothing(self, store: Store) -> None:
+        put(store, a=["a1", "a2"], b=["b"], c=["c"])
+        before = store.find_effects()
+        claims = take(store)
+        ways = [
+            EffectDelivered(claims[0]),
+            EffectRefused(claims[1], "no"),
+            EffectDelayed(claims[2], HOUR, "no"),
+        ]
+        with crash_at(Checkpoint.BEFORE_SETTLEMENT_COMMIT):
+            store.apply_effect_results(ways)
+        assert [each.id for each in store.find_effects()] == [each.id for each in before]
+        assert store.renew_effects(claims, LEASE) == 3
+        assert store.apply_effect_results(ways) == EffectResultCounts(
+            delivered=1, delayed=1, dead=1
+        )
+
+
+class TestGivingUp:
+    """What nobody takes becomes a dead letter at its age."""
+
+    def test_only_those_of_the_age_are_given_up(self, store: Store) -> None:
+        put(store, a=["a"])
+        assert store.mark_overdue_effects_dead(max_age=HOUR, limit=9) == {}
+        assert store.mark_overdue_effects_dead(max_age=-HOUR, limit=9) == {MAIL: 1}
+        assert store.mark_overdue_effects_dead(max_age=-HOUR, limit=9) == {}
+        (letter,) = store.find_effects()
+        assert (letter.state, letter.due_at) == (EffectState.DEAD, None)
+        assert take(store) == []
+
+    def test_the_reason_says_what_was_tried(self, store: Store) -> None:
+        put(store, tried=["t1", "t2"])
+        (claim,) = take(store)
+        store.apply_effect_results([EffectDelayed(claim, HOUR, "503 Busy")])
+        put(store, untried=["u"])
+        store.mark_overdue_effects_dead(max_age=-HOUR, limit=9)
+        tried, behind, untried = (each.last_error or "" for each in store.find_effects())
+        assert "attempts 1, the last of them: 503 Busy" in tried
+        assert "another effect of the same stream and handler" in behind
+        assert "no worker has had handler 'mail' of pipeline 'fire'" in untried
+
+    def test_those_in_hand_are_left_alone(self, store: Store) -> None:
+        put(store, a=["a"], b=["b"])
+        (claim,) = take(store, limit=1)
+        assert store.mark_overdue_effects_dead(max_age=-HOUR, limit=9) == {MAIL: 1}
+        assert store.apply_effect_results([EffectDelivered(claim)]) == EffectResultCounts(
+            delivered=1
+        )
+
+    def test_those_of_a_dead_worker_are_given_up(self, store: Store) -> None:
+        put(store, a=["a"])
+        (claim,) = take(store, lease=-LEASE)
+        assert store.mark_overdue_effects_dead(max_age=-HOUR, limit=9) == {MAIL: 1}
+        assert store.apply_effect_results([EffectDelivered(claim)]) == EffectResultCounts(lost=1)
+        (letter,) = store.find_effects()
+        assert "attempts 1, none of which reported a result" in (letter.last_error or "")
+
+    def test_what_is_behind_goes_on(self, store: Store) -> None:
+        put(store, a=["a1", "a2", "a3"])
+        assert store.mark_overdue_effects_dead(max_age=-HOUR, limit=2) == {MAIL: 2}
+        assert drained(store) == ["a3"]
+
+    def test_each_endpoint_is_counted(self, store: Store) -> None:
+        (a,) = claims_of(store, "a")
+        effects = (queued(1), queued(2, HTTP), queued(3, HTTP))
+        store.complete([Completion(a, effects=effects)], NOW)
+        assert store.mark_overdue_effects_dead(max_age=-HOUR, limit=9) == {MAIL: 1, HTTP: 2}
+
+
+class TestNextDue:
+    """A worker knows how long it may sleep."""
+
+    def test_none_when_nothing_is_pending(self, store: Store) -> None:
+        assert store.next_effect_seconds(MAIL) is None
+        dead(store)
+        assert store.next_effect_seconds(MAIL) is None
+
+    def test_due_now_later_or_at_the_end_of_a_lease(self, store: Store) -> None:
+        put(store, a=["a1", "a2"])
+        now = store.next_effect_seconds(MAIL)
+        assert now is not None
+        assert now <= 0
+        assert store.next_effect_seconds(HTTP) is None
+        (claim,) = take(store)
+        leased = store.next_effect_seconds(MAIL)
+        assert leased is not None
+        assert 0 < leased <= LEASE.total_seconds()
+        store.apply_effect_results([EffectDelayed(claim, HOUR, "busy")])
+        waiting = store.next_effect_seconds(MAIL)
+        assert waiting is not None
+        assert LEASE.total_seconds() < waiting <= HOUR.total_seconds()

@@ -1,0 +1,180 @@
+"""Every store: effects are found, sent again and discarded by an operator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from builders import LEASE
+from outbox_at_work import (
+    HOUR,
+    HTTP,
+    NOW,
+    claims_of,
+    dead,
+    drained,
+    put,
+    queued,
+    take,
+)
+from winchester_core.errors import EffectInProgress, UnknownEffect
+from winchester_core.model.effect import EffectState, Endpoint
+from winchester_core.model.json import dump_payload
+from winchester_core.storage.effect_records import (
+    EffectDelayed,
+    EffectDelivered,
+    EffectFilter,
+    EffectRefused,
+    EffectResultCounts,
+)
+from winchester_core.storage.records import Completion
+
+if TYPE_CHECKING:
+    from winchester_core.storage.interface import Store
+
+
+class TestRetry:
+    """An operator sends dead letters again, and pending ones at once."""
+
+    def test_a_dead_letter_is_as_if_just_recorded(self, store: Store) -> None:
+        letter = dead(store)
+        before = store.real_time()
+        again = store.retry_effect(letter)
+        assert again == store.get_effect(letter)
+        assert (again.state, again.attempts) == (EffectState.PENDING, 0)
+        assert (again.worker, again.last_error) == (None, None)
+        assert before <= again.waiting_since <= store.real_time()
+        (claim,) = take(store)
+        assert (claim.effect.attempt, claim.effect.created_at) == (1, again.created_at)
+
+    def test_one_that_waits_is_due_at_once(self, store: Store) -> None:
+        put(store, a=["a"])
+        (claim,) = take(store)
+        store.apply_effect_results([EffectDelayed(claim, HOUR, "busy")])
+        assert store.retry_effect(claim.id).last_error == "busy"
+        (claim,) = take(store)
+        assert claim.effect.attempt == 2
+
+    def test_one_behind_another_goes_on_waiting(self, store: Store) -> None:
+        put(store, a=["a1", "a2"])
+        assert store.retry_effect(store.find_effects()[1].id).due_at is None
+        assert drained(store) == ["a1", "a2"]
+
+    def test_a_dead_letter_goes_before_those_put_later(self, store: Store) -> None:
+        put(store, a=["a1", "a2", "a3"])
+        (claim,) = take(store)
+        store.apply_effect_results([EffectRefused(claim, "no")])
+        assert store.retry_effect(claim.id).due_at is not None
+        assert drained(store) == ["a1", "a2", "a3"]
+
+    def test_but_not_before_one_in_hand(self, store: Store) -> None:
+        put(store, a=["a1", "a2", "a3"])
+        (first,) = take(store)
+        store.apply_effect_results([EffectRefused(first, "no")])
+        (second,) = take(store)
+        assert store.retry_effect(first.id).due_at is None
+        assert take(store) == []
+        store.apply_effect_results([EffectDelivered(second)])
+        assert drained(store) == ["a1", "a3"]
+
+    def test_one_in_hand_is_left_alone(self, store: Store) -> None:
+        put(store, a=["a"])
+        (claim,) = take(store)
+        with pytest.raises(EffectInProgress, match="w1"):
+            store.retry_effect(claim.id)
+        assert store.apply_effect_results([EffectDelivered(claim)]) == EffectResultCounts(
+            delivered=1
+        )
+
+    def test_one_of_a_dead_worker_is_due_at_once(self, store: Store) -> None:
+        put(store, a=["a"])
+        (lost,) = take(store, lease=-LEASE)
+        assert store.retry_effect(lost.id).worker is None
+        assert store.apply_effect_results([EffectDelivered(lost)]) == EffectResultCounts(lost=1)
+        assert drained(store) == ["a"]
+
+    def test_an_unknown_one(self, store: Store) -> None:
+        with pytest.raises(UnknownEffect):
+            store.retry_effect(10**9)
+
+
+class TestDiscard:
+    """An operator forgets effects."""
+
+    def test_a_dead_letter(self, store: Store) -> None:
+        letter = dead(store)
+        store.discard_effect(letter)
+        with pytest.raises(UnknownEffect):
+            store.get_effect(letter)
+        with pytest.raises(UnknownEffect):
+            store.discard_effect(letter)
+
+    def test_what_is_behind_goes_on(self, store: Store) -> None:
+        put(store, a=["a1", "a2", "a3"])
+        first, second, _ = store.find_effects()
+        store.discard_effect(second.id)
+        store.discard_effect(first.id)
+        assert drained(store) == ["a3"]
+
+    def test_one_in_hand_is_left_alone(self, store: Store) -> None:
+        put(store, a=["a"])
+        (claim,) = take(store)
+        with pytest.raises(EffectInProgress):
+            store.discard_effect(claim.id)
+        assert store.apply_effect_results([EffectDelivered(claim)]) == EffectResultCounts(
+            delivered=1
+        )
+
+
+class TestFinding:
+    """Effects are found by what they are, in pages."""
+
+    @pytest.fixture
+    def stocked(self, store: Store) -> Store:
+        a, b = claims_of(store, "a", "b")
+        store.complete(
+            [
+                Completion(a, effects=(queued("a1"), queued("a2", HTTP))),
+                Completion(b, effects=(queued("b1"), queued("b2", Endpoint("expire", "mail")))),
+            ],
+            NOW,
+        )
+        claim = next(each for each in take(store) if each.effect.payload == "b1")
+        store.apply_effect_results([EffectRefused(claim, "no")])
+        return store
+
+    @pytest.mark.parametrize(
+        ("wanted", "found"),
+        [
+            (EffectFilter(), ["a1", "a2", "b1", "b2"]),
+            (EffectFilter(state=EffectState.DEAD), ["b1"]),
+            (EffectFilter(state=EffectState.PENDING, handler="mail"), ["a1", "b2"]),
+            (EffectFilter(pipeline="expire"), ["b2"]),
+            (EffectFilter(pipeline="fire", handler="http"), ["a2"]),
+            (EffectFilter(stream_id=10**9), []),
+        ],
+    )
+    def test_by_filter(self, stocked: Store, wanted: EffectFilter, found: list[str]) -> None:
+        expected = [dump_payload(each) for each in found]
+        assert [each.payload for each in stocked.find_effects(wanted)] == expected
+        assert stocked.count_effects(wanted) == len(found)
+
+    def test_by_stream(self, stocked: Store) -> None:
+        first = stocked.find_effects(limit=1)[0]
+        wanted = EffectFilter(stream_id=first.stream_id)
+        assert stocked.count_effects(wanted) == 2
+        assert {each.stream_id for each in stocked.find_effects(wanted)} == {first.stream_id}
+
+    def test_by_age(self, stocked: Store) -> None:
+        now = stocked.real_time()
+        assert stocked.count_effects(EffectFilter(older_than=now - HOUR)) == 0
+        assert stocked.count_effects(EffectFilter(older_than=now + HOUR)) == 4
+        assert stocked.count_effects(EffectFilter(younger_than=now - HOUR)) == 4
+        assert stocked.count_effects(EffectFilter(younger_than=now + HOUR)) == 0
+
+    def test_in_pages(self, stocked: Store) -> None:
+        first = stocked.find_effects(limit=3)
+        assert len(first) == 3
+        rest = stocked.find_effects(cursor=first[-1].id, limit=3)
+        assert [each.id for each in first + rest] == [each.id for each in stocked.find_effects()]

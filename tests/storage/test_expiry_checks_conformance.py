@@ -1,0 +1,303 @@
+"""Every store: a stream whose expiry events have moved expires then, no earlier and no later."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from functools import partial
+from operator import sub
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import select, text
+
+from builders import (
+    FAR,
+    VM,
+    at,
+    claim_all,
+    ingest,
+    make_event,
+    make_trigger,
+    matched_events,
+    only_stream,
+)
+from statements import metered
+from together import at_the_same_moment
+from winchester_core.model.stream import Reason
+from winchester_core.storage.records import Claim, Completion, StreamFilter
+from winchester_core.storage.sql import claim_rows as claim_queries
+from winchester_core.storage.sql.claim_rows import RESCHEDULE_BATCH
+from winchester_core.storage.sql.tables import streams
+from winchester_core.triggers.stream_time import FixedTime
+from worker_scene import Scene
+
+if TYPE_CHECKING:
+    from winchester_core.storage.interface import Store
+    from winchester_core.storage.sql.store import SqlStore
+
+FROM_NOW = make_trigger(expiration="$timestamp + 1h")
+"""A trigger whose streams expire an hour after whichever event came last to the program."""
+
+
+def instances(claims: list[Claim]) -> list[str]:
+    return [claim.distinguished_by["instance"] for claim in claims]
+
+
+def expire(store: Store, seconds: float, limit: int = 100) -> list[str]:
+    return instances(claim_all(store, Reason.EXPIRE, at(seconds), limit))
+
+
+def touch(store: Store, instance: str, seconds: float, number: int = 0) -> None:
+    """Let an event of this time join; its stream expires an hour later."""
+    event = make_event(f"{instance}/{number}/{seconds}", instance=instance, seconds=seconds)
+    ingest(store, VM, event, now=at(seconds))
+
+
+def test_a_stream_expires_at_the_time_to_which_its_last_event_moved_it(store: Store) -> None:
+    for seconds in (0, 100, 200):
+        touch(store, "a", seconds)
+    assert expire(store, 3600) == []
+    assert expire(store, 3799.999999) == []
+    assert expire(store, 3800) == ["a"]
+
+
+def test_those_that_were_moved_keep_the_order_of_their_times(store: Store) -> None:
+    for instance, first, last in (("late", 0, 300), ("early", 10, 100), ("middle", 20, 200)):
+        touch(store, instance, first)
+        touch(store, instance, last)
+    touch(store, "never moved", 150)
+    assert expire(store, 3710, limit=1) == ["early"]
+    assert expire(store, 4000, limit=2) == ["never moved", "middle"]
+    assert expire(store, 4000) == ["late"]
+
+
+def test_a_stream_that_was_moved_time_and_again_expires_once(store: Store) -> None:
+    for hour in range(5):
+        touch(store, "a", hour * 3000)
+        assert expire(store, hour * 3000 + 3599) == []
+    assert expire(store, 15_600) == ["a"]
+    assert expire(store, 1e6) == []
+
+
+def test_a_stream_that_is_moved_to_an_earlier_time_expires_then(store: Store) -> None:
+    for number, now in enumerate((1000, 2000, 500, 3000, 200)):
+        ingest(store, FROM_NOW, make_event(str(number)), now=at(now))
+    assert only_stream(store).expire_timestamp == at(3800)
+    assert expire(store, 3799) == []
+    assert expire(store, 3800) == ["a"]
+
+
+def test_within_one_batch_a_stream_may_be_moved_both_ways(store: Store) -> None:
+    ingest(store, FROM_NOW, make_event("1"), now=at(1000))
+    ingest(store, FROM_NOW, make_event("2"), make_event("3"), now=at(400))
+    ingest(store, VM, make_event("4", instance="b"), make_event("5", instance="b", seconds=50))
+    assert expire(store, 3640) == []
+    assert expire(store, 4000) == ["b", "a"]
+
+
+def test_other_rules_may_move_streams_to_an_earlier_time(store: Store) -> None:
+    touch(store, "a", 0)
+    touch(store, "a", 100)
+    shorter = make_trigger(expiration="$last + 10m")
+    assert store.recalculate(shorter, at(200), 10) == 1
+    assert expire(store, 699) == []
+    assert expire(store, 700) == ["a"]
+
+
+def test_other_rules_may_move_the_streams_that_an_event_joins(store: Store) -> None:
+    touch(store, "a", 0)
+    ingest(store, make_trigger(expiration="$last + 10m"), make_event("1"), now=at(100))
+    assert expire(store, 600) == ["a"]
+
+
+def test_a_stream_that_will_fire_does_not_expire_wherever_it_was_moved(store: Store) -> None:
+    patient = make_trigger(fire_delay=9000)
+    for number, event_type in enumerate(("vm.update", "vm.update", "vm.end", "vm.update")):
+        ingest(store, patient, make_event(str(number), event_type, seconds=number))
+    assert expire(store, 1e6) == []
+    assert instances(claim_all(store, Reason.FIRE, at(9000))) == ["a"]
+
+
+def test_one_that_has_expired_is_found_behind_thousands_that_were_moved(store: Store) -> None:
+    many = [f"m{number}" for number in range(2 * RESCHEDULE_BATCH + 7)]
+    for seconds in (0, 500):
+        batch = [make_event(f"{each}/{seconds}", instance=each, seconds=seconds) for each in many]
+        ingest(store, VM, *batch, now=at(seconds))
+    touch(store, "expired", 100)
+    assert expire(store, 3800, limit=1) == ["expired"]
+    assert expire(store, 4099) == []
+    assert len(expire(store, 4100, limit=10_000)) == len(many)
+
+
+def test_a_claim_may_ask_for_more_than_are_put_off_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim_queries, "RESCHEDULE_BATCH", 2)
+    for place, instance in enumerate("abcdef"):
+        touch(store, instance, place)
+    touch(store, "d", 100)
+    assert expire(store, 3650, limit=6) == ["a", "b", "c", "e", "f"]
+    assert expire(store, 3700) == ["d"]
+
+
+class TestWhatWaits:
+    """What workers and watchers are told of streams that were moved."""
+
+    def test_one_that_was_moved_is_not_ready_at_the_time_that_it_had(self, store: Store) -> None:
+        touch(store, "a", 0)
+        touch(store, "a", 500)
+        for seconds, ready in ((3600, 0), (4099, 0), (4100, 1)):
+            load = store.backlog(at(seconds))
+            assert (load.ready, load.is_idle) == (ready, not ready)
+
+    def test_nothing_is_due_before_the_time_that_is_told(self, store: Store) -> None:
+        touch(store, "a", 0)
+        touch(store, "a", 500)
+        next_due = store.backlog(at(0)).next_due
+        assert next_due is not None
+        assert at(3600) <= next_due <= at(4100)
+
+    def test_once_a_claim_has_looked_the_time_that_is_told_is_that_of_the_first(
+        self, store: Store
+    ) -> None:
+        for instance, last in (("a", 500), ("b", 400)):
+            touch(store, instance, 0)
+            touch(store, instance, last)
+        assert expire(store, 3700) == []
+        load = store.backlog(at(3700))
+        assert load.next_due == at(4000)
+        assert not load.may_be_due(at(3700))
+        assert load.may_be_due(at(4000))
+
+    def test_the_longest_wait_is_that_of_one_that_has_expired(self, store: Store) -> None:
+        touch(store, "moved", 0)
+        touch(store, "moved", 900)
+        touch(store, "moved less", 50)
+        touch(store, "moved less", 120)
+        touch(store, "waits", 150)
+        seconds = dict.fromkeys(Reason, 0.0)
+        assert store.statistics(at(3700)).oldest_ready_seconds == seconds
+        seconds[Reason.EXPIRE] = 280.0
+        assert store.statistics(at(4000)).oldest_ready_seconds == seconds
+
+
+def test_a_worker_with_nothing_else_to_do_looks_at_those_that_were_moved(
+    sql_store: SqlStore,
+) -> None:
+    """It does not wait until they expire: meanwhile each look would find their checks due."""
+    scene = Scene(sql_store)
+    worker = scene.worker(handlers=())
+    touch(sql_store, "a", 0)
+    touch(sql_store, "a", 500)
+    for seconds, loaded, next_due in ((3599, 0, 3600), (3600, 0, 4100), (4100, 1, None)):
+        scene.clock.set(at(seconds))
+        assert worker.run_once() == loaded
+        expected = None if next_due is None else at(next_due)
+        assert sql_store.backlog(at(seconds)).next_due == expected
+
+
+GROUPS = 24
+STEPS = 40
+
+
+def test_while_events_move_them_workers_expire_each_stream_once_and_not_too_early(
+    sql_store: SqlStore,
+) -> None:
+    """Time goes on in steps of ten minutes; each event moves its stream to an hour later."""
+    passed, done = [0], threading.Event()
+    too_early: list[int] = []
+
+    def move() -> int:
+        for step in range(STEPS):
+            passed[0] = step * 600
+            batch = [
+                make_event(f"{step}/{group}", instance=group, seconds=step * 600)
+                for group in range(GROUPS)
+                if (step * 7 + group * 5) % 11 < 2  # some have an hour without an event
+            ]
+            sql_store.record(matched_events([VM], batch), FixedTime(at(step * 600)))
+        done.set()
+        return 0
+
+    def work(name: str) -> int:
+        expired = 0
+        while True:
+            last, now = done.is_set(), at(passed[0])
+            claims = claim_all(sql_store, Reason.EXPIRE, now, limit=3, worker=name)
+            taken = [sql_store.get_stream_by_id(each.stream_id) for each in claims]
+            too_early.extend(each.id for each in taken if each.expire_timestamp > now)
+            expired += len(claims)
+            sql_store.complete([Completion(each, purge=False) for each in claims], FixedTime(now))
+            if last and not claims:
+                return expired
+            time.sleep(0.001)  # on SQLite one that never rests keeps others from the database
+
+    expired = at_the_same_moment(move, partial(work, "w1"), partial(work, "w2"))
+    assert too_early == []
+    rest = claim_all(sql_store, Reason.EXPIRE, FAR, limit=1000)
+    found = sql_store.find_streams(StreamFilter(), limit=10_000)
+    assert len(found) > GROUPS
+    assert expired + len(rest) == len(found)
+    assert sum(each.event_count for each in found) == sql_store.count_events()
+
+
+def test_no_stream_is_checked_later_than_it_expires(sql_store: SqlStore) -> None:
+    for number, now in enumerate((1000, 2000, 500, 3000)):
+        ingest(sql_store, FROM_NOW, make_event(str(number), instance=number % 2), now=at(now))
+        expire(sql_store, 2000)
+    query = select(streams.c.check_at, streams.c.expire_timestamp)
+    rows = sql_store.database.read(lambda it: it.execute(query).all())
+    assert len(rows) == 2
+    assert all(check_at <= expiry for check_at, expiry in rows)
+
+
+def test_a_stream_that_was_put_in_without_a_check_is_checked_at_once(sql_store: SqlStore) -> None:
+    touch(sql_store, "a", 0)
+    without = text("UPDATE streams SET check_at = DEFAULT")
+    if sql_store.database.dialect.name == "sqlite":
+        without = text("UPDATE streams SET check_at = '1000-01-01 00:00:00.000000'")
+    sql_store.database.write(lambda it: it.execute(without))
+    assert expire(sql_store, 3599) == []
+    assert sql_store.backlog(at(0)).next_due == at(3600)
+    assert expire(sql_store, 3600) == ["a"]
+
+
+def test_what_each_event_moves_is_in_no_index(sql_store: SqlStore) -> None:
+    """An update of nothing that is indexed costs PostgreSQL and SQLite no write to an index."""
+    indexed = {column.name for index in streams.indexes for column in index.columns}
+    touch(sql_store, "a", 0)
+    query = select(*(streams.c[name] for name in sorted(indexed)))
+    before = sql_store.database.read(lambda it: it.execute(query).all())
+    with metered(sql_store.database) as meter:
+        touch(sql_store, "a", 500)
+    assert sql_store.database.read(lambda it: it.execute(query).all()) == before
+    (update,) = (each for each in meter.statements if re.search("UPDATE.*streams.* SET ", each))
+    assert indexed.isdisjoint(re.findall(r"\w+", update))
+    assert only_stream(sql_store).expire_timestamp == at(4100)
+
+
+@pytest.mark.parametrize("sql_store", ["postgresql"], indirect=True)
+def test_on_postgresql_a_row_that_moves_stays_in_its_page(sql_store: SqlStore) -> None:
+    sql_store.database.engine.dispose()  # what one connection does, it can be made to tell
+    sql_store.database.write(lambda it: it.execute(text("TRUNCATE streams")))
+    before = _updates(sql_store)
+    many = [f"m{number}" for number in range(200)]
+    for seconds in range(2):  # for more, room comes from rows that nobody sees any more
+        batch = [make_event(f"{each}/{seconds}", instance=each, seconds=seconds) for each in many]
+        ingest(sql_store, VM, *batch, now=at(seconds))
+    updates, in_page = map(sub, _updates(sql_store), before)
+    assert updates == len(many)
+    assert in_page >= 0.95 * updates
+
+
+def _updates(store: SqlStore) -> tuple[int, int]:
+    """How many rows of streams PostgreSQL has updated, and how many of them within their page."""
+    flush = text("SELECT pg_stat_force_next_flush()")
+    told = text(
+        "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'streams'"
+    )
+    store.database.read(lambda it: it.execute(flush).all())
+    updates, in_page = store.database.read(lambda it: it.execute(told).one())
+    return updates, in_page

@@ -1,0 +1,116 @@
+"""Debug counts of a process reach the store from time to time, and outlast a store that is away."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from winchester_core.errors import DatabaseUnavailable
+from winchester_core.storage.debug_flusher import DebugFlusher
+from winchester_core.storage.memory import MemoryStore
+from winchester_core.telemetry.debug import MAX_REASONS, OTHER_REASONS, DebugCounts
+from winchester_core.testing.clock import FakeClock
+from winchester_core.triggers.definition import TriggerDefinition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from winchester_core.storage.records import DebugRecord
+    from winchester_core.telemetry.debug import DebugGroup
+
+
+def trigger(level: int) -> TriggerDefinition:
+    config: dict[str, Any] = {
+        "name": "t",
+        "distinguished_by": ["id"],
+        "match_criteria": [{"event_type": "a"}],
+        "fire_criteria": [{"event_type": "a"}],
+        "expiration": "$last + 1h",
+        "fire_pipeline": "p",
+        "debug_level": level,
+    }
+    return TriggerDefinition.from_config(config, {})
+
+
+class AwayAtTimes:
+    """A `DebugStore` that can be away."""
+
+    def __init__(self) -> None:
+        self.is_away = False
+        self._store = MemoryStore(FakeClock())
+
+    def add_debug_counts(self, groups: Mapping[str, DebugGroup]) -> None:
+        if self.is_away:
+            raise DatabaseUnavailable("away")
+        self._store.add_debug_counts(groups)
+
+    def debug_counts(self) -> dict[str, DebugRecord]:
+        return self._store.debug_counts()
+
+    def reset_debug_counts(self, name: str) -> bool:
+        return self._store.reset_debug_counts(name)
+
+
+@pytest.fixture
+def store() -> AwayAtTimes:
+    return AwayAtTimes()
+
+
+def test_counts_wait_for_their_period(store: AwayAtTimes) -> None:
+    patient, hasty = DebugFlusher(store, math.inf), DebugFlusher(store, 0.0)
+    for keeper in (patient, hasty):
+        keeper.counts.matched(trigger(1))
+        keeper.flush_if_due()
+    assert store.debug_counts()["t"].matched == 1
+    patient.close()
+    assert store.debug_counts()["t"].matched == 2
+
+
+def test_each_count_is_added_once(store: AwayAtTimes) -> None:
+    keeper = DebugFlusher(store, 0.0)
+    keeper.counts.mismatched(trigger(2), "why")
+    keeper.flush()
+    keeper.flush()
+    keeper.close()
+    assert store.debug_counts()["t"].reasons == {"why": 1}
+
+
+def test_counts_that_a_store_cannot_take_are_kept_for_the_next_time(
+    store: AwayAtTimes, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper = DebugFlusher(store, 0.0)
+    store.is_away = True
+    keeper.counts.mismatched(trigger(2), "why")
+    assert not keeper.flush()
+    keeper.counts.mismatched(trigger(2), "why")
+    store.is_away = False
+    with caplog.at_level(logging.INFO):
+        keeper.close()
+    assert store.debug_counts()["t"].reasons == {"why": 2}
+    assert "trigger t: matched=0 mismatched=2" in caplog.text
+
+
+def test_counts_that_are_lost_at_the_end_are_told_of(
+    store: AwayAtTimes, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper = DebugFlusher(store, 0.0)
+    keeper.close()
+    assert not caplog.records
+    store.is_away = True
+    keeper.counts.matched(trigger(1))
+    keeper.close()
+    assert "debug counts of triggers are lost" in caplog.text
+
+
+def test_reasons_are_counted_at_level_2_alone_and_bounded() -> None:
+    counts = DebugCounts()
+    for number in range(MAX_REASONS + 5):
+        counts.mismatched(trigger(1), f"reason {number}")
+    assert counts.take()["t"].reasons == {}
+    for number in range(MAX_REASONS + 5):
+        counts.mismatched(trigger(2), f"reason {number}")
+    reasons = counts.take()["t"].reasons
+    assert (len(reasons), reasons[OTHER_REASONS]) == (MAX_REASONS + 1, 5)

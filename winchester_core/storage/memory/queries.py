@@ -1,0 +1,219 @@
+"""Which events, streams and rejected messages a filter asks for."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import dropwhile, islice
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.model.effect import EffectState
+from winchester_core.model.statistics import EffectBacklog, StoreStatistics, seconds_since
+from winchester_core.model.stream import Reason, StreamState
+from winchester_core.storage.effect_records import ANY_EFFECT
+from winchester_core.storage.memory.streams import (
+    CLAIMED_STATES,
+    RETRY_STATES,
+    due_first_tries,
+    due_retries,
+    lease_expired,
+)
+from winchester_core.storage.records import MAX_COUNTED, Backlog
+from winchester_core.triggers.grouping import encode_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from winchester_core.model.effect import Endpoint
+    from winchester_core.model.event import Event
+    from winchester_core.storage.effect_records import StoredEffect
+    from winchester_core.storage.memory.outbox import MemoryOutbox
+    from winchester_core.storage.memory.state import MemoryState, MemoryStream
+    from winchester_core.storage.records import (
+        EventFilter,
+        RejectedFilter,
+        RejectedMessage,
+        StreamFilter,
+    )
+
+_WILDCARDS = {"*": ".*", "?": "."}
+
+
+def matching_events(
+    memory: MemoryState, wanted: EventFilter, cursor: str | None = None
+) -> Iterator[Event]:
+    """The events that `wanted` asks for, in order of arrival, past the one with the id `cursor`."""
+    arrived = iter(memory.events)
+    if cursor is not None:
+        arrived = islice(dropwhile(lambda message_id: message_id != cursor, arrived), 1, None)
+    for message_id in arrived:
+        event = memory.events[message_id].event
+        if _event_matches(event, wanted):
+            yield event
+
+
+def count_states_by_trigger(memory: MemoryState) -> dict[str, dict[StreamState, int]]:
+    """How many streams of each trigger are in each state."""
+    counts: dict[str, dict[StreamState, int]] = {}
+    for stream in memory.streams.values():
+        states = counts.setdefault(stream.name, {})
+        states[stream.state] = states.get(stream.state, 0) + 1
+    return counts
+
+
+def matching_streams(
+    memory: MemoryState, wanted: StreamFilter, cursor: int = 0
+) -> Iterator[MemoryStream]:
+    """The streams that `wanted` asks for past the id `cursor`, by id."""
+    for stream_id in sorted(memory.streams):
+        stream = memory.streams[stream_id]
+        if stream_id > cursor and _stream_matches(memory, stream, wanted):
+            yield stream
+
+
+def matching_rejected(
+    memory: MemoryState, wanted: RejectedFilter, cursor: int = 0
+) -> Iterator[RejectedMessage]:
+    """The rejected messages that `wanted` asks for past the id `cursor`, by id."""
+    for message in memory.rejected.values():
+        if message.id > cursor and _rejected_matches(message, wanted):
+            yield message
+
+
+def _rejected_matches(message: RejectedMessage, wanted: RejectedFilter) -> bool:
+    return (
+        (wanted.source is None or message.source == wanted.source)
+        and (wanted.kind is None or message.kind == wanted.kind)
+        and (wanted.older_than is None or message.received_at < wanted.older_than)
+        and (wanted.younger_than is None or message.received_at >= wanted.younger_than)
+    )
+
+
+def _event_matches(event: Event, wanted: EventFilter) -> bool:
+    return (
+        (wanted.event_type is None or _glob_matches(wanted.event_type, event["event_type"]))
+        and (wanted.since is None or event["timestamp"] >= wanted.since)
+        and (wanted.until is None or event["timestamp"] < wanted.until)
+        and _has_traits(event, wanted.traits)
+    )
+
+
+def _stream_matches(memory: MemoryState, stream: MemoryStream, wanted: StreamFilter) -> bool:
+    first_event = stream.progress.first_event
+    return (
+        (wanted.name is None or stream.name == wanted.name)
+        and (not wanted.states or stream.state in wanted.states)
+        and (wanted.is_open is None or stream.is_open == wanted.is_open)
+        and (wanted.error_text is None or _has_error(stream, wanted.error_text))
+        and (wanted.older_than is None or first_event < wanted.older_than)
+        and (wanted.younger_than is None or first_event >= wanted.younger_than)
+        and _has_traits(stream.group.values, wanted.traits)
+        and (wanted.message_id is None or wanted.message_id in stream.members)
+        and (wanted.event_type is None or _has_event_type(memory, stream, wanted.event_type))
+    )
+
+
+def _has_error(stream: MemoryStream, text: str) -> bool:
+    return stream.last_error is not None and text in stream.last_error
+
+
+def _has_event_type(memory: MemoryState, stream: MemoryStream, glob: str) -> bool:
+    return any(
+        _glob_matches(glob, memory.events[message_id].event["event_type"])
+        for message_id in stream.members
+    )
+
+
+def _has_traits(values: Mapping[str, Any], traits: Mapping[str, Any]) -> bool:
+    """Tell whether `values` holds `traits`, types included: 1, 1.0 and True are three."""
+    return all(
+        name in values and encode_value(values[name]) == encode_value(value)
+        for name, value in traits.items()
+    )
+
+
+def _glob_matches(glob: str, text: str) -> bool:
+    """`*` is any text, `?` one character; case-sensitive."""
+    pattern = "".join(_WILDCARDS.get(letter) or re.escape(letter) for letter in glob)
+    return re.fullmatch(pattern, text, re.DOTALL) is not None
+
+
+def collect_statistics(
+    memory: MemoryState, now: datetime | None, real_now: datetime
+) -> StoreStatistics:
+    """The statistics at the stream time `now`."""
+    active = (each for each in memory.streams.values() if each.state is StreamState.ACTIVE)
+    oldest = min((each.progress.first_event for each in active), default=None)
+    return StoreStatistics(
+        stream_time=now,
+        streams=count_states_by_trigger(memory),
+        oldest_ready_seconds={
+            reason: _ready_seconds(memory, reason, now, real_now) for reason in Reason
+        },
+        oldest_unexpired_seconds=seconds_since(oldest, now),
+        effects=_effect_backlogs(memory.outbox, real_now),
+        rejected=len(memory.rejected),
+    )
+
+
+def _ready_seconds(
+    memory: MemoryState, reason: Reason, now: datetime | None, real_now: datetime
+) -> float:
+    waits = [
+        seconds_since(each.retry_at, real_now) for each in due_retries(memory, reason, real_now)
+    ]
+    if now is not None:
+        waits += [
+            seconds_since(each.progress.fire_timestamp or each.progress.expire_timestamp, now)
+            for each in due_first_tries(memory, reason, now)
+        ]
+    return max(waits, default=0.0)
+
+
+def _effect_backlogs(outbox: MemoryOutbox, real_now: datetime) -> dict[Endpoint, EffectBacklog]:
+    by_endpoint: dict[Endpoint, list[StoredEffect]] = {}
+    for effect in outbox.matching(ANY_EFFECT):
+        by_endpoint.setdefault(effect.endpoint, []).append(effect)
+    return {endpoint: _effect_backlog(each, real_now) for endpoint, each in by_endpoint.items()}
+
+
+def _effect_backlog(stored: list[StoredEffect], real_now: datetime) -> EffectBacklog:
+    states = Counter(each.state for each in stored)
+    waiting = (each.waiting_since for each in stored if each.state is EffectState.PENDING)
+    return EffectBacklog(
+        states[EffectState.PENDING],
+        states[EffectState.DEAD],
+        seconds_since(min(waiting, default=None), real_now),
+    )
+
+
+def backlog(memory: MemoryState, now: datetime | None, real_now: datetime) -> Backlog:
+    """What waits for workers at the stream time `now`."""
+    streams = memory.streams.values()
+    retries = [
+        stream.retry_at
+        for stream in streams
+        if stream.state in RETRY_STATES and stream.retry_at is not None
+    ]
+    waiting = [retry_at for retry_at in retries if retry_at > real_now]
+    ready = sum(len(due_retries(memory, reason, real_now)) for reason in Reason)
+    if now is not None:
+        ready += sum(len(due_first_tries(memory, reason, now)) for reason in Reason)
+    return Backlog(
+        ready=min(ready, MAX_COUNTED),
+        claimed=min(sum(stream.state in CLAIMED_STATES for stream in streams), MAX_COUNTED),
+        retrying=min(len(waiting), MAX_COUNTED),
+        next_retry_seconds=(min(waiting) - real_now).total_seconds() if waiting else None,
+        next_due=min((_due_at(each) for each in streams if _is_active(each)), default=None),
+        lease_expired=min(len(lease_expired(memory, real_now)), MAX_COUNTED),
+        oldest_effect_seconds=memory.outbox.oldest_seconds(real_now),
+    )
+
+
+def _is_active(stream: MemoryStream) -> bool:
+    return stream.state is StreamState.ACTIVE
+
+
+def _due_at(stream: MemoryStream) -> datetime:
+    return stream.progress.fire_timestamp or stream.progress.expire_timestamp

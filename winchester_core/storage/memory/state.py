@@ -1,0 +1,166 @@
+"""What a memory store holds: events, streams, effects, rejected messages, counts, the clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING
+
+from winchester_core.errors import UnknownRejectedMessage, UnknownStream
+from winchester_core.model.stream import StreamRecord, StreamState, check_transition
+from winchester_core.storage.memory.outbox import MemoryOutbox
+from winchester_core.storage.records import append_history, parse_history
+from winchester_core.telemetry.debug import DebugGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from winchester_core.model.event import Event
+    from winchester_core.storage.memory.transaction import Transaction
+    from winchester_core.storage.records import RejectedMessage
+    from winchester_core.triggers.grouping import Group
+    from winchester_core.triggers.progress import StreamProgress
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryEvent:
+    """An event, and the real time at which it was stored."""
+
+    event: Event
+    stored_at: datetime
+
+
+@dataclass(slots=True, eq=False)
+class MemoryStream:
+    """A stream; `members` are message ids in order of arrival."""
+
+    id: int
+    name: str
+    group: Group
+    progress: StreamProgress
+    members: list[str] = field(default_factory=list)
+    state: StreamState = StreamState.ACTIVE
+    serial: int = 0
+    is_open: bool = True
+    attempts: int = 0
+    worker: str | None = None
+    lease_until: datetime | None = None
+    retry_at: datetime | None = None
+    last_error: str | None = None
+    history: str = ""
+
+    def change_state(self, state: StreamState, at: datetime, worker: str | None = None) -> None:
+        """Change the state at this real time and bump the serial. Raises `IllegalTransition`.
+
+        `worker` is told of a claim.
+        """
+        check_transition(self.state, state)
+        self.state = state
+        self.serial += 1
+        self.history = append_history(self.history, at, state, worker)
+
+    def save(self, transaction: Transaction) -> None:
+        """Restore the present state on rollback. Until then, `members` may only grow."""
+        stream_progress = replace(self.progress, counts=list(self.progress.counts))
+        before = replace(self, progress=stream_progress)
+        transaction.on_rollback(partial(_restore, self, before, len(self.members)))
+
+    def record(self) -> StreamRecord:
+        """The stream as callers see it."""
+        return StreamRecord(
+            id=self.id,
+            name=self.name,
+            state=self.state,
+            state_serial_no=self.serial,
+            distinguished_by=dict(self.group.values),
+            first_event=self.progress.first_event,
+            last_event=self.progress.last_event,
+            expire_timestamp=self.progress.expire_timestamp,
+            fire_timestamp=self.progress.fire_timestamp,
+            event_count=self.progress.event_count,
+            progress=tuple(self.progress.counts),
+            fingerprint=self.progress.fingerprint,
+            is_open=self.is_open,
+            attempts=self.attempts,
+            worker=self.worker,
+            lease_until=self.lease_until,
+            retry_at=self.retry_at,
+            last_error=self.last_error,
+            history=parse_history(self.history),
+        )
+
+
+class MemoryMembers:
+    """Copies of the events of streams. See `Members`."""
+
+    def __init__(self, events: dict[int, list[Event]]) -> None:
+        self._events = events
+
+    def take(self, stream_id: int) -> list[Event]:
+        """See `Members.take`."""
+        return self._events.pop(stream_id)
+
+
+class MemoryState:
+    """Everything a memory store holds; `events` are in the order of their arrival."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, MemoryEvent] = {}
+        self.streams: dict[int, MemoryStream] = {}
+        self.open_streams: dict[bytes, MemoryStream] = {}
+        self.rejected: dict[tuple[str, bytes], RejectedMessage] = {}
+        self.outbox = MemoryOutbox()
+        self.debug: dict[str, MemoryDebugCounts] = {}
+        self.event_clock: datetime | None = None
+        self.stream_ids: Iterator[int] = count(1)
+        self.rejected_ids: Iterator[int] = count(1)
+
+    def stream(self, stream_id: int) -> MemoryStream:
+        """The stream with this id. Raises `UnknownStream`."""
+        try:
+            return self.streams[stream_id]
+        except KeyError:
+            raise UnknownStream(stream_id) from None
+
+    def rejected_key(self, rejected_id: int) -> tuple[str, bytes]:
+        """Where the rejected message with this id is held. Raises `UnknownRejectedMessage`."""
+        for key, message in self.rejected.items():
+            if message.id == rejected_id:
+                return key
+        raise UnknownRejectedMessage(rejected_id)
+
+    def close(self, stream: MemoryStream, transaction: Transaction) -> None:
+        """Take its group's key from an open stream, for good."""
+        key = stream.group.key
+        stream.is_open = False
+        del self.open_streams[key]
+        transaction.on_rollback(partial(self.open_streams.__setitem__, key, stream))
+
+    def remove(self, stream: MemoryStream, transaction: Transaction) -> None:
+        """Remove a stream; its events stay."""
+        if stream.is_open:
+            self.close(stream, transaction)
+        del self.streams[stream.id]
+        transaction.on_rollback(partial(self.streams.__setitem__, stream.id, stream))
+
+    def events_of(self, stream: MemoryStream) -> list[Event]:
+        """Copies of a stream's events, by timestamp, ties in order of arrival."""
+        members = [dict(self.events[message_id].event) for message_id in stream.members]
+        return sorted(members, key=lambda event: event["timestamp"])
+
+
+@dataclass(slots=True)
+class MemoryDebugCounts:
+    """What was counted at a trigger."""
+
+    since: datetime
+    counted_at: datetime
+    group: DebugGroup = field(default_factory=DebugGroup)
+
+
+def _restore(stream: MemoryStream, before: MemoryStream, member_count: int) -> None:
+    for each in fields(MemoryStream):
+        setattr(stream, each.name, getattr(before, each.name))
+    del stream.members[member_count:]

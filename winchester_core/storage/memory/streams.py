@@ -1,0 +1,312 @@
+"""Who works on which stream: claims, leases, releases and rescues."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.errors import IllegalTransition
+from winchester_core.model.stream import (
+    REASON_STATES,
+    Reason,
+    StreamState,
+    states_for_reason,
+    states_including,
+)
+from winchester_core.storage.memory.ingest import record
+from winchester_core.storage.records import (
+    Claim,
+    CompletionResult,
+    IngestResult,
+    TrimResult,
+    worker_died_error,
+    worker_died_error_prefix,
+)
+from winchester_core.telemetry.checkpoints import Checkpoint, reach
+from winchester_core.triggers import progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime, timedelta
+
+    from winchester_core.storage.memory.state import MemoryState, MemoryStream
+    from winchester_core.storage.memory.transaction import Transaction
+    from winchester_core.storage.records import Completion, Failure, StreamVersion
+    from winchester_core.triggers.definition import TriggerDefinition
+    from winchester_core.triggers.stream_time import TimePolicy
+
+CLAIMED_STATES = frozenset({StreamState.FIRING, StreamState.EXPIRING})
+RETRY_STATES = frozenset({StreamState.RETRY_FIRE, StreamState.RETRY_EXPIRE})
+
+
+def due_retries(memory: MemoryState, reason: Reason, real_now: datetime) -> list[MemoryStream]:
+    """Streams whose next try is due by real time, the longest due first."""
+    state = states_for_reason(reason).retry
+    due = [
+        (stream.retry_at, stream.id, stream)
+        for stream in memory.streams.values()
+        if stream.state is state and stream.retry_at is not None and stream.retry_at <= real_now
+    ]
+    return [stream for _, _, stream in sorted(due)]
+
+
+def due_first_tries(memory: MemoryState, reason: Reason, now: datetime) -> list[MemoryStream]:
+    """Active streams whose stream time has come, in the order of those times."""
+    due = [
+        stream
+        for stream in memory.streams.values()
+        if stream.state is StreamState.ACTIVE
+        and progress.due_reason(stream.progress, now) is reason
+    ]
+    return sorted(due, key=_due_key)
+
+
+def _due_key(stream: MemoryStream) -> tuple[Any, ...]:
+    stream_progress = stream.progress
+    return (
+        stream_progress.fire_timestamp or stream_progress.expire_timestamp,
+        stream_progress.expire_timestamp,
+        stream.id,
+    )
+
+
+def claim(
+    memory: MemoryState,
+    transaction: Transaction,
+    streams: Iterable[MemoryStream],
+    *,
+    worker: str,
+    reason: Reason,
+    real_now: datetime,
+    lease: timedelta,
+) -> list[Claim]:
+    """Put `streams` into the hands of `worker`; those that are open give up their group's key."""
+    claims = [
+        _claim(memory, transaction, stream, worker, reason, real_now, lease) for stream in streams
+    ]
+    if claims:
+        reach(Checkpoint.BEFORE_CLAIM_COMMIT)
+    return claims
+
+
+def _claim(
+    memory: MemoryState,
+    transaction: Transaction,
+    stream: MemoryStream,
+    worker: str,
+    reason: Reason,
+    real_now: datetime,
+    lease: timedelta,
+) -> Claim:
+    stream.save(transaction)
+    stream.change_state(states_for_reason(reason).working, real_now, worker)
+    if stream.is_open:
+        memory.close(stream, transaction)
+    stream.worker, stream.lease_until, stream.retry_at = worker, real_now + lease, None
+    stream.attempts += 1
+    return Claim(
+        stream_id=stream.id,
+        name=stream.name,
+        serial=stream.serial,
+        worker=worker,
+        reason=reason,
+        attempt=stream.attempts,
+        distinguished_by=dict(stream.group.values),
+        event_count=stream.progress.event_count,
+    )
+
+
+def claimed_stream(memory: MemoryState, claim: Claim) -> MemoryStream | None:
+    """The stream of `claim`, if it is still as the claim left it."""
+    stream = memory.streams.get(claim.stream_id)
+    if stream is None or stream.state not in CLAIMED_STATES:
+        return None
+    return stream if (stream.id, stream.serial, stream.worker) == claim.lease_token else None
+
+
+def streams_claimed_by(memory: MemoryState, worker: str) -> list[MemoryStream]:
+    """Every stream in the hands of this worker."""
+    return [
+        stream
+        for stream in memory.streams.values()
+        if stream.state in CLAIMED_STATES and stream.worker == worker
+    ]
+
+
+def release(stream: MemoryStream, real_now: datetime) -> None:
+    """Release a claimed stream: ready at once, and the attempt does not count."""
+    reason_states = states_including(stream.state)
+    assert reason_states is not None  # noqa: S101 - a claimed stream is in a lane
+    stream.change_state(reason_states.retry, real_now)
+    stream.attempts -= 1
+    stream.worker, stream.lease_until, stream.retry_at = None, None, real_now
+
+
+def lease_expired(memory: MemoryState, real_now: datetime) -> list[MemoryStream]:
+    """Claimed streams whose lease has run out, the longest ago first."""
+    expired = [
+        (stream.lease_until, stream.id, stream)
+        for stream in memory.streams.values()
+        if stream.state in CLAIMED_STATES
+        and stream.lease_until is not None
+        and stream.lease_until < real_now
+    ]
+    return [stream for _, _, stream in sorted(expired)]
+
+
+def rescue(stream: MemoryStream, max_attempts: int, real_now: datetime) -> bool:
+    """Take a stream from a worker that died; False when that was its last attempt."""
+    reason_states = states_including(stream.state)
+    assert reason_states is not None  # noqa: S101 - a claimed stream is in a lane
+    stream.lease_until = None
+    if stream.attempts < max_attempts:
+        stream.change_state(reason_states.retry, real_now)
+        stream.worker, stream.retry_at = None, real_now
+        return True
+    stream.change_state(reason_states.failed, real_now)
+    if stream.last_error is None:
+        stream.last_error = worker_died_error(stream.attempts)
+    else:
+        stream.last_error = worker_died_error_prefix(stream.attempts) + stream.last_error
+    return False
+
+
+def complete(
+    memory: MemoryState,
+    transaction: Transaction,
+    completions: Sequence[Completion],
+    policy: TimePolicy,
+    real_now: datetime,
+) -> CompletionResult:
+    """Complete the streams whose claims still hold."""
+    valid = [
+        (each, stream)
+        for each in completions
+        if (stream := claimed_stream(memory, each.claim)) is not None
+    ]
+    matched_events = [matched_event for each, _ in valid for matched_event in each.matched_events]
+    result = (
+        record(memory, transaction, matched_events, policy, real_now)
+        if matched_events
+        else IngestResult(())
+    )
+    for each, stream in valid:
+        _finish(memory, transaction, each, stream, real_now)
+        for effect in each.effects:
+            memory.outbox.record(transaction, each.claim, effect, real_now)
+    reach(Checkpoint.BEFORE_COMPLETION_COMMIT)
+    return CompletionResult.from_ingest([each for each, _ in valid], matched_events, result)
+
+
+def _finish(
+    memory: MemoryState,
+    transaction: Transaction,
+    completion: Completion,
+    stream: MemoryStream,
+    real_now: datetime,
+) -> None:
+    stream.save(transaction)
+    stream.change_state(StreamState.COMPLETED, real_now)
+    stream.lease_until, stream.last_error = None, completion.commit_error
+    if completion.purge and completion.commit_error is None:
+        memory.remove(stream, transaction)
+
+
+def fail(
+    memory: MemoryState,
+    transaction: Transaction,
+    failure: Failure,
+    max_attempts: int,
+    real_now: datetime,
+) -> StreamState | None:
+    """Send a stream to its next try or its error state; None when the claim was lost."""
+    stream = claimed_stream(memory, failure.claim)
+    if stream is None:
+        return None
+    reason_states = states_for_reason(failure.claim.reason)
+    final = failure.final or stream.attempts >= max_attempts
+    stream.save(transaction)
+    stream.change_state(reason_states.failed if final else reason_states.retry, real_now)
+    stream.lease_until, stream.last_error = None, failure.error
+    stream.retry_at = None if final else real_now + failure.retry_delay
+    reach(Checkpoint.BEFORE_FAILURE_COMMIT)
+    return stream.state
+
+
+def recalculate(
+    memory: MemoryState,
+    transaction: Transaction,
+    definition: TriggerDefinition,
+    now: datetime,
+    limit: int,
+) -> int:
+    """Count up to `limit` open streams anew by their trigger's present rules; return how many."""
+    stale = [
+        stream
+        for stream in memory.open_streams.values()
+        if stream.name == definition.name and stream.progress.fingerprint != definition.fingerprint
+    ][:limit]
+    for stream in stale:
+        stream.save(transaction)
+        progress.recalculate(definition, stream.progress, memory.events_of(stream), now)
+    return len(stale)
+
+
+def trim(
+    memory: MemoryState, older_than: datetime, stored_before: datetime, limit: int
+) -> TrimResult:
+    """Remove up to `limit` events that no uncompleted stream holds. It needs no cursor."""
+    in_use = {
+        message_id
+        for stream in memory.streams.values()
+        if stream.state is not StreamState.COMPLETED
+        for message_id in stream.members
+    }
+    old = [
+        message_id
+        for message_id, each in memory.events.items()
+        if each.event["timestamp"] < older_than
+        and each.stored_at < stored_before
+        and message_id not in in_use
+    ]
+    # a stable sort: events of one time stay in the order of their arrival
+    old.sort(key=lambda message_id: memory.events[message_id].event["timestamp"])
+    deletable = set(old[:limit])
+    for message_id in deletable:
+        del memory.events[message_id]
+    for stream in memory.streams.values():
+        stream.members = [each for each in stream.members if each not in deletable]
+    return TrimResult(len(deletable), more=len(old) > limit)
+
+
+def reset(
+    memory: MemoryState, transaction: Transaction, stream_id: int, real_now: datetime
+) -> StreamState:
+    """Make a stream in error ready again, with all its attempts; return its new state."""
+    stream = memory.stream(stream_id)
+    reason_states = states_including(stream.state)
+    if reason_states is None or stream.state is not reason_states.failed:
+        raise IllegalTransition(stream.state, "ready again: only a stream in error can be reset")
+    stream.save(transaction)
+    stream.change_state(reason_states.retry, real_now)
+    stream.attempts, stream.retry_at = 0, real_now
+    stream.worker, stream.last_error = None, None
+    return stream.state
+
+
+def unchanged(memory: MemoryState, versions: Sequence[StreamVersion]) -> list[MemoryStream]:
+    """Those in error that are as they were."""
+    in_error = {reason_states.failed for reason_states in REASON_STATES}
+    streams = ((memory.streams.get(cursor.stream_id), cursor.serial) for cursor in versions)
+    return [
+        stream
+        for stream, serial in streams
+        if stream is not None and stream.serial == serial and stream.state in in_error
+    ]
+
+
+def purge(memory: MemoryState, transaction: Transaction, stream_id: int) -> None:
+    """Remove a stream and its links, never its events."""
+    stream = memory.stream(stream_id)
+    if stream.state in CLAIMED_STATES:
+        raise IllegalTransition(stream.state, "purged: it is claimed by a worker")
+    memory.remove(stream, transaction)

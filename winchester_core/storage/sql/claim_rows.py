@@ -1,0 +1,235 @@
+"""Statements of workers on the table of streams: claiming, proving, finishing, rescuing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Text, and_, case, func, literal, select, update
+
+from winchester_core.errors import ConcurrentChange
+from winchester_core.model.stream import FIRE_STATES, REASON_STATES, ReasonStates, StreamState
+from winchester_core.storage.records import (
+    MAX_HISTORY_LENGTH,
+    history_line_end,
+    worker_died_error,
+    worker_died_error_prefix,
+)
+from winchester_core.storage.sql import clocks, queues
+from winchester_core.storage.sql.dialects.bulk import RowLock, parameter_batches
+from winchester_core.storage.sql.queues import Queue, in_order
+from winchester_core.storage.sql.tables import streams
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection, Row
+
+    from winchester_core.storage.records import Claim
+    from winchester_core.storage.sql.dialects import SqlDialect
+
+_CLAIMED_STATES = [reason_states.working.value for reason_states in REASON_STATES]
+_CLAIM_COLUMNS = (
+    streams.c.id,
+    streams.c.name,
+    streams.c.state,
+    streams.c.state_serial_no,
+    streams.c.attempts,
+    streams.c.event_count,
+    (streams.c.check_at < streams.c.expire_timestamp).label("expires_later"),
+)
+"""What workers know of a stream; the last says whether it expires later than it is checked."""
+
+_LOCK_CLAIMED = RowLock(streams, "id", ("id", "state_serial_no", "worker"), "PRIMARY")
+
+
+RESCHEDULE_BATCH: Final = 1_000
+"""Streams that are checked together when one of them turns out to expire later."""
+
+
+def lock_queue(
+    connection: Connection, dialect: SqlDialect, queue: Queue, limit: int
+) -> list[Row[Any]]:
+    """The first `limit` streams of `queue`; what others have locked is passed over."""
+    query = in_order(dialect, select(*_CLAIM_COLUMNS), queue, limit)
+    return list(connection.execute(dialect.lock_rows(query, skip_locked=True)).all())
+
+
+def reschedule_checks(
+    connection: Connection, dialect: SqlDialect, now: datetime, min_limit: int
+) -> None:
+    """Check those that expire later than they were to be checked when they expire.
+
+    Of those whose check is due the first `min_limit` are looked at, and `RESCHEDULE_BATCH` at least.
+    """
+    limit = max(min_limit, RESCHEDULE_BATCH)
+    due = lock_queue(connection, dialect, queues.to_check(now), limit)
+    for batch in parameter_batches([row.id for row in due if row.expires_later]):
+        connection.execute(
+            update(streams)
+            .where(dialect.is_one_of(streams.c.id, batch))
+            .values(check_at=streams.c.expire_timestamp)
+        )
+
+
+def lock_one(connection: Connection, dialect: SqlDialect, stream_id: int) -> Row[Any] | None:
+    """The stream with this id, locked."""
+    query = select(*_CLAIM_COLUMNS).where(streams.c.id == stream_id)
+    return connection.execute(dialect.lock_rows(query)).first()
+
+
+def claim(
+    connection: Connection,
+    dialect: SqlDialect,
+    rows: Sequence[Row[Any]],
+    reason_states: ReasonStates,
+    worker: str,
+    lease_until: datetime,
+) -> None:
+    """Claim the streams of `rows` as they were read.
+
+    Raises `ConcurrentChange` when one of them is not what it was: the caller starts anew.
+    """
+    for batch in parameter_batches(rows):
+        claimed = connection.execute(
+            update(streams)
+            .where(_unchanged(dialect, [(row.id, row.state_serial_no) for row in batch]))
+            .values(
+                state=reason_states.working.value,
+                state_serial_no=streams.c.state_serial_no + 1,
+                open_key=None,
+                worker=worker,
+                lease_until=lease_until,
+                retry_at=None,
+                attempts=streams.c.attempts + 1,
+                history=history_with(dialect, reason_states.working, worker),
+            )
+        ).rowcount
+        if claimed != len(batch):
+            raise ConcurrentChange(f"{len(batch) - claimed} streams were claimed by another worker")
+
+
+def _unchanged(dialect: SqlDialect, serials: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
+    """The condition that each stream still has its serial, which every change bumps."""
+    return and_(
+        dialect.is_one_of(streams.c.id, [stream_id for stream_id, _ in serials]),
+        dialect.pair_is_one_of((streams.c.id, streams.c.state_serial_no), serials),
+    )
+
+
+def lock_claimed(
+    connection: Connection, dialect: SqlDialect, claims: Sequence[Claim]
+) -> set[tuple[int, int, str]]:
+    """Lock the streams of these claims; return the proofs of those claims that still hold."""
+    stream_ids = sorted({claim.stream_id for claim in claims})
+    rows = dialect.bulk.lock(connection, _LOCK_CLAIMED, stream_ids)
+    return {claim.lease_token for claim in claims}.intersection(map(tuple, rows))
+
+
+def lock_claimed_by(connection: Connection, dialect: SqlDialect, worker: str) -> list[int]:
+    """Lock every stream in the hands of this worker; return their ids, in order."""
+    query = (
+        select(streams.c.id)
+        .where(
+            streams.c.state.in_(_CLAIMED_STATES),
+            streams.c.lease_until.is_not(None),  # the index has no others
+            streams.c.worker == worker,
+        )
+        .order_by(streams.c.id)
+    )
+    indexed = dialect.force_index(query, streams, "ix_streams_state_lease_until")
+    return list(connection.execute(dialect.lock_rows(indexed, skip_locked=True)).scalars())
+
+
+def extend_leases(
+    connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int], lease_until: datetime
+) -> int:
+    """Extend the leases of these locked streams; return how many they are."""
+    for batch in parameter_batches(stream_ids):
+        condition = dialect.is_one_of(streams.c.id, batch)
+        connection.execute(update(streams).where(condition).values(lease_until=lease_until))
+    return len(stream_ids)
+
+
+def finish(
+    connection: Connection,
+    dialect: SqlDialect,
+    stream_ids: Sequence[int],
+    state: StreamState,
+    **values: Any,
+) -> None:
+    """Move locked streams out of a worker's hands, into `state`."""
+    for batch in parameter_batches(stream_ids):
+        connection.execute(
+            update(streams)
+            .where(dialect.is_one_of(streams.c.id, batch))
+            .values(
+                state=state.value,
+                state_serial_no=streams.c.state_serial_no + 1,
+                lease_until=None,
+                history=history_with(dialect, state),
+                **values,
+            )
+        )
+
+
+def release(
+    connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int], real_now: datetime
+) -> None:
+    """Release locked streams: ready at once, and the attempt does not count."""
+    retry = case(
+        (streams.c.state == FIRE_STATES.working.value, FIRE_STATES.retry.value),
+        else_=StreamState.RETRY_EXPIRE.value,
+    )
+    for batch in parameter_batches(stream_ids):
+        connection.execute(
+            update(streams)
+            .where(dialect.is_one_of(streams.c.id, batch))
+            .values(
+                state=retry,
+                state_serial_no=streams.c.state_serial_no + 1,
+                attempts=streams.c.attempts - 1,
+                worker=None,
+                lease_until=None,
+                retry_at=real_now,
+                history=history_with_retry(dialect),
+            )
+        )
+
+
+def worker_died_message(attempts: int) -> ColumnElement[str]:
+    """What to record of a stream whose worker died in its last attempt."""
+    earlier_error = streams.c.last_error
+    return case(
+        (earlier_error.is_(None), worker_died_error(attempts)),
+        else_=worker_died_error_prefix(attempts) + earlier_error,
+    )
+
+
+def history_with(
+    dialect: SqlDialect, state: StreamState, worker: str | None = None
+) -> ColumnElement[str]:
+    """The history with a line for a change into `state`, claimed by `worker` if it was."""
+    return _appended(dialect, literal(history_line_end(state, worker), Text()))
+
+
+def history_with_retry(dialect: SqlDialect) -> ColumnElement[str]:
+    """The history with a line for a change into the retry state of a stream's lane.
+
+    MariaDB, where an assignment sees those before it, may show the new state for the old one.
+    """
+    lines = [
+        (
+            streams.c.state.in_([reason_states.working.value, reason_states.retry.value]),
+            literal(history_line_end(reason_states.retry), Text()),
+        )
+        for reason_states in REASON_STATES
+    ]
+    return _appended(dialect, case(*lines))
+
+
+def _appended(dialect: SqlDialect, rest: ColumnElement[str]) -> ColumnElement[str]:
+    before = func.coalesce(streams.c.history, literal("", Text()), type_=Text())
+    return dialect.last_characters(
+        before + clocks.real_time_text(dialect) + rest, MAX_HISTORY_LENGTH
+    )

@@ -1,0 +1,241 @@
+"""Who works on which stream: claims, leases, releases and rescues."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.errors import UnknownStream
+from winchester_core.model.stream import (
+    EXPIRE_STATES,
+    FIRE_STATES,
+    REASON_STATES,
+    Reason,
+    ReasonStates,
+    StreamState,
+    check_transition,
+    states_for_reason,
+)
+from winchester_core.storage.records import Claim, CompletionResult, IngestResult
+from winchester_core.storage.sql import claim_rows, clocks, queues, stream_rows
+from winchester_core.storage.sql.ingest import record
+from winchester_core.storage.sql.outbox import record_effects
+from winchester_core.storage.sql.stream_rows import delete_streams
+from winchester_core.telemetry.checkpoints import Checkpoint, reach
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from sqlalchemy import Connection, Row
+
+    from winchester_core.storage.records import Completion, Failure
+    from winchester_core.storage.sql.dialects import SqlDialect
+    from winchester_core.triggers.stream_time import TimePolicy
+
+
+def claim_ready(
+    connection: Connection,
+    dialect: SqlDialect,
+    *,
+    worker: str,
+    reason: Reason,
+    now: datetime | None,
+    limit: int,
+    lease: timedelta,
+) -> list[Claim] | None:
+    """Claim up to `limit` streams: retries that are due first, then those whose time has come.
+
+    Without a stream time (`now` is None) there are only retries. None when streams were in the way
+    that expire later than they were to be checked: these are put off, and the claim is to be made
+    anew, in a transaction of its own.
+    """
+    reason_states = states_for_reason(reason)
+    real_now = clocks.real_time(connection, dialect)
+    rows = claim_rows.lock_queue(
+        connection, dialect, queues.retries(reason_states, real_now), limit
+    )
+    if now is not None and len(rows) < limit:
+        queue = queues.to_fire(now) if reason is Reason.FIRE else queues.to_check(now)
+        first_tries = claim_rows.lock_queue(connection, dialect, queue, limit - len(rows))
+        if reason is Reason.EXPIRE and any(row.expires_later for row in first_tries):
+            claim_rows.reschedule_checks(connection, dialect, now, limit)
+            return None
+        rows += first_tries
+    return _claim(connection, dialect, rows, reason_states, worker, real_now + lease)
+
+
+def claim_one(
+    connection: Connection,
+    dialect: SqlDialect,
+    *,
+    stream_id: int,
+    worker: str,
+    reason: Reason,
+    lease: timedelta,
+) -> Claim | None:
+    """Claim this stream whatever its time; None when its state does not allow it.
+
+    Raises `UnknownStream`.
+    """
+    row = claim_rows.lock_one(connection, dialect, stream_id)
+    if row is None:
+        raise UnknownStream(stream_id)
+    reason_states = states_for_reason(reason)
+    if row.state not in (StreamState.ACTIVE, reason_states.retry):
+        return None
+    real_now = clocks.real_time(connection, dialect)
+    return _claim(connection, dialect, [row], reason_states, worker, real_now + lease)[0]
+
+
+def _claim(
+    connection: Connection,
+    dialect: SqlDialect,
+    rows: Sequence[Row[Any]],
+    reason_states: ReasonStates,
+    worker: str,
+    until: datetime,
+) -> list[Claim]:
+    if not rows:
+        return []
+    for row in rows:
+        check_transition(StreamState(row.state), reason_states.working)
+    claim_rows.claim(connection, dialect, rows, reason_states, worker, until)
+    traits = stream_rows.traits_of_streams(connection, dialect, [row.id for row in rows])
+    reach(Checkpoint.BEFORE_CLAIM_COMMIT)
+    return [
+        Claim(
+            stream_id=row.id,
+            name=row.name,
+            serial=row.state_serial_no + 1,
+            worker=worker,
+            reason=reason_states.reason,
+            attempt=row.attempts + 1,
+            distinguished_by=traits[row.id],
+            event_count=row.event_count,
+        )
+        for row in rows
+    ]
+
+
+def renew(
+    connection: Connection, dialect: SqlDialect, claims: Sequence[Claim], lease: timedelta
+) -> int:
+    """Extend the leases of these claims; return how many still hold."""
+    until = clocks.real_time(connection, dialect) + lease
+    lease_tokens = claim_rows.lock_claimed(connection, dialect, claims)
+    return claim_rows.extend_leases(
+        connection, dialect, sorted(stream_id for stream_id, _, _ in lease_tokens), until
+    )
+
+
+def release(connection: Connection, dialect: SqlDialect, claims: Sequence[Claim]) -> int:
+    """Give claims back unused; return how many still held."""
+    lease_tokens = claim_rows.lock_claimed(connection, dialect, claims)
+    stream_ids = sorted(claim.stream_id for claim in claims if claim.lease_token in lease_tokens)
+    claim_rows.release(connection, dialect, stream_ids, clocks.real_time(connection, dialect))
+    return len(stream_ids)
+
+
+def release_all(connection: Connection, dialect: SqlDialect, *, worker: str) -> int:
+    """Give back whatever this worker holds; return how many streams."""
+    stream_ids = claim_rows.lock_claimed_by(connection, dialect, worker)
+    claim_rows.release(connection, dialect, stream_ids, clocks.real_time(connection, dialect))
+    return len(stream_ids)
+
+
+def rescue(
+    connection: Connection, dialect: SqlDialect, *, max_attempts: int, limit: int
+) -> tuple[int, int]:
+    """Take up to `limit` streams from workers whose lease has run out.
+
+    Returns how many may be tried again, and how many went to an error state for good.
+    """
+    real_now = clocks.real_time(connection, dialect)
+    rescued = failed = 0
+    expired = claim_rows.lock_queue(
+        connection, dialect, queues.lease_expired(real_now, *REASON_STATES), limit
+    )
+    for (reason_states, attempts), stream_ids in _by_states_and_attempts(expired).items():
+        if attempts < max_attempts:
+            claim_rows.finish(
+                connection, dialect, stream_ids, reason_states.retry, worker=None, retry_at=real_now
+            )
+            rescued += len(stream_ids)
+        else:
+            message = claim_rows.worker_died_message(attempts)
+            claim_rows.finish(
+                connection, dialect, stream_ids, reason_states.failed, last_error=message
+            )
+            failed += len(stream_ids)
+    return rescued, failed
+
+
+def _by_states_and_attempts(rows: Sequence[Row[Any]]) -> dict[tuple[ReasonStates, int], list[int]]:
+    """The ids of claimed streams by their lane and the number of their attempts."""
+    grouped: dict[tuple[ReasonStates, int], list[int]] = {}
+    for row in rows:
+        reason_states = FIRE_STATES if row.state == FIRE_STATES.working else EXPIRE_STATES
+        grouped.setdefault((reason_states, row.attempts), []).append(row.id)
+    return grouped
+
+
+def complete(
+    connection: Connection,
+    dialect: SqlDialect,
+    completions: Sequence[Completion],
+    policy: TimePolicy,
+) -> CompletionResult:
+    """Complete the streams whose claims still hold: new events, what those trigger, effects.
+
+    A lost lease undoes nothing of the others.
+    """
+    lease_tokens = claim_rows.lock_claimed(
+        connection, dialect, [each.claim for each in completions]
+    )
+    valid = [each for each in completions if each.claim.lease_token in lease_tokens]
+    matched_events = [matched_event for each in valid for matched_event in each.matched_events]
+    result = (
+        record(connection, dialect, matched_events, policy) if matched_events else IngestResult(())
+    )
+    record_effects(connection, dialect, valid)
+    purged = [each.claim.stream_id for each in valid if each.purge and each.commit_error is None]
+    delete_streams(connection, dialect, purged)
+    clean = [each.claim.stream_id for each in valid if not each.purge and each.commit_error is None]
+    claim_rows.finish(connection, dialect, clean, StreamState.COMPLETED, last_error=None)
+    for each in valid:
+        if each.commit_error is not None:
+            claim_rows.finish(
+                connection,
+                dialect,
+                [each.claim.stream_id],
+                StreamState.COMPLETED,
+                last_error=each.commit_error,
+            )
+    reach(Checkpoint.BEFORE_COMPLETION_COMMIT)
+    return CompletionResult.from_ingest(valid, matched_events, result)
+
+
+def fail(
+    connection: Connection, dialect: SqlDialect, failure: Failure, max_attempts: int
+) -> StreamState | None:
+    """Send a stream to its next try, or to its error state at the bound of attempts.
+
+    Returns the new state; None when the claim was lost.
+    """
+    claim = failure.claim
+    if not claim_rows.lock_claimed(connection, dialect, [claim]):
+        return None
+    reason_states = states_for_reason(claim.reason)
+    final = failure.final or claim.attempt >= max_attempts
+    state = reason_states.failed if final else reason_states.retry
+    retry_at = None if final else clocks.real_time(connection, dialect) + failure.retry_delay
+    claim_rows.finish(
+        connection,
+        dialect,
+        [claim.stream_id],
+        state,
+        last_error=failure.error,
+        retry_at=retry_at,
+    )
+    reach(Checkpoint.BEFORE_FAILURE_COMMIT)
+    return state

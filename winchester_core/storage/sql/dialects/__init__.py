@@ -1,0 +1,47 @@
+"""The databases that are supported, and what is particular to each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from winchester_core.errors import ConfigurationError
+from winchester_core.storage.sql.dialects.base import DatabaseErrorKind, SqlDialect
+
+if TYPE_CHECKING:
+    from winchester_core.clock import Clock
+
+SUPPORTED = ("sqlite", "postgresql", "mysql", "mariadb")
+
+
+def dialect_for(url: str, host_clock: Clock) -> SqlDialect:
+    """The dialect of a database URL. Raises `ConfigurationError` for one that is not supported."""
+    try:
+        backend = make_url(url).get_backend_name()
+    except (ArgumentError, ValueError):  # the latter of a port that is no number
+        raise ConfigurationError(["database.url: not a database URL"]) from None
+    if backend == "sqlite":
+        from winchester_core.storage.sql.dialects.sqlite import SqliteDialect
+
+        database = make_url(url).database
+        return SqliteDialect(host_clock, in_memory=database in (None, "", ":memory:"))
+    if backend in ("postgresql", "postgres"):
+        from winchester_core.storage.sql.dialects.postgresql import PostgresqlDialect
+
+        return PostgresqlDialect(host_clock)
+    if backend in ("mysql", "mariadb"):
+        from winchester_core.storage.sql.dialects.mariadb import MariadbDialect
+
+        return MariadbDialect(host_clock)
+    raise ConfigurationError(
+        [f"database.url: {backend!r} is not supported; use one of {', '.join(SUPPORTED)}"]
+    )
+
+
+__all__ = [
+    "DatabaseErrorKind",
+    "SqlDialect",
+    "dialect_for",
+]

@@ -1,0 +1,278 @@
+"""What all writers of many rows share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from winchester_core.storage.sql.dialects import driver
+from winchester_core.storage.sql.dialects.row_encoding import ColumnKind, RowDecoder
+from winchester_core.storage.sql.types import time_decoder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sqlalchemy import Column, Connection, Table
+
+
+MAX_ROWS = 1_000
+"""Rows in one statement: those of a whole batch of ingest."""
+
+SMALL_BATCH_ROWS = 100
+"""Up to so many rows the journey to the server costs more than the rows themselves."""
+
+
+class BulkWriter:
+    """Sends many rows in one statement.
+
+    The library would make a statement with a parameter for each value, converting one by one;
+    that took more time than the databases need for the rows.
+    """
+
+    name = ""
+    """The dialect's."""
+
+    driver_options: Mapping[str, bool | None] = MappingProxyType({})
+    """What the driver is told with each statement."""
+
+    def insert(
+        self, connection: Connection, statement: RowInsert, rows: Rows
+    ) -> list[tuple[Any, ...]]:
+        """Carry out `statement`; return what it is to return, of the rows that went in."""
+        returned: list[tuple[Any, ...]] = []
+        for batch in parameter_batches(rows, MAX_ROWS):
+            text, parameters = self._insert(statement, batch)
+            if statement.returning:
+                returned += driver.fetch(connection, text, parameters, **self.driver_options)
+            else:
+                driver.execute(connection, text, parameters, **self.driver_options)
+        return returned
+
+    def lock(
+        self, connection: Connection, statement: RowLock, keys: Sequence[Any]
+    ) -> list[Sequence[Any]]:
+        """Carry out `statement` for these values of its key, which are in order."""
+        locked: list[Sequence[Any]] = []
+        for batch in parameter_batches(keys):
+            text, parameters = self._lock(statement, batch)
+            rows = driver.fetch(connection, text, parameters, **self.driver_options)
+            locked += self._decode(statement, rows)
+        return locked
+
+    def insert_and_lock(
+        self,
+        connection: Connection,
+        insert: RowInsert,
+        rows: Rows,
+        lock: RowLock,
+        keys: Sequence[Any],
+    ) -> tuple[list[tuple[Any, ...]], list[Sequence[Any]]]:
+        """Carry out `insert`, then `lock`; return what each gives."""
+        inserted = self.insert(connection, insert, rows)
+        return inserted, self.lock(connection, lock, keys)
+
+    def execute_all(
+        self,
+        connection: Connection,
+        changes: Sequence[RowChange],
+        new_parents: ParentChildInsert | None = None,
+    ) -> None:
+        """Do several things, of which none needs another done, and let a family in."""
+        if new_parents is not None and new_parents.rows:
+            changes = _merge_by_statement(
+                [*changes, *self._insert_parents(connection, new_parents)]
+            )
+        self._execute_all(connection, changes)
+
+    def delete(
+        self, connection: Connection, statements: Sequence[RowDelete], keys: Sequence[Any]
+    ) -> None:
+        """Carry out `statements`, in their order, for the same values of their keys."""
+        for batch in parameter_batches(keys):
+            self._execute(connection, [self._delete(each, batch) for each in statements])
+
+    def _execute(self, connection: Connection, statements: Sequence[BoundStatement]) -> None:
+        for text, parameters in statements:
+            driver.execute(connection, text, parameters, **self.driver_options)
+
+    def _insert_parents(
+        self, connection: Connection, new_parents: ParentChildInsert
+    ) -> list[RowChange]:
+        """Insert the parents; return what is left to do for their children."""
+        ids = {
+            bytes(key): row_id
+            for key, row_id in self.insert(connection, new_parents.parent, new_parents.rows)
+        }
+        return [
+            (child.insert, [(ids[key], *others) for key, *others in rows])
+            for child, rows in new_parents.children
+        ]
+
+    def _execute_all(self, connection: Connection, changes: Sequence[RowChange]) -> None:
+        for statement, rows in changes:
+            for batch in parameter_batches(rows, MAX_ROWS):
+                text, parameters = self._render(statement, batch)
+                driver.execute(connection, text, parameters, **self.driver_options)
+
+    def _render(self, statement: RowInsert | RowUpdate, rows: Rows) -> BoundStatement:
+        if isinstance(statement, RowUpdate):
+            return self._update(statement, rows)
+        return self._insert(statement, rows)
+
+    def _decode(self, statement: RowLock, rows: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        return _decoder(statement, self.name).decode(rows)
+
+    def _insert(self, statement: RowInsert, rows: Rows) -> BoundStatement:
+        raise NotImplementedError
+
+    def _lock(self, statement: RowLock, keys: Sequence[Any]) -> BoundStatement:
+        raise NotImplementedError
+
+    def _update(self, statement: RowUpdate, rows: Rows) -> BoundStatement:
+        raise NotImplementedError
+
+    def _delete(self, statement: RowDelete, keys: Sequence[Any]) -> BoundStatement:
+        raise NotImplementedError
+
+
+def _merge_by_statement(changes: Sequence[RowChange]) -> list[RowChange]:
+    """The same with each statement once."""
+    merged: dict[RowInsert | RowUpdate, list[Sequence[Any]]] = {}
+    for statement, rows in changes:
+        merged.setdefault(statement, []).extend(rows)
+    return list(merged.items())
+
+
+@cache
+def _decoder(statement: RowLock, name: str) -> RowDecoder:
+    return RowDecoder(statement.columns, {ColumnKind.TIMESTAMP: time_decoder(name)})
+
+
+# What is to be done with many rows, before any database has its say.
+#
+# A statement equals itself only: texts are kept by statement, and found for each event.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowInsert:
+    """Insert rows, each a tuple of the values of `names`.
+
+    A row whose unique column `conflict_column` holds a value that is stored does not go in. The column
+    `timestamp_column` is set to the database's time. The columns `returning` come back for each row that went
+    in, in any order.
+    """
+
+    table: Table
+    names: tuple[str, ...]
+    conflict_column: str | None = None
+    timestamp_column: str | None = None
+    returning: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[Column[Any], ...]:
+        """The columns of a row."""
+        return tuple(self.table.c[name] for name in self.names)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowUpdate:
+    """Set the columns `names` of existing rows, each a tuple of its `key` and the values."""
+
+    table: Table
+    key: str
+    names: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[Column[Any], ...]:
+        """The columns of a row, its key first."""
+        return tuple(self.table.c[name] for name in (self.key, *self.names))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowLock:
+    """Read the columns `names` of the rows whose unique column `key` has one of some values.
+
+    The rows are locked until the transaction ends, in the order of `key`; `index` is its index.
+    """
+
+    table: Table
+    key: str
+    names: tuple[str, ...]
+    index: str
+
+    @property
+    def columns(self) -> tuple[Column[Any], ...]:
+        """The columns that are read."""
+        return tuple(self.table.c[name] for name in self.names)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowDelete:
+    """Delete the rows whose column `key`, the first of an index, has one of some values."""
+
+    table: Table
+    key: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChildInsert:
+    """Insert rows that belong to rows which `parent` inserts.
+
+    `parent` returns two columns: one that tells its rows apart, and their id. The first of a
+    child's columns is to hold that id; the rows that are handed in have the former in its place.
+    """
+
+    insert: RowInsert
+    parent: RowInsert
+
+    @property
+    def columns(self) -> tuple[Column[Any], ...]:
+        """The columns of a row as it is handed in."""
+        key, _ = self.parent.returning
+        return (self.parent.table.c[key], *self.insert.columns[1:])
+
+
+Rows: TypeAlias = "Sequence[Sequence[Any]]"
+"""The values of rows."""
+
+BoundStatement: TypeAlias = "tuple[str, tuple[Any, ...]]"
+"""A statement's text, and its parameters as the driver takes them."""
+
+RowChange: TypeAlias = "tuple[RowInsert | RowUpdate, Rows]"
+"""A statement and its rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParentChildInsert:
+    """Rows for `parent` to insert, and the rows that belong to them."""
+
+    parent: RowInsert
+    rows: Rows
+    children: Sequence[tuple[ChildInsert, Rows]]
+
+    @property
+    def size(self) -> int:
+        """How many rows there are in all."""
+        return len(self.rows) + sum(len(rows) for _, rows in self.children)
+
+
+@lru_cache
+def values_list(placeholders: tuple[str, ...], rows: int) -> str:
+    """One row of `placeholders` as often as there are rows: `(?, ?), (?, ?)`."""
+    return ", ".join([f"({', '.join(placeholders)})"] * rows)
+
+
+Item = TypeVar("Item")
+
+MAX_PARAMETERS = 10_000
+"""SQLite takes 32,766 in a statement, PostgreSQL 65,535; each key may need two."""
+
+
+def parameter_batches(
+    items: Sequence[Item], size: int = MAX_PARAMETERS
+) -> Iterator[Sequence[Item]]:
+    """Yield `items` in slices of at most `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

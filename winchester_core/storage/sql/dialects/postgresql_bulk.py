@@ -1,0 +1,328 @@
+"""PostgreSQL takes rows fastest as one array for each column, in the binary format.
+
+With a parameter for each value the driver would go through the statement's text for longer than
+the server works.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import cache
+from itertools import chain
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.model.json import dump_traits
+from winchester_core.storage.sql.dialects import driver
+from winchester_core.storage.sql.dialects.bulk import (
+    MAX_ROWS,
+    SMALL_BATCH_ROWS,
+    BulkWriter,
+    parameter_batches,
+)
+from winchester_core.storage.sql.dialects.driver import raise_dbapi_error
+from winchester_core.storage.sql.dialects.row_encoding import (
+    ColumnKind,
+    Encoders,
+    RowEncoder,
+    column_kind,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sqlalchemy import Column, Connection
+
+    from winchester_core.storage.sql.dialects.bulk import (
+        BoundStatement,
+        ChildInsert,
+        ParentChildInsert,
+        RowChange,
+        RowDelete,
+        RowInsert,
+        RowLock,
+        Rows,
+        RowUpdate,
+    )
+
+    RowStatement = RowInsert | RowUpdate | ChildInsert
+    Send = Callable[[str, Sequence[Any]], Any]
+
+_ENCODERS: Encoders = {ColumnKind.JSON: dump_traits}
+
+_TYPES = {
+    ColumnKind.TIMESTAMP: "timestamptz",
+    ColumnKind.JSON: "text",
+    ColumnKind.BYTES: "bytea",
+    ColumnKind.BIGINT: "bigint",
+    ColumnKind.INTEGER: "integer",
+    ColumnKind.TEXT: "text",
+}
+
+
+PIPELINE_ROWS = 250
+"""Rows that are sent together: the server works on them while the next are written down."""
+
+
+class PostgresqlWriter(BulkWriter):
+    """For PostgreSQL."""
+
+    name = "postgresql"
+    driver_options = MappingProxyType({"prepare": None})
+    """What is written is found by its key: one plan suits all values. See `UnpreparedCursor`."""
+
+    def insert_and_lock(
+        self,
+        connection: Connection,
+        insert: RowInsert,
+        rows: Rows,
+        lock: RowLock,
+        keys: Sequence[Any],
+    ) -> tuple[list[tuple[Any, ...]], list[Sequence[Any]]]:
+        """Carry out `insert`, then `lock`, with one journey to the server for both."""
+        few = len(rows) + len(keys) <= SMALL_BATCH_ROWS
+        if few and keys:
+            return self._insert_and_lock_few(connection, insert, rows, lock, keys)
+        if few or not supports_pipeline():
+            return super().insert_and_lock(connection, insert, rows, lock, keys)
+        with pipeline(connection, **self.driver_options) as send:
+            inserts = [
+                send(*self._insert(insert, batch))
+                for batch in parameter_batches(rows, PIPELINE_ROWS)
+            ]
+            locks = [send(*self._lock(lock, batch)) for batch in parameter_batches(keys)]
+        # to read within the pipeline would be a journey of its own
+        inserted = [row for cursor in inserts for row in cursor.fetchall()]
+        locked = [row for cursor in locks for row in cursor.fetchall()]
+        return inserted, list(self._decode(lock, locked))
+
+    def _insert_and_lock_few(
+        self,
+        connection: Connection,
+        insert: RowInsert,
+        rows: Rows,
+        lock: RowLock,
+        keys: Sequence[Any],
+    ) -> tuple[list[tuple[Any, ...]], list[Sequence[Any]]]:
+        """The same in one statement, which takes the driver less time than its pipeline.
+
+        The insert may have to wait for another transaction. Rows that this one changed are locked
+        as they are by then, but those that it inserted are not seen: who is about to insert such a
+        row as well is in conflict with it.
+        """
+        insert_text, inserts = self._insert(insert, rows)
+        lock_text, locks = self._lock(lock, keys)
+        text = _insert_and_lock_text(insert, insert_text, lock, lock_text)
+        found = driver.fetch(connection, text, (*inserts, *locks), **self.driver_options)
+        index = len(insert.returning)
+        inserted = [row[:index] for row in found if row[0] is not None]
+        locked = [row[index:] for row in found if row[0] is None]
+        return inserted, list(self._decode(lock, locked))
+
+    def execute_all(
+        self,
+        connection: Connection,
+        changes: Sequence[RowChange],
+        new_parents: ParentChildInsert | None = None,
+    ) -> None:
+        """Do it in one statement, for each would cost a journey to the server."""
+        if new_parents is None or not new_parents.rows or new_parents.size > SMALL_BATCH_ROWS:
+            super().execute_all(connection, changes, new_parents)
+            return
+        parents = self._insert(new_parents.parent, new_parents.rows)
+        children = [_child_insert(child, rows) for child, rows in new_parents.children if rows]
+        self._execute(connection, [parents, *self._render_all(changes), *children])
+
+    def _execute_all(self, connection: Connection, changes: Sequence[RowChange]) -> None:
+        if any(len(rows) > MAX_ROWS for _, rows in changes):
+            super()._execute_all(connection, changes)
+        else:
+            self._execute(connection, self._render_all(changes))
+
+    def _render_all(self, changes: Sequence[RowChange]) -> list[BoundStatement]:
+        return [self._render(statement, rows) for statement, rows in changes if rows]
+
+    def _execute(self, connection: Connection, statements: Sequence[BoundStatement]) -> None:
+        """Do all in one statement: none of them needs another done."""
+        if statements:
+            texts, parameters = zip(*statements, strict=True)
+            values = tuple(chain.from_iterable(parameters))
+            driver.execute(connection, _combined_text(texts), values, **self.driver_options)
+
+    def _insert(self, statement: RowInsert, rows: Rows) -> BoundStatement:
+        return _insert_text(statement, _row_source(statement, rows)), _parameters(statement, rows)
+
+    def _update(self, statement: RowUpdate, rows: Rows) -> BoundStatement:
+        return _update_text(statement, _row_source(statement, rows)), _parameters(statement, rows)
+
+    def _lock(self, statement: RowLock, keys: Sequence[Any]) -> BoundStatement:
+        placeholder, parameters = _key_placeholder(keys)
+        return _lock_text(statement, placeholder), parameters
+
+    def _delete(self, statement: RowDelete, keys: Sequence[Any]) -> BoundStatement:
+        placeholder, parameters = _key_placeholder(keys)
+        return _delete_text(statement, placeholder), parameters
+
+
+def _child_insert(statement: ChildInsert, rows: Rows) -> BoundStatement:
+    return _child_text(statement, _row_source(statement, rows)), _parameters(statement, rows)
+
+
+def _parameters(statement: RowStatement, rows: Rows) -> tuple[Any, ...]:
+    columns = _encoder(statement).encode_columns(rows)
+    if len(rows) == 1:
+        return tuple(value for (value,) in columns)
+    return tuple(map(list, columns))
+
+
+@cache
+def _combined_text(texts: tuple[str, ...]) -> str:
+    *first, last = texts
+    if not first:
+        return last
+    parts = ", ".join(f"{_cte_name(index)} AS ({text})" for index, text in enumerate(first))
+    return f"WITH {parts} {last}"
+
+
+def _cte_name(index: int) -> str:
+    return f"part{index}"
+
+
+@cache
+def _insert_and_lock_text(
+    insert: RowInsert, insert_text: str, lock: RowLock, lock_text: str
+) -> str:
+    """First what the insert returns, followed by nulls, then behind nulls what is locked."""
+    inserted, locked = _cte_name(0), _cte_name(1)
+    behind, before = (", ".join(["NULL"] * len(each)) for each in (lock.names, insert.returning))
+    return (
+        f"WITH {inserted} AS ({insert_text}), {locked} AS ({lock_text})"
+        f" SELECT {', '.join(insert.returning)}, {behind} FROM {inserted}"
+        f" UNION ALL SELECT {before}, {', '.join(lock.names)} FROM {locked}"
+    )
+
+
+@cache
+def _insert_text(statement: RowInsert, listed: str) -> str:
+    names = [*statement.names]
+    values = [_value(column) for column in statement.columns]
+    if statement.timestamp_column is not None:
+        names.append(statement.timestamp_column)
+        values.append("clock_timestamp()")
+    text = [f"INSERT INTO {statement.table.name} ({', '.join(names)})"]
+    text.append(f"SELECT {', '.join(values)} FROM {listed}")
+    if statement.conflict_column is not None:
+        text.append(f"ON CONFLICT ({statement.conflict_column}) DO NOTHING")
+    if statement.returning:
+        text.append(f"RETURNING {', '.join(statement.returning)}")
+    return " ".join(text)
+
+
+@cache
+def _child_text(statement: ChildInsert, listed: str) -> str:
+    """For a statement whose first part inserts the parents."""
+    parents, insert = _cte_name(0), statement.insert
+    key, row_id = statement.parent.returning
+    _, *columns = insert.columns
+    values = [f"{parents}.{row_id}", *map(_value, columns)]
+    text = [f"INSERT INTO {insert.table.name} ({', '.join(insert.names)})"]
+    text.append(f"SELECT {', '.join(values)} FROM {parents} JOIN {listed}")
+    text.append(f"ON listed.{key} = {parents}.{key}")
+    return " ".join(text)
+
+
+@cache
+def _update_text(statement: RowUpdate, listed: str) -> str:
+    table = statement.table.name
+    _, *columns = statement.columns
+    changes = ", ".join(f"{column.name} = {_value(column)}" for column in columns)
+    text = [f"UPDATE {table} SET {changes} FROM {listed}"]
+    text.append(f"WHERE {table}.{statement.key} = listed.{statement.key}")
+    return " ".join(text)
+
+
+@cache
+def _lock_text(statement: RowLock, placeholder: str) -> str:
+    text = [f"SELECT {', '.join(statement.names)} FROM {statement.table.name}"]
+    text.append(_where(statement, placeholder))
+    text.append(f"ORDER BY {statement.key} FOR UPDATE")
+    return " ".join(text)
+
+
+@cache
+def _delete_text(statement: RowDelete, placeholder: str) -> str:
+    return f"DELETE FROM {statement.table.name} {_where(statement, placeholder)}"
+
+
+def _key_placeholder(keys: Sequence[Any]) -> BoundStatement:
+    """The mark of the parameter that `keys` are, for the name of their type, and itself."""
+    return ("%b::{}", tuple(keys)) if len(keys) == 1 else ("ANY(%b::{}[])", (list(keys),))
+
+
+def _where(statement: RowLock | RowDelete, placeholder: str) -> str:
+    kind = column_kind(statement.table.c[statement.key])
+    return f"WHERE {statement.key} = {placeholder.format(_TYPES[kind])}"
+
+
+def _row_source(statement: RowStatement, rows: Rows) -> str:
+    return _single_row_source(statement) if len(rows) == 1 else _array_row_source(statement)
+
+
+@cache
+def _single_row_source(statement: RowStatement) -> str:
+    # writing arrays of one would take the driver longer than anything else here
+    values = ", ".join(f"%b::{_TYPES[column_kind(column)]}" for column in statement.columns)
+    return f"(VALUES ({values})) AS listed ({_names(statement)})"
+
+
+@cache
+def _array_row_source(statement: RowStatement) -> str:
+    arrays = ", ".join(f"%b::{_TYPES[column_kind(column)]}[]" for column in statement.columns)
+    return f"unnest({arrays}) AS listed ({_names(statement)})"
+
+
+def _names(statement: RowStatement) -> str:
+    return ", ".join(column.name for column in statement.columns)
+
+
+def _value(column: Column[Any]) -> str:
+    cast = "::json" if column_kind(column) is ColumnKind.JSON else ""
+    return f"listed.{column.name}{cast}"
+
+
+@cache
+def _encoder(statement: RowStatement) -> RowEncoder:
+    return RowEncoder(statement.columns, _ENCODERS)
+
+
+# Statements that go to PostgreSQL one behind the other, none waiting for the answer before it.
+#
+# psycopg's pipeline mode.
+
+
+@contextmanager
+def pipeline(connection: Connection, **driver_options: bool | None) -> Iterator[Send]:
+    """Give what sends a statement and returns the cursor for its rows, to be read afterwards.
+
+    The server begins with a statement as soon as it has it. Raises `DBAPIError` as SQLAlchemy
+    does: the statements of a pipeline after one that failed are not carried out.
+    """
+    psycopg: Any = connection.connection.driver_connection
+    sent: list[str] = []
+
+    def send(text: str, parameters: Sequence[Any]) -> Any:
+        sent.append(text)
+        return psycopg.cursor().execute(text, parameters, **driver_options)
+
+    try:
+        with psycopg.pipeline():
+            yield send
+    except BaseException as error:  # noqa: BLE001 - raised again
+        raise_dbapi_error(connection, sent[-1] if sent else None, error)
+
+
+def supports_pipeline() -> bool:
+    """Whether the driver's library has this mode: libpq from 14 on."""
+    from psycopg import Pipeline
+
+    return Pipeline.is_supported()

@@ -1,0 +1,360 @@
+"""Statements of workers on the table of effects: recording, claiming, proving, finishing.
+
+Of each lane (the effects of one stream and endpoint) the first pending one is the front and has a
+time in `due_at`; the others have none. Whoever makes another one the front holds the lock of the
+row that was it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, delete, func, insert, or_, select, tuple_, update
+
+from winchester_core.errors import ConcurrentChange, UnknownEffect
+from winchester_core.model.effect import EffectState, Endpoint
+from winchester_core.storage.effect_records import StoredEffect
+from winchester_core.storage.sql.dialects.bulk import parameter_batches
+from winchester_core.storage.sql.tables import effects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection, Row
+
+    from winchester_core.storage.effect_records import EffectClaim, EffectFilter
+    from winchester_core.storage.sql.dialects import SqlDialect
+
+MAX_STATEMENT_BYTES = 4 * 1024 * 1024
+MAX_STATEMENT_ROWS = 500
+
+_PENDING = effects.c.state == EffectState.PENDING.value
+_COLUMNS_WITHOUT_PAYLOAD = [column for column in effects.c if column is not effects.c.payload]
+
+
+def insert_effects(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Record effects, so that their ids are in the order of `rows`."""
+    statement = insert(effects).returning(effects.c.id, sort_by_parameter_order=True)
+    for batch in _by_size(rows):
+        connection.execute(statement, batch)
+
+
+def _by_size(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """Divide rows so that a statement stays within what MariaDB takes."""
+    batch: list[Mapping[str, Any]] = []
+    size = 0
+    for row in rows:
+        full = size + row["payload_length"] > MAX_STATEMENT_BYTES
+        if batch and (full or len(batch) == MAX_STATEMENT_ROWS):
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += row["payload_length"]
+    if batch:
+        yield batch
+
+
+def lock_due(
+    connection: Connection, dialect: SqlDialect, endpoint: Endpoint, real_now: datetime, limit: int
+) -> list[Row[Any]]:
+    """The first `limit` effects that are due; what others have locked is passed over."""
+    query = (
+        select(*_COLUMNS_WITHOUT_PAYLOAD)
+        .where(has_endpoint(endpoint), _PENDING, effects.c.due_at <= real_now)
+        .order_by(effects.c.due_at, effects.c.id)
+        .limit(limit)
+    )
+    indexed = dialect.force_index(query, effects, "ix_effects_due")
+    return list(connection.execute(dialect.lock_rows(indexed, skip_locked=True)))
+
+
+def claim(
+    connection: Connection, rows: Sequence[Row[Any]], worker: str, lease_until: datetime
+) -> None:
+    """Claim the effects of `rows` as they were read.
+
+    Raises `ConcurrentChange` when one of them is not what it was: the caller starts anew.
+    """
+    for batch in parameter_batches(rows):
+        claimed = connection.execute(
+            update(effects)
+            .where(_unchanged([(row.id, row.serial_no) for row in batch]))
+            .values(
+                serial_no=effects.c.serial_no + 1,
+                attempts=effects.c.attempts + 1,
+                worker=worker,
+                due_at=lease_until,
+            )
+        ).rowcount
+        if claimed != len(batch):
+            raise ConcurrentChange(f"{len(batch) - claimed} effects were claimed by another worker")
+
+
+def payloads(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+    """The texts of the payloads by row id."""
+    query = select(effects.c.id, effects.c.payload).where(effects.c.id.in_(ids))
+    return {row.id: row.payload for row in connection.execute(query)}
+
+
+def lock_claimed(
+    connection: Connection, dialect: SqlDialect, claims: Sequence[EffectClaim]
+) -> set[tuple[int, int, str]]:
+    """Lock the effects whose claims still hold; return the proofs of those claims."""
+    lease_tokens: set[tuple[int, int, str]] = set()
+    for batch in parameter_batches(claims):
+        query = (
+            select(effects.c.id, effects.c.serial_no, effects.c.worker)
+            .where(_is_claimed_by(batch))
+            .order_by(effects.c.id)
+        )
+        indexed = dialect.force_index(query, effects, "PRIMARY")
+        rows = connection.execute(dialect.lock_rows(indexed))
+        lease_tokens.update((row.id, row.serial_no, row.worker) for row in rows)
+    return lease_tokens
+
+
+def extend_leases(
+    connection: Connection, claims: Sequence[EffectClaim], lease_until: datetime
+) -> int:
+    """Extend the leases of the claims that still hold; return how many do."""
+    return sum(
+        connection.execute(
+            update(effects).where(_is_claimed_by(batch)).values(due_at=lease_until)
+        ).rowcount
+        for batch in parameter_batches(claims)
+    )
+
+
+def _is_claimed_by(claims: Iterable[EffectClaim]) -> ColumnElement[bool]:
+    listed = list(claims)
+    return and_(
+        _unchanged([(claim.id, claim.serial) for claim in listed]),
+        effects.c.worker.in_({claim.worker for claim in listed}),
+    )
+
+
+def _unchanged(serials: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
+    return and_(
+        effects.c.id.in_([row_id for row_id, _ in serials]),
+        tuple_(effects.c.id, effects.c.serial_no).in_(serials),
+    )
+
+
+def update_effects(connection: Connection, changes: Iterable[Mapping[str, Any]]) -> None:
+    """Take locked effects out of a worker's hands; each change has its row's `id`.
+
+    Beside that it names new values of columns. Those with the same ones go in one statement.
+    """
+    ids_by_values: dict[tuple[tuple[str, Any], ...], list[int]] = {}
+    for change in changes:
+        values = tuple(each for each in sorted(change.items()) if each[0] != "id")
+        ids_by_values.setdefault(values, []).append(change["id"])
+    for values, ids in ids_by_values.items():
+        for batch in parameter_batches(ids):
+            connection.execute(
+                update(effects)
+                .where(effects.c.id.in_(batch))
+                .values(serial_no=effects.c.serial_no + 1, worker=None, **dict(values))
+            )
+
+
+def release(connection: Connection, ids: Sequence[int], real_now: datetime) -> None:
+    """Release locked effects: due at once, and the attempt does not count."""
+    for batch in parameter_batches(ids):
+        connection.execute(
+            update(effects)
+            .where(effects.c.id.in_(batch))
+            .values(
+                serial_no=effects.c.serial_no + 1,
+                attempts=effects.c.attempts - 1,
+                worker=None,
+                due_at=real_now,
+            )
+        )
+
+
+def delete_by_ids(connection: Connection, ids: Sequence[int]) -> None:
+    """Forget these effects."""
+    for batch in parameter_batches(ids):
+        connection.execute(delete(effects).where(effects.c.id.in_(batch)))
+
+
+def promote_next(
+    connection: Connection, dialect: SqlDialect, heads: Sequence[int], real_now: datetime
+) -> None:
+    """Let the next pending effect of each lane be its front, and due.
+
+    `fronts` are the ids of the present ones, which are locked: they are about to be removed, or
+    have been buried in this transaction.
+    """
+    for batch in parameter_batches(heads):
+        waiting = _successors(connection, dialect, batch)
+        while waiting:
+            locked = _lock_pending(connection, dialect, sorted(waiting.values()))
+            statement = update(effects).where(effects.c.id.in_(locked)).values(due_at=real_now)
+            connection.execute(statement)
+            # one that was given up or discarded before it was locked: the next of its lane then
+            missed = [head for head, successor in waiting.items() if successor not in locked]
+            waiting = _successors(connection, dialect, missed) if missed else {}
+
+
+def _successors(
+    connection: Connection, dialect: SqlDialect, heads: Sequence[int]
+) -> dict[int, int]:
+    """By the id of each front, that of the first other pending effect of its lane.
+
+    Written so that a planner without statistics, as a queue that was just empty has none, goes
+    through the index of lanes all the same.
+    """
+    head, other = effects.alias("head"), effects.alias("other")
+    first = (
+        select(other.c.id)
+        .where(
+            other.c.stream_id == head.c.stream_id,
+            other.c.pipeline == head.c.pipeline,
+            other.c.handler == head.c.handler,
+            other.c.place == head.c.place,
+            other.c.state == EffectState.PENDING.value,
+            other.c.id != head.c.id,
+        )
+        .order_by(other.c.id)
+        .limit(1)
+    )
+    indexed = dialect.force_index(first, other, "ix_effects_lane").scalar_subquery()
+    query = select(head.c.id, indexed.label("successor")).where(head.c.id.in_(heads))
+    rows = connection.execute(query)
+    return {row.id: row.successor for row in rows if row.successor is not None}
+
+
+def _lock_pending(connection: Connection, dialect: SqlDialect, ids: Sequence[int]) -> list[int]:
+    """Lock these effects; return those of them that are pending."""
+    query = (
+        select(effects.c.id, effects.c.state).where(effects.c.id.in_(ids)).order_by(effects.c.id)
+    )
+    indexed = dialect.force_index(query, effects, "PRIMARY")
+    rows = connection.execute(dialect.lock_rows(indexed))
+    return [row.id for row in rows if row.state == EffectState.PENDING]
+
+
+def lock_overdue(
+    connection: Connection,
+    dialect: SqlDialect,
+    waiting_before: datetime,
+    real_now: datetime,
+    limit: int,
+) -> list[Row[Any]]:
+    """Up to `limit` pending effects that wait since before a time and are in nobody's hands."""
+    unclaimed = or_(effects.c.worker.is_(None), effects.c.due_at < real_now)
+    query = (
+        select(*_COLUMNS_WITHOUT_PAYLOAD)
+        .where(_PENDING, effects.c.waiting_since < waiting_before, unclaimed)
+        .order_by(effects.c.waiting_since, effects.c.id)
+        .limit(limit)
+    )
+    indexed = dialect.force_index(query, effects, "ix_effects_state_waiting_since")
+    return list(connection.execute(dialect.lock_rows(indexed, skip_locked=True)))
+
+
+def next_due(connection: Connection, endpoint: Endpoint) -> datetime | None:
+    """When the next pending effect is due; None when none is pending."""
+    query = (
+        select(effects.c.due_at)
+        .where(has_endpoint(endpoint), _PENDING, effects.c.due_at.is_not(None))
+        .order_by(effects.c.due_at)
+        .limit(1)
+    )
+    return connection.execute(query).scalar_one_or_none()
+
+
+def has_endpoint(endpoint: Endpoint) -> ColumnElement[bool]:
+    """The condition that an effect is to be delivered there."""
+    return and_(
+        effects.c.pipeline == endpoint.pipeline,
+        effects.c.handler == endpoint.handler,
+        effects.c.place == endpoint.place,
+    )
+
+
+def endpoint_of(row: Row[Any]) -> Endpoint:
+    """Where the effect of `row` is delivered."""
+    return Endpoint(row.pipeline, row.handler, row.place)
+
+
+def find(
+    connection: Connection, wanted: EffectFilter, cursor: int, limit: int
+) -> list[StoredEffect]:
+    """Up to `limit` effects past the id `cursor`, by id."""
+    query = (
+        select(effects)
+        .where(effects.c.id > cursor, *_filter_conditions(wanted))
+        .order_by(effects.c.id)
+        .limit(limit)
+    )
+    return [_effect_from_row(row) for row in connection.execute(query)]
+
+
+def count(connection: Connection, wanted: EffectFilter) -> int:
+    """How many effects there are."""
+    query = select(func.count()).select_from(effects).where(*_filter_conditions(wanted))
+    return connection.execute(query).scalar_one()
+
+
+def by_id(connection: Connection, effect_id: int) -> StoredEffect:
+    """The effect with this id. Raises `UnknownEffect`."""
+    row = connection.execute(select(effects).where(effects.c.id == effect_id)).first()
+    if row is None:
+        raise UnknownEffect(effect_id)
+    return _effect_from_row(row)
+
+
+def lock_ordering_group(
+    connection: Connection, dialect: SqlDialect, effect_id: int
+) -> list[Row[Any]]:
+    """The lane of an effect, locked, by id; empty when there is no such effect."""
+    keys = effects.c["stream_id", "pipeline", "handler", "place"]
+    row = connection.execute(select(*keys).where(effects.c.id == effect_id)).first()
+    if row is None:
+        return []
+    query = (
+        select(*(column for column in effects.c if column is not effects.c.payload))
+        .where(effects.c.stream_id == row.stream_id, has_endpoint(endpoint_of(row)))
+        .order_by(effects.c.id)
+    )
+    indexed = dialect.force_index(query, effects, "ix_effects_lane")
+    return list(connection.execute(dialect.lock_rows(indexed)))
+
+
+def _filter_conditions(wanted: EffectFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.state is not None:
+        conditions.append(effects.c.state == wanted.state.value)
+    if wanted.pipeline is not None:
+        conditions.append(effects.c.pipeline == wanted.pipeline)
+    if wanted.handler is not None:
+        conditions.append(effects.c.handler == wanted.handler)
+    if wanted.stream_id is not None:
+        conditions.append(effects.c.stream_id == wanted.stream_id)
+    if wanted.older_than is not None:
+        conditions.append(effects.c.created_at < wanted.older_than)
+    if wanted.younger_than is not None:
+        conditions.append(effects.c.created_at >= wanted.younger_than)
+    return conditions
+
+
+def _effect_from_row(row: Row[Any]) -> StoredEffect:
+    return StoredEffect(
+        id=row.id,
+        effect_id=row.effect_id,
+        stream_id=row.stream_id,
+        stream_name=row.stream_name,
+        endpoint=endpoint_of(row),
+        payload=row.payload,
+        state=EffectState(row.state),
+        attempts=row.attempts,
+        created_at=row.created_at,
+        waiting_since=row.waiting_since,
+        due_at=row.due_at,
+        worker=row.worker,
+        last_error=row.last_error,
+    )

@@ -1,0 +1,245 @@
+"""Statements on the table of events."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select, type_coerce
+from sqlalchemy.types import NullType
+
+from winchester_core.errors import DataRefused
+from winchester_core.model.event import REQUIRED_KEYS, Event
+from winchester_core.model.json import load_traits
+from winchester_core.storage.sql.dialects.bulk import RowInsert, RowLock, parameter_batches
+from winchester_core.storage.sql.search import ids_after, matches_glob
+from winchester_core.storage.sql.streams import get_stream
+from winchester_core.storage.sql.tables import events, stream_events
+from winchester_core.storage.sql.types import time_decoder
+from winchester_core.triggers.grouping import encode_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection, Row, Select
+
+    from winchester_core.storage.records import EventFilter
+    from winchester_core.storage.sql.dialects import SqlDialect
+
+_INSERT_EVENTS = RowInsert(
+    events,
+    (*REQUIRED_KEYS, "traits"),
+    conflict_column="message_id",
+    timestamp_column="stored_at",
+    returning=("message_id", "id"),
+)
+
+_COLUMNS = (events.c.message_id, events.c.event_type, events.c.timestamp, events.c.traits)
+
+
+def insert_new(
+    connection: Connection,
+    dialect: SqlDialect,
+    batch: Sequence[Event],
+    lock: RowLock,
+    keys: Sequence[Any],
+) -> tuple[dict[str, int], list[Sequence[Any]]]:
+    """Store the events whose ids are not known yet, and then carry out `lock` for `keys`.
+
+    Returns the events' row ids by message id, and the rows that were locked. Rows go in by message
+    id, so that two processes with overlapping batches wait for each other
+    instead of locking each other out.
+    """
+    first = {event["message_id"]: event for event in reversed(batch)}
+    rows = [_row_from_event(first[message_id]) for message_id in sorted(first)]
+    inserted, locked = dialect.bulk.insert_and_lock(connection, _INSERT_EVENTS, rows, lock, keys)
+    stored: dict[str, int] = dict(inserted)
+    if dialect.ignores_invalid_rows and (skipped := first.keys() - stored.keys()):
+        _check_stored(connection, sorted(skipped))
+    return stored, locked
+
+
+def _row_from_event(event: Event) -> tuple[Any, ...]:
+    traits = event.copy()
+    return (*map(traits.pop, REQUIRED_KEYS), traits)
+
+
+def _check_stored(connection: Connection, message_ids: Sequence[str]) -> None:
+    known: set[str] = set()
+    for page in parameter_batches(message_ids):
+        query = select(events.c.message_id).where(events.c.message_id.in_(page))
+        known.update(connection.execute(query).scalars())
+    missing = [each for each in message_ids if each not in known]
+    if missing:
+        raise DataRefused(f"{len(missing)} rows were refused for their content")
+
+
+def event_from_row(row: Any) -> Event:
+    """The event that a row holds."""
+    return {
+        "message_id": row.message_id,
+        "event_type": row.event_type,
+        "timestamp": row.timestamp,
+        **row.traits,
+    }
+
+
+def by_message_id(connection: Connection, message_id: str) -> Event | None:
+    """The event with this id, if it is stored."""
+    row = connection.execute(select(*_COLUMNS).where(events.c.message_id == message_id)).first()
+    return event_from_row(row) if row else None
+
+
+def page_after(
+    connection: Connection, dialect: SqlDialect, wanted: EventFilter, cursor: int, limit: int
+) -> list[tuple[int, Event]]:
+    """Up to `limit` (row id, event) past the row `cursor`, by row id; traits are not looked at."""
+    ids = ids_after(
+        connection, dialect, events.c.id, cursor, limit, _filter_conditions(dialect, wanted)
+    )
+    found: list[tuple[int, Event]] = []
+    for page in parameter_batches(ids):
+        query = select(events.c.id, *_COLUMNS).where(events.c.id.in_(page)).order_by(events.c.id)
+        found += [(row.id, event_from_row(row)) for row in connection.execute(query)]
+    return found
+
+
+def count(connection: Connection, dialect: SqlDialect, wanted: EventFilter) -> int:
+    """How many events there are; traits are not looked at."""
+    query = select(func.count()).select_from(events).where(*_filter_conditions(dialect, wanted))
+    return connection.execute(query).scalar_one()
+
+
+def row_id_of(connection: Connection, message_id: str) -> int | None:
+    """The row of the event with this id."""
+    query = select(events.c.id).where(events.c.message_id == message_id)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def _filter_conditions(dialect: SqlDialect, wanted: EventFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.event_type is not None:
+        conditions.append(matches_glob(dialect, events.c.event_type, wanted.event_type))
+    if wanted.since is not None:
+        conditions.append(events.c.timestamp >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(events.c.timestamp < wanted.until)
+    return conditions
+
+
+PAGE_ROWS = 1000
+"""Rows read at a time while traits, which have no index, are looked at."""
+
+
+def find_events(
+    connection: Connection, dialect: SqlDialect, wanted: EventFilter, cursor: str | None, limit: int
+) -> list[Event]:
+    """Up to `limit` events in order of arrival, past the one whose id is `cursor`."""
+    start = 0 if cursor is None else row_id_of(connection, cursor)
+    if start is None:
+        return []
+    page_size = PAGE_ROWS if wanted.traits else limit
+    return list(islice(_matching_events(connection, dialect, wanted, start, page_size), limit))
+
+
+def count_events(connection: Connection, dialect: SqlDialect, wanted: EventFilter) -> int:
+    """How many events there are; with traits, every event in range is looked at."""
+    if not wanted.traits:
+        return count(connection, dialect, wanted)
+    return sum(1 for _ in _matching_events(connection, dialect, wanted, 0, PAGE_ROWS))
+
+
+def _matching_events(
+    connection: Connection, dialect: SqlDialect, wanted: EventFilter, cursor: int, page_size: int
+) -> Iterator[Event]:
+    traits = {name: encode_value(value) for name, value in wanted.traits.items()}
+    while page := page_after(connection, dialect, wanted, cursor, page_size):
+        for row_id, event in page:
+            cursor = row_id
+            if _has_traits(event, traits):
+                yield event
+        if len(page) < page_size:
+            return
+
+
+def _has_traits(event: Mapping[str, Any], traits: Mapping[str, bytes]) -> bool:
+    return all(
+        name in event and encode_value(event[name]) == value for name, value in traits.items()
+    )
+
+
+def events_of_stream(connection: Connection, dialect: SqlDialect, stream_id: int) -> list[Event]:
+    """A stream's events. Raises `UnknownStream`."""
+    get_stream(connection, dialect, stream_id)
+    return members_of_streams(connection, dialect, [stream_id]).take(stream_id)
+
+
+# The events of streams, read together and made one stream at a time.
+#
+# A row is a third as large as the event that is made of it, and what is made just before it is
+# used, and let go right after, stays within the processor's cache.
+
+FETCH_ROWS = 500
+"""Fewer than let the garbage collector go through all that the process has."""
+
+
+class MemberRows:
+    """Rows of the events of streams. See `Members`."""
+
+    def __init__(
+        self, stream_ids: Sequence[int], read_time: Callable[[Any], datetime | None]
+    ) -> None:
+        self._read_time = read_time
+        self._rows: dict[int, list[tuple[Any, ...]]] = {each: [] for each in stream_ids}
+
+    def add(self, rows: Iterable[Row[Any]]) -> None:
+        """Take rows in, of any of the streams and in any order."""
+        for row in rows:
+            values = tuple(row)  # which the garbage collector need not look at again
+            self._rows[values[-1]].append(values)
+
+    def take(self, stream_id: int) -> list[Event]:
+        """See `Members.take`."""
+        rows = self._rows.pop(stream_id)
+        # the database would sort whole events, on disk where they are many; what each driver gives
+        # for a time has the order of the times, and no two rows have the same position
+        rows.sort(reverse=True)
+        taken: list[Event] = []
+        while rows:  # what has been read is let go at once
+            timestamp, _, message_id, event_type, traits, _ = rows.pop()
+            taken.append(
+                {
+                    "message_id": message_id,
+                    "event_type": event_type,
+                    "timestamp": self._read_time(timestamp),
+                    **load_traits(traits),
+                }
+            )
+        return taken
+
+
+def members_of_streams(
+    connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]
+) -> MemberRows:
+    """The events of each stream."""
+    members = MemberRows(stream_ids, time_decoder(dialect.name))
+    for page in parameter_batches(stream_ids):
+        query = _member_query(dialect).where(dialect.is_one_of(stream_events.c.stream_id, page))
+        for rows in connection.execute(query).partitions(FETCH_ROWS):
+            members.add(rows)
+    return members
+
+
+def _member_query(dialect: SqlDialect) -> Select[Any]:
+    joined, event = dialect.lateral_index_lookup(
+        stream_events, events, events.c.id == stream_events.c.event_id
+    )
+    return select(
+        type_coerce(event.c.timestamp, NullType()),
+        stream_events.c.position,
+        event.c.message_id,
+        event.c.event_type,
+        dialect.json_text(event.c.traits),
+        stream_events.c.stream_id,
+    ).select_from(joined)

@@ -1,0 +1,195 @@
+"""The transaction of ingest: store events, let them join their streams, move the event clock.
+
+The order of locks is the same everywhere: events by message id, open streams by group key, new
+streams, the event clock.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.storage.records import IngestResult
+from winchester_core.storage.sql import clocks, events, stream_rows
+from winchester_core.telemetry.checkpoints import Checkpoint, reach
+from winchester_core.triggers import progress
+from winchester_core.triggers.batch_plan import BatchPlan, PendingStream
+from winchester_core.triggers.grouping import Group
+from winchester_core.triggers.stream_time import EventTime, TimePolicy, compute_batch_times
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from winchester_core.storage.records import MatchedEvent
+    from winchester_core.storage.sql.dialects import SqlDialect
+    from winchester_core.triggers.definition import TriggerDefinition
+    from winchester_core.triggers.matcher import Match
+
+
+def record(
+    connection: Connection,
+    dialect: SqlDialect,
+    matched_events: Sequence[MatchedEvent],
+    policy: TimePolicy,
+) -> IngestResult:
+    """Do all that a batch of arrivals causes, inside the caller's transaction."""
+    clock = clocks.event_clock_time(connection) if isinstance(policy, EventTime) else None
+    groups = {
+        match.group.key for matched_event in matched_events for match in matched_event.matches
+    }
+    row_ids, open_rows = events.insert_new(
+        connection,
+        dialect,
+        [matched_event.event for matched_event in matched_events],
+        stream_rows.LOCK_OPEN_STREAMS,
+        sorted(groups),
+    )
+    reach(Checkpoint.EVENTS_STORED)
+    new = _stored_indexes(matched_events, row_ids)
+    times = compute_batch_times(policy, clock, [matched_events[index].stamp for index in new])
+    arrival_times = dict(zip(new, times.event_times, strict=True))
+    plan = BatchPlan(
+        _load_open_streams(connection, dialect, open_rows, matched_events, arrival_times)
+    )
+    for index, now in arrival_times.items():
+        for match in matched_events[index].matches:
+            plan.add_event(index, matched_events[index].event, now, match)
+    _write_plan(connection, dialect, plan, matched_events, row_ids)
+    reach(Checkpoint.STREAMS_STORED)
+    if times.end is not None and times.end != clock:
+        clocks.advance(connection, times.end)
+    stored = set(new)
+    return IngestResult(
+        stored=tuple(index in stored for index in range(len(matched_events))),
+        streams_opened=plan.opened,
+        streams_opened_expired=plan.opened_expired,
+        fire_times_set=plan.fire_times_set,
+        refused_jumps=tuple(new[each] for each in times.refused),
+    )
+
+
+def _stored_indexes(
+    matched_events: Sequence[MatchedEvent], row_ids: Mapping[str, int]
+) -> Sequence[int]:
+    """The indexes of the arrivals that were stored; of two with one id in this batch, the first."""
+    if len(row_ids) == len(matched_events):
+        return range(len(matched_events))
+    first: dict[str, int] = {}
+    for index, matched_event in enumerate(matched_events):
+        first.setdefault(matched_event.event["message_id"], index)
+    return sorted(first[message_id] for message_id in row_ids)
+
+
+def _load_open_streams(
+    connection: Connection,
+    dialect: SqlDialect,
+    open_rows: Sequence[Sequence[Any]],
+    matched_events: Sequence[MatchedEvent],
+    arrival_times: Mapping[int, datetime],
+) -> dict[bytes, PendingStream]:
+    """The open streams that the new arrivals touch, by group, counted by the present rules.
+
+    `event_times` holds the indexes of these arrivals, in order, and their times.
+    """
+    matches: dict[bytes, tuple[Match, datetime]] = {}
+    for index, now in arrival_times.items():
+        for match in matched_events[index].matches:
+            matches.setdefault(match.group.key, (match, now))
+    pending_streams: dict[bytes, PendingStream] = {}
+    outdated: list[tuple[PendingStream, datetime]] = []
+    for stream_id, key, stream_progress in map(stream_rows.decode_open_stream, open_rows):
+        if key not in matches:  # of events that were stored before
+            continue
+        match, now = matches[key]
+        pending = PendingStream(
+            match.definition,
+            match.group,
+            stream_progress,
+            id=stream_id,
+            had_fire_time=stream_progress.fire_timestamp is not None,
+            stored_progress=(
+                stream_progress.fingerprint,
+                stream_progress.first_event,
+                stream_progress.expire_timestamp,
+            ),
+        )
+        pending_streams[key] = pending
+        if stream_progress.fingerprint != match.definition.fingerprint:
+            outdated.append((pending, now))
+    _recalculate(connection, dialect, outdated)
+    return pending_streams
+
+
+def _recalculate(
+    connection: Connection, dialect: SqlDialect, outdated: Iterable[tuple[PendingStream, datetime]]
+) -> None:
+    """Count streams anew by their trigger's present rules, from their members."""
+    by_id = {pending.id: (pending, now) for pending, now in outdated if pending.id is not None}
+    if not by_id:
+        return
+    members = events.members_of_streams(connection, dialect, list(by_id))
+    for stream_id, (pending, now) in by_id.items():
+        progress.recalculate(pending.definition, pending.progress, members.take(stream_id), now)
+
+
+def _write_plan(
+    connection: Connection,
+    dialect: SqlDialect,
+    plan: BatchPlan,
+    matched_events: Sequence[MatchedEvent],
+    row_ids: Mapping[str, int],
+) -> None:
+    pending_streams = plan.changed_streams
+    stored = sorted(
+        (each for each in pending_streams if each.id is not None), key=lambda each: each.id or 0
+    )
+    new = sorted(
+        (each for each in pending_streams if each.id is None), key=lambda each: each.group.key
+    )
+    keys = stream_rows.new_stream_keys(new)
+
+    def members(of: Any, pending: PendingStream) -> Iterator[tuple[Any, int, int]]:
+        for position, index in pending.members:
+            yield of, position, row_ids[matched_events[index].event["message_id"]]
+
+    joined = chain.from_iterable(members(pending.id, pending) for pending in stored)
+    opened = chain.from_iterable(map(members, keys, new))
+    traits = zip(keys, (pending.group.values for pending in new), strict=True)
+    # a stream that closes gives its group's key up before its successor takes it
+    stream_rows.close_streams(connection, stored)
+    dialect.bulk.execute_all(
+        connection,
+        [*stream_rows.stream_updates(stored), stream_rows.link_inserts(joined)],
+        stream_rows.stream_inserts(
+            keys,
+            new,
+            [stream_rows.trait_inserts(traits), stream_rows.link_inserts_of_new_streams(opened)],
+        ),
+    )
+    stream_rows.close_new_streams(connection, dialect, keys, new)
+
+
+def recalculate_streams(
+    connection: Connection,
+    dialect: SqlDialect,
+    definition: TriggerDefinition,
+    now: datetime,
+    limit: int,
+) -> int:
+    """Count up to `limit` open streams anew by their trigger's present rules; return how many."""
+    outdated = stream_rows.lock_outdated_streams(
+        connection, dialect, definition.name, definition.fingerprint, limit
+    )
+    pending_streams = [
+        PendingStream(definition, Group(key, {}), stream_progress, id=stream_id)
+        for stream_id, key, stream_progress in outdated
+    ]
+    _recalculate(connection, dialect, [(pending, now) for pending in pending_streams])
+    dialect.bulk.execute_all(
+        connection,
+        stream_rows.stream_updates(sorted(pending_streams, key=lambda each: each.id or 0)),
+    )
+    return len(pending_streams)

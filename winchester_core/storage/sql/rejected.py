@@ -1,0 +1,117 @@
+"""Statements on the table of rejected messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, select, update
+
+from winchester_core.errors import UnknownRejectedMessage
+from winchester_core.storage.records import RejectedMessage
+from winchester_core.storage.sql.dialects.bulk import parameter_batches
+from winchester_core.storage.sql.search import ids_after
+from winchester_core.storage.sql.tables import rejected_messages
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection, Row
+
+    from winchester_core.storage.records import RejectedFilter, Rejection
+    from winchester_core.storage.sql.dialects import SqlDialect
+
+
+def insert(
+    connection: Connection, dialect: SqlDialect, rejection: Rejection, received_at: datetime
+) -> bool:
+    """Keep a rejected message; False when this source has given it before."""
+    known = select(rejected_messages.c.id).where(
+        rejected_messages.c.source == rejection.source,
+        rejected_messages.c.digest == rejection.digest,
+    )
+    if connection.execute(dialect.lock_rows(known)).first() is not None:
+        return False
+    connection.execute(
+        rejected_messages.insert().values(
+            source=rejection.source,
+            digest=rejection.digest,
+            kind=rejection.kind,
+            reason=rejection.reason,
+            received_at=received_at,
+            body=rejection.body,
+            body_length=rejection.body_length,
+        )
+    )
+    return True
+
+
+def find(
+    connection: Connection, dialect: SqlDialect, wanted: RejectedFilter, cursor: int, limit: int
+) -> list[RejectedMessage]:
+    """Up to `limit` rejected messages past the id `cursor`, by id."""
+    ids = ids_after(
+        connection, dialect, rejected_messages.c.id, cursor, limit, _filter_conditions(wanted)
+    )
+    found: list[RejectedMessage] = []
+    for batch in parameter_batches(ids):
+        query = select(rejected_messages).where(rejected_messages.c.id.in_(batch))
+        rows = connection.execute(query.order_by(rejected_messages.c.id))
+        found += [_message_from_row(row) for row in rows]
+    return found
+
+
+def count(connection: Connection, wanted: RejectedFilter) -> int:
+    """How many rejected messages there are."""
+    query = select(func.count()).select_from(rejected_messages).where(*_filter_conditions(wanted))
+    return connection.execute(query).scalar_one()
+
+
+def by_id(connection: Connection, rejected_id: int) -> RejectedMessage:
+    """The rejected message with this id. Raises `UnknownRejectedMessage`."""
+    query = select(rejected_messages).where(rejected_messages.c.id == rejected_id)
+    row = connection.execute(query).first()
+    if row is None:
+        raise UnknownRejectedMessage(rejected_id)
+    return _message_from_row(row)
+
+
+def set_reason(connection: Connection, rejected_id: int, reason: str) -> None:
+    """Say why a message is rejected now. Raises `UnknownRejectedMessage`."""
+    # looked at first: MariaDB does not count a row that an update leaves as it was
+    by_id(connection, rejected_id)
+    connection.execute(
+        update(rejected_messages).where(rejected_messages.c.id == rejected_id).values(reason=reason)
+    )
+
+
+def delete_by_id(connection: Connection, rejected_id: int) -> None:
+    """Remove a rejected message. Raises `UnknownRejectedMessage`."""
+    statement = delete(rejected_messages).where(rejected_messages.c.id == rejected_id)
+    if not connection.execute(statement).rowcount:
+        raise UnknownRejectedMessage(rejected_id)
+
+
+def _filter_conditions(wanted: RejectedFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.source is not None:
+        conditions.append(rejected_messages.c.source == wanted.source)
+    if wanted.kind is not None:
+        conditions.append(rejected_messages.c.kind == wanted.kind)
+    if wanted.older_than is not None:
+        conditions.append(rejected_messages.c.received_at < wanted.older_than)
+    if wanted.younger_than is not None:
+        conditions.append(rejected_messages.c.received_at >= wanted.younger_than)
+    return conditions
+
+
+def _message_from_row(row: Row[Any]) -> RejectedMessage:
+    return RejectedMessage(
+        id=row.id,
+        source=row.source,
+        kind=row.kind,
+        reason=row.reason,
+        received_at=row.received_at,
+        body=bytes(row.body),
+        body_length=row.body_length,
+        digest=bytes(row.digest),
+    )

@@ -1,0 +1,122 @@
+"""Trimming: old events go in small transactions that wait for nobody.
+
+Events are looked at in the order of their times, without a lock. Only those that go are locked,
+and those that another worker removes at this moment are passed over. An event is linked to streams
+in the transaction that stores it and never later, so that one that is visible and that no
+uncompleted stream holds stays so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, or_, select
+
+from winchester_core.model.stream import StreamState
+from winchester_core.storage.records import TrimCursor, TrimResult
+from winchester_core.storage.sql.dialects.bulk import parameter_batches
+from winchester_core.storage.sql.tables import events, stream_events, streams
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from typing import Any
+
+    from sqlalchemy import Connection, Row
+
+    from winchester_core.storage.sql.dialects import SqlDialect
+
+MAX_PAGES = 10
+"""How many times `limit` events are looked at, at most, before one is found that may go."""
+
+
+def trim(
+    connection: Connection,
+    dialect: SqlDialect,
+    *,
+    older_than: datetime,
+    stored_before: datetime,
+    limit: int,
+    cursor: TrimCursor | None,
+) -> TrimResult:
+    """Remove up to `limit` events that no uncompleted stream holds, and their links."""
+    removed = kept = 0
+    for _ in range(MAX_PAGES):
+        page = _older_events(connection, older_than, cursor, limit)
+        old = [row.id for row in page if row.stored_at < stored_before]
+        removed = _delete_unlinked(connection, dialect, old)
+        kept += len(page) - removed
+        if page:
+            cursor = TrimCursor(page[-1].timestamp, page[-1].id)
+        if removed or len(page) < limit:
+            break
+    return TrimResult(removed, kept, cursor, more=len(page) == limit)
+
+
+def _delete_unlinked(connection: Connection, dialect: SqlDialect, old: list[int]) -> int:
+    held = _held_by_uncompleted(connection, old)
+    deletable = _lock_unlocked(connection, dialect, [each for each in old if each not in held])
+    _delete_links_to(connection, dialect, deletable)
+    return _delete_events(connection, deletable)
+
+
+def _older_events(
+    connection: Connection, older_than: datetime, cursor: TrimCursor | None, limit: int
+) -> list[Row[Any]]:
+    """The first `limit` events (id, both times) past `cursor` whose own time is older."""
+    query = (
+        select(events.c.id, events.c.timestamp, events.c.stored_at)
+        .where(events.c.timestamp < older_than)
+        .order_by(events.c.timestamp, events.c.id)
+        .limit(limit)
+    )
+    if cursor is not None:
+        # the first of these bounds the index range on every database
+        query = query.where(
+            events.c.timestamp >= cursor.timestamp,
+            or_(events.c.timestamp > cursor.timestamp, events.c.id > cursor.row_id),
+        )
+    return list(connection.execute(query))
+
+
+def _lock_unlocked(
+    connection: Connection, dialect: SqlDialect, row_ids: Sequence[int]
+) -> list[int]:
+    """Lock these events; those that another process has locked, or removed, are passed over."""
+    locked: list[int] = []
+    for page in parameter_batches(row_ids):
+        query = select(events.c.id).where(events.c.id.in_(page)).order_by(events.c.id)
+        indexed = dialect.force_index(query, events, "PRIMARY")
+        locked += connection.execute(dialect.lock_rows(indexed, skip_locked=True)).scalars()
+    return locked
+
+
+def _delete_events(connection: Connection, row_ids: Sequence[int]) -> int:
+    """Remove these events; return how many there were."""
+    return sum(
+        connection.execute(delete(events).where(events.c.id.in_(page))).rowcount
+        for page in parameter_batches(row_ids)
+    )
+
+
+def _held_by_uncompleted(connection: Connection, event_ids: Sequence[int]) -> set[int]:
+    """Which of these events an uncompleted stream holds."""
+    found: set[int] = set()
+    for page in parameter_batches(event_ids):
+        query = (
+            select(stream_events.c.event_id)
+            .join(streams, streams.c.id == stream_events.c.stream_id)
+            .where(
+                stream_events.c.event_id.in_(page),
+                streams.c.state != StreamState.COMPLETED.value,
+            )
+        )
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+def _delete_links_to(connection: Connection, dialect: SqlDialect, event_ids: Sequence[int]) -> None:
+    """Remove the links to these events."""
+    statement = dialect.delete_by_index(stream_events, "ix_stream_events_event_id")
+    for page in parameter_batches(event_ids):
+        connection.execute(statement.where(stream_events.c.event_id.in_(page)))

@@ -1,0 +1,331 @@
+"""Statements of ingest on the table of streams: finding, opening, moving and closing."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from sqlalchemy import select, update
+
+from winchester_core.model.json import load_traits
+from winchester_core.model.stream import StreamState
+from winchester_core.model.time_range import TimeRange
+from winchester_core.storage.sql.dialects.bulk import (
+    ChildInsert,
+    ParentChildInsert,
+    RowDelete,
+    RowInsert,
+    RowLock,
+    RowUpdate,
+    parameter_batches,
+)
+from winchester_core.storage.sql.tables import stream_events, stream_traits, streams
+from winchester_core.triggers.grouping import encode_value
+from winchester_core.triggers.progress import StreamProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from winchester_core.storage.sql.dialects import SqlDialect
+    from winchester_core.storage.sql.dialects.bulk import RowChange, Rows
+    from winchester_core.triggers.batch_plan import PendingStream
+
+_PROGRESS_COLUMNS = (
+    "fingerprint",
+    "first_event",
+    "fire_timestamp",
+    "last_event",
+    "expire_timestamp",
+    "event_count",
+    "progress",
+)
+_UPDATE_PROGRESS = RowUpdate(streams, "id", _PROGRESS_COLUMNS[3:])
+"""What each event that joins moves: nothing of it is in an index."""
+
+_UPDATE_FIRE_TIME = RowUpdate(streams, "id", _PROGRESS_COLUMNS[2:])
+"""The same with the fire time, which is set once."""
+
+_UPDATE_ALL = RowUpdate(streams, "id", (*_PROGRESS_COLUMNS, "check_at"))
+"""All that may change."""
+
+INSERT_STREAMS = RowInsert(
+    streams,
+    ("name", "open_key", "state", "state_serial_no", "attempts", *_PROGRESS_COLUMNS, "check_at"),
+    returning=("open_key", "id"),
+)
+"""New streams, told apart by their keys."""
+
+LOCK_OPEN_STREAMS = RowLock(
+    streams, "open_key", ("id", "open_key", *_PROGRESS_COLUMNS), "uq_streams_open_key"
+)
+"""The open streams of some groups."""
+
+
+OpenStream: TypeAlias = "tuple[int, bytes, StreamProgress]"
+"""An open stream's id, open key and facts; its row is locked until the transaction ends."""
+
+
+def decode_open_stream(row: Sequence[Any]) -> OpenStream:
+    """The open stream that a row of `LOCK_OPEN_STREAMS` holds."""
+    stream_id, key, fingerprint, first, fire, last, expire, event_count, progress = row
+    counts = list(parse_progress(progress))
+    return (
+        stream_id,
+        bytes(key),
+        StreamProgress(first, last, expire, fire, event_count, counts, fingerprint),
+    )
+
+
+def lock_outdated_streams(
+    connection: Connection, dialect: SqlDialect, name: str, fingerprint: str, limit: int
+) -> list[OpenStream]:
+    """Up to `limit` open streams of a trigger that were counted by other rules, locked.
+
+    They come in the order of the index, which costs no sort; where locked rows are passed over,
+    no order of locks is needed. What is less and what is greater are two ranges of the index; what
+    is unequal would be none, and all open streams be read.
+    """
+    outdated: list[OpenStream] = []
+    for others in (streams.c.fingerprint < fingerprint, streams.c.fingerprint > fingerprint):
+        query = (
+            select(*LOCK_OPEN_STREAMS.columns)
+            .where(
+                streams.c.name == name,
+                streams.c.state == StreamState.ACTIVE.value,
+                others,
+                streams.c.open_key.is_not(None),
+            )
+            .order_by(streams.c.fingerprint)
+            .limit(limit - len(outdated))
+        )
+        query = dialect.force_index(query, streams, "ix_streams_name_state_fingerprint")
+        outdated += map(
+            decode_open_stream, connection.execute(dialect.lock_rows(query, skip_locked=True))
+        )
+    return outdated
+
+
+def stream_updates(pending_streams: Iterable[PendingStream]) -> list[RowChange]:
+    """What a batch did to stored streams, whose rows this transaction has locked."""
+    moved, decided, rewritten = [], [], []
+    for pending in pending_streams:
+        values = _progress_values(pending.progress)
+        if not _keeps_index_position(pending):
+            rewritten.append((pending.id, *values, pending.progress.expire_timestamp))
+        elif pending.progress.fire_timestamp is None or pending.had_fire_time:
+            moved.append((pending.id, *values[3:]))
+        else:
+            decided.append((pending.id, *values[2:]))
+    return [(_UPDATE_PROGRESS, moved), (_UPDATE_FIRE_TIME, decided), (_UPDATE_ALL, rewritten)]
+
+
+def _keeps_index_position(pending: PendingStream) -> bool:
+    """Whether neither the rules nor the first event changed, nor does it expire earlier.
+
+    One that expires later is checked at the time that was stored, and then put off.
+    """
+    if pending.stored_progress is None:
+        return False
+    fingerprint, first_event, expire_timestamp = pending.stored_progress
+    stream_progress = pending.progress
+    return (
+        stream_progress.fingerprint == fingerprint
+        and stream_progress.first_event == first_event
+        and stream_progress.expire_timestamp >= expire_timestamp
+    )
+
+
+def new_stream_keys(pending_streams: Iterable[PendingStream]) -> list[bytes]:
+    """The keys under which new streams go in.
+
+    One that the batch has opened and closed again goes in under a key of its own, by which to tell
+    its row from the others.
+    """
+    return [
+        pending.group.key if pending.is_open else _temporary_key(pending.group.key, index)
+        for index, pending in enumerate(pending_streams)
+    ]
+
+
+def stream_inserts(
+    keys: Sequence[bytes],
+    pending_streams: Sequence[PendingStream],
+    children: Sequence[tuple[ChildInsert, Rows]],
+) -> ParentChildInsert:
+    """Store new streams and, by their keys, what belongs to them."""
+    rows = [
+        (
+            pending.definition.name,
+            key,
+            StreamState.ACTIVE.value,
+            0,
+            0,
+            *_progress_values(pending.progress),
+            pending.progress.expire_timestamp,
+        )
+        for key, pending in zip(keys, pending_streams, strict=True)
+    ]
+    return ParentChildInsert(INSERT_STREAMS, rows, children)
+
+
+def close_streams(connection: Connection, pending_streams: Iterable[PendingStream]) -> None:
+    """Take the keys from those that are no longer open."""
+    _clear_open_keys(connection, [pending.id for pending in pending_streams if not pending.is_open])
+
+
+def close_new_streams(
+    connection: Connection,
+    dialect: SqlDialect,
+    keys: Iterable[bytes],
+    pending_streams: Iterable[PendingStream],
+) -> None:
+    """Take their keys from new streams that the batch has closed again.
+
+    They are found as open streams are: an UPDATE by key may go through all rows on MariaDB, and
+    wait for those of others.
+    """
+    closed = [
+        key for key, pending in zip(keys, pending_streams, strict=True) if not pending.is_open
+    ]
+    rows = dialect.bulk.lock(connection, LOCK_OPEN_STREAMS, sorted(closed))
+    _clear_open_keys(connection, [stream_id for stream_id, *_ in rows])
+
+
+def _clear_open_keys(connection: Connection, stream_ids: Sequence[int | None]) -> None:
+    for batch in parameter_batches(stream_ids):
+        connection.execute(update(streams).where(streams.c.id.in_(batch)).values(open_key=None))
+
+
+def _temporary_key(key: bytes, index: int) -> bytes:
+    return hashlib.sha256(b"%s closed %d" % (key, index)).digest()
+
+
+@lru_cache(maxsize=1024)
+def parse_progress(text: str) -> tuple[int, ...]:
+    """The counts that a row's `progress` holds, in the order of the fire criteria."""
+    return tuple(map(int, text.split(","))) if text else ()
+
+
+def _progress_values(stream_progress: StreamProgress) -> tuple[Any, ...]:
+    """The columns `_PROGRESS_COLUMNS`."""
+    return (
+        stream_progress.fingerprint,
+        stream_progress.first_event,
+        stream_progress.fire_timestamp,
+        stream_progress.last_event,
+        stream_progress.expire_timestamp,
+        stream_progress.event_count,
+        ",".join(map(str, stream_progress.counts)),
+    )
+
+
+_INSERT_LINKS = RowInsert(stream_events, ("stream_id", "position", "event_id"))
+_INSERT_LINKS_OF_NEW_STREAMS = ChildInsert(_INSERT_LINKS, INSERT_STREAMS)
+
+_DELETE_LINKS = RowDelete(stream_events, "stream_id")
+"""Remove the links of streams; their events stay."""
+
+
+def link_inserts(members: Iterable[tuple[int, int, int]]) -> RowChange:
+    """Let events join streams: (stream id, position, event's row id) each.
+
+    The primary key refuses a position that another process has filled.
+    """
+    return _INSERT_LINKS, sorted(members)
+
+
+def link_inserts_of_new_streams(
+    members: Iterable[tuple[bytes, int, int]],
+) -> tuple[ChildInsert, Rows]:
+    """The same with new streams, of which the key is told instead of the id."""
+    return _INSERT_LINKS_OF_NEW_STREAMS, list(members)
+
+
+_INSERT_TRAITS = ChildInsert(
+    RowInsert(stream_traits, ("stream_id", "name", "digest", "value")), INSERT_STREAMS
+)
+
+_DELETE_TRAITS = RowDelete(stream_traits, "stream_id")
+"""Remove the values of streams."""
+
+
+def trait_inserts(values: Iterable[tuple[bytes, Mapping[str, Any]]]) -> tuple[ChildInsert, Rows]:
+    """Store the distinguishing values of new streams: (the stream's key, values) each."""
+    return _INSERT_TRAITS, [
+        (key, name, *_stored_value(value)) for key, group in values for name, value in group.items()
+    ]
+
+
+def _stored_value(value: Any) -> tuple[bytes, dict[str, Any]]:
+    """The digest of a value, and the document that holds it."""
+    return _stored_range(value) if isinstance(value, TimeRange) else _digest_and_json(value)
+
+
+@lru_cache(maxsize=64)
+def _stored_range(value: TimeRange) -> tuple[bytes, dict[str, Any]]:
+    """The same of a range: most new streams are of the same few days or hours."""
+    return _digest_and_json(value)
+
+
+def _digest_and_json(value: Any) -> tuple[bytes, dict[str, Any]]:
+    return value_digest(value), _value_to_json(value)
+
+
+def traits_of_streams(
+    connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]
+) -> dict[int, dict[str, Any]]:
+    """The distinguishing values of each stream, by name."""
+    found: dict[int, dict[str, Any]] = {stream_id: {} for stream_id in stream_ids}
+    for batch in parameter_batches(stream_ids):
+        query = (
+            select(
+                stream_traits.c.stream_id,
+                stream_traits.c.name,
+                dialect.json_text(stream_traits.c.value),
+            )
+            .where(dialect.is_one_of(stream_traits.c.stream_id, batch))
+            .order_by(stream_traits.c.stream_id, stream_traits.c.name)
+        )
+        for stream_id, name, text in connection.execute(query).all():
+            found[stream_id][name] = _value_from_json(load_traits(text))
+    return found
+
+
+def has_trait_value(name: str, value: Any) -> ColumnElement[bool]:
+    """The condition that a stream's distinguishing trait `name` equals `value`, type and all."""
+    return streams.c.id.in_(
+        select(stream_traits.c.stream_id).where(
+            stream_traits.c.name == name, stream_traits.c.digest == value_digest(value)
+        )
+    )
+
+
+def value_digest(value: Any) -> bytes:
+    """What a value is found by."""
+    return hashlib.sha256(encode_value(value)).digest()
+
+
+def _value_to_json(value: Any) -> dict[str, Any]:
+    if isinstance(value, TimeRange):
+        return {"begin": value.begin, "end": value.end}
+    return {"value": value}
+
+
+def _value_from_json(document: Mapping[str, Any]) -> Any:
+    if "value" in document:
+        return document["value"]
+    return TimeRange(document["begin"], document["end"])
+
+
+_DELETE_STREAMS = RowDelete(streams, "id")
+"""Remove streams, of which nothing else may be left."""
+
+_DELETE_WITH_LINKS = (_DELETE_LINKS, _DELETE_TRAITS, _DELETE_STREAMS)
+
+
+def delete_streams(connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]) -> None:
+    """Remove streams and their links, never their events."""
+    dialect.bulk.delete(connection, _DELETE_WITH_LINKS, stream_ids)

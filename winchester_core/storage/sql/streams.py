@@ -1,0 +1,228 @@
+"""What keeps the tables in order: refreshing, resetting, purging."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, func, select
+
+from winchester_core.errors import IllegalTransition, UnknownStream
+from winchester_core.model.stream import (
+    REASON_STATES,
+    ReasonStates,
+    StreamRecord,
+    StreamState,
+    states_including,
+)
+from winchester_core.storage.records import parse_history
+from winchester_core.storage.sql import claim_rows, clocks, stream_rows
+from winchester_core.storage.sql.dialects.bulk import parameter_batches
+from winchester_core.storage.sql.search import ids_after, matches_glob
+from winchester_core.storage.sql.stream_rows import delete_streams, parse_progress
+from winchester_core.storage.sql.tables import events, stream_events, streams
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Row, Select
+
+    from winchester_core.storage.records import StreamFilter, StreamVersion
+    from winchester_core.storage.sql.dialects import SqlDialect
+
+
+def reset(connection: Connection, dialect: SqlDialect, stream_id: int) -> StreamState:
+    """Make a stream in error ready again, with all its attempts; return its new state.
+
+    Raises `UnknownStream`, or `IllegalTransition` when it is not in error.
+    """
+    row = claim_rows.lock_one(connection, dialect, stream_id)
+    if row is None:
+        raise UnknownStream(stream_id)
+    reason_states = states_including(StreamState(row.state))
+    if reason_states is None or row.state != reason_states.failed:
+        raise IllegalTransition(row.state, "ready again: only a stream in error can be reset")
+    _set_retry(connection, dialect, {stream_id: reason_states})
+    return reason_states.retry
+
+
+def reset_all(
+    connection: Connection, dialect: SqlDialect, versions: Sequence[StreamVersion]
+) -> dict[int, StreamState]:
+    """Make ready again those in error that are as they were; return their new states."""
+    states_by_stream = _lock_unchanged(connection, dialect, versions)
+    _set_retry(connection, dialect, states_by_stream)
+    return {stream_id: reason_states.retry for stream_id, reason_states in states_by_stream.items()}
+
+
+def _set_retry(
+    connection: Connection, dialect: SqlDialect, states_by_stream: Mapping[int, ReasonStates]
+) -> None:
+    """Let locked streams in error begin anew in their lanes, with all their attempts."""
+    real_now = clocks.real_time(connection, dialect)
+    values = {"attempts": 0, "retry_at": real_now, "worker": None, "last_error": None}
+    for reason_states in REASON_STATES:
+        stream_ids = [each for each, failed in states_by_stream.items() if failed is reason_states]
+        claim_rows.finish(connection, dialect, stream_ids, reason_states.retry, **values)
+
+
+def discard_all(
+    connection: Connection, dialect: SqlDialect, versions: Sequence[StreamVersion]
+) -> frozenset[int]:
+    """Remove those in error that are as they were; return which."""
+    states_by_stream = _lock_unchanged(connection, dialect, versions)
+    delete_streams(connection, dialect, sorted(states_by_stream))
+    return frozenset(states_by_stream)
+
+
+def purge(connection: Connection, dialect: SqlDialect, stream_id: int) -> None:
+    """Remove a stream and its links, never its events.
+
+    Raises `UnknownStream`, or `IllegalTransition` when a worker has it in hand.
+    """
+    row = claim_rows.lock_one(connection, dialect, stream_id)
+    if row is None:
+        raise UnknownStream(stream_id)
+    if row.state in (StreamState.FIRING, StreamState.EXPIRING):
+        raise IllegalTransition(row.state, "purged: it is claimed by a worker")
+    delete_streams(connection, dialect, [stream_id])
+
+
+def get_stream(connection: Connection, dialect: SqlDialect, stream_id: int) -> StreamRecord:
+    """The stream with this id. Raises `UnknownStream`."""
+    found = by_ids(connection, dialect, [stream_id])
+    if not found:
+        raise UnknownStream(stream_id)
+    return found[0]
+
+
+_STATES_BY_FAILED = {reason_states.failed.value: reason_states for reason_states in REASON_STATES}
+
+
+def _lock_unchanged(
+    connection: Connection, dialect: SqlDialect, versions: Sequence[StreamVersion]
+) -> dict[int, ReasonStates]:
+    """Lock those that are in error and as they were, by id; return the lane of each."""
+    found: dict[int, ReasonStates] = {}
+    for batch in parameter_batches(sorted(versions, key=lambda version: version.stream_id)):
+        query = (
+            select(streams.c.id, streams.c.state)
+            .where(
+                dialect.is_one_of(streams.c.id, [version.stream_id for version in batch]),
+                dialect.pair_is_one_of(
+                    (streams.c.id, streams.c.state_serial_no),
+                    [(version.stream_id, version.serial) for version in batch],
+                ),
+                streams.c.state.in_(list(_STATES_BY_FAILED)),
+            )
+            .order_by(streams.c.id)
+        )
+        indexed = dialect.force_index(query, streams, "PRIMARY")
+        rows = connection.execute(dialect.lock_rows(indexed))
+        found.update((row.id, _STATES_BY_FAILED[row.state]) for row in rows)
+    return found
+
+
+def find(
+    connection: Connection, dialect: SqlDialect, wanted: StreamFilter, cursor: int, limit: int
+) -> list[StreamRecord]:
+    """Up to `limit` streams past the id `cursor`, by id."""
+    ids = ids_after(
+        connection,
+        dialect,
+        streams.c.id,
+        cursor,
+        limit,
+        _filter_conditions(dialect, wanted, per_stream=True),
+        indexed_conditions=_filter_conditions(dialect, wanted),
+    )
+    return by_ids(connection, dialect, ids)
+
+
+def count(connection: Connection, dialect: SqlDialect, wanted: StreamFilter) -> int:
+    """How many streams there are."""
+    query = select(func.count()).select_from(streams).where(*_filter_conditions(dialect, wanted))
+    return connection.execute(query).scalar_one()
+
+
+def by_ids(
+    connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]
+) -> list[StreamRecord]:
+    """The streams with these ids, which are in order."""
+    rows: list[Row[Any]] = []
+    for batch in parameter_batches(stream_ids):
+        query = select(streams).where(dialect.is_one_of(streams.c.id, batch)).order_by(streams.c.id)
+        rows += connection.execute(query)
+    traits = stream_rows.traits_of_streams(connection, dialect, [row.id for row in rows])
+    return [_stream_from_row(row, traits[row.id]) for row in rows]
+
+
+def _filter_conditions(
+    dialect: SqlDialect, wanted: StreamFilter, *, per_stream: bool = False
+) -> list[ColumnElement[bool]]:
+    """`per_stream`: for a look at few streams; the types of all events are not gone through."""
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.name is not None:
+        conditions.append(streams.c.name == wanted.name)
+    if wanted.states:
+        conditions.append(streams.c.state.in_([state.value for state in wanted.states]))
+    if wanted.is_open is not None:
+        has_key = streams.c.open_key.is_not(None)
+        conditions.append(has_key if wanted.is_open else streams.c.open_key.is_(None))
+    if wanted.error_text is not None:
+        conditions.append(dialect.contains(streams.c.last_error, wanted.error_text))
+    if wanted.older_than is not None:
+        conditions.append(streams.c.first_event < wanted.older_than)
+    if wanted.younger_than is not None:
+        conditions.append(streams.c.first_event >= wanted.younger_than)
+    if wanted.event_type is not None:
+        if per_stream:
+            conditions.append(_has_event_type(dialect, wanted.event_type))
+        else:
+            of_type = matches_glob(dialect, events.c.event_type, wanted.event_type)
+            conditions.append(streams.c.id.in_(_streams_with(of_type)))
+    if wanted.message_id is not None:
+        conditions.append(streams.c.id.in_(_streams_with(events.c.message_id == wanted.message_id)))
+    for name, value in wanted.traits.items():
+        conditions.append(stream_rows.has_trait_value(name, value))
+    return conditions
+
+
+def _streams_with(condition: ColumnElement[bool]) -> Select[Any]:
+    """The streams of the links whose events meet `condition`."""
+    joined = events.c.id == stream_events.c.event_id
+    return select(stream_events.c.stream_id).join(events, joined).where(condition)
+
+
+def _has_event_type(dialect: SqlDialect, glob: str) -> ColumnElement[bool]:
+    """One of the stream's events is of such a type, asked of each stream by itself.
+
+    MariaDB would turn EXISTS around, and PostgreSQL take the index of the types, and go through
+    all events of the type for each stream: the sum hides the column from it.
+    """
+    of_type = matches_glob(dialect, events.c.event_type + "", glob)
+    of_stream = _streams_with(and_(stream_events.c.stream_id == streams.c.id, of_type))
+    return of_stream.limit(1).scalar_subquery().is_not(None)
+
+
+def _stream_from_row(row: Row[Any], distinguished_by: Mapping[str, Any]) -> StreamRecord:
+    return StreamRecord(
+        id=row.id,
+        name=row.name,
+        state=StreamState(row.state),
+        state_serial_no=row.state_serial_no,
+        distinguished_by=distinguished_by,
+        first_event=row.first_event,
+        last_event=row.last_event,
+        expire_timestamp=row.expire_timestamp,
+        fire_timestamp=row.fire_timestamp,
+        event_count=row.event_count,
+        progress=parse_progress(row.progress),
+        fingerprint=row.fingerprint,
+        is_open=row.open_key is not None,
+        attempts=row.attempts,
+        worker=row.worker,
+        lease_until=row.lease_until,
+        retry_at=row.retry_at,
+        last_error=row.last_error,
+        history=parse_history(row.history),
+    )
