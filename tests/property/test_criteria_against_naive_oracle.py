@@ -124,7 +124,7 @@ def test_the_index_leaves_out_none_that_the_oracle_finds(
 ) -> None:
     with (
         patch.object(index_module, "MIN_INDEXED_CANDIDATES", fewest),
-        patch.object(index_module, "MAX_UNCONDITIONAL_PRECOMPUTED", ready),
+        patch.object(index_module, "MAX_UNINDEXED_PRECOMPUTED", ready),
     ):
         index = TriggerIndex([Trigger(configs) for configs in triggers])
         possible = index.candidates_for(event)

@@ -48,7 +48,7 @@ class DebugGroup:
 
 
 class DebugCounts:
-    """The debug groups of a process's triggers; an `MatchObserver` of a `TriggerSet`."""
+    """The debug groups of a process's triggers; a `MatchObserver` of a `TriggerSet`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from winchester_core.criteria import Criterion
     from winchester_core.model.event import TraitValue
 
-MAX_UNCONDITIONAL_PRECOMPUTED = 10
+MAX_UNINDEXED_PRECOMPUTED = 10
 """How many that are always tried are kept beside each value: more cost more to try than to find."""
 
 
@@ -99,7 +99,7 @@ class CandidateIndex(Generic[T]):
 
     def _make_ready(self) -> tuple[str | None, dict[Any, tuple[Candidate[T], ...]]]:
         """Where all go by one trait, the answer for each of its values, which then costs least."""
-        if len(self._places) != 1 or len(self._always) > MAX_UNCONDITIONAL_PRECOMPUTED:
+        if len(self._places) != 1 or len(self._always) > MAX_UNINDEXED_PRECOMPUTED:
             return None, {}
         ((trait, table),) = self._places.items()
         return trait, {value: self._in_order([places]) for value, places in table.items()}

@@ -156,8 +156,8 @@ class RecalculationEffect(StrEnum):
     EXPIRES_AT_ONCE = "expires at once"
     EXPIRES_EARLIER = "expires earlier"
     EXPIRES_LATER = "expires later"
-    DECIDED = "fires when it was to fire"
-    SAME_TIMES = "is counted anew, with the same times"
+    FIRE_TIME_UNCHANGED = "fires when it was to fire"
+    TIMES_UNCHANGED = "is counted anew, with the same times"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ def _recalculation_effect(
     before: StreamProgress, after: StreamProgress, now: datetime
 ) -> RecalculationEffect:
     if before.fire_timestamp is not None:
-        return RecalculationEffect.DECIDED
+        return RecalculationEffect.FIRE_TIME_UNCHANGED
     if after.fire_timestamp is not None:
         return (
             RecalculationEffect.FIRES_AT_ONCE
@@ -195,6 +195,6 @@ def _recalculation_effect(
     if after.expire_timestamp > before.expire_timestamp:
         return RecalculationEffect.EXPIRES_LATER
     if after.expire_timestamp == before.expire_timestamp:
-        return RecalculationEffect.SAME_TIMES
+        return RecalculationEffect.TIMES_UNCHANGED
     at_once = after.expire_timestamp <= now < before.expire_timestamp
     return RecalculationEffect.EXPIRES_AT_ONCE if at_once else RecalculationEffect.EXPIRES_EARLIER

@@ -36,7 +36,7 @@ TimePolicy: TypeAlias = FixedTime | EventTime
 class BatchTimes:
     """The `now` of each event in order, the clock at the end, and the indexes that it refused."""
 
-    event_times: tuple[datetime, ...]
+    arrival_times: tuple[datetime, ...]
     end: datetime | None
     refused: tuple[int, ...] = ()
 

@@ -33,8 +33,8 @@ def _facts(definition: TriggerDefinition = VM) -> progress.StreamProgress:
         ({"expiration": "$last + 1m"}, RecalculationEffect.EXPIRES_AT_ONCE),
         ({"expiration": "$last + 30m"}, RecalculationEffect.EXPIRES_EARLIER),
         ({"expiration": "$last + 2h"}, RecalculationEffect.EXPIRES_LATER),
-        ({"expiration": "$first + 61m"}, RecalculationEffect.SAME_TIMES),
-        ({"fire": ({"event_type": "vm.end", "number": 2},)}, RecalculationEffect.SAME_TIMES),
+        ({"expiration": "$first + 61m"}, RecalculationEffect.TIMES_UNCHANGED),
+        ({"fire": ({"event_type": "vm.end", "number": 2},)}, RecalculationEffect.TIMES_UNCHANGED),
         ({"fire": BEGIN_ALONE, "expiration": "$last + 1m"}, RecalculationEffect.FIRES_AT_ONCE),
     ],
 )
@@ -46,7 +46,7 @@ def test_what_comes_of_a_change(changed: dict[str, Any], effect: RecalculationEf
 def test_a_fire_time_that_was_set_stays_whatever_changes() -> None:
     decided = _facts(make_trigger(fire=BEGIN_ALONE, fire_delay=HOUR))
     preview = preview_recalculation(make_trigger(expiration="$last"), decided, EVENTS, at(600))
-    assert preview.effect is RecalculationEffect.DECIDED
+    assert preview.effect is RecalculationEffect.FIRE_TIME_UNCHANGED
     assert preview.after.fire_timestamp == decided.fire_timestamp == at(HOUR)
 
 

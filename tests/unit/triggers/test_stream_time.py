@@ -15,19 +15,19 @@ def hours(*numbers: int) -> list[datetime]:
 
 def test_on_a_fixed_time_every_event_arrives_at_it() -> None:
     times = compute_batch_times(FixedTime(NOON), None, hours(1, 2))
-    assert times.event_times == (NOON, NOON)
+    assert times.arrival_times == (NOON, NOON)
     assert times.end is None
 
 
 def test_on_the_event_clock_now_is_the_greatest_timestamp_up_to_the_event() -> None:
     times = compute_batch_times(EventTime(), NOON, hours(-1, 2, 1, 3))
-    assert list(times.event_times) == hours(0, 2, 2, 3)
+    assert list(times.arrival_times) == hours(0, 2, 2, 3)
     assert times.end == hours(3)[0]
 
 
 def test_the_first_event_ever_sets_the_clock_however_far_it_is() -> None:
     times = compute_batch_times(EventTime(timedelta(days=1)), None, hours(0, 48, 1))
-    assert list(times.event_times) == hours(0, 0, 1)
+    assert list(times.arrival_times) == hours(0, 0, 1)
     assert times.refused == (1,)
 
 
@@ -39,5 +39,5 @@ def test_a_jump_of_just_the_allowed_length_moves_the_clock() -> None:
 
 def test_what_handlers_make_never_moves_the_clock() -> None:
     times = compute_batch_times(EventTime(advances=False), NOON, hours(5, 1))
-    assert times.event_times == (NOON, NOON)
+    assert times.arrival_times == (NOON, NOON)
     assert times.end == NOON

@@ -49,7 +49,7 @@ def record(
         refused_jumps += [index] * len(times.refused)
         for match in matched_event.matches:
             _join_or_open(
-                memory, transaction, matched_event.event, times.event_times[0], match, counts
+                memory, transaction, matched_event.event, times.arrival_times[0], match, counts
             )
     reach(Checkpoint.STREAMS_STORED)
     if clock is not None:

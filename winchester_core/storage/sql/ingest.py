@@ -50,7 +50,7 @@ def record(
     reach(Checkpoint.EVENTS_STORED)
     new = _stored_indexes(matched_events, row_ids)
     times = compute_batch_times(policy, clock, [matched_events[index].stamp for index in new])
-    arrival_times = dict(zip(new, times.event_times, strict=True))
+    arrival_times = dict(zip(new, times.arrival_times, strict=True))
     plan = BatchPlan(
         _load_open_streams(connection, dialect, open_rows, matched_events, arrival_times)
     )
@@ -92,7 +92,7 @@ def _load_open_streams(
 ) -> dict[bytes, PendingStream]:
     """The open streams that the new arrivals touch, by group, counted by the present rules.
 
-    `event_times` holds the indexes of these arrivals, in order, and their times.
+    `arrival_times` holds the indexes of these arrivals, in order, and their times.
     """
     matches: dict[bytes, tuple[Match, datetime]] = {}
     for index, now in arrival_times.items():
