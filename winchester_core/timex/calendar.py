@@ -1,7 +1,8 @@
-"""Moving a date and time by a duration, with a calendar.
+"""Calendar arithmetic on datetimes, and windows of an hour, day, month or year.
 
-Days and shorter units are added first, as one exact length, then years and months together; a
-day that the month reached does not have becomes its last. (The order is that of PyPI timex.)
+Adding a duration adds its days and shorter units first, as one exact length, then its years and
+months together. A day that the resulting month does not have becomes the month's last day. The
+order is that of PyPI timex.
 """
 
 from __future__ import annotations
@@ -15,40 +16,41 @@ from typing import Any, Protocol, TypeAlias
 from winchester_core.timex.duration import MICROSECONDS, Duration, Unit
 
 TimeOperation: TypeAlias = Callable[[datetime], datetime]
+Bounds: TypeAlias = tuple[datetime, datetime]
+"""Begin and end of a range."""
 
 _MONTH_LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _SHORTEST_MONTH = 28
 
-# Longer than all years that a datetime knows: adding this always leaves them.
+# More than the whole range of datetime: adding this always overflows.
 _BEYOND_ALL_YEARS = 4_000_000 * MICROSECONDS[Unit.DAY]
 
-Bounds: TypeAlias = tuple[datetime, datetime]
 
-
-class YearOutOfRange(Exception):  # noqa: N818 - a direction, reported as TimeEvaluationError
-    """A time before or after the years that can be handled."""
+class YearOutOfRange(Exception):  # noqa: N818 - callers raise it as TimeEvaluationError
+    """A time before or after the supported years."""
 
     def __init__(self, *, is_after: bool) -> None:
         self.is_after = is_after
         super().__init__("after" if is_after else "before")
 
 
+# --- arithmetic ---------------------------------------------------------------------------------
+
+
 def compile_addition(duration: Duration) -> TimeOperation:
-    """Compile `+ duration`; one that is negative goes back. The move raises `YearOutOfRange`."""
+    """Compile `+ duration`, which may be negative. The operation raises `YearOutOfRange`."""
     months, microseconds = duration.months, duration.microseconds
     if not months:
         return _compile_timedelta_addition(microseconds)
     if not microseconds:
         return _compile_month_addition(months)
-    add_length, add_months = (
-        _compile_timedelta_addition(microseconds),
-        _compile_month_addition(months),
-    )
-    return lambda moment: add_months(add_length(moment))
+    add_time = _compile_timedelta_addition(microseconds)
+    add_months = _compile_month_addition(months)
+    return lambda moment: add_months(add_time(moment))
 
 
 def compile_replacement(duration: Duration) -> TimeOperation:
-    """Compile `@ duration`, whose numbers are within the bounds of their fields."""
+    """Compile `@ duration`, whose amounts must be within `FIELD_BOUNDS`."""
     fields: dict[str, Any] = {
         unit.name.lower(): amount for unit, amount in duration.amounts.items()
     }
@@ -68,32 +70,32 @@ def compile_replacement(duration: Duration) -> TimeOperation:
 
 
 def month_length(year: int, month: int) -> int:
-    """The number of days of a month; `month` is 1 to 12."""
+    """Return the number of days of a month; `month` is 1 to 12."""
     return 29 if month == 2 and isleap(year) else _MONTH_LENGTHS[month - 1]
 
 
-def add_timedelta(moment: datetime, length: timedelta) -> datetime:
-    """Add a length of time. Raises `YearOutOfRange`."""
+def add_timedelta(moment: datetime, delta: timedelta) -> datetime:
+    """Return `moment + delta`. Raises `YearOutOfRange`."""
     try:
-        return moment + length
+        return moment + delta
     except OverflowError:
-        raise YearOutOfRange(is_after=length > timedelta()) from None
+        raise YearOutOfRange(is_after=delta > timedelta()) from None
 
 
 def check_year(year: int) -> None:
-    """Raise `YearOutOfRange` where a datetime cannot have this year."""
+    """Raise `YearOutOfRange` if datetime does not support this year."""
     if not MINYEAR <= year <= MAXYEAR:
         raise YearOutOfRange(is_after=year > MAXYEAR)
 
 
 def _compile_timedelta_addition(microseconds: int) -> TimeOperation:
-    length = timedelta(microseconds=max(-_BEYOND_ALL_YEARS, min(_BEYOND_ALL_YEARS, microseconds)))
+    delta = timedelta(microseconds=max(-_BEYOND_ALL_YEARS, min(_BEYOND_ALL_YEARS, microseconds)))
 
-    def add(moment: datetime) -> datetime:  # `add_timedelta` without the call
+    def add(moment: datetime) -> datetime:  # inlines `add_timedelta` to save a call
         try:
-            return moment + length
+            return moment + delta
         except OverflowError:
-            raise YearOutOfRange(is_after=length > timedelta()) from None
+            raise YearOutOfRange(is_after=delta > timedelta()) from None
 
     return add
 
@@ -111,52 +113,57 @@ def _clamp_day(year: int, month: int, day: int) -> int:
     return day if day <= _SHORTEST_MONTH else min(day, month_length(year, month))
 
 
-class TimeWindows(Protocol):
-    """A division of all time into windows of one unit each, and what moves its boundaries.
+# --- windows ------------------------------------------------------------------------------------
 
-    Durations given to it hold only units shorter than its own.
+
+class TimeWindows(Protocol):
+    """A division of all time into consecutive windows of one unit.
+
+    The windows can be shifted by operations on their boundaries. Durations passed to the methods
+    contain only units shorter than the windows' own.
     """
 
     def plus(self, duration: Duration) -> TimeWindows:
-        """The grid with every boundary moved by `duration`."""
+        """Return the windows with `duration` added to every boundary."""
 
     def replaced(self, duration: Duration) -> TimeWindows:
-        """The grid with the parts of every boundary set that `duration` names."""
+        """Return the windows with the fields that `duration` names set in every boundary."""
 
-    def window(self) -> Callable[[datetime], Bounds]:
-        """Compile what finds the window that a time lies in. It raises `YearOutOfRange`."""
+    def compile_lookup(self) -> Callable[[datetime], Bounds]:
+        """Compile the function from a time to its window. It raises `YearOutOfRange`."""
 
 
-_FIELDS = (Unit.HOUR, Unit.MINUTE, Unit.SECOND, Unit.MICROSECOND)
+_CLOCK_FIELDS = (Unit.HOUR, Unit.MINUTE, Unit.SECOND, Unit.MICROSECOND)
 
 
 @dataclass(frozen=True, slots=True)
 class ClockWindows:
-    """Windows of one hour or day; each begins `offset` microseconds after the clock's own.
+    """Windows of one hour or day, which all have the same length.
 
-    Whatever is done to the boundaries is done to all of them alike, so the offset says it all.
+    Each begins `offset` microseconds after the hour or day of the clock: every operation shifts
+    all boundaries by the same length, so one offset describes them all.
     """
 
     unit: Unit
     offset: int = 0
 
     def plus(self, duration: Duration) -> ClockWindows:
-        """The grid with every boundary moved by `duration`."""
+        """Return the windows with `duration` added to every boundary."""
         return ClockWindows(
             self.unit, (self.offset + duration.microseconds) % MICROSECONDS[self.unit]
         )
 
     def replaced(self, duration: Duration) -> ClockWindows:
-        """The grid with the parts of every boundary set that `duration` names."""
-        parts: dict[Unit, int] = {}
+        """Return the windows with the fields that `duration` names set in every boundary."""
+        amounts: dict[Unit, int] = {}
         rest = self.offset
-        for part in _FIELDS:
-            parts[part], rest = divmod(rest, MICROSECONDS[part])
-        return ClockWindows(self.unit, Duration({**parts, **duration.amounts}).microseconds)
+        for unit in _CLOCK_FIELDS:
+            amounts[unit], rest = divmod(rest, MICROSECONDS[unit])
+        return ClockWindows(self.unit, Duration({**amounts, **duration.amounts}).microseconds)
 
-    def window(self) -> Callable[[datetime], Bounds]:
-        """Compile what finds the window that a time lies in. It raises `YearOutOfRange`."""
-        floor = _STARTS[self.unit]
+    def compile_lookup(self) -> Callable[[datetime], Bounds]:
+        """Compile the function from a time to its window. It raises `YearOutOfRange`."""
+        floor = _FLOORS[self.unit]
         length = timedelta(microseconds=MICROSECONDS[self.unit])
         if not self.offset:
 
@@ -174,20 +181,19 @@ class ClockWindows:
         return find_shifted
 
 
-def _start_of_hour(moment: datetime) -> datetime:
+def _floor_to_hour(moment: datetime) -> datetime:
     return datetime(moment.year, moment.month, moment.day, moment.hour, 0, 0, 0, UTC)
 
 
-def _start_of_day(moment: datetime) -> datetime:
+def _floor_to_day(moment: datetime) -> datetime:
     return datetime(moment.year, moment.month, moment.day, 0, 0, 0, 0, UTC)
 
 
-_STARTS = {Unit.HOUR: _start_of_hour, Unit.DAY: _start_of_day}
+_FLOORS = {Unit.HOUR: _floor_to_hour, Unit.DAY: _floor_to_day}
 
-
-# The Gregorian calendar repeats itself after 400 years, which are a whole number of days. Moving
-# every boundary by that changes nothing, hence moves are at most half of it, and times that are
-# so near to the year 9999 that a boundary might pass it are looked up one cycle earlier.
+# The Gregorian calendar repeats after 400 years, which are a whole number of days. Shifting all
+# boundaries by a cycle changes nothing, so shifts are reduced to at most half a cycle, and a time
+# whose window might end after the year 9999 is looked up one cycle earlier.
 _CYCLE_MONTHS = 400 * 12
 _CYCLE = timedelta(days=146_097)
 _AVERAGE_MONTH = _CYCLE / _CYCLE_MONTHS
@@ -198,43 +204,45 @@ _MONTHS = {Unit.MONTH: 1, Unit.YEAR: 12}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CalendarWindows:
-    """Windows of one month or year, from the calendar's own after `moves` to the next one's.
+    """Windows of one calendar month or year, whose lengths differ.
 
-    So 30 days after the first of a month may be in this month or in the next; whichever window
-    a time lies in is found from all of them, and two never overlap.
+    The boundaries are those of the calendar after `operations`. A boundary may move into another
+    month (the first plus 30 days), so a time's window is searched among the shifted boundaries.
+    Windows never overlap.
     """
 
     unit: Unit
-    moves: tuple[TimeOperation, ...] = ()
+    operations: tuple[TimeOperation, ...] = ()
 
     def plus(self, duration: Duration) -> CalendarWindows:
-        """The grid with every boundary moved by `duration`."""
-        return CalendarWindows(self.unit, (*self.moves, compile_addition(_modulo_cycle(duration))))
+        """Return the windows with `duration` added to every boundary."""
+        addition = compile_addition(_modulo_cycle(duration))
+        return CalendarWindows(self.unit, (*self.operations, addition))
 
     def replaced(self, duration: Duration) -> CalendarWindows:
-        """The grid with the parts of every boundary set that `duration` names."""
-        return CalendarWindows(self.unit, (*self.moves, compile_replacement(duration)))
+        """Return the windows with the fields that `duration` names set in every boundary."""
+        return CalendarWindows(self.unit, (*self.operations, compile_replacement(duration)))
 
-    def window(self) -> Callable[[datetime], Bounds]:
-        """Compile what finds the window that a time lies in. It raises `YearOutOfRange`."""
+    def compile_lookup(self) -> Callable[[datetime], Bounds]:
+        """Compile the function from a time to its window. It raises `YearOutOfRange`."""
         step = _MONTHS[self.unit]
-        if not self.moves:
+        if not self.operations:
 
-            def find_unmoved(moment: datetime) -> Bounds:
+            def find_unshifted(moment: datetime) -> Bounds:
                 month = _first_month_of_window(moment, step)
                 return _start_of_month(month), _start_of_month(month + step)
 
-            return find_unmoved
+            return find_unshifted
 
         def find(moment: datetime) -> Bounds:
             if moment.year <= _LAST_SAFE_YEAR:
-                return self._find_moved(moment, step)
-            begin, end = self._find_moved(moment - _CYCLE, step)
+                return self._find_shifted(moment, step)
+            begin, end = self._find_shifted(moment - _CYCLE, step)
             return begin + _CYCLE, add_timedelta(end, _CYCLE)
 
         return find
 
-    def _find_moved(self, moment: datetime, step: int) -> Bounds:
+    def _find_shifted(self, moment: datetime, step: int) -> Bounds:
         month = _first_month_of_window(moment, step)
         month += step * int((moment - self._boundary(month)) / (_AVERAGE_MONTH * step))
         begin = self._boundary(month)
@@ -249,13 +257,13 @@ class CalendarWindows:
 
     def _boundary(self, month: int) -> datetime:
         boundary = _start_of_month(month)
-        for move in self.moves:
-            boundary = move(boundary)
+        for operation in self.operations:
+            boundary = operation(boundary)
         return boundary
 
 
 def _first_month_of_window(moment: datetime, step: int) -> int:
-    """The number, counted from year 0, of the first month of the month or year around a time."""
+    """Return the number of the first month, counted from year 0, of the month or year."""
     return 12 * moment.year + (moment.month - 1 if step == 1 else 0)
 
 
@@ -276,4 +284,5 @@ def _modulo_cycle(duration: Duration) -> Duration:
 
 
 def _signed_modulo(number: int, cycle: int) -> int:
+    """Return the remainder of `number` that is nearest to 0."""
     return (number + cycle // 2) % cycle - cycle // 2

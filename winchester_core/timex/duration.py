@@ -1,4 +1,4 @@
-"""Durations: numbers of calendar and clock units, as in `1d 6h`."""
+"""Durations in calendar and clock units, as in `1d 6h`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ MICROSECONDS = {
     Unit.HOUR: 3_600_000_000,
     Unit.DAY: 86_400_000_000,
 }
-"""How long the units are that always have one length."""
+"""Lengths of the units that have a fixed one."""
 
 FIELD_BOUNDS = {
     Unit.MICROSECOND: (0, 999_999),
@@ -56,15 +56,15 @@ FIELD_BOUNDS = {
     Unit.MONTH: (1, 12),
     Unit.YEAR: (MIN_YEAR, MAX_YEAR),
 }
-"""What `@` can set each part of a date and time to."""
+"""Least and greatest value that `@` can set each field to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """Numbers of units, as long as they are written; `unitless` is a number without a unit.
+    """Amounts by unit, and at most one number without a unit, `unitless`.
 
-    What a number without a unit counts depends on the range that the duration is applied to:
-    see `resolved`. Numbers have no bound, and are negative only where they are subtracted.
+    The unit of `unitless` depends on the range that the duration is applied to: see `with_unit`.
+    Amounts are unbounded, and negative only in a subtraction.
     """
 
     amounts: Mapping[Unit, int]
@@ -74,34 +74,34 @@ class Duration:
         unitless = None if self.unitless is None else -self.unitless
         return Duration({unit: -amount for unit, amount in self.amounts.items()}, unitless)
 
-    def resolved(self, unit: Unit) -> Duration:
-        """The duration with `unit` for its number without one."""
+    def with_unit(self, unit: Unit) -> Duration:
+        """Return the duration with its unitless number counted in `unit`."""
         if self.unitless is None:
             return self
         return Duration({**self.amounts, unit: self.amounts.get(unit, 0) + self.unitless})
 
     @property
     def months(self) -> int:
-        """Its years and months, in months."""
+        """Years and months, in months."""
         return 12 * self.amounts.get(Unit.YEAR, 0) + self.amounts.get(Unit.MONTH, 0)
 
     @property
     def microseconds(self) -> int:
-        """Its days and shorter units, in microseconds."""
+        """Days and shorter units, in microseconds."""
         return sum(
             amount * MICROSECONDS[unit] for unit, amount in self.amounts.items() if unit <= Unit.DAY
         )
 
-    def counts(self, unit: Unit) -> bool:
-        """Whether it holds any number but 0 of `unit` or of a longer one."""
-        return any(amount for held, amount in self.amounts.items() if held >= unit)
+    def is_nonzero_from(self, shortest: Unit) -> bool:
+        """Return whether an amount of `shortest` or of a longer unit is not 0."""
+        return any(amount for unit, amount in self.amounts.items() if unit >= shortest)
 
-    def names(self, unit: Unit) -> bool:
-        """Whether `unit` or a longer one is written in it, be its number 0."""
-        return any(held >= unit for held in self.amounts)
+    def has_unit_from(self, shortest: Unit) -> bool:
+        """Return whether `shortest` or a longer unit is present, even with the amount 0."""
+        return any(unit >= shortest for unit in self.amounts)
 
     def replacement_problem(self) -> str | None:
-        """Why a date and time cannot have these values, as `@` would give it, or None."""
+        """Return why `@` cannot set these values, or None."""
         for unit, amount in self.amounts.items():
             lowest, highest = FIELD_BOUNDS[unit]
             if not lowest <= amount <= highest:
@@ -110,7 +110,7 @@ class Duration:
         return None
 
     def clamped_to_fields(self) -> Duration:
-        """The duration with each number moved to the nearest that `@` can set."""
+        """Return the duration with each amount clamped to what `@` can set."""
         return Duration(
             {
                 unit: min(max(amount, FIELD_BOUNDS[unit][0]), FIELD_BOUNDS[unit][1])

@@ -1,8 +1,8 @@
-"""From the text of a time expression to the expression.
+"""Parser and evaluation of time expressions.
 
 expression = time [ "to" time ]        both times single
-time       = start { ( "+" | "-" | "@" ) duration }
-start      = "$" name | range [ "(" [ time ] ")" ] | "(" expression ")"
+time       = primary { ( "+" | "-" | "@" ) duration }
+primary    = "$" name | range [ "(" [ time ] ")" ] | "(" expression ")"
 range      = "hour" | "day" | "month" | "year"
 duration   = number [ unit ] { number [ unit ] }
 """
@@ -50,10 +50,10 @@ _SINGLE_TIME_EXPECTED = "a single time is wanted here, and this is a range"
 
 
 def parse(text: str) -> Expression:
-    """Return the expression that `text` says.
+    """Parse a time expression.
 
-    Raises `TimeExpressionError` where it is none, where it is longer than 1,000 characters, or
-    where parentheses are nested more than 30 deep.
+    Raises `TimeExpressionError` if `text` is not one, is longer than 1,000 characters, or nests
+    parentheses more than 30 deep.
     """
     if len(text) > MAX_LENGTH:
         raise TimeExpressionError(
@@ -63,7 +63,7 @@ def parse(text: str) -> Expression:
 
 
 class _Parser:
-    """A recursive descent through the tokens of one text."""
+    """Recursive-descent parser of one text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -74,109 +74,113 @@ class _Parser:
 
     def expression(self) -> Expression:
         term = self._range_or_time()
-        if self._here().kind is not TokenKind.END:
-            raise self._unfinished(term, "the end")
-        return Expression(self._text, frozenset(self._variables), term.computation(), term.begin())
+        if self._current().kind is not TokenKind.END:
+            raise self._unfinished_error(term, "the end")
+        return Expression(
+            self._text, frozenset(self._variables), term.compile_value(), term.compile_begin()
+        )
 
     def _range_or_time(self) -> Term:
         first = self._time()
-        if self._here().text != "to" or not isinstance(first, Instant):
+        if self._current().text != "to" or not isinstance(first, Instant):
             return first
         self._index += 1
         return Range.between(first, self._single_time())
 
     def _single_time(self) -> Instant:
-        token = self._here()
+        token = self._current()
         term = self._time()
         if not isinstance(term, Instant):
-            raise self._fault(_SINGLE_TIME_EXPECTED, token)
+            raise self._error(_SINGLE_TIME_EXPECTED, token)
         return term
 
     def _time(self) -> Term:
-        term = self._start()
-        while (operator := self._here()).text in _OPERATORS:
+        term = self._primary()
+        while (operator := self._current()).text in _OPERATORS:
             self._index += 1
-            term = self._applied(term, operator.text)
+            term = self._apply(term, operator.text)
         return term
 
-    def _start(self) -> Term:
-        token = self._here()
+    def _primary(self) -> Term:
+        token = self._current()
         if token.text == "$":
             self._index += 1
             return self._variable()
         if token.text == "(":
-            return self._parenthesized()
+            return self._parentheses()
         if token.kind is TokenKind.WORD:
-            return self._pinned_range()
-        raise self._fault(_TIME_EXPECTED)
+            return self._anchored_range()
+        raise self._error(_TIME_EXPECTED)
 
     def _variable(self) -> Instant:
-        token = self._here()
+        token = self._current()
         if token.kind is not TokenKind.WORD:
-            raise self._fault("the name of a variable is wanted after '$'")
+            raise self._error("the name of a variable is wanted after '$'")
         self._index += 1
-        return self._named(token.text)
+        return self._variable_term(token.text)
 
-    def _named(self, name: str) -> Instant:
+    def _variable_term(self, name: str) -> Instant:
         self._variables.add(name)
         return Instant(compile_variable(name))
 
-    def _parenthesized(self) -> Term:
+    def _parentheses(self) -> Term:
         self._open()
         term = self._range_or_time()
         self._close(term)
         return term
 
-    def _pinned_range(self) -> AnchoredRange:
-        token = self._here()
+    def _anchored_range(self) -> AnchoredRange:
+        token = self._current()
         unit = ANCHORED_RANGE_UNITS.get(token.text)
         if unit is None:
-            raise self._fault(_TIME_EXPECTED)
+            raise self._error(_TIME_EXPECTED)
         self._index += 1
-        if self._here().text != "(":
-            return AnchoredRange.around(self._named("timestamp"), unit)
+        if self._current().text != "(":
+            return AnchoredRange.around(self._variable_term("timestamp"), unit)
         self._open()
-        pin = self._named("timestamp") if self._here().text == ")" else self._single_time()
-        self._close(pin)
-        return AnchoredRange.around(pin, unit)
+        anchor = (
+            self._variable_term("timestamp") if self._current().text == ")" else self._single_time()
+        )
+        self._close(anchor)
+        return AnchoredRange.around(anchor, unit)
 
     def _open(self) -> None:
         self._depth += 1
         if self._depth > MAX_NESTING:
-            raise self._fault(f"parentheses nested more than {MAX_NESTING} deep")
+            raise self._error(f"parentheses nested more than {MAX_NESTING} deep")
         self._index += 1
 
     def _close(self, term: Term) -> None:
-        if self._here().text != ")":
-            raise self._unfinished(term, "')'")
+        if self._current().text != ")":
+            raise self._unfinished_error(term, "')'")
         self._depth -= 1
         self._index += 1
 
-    def _applied(self, term: Term, operator: str) -> Term:
-        token = self._here()
+    def _apply(self, term: Term, operator: str) -> Term:
+        token = self._current()
         duration = self._duration()
         if isinstance(term, AnchoredRange):
-            duration = term.resolved(duration)
+            duration = term.with_unit(duration)
         elif isinstance(term, Instant) and duration.unitless is not None:
-            raise self._fault(
+            raise self._error(
                 f"a number applied to a single time needs a unit: {_UNIT_NAMES}", token
             )
         if operator == "+":
             return term.plus(duration)
         if operator == "-":
             return term.plus(-duration)
-        fault = duration.replacement_problem()
-        if fault is not None:
-            raise self._fault(fault, token)
+        problem = duration.replacement_problem()
+        if problem is not None:
+            raise self._error(problem, token)
         return term.replaced(duration)
 
     def _duration(self) -> Duration:
-        if self._here().kind is not TokenKind.NUMBER:
-            raise self._fault(_DURATION_EXPECTED)
+        if self._current().kind is not TokenKind.NUMBER:
+            raise self._error(_DURATION_EXPECTED)
         amounts: dict[Unit, int] = {}
         unitless: int | None = None
-        while self._here().kind is TokenKind.NUMBER:
-            number = int(self._here().text)
+        while self._current().kind is TokenKind.NUMBER:
+            number = int(self._current().text)
             self._index += 1
             unit = self._unit()
             if unit is None:
@@ -186,26 +190,26 @@ class _Parser:
         return Duration(amounts, unitless)
 
     def _unit(self) -> Unit | None:
-        token = self._here()
+        token = self._current()
         if token.kind is not TokenKind.WORD or token.text == "to":
             return None
         unit = UNIT_WORDS.get(token.text)
         if unit is None:
-            raise self._fault(
+            raise self._error(
                 f"no unit of time; units are {_UNIT_NAMES}, with a blank after each", token
             )
         self._index += 1
         return unit
 
-    def _here(self) -> Token:
+    def _current(self) -> Token:
         return self._tokens[self._index]
 
-    def _unfinished(self, term: Term, closing: str) -> TimeExpressionError:
+    def _unfinished_error(self, term: Term, closing: str) -> TimeExpressionError:
         operators = "+ - @ to" if isinstance(term, Instant) else "+ - @; no 'to' after a range"
-        return self._fault(f"an operator ({operators}) or {closing} is wanted here")
+        return self._error(f"an operator ({operators}) or {closing} is wanted here")
 
-    def _fault(self, reason: str, token: Token | None = None) -> TimeExpressionError:
-        at = token or self._here()
+    def _error(self, reason: str, token: Token | None = None) -> TimeExpressionError:
+        at = token or self._current()
         found = repr(at.text) if at.text else "the text ends"
         return TimeExpressionError(self._text, at.position, f"{found}: {reason}")
 
@@ -214,7 +218,7 @@ _TOKEN = re.compile(r"[ \t\n]*(?:([A-Za-z_][A-Za-z0-9_]*)|(\d+)|([-+@$()])|\Z)")
 
 
 class TokenKind(Enum):
-    """What a token is. The members' order is that of the groups of the pattern."""
+    """Kind of a token; values are the group numbers of `_TOKEN`, 0 for none."""
 
     END = 0
     WORD = 1
@@ -226,7 +230,7 @@ _TOKEN_KINDS = tuple(TokenKind)
 
 
 class Token(NamedTuple):
-    """A piece of the text and its offset in it; the last token is empty, of kind `END`."""
+    """A piece of the text and its offset; the last token is empty, of kind `END`."""
 
     kind: TokenKind
     text: str
@@ -234,7 +238,7 @@ class Token(NamedTuple):
 
 
 def tokenize(text: str) -> list[Token]:
-    """Cut `text` into tokens. Raises `TimeExpressionError` at a character that has no use."""
+    """Split `text` into tokens. Raises `TimeExpressionError` at an unexpected character."""
     tokens: list[Token] = []
     position = 0
     while True:
@@ -266,10 +270,10 @@ LATEST_TIME = datetime(MAX_YEAR, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A time expression. Equal and hashed by its text; immutable, shared by threads freely.
+    """A parsed time expression. Equal and hashed by its text; immutable, thread-safe.
 
-    `variables` are the names it needs, without ``$``. Where `hour`, `day`, `month` or `year`
-    stands without an argument, it needs `timestamp`.
+    `variables` are the names it needs, without ``$``; `hour`, `day`, `month` and `year` without an
+    argument need `timestamp`.
     """
 
     text: str
@@ -282,29 +286,26 @@ class Expression:
         return self.evaluate(variables)
 
     def evaluate(self, variables: Mapping[str, Any]) -> TimeValue:
-        """Return the time or the range of time, aware UTC, that the expression has.
+        """Return the value, a time or a range of time, in aware UTC.
 
-        `variables` may be an event: only those of its keys that are needed are looked at. One
-        that is absent or no datetime is missing; a naive datetime is UTC. Raises
-        `TimeEvaluationError`, with `variable` set for the first one missing, and with `clamp`
-        set for a time outside the years 1000-9999, be it on the way to the result.
+        `variables` may be an event: only the keys that are needed are read. A naive datetime is
+        UTC. Raises `TimeEvaluationError`: with `variable` set for the first variable that is
+        missing or not a datetime, with `clamp` set if the result or an intermediate time is
+        outside the years 1000-9999.
         """
         try:
             return self._compute(variables)
         except (MissingVariable, YearOutOfRange) as error:
-            raise self._fault(error) from None
+            raise self._error(error) from None
 
     def begin(self, variables: Mapping[str, Any]) -> datetime:
-        """Return the time, or where the range begins: `evaluate(variables).begin`, but faster.
-
-        Raises as `evaluate` does.
-        """
+        """Return `evaluate(variables).begin`, faster. Raises as `evaluate` does."""
         try:
             return self._begin(variables)
         except (MissingVariable, YearOutOfRange) as error:
-            raise self._fault(error) from None
+            raise self._error(error) from None
 
-    def _fault(self, error: MissingVariable | YearOutOfRange) -> TimeEvaluationError:
+    def _error(self, error: MissingVariable | YearOutOfRange) -> TimeEvaluationError:
         if isinstance(error, MissingVariable):
             return TimeEvaluationError(
                 self.text, f"${error.name} has no datetime", variable=error.name
@@ -318,5 +319,4 @@ class Expression:
         return self.text
 
     def __reduce__(self) -> tuple[Callable[[str], Expression], tuple[str]]:
-
         return parse, (self.text,)

@@ -1,4 +1,8 @@
-"""The variables of a time expression."""
+"""Terms of a time expression, each of which compiles to a function of the variables.
+
+`Instant` is a single time, `Range` a range, `AnchoredRange` the hour, day, month or year around a
+time.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +28,15 @@ if TYPE_CHECKING:
 
 Variables: TypeAlias = Mapping[str, Any]
 TimeGetter: TypeAlias = Callable[[Variables], datetime]
+BoundsGetter: TypeAlias = Callable[[Variables], Bounds]
+BoundsOperation: TypeAlias = Callable[[datetime, datetime], Bounds]
+Evaluator: TypeAlias = Callable[[Variables], TimeValue]
 
-_MIDDLE_YEAR_OF_RANGE = 5000
+_MIDDLE_YEAR = 5000
+"""A conversion to UTC overflows only near year 1 or 9999; this tells which."""
 
-Evaluator: TypeAlias = Callable[[Mapping[str, Any]], TimeValue]
 
-
-class MissingVariable(Exception):  # noqa: N818 - reported as TimeEvaluationError
+class MissingVariable(Exception):  # noqa: N818 - callers raise it as TimeEvaluationError
     """A variable that has no datetime."""
 
     def __init__(self, name: str) -> None:
@@ -39,82 +45,89 @@ class MissingVariable(Exception):  # noqa: N818 - reported as TimeEvaluationErro
 
 
 def compile_variable(name: str) -> TimeGetter:
-    """Compile `$name`: its value as aware UTC. Raises `MissingVariable`, `YearOutOfRange`."""
+    """Compile `$name` to its value as aware UTC.
 
-    def load(variables: Variables) -> datetime:
+    The function raises `MissingVariable` and `YearOutOfRange`.
+    """
+
+    def get(variables: Variables) -> datetime:
         value = variables.get(name)
         if isinstance(value, datetime):
-            return value if value.tzinfo is UTC else _to_utc_in_range(value)
+            return value if value.tzinfo is UTC else _to_utc(value)
         raise MissingVariable(name)
 
-    return load
+    return get
 
 
-def _to_utc_in_range(moment: datetime) -> datetime:
+def _to_utc(moment: datetime) -> datetime:
     if moment.utcoffset() is None:
         return moment.replace(tzinfo=UTC)
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise YearOutOfRange(is_after=moment.year > _MIDDLE_YEAR_OF_RANGE) from None
+        raise YearOutOfRange(is_after=moment.year > _MIDDLE_YEAR) from None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Instant:
-    """A single time. Durations applied to it have a unit for every number."""
+    """A single time: a variable, and the operations applied to it.
 
-    load: TimeGetter
-    moves: tuple[TimeOperation, ...] = ()
+    Durations passed to it have a unit for every number.
+    """
+
+    get: TimeGetter
+    operations: tuple[TimeOperation, ...] = ()
 
     def plus(self, duration: Duration) -> Instant:
-        """The time moved by `duration`."""
-        return Instant(self.load, (*self.moves, compile_addition(duration)))
+        """Return the time plus `duration`."""
+        return Instant(self.get, (*self.operations, compile_addition(duration)))
 
     def replaced(self, duration: Duration) -> Instant:
-        """The time with the parts set that `duration` names."""
-        return Instant(self.load, (*self.moves, compile_replacement(duration)))
+        """Return the time with the fields that `duration` names set."""
+        return Instant(self.get, (*self.operations, compile_replacement(duration)))
 
-    def moment(self) -> TimeGetter:
-        """Compile it. The function raises `MissingVariable` and `YearOutOfRange`."""
-        load, moves = self.load, self.moves
-        if not moves:
-            return load
-        if len(moves) == 1:
-            (move,) = moves
-            return lambda variables: move(load(variables))
+    def compile_time(self) -> TimeGetter:
+        """Compile to the time, which may be before the year 1000.
 
-        def moved(variables: Variables) -> datetime:
-            moment = load(variables)
-            for move in moves:
-                moment = move(moment)
+        The function raises `MissingVariable` and `YearOutOfRange`.
+        """
+        get, operations = self.get, self.operations
+        if not operations:
+            return get
+        if len(operations) == 1:
+            (operation,) = operations
+            return lambda variables: operation(get(variables))
+
+        def get_time(variables: Variables) -> datetime:
+            moment = get(variables)
+            for operation in operations:
+                moment = operation(moment)
             return moment
 
-        return moved
+        return get_time
 
-    def begin(self) -> TimeGetter:
-        """Compile it to the time alone, which is what `moment` gives within the years."""
-        load, moves = self.load, self.moves
+    def compile_begin(self) -> TimeGetter:
+        """Compile to the time, checked against the supported years."""
+        get, operations = self.get, self.operations
 
-        def begin(variables: Variables) -> datetime:
-            moment = load(variables)
-            for move in moves:
-                moment = move(moment)
-            if moment.year < MIN_YEAR:  # a year after the last cannot be reached at all
+        def get_begin(variables: Variables) -> datetime:
+            moment = get(variables)
+            for operation in operations:
+                moment = operation(moment)
+            if moment.year < MIN_YEAR:  # MAX_YEAR is datetime's own limit
                 raise YearOutOfRange(is_after=False)
             return moment
 
-        return begin
+        return get_begin
 
-    def computation(self) -> Evaluator:
-        """Compile it to the value of an expression."""
-        begin = self.begin()
-        return lambda variables: TimeStamp(begin(variables))
+    def compile_value(self) -> Evaluator:
+        """Compile to the value of an expression."""
+        get_begin = self.compile_begin()
+        return lambda variables: TimeStamp(get_begin(variables))
 
 
-BoundsOperation: TypeAlias = Callable[[datetime, datetime], Bounds]
-
-# From how long a range on a number without a unit counts what.
-_UNIT_BY_LENGTH = (
+# A number without a unit counts in the first of these units whose range length it reaches.
+_UNITS_BY_LENGTH = (
     (timedelta(days=365), Unit.MONTH),
     (timedelta(days=28), Unit.DAY),
     (timedelta(days=1), Unit.HOUR),
@@ -126,69 +139,69 @@ _UNIT_BY_LENGTH = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Range:
-    """A range that is pinned to nothing. What is applied to it is applied to both ends."""
+    """A range with two independent bounds. Operations apply to both."""
 
-    load: Callable[[Variables], Bounds]
-    moves: tuple[BoundsOperation, ...] = ()
+    get: BoundsGetter
+    operations: tuple[BoundsOperation, ...] = ()
 
     @classmethod
     def between(cls, first: Instant, second: Instant) -> Range:
-        """The range `first to second`."""
-        begin, end = first.moment(), second.moment()
-        return cls(lambda variables: (begin(variables), end(variables)))
+        """Return the range `first to second`."""
+        get_begin, get_end = first.compile_time(), second.compile_time()
+        return cls(lambda variables: (get_begin(variables), get_end(variables)))
 
     def plus(self, duration: Duration) -> Range:
-        """The range with both ends moved by `duration`."""
-        return self.moved(_compile_for_both_bounds(compile_addition, duration))
+        """Return the range with `duration` added to both bounds."""
+        return self.applying(_compile_for_bounds(compile_addition, duration))
 
     def replaced(self, duration: Duration) -> Range:
-        """The range with the parts of both ends set that `duration` names."""
-        return self.moved(
-            _compile_for_both_bounds(lambda d: compile_replacement(d.clamped_to_fields()), duration)
+        """Return the range with the fields that `duration` names set in both bounds."""
+        return self.applying(
+            _compile_for_bounds(lambda d: compile_replacement(d.clamped_to_fields()), duration)
         )
 
-    def moved(self, move: BoundsOperation) -> Range:
-        """The range after one more move."""
-        return Range(self.load, (*self.moves, move))
+    def applying(self, operation: BoundsOperation) -> Range:
+        """Return the range with one more operation."""
+        return Range(self.get, (*self.operations, operation))
 
-    def begin(self) -> TimeGetter:
-        """Compile it to where the range begins; its end, too, must lie within the years."""
-        compute = self.computation()
-        return lambda variables: compute(variables).begin
+    def compile_begin(self) -> TimeGetter:
+        """Compile to the begin of the range; its end, too, must be within the supported years."""
+        evaluate = self.compile_value()
+        return lambda variables: evaluate(variables).begin
 
-    def computation(self) -> Evaluator:
-        """Compile it to the value of an expression."""
-        load, moves = self.load, self.moves
+    def compile_value(self) -> Evaluator:
+        """Compile to the value of an expression."""
+        get, operations = self.get, self.operations
 
-        def compute(variables: Variables) -> TimeValue:
-            begin, end = load(variables)
-            for move in moves:
-                begin, end = move(begin, end)
+        def evaluate(variables: Variables) -> TimeValue:
+            begin, end = get(variables)
+            for operation in operations:
+                begin, end = operation(begin, end)
             try:
                 return TimeRange(begin, end)
-            except ValueError:  # a year after the last cannot be reached at all
+            except ValueError:  # before MIN_YEAR: MAX_YEAR is datetime's own limit
                 raise YearOutOfRange(is_after=False) from None
 
-        return compute
+        return evaluate
 
 
-def _compile_for_both_bounds(
-    compile_move: Callable[[Duration], TimeOperation], duration: Duration
+def _compile_for_bounds(
+    compile_operation: Callable[[Duration], TimeOperation], duration: Duration
 ) -> BoundsOperation:
     if duration.unitless is None:
-        only = compile_move(duration)
-        return lambda begin, end: (only(begin), only(end))
-    moves = {unit: compile_move(duration.resolved(unit)) for _, unit in _UNIT_BY_LENGTH}
+        apply = compile_operation(duration)
+        return lambda begin, end: (apply(begin), apply(end))
+    by_unit = {unit: compile_operation(duration.with_unit(unit)) for _, unit in _UNITS_BY_LENGTH}
 
-    def move_by_length(begin: datetime, end: datetime) -> Bounds:
-        move = moves[_unit_for_length(abs(end - begin))]
-        return move(begin), move(end)
+    def apply_by_length(begin: datetime, end: datetime) -> Bounds:
+        operation = by_unit[_unit_for_length(abs(end - begin))]
+        return operation(begin), operation(end)
 
-    return move_by_length
+    return apply_by_length
 
 
 def _unit_for_length(length: timedelta) -> Unit:
-    return next(unit for least, unit in _UNIT_BY_LENGTH if length >= least)
+    return next(unit for shortest, unit in _UNITS_BY_LENGTH if length >= shortest)
 
 
 ANCHORED_RANGE_UNITS = {
@@ -197,9 +210,9 @@ ANCHORED_RANGE_UNITS = {
     "month": Unit.MONTH,
     "year": Unit.YEAR,
 }
-"""The functions of the language, and the length of the range that each gives."""
+"""The functions of the language, with the length of the range that each returns."""
 
-_UNIT_OF_UNITLESS = {
+_NEXT_SHORTER_UNIT = {
     Unit.HOUR: Unit.MINUTE,
     Unit.DAY: Unit.HOUR,
     Unit.MONTH: Unit.DAY,
@@ -209,60 +222,61 @@ _UNIT_OF_UNITLESS = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnchoredRange:
-    """The window of a grid that holds a time.
+    """The window of `windows` that contains the time `anchor`.
 
-    Durations of shorter units move the grid, so that the range wraps around: the time stays in
-    it. A duration that holds the range's own unit or a longer one moves the range away for good.
+    A duration of shorter units shifts the windows, so that the range wraps around and still
+    contains the anchor. A duration with the range's own unit or a longer one moves the range away
+    from the anchor: it becomes a `Range`.
     """
 
-    pin: Instant
+    anchor: Instant
     unit: Unit
-    grid: TimeWindows
+    windows: TimeWindows
 
     @classmethod
-    def around(cls, pin: Instant, unit: Unit) -> AnchoredRange:
-        """The calendar's hour, day, month or year around `pin`."""
-        grid = ClockWindows(unit) if unit <= Unit.DAY else CalendarWindows(unit)
-        return cls(pin, unit, grid)
+    def around(cls, anchor: Instant, unit: Unit) -> AnchoredRange:
+        """Return the calendar's hour, day, month or year around `anchor`."""
+        windows = ClockWindows(unit) if unit <= Unit.DAY else CalendarWindows(unit)
+        return cls(anchor, unit, windows)
 
-    def resolved(self, duration: Duration) -> Duration:
-        """`duration` with a unit for the number that has none: the next shorter than the range."""
-        return duration.resolved(_UNIT_OF_UNITLESS[self.unit])
+    def with_unit(self, duration: Duration) -> Duration:
+        """Return `duration` with its unitless number in the next shorter unit."""
+        return duration.with_unit(_NEXT_SHORTER_UNIT[self.unit])
 
     def plus(self, duration: Duration) -> AnchoredRange | Range:
-        """The range wrapped around or moved by `duration`."""
-        if duration.counts(self.unit):
-            return self._span().plus(duration)
-        return AnchoredRange(self.pin, self.unit, self.grid.plus(duration))
+        """Return the range shifted or moved by `duration`."""
+        if duration.is_nonzero_from(self.unit):
+            return self._as_range().plus(duration)
+        return AnchoredRange(self.anchor, self.unit, self.windows.plus(duration))
 
     def replaced(self, duration: Duration) -> AnchoredRange | Range:
-        """The range that begins where `duration` says, wrapped around or as long as its unit."""
-        if duration.names(self.unit):
-            return self._span().moved(_compile_new_begin(duration, self.unit))
-        return AnchoredRange(self.pin, self.unit, self.grid.replaced(duration))
+        """Return the range with the fields that `duration` names set in its begin."""
+        if duration.has_unit_from(self.unit):
+            return self._as_range().applying(_compile_new_begin(duration, self.unit))
+        return AnchoredRange(self.anchor, self.unit, self.windows.replaced(duration))
 
-    def begin(self) -> TimeGetter:
-        """Compile it to where the range begins."""
-        return self._span().begin()
+    def compile_begin(self) -> TimeGetter:
+        """Compile to the begin of the range."""
+        return self._as_range().compile_begin()
 
-    def computation(self) -> Evaluator:
-        """Compile it to the value of an expression."""
-        return self._span().computation()
+    def compile_value(self) -> Evaluator:
+        """Compile to the value of an expression."""
+        return self._as_range().compile_value()
 
-    def _span(self) -> Range:
-        load, window = self.pin.moment(), self.grid.window()
+    def _as_range(self) -> Range:
+        get_time, find_window = self.anchor.compile_time(), self.windows.compile_lookup()
 
-        def ends(variables: Variables) -> Bounds:
-            return window(load(variables))
+        def get_bounds(variables: Variables) -> Bounds:
+            return find_window(get_time(variables))
 
-        return Range(ends)
+        return Range(get_bounds)
 
 
 def _compile_new_begin(duration: Duration, unit: Unit) -> BoundsOperation:
     replace, add_unit = compile_replacement(duration), compile_addition(Duration({unit: 1}))
 
-    def move(begin: datetime, _end: datetime) -> Bounds:
+    def apply(begin: datetime, _end: datetime) -> Bounds:
         new_begin = replace(begin)
         return new_begin, add_unit(new_begin)
 
-    return move
+    return apply
