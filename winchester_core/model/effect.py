@@ -1,4 +1,4 @@
-"""An effect on its way: what a handler queued, where it is delivered, and how it stands."""
+"""Effects queued in the outbox: their states, and the pipeline entry that delivers them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class EffectState(StrEnum):
-    """How a stored effect stands. One that was delivered is not stored any more."""
+    """State of a stored effect. A delivered effect is deleted."""
 
     PENDING = "pending"
     DEAD = "dead"
@@ -17,8 +17,8 @@ class EffectState(StrEnum):
 class Endpoint:
     """An entry of a pipeline whose handler delivers effects.
 
-    `handler` is the entry's name in `pipelines.yaml`; `place` counts the entries of that name in
-    the pipeline, from 0.
+    `handler` is the entry's name in `pipelines.yaml`; `place` is its index among the entries of
+    that name in the pipeline, from 0.
     """
 
     pipeline: str
@@ -32,7 +32,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class QueuedEffect:
-    """An effect that a run has put into its outbox. `payload` is the text of `dump_payload`."""
+    """An effect that a run has queued. `payload` is the text of `dump_payload`."""
 
     id: str
     endpoint: Endpoint

@@ -1,4 +1,4 @@
-"""Globs of event types: which types a criterion is about."""
+"""Glob patterns of event types."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 WILDCARDS = frozenset("*?[")
 _WILDCARD_DELIMITERS = WILDCARDS | {"]"}
 CACHE_SIZE = 256
-"""Event types remembered for each set of patterns: more than a cloud sends to one trigger."""
+"""Event types cached for each set of patterns: more than a cloud sends to one trigger."""
 
 MAX_PATTERN_LENGTH = 1_000
 
 
 def pattern_problem(pattern: Any) -> str | None:
-    """Return why `pattern` cannot be used, or None."""
+    """Return why `pattern` is invalid, or None."""
     if not isinstance(pattern, str):
         return (
             f"an event type is text, not {type(pattern).__name__}; "
@@ -35,52 +35,52 @@ def pattern_problem(pattern: Any) -> str | None:
 
 
 class EventTypePatterns:
-    """Event types that some inclusion matches and no exclusion (`!glob`) does.
+    """Matches the event types that some inclusion matches and no exclusion (`!glob`).
 
-    Globs know `*`, `?`, `[seq]` and `[!seq]` and are case-sensitive. Exclusions alone mean all
-    types but theirs. Immutable, and safe to share between threads.
+    Globs support `*`, `?`, `[seq]` and `[!seq]` and are case-sensitive. Without an inclusion, all
+    types are included. Immutable and thread-safe.
     """
 
     def __init__(self, patterns: str | Sequence[str]) -> None:
-        """Raise `ValueError` for a pattern that cannot be used, or when there is none."""
+        """Raise `ValueError` for an invalid pattern or an empty list."""
         listed = (patterns,) if isinstance(patterns, str) else tuple(patterns)
         if not listed:
             raise ValueError("no event type")
         for pattern in listed:
-            if fault := pattern_problem(pattern):
-                raise ValueError(fault)
+            if problem := pattern_problem(pattern):
+                raise ValueError(problem)
         distinct = tuple(dict.fromkeys(listed))
         self.exclusions = tuple(each[1:] for each in distinct if each.startswith("!"))
         self.inclusions = tuple(each for each in distinct if not each.startswith("!")) or ("*",)
         self.literals = frozenset(each for each in self.inclusions if not WILDCARDS & set(each))
-        """The inclusions without wildcards: they match one type each."""
+        """Inclusions without wildcards, which match one type each."""
         globs = [each for each in self.inclusions if each not in self.literals]
         ends = {each: _literal_prefix_and_suffix(each) for each in globs}
         self.prefixes = _distinct(begin for begin, end in ends.values() if begin or not end)
-        """What types begin with that the other inclusions match; "" where that can be anything,
-        except for those that have one of `suffixes`."""
+        """Literal prefixes of the inclusions with wildcards; "" if one has neither a literal prefix
+        nor a literal suffix."""
         self.suffixes = _distinct(end for begin, end in ends.values() if end and not begin)
-        """What types end with that they match where their beginning can be anything."""
+        """Literal suffixes of the inclusions that begin with a wildcard."""
         self._included = _compile(globs)
         self._excluded = _compile(self.exclusions)
         self._cached_match = self._build_matcher()
 
     def matches(self, event_type: str) -> bool:
-        """Tell whether the patterns take `event_type`. Remembers the latest types."""
+        """Return whether the patterns match `event_type`. Caches recent types."""
         return self._cached_match(event_type)
 
     def matches_uncached(self, event_type: str) -> bool:
-        """The same, without memory: for a caller that remembers the answer itself."""
+        """Return the same without the cache, for a caller that has its own."""
         included = event_type in self.literals or (
             self._included is not None and self._included(event_type) is not None
         )
         return included and (self._excluded is None or self._excluded(event_type) is None)
 
     def describe(self) -> str:
-        """The patterns in words."""
-        taken = " or ".join(map(repr, self.inclusions))
-        left_out = " or ".join(map(repr, self.exclusions))
-        return f"{taken} but not {left_out}" if left_out else taken
+        """Return the patterns in words."""
+        included = " or ".join(map(repr, self.inclusions))
+        excluded = " or ".join(map(repr, self.exclusions))
+        return f"{included} but not {excluded}" if excluded else included
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.describe()})"
@@ -92,7 +92,7 @@ class EventTypePatterns:
 
 
 def _literal_prefix_and_suffix(glob: str) -> tuple[str, str]:
-    """What stands before the first wildcard of a glob that has one, and after the last."""
+    """Return the text before the first wildcard of a glob, and after the last."""
     at = [position for position, letter in enumerate(glob) if letter in _WILDCARD_DELIMITERS]
     begin = next(position for position, letter in enumerate(glob) if letter in WILDCARDS)
     return glob[:begin], glob[at[-1] + 1 :]

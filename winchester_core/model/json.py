@@ -1,12 +1,15 @@
-"""The JSON forms of an event.
+"""JSON forms of events and payloads. JSON has no datetime, so each form encodes datetimes.
 
-Stored: traits as one JSON text whose values keep type and value; JSON has no datetime, so one is
-a tagged value, ``{"datetime": "2015-01-20T00:00:00.000000+00:00"}``. A trait is never an object
-itself, hence the tag cannot be mistaken.
+Stored traits (`dump_traits`): one JSON object whose values keep type and value. A datetime is a
+tagged value, ``{"datetime": "2015-01-20T00:00:00.000000+00:00"}``; a trait is never an object, so
+the tag is unambiguous.
 
-Shown: one flat object, as `event list -f json` prints it. Datetimes are ISO 8601 texts with
-their offset; which traits beside `timestamp` were datetimes is told by one more key,
-`@datetime_traits`, so that the object can be read back as the event it was.
+Flat event (`flat_event`), as `event list -f json` prints it: datetimes are ISO 8601 texts with an
+offset. The key `@datetime_traits` names the traits besides `timestamp` that are datetimes, so that
+`read_event` can restore them.
+
+Effect payload (`dump_payload`): nested JSON with tagged datetimes. An object of the payload that
+looks like a tag is escaped by one more ``@`` before its only key.
 """
 
 from __future__ import annotations
@@ -45,10 +48,10 @@ _BLANK_OR_PERCENT = re.compile(r"[\s%]")
 
 
 def dump_traits(traits: Mapping[str, Any]) -> str:
-    """Write typed traits, as `clean_event` leaves them, as one JSON text.
+    """Encode the traits of a clean event as one JSON text.
 
-    Integers and floats stay apart (``1`` and ``1.0``). Raises `TypeError` for a value or an
-    integer that `clean_event` would have dropped.
+    Integers and floats stay distinct (``1`` and ``1.0``). Raises `TypeError` for a value that
+    `clean_event` would have dropped.
     """
     return orjson.dumps(
         traits, default=_encode_datetime, option=orjson.OPT_PASSTHROUGH_DATETIME
@@ -56,7 +59,7 @@ def dump_traits(traits: Mapping[str, Any]) -> str:
 
 
 def load_traits(text: str | bytes) -> dict[str, Any]:
-    """Read what `dump_traits` wrote; datetimes are aware UTC."""
+    """Decode the text of `dump_traits`; datetimes are aware UTC."""
     traits: dict[str, Any] = orjson.loads(text)
     for name, value in traits.items():
         if type(value) is dict:
@@ -65,11 +68,11 @@ def load_traits(text: str | bytes) -> dict[str, Any]:
 
 
 def flat_event(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `event` as a flat object of texts, numbers and booleans; `read_event` reads it back.
+    """Return `event` as a flat object of texts, numbers and booleans; `read_event` is the inverse.
 
-    `@datetime_traits` stands last, where there is a datetime beside `timestamp`: the traits'
-    names separated by blanks, percent-encoded where they hold white space or ``%``. A trait that
-    bears this very name gets one more ``@``.
+    If there is a datetime besides `timestamp`, `@datetime_traits` is the last key: the traits'
+    names separated by blanks, percent-encoded if they contain white space or ``%``. A trait of
+    this very name gets one more ``@``.
     """
     flat: dict[str, Any] = {}
     datetime_traits = []
@@ -87,12 +90,11 @@ def flat_event(event: Mapping[str, Any]) -> dict[str, Any]:
 def read_event(
     document: Mapping[str, Any], datetime_traits: Collection[str] = ()
 ) -> tuple[Event, list[TraitDrop]]:
-    """Return the event of a JSON object, and the traits it lost; the inverse of `flat_event`.
+    """Return the event of a JSON object, and the dropped traits; the inverse of `flat_event`.
 
-    A trait becomes a datetime when `datetime_traits` or the object's own `@datetime_traits`
-    names it, or when its value is tagged as in `dump_traits`. One that holds no ISO 8601 date
-    and time is left out with the reason. Nothing else is judged here: that is `clean_event`'s
-    task, `timestamp` included.
+    A trait becomes a datetime if `datetime_traits` or the object's own `@datetime_traits` names
+    it, or if its value is tagged as in `dump_traits`; it is dropped if it is not an ISO 8601 date
+    and time. Everything else, `timestamp` included, is left to `clean_event`.
     """
     drops: list[TraitDrop] = []
     names = set(datetime_traits)
@@ -104,7 +106,7 @@ def read_event(
     event: Event = {}
     for key, value in document.items():
         name = key
-        if key[:1] == "@":  # few do, and the others are spared an expression for every key
+        if key[:1] == "@":  # rare: saves a regular expression for each other key
             if key == DATETIME_TRAITS_KEY:
                 continue
             name = _unescaped_key(key)
@@ -112,20 +114,20 @@ def read_event(
         if tagged:
             value = value[DATETIME_TAG]
         if name != "timestamp" and (tagged or name in names):
-            value, fault = _datetime_or_problem(value)
-            if fault is not None:
-                drops.append(TraitDrop(printable(name), fault))
+            value, problem = _datetime_or_problem(value)
+            if problem is not None:
+                drops.append(TraitDrop(printable(name), problem))
                 continue
         event[name] = value
     return event, drops
 
 
 def _encode_datetime(value: Any) -> orjson.Fragment:
-    """The JSON text of a tagged datetime; `isoformat` would take four times as long."""
+    """Return the JSON text of a tagged datetime; `isoformat` would take four times as long."""
     if not isinstance(value, datetime):
         raise TypeError(f"a trait cannot be of type {type(value).__name__}")
     text = orjson.dumps(to_utc(value))
-    if not value.microsecond:  # which orjson leaves out
+    if not value.microsecond:  # orjson omits zero microseconds
         text = text[:_UP_TO_SECONDS] + b'.000000+00:00"'
     return orjson.Fragment(_TAG_BEGIN + text + b"}")
 
@@ -135,7 +137,7 @@ def _is_tagged(value: dict[str, Any]) -> bool:
 
 
 def _datetime_or_problem(value: Any) -> tuple[datetime | None, str | None]:
-    """Return (aware UTC or None for no value, None), or (None, why it is no date and time)."""
+    """Return (aware UTC or None for no value, None), or (None, why it is not a date and time)."""
     if value is None:
         return None, None
     try:
@@ -164,14 +166,10 @@ def _split_names(listed: str) -> list[str]:
     return [unquote(name) for name in listed.split()]
 
 
-# The JSON text of an effect's payload, in which every value keeps its type.
-#
-# JSON has no datetime, so one is a tagged value, as in `event_json`:
-# ``{"datetime": "2015-01-20T00:00:00.000000+00:00"}``. An object of the payload that looks like
-# such a tag is told apart by one more ``@`` before its only key, which reading takes away.
+# --- payloads -----------------------------------------------------------------------------------
 
 MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
-"""The longest text. MariaDB takes 16 MiB a statement, in which escaping may double a payload."""
+"""MariaDB accepts statements of 16 MiB, and escaping may double a payload."""
 
 MAX_PAYLOAD_DEPTH = 100
 
@@ -179,10 +177,10 @@ _TAG_LIKE = re.compile(rf"@*{DATETIME_TAG}")
 
 
 def dump_payload(payload: Any) -> str:
-    """Write a payload of dicts with str keys, lists, str, int, float, bool, datetime and None.
+    """Encode a payload of dicts with str keys, lists, str, int, float, bool, datetime and None.
 
-    Raises `UnstorablePayload`, naming the place, for what not every database stores: other types,
-    NaN and infinity, integers beyond signed 64 bits, NUL and lone surrogates in text, times
+    Raises `UnstorablePayload`, naming the place, for values that some database cannot store: other
+    types, NaN and infinity, integers beyond signed 64 bits, NUL and lone surrogates in text, times
     outside the years 1000-9999, a depth over 100, a text over 4 MiB.
     """
     data = orjson.dumps(_encode(payload, "payload", 0))
@@ -192,7 +190,7 @@ def dump_payload(payload: Any) -> str:
 
 
 def load_payload(text: str | bytes) -> Any:
-    """Read what `dump_payload` wrote; datetimes are aware UTC."""
+    """Decode the text of `dump_payload`; datetimes are aware UTC."""
     return _decode(orjson.loads(text))
 
 
@@ -207,9 +205,9 @@ def _encode(value: Any, place: str, depth: int) -> Any:
         return None
     if not isinstance(value, (str, int, float, datetime)):
         raise UnstorablePayload(place, f"a value of type {type(value).__name__}")
-    stored, fault = storable(value)
-    if fault is not None:
-        raise UnstorablePayload(place, fault)
+    stored, problem = storable(value)
+    if problem is not None:
+        raise UnstorablePayload(place, problem)
     if isinstance(stored, datetime):
         return {DATETIME_TAG: to_utc(stored).isoformat(timespec="microseconds")}
     return stored
@@ -219,8 +217,8 @@ def _encode_object(value: dict[Any, Any], place: str, depth: int) -> dict[str, A
     for key in value:
         if not isinstance(key, str):
             raise UnstorablePayload(place, f"a key of type {type(key).__name__}, not str")
-        if fault := text_problem(key):
-            raise UnstorablePayload(place, f"a key that is {fault}")
+        if problem := text_problem(key):
+            raise UnstorablePayload(place, f"a key that is {problem}")
     stored = {
         str(key): _encode(item, f"{place}.{printable(key)}", depth + 1)
         for key, item in value.items()

@@ -1,4 +1,4 @@
-"""What an event source hands over, and what becomes of it when it cannot be used."""
+"""Messages of event sources, and the outcome of ingesting one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class MessageKind(StrEnum):
-    """How the body of a message is to be read."""
+    """How to decode the body of a message."""
 
     EVENT = "event"
     NOTIFICATION = "notification"
@@ -21,12 +21,12 @@ class MessageKind(StrEnum):
 class Message:
     """One message of a source.
 
-    `body` is the raw bytes (JSON) or a mapping already read; `token` is the source's own, and
-    comes back to it in `ack`, `release` and `reject`; `headers` are those of the broker.
-    `received_from` tells a person where the message lay (file and line, queue).
+    `body` is the raw bytes (JSON) or a mapping; `token` belongs to the source, which gets it back
+    in `ack`, `release` and `reject`; `headers` are the broker's. `received_from` names the origin
+    for people (file and line, queue).
 
-    `datetime_traits` names the traits of an event whose ISO 8601 texts are datetimes. A `fault`
-    is what the source itself found wrong with the message, in words: it is rejected for that.
+    `datetime_traits` names the traits of an event whose ISO 8601 texts are datetimes. `fault` is
+    a fault that the source itself found, in words: the message is rejected for it.
     """
 
     body: bytes | Mapping[str, Any]
@@ -40,7 +40,7 @@ class Message:
 
 
 class EventStatus(StrEnum):
-    """The four ways it can go."""
+    """Status of an ingested event, notification or message."""
 
     STORED = "stored"
     DUPLICATE = "duplicate"
@@ -50,7 +50,7 @@ class EventStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EventOutcome:
-    """What became of one; `reason` says why it was not stored, `message_id` is None if unknown."""
+    """Outcome of one; `reason` is why it was not stored, `message_id` is None if unknown."""
 
     status: EventStatus
     message_id: str | None = None

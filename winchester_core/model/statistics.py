@@ -1,4 +1,4 @@
-"""What a store holds at a moment, in numbers: for whoever watches it from outside."""
+"""Statistics of a store, for monitoring."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EffectBacklog:
-    """The effects of one endpoint: how many wait, and how many are dead letters.
+    """Numbers of pending effects and dead letters of one endpoint.
 
-    `oldest_seconds` is how long the one that has waited longest waits; 0 where none does.
+    `oldest_seconds` is the age of the oldest pending effect; 0 without one.
     """
 
     pending: int = 0
@@ -27,14 +27,14 @@ class EffectBacklog:
 
 @dataclass(frozen=True, slots=True)
 class StoreStatistics:
-    """How many streams, effects and rejected messages there are, and how long they wait.
+    """Numbers of streams, effects and rejected messages, and how long they have waited.
 
-    `streams` has the numbers by trigger and state; neither is named where there is none.
-    `oldest_ready_seconds` is how long the stream that is ready for the longest time waits for a
-    worker: since its fire or expire time, in stream time, or since its retry was due, in real
-    time. `oldest_unexpired_seconds` is how long ago, in stream time, the first event of the oldest
-    active stream was. All of these are 0 where there is none, and never negative.
-    `stream_time` is the time of the statistics; None while the event clock has never been set.
+    `streams` has the numbers by trigger and state; zero counts are omitted.
+    `oldest_ready_seconds` is how long the oldest ready stream has waited for a worker: since its
+    fire or expire time, in stream time, or since its retry was due, in real time.
+    `oldest_unexpired_seconds` is the age, in stream time, of the first event of the oldest active
+    stream. Ages are 0 without such a stream, and never negative. `stream_time` is the time of the
+    statistics; None if the event clock has never been set.
     """
 
     stream_time: datetime | None
@@ -46,7 +46,7 @@ class StoreStatistics:
 
 
 def seconds_since(moment: datetime | None, now: datetime | None) -> float:
-    """How long ago `moment` was; 0 when it is to come, or one of the two is not known."""
+    """Return the age of `moment` at `now`; 0 if it is in the future or either is None."""
     if moment is None or now is None:
         return 0.0
     return max(0.0, (now - moment).total_seconds())

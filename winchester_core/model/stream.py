@@ -1,4 +1,4 @@
-"""The states of a stream and the changes between them that are allowed."""
+"""Streams: their states and the allowed transitions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class StreamState(StrEnum):
-    """Where a stream is in its life."""
+    """State of a stream."""
 
     ACTIVE = "active"
     FIRING = "firing"
@@ -27,7 +27,7 @@ class StreamState(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a stream's events go through a pipeline."""
+    """Why a stream's events run through a pipeline."""
 
     FIRE = "fire"
     EXPIRE = "expire"
@@ -54,12 +54,12 @@ TRANSITIONS: Mapping[StreamState, Mapping[StreamState, str]] = {
     StreamState.EXPIRE_ERROR: {StreamState.RETRY_EXPIRE: "reset by an operator"},
     StreamState.COMPLETED: {},
 }
-"""Every change of state that is allowed, with its cause. The docs' diagram is made from it."""
+"""Every allowed transition with its cause. The diagram in the docs is generated from it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReasonStates:
-    """The states that one reason leads a stream through."""
+    """The states that a stream takes for one reason after it was claimed."""
 
     reason: Reason
     working: StreamState
@@ -78,29 +78,29 @@ REASON_STATES = (FIRE_STATES, EXPIRE_STATES)
 
 
 def states_for_reason(reason: Reason) -> ReasonStates:
-    """The states that `reason` leads through."""
+    """Return the states for `reason`."""
     return FIRE_STATES if reason is Reason.FIRE else EXPIRE_STATES
 
 
 def states_including(state: StreamState) -> ReasonStates | None:
-    """The lane that `state` belongs to; None for active and completed."""
-    for lane in REASON_STATES:
-        if state in (lane.working, lane.retry, lane.failed):
-            return lane
+    """Return the states that include `state`; None for active and completed."""
+    for states in REASON_STATES:
+        if state in (states.working, states.retry, states.failed):
+            return states
     return None
 
 
 def check_transition(current: StreamState, wanted: StreamState) -> None:
-    """Raise `IllegalTransition` unless the table allows this change."""
+    """Raise `IllegalTransition` unless `TRANSITIONS` allows this change."""
     if wanted not in TRANSITIONS[current]:
         raise IllegalTransition(current, wanted)
 
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """When a stream came into a state (the database server's time, aware UTC).
+    """When a stream entered a state (the database server's time, aware UTC).
 
-    `worker` is who claimed it, for that.
+    `worker` is set for a claim: the worker that claimed the stream.
     """
 
     at: datetime
@@ -110,14 +110,14 @@ class StateChange:
 
 @dataclass(frozen=True, slots=True)
 class StreamRecord:
-    """A stream as it is stored: what commands show and what programs that embed us read.
+    """A stored stream, as commands show it and embedding programs read it.
 
     All times are aware UTC. `fire_timestamp` and `expire_timestamp` are stream time; `retry_at`
-    and `lease_until` are the database server's time. `distinguished_by` maps each
-    distinguishing name to its value: a trait value or a `TimeRange`. `progress` holds how many
-    events each fire criterion has counted, in the trigger's order; `fingerprint` is that of the
-    trigger by whose rules this was counted. `history` has the latest changes of its state in
-    order; an active stream has none.
+    and `lease_until` are the database server's time. `distinguished_by` maps each distinguishing
+    name to its value: a trait value or a `TimeRange`. `progress` holds how many events each fire
+    criterion has counted, in the trigger's order, and `fingerprint` is that of the trigger
+    definition that counted them. `history` has the latest state changes in order; an active
+    stream has none.
     """
 
     id: int

@@ -1,4 +1,4 @@
-"""What a time expression gives: a single time or a range of time."""
+"""Values of a time expression: a single time or a range of time."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from winchester_core.model.event import MIN_YEAR, to_utc
 
 @dataclass(frozen=True, slots=True)
 class TimeStamp:
-    """A single time; only an equal time is in it. Always true.
+    """A single time, which contains only an equal time. Always true.
 
-    Kept as aware UTC; a naive datetime is UTC. Raises `ValueError` outside the years 1000-9999.
+    Stored as aware UTC; a naive datetime is UTC. Raises `ValueError` outside the years 1000-9999.
     """
 
     timestamp: datetime
@@ -39,10 +39,10 @@ class TimeStamp:
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """The time from `begin`, which is in it, to `end`, which is not. Always true, if empty too.
+    """The range from `begin`, inclusive, to `end`, exclusive. Always true, even if empty.
 
-    Kept as aware UTC; a naive datetime is UTC. Raises `ValueError` outside the years 1000-9999.
-    Where `end` is not after `begin`, nothing is in it.
+    Stored as aware UTC; a naive datetime is UTC. Raises `ValueError` outside the years 1000-9999.
+    A range whose `end` is not after its `begin` is empty.
     """
 
     begin: datetime
@@ -61,7 +61,7 @@ class TimeRange:
 
     @property
     def timestamp(self) -> datetime:
-        """The beginning: what stands for the range where a single time is wanted."""
+        """The begin, which represents the range as a single time."""
         return self.begin
 
     def __contains__(self, moment: object) -> bool:
