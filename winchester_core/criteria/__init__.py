@@ -1,4 +1,4 @@
-"""Criteria: which events a trigger takes, and which fulfil its wish to fire. Pure.
+"""Criteria: which events a trigger matches, and which count towards firing. Pure.
 
 Criteria see events as they are stored: datetimes are aware UTC, and no trait is None.
 """

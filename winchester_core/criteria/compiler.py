@@ -1,4 +1,4 @@
-"""The keys of a criterion: what each means, and what it takes. `compilation` reads them."""
+"""Compiler of criteria: the keys of a criterion, and the validation of its configuration."""
 
 from __future__ import annotations
 
@@ -62,44 +62,44 @@ def compile_criterion(
 ) -> Criterion:
     """Compile `config`, an entry of `fire_criteria` (with `fire`) or of `match_criteria`.
 
-    `conditions` maps the names of conditions to their classes, and may load them when asked.
-    Raises `voluptuous.MultipleInvalid` with every problem; paths are relative to `config`.
+    `conditions` maps names of conditions to classes, and may import them on access. Raises
+    `voluptuous.MultipleInvalid` with every error; paths are relative to `config`.
     """
-    problems = ErrorCollector()
-    with problems.at():
+    errors = ErrorCollector()
+    with errors.at():
         _check_shape(config, fire=fire)
-    problems.raise_if_any()
-    reader = _CriterionReader(config, problems)
+    errors.raise_if_any()
+    reader = _CriterionReader(config, errors)
     reader.check_keys(fire=fire)
-    event_types = reader.event_types()
-    # the timestamp last, since a time expression costs most
-    demands = [
+    patterns = reader.event_type_patterns()
+    # the timestamp last: time expressions are the slowest predicates
+    predicates = [
         *reader.trait_predicates(PredicateCompiler(conditions)),
         *reader.timestamp_predicates(),
     ]
     number = reader.number() if fire else 1
     trait_mapping = reader.trait_mapping()
-    problems.raise_if_any()
+    errors.raise_if_any()
     return Criterion(
         config,
-        EventTypePatterns(event_types),
-        demands,
+        EventTypePatterns(patterns),
+        predicates,
         number=number,
         map_distinguished_by=trait_mapping,
     )
 
 
 class _CriterionReader:
-    """Reads one key at a time; a value that is wrong is noted in `problems` and left out."""
+    """Reads one key at a time; collects errors in `errors` and skips invalid values."""
 
-    def __init__(self, config: Mapping[str, Any], problems: ErrorCollector) -> None:
+    def __init__(self, config: Mapping[str, Any], errors: ErrorCollector) -> None:
         self._config = config
-        self._problems = problems
+        self._errors = errors
 
     def check_keys(self, *, fire: bool) -> None:
         allowed = FIRE_KEYS if fire else MATCH_KEYS
         for key in self._config:
-            with self._problems.at(key):
+            with self._errors.at(key):
                 if key == "number" and not fire:
                     raise Invalid(
                         "'number' belongs to fire criteria; one event satisfies a match criterion"
@@ -107,38 +107,40 @@ class _CriterionReader:
                 if key not in allowed:
                     raise Invalid(unknown_name_message("key", key, allowed))
 
-    def event_types(self) -> list[str]:
-        wanted = self._config.get("event_type", "*")
-        with self._problems.at("event_type"):
-            if not isinstance(wanted, (list, tuple)):
-                raise_problem(pattern_problem(wanted))
-                return [wanted]
-            if not wanted:
+    def event_type_patterns(self) -> list[str]:
+        value = self._config.get("event_type", "*")
+        with self._errors.at("event_type"):
+            if not isinstance(value, (list, tuple)):
+                raise_problem(pattern_problem(value))
+                return [value]
+            if not value:
                 raise Invalid("an empty list; leave the key out to take any type")
-            for position, pattern in enumerate(wanted):
-                with self._problems.at("event_type", position):
+            for position, pattern in enumerate(value):
+                with self._errors.at("event_type", position):
                     raise_problem(pattern_problem(pattern))
-            return list(wanted)
+            return list(value)
         return []
 
     def trait_predicates(self, compiler: PredicateCompiler) -> list[Predicate]:
-        demands = []
-        for trait, wanted in self._map("traits", "of trait to a constant or a condition").items():
-            with self._problems.at("traits", trait):
+        predicates = []
+        for trait, expression in self._map(
+            "traits", "of trait to a constant or a condition"
+        ).items():
+            with self._errors.at("traits", trait):
                 raise_problem(name_problem(trait))
-                demands.append(compiler.compile(trait, wanted))
-        return demands
+                predicates.append(compiler.compile(trait, expression))
+        return predicates
 
     def timestamp_predicates(self) -> list[Predicate]:
         if "timestamp" in self._config:
-            with self._problems.at("timestamp"):
+            with self._errors.at("timestamp"):
                 expression = self._config["timestamp"]
                 return [compile_condition("timestamp", "datetime", DatetimeCondition, expression)]
         return []
 
     def number(self) -> int:
         number = self._config.get("number", 1)
-        with self._problems.at("number"):
+        with self._errors.at("number"):
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
                 raise Invalid("a whole number of events, at least 1, is wanted")
             if number > MAX_INT:
@@ -150,7 +152,7 @@ class _CriterionReader:
         trait_mapping = {}
         mapped = self._map("map_distinguished_by", "of distinguishing name to trait")
         for name, trait in mapped.items():
-            with self._problems.at("map_distinguished_by", name):
+            with self._errors.at("map_distinguished_by", name):
                 raise_problem(name_problem(name))
                 raise_problem(name_problem(trait))
                 trait_mapping[name] = trait
@@ -158,7 +160,7 @@ class _CriterionReader:
 
     def _map(self, key: str, what: str) -> Mapping[Any, Any]:
         value = self._config.get(key, {})
-        with self._problems.at(key):
+        with self._errors.at(key):
             if isinstance(value, Mapping):
                 return value
             raise Invalid(f"a map {what} is wanted")
@@ -173,84 +175,86 @@ def _check_shape(config: object, *, fire: bool) -> None:
 
 COMBINATORS = ("all", "any", "not")
 MAX_NESTING = 10
-"""How deep combinators may nest: more than anybody writes, and an end to YAML that holds itself."""
+"""Nesting limit of combinators; also stops at recursive YAML."""
 
 
 class PredicateCompiler:
-    """Compiles demands on traits with the conditions that it knows.
+    """Compiles predicates on traits, using the given conditions.
 
-    Everything raises `voluptuous.Invalid`, with paths relative to the value that it was given.
+    Methods raise `voluptuous.Invalid`, with paths relative to the value passed.
     """
 
     def __init__(self, conditions: Mapping[str, type[Condition]]) -> None:
         self._conditions = conditions
 
-    def compile(self, trait: str, wanted: Any, depth: int = 0) -> Predicate:
-        """Return the demand that `wanted`, a constant or a one-key map, makes of `trait`."""
+    def compile(self, trait: str, value: Any, depth: int = 0) -> Predicate:
+        """Compile `value`, a constant or a map with one key, to a predicate on `trait`."""
         if depth > MAX_NESTING:
             raise Invalid(f"nested more than {MAX_NESTING} deep")
-        if not isinstance(wanted, Mapping):
-            return _compile_constant(trait, wanted)
-        name, expression = _only_item(wanted)
+        if not isinstance(value, Mapping):
+            return _compile_constant(trait, value)
+        name, expression = _only_item(value)
         with prefix_path(name):
             match name:
                 case "not":
                     return NotPredicate(self.compile(trait, expression, depth + 1))
                 case "any":
-                    return AnyPredicate(self._list(trait, expression, depth + 1))
+                    return AnyPredicate(self._compile_list(trait, expression, depth + 1))
                 case "all":
-                    return AllPredicate(self._list(trait, expression, depth + 1))
+                    return AllPredicate(self._compile_list(trait, expression, depth + 1))
                 case _:
-                    return compile_condition(trait, name, self._class(name), expression)
+                    return compile_condition(trait, name, self._condition_class(name), expression)
 
-    def _list(self, trait: str, wanted: Any, depth: int) -> tuple[Predicate, ...]:
-        if not isinstance(wanted, (list, tuple)) or not wanted:
+    def _compile_list(self, trait: str, value: Any, depth: int) -> tuple[Predicate, ...]:
+        if not isinstance(value, (list, tuple)) or not value:
             raise Invalid("a list of at least one condition or constant is wanted")
-        problems = ErrorCollector()
-        demands = []
-        for position, item in enumerate(wanted):
-            with problems.at(position):
-                demands.append(self.compile(trait, item, depth))
-        problems.raise_if_any()
-        return tuple(demands)
+        errors = ErrorCollector()
+        predicates = []
+        for position, item in enumerate(value):
+            with errors.at(position):
+                predicates.append(self.compile(trait, item, depth))
+        errors.raise_if_any()
+        return tuple(predicates)
 
-    def _class(self, name: Any) -> type[Condition]:
+    def _condition_class(self, name: Any) -> type[Condition]:
         if isinstance(name, str):
             try:
                 return self._conditions[name]
             except KeyError:
-                pass  # unknown, as is what is no name at all
+                pass  # reported below
             except PluginError as error:
                 raise Invalid(str(error)) from error
         raise Invalid(unknown_name_message("condition", name, {*self._conditions, *COMBINATORS}))
 
 
-def compile_condition(trait: str, name: str, found: type[Condition], expression: Any) -> Predicate:
-    """Validate `expression` by the schema of the class, and make the condition.
+def compile_condition(
+    trait: str, name: str, condition: type[Condition], expression: Any
+) -> Predicate:
+    """Validate `expression` and create the condition's predicate.
 
-    Raises `voluptuous.Invalid`, also when the plugin's code raises anything else.
+    Raises `voluptuous.Invalid`, also if the plugin's code raises another exception.
     """
     try:
-        return ConditionPredicate(found(trait, found.config_schema(expression)))
+        return ConditionPredicate(condition(trait, condition.config_schema(expression)))
     except Invalid:
         raise
     except Exception as error:
         raise Invalid(f"condition {name!r} raised {type(error).__name__}: {error}") from error
 
 
-def _compile_constant(trait: str, wanted: Any) -> Predicate:
-    if isinstance(wanted, (list, tuple, set, frozenset)):
+def _compile_constant(trait: str, value: Any) -> Predicate:
+    if isinstance(value, (list, tuple, set, frozenset)):
         raise Invalid("a list is no constant; write 'in: [...]' to demand one of several")
-    return compile_condition(trait, "constant", ConstantCondition, wanted)
+    return compile_condition(trait, "constant", ConstantCondition, value)
 
 
-def _only_item(wanted: Mapping[Any, Any]) -> tuple[Any, Any]:
-    if not wanted:
+def _only_item(value: Mapping[Any, Any]) -> tuple[Any, Any]:
+    if not value:
         raise Invalid("an empty map; a constant or one condition, such as {int: '> 3'}, is wanted")
-    if len(wanted) > 1:
-        names = ", ".join(map(str, wanted))
+    if len(value) > 1:
+        names = ", ".join(map(str, value))
         raise Invalid(
-            f"a map of {len(wanted)} conditions ({names:.200}), and one is allowed; "
+            f"a map of {len(value)} conditions ({names:.200}), and one is allowed; "
             "write 'all: [...]' or 'any: [...]' to combine them"
         )
-    return next(iter(wanted.items()))
+    return next(iter(value.items()))

@@ -1,4 +1,4 @@
-"""A criterion: which events it takes, by type, time and traits."""
+"""Criteria: predicates on the type, time and traits of events."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ logger = logging.getLogger(__name__)
 
 
 class Criterion:
-    """An entry of `match_criteria` or `fire_criteria`, compiled. Safe to share between threads.
+    """A compiled entry of `match_criteria` or `fire_criteria`. Thread-safe.
 
-    `config` is the mapping it came from. `number` is how many events fulfil it (1 for match
-    criteria). `map_distinguished_by` maps a distinguishing name to the trait that stands in for
-    it. Make one with `compile_criterion`.
+    `config` is its configuration. `number` is how many events must match (1 for match criteria).
+    `map_distinguished_by` maps a distinguishing name to the trait that replaces it. Create it
+    with `compile_criterion`.
     """
 
     def __init__(
         self,
         config: Mapping[str, Any],
         event_types: EventTypePatterns,
-        demands: Iterable[Predicate],
+        predicates: Iterable[Predicate],
         *,
         number: int = 1,
         map_distinguished_by: Mapping[str, str] | None = None,
@@ -42,50 +42,50 @@ class Criterion:
         self.event_types = event_types
         self.number = number
         self.map_distinguished_by = map_distinguished_by or {}
-        self._demands = tuple(demands)
-        flattened = tuple(_flatten_all(self._demands))
+        self._predicates = tuple(predicates)
+        flattened = tuple(_flatten_all(self._predicates))
         self.required_values = required_values_of(flattened)
-        """The only values of some traits that an event which satisfies it can have."""
-        self._checks = tuple(demand.matches for demand in flattened)
-        self._fault_reported = False
+        """By trait, the only values that a matching event can have."""
+        self._checks = tuple(predicate.matches for predicate in flattened)
+        self._error_logged = False
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Tell whether `event` satisfies it."""
+        """Return whether `event` matches."""
         return self.event_types.matches(event["event_type"]) and self.matches_traits(event)
 
     def matches_traits(self, event: Mapping[str, Any]) -> bool:
-        """The same for an event whose type is known to match.
+        """Return whether `event`, whose type is known to match, matches.
 
-        A condition that breaks its contract and raises makes the whole criterion unsatisfied; it
-        is logged once for this criterion.
+        If a condition breaks its contract and raises, the criterion does not match; the error is
+        logged once per criterion.
         """
         try:
             for matches in self._checks:
                 if not matches(event):
                     return False
         except Exception as error:  # noqa: BLE001 - a plugin's code is called
-            self._report(error)
+            self._log_once(error)
             return False
         return True
 
     def explain(self, event: Mapping[str, Any]) -> MatchResult:
-        """Say whether `event` satisfies it and why; every demand that fails is named.
+        """Return whether `event` matches and why; the reason names every predicate that fails.
 
-        `parts` holds the verdict on the event type, then one on each demand in order.
+        `parts` holds the result for the event type, then one for each predicate in order.
         """
         parts = (
             self._explain_type(event),
-            *(_explain_predicate(each, event) for each in self._demands),
+            *(_explain_predicate(each, event) for each in self._predicates),
         )
         matched = all(part.matched for part in parts)
         return MatchResult(matched, self.describe() if matched else failure_reasons(parts), parts)
 
     def describe(self) -> str:
-        """Say in words which events it takes, and how many where that is more than one."""
-        demands = [f"event type {self.event_types.describe()}"]
-        demands += [demand.describe() for demand in self._demands]
+        """Return the criterion in words, with its number if greater than 1."""
+        parts = [f"event type {self.event_types.describe()}"]
+        parts += [predicate.describe() for predicate in self._predicates]
         count = f"{self.number} events: " if self.number > 1 else ""
-        return count + " and ".join(demands)
+        return count + " and ".join(parts)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.describe()}>"
@@ -96,9 +96,9 @@ class Criterion:
             return MatchResult(True, f"its event type is {described}")
         return MatchResult(False, f"its event type is not {described}")
 
-    def _report(self, error: Exception) -> None:
-        if not self._fault_reported:
-            self._fault_reported = True
+    def _log_once(self, error: Exception) -> None:
+        if not self._error_logged:
+            self._error_logged = True
             logger.error(
                 "a condition raised %s, so that no event matches where it does; criterion: %s",
                 type(error).__name__,
@@ -107,17 +107,17 @@ class Criterion:
             )
 
 
-def _flatten_all(demands: Iterable[Predicate]) -> Iterator[Predicate]:
-    for demand in demands:
-        if isinstance(demand, AllPredicate):
-            yield from _flatten_all(demand)
+def _flatten_all(predicates: Iterable[Predicate]) -> Iterator[Predicate]:
+    for predicate in predicates:
+        if isinstance(predicate, AllPredicate):
+            yield from _flatten_all(predicate)
         else:
-            yield demand
+            yield predicate
 
 
-def _explain_predicate(demand: Predicate, event: Mapping[str, Any]) -> MatchResult:
+def _explain_predicate(predicate: Predicate, event: Mapping[str, Any]) -> MatchResult:
     try:
-        return demand.explain(event)
+        return predicate.explain(event)
     except Exception as error:  # noqa: BLE001 - a plugin's code is called
         raised = type(error).__name__
-        return MatchResult(False, f"a condition raised {raised}; wanted: {demand.describe()}")
+        return MatchResult(False, f"a condition raised {raised}; wanted: {predicate.describe()}")

@@ -1,4 +1,4 @@
-"""Collects every problem of a configuration, so that all are reported at once."""
+"""Collection of validation errors, so that all are reported at once."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 
 
 class ErrorCollector:
-    """The problems found so far, in order."""
+    """Collects `voluptuous.Invalid` errors in order."""
 
     def __init__(self) -> None:
-        self._found: list[Invalid] = []
+        self._errors: list[Invalid] = []
 
     def at(self, *path: Any) -> _CollectingContext:
-        """Note what a `with` block raises about the value at `path` (keys, indexes), and go on."""
-        return _CollectingContext(self._found, path)
+        """Return a context that collects an error about the value at `path` (keys, indexes)."""
+        return _CollectingContext(self._errors, path)
 
     def raise_if_any(self) -> None:
-        """Raise `voluptuous.MultipleInvalid` that holds them all, if there are any."""
-        if self._found:
-            raise MultipleInvalid(self._found)
+        """Raise `voluptuous.MultipleInvalid` with all errors, if there are any."""
+        if self._errors:
+            raise MultipleInvalid(self._errors)
 
 
 class _CollectingContext:
-    """Takes `voluptuous.Invalid` from a block, puts its path in front, and keeps it."""
+    """Catches `voluptuous.Invalid`, prefixes its path, and collects it."""
 
-    def __init__(self, found: list[Invalid], path: tuple[Any, ...]) -> None:
-        self._found = found
+    def __init__(self, errors: list[Invalid], path: tuple[Any, ...]) -> None:
+        self._errors = errors
         self._path = path
 
     def __enter__(self) -> None:
@@ -47,23 +47,23 @@ class _CollectingContext:
         if not isinstance(raised, Invalid):
             return False
         for each in _flatten_errors(raised):
-            self._found.append(Invalid(each.error_message, path=[*self._path, *each.path]))
+            self._errors.append(Invalid(each.error_message, path=[*self._path, *each.path]))
         return True
 
 
 @contextmanager
 def prefix_path(*path: Any) -> Iterator[None]:
-    """Raise again what the block raises about the value at `path`, with that path before it."""
-    problems = ErrorCollector()
-    with problems.at(*path):
+    """Re-raise errors of the block with their paths prefixed by `path`."""
+    errors = ErrorCollector()
+    with errors.at(*path):
         yield
-    problems.raise_if_any()
+    errors.raise_if_any()
 
 
-def raise_problem(fault: str | None) -> None:
-    """Raise `voluptuous.Invalid` with `fault`, if there is one."""
-    if fault is not None:
-        raise Invalid(fault)
+def raise_problem(problem: str | None) -> None:
+    """Raise `voluptuous.Invalid` with `problem`, unless it is None."""
+    if problem is not None:
+        raise Invalid(problem)
 
 
 def _flatten_errors(raised: Invalid) -> Iterator[Invalid]:

@@ -1,4 +1,13 @@
-"""Why an event does or does not satisfy a criterion, in words."""
+"""Predicates on one trait of an event: conditions, and their combinations by `not`, `any`, `all`.
+
+A predicate explains its result in words. Combinations are plain logic on total predicates: `not`
+matches whatever its operand does not match, also an event without the trait or with a value of
+another type.
+
+A predicate that only a few values satisfy lists them (`equality_values`), so that criteria can be
+indexed by hash. The index compares as a dict does, where 1, 1.0 and True are equal, so it may find
+criteria that typed equality rejects, but never misses one; the criterion itself decides.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MatchResult:
-    """The outcome of one demand, and of the demands that it is made of.
+    """Result of a predicate or criterion, with the results of its parts.
 
-    `reason` shows kinds of values, never a value of the event, which may be confidential. The
-    number of different reasons is therefore bounded, and they can be counted.
+    `reason` names types, never values of the event, which may be confidential. So the number of
+    distinct reasons is bounded, and they can be counted.
     """
 
     matched: bool
@@ -28,22 +37,16 @@ class MatchResult:
 
 
 def failure_reasons(parts: tuple[MatchResult, ...]) -> str:
-    """The reasons of those that did not match."""
+    """Return the reasons of the parts that did not match."""
     return "; ".join(part.reason for part in parts if not part.matched)
 
 
-# Which values a trait must have to meet a demand, where they can be counted: what to look up.
-#
-# An index of criteria goes by them. It finds values as a dict does, by Python's equality, under
-# which 1, 1.0 and True are one: more than typed equality takes, and never less. Whatever it finds
-# is still judged by the criterion itself.
-
 MAX_EQUALITY_VALUES = 100
-"""A demand that more values meet than these is not looked up: every event is tried on it."""
+"""A predicate with more values is not indexed: every event is evaluated."""
 
 
 class EqualityValues(NamedTuple):
-    """A trait, and the only values of it that meet a demand."""
+    """A trait, and the only values of it that satisfy a predicate."""
 
     trait: str
     values: frozenset[TraitValue]
@@ -51,93 +54,93 @@ class EqualityValues(NamedTuple):
 
 @runtime_checkable
 class ListsOnlyValues(Protocol):
-    """A condition that can tell the only values of its trait that satisfy it."""
+    """A condition that can list the only values of its trait that satisfy it."""
 
     trait: str
 
     def only_values(self) -> frozenset[TraitValue] | None:
-        """They, or None where they cannot be counted. Goes with this class's own `matches`."""
+        """Return the values, or None if they cannot be listed; must agree with `matches`."""
 
 
 def equality_values_of(condition: Condition) -> EqualityValues | None:
-    """What `condition` says of itself. A plugin need not say anything."""
+    """Return the values that `condition` lists, or None: the method is optional for plugins."""
     if not isinstance(condition, ListsOnlyValues) or not _defines_both_together(condition):
         return None
     values = condition.only_values()
     return None if values is None else EqualityValues(condition.trait, values)
 
 
-def union_of(selections: Iterable[EqualityValues | None]) -> EqualityValues | None:
-    """The values of any of them, which are of one trait; None when one is not known."""
+def union_of(operands: Iterable[EqualityValues | None]) -> EqualityValues | None:
+    """Return the union of values of the same trait; None if any of them is None."""
     known = []
-    for each in selections:
+    for each in operands:
         if each is None:
             return None
         known.append(each)
     return EqualityValues(known[0].trait, frozenset().union(*(each.values for each in known)))
 
 
-def required_values_of(demands: Iterable[Predicate]) -> Mapping[str, frozenset[TraitValue]]:
-    """The only values of each trait that meet all of `demands`, where they are known and few."""
-    values: dict[str, frozenset[TraitValue]] = {}
-    for demand in demands:
-        selection = demand.equality_values()
-        if selection is None or len(selection.values) > MAX_EQUALITY_VALUES:
+def required_values_of(predicates: Iterable[Predicate]) -> Mapping[str, frozenset[TraitValue]]:
+    """Return, by trait, the only values that satisfy all of `predicates`, if listed and few."""
+    required: dict[str, frozenset[TraitValue]] = {}
+    for predicate in predicates:
+        found = predicate.equality_values()
+        if found is None or len(found.values) > MAX_EQUALITY_VALUES:
             continue
-        trait = selection.trait
-        values[trait] = values.get(trait, selection.values) & selection.values
-    return values
+        trait, values = found
+        required[trait] = required.get(trait, values) & values
+    return required
 
 
 def _defines_both_together(condition: Condition) -> bool:
-    """Whether what judges and what tells the values are of one class.
+    """Return whether one class defines both `matches` and `only_values`.
 
-    A subclass that judges anew, and has inherited what tells the values, is not to be believed.
+    A subclass that overrides `matches` and inherits `only_values` must not be indexed by them.
     """
     if "matches" in getattr(condition, "__dict__", ()):
         return False
     for each in type(condition).__mro__:
-        told, judges = "only_values" in vars(each), "matches" in vars(each)
-        if told or judges:
-            return told and judges
+        lists, matches = "only_values" in vars(each), "matches" in vars(each)
+        if lists or matches:
+            return lists and matches
     return False
 
 
 class Predicate(Protocol):
-    """What a criterion demands of one trait."""
+    """A predicate on one trait."""
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Tell whether `event` meets it."""
+        """Return whether `event` satisfies it."""
 
     def explain(self, event: Mapping[str, Any]) -> MatchResult:
-        """Say whether and why."""
+        """Return whether `event` satisfies it, and why."""
 
     def describe(self) -> str:
-        """Say in words what is demanded."""
+        """Return the predicate in words."""
 
     def equality_values(self) -> EqualityValues | None:
-        """The only values that meet it, where they are known."""
+        """Return the only values that satisfy it, or None if they cannot be listed."""
 
 
 @runtime_checkable
 class ExplainsMismatch(Protocol):
-    """A condition that knows more of why it does not match than that it does not."""
+    """A condition that can explain why it does not match."""
 
     def why_not(self, event: Mapping[str, Any]) -> str:
-        """Say why `event`, which does not match, does not. Shows no value of the event."""
+        """Return why `event` does not match, without showing a value of the event."""
 
 
 class ConditionPredicate:
-    """One condition of a plugin."""
+    """The predicate of one condition."""
 
     def __init__(self, condition: Condition) -> None:
         self._condition = condition
         self._description = str(condition.describe())
-        # the bound method itself, so that the hot path has no call in between
+        # the bound method itself saves a call on the hot path
         self.matches = condition.matches
 
     def explain(self, event: Mapping[str, Any]) -> MatchResult:
-        """The condition's own reason where it has one, else what can be seen from outside."""
+        """Return the condition's own reason if it has one, else a generic one."""
         if self.matches(event):
             return MatchResult(True, self._description)
         if isinstance(self._condition, ExplainsMismatch):
@@ -151,105 +154,98 @@ class ConditionPredicate:
         )
 
     def describe(self) -> str:
-        """What the condition says of itself."""
+        """Return the condition's description."""
         return self._description
 
     def equality_values(self) -> EqualityValues | None:
-        """The condition's, where it has one."""
+        """Return the values that the condition lists."""
         return equality_values_of(self._condition)
 
 
-# `not`, `any` and `all`: demands made of demands on the same trait.
-#
-# They are plain logic on total predicates: what a condition does not match, its `not` matches. So
-# `not` is met by an event that lacks the trait, or has it with another type; `all` with
-# `exists: true` demands both.
-
-
 class NotPredicate:
-    """Met when the inner demand is not."""
+    """Negation of a predicate."""
 
-    def __init__(self, inner: Predicate) -> None:
-        self._inner = inner
+    def __init__(self, operand: Predicate) -> None:
+        self._operand = operand
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Negate."""
-        return not self._inner.matches(event)
+        """Return whether the operand does not match."""
+        return not self._operand.matches(event)
 
     def explain(self, event: Mapping[str, Any]) -> MatchResult:
-        """The inner verdict, turned round."""
-        inner = self._inner.explain(event)
-        reason = inner.reason if not inner.matched else f"it holds that {inner.reason}"
-        return MatchResult(not inner.matched, reason, (inner,))
+        """Return the operand's result, negated."""
+        result = self._operand.explain(event)
+        reason = result.reason if not result.matched else f"it holds that {result.reason}"
+        return MatchResult(not result.matched, reason, (result,))
 
     def describe(self) -> str:
-        """The inner demand, negated."""
-        return f"not ({self._inner.describe()})"
+        """Return the operand's description, negated."""
+        return f"not ({self._operand.describe()})"
 
     def equality_values(self) -> EqualityValues | None:
-        """None: what meets it cannot be counted."""
+        """Return None: the values that satisfy a negation cannot be listed."""
         return None
 
 
 class AnyPredicate:
-    """Met when at least one of the inner demands is."""
+    """Disjunction of predicates."""
 
-    def __init__(self, inner: tuple[Predicate, ...]) -> None:
-        self._inner = inner
-        self._checks = tuple(demand.matches for demand in inner)
+    def __init__(self, operands: tuple[Predicate, ...]) -> None:
+        self._operands = operands
+        self._checks = tuple(each.matches for each in operands)
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Stop at the first that is met."""
+        """Return whether any operand matches."""
         for matches in self._checks:  # noqa: SIM110 - a generator takes twice as long
             if matches(event):
                 return True
         return False
 
     def explain(self, event: Mapping[str, Any]) -> MatchResult:
-        """The first that is met, or why none is."""
-        parts = tuple(demand.explain(event) for demand in self._inner)
-        met = next((part for part in parts if part.matched), None)
-        if met is not None:
-            return MatchResult(True, met.reason, parts)
+        """Return the result of the first operand that matches, or why none does."""
+        parts = tuple(each.explain(event) for each in self._operands)
+        first = next((part for part in parts if part.matched), None)
+        if first is not None:
+            return MatchResult(True, first.reason, parts)
         return MatchResult(False, f"none of these: {failure_reasons(parts)}", parts)
 
     def describe(self) -> str:
-        """The inner demands, joined by "or"."""
-        return f"({' or '.join(demand.describe() for demand in self._inner)})"
+        """Return the operands' descriptions, joined by "or"."""
+        return f"({' or '.join(each.describe() for each in self._operands)})"
 
     def equality_values(self) -> EqualityValues | None:
-        """The values of all the inner demands together, where each is known."""
-        return union_of(demand.equality_values() for demand in self._inner)
+        """Return the union of the operands' values, if all list them."""
+        return union_of(each.equality_values() for each in self._operands)
 
 
 class AllPredicate:
-    """Met when every one of the inner demands is."""
+    """Conjunction of predicates."""
 
-    def __init__(self, inner: tuple[Predicate, ...]) -> None:
-        self._inner = inner
-        self._checks = tuple(demand.matches for demand in inner)
+    def __init__(self, operands: tuple[Predicate, ...]) -> None:
+        self._operands = operands
+        self._checks = tuple(each.matches for each in operands)
 
     def __iter__(self) -> Iterator[Predicate]:
-        return iter(self._inner)
+        return iter(self._operands)
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Stop at the first that is not met."""
+        """Return whether all operands match."""
         for matches in self._checks:  # noqa: SIM110 - a generator takes twice as long
             if not matches(event):
                 return False
         return True
 
     def explain(self, event: Mapping[str, Any]) -> MatchResult:
-        """Why those that are not met are not."""
-        parts = tuple(demand.explain(event) for demand in self._inner)
+        """Return the result, with the reasons of all operands that do not match."""
+        parts = tuple(each.explain(event) for each in self._operands)
         matched = all(part.matched for part in parts)
         return MatchResult(matched, self.describe() if matched else failure_reasons(parts), parts)
 
     def describe(self) -> str:
-        """The inner demands, joined by "and"."""
-        return f"({' and '.join(demand.describe() for demand in self._inner)})"
+        """Return the operands' descriptions, joined by "and"."""
+        return f"({' and '.join(each.describe() for each in self._operands)})"
 
     def equality_values(self) -> EqualityValues | None:
-        """That of the first inner demand that has one: no other value meets them all."""
-        selections = (demand.equality_values() for demand in self._inner)
-        return next((each for each in selections if each is not None), None)
+        """Return the values of the first operand that lists them: no other value matches all."""
+        found = (each.equality_values() for each in self._operands)
+        return next((each for each in found if each is not None), None)
