@@ -1,4 +1,4 @@
-"""The built-in conditions, one a file: entry points of `winchester.conditions`.
+"""The built-in conditions: entry points of `winchester.conditions`.
 
-They import only what the author of any other condition may: interfaces, model, timex, errors.
+They import only what any plugin may import: interfaces, model, timex, errors.
 """

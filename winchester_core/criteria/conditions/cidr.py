@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Network: TypeAlias = IPv4Network | IPv6Network
 
 MAX_ADDRESS_LENGTH = 100
-"""In characters: more than any address has, with the name of an interface after a `%`."""
+"""In characters: longer than any address, even with a zone id after a `%`."""
 
 
 NETWORK_SCHEMA = {
@@ -27,7 +27,7 @@ NETWORK_SCHEMA = {
 
 
 def parse_network(text: Any) -> Network:
-    """Read a network such as `10.0.0.0/8` or `fe80::/10`. Raises `voluptuous.Invalid`."""
+    """Parse a network such as `10.0.0.0/8` or `fe80::/10`. Raises `voluptuous.Invalid`."""
     if not isinstance(text, str):
         raise Invalid(f"{quote(text)} is no network, such as 10.0.0.0/8 or fe80::/10, as text")
     try:
@@ -37,26 +37,26 @@ def parse_network(text: Any) -> Network:
 
 
 def parse_networks(expression: Any) -> list[Network]:
-    """Read a network or a list of them. Raises `voluptuous.MultipleInvalid` with every fault."""
+    """Parse a network or a list of them. Raises `voluptuous.MultipleInvalid` with every error."""
     if not isinstance(expression, (list, tuple)):
         return [parse_network(expression)]
     if not expression:
         raise Invalid("a network, or a list of at least one, is wanted")
-    found: list[Network] = []
-    faults: list[Invalid] = []
+    parsed: list[Network] = []
+    errors: list[Invalid] = []
     for position, item in enumerate(expression):
         try:
-            found.append(parse_network(item))
-        except Invalid as fault:
-            faults.append(Invalid(fault.error_message, path=[position]))
-    if faults:
-        raise MultipleInvalid(faults)
-    return found
+            parsed.append(parse_network(item))
+        except Invalid as error:
+            errors.append(Invalid(error.error_message, path=[position]))
+    if errors:
+        raise MultipleInvalid(errors)
+    return parsed
 
 
 @json_schema(anyOf=[NETWORK_SCHEMA, {"type": "array", "items": NETWORK_SCHEMA, "minItems": 1}])
 def validate_networks(expression: Any) -> Any:
-    """Return `expression` as it is written. Raises `voluptuous.MultipleInvalid`."""
+    """Validate `expression` and return it unchanged. Raises `voluptuous.MultipleInvalid`."""
     parse_networks(expression)
     return expression
 
@@ -76,7 +76,7 @@ class CidrCondition(TypedCondition):
         self._networks = parse_networks(expression)
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Tell whether the trait is an address in one of the networks."""
+        """Return whether the trait is an address in one of the networks."""
         value = event.get(self.trait)
         if not isinstance(value, str) or len(value) > MAX_ADDRESS_LENGTH:
             return False
@@ -87,7 +87,7 @@ class CidrCondition(TypedCondition):
         return any(address in each for each in self._networks)
 
     def describe(self) -> str:
-        """The trait and the networks."""
+        """Return the trait and the networks, in words."""
         return f"{self.trait} is an IP address in {' or '.join(map(str, self._networks))}"
 
 

@@ -1,4 +1,4 @@
-"""`datetime`: a datetime that lies in the time a time expression gives."""
+"""`datetime`: a datetime within the value of a time expression."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def parse_time_expression(expression: Any) -> Expression:
 
 @json_schema(type="string", minLength=1, title="time expression", examples=["$timestamp + 1h"])
 def validate_time_expression(expression: Any) -> Any:
-    """Return `expression` as it is written. Raises `voluptuous.Invalid`."""
+    """Validate `expression` and return it unchanged. Raises `voluptuous.Invalid`."""
     parse_time_expression(expression)
     return expression
 
@@ -56,7 +56,7 @@ class DatetimeCondition(TypedCondition):
         self._expression = parse_time_expression(expression)
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Tell whether the trait is a datetime that lies in the expression's time."""
+        """Return whether the trait is a datetime that lies in the expression's time."""
         value = event.get(self.trait)
         if not isinstance(value, datetime):
             return False
@@ -66,11 +66,11 @@ class DatetimeCondition(TypedCondition):
             return False
 
     def describe(self) -> str:
-        """The trait and the time expression."""
+        """Return the trait and the time expression, in words."""
         return f"{self.trait} is a datetime in {self._expression.text!r}"
 
     def why_not_value(self, value: Any, event: Mapping[str, Any]) -> str:
-        """Name the variable that is missing, if one is."""
+        """Return the reason, naming a missing variable."""
         try:
             to_utc(value)
             self._expression.evaluate(event)

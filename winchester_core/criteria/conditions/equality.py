@@ -1,4 +1,4 @@
-"""Equality with a constant: what `trait: value` means in criteria."""
+"""Equality with constants, and presence: `trait: value`, `in` and `exists`."""
 
 from __future__ import annotations
 
@@ -30,33 +30,33 @@ class ConstantCondition(Condition):
     def __init__(self, trait: str, expression: Any) -> None:
         super().__init__(trait, expression)
         self._value = parse_constant(expression)
-        self._kind = type(self._value)
-        self._is_bool = self._kind is bool
+        self._type = type(self._value)
+        self._is_bool = self._type is bool
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Tell whether the trait has the same kind and value."""
+        """Return whether the trait has the same type and value."""
         value = event.get(self.trait)
         return (
-            isinstance(value, self._kind)
+            isinstance(value, self._type)
             and value == self._value
             and (type(value) is bool) is self._is_bool
         )
 
     def only_values(self) -> frozenset[TraitValue]:
-        """The constant."""
+        """Return the constant."""
         return frozenset([self._value])
 
     def describe(self) -> str:
-        """The trait and the constant."""
+        """Return the trait and the constant, in words."""
         return f"{self.trait} is {format_constant(self._value)}"
 
     def why_not(self, event: Mapping[str, Any]) -> str:
-        """Say whether the trait is missing, of another kind, or different."""
+        """Return whether the trait is missing, of another type, or different."""
         value = event.get(self.trait)
         if value is None:
             return f"trait {self.trait!r} is missing; wanted: {self.describe()}"
-        if type_of(value) is not self._kind:
-            wanted = TYPE_NAMES[self._kind]
+        if type_of(value) is not self._type:
+            wanted = TYPE_NAMES[self._type]
             return (
                 f"trait {self.trait!r} is {type_name(value)}, not {wanted}; "
                 f"wanted: {self.describe()}"
@@ -69,18 +69,18 @@ MAX_CONSTANTS_SHOWN = 10
 
 @json_schema(All([parse_constant], Length(min=1)))
 def parse_constants(expression: Any) -> list[TraitValue]:
-    """Return the constants of a list. Raises `voluptuous.MultipleInvalid` with every fault."""
+    """Parse a list of constants. Raises `voluptuous.MultipleInvalid` with every error."""
     if not isinstance(expression, (list, tuple)) or not expression:
         raise Invalid("a list of at least one constant is wanted, such as [active, error]")
     values: list[TraitValue] = []
-    faults: list[Invalid] = []
+    errors: list[Invalid] = []
     for position, item in enumerate(expression):
         try:
             values.append(parse_constant(item))
-        except Invalid as fault:
-            faults.append(Invalid(fault.error_message, path=[position]))
-    if faults:
-        raise MultipleInvalid(faults)
+        except Invalid as error:
+            errors.append(Invalid(error.error_message, path=[position]))
+    if errors:
+        raise MultipleInvalid(errors)
     return values
 
 
@@ -93,22 +93,22 @@ class InCondition(Condition):
     def __init__(self, trait: str, expression: Any) -> None:
         super().__init__(trait, expression)
         self._values = parse_constants(expression)
-        self._by_kind: dict[type | None, set[TraitValue]] = {}
+        self._by_type: dict[type | None, set[TraitValue]] = {}
         for value in self._values:
-            self._by_kind.setdefault(type_of(value), set()).add(value)
+            self._by_type.setdefault(type_of(value), set()).add(value)
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Tell whether the trait has the kind and value of one of the constants."""
+        """Return whether the trait has the type and value of one of the constants."""
         value = event.get(self.trait)
-        members = self._by_kind.get(type_of(value))
+        members = self._by_type.get(type_of(value))
         return members is not None and value in members
 
     def only_values(self) -> frozenset[TraitValue]:
-        """The constants."""
+        """Return the constants."""
         return frozenset(self._values)
 
     def describe(self) -> str:
-        """The trait and the first constants."""
+        """Return the trait and the first constants, in words."""
         first = ", ".join(format_constant(value) for value in self._values[:MAX_CONSTANTS_SHOWN])
         more = len(self._values) - MAX_CONSTANTS_SHOWN
         return f"{self.trait} is one of {first}" + (f" and {more} more" if more > 0 else "")
@@ -116,7 +116,7 @@ class InCondition(Condition):
 
 @json_schema(type="boolean")
 def validate_boolean(expression: Any) -> bool:
-    """Return a bool as it is. Raises `voluptuous.Invalid`."""
+    """Return `expression`, a bool. Raises `voluptuous.Invalid`."""
     if not isinstance(expression, bool):
         raise Invalid(f"{quote(expression)} is neither true nor false")
     return expression
@@ -130,12 +130,12 @@ class ExistsCondition(Condition):
 
     def __init__(self, trait: str, expression: Any) -> None:
         super().__init__(trait, expression)
-        self._wanted = validate_boolean(expression)
+        self._must_exist = validate_boolean(expression)
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Tell whether the trait's presence is as demanded."""
-        return (event.get(self.trait) is not None) is self._wanted
+        """Return whether the trait is present, or absent, as required."""
+        return (event.get(self.trait) is not None) is self._must_exist
 
     def describe(self) -> str:
-        """The trait, and whether it must exist."""
-        return f"{self.trait} exists" if self._wanted else f"{self.trait} does not exist"
+        """Return the trait and whether it must exist, in words."""
+        return f"{self.trait} exists" if self._must_exist else f"{self.trait} does not exist"

@@ -1,4 +1,7 @@
-"""Comparison of a number with a bound: `3`, `"3"`, `"> 3"`, and `< >= <= != ==`."""
+"""`int`, `float` and `numeric`: comparison with a number, as in `3`, `"3"`, `"> 3"`.
+
+The operators are `< > >= <= != ==`; without one, the values must be equal.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
 }
 MAX_EXPRESSION_LENGTH = 400
-"""In characters: more than any bound needs. The time int() takes is quadratic in the digits."""
+"""In characters: longer than any number. The time of int() is quadratic in the digits."""
 
 _OPERATOR_PATTERN = "==|!=|>=|<=|=|>|<"
 _COMPARISON_PATTERN = re.compile(rf"\s*(?P<symbol>{_OPERATOR_PATTERN})?\s*(?P<number>\S+)\s*")
@@ -45,13 +48,13 @@ class Comparison(NamedTuple):
     number: int | float
 
 
-def parse_comparison(expression: Any, number: Callable[[Any], int | float]) -> Comparison:
-    """Read an expression whose bound `number` reads; no operator (or `=`) means equality.
+def parse_comparison(expression: Any, parse_operand: Callable[[Any], int | float]) -> Comparison:
+    """Parse an optional operator (default: equality) and a number, by `parse_operand`.
 
     Raises `voluptuous.Invalid`.
     """
     if not isinstance(expression, str):
-        return Comparison("==", number(expression))
+        return Comparison("==", parse_operand(expression))
     if len(expression) > MAX_EXPRESSION_LENGTH:
         raise Invalid(f"an expression of more than {MAX_EXPRESSION_LENGTH} characters")
     found = _COMPARISON_PATTERN.fullmatch(expression)
@@ -61,11 +64,11 @@ def parse_comparison(expression: Any, number: Callable[[Any], int | float]) -> C
             f"{' '.join(OPERATORS)} and a number, such as '> 3'"
         )
     symbol = found["symbol"] or "=="
-    return Comparison("==" if symbol == "=" else symbol, number(found["number"]))
+    return Comparison("==" if symbol == "=" else symbol, parse_operand(found["number"]))
 
 
 def parse_whole_number(value: Any) -> int:
-    """Read an int, or text of digits. Raises `voluptuous.Invalid`."""
+    """Parse an int, or text of digits. Raises `voluptuous.Invalid`."""
     if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and MIN_INT <= value <= MAX_INT:
@@ -77,7 +80,7 @@ def parse_whole_number(value: Any) -> int:
 
 
 def parse_number(value: Any) -> int | float:
-    """Read a number; a whole one stays an int, so that it is compared exactly.
+    """Parse a number; a whole number stays an int, so that comparison is exact.
 
     Raises `voluptuous.Invalid`.
     """
@@ -93,7 +96,7 @@ def parse_number(value: Any) -> int | float:
 
 
 class ComparisonCondition(TypedCondition):
-    """A number of certain kinds, compared with a bound."""
+    """Compares a number of one of `trait_types` with an operand."""
 
     parse_operand = staticmethod(parse_number)
     type_noun: ClassVar[str]
@@ -105,34 +108,35 @@ class ComparisonCondition(TypedCondition):
         self._number = self._comparison.number
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Tell whether the trait is of a right kind and compares as demanded."""
+        """Return whether the trait has the right type and the comparison holds."""
         value = event.get(self.trait)
         return type(value) in self.trait_types and self._compare(value, self._number)
 
     def only_values(self) -> frozenset[TraitValue] | None:
-        """The bound, where the trait must equal it."""
+        """Return the operand, if the trait must equal it."""
         return frozenset([self._number]) if self._comparison.symbol == "==" else None
 
     def describe(self) -> str:
-        """The trait, its kind, and the comparison."""
+        """Return the trait, its type and the comparison, in words."""
         return f"{self.trait} is {self.type_noun} {self._comparison.symbol} {self._number}"
 
 
-def comparison_schema(bound: Callable[[Any], int | float]) -> Schema:
-    """A schema that checks an expression and leaves it as it is written."""
-
-    kind, number = (
-        ("integer", _WHOLE_NUMBER) if bound is parse_whole_number else ("number", _DECIMAL_NUMBER)
+def comparison_schema(parse_operand: Callable[[Any], int | float]) -> Schema:
+    """Return a schema that validates an expression and returns it unchanged."""
+    json_type, number = (
+        ("integer", _WHOLE_NUMBER)
+        if parse_operand is parse_whole_number
+        else ("number", _DECIMAL_NUMBER)
     )
     pattern = rf"^\s*({_OPERATOR_PATTERN})?\s*{number.pattern}\s*$"
 
     @json_schema(
-        anyOf=[{"type": kind}, {"type": "string", "pattern": pattern}],
-        title=f"{NUMBER_NOUNS[kind]}, or an operator and one",
+        anyOf=[{"type": json_type}, {"type": "string", "pattern": pattern}],
+        title=f"{NUMBER_NOUNS[json_type]}, or an operator and one",
         examples=["> 3"],
     )
     def comparison(expression: Any) -> Any:
-        parse_comparison(expression, bound)
+        parse_comparison(expression, parse_operand)
         return expression
 
     return Schema(comparison)

@@ -1,4 +1,4 @@
-"""`range`: a number or a datetime between two bounds, both of which belong to it."""
+"""`range`: a number or a datetime between two inclusive bounds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NUMBER_TYPES, TIME_TYPES = (int, float), (datetime,)
 
 @json_schema(type=["number", "string"], minLength=DATE_LENGTH + 1, title="number or datetime")
 def parse_bound(value: Any) -> Bound:
-    """Read a finite number, a datetime, or a datetime as ISO 8601 text; naive is UTC.
+    """Parse a finite number, a datetime, or a datetime as ISO 8601 text; naive is UTC.
 
     A date without a time is refused, as the end of a day is not the moment it begins at.
     Raises `voluptuous.Invalid`.
@@ -62,23 +62,23 @@ def parse_bound(value: Any) -> Bound:
 def parse_bounds(expression: Any) -> dict[str, Bound]:
     """Return the bounds by `min` and `max`, one of which may be absent.
 
-    Raises `voluptuous.MultipleInvalid` with every fault.
+    Raises `voluptuous.MultipleInvalid` with every error.
     """
     if not isinstance(expression, dict) or not expression:
         raise Invalid("a map with 'min', 'max' or both is wanted, such as {min: 1, max: 5}")
-    faults: list[Invalid] = []
-    found: dict[str, Bound] = {}
+    errors: list[Invalid] = []
+    parsed: dict[str, Bound] = {}
     for key, value in expression.items():
         try:
             if key not in KEYS:
                 raise Invalid(f"unknown key {quote(key)}; allowed: min, max")
-            found[key] = parse_bound(value)
-        except Invalid as fault:
-            faults.append(Invalid(fault.error_message, path=[key]))
-    if faults:
-        raise MultipleInvalid(faults)
-    _check_order(found)
-    return found
+            parsed[key] = parse_bound(value)
+        except Invalid as error:
+            errors.append(Invalid(error.error_message, path=[key]))
+    if errors:
+        raise MultipleInvalid(errors)
+    _check_order(parsed)
+    return parsed
 
 
 class RangeCondition(TypedCondition):
@@ -92,14 +92,14 @@ class RangeCondition(TypedCondition):
 
     def __init__(self, trait: str, expression: Any) -> None:
         super().__init__(trait, expression)
-        found = parse_bounds(expression)
-        self._low: Any = found.get("min")
-        self._high: Any = found.get("max")
-        self._is_time = isinstance(next(iter(found.values())), datetime)
+        parsed = parse_bounds(expression)
+        self._low: Any = parsed.get("min")
+        self._high: Any = parsed.get("max")
+        self._is_time = isinstance(next(iter(parsed.values())), datetime)
         self.trait_types = TIME_TYPES if self._is_time else NUMBER_TYPES
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Tell whether the trait is of the bounds' kind and between them."""
+        """Return whether the trait has the bounds' type and is between them."""
         value = event.get(self.trait)
         if self._is_time:
             if not isinstance(value, datetime):
@@ -115,15 +115,15 @@ class RangeCondition(TypedCondition):
         )
 
     def describe(self) -> str:
-        """The trait and its bounds."""
+        """Return the trait and its bounds, in words."""
         noun = "a datetime" if self._is_time else "a number"
         low = "" if self._low is None else f" from {format_constant(self._low)}"
         high = "" if self._high is None else f" up to {format_constant(self._high)}"
         return f"{self.trait} is {noun}{low}{high}"
 
 
-def _check_order(found: Mapping[str, Bound]) -> None:
-    low, high = found.get("min"), found.get("max")
+def _check_order(parsed: Mapping[str, Bound]) -> None:
+    low, high = parsed.get("min"), parsed.get("max")
     if low is None or high is None:
         return
     if isinstance(low, datetime) != isinstance(high, datetime):

@@ -18,7 +18,7 @@ MAX_TEXT_LENGTH = 65_536
 """Both in characters. A longer text does not match."""
 
 MAX_PROGRAM_BYTES = 1 << 20
-"""What RE2 may use for a compiled pattern. Time is bounded by this and the text's length."""
+"""RE2's limit for a compiled pattern; it and the text's length bound the time of a match."""
 
 
 def compile_regex(expression: Any) -> Any:
@@ -44,7 +44,7 @@ def compile_regex(expression: Any) -> Any:
 
 @json_schema(type="string", minLength=1, maxLength=MAX_PATTERN_LENGTH, title="regular expression")
 def validate_regex(expression: Any) -> Any:
-    """Return `expression` as it is written. Raises `voluptuous.Invalid`."""
+    """Validate `expression` and return it unchanged. Raises `voluptuous.Invalid`."""
     compile_regex(expression)
     return expression
 
@@ -66,22 +66,22 @@ class RegexCondition(TypedCondition):
         self._regex = compile_regex(expression)
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Tell whether the expression is found in the trait."""
+        """Return whether the expression is found in the trait."""
         value = event.get(self.trait)
         if not isinstance(value, str) or len(value) > MAX_TEXT_LENGTH:
             return False
         try:
-            # bytes spare RE2's wrapper the translation of offsets that nobody asks for
+            # with bytes, RE2's wrapper need not convert offsets to characters
             return self._regex.search(value.encode()) is not None
         except UnicodeEncodeError:
             return False
 
     def describe(self) -> str:
-        """The trait and the pattern."""
+        """Return the trait and the pattern, in words."""
         return f"{self.trait} is text in which /{self.expression}/ is found"
 
     def why_not_value(self, value: Any, event: Mapping[str, Any]) -> str:
-        """Tell a text that is too long from one that differs."""
+        """Return the reason, which for a text over the limit is its length."""
         if len(value) > MAX_TEXT_LENGTH:
             return (
                 f"trait {self.trait!r} has more than {MAX_TEXT_LENGTH} characters, "

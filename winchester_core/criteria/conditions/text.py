@@ -1,4 +1,4 @@
-"""`string`, also named `parse_text`: equality with a text."""
+"""`string` (alias `text`), equality with a text, and `glob`, a shell pattern."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @json_schema(type="string")
 def parse_text(expression: Any) -> str:
-    """Return a text that a trait can hold. Raises `voluptuous.Invalid`."""
+    """Return `expression`, a text that a trait can hold. Raises `voluptuous.Invalid`."""
     if not isinstance(expression, str):
         raise Invalid(f"{quote(expression)} is no text; put it in quotes")
     parse_constant(expression)
@@ -38,22 +38,22 @@ class StringCondition(TypedCondition):
         self._text = parse_text(expression)
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Tell whether the trait is a text and equal."""
+        """Return whether the trait is an equal text."""
         value = event.get(self.trait)
         return isinstance(value, str) and value == self._text
 
     def only_values(self) -> frozenset[TraitValue]:
-        """The text."""
+        """Return the text."""
         return frozenset([self._text])
 
     def describe(self) -> str:
-        """The trait and the text."""
+        """Return the trait and the text, in words."""
         return f"{self.trait} is the text {self._text!r}"
 
 
 MAX_PATTERN_LENGTH = 1_000
 MAX_TEXT_LENGTH = 65_536
-"""Both in characters. A longer text does not match. Time grows with their product at worst."""
+"""Both in characters. A longer text does not match. The worst-case time is their product."""
 
 
 def compile_glob(expression: Any) -> re.Pattern[str]:
@@ -69,7 +69,7 @@ def compile_glob(expression: Any) -> re.Pattern[str]:
 
 @json_schema(type="string", minLength=1, maxLength=MAX_PATTERN_LENGTH, title="glob")
 def validate_glob(expression: Any) -> Any:
-    """Return `expression` as it is written. Raises `voluptuous.Invalid`."""
+    """Validate `expression` and return it unchanged. Raises `voluptuous.Invalid`."""
     compile_glob(expression)
     return expression
 
@@ -89,7 +89,7 @@ class GlobCondition(TypedCondition):
         self._regex = compile_glob(expression)
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Tell whether the trait is a text that fits."""
+        """Return whether the trait is a text that matches the glob."""
         value = event.get(self.trait)
         return (
             isinstance(value, str)
@@ -98,11 +98,11 @@ class GlobCondition(TypedCondition):
         )
 
     def describe(self) -> str:
-        """The trait and the glob."""
+        """Return the trait and the glob, in words."""
         return f"{self.trait} is text that fits the glob {self.expression!r}"
 
     def why_not_value(self, value: Any, event: Mapping[str, Any]) -> str:
-        """Tell a text that is too long from one that differs."""
+        """Return the reason, which for a text over the limit is its length."""
         if len(value) > MAX_TEXT_LENGTH:
             return (
                 f"trait {self.trait!r} has more than {MAX_TEXT_LENGTH} characters, "

@@ -1,4 +1,4 @@
-"""The kinds of value a trait can have, and constants to compare traits with."""
+"""Types of trait values, constants, and the base class of conditions on one type of value."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ TYPE_NAMES = {
 
 
 def type_of(value: Any) -> type | None:
-    """The one of the five kinds that `value` is of (a bool is no int), or None."""
-    kind = type(value)
-    if kind in TYPE_NAMES:
-        return kind
+    """Return the trait type of `value` (a bool is not an int), or None if it has none."""
+    exact = type(value)
+    if exact in TYPE_NAMES:
+        return exact
     return next((each for each in TYPE_NAMES if isinstance(value, each)), None)
 
 
 def type_name(value: Any) -> str:
-    """The kind of `value` in words. The value itself may be confidential and is not shown."""
-    kind = type_of(value)
-    return type(value).__name__ if kind is None else TYPE_NAMES[kind]
+    """Return the type of `value` in words. The value may be confidential and is not shown."""
+    found = type_of(value)
+    return type(value).__name__ if found is None else TYPE_NAMES[found]
 
 
 @json_schema(type=["string", "number", "boolean"], title="constant")
 def parse_constant(value: Any) -> TraitValue:
-    """Return `value` as a trait would hold it: a naive datetime is UTC.
+    """Return `value` as a trait would hold it; a naive datetime is UTC.
 
-    Raises `voluptuous.Invalid` for what no trait can ever hold.
+    Raises `voluptuous.Invalid` for a value that no trait can hold.
     """
     if value is None:
         raise Invalid("null is no constant; 'exists: false' demands that the trait is absent")
@@ -53,17 +53,17 @@ def parse_constant(value: Any) -> TraitValue:
             f"{value} is a date, and no trait is one; put it in quotes to compare with text, "
             "write its time too to compare with a datetime, or use 'range' for a span of time"
         )
-    stored, fault = storable(value)
+    stored, problem = storable(value)
     if stored is None:
         raise Invalid(
-            f"no trait can hold this: {fault}; a constant is text, an int, a float, "
+            f"no trait can hold this: {problem}; a constant is text, an int, a float, "
             "a bool or a datetime"
         )
     return stored
 
 
 def quote(value: Any) -> str:
-    """A value of the configuration as error messages quote it: whatever it is, and in short."""
+    """Return any configuration value as error messages quote it, truncated."""
     if isinstance(value, int) and not MIN_INT <= value <= MAX_INT:
         return "an integer beyond signed 64 bits"
     text = repr(value)
@@ -71,26 +71,26 @@ def quote(value: Any) -> str:
 
 
 def format_constant(value: TraitValue) -> str:
-    """A constant of the configuration as descriptions show it."""
+    """Return a constant as descriptions show it."""
     return value.isoformat() if isinstance(value, datetime) else repr(value)
 
 
 class TypedCondition(Condition):
-    """A condition that no value outside `trait_types` satisfies."""
+    """A condition that only values of `trait_types` can satisfy."""
 
     trait_types: tuple[type, ...]
 
     def why_not(self, event: Mapping[str, Any]) -> str:
-        """Say why `event`, which does not match, does not: no value of the trait is shown."""
+        """Return why `event` does not match, without showing a value of the event."""
         value = event.get(self.trait)
         if value is None:
             return f"trait {self.trait!r} is missing; wanted: {self.describe()}"
         if type_of(value) not in self.trait_types:
-            wanted = " or ".join(TYPE_NAMES[kind] for kind in self.trait_types)
+            wanted = " or ".join(TYPE_NAMES[each] for each in self.trait_types)
             found = type_name(value)
             return f"trait {self.trait!r} is {found}, not {wanted}; wanted: {self.describe()}"
         return self.why_not_value(value, event)
 
     def why_not_value(self, _value: Any, _event: Mapping[str, Any]) -> str:
-        """Say why a value of the right kind does not match."""
+        """Return why a value of the right type does not match."""
         return f"it does not hold that {self.describe()}"
