@@ -148,8 +148,8 @@ def test_no_value_but_those_that_a_criterion_requires_satisfies_it(
     demand: Any, event: dict[str, Any]
 ) -> None:
     criterion = compile_criterion({"traits": {"x": demand}}, CONDITIONS, fire=False)
-    if criterion.matches(event) and "x" in criterion.required:
-        assert event["x"] in criterion.required["x"]
+    if criterion.matches(event) and "x" in criterion.required_values:
+        assert event["x"] in criterion.required_values["x"]
 
 
 class Trigger:

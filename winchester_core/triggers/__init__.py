@@ -1,0 +1,1 @@
+"""Triggers: definitions, matching of events, grouping into streams, and their progress. Pure."""

@@ -1,7 +1,7 @@
-"""What a batch of events does to the open streams of their groups. Pure.
+"""Plan of a batch: its effect on the open streams of its groups. Pure.
 
-The plan is made in memory, event by event in order of arrival; a store then carries it out in
-one transaction. Its result equals that of batches of one.
+The plan is computed in memory, event by event in order of arrival; a store then applies it in one
+transaction. The result equals that of batches of one event.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class PendingStream:
-    """A stream as the batch leaves it. `id` is None until it has been stored.
+    """A stream after the batch; `id` is None until it is stored.
 
-    `had_fire_time`: whether its fire time was set before the batch. `stored_progress`:
-    fingerprint, first event and expire time as stored. `event_indexes`: indexes in the batch
+    `had_fire_time` is whether its fire time was set before the batch. `stored_progress` is the
+    stored fingerprint, first event and expire time. `event_indexes` are the indexes in the batch
     of the events that joined, in order.
     """
 
@@ -41,57 +41,57 @@ class PendingStream:
 
     @property
     def members(self) -> Iterable[tuple[int, int]]:
-        """What joined: (position in the stream, from 1, and index of the event in the batch)."""
+        """New members: (position in the stream, from 1; index of the event in the batch)."""
         return enumerate(
             self.event_indexes, self.progress.event_count - len(self.event_indexes) + 1
         )
 
 
 class BatchPlan:
-    """The streams that a batch touches, in the order in which it touches them."""
+    """The streams that a batch changes, in the order of their first change."""
 
     def __init__(self, open_streams: Mapping[bytes, PendingStream]) -> None:
         self._open = dict(open_streams)
-        self._touched: dict[int, PendingStream] = {}
+        self._changed: dict[int, PendingStream] = {}
         self.opened = 0
         self.opened_expired = 0
 
     @property
     def changed_streams(self) -> list[PendingStream]:
-        """Every stream that was opened, closed or joined."""
-        return list(self._touched.values())
+        """The streams that were opened, closed or joined by an event."""
+        return list(self._changed.values())
 
     @property
     def fire_times_set(self) -> int:
-        """How many streams have met their fire criteria by this batch."""
+        """Number of streams whose fire criteria this batch met."""
         return sum(
-            draft.progress.fire_timestamp is not None and not draft.had_fire_time
-            for draft in self._touched.values()
+            stream.progress.fire_timestamp is not None and not stream.had_fire_time
+            for stream in self._changed.values()
         )
 
     def add_event(self, index: int, event: Mapping[str, Any], now: datetime, match: Match) -> None:
-        """Let the event at `index` join its group's open stream, or open one for it."""
-        draft = self._open.get(match.group.key)
-        if draft is not None and not progress.accepts_events(draft.progress, now):
-            draft.is_open = False
-            self._touch(draft)
-            draft = None
-        if draft is None:
-            draft = self._begin(event, now, match)
+        """Add the event at `index` to its group's open stream, or open a stream for it."""
+        stream = self._open.get(match.group.key)
+        if stream is not None and not progress.accepts_events(stream.progress, now):
+            stream.is_open = False
+            self._mark_changed(stream)
+            stream = None
+        if stream is None:
+            stream = self._open_stream(event, now, match)
         else:
-            progress.add_event(draft.definition, draft.progress, event, now)
-        if not draft.event_indexes:
-            self._touch(draft)
-        draft.event_indexes.append(index)
+            progress.add_event(stream.definition, stream.progress, event, now)
+        if not stream.event_indexes:
+            self._mark_changed(stream)
+        stream.event_indexes.append(index)
 
-    def _begin(self, event: Mapping[str, Any], now: datetime, match: Match) -> PendingStream:
-        facts = progress.start(match.definition, event, now)
-        draft = PendingStream(match.definition, match.group, facts)
-        self._open[match.group.key] = draft
+    def _open_stream(self, event: Mapping[str, Any], now: datetime, match: Match) -> PendingStream:
+        started = progress.start(match.definition, event, now)
+        stream = PendingStream(match.definition, match.group, started)
+        self._open[match.group.key] = stream
         self.opened += 1
-        if facts.fire_timestamp is None and facts.expire_timestamp <= now:
+        if started.fire_timestamp is None and started.expire_timestamp <= now:
             self.opened_expired += 1
-        return draft
+        return stream
 
-    def _touch(self, draft: PendingStream) -> None:
-        self._touched.setdefault(id(draft), draft)
+    def _mark_changed(self, stream: PendingStream) -> None:
+        self._changed.setdefault(id(stream), stream)

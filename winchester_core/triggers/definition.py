@@ -1,4 +1,4 @@
-"""A trigger as it works: compiled from an entry of `triggers.yaml`."""
+"""Trigger definitions, compiled from entries of `triggers.yaml`, and their comparison."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TriggerDefinition:
-    """What to collect, how to divide it into streams, and when each fires or expires.
+    """A trigger: which events to collect, how to group them into streams, when to fire or expire.
 
-    `fingerprint` (32 hexadecimal digits) changes whenever the fire criteria or the expiration
-    do, so that a stream knows when its progress was counted by other rules.
+    `fingerprint` (32 hexadecimal digits) is a hash of the fire criteria and the expiration. A
+    stream with another fingerprint has progress that an earlier definition counted.
     """
 
     name: str
@@ -45,9 +45,9 @@ class TriggerDefinition:
     def from_config(
         cls, config: Mapping[str, Any], conditions: Mapping[str, type[Condition]]
     ) -> TriggerDefinition:
-        """Compile an entry that has been validated.
+        """Compile a validated entry.
 
-        Raises `voluptuous.MultipleInvalid` or `TimeExpressionError` when it has not been.
+        Raises `voluptuous.MultipleInvalid` or `TimeExpressionError` if it was not validated.
         """
         return cls(
             name=config["name"],
@@ -71,7 +71,7 @@ class TriggerDefinition:
         )
 
     def pipeline(self, reason: Reason) -> str | None:
-        """The name of the pipeline for `reason`, if there is one."""
+        """Return the name of the pipeline for `reason`, or None."""
         return self.fire_pipeline if reason is Reason.FIRE else self.expire_pipeline
 
 
@@ -83,8 +83,8 @@ def _distinguishing_trait(part: str | Mapping[str, str]) -> DistinguishingTrait:
 
 
 def _fingerprint(config: Mapping[str, Any]) -> str:
-    deciding = [config["fire_criteria"], config["expiration"]]
-    text = json.dumps(deciding, sort_keys=True, default=str)
+    content = [config["fire_criteria"], config["expiration"]]
+    text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -98,11 +98,11 @@ COMPARED_KEYS: Final[Mapping[str, Any]] = {
     "expire_pipeline": None,
     "debug_level": 0,
 }
-"""The keys of a trigger that mean something, with what they mean when they are left out."""
+"""The keys of a trigger that affect it, with their defaults."""
 
 
 class ChangeKind(StrEnum):
-    """What became of a trigger."""
+    """Kind of a trigger's change."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -111,7 +111,7 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TriggerChange:
-    """One trigger that is not as it was; `changed_keys` are the keys in which one has changed."""
+    """An added, removed or changed trigger; `changed_keys` are the keys that differ."""
 
     name: str
     kind: ChangeKind
@@ -125,16 +125,16 @@ class TriggerChange:
 def compare_triggers(
     old: Iterable[Mapping[str, Any]], new: Iterable[Mapping[str, Any]]
 ) -> list[TriggerChange]:
-    """Compare checked entries of two trigger files: first those of `new` in order, then removed."""
+    """Compare validated entries: changes in the order of `new`, then the removed triggers."""
     before = {each["name"]: each for each in old}
     changes = []
     for config in new:
         name = config["name"]
-        known = before.pop(name, None)
-        if known is None:
+        previous = before.pop(name, None)
+        if previous is None:
             changes.append(TriggerChange(name, ChangeKind.ADDED))
-        elif aspects := _changed_keys(known, config):
-            changes.append(TriggerChange(name, ChangeKind.CHANGED, aspects))
+        elif changed_keys := _changed_keys(previous, config):
+            changes.append(TriggerChange(name, ChangeKind.CHANGED, changed_keys))
     return changes + [TriggerChange(name, ChangeKind.REMOVED) for name in before]
 
 

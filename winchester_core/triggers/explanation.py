@@ -1,4 +1,4 @@
-"""Why an event does, or does not, belong to a trigger's streams, criterion by criterion. Pure."""
+"""Explanations: why an event matches a trigger, and what a stream lacks to fire. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CriterionResult:
-    """Whether an event meets a criterion, and why. `criterion` says in words what it demands."""
+    """Whether an event meets a criterion, and why. `criterion` is its description."""
 
     criterion: str
     is_met: bool
@@ -27,10 +27,10 @@ class CriterionResult:
 
 @dataclass(frozen=True, slots=True)
 class EventExplanation:
-    """What a trigger makes of an event.
+    """Result of matching an event with a trigger, criterion by criterion.
 
-    `matched` tells whether it belongs to a stream of the trigger: that of the group
-    `distinguished_by`. `fire_criteria` says for which of them it counts, were it in a stream.
+    If `matched`, the event belongs to the stream of the group `distinguished_by`. `fire_criteria`
+    are the results for a member of a stream.
     """
 
     matched: bool
@@ -41,25 +41,25 @@ class EventExplanation:
 
 
 def explain_event(definition: TriggerDefinition, event: Mapping[str, Any]) -> EventExplanation:
-    """Say what `definition` makes of `event`. Decides as `TriggerSet.match` does."""
-    verdicts = explain_criteria(definition.match_criteria, event)
+    """Explain whether `event` matches `definition`. Agrees with `TriggerSet.match`."""
+    match = explain_criteria(definition.match_criteria, event)
     fire = explain_criteria(definition.fire_criteria, event)
-    place = next((place for place, each in enumerate(verdicts) if each.is_met), None)
-    if place is None:
-        return EventExplanation(False, "it meets no match criterion", verdicts, fire)
-    decided = f"it meets match criterion {place + 1}"
+    position = next((n for n, each in enumerate(match) if each.is_met), None)
+    if position is None:
+        return EventExplanation(False, "it meets no match criterion", match, fire)
+    reason = f"it meets match criterion {position + 1}"
     try:
-        trait_mapping = definition.match_criteria[place].map_distinguished_by
+        trait_mapping = definition.match_criteria[position].map_distinguished_by
         group = definition.grouping.group_of(event, trait_mapping)
-    except GroupingError as reason:
-        return EventExplanation(False, f"{decided}, but {reason}", verdicts, fire)
-    return EventExplanation(True, decided, verdicts, fire, group.values)
+    except GroupingError as error:
+        return EventExplanation(False, f"{reason}, but {error}", match, fire)
+    return EventExplanation(True, reason, match, fire, group.values)
 
 
 def explain_criteria(
     criteria: Iterable[Criterion], event: Mapping[str, Any]
 ) -> tuple[CriterionResult, ...]:
-    """The verdict of each criterion, in order."""
+    """Return the result of each criterion, in order."""
     return tuple(
         CriterionResult(describe_criterion(each), *evaluate_criterion(each, event))
         for each in criteria
@@ -67,27 +67,27 @@ def explain_criteria(
 
 
 def evaluate_criterion(criterion: Criterion, event: Mapping[str, Any]) -> tuple[bool, str]:
-    """Whether `event` meets `criterion`, and why.
+    """Return whether `event` meets `criterion`, and why.
 
-    Of an event of another type nothing else is said: its traits were never meant.
+    For an event of another type, the reason is the type alone: its traits do not matter.
     """
-    verdict = criterion.explain(event)
-    of_type = verdict.parts[0]
-    if verdict.matched or of_type.matched:
-        return verdict.matched, verdict.reason
-    return False, of_type.reason
+    result = criterion.explain(event)
+    type_result = result.parts[0]
+    if result.matched or type_result.matched:
+        return result.matched, result.reason
+    return False, type_result.reason
 
 
 def describe_criterion(criterion: Criterion) -> str:
-    """What a criterion demands of each event; how many it wants is told apart from that."""
+    """Return a criterion in words, without its number of events."""
     return criterion.describe().removeprefix(f"{criterion.number} events: ")
 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Why `number` of a stream's events do not count; `message_id` is that of the first.
+    """A reason for which `number` of a stream's events do not count for a fire criterion.
 
-    `type_matches` tells that they are of a type that is wanted: they came near.
+    `message_id` is that of the first. `type_matches` is whether their types match the criterion.
     """
 
     reason: str
@@ -98,9 +98,9 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class CriterionProgress:
-    """What a stream has of what a fire criterion needs.
+    """How many events of a stream a fire criterion has counted, and how many it needs.
 
-    `mismatches` say why the others of its events do not count, those that came near first.
+    `mismatches` are the reasons for which other events do not count, matching types first.
     """
 
     criterion: str
@@ -110,30 +110,30 @@ class CriterionProgress:
 
     @property
     def is_met(self) -> bool:
-        """Whether it has all that it needs."""
+        """Whether the criterion has all events that it needs."""
         return self.has >= self.needs
 
 
 def explain_progress(
     definition: TriggerDefinition, stream: StreamRecord, events: Sequence[Mapping[str, Any]]
 ) -> tuple[CriterionProgress, ...]:
-    """The progress of `stream`, whose stored events are `events`, towards each fire criterion.
+    """Return the progress of `stream`, whose stored events are `events`, by fire criterion.
 
-    What the stream has counted is taken as it is stored, if it was counted by the rules of
-    `definition`; else it is counted anew, as ingest or a worker will.
+    Stored counts are used if `definition` counted them; otherwise the events are counted, as
+    ingest or a worker will do.
     """
     is_current = stream.fingerprint == definition.fingerprint
     stored = stream.progress if is_current else (None,) * len(definition.fire_criteria)
     return tuple(
-        _progress(criterion, events, has)
+        _explain_fire_criterion(criterion, events, has)
         for criterion, has in zip(definition.fire_criteria, stored, strict=True)
     )
 
 
-def describe_missing(place: int, progress: CriterionProgress) -> str:
-    """Say what the fire criterion at `place` (from 1) lacks, and what came near it."""
-    counted = f"fire criterion {place} has {progress.has} of {progress.needs}"
-    near = "".join(
+def describe_missing(position: int, progress: CriterionProgress) -> str:
+    """Return what the fire criterion at `position` (from 1) lacks, and why similar events fail."""
+    counted = f"fire criterion {position} has {progress.has} of {progress.needs}"
+    mismatches = "".join(
         f", and {each.number} of a type that it wants {'does' if each.number == 1 else 'do'} not "
         f"count, since {each.reason}"
         for each in progress.mismatches
@@ -141,22 +141,22 @@ def describe_missing(place: int, progress: CriterionProgress) -> str:
     )
     other = "other " if progress.has else ""
     return f"{counted} ({progress.criterion})" + (
-        near or f", and no {other}event of a type that it wants"
+        mismatches or f", and no {other}event of a type that it wants"
     )
 
 
-def _progress(
+def _explain_fire_criterion(
     criterion: Criterion, events: Iterable[Mapping[str, Any]], stored: int | None
 ) -> CriterionProgress:
     counted = 0
-    found: dict[str, Mismatch] = {}
+    mismatches: dict[str, Mismatch] = {}
     for event in events:
         is_met, reason = evaluate_criterion(criterion, event)
         if is_met:
             counted += 1
         else:
-            known = found.get(reason)
-            found[reason] = (
+            known = mismatches.get(reason)
+            mismatches[reason] = (
                 _first_mismatch(criterion, reason, event) if known is None else _count_again(known)
             )
     return CriterionProgress(
@@ -164,14 +164,14 @@ def _progress(
         has=min(counted, criterion.number) if stored is None else stored,
         needs=criterion.number,
         mismatches=tuple(
-            sorted(found.values(), key=lambda each: (not each.type_matches, -each.number))
+            sorted(mismatches.values(), key=lambda each: (not each.type_matches, -each.number))
         ),
     )
 
 
 def _first_mismatch(criterion: Criterion, reason: str, event: Mapping[str, Any]) -> Mismatch:
-    is_of_type = criterion.event_types.matches(event["event_type"])
-    return Mismatch(reason, 1, event["message_id"], is_of_type)
+    type_matches = criterion.event_types.matches(event["event_type"])
+    return Mismatch(reason, 1, event["message_id"], type_matches)
 
 
 def _count_again(known: Mismatch) -> Mismatch:

@@ -1,7 +1,8 @@
-"""The canonical bytes of a group, of which the SHA-256 is its key.
+"""Grouping of a trigger's events into streams by their distinguishing traits.
 
-Every piece is type-tagged and length-prefixed, so that no two groups have the same bytes. They
-never change: keys are stored.
+A group's key is the SHA-256 of a canonical encoding of the trigger's name and the traits' names
+and values. Every piece is type-tagged and length-prefixed, so that distinct groups have distinct
+encodings. The encoding must never change: keys are stored.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ GroupValue: TypeAlias = str | int | float | bool | datetime | TimeRange
 
 
 def encode_trigger(name: str) -> bytes:
-    """The bytes of a trigger's name, with which those of its groups begin."""
+    """Return the encoding of a trigger's name, the prefix of its groups' encodings."""
     return _tagged(b"n", name)
 
 
 def encode_trait(name: str) -> bytes:
-    """The bytes of a distinguishing trait's name, after which those of its value stand."""
+    """Return the encoding of a distinguishing trait's name; its value follows."""
     return _tagged(b"k", name)
 
 
 def encode_value(value: GroupValue) -> bytes:
-    """The bytes of one distinguishing value; int 1, float 1.0, "1" and True are four values."""
+    """Return the encoding of a value; int 1, float 1.0, "1" and True are four values."""
     if isinstance(value, str):
         return _tagged(b"s", value)
     if isinstance(value, bool):
@@ -53,10 +54,8 @@ def _tagged(tag: bytes, text: str) -> bytes:
     return b"%b%d:%b" % (tag, len(encoded), encoded)
 
 
-# Reads one distinguishing trait of an event: its value, and the bytes of the group's key.
-#
-# Readers are closures: they are called for every event, and a closure finds what it needs sooner
-# than a method does.
+# --- reading distinguishing traits ----------------------------------------------------------------
+# Readers are closures: they run for every event, and free variables are faster than attributes.
 
 if TYPE_CHECKING:
     EncodedValue: TypeAlias = tuple[GroupValue, bytes]
@@ -68,117 +67,122 @@ CALENDAR_PERIODS: Mapping[str, Callable[[datetime], Hashable]] = {
     "month": lambda moment: (moment.year, moment.month),
     "year": lambda moment: moment.year,
 }
-"""Expressions whose value is the same for all times of one cell of the calendar (UTC)."""
+"""Expressions whose value is the same for all times of one calendar period (UTC)."""
 
 MAX_CACHED_PERIODS = 1_000
-"""How many ranges each trait remembers. Events that come late, or a replay, are in several."""
+"""Ranges cached for each trait: late events and replays are in several periods."""
 
 
 class GroupingError(Exception):
-    """An event has no place in any stream of a trigger; the text says why."""
+    """An event that belongs to no group of a trigger; the text says why."""
 
 
 def make_value_reader(prefix: bytes) -> GroupKeyReader:
-    """What gives the value of a trait, and `prefix` with its bytes. It raises `GroupingError`."""
+    """Return a function that reads a trait and encodes it after `prefix`.
 
-    def read(event: Mapping[str, Any], source: str) -> EncodedValue:
-        value = event.get(source)
-        if type(value) is str:  # as most are: `encode_value` without its calls
+    The function raises `GroupingError`.
+    """
+
+    def read(event: Mapping[str, Any], trait: str) -> EncodedValue:
+        value = event.get(trait)
+        if type(value) is str:  # the usual case: inlines `encode_value`
             text = value.encode()
             return value, b"%bs%d:%b" % (prefix, len(text), text)
         if value is None:
-            raise _missing_trait(source)
+            raise _missing_trait(trait)
         return value, prefix + encode_value(value)
 
     return read
 
 
 def make_time_reader(prefix: bytes, expression: Expression) -> GroupKeyReader:
-    """What gives the value of an expression whose `$timestamp` is the trait, and its bytes.
+    """Return a function that evaluates `expression`, with the trait as `$timestamp`.
 
-    It raises `GroupingError`.
+    The function encodes the result after `prefix`, and raises `GroupingError`.
     """
-    cell_of = CALENDAR_PERIODS.get(expression.text)
-    by_cell: dict[Hashable, EncodedValue] = {}
+    period_of = CALENDAR_PERIODS.get(expression.text)
+    cache: dict[Hashable, EncodedValue] = {}
 
-    def read(event: Mapping[str, Any], source: str) -> EncodedValue:
-        value = event.get(source)
+    def read(event: Mapping[str, Any], trait: str) -> EncodedValue:
+        value = event.get(trait)
         if not isinstance(value, datetime):
-            raise _missing_trait(source) if value is None else _not_a_datetime(source, expression)
-        if cell_of is None or value.tzinfo is not UTC:
-            return _evaluate(expression, value, source, prefix)
-        cell = cell_of(value)
-        found = by_cell.get(cell)
+            raise _missing_trait(trait) if value is None else _not_a_datetime(trait, expression)
+        if period_of is None or value.tzinfo is not UTC:
+            return _evaluate(expression, value, trait, prefix)
+        period = period_of(value)
+        found = cache.get(period)
         if found is None:
-            found = _evaluate(expression, value, source, prefix)
-            if len(by_cell) >= MAX_CACHED_PERIODS:
-                by_cell.clear()  # all at once: what is in use is found again at once
-            by_cell[cell] = found
+            found = _evaluate(expression, value, trait, prefix)
+            if len(cache) >= MAX_CACHED_PERIODS:
+                cache.clear()  # simpler than an LRU, and periods in use are cached again at once
+            cache[period] = found
         return found
 
     return read
 
 
-def _evaluate(expression: Expression, value: datetime, source: str, prefix: bytes) -> EncodedValue:
+def _evaluate(expression: Expression, value: datetime, trait: str, prefix: bytes) -> EncodedValue:
     try:
         result = expression.evaluate({"timestamp": value})
     except TimeEvaluationError as error:
-        raise GroupingError(f"its trait {source!r}: {error}") from None
+        raise GroupingError(f"its trait {trait!r}: {error}") from None
     found = result if isinstance(result, TimeRange) else result.timestamp
     return found, prefix + encode_value(found)
 
 
-def _missing_trait(source: str) -> GroupingError:
-    return GroupingError(f"it has no trait {source!r} to distinguish its stream by")
+def _missing_trait(trait: str) -> GroupingError:
+    return GroupingError(f"it has no trait {trait!r} to distinguish its stream by")
 
 
-def _not_a_datetime(source: str, expression: Expression) -> GroupingError:
-    return GroupingError(f"its trait {source!r} is no datetime, which {expression.text!r} needs")
+def _not_a_datetime(trait: str, expression: Expression) -> GroupingError:
+    return GroupingError(f"its trait {trait!r} is no datetime, which {expression.text!r} needs")
 
+
+# --- groups ---------------------------------------------------------------------------------------
 
 GroupIdentity: TypeAlias = tuple[Hashable, ...]
-"""What tells a group from all others, of other groupings as well."""
+"""Identifies a group among those of all groupings."""
 
 MAX_IDENTITY_TEXT_LENGTH = 100
-"""How long a text may be that is part of an identity: they are remembered."""
+"""Longer texts are not part of an identity, since identities are cached."""
 
 
 @dataclass(frozen=True, slots=True)
 class DistinguishingTrait:
-    """One part of `distinguished_by`: a trait, and the time expression it goes through if any."""
+    """A part of `distinguished_by`: a trait, and the time expression applied to it, if any."""
 
     name: str
     expression: Expression | None = None
 
 
 class Group(NamedTuple):
-    """The distinguishing values of a stream, and the 32 bytes that identify them."""
+    """The distinguishing values of a stream, and their key of 32 bytes."""
 
     key: bytes
     values: Mapping[str, GroupValue]
 
 
 _new = tuple.__new__
-"""Makes a `Group` in half the time that calling it takes: one is made for every match."""
+"""Creates a `Group` in half the time of its constructor: one is created for every match."""
 
 
 class Grouping:
-    """How a trigger divides events into streams. Safe to share between threads."""
+    """Groups a trigger's events into streams. Thread-safe."""
 
     def __init__(self, trigger_name: str, traits: Iterable[DistinguishingTrait]) -> None:
         self.traits = tuple(traits)
         self._readers: list[tuple[str, GroupKeyReader]] = []
         encoded = encode_trigger(trigger_name)
-        # in code-point order, so that the order in which a trigger lists them does not matter
+        # sorted by code point, so that the order in the configuration does not matter
         for each in sorted(self.traits, key=lambda each: each.name):
             self._readers.append((each.name, _make_reader(each, encoded + encode_trait(each.name))))
-            encoded = b""  # the first reader begins with the trigger
-        self._begin = encoded
-        self._identifying = [
+            encoded = b""  # only the first reader's prefix includes the trigger
+        self._prefix = encoded
+        self._identity_traits = [
             (each.name, CALENDAR_PERIODS.get(each.expression.text) if each.expression else None)
             for each in self.traits
         ]
-        self._has_identities = all(
+        self._supports_identities = all(
             each.expression is None or each.expression.text in CALENDAR_PERIODS
             for each in self.traits
         )
@@ -186,10 +190,10 @@ class Grouping:
     def group_of(self, event: Mapping[str, Any], trait_mapping: Mapping[str, str]) -> Group:
         """Return the group of `event`; `trait_mapping` is the criterion's `map_distinguished_by`.
 
-        Raises `GroupingError` when a trait is missing or cannot go through its time expression.
+        Raises `GroupingError` if a trait is missing or its time expression has no value.
         """
         values: dict[str, GroupValue] = {}
-        encoded = self._begin
+        encoded = self._prefix
         for name, read in self._readers:
             values[name], code = read(
                 event, trait_mapping.get(name, name) if trait_mapping else name
@@ -198,22 +202,23 @@ class Grouping:
         return _new(Group, (sha256(encoded).digest(), values))
 
     def identity(self, event: Mapping[str, Any]) -> GroupIdentity | None:
-        """What events of one group have in common, and those of no two groups; no stand-ins.
+        """Return the identity of the event's group without a trait mapping, or None.
 
-        It takes less time than the group. None unless each trait is a short text, or a UTC time
-        that goes through an expression in `CALENDAR_PERIODS`; nearly all are.
+        It is faster to compute than the group, and equal for two events if and only if their
+        groups are. None unless each trait is a short text or a UTC time with an expression in
+        `CALENDAR_PERIODS`, as nearly all are.
         """
-        if not self._has_identities:
+        if not self._supports_identities:
             return None
         identity: list[Hashable] = [self]
-        for name, cell_of in self._identifying:
+        for name, period_of in self._identity_traits:
             value = event.get(name)
-            if cell_of is None:
+            if period_of is None:
                 if type(value) is not str or len(value) > MAX_IDENTITY_TEXT_LENGTH:
                     return None
                 identity.append(value)
             elif type(value) is datetime and value.tzinfo is UTC:
-                identity.append(cell_of(value))
+                identity.append(period_of(value))
             else:
                 return None
         return tuple(identity)
@@ -226,14 +231,14 @@ def _make_reader(trait: DistinguishingTrait, prefix: bytes) -> GroupKeyReader:
 
 
 MAX_CACHED_GROUPS = 20_000
-"""How many groups are remembered, some ten megabytes."""
+"""Some ten megabytes."""
 
 
 class GroupCache:
-    """Remembers groups by what tells them apart, of however many triggers. Bounded.
+    """Bounded cache of the groups of all triggers, by identity. Thread-safe.
 
-    To find one takes half the time of reckoning its values and its key. Safe to share between
-    threads.
+    Most events belong to a recently seen group, and a lookup takes half the time of computing its
+    values and key.
     """
 
     def __init__(self) -> None:
@@ -242,7 +247,7 @@ class GroupCache:
     def group_of(
         self, grouping: Grouping, event: Mapping[str, Any], trait_mapping: Mapping[str, str]
     ) -> Group:
-        """What `grouping.of(event, trait_mapping)` gives. Raises `GroupingError` as it does."""
+        """Return `grouping.group_of(event, trait_mapping)`, cached. Raises `GroupingError`."""
         identity = None if trait_mapping else grouping.identity(event)
         if identity is None:
             return grouping.group_of(event, trait_mapping)
@@ -250,6 +255,6 @@ class GroupCache:
         if group is None:
             group = grouping.group_of(event, trait_mapping)
             if len(self._groups) >= MAX_CACHED_GROUPS:
-                self._groups.clear()  # all at once: what is in use is soon known again
+                self._groups.clear()  # simpler than an LRU, and groups in use are cached again soon
             self._groups[identity] = group
         return group

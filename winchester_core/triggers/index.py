@@ -1,8 +1,11 @@
-"""The triggers that are about one event type, and which of them an event can match by its traits.
+"""Index of triggers: which triggers an event can match, at a cost independent of their number.
 
-Where many triggers demand constants (a region, a tenant), those whose constant an event does not
-have are not even tried: what is found by hash costs the same for ten triggers and for ten
-thousand.
+`TriggerIndex` finds criteria by hash: exact event types by the type, globs by their literal prefix
+or suffix. It caches, for each event type, a `CandidateIndex` of the triggers for that type.
+
+`CandidateIndex` finds, among these, the triggers that an event can match by its traits. Triggers
+whose criteria require certain values of a trait (a region, a tenant) are found by the event's
+value, so the others are not evaluated: ten thousand triggers cost as much as ten.
 """
 
 from __future__ import annotations
@@ -23,23 +26,24 @@ if TYPE_CHECKING:
     from winchester_core.model.event import TraitValue
 
 MAX_UNINDEXED_PRECOMPUTED = 10
-"""How many that are always tried are kept beside each value: more cost more to try than to find."""
+"""With more candidates without required values, the result for each value is not precomputed:
+evaluating them takes longer than finding the others."""
 
 
 class IndexedTrigger(Protocol):
-    """What the index knows of a trigger."""
+    """What the index needs of a trigger."""
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Name of the trigger."""
 
     @property
     def match_criteria(self) -> tuple[Criterion, ...]:
-        """In the order in which they are tried."""
+        """Match criteria in order of evaluation."""
 
     @property
     def debug_level(self) -> int:
-        """Above 0, all events of its types are wanted, also those that it cannot match."""
+        """If above 0, the trigger is a candidate for all events of its types, for debugging."""
 
 
 T = TypeVar("T", bound=IndexedTrigger)
@@ -47,110 +51,110 @@ T = TypeVar("T", bound=IndexedTrigger)
 
 @dataclass(frozen=True, slots=True)
 class Candidate(Generic[T]):
-    """A trigger, and those of its match criteria, in order, whose event types match."""
+    """A trigger, and its match criteria, in order, whose event types match."""
 
     trigger: T
     criteria: tuple[Criterion, ...]
 
 
 class CandidateIndex(Generic[T]):
-    """All `candidates` of an event type, in order. Immutable; safe to share between threads."""
+    """All `candidates` for an event type, in order, indexed by required values. Immutable."""
 
     def __init__(self, candidates: tuple[Candidate[T], ...]) -> None:
         self.candidates = candidates
-        telling = selective_values(candidates)
-        self._always = tuple(each for place, each in enumerate(candidates) if place not in telling)
-        self._always_places = frozenset(range(len(candidates))) - telling.keys()
-        self._places = _positions_by_value(telling)
-        self._trait, self._ready = self._make_ready()
+        values = selective_values(candidates)
+        self._unindexed = tuple(each for n, each in enumerate(candidates) if n not in values)
+        self._unindexed_positions = frozenset(range(len(candidates))) - values.keys()
+        self._positions = _positions_by_value(values)
+        self._trait, self._precomputed = self._precompute()
 
     @property
     def reference_count(self) -> int:
-        """How many references to candidates it holds."""
-        found: list[Sequence[object]] = [*self._ready.values()]
-        for table in self._places.values():
-            found += table.values()
-        return len(self.candidates) + sum(map(len, found))
+        """Number of references to candidates, a measure of memory."""
+        held: list[Sequence[object]] = [*self._precomputed.values()]
+        for table in self._positions.values():
+            held += table.values()
+        return len(self.candidates) + sum(map(len, held))
 
     def candidates_for(self, event: Mapping[str, Any]) -> Sequence[Candidate[T]]:
-        """The candidates, in order, without those whose constants `event` does not have."""
-        if not self._places:
+        """Return, in order, the candidates except those indexed by values that `event` lacks."""
+        if not self._positions:
             return self.candidates
         try:
             if self._trait is not None:
-                return self._ready.get(event.get(self._trait), self._always)
-            found = self._found(event)
-        except TypeError:  # a value that cannot be hashed: no clean event has one
+                return self._precomputed.get(event.get(self._trait), self._unindexed)
+            found = self._find_positions(event)
+        except TypeError:  # an unhashable value, which no clean event has
             return self.candidates
-        return self._in_order(found) if found else self._always
+        return self._in_order(found) if found else self._unindexed
 
-    def _found(self, event: Mapping[str, Any]) -> list[Sequence[int]]:
+    def _find_positions(self, event: Mapping[str, Any]) -> list[Sequence[int]]:
         found: list[Sequence[int]] = []
-        # by what is fewer: traits that triggers go by, or traits that the event has
-        for trait in self._places if len(self._places) <= len(event) else event:
-            table, value = self._places.get(trait), event.get(trait)
+        # iterate over the smaller set: indexed traits, or traits of the event
+        for trait in self._positions if len(self._positions) <= len(event) else event:
+            table, value = self._positions.get(trait), event.get(trait)
             if table is not None and value in table:
                 found.append(table[value])
         return found
 
     def _in_order(self, found: Iterable[Sequence[int]]) -> tuple[Candidate[T], ...]:
-        places = sorted(self._always_places.union(*found))
-        return tuple([self.candidates[place] for place in places])
+        positions = sorted(self._unindexed_positions.union(*found))
+        return tuple([self.candidates[position] for position in positions])
 
-    def _make_ready(self) -> tuple[str | None, dict[Any, tuple[Candidate[T], ...]]]:
-        """Where all go by one trait, the answer for each of its values, which then costs least."""
-        if len(self._places) != 1 or len(self._always) > MAX_UNINDEXED_PRECOMPUTED:
+    def _precompute(self) -> tuple[str | None, dict[Any, tuple[Candidate[T], ...]]]:
+        """Return the only indexed trait with the candidates for each value, if there is one."""
+        if len(self._positions) != 1 or len(self._unindexed) > MAX_UNINDEXED_PRECOMPUTED:
             return None, {}
-        ((trait, table),) = self._places.items()
-        return trait, {value: self._in_order([places]) for value, places in table.items()}
+        ((trait, table),) = self._positions.items()
+        return trait, {value: self._in_order([positions]) for value, positions in table.items()}
 
 
 def _positions_by_value(
-    telling: Mapping[int, Sequence[EqualityValues]],
+    values_by_position: Mapping[int, Sequence[EqualityValues]],
 ) -> dict[str, dict[TraitValue, list[int]]]:
-    """The places of candidates by trait and value."""
+    """Return the positions of candidates by trait and value."""
     tables: dict[str, dict[TraitValue, list[int]]] = {}
-    for place, selections in telling.items():
-        for trait, values in selections:
+    for position, alternatives in values_by_position.items():
+        for trait, values in alternatives:
             table = tables.setdefault(trait, {})
             for value in values:
-                table.setdefault(value, []).append(place)
+                table.setdefault(value, []).append(position)
     return tables
 
 
 MIN_INDEXED_CANDIDATES = 4
-"""How many candidates it takes before a look-up is cheaper than trying them."""
+"""With fewer candidates, evaluating them is faster than a lookup."""
 
 
 def selective_values(candidates: Sequence[Candidate[Any]]) -> dict[int, list[EqualityValues]]:
-    """By place, what to look up each criterion of a candidate by; {} where it is not worth it.
+    """Return, by position, the values to index each criterion of a candidate by.
 
-    Left out are candidates that one of their criteria lets in whatever the event's traits, and
-    those which more than half of the others are found together with.
+    Returns {} if an index does not pay. Omits candidates with a criterion without required values,
+    and those whose values are shared by more than half of the candidates.
     """
-    narrowed = {place: each for place, each in enumerate(candidates) if _is_indexable(each)}
-    crowd = Counter(
+    indexable = {n: each for n, each in enumerate(candidates) if _is_indexable(each)}
+    frequencies = Counter(
         (trait, value)
-        for each in narrowed.values()
+        for each in indexable.values()
         for criterion in each.criteria
         for trait, values in criterion.required_values.items()
         for value in values
     )
-    telling = {}
-    for place, each in narrowed.items():
-        ranked = [_most_selective(criterion, crowd) for criterion in each.criteria]
-        if all(together <= len(candidates) / 2 for together, _ in ranked):
-            telling[place] = [selection for _, selection in ranked]
-    return telling if len(telling) >= MIN_INDEXED_CANDIDATES else {}
+    selective = {}
+    for position, each in indexable.items():
+        ranked = [_most_selective(criterion, frequencies) for criterion in each.criteria]
+        if all(frequency <= len(candidates) / 2 for frequency, _ in ranked):
+            selective[position] = [values for _, values in ranked]
+    return selective if len(selective) >= MIN_INDEXED_CANDIDATES else {}
 
 
 def _most_selective(
-    criterion: Criterion, crowd: Mapping[tuple[str, TraitValue], int]
+    criterion: Criterion, frequencies: Mapping[tuple[str, TraitValue], int]
 ) -> tuple[int, EqualityValues]:
-    """The demand by which the fewest criteria are found, and how many those are."""
+    """Return the values that the fewest criteria share, and the number of these criteria."""
     return min(
         (
-            (sum(crowd[trait, value] for value in values), EqualityValues(trait, values))
+            (sum(frequencies[trait, value] for value in values), EqualityValues(trait, values))
             for trait, values in criterion.required_values.items()
         ),
         key=itemgetter(0),
@@ -158,35 +162,30 @@ def _most_selective(
 
 
 def _is_indexable(candidate: Candidate[Any]) -> bool:
-    """Whether each of its criteria demands constants, and nobody wants to see what fails them."""
+    """Return whether each criterion requires certain values, and debugging is off."""
     return not candidate.trigger.debug_level and all(
         criterion.required_values for criterion in candidate.criteria
     )
 
 
-# Which triggers an event can match, at a cost that does not grow with them.
-#
-# Criteria are found by hash: exact event types by the type, globs by what types must begin or end
-# with. The answer for a type is then remembered, as a shortlist that goes by the event's traits.
-
 MAX_CACHED_TYPES = 4_096
-"""How many event types are remembered: some hundred times what a cloud sends."""
+"""Event types cached: some hundred times as many as a cloud sends."""
 
 MAX_CACHED_CANDIDATES = 100_000
-"""How many candidates the shortlists hold all together, ten megabytes or so."""
+"""References to candidates in all cached indexes, some ten megabytes."""
 
 MIN_CACHED_INDEXES = 8
-"""There is always room for so many shortlists as heavy as the one that is added: where triggers
-are very many, making one takes so long that it must not have to be made for every other event."""
+"""The cache always has room for this many indexes as large as the one added. Building an index for
+very many triggers is slow, and must not be repeated for every other event."""
 
 _Slot: TypeAlias = tuple[int, int]
-"""The position of a trigger, and that of a criterion in it."""
+"""Position of a trigger, and position of a criterion within it."""
 
 
 class TriggerIndex(Generic[T]):
-    """An immutable set of triggers, looked up by event type. Safe to share between threads.
+    """An immutable set of triggers, indexed by event type and required values. Thread-safe.
 
-    What it remembers is bounded, whatever types arrive.
+    Its cache is bounded, whatever types arrive.
     """
 
     def __init__(self, triggers: Iterable[T]) -> None:
@@ -196,29 +195,29 @@ class TriggerIndex(Generic[T]):
         self._by_suffix: dict[str, list[_Slot]] = {}
         for position, trigger in enumerate(self._triggers):
             for number, criterion in enumerate(trigger.match_criteria):
-                self._enter((position, number), criterion)
+                self._add((position, number), criterion)
         self._prefix_lengths = {len(prefix) for prefix in self._by_prefix}
         self._suffix_lengths = {len(suffix) for suffix in self._by_suffix}
-        self._remembered: dict[str, CandidateIndex[T]] = {}
+        self._index_by_type: dict[str, CandidateIndex[T]] = {}
         self._indexes_by_slots: dict[tuple[_Slot, ...], CandidateIndex[T]] = {}
         self._cached_references = 0
         self._lock = Lock()
 
     def candidates_for_type(self, event_type: str) -> tuple[Candidate[T], ...]:
-        """Every trigger of which some match criterion is about `event_type`, in order."""
-        shortlist = self._remembered.get(event_type) or self._find(event_type)
-        return shortlist.candidates
+        """Return, in order, the triggers with a match criterion for `event_type`."""
+        index = self._index_by_type.get(event_type) or self._look_up(event_type)
+        return index.candidates
 
     def candidates_for(self, event: Mapping[str, Any]) -> Sequence[Candidate[T]]:
-        """The candidates for the type of `event`, without those that its traits rule out.
+        """Return the candidates for `event`, without those that its type or traits exclude.
 
-        A trigger whose `debug_level` is not 0 is never left out.
+        Triggers with a `debug_level` above 0 are never omitted.
         """
         event_type = event["event_type"]
-        shortlist = self._remembered.get(event_type) or self._find(event_type)
-        return shortlist.candidates_for(event)
+        index = self._index_by_type.get(event_type) or self._look_up(event_type)
+        return index.candidates_for(event)
 
-    def _enter(self, slot: _Slot, criterion: Criterion) -> None:
+    def _add(self, slot: _Slot, criterion: Criterion) -> None:
         for event_type in criterion.event_types.literals:
             self._by_type.setdefault(event_type, []).append(slot)
         for prefix in criterion.event_types.prefixes:
@@ -226,16 +225,16 @@ class TriggerIndex(Generic[T]):
         for suffix in criterion.event_types.suffixes:
             self._by_suffix.setdefault(suffix, []).append(slot)
 
-    def _find(self, event_type: str) -> CandidateIndex[T]:
+    def _look_up(self, event_type: str) -> CandidateIndex[T]:
         slots = sorted(
             slot
-            for slot in self._reachable(event_type)
+            for slot in self._possible_slots(event_type)
             if self._criterion(slot).event_types.matches_uncached(event_type)
         )
         with self._lock:
-            return self._remember(event_type, tuple(slots))
+            return self._cache(event_type, tuple(slots))
 
-    def _reachable(self, event_type: str) -> set[_Slot]:
+    def _possible_slots(self, event_type: str) -> set[_Slot]:
         slots = set(self._by_type.get(event_type, ()))
         for length in self._prefix_lengths:
             slots.update(self._by_prefix.get(event_type[:length], ()))
@@ -247,25 +246,25 @@ class TriggerIndex(Generic[T]):
         position, number = slot
         return self._triggers[position].match_criteria[number]
 
-    def _remember(self, event_type: str, slots: tuple[_Slot, ...]) -> CandidateIndex[T]:
-        """Keep the shortlist of `slots` for the type; types about which the same are share it."""
-        shortlist = self._indexes_by_slots.get(slots) or self._make(slots)
-        added = 0 if slots in self._indexes_by_slots else shortlist.reference_count
-        if len(self._remembered) >= MAX_CACHED_TYPES or (
+    def _cache(self, event_type: str, slots: tuple[_Slot, ...]) -> CandidateIndex[T]:
+        """Cache the index of `slots` for the type; types with the same slots share one index."""
+        index = self._indexes_by_slots.get(slots) or self._build(slots)
+        added = 0 if slots in self._indexes_by_slots else index.reference_count
+        if len(self._index_by_type) >= MAX_CACHED_TYPES or (
             added
             and self._cached_references + added
             > max(MAX_CACHED_CANDIDATES, MIN_CACHED_INDEXES * added)
         ):
-            # all at once: what is still in use is found again at the cost of one miss
-            self._remembered.clear()
+            # simpler than an LRU: types in use cost one miss each
+            self._index_by_type.clear()
             self._indexes_by_slots.clear()
-            self._cached_references, added = 0, shortlist.reference_count
-        self._indexes_by_slots[slots] = shortlist
+            self._cached_references, added = 0, index.reference_count
+        self._indexes_by_slots[slots] = index
         self._cached_references += added
-        self._remembered[event_type] = shortlist
-        return shortlist
+        self._index_by_type[event_type] = index
+        return index
 
-    def _make(self, slots: tuple[_Slot, ...]) -> CandidateIndex[T]:
+    def _build(self, slots: tuple[_Slot, ...]) -> CandidateIndex[T]:
         return CandidateIndex(
             tuple(
                 Candidate(self._triggers[position], tuple(map(self._criterion, group)))

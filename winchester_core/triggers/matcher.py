@@ -1,4 +1,4 @@
-"""All triggers of a process, and which of them an event matches."""
+"""Matching of events with the set of all triggers."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
 
 
 class Match(NamedTuple):
-    """An event belongs to the stream of `group` of `definition`."""
+    """A trigger that an event matches, and the group of its stream."""
 
     definition: TriggerDefinition
     group: Group
 
 
 _new = tuple.__new__
-"""Makes a `Match` in half the time that calling it takes."""
+"""Creates a `Match` in half the time of its constructor."""
 
 
 class MatchObserver(Protocol):
-    """Told what became of an event at a trigger whose `debug_level` is not 0."""
+    """Is notified whether an event matched a trigger whose `debug_level` is above 0."""
 
     def matched(self, definition: TriggerDefinition) -> None:
-        """The event matched."""
+        """Handle a match."""
 
     def mismatched(self, definition: TriggerDefinition, reason: str) -> None:
-        """The event did not match; at `debug_level` 2 `reason` says why in words."""
+        """Handle a mismatch; at `debug_level` 2 `reason` explains it."""
 
 
 class TriggerSet:
-    """An immutable set of triggers, in order. Safe to share between threads.
+    """An immutable set of triggers, in order. Thread-safe.
 
-    `observer` is told what becomes of events at those whose `debug_level` is not 0.
+    `observer` is notified of results of triggers whose `debug_level` is above 0.
     """
 
     def __init__(
@@ -48,32 +48,32 @@ class TriggerSet:
         self._observer = observer
         self.by_name: Mapping[str, TriggerDefinition] = {each.name: each for each in definitions}
         self._index = TriggerIndex(tuple(self.by_name.values()))
-        self._known_groups = GroupCache()
+        self._group_cache = GroupCache()
 
     def match(self, event: Mapping[str, Any]) -> list[Match]:
-        """Every stream that `event` belongs to: at most one for each trigger, in their order."""
+        """Return the streams that `event` belongs to, at most one for each trigger, in order."""
         matches = []
         for candidate in self._index.candidates_for(event):
-            found = self._match(candidate, event)
-            if isinstance(found, Match):
-                matches.append(found)
+            result = self._match(candidate, event)
+            if isinstance(result, Match):
+                matches.append(result)
             if candidate.trigger.debug_level and self._observer is not None:
-                _notify_observer(self._observer, candidate, event, found)
+                _notify_observer(self._observer, candidate, event, result)
         return matches
 
     def _match(
         self, candidate: Candidate[TriggerDefinition], event: Mapping[str, Any]
     ) -> Match | str | None:
-        """The match; or why the event has no group; or None when no criterion is satisfied.
+        """Return the match by the first criterion that matches.
 
-        The first criterion that is satisfied decides.
+        Return a reason if the event has no group, None if no criterion matches.
         """
         for criterion in candidate.criteria:
             if criterion.matches_traits(event):
                 definition = candidate.trigger
                 try:
                     trait_mapping = criterion.map_distinguished_by
-                    group = self._known_groups.group_of(definition.grouping, event, trait_mapping)
+                    group = self._group_cache.group_of(definition.grouping, event, trait_mapping)
                     return _new(Match, (definition, group))
                 except GroupingError as reason:
                     return str(reason)
@@ -84,13 +84,13 @@ def _notify_observer(
     observer: MatchObserver,
     candidate: Candidate[TriggerDefinition],
     event: Mapping[str, Any],
-    found: Match | str | None,
+    result: Match | str | None,
 ) -> None:
     definition = candidate.trigger
-    if isinstance(found, Match):
+    if isinstance(result, Match):
         observer.matched(definition)
-    elif found is not None:
-        observer.mismatched(definition, found)
+    elif result is not None:
+        observer.mismatched(definition, result)
     elif definition.debug_level > 1:
         reasons = [criterion.explain(event).reason for criterion in candidate.criteria]
         observer.mismatched(definition, "; ".join(reasons))

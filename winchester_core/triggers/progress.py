@@ -1,4 +1,4 @@
-"""How an event moves a stream towards firing or expiring. Pure: every "now" is given.
+"""Progress of a stream towards firing or expiring. Pure: the current time is a parameter.
 
 All times are aware UTC stream time.
 """
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class StreamProgress:
-    """What decides when a stream fires or expires.
+    """The state that determines when a stream fires or expires.
 
-    `counts` holds, for each fire criterion in order, how many events met it, up to its number.
-    `fire_timestamp` is set once all are met, and never moves. `fingerprint` is that of the
-    trigger by whose rules this was counted.
+    `counts` holds, for each fire criterion in order, how many events matched, up to its number.
+    `fire_timestamp` is set once all are met, and never changes. `fingerprint` is that of the
+    trigger definition that counted the events.
     """
 
     first_event: datetime
@@ -38,9 +38,9 @@ class StreamProgress:
 
 
 def start(definition: TriggerDefinition, event: Mapping[str, Any], now: datetime) -> StreamProgress:
-    """The facts of a stream that opens with `event`."""
+    """Return the progress of a stream that opens with `event`."""
     moment = event["timestamp"]
-    facts = StreamProgress(
+    stream = StreamProgress(
         first_event=moment,
         last_event=moment,
         expire_timestamp=moment,
@@ -49,32 +49,32 @@ def start(definition: TriggerDefinition, event: Mapping[str, Any], now: datetime
         counts=[0] * len(definition.fire_criteria),
         fingerprint=definition.fingerprint,
     )
-    add_event(definition, facts, event, now)
-    return facts
+    add_event(definition, stream, event, now)
+    return stream
 
 
 def add_event(
-    definition: TriggerDefinition, facts: StreamProgress, event: Mapping[str, Any], now: datetime
+    definition: TriggerDefinition, stream: StreamProgress, event: Mapping[str, Any], now: datetime
 ) -> None:
-    """Add `event` to the stream: its count, its times, its progress. Constant cost."""
+    """Update the progress for one more event, in constant time."""
     moment = event["timestamp"]
-    facts.event_count += 1
-    if moment < facts.first_event:
-        facts.first_event = moment
-    if moment > facts.last_event:
-        facts.last_event = moment
-    facts.expire_timestamp = compute_expire_time(definition, facts, now)
-    # what counts for nothing decides nothing: most events do
-    if facts.fire_timestamp is None and (
-        count_event(definition, facts.counts, event) or not facts.counts
+    stream.event_count += 1
+    if moment < stream.first_event:
+        stream.first_event = moment
+    if moment > stream.last_event:
+        stream.last_event = moment
+    stream.expire_timestamp = compute_expire_time(definition, stream, now)
+    # most events match no fire criterion, and cannot change the fire time
+    if stream.fire_timestamp is None and (
+        count_event(definition, stream.counts, event) or not stream.counts
     ):
-        update_fire_time(definition, facts, now)
+        update_fire_time(definition, stream, now)
 
 
 def count_event(definition: TriggerDefinition, counts: list[int], event: Mapping[str, Any]) -> bool:
-    """Count `event` for each fire criterion that it meets and that still wants events.
+    """Count `event` for each fire criterion that it matches and that is not met yet.
 
-    Tell whether there was one.
+    Return whether there was one.
     """
     counted = False
     for index, criterion in enumerate(definition.fire_criteria):
@@ -84,14 +84,14 @@ def count_event(definition: TriggerDefinition, counts: list[int], event: Mapping
     return counted
 
 
-def update_fire_time(definition: TriggerDefinition, facts: StreamProgress, now: datetime) -> None:
-    """Set the fire time when every criterion has been met and none was set before."""
-    if facts.fire_timestamp is None and criteria_met(definition, facts.counts):
-        facts.fire_timestamp = _delayed(now, definition)
+def update_fire_time(definition: TriggerDefinition, stream: StreamProgress, now: datetime) -> None:
+    """Set the fire time if every criterion is met and it is not set yet."""
+    if stream.fire_timestamp is None and criteria_met(definition, stream.counts):
+        stream.fire_timestamp = _delayed(now, definition)
 
 
 def criteria_met(definition: TriggerDefinition, counts: list[int]) -> bool:
-    """Tell whether every fire criterion has its number of events."""
+    """Return whether every fire criterion has its number of events."""
     return all(
         counted >= criterion.number
         for counted, criterion in zip(counts, definition.fire_criteria, strict=True)
@@ -99,10 +99,10 @@ def criteria_met(definition: TriggerDefinition, counts: list[int]) -> bool:
 
 
 def compute_expire_time(
-    definition: TriggerDefinition, facts: StreamProgress, now: datetime
+    definition: TriggerDefinition, stream: StreamProgress, now: datetime
 ) -> datetime:
-    """When the stream expires; a result outside the years 1000-9999 is clamped to them."""
-    variables = {"first": facts.first_event, "last": facts.last_event, "timestamp": now}
+    """Return when the stream expires, clamped to the years 1000-9999."""
+    variables = {"first": stream.first_event, "last": stream.last_event, "timestamp": now}
     try:
         return definition.expiration.begin(variables)
     except TimeEvaluationError as error:
@@ -111,34 +111,34 @@ def compute_expire_time(
         return error.clamp
 
 
-def accepts_events(facts: StreamProgress, now: datetime) -> bool:
-    """Tell whether an open stream still takes an event that arrives `now`."""
-    return now < facts.expire_timestamp
+def accepts_events(stream: StreamProgress, now: datetime) -> bool:
+    """Return whether an open stream accepts an event that arrives `now`."""
+    return now < stream.expire_timestamp
 
 
-def due_reason(facts: StreamProgress, now: datetime) -> Reason | None:
-    """What an active stream is ready for at `now`, if anything."""
-    if facts.fire_timestamp is not None:
-        return Reason.FIRE if facts.fire_timestamp <= now else None
-    return Reason.EXPIRE if facts.expire_timestamp <= now else None
+def due_reason(stream: StreamProgress, now: datetime) -> Reason | None:
+    """Return what an active stream is ready for at `now`, or None."""
+    if stream.fire_timestamp is not None:
+        return Reason.FIRE if stream.fire_timestamp <= now else None
+    return Reason.EXPIRE if stream.expire_timestamp <= now else None
 
 
 def recalculate(
     definition: TriggerDefinition,
-    facts: StreamProgress,
+    stream: StreamProgress,
     events: Iterable[Mapping[str, Any]],
     now: datetime,
 ) -> None:
-    """Bring a stream that was counted by other rules up to date; `events` are its members.
+    """Recalculate the progress for a changed definition; `events` are the stream's members.
 
-    A fire time that was set stays: it is never moved.
+    A fire time that is set is not changed.
     """
-    facts.counts = [0] * len(definition.fire_criteria)
+    stream.counts = [0] * len(definition.fire_criteria)
     for event in events:
-        count_event(definition, facts.counts, event)
-    facts.fingerprint = definition.fingerprint
-    facts.expire_timestamp = compute_expire_time(definition, facts, now)
-    update_fire_time(definition, facts, now)
+        count_event(definition, stream.counts, event)
+    stream.fingerprint = definition.fingerprint
+    stream.expire_timestamp = compute_expire_time(definition, stream, now)
+    update_fire_time(definition, stream, now)
 
 
 def _delayed(now: datetime, definition: TriggerDefinition) -> datetime:
@@ -149,7 +149,7 @@ def _delayed(now: datetime, definition: TriggerDefinition) -> datetime:
 
 
 class RecalculationEffect(StrEnum):
-    """What being counted by other rules comes to, for a stream."""
+    """Effect of a recalculation on a stream."""
 
     FIRES_AT_ONCE = "fires at once"
     FIRES_LATER = "fires later"
@@ -157,12 +157,12 @@ class RecalculationEffect(StrEnum):
     EXPIRES_EARLIER = "expires earlier"
     EXPIRES_LATER = "expires later"
     FIRE_TIME_UNCHANGED = "fires when it was to fire"
-    TIMES_UNCHANGED = "is counted anew, with the same times"
+    TIMES_UNCHANGED = "is recalculated, with the same times"
 
 
 @dataclass(frozen=True, slots=True)
 class RecalculationPreview:
-    """A stream as it was and as it will be, at the same stream time."""
+    """A stream's progress before and after a recalculation, at the same stream time."""
 
     before: StreamProgress
     after: StreamProgress
@@ -171,14 +171,14 @@ class RecalculationPreview:
 
 def preview_recalculation(
     definition: TriggerDefinition,
-    facts: StreamProgress,
+    stream: StreamProgress,
     events: Iterable[Mapping[str, Any]],
     now: datetime,
 ) -> RecalculationPreview:
-    """What `progress.recount` will do to a stream with these members, which stays as it is."""
-    after = replace(facts, counts=list(facts.counts))
+    """Return the effect of `recalculate`, without changing `stream`."""
+    after = replace(stream, counts=list(stream.counts))
     recalculate(definition, after, events, now)
-    return RecalculationPreview(facts, after, _recalculation_effect(facts, after, now))
+    return RecalculationPreview(stream, after, _recalculation_effect(stream, after, now))
 
 
 def _recalculation_effect(

@@ -1,4 +1,4 @@
-"""What "now" is for each event of a batch, on the two kinds of clock. Pure."""
+"""Arrival time of each event of a batch in stream time, by the kind of clock. Pure."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class FixedTime:
 class EventTime:
     """The event clock, kept in the database: the greatest event timestamp ingested.
 
-    An event more than `max_jump` ahead does not move it (None: any event does). A clock that
-    does not `move` is only read: what handlers make must not push time forward.
+    An event more than `max_jump` ahead does not advance it (None: no limit). With `advances`
+    False it is only read: events that handlers add must not advance time.
     """
 
     max_jump: timedelta | None = None
@@ -34,7 +34,7 @@ TimePolicy: TypeAlias = FixedTime | EventTime
 
 @dataclass(frozen=True, slots=True)
 class BatchTimes:
-    """The `now` of each event in order, the clock at the end, and the indexes that it refused."""
+    """Arrival time of each event, the clock after the batch, and the indexes of refused jumps."""
 
     arrival_times: tuple[datetime, ...]
     end: datetime | None
@@ -42,23 +42,23 @@ class BatchTimes:
 
 
 def compute_batch_times(
-    policy: TimePolicy, clock: datetime | None, stamps: Sequence[datetime]
+    policy: TimePolicy, clock: datetime | None, timestamps: Sequence[datetime]
 ) -> BatchTimes:
-    """Walk `stamps` in order of arrival from `clock` (None: it has never been set)."""
+    """Advance `clock` (None: never set) by the events' `timestamps`, in order of arrival."""
     if isinstance(policy, FixedTime):
-        return BatchTimes((policy.now,) * len(stamps), clock)
+        return BatchTimes((policy.now,) * len(timestamps), clock)
     if not policy.advances:
-        return BatchTimes(tuple(clock or stamp for stamp in stamps), clock)
-    nows: list[datetime] = []
+        return BatchTimes(tuple(clock or time for time in timestamps), clock)
+    arrival_times: list[datetime] = []
     refused: list[int] = []
-    for index, stamp in enumerate(stamps):
-        if clock is None or (stamp > clock and _is_allowed_jump(policy.max_jump, clock, stamp)):
-            clock = stamp
-        elif stamp > clock:
+    for index, time in enumerate(timestamps):
+        if clock is None or (time > clock and _is_allowed_jump(policy.max_jump, clock, time)):
+            clock = time
+        elif time > clock:
             refused.append(index)
-        nows.append(clock)
-    return BatchTimes(tuple(nows), clock, tuple(refused))
+        arrival_times.append(clock)
+    return BatchTimes(tuple(arrival_times), clock, tuple(refused))
 
 
-def _is_allowed_jump(max_jump: timedelta | None, clock: datetime, stamp: datetime) -> bool:
-    return max_jump is None or stamp - clock <= max_jump
+def _is_allowed_jump(max_jump: timedelta | None, clock: datetime, time: datetime) -> bool:
+    return max_jump is None or time - clock <= max_jump
