@@ -1,4 +1,4 @@
-"""What a misspelt name was meant to be."""
+"""Suggestions for misspelt names."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ MAX_NAMES_SHOWN = 30
 
 
 def nearest(name: object, known: Iterable[object]) -> str | None:
-    """Return the known name that `name` most resembles, or None when none comes near."""
+    """Return the known name most similar to `name`, or None if none is similar enough."""
     by_folded = {str(candidate).casefold(): str(candidate) for candidate in known}
     close = get_close_matches(str(name).casefold(), by_folded, n=1, cutoff=MIN_SIMILARITY)
     return by_folded[close[0]] if close else None
 
 
 def suggestion(name: object, known: Iterable[object], label: str = "known") -> str:
-    """Say what may stand in place of `name`: the nearest known name, or else all of them."""
+    """Return a hint for an unknown `name`: the most similar known name, or else all of them."""
     names = sorted({str(candidate) for candidate in known})
     close = nearest(name, names)
     if close is not None:
@@ -32,9 +32,9 @@ def suggestion(name: object, known: Iterable[object], label: str = "known") -> s
 
 
 def unknown_name_message(noun: str, name: Any, known: Iterable[str]) -> str:
-    """Say that `name` is no known `noun`, which known name is nearest, and which there are."""
+    """Return an error message for an unknown `name`, with the most similar and all known names."""
     names = sorted(known)
     close = nearest(name, names) if isinstance(name, str) else None
-    meant = f"did you mean {close!r}? " if close else ""
+    hint = f"did you mean {close!r}? " if close else ""
     shown = repr(name) if isinstance(name, str) else f"{type(name).__name__} {name!s:.80}"
-    return f"unknown {noun} {shown}: {meant}allowed: {', '.join(names) or 'none'}"
+    return f"unknown {noun} {shown}: {hint}allowed: {', '.join(names) or 'none'}"

@@ -1,4 +1,4 @@
-"""The public interfaces of plugins, versioned: what an author subclasses."""
+"""The public, versioned interfaces of plugins: base classes and helpers for authors."""
 
 from winchester_core.interfaces.condition import Condition
 from winchester_core.interfaces.handler import (

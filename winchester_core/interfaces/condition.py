@@ -1,4 +1,4 @@
-"""What an author of a condition subclasses."""
+"""Base class of conditions."""
 
 from __future__ import annotations
 

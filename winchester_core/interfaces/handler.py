@@ -1,4 +1,4 @@
-"""What an author of a pipeline handler subclasses."""
+"""Base class of pipeline handlers, and the arguments and results of `deliver`."""
 
 from __future__ import annotations
 
@@ -134,4 +134,4 @@ def _check_text(reason: object) -> None:
 
 
 DeliveryOutcome: TypeAlias = Delivered | RetryAfter | Refused
-"""What became of one effect."""
+"""Outcome of the delivery of one effect."""

@@ -48,15 +48,15 @@ def annotation_of(check: Any) -> JsonSchemaAnnotation | None:
 
 
 def definition_reference(definition: str) -> dict[str, str]:
-    """JSON Schema that stands for one which depends on the plugins that are installed.
+    """Return a JSON Schema reference to a definition that depends on the installed plugins.
 
-    `winchester_core.schemas` gives each document the definitions that it refers to.
+    `winchester_core.schemas` adds the definitions to each document.
     """
     return {"$ref": f"#/definitions/{definition}"}
 
 
 def definition_placeholder(definition: str) -> Callable[[Any], Any]:
-    """The same as a part of a schema of voluptuous that only describes."""
+    """Return a validator that accepts anything and whose JSON Schema is the reference."""
 
     @json_schema(**definition_reference(definition))
     def anything(value: Any) -> Any:

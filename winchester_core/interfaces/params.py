@@ -1,4 +1,4 @@
-"""A schema for parameters that depend on each other."""
+"""Schemas and validators for the parameters of plugins."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 class CheckedSchema(Schema):
-    """The schema of a mapping, and a check of the whole once each key is right by itself.
+    """Schema of a mapping whose keys depend on each other.
 
-    `check` raises `voluptuous.Invalid`, whose path names the key at fault. What takes the keys
-    apart (documentation, `plugin show`) finds them in `schema`, as with any mapping.
+    `check` validates the whole mapping after each key is valid by itself. It raises
+    `voluptuous.Invalid` with the path of the invalid key. The keys are in `schema`, as for any
+    mapping, for documentation and `plugin show`.
     """
 
     def __init__(self, keys: Mapping[Any, Any], check: Callable[[Mapping[str, Any]], None]) -> None:
@@ -25,7 +26,7 @@ class CheckedSchema(Schema):
         self._check = check
 
     def __call__(self, data: Any) -> Any:
-        """Return the parameters, defaults filled in."""
+        """Return the validated parameters, defaults filled in."""
         params = super().__call__(data)  # type: ignore[no-untyped-call]
         self._check(params)
         return params

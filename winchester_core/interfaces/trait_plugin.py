@@ -1,4 +1,4 @@
-"""What an author of a notification trait plugin subclasses."""
+"""Base class of notification trait plugins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plugins by entry point: the groups, what is installed, and loading by name."""
+"""Plugins by entry point: groups, installed plugins, and loading by name."""
 
 from winchester_core.plugins.plugin import (
     COMMANDS,

@@ -1,4 +1,4 @@
-"""The entry-point groups that plugins register in, and what a plugin of each is called."""
+"""Plugins: entry-point groups, loading, and descriptions."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ GROUP_NOUNS = {
     TRAIT_PLUGINS: "trait plugin",
     COMMANDS: "command",
 }
-"""Group to the word that messages use; its keys are all groups there are."""
+"""The noun that messages use for a plugin of each group. The keys are all groups."""
 
 
 def group_noun(group: str) -> str:
-    """What a plugin of `group` is called in a sentence."""
+    """Return the noun that messages use for a plugin of `group`."""
     return GROUP_NOUNS.get(group, f"plugin of {group}")
 
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """An entry point and the distribution that brings it.
+    """A registered entry point and its distribution. It is imported by `load`.
 
-    `value` is what it names, as "module:attribute". `duplicates` are the other registrations of
-    the same name in the same group: while there is one, the plugin cannot be loaded.
+    `value` is its target, "module:attribute". `duplicates` are other registrations of the same name
+    in the same group: with one, the plugin cannot be loaded.
     """
 
     group: str
@@ -52,32 +52,32 @@ class Plugin:
 
     @property
     def origin(self) -> str:
-        """Distribution, version and what the entry point names, for a sentence."""
+        """Distribution, version and target of the entry point, for messages."""
         return f"{self.distribution} {self.version} ({self.value})"
 
     def load(self) -> Any:
-        """Import the plugin and return what its entry point names.
+        """Import and return the plugin.
 
-        Raises `PluginError`, naming distribution, entry point and cause, when that fails or when
-        more than one distribution registers the name.
+        Raises `PluginError`, naming distribution, entry point and cause, if the import fails or
+        several distributions register the name.
         """
         if self.duplicates:
-            raise PluginError(self.group, self.name, self._conflict())
+            raise PluginError(self.group, self.name, self._conflict_message())
         try:
             return _Driver(self).driver
         except PluginError:
             raise
         except (Exception, SystemExit) as error:
-            raise PluginError(self.group, self.name, self._failure(error)) from error
+            raise PluginError(self.group, self.name, self._failure_message(error)) from error
 
-    def _conflict(self) -> str:
-        claims = " and ".join(plugin.origin for plugin in (self, *self.duplicates))
+    def _conflict_message(self) -> str:
+        registrations = " and ".join(plugin.origin for plugin in (self, *self.duplicates))
         return (
             f"the {group_noun(self.group)} {self.name!r} is registered more than once, "
-            f"by {claims}; uninstall all but one"
+            f"by {registrations}; uninstall all but one"
         )
 
-    def _failure(self, error: BaseException) -> str:
+    def _failure_message(self, error: BaseException) -> str:
         cause = " ".join(str(error).split())
         return (
             f"the {group_noun(self.group)} {self.name!r} of {self.distribution} {self.version} "
@@ -87,10 +87,10 @@ class Plugin:
 
 
 class _Driver(DriverManager):  # type: ignore[misc, type-arg, unused-ignore]
-    """Stevedore's loader of one driver, pointed at the entry point that was listed.
+    """Stevedore's loader of one driver, restricted to the given entry point.
 
-    Stevedore would list the entry points anew, from a cache on disk that notices a changed
-    distribution late and has forgotten which distribution an entry point came from.
+    Stevedore would list the entry points itself, from a disk cache that can be outdated and does
+    not record an entry point's distribution.
     """
 
     def __init__(self, plugin: Plugin) -> None:
@@ -105,7 +105,7 @@ class _Driver(DriverManager):  # type: ignore[misc, type-arg, unused-ignore]
 
     @property
     def driver(self) -> Any:
-        """The loaded object itself, not an instance of it."""
+        """The loaded object, not an instance of it."""
         return self.extensions[0].plugin
 
     def list_entry_points(self) -> list[EntryPoint]:
@@ -120,10 +120,10 @@ def _raise(
 
 @dataclass(frozen=True, slots=True)
 class PluginDescription:
-    """The words of a plugin's author; empty where there are none.
+    """Documentation of a plugin by its author; empty strings where missing.
 
-    `summary` is the first line of the docstring, `text` the whole of it, and `example` YAML as it
-    stands in the file where the plugin is named (of a command: command lines).
+    `summary` is the first paragraph of the docstring, `text` all of it, and `example` is YAML for
+    the file that names the plugin (for a command: command lines).
     """
 
     summary: str
@@ -132,7 +132,7 @@ class PluginDescription:
 
 
 def describe_plugin(plugin: Any) -> PluginDescription:
-    """Read the description of a loaded plugin: its own, not that of what it inherits from."""
+    """Return the description of a loaded plugin, ignoring inherited texts."""
     text = inspect.cleandoc(_own_text(plugin, "__doc__"))
     return PluginDescription(summary_of(text), text, _example(plugin))
 
@@ -143,7 +143,7 @@ def summary_of(docstring: str) -> str:
 
 
 def _example(plugin: Any) -> str:
-    lines = getattr(plugin, "examples", None)  # of a command
+    lines = getattr(plugin, "examples", None)  # a command
     if isinstance(lines, tuple):
         return "\n".join(map(str, lines))
     return inspect.cleandoc(_own_text(plugin, "example"))

@@ -1,4 +1,4 @@
-"""Which plugins are installed. Nothing is imported before it is asked for by name."""
+"""Registry of installed plugins, which are imported on first use."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def installed_plugins(group: str) -> Mapping[str, Plugin]:
 def import_plugin(group: str, name: str) -> Any:
     """Import the plugin `name` of `group` and return it.
 
-    Raises `PluginError`: no plugin has that name, several have it, or it cannot be imported.
+    Raises `PluginError` if no plugin or several have that name, or it cannot be imported.
     """
     plugins = installed_plugins(group)
     try:
@@ -43,11 +43,10 @@ def import_plugin(group: str, name: str) -> Any:
 
 
 class PluginRegistry(Mapping[str, Any]):
-    """The plugins of one group as a mapping of name to class, imported when looked up.
+    """Mapping of names to the plugin classes of a group, imported on access.
 
-    `aliases` are further names, each for the name of an entry point. An unknown name raises
-    `KeyError`, as in any mapping; a plugin that is registered but cannot be used raises
-    `PluginError`.
+    `aliases` maps additional names to names of entry points. An unknown name raises `KeyError`, as
+    in any mapping; a plugin that is registered but cannot be loaded raises `PluginError`.
     """
 
     def __init__(self, group: str, aliases: Mapping[str, str] | None = None) -> None:
@@ -73,13 +72,13 @@ class PluginRegistry(Mapping[str, Any]):
         installed = installed_plugins(self.group)
         if not self._aliases:
             return installed
-        known = {a: installed[name] for a, name in self._aliases.items() if name in installed}
-        return {**installed, **known}
+        aliased = {a: installed[name] for a, name in self._aliases.items() if name in installed}
+        return {**installed, **aliased}
 
 
 @lru_cache(maxsize=32)
 def _list_group(group: str, _path: tuple[str, ...]) -> Mapping[str, Plugin]:
-    """List `group` as found on the import path; the path is the cache's key."""
+    """List `group` as found on the import path, which is part of the cache key."""
     by_name: dict[str, list[Plugin]] = {}
     for entry_point in _entry_points(_path).select(group=group):
         by_name.setdefault(entry_point.name, []).append(_plugin_from(entry_point))
@@ -95,9 +94,9 @@ def _entry_points(_path: tuple[str, ...]) -> Any:
     return entry_points()
 
 
-def _merge_registrations(claims: Iterable[Plugin]) -> Plugin:
-    """One plugin for all registrations of a name; a mere repetition is none."""
-    first, *rest = dict.fromkeys(claims)
+def _merge_registrations(registrations: Iterable[Plugin]) -> Plugin:
+    """Return one plugin for all registrations of a name, ignoring identical ones."""
+    first, *rest = dict.fromkeys(registrations)
     return replace(first, duplicates=tuple(rest))
 
 
