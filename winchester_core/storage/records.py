@@ -98,7 +98,8 @@ class Claim:
 class Completion:
     """A run that succeeded: what its stream leaves behind.
 
-    `commit_error` is what went wrong in the handlers' commit; such a stream is kept. `effects` go to the
+    `commit_error` describes the failure of a handler's commit; such a stream is kept.
+    `effects` go to the
     outbox in this order.
     """
 
@@ -179,7 +180,7 @@ MAX_COUNTED = 100
 class Backlog:
     """What waits for workers; of each kind, the first hundred are counted.
 
-    `claimed` are in some worker's hands; `lease_expired` those of them whose lease has run out. Before
+    `claimed` are claimed by some worker; `lease_expired` are those whose lease has expired. Before
     the stream time `next_due` no active stream is due; one whose expiry an event has moved may be
     due later. `next_retry_seconds` is real time from now; None: no retry waits.
     `oldest_effect_seconds` is how long the effect that has waited longest has waited; None: none

@@ -60,7 +60,7 @@ def reschedule_checks(
 ) -> None:
     """Check those that expire later than they were to be checked when they expire.
 
-    Of those whose check is due the first `min_limit` are looked at, and `RESCHEDULE_BATCH` at least.
+    The first `min_limit` whose check is due are examined, at least `RESCHEDULE_BATCH`.
     """
     limit = max(min_limit, RESCHEDULE_BATCH)
     due = lock_queue(connection, dialect, queues.to_check(now), limit)

@@ -159,9 +159,9 @@ def _decoder(statement: RowLock, name: str) -> RowDecoder:
 class RowInsert:
     """Insert rows, each a tuple of the values of `names`.
 
-    A row whose unique column `conflict_column` holds a value that is stored does not go in. The column
-    `timestamp_column` is set to the database's time. The columns `returning` come back for each row that went
-    in, in any order.
+    A row whose unique column `conflict_column` holds a stored value is not inserted. The column
+    `timestamp_column` is set to the database's time. The columns `returning` are returned for each
+    inserted row, in any order.
     """
 
     table: Table
