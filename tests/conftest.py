@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy
 from hypothesis import HealthCheck, settings
 
-from examples import examples
+from support.probes.hypothesis_examples import examples
 
 # a busy machine is no failure: nothing here is timed
 settings.register_profile(

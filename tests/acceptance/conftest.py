@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from sites import Site
+from support.scenes.sites import Site
 from winchester_core.cli.main import main
 
 if TYPE_CHECKING:

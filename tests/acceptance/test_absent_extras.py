@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from sites import Site
+    from support.scenes.sites import Site
 
 HANDLERS = {
     "atompub": ("httpx", "http-out", "{url: 'https://example.org/'}"),

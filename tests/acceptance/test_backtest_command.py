@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sites import TRIGGERS, task_events
+from support.scenes.sites import TRIGGERS, task_events
 from winchester_core.bootstrap import TriggerManager
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Winchester
-    from sites import Site
+    from support.scenes.sites import Site
 
 MADE = """\
 from pathlib import Path

@@ -14,7 +14,7 @@ from benchmarks.curves import draw
 from benchmarks.options import Options
 from benchmarks.registry import BENCHMARKS
 from benchmarks.report import report
-from bounds import BOUND_SECONDS
+from support.probes.time_limits import BOUND_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path

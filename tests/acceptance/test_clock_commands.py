@@ -9,7 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     from conftest import Winchester
-    from sites import Site
+    from support.scenes.sites import Site
 
 NOON = "2015-01-20T12:00:00+00:00"
 

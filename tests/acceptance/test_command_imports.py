@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bounds import BOUND_SECONDS
+from support.probes.time_limits import BOUND_SECONDS
 from winchester_core.cli.database import main as winchester_db
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from winchester_core.plugins import COMMANDS, installed_plugins
 
 if TYPE_CHECKING:
     from conftest import Winchester
-    from sites import Site
+    from support.scenes.sites import Site
 
 WITHOUT_CONFIGURATION = ("init", "plugin new", "plugin check")
 """The first makes one, and the others are for authors, who need none."""

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from sqlalchemy.engine import make_url
 
-from brokers import LOCAL_URL, URL_VARIABLE
-from databases import SERVERS
+from support.servers.brokers import LOCAL_URL, URL_VARIABLE
+from support.servers.databases import SERVERS
 
 if TYPE_CHECKING:
     from pathlib import Path

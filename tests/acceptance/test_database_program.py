@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sites import Site
+    from support.scenes.sites import Site
 
 
 def _tables(path: Path) -> set[str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from packages import environment, require_setuptools
+from support.scenes.package_installation import environment, require_setuptools
 from winchester_core.cli.init import FILES
 from winchester_core.cli.plugin_new import KINDS, package_files
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from sites import SCRIPTS, Site
+from support.scenes.sites import SCRIPTS, Site
 from winchester_core.bootstrap import TriggerManager
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sites import SCRIPTS, TIMEOUT_SECONDS, Site
+from support.scenes.sites import SCRIPTS, TIMEOUT_SECONDS, Site
 from winchester_core.bootstrap import TriggerManager
 from winchester_core.storage.records import EventFilter
 

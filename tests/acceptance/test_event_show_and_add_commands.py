@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sites import task_events
+from support.scenes.sites import task_events
 from winchester_core.storage.records import EventFilter, StreamFilter
 
 if TYPE_CHECKING:
     from conftest import Winchester
-    from sites import Site
+    from support.scenes.sites import Site
 
 BEGIN = ("event", "add", "-f", "json", "--event-type", "task.begin")
 AT_TEN = ("--timestamp", "2015-01-20T10:00:00Z")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from golden import command, load_of, replay
+from support.builders.golden_run import command, load_of, replay
 from winchester_core import bootstrap
 from winchester_core.cli.moments import iso_text, plain
 from winchester_core.storage.records import StreamFilter

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from golden import load_of, replay
+from support.builders.golden_run import load_of, replay
 from winchester_core import bootstrap
 from winchester_core.cli.main import main
 from winchester_core.storage.records import StreamFilter

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from golden import command, sandbox
+from support.builders.golden_run import command, sandbox
 from winchester_core import bootstrap
 from winchester_core.model.time_range import TimeRange
 from winchester_core.storage.records import EventFilter, StreamFilter

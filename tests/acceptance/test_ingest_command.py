@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bounds import BOUND_SECONDS
-from sites import SCRIPTS, end, task_events, wait_until
+from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.sites import SCRIPTS, end, task_events, wait_until
 from winchester_core.storage.records import EventFilter
 
 if TYPE_CHECKING:
     from conftest import Winchester
-    from sites import Site
+    from support.scenes.sites import Site
 
 STDIN_SOURCE = """\
 event_sources:

@@ -6,11 +6,11 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from sites import is_running, task_events, wait_until
+from support.scenes.sites import is_running, task_events, wait_until
 from winchester_core.storage.records import EventFilter
 
 if TYPE_CHECKING:
-    from sites import Site
+    from support.scenes.sites import Site
 
 
 def test_a_daemon_ingests_in_the_same_working_directory(ready_site: Site) -> None:

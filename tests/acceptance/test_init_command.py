@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sites import SCRIPTS, TIMEOUT_SECONDS
+from support.scenes.sites import SCRIPTS, TIMEOUT_SECONDS
 from winchester_core.cli.init import FILES
 from winchester_core.config import load_settings
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Winchester
-    from sites import Site
+    from support.scenes.sites import Site
 
 
 def _commands(printed: str) -> list[str]:

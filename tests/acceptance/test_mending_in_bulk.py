@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sites import TRIGGERS, Site, task_events
+from support.scenes.sites import TRIGGERS, Site, task_events
 from winchester_core.bootstrap import TriggerManager
 from winchester_core.cli import error_mending
 from winchester_core.model.stream import Reason

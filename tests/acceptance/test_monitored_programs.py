@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from bounds import BOUND_SECONDS
-from crews import crew_on
-from sites import task_events, wait_until
+from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.program_groups import crew_on
+from support.scenes.sites import task_events, wait_until
 from winchester_core.model.stream import StreamState
 from winchester_core.telemetry.metrics import METRICS, Origin
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from crews import Crew, Member
-    from sites import Site
+    from support.scenes.program_groups import Crew, Member
+    from support.scenes.sites import Site
 
 LISTENS = re.compile(r"metrics and health are told at 127\.0\.0\.1, port (\d+)")
 ANY_PORT = ("--metrics-listen", "0")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from builders import NOON, claim_all, ready_to_fire
-from sites import task_events
+from support.builders.events import NOON, claim_all, ready_to_fire
+from support.scenes.sites import task_events
 from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
 from winchester_core.model.json import dump_payload
 from winchester_core.storage.effect_records import EffectFilter, EffectRefused
@@ -19,7 +19,7 @@ from winchester_core.triggers.stream_time import FixedTime
 
 if TYPE_CHECKING:
     from conftest import Winchester
-    from sites import Site
+    from support.scenes.sites import Site
 
 MAIL = Endpoint("report", "mail")
 HTTP = Endpoint("report", "http", 1)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bounds import BOUND_SECONDS
-from sites import wait_until
+from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.sites import wait_until
 from winchester_core.cli.pid_file import AlreadyRunning, PidFile
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sites import Site, task_events
+from support.scenes.sites import Site, task_events
 from winchester_core.bootstrap import TriggerManager
 from winchester_core.storage.records import StreamFilter
 

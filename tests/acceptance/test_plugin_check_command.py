@@ -10,7 +10,7 @@ from winchester_core.plugins import GROUP_NOUNS
 
 if TYPE_CHECKING:
     from conftest import Winchester
-    from sites import Site
+    from support.scenes.sites import Site
 
 LAME = """\
 from voluptuous import Schema

@@ -12,7 +12,7 @@ from winchester_core.plugins import GROUP_NOUNS, installed_plugins
 
 if TYPE_CHECKING:
     from conftest import Winchester
-    from sites import Site
+    from support.scenes.sites import Site
 
 
 def _rows(text: str) -> dict[tuple[str, str], dict[str, Any]]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bounds import BOUND_SECONDS
-from packages import environment, install
+from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.package_installation import environment, install
 from winchester_core.cli.plugin_new import KINDS, MAX_NAME_LENGTH, package_files
 from winchester_core.plugins import group_noun
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Winchester
-    from sites import Site
+    from support.scenes.sites import Site
 
 NAMES = {kind: f"my_{kind}" for kind in KINDS}
 RUFF, MYPY, PYTEST = ([sys.executable, "-m", each] for each in ("ruff", "mypy", "pytest"))

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from bounds import BOUND_SECONDS
-from packages import environment, install
-from tests.editing import Editor
+from support.probes.editor_schemas import Editor
+from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.package_installation import environment, install
 from winchester_core import bootstrap, plugins
 from winchester_core.criteria.compiler import compile_criterion
 from winchester_core.ingest.pump import SourcePump

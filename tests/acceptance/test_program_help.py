@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sites import SCRIPTS, TIMEOUT_SECONDS
+from support.scenes.sites import SCRIPTS, TIMEOUT_SECONDS
 from winchester_core.plugins import COMMANDS, describe_plugin, installed_plugins
 
 if TYPE_CHECKING:
     from conftest import Winchester
-    from sites import Site
+    from support.scenes.sites import Site
 
 BASE = "from cliff.command import Command\n"
 

@@ -8,14 +8,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from http_endpoint import http_endpoint
-from sites import task_events
+from support.scenes.sites import task_events
+from support.servers.web_service import http_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from http_endpoint import Endpoint
-    from sites import Site
+    from support.scenes.sites import Site
+    from support.servers.web_service import Endpoint
 
 PIPELINES = """\
 report:

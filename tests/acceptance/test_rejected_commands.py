@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sites import task_events
+from support.scenes.sites import task_events
 from winchester_core.storage.records import EventFilter, Rejection, StreamFilter
 
 if TYPE_CHECKING:
     from conftest import Winchester
-    from sites import Site
+    from support.scenes.sites import Site
 
 DEFINITIONS = """\
 - event_type: job.*

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crews import crew_on
-from notify_socket import NotifySocket
-from sites import SCRIPTS, TIMEOUT_SECONDS, wait_until
+from support.scenes.program_groups import crew_on
+from support.scenes.sites import SCRIPTS, TIMEOUT_SECONDS, wait_until
+from support.servers.notify_socket import NotifySocket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from conftest import Winchester
-    from crews import Crew, Member
-    from sites import Site
+    from support.scenes.program_groups import Crew, Member
+    from support.scenes.sites import Site
 
 OTHER_EXPIRATION = ('"$last + 1h"', '"$last + 2h"')
 BAD_EXPIRATION = ('"$last + 1h"', '"$lost + 1h"')

@@ -12,7 +12,7 @@ from winchester_core.schemas import DOCUMENTS
 
 if TYPE_CHECKING:
     from conftest import Winchester
-    from sites import Site
+    from support.scenes.sites import Site
 
 HANDLER = """
     from voluptuous import Required, Schema

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import create_engine
 
-from crews import ENDED_BY_SIGTERM, crew_on
-from databases import BACKENDS, temporary_database
-from sites import Site, task_events, wait_until
+from support.scenes.program_groups import ENDED_BY_SIGTERM, crew_on
+from support.scenes.sites import Site, task_events, wait_until
+from support.servers.databases import BACKENDS, temporary_database
 from winchester_core.bootstrap import TriggerManager
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import EventFilter, StreamFilter
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from crews import Crew
+    from support.scenes.program_groups import Crew
     from winchester_core.model.stream import StreamRecord
 
 CUT_SHORT = 3

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sites import task_events
+from support.scenes.sites import task_events
 from winchester_core.bootstrap import PipelineManager, TriggerManager
 from winchester_core.storage.records import StreamFilter
 
 if TYPE_CHECKING:
     from conftest import Winchester
-    from sites import Site
+    from support.scenes.sites import Site
 
 BY_DAY = """\
 - name: daily

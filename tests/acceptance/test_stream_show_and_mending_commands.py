@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sites import TRIGGERS, task_events
+from support.scenes.sites import TRIGGERS, task_events
 from winchester_core.bootstrap import PipelineManager, TriggerManager
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import StreamFilter
 
 if TYPE_CHECKING:
     from conftest import Winchester
-    from sites import Site
+    from support.scenes.sites import Site
 
 BROKEN = """\
 class Broken:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crews import crew_on
-from notify_socket import NotifySocket
-from sites import task_events
+from support.scenes.program_groups import crew_on
+from support.scenes.sites import task_events
+from support.servers.notify_socket import NotifySocket
 from winchester_core.bootstrap import TriggerManager
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crews import Crew
-    from sites import Site
+    from support.scenes.program_groups import Crew
+    from support.scenes.sites import Site
 
 WAITING = """\
 import pathlib

@@ -11,7 +11,7 @@ import pytest
 
 if TYPE_CHECKING:
     from conftest import Ended, Winchester
-    from sites import Site
+    from support.scenes.sites import Site
 
 ROOT = Path(__file__).resolve().parents[2]
 PAIR = """\

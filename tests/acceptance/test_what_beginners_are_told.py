@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sites import SETTINGS, task_events
+from support.scenes.sites import SETTINGS, task_events
 
 if TYPE_CHECKING:
     from conftest import Winchester
-    from sites import Site
+    from support.scenes.sites import Site
 
 CONFIGURED = ("-c", "winchester.yaml")
 

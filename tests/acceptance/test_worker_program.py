@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bounds import BOUND_SECONDS
-from crews import ENDED_BY_SIGTERM
-from sites import TIMEOUT_SECONDS, end, is_running, task_events, wait_until
+from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.program_groups import ENDED_BY_SIGTERM
+from support.scenes.sites import TIMEOUT_SECONDS, end, is_running, task_events, wait_until
 from winchester_core.bootstrap import TriggerManager
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import StreamFilter
@@ -21,7 +21,7 @@ from winchester_core.storage.records import StreamFilter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sites import Site
+    from support.scenes.sites import Site
 
 HOLDING = """\
 import pathlib

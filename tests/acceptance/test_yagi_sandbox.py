@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from brokers import Place, private_broker
-from crews import crew_on
-from sites import Site, wait_until
+from support.scenes.program_groups import crew_on
+from support.scenes.sites import Site, wait_until
+from support.servers.brokers import Place, private_broker
 from tests.samples.lifecycle import one_day
 from winchester_core.storage.records import EventFilter
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from brokers import PrivateBroker
+    from support.servers.brokers import PrivateBroker
 
 
 FOR_WINCHESTER = """\

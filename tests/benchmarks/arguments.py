@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.options import DATA
-from databases import BACKENDS
+from support.servers.databases import BACKENDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

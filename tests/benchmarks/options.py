@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from databases import BACKENDS
+from support.servers.databases import BACKENDS
 
 BATCH = 1_000
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

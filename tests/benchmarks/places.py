@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import create_engine, event
 
 from benchmarks.workload import TRIGGER
-from databases import temporary_database
+from support.servers.databases import temporary_database
 from winchester_core import TriggerManager
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema import DatabaseSchema

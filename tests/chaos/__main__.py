@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from databases import BACKENDS
+from support.servers.databases import BACKENDS
 from tests.chaos.run import run
 
 

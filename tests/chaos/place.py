@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import random
 
-    from crews import Crew, Member
-    from sites import Site
+    from support.scenes.program_groups import Crew, Member
+    from support.scenes.sites import Site
     from winchester_core.model.event import Event
 
 INGESTERS = 2

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from bounds import BOUND_SECONDS
-from crews import crew_on
-from proxy import Proxy, proxied
-from servers import PrivateServer, private_server
-from sites import Site, wait_until
+from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.program_groups import crew_on
+from support.scenes.sites import Site, wait_until
+from support.servers.database_servers import PrivateServer, private_server
+from support.servers.tcp_proxy import Proxy, proxied
 from tests.chaos.place import START, Place
 from tests.chaos.storm import Storm
 from tests.chaos.verdict import Verdict

@@ -12,15 +12,15 @@ from enum import StrEnum
 from itertools import count
 from typing import TYPE_CHECKING
 
-from proxy import Cut
-from sites import wait_until
+from support.scenes.sites import wait_until
+from support.servers.tcp_proxy import Cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crews import Member
-    from proxy import Proxy
-    from servers import PrivateServer
+    from support.scenes.program_groups import Member
+    from support.servers.database_servers import PrivateServer
+    from support.servers.tcp_proxy import Proxy
     from tests.chaos.place import Place
 
 LONGEST_STOP_SECONDS = 6.0

@@ -6,13 +6,13 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from outcomes import Outcome
+from support.probes.final_state import Outcome
 from winchester_core.model.stream import StreamState
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sites import Site
+    from support.scenes.sites import Site
     from winchester_core.model.event import Event
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from databases import BACKENDS, temporary_database
-from sites import Site
+from support.scenes.sites import Site
+from support.servers.databases import BACKENDS, temporary_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from outcomes import Outcome, group_of
+from support.probes.final_state import Outcome, group_of
 from tests.samples.billing_traits import distilled
 from tests.samples.lifecycle import Load, lifecycle_load
 from winchester_core.model.stream import StreamState
@@ -20,7 +20,7 @@ from winchester_handlers.usage import UsageHandler
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sites import Site
+    from support.scenes.sites import Site
     from winchester_core.model.event import Event
 
 ETC = Path(__file__).resolve().parents[2] / "etc"

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builders import FAR, claim_all, make_event, make_trigger, matched_events
+from support.builders.events import FAR, claim_all, make_event, make_trigger, matched_events
 from winchester_core.bootstrap import load_settings, open_store
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Completion, EventFilter, StreamFilter

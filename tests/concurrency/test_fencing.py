@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crews import Crew, Member, crew_on
-from sites import Site, task_events, wait_until
+from support.scenes.program_groups import Crew, Member, crew_on
+from support.scenes.sites import Site, task_events, wait_until
 from winchester_core.bootstrap import TriggerManager
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import EventFilter, StreamFilter

@@ -31,8 +31,8 @@ from lifecycle_site import (
 )
 from watcher import Watcher, check_open_key_is_unique
 
-from crews import Crew, crew_on
-from sites import Site, wait_until
+from support.scenes.program_groups import Crew, crew_on
+from support.scenes.sites import Site, wait_until
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import StreamFilter
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crews import crew_on
-from sites import task_events, wait_until
+from support.scenes.program_groups import crew_on
+from support.scenes.sites import task_events, wait_until
 from winchester_core.storage.records import StreamFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crews import Crew, Member
-    from sites import Site
+    from support.scenes.program_groups import Crew, Member
+    from support.scenes.sites import Site
     from winchester_core.model.stream import StreamRecord
 
 

@@ -12,8 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bounds import BOUND_SECONDS
-from sites import Site
+from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.sites import Site
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import EventFilter
 

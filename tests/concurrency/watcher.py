@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from sites import Site
+    from support.scenes.sites import Site
 
 PAUSE_SECONDS = 0.05
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bounds import BOUND_SECONDS
+from support.probes.time_limits import BOUND_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

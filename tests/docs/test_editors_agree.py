@@ -10,7 +10,7 @@ from page_blocks import blocks_of
 from test_pages_hold import PAGES, ROOT
 from yaml_shapes import DATABASE, kind_of
 
-from tests.editing import Editor, EditorsLoader
+from support.probes.editor_schemas import Editor, EditorsLoader
 from winchester_core.config.plugin_entries import PluginAliases
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from author_environment import make_environment
 from page_blocks import blocks_of
 from page_shell import PageShell
 
-from packages import require_setuptools
+from support.scenes.package_installation import require_setuptools
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "tutorial-plugins.md"

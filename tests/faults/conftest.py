@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from databases import Databases
+from support.servers.databases import Databases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typing import Any
 from amqp.exceptions import AMQPError
 from kombu import Connection
 
-from bounds import BOUND_SECONDS
+from support.probes.time_limits import BOUND_SECONDS
 
 WAIT_SECONDS = BOUND_SECONDS
 

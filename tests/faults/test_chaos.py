@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from databases import BACKENDS
+from support.servers.databases import BACKENDS
 from tests.chaos.run import run
 
 if TYPE_CHECKING:

@@ -16,11 +16,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, insert, text
 
-from bounds import BOUND_SECONDS
-from builders import FAR, VM, at, claim_all, ingest, make_event, matched_events, only_stream
-from lock_waits import disable_timeouts, wait_until_somebody_waits
-from sent import before_each_statement
-from sites import wait_until
+from support.builders.events import (
+    FAR,
+    VM,
+    at,
+    claim_all,
+    ingest,
+    make_event,
+    matched_events,
+    only_stream,
+)
+from support.probes.lock_waits import disable_timeouts, wait_until_somebody_waits
+from support.probes.sent_statements import before_each_statement
+from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.sites import wait_until
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion, EventFilter
 from winchester_core.storage.sql.database import Database
@@ -34,7 +43,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from databases import Databases
+    from support.servers.databases import Databases
 
 
 HOLDS = {

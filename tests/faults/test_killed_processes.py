@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from killed_scene import KilledScene
+from support.scenes.killed_processes import KilledScene
 from winchester_core.telemetry.checkpoints import Checkpoint
 
 if TYPE_CHECKING:

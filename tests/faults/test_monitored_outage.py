@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import make_url
 
-from bounds import BOUND_SECONDS
-from crews import crew_on
-from databases import temporary_database
-from proxy import proxied
-from sites import Site, wait_until
+from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.program_groups import crew_on
+from support.scenes.sites import Site, wait_until
+from support.servers.databases import temporary_database
+from support.servers.tcp_proxy import proxied
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crews import Member
+    from support.scenes.program_groups import Member
 
 
 def ask(member: Member, path: str) -> tuple[int, str]:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from notifier import enveloped, make_notification
 
-from brokers import place_on_broker
-from crews import crew_on
-from sites import Site, wait_until
+from support.scenes.program_groups import crew_on
+from support.scenes.sites import Site, wait_until
+from support.servers.brokers import place_on_broker
 from winchester_core.telemetry.checkpoints import Checkpoint
 
 PROGRAM = Path(__file__).with_name("armed_program.py")

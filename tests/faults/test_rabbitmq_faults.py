@@ -17,20 +17,20 @@ from kombu import Connection
 from notifier import Notifier
 from sqlalchemy.engine import make_url
 
-from brokers import private_broker
-from crews import crew_on
-from databases import temporary_database
-from proxy import proxied
-from sites import Site, wait_until
+from support.scenes.program_groups import crew_on
+from support.scenes.sites import Site, wait_until
+from support.servers.brokers import private_broker
+from support.servers.databases import temporary_database
+from support.servers.tcp_proxy import proxied
 from winchester_core.bootstrap import open_store
 from winchester_core.telemetry.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from brokers import PrivateBroker
-    from crews import Crew, Member
-    from proxy import Proxy
+    from support.scenes.program_groups import Crew, Member
+    from support.servers.brokers import PrivateBroker
+    from support.servers.tcp_proxy import Proxy
     from winchester_core.storage.sql.store import SqlStore
 
 NUMBER = int(os.environ.get("WINCHESTER_TEST_NOTIFICATIONS", "2000"))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crews import crew_on
-from servers import private_server
-from sites import Site, task_events, wait_until
+from support.scenes.program_groups import crew_on
+from support.scenes.sites import Site, task_events, wait_until
+from support.servers.database_servers import private_server
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import EventFilter, StreamFilter
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from crews import Crew, Member
-    from servers import PrivateServer
+    from support.scenes.program_groups import Crew, Member
+    from support.servers.database_servers import PrivateServer
 
 HANDLER = """\
 import json, os, time

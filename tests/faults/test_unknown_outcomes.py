@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bounds import BOUND_SECONDS
-from builders import (
+from support.builders.events import (
     VM,
     at,
     claim_all,
@@ -25,7 +24,8 @@ from builders import (
     only_stream,
     ready_to_fire,
 )
-from proxy import Cut, Proxy, proxied
+from support.probes.time_limits import BOUND_SECONDS
+from support.servers.tcp_proxy import Cut, Proxy, proxied
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import Completion, EventFilter, StreamFilter
@@ -39,7 +39,7 @@ from winchester_core.triggers.stream_time import FixedTime
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from databases import Databases
+    from support.servers.databases import Databases
 
 DEFAULT_PORTS = {"postgresql": 5432, "mariadb": 3306}
 NOW = FixedTime(at(0))

@@ -10,16 +10,16 @@ from xml.etree import ElementTree
 
 import pytest
 
-from effect_samples import effect
-from http_endpoint import Answer, http_endpoint
-from sites import wait_until
+from support.builders.effects import effect
+from support.scenes.sites import wait_until
+from support.servers.web_service import Answer, http_endpoint
 from winchester_core.interfaces import Delivered, Refused, RetryAfter
 from winchester_handlers.atompub import AtomPubHandler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from http_endpoint import Behaviour, Endpoint
+    from support.servers.web_service import Behaviour, Endpoint
 
 EVENT = {"message_id": "m1", "event_type": "a.b", "timestamp": datetime(2026, 3, 1, tzinfo=UTC)}
 UNTRIED = RetryAfter(0, "not tried: no answer came to an effect before it")

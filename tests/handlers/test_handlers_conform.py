@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from brokers import place_on_broker
-from http_endpoint import http_endpoint
+from support.servers.brokers import place_on_broker
+from support.servers.web_service import http_endpoint
 from winchester_core.plugins import HANDLERS, installed_plugins
 from winchester_core.testing import HandlerConformance, make_event, make_stream_events
 from winchester_handlers.atompub import AtomPubHandler

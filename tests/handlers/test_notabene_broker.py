@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from amqp.exceptions import NotFound
 
-from brokers import Place, place_on_broker, private_broker
-from certificates import make_certificates
-from effect_samples import effect, effect_id, queued
-from sites import Site, end, task_events, wait_until
+from support.builders.effects import effect, effect_id, queued
+from support.scenes.sites import Site, end, task_events, wait_until
+from support.servers.brokers import Place, place_on_broker, private_broker
+from support.servers.certificates import make_certificates
 from winchester_core.interfaces import Delivered, RetryAfter
 from winchester_handlers.notabene import NotabeneHandler
 from winchester_handlers.notabene.publisher import Publisher, Unroutable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from brokers import PrivateBroker
+    from support.servers.brokers import PrivateBroker
 
 EVENT = {"message_id": "m1", "event_type": "a.b", "timestamp": datetime(2026, 3, 1, tzinfo=UTC)}
 TLS = """\

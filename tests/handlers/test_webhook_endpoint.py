@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certificates import make_certificates
-from effect_samples import effect, effect_id, queued
-from http_endpoint import Answer, http_endpoint
-from sites import wait_until
+from support.builders.effects import effect, effect_id, queued
+from support.scenes.sites import wait_until
+from support.servers.certificates import make_certificates
+from support.servers.web_service import Answer, http_endpoint
 from winchester_core.interfaces import Delivered, Refused, RetryAfter
 from winchester_handlers.webhook import WebhookHandler
 from winchester_handlers.webhook.message import signature_headers
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from http_endpoint import Behaviour, Endpoint
+    from support.servers.web_service import Behaviour, Endpoint
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EVENT = {"message_id": "m1", "event_type": "order.placed", "timestamp": NOON}

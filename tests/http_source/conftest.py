@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from http_endpoints import Endpoint, Gate
+from support.servers.http_source import Endpoint, Gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

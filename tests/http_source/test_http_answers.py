@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from http_endpoints import event, outcomes
-from sites import wait_until
+from support.scenes.sites import wait_until
+from support.servers.http_source import event, outcomes
 
 if TYPE_CHECKING:
     from conftest import Serve

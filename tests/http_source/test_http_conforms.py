@@ -9,8 +9,8 @@ import httpx
 import orjson
 import pytest
 
-from bounds import BOUND_SECONDS
-from servers import free_port
+from support.probes.time_limits import BOUND_SECONDS
+from support.servers.database_servers import free_port
 from winchester_core.sources.http import HttpSource
 from winchester_core.testing import SourceConformance
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bounds import BOUND_SECONDS
-from http_endpoints import event, outcomes
-from sites import wait_until
+from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.sites import wait_until
+from support.servers.http_source import event, outcomes
 from winchester_core.errors import SourceError
 from winchester_core.sources.http import HttpSource
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import httpx
 
     from conftest import Serve
-    from http_endpoints import Gate
+    from support.servers.http_source import Gate
 
 JSON = {"content-type": "application/json"}
 

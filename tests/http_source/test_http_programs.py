@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from bounds import BOUND_SECONDS
-from crews import crew_on
-from databases import temporary_database
-from http_endpoints import event, outcomes
-from plain_http import post
-from servers import free_port, private_server
-from sites import Site, wait_until
+from support.probes.http_client import post
+from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.program_groups import crew_on
+from support.scenes.sites import Site, wait_until
+from support.servers.database_servers import free_port, private_server
+from support.servers.databases import temporary_database
+from support.servers.http_source import event, outcomes
 from winchester_core.storage.records import EventFilter
 from winchester_core.telemetry.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crews import Crew, Member
+    from support.scenes.program_groups import Crew, Member
 
 CLIENTS = 1000
 TOKEN = {"authorization": "Bearer secret-of-the-test"}

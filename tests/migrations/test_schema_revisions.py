@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
-from databases import BACKENDS, temporary_database
+from support.servers.databases import BACKENDS, temporary_database
 from winchester_core.errors import SchemaMismatch, StorageError
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema import MIGRATIONS, DatabaseSchema

@@ -12,8 +12,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select, text
 
-from builders import VM, claim_all, ingest, make_event
-from databases import BACKENDS, temporary_database
+from support.builders.events import VM, claim_all, ingest, make_event
+from support.servers.databases import BACKENDS, temporary_database
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import Rejection
 from winchester_core.storage.sql.database import Database

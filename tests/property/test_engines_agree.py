@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from databases import Databases
-from engine_runs import Run, StreamTime
-from engine_steps import Step, runs
-from examples import examples
+from support.builders.engine_steps import Step, runs
+from support.probes.hypothesis_examples import examples
+from support.scenes.engine_runs import Run, StreamTime
+from support.servers.databases import Databases
 from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.testing.clock import FakeClock

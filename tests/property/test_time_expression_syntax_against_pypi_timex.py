@@ -19,7 +19,7 @@ pytest.importorskip("timex", reason="PyPI timex, the oracle, is not installed")
 import timex
 from timex_expressions import EXPRESSIONS, text_of
 
-from examples import examples
+from support.probes.hypothesis_examples import examples
 from winchester_core.errors import TimeExpressionError
 from winchester_core.model.time_range import TimeRange
 from winchester_core.timex import parse

@@ -33,7 +33,7 @@ from timex_expressions import (
 )
 from timex_model import COUNTED_IN, OutOfCalendar, Window, model, with_unit
 
-from examples import examples
+from support.probes.hypothesis_examples import examples
 from winchester_core.errors import TimeEvaluationError, TimeExpressionError
 from winchester_core.model.time_range import TimeRange
 from winchester_core.timex import parse

@@ -16,11 +16,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from bulk import Bulk, fill
-from databases import BACKENDS, temporary_database
-from plans import readings
 from scale.measures import TRIM, Measures
-from statements import metered
+from support.builders.bulk_rows import Bulk, fill
+from support.probes.query_plans import readings
+from support.probes.statement_counts import metered
+from support.servers.databases import BACKENDS, temporary_database
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema import DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore

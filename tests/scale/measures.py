@@ -7,8 +7,8 @@ from itertools import count
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from builders import LEASE, VM, ingest, make_event
-from bulk import END, RARE_TYPE, Bulk
+from support.builders.bulk_rows import END, RARE_TYPE, Bulk
+from support.builders.events import LEASE, VM, ingest, make_event
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion, EventFilter, StreamFilter
 from winchester_core.triggers.stream_time import FixedTime

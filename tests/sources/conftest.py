@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from brokers import Place, place_on_broker
+from support.servers.brokers import Place, place_on_broker
 from winchester_core.sources.rabbitmq import RabbitmqSource
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from oslo_context.context import RequestContext
 
-from sites import wait_until
+from support.scenes.sites import wait_until
 from winchester_core.bootstrap import TriggerManager, open_store
 from winchester_core.errors import SourceError
 from winchester_core.ingest.pump import SourcePump
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from brokers import Place
+    from support.servers.brokers import Place
     from winchester_core.interfaces import EventSource
     from winchester_core.model.message import Message
 

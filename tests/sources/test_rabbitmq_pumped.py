@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import make_url
 
-from brokers import HEARTBEAT_SECONDS, wait_until_neglected
-from databases import temporary_database
-from proxy import proxied
-from sites import wait_until
+from support.scenes.sites import wait_until
+from support.servers.brokers import HEARTBEAT_SECONDS, wait_until_neglected
+from support.servers.databases import temporary_database
+from support.servers.tcp_proxy import proxied
 from winchester_core.bootstrap import TriggerManager, load_settings, open_database
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.sources.rabbitmq import RabbitmqSource
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from brokers import Place
+    from support.servers.brokers import Place
     from winchester_core.ingest.pump import PumpTotals
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from amqp.exceptions import PreconditionFailed
 
-from bounds import BOUND_SECONDS
-from brokers import HEARTBEAT_SECONDS, wait_until_neglected
-from sites import wait_until
+from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.sites import wait_until
+from support.servers.brokers import HEARTBEAT_SECONDS, wait_until_neglected
 from winchester_core.errors import SourceError
 from winchester_core.model.message import MessageKind
 from winchester_core.sources.rabbitmq import RabbitmqSource
@@ -17,7 +17,7 @@ from winchester_core.sources.rabbitmq import RabbitmqSource
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from brokers import Place
+    from support.servers.brokers import Place
     from winchester_core.model.message import Message
 
 WAIT_SECONDS = BOUND_SECONDS

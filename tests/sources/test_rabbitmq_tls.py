@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from brokers import Place, private_broker
+from support.servers.brokers import Place, private_broker
 from winchester_core.errors import SourceError
 from winchester_core.sources.rabbitmq import RabbitmqSource
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from brokers import PrivateBroker
+    from support.servers.brokers import PrivateBroker
 
 CONFIGURATION = """\
 listeners.ssl.local = 127.0.0.1:{port}

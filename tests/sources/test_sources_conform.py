@@ -9,8 +9,8 @@ import orjson
 import pytest
 from oslo_context.context import RequestContext
 
-from bounds import BOUND_SECONDS
-from sites import wait_until
+from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.sites import wait_until
 from winchester_core.sources.oslo import OsloSource
 from winchester_core.sources.oslo.messaging import cfg, oslo_messaging
 from winchester_core.sources.rabbitmq import RabbitmqSource
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from brokers import Place
+    from support.servers.brokers import Place
     from winchester_core.model.event import Event
     from winchester_core.model.message import Message
 

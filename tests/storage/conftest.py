@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from databases import BACKENDS, Databases
+from support.servers.databases import BACKENDS, Databases
 from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.testing.clock import FakeClock

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import NOON, at, claim_all, ingest, make_event, make_trigger, only_stream
+from support.builders.events import (
+    NOON,
+    at,
+    claim_all,
+    ingest,
+    make_event,
+    make_trigger,
+    only_stream,
+)
 from winchester_core.errors import IllegalTransition, UnknownStream
 from winchester_core.model.stream import Reason, StreamState, states_for_reason
 from winchester_core.storage.records import (

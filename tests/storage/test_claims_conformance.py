@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import (
+from support.builders.events import (
     FAR,
     LEASE,
     VM,
@@ -21,7 +21,7 @@ from builders import (
     only_stream,
     ready_to_fire,
 )
-from crashes import crash_at
+from support.scenes.failing_transactions import crash_at
 from winchester_core.errors import UnknownStream
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Claim, Failure, StreamFilter

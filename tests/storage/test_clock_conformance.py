@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
-from builders import at, make_event, make_trigger, matched_events, only_stream
+from support.builders.events import at, make_event, make_trigger, matched_events, only_stream
 from winchester_core.storage.records import MatchedEvent, StreamFilter
 from winchester_core.triggers.stream_time import EventTime, FixedTime
 

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import NOON, at, ingest, make_event, make_trigger, matched_events, only_stream
-from crashes import crash_at
+from support.builders.events import (
+    NOON,
+    at,
+    ingest,
+    make_event,
+    make_trigger,
+    matched_events,
+    only_stream,
+)
+from support.scenes.failing_transactions import crash_at
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Claim, Completion, EventFilter, Failure, StreamFilter
 from winchester_core.telemetry.checkpoints import Checkpoint

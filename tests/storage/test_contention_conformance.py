@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
-from bounds import BOUND_SECONDS
-from builders import at, ingest, make_event, make_trigger, matched_events, only_stream
-from lock_waits import disable_timeouts, wait_until_somebody_waits
-from together import at_the_same_moment
+from support.builders.events import (
+    at,
+    ingest,
+    make_event,
+    make_trigger,
+    matched_events,
+    only_stream,
+)
+from support.probes.lock_waits import disable_timeouts, wait_until_somebody_waits
+from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.threads import at_the_same_moment
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion, EventFilter, StreamFilter
 from winchester_core.storage.sql.store import SqlStore
@@ -25,7 +32,7 @@ from winchester_core.triggers.stream_time import FixedTime
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from databases import Databases
+    from support.servers.databases import Databases
     from winchester_core.model.event import Event
     from winchester_core.storage.interface import Store
     from winchester_core.storage.records import IngestResult

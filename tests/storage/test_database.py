@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from builders import ingest, make_event, make_trigger
+from support.builders.events import ingest, make_event, make_trigger
 from winchester_core.errors import (
     ConcurrentChange,
     ConfigurationError,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from databases import Databases
+    from support.servers.databases import Databases
 
 VM = make_trigger()
 SERVERS = ["postgresql", "mariadb"]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, text
 
-from builders import NOON, VM, ingest, make_event, only_stream
-from databases import temporary_database
+from support.builders.events import NOON, VM, ingest, make_event, only_stream
+from support.servers.databases import temporary_database
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.storage.records import Rejection
 from winchester_core.storage.sql.database import Database

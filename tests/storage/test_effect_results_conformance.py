@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from builders import LEASE
-from crashes import crash_at
-from outbox_at_work import (
+from support.builders.events import LEASE
+from support.scenes.failing_transactions import crash_at
+from support.scenes.outbox_operations import (
     AT_ONCE,
     HOUR,
     HTTP,

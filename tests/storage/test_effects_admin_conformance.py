@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import LEASE
-from outbox_at_work import (
+from support.builders.events import LEASE
+from support.scenes.outbox_operations import (
     HOUR,
     HTTP,
     NOW,

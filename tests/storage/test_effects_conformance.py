@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from builders import LEASE, NOON
-from crashes import crash_at
-from outbox_at_work import (
+from support.builders.events import LEASE, NOON
+from support.scenes.failing_transactions import crash_at
+from support.scenes.outbox_operations import (
     HOUR,
     HTTP,
     MAIL,

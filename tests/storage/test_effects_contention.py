@@ -8,9 +8,9 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from builders import LEASE, NOON, VM, claim_all, ready_to_fire
-from outbox_scene import Post, sender
-from together import at_the_same_moment
+from support.builders.events import LEASE, NOON, VM, claim_all, ready_to_fire
+from support.scenes.outbox_handlers import Post, sender
+from support.scenes.threads import at_the_same_moment
 from winchester_core.errors import EffectInProgress, UnknownEffect
 from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
 from winchester_core.model.json import dump_payload

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import LEASE
-from bulk import analyze
-from plans import Reading, readings
+from support.builders.bulk_rows import analyze
+from support.builders.events import LEASE
+from support.probes.query_plans import Reading, readings
 from winchester_core.model.effect import EffectState, Endpoint
 from winchester_core.storage.effect_records import (
     EffectDelayed,
@@ -26,7 +26,7 @@ from winchester_core.storage.sql import effect_rows
 from winchester_core.storage.sql.store import SqlStore
 
 if TYPE_CHECKING:
-    from databases import Databases
+    from support.servers.databases import Databases
 
 MAIL = Endpoint("fire", "mail")
 LANES = 2_000

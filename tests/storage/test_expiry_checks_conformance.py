@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select, text
 
-from builders import (
+from support.builders.events import (
     FAR,
     VM,
     at,
@@ -23,15 +23,15 @@ from builders import (
     matched_events,
     only_stream,
 )
-from statements import metered
-from together import at_the_same_moment
+from support.probes.statement_counts import metered
+from support.scenes.threads import at_the_same_moment
+from support.scenes.workers import Scene
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Claim, Completion, StreamFilter
 from winchester_core.storage.sql import claim_rows as claim_queries
 from winchester_core.storage.sql.claim_rows import RESCHEDULE_BATCH
 from winchester_core.storage.sql.tables import streams
 from winchester_core.triggers.stream_time import FixedTime
-from worker_scene import Scene
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

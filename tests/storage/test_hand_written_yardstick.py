@@ -14,7 +14,7 @@ from benchmarks.places import plain_engine
 from benchmarks.raw import RawEvents
 from benchmarks.raw import events as raw_events
 from benchmarks.workload import PER_DAY, Workload
-from databases import BACKENDS
+from support.servers.databases import BACKENDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import NOON, VM, at, claim_all, ingest, make_event, only_stream, ready_to_fire
+from support.builders.events import (
+    NOON,
+    VM,
+    at,
+    claim_all,
+    ingest,
+    make_event,
+    only_stream,
+    ready_to_fire,
+)
 from winchester_core.model.stream import TRANSITIONS, Reason, StreamState, states_for_reason
 from winchester_core.storage.records import MAX_HISTORY_LENGTH, Completion, Failure, StreamVersion
 from winchester_core.triggers.stream_time import FixedTime

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bounds import BOUND_SECONDS
-from builders import (
+from support.builders.events import (
     FAR,
     LEASE,
     NOON,
@@ -22,7 +21,8 @@ from builders import (
     matched_events,
     only_stream,
 )
-from lock_waits import disable_timeouts
+from support.probes.lock_waits import disable_timeouts
+from support.probes.time_limits import BOUND_SECONDS
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Completion, EventFilter
 from winchester_core.storage.sql import claims, retention, stream_rows, streams
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from databases import Databases
+    from support.servers.databases import Databases
     from winchester_core.storage.records import Claim
 
 LINKS = 100_000

@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import at, ingest, make_event, make_trigger, matched_events, only_stream
-from crashes import crash_at
+from support.builders.events import (
+    at,
+    ingest,
+    make_event,
+    make_trigger,
+    matched_events,
+    only_stream,
+)
+from support.scenes.failing_transactions import crash_at
 from winchester_core.storage.records import EventFilter, IngestResult, StreamFilter
 from winchester_core.telemetry.checkpoints import Checkpoint
 from winchester_core.triggers.stream_time import EventTime, FixedTime

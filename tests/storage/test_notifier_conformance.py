@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
-from bounds import BOUND_SECONDS
-from builders import (
+from support.builders.events import (
     LEASE,
     NOON,
     VM,
@@ -22,6 +21,7 @@ from builders import (
     only_stream,
     ready_to_fire,
 )
+from support.probes.time_limits import BOUND_SECONDS
 from winchester_core.model.stream import Reason
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.storage.memory import MemoryStore
@@ -37,7 +37,7 @@ from winchester_handlers.logger import LoggerHandler
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from databases import Databases
+    from support.servers.databases import Databases
     from winchester_core.storage.interface import Store
 
 PATIENCE_SECONDS = BOUND_SECONDS

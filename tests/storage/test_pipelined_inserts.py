@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
-from builders import VM, ingest, make_event
-from statements import metered
+from support.builders.events import VM, ingest, make_event
+from support.probes.statement_counts import metered
 from winchester_core.errors import DatabaseUnavailable, DataRefused
 from winchester_core.storage.sql.dialects import postgresql_bulk
 from winchester_core.storage.sql.dialects.postgresql_bulk import PIPELINE_ROWS

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from builders import VM, ingest, make_event
+from support.builders.events import VM, ingest, make_event
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from builders import (
+from support.builders.events import (
     NOON,
     at,
     claim_all,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import NOON, at, ingest, make_event, make_trigger
-from statements import metered
+from support.builders.events import NOON, at, ingest, make_event, make_trigger
+from support.probes.statement_counts import metered
 from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.effect_records import (
@@ -25,7 +25,7 @@ from winchester_core.storage.sql.tables import metadata
 from winchester_core.triggers.stream_time import FixedTime
 
 if TYPE_CHECKING:
-    from databases import Databases
+    from support.servers.databases import Databases
 
 NOW = FixedTime(NOON)
 MAIL = Endpoint("fire", "mail")

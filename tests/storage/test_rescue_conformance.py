@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import (
+from support.builders.events import (
     FAR,
     LEASE,
     VM,

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bounds import BOUND_SECONDS
-from builders import FAR, NOON, at, claim_all, ingest, make_event, make_trigger
-from statements import metered
+from support.builders.events import FAR, NOON, at, claim_all, ingest, make_event, make_trigger
+from support.probes.statement_counts import metered
+from support.probes.time_limits import BOUND_SECONDS
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import Completion, EventFilter, StreamFilter, TrimCursor
 from winchester_core.triggers.stream_time import FixedTime
 
 if TYPE_CHECKING:
-    from databases import Databases
+    from support.servers.databases import Databases
     from winchester_core.storage.interface import Store
     from winchester_core.storage.sql.store import SqlStore
 

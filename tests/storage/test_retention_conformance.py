@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import NOON, at, ingest, make_event, make_trigger, matched_events, only_stream
+from support.builders.events import (
+    NOON,
+    at,
+    ingest,
+    make_event,
+    make_trigger,
+    matched_events,
+    only_stream,
+)
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion, EventFilter, Failure, StreamFilter
 from winchester_core.triggers.stream_time import FixedTime

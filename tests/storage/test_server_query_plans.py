@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import LEASE, VM, ingest, make_event, make_trigger
-from bulk import END, PER_STREAM, RARE_TYPE, Bulk, analyze, fill
-from plans import Reading, readings
+from support.builders.bulk_rows import END, PER_STREAM, RARE_TYPE, Bulk, analyze, fill
+from support.builders.events import LEASE, VM, ingest, make_event, make_trigger
+from support.probes.query_plans import Reading, readings
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import (
     MAX_COUNTED,
@@ -30,7 +30,7 @@ from winchester_core.storage.sql.store import SqlStore
 from winchester_core.triggers.stream_time import FixedTime
 
 if TYPE_CHECKING:
-    from databases import Databases
+    from support.servers.databases import Databases
     from winchester_core.storage.records import Claim
 
 EVENTS = 100_000

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from builders import NOON, at, ingest, make_event, make_trigger, matched_events
-from statements import metered
+from support.builders.events import NOON, at, ingest, make_event, make_trigger, matched_events
+from support.probes.statement_counts import metered
 from winchester_core.interfaces import PipelineHandler
 from winchester_core.model.stream import Reason
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
@@ -23,7 +23,7 @@ from winchester_core.triggers.stream_time import EventTime, FixedTime
 from winchester_core.worker import PipelineManager, WorkerOptions, batch
 
 if TYPE_CHECKING:
-    from databases import Databases
+    from support.servers.databases import Databases
     from winchester_core.model.event import Event
     from winchester_core.storage.sql.store import SqlStore
     from winchester_core.triggers.definition import TriggerDefinition

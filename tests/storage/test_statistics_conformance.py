@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import LEASE, NOON, VM, at, claim_all, ingest, make_event, make_trigger, ready_to_fire
+from support.builders.events import (
+    LEASE,
+    NOON,
+    VM,
+    at,
+    claim_all,
+    ingest,
+    make_event,
+    make_trigger,
+    ready_to_fire,
+)
 from winchester_core.errors import SchemaMismatch
 from winchester_core.model.effect import Endpoint, QueuedEffect
 from winchester_core.model.statistics import EffectBacklog, StoreStatistics

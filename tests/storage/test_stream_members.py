@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import VM, ingest, make_event, only_stream
+from support.builders.events import VM, ingest, make_event, only_stream
 from winchester_core.storage.sql.store import SqlStore
 
 if TYPE_CHECKING:
-    from databases import Databases
+    from support.servers.databases import Databases
 
 EVENTS = 5_000
 

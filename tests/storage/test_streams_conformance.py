@@ -5,7 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from builders import at, ingest, make_event, make_trigger, matched_events, only_stream
+from support.builders.events import (
+    at,
+    ingest,
+    make_event,
+    make_trigger,
+    matched_events,
+    only_stream,
+)
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import StreamFilter
 from winchester_core.triggers.stream_time import EventTime, FixedTime

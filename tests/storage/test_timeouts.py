@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, select, text
 
-from bounds import BOUND_SECONDS
-from builders import VM, ingest, make_event, only_stream
-from databases import temporary_database
+from support.builders.events import VM, ingest, make_event, only_stream
+from support.probes.time_limits import BOUND_SECONDS
+from support.servers.databases import temporary_database
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema import DatabaseSchema

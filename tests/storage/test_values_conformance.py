@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from builders import NOON, at, ingest, make_event, make_trigger, only_stream
+from support.builders.events import NOON, at, ingest, make_event, make_trigger, only_stream
 from winchester_core.model.time_range import TimeRange
 from winchester_core.storage.records import EventFilter, StreamFilter
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from builders import NOON, at, claim_all, make_event, make_trigger, matched_events
+from support.builders.events import NOON, at, claim_all, make_event, make_trigger, matched_events
 from winchester_core.backtest.comparison import Kind, compare
 from winchester_core.backtest.outcomes import Outcome, read_outcomes
 from winchester_core.backtest.replaying import Replayed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from builders import at, ingest, make_event, make_trigger
+from support.builders.events import at, ingest, make_event, make_trigger
 from winchester_core.backtest import StoredEvents
 from winchester_core.errors import StorageError
 from winchester_core.storage.memory import MemoryStore

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from notify_socket import NotifySocket
+from support.servers.notify_socket import NotifySocket
 from winchester_core.cli.systemd import Supervisor
 from winchester_core.telemetry.heartbeat import Heartbeat
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.editing import Editor
+from support.probes.editor_schemas import Editor
 from winchester_core.config.cases import (
     AdvanceTime,
     Expectation,

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
+from support.probes.call_counts import calls_of
 from winchester_core.config.document import Document, Mark
 from winchester_core.config.errors import ProblemReport
 from winchester_core.config.yaml import MAX_VALUES, parse_yaml
-from work import calls_of
 
 LOADERS = [
     pytest.param(yaml.CSafeLoader, id="libyaml"),

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from voluptuous import Invalid
 
-from effect_samples import queued
+from support.builders.effects import queued
 from winchester_handlers.atompub import AtomPubHandler
 from winchester_handlers.atompub.cuf import application_license, cuf_status, os_license, usage_times
 from winchester_handlers.atompub.entry import atom_entry

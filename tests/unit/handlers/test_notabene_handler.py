@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from voluptuous import Invalid
 
-from effect_samples import queued
+from support.builders.effects import queued
 from winchester_handlers.notabene import NotabeneHandler
 from winchester_handlers.notabene.handler import _body
 from winchester_handlers.usage import UsageHandler

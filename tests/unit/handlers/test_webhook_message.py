@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import pytest
 from voluptuous import Invalid
 
-from effect_samples import CREATED_AT, effect_id, queued
+from support.builders.effects import CREATED_AT, effect_id, queued
 from winchester_core.model.event import clean_event
 from winchester_core.model.json import read_event
 from winchester_core.model.time_range import TimeRange

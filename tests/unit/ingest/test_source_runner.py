@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sites import wait_until
+from support.scenes.sites import wait_until
 from winchester_core.config import SourceEntry
 from winchester_core.errors import ConfigurationError, PluginError, SourceError
 from winchester_core.ingest import TriggerManager

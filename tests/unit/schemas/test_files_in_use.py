@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.editing import Editor
+from support.probes.editor_schemas import Editor
 from winchester_core.bootstrap import load_settings
 from winchester_core.config.plugin_entries import load_plugin_aliases
 from winchester_core.errors import ConfigurationError

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from voluptuous import Invalid
 
-from sites import wait_until
+from support.scenes.sites import wait_until
 from winchester_core.errors import SourceError
 from winchester_core.sources.jsonl import JsonlSource
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from voluptuous import Invalid
 
-from bounds import BOUND_SECONDS
+from support.probes.time_limits import BOUND_SECONDS
 from winchester_core.errors import PluginError
 from winchester_core.plugins import EVENT_SOURCES, import_plugin
 from winchester_core.sources.oslo import OsloSource

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bounds import BOUND_SECONDS
+from support.probes.time_limits import BOUND_SECONDS
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.telemetry import cached
 from winchester_core.telemetry.cached import (

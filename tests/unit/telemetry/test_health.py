@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bounds import BOUND_SECONDS
+from support.probes.time_limits import BOUND_SECONDS
 from winchester_core.errors import DatabaseUnavailable, ListenError, SchemaMismatch
 from winchester_core.telemetry import heartbeat
 from winchester_core.telemetry.cached import Cached

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from builders import NOON
+from support.builders.events import NOON
 from winchester_core.model.effect import Endpoint
 from winchester_core.model.statistics import EffectBacklog, StoreStatistics
 from winchester_core.model.stream import Reason, StreamState

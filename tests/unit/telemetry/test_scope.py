@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from spans import recorded_spans
+from support.probes.spans import recorded_spans
 from winchester_core.telemetry import tracing
 from winchester_core.telemetry.scope import Scope, present_facts
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4, uuid5
 import pytest
 from voluptuous import Optional, Schema
 
-from suites import assert_found, faults_of
+from support.scenes.conformance_suites import assert_found, faults_of
 from winchester_core.interfaces import Delivered, PipelineHandler
 from winchester_core.testing import HandlerConformance, make_event
 

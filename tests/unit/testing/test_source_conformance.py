@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from suites import assert_found, faults_of
+from support.scenes.conformance_suites import assert_found, faults_of
 from winchester_core.errors import SourceError
 from winchester_core.interfaces import EventSource
 from winchester_core.model.message import Message, MessageKind

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from voluptuous import Schema
 
-from suites import assert_found, faults_of
+from support.scenes.conformance_suites import assert_found, faults_of
 from winchester_core.interfaces import TraitPlugin
 from winchester_core.testing import TraitPluginConformance
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from builders import VM, at, make_event, make_trigger
+from support.builders.events import VM, at, make_event, make_trigger
 from winchester_core.triggers import progress
 from winchester_core.triggers.progress import RecalculationEffect, preview_recalculation
 

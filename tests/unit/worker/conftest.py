@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from worker_scene import Scene, Script, ScriptedHandler
+from support.scenes.workers import Scene, Script, ScriptedHandler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

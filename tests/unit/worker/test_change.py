@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from builders import NOON, VM, ingest, make_event, make_trigger, only_stream
-from outbox_scene import PATIENCE_SECONDS, Post, at_work, sender, take_all
+from support.builders.events import NOON, VM, ingest, make_event, make_trigger, only_stream
+from support.scenes.outbox_handlers import PATIENCE_SECONDS, Post, at_work, sender, take_all
 from winchester_core.model.stream import StreamState
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.storage.records import StreamFilter
@@ -17,9 +17,9 @@ from winchester_core.worker import WorkerOptions
 from winchester_core.worker import refresher as refresher_module
 
 if TYPE_CHECKING:
+    from support.scenes.workers import Scene, Script
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.worker import PipelineManager
-    from worker_scene import Scene, Script
 
 BEGIN_ALONE = make_trigger(fire=({"event_type": "vm.begin"},))
 

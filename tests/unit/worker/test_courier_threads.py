@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from outbox_scene import PATIENCE_SECONDS, Post, at_work, sender, take_all
+from support.scenes.outbox_handlers import PATIENCE_SECONDS, Post, at_work, sender, take_all
 from winchester_core.errors import DatabaseUnavailable, StorageError
 from winchester_core.interfaces import Delivered, RetryAfter
 from winchester_core.model.effect import Endpoint
@@ -22,9 +22,9 @@ from winchester_core.worker.outbox.courier import Courier
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from support.scenes.workers import Scene
     from winchester_core.interfaces import Effect
     from winchester_core.storage.effect_records import EffectResultCounts
-    from worker_scene import Scene
 
 FIRE = Endpoint("fire", "h0")
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from builders import at
-from outbox_scene import Post, sender, take_all
+from support.builders.events import at
+from support.scenes.outbox_handlers import Post, sender, take_all
 from winchester_core.interfaces import Delivered, Refused, RetryAfter
 from winchester_core.model.effect import EffectState
 from winchester_core.storage.effect_records import EffectFilter
@@ -18,8 +18,8 @@ from winchester_core.telemetry.counters import Count
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from support.scenes.workers import Scene
     from winchester_core.interfaces import Effect
-    from worker_scene import Scene
 
 DEAD = EffectFilter(state=EffectState.DEAD)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from builders import NOON
-from outbox_scene import Post, sender
+from support.builders.events import NOON
+from support.scenes.outbox_handlers import Post, sender
 from winchester_core.interfaces import Delivered, Effect, Refused, RetryAfter
 from winchester_core.model.effect import Endpoint
 from winchester_core.pipelines import HandlerSpec

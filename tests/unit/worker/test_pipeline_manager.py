@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from builders import at, ingest, make_event, make_trigger, only_stream
+from support.builders.events import at, ingest, make_event, make_trigger, only_stream
+from support.scenes.workers import QuietHandler
 from winchester_core.clock import SystemClock
 from winchester_core.errors import UnknownStream
 from winchester_core.model.stream import StreamState
@@ -16,10 +17,9 @@ from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.records import StreamFilter
 from winchester_core.telemetry.counters import Count
 from winchester_core.timex import parse
-from worker_scene import QuietHandler
 
 if TYPE_CHECKING:
-    from worker_scene import Scene, Script
+    from support.scenes.workers import Scene, Script
 
 
 def test_a_ready_stream_fires_once_with_its_events_in_order_and_is_purged(

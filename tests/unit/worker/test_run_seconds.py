@@ -9,7 +9,7 @@ import pytest
 from winchester_core.worker import stream_run
 
 if TYPE_CHECKING:
-    from worker_scene import Scene, Script
+    from support.scenes.workers import Scene, Script
 
 
 class Hands:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.scenes.workers import QuietHandler, ScriptedHandler
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.model.stream import StreamState
 from winchester_core.telemetry.counters import Count
 from winchester_core.telemetry.heartbeat import LIFE_SECONDS, Heartbeat
-from worker_scene import QuietHandler, ScriptedHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker_scene import Scene, Script
+    from support.scenes.workers import Scene, Script
 
 
 def _in_another_thread(act: Callable[[], None]) -> None:

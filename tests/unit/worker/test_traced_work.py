@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry import trace
 
-from builders import VM, make_event
-from spans import recorded_spans
+from support.builders.events import VM, make_event
+from support.probes.spans import recorded_spans
+from support.scenes.workers import ScriptedHandler
 from winchester_core.ingest import TriggerManager
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.interfaces import Delivered, EventSource, PipelineHandler
 from winchester_core.model.message import Message, MessageKind
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
-from worker_scene import ScriptedHandler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-    from worker_scene import Scene, Script
+    from support.scenes.workers import Scene, Script
 
 
 @pytest.fixture

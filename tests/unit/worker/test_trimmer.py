@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import NOON, at, ingest, make_event, make_trigger
+from support.builders.events import NOON, at, ingest, make_event, make_trigger
 from winchester_core.storage.records import EventFilter, TrimCursor, TrimResult
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.telemetry.counters import Count, Counters
@@ -18,7 +18,7 @@ from winchester_core.timex import parse
 from winchester_core.worker import WorkerOptions, trimmer
 
 if TYPE_CHECKING:
-    from worker_scene import Scene
+    from support.scenes.workers import Scene
 
 OPTIONS = WorkerOptions(trim_age=parse("$timestamp - 1d"), trim_batch_size=10)
 HALFWAY = TrimCursor(at(1), 7)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from builders import NOON, make_event, make_trigger
+from support.builders.events import NOON, make_event, make_trigger
+from support.scenes.workers import QuietHandler, ScriptedHandler
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Failure
 from winchester_core.telemetry.counters import Count
-from worker_scene import QuietHandler, ScriptedHandler
 
 if TYPE_CHECKING:
-    from worker_scene import Scene, Script
+    from support.scenes.workers import Scene, Script
 
 
 def test_a_failed_run_is_rolled_back_stores_nothing_and_is_tried_again_later(

@@ -23,7 +23,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from bounds import BOUND_SECONDS
+from support.probes.time_limits import BOUND_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

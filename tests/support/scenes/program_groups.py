@@ -8,14 +8,14 @@ import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bounds import BOUND_SECONDS
-from sites import SCRIPTS, wait_until
+from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.sites import SCRIPTS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sites import Site
+    from support.scenes.sites import Site
 
 END_SECONDS = BOUND_SECONDS
 

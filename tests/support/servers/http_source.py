@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from bounds import BOUND_SECONDS
-from sites import wait_until
+from support.probes.time_limits import BOUND_SECONDS
+from support.scenes.sites import wait_until
 from winchester_core.bootstrap import distiller, load_settings
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.ingest import TriggerManager

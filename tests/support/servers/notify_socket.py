@@ -6,7 +6,7 @@ import select
 import socket
 from typing import TYPE_CHECKING
 
-from sites import TIMEOUT_SECONDS
+from support.scenes.sites import TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

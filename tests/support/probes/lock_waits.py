@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from sites import wait_until
+from support.scenes.sites import wait_until
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -25,9 +25,9 @@ import pytest
 from amqp.exceptions import NotFound
 from kombu import Connection
 
-from bounds import BOUND_SECONDS
-from databases import PROBE_SECONDS, PROBES
-from servers import free_port
+from support.probes.time_limits import BOUND_SECONDS
+from support.servers.database_servers import free_port
+from support.servers.databases import PROBE_SECONDS, PROBES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

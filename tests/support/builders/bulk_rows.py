@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event, text
 
-from builders import VM
+from support.builders.events import VM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bounds import BOUND_SECONDS
+from support.probes.time_limits import BOUND_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+CHECKOUT = Path(__file__).resolve().parents[3]
 WANTED_SETUPTOOLS = 77
 """The first that knows `license = "Apache-2.0"` of pyproject.toml."""
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from hypothesis import strategies as st
 
-from builders import at, make_trigger
-from effect_steps import EffectStep, delivering, effect_steps, queueing
+from support.builders.effect_steps import EffectStep, delivering, effect_steps, queueing
+from support.builders.events import at, make_trigger
 from winchester_core.model.stream import Reason
 
 if TYPE_CHECKING:

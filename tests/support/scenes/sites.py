@@ -13,7 +13,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
-from bounds import BOUND_SECONDS
+from support.probes.time_limits import BOUND_SECONDS
 from winchester_core.bootstrap import load_settings, open_database, open_store
 from winchester_core.storage.sql.schema import DatabaseSchema
 

@@ -11,7 +11,7 @@ from winchester_core.storage.records import EventFilter, StreamFilter
 from winchester_core.triggers.matcher import TriggerSet
 
 if TYPE_CHECKING:
-    from sites import Site
+    from support.scenes.sites import Site
 
 EVERYTHING = 1_000_000
 

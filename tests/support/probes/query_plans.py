@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import set_json_loads
 
-from sent import before_each_statement
+from support.probes.sent_statements import before_each_statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,9 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from builders import NOON, matched_events
-from effect_steps import OutboxRun
-from engine_steps import (
+from support.builders.effect_steps import OutboxRun
+from support.builders.engine_steps import (
     NEW_RULES,
     OLD_RULES,
     ChangeRules,
@@ -24,6 +23,7 @@ from engine_steps import (
     Step,
     Trim,
 )
+from support.builders.events import NOON, matched_events
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import Completion, EventFilter, Failure, StreamFilter
 from winchester_core.triggers.stream_time import EventTime, FixedTime

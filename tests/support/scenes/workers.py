@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from builders import NOON, ingest, make_event, make_trigger, only_stream
+from support.builders.events import NOON, ingest, make_event, make_trigger, only_stream
 from winchester_core.interfaces import PipelineHandler
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.storage.memory import MemoryStore

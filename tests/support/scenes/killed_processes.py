@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from bounds import BOUND_SECONDS
+from support.probes.time_limits import BOUND_SECONDS
 from winchester_core import bootstrap
 from winchester_core.storage.records import EventFilter, StreamFilter
 from winchester_core.storage.sql.schema import DatabaseSchema
 
-PROGRAM = Path(__file__).parent / "faults" / "process_under_test.py"
+PROGRAM = Path(__file__).parents[2] / "faults" / "process_under_test.py"
 START = datetime(2026, 3, 14, 10, tzinfo=UTC)
 
 

@@ -6,7 +6,7 @@ import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from builders import LEASE, NOON, claim_all, ready_to_fire
+from support.builders.events import LEASE, NOON, claim_all, ready_to_fire
 from winchester_core.model.effect import Endpoint, QueuedEffect
 from winchester_core.model.json import dump_payload
 from winchester_core.storage.effect_records import (
