@@ -9,6 +9,7 @@ import pytest
 
 from support.servers.brokers import place_on_broker
 from support.servers.web_service import http_endpoint
+from winchester_core.distribution import DISTRIBUTION
 from winchester_core.plugins import HANDLERS, installed_plugins
 from winchester_core.testing import HandlerConformance, make_event, make_stream_events
 from winchester_handlers.atompub import AtomPubHandler
@@ -96,7 +97,7 @@ class TestNotabene(HandlerConformance):
 def test_every_handler_is_tried() -> None:
     tried = {TestLogger, TestUsage, TestWebhook, TestAtomPub, TestNotabene}
     installed = {
-        p.load() for p in installed_plugins(HANDLERS).values() if p.distribution == "winchester"
+        p.load() for p in installed_plugins(HANDLERS).values() if p.distribution == DISTRIBUTION
     }
 
     assert installed == {suite.plugin for suite in tried}
