@@ -73,7 +73,7 @@ def test_what_the_ingest_side_publishes_is_the_workers_time(endpoint: str) -> No
     store = MemoryStore(FakeClock(HOST_TIME))
     ingesting = StreamClock(ClockKind.TIME_SYNC, store, TimeSyncClock(endpoint))
     working = StreamClock(ClockKind.TIME_SYNC, store, TimeSyncClock(endpoint + "/"))
-    ingesting.stored([PAST.replace(hour=0), PAST])
+    ingesting.publish([PAST.replace(hour=0), PAST])
     assert ingesting.now() == PAST
     assert working.now() == PAST
 

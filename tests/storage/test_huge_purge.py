@@ -50,7 +50,7 @@ def store(request: pytest.FixtureRequest, databases: Databases) -> SqlStore:
     huge = only_stream(store, instance="huge").id
     members = [(huge, position, 10**9 + position) for position in range(2, LINKS + 1)]
     execute_all = store.database.dialect.bulk.execute_all
-    store.database.write(partial(execute_all, work=[stream_rows.link_inserts(members)]))
+    store.database.write(partial(execute_all, changes=[stream_rows.link_inserts(members)]))
     for name in "ab":
         ingest(store, VM, make_event(f"{name}1", instance=name), make_event(f"{name}2", "lone"))
         ingest(store, VM, make_event(f"{name}3", "vm.end", instance=name))

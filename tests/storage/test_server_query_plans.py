@@ -172,7 +172,7 @@ def test_a_census_reads_what_waits_and_counts_the_rest_in_an_index(filled: SqlSt
         statistics = filled.statistics(END)
     counting, *others = [each for each in noted if "FROM effects" not in each.statement]
     assert statistics.oldest_unexpired_seconds > 0
-    assert (counting.whole_tables, counting.filter_only) == (["streams"], [])
+    assert (counting.whole_tables, counting.table_scans) == (["streams"], [])
     assert len(others) >= 5
     assert (
         too_much(

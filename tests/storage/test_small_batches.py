@@ -119,7 +119,7 @@ def test_an_event_costs_no_journey_for_each_table(
 
         return call
 
-    for name in ("execute", "fetch", "fetch_each"):
+    for name in ("execute", "fetch", "fetch_multiple"):
         monkeypatch.setattr(driver, name, counting(getattr(driver, name)))
     for message_id in ("opens", "joins"):
         journeys.clear()

@@ -28,13 +28,13 @@ BIG_TABLES = frozenset({"events", "streams", "stream_events", "stream_traits", "
 class Reading:
     """What one statement read: rows in all, tables from end to end, and what it had to sort.
 
-    `whole_tables` are read from end to end, or an index of theirs; `filter_only` the former alone.
+    `whole_tables` are read from end to end, or an index of theirs; `table_scans` the former alone.
     """
 
     statement: str
     rows: int = 0
     whole_tables: list[str] = field(default_factory=list)
-    row_by_row: list[str] = field(default_factory=list)
+    table_scans: list[str] = field(default_factory=list)
     sorts: list[str] = field(default_factory=list)
 
 
@@ -79,7 +79,7 @@ def _explain_postgresql(cursor: Any, statement: str, values: Any) -> Reading:
         if table in BIG_TABLES and is_whole:
             reading.whole_tables.append(table)
         if table in BIG_TABLES and kind == "Seq Scan":
-            reading.filter_only.append(table)
+            reading.table_scans.append(table)
         if kind in ("Sort", "Incremental Sort"):
             reading.sorts.append(str(node["Sort Key"]))
     return reading
@@ -100,7 +100,7 @@ def _explain_mariadb(cursor: Any, statement: str, values: Any) -> Reading:
             if table in BIG_TABLES and node.get("access_type") in ("ALL", "index"):
                 reading.whole_tables.append(table)
             if table in BIG_TABLES and node.get("access_type") == "ALL":
-                reading.filter_only.append(table)
+                reading.table_scans.append(table)
         if "filesort" in node:
             reading.sorts.append(str(node["filesort"].get("sort_key")))
     return reading
