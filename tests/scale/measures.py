@@ -87,7 +87,7 @@ class Measures:
         return self._trim(None)
 
     def _trim(self, before: TrimResult | None, age: datetime = HALF) -> int:
-        mark = before.mark if before is not None else None
+        mark = before.cursor if before is not None else None
         self._trimmed = self._store.trim(age, age, TRIM, mark)
         return self._trimmed.removed
 
