@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import shutil
@@ -42,8 +41,6 @@ NAMES = {
     plugins.TRAIT_PLUGINS: "lowercase",
     plugins.COMMANDS: "report streams",
 }
-PUBLIC = ("interfaces", "model", "timex", "errors")
-PUBLIC_FOR_COMMANDS = (*PUBLIC, "bootstrap", "cli.commands", "cli.options", "storage.records")
 
 
 # --- installing ---------------------------------------------------------------------------------
@@ -323,31 +320,3 @@ def _take(step: Step, folder: Path, installed: list[str]) -> None:
     assert finished.returncode == (2 if refused else 0), told
     if step.shown:
         assert (finished.stderr if refused else finished.stdout).rstrip() == step.shown, told
-
-
-# --- as an author sees it -----------------------------------------------------------------------
-
-
-def test_plugins_import_only_what_is_public(checkout: Path) -> None:
-    for path in sorted((checkout / "plugins-example" / PACKAGE).glob("*.py")):
-        allowed = PUBLIC_FOR_COMMANDS if path.name == "stream_report.py" else PUBLIC
-        for module in _imported_when_run(ast.parse(path.read_text())):
-            if module.split(".")[0] == "winchester_core":
-                inner = module.removeprefix("winchester_core.")
-                assert any(inner == each or inner.startswith(f"{each}.") for each in allowed), (
-                    f"{path.name} imports {module}"
-                )
-
-
-def _imported_when_run(tree: ast.AST) -> Iterator[str]:
-    """The modules that code imports, those for the type checker left out."""
-    for node in ast.iter_child_nodes(tree):
-        match node:
-            case ast.If(test=ast.Name(id="TYPE_CHECKING")):
-                continue
-            case ast.Import(names=names):
-                yield from (each.name for each in names)
-            case ast.ImportFrom(module=str(module)):
-                yield module
-            case _:
-                yield from _imported_when_run(node)
