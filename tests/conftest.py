@@ -47,6 +47,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line("\n".join(told))
 
 
+@pytest.hookimpl(optionalhook=True)  # without the plugin xdist the hook is unknown
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are processors: in a third of their time tests wait for others."""
     mine = getattr(os, "sched_getaffinity", None)

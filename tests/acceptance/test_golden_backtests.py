@@ -23,6 +23,8 @@ from winchester_core.storage.records import StreamFilter
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 CHANGES = {
     "an hour instead of two days": {"$last + 2d": "$last + 1h"},
     "fires on deletion": {

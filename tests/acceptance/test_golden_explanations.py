@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from winchester_core.model.stream import StreamRecord
 
+pytestmark = pytest.mark.slow
+
 EXISTS = "compute.instance.exists"
 DAY = timedelta(days=1)
 

@@ -61,6 +61,7 @@ def sandbox(shared_data: Path, tmp_path: Path, broker: PrivateBroker) -> Site:
     return site
 
 
+@pytest.mark.slow
 def test_the_sandbox_gives_its_verdicts(sandbox: Site, broker: PrivateBroker) -> None:
     load, place = one_day(), Place(broker.url)
     with crew_on(sandbox) as crew:
@@ -79,6 +80,7 @@ def test_the_sandbox_gives_its_verdicts(sandbox: Site, broker: PrivateBroker) ->
     assert place.ready("monitor.info") == load.verdicts().total()
 
 
+@pytest.mark.slow
 def test_a_source_of_the_settings_is_the_same(sandbox: Site, broker: PrivateBroker) -> None:
     sandbox.add_settings("event_sources: {old: {source: yagi, params: {path: yagi.conf}}}\n")
     checked = sandbox.run("winchester", "check", "-c", sandbox.config)
