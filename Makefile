@@ -46,7 +46,7 @@ test-lower-bounds: $(LOWER_BOUNDS)/.done
 
 # The long form of a test: make chaos DATABASE=postgresql SECONDS=600 SEED=7
 chaos: $(VENV)/.dev
-	PYTHONPATH=tests $(BIN)/python -m tests.chaos --database $(or $(DATABASE),sqlite) \
+	PYTHONPATH=tests $(BIN)/python -m chaos --database $(or $(DATABASE),sqlite) \
 		--seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
 
 lint: $(VENV)/.dev

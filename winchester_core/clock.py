@@ -40,12 +40,12 @@ def monotonic() -> float:
     return time.monotonic()
 
 
-def nanoseconds() -> int:
+def unix_time_ns() -> int:
     """The host's clock as nanoseconds since 1970; for the begin of a span."""
     return time.time_ns()
 
 
-def pause(seconds: float) -> None:
+def sleep(seconds: float) -> None:
     """Wait. Only for backoff between tries; whatever must stop promptly waits on an event."""
     time.sleep(seconds)
 

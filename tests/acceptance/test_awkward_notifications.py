@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from winchester_core.ingest import TriggerManager
+    from winchester_core.ingest import Ingester
 
 GOOD: dict[str, Any] = {
     "message_id": "6c9e0d3f-0000-4000-8000-000000000001",
@@ -73,16 +73,16 @@ OWN_LINES: dict[str, tuple[str, str | None]] = {
 }
 
 
-def manager_on(checkout: Path, directory: Path) -> TriggerManager:
+def manager_on(checkout: Path, directory: Path) -> Ingester:
     environ = {"WINCHESTER_DATABASE_URL": f"sqlite:///{directory / 'test.db'}"}
     settings = bootstrap.load_settings(checkout / "etc" / "winchester.yaml", environ=environ)
     with closing(bootstrap.open_database(settings)) as database:
         DatabaseSchema(database).upgrade()
     store = bootstrap.open_store(settings)
-    return ingest.TriggerManager(**bootstrap.ingest_parts(settings, store))
+    return ingest.Ingester(**bootstrap.ingest_parts(settings, store))
 
 
-def pump(manager: TriggerManager, path: Path) -> Any:
+def pump(manager: Ingester, path: Path) -> Any:
     source = JsonlSource(path=str(path), format="notification", datetime_traits=[])
     return SourcePump("awkward", source, manager, batch_size=10, stop=threading.Event()).run()
 

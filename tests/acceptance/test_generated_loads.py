@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.samples.lifecycle import Load, lifecycle_load, one_day, write_load
+from samples.lifecycle import Load, lifecycle_load, one_day, write_load
 from winchester_core import bootstrap, ingest, worker
 from winchester_core.ingest.pump import SourcePump
-from winchester_core.ingest.replay import Pace, Replay, ReplaySummary
+from winchester_core.ingest.replay import Replayer, ReplayPace, ReplaySummary
 from winchester_core.sources.jsonl import JsonlSource
 from winchester_core.storage.records import EventFilter, StreamFilter
 from winchester_core.storage.sql.schema import DatabaseSchema
@@ -51,16 +51,16 @@ def source_of(path: Path) -> JsonlSource:
     return JsonlSource(path=str(path), format="notification", datetime_traits=[])
 
 
-def replay_on_sqlite(settings: Any, path: Path, pace: Pace) -> tuple[ReplaySummary, Store]:
+def replay_on_sqlite(settings: Any, path: Path, pace: ReplayPace) -> tuple[ReplaySummary, Store]:
     with closing(bootstrap.open_database(settings)) as database:
         DatabaseSchema(database).upgrade()
     store = bootstrap.open_store(settings)
     clock = bootstrap.replay_clock(store)
-    manager = ingest.TriggerManager(**bootstrap.ingest_parts(settings, store, clock=clock))
-    pipelines = worker.PipelineManager(**bootstrap.worker_parts(settings, store, clock=clock))
+    manager = ingest.Ingester(**bootstrap.ingest_parts(settings, store, clock=clock))
+    pipelines = worker.Worker(**bootstrap.worker_parts(settings, store, clock=clock))
     source, stop = source_of(path), threading.Event()
     pump = SourcePump("replay", source, manager, batch_size=pace.batch_size, stop=stop)
-    replay = Replay(
+    replay = Replayer(
         source=source, pump=pump, manager=manager, worker=pipelines, pace=pace, stop=stop
     )
     return replay.run(), store
@@ -107,7 +107,7 @@ def test_the_verdicts_are_the_truth_and_both_engines_agree(
     path = tmp_path / "load.jsonl.gz"
     write_load(path, load)
     settings = settings_of(checkout, tmp_path)
-    pace = Pace(step=timedelta(hours=1), advance=timedelta(days=4))
+    pace = ReplayPace(step=timedelta(hours=1), advance=timedelta(days=4))
     summary, store = replay_on_sqlite(settings, path, pace)
     engine = InMemoryEngine(settings)
     in_memory = engine.replay(source_of(path), pace)
@@ -128,6 +128,8 @@ def test_neither_batches_nor_the_workers_turns_change_the_result(
     results = []
     for batch_size, step in ((1000, 1), (7, 1), (1, 1), (100, 24)):
         engine = InMemoryEngine(settings)
-        engine.replay(source_of(path), Pace(step=timedelta(hours=step), batch_size=batch_size))
+        engine.replay(
+            source_of(path), ReplayPace(step=timedelta(hours=step), batch_size=batch_size)
+        )
         results.append(verdicts(engine.store))
     assert all(result == load.verdicts() for result in results)

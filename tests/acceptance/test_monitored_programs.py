@@ -18,7 +18,7 @@ from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.program_groups import crew_on
 from support.scenes.sites import task_events, wait_until
 from winchester_core.model.stream import StreamState
-from winchester_core.telemetry.metrics import METRICS, Origin
+from winchester_core.telemetry.metrics import METRICS, MetricOrigin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +89,7 @@ def test_a_worker_tells_what_there_is_and_what_it_did(crew: Crew, ready_site: Si
     wait_until_ready(worker)
     wait_until(lambda: scrape(worker)["winchester_streams_completed_total"]["fire",] == 2)
     assert ask(worker, "/livez") == (200, '{"status":"ok","causes":[]}\n')
-    wanted = {each.name for each in METRICS if each.origin is not Origin.INGEST}
+    wanted = {each.name for each in METRICS if each.origin is not MetricOrigin.INGEST}
     # nothing is delivered at this site
     assert wanted - names_told(worker) == {
         "winchester_store_effects",
@@ -117,7 +117,7 @@ def test_ingest_tells_of_each_source(crew: Crew, ready_site: Site) -> None:
     told = scrape(ingest)
     assert told["winchester_ingest_events_total"] == {(each,): n for each, n in outcomes.items()}
     assert told["winchester_store_streams"]["pair", "active"] == 1
-    wanted = {each.name for each in METRICS if each.origin is not Origin.WORKER}
+    wanted = {each.name for each in METRICS if each.origin is not MetricOrigin.WORKER}
     unknown = {
         *("winchester_store_effects", "winchester_store_oldest_effect_seconds"),
         "winchester_source_lag_messages",

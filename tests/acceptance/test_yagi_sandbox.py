@@ -12,7 +12,7 @@ import yaml
 from support.scenes.program_groups import crew_on
 from support.scenes.sites import Site, wait_until
 from support.servers.brokers import Place, private_broker
-from tests.samples.lifecycle import one_day
+from samples.lifecycle import one_day
 from winchester_core.storage.records import EventFilter
 
 if TYPE_CHECKING:

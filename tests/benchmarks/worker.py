@@ -17,7 +17,7 @@ from winchester_core import TriggerManager
 from winchester_core.bootstrap import load_settings, open_store, worker_parts
 from winchester_core.interfaces import PipelineHandler
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
-from winchester_core.worker import PipelineManager
+from winchester_core.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,15 +89,15 @@ def _engine(
     )
 
 
-def worker_on(url: str, handler: type[Any], **others: Any) -> PipelineManager:
+def worker_on(url: str, handler: type[Any], **others: Any) -> Worker:
     """A worker as it comes, whose one pipeline has this handler."""
     content = settings(url, pipeline_config={"bill": ["logger"]}, **others)
     parts = worker_parts(load_settings(content), open_store(content))
     pipelines = {"bill": PipelineDefinition("bill", (HandlerSpec("handler", handler),))}
-    return PipelineManager(**{**parts, "pipelines": pipelines})
+    return Worker(**{**parts, "pipelines": pipelines})
 
 
-def work_off(worker: PipelineManager) -> int:
+def work_off(worker: Worker) -> int:
     """Rounds until there is nothing to do; returns how many streams were loaded."""
     total = 0
     while loaded := worker.run_once():

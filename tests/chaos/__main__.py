@@ -9,12 +9,12 @@ import tempfile
 from pathlib import Path
 
 from support.servers.databases import BACKENDS
-from tests.chaos.run import run
+from chaos.run import run
 
 
 def main() -> int:
     """Run once; return 0 when nothing was lost and nothing done twice."""
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
     parser.add_argument("--database", choices=BACKENDS, default="sqlite")
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))

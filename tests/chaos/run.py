@@ -13,9 +13,9 @@ from support.scenes.program_groups import crew_on
 from support.scenes.sites import Site, wait_until
 from support.servers.database_servers import PrivateServer, private_server
 from support.servers.tcp_proxy import Proxy, proxied
-from tests.chaos.place import START, Place
-from tests.chaos.storm import Storm
-from tests.chaos.verdict import Verdict
+from chaos.place import START, Place
+from chaos.storm import Storm
+from chaos.verdict import Verdict
 from winchester_core.model.stream import StreamState
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from support.probes.final_state import Outcome, group_of
-from tests.samples.billing_traits import distilled
-from tests.samples.lifecycle import Load, lifecycle_load
+from samples.billing_traits import distilled
+from samples.lifecycle import Load, lifecycle_load
 from winchester_core.model.stream import StreamState
 from winchester_handlers.usage import UsageHandler
 

@@ -37,7 +37,7 @@ from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import StreamFilter
 
 if TYPE_CHECKING:
-    from tests.samples.lifecycle import Load
+    from samples.lifecycle import Load
 
 
 BATCH_SIZES = (100, 70, 40, 150)

@@ -16,7 +16,7 @@ from winchester_core.config.schema import SETTINGS_SCHEMA
 from winchester_core.config.triggers import TRIGGER_SCHEMA
 from winchester_core.criteria.compiler import FIRE_KEYS
 from winchester_core.distribution import DISTRIBUTION
-from winchester_core.ingest.totals import PumpTotals
+from winchester_core.ingest.pump import PumpTotals
 from winchester_core.model.stream import TRANSITIONS, StreamState
 from winchester_core.plugins import COMMANDS, GROUP_NOUNS
 from winchester_core.storage.sql.tables import metadata

@@ -13,12 +13,11 @@ import pytest
 import yaml
 from promql import grouped, selections
 
-from winchester_core.ingest.source_metrics import OUTCOMES
+from winchester_core.ingest.runner import OUTCOMES
 from winchester_core.model.effect import EffectState
 from winchester_core.model.stream import Reason, StreamState
-from winchester_core.telemetry.metrics import METRICS, Metric, Origin
-from winchester_core.telemetry.metrics.counts import COUNT_METRICS
-from winchester_core.telemetry.metrics.metric import Kind
+from winchester_core.telemetry.metrics import METRICS, Metric, MetricOrigin
+from winchester_core.telemetry.metrics.catalogue import COUNT_METRICS, MetricKind
 
 MONITORING = Path(__file__).resolve().parents[2] / "etc" / "monitoring"
 RULES = [
@@ -46,18 +45,18 @@ VALUES = {
         *OUTCOMES,
         *(value for shown in COUNT_METRICS.values() for value in shown.labels),
     },
-    "program": {Origin.INGEST, Origin.WORKER},
+    "program": {MetricOrigin.INGEST, MetricOrigin.WORKER},
 }
 
 
 def metric_of(name: str) -> Metric:
     """The metric whose series has this name; that of a histogram has a suffix."""
     if name in BY_NAME:
-        assert BY_NAME[name].kind is not Kind.HISTOGRAM, f"{name} has no series of its own"
+        assert BY_NAME[name].kind is not MetricKind.HISTOGRAM, f"{name} has no series of its own"
         return BY_NAME[name]
     for suffix in SUFFIXES:
         base = BY_NAME.get(name.removesuffix(suffix))
-        if name.endswith(suffix) and base is not None and base.kind is Kind.HISTOGRAM:
+        if name.endswith(suffix) and base is not None and base.kind is MetricKind.HISTOGRAM:
             return base
     raise AssertionError(f"there is no metric {name}")
 
@@ -86,7 +85,7 @@ def test_what_all_processes_tell_alike_is_never_summed_up(place: str) -> None:
         without_greatest = re.sub(r"max( by \([^)]*\))? \(?[^()]*\)|max\([^()]*\)", "", expression)
         for each in selections(without_greatest):
             metric = BY_NAME.get(each.name)
-            assert metric is None or metric.origin is not Origin.TABLES, expression
+            assert metric is None or metric.origin is not MetricOrigin.TABLES, expression
 
 
 @pytest.mark.parametrize("place", EXPRESSIONS)
@@ -98,7 +97,7 @@ def test_counters_are_asked_for_their_rates(place: str) -> None:
 
 
 def _counts(name: str) -> bool:
-    return name not in OF_OTHERS and metric_of(name).kind is not Kind.GAUGE
+    return name not in OF_OTHERS and metric_of(name).kind is not MetricKind.GAUGE
 
 
 def test_annotations_and_legends_name_labels_of_the_results() -> None:

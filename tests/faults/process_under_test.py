@@ -21,7 +21,7 @@ from winchester_core.ingest.pump import SourcePump
 from winchester_core.interfaces import Delivered, DeliveryOutcome, Effect, PipelineHandler
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.sources.jsonl import JsonlSource
-from winchester_core.telemetry.checkpoints import Checkpoint, on_reach
+from winchester_core.telemetry.failpoints import Failpoint, on_hit
 
 
 class JournalHandler(PipelineHandler):
@@ -81,18 +81,18 @@ def arm(kill_at: str | None, hit: int) -> None:
     """Die at the given passing of a checkpoint."""
     passed = 0
 
-    def hook(point: Checkpoint) -> None:
+    def hook(point: Failpoint) -> None:
         nonlocal passed
         passed += point == kill_at
         if point == kill_at and passed == hit:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    on_reach(hook if kill_at else None)
+    on_hit(hook if kill_at else None)
 
 
 def run_ingest(task: dict[str, Any]) -> None:
     settings = bootstrap.load_settings(task["settings"])
-    manager = ingest.TriggerManager(
+    manager = ingest.Ingester(
         **bootstrap.ingest_parts(settings, bootstrap.open_store(settings))
     )
     source = JsonlSource(path=task["file"], format="event", datetime_traits=[])
@@ -116,7 +116,7 @@ def run_work(task: dict[str, Any]) -> None:
     params = {"journal": task["journal"], "fails_first": task.get("fails_first", False)}
     handlers = (HandlerSpec("journal", handler_class, params), *post_handlers(task))
     parts["pipelines"] = {"summary": PipelineDefinition("summary", handlers)}
-    worker.PipelineManager(**parts).run_until_idle()
+    worker.Worker(**parts).run_until_idle()
 
 
 if __name__ == "__main__":

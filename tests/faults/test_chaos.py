@@ -1,6 +1,6 @@
 """Programs that are killed, stopped and cut off at random lose nothing and do nothing twice.
 
-The short form of `python -m tests.chaos`: see there for what is done and checked. What was
+The short form of `python -m chaos`: see there for what is done and checked. What was
 survived is told at the end of the test run, with the seed that brings the same faults again
 (WINCHESTER_CHAOS_SEED).
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.servers.databases import BACKENDS
-from tests.chaos.run import run
+from chaos.run import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.scenes.killed_processes import KilledScene
-from winchester_core.telemetry.checkpoints import Checkpoint
+from winchester_core.telemetry.failpoints import Failpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 ORDERS = 10
 OF_RECORDING = [
-    Checkpoint.HANDLED,
-    Checkpoint.HANDLERS_COMMITTED,
-    Checkpoint.BEFORE_COMPLETION_COMMIT,
-    Checkpoint.COMPLETED,
+    Failpoint.HANDLED,
+    Failpoint.HANDLERS_COMMITTED,
+    Failpoint.BEFORE_COMPLETION_COMMIT,
+    Failpoint.COMPLETED,
 ]
 OF_DELIVERY = [
-    Checkpoint.BEFORE_EFFECTS_CLAIM_COMMIT,
-    Checkpoint.EFFECTS_CLAIMED,
-    Checkpoint.EFFECTS_SENT,
-    Checkpoint.BEFORE_SETTLEMENT_COMMIT,
-    Checkpoint.EFFECTS_SETTLED,
+    Failpoint.BEFORE_EFFECTS_CLAIM_COMMIT,
+    Failpoint.EFFECTS_CLAIMED,
+    Failpoint.EFFECTS_SENT,
+    Failpoint.BEFORE_SETTLEMENT_COMMIT,
+    Failpoint.EFFECTS_SETTLED,
 ]
-SENT_BEFORE_THE_DEATH = {Checkpoint.EFFECTS_SENT, Checkpoint.BEFORE_SETTLEMENT_COMMIT}
+SENT_BEFORE_THE_DEATH = {Failpoint.EFFECTS_SENT, Failpoint.BEFORE_SETTLEMENT_COMMIT}
 
 
 def delivered(box: Path) -> list[Any]:
@@ -39,22 +39,22 @@ def delivered(box: Path) -> list[Any]:
 
 @pytest.mark.parametrize("point", [*OF_RECORDING, *OF_DELIVERY])
 def test_every_effect_is_recorded_once_and_delivered_in_order(
-    point: Checkpoint, tmp_path: Path
+    point: Failpoint, tmp_path: Path
 ) -> None:
     lines = lines_after_a_kill(tmp_path, point, quiet=False, hit=2)
     if point in OF_DELIVERY:
         check_repetitions(lines, point)
 
 
-@pytest.mark.parametrize("point", [Checkpoint.BEFORE_COMPLETION_COMMIT, *OF_DELIVERY])
+@pytest.mark.parametrize("point", [Failpoint.BEFORE_COMPLETION_COMMIT, *OF_DELIVERY])
 def test_and_so_it_is_when_all_streams_are_completed_at_once(
-    point: Checkpoint, tmp_path: Path
+    point: Failpoint, tmp_path: Path
 ) -> None:
     lines = lines_after_a_kill(tmp_path, point, quiet=True, hit=1)
     check_repetitions(lines, point)
 
 
-def lines_after_a_kill(tmp_path: Path, point: Checkpoint, *, quiet: bool, hit: int) -> list[Any]:
+def lines_after_a_kill(tmp_path: Path, point: Failpoint, *, quiet: bool, hit: int) -> list[Any]:
     """What was delivered by a worker that was killed and by the next: each effect, in order."""
     scene = KilledScene(tmp_path / "scene")
     box = tmp_path / "box.jsonl"
@@ -78,8 +78,8 @@ def lines_after_a_kill(tmp_path: Path, point: Checkpoint, *, quiet: bool, hit: i
     return lines
 
 
-def check_repetitions(lines: list[Any], point: Checkpoint) -> None:
+def check_repetitions(lines: list[Any], point: Failpoint) -> None:
     """Only what was sent, and not yet settled, when the worker died comes twice."""
     repeated = [attempt for _, attempt, _, _ in lines if attempt > 1]
     assert (len(lines) > 2 * ORDERS) == (point in SENT_BEFORE_THE_DEATH)
-    assert (len(repeated) > 0) == (point in {*SENT_BEFORE_THE_DEATH, Checkpoint.EFFECTS_CLAIMED})
+    assert (len(repeated) > 0) == (point in {*SENT_BEFORE_THE_DEATH, Failpoint.EFFECTS_CLAIMED})

@@ -8,29 +8,29 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.scenes.killed_processes import KilledScene
-from winchester_core.telemetry.checkpoints import Checkpoint
+from winchester_core.telemetry.failpoints import Failpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 INGEST_POINTS = [
-    Checkpoint.RECEIVED,
-    Checkpoint.DISTILLED,
-    Checkpoint.EVENTS_STORED,
-    Checkpoint.STREAMS_STORED,
-    Checkpoint.BEFORE_INGEST_COMMIT,
-    Checkpoint.INGEST_COMMITTED,
-    Checkpoint.ACKNOWLEDGED,
+    Failpoint.RECEIVED,
+    Failpoint.DISTILLED,
+    Failpoint.EVENTS_STORED,
+    Failpoint.STREAMS_STORED,
+    Failpoint.BEFORE_INGEST_COMMIT,
+    Failpoint.INGEST_COMMITTED,
+    Failpoint.ACKNOWLEDGED,
 ]
 WORK_POINTS = [
-    Checkpoint.BEFORE_CLAIM_COMMIT,
-    Checkpoint.CLAIMED,
-    Checkpoint.EVENTS_LOADED,
-    Checkpoint.HANDLED,
-    Checkpoint.LEASE_PROVED,
-    Checkpoint.HANDLERS_COMMITTED,
-    Checkpoint.BEFORE_COMPLETION_COMMIT,
-    Checkpoint.COMPLETED,
+    Failpoint.BEFORE_CLAIM_COMMIT,
+    Failpoint.CLAIMED,
+    Failpoint.EVENTS_LOADED,
+    Failpoint.HANDLED,
+    Failpoint.LEASE_PROVED,
+    Failpoint.HANDLERS_COMMITTED,
+    Failpoint.BEFORE_COMPLETION_COMMIT,
+    Failpoint.COMPLETED,
 ]
 
 
@@ -60,7 +60,7 @@ def test_the_undisturbed_run_does_what_the_kills_are_compared_with(
 @pytest.mark.parametrize("hit", [1, 3])
 @pytest.mark.parametrize("point", INGEST_POINTS)
 def test_killed_ingest_then_redelivery_leaves_the_same_state(
-    point: Checkpoint, hit: int, tmp_path: Path, undisturbed: dict[str, Any]
+    point: Failpoint, hit: int, tmp_path: Path, undisturbed: dict[str, Any]
 ) -> None:
     scene = KilledScene(tmp_path / "scene")
     assert scene.run("ingest", kill_at=point, hit=hit) == -signal.SIGKILL
@@ -70,7 +70,7 @@ def test_killed_ingest_then_redelivery_leaves_the_same_state(
 
 @pytest.mark.parametrize("point", WORK_POINTS)
 def test_killed_worker_is_rescued_and_each_stream_completed_once(
-    point: Checkpoint, tmp_path: Path, undisturbed: dict[str, Any]
+    point: Failpoint, tmp_path: Path, undisturbed: dict[str, Any]
 ) -> None:
     scene = KilledScene(tmp_path / "scene")
     scene.run("ingest")
@@ -82,18 +82,18 @@ def test_killed_worker_is_rescued_and_each_stream_completed_once(
 
 
 REPEATED = {
-    Checkpoint.HANDLED,
-    Checkpoint.LEASE_PROVED,
-    Checkpoint.HANDLERS_COMMITTED,
-    Checkpoint.BEFORE_COMPLETION_COMMIT,
-    Checkpoint.COMPLETED,
+    Failpoint.HANDLED,
+    Failpoint.LEASE_PROVED,
+    Failpoint.HANDLERS_COMMITTED,
+    Failpoint.BEFORE_COMPLETION_COMMIT,
+    Failpoint.COMPLETED,
 }
 
 
-def check_commits(scene: KilledScene, point: Checkpoint) -> None:
+def check_commits(scene: KilledScene, point: Failpoint) -> None:
     """A commit runs once a stream; again only when the worker died between it and completion."""
     commits = scene.commits()
-    twice = point in (Checkpoint.HANDLERS_COMMITTED, Checkpoint.BEFORE_COMPLETION_COMMIT)
+    twice = point in (Failpoint.HANDLERS_COMMITTED, Failpoint.BEFORE_COMPLETION_COMMIT)
     assert len({line["stream"] for line in commits}) == 10
     assert len(commits) == (11 if twice else 10)
     if twice:
@@ -102,10 +102,10 @@ def check_commits(scene: KilledScene, point: Checkpoint) -> None:
 
 
 @pytest.mark.parametrize(
-    "point", [Checkpoint.HANDLED, Checkpoint.BEFORE_COMPLETION_COMMIT, Checkpoint.COMPLETED]
+    "point", [Failpoint.HANDLED, Failpoint.BEFORE_COMPLETION_COMMIT, Failpoint.COMPLETED]
 )
 def test_killed_worker_that_completes_many_at_once_loses_nothing(
-    point: Checkpoint, tmp_path: Path, undisturbed: dict[str, Any]
+    point: Failpoint, tmp_path: Path, undisturbed: dict[str, Any]
 ) -> None:
     scene = KilledScene(tmp_path / "scene")
     scene.run("ingest")
@@ -121,7 +121,7 @@ def test_worker_killed_while_it_stores_a_failure_does_not_lose_the_stream(
     scene = KilledScene(tmp_path / "scene")
     scene.run("ingest")
     scene.let_time_pass()
-    point = Checkpoint.BEFORE_FAILURE_COMMIT
+    point = Failpoint.BEFORE_FAILURE_COMMIT
     assert scene.run("work", fails_first=True, kill_at=point, hit=2) == -signal.SIGKILL
     assert scene.run("work", fails_first=True) == 0
     assert scene.snapshot() == undisturbed["worked"]

@@ -11,7 +11,7 @@ from notifier import enveloped, make_notification
 from support.scenes.program_groups import crew_on
 from support.scenes.sites import Site, wait_until
 from support.servers.brokers import place_on_broker
-from winchester_core.telemetry.checkpoints import Checkpoint
+from winchester_core.telemetry.failpoints import Failpoint
 
 PROGRAM = Path(__file__).with_name("armed_program.py")
 NUMBER = 200
@@ -30,8 +30,8 @@ event_sources:
 """
 
 
-@pytest.mark.parametrize("point", [Checkpoint.RECEIVED, Checkpoint.INGEST_COMMITTED])
-def test_nothing_is_acknowledged_before_its_commit(tmp_path: Path, point: Checkpoint) -> None:
+@pytest.mark.parametrize("point", [Failpoint.RECEIVED, Failpoint.INGEST_COMMITTED])
+def test_nothing_is_acknowledged_before_its_commit(tmp_path: Path, point: Failpoint) -> None:
     site = Site(tmp_path)
     with place_on_broker() as place, crew_on(site) as crew:
         exchange, topic, queue = (place.name(name) for name in ("exchange", "topic", "topic.info"))
@@ -46,7 +46,7 @@ def test_nothing_is_acknowledged_before_its_commit(tmp_path: Path, point: Checkp
         assert armed.wait() == -9, armed.text()
         wait_until(lambda: place.consumers(queue) == 0)
         kept = stored(site) + place.ready(queue)
-        assert kept > NUMBER if point is Checkpoint.INGEST_COMMITTED else kept >= NUMBER
+        assert kept > NUMBER if point is Failpoint.INGEST_COMMITTED else kept >= NUMBER
         ingester = crew.start("ingester", "winchester", *ingest)
         wait_until(lambda: stored(site) == NUMBER or not ingester.is_running)
         assert ingester.end() == 0, ingester.text()

@@ -23,7 +23,7 @@ from support.servers.brokers import private_broker
 from support.servers.databases import temporary_database
 from support.servers.tcp_proxy import proxied
 from winchester_core.bootstrap import open_store
-from winchester_core.telemetry.checkpoints import Checkpoint
+from winchester_core.telemetry.failpoints import Failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,11 +37,11 @@ NUMBER = int(os.environ.get("WINCHESTER_TEST_NOTIFICATIONS", "2000"))
 PROGRAM = Path(__file__).with_name("armed_program.py")
 
 KILLS = (
-    Checkpoint.RECEIVED,
-    Checkpoint.INGEST_COMMITTED,
-    Checkpoint.BEFORE_INGEST_COMMIT,
-    Checkpoint.RECEIVED,
-    Checkpoint.INGEST_COMMITTED,
+    Failpoint.RECEIVED,
+    Failpoint.INGEST_COMMITTED,
+    Failpoint.BEFORE_INGEST_COMMIT,
+    Failpoint.RECEIVED,
+    Failpoint.INGEST_COMMITTED,
 )
 CLOSURES = 10
 STAGES = len(KILLS) + CLOSURES + 2
@@ -80,7 +80,7 @@ class Scene:
         """Start one."""
         return self._crew.start("ingester", "winchester", "ingest", "-c", self._site.config)
 
-    def armed_ingester(self, point: Checkpoint) -> Member:
+    def armed_ingester(self, point: Failpoint) -> Member:
         """Start one that dies when it passes a point for the third time."""
         command = [str(PROGRAM), point, "3", "ingest", "-c", str(self._site.config)]
         return self._crew.start("ingester", sys.executable, *command)
@@ -161,11 +161,11 @@ def test_every_notification_is_stored_exactly_once(scene: Scene) -> None:
     assert len(set(scene.notifier.published)) == NUMBER == scene.stored()
 
 
-def check_acknowledgements(scene: Scene, point: Checkpoint) -> None:
+def check_acknowledgements(scene: Scene, point: Failpoint) -> None:
     """Whatever is not stored lies in the queue still, and after a commit what is stored, too."""
     kept = scene.stored() + scene.ready()
     published = len(scene.notifier.published)
-    if point is Checkpoint.INGEST_COMMITTED:
+    if point is Failpoint.INGEST_COMMITTED:
         assert kept > published
     else:
         assert kept >= published

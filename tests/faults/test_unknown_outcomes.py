@@ -33,7 +33,7 @@ from winchester_core.storage.sql import clocks
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.telemetry.counters import Counters
-from winchester_core.telemetry.outage import Outage, patiently
+from winchester_core.telemetry.retry import OutageState, retry_until_stopped
 from winchester_core.triggers.stream_time import FixedTime
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Line:
 
     def patiently(self, action: Callable[[], Any]) -> Any:
         """Do it as the ingesters and workers do: again, until the database answers."""
-        return patiently(Outage("database", Counters()), threading.Event(), action)
+        return retry_until_stopped(OutageState("database", Counters()), threading.Event(), action)
 
 
 @pytest.fixture

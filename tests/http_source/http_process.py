@@ -10,20 +10,20 @@ import signal
 import sys
 
 from winchester_core.cli.main import main
-from winchester_core.telemetry.checkpoints import Checkpoint, on_reach
+from winchester_core.telemetry.failpoints import Failpoint, on_hit
 
 
-def die_at(wanted: Checkpoint) -> None:
+def die_at(wanted: Failpoint) -> None:
     """Die at the first passing of a checkpoint."""
 
-    def hook(point: Checkpoint) -> None:
+    def hook(point: Failpoint) -> None:
         if point is wanted:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    on_reach(hook)
+    on_hit(hook)
 
 
 if __name__ == "__main__":
     config, point = sys.argv[1:]
-    die_at(Checkpoint(point))
+    die_at(Failpoint(point))
     sys.exit(main(["ingest", "-c", config]))

@@ -21,7 +21,7 @@ from support.servers.database_servers import free_port, private_server
 from support.servers.databases import temporary_database
 from support.servers.http_source import event, outcomes
 from winchester_core.storage.records import EventFilter
-from winchester_core.telemetry.checkpoints import Checkpoint
+from winchester_core.telemetry.failpoints import Failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,10 +122,10 @@ def test_a_thousand_clients_at_once_lose_nothing_that_was_answered_2xx(
 
 @pytest.mark.parametrize(
     ("point", "outcome"),
-    [(Checkpoint.BEFORE_INGEST_COMMIT, "stored"), (Checkpoint.INGEST_COMMITTED, "duplicate")],
+    [(Failpoint.BEFORE_INGEST_COMMIT, "stored"), (Failpoint.INGEST_COMMITTED, "duplicate")],
 )
 def test_what_was_sent_again_after_a_crash_is_stored_once(
-    tmp_path: Path, port: int, point: Checkpoint, outcome: str
+    tmp_path: Path, port: int, point: Failpoint, outcome: str
 ) -> None:
     site = _site(tmp_path, f"sqlite:///{tmp_path}/events.db", port)
     command = [sys.executable, str(PROCESS), str(site.config), point.value]

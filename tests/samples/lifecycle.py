@@ -3,8 +3,8 @@
 The same seed gives the same load. Run as a program, it writes the sample of the demo, or a
 larger load:
 
-    python -m tests.samples.lifecycle
-    python -m tests.samples.lifecycle --days 7 --instances 500 load.jsonl.gz --truth truth.json
+    python -m samples.lifecycle
+    python -m samples.lifecycle --days 7 --instances 500 load.jsonl.gz --truth truth.json
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.samples.instance_day import ONE_DAY, Fault, InstanceDay
-from tests.samples.instances import new_instance
-from tests.samples.lives import FAULTS_OF_LIVES, LIVES, create
+from samples.instance_day import ONE_DAY, Fault, InstanceDay
+from samples.instances import new_instance
+from samples.lives import FAULTS_OF_LIVES, LIVES, create
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.samples.instance_day import Notification, Truth
-    from tests.samples.instances import Instance
+    from samples.instance_day import Notification, Truth
+    from samples.instances import Instance
 
 SAMPLE = Path(__file__).resolve().parents[2] / "etc" / "sample" / "one_day.jsonl.gz"
 SAMPLE_DAY = date(2026, 3, 14)

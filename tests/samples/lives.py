@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.samples.instance_day import Fault, InstanceDay
-from tests.samples.instances import FLAVORS
+from samples.instance_day import Fault, InstanceDay
+from samples.instances import FLAVORS
 
 
 def create(day: InstanceDay) -> None:

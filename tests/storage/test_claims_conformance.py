@@ -25,7 +25,7 @@ from support.scenes.failing_transactions import crash_at
 from winchester_core.errors import UnknownStream
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Claim, Failure, StreamFilter
-from winchester_core.telemetry.checkpoints import Checkpoint
+from winchester_core.telemetry.failpoints import Failpoint
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
@@ -156,7 +156,7 @@ class TestClaim:
     def test_a_claim_that_crashes_claims_nothing(self, store: Store) -> None:
         ready_to_fire(store, "a")
         before = only_stream(store)
-        with crash_at(Checkpoint.BEFORE_CLAIM_COMMIT):
+        with crash_at(Failpoint.BEFORE_CLAIM_COMMIT):
             claim_all(store)
         assert only_stream(store) == before
         assert ingest(store, VM, make_event("2")).streams_opened == 0

@@ -19,7 +19,7 @@ from support.builders.events import (
 from support.scenes.failing_transactions import crash_at
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Claim, Completion, EventFilter, Failure, StreamFilter
-from winchester_core.telemetry.checkpoints import Checkpoint
+from winchester_core.telemetry.failpoints import Failpoint
 from winchester_core.triggers.stream_time import EventTime, FixedTime
 
 if TYPE_CHECKING:
@@ -150,13 +150,13 @@ class TestNewEvents:
     @pytest.mark.parametrize(
         "point",
         [
-            Checkpoint.EVENTS_STORED,
-            Checkpoint.STREAMS_STORED,
-            Checkpoint.BEFORE_COMPLETION_COMMIT,
+            Failpoint.EVENTS_STORED,
+            Failpoint.STREAMS_STORED,
+            Failpoint.BEFORE_COMPLETION_COMMIT,
         ],
     )
     def test_a_crash_completes_nothing_and_stores_nothing(
-        self, store: Store, point: Checkpoint
+        self, store: Store, point: Failpoint
     ) -> None:
         a, b = claims_of(store, "a", "b")
         before = store.find_streams(StreamFilter())
@@ -274,7 +274,7 @@ class TestFail:
 
     def test_a_crash_leaves_the_claim(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
-        with crash_at(Checkpoint.BEFORE_FAILURE_COMMIT):
+        with crash_at(Failpoint.BEFORE_FAILURE_COMMIT):
             store.fail(Failure(a, "no", timedelta(0)), max_attempts=5)
         assert store.renew([a], LEASE) == 1
         assert only_stream(store).last_error is None

@@ -26,7 +26,7 @@ from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion, EventFilter, StreamFilter
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import streams
-from winchester_core.telemetry.checkpoints import Checkpoint, on_reach
+from winchester_core.telemetry.failpoints import Failpoint, on_hit
 from winchester_core.triggers.stream_time import FixedTime
 
 if TYPE_CHECKING:
@@ -141,16 +141,16 @@ def test_who_waits_for_anothers_event_then_finds_the_streams_as_the_other_left_t
     later: list[Future[IngestResult]] = []
     with ThreadPoolExecutor(1) as pool:
 
-        def look(point: Checkpoint) -> None:
-            if point is Checkpoint.BEFORE_INGEST_COMMIT and not later:
+        def look(point: Failpoint) -> None:
+            if point is Failpoint.BEFORE_INGEST_COMMIT and not later:
                 later.append(pool.submit(ingest_batch, "second"))
                 wait_until_somebody_waits(sql_store.database)
 
-        on_reach(look)
+        on_hit(look)
         try:
             ingest_batch("first")
         finally:
-            on_reach(None)
+            on_hit(None)
         assert later[0].result(timeout=BOUND_SECONDS).stored == (False, *[True] * (3 + others))
     found = {
         (stream.distinguished_by["instance"], stream.is_open): [

@@ -17,7 +17,7 @@ from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema import DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.telemetry.counters import Count, Counters
-from winchester_core.telemetry.outage import Outage, patiently
+from winchester_core.telemetry.retry import OutageState, retry_until_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +92,7 @@ def test_a_full_disk_is_an_outage_that_ends_when_there_is_room(tmp_path: Path) -
                 mood.statement = "PRAGMA max_page_count = 1000000"
             return store.insert_rejected([rejection])
 
-        assert patiently(Outage("database", counters), threading.Event(), keep) == 1
+        assert retry_until_stopped(OutageState("database", counters), threading.Event(), keep) == 1
         assert len(tries) == 3
         assert counters[Count.OUTAGES] == 1
 

@@ -27,7 +27,7 @@ from winchester_core.storage.effect_records import (
     EffectResultCounts,
 )
 from winchester_core.storage.records import Completion
-from winchester_core.telemetry.checkpoints import Checkpoint
+from winchester_core.telemetry.failpoints import Failpoint
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
@@ -91,7 +91,7 @@ class TestSettling:
             EffectRefused(claims[1], "no"),
             EffectDelayed(claims[2], HOUR, "no"),
         ]
-        with crash_at(Checkpoint.BEFORE_SETTLEMENT_COMMIT):
+        with crash_at(Failpoint.BEFORE_SETTLEMENT_COMMIT):
             store.apply_effect_results(ways)
         assert [each.id for each in store.find_effects()] == [each.id for each in before]
         assert store.renew_effects(claims, LEASE) == 3

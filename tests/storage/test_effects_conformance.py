@@ -29,7 +29,7 @@ from winchester_core.storage.effect_records import (
     EffectResultCounts,
 )
 from winchester_core.storage.records import Completion
-from winchester_core.telemetry.checkpoints import Checkpoint
+from winchester_core.telemetry.failpoints import Failpoint
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
@@ -87,7 +87,7 @@ class TestRecording:
     def test_a_crash_records_nothing(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
         completion = Completion(a, effects=(queued(1),))
-        with crash_at(Checkpoint.BEFORE_COMPLETION_COMMIT):
+        with crash_at(Failpoint.BEFORE_COMPLETION_COMMIT):
             store.complete([completion], NOW)
         assert store.count_effects() == 0
         store.complete([completion], NOW)
@@ -222,7 +222,7 @@ class TestClaim:
 
     def test_a_crash_before_the_claim_is_committed_claims_nothing(self, store: Store) -> None:
         put(store, a=["a"])
-        with crash_at(Checkpoint.BEFORE_EFFECTS_CLAIM_COMMIT):
+        with crash_at(Failpoint.BEFORE_EFFECTS_CLAIM_COMMIT):
             take(store)
         (claim,) = take(store)
         assert claim.effect.attempt == 1

@@ -26,7 +26,7 @@ from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.telemetry.counters import Count
 from winchester_core.testing.clock import FakeClock
 from winchester_core.triggers.stream_time import FixedTime
-from winchester_core.worker import PipelineManager, WorkerOptions
+from winchester_core.worker import Worker, WorkerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -187,7 +187,7 @@ def test_workers_take_streams_and_their_effects_through(store: Store) -> None:
     specs = (HandlerSpec("mail", sender(post, *range(5))),)
     pipelines = {name: PipelineDefinition(name, specs) for name in ("fire", "expire")}
     workers = [
-        PipelineManager(
+        Worker(
             store=store,
             stream_clock=StreamClock(ClockKind.SYSTEM, store, FakeClock(NOON)),
             definitions=[VM],
@@ -197,7 +197,7 @@ def test_workers_take_streams_and_their_effects_through(store: Store) -> None:
         for _ in range(2)
     ]
 
-    def work(worker: PipelineManager) -> int:
+    def work(worker: Worker) -> int:
         worker.run_until_idle()
         return worker.counters[Count.EFFECTS_DELIVERED]
 

@@ -16,7 +16,7 @@ from support.builders.events import (
 )
 from support.scenes.failing_transactions import crash_at
 from winchester_core.storage.records import EventFilter, IngestResult, StreamFilter
-from winchester_core.telemetry.checkpoints import Checkpoint
+from winchester_core.telemetry.failpoints import Failpoint
 from winchester_core.triggers.stream_time import EventTime, FixedTime
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ VM = make_trigger()
 
 INSIDE = pytest.mark.parametrize(
     "point",
-    [Checkpoint.EVENTS_STORED, Checkpoint.STREAMS_STORED, Checkpoint.BEFORE_INGEST_COMMIT],
+    [Failpoint.EVENTS_STORED, Failpoint.STREAMS_STORED, Failpoint.BEFORE_INGEST_COMMIT],
 )
 
 
@@ -81,7 +81,7 @@ def test_an_event_joins_a_stream_of_every_trigger_that_it_matches(store: Store) 
 
 
 @INSIDE
-def test_of_a_first_batch_that_crashes_nothing_is_left(store: Store, point: Checkpoint) -> None:
+def test_of_a_first_batch_that_crashes_nothing_is_left(store: Store, point: Failpoint) -> None:
     batch = matched_events([VM], [make_event("1"), make_event("2", "vm.end", seconds=9)])
     with crash_at(point):
         store.record(batch, EventTime())
@@ -91,7 +91,7 @@ def test_of_a_first_batch_that_crashes_nothing_is_left(store: Store, point: Chec
 
 
 @INSIDE
-def test_a_redelivery_after_a_crash_completes_the_work(store: Store, point: Checkpoint) -> None:
+def test_a_redelivery_after_a_crash_completes_the_work(store: Store, point: Failpoint) -> None:
     batch = matched_events([VM], [make_event("1"), make_event("2", "vm.end", seconds=9)])
     with crash_at(point):
         store.record(batch, EventTime())
@@ -101,7 +101,7 @@ def test_a_redelivery_after_a_crash_completes_the_work(store: Store, point: Chec
 
 
 @INSIDE
-def test_a_crash_leaves_known_streams_as_they_were(store: Store, point: Checkpoint) -> None:
+def test_a_crash_leaves_known_streams_as_they_were(store: Store, point: Failpoint) -> None:
     store.record(
         matched_events([VM], [make_event("1"), make_event("b", instance="b")]), EventTime()
     )

@@ -31,7 +31,7 @@ from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.testing import FakeClock
 from winchester_core.triggers.stream_time import FixedTime
-from winchester_core.worker import PipelineManager, WorkerOptions
+from winchester_core.worker import Worker, WorkerOptions
 from winchester_handlers.logger import LoggerHandler
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def test_an_idle_worker_is_woken_to_fire_a_stream_and_to_stop(telling_store: Sto
         name: PipelineDefinition(name, (HandlerSpec("telling", Telling, {"level": "INFO"}),))
         for name in ("fire", "expire")
     }
-    worker = PipelineManager(
+    worker = Worker(
         store=telling_store,
         stream_clock=StreamClock(ClockKind.SYSTEM, telling_store, FakeClock(NOON)),
         definitions=[VM],

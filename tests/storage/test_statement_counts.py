@@ -20,7 +20,7 @@ from winchester_core.storage.records import Completion, StreamFilter
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.testing import FakeClock
 from winchester_core.triggers.stream_time import EventTime, FixedTime
-from winchester_core.worker import PipelineManager, WorkerOptions, batch
+from winchester_core.worker import Worker, WorkerOptions, batch
 
 if TYPE_CHECKING:
     from support.servers.databases import Databases
@@ -149,10 +149,10 @@ def test_the_work_on_streams_costs_by_the_batch(many_ready: SqlStore, number: in
     assert len(completing) <= 7
 
 
-def worker_of(store: SqlStore) -> PipelineManager:
+def worker_of(store: SqlStore) -> Worker:
     """A worker whose handlers do nothing, and have no commit."""
     handlers = (HandlerSpec("nothing", PassingOn),)
-    return PipelineManager(
+    return Worker(
         store=store,
         stream_clock=StreamClock(ClockKind.SYSTEM, store, FakeClock(at(1e6))),
         definitions=[VM],
@@ -173,7 +173,7 @@ def test_a_worker_fires_streams_by_the_batch(
     many_ready: SqlStore, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # on a slow machine a part of the batch would be completed before the rest
-    monkeypatch.setattr(batch, "LONGEST_WAIT_SECONDS", math.inf)
+    monkeypatch.setattr(batch, "MAX_DEFER_SECONDS", math.inf)
     worker = worker_of(many_ready)
     with metered(many_ready.database) as meter:
         assert worker.process_ready_streams(number) == number

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from winchester_core import bootstrap, ingest, worker
 from winchester_core.backtest.outcomes import read_outcomes
 from winchester_core.ingest.pump import SourcePump
-from winchester_core.ingest.replay import Replay
+from winchester_core.ingest.replay import Replayer
 from winchester_core.pipelines import PipelineDefinition
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema import DatabaseSchema
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from winchester_core.backtest.outcomes import StreamOutcome
     from winchester_core.config import Settings
-    from winchester_core.ingest.replay import Pace, ReplaySummary
+    from winchester_core.ingest.replay import ReplayPace, ReplaySummary
     from winchester_core.interfaces import EventSource
     from winchester_core.storage.interface import Store
 
@@ -51,7 +51,7 @@ class Backtest:
     A context manager: at its end the database is closed. `stop` ends a replay early.
     """
 
-    def __init__(self, directory: Path, pace: Pace, stop: threading.Event) -> None:
+    def __init__(self, directory: Path, pace: ReplayPace, stop: threading.Event) -> None:
         self._pace = pace
         self._stop = stop
         self._database = Database(f"sqlite:///{directory / FILE}")
@@ -70,13 +70,13 @@ class Backtest:
         """Replay `source` with the triggers of `settings`, whose own database is not touched."""
         kept = replace(settings, purge_completed_streams=False, trim_events=False)
         clock = bootstrap.replay_clock(self._store)
-        manager = ingest.TriggerManager(**bootstrap.ingest_parts(kept, self._store, clock=clock))
+        manager = ingest.Ingester(**bootstrap.ingest_parts(kept, self._store, clock=clock))
         parts = bootstrap.worker_parts(kept, self._store, clock=clock)
-        workers = worker.PipelineManager(**{**parts, "pipelines": _empty_pipelines(settings)})
+        workers = worker.Worker(**{**parts, "pipelines": _empty_pipelines(settings)})
         pump = SourcePump(
             "backtest", source, manager, batch_size=self._pace.batch_size, stop=self._stop
         )
-        summary = Replay(
+        summary = Replayer(
             source=source,
             pump=pump,
             manager=manager,

@@ -10,14 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from winchester_core.bootstrap.ingest import TriggerManager, ingest_parts, ingest_rules
-    from winchester_core.bootstrap.monitoring import monitor
-    from winchester_core.bootstrap.rules import (
+    from winchester_core.bootstrap.definitions import (
         distiller,
         pipelines,
         trigger_definitions,
         worker_options,
     )
+    from winchester_core.bootstrap.ingest import TriggerManager, ingest_configuration, ingest_parts
     from winchester_core.bootstrap.settings import load_settings
     from winchester_core.bootstrap.stores import (
         open_database,
@@ -25,34 +24,35 @@ if TYPE_CHECKING:
         replay_clock,
         stream_clock,
     )
-    from winchester_core.bootstrap.worker import PipelineManager, worker_parts, worker_rules
+    from winchester_core.bootstrap.telemetry import telemetry_server
+    from winchester_core.bootstrap.worker import PipelineManager, worker_configuration, worker_parts
 
 __all__ = [
     "PipelineManager",
     "TriggerManager",
     "distiller",
+    "ingest_configuration",
     "ingest_parts",
-    "ingest_rules",
     "load_settings",
-    "monitor",
     "open_database",
     "open_store",
     "pipelines",
     "replay_clock",
     "stream_clock",
+    "telemetry_server",
     "trigger_definitions",
+    "worker_configuration",
     "worker_options",
     "worker_parts",
-    "worker_rules",
 ]
 
 _MODULES = {
-    "ingest": ("TriggerManager", "ingest_parts", "ingest_rules"),
-    "monitoring": ("monitor",),
-    "rules": ("distiller", "pipelines", "trigger_definitions", "worker_options"),
+    "ingest": ("TriggerManager", "ingest_parts", "ingest_configuration"),
+    "telemetry": ("telemetry_server",),
+    "definitions": ("distiller", "pipelines", "trigger_definitions", "worker_options"),
     "settings": ("load_settings",),
     "stores": ("open_database", "open_store", "replay_clock", "stream_clock"),
-    "worker": ("PipelineManager", "worker_parts", "worker_rules"),
+    "worker": ("PipelineManager", "worker_parts", "worker_configuration"),
 }
 
 

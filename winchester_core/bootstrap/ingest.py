@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from winchester_core import ingest
-from winchester_core.bootstrap.rules import conditions, distiller, trigger_definitions
-from winchester_core.bootstrap.settings import known_settings
+from winchester_core.bootstrap.definitions import conditions, distiller, trigger_definitions
+from winchester_core.bootstrap.settings import resolve_settings
 from winchester_core.bootstrap.stores import open_store, stream_clock
 from winchester_core.clock import SystemClock
 from winchester_core.ingest.decoding import Decoder
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from winchester_core.storage.stream_clock import StreamClock
 
 
-class TriggerManager(ingest.TriggerManager):
+class TriggerManager(ingest.Ingester):
     """A trigger manager as `settings` say: a file, a mapping with its content, or `Settings`.
 
     Raises `ConfigurationError`; `SchemaMismatch` when the database is not at the program's
-    revision. See `winchester_core.ingest.TriggerManager` for what it does.
+    revision. See `winchester_core.ingest.Ingester` for what it does.
     """
 
     def __init__(self, settings: Settings | Mapping[str, Any] | str | Path) -> None:
-        known = known_settings(settings, needs=("database",), ignores=("pipelines", "sources"))
+        known = resolve_settings(settings, needs=("database",), ignores=("pipelines", "sources"))
         counters = Counters()
         store = open_store(known, counters)
         super().__init__(**ingest_parts(known, store, counters=counters))
@@ -43,7 +43,7 @@ def ingest_parts(
     clock: StreamClock | None = None,
     counters: Counters | None = None,
 ) -> dict[str, Any]:
-    """The arguments of `winchester_core.ingest.TriggerManager`."""
+    """The arguments of `winchester_core.ingest.Ingester`."""
     clock = clock or stream_clock(settings, store)
     return {
         "store": store,
@@ -51,19 +51,19 @@ def ingest_parts(
         "conditions": conditions(),
         "counters": counters or Counters(),
         "debug_period_seconds": settings.statistics_period,
-        **ingest_rules(settings, clock),
+        **ingest_configuration(settings, clock),
     }
 
 
-def ingest_rules(settings: Settings, clock: StreamClock) -> dict[str, Any]:
+def ingest_configuration(settings: Settings, clock: StreamClock) -> dict[str, Any]:
     """The arguments of `TriggerManager.change`: what follows the configuration while it works."""
     return {
         "definitions": trigger_definitions(settings, conditions()),
-        "decoder": Decoder(distiller(settings, _StreamNow(clock))),
+        "decoder": Decoder(distiller(settings, _StreamTimeClock(clock))),
     }
 
 
-class _StreamNow:
+class _StreamTimeClock:
     """Stream time as a plain clock; the host's while the event clock has never been set."""
 
     def __init__(self, clock: StreamClock) -> None:

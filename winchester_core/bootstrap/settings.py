@@ -24,6 +24,6 @@ load_settings = functools.partial(config.load_settings, validate_definitions=_va
 """Read and check a configuration; see `winchester_core.config.load_settings`."""
 
 
-def known_settings(source: Settings | Mapping[str, Any] | str | Path, **choices: Any) -> Settings:
+def resolve_settings(source: Settings | Mapping[str, Any] | str | Path, **choices: Any) -> Settings:
     """Return `source` itself, or what `load_settings` makes of it with these `choices`."""
     return source if isinstance(source, Settings) else load_settings(source, **choices)

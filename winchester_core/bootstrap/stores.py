@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.bootstrap.settings import known_settings
+from winchester_core.bootstrap.settings import resolve_settings
 from winchester_core.clock import SystemClock, TimeSyncClock
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.store import SqlStore
@@ -35,7 +35,7 @@ def open_store(
     `SchemaMismatch`, `DatabaseUnavailable`.
     """
     parts = ("triggers", "pipelines", "distiller", "sources")
-    database = open_database(known_settings(settings, ignores=parts), counters)
+    database = open_database(resolve_settings(settings, ignores=parts), counters)
     try:
         check_schema_revision(database)
     except BaseException:

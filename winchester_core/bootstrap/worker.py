@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from winchester_core import worker
-from winchester_core.bootstrap.rules import (
+from winchester_core.bootstrap.definitions import (
     conditions,
     pipelines,
     trigger_definitions,
     worker_options,
 )
-from winchester_core.bootstrap.settings import known_settings
+from winchester_core.bootstrap.settings import resolve_settings
 from winchester_core.bootstrap.stores import open_store, stream_clock
 from winchester_core.telemetry.counters import Counters
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from winchester_core.config import Settings
     from winchester_core.storage.interface import Store
     from winchester_core.storage.stream_clock import StreamClock
-    from winchester_core.telemetry.heartbeat import Heartbeat
+    from winchester_core.telemetry.watchdog import Watchdog
 
 
-class PipelineManager(worker.PipelineManager):
+class PipelineManager(worker.Worker):
     """A worker as `settings` say: a file, a mapping with its content, or `Settings`.
 
-    Raises as `TriggerManager`. See `winchester_core.worker.PipelineManager` for what it does.
+    Raises as `TriggerManager`. See `winchester_core.worker.Worker` for what it does.
     """
 
     def __init__(
@@ -36,10 +36,10 @@ class PipelineManager(worker.PipelineManager):
         settings: Settings | Mapping[str, Any] | str | Path,
         *,
         name: str | None = None,
-        heartbeat: Heartbeat | None = None,
+        heartbeat: Watchdog | None = None,
     ) -> None:
         needs = ("database", "triggers", "pipelines")
-        known = known_settings(settings, needs=needs, ignores=("distiller", "sources"))
+        known = resolve_settings(settings, needs=needs, ignores=("distiller", "sources"))
         counters = Counters()
         store = open_store(known, counters)
         parts = worker_parts(known, store, name=name, counters=counters)
@@ -54,17 +54,17 @@ def worker_parts(
     name: str | None = None,
     counters: Counters | None = None,
 ) -> dict[str, Any]:
-    """The arguments of `winchester_core.worker.PipelineManager`."""
+    """The arguments of `winchester_core.worker.Worker`."""
     return {
         "store": store,
         "stream_clock": clock or stream_clock(settings, store),
         "name": name or settings.worker_name,
         "counters": counters or Counters(),
-        **worker_rules(settings),
+        **worker_configuration(settings),
     }
 
 
-def worker_rules(settings: Settings) -> dict[str, Any]:
+def worker_configuration(settings: Settings) -> dict[str, Any]:
     """The arguments of `PipelineManager.change`: what follows the configuration while it works."""
     return {
         "definitions": trigger_definitions(settings, conditions()),

@@ -14,7 +14,7 @@ from winchester_core.cases.reasons import Reasons
 from winchester_core.cases.rehearsal import rehearsed
 from winchester_core.clock import monotonic
 from winchester_core.config.cases import AdvanceTime, Expectation, InputBatch, InputFile
-from winchester_core.ingest.replay import Pace
+from winchester_core.ingest.replay import ReplayPace
 from winchester_core.plugins import CONDITIONS, EVENT_SOURCES, PluginRegistry, import_plugin
 from winchester_core.testing import InMemoryEngine
 
@@ -108,7 +108,7 @@ class _CaseRun:
         return {"message_id": f"e{self._named}", "timestamp": now, **event}
 
     def _replay(self, step: InputFile) -> None:
-        pace = Pace(step=step.every, advance=timedelta(0))
+        pace = ReplayPace(step=step.every, advance=timedelta(0))
         summary = self._engine.replay(_source(step), pace)
         self._count(summary.stored, summary.duplicates, summary.rejected, summary.dropped)
         for each in self._engine.store.find_rejected(cursor=self._last_rejected, limit=MOST_TOLD):

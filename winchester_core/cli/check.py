@@ -49,14 +49,14 @@ def findings(settings: Settings) -> list[str]:
     """What is configured, after making all of it. Raises `ConfigurationError`, `PluginError`."""
     from winchester_core import bootstrap
     from winchester_core.plugins import CONDITIONS, PluginRegistry
-    from winchester_core.telemetry.monitor import require_library
+    from winchester_core.telemetry.server import load_exposition
 
     triggers = bootstrap.trigger_definitions(settings, PluginRegistry(CONDITIONS))
     pipelines = bootstrap.pipelines(settings)
     bootstrap.distiller(settings)
     bootstrap.worker_options(settings)
     if settings.metrics_listen is not None:
-        require_library()
+        load_exposition()
     bootstrap.open_database(settings).close()  # finds a driver that is missing; connects to none
     definitions = settings.event_definitions.definitions if settings.event_definitions else ()
     handlers = sum(len(entries) for entries in settings.pipelines.values())

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from datetime import datetime
 
-    from winchester_core.ingest import TriggerManager
-    from winchester_core.ingest.outcome import EventOutcome
+    from winchester_core.ingest import Ingester
+    from winchester_core.ingest.recorder import EventOutcome
 
 
 class EventAdd(ObjectShow):
@@ -82,7 +82,7 @@ class EventAdd(ObjectShow):
     def shown(self, parsed_args: Namespace) -> dict[str, Any]:
         """What became of it."""
         from winchester_core.bootstrap import TriggerManager
-        from winchester_core.ingest.outcome import EventStatus
+        from winchester_core.ingest.recorder import EventStatus
 
         given = _given(parsed_args)
         settings = load_configuration(parsed_args, ignores=("pipelines", "distiller", "sources"))
@@ -126,7 +126,7 @@ def _read_json(text: str) -> dict[str, Any]:
         raise UsageError(f"--json: {error}") from None
 
 
-def _completed(event: dict[str, Any], args: Namespace, manager: TriggerManager) -> dict[str, Any]:
+def _completed(event: dict[str, Any], args: Namespace, manager: Ingester) -> dict[str, Any]:
     """The event with an id and a time, where it was given none. Raises `UsageError`."""
 
     def now() -> datetime:
@@ -142,8 +142,8 @@ def _completed(event: dict[str, Any], args: Namespace, manager: TriggerManager) 
     return {"message_id": str(uuid.uuid4()), **event}
 
 
-def _told(outcome: EventOutcome, manager: TriggerManager) -> dict[str, Any]:
-    from winchester_core.ingest.outcome import EventStatus
+def _told(outcome: EventOutcome, manager: Ingester) -> dict[str, Any]:
+    from winchester_core.ingest.recorder import EventStatus
 
     is_held = outcome.status in (EventStatus.STORED, EventStatus.DUPLICATE)
     wanted = StreamFilter(message_id=outcome.message_id)

@@ -25,7 +25,7 @@ from winchester_core.cli.systemd import Supervisor
 from winchester_core.cli.yagi import source_settings
 from winchester_core.errors import WinchesterError
 from winchester_core.model.message import MessageKind
-from winchester_core.telemetry.heartbeat import Heartbeat
+from winchester_core.telemetry.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from winchester_core.bootstrap import TriggerManager
     from winchester_core.config import Settings
-    from winchester_core.ingest.totals import PumpTotals
-    from winchester_core.telemetry.health import Health
+    from winchester_core.ingest.pump import PumpTotals
+    from winchester_core.telemetry.watchdog import Health
 
 PROGRAM: Final = "winchester-ingest"
 FILE_SOURCE: Final = "file"
@@ -139,20 +139,19 @@ def _check_usage(args: Namespace) -> None:
 
 
 def _ingest_file(args: Namespace) -> int:
-    from winchester_core.bootstrap import TriggerManager, monitor
+    from winchester_core.bootstrap import TriggerManager, telemetry_server
     from winchester_core.config import configure_logging
     from winchester_core.ingest.pump import SourcePump
-    from winchester_core.ingest.runner import log_statistics
-    from winchester_core.ingest.source_metrics import SourcesProbe
+    from winchester_core.ingest.runner import SourceMetricsCollector, log_statistics
 
     settings = _file_settings(args)
     configure_logging(settings, PROGRAM)
     stop = threading.Event()
-    heartbeat = Heartbeat()
+    heartbeat = Watchdog()
     source = open_file_source(args, settings, follow=args.follow)
     with (
         TriggerManager(settings) as manager,
-        monitor(settings, manager, heartbeat) as watched,
+        telemetry_server(settings, manager, heartbeat) as watched,
         _reloader(settings, manager, partial(_file_settings, args)) as reloader,
         stopping_on_signals(
             _file_ending(stop, watched.health, settings), reloader.ask
@@ -168,7 +167,7 @@ def _ingest_file(args: Namespace) -> int:
             on_batch=lambda totals: show(totals.received),
             pulse=heartbeat.pulse(FILE_SOURCE),
         )
-        watched.add(SourcesProbe(lambda: {FILE_SOURCE: pump}))
+        watched.add(SourceMetricsCollector(lambda: {FILE_SOURCE: pump}))
         watched.health.begin()
         settle_collector()
         try:
@@ -201,23 +200,22 @@ def _settings_of_format(args: Namespace) -> Settings:
 
 
 def _run_sources(settings: Settings, args: Namespace, ready: Callable[[], None]) -> int:
-    from winchester_core.bootstrap import TriggerManager, monitor
+    from winchester_core.bootstrap import TriggerManager, telemetry_server
     from winchester_core.config import configure_logging
-    from winchester_core.ingest.runner import SourceRunner
-    from winchester_core.ingest.source_metrics import SourcesProbe
+    from winchester_core.ingest.runner import SourceMetricsCollector, SourceRunner
 
     configure_logging(settings, PROGRAM)
     entries = list(settings.event_sources.values())
     if args.batch_size:
         entries = [replace(entry, batch_size=args.batch_size) for entry in entries]
     stop = threading.Event()
-    heartbeat = Heartbeat()
+    heartbeat = Watchdog()
     load_again = partial(_source_settings, args)
     with (
         hangups_held(),
         PidFile(args.pid_file) if args.pid_file else nullcontext() as pid_file,
         TriggerManager(settings) as manager,
-        monitor(settings, manager, heartbeat) as watched,
+        telemetry_server(settings, manager, heartbeat) as watched,
         Supervisor(heartbeat, lambda: _status(manager)) as supervisor,
         _reloader(settings, manager, load_again, supervisor) as reloader,
         stopping_on_signals(
@@ -233,7 +231,7 @@ def _run_sources(settings: Settings, args: Namespace, ready: Callable[[], None])
             shutdown_seconds=settings.shutdown_timeout,
             heartbeat=heartbeat,
         )
-        watched.add(SourcesProbe(lambda: runner.pumps))
+        watched.add(SourceMetricsCollector(lambda: runner.pumps))
         ready()
         supervisor.ready()
         watched.health.begin()
@@ -260,11 +258,11 @@ def _reloader(
     load_again: Callable[[], Settings],
     supervisor: Supervisor | None = None,
 ) -> Reloader:
-    from winchester_core.bootstrap import ingest_rules
+    from winchester_core.bootstrap import ingest_configuration
     from winchester_core.config.reload_diff import INGEST_RELOAD
 
     def prepare(changed: Settings) -> Callable[[], None]:
-        return partial(manager.change, **ingest_rules(changed, manager.clock))
+        return partial(manager.change, **ingest_configuration(changed, manager.clock))
 
     return Reloader(
         settings,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from winchester_core.config import Settings
-    from winchester_core.ingest.replay import Pace
+    from winchester_core.ingest.replay import ReplayPace
 
 
 def add_pace_options(parser: ArgumentParser) -> None:
@@ -46,11 +46,11 @@ def add_pace_options(parser: ArgumentParser) -> None:
     )
 
 
-def pace_of(args: Namespace, settings: Settings) -> Pace:
+def pace_of(args: Namespace, settings: Settings) -> ReplayPace:
     """What the options say."""
-    from winchester_core.ingest.replay import Pace
+    from winchester_core.ingest.replay import ReplayPace
 
-    return Pace(
+    return ReplayPace(
         step=args.step,
         advance=args.advance,
         advance_step=args.advance_step,

@@ -10,7 +10,7 @@ from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import StreamFilter
 from winchester_core.triggers.definition import ChangeKind, TriggerChange, compare_triggers
 from winchester_core.triggers.progress import StreamProgress, preview_recalculation
-from winchester_core.worker.batch import portions
+from winchester_core.worker.batch import memory_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -104,7 +104,7 @@ class Survey:
             if definition is None:
                 yield from (Affected(each, None, (NO_TRIGGER,)) for each in page)
                 continue
-            for portion in portions(page):
+            for portion in memory_batches(page):
                 yield from self._affected_of(portion, definition, change)
 
     def _affected_of(

@@ -12,13 +12,13 @@ from winchester_core.model.message import Message, MessageKind
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from winchester_core.ingest import EventOutcome, TriggerManager
+    from winchester_core.ingest import EventOutcome, Ingester
     from winchester_core.storage.records import RejectedMessage
 
 INVALID: Final = "invalid"
 
 
-class RejectedRetry(ActOnEach["TriggerManager"]):
+class RejectedRetry(ActOnEach["Ingester"]):
     """Take rejected messages in again.
 
     Each is treated as if its source had just given it: distilled if it is a notification, stored,
@@ -50,15 +50,13 @@ class RejectedRetry(ActOnEach["TriggerManager"]):
         )
         return parser
 
-    def tool(self, parsed_args: Namespace) -> TriggerManager:
+    def tool(self, parsed_args: Namespace) -> Ingester:
         """What takes messages in."""
         from winchester_core.bootstrap import TriggerManager
 
         return TriggerManager(load_configuration(parsed_args, ignores=("pipelines", "sources")))
 
-    def act(
-        self, tool: TriggerManager, each_id: int, parsed_args: Namespace
-    ) -> tuple[str, str | None]:
+    def act(self, tool: Ingester, each_id: int, parsed_args: Namespace) -> tuple[str, str | None]:
         """Retry one message; when it is settled, forget it."""
         rejected = tool.store.get_rejected(each_id)
         if len(rejected.body) < rejected.body_length:
@@ -99,7 +97,7 @@ class RejectedDiscard(ActOnEach[Session]):
 
 
 def _retried(
-    manager: TriggerManager, rejected: RejectedMessage, datetime_traits: tuple[str, ...]
+    manager: Ingester, rejected: RejectedMessage, datetime_traits: tuple[str, ...]
 ) -> EventOutcome:
     kind = MessageKind(rejected.kind)
     message = Message(rejected.body, kind, redelivered=True, datetime_traits=datetime_traits)
@@ -107,7 +105,7 @@ def _retried(
     return outcome
 
 
-def _update_reason(manager: TriggerManager, rejected: RejectedMessage, reason: str) -> None:
+def _update_reason(manager: Ingester, rejected: RejectedMessage, reason: str) -> None:
     """Keep the reason of this time; the same one stays as it is, with the place it names."""
     if not rejected.reason.endswith(reason):
         manager.store.set_rejected_reason(rejected.id, reason)

@@ -74,14 +74,14 @@ def _replay(
     from winchester_core import bootstrap, ingest, worker
     from winchester_core.config import configure_logging
     from winchester_core.ingest.pump import SourcePump
-    from winchester_core.ingest.replay import Replay as Replaying
+    from winchester_core.ingest.replay import Replayer as Replaying
 
     configure_logging(settings, PROGRAM)
     source = open_file_source(args, settings)
     with closing(bootstrap.open_store(settings)) as store:
         clock = bootstrap.replay_clock(store)
-        manager = ingest.TriggerManager(**bootstrap.ingest_parts(settings, store, clock=clock))
-        pipelines = worker.PipelineManager(**bootstrap.worker_parts(settings, store, clock=clock))
+        manager = ingest.Ingester(**bootstrap.ingest_parts(settings, store, clock=clock))
+        pipelines = worker.Worker(**bootstrap.worker_parts(settings, store, clock=clock))
         pace = pace_of(args, settings)
         pump = SourcePump("replay", source, manager, batch_size=pace.batch_size, stop=stop)
         replaying = Replaying(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from winchester_core.cli.failure import CUT_SHORT
 from winchester_core.cli.hangup import Hangups
 from winchester_core.cli.hard_end import end_now, nothing
-from winchester_core.clock import monotonic, pause
+from winchester_core.clock import monotonic, sleep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -165,7 +165,7 @@ def _end_at_once(signum: int) -> NoReturn:
 
     It sees two signals as one if it was too busy for the first: hence the third, a little later.
     """
-    pause(BUSY_SECONDS)
+    sleep(BUSY_SECONDS)
     os.kill(os.getpid(), signum)
-    pause(DEAF_SECONDS)
+    sleep(DEAF_SECONDS)
     os._exit(128 + signum)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from winchester_core.telemetry.heartbeat import Heartbeat
+    from winchester_core.telemetry.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Supervisor:
 
     def __init__(
         self,
-        heartbeat: Heartbeat,
+        heartbeat: Watchdog,
         status: Callable[[], str],
         environ: MutableMapping[str, str] = os.environ,
     ) -> None:

@@ -20,14 +20,14 @@ from winchester_core.cli.reloading import Reloader
 from winchester_core.cli.signals import Ending, stopping_on_signals
 from winchester_core.cli.systemd import Supervisor
 from winchester_core.telemetry.counters import Count
-from winchester_core.telemetry.heartbeat import Heartbeat
+from winchester_core.telemetry.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from winchester_core.bootstrap import PipelineManager
     from winchester_core.config import Settings
-    from winchester_core.telemetry.health import Health
+    from winchester_core.telemetry.watchdog import Health
 
 logger = logging.getLogger(__name__)
 
@@ -112,18 +112,18 @@ def _load(args: argparse.Namespace) -> Settings:
 
 
 def _work(settings: Settings, args: argparse.Namespace, ready: Callable[[], None]) -> int:
-    from winchester_core.bootstrap import PipelineManager, monitor
+    from winchester_core.bootstrap import PipelineManager, telemetry_server
     from winchester_core.config import configure_logging
     from winchester_core.config.reload_diff import WORKER_RELOAD
 
     proc_name = args.name or settings.worker_name or PROGRAM
     configure_logging(settings, proc_name)
-    heartbeat = Heartbeat()
+    heartbeat = Watchdog()
     with (
         hangups_held(),
         PidFile(args.pid_file) if args.pid_file else nullcontext() as pid_file,
         closing(PipelineManager(settings, name=args.name, heartbeat=heartbeat)) as manager,
-        monitor(settings, manager, heartbeat) as watched,
+        telemetry_server(settings, manager, heartbeat) as watched,
         Supervisor(heartbeat, lambda: _status(manager)) as supervisor,
         Reloader(
             settings,
@@ -149,9 +149,9 @@ def _work(settings: Settings, args: argparse.Namespace, ready: Callable[[], None
 
 
 def _prepare_change(manager: PipelineManager, settings: Settings) -> Callable[[], None]:
-    from winchester_core.bootstrap import worker_rules
+    from winchester_core.bootstrap import worker_configuration
 
-    return partial(manager.change, **worker_rules(settings))
+    return partial(manager.change, **worker_configuration(settings))
 
 
 def _ending(

@@ -14,8 +14,7 @@ import orjson
 
 from winchester_core.config.secrets import mask_url
 from winchester_core.errors import ConfigurationError
-from winchester_core.telemetry.scope import present_facts
-from winchester_core.telemetry.tracing import identifiers
+from winchester_core.telemetry.log_context import context_fields, trace_ids
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -157,14 +156,14 @@ class JsonFormatter(logging.Formatter):
         if self._program is not None:
             content["program"] = self._program
         content |= self._context(record)
-        content |= identifiers()
+        content |= trace_ids()
         exception = self._exception(record)
         if exception:
             content["exception"] = mask_url(exception)
         return _to_json(content)
 
     def _context(self, record: logging.LogRecord) -> dict[str, Any]:
-        known = {**present_facts(), **record.__dict__}
+        known = {**context_fields(), **record.__dict__}
         return {key: known[key] for key in CONTEXT_KEYS if known.get(key) is not None}
 
     def _exception(self, record: logging.LogRecord) -> str:

@@ -1,6 +1,6 @@
 """The ingesting side: from sources and callers into the store."""
 
-from winchester_core.ingest.outcome import AddResult, EventOutcome, EventStatus
-from winchester_core.ingest.trigger_manager import TriggerManager
+from winchester_core.ingest.ingester import Ingester
+from winchester_core.ingest.recorder import AddResult, EventOutcome, EventStatus
 
-__all__ = ["AddResult", "EventOutcome", "EventStatus", "TriggerManager"]
+__all__ = ["AddResult", "EventOutcome", "EventStatus", "Ingester"]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from winchester_core.distill import notification_time, open_envelope, read_object
 from winchester_core.errors import ConfigurationError, InvalidEvent
 from winchester_core.model.event import CleanEvent, clean_event, parse_timestamp, to_utc
 from winchester_core.model.json import read_event
 from winchester_core.model.message import MessageKind
+from winchester_core.storage.records import Rejection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +24,7 @@ if TYPE_CHECKING:
     from winchester_core.model.message import Message
 
 
-class UncoveredType(Exception):  # noqa: N818 - an outcome, not a fault
+class NoDefinition(Exception):  # noqa: N818 - an outcome, not a fault
     """No definition covers this notification: it is dropped."""
 
     def __init__(self, event_type: str, message_id: str | None) -> None:
@@ -36,7 +41,7 @@ class Decoder:
     def message(self, message: Message) -> CleanEvent:
         """The event of a source's message.
 
-        Raises `InvalidEvent`; `UncoveredType` for a notification that no definition covers.
+        Raises `InvalidEvent`; `NoDefinition` for a notification that no definition covers.
         """
         if message.fault is not None:
             raise InvalidEvent("", message.fault)
@@ -44,22 +49,22 @@ class Decoder:
             return self.notification(message.body)
         document = read_object(message.body)
         event, drops = read_event(document, message.datetime_traits)
-        return _with_drops(clean_event(event), drops)
+        return _add_drops(clean_event(event), drops)
 
     def notification(self, body: bytes | Mapping[str, Any]) -> CleanEvent:
         """The event of a notification, bare or in its envelope.
 
-        Raises `InvalidEvent`, `UncoveredType`.
+        Raises `InvalidEvent`, `NoDefinition`.
         """
         notification = open_envelope(body)
         distilled = self.distiller.distill(notification)
         if distilled.event is None:
             message_id = notification.get("message_id")
-            raise UncoveredType(
+            raise NoDefinition(
                 str(notification.get("event_type")),
                 message_id if isinstance(message_id, str) else None,
             )
-        return _with_drops(clean_event(distilled.event), distilled.drops)
+        return _add_drops(clean_event(distilled.event), distilled.drops)
 
     @property
     def has_definitions(self) -> bool:
@@ -88,6 +93,40 @@ class Decoder:
             return None
 
 
-def _with_drops(clean: CleanEvent, drops: Sequence[TraitDrop]) -> CleanEvent:
+def _add_drops(clean: CleanEvent, drops: Sequence[TraitDrop]) -> CleanEvent:
     """The event, with what it had lost before it was cleaned."""
     return CleanEvent(clean.event, (*drops, *clean.drops)) if drops else clean
+
+
+# What is kept of a message that could not become an event.
+
+
+MAX_BODY_BYTES = 1024 * 1024
+
+
+def make_rejection(source: str, message: Message, reason: str) -> Rejection:
+    """The record of a bad message: at most 1 MiB of its body, full length and SHA-256."""
+    body = _body_bytes(message)
+    return Rejection(
+        source=source,
+        kind=message.kind.value,
+        reason=_origin(message) + reason,
+        body=body[:MAX_BODY_BYTES],
+        body_length=len(body),
+        digest=hashlib.sha256(body).digest(),
+    )
+
+
+def _body_bytes(message: Message) -> bytes:
+    if isinstance(message.body, bytes):
+        return message.body
+    try:
+        return orjson.dumps(
+            message.body, default=repr, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS
+        )
+    except TypeError:  # an integer beyond 64 bits, a lone surrogate: JSON, but not to orjson
+        return json.dumps(message.body, default=repr).encode()
+
+
+def _origin(message: Message) -> str:
+    return f"{message.received_from}: " if message.received_from else ""

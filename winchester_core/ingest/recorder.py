@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winchester_core.errors import DataRefused
-from winchester_core.ingest.outcome import EventOutcome, EventStatus
+from winchester_core.model.message import EventOutcome, EventStatus
 from winchester_core.storage.records import MatchedEvent
 from winchester_core.storage.stream_clock import ClockKind
-from winchester_core.telemetry.checkpoints import Checkpoint, reach
 from winchester_core.telemetry.counters import Count, Counters
+from winchester_core.telemetry.failpoints import Failpoint, hit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.records import IngestResult
     from winchester_core.storage.stream_clock import StreamClock
     from winchester_core.triggers.stream_time import TimePolicy
+
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ class Recorder:
         at fault stands alone: that one is invalid, the others are stored.
         """
         matched_events = [each for each in prepared if isinstance(each, MatchedEvent)]
-        reach(Checkpoint.DISTILLED)
+        hit(Failpoint.DISTILLED)
         outcomes = iter(
             self._stored(matched_events, self._clock.ingest_policy()) if matched_events else ()
         )
@@ -60,7 +62,7 @@ class Recorder:
             return self._stored(matched_events[:half], policy) + self._stored(
                 matched_events[half:], policy
             )
-        reach(Checkpoint.INGEST_COMMITTED)
+        hit(Failpoint.INGEST_COMMITTED)
         self._count(matched_events, recorded)
         return [
             EventOutcome(
@@ -103,3 +105,39 @@ class Recorder:
                 "recorded events set 'clock: event', or use 'winchester replay'; these are "
                 "stored now, hence with an empty database"
             )
+
+
+# What became of a batch that was handed in.
+
+
+__all__ = ["AddResult", "EventOutcome", "EventStatus"]
+
+
+@dataclass(frozen=True, slots=True)
+class AddResult:
+    """What became of a batch: one outcome for each, in the order given."""
+
+    outcomes: tuple[EventOutcome, ...]
+
+    @property
+    def stored(self) -> int:
+        """How many are new and were stored."""
+        return self._number(EventStatus.STORED)
+
+    @property
+    def duplicates(self) -> int:
+        """How many were known by their message id."""
+        return self._number(EventStatus.DUPLICATE)
+
+    @property
+    def invalid(self) -> int:
+        """How many could not be stored; each outcome has the reason."""
+        return self._number(EventStatus.INVALID)
+
+    @property
+    def dropped(self) -> int:
+        """How many notifications no definition covers."""
+        return self._number(EventStatus.DROPPED)
+
+    def _number(self, outcome: EventStatus) -> int:
+        return sum(each.status is outcome for each in self.outcomes)

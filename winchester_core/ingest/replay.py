@@ -10,24 +10,24 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from winchester_core.ingest.gathering import RECEIVE_TIMEOUT_SECONDS
+from winchester_core.ingest.pump import RECEIVE_TIMEOUT_SECONDS
 from winchester_core.telemetry.counters import Count
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
+    from winchester_core.ingest.ingester import Ingester
     from winchester_core.ingest.pump import SourcePump
-    from winchester_core.ingest.trigger_manager import TriggerManager
     from winchester_core.interfaces import EventSource
     from winchester_core.model.message import Message
-    from winchester_core.worker import PipelineManager
+    from winchester_core.worker import Worker
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class ReplayPace:
     """When the worker gets its turns.
 
     The worker runs whenever time enters a new `step` (counted from midnight UTC); at the end
@@ -66,7 +66,7 @@ class ReplaySummary:
     new_events: dict[str, int] = field(default_factory=dict)
 
 
-class Replay:
+class Replayer:
     """One replay of one source. The manager and the worker must be on the event clock."""
 
     def __init__(
@@ -74,9 +74,9 @@ class Replay:
         *,
         source: EventSource,
         pump: SourcePump,
-        manager: TriggerManager,
-        worker: PipelineManager,
-        pace: Pace,
+        manager: Ingester,
+        worker: Worker,
+        pace: ReplayPace,
         stop: threading.Event,
         on_batch: Callable[[int], None] | None = None,
     ) -> None:

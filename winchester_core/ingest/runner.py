@@ -5,26 +5,27 @@ from __future__ import annotations
 import logging
 import threading
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from winchester_core.clock import monotonic
 from winchester_core.errors import ConfigurationError, PluginError
-from winchester_core.ingest.pump import SourcePump
-from winchester_core.ingest.totals import PumpTotals
+from winchester_core.ingest.pump import PumpTotals, SourcePump
 from winchester_core.plugins import EVENT_SOURCES
-from winchester_core.telemetry.heartbeat import Heartbeat
-from winchester_core.telemetry.outage import Backoff, Outage
+from winchester_core.telemetry.metrics import Sample, catalogue
+from winchester_core.telemetry.retry import Backoff, OutageState
+from winchester_core.telemetry.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from winchester_core.config import SourceEntry
-    from winchester_core.ingest.trigger_manager import TriggerManager
+    from winchester_core.ingest.ingester import Ingester
     from winchester_core.interfaces import EventSource
+
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
+STOP_POLL_SECONDS = 1.0
 """How often it is looked whether to stop, while no source ends."""
 
 
@@ -40,23 +41,23 @@ class SourceRunner:
     def __init__(
         self,
         entries: Iterable[SourceEntry],
-        manager: TriggerManager,
+        manager: Ingester,
         *,
         stop: threading.Event,
         statistics_period_seconds: float,
         batch_wait_seconds: float = 0.0,
         shutdown_seconds: float | None = None,
-        heartbeat: Heartbeat | None = None,
+        heartbeat: Watchdog | None = None,
     ) -> None:
         """Make the sources. Raises `PluginError` for one that cannot be made."""
         self._manager = manager
         self._stop = stop
         self._period_seconds = statistics_period_seconds
         self._shutdown_seconds = shutdown_seconds
-        self._ended: SimpleQueue[_Feed] = SimpleQueue()
-        heartbeat = heartbeat or Heartbeat()
+        self._ended: SimpleQueue[_SourceThread] = SimpleQueue()
+        heartbeat = heartbeat or Watchdog()
         self._feeds = [
-            _Feed(entry, manager, stop, self._ended, heartbeat, batch_wait_seconds)
+            _SourceThread(entry, manager, stop, self._ended, heartbeat, batch_wait_seconds)
             for entry in entries
         ]
         self.hanging: list[str] = []
@@ -96,7 +97,7 @@ class SourceRunner:
         logged_at = monotonic()
         while running and not self._stop.is_set():
             try:
-                self._ended.get(timeout=min(LOOK_SECONDS, self._period_seconds))
+                self._ended.get(timeout=min(STOP_POLL_SECONDS, self._period_seconds))
                 running -= 1
             except Empty:
                 if monotonic() - logged_at >= self._period_seconds:
@@ -125,7 +126,7 @@ class SourceRunner:
                 )
 
 
-def log_statistics(manager: TriggerManager) -> None:
+def log_statistics(manager: Ingester) -> None:
     """Log what a manager has counted; store and log what it counted at debugged triggers."""
     counts = manager.counters.snapshot()
     text = " ".join(f"{name}={number}" for name, number in sorted(counts.items()))
@@ -133,16 +134,16 @@ def log_statistics(manager: TriggerManager) -> None:
     manager.debug.flush()
 
 
-class _Feed:
+class _SourceThread:
     """One source: its pump, and what ended it if not its end."""
 
     def __init__(
         self,
         entry: SourceEntry,
-        manager: TriggerManager,
+        manager: Ingester,
         stop: threading.Event,
-        ended: SimpleQueue[_Feed],
-        heartbeat: Heartbeat,
+        ended: SimpleQueue[_SourceThread],
+        heartbeat: Watchdog,
         batch_wait_seconds: float,
     ) -> None:
         self.name = entry.name
@@ -150,11 +151,11 @@ class _Feed:
         self._stop = stop
         self._ended = ended
         self._pulse = heartbeat.pulse(f"event source {entry.name!r}")
-        self._outage = Outage(f"event source {entry.name!r}", manager.counters)
+        self._outage = OutageState(f"event source {entry.name!r}", manager.counters)
         self._backoff = Backoff(stop)
         self.pump = SourcePump(
             entry.name,
-            _source(entry),
+            _make_source(entry),
             manager,
             batch_size=entry.batch_size,
             batch_wait_seconds=batch_wait_seconds,
@@ -189,7 +190,7 @@ class _Feed:
         except (Exception, SystemExit) as error:  # a plugin's code
             logger.debug("event source %r failed", self.name, exc_info=error)
             self.pump.totals.failures += 1
-            self._outage.noticed(_told(error))
+            self._outage.noticed(_with_text(error))
             self._pulse.beat()
             self._backoff.wait()
             return False
@@ -202,7 +203,7 @@ class _Feed:
         self._backoff.start_anew()
 
 
-def _source(entry: SourceEntry) -> EventSource:
+def _make_source(entry: SourceEntry) -> EventSource:
     try:
         return entry.source_class(**entry.params)
     except Exception as error:
@@ -212,6 +213,36 @@ def _source(entry: SourceEntry) -> EventSource:
         ) from error
 
 
-def _told(error: BaseException) -> Exception:
+def _with_text(error: BaseException) -> Exception:
     """The error as an outage tells of it: one that bears no text bears its name at least."""
     return error if isinstance(error, Exception) and str(error) else RuntimeError(repr(error))
+
+
+# What event sources have moved, as metrics.
+
+
+OUTCOMES: Final = {
+    "stored": "stored",
+    "duplicate": "duplicates",
+    "invalid": "rejected",
+    "dropped": "dropped",
+}
+"""The values of the label `outcome`, each with the total that has its number."""
+
+
+class SourceMetricsCollector:
+    """Samples of the pumps, by the names of their sources."""
+
+    def __init__(self, pumps: Callable[[], Mapping[str, SourcePump]]) -> None:
+        self._pumps = pumps
+
+    def __call__(self) -> Iterator[Sample]:
+        """The samples."""
+        for name, pump in self._pumps().items():
+            for outcome, total in OUTCOMES.items():
+                number = getattr(pump.totals, total)
+                yield Sample(catalogue.SOURCE_MESSAGES, number, (name, outcome))
+            yield Sample(catalogue.SOURCE_FAILURES, pump.totals.failures, (name,))
+            yield Sample(catalogue.SOURCE_IN_FLIGHT, pump.in_hand, (name,))
+            if pump.lag is not None:
+                yield Sample(catalogue.SOURCE_LAG, pump.lag, (name,))

@@ -1,7 +1,7 @@
 """Pipelines: what they are made of, and one run of a stream's events through one."""
 
 from winchester_core.pipelines.definition import HandlerSpec, PipelineDefinition
-from winchester_core.pipelines.run import CommitFault, PipelineRun, RunStream, Step
+from winchester_core.pipelines.run import CommitFault, PipelineRun, Step, StreamInfo
 from winchester_core.pipelines.traceback_text import clean_traceback, describe_error, error_text
 
 __all__ = [
@@ -9,8 +9,8 @@ __all__ = [
     "HandlerSpec",
     "PipelineDefinition",
     "PipelineRun",
-    "RunStream",
     "Step",
+    "StreamInfo",
     "clean_traceback",
     "describe_error",
     "error_text",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dis
 from collections import Counter
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.effect import Endpoint
-from winchester_core.pipelines.emptiness import does_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +29,7 @@ class HandlerSpec:
     @property
     def has_commit(self) -> bool:
         """Whether `commit` may do something: it is not empty, as `PipelineHandler`'s own is."""
-        return not does_nothing(getattr(self.handler_class, "commit", None))
+        return not has_empty_body(getattr(self.handler_class, "commit", None))
 
     @property
     def delivers(self) -> bool:
@@ -37,7 +38,9 @@ class HandlerSpec:
 
     def new_handler(self) -> Any:
         """Make a handler with params of its own, so that no run sees another's changes."""
-        return self.handler_class(**{key: _own(value) for key, value in self.params.items()})
+        return self.handler_class(
+            **{key: _copy_containers(value) for key, value in self.params.items()}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +67,34 @@ class PipelineDefinition:
             seen[spec.name] += 1
 
 
-def _own(value: Any) -> Any:
+def _copy_containers(value: Any) -> Any:
     # Only what YAML nests is copied; a value that a schema made (a compiled expression) may not
     # be copyable, and is shared.
     match value:
         case dict():
-            return {key: _own(item) for key, item in value.items()}
+            return {key: _copy_containers(item) for key, item in value.items()}
         case list():
-            return [_own(item) for item in value]
+            return [_copy_containers(item) for item in value]
         case _:
             return value
+
+
+# Whether a function does nothing, read from its code.
+
+
+_NO_EFFECT_OPCODES = frozenset({"RESUME", "NOP", "RETURN_VALUE"})
+
+
+def has_empty_body(function: object) -> bool:
+    """Tell whether `function` is one of Python whose body is empty: `pass`, `...`, a docstring.
+
+    A function that is decorated, calls `super()`, or is not written in Python is not empty: what
+    it does is not known.
+    """
+    if not isinstance(function, FunctionType):
+        return False
+    return all(
+        each.opname in _NO_EFFECT_OPCODES
+        or (each.opname in ("LOAD_CONST", "RETURN_CONST") and each.argval is None)
+        for each in dis.get_instructions(function)
+    )

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.errors import HandlerFailed, InvalidEvent
+from winchester_core.errors import EffectNotQueued, HandlerFailed, InvalidEvent, UnstorablePayload
+from winchester_core.model.effect import Endpoint, QueuedEffect
 from winchester_core.model.event import clean_event
-from winchester_core.pipelines.outbox import HandlerOutbox, RunOutbox
+from winchester_core.model.json import dump_payload
 from winchester_core.pipelines.traceback_text import clean_traceback, describe_error
-from winchester_core.telemetry.scope import Scope
+from winchester_core.telemetry.log_context import LogContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from winchester_core.model.effect import QueuedEffect
     from winchester_core.model.event import Event, TraitDrop
     from winchester_core.model.stream import Reason
     from winchester_core.pipelines.definition import HandlerSpec, PipelineDefinition
+
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class RunStream:
+class StreamInfo:
     """What a run tells its handlers about the stream. `attempt` counts from 1."""
 
     id: int
@@ -52,7 +54,7 @@ class CommitFault:
 
 
 @dataclass(frozen=True, slots=True)
-class _Member:
+class _RunHandler:
     """A handler of the run, made of its entry, and its outbox."""
 
     spec: HandlerSpec
@@ -67,10 +69,10 @@ class PipelineRun:
     through. `dropped_traits` counts the traits that the new events lost.
     """
 
-    def __init__(self, definition: PipelineDefinition, stream: RunStream) -> None:
+    def __init__(self, definition: PipelineDefinition, stream: StreamInfo) -> None:
         self._definition = definition
         self._stream = stream
-        self._members: list[_Member] = []
+        self._members: list[_RunHandler] = []
         self._outbox = RunOutbox()
         self._env: dict[str, Any] = {
             "stream_id": stream.id,
@@ -142,13 +144,13 @@ class PipelineRun:
             except (Exception, SystemExit) as error:
                 raise self._failed(spec, f"cannot be made: {describe_error(error)}") from error
             outbox = HandlerOutbox(self._outbox, endpoint, spec)
-            self._members.append(_Member(spec, handler, outbox))
+            self._members.append(_RunHandler(spec, handler, outbox))
 
-    def _handled(self, member: _Member, events: list[Event]) -> list[Any]:
+    def _handled(self, member: _RunHandler, events: list[Event]) -> list[Any]:
         self.step = Step(member.spec.name, "handle_events")
         self._env["outbox"] = member.outbox
         try:
-            with Scope("handler", handler=member.spec.name, phase="handle_events"):
+            with LogContext("handler", handler=member.spec.name, phase="handle_events"):
                 result = member.handler.handle_events(events, self._env)
         except (Exception, SystemExit) as error:
             raise self._failed(member.spec, describe_error(error)) from error
@@ -205,7 +207,7 @@ class PipelineRun:
             self.step = Step(member.spec.name, phase)
             self._env["outbox"] = member.outbox
             try:
-                with Scope("handler", handler=member.spec.name, phase=phase):
+                with LogContext("handler", handler=member.spec.name, phase=phase):
                     getattr(member.handler, phase)()
             except (Exception, SystemExit) as error:  # noqa: BLE001 - the others are still called
                 fault = CommitFault(member.spec.name, phase, clean_traceback(error))
@@ -227,3 +229,71 @@ class PipelineRun:
 
     def _failed(self, spec: HandlerSpec, reason: str) -> HandlerFailed:
         return HandlerFailed(self._definition.name, spec.name, reason)
+
+
+# What `env["outbox"]` is: where a handler queues its effects.
+
+
+class RunOutbox:
+    """What all handlers of a run have queued, in the order in which they did."""
+
+    def __init__(self) -> None:
+        self._effects: list[QueuedEffect] = []
+        self._is_open = True
+
+    @property
+    def effects(self) -> tuple[QueuedEffect, ...]:
+        """What was queued."""
+        return tuple(self._effects)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the run still takes effects."""
+        return self._is_open
+
+    def add(self, effect: QueuedEffect) -> None:
+        """Queue an effect."""
+        self._effects.append(effect)
+
+    def close(self) -> None:
+        """The run has ended: it takes no more."""
+        self._is_open = False
+
+    def discard(self) -> None:
+        """The run has failed: what was queued vanishes, and it takes no more."""
+        self.close()
+        self._effects.clear()
+
+
+class HandlerOutbox:
+    """The outbox of one handler of a run."""
+
+    def __init__(self, run: RunOutbox, endpoint: Endpoint, spec: HandlerSpec) -> None:
+        self._run = run
+        self._endpoint = endpoint
+        self._spec = spec
+
+    def put(self, payload: Any) -> str:
+        """Queue an effect for this handler's `deliver`; return its id, the same at every delivery.
+
+        `payload` is made of dicts with str keys, lists, str, int, float, bool, datetime and None,
+        and is taken as it is now: what is changed in it later is not seen. It is recorded when
+        the stream is completed, and vanishes when the run fails.
+
+        Raises `EffectNotQueued`: the handler has no `deliver`, the run has ended, or the payload
+        cannot be stored.
+        """
+        if not self._spec.delivers:
+            raise self._refusal("has no method deliver(effects), which would deliver the effect")
+        if not self._run.is_open:
+            raise self._refusal("the run has ended, an effect cannot be queued any more")
+        try:
+            text = dump_payload(payload)
+        except UnstorablePayload as error:
+            raise self._refusal(f"an effect's {error}") from error
+        effect = QueuedEffect(str(uuid.uuid4()), self._endpoint, text)
+        self._run.add(effect)
+        return effect.id
+
+    def _refusal(self, reason: str) -> EffectNotQueued:
+        return EffectNotQueued(self._endpoint.pipeline, self._endpoint.handler, reason)

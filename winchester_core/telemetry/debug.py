@@ -35,7 +35,7 @@ class DebugGroup:
 
     def add_reason(self, reason: str, number: int = 1) -> None:
         """Count a reason, with the others once there are too many different ones."""
-        shown = _bounded(reason)
+        shown = _storable_reason(reason)
         known = shown in self.reasons or len(self.reasons) < MAX_REASONS
         self.reasons[shown if known else OTHER_REASONS] += number
 
@@ -93,7 +93,7 @@ def log_groups(groups: Mapping[str, DebugGroup]) -> None:
             logger.info("trigger %s: mismatched=%d because %s", name, number, reason)
 
 
-def _bounded(reason: str) -> str:
+def _storable_reason(reason: str) -> str:
     """A reason that every database stores; one that tells of very long criteria is cut."""
     text = reason if reason.isprintable() else ascii(reason)[1:-1]
     return text if len(text) <= MAX_REASON_LENGTH else f"{text[: MAX_REASON_LENGTH - 3]}..."

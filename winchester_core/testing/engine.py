@@ -9,7 +9,7 @@ from winchester_core import bootstrap, ingest, worker
 from winchester_core.clock import SystemClock
 from winchester_core.config import Settings
 from winchester_core.ingest.pump import SourcePump
-from winchester_core.ingest.replay import Pace, Replay
+from winchester_core.ingest.replay import Replayer, ReplayPace
 from winchester_core.storage.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -43,12 +43,8 @@ class InMemoryEngine:
         )
         self.store = MemoryStore(SystemClock())
         clock = bootstrap.replay_clock(self.store)
-        self.triggers = ingest.TriggerManager(
-            **bootstrap.ingest_parts(known, self.store, clock=clock)
-        )
-        self.worker = worker.PipelineManager(
-            **bootstrap.worker_parts(known, self.store, clock=clock)
-        )
+        self.triggers = ingest.Ingester(**bootstrap.ingest_parts(known, self.store, clock=clock))
+        self.worker = worker.Worker(**bootstrap.worker_parts(known, self.store, clock=clock))
 
     def add_events(self, events: Iterable[Mapping[str, Any]]) -> AddResult:
         """Add events, which move the clock, and work until nothing is ready."""
@@ -67,12 +63,12 @@ class InMemoryEngine:
         self.store.advance_event_clock(moment)
         self.worker.run_until_idle()
 
-    def replay(self, source: EventSource, pace: Pace | None = None) -> ReplaySummary:
+    def replay(self, source: EventSource, pace: ReplayPace | None = None) -> ReplaySummary:
         """Replay a source to its end, as `winchester replay` does."""
         stop = threading.Event()
-        chosen = pace or Pace()
+        chosen = pace or ReplayPace()
         pump = SourcePump("replay", source, self.triggers, batch_size=chosen.batch_size, stop=stop)
-        return Replay(
+        return Replayer(
             source=source,
             pump=pump,
             manager=self.triggers,

@@ -1,6 +1,6 @@
 """The working side: fires and expires streams, and keeps the tables in order."""
 
 from winchester_core.worker.options import WorkerOptions
-from winchester_core.worker.pipeline_manager import PipelineManager
+from winchester_core.worker.worker import Worker
 
-__all__ = ["PipelineManager", "WorkerOptions"]
+__all__ = ["Worker", "WorkerOptions"]

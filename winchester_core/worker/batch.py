@@ -14,16 +14,16 @@ from winchester_core.clock import monotonic
 from winchester_core.errors import DatabaseUnavailable, DataRefused, StorageError
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion
-from winchester_core.telemetry.checkpoints import Checkpoint, reach
 from winchester_core.telemetry.counters import Count
-from winchester_core.telemetry.outage import patiently
-from winchester_core.telemetry.scope import Scope
+from winchester_core.telemetry.failpoints import Failpoint, hit
+from winchester_core.telemetry.log_context import LogContext
+from winchester_core.telemetry.retry import retry_until_stopped
 from winchester_core.worker.stream_run import (
-    NothingToRun,
-    Runnable,
+    NoPipelineRequired,
+    PipelineFound,
+    PipelineMissing,
     StreamRun,
-    Unrunnable,
-    failure_of,
+    make_failure,
     route,
 )
 
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from winchester_core.storage.records import Claim, CompletionResult, Failure
     from winchester_core.storage.stream_clock import StreamClock
     from winchester_core.telemetry.counters import Counters
-    from winchester_core.telemetry.heartbeat import Pulse
-    from winchester_core.telemetry.outage import Outage
+    from winchester_core.telemetry.retry import OutageState
+    from winchester_core.telemetry.watchdog import Deadline
     from winchester_core.triggers.matcher import TriggerSet
-    from winchester_core.worker.hand import Hand
+    from winchester_core.worker.in_flight import InFlightClaims
     from winchester_core.worker.options import WorkerOptions
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
-class HoldsEvents(Protocol):
+class HasEventCount(Protocol):
     """A stream, or a claim to one."""
 
     @property
@@ -56,16 +56,16 @@ class HoldsEvents(Protocol):
         """How many events the stream holds."""
 
 
-Holder = TypeVar("Holder", bound=HoldsEvents)
+Counted = TypeVar("Counted", bound=HasEventCount)
 
-PORTION_EVENTS = 10_000
-PORTION_STREAMS = 1_000
+MEMORY_BATCH_EVENTS = 10_000
+MEMORY_BATCH_STREAMS = 1_000
 
-LONGEST_WAIT_SECONDS = 1.0
+MAX_DEFER_SECONDS = 1.0
 """How long a run that has succeeded may wait for others to be completed with it."""
 
 
-class Batch:
+class ClaimBatch:
     """One batch of claims on its way through the pipelines."""
 
     def __init__(
@@ -77,12 +77,12 @@ class Batch:
         pipelines: Mapping[str, PipelineDefinition],
         options: WorkerOptions,
         counters: Counters,
-        outage: Outage,
-        hand: Hand,
+        outage: OutageState,
+        hand: InFlightClaims,
         stop: threading.Event,
         is_cut_short: Callable[[], bool],
         on_effects: Callable[[Collection[Endpoint]], None],
-        pulse: Pulse,
+        pulse: Deadline,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -101,11 +101,11 @@ class Batch:
 
     def process(self, claims: Sequence[Claim]) -> None:
         """Work on the claims in order; when cut short, those not begun stay in the hand."""
-        for portion in portions(claims):
+        for portion in memory_batches(claims):
             members = None if self._is_cut_short() else self._load(portion)
             if members is None:
                 return
-            reach(Checkpoint.EVENTS_LOADED)
+            hit(Failpoint.EVENTS_LOADED)
             for claim in portion:
                 if self._is_cut_short():
                     break
@@ -121,13 +121,13 @@ class Batch:
 
     def _process_one(self, claim: Claim, members: Members) -> None:
         match route(claim, self._triggers, self._pipelines):
-            case NothingToRun():
+            case NoPipelineRequired():
                 self._put_by(None, Completion(claim, purge=self._options.purge_completed))
-            case Unrunnable(reason=reason):
+            case PipelineMissing(reason=reason):
                 logger.error("stream %d of trigger %s: %s", claim.stream_id, claim.name, reason)
-                self._fail(failure_of(claim, reason, self._options, final=True))
-            case Runnable() as work:
-                with Scope("run", **work.facts):
+                self._fail(make_failure(claim, reason, self._options, final=True))
+            case PipelineFound() as work:
+                with LogContext("run", **work.facts):
                     run = StreamRun(work, self._triggers, self._options, self._counters)
                     self._run(run, members)
 
@@ -136,7 +136,7 @@ class Batch:
         self._begin_handlers()
         failure = run.handle(members.take(run.claim.stream_id))
         self._pulse.beat()
-        reach(Checkpoint.HANDLED)
+        hit(Failpoint.HANDLED)
         if failure is not None:
             self._fail(failure)
         elif run.has_commit:
@@ -149,15 +149,15 @@ class Batch:
         if not self._holds(run):
             run.rollback()
             return
-        reach(Checkpoint.LEASE_PROVED)
+        hit(Failpoint.LEASE_PROVED)
         if not self._hand.begin_commit(run.claim):
             run.rollback()  # the process ends, another worker has the stream
             return
         self._begin_handlers()
         fault = run.commit()
         self._pulse.beat()
-        reach(Checkpoint.HANDLERS_COMMITTED)
-        with Scope("complete", streams=1):
+        hit(Failpoint.HANDLERS_COMMITTED)
+        with LogContext("complete", streams=1):
             self._complete([(run, run.completion(fault))])
 
     def _begin_handlers(self) -> None:
@@ -188,18 +188,18 @@ class Batch:
 
     def _flush_when_long(self) -> None:
         """Slow handlers must not keep back what others before them have done."""
-        if self._waiting and monotonic() - self._waiting_since >= LONGEST_WAIT_SECONDS:
+        if self._waiting and monotonic() - self._waiting_since >= MAX_DEFER_SECONDS:
             self._flush()
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
         if waiting:
-            with Scope("complete", apart=True, streams=len(waiting)):
+            with LogContext("complete", apart=True, streams=len(waiting)):
                 self._complete(waiting)
 
     def _complete(self, finished: Sequence[tuple[StreamRun | None, Completion]]) -> None:
         completions = [completion for _, completion in finished]
-        doubt = Doubt()
+        doubt = CommitOutcome()
         try:
             completed = self._patiently(lambda: doubt.of(lambda: self._store_all(completions)))
         except DataRefused as refusal:
@@ -207,7 +207,7 @@ class Batch:
             return
         if completed is None:
             return  # the database is away and we are told to stop: the leases will run out
-        reach(Checkpoint.COMPLETED)
+        hit(Failpoint.COMPLETED)
         self._hand.drop([completion.claim for completion in completions])
         self._count(completions, completed)
         self._tell_of_effects(completions, completed)
@@ -237,10 +237,10 @@ class Batch:
         if run is not None:
             self._fail(run.failure(reason))
         else:
-            self._fail(failure_of(completion.claim, reason, self._options))
+            self._fail(make_failure(completion.claim, reason, self._options))
 
     def _fail(self, failure: Failure) -> None:
-        doubt = Doubt()
+        doubt = CommitOutcome()
         answer = self._patiently(lambda: doubt.of(lambda: self._store_failure(failure)))
         self._hand.drop([failure.claim])
         if answer is None:
@@ -284,7 +284,7 @@ class Batch:
         )
 
     def _patiently(self, action: Callable[[], Result]) -> Result | None:
-        return patiently(self._outage, self._stop, self._pulse.beating(action))
+        return retry_until_stopped(self._outage, self._stop, self._pulse.beating(action))
 
     def _count(self, completions: Sequence[Completion], completed: CompletionResult) -> None:
         reasons = Counter(
@@ -311,7 +311,7 @@ class Batch:
         self._on_effects({effect.endpoint for effect in recorded})
 
 
-class Doubt:
+class CommitOutcome:
     """Whether a try of a transaction ended so that it may have been committed."""
 
     def __init__(self) -> None:
@@ -326,12 +326,15 @@ class Doubt:
             raise
 
 
-def portions(streams: Iterable[Holder]) -> Iterator[list[Holder]]:
+def memory_batches(streams: Iterable[Counted]) -> Iterator[list[Counted]]:
     """Divide streams so that the events of each portion fit in memory; one is never cut."""
-    portion: list[Holder] = []
+    portion: list[Counted] = []
     events = 0
     for stream in streams:
-        full = events + stream.event_count > PORTION_EVENTS or len(portion) == PORTION_STREAMS
+        full = (
+            events + stream.event_count > MEMORY_BATCH_EVENTS
+            or len(portion) == MEMORY_BATCH_STREAMS
+        )
         if portion and full:
             yield portion
             portion, events = [], 0

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.clock import monotonic
 from winchester_core.errors import HandlerFailed
-from winchester_core.pipelines import PipelineRun, RunStream, clean_traceback, error_text
+from winchester_core.pipelines import PipelineRun, StreamInfo, clean_traceback, error_text
 from winchester_core.storage.records import Completion, Failure, MatchedEvent
 from winchester_core.telemetry.counters import Count
-from winchester_core.telemetry.tracing import mark_failed
-from winchester_core.worker.backoff import retry_delay
+from winchester_core.telemetry.log_context import mark_span_failed
+from winchester_core.telemetry.retry import retry_delay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Unrunnable:
+class PipelineMissing:
     """A claim whose trigger or pipeline is configured nowhere."""
 
     claim: Claim
@@ -37,14 +37,14 @@ class Unrunnable:
 
 
 @dataclass(frozen=True, slots=True)
-class NothingToRun:
+class NoPipelineRequired:
     """A claim whose trigger has no pipeline for the reason: it is complete as it is."""
 
     claim: Claim
 
 
 @dataclass(frozen=True, slots=True)
-class Runnable:
+class PipelineFound:
     """A claim and its pipeline."""
 
     claim: Claim
@@ -64,25 +64,25 @@ class Runnable:
 
 def route(
     claim: Claim, triggers: TriggerSet, pipelines: Mapping[str, PipelineDefinition]
-) -> Runnable | NothingToRun | Unrunnable:
+) -> PipelineFound | NoPipelineRequired | PipelineMissing:
     """Find the pipeline of a claimed stream."""
     definition = triggers.by_name.get(claim.name)
     if definition is None:
-        return Unrunnable(claim, f"no trigger is named {claim.name!r} in this configuration")
+        return PipelineMissing(claim, f"no trigger is named {claim.name!r} in this configuration")
     name = definition.pipeline(claim.reason)
     if name is None:
-        return NothingToRun(claim)
+        return NoPipelineRequired(claim)
     pipeline = pipelines.get(name)
     if pipeline is None:
-        return Unrunnable(claim, f"no pipeline is named {name!r} in this configuration")
-    return Runnable(claim, pipeline)
+        return PipelineMissing(claim, f"no pipeline is named {name!r} in this configuration")
+    return PipelineFound(claim, pipeline)
 
 
 class StreamRun:
     """The run of a stream: its handlers, and what they made."""
 
     def __init__(
-        self, work: Runnable, triggers: TriggerSet, options: WorkerOptions, counters: Counters
+        self, work: PipelineFound, triggers: TriggerSet, options: WorkerOptions, counters: Counters
     ) -> None:
         self.claim = work.claim
         self.has_commit = work.pipeline.has_commit
@@ -94,7 +94,7 @@ class StreamRun:
         self._new_events: tuple[Event, ...] = ()
         self._run = PipelineRun(
             work.pipeline,
-            RunStream(
+            StreamInfo(
                 id=work.claim.stream_id,
                 name=work.claim.name,
                 distinguished_by=work.claim.distinguished_by,
@@ -118,7 +118,7 @@ class StreamRun:
             self._new_events = self._run.handle(events)
         except HandlerFailed as failed:
             self._observe(since)
-            mark_failed(failed)
+            mark_span_failed(failed)
             logger.error(
                 "stream %d of trigger %s, attempt %d: %s",
                 self.claim.stream_id,
@@ -135,8 +135,8 @@ class StreamRun:
     def failure(self, error: str) -> Failure:
         """Roll the handlers back, and say what is to be stored of the failure."""
         faults = self._counted(self._run.rollback())
-        text = error_text("\n".join([error, *_texts(faults)]))
-        return failure_of(self.claim, text, self._options)
+        text = error_text("\n".join([error, *_fault_texts(faults)]))
+        return make_failure(self.claim, text, self._options)
 
     def rollback(self) -> None:
         """Roll the handlers back: the lease is lost."""
@@ -147,7 +147,7 @@ class StreamRun:
         since = monotonic()
         faults = self._counted(self._run.commit())
         self._observe(since - self._handling_seconds)
-        return error_text("\n".join(_texts(faults))) if faults else None
+        return error_text("\n".join(_fault_texts(faults))) if faults else None
 
     def _observe(self, since: float) -> None:
         self._counters.run_seconds.observe(self._pipeline_name, monotonic() - since)
@@ -170,12 +170,14 @@ class StreamRun:
         )
 
 
-def failure_of(claim: Claim, error: str, options: WorkerOptions, *, final: bool = False) -> Failure:
+def make_failure(
+    claim: Claim, error: str, options: WorkerOptions, *, final: bool = False
+) -> Failure:
     """What is to be stored of a failed attempt, with the wait before the next."""
     fraction = random.random()  # noqa: S311 - spreads the tries, no secret
     delay = retry_delay(claim.attempt, options.retry_delay, options.retry_delay_max, fraction)
     return Failure(claim, error, delay, final)
 
 
-def _texts(faults: Sequence[CommitFault]) -> list[str]:
+def _fault_texts(faults: Sequence[CommitFault]) -> list[str]:
     return [f"{fault.phase} of {fault.handler}: {fault.traceback_text}" for fault in faults]

@@ -5,26 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from generated_reference.markdown import code, table
-from winchester_core.telemetry.metrics import METRICS, Origin
-from winchester_core.telemetry.metrics.counts import COUNT_METRICS
+from winchester_core.telemetry.metrics import METRICS, MetricOrigin
+from winchester_core.telemetry.metrics.catalogue import COUNT_METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from winchester_core.telemetry.metrics import Metric
-    from winchester_core.telemetry.metrics.counts import Shown
+    from winchester_core.telemetry.metrics.catalogue import CountMetric
 
 TITLES: Final = {
-    Origin.INGEST: "Of ingest",
-    Origin.WORKER: "Of workers",
-    Origin.PROCESS: "Of both",
-    Origin.TABLES: "Of the tables",
+    MetricOrigin.INGEST: "Of ingest",
+    MetricOrigin.WORKER: "Of workers",
+    MetricOrigin.PROCESS: "Of both",
+    MetricOrigin.TABLES: "Of the tables",
 }
 
 
 def render() -> str:
     """A table for each origin."""
-    return "\n\n".join(part for origin in Origin for part in _section(origin))
+    return "\n\n".join(part for origin in MetricOrigin for part in _section(origin))
 
 
 def render_counts() -> str:
@@ -36,12 +36,12 @@ def render_counts() -> str:
     return table(["count", "metric", "label"], rows)
 
 
-def _pairs(shown: Shown) -> str:
+def _pairs(shown: CountMetric) -> str:
     pairs = zip(shown.metric.labels, shown.labels, strict=True)
     return ", ".join(code(f'{label}="{value}"') for label, value in pairs)
 
 
-def _section(origin: Origin) -> Iterator[str]:
+def _section(origin: MetricOrigin) -> Iterator[str]:
     yield f"## {TITLES[origin]}"
     rows = (_row(each) for each in METRICS if each.origin is origin)
     yield table(["metric", "kind", "labels", "tells"], rows)

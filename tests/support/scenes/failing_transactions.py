@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from winchester_core.telemetry.checkpoints import Checkpoint, on_reach
+from winchester_core.telemetry.failpoints import Failpoint, on_hit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,16 +18,16 @@ class Crash(Exception):  # noqa: N818 - no error: it is wanted
 
 
 @contextmanager
-def crash_at(point: Checkpoint) -> Iterator[None]:
+def crash_at(point: Failpoint) -> Iterator[None]:
     """Let what is called within this context crash at `point`, as it must reach it."""
 
-    def hook(reached: Checkpoint) -> None:
+    def hook(reached: Failpoint) -> None:
         if reached is point:
             raise Crash
 
-    on_reach(hook)
+    on_hit(hook)
     try:
         with pytest.raises(Crash):
             yield
     finally:
-        on_reach(None)
+        on_hit(None)

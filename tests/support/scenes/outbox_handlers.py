@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from winchester_core.interfaces import Effect
-    from winchester_core.worker import PipelineManager
+    from winchester_core.worker import Worker
 
 PATIENCE_SECONDS = BOUND_SECONDS
 
@@ -61,7 +61,7 @@ def sender(post: Post, *payloads: Any) -> type[PipelineHandler]:
 
 
 @contextmanager
-def at_work(worker: PipelineManager) -> Iterator[threading.Thread]:
+def at_work(worker: Worker) -> Iterator[threading.Thread]:
     """Let `worker` run in a thread; at the end it is stopped, and must have ended well."""
     errors: list[BaseException] = []
 

@@ -11,13 +11,13 @@ from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.testing import FakeClock
-from winchester_core.worker import PipelineManager, WorkerOptions
+from winchester_core.worker import Worker, WorkerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from winchester_core.storage.interface import Store
-    from winchester_core.telemetry.heartbeat import Heartbeat
+    from winchester_core.telemetry.watchdog import Watchdog
     from winchester_core.triggers.definition import TriggerDefinition
 
 
@@ -79,11 +79,11 @@ class Scene:
         triggers: list[TriggerDefinition] | None = None,
         handlers: tuple[Any, ...] = (ScriptedHandler,),
         name: str = "w",
-        heartbeat: Heartbeat | None = None,
+        heartbeat: Watchdog | None = None,
         **options: Any,
-    ) -> PipelineManager:
+    ) -> Worker:
         specs = tuple(HandlerSpec(f"h{n}", each) for n, each in enumerate(handlers))
-        return PipelineManager(
+        return Worker(
             store=self.store,
             stream_clock=StreamClock(ClockKind.SYSTEM, self.store, self.clock),
             definitions=[self.trigger] if triggers is None else triggers,

@@ -12,14 +12,14 @@ from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
 from winchester_core.bootstrap import distiller, load_settings
 from winchester_core.errors import DatabaseUnavailable
-from winchester_core.ingest import TriggerManager
+from winchester_core.ingest import Ingester
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.sources.http import HttpSource
 from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.records import EventFilter
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
-from winchester_core.telemetry.checkpoints import Checkpoint, on_reach
+from winchester_core.telemetry.failpoints import Failpoint, on_hit
 from winchester_core.testing import FakeClock
 
 if TYPE_CHECKING:
@@ -55,20 +55,20 @@ class Gate:
         """Let everything pass."""
         self._is_open.set()
 
-    def _pass(self, point: Checkpoint) -> None:
-        if point is Checkpoint.RECEIVED:
+    def _pass(self, point: Failpoint) -> None:
+        if point is Failpoint.RECEIVED:
             self.waiting += 1
             self._is_open.wait()
             self.waiting -= 1
             self.passed += 1
 
     def __enter__(self) -> Self:
-        on_reach(self._pass)
+        on_hit(self._pass)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.open()
-        on_reach(None)
+        on_hit(None)
 
 
 class Endpoint:
@@ -78,7 +78,7 @@ class Endpoint:
         clock = FakeClock()
         self.store = Store(clock)
         settings = load_settings({"distiller_config": definitions}, needs=[])
-        self.manager = TriggerManager(
+        self.manager = Ingester(
             store=self.store,
             stream_clock=StreamClock(ClockKind.SYSTEM, self.store, clock),
             definitions=[],

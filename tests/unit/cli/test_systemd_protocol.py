@@ -12,7 +12,7 @@ import pytest
 
 from support.servers.notify_socket import NotifySocket
 from winchester_core.cli.systemd import Supervisor
-from winchester_core.telemetry.heartbeat import Heartbeat
+from winchester_core.telemetry.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +26,8 @@ def listener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NotifyS
         yield listener
 
 
-def _supervisor(environ: dict[str, str], heartbeat: Heartbeat | None = None) -> Supervisor:
-    return Supervisor(heartbeat or Heartbeat(), lambda: "well", environ)
+def _supervisor(environ: dict[str, str], heartbeat: Watchdog | None = None) -> Supervisor:
+    return Supervisor(heartbeat or Watchdog(), lambda: "well", environ)
 
 
 def test_ready_and_stopping_are_told_with_a_status(listener: NotifySocket) -> None:
@@ -61,7 +61,7 @@ def test_a_reload_is_told_with_its_time_and_what_came_of_it(listener: NotifySock
 def test_signs_of_life_come_while_nothing_is_overdue(
     listener: NotifySocket, names_us: bool
 ) -> None:
-    heartbeat = Heartbeat()
+    heartbeat = Watchdog()
     pid = str(os.getpid()) if names_us else ""
     environ = {"NOTIFY_SOCKET": listener.address, "WATCHDOG_USEC": "20000", "WATCHDOG_PID": pid}
     with _supervisor(environ, heartbeat) as supervisor:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from winchester_core.config import JsonFormatter, configure_logging
-from winchester_core.telemetry.scope import Scope
+from winchester_core.telemetry.log_context import LogContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def test_a_record_has_its_time_in_utc_its_level_logger_and_message() -> None:
 
 
 def test_the_facts_of_the_scope_and_of_the_record_itself_are_told() -> None:
-    with Scope("run", stream_id=7, trigger="vm"), Scope("handler", handler="mail"):
+    with LogContext("run", stream_id=7, trigger="vm"), LogContext("handler", handler="mail"):
         content = written(event="m1", stream_id=8)
     assert {key: content[key] for key in content if key not in ALWAYS} == {
         "event": "m1",
@@ -55,7 +55,7 @@ def test_the_facts_of_the_scope_and_of_the_record_itself_are_told() -> None:
 
 
 def test_no_other_key_is_told() -> None:
-    with Scope("run", streams=3):
+    with LogContext("run", streams=3):
         content = written(color="red", event=None)
     assert list(content) == ALWAYS
 

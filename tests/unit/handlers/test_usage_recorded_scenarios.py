@@ -12,7 +12,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tests.samples.billing_traits import EXISTS, distilled
+from samples.billing_traits import EXISTS, distilled
 from winchester_handlers.usage import UsageHandler
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from winchester_core.ingest.gathering import RECEIVE_TIMEOUT_SECONDS, BatchGatherer
+from winchester_core.ingest.pump import RECEIVE_TIMEOUT_SECONDS, MessageBatcher
 from winchester_core.interfaces import EventSource
 from winchester_core.model.message import Message, MessageKind
 
@@ -58,11 +58,11 @@ class Asking(Scripted):
     replies_to_sender = True
 
 
-def gatherer(source: EventSource, wait_seconds: float = LONG_SECONDS) -> BatchGatherer:
-    return BatchGatherer(source, size=10, wait_seconds=wait_seconds, stop=threading.Event())
+def gatherer(source: EventSource, wait_seconds: float = LONG_SECONDS) -> MessageBatcher:
+    return MessageBatcher(source, size=10, wait_seconds=wait_seconds, stop=threading.Event())
 
 
-def sizes(batches: BatchGatherer, number: int) -> list[int]:
+def sizes(batches: MessageBatcher, number: int) -> list[int]:
     return [len(batches.gather()) for _ in range(number)]
 
 

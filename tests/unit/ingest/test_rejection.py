@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-from winchester_core.ingest.rejection import MAX_KEPT_BYTES, rejection_of
+from winchester_core.ingest.decoding import MAX_BODY_BYTES, make_rejection
 from winchester_core.model.message import Message, MessageKind
 
 
 def test_of_a_long_body_the_beginning_is_kept_with_length_and_digest_of_all() -> None:
-    body = b"x" * (MAX_KEPT_BYTES + 7)
-    kept = rejection_of("web", Message(body, MessageKind.EVENT, received_from="queue q"), "bad")
+    body = b"x" * (MAX_BODY_BYTES + 7)
+    kept = make_rejection("web", Message(body, MessageKind.EVENT, received_from="queue q"), "bad")
     assert (kept.source, kept.kind, kept.reason) == ("web", "event", "queue q: bad")
-    assert (len(kept.body), kept.body_length) == (MAX_KEPT_BYTES, len(body))
+    assert (len(kept.body), kept.body_length) == (MAX_BODY_BYTES, len(body))
     assert kept.digest == hashlib.sha256(body).digest()
 
 
 @pytest.mark.parametrize("value", [1, "é", 2**80, "\ud800", [{"deep": -(2**64)}]])
 def test_a_body_that_was_read_already_is_kept_as_json(value: Any) -> None:
     body = {"a": value}
-    kept = rejection_of("web", Message(body, MessageKind.EVENT), "bad")
+    kept = make_rejection("web", Message(body, MessageKind.EVENT), "bad")
     assert json.loads(kept.body) == body

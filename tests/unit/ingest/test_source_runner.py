@@ -12,7 +12,7 @@ import pytest
 from support.scenes.sites import wait_until
 from winchester_core.config import SourceEntry
 from winchester_core.errors import ConfigurationError, PluginError, SourceError
-from winchester_core.ingest import TriggerManager
+from winchester_core.ingest import Ingester
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.ingest.runner import SourceRunner
 from winchester_core.interfaces import EventSource
@@ -20,7 +20,7 @@ from winchester_core.model.message import Message, MessageKind
 from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.records import EventFilter
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
-from winchester_core.telemetry.heartbeat import Heartbeat
+from winchester_core.telemetry.watchdog import Watchdog
 from winchester_core.testing import FakeClock
 
 if TYPE_CHECKING:
@@ -85,10 +85,10 @@ def _entry(name: str, source: type[EventSource], **params: Any) -> SourceEntry:
 
 
 @pytest.fixture
-def manager() -> TriggerManager:
+def manager() -> Ingester:
     clock = FakeClock()
     store = MemoryStore(clock)
-    return TriggerManager(
+    return Ingester(
         store=store,
         stream_clock=StreamClock(ClockKind.SYSTEM, store, clock),
         definitions=[],
@@ -98,7 +98,7 @@ def manager() -> TriggerManager:
 
 
 def _run(
-    manager: TriggerManager,
+    manager: Ingester,
     *entries: SourceEntry,
     stop: threading.Event | None = None,
     **more: Any,
@@ -107,11 +107,11 @@ def _run(
     return SourceRunner(entries, manager, stop=stop, statistics_period_seconds=0.05, **more)
 
 
-def _stored(manager: TriggerManager) -> set[str]:
+def _stored(manager: Ingester) -> set[str]:
     return {event["message_id"] for event in manager.store.find_events(EventFilter())}
 
 
-def test_it_ends_when_every_source_has_come_to_its_end(manager: TriggerManager) -> None:
+def test_it_ends_when_every_source_has_come_to_its_end(manager: Ingester) -> None:
     runner = _run(
         manager, _entry("a", ListSource, ids=["1", "2"]), _entry("b", ListSource, ids=["2", "3"])
     )
@@ -122,7 +122,7 @@ def test_it_ends_when_every_source_has_come_to_its_end(manager: TriggerManager) 
 
 @pytest.mark.parametrize("error", [SourceError("list", "gone"), ZeroDivisionError(), SystemExit(3)])
 def test_a_source_that_fails_is_opened_again_and_told_of_once(
-    manager: TriggerManager, caplog: pytest.LogCaptureFixture, error: BaseException
+    manager: Ingester, caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
     with caplog.at_level(logging.INFO):
         _run(
@@ -136,7 +136,7 @@ def test_a_source_that_fails_is_opened_again_and_told_of_once(
     assert any("'bad' is back" in record.getMessage() for record in caplog.records)
 
 
-def test_stop_ends_sources_that_have_no_end(manager: TriggerManager) -> None:
+def test_stop_ends_sources_that_have_no_end(manager: Ingester) -> None:
     stop = threading.Event()
     runner = _run(
         manager,
@@ -150,7 +150,7 @@ def test_stop_ends_sources_that_have_no_end(manager: TriggerManager) -> None:
     timer.join()
 
 
-def test_what_no_restart_can_mend_stops_everything(manager: TriggerManager) -> None:
+def test_what_no_restart_can_mend_stops_everything(manager: Ingester) -> None:
     runner = _run(
         manager, _entry("n", NotificationSource, ids=["1"]), _entry("endless", EndlessSource)
     )
@@ -158,13 +158,13 @@ def test_what_no_restart_can_mend_stops_everything(manager: TriggerManager) -> N
         runner.run()
 
 
-def test_a_source_that_cannot_be_made_is_an_error_that_names_it(manager: TriggerManager) -> None:
+def test_a_source_that_cannot_be_made_is_an_error_that_names_it(manager: Ingester) -> None:
     with pytest.raises(PluginError, match="'odd' cannot be made: KeyError: 'ids'"):
         _run(manager, _entry("odd", ListSource))
 
 
 def test_statistics_are_logged_while_it_runs(
-    manager: TriggerManager, caplog: pytest.LogCaptureFixture
+    manager: Ingester, caplog: pytest.LogCaptureFixture
 ) -> None:
     stop = threading.Event()
 
@@ -192,7 +192,7 @@ class QueueSource(ListSource):
 
 
 def test_statistics_tell_of_each_source_what_it_moved_and_how_much_waits(
-    manager: TriggerManager, caplog: pytest.LogCaptureFixture
+    manager: Ingester, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
         totals = _run(
@@ -211,7 +211,7 @@ def test_statistics_tell_of_each_source_what_it_moved_and_how_much_waits(
 
 
 def test_a_source_that_is_back_is_told_of_though_it_has_nothing(
-    manager: TriggerManager, caplog: pytest.LogCaptureFixture
+    manager: Ingester, caplog: pytest.LogCaptureFixture
 ) -> None:
     stop = threading.Event()
 
@@ -234,7 +234,7 @@ def over() -> Iterator[threading.Event]:
 
 
 def test_a_source_that_hangs_is_left_behind_and_named(
-    manager: TriggerManager, over: threading.Event, caplog: pytest.LogCaptureFixture
+    manager: Ingester, over: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
     stop = threading.Event()
 
@@ -255,7 +255,7 @@ def test_a_source_that_hangs_is_left_behind_and_named(
 
 
 def test_what_no_restart_can_mend_does_not_wait_for_a_source_that_hangs(
-    manager: TriggerManager, over: threading.Event
+    manager: Ingester, over: threading.Event
 ) -> None:
     runner = _run(
         manager,
@@ -268,10 +268,10 @@ def test_what_no_restart_can_mend_does_not_wait_for_a_source_that_hangs(
 
 
 def test_a_source_that_hangs_gives_no_sign_of_life_and_the_others_do(
-    manager: TriggerManager, over: threading.Event, monkeypatch: pytest.MonkeyPatch
+    manager: Ingester, over: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("winchester_core.telemetry.heartbeat.LIFE_SECONDS", 0.5)
-    stop, heartbeat = threading.Event(), Heartbeat()
+    monkeypatch.setattr("winchester_core.telemetry.watchdog.DEADLINE_SECONDS", 0.5)
+    stop, heartbeat = threading.Event(), Watchdog()
     runner = _run(
         manager,
         _entry("hung", HangingSource, until=over),

@@ -10,7 +10,7 @@ import pytest
 
 from winchester_core.criteria.conditions.numbers import IntCondition
 from winchester_core.errors import ConfigurationError, DataRefused
-from winchester_core.ingest import EventStatus, TriggerManager
+from winchester_core.ingest import EventStatus, Ingester
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.records import EventFilter, StreamFilter
@@ -49,8 +49,8 @@ def event(message_id: str, event_type: str = "order.paid", **traits: Any) -> dic
 
 def manager_on(
     store: MemoryStore, *configs: dict[str, Any], kind: ClockKind = ClockKind.SYSTEM
-) -> TriggerManager:
-    return TriggerManager(
+) -> Ingester:
+    return Ingester(
         store=store,
         stream_clock=StreamClock(kind, store, FakeClock(NOON), max_jump=timedelta(days=1)),
         definitions=[TriggerDefinition.from_config(each, CONDITIONS) for each in configs],
@@ -74,18 +74,18 @@ def store() -> MemoryStore:
 
 
 @pytest.fixture
-def manager(store: MemoryStore) -> TriggerManager:
+def manager(store: MemoryStore) -> Ingester:
     return manager_on(store, TRIGGER)
 
 
-def test_add_event_tells_whether_it_was_stored(manager: TriggerManager) -> None:
+def test_add_event_tells_whether_it_was_stored(manager: Ingester) -> None:
     assert manager.add_event(event("m-1")) is True
     assert manager.add_event(event("m-1")) is False
     assert manager.add_event({"event_type": "order.paid"}) is False
     assert (manager.received, manager.saved) == (3, 1)
 
 
-def test_add_events_has_an_outcome_for_each_event_in_order(manager: TriggerManager) -> None:
+def test_add_events_has_an_outcome_for_each_event_in_order(manager: Ingester) -> None:
     result = manager.add_events(
         [event("m-1"), {"message_id": "m-2"}, event("m-1", order="other"), event("m-3")]
     )
@@ -102,7 +102,7 @@ def test_add_events_has_an_outcome_for_each_event_in_order(manager: TriggerManag
 
 
 def test_a_dropped_trait_is_logged_with_event_trait_and_reason(
-    manager: TriggerManager, caplog: pytest.LogCaptureFixture
+    manager: Ingester, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
         assert manager.add_event(event("m-1", nested={"a": 1}))
@@ -125,7 +125,7 @@ def test_a_refused_batch_is_split_until_the_message_at_fault_stands_alone() -> N
 
 
 def test_old_events_under_the_system_clock_are_counted_and_warned_of_once(
-    store: MemoryStore, manager: TriggerManager, caplog: pytest.LogCaptureFixture
+    store: MemoryStore, manager: Ingester, caplog: pytest.LogCaptureFixture
 ) -> None:
     yesterday = NOON - timedelta(days=1)
     for number in range(3):
@@ -147,9 +147,7 @@ def test_a_jump_of_the_event_clock_is_refused_with_a_warning(
     assert "event m-2 of 2026-03-16T12:00:00+00:00 is too far ahead" in caplog.text
 
 
-def test_triggers_can_be_added_replaced_and_removed(
-    store: MemoryStore, manager: TriggerManager
-) -> None:
+def test_triggers_can_be_added_replaced_and_removed(store: MemoryStore, manager: Ingester) -> None:
     manager.add_trigger_definition([{**TRIGGER, "name": "second"}])
     manager.add_event(event("m-1"))
     manager.delete_trigger_definition("orders")
@@ -161,7 +159,7 @@ def test_triggers_can_be_added_replaced_and_removed(
 
 
 def test_a_bad_trigger_is_refused_with_every_problem_and_nothing_is_added(
-    manager: TriggerManager,
+    manager: Ingester,
 ) -> None:
     bad = {**TRIGGER, "name": "new", "expiration": "$nobody + 1d", "fire_delay": -1}
     with pytest.raises(ConfigurationError) as caught:
@@ -172,14 +170,14 @@ def test_a_bad_trigger_is_refused_with_every_problem_and_nothing_is_added(
 
 
 def test_load_criteria_are_accepted_with_a_warning_from_programs_too(
-    manager: TriggerManager, caplog: pytest.LogCaptureFixture
+    manager: Ingester, caplog: pytest.LogCaptureFixture
 ) -> None:
     manager.add_trigger_definition([{**TRIGGER, "name": "second", "load_criteria": []}])
     assert "load_criteria: has no effect" in caplog.text
     manager.delete_trigger_definition("second")
 
 
-def test_what_is_no_event_at_all_is_an_outcome_not_an_exception(manager: TriggerManager) -> None:
+def test_what_is_no_event_at_all_is_an_outcome_not_an_exception(manager: Ingester) -> None:
     result = manager.add_events(["text", None, 5, event("m-1")])  # type: ignore[list-item]
     assert (result.invalid, result.stored) == (3, 1)
 
@@ -198,7 +196,7 @@ def test_debug_counts_say_why_events_did_not_match(
 
 
 def test_notifications_without_definitions_are_a_configuration_error(
-    manager: TriggerManager,
+    manager: Ingester,
 ) -> None:
     with pytest.raises(ConfigurationError, match="distiller_config"):
         manager.add_notification({"event_type": "x"})

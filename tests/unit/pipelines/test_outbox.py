@@ -13,9 +13,9 @@ from winchester_core.interfaces import Delivered, DeliveryOutcome, Effect, Pipel
 from winchester_core.model.effect import Endpoint
 from winchester_core.model.json import load_payload
 from winchester_core.model.stream import Reason
-from winchester_core.pipelines import HandlerSpec, PipelineDefinition, PipelineRun, RunStream
+from winchester_core.pipelines import HandlerSpec, PipelineDefinition, PipelineRun, StreamInfo
 
-STREAM = RunStream(7, "usage", {"instance_id": "i-1"}, Reason.FIRE, 2)
+STREAM = StreamInfo(7, "usage", {"instance_id": "i-1"}, Reason.FIRE, 2)
 Act = Callable[[Any], object]
 
 

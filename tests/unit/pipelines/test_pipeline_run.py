@@ -13,10 +13,10 @@ import pytest
 from winchester_core.errors import HandlerFailed, InvalidEvent
 from winchester_core.interfaces import PipelineHandler
 from winchester_core.model.stream import Reason
-from winchester_core.pipelines import HandlerSpec, PipelineDefinition, PipelineRun, RunStream
+from winchester_core.pipelines import HandlerSpec, PipelineDefinition, PipelineRun, StreamInfo
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
-STREAM = RunStream(7, "usage", {"instance_id": "i-1"}, Reason.FIRE, 2)
+STREAM = StreamInfo(7, "usage", {"instance_id": "i-1"}, Reason.FIRE, 2)
 Handle = Callable[[list[Any], dict[str, Any]], Any]
 
 

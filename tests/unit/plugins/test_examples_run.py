@@ -14,7 +14,7 @@ from winchester_core.criteria.compiler import compile_criterion
 from winchester_core.distill import Distiller
 from winchester_core.distribution import DISTRIBUTION
 from winchester_core.model.stream import Reason
-from winchester_core.pipelines.run import PipelineRun, RunStream
+from winchester_core.pipelines.run import PipelineRun, StreamInfo
 from winchester_core.plugins import (
     CONDITIONS,
     EVENT_SOURCES,
@@ -95,7 +95,7 @@ def test_the_example_of_a_handler_handles_events(name: str) -> None:
         {"database": {"url": "sqlite://"}, "pipeline_config": {"p": example_of(HANDLERS, name)}}
     )
     run = PipelineRun(
-        bootstrap.pipelines(settings)["p"], RunStream(7, "instances", {}, Reason.FIRE, 1)
+        bootstrap.pipelines(settings)["p"], StreamInfo(7, "instances", {}, Reason.FIRE, 1)
     )
     added = run.handle(EVENTS)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.samples.billing_traits import distilled
-from tests.samples.lifecycle import Load, lifecycle_load, one_day, write_load
+from samples.billing_traits import distilled
+from samples.lifecycle import Load, lifecycle_load, one_day, write_load
 from winchester_handlers.usage import UsageHandler
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ import pytest
 
 from support.probes.time_limits import BOUND_SECONDS
 from winchester_core.errors import DatabaseUnavailable
-from winchester_core.telemetry import cached
-from winchester_core.telemetry.cached import (
-    HANG_SECONDS,
-    LONGEST_FRESH_SECONDS,
-    SHARE,
-    Cached,
-    NoAnswer,
+from winchester_core.telemetry import cache
+from winchester_core.telemetry.cache import (
+    MAX_TTL_SECONDS,
+    REFRESH_TIME_SHARE,
+    REFRESH_TIMEOUT_SECONDS,
+    RefreshTimeout,
+    TtlCache,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Hands:
 @pytest.fixture
 def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
     hands = Hands()
-    monkeypatch.setattr(cached, "monotonic", hands)
+    monkeypatch.setattr(cache, "monotonic", hands)
     return hands
 
 
@@ -53,7 +53,7 @@ class Answers:
 
 
 def test_an_answer_is_given_again_while_it_is_fresh(hands: Hands) -> None:
-    kept = Cached(Answers(), fresh_seconds=5)
+    kept = TtlCache(Answers(), fresh_seconds=5)
     assert [kept.get(), kept.get()] == [1, 1]
     hands.seconds += 4.9
     assert (kept.get(), kept.age_seconds) == (1, pytest.approx(4.9))
@@ -64,10 +64,10 @@ def test_an_answer_is_given_again_while_it_is_fresh(hands: Hands) -> None:
 @pytest.mark.parametrize(
     ("took_seconds", "costly", "rest_seconds"),
     [
-        (1, True, 1 / SHARE),
+        (1, True, 1 / REFRESH_TIME_SHARE),
         (0.01, True, 5),
         (1, False, 5),
-        (1000, True, LONGEST_FRESH_SECONDS),
+        (1000, True, MAX_TTL_SECONDS),
     ],
 )
 def test_what_is_costly_is_asked_for_the_less_often(
@@ -76,7 +76,7 @@ def test_what_is_costly_is_asked_for_the_less_often(
     def take_time() -> None:
         hands.seconds += took_seconds
 
-    kept = Cached(Answers(take_time), fresh_seconds=5, costly=costly)
+    kept = TtlCache(Answers(take_time), fresh_seconds=5, costly=costly)
     assert kept.get() == 1
     hands.seconds += rest_seconds - 0.1
     assert kept.get() == 1
@@ -90,7 +90,7 @@ def test_after_a_failure_it_is_asked_for_again_soon(hands: Hands) -> None:
         raise DatabaseUnavailable("away")
 
     answers = Answers(time_out)
-    kept = Cached(answers, fresh_seconds=5, costly=True)
+    kept = TtlCache(answers, fresh_seconds=5, costly=True)
     with pytest.raises(DatabaseUnavailable):
         kept.get()
     answers.before = lambda: None
@@ -103,7 +103,7 @@ def test_a_failure_is_an_answer_too(hands: Hands) -> None:
         raise DatabaseUnavailable("away")
 
     answers = Answers(fail)
-    kept = Cached(answers, fresh_seconds=5)
+    kept = TtlCache(answers, fresh_seconds=5)
     for _ in range(2):
         with pytest.raises(DatabaseUnavailable, match="away"):
             kept.get()
@@ -118,7 +118,7 @@ def test_a_fault_of_the_program_reaches_who_asked_and_is_no_answer() -> None:
         raise ZeroDivisionError
 
     answers = Answers(fail)
-    kept = Cached(answers)
+    kept = TtlCache(answers)
     with pytest.raises(ZeroDivisionError):
         kept.get()
     answers.before = lambda: None
@@ -128,7 +128,7 @@ def test_a_fault_of_the_program_reaches_who_asked_and_is_no_answer() -> None:
 class Hanging:
     """A search that goes on in another thread until it is let go."""
 
-    def __init__(self, kept: Cached[int], answers: Answers) -> None:
+    def __init__(self, kept: TtlCache[int], answers: Answers) -> None:
         self.begun, self.let_go = threading.Event(), threading.Event()
         answers.before = self._hang
         self._thread = threading.Thread(target=kept.get)
@@ -146,13 +146,13 @@ class Hanging:
 
 def test_while_one_thread_looks_the_others_get_the_last_answer(hands: Hands) -> None:
     answers = Answers()
-    kept = Cached(answers, fresh_seconds=5)
+    kept = TtlCache(answers, fresh_seconds=5)
     kept.get()
     hands.seconds += 6
     hanging = Hanging(kept, answers)
     assert kept.get() == 1
-    hands.seconds += HANG_SECONDS + 1
-    with pytest.raises(NoAnswer, match="no answer for 31 seconds"):
+    hands.seconds += REFRESH_TIMEOUT_SECONDS + 1
+    with pytest.raises(RefreshTimeout, match="no answer for 31 seconds"):
         kept.get()
     hanging.end()
     assert (kept.get(), answers.asked) == (2, 2)
@@ -161,12 +161,12 @@ def test_while_one_thread_looks_the_others_get_the_last_answer(hands: Hands) -> 
 def test_where_there_was_none_yet_there_is_no_answer(
     hands: Hands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cached, "PATIENCE_SECONDS", 0.001)
+    monkeypatch.setattr(cache, "FIRST_REFRESH_WAIT_SECONDS", 0.001)
     answers = Answers()
-    kept = Cached(answers)
+    kept = TtlCache(answers)
     hanging = Hanging(kept, answers)
     hands.seconds += 7
-    with pytest.raises(NoAnswer, match="7 seconds"):
+    with pytest.raises(RefreshTimeout, match="7 seconds"):
         kept.get()
     hanging.end()
     assert kept.get() == 1

@@ -11,19 +11,18 @@ import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from winchester_core.telemetry.histogram import Histogram
+from winchester_core.telemetry.counters import Histogram
 from winchester_core.telemetry.metrics import METRICS, Sample, catalogue
-from winchester_core.telemetry.metrics.counts import COUNT_METRICS
+from winchester_core.telemetry.metrics.catalogue import COUNT_METRICS, MetricKind
 from winchester_core.telemetry.metrics.exposition import exposition, families
-from winchester_core.telemetry.metrics.metric import Kind
 
 if TYPE_CHECKING:
-    from winchester_core.telemetry.metrics import Probe
+    from winchester_core.telemetry.metrics import MetricsCollector
 
 OPENMETRICS = "application/openmetrics-text"
 
 
-def scrape(*probes: Probe, accept: str = "text/plain") -> str:
+def scrape(*probes: MetricsCollector, accept: str = "text/plain") -> str:
     """The body of one answer."""
     environ: dict[str, Any] = {"HTTP_ACCEPT": accept}
     setup_testing_defaults(environ)
@@ -35,7 +34,9 @@ def one_of_each() -> list[Sample]:
     histogram.observe("x", 0.02)
     value = histogram.snapshot()["x"]
     return [
-        Sample(each, value if each.kind is Kind.HISTOGRAM else 1, tuple("x" for _ in each.labels))
+        Sample(
+            each, value if each.kind is MetricKind.HISTOGRAM else 1, tuple("x" for _ in each.labels)
+        )
         for each in METRICS
     ]
 
@@ -78,7 +79,7 @@ def test_the_process_and_python_are_told_of_too() -> None:
 
 
 def test_a_probe_that_is_added_later_is_asked_too() -> None:
-    probes: list[Probe] = []
+    probes: list[MetricsCollector] = []
     application = exposition(probes)
     probes.append(lambda: [Sample(catalogue.STORE_UP, 1)])
     environ: dict[str, Any] = {}

@@ -12,13 +12,12 @@ import pytest
 
 from support.probes.time_limits import BOUND_SECONDS
 from winchester_core.errors import DatabaseUnavailable, ListenError, SchemaMismatch
-from winchester_core.telemetry import heartbeat
-from winchester_core.telemetry.cached import Cached
-from winchester_core.telemetry.health import Health
-from winchester_core.telemetry.heartbeat import LIFE_SECONDS, Heartbeat
-from winchester_core.telemetry.listener import Listener
+from winchester_core.telemetry import watchdog
+from winchester_core.telemetry.cache import TtlCache
+from winchester_core.telemetry.http_server import HttpListener
 from winchester_core.telemetry.metrics import Sample, catalogue
-from winchester_core.telemetry.monitor import Monitor
+from winchester_core.telemetry.server import TelemetryServer
+from winchester_core.telemetry.watchdog import DEADLINE_SECONDS, Health, Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,10 +45,10 @@ class Answer:
 class Watched:
     """A process that is watched."""
 
-    beats: Heartbeat
+    beats: Watchdog
     database: Database
-    monitor: Monitor
-    listener: Listener
+    monitor: TelemetryServer
+    listener: HttpListener
 
     def ask(self, path: str, method: str = "GET") -> Answer:
         host, port = self.listener.address
@@ -67,17 +66,19 @@ class Watched:
 
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
-    listeners: list[Listener] = []
-    make = Listener.__init__
+    listeners: list[HttpListener] = []
+    make = HttpListener.__init__
 
-    def note(self: Listener, *arguments: Any) -> None:
+    def note(self: HttpListener, *arguments: Any) -> None:
         make(self, *arguments)
         listeners.append(self)
 
-    monkeypatch.setattr(Listener, "__init__", note)
-    beats, database = Heartbeat(), Database()
-    health = Health(beats, Cached(database.check, fresh_seconds=0))
-    monitor = Monitor(("127.0.0.1", 0), health, [lambda: [Sample(catalogue.WATCHDOG_OVERDUE, 0)]])
+    monkeypatch.setattr(HttpListener, "__init__", note)
+    beats, database = Watchdog(), Database()
+    health = Health(beats, TtlCache(database.check, fresh_seconds=0))
+    monitor = TelemetryServer(
+        ("127.0.0.1", 0), health, [lambda: [Sample(catalogue.WATCHDOG_OVERDUE, 0)]]
+    )
     with monitor:
         yield Watched(beats, database, monitor, listeners[0])
 
@@ -88,8 +89,8 @@ def test_a_process_lives_while_no_part_is_overdue(
     pulse = watched.beats.pulse("the worker")
     pulse.beat()
     assert watched.ask("/livez") == Answer(200, {"status": "ok", "causes": []}, "application/json")
-    now = heartbeat.monotonic()
-    monkeypatch.setattr(heartbeat, "monotonic", lambda: now + LIFE_SECONDS + 1)
+    now = watchdog.monotonic()
+    monkeypatch.setattr(watchdog, "monotonic", lambda: now + DEADLINE_SECONDS + 1)
     answer = watched.ask("/livez")
     assert answer.status == 503
     assert answer.content == {
@@ -156,12 +157,12 @@ def test_a_scrape_that_fails_is_logged_and_harms_nothing(
 def test_an_address_that_is_taken_is_an_error_that_names_it(watched: Watched) -> None:
     host, port = watched.listener.address
     with pytest.raises(ListenError, match=f"127.0.0.1, port {port}, cannot be listened at: "):
-        Listener(host, port, lambda *_: [])
+        HttpListener(host, port, lambda *_: [])
 
 
 def test_a_host_that_is_not_there_is_an_error_that_names_it() -> None:
     with pytest.raises(ListenError, match=r"nowhere.invalid, port 1, cannot be listened at: "):
-        Listener("nowhere.invalid", 1, lambda *_: [])
+        HttpListener("nowhere.invalid", 1, lambda *_: [])
 
 
 def test_after_its_end_nobody_listens(watched: Watched) -> None:
@@ -173,11 +174,11 @@ def test_after_its_end_nobody_listens(watched: Watched) -> None:
 def test_the_next_listener_may_have_the_address_at_once(watched: Watched) -> None:
     watched.ask("/livez")
     watched.monitor.__exit__(None, None, None)
-    with Listener(*watched.listener.address, lambda *_: []) as other:
+    with HttpListener(*watched.listener.address, lambda *_: []) as other:
         assert other.address == watched.listener.address
 
 
 def test_without_an_address_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Listener, "__init__", lambda *_: pytest.fail("it listens"))
-    with Monitor(None, Health(Heartbeat(), Cached(lambda: None)), []) as monitor:
+    monkeypatch.setattr(HttpListener, "__init__", lambda *_: pytest.fail("it listens"))
+    with TelemetryServer(None, Health(Watchdog(), TtlCache(lambda: None)), []) as monitor:
         assert not monitor.health.readiness().is_well

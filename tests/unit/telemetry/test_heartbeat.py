@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from winchester_core.telemetry import heartbeat
-from winchester_core.telemetry.heartbeat import LIFE_SECONDS, Heartbeat
+from winchester_core.telemetry import watchdog
+from winchester_core.telemetry.watchdog import DEADLINE_SECONDS, Watchdog
 
 
 class Hands:
@@ -21,23 +21,23 @@ class Hands:
 @pytest.fixture
 def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
     hands = Hands()
-    monkeypatch.setattr(heartbeat, "monotonic", hands)
+    monkeypatch.setattr(watchdog, "monotonic", hands)
     return hands
 
 
 def test_nothing_is_expected_of_a_part_before_its_first_beat(hands: Hands) -> None:
-    beats = Heartbeat()
+    beats = Watchdog()
     beats.pulse("a")
-    hands.seconds += 10 * LIFE_SECONDS
+    hands.seconds += 10 * DEADLINE_SECONDS
     assert beats.overdue() == []
 
 
 def test_whoever_does_not_beat_again_is_overdue_until_it_does(hands: Hands) -> None:
-    beats = Heartbeat()
+    beats = Watchdog()
     first, second = beats.pulse("a"), beats.pulse("b")
     first.beat()
     second.beat()
-    hands.seconds += LIFE_SECONDS
+    hands.seconds += DEADLINE_SECONDS
     assert beats.overdue() == []
     hands.seconds += 1
     assert beats.overdue() == ["a", "b"]
@@ -46,9 +46,9 @@ def test_whoever_does_not_beat_again_is_overdue_until_it_does(hands: Hands) -> N
 
 
 def test_a_wait_that_is_announced_is_no_silence(hands: Hands) -> None:
-    beats = Heartbeat()
+    beats = Watchdog()
     beats.pulse("a").beat(3600)
-    hands.seconds += 3600 + LIFE_SECONDS
+    hands.seconds += 3600 + DEADLINE_SECONDS
     assert beats.overdue() == []
     hands.seconds += 1
     assert beats.overdue() == ["a"]
@@ -57,7 +57,7 @@ def test_a_wait_that_is_announced_is_no_silence(hands: Hands) -> None:
 def test_what_may_last_as_long_as_it_likes_is_never_overdue_and_what_may_not_is(
     hands: Hands,
 ) -> None:
-    beats = Heartbeat()
+    beats = Watchdog()
     pulse = beats.pulse("a")
     pulse.begin(None)
     hands.seconds += 1e9
@@ -68,19 +68,19 @@ def test_what_may_last_as_long_as_it_likes_is_never_overdue_and_what_may_not_is(
 
 
 def test_a_part_that_has_ended_is_not_waited_for(hands: Hands) -> None:
-    beats = Heartbeat()
+    beats = Watchdog()
     pulse = beats.pulse("a")
     pulse.beat()
     pulse.end()
     pulse.end()
-    hands.seconds += 10 * LIFE_SECONDS
+    hands.seconds += 10 * DEADLINE_SECONDS
     assert beats.overdue() == []
 
 
 def test_each_try_is_a_beat(hands: Hands) -> None:
-    beats = Heartbeat()
+    beats = Watchdog()
     action = beats.pulse("a").beating(lambda: "done")
     for _ in range(3):
-        hands.seconds += 10 * LIFE_SECONDS
+        hands.seconds += 10 * DEADLINE_SECONDS
         assert action() == "done"
         assert beats.overdue() == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from winchester_core.telemetry.histogram import BOUNDS_SECONDS, Histogram
+from winchester_core.telemetry.counters import BOUNDS_SECONDS, Histogram
 
 
 def test_a_duration_counts_for_its_bound_and_all_greater_ones() -> None:

@@ -12,12 +12,10 @@ from winchester_core.model.effect import Endpoint
 from winchester_core.model.statistics import EffectBacklog, StoreStatistics
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.telemetry.counters import Count, Counters
-from winchester_core.telemetry.heartbeat import Heartbeat
-from winchester_core.telemetry.metrics import METRICS, Metric, Names, Origin, catalogue
-from winchester_core.telemetry.metrics.counts import COUNT_METRICS, count_samples
-from winchester_core.telemetry.metrics.metric import Kind
-from winchester_core.telemetry.metrics.process import ProcessProbe
-from winchester_core.telemetry.metrics.tables import census_samples
+from winchester_core.telemetry.metrics import METRICS, LabelValues, Metric, MetricOrigin, catalogue
+from winchester_core.telemetry.metrics.catalogue import COUNT_METRICS, MetricKind, count_samples
+from winchester_core.telemetry.metrics.collectors import ProcessMetricsCollector, store_samples
+from winchester_core.telemetry.watchdog import Watchdog
 
 UNITS = {
     *("seconds", "messages", "streams", "effects", "components", "events"),
@@ -31,14 +29,16 @@ LABELS = {
 
 MAIL, FAX = Endpoint("fire", "mail"), Endpoint("fire", "fax")
 SECOND_FAX = Endpoint("fire", "fax", 1)
-NAMES = Names(frozenset({"vm", "idle"}), frozenset({"fire"}), frozenset({MAIL, FAX, SECOND_FAX}))
+NAMES = LabelValues(
+    frozenset({"vm", "idle"}), frozenset({"fire"}), frozenset({MAIL, FAX, SECOND_FAX})
+)
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda each: each.name)
 def test_a_metric_is_named_and_labelled_by_the_conventions(metric: Metric) -> None:
     assert re.fullmatch(r"winchester(_[a-z]+)+", metric.name)
-    assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
-    if metric.kind is not Kind.COUNTER:
+    assert metric.name.endswith("_total") == (metric.kind is MetricKind.COUNTER)
+    if metric.kind is not MetricKind.COUNTER:
         assert metric.name.rpartition("_")[2] in UNITS
     assert set(metric.labels) <= LABELS
     assert len(set(metric.labels)) == len(metric.labels)
@@ -51,7 +51,7 @@ def test_every_metric_is_there_once() -> None:
     bases = [each.name.removesuffix("_total") for each in METRICS]
     assert len(set(bases)) == len(bases), "OpenMetrics tells a counter without its _total"
     defined = {each for each in vars(catalogue).values() if isinstance(each, Metric)}
-    assert defined == set(catalogue.SINGLE)
+    assert defined == set(catalogue.OTHER_METRICS)
 
 
 def test_no_count_is_forgotten() -> None:
@@ -65,14 +65,14 @@ def test_no_count_is_forgotten() -> None:
 def test_a_count_is_shown_by_the_process_that_counts_it(count: Count) -> None:
     counters = Counters()
     counters.add(count, 3, label="vm.update")
-    samples = [each for each in count_samples(counters, list(Origin)) if each.value]
+    samples = [each for each in count_samples(counters, list(MetricOrigin)) if each.value]
     (sample,) = samples
     assert (sample.metric, sample.labels) == (
         COUNT_METRICS[count].metric,
         COUNT_METRICS[count].labels,
     )
     assert sample.value == 3
-    others = set(Origin) - {sample.metric.origin}
+    others = set(MetricOrigin) - {sample.metric.origin}
     assert [each for each in count_samples(counters, others) if each.value] == []
 
 
@@ -89,9 +89,9 @@ def statistics(**changes: object) -> StoreStatistics:
 
 
 def shown(
-    metric: Metric, given: StoreStatistics, names: Names = NAMES
+    metric: Metric, given: StoreStatistics, names: LabelValues = NAMES
 ) -> dict[tuple[str, ...], object]:
-    samples = [each for each in census_samples(given, names) if each.metric is metric]
+    samples = [each for each in store_samples(given, names) if each.metric is metric]
     values = {each.labels: each.value for each in samples}
     assert len(values) == len(samples), "a sample is told twice"
     return values
@@ -134,7 +134,7 @@ def test_each_endpoint_has_its_backlog() -> None:
 
 
 def test_a_process_without_pipelines_tells_nothing_of_effects() -> None:
-    names = Names(frozenset({"vm"}))
+    names = LabelValues(frozenset({"vm"}))
     assert shown(catalogue.STORE_EFFECTS, statistics(), names) == {}
     assert shown(catalogue.STORE_OLDEST_EFFECT, statistics(), names) == {}
 
@@ -148,13 +148,13 @@ def test_run_seconds_are_those_of_configured_pipelines() -> None:
     counters = Counters()
     counters.run_seconds.observe("fire", 3)
     counters.run_seconds.observe("never heard of", 3)
-    names = Names(frozenset(), frozenset({"fire", "idle"}))
-    probe = ProcessProbe(Origin.WORKER, counters, Heartbeat(), lambda: names)
+    names = LabelValues(frozenset(), frozenset({"fire", "idle"}))
+    probe = ProcessMetricsCollector(MetricOrigin.WORKER, counters, Watchdog(), lambda: names)
     runs = {each.labels: each for each in probe() if each.metric is catalogue.RUN_SECONDS}
     assert runs.keys() == {("fire",), ("idle",)}
     assert runs["fire",].value.number == 1  # type: ignore[union-attr]
 
 
 def test_ingest_tells_nothing_that_only_workers_do() -> None:
-    probe = ProcessProbe(Origin.INGEST, Counters(), Heartbeat(), lambda: NAMES)
-    assert {each.metric.origin for each in probe()} == {Origin.INGEST, Origin.PROCESS}
+    probe = ProcessMetricsCollector(MetricOrigin.INGEST, Counters(), Watchdog(), lambda: NAMES)
+    assert {each.metric.origin for each in probe()} == {MetricOrigin.INGEST, MetricOrigin.PROCESS}

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from winchester_core.errors import ClockError, ConcurrentChange, DatabaseUnavailable, DataRefused
-from winchester_core.telemetry import outage as outage_module
+from winchester_core.telemetry import retry as outage_module
 from winchester_core.telemetry.counters import Count, Counters
-from winchester_core.telemetry.outage import MAX_CONFLICTS, Backoff, Outage, patiently
+from winchester_core.telemetry.retry import MAX_CONFLICTS, Backoff, OutageState, retry_until_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outage_module, "FIRST_WAIT_SECONDS", 0.0001)
-    monkeypatch.setattr(outage_module, "LONGEST_WAIT_SECONDS", 0.0004)
+    monkeypatch.setattr(outage_module, "MIN_WAIT_SECONDS", 0.0001)
+    monkeypatch.setattr(outage_module, "MAX_WAIT_SECONDS", 0.0004)
 
 
 @pytest.fixture
@@ -29,8 +29,8 @@ def counters() -> Counters:
 
 
 @pytest.fixture
-def outage(counters: Counters) -> Outage:
-    return Outage("database", counters)
+def outage(counters: Counters) -> OutageState:
+    return OutageState("database", counters)
 
 
 def failing(times: int, error: Exception) -> Callable[[], str]:
@@ -48,16 +48,16 @@ def failing(times: int, error: Exception) -> Callable[[], str]:
     "error", [DatabaseUnavailable("gone"), ClockError("silent"), ConcurrentChange("first")]
 )
 def test_what_is_away_is_waited_for_and_told_once(
-    outage: Outage, counters: Counters, caplog: pytest.LogCaptureFixture, error: Exception
+    outage: OutageState, counters: Counters, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    assert patiently(outage, threading.Event(), failing(9, error)) == "done"
+    assert retry_until_stopped(outage, threading.Event(), failing(9, error)) == "done"
     assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.WARNING]
     assert str(error) in caplog.text
     assert counters[Count.OUTAGES] == 1
 
 
 def test_several_threads_that_meet_one_outage_tell_of_it_once(
-    outage: Outage, counters: Counters, caplog: pytest.LogCaptureFixture
+    outage: OutageState, counters: Counters, caplog: pytest.LogCaptureFixture
 ) -> None:
     is_back, waiting = threading.Event(), threading.Barrier(5)
 
@@ -74,7 +74,7 @@ def test_several_threads_that_meet_one_outage_tell_of_it_once(
                 raise DatabaseUnavailable("gone")
             return "done"
 
-        assert patiently(outage, threading.Event(), action) == "done"
+        assert retry_until_stopped(outage, threading.Event(), action) == "done"
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -88,25 +88,27 @@ def test_several_threads_that_meet_one_outage_tell_of_it_once(
     assert caplog.records[-1].levelno == logging.WARNING
 
 
-def test_a_stop_ends_the_waiting(outage: Outage) -> None:
+def test_a_stop_ends_the_waiting(outage: OutageState) -> None:
     stop = threading.Event()
     stop.set()
-    assert patiently(outage, stop, failing(10, DatabaseUnavailable("gone"))) is None
+    assert retry_until_stopped(outage, stop, failing(10, DatabaseUnavailable("gone"))) is None
 
 
-def test_what_another_try_does_not_mend_is_raised_at_once(outage: Outage) -> None:
+def test_what_another_try_does_not_mend_is_raised_at_once(outage: OutageState) -> None:
     with pytest.raises(DataRefused):
-        patiently(outage, threading.Event(), failing(1, DataRefused("too long")))
+        retry_until_stopped(outage, threading.Event(), failing(1, DataRefused("too long")))
 
 
-def test_others_that_are_first_for_ever_are_no_outage(outage: Outage) -> None:
+def test_others_that_are_first_for_ever_are_no_outage(outage: OutageState) -> None:
     with pytest.raises(ConcurrentChange):
-        patiently(outage, threading.Event(), failing(MAX_CONFLICTS + 1, ConcurrentChange("first")))
+        retry_until_stopped(
+            outage, threading.Event(), failing(MAX_CONFLICTS + 1, ConcurrentChange("first"))
+        )
 
 
 def test_waits_double_up_to_a_bound_with_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outage_module, "FIRST_WAIT_SECONDS", 1.0)
-    monkeypatch.setattr(outage_module, "LONGEST_WAIT_SECONDS", 5.0)
+    monkeypatch.setattr(outage_module, "MIN_WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(outage_module, "MAX_WAIT_SECONDS", 5.0)
     waits: list[float] = []
 
     class Stop(threading.Event):

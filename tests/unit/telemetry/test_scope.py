@@ -13,8 +13,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from support.probes.spans import recorded_spans
-from winchester_core.telemetry import tracing
-from winchester_core.telemetry.scope import Scope, present_facts
+from winchester_core.telemetry import log_context
+from winchester_core.telemetry.log_context import LogContext, context_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ def exporter(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
 
 
 def test_a_scope_is_a_span_with_its_facts(exporter: InMemorySpanExporter) -> None:
-    with Scope("run", stream_id=7, trigger="vm"), Scope("handler", handler="mail"):
+    with LogContext("run", stream_id=7, trigger="vm"), LogContext("handler", handler="mail"):
         pass
     inner, outer = exporter.get_finished_spans()
     assert (outer.name, dict(outer.attributes or {})) == (
@@ -49,7 +49,7 @@ def test_a_scope_is_a_span_with_its_facts(exporter: InMemorySpanExporter) -> Non
 def test_a_span_that_fails_tells_the_class_of_the_exception_and_no_secret(
     exporter: InMemorySpanExporter,
 ) -> None:
-    with pytest.raises(ValueError, match="s3cret"), Scope("run"):
+    with pytest.raises(ValueError, match="s3cret"), LogContext("run"):
         raise ValueError("password=s3cret")
     (span,) = exporter.get_finished_spans()
     assert (span.status.status_code, span.status.description) == (
@@ -60,15 +60,15 @@ def test_a_span_that_fails_tells_the_class_of_the_exception_and_no_secret(
 
 
 def test_a_span_is_marked_as_failed_from_within(exporter: InMemorySpanExporter) -> None:
-    with Scope("run"):
-        tracing.mark_failed(KeyError("s3cret"))
+    with LogContext("run"):
+        log_context.mark_span_failed(KeyError("s3cret"))
     (span,) = exporter.get_finished_spans()
     assert span.status.description == "KeyError"
 
 
 def test_what_is_told_afterwards_began_when_it_began(exporter: InMemorySpanExporter) -> None:
-    since = tracing.started()
-    tracing.tell("claim", since, streams=3)
+    since = log_context.span_start_time()
+    log_context.record_span("claim", since, streams=3)
     (span,) = exporter.get_finished_spans()
     assert (span.name, span.start_time) == ("winchester.claim", since)
     assert dict(span.attributes or {}) == {"winchester.streams": 3}
@@ -77,9 +77,9 @@ def test_what_is_told_afterwards_began_when_it_began(exporter: InMemorySpanExpor
 def test_the_ids_of_the_present_span_are_those_that_others_see(
     exporter: InMemorySpanExporter,
 ) -> None:
-    assert tracing.identifiers() == {}
-    with Scope("run"):
-        told = tracing.identifiers()
+    assert log_context.trace_ids() == {}
+    with LogContext("run"):
+        told = log_context.trace_ids()
     (span,) = exporter.get_finished_spans()
     context = span.get_span_context()
     assert context is not None
@@ -92,30 +92,30 @@ def test_the_ids_of_the_present_span_are_those_that_others_see(
 def test_another_provider_is_noticed(
     exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Scope("first"):
+    with LogContext("first"):
         pass
     other = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(other))
     monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
-    with Scope("second"):
+    with LogContext("second"):
         pass
     assert [each.name for each in exporter.get_finished_spans()] == ["winchester.first"]
     assert [each.name for each in other.get_finished_spans()] == ["winchester.second"]
 
 
 def test_what_is_done_apart_has_none_of_the_facts_around_it() -> None:
-    with Scope("run", stream_id=7), Scope("complete", apart=True, streams=2):
-        assert present_facts() == {"streams": 2}
-        with Scope("handler", handler="mail"):
-            assert present_facts() == {"streams": 2, "handler": "mail"}
+    with LogContext("run", stream_id=7), LogContext("complete", apart=True, streams=2):
+        assert context_fields() == {"streams": 2}
+        with LogContext("handler", handler="mail"):
+            assert context_fields() == {"streams": 2, "handler": "mail"}
 
 
 def all_steps() -> tuple[Any, ...]:
-    with Scope("run", stream_id=1):
-        tracing.mark_failed(ValueError())
-        tracing.tell("claim", tracing.started())
-        return tracing.tracer(), tracing.started(), tracing.identifiers()
+    with LogContext("run", stream_id=1):
+        log_context.mark_span_failed(ValueError())
+        log_context.record_span("claim", log_context.span_start_time())
+        return log_context.current_tracer(), log_context.span_start_time(), log_context.trace_ids()
 
 
 def test_without_a_provider_there_is_no_tracer() -> None:
@@ -129,13 +129,13 @@ def test_without_the_library_there_is_no_tracer(monkeypatch: pytest.MonkeyPatch)
 
 def test_facts_are_those_of_all_scopes_of_the_thread_and_of_no_other() -> None:
     seen: list[Any] = []
-    with Scope("run", stream_id=7, trigger="vm"):
-        with Scope("handler", handler="mail", trigger="x"):
-            assert dict(present_facts()) == {"stream_id": 7, "trigger": "x", "handler": "mail"}
-        with pytest.raises(ZeroDivisionError), Scope("handler", handler="mail"):
+    with LogContext("run", stream_id=7, trigger="vm"):
+        with LogContext("handler", handler="mail", trigger="x"):
+            assert dict(context_fields()) == {"stream_id": 7, "trigger": "x", "handler": "mail"}
+        with pytest.raises(ZeroDivisionError), LogContext("handler", handler="mail"):
             raise ZeroDivisionError
-        thread = threading.Thread(target=lambda: seen.append(dict(present_facts())))
+        thread = threading.Thread(target=lambda: seen.append(dict(context_fields())))
         thread.start()
         thread.join()
-        assert dict(present_facts()) == {"stream_id": 7, "trigger": "vm"}
-    assert (seen, dict(present_facts())) == ([{}], {})
+        assert dict(context_fields()) == {"stream_id": 7, "trigger": "vm"}
+    assert (seen, dict(context_fields())) == ([{}], {})

@@ -14,18 +14,18 @@ from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.storage.records import StreamFilter
 from winchester_core.telemetry.counters import Count
 from winchester_core.worker import WorkerOptions
-from winchester_core.worker import refresher as refresher_module
+from winchester_core.worker import maintenance as refresher_module
 
 if TYPE_CHECKING:
     from support.scenes.workers import Scene, Script
     from winchester_core.triggers.definition import TriggerDefinition
-    from winchester_core.worker import PipelineManager
+    from winchester_core.worker import Worker
 
 BEGIN_ALONE = make_trigger(fire=({"event_type": "vm.begin"},))
 
 
 def _change(
-    worker: PipelineManager,
+    worker: Worker,
     *handlers: Any,
     trigger: TriggerDefinition = VM,
     **options: Any,
@@ -184,8 +184,8 @@ class TestRefreshing:
 
     @pytest.fixture(autouse=True)
     def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(refresher_module, "BATCH", 2)
-        monkeypatch.setattr(refresher_module, "ROUND_BATCHES", 2)
+        monkeypatch.setattr(refresher_module, "RECALCULATION_BATCH", 2)
+        monkeypatch.setattr(refresher_module, "RECALCULATION_ROUND_BATCHES", 2)
 
     def test_a_round_has_a_bound_and_the_next_goes_on(self, scene: Scene) -> None:
         for number in range(9):

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.scenes.outbox_handlers import PATIENCE_SECONDS, Post, at_work, sender, take_all
+from winchester_core.delivery.worker import DeliveryWorker
 from winchester_core.errors import DatabaseUnavailable, StorageError
 from winchester_core.interfaces import Delivered, RetryAfter
 from winchester_core.model.effect import Endpoint
 from winchester_core.pipelines import HandlerSpec
-from winchester_core.telemetry.checkpoints import Checkpoint, on_reach
 from winchester_core.telemetry.counters import Count, Counters
-from winchester_core.telemetry.outage import Outage
+from winchester_core.telemetry.failpoints import Failpoint, on_hit
+from winchester_core.telemetry.retry import OutageState
 from winchester_core.worker import WorkerOptions
-from winchester_core.worker.outbox.courier import Courier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,12 +30,12 @@ FIRE = Endpoint("fire", "h0")
 
 
 @pytest.fixture
-def at_point() -> Iterator[dict[Checkpoint, Any]]:
+def at_point() -> Iterator[dict[Failpoint, Any]]:
     """What is called at checkpoints; a test adds to it."""
-    actions: dict[Checkpoint, Any] = {}
-    on_reach(lambda point: actions.get(point, lambda: None)())
+    actions: dict[Failpoint, Any] = {}
+    on_hit(lambda point: actions.get(point, lambda: None)())
     yield actions
-    on_reach(None)
+    on_hit(None)
 
 
 class TestThreads:
@@ -92,12 +92,12 @@ class TestThreads:
         assert sorted(quick.taken) == [first, second]
 
     def test_a_recorded_effect_wakes_its_courier(
-        self, scene: Scene, at_point: dict[Checkpoint, Any]
+        self, scene: Scene, at_point: dict[Failpoint, Any]
     ) -> None:
         post = Post()
         worker = scene.worker(handlers=(sender(post),), idle_delay_seconds=3600)
         settled, resting = threading.Event(), threading.Event()
-        at_point[Checkpoint.EFFECTS_SETTLED] = settled.set
+        at_point[Failpoint.EFFECTS_SETTLED] = settled.set
         look_up = scene.store.next_effect_seconds
 
         def noted(endpoint: Endpoint) -> float | None:
@@ -184,14 +184,14 @@ class TestThreads:
         scene.complete_stream()
         post = Post(lambda effects: [RetryAfter(0) for _ in effects])
         scene.worker(handlers=(sender(post),)).process_ready_streams(9)
-        courier = Courier(
+        courier = DeliveryWorker(
             store=scene.store,
             endpoint=FIRE,
             spec=HandlerSpec("h0", sender(post)),
             worker="w",
             options=WorkerOptions(),
             counters=Counters(),
-            outage=Outage("database", Counters()),
+            outage=OutageState("database", Counters()),
             stop=threading.Event(),
         )
         ending = Ending()

@@ -12,8 +12,8 @@ from support.scenes.outbox_handlers import Post, sender, take_all
 from winchester_core.interfaces import Delivered, Refused, RetryAfter
 from winchester_core.model.effect import EffectState
 from winchester_core.storage.effect_records import EffectFilter
-from winchester_core.telemetry.checkpoints import Checkpoint, on_reach
 from winchester_core.telemetry.counters import Count
+from winchester_core.telemetry.failpoints import Failpoint, on_hit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,12 +25,12 @@ DEAD = EffectFilter(state=EffectState.DEAD)
 
 
 @pytest.fixture
-def at_point() -> Iterator[dict[Checkpoint, Any]]:
+def at_point() -> Iterator[dict[Failpoint, Any]]:
     """What is called at checkpoints; a test adds to it."""
-    actions: dict[Checkpoint, Any] = {}
-    on_reach(lambda point: actions.get(point, lambda: None)())
+    actions: dict[Failpoint, Any] = {}
+    on_hit(lambda point: actions.get(point, lambda: None)())
     yield actions
-    on_reach(None)
+    on_hit(None)
 
 
 class TestRunOnce:
@@ -156,12 +156,12 @@ class TestRunOnce:
         assert scene.store.find_effects()[0].attempts == 0
 
     def test_what_was_claimed_when_the_stop_came_is_released(
-        self, scene: Scene, at_point: dict[Checkpoint, Any]
+        self, scene: Scene, at_point: dict[Failpoint, Any]
     ) -> None:
         post = Post()
         worker = scene.worker(handlers=(sender(post),))
         scene.complete_stream()
-        at_point[Checkpoint.EFFECTS_CLAIMED] = worker.stop
+        at_point[Failpoint.EFFECTS_CLAIMED] = worker.stop
         worker.run_once()
         (effect,) = scene.store.find_effects()
         assert (post.calls, effect.attempts, effect.worker) == ([], 0, None)

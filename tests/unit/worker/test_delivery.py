@@ -10,6 +10,7 @@ import pytest
 
 from support.builders.events import NOON
 from support.scenes.outbox_handlers import Post, sender
+from winchester_core.delivery.attempt import attempt_delivery
 from winchester_core.interfaces import Delivered, Effect, Refused, RetryAfter
 from winchester_core.model.effect import Endpoint
 from winchester_core.pipelines import HandlerSpec
@@ -20,7 +21,6 @@ from winchester_core.storage.effect_records import (
     EffectRefused,
 )
 from winchester_core.worker import WorkerOptions
-from winchester_core.worker.outbox.delivery import deliver
 
 if TYPE_CHECKING:
     from winchester_core.storage.effect_records import EffectResult
@@ -45,7 +45,7 @@ def delivered(answer: Any, number: int = 1, attempt: int = 1) -> list[EffectResu
         return answer
 
     spec = HandlerSpec("mail", sender(Post(give)))
-    return deliver(spec, MAIL, claims(number, attempt), OPTIONS)
+    return attempt_delivery(spec, MAIL, claims(number, attempt), OPTIONS)
 
 
 def test_each_outcome_settles_its_effect() -> None:
@@ -102,7 +102,7 @@ def test_a_handler_that_cannot_be_made_delays_all() -> None:
     def fail(**_params: Any) -> Any:
         raise RuntimeError("no such file")
 
-    (settlement,) = deliver(HandlerSpec("mail", fail), MAIL, claims(1), OPTIONS)
+    (settlement,) = attempt_delivery(HandlerSpec("mail", fail), MAIL, claims(1), OPTIONS)
     assert isinstance(settlement, EffectDelayed)
     assert settlement.reason == "RuntimeError: no such file"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Claim
-from winchester_core.worker.batch import PORTION_EVENTS, PORTION_STREAMS, portions
-from winchester_core.worker.hand import Hand
+from winchester_core.worker.batch import MEMORY_BATCH_EVENTS, MEMORY_BATCH_STREAMS, memory_batches
+from winchester_core.worker.in_flight import InFlightClaims
 
 
 def claim(stream_id: int, event_count: int = 1) -> Claim:
@@ -13,7 +13,7 @@ def claim(stream_id: int, event_count: int = 1) -> Claim:
 
 
 def test_a_claim_that_was_given_back_cannot_be_begun() -> None:
-    hand = Hand()
+    hand = InFlightClaims()
     first, second = claim(1), claim(2)
     hand.take([first, second])
     assert hand.begin(first)
@@ -23,7 +23,7 @@ def test_a_claim_that_was_given_back_cannot_be_begun() -> None:
 
 
 def test_what_has_been_begun_is_renewed_until_it_is_dropped() -> None:
-    hand = Hand()
+    hand = InFlightClaims()
     first = claim(1)
     hand.take([first])
     hand.begin(first)
@@ -34,7 +34,7 @@ def test_what_has_been_begun_is_renewed_until_it_is_dropped() -> None:
 
 
 def test_a_run_past_its_timeout_is_no_longer_renewed_but_those_that_wait_are() -> None:
-    hand = Hand()
+    hand = InFlightClaims()
     first, second = claim(1), claim(2)
     hand.take([first, second])
     hand.begin(first)
@@ -43,10 +43,19 @@ def test_a_run_past_its_timeout_is_no_longer_renewed_but_those_that_wait_are() -
 
 
 def test_portions_hold_a_bounded_number_of_events_and_never_cut_a_stream() -> None:
-    claims = [claim(1, PORTION_EVENTS * 3), claim(2, PORTION_EVENTS - 1), claim(3), claim(4)]
-    assert [[each.stream_id for each in part] for part in portions(claims)] == [[1], [2, 3], [4]]
+    claims = [
+        claim(1, MEMORY_BATCH_EVENTS * 3),
+        claim(2, MEMORY_BATCH_EVENTS - 1),
+        claim(3),
+        claim(4),
+    ]
+    assert [[each.stream_id for each in part] for part in memory_batches(claims)] == [
+        [1],
+        [2, 3],
+        [4],
+    ]
 
 
 def test_portions_hold_a_bounded_number_of_streams() -> None:
-    many = [claim(number) for number in range(PORTION_STREAMS + 1)]
-    assert [len(part) for part in portions(many)] == [PORTION_STREAMS, 1]
+    many = [claim(number) for number in range(MEMORY_BATCH_STREAMS + 1)]
+    assert [len(part) for part in memory_batches(many)] == [MEMORY_BATCH_STREAMS, 1]

@@ -148,7 +148,7 @@ def test_a_run_that_succeeded_waits_for_slow_ones_only_so_long_until_it_is_compl
     longest_seconds: float,
     left: list[int],
 ) -> None:
-    monkeypatch.setattr("winchester_core.worker.batch.LONGEST_WAIT_SECONDS", longest_seconds)
+    monkeypatch.setattr("winchester_core.worker.batch.MAX_DEFER_SECONDS", longest_seconds)
     for instance in "abc":
         scene.complete_stream(instance)
     uncompleted: list[int] = []

@@ -12,7 +12,7 @@ from support.scenes.workers import QuietHandler, ScriptedHandler
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.model.stream import StreamState
 from winchester_core.telemetry.counters import Count
-from winchester_core.telemetry.heartbeat import LIFE_SECONDS, Heartbeat
+from winchester_core.telemetry.watchdog import DEADLINE_SECONDS, Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,13 +102,13 @@ def test_a_run_is_a_sign_of_life_until_its_timeout_and_not_longer(
     now = 1000.0
     for module in ("telemetry.heartbeat", "worker.hand"):
         monkeypatch.setattr(f"winchester_core.{module}.monotonic", lambda: now)
-    heartbeat = Heartbeat()
-    worker = scene.worker(heartbeat=heartbeat, pipeline_timeout_seconds=LIFE_SECONDS + 5)
+    heartbeat = Watchdog()
+    worker = scene.worker(heartbeat=heartbeat, pipeline_timeout_seconds=DEADLINE_SECONDS + 5)
     seen: list[list[str]] = []
 
     def look_twice(events: list[Any], _env: dict[str, Any]) -> list[Any]:
         nonlocal now
-        for seconds in (LIFE_SECONDS + 4, 2):
+        for seconds in (DEADLINE_SECONDS + 4, 2):
             now += seconds
             seen.append(heartbeat.overdue())
         return events
@@ -124,16 +124,16 @@ def test_a_worker_that_hangs_in_the_database_is_overdue_and_one_that_waits_for_i
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The worker's own thread looks, from within the store, at how it is seen."""
-    heartbeat = Heartbeat()
+    heartbeat = Watchdog()
     worker = scene.worker(heartbeat=heartbeat)
-    monkeypatch.setattr("winchester_core.telemetry.heartbeat.LIFE_SECONDS", 0.05)
+    monkeypatch.setattr("winchester_core.telemetry.watchdog.DEADLINE_SECONDS", 0.05)
     seen: list[list[str]] = []
 
     def hang(_now: object) -> Any:
         while not heartbeat.overdue():
             threading.Event().wait(0.01)
         seen.append(heartbeat.overdue())
-        monkeypatch.setattr("winchester_core.telemetry.heartbeat.LIFE_SECONDS", 3600)
+        monkeypatch.setattr("winchester_core.telemetry.watchdog.DEADLINE_SECONDS", 3600)
         monkeypatch.setattr(scene.store, "backlog", away)
         raise DatabaseUnavailable("gone")
 

@@ -12,7 +12,7 @@ from opentelemetry import trace
 from support.builders.events import VM, make_event
 from support.probes.spans import recorded_spans
 from support.scenes.workers import ScriptedHandler
-from winchester_core.ingest import TriggerManager
+from winchester_core.ingest import Ingester
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.interfaces import Delivered, EventSource, PipelineHandler
@@ -179,7 +179,7 @@ class Once(EventSource):
 
 
 def test_a_batch_of_a_source_is_a_span(scene: Scene, exporter: InMemorySpanExporter) -> None:
-    manager = TriggerManager(
+    manager = Ingester(
         store=scene.store,
         stream_clock=StreamClock(ClockKind.SYSTEM, scene.store, scene.clock),
         definitions=[VM],

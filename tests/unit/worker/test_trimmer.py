@@ -15,7 +15,7 @@ from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.testing import FakeClock
 from winchester_core.timex import parse
-from winchester_core.worker import WorkerOptions, trimmer
+from winchester_core.worker import WorkerOptions, maintenance
 
 if TYPE_CHECKING:
     from support.scenes.workers import Scene
@@ -62,14 +62,14 @@ class Seconds:
 @pytest.fixture
 def seconds(monkeypatch: pytest.MonkeyPatch) -> Seconds:
     clock = Seconds()
-    monkeypatch.setattr(trimmer, "monotonic", clock)
+    monkeypatch.setattr(maintenance, "monotonic", clock)
     return clock
 
 
-def trimmer_of(store: ScriptedStore, counters: Counters | None = None) -> trimmer.Trimmer:
+def trimmer_of(store: ScriptedStore, counters: Counters | None = None) -> maintenance.Trimmer:
     clock = StreamClock(ClockKind.SYSTEM, store, FakeClock(NOON))  # type: ignore[arg-type]
     counted = counters or Counters()
-    return trimmer.Trimmer(store, clock, OPTIONS, counted, store.stop)  # type: ignore[arg-type]
+    return maintenance.Trimmer(store, clock, OPTIONS, counted, store.stop)  # type: ignore[arg-type]
 
 
 def test_a_round_goes_on_while_there_is_more(seconds: Seconds) -> None:

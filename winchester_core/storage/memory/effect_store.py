@@ -11,7 +11,7 @@ from winchester_core.storage.effect_records import ANY_EFFECT, EffectResultCount
 from winchester_core.storage.memory.state import MemoryDebugCounts, MemoryState
 from winchester_core.storage.memory.transaction import Transaction
 from winchester_core.storage.records import DebugRecord
-from winchester_core.telemetry.checkpoints import Checkpoint, reach
+from winchester_core.telemetry.failpoints import Failpoint, hit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -60,7 +60,7 @@ class MemoryEffectStore:
                 real_now=self._clock.now(),
             )
             if claims:
-                reach(Checkpoint.BEFORE_EFFECTS_CLAIM_COMMIT)
+                hit(Failpoint.BEFORE_EFFECTS_CLAIM_COMMIT)
             return claims
 
     def renew_effects(self, claims: Sequence[EffectClaim], lease: timedelta) -> int:
@@ -87,7 +87,7 @@ class MemoryEffectStore:
             return EffectResultCounts()
         with self._transaction() as transaction:
             settled = self._memory.outbox.apply_results(transaction, results, self._clock.now())
-            reach(Checkpoint.BEFORE_SETTLEMENT_COMMIT)
+            hit(Failpoint.BEFORE_SETTLEMENT_COMMIT)
             return settled
 
     def mark_overdue_effects_dead(

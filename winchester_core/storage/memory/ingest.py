@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from winchester_core.model.stream import Reason
 from winchester_core.storage.memory.state import MemoryEvent, MemoryStream
 from winchester_core.storage.records import IngestResult, RejectedMessage
-from winchester_core.telemetry.checkpoints import Checkpoint, reach
+from winchester_core.telemetry.failpoints import Failpoint, hit
 from winchester_core.triggers import progress
 from winchester_core.triggers.stream_time import EventTime, TimePolicy, compute_batch_times
 
@@ -37,7 +37,7 @@ def record(
         _store(memory, transaction, matched_event.event, real_now)
         for matched_event in matched_events
     )
-    reach(Checkpoint.EVENTS_STORED)
+    hit(Failpoint.EVENTS_STORED)
     clock = memory.event_clock if isinstance(policy, EventTime) else None
     counts = _IngestCounts()
     refused_jumps: list[int] = []
@@ -51,7 +51,7 @@ def record(
             _join_or_open(
                 memory, transaction, matched_event.event, times.arrival_times[0], match, counts
             )
-    reach(Checkpoint.STREAMS_STORED)
+    hit(Failpoint.STREAMS_STORED)
     if clock is not None:
         advance_clock(memory, transaction, clock)
     return IngestResult(

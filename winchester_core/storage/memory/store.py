@@ -13,7 +13,7 @@ from winchester_core.storage.memory import ingest, queries, streams
 from winchester_core.storage.memory.effect_store import MemoryDebugStore, MemoryEffectStore
 from winchester_core.storage.memory.state import MemoryMembers
 from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, IngestResult
-from winchester_core.telemetry.checkpoints import Checkpoint, reach
+from winchester_core.telemetry.failpoints import Failpoint, hit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -63,7 +63,7 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
             result = ingest.record(
                 self._memory, transaction, matched_events, policy, self._clock.now()
             )
-            reach(Checkpoint.BEFORE_INGEST_COMMIT)
+            hit(Failpoint.BEFORE_INGEST_COMMIT)
         self._notify_workers(result.fire_times_set)
         return result
 

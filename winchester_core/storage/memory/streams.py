@@ -21,7 +21,7 @@ from winchester_core.storage.records import (
     worker_died_error,
     worker_died_error_prefix,
 )
-from winchester_core.telemetry.checkpoints import Checkpoint, reach
+from winchester_core.telemetry.failpoints import Failpoint, hit
 from winchester_core.triggers import progress
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def claim(
         _claim(memory, transaction, stream, worker, reason, real_now, lease) for stream in streams
     ]
     if claims:
-        reach(Checkpoint.BEFORE_CLAIM_COMMIT)
+        hit(Failpoint.BEFORE_CLAIM_COMMIT)
     return claims
 
 
@@ -193,7 +193,7 @@ def complete(
         _finish(memory, transaction, each, stream, real_now)
         for effect in each.effects:
             memory.outbox.record(transaction, each.claim, effect, real_now)
-    reach(Checkpoint.BEFORE_COMPLETION_COMMIT)
+    hit(Failpoint.BEFORE_COMPLETION_COMMIT)
     return CompletionResult.from_ingest([each for each, _ in valid], matched_events, result)
 
 
@@ -228,7 +228,7 @@ def fail(
     stream.change_state(reason_states.failed if final else reason_states.retry, real_now)
     stream.lease_until, stream.last_error = None, failure.error
     stream.retry_at = None if final else real_now + failure.retry_delay
-    reach(Checkpoint.BEFORE_FAILURE_COMMIT)
+    hit(Failpoint.BEFORE_FAILURE_COMMIT)
     return stream.state
 
 

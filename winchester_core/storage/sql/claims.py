@@ -20,7 +20,7 @@ from winchester_core.storage.sql import claim_rows, clocks, queues, stream_rows
 from winchester_core.storage.sql.ingest import record
 from winchester_core.storage.sql.outbox import record_effects
 from winchester_core.storage.sql.stream_rows import delete_streams
-from winchester_core.telemetry.checkpoints import Checkpoint, reach
+from winchester_core.telemetry.failpoints import Failpoint, hit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +101,7 @@ def _claim(
         check_transition(StreamState(row.state), reason_states.working)
     claim_rows.claim(connection, dialect, rows, reason_states, worker, until)
     traits = stream_rows.traits_of_streams(connection, dialect, [row.id for row in rows])
-    reach(Checkpoint.BEFORE_CLAIM_COMMIT)
+    hit(Failpoint.BEFORE_CLAIM_COMMIT)
     return [
         Claim(
             stream_id=row.id,
@@ -211,7 +211,7 @@ def complete(
                 StreamState.COMPLETED,
                 last_error=each.commit_error,
             )
-    reach(Checkpoint.BEFORE_COMPLETION_COMMIT)
+    hit(Failpoint.BEFORE_COMPLETION_COMMIT)
     return CompletionResult.from_ingest(valid, matched_events, result)
 
 
@@ -237,5 +237,5 @@ def fail(
         last_error=failure.error,
         retry_at=retry_at,
     )
-    reach(Checkpoint.BEFORE_FAILURE_COMMIT)
+    hit(Failpoint.BEFORE_FAILURE_COMMIT)
     return state

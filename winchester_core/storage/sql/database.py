@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from winchester_core.clock import SystemClock, monotonic, pause
+from winchester_core.clock import SystemClock, monotonic, sleep
 from winchester_core.config.secrets import mask_url
 from winchester_core.distribution import install_command
 from winchester_core.errors import (
@@ -86,7 +86,7 @@ class Database:
                     raise
                 self.counters.add(Count.TRANSACTIONS_RETRIED)
                 logger.debug("transaction conflict, retrying: %s", conflict)
-                pause(_backoff_seconds(attempt))
+                sleep(_backoff_seconds(attempt))
         raise AssertionError("unreachable")
 
     def read(self, work: Callable[[Connection], Result]) -> Result:

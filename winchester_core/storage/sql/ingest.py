@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.storage.records import IngestResult
 from winchester_core.storage.sql import clocks, events, stream_rows
-from winchester_core.telemetry.checkpoints import Checkpoint, reach
+from winchester_core.telemetry.failpoints import Failpoint, hit
 from winchester_core.triggers import progress
 from winchester_core.triggers.batch_plan import BatchPlan, PendingStream
 from winchester_core.triggers.grouping import Group
@@ -47,7 +47,7 @@ def record(
         stream_rows.LOCK_OPEN_STREAMS,
         sorted(groups),
     )
-    reach(Checkpoint.EVENTS_STORED)
+    hit(Failpoint.EVENTS_STORED)
     new = _stored_indexes(matched_events, row_ids)
     times = compute_batch_times(policy, clock, [matched_events[index].stamp for index in new])
     arrival_times = dict(zip(new, times.arrival_times, strict=True))
@@ -58,7 +58,7 @@ def record(
         for match in matched_events[index].matches:
             plan.add_event(index, matched_events[index].event, now, match)
     _write_plan(connection, dialect, plan, matched_events, row_ids)
-    reach(Checkpoint.STREAMS_STORED)
+    hit(Failpoint.STREAMS_STORED)
     if times.end is not None and times.end != clock:
         clocks.advance(connection, times.end)
     stored = set(new)

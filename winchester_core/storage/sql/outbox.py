@@ -24,7 +24,7 @@ from winchester_core.storage.effect_records import (
     max_age_error,
 )
 from winchester_core.storage.sql import clocks, effect_rows
-from winchester_core.telemetry.checkpoints import Checkpoint, reach
+from winchester_core.telemetry.failpoints import Failpoint, hit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -90,7 +90,7 @@ def claim_effects(
         return []
     effect_rows.claim(connection, rows, worker, now + lease)
     payloads = effect_rows.payloads(connection, [row.id for row in rows])
-    reach(Checkpoint.BEFORE_EFFECTS_CLAIM_COMMIT)
+    hit(Failpoint.BEFORE_EFFECTS_CLAIM_COMMIT)
     return [_effect_claim(row, worker, payloads[row.id]) for row in rows]
 
 
@@ -159,7 +159,7 @@ def apply_effect_results(
     finished_ids = [*delivered, *(each["id"] for each in refused)]
     effect_rows.promote_next(connection, dialect, finished_ids, now)
     effect_rows.delete_by_ids(connection, delivered)
-    reach(Checkpoint.BEFORE_SETTLEMENT_COMMIT)
+    hit(Failpoint.BEFORE_SETTLEMENT_COMMIT)
     return EffectResultCounts(
         delivered=len(delivered),
         delayed=len(delayed),

@@ -19,7 +19,7 @@ from winchester_core.storage.sql import (
 from winchester_core.storage.sql.debug_counts import SqlDebugStore
 from winchester_core.storage.sql.outbox import SqlEffectStore
 from winchester_core.storage.sql.tables import check_schema_revision
-from winchester_core.telemetry.checkpoints import Checkpoint, reach
+from winchester_core.telemetry.failpoints import Failpoint, hit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,7 +69,7 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
 
         def work(connection: Connection) -> IngestResult:
             result = ingest.record(connection, self._dialect, matched_events, policy)
-            reach(Checkpoint.BEFORE_INGEST_COMMIT)
+            hit(Failpoint.BEFORE_INGEST_COMMIT)
             return result
 
         result = self.database.write(work)

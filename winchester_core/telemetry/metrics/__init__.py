@@ -4,14 +4,27 @@ Nothing here but `exposition` needs the library of Prometheus.
 """
 
 from winchester_core.telemetry.metrics import catalogue
-from winchester_core.telemetry.metrics.counts import COUNT_METRICS
-from winchester_core.telemetry.metrics.metric import Metric, Origin, Probe, Sample
-from winchester_core.telemetry.metrics.names import Names
+from winchester_core.telemetry.metrics.catalogue import (
+    COUNT_METRICS,
+    LabelValues,
+    Metric,
+    MetricOrigin,
+    MetricsCollector,
+    Sample,
+)
 
 METRICS: tuple[Metric, ...] = (
     *dict.fromkeys(shown.metric for shown in COUNT_METRICS.values()),
-    *catalogue.SINGLE,
+    *catalogue.OTHER_METRICS,
 )
 """Every metric, each once."""
 
-__all__ = ["METRICS", "Metric", "Names", "Origin", "Probe", "Sample", "catalogue"]
+__all__ = [
+    "METRICS",
+    "LabelValues",
+    "Metric",
+    "MetricOrigin",
+    "MetricsCollector",
+    "Sample",
+    "catalogue",
+]

@@ -13,29 +13,29 @@ from prometheus_client.core import (
 from prometheus_client.exposition import make_wsgi_app
 from prometheus_client.registry import Collector
 
-from winchester_core.telemetry.histogram import BOUNDS_SECONDS, Distribution
-from winchester_core.telemetry.metrics.metric import Kind
+from winchester_core.telemetry.counters import BOUNDS_SECONDS, Distribution
+from winchester_core.telemetry.metrics.catalogue import MetricKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from winchester_core.telemetry.metrics.metric import Metric, Probe, Sample
+    from winchester_core.telemetry.metrics.catalogue import Metric, MetricsCollector, Sample
 
 
-def exposition(probes: Sequence[Probe]) -> Any:
+def exposition(probes: Sequence[MetricsCollector]) -> Any:
     """A WSGI application that answers with what `probes` tell at that moment.
 
     `probes` may grow later. What the library tells of the process and of Python is added.
     """
     registry = CollectorRegistry()
-    registry.register(_Probes(probes))
+    registry.register(_SampleCollector(probes))
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     return make_wsgi_app(registry, disable_compression=True)
 
 
-class _Probes(Collector):
-    def __init__(self, probes: Sequence[Probe]) -> None:
+class _SampleCollector(Collector):
+    def __init__(self, probes: Sequence[MetricsCollector]) -> None:
         self._probes = probes
 
     def collect(self) -> Iterator[Any]:
@@ -66,11 +66,11 @@ def families(samples: Iterable[Sample]) -> Iterator[Any]:
 def _family(metric: Metric) -> Any:
     meaning = metric.meaning.replace("`", "")
     match metric.kind:
-        case Kind.COUNTER:
+        case MetricKind.COUNTER:
             return CounterMetricFamily(metric.name, meaning, labels=metric.labels)
-        case Kind.GAUGE:
+        case MetricKind.GAUGE:
             return GaugeMetricFamily(metric.name, meaning, labels=metric.labels)
-        case Kind.HISTOGRAM:
+        case MetricKind.HISTOGRAM:
             return HistogramMetricFamily(metric.name, meaning, labels=metric.labels)
         case _:
             assert_never(metric.kind)

@@ -10,7 +10,7 @@ from winchester_core.errors import HandlerFailed
 from winchester_core.interfaces import PipelineHandler
 from winchester_core.model.json import load_payload
 from winchester_core.model.stream import Reason
-from winchester_core.pipelines import HandlerSpec, PipelineDefinition, PipelineRun, RunStream
+from winchester_core.pipelines import HandlerSpec, PipelineDefinition, PipelineRun, StreamInfo
 from winchester_core.testing.conformance.nonconformance import ConformanceError, name_of
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class HandlerRun:
     ) -> None:
         self._maker = maker
         self._probe = _Probe()
-        self.stream = RunStream(stream_id, "conformance", {"x": "a"}, reason, attempt)
+        self.stream = StreamInfo(stream_id, "conformance", {"x": "a"}, reason, attempt)
         specs = (HandlerSpec(maker.name, maker), HandlerSpec("probe", lambda: self._probe))
         self._run = PipelineRun(PipelineDefinition("conformance", specs), self.stream)
 

@@ -9,28 +9,32 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from winchester_core.clock import monotonic
+from winchester_core.delivery import DeliveryPool
 from winchester_core.errors import StorageError
 from winchester_core.model.stream import Reason
 from winchester_core.storage.debug_flusher import DebugFlusher
 from winchester_core.storage.stream_clock import ClockKind
-from winchester_core.telemetry import tracing
-from winchester_core.telemetry.checkpoints import Checkpoint, reach
+from winchester_core.telemetry import log_context
 from winchester_core.telemetry.counters import Count, Counters
-from winchester_core.telemetry.heartbeat import Heartbeat
-from winchester_core.telemetry.metrics import Names
-from winchester_core.telemetry.outage import AWAY, DATABASE, Backoff, Outage
+from winchester_core.telemetry.failpoints import Failpoint, hit
+from winchester_core.telemetry.metrics import LabelValues
+from winchester_core.telemetry.retry import (
+    DATABASE_AND_CLOCK,
+    TRANSIENT_ERRORS,
+    Backoff,
+    OutageState,
+)
+from winchester_core.telemetry.watchdog import Watchdog
 from winchester_core.triggers.matcher import TriggerSet
-from winchester_core.worker.batch import Batch
-from winchester_core.worker.hand import Hand
-from winchester_core.worker.lease_keeper import LeaseKeeper
-from winchester_core.worker.options import WorkerOptions, incarnation
-from winchester_core.worker.outbox import Couriers
-from winchester_core.worker.outbox.giving_up import give_up
-from winchester_core.worker.refresher import Refresher
-from winchester_core.worker.rescuer import rescue
-from winchester_core.worker.rules import Rules
-from winchester_core.worker.surrender import surrender
-from winchester_core.worker.trimmer import Trimmer
+from winchester_core.worker.batch import ClaimBatch
+from winchester_core.worker.in_flight import InFlightClaims, LeaseRenewer, release_in_flight
+from winchester_core.worker.maintenance import (
+    StreamRecalculator,
+    Trimmer,
+    mark_overdue_effects_dead,
+    rescue,
+)
+from winchester_core.worker.options import WorkerConfiguration, WorkerOptions, make_worker_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -50,11 +54,11 @@ POLL_SECONDS = 0.2
 RECHECK_SECONDS = 0.05
 """How soon to look again for streams that are ready and that others are at, or have locked."""
 
-SPREAD_SECONDS = 0.005
+WAKEUP_JITTER_SECONDS = 0.005
 """Over how long the idle workers spread that one call wakes: the first may take everything."""
 
 
-class PipelineManager:
+class Worker:
     """One worker. Its methods are for one thread; `stop` may be called from any, and in signals."""
 
     def __init__(
@@ -67,20 +71,22 @@ class PipelineManager:
         options: WorkerOptions,
         name: str | None = None,
         counters: Counters | None = None,
-        heartbeat: Heartbeat | None = None,
+        heartbeat: Watchdog | None = None,
     ) -> None:
         self.store = store
-        self.name = incarnation(name)
+        self.name = make_worker_id(name)
         self.counters = counters or Counters()
         self._clock = stream_clock
         self.debug = DebugFlusher(store, options.statistics_period_seconds)
-        self._rules = Rules(TriggerSet(definitions, self.debug.counts), pipelines, options)
-        self._next_rules: Rules | None = None
+        self._rules = WorkerConfiguration(
+            TriggerSet(definitions, self.debug.counts), pipelines, options
+        )
+        self._next_rules: WorkerConfiguration | None = None
         self._stop = threading.Event()
         self._wake = threading.Event()
-        self._hand = Hand()
-        self._outage = Outage(DATABASE, self.counters)
-        self._couriers = Couriers(
+        self._hand = InFlightClaims()
+        self._outage = OutageState(DATABASE_AND_CLOCK, self.counters)
+        self._couriers = DeliveryPool(
             store=store,
             pipelines=pipelines.values(),
             worker=self.name,
@@ -89,7 +95,7 @@ class PipelineManager:
             outage=self._outage,
             stop=self._stop,
         )
-        self._pulse = (heartbeat or Heartbeat()).pulse("the worker")
+        self._pulse = (heartbeat or Watchdog()).pulse("the worker")
         self._set_out(self._rules)
         self._may_hold_more = False
         self._statistics_at = monotonic()
@@ -130,7 +136,7 @@ class PipelineManager:
         hand end as they began, streams that are claimed and not begun are given back.
         """
         triggers = TriggerSet(definitions, self.debug.counts)
-        self._next_rules = Rules(triggers, pipelines, options)
+        self._next_rules = WorkerConfiguration(triggers, pipelines, options)
         self._wake.set()
 
     def process_ready_streams(self, batch_size: int, expire: bool = False) -> int:
@@ -166,9 +172,9 @@ class PipelineManager:
         return self._clock.now()
 
     @property
-    def names(self) -> Names:
+    def names(self) -> LabelValues:
         """The names that metrics may have as labels."""
-        return Names(
+        return LabelValues(
             triggers=self._rules.triggers.by_name.keys(),
             pipelines=self._rules.pipelines.keys(),
             endpoints=self._couriers.endpoints,
@@ -185,7 +191,7 @@ class PipelineManager:
 
         May be called from any thread, while a handler hangs; its run commits nothing any more.
         """
-        surrender(self.store, self._hand, self.counters)
+        release_in_flight(self.store, self._hand, self.counters)
         self._couriers.surrender()
 
     def close(self) -> None:
@@ -202,12 +208,12 @@ class PipelineManager:
             self._couriers.change(rules.pipelines.values(), rules.options)
             self._set_out(rules)
 
-    def _set_out(self, rules: Rules) -> None:
+    def _set_out(self, rules: WorkerConfiguration) -> None:
         """Make what goes by the rules."""
         store, options, counters = self.store, rules.options, self.counters
-        self._keeper = LeaseKeeper(store, self._hand, options, counters, self._outage)
+        self._keeper = LeaseRenewer(store, self._hand, options, counters, self._outage)
         self._trimmer = Trimmer(store, self._clock, options, counters, self._stop)
-        self._refresher = Refresher(store, rules.triggers, counters, self._pulse)
+        self._refresher = StreamRecalculator(store, rules.triggers, counters, self._pulse)
 
     def _is_cut_short(self) -> bool:
         """Whether no other run is to be begun: told to stop, or to go by other rules."""
@@ -217,13 +223,13 @@ class PipelineManager:
         if self._stop.is_set():
             return 0
         self._take_up_change()
-        lease, since = self._rules.options.lease, tracing.started()
+        lease, since = self._rules.options.lease, log_context.span_start_time()
         with self._knowing_its_claims():
             claims = self.store.claim_ready(
                 worker=self.name, reason=reason, now=now, limit=limit, lease=lease
             )
             if claims:
-                tracing.tell("claim", since, reason=reason.value, streams=len(claims))
+                log_context.record_span("claim", since, reason=reason.value, streams=len(claims))
             self._process(claims)
         return len(claims)
 
@@ -261,10 +267,10 @@ class PipelineManager:
     def _process(self, claims: list[Claim]) -> None:
         if not claims:
             return
-        reach(Checkpoint.CLAIMED)
+        hit(Failpoint.CLAIMED)
         self.counters.add(Count.STREAMS_CLAIMED, len(claims))
         self._hand.take(claims)
-        batch = Batch(
+        batch = ClaimBatch(
             store=self.store,
             clock=self._clock,
             triggers=self._rules.triggers,
@@ -308,7 +314,7 @@ class PipelineManager:
         if waiting.ready or waiting.lease_expired or waiting.may_be_due(now):
             loaded = sum(self._process_ready(reason, now, options.batch_size) for reason in Reason)
         if (waiting.oldest_effect_seconds or 0) > options.outbox_max_age.total_seconds():
-            give_up(self.store, options.outbox_max_age, self.counters)
+            mark_overdue_effects_dead(self.store, options.outbox_max_age, self.counters)
         self._trimmer.round()
         return loaded, waiting
 
@@ -328,7 +334,7 @@ class PipelineManager:
                 self._log_statistics()
                 if not loaded and not self._wait(waiting, until_idle=until_idle):
                     return
-            except AWAY as error:
+            except TRANSIENT_ERRORS as error:
                 self._outage.noticed(error)
                 backoff.wait()
 
@@ -345,7 +351,7 @@ class PipelineManager:
         """Sleep until `stop`, or until told that there may be work."""
         self._pulse.beat(seconds)
         if self._wake.wait(seconds):
-            self._stop.wait(random.uniform(0, SPREAD_SECONDS))  # noqa: S311 - no secret
+            self._stop.wait(random.uniform(0, WAKEUP_JITTER_SECONDS))  # noqa: S311 - no secret
             self._wake.clear()
 
     def _wait_for_effects(self) -> bool:

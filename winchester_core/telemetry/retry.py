@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from winchester_core.clock import monotonic
@@ -16,22 +17,23 @@ if TYPE_CHECKING:
 
     from winchester_core.telemetry.counters import Counters
 
+
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-FIRST_WAIT_SECONDS = 0.1
-LONGEST_WAIT_SECONDS = 5.0
+MIN_WAIT_SECONDS = 0.1
+MAX_WAIT_SECONDS = 5.0
 
 MAX_CONFLICTS = 10
 
-DATABASE = "database or its clock"
+DATABASE_AND_CLOCK = "database or its clock"
 
-AWAY = (DatabaseUnavailable, ConcurrentChange, ClockError)
+TRANSIENT_ERRORS = (DatabaseUnavailable, ConcurrentChange, ClockError)
 """What is worth another try of the same transaction."""
 
 
-class Outage:
+class OutageState:
     """One thing that may be away, as all threads of a process see it together.
 
     The first thread that finds it away logs that, the first that finds it back logs that too.
@@ -66,21 +68,21 @@ class Backoff:
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
-        self._seconds = FIRST_WAIT_SECONDS
+        self._seconds = MIN_WAIT_SECONDS
 
     def wait(self) -> bool:
         """Wait before the next try; False when told to stop meanwhile."""
         jittered = random.uniform(0.5, 1.0) * self._seconds  # noqa: S311 - no secret
-        self._seconds = min(LONGEST_WAIT_SECONDS, self._seconds * 2)
+        self._seconds = min(MAX_WAIT_SECONDS, self._seconds * 2)
         return not self._stop.wait(jittered)
 
     def start_anew(self) -> None:
         """The last try succeeded."""
-        self._seconds = FIRST_WAIT_SECONDS
+        self._seconds = MIN_WAIT_SECONDS
 
 
-def patiently(
-    outage: Outage,
+def retry_until_stopped(
+    outage: OutageState,
     stop: threading.Event,
     action: Callable[[], Result],
     tries: int | None = None,
@@ -99,7 +101,7 @@ def patiently(
     while True:
         try:
             result = action()
-        except AWAY as error:
+        except TRANSIENT_ERRORS as error:
             conflicts += isinstance(error, ConcurrentChange)
             if conflicts > MAX_CONFLICTS:
                 raise
@@ -110,3 +112,17 @@ def patiently(
         else:
             outage.over()
             return result
+
+
+# How long a failed stream waits for its next try. Pure.
+
+
+def retry_delay(attempt: int, first: timedelta, longest: timedelta, fraction: float) -> timedelta:
+    """The wait after `attempt` (from 1): `first`, doubled with each one more, up to `longest`.
+
+    `fraction` (0 to 1, random) spreads the tries over the last fifth of that time, so that
+    streams that failed together do not all come back together.
+    """
+    doublings = min(attempt - 1, 62)
+    seconds = min(first.total_seconds() * 2**doublings, longest.total_seconds())
+    return timedelta(seconds=seconds * (0.8 + 0.2 * fraction))

@@ -1,6 +1,6 @@
 """Named points between the steps of a transaction, where tests stop or kill a process.
 
-In normal running a point costs one attribute test. A test installs a hook with `on_reach`.
+In normal running a point costs one attribute test. A test installs a hook with `on_hit`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Checkpoint(StrEnum):
+class Failpoint(StrEnum):
     """Every named point, in the order in which a message, a stream and an effect pass them."""
 
     RECEIVED = "received"
@@ -38,16 +38,16 @@ class Checkpoint(StrEnum):
     EFFECTS_SETTLED = "effects-settled"
 
 
-_hook: Callable[[Checkpoint], None] | None = None
+_hook: Callable[[Failpoint], None] | None = None
 
 
-def on_reach(hook: Callable[[Checkpoint], None] | None) -> None:
+def on_hit(hook: Callable[[Failpoint], None] | None) -> None:
     """Call `hook` at every point from now on; None takes it away. For tests."""
     global _hook  # noqa: PLW0603 - one process, one hook
     _hook = hook
 
 
-def reach(point: Checkpoint) -> None:
+def hit(point: Failpoint) -> None:
     """Pass `point`."""
     if _hook is not None:
         _hook(point)

@@ -13,23 +13,23 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-FRESH_SECONDS: Final = 5.0
+TTL_SECONDS: Final = 5.0
 """For how long an answer is given again."""
 
-SHARE: Final = 0.01
+REFRESH_TIME_SHARE: Final = 0.01
 """Which part of the time may go into finding out what is costly."""
 
-LONGEST_FRESH_SECONDS: Final = 300.0
+MAX_TTL_SECONDS: Final = 300.0
 """For how long such an answer is given again at most, however long it took."""
 
-PATIENCE_SECONDS: Final = 2.0
+FIRST_REFRESH_WAIT_SECONDS: Final = 2.0
 """How long one waits for the very first answer while another thread is at it."""
 
-HANG_SECONDS: Final = 30.0
+REFRESH_TIMEOUT_SECONDS: Final = 30.0
 """From when on a search counts as hanging, and the last answer is not given in its place."""
 
 
-class NoAnswer(WinchesterError):  # noqa: N818 - what it is
+class RefreshTimeout(WinchesterError):  # noqa: N818 - what it is
     """It was asked for some time ago, and there is no answer."""
 
     def __init__(self, seconds: float) -> None:
@@ -37,7 +37,7 @@ class NoAnswer(WinchesterError):  # noqa: N818 - what it is
         super().__init__(f"no answer for {seconds:.0f} seconds")
 
 
-class Cached(Generic[Value]):
+class TtlCache(Generic[Value]):
     """What `take` gives, or the `WinchesterError` that it raises, given again for a while.
 
     However many threads ask, one looks; the others get the last answer meanwhile. Any other
@@ -49,12 +49,12 @@ class Cached(Generic[Value]):
         self,
         take: Callable[[], Value],
         *,
-        fresh_seconds: float = FRESH_SECONDS,
+        fresh_seconds: float = TTL_SECONDS,
         costly: bool = False,
     ) -> None:
         self._take = take
         self._fresh_seconds = fresh_seconds
-        self._share = SHARE if costly else None
+        self._share = REFRESH_TIME_SHARE if costly else None
         self._looking = threading.Lock()
         self._looking_since = 0.0
         self._answer: tuple[Value] | WinchesterError | None = None
@@ -62,12 +62,12 @@ class Cached(Generic[Value]):
         self._due_at = 0.0
 
     def get(self) -> Value:
-        """The present answer. Raises what `take` raised, or `NoAnswer` while a search hangs."""
+        """Return the cached value. Raises what `take` raised, `RefreshTimeout` while it hangs."""
         if not self._is_fresh():
             self._look()
         answer = self._answer
         if answer is None:
-            raise NoAnswer(monotonic() - self._looking_since)
+            raise RefreshTimeout(monotonic() - self._looking_since)
         if isinstance(answer, WinchesterError):
             raise answer.with_traceback(None)
         return answer[0]
@@ -82,10 +82,12 @@ class Cached(Generic[Value]):
 
     def _look(self) -> None:
         """Find out anew, unless another thread is at it."""
-        if not self._looking.acquire(timeout=PATIENCE_SECONDS if self._answer is None else 0):
+        if not self._looking.acquire(
+            timeout=FIRST_REFRESH_WAIT_SECONDS if self._answer is None else 0
+        ):
             hanging_seconds = monotonic() - self._looking_since
-            if hanging_seconds > HANG_SECONDS:
-                raise NoAnswer(hanging_seconds)
+            if hanging_seconds > REFRESH_TIMEOUT_SECONDS:
+                raise RefreshTimeout(hanging_seconds)
             return
         try:
             if not self._is_fresh():
@@ -100,7 +102,7 @@ class Cached(Generic[Value]):
         if self._share is None or isinstance(self._answer, WinchesterError):
             return self._fresh_seconds
         by_cost_seconds = (self._answered_at - self._looking_since) / self._share
-        return max(self._fresh_seconds, min(by_cost_seconds, LONGEST_FRESH_SECONDS))
+        return max(self._fresh_seconds, min(by_cost_seconds, MAX_TTL_SECONDS))
 
     def _found(self) -> tuple[Value] | WinchesterError:
         try:

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.config.triggers import check_trigger_definitions
 from winchester_core.errors import ConfigurationError, InvalidEvent
-from winchester_core.ingest.decoding import UncoveredType
-from winchester_core.ingest.outcome import AddResult, EventOutcome, EventStatus
-from winchester_core.ingest.recorder import Recorder
+from winchester_core.ingest.decoding import NoDefinition
+from winchester_core.ingest.recorder import AddResult, EventOutcome, EventStatus, Recorder
 from winchester_core.model.event import clean_event, printable
 from winchester_core.storage.debug_flusher import DebugFlusher
 from winchester_core.storage.records import MatchedEvent
 from winchester_core.telemetry.counters import Count, Counters
-from winchester_core.telemetry.metrics import Names
-from winchester_core.telemetry.outage import DATABASE, Outage
+from winchester_core.telemetry.metrics import LabelValues
+from winchester_core.telemetry.retry import DATABASE_AND_CLOCK, OutageState
 from winchester_core.triggers.definition import TriggerDefinition
 from winchester_core.triggers.matcher import TriggerSet
 
@@ -41,7 +40,7 @@ DEBUG_PERIOD_SECONDS = 10.0
 """How often debug counts are brought into the database, where `statistics_period` does not say."""
 
 
-class TriggerManager:
+class Ingester:
     """Stores events and lets them join the streams of the triggers they match.
 
     Bad input is an outcome, never an exception; what is raised is `ConfigurationError` and
@@ -63,7 +62,7 @@ class TriggerManager:
         self.store = store
         self.counters = counters or Counters()
         self.debug = DebugFlusher(store, debug_period_seconds)
-        self.outage = Outage(DATABASE, self.counters)
+        self.outage = OutageState(DATABASE_AND_CLOCK, self.counters)
         self._clock = stream_clock
         self._triggers = TriggerSet(definitions, self.debug.counts)
         self._conditions = conditions
@@ -109,7 +108,7 @@ class TriggerManager:
         prepared = self._prepare(messages, self._decoder.message)
         if stamps is None:
             return prepared
-        return [_stamped(each, stamp) for each, stamp in zip(prepared, stamps, strict=True)]
+        return [_with_stamp(each, stamp) for each, stamp in zip(prepared, stamps, strict=True)]
 
     def add_prepared(self, prepared: Prepared) -> AddResult:
         """Add prepared messages in one transaction; again, where that has failed, is safe."""
@@ -124,7 +123,7 @@ class TriggerManager:
         """
         try:
             return self._decoder.notification(notification).event
-        except UncoveredType:
+        except NoDefinition:
             return None
 
     def message_time(self, message: Message) -> datetime | None:
@@ -180,9 +179,9 @@ class TriggerManager:
         return self._decoder.has_definitions
 
     @property
-    def names(self) -> Names:
+    def names(self) -> LabelValues:
         """The names that metrics may have as labels."""
-        return Names(self._triggers.by_name.keys())
+        return LabelValues(self._triggers.by_name.keys())
 
     @property
     def received(self) -> int:
@@ -226,7 +225,7 @@ class TriggerManager:
             clean = decode(item)
         except InvalidEvent as invalid:
             return self._invalid(item, invalid)
-        except UncoveredType as uncovered:
+        except NoDefinition as uncovered:
             self.counters.add(Count.NOTIFICATIONS_DROPPED, label=uncovered.event_type)
             return EventOutcome(EventStatus.DROPPED, uncovered.message_id, str(uncovered))
         event = clean.event
@@ -247,26 +246,28 @@ class TriggerManager:
         self.counters.add(Count.TRAITS_DROPPED, len(drops))
 
     def _invalid(self, item: Any, invalid: InvalidEvent) -> EventOutcome:
-        message_id = _known_id(item)
-        told = message_id or _place(item)
+        message_id = _printable_id(item)
+        told = message_id or _origin_text(item)
         logger.warning("event %s is invalid: %s", told, invalid, extra={"event": message_id})
         self.counters.add(Count.EVENTS_INVALID)
         return EventOutcome(EventStatus.INVALID, message_id, str(invalid))
 
 
-def _stamped(prepared: MatchedEvent | EventOutcome, stamp: datetime) -> MatchedEvent | EventOutcome:
+def _with_stamp(
+    prepared: MatchedEvent | EventOutcome, stamp: datetime
+) -> MatchedEvent | EventOutcome:
     if isinstance(prepared, EventOutcome):
         return prepared
     return MatchedEvent(prepared.event, prepared.matches, stamp)
 
 
-def _place(item: Any) -> str:
+def _origin_text(item: Any) -> str:
     """Where a bad event without a known id lay."""
     received_from = getattr(item, "received_from", "")
     return f"of {received_from}" if received_from else "without an id"
 
 
-def _known_id(item: Any) -> str | None:
+def _printable_id(item: Any) -> str | None:
     """The id of a bad event, when it is fit to be shown."""
     body = getattr(item, "body", item)
     message_id = body.get("message_id") if isinstance(body, dict) else None

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import logging
+import platform
 from collections import Counter
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from winchester_core.distribution import DISTRIBUTION
 from winchester_core.errors import WinchesterError
 from winchester_core.model.effect import EffectState
 from winchester_core.model.statistics import EffectBacklog
 from winchester_core.model.stream import StreamState
+from winchester_core.telemetry.counters import EMPTY_DISTRIBUTION
 from winchester_core.telemetry.metrics import catalogue
-from winchester_core.telemetry.metrics.metric import Sample
-from winchester_core.telemetry.metrics.names import OTHER
+from winchester_core.telemetry.metrics.catalogue import (
+    OTHER_LABEL,
+    MetricOrigin,
+    Sample,
+    count_samples,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -20,16 +28,21 @@ if TYPE_CHECKING:
 
     from winchester_core.model.effect import Endpoint
     from winchester_core.model.statistics import StoreStatistics
-    from winchester_core.telemetry.cached import Cached
-    from winchester_core.telemetry.metrics.names import Names
+    from winchester_core.telemetry.cache import TtlCache
+    from winchester_core.telemetry.counters import Counters
+    from winchester_core.telemetry.metrics.catalogue import LabelValues
+    from winchester_core.telemetry.watchdog import Watchdog
+
 
 logger = logging.getLogger(__name__)
 
 
-class TablesProbe:
+class StoreMetricsCollector:
     """Samples of the last statistics; only `winchester_store_up` 0 if they are too old."""
 
-    def __init__(self, statistics: Cached[StoreStatistics], names: Callable[[], Names]) -> None:
+    def __init__(
+        self, statistics: TtlCache[StoreStatistics], names: Callable[[], LabelValues]
+    ) -> None:
         self._census = statistics
         self._names = names
 
@@ -43,10 +56,10 @@ class TablesProbe:
             return
         yield Sample(catalogue.STORE_UP, 1)
         yield Sample(catalogue.STORE_AGE, self._census.age_seconds)
-        yield from census_samples(statistics, self._names())
+        yield from store_samples(statistics, self._names())
 
 
-def census_samples(statistics: StoreStatistics, names: Names) -> Iterator[Sample]:
+def store_samples(statistics: StoreStatistics, names: LabelValues) -> Iterator[Sample]:
     """The samples of a statistics."""
     yield from _streams(statistics, names.triggers)
     for reason, seconds in statistics.oldest_ready_seconds.items():
@@ -62,7 +75,7 @@ def census_samples(statistics: StoreStatistics, names: Names) -> Iterator[Sample
 def _streams(statistics: StoreStatistics, triggers: AbstractSet[str]) -> Iterator[Sample]:
     numbers: dict[str, Counter[StreamState]] = {name: Counter() for name in sorted(triggers)}
     for name, states in statistics.streams.items():
-        label = name if name in triggers else OTHER
+        label = name if name in triggers else OTHER_LABEL
         numbers.setdefault(label, Counter()).update(states)
     for label, counted in numbers.items():
         for state in StreamState:
@@ -70,10 +83,10 @@ def _streams(statistics: StoreStatistics, triggers: AbstractSet[str]) -> Iterato
 
 
 def _effects(statistics: StoreStatistics, endpoints: AbstractSet[Endpoint]) -> Iterator[Sample]:
-    labelled = {_labels(endpoint): EffectBacklog() for endpoint in sorted(endpoints)}
+    labelled = {_endpoint_labels(endpoint): EffectBacklog() for endpoint in sorted(endpoints)}
     for endpoint, backlog in statistics.effects.items():
-        labels = _labels(endpoint) if endpoint in endpoints else (OTHER, OTHER)
-        labelled[labels] = _together(labelled.get(labels, EffectBacklog()), backlog)
+        labels = _endpoint_labels(endpoint) if endpoint in endpoints else (OTHER_LABEL, OTHER_LABEL)
+        labelled[labels] = _sum_backlogs(labelled.get(labels, EffectBacklog()), backlog)
     for labels, backlog in labelled.items():
         yield from _backlog(labels, backlog)
 
@@ -88,14 +101,50 @@ def _backlog(labels: tuple[str, ...], backlog: EffectBacklog) -> Iterator[Sample
     yield Sample(catalogue.STORE_OLDEST_EFFECT, backlog.oldest_seconds, labels)
 
 
-def _labels(endpoint: Endpoint) -> tuple[str, str]:
+def _endpoint_labels(endpoint: Endpoint) -> tuple[str, str]:
     nth = f" ({endpoint.place + 1})" if endpoint.place else ""
     return endpoint.pipeline, endpoint.handler + nth
 
 
-def _together(one: EffectBacklog, other: EffectBacklog) -> EffectBacklog:
+def _sum_backlogs(one: EffectBacklog, other: EffectBacklog) -> EffectBacklog:
     return EffectBacklog(
         one.pending + other.pending,
         one.dead + other.dead,
         max(one.oldest_seconds, other.oldest_seconds),
     )
+
+
+# What a process tells of itself, as metrics.
+
+
+class ProcessMetricsCollector:
+    """Samples of the counts and durations of a process, and of whether its parts are alive.
+
+    `program` is `MetricOrigin.INGEST` or `MetricOrigin.WORKER`; metrics of the other are omitted.
+    """
+
+    def __init__(
+        self,
+        program: MetricOrigin,
+        counters: Counters,
+        heartbeat: Watchdog,
+        names: Callable[[], LabelValues],
+    ) -> None:
+        self._program = program
+        self._facts = (version(DISTRIBUTION), platform.python_version(), program.value)
+        self._counters = counters
+        self._heartbeat = heartbeat
+        self._names = names
+
+    def __call__(self) -> Iterator[Sample]:
+        """The samples."""
+        yield Sample(catalogue.BUILD_INFO, 1, self._facts)
+        yield Sample(catalogue.WATCHDOG_OVERDUE, len(self._heartbeat.overdue()))
+        yield from count_samples(self._counters, (self._program, MetricOrigin.PROCESS))
+        if self._program is MetricOrigin.WORKER:
+            yield from self._runs()
+
+    def _runs(self) -> Iterator[Sample]:
+        taken = self._counters.run_seconds.snapshot()
+        for name in sorted(self._names().pipelines):
+            yield Sample(catalogue.RUN_SECONDS, taken.get(name, EMPTY_DISTRIBUTION), (name,))

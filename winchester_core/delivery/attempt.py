@@ -14,22 +14,22 @@ from winchester_core.storage.effect_records import (
     EffectDelivered,
     EffectRefused,
 )
-from winchester_core.telemetry.tracing import mark_failed
-from winchester_core.worker.backoff import retry_delay
+from winchester_core.telemetry.log_context import mark_span_failed
+from winchester_core.telemetry.retry import retry_delay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from winchester_core.delivery.options import DeliveryOptions
     from winchester_core.model.effect import Endpoint
     from winchester_core.pipelines import HandlerSpec
     from winchester_core.storage.effect_records import EffectClaim, EffectResult
-    from winchester_core.worker.options import WorkerOptions
 
 logger = logging.getLogger(__name__)
 
 
-def deliver(
-    spec: HandlerSpec, endpoint: Endpoint, claims: Sequence[EffectClaim], options: WorkerOptions
+def attempt_delivery(
+    spec: HandlerSpec, endpoint: Endpoint, claims: Sequence[EffectClaim], options: DeliveryOptions
 ) -> list[EffectResult]:
     """Give the claimed effects to a new handler; return what became of each, in their order.
 
@@ -41,24 +41,24 @@ def deliver(
     try:
         outcomes = spec.new_handler().deliver([claim.effect for claim in claims])
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's code
-        mark_failed(error)
+        mark_span_failed(error)
         # the cleaned text, not exc_info: the plain traceback may show a password
         text = clean_traceback(error)
         logger.error("%s failed to deliver %d effects:\n%s", endpoint, len(claims), text)
-        return [_delayed(claim, options, fraction, describe_error(error)) for claim in claims]
-    fault = _fault(outcomes, len(claims))
+        return [_delay(claim, options, fraction, describe_error(error)) for claim in claims]
+    fault = _invalid_outcomes(outcomes, len(claims))
     if fault is not None:
         logger.error("%s delivered %d effects, but %s", endpoint, len(claims), fault)
-        return [_delayed(claim, options, fraction, f"its deliver {fault}") for claim in claims]
+        return [_delay(claim, options, fraction, f"its deliver {fault}") for claim in claims]
     settlements = [
-        _settlement(claim, outcome, options, fraction)
+        _result(claim, outcome, options, fraction)
         for claim, outcome in zip(claims, outcomes, strict=True)
     ]
-    _report(endpoint, settlements)
+    _log_results(endpoint, settlements)
     return settlements
 
 
-def _fault(outcomes: Any, number: int) -> str | None:
+def _invalid_outcomes(outcomes: Any, number: int) -> str | None:
     """What is wrong with the answer of a handler, or None."""
     if not isinstance(outcomes, list):
         return f"returned {type(outcomes).__name__} instead of a list of outcomes"
@@ -70,10 +70,10 @@ def _fault(outcomes: Any, number: int) -> str | None:
     return None
 
 
-def _settlement(
+def _result(
     claim: EffectClaim,
     outcome: Delivered | RetryAfter | Refused,
-    options: WorkerOptions,
+    options: DeliveryOptions,
     fraction: float,
 ) -> EffectResult:
     match outcome:
@@ -83,12 +83,12 @@ def _settlement(
             return EffectRefused(claim, error_text(reason) or "refused without a reason")
         case RetryAfter(seconds=seconds, reason=reason):
             text = error_text(reason) if reason else "to be tried again, without a reason"
-            return _delayed(claim, options, fraction, text, seconds)
+            return _delay(claim, options, fraction, text, seconds)
 
 
-def _delayed(
+def _delay(
     claim: EffectClaim,
-    options: WorkerOptions,
+    options: DeliveryOptions,
     fraction: float,
     reason: str,
     seconds: float | None = None,
@@ -102,7 +102,7 @@ def _delayed(
     return EffectDelayed(claim, delay, reason)
 
 
-def _report(endpoint: Endpoint, settlements: Sequence[EffectResult]) -> None:
+def _log_results(endpoint: Endpoint, settlements: Sequence[EffectResult]) -> None:
     delayed = [each for each in settlements if isinstance(each, EffectDelayed)]
     refused = [each for each in settlements if isinstance(each, EffectRefused)]
     if delayed:

@@ -7,24 +7,24 @@ import threading
 from typing import TYPE_CHECKING
 
 from winchester_core.clock import monotonic
+from winchester_core.delivery.worker import DeliveryWorker
 from winchester_core.errors import StorageError
-from winchester_core.worker.outbox.courier import Courier
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from collections.abc import Set as AbstractSet
 
+    from winchester_core.delivery.options import DeliveryOptions
     from winchester_core.model.effect import Endpoint
     from winchester_core.pipelines import PipelineDefinition
     from winchester_core.storage.interface import EffectStore
     from winchester_core.telemetry.counters import Counters
-    from winchester_core.telemetry.outage import Outage
-    from winchester_core.worker.options import WorkerOptions
+    from winchester_core.telemetry.retry import OutageState
 
 logger = logging.getLogger(__name__)
 
 
-class Couriers:
+class DeliveryPool:
     """Delivers the effects of every handler of `pipelines` that has a `deliver`.
 
     A context manager: within it each endpoint has a thread at work. At its end a call in hand may
@@ -39,9 +39,9 @@ class Couriers:
         store: EffectStore,
         pipelines: Iterable[PipelineDefinition],
         worker: str,
-        options: WorkerOptions,
+        options: DeliveryOptions,
         counters: Counters,
-        outage: Outage,
+        outage: OutageState,
         stop: threading.Event,
     ) -> None:
         self._store = store
@@ -50,7 +50,7 @@ class Couriers:
         self._outage = outage
         self._stop = stop
         self._is_entered = False
-        self._threads: dict[threading.Thread, Courier] = {}
+        self._threads: dict[threading.Thread, DeliveryWorker] = {}
         self._ending = threading.Event()
         self._at_rest = threading.Event()
         self._fault: BaseException | None = None
@@ -71,7 +71,7 @@ class Couriers:
                 logger.warning("%s hangs in its delivery, and is left behind", thread.name)
         self._threads = {}
 
-    def change(self, pipelines: Iterable[PipelineDefinition], options: WorkerOptions) -> None:
+    def change(self, pipelines: Iterable[PipelineDefinition], options: DeliveryOptions) -> None:
         """Deliver with the handlers of these pipelines from now on."""
         self._dismiss()
         self._options = options
@@ -80,10 +80,10 @@ class Couriers:
             self._start()
 
     def _made(
-        self, pipelines: Iterable[PipelineDefinition], options: WorkerOptions
-    ) -> dict[Endpoint, Courier]:
+        self, pipelines: Iterable[PipelineDefinition], options: DeliveryOptions
+    ) -> dict[Endpoint, DeliveryWorker]:
         return {
-            endpoint: Courier(
+            endpoint: DeliveryWorker(
                 store=self._store,
                 endpoint=endpoint,
                 spec=spec,
@@ -116,7 +116,7 @@ class Couriers:
         self._ending.set()
         self.wake(self._couriers)
 
-    def _still_at_work(self) -> dict[threading.Thread, Courier]:
+    def _still_at_work(self) -> dict[threading.Thread, DeliveryWorker]:
         return {thread: each for thread, each in self._threads.items() if thread.is_alive()}
 
     @property
@@ -167,7 +167,7 @@ class Couriers:
             fault, self._fault = self._fault, None
             raise fault
 
-    def _run(self, courier: Courier, ending: threading.Event) -> None:
+    def _run(self, courier: DeliveryWorker, ending: threading.Event) -> None:
         try:
             courier.run(ending, self._at_rest.set)
         except BaseException as fault:  # noqa: BLE001 - raised again in the worker's own thread

@@ -1,0 +1,38 @@
+"""What a running process shows to the outside, as the configuration says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from winchester_core.bootstrap.worker import PipelineManager
+from winchester_core.telemetry.cache import TtlCache
+from winchester_core.telemetry.metrics import MetricOrigin
+from winchester_core.telemetry.metrics.collectors import (
+    ProcessMetricsCollector,
+    StoreMetricsCollector,
+)
+from winchester_core.telemetry.server import TelemetryServer
+from winchester_core.telemetry.watchdog import Health
+
+if TYPE_CHECKING:
+    from winchester_core.bootstrap.ingest import TriggerManager
+    from winchester_core.config import Settings
+    from winchester_core.telemetry.watchdog import Watchdog
+
+
+def telemetry_server(
+    settings: Settings, manager: TriggerManager | PipelineManager, heartbeat: Watchdog
+) -> TelemetryServer:
+    """How a process that runs on is watched from outside, with the metrics that both kinds have."""
+    store, clock = manager.store, manager.current_time
+    program = MetricOrigin.WORKER if isinstance(manager, PipelineManager) else MetricOrigin.INGEST
+    return TelemetryServer(
+        settings.metrics_listen,
+        Health(heartbeat, TtlCache(store.check)),
+        [
+            ProcessMetricsCollector(program, manager.counters, heartbeat, lambda: manager.names),
+            StoreMetricsCollector(
+                TtlCache(lambda: store.statistics(clock()), costly=True), lambda: manager.names
+            ),
+        ],
+    )
