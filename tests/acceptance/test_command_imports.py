@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.probes.time_limits import BOUND_SECONDS
-from winchester_core.cli.database import main as winchester_db
+from winchester_core.cli.commands.database import main as winchester_db
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.scenes.package_installation import environment, require_setuptools
-from winchester_core.cli.init import FILES
-from winchester_core.cli.plugin_new import KINDS, package_files
+from winchester_core.cli.commands.init import FILES
+from winchester_core.cli.commands.plugin_new import KINDS, package_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,7 +160,7 @@ def test_the_programs_of_the_wheel_write_what_they_bring(installed: Path, tmp_pa
 
 def test_the_wheel_brings_the_migrations(installed: Path, tmp_path: Path) -> None:
     _run_main(installed, tmp_path, "init", ".")
-    upgrade = "from winchester_core.cli.database import main; raise SystemExit(main())"
+    upgrade = "from winchester_core.cli.commands.database import main; raise SystemExit(main())"
     _run(installed, tmp_path, upgrade, "-c", "winchester.yaml", "upgrade", "head")
     replayed = _run_main(
         installed, tmp_path, "replay", "-c", "winchester.yaml", "--file", "events.jsonl"

@@ -180,7 +180,7 @@ def test_wrong_usage_prints_nothing_but_the_reason(
 def test_a_list_is_read_in_pages_without_gap_or_overlap(
     winchester: Winchester, listed_site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("winchester_core.cli.session.PAGE", 2)
+    monkeypatch.setattr("winchester_core.cli.session.PAGE_SIZE", 2)
     assert _ids(winchester(listed_site, "event", "list", "-f", "json").out) == [
         "e1",
         "e2",

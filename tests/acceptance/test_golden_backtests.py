@@ -17,7 +17,7 @@ import pytest
 
 from support.builders.golden_run import command, load_of, replay
 from winchester_core import bootstrap
-from winchester_core.cli.moments import iso_text, plain
+from winchester_core.cli.values import iso_text, to_json_value
 from winchester_core.storage.records import StreamFilter
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def left_by(config: Path) -> list[dict[str, Any]]:
             "at": iso_text(stream.fire_timestamp or stream.expire_timestamp),
             "first_event": iso_text(stream.first_event),
             "event_count": stream.event_count,
-            "distinguished_by": plain(stream.distinguished_by),
+            "distinguished_by": to_json_value(stream.distinguished_by),
             "events": frozenset(event["message_id"] for event in members[stream.id]),
         }
         for stream in streams

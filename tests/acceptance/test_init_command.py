@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.scenes.sites import SCRIPTS, TIMEOUT_SECONDS
-from winchester_core.cli.init import FILES
+from winchester_core.cli.commands.init import FILES
 from winchester_core.config import load_settings
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 
 from support.scenes.sites import TRIGGERS, Site, task_events
 from winchester_core.bootstrap import TriggerManager
-from winchester_core.cli import error_mending
+from winchester_core.cli.commands import stream_actions
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Failure, StreamFilter
 
@@ -25,7 +25,7 @@ FULL, GONE = "OSError: the disk is full", "ConnectionError: nobody is there"
 @pytest.fixture
 def failed_site(ready_site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     """Five streams in error, of three pages: four that were to fire, and one to expire."""
-    monkeypatch.setattr(error_mending, "PAGE", 2)
+    monkeypatch.setattr(stream_actions, "ERROR_PAGE_SIZE", 2)
     ready_site.write("triggers.yaml", TRIGGERS + OTHER)
     with TriggerManager(ready_site.config) as manager:
         for host, hour in [("a", 11), ("b", 12), ("c", 13)]:

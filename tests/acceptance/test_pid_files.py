@@ -12,7 +12,7 @@ import pytest
 
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
-from winchester_core.cli.pid_file import AlreadyRunning, PidFile
+from winchester_core.service.daemon import AlreadyRunning, PidFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +66,7 @@ LEAVES_A_CHILD = """\
 import os
 import signal
 import sys
-from winchester_core.cli.pid_file import PidFile
+from winchester_core.service.daemon import PidFile
 
 with PidFile(sys.argv[1]):
     child = os.fork()

@@ -13,7 +13,7 @@ import pytest
 
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.package_installation import environment, install
-from winchester_core.cli.plugin_new import KINDS, MAX_NAME_LENGTH, package_files
+from winchester_core.cli.commands.plugin_new import KINDS, MAX_NAME_LENGTH, package_files
 from winchester_core.plugins import group_noun
 
 if TYPE_CHECKING:

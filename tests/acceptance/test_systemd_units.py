@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from winchester_core.cli import worker as worker_program
-from winchester_core.cli.hard_end import FLUSH_SECONDS, LAST_SECONDS
+from winchester_core.cli.commands import worker as worker_program
 from winchester_core.config import load_settings
+from winchester_core.service.exit import CLEANUP_SECONDS, FLUSH_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ def test_systemd_is_told_of_the_service_and_watches_it(checkout: Path, name: str
 def test_systemd_kills_nothing_that_ends_within_its_own_bound(checkout: Path, name: str) -> None:
     bound = load_settings({"database": {"url": "sqlite://"}}).shutdown_timeout
     assert unit(checkout, name)["Service"]["TimeoutStopSec"] == "1min"
-    assert bound + 2 * LAST_SECONDS + FLUSH_SECONDS < 60
+    assert bound + 2 * CLEANUP_SECONDS + FLUSH_SECONDS < 60
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is absent")

@@ -203,7 +203,7 @@ BEFORE_FORKS = """\
 import os
 import sys
 from pathlib import Path
-from winchester_core.cli.worker import main
+from winchester_core.cli.commands.worker import main
 
 fork = os.fork
 

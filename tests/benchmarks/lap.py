@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING
 
-from winchester_core.cli.collector import settle_collector
+from winchester_core.service.garbage_collector import tune_garbage_collector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ def timed(operations: int, work: Callable[[], object]) -> Lap:
     The garbage collector is set as the engine's programs set it, for every contestant, and the
     rubbish of what was before is gone.
     """
-    settle_collector()
+    tune_garbage_collector()
     cpu_started, started = process_time(), perf_counter()
     work()
     seconds, cpu_seconds = perf_counter() - started, process_time() - cpu_started

@@ -8,8 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from support.servers.databases import BACKENDS
 from chaos.run import run
+from support.servers.databases import BACKENDS
 
 
 def main() -> int:

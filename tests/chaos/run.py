@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from chaos.place import START, Place
+from chaos.storm import Storm
+from chaos.verdict import Verdict
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.program_groups import crew_on
 from support.scenes.sites import Site, wait_until
 from support.servers.database_servers import PrivateServer, private_server
 from support.servers.tcp_proxy import Proxy, proxied
-from chaos.place import START, Place
-from chaos.storm import Storm
-from chaos.verdict import Verdict
 from winchester_core.model.stream import StreamState
 
 if TYPE_CHECKING:

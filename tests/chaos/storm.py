@@ -18,10 +18,10 @@ from support.servers.tcp_proxy import Cut
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from chaos.place import Place
     from support.scenes.program_groups import Member
     from support.servers.database_servers import PrivateServer
     from support.servers.tcp_proxy import Proxy
-    from chaos.place import Place
 
 LONGEST_STOP_SECONDS = 6.0
 """Twice the lease: half of those who are stopped wake up too late."""

@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from support.probes.final_state import Outcome, group_of
 from samples.billing_traits import distilled
 from samples.lifecycle import Load, lifecycle_load
+from support.probes.final_state import Outcome, group_of
 from winchester_core.model.stream import StreamState
 from winchester_handlers.usage import UsageHandler
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from winchester_core.cli import database, worker
 from winchester_core.cli.app import WinchesterApp
+from winchester_core.cli.commands import database, worker
 from winchester_core.plugins import COMMANDS, installed_plugins
 
 if TYPE_CHECKING:

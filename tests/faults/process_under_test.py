@@ -92,9 +92,7 @@ def arm(kill_at: str | None, hit: int) -> None:
 
 def run_ingest(task: dict[str, Any]) -> None:
     settings = bootstrap.load_settings(task["settings"])
-    manager = ingest.Ingester(
-        **bootstrap.ingest_parts(settings, bootstrap.open_store(settings))
-    )
+    manager = ingest.Ingester(**bootstrap.ingest_parts(settings, bootstrap.open_store(settings)))
     source = JsonlSource(path=task["file"], format="event", datetime_traits=[])
     with manager:
         SourcePump("test", source, manager, batch_size=7, stop=threading.Event()).run()

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.servers.databases import BACKENDS
 from chaos.run import run
+from support.servers.databases import BACKENDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ from support.scenes.engine_runs import Run, StreamTime
 from support.servers.databases import Databases
 from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.sql.store import SqlStore
-from winchester_core.testing.clock import FakeClock
+from winchester_core.testing.builders import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,8 +4,7 @@ Each replay has a database of its own, a file of SQLite in a directory that is r
 memory that it takes does not grow with the events. Pipelines are empty: no handler is made.
 """
 
-from winchester_core.backtest.comparison import Change, compare
-from winchester_core.backtest.replaying import Backtest, Replayed
-from winchester_core.backtest.stored_events import StoredEvents
+from winchester_core.backtest.comparison import StreamDifference, compare_replays
+from winchester_core.backtest.replay import Backtest, ReplayResult, StoredEventSource
 
-__all__ = ["Backtest", "Change", "Replayed", "StoredEvents", "compare"]
+__all__ = ["Backtest", "ReplayResult", "StoredEventSource", "StreamDifference", "compare_replays"]

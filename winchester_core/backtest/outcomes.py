@@ -23,7 +23,7 @@ PAGE_EVENTS = 5_000
 """How many events are in memory at a time; one stream is never cut."""
 
 
-class Outcome(StrEnum):
+class OutcomeKind(StrEnum):
     """What becomes of a stream."""
 
     FIRED = "fired"
@@ -41,7 +41,7 @@ class StreamOutcome:
     id: int
     trigger: str
     distinguished_by: Mapping[str, Any]
-    outcome: Outcome
+    outcome: OutcomeKind
     at: datetime
     first_event: datetime
     event_count: int
@@ -103,7 +103,7 @@ def _outcome(stream: StreamRecord, members: Iterable[Event]) -> StreamOutcome:
         id=stream.id,
         trigger=stream.name,
         distinguished_by=stream.distinguished_by,
-        outcome=_what_became_of(stream),
+        outcome=_outcome_kind(stream),
         at=stream.fire_timestamp or stream.expire_timestamp,
         first_event=stream.first_event,
         event_count=stream.event_count,
@@ -111,7 +111,7 @@ def _outcome(stream: StreamRecord, members: Iterable[Event]) -> StreamOutcome:
     )
 
 
-def _what_became_of(stream: StreamRecord) -> Outcome:
+def _outcome_kind(stream: StreamRecord) -> OutcomeKind:
     if stream.fire_timestamp is not None:
-        return Outcome.FIRED
-    return Outcome.EXPIRED if stream.state is StreamState.COMPLETED else Outcome.ACTIVE
+        return OutcomeKind.FIRED
+    return OutcomeKind.EXPIRED if stream.state is StreamState.COMPLETED else OutcomeKind.ACTIVE

@@ -9,10 +9,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from winchester_core.cli.collector import spare_collector
-from winchester_core.cli.console import prepare_console
-from winchester_core.cli.failure import WRONG_USAGE
-from winchester_core.cli.program_options import PROGRAM, build_parser, split
+from winchester_core.cli.options import PROGRAM, build_program_parser, split_arguments
+from winchester_core.cli.terminal import configure_terminal
+from winchester_core.service.exit import WRONG_USAGE
+from winchester_core.service.garbage_collector import spare_collector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that `argv` (default: the process's arguments) names."""
     spare_collector()
-    prepare_console(PROGRAM)
-    given, command = split(list(sys.argv[1:] if argv is None else argv))
-    parser = build_parser(_print_help)
+    configure_terminal(PROGRAM)
+    given, command = split_arguments(list(sys.argv[1:] if argv is None else argv))
+    parser = build_program_parser(_print_help)
     options = parser.parse_args(given)
     if not command:
         parser.print_usage(sys.stderr)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
+from itertools import chain, islice
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, cast
 
 from cliff.lister import Lister
 from cliff.show import ShowOne
 
-from winchester_core.cli.commands import ConfiguredCommand
-from winchester_core.cli.failure import DONE, UsageError
+from winchester_core.cli.command import ConfiguredCommand
+from winchester_core.cli.options import positive_number
+from winchester_core.cli.session import StoreSession
+from winchester_core.service.exit import DONE, UsageError
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-    from collections.abc import Iterable, Mapping, Sequence
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import TextIO
 
 
@@ -34,13 +37,13 @@ class FlatLister(ConfiguredCommand, Lister):
         """Write the objects in the wanted format and order."""
         backwards = parsed_args.sort_direction == "desc"
         for column in reversed(parsed_args.sort_columns):
-            data = _sorted(data, column, backwards=backwards)
+            data = _sort_rows(data, column, backwards=backwards)
         if parsed_args.formatter not in ("json", "yaml"):
             rows = ([self.cell(each, name) for name in column_names] for each in data)
             self.formatter.emit_list(column_names, rows, self.app.stdout, parsed_args)
             return DONE
         if parsed_args.columns:
-            data = ({name: value_of(each, name) for name in column_names} for each in data)
+            data = ({name: column_value(each, name) for name in column_names} for each in data)
         if parsed_args.formatter == "json":
             write_json(data, self.app.stdout, indented=not parsed_args.noindent)
         else:
@@ -49,7 +52,7 @@ class FlatLister(ConfiguredCommand, Lister):
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
         """What a column shows of an object: one line, and nothing that moves a terminal."""
-        return one_line(value_of(each, column))
+        return one_line(column_value(each, column))
 
 
 class ObjectShow(ConfiguredCommand, ShowOne):
@@ -69,8 +72,8 @@ class ObjectShow(ConfiguredCommand, ShowOne):
         """The names and the values of the object, or those that are asked for."""
         found = self.shown(parsed_args)
         if parsed_args.columns:
-            names = known_columns(parsed_args.columns, tuple(found))
-            found = {name: value_of(found, name) for name in names}
+            names = check_columns(parsed_args.columns, tuple(found))
+            found = {name: column_value(found, name) for name in names}
         return tuple(found), tuple(found.values())
 
     def produce_output(
@@ -112,10 +115,10 @@ class DocumentShow(ObjectShow):
         if name != self.document:
             return super().cell(name, value)
         text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-        return lines(text.splitlines())
+        return join_lines(text.splitlines())
 
 
-def known_columns(asked: Sequence[str], known: Sequence[str]) -> Sequence[str]:
+def check_columns(asked: Sequence[str], known: Sequence[str]) -> Sequence[str]:
     """The columns that are asked for. Raises `UsageError` for one that is not `known`."""
     for column in asked:
         if column not in known and column_key(column) not in known:
@@ -128,7 +131,7 @@ def column_key(column: str) -> str:
     return column.lower().strip().replace(" ", "_")
 
 
-def value_of(each: Mapping[str, Any], column: str) -> Any:
+def column_value(each: Mapping[str, Any], column: str) -> Any:
     """What an object has under a column's name."""
     return each[column] if column in each else each.get(column_key(column))
 
@@ -144,7 +147,7 @@ def one_line(value: Any) -> Any:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in value)
 
 
-def lines(values: Iterable[Any]) -> str:
+def join_lines(values: Iterable[Any]) -> str:
     """Values for a cell, each on a line of its own."""
     return "\n".join(str(one_line(value)) for value in values)
 
@@ -175,16 +178,77 @@ def _dump_yaml(value: Any, output: TextIO) -> None:
     yaml.safe_dump(value, output, default_flow_style=False, sort_keys=False)
 
 
-def _sorted(
+def _sort_rows(
     data: Iterable[dict[str, Any]], column: str, *, backwards: bool
 ) -> list[dict[str, Any]]:
-    return sorted(data, key=lambda each: _rank(value_of(each, column)), reverse=backwards)
+    return sorted(data, key=lambda each: _sort_key(column_value(each, column)), reverse=backwards)
 
 
-def _rank(value: Any) -> tuple[int, Any]:
+def _sort_key(value: Any) -> tuple[int, Any]:
     """Order values of any type: numbers, then texts, then the rest, what is missing at last."""
     if isinstance(value, int | float):
         return 0, value
     if isinstance(value, str):
         return 1, value
     return (3, "") if value is None else (2, json.dumps(value))
+
+
+# Listings of what is stored, read from the database in pages.
+
+
+class PagedLister(FlatLister):
+    """Lists flat objects from the database, with ``--cursor``, ``--limit`` and ``--count``.
+
+    All formats but the table write while they read, so that a long list needs little memory.
+    """
+
+    default_columns: tuple[str, ...] = ()
+
+    @abstractmethod
+    def count(self, session: StoreSession) -> int:
+        """How many there are."""
+
+    @abstractmethod
+    def objects(self, session: StoreSession) -> Iterator[dict[str, Any]]:
+        """Each as an object; at most `--limit` of them, past the `--cursor`."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        """Add the options of paging."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--cursor", metavar="ID", help="go on past the one with this id")
+        parser.add_argument(
+            "--limit", metavar="N", type=positive_number, help="list at most N (default: all)"
+        )
+        parser.add_argument(
+            "--count",
+            action="store_true",
+            help="print only how many there are; not with --cursor or --limit",
+        )
+        return parser
+
+    def run(self, parsed_args: Namespace) -> int:
+        """List, or count."""
+        if not parsed_args.count:
+            return super().run(parsed_args)
+        if parsed_args.cursor is not None or parsed_args.limit is not None:
+            raise UsageError("--count counts all: it does not go with --cursor or --limit")
+        with StoreSession(parsed_args) as session:
+            print(self.count(session), file=self.app.stdout)
+        return DONE
+
+    def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], Iterable[dict[str, Any]]]:
+        """The columns that are asked for, or the default ones, and the objects."""
+        objects = self._read(parsed_args)
+        first = list(islice(objects, 1))  # whatever is wrong shows before any output
+        return parsed_args.columns or self.default_columns, chain(first, objects)
+
+    def _read(self, parsed_args: Namespace) -> Iterator[dict[str, Any]]:
+        with StoreSession(parsed_args) as session:
+            yield from self.objects(session)
+
+
+def parse_id_cursor(text: str | None) -> int | None:
+    """The id that ``--cursor`` names, where ids are numbers. Raises `UsageError`."""
+    if text is None or (text.isascii() and text.isdigit()):
+        return None if text is None else int(text)
+    raise UsageError(f"--cursor {text}: such an id is a whole number")

@@ -1,6 +1,14 @@
 """For authors of plugins and their tests: a clock, an engine, events, and suites of rules."""
 
-from winchester_core.testing.clock import FakeClock
+from winchester_core.testing.builders import (
+    FakeClock,
+    RecordingOutbox,
+    make_effect,
+    make_env,
+    make_event,
+    make_notification,
+    make_stream_events,
+)
 from winchester_core.testing.conformance import (
     TRAIT_VALUES,
     ConditionConformance,
@@ -10,8 +18,6 @@ from winchester_core.testing.conformance import (
     TraitPluginConformance,
 )
 from winchester_core.testing.engine import InMemoryEngine
-from winchester_core.testing.events import make_event, make_notification, make_stream_events
-from winchester_core.testing.surroundings import RecordingOutbox, make_effect, make_env
 
 __all__ = [
     "TRAIT_VALUES",

@@ -16,8 +16,8 @@ from generated_reference.parsers import (
     render_options,
     render_usage,
 )
-from winchester_core.cli import database, worker
 from winchester_core.cli.app import WinchesterApp
+from winchester_core.cli.commands import database, worker
 from winchester_core.plugins import COMMANDS
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 MAIN = "winchester_core.cli.main:main"
 PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
-    "winchester_core.cli.worker:main": worker.build_parser,
-    "winchester_core.cli.database:main": database.build_parser,
+    "winchester_core.cli.commands.worker:main": worker.build_parser,
+    "winchester_core.cli.commands.database:main": database.build_parser,
 }
 """What a console script calls, and the parser of that program."""
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from winchester_core.model.stream import Reason, StreamRecord
     from winchester_core.storage import records
     from winchester_core.storage.interface import Store
-    from winchester_core.testing.clock import FakeClock
+    from winchester_core.testing.builders import FakeClock
     from winchester_core.triggers.stream_time import TimePolicy
 
 ALL = 10_000

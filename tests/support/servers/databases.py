@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema import DatabaseSchema
 from winchester_core.storage.sql.tables import event_clock, metadata
-from winchester_core.testing.clock import FakeClock
+from winchester_core.testing.builders import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.builders.events import NOON, at, claim_all, make_event, make_trigger, matched_events
-from winchester_core.backtest.comparison import Kind, compare
-from winchester_core.backtest.outcomes import Outcome, read_outcomes
-from winchester_core.backtest.replaying import Replayed
+from winchester_core.backtest.comparison import DifferenceKind, compare_replays
+from winchester_core.backtest.outcomes import OutcomeKind, read_outcomes
+from winchester_core.backtest.replay import ReplayResult
 from winchester_core.ingest.replay import ReplaySummary
 from winchester_core.model.stream import Reason
 from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.records import Completion
-from winchester_core.testing.clock import FakeClock
+from winchester_core.testing.builders import FakeClock
 from winchester_core.triggers.stream_time import EventTime
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def replayed(
     triggers: TriggerDefinition | Sequence[TriggerDefinition],
     *events: dict[str, Any],
     until: float = 0,
-) -> Replayed:
+) -> ReplayResult:
     """`events` ingested one by one, and whatever is due at noon + `until` seconds completed."""
     store = MemoryStore(FakeClock())
     known = [triggers] if not isinstance(triggers, (list, tuple)) else triggers
@@ -40,11 +40,11 @@ def replayed(
         store.complete(
             [Completion(each, purge=False) for each in claims], EventTime(advances=False)
         )
-    return Replayed(store, SUMMARY, read_outcomes(store))
+    return ReplayResult(store, SUMMARY, read_outcomes(store))
 
 
-def kinds(before: Replayed | None, after: Replayed) -> list[tuple[Kind, ...]]:
-    return [change.kinds for change in compare(before, after)]
+def kinds(before: ReplayResult | None, after: ReplayResult) -> list[tuple[DifferenceKind, ...]]:
+    return [change.kinds for change in compare_replays(before, after)]
 
 
 UPDATES = [make_event("e1"), make_event("e2", seconds=60), make_event("e3", seconds=120)]
@@ -58,79 +58,84 @@ def test_equal_replays_do_not_differ() -> None:
 
 def test_without_another_replay_every_stream_is_new() -> None:
     ended = make_event("e4", "vm.end", seconds=180)
-    assert kinds(None, replayed(VM, *UPDATES)) == [(Kind.STAYS_OPEN,)]
-    assert kinds(None, replayed(VM, *UPDATES, until=10_000)) == [(Kind.EXPIRES,)]
-    (change,) = compare(None, replayed(VM, *UPDATES, ended, until=300))
-    assert change.kinds == (Kind.FIRES,)
+    assert kinds(None, replayed(VM, *UPDATES)) == [(DifferenceKind.STAYS_OPEN,)]
+    assert kinds(None, replayed(VM, *UPDATES, until=10_000)) == [(DifferenceKind.EXPIRES,)]
+    (change,) = compare_replays(None, replayed(VM, *UPDATES, ended, until=300))
+    assert change.kinds == (DifferenceKind.FIRES,)
     assert (change.added, change.removed, change.before) == (("e1", "e2", "e3", "e4"), (), None)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "kind"),
     [
-        ("vm.end", "vm.update", Kind.FIRES),
-        ("vm.update", "vm.end", Kind.EXPIRES),
+        ("vm.end", "vm.update", DifferenceKind.FIRES),
+        ("vm.update", "vm.end", DifferenceKind.EXPIRES),
     ],
 )
-def test_another_outcome_of_the_same_events_is_one_change(old: str, new: str, kind: Kind) -> None:
+def test_another_outcome_of_the_same_events_is_one_change(
+    old: str, new: str, kind: DifferenceKind
+) -> None:
     before, after = (
         replayed(make_trigger(fire=[{"event_type": each, "number": 3}]), *UPDATES, until=10_000)
         for each in (old, new)
     )
-    (change,) = compare(before, after)
+    (change,) = compare_replays(before, after)
     assert (change.kinds, change.added, change.removed) == ((kind,), (), ())
     assert change.before is not None
-    assert {change.before.outcome, change.stream.outcome} == {Outcome.FIRED, Outcome.EXPIRED}
+    assert {change.before.outcome, change.stream.outcome} == {
+        OutcomeKind.FIRED,
+        OutcomeKind.EXPIRED,
+    }
 
 
 def test_the_same_outcome_at_another_time_is_told() -> None:
     later = make_trigger(expiration="$last + 2h")
-    (change,) = compare(replayed(VM, *UPDATES), replayed(later, *UPDATES))
-    assert change.kinds == (Kind.TIME,)
+    (change,) = compare_replays(replayed(VM, *UPDATES), replayed(later, *UPDATES))
+    assert change.kinds == (DifferenceKind.TIME,)
 
 
 def test_a_stream_that_falls_apart_is_the_part_that_shares_most_and_the_rest_is_new() -> None:
     events = [*UPDATES[:1], make_event("e2", seconds=60), make_event("e3", seconds=70)]
     before = replayed(VM, *events, until=10_000)
-    first, second = compare(before, replayed(SHORT, *events, until=10_000))
-    assert first.kinds == (Kind.EXPIRES,)
+    first, second = compare_replays(before, replayed(SHORT, *events, until=10_000))
+    assert first.kinds == (DifferenceKind.EXPIRES,)
     assert (first.before, first.added) == (None, ("e1",))
-    assert second.kinds == (Kind.TIME, Kind.MEMBERS)
+    assert second.kinds == (DifferenceKind.TIME, DifferenceKind.MEMBERS)
     assert (second.added, second.removed) == ((), ("e1",))
 
 
 def test_a_stream_of_which_nothing_is_left_vanishes() -> None:
     narrow = make_trigger(match="vm.end")
-    (change,) = compare(replayed(VM, *UPDATES), replayed(narrow, *UPDATES))
-    assert change.kinds == (Kind.VANISHES,)
+    (change,) = compare_replays(replayed(VM, *UPDATES), replayed(narrow, *UPDATES))
+    assert change.kinds == (DifferenceKind.VANISHES,)
     assert (change.after, change.removed) == (None, ("e1", "e2", "e3"))
 
 
 def test_another_grouping_is_told_where_events_stay_together() -> None:
     events = [make_event("e1", zone="z"), make_event("e2", zone="z")]
     by_zone = make_trigger(by=("zone",))
-    (change,) = compare(replayed(VM, *events), replayed(by_zone, *events))
-    assert change.kinds == (Kind.GROUP,)
+    (change,) = compare_replays(replayed(VM, *events), replayed(by_zone, *events))
+    assert change.kinds == (DifferenceKind.GROUP,)
     assert change.stream.distinguished_by == {"zone": "z"}
 
 
 def test_groups_are_told_apart_by_type() -> None:
     events = [make_event("e1", instance=1), make_event("e2", instance="1")]
     both = replayed(VM, *events)
-    assert kinds(both, replayed(VM, *events[:1])) == [(Kind.VANISHES,)]
+    assert kinds(both, replayed(VM, *events[:1])) == [(DifferenceKind.VANISHES,)]
     assert kinds(replayed(VM, events[0]), replayed(VM, {**events[0], "instance": 1.0})) == [
-        (Kind.GROUP,)
+        (DifferenceKind.GROUP,)
     ]
 
 
 def test_triggers_are_compared_each_with_itself() -> None:
     other = make_trigger("other")
-    changes = compare(
+    changes = compare_replays(
         replayed([VM, other], *UPDATES), replayed([make_trigger("third"), VM], *UPDATES)
     )
     assert [(change.stream.trigger, change.kinds) for change in changes] == [
-        ("other", (Kind.VANISHES,)),
-        ("third", (Kind.STAYS_OPEN,)),
+        ("other", (DifferenceKind.VANISHES,)),
+        ("third", (DifferenceKind.STAYS_OPEN,)),
     ]
 
 
@@ -140,7 +145,7 @@ def test_changes_are_told_by_trigger_and_time() -> None:
         make_event("e2", instance="a", seconds=9),
         make_event("e3", instance="c", seconds=1),
     ]
-    changes = compare(None, replayed([make_trigger("z"), make_trigger("y")], *events))
+    changes = compare_replays(None, replayed([make_trigger("z"), make_trigger("y")], *events))
     told = [(change.stream.trigger, change.stream.first_event) for change in changes]
     assert told == sorted(told)
     assert told[0] == ("y", at(1))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from support.builders.events import at, ingest, make_event, make_trigger
-from winchester_core.backtest import StoredEvents
+from winchester_core.backtest import StoredEventSource
 from winchester_core.errors import StorageError
 from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.records import ANY_EVENT, EventFilter
-from winchester_core.testing.clock import FakeClock
+from winchester_core.testing.builders import FakeClock
 
 VM = make_trigger()
 
@@ -22,7 +22,7 @@ def store() -> MemoryStore:
     return made
 
 
-def read(source: StoredEvents, size: int = 2) -> list[str]:
+def read(source: StoredEventSource, size: int = 2) -> list[str]:
     source.open()
     read = []
     while not source.exhausted:
@@ -35,24 +35,24 @@ def read(source: StoredEvents, size: int = 2) -> list[str]:
 
 @pytest.mark.parametrize("size", [1, 2, 5, 100])
 def test_every_event_comes_once_in_the_order_of_storing(store: MemoryStore, size: int) -> None:
-    assert read(StoredEvents(store, ANY_EVENT), size) == ["e0", "e1", "e2", "e3", "e4"]
+    assert read(StoredEventSource(store, ANY_EVENT), size) == ["e0", "e1", "e2", "e3", "e4"]
 
 
 def test_those_within_a_span_come(store: MemoryStore) -> None:
-    assert read(StoredEvents(store, EventFilter(since=at(-3), until=at(-1)))) == ["e2", "e3"]
-    assert read(StoredEvents(store, EventFilter(since=at(1)))) == []
+    assert read(StoredEventSource(store, EventFilter(since=at(-3), until=at(-1)))) == ["e2", "e3"]
+    assert read(StoredEventSource(store, EventFilter(since=at(1)))) == []
 
 
 def test_a_second_reading_does_not_get_what_came_meanwhile(store: MemoryStore) -> None:
-    source = StoredEvents(store, ANY_EVENT)
+    source = StoredEventSource(store, ANY_EVENT)
     first = read(source)
     ingest(store, VM, make_event("e5"))
     assert read(source) == first
-    assert read(StoredEvents(store, ANY_EVENT))[-1] == "e5"
+    assert read(StoredEventSource(store, ANY_EVENT))[-1] == "e5"
 
 
 def test_events_that_are_trimmed_while_they_are_read_are_no_silent_end(store: MemoryStore) -> None:
-    source = StoredEvents(store, ANY_EVENT)
+    source = StoredEventSource(store, ANY_EVENT)
     source.open()
     assert len(source.receive(2, 1.0)) == 2
     for stream in store.find_streams():

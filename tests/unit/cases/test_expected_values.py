@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from winchester_core.cases.values import in_words, is_as_expected
 from winchester_core.model.time_range import TimeRange
+from winchester_core.trigger_tests.differences import value_text, values_match
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = TimeRange(MIDNIGHT, MIDNIGHT + timedelta(days=1))
@@ -28,7 +28,7 @@ EARLIER = timezone(timedelta(hours=-1))
     ],
 )
 def test_what_means_the_same_is_as_expected(expected: Any, came: Any) -> None:
-    assert is_as_expected(expected, came)
+    assert values_match(expected, came)
 
 
 @pytest.mark.parametrize(
@@ -46,11 +46,11 @@ def test_what_means_the_same_is_as_expected(expected: Any, came: Any) -> None:
     ],
 )
 def test_values_are_told_apart_as_groups_are(expected: Any, came: Any) -> None:
-    assert not is_as_expected(expected, came)
+    assert not values_match(expected, came)
 
 
 def test_values_are_written_on_one_line() -> None:
-    assert in_words(MIDNIGHT) == "2026-03-02T00:00:00Z"
-    assert in_words({"day": DAY}) == ('{"day": ["2026-03-02T00:00:00Z", "2026-03-03T00:00:00Z"]}')
-    assert in_words("a\nb") == '"a\\nb"'
-    assert in_words([1, None, "x"]) == '[1, null, "x"]'
+    assert value_text(MIDNIGHT) == "2026-03-02T00:00:00Z"
+    assert value_text({"day": DAY}) == ('{"day": ["2026-03-02T00:00:00Z", "2026-03-03T00:00:00Z"]}')
+    assert value_text("a\nb") == '"a\\nb"'
+    assert value_text([1, None, "x"]) == '[1, null, "x"]'

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import fromstring
 
-from winchester_core.cases import CaseResult, junit_xml
 from winchester_core.config.cases import Case
+from winchester_core.trigger_tests import CaseResult, junit_xml
 
 
 def result(name: str, *failures: str) -> CaseResult:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from winchester_core.cases.pairing import differing, pair
 from winchester_core.config.cases import ExpectedItem
+from winchester_core.trigger_tests.differences import differing_fields, match_expected
 
 
 def expect(**fields: Any) -> ExpectedItem:
@@ -18,35 +18,38 @@ def stream(host: str, outcome: str = "fired", **fields: Any) -> dict[str, Any]:
 
 def test_what_is_said_of_a_thing_is_compared_and_nothing_else() -> None:
     came = stream("a", events=["e1"], error="ValueError: no disk")
-    assert differing(expect(trigger="t", events=["e1"], error="no disk"), came) == []
-    assert differing(expect(outcome="expired", error="no light"), came) == ["outcome", "error"]
-    assert differing(expect(error="no disk"), stream("a", error=None)) == ["error"]
+    assert differing_fields(expect(trigger="t", events=["e1"], error="no disk"), came) == []
+    assert differing_fields(expect(outcome="expired", error="no light"), came) == [
+        "outcome",
+        "error",
+    ]
+    assert differing_fields(expect(error="no disk"), stream("a", error=None)) == ["error"]
 
 
 def test_as_many_as_possible_agree_however_little_is_said_of_the_first() -> None:
     wanted = [expect(trigger="t"), expect(outcome="fired"), expect(distinguished_by={"host": "a"})]
     came = [stream("a"), stream("b", "expired"), stream("c")]
-    found = pair(wanted, came)
+    found = match_expected(wanted, came)
     assert not found.missing
     assert not found.unexpected
-    assert all(not differing(item, partner) for item, partner in found.pairs)
+    assert all(not differing_fields(item, partner) for item, partner in found.pairs)
 
 
 def test_one_that_differs_is_held_against_that_which_it_resembles() -> None:
     wanted = [expect(distinguished_by={"host": "b"}, outcome="fired")]
-    found = pair(wanted, [stream("a"), stream("b", "expired")])
+    found = match_expected(wanted, [stream("a"), stream("b", "expired")])
     ((_, partner),) = found.pairs
     assert partner["distinguished_by"] == {"host": "b"}
     assert [each["distinguished_by"] for each in found.unexpected] == [{"host": "a"}]
 
 
 def test_one_that_resembles_nothing_is_missing() -> None:
-    found = pair([expect(trigger="other", outcome="fired")], [stream("a")])
+    found = match_expected([expect(trigger="other", outcome="fired")], [stream("a")])
     assert (len(found.missing), len(found.unexpected), found.pairs) == (1, 1, [])
-    assert len(pair([expect(outcome="fired")], []).missing) == 1
+    assert len(match_expected([expect(outcome="fired")], []).missing) == 1
 
 
 def test_equal_things_are_counted() -> None:
     twice = [expect(outcome="fired"), expect(outcome="fired")]
-    assert len(pair(twice, [stream("a")]).missing) == 1
-    assert len(pair(twice[:1], [stream("a"), stream("b")]).unexpected) == 1
+    assert len(match_expected(twice, [stream("a")]).missing) == 1
+    assert len(match_expected(twice[:1], [stream("a"), stream("b")]).unexpected) == 1

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from winchester_core.cli.collector import (
+from winchester_core.service.garbage_collector import (
     STARTING_OBJECTS,
-    YOUNG_OBJECTS,
-    settle_collector,
+    WORKING_THRESHOLD,
     spare_collector,
+    tune_garbage_collector,
 )
 
 if TYPE_CHECKING:
@@ -40,26 +40,26 @@ def _collector_as_it_was() -> Iterator[None]:
 
 def test_what_is_loaded_is_looked_through_no_more() -> None:
     frozen = gc.get_freeze_count()
-    settle_collector()
+    tune_garbage_collector()
     assert gc.get_freeze_count() > frozen
-    assert gc.get_threshold()[0] == YOUNG_OBJECTS
+    assert gc.get_threshold()[0] == WORKING_THRESHOLD
     assert gc.isenabled()
 
 
 def test_garbage_from_before_and_after_is_found() -> None:
     before = weakref.ref(Knot())
-    settle_collector()
+    tune_garbage_collector()
     after = weakref.ref(Knot())
-    kept = [[number] for number in range(3 * YOUNG_OBJECTS)]
+    kept = [[number] for number in range(3 * WORKING_THRESHOLD)]
     assert (before(), after()) == (None, None)
-    assert len(kept) == 3 * YOUNG_OBJECTS
+    assert len(kept) == 3 * WORKING_THRESHOLD
 
 
 def test_a_start_is_searched_less_often_and_work_then_as_usual() -> None:
     spare_collector()
     assert gc.get_threshold()[0] == STARTING_OBJECTS
-    settle_collector()
-    assert gc.get_threshold()[0] == YOUNG_OBJECTS
+    tune_garbage_collector()
+    assert gc.get_threshold()[0] == WORKING_THRESHOLD
 
 
 def test_garbage_of_a_command_that_takes_long_is_found() -> None:
@@ -74,7 +74,7 @@ def test_the_exit_searches_nothing() -> None:
     program = """\
 import atexit, gc
 atexit.register(lambda: print(gc.get_freeze_count() > 0))  # called after what is registered later
-from winchester_core.cli.collector import spare_collector
+from winchester_core.service.garbage_collector import spare_collector
 spare_collector()
 print(gc.get_freeze_count() > 0)
 """

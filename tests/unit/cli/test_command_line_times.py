@@ -6,16 +6,16 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from winchester_core.cli.failure import UsageError
-from winchester_core.cli.moments import (
+from winchester_core.cli.values import (
+    duration_text,
     iso_text,
-    length_text,
-    plain,
-    read_moment,
-    read_moment_ago,
-    read_moment_ahead,
+    parse_time,
+    parse_time_after,
+    parse_time_before,
+    to_json_value,
 )
 from winchester_core.model.time_range import TimeRange
+from winchester_core.service.exit import UsageError
 
 NOW = datetime(2015, 3, 31, 12, tzinfo=UTC)
 
@@ -38,17 +38,17 @@ def _nobody() -> datetime:
     ],
 )
 def test_a_duration_counts_back_from_now_by_the_calendar(text: str, expected: datetime) -> None:
-    assert read_moment_ago(text, _now) == expected
+    assert parse_time_before(text, _now) == expected
 
 
 def test_a_duration_counts_ahead() -> None:
-    assert read_moment_ahead("1h30m", _now) == NOW + timedelta(hours=1, minutes=30)
+    assert parse_time_after("1h30m", _now) == NOW + timedelta(hours=1, minutes=30)
 
 
 def test_a_time_is_itself_and_utc_without_offset() -> None:
-    for read in (read_moment_ago, read_moment_ahead):
+    for read in (parse_time_before, parse_time_after):
         assert read("2015-01-20", _nobody) == datetime(2015, 1, 20, tzinfo=UTC)
-    assert read_moment("2015-01-20T18:00:00+01:00") == datetime(2015, 1, 20, 17, tzinfo=UTC)
+    assert parse_time("2015-01-20T18:00:00+01:00") == datetime(2015, 1, 20, 17, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -56,14 +56,14 @@ def test_a_time_is_itself_and_utc_without_offset() -> None:
 )
 def test_anything_else_is_wrong_usage(text: str) -> None:
     with pytest.raises(UsageError):
-        read_moment_ago(text, _now)
+        parse_time_before(text, _now)
     with pytest.raises(UsageError):
-        read_moment(text)
+        parse_time(text)
 
 
 def test_a_duration_that_leads_out_of_the_years_is_wrong_usage() -> None:
     with pytest.raises(UsageError, match="9000y"):
-        read_moment_ahead("9000y", _now)
+        parse_time_after("9000y", _now)
 
 
 def test_times_are_printed_with_the_offset_of_utc() -> None:
@@ -71,8 +71,8 @@ def test_times_are_printed_with_the_offset_of_utc() -> None:
     assert iso_text(moment) == "2015-01-20T17:00:00+00:00"
     assert iso_text(None) is None
     day = TimeRange(datetime(2015, 1, 20), datetime(2015, 1, 21))
-    assert plain(day) == ["2015-01-20T00:00:00+00:00", "2015-01-21T00:00:00+00:00"]
-    assert plain("text") == "text"
+    assert to_json_value(day) == ["2015-01-20T00:00:00+00:00", "2015-01-21T00:00:00+00:00"]
+    assert to_json_value("text") == "text"
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_times_are_printed_with_the_offset_of_utc() -> None:
     ],
 )
 def test_a_length_of_time_is_told_in_its_two_greatest_units(length: timedelta, text: str) -> None:
-    assert length_text(length) == text
+    assert duration_text(length) == text
 
 
 def test_times_within_data_are_texts() -> None:
     day = TimeRange(NOW, NOW + timedelta(days=1))
-    assert plain({"a": [NOW, {"b": day}], 1: NOW.date()}) == {
+    assert to_json_value({"a": [NOW, {"b": day}], 1: NOW.date()}) == {
         "a": ["2015-03-31T12:00:00+00:00", {"b": [iso_text(day.begin), iso_text(day.end)]}],
         "1": "2015-03-31",
     }

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from winchester_core.cli.failure import UsageError, guarded
 from winchester_core.errors import (
     ConfigurationError,
     DatabaseUnavailable,
@@ -15,6 +14,7 @@ from winchester_core.errors import (
     SchemaMismatch,
     SourceError,
 )
+from winchester_core.service.exit import UsageError, run_guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,40 +46,40 @@ def _raising(error: BaseException) -> Callable[[], int]:
 def test_each_error_has_its_status_and_no_traceback(
     error: BaseException, status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert guarded(_raising(error), program="prog", args=ARGS) == status
+    assert run_guarded(_raising(error), program="prog", args=ARGS) == status
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "Traceback" not in printed.err
 
 
 def test_success_has_the_status_that_the_command_returned() -> None:
-    assert guarded(lambda: 0, program="prog", args=ARGS) == 0
-    assert guarded(lambda: 3, program="prog", args=ARGS) == 3
+    assert run_guarded(lambda: 0, program="prog", args=ARGS) == 0
+    assert run_guarded(lambda: 3, program="prog", args=ARGS) == 3
 
 
 def test_problems_of_a_configuration_stand_alone_on_their_lines(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    guarded(_raising(ConfigurationError(["f:1:1: a", "f:2:1: b"])), program="prog", args=ARGS)
+    run_guarded(_raising(ConfigurationError(["f:1:1: a", "f:2:1: b"])), program="prog", args=ARGS)
     assert capsys.readouterr().err == "f:1:1: a\nf:2:1: b\n"
 
 
 def test_other_errors_name_the_program(capsys: pytest.CaptureFixture[str]) -> None:
-    guarded(_raising(SourceError("in.jsonl", "is damaged")), program="prog", args=ARGS)
+    run_guarded(_raising(SourceError("in.jsonl", "is damaged")), program="prog", args=ARGS)
     assert capsys.readouterr().err == "prog: in.jsonl: is damaged\n"
-    guarded(_raising(FileNotFoundError(2, "No such file", "x.pid")), program="prog", args=ARGS)
+    run_guarded(_raising(FileNotFoundError(2, "No such file", "x.pid")), program="prog", args=ARGS)
     assert capsys.readouterr().err == "prog: x.pid: No such file\n"
 
 
 def test_a_schema_that_does_not_fit_is_told_with_the_real_file(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    guarded(_raising(SchemaMismatch("0001", "0002", "sqlite://")), program="prog", args=ARGS)
+    run_guarded(_raising(SchemaMismatch("0001", "0002", "sqlite://")), program="prog", args=ARGS)
     assert "winchester_db -c my.yaml upgrade head" in capsys.readouterr().err
 
 
 def test_a_fault_of_the_program_is_told_as_one(capsys: pytest.CaptureFixture[str]) -> None:
-    guarded(_raising(ZeroDivisionError("by 0")), program="prog", args=ARGS)
+    run_guarded(_raising(ZeroDivisionError("by 0")), program="prog", args=ARGS)
     first, second = capsys.readouterr().err.splitlines()
     assert first == "prog: unexpected ZeroDivisionError: by 0"
     assert "--debug" in second
@@ -87,5 +87,5 @@ def test_a_fault_of_the_program_is_told_as_one(capsys: pytest.CaptureFixture[str
 
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     args = Namespace(config=None, debug=True)
-    guarded(_raising(UsageError("no")), program="prog", args=args)
+    run_guarded(_raising(UsageError("no")), program="prog", args=args)
     assert capsys.readouterr().err.startswith("Traceback")

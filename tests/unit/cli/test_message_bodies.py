@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winchester_core.cli.message_body import body_text, masked_text, shown_body
+from winchester_core.cli.values import body_text, masked_body, masked_text
 
 SECRET = "hush-hush"
 
@@ -22,7 +22,7 @@ def test_json_is_shown_as_it_is_but_for_secrets() -> None:
         "token": None,
         "url": f"amqp://me:{SECRET}@host/",
     }
-    assert shown_body(json.dumps(body).encode()) == {
+    assert masked_body(json.dumps(body).encode()) == {
         "id": 1,
         "auth_token": "***",
         "payload": {"adminPassword": "***", "ok": [{"client_secret": "***"}, None]},
@@ -34,7 +34,7 @@ def test_json_is_shown_as_it_is_but_for_secrets() -> None:
 def test_json_within_an_envelope_is_looked_into() -> None:
     inner = json.dumps({"payload": {"password": SECRET, "host": "a"}})
     envelope = json.dumps({"oslo.version": "2.0", "oslo.message": inner}).encode()
-    shown = shown_body(envelope)
+    shown = masked_body(envelope)
     assert json.loads(shown["oslo.message"]) == {"payload": {"password": "***", "host": "a"}}
 
 
@@ -82,12 +82,12 @@ def test_every_secret_of_a_long_text_is_masked() -> None:
 
 def test_json_that_is_nested_too_deep_is_no_way_past_the_mask() -> None:
     body = b'{"a":' * 5000 + f'{{"password": "{SECRET}"}}'.encode() + b"}" * 5000
-    assert SECRET not in json.dumps(shown_body(body))
+    assert SECRET not in json.dumps(masked_body(body))
 
 
 def test_bytes_that_are_no_text_are_shown_by_their_numbers() -> None:
     assert body_text(b"a\xff\x00") == "a\\xff\x00"
-    assert shown_body(b"\xff token=hush") == "\\xff token=***"
+    assert masked_body(b"\xff token=hush") == "\\xff token=***"
 
 
 KEYS = st.sampled_from(["password", "auth_token", "db_secret", "os.password", "API_KEY"])
@@ -113,4 +113,4 @@ def _with_secret(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 def test_no_secret_is_ever_shown_whole_or_cut_off(value: Any, cut: int) -> None:
     text = json.dumps(value)
     for body in (text, text[: len(text) - cut]):
-        assert SECRET not in json.dumps(shown_body(body.encode()))
+        assert SECRET not in json.dumps(masked_body(body.encode()))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from winchester_core.cli.outlook import outlook
+from winchester_core.cli.commands.stream import next_transition
 from winchester_core.model.stream import StreamRecord, StreamState
 
 NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
@@ -64,12 +64,12 @@ HELD: dict[str, Any] = {"worker": "w", "lease_until": NOON + HOUR}
 def test_each_state_is_told_with_what_comes_next(
     changes: dict[str, Any], now: datetime | None, words: list[str]
 ) -> None:
-    told = outlook(replace(STREAM, **changes), now=now, real_now=NOON)
+    told = next_transition(replace(STREAM, **changes), now=now, real_now=NOON)
     assert [word for word in words if word not in told] == []
 
 
 def test_a_stream_that_will_fire_does_not_seem_to_expire() -> None:
-    told = outlook(
+    told = next_transition(
         replace(STREAM, fire_timestamp=NOON + 3 * HOUR), now=NOON + 2 * HOUR, real_now=NOON
     )
     assert told == "fires at 2024-05-17T15:00:00+00:00 (stream time, in 1h)"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from winchester_core.cli.stream_reasons import StreamSituation, reasons
+from winchester_core.cli.commands.stream_explain import StreamSituation, stream_reasons
 from winchester_core.model.stream import StreamRecord, StreamState
 from winchester_core.triggers.definition import TriggerDefinition
 from winchester_core.triggers.explanation import CriterionProgress, Mismatch
@@ -55,7 +55,7 @@ def told(changes: dict[str, Any] | None = None, **known: Any) -> list[str]:
         "now": NOON,
         "real_now": NOON,
     }
-    return reasons(StreamSituation(**(situation | known)))
+    return stream_reasons(StreamSituation(**(situation | known)))
 
 
 def test_a_criterion_that_lacks_events_is_named_then_when_the_stream_expires() -> None:

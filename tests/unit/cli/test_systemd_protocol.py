@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.servers.notify_socket import NotifySocket
-from winchester_core.cli.systemd import Supervisor
+from winchester_core.service.systemd import SystemdNotifier
 from winchester_core.telemetry.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ def listener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NotifyS
         yield listener
 
 
-def _supervisor(environ: dict[str, str], heartbeat: Watchdog | None = None) -> Supervisor:
-    return Supervisor(heartbeat or Watchdog(), lambda: "well", environ)
+def _supervisor(environ: dict[str, str], heartbeat: Watchdog | None = None) -> SystemdNotifier:
+    return SystemdNotifier(heartbeat or Watchdog(), lambda: "well", environ)
 
 
 def test_ready_and_stopping_are_told_with_a_status(listener: NotifySocket) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from winchester_core.cli.failure import UsageError
-from winchester_core.cli.trait_filters import read_traits
+from winchester_core.cli.values import parse_traits
 from winchester_core.model.time_range import TimeRange
+from winchester_core.service.exit import UsageError
 
 
 @pytest.mark.parametrize(
@@ -40,17 +40,17 @@ from winchester_core.model.time_range import TimeRange
     ],
 )
 def test_values_are_typed_by_their_form(written: str, expected: Any) -> None:
-    (value,) = read_traits([f"name={written}"]).values()
+    (value,) = parse_traits([f"name={written}"]).values()
     assert (type(value), value) == (type(expected), expected)
 
 
 def test_two_times_are_a_range() -> None:
     day = TimeRange(datetime(2015, 1, 20), datetime(2015, 1, 21))
-    assert read_traits(["at=2015-01-20T00:00/2015-01-21T00:00"]) == {"at": day}
+    assert parse_traits(["at=2015-01-20T00:00/2015-01-21T00:00"]) == {"at": day}
 
 
 def test_several_traits_are_all_wanted() -> None:
-    assert read_traits(["a=1", "b=x"]) == {"a": 1, "b": "x"}
+    assert parse_traits(["a=1", "b=x"]) == {"a": 1, "b": "x"}
 
 
 @pytest.mark.parametrize(
@@ -58,4 +58,4 @@ def test_several_traits_are_all_wanted() -> None:
 )
 def test_what_no_trait_can_be_is_wrong_usage(texts: list[str]) -> None:
     with pytest.raises(UsageError, match="--trait"):
-        read_traits(texts)
+        parse_traits(texts)

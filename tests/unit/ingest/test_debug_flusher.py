@@ -12,7 +12,7 @@ from winchester_core.errors import DatabaseUnavailable
 from winchester_core.storage.debug_flusher import DebugFlusher
 from winchester_core.storage.memory import MemoryStore
 from winchester_core.telemetry.debug import MAX_REASONS, OTHER_REASONS, DebugCounts
-from winchester_core.testing.clock import FakeClock
+from winchester_core.testing.builders import FakeClock
 from winchester_core.triggers.definition import TriggerDefinition
 
 if TYPE_CHECKING:

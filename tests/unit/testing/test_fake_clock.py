@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from winchester_core.testing.clock import DEFAULT_START, FakeClock
+from winchester_core.testing.builders import DEFAULT_START, FakeClock
 
 
 def test_it_stands_still() -> None:

@@ -16,7 +16,7 @@ from winchester_core.plugins import (
     TRAIT_PLUGINS,
     installed_plugins,
 )
-from winchester_core.testing.inspection import Inspection, inspect_plugin
+from winchester_core.testing.inspection import PluginInspection, inspect_plugin
 
 if TYPE_CHECKING:
     from conftest import Install
@@ -73,7 +73,7 @@ IMPORTS = "from voluptuous import Schema\nfrom winchester_core.interfaces import
 def inspected(install: Install) -> Any:
     """Install a plugin named `mine`, and inspect it."""
 
-    def make(group: str, source: str) -> Inspection:
+    def make(group: str, source: str) -> PluginInspection:
         install("acme", {group: {"mine": "acme_mine:Mine"}}, {"acme_mine": IMPORTS + source})
         return inspect_plugin(installed_plugins(group)["mine"])
 
@@ -92,7 +92,7 @@ def inspected(install: Install) -> Any:
 def test_a_sound_plugin_has_no_problem(
     inspected: Any, group: str, rules: int, left_out: str | None
 ) -> None:
-    assert inspected(group, SOUND[group]) == Inspection((), rules, left_out)
+    assert inspected(group, SOUND[group]) == PluginInspection((), rules, left_out)
 
 
 @pytest.mark.parametrize("group", SOUND)

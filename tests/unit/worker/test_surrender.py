@@ -100,7 +100,7 @@ def test_a_run_is_a_sign_of_life_until_its_timeout_and_not_longer(
     scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    for module in ("telemetry.heartbeat", "worker.hand"):
+    for module in ("telemetry.watchdog", "worker.in_flight"):
         monkeypatch.setattr(f"winchester_core.{module}.monotonic", lambda: now)
     heartbeat = Watchdog()
     worker = scene.worker(heartbeat=heartbeat, pipeline_timeout_seconds=DEADLINE_SECONDS + 5)

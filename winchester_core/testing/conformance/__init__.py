@@ -4,13 +4,12 @@ They need no particular test runner: their methods are called `test_...`, and wh
 wrong is raised as `ConformanceError`, an `AssertionError`.
 """
 
-from winchester_core.testing.conformance.condition import ConditionConformance
+from winchester_core.testing.conformance.condition import TRAIT_VALUES, ConditionConformance
 from winchester_core.testing.conformance.handler import HandlerConformance
 from winchester_core.testing.conformance.handler_rules import HandlerRules
-from winchester_core.testing.conformance.nonconformance import ConformanceError
+from winchester_core.testing.conformance.plugin_rules import ConformanceError
 from winchester_core.testing.conformance.source import SourceConformance
 from winchester_core.testing.conformance.trait_plugin import TraitPluginConformance
-from winchester_core.testing.conformance.trait_values import TRAIT_VALUES
 
 __all__ = [
     "TRAIT_VALUES",

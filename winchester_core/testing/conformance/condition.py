@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.testing.conformance.differences import difference
-from winchester_core.testing.conformance.nonconformance import (
+from winchester_core.model.event import MAX_INT, MIN_INT
+from winchester_core.testing.builders import make_event
+from winchester_core.testing.conformance.plugin_rules import (
+    EDGE_CASES,
     ConformanceError,
+    PluginUnderTest,
     calling,
-    demand,
-    shown,
+    difference,
+    require,
+    short_repr,
 )
-from winchester_core.testing.conformance.trait_values import TRAIT_VALUES
-from winchester_core.testing.conformance.under_test import AWKWARD, PluginUnderTest
-from winchester_core.testing.events import make_event
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from winchester_core.model.event import Event
+    from winchester_core.model.event import Event, TraitValue
+
 
 TRAIT = "x"
 TOTAL = "a condition never raises: what does not fit does not match"
@@ -44,7 +47,7 @@ class ConditionConformance(PluginUnderTest):
 
     def make_condition(self, expression: Any) -> Any:
         """Make one on the trait `x` as Winchester does: of what the schema has returned."""
-        given = f"{self._name} with the expression {shown(expression)}"
+        given = f"{self._name} with the expression {short_repr(expression)}"
         with calling(f"config_schema of {given}", "it must take its `expressions`"):
             checked = self._schema()(deepcopy(expression))
         with calling(given, "it must take what its schema lets pass"):
@@ -55,19 +58,20 @@ class ConditionConformance(PluginUnderTest):
         for _expression, condition in self._conditions():
             for method in ("matches", "describe"):
                 found = callable(getattr(condition, method, None))
-                demand(found, f"{self._name} has no method {method}")
+                require(found, f"{self._name} has no method {method}")
 
     def test_schema_rejects_invalid_expressions(self) -> None:
         """`config_schema` refuses what is no expression, by `voluptuous.Invalid`."""
         for nonsense in (object(), *self.invalid_expressions):
-            demand(
+            shown = short_repr(nonsense)
+            require(
                 not self._accepts(nonsense),
-                f"config_schema of {self._name} accepts {shown(nonsense)}, which is no expression",
+                f"config_schema of {self._name} accepts {shown}, which is no expression",
             )
 
     def test_schema_raises_only_invalid(self) -> None:
         """It raises nothing but `voluptuous.Invalid`; of what it accepts a condition is made."""
-        for value in AWKWARD:
+        for value in EDGE_CASES:
             if self._accepts(deepcopy(value)):
                 condition = self.make_condition(value)
                 self._answer(condition, value, make_event(x="a"))
@@ -87,7 +91,7 @@ class ConditionConformance(PluginUnderTest):
             other = self.make_condition(expression)
             anew = [self._answer(other, expression, event) for event in events]
             for event, *answers in zip(events, first, reversed(again), anew, strict=True):
-                demand(
+                require(
                     len(set(answers)) == 1,
                     f"{self._given(expression)} is not pure: for {_trait(event)} it answers "
                     f"{answers[0]} and then {answers[1]}, and {answers[2]} when made anew",
@@ -101,7 +105,7 @@ class ConditionConformance(PluginUnderTest):
                 self._answer(condition, expression, event)
                 changed = difference(before, event, "event")
                 given = self._given(expression)
-                demand(changed is None, f"{given} changes the event it looks at: {changed}")
+                require(changed is None, f"{given} changes the event it looks at: {changed}")
 
     def test_instances_share_no_state(self) -> None:
         """What one instance was made of, or asked, does not change what another answers."""
@@ -113,7 +117,7 @@ class ConditionConformance(PluginUnderTest):
             asked.append((expression, condition, answers))
         for number, event in enumerate(events):
             for expression, condition, alone in asked:
-                demand(
+                require(
                     self._answer(condition, expression, event) is alone[number],
                     f"{self._given(expression)} answers otherwise for {_trait(event)} once there "
                     "are instances with other expressions: they share state",
@@ -126,14 +130,14 @@ class ConditionConformance(PluginUnderTest):
             with calling(f"describe of {given}"):
                 text, again = condition.describe(), condition.describe()
             is_text = isinstance(text, str) and bool(text.strip())
-            demand(is_text, f"describe of {given} must return a text, not {shown(text)}")
-            demand(text == again, f"describe of {given} returns another text the second time")
+            require(is_text, f"describe of {given} must return a text, not {short_repr(text)}")
+            require(text == again, f"describe of {given} returns another text the second time")
 
     def _given(self, expression: Any) -> str:
-        return f"{self._name} with the expression {shown(expression)}"
+        return f"{self._name} with the expression {short_repr(expression)}"
 
     def _conditions(self) -> list[tuple[Any, Any]]:
-        demand(bool(self.expressions), f"{type(self).__name__} must have `expressions` to try")
+        require(bool(self.expressions), f"{type(self).__name__} must have `expressions` to try")
         return [(each, self.make_condition(each)) for each in self.expressions]
 
     def _events(self) -> list[Event]:
@@ -146,10 +150,88 @@ class ConditionConformance(PluginUnderTest):
             answer = condition.matches(event)
         if not isinstance(answer, bool):
             raise ConformanceError(
-                f"{given}, for {_trait(event)}, must return a bool, not {shown(answer)}"
+                f"{given}, for {_trait(event)}, must return a bool, not {short_repr(answer)}"
             )
         return answer
 
 
 def _trait(event: Event) -> str:
-    return f"the trait {shown(event[TRAIT])}" if TRAIT in event else "an event without the trait"
+    return (
+        f"the trait {short_repr(event[TRAIT])}" if TRAIT in event else "an event without the trait"
+    )
+
+
+# Values of every type that a trait may have, the awkward ones included.
+
+
+TEXT_VALUES: tuple[str, ...] = (
+    "",
+    " ",
+    "a",
+    "A",
+    "a ",
+    "two words",
+    "a\nb\r\n\tc",
+    "Größe",
+    "Gro\u0308ße",
+    "東京",
+    "\U0001f30d",
+    "\u202eright to left",
+    "\ufffd\uffff",
+    "0",
+    "-1",
+    "12",
+    "1.5",
+    "1e999",
+    "nan",
+    "inf",
+    "٣",
+    "²",
+    "1_000",
+    "1" * 5_000,
+    "true",
+    "null",
+    "2024-02-29",
+    "2024-02-29T12:00:00Z",
+    "9999-12-31T23:59:59.999999-14:00",
+    "10.0.0.1",
+    "::1",
+    "::1%eth0",
+    "https://example.org/",
+    "order.paid",
+    "*",
+    "[",
+    "(a+)+$",
+    "\\",
+    "%s{0}${a}",
+    "'\";--",
+    "a" * 100_000,
+)
+NUMBER_VALUES: tuple[int | float, ...] = (
+    0,
+    1,
+    -1,
+    12,
+    2**53 + 1,
+    MAX_INT,
+    MIN_INT,
+    0.0,
+    -0.0,
+    0.1,
+    1.0,
+    -1.5,
+    5e-324,
+    2.2250738585072014e-308,
+    1e16,
+    1.7976931348623157e308,
+    -1.7976931348623157e308,
+)
+TIME_VALUES: tuple[datetime, ...] = (
+    datetime(1000, 1, 1, tzinfo=UTC),
+    datetime(1970, 1, 1, tzinfo=UTC),
+    datetime(2024, 2, 29, 23, 59, 59, 999_999, tzinfo=UTC),
+    datetime(2024, 12, 31, 12, tzinfo=UTC),
+    datetime.max.replace(tzinfo=UTC),
+)
+TRAIT_VALUES: tuple[TraitValue, ...] = (*TEXT_VALUES, *NUMBER_VALUES, True, False, *TIME_VALUES)
+"""Each is stored by every database as it is."""

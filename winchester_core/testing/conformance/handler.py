@@ -6,10 +6,14 @@ from copy import deepcopy
 from typing import Any
 
 from winchester_core.interfaces import Delivered, PipelineHandler, Refused, RetryAfter
-from winchester_core.testing.conformance.differences import difference
+from winchester_core.testing.builders import make_effect
 from winchester_core.testing.conformance.handler_rules import HandlerRules
-from winchester_core.testing.conformance.nonconformance import ConformanceError, calling, demand
-from winchester_core.testing.surroundings import make_effect
+from winchester_core.testing.conformance.plugin_rules import (
+    ConformanceError,
+    calling,
+    difference,
+    require,
+)
 
 
 class HandlerConformance(HandlerRules):
@@ -54,14 +58,14 @@ class HandlerConformance(HandlerRules):
         """`commit` does something with the `events`, and `observe_effects` sees it."""
         if not self._commits():
             return
-        demand(
+        require(
             self._observes(),
             f"{self._name} has a commit of its own: {type(self).__name__} must tell, by a method "
             "observe_effects, how to see what it does; if it does nothing, leave it out",
         )
         before = self._effects()
         self._complete()
-        demand(
+        require(
             difference(before, self._effects(), "") is not None,
             f"observe_effects sees nothing of what commit of {self._name} does: give events that "
             "let it act, and look where it acts",
@@ -73,7 +77,7 @@ class HandlerConformance(HandlerRules):
         run = self._run()
         with self._handling(run, self.stream()):
             happened = difference(before, self._effects(), "what observe_effects sees")
-        demand(
+        require(
             happened is None,
             f"{self._name} has an effect before commit: {happened}",
         )
@@ -85,7 +89,7 @@ class HandlerConformance(HandlerRules):
             with self._handling(self._run(), self.stream()):
                 pass
             left = difference(before, deepcopy(self.observe_traces()), "what observe_traces sees")
-            demand(left is None, f"rollback of {self._name} leaves something behind: {left}")
+            require(left is None, f"rollback of {self._name} leaves something behind: {left}")
 
     def test_commit_works_after_an_empty_list(self) -> None:
         """`commit` is called for every run that succeeds, also one without events."""
@@ -100,14 +104,14 @@ class HandlerConformance(HandlerRules):
         self._complete(attempt=2)
         if self.commit_is_idempotent:
             added = difference(once, self._effects(), "what observe_effects sees")
-            demand(added is None, f"commit of {self._name} does more when it is repeated: {added}")
+            require(added is None, f"commit of {self._name} does more when it is repeated: {added}")
 
     def test_deliver_returns_one_outcome_per_effect(self) -> None:
         """A list with one outcome for each effect, in their order, also when they come again."""
         if not callable(getattr(self._class, "deliver", None)):
             return
         payloads = self._complete()
-        demand(
+        require(
             bool(payloads),
             f"{self._name} has a method deliver, but queues no effect for the events of "
             f"{type(self).__name__}: give such as make it queue one",
@@ -124,12 +128,12 @@ class HandlerConformance(HandlerRules):
         if not isinstance(outcomes, list):
             kind = type(outcomes).__name__
             raise ConformanceError(f"{name} must return a list of outcomes, not {kind}")
-        demand(
+        require(
             len(outcomes) == number,
             f"{name} must return one outcome for each effect: {len(outcomes)} for {number}",
         )
         for outcome in outcomes:
-            demand(
+            require(
                 isinstance(outcome, Delivered | RetryAfter | Refused),
                 f"{name} must return Delivered, RetryAfter or Refused, not {outcome!r}",
             )

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from winchester_core.testing.conformance.nonconformance import (
+from winchester_core.clock import monotonic
+from winchester_core.model.message import EventOutcome, EventStatus, Message, MessageKind
+from winchester_core.testing.builders import make_stream_events
+from winchester_core.testing.conformance.plugin_rules import (
     ConformanceError,
+    ParameterRules,
     calling,
-    demand,
-    shown,
+    require,
+    short_repr,
 )
-from winchester_core.testing.conformance.params_rules import ParamsRules
-from winchester_core.testing.conformance.source_session import RECEIVE_SECONDS, SourceSession
-from winchester_core.testing.events import make_stream_events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from winchester_core.model.event import Event
-    from winchester_core.model.message import Message
 
-METHODS = ("open", "receive", "ack", "release", "reject", "reply", "close", "lag")
+
+SOURCE_METHODS = ("open", "receive", "ack", "release", "reject", "reply", "close", "lag")
 SLACK_SECONDS = 10.0
 """How much longer than its timeout `receive` may take on a machine that is busy."""
 
 
-class SourceConformance(ParamsRules):
+class SourceConformance(ParameterRules):
     """Subclass it, name the source, say how its origin is fed, and let pytest run the tests.
 
         class TestCsvFile(SourceConformance):
@@ -77,12 +79,12 @@ class SourceConformance(ParamsRules):
     def test_has_the_source_methods(self) -> None:
         """Those of `EventSource`, and its attributes."""
         source = self.make_source()
-        for method in METHODS:
+        for method in SOURCE_METHODS:
             found = callable(getattr(source, method, None))
-            demand(found, f"{self._name} has no method {method}")
+            require(found, f"{self._name} has no method {method}")
         for name in ("exhausted", "replies_to_sender"):
             found = isinstance(getattr(source, name, None), bool)
-            demand(found, f"{self._name} must have {name}, a bool")
+            require(found, f"{self._name} must have {name}, a bool")
 
     def test_messages_are_distinct(self) -> None:
         """Messages with a kind, a body and a token of their own."""
@@ -151,10 +153,12 @@ class SourceConformance(ParamsRules):
     def test_receive_returns_an_empty_list_within_its_timeout(self) -> None:
         """A worker that is told to end must not wait for a message first."""
         ended: list[BaseException | None] = []
-        scene = threading.Thread(target=lambda: ended.append(_caught(self._be_silent)), daemon=True)
+        scene = threading.Thread(
+            target=lambda: ended.append(_exception_of(self._be_silent)), daemon=True
+        )
         scene.start()
         scene.join(self.message_timeout_seconds + RECEIVE_SECONDS + SLACK_SECONDS)
-        demand(
+        require(
             bool(ended),
             f"receive of {self._name} does not return when nothing comes, whatever its timeout",
         )
@@ -175,16 +179,16 @@ class SourceConformance(ParamsRules):
     def test_exhausted_only_at_the_end(self) -> None:
         """Winchester stops to ask a source that is exhausted; one without an end never is."""
         with self._fed(2) as (session, ids):
-            demand(not session.source.exhausted, f"{self._name} is exhausted though messages wait")
+            require(not session.source.exhausted, f"{self._name} is exhausted though messages wait")
             messages = session.collect(ids, "it was fed with them")
             session.release(messages)
-            demand(
+            require(
                 not session.source.exhausted,
                 f"{self._name} is exhausted though messages were released",
             )
             session.ack(session.collect(ids, "they were released"))
             session.receive()
-            demand(
+            require(
                 session.source.exhausted is self.finite,
                 f"exhausted of {self._name} must be {self.finite} once all has been received, "
                 f"since {type(self).__name__} says that `finite` is {self.finite}",
@@ -196,14 +200,16 @@ class SourceConformance(ParamsRules):
             with calling(f"lag of {self._name}"):
                 lag = session.source.lag()
             is_number = isinstance(lag, int) and not isinstance(lag, bool) and lag >= 0
-            fault = f"lag of {self._name} must be a number of messages or None, not {shown(lag)}"
-            demand(lag is None or is_number, fault)
+            fault = (
+                f"lag of {self._name} must be a number of messages or None, not {short_repr(lag)}"
+            )
+            require(lag is None or is_number, fault)
             session.ack(session.collect(ids, "it was fed with them"))
 
     def _be_silent(self) -> None:
         self.feed([])
         with self._opened() as session:
-            demand(not session.receive(), f"{self._name} delivers a message without being fed")
+            require(not session.receive(), f"{self._name} delivers a message without being fed")
 
     def _session(self) -> SourceSession:
         source = self.make_source()
@@ -236,9 +242,156 @@ class SourceConformance(ParamsRules):
         return () if self.remembers_acknowledged else ids
 
 
-def _caught(action: Any) -> BaseException | None:
+def _exception_of(action: Any) -> BaseException | None:
     try:
         action()
     except BaseException as error:  # noqa: BLE001 - raised again by the thread of the test
         return error
     return None
+
+
+# A source while it is open in a test, and what has been received from it.
+
+
+RECEIVE_SECONDS = 0.2
+"""How long one call of `receive` may wait."""
+
+
+class SourceSession:
+    """Calls of one source, each checked. `identify` gives the id of the event in a message."""
+
+    def __init__(
+        self,
+        source: Any,
+        name: str,
+        identify: Callable[[Message], str],
+        message_timeout_seconds: float,
+    ) -> None:
+        self.source = source
+        self._name = name
+        self._identify = identify
+        self._patience_seconds = message_timeout_seconds
+        self._unsettled: dict[str, Message] = {}
+
+    def open(self) -> None:
+        """Open the source."""
+        with calling(f"open of {self._name}"):
+            self.source.open()
+
+    def close(self) -> None:
+        """Close the source; what is not settled is forgotten here, and ought to come again."""
+        self._unsettled.clear()
+        with calling(f"close of {self._name}"):
+            self.source.close()
+
+    def receive(self, max_messages: int = 10) -> dict[str, Message]:
+        """What one call of `receive` returns, by id."""
+        with calling(f"receive of {self._name}"):
+            messages = self.source.receive(max_messages, RECEIVE_SECONDS)
+        if not isinstance(messages, list):
+            kind = type(messages).__name__
+            raise ConformanceError(f"receive of {self._name} must return a list, not {kind}")
+        require(
+            len(messages) <= max_messages,
+            f"receive of {self._name} returned {len(messages)} messages, asked for {max_messages}",
+        )
+        return {self._noted(message): message for message in messages}
+
+    def collect(self, ids: Sequence[str], why: str, also: Sequence[str] = ()) -> list[Message]:
+        """Receive until the messages of `ids` have come; return them in that order.
+
+        Those of `also` may come, too, and any other is a fault; `why` says why they must come.
+        """
+        found: dict[str, Message] = {}
+        deadline = monotonic() + self._patience_seconds
+        while True:
+            found |= self.receive()
+            strange = [each for each in found if each not in ids and each not in also]
+            require(not strange, f"{self._name} delivers what nobody expects: {strange}; {why}")
+            missing = [number for number, each in enumerate(ids, 1) if each not in found]
+            if not missing:
+                return [found[each] for each in ids]
+            if monotonic() > deadline or self.source.exhausted:
+                raise ConformanceError(
+                    f"{self._name} has not delivered {_numbers(missing)} of {len(ids)} messages: "
+                    f"{why}"
+                )
+
+    def demand_silence(self, idle_seconds: float, why: str) -> None:
+        """Nothing comes for so long."""
+        deadline = monotonic() + idle_seconds
+        while True:
+            require(not self.receive(), f"{self._name} delivers a message again: {why}")
+            if monotonic() > deadline:
+                return
+
+    def ack(self, messages: Sequence[Message]) -> None:
+        """Acknowledge, as the pump does: all in one call."""
+        self._reply(messages, EventStatus.STORED)
+        self._settled(messages)
+        with calling(f"ack of {self._name}"):
+            self.source.ack(list(messages))
+
+    def release(self, messages: Sequence[Message]) -> None:
+        """Give back."""
+        self._settled(messages)
+        with calling(f"release of {self._name}"):
+            self.source.release(list(messages))
+
+    def reject(self, message: Message) -> None:
+        """Say that a message was bad, and has been kept."""
+        self._reply([message], EventStatus.INVALID)
+        self._settled([message])
+        with calling(f"reject of {self._name}"):
+            self.source.reject(message, "a test finds it bad")
+
+    def _reply(self, messages: Sequence[Message], outcome: EventStatus) -> None:
+        if not self.source.replies_to_sender:
+            return
+        for message in messages:
+            with calling(f"reply of {self._name}"):
+                self.source.reply(message, EventOutcome(outcome, self._identify(message)))
+
+    def _settled(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self._unsettled.pop(self._identify(message), None)
+
+    def _noted(self, message: Any) -> str:
+        """Check a message that came, and return its id."""
+        self._check(message)
+        try:
+            found = self._identify(message)
+        except Exception as error:
+            raise ConformanceError(
+                f"no id is found in a message of {self._name}, whose body is "
+                f"{short_repr(message.body)}: {error!r}; override identify"
+            ) from error
+        require(found not in self._unsettled, f"{self._name} delivers a message twice at a time")
+        self._unsettled[found] = message
+        return found
+
+    def _check(self, message: Any) -> None:
+        if not isinstance(message, Message):
+            kind = type(message).__name__
+            raise ConformanceError(f"receive of {self._name} must return Messages, not {kind}")
+        require(
+            isinstance(message.kind, MessageKind),
+            f"the kind of a message of {self._name} must be a MessageKind, not "
+            f"{short_repr(message.kind)}",
+        )
+        require(
+            isinstance(message.body, bytes | Mapping),
+            f"the body of a message of {self._name} must be bytes or a mapping, not "
+            f"{type(message.body).__name__}",
+        )
+        require(message.fault is None, f"{self._name} finds fault with a message: {message.fault}")
+        for other in self._unsettled.values():
+            require(
+                other.token is not message.token and other.token != message.token,
+                f"two messages of {self._name} have one token, {short_repr(message.token)}: "
+                "by it the source is told which of them is meant",
+            )
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    return " and ".join(f"number {number}" for number in numbers)

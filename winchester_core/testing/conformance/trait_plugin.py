@@ -6,14 +6,14 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.event import storable
-from winchester_core.testing.conformance.differences import difference
-from winchester_core.testing.conformance.nonconformance import (
+from winchester_core.testing.conformance.plugin_rules import (
     ConformanceError,
+    ParameterRules,
     calling,
-    demand,
-    shown,
+    difference,
+    require,
+    short_repr,
 )
-from winchester_core.testing.conformance.params_rules import ParamsRules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Found = list[tuple[str, Any]]
 
 
-class TraitPluginConformance(ParamsRules):
+class TraitPluginConformance(ParameterRules):
     """Subclass it, name the trait plugin and what it may find, and let pytest run the tests.
 
         class TestLowercase(TraitPluginConformance):
@@ -51,13 +51,16 @@ class TraitPluginConformance(ParamsRules):
 
     def test_returns_valid_trait_values(self) -> None:
         """Text, int, float, bool, datetime; None is no trait."""
-        demand(bool(self.inputs), f"{type(self).__name__} must have something `inputs` to try")
+        require(bool(self.inputs), f"{type(self).__name__} must have something `inputs` to try")
         for values in self.inputs:
             value = self._value(_matches(values))
             if value is None:
                 continue
             fault = storable(value)[1]
-            demand(fault is None, f"{self._name} makes {shown(value)} of {shown(values)}: {fault}")
+            require(
+                fault is None,
+                f"{self._name} makes {short_repr(value)} of {short_repr(values)}: {fault}",
+            )
 
     def test_trait_value_is_deterministic(self) -> None:
         """A notification that comes again must give the same event."""
@@ -67,7 +70,7 @@ class TraitPluginConformance(ParamsRules):
             answers.append(self._value(deepcopy(matches)))
             for answer in answers[1:]:
                 changed = difference(answers[0], answer, f"what {self._name} makes")
-                demand(changed is None, f"of {shown(values)}, {changed}")
+                require(changed is None, f"of {short_repr(values)}, {changed}")
 
     def test_trait_value_does_not_change_its_input(self) -> None:
         """The notification belongs to the other traits, too."""
@@ -76,7 +79,7 @@ class TraitPluginConformance(ParamsRules):
             before = deepcopy(matches)
             self._value(matches)
             changed = difference(before, matches, "the list")
-            demand(changed is None, f"{self._name} changes what was found: {changed}")
+            require(changed is None, f"{self._name} changes what was found: {changed}")
 
     def _value(self, matches: Found) -> Any:
         return self._call(self.make_plugin(), matches)
@@ -84,7 +87,7 @@ class TraitPluginConformance(ParamsRules):
     def _call(self, plugin: Any, matches: Found) -> Any:
         if not callable(getattr(plugin, "trait_value", None)):
             raise ConformanceError(f"{self._name} has no method trait_value")
-        with calling(f"trait_value of {self._name}, given {shown(matches)},"):
+        with calling(f"trait_value of {self._name}, given {short_repr(matches)},"):
             return plugin.trait_value(matches)
 
 

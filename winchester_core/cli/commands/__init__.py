@@ -1,0 +1,1 @@
+"""Commands of ``winchester``, one module for each noun; and the programs of workers and schemas."""

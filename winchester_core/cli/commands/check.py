@@ -1,0 +1,85 @@
+"""``winchester check``: is the configuration right?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from winchester_core.cli.command import ConfiguredCommand
+from winchester_core.cli.options import load_configuration
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from winchester_core.config import Settings
+
+
+class CheckCommand(ConfiguredCommand):
+    """Check the configuration.
+
+    Reads winchester.yaml and every file it names, loads the plugins they name, compiles triggers,
+    event definitions and pipelines, and says how many there are. All problems of all files are
+    printed at once; the exit status is then 2. The database is left alone, unless --database asks
+    for it to be looked at.
+    """
+
+    examples = ("winchester check -c /etc/winchester/winchester.yaml",)
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        """Add ``--database``."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--database",
+            action="store_true",
+            help="also check that the database answers and has the schema of this program",
+        )
+        return parser
+
+    def take_action(self, parsed_args: Namespace) -> int:
+        """Print what was found, and ``OK``."""
+        settings = load_configuration(parsed_args)
+        for line in check_configuration(settings):
+            print(line)
+        if parsed_args.database:
+            print(_check_database(settings))
+        print("OK")
+        return 0
+
+
+def check_configuration(settings: Settings) -> list[str]:
+    """What is configured, after making all of it. Raises `ConfigurationError`, `PluginError`."""
+    from winchester_core import bootstrap
+    from winchester_core.plugins import CONDITIONS, PluginRegistry
+    from winchester_core.telemetry.server import load_exposition
+
+    triggers = bootstrap.trigger_definitions(settings, PluginRegistry(CONDITIONS))
+    pipelines = bootstrap.pipelines(settings)
+    bootstrap.distiller(settings)
+    bootstrap.worker_options(settings)
+    if settings.metrics_listen is not None:
+        load_exposition()
+    bootstrap.open_database(settings).close()  # finds a driver that is missing; connects to none
+    definitions = settings.event_definitions.definitions if settings.event_definitions else ()
+    handlers = sum(len(entries) for entries in settings.pipelines.values())
+    return [
+        f"configuration: {settings.name}",
+        f"database: {settings.masked_database_url}",
+        f"clock: {settings.clock}",
+        f"event definitions: {len(definitions)}",
+        f"triggers: {len(triggers)}",
+        f"pipelines: {len(pipelines)}, with {handlers} handlers",
+        f"event sources: {len(settings.event_sources)}",
+    ]
+
+
+def _check_database(settings: Settings) -> str:
+    """Raises `SchemaMismatch`, `DatabaseUnavailable`."""
+    from winchester_core import bootstrap
+    from winchester_core.storage.sql.schema import DatabaseSchema
+
+    database = bootstrap.open_database(settings)
+    try:
+        schema = DatabaseSchema(database)
+        schema.check()
+        return f"schema: at revision {schema.required_revision}, as this program needs it"
+    finally:
+        database.close()

@@ -1,0 +1,136 @@
+"""The program ``winchester_db``: makes, changes and looks at the database's schema."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Final
+
+from winchester_core.cli.options import (
+    ALL_BUT_DATABASE,
+    add_config_option,
+    add_debug_option,
+    load_configuration,
+)
+from winchester_core.cli.terminal import configure_terminal
+from winchester_core.service.exit import DONE, UsageError, run_guarded
+from winchester_core.service.garbage_collector import spare_collector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from winchester_core.storage.sql.schema import DatabaseSchema
+
+PROGRAM: Final = "winchester_db"
+
+DESCRIPTION: Final = """\
+Make, change and look at the tables of the database. Of the configuration only the database's URL
+is needed; the rest need not be right yet.
+"""
+
+EPILOG: Final = """\
+examples:
+  winchester_db -c winchester.yaml upgrade head
+  winchester_db -c winchester.yaml upgrade --sql head > tables.sql
+  winchester_db -c winchester.yaml current
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what `argv` (default: the process's arguments) asks; return the exit status."""
+    spare_collector()
+    configure_terminal(PROGRAM)
+    args = build_parser().parse_args(argv)
+    return run_guarded(lambda: _run(args), program=PROGRAM, args=args)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The program's options and arguments."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_config_option(parser)
+    add_debug_option(parser)
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+
+    upgrade = _action(actions, "upgrade", _upgrade, "migrate up to a revision")
+    upgrade.add_argument("revision", metavar="REV", nargs="?", default="head", help="default: head")
+    _add_sql_option(upgrade, "print the SQL for an empty database, and run nothing")
+
+    downgrade = _action(actions, "downgrade", _downgrade, "migrate down to a revision")
+    downgrade.add_argument(
+        "revision", metavar="REV", help="'base' removes every table, and all that is in them"
+    )
+    _add_sql_option(downgrade, "print the SQL, and run nothing; REV is then FROM:TO")
+
+    _action(actions, "current", _current, "print the database's revision")
+    _action(actions, "history", _history, "print every revision, newest first")
+
+    stamp = _action(actions, "stamp", _stamp, "say that the database is at a revision")
+    stamp.add_argument("revision", metavar="REV", help="nothing is migrated")
+    return parser
+
+
+def _action(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[DatabaseSchema, argparse.Namespace], None],
+    summary: str,
+) -> argparse.ArgumentParser:
+    parser = actions.add_parser(name, help=summary, description=f"{summary}.".capitalize())
+    parser.set_defaults(run=run, sql=False)
+    return parser
+
+
+def _add_sql_option(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--sql", action="store_true", help=what)
+
+
+def _run(args: argparse.Namespace) -> int:
+    settings = load_configuration(args, ignores=ALL_BUT_DATABASE)
+    from winchester_core.bootstrap import open_database
+    from winchester_core.storage.sql.schema import DatabaseSchema
+
+    database = open_database(settings)
+    try:
+        args.run(DatabaseSchema(database, sys.stdout if args.sql else None), args)
+    finally:
+        database.close()
+    return DONE
+
+
+def _upgrade(schema: DatabaseSchema, args: argparse.Namespace) -> None:
+    if args.sql:
+        schema.print_upgrade(args.revision)
+    else:
+        schema.upgrade(args.revision)
+        _current(schema, args)
+
+
+def _downgrade(schema: DatabaseSchema, args: argparse.Namespace) -> None:
+    if not args.sql:
+        schema.downgrade(args.revision)
+        _current(schema, args)
+    elif ":" not in args.revision:
+        raise UsageError("downgrade --sql needs the revisions as FROM:TO")
+    else:
+        schema.print_downgrade(args.revision)
+
+
+def _current(schema: DatabaseSchema, _args: argparse.Namespace) -> None:
+    found, wanted = schema.current_revision(), schema.required_revision
+    note = "head, as this program needs it" if found == wanted else f"this program needs {wanted}"
+    print(f"{found or 'no tables yet'} ({note})")
+
+
+def _history(schema: DatabaseSchema, _args: argparse.Namespace) -> None:
+    for revision, title in schema.history():
+        print(f"{revision}  {title}")
+
+
+def _stamp(schema: DatabaseSchema, args: argparse.Namespace) -> None:
+    schema.stamp(args.revision)
+    _current(schema, args)

@@ -1,0 +1,288 @@
+"""``winchester event list``: the events that are stored."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.cli import values
+from winchester_core.cli.options import load_configuration
+from winchester_core.cli.output import ObjectShow, PagedLister, join_lines
+from winchester_core.cli.session import PAGE_SIZE, StoreSession
+from winchester_core.cli.values import parse_time_before
+from winchester_core.errors import InvalidEvent, StorageError
+from winchester_core.model.event import REQUIRED_KEYS
+from winchester_core.model.json import flat_event
+from winchester_core.model.message import Message, MessageKind
+from winchester_core.model.time_range import TimeRange
+from winchester_core.service.exit import DONE, FAILED, UsageError
+from winchester_core.storage.records import EventFilter, StreamFilter
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from winchester_core.ingest import Ingester
+    from winchester_core.ingest.recorder import EventOutcome
+    from winchester_core.model.event import Event
+    from winchester_core.storage.interface import Store
+
+
+TRAIT_COUNT = "trait_count"
+
+
+class EventList(PagedLister):
+    """List events, in the order in which they were stored.
+
+    JSON and YAML show each event as one flat object, datetimes as ISO 8601 with their offset;
+    @datetime_traits names the traits that are datetimes, so that 'winchester ingest --format
+    event' reads the output back. The other formats show the columns message_id, event_type,
+    timestamp and trait_count; --column names others, any trait among them.
+    """
+
+    examples = (
+        "winchester event list -c winchester.yaml --event-type 'compute.instance.*'",
+        "winchester event list -c winchester.yaml --since 2015-01-20 --until 2015-01-21 --count",
+        "winchester event list -c winchester.yaml --trait 'tenant_id=\"30\"' -f json",
+        "winchester event list -c winchester.yaml -f csv --column message_id --column host",
+    )
+    default_columns = ("message_id", "event_type", "timestamp", TRAIT_COUNT)
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        """Add the filters."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--event-type", metavar="GLOB", help="only events of this type; * and ? are wildcards"
+        )
+        moment = "an ISO 8601 time (UTC without offset), or a duration before now, as in 1d"
+        parser.add_argument(
+            "--since", metavar="WHEN", help=f"only those with this timestamp or later: {moment}"
+        )
+        parser.add_argument(
+            "--until", metavar="WHEN", help="only those with an earlier timestamp than this"
+        )
+        parser.add_argument(
+            "--trait",
+            metavar="NAME=VALUE",
+            action="append",
+            default=[],
+            help=values.TRAIT_FILTER_HELP,
+        )
+        return parser
+
+    def count(self, session: StoreSession) -> int:
+        """How many events there are."""
+        return session.store.count_events(_filter(session))
+
+    def objects(self, session: StoreSession) -> Iterator[dict[str, Any]]:
+        """Each event, flat."""
+        wanted, cursor = _filter(session), session.args.cursor
+        if cursor is not None and session.store.get_event_by_message_id(cursor) is None:
+            raise UsageError(f"--cursor {cursor}: no event has this id")
+        for size in session.page_sizes():
+            page = session.store.find_events(wanted, cursor=cursor, limit=size)
+            yield from map(flat_event, page)
+            if len(page) < size:
+                _check_cursor(session, cursor, page)
+                return
+            cursor = page[-1]["message_id"]
+
+    def cell(self, each: Mapping[str, Any], column: str) -> Any:
+        """A trait, or how many traits there are."""
+        if column == TRAIT_COUNT and column not in each:
+            return sum(not key.startswith("@") for key in each) - len(REQUIRED_KEYS)
+        return super().cell(each, column)
+
+
+def _check_cursor(session: StoreSession, cursor: str | None, page: list[Any]) -> None:
+    """Tell the end of the list from a cursor that a worker has trimmed meanwhile."""
+    if not page and cursor is not None and session.store.get_event_by_message_id(cursor) is None:
+        raise StorageError(f"event {cursor} was trimmed while this list was read: list again")
+
+
+def _filter(session: StoreSession) -> EventFilter:
+    args = session.args
+    return EventFilter(
+        event_type=args.event_type,
+        since=session.moment(args.since),
+        until=session.moment(args.until),
+        traits=values.parse_traits(args.trait),
+    )
+
+
+# ``winchester event show``: one event.
+
+
+class EventShow(ObjectShow):
+    """Show one event with all its traits.
+
+    Datetimes are ISO 8601 with their offset; @datetime_traits names the traits that are
+    datetimes, as in the output of 'winchester event list'. Which streams hold the event is told
+    by 'winchester stream list --message-id'.
+    """
+
+    examples = (
+        "winchester event show -c winchester.yaml 2e5d1c1f-8a4e-4cc7-8b7e-d6fd3b9a5f3c",
+        "winchester event show -c winchester.yaml order-1001-paid -f json",
+    )
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        """Add the argument."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument("message_id", metavar="MESSAGE_ID", help="the event's id")
+        return parser
+
+    def shown(self, parsed_args: Namespace) -> dict[str, Any]:
+        """The event. Raises `StorageError` when there is none with this id."""
+        with StoreSession(parsed_args) as session:
+            return flat_event(get_event(session.store, parsed_args.message_id))
+
+
+def get_event(store: Store, message_id: str) -> Event:
+    """The event with this id. Raises `StorageError` when there is none."""
+    event = store.get_event_by_message_id(message_id)
+    if event is None:
+        raise StorageError(
+            f"no event has the id {message_id!r}: 'winchester event list' shows those that are "
+            "stored. It may have been rejected ('winchester rejected list'), dropped since no "
+            "event definition covers its type, or trimmed"
+        )
+    return event
+
+
+# ``winchester event add``: one event by hand.
+
+
+class EventAdd(ObjectShow):
+    """Add one event.
+
+    It is taken in as one of a source would be: stored, matched with the triggers, added to their
+    streams. The outcome is stored, duplicate (its message id is known; nothing was done) or
+    invalid, with the reason and exit status 1. The streams that hold the event are shown.
+    """
+
+    examples = (
+        (
+            "winchester event add -c winchester.yaml --event-type order.paid "
+            "--trait order_id=1001 --trait amount=59.9"
+        ),
+        (
+            "winchester event add -c winchester.yaml --event-type backup.done --trait host=db1 "
+            "--timestamp 2026-03-02T09:00:00Z --message-id backup-1"
+        ),
+        'winchester event add -c winchester.yaml --json \'{"event_type": "test", "n": 1}\'',
+    )
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        """Add the parts of an event."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--json",
+            metavar="OBJECT",
+            help="the event as a JSON object, as 'winchester event show -f json' shows it; - reads "
+            "it from standard input. The other options go before what it says",
+        )
+        parser.add_argument("--event-type", metavar="TYPE", help="its type, as in order.paid")
+        parser.add_argument(
+            "--trait",
+            metavar="NAME=VALUE",
+            action="append",
+            default=[],
+            help="a trait; the value's form tells its type, as in filters: 5, 5.0, true, "
+            '2015-01-20T17:00:00Z, text, "5". Repeated: all of them',
+        )
+        parser.add_argument(
+            "--message-id", metavar="ID", help="its id (default: a new one, random)"
+        )
+        parser.add_argument(
+            "--timestamp",
+            metavar="WHEN",
+            help="its time, ISO 8601, or a duration before now (default: now, in stream time)",
+        )
+        return parser
+
+    def run(self, parsed_args: Namespace) -> int:
+        """Add it; the exit status is 1 when it is invalid."""
+        self._status = DONE
+        super().run(parsed_args)
+        return self._status
+
+    def shown(self, parsed_args: Namespace) -> dict[str, Any]:
+        """What became of it."""
+        from winchester_core.bootstrap import TriggerManager
+        from winchester_core.ingest.recorder import EventStatus
+
+        given = _event_from_options(parsed_args)
+        settings = load_configuration(parsed_args, ignores=("pipelines", "distiller", "sources"))
+        with TriggerManager(settings) as manager:
+            event = _with_defaults(given, parsed_args, manager)
+            (outcome,) = manager.add_messages([Message(event, MessageKind.EVENT)]).outcomes
+            if outcome.status is EventStatus.INVALID:
+                self._status = FAILED
+            return _result(outcome, manager)
+
+    def cell(self, name: str, value: Any) -> Any:
+        """A value; of streams, a line for each."""
+        if name == "streams":
+            return join_lines(f"{each['id']} ({each['name']}, {each['state']})" for each in value)
+        return super().cell(name, value)
+
+
+def _event_from_options(args: Namespace) -> dict[str, Any]:
+    """What the options say of the event. Raises `UsageError`."""
+    event = _read_json(args.json) if args.json is not None else {}
+    if args.event_type is not None:
+        event["event_type"] = args.event_type
+    if args.message_id is not None:
+        event["message_id"] = args.message_id
+    if "event_type" not in event:
+        raise UsageError("an event has a type: --event-type, or event_type in --json")
+    for name, value in values.parse_traits(args.trait).items():
+        if isinstance(value, TimeRange):
+            raise UsageError(f"--trait {name}: a trait is one time, not a range")
+        event[name] = value
+    return event
+
+
+def _read_json(text: str) -> dict[str, Any]:
+    from winchester_core.distill import read_object
+
+    body = sys.stdin.buffer.read() if text == "-" else text.encode(errors="surrogateescape")
+    try:
+        return dict(read_object(body))
+    except InvalidEvent as error:
+        raise UsageError(f"--json: {error}") from None
+
+
+def _with_defaults(event: dict[str, Any], args: Namespace, manager: Ingester) -> dict[str, Any]:
+    """The event with an id and a time, where it was given none. Raises `UsageError`."""
+
+    def now() -> datetime:
+        time = manager.current_time()
+        if time is None:
+            raise UsageError("the event clock is not set yet: give the event's --timestamp")
+        return time
+
+    if args.timestamp is not None:
+        event["timestamp"] = parse_time_before(args.timestamp, now)
+    elif "timestamp" not in event:
+        event["timestamp"] = now()
+    return {"message_id": str(uuid.uuid4()), **event}
+
+
+def _result(outcome: EventOutcome, manager: Ingester) -> dict[str, Any]:
+    from winchester_core.ingest.recorder import EventStatus
+
+    is_held = outcome.status in (EventStatus.STORED, EventStatus.DUPLICATE)
+    wanted = StreamFilter(message_id=outcome.message_id)
+    found = manager.store.find_streams(wanted, limit=PAGE_SIZE) if is_held else []
+    return {
+        "message_id": outcome.message_id,
+        "outcome": outcome.status.value,
+        "reason": outcome.reason,
+        "streams": [
+            {"id": each.id, "name": each.name, "state": each.state.value} for each in found
+        ],
+    }

@@ -1,0 +1,187 @@
+"""``winchester plugin new``: a package with a plugin, to begin with."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from importlib.metadata import version
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from winchester_core.cli.command import DocumentedCommand
+from winchester_core.distribution import DISTRIBUTION
+from winchester_core.errors import WinchesterError
+from winchester_core.plugins import (
+    CONDITIONS,
+    EVENT_SOURCES,
+    HANDLERS,
+    TRAIT_PLUGINS,
+    group_noun,
+    installed_plugins,
+)
+from winchester_core.service.exit import DONE, UsageError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator, Mapping
+    from importlib.resources.abc import Traversable
+
+TEMPLATES: Final = "winchester_core.cli.plugin_templates"
+KINDS: Final = {
+    "handler": HANDLERS,
+    "condition": CONDITIONS,
+    "source": EVENT_SOURCES,
+    "trait": TRAIT_PLUGINS,
+}
+"""Kind, which is also the name of the template's directory, to entry-point group."""
+
+NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+MAX_NAME_LENGTH: Final = 28
+"""With a longer one, lines of the templates would have to be broken otherwise."""
+
+SYNTAX: Final = ("all", "any", "not")
+"""What no condition can be named: criteria have a meaning for it."""
+
+FILE_MODE: Final = 0o640
+
+
+class PluginNew(DocumentedCommand):
+    """Write a package with a plugin of your own, to begin with.
+
+    KIND is handler, condition, source or trait; NAME is what the plugin will be called in
+    Winchester's YAML files: lower-case letters, digits and underscores. The package works as it
+    stands: it can be installed, and has tests, which hold what every plugin of its kind must keep
+    to. Nothing is overwritten: the directory must not be there yet.
+    """
+
+    examples = (
+        "winchester plugin new handler door_report",
+        "winchester plugin new condition weekday --dir plugins/weekday",
+    )
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        """Add the arguments."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument("kind", metavar="KIND", choices=list(KINDS), help="one of %(choices)s")
+        parser.add_argument("name", metavar="NAME", help="what the plugin is called")
+        parser.add_argument(
+            "--dir",
+            metavar="DIR",
+            help="where to write; made with its parents (default: winchester-NAME, with dashes)",
+        )
+        return parser
+
+    def take_action(self, parsed_args: Namespace) -> int:
+        """Write the files and print what to do next."""
+        kind, name = parsed_args.kind, parsed_args.name
+        check_name(name, KINDS[kind])
+        directory = Path(parsed_args.dir or distribution_name(name))
+        contents = package_files(kind, name)
+        _write(directory, contents)
+        print(f"written in {directory}: {', '.join(map(str, contents))}", "", sep="\n")
+        print("The next commands install it, run its tests, and show that it is found:")
+        print("", *next_commands(directory, name), sep="\n")
+        return DONE
+
+
+def next_commands(directory: Path, name: str) -> list[str]:
+    """What to do when the files are there, to be pasted into a shell."""
+    return [
+        f"cd {shlex.quote(str(directory))}",
+        "pip install -e '.[test]'",
+        "pytest",
+        f"winchester plugin show {name}",
+    ]
+
+
+def check_name(name: str, group: str) -> None:
+    """Raise `UsageError` for a name that no new plugin of `group` can have."""
+    if not NAME.fullmatch(name):
+        meant = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+        hint = f"; did you mean {meant!r}?" if NAME.fullmatch(meant) else ""
+        raise UsageError(
+            f"{name!r} is no name for a plugin: lower-case letters, digits and single underscores, "
+            f"a letter first{hint}"
+        )
+    if len(name) > MAX_NAME_LENGTH:
+        raise UsageError(f"{name!r} has {len(name)} characters; at most {MAX_NAME_LENGTH} are good")
+    if group == CONDITIONS and name in SYNTAX:
+        raise UsageError(
+            f"no condition can be named {name!r}: it is part of the syntax of criteria"
+        )
+    if name in installed_plugins(group):
+        origin = installed_plugins(group)[name].origin
+        raise UsageError(
+            f"the name {name!r} is taken by the {group_noun(group)} of {origin}, and one that two "
+            "distributions register can be used from neither"
+        )
+    if find_spec(package_name(name)) is not None:
+        package = package_name(name)
+        raise UsageError(f"a package {package} is installed already: choose another name")
+
+
+def distribution_name(name: str) -> str:
+    """What is installed by pip."""
+    return f"winchester-{name.replace('_', '-')}"
+
+
+def package_name(name: str) -> str:
+    """What is imported."""
+    return f"winchester_{name}"
+
+
+def package_files(kind: str, name: str) -> dict[PurePath, str]:
+    """The files of a package, by their path in it, in order."""
+    known = template_variables(name)
+    template = files(TEMPLATES).joinpath(kind)
+    return {
+        PurePath(_substitute(str(path), known)): _substitute(text, known)
+        for path, text in _files(template, PurePath())
+    }
+
+
+def template_variables(name: str) -> Mapping[str, str]:
+    """The words of a template that are replaced, and by what."""
+    core_version = version(DISTRIBUTION)
+    return {
+        "plugin_name": name,
+        "plugin-name": name.replace("_", "-"),
+        "PluginName": "".join(part.capitalize() for part in name.split("_")),
+        "00000000-0000-4000-8000-000000000000": str(uuid4()),
+        "core_version": core_version,
+        "core_next_major": str(int(core_version.partition(".")[0]) + 1),
+    }
+
+
+def _substitute(text: str, known: Mapping[str, str]) -> str:
+    pattern = "|".join(map(re.escape, known))
+    return re.sub(pattern, lambda match: known[match[0]], text)
+
+
+def _files(folder: Traversable, path: PurePath) -> Iterator[tuple[PurePath, str]]:
+    for each in sorted(folder.iterdir(), key=lambda each: each.name):
+        if each.is_file():
+            yield path / each.name, each.read_text(encoding="utf-8")
+        elif each.name != "__pycache__":
+            yield from _files(each, path / each.name)
+
+
+def _write(directory: Path, contents: Mapping[PurePath, str]) -> None:
+    """Write all files into a new directory. Raises `WinchesterError`, `OSError`."""
+    try:
+        directory.mkdir(parents=True)
+    except FileExistsError:
+        raise WinchesterError(
+            f"{directory} is there already, and nothing is overwritten: "
+            "name another directory by --dir, or move that away"
+        ) from None
+    for path, text in contents.items():
+        target = directory / path
+        target.parent.mkdir(exist_ok=True)
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)

@@ -1,0 +1,274 @@
+"""``winchester stream explain``: why one stream has not fired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.cli.commands.stream import next_transition
+from winchester_core.cli.options import positive_number
+from winchester_core.cli.output import ObjectShow, join_lines
+from winchester_core.cli.session import (
+    ALL_BUT_TRIGGERS,
+    PAGE_SIZE,
+    StoreSession,
+    known_stream_time,
+    load_triggers,
+)
+from winchester_core.cli.values import duration_text, iso_text, to_json_value
+from winchester_core.model.stream import Reason, StreamState, states_including
+from winchester_core.storage.records import StreamFilter
+from winchester_core.triggers.explanation import describe_missing, explain_progress
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from winchester_core.model.stream import StreamRecord
+    from winchester_core.triggers.definition import TriggerDefinition
+    from winchester_core.triggers.explanation import CriterionProgress
+
+
+MAX_SHOWN_REASONS = 10
+"""How many reasons of one criterion a table shows; JSON and YAML have all."""
+
+
+class StreamExplain(ObjectShow):
+    """Say why a stream has not fired.
+
+    The reasons come in words, the one that decides first. Then each fire criterion of its
+    trigger, as it is configured now: how many events it has of how many it needs, and why the
+    others of its events do not count, those of a wanted type first. others_of_group are the other
+    streams with the same distinguishing traits. It only reads, and shows no trait of an event.
+    """
+
+    examples = (
+        "winchester stream explain -c winchester.yaml 12",
+        "winchester stream explain -c winchester.yaml 12 -f json",
+    )
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        """Add the argument."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument("id", metavar="ID", type=positive_number, help="the stream's id")
+        return parser
+
+    def shown(self, parsed_args: Namespace) -> dict[str, Any]:
+        """The explanation. Raises `UnknownStream`."""
+        with StoreSession(parsed_args, ignores=ALL_BUT_TRIGGERS) as session:
+            stream = session.store.get_stream_by_id(parsed_args.id)
+            definition = load_triggers(session.settings).get(stream.name)
+            events = session.store.get_stream_events(stream.id)
+            others = _other_streams_of_group(session, stream)
+            progress = () if definition is None else explain_progress(definition, stream, events)
+            situation = StreamSituation(
+                stream=stream,
+                definition=definition,
+                progress=progress,
+                successors=[each.id for each in others if each.id > stream.id],
+                stored_events=len(events),
+                now=known_stream_time(session),
+                real_now=session.store.real_time(),
+            )
+            return {
+                **_identity(stream),
+                "has_fired": situation.has_fired,
+                "reasons": stream_reasons(situation),
+                "fire_criteria": [_criterion(each) for each in progress],
+                "expiration": None if definition is None else definition.expiration.text,
+                "first_event": iso_text(stream.first_event),
+                "last_event": iso_text(stream.last_event),
+                "expire_timestamp": iso_text(stream.expire_timestamp),
+                "fire_timestamp": iso_text(stream.fire_timestamp),
+                "stream_time": iso_text(situation.now),
+                "others_of_group": [{"id": each.id, "state": each.state.value} for each in others],
+            }
+
+    def cell(self, name: str, value: Any) -> Any:
+        """A value; of reasons, criteria and streams, a line for each."""
+        if name == "reasons":
+            return join_lines(value)
+        if name == "fire_criteria":
+            return join_lines(line for each in value for line in _criterion_lines(each))
+        if name == "others_of_group":
+            return join_lines(f"{each['id']} ({each['state']})" for each in value)
+        return super().cell(name, value)
+
+
+def _identity(stream: StreamRecord) -> dict[str, Any]:
+    return {
+        "id": stream.id,
+        "name": stream.name,
+        "state": stream.state.value,
+        "distinguished_by": {name: to_json_value(v) for name, v in stream.distinguished_by.items()},
+        "event_count": stream.event_count,
+    }
+
+
+def _other_streams_of_group(session: StoreSession, stream: StreamRecord) -> list[StreamRecord]:
+    same = StreamFilter(name=stream.name, traits=stream.distinguished_by)
+    found = session.store.find_streams(same, limit=PAGE_SIZE)
+    return [each for each in found if each.id != stream.id]
+
+
+def _criterion(progress: CriterionProgress) -> dict[str, Any]:
+    return {
+        "criterion": progress.criterion,
+        "has": progress.has,
+        "needs": progress.needs,
+        "met": progress.is_met,
+        "not_counted": [
+            {
+                "reason": each.reason,
+                "events": each.number,
+                "of_wanted_type": each.type_matches,
+                "first": each.message_id,
+            }
+            for each in progress.mismatches
+        ],
+    }
+
+
+def _criterion_lines(criterion: dict[str, Any]) -> list[str]:
+    met = "met" if criterion["met"] else "not met"
+    told = [f"{met}, {criterion['has']} of {criterion['needs']}: {criterion['criterion']}"]
+    for each in criterion["not_counted"][:MAX_SHOWN_REASONS]:
+        events = "event does" if each["events"] == 1 else "events do"
+        told.append(f"  {each['events']} {events} not count: {each['reason']}")
+    left = len(criterion["not_counted"]) - MAX_SHOWN_REASONS
+    return [*told, f"  and {left} more reasons (-f json)"] if left > 0 else told
+
+
+# Why a stream has fired, or has not, in words, from what is stored of it.
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSituation:
+    """All that is known of a stream.
+
+    `definition` is its trigger as configured now (None: gone), `progress` how far it has come by
+    that; `successors` are the ids of later streams of its group. `now` is stream time (None: not
+    known), `real_now` the database server's.
+    """
+
+    stream: StreamRecord
+    definition: TriggerDefinition | None
+    progress: Sequence[CriterionProgress]
+    successors: Sequence[int]
+    stored_events: int
+    now: datetime | None
+    real_now: datetime
+
+    @property
+    def was_met(self) -> bool:
+        """Whether all fire criteria had been met, so that it fires and does not expire."""
+        return self.stream.fire_timestamp is not None
+
+    @property
+    def has_fired(self) -> bool:
+        """Whether it has fired, and its pipeline has succeeded."""
+        return self.was_met and self.stream.state is StreamState.COMPLETED
+
+    @property
+    def is_current(self) -> bool:
+        """Whether what it has counted was counted by its trigger as it is now."""
+        return (
+            self.definition is not None and self.stream.fingerprint == self.definition.fingerprint
+        )
+
+
+def stream_reasons(situation: StreamSituation) -> list[str]:
+    """Why it has fired, or has not: each a sentence, the first the one that decides."""
+    return [*_decisive_reasons(situation), *_additional_reasons(situation)]
+
+
+def _decisive_reasons(situation: StreamSituation) -> Iterator[str]:
+    stream = situation.stream
+    what_next = next_transition(stream, now=situation.now, real_now=situation.real_now)
+    if situation.was_met and stream.state is StreamState.COMPLETED:
+        yield f"its fire criteria were met, and it has fired: due {iso_text(stream.fire_timestamp)}"
+    elif situation.was_met:
+        yield f"its fire criteria were met{_delay(situation)}; {what_next}"
+    elif stream.state is StreamState.COMPLETED:
+        yield from _missing_reasons(situation)
+        yield f"it expired, due {iso_text(stream.expire_timestamp)}, and is completed"
+    else:
+        yield from _missing_reasons(situation)
+        yield what_next
+
+
+def _missing_reasons(situation: StreamSituation) -> Iterator[str]:
+    """What of the fire criteria is not met, each with what came near."""
+    if situation.definition is None:
+        counted = ", ".join(map(str, situation.stream.progress))
+        yield f"its fire criteria were not met: they have counted {counted}"
+    elif all(each.is_met for each in situation.progress):
+        yield (
+            "its fire criteria are met as they are now, and were not when it was last counted: "
+            "what is open fires once it is counted anew"
+        )
+    for place, each in enumerate(situation.progress, start=1):
+        if not each.is_met:
+            yield describe_missing(place, each)
+
+
+def _delay(situation: StreamSituation) -> str:
+    definition, stream = situation.definition, situation.stream
+    if definition is None or not definition.fire_delay or stream.state is not StreamState.ACTIVE:
+        return ""
+    return f", {duration_text(definition.fire_delay)} (fire_delay) before it may fire"
+
+
+def _additional_reasons(situation: StreamSituation) -> Iterator[str]:
+    """What else an operator must know of it."""
+    stream = situation.stream
+    is_done = stream.state is StreamState.COMPLETED
+    if situation.definition is None:
+        yield _without_trigger(stream)
+    elif not situation.is_current:
+        yield _changed_definition(stream, is_done=is_done)
+    elif not is_done and situation.definition.pipeline(_upcoming_reason(situation)) is None:
+        reason = _upcoming_reason(situation)
+        yield f"its trigger has no {reason}_pipeline: it is completed without a run"
+    if stream.state is StreamState.ACTIVE and not stream.is_open:
+        yield _closed_reason(situation)
+    if situation.stored_events < stream.event_count:
+        gone = stream.event_count - situation.stored_events
+        yield f"{gone} of its {stream.event_count} events have been trimmed, and are not looked at"
+    if stream.last_error:
+        last = stream.last_error.rstrip().rpartition("\n")[2]
+        yield f"{_attempts_text(stream)}, and the last error is: {last}"
+
+
+def _upcoming_reason(situation: StreamSituation) -> Reason:
+    states = states_including(situation.stream.state)
+    if states is not None:
+        return states.reason
+    return Reason.FIRE if situation.was_met else Reason.EXPIRE
+
+
+def _without_trigger(stream: StreamRecord) -> str:
+    told = f"no trigger {stream.name!r} is configured (any more)"
+    if stream.state is StreamState.COMPLETED:
+        return told
+    return f"{told}: no event joins its streams, and a worker that claims one sends it to error"
+
+
+def _changed_definition(stream: StreamRecord, *, is_done: bool) -> str:
+    told = "its trigger's fire criteria or expiration have changed since they were last counted"
+    if stream.is_open and not is_done:
+        return (
+            f"{told}: a worker that starts with the new ones, or the next event, counts anew, "
+            "as is done here"
+        )
+    return f"{told}; that decided by the old ones, what is said here is by the new ones"
+
+
+def _closed_reason(situation: StreamSituation) -> str:
+    later = f", and opened stream {situation.successors[0]}" if situation.successors else ""
+    return f"it takes no more events: one of its group came when it had expired{later}"
+
+
+def _attempts_text(stream: StreamRecord) -> str:
+    return f"it was attempted {stream.attempts} time{'' if stream.attempts == 1 else 's'}"

@@ -1,0 +1,115 @@
+"""``winchester test``: cases by which triggers are tested."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from winchester_core.cli.command import ConfiguredCommand
+from winchester_core.cli.options import existing_config_path
+from winchester_core.cli.terminal import logging_disabled
+from winchester_core.service.exit import DONE, FAILED, UsageError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Mapping, Sequence
+
+    from winchester_core.config import Settings
+    from winchester_core.config.cases import CaseFile
+    from winchester_core.trigger_tests import CaseResult
+
+DEFAULT_CONFIG: Final = "winchester.yaml"
+FILE_MODE: Final = 0o640
+
+
+class TestCommand(ConfiguredCommand):
+    """Test triggers by cases.
+
+    A file of cases says, for each, which events or notifications come, how time goes on, and
+    which streams, runs of pipelines, new events and effects are to come of it. Each case begins
+    with nothing stored, in memory, on a clock of its own; no database is touched, and nothing
+    leaves: handlers work, but neither their commit nor their deliver is called. The configuration
+    is the one that the file names (config), else that of -c, else a winchester.yaml beside it.
+    What is not as expected is printed with file and line; the exit status is then 1.
+    """
+
+    examples = (
+        "winchester test cases.yaml",
+        "winchester test -c winchester.yaml cases/*.yaml --junit report.xml",
+    )
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        """Add the files and ``--junit``."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument("files", metavar="FILE", nargs="+", help="a file of cases")
+        parser.add_argument(
+            "--junit", metavar="PATH", help="write what came of it there, as JUnit's XML"
+        )
+        return parser
+
+    def take_action(self, parsed_args: Namespace) -> int:
+        """Run all cases of all files; return the exit status."""
+        from winchester_core.config.cases import read_case_files
+        from winchester_core.trigger_tests import junit_xml
+
+        files = read_case_files(dict.fromkeys(map(Path, parsed_args.files)))
+        settings = _settings_of(files, parsed_args)
+        with logging_disabled(unless=parsed_args.debug):
+            results = {str(each.path): _run_file(each, settings[each.path]) for each in files}
+        if parsed_args.junit is not None:
+            _write_report(parsed_args.junit, junit_xml(results))
+        return _print_summary(results)
+
+
+def _settings_of(files: Sequence[CaseFile], args: Namespace) -> dict[Path, Settings]:
+    """The configuration of each file, each read once. Raises `ConfigurationError`, `UsageError`."""
+    from winchester_core.bootstrap import load_settings
+
+    paths = {each.path: _config_of(each, args) for each in files}
+    read = {
+        path: load_settings(path, needs=["triggers", "pipelines"], ignores=["sources"])
+        for path in dict.fromkeys(paths.values())
+    }
+    return {file: read[path] for file, path in paths.items()}
+
+
+def _config_of(file: CaseFile, args: Namespace) -> Path:
+    if file.config is not None:
+        return existing_config_path(str(file.config))
+    if args.config is not None:
+        return existing_config_path(args.config)
+    beside = file.path.with_name(DEFAULT_CONFIG)
+    if not beside.exists():
+        raise UsageError(
+            f"{file.path}: no configuration: name it there (config), by -c FILE, or have a "
+            f"{DEFAULT_CONFIG} beside it"
+        )
+    return beside
+
+
+def _write_report(path: str, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
+def _run_file(file: CaseFile, settings: Settings) -> list[CaseResult]:
+    from winchester_core.trigger_tests import run_case
+
+    results = []
+    print(file.path)
+    for case in file.cases:
+        result = run_case(case, settings)
+        results.append(result)
+        print(f"  {'ok' if result.passed else 'FAILED':6} {case.name}", flush=True)
+        for failure in result.failures:
+            print("\n".join(f"         {line}" for line in failure.splitlines()))
+    return results
+
+
+def _print_summary(results: Mapping[str, Sequence[CaseResult]]) -> int:
+    every = [result for file in results.values() for result in file]
+    failed = sum(not each.passed for each in every)
+    print(f"{len(every)} cases: {len(every) - failed} ok, {failed} failed")
+    return FAILED if failed else DONE

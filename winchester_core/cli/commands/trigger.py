@@ -1,0 +1,235 @@
+"""``winchester trigger list|show``: the triggers as they are configured, and their streams."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from winchester_core.cli.options import load_configuration
+from winchester_core.cli.output import (
+    FlatLister,
+    ObjectShow,
+    check_columns,
+    column_key,
+    column_value,
+    join_lines,
+    one_line,
+)
+from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, find_trigger
+from winchester_core.cli.values import to_json_value
+from winchester_core.errors import StorageError
+from winchester_core.model.stream import StreamState
+from winchester_core.service.exit import DONE, FAILED
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from winchester_core.config import Settings
+    from winchester_core.storage.records import DebugRecord
+
+
+COLUMNS: Final = (
+    "name",
+    "distinguished_by",
+    "expiration",
+    "fire_pipeline",
+    "expire_pipeline",
+    "streams",
+    "debug",
+)
+DEFAULTS: Final = {
+    "fire_delay": 0,
+    "fire_pipeline": None,
+    "expire_pipeline": None,
+    "debug_level": 0,
+}
+DESCRIBED_CRITERIA: Final = {"match_criteria": "matches", "fire_criteria": "fires_on"}
+
+
+class TriggerList(FlatLister):
+    """List the triggers that are configured.
+
+    In the order of their file, each with what distinguishes its streams, when they expire, its
+    pipelines, how many streams it has in each state, and, where it has or had a debug_level, how
+    many events matched and did not. Without a database, or one that does not answer, the numbers
+    are left out, and a warning says why.
+    """
+
+    examples = (
+        "winchester trigger list -c winchester.yaml",
+        "winchester trigger list -c winchester.yaml -f json",
+    )
+
+    def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], list[dict[str, Any]]]:
+        """Each trigger."""
+        columns = check_columns(parsed_args.columns, COLUMNS) or COLUMNS
+        settings = load_configuration(
+            parsed_args, needs=("database", "triggers"), ignores=ALL_BUT_TRIGGERS
+        )
+        numbers = _count(settings)
+        triggers = []
+        for config in settings.trigger_definitions:
+            complete = {**DEFAULTS, **to_json_value(config)}
+            shown = {name: complete[name] for name in COLUMNS if name in complete}
+            triggers.append({**shown, **numbers.of(config["name"])})
+        _warn_of_unconfigured(settings, numbers)
+        return columns, triggers
+
+    def cell(self, each: Mapping[str, Any], column: str) -> Any:
+        """A value; of streams and debug counts, their numbers in words."""
+        value = column_value(each, column)
+        if column_key(column) == "debug" and value is not None:
+            value = {key: value[key] for key in ("matched", "mismatched")}
+        return _counts_text(value) if isinstance(value, dict) else one_line(value)
+
+
+class TriggerShow(ObjectShow):
+    """Show one trigger as it is configured.
+
+    With its defaults filled in, its criteria also in words (matches, fires_on), how many streams
+    it has in each state, and what was counted at it while it had a debug_level: how many events of
+    its event types matched and did not, at level 2 why they did not, since when, and when a process
+    last added to that. 'winchester trigger reset' lets the counts begin anew.
+    """
+
+    examples = (
+        "winchester trigger show -c winchester.yaml usage",
+        "winchester trigger show -c winchester.yaml usage -f yaml",
+    )
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        """Add the argument."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument("name", metavar="NAME", help="the trigger's name")
+        return parser
+
+    def shown(self, parsed_args: Namespace) -> dict[str, Any]:
+        """The trigger. Raises `UsageError` for an unknown one."""
+        settings = load_configuration(
+            parsed_args, needs=("database", "triggers"), ignores=ALL_BUT_TRIGGERS
+        )
+        definition = find_trigger(settings, parsed_args.name)
+        configs = {config["name"]: config for config in settings.trigger_definitions}
+        config = configs[definition.name]
+        return {
+            **to_json_value(config),
+            **{key: value for key, value in DEFAULTS.items() if key not in config},
+            **{
+                words: [criterion.describe() for criterion in getattr(definition, key)]
+                for key, words in DESCRIBED_CRITERIA.items()
+            },
+            **_count(settings).of(definition.name),
+        }
+
+    def cell(self, name: str, value: Any) -> Any:
+        """A value; of criteria and of counts, a line for each."""
+        if name in (*DESCRIBED_CRITERIA, *DESCRIBED_CRITERIA.values()):
+            return join_lines(value)
+        if name == "streams" and value is not None:
+            return _counts_text(value)
+        if name == "debug" and value is not None:
+            return join_lines(_debug_lines(value))
+        return super().cell(name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class _TriggerCounts:
+    """What the database counts of triggers; None when it cannot tell."""
+
+    streams: Mapping[str, Mapping[StreamState, int]] | None
+    debug: Mapping[str, DebugRecord] | None
+
+    def of(self, name: str) -> dict[str, Any]:
+        """What is shown of a trigger's numbers."""
+        debug = None if self.debug is None else self.debug.get(name)
+        return {
+            "streams": self.streams_of(name),
+            "debug": None if debug is None else to_json_value(asdict(debug)),
+        }
+
+    def streams_of(self, name: str) -> dict[str, int] | None:
+        """How many streams a trigger has, in the order of a stream's life."""
+        if self.streams is None:
+            return None
+        states = self.streams.get(name, {})
+        return {state.value: states[state] for state in StreamState if state in states}
+
+
+def _count(settings: Settings) -> _TriggerCounts:
+    """What is counted; nothing, with a warning, when the database cannot tell."""
+    from winchester_core.bootstrap import open_store
+
+    try:
+        with closing(open_store(settings)) as store:
+            return _TriggerCounts(store.count_states_by_trigger(), store.debug_counts())
+    except StorageError as error:
+        reason = str(error).replace("-c FILE", f"-c {settings.name}")
+        print(f"winchester: streams are not counted: {reason}", file=sys.stderr)
+        return _TriggerCounts(None, None)
+
+
+def _counts_text(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{what} {number}" for what, number in numbers.items()) or "none"
+
+
+def _debug_lines(debug: Mapping[str, Any]) -> Iterator[str]:
+    yield f"matched {debug['matched']}, mismatched {debug['mismatched']}"
+    for reason, number in debug["reasons"].items():
+        yield f"  {number} because {reason}"
+    yield f"since {debug['since']}, last counted {debug['counted_at']}"
+
+
+def _warn_of_unconfigured(settings: Settings, numbers: _TriggerCounts) -> None:
+    """Warn of streams whose trigger is gone: they run out on their own."""
+    configured = {config["name"] for config in settings.trigger_definitions}
+    for name in sorted(set(numbers.streams or ()) - configured):
+        states = _counts_text(numbers.streams_of(name) or {})
+        print(
+            f"winchester: streams of a trigger {name!r} that is not configured: {states}",
+            file=sys.stderr,
+        )
+
+
+# ``winchester trigger reset``: counting anew at triggers that are debugged.
+
+
+RESET_COLUMNS: Final = ("name", "outcome")
+RESET: Final = "reset"
+NOTHING_COUNTED: Final = "nothing counted"
+
+
+class TriggerReset(FlatLister):
+    """Forget what was counted at triggers with a debug_level.
+
+    For when a trigger has changed: its debug counts begin anew with the next event. Its streams
+    are left alone. A trigger need not be configured any more; where nothing was counted, the exit
+    status is 1.
+    """
+
+    examples = ("winchester trigger reset -c winchester.yaml usage",)
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        """Add the names."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument("names", metavar="NAME", nargs="+", help="the triggers' names")
+        return parser
+
+    def run(self, parsed_args: Namespace) -> int:
+        """Forget; return the exit status."""
+        self._status = DONE
+        super().run(parsed_args)
+        return self._status
+
+    def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], list[dict[str, Any]]]:
+        """What became of each."""
+        columns = check_columns(parsed_args.columns, RESET_COLUMNS) or RESET_COLUMNS
+        outcomes = []
+        with StoreSession(parsed_args) as session:
+            for name in dict.fromkeys(parsed_args.names):
+                done = session.store.reset_debug_counts(name)
+                self._status = self._status if done else FAILED
+                outcomes.append({"name": name, "outcome": RESET if done else NOTHING_COUNTED})
+        return columns, outcomes

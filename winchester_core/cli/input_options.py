@@ -1,0 +1,138 @@
+"""The options that name a file of events or notifications, and the source that reads it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from winchester_core.cli.options import positive_number, suggest_path
+from winchester_core.errors import SourceError
+from winchester_core.model.message import MessageKind
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from winchester_core.config import Settings
+    from winchester_core.ingest.replay import ReplayPace
+    from winchester_core.interfaces import EventSource
+
+
+STDIN: Final = "-"
+
+
+def add_file_options(parser: ArgumentParser, *, required: bool) -> None:
+    """Add ``--file``, ``--format`` and ``--datetime-trait``."""
+    parser.add_argument(
+        "--file",
+        metavar="PATH",
+        required=required,
+        help="the file or directory; - is standard input",
+    )
+    parser.add_argument(
+        "--format",
+        choices=[kind.value for kind in MessageKind],
+        help="what the file holds (default: notification when distiller_config is set, unless "
+        "there is a --datetime-trait; else event)",
+    )
+    parser.add_argument(
+        "--datetime-trait",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a trait of the file's events that is a datetime. Repeated: all of them",
+    )
+
+
+def open_file_source(args: Namespace, settings: Settings, *, follow: bool = False) -> EventSource:
+    """The source of ``--file``, made but not opened. Raises `PluginError`, `SourceError`.
+
+    One that is to be followed need not be there yet.
+    """
+    from winchester_core.plugins import EVENT_SOURCES, import_plugin
+
+    if not follow:
+        _check_file(args.file)
+    is_distilled = settings.event_definitions is not None and not args.datetime_trait
+    kind = MessageKind.NOTIFICATION if is_distilled else MessageKind.EVENT
+    source: EventSource = import_plugin(EVENT_SOURCES, "jsonl")(
+        path=args.file,
+        format=args.format or kind.value,
+        follow=follow,
+        datetime_traits=args.datetime_trait,
+    )
+    return source
+
+
+def _check_file(name: str) -> None:
+    """Tell at once of a file that is not there; what else is wrong the source tells."""
+    path = Path(name)
+    if name == STDIN or os.path.lexists(path):
+        return
+    hint = suggest_path(path) or "a relative path starts from the working directory"
+    raise SourceError(name, f"there is no such file; {hint}")
+
+
+# The options that say when the worker has its turns in a replay.
+
+
+def add_pace_options(parser: ArgumentParser) -> None:
+    """Add ``--step``, ``--advance``, ``--advance-step`` and ``--batch-size``."""
+    parser.add_argument(
+        "--step",
+        type=_duration,
+        metavar="DURATION",
+        default=timedelta(hours=1),
+        help="how often the worker runs (default: 1h)",
+    )
+    parser.add_argument(
+        "--advance",
+        type=_duration_or_zero,
+        metavar="DURATION",
+        default=timedelta(days=5),
+        help="how far time goes on at the end (default: 5d; 0 leaves it where it is)",
+    )
+    parser.add_argument(
+        "--advance-step",
+        type=_duration,
+        metavar="DURATION",
+        default=timedelta(days=1),
+        help="in strides of this (default: 1d)",
+    )
+    parser.add_argument(
+        "--batch-size",
+        metavar="N",
+        type=positive_number,
+        help="messages a transaction (default: ingest_batch_size)",
+    )
+
+
+def replay_pace(args: Namespace, settings: Settings) -> ReplayPace:
+    """What the options say."""
+    from winchester_core.ingest.replay import ReplayPace
+
+    return ReplayPace(
+        step=args.step,
+        advance=args.advance,
+        advance_step=args.advance_step,
+        batch_size=args.batch_size or settings.ingest_batch_size,
+    )
+
+
+def _duration_or_zero(text: str) -> timedelta:
+    return timedelta(0) if text.strip() == "0" else _duration(text)
+
+
+def _duration(text: str) -> timedelta:
+    from voluptuous import Invalid
+
+    from winchester_core.config.values import duration
+
+    try:
+        length = duration(positive=True)(text)
+    except Invalid as invalid:
+        raise argparse.ArgumentTypeError(f"{text!r}: {invalid.msg}") from None
+    assert isinstance(length, timedelta)  # noqa: S101 - for the type checker: voluptuous has none
+    return length

@@ -1,0 +1,1 @@
+"""Process control of long-running programs: signals, daemon, systemd, reload, exit."""

@@ -1,0 +1,170 @@
+"""Events and notifications for tests: complete with what the test does not care about."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from winchester_core.interfaces import Effect
+from winchester_core.model.event import clean_event
+from winchester_core.model.json import dump_payload, load_payload
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from winchester_core.model.event import Event
+
+
+# A clock that stands still until a test moves it.
+
+
+DEFAULT_START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+class FakeClock:
+    """A `Clock` under a test's control: it tells `start` (aware UTC) until it is moved."""
+
+    def __init__(self, start: datetime = DEFAULT_START) -> None:
+        self._now = _utc(start)
+
+    def now(self) -> datetime:
+        """The time it was last moved to, aware UTC."""
+        return self._now
+
+    def advance(self, step: timedelta) -> datetime:
+        """Move by `step`, backwards where that is negative; return the new time."""
+        self._now += step
+        return self._now
+
+    def set(self, moment: datetime) -> None:
+        """Move to `moment`, an aware datetime."""
+        self._now = _utc(moment)
+
+
+def _utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("a clock tells aware times: give the time with its time zone")
+    return moment.astimezone(UTC)
+
+
+MINUTE = timedelta(minutes=1)
+
+
+def make_event(
+    event_type: str = "test.event",
+    /,
+    *,
+    message_id: str | None = None,
+    timestamp: datetime = DEFAULT_START,
+    **traits: Any,
+) -> Event:
+    """An event as handlers and conditions are given it: cleaned, times aware UTC.
+
+    Without a `message_id` it gets a new one: two calls make two events. A naive `timestamp` is
+    UTC. Raises `InvalidEvent` for an event that would not be stored, `ValueError` for a trait
+    that would be dropped.
+    """
+    raw = {
+        "message_id": str(uuid4()) if message_id is None else message_id,
+        "event_type": event_type,
+        "timestamp": timestamp,
+        **traits,
+    }
+    clean = clean_event(raw)
+    for drop in clean.drops:
+        raise ValueError(f"trait {drop.trait!r} would be dropped: {drop.reason}")
+    return clean.event
+
+
+def make_stream_events(
+    *event_types: str,
+    start: datetime = DEFAULT_START,
+    step: timedelta = MINUTE,
+    **traits: Any,
+) -> list[Event]:
+    """The events of a stream in their order: one of each type, `step` apart, from `start` on.
+
+    All have `traits`, among them what distinguishes the stream. Raises as `make_event`.
+    """
+    return [
+        make_event(event_type, timestamp=start + number * step, **traits)
+        for number, event_type in enumerate(event_types)
+    ]
+
+
+def make_notification(
+    event_type: str = "test.event",
+    /,
+    payload: Mapping[str, Any] | None = None,
+    *,
+    message_id: str | None = None,
+    timestamp: datetime = DEFAULT_START,
+    **more: Any,
+) -> dict[str, Any]:
+    """A notification as OpenStack's services send it, without oslo.messaging's envelope.
+
+    `timestamp` (a naive one is UTC) becomes text, as there. `more` are further keys, such as
+    `_context_request_id`, or others than the usual `publisher_id` and `priority`.
+    """
+    utc = timestamp.replace(tzinfo=timestamp.tzinfo or UTC).astimezone(UTC)
+    return {
+        "message_id": str(uuid4()) if message_id is None else message_id,
+        "event_type": event_type,
+        "timestamp": f"{utc.replace(tzinfo=None).isoformat(' ', 'microseconds')}",
+        "publisher_id": "test.host",
+        "priority": "INFO",
+        "payload": dict(payload or {}),
+        **more,
+    }
+
+
+# What surrounds a handler in a test: the `env` of a run, its outbox, effects to deliver.
+
+
+class RecordingOutbox:
+    """An outbox that keeps what is put into it. `payloads` are as `deliver` would be given them."""
+
+    def __init__(self) -> None:
+        self.payloads: list[Any] = []
+
+    def put(self, payload: Any) -> str:
+        """Keep a payload; return the effect's id. Raises `UnstorablePayload`."""
+        self.payloads.append(load_payload(dump_payload(payload)))
+        return str(uuid4())
+
+
+def make_env(**changes: Any) -> dict[str, Any]:
+    """The `env` of a first run, with a `RecordingOutbox`; `changes` replace or add to it."""
+    return {
+        "stream_id": 1,
+        "stream_name": "test_trigger",
+        "distinguished_by": {},
+        "reason": "fire",
+        "attempt": 1,
+        "outbox": RecordingOutbox(),
+    } | changes
+
+
+def make_effect(
+    payload: Any,
+    *,
+    id: str | None = None,  # noqa: A002 - the field's name
+    stream_id: int = 1,
+    stream_name: str = "test_trigger",
+    pipeline: str = "test_pipeline",
+    handler: str = "test_handler",
+    attempt: int = 1,
+    created_at: datetime = DEFAULT_START,
+) -> Effect:
+    """An effect as `deliver` is given it. Raises `UnstorablePayload`."""
+    return Effect(
+        id=str(uuid4()) if id is None else id,
+        payload=load_payload(dump_payload(payload)),
+        stream_id=stream_id,
+        stream_name=stream_name,
+        pipeline=pipeline,
+        handler=handler,
+        attempt=attempt,
+        created_at=created_at,
+    )

@@ -1,0 +1,104 @@
+"""What came of a case, in the words in which it is expected."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from winchester_core.model.stream import StreamState
+from winchester_core.storage.records import ANY_STREAM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from winchester_core.config.cases import ExpectedKind
+    from winchester_core.interfaces import Effect
+    from winchester_core.model.event import Event
+    from winchester_core.model.stream import StreamRecord
+    from winchester_core.storage.interface import Store
+    from winchester_core.trigger_tests.dry_run import RecordedRun, RunLog
+
+PAGE_SIZE = 1000
+FAILED = (StreamState.ERROR, StreamState.EXPIRE_ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class ActualResults:
+    """All that came, of each kind and in numbers."""
+
+    items: Mapping[ExpectedKind, Sequence[Mapping[str, Any]]]
+    counts: Mapping[str, int]
+
+
+def read_actual_results(
+    store: Store, journal: RunLog, received: Mapping[str, int]
+) -> ActualResults:
+    """Look at all that is there now; `received` counts what was handed in."""
+    streams = list(_streams(store))
+    errors = {each["id"]: each["error"] for each in streams}
+    items: dict[ExpectedKind, Sequence[Mapping[str, Any]]] = {
+        "streams": streams,
+        "runs": [_run(each, errors.get(each.stream_id)) for each in journal.runs],
+        "new_events": [event for run in journal.runs if run.succeeded for event in run.made],
+        "effects": [_effect(each) for each in journal.effects],
+    }
+    numbers = {str(kind): len(each) for kind, each in items.items()}
+    outcomes = Counter(each["outcome"] for each in streams)
+    return ActualResults(items, {**numbers, **received, **outcomes})
+
+
+def _streams(store: Store) -> Iterator[dict[str, Any]]:
+    cursor = None
+    while page := store.find_streams(ANY_STREAM, cursor=cursor, limit=PAGE_SIZE):
+        members = store.events_of([stream.id for stream in page])
+        for stream in page:
+            yield _stream(stream, members[stream.id])
+        cursor = page[-1].id
+
+
+def _stream(stream: StreamRecord, events: Sequence[Event]) -> dict[str, Any]:
+    return {
+        "id": stream.id,
+        "trigger": stream.name,
+        "distinguished_by": stream.distinguished_by,
+        "outcome": outcome_of(stream),
+        "state": stream.state.value,
+        "events": [event["message_id"] for event in events],
+        "event_count": stream.event_count,
+        "first_event": stream.first_event,
+        "last_event": stream.last_event,
+        "fire_timestamp": stream.fire_timestamp,
+        "expire_timestamp": stream.expire_timestamp,
+        "error": stream.last_error,
+    }
+
+
+def outcome_of(stream: StreamRecord) -> str:
+    """One of the four outcomes that a case may expect."""
+    if stream.state in FAILED:
+        return "failed"
+    if stream.state is not StreamState.COMPLETED:
+        return "active"
+    return "expired" if stream.fire_timestamp is None else "fired"
+
+
+def _run(run: RecordedRun, error: str | None) -> dict[str, Any]:
+    return {
+        "trigger": run.trigger,
+        "distinguished_by": run.distinguished_by,
+        "pipeline": run.pipeline,
+        "reason": run.reason,
+        "events": list(run.events),
+        "succeeded": run.succeeded,
+        "error": None if run.succeeded else error,
+    }
+
+
+def _effect(effect: Effect) -> dict[str, Any]:
+    return {
+        "trigger": effect.stream_name,
+        "pipeline": effect.pipeline,
+        "handler": effect.handler,
+        "payload": effect.payload,
+    }

@@ -1,0 +1,150 @@
+"""Runs a case in the engine in memory, and holds what came against what it expects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, assert_never
+
+from winchester_core import bootstrap
+from winchester_core.clock import monotonic
+from winchester_core.config.cases import AdvanceTime, Expectation, InputBatch, InputFile
+from winchester_core.ingest.replay import ReplayPace
+from winchester_core.plugins import CONDITIONS, EVENT_SOURCES, PluginRegistry, import_plugin
+from winchester_core.testing import InMemoryEngine
+from winchester_core.trigger_tests.actual import read_actual_results
+from winchester_core.trigger_tests.differences import DifferenceExplainer, find_differences
+from winchester_core.trigger_tests.dry_run import RunLog, dry_run_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from winchester_core.config import Settings
+    from winchester_core.config.cases import Case, Step
+    from winchester_core.interfaces import EventSource
+MAX_REPORTED_REJECTIONS = 100
+"""How many rejected messages of a file are told of."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """How a case went: `failures` is empty when all was as expected."""
+
+    case: Case
+    failures: tuple[str, ...]
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether all was as expected."""
+        return not self.failures
+
+
+def run_case(case: Case, settings: Settings) -> CaseResult:
+    """Run `case` with the triggers and pipelines of `settings`, whose database is not touched.
+
+    Raises `ConfigurationError` for event definitions that a case needs and that are not there.
+    """
+    started = monotonic()
+    failures = tuple(_CaseRun(case, settings).failures())
+    return CaseResult(case, failures, monotonic() - started)
+
+
+class _CaseRun:
+    def __init__(self, case: Case, settings: Settings) -> None:
+        self._case = case
+        self._journal = RunLog(self._is_stored)
+        self._engine = InMemoryEngine(dry_run_settings(settings, self._journal))
+        definitions = bootstrap.trigger_definitions(settings, PluginRegistry(CONDITIONS))
+        self._reasons = DifferenceExplainer(
+            self._engine.store, {each.name: each for each in definitions}
+        )
+        self._received = dict.fromkeys(("stored", "duplicates", "rejected", "dropped"), 0)
+        self._rejections: list[str] = []
+        self._last_rejected = 0
+        self._named = 0
+
+    def failures(self) -> Iterator[str]:
+        if self._case.start is not None:
+            self._engine.store.set_event_clock(self._case.start)
+        for step in self._case.steps:
+            yield from self._take(step)
+        if not any(_expects_rejections(step) for step in self._case.steps):
+            yield from self._rejections
+
+    def _is_stored(self, message_id: str) -> bool:
+        return self._engine.store.get_event_by_message_id(message_id) is not None
+
+    def _take(self, step: Step) -> Sequence[str]:
+        match step:
+            case InputBatch():
+                self._give(step)
+            case InputFile():
+                self._replay(step)
+            case AdvanceTime():
+                return self._advance(step)
+            case Expectation():
+                came = read_actual_results(self._engine.store, self._journal, self._received)
+                return list(find_differences(step, came, self._reasons.of))
+            case _:
+                assert_never(step)
+        return ()
+
+    def _give(self, step: InputBatch) -> None:
+        if step.kind == "events":
+            result = self._engine.add_events([self._completed(each) for each in step.items])
+        else:
+            result = self._engine.add_notifications(step.items)
+        self._count(result.stored, result.duplicates, result.invalid, result.dropped)
+        for place, outcome in enumerate(result.outcomes):
+            if outcome.status.value == "invalid":
+                what = f"{step.kind}[{place}] ({outcome.message_id or 'without an id'})"
+                self._rejections.append(f"{step.place}: {what} is rejected: {outcome.reason}")
+
+    def _completed(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """The event with an id, e1, e2 and so on, and the present time, where it has none."""
+        self._named += 1
+        now = self._engine.store.event_clock()
+        return {"message_id": f"e{self._named}", "timestamp": now, **event}
+
+    def _replay(self, step: InputFile) -> None:
+        pace = ReplayPace(step=step.every, advance=timedelta(0))
+        summary = self._engine.replay(_source(step), pace)
+        self._count(summary.stored, summary.duplicates, summary.rejected, summary.dropped)
+        for each in self._engine.store.find_rejected(
+            cursor=self._last_rejected, limit=MAX_REPORTED_REJECTIONS
+        ):
+            self._last_rejected = each.id
+            self._rejections.append(f"{step.place}: a message is rejected: {each.reason}")
+
+    def _advance(self, step: AdvanceTime) -> Sequence[str]:
+        now = self._engine.store.event_clock()
+        if isinstance(step.to, datetime):
+            moment = step.to
+        elif now is None:
+            return [f"{step.place}: time cannot go on: no event has told it, and no start"]
+        else:
+            moment = now + step.to
+        if now is not None and moment < now:
+            return [f"{step.place}: time goes on only: it is {now.isoformat()} already"]
+        self._engine.advance_to(moment)
+        return ()
+
+    def _count(self, stored: int, duplicates: int, rejected: int, dropped: int) -> None:
+        self._received["stored"] += stored
+        self._received["duplicates"] += duplicates
+        self._received["rejected"] += rejected
+        self._received["dropped"] += dropped
+
+
+def _source(step: InputFile) -> EventSource:
+    source: EventSource = import_plugin(EVENT_SOURCES, "jsonl")(
+        path=str(step.path),
+        format=step.kind.removesuffix("s"),
+        datetime_traits=list(step.datetime_traits),
+    )
+    return source
+
+
+def _expects_rejections(step: Step) -> bool:
+    return isinstance(step, Expectation) and "rejected" in step.counts
