@@ -15,7 +15,7 @@ from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
 from winchester_core.model.json import dump_payload
 from winchester_core.storage.effect_records import EffectFilter, EffectRefused
 from winchester_core.storage.records import Completion
-from winchester_core.triggers.stream_time import FixedTime
+from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from conftest import Winchester

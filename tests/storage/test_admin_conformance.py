@@ -26,7 +26,7 @@ from winchester_core.storage.records import (
     StreamFilter,
     StreamVersion,
 )
-from winchester_core.triggers.stream_time import FixedTime
+from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

@@ -27,7 +27,7 @@ from winchester_core.storage.records import Completion, EventFilter, StreamFilte
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import streams
 from winchester_core.telemetry.failpoints import Failpoint, on_hit
-from winchester_core.triggers.stream_time import FixedTime
+from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,7 +25,7 @@ from winchester_core.storage.records import Completion
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.telemetry.counters import Count
 from winchester_core.testing.builders import FakeClock
-from winchester_core.triggers.stream_time import FixedTime
+from winchester_core.triggers.batch_plan import FixedTime
 from winchester_core.worker import Worker, WorkerOptions
 
 if TYPE_CHECKING:

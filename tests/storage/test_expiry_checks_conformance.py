@@ -31,7 +31,7 @@ from winchester_core.storage.records import Claim, Completion, StreamFilter
 from winchester_core.storage.sql import claim_rows as claim_queries
 from winchester_core.storage.sql.claim_rows import RESCHEDULE_BATCH
 from winchester_core.storage.sql.tables import streams
-from winchester_core.triggers.stream_time import FixedTime
+from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

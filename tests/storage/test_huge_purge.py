@@ -29,7 +29,7 @@ from winchester_core.storage.sql import claims, retention, stream_rows, streams
 from winchester_core.storage.sql import ingest as sql_ingest
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.telemetry.counters import Count
-from winchester_core.triggers.stream_time import FixedTime
+from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -30,7 +30,7 @@ from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.testing import FakeClock
-from winchester_core.triggers.stream_time import FixedTime
+from winchester_core.triggers.batch_plan import FixedTime
 from winchester_core.worker import Worker, WorkerOptions
 from winchester_handlers.logger import LoggerHandler
 

@@ -22,7 +22,7 @@ from winchester_core.storage.effect_records import (
 from winchester_core.storage.records import Completion, EventFilter, Failure, StreamFilter
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import metadata
-from winchester_core.triggers.stream_time import FixedTime
+from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from support.servers.databases import Databases

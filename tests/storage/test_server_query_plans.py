@@ -27,7 +27,7 @@ from winchester_core.storage.records import (
 from winchester_core.storage.sql.search import SCAN_WINDOW_ROWS
 from winchester_core.storage.sql.statistics import OLDEST_CANDIDATES
 from winchester_core.storage.sql.store import SqlStore
-from winchester_core.triggers.stream_time import FixedTime
+from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from support.servers.databases import Databases

@@ -13,7 +13,7 @@ from winchester_core.errors import DatabaseUnavailable, DataRefused
 from winchester_core.storage.records import StreamFilter
 from winchester_core.storage.sql.dialects import driver
 from winchester_core.storage.sql.dialects.bulk import SMALL_BATCH_ROWS
-from winchester_core.triggers.stream_time import EventTime
+from winchester_core.triggers.batch_plan import EventTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable

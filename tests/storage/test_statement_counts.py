@@ -19,7 +19,7 @@ from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.storage.records import Completion, StreamFilter
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.testing import FakeClock
-from winchester_core.triggers.stream_time import EventTime, FixedTime
+from winchester_core.triggers.batch_plan import EventTime, FixedTime
 from winchester_core.worker import Worker, WorkerOptions, batch
 
 if TYPE_CHECKING:

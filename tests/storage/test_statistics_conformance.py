@@ -26,7 +26,7 @@ from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.effect_records import EffectRefused
 from winchester_core.storage.records import Completion, Failure, Rejection, StreamFilter
 from winchester_core.storage.sql.schema import DatabaseSchema
-from winchester_core.triggers.stream_time import FixedTime
+from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

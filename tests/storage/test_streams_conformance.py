@@ -15,7 +15,7 @@ from support.builders.events import (
 )
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import StreamFilter
-from winchester_core.triggers.stream_time import EventTime, FixedTime
+from winchester_core.triggers.batch_plan import EventTime, FixedTime
 
 if TYPE_CHECKING:
     from winchester_core.model.stream import StreamRecord

@@ -2,13 +2,12 @@
 
 from winchester_core.distill.definition_schema import validate_definitions
 from winchester_core.distill.distiller import Distiller, DistillResult
-from winchester_core.distill.notification import notification_time, open_envelope, read_object
+from winchester_core.distill.notification import notification_time, open_envelope
 
 __all__ = [
     "DistillResult",
     "Distiller",
     "notification_time",
     "open_envelope",
-    "read_object",
     "validate_definitions",
 ]

@@ -1,6 +1,7 @@
 """The ingesting side: from sources and callers into the store."""
 
 from winchester_core.ingest.ingester import Ingester
-from winchester_core.ingest.recorder import AddResult, EventOutcome, EventStatus
+from winchester_core.ingest.outcome import AddResult
+from winchester_core.model.message import EventOutcome, EventStatus
 
 __all__ = ["AddResult", "EventOutcome", "EventStatus", "Ingester"]

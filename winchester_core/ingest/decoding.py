@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from winchester_core.distill import notification_time, open_envelope, read_object
+from winchester_core.distill import notification_time, open_envelope
 from winchester_core.errors import ConfigurationError, InvalidEvent
 from winchester_core.model.event import CleanEvent, clean_event, parse_timestamp, to_utc
-from winchester_core.model.json import read_event
+from winchester_core.model.json import read_event, read_object
 from winchester_core.model.message import MessageKind
 from winchester_core.storage.records import Rejection
 

@@ -7,13 +7,16 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.config.triggers import check_trigger_definitions
-from winchester_core.errors import ConfigurationError, InvalidEvent
+from winchester_core.errors import ConfigurationError, DataRefused, InvalidEvent
 from winchester_core.ingest.decoding import NoDefinition
-from winchester_core.ingest.recorder import AddResult, EventOutcome, EventStatus, Recorder
+from winchester_core.ingest.outcome import AddResult
 from winchester_core.model.event import clean_event, printable
+from winchester_core.model.message import EventOutcome, EventStatus
 from winchester_core.storage.debug_flusher import DebugFlusher
 from winchester_core.storage.records import MatchedEvent
+from winchester_core.storage.stream_clock import ClockKind
 from winchester_core.telemetry.counters import Count, Counters
+from winchester_core.telemetry.failpoints import Failpoint, hit
 from winchester_core.telemetry.metrics import LabelValues
 from winchester_core.telemetry.retry import DATABASE_AND_CLOCK, OutageState
 from winchester_core.triggers.definition import TriggerDefinition
@@ -29,8 +32,10 @@ if TYPE_CHECKING:
     from winchester_core.interfaces import Condition
     from winchester_core.model.event import CleanEvent, Event, TraitDrop
     from winchester_core.model.message import Message
-    from winchester_core.storage.interface import Store
+    from winchester_core.storage.interface import IngestStore, Store
+    from winchester_core.storage.records import IngestResult
     from winchester_core.storage.stream_clock import StreamClock
+    from winchester_core.triggers.batch_plan import TimePolicy
 
     Prepared = Sequence[MatchedEvent | EventOutcome]
 
@@ -272,3 +277,85 @@ def _printable_id(item: Any) -> str | None:
     body = getattr(item, "body", item)
     message_id = body.get("message_id") if isinstance(body, dict) else None
     return printable(message_id) if isinstance(message_id, str) else None
+
+
+class Recorder:
+    """Records arrivals; everything else in a batch passes through as it is."""
+
+    def __init__(self, store: IngestStore, clock: StreamClock, counters: Counters) -> None:
+        self._store = store
+        self._clock = clock
+        self._counters = counters
+        self._has_warned = False
+
+    def record(self, prepared: Sequence[MatchedEvent | EventOutcome]) -> tuple[EventOutcome, ...]:
+        """Store the arrivals in one transaction; return an outcome for each of `prepared`.
+
+        When the database refuses the batch for its content, the batch is split until the message
+        at fault stands alone: that one is invalid, the others are stored.
+        """
+        matched_events = [each for each in prepared if isinstance(each, MatchedEvent)]
+        hit(Failpoint.DISTILLED)
+        outcomes = iter(
+            self._stored(matched_events, self._clock.ingest_policy()) if matched_events else ()
+        )
+        self._clock.publish([matched_event.stamp for matched_event in matched_events])
+        return tuple(
+            next(outcomes) if isinstance(each, MatchedEvent) else each for each in prepared
+        )
+
+    def _stored(
+        self, matched_events: Sequence[MatchedEvent], policy: TimePolicy
+    ) -> list[EventOutcome]:
+        try:
+            recorded = self._store.record(matched_events, policy)
+        except DataRefused as refusal:
+            if len(matched_events) == 1:
+                return [self._refused(matched_events[0], refusal)]
+            half = len(matched_events) // 2
+            return self._stored(matched_events[:half], policy) + self._stored(
+                matched_events[half:], policy
+            )
+        hit(Failpoint.INGEST_COMMITTED)
+        self._count(matched_events, recorded)
+        return [
+            EventOutcome(
+                EventStatus.STORED if stored else EventStatus.DUPLICATE,
+                matched_event.event["message_id"],
+            )
+            for matched_event, stored in zip(matched_events, recorded.stored, strict=True)
+        ]
+
+    def _refused(self, matched_event: MatchedEvent, refusal: DataRefused) -> EventOutcome:
+        message_id = matched_event.event["message_id"]
+        reason = f"the database refuses it: {refusal}"
+        logger.warning("event %s is invalid: %s", message_id, reason, extra={"event": message_id})
+        self._counters.add(Count.EVENTS_INVALID)
+        return EventOutcome(EventStatus.INVALID, message_id, reason)
+
+    def _count(self, matched_events: Sequence[MatchedEvent], recorded: IngestResult) -> None:
+        stored = sum(recorded.stored)
+        self._counters.add(Count.EVENTS_STORED, stored)
+        self._counters.add(Count.EVENTS_DUPLICATE, len(matched_events) - stored)
+        self._counters.add(Count.STREAMS_OPENED, recorded.streams_opened)
+        self._counters.add(Count.CLOCK_JUMPS_REFUSED, len(recorded.refused_jumps))
+        for index in recorded.refused_jumps:
+            event = matched_events[index].event
+            logger.warning(
+                "event %s of %s is too far ahead to move the event clock (event_clock_max_jump)",
+                event["message_id"],
+                event["timestamp"].isoformat(),
+                extra={"event": event["message_id"]},
+            )
+        if recorded.streams_opened_expired and self._clock.kind is ClockKind.SYSTEM:
+            self._warn_of_born_expired(recorded.streams_opened_expired)
+
+    def _warn_of_born_expired(self, number: int) -> None:
+        self._counters.add(Count.STREAMS_OPENED_EXPIRED, number)
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "streams are expired as soon as they open: these events are old. To process "
+                "recorded events set 'clock: event', or use 'winchester replay'; these are "
+                "stored now, hence with an empty database"
+            )

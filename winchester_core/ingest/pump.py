@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from winchester_core.clock import monotonic
 from winchester_core.ingest.decoding import make_rejection
-from winchester_core.ingest.recorder import EventStatus
-from winchester_core.model.message import MessageKind
+from winchester_core.model.message import EventStatus, MessageKind
 from winchester_core.telemetry.counters import Count
 from winchester_core.telemetry.failpoints import Failpoint, hit
 from winchester_core.telemetry.log_context import LogContext
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from winchester_core.ingest.ingester import Ingester
-    from winchester_core.ingest.recorder import AddResult
+    from winchester_core.ingest.outcome import AddResult
     from winchester_core.interfaces import EventSource
     from winchester_core.model.message import Message
     from winchester_core.telemetry.watchdog import Deadline

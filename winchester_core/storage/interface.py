@@ -48,8 +48,8 @@ if TYPE_CHECKING:
         TrimResult,
     )
     from winchester_core.telemetry.debug import DebugGroup
+    from winchester_core.triggers.batch_plan import TimePolicy
     from winchester_core.triggers.definition import TriggerDefinition
-    from winchester_core.triggers.stream_time import TimePolicy
 
 
 class IngestStore(Protocol):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from winchester_core.clock import TimeSyncClock
 from winchester_core.errors import ClockError
-from winchester_core.triggers.stream_time import EventTime, FixedTime, TimePolicy
+from winchester_core.triggers.batch_plan import EventTime, FixedTime, TimePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import MatchedEvent, StreamFilter
+from winchester_core.triggers.batch_plan import FixedTime
 from winchester_core.triggers.definition import TriggerDefinition
 from winchester_core.triggers.matcher import TriggerSet
-from winchester_core.triggers.stream_time import FixedTime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

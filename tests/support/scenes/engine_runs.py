@@ -26,7 +26,7 @@ from support.builders.engine_steps import (
 from support.builders.events import NOON, matched_events
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import Completion, EventFilter, Failure, StreamFilter
-from winchester_core.triggers.stream_time import EventTime, FixedTime
+from winchester_core.triggers.batch_plan import EventTime, FixedTime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from winchester_core.storage import records
     from winchester_core.storage.interface import Store
     from winchester_core.testing.builders import FakeClock
-    from winchester_core.triggers.stream_time import TimePolicy
+    from winchester_core.triggers.batch_plan import TimePolicy
 
 ALL = 10_000
 MAX_ATTEMPTS = 2

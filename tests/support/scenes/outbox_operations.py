@@ -15,7 +15,7 @@ from winchester_core.storage.effect_records import (
     EffectRefused,
 )
 from winchester_core.storage.records import Claim, Completion
-from winchester_core.triggers.stream_time import FixedTime
+from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

@@ -15,7 +15,7 @@ from winchester_core.model.stream import Reason
 from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.records import Completion
 from winchester_core.testing.builders import FakeClock
-from winchester_core.triggers.stream_time import EventTime
+from winchester_core.triggers.batch_plan import EventTime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from winchester_core.storage.records import IngestResult, MatchedEvent
-    from winchester_core.triggers.stream_time import TimePolicy
+    from winchester_core.triggers.batch_plan import TimePolicy
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 CONDITIONS = {"int": IntCondition}

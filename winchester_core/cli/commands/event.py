@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from winchester_core.ingest import Ingester
-    from winchester_core.ingest.recorder import EventOutcome
     from winchester_core.model.event import Event
+    from winchester_core.model.message import EventOutcome
     from winchester_core.storage.interface import Store
 
 
@@ -212,7 +212,7 @@ class EventAdd(ObjectShow):
     def shown(self, parsed_args: Namespace) -> dict[str, Any]:
         """What became of it."""
         from winchester_core.bootstrap import TriggerManager
-        from winchester_core.ingest.recorder import EventStatus
+        from winchester_core.model.message import EventStatus
 
         given = _event_from_options(parsed_args)
         settings = load_configuration(parsed_args, ignores=("pipelines", "distiller", "sources"))
@@ -247,7 +247,7 @@ def _event_from_options(args: Namespace) -> dict[str, Any]:
 
 
 def _read_json(text: str) -> dict[str, Any]:
-    from winchester_core.distill import read_object
+    from winchester_core.model.json import read_object
 
     body = sys.stdin.buffer.read() if text == "-" else text.encode(errors="surrogateescape")
     try:
@@ -273,7 +273,7 @@ def _with_defaults(event: dict[str, Any], args: Namespace, manager: Ingester) ->
 
 
 def _result(outcome: EventOutcome, manager: Ingester) -> dict[str, Any]:
-    from winchester_core.ingest.recorder import EventStatus
+    from winchester_core.model.message import EventStatus
 
     is_held = outcome.status in (EventStatus.STORED, EventStatus.DUPLICATE)
     wanted = StreamFilter(message_id=outcome.message_id)

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from winchester_core.model import MAX_NAME_LENGTH
 from winchester_core.sources.http import parsers
 from winchester_core.sources.http.parsers import CLOUDEVENTS, EVENTS, JSON_TYPE, NOTIFICATIONS
-from winchester_core.sources.http.request import ItemState
-from winchester_core.sources.http.responses import BUSY_RETRY_SECONDS, RETRY_SECONDS
+from winchester_core.sources.http.responses import BUSY_RETRY_SECONDS, RETRY_SECONDS, ItemState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from winchester_core.sources.http.request import RequestLimits
+    from winchester_core.sources.http.params import RequestLimits
 
 LIVE: Final = "/healthz/live"
 READY: Final = "/healthz/ready"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -106,3 +107,13 @@ SCHEMA = CheckedSchema(
     },
     require_token,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """What bounds a request, and how many are in hand at once."""
+
+    max_body_bytes: int
+    max_items: int
+    max_requests: int
+    timeout_seconds: float

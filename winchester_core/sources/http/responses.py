@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from enum import StrEnum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
-
-from winchester_core.sources.http.request import ItemState
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from winchester_core.sources.http.request import ItemResult
+
+class ItemState(StrEnum):
+    """What a sender is told of an item: the outcomes of ingest, and that there was none."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    DROPPED = "dropped"
+    INVALID = "invalid"
+    UNAVAILABLE = "unavailable"
+
+
+class ItemResult(NamedTuple):
+    """What became of one item; `reason` says why it was not stored."""
+
+    state: ItemState
+    message_id: str | None = None
+    reason: str | None = None
+
 
 RETRY_SECONDS: Final = 5
 """After how long it is worth trying again when the database is away or the process ends."""
@@ -87,3 +103,6 @@ class CircuitBreaker:
             self._open_until = asyncio.get_running_loop().time() + RETRY_SECONDS
         elif any(result.state is ItemState.STORED for result in results):
             self._open_until = 0.0
+
+
+# Pending requests with the results of their items, and the inbox between the threads.

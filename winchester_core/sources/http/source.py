@@ -12,15 +12,9 @@ import uvicorn
 
 from winchester_core.errors import SourceError
 from winchester_core.interfaces import EventSource
-from winchester_core.sources.http.app import Application
-from winchester_core.sources.http.params import SCHEMA
-from winchester_core.sources.http.request import (
-    UNAVAILABLE_RESULT,
-    Inbox,
-    ItemResult,
-    ItemState,
-    RequestLimits,
-)
+from winchester_core.sources.http.app import UNAVAILABLE_RESULT, Application, Inbox
+from winchester_core.sources.http.params import SCHEMA, RequestLimits
+from winchester_core.sources.http.responses import ItemResult, ItemState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

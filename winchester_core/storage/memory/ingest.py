@@ -11,7 +11,7 @@ from winchester_core.storage.memory.state import MemoryEvent, MemoryStream
 from winchester_core.storage.records import IngestResult, RejectedMessage
 from winchester_core.telemetry.failpoints import Failpoint, hit
 from winchester_core.triggers import progress
-from winchester_core.triggers.stream_time import EventTime, TimePolicy, compute_batch_times
+from winchester_core.triggers.batch_plan import EventTime, TimePolicy, compute_batch_times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
         TrimCursor,
         TrimResult,
     )
+    from winchester_core.triggers.batch_plan import TimePolicy
     from winchester_core.triggers.definition import TriggerDefinition
-    from winchester_core.triggers.stream_time import TimePolicy
 
 
 class MemoryStore(MemoryEffectStore, MemoryDebugStore):

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from winchester_core.storage.memory.state import MemoryState, MemoryStream
     from winchester_core.storage.memory.transaction import Transaction
     from winchester_core.storage.records import Completion, Failure, StreamVersion
+    from winchester_core.triggers.batch_plan import TimePolicy
     from winchester_core.triggers.definition import TriggerDefinition
-    from winchester_core.triggers.stream_time import TimePolicy
 
 CLAIMED_STATES = frozenset({StreamState.FIRING, StreamState.EXPIRING})
 RETRY_STATES = frozenset({StreamState.RETRY_FIRE, StreamState.RETRY_EXPIRE})

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sqlalchemy import Text, and_, case, func, literal, select, update
 
 from winchester_core.errors import ConcurrentChange
-from winchester_core.model.stream import FIRE_STATES, REASON_STATES, ReasonStates, StreamState
+from winchester_core.model.stream import (
+    FIRE_STATES,
+    REASON_STATES,
+    Reason,
+    ReasonStates,
+    StreamState,
+)
 from winchester_core.storage.records import (
     MAX_HISTORY_LENGTH,
     history_line_end,
     worker_died_error,
     worker_died_error_prefix,
 )
-from winchester_core.storage.sql import clocks, queues
+from winchester_core.storage.sql import clocks
 from winchester_core.storage.sql.dialects.bulk import RowLock, parameter_batches
-from winchester_core.storage.sql.queues import Queue, in_order
 from winchester_core.storage.sql.tables import streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Row
+    from sqlalchemy import ColumnElement, Connection, Row, Select
 
     from winchester_core.storage.records import Claim
     from winchester_core.storage.sql.dialects import SqlDialect
+
 
 _CLAIMED_STATES = [reason_states.working.value for reason_states in REASON_STATES]
 _CLAIM_COLUMNS = (
@@ -63,7 +70,7 @@ def reschedule_checks(
     The first `min_limit` whose check is due are examined, at least `RESCHEDULE_BATCH`.
     """
     limit = max(min_limit, RESCHEDULE_BATCH)
-    due = lock_queue(connection, dialect, queues.to_check(now), limit)
+    due = lock_queue(connection, dialect, to_check(now), limit)
     for batch in parameter_batches([row.id for row in due if row.expires_later]):
         connection.execute(
             update(streams)
@@ -233,3 +240,96 @@ def _appended(dialect: SqlDialect, rest: ColumnElement[str]) -> ColumnElement[st
     return dialect.last_characters(
         before + clocks.real_time_text(dialect) + rest, MAX_HISTORY_LENGTH
     )
+
+
+# The queues in which streams wait for workers, each in the order of an index.
+
+
+Moment: TypeAlias = "datetime | ColumnElement[datetime]"
+
+_ACTIVE = streams.c.state == StreamState.ACTIVE.value
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Streams that wait for something, in the order of an index.
+
+    Nothing breaks a tie: a million streams may expire at one midnight, and PostgreSQL, whose
+    indexes do not end with the id, would sort them all for each claim.
+    """
+
+    condition: ColumnElement[bool]
+    order: ColumnElement[Any]
+    index: str
+    null_column: ColumnElement[Any] | None = None
+    """A column that the condition holds null, which comes before `order` in the index."""
+    due: ColumnElement[Any] | None = None
+    """When each is due, where that may be later than the time in `order`."""
+
+
+def to_fire(now: Moment | None = None) -> Queue:
+    """Streams whose criteria are met; with a stream time `now`, those whose time has come."""
+    time = streams.c.fire_timestamp
+    condition = and_(_ACTIVE, time.is_not(None) if now is None else time <= now)
+    return Queue(condition, time, "ix_streams_due")
+
+
+def to_expire(now: Moment | None = None) -> Queue:
+    """Streams whose criteria are not met; with a stream time `now`, those that have expired."""
+    queue, due = to_check(now), streams.c.expire_timestamp
+    condition = queue.condition if now is None else and_(queue.condition, due <= now)
+    return replace(queue, condition=condition, due=due)
+
+
+def to_check(now: Moment | None = None) -> Queue:
+    """Streams whose criteria are not met; with a stream time `now`, those that may have expired."""
+    time, null_column = streams.c.check_at, streams.c.fire_timestamp
+    condition = and_(_ACTIVE, null_column.is_(None))
+    return Queue(
+        condition if now is None else and_(condition, time <= now),
+        time,
+        "ix_streams_due",
+        null_column,
+    )
+
+
+def first_tries(reason: Reason, now: Moment) -> Queue:
+    """Active streams whose time has come."""
+    return to_fire(now) if reason is Reason.FIRE else to_expire(now)
+
+
+def retries(reason_states: ReasonStates, real_now: Moment, *, due: bool = True) -> Queue:
+    """Streams whose next try is due, or is still to come."""
+    time = streams.c.retry_at
+    when = time <= real_now if due else time > real_now
+    condition = and_(streams.c.state == reason_states.retry.value, when)
+    return Queue(condition, time, "ix_streams_state_retry_at")
+
+
+def claimed(reason_states: ReasonStates) -> Queue:
+    """Claimed streams."""
+    leased = streams.c.lease_until.is_not(None)  # the index has no others
+    return _lease_queue(and_(streams.c.state == reason_states.working.value, leased))
+
+
+def lease_expired(real_now: Moment, *all_reason_states: ReasonStates) -> Queue:
+    """Claimed streams whose lease has run out."""
+    working = streams.c.state.in_(
+        [reason_states.working.value for reason_states in all_reason_states]
+    )
+    return _lease_queue(and_(working, streams.c.lease_until < real_now))
+
+
+def _lease_queue(condition: ColumnElement[bool]) -> Queue:
+    return Queue(condition, streams.c.lease_until, "ix_streams_state_lease_until")
+
+
+def in_order(dialect: SqlDialect, query: Select[Any], queue: Queue, limit: int) -> Select[Any]:
+    """The first `limit` streams of a queue.
+
+    In order also where any would do: the database would else go through the table until it has
+    found enough, and what is due mostly comes last.
+    """
+    order = dialect.index_order(queue.order, after_null=queue.null_column)
+    ordered = query.where(queue.condition).order_by(*order).limit(limit)
+    return dialect.force_index(ordered, streams, queue.index)

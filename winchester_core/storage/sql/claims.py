@@ -16,7 +16,8 @@ from winchester_core.model.stream import (
     states_for_reason,
 )
 from winchester_core.storage.records import Claim, CompletionResult, IngestResult
-from winchester_core.storage.sql import claim_rows, clocks, queues, stream_rows
+from winchester_core.storage.sql import claim_rows, clocks, stream_rows
+from winchester_core.storage.sql import claim_rows as queues
 from winchester_core.storage.sql.ingest import record
 from winchester_core.storage.sql.outbox import record_effects
 from winchester_core.storage.sql.stream_rows import delete_streams
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from winchester_core.storage.records import Completion, Failure
     from winchester_core.storage.sql.dialects import SqlDialect
-    from winchester_core.triggers.stream_time import TimePolicy
+    from winchester_core.triggers.batch_plan import TimePolicy
 
 
 def claim_ready(
@@ -197,7 +198,8 @@ def complete(
     result = (
         record(connection, dialect, matched_events, policy) if matched_events else IngestResult(())
     )
-    record_effects(connection, dialect, valid)
+    if any(each.effects for each in valid):
+        record_effects(connection, dialect, valid)
     purged = [each.claim.stream_id for each in valid if each.purge and each.commit_error is None]
     delete_streams(connection, dialect, purged)
     clean = [each.claim.stream_id for each in valid if not each.purge and each.commit_error is None]

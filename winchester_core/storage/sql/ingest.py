@@ -13,9 +13,14 @@ from winchester_core.storage.records import IngestResult
 from winchester_core.storage.sql import clocks, events, stream_rows
 from winchester_core.telemetry.failpoints import Failpoint, hit
 from winchester_core.triggers import progress
-from winchester_core.triggers.batch_plan import BatchPlan, PendingStream
+from winchester_core.triggers.batch_plan import (
+    BatchPlan,
+    EventTime,
+    PendingStream,
+    TimePolicy,
+    compute_batch_times,
+)
 from winchester_core.triggers.grouping import Group
-from winchester_core.triggers.stream_time import EventTime, TimePolicy, compute_batch_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -13,9 +13,9 @@ from winchester_core.model.effect import EffectState
 from winchester_core.model.statistics import EffectBacklog, StoreStatistics, seconds_since
 from winchester_core.model.stream import REASON_STATES, Reason, StreamState, states_for_reason
 from winchester_core.storage.records import ANY_REJECTED, MAX_COUNTED, Backlog
-from winchester_core.storage.sql import clocks, queues, rejected
+from winchester_core.storage.sql import claim_rows, clocks, rejected
+from winchester_core.storage.sql.claim_rows import in_order
 from winchester_core.storage.sql.effect_rows import endpoint_of, has_endpoint
-from winchester_core.storage.sql.queues import in_order
 from winchester_core.storage.sql.tables import effects, streams
 from winchester_core.storage.sql.types import UtcDateTime
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from sqlalchemy import BindParameter, Connection, ScalarSelect, Select
 
     from winchester_core.model.effect import Endpoint
+    from winchester_core.storage.sql.claim_rows import Queue
     from winchester_core.storage.sql.dialects import SqlDialect
-    from winchester_core.storage.sql.queues import Queue
 
 
 def collect(connection: Connection, dialect: SqlDialect, now: datetime | None) -> StoreStatistics:
@@ -51,10 +51,10 @@ def _ready_seconds(
     now: datetime | None,
     real_now: datetime,
 ) -> float:
-    retry = queues.retries(states_for_reason(reason), real_now)
+    retry = claim_rows.retries(states_for_reason(reason), real_now)
     waits = [seconds_since(_ready_since(connection, dialect, retry), real_now)]
     if now is not None:
-        first_try = queues.first_tries(reason, now)
+        first_try = claim_rows.first_tries(reason, now)
         waits.append(seconds_since(_ready_since(connection, dialect, first_try), now))
     return max(waits)
 
@@ -217,26 +217,26 @@ def backlog(
 @cache
 def _counted_queues(*, timed: bool) -> dict[str, list[Queue]]:
     """The queues that are counted; without a stream time, there are only retries."""
-    ready = [queues.retries(lane, _REAL_NOW) for lane in REASON_STATES]
+    ready = [claim_rows.retries(lane, _REAL_NOW) for lane in REASON_STATES]
     if timed:
-        ready += [queues.first_tries(reason, _NOW) for reason in Reason]
+        ready += [claim_rows.first_tries(reason, _NOW) for reason in Reason]
     return {
         "ready": ready,
-        "claimed": [queues.claimed(lane) for lane in REASON_STATES],
+        "claimed": [claim_rows.claimed(lane) for lane in REASON_STATES],
         "retrying": _later_retries(),
-        "lease_expired": [queues.lease_expired(_REAL_NOW, lane) for lane in REASON_STATES],
+        "lease_expired": [claim_rows.lease_expired(_REAL_NOW, lane) for lane in REASON_STATES],
     }
 
 
 def _later_retries() -> list[Queue]:
-    return [queues.retries(lane, _REAL_NOW, due=False) for lane in REASON_STATES]
+    return [claim_rows.retries(lane, _REAL_NOW, due=False) for lane in REASON_STATES]
 
 
 @cache
 def _backlog_query(dialect: SqlDialect, *, timed: bool) -> Select[Any]:
     """The look, made once: to make it, and to find out that it was made before, takes longer."""
     counted_queues = _counted_queues(timed=timed).values()
-    first = [*_later_retries(), queues.to_fire(), queues.to_expire()]
+    first = [*_later_retries(), claim_rows.to_fire(), claim_rows.to_expire()]
     columns: list[ScalarSelect[Any]] = [_count(dialect, each) for each in chain(*counted_queues)]
     columns += [_first_time(dialect, each) for each in first]
     return select(*columns, _oldest_effect(dialect))
@@ -255,14 +255,14 @@ def _earliest(moments: Sequence[datetime | None]) -> datetime | None:
 
 def _count(dialect: SqlDialect, queue: Queue) -> ScalarSelect[int]:
     """How many streams a queue has; no more are counted than are worth it."""
-    found = queues.in_order(dialect, select(streams.c.id), queue, MAX_COUNTED)
+    found = claim_rows.in_order(dialect, select(streams.c.id), queue, MAX_COUNTED)
     return select(func.count()).select_from(found.subquery()).scalar_subquery()
 
 
 def _first_time(dialect: SqlDialect, queue: Queue) -> ScalarSelect[datetime]:
     """The time of the first stream of a queue; none of it is due before."""
     query = select(queue.order)
-    return queues.in_order(dialect, query, queue, limit=1).scalar_subquery()
+    return claim_rows.in_order(dialect, query, queue, limit=1).scalar_subquery()
 
 
 def _oldest_effect(dialect: SqlDialect) -> ScalarSelect[datetime]:

@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     )
     from winchester_core.storage.sql.database import Database
     from winchester_core.storage.sql.events import MemberRows
+    from winchester_core.triggers.batch_plan import TimePolicy
     from winchester_core.triggers.definition import TriggerDefinition
-    from winchester_core.triggers.stream_time import TimePolicy
 
 
 class SqlStore(SqlEffectStore, SqlDebugStore):

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from winchester_core.storage.sql.dialects import driver
-from winchester_core.storage.sql.dialects.row_encoding import ColumnKind, RowDecoder
+from winchester_core.storage.sql.dialects.driver import ColumnKind, RowDecoder
 from winchester_core.storage.sql.types import time_decoder
 
 if TYPE_CHECKING:

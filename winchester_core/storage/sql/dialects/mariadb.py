@@ -16,7 +16,7 @@ from winchester_core.model.json import dump_traits
 from winchester_core.storage.sql.dialects import base, driver
 from winchester_core.storage.sql.dialects.base import DatabaseErrorKind, SqlDialect
 from winchester_core.storage.sql.dialects.bulk import SMALL_BATCH_ROWS, BulkWriter, values_list
-from winchester_core.storage.sql.dialects.row_encoding import (
+from winchester_core.storage.sql.dialects.driver import (
     ColumnKind,
     Decoders,
     Encoders,

@@ -20,12 +20,12 @@ from winchester_core.storage.sql.dialects.bulk import (
     BulkWriter,
     parameter_batches,
 )
-from winchester_core.storage.sql.dialects.driver import raise_dbapi_error
-from winchester_core.storage.sql.dialects.row_encoding import (
+from winchester_core.storage.sql.dialects.driver import (
     ColumnKind,
     Encoders,
     RowEncoder,
     column_kind,
+    raise_dbapi_error,
 )
 
 if TYPE_CHECKING:

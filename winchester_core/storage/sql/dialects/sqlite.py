@@ -16,7 +16,7 @@ from winchester_core.model.json import dump_traits
 from winchester_core.storage.sql.dialects import driver
 from winchester_core.storage.sql.dialects.base import DatabaseErrorKind, SqlDialect
 from winchester_core.storage.sql.dialects.bulk import BulkWriter, values_list
-from winchester_core.storage.sql.dialects.row_encoding import ColumnKind, Encoders, RowEncoder
+from winchester_core.storage.sql.dialects.driver import ColumnKind, Encoders, RowEncoder
 from winchester_core.storage.sql.types import format_naive_utc
 
 if TYPE_CHECKING:
