@@ -42,14 +42,14 @@ KINDS = {
 HOW_TO = {
     CONDITIONS: "triggers",
     TRAIT_PLUGINS: "notifications",
-    "atompub": "reach-out",
-    "notabene": "reach-out",
-    "webhook": "reach-out",
+    "atompub": "deliver-messages",
+    "notabene": "deliver-messages",
+    "webhook": "deliver-messages",
     "http": "http",
     "rabbitmq": "rabbitmq",
     "yagi": "rabbitmq",
 }
-"""Group or plugin to the how-to page that shows it at work."""
+"""How-to page of each group or plugin."""
 
 
 def pages() -> Mapping[str, Callable[[], str]]:
@@ -99,7 +99,7 @@ def _body(group: str, plugin: Plugin, loaded: Any) -> Iterator[str]:
     yield f"## Example\n\n```yaml\n{_demanded(told.example, plugin, 'example')}\n```"
     how_to = HOW_TO.get(plugin.name) or HOW_TO.get(group)
     if how_to:
-        yield f"At work: [{_title(how_to)}](../../../how-to/{how_to}.md)."
+        yield f"How-to: [{_title(how_to)}](../../../how-to/{how_to}.md)."
 
 
 def _table(plugin: Plugin, told: list[Parameter]) -> str:
