@@ -112,8 +112,8 @@ def test_every_table_and_column_is_described(reference: Reference) -> None:
 
 
 def test_every_count_is_described(reference: Reference) -> None:
-    reference.names("counts", [count.value for count in Count])
-    reference.names("counts", [field.name for field in fields(PumpTotals)])
+    reference.names("metrics", [count.value for count in Count])
+    reference.names("metrics", [field.name for field in fields(PumpTotals)])
 
 
 def test_the_diagram_has_every_state_and_every_change(checkout: Path) -> None:

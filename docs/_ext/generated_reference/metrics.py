@@ -1,4 +1,4 @@
-"""Every metric, from the catalogue, by what it tells of."""
+"""Tables of all metrics, from the catalogue, by origin."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from winchester_core.telemetry.metrics.catalogue import CountMetric
 
 TITLES: Final = {
-    MetricOrigin.INGEST: "Of ingest",
-    MetricOrigin.WORKER: "Of workers",
-    MetricOrigin.PROCESS: "Of both",
-    MetricOrigin.TABLES: "Of the tables",
+    MetricOrigin.INGEST: "Ingest",
+    MetricOrigin.WORKER: "Workers",
+    MetricOrigin.PROCESS: "All processes",
+    MetricOrigin.TABLES: "Database tables",
 }
 
 
 def render() -> str:
-    """A table for each origin."""
+    """Render one table for each origin."""
     return "\n\n".join(part for origin in MetricOrigin for part in _section(origin))
 
 
 def render_counts() -> str:
-    """Which metric, with which label, shows each count."""
+    """Render the table from counts to metrics and their labels."""
     rows = (
         (code(count), code(shown.metric.name), _pairs(shown))
         for count, shown in COUNT_METRICS.items()
@@ -44,7 +44,7 @@ def _pairs(shown: CountMetric) -> str:
 def _section(origin: MetricOrigin) -> Iterator[str]:
     yield f"## {TITLES[origin]}"
     rows = (_row(each) for each in METRICS if each.origin is origin)
-    yield table(["metric", "kind", "labels", "tells"], rows)
+    yield table(["metric", "kind", "labels", "meaning"], rows)
 
 
 def _row(metric: Metric) -> tuple[str, str, str, str]:
