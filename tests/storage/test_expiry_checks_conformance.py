@@ -28,7 +28,7 @@ from support.scenes.threads import at_the_same_moment
 from support.scenes.workers import Scene
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Claim, Completion, StreamFilter
-from winchester_core.storage.sql import claim_rows as claim_queries
+from winchester_core.storage.sql import claim_rows
 from winchester_core.storage.sql.claim_rows import RESCHEDULE_BATCH
 from winchester_core.storage.sql.tables import streams
 from winchester_core.triggers.batch_plan import FixedTime
@@ -134,7 +134,7 @@ def test_one_that_has_expired_is_found_behind_thousands_that_were_moved(store: S
 def test_a_claim_may_ask_for_more_than_are_put_off_at_once(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claim_queries, "RESCHEDULE_BATCH", 2)
+    monkeypatch.setattr(claim_rows, "RESCHEDULE_BATCH", 2)
     for place, instance in enumerate("abcdef"):
         touch(store, instance, place)
     touch(store, "d", 100)

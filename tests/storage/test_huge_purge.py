@@ -126,7 +126,7 @@ def test_completing_and_purging_it_hinders_nobody(store: SqlStore) -> None:
     with held_open(store, complete):
         unhindered(store, lambda: everything_else(store, "huge"))
     with store.database.engine.connect() as connection:
-        assert retention._held_by_uncompleted(connection, [10**9 + 2, 10**9 + LINKS]) == set()
+        assert retention._linked_to_uncompleted(connection, [10**9 + 2, 10**9 + LINKS]) == set()
     assert store.trim(FAR, store.real_time() + LEASE, 100).removed == 1
 
 

@@ -106,16 +106,16 @@ class MemoryEffectStore:
             return None if due_at is None else (due_at - self._clock.now()).total_seconds()
 
     def find_effects(
-        self, wanted: EffectFilter = ANY_EFFECT, *, cursor: int | None = None, limit: int = 100
+        self, filters: EffectFilter = ANY_EFFECT, *, cursor: int | None = None, limit: int = 100
     ) -> list[StoredEffect]:
         """See `EffectStore.find_effects`."""
         with self._lock:
-            return list(islice(self._memory.outbox.matching(wanted, cursor or 0), limit))
+            return list(islice(self._memory.outbox.matching(filters, cursor or 0), limit))
 
-    def count_effects(self, wanted: EffectFilter = ANY_EFFECT) -> int:
+    def count_effects(self, filters: EffectFilter = ANY_EFFECT) -> int:
         """See `EffectStore.count_effects`."""
         with self._lock:
-            return sum(1 for _ in self._memory.outbox.matching(wanted))
+            return sum(1 for _ in self._memory.outbox.matching(filters))
 
     def get_effect(self, effect_id: int) -> StoredEffect:
         """See `EffectStore.get_effect`."""

@@ -242,30 +242,30 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
     # --- queries and administration ------------------------------------------------------------
 
     def find_events(
-        self, wanted: EventFilter = ANY_EVENT, *, cursor: str | None = None, limit: int = 100
+        self, filters: EventFilter = ANY_EVENT, *, cursor: str | None = None, limit: int = 100
     ) -> list[Event]:
         """See `ReadStore.find_events`."""
         with self._lock:
-            found = queries.matching_events(self._memory, wanted, cursor)
+            found = queries.matching_events(self._memory, filters, cursor)
             return [dict(event) for event in islice(found, limit)]
 
-    def count_events(self, wanted: EventFilter = ANY_EVENT) -> int:
+    def count_events(self, filters: EventFilter = ANY_EVENT) -> int:
         """See `ReadStore.count_events`."""
         with self._lock:
-            return sum(1 for _ in queries.matching_events(self._memory, wanted))
+            return sum(1 for _ in queries.matching_events(self._memory, filters))
 
     def find_streams(
-        self, wanted: StreamFilter = ANY_STREAM, *, cursor: int | None = None, limit: int = 100
+        self, filters: StreamFilter = ANY_STREAM, *, cursor: int | None = None, limit: int = 100
     ) -> list[StreamRecord]:
         """See `ReadStore.find_streams`."""
         with self._lock:
-            found = queries.matching_streams(self._memory, wanted, cursor or 0)
+            found = queries.matching_streams(self._memory, filters, cursor or 0)
             return [stream.record() for stream in islice(found, limit)]
 
-    def count_streams(self, wanted: StreamFilter = ANY_STREAM) -> int:
+    def count_streams(self, filters: StreamFilter = ANY_STREAM) -> int:
         """See `ReadStore.count_streams`."""
         with self._lock:
-            return sum(1 for _ in queries.matching_streams(self._memory, wanted))
+            return sum(1 for _ in queries.matching_streams(self._memory, filters))
 
     def count_states(self) -> dict[StreamState, int]:
         """See `ReadStore.count_states`."""
@@ -303,19 +303,21 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
 
     def find_rejected(
         self,
-        wanted: RejectedFilter = ANY_REJECTED,
+        filters: RejectedFilter = ANY_REJECTED,
         *,
         cursor: int | None = None,
         limit: int = 100,
     ) -> list[RejectedMessage]:
         """See `ReadStore.find_rejected`."""
         with self._lock:
-            return list(islice(queries.matching_rejected(self._memory, wanted, cursor or 0), limit))
+            return list(
+                islice(queries.matching_rejected(self._memory, filters, cursor or 0), limit)
+            )
 
-    def count_rejected(self, wanted: RejectedFilter = ANY_REJECTED) -> int:
+    def count_rejected(self, filters: RejectedFilter = ANY_REJECTED) -> int:
         """See `ReadStore.count_rejected`."""
         with self._lock:
-            return sum(1 for _ in queries.matching_rejected(self._memory, wanted))
+            return sum(1 for _ in queries.matching_rejected(self._memory, filters))
 
     def get_rejected(self, rejected_id: int) -> RejectedMessage:
         """See `ReadStore.get_rejected`."""

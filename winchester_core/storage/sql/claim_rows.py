@@ -55,10 +55,10 @@ RESCHEDULE_BATCH: Final = 1_000
 
 
 def lock_queue(
-    connection: Connection, dialect: SqlDialect, queue: Queue, limit: int
+    connection: Connection, dialect: SqlDialect, queue: StreamQueue, limit: int
 ) -> list[Row[Any]]:
     """The first `limit` streams of `queue`; what others have locked is passed over."""
-    query = in_order(dialect, select(*_CLAIM_COLUMNS), queue, limit)
+    query = queue_query(dialect, select(*_CLAIM_COLUMNS), queue, limit)
     return list(connection.execute(dialect.lock_rows(query, skip_locked=True)).all())
 
 
@@ -70,7 +70,7 @@ def reschedule_checks(
     The first `min_limit` whose check is due are examined, at least `RESCHEDULE_BATCH`.
     """
     limit = max(min_limit, RESCHEDULE_BATCH)
-    due = lock_queue(connection, dialect, to_check(now), limit)
+    due = lock_queue(connection, dialect, expiry_check_queue(now), limit)
     for batch in parameter_batches([row.id for row in due if row.expires_later]):
         connection.execute(
             update(streams)
@@ -100,7 +100,7 @@ def claim(
     for batch in parameter_batches(rows):
         claimed = connection.execute(
             update(streams)
-            .where(_unchanged(dialect, [(row.id, row.state_serial_no) for row in batch]))
+            .where(_is_unchanged(dialect, [(row.id, row.state_serial_no) for row in batch]))
             .values(
                 state=reason_states.working.value,
                 state_serial_no=streams.c.state_serial_no + 1,
@@ -109,14 +109,14 @@ def claim(
                 lease_until=lease_until,
                 retry_at=None,
                 attempts=streams.c.attempts + 1,
-                history=history_with(dialect, reason_states.working, worker),
+                history=appended_history(dialect, reason_states.working, worker),
             )
         ).rowcount
         if claimed != len(batch):
             raise ConcurrentChange(f"{len(batch) - claimed} streams were claimed by another worker")
 
 
-def _unchanged(dialect: SqlDialect, serials: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
+def _is_unchanged(dialect: SqlDialect, serials: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
     """The condition that each stream still has its serial, which every change bumps."""
     return and_(
         dialect.is_one_of(streams.c.id, [stream_id for stream_id, _ in serials]),
@@ -158,7 +158,7 @@ def extend_leases(
     return len(stream_ids)
 
 
-def finish(
+def set_state(
     connection: Connection,
     dialect: SqlDialect,
     stream_ids: Sequence[int],
@@ -174,7 +174,7 @@ def finish(
                 state=state.value,
                 state_serial_no=streams.c.state_serial_no + 1,
                 lease_until=None,
-                history=history_with(dialect, state),
+                history=appended_history(dialect, state),
                 **values,
             )
         )
@@ -199,12 +199,12 @@ def release(
                 worker=None,
                 lease_until=None,
                 retry_at=real_now,
-                history=history_with_retry(dialect),
+                history=appended_retry_history(dialect),
             )
         )
 
 
-def worker_died_message(attempts: int) -> ColumnElement[str]:
+def worker_died_error_expression(attempts: int) -> ColumnElement[str]:
     """What to record of a stream whose worker died in its last attempt."""
     earlier_error = streams.c.last_error
     return case(
@@ -213,14 +213,14 @@ def worker_died_message(attempts: int) -> ColumnElement[str]:
     )
 
 
-def history_with(
+def appended_history(
     dialect: SqlDialect, state: StreamState, worker: str | None = None
 ) -> ColumnElement[str]:
     """The history with a line for a change into `state`, claimed by `worker` if it was."""
-    return _appended(dialect, literal(history_line_end(state, worker), Text()))
+    return _append_to_history(dialect, literal(history_line_end(state, worker), Text()))
 
 
-def history_with_retry(dialect: SqlDialect) -> ColumnElement[str]:
+def appended_retry_history(dialect: SqlDialect) -> ColumnElement[str]:
     """The history with a line for a change into the retry state of a stream's lane.
 
     MariaDB, where an assignment sees those before it, may show the new state for the old one.
@@ -232,10 +232,10 @@ def history_with_retry(dialect: SqlDialect) -> ColumnElement[str]:
         )
         for reason_states in REASON_STATES
     ]
-    return _appended(dialect, case(*lines))
+    return _append_to_history(dialect, case(*lines))
 
 
-def _appended(dialect: SqlDialect, rest: ColumnElement[str]) -> ColumnElement[str]:
+def _append_to_history(dialect: SqlDialect, rest: ColumnElement[str]) -> ColumnElement[str]:
     before = func.coalesce(streams.c.history, literal("", Text()), type_=Text())
     return dialect.last_characters(
         before + clocks.real_time_text(dialect) + rest, MAX_HISTORY_LENGTH
@@ -245,13 +245,13 @@ def _appended(dialect: SqlDialect, rest: ColumnElement[str]) -> ColumnElement[st
 # The queues in which streams wait for workers, each in the order of an index.
 
 
-Moment: TypeAlias = "datetime | ColumnElement[datetime]"
+TimeOperand: TypeAlias = "datetime | ColumnElement[datetime]"
 
 _ACTIVE = streams.c.state == StreamState.ACTIVE.value
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
+class StreamQueue:
     """Streams that wait for something, in the order of an index.
 
     Nothing breaks a tie: a million streams may expire at one midnight, and PostgreSQL, whose
@@ -267,25 +267,25 @@ class Queue:
     """When each is due, where that may be later than the time in `order`."""
 
 
-def to_fire(now: Moment | None = None) -> Queue:
+def fire_queue(now: TimeOperand | None = None) -> StreamQueue:
     """Streams whose criteria are met; with a stream time `now`, those whose time has come."""
     time = streams.c.fire_timestamp
     condition = and_(_ACTIVE, time.is_not(None) if now is None else time <= now)
-    return Queue(condition, time, "ix_streams_due")
+    return StreamQueue(condition, time, "ix_streams_due")
 
 
-def to_expire(now: Moment | None = None) -> Queue:
+def expire_queue(now: TimeOperand | None = None) -> StreamQueue:
     """Streams whose criteria are not met; with a stream time `now`, those that have expired."""
-    queue, due = to_check(now), streams.c.expire_timestamp
+    queue, due = expiry_check_queue(now), streams.c.expire_timestamp
     condition = queue.condition if now is None else and_(queue.condition, due <= now)
     return replace(queue, condition=condition, due=due)
 
 
-def to_check(now: Moment | None = None) -> Queue:
+def expiry_check_queue(now: TimeOperand | None = None) -> StreamQueue:
     """Streams whose criteria are not met; with a stream time `now`, those that may have expired."""
     time, null_column = streams.c.check_at, streams.c.fire_timestamp
     condition = and_(_ACTIVE, null_column.is_(None))
-    return Queue(
+    return StreamQueue(
         condition if now is None else and_(condition, time <= now),
         time,
         "ix_streams_due",
@@ -293,26 +293,28 @@ def to_check(now: Moment | None = None) -> Queue:
     )
 
 
-def first_tries(reason: Reason, now: Moment) -> Queue:
+def first_attempt_queue(reason: Reason, now: TimeOperand) -> StreamQueue:
     """Active streams whose time has come."""
-    return to_fire(now) if reason is Reason.FIRE else to_expire(now)
+    return fire_queue(now) if reason is Reason.FIRE else expire_queue(now)
 
 
-def retries(reason_states: ReasonStates, real_now: Moment, *, due: bool = True) -> Queue:
+def retry_queue(
+    reason_states: ReasonStates, real_now: TimeOperand, *, due: bool = True
+) -> StreamQueue:
     """Streams whose next try is due, or is still to come."""
     time = streams.c.retry_at
     when = time <= real_now if due else time > real_now
     condition = and_(streams.c.state == reason_states.retry.value, when)
-    return Queue(condition, time, "ix_streams_state_retry_at")
+    return StreamQueue(condition, time, "ix_streams_state_retry_at")
 
 
-def claimed(reason_states: ReasonStates) -> Queue:
+def claimed_queue(reason_states: ReasonStates) -> StreamQueue:
     """Claimed streams."""
     leased = streams.c.lease_until.is_not(None)  # the index has no others
     return _lease_queue(and_(streams.c.state == reason_states.working.value, leased))
 
 
-def lease_expired(real_now: Moment, *all_reason_states: ReasonStates) -> Queue:
+def expired_lease_queue(real_now: TimeOperand, *all_reason_states: ReasonStates) -> StreamQueue:
     """Claimed streams whose lease has run out."""
     working = streams.c.state.in_(
         [reason_states.working.value for reason_states in all_reason_states]
@@ -320,11 +322,13 @@ def lease_expired(real_now: Moment, *all_reason_states: ReasonStates) -> Queue:
     return _lease_queue(and_(working, streams.c.lease_until < real_now))
 
 
-def _lease_queue(condition: ColumnElement[bool]) -> Queue:
-    return Queue(condition, streams.c.lease_until, "ix_streams_state_lease_until")
+def _lease_queue(condition: ColumnElement[bool]) -> StreamQueue:
+    return StreamQueue(condition, streams.c.lease_until, "ix_streams_state_lease_until")
 
 
-def in_order(dialect: SqlDialect, query: Select[Any], queue: Queue, limit: int) -> Select[Any]:
+def queue_query(
+    dialect: SqlDialect, query: Select[Any], queue: StreamQueue, limit: int
+) -> Select[Any]:
     """The first `limit` streams of a queue.
 
     In order also where any would do: the database would else go through the table until it has

@@ -17,7 +17,6 @@ from winchester_core.model.stream import (
 )
 from winchester_core.storage.records import Claim, CompletionResult, IngestResult
 from winchester_core.storage.sql import claim_rows, clocks, stream_rows
-from winchester_core.storage.sql import claim_rows as queues
 from winchester_core.storage.sql.ingest import record
 from winchester_core.storage.sql.outbox import record_effects
 from winchester_core.storage.sql.stream_rows import delete_streams
@@ -53,10 +52,14 @@ def claim_ready(
     reason_states = states_for_reason(reason)
     real_now = clocks.real_time(connection, dialect)
     rows = claim_rows.lock_queue(
-        connection, dialect, queues.retries(reason_states, real_now), limit
+        connection, dialect, claim_rows.retry_queue(reason_states, real_now), limit
     )
     if now is not None and len(rows) < limit:
-        queue = queues.to_fire(now) if reason is Reason.FIRE else queues.to_check(now)
+        queue = (
+            claim_rows.fire_queue(now)
+            if reason is Reason.FIRE
+            else claim_rows.expiry_check_queue(now)
+        )
         first_tries = claim_rows.lock_queue(connection, dialect, queue, limit - len(rows))
         if reason is Reason.EXPIRE and any(row.expires_later for row in first_tries):
             claim_rows.reschedule_checks(connection, dialect, now, limit)
@@ -154,17 +157,17 @@ def rescue(
     real_now = clocks.real_time(connection, dialect)
     rescued = failed = 0
     expired = claim_rows.lock_queue(
-        connection, dialect, queues.lease_expired(real_now, *REASON_STATES), limit
+        connection, dialect, claim_rows.expired_lease_queue(real_now, *REASON_STATES), limit
     )
     for (reason_states, attempts), stream_ids in _by_states_and_attempts(expired).items():
         if attempts < max_attempts:
-            claim_rows.finish(
+            claim_rows.set_state(
                 connection, dialect, stream_ids, reason_states.retry, worker=None, retry_at=real_now
             )
             rescued += len(stream_ids)
         else:
-            message = claim_rows.worker_died_message(attempts)
-            claim_rows.finish(
+            message = claim_rows.worker_died_error_expression(attempts)
+            claim_rows.set_state(
                 connection, dialect, stream_ids, reason_states.failed, last_error=message
             )
             failed += len(stream_ids)
@@ -203,10 +206,10 @@ def complete(
     purged = [each.claim.stream_id for each in valid if each.purge and each.commit_error is None]
     delete_streams(connection, dialect, purged)
     clean = [each.claim.stream_id for each in valid if not each.purge and each.commit_error is None]
-    claim_rows.finish(connection, dialect, clean, StreamState.COMPLETED, last_error=None)
+    claim_rows.set_state(connection, dialect, clean, StreamState.COMPLETED, last_error=None)
     for each in valid:
         if each.commit_error is not None:
-            claim_rows.finish(
+            claim_rows.set_state(
                 connection,
                 dialect,
                 [each.claim.stream_id],
@@ -231,7 +234,7 @@ def fail(
     final = failure.final or claim.attempt >= max_attempts
     state = reason_states.failed if final else reason_states.retry
     retry_at = None if final else clocks.real_time(connection, dialect) + failure.retry_delay
-    claim_rows.finish(
+    claim_rows.set_state(
         connection,
         dialect,
         [claim.stream_id],

@@ -36,11 +36,11 @@ _COLUMNS_WITHOUT_PAYLOAD = [column for column in effects.c if column is not effe
 def insert_effects(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Record effects, so that their ids are in the order of `rows`."""
     statement = insert(effects).returning(effects.c.id, sort_by_parameter_order=True)
-    for batch in _by_size(rows):
+    for batch in _batches_by_size(rows):
         connection.execute(statement, batch)
 
 
-def _by_size(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+def _batches_by_size(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
     """Divide rows so that a statement stays within what MariaDB takes."""
     batch: list[Mapping[str, Any]] = []
     size = 0
@@ -79,7 +79,7 @@ def claim(
     for batch in parameter_batches(rows):
         claimed = connection.execute(
             update(effects)
-            .where(_unchanged([(row.id, row.serial_no) for row in batch]))
+            .where(_is_unchanged([(row.id, row.serial_no) for row in batch]))
             .values(
                 serial_no=effects.c.serial_no + 1,
                 attempts=effects.c.attempts + 1,
@@ -129,12 +129,12 @@ def extend_leases(
 def _is_claimed_by(claims: Iterable[EffectClaim]) -> ColumnElement[bool]:
     listed = list(claims)
     return and_(
-        _unchanged([(claim.id, claim.serial) for claim in listed]),
+        _is_unchanged([(claim.id, claim.serial) for claim in listed]),
         effects.c.worker.in_({claim.worker for claim in listed}),
     )
 
 
-def _unchanged(serials: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
+def _is_unchanged(serials: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
     return and_(
         effects.c.id.in_([row_id for row_id, _ in serials]),
         tuple_(effects.c.id, effects.c.serial_no).in_(serials),
@@ -282,25 +282,25 @@ def endpoint_of(row: Row[Any]) -> Endpoint:
 
 
 def find(
-    connection: Connection, wanted: EffectFilter, cursor: int, limit: int
+    connection: Connection, filters: EffectFilter, cursor: int, limit: int
 ) -> list[StoredEffect]:
     """Up to `limit` effects past the id `cursor`, by id."""
     query = (
         select(effects)
-        .where(effects.c.id > cursor, *_filter_conditions(wanted))
+        .where(effects.c.id > cursor, *_filter_conditions(filters))
         .order_by(effects.c.id)
         .limit(limit)
     )
     return [_effect_from_row(row) for row in connection.execute(query)]
 
 
-def count(connection: Connection, wanted: EffectFilter) -> int:
+def count(connection: Connection, filters: EffectFilter) -> int:
     """How many effects there are."""
-    query = select(func.count()).select_from(effects).where(*_filter_conditions(wanted))
+    query = select(func.count()).select_from(effects).where(*_filter_conditions(filters))
     return connection.execute(query).scalar_one()
 
 
-def by_id(connection: Connection, effect_id: int) -> StoredEffect:
+def effect_by_id(connection: Connection, effect_id: int) -> StoredEffect:
     """The effect with this id. Raises `UnknownEffect`."""
     row = connection.execute(select(effects).where(effects.c.id == effect_id)).first()
     if row is None:
@@ -325,20 +325,20 @@ def lock_ordering_group(
     return list(connection.execute(dialect.lock_rows(indexed)))
 
 
-def _filter_conditions(wanted: EffectFilter) -> list[ColumnElement[bool]]:
+def _filter_conditions(filters: EffectFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    if wanted.state is not None:
-        conditions.append(effects.c.state == wanted.state.value)
-    if wanted.pipeline is not None:
-        conditions.append(effects.c.pipeline == wanted.pipeline)
-    if wanted.handler is not None:
-        conditions.append(effects.c.handler == wanted.handler)
-    if wanted.stream_id is not None:
-        conditions.append(effects.c.stream_id == wanted.stream_id)
-    if wanted.older_than is not None:
-        conditions.append(effects.c.created_at < wanted.older_than)
-    if wanted.younger_than is not None:
-        conditions.append(effects.c.created_at >= wanted.younger_than)
+    if filters.state is not None:
+        conditions.append(effects.c.state == filters.state.value)
+    if filters.pipeline is not None:
+        conditions.append(effects.c.pipeline == filters.pipeline)
+    if filters.handler is not None:
+        conditions.append(effects.c.handler == filters.handler)
+    if filters.stream_id is not None:
+        conditions.append(effects.c.stream_id == filters.stream_id)
+    if filters.older_than is not None:
+        conditions.append(effects.c.created_at < filters.older_than)
+    if filters.younger_than is not None:
+        conditions.append(effects.c.created_at >= filters.younger_than)
     return conditions
 
 

@@ -12,7 +12,7 @@ from winchester_core.errors import DataRefused
 from winchester_core.model.event import REQUIRED_KEYS, Event
 from winchester_core.model.json import load_traits
 from winchester_core.storage.sql.dialects.bulk import RowInsert, RowLock, parameter_batches
-from winchester_core.storage.sql.search import ids_after, matches_glob
+from winchester_core.storage.sql.search import find_ids, matches_glob
 from winchester_core.storage.sql.streams import get_stream
 from winchester_core.storage.sql.tables import events, stream_events
 from winchester_core.storage.sql.types import time_decoder
@@ -85,18 +85,18 @@ def event_from_row(row: Any) -> Event:
     }
 
 
-def by_message_id(connection: Connection, message_id: str) -> Event | None:
+def event_by_message_id(connection: Connection, message_id: str) -> Event | None:
     """The event with this id, if it is stored."""
     row = connection.execute(select(*_COLUMNS).where(events.c.message_id == message_id)).first()
     return event_from_row(row) if row else None
 
 
-def page_after(
-    connection: Connection, dialect: SqlDialect, wanted: EventFilter, cursor: int, limit: int
+def events_page(
+    connection: Connection, dialect: SqlDialect, filters: EventFilter, cursor: int, limit: int
 ) -> list[tuple[int, Event]]:
     """Up to `limit` (row id, event) past the row `cursor`, by row id; traits are not looked at."""
-    ids = ids_after(
-        connection, dialect, events.c.id, cursor, limit, _filter_conditions(dialect, wanted)
+    ids = find_ids(
+        connection, dialect, events.c.id, cursor, limit, _filter_conditions(dialect, filters)
     )
     found: list[tuple[int, Event]] = []
     for page in parameter_batches(ids):
@@ -105,26 +105,26 @@ def page_after(
     return found
 
 
-def count(connection: Connection, dialect: SqlDialect, wanted: EventFilter) -> int:
+def count(connection: Connection, dialect: SqlDialect, filters: EventFilter) -> int:
     """How many events there are; traits are not looked at."""
-    query = select(func.count()).select_from(events).where(*_filter_conditions(dialect, wanted))
+    query = select(func.count()).select_from(events).where(*_filter_conditions(dialect, filters))
     return connection.execute(query).scalar_one()
 
 
-def row_id_of(connection: Connection, message_id: str) -> int | None:
+def event_row_id(connection: Connection, message_id: str) -> int | None:
     """The row of the event with this id."""
     query = select(events.c.id).where(events.c.message_id == message_id)
     return connection.execute(query).scalar_one_or_none()
 
 
-def _filter_conditions(dialect: SqlDialect, wanted: EventFilter) -> list[ColumnElement[bool]]:
+def _filter_conditions(dialect: SqlDialect, filters: EventFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    if wanted.event_type is not None:
-        conditions.append(matches_glob(dialect, events.c.event_type, wanted.event_type))
-    if wanted.since is not None:
-        conditions.append(events.c.timestamp >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(events.c.timestamp < wanted.until)
+    if filters.event_type is not None:
+        conditions.append(matches_glob(dialect, events.c.event_type, filters.event_type))
+    if filters.since is not None:
+        conditions.append(events.c.timestamp >= filters.since)
+    if filters.until is not None:
+        conditions.append(events.c.timestamp < filters.until)
     return conditions
 
 
@@ -133,28 +133,32 @@ PAGE_ROWS = 1000
 
 
 def find_events(
-    connection: Connection, dialect: SqlDialect, wanted: EventFilter, cursor: str | None, limit: int
+    connection: Connection,
+    dialect: SqlDialect,
+    filters: EventFilter,
+    cursor: str | None,
+    limit: int,
 ) -> list[Event]:
     """Up to `limit` events in order of arrival, past the one whose id is `cursor`."""
-    start = 0 if cursor is None else row_id_of(connection, cursor)
+    start = 0 if cursor is None else event_row_id(connection, cursor)
     if start is None:
         return []
-    page_size = PAGE_ROWS if wanted.traits else limit
-    return list(islice(_matching_events(connection, dialect, wanted, start, page_size), limit))
+    page_size = PAGE_ROWS if filters.traits else limit
+    return list(islice(_matching_events(connection, dialect, filters, start, page_size), limit))
 
 
-def count_events(connection: Connection, dialect: SqlDialect, wanted: EventFilter) -> int:
+def count_events(connection: Connection, dialect: SqlDialect, filters: EventFilter) -> int:
     """How many events there are; with traits, every event in range is looked at."""
-    if not wanted.traits:
-        return count(connection, dialect, wanted)
-    return sum(1 for _ in _matching_events(connection, dialect, wanted, 0, PAGE_ROWS))
+    if not filters.traits:
+        return count(connection, dialect, filters)
+    return sum(1 for _ in _matching_events(connection, dialect, filters, 0, PAGE_ROWS))
 
 
 def _matching_events(
-    connection: Connection, dialect: SqlDialect, wanted: EventFilter, cursor: int, page_size: int
+    connection: Connection, dialect: SqlDialect, filters: EventFilter, cursor: int, page_size: int
 ) -> Iterator[Event]:
-    traits = {name: encode_value(value) for name, value in wanted.traits.items()}
-    while page := page_after(connection, dialect, wanted, cursor, page_size):
+    traits = {name: encode_value(value) for name, value in filters.traits.items()}
+    while page := events_page(connection, dialect, filters, cursor, page_size):
         for row_id, event in page:
             cursor = row_id
             if _has_traits(event, traits):

@@ -151,9 +151,11 @@ def apply_effect_results(
     now = clocks.real_time(connection, dialect)
     valid = [each for each in results if each.claim.lease_token in lease_tokens]
     delivered = [each.claim.id for each in valid if isinstance(each, EffectDelivered)]
-    delayed = [_reschedule(each, now) for each in valid if isinstance(each, EffectDelayed)]
+    delayed = [_reschedule_update(each, now) for each in valid if isinstance(each, EffectDelayed)]
     refused = [
-        mark_dead(each.claim.id, each.reason) for each in valid if isinstance(each, EffectRefused)
+        _dead_letter_update(each.claim.id, each.reason)
+        for each in valid
+        if isinstance(each, EffectRefused)
     ]
     effect_rows.update_effects(connection, [*delayed, *refused])
     finished_ids = [*delivered, *(each["id"] for each in refused)]
@@ -168,7 +170,7 @@ def apply_effect_results(
     )
 
 
-def _reschedule(result: EffectDelayed, now: datetime) -> dict[str, Any]:
+def _reschedule_update(result: EffectDelayed, now: datetime) -> dict[str, Any]:
     return {
         "id": result.claim.id,
         "due_at": now + result.delay,
@@ -176,7 +178,7 @@ def _reschedule(result: EffectDelayed, now: datetime) -> dict[str, Any]:
     }
 
 
-def mark_dead(row_id: int, reason: str) -> dict[str, Any]:
+def _dead_letter_update(row_id: int, reason: str) -> dict[str, Any]:
     """The change that makes a dead letter of an effect."""
     return {"id": row_id, "state": EffectState.DEAD.value, "due_at": None, "last_error": reason}
 
@@ -190,7 +192,7 @@ def mark_overdue_effects_dead(
     effect_rows.update_effects(
         connection,
         [
-            mark_dead(
+            _dead_letter_update(
                 row.id,
                 max_age_error(
                     effect_rows.endpoint_of(row),
@@ -220,45 +222,45 @@ def next_effect_seconds(
 
 def retry_effect(connection: Connection, dialect: SqlDialect, effect_id: int) -> StoredEffect:
     """Make a dead letter pending again, or a pending effect due at once."""
-    wanted, group = _lock_ordering_group(connection, dialect, effect_id)
+    effect, group = _lock_ordering_group(connection, dialect, effect_id)
     now = clocks.real_time(connection, dialect)
-    change: dict[str, Any] = {"id": wanted.id}
-    if wanted.state == EffectState.DEAD:
+    change: dict[str, Any] = {"id": effect.id}
+    if effect.state == EffectState.DEAD:
         change |= {"state": EffectState.PENDING.value, "attempts": 0}
         change |= {"waiting_since": now, "last_error": None}
     head = next((row for row in group if row.due_at is not None), None)
-    if head is None or head.id == wanted.id:
+    if head is None or head.id == effect.id:
         change["due_at"] = now
-    elif wanted.id < head.id and not _is_claimed(head, now):
+    elif effect.id < head.id and not _is_claimed(head, now):
         change["due_at"] = now
         effect_rows.update_effects(connection, [{"id": head.id, "due_at": None}])
     effect_rows.update_effects(connection, [change])
-    return effect_rows.by_id(connection, effect_id)
+    return effect_rows.effect_by_id(connection, effect_id)
 
 
 def discard_effect(connection: Connection, dialect: SqlDialect, effect_id: int) -> None:
-    """Forget an effect."""
-    wanted, _ = _lock_ordering_group(connection, dialect, effect_id)
-    if wanted.due_at is not None:
+    """Delete an effect. Raises `UnknownEffect`, `EffectInProgress`."""
+    effect, _ = _lock_ordering_group(connection, dialect, effect_id)
+    if effect.due_at is not None:
         now = clocks.real_time(connection, dialect)
-        effect_rows.promote_next(connection, dialect, [wanted.id], now)
-    effect_rows.delete_by_ids(connection, [wanted.id])
+        effect_rows.promote_next(connection, dialect, [effect.id], now)
+    effect_rows.delete_by_ids(connection, [effect.id])
 
 
 def _lock_ordering_group(
     connection: Connection, dialect: SqlDialect, effect_id: int
 ) -> tuple[Row[Any], list[Row[Any]]]:
-    """Lock the lane of an effect: the effect, and all that are there.
+    """Lock all effects of an effect's ordering key; return the effect, and all of them by id.
 
-    Raises `UnknownEffect`, or `EffectInProgress` when a worker has it in hand.
+    Raises `UnknownEffect`, or `EffectInProgress` while a worker has claimed it.
     """
     group = effect_rows.lock_ordering_group(connection, dialect, effect_id)
-    wanted = next((row for row in group if row.id == effect_id), None)
-    if wanted is None:
+    effect = next((row for row in group if row.id == effect_id), None)
+    if effect is None:
         raise UnknownEffect(effect_id)
-    if _is_claimed(wanted, clocks.real_time(connection, dialect)):
-        raise EffectInProgress(effect_id, wanted.worker)
-    return wanted, group
+    if _is_claimed(effect, clocks.real_time(connection, dialect)):
+        raise EffectInProgress(effect_id, effect.worker)
+    return effect, group
 
 
 def _is_claimed(row: Row[Any], now: datetime) -> bool:
@@ -320,20 +322,20 @@ class SqlEffectStore:
         )
 
     def find_effects(
-        self, wanted: EffectFilter = ANY_EFFECT, *, cursor: int | None = None, limit: int = 100
+        self, filters: EffectFilter = ANY_EFFECT, *, cursor: int | None = None, limit: int = 100
     ) -> list[StoredEffect]:
         """See `EffectStore.find_effects`."""
         return self.database.read(
-            partial(effect_rows.find, wanted=wanted, cursor=cursor or 0, limit=limit)
+            partial(effect_rows.find, filters=filters, cursor=cursor or 0, limit=limit)
         )
 
-    def count_effects(self, wanted: EffectFilter = ANY_EFFECT) -> int:
+    def count_effects(self, filters: EffectFilter = ANY_EFFECT) -> int:
         """See `EffectStore.count_effects`."""
-        return self.database.read(partial(effect_rows.count, wanted=wanted))
+        return self.database.read(partial(effect_rows.count, filters=filters))
 
     def get_effect(self, effect_id: int) -> StoredEffect:
         """See `EffectStore.get_effect`."""
-        return self.database.read(partial(effect_rows.by_id, effect_id=effect_id))
+        return self.database.read(partial(effect_rows.effect_by_id, effect_id=effect_id))
 
     def retry_effect(self, effect_id: int) -> StoredEffect:
         """See `EffectStore.retry_effect`."""

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, update
 from winchester_core.errors import UnknownRejectedMessage
 from winchester_core.storage.records import RejectedMessage
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
-from winchester_core.storage.sql.search import ids_after
+from winchester_core.storage.sql.search import find_ids
 from winchester_core.storage.sql.tables import rejected_messages
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ def insert(
 
 
 def find(
-    connection: Connection, dialect: SqlDialect, wanted: RejectedFilter, cursor: int, limit: int
+    connection: Connection, dialect: SqlDialect, filters: RejectedFilter, cursor: int, limit: int
 ) -> list[RejectedMessage]:
     """Up to `limit` rejected messages past the id `cursor`, by id."""
-    ids = ids_after(
-        connection, dialect, rejected_messages.c.id, cursor, limit, _filter_conditions(wanted)
+    ids = find_ids(
+        connection, dialect, rejected_messages.c.id, cursor, limit, _filter_conditions(filters)
     )
     found: list[RejectedMessage] = []
     for batch in parameter_batches(ids):
@@ -60,13 +60,13 @@ def find(
     return found
 
 
-def count(connection: Connection, wanted: RejectedFilter) -> int:
+def count(connection: Connection, filters: RejectedFilter) -> int:
     """How many rejected messages there are."""
-    query = select(func.count()).select_from(rejected_messages).where(*_filter_conditions(wanted))
+    query = select(func.count()).select_from(rejected_messages).where(*_filter_conditions(filters))
     return connection.execute(query).scalar_one()
 
 
-def by_id(connection: Connection, rejected_id: int) -> RejectedMessage:
+def rejected_by_id(connection: Connection, rejected_id: int) -> RejectedMessage:
     """The rejected message with this id. Raises `UnknownRejectedMessage`."""
     query = select(rejected_messages).where(rejected_messages.c.id == rejected_id)
     row = connection.execute(query).first()
@@ -78,7 +78,7 @@ def by_id(connection: Connection, rejected_id: int) -> RejectedMessage:
 def set_reason(connection: Connection, rejected_id: int, reason: str) -> None:
     """Say why a message is rejected now. Raises `UnknownRejectedMessage`."""
     # looked at first: MariaDB does not count a row that an update leaves as it was
-    by_id(connection, rejected_id)
+    rejected_by_id(connection, rejected_id)
     connection.execute(
         update(rejected_messages).where(rejected_messages.c.id == rejected_id).values(reason=reason)
     )
@@ -91,16 +91,16 @@ def delete_by_id(connection: Connection, rejected_id: int) -> None:
         raise UnknownRejectedMessage(rejected_id)
 
 
-def _filter_conditions(wanted: RejectedFilter) -> list[ColumnElement[bool]]:
+def _filter_conditions(filters: RejectedFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    if wanted.source is not None:
-        conditions.append(rejected_messages.c.source == wanted.source)
-    if wanted.kind is not None:
-        conditions.append(rejected_messages.c.kind == wanted.kind)
-    if wanted.older_than is not None:
-        conditions.append(rejected_messages.c.received_at < wanted.older_than)
-    if wanted.younger_than is not None:
-        conditions.append(rejected_messages.c.received_at >= wanted.younger_than)
+    if filters.source is not None:
+        conditions.append(rejected_messages.c.source == filters.source)
+    if filters.kind is not None:
+        conditions.append(rejected_messages.c.kind == filters.kind)
+    if filters.older_than is not None:
+        conditions.append(rejected_messages.c.received_at < filters.older_than)
+    if filters.younger_than is not None:
+        conditions.append(rejected_messages.c.received_at >= filters.younger_than)
     return conditions
 
 

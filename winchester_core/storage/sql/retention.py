@@ -44,7 +44,7 @@ def trim(
     for _ in range(MAX_PAGES):
         page = _older_events(connection, older_than, cursor, limit)
         old = [row.id for row in page if row.stored_at < stored_before]
-        removed = _delete_unlinked(connection, dialect, old)
+        removed = _delete_unreferenced(connection, dialect, old)
         kept += len(page) - removed
         if page:
             cursor = TrimCursor(page[-1].timestamp, page[-1].id)
@@ -53,10 +53,12 @@ def trim(
     return TrimResult(removed, kept, cursor, more=len(page) == limit)
 
 
-def _delete_unlinked(connection: Connection, dialect: SqlDialect, old: list[int]) -> int:
-    held = _held_by_uncompleted(connection, old)
-    deletable = _lock_unlocked(connection, dialect, [each for each in old if each not in held])
-    _delete_links_to(connection, dialect, deletable)
+def _delete_unreferenced(connection: Connection, dialect: SqlDialect, old: list[int]) -> int:
+    held = _linked_to_uncompleted(connection, old)
+    deletable = _lock_skipping_locked(
+        connection, dialect, [each for each in old if each not in held]
+    )
+    _delete_links(connection, dialect, deletable)
     return _delete_events(connection, deletable)
 
 
@@ -79,7 +81,7 @@ def _older_events(
     return list(connection.execute(query))
 
 
-def _lock_unlocked(
+def _lock_skipping_locked(
     connection: Connection, dialect: SqlDialect, row_ids: Sequence[int]
 ) -> list[int]:
     """Lock these events; those that another process has locked, or removed, are passed over."""
@@ -99,7 +101,7 @@ def _delete_events(connection: Connection, row_ids: Sequence[int]) -> int:
     )
 
 
-def _held_by_uncompleted(connection: Connection, event_ids: Sequence[int]) -> set[int]:
+def _linked_to_uncompleted(connection: Connection, event_ids: Sequence[int]) -> set[int]:
     """Which of these events an uncompleted stream holds."""
     found: set[int] = set()
     for page in parameter_batches(event_ids):
@@ -115,7 +117,7 @@ def _held_by_uncompleted(connection: Connection, event_ids: Sequence[int]) -> se
     return found
 
 
-def _delete_links_to(connection: Connection, dialect: SqlDialect, event_ids: Sequence[int]) -> None:
+def _delete_links(connection: Connection, dialect: SqlDialect, event_ids: Sequence[int]) -> None:
     """Remove the links to these events."""
     statement = dialect.delete_by_index(stream_events, "ix_stream_events_event_id")
     for page in parameter_batches(event_ids):

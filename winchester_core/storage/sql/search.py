@@ -1,10 +1,10 @@
-"""Finding rows in the order of their ids, by filters of which any may meet all rows or none.
+"""Keyset pagination by id with filters of any selectivity.
 
-A database that is asked for the first rows by id that meet a filter goes either through the ids,
-and reads all rows when those that it looks for come last, or through the filter's index, and sorts
-millions when most rows meet it. Which of the two it takes is a guess that rows are spread evenly,
-which events and streams, whose ids grow with their times, never are. So both are tried here in
-turn, each where it is cheap.
+For the first rows by id that meet a filter, a database either walks the primary key, and reads the
+whole table when the matches come last, or walks the filter's index, and sorts millions of rows when
+most of them match. Its planner chooses on the assumption that matches are spread evenly, which
+never holds for events and streams: their ids grow with their times. So both are done here in turn,
+each where it is cheap.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from winchester_core.storage.sql.dialects import SqlDialect
 
 SCAN_WINDOW_ROWS = 10_000
-"""How many rows are gone through before the filters' own indexes are asked."""
+"""Rows that are scanned by id before the filters' own indexes are used."""
 
 
-def ids_after(
+def find_ids(
     connection: Connection,
     dialect: SqlDialect,
     row_id: ColumnElement[int],
@@ -34,22 +34,22 @@ def ids_after(
     *,
     indexed_conditions: Sequence[ColumnElement[bool]] | None = None,
 ) -> list[int]:
-    """The first `limit` ids past `cursor`, in order, of rows that meet all `conditions`.
+    """Return the first `limit` ids after `cursor`, ascending, of rows that meet all `conditions`.
 
-    `indexed_conditions` says the same as `conditions`, in a form that finds few among many rows.
+    `indexed_conditions` is equivalent to `conditions`, in a form that finds few rows among many.
     """
-    in_order = select(row_id).where(row_id > cursor).order_by(row_id)
+    by_id = select(row_id).where(row_id > cursor).order_by(row_id)
     if not conditions:
-        return _ids(connection, in_order.limit(limit))
-    # of rows, not of ids: where events have been trimmed, few ids are left among many
-    last = connection.execute(in_order.offset(SCAN_WINDOW_ROWS - 1).limit(1)).scalar_one_or_none()
-    near = in_order if last is None else in_order.where(row_id <= last)
-    found = _ids(connection, near.where(*map(dialect.filter_only, conditions)).limit(limit))
+        return _ids(connection, by_id.limit(limit))
+    # the window counts rows, not ids: trimming leaves gaps in the ids of events
+    last = connection.execute(by_id.offset(SCAN_WINDOW_ROWS - 1).limit(1)).scalar_one_or_none()
+    window = by_id if last is None else by_id.where(row_id <= last)
+    found = _ids(connection, window.where(*map(dialect.filter_only, conditions)).limit(limit))
     if len(found) < limit and last is not None:
-        # the sum hides the order of ids from the database, which would go through them all
-        far = select(row_id).where(row_id > last).order_by(row_id + 0)
-        wanted = conditions if indexed_conditions is None else indexed_conditions
-        found += _ids(connection, far.where(*wanted).limit(limit - len(found)))
+        # `+ 0` keeps the planner from walking the primary key, which would read all rows
+        rest = select(row_id).where(row_id > last).order_by(row_id + 0)
+        indexed = conditions if indexed_conditions is None else indexed_conditions
+        found += _ids(connection, rest.where(*indexed).limit(limit - len(found)))
     return found
 
 
@@ -62,7 +62,7 @@ _GREATEST = "\U0010ffff"
 
 
 def matches_glob(dialect: SqlDialect, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
-    """`column` matches `glob`. The part before the first wildcard bounds an index range."""
+    """Return a condition that `column` matches `glob`, with its literal prefix as index range."""
     prefix = literal_prefix(glob)
     if prefix == glob:
         return column == glob
@@ -73,7 +73,7 @@ def matches_glob(dialect: SqlDialect, column: ColumnElement[str], glob: str) -> 
 
 
 def literal_prefix(glob: str) -> str:
-    """What stands before the first wildcard."""
+    """Return the part of `glob` before its first wildcard."""
     for index, character in enumerate(glob):
         if character in WILDCARDS:
             return glob[:index]

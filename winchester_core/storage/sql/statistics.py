@@ -14,7 +14,7 @@ from winchester_core.model.statistics import EffectBacklog, StoreStatistics, sec
 from winchester_core.model.stream import REASON_STATES, Reason, StreamState, states_for_reason
 from winchester_core.storage.records import ANY_REJECTED, MAX_COUNTED, Backlog
 from winchester_core.storage.sql import claim_rows, clocks, rejected
-from winchester_core.storage.sql.claim_rows import in_order
+from winchester_core.storage.sql.claim_rows import queue_query
 from winchester_core.storage.sql.effect_rows import endpoint_of, has_endpoint
 from winchester_core.storage.sql.tables import effects, streams
 from winchester_core.storage.sql.types import UtcDateTime
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import BindParameter, Connection, ScalarSelect, Select
 
     from winchester_core.model.effect import Endpoint
-    from winchester_core.storage.sql.claim_rows import Queue
+    from winchester_core.storage.sql.claim_rows import StreamQueue
     from winchester_core.storage.sql.dialects import SqlDialect
 
 
@@ -36,25 +36,26 @@ def collect(connection: Connection, dialect: SqlDialect, now: datetime | None) -
         stream_time=now,
         streams=count_states_by_trigger(connection),
         oldest_ready_seconds={
-            reason: _ready_seconds(connection, dialect, reason, now, real_now) for reason in Reason
+            reason: _oldest_ready_seconds(connection, dialect, reason, now, real_now)
+            for reason in Reason
         },
-        oldest_unexpired_seconds=seconds_since(_oldest_active(connection, dialect), now),
+        oldest_unexpired_seconds=seconds_since(_oldest_active_time(connection, dialect), now),
         effects=_effect_backlogs(connection, dialect, real_now),
         rejected=rejected.count(connection, ANY_REJECTED),
     )
 
 
-def _ready_seconds(
+def _oldest_ready_seconds(
     connection: Connection,
     dialect: SqlDialect,
     reason: Reason,
     now: datetime | None,
     real_now: datetime,
 ) -> float:
-    retry = claim_rows.retries(states_for_reason(reason), real_now)
+    retry = claim_rows.retry_queue(states_for_reason(reason), real_now)
     waits = [seconds_since(_ready_since(connection, dialect, retry), real_now)]
     if now is not None:
-        first_try = claim_rows.first_tries(reason, now)
+        first_try = claim_rows.first_attempt_queue(reason, now)
         waits.append(seconds_since(_ready_since(connection, dialect, first_try), now))
     return max(waits)
 
@@ -62,13 +63,13 @@ def _ready_seconds(
 def _effect_backlogs(
     connection: Connection, dialect: SqlDialect, real_now: datetime
 ) -> dict[Endpoint, EffectBacklog]:
-    numbers = _effect_counts(connection, dialect)
+    numbers = _count_effects(connection, dialect)
     waiting = sum(states.get(EffectState.PENDING, 0) for states in numbers.values())
     backlogs = {}
     for endpoint, states in numbers.items():
         pending = states.get(EffectState.PENDING, 0)
         oldest = (
-            _oldest_pending(connection, dialect, endpoint, pending, waiting - pending)
+            _oldest_pending_time(connection, dialect, endpoint, pending, waiting - pending)
             if pending
             else None
         )
@@ -110,15 +111,17 @@ _ACTIVE = streams.c.state == StreamState.ACTIVE.value
 _PENDING = effects.c.state == EffectState.PENDING.value
 
 
-def _ready_since(connection: Connection, dialect: SqlDialect, queue: Queue) -> datetime | None:
+def _ready_since(
+    connection: Connection, dialect: SqlDialect, queue: StreamQueue
+) -> datetime | None:
     """Since when the stream of a queue that has waited longest is due; None when it is empty."""
     since, limit = (queue.order, 1) if queue.due is None else (queue.due, OLDEST_CANDIDATES)
-    first = in_order(dialect, select(since.label("since")), queue, limit).subquery()
+    first = queue_query(dialect, select(since.label("since")), queue, limit).subquery()
     moment: datetime | None = connection.execute(select(func.min(first.c.since))).scalar_one()
     return moment
 
 
-def _oldest_active(connection: Connection, dialect: SqlDialect) -> datetime | None:
+def _oldest_active_time(connection: Connection, dialect: SqlDialect) -> datetime | None:
     """The time of the first event of the oldest active stream; None when none is active.
 
     The oldest streams mostly are active, where completed ones are removed. Where those are kept,
@@ -143,7 +146,7 @@ def _oldest_active(connection: Connection, dialect: SqlDialect) -> datetime | No
     return connection.execute(through).scalar_one_or_none()
 
 
-def _effect_counts(
+def _count_effects(
     connection: Connection, dialect: SqlDialect
 ) -> dict[Endpoint, dict[EffectState, int]]:
     """How many effects of each endpoint are in each state; neither is named where none is."""
@@ -155,7 +158,7 @@ def _effect_counts(
     return numbers
 
 
-def _oldest_pending(
+def _oldest_pending_time(
     connection: Connection, dialect: SqlDialect, endpoint: Endpoint, pending: int, others: int
 ) -> datetime | None:
     """Since when the effect of this endpoint that has waited longest waits.
@@ -164,7 +167,7 @@ def _oldest_pending(
     through.
     """
     if others < pending:
-        query = _least_of_first(dialect, endpoint, others + 1)
+        query = _earliest_among_oldest(dialect, endpoint, others + 1)
     else:
         least = select(func.min(effects.c.waiting_since)).where(_PENDING, has_endpoint(endpoint))
         query = dialect.force_index(least.group_by(effects.c.state), effects, "ix_effects_due")
@@ -172,7 +175,7 @@ def _oldest_pending(
     return moment
 
 
-def _least_of_first(dialect: SqlDialect, endpoint: Endpoint, number: int) -> Select[Any]:
+def _earliest_among_oldest(dialect: SqlDialect, endpoint: Endpoint, number: int) -> Select[Any]:
     """The least time of an endpoint among so many that have waited longest of all.
 
     Their number is told, and a bound that all are within, so that PostgreSQL goes by the index: it
@@ -201,10 +204,10 @@ def backlog(
     times = {"now": now, "real_now": real_now} if now is not None else {"real_now": real_now}
     values = list(connection.execute(_backlog_query(dialect, timed=now is not None), times).one())
     numbers = {
-        name: min(sum(_pop_first(values, len(each))), MAX_COUNTED)
+        name: min(sum(_take(values, len(each))), MAX_COUNTED)
         for name, each in counted_queues.items()
     }
-    next_retry, next_due = _earliest(_pop_first(values, 2)), _earliest(_pop_first(values, 2))
+    next_retry, next_due = _earliest(_take(values, 2)), _earliest(_take(values, 2))
     (oldest_effect,) = values
     return Backlog(
         **numbers,
@@ -215,34 +218,38 @@ def backlog(
 
 
 @cache
-def _counted_queues(*, timed: bool) -> dict[str, list[Queue]]:
+def _counted_queues(*, timed: bool) -> dict[str, list[StreamQueue]]:
     """The queues that are counted; without a stream time, there are only retries."""
-    ready = [claim_rows.retries(lane, _REAL_NOW) for lane in REASON_STATES]
+    ready = [claim_rows.retry_queue(lane, _REAL_NOW) for lane in REASON_STATES]
     if timed:
-        ready += [claim_rows.first_tries(reason, _NOW) for reason in Reason]
+        ready += [claim_rows.first_attempt_queue(reason, _NOW) for reason in Reason]
     return {
         "ready": ready,
-        "claimed": [claim_rows.claimed(lane) for lane in REASON_STATES],
-        "retrying": _later_retries(),
-        "lease_expired": [claim_rows.lease_expired(_REAL_NOW, lane) for lane in REASON_STATES],
+        "claimed": [claim_rows.claimed_queue(lane) for lane in REASON_STATES],
+        "retrying": _future_retry_queues(),
+        "lease_expired": [
+            claim_rows.expired_lease_queue(_REAL_NOW, lane) for lane in REASON_STATES
+        ],
     }
 
 
-def _later_retries() -> list[Queue]:
-    return [claim_rows.retries(lane, _REAL_NOW, due=False) for lane in REASON_STATES]
+def _future_retry_queues() -> list[StreamQueue]:
+    return [claim_rows.retry_queue(lane, _REAL_NOW, due=False) for lane in REASON_STATES]
 
 
 @cache
 def _backlog_query(dialect: SqlDialect, *, timed: bool) -> Select[Any]:
     """The look, made once: to make it, and to find out that it was made before, takes longer."""
     counted_queues = _counted_queues(timed=timed).values()
-    first = [*_later_retries(), claim_rows.to_fire(), claim_rows.to_expire()]
-    columns: list[ScalarSelect[Any]] = [_count(dialect, each) for each in chain(*counted_queues)]
-    columns += [_first_time(dialect, each) for each in first]
-    return select(*columns, _oldest_effect(dialect))
+    first = [*_future_retry_queues(), claim_rows.fire_queue(), claim_rows.expire_queue()]
+    columns: list[ScalarSelect[Any]] = [
+        _count_queue(dialect, each) for each in chain(*counted_queues)
+    ]
+    columns += [_earliest_queue_time(dialect, each) for each in first]
+    return select(*columns, _oldest_effect_time(dialect))
 
 
-def _pop_first(values: list[Any], number: int) -> list[Any]:
+def _take(values: list[Any], number: int) -> list[Any]:
     """The first answers, which are taken out."""
     taken = values[:number]
     del values[:number]
@@ -253,19 +260,19 @@ def _earliest(moments: Sequence[datetime | None]) -> datetime | None:
     return min((moment for moment in moments if moment is not None), default=None)
 
 
-def _count(dialect: SqlDialect, queue: Queue) -> ScalarSelect[int]:
+def _count_queue(dialect: SqlDialect, queue: StreamQueue) -> ScalarSelect[int]:
     """How many streams a queue has; no more are counted than are worth it."""
-    found = claim_rows.in_order(dialect, select(streams.c.id), queue, MAX_COUNTED)
+    found = claim_rows.queue_query(dialect, select(streams.c.id), queue, MAX_COUNTED)
     return select(func.count()).select_from(found.subquery()).scalar_subquery()
 
 
-def _first_time(dialect: SqlDialect, queue: Queue) -> ScalarSelect[datetime]:
+def _earliest_queue_time(dialect: SqlDialect, queue: StreamQueue) -> ScalarSelect[datetime]:
     """The time of the first stream of a queue; none of it is due before."""
     query = select(queue.order)
-    return claim_rows.in_order(dialect, query, queue, limit=1).scalar_subquery()
+    return claim_rows.queue_query(dialect, query, queue, limit=1).scalar_subquery()
 
 
-def _oldest_effect(dialect: SqlDialect) -> ScalarSelect[datetime]:
+def _oldest_effect_time(dialect: SqlDialect) -> ScalarSelect[datetime]:
     """Since when the effect that has waited longest waits."""
     query = (
         select(effects.c.waiting_since)

@@ -254,42 +254,42 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
     # --- queries and administration ------------------------------------------------------------
 
     def find_events(
-        self, wanted: EventFilter = ANY_EVENT, *, cursor: str | None = None, limit: int = 100
+        self, filters: EventFilter = ANY_EVENT, *, cursor: str | None = None, limit: int = 100
     ) -> list[Event]:
         """See `ReadStore.find_events`."""
         return self.database.read(
             partial(
                 events.find_events,
                 dialect=self._dialect,
-                wanted=wanted,
+                filters=filters,
                 cursor=cursor,
                 limit=limit,
             )
         )
 
-    def count_events(self, wanted: EventFilter = ANY_EVENT) -> int:
+    def count_events(self, filters: EventFilter = ANY_EVENT) -> int:
         """See `ReadStore.count_events`."""
         return self.database.read(
-            partial(events.count_events, dialect=self._dialect, wanted=wanted)
+            partial(events.count_events, dialect=self._dialect, filters=filters)
         )
 
     def find_streams(
-        self, wanted: StreamFilter = ANY_STREAM, *, cursor: int | None = None, limit: int = 100
+        self, filters: StreamFilter = ANY_STREAM, *, cursor: int | None = None, limit: int = 100
     ) -> list[StreamRecord]:
         """See `ReadStore.find_streams`."""
         return self.database.read(
             partial(
                 streams.find,
                 dialect=self._dialect,
-                wanted=wanted,
+                filters=filters,
                 cursor=cursor or 0,
                 limit=limit,
             )
         )
 
-    def count_streams(self, wanted: StreamFilter = ANY_STREAM) -> int:
+    def count_streams(self, filters: StreamFilter = ANY_STREAM) -> int:
         """See `ReadStore.count_streams`."""
-        return self.database.read(partial(streams.count, dialect=self._dialect, wanted=wanted))
+        return self.database.read(partial(streams.count, dialect=self._dialect, filters=filters))
 
     def count_states(self) -> dict[StreamState, int]:
         """See `ReadStore.count_states`."""
@@ -309,7 +309,7 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
 
     def get_event_by_message_id(self, message_id: str) -> Event | None:
         """See `ReadStore.get_event_by_message_id`."""
-        return self.database.read(partial(events.by_message_id, message_id=message_id))
+        return self.database.read(partial(events.event_by_message_id, message_id=message_id))
 
     def get_stream_by_id(self, stream_id: int) -> StreamRecord:
         """See `ReadStore.get_stream_by_id`."""
@@ -325,7 +325,7 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
 
     def find_rejected(
         self,
-        wanted: RejectedFilter = ANY_REJECTED,
+        filters: RejectedFilter = ANY_REJECTED,
         *,
         cursor: int | None = None,
         limit: int = 100,
@@ -335,19 +335,19 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
             partial(
                 rejected.find,
                 dialect=self._dialect,
-                wanted=wanted,
+                filters=filters,
                 cursor=cursor or 0,
                 limit=limit,
             )
         )
 
-    def count_rejected(self, wanted: RejectedFilter = ANY_REJECTED) -> int:
+    def count_rejected(self, filters: RejectedFilter = ANY_REJECTED) -> int:
         """See `ReadStore.count_rejected`."""
-        return self.database.read(partial(rejected.count, wanted=wanted))
+        return self.database.read(partial(rejected.count, filters=filters))
 
     def get_rejected(self, rejected_id: int) -> RejectedMessage:
         """See `ReadStore.get_rejected`."""
-        return self.database.read(partial(rejected.by_id, rejected_id=rejected_id))
+        return self.database.read(partial(rejected.rejected_by_id, rejected_id=rejected_id))
 
     def set_rejected_reason(self, rejected_id: int, reason: str) -> None:
         """See `ReadStore.set_rejected_reason`."""

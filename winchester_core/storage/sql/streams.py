@@ -17,7 +17,7 @@ from winchester_core.model.stream import (
 from winchester_core.storage.records import parse_history
 from winchester_core.storage.sql import claim_rows, clocks, stream_rows
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
-from winchester_core.storage.sql.search import ids_after, matches_glob
+from winchester_core.storage.sql.search import find_ids, matches_glob
 from winchester_core.storage.sql.stream_rows import delete_streams, parse_progress
 from winchester_core.storage.sql.tables import events, stream_events, streams
 
@@ -62,7 +62,7 @@ def _set_retry(
     values = {"attempts": 0, "retry_at": real_now, "worker": None, "last_error": None}
     for reason_states in REASON_STATES:
         stream_ids = [each for each, failed in states_by_stream.items() if failed is reason_states]
-        claim_rows.finish(connection, dialect, stream_ids, reason_states.retry, **values)
+        claim_rows.set_state(connection, dialect, stream_ids, reason_states.retry, **values)
 
 
 def discard_all(
@@ -89,7 +89,7 @@ def purge(connection: Connection, dialect: SqlDialect, stream_id: int) -> None:
 
 def get_stream(connection: Connection, dialect: SqlDialect, stream_id: int) -> StreamRecord:
     """The stream with this id. Raises `UnknownStream`."""
-    found = by_ids(connection, dialect, [stream_id])
+    found = streams_by_id(connection, dialect, [stream_id])
     if not found:
         raise UnknownStream(stream_id)
     return found[0]
@@ -123,28 +123,28 @@ def _lock_unchanged(
 
 
 def find(
-    connection: Connection, dialect: SqlDialect, wanted: StreamFilter, cursor: int, limit: int
+    connection: Connection, dialect: SqlDialect, filters: StreamFilter, cursor: int, limit: int
 ) -> list[StreamRecord]:
     """Up to `limit` streams past the id `cursor`, by id."""
-    ids = ids_after(
+    ids = find_ids(
         connection,
         dialect,
         streams.c.id,
         cursor,
         limit,
-        _filter_conditions(dialect, wanted, per_stream=True),
-        indexed_conditions=_filter_conditions(dialect, wanted),
+        _filter_conditions(dialect, filters, per_stream=True),
+        indexed_conditions=_filter_conditions(dialect, filters),
     )
-    return by_ids(connection, dialect, ids)
+    return streams_by_id(connection, dialect, ids)
 
 
-def count(connection: Connection, dialect: SqlDialect, wanted: StreamFilter) -> int:
+def count(connection: Connection, dialect: SqlDialect, filters: StreamFilter) -> int:
     """How many streams there are."""
-    query = select(func.count()).select_from(streams).where(*_filter_conditions(dialect, wanted))
+    query = select(func.count()).select_from(streams).where(*_filter_conditions(dialect, filters))
     return connection.execute(query).scalar_one()
 
 
-def by_ids(
+def streams_by_id(
     connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]
 ) -> list[StreamRecord]:
     """The streams with these ids, which are in order."""
@@ -157,37 +157,39 @@ def by_ids(
 
 
 def _filter_conditions(
-    dialect: SqlDialect, wanted: StreamFilter, *, per_stream: bool = False
+    dialect: SqlDialect, filters: StreamFilter, *, per_stream: bool = False
 ) -> list[ColumnElement[bool]]:
     """`per_stream`: for a look at few streams; the types of all events are not gone through."""
     conditions: list[ColumnElement[bool]] = []
-    if wanted.name is not None:
-        conditions.append(streams.c.name == wanted.name)
-    if wanted.states:
-        conditions.append(streams.c.state.in_([state.value for state in wanted.states]))
-    if wanted.is_open is not None:
+    if filters.name is not None:
+        conditions.append(streams.c.name == filters.name)
+    if filters.states:
+        conditions.append(streams.c.state.in_([state.value for state in filters.states]))
+    if filters.is_open is not None:
         has_key = streams.c.open_key.is_not(None)
-        conditions.append(has_key if wanted.is_open else streams.c.open_key.is_(None))
-    if wanted.error_text is not None:
-        conditions.append(dialect.contains(streams.c.last_error, wanted.error_text))
-    if wanted.older_than is not None:
-        conditions.append(streams.c.first_event < wanted.older_than)
-    if wanted.younger_than is not None:
-        conditions.append(streams.c.first_event >= wanted.younger_than)
-    if wanted.event_type is not None:
+        conditions.append(has_key if filters.is_open else streams.c.open_key.is_(None))
+    if filters.error_text is not None:
+        conditions.append(dialect.contains(streams.c.last_error, filters.error_text))
+    if filters.older_than is not None:
+        conditions.append(streams.c.first_event < filters.older_than)
+    if filters.younger_than is not None:
+        conditions.append(streams.c.first_event >= filters.younger_than)
+    if filters.event_type is not None:
         if per_stream:
-            conditions.append(_has_event_type(dialect, wanted.event_type))
+            conditions.append(_has_event_type(dialect, filters.event_type))
         else:
-            of_type = matches_glob(dialect, events.c.event_type, wanted.event_type)
-            conditions.append(streams.c.id.in_(_streams_with(of_type)))
-    if wanted.message_id is not None:
-        conditions.append(streams.c.id.in_(_streams_with(events.c.message_id == wanted.message_id)))
-    for name, value in wanted.traits.items():
+            of_type = matches_glob(dialect, events.c.event_type, filters.event_type)
+            conditions.append(streams.c.id.in_(_stream_ids_with_event(of_type)))
+    if filters.message_id is not None:
+        conditions.append(
+            streams.c.id.in_(_stream_ids_with_event(events.c.message_id == filters.message_id))
+        )
+    for name, value in filters.traits.items():
         conditions.append(stream_rows.has_trait_value(name, value))
     return conditions
 
 
-def _streams_with(condition: ColumnElement[bool]) -> Select[Any]:
+def _stream_ids_with_event(condition: ColumnElement[bool]) -> Select[Any]:
     """The streams of the links whose events meet `condition`."""
     joined = events.c.id == stream_events.c.event_id
     return select(stream_events.c.stream_id).join(events, joined).where(condition)
@@ -200,7 +202,7 @@ def _has_event_type(dialect: SqlDialect, glob: str) -> ColumnElement[bool]:
     all events of the type for each stream: the sum hides the column from it.
     """
     of_type = matches_glob(dialect, events.c.event_type + "", glob)
-    of_stream = _streams_with(and_(stream_events.c.stream_id == streams.c.id, of_type))
+    of_stream = _stream_ids_with_event(and_(stream_events.c.stream_id == streams.c.id, of_type))
     return of_stream.limit(1).scalar_subquery().is_not(None)
 
 

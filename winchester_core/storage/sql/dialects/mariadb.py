@@ -89,8 +89,8 @@ class MariadbWriter(BulkWriter):
             return super().insert_and_lock(connection, insert, rows, lock, keys)
         alone = len(rows) == 1
         insertion = _insert_without_returning(insert, rows) if alone else self._insert(insert, rows)
-        result, locked = _execute_together(connection, [insertion, self._lock(lock, keys)])
-        inserted = _single_inserted(insert, rows[0], result) if alone else list(result.rows)
+        result, locked = _execute_in_one_round_trip(connection, [insertion, self._lock(lock, keys)])
+        inserted = _inserted_row_result(insert, rows[0], result) if alone else list(result.rows)
         return inserted, list(self._decode(lock, locked.rows))
 
     def execute_all(
@@ -113,7 +113,7 @@ class MariadbWriter(BulkWriter):
             *(_child_insert(child, rows) for child, rows in children if rows),
         ]
         if statements:
-            _execute_together(connection, statements)
+            _execute_in_one_round_trip(connection, statements)
 
     def delete(
         self, connection: Connection, statements: Sequence[RowDelete], keys: Sequence[Any]
@@ -122,7 +122,9 @@ class MariadbWriter(BulkWriter):
         if not keys or len(keys) > SMALL_BATCH_ROWS:
             super().delete(connection, statements, keys)
         else:
-            _execute_together(connection, [self._delete(each, keys) for each in statements])
+            _execute_in_one_round_trip(
+                connection, [self._delete(each, keys) for each in statements]
+            )
 
     def _insert(self, statement: RowInsert, rows: Rows) -> BoundStatement:
         return _returning_text(statement, len(rows)), _parameters(statement, rows)
@@ -145,7 +147,7 @@ class MariadbWriter(BulkWriter):
         return _decoder(statement).decode([orjson.loads(text) for (text,) in rows])
 
 
-def _single_inserted(
+def _inserted_row_result(
     statement: RowInsert, row: Sequence[Any], result: driver.StatementResult
 ) -> list[tuple[Any, ...]]:
     """What a row's insert was to return: its key and its id, which is told with the answer.
@@ -156,7 +158,7 @@ def _single_inserted(
     return [(row[statement.names.index(key)], result.first_id)] if result.inserted else []
 
 
-def _execute_together(
+def _execute_in_one_round_trip(
     connection: Connection, statements: Sequence[BoundStatement]
 ) -> list[driver.StatementResult]:
     texts, parameters = zip(*statements, strict=True)
