@@ -197,9 +197,11 @@ class TestTerminals:
 def _in_a_terminal(site: Site, *before: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A worker at work in a terminal of its own; the terminal's other end."""
     site.add_settings("log_file: worker.log\n")
+    # the tests themselves may run under nohup, which every child inherits
+    in_terminal = ("env", "--default-signal=HUP", "setsid", "--ctty")
     ours, its = pty.openpty()
     process = subprocess.Popen(
-        ["setsid", "--ctty", *before, SCRIPTS / "winchester-worker", "-c", site.config],
+        [*in_terminal, *before, SCRIPTS / "winchester-worker", "-c", site.config],
         cwd=site.path,
         env=site.environ(),
         stdin=its,
