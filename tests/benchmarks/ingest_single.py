@@ -33,7 +33,13 @@ def measure(options: Options) -> Iterator[Figure]:
         with ExitStack() as stack:
             laps = interleave(_contestants(backend, options, stack), options.rounds)
         yield Figure(
-            NAME, "ingest, one event a call", backend, "events/s", rates(laps), GOALS, cpu_us(laps)
+            NAME,
+            "ingest, one event per call",
+            backend,
+            "events/s",
+            rates(laps),
+            GOALS,
+            cpu_us(laps),
         )
 
 

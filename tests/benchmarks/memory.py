@@ -75,7 +75,7 @@ def _peak(backend: str, url: str, options: Options) -> Figure:
         "MiB",
         {PEAK: (peak,), HANDED: (handed,)},
         (Goal(PEAK, HANDED, at_most=2),),
-        note=f"{PEAK}: resident memory above what it was; {options.large_stream:,} events",
+        note=f"{PEAK}: increase of resident memory; {options.large_stream:,} events",
     )
 
 

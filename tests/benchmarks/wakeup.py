@@ -46,7 +46,7 @@ def measure(options: Options) -> Iterator[Figure]:
         with engine_url(backend, options.folder) as url:
             pause = TOLD_PAUSE_SECONDS if is_told else POLL_SECONDS
             latencies = sorted(_latencies(url, number, pause, options.seed))
-        kind = "told by the server" if is_told else f"looking every {POLL_SECONDS:g} s"
+        kind = "notified by the server" if is_told else f"polling every {POLL_SECONDS:g} s"
         yield Figure(
             NAME,
             f"from the commit of a fire decision to its pipeline, a worker {kind}",

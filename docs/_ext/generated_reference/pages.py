@@ -1,4 +1,4 @@
-"""Which regions there are, and writing them into their pages."""
+"""Update of the generated regions of pages."""
 
 from __future__ import annotations
 
@@ -45,27 +45,28 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "criteria": triggers.render_criteria,
     },
     "explanation/stability.md": {"public": public_names.render},
-    "explanation/performance.md": {
+    "explanation/performance.md": {"summary": performance.render_summary},
+    "explanation/benchmarks.md": {
         "machine": performance.render_machine,
         "figures": performance.render_figures,
         "curves": performance.render_curves,
     },
 }
-"""Page to region to what makes the region's text."""
+"""Page to region to the function that renders the region."""
 
 FILES: Mapping[str, Callable[[], str]] = {"reference/states.svg": state_diagram.render}
-"""Files that are made as a whole; so are those of `plugin_pages`."""
+"""Files generated as a whole, besides those of `plugin_pages`."""
 
 
 class MissingRegion(Exception):  # noqa: N818 - what it is
-    """A page that lacks the marks of one of its regions."""
+    """A page lacks the marks of one of its regions."""
 
 
 def outdated(docs: Path) -> dict[str, str | None]:
-    """The files below `docs` that are not as the program would have them, with the text they want.
+    """Return the outdated files below `docs` with their current text.
 
-    None stands for the page of a plugin that is gone. Raises `MissingRegion`, and `LookupError`
-    where something has no description that it needs.
+    None is the text of a removed plugin's page. Raises `MissingRegion`, and `LookupError` for a
+    missing description.
     """
     whole = {**FILES, **plugin_pages.pages()}
     wanted: dict[str, str | None] = dict.fromkeys(_pages_of_plugins(docs))
@@ -76,7 +77,7 @@ def outdated(docs: Path) -> dict[str, str | None]:
 
 
 def refresh(docs: Path) -> list[str]:
-    """Write what is outdated, and remove what is gone; return the names of those files."""
+    """Write outdated files and delete those of removed plugins; return their names."""
     texts = outdated(docs)
     for name, text in texts.items():
         path = docs / name

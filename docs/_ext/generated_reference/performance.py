@@ -1,4 +1,7 @@
-"""What `make bench BENCH="--docs"` measured: the machine, the figures, their curves."""
+"""Regions of the performance pages: machine, summary, figures and curves.
+
+`make bench BENCH="--docs"` writes the measurements to `explanation/performance.json`.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 EXPLANATION = Path(__file__).resolve().parents[2] / "explanation"
-HEAD = ("figure", "database", "measured", "beside", "min", "median", "max", "target", "reached")
+COLUMNS = {
+    "figure": "figure",
+    "database": "database",
+    "measured": "measured",
+    "beside": "baseline",
+    "min": "min",
+    "median": "median",
+    "max": "max",
+    "target": "target",
+    "reached": "met",
+}
+"""Key of a line to the title of its column."""
 NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mariadb": "MariaDB"}
 
 
 def render_machine() -> str:
-    """Where and on what it was measured."""
+    """Render the machine, the libraries and the databases' settings."""
     document = _document()
     machine = document["machine"]
     memory = int(machine["memory_kib"] or 0) / (1 << 20)
-    libraries = [f"{name} {said}" for name, said in machine["libraries"].items() if said]
+    libraries = [f"{name} {version}" for name, version in machine["libraries"].items() if version]
     rows = [
         ("processor", f"{machine['processors']} times {machine['processor']}"),
         ("memory", f"{memory:.0f} GiB"),
@@ -29,25 +43,48 @@ def render_machine() -> str:
         ("Python", machine["python"]),
         ("libraries", ", ".join(libraries)),
         ("load average before", ", ".join(map(str, machine["load_average"]))),
-        *((NAMES[name], _settings(each)) for name, each in document["databases"].items()),
+        *((NAMES[name], _settings(values)) for name, values in document["databases"].items()),
     ]
     return table(("", ""), rows)
 
 
+def render_summary() -> str:
+    """Render every result that has a target: first with a database, then without one."""
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for figure in _document()["figures"]:
+        for line in figure["lines"]:
+            if line["target"]:
+                row = cells.setdefault((_result_name(line), line["target"]), {})
+                row[line["database"]] = _result(line)
+    stored = (
+        (name, *(row.get(each, "") for each in NAMES), code(target))
+        for (name, target), row in cells.items()
+        if "" not in row
+    )
+    pure = ((name, row[""], code(target)) for (name, target), row in cells.items() if "" in row)
+    return "\n\n".join(
+        (
+            table(("result", *NAMES.values(), "target"), stored),
+            table(("result without a database", "measured", "target"), pure),
+        )
+    )
+
+
 def render_figures() -> str:
-    """A table for each benchmark, and what there is to note."""
+    """Render a table and notes for each benchmark."""
     parts: list[str] = []
     for benchmark, figures in _by_benchmark(_document()["figures"]).items():
         parts.append(f"### {benchmark}")
         parts.append(_taken(figures))
         lines = [line for figure in figures for line in figure["lines"]]
-        parts.append(table(HEAD, ([_cell(line, name) for name in HEAD] for line in lines)))
+        cells = ([_cell(line, name) for name in COLUMNS] for line in lines)
+        parts.append(table(list(COLUMNS.values()), cells))
         parts += [f"- {text}" for text in _notes(figures)]
     return "\n\n".join(parts)
 
 
 def render_curves() -> str:
-    """The picture of each benchmark that has curves."""
+    """Render the picture of each benchmark that has curves."""
     return "\n\n".join(
         f"![{name}, {figures[0]['unit']}]({name}.svg)"
         for name, figures in sorted(_by_benchmark(_document()["figures"]).items())
@@ -59,8 +96,8 @@ def _document() -> dict[str, Any]:
     return json.loads((EXPLANATION / "performance.json").read_text(encoding="utf-8"))
 
 
-def _settings(said: Mapping[str, str]) -> str:
-    return ", ".join(f"{code(name)} {value}" for name, value in said.items())
+def _settings(values: Mapping[str, str]) -> str:
+    return ", ".join(f"{code(name)} {value}" for name, value in values.items())
 
 
 def _by_benchmark(figures: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -76,6 +113,18 @@ def _taken(figures: list[dict[str, Any]]) -> str:
     return f"{options['rounds']} rounds; measured {times[-1]}."
 
 
+def _result_name(line: Mapping[str, str]) -> str:
+    measured = line["measured"].partition(":")[0]
+    baseline = line["beside"].partition(":")[0]
+    return f"{line['figure']}: {measured}{' / ' if baseline else ''}{baseline}"
+
+
+def _result(line: Mapping[str, str]) -> str:
+    value = line["measured"].partition(": ")[2].partition(" (")[0]
+    result = f"**{line['median']}** ({value})" if line["beside"] else f"**{value}**"
+    return result if line["reached"] == "yes" else f"{result}, missed"
+
+
 def _cell(line: Mapping[str, str], name: str) -> str:
     if name == "database":
         return NAMES.get(line[name], line[name])
@@ -83,9 +132,10 @@ def _cell(line: Mapping[str, str], name: str) -> str:
 
 
 def _notes(figures: list[dict[str, Any]]) -> Iterator[str]:
-    told: dict[str, list[str]] = {}
+    databases_by_note: dict[str, list[str]] = {}
     for figure in figures:
         if figure["note"]:
-            told.setdefault(figure["note"], []).append(NAMES.get(figure["database"], ""))
-    for note, databases in told.items():
+            name = NAMES.get(figure["database"], "")
+            databases_by_note.setdefault(figure["note"], []).append(name)
+    for note, databases in databases_by_note.items():
         yield f"{', '.join(databases)}: {note}"
