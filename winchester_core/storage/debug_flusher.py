@@ -1,4 +1,4 @@
-"""Brings what a process counts at its triggers into the database, in few writes."""
+"""Periodic flush of a process's debug counts to the database."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ logger = logging.getLogger(__name__)
 
 
 class DebugFlusher:
-    """Keeps the debug counts of a process: `counts` are added to the store's from time to time.
+    """Collects debug counts in `counts` and adds them to the store's periodically.
 
-    Safe to share between threads. A process that is killed loses what it counted since.
+    Safe to share between threads. A killed process loses the counts since its last flush.
     """
 
     def __init__(self, store: DebugStore, period_seconds: float) -> None:
@@ -30,15 +30,15 @@ class DebugFlusher:
         self._flushed_at = monotonic()
 
     def flush_if_due(self) -> None:
-        """Flush when anything was counted, and the period has passed since that was last done."""
+        """Flush if there are counts and the period has passed since the last flush."""
         if self.counts.is_empty or monotonic() - self._flushed_at < self._period_seconds:
             return
         self.flush()
 
     def flush(self) -> bool:
-        """Log what was counted, and add it to the store's counts.
+        """Log the counts, and add them to the store's.
 
-        False when the store cannot take it, which hinders nobody: it is kept for the next time.
+        Returns False when the store fails; the counts are then kept for the next flush.
         """
         with self._flushing:
             self._flushed_at = monotonic()
@@ -48,13 +48,13 @@ class DebugFlusher:
             try:
                 self._store.add_debug_counts(groups)
             except StorageError as error:
-                logger.debug("debug counts not stored, kept for the next flush: %s", error)
+                logger.debug("debug counts not stored, retrying at next flush: error=%s", error)
                 self.counts.put_back(groups)
                 return False
         log_groups(groups)
         return True
 
     def close(self) -> None:
-        """Flush for the last time."""
+        """Flush the remaining counts; log a warning when they are lost."""
         if not self.flush():
-            logger.warning("debug counts of triggers are lost: database unavailable")
+            logger.warning("debug counts lost, database unavailable")

@@ -1,4 +1,4 @@
-"""What goes into the outbox of a store and what comes out of it: plain values, no SQL."""
+"""Records of the outbox: plain values, no SQL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EffectClaim:
-    """An effect that a worker holds: `serial` and `worker` prove it."""
+    """An effect claimed by a worker; valid while the row has the same `serial` and `worker`."""
 
     id: int
     serial: int
@@ -23,7 +23,7 @@ class EffectClaim:
 
     @property
     def lease_token(self) -> tuple[int, int, str]:
-        """What an effect in this worker's hands must still show: its id, serial and worker."""
+        """The id, serial and worker that the effect's row has while the claim is valid."""
         return self.id, self.serial, self.worker
 
 
@@ -36,7 +36,7 @@ class EffectDelivered:
 
 @dataclass(frozen=True, slots=True)
 class EffectDelayed:
-    """The effect of `claim` is to be tried again after `delay`, real time."""
+    """The effect of `claim` is to be retried after `delay`, real time."""
 
     claim: EffectClaim
     delay: timedelta
@@ -45,24 +45,24 @@ class EffectDelayed:
 
 @dataclass(frozen=True, slots=True)
 class EffectRefused:
-    """The effect of `claim` is not to be tried again."""
+    """The effect of `claim` is not to be retried: it becomes a dead letter."""
 
     claim: EffectClaim
     reason: str
 
 
 EffectResult: TypeAlias = EffectDelivered | EffectDelayed | EffectRefused
-"""What became of a claimed effect."""
+"""The result of delivering a claimed effect."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEffect:
-    """An effect in the outbox, times by the database server.
+    """An effect in the outbox; times are the database server's.
 
-    `effect_id` is what `put` returned; `payload` the text of `dump_payload`. `waiting_since` is
-    when it was recorded, or sent again by an operator. `due_at` is None for a dead letter and
-    while another effect of its stream and handler goes first; while `worker` has it in hand, it
-    is the end of the lease.
+    `effect_id` is the id that `put` returned, `payload` the output of `dump_payload`.
+    `waiting_since` is when it was recorded or last retried by an operator. `due_at` is None for a
+    dead letter and behind another effect of the same ordering key; while claimed by `worker`, it is
+    the end of the lease.
     """
 
     id: int
@@ -82,7 +82,7 @@ class StoredEffect:
 
 @dataclass(frozen=True, slots=True)
 class EffectFilter:
-    """Which effects to find; None asks for anything.
+    """Filters of effects; None matches any.
 
     `older_than` and `younger_than` compare the time at which it was recorded, real time in UTC.
     """
@@ -97,9 +97,7 @@ class EffectFilter:
 
 @dataclass(frozen=True, slots=True)
 class EffectResultCounts:
-    """How many claimed effects were settled in which way; `lost` are those whose claims did not
-    hold, or were settled already.
-    """
+    """Counts of effect results by kind; `lost` counts results whose claim was no longer valid."""
 
     delivered: int = 0
     delayed: int = 0
@@ -118,13 +116,13 @@ def max_age_error(
     is_head: bool,
     last_error: str | None,
 ) -> str:
-    """Why an effect became a dead letter at its age, in a sentence."""
+    """Return the error of an effect that became a dead letter at `max_age`."""
     if last_error is not None:
-        cause = f"attempts {attempts}, the last of them: {last_error}"
+        cause = f"attempts: {attempts}, last error: {last_error}"
     elif attempts:
-        cause = f"attempts {attempts}, none of which reported a result"
+        cause = f"attempts: {attempts}, none reported a result"
     elif is_head:
-        cause = f"no worker has had {endpoint} in its configuration"
+        cause = f"no worker had {endpoint} in its configuration"
     else:
-        cause = "another effect of the same stream and handler, put before it, was not delivered"
-    return f"given up after {max_age}: {cause}"
+        cause = "an earlier effect of the same stream and handler was not delivered"
+    return f"not delivered within {max_age}: {cause}"

@@ -1,4 +1,4 @@
-"""What goes into a store and what comes out of it: plain values, no SQL."""
+"""Records that a store takes and returns: plain values, no SQL."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MatchedEvent:
-    """A clean event on its way in, and the streams that it belongs to.
+    """A clean event to be stored, and the triggers and groups that it matches.
 
-    `stamp` is the time that it moves the event clock to (its timestamp, unless a replay says
-    otherwise).
+    `stamp` is the time to which it advances the event clock: its timestamp, unless a replay sets
+    another.
     """
 
     event: Event
@@ -35,11 +35,11 @@ class MatchedEvent:
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """What became of a batch of arrivals.
+    """The result of storing a batch of events.
 
-    `stored[i]` tells whether arrival `i` was stored (else it is a duplicate); `fire_times_set`
-    streams met their fire criteria; `refused_jumps` are the indexes of events too far ahead to
-    move the event clock.
+    `stored[i]` is False when event `i` is a duplicate; `fire_times_set` is the number of streams
+    that met their fire criteria; `refused_jumps` are the indexes of events too far ahead to move
+    the event clock.
     """
 
     stored: tuple[bool, ...]
@@ -51,7 +51,7 @@ class IngestResult:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A message that could not become an event. `body` is what is kept of it, at most 1 MiB."""
+    """A message that could not be converted to an event. `body` is its first 1 MiB at most."""
 
     source: str
     kind: str
@@ -63,7 +63,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class RejectedMessage:
-    """A rejection as it is stored; `received_at` is the database server's time."""
+    """A stored rejection; `received_at` is the database server's time."""
 
     id: int
     source: str
@@ -77,7 +77,7 @@ class RejectedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A stream that a worker holds: `serial` and `worker` prove it."""
+    """A stream claimed by a worker; valid while the row has the same `serial` and `worker`."""
 
     stream_id: int
     name: str
@@ -90,17 +90,16 @@ class Claim:
 
     @property
     def lease_token(self) -> tuple[int, int, str]:
-        """What a stream in this worker's hands must still show: its id, serial and worker."""
+        """The id, serial and worker that the stream's row has while the claim is valid."""
         return self.stream_id, self.serial, self.worker
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A run that succeeded: what its stream leaves behind.
+    """A successful run and its output.
 
-    `commit_error` describes the failure of a handler's commit; such a stream is kept.
-    `effects` go to the
-    outbox in this order.
+    `effects` go to the outbox in this order. `commit_error` describes the failure of a handler's
+    commit; such a stream is kept.
     """
 
     claim: Claim
@@ -112,11 +111,11 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class CompletionResult:
-    """What completing a batch of runs came to.
+    """The result of completing a batch of runs.
 
-    `stream_ids` are those whose claims held; `new_events` those of their events that were stored
-    (one whose id was known is not), in order; `streams_opened` and `fire_times_set` as for any
-    batch of events.
+    `stream_ids` are the streams whose claims were valid; `new_events` their events that were
+    stored, without duplicates, in order; `streams_opened` and `fire_times_set` as in
+    `IngestResult`.
     """
 
     stream_ids: frozenset[int]
@@ -131,7 +130,7 @@ class CompletionResult:
         matched_events: Sequence[MatchedEvent],
         result: IngestResult,
     ) -> CompletionResult:
-        """From the completions that won, their events, and what became of those."""
+        """Return the result for the completions with `valid` claims and their events."""
         pairs = zip(matched_events, result.stored, strict=True)
         return cls(
             stream_ids=frozenset(each.claim.stream_id for each in valid),
@@ -143,7 +142,7 @@ class CompletionResult:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A run that failed. `final` sends the stream to its error state at once."""
+    """A failed run. `final` moves the stream to its error state without a retry."""
 
     claim: Claim
     error: str
@@ -153,7 +152,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class TrimCursor:
-    """How far trimming has looked: the time of an event, and its row among those of that time."""
+    """The last event that trimming examined: its time, and its row id to break ties."""
 
     timestamp: datetime
     row_id: int
@@ -161,9 +160,9 @@ class TrimCursor:
 
 @dataclass(frozen=True, slots=True)
 class TrimResult:
-    """What one batch of trimming did: `kept` events it looked at and left.
+    """The result of one batch of trimming; `kept` is the number of examined events that stay.
 
-    `more` says whether it is worth going on past `cursor`.
+    `more` is True when there may be events to remove after `cursor`.
     """
 
     removed: int
@@ -173,18 +172,17 @@ class TrimResult:
 
 
 MAX_COUNTED = 100
-"""How far a workload is counted; whoever waits asks only whether there is any."""
+"""The limit of each count in a backlog: idle checks only need to know whether it is 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits for workers; of each kind, the first hundred are counted.
+    """The work pending for workers; each count stops at `MAX_COUNTED`.
 
-    `claimed` are claimed by some worker; `lease_expired` are those whose lease has expired. Before
-    the stream time `next_due` no active stream is due; one whose expiry an event has moved may be
-    due later. `next_retry_seconds` is real time from now; None: no retry waits.
-    `oldest_effect_seconds` is how long the effect that has waited longest has waited; None: none
-    waits.
+    `claimed` streams are claimed by any worker; the lease of `lease_expired` of them has expired.
+    No active stream is due before the stream time `next_due`; a stream whose expiry was postponed
+    may be due later. `next_retry_seconds` is real time from now; None without retries.
+    `oldest_effect_seconds` is the age of the oldest pending effect; None without effects.
     """
 
     ready: int
@@ -196,18 +194,18 @@ class Backlog:
     oldest_effect_seconds: float | None = None
 
     def may_be_due(self, now: datetime | None) -> bool:
-        """Whether an active stream may be due at the stream time `now`: a claim will tell."""
+        """Return whether an active stream may be due at the stream time `now`."""
         return now is not None and self.next_due is not None and self.next_due <= now
 
     @property
     def is_idle(self) -> bool:
-        """Nothing is ready, in hand, or waiting for another try."""
+        """Whether no stream is ready, claimed or waiting for a retry."""
         return not (self.ready or self.claimed or self.retrying)
 
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events to find; None asks for anything. Times are aware UTC, `until` is excluded."""
+    """Filters of events; None matches any. Times are aware UTC, `until` is exclusive."""
 
     event_type: str | None = None
     since: datetime | None = None
@@ -217,11 +215,12 @@ class EventFilter:
 
 @dataclass(frozen=True, slots=True)
 class StreamFilter:
-    """Which streams to find; None asks for anything.
+    """Filters of streams; None matches any.
 
     `older_than` and `younger_than` compare the time of the first event; `event_type` is a glob
-    over the types of the stream's events; `message_id` is the id of one of them; `is_open` tells
-    whether the stream takes events still; `error_text` is a part of its last error, to the letter.
+    that one of the stream's events matches; `message_id` is the id of one of its events; `is_open`
+    is whether the stream still accepts events; `error_text` is a case-sensitive part of its last
+    error.
     """
 
     name: str | None = None
@@ -237,7 +236,7 @@ class StreamFilter:
 
 @dataclass(frozen=True, slots=True)
 class StreamVersion:
-    """A stream as it was when it was read: whatever changes its state changes the serial."""
+    """The version of a stream that was read: every change of its state increments `serial`."""
 
     stream_id: int
     serial: int
@@ -245,9 +244,9 @@ class StreamVersion:
 
 @dataclass(frozen=True, slots=True)
 class RejectedFilter:
-    """Which rejected messages to find; None asks for anything.
+    """Filters of rejected messages; None matches any.
 
-    `older_than` and `younger_than` compare the time at which it was kept, real time in UTC.
+    `older_than` and `younger_than` compare the time at which it was stored, real time in UTC.
     """
 
     source: str | None = None
@@ -258,11 +257,10 @@ class RejectedFilter:
 
 @dataclass(frozen=True, slots=True)
 class DebugRecord:
-    """What was counted at a trigger, by all processes together since `since`.
+    """The debug counts of a trigger, summed over all processes from `since` to `counted_at`.
 
-    `reasons` tells why events did not match, the most frequent first; it is only counted at
-    `debug_level` 2. `since` and `counted_at`, the last time that something was added, are the
-    database server's time, aware UTC.
+    `reasons` counts why events did not match, the most frequent first; only at `debug_level` 2.
+    `since` and `counted_at` are the database server's time, aware UTC.
     """
 
     matched: int
@@ -273,7 +271,7 @@ class DebugRecord:
 
     @classmethod
     def from_group(cls, group: DebugGroup, *, since: datetime, counted_at: datetime) -> DebugRecord:
-        """From all that was counted."""
+        """Return the record of a group, its reasons sorted by frequency."""
         reasons = dict(sorted(group.reasons.items(), key=lambda each: (-each[1], each[0])))
         return cls(group.matched, group.mismatched, reasons, since, counted_at)
 
@@ -283,12 +281,12 @@ ANY_STREAM = StreamFilter()
 ANY_REJECTED = RejectedFilter()
 
 
-# The history of a stream's states, as one text beside it: a line for each change, cut at a bound.
+# The state history of a stream: one text column, a line for each change, of bounded length.
 #
-# It is written by the statements that change the state anyway, and costs none of its own.
+# The statement that changes the state appends the line; no extra statement is needed.
 
 MAX_HISTORY_LENGTH: Final = 4000
-"""How many characters are kept, the latest: some thirty attempts."""
+"""The maximum length in characters, about 30 attempts; the oldest are cut off."""
 
 _HISTORY_LINE: Final = re.compile(
     r"(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}) (?P<state>[a-z_]+)(?: (?P<worker>.+))?"
@@ -296,24 +294,24 @@ _HISTORY_LINE: Final = re.compile(
 
 
 def history_time(at: datetime) -> str:
-    """How a line begins: the time in UTC, without an offset."""
+    """Return the start of a history line: the time in UTC, without an offset."""
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
 def history_line_end(state: StreamState, worker: str | None = None) -> str:
-    """What stands in a line after the time."""
+    """Return the rest of a history line, after the time."""
     return f" {state.value} {' '.join(worker.split())}\n" if worker else f" {state.value}\n"
 
 
 def append_history(
     history: str, at: datetime, state: StreamState, worker: str | None = None
 ) -> str:
-    """The history with one more line; the oldest characters are cut off."""
+    """Return the history with one more line, cut to `MAX_HISTORY_LENGTH`."""
     return (history + history_time(at) + history_line_end(state, worker))[-MAX_HISTORY_LENGTH:]
 
 
 def parse_history(text: str | None) -> tuple[StateChange, ...]:
-    """The changes, the oldest first; a line that was cut is left out."""
+    """Return the state changes, oldest first; an incomplete line is skipped."""
     return tuple(_parse_lines(text or ""))
 
 
@@ -325,10 +323,10 @@ def _parse_lines(text: str) -> Iterator[StateChange]:
 
 
 def worker_died_error(attempts: int) -> str:
-    """For a stream of which no attempt ended otherwise."""
+    """Return the error of a stream whose worker died in every attempt."""
     return f"worker died {attempts} times"
 
 
 def worker_died_error_prefix(attempts: int) -> str:
-    """What stands before the error of an earlier attempt, which is kept."""
+    """Return the prefix of an earlier attempt's error, for a stream whose worker then died."""
     return f"worker died in attempt {attempts}; before that: "

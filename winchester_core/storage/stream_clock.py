@@ -1,4 +1,4 @@
-"""The clock of stream time, as `clock:` chooses it, for ingest and for workers."""
+"""The clock of stream time that the setting `clock` selects."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class ClockKind(StrEnum):
-    """The choices of the setting `clock`."""
+    """The values of the setting `clock`."""
 
     SYSTEM = "system"
     EVENT = "event"
@@ -29,7 +29,7 @@ class ClockKind(StrEnum):
 
 
 class StreamClock:
-    """Tells stream time, and says how a batch of events moves it."""
+    """Stream time, and the policy by which events advance it."""
 
     def __init__(
         self,
@@ -45,30 +45,30 @@ class StreamClock:
         self._max_jump = max_jump
 
     def now(self) -> datetime | None:
-        """Stream time, aware UTC; None while the event clock has never been set."""
+        """Return the stream time, aware UTC; None until the event clock is first set."""
         if self.kind is ClockKind.EVENT:
             return self._store.event_clock()
         return self._clock.now()
 
     def ingest_policy(self) -> TimePolicy:
-        """How events that arrive at this moment are timed."""
+        """Return the time policy for events that arrive now."""
         if self.kind is ClockKind.EVENT:
             return EventTime(self._max_jump)
         return FixedTime(self._clock.now())
 
     def completion_policy(self) -> TimePolicy:
-        """How events that handlers make are timed: they never move the clock."""
+        """Return the time policy for events from handlers, which never advance the clock."""
         if self.kind is ClockKind.EVENT:
             return EventTime(advances=False)
         return FixedTime(self._clock.now())
 
     def publish(self, timestamps: Sequence[datetime]) -> None:
-        """Events with these timestamps have been ingested: a `time_sync` service is told.
+        """Send the latest of the ingested `timestamps` to the `time_sync` service.
 
-        They are stored whether it listens or not; it is told again with the next ones.
+        Failures are only logged: the events are stored, and the next batch publishes again.
         """
         if isinstance(self._clock, TimeSyncClock) and timestamps:
             try:
                 self._clock.publish(max(timestamps))
             except ClockError as error:
-                logger.warning("cannot publish the stream time: %s", error)
+                logger.warning("stream time not published: error=%s", error)

@@ -102,7 +102,7 @@ def test_counts_that_are_lost_at_the_end_are_told_of(
     store.is_away = True
     keeper.counts.matched(trigger(1))
     keeper.close()
-    assert "debug counts of triggers are lost" in caplog.text
+    assert "debug counts lost, database unavailable" in caplog.text
 
 
 def test_reasons_are_counted_at_level_2_alone_and_bounded() -> None:

@@ -108,7 +108,7 @@ class TestRunOnce:
         scene.clock.advance(timedelta(seconds=1))
         worker.run_once()
         (letter,) = scene.store.find_effects()
-        expected = "given up after 2:00:00: attempts 2, the last of them: ConnectionError: refused"
+        expected = "not delivered within 2:00:00: attempts: 2, last error: ConnectionError: refused"
         assert (letter.state, letter.last_error) == (EffectState.DEAD, expected)
         assert worker.counters[Count.EFFECTS_DEAD] == 1
         assert "1 effects of handler 'h0' of pipeline 'fire' were not delivered" in caplog.text
@@ -123,7 +123,7 @@ class TestRunOnce:
         scene.clock.advance(timedelta(days=7, seconds=1))
         other.run_once()
         (letter,) = scene.store.find_effects()
-        assert "no worker has had handler 'h0' of pipeline 'fire'" in (letter.last_error or "")
+        assert "no worker had handler 'h0' of pipeline 'fire'" in (letter.last_error or "")
         assert post.calls == []
 
     def test_the_lease_is_lost_meanwhile(

@@ -1,4 +1,4 @@
-"""Statements of workers on the table of streams: claiming, proving, finishing, rescuing."""
+"""Statements of workers on the table of streams: claims, leases, changes of state, queues."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ _CLAIM_COLUMNS = (
     streams.c.event_count,
     (streams.c.check_at < streams.c.expire_timestamp).label("expires_later"),
 )
-"""What workers know of a stream; the last says whether it expires later than it is checked."""
+"""The columns that a claim needs; `expires_later` is true while the expiry is after the check."""
 
 _LOCK_CLAIMED = RowLock(streams, "id", ("id", "state_serial_no", "worker"), "PRIMARY")
 
 
 RESCHEDULE_BATCH: Final = 1_000
-"""Streams that are checked together when one of them turns out to expire later."""
+"""Minimum number of due expiry checks that are rescheduled at once, for few transactions."""
 
 
 def lock_queue(
     connection: Connection, dialect: SqlDialect, queue: StreamQueue, limit: int
 ) -> list[Row[Any]]:
-    """The first `limit` streams of `queue`; what others have locked is passed over."""
+    """Lock and return the first `limit` streams of `queue`; skip locked rows."""
     query = queue_query(dialect, select(*_CLAIM_COLUMNS), queue, limit)
     return list(connection.execute(dialect.lock_rows(query, skip_locked=True)).all())
 
@@ -65,9 +65,9 @@ def lock_queue(
 def reschedule_checks(
     connection: Connection, dialect: SqlDialect, now: datetime, min_limit: int
 ) -> None:
-    """Check those that expire later than they were to be checked when they expire.
+    """Move the check of streams that expire later to the time of their expiry.
 
-    The first `min_limit` whose check is due are examined, at least `RESCHEDULE_BATCH`.
+    Examines the first `min_limit` streams whose check is due, at least `RESCHEDULE_BATCH`.
     """
     limit = max(min_limit, RESCHEDULE_BATCH)
     due = lock_queue(connection, dialect, expiry_check_queue(now), limit)
@@ -80,7 +80,7 @@ def reschedule_checks(
 
 
 def lock_one(connection: Connection, dialect: SqlDialect, stream_id: int) -> Row[Any] | None:
-    """The stream with this id, locked."""
+    """Lock and return the stream with this id; None when it does not exist."""
     query = select(*_CLAIM_COLUMNS).where(streams.c.id == stream_id)
     return connection.execute(dialect.lock_rows(query)).first()
 
@@ -93,9 +93,9 @@ def claim(
     worker: str,
     lease_until: datetime,
 ) -> None:
-    """Claim the streams of `rows` as they were read.
+    """Claim the streams of `rows`.
 
-    Raises `ConcurrentChange` when one of them is not what it was: the caller starts anew.
+    Raises `ConcurrentChange` when one of them has changed since it was read: the caller retries.
     """
     for batch in parameter_batches(rows):
         claimed = connection.execute(
@@ -117,7 +117,7 @@ def claim(
 
 
 def _is_unchanged(dialect: SqlDialect, serials: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
-    """The condition that each stream still has its serial, which every change bumps."""
+    """Return a condition that each stream still has its serial, which every change increments."""
     return and_(
         dialect.is_one_of(streams.c.id, [stream_id for stream_id, _ in serials]),
         dialect.pair_is_one_of((streams.c.id, streams.c.state_serial_no), serials),
@@ -127,14 +127,14 @@ def _is_unchanged(dialect: SqlDialect, serials: Sequence[tuple[int, int]]) -> Co
 def lock_claimed(
     connection: Connection, dialect: SqlDialect, claims: Sequence[Claim]
 ) -> set[tuple[int, int, str]]:
-    """Lock the streams of these claims; return the proofs of those claims that still hold."""
+    """Lock the streams of these claims; return the lease tokens of the valid claims."""
     stream_ids = sorted({claim.stream_id for claim in claims})
     rows = dialect.bulk.lock(connection, _LOCK_CLAIMED, stream_ids)
     return {claim.lease_token for claim in claims}.intersection(map(tuple, rows))
 
 
 def lock_claimed_by(connection: Connection, dialect: SqlDialect, worker: str) -> list[int]:
-    """Lock every stream in the hands of this worker; return their ids, in order."""
+    """Lock every stream claimed by this worker; return their ids, ascending."""
     query = (
         select(streams.c.id)
         .where(
@@ -151,7 +151,7 @@ def lock_claimed_by(connection: Connection, dialect: SqlDialect, worker: str) ->
 def extend_leases(
     connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int], lease_until: datetime
 ) -> int:
-    """Extend the leases of these locked streams; return how many they are."""
+    """Extend the leases of locked streams; return how many."""
     for batch in parameter_batches(stream_ids):
         condition = dialect.is_one_of(streams.c.id, batch)
         connection.execute(update(streams).where(condition).values(lease_until=lease_until))
@@ -165,7 +165,7 @@ def set_state(
     state: StreamState,
     **values: Any,
 ) -> None:
-    """Move locked streams out of a worker's hands, into `state`."""
+    """Move locked streams into `state` and end their leases; also set the columns of `values`."""
     for batch in parameter_batches(stream_ids):
         connection.execute(
             update(streams)
@@ -183,7 +183,7 @@ def set_state(
 def release(
     connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int], real_now: datetime
 ) -> None:
-    """Release locked streams: ready at once, and the attempt does not count."""
+    """Release locked streams: ready now, without counting the attempt."""
     retry = case(
         (streams.c.state == FIRE_STATES.working.value, FIRE_STATES.retry.value),
         else_=StreamState.RETRY_EXPIRE.value,
@@ -205,7 +205,7 @@ def release(
 
 
 def worker_died_error_expression(attempts: int) -> ColumnElement[str]:
-    """What to record of a stream whose worker died in its last attempt."""
+    """Return the error of streams whose worker died in their last attempt, as an expression."""
     earlier_error = streams.c.last_error
     return case(
         (earlier_error.is_(None), worker_died_error(attempts)),
@@ -216,14 +216,14 @@ def worker_died_error_expression(attempts: int) -> ColumnElement[str]:
 def appended_history(
     dialect: SqlDialect, state: StreamState, worker: str | None = None
 ) -> ColumnElement[str]:
-    """The history with a line for a change into `state`, claimed by `worker` if it was."""
+    """Return the history plus a line for a change into `state`, with the worker of a claim."""
     return _append_to_history(dialect, literal(history_line_end(state, worker), Text()))
 
 
 def appended_retry_history(dialect: SqlDialect) -> ColumnElement[str]:
-    """The history with a line for a change into the retry state of a stream's lane.
+    """Return the history plus a line for a change from a claimed state into its retry state.
 
-    MariaDB, where an assignment sees those before it, may show the new state for the old one.
+    Both states are matched: on MariaDB an assignment sees the new values of those before it.
     """
     lines = [
         (
@@ -235,14 +235,14 @@ def appended_retry_history(dialect: SqlDialect) -> ColumnElement[str]:
     return _append_to_history(dialect, case(*lines))
 
 
-def _append_to_history(dialect: SqlDialect, rest: ColumnElement[str]) -> ColumnElement[str]:
-    before = func.coalesce(streams.c.history, literal("", Text()), type_=Text())
+def _append_to_history(dialect: SqlDialect, line_end: ColumnElement[str]) -> ColumnElement[str]:
+    history = func.coalesce(streams.c.history, literal("", Text()), type_=Text())
     return dialect.last_characters(
-        before + clocks.real_time_text(dialect) + rest, MAX_HISTORY_LENGTH
+        history + clocks.real_time_text(dialect) + line_end, MAX_HISTORY_LENGTH
     )
 
 
-# The queues in which streams wait for workers, each in the order of an index.
+# Queues of streams pending for workers, each in the order of an index.
 
 
 TimeOperand: TypeAlias = "datetime | ColumnElement[datetime]"
@@ -252,37 +252,37 @@ _ACTIVE = streams.c.state == StreamState.ACTIVE.value
 
 @dataclass(frozen=True, slots=True)
 class StreamQueue:
-    """Streams that wait for something, in the order of an index.
+    """Streams that meet `condition`, ordered by `order` through `index`.
 
-    Nothing breaks a tie: a million streams may expire at one midnight, and PostgreSQL, whose
-    indexes do not end with the id, would sort them all for each claim.
+    Ties have no order: a million streams may expire at one midnight, and PostgreSQL, whose indexes
+    do not end with the id, would sort them all for each claim.
     """
 
     condition: ColumnElement[bool]
     order: ColumnElement[Any]
     index: str
     null_column: ColumnElement[Any] | None = None
-    """A column that the condition holds null, which comes before `order` in the index."""
-    due: ColumnElement[Any] | None = None
-    """When each is due, where that may be later than the time in `order`."""
+    """A column before `order` in the index that is null in the whole queue."""
+    due_at: ColumnElement[Any] | None = None
+    """When each stream is due, if that may be later than `order`."""
 
 
 def fire_queue(now: TimeOperand | None = None) -> StreamQueue:
-    """Streams whose criteria are met; with a stream time `now`, those whose time has come."""
+    """Return the streams whose fire criteria are met; with `now`, those due at that stream time."""
     time = streams.c.fire_timestamp
     condition = and_(_ACTIVE, time.is_not(None) if now is None else time <= now)
     return StreamQueue(condition, time, "ix_streams_due")
 
 
 def expire_queue(now: TimeOperand | None = None) -> StreamQueue:
-    """Streams whose criteria are not met; with a stream time `now`, those that have expired."""
-    queue, due = expiry_check_queue(now), streams.c.expire_timestamp
-    condition = queue.condition if now is None else and_(queue.condition, due <= now)
-    return replace(queue, condition=condition, due=due)
+    """Return the streams whose fire criteria are not met; with `now`, those expired by then."""
+    queue, due_at = expiry_check_queue(now), streams.c.expire_timestamp
+    condition = queue.condition if now is None else and_(queue.condition, due_at <= now)
+    return replace(queue, condition=condition, due_at=due_at)
 
 
 def expiry_check_queue(now: TimeOperand | None = None) -> StreamQueue:
-    """Streams whose criteria are not met; with a stream time `now`, those that may have expired."""
+    """Return the streams whose fire criteria are not met; with `now`, those whose check is due."""
     time, null_column = streams.c.check_at, streams.c.fire_timestamp
     condition = and_(_ACTIVE, null_column.is_(None))
     return StreamQueue(
@@ -294,28 +294,28 @@ def expiry_check_queue(now: TimeOperand | None = None) -> StreamQueue:
 
 
 def first_attempt_queue(reason: Reason, now: TimeOperand) -> StreamQueue:
-    """Active streams whose time has come."""
+    """Return the active streams that are due at the stream time `now`."""
     return fire_queue(now) if reason is Reason.FIRE else expire_queue(now)
 
 
 def retry_queue(
     reason_states: ReasonStates, real_now: TimeOperand, *, due: bool = True
 ) -> StreamQueue:
-    """Streams whose next try is due, or is still to come."""
+    """Return the streams whose retry is due, or with `due=False` those whose retry is not."""
     time = streams.c.retry_at
-    when = time <= real_now if due else time > real_now
-    condition = and_(streams.c.state == reason_states.retry.value, when)
+    in_time = time <= real_now if due else time > real_now
+    condition = and_(streams.c.state == reason_states.retry.value, in_time)
     return StreamQueue(condition, time, "ix_streams_state_retry_at")
 
 
 def claimed_queue(reason_states: ReasonStates) -> StreamQueue:
-    """Claimed streams."""
+    """Return the claimed streams."""
     leased = streams.c.lease_until.is_not(None)  # the index has no others
     return _lease_queue(and_(streams.c.state == reason_states.working.value, leased))
 
 
 def expired_lease_queue(real_now: TimeOperand, *all_reason_states: ReasonStates) -> StreamQueue:
-    """Claimed streams whose lease has run out."""
+    """Return the claimed streams whose lease has expired."""
     working = streams.c.state.in_(
         [reason_states.working.value for reason_states in all_reason_states]
     )
@@ -329,10 +329,10 @@ def _lease_queue(condition: ColumnElement[bool]) -> StreamQueue:
 def queue_query(
     dialect: SqlDialect, query: Select[Any], queue: StreamQueue, limit: int
 ) -> Select[Any]:
-    """The first `limit` streams of a queue.
+    """Limit `query` to the first `limit` streams of a queue.
 
-    In order also where any would do: the database would else go through the table until it has
-    found enough, and what is due mostly comes last.
+    The order matters even for callers that accept any stream: without it the database scans the
+    table until it has found enough, and due streams mostly come last.
     """
     order = dialect.index_order(queue.order, after_null=queue.null_column)
     ordered = query.where(queue.condition).order_by(*order).limit(limit)

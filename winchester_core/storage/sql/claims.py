@@ -1,4 +1,4 @@
-"""Who works on which stream: claims, leases, releases and rescues."""
+"""Claims on streams: claim, renew, release, rescue, complete, fail."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def claim_ready(
     limit: int,
     lease: timedelta,
 ) -> list[Claim] | None:
-    """Claim up to `limit` streams: retries that are due first, then those whose time has come.
+    """Claim up to `limit` streams: due retries first, then streams that are due at `now`.
 
-    Without a stream time (`now` is None) there are only retries. None when streams were in the way
-    that expire later than they were to be checked: these are put off, and the claim is to be made
-    anew, in a transaction of its own.
+    Without a stream time (`now` is None) only retries are claimed. Returns None when some of the
+    first streams expire later than their check: their checks have been rescheduled, and the caller
+    must claim again in a new transaction.
     """
     reason_states = states_for_reason(reason)
     real_now = clocks.real_time(connection, dialect)
@@ -60,11 +60,11 @@ def claim_ready(
             if reason is Reason.FIRE
             else claim_rows.expiry_check_queue(now)
         )
-        first_tries = claim_rows.lock_queue(connection, dialect, queue, limit - len(rows))
-        if reason is Reason.EXPIRE and any(row.expires_later for row in first_tries):
+        first_attempts = claim_rows.lock_queue(connection, dialect, queue, limit - len(rows))
+        if reason is Reason.EXPIRE and any(row.expires_later for row in first_attempts):
             claim_rows.reschedule_checks(connection, dialect, now, limit)
             return None
-        rows += first_tries
+        rows += first_attempts
     return _claim(connection, dialect, rows, reason_states, worker, real_now + lease)
 
 
@@ -77,7 +77,7 @@ def claim_one(
     reason: Reason,
     lease: timedelta,
 ) -> Claim | None:
-    """Claim this stream whatever its time; None when its state does not allow it.
+    """Claim this stream regardless of its time; None when its state does not allow it.
 
     Raises `UnknownStream`.
     """
@@ -97,13 +97,13 @@ def _claim(
     rows: Sequence[Row[Any]],
     reason_states: ReasonStates,
     worker: str,
-    until: datetime,
+    lease_until: datetime,
 ) -> list[Claim]:
     if not rows:
         return []
     for row in rows:
         check_transition(StreamState(row.state), reason_states.working)
-    claim_rows.claim(connection, dialect, rows, reason_states, worker, until)
+    claim_rows.claim(connection, dialect, rows, reason_states, worker, lease_until)
     traits = stream_rows.traits_of_streams(connection, dialect, [row.id for row in rows])
     hit(Failpoint.BEFORE_CLAIM_COMMIT)
     return [
@@ -124,16 +124,16 @@ def _claim(
 def renew(
     connection: Connection, dialect: SqlDialect, claims: Sequence[Claim], lease: timedelta
 ) -> int:
-    """Extend the leases of these claims; return how many still hold."""
-    until = clocks.real_time(connection, dialect) + lease
+    """Extend the leases of the valid claims; return how many are valid."""
+    lease_until = clocks.real_time(connection, dialect) + lease
     lease_tokens = claim_rows.lock_claimed(connection, dialect, claims)
     return claim_rows.extend_leases(
-        connection, dialect, sorted(stream_id for stream_id, _, _ in lease_tokens), until
+        connection, dialect, sorted(stream_id for stream_id, _, _ in lease_tokens), lease_until
     )
 
 
 def release(connection: Connection, dialect: SqlDialect, claims: Sequence[Claim]) -> int:
-    """Give claims back unused; return how many still held."""
+    """Release the valid claims without counting the attempt; return how many were valid."""
     lease_tokens = claim_rows.lock_claimed(connection, dialect, claims)
     stream_ids = sorted(claim.stream_id for claim in claims if claim.lease_token in lease_tokens)
     claim_rows.release(connection, dialect, stream_ids, clocks.real_time(connection, dialect))
@@ -141,7 +141,7 @@ def release(connection: Connection, dialect: SqlDialect, claims: Sequence[Claim]
 
 
 def release_all(connection: Connection, dialect: SqlDialect, *, worker: str) -> int:
-    """Give back whatever this worker holds; return how many streams."""
+    """Release all claims of `worker` without counting the attempt; return how many."""
     stream_ids = claim_rows.lock_claimed_by(connection, dialect, worker)
     claim_rows.release(connection, dialect, stream_ids, clocks.real_time(connection, dialect))
     return len(stream_ids)
@@ -150,9 +150,9 @@ def release_all(connection: Connection, dialect: SqlDialect, *, worker: str) -> 
 def rescue(
     connection: Connection, dialect: SqlDialect, *, max_attempts: int, limit: int
 ) -> tuple[int, int]:
-    """Take up to `limit` streams from workers whose lease has run out.
+    """Release up to `limit` streams whose lease has expired.
 
-    Returns how many may be tried again, and how many went to an error state for good.
+    Returns how many will be retried, and how many moved to an error state.
     """
     real_now = clocks.real_time(connection, dialect)
     rescued = failed = 0
@@ -175,7 +175,7 @@ def rescue(
 
 
 def _by_states_and_attempts(rows: Sequence[Row[Any]]) -> dict[tuple[ReasonStates, int], list[int]]:
-    """The ids of claimed streams by their lane and the number of their attempts."""
+    """Group the ids of claimed streams by reason and number of attempts."""
     grouped: dict[tuple[ReasonStates, int], list[int]] = {}
     for row in rows:
         reason_states = FIRE_STATES if row.state == FIRE_STATES.working else EXPIRE_STATES
@@ -189,9 +189,9 @@ def complete(
     completions: Sequence[Completion],
     policy: TimePolicy,
 ) -> CompletionResult:
-    """Complete the streams whose claims still hold: new events, what those trigger, effects.
+    """Complete the streams whose claims are valid; store their new events and effects.
 
-    A lost lease undoes nothing of the others.
+    A lost lease does not affect the other streams.
     """
     lease_tokens = claim_rows.lock_claimed(
         connection, dialect, [each.claim for each in completions]
@@ -205,8 +205,8 @@ def complete(
         record_effects(connection, dialect, valid)
     purged = [each.claim.stream_id for each in valid if each.purge and each.commit_error is None]
     delete_streams(connection, dialect, purged)
-    clean = [each.claim.stream_id for each in valid if not each.purge and each.commit_error is None]
-    claim_rows.set_state(connection, dialect, clean, StreamState.COMPLETED, last_error=None)
+    kept = [each.claim.stream_id for each in valid if not each.purge and each.commit_error is None]
+    claim_rows.set_state(connection, dialect, kept, StreamState.COMPLETED, last_error=None)
     for each in valid:
         if each.commit_error is not None:
             claim_rows.set_state(
@@ -223,7 +223,7 @@ def complete(
 def fail(
     connection: Connection, dialect: SqlDialect, failure: Failure, max_attempts: int
 ) -> StreamState | None:
-    """Send a stream to its next try, or to its error state at the bound of attempts.
+    """Move a stream to its retry state, or to its error state after `max_attempts`.
 
     Returns the new state; None when the claim was lost.
     """

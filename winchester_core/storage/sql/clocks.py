@@ -20,27 +20,27 @@ CLOCK_ROW_ID = 1
 
 
 def real_time(connection: Connection, dialect: SqlDialect) -> datetime:
-    """The database server's time, aware UTC; the host's for a database without a server."""
+    """Return the database server's time, aware UTC; the host's for an embedded database."""
     if dialect.embedded:
         return dialect.host_clock.now()
     return connection.execute(select(dialect.real_time())).scalar_one()
 
 
 def real_time_text(dialect: SqlDialect) -> ColumnElement[str]:
-    """The same as text, for a statement that writes it: no journey for it alone."""
+    """Return an expression of the same time as text, which saves a round trip to read it first."""
     if dialect.embedded:
         return literal(history_time(dialect.host_clock.now()), Text())
     return dialect.real_time_text()
 
 
 def event_clock_time(connection: Connection) -> datetime | None:
-    """The event clock; None until it is first set."""
+    """Return the event clock; None until it is first set."""
     query = select(event_clock.c.stream_time).where(event_clock.c.id == CLOCK_ROW_ID)
     return connection.execute(query).scalar_one_or_none()
 
 
 def advance(connection: Connection, moment: datetime) -> None:
-    """Move the event clock forward to `moment`; it is never moved back here."""
+    """Move the event clock forward to `moment`; an earlier time changes nothing."""
     connection.execute(
         update(event_clock)
         .where(
@@ -52,7 +52,7 @@ def advance(connection: Connection, moment: datetime) -> None:
 
 
 def set_time(connection: Connection, moment: datetime) -> None:
-    """Set the event clock, backwards too: only an operator may."""
+    """Set the event clock, forwards or backwards, for an operator."""
     connection.execute(
         update(event_clock).where(event_clock.c.id == CLOCK_ROW_ID).values(stream_time=moment)
     )

@@ -1,4 +1,4 @@
-"""A database: its connections, its transactions, and what its errors mean."""
+"""A database: connections, transactions with retries, translation of errors."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 MAX_RETRY_SECONDS = 30.0
-"""How long a transaction is tried again while others are first; each time one of them commits."""
+"""How long a transaction that conflicts with others is retried; each conflict means that another
+one committed."""
 
 FIRST_BACKOFF_SECONDS = 0.005
 MAX_BACKOFF_SECONDS = 0.25
@@ -67,14 +68,14 @@ class Database:
 
     @property
     def masked_url(self) -> str:
-        """The URL without its password: fit for logs and screens."""
+        """The URL without its password, for logs and output."""
         return mask_url(self.engine.url.render_as_string(hide_password=True))
 
     def write(self, work: Callable[[Connection], Result]) -> Result:
-        """Run `work` in one transaction, and again from its start when another was first.
+        """Run `work` in one transaction; retry the whole of it on a conflict with another.
 
-        Raises `ConcurrentChange` when others were first for 30 seconds, `DataRefused`,
-        `DatabaseUnavailable`, or `StorageError` for anything else the database says.
+        Raises `ConcurrentChange` after 30 seconds of conflicts, `DataRefused`,
+        `DatabaseUnavailable`, or `StorageError` for any other error of the database.
         """
         started = monotonic()
         for attempt in count(1):
@@ -85,12 +86,12 @@ class Database:
                 if monotonic() - started >= MAX_RETRY_SECONDS:
                     raise
                 self.counters.add(Count.TRANSACTIONS_RETRIED)
-                logger.debug("transaction conflict, retrying: %s", conflict)
+                logger.debug("transaction conflict, retrying: error=%s", conflict)
                 sleep(_backoff_seconds(attempt))
         raise AssertionError("unreachable")
 
     def read(self, work: Callable[[Connection], Result]) -> Result:
-        """Run `work`, which only reads, in one transaction. Raises as `write`."""
+        """Run `work`, which must only read, in one transaction. Raises as `write`."""
         with self._translated_errors(), self._read_engine.begin() as connection:
             return work(connection)
 
@@ -141,7 +142,7 @@ class Database:
 
 
 def _silence_pool_tracebacks(pool: Pool) -> None:
-    """Keep a pool from logging each connection that it finds broken: an outage is told once."""
+    """Log no traceback for each broken connection of a pool: an outage is logged once elsewhere."""
     name = f"{type(pool).__module__}.{type(pool).__qualname__}.{_POOL}"
     logging.getLogger(name).addFilter(_without_traceback)
 
@@ -149,7 +150,7 @@ def _silence_pool_tracebacks(pool: Pool) -> None:
 def _without_traceback(record: logging.LogRecord) -> bool:
     if not record.exc_info:
         return True
-    logger.debug("connection lost: %s", record.exc_info[1])
+    logger.debug("connection lost: error=%s", record.exc_info[1])
     return False
 
 
@@ -158,31 +159,31 @@ def _missing_driver_error(driver: str, extra: str) -> str:
 
 
 def _backoff_seconds(attempt: int) -> float:
-    longest = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** min(attempt, 10))
-    return random.uniform(longest / 4, longest)  # noqa: S311 - spreads the tries, no secret
+    upper = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** min(attempt, 10))
+    return random.uniform(upper / 4, upper)  # noqa: S311 - jitter, not a secret
 
 
 def _first_line(error: BaseException) -> str:
-    """What the database said, without the statement's values, which may be secret."""
+    """Return the database's message without the statement's values, which may be secret."""
     return str(error).partition("\n")[0][:300]
 
 
-# Finding out whether a pooled connection still lives before it is used again.
+# Connection check: ping a pooled connection before use, but only after it was idle for a while.
 #
-# The library would ask the server each time. One that was in use a moment ago is taken as it is: if
-# it broke in that moment its transaction fails, as it does when it breaks in the next one.
+# SQLAlchemy's pre-ping costs a round trip for every transaction. A recently used connection is not
+# checked: if it has just broken, its transaction fails as if it broke a moment later.
 
 CHECK_AFTER_IDLE_SECONDS = 1.0
 _USED_AT = "winchester_used_at"
 
 
 def check_idle_connections(engine: Engine) -> None:
-    """Let `engine` replace a connection that has been idle for a second and answers no more."""
+    """Make `engine` replace a connection that was idle for a second and fails a ping."""
 
-    def note(_connection: Any, record: Any) -> None:
+    def on_checkin(_connection: Any, record: Any) -> None:
         record.info[_USED_AT] = monotonic()
 
-    def test(connection: Any, record: Any, _proxy: Any) -> None:
+    def on_checkout(connection: Any, record: Any, _proxy: Any) -> None:
         used_at = record.info.get(_USED_AT)
         if used_at is None or monotonic() - used_at < CHECK_AFTER_IDLE_SECONDS:
             return
@@ -191,5 +192,5 @@ def check_idle_connections(engine: Engine) -> None:
         except engine.dialect.loaded_dbapi.Error as error:
             raise InvalidatePoolError("the connection broke while idle") from error
 
-    event.listen(engine, "checkin", note)
-    event.listen(engine, "checkout", test)
+    event.listen(engine, "checkin", on_checkin)
+    event.listen(engine, "checkout", on_checkout)

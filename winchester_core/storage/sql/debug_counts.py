@@ -1,4 +1,4 @@
-"""Statements on the counts of triggers that are debugged."""
+"""Statements on the debug counts of triggers."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from winchester_core.storage.sql.dialects import SqlDialect
 
 NAMES_PER_BATCH = 100
-"""How many triggers' counts are locked and read at a time; each may have 100 KB of reasons."""
+"""Triggers whose counts are locked and read at a time; each may have 100 KB of reasons."""
 
 
 def add(
     connection: Connection, dialect: SqlDialect, groups: Mapping[str, DebugGroup], now: datetime
 ) -> None:
-    """Add what was counted. Two processes that add to one trigger do so one after the other."""
+    """Add counts by trigger name. Row locks serialize processes that add to the same trigger."""
     for names in parameter_batches(sorted(groups), NAMES_PER_BATCH):
         stored = _lock(connection, dialect, names)
         changed: list[dict[str, Any]] = []
@@ -41,20 +41,20 @@ def add(
             group.add(groups[name])
             (changed if name in stored else new).append(_values(name, group))
         if changed:
-            statement = update(debug_counts).where(debug_counts.c.name == bindparam("of"))
+            statement = update(debug_counts).where(debug_counts.c.name == bindparam("where_name"))
             connection.execute(statement.values(counted_at=now), _update_parameters(changed))
         if new:
             connection.execute(insert(debug_counts).values(since=now, counted_at=now), new)
 
 
 def read_all(connection: Connection) -> dict[str, DebugRecord]:
-    """What was counted at each trigger, by name; the most frequent reasons first."""
+    """Return the counts of each trigger by name."""
     rows = connection.execute(select(debug_counts).order_by(debug_counts.c.name))
     return {row.name: _record_from_row(row) for row in rows}
 
 
 def reset(connection: Connection, name: str) -> bool:
-    """Forget what was counted at a trigger; False when nothing was."""
+    """Delete the counts of a trigger; return False when it has none."""
     deleted = connection.execute(delete(debug_counts).where(debug_counts.c.name == name))
     return bool(deleted.rowcount)
 
@@ -62,7 +62,7 @@ def reset(connection: Connection, name: str) -> bool:
 def _lock(
     connection: Connection, dialect: SqlDialect, names: Sequence[str]
 ) -> dict[str, DebugGroup]:
-    """What is stored of these triggers, locked in their order."""
+    """Lock the rows of these triggers in the order of their names; return their counts."""
     query = select(debug_counts).where(debug_counts.c.name.in_(names))
     rows = connection.execute(dialect.lock_rows(query.order_by(debug_counts.c.name)))
     return {row.name: _group_from_row(row) for row in rows}
@@ -78,8 +78,8 @@ def _values(name: str, group: DebugGroup) -> dict[str, Any]:
 
 
 def _update_parameters(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """For an update, which takes what it looks for under another name than what it sets."""
-    return [{"of": row["name"], **{k: row[k] for k in row if k != "name"}} for row in rows]
+    """Rename the key: WHERE and SET need distinct bind names."""
+    return [{"where_name": row["name"], **{k: row[k] for k in row if k != "name"}} for row in rows]
 
 
 def _group_from_row(row: Row[Any]) -> DebugGroup:

@@ -1,8 +1,10 @@
-"""Statements of workers on the table of effects: recording, claiming, proving, finishing.
+"""Statements on the table of effects: insert, claim, update, delete, find.
 
-Of each lane (the effects of one stream and endpoint) the first pending one is the front and has a
-time in `due_at`; the others have none. Whoever makes another one the front holds the lock of the
-row that was it.
+Effects with the same ordering key (stream and endpoint) are delivered in the order of their ids.
+Invariants:
+
+1. The first pending effect of a key is its head: `due_at` is set; it is null for the others.
+2. A transaction that makes another effect the head holds the lock of the previous head.
 """
 
 from __future__ import annotations
@@ -34,14 +36,14 @@ _COLUMNS_WITHOUT_PAYLOAD = [column for column in effects.c if column is not effe
 
 
 def insert_effects(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Record effects, so that their ids are in the order of `rows`."""
+    """Insert effects; their ids ascend in the order of `rows`."""
     statement = insert(effects).returning(effects.c.id, sort_by_parameter_order=True)
     for batch in _batches_by_size(rows):
         connection.execute(statement, batch)
 
 
 def _batches_by_size(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
-    """Divide rows so that a statement stays within what MariaDB takes."""
+    """Yield batches of rows whose statements stay below MariaDB's packet limit."""
     batch: list[Mapping[str, Any]] = []
     size = 0
     for row in rows:
@@ -58,7 +60,7 @@ def _batches_by_size(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping
 def lock_due(
     connection: Connection, dialect: SqlDialect, endpoint: Endpoint, real_now: datetime, limit: int
 ) -> list[Row[Any]]:
-    """The first `limit` effects that are due; what others have locked is passed over."""
+    """Lock and return up to `limit` due effects, the longest due first; skip locked rows."""
     query = (
         select(*_COLUMNS_WITHOUT_PAYLOAD)
         .where(has_endpoint(endpoint), _PENDING, effects.c.due_at <= real_now)
@@ -72,9 +74,9 @@ def lock_due(
 def claim(
     connection: Connection, rows: Sequence[Row[Any]], worker: str, lease_until: datetime
 ) -> None:
-    """Claim the effects of `rows` as they were read.
+    """Claim the effects of `rows`.
 
-    Raises `ConcurrentChange` when one of them is not what it was: the caller starts anew.
+    Raises `ConcurrentChange` when one of them has changed since it was read: the caller retries.
     """
     for batch in parameter_batches(rows):
         claimed = connection.execute(
@@ -92,7 +94,7 @@ def claim(
 
 
 def payloads(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
-    """The texts of the payloads by row id."""
+    """Return the JSON texts of the payloads by row id."""
     query = select(effects.c.id, effects.c.payload).where(effects.c.id.in_(ids))
     return {row.id: row.payload for row in connection.execute(query)}
 
@@ -100,7 +102,7 @@ def payloads(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
 def lock_claimed(
     connection: Connection, dialect: SqlDialect, claims: Sequence[EffectClaim]
 ) -> set[tuple[int, int, str]]:
-    """Lock the effects whose claims still hold; return the proofs of those claims."""
+    """Lock the effects whose claims are valid; return the lease tokens of those claims."""
     lease_tokens: set[tuple[int, int, str]] = set()
     for batch in parameter_batches(claims):
         query = (
@@ -117,7 +119,7 @@ def lock_claimed(
 def extend_leases(
     connection: Connection, claims: Sequence[EffectClaim], lease_until: datetime
 ) -> int:
-    """Extend the leases of the claims that still hold; return how many do."""
+    """Extend the leases of the valid claims; return how many are valid."""
     return sum(
         connection.execute(
             update(effects).where(_is_claimed_by(batch)).values(due_at=lease_until)
@@ -142,9 +144,10 @@ def _is_unchanged(serials: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
 
 
 def update_effects(connection: Connection, changes: Iterable[Mapping[str, Any]]) -> None:
-    """Take locked effects out of a worker's hands; each change has its row's `id`.
+    """Update locked effects and end their claims.
 
-    Beside that it names new values of columns. Those with the same ones go in one statement.
+    Each change holds the row's `id` and new values of columns. Changes with equal values share a
+    statement.
     """
     ids_by_values: dict[tuple[tuple[str, Any], ...], list[int]] = {}
     for change in changes:
@@ -160,7 +163,7 @@ def update_effects(connection: Connection, changes: Iterable[Mapping[str, Any]])
 
 
 def release(connection: Connection, ids: Sequence[int], real_now: datetime) -> None:
-    """Release locked effects: due at once, and the attempt does not count."""
+    """Release locked effects: due now, without counting the attempt."""
     for batch in parameter_batches(ids):
         connection.execute(
             update(effects)
@@ -175,7 +178,7 @@ def release(connection: Connection, ids: Sequence[int], real_now: datetime) -> N
 
 
 def delete_by_ids(connection: Connection, ids: Sequence[int]) -> None:
-    """Forget these effects."""
+    """Delete these effects."""
     for batch in parameter_batches(ids):
         connection.execute(delete(effects).where(effects.c.id.in_(batch)))
 
@@ -183,10 +186,10 @@ def delete_by_ids(connection: Connection, ids: Sequence[int]) -> None:
 def promote_next(
     connection: Connection, dialect: SqlDialect, heads: Sequence[int], real_now: datetime
 ) -> None:
-    """Let the next pending effect of each lane be its front, and due.
+    """Make the next pending effect of each ordering key the head, due now.
 
-    `fronts` are the ids of the present ones, which are locked: they are about to be removed, or
-    have been buried in this transaction.
+    `heads` are the ids of the current heads, which this transaction has locked and deletes or has
+    marked dead.
     """
     for batch in parameter_batches(heads):
         waiting = _successors(connection, dialect, batch)
@@ -194,7 +197,7 @@ def promote_next(
             locked = _lock_pending(connection, dialect, sorted(waiting.values()))
             statement = update(effects).where(effects.c.id.in_(locked)).values(due_at=real_now)
             connection.execute(statement)
-            # one that was given up or discarded before it was locked: the next of its lane then
+            # a successor that was marked dead or discarded before it was locked: try the one after
             missed = [head for head, successor in waiting.items() if successor not in locked]
             waiting = _successors(connection, dialect, missed) if missed else {}
 
@@ -202,10 +205,10 @@ def promote_next(
 def _successors(
     connection: Connection, dialect: SqlDialect, heads: Sequence[int]
 ) -> dict[int, int]:
-    """By the id of each front, that of the first other pending effect of its lane.
+    """Return, by the id of each head, the id of the next pending effect of its ordering key.
 
-    Written so that a planner without statistics, as a queue that was just empty has none, goes
-    through the index of lanes all the same.
+    A scalar subquery makes the planner use the index even without table statistics, as for a queue
+    that was empty until now.
     """
     head, other = effects.alias("head"), effects.alias("other")
     first = (
@@ -228,7 +231,7 @@ def _successors(
 
 
 def _lock_pending(connection: Connection, dialect: SqlDialect, ids: Sequence[int]) -> list[int]:
-    """Lock these effects; return those of them that are pending."""
+    """Lock these effects; return the ids of those that are pending."""
     query = (
         select(effects.c.id, effects.c.state).where(effects.c.id.in_(ids)).order_by(effects.c.id)
     )
@@ -244,7 +247,7 @@ def lock_overdue(
     real_now: datetime,
     limit: int,
 ) -> list[Row[Any]]:
-    """Up to `limit` pending effects that wait since before a time and are in nobody's hands."""
+    """Lock and return up to `limit` unclaimed pending effects that wait since before a time."""
     unclaimed = or_(effects.c.worker.is_(None), effects.c.due_at < real_now)
     query = (
         select(*_COLUMNS_WITHOUT_PAYLOAD)
@@ -257,7 +260,7 @@ def lock_overdue(
 
 
 def next_due(connection: Connection, endpoint: Endpoint) -> datetime | None:
-    """When the next pending effect is due; None when none is pending."""
+    """Return when the next pending effect of an endpoint is due; None when none is pending."""
     query = (
         select(effects.c.due_at)
         .where(has_endpoint(endpoint), _PENDING, effects.c.due_at.is_not(None))
@@ -268,7 +271,7 @@ def next_due(connection: Connection, endpoint: Endpoint) -> datetime | None:
 
 
 def has_endpoint(endpoint: Endpoint) -> ColumnElement[bool]:
-    """The condition that an effect is to be delivered there."""
+    """Return a condition that an effect is addressed to `endpoint`."""
     return and_(
         effects.c.pipeline == endpoint.pipeline,
         effects.c.handler == endpoint.handler,
@@ -277,14 +280,14 @@ def has_endpoint(endpoint: Endpoint) -> ColumnElement[bool]:
 
 
 def endpoint_of(row: Row[Any]) -> Endpoint:
-    """Where the effect of `row` is delivered."""
+    """Return the endpoint of an effect's row."""
     return Endpoint(row.pipeline, row.handler, row.place)
 
 
 def find(
     connection: Connection, filters: EffectFilter, cursor: int, limit: int
 ) -> list[StoredEffect]:
-    """Up to `limit` effects past the id `cursor`, by id."""
+    """Return up to `limit` effects after the id `cursor`, by id."""
     query = (
         select(effects)
         .where(effects.c.id > cursor, *_filter_conditions(filters))
@@ -295,13 +298,13 @@ def find(
 
 
 def count(connection: Connection, filters: EffectFilter) -> int:
-    """How many effects there are."""
+    """Return the number of effects."""
     query = select(func.count()).select_from(effects).where(*_filter_conditions(filters))
     return connection.execute(query).scalar_one()
 
 
 def effect_by_id(connection: Connection, effect_id: int) -> StoredEffect:
-    """The effect with this id. Raises `UnknownEffect`."""
+    """Return the effect with this id. Raises `UnknownEffect`."""
     row = connection.execute(select(effects).where(effects.c.id == effect_id)).first()
     if row is None:
         raise UnknownEffect(effect_id)
@@ -311,7 +314,7 @@ def effect_by_id(connection: Connection, effect_id: int) -> StoredEffect:
 def lock_ordering_group(
     connection: Connection, dialect: SqlDialect, effect_id: int
 ) -> list[Row[Any]]:
-    """The lane of an effect, locked, by id; empty when there is no such effect."""
+    """Lock and return all effects of an effect's ordering key, by id; [] when it does not exist."""
     keys = effects.c["stream_id", "pipeline", "handler", "place"]
     row = connection.execute(select(*keys).where(effects.c.id == effect_id)).first()
     if row is None:

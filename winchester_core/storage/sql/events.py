@@ -45,17 +45,16 @@ def insert_new(
     lock: RowLock,
     keys: Sequence[Any],
 ) -> tuple[dict[str, int], list[Sequence[Any]]]:
-    """Store the events whose ids are not known yet, and then carry out `lock` for `keys`.
+    """Insert the events that are not stored yet, then lock rows by `lock` and `keys`.
 
-    Returns the events' row ids by message id, and the rows that were locked. Rows go in by message
-    id, so that two processes with overlapping batches wait for each other
-    instead of locking each other out.
+    Returns the row ids of inserted events by message id, and the locked rows. Events are inserted
+    in the order of message ids, so that processes with overlapping batches do not deadlock.
     """
-    first = {event["message_id"]: event for event in reversed(batch)}
-    rows = [_row_from_event(first[message_id]) for message_id in sorted(first)]
+    by_id = {event["message_id"]: event for event in reversed(batch)}  # the first of duplicates
+    rows = [_row_from_event(by_id[message_id]) for message_id in sorted(by_id)]
     inserted, locked = dialect.bulk.insert_and_lock(connection, _INSERT_EVENTS, rows, lock, keys)
     stored: dict[str, int] = dict(inserted)
-    if dialect.ignores_invalid_rows and (skipped := first.keys() - stored.keys()):
+    if dialect.ignores_invalid_rows and (skipped := by_id.keys() - stored.keys()):
         _check_stored(connection, sorted(skipped))
     return stored, locked
 
@@ -76,7 +75,7 @@ def _check_stored(connection: Connection, message_ids: Sequence[str]) -> None:
 
 
 def event_from_row(row: Any) -> Event:
-    """The event that a row holds."""
+    """Return the event of a row."""
     return {
         "message_id": row.message_id,
         "event_type": row.event_type,
@@ -86,7 +85,7 @@ def event_from_row(row: Any) -> Event:
 
 
 def event_by_message_id(connection: Connection, message_id: str) -> Event | None:
-    """The event with this id, if it is stored."""
+    """Return the event with this message id; None when it is not stored."""
     row = connection.execute(select(*_COLUMNS).where(events.c.message_id == message_id)).first()
     return event_from_row(row) if row else None
 
@@ -94,7 +93,7 @@ def event_by_message_id(connection: Connection, message_id: str) -> Event | None
 def events_page(
     connection: Connection, dialect: SqlDialect, filters: EventFilter, cursor: int, limit: int
 ) -> list[tuple[int, Event]]:
-    """Up to `limit` (row id, event) past the row `cursor`, by row id; traits are not looked at."""
+    """Return up to `limit` (row id, event) after the row `cursor`; ignores filters of traits."""
     ids = find_ids(
         connection, dialect, events.c.id, cursor, limit, _filter_conditions(dialect, filters)
     )
@@ -106,13 +105,13 @@ def events_page(
 
 
 def count(connection: Connection, dialect: SqlDialect, filters: EventFilter) -> int:
-    """How many events there are; traits are not looked at."""
+    """Return the number of events; ignores filters of traits."""
     query = select(func.count()).select_from(events).where(*_filter_conditions(dialect, filters))
     return connection.execute(query).scalar_one()
 
 
 def event_row_id(connection: Connection, message_id: str) -> int | None:
-    """The row of the event with this id."""
+    """Return the row id of the event with this message id."""
     query = select(events.c.id).where(events.c.message_id == message_id)
     return connection.execute(query).scalar_one_or_none()
 
@@ -129,7 +128,7 @@ def _filter_conditions(dialect: SqlDialect, filters: EventFilter) -> list[Column
 
 
 PAGE_ROWS = 1000
-"""Rows read at a time while traits, which have no index, are looked at."""
+"""Rows read at a time when traits, which have no index, are filtered in Python."""
 
 
 def find_events(
@@ -139,7 +138,7 @@ def find_events(
     cursor: str | None,
     limit: int,
 ) -> list[Event]:
-    """Up to `limit` events in order of arrival, past the one whose id is `cursor`."""
+    """Return up to `limit` events in the order they were stored, after the message id `cursor`."""
     start = 0 if cursor is None else event_row_id(connection, cursor)
     if start is None:
         return []
@@ -148,7 +147,7 @@ def find_events(
 
 
 def count_events(connection: Connection, dialect: SqlDialect, filters: EventFilter) -> int:
-    """How many events there are; with traits, every event in range is looked at."""
+    """Return the number of events; a filter of traits reads every event in range."""
     if not filters.traits:
         return count(connection, dialect, filters)
     return sum(1 for _ in _matching_events(connection, dialect, filters, 0, PAGE_ROWS))
@@ -174,59 +173,59 @@ def _has_traits(event: Mapping[str, Any], traits: Mapping[str, bytes]) -> bool:
 
 
 def events_of_stream(connection: Connection, dialect: SqlDialect, stream_id: int) -> list[Event]:
-    """A stream's events. Raises `UnknownStream`."""
+    """Return a stream's events. Raises `UnknownStream`."""
     get_stream(connection, dialect, stream_id)
     return members_of_streams(connection, dialect, [stream_id]).take(stream_id)
 
 
-# The events of streams, read together and made one stream at a time.
+# Members of streams: rows are read together, events are built one stream at a time.
 #
-# A row is a third as large as the event that is made of it, and what is made just before it is
-# used, and let go right after, stays within the processor's cache.
+# A row takes a third of the memory of its event. Events that are built just before use and freed
+# right after stay in the processor's cache.
 
 FETCH_ROWS = 500
-"""Fewer than let the garbage collector go through all that the process has."""
+"""Few enough new objects at a time to avoid a full garbage collection."""
 
 
 class MemberRows:
     """Rows of the events of streams. See `Members`."""
 
     def __init__(
-        self, stream_ids: Sequence[int], read_time: Callable[[Any], datetime | None]
+        self, stream_ids: Sequence[int], decode_time: Callable[[Any], datetime | None]
     ) -> None:
-        self._read_time = read_time
+        self._decode_time = decode_time
         self._rows: dict[int, list[tuple[Any, ...]]] = {each: [] for each in stream_ids}
 
     def add(self, rows: Iterable[Row[Any]]) -> None:
-        """Take rows in, of any of the streams and in any order."""
+        """Add rows of any of the streams, in any order."""
         for row in rows:
-            values = tuple(row)  # which the garbage collector need not look at again
+            values = tuple(row)  # the garbage collector untracks tuples of plain values
             self._rows[values[-1]].append(values)
 
     def take(self, stream_id: int) -> list[Event]:
         """See `Members.take`."""
         rows = self._rows.pop(stream_id)
-        # the database would sort whole events, on disk where they are many; what each driver gives
-        # for a time has the order of the times, and no two rows have the same position
+        # sorted here because the database would sort whole events, many of them on disk; each
+        # driver's representation of times sorts correctly, and positions are unique
         rows.sort(reverse=True)
-        taken: list[Event] = []
-        while rows:  # what has been read is let go at once
+        members: list[Event] = []
+        while rows:  # pop frees each row as soon as its event is built
             timestamp, _, message_id, event_type, traits, _ = rows.pop()
-            taken.append(
+            members.append(
                 {
                     "message_id": message_id,
                     "event_type": event_type,
-                    "timestamp": self._read_time(timestamp),
+                    "timestamp": self._decode_time(timestamp),
                     **load_traits(traits),
                 }
             )
-        return taken
+        return members
 
 
 def members_of_streams(
     connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]
 ) -> MemberRows:
-    """The events of each stream."""
+    """Read the events of streams."""
     members = MemberRows(stream_ids, time_decoder(dialect.name))
     for page in parameter_batches(stream_ids):
         query = _member_query(dialect).where(dialect.is_one_of(stream_events.c.stream_id, page))

@@ -1,7 +1,7 @@
-"""The transaction of ingest: store events, let them join their streams, move the event clock.
+"""The ingest transaction: store events, add them to their streams, advance the event clock.
 
-The order of locks is the same everywhere: events by message id, open streams by group key, new
-streams, the event clock.
+Locks are always taken in this order: events by message id, open streams by group key, new streams,
+the event clock.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def record(
     matched_events: Sequence[MatchedEvent],
     policy: TimePolicy,
 ) -> IngestResult:
-    """Do all that a batch of arrivals causes, inside the caller's transaction."""
+    """Store a batch of events and update their streams, inside the caller's transaction."""
     clock = clocks.event_clock_time(connection) if isinstance(policy, EventTime) else None
     groups = {
         match.group.key for matched_event in matched_events for match in matched_event.matches
@@ -79,13 +79,13 @@ def record(
 def _stored_indexes(
     matched_events: Sequence[MatchedEvent], row_ids: Mapping[str, int]
 ) -> Sequence[int]:
-    """The indexes of the arrivals that were stored; of two with one id in this batch, the first."""
+    """Return the indexes of the stored events; the first of duplicates within the batch."""
     if len(row_ids) == len(matched_events):
         return range(len(matched_events))
-    first: dict[str, int] = {}
+    first_indexes: dict[str, int] = {}
     for index, matched_event in enumerate(matched_events):
-        first.setdefault(matched_event.event["message_id"], index)
-    return sorted(first[message_id] for message_id in row_ids)
+        first_indexes.setdefault(matched_event.event["message_id"], index)
+    return sorted(first_indexes[message_id] for message_id in row_ids)
 
 
 def _load_open_streams(
@@ -95,9 +95,10 @@ def _load_open_streams(
     matched_events: Sequence[MatchedEvent],
     arrival_times: Mapping[int, datetime],
 ) -> dict[bytes, PendingStream]:
-    """The open streams that the new arrivals touch, by group, counted by the present rules.
+    """Return the open streams that the new events join, by group key, with current progress.
 
-    `arrival_times` holds the indexes of these arrivals, in order, and their times.
+    `arrival_times` maps the indexes of the new events, in order, to their stream times. Streams
+    whose fingerprint is outdated are recalculated.
     """
     matches: dict[bytes, tuple[Match, datetime]] = {}
     for index, now in arrival_times.items():
@@ -106,7 +107,7 @@ def _load_open_streams(
     pending_streams: dict[bytes, PendingStream] = {}
     outdated: list[tuple[PendingStream, datetime]] = []
     for stream_id, key, stream_progress in map(stream_rows.decode_open_stream, open_rows):
-        if key not in matches:  # of events that were stored before
+        if key not in matches:  # only duplicates match it
             continue
         match, now = matches[key]
         pending = PendingStream(
@@ -131,7 +132,7 @@ def _load_open_streams(
 def _recalculate(
     connection: Connection, dialect: SqlDialect, outdated: Iterable[tuple[PendingStream, datetime]]
 ) -> None:
-    """Count streams anew by their trigger's present rules, from their members."""
+    """Recalculate the progress of streams from their members by the current definition."""
     by_id = {pending.id: (pending, now) for pending, now in outdated if pending.id is not None}
     if not by_id:
         return
@@ -156,22 +157,22 @@ def _write_plan(
     )
     keys = stream_rows.new_stream_keys(new)
 
-    def members(of: Any, pending: PendingStream) -> Iterator[tuple[Any, int, int]]:
+    def links(stream_key: Any, pending: PendingStream) -> Iterator[tuple[Any, int, int]]:
         for position, index in pending.members:
-            yield of, position, row_ids[matched_events[index].event["message_id"]]
+            yield stream_key, position, row_ids[matched_events[index].event["message_id"]]
 
-    joined = chain.from_iterable(members(pending.id, pending) for pending in stored)
-    opened = chain.from_iterable(map(members, keys, new))
+    stored_links = chain.from_iterable(links(pending.id, pending) for pending in stored)
+    new_links = chain.from_iterable(map(links, keys, new))
     traits = zip(keys, (pending.group.values for pending in new), strict=True)
-    # a stream that closes gives its group's key up before its successor takes it
+    # release the group key of a closed stream before its successor is inserted with it
     stream_rows.close_streams(connection, stored)
     dialect.bulk.execute_all(
         connection,
-        [*stream_rows.stream_updates(stored), stream_rows.link_inserts(joined)],
+        [*stream_rows.stream_updates(stored), stream_rows.link_inserts(stored_links)],
         stream_rows.stream_inserts(
             keys,
             new,
-            [stream_rows.trait_inserts(traits), stream_rows.link_inserts_of_new_streams(opened)],
+            [stream_rows.trait_inserts(traits), stream_rows.link_inserts_of_new_streams(new_links)],
         ),
     )
     stream_rows.close_new_streams(connection, dialect, keys, new)
@@ -184,7 +185,7 @@ def recalculate_streams(
     now: datetime,
     limit: int,
 ) -> int:
-    """Count up to `limit` open streams anew by their trigger's present rules; return how many."""
+    """Recalculate up to `limit` open streams with an outdated fingerprint; return how many."""
     outdated = stream_rows.lock_outdated_streams(
         connection, dialect, definition.name, definition.fingerprint, limit
     )

@@ -1,7 +1,7 @@
-"""The outbox: effects on their way from a completed stream to an endpoint.
+"""The outbox: effects of completed streams, pending delivery to an endpoint.
 
-Transactions of the outbox lock rows of effects only, those that are in hand first, then the next
-of their lanes. Completing a stream adds rows, and locks none of them.
+Outbox transactions lock only rows of effects: claimed ones first, then the next of their ordering
+keys. Completing a stream inserts rows and locks no existing ones.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from winchester_core.storage.sql.dialects import SqlDialect
 
 MAX_CLAIM_BYTES = 16 * 1024 * 1024
-"""How long the payloads of one claim may be together, one effect excepted."""
+"""Limit of the total size of payloads in one claim; a single larger effect is still claimed."""
 
 
 def record_effects(
     connection: Connection, dialect: SqlDialect, completions: Iterable[Completion]
 ) -> None:
-    """Record what the runs of completed streams have queued, each stream's in order."""
+    """Insert the effects of completed streams, those of each stream in order."""
     queued = [(each.claim, effect) for each in completions for effect in each.effects]
     if not queued:
         return
@@ -52,7 +52,7 @@ def record_effects(
     heads: set[tuple[int, Endpoint]] = set()
     rows = []
     for claim, effect in queued:
-        group = claim.stream_id, effect.endpoint
+        ordering_key = claim.stream_id, effect.endpoint
         rows.append(
             {
                 "effect_id": effect.id,
@@ -67,10 +67,10 @@ def record_effects(
                 "serial_no": 0,
                 "created_at": now,
                 "waiting_since": now,
-                "due_at": None if group in heads else now,
+                "due_at": None if ordering_key in heads else now,
             }
         )
-        heads.add(group)
+        heads.add(ordering_key)
     effect_rows.insert_effects(connection, rows)
 
 
@@ -83,7 +83,7 @@ def claim_effects(
     limit: int,
     lease: timedelta,
 ) -> list[EffectClaim]:
-    """Claim up to `limit` effects that are due, the longest due first."""
+    """Claim up to `limit` due effects, the longest due first."""
     now = clocks.real_time(connection, dialect)
     rows = _limit_payload_bytes(effect_rows.lock_due(connection, dialect, endpoint, now, limit))
     if not rows:
@@ -95,7 +95,7 @@ def claim_effects(
 
 
 def _limit_payload_bytes(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
-    """The first rows whose payloads fit in memory together."""
+    """Return the first rows whose payloads together stay within `MAX_CLAIM_BYTES`."""
     selected: list[Row[Any]] = []
     size = 0
     for row in rows:
@@ -127,7 +127,7 @@ def _effect_claim(row: Row[Any], worker: str, payload: str) -> EffectClaim:
 def renew_effects(
     connection: Connection, dialect: SqlDialect, claims: Sequence[EffectClaim], lease: timedelta
 ) -> int:
-    """Extend the leases of these claims; return how many still hold."""
+    """Extend the leases of the valid claims; return how many are valid."""
     return effect_rows.extend_leases(
         connection, claims, clocks.real_time(connection, dialect) + lease
     )
@@ -136,7 +136,7 @@ def renew_effects(
 def release_effects(
     connection: Connection, dialect: SqlDialect, claims: Sequence[EffectClaim]
 ) -> int:
-    """Give claims back unused; return how many still held."""
+    """Release the valid claims without counting the attempt; return how many were valid."""
     lease_tokens = effect_rows.lock_claimed(connection, dialect, claims)
     ids = sorted(claim.id for claim in claims if claim.lease_token in lease_tokens)
     effect_rows.release(connection, ids, clocks.real_time(connection, dialect))
@@ -146,7 +146,7 @@ def release_effects(
 def apply_effect_results(
     connection: Connection, dialect: SqlDialect, results: Sequence[EffectResult]
 ) -> EffectResultCounts:
-    """Forget, delay or bury the effects whose claims hold."""
+    """Delete, reschedule or mark dead the effects whose claims are valid."""
     lease_tokens = effect_rows.lock_claimed(connection, dialect, [each.claim for each in results])
     now = clocks.real_time(connection, dialect)
     valid = [each for each in results if each.claim.lease_token in lease_tokens]
@@ -179,14 +179,14 @@ def _reschedule_update(result: EffectDelayed, now: datetime) -> dict[str, Any]:
 
 
 def _dead_letter_update(row_id: int, reason: str) -> dict[str, Any]:
-    """The change that makes a dead letter of an effect."""
+    """Return the update that marks an effect dead."""
     return {"id": row_id, "state": EffectState.DEAD.value, "due_at": None, "last_error": reason}
 
 
 def mark_overdue_effects_dead(
     connection: Connection, dialect: SqlDialect, *, max_age: timedelta, limit: int
 ) -> Mapping[Endpoint, int]:
-    """Make dead letters of up to `limit` effects that have waited for `max_age`."""
+    """Mark dead up to `limit` unclaimed effects that are older than `max_age`."""
     now = clocks.real_time(connection, dialect)
     rows = effect_rows.lock_overdue(connection, dialect, now - max_age, now, limit)
     effect_rows.update_effects(
@@ -213,7 +213,7 @@ def mark_overdue_effects_dead(
 def next_effect_seconds(
     connection: Connection, dialect: SqlDialect, *, endpoint: Endpoint
 ) -> float | None:
-    """Real time until the next pending effect is due; None when none is pending."""
+    """Return the real time until the next pending effect is due; None when none is pending."""
     due_at = effect_rows.next_due(connection, endpoint)
     if due_at is None:
         return None
@@ -221,7 +221,10 @@ def next_effect_seconds(
 
 
 def retry_effect(connection: Connection, dialect: SqlDialect, effect_id: int) -> StoredEffect:
-    """Make a dead letter pending again, or a pending effect due at once."""
+    """Make a dead letter pending again, or a pending effect due now.
+
+    It becomes the head of its ordering key unless an earlier or a claimed effect is.
+    """
     effect, group = _lock_ordering_group(connection, dialect, effect_id)
     now = clocks.real_time(connection, dialect)
     change: dict[str, Any] = {"id": effect.id}
@@ -324,25 +327,25 @@ class SqlEffectStore:
     def find_effects(
         self, filters: EffectFilter = ANY_EFFECT, *, cursor: int | None = None, limit: int = 100
     ) -> list[StoredEffect]:
-        """See `EffectStore.find_effects`."""
+        """See `ReadStore.find_effects`."""
         return self.database.read(
             partial(effect_rows.find, filters=filters, cursor=cursor or 0, limit=limit)
         )
 
     def count_effects(self, filters: EffectFilter = ANY_EFFECT) -> int:
-        """See `EffectStore.count_effects`."""
+        """See `ReadStore.count_effects`."""
         return self.database.read(partial(effect_rows.count, filters=filters))
 
     def get_effect(self, effect_id: int) -> StoredEffect:
-        """See `EffectStore.get_effect`."""
+        """See `ReadStore.get_effect`."""
         return self.database.read(partial(effect_rows.effect_by_id, effect_id=effect_id))
 
     def retry_effect(self, effect_id: int) -> StoredEffect:
-        """See `EffectStore.retry_effect`."""
+        """See `AdminStore.retry_effect`."""
         return self.database.write(
             partial(retry_effect, dialect=self._dialect, effect_id=effect_id)
         )
 
     def discard_effect(self, effect_id: int) -> None:
-        """See `EffectStore.discard_effect`."""
+        """See `AdminStore.discard_effect`."""
         self.database.write(partial(discard_effect, dialect=self._dialect, effect_id=effect_id))

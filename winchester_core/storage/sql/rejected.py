@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 def insert(
     connection: Connection, dialect: SqlDialect, rejection: Rejection, received_at: datetime
 ) -> bool:
-    """Keep a rejected message; False when this source has given it before."""
-    known = select(rejected_messages.c.id).where(
+    """Insert a rejected message; return False when the same source has it with the same digest."""
+    existing = select(rejected_messages.c.id).where(
         rejected_messages.c.source == rejection.source,
         rejected_messages.c.digest == rejection.digest,
     )
-    if connection.execute(dialect.lock_rows(known)).first() is not None:
+    if connection.execute(dialect.lock_rows(existing)).first() is not None:
         return False
     connection.execute(
         rejected_messages.insert().values(
@@ -48,7 +48,7 @@ def insert(
 def find(
     connection: Connection, dialect: SqlDialect, filters: RejectedFilter, cursor: int, limit: int
 ) -> list[RejectedMessage]:
-    """Up to `limit` rejected messages past the id `cursor`, by id."""
+    """Return up to `limit` rejected messages after the id `cursor`, by id."""
     ids = find_ids(
         connection, dialect, rejected_messages.c.id, cursor, limit, _filter_conditions(filters)
     )
@@ -61,13 +61,13 @@ def find(
 
 
 def count(connection: Connection, filters: RejectedFilter) -> int:
-    """How many rejected messages there are."""
+    """Return the number of rejected messages."""
     query = select(func.count()).select_from(rejected_messages).where(*_filter_conditions(filters))
     return connection.execute(query).scalar_one()
 
 
 def rejected_by_id(connection: Connection, rejected_id: int) -> RejectedMessage:
-    """The rejected message with this id. Raises `UnknownRejectedMessage`."""
+    """Return the rejected message with this id. Raises `UnknownRejectedMessage`."""
     query = select(rejected_messages).where(rejected_messages.c.id == rejected_id)
     row = connection.execute(query).first()
     if row is None:
@@ -76,8 +76,8 @@ def rejected_by_id(connection: Connection, rejected_id: int) -> RejectedMessage:
 
 
 def set_reason(connection: Connection, rejected_id: int, reason: str) -> None:
-    """Say why a message is rejected now. Raises `UnknownRejectedMessage`."""
-    # looked at first: MariaDB does not count a row that an update leaves as it was
+    """Replace the reason of a rejected message. Raises `UnknownRejectedMessage`."""
+    # not by the row count of the update: MariaDB does not count a row that does not change
     rejected_by_id(connection, rejected_id)
     connection.execute(
         update(rejected_messages).where(rejected_messages.c.id == rejected_id).values(reason=reason)
@@ -85,7 +85,7 @@ def set_reason(connection: Connection, rejected_id: int, reason: str) -> None:
 
 
 def delete_by_id(connection: Connection, rejected_id: int) -> None:
-    """Remove a rejected message. Raises `UnknownRejectedMessage`."""
+    """Delete a rejected message. Raises `UnknownRejectedMessage`."""
     statement = delete(rejected_messages).where(rejected_messages.c.id == rejected_id)
     if not connection.execute(statement).rowcount:
         raise UnknownRejectedMessage(rejected_id)

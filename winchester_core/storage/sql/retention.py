@@ -1,9 +1,9 @@
-"""Trimming: old events go in small transactions that wait for nobody.
+"""Trimming: delete old events in small transactions that never wait for locks.
 
-Events are looked at in the order of their times, without a lock. Only those that go are locked,
-and those that another worker removes at this moment are passed over. An event is linked to streams
-in the transaction that stores it and never later, so that one that is visible and that no
-uncompleted stream holds stays so.
+Candidates are read in the order of their times without locks. Only events to be deleted are locked;
+rows that another worker has locked are skipped. Checking without a lock is safe: events are linked
+to streams only in the transaction that stores them, so a visible event that belongs to no
+uncompleted stream never joins one later.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.sql.dialects import SqlDialect
 
 MAX_PAGES = 10
-"""How many times `limit` events are looked at, at most, before one is found that may go."""
+"""The maximum number of pages of `limit` events that are examined until one can be deleted."""
 
 
 def trim(
@@ -39,12 +39,12 @@ def trim(
     limit: int,
     cursor: TrimCursor | None,
 ) -> TrimResult:
-    """Remove up to `limit` events that no uncompleted stream holds, and their links."""
+    """Delete up to `limit` events that belong to no uncompleted stream, and their links."""
     removed = kept = 0
     for _ in range(MAX_PAGES):
         page = _older_events(connection, older_than, cursor, limit)
         old = [row.id for row in page if row.stored_at < stored_before]
-        removed = _delete_unreferenced(connection, dialect, old)
+        removed = _delete_unused(connection, dialect, old)
         kept += len(page) - removed
         if page:
             cursor = TrimCursor(page[-1].timestamp, page[-1].id)
@@ -53,10 +53,10 @@ def trim(
     return TrimResult(removed, kept, cursor, more=len(page) == limit)
 
 
-def _delete_unreferenced(connection: Connection, dialect: SqlDialect, old: list[int]) -> int:
-    held = _linked_to_uncompleted(connection, old)
+def _delete_unused(connection: Connection, dialect: SqlDialect, old: list[int]) -> int:
+    in_use = _linked_to_uncompleted(connection, old)
     deletable = _lock_skipping_locked(
-        connection, dialect, [each for each in old if each not in held]
+        connection, dialect, [each for each in old if each not in in_use]
     )
     _delete_links(connection, dialect, deletable)
     return _delete_events(connection, deletable)
@@ -65,7 +65,7 @@ def _delete_unreferenced(connection: Connection, dialect: SqlDialect, old: list[
 def _older_events(
     connection: Connection, older_than: datetime, cursor: TrimCursor | None, limit: int
 ) -> list[Row[Any]]:
-    """The first `limit` events (id, both times) past `cursor` whose own time is older."""
+    """Return up to `limit` events (id, both times) after `cursor` with an older timestamp."""
     query = (
         select(events.c.id, events.c.timestamp, events.c.stored_at)
         .where(events.c.timestamp < older_than)
@@ -84,7 +84,7 @@ def _older_events(
 def _lock_skipping_locked(
     connection: Connection, dialect: SqlDialect, row_ids: Sequence[int]
 ) -> list[int]:
-    """Lock these events; those that another process has locked, or removed, are passed over."""
+    """Lock these events; return their ids without those that are locked elsewhere or deleted."""
     locked: list[int] = []
     for page in parameter_batches(row_ids):
         query = select(events.c.id).where(events.c.id.in_(page)).order_by(events.c.id)
@@ -94,7 +94,7 @@ def _lock_skipping_locked(
 
 
 def _delete_events(connection: Connection, row_ids: Sequence[int]) -> int:
-    """Remove these events; return how many there were."""
+    """Delete these events; return how many."""
     return sum(
         connection.execute(delete(events).where(events.c.id.in_(page))).rowcount
         for page in parameter_batches(row_ids)
@@ -102,7 +102,7 @@ def _delete_events(connection: Connection, row_ids: Sequence[int]) -> int:
 
 
 def _linked_to_uncompleted(connection: Connection, event_ids: Sequence[int]) -> set[int]:
-    """Which of these events an uncompleted stream holds."""
+    """Return the ids of those of these events that belong to an uncompleted stream."""
     found: set[int] = set()
     for page in parameter_batches(event_ids):
         query = (
@@ -118,7 +118,7 @@ def _linked_to_uncompleted(connection: Connection, event_ids: Sequence[int]) -> 
 
 
 def _delete_links(connection: Connection, dialect: SqlDialect, event_ids: Sequence[int]) -> None:
-    """Remove the links to these events."""
+    """Delete the links to these events."""
     statement = dialect.delete_by_index(stream_events, "ix_stream_events_event_id")
     for page in parameter_batches(event_ids):
         connection.execute(statement.where(stream_events.c.event_id.in_(page)))

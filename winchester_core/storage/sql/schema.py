@@ -1,4 +1,4 @@
-"""The schema's revisions, through alembic: upgrade, downgrade, stamp, look, and check."""
+"""Schema revisions through alembic: upgrade, downgrade, stamp, inspect, check."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class DatabaseSchema:
 
     @property
     def required_revision(self) -> str:
-        """The revision that this program works with."""
+        """The revision that this program requires."""
         return SCHEMA_REVISION
 
     def current_revision(self) -> str | None:
-        """The revision that the database is at; None when it has no tables yet."""
+        """Return the revision of the database; None when it has no tables yet."""
         return current_revision(self._database)
 
     def check(self) -> None:
@@ -54,37 +54,37 @@ class DatabaseSchema:
 
     def upgrade(self, revision: str = "head") -> None:
         """Migrate up to `revision`. Raises `StorageError` for an unknown one."""
-        self._run(lambda: command.upgrade(self._config, revision))
+        self._migrate(lambda: command.upgrade(self._config, revision))
 
     def downgrade(self, revision: str) -> None:
-        """Migrate down to `revision` (`base`: away with all tables)."""
-        self._run(lambda: command.downgrade(self._config, revision))
+        """Migrate down to `revision`; `base` removes all tables."""
+        self._migrate(lambda: command.downgrade(self._config, revision))
 
     def stamp(self, revision: str) -> None:
-        """Say that the database is at `revision`, without migrating."""
-        self._run(lambda: command.stamp(self._config, revision))
+        """Record `revision` as the revision of the database, without migrating."""
+        self._migrate(lambda: command.stamp(self._config, revision))
 
     def print_upgrade(self, revision: str = "head") -> None:
-        """Print the SQL that `upgrade` of an empty database would run; nothing is run."""
-        self._guarded(lambda: command.upgrade(self._config, revision, sql=True))
+        """Print the SQL of an upgrade of an empty database, without running it."""
+        self._run_alembic(lambda: command.upgrade(self._config, revision, sql=True))
 
     def print_downgrade(self, revision: str) -> None:
-        """Print the SQL of a downgrade, given as FROM:TO; nothing is run."""
-        self._guarded(lambda: command.downgrade(self._config, revision, sql=True))
+        """Print the SQL of a downgrade, given as FROM:TO, without running it."""
+        self._run_alembic(lambda: command.downgrade(self._config, revision, sql=True))
 
     def history(self) -> list[tuple[str, str]]:
-        """Every revision, newest first, with its title."""
+        """Return all revisions with their titles, newest first."""
         script = ScriptDirectory.from_config(self._config)
         return [(each.revision, each.doc) for each in script.walk_revisions()]
 
-    def _run(self, action: Callable[[], None]) -> None:
+    def _migrate(self, action: Callable[[], None]) -> None:
         def work(connection: Connection) -> None:
             self._config.attributes["connection"] = connection
-            self._guarded(action)
+            self._run_alembic(action)
 
         self._database.write(work)
 
-    def _guarded(self, action: Callable[[], None]) -> None:
+    def _run_alembic(self, action: Callable[[], None]) -> None:
         try:
             action()
         except CommandError as error:

@@ -1,4 +1,4 @@
-"""Taking a statistics of the tables."""
+"""Statistics of the store and the backlog of workers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def collect(connection: Connection, dialect: SqlDialect, now: datetime | None) -> StoreStatistics:
-    """The statistics at the stream time `now`."""
+    """Return the statistics at the stream time `now`."""
     real_now = clocks.real_time(connection, dialect)
     return StoreStatistics(
         stream_time=now,
@@ -55,21 +55,21 @@ def _oldest_ready_seconds(
     retry = claim_rows.retry_queue(states_for_reason(reason), real_now)
     waits = [seconds_since(_ready_since(connection, dialect, retry), real_now)]
     if now is not None:
-        first_try = claim_rows.first_attempt_queue(reason, now)
-        waits.append(seconds_since(_ready_since(connection, dialect, first_try), now))
+        first_attempt = claim_rows.first_attempt_queue(reason, now)
+        waits.append(seconds_since(_ready_since(connection, dialect, first_attempt), now))
     return max(waits)
 
 
 def _effect_backlogs(
     connection: Connection, dialect: SqlDialect, real_now: datetime
 ) -> dict[Endpoint, EffectBacklog]:
-    numbers = _count_effects(connection, dialect)
-    waiting = sum(states.get(EffectState.PENDING, 0) for states in numbers.values())
+    counts = _count_effects(connection, dialect)
+    all_pending = sum(states.get(EffectState.PENDING, 0) for states in counts.values())
     backlogs = {}
-    for endpoint, states in numbers.items():
+    for endpoint, states in counts.items():
         pending = states.get(EffectState.PENDING, 0)
         oldest = (
-            _oldest_pending_time(connection, dialect, endpoint, pending, waiting - pending)
+            _oldest_pending_time(connection, dialect, endpoint, pending, all_pending - pending)
             if pending
             else None
         )
@@ -80,13 +80,13 @@ def _effect_backlogs(
 
 
 def count_states(connection: Connection) -> dict[StreamState, int]:
-    """How many streams are in each state."""
+    """Return the number of streams in each state; zero counts are omitted."""
     query = select(streams.c.state, func.count()).group_by(streams.c.state)
     return {StreamState(state): number for state, number in connection.execute(query)}
 
 
 def count_states_by_trigger(connection: Connection) -> dict[str, dict[StreamState, int]]:
-    """How many streams of each trigger are in each state."""
+    """Return the number of streams of each trigger and state; zero counts are omitted."""
     query = select(streams.c.name, streams.c.state, func.count()).group_by(
         streams.c.name, streams.c.state
     )
@@ -96,16 +96,15 @@ def count_states_by_trigger(connection: Connection) -> dict[str, dict[StreamStat
     return counts
 
 
-# Statements that measure what waits, each through an index.
+# Statements that measure backlogs, each through an index.
 #
-# Numbers are counted in an index that has all they need, so that what is counted is not read. Times
-# are the first of an index.
+# Counts use covering indexes and read no rows. Times are the first entry of an index.
 
 OLDEST_CANDIDATES: Final = 100
-"""How many of the first streams of an index are looked at for the oldest."""
+"""Number of streams at the start of an index that are searched for the oldest."""
 
 _EARLIEST: Final = datetime(1000, 1, 1, tzinfo=UTC)
-"""No event is older. With a bound, every database goes by the index."""
+"""No event is older. A bound on the column makes every database use the index."""
 
 _ACTIVE = streams.c.state == StreamState.ACTIVE.value
 _PENDING = effects.c.state == EffectState.PENDING.value
@@ -114,18 +113,18 @@ _PENDING = effects.c.state == EffectState.PENDING.value
 def _ready_since(
     connection: Connection, dialect: SqlDialect, queue: StreamQueue
 ) -> datetime | None:
-    """Since when the stream of a queue that has waited longest is due; None when it is empty."""
-    since, limit = (queue.order, 1) if queue.due is None else (queue.due, OLDEST_CANDIDATES)
+    """Return when the oldest stream of a queue became due; None when the queue is empty."""
+    since, limit = (queue.order, 1) if queue.due_at is None else (queue.due_at, OLDEST_CANDIDATES)
     first = queue_query(dialect, select(since.label("since")), queue, limit).subquery()
-    moment: datetime | None = connection.execute(select(func.min(first.c.since))).scalar_one()
-    return moment
+    oldest: datetime | None = connection.execute(select(func.min(first.c.since))).scalar_one()
+    return oldest
 
 
 def _oldest_active_time(connection: Connection, dialect: SqlDialect) -> datetime | None:
-    """The time of the first event of the oldest active stream; None when none is active.
+    """Return the time of the first event of the oldest active stream; None when none is active.
 
-    The oldest streams mostly are active, where completed ones are removed. Where those are kept,
-    the active ones are gone through instead: grouped, since PostgreSQL would else go by time again.
+    If completed streams are purged, the oldest streams are mostly active. If they are kept, all
+    active streams are scanned; GROUP BY keeps PostgreSQL from scanning the index of times.
     """
     oldest = (
         select(streams.c.first_event, streams.c.state)
@@ -141,45 +140,44 @@ def _oldest_active_time(connection: Connection, dialect: SqlDialect) -> datetime
             return first_event
     if len(rows) < OLDEST_CANDIDATES:
         return None
-    least = select(func.min(streams.c.first_event)).where(_ACTIVE).group_by(streams.c.state)
-    through = dialect.force_index(least, streams, "ix_streams_due")
-    return connection.execute(through).scalar_one_or_none()
+    minimum = select(func.min(streams.c.first_event)).where(_ACTIVE).group_by(streams.c.state)
+    query = dialect.force_index(minimum, streams, "ix_streams_due")
+    return connection.execute(query).scalar_one_or_none()
 
 
 def _count_effects(
     connection: Connection, dialect: SqlDialect
 ) -> dict[Endpoint, dict[EffectState, int]]:
-    """How many effects of each endpoint are in each state; neither is named where none is."""
+    """Return the number of effects of each endpoint and state; zero counts are omitted."""
     key = effects.c["pipeline", "handler", "place", "state"]
     query = select(*key, func.count().label("number")).group_by(*key)
-    numbers: dict[Endpoint, dict[EffectState, int]] = {}
+    counts: dict[Endpoint, dict[EffectState, int]] = {}
     for row in connection.execute(dialect.force_index(query, effects, "ix_effects_due")):
-        numbers.setdefault(endpoint_of(row), {})[EffectState(row.state)] = row.number
-    return numbers
+        counts.setdefault(endpoint_of(row), {})[EffectState(row.state)] = row.number
+    return counts
 
 
 def _oldest_pending_time(
     connection: Connection, dialect: SqlDialect, endpoint: Endpoint, pending: int, others: int
 ) -> datetime | None:
-    """Since when the effect of this endpoint that has waited longest waits.
+    """Return since when the oldest pending effect of this endpoint has waited.
 
-    `pending` effects wait for this endpoint and `others` for others: whichever are fewer are gone
-    through.
+    Scans the fewer of the `pending` effects of this endpoint and the `others` of other endpoints.
     """
     if others < pending:
         query = _earliest_among_oldest(dialect, endpoint, others + 1)
     else:
-        least = select(func.min(effects.c.waiting_since)).where(_PENDING, has_endpoint(endpoint))
-        query = dialect.force_index(least.group_by(effects.c.state), effects, "ix_effects_due")
-    moment: datetime | None = connection.execute(query).scalar_one_or_none()
-    return moment
+        minimum = select(func.min(effects.c.waiting_since)).where(_PENDING, has_endpoint(endpoint))
+        query = dialect.force_index(minimum.group_by(effects.c.state), effects, "ix_effects_due")
+    oldest: datetime | None = connection.execute(query).scalar_one_or_none()
+    return oldest
 
 
 def _earliest_among_oldest(dialect: SqlDialect, endpoint: Endpoint, number: int) -> Select[Any]:
-    """The least time of an endpoint among so many that have waited longest of all.
+    """Select the earliest time of an endpoint among the `number` oldest pending effects of all.
 
-    Their number is told, and a bound that all are within, so that PostgreSQL goes by the index: it
-    would guess that the first of the endpoint comes late, and sort them all.
+    The limit, and a bound that all of them meet, make PostgreSQL use the index of times. Without
+    them it estimates that the endpoint's first effect comes late, and sorts all effects.
     """
     columns = effects.c["pipeline", "handler", "place", "waiting_since"]
     since = effects.c.waiting_since
@@ -199,18 +197,20 @@ _REAL_NOW: BindParameter[datetime] = bindparam("real_now", type_=UtcDateTime())
 def backlog(
     connection: Connection, dialect: SqlDialect, now: datetime | None, real_now: datetime
 ) -> Backlog:
-    """What waits at the stream time `now` and the real time `real_now`."""
-    counted_queues = _counted_queues(timed=now is not None)
-    times = {"now": now, "real_now": real_now} if now is not None else {"real_now": real_now}
-    values = list(connection.execute(_backlog_query(dialect, timed=now is not None), times).one())
-    numbers = {
+    """Return the backlog at the stream time `now` and the real time `real_now`."""
+    has_stream_time = now is not None
+    counted_queues = _counted_queues(has_stream_time=has_stream_time)
+    times = {"now": now, "real_now": real_now} if has_stream_time else {"real_now": real_now}
+    query = _backlog_query(dialect, has_stream_time=has_stream_time)
+    values = list(connection.execute(query, times).one())
+    counts = {
         name: min(sum(_take(values, len(each))), MAX_COUNTED)
         for name, each in counted_queues.items()
     }
     next_retry, next_due = _earliest(_take(values, 2)), _earliest(_take(values, 2))
     (oldest_effect,) = values
     return Backlog(
-        **numbers,
+        **counts,
         next_retry_seconds=(next_retry - real_now).total_seconds() if next_retry else None,
         next_due=next_due,
         oldest_effect_seconds=(real_now - oldest_effect).total_seconds() if oldest_effect else None,
@@ -218,29 +218,29 @@ def backlog(
 
 
 @cache
-def _counted_queues(*, timed: bool) -> dict[str, list[StreamQueue]]:
-    """The queues that are counted; without a stream time, there are only retries."""
-    ready = [claim_rows.retry_queue(lane, _REAL_NOW) for lane in REASON_STATES]
-    if timed:
+def _counted_queues(*, has_stream_time: bool) -> dict[str, list[StreamQueue]]:
+    """Return the queues that each count of `Backlog` covers."""
+    ready = [claim_rows.retry_queue(states, _REAL_NOW) for states in REASON_STATES]
+    if has_stream_time:
         ready += [claim_rows.first_attempt_queue(reason, _NOW) for reason in Reason]
     return {
         "ready": ready,
-        "claimed": [claim_rows.claimed_queue(lane) for lane in REASON_STATES],
+        "claimed": [claim_rows.claimed_queue(states) for states in REASON_STATES],
         "retrying": _future_retry_queues(),
         "lease_expired": [
-            claim_rows.expired_lease_queue(_REAL_NOW, lane) for lane in REASON_STATES
+            claim_rows.expired_lease_queue(_REAL_NOW, states) for states in REASON_STATES
         ],
     }
 
 
 def _future_retry_queues() -> list[StreamQueue]:
-    return [claim_rows.retry_queue(lane, _REAL_NOW, due=False) for lane in REASON_STATES]
+    return [claim_rows.retry_queue(states, _REAL_NOW, due=False) for states in REASON_STATES]
 
 
 @cache
-def _backlog_query(dialect: SqlDialect, *, timed: bool) -> Select[Any]:
-    """The look, made once: to make it, and to find out that it was made before, takes longer."""
-    counted_queues = _counted_queues(timed=timed).values()
+def _backlog_query(dialect: SqlDialect, *, has_stream_time: bool) -> Select[Any]:
+    """Return the query of `backlog`. Cached: building it takes longer than running it."""
+    counted_queues = _counted_queues(has_stream_time=has_stream_time).values()
     first = [*_future_retry_queues(), claim_rows.fire_queue(), claim_rows.expire_queue()]
     columns: list[ScalarSelect[Any]] = [
         _count_queue(dialect, each) for each in chain(*counted_queues)
@@ -250,30 +250,30 @@ def _backlog_query(dialect: SqlDialect, *, timed: bool) -> Select[Any]:
 
 
 def _take(values: list[Any], number: int) -> list[Any]:
-    """The first answers, which are taken out."""
+    """Remove and return the first values."""
     taken = values[:number]
     del values[:number]
     return taken
 
 
-def _earliest(moments: Sequence[datetime | None]) -> datetime | None:
-    return min((moment for moment in moments if moment is not None), default=None)
+def _earliest(times: Sequence[datetime | None]) -> datetime | None:
+    return min((time for time in times if time is not None), default=None)
 
 
 def _count_queue(dialect: SqlDialect, queue: StreamQueue) -> ScalarSelect[int]:
-    """How many streams a queue has; no more are counted than are worth it."""
+    """Count the streams of a queue, up to `MAX_COUNTED`."""
     found = claim_rows.queue_query(dialect, select(streams.c.id), queue, MAX_COUNTED)
     return select(func.count()).select_from(found.subquery()).scalar_subquery()
 
 
 def _earliest_queue_time(dialect: SqlDialect, queue: StreamQueue) -> ScalarSelect[datetime]:
-    """The time of the first stream of a queue; none of it is due before."""
+    """Select the time of the first stream of a queue: no other of it is due earlier."""
     query = select(queue.order)
     return claim_rows.queue_query(dialect, query, queue, limit=1).scalar_subquery()
 
 
 def _oldest_effect_time(dialect: SqlDialect) -> ScalarSelect[datetime]:
-    """Since when the effect that has waited longest waits."""
+    """Select since when the oldest pending effect has waited."""
     query = (
         select(effects.c.waiting_since)
         .where(effects.c.state == EffectState.PENDING.value)

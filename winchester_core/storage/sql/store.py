@@ -1,4 +1,4 @@
-"""The store on an SQL database: each method hands one transaction to the module that knows."""
+"""The store on an SQL database: each method runs one transaction of a query module."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
         self.database.write(partial(clocks.advance, moment=moment))
 
     def set_event_clock(self, moment: datetime) -> None:
-        """See `IngestStore.set_event_clock`."""
+        """See `AdminStore.set_event_clock`."""
         self.database.write(partial(clocks.set_time, moment=moment))
 
     def close(self) -> None:
@@ -350,15 +350,15 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
         return self.database.read(partial(rejected.rejected_by_id, rejected_id=rejected_id))
 
     def set_rejected_reason(self, rejected_id: int, reason: str) -> None:
-        """See `ReadStore.set_rejected_reason`."""
+        """See `AdminStore.set_rejected_reason`."""
         self.database.write(partial(rejected.set_reason, rejected_id=rejected_id, reason=reason))
 
     def delete_rejected(self, rejected_id: int) -> None:
-        """See `ReadStore.delete_rejected`."""
+        """See `AdminStore.delete_rejected`."""
         self.database.write(partial(rejected.delete_by_id, rejected_id=rejected_id))
 
     def reset_stream(self, stream_id: int) -> StreamState:
-        """See `ReadStore.reset_stream`."""
+        """See `AdminStore.reset_stream`."""
         state = self.database.write(
             partial(streams.reset, dialect=self._dialect, stream_id=stream_id)
         )
@@ -366,7 +366,7 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
         return state
 
     def reset_streams(self, versions: Sequence[StreamVersion]) -> dict[int, StreamState]:
-        """See `ReadStore.reset_streams`."""
+        """See `AdminStore.reset_streams`."""
         states = self.database.write(
             partial(streams.reset_all, dialect=self._dialect, versions=versions)
         )
@@ -374,11 +374,11 @@ class SqlStore(SqlEffectStore, SqlDebugStore):
         return states
 
     def discard_streams(self, versions: Sequence[StreamVersion]) -> frozenset[int]:
-        """See `ReadStore.discard_streams`."""
+        """See `AdminStore.discard_streams`."""
         return self.database.write(
             partial(streams.discard_all, dialect=self._dialect, versions=versions)
         )
 
     def purge_stream(self, stream_id: int) -> None:
-        """See `ReadStore.purge_stream`."""
+        """See `AdminStore.purge_stream`."""
         self.database.write(partial(streams.purge, dialect=self._dialect, stream_id=stream_id))

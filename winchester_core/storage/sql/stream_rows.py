@@ -1,4 +1,4 @@
-"""Statements of ingest on the table of streams: finding, opening, moving and closing."""
+"""Statements of ingest on streams, their links and traits: lock, insert, update, close, delete."""
 
 from __future__ import annotations
 
@@ -43,33 +43,33 @@ _PROGRESS_COLUMNS = (
     "progress",
 )
 _UPDATE_PROGRESS = RowUpdate(streams, "id", _PROGRESS_COLUMNS[3:])
-"""What each event that joins moves: nothing of it is in an index."""
+"""The columns that every joining event changes: no index has them."""
 
 _UPDATE_FIRE_TIME = RowUpdate(streams, "id", _PROGRESS_COLUMNS[2:])
-"""The same with the fire time, which is set once."""
+"""The same and the fire time, which is set once."""
 
 _UPDATE_ALL = RowUpdate(streams, "id", (*_PROGRESS_COLUMNS, "check_at"))
-"""All that may change."""
+"""All columns that may change."""
 
 INSERT_STREAMS = RowInsert(
     streams,
     ("name", "open_key", "state", "state_serial_no", "attempts", *_PROGRESS_COLUMNS, "check_at"),
     returning=("open_key", "id"),
 )
-"""New streams, told apart by their keys."""
+"""New streams, identified by their keys."""
 
 LOCK_OPEN_STREAMS = RowLock(
     streams, "open_key", ("id", "open_key", *_PROGRESS_COLUMNS), "uq_streams_open_key"
 )
-"""The open streams of some groups."""
+"""The open streams of groups, by group key."""
 
 
 OpenStream: TypeAlias = "tuple[int, bytes, StreamProgress]"
-"""An open stream's id, open key and facts; its row is locked until the transaction ends."""
+"""The id, open key and progress of an open stream; its row is locked until the transaction ends."""
 
 
 def decode_open_stream(row: Sequence[Any]) -> OpenStream:
-    """The open stream that a row of `LOCK_OPEN_STREAMS` holds."""
+    """Return the open stream of a row of `LOCK_OPEN_STREAMS`."""
     stream_id, key, fingerprint, first, fire, last, expire, event_count, progress = row
     counts = list(parse_progress(progress))
     return (
@@ -82,20 +82,19 @@ def decode_open_stream(row: Sequence[Any]) -> OpenStream:
 def lock_outdated_streams(
     connection: Connection, dialect: SqlDialect, name: str, fingerprint: str, limit: int
 ) -> list[OpenStream]:
-    """Up to `limit` open streams of a trigger that were counted by other rules, locked.
+    """Lock and return up to `limit` open streams of a trigger with another fingerprint.
 
-    They come in the order of the index, which costs no sort; where locked rows are passed over,
-    no order of locks is needed. What is less and what is greater are two ranges of the index; what
-    is unequal would be none, and all open streams be read.
+    The order is the index's, without a sort: since locked rows are skipped, no order of locks is
+    needed. `<` and `>` are two ranges of the index; `!=` would read all open streams.
     """
     outdated: list[OpenStream] = []
-    for others in (streams.c.fingerprint < fingerprint, streams.c.fingerprint > fingerprint):
+    for differs in (streams.c.fingerprint < fingerprint, streams.c.fingerprint > fingerprint):
         query = (
             select(*LOCK_OPEN_STREAMS.columns)
             .where(
                 streams.c.name == name,
                 streams.c.state == StreamState.ACTIVE.value,
-                others,
+                differs,
                 streams.c.open_key.is_not(None),
             )
             .order_by(streams.c.fingerprint)
@@ -109,23 +108,27 @@ def lock_outdated_streams(
 
 
 def stream_updates(pending_streams: Iterable[PendingStream]) -> list[RowChange]:
-    """What a batch did to stored streams, whose rows this transaction has locked."""
-    moved, decided, rewritten = [], [], []
+    """Return the updates of stored streams, whose rows this transaction has locked."""
+    progressed, fire_time_set, all_columns = [], [], []
     for pending in pending_streams:
         values = _progress_values(pending.progress)
         if not _keeps_index_position(pending):
-            rewritten.append((pending.id, *values, pending.progress.expire_timestamp))
+            all_columns.append((pending.id, *values, pending.progress.expire_timestamp))
         elif pending.progress.fire_timestamp is None or pending.had_fire_time:
-            moved.append((pending.id, *values[3:]))
+            progressed.append((pending.id, *values[3:]))
         else:
-            decided.append((pending.id, *values[2:]))
-    return [(_UPDATE_PROGRESS, moved), (_UPDATE_FIRE_TIME, decided), (_UPDATE_ALL, rewritten)]
+            fire_time_set.append((pending.id, *values[2:]))
+    return [
+        (_UPDATE_PROGRESS, progressed),
+        (_UPDATE_FIRE_TIME, fire_time_set),
+        (_UPDATE_ALL, all_columns),
+    ]
 
 
 def _keeps_index_position(pending: PendingStream) -> bool:
-    """Whether neither the rules nor the first event changed, nor does it expire earlier.
+    """Return whether fingerprint and first event are unchanged and the expiry is not earlier.
 
-    One that expires later is checked at the time that was stored, and then put off.
+    A later expiry needs no update of `check_at`: the stored check reschedules itself.
     """
     if pending.stored_progress is None:
         return False
@@ -139,10 +142,10 @@ def _keeps_index_position(pending: PendingStream) -> bool:
 
 
 def new_stream_keys(pending_streams: Iterable[PendingStream]) -> list[bytes]:
-    """The keys under which new streams go in.
+    """Return the keys with which new streams are inserted.
 
-    One that the batch has opened and closed again goes in under a key of its own, by which to tell
-    its row from the others.
+    A stream that the batch both opened and closed gets a unique temporary key, which identifies its
+    row.
     """
     return [
         pending.group.key if pending.is_open else _temporary_key(pending.group.key, index)
@@ -155,7 +158,7 @@ def stream_inserts(
     pending_streams: Sequence[PendingStream],
     children: Sequence[tuple[ChildInsert, Rows]],
 ) -> ParentChildInsert:
-    """Store new streams and, by their keys, what belongs to them."""
+    """Return the insert of new streams and, by their keys, of their children."""
     rows = [
         (
             pending.definition.name,
@@ -172,7 +175,7 @@ def stream_inserts(
 
 
 def close_streams(connection: Connection, pending_streams: Iterable[PendingStream]) -> None:
-    """Take the keys from those that are no longer open."""
+    """Clear the keys of those of these stored streams that are no longer open."""
     _clear_open_keys(connection, [pending.id for pending in pending_streams if not pending.is_open])
 
 
@@ -182,10 +185,10 @@ def close_new_streams(
     keys: Iterable[bytes],
     pending_streams: Iterable[PendingStream],
 ) -> None:
-    """Take their keys from new streams that the batch has closed again.
+    """Clear the temporary keys of new streams that the batch has already closed.
 
-    They are found as open streams are: an UPDATE by key may go through all rows on MariaDB, and
-    wait for those of others.
+    Their ids are read first: on MariaDB an UPDATE by key may scan all rows, and wait for locks of
+    other transactions.
     """
     closed = [
         key for key, pending in zip(keys, pending_streams, strict=True) if not pending.is_open
@@ -205,12 +208,12 @@ def _temporary_key(key: bytes, index: int) -> bytes:
 
 @lru_cache(maxsize=1024)
 def parse_progress(text: str) -> tuple[int, ...]:
-    """The counts that a row's `progress` holds, in the order of the fire criteria."""
+    """Return the counts in a row's `progress`, in the order of the fire criteria."""
     return tuple(map(int, text.split(","))) if text else ()
 
 
 def _progress_values(stream_progress: StreamProgress) -> tuple[Any, ...]:
-    """The columns `_PROGRESS_COLUMNS`."""
+    """Return the values of `_PROGRESS_COLUMNS`."""
     return (
         stream_progress.fingerprint,
         stream_progress.first_event,
@@ -226,13 +229,13 @@ _INSERT_LINKS = RowInsert(stream_events, ("stream_id", "position", "event_id"))
 _INSERT_LINKS_OF_NEW_STREAMS = ChildInsert(_INSERT_LINKS, INSERT_STREAMS)
 
 _DELETE_LINKS = RowDelete(stream_events, "stream_id")
-"""Remove the links of streams; their events stay."""
+"""Delete the links of streams; their events stay."""
 
 
 def link_inserts(members: Iterable[tuple[int, int, int]]) -> RowChange:
-    """Let events join streams: (stream id, position, event's row id) each.
+    """Return the insert of links: (stream id, position, event's row id) each.
 
-    The primary key refuses a position that another process has filled.
+    The primary key rejects a position that another process has used.
     """
     return _INSERT_LINKS, sorted(members)
 
@@ -240,7 +243,7 @@ def link_inserts(members: Iterable[tuple[int, int, int]]) -> RowChange:
 def link_inserts_of_new_streams(
     members: Iterable[tuple[bytes, int, int]],
 ) -> tuple[ChildInsert, Rows]:
-    """The same with new streams, of which the key is told instead of the id."""
+    """Return the insert of links of new streams: (stream key, position, event's row id) each."""
     return _INSERT_LINKS_OF_NEW_STREAMS, list(members)
 
 
@@ -249,24 +252,24 @@ _INSERT_TRAITS = ChildInsert(
 )
 
 _DELETE_TRAITS = RowDelete(stream_traits, "stream_id")
-"""Remove the values of streams."""
+"""Delete the distinguishing traits of streams."""
 
 
 def trait_inserts(values: Iterable[tuple[bytes, Mapping[str, Any]]]) -> tuple[ChildInsert, Rows]:
-    """Store the distinguishing values of new streams: (the stream's key, values) each."""
+    """Return the insert of distinguishing traits of new streams: (stream key, values) each."""
     return _INSERT_TRAITS, [
         (key, name, *_stored_value(value)) for key, group in values for name, value in group.items()
     ]
 
 
 def _stored_value(value: Any) -> tuple[bytes, dict[str, Any]]:
-    """The digest of a value, and the document that holds it."""
+    """Return a value's digest and its JSON document."""
     return _stored_range(value) if isinstance(value, TimeRange) else _digest_and_json(value)
 
 
 @lru_cache(maxsize=64)
 def _stored_range(value: TimeRange) -> tuple[bytes, dict[str, Any]]:
-    """The same of a range: most new streams are of the same few days or hours."""
+    """Return the same for a range; cached, as most new streams share a few days or hours."""
     return _digest_and_json(value)
 
 
@@ -277,7 +280,7 @@ def _digest_and_json(value: Any) -> tuple[bytes, dict[str, Any]]:
 def traits_of_streams(
     connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]
 ) -> dict[int, dict[str, Any]]:
-    """The distinguishing values of each stream, by name."""
+    """Return the distinguishing traits of each stream, by name."""
     found: dict[int, dict[str, Any]] = {stream_id: {} for stream_id in stream_ids}
     for batch in parameter_batches(stream_ids):
         query = (
@@ -295,7 +298,7 @@ def traits_of_streams(
 
 
 def has_trait_value(name: str, value: Any) -> ColumnElement[bool]:
-    """The condition that a stream's distinguishing trait `name` equals `value`, type and all."""
+    """Return a condition that a stream's trait `name` equals `value` in type and value."""
     return streams.c.id.in_(
         select(stream_traits.c.stream_id).where(
             stream_traits.c.name == name, stream_traits.c.digest == value_digest(value)
@@ -304,7 +307,7 @@ def has_trait_value(name: str, value: Any) -> ColumnElement[bool]:
 
 
 def value_digest(value: Any) -> bytes:
-    """What a value is found by."""
+    """Return the SHA-256 of a typed value, by which it is found."""
     return hashlib.sha256(encode_value(value)).digest()
 
 
@@ -321,11 +324,11 @@ def _value_from_json(document: Mapping[str, Any]) -> Any:
 
 
 _DELETE_STREAMS = RowDelete(streams, "id")
-"""Remove streams, of which nothing else may be left."""
+"""Delete streams whose links and traits have been deleted."""
 
 _DELETE_WITH_LINKS = (_DELETE_LINKS, _DELETE_TRAITS, _DELETE_STREAMS)
 
 
 def delete_streams(connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]) -> None:
-    """Remove streams and their links, never their events."""
+    """Delete streams with their links and traits, never their events."""
     dialect.bulk.delete(connection, _DELETE_WITH_LINKS, stream_ids)

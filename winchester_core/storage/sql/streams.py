@@ -1,4 +1,4 @@
-"""What keeps the tables in order: refreshing, resetting, purging."""
+"""Operations on streams: reset, discard, purge, get, find, count."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def reset(connection: Connection, dialect: SqlDialect, stream_id: int) -> StreamState:
-    """Make a stream in error ready again, with all its attempts; return its new state.
+    """Make a stream in error ready again with 0 attempts; return its new state.
 
     Raises `UnknownStream`, or `IllegalTransition` when it is not in error.
     """
@@ -48,7 +48,7 @@ def reset(connection: Connection, dialect: SqlDialect, stream_id: int) -> Stream
 def reset_all(
     connection: Connection, dialect: SqlDialect, versions: Sequence[StreamVersion]
 ) -> dict[int, StreamState]:
-    """Make ready again those in error that are as they were; return their new states."""
+    """Reset the unchanged streams in error among `versions`; return their new states."""
     states_by_stream = _lock_unchanged(connection, dialect, versions)
     _set_retry(connection, dialect, states_by_stream)
     return {stream_id: reason_states.retry for stream_id, reason_states in states_by_stream.items()}
@@ -57,7 +57,7 @@ def reset_all(
 def _set_retry(
     connection: Connection, dialect: SqlDialect, states_by_stream: Mapping[int, ReasonStates]
 ) -> None:
-    """Let locked streams in error begin anew in their lanes, with all their attempts."""
+    """Move locked streams in error to their retry states, due now, with 0 attempts."""
     real_now = clocks.real_time(connection, dialect)
     values = {"attempts": 0, "retry_at": real_now, "worker": None, "last_error": None}
     for reason_states in REASON_STATES:
@@ -68,16 +68,16 @@ def _set_retry(
 def discard_all(
     connection: Connection, dialect: SqlDialect, versions: Sequence[StreamVersion]
 ) -> frozenset[int]:
-    """Remove those in error that are as they were; return which."""
+    """Delete the unchanged streams in error among `versions`; return their ids."""
     states_by_stream = _lock_unchanged(connection, dialect, versions)
     delete_streams(connection, dialect, sorted(states_by_stream))
     return frozenset(states_by_stream)
 
 
 def purge(connection: Connection, dialect: SqlDialect, stream_id: int) -> None:
-    """Remove a stream and its links, never its events.
+    """Delete a stream and its links, never its events.
 
-    Raises `UnknownStream`, or `IllegalTransition` when a worker has it in hand.
+    Raises `UnknownStream`, or `IllegalTransition` while a worker has claimed it.
     """
     row = claim_rows.lock_one(connection, dialect, stream_id)
     if row is None:
@@ -88,7 +88,7 @@ def purge(connection: Connection, dialect: SqlDialect, stream_id: int) -> None:
 
 
 def get_stream(connection: Connection, dialect: SqlDialect, stream_id: int) -> StreamRecord:
-    """The stream with this id. Raises `UnknownStream`."""
+    """Return the stream with this id. Raises `UnknownStream`."""
     found = streams_by_id(connection, dialect, [stream_id])
     if not found:
         raise UnknownStream(stream_id)
@@ -101,7 +101,7 @@ _STATES_BY_FAILED = {reason_states.failed.value: reason_states for reason_states
 def _lock_unchanged(
     connection: Connection, dialect: SqlDialect, versions: Sequence[StreamVersion]
 ) -> dict[int, ReasonStates]:
-    """Lock those that are in error and as they were, by id; return the lane of each."""
+    """Lock the unchanged streams in error, by id; return the states of each one's reason."""
     found: dict[int, ReasonStates] = {}
     for batch in parameter_batches(sorted(versions, key=lambda version: version.stream_id)):
         query = (
@@ -125,7 +125,7 @@ def _lock_unchanged(
 def find(
     connection: Connection, dialect: SqlDialect, filters: StreamFilter, cursor: int, limit: int
 ) -> list[StreamRecord]:
-    """Up to `limit` streams past the id `cursor`, by id."""
+    """Return up to `limit` streams after the id `cursor`, by id."""
     ids = find_ids(
         connection,
         dialect,
@@ -139,7 +139,7 @@ def find(
 
 
 def count(connection: Connection, dialect: SqlDialect, filters: StreamFilter) -> int:
-    """How many streams there are."""
+    """Return the number of streams."""
     query = select(func.count()).select_from(streams).where(*_filter_conditions(dialect, filters))
     return connection.execute(query).scalar_one()
 
@@ -147,7 +147,7 @@ def count(connection: Connection, dialect: SqlDialect, filters: StreamFilter) ->
 def streams_by_id(
     connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]
 ) -> list[StreamRecord]:
-    """The streams with these ids, which are in order."""
+    """Return the streams with these ids, which must ascend."""
     rows: list[Row[Any]] = []
     for batch in parameter_batches(stream_ids):
         query = select(streams).where(dialect.is_one_of(streams.c.id, batch)).order_by(streams.c.id)
@@ -159,7 +159,10 @@ def streams_by_id(
 def _filter_conditions(
     dialect: SqlDialect, filters: StreamFilter, *, per_stream: bool = False
 ) -> list[ColumnElement[bool]]:
-    """`per_stream`: for a look at few streams; the types of all events are not gone through."""
+    """Return the conditions; with `per_stream`, in a form that is cheap for few streams.
+
+    That form looks up the events of each stream instead of all events of a type.
+    """
     conditions: list[ColumnElement[bool]] = []
     if filters.name is not None:
         conditions.append(streams.c.name == filters.name)
@@ -190,16 +193,16 @@ def _filter_conditions(
 
 
 def _stream_ids_with_event(condition: ColumnElement[bool]) -> Select[Any]:
-    """The streams of the links whose events meet `condition`."""
-    joined = events.c.id == stream_events.c.event_id
-    return select(stream_events.c.stream_id).join(events, joined).where(condition)
+    """Select the ids of streams with an event that meets `condition`."""
+    on = events.c.id == stream_events.c.event_id
+    return select(stream_events.c.stream_id).join(events, on).where(condition)
 
 
 def _has_event_type(dialect: SqlDialect, glob: str) -> ColumnElement[bool]:
-    """One of the stream's events is of such a type, asked of each stream by itself.
+    """Return a condition that one of the stream's events has a type that matches `glob`.
 
-    MariaDB would turn EXISTS around, and PostgreSQL take the index of the types, and go through
-    all events of the type for each stream: the sum hides the column from it.
+    Evaluated for each stream: MariaDB would rewrite EXISTS as a semi-join, and PostgreSQL would use
+    the index of types and scan all events of the type for each stream; `+ ""` prevents that.
     """
     of_type = matches_glob(dialect, events.c.event_type + "", glob)
     of_stream = _stream_ids_with_event(and_(stream_events.c.stream_id == streams.c.id, of_type))

@@ -1,14 +1,14 @@
-"""The tables. The migrations make the same; a test holds them against each other.
+"""Table definitions. A test verifies that the migrations create the same tables.
 
-One thing only the migrations say, since not every SQLAlchemy can: on PostgreSQL the pages of
-`streams` are filled by half (revision 0006).
+One option exists only in the migrations, as not every SQLAlchemy version supports it: the fill
+factor of `streams` on PostgreSQL is 50 (revision 0006).
 
-What only the statements that make tables say, and only to one database, is in `info` under
-SQLAlchemy's name for it; `metadata_for_ddl` passes it on. As an argument of `Table` or `Index` it
-would make every process import the dialects of all databases.
+DDL options of a single database are kept in `info` under their SQLAlchemy names;
+`metadata_for_ddl` applies them. As arguments of `Table` or `Index` they would make every process
+import the dialects of all databases.
 
-There are no foreign keys: rows that belong together are written and removed in one transaction,
-and the key checks' shared locks would stand in the way of claims (see ADR 0003).
+There are no foreign keys: related rows are written and deleted in one transaction, and the shared
+locks of key checks would block claims (see ADR 0003).
 """
 
 from __future__ import annotations
@@ -57,16 +57,16 @@ metadata = MetaData(
 
 _COMMON: dict[str, Any] = {"mariadb_charset": "utf8mb4", "mariadb_engine": "InnoDB"}
 
-# SQLite would give the id of the last row again once that row is removed: a lost claim or a cursor
-# would then point at another row
+# by default SQLite reuses the id of a deleted last row: a lost claim or a cursor would then refer
+# to another row
 _NEVER_REUSE_IDS: dict[str, Any] = {**_COMMON, "sqlite_autoincrement": True}
 
-# SQLite would keep rows by a number of its own, and the key in an index besides
+# by default SQLite stores rows by a hidden rowid, and the key in a separate index
 _WITHOUT_ROWID: dict[str, Any] = {**_COMMON, "sqlite_with_rowid": False}
 
 
 def _where_not_null(name: str) -> dict[str, Any]:
-    """Let an index hold only the few streams that it is for, where the database can."""
+    """Return the options of a partial index, for the databases that support it."""
     condition = column(name).is_not(None)
     return {"postgresql_where": condition, "sqlite_where": condition}
 
@@ -217,7 +217,7 @@ event_clock = Table(
 
 
 def metadata_for_ddl() -> MetaData:
-    """Return the tables with what each database is told when it makes them."""
+    """Return the tables with their DDL options for each database."""
     parts: list[Table | Index] = [*metadata.tables.values()]
     parts += [index for table in metadata.tables.values() for index in table.indexes]
     for part in parts:
@@ -225,24 +225,24 @@ def metadata_for_ddl() -> MetaData:
     return metadata
 
 
-# Which revision of the schema a database is at, told without loading alembic.
+# The schema revision of a database, read without alembic.
 #
-# Alembic takes half a second to import, and every command asks.
+# Importing alembic takes half a second, and every command checks the revision.
 
 SCHEMA_REVISION = "0007"
-"""The newest revision under `migrations`, which this program works with."""
+"""The newest revision under `migrations`, which this program requires."""
 
 alembic_version = Table("alembic_version", MetaData(), Column("version_num", String(32)))
 """The table in which alembic keeps the revision."""
 
 
 def current_revision(database: Database) -> str | None:
-    """The revision that the database is at; None when it has no tables yet."""
+    """Return the revision of the database; None when it has no tables yet."""
     return database.read(_revision)
 
 
 def check_schema_revision(database: Database) -> None:
-    """Raise `SchemaMismatch` unless the database is at the program's revision."""
+    """Raise `SchemaMismatch` unless the database has the revision that this program requires."""
     found = current_revision(database)
     if found != SCHEMA_REVISION:
         raise SchemaMismatch(found, SCHEMA_REVISION, database.masked_url)

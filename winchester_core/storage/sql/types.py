@@ -1,8 +1,7 @@
-"""Column types that mean the same on every database.
+"""Column types with the same semantics on every database.
 
-SQLAlchemy has classes for the types of one database, in modules that take as long to import as
-half of SQLAlchemy itself. They are imported for that database alone: hence the few classes here,
-which render as those do.
+SQLAlchemy's modules of database-specific types take half as long to import as SQLAlchemy itself.
+They are imported only for that database; the classes here render the same DDL without them.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware UTC time with microseconds.
 
-    PostgreSQL keeps it as `timestamptz`, MariaDB as `DATETIME(6)`, SQLite as text that sorts.
+    Stored as `timestamptz` on PostgreSQL, `DATETIME(6)` on MariaDB, sortable text on SQLite.
     """
 
     impl = DateTime
@@ -44,13 +43,13 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def time_decoder(dialect_name: str) -> Callable[[Any], datetime | None]:
-    """What makes an aware UTC time, or None, of what the driver gives for a `UtcDateTime`."""
+    """Return the function that converts the driver's value of a `UtcDateTime` to aware UTC."""
     return _decode_text if dialect_name == "sqlite" else _decode_datetime
 
 
 def format_naive_utc(time: datetime) -> str:
-    """`2015-01-20 00:00:00.000000` in UTC: what SQLite keeps and MariaDB reads."""
-    # orjson writes a time ten times as fast as `isoformat` does
+    """Return `2015-01-20 00:00:00.000000` in UTC: the format for SQLite and MariaDB."""
+    # orjson formats a time ten times as fast as `isoformat`
     text = orjson.dumps(time.astimezone(UTC)).decode()
     fraction = text[20:27] if text[20] == "." else ".000000"
     return f"{text[1:11]} {text[12:20]}{fraction}"
@@ -61,7 +60,7 @@ def _encode_time(time: datetime | None) -> str | None:
 
 
 def parse_naive_utc(text: str) -> datetime:
-    """The aware UTC time that a `format_naive_utc` tells."""
+    """Return the aware UTC time of a text from `format_naive_utc`."""
     return datetime.fromisoformat(text + "+00:00")
 
 
@@ -97,7 +96,7 @@ class _MariadbLongBlob(LargeBinary):
 
 
 def exact_string(length: int) -> TypeEngine[str]:
-    """Text compared by code point: "a", "A" and "a " differ, on every database."""
+    """Return a type for text compared by code point: "a", "A" and "a " are different."""
     return (
         String(length)
         .with_variant(String(length, collation="C"), "postgresql")
@@ -106,20 +105,20 @@ def exact_string(length: int) -> TypeEngine[str]:
 
 
 def long_text() -> TypeEngine[str]:
-    """Text of any length; MariaDB's plain TEXT would end at 64 KiB."""
+    """Return a type for text of any length; MariaDB's plain TEXT is limited to 64 KiB."""
     return Text().with_variant(_MariadbLongText(), "mysql", "mariadb")
 
 
 def sha256_digest() -> TypeEngine[bytes]:
-    """The 32 bytes of a SHA-256."""
+    """Return a type for the 32 bytes of a SHA-256."""
     return LargeBinary(32).with_variant(BINARY(32), "mysql", "mariadb")
 
 
 def blob() -> TypeEngine[bytes]:
-    """Up to a few MiB of bytes."""
+    """Return a type for up to a few MiB of bytes."""
     return LargeBinary().with_variant(_MariadbLongBlob(), "mysql", "mariadb")
 
 
 def surrogate_key() -> TypeEngine[int]:
-    """A 64-bit key that the database counts up; SQLite does so only for INTEGER."""
+    """Return a 64-bit auto-increment key; SQLite supports auto-increment only for INTEGER."""
     return BigInteger().with_variant(Integer(), "sqlite")
