@@ -51,7 +51,7 @@ __all__ = [
 _HOMES = {
     "bootstrap": ("PipelineManager", "TriggerManager", "load_settings", "open_store"),
     "config.settings": ("Settings",),
-    "ingest.recorder": ("AddResult",),
+    "ingest.outcome": ("AddResult",),
     "storage.effect_records": ("EffectFilter", "StoredEffect"),
     "storage.interface": ("AdminStore", "ReadStore"),
     "storage.records": (

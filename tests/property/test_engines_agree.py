@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oracle import MemoryStore
 from support.builders.engine_steps import Step, runs
 from support.probes.hypothesis_examples import examples
 from support.scenes.engine_runs import Run, StreamTime
 from support.servers.databases import Databases
-from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.testing.builders import FakeClock
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from oracle import MemoryStore
 from support.servers.databases import BACKENDS, Databases
-from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.testing.builders import FakeClock
 

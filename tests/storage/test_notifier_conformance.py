@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
+from oracle import MemoryStore
 from support.builders.events import (
     LEASE,
     NOON,
@@ -24,7 +25,6 @@ from support.builders.events import (
 from support.probes.time_limits import BOUND_SECONDS
 from winchester_core.model.stream import Reason
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
-from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.records import Completion, Failure
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.store import SqlStore

@@ -14,14 +14,11 @@ from winchester_core.ingest.replay import Replayer
 from winchester_core.interfaces import EventSource
 from winchester_core.model.message import Message, MessageKind
 from winchester_core.pipelines import PipelineDefinition
-from winchester_core.storage.sql.database import Database
-from winchester_core.storage.sql.schema import DatabaseSchema
-from winchester_core.storage.sql.store import SqlStore
+from winchester_core.storage.sql.temporary import TemporaryStore
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from winchester_core.backtest.outcomes import StreamOutcome
     from winchester_core.config import Settings
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
     from winchester_core.storage.records import EventFilter
 
 
-FILE = "backtest.db"
 PIPELINES = ("fire_pipeline", "expire_pipeline")
 
 
@@ -50,17 +46,15 @@ class ReplayResult:
 
 
 class Backtest:
-    """One replay in `directory`, which must be there and is left to the caller.
+    """One replay in a temporary database.
 
-    A context manager: at its end the database is closed. `stop` ends a replay early.
+    A context manager: at its end the database is deleted. `stop` ends a replay early.
     """
 
-    def __init__(self, directory: Path, pace: ReplayPace, stop: threading.Event) -> None:
+    def __init__(self, pace: ReplayPace, stop: threading.Event) -> None:
         self._pace = pace
         self._stop = stop
-        self._database = Database(f"sqlite:///{directory / FILE}")
-        DatabaseSchema(self._database).upgrade()
-        self._store = SqlStore(self._database)
+        self._store = TemporaryStore()
 
     def __enter__(self) -> Backtest:
         return self

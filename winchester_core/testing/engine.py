@@ -1,21 +1,22 @@
-"""The whole engine in memory, on a clock under control: for trying triggers and handlers out."""
+"""The whole engine on a temporary database and a controlled clock, for tests of triggers."""
 
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from winchester_core import bootstrap, ingest, worker
-from winchester_core.clock import SystemClock
 from winchester_core.config import Settings
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.ingest.replay import Replayer, ReplayPace
-from winchester_core.storage.memory import MemoryStore
+from winchester_core.storage.sql.temporary import TemporaryStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
     from pathlib import Path
+    from typing import Self
 
     from winchester_core.ingest import AddResult
     from winchester_core.ingest.replay import ReplaySummary
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
 
 
 class InMemoryEngine:
-    """Triggers, pipelines and a store in memory, on the event clock.
+    """Triggers, pipelines and a temporary database in memory, on the event clock.
 
     `settings` are those of any configuration: a file, a mapping with its content, or `Settings`.
-    Its database is not touched. `store` can be read as any store.
+    Its database is not touched. `store` can be read as any store. A context manager: at its end
+    what is stored is deleted.
 
-    >>> engine = InMemoryEngine(settings)
-    >>> engine.add_events(events)
-    >>> engine.advance_to(moment)
+    >>> with InMemoryEngine(settings) as engine:
+    ...     engine.add_events(events)
+    ...     engine.advance_to(moment)
 
     Raises `ConfigurationError`.
     """
@@ -41,10 +43,21 @@ class InMemoryEngine:
             if isinstance(settings, Settings)
             else bootstrap.load_settings(settings, needs=["triggers"], ignores=["sources"])
         )
-        self.store = MemoryStore(SystemClock())
+        self.store = TemporaryStore()
+        self._close = weakref.finalize(self, self.store.close)
         clock = bootstrap.replay_clock(self.store)
         self.triggers = ingest.Ingester(**bootstrap.ingest_parts(known, self.store, clock=clock))
         self.worker = worker.Worker(**bootstrap.worker_parts(known, self.store, clock=clock))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Delete what is stored. Idempotent; done for an engine that is no longer referenced."""
+        self._close()
 
     def add_events(self, events: Iterable[Mapping[str, Any]]) -> AddResult:
         """Add events, which move the clock, and work until nothing is ready."""

@@ -166,9 +166,11 @@ class RunLog:
     def end_handling(self, events: Sequence[Event]) -> None:
         """All handlers of the run that began last have had their turn, and this came out."""
         new: dict[str, Event] = {}
+        members = frozenset(self.runs[-1].events)
         for event in events:
-            if not self.is_stored(event["message_id"]):
-                new.setdefault(event["message_id"], dict(event))
+            message_id = event["message_id"]
+            if message_id not in members and not self.is_stored(message_id):
+                new.setdefault(message_id, dict(event))
         self.runs[-1].made = tuple(new.values())
 
     def succeed(self) -> None:

@@ -1,7 +1,8 @@
-"""Runs a case in the engine in memory, and holds what came against what it expects."""
+"""Run of one test case, and comparison of its results with what it expects."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, assert_never
@@ -46,7 +47,8 @@ def run_case(case: Case, settings: Settings) -> CaseResult:
     Raises `ConfigurationError` for event definitions that a case needs and that are not there.
     """
     started = monotonic()
-    failures = tuple(_CaseRun(case, settings).failures())
+    with closing(_CaseRun(case, settings)) as run:
+        failures = tuple(run.failures())
     return CaseResult(case, failures, monotonic() - started)
 
 
@@ -63,6 +65,9 @@ class _CaseRun:
         self._rejections: list[str] = []
         self._last_rejected = 0
         self._named = 0
+
+    def close(self) -> None:
+        self._engine.close()
 
     def failures(self) -> Iterator[str]:
         if self._case.start is not None:

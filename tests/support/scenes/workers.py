@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from oracle import MemoryStore
 from support.builders.events import NOON, ingest, make_event, make_trigger, only_stream
 from winchester_core.interfaces import PipelineHandler
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
-from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.testing import FakeClock
 from winchester_core.worker import Worker, WorkerOptions

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from oracle import MemoryStore
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
 from winchester_core.bootstrap import distiller, load_settings
@@ -16,7 +17,6 @@ from winchester_core.ingest import Ingester
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.sources.http import HttpSource
-from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.records import EventFilter
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.telemetry.failpoints import Failpoint, on_hit

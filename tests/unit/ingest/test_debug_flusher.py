@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from oracle import MemoryStore
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.storage.debug_flusher import DebugFlusher
-from winchester_core.storage.memory import MemoryStore
 from winchester_core.telemetry.debug import MAX_REASONS, OTHER_REASONS, DebugCounts
 from winchester_core.testing.builders import FakeClock
 from winchester_core.triggers.definition import TriggerDefinition

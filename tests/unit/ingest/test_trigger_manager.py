@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from oracle import MemoryStore
 from winchester_core.criteria.conditions.numbers import IntCondition
 from winchester_core.errors import ConfigurationError, DataRefused
 from winchester_core.ingest import EventStatus, Ingester
 from winchester_core.ingest.decoding import Decoder
-from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.records import EventFilter, StreamFilter
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.telemetry.counters import Count

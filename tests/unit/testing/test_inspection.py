@@ -16,7 +16,7 @@ from winchester_core.plugins import (
     TRAIT_PLUGINS,
     installed_plugins,
 )
-from winchester_core.testing.inspection import PluginInspection, inspect_plugin
+from winchester_core.testing.plugin_inspection import PluginInspection, inspect_plugin
 
 if TYPE_CHECKING:
     from conftest import Install

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from oracle import MemoryStore
 from support.builders.events import at, ingest, make_event, make_trigger, only_stream
 from support.scenes.workers import QuietHandler
 from winchester_core.clock import SystemClock
 from winchester_core.errors import UnknownStream
 from winchester_core.model.stream import StreamState
-from winchester_core.storage.memory import MemoryStore
 from winchester_core.storage.records import StreamFilter
 from winchester_core.telemetry.counters import Count
 from winchester_core.timex import parse

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections import Counter
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli.input_options import (
@@ -47,9 +45,8 @@ class BacktestCommand(ObjectShow):
     streams differ: which would newly fire, expire, stay open or vanish, hold other events, or
     fire or expire at another time. Without --against, every stream is new.
 
-    It has no effect: each replay has a database of its own in a temporary directory, which is
-    removed; no handler is made, so that new events of handlers do not come; of the database of -c
-    it only reads.
+    It has no effect: each replay has a temporary database of its own; no handler is made, so that
+    new events of handlers do not come; of the database of -c it only reads.
     """
 
     examples = (
@@ -162,9 +159,7 @@ def _replay(
 ) -> ReplayResult:
     from winchester_core.backtest import Backtest as Backtesting
 
-    directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="winchester-backtest-"))
-    backtest = Backtesting(Path(directory), replay_pace(args, settings), stop)
-    stack.enter_context(backtest)
+    backtest = stack.enter_context(Backtesting(replay_pace(args, settings), stop))
     with progress_bar(f"replay under {settings.name}") as show:
         replayed = backtest.run(settings, source, show)
     if stop.is_set():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from winchester_core.plugins import Plugin
-    from winchester_core.testing.inspection import PluginInspection
+    from winchester_core.testing.plugin_inspection import PluginInspection
 
 
 class PluginCheck(DocumentedCommand):
@@ -43,7 +43,7 @@ class PluginCheck(DocumentedCommand):
 
     def take_action(self, parsed_args: Namespace) -> int:
         """Print what was found of each plugin."""
-        from winchester_core.testing.inspection import inspect_plugin
+        from winchester_core.testing.plugin_inspection import inspect_plugin
 
         status = DONE
         for plugin in plugins_of(parsed_args.distribution):

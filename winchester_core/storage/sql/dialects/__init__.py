@@ -25,8 +25,8 @@ def dialect_for(url: str, host_clock: Clock) -> SqlDialect:
     if backend == "sqlite":
         from winchester_core.storage.sql.dialects.sqlite import SqliteDialect
 
-        database = make_url(url).database
-        return SqliteDialect(host_clock, in_memory=database in (None, "", ":memory:"))
+        is_private = make_url(url).database in (None, "", ":memory:", "file:")
+        return SqliteDialect(host_clock, is_private=is_private)
     if backend in ("postgresql", "postgres"):
         from winchester_core.storage.sql.dialects.postgresql import PostgresqlDialect
 

@@ -73,9 +73,9 @@ class SqliteDialect(SqlDialect):
     name = "sqlite"
     embedded = True
 
-    def __init__(self, host_clock: Any, *, in_memory: bool) -> None:
+    def __init__(self, host_clock: Any, *, is_private: bool) -> None:
         super().__init__(host_clock)
-        self._in_memory = in_memory
+        self._is_private = is_private
         self.bulk = SqliteWriter(host_clock)
 
     def last_characters(self, text: ColumnElement[str], length: int) -> ColumnElement[str]:
@@ -88,15 +88,17 @@ class SqliteDialect(SqlDialect):
             "timeout": BUSY_TIMEOUT_SECONDS,
             "cached_statements": CACHED_STATEMENTS,
         }
-        if self._in_memory:  # it lives in one connection, which threads take in turns
+        if self._is_private:  # to one connection, which threads take in turns
             pool = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
             return {"connect_args": arguments, **pool}
         return {"connect_args": arguments}
 
     def configure_engine(self, engine: Engine) -> None:
-        if not self._in_memory:
+        if self._is_private:
+            event.listen(engine, "connect", _configure_private_connection)
+        else:
             event.listen(engine, "do_connect", _create_with_file_mode)
-        event.listen(engine, "connect", _configure_connection)
+            event.listen(engine, "connect", _configure_connection)
         event.listen(engine, "begin", _begin)
 
     def matches_glob(self, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
@@ -140,6 +142,16 @@ def _configure_connection(connection: sqlite3.Connection, _record: object) -> No
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
     cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+    cursor.close()
+
+
+def _configure_private_connection(connection: sqlite3.Connection, _record: object) -> None:
+    """Keep the journal in memory and never wait for the disk: nothing outlives the connection."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=MEMORY")
+    cursor.execute("PRAGMA synchronous=OFF")
+    cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
     cursor.close()
 
 

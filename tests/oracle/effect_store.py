@@ -7,9 +7,9 @@ from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from oracle.state import MemoryDebugCounts, MemoryState
+from oracle.transaction import Transaction
 from winchester_core.storage.effect_records import ANY_EFFECT, EffectResultCounts
-from winchester_core.storage.memory.state import MemoryDebugCounts, MemoryState
-from winchester_core.storage.memory.transaction import Transaction
 from winchester_core.storage.records import DebugRecord
 from winchester_core.telemetry.failpoints import Failpoint, hit
 

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
+    from oracle.transaction import Transaction
     from winchester_core.model.effect import Endpoint, QueuedEffect
     from winchester_core.storage.effect_records import EffectFilter, EffectResult
-    from winchester_core.storage.memory.transaction import Transaction
     from winchester_core.storage.records import Claim
 
 

@@ -7,9 +7,9 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
+from oracle.outbox import MemoryOutbox
 from winchester_core.errors import UnknownRejectedMessage, UnknownStream
 from winchester_core.model.stream import StreamRecord, StreamState, check_transition
-from winchester_core.storage.memory.outbox import MemoryOutbox
 from winchester_core.storage.records import append_history, parse_history
 from winchester_core.telemetry.debug import DebugGroup
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from oracle.transaction import Transaction
     from winchester_core.model.event import Event
-    from winchester_core.storage.memory.transaction import Transaction
     from winchester_core.storage.records import RejectedMessage
     from winchester_core.triggers.grouping import Group
     from winchester_core.triggers.progress import StreamProgress

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from oracle.state import MemoryEvent, MemoryStream
 from winchester_core.model.stream import Reason
-from winchester_core.storage.memory.state import MemoryEvent, MemoryStream
 from winchester_core.storage.records import IngestResult, RejectedMessage
 from winchester_core.telemetry.failpoints import Failpoint, hit
 from winchester_core.triggers import progress
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from oracle.state import MemoryState
+    from oracle.transaction import Transaction
     from winchester_core.model.event import Event
-    from winchester_core.storage.memory.state import MemoryState
-    from winchester_core.storage.memory.transaction import Transaction
     from winchester_core.storage.records import MatchedEvent, Rejection
     from winchester_core.triggers.matcher import Match
     from winchester_core.triggers.progress import StreamProgress

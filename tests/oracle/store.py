@@ -8,10 +8,10 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from oracle import ingest, queries, streams
+from oracle.effect_store import MemoryDebugStore, MemoryEffectStore
+from oracle.state import MemoryMembers
 from winchester_core.model.stream import StreamState, states_for_reason
-from winchester_core.storage.memory import ingest, queries, streams
-from winchester_core.storage.memory.effect_store import MemoryDebugStore, MemoryEffectStore
-from winchester_core.storage.memory.state import MemoryMembers
 from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, IngestResult
 from winchester_core.telemetry.failpoints import Failpoint, hit
 

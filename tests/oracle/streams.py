@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from oracle.ingest import record
 from winchester_core.errors import IllegalTransition
 from winchester_core.model.stream import (
     REASON_STATES,
@@ -12,7 +13,6 @@ from winchester_core.model.stream import (
     states_for_reason,
     states_including,
 )
-from winchester_core.storage.memory.ingest import record
 from winchester_core.storage.records import (
     Claim,
     CompletionResult,
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime, timedelta
 
-    from winchester_core.storage.memory.state import MemoryState, MemoryStream
-    from winchester_core.storage.memory.transaction import Transaction
+    from oracle.state import MemoryState, MemoryStream
+    from oracle.transaction import Transaction
     from winchester_core.storage.records import Completion, Failure, StreamVersion
     from winchester_core.triggers.batch_plan import TimePolicy
     from winchester_core.triggers.definition import TriggerDefinition
@@ -135,7 +135,7 @@ def streams_claimed_by(memory: MemoryState, worker: str) -> list[MemoryStream]:
 def release(stream: MemoryStream, real_now: datetime) -> None:
     """Release a claimed stream: ready at once, and the attempt does not count."""
     reason_states = states_including(stream.state)
-    assert reason_states is not None  # noqa: S101 - a claimed stream is in a lane
+    assert reason_states is not None
     stream.change_state(reason_states.retry, real_now)
     stream.attempts -= 1
     stream.worker, stream.lease_until, stream.retry_at = None, None, real_now
@@ -156,7 +156,7 @@ def lease_expired(memory: MemoryState, real_now: datetime) -> list[MemoryStream]
 def rescue(stream: MemoryStream, max_attempts: int, real_now: datetime) -> bool:
     """Take a stream from a worker that died; False when that was its last attempt."""
     reason_states = states_including(stream.state)
-    assert reason_states is not None  # noqa: S101 - a claimed stream is in a lane
+    assert reason_states is not None
     stream.lease_until = None
     if stream.attempts < max_attempts:
         stream.change_state(reason_states.retry, real_now)

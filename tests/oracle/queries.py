@@ -7,17 +7,17 @@ from collections import Counter
 from itertools import dropwhile, islice
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.model.effect import EffectState
-from winchester_core.model.statistics import EffectBacklog, StoreStatistics, seconds_since
-from winchester_core.model.stream import Reason, StreamState
-from winchester_core.storage.effect_records import ANY_EFFECT
-from winchester_core.storage.memory.streams import (
+from oracle.streams import (
     CLAIMED_STATES,
     RETRY_STATES,
     due_first_tries,
     due_retries,
     lease_expired,
 )
+from winchester_core.model.effect import EffectState
+from winchester_core.model.statistics import EffectBacklog, StoreStatistics, seconds_since
+from winchester_core.model.stream import Reason, StreamState
+from winchester_core.storage.effect_records import ANY_EFFECT
 from winchester_core.storage.records import MAX_COUNTED, Backlog
 from winchester_core.triggers.grouping import encode_value
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
+    from oracle.outbox import MemoryOutbox
+    from oracle.state import MemoryState, MemoryStream
     from winchester_core.model.effect import Endpoint
     from winchester_core.model.event import Event
     from winchester_core.storage.effect_records import StoredEffect
-    from winchester_core.storage.memory.outbox import MemoryOutbox
-    from winchester_core.storage.memory.state import MemoryState, MemoryStream
     from winchester_core.storage.records import (
         EventFilter,
         RejectedFilter,
