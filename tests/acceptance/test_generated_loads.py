@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from samples.lifecycle import Load, lifecycle_load, one_day, write_load
+from support.builders.nova.load import Load, lifecycle_load, one_day, write_load
 from winchester_core import bootstrap, ingest, worker
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.ingest.replay import Replayer, ReplayPace, ReplaySummary

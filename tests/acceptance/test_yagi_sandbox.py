@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from samples.lifecycle import one_day
+from support.builders.nova.load import one_day
 from support.scenes.program_groups import crew_on
 from support.scenes.sites import Site, wait_until
 from support.servers.brokers import Place, private_broker

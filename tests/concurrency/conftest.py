@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,11 +11,7 @@ from support.servers.databases import BACKENDS, temporary_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-HERE = str(Path(__file__).resolve().parent)
-
-if HERE not in sys.path:
-    sys.path.insert(0, HERE)
+    from pathlib import Path
 
 
 @pytest.fixture(params=BACKENDS)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from winchester_core.model.stream import StreamRecord
 
 
-HANDLERS = Path(__file__).with_name("fenced_handlers.py").read_text()
+SCENES = Path(__file__).parents[1] / "support" / "scenes"
+HANDLERS = SCENES.joinpath("fenced_handlers.py").read_text()
 SETTINGS = """\
 purge_completed_streams: false
 pipeline_worker_delay: 0.2

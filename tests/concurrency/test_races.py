@@ -21,7 +21,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from lifecycle_site import (
+
+from support.probes.open_stream_watcher import Watcher, check_open_key_is_unique
+from support.scenes.lifecycle_site import (
     LONG_AFTER,
     LifecycleOutcome,
     configure,
@@ -29,15 +31,13 @@ from lifecycle_site import (
     orders,
     write_messages,
 )
-from watcher import Watcher, check_open_key_is_unique
-
 from support.scenes.program_groups import Crew, crew_on
 from support.scenes.sites import Site, wait_until
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import StreamFilter
 
 if TYPE_CHECKING:
-    from samples.lifecycle import Load
+    from support.builders.nova.load import Load
 
 
 BATCH_SIZES = (100, 70, 40, 150)

@@ -17,7 +17,7 @@ from support.scenes.sites import Site
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import EventFilter
 
-PROGRAM = Path(__file__).with_name("sqlite_process.py")
+PROGRAM = Path(__file__).parents[1] / "support" / "scenes" / "sqlite_process.py"
 WRITERS = 4
 ROUNDS = 30
 IN_A_ROUND = 3
@@ -35,7 +35,7 @@ def start(role: str, number: int, site: Site) -> subprocess.Popen[str]:
     }
     return subprocess.Popen(
         [sys.executable, PROGRAM, json.dumps(task)],
-        env=site.environ({"PYTHONPATH": str(PROGRAM.parents[1])}),
+        env=site.environ({"PYTHONPATH": str(PROGRAM.parents[2])}),
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -1,13 +1,11 @@
-"""What the tests of the documentation share."""
+"""Makes the generator of the reference pages importable."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-DOCS = HERE.parents[1] / "docs"
+EXTENSIONS = str(Path(__file__).resolve().parents[2] / "docs" / "_ext")
 
-for path in (HERE, DOCS / "_ext"):
-    if str(path) not in sys.path:
-        sys.path.insert(0, str(path))
+if EXTENSIONS not in sys.path:
+    sys.path.insert(0, EXTENSIONS)

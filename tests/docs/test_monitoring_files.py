@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from promql import grouped, selections
 
+from support.probes.promql import grouped, selections
 from winchester_core.ingest.runner import OUTCOMES
 from winchester_core.model.effect import EffectState
 from winchester_core.model.stream import Reason, StreamState

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from page_blocks import blocks_of
-from page_shell import PageShell
 
+from support.probes.page_blocks import blocks_of
+from support.scenes.page_shell import PageShell
 from winchester_core.config import load_settings
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "etc" / "examples"

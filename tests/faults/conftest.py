@@ -1,9 +1,7 @@
-"""What the fault tests share: databases, and modules beside them that are no tests."""
+"""Databases of the fault tests."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,11 +10,6 @@ from support.servers.databases import Databases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-HERE = str(Path(__file__).resolve().parent)
-
-if HERE not in sys.path:
-    sys.path.insert(0, HERE)
 
 
 @pytest.fixture(scope="session")

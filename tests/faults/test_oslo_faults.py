@@ -6,14 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from notifier import enveloped, make_notification
 
+from support.scenes.notification_publisher import enveloped, make_notification
 from support.scenes.program_groups import crew_on
 from support.scenes.sites import Site, wait_until
 from support.servers.brokers import place_on_broker
 from winchester_core.telemetry.failpoints import Failpoint
 
-PROGRAM = Path(__file__).with_name("armed_program.py")
+PROGRAM = Path(__file__).parents[1] / "support" / "scenes" / "failpoint_program.py"
 NUMBER = 200
 SETTINGS = """\
 catch_all_notifications: true

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from kombu import Connection
-from notifier import Notifier
 from sqlalchemy.engine import make_url
 
+from support.scenes.notification_publisher import Notifier
 from support.scenes.program_groups import crew_on
 from support.scenes.sites import Site, wait_until
 from support.servers.brokers import private_broker
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.sql.store import SqlStore
 
 NUMBER = int(os.environ.get("WINCHESTER_TEST_NOTIFICATIONS", "2000"))
-PROGRAM = Path(__file__).with_name("armed_program.py")
+PROGRAM = Path(__file__).parents[1] / "support" / "scenes" / "failpoint_program.py"
 
 KILLS = (
     Failpoint.RECEIVED,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CLIENTS = 1000
 TOKEN = {"authorization": "Bearer secret-of-the-test"}
-PROCESS = Path(__file__).with_name("http_process.py")
+PROGRAM = Path(__file__).parents[1] / "support" / "scenes" / "failpoint_program.py"
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -128,7 +128,8 @@ def test_what_was_sent_again_after_a_crash_is_stored_once(
     tmp_path: Path, port: int, point: Failpoint, outcome: str
 ) -> None:
     site = _site(tmp_path, f"sqlite:///{tmp_path}/events.db", port)
-    command = [sys.executable, str(PROCESS), str(site.config), point.value]
+    arguments = [point.value, "1", "ingest", "-c", str(site.config)]
+    command = [sys.executable, str(PROGRAM), *arguments]
     with subprocess.Popen(command, cwd=site.path, stderr=subprocess.PIPE, text=True) as doomed:
         assert doomed.stderr is not None
         while "listening at" not in doomed.stderr.readline():

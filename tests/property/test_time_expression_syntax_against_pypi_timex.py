@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 pytest.importorskip("timex", reason="PyPI timex, the oracle, is not installed")
 
 import timex
-from timex_expressions import EXPRESSIONS, text_of
 
+from support.builders.time_expressions import EXPRESSIONS, text_of
 from support.probes.hypothesis_examples import examples
 from winchester_core.errors import TimeExpressionError
 from winchester_core.model.time_range import TimeRange

@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, event, given, settings
 pytest.importorskip("timex", reason="PyPI timex, the oracle, is not installed")
 
 import timex
-from timex_differences import Difference, oracle
-from timex_expressions import (
+
+from support.builders.time_expressions import (
     BOUNDS,
     ENVIRONMENTS,
     EXPRESSIONS,
@@ -31,9 +31,9 @@ from timex_expressions import (
     is_range,
     text_of,
 )
-from timex_model import COUNTED_IN, OutOfCalendar, Window, model, with_unit
-
 from support.probes.hypothesis_examples import examples
+from support.probes.pypi_timex import Difference, oracle
+from support.probes.timex_oracle import COUNTED_IN, OutOfCalendar, Window, model, with_unit
 from winchester_core.errors import TimeEvaluationError, TimeExpressionError
 from winchester_core.model.time_range import TimeRange
 from winchester_core.timex import parse

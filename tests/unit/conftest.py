@@ -1,4 +1,4 @@
-"""Fixtures for tests that need a distribution with plugins to be installed."""
+"""Fixtures shared by the unit tests: an installed distribution with plugins, and a worker."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+
+from support.scenes.workers import Scene, Script, ScriptedHandler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -56,3 +58,17 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     yield make
     for module in set(sys.modules) - imported:
         del sys.modules[module]
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    """The behaviour of `ScriptedHandler` in one test."""
+    ScriptedHandler.script = script = Script()
+    yield script
+    ScriptedHandler.script = Script()
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """A worker on a store in memory."""
+    return Scene()

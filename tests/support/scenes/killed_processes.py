@@ -17,7 +17,7 @@ from winchester_core import bootstrap
 from winchester_core.storage.records import EventFilter, StreamFilter
 from winchester_core.storage.sql.schema import DatabaseSchema
 
-PROGRAM = Path(__file__).parents[2] / "faults" / "process_under_test.py"
+PROGRAM = Path(__file__).with_name("failpoint_process.py")
 START = datetime(2026, 3, 14, 10, tzinfo=UTC)
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from page_blocks import blocks_of
-from page_shell import PageShell
-from test_pages_hold import PAGES, ROOT
-from yaml_shapes import PIPELINE_KEYS, kind_of
+
+from support.probes.page_blocks import PAGES, ROOT, blocks_of
+from support.probes.page_yaml import PIPELINE_KEYS, kind_of
+from support.scenes.page_shell import PageShell
 
 CASES = Path(__file__).resolve().parent / "cases"
 """For each page with whole triggers, the cases that test them; some pages have cases themselves."""

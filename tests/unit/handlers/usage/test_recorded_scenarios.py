@@ -12,7 +12,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from samples.billing_traits import EXISTS, distilled
+from support.builders.nova.billing_events import EXISTS, distilled
 from winchester_handlers.usage import UsageHandler
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 The same seed gives the same load. Run as a program, it writes the sample of the demo, or a
 larger load:
 
-    python -m samples.lifecycle
-    python -m samples.lifecycle --days 7 --instances 500 load.jsonl.gz --truth truth.json
+    python -m support.builders.nova.load
+    python -m support.builders.nova.load --days 7 --instances 500 load.jsonl.gz --truth truth.json
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from samples.instance_day import ONE_DAY, Fault, InstanceDay
-from samples.instances import new_instance
-from samples.lives import FAULTS_OF_LIVES, LIVES, create
+from support.builders.nova.instance_day import ONE_DAY, Fault, InstanceDay
+from support.builders.nova.instances import new_instance
+from support.builders.nova.lifecycles import FAULTS_OF_LIVES, LIVES, create
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from samples.instance_day import Notification, Truth
-    from samples.instances import Instance
+    from support.builders.nova.instance_day import Notification, Truth
+    from support.builders.nova.instances import Instance
 
-SAMPLE = Path(__file__).resolve().parents[2] / "etc" / "sample" / "one_day.jsonl.gz"
+SAMPLE = Path(__file__).resolve().parents[4] / "etc" / "sample" / "one_day.jsonl.gz"
 SAMPLE_DAY = date(2026, 3, 14)
 
 DELIVERY_FAULTS = (Fault.REDELIVERED, Fault.LATE)

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from samples.instances import FLAVORS, random_id, shown
+from support.builders.nova.instances import FLAVORS, random_id, shown
 
 if TYPE_CHECKING:
     import random
     from datetime import date
 
-    from samples.instances import Instance
+    from support.builders.nova.instances import Instance
 
 ONE_DAY = timedelta(days=1)
 

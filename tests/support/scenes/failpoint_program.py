@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from process_under_test import arm
+from failpoint_process import arm
 
 from winchester_core.cli.main import main
 

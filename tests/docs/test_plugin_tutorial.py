@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from author_environment import make_environment
-from page_blocks import blocks_of
-from page_shell import PageShell
 
+from support.probes.page_blocks import blocks_of
+from support.scenes.author_environment import make_environment
 from support.scenes.package_installation import require_setuptools
+from support.scenes.page_shell import PageShell
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "tutorial-plugins.md"

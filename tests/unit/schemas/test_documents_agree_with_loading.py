@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from samples.whole_configuration import FILES
+from support.builders.full_configuration import FILES
 from support.probes.editor_schemas import Editor
 from winchester_core.bootstrap import load_settings
 from winchester_core.config.plugin_entries import load_plugin_aliases

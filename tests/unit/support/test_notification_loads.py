@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from samples.billing_traits import distilled
-from samples.lifecycle import Load, lifecycle_load, one_day, write_load
+from support.builders.nova.billing_events import distilled
+from support.builders.nova.load import Load, lifecycle_load, one_day, write_load
 from winchester_handlers.usage import UsageHandler
 
 if TYPE_CHECKING:

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from page_blocks import blocks_of
-from test_pages_hold import PAGES, ROOT
-from yaml_shapes import DATABASE, kind_of
 
 from support.probes.editor_schemas import Editor, EditorsLoader
+from support.probes.page_blocks import PAGES, ROOT, blocks_of
+from support.probes.page_yaml import DATABASE, kind_of
 from winchester_core.config.plugin_entries import PluginAliases
 
 if TYPE_CHECKING:
-    from page_blocks import Block
+    from support.probes.page_blocks import Block
 
 DOCUMENTS = {
     "settings": "winchester",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from timex_expressions import BOUNDS, UNITS, Operation, Pin, To, Variable
+from support.builders.time_expressions import BOUNDS, UNITS, Operation, Pin, To, Variable
 
 COUNTED_IN = {"hour": "minute", "day": "hour", "month": "day", "year": "month"}
 LENGTHS = ((365, "month"), (28, "day"), (1, "hour"), (1 / 24, "minute"), (1 / 1440, "second"))

@@ -6,8 +6,15 @@ from calendar import monthrange
 from typing import TYPE_CHECKING, Any
 
 import timex
-from timex_expressions import BOUNDS, UNITS, Operation, Pin, To, Variable
-from timex_model import OutOfCalendar, model_add, model_step, unit_by_length, with_unit
+
+from support.builders.time_expressions import BOUNDS, UNITS, Operation, Pin, To, Variable
+from support.probes.timex_oracle import (
+    OutOfCalendar,
+    model_add,
+    model_step,
+    unit_by_length,
+    with_unit,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime

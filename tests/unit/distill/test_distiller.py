@@ -128,9 +128,9 @@ class Bomb:
 @pytest.mark.parametrize(
     ("how", "field", "shown"),
     [
-        ("quoting", "payload.instance_id", "raised ValueError at test_distiller_rules.py"),
-        ("leaving", "payload.instance_id", "raised SystemExit at test_distiller_rules.py"),
-        ("looping", "payload.instance_id", "raised RecursionError at test_distiller_rules.py"),
+        ("quoting", "payload.instance_id", "raised ValueError at test_distiller.py"),
+        ("leaving", "payload.instance_id", "raised SystemExit at test_distiller.py"),
+        ("looping", "payload.instance_id", "raised RecursionError at test_distiller.py"),
     ],
 )
 def test_a_plugin_that_raises_costs_only_its_trait(distill_trait, how, field, shown):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from samples.instance_day import Fault, InstanceDay
-from samples.instances import FLAVORS
+from support.builders.nova.instance_day import Fault, InstanceDay
+from support.builders.nova.instances import FLAVORS
 
 
 def create(day: InstanceDay) -> None:

@@ -19,7 +19,7 @@ from support.probes.time_limits import BOUND_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from page_blocks import Block
+    from support.probes.page_blocks import Block
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 TIMEOUT_SECONDS = BOUND_SECONDS

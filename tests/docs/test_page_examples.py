@@ -5,25 +5,20 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from page_blocks import Block, blocks_of
-from page_shell import PageShell, shows, steps_of
 from voluptuous import Invalid
-from yaml_shapes import check, kind_of
 
+from support.probes.page_blocks import DOCS, PAGES, ROOT, Block, blocks_of
+from support.probes.page_yaml import check, kind_of
+from support.scenes.page_shell import PageShell, shows, steps_of
 from winchester_core.errors import ConfigurationError
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCS = ROOT / "docs"
-PAGES = [
-    DOCS / "tutorial.md",
-    *sorted((DOCS / "how-to").glob("*.md")),
-    *sorted((DOCS / "reference").glob("*.md")),
-    *sorted((DOCS / "explanation").glob("*.md")),
-]
+if TYPE_CHECKING:
+    from pathlib import Path
+
 README = blocks_of(ROOT / "README.md", ROOT)
 YAML_BLOCKS = [
     block

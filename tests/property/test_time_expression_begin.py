@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from timex_expressions import ENVIRONMENTS, EXPRESSIONS, text_of
 
+from support.builders.time_expressions import ENVIRONMENTS, EXPRESSIONS, text_of
 from winchester_core.errors import TimeEvaluationError, TimeExpressionError
 from winchester_core.timex import parse
 

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from samples.billing_traits import distilled
-from samples.lifecycle import Load, lifecycle_load
+from support.builders.nova.billing_events import distilled
+from support.builders.nova.load import Load, lifecycle_load
 from support.probes.final_state import Outcome, group_of
 from winchester_core.model.stream import StreamState
 from winchester_handlers.usage import UsageHandler
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from support.scenes.sites import Site
     from winchester_core.model.event import Event
 
-ETC = Path(__file__).resolve().parents[2] / "etc"
+ETC = Path(__file__).resolve().parents[3] / "etc"
 HAS_DISTILLER = importlib.util.find_spec("stackdistiller") is not None
 MIDNIGHT = datetime(2026, 3, 15, tzinfo=UTC)
 """The end of the load's day. What comes later (the records of that day) comes within the hour."""
