@@ -156,7 +156,7 @@ def test_new_files_of_event_definitions_or_a_missing_database_do_not_matter(
         (("--file", "-"), "standard input cannot be"),
         (("--file", "events.jsonl", "--since", "1d"), "for --from-db"),
         (("--from-db", "--format", "event"), "are for a --file"),
-        (("--file", "events.jsonl", "--against", "none.yaml"), "there is no configuration"),
+        (("--file", "events.jsonl", "--against", "none.yaml"), "configuration not found"),
     ],
 )
 def test_arguments_that_do_not_go_together_are_refused(

@@ -44,7 +44,7 @@ def test_no_tables_yet(winchester: Winchester, site: Site, command: tuple[str, .
 def test_a_directory_of_the_database_that_is_not_there(winchester: Winchester, site: Site) -> None:
     site.write("winchester.yaml", "database: {url: 'sqlite:////nowhere/events.db'}\n")
     told = _refused(winchester, site, "stream", "list", *CONFIGURED)
-    assert "does the directory exist that database.url in winchester.yaml names" in told
+    assert "does the directory in database.url in winchester.yaml exist" in told
 
 
 def test_a_database_server_that_does_not_answer(winchester: Winchester, site: Site) -> None:

@@ -138,7 +138,7 @@ def test_check_tells_what_is_configured(winchester: Winchester, site: Site) -> N
     ended = winchester(site, "check")
     lines = ended.out.splitlines()
     assert (ended.status, ended.err) == (0, "")
-    assert {"triggers: 1", "pipelines: 1, with 1 handlers", "event sources: 1"} <= set(lines)
+    assert {"triggers: 1", "pipelines: 1, with 1 handler", "event sources: 1"} <= set(lines)
     assert lines[-1] == "OK"
     assert not (site.path / "events.db").exists()
 

@@ -141,13 +141,13 @@ def test_streams_that_hold_an_event_are_held_against_what_the_triggers_say_now(
     stocked_site.write("triggers.yaml", PICKY)
     *_, gone = _explained(winchester, stocked_site, "event", "explain", "a-begin")["triggers"]
     assert (gone["trigger"], gone["matches"]) == ("pair", False)
-    assert gone["reason"] == "no trigger of this name is configured (any more)"
+    assert gone["reason"] == "no trigger with this name is configured (any more)"
     with stocked_site.store() as store:
         store.purge_stream(int(_stream_id(stocked_site, "a")))
     stocked_site.write("triggers.yaml", TRIGGERS)
     (pair,) = _explained(winchester, stocked_site, "event", "explain", "a-begin")["triggers"]
     assert (pair["matches"], pair["streams"]) == (True, [])
-    assert "yet no stream holds it" in pair["reason"]
+    assert "but no stream holds it" in pair["reason"]
 
 
 def test_an_event_or_trigger_that_is_not_there_is_an_error_that_helps(

@@ -135,7 +135,7 @@ def test_sources_run_until_sigterm_and_what_came_is_stored(ready_site: Site) -> 
     out, err = end(ingest, signal.SIGTERM)
     assert ingest.returncode == 0
     assert out.startswith("received 2, stored 2,")
-    assert "stopping on SIGTERM" in err
+    assert "shutting down: signal=SIGTERM" in err
 
 
 def test_sources_that_end_end_the_command_and_one_that_fails_is_tried_again(

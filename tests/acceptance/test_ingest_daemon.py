@@ -36,7 +36,7 @@ def test_a_daemon_ingests_in_the_same_working_directory(ready_site: Site) -> Non
     wait_until(lambda: not is_running(pid))
     log = (ready_site.path / "ingest.log").read_text()
     assert "never.jsonl" in log
-    assert "stopping on SIGTERM" in log
+    assert "shutting down: signal=SIGTERM" in log
 
 
 def _stored(site: Site) -> int:

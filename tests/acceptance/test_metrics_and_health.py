@@ -142,7 +142,7 @@ def test_what_ends_by_itself_listens_nowhere(ready_site: Site) -> None:
     assert ready_site.run(*command).returncode == 0  # type: ignore[arg-type]
     refused = ready_site.run(*command, *ANY_PORT)  # type: ignore[arg-type]
     assert refused.returncode == 2
-    assert "--metrics-listen is for what runs on" in refused.stderr
+    assert "--metrics-listen requires" in refused.stderr
 
 
 def test_a_worker_is_not_ready_while_the_schema_is_another(crew: Crew, ready_site: Site) -> None:

@@ -178,7 +178,7 @@ def test_all_means_the_dead_letters_that_the_filters_leave(
     [
         ((), "name effects by their ids, or all dead letters by --all"),
         (("7", "--all"), "name effects by their ids, or all dead letters by --all"),
-        (("7", "--older-than", "1d"), "--older-than narrows --all down"),
+        (("7", "--older-than", "1d"), "--older-than is a filter for --all"),
     ],
 )
 def test_retry_wants_ids_or_all(

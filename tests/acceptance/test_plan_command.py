@@ -106,8 +106,8 @@ def test_each_trigger_that_changes_is_listed_with_what_becomes_of_its_streams(
             "open_streams": 1,
             **NONE,
             "consequences": [
-                "take no more events, which go to other groups now",
-                "keep their events, and take others by the new criteria",
+                "receive no more events, which now go to other groups",
+                "keep their events; the new criteria apply to further events",
             ],
         },
         {
@@ -124,7 +124,7 @@ def test_each_trigger_that_changes_is_listed_with_what_becomes_of_its_streams(
             "aspects": [],
             "open_streams": 1,
             **NONE,
-            "consequences": ["end in error when their time comes: no trigger has their name"],
+            "consequences": ["end in error when they become due: no trigger has their name"],
         },
     ]
 

@@ -34,8 +34,8 @@ def test_every_built_in_plugin_passes(winchester: Winchester, site: Site) -> Non
     assert (ended.status, ended.err) == (0, "")
     assert len(ended.out.splitlines()) == len(registered)
     assert all(": OK" in line for line in ended.out.splitlines())
-    assert "condition glob: OK, 8 rules tried\n" in ended.out
-    assert "source jsonl: OK, 2 rules tried; not tried: deliveries, which need its" in ended.out
+    assert "condition glob: OK, 8 rules checked\n" in ended.out
+    assert "source jsonl: OK, 2 rules checked; not checked: deliveries, which need its" in ended.out
 
 
 def test_each_problem_is_a_line(site: Site) -> None:

@@ -85,7 +85,7 @@ def test_a_plugin_that_cannot_be_loaded_is_listed_with_the_cause(site: Site) -> 
     assert ended.returncode == 0
     assert "nothing_like_that" in lame["problem"]
     assert (lame["distribution"], lame["version"]) == ("plugin_lame", "1.0")
-    assert "used_by is not known" in ended.stderr
+    assert "used_by is unknown" in ended.stderr
     shown = site.run("winchester", "plugin", "show", "handlers/lame")
     assert shown.returncode == 1
     assert "nothing_like_that" in shown.stdout

@@ -147,7 +147,7 @@ def test_it_is_told_what_was_written_and_what_comes_next(
         "written in plugins/two words: README.md, pyproject.toml, tests/test_trait.py, "
         "winchester_my_own/__init__.py, winchester_my_own/py.typed, winchester_my_own/trait.py\n"
         "\n"
-        "The next commands install it, run its tests, and show that it is found:\n"
+        "The next commands install it, run its tests, and show the installed plugin:\n"
         "\n"
         "cd 'plugins/two words'\n"
         "pip install -e '.[test]'\n"
@@ -164,7 +164,7 @@ def test_nothing_is_overwritten(winchester: Winchester, site: Site) -> None:
     ended = winchester(site, "plugin", "new", "handler", "mine")
 
     assert ended.status == 1
-    assert "winchester-mine is there already, and nothing is overwritten" in ended.err
+    assert "winchester-mine already exists, and nothing is overwritten" in ended.err
     assert list((site.path / "winchester-mine").iterdir()) == []
 
 
@@ -175,13 +175,13 @@ def test_nothing_is_overwritten(winchester: Winchester, site: Site) -> None:
         ("handler", "door__report", "did you mean 'door_report'?"),
         ("handler", "../door", "did you mean 'door'?"),
         ("handler", "2nd", "lower-case letters, digits and single underscores, a letter first"),
-        ("handler", "größe", "is no name for a plugin"),
-        ("handler", "", "is no name for a plugin"),
-        ("handler", "x" * (MAX_NAME_LENGTH + 1), f"at most {MAX_NAME_LENGTH} are good"),
+        ("handler", "größe", "is not a valid plugin name"),
+        ("handler", "", "is not a valid plugin name"),
+        ("handler", "x" * (MAX_NAME_LENGTH + 1), f"at most {MAX_NAME_LENGTH} allowed"),
         ("handler", "usage", "is taken by the handler of winchester-core"),
         ("source", "jsonl", "is taken by the event source of winchester-core"),
         ("condition", "not", "it is part of the syntax of criteria"),
-        ("handler", "core", "a package winchester_core is installed already"),
+        ("handler", "core", "a package winchester_core is already installed"),
         ("sauce", "mine", "invalid choice: 'sauce'"),
     ],
 )

@@ -125,7 +125,7 @@ def test_reason_length_and_digest_are_shown_with_the_body(
     assert "no\\x1b[31m JSON" in table
     assert _acted(winchester, ready_site, "retry", [kept.id]) == (
         1,
-        [("failed", "only 12 of its 5000000 bytes were kept")],
+        [("failed", "only 12 of its 5000000 bytes were stored")],
     )
 
 

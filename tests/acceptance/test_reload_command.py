@@ -42,7 +42,7 @@ def worker(crew: Crew) -> Member:
 
 def _at_work(crew: Crew) -> Member:
     worker = crew.worker("w", "--pid-file", "w.pid")
-    wait_until(lambda: "is at work" in worker.text())
+    wait_until(lambda: "worker started" in worker.text())
     return worker
 
 
@@ -58,11 +58,11 @@ def _reload(site: Site, *arguments: str) -> tuple[int, str, str]:
 def test_the_process_of_a_pid_file_takes_the_change_over(worker: Member, ready_site: Site) -> None:
     _change(ready_site, OTHER_EXPIRATION)
     told = _reload(ready_site, "--pid-file", "w.pid")
-    assert told == (0, f"told process {worker.pid} of w.pid\n", "")
-    taken_over = "taken over: triggers: pair changed in expiration"
+    assert told == (0, f"sent SIGHUP to process {worker.pid} of w.pid\n", "")
+    taken_over = "changes=triggers: pair changed in expiration"
     wait_until(lambda: taken_over in worker.text())
     assert _reload(ready_site, "--pid", str(worker.pid))[0] == 0
-    wait_until(lambda: "taken over: nothing has changed" in worker.text())
+    wait_until(lambda: "changes=none" in worker.text())
     assert worker.end() == 0
 
 
@@ -82,7 +82,7 @@ def test_who_is_not_running_is_told_and_hinders_nobody(worker: Member, ready_sit
         ready_site,
         *("--pid-file", "stale.pid", "--pid-file", "none.pid", "--pid-file", "w.pid"),
     )
-    assert (status, out) == (1, f"told process {worker.pid} of w.pid\n")
+    assert (status, out) == (1, f"sent SIGHUP to process {worker.pid} of w.pid\n")
     assert err.splitlines() == [
         "winchester: the process of stale.pid is not running",
         "winchester: the process of none.pid is not running",
@@ -99,8 +99,8 @@ def test_processes_have_to_be_named(ready_site: Site, winchester: Winchester) ->
 def test_what_waits_for_a_restart_is_told(worker: Member, ready_site: Site) -> None:
     ready_site.add_settings("worker_name: other\nmax_attempts: 7\nshutdown_timeout: 9\n")
     _reload(ready_site, "--pid-file", "w.pid")
-    wait_until(lambda: "waits for a restart" in worker.text())
-    assert "taken over: max_attempts\n" in worker.text()
+    wait_until(lambda: "require a restart" in worker.text())
+    assert "changes=max_attempts\n" in worker.text()
     assert "what has changed in worker_name, shutdown_timeout waits for" in worker.text()
 
 
@@ -110,12 +110,14 @@ def test_logging_follows_the_configuration_or_stays_as_it_was(
     settings = ready_site.config.read_text()
     ready_site.add_settings("log_file: none/worker.log\n")
     _reload(ready_site, "--pid-file", "w.pid")
-    wait_until(lambda: "not taken over, all stays as it was:\nnone/worker.log: " in worker.text())
+    wait_until(
+        lambda: "reload failed, configuration unchanged:\nnone/worker.log: " in worker.text()
+    )
     ready_site.config.write_text(settings)
     ready_site.add_settings("log_file: worker.log\n")
     _reload(ready_site, "--pid-file", "w.pid")
     log = ready_site.path / "worker.log"
-    wait_until(lambda: log.exists() and "taken over: log_file\n" in log.read_text())
+    wait_until(lambda: log.exists() and "changes=log_file\n" in log.read_text())
 
 
 def test_a_file_that_is_followed_goes_by_the_new_triggers(crew: Crew, ready_site: Site) -> None:
@@ -126,7 +128,7 @@ def test_a_file_that_is_followed_goes_by_the_new_triggers(crew: Crew, ready_site
     wait_until(lambda: _catches_hangups(ingest.pid))
     _change(ready_site, OTHER_EXPIRATION)
     ingest.signal(signal.SIGHUP)
-    wait_until(lambda: "taken over: triggers: pair changed in expiration" in ingest.text())
+    wait_until(lambda: "changes=triggers: pair changed in expiration" in ingest.text())
     assert ingest.end() == 0
 
 
@@ -158,12 +160,12 @@ class TestSystemd:
             assert begun[1].partition("=")[0] == "MONOTONIC_USEC"
             assert int(begun[1].partition("=")[2]) > 0
             assert ended[0] == "READY=1"
-            assert ended[1].endswith("; the changed configuration is refused, see the log")
+            assert ended[1].endswith("; reload failed, see the log")
             _change(ready_site, BAD_EXPIRATION[::-1])
             worker.signal(signal.SIGHUP)
             listener.listen_until(lambda line: line == "RELOADING=1")
             assert listener.listen() == [
-                *("READY=1", "STATUS=at work: streams fired 0, expired 0, failed 0")
+                *("READY=1", "STATUS=running: streams fired 0, expired 0, failed 0")
             ]
 
 
@@ -179,7 +181,7 @@ class TestTerminals:
         log = ready_site.path / "worker.log"
         with _in_a_terminal(ready_site) as (process, terminal):
             process.send_signal(signal.SIGHUP)
-            wait_until(lambda: "taken over: nothing has changed" in log.read_text())
+            wait_until(lambda: "changes=none" in log.read_text())
             process.send_signal(signal.SIGTERM)
             assert process.wait(TIMEOUT_SECONDS) == 0
             os.close(terminal)
@@ -188,7 +190,7 @@ class TestTerminals:
         log = ready_site.path / "worker.log"
         with _in_a_terminal(ready_site, "nohup") as (process, terminal):
             os.close(terminal)
-            wait_until(lambda: "taken over: nothing has changed" in log.read_text())
+            wait_until(lambda: "changes=none" in log.read_text())
             process.send_signal(signal.SIGTERM)
             assert process.wait(TIMEOUT_SECONDS) == 0
 
@@ -211,7 +213,7 @@ def _in_a_terminal(site: Site, *before: str) -> Iterator[tuple[subprocess.Popen[
     os.close(its)
     log = site.path / "worker.log"
     try:
-        wait_until(lambda: log.exists() and "is at work" in log.read_text())
+        wait_until(lambda: log.exists() and "worker started" in log.read_text())
         yield process, ours
     finally:
         process.kill()

@@ -190,7 +190,7 @@ def test_a_second_signal_does_not_wait_for_the_bound(site: Site, crew: Crew) -> 
     worker = crew.worker("w")
     wait_until(lambda: _calls(site) == ["handle1"])
     worker.signal(signal.SIGTERM)
-    wait_until(lambda: "stopping on SIGTERM" in worker.text())
+    wait_until(lambda: "shutting down: signal=SIGTERM" in worker.text())
     worker.signal(signal.SIGTERM)
     assert worker.wait() in ENDED_BY_SIGTERM
 
@@ -255,5 +255,5 @@ def test_a_source_that_hangs_holds_up_neither_the_others_nor_the_end(
     assert "event source 'deaf' has not ended within 0.5 seconds, holding 0 messages" in (
         ingest.text()
     )
-    assert "cut short: received 2, stored 2," in ingest.text()
+    assert "shutdown timed out: received 2, stored 2," in ingest.text()
     assert not pid_file.exists()

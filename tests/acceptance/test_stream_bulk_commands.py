@@ -127,9 +127,9 @@ def test_what_changes_meanwhile_is_passed_over_and_told(
 
     monkeypatch.setattr(SqlStore, "reset_streams", after_another)
     done, told = _done(winchester, failed_site, "reset", "--all")
-    assert told == "streams reset: 2, 3 passed over\n"
-    passed_over = [each["reason"] for each in done if each["outcome"] == "passed over"]
-    assert passed_over == ["it has changed meanwhile"] * 3
+    assert told == "streams reset: 2, 3 skipped\n"
+    skipped = [each["reason"] for each in done if each["outcome"] == "skipped"]
+    assert skipped == ["it has changed meanwhile"] * 3
 
 
 @pytest.mark.parametrize("command", ["reset", "discard"])
@@ -164,7 +164,7 @@ def test_discard_by_ids_leaves_what_is_not_in_error(
     [
         ([], "--all"),
         (["1", "--all"], "--all"),
-        (["1", "--error", "x"], "--error narrows --all down"),
+        (["1", "--error", "x"], "--error is a filter for --all"),
         (["--older-than", "1d"], "--all"),
         (["--all", "--state", "active"], "invalid choice"),
     ],

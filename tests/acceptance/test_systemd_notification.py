@@ -60,7 +60,7 @@ def test_a_worker_tells_that_it_is_at_work_alive_and_stopping(
 ) -> None:
     worker = crew.worker("w")
     assert listener.listen() == [
-        *("READY=1", "STATUS=at work: streams fired 0, expired 0, failed 0")
+        *("READY=1", "STATUS=running: streams fired 0, expired 0, failed 0")
     ]
     listener.listen_until(_is_alive)
     assert worker.end() == 0
@@ -82,7 +82,7 @@ def test_a_run_is_a_sign_of_life_no_longer_than_its_timeout(
     wait.unlink()
     listener.listen_until(_is_alive)
     assert worker.end() == 0
-    assert "nothing was heard of the worker for too long" in worker.text()
+    assert "watchdog deadline missed: components=the worker" in worker.text()
 
 
 def test_ingest_tells_that_it_is_at_work_alive_and_stopping(
@@ -95,7 +95,7 @@ def test_ingest_tells_that_it_is_at_work_alive_and_stopping(
         """
     )
     ingest = crew.start("ingest", "winchester", "ingest", "-c", ready_site.config)
-    assert listener.listen() == ["READY=1", "STATUS=at work: received 0, stored 0"]
+    assert listener.listen() == ["READY=1", "STATUS=running: received 0, stored 0"]
     listener.listen_until(_is_alive)
     assert ingest.end() == 0
     listener.listen_until(lambda line: line == "STOPPING=1")

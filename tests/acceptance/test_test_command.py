@@ -104,7 +104,7 @@ counts: {fired: 2}
         "run that was not expected",
         f"came: trigger pair, pipeline report, reason fire, {came}",
         "cases.yaml:9: fired: expected 2, came 1",
-        "1 cases: 0 ok, 1 failed",
+        "1 case: 0 ok, 1 failed",
     ]
 
 

@@ -51,7 +51,7 @@ def _stop(worker: subprocess.Popen[str]) -> None:
     assert worker.stderr is not None
     worker.send_signal(signal.SIGTERM)
     lines = iter(worker.stderr.readline, "")
-    assert any("stopping on SIGTERM" in line for line in lines)
+    assert any("shutting down: signal=SIGTERM" in line for line in lines)
 
 
 def _streams(site: Site) -> int:
@@ -103,7 +103,7 @@ def test_a_worker_with_nothing_to_do_ends_on_sigint(ready_site: Site) -> None:
     written = ready_site.path / "worker.pid"
     wait_until(lambda: written.exists() and written.read_text() == f"{worker.pid}\n")
     assert worker.stderr is not None
-    assert "is at work" in worker.stderr.readline()
+    assert "worker started" in worker.stderr.readline()
     out, err = end(worker, signal.SIGINT)
     assert (worker.returncode, out) == (0, "")
     assert "Traceback" not in err
@@ -149,7 +149,7 @@ def test_a_daemon_works_in_the_background_until_sigterm(ready_site: Site, pid_fi
     _signal(pid, signal.SIGTERM)
     assert not pid_file.exists()
     log = (ready_site.path / "w1.log").read_text()
-    assert "stopping on SIGTERM" in log
+    assert "shutting down: signal=SIGTERM" in log
 
 
 def test_a_crash_leaves_nothing_in_the_way_of_the_next_daemon(

@@ -56,7 +56,7 @@ def _begun(crew: Crew, site: Site, *hosts: str) -> tuple[Member, Member]:
     site.write_events("here.jsonl", events)
     worker = crew.worker("w")
     ingest = crew.start("ingest", "winchester", "ingest", "-c", site.config)
-    wait_until(lambda: "is at work" in worker.text())
+    wait_until(lambda: "worker started" in worker.text())
     wait_until(lambda: len(_streams(site)) == len(hosts))
     return worker, ingest
 
@@ -90,7 +90,7 @@ def test_an_invalid_file_changes_nothing_and_the_log_says_why(crew: Crew, site: 
     _change(site, TWO_CRITERIA, MISSPELT)
     for member in (worker, ingest):
         record = _reload(member)
-        assert "configuration not taken over, all stays as it was" in record
+        assert "reload failed, configuration unchanged" in record
         assert f"{site.path}/triggers.yaml:9:7: [0].fire_criteria[0].event_typ: " in record
         assert "event_type" in record.partition("event_typ: ")[2]
         assert record.count("ERROR") == 1

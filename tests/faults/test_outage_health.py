@@ -42,7 +42,7 @@ def test_an_outage_is_told_and_is_no_reason_to_restart(tmp_path: Path) -> None:
             site = Site(tmp_path, through.render_as_string(hide_password=False))
             with crew_on(site) as crew:
                 worker = crew.worker("w", "--metrics-listen", "0")
-                wait_until(lambda: "is at work" in worker.text())
+                wait_until(lambda: "worker started" in worker.text())
                 wait_until(lambda: ask(worker, "/readyz")[0] == 200)
                 assert "winchester_store_up 1.0" in ask(worker, "/metrics")[1]
                 proxy.refuse()

@@ -1,4 +1,4 @@
-"""The cliff application behind ``winchester``: finds a command, runs it, reports its errors."""
+"""The cliff application behind ``winchester``: find a command, run it, report its errors."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 class WinchesterApp(App):
-    """Finds commands by their entry points; every command fails in the same way.
+    """Application whose commands are entry points and share one error handling.
 
-    `options` are those before the command.
+    `options` are those given before the command.
     """
 
     NAME = PROGRAM
@@ -43,7 +43,7 @@ class WinchesterApp(App):
         version: str | None,
         argparse_kwargs: dict[str, Any] | None = None,
     ) -> argparse.ArgumentParser:
-        """Return the parser of the options before the command; it needs none of cliff's words."""
+        """Return the parser of the options before the command; cliff's arguments are ignored."""
         del description, version, argparse_kwargs
         return build_program_parser(self.print_help)
 
@@ -53,53 +53,53 @@ class WinchesterApp(App):
 
     def run(self, argv: list[str]) -> int:
         """Run the command that `argv` begins with and return the exit status."""
-        given = argparse.Namespace(**vars(self.options))
-        return run_guarded(lambda: self._run_command(argv, given), program=PROGRAM, args=given)
+        options = argparse.Namespace(**vars(self.options))
+        return run_guarded(lambda: self._run_command(argv, options), program=PROGRAM, args=options)
 
-    def _run_command(self, argv: list[str], given: argparse.Namespace) -> int:
-        """Run a command; put the options that it shares with the program into `given`."""
+    def _run_command(self, argv: list[str], options: argparse.Namespace) -> int:
+        """Run a command; copy the options that it shares with the program into `options`."""
         try:
             factory, name, arguments = self.command_manager.find_command(argv)
         except ValueError:
-            raise UsageError(self._unknown(argv)) from None
+            raise UsageError(self._unknown_command_message(argv)) from None
         command = instantiate(factory, self, name, self.options)
         parsed = command.get_parser(f"{PROGRAM} {name}").parse_args(arguments)
-        given.config = getattr(parsed, "config", given.config)
-        given.debug = given.debug or getattr(parsed, "debug", False)
+        options.config = getattr(parsed, "config", options.config)
+        options.debug = options.debug or getattr(parsed, "debug", False)
         return command.run(parsed)
 
-    def _unknown(self, argv: Sequence[str]) -> str:
+    def _unknown_command_message(self, argv: Sequence[str]) -> str:
         words = [word for word in argv if not word.startswith("-")][:2]
         known = sorted(self.command_manager.commands)
-        meant = [name for name in known if name.split()[0] == words[0]]
-        if meant and len(words) > 1:
-            rests = {name.partition(" ")[2]: name for name in meant}
-            close = nearest(words[1], rests)
-            meant = [rests[close]] if close else meant
-        if not meant:
+        candidates = [name for name in known if name.split()[0] == words[0]]
+        if candidates and len(words) > 1:
+            verbs = {name.partition(" ")[2]: name for name in candidates}
+            close = nearest(words[1], verbs)
+            candidates = [verbs[close]] if close else candidates
+        if not candidates:
             close = nearest(" ".join(words), known) or nearest(words[0], known)
-            meant = [close] if close else []
-        hint = f"did you mean {' or '.join(map(repr, meant))}? " if meant else ""
-        return f"{' '.join(words)!r} is no command; {hint}'{PROGRAM} --help' lists them"
+            candidates = [close] if close else []
+        hint = f"did you mean {' or '.join(map(repr, candidates))}? " if candidates else ""
+        return f"unknown command {' '.join(words)!r}; {hint}'{PROGRAM} --help' lists all commands"
 
 
 UNDERLINED: Final = "\033[4m{}\033[0m"
 CYAN: Final = "\033[36m{}\033[39m"
 GREY: Final = "\033[90m{}\033[39m"
 
-DESCRIBES_ITSELF: Final = frozenset({"_description", "deprecated", "get_description"})
-"""Attributes by which a cliff command replaces its docstring in a list, or is left out of it."""
+DESCRIPTION_ATTRIBUTES: Final = frozenset({"_description", "deprecated", "get_description"})
+"""Attributes of a cliff command that override its docstring in a list, or hide the command."""
 
 
 class HelpCommand(CliffHelpCommand):
-    """Explain a command, or list all."""
+    """Show the help of a command, or list all commands."""
 
     def get_epilog(self) -> str:
-        """Return nothing; see `CompleteCommand.get_epilog`."""
+        """Return an empty epilog; see `CompleteCommand.get_epilog`."""
         return ""
 
     def take_action(self, parsed_args: Namespace) -> int:
-        """Explain the command that is named, or the program."""
+        """Print the help of the named command, or of the program."""
         if parsed_args.cmd:
             return int(super().take_action(parsed_args))
         print_program_help(self.app)
@@ -110,10 +110,10 @@ class CompleteCommand(CliffCompleteCommand):
     """Print a script that completes commands and options in bash."""
 
     def get_epilog(self) -> str:
-        """Return nothing.
+        """Return an empty epilog.
 
-        cliff names the distribution that brings the command, for which it goes through the files
-        of all distributions.
+        cliff's own names the command's distribution, for which it scans the files of all
+        distributions.
         """
         return ""
 
@@ -121,42 +121,42 @@ class CompleteCommand(CliffCompleteCommand):
 def print_program_help(app: App) -> None:
     """Print the options of `app` and its commands, through a pager on a terminal."""
     pager = autopage.argparse.help_pager(app.stdout)
-    coloured = pager.to_terminal()
-    autopage.argparse.use_color_for_parser(app.parser, coloured)
-    listed = list(_commands(app))
-    width = max(len(name) for name, _summary, _origin in listed)
+    use_color = pager.to_terminal()
+    autopage.argparse.use_color_for_parser(app.parser, use_color)
+    commands = list(_commands(app))
+    width = max(len(name) for name, _summary, _origin in commands)
     with pager as output:
         app.parser.print_help(output)
-        output.write(f"\n{UNDERLINED.format('Commands') if coloured else 'Commands'}:\n")
-        for name, summary, origin in listed:
-            shown = name.ljust(width)
-            if coloured:
-                shown, origin = CYAN.format(shown), GREY.format(origin)
-            output.write(f"  {shown}  {summary}{origin}\n")
+        output.write(f"\n{UNDERLINED.format('Commands') if use_color else 'Commands'}:\n")
+        for name, summary, origin in commands:
+            padded_name = name.ljust(width)
+            if use_color:
+                padded_name, origin = CYAN.format(padded_name), GREY.format(origin)
+            output.write(f"  {padded_name}  {summary}{origin}\n")
 
 
 def _commands(app: App) -> Iterator[tuple[str, str, str]]:
-    """Yield name, summary, and the distribution of each command that is not of this one."""
+    """Yield each command's name, summary, and distribution unless that is Winchester's own."""
     commands: dict[str, Any] = app.command_manager.commands
-    for name, found in sorted(commands.items()):
-        summary = _summary(app, name, found)
+    for name, entry in sorted(commands.items()):
+        summary = _summary(app, name, entry)
         if summary is not None:
-            is_foreign = isinstance(found, Plugin) and found.distribution != DISTRIBUTION
-            yield name, summary.rstrip("."), f" ({found.distribution})" if is_foreign else ""
+            is_third_party = isinstance(entry, Plugin) and entry.distribution != DISTRIBUTION
+            yield name, summary.rstrip("."), f" ({entry.distribution})" if is_third_party else ""
 
 
-def _summary(app: App, name: str, found: Any) -> str | None:
+def _summary(app: App, name: str, entry: Any) -> str | None:
     """Return the first sentence of a command's help; None for a deprecated command.
 
-    It is read from the command's source where that has it: to import every command takes longer
-    than most of them run.
+    Reads it from the command's source file where possible: importing every command takes longer
+    than most commands run.
     """
-    if isinstance(found, Plugin) and not found.duplicates:
-        docstring = docstring_in_source(found.value, unless_defined=DESCRIBES_ITSELF)
+    if isinstance(entry, Plugin) and not entry.duplicates:
+        docstring = docstring_in_source(entry.value, unless_defined=DESCRIPTION_ATTRIBUTES)
         if docstring is not None:
             return summary_of(docstring)
     try:
-        command = instantiate(found.load(), app, name, None)
+        command = instantiate(entry.load(), app, name, None)
         return None if command.deprecated else summary_of(command.get_description())
     except PluginError as error:
         return f"cannot be used: {error.reason}"

@@ -1,4 +1,4 @@
-"""Commands that do the same with each of several things, named by their ids."""
+"""Base class of commands that apply one action to many objects, selected by id."""
 
 from __future__ import annotations
 
@@ -31,34 +31,36 @@ ITEM_ERRORS = (
     UnknownEffect,
     EffectInProgress,
 )
-"""What goes wrong with one thing and says nothing about the others."""
+"""Errors that concern a single object, so that the command goes on with the next."""
 
 BulkResult: TypeAlias = tuple[int, str, str | None]
-"""The id of one thing, the outcome, and the reason where that needs one."""
+"""Id, outcome, and the reason if the outcome has one."""
 
-Tool = TypeVar("Tool")
+Resource = TypeVar("Resource")
 
 
-class BulkCommand(FlatLister, Generic[Tool]):
-    """Does the same with each id, and lists what became of it; each is a transaction of its own.
+class BulkCommand(FlatLister, Generic[Resource]):
+    """Apply one action to each id, in a transaction of its own, and list the outcomes.
 
-    What cannot be done with one hinders none of the others; the exit status is then 1.
+    A failure for one id does not stop the others; the exit status is then 1.
     """
 
-    what = ""
-    """What the ids are those of, for the help."""
-    ids_may_be_absent = False
-    """Whether something else than ids may say which are meant."""
-    failures: frozenset[str] = frozenset({FAILED_OUTCOME})
-    """The outcomes that make the exit status 1."""
+    item_label = ""
+    """What the ids identify, for the help text."""
+    ids_optional = False
+    """Whether another option may select the objects instead."""
+    failed_outcomes: frozenset[str] = frozenset({FAILED_OUTCOME})
+    """Outcomes for which the exit status is 1."""
 
     @abstractmethod
-    def tool(self, parsed_args: Namespace) -> AbstractContextManager[Tool]:
-        """What `act` works with, for as long as it is entered."""
+    def open_resource(self, parsed_args: Namespace) -> AbstractContextManager[Resource]:
+        """Return the context manager of the resource that `process` uses."""
 
     @abstractmethod
-    def act(self, tool: Tool, each_id: int, parsed_args: Namespace) -> tuple[str, str | None]:
-        """Do it; return the outcome, and the reason where that needs one."""
+    def process(
+        self, resource: Resource, item_id: int, parsed_args: Namespace
+    ) -> tuple[str, str | None]:
+        """Apply the action to one id; return the outcome, and the reason if it has one."""
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         """Add the ids."""
@@ -66,41 +68,41 @@ class BulkCommand(FlatLister, Generic[Tool]):
         parser.add_argument(
             "ids",
             metavar="ID",
-            nargs="*" if self.ids_may_be_absent else "+",
+            nargs="*" if self.ids_optional else "+",
             type=positive_number,
-            help=f"the ids of {self.what}",
+            help=f"the ids of {self.item_label}",
         )
         return parser
 
-    def ids(self, tool: Tool, parsed_args: Namespace) -> Iterator[int]:
-        """The ids of those that are meant."""
-        del tool
+    def ids(self, resource: Resource, parsed_args: Namespace) -> Iterator[int]:
+        """Yield the selected ids, without duplicates."""
+        del resource
         yield from dict.fromkeys(parsed_args.ids)
 
     def run(self, parsed_args: Namespace) -> int:
-        """Do it with each; return the exit status."""
+        """Apply the action to each id; return the exit status."""
         self._has_failed = False
         super().run(parsed_args)
         return FAILED if self._has_failed else DONE
 
     def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], Iterable[dict[str, Any]]]:
-        """What became of each, while it is done."""
+        """Return the columns and the outcomes, which are produced while they are read."""
         columns = check_columns(parsed_args.columns, BULK_COLUMNS) or BULK_COLUMNS
-        outcomes = self._noted(parsed_args)
-        first = list(islice(outcomes, 1))  # whatever is wrong with all shows before any output
-        return columns, chain(first, outcomes)
+        rows = self._result_rows(parsed_args)
+        first = list(islice(rows, 1))  # errors that concern all ids are raised before any output
+        return columns, chain(first, rows)
 
-    def outcomes(self, tool: Tool, parsed_args: Namespace) -> Iterator[BulkResult]:
-        """Do it with each that is meant; tell what became of it."""
-        for each_id in self.ids(tool, parsed_args):
+    def results(self, resource: Resource, parsed_args: Namespace) -> Iterator[BulkResult]:
+        """Apply the action to each selected id; yield the results."""
+        for item_id in self.ids(resource, parsed_args):
             try:
-                outcome, reason = self.act(tool, each_id, parsed_args)
+                outcome, reason = self.process(resource, item_id, parsed_args)
             except ITEM_ERRORS as error:
                 outcome, reason = FAILED_OUTCOME, str(error)
-            yield each_id, outcome, reason
+            yield item_id, outcome, reason
 
-    def _noted(self, parsed_args: Namespace) -> Iterator[dict[str, Any]]:
-        with self.tool(parsed_args) as tool:
-            for each_id, outcome, reason in self.outcomes(tool, parsed_args):
-                self._has_failed |= outcome in self.failures
-                yield {"id": each_id, "outcome": outcome, "reason": reason}
+    def _result_rows(self, parsed_args: Namespace) -> Iterator[dict[str, Any]]:
+        with self.open_resource(parsed_args) as resource:
+            for item_id, outcome, reason in self.results(resource, parsed_args):
+                self._has_failed |= outcome in self.failed_outcomes
+                yield {"id": item_id, "outcome": outcome, "reason": reason}

@@ -1,4 +1,4 @@
-"""The options that name a file of events or notifications, and the source that reads it."""
+"""Options for a file of events or notifications, and for the pace of a replay."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ def add_file_options(parser: ArgumentParser, *, required: bool) -> None:
     parser.add_argument(
         "--format",
         choices=[kind.value for kind in MessageKind],
-        help="what the file holds (default: notification when distiller_config is set, unless "
-        "there is a --datetime-trait; else event)",
+        help="the kind of messages in the file (default: notification if distiller_config is set "
+        "and --datetime-trait is not given; else event)",
     )
     parser.add_argument(
         "--datetime-trait",
         metavar="NAME",
         action="append",
         default=[],
-        help="a trait of the file's events that is a datetime. Repeated: all of them",
+        help="a trait of the file's events that is a datetime. Repeatable",
     )
 
 
 def open_file_source(args: Namespace, settings: Settings, *, follow: bool = False) -> EventSource:
-    """The source of ``--file``, made but not opened. Raises `PluginError`, `SourceError`.
+    """Return the source of ``--file``, not opened yet. Raises `PluginError`, `SourceError`.
 
-    One that is to be followed need not be there yet.
+    With `follow`, the file need not exist yet.
     """
     from winchester_core.plugins import EVENT_SOURCES, import_plugin
 
@@ -67,15 +67,12 @@ def open_file_source(args: Namespace, settings: Settings, *, follow: bool = Fals
 
 
 def _check_file(name: str) -> None:
-    """Tell at once of a file that is not there; what else is wrong the source tells."""
+    """Raise `SourceError` for a missing file; the source itself checks everything else."""
     path = Path(name)
     if name == STDIN or os.path.lexists(path):
         return
     hint = suggest_path(path) or "a relative path starts from the working directory"
     raise SourceError(name, f"there is no such file; {hint}")
-
-
-# The options that say when the worker has its turns in a replay.
 
 
 def add_pace_options(parser: ArgumentParser) -> None:
@@ -85,32 +82,32 @@ def add_pace_options(parser: ArgumentParser) -> None:
         type=_duration,
         metavar="DURATION",
         default=timedelta(hours=1),
-        help="how often the worker runs (default: 1h)",
+        help="stream time between runs of the worker (default: 1h)",
     )
     parser.add_argument(
         "--advance",
         type=_duration_or_zero,
         metavar="DURATION",
         default=timedelta(days=5),
-        help="how far time goes on at the end (default: 5d; 0 leaves it where it is)",
+        help="how far to advance the clock after the last message (default: 5d; 0: not at all)",
     )
     parser.add_argument(
         "--advance-step",
         type=_duration,
         metavar="DURATION",
         default=timedelta(days=1),
-        help="in strides of this (default: 1d)",
+        help="step of that advance (default: 1d)",
     )
     parser.add_argument(
         "--batch-size",
         metavar="N",
         type=positive_number,
-        help="messages a transaction (default: ingest_batch_size)",
+        help="messages per transaction (default: ingest_batch_size)",
     )
 
 
 def replay_pace(args: Namespace, settings: Settings) -> ReplayPace:
-    """What the options say."""
+    """Return the pace that the options give."""
     from winchester_core.ingest.replay import ReplayPace
 
     return ReplayPace(
@@ -131,8 +128,8 @@ def _duration(text: str) -> timedelta:
     from winchester_core.config.values import duration
 
     try:
-        length = duration(positive=True)(text)
+        parsed = duration(positive=True)(text)
     except Invalid as invalid:
         raise argparse.ArgumentTypeError(f"{text!r}: {invalid.msg}") from None
-    assert isinstance(length, timedelta)  # noqa: S101 - for the type checker: voluptuous has none
-    return length
+    assert isinstance(parsed, timedelta)  # noqa: S101 - voluptuous validators are untyped
+    return parsed

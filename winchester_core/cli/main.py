@@ -1,7 +1,7 @@
-"""The program ``winchester``: options before the command, then the command itself.
+"""Entry point of the program ``winchester``.
 
-cliff and everything behind it is imported after these options are parsed, since ``--version`` and
-wrong usage do not need it.
+Parses the options before the command first, and imports cliff only afterwards: ``--version`` and
+usage errors do not need it.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 from winchester_core.cli.options import PROGRAM, build_program_parser, split_arguments
 from winchester_core.cli.terminal import configure_terminal
 from winchester_core.service.exit import WRONG_USAGE
-from winchester_core.service.garbage_collector import spare_collector
+from winchester_core.service.garbage_collector import defer_garbage_collection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command that `argv` (default: the process's arguments) names."""
-    spare_collector()
+    """Run the command in `argv` (default: the process's arguments); return the exit status."""
+    defer_garbage_collection()
     configure_terminal(PROGRAM)
-    given, command = split_arguments(list(sys.argv[1:] if argv is None else argv))
+    option_args, command = split_arguments(list(sys.argv[1:] if argv is None else argv))
     parser = build_program_parser(_print_help)
-    options = parser.parse_args(given)
+    options = parser.parse_args(option_args)
     if not command:
         parser.print_usage(sys.stderr)
         print(f"{PROGRAM}: name a command; see '{PROGRAM} --help'", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Options that every command has, and the configuration that they name."""
+"""Options that several commands share, and loading of the configuration that ``-c`` names."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 
 CONFIG_VARIABLE: Final = "WINCHESTER_CONFIG"
-INIT_HINT: Final = "'winchester init DIR' makes one to begin with"
+INIT_HINT: Final = "'winchester init DIR' creates one"
 DATABASE: Final[tuple[Part, ...]] = ("database",)
 ALL_BUT_DATABASE: Final[tuple[Part, ...]] = ("triggers", "pipelines", "distiller", "sources")
-"""What a command ignores that only needs to know the database and the clock."""
+"""Parts ignored by a command that needs only the database and the clock."""
 
 
 def add_config_option(parser: ArgumentParser, default: str | None = None) -> None:
-    """Add ``-c FILE``; the environment stands in for ``-c`` where it is absent."""
+    """Add ``-c FILE``, which defaults to the environment variable `CONFIG_VARIABLE`."""
     parser.add_argument(
         "-c",
         "--config",
         metavar="FILE",
         default=default or os.environ.get(CONFIG_VARIABLE) or None,
-        help=f"the configuration, winchester.yaml (default: the file that {CONFIG_VARIABLE} names)",
+        help=f"the configuration, winchester.yaml (default: the file named by {CONFIG_VARIABLE})",
     )
 
 
@@ -49,9 +49,9 @@ def load_configuration(
     needs: Collection[Part] = DATABASE,
     ignores: Collection[Part] = (),
 ) -> Settings:
-    """Read and check the configuration that ``-c`` names; see `load_settings` for the rest.
+    """Load the configuration that ``-c`` names; `needs` and `ignores` are as in `load_settings`.
 
-    Raises `UsageError` when there is none, `ConfigurationError` with every problem in it.
+    Raises `UsageError` if it is missing, `ConfigurationError` with every problem in it.
     """
     if parsed_args.config is None:
         raise UsageError(
@@ -59,40 +59,40 @@ def load_configuration(
             f"or in the environment variable {CONFIG_VARIABLE}; {INIT_HINT}"
         )
     path = existing_config_path(parsed_args.config)
-    from winchester_core.bootstrap import load_settings  # slow: it brings in the database
+    from winchester_core.bootstrap import load_settings  # slow: imports the storage layer
 
     return load_settings(path, needs=needs, ignores=ignores)
 
 
 def existing_config_path(config: str) -> Path:
-    """The path of a configuration that is there. Raises `UsageError`."""
+    """Return the path of a configuration file. Raises `UsageError` if it does not exist."""
     path = Path(config)
     if path.is_dir():
         raise UsageError(f"{path} is a directory: name the file, as in {path / 'winchester.yaml'}")
     if not path.exists():
-        raise UsageError(f"there is no configuration {path}; {suggest_path(path) or INIT_HINT}")
+        raise UsageError(f"configuration not found: {path}; {suggest_path(path) or INIT_HINT}")
     return path
 
 
 def suggest_path(path: Path) -> str | None:
-    """A question for the file that was meant by `path`, which does not exist; None for none.
+    """Return a hint for a `path` that does not exist; None if there is none.
 
-    It is the one in the same directory whose name comes nearest.
+    The hint is the file in the same directory with the most similar name.
     """
     if not path.parent.is_dir():
         return f"there is no directory {path.parent} either"
     try:
-        close = nearest(path.name, (each.name for each in path.parent.iterdir()))
+        close = nearest(path.name, (file.name for file in path.parent.iterdir()))
     except OSError:
         return None
     return None if close is None else f"did you mean {str(path.with_name(close))!r}?"
 
 
 def positive_number(text: str) -> int:
-    """The type of an option that takes a whole number of at least 1, as argparse wants it."""
+    """Parse a whole number of at least 1: the `type` of an argparse argument."""
     if text.isascii() and text.isdigit() and int(text):
         return int(text)
-    raise ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
+    raise ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
 
 
 def add_daemon_options(parser: ArgumentParser) -> None:
@@ -101,36 +101,33 @@ def add_daemon_options(parser: ArgumentParser) -> None:
         "-d",
         "--daemon",
         action="store_true",
-        help="run in the background, in the same working directory; the command ends when the "
-        "daemon is at work, or with the reason why it is not",
+        help="run in the background, in the same working directory; the command returns when the "
+        "daemon is ready, or prints why it failed to start",
     )
     parser.add_argument(
         "--pid-file",
         metavar="PATH",
-        help="write the process's number there while it runs; a second process with the same "
-        "file is refused, one that a crash left behind is taken over",
+        help="write the process id to this file while the process runs. A second process with "
+        "the same file is refused; a file left behind by a crash is reused",
     )
-
-
-# The option ``--metrics-listen``: each process of a host needs an address of its own.
 
 
 METRICS_OFF: Final = "off"
 
 
 def add_metrics_option(parser: ArgumentParser) -> None:
-    """Add ``--metrics-listen``."""
+    """Add ``--metrics-listen``: each process of a host needs an address of its own."""
     parser.add_argument(
         "--metrics-listen",
         metavar="ADDRESS",
         type=_listen_address,
-        help="where to tell metrics, liveness and readiness over HTTP: a port, HOST:PORT, or off "
-        "(default: the setting metrics_listen)",
+        help="listen address of metrics, liveness and readiness over HTTP: a port, HOST:PORT, or "
+        "off (default: the setting metrics_listen)",
     )
 
 
 def apply_metrics_option(settings: Settings, args: Namespace) -> Settings:
-    """The settings as the option, where it is given, changes them."""
+    """Return the settings with ``--metrics-listen`` applied, if it was given."""
     if args.metrics_listen is None:
         return settings
     listen = None if args.metrics_listen == METRICS_OFF else args.metrics_listen
@@ -138,7 +135,10 @@ def apply_metrics_option(settings: Settings, args: Namespace) -> Settings:
 
 
 def disable_metrics(settings: Settings) -> Settings:
-    """The settings for what ends by itself, perhaps beside a process that listens."""
+    """Return the settings without a listen address.
+
+    For commands that end by themselves, and may run beside a process that uses the address.
+    """
     return replace(settings, metrics_listen=None)
 
 
@@ -173,12 +173,12 @@ def split_arguments(argv: list[str]) -> tuple[list[str], list[str]]:
 
 
 def build_program_parser(print_help: Callable[[], None]) -> argparse.ArgumentParser:
-    """Return the parser of these options; ``--help`` calls `print_help` and exits."""
+    """Return the parser of the options before the command; ``--help`` calls `print_help`."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         usage="winchester [options] COMMAND [arguments]",
         description=DESCRIPTION,
-        epilog="'winchester help COMMAND' explains one.",
+        epilog="'winchester help COMMAND' describes a command.",
         add_help=False,
         allow_abbrev=False,
     )
@@ -195,14 +195,14 @@ def build_program_parser(print_help: Callable[[], None]) -> argparse.ArgumentPar
         "-c",
         "--config",
         metavar="FILE",
-        help=f"the configuration; may stand after the command, too, or in {CONFIG_VARIABLE}",
+        help=f"the configuration; also accepted after the command, or in {CONFIG_VARIABLE}",
     )
     add_debug_option(parser)
     return parser
 
 
 class _PrintAndExit(argparse.Action):
-    """Calls `show` and exits: unlike argparse's own actions, it needs no text beforehand."""
+    """Call `show` and exit; unlike in argparse's own actions, the text is made when needed."""
 
     def __init__(
         self,
@@ -210,7 +210,7 @@ class _PrintAndExit(argparse.Action):
         dest: str,
         *,
         show: Callable[[], None],
-        help: str,  # noqa: A002 - the name that argparse gives it
+        help: str,  # noqa: A002 - argparse's name
     ) -> None:
         del dest
         super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
@@ -222,6 +222,6 @@ class _PrintAndExit(argparse.Action):
 
 
 def _print_version() -> None:
-    from importlib.metadata import version  # slow, and no other option needs it
+    from importlib.metadata import version  # slow, and needed here only
 
     print(f"{PROGRAM} {version(DISTRIBUTION)}")

@@ -1,4 +1,4 @@
-"""The store of a command, open while the command runs; options that select what it reads."""
+"""A command's connection to the store, its time options, and the configured triggers."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 
 
 PAGE_SIZE = 1000
-"""How many rows are read from the database at a time."""
+"""Rows read from the database at a time."""
 
 
 class HasId(Protocol):
-    """What has an id that counts up."""
+    """Object with an ascending id."""
 
     @property
     def id(self) -> int:
-        """The id."""
+        """Identifier."""
 
 
 Item = TypeVar("Item", bound=HasId)
 
 
 class StoreSession:
-    """The configuration, and the store while this is entered.
+    """Context manager with the configuration and, while entered, the open store.
 
-    `ignores` is what is not read of the configuration. Raises `ConfigurationError`; entering
-    raises `SchemaMismatch`, `DatabaseUnavailable`.
+    `ignores` names the parts of the configuration that are not read. Raises `ConfigurationError`;
+    entering raises `SchemaMismatch` or `DatabaseUnavailable`.
     """
 
     store: Store
@@ -65,69 +65,69 @@ class StoreSession:
         self.store.close()
 
     def stream_time(self) -> datetime | None:
-        """Stream time; None while the event clock has never been set. Raises `ClockError`."""
+        """Return stream time; None if the event clock was never set. Raises `ClockError`."""
         from winchester_core.bootstrap import stream_clock
 
         return stream_clock(self.settings, self.store).now()
 
     def now(self) -> datetime:
-        """Stream time. Raises `UsageError` while the event clock has none, and `ClockError`."""
+        """Return stream time. Raises `UsageError` if the event clock is unset, and `ClockError`."""
         now = self.stream_time()
         if now is None:
             raise UsageError("the event clock is not set yet: give a time, not a duration")
         return now
 
-    def moment(self, text: str | None) -> datetime | None:
-        """The time that an option names, if it does: a time, or a duration before stream time."""
+    def parse_time(self, text: str | None) -> datetime | None:
+        """Parse an option's value, a time or a duration before stream time; None if absent."""
         return None if text is None else parse_time_before(text, self.now)
 
     def pages(
         self,
         find: Callable[..., list[Item]],
-        wanted: object,
+        filters: object,
         cursor: int | None,
-        largest: int | None = None,
+        page_size: int = PAGE_SIZE,
     ) -> Iterator[list[Item]]:
-        """What `find`, a method of the store, gives of `wanted` past `cursor`, page by page."""
-        for size in self.page_sizes(largest):
-            page = find(wanted, cursor=cursor, limit=size)
+        """Yield pages of the objects after `cursor` that `find`, a method of the store, returns."""
+        for size in self.page_sizes(page_size):
+            page = find(filters, cursor=cursor, limit=size)
             yield page
             if len(page) < size:
                 return
             cursor = page[-1].id
 
-    def page_sizes(self, largest: int | None = None) -> Iterator[int]:
-        """Yield the sizes of the next pages, at most `largest` (`PAGE_SIZE`), up to ``--limit``."""
-        left, largest = getattr(self.args, "limit", None), largest or PAGE_SIZE
-        while left is None or left > 0:
-            size = largest if left is None else min(largest, left)
+    def page_sizes(self, page_size: int = PAGE_SIZE) -> Iterator[int]:
+        """Yield the sizes of the next pages, at most `page_size`, ``--limit`` in total."""
+        remaining = getattr(self.args, "limit", None)
+        while remaining is None or remaining > 0:
+            size = page_size if remaining is None else min(page_size, remaining)
             yield size
-            left = None if left is None else left - size
+            remaining = None if remaining is None else remaining - size
 
 
 ALL_BUT_TRIGGERS: Final[tuple[Part, ...]] = ("pipelines", "distiller", "sources")
 
 
-def known_stream_time(session: StoreSession) -> datetime | None:
-    """Stream time, as far as it is known."""
+def stream_time_if_known(session: StoreSession) -> datetime | None:
+    """Return stream time; None if it is unset or its time service is unavailable."""
     try:
         return session.stream_time()
     except ClockError:
-        return None  # a time service that is away hinders nobody who looks
+        return None  # commands that only read work without the time service
 
 
-# ``--older-than`` and ``--younger-than``, in real time, of what the database keeps.
+# The options ``--older-than`` and ``--younger-than``, by the database server's time.
 
 
 class AgeBounds(TypedDict):
-    """What filters take of it."""
+    """Keyword arguments of the store's filters."""
 
     older_than: datetime | None
     younger_than: datetime | None
 
 
 def add_age_options(parser: ArgumentParser, since: str) -> None:
-    """Add the two options; `since` is the participle of what began each thing's age."""
+    """Add both options; `since` is the participle that names the start of the age ("recorded")."""
     parser.add_argument(
         "--older-than",
         metavar="WHEN",
@@ -140,20 +140,17 @@ def add_age_options(parser: ArgumentParser, since: str) -> None:
 
 
 def parse_age_bounds(session: StoreSession) -> AgeBounds:
-    """The times that the two options name. Raises `UsageError`."""
+    """Return the times that both options give. Raises `UsageError`."""
     args, real_time = session.args, session.store.real_time
 
-    def moment(text: str | None) -> datetime | None:
+    def parse(text: str | None) -> datetime | None:
         return None if text is None else parse_time_before(text, real_time)
 
-    return {"older_than": moment(args.older_than), "younger_than": moment(args.younger_than)}
-
-
-# The triggers as they are configured now, compiled.
+    return {"older_than": parse(args.older_than), "younger_than": parse(args.younger_than)}
 
 
 def load_triggers(settings: Settings) -> dict[str, TriggerDefinition]:
-    """Each by its name, in the order of their file."""
+    """Return the configured triggers, compiled, by name in the order of their file."""
     from winchester_core.bootstrap import trigger_definitions
     from winchester_core.plugins import CONDITIONS, PluginRegistry
 
@@ -161,7 +158,7 @@ def load_triggers(settings: Settings) -> dict[str, TriggerDefinition]:
 
 
 def find_trigger(settings: Settings, name: str) -> TriggerDefinition:
-    """The one that a person names. Raises `UsageError`."""
+    """Return the configured trigger called `name`. Raises `UsageError` for an unknown name."""
     triggers = load_triggers(settings)
     if name not in triggers:
         hint = suggestion(name, triggers, "there are")

@@ -1,4 +1,4 @@
-"""Setting up what a program writes to its terminal, before any configuration is known."""
+"""Terminal output of a program: warnings, progress bar, logging switched off."""
 
 from __future__ import annotations
 
@@ -13,35 +13,32 @@ if TYPE_CHECKING:
 
 
 def configure_terminal(program: str) -> None:
-    """Print warnings as plain lines, and never fail on a character the terminal cannot show."""
+    """Print warnings as plain lines; escape characters that the terminal cannot encode."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     handler = logging.StreamHandler()
     handler.setFormatter(_LowercaseLevelFormatter(f"{program}: %(level)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # tells of every look at the schema
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # logs every schema check at INFO
 
 
 class _LowercaseLevelFormatter(logging.Formatter):
-    """Writes levels in small letters, as programs do."""
+    """Formatter that writes levels in lower case, as command-line programs do."""
 
     def format(self, record: logging.LogRecord) -> str:
         record.level = record.levelname.lower()
         return super().format(record)
 
 
-# A progress bar for a person who watches, and nothing for a log or a pipe.
-
-
 @contextmanager
 def progress_bar(
-    what: str, *, unit: str = "messages", total: int | None = None
+    label: str, *, unit: str = "messages", total: int | None = None
 ) -> Iterator[Callable[[int], None]]:
-    """Give a function that is told how many `unit`s are done by now.
+    """Yield a function that is called with the number of `unit`s done so far.
 
-    They show as a bar on standard error (with `total`, how many are left, too) while that is a
-    terminal; log records are then printed above it.
+    On a terminal, shows a bar on standard error, with the remainder if `total` is given, and log
+    records above it. Elsewhere shows nothing.
     """
     if not sys.stderr.isatty():
         yield lambda _done: None
@@ -50,7 +47,7 @@ def progress_bar(
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     bar = tqdm(
-        desc=what, unit=f" {unit}", unit_scale=True, total=total, file=sys.stderr, leave=False
+        desc=label, unit=f" {unit}", unit_scale=True, total=total, file=sys.stderr, leave=False
     )
     with logging_redirect_tqdm(), bar:
 
@@ -60,16 +57,13 @@ def progress_bar(
         yield show
 
 
-# Keeping logs from the screen of a command that only tries something out.
-
-
 @contextmanager
 def logging_disabled(*, unless: bool = False) -> Iterator[None]:
-    """Log nothing within the context."""
-    before = logging.root.manager.disable
+    """Disable logging within the context, for commands that run triggers as a trial."""
+    previous = logging.root.manager.disable
     if not unless:
         logging.disable(logging.CRITICAL)
     try:
         yield
     finally:
-        logging.disable(before)
+        logging.disable(previous)

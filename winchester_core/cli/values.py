@@ -1,4 +1,4 @@
-"""Times as they are written on a command line, and as they are printed."""
+"""Values on the command line: times, durations, message bodies with masked secrets, traits."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 DURATION: Final = re.compile(r"(?:\d+\s*(?:us|mo|y|d|h|m|s)\s*)+\Z")
-"""A duration of time expressions, as in ``1d`` or ``2h30m`` (blanks may be left out here)."""
+"""A duration of time expressions, such as ``1d`` or ``2h30m``; blanks are optional here."""
 DURATION_PART: Final = re.compile(r"\d+\s*(?:us|mo|y|d|h|m|s)")
 
 
 def parse_time(text: str) -> datetime:
-    """An ISO 8601 date, or date and time, as aware UTC; without offset it is UTC.
+    """Parse an ISO 8601 date, or date and time, to aware UTC; UTC is also the default offset.
 
     Raises `UsageError`.
     """
@@ -33,37 +33,34 @@ def parse_time(text: str) -> datetime:
         return parse_timestamp(text)
     except ValueError as error:
         raise UsageError(
-            f"{text!r} is no time ({error}); expected ISO 8601, as in 2015-01-20T17:00:00Z"
+            f"{text!r} is not a time ({error}); expected ISO 8601, as in 2015-01-20T17:00:00Z"
         ) from None
 
 
 def parse_time_before(text: str, now: Callable[[], datetime]) -> datetime:
-    """A time, or a duration before now. `now` is only asked for a duration.
+    """Parse a time, or a duration before now; `now` is called for a duration only.
 
     Raises `UsageError`, and what `now` raises.
     """
-    return _shift(text, "-", now) if DURATION.match(text) else _time_or_duration(text)
+    return _shift_now(text, "-", now) if DURATION.match(text) else _parse_time_only(text)
 
 
 def parse_time_after(text: str, now: Callable[[], datetime]) -> datetime:
-    """A time, or a duration after now. `now` is only asked for a duration.
+    """Parse a time, or a duration after now; `now` is called for a duration only.
 
     Raises `UsageError`, and what `now` raises.
     """
-    return _shift(text, "+", now) if DURATION.match(text) else _time_or_duration(text)
+    return _shift_now(text, "+", now) if DURATION.match(text) else _parse_time_only(text)
 
 
-def iso_text(moment: datetime | None) -> str | None:
-    """A time as it is printed: ISO 8601 with its offset, which is that of UTC."""
-    return None if moment is None else to_utc(moment).isoformat()
+def iso_text(time: datetime | None) -> str | None:
+    """Return a time as ISO 8601 text in UTC."""
+    return None if time is None else to_utc(time).isoformat()
 
 
-def duration_text(length: timedelta) -> str:
-    """A length of time in its two greatest units, as in ``2d 3h``; what is smaller is left out.
-
-    A time that lies in the other direction is told by the caller: the sign is left out, too.
-    """
-    seconds = int(abs(length).total_seconds())
+def duration_text(duration: timedelta) -> str:
+    """Return a duration in its two largest units, without sign, as in ``2d 3h``."""
+    seconds = int(abs(duration).total_seconds())
     units = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
     parts: list[tuple[int, str]] = []
     for name, size in units:
@@ -74,7 +71,7 @@ def duration_text(length: timedelta) -> str:
 
 
 def to_json_value(value: Any) -> Any:
-    """A value as JSON has it: a time as `iso_text`, a range of time as [begin, end]."""
+    """Convert a value to JSON's types: a time as `iso_text`, a time range as [begin, end]."""
     if isinstance(value, Mapping):
         return {str(key): to_json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -86,17 +83,17 @@ def to_json_value(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _shift(duration: str, sign: str, now: Callable[[], datetime]) -> datetime:
+def _shift_now(duration: str, sign: str, now: Callable[[], datetime]) -> datetime:
     from winchester_core.timex import parse
 
     try:
         shifted = parse(f"$timestamp {sign} {' '.join(DURATION_PART.findall(duration))}")
         return shifted(timestamp=now()).timestamp
     except TimeEvaluationError as error:
-        raise UsageError(f"{duration!r} leads too far: {error.reason}") from None
+        raise UsageError(f"{duration!r} is out of range: {error.reason}") from None
 
 
-def _time_or_duration(text: str) -> datetime:
+def _parse_time_only(text: str) -> datetime:
     try:
         return parse_timestamp(text)
     except ValueError:
@@ -106,21 +103,20 @@ def _time_or_duration(text: str) -> datetime:
         ) from None
 
 
-# The body of a message as it is shown: JSON as it is, secrets hidden.
+# Rendering of message bodies with secrets masked.
 #
-# What is told of a body comes from outside, and often it is no JSON: that may be why the message
-# was rejected. Secrets are then looked for in the text, and rather too much is hidden than too
-# little.
+# A body is untrusted, and often not JSON, which may be why its message was rejected. Secrets are
+# then searched in the text; when in doubt, more is masked rather than less.
 
 
 MAX_JSON_DEPTH: Final = 100
-"""JSON within texts within JSON is looked into this deep; what is deeper is hidden."""
+"""Nesting depth, JSON within strings included, below which everything is masked."""
 
-_KEY = re.compile(rf"(?:{SECRET_KEY.pattern})[\w.-]*", re.IGNORECASE)
-"""A secret key from where it is known as one; its beginning is of no use, and costly to find."""
-_TO_VALUE = re.compile(r"""\\*["']?\s*(?:=>|[:=])\s*""")
-_QUOTED = re.compile(r"""(?P<escape>\\*)(?P<quote>["'])""")
-_BARE = re.compile(r"[^\s,;&}\])]*")
+_SECRET_KEY = re.compile(rf"(?:{SECRET_KEY.pattern})[\w.-]*", re.IGNORECASE)
+"""A secret key from the part that makes it one; its prefix is not needed and costly to match."""
+_SEPARATOR = re.compile(r"""\\*["']?\s*(?:=>|[:=])\s*""")
+_OPENING_QUOTE = re.compile(r"""(?P<escape>\\*)(?P<quote>["'])""")
+_UNQUOTED_VALUE = re.compile(r"[^\s,;&}\])]*")
 
 
 def masked_body(body: bytes) -> Any:
@@ -133,45 +129,45 @@ def masked_body(body: bytes) -> Any:
 
 
 def body_text(body: bytes) -> str:
-    """The body as text; bytes that are no UTF-8 are written as ``\\xff``."""
+    """Decode the body; bytes that are not UTF-8 become escapes such as ``\\xff``."""
     return body.decode("utf-8", errors="backslashreplace")
 
 
 def masked_text(text: str) -> str:
-    """Text that need not be JSON, with what follows secret keys masked.
+    """Mask the values of secret keys in text that need not be JSON.
 
-    A quoted value is masked up to the quote that ends it, a bare one up to the next blank or
-    comma; of a list or an object nobody can tell the end, so that the rest of the text goes.
+    A quoted value is masked up to its closing quote, an unquoted one up to the next blank or
+    comma. A list or an object has no reliable end: the rest of the text is masked.
     """
-    kept: list[str] = []
+    parts: list[str] = []
     position = 0
-    while key := _KEY.search(text, position):
-        separator = _TO_VALUE.match(text, key.end())
+    while key := _SECRET_KEY.search(text, position):
+        separator = _SEPARATOR.match(text, key.end())
         if separator is None:
-            kept.append(text[position : key.end()])
+            parts.append(text[position : key.end()])
             position = key.end()
             continue
-        kept += [text[position : separator.end()], MASK]
+        parts += [text[position : separator.end()], MASK]
         position = _end_of_value(text, separator.end())
-    kept.append(text[position:])
-    return mask_url("".join(kept))
+    parts.append(text[position:])
+    return mask_url("".join(parts))
 
 
 def _end_of_value(text: str, begin: int) -> int:
     if text[begin : begin + 1] in ("{", "["):
         return len(text)
-    quoted = _QUOTED.match(text, begin)
-    if quoted is None:
-        bare = _BARE.match(text, begin)
-        return begin if bare is None else bare.end()
-    # a quote that ends it is escaped as often as the one that opens it
-    closing = re.compile(rf"(?<!\\){re.escape(quoted['escape'])}{quoted['quote']}")
-    end = closing.search(text, quoted.end())
+    opening = _OPENING_QUOTE.match(text, begin)
+    if opening is None:
+        unquoted = _UNQUOTED_VALUE.match(text, begin)
+        return begin if unquoted is None else unquoted.end()
+    # the closing quote has as many backslashes as the opening one
+    closing = re.compile(rf"(?<!\\){re.escape(opening['escape'])}{opening['quote']}")
+    end = closing.search(text, opening.end())
     return len(text) if end is None else end.end()
 
 
 def _mask_value(value: Any, depth: int) -> Any:
-    """Mask JSON, and JSON that stands in its texts, as in the envelopes of oslo.messaging."""
+    """Mask secrets in JSON and in JSON within its strings, as in oslo.messaging envelopes."""
     if depth == 0:
         return MASK
     if isinstance(value, Mapping):
@@ -196,13 +192,13 @@ def _mask_embedded_json(text: str, depth: int) -> str:
     return json.dumps(_mask_value(inner, depth - 1))
 
 
-# Trait filters of listings: ``--trait name=value``, where the value's form tells its type.
+# Trait filters of listings: ``--trait name=value``, the type inferred from the value's form.
 
 
 TRAIT_FILTER_HELP: Final = (
-    "only those with this trait; the value's form tells its type: 5 is an integer, 5.0 a float, "
-    "true and false are booleans, 2015-01-20T17:00:00Z a datetime; anything else is text, and "
-    "so is what stands in double quotes. Repeated: all of them"
+    "only those with this trait. The type is inferred from the value: 5 is an integer, 5.0 a "
+    "float, true and false are booleans, 2015-01-20T17:00:00Z is a datetime; anything else is "
+    "text, and so is a value in double quotes. Repeated: all must match"
 )
 
 _INTEGER = re.compile(r"[+-]?\d+\Z")
@@ -212,49 +208,49 @@ _BOOLEANS: Final = {"true": True, "false": False}
 
 
 def parse_traits(texts: Iterable[str]) -> dict[str, Any]:
-    """The wanted traits of ``name=value`` texts, typed. Raises `UsageError`."""
+    """Parse ``name=value`` texts to typed traits. Raises `UsageError`."""
     traits: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
-        fault = name_problem(name) if equals else "expected name=value"
-        if fault is None and name in traits:
-            fault = f"the trait {name!r} is given twice"
-        if fault is not None:
-            raise UsageError(f"--trait {text}: {fault}")
+        problem = name_problem(name) if equals else "expected name=value"
+        if problem is None and name in traits:
+            problem = f"the trait {name!r} is given twice"
+        if problem is not None:
+            raise UsageError(f"--trait {text}: {problem}")
         traits[name] = _parse_storable_value(text, value)
     return traits
 
 
-def _parse_storable_value(text: str, written: str) -> Any:
-    value = parse_trait_value(written)
+def _parse_storable_value(option: str, text: str) -> Any:
+    value = parse_trait_value(text)
     if isinstance(value, TimeRange):
         return value
-    stored, fault = storable(value)
-    if fault is not None:
-        raise UsageError(f"--trait {text}: {fault}; no trait has such a value")
+    stored, problem = storable(value)
+    if problem is not None:
+        raise UsageError(f"--trait {option}: {problem}; no trait has such a value")
     return stored
 
 
-def parse_trait_value(written: str) -> str | int | float | bool | datetime | TimeRange:
-    """The value that a text means; a time that ``begin/end`` makes a range of is one of streams."""
-    if len(written) > 1 and written[0] == written[-1] == '"':
-        return written[1:-1]
-    if written in _BOOLEANS:
-        return _BOOLEANS[written]
-    if _INTEGER.match(written):
-        return int(written)
-    if _FLOAT.match(written):
-        return float(written)
-    if _DATE_AND_TIME.match(written):
-        return _time_or_text(written)
-    return written
+def parse_trait_value(text: str) -> str | int | float | bool | datetime | TimeRange:
+    """Return the typed value of a text; ``begin/end`` is a time range, which only streams have."""
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        return text[1:-1]
+    if text in _BOOLEANS:
+        return _BOOLEANS[text]
+    if _INTEGER.match(text):
+        return int(text)
+    if _FLOAT.match(text):
+        return float(text)
+    if _DATE_AND_TIME.match(text):
+        return _time_or_text(text)
+    return text
 
 
-def _time_or_text(written: str) -> str | datetime | TimeRange:
-    begin, slash, end = written.partition("/")
+def _time_or_text(text: str) -> str | datetime | TimeRange:
+    begin, slash, end = text.partition("/")
     try:
         if slash:
             return TimeRange(parse_timestamp(begin), parse_timestamp(end))
-        return parse_timestamp(written)
+        return parse_timestamp(text)
     except ValueError:
-        return written
+        return text

@@ -1,4 +1,4 @@
-"""Running in the background: the command that asks for it ends once the daemon is at work."""
+"""Daemon with readiness report to the starting command, and pid files."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def daemonize(
     program: str,
     args: Namespace,
 ) -> int:
-    """Run `work` in a daemon; return its status when it failed to start, or 0 once it is ready.
+    """Run `work` in a daemon; return 0 once it is ready, or its exit status if it fails to start.
 
-    `work` is given a function to call when it is ready; until then its standard error is the
-    command's own, so that whoever started it reads why it did not start. `work` opens its files
-    and its database in the daemon. The working directory stays, so that relative paths mean what
-    they meant; files are created for the owner and group only.
+    `work` gets a function to call when it is ready; until then its standard error is that of the
+    command, which shows why it failed to start. `work` opens its files and its database in the
+    daemon. The working directory is kept, so that relative paths stay valid; files are created for
+    the owner and group only.
     """
     if settings.log_file is None and settings.logging_config is None:
-        logger.warning("a daemon without log_file or logging_config logs nowhere")
+        logger.warning("logs are discarded: a daemon needs log_file or logging_config")
     sys.stdout.flush()
     reader, writer = os.pipe()
     child = os.fork()
@@ -53,35 +53,35 @@ def daemonize(
         os.waitpid(child, 0)
         return status
     os.close(reader)
-    sys.exit(_run_in_daemon(work, _StartReport(writer), program, args))
+    sys.exit(_run_in_daemon(work, _ReadinessPipe(writer), program, args))
 
 
-class _StartReport:
-    """Tells the command that waits how the daemon's start went: one byte, its exit status."""
+class _ReadinessPipe:
+    """Pipe to the waiting command that carries one byte: the exit status of the daemon's start."""
 
     def __init__(self, writer: int) -> None:
         self.writer = writer
-        self.is_made = False
+        self.is_sent = False
 
     def ready(self) -> None:
-        """The daemon is at work: it needs the terminal no more."""
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        os.dup2(nowhere, 2)
-        os.close(nowhere)
-        self.make(0)
+        """Report success and detach standard error from the terminal."""
+        devnull = os.open(os.devnull, os.O_RDWR)
+        os.dup2(devnull, 2)
+        os.close(devnull)
+        self.send(0)
 
-    def make(self, status: int) -> None:
-        """Send the status, if none was sent."""
-        if not self.is_made:
-            self.is_made = True
-            with suppress(BrokenPipeError):  # whoever waited has gone; the work goes on
+    def send(self, status: int) -> None:
+        """Send the status, unless one was sent before."""
+        if not self.is_sent:
+            self.is_sent = True
+            with suppress(BrokenPipeError):  # the command was killed; the daemon continues
                 os.write(self.writer, bytes([status]))
             os.close(self.writer)
 
 
 def _read_status(reader: int) -> int:
-    with os.fdopen(reader, "rb") as report:
-        status = report.read(1)
+    with os.fdopen(reader, "rb") as pipe:
+        status = pipe.read(1)
     if status:
         return status[0]
     print("the daemon ended before it was ready", file=sys.stderr)
@@ -90,15 +90,15 @@ def _read_status(reader: int) -> int:
 
 def _run_in_daemon(
     work: Callable[[Callable[[], None]], int],
-    announcement: _StartReport,
+    readiness: _ReadinessPipe,
     program: str,
     args: Namespace,
 ) -> int:
     import daemon
 
-    def tell(error: Exception) -> None:
-        if announcement.is_made:
-            logger.critical("%s ends on an error", program, exc_info=error)
+    def report_error(error: Exception) -> None:
+        if readiness.is_sent:
+            logger.critical("daemon failed: program=%s", program, exc_info=error)
         else:
             print_error(error, program=program, args=args)
 
@@ -107,23 +107,20 @@ def _run_in_daemon(
         working_directory=str(Path.cwd()),
         umask=UMASK,
         stderr=sys.stderr,
-        files_preserve=[announcement.writer],
+        files_preserve=[readiness.writer],
         signal_map={signal.SIGTTIN: None, signal.SIGTTOU: None, signal.SIGTSTP: None},
     ):
         status = run_guarded(
-            lambda: work(announcement.ready), program=program, args=args, tell=tell
+            lambda: work(readiness.ready), program=program, args=args, report_error=report_error
         )
-        announcement.make(status)
+        readiness.send(status)
         return status
-
-
-# A pid file that is in the way of a second process, and never of one after a crash.
 
 
 FILE_MODE = 0o640
 
 
-class AlreadyRunning(WinchesterError):  # noqa: N818 - what it is
+class AlreadyRunning(WinchesterError):  # noqa: N818 - a state, not a defect
     """Another process holds the pid file."""
 
     def __init__(self, path: Path, pid: str) -> None:
@@ -131,7 +128,7 @@ class AlreadyRunning(WinchesterError):  # noqa: N818 - what it is
         super().__init__(f"{path}: already running" + (f", as process {pid}" if pid else ""))
 
 
-class NotRunning(WinchesterError):  # noqa: N818 - what it is
+class NotRunning(WinchesterError):  # noqa: N818 - a state, not a defect
     """No process holds the pid file."""
 
     def __init__(self, path: Path) -> None:
@@ -140,9 +137,9 @@ class NotRunning(WinchesterError):  # noqa: N818 - what it is
 
 
 def running_pid(path: Path) -> int:
-    """The number of the process that holds a pid file.
+    """Return the id of the process that holds a pid file.
 
-    Raises `NotRunning`, of a file that a crash has left behind, too, and `OSError`.
+    Raises `NotRunning`, also for a file left behind by a crash, and `OSError`.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -160,25 +157,24 @@ def running_pid(path: Path) -> int:
 
 
 def pid_file_removal(pid_file: PidFile | None) -> Callable[[], None]:
-    """What removes the file, where there is one."""
+    """Return a function that removes the file, if there is one."""
     return pid_file.remove if pid_file is not None else do_nothing
 
 
 class PidFile:
-    """Holds this process's number in a file, from entering to leaving; not across a fork.
+    """Context manager that keeps this process's id in a locked file and removes it on exit.
 
-    What holds it is a lock on the open file, which the kernel drops with the process, however
-    that ends: a file that a crash has left behind is taken over. Leaving removes the file. A child
-    that a handler forks does not hold it.
+    The kernel drops the lock when the process ends, in whatever way: a file left behind by a crash
+    does not prevent the next start. Forked children do not hold the lock.
     """
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
         self._descriptor: int | None = None
-        os.register_at_fork(after_in_child=self._let_go)
+        os.register_at_fork(after_in_child=self._release)
 
     def __enter__(self) -> Self:
-        """Raises `AlreadyRunning`, and `OSError` when the file cannot be written."""
+        """Write the file. Raises `AlreadyRunning`, and `OSError` if it cannot be written."""
         while self._descriptor is None:
             self._descriptor = self._lock()
         os.ftruncate(self._descriptor, 0)
@@ -194,19 +190,19 @@ class PidFile:
         self.remove()
 
     def remove(self) -> None:
-        """Remove the file, if this holds it: for a process that ends without leaving."""
+        """Remove the file if it is held: for a process that ends without `__exit__`."""
         if self._descriptor is not None:
             if self._is_at_path(self._descriptor):
-                self._path.unlink()  # while it is locked: nobody else can have taken it
-            self._let_go()
+                self._path.unlink()  # still locked: no other process can hold it
+            self._release()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     def _lock(self) -> int | None:
-        """Open and lock the file; None when its former holder removed it meanwhile."""
+        """Open and lock the file; return None if its previous holder removed it meanwhile."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

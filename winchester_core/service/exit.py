@@ -1,7 +1,7 @@
-"""How a command ends: its exit status, and what it says when it fails.
+"""Exit statuses and error output of commands.
 
-Exit status 0 is done, 1 failed, 2 wrong usage or configuration, 3 cut short; 130 and 141 are what
-shells report for a program that Ctrl-C, or a reader that went away, has ended.
+0: success, 1: failure, 2: wrong usage or configuration, 3: shutdown timed out; 130 and 141 are what
+shells report for a program ended by Ctrl-C or by a broken pipe.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ DONE: Final = 0
 FAILED: Final = 1
 WRONG_USAGE: Final = 2
 SHUTDOWN_TIMED_OUT: Final = 3
-"""Told to end, it had not finished what it had in hand within `shutdown_timeout`."""
+"""The work in progress was not completed within `shutdown_timeout`."""
 
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
 
 
 class UsageError(WinchesterError):
-    """Arguments that cannot be understood, or that do not go together."""
+    """Invalid arguments, or arguments that exclude each other."""
 
 
 def run_guarded(
@@ -46,24 +46,24 @@ def run_guarded(
     *,
     program: str,
     args: Namespace,
-    tell: Callable[[Exception], None] | None = None,
+    report_error: Callable[[Exception], None] | None = None,
 ) -> int:
-    """Run `action` and return the exit status; tell, on standard error unless `tell` does, why.
+    """Run `action` and return the exit status; report errors (default: on standard error).
 
-    `args` holds what the command line said: `config` is named in remedies, `debug` asks for
-    tracebacks. Only `SystemExit` gets out.
+    `args` is the parsed command line: error messages name its `config`, its `debug` shows
+    tracebacks. Only `SystemExit` is raised.
     """
     try:
         status = action()
-        sys.stdout.flush()  # here, not at exit, where a broken pipe could not be kept quiet
+        sys.stdout.flush()  # not at exit, where a broken pipe prints an error
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
         _discard_output()
         return BROKEN_PIPE
-    except Exception as error:  # noqa: BLE001 - the program's end: nobody else can tell of it
-        if tell is not None:
-            tell(error)
+    except Exception as error:  # noqa: BLE001 - top level of the program
+        if report_error is not None:
+            report_error(error)
         else:
             print_error(error, program=program, args=args)
         return exit_status(error)
@@ -71,24 +71,24 @@ def run_guarded(
 
 
 def exit_status(error: Exception) -> int:
-    """The exit status for a command that `error` ended."""
-    usage = (UsageError, ConfigurationError, PluginError, SchemaMismatch)
-    return WRONG_USAGE if isinstance(error, usage) else FAILED
+    """Return the exit status of a command that failed with `error`."""
+    usage_errors = (UsageError, ConfigurationError, PluginError, SchemaMismatch)
+    return WRONG_USAGE if isinstance(error, usage_errors) else FAILED
 
 
 def print_error(error: Exception, *, program: str, args: Namespace) -> None:
-    """Print why the command failed: plain lines, or the traceback with ``--debug``."""
+    """Print the error as plain lines, or with ``--debug`` the traceback."""
     if getattr(args, "debug", False):
         traceback.print_exception(error)
         return
-    # A problem of a file begins with its place, which editors understand at a line's beginning.
+    # Problems in files begin with their position, which editors recognize at the start of a line.
     prefix = "" if isinstance(error, ConfigurationError) else f"{program}: "
     for line in error_lines(error, getattr(args, "config", None)):
         print(prefix + line, file=sys.stderr)
 
 
 def error_lines(error: Exception, config: str | None = None) -> list[str]:
-    """The lines that tell a person what went wrong, and what to do where that is known."""
+    """Return the message of an error in lines, with a remedy if one is known."""
     if isinstance(error, SchemaMismatch) and config is not None:
         return [str(error).replace("-c FILE", f"-c {config}")]
     if isinstance(error, ConfigurationError):
@@ -100,25 +100,22 @@ def error_lines(error: Exception, config: str | None = None) -> list[str]:
     if isinstance(error, OSError):
         return [f"{error.filename}: {error.strerror}" if error.filename else str(error)]
     cause = " ".join(f"{type(error).__name__}: {error}".split())
-    return [f"unexpected {cause}", "this is a fault of the program: --debug shows where"]
+    return [f"unexpected {cause}", "this is a bug in the program: --debug shows the traceback"]
 
 
 def _database_hint(reason: str, config: str | None) -> str:
-    """What to look at when the database does not answer."""
-    where = f"database.url in {config or 'the configuration'}"
-    if "unable to open database file" in reason:  # what SQLite says of a missing directory, too
-        return f"does the directory exist that {where} names, and may you write there?"
-    return f"is {where} right, and is the server up? 'winchester check --database' tries it"
+    """Return a remedy for an unavailable database."""
+    setting = f"database.url in {config or 'the configuration'}"
+    if "unable to open database file" in reason:  # SQLite's message for a missing directory, too
+        return f"does the directory in {setting} exist, and is it writable?"
+    return f"is {setting} right, and is the server up? 'winchester check --database' tries it"
 
 
 def _discard_output() -> None:
-    """Let what is still buffered go nowhere, so that the interpreter's exit stays quiet."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
-
-
-# The end of a process whose threads do not end: nothing that they do comes after it.
+    """Discard buffered output, so that the interpreter's exit prints no error."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)
 
 
 CLEANUP_SECONDS: Final = 5.0
@@ -131,27 +128,28 @@ def do_nothing() -> None:
 
 def exit_now(
     status: int,
-    give_back: Callable[[], None] = do_nothing,
+    release: Callable[[], None] = do_nothing,
     clean_up: Callable[[], None] = do_nothing,
 ) -> NoReturn:
-    """End the process with `status`, after `release` (at most 5 seconds of it) and `clean_up`.
+    """Exit with `status` without waiting for threads, after `release` and `clean_up`.
 
-    Finalizers and exit functions do not run: they would wait for the threads.
+    `release` is abandoned after `CLEANUP_SECONDS`. Finalizers and exit functions are not called:
+    they would wait for the threads.
     """
-    _run_within(give_back, CLEANUP_SECONDS)
+    _run_within(release, CLEANUP_SECONDS)
     with suppress(OSError):
         clean_up()
     _run_within(_flush, FLUSH_SECONDS)
     os._exit(status)
 
 
-def _run_within(act: Callable[[], None], seconds: float) -> None:
-    thread = threading.Thread(target=act, name="last-act", daemon=True)
+def _run_within(action: Callable[[], None], seconds: float) -> None:
+    thread = threading.Thread(target=action, name="cleanup", daemon=True)
     thread.start()
     thread.join(seconds)
 
 
 def _flush() -> None:
     logging.shutdown()
-    with suppress(OSError, ValueError):  # a reader that went away, a stream that was closed
+    with suppress(OSError, ValueError):  # a broken pipe, a closed stream
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""The garbage collector: during the start and end of a program, and while it processes events."""
+"""Garbage collector settings for the start and exit of a program, and for event processing."""
 
 from __future__ import annotations
 
@@ -6,37 +6,34 @@ import atexit
 import gc
 from typing import Final
 
-STARTING_OBJECTS: Final = 200_000
-"""How many containers are created, beyond those that are removed, before the collector searches.
+STARTUP_THRESHOLD: Final = 200_000
+"""Net allocations of containers before a collection during startup; most commands make fewer."""
 
-Most commands create fewer.
-"""
+PROCESSING_THRESHOLD: Final = 10_000
+"""Net allocations of containers before a collection while events are processed.
 
-WORKING_THRESHOLD: Final = 10_000
-"""The same once the work begins.
-
-A batch of a thousand events makes about so many, which all go with it. Python's 700 makes that
-fourteen searches which find nothing.
+A batch of a thousand events allocates about as many, and frees them all: Python's default of 700
+would cause fourteen collections that free nothing.
 """
 
 
-def spare_collector() -> None:
-    """Avoid searches that find nothing while a program starts and when it exits.
+def defer_garbage_collection() -> None:
+    """Avoid collections while a program starts and when it exits.
 
-    Nearly everything that a short command creates belongs to modules, which stay until the process
-    ends; searching it again and again took a quarter of the command's processor time.
+    Nearly all objects of a short command belong to modules, which live until the process ends;
+    collections took a quarter of the command's processor time.
     """
-    gc.set_threshold(STARTING_OBJECTS, *gc.get_threshold()[1:])
-    atexit.register(gc.freeze)  # exempts all objects from the interpreter's last search
+    gc.set_threshold(STARTUP_THRESHOLD, *gc.get_threshold()[1:])
+    atexit.register(gc.freeze)  # exempts all objects from the interpreter's final collection
 
 
 def tune_garbage_collector() -> None:
-    """Spare the collector what the program is made of, and most searches of batches at work.
+    """Exempt loaded code from collection, and collect rarely while batches are processed.
 
-    To be called when everything is loaded and before the work begins. Memory that is no longer
-    needed is given back as before: what events and streams are made of holds no cycles.
+    Call it when everything is loaded, before the work starts. Memory is still freed in time:
+    events and streams contain no reference cycles.
     """
     gc.collect()
     gc.freeze()
     _, *older = gc.get_threshold()
-    gc.set_threshold(WORKING_THRESHOLD, *older)
+    gc.set_threshold(PROCESSING_THRESHOLD, *older)

@@ -1,4 +1,4 @@
-"""Following the configuration while at work: its files are read again when that is asked for."""
+"""Reload of the configuration in a running process."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RELOAD_REFUSED: Final = "the changed configuration is refused, see the log"
+RELOAD_FAILED: Final = "reload failed, see the log"
 
 
 class Reloader:
-    """Goes by the files as they are, each time it is asked to, in a thread of its own.
+    """Context manager with a thread that reloads the configuration on request.
 
-    `load` reads them. `prepare` makes of them what the program goes by, and returns a function,
-    which cannot fail, that puts it in the place of what was there. Where one of the two raises, or
-    logging cannot be set up, nothing changes, and one record says why. A context manager.
+    `load` reads the files. `prepare` builds the new objects and returns a function that swaps them
+    in and cannot fail. If `load`, `prepare` or the setup of logging raises, nothing changes, and
+    the reasons are logged.
     """
 
     def __init__(
         self,
         settings: Settings,
         *,
-        takeover: ReloadPolicy,
+        policy: ReloadPolicy,
         load: Callable[[], Settings],
         prepare: Callable[[Settings], Callable[[], None]],
         proc_name: str,
-        supervisor: SystemdNotifier | None = None,
+        notifier: SystemdNotifier | None = None,
     ) -> None:
         self._settings = settings
-        self._takeover = takeover
+        self._policy = policy
         self._load = load
         self._prepare = prepare
         self._proc_name = proc_name
-        self._supervisor = supervisor
-        self._asked = threading.Event()
+        self._notifier = notifier
+        self._requested = threading.Event()
         self._done = False
         self._thread = threading.Thread(target=self._run, name="reload", daemon=True)
 
@@ -60,42 +60,42 @@ class Reloader:
         traceback: TracebackType | None,
     ) -> None:
         self._done = True
-        self._asked.set()
+        self._requested.set()
         self._thread.join(CLEANUP_SECONDS)
 
-    def ask(self) -> None:
-        """Read the configuration again, soon. Any thread may call it, any number of times."""
-        self._asked.set()
+    def request(self) -> None:
+        """Request a reload. Thread-safe; requests before its start are merged."""
+        self._requested.set()
 
     def _run(self) -> None:
         while True:
-            self._asked.wait()
-            self._asked.clear()
+            self._requested.wait()
+            self._requested.clear()
             if self._done:
                 return
-            if self._supervisor is not None:
-                self._supervisor.reloading()
-            is_taken_over = self._reload()
-            if self._supervisor is not None:
-                self._supervisor.reloaded("" if is_taken_over else RELOAD_REFUSED)
+            if self._notifier is not None:
+                self._notifier.reloading()
+            has_succeeded = self._reload()
+            if self._notifier is not None:
+                self._notifier.reloaded("" if has_succeeded else RELOAD_FAILED)
 
     def _reload(self) -> bool:
-        """Go by the files as they are; False when they are not fit for it."""
+        """Reload and apply the configuration; return False if it is invalid."""
         from winchester_core.config import compare_settings, configure_logging
 
         try:
-            change = compare_settings(self._settings, self._load(), self._takeover)
-            take_over = self._prepare(change.settings)
+            change = compare_settings(self._settings, self._load(), self._policy)
+            apply = self._prepare(change.settings)
             configure_logging(change.settings, self._proc_name)
-        except Exception as error:  # noqa: BLE001 - plugins check their params, too
+        except Exception as error:  # noqa: BLE001 - code of plugins validates their params
             reasons = "\n".join(error_lines(error, self._settings.name))
-            logger.error("configuration not taken over, all stays as it was:\n%s", reasons)
+            logger.error("reload failed, configuration unchanged:\n%s", reasons)
             return False
-        take_over()
+        apply()
         self._settings = change.settings
-        words = "; ".join(change.applied) or "nothing has changed"
-        logger.info("configuration %s taken over: %s", self._settings.name, words)
+        changes = "; ".join(change.applied) or "none"
+        logger.info("configuration reloaded: file=%s changes=%s", self._settings.name, changes)
         if change.pending_restart:
             keys = ", ".join(change.pending_restart)
-            logger.warning("configuration: what has changed in %s waits for a restart", keys)
+            logger.warning("configuration changes require a restart: keys=%s", keys)
         return True

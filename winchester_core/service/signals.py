@@ -1,6 +1,6 @@
-"""Ending on SIGTERM and SIGINT: the first asks to stop, the second ends the process at once.
+"""Shutdown on SIGTERM and SIGINT, and reload on SIGHUP.
 
-SIGHUP asks to read the configuration again, where there is one to follow.
+The first SIGTERM or SIGINT requests a shutdown, the second ends the process at once.
 """
 
 from __future__ import annotations
@@ -25,50 +25,49 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-DONE: Final = 0
-"""Stands among the signals' numbers for: nothing more to wait for."""
+WATCH_ENDED: Final = 0
+"""Number that is not a signal's: stop watching."""
 
 SECOND_SIGNAL_DELAY_SECONDS: Final = 0.1
 FORCED_EXIT_DELAY_SECONDS: Final = 1.0
-"""How long the main thread may take to see a second signal, before the process ends without it."""
+"""Time for the main thread to handle a second signal, before the process exits without it."""
 
 
 @dataclass(slots=True)
 class Interruption:
-    """Which signal asked the process to stop; None while none has."""
+    """The signal that requested the shutdown, or None."""
 
     signum: int | None = None
 
     @property
     def exit_status(self) -> int:
-        """What a shell reports for a program that the signal ended; 0 when none came."""
+        """Exit status that a shell reports for a program ended by the signal; 0 without one."""
         return 0 if self.signum is None else 128 + self.signum
 
 
 @dataclass(frozen=True, slots=True)
 class ShutdownPlan:
-    """What is done at the first signal, and what when that has not ended the work in time.
+    """Actions at the first signal, and after `timeout_seconds` if the work has not ended by then.
 
-    `release` may hang, it is then left behind; `clean_up` is quick and done after it.
+    `release` is abandoned if it hangs; `clean_up` is called after it and must be quick.
     """
 
     stop: Callable[[], None]
-    within_seconds: float
-    give_back: Callable[[], None] = do_nothing
+    timeout_seconds: float
+    release: Callable[[], None] = do_nothing
     clean_up: Callable[[], None] = do_nothing
 
 
 @contextmanager
 def shutdown_on_signals(
-    ending: ShutdownPlan, on_hangup: Callable[[], None] | None = None
+    plan: ShutdownPlan, on_sighup: Callable[[], None] | None = None
 ) -> Iterator[Interruption]:
-    """Follow `ending` when the process is asked to end, until the work within has ended.
+    """Execute `plan` if SIGTERM or SIGINT arrives within the context. For the main thread only.
 
-    `on_hangup`, which must be quick, is called at SIGHUP; without it SIGHUP ends the process.
+    `on_sighup`, which must be quick, is called at SIGHUP; without it SIGHUP ends the process.
 
-    A thread does it: a signal's handler runs between two steps of the main thread, which may at
-    that moment hold the very lock that `stop` needs, or be in a call that never returns. For the
-    main thread only.
+    A separate thread executes the plan: a signal handler interrupts the main thread, which may
+    hold the lock that `stop` needs, or be in a call that never returns.
     """
     interruption = Interruption()
 
@@ -78,94 +77,95 @@ def shutdown_on_signals(
             os.kill(os.getpid(), signum)
         interruption.signum = signum
 
-    with closing(_SignalPipe()) as inbox:
-        hangups = SighupHandler(on_hangup) if on_hangup is not None else None
+    with closing(_SignalPipe()) as pipe:
+        sighup = SighupHandler(on_sighup) if on_sighup is not None else None
         thread = threading.Thread(
             target=_watch_signals,
-            args=(inbox, ending, interruption, hangups),
-            name="stop-on-signal",
+            args=(pipe, plan, interruption, sighup),
+            name="shutdown-on-signal",
             daemon=True,
         )
         thread.start()
-        before = {signum: signal.signal(signum, handle) for signum in SIGNALS}
+        previous = {signum: signal.signal(signum, handle) for signum in SIGNALS}
         try:
-            with hangups if hangups is not None else nullcontext():
+            with sighup if sighup is not None else nullcontext():
                 yield interruption
         finally:
-            for signum, handler in before.items():
+            for signum, handler in previous.items():
                 signal.signal(signum, handler)
-            inbox.put(DONE)
+            pipe.put(WATCH_ENDED)
             thread.join()
 
 
 class _SignalPipe:
-    """The signals as they come, whatever the main thread is at: the C handler writes them."""
+    """Wakeup pipe of signals: CPython's C handler writes to it, even if the main thread hangs."""
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
-        self._before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        self._previous_fd = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
 
     def put(self, signum: int) -> None:
         os.write(self._writer, bytes([signum]))
 
-    def next(self, seconds: float | None = None) -> int | None:
-        """The next signal, or `DONE`; None when nothing comes for so long."""
-        if not select.select([self._reader], [], [], seconds)[0]:
+    def next(self, timeout_seconds: float | None = None) -> int | None:
+        """Return the next signal, or `WATCH_ENDED`; None on timeout."""
+        if not select.select([self._reader], [], [], timeout_seconds)[0]:
             return None
         return os.read(self._reader, 1)[0]
 
     def close(self) -> None:
-        signal.set_wakeup_fd(self._before)
+        signal.set_wakeup_fd(self._previous_fd)
         os.close(self._reader)
         os.close(self._writer)
 
 
 def _watch_signals(
-    inbox: _SignalPipe,
-    ending: ShutdownPlan,
+    pipe: _SignalPipe,
+    plan: ShutdownPlan,
     interruption: Interruption,
-    hangups: SighupHandler | None,
+    sighup: SighupHandler | None,
 ) -> None:
-    """Wait for a signal and follow `ending`. The body of a thread."""
-    first = _first_signal(inbox, hangups)
-    if first == DONE:
+    """Wait for a signal and execute `plan`. The body of a thread."""
+    first = _first_signal(pipe, sighup)
+    if first == WATCH_ENDED:
         return
-    logger.info("stopping on %s", signal.Signals(first).name)
+    logger.info("shutting down: signal=%s", signal.Signals(first).name)
     if first == signal.SIGHUP:
-        interruption.signum = first  # of the others the main thread takes note
-    ending.stop()
-    second = _second_signal(inbox, ending.within_seconds)
+        interruption.signum = first  # for other signals, the handler in the main thread sets it
+    plan.stop()
+    second = _second_signal(pipe, plan.timeout_seconds)
     if second is None:
-        logger.warning("not ended within %g seconds: ending now", ending.within_seconds)
-        exit_now(SHUTDOWN_TIMED_OUT, ending.give_back, ending.clean_up)
-    elif second != DONE:
+        logger.warning("shutdown timed out: timeout_seconds=%g", plan.timeout_seconds)
+        exit_now(SHUTDOWN_TIMED_OUT, plan.release, plan.clean_up)
+    elif second != WATCH_ENDED:
         _exit_by_signal(second)
 
 
-def _first_signal(inbox: _SignalPipe, hangups: SighupHandler | None) -> int:
-    """Wait for what ends the process, or `DONE`; until then let `hangups` be heard."""
+def _first_signal(pipe: _SignalPipe, sighup: SighupHandler | None) -> int:
+    """Return the first signal that ends the process, or `WATCH_ENDED`; pass SIGHUP to `sighup`."""
     while True:
-        signum = inbox.next()
-        if signum in (*SIGNALS, DONE):
+        signum = pipe.next()
+        if signum in (*SIGNALS, WATCH_ENDED):
             return signum
-        if signum == signal.SIGHUP and hangups is not None and hangups.heard():
+        if signum == signal.SIGHUP and sighup is not None and sighup.handle():
             return signum
 
 
-def _second_signal(inbox: _SignalPipe, within_seconds: float) -> int | None:
-    """Wait for another of `SIGNALS`, or `DONE`; None when neither comes for so long."""
-    until = monotonic() + within_seconds
+def _second_signal(pipe: _SignalPipe, timeout_seconds: float) -> int | None:
+    """Return the next of `SIGNALS`, or `WATCH_ENDED`; None on timeout."""
+    deadline = monotonic() + timeout_seconds
     while True:
-        signum = inbox.next(max(0.0, until - monotonic()))
-        if signum in (*SIGNALS, DONE, None):
+        signum = pipe.next(max(0.0, deadline - monotonic()))
+        if signum in (*SIGNALS, WATCH_ENDED, None):
             return signum
 
 
 def _exit_by_signal(signum: int) -> NoReturn:
-    """End as a process does that does not handle the signal, for which the main thread is needed.
+    """Exit by the signal's default action, which the handler in the main thread restores.
 
-    It sees two signals as one if it was too busy for the first: hence the third, a little later.
+    Python merges two signals that arrive while the main thread is busy, hence a third one after a
+    delay. If the main thread hangs, exit without it.
     """
     sleep(SECOND_SIGNAL_DELAY_SECONDS)
     os.kill(os.getpid(), signum)
@@ -173,18 +173,15 @@ def _exit_by_signal(signum: int) -> NoReturn:
     os._exit(128 + signum)
 
 
-# SIGHUP: "read the configuration again", or "your terminal is gone".
-
-
 CONTROLLING_TERMINAL: Final = "/dev/tty"
-"""The terminal that controls the process that opens it, if there is one."""
+"""The controlling terminal of the process that opens it, if it has one."""
 
 
 class SighupHandler:
-    """What is made of SIGHUP while this is entered. For the main thread, except `heard`.
+    """Context manager that handles SIGHUP: a reload request, or the loss of the terminal.
 
-    It ends a program that its user has started in a terminal, once that is closed, unless nohup
-    has told it to outlive it. Any other SIGHUP is for `on_request`.
+    SIGHUP ends a program started in a terminal once that is closed, unless it was started by
+    nohup. Any other SIGHUP calls `on_request`. For the main thread, except `handle`.
     """
 
     def __init__(self, on_request: Callable[[], None]) -> None:
@@ -192,15 +189,15 @@ class SighupHandler:
         is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         self._follows_terminal = not is_ignored and _has_terminal()
 
-    def heard(self) -> bool:
-        """Do what a SIGHUP asks for; True when that is to end."""
+    def handle(self) -> bool:
+        """Handle a SIGHUP; return True if the process must end."""
         if self._follows_terminal and not _has_terminal():
             return True
         self._on_request()
         return False
 
     def __enter__(self) -> None:
-        self._before = signal.signal(signal.SIGHUP, lambda _signum, _frame: None)
+        self._previous = signal.signal(signal.SIGHUP, lambda _signum, _frame: None)
         self._mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
     def __exit__(
@@ -210,22 +207,22 @@ class SighupHandler:
         traceback: TracebackType | None,
     ) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-        signal.signal(signal.SIGHUP, self._before)
+        signal.signal(signal.SIGHUP, self._previous)
 
 
 @contextmanager
 def sighup_blocked() -> Iterator[None]:
-    """Let a SIGHUP wait for `SighupHandler` to be entered: whoever read the pid file may send one.
+    """Block SIGHUP until `SighupHandler` is entered: it may arrive as soon as there is a pid file.
 
-    In the end those that nobody has heard are forgotten: the process ends.
+    A SIGHUP still pending at the end is dropped.
     """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
         yield
     finally:
-        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # drops one that is pending
+        previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # drops a pending one
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGHUP, before)
+        signal.signal(signal.SIGHUP, previous)
 
 
 def _has_terminal() -> bool:

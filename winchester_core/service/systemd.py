@@ -1,9 +1,7 @@
-"""What systemd is told of a service of ``Type=notify`` or ``notify-reload``.
+"""Notifications to systemd for services of ``Type=notify`` or ``notify-reload``.
 
-That it is at work, alive, reading its configuration again, or stopping.
-
-The protocol of sd_notify(3) and sd_watchdog_enabled(3): datagrams of ``NAME=value`` lines to the
-socket that the environment names. Without that nothing is sent.
+Implements sd_notify(3) and sd_watchdog_enabled(3): datagrams of ``NAME=value`` lines to the socket
+that the environment names. Without it nothing is sent.
 """
 
 from __future__ import annotations
@@ -26,33 +24,33 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STATUS_SECONDS: Final = 10.0
-"""How often the status is told, where no watchdog asks for more."""
+"""Interval of status notifications without a systemd watchdog."""
 
-STOPPING: Final = "stopping: finishing what is in hand"
+STOPPING: Final = "stopping: finishing the work in progress"
 
 
 class SystemdNotifier:
-    """Whoever started the process, if it wants to be told; a context manager around the work.
+    """Context manager that notifies systemd of readiness, status, liveness, reload and shutdown.
 
-    From `ready` on, a thread tells the status, and that the process is alive: only while no part
-    that `heartbeat` knows of is overdue. The environment's variables are taken out, so that
-    programs which a handler starts do not speak for this one.
+    From `ready` on, a thread sends the status, and a watchdog ping unless a component of `watchdog`
+    is overdue. The variables are removed from the environment, so that programs started by handlers
+    do not notify in the name of this process.
     """
 
     def __init__(
         self,
-        heartbeat: Watchdog,
+        watchdog: Watchdog,
         status: Callable[[], str],
         environ: MutableMapping[str, str] = os.environ,
     ) -> None:
-        self._heartbeat, self._status = heartbeat, status
+        self._watchdog, self._status = watchdog, status
         self._address = _address(environ.pop("NOTIFY_SOCKET", ""))
         self._watchdog_seconds = _watchdog_seconds(environ)
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
-        self._was_overdue: list[str] = []
+        self._overdue: list[str] = []
         self._is_stopping = False
-        self._remark = ""
+        self._reload_problem = ""
 
     def __enter__(self) -> Self:
         return self
@@ -68,55 +66,53 @@ class SystemdNotifier:
             self._thread.join()
 
     def ready(self) -> None:
-        """The configuration and the database are as they should be: at work."""
+        """Notify that the process is ready, and start the notifications of its status."""
         if self._address:
-            self._tell("READY=1", f"STATUS={self._status()}")
+            self._send("READY=1", f"STATUS={self._status()}")
             self._thread.start()
 
     def reloading(self) -> None:
-        """The configuration is being read again; `reloaded` is to follow. Any thread may call it.
+        """Notify that a reload has begun; call `reloaded` after it. Thread-safe.
 
-        systemd tells by the time that this is about its latest request, not one before.
+        By the time, systemd relates the notification to its latest request.
         """
-        self._tell("RELOADING=1", f"MONOTONIC_USEC={int(monotonic() * 1_000_000)}")
+        self._send("RELOADING=1", f"MONOTONIC_USEC={int(monotonic() * 1_000_000)}")
 
-    def reloaded(self, remark: str = "") -> None:
-        """At work by the configuration that is now in force; `remark` is added to the status."""
-        self._remark = remark
+    def reloaded(self, problem: str = "") -> None:
+        """Notify that the reload has ended; a `problem` is added to the status."""
+        self._reload_problem = problem
         if not self._is_stopping:
-            self._tell("READY=1", f"STATUS={self._present_status()}")
+            self._send("READY=1", f"STATUS={self._current_status()}")
 
     def stopping(self) -> None:
-        """Told to end: finishing what is in hand. Any thread may call it."""
+        """Notify that the process is shutting down. Thread-safe."""
         self._is_stopping = True
-        self._tell("STOPPING=1", f"STATUS={STOPPING}")
+        self._send("STOPPING=1", f"STATUS={STOPPING}")
 
     def _run(self) -> None:
         while not self._done.wait(self._watchdog_seconds / 2 or STATUS_SECONDS):
-            overdue = self._heartbeat.overdue()
-            if overdue != self._was_overdue:
+            overdue = self._watchdog.overdue()
+            if overdue != self._overdue:
                 self._log(overdue)
             if overdue:
-                self._tell(f"STATUS=hangs: {', '.join(overdue)}")
+                self._send(f"STATUS=hangs: {', '.join(overdue)}")
             else:
-                self._tell(f"STATUS={self._present_status()}", *self._sign_of_life())
+                ping = ("WATCHDOG=1",) if self._watchdog_seconds else ()
+                self._send(f"STATUS={self._current_status()}", *ping)
 
-    def _present_status(self) -> str:
+    def _current_status(self) -> str:
         if self._is_stopping:
             return STOPPING
-        return "; ".join(text for text in (self._status(), self._remark) if text)
-
-    def _sign_of_life(self) -> tuple[str, ...]:
-        return ("WATCHDOG=1",) if self._watchdog_seconds else ()
+        return "; ".join(text for text in (self._status(), self._reload_problem) if text)
 
     def _log(self, overdue: list[str]) -> None:
-        self._was_overdue = overdue
+        self._overdue = overdue
         if overdue:
-            logger.error("nothing was heard of %s for too long", ", ".join(overdue))
+            logger.error("watchdog deadline missed: components=%s", ", ".join(overdue))
         else:
-            logger.warning("everything is alive again")
+            logger.warning("watchdog deadlines met again")
 
-    def _tell(self, *lines: str) -> None:
+    def _send(self, *lines: str) -> None:
         if not self._address:
             return
         try:
@@ -124,16 +120,16 @@ class SystemdNotifier:
                 sender.settimeout(1.0)
                 sender.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
-            logger.warning("systemd could not be told %s: %s", lines[0], error)
+            logger.warning("systemd notification failed: message=%s error=%s", lines[0], error)
 
 
 def _address(name: str) -> str:
-    """The socket's address; "@" stands for the null byte of one that is in no directory."""
+    """Return the address of a Unix socket; a leading "@" is the null byte of an abstract one."""
     return f"\0{name[1:]}" if name.startswith("@") else name
 
 
 def _watchdog_seconds(environ: MutableMapping[str, str]) -> float:
-    """How often a sign of life is wanted at least; 0 when none is, or of another process."""
+    """Return systemd's watchdog timeout; 0 if it has none for this process."""
     text, pid = environ.pop("WATCHDOG_USEC", ""), environ.pop("WATCHDOG_PID", "")
     if not text.isdigit() or pid not in ("", str(os.getpid())):
         return 0.0

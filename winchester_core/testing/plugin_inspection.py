@@ -39,8 +39,8 @@ class PluginInspection:
     """What was found: `problems`, each in words; how many rules were tried, and what was not."""
 
     problems: tuple[str, ...]
-    rules_tried: int = 0
-    left_out: str | None = None
+    rules_checked: int = 0
+    not_checked: str | None = None
 
 
 def inspect_plugin(plugin: Plugin) -> PluginInspection:
@@ -65,7 +65,7 @@ def inspect_plugin(plugin: Plugin) -> PluginInspection:
         return PluginInspection(refused)
     with _temporary_directory(), _logging_discarded():
         trial = run_suites(plugin.group, loaded, given)
-    return PluginInspection(tuple(trial.faults), trial.tried, trial.left_out)
+    return PluginInspection(tuple(trial.faults), trial.tried, trial.not_checked)
 
 
 def _registered_names(plugin: Plugin) -> set[str]:

@@ -47,7 +47,7 @@ class SuiteResult:
 
     tried: int = 0
     faults: list[str] = field(default_factory=list)
-    left_out: str | None = None
+    not_checked: str | None = None
 
 
 def run_suites(group: str, plugin: Any, given: list[Any]) -> SuiteResult:
@@ -66,7 +66,7 @@ def _of_handler(plugin: Any, given: list[Any]) -> SuiteResult:
     if refusal is None:
         return _run(suites, _tests(suites[0]))
     trial = _run(suites, TESTS_WITHOUT_EVENTS)
-    trial.left_out = f"runs, as it does not take just any events: {refusal}"
+    trial.not_checked = f"runs, as it does not take just any events: {refusal}"
     return trial
 
 
@@ -74,7 +74,7 @@ def _of_source(plugin: Any, given: list[Any]) -> SuiteResult:
     """Only the schema: to make a source may be to look for its origin already."""
     suites = [_suite(ParameterRules, plugin, params=_returning(params)) for params in given]
     trial = _run(suites, SCHEMA_TESTS)
-    trial.left_out = "deliveries, which need its origin"
+    trial.not_checked = "deliveries, which need its origin"
     return trial
 
 
@@ -90,7 +90,7 @@ def _of_trait_plugin(plugin: Any, given: list[Any]) -> SuiteResult:
         for params in given
     ]
     trial = _run(suites, TESTS_WITHOUT_VALUES)
-    trial.left_out = "values, which only its author knows"
+    trial.not_checked = "values, which only its author knows"
     return trial
 
 

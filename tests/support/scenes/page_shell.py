@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 TIMEOUT_SECONDS = BOUND_SECONDS
 SERVICE = re.compile(r"winchester-worker\b(?!.*--until-idle)(?!.* -d\b)")
-"""A command that runs until it is stopped; it says that it is at work when it is."""
-AT_WORK = "is at work"
+"""A command that runs until it is stopped; it logs its start."""
+STARTED = "worker started"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class PageShell:
                 stderr=subprocess.STDOUT,
             )
         deadline = time.monotonic() + TIMEOUT_SECONDS
-        while AT_WORK not in log.read_text() and process.poll() is None:
+        while STARTED not in log.read_text() and process.poll() is None:
             assert time.monotonic() < deadline, f"{command}: did not begin its work"
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from winchester_core.service.garbage_collector import (
-    STARTING_OBJECTS,
-    WORKING_THRESHOLD,
-    spare_collector,
+    PROCESSING_THRESHOLD,
+    STARTUP_THRESHOLD,
+    defer_garbage_collection,
     tune_garbage_collector,
 )
 
@@ -42,7 +42,7 @@ def test_what_is_loaded_is_looked_through_no_more() -> None:
     frozen = gc.get_freeze_count()
     tune_garbage_collector()
     assert gc.get_freeze_count() > frozen
-    assert gc.get_threshold()[0] == WORKING_THRESHOLD
+    assert gc.get_threshold()[0] == PROCESSING_THRESHOLD
     assert gc.isenabled()
 
 
@@ -50,32 +50,32 @@ def test_garbage_from_before_and_after_is_found() -> None:
     before = weakref.ref(Knot())
     tune_garbage_collector()
     after = weakref.ref(Knot())
-    kept = [[number] for number in range(3 * WORKING_THRESHOLD)]
+    kept = [[number] for number in range(3 * PROCESSING_THRESHOLD)]
     assert (before(), after()) == (None, None)
-    assert len(kept) == 3 * WORKING_THRESHOLD
+    assert len(kept) == 3 * PROCESSING_THRESHOLD
 
 
 def test_a_start_is_searched_less_often_and_work_then_as_usual() -> None:
-    spare_collector()
-    assert gc.get_threshold()[0] == STARTING_OBJECTS
+    defer_garbage_collection()
+    assert gc.get_threshold()[0] == STARTUP_THRESHOLD
     tune_garbage_collector()
-    assert gc.get_threshold()[0] == WORKING_THRESHOLD
+    assert gc.get_threshold()[0] == PROCESSING_THRESHOLD
 
 
 def test_garbage_of_a_command_that_takes_long_is_found() -> None:
-    spare_collector()
+    defer_garbage_collection()
     garbage = weakref.ref(Knot())
-    kept = [[number] for number in range(2 * STARTING_OBJECTS)]
+    kept = [[number] for number in range(2 * STARTUP_THRESHOLD)]
     assert garbage() is None
-    assert len(kept) == 2 * STARTING_OBJECTS
+    assert len(kept) == 2 * STARTUP_THRESHOLD
 
 
 def test_the_exit_searches_nothing() -> None:
     program = """\
 import atexit, gc
 atexit.register(lambda: print(gc.get_freeze_count() > 0))  # called after what is registered later
-from winchester_core.service.garbage_collector import spare_collector
-spare_collector()
+from winchester_core.service.garbage_collector import defer_garbage_collection
+defer_garbage_collection()
 print(gc.get_freeze_count() > 0)
 """
     ended = subprocess.run(

@@ -26,8 +26,8 @@ def listener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NotifyS
         yield listener
 
 
-def _supervisor(environ: dict[str, str], heartbeat: Watchdog | None = None) -> SystemdNotifier:
-    return SystemdNotifier(heartbeat or Watchdog(), lambda: "well", environ)
+def _supervisor(environ: dict[str, str], watchdog: Watchdog | None = None) -> SystemdNotifier:
+    return SystemdNotifier(watchdog or Watchdog(), lambda: "well", environ)
 
 
 def test_ready_and_stopping_are_told_with_a_status(listener: NotifySocket) -> None:
@@ -35,7 +35,10 @@ def test_ready_and_stopping_are_told_with_a_status(listener: NotifySocket) -> No
         supervisor.ready()
         assert listener.listen() == ["READY=1", "STATUS=well"]
         supervisor.stopping()
-        assert listener.listen() == ["STOPPING=1", "STATUS=stopping: finishing what is in hand"]
+        assert listener.listen() == [
+            "STOPPING=1",
+            "STATUS=stopping: finishing the work in progress",
+        ]
 
 
 def test_a_reload_is_told_with_its_time_and_what_came_of_it(listener: NotifySocket) -> None:
@@ -109,4 +112,4 @@ def test_a_socket_that_nobody_listens_at_is_logged_and_hinders_nothing(
 ) -> None:
     with _supervisor({"NOTIFY_SOCKET": str(tmp_path / "none")}) as supervisor:
         supervisor.ready()
-    assert "systemd could not be told READY=1" in caplog.text
+    assert "systemd notification failed: message=READY=1" in caplog.text

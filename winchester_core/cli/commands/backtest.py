@@ -1,4 +1,4 @@
-"""``winchester backtest``: what changed triggers would have made of the past."""
+"""``winchester backtest``: compare two configurations on recorded messages or stored events."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
     from winchester_core.config import Part, Settings
     from winchester_core.interfaces import EventSource
 
-WITHOUT_HANDLERS: Final[tuple[Part, ...]] = ("pipelines", "sources")
+IGNORED_PARTS: Final[tuple[Part, ...]] = ("pipelines", "sources")
 MAX_SHOWN_STREAMS: Final = 50
-"""How many streams a table shows; JSON and YAML have all."""
+"""Maximum number of streams in a table; JSON and YAML have all."""
 
 
 class BacktestCommand(ObjectShow):
-    """Tell what changed triggers would have made of the past.
+    """Show how changed triggers would have processed past events.
 
-    Replays recorded messages (--file) or the events that the database of -c holds (--from-db)
-    twice, under the configurations -c and --against, as 'winchester replay' does, and shows which
-    streams differ: which would newly fire, expire, stay open or vanish, hold other events, or
-    fire or expire at another time. Without --against, every stream is new.
+    Replays recorded messages (--file) or the events in the database of -c (--from-db) twice, under
+    the configurations -c and --against, as 'winchester replay' does, and shows which streams
+    differ: streams that would newly fire, expire or stay open, no longer exist, hold other events,
+    or fire or expire at another time. Without --against, every stream is new.
 
-    It has no effect: each replay has a temporary database of its own; no handler is made, so that
-    new events of handlers do not come; of the database of -c it only reads.
+    Nothing is changed: each replay uses its own temporary database; handlers do not run, so that
+    their new events are missing; the database of -c is only read.
     """
 
     examples = (
@@ -58,17 +58,17 @@ class BacktestCommand(ObjectShow):
         """Add the options."""
         parser = super().get_parser(prog_name)
         parser.add_argument(
-            "--against", metavar="FILE", help="the configuration that -c is compared with"
+            "--against", metavar="FILE", help="the configuration to compare -c with"
         )
         add_file_options(parser, required=False)
         parser.add_argument(
             "--from-db",
             action="store_true",
-            help="replay what the database of -c holds, in the order in which it was stored",
+            help="replay the events in the database of -c, in the order in which they were stored",
         )
-        moment = "an ISO 8601 time (UTC without offset), or a duration before now, as in 2d"
+        time = "an ISO 8601 time (default offset: UTC), or a duration before now, such as 2d"
         parser.add_argument(
-            "--since", metavar="WHEN", help=f"with --from-db: no earlier events: {moment}"
+            "--since", metavar="WHEN", help=f"with --from-db: only events at or after this: {time}"
         )
         parser.add_argument(
             "--until", metavar="WHEN", help="with --from-db: only events before this"
@@ -76,8 +76,8 @@ class BacktestCommand(ObjectShow):
         add_pace_options(parser)
         return parser
 
-    def shown(self, parsed_args: Namespace) -> dict[str, Any]:
-        """The difference. Raises `WinchesterError` when it was interrupted."""
+    def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
+        """Return the differences. Raises `WinchesterError` when interrupted."""
         from winchester_core.backtest import compare_replays
 
         _check_usage(parsed_args)
@@ -97,21 +97,21 @@ class BacktestCommand(ObjectShow):
             return _result(before, after, compare_replays(before, after))
 
     def cell(self, name: str, value: Any) -> Any:
-        """A value; of numbers by name and of streams, a line for each."""
+        """Return a value; counts and streams with one line each."""
         if name == "streams":
-            shown = [_stream_line(each) for each in value[:MAX_SHOWN_STREAMS]]
-            left = len(value) - MAX_SHOWN_STREAMS
-            return join_lines([*shown, f"and {left} more (-f json)"] if left > 0 else shown)
+            lines = [_stream_line(each) for each in value[:MAX_SHOWN_STREAMS]]
+            omitted = len(value) - MAX_SHOWN_STREAMS
+            return join_lines([*lines, f"and {omitted} more (-f json)"] if omitted > 0 else lines)
         if isinstance(value, dict):
-            return join_lines(f"{each}: {number}" for each, number in value.items())
+            return join_lines(f"{key}: {count}" for key, count in value.items())
         return super().cell(name, value)
 
 
 def _check_usage(args: Namespace) -> None:
     if (args.file is None) != args.from_db:
-        raise UsageError("what to replay is said by --file or by --from-db, one of them")
+        raise UsageError("name what to replay: either --file or --from-db")
     if args.file == STDIN:
-        raise UsageError("--file -: it is read twice, which standard input cannot be")
+        raise UsageError("--file -: standard input cannot be read twice")
     if args.from_db and (args.format or args.datetime_trait):
         raise UsageError("--format and --datetime-trait are for a --file")
     if not args.from_db and (args.since or args.until):
@@ -119,19 +119,19 @@ def _check_usage(args: Namespace) -> None:
 
 
 def _settings_of(args: Namespace) -> tuple[Settings, Settings | None]:
-    """Those of -c, and of --against if that is given."""
+    """Return the settings of -c, and those of --against if it was given."""
     from winchester_core.bootstrap import load_settings
 
     needs: tuple[Part, ...] = ("database", "triggers") if args.from_db else ("triggers",)
-    new = load_configuration(args, needs=needs, ignores=WITHOUT_HANDLERS)
+    new = load_configuration(args, needs=needs, ignores=IGNORED_PARTS)
     if args.against is None:
         return new, None
     path = existing_config_path(args.against)
-    return new, load_settings(path, needs=["triggers"], ignores=WITHOUT_HANDLERS)
+    return new, load_settings(path, needs=["triggers"], ignores=IGNORED_PARTS)
 
 
 def _stored_events(stack: ExitStack, settings: Settings, args: Namespace) -> EventSource:
-    """What the database holds, in the span that is asked for."""
+    """Return a source of the stored events between ``--since`` and ``--until``."""
     from winchester_core.backtest import StoredEventSource
     from winchester_core.bootstrap import open_store, stream_clock
     from winchester_core.storage.records import EventFilter
@@ -157,9 +157,9 @@ def _replay(
     args: Namespace,
     stop: threading.Event,
 ) -> ReplayResult:
-    from winchester_core.backtest import Backtest as Backtesting
+    from winchester_core.backtest import Backtest
 
-    backtest = stack.enter_context(Backtesting(replay_pace(args, settings), stop))
+    backtest = stack.enter_context(Backtest(replay_pace(args, settings), stop))
     with progress_bar(f"replay under {settings.name}") as show:
         replayed = backtest.run(settings, source, show)
     if stop.is_set():
@@ -206,7 +206,7 @@ def _outcome(stream: StreamOutcome | None) -> dict[str, Any] | None:
 
 
 def _stream_line(stream: Mapping[str, Any]) -> str:
-    """A stream that differs, on one line."""
+    """Return the line that describes a stream that differs."""
     before, after = (_outcome_text(stream[key]) for key in ("before", "after"))
     events = "".join(_event_lines(stream))
     group = ", ".join(
@@ -220,8 +220,8 @@ def _stream_line(stream: Mapping[str, Any]) -> str:
 def _outcome_text(outcome: Mapping[str, Any] | None) -> str:
     if outcome is None:
         return "none"
-    number = outcome["event_count"]
-    return f"{outcome['outcome']} at {outcome['at']}, {number} event{'' if number == 1 else 's'}"
+    count = outcome["event_count"]
+    return f"{outcome['outcome']} at {outcome['at']}, {count} event{'' if count == 1 else 's'}"
 
 
 def _event_lines(stream: Mapping[str, Any]) -> Iterator[str]:

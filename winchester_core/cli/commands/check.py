@@ -1,4 +1,4 @@
-"""``winchester check``: is the configuration right?"""
+"""``winchester check``: validate the configuration."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 class CheckCommand(ConfiguredCommand):
     """Check the configuration.
 
-    Reads winchester.yaml and every file it names, loads the plugins they name, compiles triggers,
-    event definitions and pipelines, and says how many there are. All problems of all files are
-    printed at once; the exit status is then 2. The database is left alone, unless --database asks
-    for it to be looked at.
+    Reads winchester.yaml and the files it names, loads their plugins, compiles triggers, event
+    definitions and pipelines, and prints how many there are. If there are problems, prints all
+    problems of all files; the exit status is then 2. The database is not accessed without
+    --database.
     """
 
     examples = ("winchester check -c /etc/winchester/winchester.yaml",)
@@ -35,7 +35,7 @@ class CheckCommand(ConfiguredCommand):
         return parser
 
     def take_action(self, parsed_args: Namespace) -> int:
-        """Print what was found, and ``OK``."""
+        """Print a summary of the configuration, then ``OK``."""
         settings = load_configuration(parsed_args)
         for line in check_configuration(settings):
             print(line)
@@ -46,7 +46,10 @@ class CheckCommand(ConfiguredCommand):
 
 
 def check_configuration(settings: Settings) -> list[str]:
-    """What is configured, after making all of it. Raises `ConfigurationError`, `PluginError`."""
+    """Build every configured object and return the summary.
+
+    Raises `ConfigurationError`, `PluginError`.
+    """
     from winchester_core import bootstrap
     from winchester_core.plugins import CONDITIONS, PluginRegistry
     from winchester_core.telemetry.server import load_exposition
@@ -57,7 +60,7 @@ def check_configuration(settings: Settings) -> list[str]:
     bootstrap.worker_options(settings)
     if settings.metrics_listen is not None:
         load_exposition()
-    bootstrap.open_database(settings).close()  # finds a driver that is missing; connects to none
+    bootstrap.open_database(settings).close()  # raises for a missing driver; does not connect
     definitions = settings.event_definitions.definitions if settings.event_definitions else ()
     handlers = sum(len(entries) for entries in settings.pipelines.values())
     return [
@@ -66,13 +69,13 @@ def check_configuration(settings: Settings) -> list[str]:
         f"clock: {settings.clock}",
         f"event definitions: {len(definitions)}",
         f"triggers: {len(triggers)}",
-        f"pipelines: {len(pipelines)}, with {handlers} handlers",
+        f"pipelines: {len(pipelines)}, with {handlers} handler{'' if handlers == 1 else 's'}",
         f"event sources: {len(settings.event_sources)}",
     ]
 
 
 def _check_database(settings: Settings) -> str:
-    """Raises `SchemaMismatch`, `DatabaseUnavailable`."""
+    """Return the schema's revision. Raises `SchemaMismatch`, `DatabaseUnavailable`."""
     from winchester_core import bootstrap
     from winchester_core.storage.sql.schema import DatabaseSchema
 
@@ -80,6 +83,6 @@ def _check_database(settings: Settings) -> str:
     try:
         schema = DatabaseSchema(database)
         schema.check()
-        return f"schema: at revision {schema.required_revision}, as this program needs it"
+        return f"schema: at revision {schema.required_revision}, as required by this program"
     finally:
         database.close()

@@ -1,4 +1,4 @@
-"""``winchester clock show|advance|set``: looking at stream time, and moving the event clock."""
+"""``winchester clock show|advance|set``: show stream time and set the event clock."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class ClockShow(ObjectShow):
-    """Show the clock of stream time.
+    """Show stream time.
 
-    Prints which clock drives streams, and its time. The event clock has no time before the first
-    event was ingested.
+    Prints which clock stream time comes from, and its time. The event clock is unset until the
+    first event is ingested.
     """
 
     examples = (
@@ -32,8 +32,8 @@ class ClockShow(ObjectShow):
         "winchester clock show -c winchester.yaml -f value --column time",
     )
 
-    def shown(self, parsed_args: Namespace) -> dict[str, Any]:
-        """The kind of the clock and its time."""
+    def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
+        """Return the kind of the clock and its time."""
         from winchester_core.bootstrap import open_store, stream_clock
 
         settings = load_configuration(parsed_args, ignores=ALL_BUT_DATABASE)
@@ -42,14 +42,14 @@ class ClockShow(ObjectShow):
         return {"clock": settings.clock, "time": iso_text(now)}
 
     def cell(self, name: str, value: Any) -> Any:
-        """A value, or words where the clock has no time."""
+        """Return a value; "not set yet" if the clock has no time."""
         return "not set yet" if value is None else super().cell(name, value)
 
 
 class ClockAdvance(ConfiguredCommand):
-    """Move the event clock forward.
+    """Advance the event clock.
 
-    By a duration, or to a time; never back. What thereby becomes due is done by the workers.
+    By a duration, or to a time; never back. Workers process the streams that become due.
     """
 
     examples = (
@@ -64,33 +64,33 @@ class ClockAdvance(ConfiguredCommand):
         parser.add_argument(
             "to",
             metavar="DURATION_OR_TIME",
-            help="a duration (units y mo d h m s us), or an ISO 8601 time, UTC without offset",
+            help="a duration (units y mo d h m s us), or an ISO 8601 time (default offset: UTC)",
         )
         return parser
 
     def take_action(self, parsed_args: Namespace) -> int:
-        """Move the clock and print its time. Raises `ClockError` rather than going back."""
+        """Advance the clock and print its time. Raises `ClockError` for an earlier time."""
         from winchester_core.bootstrap import open_store
 
         settings = _event_clock_settings(parsed_args)
         with closing(open_store(settings)) as store:
             now = store.event_clock()
-            wanted = parse_time_after(parsed_args.to, lambda: _require_time(now))
-            if now is not None and wanted < now:
+            target = parse_time_after(parsed_args.to, lambda: _require_time(now))
+            if now is not None and target < now:
                 raise ClockError(
-                    f"the event clock is at {iso_text(now)} already and does not go back to "
-                    f"{iso_text(wanted)}; 'winchester clock set --force' does that"
+                    f"the event clock is already at {iso_text(now)} and is not set back to "
+                    f"{iso_text(target)}; 'winchester clock set --force' does that"
                 )
-            store.advance_event_clock(wanted)
+            store.advance_event_clock(target)
             _print_time(store)
         return DONE
 
 
 class ClockSet(ConfiguredCommand):
-    """Set the event clock, backwards too.
+    """Set the event clock, also to an earlier time.
 
-    Streams that fired or expired meanwhile stay as they are; those that are open wait for the
-    clock to come by again. Hence --force.
+    Streams that have fired or expired are not changed; open streams wait until the clock reaches
+    their times again. Requires --force.
     """
 
     examples = ("winchester clock set -c winchester.yaml 2015-01-20T00:00:00Z --force",)
@@ -98,23 +98,23 @@ class ClockSet(ConfiguredCommand):
     def get_parser(self, prog_name: str) -> ArgumentParser:
         """Add the argument and ``--force``."""
         parser = super().get_parser(prog_name)
-        parser.add_argument("time", metavar="TIME", help="ISO 8601, UTC without offset")
-        parser.add_argument("--force", action="store_true", help="yes, set it")
+        parser.add_argument("time", metavar="TIME", help="ISO 8601 (default offset: UTC)")
+        parser.add_argument("--force", action="store_true", help="confirm the change")
         return parser
 
     def take_action(self, parsed_args: Namespace) -> int:
         """Set the clock and print its time. Raises `UsageError` without ``--force``."""
         from winchester_core.bootstrap import open_store
 
-        moment = parse_time(parsed_args.time)
+        time = parse_time(parsed_args.time)
         settings = _event_clock_settings(parsed_args)
         if not parsed_args.force:
             raise UsageError(
                 "setting the event clock changes when streams fire and expire: "
-                "add --force if that is meant, or use 'winchester clock advance'"
+                "add --force to confirm, or use 'winchester clock advance'"
             )
         with closing(open_store(settings)) as store:
-            store.set_event_clock(moment)
+            store.set_event_clock(time)
             _print_time(store)
         return DONE
 
@@ -122,8 +122,8 @@ class ClockSet(ConfiguredCommand):
 def _event_clock_settings(parsed_args: Namespace) -> Settings:
     settings = load_configuration(parsed_args, ignores=ALL_BUT_DATABASE)
     if settings.clock != "event":
-        problem = f"clock: is {settings.clock}, and only the event clock can be moved"
-        raise ConfigurationError([f"{settings.name}: {problem}; 'clock: event' chooses it"])
+        problem = f"clock: is {settings.clock}, and only the event clock can be set"
+        raise ConfigurationError([f"{settings.name}: {problem}; 'clock: event' selects it"])
     return settings
 
 

@@ -1,4 +1,4 @@
-"""The program ``winchester_db``: makes, changes and looks at the database's schema."""
+"""The program ``winchester_db``: create, migrate and inspect the database schema."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from winchester_core.cli.options import (
 )
 from winchester_core.cli.terminal import configure_terminal
 from winchester_core.service.exit import DONE, UsageError, run_guarded
-from winchester_core.service.garbage_collector import spare_collector
+from winchester_core.service.garbage_collector import defer_garbage_collection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 PROGRAM: Final = "winchester_db"
 
 DESCRIPTION: Final = """\
-Make, change and look at the tables of the database. Of the configuration only the database's URL
-is needed; the rest need not be right yet.
+Create, migrate and inspect the database schema. Only the database's URL is read from the
+configuration; the rest need not be valid yet.
 """
 
 EPILOG: Final = """\
@@ -37,15 +37,15 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what `argv` (default: the process's arguments) asks; return the exit status."""
-    spare_collector()
+    """Run the action in `argv` (default: the process's arguments); return the exit status."""
+    defer_garbage_collection()
     configure_terminal(PROGRAM)
     args = build_parser().parse_args(argv)
     return run_guarded(lambda: _run(args), program=PROGRAM, args=args)
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The program's options and arguments."""
+    """Return the parser of the program's options and arguments."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description=DESCRIPTION,
@@ -58,19 +58,17 @@ def build_parser() -> argparse.ArgumentParser:
 
     upgrade = _action(actions, "upgrade", _upgrade, "migrate up to a revision")
     upgrade.add_argument("revision", metavar="REV", nargs="?", default="head", help="default: head")
-    _add_sql_option(upgrade, "print the SQL for an empty database, and run nothing")
+    _add_sql_option(upgrade, "print the SQL for an empty database instead of running it")
 
     downgrade = _action(actions, "downgrade", _downgrade, "migrate down to a revision")
-    downgrade.add_argument(
-        "revision", metavar="REV", help="'base' removes every table, and all that is in them"
-    )
-    _add_sql_option(downgrade, "print the SQL, and run nothing; REV is then FROM:TO")
+    downgrade.add_argument("revision", metavar="REV", help="'base' drops all tables and their data")
+    _add_sql_option(downgrade, "print the SQL instead of running it; REV is then FROM:TO")
 
     _action(actions, "current", _current, "print the database's revision")
     _action(actions, "history", _history, "print every revision, newest first")
 
-    stamp = _action(actions, "stamp", _stamp, "say that the database is at a revision")
-    stamp.add_argument("revision", metavar="REV", help="nothing is migrated")
+    stamp = _action(actions, "stamp", _stamp, "record a revision without migrating")
+    stamp.add_argument("revision", metavar="REV", help="the revision to record")
     return parser
 
 
@@ -85,8 +83,8 @@ def _action(
     return parser
 
 
-def _add_sql_option(parser: argparse.ArgumentParser, what: str) -> None:
-    parser.add_argument("--sql", action="store_true", help=what)
+def _add_sql_option(parser: argparse.ArgumentParser, help_text: str) -> None:
+    parser.add_argument("--sql", action="store_true", help=help_text)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -115,15 +113,16 @@ def _downgrade(schema: DatabaseSchema, args: argparse.Namespace) -> None:
         schema.downgrade(args.revision)
         _current(schema, args)
     elif ":" not in args.revision:
-        raise UsageError("downgrade --sql needs the revisions as FROM:TO")
+        raise UsageError("downgrade --sql requires the revisions as FROM:TO")
     else:
         schema.print_downgrade(args.revision)
 
 
 def _current(schema: DatabaseSchema, _args: argparse.Namespace) -> None:
-    found, wanted = schema.current_revision(), schema.required_revision
-    note = "head, as this program needs it" if found == wanted else f"this program needs {wanted}"
-    print(f"{found or 'no tables yet'} ({note})")
+    current, required = schema.current_revision(), schema.required_revision
+    is_required = current == required
+    note = "head, as required by this program" if is_required else f"this program needs {required}"
+    print(f"{current or 'no tables yet'} ({note})")
 
 
 def _history(schema: DatabaseSchema, _args: argparse.Namespace) -> None:

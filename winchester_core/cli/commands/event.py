@@ -1,4 +1,4 @@
-"""``winchester event list``: the events that are stored."""
+"""``winchester event list|show|add``: stored events, and one new event."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ TRAIT_COUNT = "trait_count"
 
 
 class EventList(PagedLister):
-    """List events, in the order in which they were stored.
+    """List events in the order in which they were stored.
 
-    JSON and YAML show each event as one flat object, datetimes as ISO 8601 with their offset;
+    JSON and YAML show each event as one flat object, with datetimes as ISO 8601 with offset;
     @datetime_traits names the traits that are datetimes, so that 'winchester ingest --format
-    event' reads the output back. The other formats show the columns message_id, event_type,
-    timestamp and trait_count; --column names others, any trait among them.
+    event' can read the output. The other formats show the columns message_id, event_type,
+    timestamp and trait_count; --column selects others, including any trait.
     """
 
     examples = (
@@ -56,13 +56,13 @@ class EventList(PagedLister):
         parser.add_argument(
             "--event-type", metavar="GLOB", help="only events of this type; * and ? are wildcards"
         )
-        moment = "an ISO 8601 time (UTC without offset), or a duration before now, as in 1d"
+        time = "an ISO 8601 time (default offset: UTC), or a duration before now, such as 1d"
         parser.add_argument(
-            "--since", metavar="WHEN", help=f"only those with this timestamp or later: {moment}"
+            "--since",
+            metavar="WHEN",
+            help=f"only events with this timestamp or later: {time}",
         )
-        parser.add_argument(
-            "--until", metavar="WHEN", help="only those with an earlier timestamp than this"
-        )
+        parser.add_argument("--until", metavar="WHEN", help="only events with an earlier timestamp")
         parser.add_argument(
             "--trait",
             metavar="NAME=VALUE",
@@ -73,16 +73,16 @@ class EventList(PagedLister):
         return parser
 
     def count(self, session: StoreSession) -> int:
-        """How many events there are."""
+        """Return the number of events."""
         return session.store.count_events(_filter(session))
 
     def objects(self, session: StoreSession) -> Iterator[dict[str, Any]]:
-        """Each event, flat."""
-        wanted, cursor = _filter(session), session.args.cursor
+        """Yield each event as a flat object."""
+        filters, cursor = _filter(session), session.args.cursor
         if cursor is not None and session.store.get_event_by_message_id(cursor) is None:
             raise UsageError(f"--cursor {cursor}: no event has this id")
         for size in session.page_sizes():
-            page = session.store.find_events(wanted, cursor=cursor, limit=size)
+            page = session.store.find_events(filters, cursor=cursor, limit=size)
             yield from map(flat_event, page)
             if len(page) < size:
                 _check_cursor(session, cursor, page)
@@ -90,14 +90,14 @@ class EventList(PagedLister):
             cursor = page[-1]["message_id"]
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
-        """A trait, or how many traits there are."""
+        """Return a trait, or the number of traits."""
         if column == TRAIT_COUNT and column not in each:
             return sum(not key.startswith("@") for key in each) - len(REQUIRED_KEYS)
         return super().cell(each, column)
 
 
 def _check_cursor(session: StoreSession, cursor: str | None, page: list[Any]) -> None:
-    """Tell the end of the list from a cursor that a worker has trimmed meanwhile."""
+    """Raise `StorageError` if an empty page is due to a cursor event that has been trimmed."""
     if not page and cursor is not None and session.store.get_event_by_message_id(cursor) is None:
         raise StorageError(f"event {cursor} was trimmed while this list was read: list again")
 
@@ -106,21 +106,18 @@ def _filter(session: StoreSession) -> EventFilter:
     args = session.args
     return EventFilter(
         event_type=args.event_type,
-        since=session.moment(args.since),
-        until=session.moment(args.until),
+        since=session.parse_time(args.since),
+        until=session.parse_time(args.until),
         traits=values.parse_traits(args.trait),
     )
-
-
-# ``winchester event show``: one event.
 
 
 class EventShow(ObjectShow):
     """Show one event with all its traits.
 
-    Datetimes are ISO 8601 with their offset; @datetime_traits names the traits that are
-    datetimes, as in the output of 'winchester event list'. Which streams hold the event is told
-    by 'winchester stream list --message-id'.
+    Datetimes are ISO 8601 with offset; @datetime_traits names the traits that are datetimes, as
+    in the output of 'winchester event list'. 'winchester stream list --message-id' shows the
+    streams that hold the event.
     """
 
     examples = (
@@ -134,33 +131,30 @@ class EventShow(ObjectShow):
         parser.add_argument("message_id", metavar="MESSAGE_ID", help="the event's id")
         return parser
 
-    def shown(self, parsed_args: Namespace) -> dict[str, Any]:
-        """The event. Raises `StorageError` when there is none with this id."""
+    def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
+        """Return the event. Raises `StorageError` if no event has this id."""
         with StoreSession(parsed_args) as session:
             return flat_event(get_event(session.store, parsed_args.message_id))
 
 
 def get_event(store: Store, message_id: str) -> Event:
-    """The event with this id. Raises `StorageError` when there is none."""
+    """Return the event with this id. Raises `StorageError` if there is none."""
     event = store.get_event_by_message_id(message_id)
     if event is None:
         raise StorageError(
-            f"no event has the id {message_id!r}: 'winchester event list' shows those that are "
-            "stored. It may have been rejected ('winchester rejected list'), dropped since no "
-            "event definition covers its type, or trimmed"
+            f"no event has the id {message_id!r}: 'winchester event list' shows the stored events. "
+            "It may have been rejected ('winchester rejected list'), dropped because no event "
+            "definition covers its type, or trimmed"
         )
     return event
-
-
-# ``winchester event add``: one event by hand.
 
 
 class EventAdd(ObjectShow):
     """Add one event.
 
-    It is taken in as one of a source would be: stored, matched with the triggers, added to their
-    streams. The outcome is stored, duplicate (its message id is known; nothing was done) or
-    invalid, with the reason and exit status 1. The streams that hold the event are shown.
+    The event is ingested like one from a source: stored, matched with the triggers, added to their
+    streams. The outcome is stored, duplicate (the message id exists; nothing was done) or
+    invalid, with the reason and exit status 1. Shows the streams that hold the event.
     """
 
     examples = (
@@ -181,67 +175,65 @@ class EventAdd(ObjectShow):
         parser.add_argument(
             "--json",
             metavar="OBJECT",
-            help="the event as a JSON object, as 'winchester event show -f json' shows it; - reads "
-            "it from standard input. The other options go before what it says",
+            help="the event as a JSON object, as printed by 'winchester event show -f json'; - "
+            "reads standard input. The other options override its values",
         )
-        parser.add_argument("--event-type", metavar="TYPE", help="its type, as in order.paid")
+        parser.add_argument("--event-type", metavar="TYPE", help="its type, such as order.paid")
         parser.add_argument(
             "--trait",
             metavar="NAME=VALUE",
             action="append",
             default=[],
-            help="a trait; the value's form tells its type, as in filters: 5, 5.0, true, "
-            '2015-01-20T17:00:00Z, text, "5". Repeated: all of them',
+            help="a trait; the type is inferred from the value as in filters: 5, 5.0, true, "
+            '2015-01-20T17:00:00Z, text, "5". Repeatable',
         )
-        parser.add_argument(
-            "--message-id", metavar="ID", help="its id (default: a new one, random)"
-        )
+        parser.add_argument("--message-id", metavar="ID", help="its id (default: a random one)")
         parser.add_argument(
             "--timestamp",
             metavar="WHEN",
-            help="its time, ISO 8601, or a duration before now (default: now, in stream time)",
+            help="its time: ISO 8601, or a duration before now (default: now, in stream time)",
         )
         return parser
 
     def run(self, parsed_args: Namespace) -> int:
-        """Add it; the exit status is 1 when it is invalid."""
+        """Add the event; return the exit status, which is 1 for an invalid event."""
         self._status = DONE
         super().run(parsed_args)
         return self._status
 
-    def shown(self, parsed_args: Namespace) -> dict[str, Any]:
-        """What became of it."""
+    def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
+        """Add the event and return the outcome."""
         from winchester_core.bootstrap import TriggerManager
         from winchester_core.model.message import EventStatus
 
-        given = _event_from_options(parsed_args)
+        partial_event = _event_from_options(parsed_args)
         settings = load_configuration(parsed_args, ignores=("pipelines", "distiller", "sources"))
         with TriggerManager(settings) as manager:
-            event = _with_defaults(given, parsed_args, manager)
+            event = _with_defaults(partial_event, parsed_args, manager)
             (outcome,) = manager.add_messages([Message(event, MessageKind.EVENT)]).outcomes
             if outcome.status is EventStatus.INVALID:
                 self._status = FAILED
             return _result(outcome, manager)
 
     def cell(self, name: str, value: Any) -> Any:
-        """A value; of streams, a line for each."""
+        """Return a value, streams with one line each."""
         if name == "streams":
             return join_lines(f"{each['id']} ({each['name']}, {each['state']})" for each in value)
         return super().cell(name, value)
 
 
 def _event_from_options(args: Namespace) -> dict[str, Any]:
-    """What the options say of the event. Raises `UsageError`."""
+    """Return the event's values that the options give. Raises `UsageError`."""
     event = _read_json(args.json) if args.json is not None else {}
     if args.event_type is not None:
         event["event_type"] = args.event_type
     if args.message_id is not None:
         event["message_id"] = args.message_id
     if "event_type" not in event:
-        raise UsageError("an event has a type: --event-type, or event_type in --json")
+        raise UsageError("an event needs a type: --event-type, or event_type in --json")
     for name, value in values.parse_traits(args.trait).items():
         if isinstance(value, TimeRange):
-            raise UsageError(f"--trait {name}: a trait is one time, not a range")
+            raise UsageError(f"--trait {name}: a trait can be a time, not a time range")
         event[name] = value
     return event
 
@@ -257,7 +249,7 @@ def _read_json(text: str) -> dict[str, Any]:
 
 
 def _with_defaults(event: dict[str, Any], args: Namespace, manager: Ingester) -> dict[str, Any]:
-    """The event with an id and a time, where it was given none. Raises `UsageError`."""
+    """Return the event with a default id and time where missing. Raises `UsageError`."""
 
     def now() -> datetime:
         time = manager.current_time()
@@ -275,14 +267,14 @@ def _with_defaults(event: dict[str, Any], args: Namespace, manager: Ingester) ->
 def _result(outcome: EventOutcome, manager: Ingester) -> dict[str, Any]:
     from winchester_core.model.message import EventStatus
 
-    is_held = outcome.status in (EventStatus.STORED, EventStatus.DUPLICATE)
-    wanted = StreamFilter(message_id=outcome.message_id)
-    found = manager.store.find_streams(wanted, limit=PAGE_SIZE) if is_held else []
+    is_stored = outcome.status in (EventStatus.STORED, EventStatus.DUPLICATE)
+    holding = StreamFilter(message_id=outcome.message_id)
+    streams = manager.store.find_streams(holding, limit=PAGE_SIZE) if is_stored else []
     return {
         "message_id": outcome.message_id,
         "outcome": outcome.status.value,
         "reason": outcome.reason,
         "streams": [
-            {"id": each.id, "name": each.name, "state": each.state.value} for each in found
+            {"id": each.id, "name": each.name, "state": each.state.value} for each in streams
         ],
     }

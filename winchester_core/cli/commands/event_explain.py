@@ -1,4 +1,4 @@
-"""``winchester event explain``: what each trigger makes of one event."""
+"""``winchester event explain``: why each trigger matches an event or not."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 
 class EventExplain(ObjectShow):
-    """Say what each trigger makes of an event.
+    """Explain how each trigger evaluates an event.
 
-    For each trigger that is configured: whether the event matches, by which criterion or why not;
-    which streams hold it; and for which fire criteria it counts. Triggers that are gone are named
-    where a stream of theirs holds the event. It only reads, and looks at the triggers as they are
-    configured now: those that were when the event came may have been others.
+    For each configured trigger: whether the event matches, by which criterion or why not; which
+    streams hold it; and for which fire criteria it counts. A removed trigger is listed if one of
+    its streams holds the event. Nothing is changed. The triggers are evaluated as configured now,
+    which may differ from when the event was ingested.
     """
 
     examples = (
@@ -46,11 +46,11 @@ class EventExplain(ObjectShow):
         """Add the argument and ``--trigger``."""
         parser = super().get_parser(prog_name)
         parser.add_argument("message_id", metavar="MESSAGE_ID", help="the event's id")
-        parser.add_argument("--trigger", metavar="NAME", help="say it of this trigger alone")
+        parser.add_argument("--trigger", metavar="NAME", help="only this trigger")
         return parser
 
-    def shown(self, parsed_args: Namespace) -> dict[str, Any]:
-        """The explanation. Raises `StorageError` when no event has this id."""
+    def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
+        """Return the explanation. Raises `StorageError` if no event has this id."""
         with StoreSession(parsed_args, ignores=ALL_BUT_TRIGGERS) as session:
             definitions = _selected_triggers(session.settings, parsed_args.trigger)
             event = get_event(session.store, parsed_args.message_id)
@@ -59,26 +59,26 @@ class EventExplain(ObjectShow):
                 limit=PAGE_SIZE,
             )
         configured = {each.name for each in definitions}
-        gone = sorted({each.name for each in holding} - configured)
+        removed = sorted({each.name for each in holding} - configured)
         return {
             "message_id": event["message_id"],
             "event_type": event["event_type"],
             "timestamp": iso_text(event["timestamp"]),
             "triggers": [
                 *(_explain(each, event, _streams_of(holding, each.name)) for each in definitions),
-                *(_without_trigger(name, _streams_of(holding, name)) for name in gone),
+                *(_removed_trigger(name, _streams_of(holding, name)) for name in removed),
             ],
         }
 
     def cell(self, name: str, value: Any) -> Any:
-        """A value; of triggers, some lines for each."""
+        """Return a value, triggers with several lines each."""
         if name == "triggers":
             return join_lines(line for each in value for line in _trigger_lines(each))
         return super().cell(name, value)
 
 
 def _selected_triggers(settings: Settings, name: str | None) -> list[TriggerDefinition]:
-    """The triggers to speak of. Raises `UsageError` for an unknown one."""
+    """Return the triggers to explain. Raises `UsageError` for an unknown one."""
     if name is not None:
         return [find_trigger(settings, name)]
     return list(load_triggers(settings).values())
@@ -87,34 +87,34 @@ def _selected_triggers(settings: Settings, name: str | None) -> list[TriggerDefi
 def _explain(
     definition: TriggerDefinition, event: Event, streams: Sequence[StreamRecord]
 ) -> dict[str, Any]:
-    told = explain_event(definition, event)
+    explanation = explain_event(definition, event)
     return {
         "trigger": definition.name,
-        "matches": told.matched,
-        "reason": _with_streams_text(told.reason, told.matched, streams),
-        "distinguished_by": to_json_value(told.distinguished_by),
+        "matches": explanation.matched,
+        "reason": _compared_with_streams(explanation.reason, explanation.matched, streams),
+        "distinguished_by": to_json_value(explanation.distinguished_by),
         "streams": _stream_rows(streams),
-        "match_criteria": _criterion_rows(told.match_criteria),
-        "fire_criteria": _criterion_rows(told.fire_criteria),
+        "match_criteria": _criterion_rows(explanation.match_criteria),
+        "fire_criteria": _criterion_rows(explanation.fire_criteria),
     }
 
 
-def _with_streams_text(reason: str, matched: bool, streams: Sequence[StreamRecord]) -> str:
+def _compared_with_streams(reason: str, matched: bool, streams: Sequence[StreamRecord]) -> str:
     if matched and not streams:
         return (
-            f"{reason}; yet no stream holds it: its stream was completed and purged, or the "
-            "trigger was not there, or another one, when the event came"
+            f"{reason}; but no stream holds it: its stream was completed and purged, or the "
+            "trigger did not exist or was different when the event was ingested"
         )
     if streams and not matched:
-        return f"{reason}; it did when it came, since a stream holds it: the trigger has changed"
+        return f"{reason}; a stream holds it, so it did when ingested: the trigger has changed"
     return reason
 
 
-def _without_trigger(name: str, streams: Sequence[StreamRecord]) -> dict[str, Any]:
+def _removed_trigger(name: str, streams: Sequence[StreamRecord]) -> dict[str, Any]:
     return {
         "trigger": name,
         "matches": False,
-        "reason": "no trigger of this name is configured (any more)",
+        "reason": "no trigger with this name is configured (any more)",
         "distinguished_by": None,
         "streams": _stream_rows(streams),
         "match_criteria": [],
@@ -130,23 +130,22 @@ def _stream_rows(streams: Iterable[StreamRecord]) -> list[dict[str, Any]]:
     return [{"id": each.id, "state": each.state.value} for each in streams]
 
 
-def _criterion_rows(verdicts: Iterable[CriterionResult]) -> list[dict[str, Any]]:
+def _criterion_rows(results: Iterable[CriterionResult]) -> list[dict[str, Any]]:
     return [
-        {"criterion": each.criterion, "met": each.is_met, "reason": each.reason}
-        for each in verdicts
+        {"criterion": each.criterion, "met": each.is_met, "reason": each.reason} for each in results
     ]
 
 
-def _trigger_lines(told: dict[str, Any]) -> list[str]:
-    matches = "matches" if told["matches"] else "does not match"
-    shown = [f"{told['trigger']}: {matches}: {told['reason']}"]
-    shown += [f"  in stream {each['id']} ({each['state']})" for each in told["streams"]]
-    if not told["matches"]:
-        return shown + list(_criterion_lines("match", "met", told["match_criteria"]))
-    return shown + list(_criterion_lines("fire", "counts", told["fire_criteria"]))
+def _trigger_lines(trigger: dict[str, Any]) -> list[str]:
+    matches = "matches" if trigger["matches"] else "does not match"
+    lines = [f"{trigger['trigger']}: {matches}: {trigger['reason']}"]
+    lines += [f"  in stream {each['id']} ({each['state']})" for each in trigger["streams"]]
+    if not trigger["matches"]:
+        return lines + list(_criterion_lines("match", "met", trigger["match_criteria"]))
+    return lines + list(_criterion_lines("fire", "counts", trigger["fire_criteria"]))
 
 
-def _criterion_lines(kind: str, met: str, verdicts: Iterable[dict[str, Any]]) -> Iterable[str]:
-    for place, each in enumerate(verdicts, start=1):
+def _criterion_lines(kind: str, met: str, results: Iterable[dict[str, Any]]) -> Iterable[str]:
+    for number, each in enumerate(results, start=1):
         not_met = "does not count" if met == "counts" else f"not {met}"
-        yield f"  {kind} criterion {place} {met if each['met'] else not_met}: {each['reason']}"
+        yield f"  {kind} criterion {number} {met if each['met'] else not_met}: {each['reason']}"

@@ -1,4 +1,4 @@
-"""``winchester ingest``: events and notifications from a file, or from the configured sources."""
+"""``winchester ingest``: ingest a file, or the configured event sources."""
 
 from __future__ import annotations
 
@@ -51,30 +51,31 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "winchester-ingest"
 FILE_SOURCE: Final = "file"
-"""The name under which bad messages of ``--file`` are kept, whatever the file is called."""
+"""Source name of rejected messages from ``--file``, whatever the file's name."""
 
 
 class IngestCommand(ConfiguredCommand):
-    """Take in events or notifications.
+    """Ingest events or notifications.
 
-    With --file, those of one file (or directory, or standard input): JSON, one in each line or in
-    an array, gzip or not. A line tells in the end how many were received, stored, known already
-    (duplicates), rejected and dropped. The exit status is 0 when everything was read, even if
-    some were rejected: those are kept in the database. With --follow it has no end: what is
-    appended to the file is taken in too, through its rotation, until SIGTERM or SIGINT (Ctrl-C).
+    With --file, reads one file, directory or standard input: JSON, one message per line or an
+    array, plain or gzip. Finally prints how many messages were received, stored, duplicates,
+    rejected and dropped. The exit status is 0 when everything was read, even if messages were
+    rejected; those are stored as rejected messages. With --follow, also reads what is appended to
+    the file, across rotations, until SIGTERM or SIGINT (Ctrl-C).
 
-    Without --file, the sources that the setting event_sources names, each on its own, until
-    SIGTERM or SIGINT (Ctrl-C), or until every one of them has come to its end. A source that
-    fails is tried again and does not hinder the others. What is in hand is finished, and the exit
-    status is 0. What takes longer than the setting shutdown_timeout is left for redelivery, and the
-    exit status is 3. A second signal ends the process at once, and nothing is lost by that.
+    Without --file, reads the sources in the setting event_sources, each independently, until
+    SIGTERM or SIGINT (Ctrl-C), or until all of them are exhausted. A source that fails is retried
+    and does not affect the others. On a signal, batches in progress are completed, and the exit
+    status is 0. Batches that take longer than the setting shutdown_timeout are left for
+    redelivery, and the exit status is 3. A second signal ends the process at once without losing
+    messages.
 
-    SIGHUP lets it read its configuration again, as 'winchester reload' does: what comes next goes
-    by the new triggers and event definitions. Nothing changes when a file is invalid; the log says
-    why. Sources wait for a restart.
+    SIGHUP reloads the configuration, as 'winchester reload' does: later messages are processed by
+    the new triggers and event definitions. If a file is invalid, nothing changes, and the log says
+    why. Changes of sources require a restart.
 
-    With --yagi-conf, the queues that an existing yagi.conf has for Winchester, too; unless there
-    is a -c, the configuration is what its section [winchester] names as config_file.
+    With --yagi-conf, also consumes the queues that an existing yagi.conf has for Winchester;
+    without -c, the configuration is the config_file of its section [winchester].
     """
 
     examples = (
@@ -92,18 +93,18 @@ class IngestCommand(ConfiguredCommand):
         parser.add_argument(
             "--yagi-conf",
             metavar="FILE",
-            help="a yagi.conf whose queues are consumed and whose config_file stands in for -c",
+            help="a yagi.conf: its queues are consumed, its config_file is the default of -c",
         )
         parser.add_argument(
             "--follow",
             action="store_true",
-            help="go on with what is appended to the file, which may be rotated or not there yet",
+            help="continue with what is appended to the file; it may be rotated, or not exist yet",
         )
         parser.add_argument(
             "--batch-size",
             metavar="N",
             type=positive_number,
-            help="messages a transaction (default: the source's batch_size or ingest_batch_size)",
+            help="messages per transaction (default: the source's batch_size or ingest_batch_size)",
         )
         add_metrics_option(parser)
         add_daemon_options(parser)
@@ -117,7 +118,7 @@ class IngestCommand(ConfiguredCommand):
         settings = _sources_settings(parsed_args)
         if not settings.event_sources:
             raise UsageError(
-                f"{settings.name}: event_sources names no source; add one, or ingest a --file"
+                f"{settings.name}: event_sources is empty: add a source, or ingest a --file"
             )
         if parsed_args.daemon:
             return daemonize(
@@ -136,15 +137,17 @@ def _sources_settings(args: Namespace) -> Settings:
 def _check_usage(args: Namespace) -> None:
     if args.file is not None:
         if args.yagi_conf:
-            raise UsageError("--file and --yagi-conf do not go together: name one of them")
+            raise UsageError("--file and --yagi-conf exclude each other")
         if args.daemon or args.pid_file:
             raise UsageError("--daemon and --pid-file are for the configured sources, not a --file")
         if args.metrics_listen and not args.follow:
-            raise UsageError("--metrics-listen is for what runs on: sources, or a --file --follow")
+            raise UsageError("--metrics-listen requires configured sources, or --file --follow")
         if args.follow and args.file == STDIN:
             raise UsageError("--follow is for a file: standard input is read until it ends")
         if args.datetime_trait and args.format == MessageKind.NOTIFICATION:
-            raise UsageError("--datetime-trait is for events: definitions type notifications")
+            raise UsageError(
+                "--datetime-trait is for events: event definitions give the types of notifications"
+            )
     elif args.format or args.datetime_trait or args.follow:
         raise UsageError(
             "--format, --datetime-trait and --follow are for a --file: sources have their own"
@@ -160,16 +163,16 @@ def _ingest_file(args: Namespace) -> int:
     settings = _file_settings(args)
     configure_logging(settings, PROGRAM)
     stop = threading.Event()
-    heartbeat = Watchdog()
+    watchdog = Watchdog()
     source = open_file_source(args, settings, follow=args.follow)
     with (
         TriggerManager(settings) as manager,
-        telemetry_server(settings, manager, heartbeat) as watched,
+        telemetry_server(settings, manager, watchdog) as telemetry,
         _reloader(settings, manager, partial(_file_settings, args)) as reloader,
         shutdown_on_signals(
-            _file_shutdown_plan(stop, watched.health, settings), reloader.ask
+            _file_shutdown_plan(stop, telemetry.health, settings), reloader.request
         ) as interruption,
-        progress_bar("ingest") as show,
+        progress_bar("ingest") as show_progress,
     ):
         pump = SourcePump(
             FILE_SOURCE,
@@ -177,11 +180,11 @@ def _ingest_file(args: Namespace) -> int:
             manager,
             batch_size=args.batch_size or settings.ingest_batch_size,
             stop=stop,
-            on_batch=lambda totals: show(totals.received),
-            pulse=heartbeat.pulse(FILE_SOURCE),
+            on_batch=lambda totals: show_progress(totals.received),
+            pulse=watchdog.pulse(FILE_SOURCE),
         )
-        watched.add(SourceMetricsCollector(lambda: {FILE_SOURCE: pump}))
-        watched.health.begin()
+        telemetry.add(SourceMetricsCollector(lambda: {FILE_SOURCE: pump}))
+        telemetry.health.begin()
         tune_garbage_collector()
         try:
             pump.run()
@@ -190,19 +193,19 @@ def _ingest_file(args: Namespace) -> int:
             raise
         finally:
             log_statistics(manager)
-    ended = interruption.signum is None or source.exhausted or args.follow
-    print(("" if ended else "interrupted: ") + _summary(pump.totals))
-    return DONE if ended else interruption.exit_status
+    is_complete = interruption.signum is None or source.exhausted or args.follow
+    print(("" if is_complete else "interrupted: ") + _summary(pump.totals))
+    return DONE if is_complete else interruption.exit_status
 
 
 def _file_settings(args: Namespace) -> Settings:
-    """The settings, which say where to listen only for a file that is followed."""
+    """Return the settings; they have a listen address only with ``--follow``."""
     settings = _settings_of_format(args)
     return apply_metrics_option(settings, args) if args.follow else disable_metrics(settings)
 
 
 def _settings_of_format(args: Namespace) -> Settings:
-    """The settings with a distiller where the file needs one, or may."""
+    """Return the settings, with event definitions if the file's format may need them."""
     if args.format == MessageKind.NOTIFICATION:
         return load_configuration(
             args, needs=("database", "distiller"), ignores=("pipelines", "sources")
@@ -222,17 +225,17 @@ def _run_sources(settings: Settings, args: Namespace, ready: Callable[[], None])
     if args.batch_size:
         entries = [replace(entry, batch_size=args.batch_size) for entry in entries]
     stop = threading.Event()
-    heartbeat = Watchdog()
-    load_again = partial(_sources_settings, args)
+    watchdog = Watchdog()
+    load = partial(_sources_settings, args)
     with (
         sighup_blocked(),
         PidFile(args.pid_file) if args.pid_file else nullcontext() as pid_file,
         TriggerManager(settings) as manager,
-        telemetry_server(settings, manager, heartbeat) as watched,
-        SystemdNotifier(heartbeat, lambda: _status(manager)) as supervisor,
-        _reloader(settings, manager, load_again, supervisor) as reloader,
+        telemetry_server(settings, manager, watchdog) as telemetry,
+        SystemdNotifier(watchdog, lambda: _status(manager)) as notifier,
+        _reloader(settings, manager, load, notifier) as reloader,
         shutdown_on_signals(
-            _shutdown_plan(stop, watched.health, supervisor, settings, pid_file), reloader.ask
+            _shutdown_plan(stop, telemetry.health, notifier, settings, pid_file), reloader.request
         ),
     ):
         runner = SourceRunner(
@@ -242,16 +245,16 @@ def _run_sources(settings: Settings, args: Namespace, ready: Callable[[], None])
             statistics_period_seconds=settings.statistics_period,
             batch_wait_seconds=settings.ingest_batch_delay,
             shutdown_seconds=settings.shutdown_timeout,
-            heartbeat=heartbeat,
+            heartbeat=watchdog,
         )
-        watched.add(SourceMetricsCollector(lambda: runner.pumps))
+        telemetry.add(SourceMetricsCollector(lambda: runner.pumps))
         ready()
-        supervisor.ready()
-        watched.health.begin()
+        notifier.ready()
+        telemetry.health.begin()
         tune_garbage_collector()
         totals = runner.run()
         if runner.hanging:
-            print(f"cut short: {_summary(totals)}")
+            print(f"shutdown timed out: {_summary(totals)}")
             exit_now(SHUTDOWN_TIMED_OUT, clean_up=pid_file_removal(pid_file))
     print(_summary(totals))
     return DONE
@@ -268,8 +271,8 @@ def _file_shutdown_plan(stop: threading.Event, health: Health, settings: Setting
 def _reloader(
     settings: Settings,
     manager: TriggerManager,
-    load_again: Callable[[], Settings],
-    supervisor: SystemdNotifier | None = None,
+    load: Callable[[], Settings],
+    notifier: SystemdNotifier | None = None,
 ) -> Reloader:
     from winchester_core.bootstrap import ingest_configuration
     from winchester_core.config.reload_diff import INGEST_RELOAD
@@ -279,33 +282,33 @@ def _reloader(
 
     return Reloader(
         settings,
-        takeover=INGEST_RELOAD,
-        load=load_again,
+        policy=INGEST_RELOAD,
+        load=load,
         prepare=prepare,
         proc_name=PROGRAM,
-        supervisor=supervisor,
+        notifier=notifier,
     )
 
 
 def _shutdown_plan(
     stop: threading.Event,
     health: Health,
-    supervisor: SystemdNotifier,
+    notifier: SystemdNotifier,
     settings: Settings,
     pid_file: PidFile | None,
 ) -> ShutdownPlan:
     def stop_sources() -> None:
         health.end()
-        supervisor.stopping()
+        notifier.stopping()
         stop.set()
 
-    # The runner keeps to the bound itself; past it, it is the runner that hangs.
-    within_seconds = settings.shutdown_timeout + CLEANUP_SECONDS
-    return ShutdownPlan(stop_sources, within_seconds, clean_up=pid_file_removal(pid_file))
+    # The runner enforces shutdown_timeout itself; this longer timeout is for a hanging runner.
+    timeout_seconds = settings.shutdown_timeout + CLEANUP_SECONDS
+    return ShutdownPlan(stop_sources, timeout_seconds, clean_up=pid_file_removal(pid_file))
 
 
 def _status(manager: TriggerManager) -> str:
-    return f"at work: received {manager.received}, stored {manager.saved}"
+    return f"running: received {manager.received}, stored {manager.saved}"
 
 
 def _summary(totals: PumpTotals) -> str:
@@ -315,35 +318,31 @@ def _summary(totals: PumpTotals) -> str:
     )
 
 
-# The configuration of ``winchester ingest``, that of a `yagi.conf` included.
-
-
-WITHOUT_PIPELINES: Final[tuple[Part, ...]] = ("pipelines",)
+IGNORED_PARTS: Final[tuple[Part, ...]] = ("pipelines",)
 YAGI: Final = "yagi"
-"""The plugin, and the name under which its bad messages are kept."""
+"""Name of the source plugin, and source name of its rejected messages."""
 
 
 def load_source_settings(args: Namespace) -> Settings:
-    """The settings with all sources to be run, that of ``--yagi-conf`` among them."""
+    """Load the settings with all sources to run, including that of ``--yagi-conf``."""
     if args.yagi_conf is None:
-        return load_configuration(args, ignores=WITHOUT_PIPELINES)
+        return load_configuration(args, ignores=IGNORED_PARTS)
     entry = _yagi_entry(args.yagi_conf, args)
-    settings = load_configuration(args, ignores=WITHOUT_PIPELINES)
+    settings = load_configuration(args, ignores=IGNORED_PARTS)
     entry = replace(entry, batch_size=settings.ingest_batch_size)
     sources = {**settings.event_sources, entry.name: entry}
     return replace(settings, event_sources=MappingProxyType(sources))
 
 
 def _yagi_entry(path: str, args: Namespace) -> SourceEntry:
-    """The source of a `yagi.conf`; the configuration that it names goes into `args`.
+    """Return the source of a `yagi.conf`; set `args.config` to the configuration it names.
 
-    Raises `PluginError` when the extra is not installed, `SourceError` for the file.
+    Raises `PluginError` if the extra is not installed, `SourceError` for the file.
     """
     from winchester_core.config.settings import SourceEntry
-    from winchester_core.plugins import EVENT_SOURCES
-    from winchester_core.plugins import import_plugin as load_plugin
+    from winchester_core.plugins import EVENT_SOURCES, import_plugin
 
-    source_class = load_plugin(EVENT_SOURCES, YAGI)
+    source_class = import_plugin(EVENT_SOURCES, YAGI)
     config_file = source_class.config_file(path)
     if args.config in (None, os.environ.get(CONFIG_VARIABLE)):
         if config_file is None:

@@ -1,4 +1,4 @@
-"""``winchester init``: a configuration to begin with."""
+"""``winchester init``: create an initial configuration."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ EVENTS: Final = "events.jsonl"
 FILES: Final = (SETTINGS, "triggers.yaml", "pipelines.yaml", EVENTS)
 DATABASE: Final = "winchester.db"
 DATABASE_URL: Final = "@DATABASE_URL@"
-"""What stands in the settings where the URL of the database belongs."""
+"""Placeholder of the database URL in the settings file."""
 FILE_MODE: Final = 0o640
 
 
 class InitCommand(DocumentedCommand):
-    """Write a configuration to begin with.
+    """Create an initial configuration.
 
-    Into the directory DIR, which is made if need be: winchester.yaml, triggers.yaml and
-    pipelines.yaml, each with comments, and a few events to try them with. They work as they
-    stand, on an SQLite database in the same directory. A file that is there already is never
-    overwritten: nothing is written then. The next three commands are printed; they can be pasted.
+    Writes winchester.yaml, triggers.yaml and pipelines.yaml, with comments, and some sample events
+    into the directory DIR, which is created if needed. They work unchanged, with an SQLite
+    database in the same directory. Existing files are never overwritten: if there is one, nothing
+    is written. Prints the next three commands, ready to paste.
     """
 
     examples = (
@@ -42,22 +42,24 @@ class InitCommand(DocumentedCommand):
     def get_parser(self, prog_name: str) -> ArgumentParser:
         """Add the argument."""
         parser = super().get_parser(prog_name)
-        parser.add_argument("directory", metavar="DIR", help="where to write")
+        parser.add_argument("directory", metavar="DIR", help="the directory to write to")
         return parser
 
     def take_action(self, parsed_args: Namespace) -> int:
-        """Write the files and print what to do next."""
+        """Write the files and print the next commands."""
         directory = Path(parsed_args.directory)
         contents = {name: _content(name, directory) for name in FILES}
         _write(directory, contents)
         print(f"written in {directory}: {', '.join(FILES)}", "", sep="\n")
-        print("The next three commands make the database, replay the events, and show the streams:")
+        print(
+            "The next three commands create the database, replay the events, and list the streams:"
+        )
         print("", *next_commands(directory), sep="\n")
         return DONE
 
 
 def next_commands(directory: Path) -> list[str]:
-    """What to do when the files are there, to be pasted into a shell."""
+    """Return the shell commands to run next."""
     settings = shlex.quote(str(directory / SETTINGS))
     events = shlex.quote(str(directory / EVENTS))
     return [
@@ -73,11 +75,11 @@ def _content(name: str, directory: Path) -> str:
 
 
 def _quoted_url(directory: Path) -> str:
-    """The URL of the database, as it is written in YAML; absolute, to hold wherever one is."""
+    """Return the database URL, quoted for YAML; absolute, to work in any working directory."""
     path = str(directory.resolve() / DATABASE)
     if "?" in path or not path.isprintable():
         raise UsageError(
-            f"{directory}: a database's URL cannot name such a directory; choose one without "
+            f"{directory}: a database URL cannot contain this path; choose a directory without "
             "question versions and control characters in its path"
         )
     return json.dumps(f"sqlite:///{path}".replace("${", "$${"), ensure_ascii=False)
@@ -85,11 +87,11 @@ def _quoted_url(directory: Path) -> str:
 
 def _write(directory: Path, contents: dict[str, str]) -> None:
     """Write all files, or none. Raises `WinchesterError`, `OSError`."""
-    there = [name for name in (*contents, DATABASE) if os.path.lexists(directory / name)]
-    if there:
+    existing = [name for name in (*contents, DATABASE) if os.path.lexists(directory / name)]
+    if existing:
         raise WinchesterError(
-            f"{directory} holds {', '.join(there)} already, and nothing is overwritten: "
-            "name another directory, or move that away"
+            f"{directory} already contains {', '.join(existing)}, and nothing is overwritten: "
+            "choose another directory, or move the existing files"
         )
     directory.mkdir(parents=True, exist_ok=True)
     for name, text in contents.items():

@@ -1,4 +1,4 @@
-"""``winchester outbox list``: effects that have not been delivered."""
+"""``winchester outbox list|show|retry|discard``: effects that have not been delivered."""
 
 from __future__ import annotations
 
@@ -48,19 +48,20 @@ DEFAULT_COLUMNS: Final = (
     "last_error",
 )
 EFFECT_PAGE_SIZE: Final = 20
-"""How many are read at a time: each comes with a payload of up to 4 MiB."""
+"""Effects read at a time: each has a payload of up to 4 MiB."""
 
 
 class OutboxList(PagedLister):
-    """List effects that wait for their delivery, and dead letters, by id.
+    """List pending effects and dead letters, by id.
 
-    Each with its id here, its state (pending or dead), the pipeline and the handler that queued
-    it and will deliver it, the id of its stream, the attempts to deliver it, when it was recorded,
-    when it is due, and the last error. Times are the database server's. Due is none of a dead
-    letter, nor of one that waits behind another of its stream and handler; of one that a worker
-    has in hand, due is when its lease ends. Further columns: effect_id (the id that the handler
-    and the outside know), place (among the pipeline's handlers of one name, from 0), stream_name,
-    waiting_since (its age counts from here) and worker. 'winchester outbox show' shows the payload.
+    The columns are the id in the outbox, the state (pending or dead), the pipeline and the handler
+    that queued the effect and deliver it, the id of its stream, the number of delivery attempts,
+    when it was recorded, when it is due, and the last error. Times are the database server's.
+    due_at is empty for a dead letter and for an effect that waits for an earlier one of its stream
+    and handler; for an effect that a worker is delivering, it is the end of the lease. Further
+    columns: effect_id (the id known to the handler and to other systems), place (position among the
+    pipeline's handlers of the same name, from 0), stream_name, waiting_since (start of its age) and
+    worker. 'winchester outbox show' shows the payload.
     """
 
     examples = (
@@ -79,24 +80,24 @@ class OutboxList(PagedLister):
         parser.add_argument(
             "--state",
             choices=[state.value for state in EffectState],
-            help="only those in this state, one of %(choices)s",
+            help="only effects in this state, one of %(choices)s",
         )
         add_effect_filters(parser)
         return parser
 
     def take_action(self, parsed_args: Any) -> tuple[Any, Any]:
-        """As any listing; a column that there is not is refused, since it would stay empty."""
+        """Return the columns and effects. Raises `UsageError` for an unknown column."""
         check_columns(parsed_args.columns, COLUMNS)
         return super().take_action(parsed_args)
 
     def count(self, session: StoreSession) -> int:
-        """How many there are."""
+        """Return the number of effects."""
         return session.store.count_effects(self._filter(session))
 
     def objects(self, session: StoreSession) -> Iterator[dict[str, Any]]:
-        """Each, without its payload."""
-        wanted, cursor = self._filter(session), parse_id_cursor(session.args.cursor)
-        for page in session.pages(session.store.find_effects, wanted, cursor, EFFECT_PAGE_SIZE):
+        """Yield each effect without its payload."""
+        filters, cursor = self._filter(session), parse_id_cursor(session.args.cursor)
+        for page in session.pages(session.store.find_effects, filters, cursor, EFFECT_PAGE_SIZE):
             yield from map(flat_effect, page)
 
     def _filter(self, session: StoreSession) -> EffectFilter:
@@ -105,19 +106,22 @@ class OutboxList(PagedLister):
 
 
 def add_effect_filters(parser: ArgumentParser) -> None:
-    """Add the options that narrow down which effects are meant."""
-    parser.add_argument("--pipeline", metavar="NAME", help="only those of this pipeline")
+    """Add the options that select effects."""
+    parser.add_argument("--pipeline", metavar="NAME", help="only effects of this pipeline")
     parser.add_argument(
-        "--handler", metavar="NAME", help="only those of the handler of this name in its pipeline"
+        "--handler", metavar="NAME", help="only effects of handlers with this name in a pipeline"
     )
     parser.add_argument(
-        "--stream", metavar="ID", type=positive_number, help="only those of the stream of this id"
+        "--stream",
+        metavar="ID",
+        type=positive_number,
+        help="only effects of the stream with this id",
     )
     add_age_options(parser, "recorded")
 
 
 def effect_filter(session: StoreSession, state: EffectState | None) -> EffectFilter:
-    """The effects that the options mean. Raises `UsageError`."""
+    """Return the filter that the options give. Raises `UsageError`."""
     args = session.args
     return EffectFilter(
         state=state,
@@ -129,7 +133,7 @@ def effect_filter(session: StoreSession, state: EffectState | None) -> EffectFil
 
 
 def flat_effect(effect: StoredEffect) -> dict[str, Any]:
-    """An effect as it is shown, under the names of `COLUMNS`."""
+    """Return an effect as a flat object with the keys in `COLUMNS`."""
     return {
         "id": effect.id,
         "effect_id": effect.effect_id,
@@ -148,40 +152,34 @@ def flat_effect(effect: StoredEffect) -> dict[str, Any]:
     }
 
 
-# ``winchester outbox show``: one effect with its payload.
-
-
 class OutboxShow(DocumentShow):
     """Show one effect that has not been delivered, with its payload.
 
-    The values of keys like *token*, *password* and *secret* are masked; --raw shows the payload
-    as the text that is stored. A datetime in it is an object: {"datetime": "..."}.
+    The values of keys like *token*, *password* and *secret* are masked; --raw shows the payload as
+    the stored text. A datetime in it is an object: {"datetime": "..."}.
     """
 
     examples = (
         "winchester outbox show -c winchester.yaml 7",
         "winchester outbox show -c winchester.yaml 7 --raw -f json",
     )
-    document = "payload"
+    document_key = "payload"
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         """Add the argument and ``--raw``."""
         parser = super().get_parser(prog_name)
         parser.add_argument("id", metavar="ID", type=positive_number, help="the effect's id")
         parser.add_argument(
-            "--raw", action="store_true", help="show the payload as text, passwords and all"
+            "--raw", action="store_true", help="show the payload as text, with its secrets"
         )
         return parser
 
-    def shown(self, parsed_args: Namespace) -> dict[str, Any]:
-        """The effect. Raises `UnknownEffect`."""
+    def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
+        """Return the effect. Raises `UnknownEffect`."""
         with StoreSession(parsed_args) as session:
             effect = session.store.get_effect(parsed_args.id)
-        show = body_text if parsed_args.raw else masked_body
-        return {**flat_effect(effect), "payload": show(effect.payload.encode())}
-
-
-# ``winchester outbox retry|discard``: sending effects again, and forgetting them.
+        render = body_text if parsed_args.raw else masked_body
+        return {**flat_effect(effect), "payload": render(effect.payload.encode())}
 
 
 FILTERS: Final = ("pipeline", "handler", "stream", "older_than", "younger_than")
@@ -189,60 +187,57 @@ BLOCKED: Final = "another effect of its stream and handler goes first"
 
 
 class OutboxRetry(BulkCommand[StoreSession]):
-    """Let workers deliver effects now.
+    """Make effects due for delivery now.
 
-    A dead letter becomes pending again, as if it had just been recorded: its attempts and its age
-    begin anew, and the outside knows it by the id that it had. A pending effect need not wait for
-    its next try. The outcome is due, or waiting when another effect of its stream and handler goes
-    first. One that a worker is delivering is left as it is; the exit status is then 1.
+    A dead letter becomes pending again, as if newly recorded: its attempts and its age start over,
+    and it keeps its effect_id. A pending effect does not wait for its next attempt. The outcome is
+    due, or waiting if another effect of its stream and handler goes first. An effect that a worker
+    is delivering is not changed; the exit status is then 1.
 
-    --all means every dead letter, or those that the filters leave.
+    --all selects every dead letter, or those that match the filters.
     """
 
     examples = (
         "winchester outbox retry -c winchester.yaml 7 8",
         "winchester outbox retry -c winchester.yaml --all --handler mail --younger-than 12h",
     )
-    what = "the effects"
-    ids_may_be_absent = True
+    item_label = "the effects"
+    ids_optional = True
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         """Add ``--all`` and the filters."""
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            "--all", action="store_true", help="every dead letter, in the place of ids"
-        )
+        parser.add_argument("--all", action="store_true", help="every dead letter, instead of ids")
         add_effect_filters(parser)
         return parser
 
-    def tool(self, parsed_args: Namespace) -> StoreSession:
-        """The store."""
+    def open_resource(self, parsed_args: Namespace) -> StoreSession:
+        """Return the session of the store."""
         _check_selection(parsed_args)
         return StoreSession(parsed_args)
 
-    def ids(self, tool: StoreSession, parsed_args: Namespace) -> Iterator[int]:
-        """Those that are named, or every dead letter that the filters leave."""
+    def ids(self, resource: StoreSession, parsed_args: Namespace) -> Iterator[int]:
+        """Yield the given ids, or with ``--all`` those of the dead letters that match."""
         if not parsed_args.all:
-            yield from super().ids(tool, parsed_args)
+            yield from super().ids(resource, parsed_args)
             return
-        wanted = effect_filter(tool, EffectState.DEAD)
-        for page in tool.pages(tool.store.find_effects, wanted, None, EFFECT_PAGE_SIZE):
+        filters = effect_filter(resource, EffectState.DEAD)
+        for page in resource.pages(resource.store.find_effects, filters, None, EFFECT_PAGE_SIZE):
             yield from (effect.id for effect in page)
 
-    def act(
-        self, tool: StoreSession, each_id: int, parsed_args: Namespace
+    def process(
+        self, resource: StoreSession, item_id: int, parsed_args: Namespace
     ) -> tuple[str, str | None]:
         """Retry one effect."""
-        effect = tool.store.retry_effect(each_id)
+        effect = resource.store.retry_effect(item_id)
         return ("due", None) if effect.due_at is not None else ("waiting", BLOCKED)
 
 
 class OutboxDiscard(BulkCommand[StoreSession]):
-    """Forget effects.
+    """Delete effects without delivering them.
 
-    They are removed for good, dead letters and pending ones alike: what they would have told the
-    outside is never told. One that a worker is delivering is left as it is; the exit status is
-    then 1.
+    Dead letters and pending effects are deleted permanently. An effect that a worker is delivering
+    is not changed; the exit status is then 1.
     """
 
     examples = (
@@ -252,23 +247,25 @@ class OutboxDiscard(BulkCommand[StoreSession]):
             "--column id | xargs winchester outbox discard -c winchester.yaml"
         ),
     )
-    what = "the effects"
+    item_label = "the effects"
 
-    def tool(self, parsed_args: Namespace) -> StoreSession:
-        """The store."""
+    def open_resource(self, parsed_args: Namespace) -> StoreSession:
+        """Return the session of the store."""
         return StoreSession(parsed_args)
 
-    def act(self, tool: StoreSession, each_id: int, parsed_args: Namespace) -> tuple[str, None]:
+    def process(
+        self, resource: StoreSession, item_id: int, parsed_args: Namespace
+    ) -> tuple[str, None]:
         """Discard one effect."""
-        tool.store.discard_effect(each_id)
+        resource.store.discard_effect(item_id)
         return "discarded", None
 
 
 def _check_selection(parsed_args: Namespace) -> None:
-    """Raise `UsageError` unless there are either ids or ``--all``, and filters only with that."""
+    """Raise `UsageError` unless either ids or ``--all`` are given, and filters only with it."""
     if bool(parsed_args.ids) == parsed_args.all:
         raise UsageError("name effects by their ids, or all dead letters by --all")
-    given = [name for name in FILTERS if getattr(parsed_args, name) is not None]
-    if given and not parsed_args.all:
-        option = given[0].replace("_", "-")
-        raise UsageError(f"--{option} narrows --all down: it does not go with ids")
+    filters = [name for name in FILTERS if getattr(parsed_args, name) is not None]
+    if filters and not parsed_args.all:
+        option = filters[0].replace("_", "-")
+        raise UsageError(f"--{option} is a filter for --all: it cannot be used with ids")

@@ -1,4 +1,4 @@
-"""``winchester plan``: what a change of triggers does to the streams that are open."""
+"""``winchester plan``: effects of changed triggers on open streams."""
 
 from __future__ import annotations
 
@@ -62,20 +62,20 @@ STREAM_COLUMNS: Final = (
 
 
 class PlanCommand(FlatLister):
-    """Show what a change of triggers does to open streams.
+    """Show the effects of changed triggers on open streams.
 
-    The configuration of -c is the new one. With --against, it is compared with the one in force,
-    and each trigger is listed that was added, removed or changed, with the keys in which it has
-    changed. Without, the new triggers are compared with the open streams: whether they were
-    counted by the same fire criteria and expiration, and distinguished by the same traits.
+    -c is the new configuration. With --against, it is compared with the current one, and each
+    trigger that was added, removed or changed is listed with its changed keys. Without --against,
+    the new triggers are compared with the open streams: whether these were counted by the same
+    fire criteria and expiration, and grouped by the same distinguishing traits.
 
-    For each such trigger: how many streams are open, and how many of them will be counted anew
-    from their events. Of these, how many fire at once, or later since there is a fire_delay; how
-    many expire at once; and how many of the others expire earlier or later than they would have.
-    Consequences say what becomes of all its open streams besides. With --list, each stream that is
-    affected, with its progress and its times before and after.
+    For each such trigger: the number of open streams, and how many of them will be recalculated
+    from their events. Of the latter: how many fire at once, or later because of a fire_delay; how
+    many expire at once; and how many of the others expire earlier or later than before.
+    consequences are further effects on all its open streams. With --list, each affected stream is
+    shown, with its progress and its times before and after.
 
-    Nothing is changed. Streams go on meanwhile, so that the numbers are those of this moment. Times
+    Nothing is changed. Streams are processed meanwhile, so that the numbers are a snapshot. Times
     are stream time.
     """
 
@@ -89,30 +89,28 @@ class PlanCommand(FlatLister):
         """Add ``--against``, ``--trigger`` and ``--list``."""
         parser = super().get_parser(prog_name)
         parser.add_argument(
-            "--against", metavar="FILE", help="the configuration in force, to compare triggers with"
+            "--against", metavar="FILE", help="the current configuration, to compare triggers with"
         )
         parser.add_argument(
             "--trigger",
             metavar="NAME",
             action="append",
             default=[],
-            help="only this trigger. Repeated: all of them",
+            help="only this trigger. Repeatable",
         )
-        parser.add_argument(
-            "--list", action="store_true", help="list each open stream that is affected"
-        )
+        parser.add_argument("--list", action="store_true", help="list each affected open stream")
         return parser
 
     def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], Iterable[dict[str, Any]]]:
-        """The triggers that change, or the streams that are affected."""
+        """Return the changed triggers, or the affected streams."""
         columns = STREAM_COLUMNS if parsed_args.list else COLUMNS
-        asked = check_columns(parsed_args.columns, columns)
+        requested = check_columns(parsed_args.columns, columns)
         objects = self._objects(parsed_args)
-        first = list(islice(objects, 1))  # whatever is wrong shows before any output
-        return asked or columns, chain(first, objects)
+        first = list(islice(objects, 1))  # errors are raised before any output
+        return requested or columns, chain(first, objects)
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
-        """A value; of a change, with the keys that have changed."""
+        """Return a value; a change with its changed keys."""
         value = column_value(each, column)
         if column == "change" and each["aspects"]:
             return f"{value} in {', '.join(each['aspects'])}"
@@ -125,47 +123,47 @@ class PlanCommand(FlatLister):
                 Namespace(config=parsed_args.against), ignores=ALL_BUT_TRIGGERS
             )
         with StoreSession(parsed_args, ignores=ALL_BUT_TRIGGERS) as session:
-            survey = PlanAnalysis(session, against)
-            _check_names(parsed_args.trigger, survey.known_names())
-            for change in survey.changes(parsed_args.trigger):
+            analysis = PlanAnalysis(session, against)
+            _check_names(parsed_args.trigger, analysis.known_names())
+            for change in analysis.changes(parsed_args.trigger):
                 if parsed_args.list:
-                    yield from map(_stream_row, survey.affected(change))
-                elif (tally := survey.tally(change)) is not None:
-                    yield _trigger_row(tally)
+                    yield from map(_stream_row, analysis.affected_streams(change))
+                elif (impact := analysis.impact(change)) is not None:
+                    yield _trigger_row(impact)
 
 
-def _check_names(asked: Sequence[str], known: set[str]) -> None:
-    for name in asked:
+def _check_names(requested: Sequence[str], known: set[str]) -> None:
+    for name in requested:
         if name not in known:
             hint = suggestion(name, sorted(known), "there are")
             raise UsageError(f"no trigger is named {name!r}; {hint}")
 
 
-def _trigger_row(tally: TriggerImpact) -> dict[str, Any]:
-    effects = tally.effects
+def _trigger_row(impact: TriggerImpact) -> dict[str, Any]:
+    effects = impact.effects
     return {
-        "trigger": tally.change.name,
-        "change": tally.change.kind.value,
-        "aspects": list(tally.change.changed_keys),
-        "open_streams": tally.open_streams,
-        "recounted": tally.recounted,
+        "trigger": impact.change.name,
+        "change": impact.change.kind.value,
+        "aspects": list(impact.change.changed_keys),
+        "open_streams": impact.open_streams,
+        "recounted": impact.recalculated,
         "fires_at_once": effects[RecalculationEffect.FIRES_AT_ONCE],
         "fires_later": effects[RecalculationEffect.FIRES_LATER],
         "expires_at_once": effects[RecalculationEffect.EXPIRES_AT_ONCE],
         "expires_earlier": effects[RecalculationEffect.EXPIRES_EARLIER],
         "expires_later": effects[RecalculationEffect.EXPIRES_LATER],
-        "consequences": list(tally.consequences),
+        "consequences": list(impact.consequences),
     }
 
 
 def _stream_row(affected: AffectedStream) -> dict[str, Any]:
-    stream, recounting = affected.stream, affected.recounting
-    after = recounting.after if recounting is not None else None
+    stream, preview = affected.stream, affected.preview
+    after = preview.after if preview is not None else None
     return {
         "id": stream.id,
         "trigger": stream.name,
         "distinguished_by": to_json_value(stream.distinguished_by),
-        "effect": recounting.effect.value if recounting is not None else None,
+        "effect": preview.effect.value if preview is not None else None,
         "progress": list(stream.progress),
         "new_progress": None if after is None else list(after.counts),
         "fire_timestamp": iso_text(stream.fire_timestamp),
@@ -176,53 +174,54 @@ def _stream_row(affected: AffectedStream) -> dict[str, Any]:
     }
 
 
-# Looking through open streams for what other triggers would do to them; nothing is written.
+# Analysis of open streams under changed triggers; nothing is written.
 
 
 CONSEQUENCES: Final[Mapping[str, str]] = {
-    "distinguished_by": "take no more events, which go to other groups now",
-    "match_criteria": "keep their events, and take others by the new criteria",
+    "distinguished_by": "receive no more events, which now go to other groups",
+    "match_criteria": "keep their events; the new criteria apply to further events",
     "fire_delay": "wait for the new time once their criteria are met",
     "fire_pipeline": "go to the new pipeline when they fire",
     "expire_pipeline": "go to the new pipeline when they expire",
 }
-"""What a change in a key of its trigger does to every open stream, besides being counted anew."""
+"""Effect of a changed key of the trigger on every open stream, besides recalculation."""
 
-NO_TRIGGER: Final = "end in error when their time comes: no trigger has their name"
+NO_TRIGGER: Final = "end in error when they become due: no trigger has their name"
 
 
 @dataclass(frozen=True, slots=True)
 class AffectedStream:
-    """An open stream that the change does something to; `recounting` where it is counted anew."""
+    """An open stream that the change affects; `preview` is None unless it is recalculated."""
 
     stream: StreamRecord
-    recounting: RecalculationPreview | None
+    preview: RecalculationPreview | None
     consequences: tuple[str, ...]
 
 
 @dataclass(slots=True)
 class TriggerImpact:
-    """What a change does to the open streams of one trigger."""
+    """Effects of a change on the open streams of one trigger."""
 
     change: TriggerChange
     open_streams: int = 0
-    recounted: int = 0
+    recalculated: int = 0
     effects: Counter[str] = field(default_factory=Counter)
     consequences: tuple[str, ...] = ()
 
     def add(self, affected: AffectedStream) -> None:
-        """Count one of them."""
+        """Add one affected stream to the counts."""
         self.consequences = tuple(dict.fromkeys((*self.consequences, *affected.consequences)))
-        if affected.recounting is not None:
-            self.recounted += 1
-            self.effects[affected.recounting.effect] += 1
+        if affected.preview is not None:
+            self.recalculated += 1
+            self.effects[affected.preview.effect] += 1
 
 
 class PlanAnalysis:
-    """The open streams of a database under the triggers of the session's configuration.
+    """Comparison of open streams with the triggers of the session's configuration.
 
-    They are compared with the triggers of `against`; without one, with the rules by which the
-    streams themselves were counted and grouped. Read in pages, each as it is at that moment.
+    Changes are those since the configuration `against`; without it, since the rules by which the
+    streams themselves were counted and grouped. Streams are read in pages, without a snapshot of
+    the whole.
     """
 
     def __init__(self, session: StoreSession, against: Settings | None) -> None:
@@ -236,54 +235,54 @@ class PlanAnalysis:
         self._changes = self._from_files(against) if against else self._from_streams()
 
     def changes(self, names: Sequence[str]) -> list[TriggerChange]:
-        """The triggers to look at: those that differ, or may; of these names, if there are any."""
+        """Return the triggers that differ, or may differ, restricted to `names` if any."""
         return [each for each in self._changes if not names or each.name in names]
 
     def known_names(self) -> set[str]:
-        """Every name that a trigger has, or had."""
+        """Return the names of all triggers, new and old."""
         return {*self._definitions, *(each.name for each in self._changes)}
 
-    def tally(self, change: TriggerChange) -> TriggerImpact | None:
-        """What the change does; None where it turns out to be none."""
-        tally = TriggerImpact(
+    def impact(self, change: TriggerChange) -> TriggerImpact | None:
+        """Return the effects of the change; None if no stream differs from the trigger."""
+        impact = TriggerImpact(
             change, open_streams=self._session.store.count_streams(_open(change.name))
         )
-        aspects: set[str] = set()
-        for affected in self.affected(change):
-            tally.add(affected)
-            aspects.update(self._own_aspects(affected.stream))
+        changed_keys: set[str] = set()
+        for affected in self.affected_streams(change):
+            impact.add(affected)
+            changed_keys.update(self._changed_keys(affected.stream))
         if change.changed_keys or change.kind is not ChangeKind.CHANGED:
-            return tally
-        tally.change = TriggerChange(change.name, change.kind, tuple(sorted(aspects)))
-        return tally if aspects else None
+            return impact
+        impact.change = TriggerChange(change.name, change.kind, tuple(sorted(changed_keys)))
+        return impact if changed_keys else None
 
-    def affected(self, change: TriggerChange) -> Iterator[AffectedStream]:
-        """The open streams of the change's trigger that it does something to, by id."""
+    def affected_streams(self, change: TriggerChange) -> Iterator[AffectedStream]:
+        """Yield the open streams that the change affects, by id."""
         definition = self._definitions.get(change.name)
         for page in self._session.pages(self._session.store.find_streams, _open(change.name), None):
             if definition is None:
                 yield from (AffectedStream(each, None, (NO_TRIGGER,)) for each in page)
                 continue
-            for portion in memory_batches(page):
-                yield from self._affected_of(portion, definition, change)
+            for batch in memory_batches(page):
+                yield from self._affected_in_batch(batch, definition, change)
 
-    def _affected_of(
+    def _affected_in_batch(
         self, streams: Sequence[StreamRecord], definition: TriggerDefinition, change: TriggerChange
     ) -> Iterator[AffectedStream]:
         stale = [each.id for each in streams if each.fingerprint != definition.fingerprint]
         events = self._session.store.events_of(stale) if stale else {}
         for stream in streams:
-            aspects = change.changed_keys or self._own_aspects(stream)
-            words = tuple(CONSEQUENCES[each] for each in aspects if each in CONSEQUENCES)
-            recounting = None
+            keys = change.changed_keys or self._changed_keys(stream)
+            consequences = tuple(CONSEQUENCES[key] for key in keys if key in CONSEQUENCES)
+            preview = None
             if stream.id in events and self._now is not None:
-                facts = _progress(stream)
-                recounting = preview_recalculation(definition, facts, events[stream.id], self._now)
-            if recounting is not None or words:
-                yield AffectedStream(stream, recounting, words)
+                progress = _progress(stream)
+                preview = preview_recalculation(definition, progress, events[stream.id], self._now)
+            if preview is not None or consequences:
+                yield AffectedStream(stream, preview, consequences)
 
-    def _own_aspects(self, stream: StreamRecord) -> tuple[str, ...]:
-        """In what the rules by which a stream was counted and grouped are not the new ones."""
+    def _changed_keys(self, stream: StreamRecord) -> tuple[str, ...]:
+        """Return the keys of the trigger that differ from the rules the stream was built by."""
         definition = self._definitions.get(stream.name)
         if definition is None:
             return ()
@@ -304,11 +303,11 @@ class PlanAnalysis:
     def _from_streams(self) -> list[TriggerChange]:
         stored = self._session.store.count_states_by_trigger()
         active = {name for name, states in stored.items() if StreamState.ACTIVE in states}
-        known = [name for name in self._definitions if name in active]
-        gone = sorted(active.difference(self._definitions))
+        configured = [name for name in self._definitions if name in active]
+        removed = sorted(active.difference(self._definitions))
         return [
-            *(TriggerChange(name, ChangeKind.CHANGED) for name in known),
-            *(TriggerChange(name, ChangeKind.REMOVED) for name in gone),
+            *(TriggerChange(name, ChangeKind.CHANGED) for name in configured),
+            *(TriggerChange(name, ChangeKind.REMOVED) for name in removed),
         ]
 
 

@@ -1,4 +1,4 @@
-"""``winchester plugin list|show``: the plugins that are installed."""
+"""``winchester plugin list|show``: installed plugins, and where a configuration uses them."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ SHORT_GROUPS: Final = {group.removeprefix("winchester."): group for group in GRO
 
 
 class PluginList(FlatLister):
-    """List the plugins that are installed.
+    """List the installed plugins.
 
-    Each with its entry-point group, its name, the distribution that brings it and that one's
-    version, a summary, and what is wrong with it, if anything: it cannot be imported, or another
-    distribution has registered the same name. As JSON or YAML, what the entry point names, the
-    JSON Schema of what the plugin takes and an example stand there too. With a configuration,
-    used_by tells which parts of it use the plugin.
+    The columns are the entry-point group, the name, the distribution and its version, a summary,
+    and the problem, if any: the plugin cannot be imported, or another distribution registers the
+    same name. JSON and YAML also have the entry point's value, the JSON Schema of the plugin's
+    parameters, and an example. With a configuration, used_by lists the parts of it that use the
+    plugin.
     """
 
     examples = (
@@ -73,34 +73,34 @@ class PluginList(FlatLister):
         return parser
 
     def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], list[dict[str, Any]]]:
-        """Each plugin; each registration, where there are several of one name."""
+        """Return a row for each registration of a plugin; a name may have several."""
         usage = read_usage(parsed_args)
         used_by = () if usage is None else (USED_BY,)
         columns = check_columns(parsed_args.columns, (*ALL_COLUMNS, *used_by))
-        wanted = parsed_args.group
-        groups = GROUP_NOUNS if wanted is None else [SHORT_GROUPS[wanted]]
-        listed = [
-            _plugin_row(claim, loaded, usage)
+        group = parsed_args.group
+        groups = GROUP_NOUNS if group is None else [SHORT_GROUPS[group]]
+        rows = [
+            _plugin_row(registration, loaded, usage)
             for group in groups
             for plugin in installed_plugins(group).values()
             for loaded in [_load(plugin)]
-            for claim in (plugin, *plugin.duplicates)
+            for registration in (plugin, *plugin.duplicates)
         ]
-        return columns or (*COLUMNS, *used_by), listed
+        return columns or (*COLUMNS, *used_by), rows
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
-        """A value; of places, one after the other."""
+        """Return a value, lists separated by commas."""
         value = column_value(each, column)
         return ", ".join(value) if isinstance(value, list) else one_line(value)
 
 
 class PluginShow(ObjectShow):
-    """Show one plugin: where it comes from, what it does, its parameters and an example.
+    """Show one plugin: its origin, description, parameters and an example.
 
-    The plugin is named as GROUP/NAME, as in handlers/logger, or by its name alone where no other
-    group has it. For each parameter it says what it takes, whether it is required or has a
-    default, and what it means. As JSON or YAML, the schema is a JSON Schema. Of a plugin that
-    cannot be loaded the cause is shown, and the exit status is 1.
+    The plugin is named GROUP/NAME, as in handlers/logger, or NAME if no other group has that name.
+    For each parameter, shows the accepted values, whether it is required or its default, and its
+    meaning. In JSON and YAML, the schema is a JSON Schema. For a plugin that cannot be loaded, the
+    cause is shown, and the exit status is 1.
     """
 
     examples = (
@@ -115,12 +115,12 @@ class PluginShow(ObjectShow):
             "plugin",
             metavar="NAME",
             nargs="+",
-            help="NAME or GROUP/NAME; the name of a command has several words",
+            help="NAME or GROUP/NAME; the name of a command may have several words",
         )
         return parser
 
-    def shown(self, parsed_args: Namespace) -> dict[str, Any]:
-        """The plugin. Raises `UsageError` for an unknown one."""
+    def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
+        """Return the plugin. Raises `UsageError` for an unknown one."""
         plugin = _find(" ".join(parsed_args.plugin))
         loaded = _load(plugin)
         self._status = FAILED if loaded.problem else DONE
@@ -130,11 +130,11 @@ class PluginShow(ObjectShow):
         return shown
 
     def run(self, parsed_args: Namespace) -> int:
-        """Show it; the status is that of a failure when the plugin cannot be loaded."""
+        """Show the plugin; return the exit status, which is 1 if it cannot be loaded."""
         return super().run(parsed_args) or self._status
 
     def cell(self, name: str, value: Any) -> Any:
-        """A value; of a description and parameters, the lines."""
+        """Return a value, texts and lists with several lines."""
         if name in ("description", "example") and value:
             return join_lines(value.splitlines())
         if name == "schema" and value is not None:
@@ -147,7 +147,7 @@ class PluginShow(ObjectShow):
 
 
 class _LoadedPlugin(NamedTuple):
-    """What a plugin's entry point names and takes, or what is wrong with it."""
+    """The object that an entry point refers to and its schema, or the problem with it."""
 
     plugin: Any = None
     schema: dict[str, Any] | None = None
@@ -166,7 +166,7 @@ def _load(plugin: Plugin) -> _LoadedPlugin:
 
 def _plugin_row(plugin: Plugin, loaded: _LoadedPlugin, usage: Usage | None) -> dict[str, Any]:
     description = describe_plugin(loaded.plugin)
-    flat: dict[str, Any] = {
+    row: dict[str, Any] = {
         "group": plugin.group,
         "name": plugin.name,
         "distribution": plugin.distribution,
@@ -178,26 +178,26 @@ def _plugin_row(plugin: Plugin, loaded: _LoadedPlugin, usage: Usage | None) -> d
         "example": description.example or None,
     }
     if usage is not None:
-        flat[USED_BY] = usage.get((plugin.group, plugin.name), [])
-    return flat
+        row[USED_BY] = usage.get((plugin.group, plugin.name), [])
+    return row
 
 
 def _find(text: str) -> Plugin:
-    """The plugin that `text` names. Raises `UsageError`."""
-    short, slash, name = text.partition("/")
+    """Return the plugin NAME or GROUP/NAME. Raises `UsageError`."""
+    short_group, slash, name = text.partition("/")
     if not slash:
-        return _find_anywhere(text)
-    group = SHORT_GROUPS.get(short, short)
+        return _find_by_name(text)
+    group = SHORT_GROUPS.get(short_group, short_group)
     if group not in GROUP_NOUNS:
-        hint = suggestion(short, SHORT_GROUPS, "there are")
-        raise UsageError(f"no group of plugins is named {short!r}; {hint}")
+        hint = suggestion(short_group, SHORT_GROUPS, "there are")
+        raise UsageError(f"no plugin group is named {short_group!r}; {hint}")
     plugins = installed_plugins(group)
     if name not in plugins:
         raise UsageError(f"no {GROUP_NOUNS[group]} is named {name!r}; {_hint(name, plugins)}")
     return plugins[name]
 
 
-def _find_anywhere(name: str) -> Plugin:
+def _find_by_name(name: str) -> Plugin:
     found = [
         installed_plugins(group)[name] for group in GROUP_NOUNS if name in installed_plugins(group)
     ]
@@ -208,14 +208,14 @@ def _find_anywhere(name: str) -> Plugin:
         choices = " or ".join(
             f"{plugin.group.removeprefix('winchester.')}/{name}" for plugin in found
         )
-        raise UsageError(f"several plugins are named {name!r}: say {choices}")
+        raise UsageError(f"several plugins are named {name!r}: name {choices}")
     return found[0]
 
 
 def _hint(name: str, known: Any) -> str:
     return (
-        f"{suggestion(name, known, 'installed')} 'winchester plugin list' shows all that are "
-        "installed; pip installs what is missing"
+        f"{suggestion(name, known, 'installed')} 'winchester plugin list' shows all installed "
+        "plugins; install others with pip"
     )
 
 
@@ -223,23 +223,21 @@ def _parameter_line(parameter: dict[str, Any]) -> str:
     state = "required" if parameter["required"] else ""
     if parameter["default"] is not None:
         state = f"default {json.dumps(parameter['default'], ensure_ascii=False)}"
-    told = ", ".join(filter(None, (parameter["takes"], state)))
-    return f"{parameter['name']}: " + "; ".join(filter(None, (told, parameter["description"])))
-
-
-# Where a configuration uses which plugin.
+    constraints = ", ".join(filter(None, (parameter["takes"], state)))
+    parts = filter(None, (constraints, parameter["description"]))
+    return f"{parameter['name']}: " + "; ".join(parts)
 
 
 Usage: TypeAlias = Mapping[tuple[str, str], list[str]]
-"""Group and name of a plugin to the places that use it, in words."""
+"""Mapping from a plugin's group and name to the parts of the configuration that use it."""
 
 COMBINATORS: Final = ("not", "any", "all")
 
 
 def read_usage(args: Namespace) -> Usage | None:
-    """The usage in the configuration that is named; None when there is none that can be read.
+    """Return the usage in the configuration; None if there is none, or it is invalid.
 
-    A plugin that is at fault may be the reason for that, hence it is no error here.
+    An invalid one is only a warning: the plugin to be shown may be the cause.
     """
     if args.config is None:
         return None
@@ -249,16 +247,16 @@ def read_usage(args: Namespace) -> Usage | None:
         first, *others = error.problems
         rest = f" (and {len(others)} more)" if others else ""
         print(
-            f"winchester: used_by is not known, since the configuration is not right: {first}{rest}"
-            "; 'winchester check' tells all",
+            f"winchester: used_by is unknown because the configuration is invalid: {first}{rest}"
+            "; 'winchester check' prints all problems",
             file=sys.stderr,
         )
         return None
     usage: dict[tuple[str, str], list[str]] = {}
-    for group, name, place in _uses(settings):
-        places = usage.setdefault((group, name), [])
-        if place not in places:
-            places.append(place)
+    for group, name, user in _uses(settings):
+        users = usage.setdefault((group, name), [])
+        if user not in users:
+            users.append(user)
     return usage
 
 
@@ -270,15 +268,15 @@ def _uses(settings: Settings) -> Iterator[tuple[str, str, str]]:
         yield EVENT_SOURCES, source.plugin_name, f"event source {source.name}"
     for trigger in settings.trigger_definitions:
         for criterion in (*trigger["match_criteria"], *trigger["fire_criteria"]):
-            for demand in criterion.get("traits", {}).values():
-                for name in _conditions(demand):
+            for requirement in criterion.get("traits", {}).values():
+                for name in _conditions(requirement):
                     yield CONDITIONS, name, f"trigger {trigger['name']}"
     yield from _trait_plugins(settings)
 
 
-def _conditions(demand: Any) -> Iterator[str]:
-    """The names of conditions in what a criterion demands of a trait."""
-    for each in demand if isinstance(demand, list) else [demand]:
+def _conditions(requirement: Any) -> Iterator[str]:
+    """Yield the names of conditions in a criterion's requirement for a trait."""
+    for each in requirement if isinstance(requirement, list) else [requirement]:
         for name, value in each.items() if isinstance(each, Mapping) else ():
             if name in COMBINATORS:
                 yield from _conditions(value)
@@ -293,5 +291,5 @@ def _trait_plugins(settings: Settings) -> Iterator[tuple[str, str, str]]:
             plugin = entry.get("plugin") if isinstance(entry, Mapping) else None
             name = plugin.get("name") if isinstance(plugin, Mapping) else plugin
             if isinstance(name, str):
-                known = settings.trait_plugin_aliases.get(name, name)
-                yield TRAIT_PLUGINS, known, f"trait {trait}"
+                resolved = settings.trait_plugin_aliases.get(name, name)
+                yield TRAIT_PLUGINS, resolved, f"trait {trait}"

@@ -1,4 +1,4 @@
-"""``winchester plugin check``: do the plugins of a distribution keep what they must keep to?"""
+"""``winchester plugin check``: check a distribution's plugins against the plugin rules."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 class PluginCheck(DocumentedCommand):
     """Check the plugins of an installed distribution.
 
-    Each is loaded. It must have the methods of its interface, a schema, a docstring, and an
-    example that the schema takes. With the example's parameters, the rules of the conformance
-    suites are tried that need no service: a condition's all; a handler's up to the commit, which
-    is never called, nor deliver; of a source those of its schema, of a trait plugin also that it
-    takes nothing found. So code of the plugins runs, in a directory that is removed afterwards.
+    Loads each plugin. It must have the methods of its interface, a schema, a docstring, and an
+    example that the schema accepts. Then runs, with the example's parameters, the rules of the
+    conformance suites that need no external service: all rules of conditions; those of handlers
+    before commit (neither commit nor deliver is called); those of a source's schema; those of a
+    trait plugin's schema, and that it accepts an empty match. The plugins' code runs in a
+    temporary directory.
 
-    Each problem is a line. The exit status is 1 when there are any, and 2 when no such
-    distribution is installed or it brings no plugin.
+    Prints each problem on a line. The exit status is 1 if there are problems, and 2 if the
+    distribution is not installed or has no plugins.
     """
 
     examples = ("winchester plugin check winchester-example-plugins",)
@@ -42,42 +43,44 @@ class PluginCheck(DocumentedCommand):
         return parser
 
     def take_action(self, parsed_args: Namespace) -> int:
-        """Print what was found of each plugin."""
+        """Print the result for each plugin; return the exit status."""
         from winchester_core.testing.plugin_inspection import inspect_plugin
 
         status = DONE
         for plugin in plugins_of(parsed_args.distribution):
-            found = inspect_plugin(plugin)
-            for line in _report_lines(plugin, found):
+            inspection = inspect_plugin(plugin)
+            for line in _report_lines(plugin, inspection):
                 print(line)
-            if found.problems:
+            if inspection.problems:
                 status = FAILED
         return status
 
 
 def plugins_of(distribution: str) -> list[Plugin]:
-    """The plugins that a distribution registers. Raises `UsageError` when there are none."""
-    claims = [
-        claim
+    """Return the plugins that a distribution registers. Raises `UsageError` if there are none."""
+    registrations = [
+        registration
         for group in GROUP_NOUNS
         for plugin in installed_plugins(group).values()
-        for claim in (plugin, *plugin.duplicates)
+        for registration in (plugin, *plugin.duplicates)
     ]
-    found = [each for each in claims if _normalized(each.distribution) == _normalized(distribution)]
-    if not found:
-        hint = suggestion(distribution, {each.distribution for each in claims}, "there are")
+    name = _normalized(distribution)
+    matching = [each for each in registrations if _normalized(each.distribution) == name]
+    if not matching:
+        hint = suggestion(distribution, {each.distribution for each in registrations}, "there are")
         raise UsageError(f"no distribution {distribution!r} with plugins is installed; {hint}")
-    return found
+    return matching
 
 
-def _report_lines(plugin: Plugin, found: PluginInspection) -> Iterator[str]:
+def _report_lines(plugin: Plugin, inspection: PluginInspection) -> Iterator[str]:
     name = f"{group_noun(plugin.group)} {plugin.name}"
-    for problem in found.problems:
+    for problem in inspection.problems:
         yield f"{name}: {problem}"
-    if not found.problems:
-        tried = f", {found.rules_tried} rules tried" if found.rules_tried else ""
-        left_out = f"; not tried: {found.left_out}" if found.left_out else ""
-        yield f"{name}: OK{tried}{left_out}"
+    if not inspection.problems:
+        count = inspection.rules_checked
+        checked = f", {count} rule{'' if count == 1 else 's'} checked" if count else ""
+        skipped = f"; not checked: {inspection.not_checked}" if inspection.not_checked else ""
+        yield f"{name}: OK{checked}{skipped}"
 
 
 def _normalized(distribution: str) -> str:

@@ -1,4 +1,4 @@
-"""``winchester plugin new``: a package with a plugin, to begin with."""
+"""``winchester plugin new``: create the package of a new plugin from a template."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ KINDS: Final = {
     "source": EVENT_SOURCES,
     "trait": TRAIT_PLUGINS,
 }
-"""Kind, which is also the name of the template's directory, to entry-point group."""
+"""Mapping from kind, which is also the template's directory, to entry-point group."""
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_NAME_LENGTH: Final = 28
-"""With a longer one, lines of the templates would have to be broken otherwise."""
+"""Longer names would make lines of the templates too long."""
 
-SYNTAX: Final = ("all", "any", "not")
-"""What no condition can be named: criteria have a meaning for it."""
+RESERVED_NAMES: Final = ("all", "any", "not")
+"""Keywords of criteria, which no condition can be named."""
 
 FILE_MODE: Final = 0o640
 
 
 class PluginNew(DocumentedCommand):
-    """Write a package with a plugin of your own, to begin with.
+    """Create a package with a new plugin.
 
-    KIND is handler, condition, source or trait; NAME is what the plugin will be called in
-    Winchester's YAML files: lower-case letters, digits and underscores. The package works as it
-    stands: it can be installed, and has tests, which hold what every plugin of its kind must keep
-    to. Nothing is overwritten: the directory must not be there yet.
+    KIND is handler, condition, source or trait; NAME is the plugin's name in Winchester's YAML
+    files: lower-case letters, digits and underscores. The package works unchanged: it can be
+    installed, and its tests include the conformance suite of its kind. Nothing is overwritten: the
+    directory must not exist.
     """
 
     examples = (
@@ -67,29 +67,29 @@ class PluginNew(DocumentedCommand):
         """Add the arguments."""
         parser = super().get_parser(prog_name)
         parser.add_argument("kind", metavar="KIND", choices=list(KINDS), help="one of %(choices)s")
-        parser.add_argument("name", metavar="NAME", help="what the plugin is called")
+        parser.add_argument("name", metavar="NAME", help="the plugin's name")
         parser.add_argument(
             "--dir",
             metavar="DIR",
-            help="where to write; made with its parents (default: winchester-NAME, with dashes)",
+            help="the directory to create, and its parents (default: winchester-NAME, with dashes)",
         )
         return parser
 
     def take_action(self, parsed_args: Namespace) -> int:
-        """Write the files and print what to do next."""
+        """Write the files and print the next commands."""
         kind, name = parsed_args.kind, parsed_args.name
         check_name(name, KINDS[kind])
         directory = Path(parsed_args.dir or distribution_name(name))
         contents = package_files(kind, name)
         _write(directory, contents)
         print(f"written in {directory}: {', '.join(map(str, contents))}", "", sep="\n")
-        print("The next commands install it, run its tests, and show that it is found:")
+        print("The next commands install it, run its tests, and show the installed plugin:")
         print("", *next_commands(directory, name), sep="\n")
         return DONE
 
 
 def next_commands(directory: Path, name: str) -> list[str]:
-    """What to do when the files are there, to be pasted into a shell."""
+    """Return the shell commands to run next."""
     return [
         f"cd {shlex.quote(str(directory))}",
         "pip install -e '.[test]'",
@@ -101,51 +101,49 @@ def next_commands(directory: Path, name: str) -> list[str]:
 def check_name(name: str, group: str) -> None:
     """Raise `UsageError` for a name that no new plugin of `group` can have."""
     if not NAME.fullmatch(name):
-        meant = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-        hint = f"; did you mean {meant!r}?" if NAME.fullmatch(meant) else ""
+        similar = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+        hint = f"; did you mean {similar!r}?" if NAME.fullmatch(similar) else ""
         raise UsageError(
-            f"{name!r} is no name for a plugin: lower-case letters, digits and single underscores, "
-            f"a letter first{hint}"
+            f"{name!r} is not a valid plugin name: expected lower-case letters, digits and single "
+            f"underscores, beginning with a letter{hint}"
         )
     if len(name) > MAX_NAME_LENGTH:
-        raise UsageError(f"{name!r} has {len(name)} characters; at most {MAX_NAME_LENGTH} are good")
-    if group == CONDITIONS and name in SYNTAX:
-        raise UsageError(
-            f"no condition can be named {name!r}: it is part of the syntax of criteria"
-        )
+        raise UsageError(f"{name!r} has {len(name)} characters; at most {MAX_NAME_LENGTH} allowed")
+    if group == CONDITIONS and name in RESERVED_NAMES:
+        raise UsageError(f"a condition cannot be named {name!r}: it is a keyword of criteria")
     if name in installed_plugins(group):
         origin = installed_plugins(group)[name].origin
         raise UsageError(
-            f"the name {name!r} is taken by the {group_noun(group)} of {origin}, and one that two "
-            "distributions register can be used from neither"
+            f"the name {name!r} is taken by the {group_noun(group)} of {origin}; a name that two "
+            "distributions register cannot be used"
         )
     if find_spec(package_name(name)) is not None:
         package = package_name(name)
-        raise UsageError(f"a package {package} is installed already: choose another name")
+        raise UsageError(f"a package {package} is already installed: choose another name")
 
 
 def distribution_name(name: str) -> str:
-    """What is installed by pip."""
+    """Return the name of the distribution."""
     return f"winchester-{name.replace('_', '-')}"
 
 
 def package_name(name: str) -> str:
-    """What is imported."""
+    """Return the name of the import package."""
     return f"winchester_{name}"
 
 
 def package_files(kind: str, name: str) -> dict[PurePath, str]:
-    """The files of a package, by their path in it, in order."""
-    known = template_variables(name)
+    """Return the files of a package by their path in it, sorted."""
+    variables = template_variables(name)
     template = files(TEMPLATES).joinpath(kind)
     return {
-        PurePath(_substitute(str(path), known)): _substitute(text, known)
+        PurePath(_substitute(str(path), variables)): _substitute(text, variables)
         for path, text in _files(template, PurePath())
     }
 
 
 def template_variables(name: str) -> Mapping[str, str]:
-    """The words of a template that are replaced, and by what."""
+    """Return the placeholders of a template with their values."""
     core_version = version(DISTRIBUTION)
     return {
         "plugin_name": name,
@@ -157,17 +155,17 @@ def template_variables(name: str) -> Mapping[str, str]:
     }
 
 
-def _substitute(text: str, known: Mapping[str, str]) -> str:
-    pattern = "|".join(map(re.escape, known))
-    return re.sub(pattern, lambda match: known[match[0]], text)
+def _substitute(text: str, variables: Mapping[str, str]) -> str:
+    pattern = "|".join(map(re.escape, variables))
+    return re.sub(pattern, lambda match: variables[match[0]], text)
 
 
 def _files(folder: Traversable, path: PurePath) -> Iterator[tuple[PurePath, str]]:
-    for each in sorted(folder.iterdir(), key=lambda each: each.name):
-        if each.is_file():
-            yield path / each.name, each.read_text(encoding="utf-8")
-        elif each.name != "__pycache__":
-            yield from _files(each, path / each.name)
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_file():
+            yield path / entry.name, entry.read_text(encoding="utf-8")
+        elif entry.name != "__pycache__":
+            yield from _files(entry, path / entry.name)
 
 
 def _write(directory: Path, contents: Mapping[PurePath, str]) -> None:
@@ -176,8 +174,8 @@ def _write(directory: Path, contents: Mapping[PurePath, str]) -> None:
         directory.mkdir(parents=True)
     except FileExistsError:
         raise WinchesterError(
-            f"{directory} is there already, and nothing is overwritten: "
-            "name another directory by --dir, or move that away"
+            f"{directory} already exists, and nothing is overwritten: "
+            "choose another directory with --dir, or move the existing one"
         ) from None
     for path, text in contents.items():
         target = directory / path

@@ -1,4 +1,4 @@
-"""``winchester rejected list``: the messages that could not become events."""
+"""``winchester rejected list|show|retry|discard``: messages that could not become events."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = ("id", "source", "kind", "received_at", "body_length", "digest", "reason")
 REJECTED_PAGE_SIZE: Final = 20
-"""How many are read at a time: each comes with a body of up to 1 MiB."""
+"""Messages read at a time: each has a body of up to 1 MiB."""
 
 
 class RejectedList(PagedLister):
     """List rejected messages, by id.
 
-    Each with its id, its source, its kind (event or notification), when it was kept (the
-    database server's time), the length of its body in bytes, the body's SHA-256, and why it was
-    rejected. 'winchester rejected show' shows the body.
+    The columns are the id, the source, the kind (event or notification), when it was stored (the
+    database server's time), the length of the body in bytes, the body's SHA-256, and why the
+    message was rejected. 'winchester rejected show' shows the body.
     """
 
     examples = (
@@ -49,32 +49,34 @@ class RejectedList(PagedLister):
         parser.add_argument(
             "--source",
             metavar="NAME",
-            help="only those of this source; what 'winchester ingest --file' read is of 'file'",
+            help="only messages from this source; the source 'file' is 'winchester ingest --file'",
         )
         parser.add_argument(
-            "--kind", choices=[kind.value for kind in MessageKind], help="only those of this kind"
+            "--kind",
+            choices=[kind.value for kind in MessageKind],
+            help="only messages of this kind",
         )
-        add_age_options(parser, "kept")
+        add_age_options(parser, "stored")
         return parser
 
     def take_action(self, parsed_args: Any) -> tuple[Any, Any]:
-        """As any listing; a column that there is not is refused, since it would stay empty."""
+        """Return the columns and messages. Raises `UsageError` for an unknown column."""
         check_columns(parsed_args.columns, COLUMNS)
         return super().take_action(parsed_args)
 
     def count(self, session: StoreSession) -> int:
-        """How many there are."""
+        """Return the number of messages."""
         return session.store.count_rejected(_filter(session))
 
     def objects(self, session: StoreSession) -> Iterator[dict[str, Any]]:
-        """Each, without its body."""
-        wanted, cursor = _filter(session), parse_id_cursor(session.args.cursor)
-        for page in session.pages(session.store.find_rejected, wanted, cursor, REJECTED_PAGE_SIZE):
+        """Yield each message without its body."""
+        filters, cursor = _filter(session), parse_id_cursor(session.args.cursor)
+        for page in session.pages(session.store.find_rejected, filters, cursor, REJECTED_PAGE_SIZE):
             yield from map(flat_rejected, page)
 
 
 def flat_rejected(message: RejectedMessage) -> dict[str, Any]:
-    """A rejected message as it is shown, under the names of `COLUMNS`."""
+    """Return a rejected message as a flat object with the keys in `COLUMNS`."""
     return {
         "id": message.id,
         "source": message.source,
@@ -91,15 +93,12 @@ def _filter(session: StoreSession) -> RejectedFilter:
     return RejectedFilter(source=args.source, kind=args.kind, **parse_age_bounds(session))
 
 
-# ``winchester rejected show``: one rejected message with its body.
-
-
 class RejectedShow(DocumentShow):
     """Show one rejected message with its body.
 
-    A body that is JSON is shown as such. The values of keys like *token*, *password* and
-    *secret* are masked; --raw shows the body as it was received. Of a long body the first MiB
-    is kept: body_length is the whole body's, body_kept that of what is here.
+    A JSON body is shown as JSON. The values of keys like *token*, *password* and *secret* are
+    masked; --raw shows the body as received. Only the first MiB of a body is stored: body_length
+    is the length of the whole body, body_kept that of the stored part.
     """
 
     examples = (
@@ -107,45 +106,42 @@ class RejectedShow(DocumentShow):
         "winchester rejected show -c winchester.yaml 7 --raw -f json",
     )
 
-    document = "body"
+    document_key = "body"
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         """Add the argument and ``--raw``."""
         parser = super().get_parser(prog_name)
         parser.add_argument("id", metavar="ID", type=positive_number, help="the message's id")
         parser.add_argument(
-            "--raw", action="store_true", help="show the body as text, passwords and all"
+            "--raw", action="store_true", help="show the body as text, with its secrets"
         )
         return parser
 
-    def shown(self, parsed_args: Namespace) -> dict[str, Any]:
-        """The message. Raises `UnknownRejectedMessage`."""
+    def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
+        """Return the message. Raises `UnknownRejectedMessage`."""
         with StoreSession(parsed_args) as session:
             message = session.store.get_rejected(parsed_args.id)
-        show = body_text if parsed_args.raw else masked_body
+        render = body_text if parsed_args.raw else masked_body
         shown = flat_rejected(message)
         reason = shown.pop("reason")
         return {
             **shown,
             "body_kept": len(message.body),
             "reason": reason,
-            "body": show(message.body),
+            "body": render(message.body),
         }
-
-
-# ``winchester rejected retry|discard``: trying rejected messages again, and forgetting them.
 
 
 INVALID: Final = "invalid"
 
 
 class RejectedRetry(BulkCommand["Ingester"]):
-    """Take rejected messages in again.
+    """Ingest rejected messages again.
 
-    Each is treated as if its source had just given it: distilled if it is a notification, stored,
-    matched with the triggers. The outcome is stored, duplicate (its event is known) or dropped
-    (no definition covers it): the rejected message is then removed. If it is invalid still, it
-    stays, with the reason of this time, and the exit status is 1.
+    Each is processed as if newly received from its source: distilled if it is a notification,
+    stored, matched with the triggers. If the outcome is stored, duplicate (its event exists) or
+    dropped (no event definition covers it), the rejected message is deleted. If it is still
+    invalid, it is kept with the new reason, and the exit status is 1.
     """
 
     examples = (
@@ -155,8 +151,8 @@ class RejectedRetry(BulkCommand["Ingester"]):
             "| xargs winchester rejected retry -c winchester.yaml"
         ),
     )
-    what = "the rejected messages"
-    failures = frozenset({FAILED_OUTCOME, INVALID})
+    item_label = "the rejected messages"
+    failed_outcomes = frozenset({FAILED_OUTCOME, INVALID})
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         """Add ``--datetime-trait``."""
@@ -166,36 +162,37 @@ class RejectedRetry(BulkCommand["Ingester"]):
             metavar="NAME",
             action="append",
             default=[],
-            help="a trait of the events that is a datetime, as of 'winchester ingest'. Repeated: "
-            "all of them",
+            help="a trait of the events that is a datetime, as for 'winchester ingest'. Repeatable",
         )
         return parser
 
-    def tool(self, parsed_args: Namespace) -> Ingester:
-        """What takes messages in."""
+    def open_resource(self, parsed_args: Namespace) -> Ingester:
+        """Return the ingester."""
         from winchester_core.bootstrap import TriggerManager
 
         return TriggerManager(load_configuration(parsed_args, ignores=("pipelines", "sources")))
 
-    def act(self, tool: Ingester, each_id: int, parsed_args: Namespace) -> tuple[str, str | None]:
-        """Retry one message; when it is settled, forget it."""
-        rejected = tool.store.get_rejected(each_id)
+    def process(
+        self, resource: Ingester, item_id: int, parsed_args: Namespace
+    ) -> tuple[str, str | None]:
+        """Retry one message; delete it unless it is still invalid."""
+        rejected = resource.store.get_rejected(item_id)
         if len(rejected.body) < rejected.body_length:
-            kept, length = len(rejected.body), rejected.body_length
-            return FAILED_OUTCOME, f"only {kept} of its {length} bytes were kept"
-        outcome = _retry(tool, rejected, tuple(parsed_args.datetime_trait))
+            stored, length = len(rejected.body), rejected.body_length
+            return FAILED_OUTCOME, f"only {stored} of its {length} bytes were stored"
+        outcome = _retry(resource, rejected, tuple(parsed_args.datetime_trait))
         if outcome.status.value == INVALID:
-            _update_reason(tool, rejected, outcome.reason or "")
+            _update_reason(resource, rejected, outcome.reason or "")
         else:
-            tool.store.delete_rejected(each_id)
+            resource.store.delete_rejected(item_id)
         return outcome.status.value, outcome.reason
 
 
 class RejectedDiscard(BulkCommand[StoreSession]):
-    """Forget rejected messages.
+    """Delete rejected messages.
 
-    They are removed for good, with their bodies. If a source gives one again, and it is bad
-    still, it is kept anew.
+    They are deleted permanently, with their bodies. A message that a source delivers again, and
+    that is still invalid, is stored again.
     """
 
     examples = (
@@ -205,15 +202,17 @@ class RejectedDiscard(BulkCommand[StoreSession]):
             "| xargs winchester rejected discard -c winchester.yaml"
         ),
     )
-    what = "the rejected messages"
+    item_label = "the rejected messages"
 
-    def tool(self, parsed_args: Namespace) -> StoreSession:
-        """The store."""
+    def open_resource(self, parsed_args: Namespace) -> StoreSession:
+        """Return the session of the store."""
         return StoreSession(parsed_args)
 
-    def act(self, tool: StoreSession, each_id: int, parsed_args: Namespace) -> tuple[str, None]:
+    def process(
+        self, resource: StoreSession, item_id: int, parsed_args: Namespace
+    ) -> tuple[str, None]:
         """Discard one message."""
-        tool.store.delete_rejected(each_id)
+        resource.store.delete_rejected(item_id)
         return "discarded", None
 
 
@@ -227,6 +226,6 @@ def _retry(
 
 
 def _update_reason(manager: Ingester, rejected: RejectedMessage, reason: str) -> None:
-    """Keep the reason of this time; the same one stays as it is, with the place it names."""
+    """Store the new reason; the same one is kept, with the position that precedes it."""
     if not rejected.reason.endswith(reason):
         manager.store.set_rejected_reason(rejected.id, reason)

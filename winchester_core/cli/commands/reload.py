@@ -1,4 +1,4 @@
-"""``winchester reload``: let programs at work go by the configuration as it is now."""
+"""``winchester reload``: make running processes reload their configuration."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 class ReloadCommand(ConfiguredCommand):
-    """Let workers and ingesters at work read their configuration again.
+    """Reload the configuration of running workers and ingesters.
 
-    Checks the configuration first, as 'winchester check' does: when there is a problem in it, all
-    of them are printed, nobody is told anything, and the exit status is 2. Else it sends SIGHUP to
-    every process that is named, by the pid file that it was started with or by its number; where
-    one is not running, that is told, and the exit status is 1. Name ingesters before workers.
+    Checks the configuration first, as 'winchester check' does. If it has problems, prints them all
+    and sends no signal; the exit status is 2. Otherwise sends SIGHUP to every given process,
+    identified by its pid file or its process id. If one is not running, prints that, and the exit
+    status is 1. Name ingesters before workers.
 
-    The process reads the files of its own -c, and says in its log what it has taken over, or why it
-    has not. It takes over triggers, pipelines with their handlers' params, event definitions, trait
-    plugins, how workers work and what is logged; the rest waits for a restart. Runs in hand end as
-    they began. Open streams go on: workers bring them up to date.
+    Each process reads the files of its own -c, and logs what it has applied, or why it has not. It
+    applies triggers, pipelines with their handlers' params, event definitions, trait plugins, and
+    the settings of workers and logging; other changes require a restart. Runs in progress end with
+    the old configuration. Workers recalculate open streams.
     """
 
     examples = (
@@ -47,7 +47,7 @@ class ReloadCommand(ConfiguredCommand):
             action="append",
             default=[],
             type=Path,
-            help="the pid file of a process that is to be told. Repeated: all of them, in order",
+            help="the pid file of a process to signal. Repeatable: signals are sent in this order",
         )
         parser.add_argument(
             "--pid",
@@ -55,20 +55,20 @@ class ReloadCommand(ConfiguredCommand):
             action="append",
             default=[],
             type=positive_number,
-            help="the number of such a process, which must be one of Winchester's: SIGHUP ends "
-            "most others. Repeated: all of them",
+            help="the id of a process to signal. It must be a process of Winchester: SIGHUP "
+            "terminates most others. Repeatable",
         )
         return parser
 
     def take_action(self, parsed_args: Namespace) -> int:
-        """Check, and tell the processes; return the exit status."""
+        """Check the configuration and signal the processes; return the exit status."""
         if not parsed_args.pid_file and not parsed_args.pid:
-            raise UsageError("name the processes: --pid-file PATH, as they were started, or --pid")
+            raise UsageError("name the processes: --pid-file PATH or --pid NUMBER")
         check_configuration(load_configuration(parsed_args))
         status = DONE
         for name, pid in _processes(parsed_args):
             if pid is not None and _send_sighup(pid):
-                print(f"told {name}")
+                print(f"sent SIGHUP to {name}")
             else:
                 print(f"winchester: {name} is not running", file=sys.stderr)
                 status = FAILED
@@ -76,7 +76,7 @@ class ReloadCommand(ConfiguredCommand):
 
 
 def _processes(args: Namespace) -> Iterator[tuple[str, int | None]]:
-    """What each process is called, and its number; None for one that is not running."""
+    """Yield a description and the id of each process; None for one that is not running."""
     for path in args.pid_file:
         try:
             pid = running_pid(path)
@@ -88,7 +88,7 @@ def _processes(args: Namespace) -> Iterator[tuple[str, int | None]]:
 
 
 def _send_sighup(pid: int) -> bool:
-    """Send SIGHUP; False when there is no such process. Raises `OSError` when it is another's."""
+    """Send SIGHUP; return False if there is no such process. Raises `OSError` if not permitted."""
     try:
         os.kill(pid, signal.SIGHUP)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""``winchester replay``: recorded messages as if they came now, with workers, in one process."""
+"""``winchester replay``: ingest recorded messages and process their streams in one process."""
 
 from __future__ import annotations
 
@@ -33,12 +33,11 @@ PROGRAM: Final = "winchester-replay"
 class ReplayCommand(ObjectShow):
     """Replay recorded events or notifications.
 
-    Ingest and worker take turns on the event clock, whatever the setting clock says: time is that
-    of the messages as they are read. Whenever it enters a new --step, the worker runs until
-    nothing is left to do; at the end time goes on by --advance, in strides of --advance-step, the
-    worker after each. So a recorded week passes in a minute, with the result that it had live.
-    Retries of failed pipelines are waited for. A message that cannot be used is kept as a
-    rejected message.
+    Ingest and worker alternate on the event clock, whatever the setting clock: stream time is that
+    of the messages read so far. After each --step of stream time, the worker runs until it is
+    idle. At the end, stream time advances by --advance in steps of --advance-step, with a run of
+    the worker after each. Thus a recorded week takes a minute, with the same result as live.
+    Retries of failed pipelines are waited for. An invalid message is stored as a rejected message.
     """
 
     examples = (
@@ -53,57 +52,62 @@ class ReplayCommand(ObjectShow):
         add_pace_options(parser)
         return parser
 
-    def shown(self, parsed_args: Namespace) -> dict[str, Any]:
-        """Replay; show what happened. Raises `WinchesterError` when it was interrupted."""
+    def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
+        """Replay and return the summary. Raises `WinchesterError` when interrupted."""
         settings = load_configuration(
             parsed_args, needs=["database", "triggers", "pipelines"], ignores=["sources"]
         )
         stop = threading.Event()
-        with progress_bar("replay") as show:
-            summary = _replay(settings, parsed_args, stop, show)
+        with progress_bar("replay") as show_progress:
+            summary = _replay(settings, parsed_args, stop, show_progress)
         if stop.is_set():
             raise WinchesterError(f"interrupted after {summary.messages} messages")
         return dataclasses.asdict(summary)
 
     def cell(self, name: str, value: Any) -> Any:
-        """A value; of numbers by name, a line for each."""
+        """Return a value, counts with one line each."""
         if isinstance(value, dict):
-            return join_lines(f"{each}: {number}" for each, number in value.items())
+            return join_lines(f"{key}: {count}" for key, count in value.items())
         return super().cell(name, value)
 
 
 def _replay(
-    settings: Settings, args: Namespace, stop: threading.Event, show: Callable[[int], None]
+    settings: Settings,
+    args: Namespace,
+    stop: threading.Event,
+    on_batch: Callable[[int], None],
 ) -> ReplaySummary:
-    from winchester_core import bootstrap, ingest, worker
+    from winchester_core import bootstrap
     from winchester_core.config import configure_logging
+    from winchester_core.ingest import Ingester
     from winchester_core.ingest.pump import SourcePump
-    from winchester_core.ingest.replay import Replayer as Replaying
+    from winchester_core.ingest.replay import Replayer
+    from winchester_core.worker import Worker
 
     configure_logging(settings, PROGRAM)
     source = open_file_source(args, settings)
     with closing(bootstrap.open_store(settings)) as store:
         clock = bootstrap.replay_clock(store)
-        manager = ingest.Ingester(**bootstrap.ingest_parts(settings, store, clock=clock))
-        pipelines = worker.Worker(**bootstrap.worker_parts(settings, store, clock=clock))
+        ingester = Ingester(**bootstrap.ingest_parts(settings, store, clock=clock))
+        worker = Worker(**bootstrap.worker_parts(settings, store, clock=clock))
         pace = replay_pace(args, settings)
-        pump = SourcePump("replay", source, manager, batch_size=pace.batch_size, stop=stop)
-        replaying = Replaying(
+        pump = SourcePump("replay", source, ingester, batch_size=pace.batch_size, stop=stop)
+        replayer = Replayer(
             source=source,
             pump=pump,
-            manager=manager,
-            worker=pipelines,
+            manager=ingester,
+            worker=worker,
             pace=pace,
             stop=stop,
-            on_batch=show,
+            on_batch=on_batch,
         )
 
         def stop_all() -> None:
             stop.set()
-            pipelines.stop()
+            worker.stop()
 
         with shutdown_on_signals(
-            ShutdownPlan(stop_all, settings.shutdown_timeout, give_back=pipelines.surrender)
+            ShutdownPlan(stop_all, settings.shutdown_timeout, release=worker.surrender)
         ):
             tune_garbage_collector()
-            return replaying.run()
+            return replayer.run()

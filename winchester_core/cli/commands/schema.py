@@ -1,4 +1,4 @@
-"""``winchester schema``: what editors need to know of the YAML files."""
+"""``winchester schema``: JSON Schemas of the YAML files, for editors."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 class SchemaCommand(ConfiguredCommand):
     """Print the JSON Schema of a YAML file, for editors.
 
-    It is made of the schemas by which Winchester checks the file, and those of all plugins that
-    are installed: make it anew when that changes. With a configuration, the local names that it
-    gives to plugins are known, too; nothing else of it is read. An editor finds with it many of
-    the mistakes that 'winchester check' finds, while you type.
+    The schema is generated from the schemas that validate the file and those of all installed
+    plugins: generate it again when these change. With a configuration, it includes the local
+    plugin names defined there; nothing else is read from it. With the schema, an editor reports
+    many of the problems that 'winchester check' reports, while you type.
     """
 
     examples = (
@@ -37,12 +37,12 @@ class SchemaCommand(ConfiguredCommand):
             "document",
             choices=list(DOCUMENTS),
             metavar="DOCUMENT",
-            help="which file's: %(choices)s",
+            help="the file: %(choices)s",
         )
         return parser
 
     def take_action(self, parsed_args: Namespace) -> int:
-        """Print it. Raises `ConfigurationError`."""
+        """Print the schema. Raises `ConfigurationError`."""
         aliases = PluginAliases()
         if parsed_args.config is not None:
             aliases = load_plugin_aliases(existing_config_path(parsed_args.config), os.environ)

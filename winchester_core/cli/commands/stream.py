@@ -1,4 +1,4 @@
-"""``winchester stream list``: the streams that are stored."""
+"""``winchester stream list|show``: stored streams."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from winchester_core.cli.output import (
 from winchester_core.cli.session import (
     ALL_BUT_TRIGGERS,
     StoreSession,
-    known_stream_time,
     load_triggers,
+    stream_time_if_known,
 )
 from winchester_core.cli.values import duration_text, iso_text, to_json_value
 from winchester_core.errors import UnknownStream
@@ -57,10 +57,10 @@ MESSAGE_IDS = "message_ids"
 class StreamList(PagedLister):
     """List streams, by id.
 
-    Each with its id, the name of its trigger, its state, what distinguishes it, the times of its
-    first and last event, when it expires and fires, how many events it holds, the attempts to
-    process it and the last error. Times are ISO 8601 with their offset, a range of time is
-    [begin, end]. JSON and YAML show errors whole, the other formats their last line.
+    The columns are the id, the name of the trigger, the state, the distinguishing traits, the times
+    of the first and last event, when the stream expires and fires, the number of its events, the
+    number of attempts to process it, and the last error. Times are ISO 8601 with offset, a time
+    range is [begin, end]. JSON and YAML have the whole error, the other formats its last line.
     """
 
     examples = (
@@ -87,16 +87,18 @@ class StreamList(PagedLister):
             metavar="NAME=VALUE",
             action="append",
             default=[],
-            help=f"{values.TRAIT_FILTER_HELP}. For a distinguishing range of time: begin/end",
+            help=f"{values.TRAIT_FILTER_HELP}. A distinguishing time range is begin/end",
         )
         parser.add_argument(
             "--older-than",
             metavar="WHEN",
-            help="only those whose first event is earlier: than an ISO 8601 time (UTC without "
-            "offset), or than a duration before now (stream time), as in 1d",
+            help="only streams whose first event is earlier than this: an ISO 8601 time (default "
+            "offset: UTC), or a duration before now (stream time), such as 1d",
         )
         parser.add_argument(
-            "--younger-than", metavar="WHEN", help="only those whose first event is not earlier"
+            "--younger-than",
+            metavar="WHEN",
+            help="only streams whose first event is not earlier than this",
         )
         parser.add_argument(
             "--event-type",
@@ -106,7 +108,7 @@ class StreamList(PagedLister):
         parser.add_argument(
             "--error",
             metavar="TEXT",
-            help="only streams whose last error, the traceback included, contains this",
+            help="only streams whose last error, including the traceback, contains this text",
         )
         parser.add_argument(
             "--message-id", metavar="ID", help="only streams that hold the event with this id"
@@ -114,25 +116,25 @@ class StreamList(PagedLister):
         parser.add_argument(
             "--events",
             action="store_true",
-            help=f"show the ids of the events, too, by timestamp, as {MESSAGE_IDS}",
+            help=f"also show the ids of the events, by timestamp, as {MESSAGE_IDS}",
         )
         return parser
 
     def take_action(self, parsed_args: Any) -> tuple[Any, Any]:
-        """As any listing; a column that no stream has is refused, since it would stay empty."""
+        """Return the columns and streams. Raises `UsageError` for an unknown column."""
         known = (*STREAM_COLUMNS, MESSAGE_IDS) if parsed_args.events else STREAM_COLUMNS
         check_columns(parsed_args.columns, known)
         columns, objects = super().take_action(parsed_args)
         return columns if parsed_args.columns else known, objects
 
     def count(self, session: StoreSession) -> int:
-        """How many streams there are."""
+        """Return the number of streams."""
         return session.store.count_streams(_filter(session))
 
     def objects(self, session: StoreSession) -> Iterator[dict[str, Any]]:
-        """Each stream, flat."""
-        wanted, cursor = _filter(session), parse_id_cursor(session.args.cursor)
-        for page in session.pages(session.store.find_streams, wanted, cursor):
+        """Yield each stream as a flat object."""
+        filters, cursor = _filter(session), parse_id_cursor(session.args.cursor)
+        for page in session.pages(session.store.find_streams, filters, cursor):
             for stream in page:
                 shown = flat_stream(stream)
                 if session.args.events:
@@ -140,7 +142,7 @@ class StreamList(PagedLister):
                 yield shown
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
-        """A value; of an error, which is a traceback, the last line."""
+        """Return a value; for an error, which is a traceback, its last line."""
         value = column_value(each, column)
         if value and column_key(column) == "last_error":
             value = value.rstrip().rpartition("\n")[2]
@@ -148,7 +150,7 @@ class StreamList(PagedLister):
 
 
 def flat_stream(stream: StreamRecord) -> dict[str, Any]:
-    """A stream as it is shown, under the names of `STREAM_COLUMNS`."""
+    """Return a stream as a flat object with the keys in `STREAM_COLUMNS`."""
     return {
         "id": stream.id,
         "name": stream.name,
@@ -177,26 +179,23 @@ def _filter(session: StoreSession) -> StreamFilter:
         name=args.name,
         states=tuple(StreamState(state) for state in args.state),
         traits=values.parse_traits(args.trait),
-        older_than=session.moment(args.older_than),
-        younger_than=session.moment(args.younger_than),
+        older_than=session.parse_time(args.older_than),
+        younger_than=session.parse_time(args.younger_than),
         event_type=args.event_type,
         message_id=args.message_id,
         error_text=args.error,
     )
 
 
-# ``winchester stream show``: one stream, and how far it has come.
-
-
 class StreamShow(ObjectShow):
-    """Show one stream, and how far it has come.
+    """Show one stream and its progress.
 
-    For each fire criterion it says how many events the stream has of how many that are needed
-    (null in JSON where that is not known, since the trigger has changed or is gone); then when
-    the stream fires or expires, or what it waits for. The history has the changes of its state, the
-    latest last, each with its time and, of a claim, the worker; when it is long, the oldest are
-    gone. fire_timestamp, expire_timestamp and stream_time are stream time; retry_at, lease_until
-    and the history's times are the database server's.
+    For each fire criterion, shows how many events the stream has and how many it needs (null in
+    JSON if unknown because the trigger was changed or removed); then when the stream fires or
+    expires, or what it waits for. The history lists the most recent changes of its state, oldest
+    first, each with its time and, for a claim, the worker. fire_timestamp, expire_timestamp and
+    stream_time are stream time; retry_at, lease_until and the history's times are the database
+    server's.
     """
 
     examples = (
@@ -210,20 +209,20 @@ class StreamShow(ObjectShow):
         parser = super().get_parser(prog_name)
         parser.add_argument("id", metavar="ID", type=positive_number, help="the stream's id")
         parser.add_argument(
-            "--events", action="store_true", help="show its events, too, in the order of time"
+            "--events", action="store_true", help="also show its events, by timestamp"
         )
         return parser
 
-    def shown(self, parsed_args: Namespace) -> dict[str, Any]:
-        """The stream. Raises `UnknownStream`."""
+    def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
+        """Return the stream. Raises `UnknownStream`."""
         with StoreSession(parsed_args, ignores=ALL_BUT_TRIGGERS) as session:
             stream = session.store.get_stream_by_id(parsed_args.id)
-            now, real_now = known_stream_time(session), session.store.real_time()
+            now, real_now = stream_time_if_known(session), session.store.real_time()
             trigger = load_triggers(session.settings).get(stream.name)
-            known = flat_stream(stream)
-            error = known.pop("last_error")
+            columns = flat_stream(stream)
+            error = columns.pop("last_error")
             shown = {
-                **known,
+                **columns,
                 "is_open": stream.is_open,
                 "fire_criteria": _fire_criteria(stream, trigger),
                 "outlook": next_transition(stream, now=now, real_now=real_now),
@@ -240,7 +239,7 @@ class StreamShow(ObjectShow):
             return shown
 
     def cell(self, name: str, value: Any) -> Any:
-        """A value; of criteria, events and an error, a line for each, or of each."""
+        """Return a value; lists and errors with several lines."""
         if name == "fire_criteria":
             return join_lines(_progress_line(each) for each in value)
         if name == "events":
@@ -266,10 +265,10 @@ def _change_line(change: dict[str, Any]) -> str:
 def _fire_criteria(
     stream: StreamRecord, definition: TriggerDefinition | None
 ) -> list[dict[str, Any]]:
-    """What the stream has of what it needs, as far as that can be told."""
+    """Return the stream's progress for each fire criterion, as far as it is known."""
     if definition is None:
         reason = f"no trigger {stream.name!r} is configured"
-        return [_progress(f"not known: {reason}", has, None) for has in stream.progress]
+        return [_progress(f"unknown: {reason}", has, None) for has in stream.progress]
     if stream.fingerprint != definition.fingerprint:
         return [
             _progress(describe_criterion(each), None, each.number)
@@ -279,8 +278,8 @@ def _fire_criteria(
     return [_progress(describe_criterion(each), has, each.number) for each, has in counted]
 
 
-def _progress(words: str, has: int | None, needs: int | None) -> dict[str, Any]:
-    return {"criterion": words, "has": has, "needs": needs}
+def _progress(criterion: str, has: int | None, needs: int | None) -> dict[str, Any]:
+    return {"criterion": criterion, "has": has, "needs": needs}
 
 
 def _progress_line(progress: dict[str, Any]) -> str:
@@ -289,13 +288,10 @@ def _progress_line(progress: dict[str, Any]) -> str:
     return f"{has} of {needs}: {progress['criterion']}{note}"
 
 
-# What becomes of a stream next, in words.
-
-
 def next_transition(stream: StreamRecord, *, now: datetime | None, real_now: datetime) -> str:
-    """Say when `stream` fires or expires, or what it waits for.
+    """Return a sentence on when `stream` fires or expires, or what it waits for.
 
-    `now` is stream time (None when it is not known), `real_now` the database server's time.
+    `now` is stream time (None if unknown), `real_now` the database server's time.
     """
     match stream.state:
         case StreamState.ACTIVE:
@@ -305,13 +301,13 @@ def next_transition(stream: StreamRecord, *, now: datetime | None, real_now: dat
         case StreamState.RETRY_FIRE | StreamState.RETRY_EXPIRE:
             return _waiting_for_retry(stream, real_now)
         case StreamState.ERROR | StreamState.EXPIRE_ERROR:
-            tries = f"{stream.attempts} attempt{'' if stream.attempts == 1 else 's'}"
+            attempts = f"{stream.attempts} attempt{'' if stream.attempts == 1 else 's'}"
             return (
-                f"could not {_transition(stream)}, after {tries}; "
+                f"failed to {_transition(stream)} after {attempts}; "
                 f"'winchester stream reset {stream.id}' makes it ready again"
             )
         case StreamState.COMPLETED:
-            return "completed: nothing more is done with it"
+            return "completed: it is not processed again"
         case _:
             assert_never(stream.state)
 
@@ -325,21 +321,22 @@ def _active(stream: StreamRecord, now: datetime | None) -> str:
     return f"{due}, unless its fire criteria are met before"
 
 
-def _due(reason: Reason, moment: datetime, now: datetime | None) -> str:
-    shown = iso_text(moment)
+def _due(reason: Reason, due_at: datetime, now: datetime | None) -> str:
+    time = iso_text(due_at)
     if now is None:
-        return f"{reason}s at {shown} (stream time)"
-    if moment > now:
-        return f"{reason}s at {shown} (stream time, in {duration_text(moment - now)})"
-    ago = duration_text(now - moment)
-    return f"ready to {reason} since {shown} (stream time, {ago} ago): waits for a worker"
+        return f"{reason}s at {time} (stream time)"
+    if due_at > now:
+        return f"{reason}s at {time} (stream time, in {duration_text(due_at - now)})"
+    ago = duration_text(now - due_at)
+    return f"ready to {reason} since {time} (stream time, {ago} ago): waits for a worker"
 
 
 def _claimed(stream: StreamRecord, real_now: datetime) -> str:
-    held = f"{stream.state}: worker {stream.worker} has it, until {iso_text(stream.lease_until)}"
+    claim = f"{stream.state}: claimed by worker {stream.worker}"
+    lease_end = iso_text(stream.lease_until)
     if stream.lease_until is not None and stream.lease_until <= real_now:
-        return f"{held}; this lease has run out, so that another worker will take it up"
-    return f"{held} unless it renews its lease"
+        return f"{claim}; the lease expired at {lease_end}, so that another worker will claim it"
+    return f"{claim} until {lease_end}, unless it renews its lease"
 
 
 def _waiting_for_retry(stream: StreamRecord, real_now: datetime) -> str:
@@ -347,7 +344,7 @@ def _waiting_for_retry(stream: StreamRecord, real_now: datetime) -> str:
     if stream.retry_at is None or stream.retry_at <= real_now:
         return f"ready to {reason} again: waits for a worker"
     wait = duration_text(stream.retry_at - real_now)
-    return f"tries to {reason} again at {iso_text(stream.retry_at)} (in {wait})"
+    return f"will try to {reason} again at {iso_text(stream.retry_at)} (in {wait})"
 
 
 def _transition(stream: StreamRecord) -> Reason:

@@ -1,4 +1,4 @@
-"""``winchester stream reset|discard|purge``: making streams ready again, and removing them."""
+"""``winchester stream reset|discard|purge``: reset failed streams, delete streams."""
 
 from __future__ import annotations
 
@@ -23,110 +23,114 @@ if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
 
 
-# Doing the same with streams in error: those that are named, or those that filters leave.
-
-
 ERROR_PAGE_SIZE: Final = 100
-"""How many are read, and mended in one transaction: each comes with an error of up to 16 KiB."""
+"""Streams read at a time and changed in one transaction: each has an error of up to 16 KiB."""
 
 ERROR_STATES: Final = {states.failed.value: states.failed for states in REASON_STATES}
 FILTERS: Final = ("name", "state", "error", "older_than", "younger_than")
-SKIPPED: Final = "passed over"
+SKIPPED: Final = "skipped"
 CHANGED: Final = "it has changed meanwhile"
 
 
 class ErrorStreamCommand(BulkCommand[StoreSession]):
-    """Mends streams in error, by their ids one by one, or by ``--all`` in pages."""
+    """Apply one action to streams in error: one by one by id, or with ``--all`` in pages."""
 
-    what = "the streams"
-    ids_may_be_absent = True
-    done = ""
-    """The participle that tells what was done."""
-
-    @abstractmethod
-    def foresee(self, stream: StreamRecord) -> str:
-        """The outcome for a stream in error."""
+    item_label = "the streams"
+    ids_optional = True
+    participle = ""
+    """Past participle of the action, for messages."""
 
     @abstractmethod
-    def mend(self, store: Store, versions: Sequence[StreamVersion]) -> Mapping[int, str]:
-        """Mend those that are as they were, in one transaction; return the outcome of each."""
+    def expected_outcome(self, stream: StreamRecord) -> str:
+        """Return the outcome that the action will have for a stream in error."""
+
+    @abstractmethod
+    def apply(self, store: Store, versions: Sequence[StreamVersion]) -> Mapping[int, str]:
+        """Apply the action to the unchanged streams in one transaction; return their outcomes."""
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         """Add ``--all``, the filters and ``--dry-run``."""
         parser = super().get_parser(prog_name)
         parser.add_argument(
-            "--all", action="store_true", help="every stream in error, in the place of ids"
+            "--all", action="store_true", help="every stream in error, instead of ids"
         )
         parser.add_argument("--name", metavar="TRIGGER", help="only streams of this trigger")
         parser.add_argument(
-            "--state", choices=list(ERROR_STATES), help="only streams in this state, of %(choices)s"
+            "--state",
+            choices=list(ERROR_STATES),
+            help="only streams in this state, one of %(choices)s",
         )
         parser.add_argument(
             "--error",
             metavar="TEXT",
-            help="only streams whose last error, the traceback included, contains this",
+            help="only streams whose last error, including the traceback, contains this text",
         )
         parser.add_argument(
             "--older-than",
             metavar="WHEN",
-            help="only those whose first event is earlier: than an ISO 8601 time (UTC without "
-            "offset), or than a duration before now (stream time), as in 1d",
+            help="only streams whose first event is earlier than this: an ISO 8601 time (default "
+            "offset: UTC), or a duration before now (stream time), such as 1d",
         )
         parser.add_argument(
-            "--younger-than", metavar="WHEN", help="only those whose first event is not earlier"
+            "--younger-than",
+            metavar="WHEN",
+            help="only streams whose first event is not earlier than this",
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="say what would be done, and do nothing"
+            "--dry-run", action="store_true", help="show what would be done, and change nothing"
         )
         return parser
 
-    def tool(self, parsed_args: Namespace) -> StoreSession:
-        """The store."""
+    def open_resource(self, parsed_args: Namespace) -> StoreSession:
+        """Return the session of the store."""
         _check_selection(parsed_args)
         return StoreSession(parsed_args)
 
-    def outcomes(self, tool: StoreSession, parsed_args: Namespace) -> Iterator[BulkResult]:
-        """Mend those that are meant."""
+    def results(self, resource: StoreSession, parsed_args: Namespace) -> Iterator[BulkResult]:
+        """Apply the action to the selected streams; yield the results."""
         if not parsed_args.all:
-            yield from super().outcomes(tool, parsed_args)
+            yield from super().results(resource, parsed_args)
             return
         counts: Counter[str] = Counter()
-        for page in tool.pages(tool.store.find_streams, _filter(tool), None, ERROR_PAGE_SIZE):
-            for each_id, outcome, reason in self._outcomes_of(page, tool, parsed_args):
-                counts[SKIPPED if outcome == SKIPPED else self.done] += 1
-                yield each_id, outcome, reason
+        for page in resource.pages(
+            resource.store.find_streams, _filter(resource), None, ERROR_PAGE_SIZE
+        ):
+            for item_id, outcome, reason in self._results_of(page, resource, parsed_args):
+                counts[SKIPPED if outcome == SKIPPED else self.participle] += 1
+                yield item_id, outcome, reason
         would = "would be " if parsed_args.dry_run else ""
-        passed_over = f", {counts[SKIPPED]} passed over" if counts[SKIPPED] else ""
-        print(f"streams {would}{self.done}: {counts[self.done]}{passed_over}", file=sys.stderr)
+        skipped = f", {counts[SKIPPED]} skipped" if counts[SKIPPED] else ""
+        count = counts[self.participle]
+        print(f"streams {would}{self.participle}: {count}{skipped}", file=sys.stderr)
 
-    def act(
-        self, tool: StoreSession, each_id: int, parsed_args: Namespace
+    def process(
+        self, resource: StoreSession, item_id: int, parsed_args: Namespace
     ) -> tuple[str, str | None]:
-        """Mend one stream. Raises `UnknownStream`, `IllegalTransition`."""
-        stream = tool.store.get_stream_by_id(each_id)
-        self.states(stream)
-        ((_, outcome, reason),) = self._outcomes_of([stream], tool, parsed_args)
+        """Apply the action to one stream. Raises `UnknownStream`, `IllegalTransition`."""
+        stream = resource.store.get_stream_by_id(item_id)
+        self.require_failed(stream)
+        ((_, outcome, reason),) = self._results_of([stream], resource, parsed_args)
         return (FAILED_OUTCOME if outcome == SKIPPED else outcome), reason
 
-    def states(self, stream: StreamRecord) -> ReasonStates:
-        """The lane of a stream in error. Raises `IllegalTransition` for any other."""
+    def require_failed(self, stream: StreamRecord) -> ReasonStates:
+        """Return the states of a stream in error. Raises `IllegalTransition` for any other."""
         states = states_including(stream.state)
         if states is None or stream.state is not states.failed:
-            wanted = f"{self.done}: only a stream in error can be {self.done}"
-            raise IllegalTransition(stream.state, wanted)
+            target = f"{self.participle}: only a stream in error can be {self.participle}"
+            raise IllegalTransition(stream.state, target)
         return states
 
-    def _outcomes_of(
-        self, streams: Sequence[StreamRecord], tool: StoreSession, parsed_args: Namespace
+    def _results_of(
+        self, streams: Sequence[StreamRecord], resource: StoreSession, parsed_args: Namespace
     ) -> Iterator[BulkResult]:
-        """Mend these, or say what would be done."""
+        """Apply the action to `streams`, or with ``--dry-run`` yield the expected results."""
         if parsed_args.dry_run:
-            yield from ((each.id, self.foresee(each), None) for each in streams)
+            yield from ((each.id, self.expected_outcome(each), None) for each in streams)
             return
         versions = [StreamVersion(each.id, each.state_serial_no) for each in streams]
-        mended = self.mend(tool.store, versions)
+        outcomes = self.apply(resource.store, versions)
         for stream in streams:
-            outcome = mended.get(stream.id)
+            outcome = outcomes.get(stream.id)
             if outcome is None:
                 yield stream.id, SKIPPED, CHANGED
             else:
@@ -134,13 +138,13 @@ class ErrorStreamCommand(BulkCommand[StoreSession]):
 
 
 def _check_selection(parsed_args: Namespace) -> None:
-    """Raise `UsageError` unless there are either ids or ``--all``, and filters only with that."""
+    """Raise `UsageError` unless either ids or ``--all`` are given, and filters only with it."""
     if bool(parsed_args.ids) == parsed_args.all:
         raise UsageError("name streams by their ids, or all in error by --all")
-    given = [name for name in FILTERS if getattr(parsed_args, name) is not None]
-    if given and not parsed_args.all:
-        option = given[0].replace("_", "-")
-        raise UsageError(f"--{option} narrows --all down: it does not go with ids")
+    filters = [name for name in FILTERS if getattr(parsed_args, name) is not None]
+    if filters and not parsed_args.all:
+        option = filters[0].replace("_", "-")
+        raise UsageError(f"--{option} is a filter for --all: it cannot be used with ids")
 
 
 def _filter(session: StoreSession) -> StreamFilter:
@@ -150,8 +154,8 @@ def _filter(session: StoreSession) -> StreamFilter:
         name=args.name,
         states=tuple(ERROR_STATES[state] for state in states),
         error_text=args.error,
-        older_than=session.moment(args.older_than),
-        younger_than=session.moment(args.younger_than),
+        older_than=session.parse_time(args.older_than),
+        younger_than=session.parse_time(args.younger_than),
     )
 
 
@@ -159,15 +163,15 @@ DISCARDED: Final = "discarded"
 
 
 class StreamReset(ErrorStreamCommand):
-    """Make streams in error ready again.
+    """Reset streams in error, to be processed again.
 
-    Each gets all its attempts anew, and the next worker takes it up. The outcome is its new
-    state, retry_fire or retry_expire. A stream that is not in error is left as it is; the exit
+    The number of attempts of each starts over, and the next worker claims it. The outcome is the
+    new state, retry_fire or retry_expire. A stream that is not in error is not changed; the exit
     status is then 1.
 
-    --all means every stream in error, or those that the filters leave: 'winchester stream list'
-    shows them by the same filters, and --dry-run says what would become of each. A stream that
-    has changed since it was read is passed over. How many were reset is told on standard error.
+    --all selects every stream in error, or those that match the filters: 'winchester stream list'
+    lists them with the same filters, and --dry-run shows the expected outcomes. A stream that has
+    changed since it was read is skipped. The number of streams reset is printed on standard error.
     """
 
     examples = (
@@ -175,27 +179,28 @@ class StreamReset(ErrorStreamCommand):
         'winchester stream reset -c winchester.yaml --all --error "disk is full" --dry-run',
         "winchester stream reset -c winchester.yaml --all --name usage --younger-than 12h",
     )
-    done = "reset"
+    participle = "reset"
 
-    def foresee(self, stream: StreamRecord) -> str:
-        """The state that it will be in."""
-        return self.states(stream).retry.value
+    def expected_outcome(self, stream: StreamRecord) -> str:
+        """Return the state after the reset."""
+        return self.require_failed(stream).retry.value
 
-    def mend(self, store: Store, versions: Sequence[StreamVersion]) -> Mapping[int, str]:
-        """Reset them."""
+    def apply(self, store: Store, versions: Sequence[StreamVersion]) -> Mapping[int, str]:
+        """Reset the unchanged streams; return their new states."""
         states = store.reset_streams(versions)
         return {stream_id: state.value for stream_id, state in states.items()}
 
 
 class StreamDiscard(ErrorStreamCommand):
-    """Remove streams in error.
+    """Delete streams in error.
 
-    They are removed for good with their links to events; the events stay. A stream that is not in
-    error is left as it is, and the exit status is then 1; 'winchester stream purge' removes those.
+    They are deleted permanently, with their links to events; the events are kept. A stream that is
+    not in error is not changed, and the exit status is then 1; 'winchester stream purge' deletes
+    streams in any state.
 
-    --all means every stream in error, or those that the filters leave: 'winchester stream list'
-    shows them by the same filters, and --dry-run lists them. A stream that has changed since it
-    was read is passed over. How many were discarded is told on standard error.
+    --all selects every stream in error, or those that match the filters: 'winchester stream list'
+    lists them with the same filters, and --dry-run lists them, too. A stream that has changed since
+    it was read is skipped. The number of streams discarded is printed on standard error.
     """
 
     examples = (
@@ -203,23 +208,23 @@ class StreamDiscard(ErrorStreamCommand):
         "winchester stream discard -c winchester.yaml --all --older-than 30d --dry-run",
         "winchester stream discard -c winchester.yaml --all --state expire_error --name usage",
     )
-    done = DISCARDED
+    participle = DISCARDED
 
-    def foresee(self, stream: StreamRecord) -> str:
-        """That it will be gone."""
+    def expected_outcome(self, stream: StreamRecord) -> str:
+        """Return the outcome, which is the same for every stream."""
         del stream
         return DISCARDED
 
-    def mend(self, store: Store, versions: Sequence[StreamVersion]) -> Mapping[int, str]:
-        """Discard them."""
+    def apply(self, store: Store, versions: Sequence[StreamVersion]) -> Mapping[int, str]:
+        """Delete the unchanged streams."""
         return dict.fromkeys(store.discard_streams(versions), DISCARDED)
 
 
 class StreamPurge(BulkCommand[StoreSession]):
-    """Remove streams.
+    """Delete streams in any state.
 
-    A stream is removed with its links to events, whatever its state; the events stay. One that a
-    worker has in hand is left as it is; the exit status is then 1.
+    A stream is deleted permanently, with its links to events; the events are kept. A stream that a
+    worker is processing is not changed; the exit status is then 1.
     """
 
     examples = (
@@ -229,13 +234,15 @@ class StreamPurge(BulkCommand[StoreSession]):
             "| xargs winchester stream purge -c winchester.yaml"
         ),
     )
-    what = "the streams"
+    item_label = "the streams"
 
-    def tool(self, parsed_args: Namespace) -> StoreSession:
-        """The store."""
+    def open_resource(self, parsed_args: Namespace) -> StoreSession:
+        """Return the session of the store."""
         return StoreSession(parsed_args)
 
-    def act(self, tool: StoreSession, each_id: int, parsed_args: Namespace) -> tuple[str, None]:
+    def process(
+        self, resource: StoreSession, item_id: int, parsed_args: Namespace
+    ) -> tuple[str, None]:
         """Purge one stream."""
-        tool.store.purge_stream(each_id)
+        resource.store.purge_stream(item_id)
         return "purged", None

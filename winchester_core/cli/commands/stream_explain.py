@@ -12,8 +12,8 @@ from winchester_core.cli.session import (
     ALL_BUT_TRIGGERS,
     PAGE_SIZE,
     StoreSession,
-    known_stream_time,
     load_triggers,
+    stream_time_if_known,
 )
 from winchester_core.cli.values import duration_text, iso_text, to_json_value
 from winchester_core.model.stream import Reason, StreamState, states_including
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
 
 MAX_SHOWN_REASONS = 10
-"""How many reasons of one criterion a table shows; JSON and YAML have all."""
+"""Maximum number of reasons for one criterion in a table; JSON and YAML have all."""
 
 
 class StreamExplain(ObjectShow):
-    """Say why a stream has not fired.
+    """Explain why a stream has not fired.
 
-    The reasons come in words, the one that decides first. Then each fire criterion of its
-    trigger, as it is configured now: how many events it has of how many it needs, and why the
-    others of its events do not count, those of a wanted type first. others_of_group are the other
-    streams with the same distinguishing traits. It only reads, and shows no trait of an event.
+    Shows the reasons, the decisive one first. Then, for each fire criterion of its trigger as
+    configured now: how many events the stream has and needs, and why its other events do not
+    count, those of a matching type first. others_of_group are the other streams with the same
+    distinguishing traits. Nothing is changed, and no traits of events are shown.
     """
 
     examples = (
@@ -54,8 +54,8 @@ class StreamExplain(ObjectShow):
         parser.add_argument("id", metavar="ID", type=positive_number, help="the stream's id")
         return parser
 
-    def shown(self, parsed_args: Namespace) -> dict[str, Any]:
-        """The explanation. Raises `UnknownStream`."""
+    def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
+        """Return the explanation. Raises `UnknownStream`."""
         with StoreSession(parsed_args, ignores=ALL_BUT_TRIGGERS) as session:
             stream = session.store.get_stream_by_id(parsed_args.id)
             definition = load_triggers(session.settings).get(stream.name)
@@ -68,7 +68,7 @@ class StreamExplain(ObjectShow):
                 progress=progress,
                 successors=[each.id for each in others if each.id > stream.id],
                 stored_events=len(events),
-                now=known_stream_time(session),
+                now=stream_time_if_known(session),
                 real_now=session.store.real_time(),
             )
             return {
@@ -86,7 +86,7 @@ class StreamExplain(ObjectShow):
             }
 
     def cell(self, name: str, value: Any) -> Any:
-        """A value; of reasons, criteria and streams, a line for each."""
+        """Return a value, lists with several lines."""
         if name == "reasons":
             return join_lines(value)
         if name == "fire_criteria":
@@ -107,9 +107,9 @@ def _identity(stream: StreamRecord) -> dict[str, Any]:
 
 
 def _other_streams_of_group(session: StoreSession, stream: StreamRecord) -> list[StreamRecord]:
-    same = StreamFilter(name=stream.name, traits=stream.distinguished_by)
-    found = session.store.find_streams(same, limit=PAGE_SIZE)
-    return [each for each in found if each.id != stream.id]
+    same_group = StreamFilter(name=stream.name, traits=stream.distinguished_by)
+    streams = session.store.find_streams(same_group, limit=PAGE_SIZE)
+    return [each for each in streams if each.id != stream.id]
 
 
 def _criterion(progress: CriterionProgress) -> dict[str, Any]:
@@ -132,24 +132,21 @@ def _criterion(progress: CriterionProgress) -> dict[str, Any]:
 
 def _criterion_lines(criterion: dict[str, Any]) -> list[str]:
     met = "met" if criterion["met"] else "not met"
-    told = [f"{met}, {criterion['has']} of {criterion['needs']}: {criterion['criterion']}"]
+    lines = [f"{met}, {criterion['has']} of {criterion['needs']}: {criterion['criterion']}"]
     for each in criterion["not_counted"][:MAX_SHOWN_REASONS]:
         events = "event does" if each["events"] == 1 else "events do"
-        told.append(f"  {each['events']} {events} not count: {each['reason']}")
-    left = len(criterion["not_counted"]) - MAX_SHOWN_REASONS
-    return [*told, f"  and {left} more reasons (-f json)"] if left > 0 else told
-
-
-# Why a stream has fired, or has not, in words, from what is stored of it.
+        lines.append(f"  {each['events']} {events} not count: {each['reason']}")
+    omitted = len(criterion["not_counted"]) - MAX_SHOWN_REASONS
+    return [*lines, f"  and {omitted} more (-f json)"] if omitted > 0 else lines
 
 
 @dataclass(frozen=True, slots=True)
 class StreamSituation:
-    """All that is known of a stream.
+    """Facts from which it is explained why a stream has fired, or has not.
 
-    `definition` is its trigger as configured now (None: gone), `progress` how far it has come by
-    that; `successors` are the ids of later streams of its group. `now` is stream time (None: not
-    known), `real_now` the database server's.
+    `definition` is its trigger as configured now (None: removed), `progress` its progress by that;
+    `successors` are the ids of later streams of its group. `now` is stream time (None: unknown),
+    `real_now` the database server's time.
     """
 
     stream: StreamRecord
@@ -162,55 +159,55 @@ class StreamSituation:
 
     @property
     def was_met(self) -> bool:
-        """Whether all fire criteria had been met, so that it fires and does not expire."""
+        """Whether all fire criteria were met, so that it fires instead of expiring."""
         return self.stream.fire_timestamp is not None
 
     @property
     def has_fired(self) -> bool:
-        """Whether it has fired, and its pipeline has succeeded."""
+        """Whether it has fired and its pipeline has succeeded."""
         return self.was_met and self.stream.state is StreamState.COMPLETED
 
     @property
     def is_current(self) -> bool:
-        """Whether what it has counted was counted by its trigger as it is now."""
+        """Whether its progress was counted by its trigger as configured now."""
         return (
             self.definition is not None and self.stream.fingerprint == self.definition.fingerprint
         )
 
 
 def stream_reasons(situation: StreamSituation) -> list[str]:
-    """Why it has fired, or has not: each a sentence, the first the one that decides."""
+    """Return sentences on why the stream has fired, or has not, the decisive one first."""
     return [*_decisive_reasons(situation), *_additional_reasons(situation)]
 
 
 def _decisive_reasons(situation: StreamSituation) -> Iterator[str]:
     stream = situation.stream
-    what_next = next_transition(stream, now=situation.now, real_now=situation.real_now)
+    next_step = next_transition(stream, now=situation.now, real_now=situation.real_now)
     if situation.was_met and stream.state is StreamState.COMPLETED:
         yield f"its fire criteria were met, and it has fired: due {iso_text(stream.fire_timestamp)}"
     elif situation.was_met:
-        yield f"its fire criteria were met{_delay(situation)}; {what_next}"
+        yield f"its fire criteria were met{_delay(situation)}; {next_step}"
     elif stream.state is StreamState.COMPLETED:
         yield from _missing_reasons(situation)
         yield f"it expired, due {iso_text(stream.expire_timestamp)}, and is completed"
     else:
         yield from _missing_reasons(situation)
-        yield what_next
+        yield next_step
 
 
 def _missing_reasons(situation: StreamSituation) -> Iterator[str]:
-    """What of the fire criteria is not met, each with what came near."""
+    """Yield a sentence on each fire criterion that is not met."""
     if situation.definition is None:
-        counted = ", ".join(map(str, situation.stream.progress))
-        yield f"its fire criteria were not met: they have counted {counted}"
+        counts = ", ".join(map(str, situation.stream.progress))
+        yield f"its fire criteria were not met: events counted for each: {counts}"
     elif all(each.is_met for each in situation.progress):
         yield (
-            "its fire criteria are met as they are now, and were not when it was last counted: "
-            "what is open fires once it is counted anew"
+            "its fire criteria are met as configured now, and were not when it was last counted: "
+            "an open stream fires once it is recalculated"
         )
-    for place, each in enumerate(situation.progress, start=1):
+    for number, each in enumerate(situation.progress, start=1):
         if not each.is_met:
-            yield describe_missing(place, each)
+            yield describe_missing(number, each)
 
 
 def _delay(situation: StreamSituation) -> str:
@@ -221,7 +218,7 @@ def _delay(situation: StreamSituation) -> str:
 
 
 def _additional_reasons(situation: StreamSituation) -> Iterator[str]:
-    """What else an operator must know of it."""
+    """Yield further sentences that help an operator."""
     stream = situation.stream
     is_done = stream.state is StreamState.COMPLETED
     if situation.definition is None:
@@ -234,8 +231,9 @@ def _additional_reasons(situation: StreamSituation) -> Iterator[str]:
     if stream.state is StreamState.ACTIVE and not stream.is_open:
         yield _closed_reason(situation)
     if situation.stored_events < stream.event_count:
-        gone = stream.event_count - situation.stored_events
-        yield f"{gone} of its {stream.event_count} events have been trimmed, and are not looked at"
+        trimmed = stream.event_count - situation.stored_events
+        have = "has" if trimmed == 1 else "have"
+        yield f"{trimmed} of its {stream.event_count} events {have} been trimmed and cannot count"
     if stream.last_error:
         last = stream.last_error.rstrip().rpartition("\n")[2]
         yield f"{_attempts_text(stream)}, and the last error is: {last}"
@@ -249,25 +247,25 @@ def _upcoming_reason(situation: StreamSituation) -> Reason:
 
 
 def _without_trigger(stream: StreamRecord) -> str:
-    told = f"no trigger {stream.name!r} is configured (any more)"
+    text = f"no trigger {stream.name!r} is configured (any more)"
     if stream.state is StreamState.COMPLETED:
-        return told
-    return f"{told}: no event joins its streams, and a worker that claims one sends it to error"
+        return text
+    return f"{text}: its streams get no more events, and a worker that claims one sets it to error"
 
 
 def _changed_definition(stream: StreamRecord, *, is_done: bool) -> str:
-    told = "its trigger's fire criteria or expiration have changed since they were last counted"
+    text = "its trigger's fire criteria or expiration have changed since it was last counted"
     if stream.is_open and not is_done:
         return (
-            f"{told}: a worker that starts with the new ones, or the next event, counts anew, "
-            "as is done here"
+            f"{text}: a worker with the new ones, or the next event, recalculates it; "
+            "this explanation uses the new ones"
         )
-    return f"{told}; that decided by the old ones, what is said here is by the new ones"
+    return f"{text}: the old ones decided, but this explanation uses the new ones"
 
 
 def _closed_reason(situation: StreamSituation) -> str:
-    later = f", and opened stream {situation.successors[0]}" if situation.successors else ""
-    return f"it takes no more events: one of its group came when it had expired{later}"
+    successor = f" and opened stream {situation.successors[0]}" if situation.successors else ""
+    return f"it receives no more events: an event of its group came after it expired{successor}"
 
 
 def _attempts_text(stream: StreamRecord) -> str:

@@ -1,4 +1,4 @@
-"""``winchester test``: cases by which triggers are tested."""
+"""``winchester test``: run the test cases of triggers."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ FILE_MODE: Final = 0o640
 
 
 class TestCommand(ConfiguredCommand):
-    """Test triggers by cases.
+    """Run test cases of triggers.
 
-    A file of cases says, for each, which events or notifications come, how time goes on, and
-    which streams, runs of pipelines, new events and effects are to come of it. Each case begins
-    with nothing stored, in memory, on a clock of its own; no database is touched, and nothing
-    leaves: handlers work, but neither their commit nor their deliver is called. The configuration
-    is the one that the file names (config), else that of -c, else a winchester.yaml beside it.
-    What is not as expected is printed with file and line; the exit status is then 1.
+    Each case in a file lists events or notifications, advances of time, and the expected streams,
+    pipeline runs, new events and effects. Each case starts with an empty store in memory and its
+    own clock; no database is used, and nothing is sent: handlers run, but neither their commit nor
+    their deliver is called. The configuration is the one that the file names (config), else that
+    of -c, else a winchester.yaml in the same directory. Differences from the expectations are
+    printed with file and line; the exit status is then 1.
     """
 
     examples = (
@@ -42,9 +42,9 @@ class TestCommand(ConfiguredCommand):
     def get_parser(self, prog_name: str) -> ArgumentParser:
         """Add the files and ``--junit``."""
         parser = super().get_parser(prog_name)
-        parser.add_argument("files", metavar="FILE", nargs="+", help="a file of cases")
+        parser.add_argument("files", metavar="FILE", nargs="+", help="a file of test cases")
         parser.add_argument(
-            "--junit", metavar="PATH", help="write what came of it there, as JUnit's XML"
+            "--junit", metavar="PATH", help="write a report to this file, as JUnit XML"
         )
         return parser
 
@@ -63,29 +63,29 @@ class TestCommand(ConfiguredCommand):
 
 
 def _settings_of(files: Sequence[CaseFile], args: Namespace) -> dict[Path, Settings]:
-    """The configuration of each file, each read once. Raises `ConfigurationError`, `UsageError`."""
+    """Return the settings for each file. Raises `ConfigurationError`, `UsageError`."""
     from winchester_core.bootstrap import load_settings
 
-    paths = {each.path: _config_of(each, args) for each in files}
-    read = {
+    paths = {each.path: _config_path(each, args) for each in files}
+    settings = {
         path: load_settings(path, needs=["triggers", "pipelines"], ignores=["sources"])
         for path in dict.fromkeys(paths.values())
     }
-    return {file: read[path] for file, path in paths.items()}
+    return {file: settings[path] for file, path in paths.items()}
 
 
-def _config_of(file: CaseFile, args: Namespace) -> Path:
+def _config_path(file: CaseFile, args: Namespace) -> Path:
     if file.config is not None:
         return existing_config_path(str(file.config))
     if args.config is not None:
         return existing_config_path(args.config)
-    beside = file.path.with_name(DEFAULT_CONFIG)
-    if not beside.exists():
+    default = file.path.with_name(DEFAULT_CONFIG)
+    if not default.exists():
         raise UsageError(
-            f"{file.path}: no configuration: name it there (config), by -c FILE, or have a "
-            f"{DEFAULT_CONFIG} beside it"
+            f"{file.path}: no configuration: name it in the file (config) or with -c FILE, or "
+            f"create a {DEFAULT_CONFIG} in the same directory"
         )
-    return beside
+    return default
 
 
 def _write_report(path: str, content: bytes) -> None:
@@ -109,7 +109,7 @@ def _run_file(file: CaseFile, settings: Settings) -> list[CaseResult]:
 
 
 def _print_summary(results: Mapping[str, Sequence[CaseResult]]) -> int:
-    every = [result for file in results.values() for result in file]
-    failed = sum(not each.passed for each in every)
-    print(f"{len(every)} cases: {len(every) - failed} ok, {failed} failed")
+    all_results = [result for file in results.values() for result in file]
+    count, failed = len(all_results), sum(not each.passed for each in all_results)
+    print(f"{count} case{'' if count == 1 else 's'}: {count - failed} ok, {failed} failed")
     return FAILED if failed else DONE

@@ -1,4 +1,4 @@
-"""``winchester trigger list|show``: the triggers as they are configured, and their streams."""
+"""``winchester trigger list|show|reset``: configured triggers, their streams and debug counts."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ DESCRIBED_CRITERIA: Final = {"match_criteria": "matches", "fire_criteria": "fire
 
 
 class TriggerList(FlatLister):
-    """List the triggers that are configured.
+    """List the configured triggers.
 
-    In the order of their file, each with what distinguishes its streams, when they expire, its
-    pipelines, how many streams it has in each state, and, where it has or had a debug_level, how
-    many events matched and did not. Without a database, or one that does not answer, the numbers
-    are left out, and a warning says why.
+    In the order of their file. The columns are the name, the distinguishing traits, the
+    expiration, the pipelines, the number of streams in each state, and, if the trigger has or had
+    a debug_level, how many events matched and did not. If the database is not configured or
+    unavailable, the counts are empty, and a warning gives the reason.
     """
 
     examples = (
@@ -64,22 +64,22 @@ class TriggerList(FlatLister):
     )
 
     def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], list[dict[str, Any]]]:
-        """Each trigger."""
+        """Return the columns and the triggers."""
         columns = check_columns(parsed_args.columns, COLUMNS) or COLUMNS
         settings = load_configuration(
             parsed_args, needs=("database", "triggers"), ignores=ALL_BUT_TRIGGERS
         )
-        numbers = _count(settings)
+        counts = _count(settings)
         triggers = []
         for config in settings.trigger_definitions:
             complete = {**DEFAULTS, **to_json_value(config)}
             shown = {name: complete[name] for name in COLUMNS if name in complete}
-            triggers.append({**shown, **numbers.of(config["name"])})
-        _warn_of_unconfigured(settings, numbers)
+            triggers.append({**shown, **counts.of(config["name"])})
+        _warn_of_unconfigured(settings, counts)
         return columns, triggers
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
-        """A value; of streams and debug counts, their numbers in words."""
+        """Return a value; counts on one line."""
         value = column_value(each, column)
         if column_key(column) == "debug" and value is not None:
             value = {key: value[key] for key in ("matched", "mismatched")}
@@ -87,12 +87,12 @@ class TriggerList(FlatLister):
 
 
 class TriggerShow(ObjectShow):
-    """Show one trigger as it is configured.
+    """Show one configured trigger.
 
-    With its defaults filled in, its criteria also in words (matches, fires_on), how many streams
-    it has in each state, and what was counted at it while it had a debug_level: how many events of
-    its event types matched and did not, at level 2 why they did not, since when, and when a process
-    last added to that. 'winchester trigger reset' lets the counts begin anew.
+    With its defaults filled in, its criteria also as text (matches, fires_on), the number of
+    streams in each state, and its debug counts if it has or had a debug_level: how many events of
+    its event types matched and did not, at level 2 why they did not, since when, and when they were
+    last updated. 'winchester trigger reset' deletes the debug counts.
     """
 
     examples = (
@@ -106,8 +106,8 @@ class TriggerShow(ObjectShow):
         parser.add_argument("name", metavar="NAME", help="the trigger's name")
         return parser
 
-    def shown(self, parsed_args: Namespace) -> dict[str, Any]:
-        """The trigger. Raises `UsageError` for an unknown one."""
+    def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
+        """Return the trigger. Raises `UsageError` for an unknown one."""
         settings = load_configuration(
             parsed_args, needs=("database", "triggers"), ignores=ALL_BUT_TRIGGERS
         )
@@ -118,14 +118,14 @@ class TriggerShow(ObjectShow):
             **to_json_value(config),
             **{key: value for key, value in DEFAULTS.items() if key not in config},
             **{
-                words: [criterion.describe() for criterion in getattr(definition, key)]
-                for key, words in DESCRIBED_CRITERIA.items()
+                described: [criterion.describe() for criterion in getattr(definition, key)]
+                for key, described in DESCRIBED_CRITERIA.items()
             },
             **_count(settings).of(definition.name),
         }
 
     def cell(self, name: str, value: Any) -> Any:
-        """A value; of criteria and of counts, a line for each."""
+        """Return a value, criteria and debug counts with several lines."""
         if name in (*DESCRIBED_CRITERIA, *DESCRIBED_CRITERIA.values()):
             return join_lines(value)
         if name == "streams" and value is not None:
@@ -137,13 +137,13 @@ class TriggerShow(ObjectShow):
 
 @dataclass(frozen=True, slots=True)
 class _TriggerCounts:
-    """What the database counts of triggers; None when it cannot tell."""
+    """Counts of streams and debug counts by trigger; None if the database is unavailable."""
 
     streams: Mapping[str, Mapping[StreamState, int]] | None
     debug: Mapping[str, DebugRecord] | None
 
     def of(self, name: str) -> dict[str, Any]:
-        """What is shown of a trigger's numbers."""
+        """Return the counts of the trigger `name`, as they are shown."""
         debug = None if self.debug is None else self.debug.get(name)
         return {
             "streams": self.streams_of(name),
@@ -151,7 +151,7 @@ class _TriggerCounts:
         }
 
     def streams_of(self, name: str) -> dict[str, int] | None:
-        """How many streams a trigger has, in the order of a stream's life."""
+        """Return the number of streams of the trigger `name` by state; None if unknown."""
         if self.streams is None:
             return None
         states = self.streams.get(name, {})
@@ -159,7 +159,7 @@ class _TriggerCounts:
 
 
 def _count(settings: Settings) -> _TriggerCounts:
-    """What is counted; nothing, with a warning, when the database cannot tell."""
+    """Return the counts; print a warning if the database is unavailable."""
     from winchester_core.bootstrap import open_store
 
     try:
@@ -167,33 +167,30 @@ def _count(settings: Settings) -> _TriggerCounts:
             return _TriggerCounts(store.count_states_by_trigger(), store.debug_counts())
     except StorageError as error:
         reason = str(error).replace("-c FILE", f"-c {settings.name}")
-        print(f"winchester: streams are not counted: {reason}", file=sys.stderr)
+        print(f"winchester: streams not counted: {reason}", file=sys.stderr)
         return _TriggerCounts(None, None)
 
 
-def _counts_text(numbers: Mapping[str, int]) -> str:
-    return ", ".join(f"{what} {number}" for what, number in numbers.items()) or "none"
+def _counts_text(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
 
 
 def _debug_lines(debug: Mapping[str, Any]) -> Iterator[str]:
     yield f"matched {debug['matched']}, mismatched {debug['mismatched']}"
-    for reason, number in debug["reasons"].items():
-        yield f"  {number} because {reason}"
+    for reason, count in debug["reasons"].items():
+        yield f"  {count} because {reason}"
     yield f"since {debug['since']}, last counted {debug['counted_at']}"
 
 
-def _warn_of_unconfigured(settings: Settings, numbers: _TriggerCounts) -> None:
-    """Warn of streams whose trigger is gone: they run out on their own."""
+def _warn_of_unconfigured(settings: Settings, counts: _TriggerCounts) -> None:
+    """Print a warning for streams whose trigger is not configured."""
     configured = {config["name"] for config in settings.trigger_definitions}
-    for name in sorted(set(numbers.streams or ()) - configured):
-        states = _counts_text(numbers.streams_of(name) or {})
+    for name in sorted(set(counts.streams or ()) - configured):
+        states = _counts_text(counts.streams_of(name) or {})
         print(
             f"winchester: streams of a trigger {name!r} that is not configured: {states}",
             file=sys.stderr,
         )
-
-
-# ``winchester trigger reset``: counting anew at triggers that are debugged.
 
 
 RESET_COLUMNS: Final = ("name", "outcome")
@@ -202,10 +199,10 @@ NOTHING_COUNTED: Final = "nothing counted"
 
 
 class TriggerReset(FlatLister):
-    """Forget what was counted at triggers with a debug_level.
+    """Delete the debug counts of triggers with a debug_level.
 
-    For when a trigger has changed: its debug counts begin anew with the next event. Its streams
-    are left alone. A trigger need not be configured any more; where nothing was counted, the exit
+    Useful after a trigger has changed: counting restarts with the next event. Streams are not
+    affected. The trigger need not be configured any more. If a trigger has no counts, the exit
     status is 1.
     """
 
@@ -218,18 +215,18 @@ class TriggerReset(FlatLister):
         return parser
 
     def run(self, parsed_args: Namespace) -> int:
-        """Forget; return the exit status."""
+        """Delete the counts; return the exit status."""
         self._status = DONE
         super().run(parsed_args)
         return self._status
 
     def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], list[dict[str, Any]]]:
-        """What became of each."""
+        """Return the columns and the outcomes."""
         columns = check_columns(parsed_args.columns, RESET_COLUMNS) or RESET_COLUMNS
         outcomes = []
         with StoreSession(parsed_args) as session:
             for name in dict.fromkeys(parsed_args.names):
-                done = session.store.reset_debug_counts(name)
-                self._status = self._status if done else FAILED
-                outcomes.append({"name": name, "outcome": RESET if done else NOTHING_COUNTED})
+                is_reset = session.store.reset_debug_counts(name)
+                self._status = self._status if is_reset else FAILED
+                outcomes.append({"name": name, "outcome": RESET if is_reset else NOTHING_COUNTED})
         return columns, outcomes

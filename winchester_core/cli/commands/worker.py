@@ -19,7 +19,10 @@ from winchester_core.cli.options import (
 from winchester_core.cli.terminal import configure_terminal
 from winchester_core.service.daemon import PidFile, daemonize, pid_file_removal
 from winchester_core.service.exit import DONE, run_guarded
-from winchester_core.service.garbage_collector import spare_collector, tune_garbage_collector
+from winchester_core.service.garbage_collector import (
+    defer_garbage_collection,
+    tune_garbage_collector,
+)
 from winchester_core.service.reload import Reloader
 from winchester_core.service.signals import ShutdownPlan, shutdown_on_signals, sighup_blocked
 from winchester_core.service.systemd import SystemdNotifier
@@ -38,18 +41,17 @@ logger = logging.getLogger(__name__)
 PROGRAM: Final = "winchester-worker"
 
 DESCRIPTION: Final = """\
-Process streams: claim those that are ready to fire or to expire, and take their events through
-their pipelines; beside that, deliver the effects that handlers have queued. Any number of workers
-may run, on any number of hosts.
+Process streams: claim streams that are ready to fire or to expire, and run their pipelines; also
+deliver the effects that handlers have queued. Any number of workers may run, on any number of
+hosts.
 
-SIGTERM and SIGINT (Ctrl-C) end it: the stream and the deliveries in hand are finished, claims that
-were not begun are given back, and the exit status is 0. A run that takes longer than the setting
-shutdown_timeout is cut short and its stream given back too; the exit status is 3. A second signal
-ends it at once; its streams and effects are taken up by other workers when their leases have run
-out.
+SIGTERM and SIGINT (Ctrl-C) stop the worker: runs and deliveries in progress are completed, other
+claims are released, and the exit status is 0. A run that takes longer than the setting
+shutdown_timeout is aborted and its stream released, too; the exit status is 3. A second signal ends
+the process at once; other workers claim its streams and effects when their leases expire.
 
-SIGHUP lets it read its configuration again, as 'winchester reload' does: runs in hand end as they
-began, the next go by the new triggers and pipelines. Nothing changes when a file is invalid; the
+SIGHUP reloads the configuration, as 'winchester reload' does: runs in progress end with the old
+one, later runs use the new triggers and pipelines. If a file is invalid, nothing changes, and the
 log says why.
 """
 
@@ -62,15 +64,15 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Work until told to stop; return the exit status."""
-    spare_collector()
+    """Run the worker until it is stopped; return the exit status."""
+    defer_garbage_collection()
     configure_terminal(PROGRAM)
     args = build_parser().parse_args(argv)
     return run_guarded(lambda: _start(args), program=PROGRAM, args=args)
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The program's options and arguments."""
+    """Return the parser of the program's options and arguments."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description=DESCRIPTION,
@@ -83,15 +85,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-n",
         "--name",
-        help="the worker's name, as streams in its hands and log files show it "
+        help="the worker's name, as shown for the streams that it has claimed and in log files "
         "(default: the setting worker_name, else the host's name)",
     )
     add_daemon_options(parser)
     parser.add_argument(
         "--until-idle",
         action="store_true",
-        help="end when nothing is ready, in any worker's hands, or waiting for another try: no "
-        "stream, and no effect of a handler in this configuration",
+        help="exit when no stream, and no effect of a handler in this configuration, is ready, "
+        "claimed by any worker, or waiting for a retry",
     )
     return parser
 
@@ -100,12 +102,12 @@ def _start(args: argparse.Namespace) -> int:
     settings = _load(args)
     if args.daemon:
         return daemonize(
-            lambda ready: _work(settings, args, ready),
+            lambda ready: _run_worker(settings, args, ready),
             settings=settings,
             program=PROGRAM,
             args=args,
         )
-    return _work(settings, args, lambda: None)
+    return _run_worker(settings, args, lambda: None)
 
 
 def _load(args: argparse.Namespace) -> Settings:
@@ -115,40 +117,41 @@ def _load(args: argparse.Namespace) -> Settings:
     return apply_metrics_option(settings, args)
 
 
-def _work(settings: Settings, args: argparse.Namespace, ready: Callable[[], None]) -> int:
+def _run_worker(settings: Settings, args: argparse.Namespace, ready: Callable[[], None]) -> int:
     from winchester_core.bootstrap import PipelineManager, telemetry_server
     from winchester_core.config import configure_logging
     from winchester_core.config.reload_diff import WORKER_RELOAD
 
     proc_name = args.name or settings.worker_name or PROGRAM
     configure_logging(settings, proc_name)
-    heartbeat = Watchdog()
+    watchdog = Watchdog()
     with (
         sighup_blocked(),
         PidFile(args.pid_file) if args.pid_file else nullcontext() as pid_file,
-        closing(PipelineManager(settings, name=args.name, heartbeat=heartbeat)) as manager,
-        telemetry_server(settings, manager, heartbeat) as watched,
-        SystemdNotifier(heartbeat, lambda: _status(manager)) as supervisor,
+        closing(PipelineManager(settings, name=args.name, heartbeat=watchdog)) as manager,
+        telemetry_server(settings, manager, watchdog) as telemetry,
+        SystemdNotifier(watchdog, lambda: _status(manager)) as notifier,
         Reloader(
             settings,
-            takeover=WORKER_RELOAD,
+            policy=WORKER_RELOAD,
             load=partial(_load, args),
             prepare=partial(_prepare_change, manager),
             proc_name=proc_name,
-            supervisor=supervisor,
+            notifier=notifier,
         ) as reloader,
         shutdown_on_signals(
-            _shutdown_plan(manager, watched.health, supervisor, settings, pid_file), reloader.ask
+            _shutdown_plan(manager, telemetry.health, notifier, settings, pid_file),
+            reloader.request,
         ),
     ):
-        logger.info("worker %s is at work", manager.name)
+        logger.info("worker started: name=%s", manager.name)
         ready()
-        supervisor.ready()
-        watched.health.begin()
+        notifier.ready()
+        telemetry.health.begin()
         tune_garbage_collector()
-        work = manager.run_until_idle if args.until_idle else manager.run
-        work()
-        logger.info("worker %s has ended", manager.name)
+        run = manager.run_until_idle if args.until_idle else manager.run
+        run()
+        logger.info("worker stopped: name=%s", manager.name)
     return DONE
 
 
@@ -161,13 +164,13 @@ def _prepare_change(manager: PipelineManager, settings: Settings) -> Callable[[]
 def _shutdown_plan(
     manager: PipelineManager,
     health: Health,
-    supervisor: SystemdNotifier,
+    notifier: SystemdNotifier,
     settings: Settings,
     pid_file: PidFile | None,
 ) -> ShutdownPlan:
     def stop() -> None:
         health.end()
-        supervisor.stopping()
+        notifier.stopping()
         manager.stop()
 
     return ShutdownPlan(
@@ -178,6 +181,6 @@ def _shutdown_plan(
 def _status(manager: PipelineManager) -> str:
     counters = manager.counters
     return (
-        f"at work: streams fired {counters[Count.STREAMS_FIRED]}, "
+        f"running: streams fired {counters[Count.STREAMS_FIRED]}, "
         f"expired {counters[Count.STREAMS_EXPIRED]}, failed {counters[Count.STREAMS_FAILED]}"
     )

@@ -40,24 +40,28 @@ HELD: dict[str, Any] = {"worker": "w", "lease_until": NOON + HOUR}
         ({"fire_timestamp": NOON + HOUR}, NOON, ["fires at 2024-05-17T13:00", "in 1h)"]),
         ({"fire_timestamp": NOON}, NOON, ["ready to fire since 2024-05-17T12:00", "0s ago"]),
         ({"fire_timestamp": NOON}, None, ["fires at 2024-05-17T12:00"]),
-        ({"state": StreamState.FIRING, **HELD}, NOON, ["firing: worker w", "unless it renews"]),
+        (
+            {"state": StreamState.FIRING, **HELD},
+            NOON,
+            ["firing: claimed by worker w", "unless it renews"],
+        ),
         (
             {"state": StreamState.EXPIRING, **HELD, "lease_until": NOON},
             None,
-            ["expiring: worker w", "run out"],
+            ["expiring: claimed by worker w", "lease expired"],
         ),
         (
             {"state": StreamState.RETRY_FIRE, "retry_at": NOON + HOUR},
             None,
-            ["tries to fire again at 2024-05-17T13:00", "in 1h"],
+            ["will try to fire again at 2024-05-17T13:00", "in 1h"],
         ),
         ({"state": StreamState.RETRY_EXPIRE, "retry_at": NOON}, None, ["ready to expire again"]),
         (
             {"state": StreamState.ERROR, "attempts": 1},
             NOON,
-            ["could not fire, after 1 attempt;", "'winchester stream reset 7'"],
+            ["failed to fire after 1 attempt;", "'winchester stream reset 7'"],
         ),
-        ({"state": StreamState.EXPIRE_ERROR, "attempts": 5}, NOON, ["expire, after 5 attempts;"]),
+        ({"state": StreamState.EXPIRE_ERROR, "attempts": 5}, NOON, ["expire after 5 attempts;"]),
         ({"state": StreamState.COMPLETED}, NOON, ["completed"]),
     ],
 )

@@ -90,15 +90,15 @@ def test_a_criterion_that_is_met_is_no_reason() -> None:
         ({"fire_timestamp": NOON}, ["were met", "ready to fire since", "waits for a worker"]),
         (
             {"state": StreamState.FIRING, "fire_timestamp": NOON, "worker": "w-1"},
-            ["were met; firing: worker w-1 has it"],
+            ["were met; firing: claimed by worker w-1"],
         ),
         (
             {"state": StreamState.RETRY_FIRE, "fire_timestamp": NOON, "retry_at": MET},
-            ["were met; tries to fire again at 2024-05-17T13:00"],
+            ["were met; will try to fire again at 2024-05-17T13:00"],
         ),
         (
             {"state": StreamState.ERROR, "fire_timestamp": NOON, "attempts": 5},
-            ["were met; could not fire, after 5 attempts"],
+            ["were met; failed to fire after 5 attempts"],
         ),
         (
             {"state": StreamState.COMPLETED, "fire_timestamp": NOON},
@@ -119,7 +119,7 @@ def test_a_stream_that_expired_says_what_it_lacked() -> None:
     assert ending == "it expired, due 2024-05-17T13:00:00+00:00, and is completed"
     lacking, ending = told({"state": StreamState.EXPIRING, "worker": "w", "is_open": False})
     assert lacking.startswith("fire criterion 1")
-    assert ending.startswith("expiring: worker w")
+    assert ending.startswith("expiring: claimed by worker w")
 
 
 def test_attempts_and_the_last_line_of_an_error_are_said() -> None:
@@ -129,28 +129,28 @@ def test_attempts_and_the_last_line_of_an_error_are_said() -> None:
 
 def test_a_trigger_that_is_gone_is_said_and_what_becomes_of_its_streams() -> None:
     counted, outlook, gone = told(definition=None, progress=[])
-    assert counted == "its fire criteria were not met: they have counted 0"
+    assert counted == "its fire criteria were not met: events counted for each: 0"
     assert outlook.startswith("expires at")
-    assert gone.startswith("no trigger 'pair' is configured (any more): no event joins")
-    assert "a worker that claims one sends it to error" in gone
+    assert gone.startswith("no trigger 'pair' is configured (any more): its streams get no more")
+    assert "a worker that claims one sets it to error" in gone
 
 
 def test_a_changed_trigger_is_said_by_whether_the_stream_will_be_counted_anew() -> None:
     other = {"fingerprint": "other"}
-    assert "or the next event, counts anew, as is done here" in told(other)[-1]
+    assert "or the next event, recalculates it; this explanation" in told(other)[-1]
     done = told({**other, "state": StreamState.COMPLETED, "is_open": False})[-1]
-    assert done.endswith("; that decided by the old ones, what is said here is by the new ones")
+    assert done.endswith(": the old ones decided, but this explanation uses the new ones")
 
 
 def test_criteria_that_are_met_since_the_trigger_changed_are_no_riddle() -> None:
     now_met = told({"fingerprint": "other"}, progress=[replace(MISSING, has=3)])
-    assert now_met[0].startswith("its fire criteria are met as they are now, and were not when")
-    assert "counts anew" in now_met[-1]
+    assert now_met[0].startswith("its fire criteria are met as configured now, and were not when")
+    assert "recalculates it" in now_met[-1]
 
 
 def test_a_stream_that_takes_no_more_events_names_its_successor() -> None:
     closed = told({"is_open": False}, successors=[9, 12])[-1]
-    assert closed.endswith("one of its group came when it had expired, and opened stream 9")
+    assert closed.endswith("an event of its group came after it expired and opened stream 9")
 
 
 def test_events_that_are_trimmed_are_not_taken_for_events_that_never_came() -> None:
