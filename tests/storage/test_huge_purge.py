@@ -28,6 +28,7 @@ from winchester_core.storage.records import Completion, EventFilter
 from winchester_core.storage.sql import claims, retention, stream_rows, streams
 from winchester_core.storage.sql import ingest as sql_ingest
 from winchester_core.storage.sql.store import SqlStore
+from winchester_core.storage.sql.transaction import Transaction
 from winchester_core.telemetry.counters import Count
 from winchester_core.triggers.batch_plan import FixedTime
 
@@ -70,13 +71,13 @@ def claimed_huge(store: SqlStore) -> Claim:
 
 
 @contextmanager
-def held_open(store: SqlStore, work: Callable[[Connection], object]) -> Iterator[None]:
+def held_open(store: SqlStore, work: Callable[[Transaction], object]) -> Iterator[None]:
     """Do `work` in a transaction that commits only when this context ends."""
     done, go_on = threading.Event(), threading.Event()
 
     def hold(connection: Connection) -> None:
         disable_timeouts(connection)
-        work(connection)
+        work(Transaction(connection, store.database.dialect))
         done.set()
         assert go_on.wait(BOUND_SECONDS)
 
@@ -119,21 +120,24 @@ def test_completing_and_purging_it_hinders_nobody(store: SqlStore) -> None:
     huge = claimed_huge(store)
     complete = partial(
         claims.complete,
-        dialect=store.database.dialect,
         completions=[Completion(huge)],
         policy=FixedTime(NOON),
     )
     with held_open(store, complete):
         unhindered(store, lambda: everything_else(store, "huge"))
     with store.database.engine.connect() as connection:
-        assert retention._linked_to_uncompleted(connection, [10**9 + 2, 10**9 + LINKS]) == set()
+        assert (
+            retention._linked_to_uncompleted(
+                Transaction(connection, store.database.dialect), [10**9 + 2, 10**9 + LINKS]
+            )
+            == set()
+        )
     assert store.trim(FAR, store.real_time() + LEASE, 100).removed == 1
 
 
 def test_purging_it_by_command_hinders_only_events_of_its_own_group(store: SqlStore) -> None:
     purge = partial(
         streams.purge,
-        dialect=store.database.dialect,
         stream_id=only_stream(store, instance="huge").id,
     )
     with held_open(store, purge):
@@ -145,7 +149,6 @@ def test_purging_it_waits_for_no_ingest_that_is_not_yet_committed(store: SqlStor
     new = [make_event(f"n{i}", instance=f"n{i % 9}") for i in range(90)]
     record = partial(
         sql_ingest.record,
-        dialect=store.database.dialect,
         matched_events=matched_events([VM], new),
         policy=FixedTime(NOON),
     )

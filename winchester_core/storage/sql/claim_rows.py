@@ -21,7 +21,6 @@ from winchester_core.storage.records import (
     worker_died_error,
     worker_died_error_prefix,
 )
-from winchester_core.storage.sql import clocks
 from winchester_core.storage.sql.dialects.bulk import RowLock, parameter_batches
 from winchester_core.storage.sql.tables import streams
 
@@ -29,10 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Row, Select
+    from sqlalchemy import ColumnElement, Row, Select
 
     from winchester_core.storage.records import Claim
     from winchester_core.storage.sql.dialects import SqlDialect
+    from winchester_core.storage.sql.transaction import Transaction
 
 
 _CLAIMED_STATES = [reason_states.working.value for reason_states in REASON_STATES]
@@ -54,40 +54,35 @@ RESCHEDULE_BATCH: Final = 1_000
 """Minimum number of due expiry checks that are rescheduled at once, for few transactions."""
 
 
-def lock_queue(
-    connection: Connection, dialect: SqlDialect, queue: StreamQueue, limit: int
-) -> list[Row[Any]]:
+def lock_queue(tx: Transaction, queue: StreamQueue, limit: int) -> list[Row[Any]]:
     """Lock and return the first `limit` streams of `queue`; skip locked rows."""
-    query = queue_query(dialect, select(*_CLAIM_COLUMNS), queue, limit)
-    return list(connection.execute(dialect.lock_rows(query, skip_locked=True)).all())
+    query = queue_query(tx.dialect, select(*_CLAIM_COLUMNS), queue, limit)
+    return list(tx.execute(tx.dialect.lock_rows(query, skip_locked=True)).all())
 
 
-def reschedule_checks(
-    connection: Connection, dialect: SqlDialect, now: datetime, min_limit: int
-) -> None:
+def reschedule_checks(tx: Transaction, now: datetime, min_limit: int) -> None:
     """Move the check of streams that expire later to the time of their expiry.
 
     Examines the first `min_limit` streams whose check is due, at least `RESCHEDULE_BATCH`.
     """
     limit = max(min_limit, RESCHEDULE_BATCH)
-    due = lock_queue(connection, dialect, expiry_check_queue(now), limit)
+    due = lock_queue(tx, expiry_check_queue(now), limit)
     for batch in parameter_batches([row.id for row in due if row.expires_later]):
-        connection.execute(
+        tx.execute(
             update(streams)
-            .where(dialect.is_one_of(streams.c.id, batch))
+            .where(tx.dialect.is_one_of(streams.c.id, batch))
             .values(check_at=streams.c.expire_timestamp)
         )
 
 
-def lock_one(connection: Connection, dialect: SqlDialect, stream_id: int) -> Row[Any] | None:
+def lock_one(tx: Transaction, stream_id: int) -> Row[Any] | None:
     """Lock and return the stream with this id; None when it does not exist."""
     query = select(*_CLAIM_COLUMNS).where(streams.c.id == stream_id)
-    return connection.execute(dialect.lock_rows(query)).first()
+    return tx.execute(tx.dialect.lock_rows(query)).first()
 
 
 def claim(
-    connection: Connection,
-    dialect: SqlDialect,
+    tx: Transaction,
     rows: Sequence[Row[Any]],
     reason_states: ReasonStates,
     worker: str,
@@ -98,9 +93,9 @@ def claim(
     Raises `ConcurrentChange` when one of them has changed since it was read: the caller retries.
     """
     for batch in parameter_batches(rows):
-        claimed = connection.execute(
+        claimed = tx.execute(
             update(streams)
-            .where(_is_unchanged(dialect, [(row.id, row.state_serial_no) for row in batch]))
+            .where(_is_unchanged(tx.dialect, [(row.id, row.state_serial_no) for row in batch]))
             .values(
                 state=reason_states.working.value,
                 state_serial_no=streams.c.state_serial_no + 1,
@@ -109,7 +104,7 @@ def claim(
                 lease_until=lease_until,
                 retry_at=None,
                 attempts=streams.c.attempts + 1,
-                history=appended_history(dialect, reason_states.working, worker),
+                history=appended_history(tx, reason_states.working, worker),
             )
         ).rowcount
         if claimed != len(batch):
@@ -124,16 +119,14 @@ def _is_unchanged(dialect: SqlDialect, serials: Sequence[tuple[int, int]]) -> Co
     )
 
 
-def lock_claimed(
-    connection: Connection, dialect: SqlDialect, claims: Sequence[Claim]
-) -> set[tuple[int, int, str]]:
+def lock_claimed(tx: Transaction, claims: Sequence[Claim]) -> set[tuple[int, int, str]]:
     """Lock the streams of these claims; return the lease tokens of the valid claims."""
     stream_ids = sorted({claim.stream_id for claim in claims})
-    rows = dialect.bulk.lock(connection, _LOCK_CLAIMED, stream_ids)
+    rows = tx.dialect.bulk.lock(tx.connection, _LOCK_CLAIMED, stream_ids)
     return {claim.lease_token for claim in claims}.intersection(map(tuple, rows))
 
 
-def lock_claimed_by(connection: Connection, dialect: SqlDialect, worker: str) -> list[int]:
+def lock_claimed_by(tx: Transaction, worker: str) -> list[int]:
     """Lock every stream claimed by this worker; return their ids, ascending."""
     query = (
         select(streams.c.id)
@@ -144,54 +137,49 @@ def lock_claimed_by(connection: Connection, dialect: SqlDialect, worker: str) ->
         )
         .order_by(streams.c.id)
     )
-    indexed = dialect.force_index(query, streams, "ix_streams_state_lease_until")
-    return list(connection.execute(dialect.lock_rows(indexed, skip_locked=True)).scalars())
+    indexed = tx.dialect.force_index(query, streams, "ix_streams_state_lease_until")
+    return list(tx.execute(tx.dialect.lock_rows(indexed, skip_locked=True)).scalars())
 
 
-def extend_leases(
-    connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int], lease_until: datetime
-) -> int:
+def extend_leases(tx: Transaction, stream_ids: Sequence[int], lease_until: datetime) -> int:
     """Extend the leases of locked streams; return how many."""
     for batch in parameter_batches(stream_ids):
-        condition = dialect.is_one_of(streams.c.id, batch)
-        connection.execute(update(streams).where(condition).values(lease_until=lease_until))
+        condition = tx.dialect.is_one_of(streams.c.id, batch)
+        tx.execute(update(streams).where(condition).values(lease_until=lease_until))
     return len(stream_ids)
 
 
 def set_state(
-    connection: Connection,
-    dialect: SqlDialect,
+    tx: Transaction,
     stream_ids: Sequence[int],
     state: StreamState,
     **values: Any,
 ) -> None:
     """Move locked streams into `state` and end their leases; also set the columns of `values`."""
     for batch in parameter_batches(stream_ids):
-        connection.execute(
+        tx.execute(
             update(streams)
-            .where(dialect.is_one_of(streams.c.id, batch))
+            .where(tx.dialect.is_one_of(streams.c.id, batch))
             .values(
                 state=state.value,
                 state_serial_no=streams.c.state_serial_no + 1,
                 lease_until=None,
-                history=appended_history(dialect, state),
+                history=appended_history(tx, state),
                 **values,
             )
         )
 
 
-def release(
-    connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int], real_now: datetime
-) -> None:
+def release(tx: Transaction, stream_ids: Sequence[int], real_now: datetime) -> None:
     """Release locked streams: ready now, without counting the attempt."""
     retry = case(
         (streams.c.state == FIRE_STATES.working.value, FIRE_STATES.retry.value),
         else_=StreamState.RETRY_EXPIRE.value,
     )
     for batch in parameter_batches(stream_ids):
-        connection.execute(
+        tx.execute(
             update(streams)
-            .where(dialect.is_one_of(streams.c.id, batch))
+            .where(tx.dialect.is_one_of(streams.c.id, batch))
             .values(
                 state=retry,
                 state_serial_no=streams.c.state_serial_no + 1,
@@ -199,7 +187,7 @@ def release(
                 worker=None,
                 lease_until=None,
                 retry_at=real_now,
-                history=appended_retry_history(dialect),
+                history=appended_retry_history(tx),
             )
         )
 
@@ -214,13 +202,13 @@ def worker_died_error_expression(attempts: int) -> ColumnElement[str]:
 
 
 def appended_history(
-    dialect: SqlDialect, state: StreamState, worker: str | None = None
+    tx: Transaction, state: StreamState, worker: str | None = None
 ) -> ColumnElement[str]:
     """Return the history plus a line for a change into `state`, with the worker of a claim."""
-    return _append_to_history(dialect, literal(history_line_end(state, worker), Text()))
+    return _append_to_history(tx, literal(history_line_end(state, worker), Text()))
 
 
-def appended_retry_history(dialect: SqlDialect) -> ColumnElement[str]:
+def appended_retry_history(tx: Transaction) -> ColumnElement[str]:
     """Return the history plus a line for a change from a claimed state into its retry state.
 
     Both states are matched: on MariaDB an assignment sees the new values of those before it.
@@ -232,14 +220,12 @@ def appended_retry_history(dialect: SqlDialect) -> ColumnElement[str]:
         )
         for reason_states in REASON_STATES
     ]
-    return _append_to_history(dialect, case(*lines))
+    return _append_to_history(tx, case(*lines))
 
 
-def _append_to_history(dialect: SqlDialect, line_end: ColumnElement[str]) -> ColumnElement[str]:
+def _append_to_history(tx: Transaction, line_end: ColumnElement[str]) -> ColumnElement[str]:
     history = func.coalesce(streams.c.history, literal("", Text()), type_=Text())
-    return dialect.last_characters(
-        history + clocks.real_time_text(dialect) + line_end, MAX_HISTORY_LENGTH
-    )
+    return tx.dialect.last_characters(history + tx.real_time_text() + line_end, MAX_HISTORY_LENGTH)
 
 
 # Queues of streams pending for workers, each in the order of an index.

@@ -16,7 +16,7 @@ from winchester_core.model.stream import (
     states_for_reason,
 )
 from winchester_core.storage.records import Claim, CompletionResult, IngestResult
-from winchester_core.storage.sql import claim_rows, clocks, stream_rows
+from winchester_core.storage.sql import claim_rows, stream_rows
 from winchester_core.storage.sql.ingest import record
 from winchester_core.storage.sql.outbox import record_effects
 from winchester_core.storage.sql.stream_rows import delete_streams
@@ -26,16 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Row
 
     from winchester_core.storage.records import Completion, Failure
-    from winchester_core.storage.sql.dialects import SqlDialect
+    from winchester_core.storage.sql.transaction import Transaction
     from winchester_core.triggers.batch_plan import TimePolicy
 
 
 def claim_ready(
-    connection: Connection,
-    dialect: SqlDialect,
+    tx: Transaction,
     *,
     worker: str,
     reason: Reason,
@@ -50,27 +49,24 @@ def claim_ready(
     must claim again in a new transaction.
     """
     reason_states = states_for_reason(reason)
-    real_now = clocks.real_time(connection, dialect)
-    rows = claim_rows.lock_queue(
-        connection, dialect, claim_rows.retry_queue(reason_states, real_now), limit
-    )
+    real_now = tx.real_time()
+    rows = claim_rows.lock_queue(tx, claim_rows.retry_queue(reason_states, real_now), limit)
     if now is not None and len(rows) < limit:
         queue = (
             claim_rows.fire_queue(now)
             if reason is Reason.FIRE
             else claim_rows.expiry_check_queue(now)
         )
-        first_attempts = claim_rows.lock_queue(connection, dialect, queue, limit - len(rows))
+        first_attempts = claim_rows.lock_queue(tx, queue, limit - len(rows))
         if reason is Reason.EXPIRE and any(row.expires_later for row in first_attempts):
-            claim_rows.reschedule_checks(connection, dialect, now, limit)
+            claim_rows.reschedule_checks(tx, now, limit)
             return None
         rows += first_attempts
-    return _claim(connection, dialect, rows, reason_states, worker, real_now + lease)
+    return _claim(tx, rows, reason_states, worker, real_now + lease)
 
 
 def claim_one(
-    connection: Connection,
-    dialect: SqlDialect,
+    tx: Transaction,
     *,
     stream_id: int,
     worker: str,
@@ -81,19 +77,18 @@ def claim_one(
 
     Raises `UnknownStream`.
     """
-    row = claim_rows.lock_one(connection, dialect, stream_id)
+    row = claim_rows.lock_one(tx, stream_id)
     if row is None:
         raise UnknownStream(stream_id)
     reason_states = states_for_reason(reason)
     if row.state not in (StreamState.ACTIVE, reason_states.retry):
         return None
-    real_now = clocks.real_time(connection, dialect)
-    return _claim(connection, dialect, [row], reason_states, worker, real_now + lease)[0]
+    real_now = tx.real_time()
+    return _claim(tx, [row], reason_states, worker, real_now + lease)[0]
 
 
 def _claim(
-    connection: Connection,
-    dialect: SqlDialect,
+    tx: Transaction,
     rows: Sequence[Row[Any]],
     reason_states: ReasonStates,
     worker: str,
@@ -103,8 +98,8 @@ def _claim(
         return []
     for row in rows:
         check_transition(StreamState(row.state), reason_states.working)
-    claim_rows.claim(connection, dialect, rows, reason_states, worker, lease_until)
-    traits = stream_rows.traits_of_streams(connection, dialect, [row.id for row in rows])
+    claim_rows.claim(tx, rows, reason_states, worker, lease_until)
+    traits = stream_rows.traits_of_streams(tx, [row.id for row in rows])
     hit(Failpoint.BEFORE_CLAIM_COMMIT)
     return [
         Claim(
@@ -121,55 +116,49 @@ def _claim(
     ]
 
 
-def renew(
-    connection: Connection, dialect: SqlDialect, claims: Sequence[Claim], lease: timedelta
-) -> int:
+def renew(tx: Transaction, claims: Sequence[Claim], lease: timedelta) -> int:
     """Extend the leases of the valid claims; return how many are valid."""
-    lease_until = clocks.real_time(connection, dialect) + lease
-    lease_tokens = claim_rows.lock_claimed(connection, dialect, claims)
+    lease_until = tx.real_time() + lease
+    lease_tokens = claim_rows.lock_claimed(tx, claims)
     return claim_rows.extend_leases(
-        connection, dialect, sorted(stream_id for stream_id, _, _ in lease_tokens), lease_until
+        tx, sorted(stream_id for stream_id, _, _ in lease_tokens), lease_until
     )
 
 
-def release(connection: Connection, dialect: SqlDialect, claims: Sequence[Claim]) -> int:
+def release(tx: Transaction, claims: Sequence[Claim]) -> int:
     """Release the valid claims without counting the attempt; return how many were valid."""
-    lease_tokens = claim_rows.lock_claimed(connection, dialect, claims)
+    lease_tokens = claim_rows.lock_claimed(tx, claims)
     stream_ids = sorted(claim.stream_id for claim in claims if claim.lease_token in lease_tokens)
-    claim_rows.release(connection, dialect, stream_ids, clocks.real_time(connection, dialect))
+    claim_rows.release(tx, stream_ids, tx.real_time())
     return len(stream_ids)
 
 
-def release_all(connection: Connection, dialect: SqlDialect, *, worker: str) -> int:
+def release_all(tx: Transaction, worker: str) -> int:
     """Release all claims of `worker` without counting the attempt; return how many."""
-    stream_ids = claim_rows.lock_claimed_by(connection, dialect, worker)
-    claim_rows.release(connection, dialect, stream_ids, clocks.real_time(connection, dialect))
+    stream_ids = claim_rows.lock_claimed_by(tx, worker)
+    claim_rows.release(tx, stream_ids, tx.real_time())
     return len(stream_ids)
 
 
-def rescue(
-    connection: Connection, dialect: SqlDialect, *, max_attempts: int, limit: int
-) -> tuple[int, int]:
+def rescue(tx: Transaction, *, max_attempts: int, limit: int) -> tuple[int, int]:
     """Release up to `limit` streams whose lease has expired.
 
     Returns how many will be retried, and how many moved to an error state.
     """
-    real_now = clocks.real_time(connection, dialect)
+    real_now = tx.real_time()
     rescued = failed = 0
     expired = claim_rows.lock_queue(
-        connection, dialect, claim_rows.expired_lease_queue(real_now, *REASON_STATES), limit
+        tx, claim_rows.expired_lease_queue(real_now, *REASON_STATES), limit
     )
     for (reason_states, attempts), stream_ids in _by_states_and_attempts(expired).items():
         if attempts < max_attempts:
             claim_rows.set_state(
-                connection, dialect, stream_ids, reason_states.retry, worker=None, retry_at=real_now
+                tx, stream_ids, reason_states.retry, worker=None, retry_at=real_now
             )
             rescued += len(stream_ids)
         else:
             message = claim_rows.worker_died_error_expression(attempts)
-            claim_rows.set_state(
-                connection, dialect, stream_ids, reason_states.failed, last_error=message
-            )
+            claim_rows.set_state(tx, stream_ids, reason_states.failed, last_error=message)
             failed += len(stream_ids)
     return rescued, failed
 
@@ -184,8 +173,7 @@ def _by_states_and_attempts(rows: Sequence[Row[Any]]) -> dict[tuple[ReasonStates
 
 
 def complete(
-    connection: Connection,
-    dialect: SqlDialect,
+    tx: Transaction,
     completions: Sequence[Completion],
     policy: TimePolicy,
 ) -> CompletionResult:
@@ -193,25 +181,20 @@ def complete(
 
     A lost lease does not affect the other streams.
     """
-    lease_tokens = claim_rows.lock_claimed(
-        connection, dialect, [each.claim for each in completions]
-    )
+    lease_tokens = claim_rows.lock_claimed(tx, [each.claim for each in completions])
     valid = [each for each in completions if each.claim.lease_token in lease_tokens]
     matched_events = [matched_event for each in valid for matched_event in each.matched_events]
-    result = (
-        record(connection, dialect, matched_events, policy) if matched_events else IngestResult(())
-    )
+    result = record(tx, matched_events, policy) if matched_events else IngestResult(())
     if any(each.effects for each in valid):
-        record_effects(connection, dialect, valid)
+        record_effects(tx, valid)
     purged = [each.claim.stream_id for each in valid if each.purge and each.commit_error is None]
-    delete_streams(connection, dialect, purged)
+    delete_streams(tx, purged)
     kept = [each.claim.stream_id for each in valid if not each.purge and each.commit_error is None]
-    claim_rows.set_state(connection, dialect, kept, StreamState.COMPLETED, last_error=None)
+    claim_rows.set_state(tx, kept, StreamState.COMPLETED, last_error=None)
     for each in valid:
         if each.commit_error is not None:
             claim_rows.set_state(
-                connection,
-                dialect,
+                tx,
                 [each.claim.stream_id],
                 StreamState.COMPLETED,
                 last_error=each.commit_error,
@@ -220,23 +203,20 @@ def complete(
     return CompletionResult.from_ingest(valid, matched_events, result)
 
 
-def fail(
-    connection: Connection, dialect: SqlDialect, failure: Failure, max_attempts: int
-) -> StreamState | None:
+def fail(tx: Transaction, failure: Failure, max_attempts: int) -> StreamState | None:
     """Move a stream to its retry state, or to its error state after `max_attempts`.
 
     Returns the new state; None when the claim was lost.
     """
     claim = failure.claim
-    if not claim_rows.lock_claimed(connection, dialect, [claim]):
+    if not claim_rows.lock_claimed(tx, [claim]):
         return None
     reason_states = states_for_reason(claim.reason)
     final = failure.final or claim.attempt >= max_attempts
     state = reason_states.failed if final else reason_states.retry
-    retry_at = None if final else clocks.real_time(connection, dialect) + failure.retry_delay
+    retry_at = None if final else tx.real_time() + failure.retry_delay
     claim_rows.set_state(
-        connection,
-        dialect,
+        tx,
         [claim.stream_id],
         state,
         last_error=failure.error,

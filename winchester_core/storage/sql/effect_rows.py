@@ -15,7 +15,7 @@ from sqlalchemy import and_, delete, func, insert, or_, select, tuple_, update
 
 from winchester_core.errors import ConcurrentChange, UnknownEffect
 from winchester_core.model.effect import EffectState, Endpoint
-from winchester_core.storage.effect_records import StoredEffect
+from winchester_core.storage.effect_records import ANY_EFFECT, StoredEffect
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
 from winchester_core.storage.sql.tables import effects
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Row
+    from sqlalchemy import ColumnElement, Row
 
     from winchester_core.storage.effect_records import EffectClaim, EffectFilter
-    from winchester_core.storage.sql.dialects import SqlDialect
+    from winchester_core.storage.sql.transaction import Transaction
 
 MAX_STATEMENT_BYTES = 4 * 1024 * 1024
 MAX_STATEMENT_ROWS = 500
@@ -35,11 +35,11 @@ _PENDING = effects.c.state == EffectState.PENDING.value
 _COLUMNS_WITHOUT_PAYLOAD = [column for column in effects.c if column is not effects.c.payload]
 
 
-def insert_effects(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+def insert_effects(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert effects; their ids ascend in the order of `rows`."""
     statement = insert(effects).returning(effects.c.id, sort_by_parameter_order=True)
     for batch in _batches_by_size(rows):
-        connection.execute(statement, batch)
+        tx.execute(statement, batch)
 
 
 def _batches_by_size(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
@@ -57,9 +57,7 @@ def _batches_by_size(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping
         yield batch
 
 
-def lock_due(
-    connection: Connection, dialect: SqlDialect, endpoint: Endpoint, real_now: datetime, limit: int
-) -> list[Row[Any]]:
+def lock_due(tx: Transaction, endpoint: Endpoint, real_now: datetime, limit: int) -> list[Row[Any]]:
     """Lock and return up to `limit` due effects, the longest due first; skip locked rows."""
     query = (
         select(*_COLUMNS_WITHOUT_PAYLOAD)
@@ -67,19 +65,17 @@ def lock_due(
         .order_by(effects.c.due_at, effects.c.id)
         .limit(limit)
     )
-    indexed = dialect.force_index(query, effects, "ix_effects_due")
-    return list(connection.execute(dialect.lock_rows(indexed, skip_locked=True)))
+    indexed = tx.dialect.force_index(query, effects, "ix_effects_due")
+    return list(tx.execute(tx.dialect.lock_rows(indexed, skip_locked=True)))
 
 
-def claim(
-    connection: Connection, rows: Sequence[Row[Any]], worker: str, lease_until: datetime
-) -> None:
+def claim(tx: Transaction, rows: Sequence[Row[Any]], worker: str, lease_until: datetime) -> None:
     """Claim the effects of `rows`.
 
     Raises `ConcurrentChange` when one of them has changed since it was read: the caller retries.
     """
     for batch in parameter_batches(rows):
-        claimed = connection.execute(
+        claimed = tx.execute(
             update(effects)
             .where(_is_unchanged([(row.id, row.serial_no) for row in batch]))
             .values(
@@ -93,15 +89,13 @@ def claim(
             raise ConcurrentChange(f"{len(batch) - claimed} effects were claimed by another worker")
 
 
-def payloads(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+def payloads(tx: Transaction, ids: Sequence[int]) -> dict[int, str]:
     """Return the JSON texts of the payloads by row id."""
     query = select(effects.c.id, effects.c.payload).where(effects.c.id.in_(ids))
-    return {row.id: row.payload for row in connection.execute(query)}
+    return {row.id: row.payload for row in tx.execute(query)}
 
 
-def lock_claimed(
-    connection: Connection, dialect: SqlDialect, claims: Sequence[EffectClaim]
-) -> set[tuple[int, int, str]]:
+def lock_claimed(tx: Transaction, claims: Sequence[EffectClaim]) -> set[tuple[int, int, str]]:
     """Lock the effects whose claims are valid; return the lease tokens of those claims."""
     lease_tokens: set[tuple[int, int, str]] = set()
     for batch in parameter_batches(claims):
@@ -110,20 +104,16 @@ def lock_claimed(
             .where(_is_claimed_by(batch))
             .order_by(effects.c.id)
         )
-        indexed = dialect.force_index(query, effects, "PRIMARY")
-        rows = connection.execute(dialect.lock_rows(indexed))
+        indexed = tx.dialect.force_index(query, effects, "PRIMARY")
+        rows = tx.execute(tx.dialect.lock_rows(indexed))
         lease_tokens.update((row.id, row.serial_no, row.worker) for row in rows)
     return lease_tokens
 
 
-def extend_leases(
-    connection: Connection, claims: Sequence[EffectClaim], lease_until: datetime
-) -> int:
+def extend_leases(tx: Transaction, claims: Sequence[EffectClaim], lease_until: datetime) -> int:
     """Extend the leases of the valid claims; return how many are valid."""
     return sum(
-        connection.execute(
-            update(effects).where(_is_claimed_by(batch)).values(due_at=lease_until)
-        ).rowcount
+        tx.execute(update(effects).where(_is_claimed_by(batch)).values(due_at=lease_until)).rowcount
         for batch in parameter_batches(claims)
     )
 
@@ -143,7 +133,7 @@ def _is_unchanged(serials: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
     )
 
 
-def update_effects(connection: Connection, changes: Iterable[Mapping[str, Any]]) -> None:
+def update_effects(tx: Transaction, changes: Iterable[Mapping[str, Any]]) -> None:
     """Update locked effects and end their claims.
 
     Each change holds the row's `id` and new values of columns. Changes with equal values share a
@@ -155,17 +145,17 @@ def update_effects(connection: Connection, changes: Iterable[Mapping[str, Any]])
         ids_by_values.setdefault(values, []).append(change["id"])
     for values, ids in ids_by_values.items():
         for batch in parameter_batches(ids):
-            connection.execute(
+            tx.execute(
                 update(effects)
                 .where(effects.c.id.in_(batch))
                 .values(serial_no=effects.c.serial_no + 1, worker=None, **dict(values))
             )
 
 
-def release(connection: Connection, ids: Sequence[int], real_now: datetime) -> None:
+def release(tx: Transaction, ids: Sequence[int], real_now: datetime) -> None:
     """Release locked effects: due now, without counting the attempt."""
     for batch in parameter_batches(ids):
-        connection.execute(
+        tx.execute(
             update(effects)
             .where(effects.c.id.in_(batch))
             .values(
@@ -177,34 +167,30 @@ def release(connection: Connection, ids: Sequence[int], real_now: datetime) -> N
         )
 
 
-def delete_by_ids(connection: Connection, ids: Sequence[int]) -> None:
+def delete_by_ids(tx: Transaction, ids: Sequence[int]) -> None:
     """Delete these effects."""
     for batch in parameter_batches(ids):
-        connection.execute(delete(effects).where(effects.c.id.in_(batch)))
+        tx.execute(delete(effects).where(effects.c.id.in_(batch)))
 
 
-def promote_next(
-    connection: Connection, dialect: SqlDialect, heads: Sequence[int], real_now: datetime
-) -> None:
+def promote_next(tx: Transaction, heads: Sequence[int], real_now: datetime) -> None:
     """Make the next pending effect of each ordering key the head, due now.
 
     `heads` are the ids of the current heads, which this transaction has locked and deletes or has
     marked dead.
     """
     for batch in parameter_batches(heads):
-        waiting = _successors(connection, dialect, batch)
+        waiting = _successors(tx, batch)
         while waiting:
-            locked = _lock_pending(connection, dialect, sorted(waiting.values()))
+            locked = _lock_pending(tx, sorted(waiting.values()))
             statement = update(effects).where(effects.c.id.in_(locked)).values(due_at=real_now)
-            connection.execute(statement)
+            tx.execute(statement)
             # a successor that was marked dead or discarded before it was locked: try the one after
             missed = [head for head, successor in waiting.items() if successor not in locked]
-            waiting = _successors(connection, dialect, missed) if missed else {}
+            waiting = _successors(tx, missed) if missed else {}
 
 
-def _successors(
-    connection: Connection, dialect: SqlDialect, heads: Sequence[int]
-) -> dict[int, int]:
+def _successors(tx: Transaction, heads: Sequence[int]) -> dict[int, int]:
     """Return, by the id of each head, the id of the next pending effect of its ordering key.
 
     A scalar subquery makes the planner use the index even without table statistics, as for a queue
@@ -224,25 +210,24 @@ def _successors(
         .order_by(other.c.id)
         .limit(1)
     )
-    indexed = dialect.force_index(first, other, "ix_effects_lane").scalar_subquery()
+    indexed = tx.dialect.force_index(first, other, "ix_effects_lane").scalar_subquery()
     query = select(head.c.id, indexed.label("successor")).where(head.c.id.in_(heads))
-    rows = connection.execute(query)
+    rows = tx.execute(query)
     return {row.id: row.successor for row in rows if row.successor is not None}
 
 
-def _lock_pending(connection: Connection, dialect: SqlDialect, ids: Sequence[int]) -> list[int]:
+def _lock_pending(tx: Transaction, ids: Sequence[int]) -> list[int]:
     """Lock these effects; return the ids of those that are pending."""
     query = (
         select(effects.c.id, effects.c.state).where(effects.c.id.in_(ids)).order_by(effects.c.id)
     )
-    indexed = dialect.force_index(query, effects, "PRIMARY")
-    rows = connection.execute(dialect.lock_rows(indexed))
+    indexed = tx.dialect.force_index(query, effects, "PRIMARY")
+    rows = tx.execute(tx.dialect.lock_rows(indexed))
     return [row.id for row in rows if row.state == EffectState.PENDING]
 
 
 def lock_overdue(
-    connection: Connection,
-    dialect: SqlDialect,
+    tx: Transaction,
     waiting_before: datetime,
     real_now: datetime,
     limit: int,
@@ -255,11 +240,11 @@ def lock_overdue(
         .order_by(effects.c.waiting_since, effects.c.id)
         .limit(limit)
     )
-    indexed = dialect.force_index(query, effects, "ix_effects_state_waiting_since")
-    return list(connection.execute(dialect.lock_rows(indexed, skip_locked=True)))
+    indexed = tx.dialect.force_index(query, effects, "ix_effects_state_waiting_since")
+    return list(tx.execute(tx.dialect.lock_rows(indexed, skip_locked=True)))
 
 
-def next_due(connection: Connection, endpoint: Endpoint) -> datetime | None:
+def next_due(tx: Transaction, endpoint: Endpoint) -> datetime | None:
     """Return when the next pending effect of an endpoint is due; None when none is pending."""
     query = (
         select(effects.c.due_at)
@@ -267,7 +252,7 @@ def next_due(connection: Connection, endpoint: Endpoint) -> datetime | None:
         .order_by(effects.c.due_at)
         .limit(1)
     )
-    return connection.execute(query).scalar_one_or_none()
+    return tx.execute(query).scalar_one_or_none()
 
 
 def has_endpoint(endpoint: Endpoint) -> ColumnElement[bool]:
@@ -285,38 +270,40 @@ def endpoint_of(row: Row[Any]) -> Endpoint:
 
 
 def find(
-    connection: Connection, filters: EffectFilter, cursor: int, limit: int
+    tx: Transaction,
+    filters: EffectFilter = ANY_EFFECT,
+    *,
+    cursor: int | None = None,
+    limit: int = 100,
 ) -> list[StoredEffect]:
     """Return up to `limit` effects after the id `cursor`, by id."""
     query = (
         select(effects)
-        .where(effects.c.id > cursor, *_filter_conditions(filters))
+        .where(effects.c.id > (cursor or 0), *_filter_conditions(filters))
         .order_by(effects.c.id)
         .limit(limit)
     )
-    return [_effect_from_row(row) for row in connection.execute(query)]
+    return [_effect_from_row(row) for row in tx.execute(query)]
 
 
-def count(connection: Connection, filters: EffectFilter) -> int:
+def count(tx: Transaction, filters: EffectFilter = ANY_EFFECT) -> int:
     """Return the number of effects."""
     query = select(func.count()).select_from(effects).where(*_filter_conditions(filters))
-    return connection.execute(query).scalar_one()
+    return tx.execute(query).scalar_one()
 
 
-def effect_by_id(connection: Connection, effect_id: int) -> StoredEffect:
+def effect_by_id(tx: Transaction, effect_id: int) -> StoredEffect:
     """Return the effect with this id. Raises `UnknownEffect`."""
-    row = connection.execute(select(effects).where(effects.c.id == effect_id)).first()
+    row = tx.execute(select(effects).where(effects.c.id == effect_id)).first()
     if row is None:
         raise UnknownEffect(effect_id)
     return _effect_from_row(row)
 
 
-def lock_ordering_group(
-    connection: Connection, dialect: SqlDialect, effect_id: int
-) -> list[Row[Any]]:
+def lock_ordering_group(tx: Transaction, effect_id: int) -> list[Row[Any]]:
     """Lock and return all effects of an effect's ordering key, by id; [] when it does not exist."""
     keys = effects.c["stream_id", "pipeline", "handler", "place"]
-    row = connection.execute(select(*keys).where(effects.c.id == effect_id)).first()
+    row = tx.execute(select(*keys).where(effects.c.id == effect_id)).first()
     if row is None:
         return []
     query = (
@@ -324,8 +311,8 @@ def lock_ordering_group(
         .where(effects.c.stream_id == row.stream_id, has_endpoint(endpoint_of(row)))
         .order_by(effects.c.id)
     )
-    indexed = dialect.force_index(query, effects, "ix_effects_lane")
-    return list(connection.execute(dialect.lock_rows(indexed)))
+    indexed = tx.dialect.force_index(query, effects, "ix_effects_lane")
+    return list(tx.execute(tx.dialect.lock_rows(indexed)))
 
 
 def _filter_conditions(filters: EffectFilter) -> list[ColumnElement[bool]]:

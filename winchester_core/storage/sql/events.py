@@ -11,6 +11,7 @@ from sqlalchemy.types import NullType
 from winchester_core.errors import DataRefused
 from winchester_core.model.event import REQUIRED_KEYS, Event
 from winchester_core.model.json import load_traits
+from winchester_core.storage.records import ANY_EVENT
 from winchester_core.storage.sql.dialects.bulk import RowInsert, RowLock, parameter_batches
 from winchester_core.storage.sql.search import find_ids, matches_glob
 from winchester_core.storage.sql.streams import get_stream
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Row, Select
+    from sqlalchemy import ColumnElement, Row, Select
 
     from winchester_core.storage.records import EventFilter
     from winchester_core.storage.sql.dialects import SqlDialect
+    from winchester_core.storage.sql.transaction import Transaction
 
 _INSERT_EVENTS = RowInsert(
     events,
@@ -39,8 +41,7 @@ _COLUMNS = (events.c.message_id, events.c.event_type, events.c.timestamp, events
 
 
 def insert_new(
-    connection: Connection,
-    dialect: SqlDialect,
+    tx: Transaction,
     batch: Sequence[Event],
     lock: RowLock,
     keys: Sequence[Any],
@@ -52,10 +53,12 @@ def insert_new(
     """
     by_id = {event["message_id"]: event for event in reversed(batch)}  # the first of duplicates
     rows = [_row_from_event(by_id[message_id]) for message_id in sorted(by_id)]
-    inserted, locked = dialect.bulk.insert_and_lock(connection, _INSERT_EVENTS, rows, lock, keys)
+    inserted, locked = tx.dialect.bulk.insert_and_lock(
+        tx.connection, _INSERT_EVENTS, rows, lock, keys
+    )
     stored: dict[str, int] = dict(inserted)
-    if dialect.ignores_invalid_rows and (skipped := by_id.keys() - stored.keys()):
-        _check_stored(connection, sorted(skipped))
+    if tx.dialect.ignores_invalid_rows and (skipped := by_id.keys() - stored.keys()):
+        _check_stored(tx, sorted(skipped))
     return stored, locked
 
 
@@ -64,11 +67,11 @@ def _row_from_event(event: Event) -> tuple[Any, ...]:
     return (*map(traits.pop, REQUIRED_KEYS), traits)
 
 
-def _check_stored(connection: Connection, message_ids: Sequence[str]) -> None:
+def _check_stored(tx: Transaction, message_ids: Sequence[str]) -> None:
     known: set[str] = set()
     for page in parameter_batches(message_ids):
         query = select(events.c.message_id).where(events.c.message_id.in_(page))
-        known.update(connection.execute(query).scalars())
+        known.update(tx.execute(query).scalars())
     missing = [each for each in message_ids if each not in known]
     if missing:
         raise DataRefused(f"{len(missing)} rows were refused for their content")
@@ -84,36 +87,34 @@ def event_from_row(row: Any) -> Event:
     }
 
 
-def event_by_message_id(connection: Connection, message_id: str) -> Event | None:
+def event_by_message_id(tx: Transaction, message_id: str) -> Event | None:
     """Return the event with this message id; None when it is not stored."""
-    row = connection.execute(select(*_COLUMNS).where(events.c.message_id == message_id)).first()
+    row = tx.execute(select(*_COLUMNS).where(events.c.message_id == message_id)).first()
     return event_from_row(row) if row else None
 
 
 def events_page(
-    connection: Connection, dialect: SqlDialect, filters: EventFilter, cursor: int, limit: int
+    tx: Transaction, filters: EventFilter, cursor: int, limit: int
 ) -> list[tuple[int, Event]]:
     """Return up to `limit` (row id, event) after the row `cursor`; ignores filters of traits."""
-    ids = find_ids(
-        connection, dialect, events.c.id, cursor, limit, _filter_conditions(dialect, filters)
-    )
+    ids = find_ids(tx, events.c.id, cursor, limit, _filter_conditions(tx.dialect, filters))
     found: list[tuple[int, Event]] = []
     for page in parameter_batches(ids):
         query = select(events.c.id, *_COLUMNS).where(events.c.id.in_(page)).order_by(events.c.id)
-        found += [(row.id, event_from_row(row)) for row in connection.execute(query)]
+        found += [(row.id, event_from_row(row)) for row in tx.execute(query)]
     return found
 
 
-def count(connection: Connection, dialect: SqlDialect, filters: EventFilter) -> int:
+def count(tx: Transaction, filters: EventFilter) -> int:
     """Return the number of events; ignores filters of traits."""
-    query = select(func.count()).select_from(events).where(*_filter_conditions(dialect, filters))
-    return connection.execute(query).scalar_one()
+    query = select(func.count()).select_from(events).where(*_filter_conditions(tx.dialect, filters))
+    return tx.execute(query).scalar_one()
 
 
-def event_row_id(connection: Connection, message_id: str) -> int | None:
+def event_row_id(tx: Transaction, message_id: str) -> int | None:
     """Return the row id of the event with this message id."""
     query = select(events.c.id).where(events.c.message_id == message_id)
-    return connection.execute(query).scalar_one_or_none()
+    return tx.execute(query).scalar_one_or_none()
 
 
 def _filter_conditions(dialect: SqlDialect, filters: EventFilter) -> list[ColumnElement[bool]]:
@@ -132,32 +133,32 @@ PAGE_ROWS = 1000
 
 
 def find_events(
-    connection: Connection,
-    dialect: SqlDialect,
-    filters: EventFilter,
-    cursor: str | None,
-    limit: int,
+    tx: Transaction,
+    filters: EventFilter = ANY_EVENT,
+    *,
+    cursor: str | None = None,
+    limit: int = 100,
 ) -> list[Event]:
     """Return up to `limit` events in the order they were stored, after the message id `cursor`."""
-    start = 0 if cursor is None else event_row_id(connection, cursor)
+    start = 0 if cursor is None else event_row_id(tx, cursor)
     if start is None:
         return []
     page_size = PAGE_ROWS if filters.traits else limit
-    return list(islice(_matching_events(connection, dialect, filters, start, page_size), limit))
+    return list(islice(_matching_events(tx, filters, start, page_size), limit))
 
 
-def count_events(connection: Connection, dialect: SqlDialect, filters: EventFilter) -> int:
+def count_events(tx: Transaction, filters: EventFilter = ANY_EVENT) -> int:
     """Return the number of events; a filter of traits reads every event in range."""
     if not filters.traits:
-        return count(connection, dialect, filters)
-    return sum(1 for _ in _matching_events(connection, dialect, filters, 0, PAGE_ROWS))
+        return count(tx, filters)
+    return sum(1 for _ in _matching_events(tx, filters, 0, PAGE_ROWS))
 
 
 def _matching_events(
-    connection: Connection, dialect: SqlDialect, filters: EventFilter, cursor: int, page_size: int
+    tx: Transaction, filters: EventFilter, cursor: int, page_size: int
 ) -> Iterator[Event]:
     traits = {name: encode_value(value) for name, value in filters.traits.items()}
-    while page := events_page(connection, dialect, filters, cursor, page_size):
+    while page := events_page(tx, filters, cursor, page_size):
         for row_id, event in page:
             cursor = row_id
             if _has_traits(event, traits):
@@ -172,10 +173,10 @@ def _has_traits(event: Mapping[str, Any], traits: Mapping[str, bytes]) -> bool:
     )
 
 
-def events_of_stream(connection: Connection, dialect: SqlDialect, stream_id: int) -> list[Event]:
+def events_of_stream(tx: Transaction, stream_id: int) -> list[Event]:
     """Return a stream's events. Raises `UnknownStream`."""
-    get_stream(connection, dialect, stream_id)
-    return members_of_streams(connection, dialect, [stream_id]).take(stream_id)
+    get_stream(tx, stream_id)
+    return members_of_streams(tx, [stream_id]).take(stream_id)
 
 
 # Members of streams: rows are read together, events are built one stream at a time.
@@ -222,14 +223,14 @@ class MemberRows:
         return members
 
 
-def members_of_streams(
-    connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]
-) -> MemberRows:
+def members_of_streams(tx: Transaction, stream_ids: Sequence[int]) -> MemberRows:
     """Read the events of streams."""
-    members = MemberRows(stream_ids, time_decoder(dialect.name))
+    members = MemberRows(stream_ids, time_decoder(tx.dialect.name))
     for page in parameter_batches(stream_ids):
-        query = _member_query(dialect).where(dialect.is_one_of(stream_events.c.stream_id, page))
-        for rows in connection.execute(query).partitions(FETCH_ROWS):
+        query = _member_query(tx.dialect).where(
+            tx.dialect.is_one_of(stream_events.c.stream_id, page)
+        )
+        for rows in tx.execute(query).partitions(FETCH_ROWS):
             members.add(rows)
     return members
 

@@ -26,28 +26,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection
-
     from winchester_core.storage.records import MatchedEvent
-    from winchester_core.storage.sql.dialects import SqlDialect
+    from winchester_core.storage.sql.transaction import Transaction
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.triggers.matcher import Match
 
 
 def record(
-    connection: Connection,
-    dialect: SqlDialect,
+    tx: Transaction,
     matched_events: Sequence[MatchedEvent],
     policy: TimePolicy,
 ) -> IngestResult:
     """Store a batch of events and update their streams, inside the caller's transaction."""
-    clock = clocks.event_clock_time(connection) if isinstance(policy, EventTime) else None
+    clock = clocks.event_clock_time(tx) if isinstance(policy, EventTime) else None
     groups = {
         match.group.key for matched_event in matched_events for match in matched_event.matches
     }
     row_ids, open_rows = events.insert_new(
-        connection,
-        dialect,
+        tx,
         [matched_event.event for matched_event in matched_events],
         stream_rows.LOCK_OPEN_STREAMS,
         sorted(groups),
@@ -56,16 +52,14 @@ def record(
     new = _stored_indexes(matched_events, row_ids)
     times = compute_batch_times(policy, clock, [matched_events[index].stamp for index in new])
     arrival_times = dict(zip(new, times.arrival_times, strict=True))
-    plan = BatchPlan(
-        _load_open_streams(connection, dialect, open_rows, matched_events, arrival_times)
-    )
+    plan = BatchPlan(_load_open_streams(tx, open_rows, matched_events, arrival_times))
     for index, now in arrival_times.items():
         for match in matched_events[index].matches:
             plan.add_event(index, matched_events[index].event, now, match)
-    _write_plan(connection, dialect, plan, matched_events, row_ids)
+    _write_plan(tx, plan, matched_events, row_ids)
     hit(Failpoint.STREAMS_STORED)
     if times.end is not None and times.end != clock:
-        clocks.advance(connection, times.end)
+        clocks.advance(tx, times.end)
     stored = set(new)
     return IngestResult(
         stored=tuple(index in stored for index in range(len(matched_events))),
@@ -89,8 +83,7 @@ def _stored_indexes(
 
 
 def _load_open_streams(
-    connection: Connection,
-    dialect: SqlDialect,
+    tx: Transaction,
     open_rows: Sequence[Sequence[Any]],
     matched_events: Sequence[MatchedEvent],
     arrival_times: Mapping[int, datetime],
@@ -125,25 +118,22 @@ def _load_open_streams(
         pending_streams[key] = pending
         if stream_progress.fingerprint != match.definition.fingerprint:
             outdated.append((pending, now))
-    _recalculate(connection, dialect, outdated)
+    _recalculate(tx, outdated)
     return pending_streams
 
 
-def _recalculate(
-    connection: Connection, dialect: SqlDialect, outdated: Iterable[tuple[PendingStream, datetime]]
-) -> None:
+def _recalculate(tx: Transaction, outdated: Iterable[tuple[PendingStream, datetime]]) -> None:
     """Recalculate the progress of streams from their members by the current definition."""
     by_id = {pending.id: (pending, now) for pending, now in outdated if pending.id is not None}
     if not by_id:
         return
-    members = events.members_of_streams(connection, dialect, list(by_id))
+    members = events.members_of_streams(tx, list(by_id))
     for stream_id, (pending, now) in by_id.items():
         progress.recalculate(pending.definition, pending.progress, members.take(stream_id), now)
 
 
 def _write_plan(
-    connection: Connection,
-    dialect: SqlDialect,
+    tx: Transaction,
     plan: BatchPlan,
     matched_events: Sequence[MatchedEvent],
     row_ids: Mapping[str, int],
@@ -165,9 +155,9 @@ def _write_plan(
     new_links = chain.from_iterable(map(links, keys, new))
     traits = zip(keys, (pending.group.values for pending in new), strict=True)
     # release the group key of a closed stream before its successor is inserted with it
-    stream_rows.close_streams(connection, stored)
-    dialect.bulk.execute_all(
-        connection,
+    stream_rows.close_streams(tx, stored)
+    tx.dialect.bulk.execute_all(
+        tx.connection,
         [*stream_rows.stream_updates(stored), stream_rows.link_inserts(stored_links)],
         stream_rows.stream_inserts(
             keys,
@@ -175,27 +165,24 @@ def _write_plan(
             [stream_rows.trait_inserts(traits), stream_rows.link_inserts_of_new_streams(new_links)],
         ),
     )
-    stream_rows.close_new_streams(connection, dialect, keys, new)
+    stream_rows.close_new_streams(tx, keys, new)
 
 
 def recalculate_streams(
-    connection: Connection,
-    dialect: SqlDialect,
+    tx: Transaction,
     definition: TriggerDefinition,
     now: datetime,
     limit: int,
 ) -> int:
     """Recalculate up to `limit` open streams with an outdated fingerprint; return how many."""
-    outdated = stream_rows.lock_outdated_streams(
-        connection, dialect, definition.name, definition.fingerprint, limit
-    )
+    outdated = stream_rows.lock_outdated_streams(tx, definition.name, definition.fingerprint, limit)
     pending_streams = [
         PendingStream(definition, Group(key, {}), stream_progress, id=stream_id)
         for stream_id, key, stream_progress in outdated
     ]
-    _recalculate(connection, dialect, [(pending, now) for pending in pending_streams])
-    dialect.bulk.execute_all(
-        connection,
+    _recalculate(tx, [(pending, now) for pending in pending_streams])
+    tx.dialect.bulk.execute_all(
+        tx.connection,
         stream_rows.stream_updates(sorted(pending_streams, key=lambda each: each.id or 0)),
     )
     return len(pending_streams)

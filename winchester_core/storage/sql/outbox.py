@@ -7,7 +7,6 @@ keys. Completing a stream inserts rows and locks no existing ones.
 from __future__ import annotations
 
 from collections import Counter
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.errors import EffectInProgress, UnknownEffect
@@ -15,7 +14,6 @@ from winchester_core.interfaces import Effect
 from winchester_core.model.effect import EffectState, Endpoint
 from winchester_core.model.json import load_payload
 from winchester_core.storage.effect_records import (
-    ANY_EFFECT,
     EffectClaim,
     EffectDelayed,
     EffectDelivered,
@@ -23,32 +21,29 @@ from winchester_core.storage.effect_records import (
     EffectResultCounts,
     max_age_error,
 )
-from winchester_core.storage.sql import clocks, effect_rows
+from winchester_core.storage.sql import effect_rows
 from winchester_core.telemetry.failpoints import Failpoint, hit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Row
 
-    from winchester_core.storage.effect_records import EffectFilter, EffectResult, StoredEffect
+    from winchester_core.storage.effect_records import EffectResult, StoredEffect
     from winchester_core.storage.records import Completion
-    from winchester_core.storage.sql.database import Database
-    from winchester_core.storage.sql.dialects import SqlDialect
+    from winchester_core.storage.sql.transaction import Transaction
 
 MAX_CLAIM_BYTES = 16 * 1024 * 1024
 """Limit of the total size of payloads in one claim; a single larger effect is still claimed."""
 
 
-def record_effects(
-    connection: Connection, dialect: SqlDialect, completions: Iterable[Completion]
-) -> None:
+def record_effects(tx: Transaction, completions: Iterable[Completion]) -> None:
     """Insert the effects of completed streams, those of each stream in order."""
     queued = [(each.claim, effect) for each in completions for effect in each.effects]
     if not queued:
         return
-    now = clocks.real_time(connection, dialect)
+    now = tx.real_time()
     heads: set[tuple[int, Endpoint]] = set()
     rows = []
     for claim, effect in queued:
@@ -71,25 +66,24 @@ def record_effects(
             }
         )
         heads.add(ordering_key)
-    effect_rows.insert_effects(connection, rows)
+    effect_rows.insert_effects(tx, rows)
 
 
 def claim_effects(
-    connection: Connection,
-    dialect: SqlDialect,
-    *,
+    tx: Transaction,
     endpoint: Endpoint,
+    *,
     worker: str,
     limit: int,
     lease: timedelta,
 ) -> list[EffectClaim]:
     """Claim up to `limit` due effects, the longest due first."""
-    now = clocks.real_time(connection, dialect)
-    rows = _limit_payload_bytes(effect_rows.lock_due(connection, dialect, endpoint, now, limit))
+    now = tx.real_time()
+    rows = _limit_payload_bytes(effect_rows.lock_due(tx, endpoint, now, limit))
     if not rows:
         return []
-    effect_rows.claim(connection, rows, worker, now + lease)
-    payloads = effect_rows.payloads(connection, [row.id for row in rows])
+    effect_rows.claim(tx, rows, worker, now + lease)
+    payloads = effect_rows.payloads(tx, [row.id for row in rows])
     hit(Failpoint.BEFORE_EFFECTS_CLAIM_COMMIT)
     return [_effect_claim(row, worker, payloads[row.id]) for row in rows]
 
@@ -124,31 +118,25 @@ def _effect_claim(row: Row[Any], worker: str, payload: str) -> EffectClaim:
     )
 
 
-def renew_effects(
-    connection: Connection, dialect: SqlDialect, claims: Sequence[EffectClaim], lease: timedelta
-) -> int:
+def renew_effects(tx: Transaction, claims: Sequence[EffectClaim], lease: timedelta) -> int:
     """Extend the leases of the valid claims; return how many are valid."""
-    return effect_rows.extend_leases(
-        connection, claims, clocks.real_time(connection, dialect) + lease
-    )
+    return effect_rows.extend_leases(tx, claims, tx.real_time() + lease)
 
 
-def release_effects(
-    connection: Connection, dialect: SqlDialect, claims: Sequence[EffectClaim]
-) -> int:
+def release_effects(tx: Transaction, claims: Sequence[EffectClaim]) -> int:
     """Release the valid claims without counting the attempt; return how many were valid."""
-    lease_tokens = effect_rows.lock_claimed(connection, dialect, claims)
+    lease_tokens = effect_rows.lock_claimed(tx, claims)
     ids = sorted(claim.id for claim in claims if claim.lease_token in lease_tokens)
-    effect_rows.release(connection, ids, clocks.real_time(connection, dialect))
+    effect_rows.release(tx, ids, tx.real_time())
     return len(ids)
 
 
-def apply_effect_results(
-    connection: Connection, dialect: SqlDialect, results: Sequence[EffectResult]
-) -> EffectResultCounts:
+def apply_effect_results(tx: Transaction, results: Sequence[EffectResult]) -> EffectResultCounts:
     """Delete, reschedule or mark dead the effects whose claims are valid."""
-    lease_tokens = effect_rows.lock_claimed(connection, dialect, [each.claim for each in results])
-    now = clocks.real_time(connection, dialect)
+    if not results:
+        return EffectResultCounts()
+    lease_tokens = effect_rows.lock_claimed(tx, [each.claim for each in results])
+    now = tx.real_time()
     valid = [each for each in results if each.claim.lease_token in lease_tokens]
     delivered = [each.claim.id for each in valid if isinstance(each, EffectDelivered)]
     delayed = [_reschedule_update(each, now) for each in valid if isinstance(each, EffectDelayed)]
@@ -157,10 +145,10 @@ def apply_effect_results(
         for each in valid
         if isinstance(each, EffectRefused)
     ]
-    effect_rows.update_effects(connection, [*delayed, *refused])
+    effect_rows.update_effects(tx, [*delayed, *refused])
     finished_ids = [*delivered, *(each["id"] for each in refused)]
-    effect_rows.promote_next(connection, dialect, finished_ids, now)
-    effect_rows.delete_by_ids(connection, delivered)
+    effect_rows.promote_next(tx, finished_ids, now)
+    effect_rows.delete_by_ids(tx, delivered)
     hit(Failpoint.BEFORE_SETTLEMENT_COMMIT)
     return EffectResultCounts(
         delivered=len(delivered),
@@ -184,13 +172,13 @@ def _dead_letter_update(row_id: int, reason: str) -> dict[str, Any]:
 
 
 def mark_overdue_effects_dead(
-    connection: Connection, dialect: SqlDialect, *, max_age: timedelta, limit: int
+    tx: Transaction, *, max_age: timedelta, limit: int
 ) -> Mapping[Endpoint, int]:
     """Mark dead up to `limit` unclaimed effects that are older than `max_age`."""
-    now = clocks.real_time(connection, dialect)
-    rows = effect_rows.lock_overdue(connection, dialect, now - max_age, now, limit)
+    now = tx.real_time()
+    rows = effect_rows.lock_overdue(tx, now - max_age, now, limit)
     effect_rows.update_effects(
-        connection,
+        tx,
         [
             _dead_letter_update(
                 row.id,
@@ -206,27 +194,25 @@ def mark_overdue_effects_dead(
         ],
     )
     heads = [row.id for row in rows if row.due_at is not None]
-    effect_rows.promote_next(connection, dialect, heads, now)
+    effect_rows.promote_next(tx, heads, now)
     return Counter(map(effect_rows.endpoint_of, rows))
 
 
-def next_effect_seconds(
-    connection: Connection, dialect: SqlDialect, *, endpoint: Endpoint
-) -> float | None:
+def next_effect_seconds(tx: Transaction, endpoint: Endpoint) -> float | None:
     """Return the real time until the next pending effect is due; None when none is pending."""
-    due_at = effect_rows.next_due(connection, endpoint)
+    due_at = effect_rows.next_due(tx, endpoint)
     if due_at is None:
         return None
-    return (due_at - clocks.real_time(connection, dialect)).total_seconds()
+    return (due_at - tx.real_time()).total_seconds()
 
 
-def retry_effect(connection: Connection, dialect: SqlDialect, effect_id: int) -> StoredEffect:
+def retry_effect(tx: Transaction, effect_id: int) -> StoredEffect:
     """Make a dead letter pending again, or a pending effect due now.
 
     It becomes the head of its ordering key unless an earlier or a claimed effect is.
     """
-    effect, group = _lock_ordering_group(connection, dialect, effect_id)
-    now = clocks.real_time(connection, dialect)
+    effect, group = _lock_ordering_group(tx, effect_id)
+    now = tx.real_time()
     change: dict[str, Any] = {"id": effect.id}
     if effect.state == EffectState.DEAD:
         change |= {"state": EffectState.PENDING.value, "attempts": 0}
@@ -236,116 +222,33 @@ def retry_effect(connection: Connection, dialect: SqlDialect, effect_id: int) ->
         change["due_at"] = now
     elif effect.id < head.id and not _is_claimed(head, now):
         change["due_at"] = now
-        effect_rows.update_effects(connection, [{"id": head.id, "due_at": None}])
-    effect_rows.update_effects(connection, [change])
-    return effect_rows.effect_by_id(connection, effect_id)
+        effect_rows.update_effects(tx, [{"id": head.id, "due_at": None}])
+    effect_rows.update_effects(tx, [change])
+    return effect_rows.effect_by_id(tx, effect_id)
 
 
-def discard_effect(connection: Connection, dialect: SqlDialect, effect_id: int) -> None:
+def discard_effect(tx: Transaction, effect_id: int) -> None:
     """Delete an effect. Raises `UnknownEffect`, `EffectInProgress`."""
-    effect, _ = _lock_ordering_group(connection, dialect, effect_id)
+    effect, _ = _lock_ordering_group(tx, effect_id)
     if effect.due_at is not None:
-        now = clocks.real_time(connection, dialect)
-        effect_rows.promote_next(connection, dialect, [effect.id], now)
-    effect_rows.delete_by_ids(connection, [effect.id])
+        now = tx.real_time()
+        effect_rows.promote_next(tx, [effect.id], now)
+    effect_rows.delete_by_ids(tx, [effect.id])
 
 
-def _lock_ordering_group(
-    connection: Connection, dialect: SqlDialect, effect_id: int
-) -> tuple[Row[Any], list[Row[Any]]]:
+def _lock_ordering_group(tx: Transaction, effect_id: int) -> tuple[Row[Any], list[Row[Any]]]:
     """Lock all effects of an effect's ordering key; return the effect, and all of them by id.
 
     Raises `UnknownEffect`, or `EffectInProgress` while a worker has claimed it.
     """
-    group = effect_rows.lock_ordering_group(connection, dialect, effect_id)
+    group = effect_rows.lock_ordering_group(tx, effect_id)
     effect = next((row for row in group if row.id == effect_id), None)
     if effect is None:
         raise UnknownEffect(effect_id)
-    if _is_claimed(effect, clocks.real_time(connection, dialect)):
+    if _is_claimed(effect, tx.real_time()):
         raise EffectInProgress(effect_id, effect.worker)
     return effect, group
 
 
 def _is_claimed(row: Row[Any], now: datetime) -> bool:
     return row.worker is not None and row.due_at is not None and row.due_at >= now
-
-
-class SqlEffectStore:
-    """An `EffectStore` on SQLite, PostgreSQL or MariaDB. Safe to share between threads."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self._dialect = database.dialect
-
-    def claim_effects(
-        self, endpoint: Endpoint, *, worker: str, limit: int, lease: timedelta
-    ) -> list[EffectClaim]:
-        """See `EffectStore.claim_effects`."""
-        return self.database.write(
-            partial(
-                claim_effects,
-                dialect=self._dialect,
-                endpoint=endpoint,
-                worker=worker,
-                limit=limit,
-                lease=lease,
-            )
-        )
-
-    def renew_effects(self, claims: Sequence[EffectClaim], lease: timedelta) -> int:
-        """See `EffectStore.renew_effects`."""
-        return self.database.write(
-            partial(renew_effects, dialect=self._dialect, claims=claims, lease=lease)
-        )
-
-    def release_effects(self, claims: Sequence[EffectClaim]) -> int:
-        """See `EffectStore.release_effects`."""
-        return self.database.write(partial(release_effects, dialect=self._dialect, claims=claims))
-
-    def apply_effect_results(self, results: Sequence[EffectResult]) -> EffectResultCounts:
-        """See `EffectStore.apply_effect_results`."""
-        if not results:
-            return EffectResultCounts()
-        return self.database.write(
-            partial(apply_effect_results, dialect=self._dialect, results=results)
-        )
-
-    def mark_overdue_effects_dead(
-        self, *, max_age: timedelta, limit: int
-    ) -> Mapping[Endpoint, int]:
-        """See `EffectStore.mark_overdue_effects_dead`."""
-        return self.database.write(
-            partial(mark_overdue_effects_dead, dialect=self._dialect, max_age=max_age, limit=limit)
-        )
-
-    def next_effect_seconds(self, endpoint: Endpoint) -> float | None:
-        """See `EffectStore.next_effect_seconds`."""
-        return self.database.read(
-            partial(next_effect_seconds, dialect=self._dialect, endpoint=endpoint)
-        )
-
-    def find_effects(
-        self, filters: EffectFilter = ANY_EFFECT, *, cursor: int | None = None, limit: int = 100
-    ) -> list[StoredEffect]:
-        """See `ReadStore.find_effects`."""
-        return self.database.read(
-            partial(effect_rows.find, filters=filters, cursor=cursor or 0, limit=limit)
-        )
-
-    def count_effects(self, filters: EffectFilter = ANY_EFFECT) -> int:
-        """See `ReadStore.count_effects`."""
-        return self.database.read(partial(effect_rows.count, filters=filters))
-
-    def get_effect(self, effect_id: int) -> StoredEffect:
-        """See `ReadStore.get_effect`."""
-        return self.database.read(partial(effect_rows.effect_by_id, effect_id=effect_id))
-
-    def retry_effect(self, effect_id: int) -> StoredEffect:
-        """See `AdminStore.retry_effect`."""
-        return self.database.write(
-            partial(retry_effect, dialect=self._dialect, effect_id=effect_id)
-        )
-
-    def discard_effect(self, effect_id: int) -> None:
-        """See `AdminStore.discard_effect`."""
-        self.database.write(partial(discard_effect, dialect=self._dialect, effect_id=effect_id))

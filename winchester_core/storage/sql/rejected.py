@@ -7,31 +7,36 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, select, update
 
 from winchester_core.errors import UnknownRejectedMessage
-from winchester_core.storage.records import RejectedMessage
+from winchester_core.storage.records import ANY_REJECTED, RejectedMessage
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
 from winchester_core.storage.sql.search import find_ids
 from winchester_core.storage.sql.tables import rejected_messages
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Row
+    from sqlalchemy import ColumnElement, Row
 
     from winchester_core.storage.records import RejectedFilter, Rejection
-    from winchester_core.storage.sql.dialects import SqlDialect
+    from winchester_core.storage.sql.transaction import Transaction
 
 
-def insert(
-    connection: Connection, dialect: SqlDialect, rejection: Rejection, received_at: datetime
-) -> bool:
+def insert_all(tx: Transaction, rejections: Sequence[Rejection]) -> int:
+    """Insert rejected messages; return the number of those that were not stored before."""
+    now = tx.real_time()
+    return sum(_insert(tx, each, now) for each in rejections)
+
+
+def _insert(tx: Transaction, rejection: Rejection, received_at: datetime) -> bool:
     """Insert a rejected message; return False when the same source has it with the same digest."""
     existing = select(rejected_messages.c.id).where(
         rejected_messages.c.source == rejection.source,
         rejected_messages.c.digest == rejection.digest,
     )
-    if connection.execute(dialect.lock_rows(existing)).first() is not None:
+    if tx.execute(tx.dialect.lock_rows(existing)).first() is not None:
         return False
-    connection.execute(
+    tx.execute(
         rejected_messages.insert().values(
             source=rejection.source,
             digest=rejection.digest,
@@ -46,48 +51,50 @@ def insert(
 
 
 def find(
-    connection: Connection, dialect: SqlDialect, filters: RejectedFilter, cursor: int, limit: int
+    tx: Transaction,
+    filters: RejectedFilter = ANY_REJECTED,
+    *,
+    cursor: int | None = None,
+    limit: int = 100,
 ) -> list[RejectedMessage]:
     """Return up to `limit` rejected messages after the id `cursor`, by id."""
-    ids = find_ids(
-        connection, dialect, rejected_messages.c.id, cursor, limit, _filter_conditions(filters)
-    )
+    ids = find_ids(tx, rejected_messages.c.id, cursor, limit, _filter_conditions(filters))
     found: list[RejectedMessage] = []
     for batch in parameter_batches(ids):
         query = select(rejected_messages).where(rejected_messages.c.id.in_(batch))
-        rows = connection.execute(query.order_by(rejected_messages.c.id))
+        rows = tx.execute(query.order_by(rejected_messages.c.id))
         found += [_message_from_row(row) for row in rows]
     return found
 
 
-def count(connection: Connection, filters: RejectedFilter) -> int:
+def count(tx: Transaction, filters: RejectedFilter = ANY_REJECTED) -> int:
     """Return the number of rejected messages."""
     query = select(func.count()).select_from(rejected_messages).where(*_filter_conditions(filters))
-    return connection.execute(query).scalar_one()
+    return tx.execute(query).scalar_one()
 
 
-def rejected_by_id(connection: Connection, rejected_id: int) -> RejectedMessage:
+def rejected_by_id(tx: Transaction, rejected_id: int) -> RejectedMessage:
     """Return the rejected message with this id. Raises `UnknownRejectedMessage`."""
     query = select(rejected_messages).where(rejected_messages.c.id == rejected_id)
-    row = connection.execute(query).first()
+    row = tx.execute(query).first()
     if row is None:
         raise UnknownRejectedMessage(rejected_id)
     return _message_from_row(row)
 
 
-def set_reason(connection: Connection, rejected_id: int, reason: str) -> None:
+def set_reason(tx: Transaction, rejected_id: int, reason: str) -> None:
     """Replace the reason of a rejected message. Raises `UnknownRejectedMessage`."""
     # not by the row count of the update: MariaDB does not count a row that does not change
-    rejected_by_id(connection, rejected_id)
-    connection.execute(
+    rejected_by_id(tx, rejected_id)
+    tx.execute(
         update(rejected_messages).where(rejected_messages.c.id == rejected_id).values(reason=reason)
     )
 
 
-def delete_by_id(connection: Connection, rejected_id: int) -> None:
+def delete_by_id(tx: Transaction, rejected_id: int) -> None:
     """Delete a rejected message. Raises `UnknownRejectedMessage`."""
     statement = delete(rejected_messages).where(rejected_messages.c.id == rejected_id)
-    if not connection.execute(statement).rowcount:
+    if not tx.execute(statement).rowcount:
         raise UnknownRejectedMessage(rejected_id)
 
 

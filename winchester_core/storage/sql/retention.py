@@ -22,29 +22,27 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Row
 
-    from winchester_core.storage.sql.dialects import SqlDialect
+    from winchester_core.storage.sql.transaction import Transaction
 
 MAX_PAGES = 10
 """The maximum number of pages of `limit` events that are examined until one can be deleted."""
 
 
 def trim(
-    connection: Connection,
-    dialect: SqlDialect,
-    *,
+    tx: Transaction,
     older_than: datetime,
     stored_before: datetime,
     limit: int,
-    cursor: TrimCursor | None,
+    cursor: TrimCursor | None = None,
 ) -> TrimResult:
     """Delete up to `limit` events that belong to no uncompleted stream, and their links."""
     removed = kept = 0
     for _ in range(MAX_PAGES):
-        page = _older_events(connection, older_than, cursor, limit)
+        page = _older_events(tx, older_than, cursor, limit)
         old = [row.id for row in page if row.stored_at < stored_before]
-        removed = _delete_unused(connection, dialect, old)
+        removed = _delete_unused(tx, old)
         kept += len(page) - removed
         if page:
             cursor = TrimCursor(page[-1].timestamp, page[-1].id)
@@ -53,17 +51,15 @@ def trim(
     return TrimResult(removed, kept, cursor, more=len(page) == limit)
 
 
-def _delete_unused(connection: Connection, dialect: SqlDialect, old: list[int]) -> int:
-    in_use = _linked_to_uncompleted(connection, old)
-    deletable = _lock_skipping_locked(
-        connection, dialect, [each for each in old if each not in in_use]
-    )
-    _delete_links(connection, dialect, deletable)
-    return _delete_events(connection, deletable)
+def _delete_unused(tx: Transaction, old: list[int]) -> int:
+    in_use = _linked_to_uncompleted(tx, old)
+    deletable = _lock_skipping_locked(tx, [each for each in old if each not in in_use])
+    _delete_links(tx, deletable)
+    return _delete_events(tx, deletable)
 
 
 def _older_events(
-    connection: Connection, older_than: datetime, cursor: TrimCursor | None, limit: int
+    tx: Transaction, older_than: datetime, cursor: TrimCursor | None, limit: int
 ) -> list[Row[Any]]:
     """Return up to `limit` events (id, both times) after `cursor` with an older timestamp."""
     query = (
@@ -78,30 +74,28 @@ def _older_events(
             events.c.timestamp >= cursor.timestamp,
             or_(events.c.timestamp > cursor.timestamp, events.c.id > cursor.row_id),
         )
-    return list(connection.execute(query))
+    return list(tx.execute(query))
 
 
-def _lock_skipping_locked(
-    connection: Connection, dialect: SqlDialect, row_ids: Sequence[int]
-) -> list[int]:
+def _lock_skipping_locked(tx: Transaction, row_ids: Sequence[int]) -> list[int]:
     """Lock these events; return their ids without those that are locked elsewhere or deleted."""
     locked: list[int] = []
     for page in parameter_batches(row_ids):
         query = select(events.c.id).where(events.c.id.in_(page)).order_by(events.c.id)
-        indexed = dialect.force_index(query, events, "PRIMARY")
-        locked += connection.execute(dialect.lock_rows(indexed, skip_locked=True)).scalars()
+        indexed = tx.dialect.force_index(query, events, "PRIMARY")
+        locked += tx.execute(tx.dialect.lock_rows(indexed, skip_locked=True)).scalars()
     return locked
 
 
-def _delete_events(connection: Connection, row_ids: Sequence[int]) -> int:
+def _delete_events(tx: Transaction, row_ids: Sequence[int]) -> int:
     """Delete these events; return how many."""
     return sum(
-        connection.execute(delete(events).where(events.c.id.in_(page))).rowcount
+        tx.execute(delete(events).where(events.c.id.in_(page))).rowcount
         for page in parameter_batches(row_ids)
     )
 
 
-def _linked_to_uncompleted(connection: Connection, event_ids: Sequence[int]) -> set[int]:
+def _linked_to_uncompleted(tx: Transaction, event_ids: Sequence[int]) -> set[int]:
     """Return the ids of those of these events that belong to an uncompleted stream."""
     found: set[int] = set()
     for page in parameter_batches(event_ids):
@@ -113,12 +107,12 @@ def _linked_to_uncompleted(connection: Connection, event_ids: Sequence[int]) -> 
                 streams.c.state != StreamState.COMPLETED.value,
             )
         )
-        found.update(connection.execute(query).scalars())
+        found.update(tx.execute(query).scalars())
     return found
 
 
-def _delete_links(connection: Connection, dialect: SqlDialect, event_ids: Sequence[int]) -> None:
+def _delete_links(tx: Transaction, event_ids: Sequence[int]) -> None:
     """Delete the links to these events."""
-    statement = dialect.delete_by_index(stream_events, "ix_stream_events_event_id")
+    statement = tx.dialect.delete_by_index(stream_events, "ix_stream_events_event_id")
     for page in parameter_batches(event_ids):
-        connection.execute(statement.where(stream_events.c.event_id.in_(page)))
+        tx.execute(statement.where(stream_events.c.event_id.in_(page)))

@@ -16,19 +16,19 @@ from sqlalchemy import and_, select
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement
 
     from winchester_core.storage.sql.dialects import SqlDialect
+    from winchester_core.storage.sql.transaction import Transaction
 
 SCAN_WINDOW_ROWS = 10_000
 """Rows that are scanned by id before the filters' own indexes are used."""
 
 
 def find_ids(
-    connection: Connection,
-    dialect: SqlDialect,
+    tx: Transaction,
     row_id: ColumnElement[int],
-    cursor: int,
+    cursor: int | None,
     limit: int,
     conditions: Sequence[ColumnElement[bool]],
     *,
@@ -38,23 +38,23 @@ def find_ids(
 
     `indexed_conditions` is equivalent to `conditions`, in a form that finds few rows among many.
     """
-    by_id = select(row_id).where(row_id > cursor).order_by(row_id)
+    by_id = select(row_id).where(row_id > (cursor or 0)).order_by(row_id)
     if not conditions:
-        return _ids(connection, by_id.limit(limit))
+        return _ids(tx, by_id.limit(limit))
     # the window counts rows, not ids: trimming leaves gaps in the ids of events
-    last = connection.execute(by_id.offset(SCAN_WINDOW_ROWS - 1).limit(1)).scalar_one_or_none()
+    last = tx.execute(by_id.offset(SCAN_WINDOW_ROWS - 1).limit(1)).scalar_one_or_none()
     window = by_id if last is None else by_id.where(row_id <= last)
-    found = _ids(connection, window.where(*map(dialect.filter_only, conditions)).limit(limit))
+    found = _ids(tx, window.where(*map(tx.dialect.filter_only, conditions)).limit(limit))
     if len(found) < limit and last is not None:
         # `+ 0` keeps the planner from walking the primary key, which would read all rows
         rest = select(row_id).where(row_id > last).order_by(row_id + 0)
         indexed = conditions if indexed_conditions is None else indexed_conditions
-        found += _ids(connection, rest.where(*indexed).limit(limit - len(found)))
+        found += _ids(tx, rest.where(*indexed).limit(limit - len(found)))
     return found
 
 
-def _ids(connection: Connection, query: Any) -> list[int]:
-    return list(connection.execute(query).scalars())
+def _ids(tx: Transaction, query: Any) -> list[int]:
+    return list(tx.execute(query).scalars())
 
 
 WILDCARDS = frozenset("*?")

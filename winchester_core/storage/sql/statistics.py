@@ -13,7 +13,7 @@ from winchester_core.model.effect import EffectState
 from winchester_core.model.statistics import EffectBacklog, StoreStatistics, seconds_since
 from winchester_core.model.stream import REASON_STATES, Reason, StreamState, states_for_reason
 from winchester_core.storage.records import ANY_REJECTED, MAX_COUNTED, Backlog
-from winchester_core.storage.sql import claim_rows, clocks, rejected
+from winchester_core.storage.sql import claim_rows, rejected
 from winchester_core.storage.sql.claim_rows import queue_query
 from winchester_core.storage.sql.effect_rows import endpoint_of, has_endpoint
 from winchester_core.storage.sql.tables import effects, streams
@@ -22,56 +22,51 @@ from winchester_core.storage.sql.types import UtcDateTime
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import BindParameter, Connection, ScalarSelect, Select
+    from sqlalchemy import BindParameter, ScalarSelect, Select
 
     from winchester_core.model.effect import Endpoint
     from winchester_core.storage.sql.claim_rows import StreamQueue
     from winchester_core.storage.sql.dialects import SqlDialect
+    from winchester_core.storage.sql.transaction import Transaction
 
 
-def collect(connection: Connection, dialect: SqlDialect, now: datetime | None) -> StoreStatistics:
+def collect(tx: Transaction, now: datetime | None) -> StoreStatistics:
     """Return the statistics at the stream time `now`."""
-    real_now = clocks.real_time(connection, dialect)
+    real_now = tx.real_time()
     return StoreStatistics(
         stream_time=now,
-        streams=count_states_by_trigger(connection),
+        streams=count_states_by_trigger(tx),
         oldest_ready_seconds={
-            reason: _oldest_ready_seconds(connection, dialect, reason, now, real_now)
-            for reason in Reason
+            reason: _oldest_ready_seconds(tx, reason, now, real_now) for reason in Reason
         },
-        oldest_unexpired_seconds=seconds_since(_oldest_active_time(connection, dialect), now),
-        effects=_effect_backlogs(connection, dialect, real_now),
-        rejected=rejected.count(connection, ANY_REJECTED),
+        oldest_unexpired_seconds=seconds_since(_oldest_active_time(tx), now),
+        effects=_effect_backlogs(tx, real_now),
+        rejected=rejected.count(tx, ANY_REJECTED),
     )
 
 
 def _oldest_ready_seconds(
-    connection: Connection,
-    dialect: SqlDialect,
+    tx: Transaction,
     reason: Reason,
     now: datetime | None,
     real_now: datetime,
 ) -> float:
     retry = claim_rows.retry_queue(states_for_reason(reason), real_now)
-    waits = [seconds_since(_ready_since(connection, dialect, retry), real_now)]
+    waits = [seconds_since(_ready_since(tx, retry), real_now)]
     if now is not None:
         first_attempt = claim_rows.first_attempt_queue(reason, now)
-        waits.append(seconds_since(_ready_since(connection, dialect, first_attempt), now))
+        waits.append(seconds_since(_ready_since(tx, first_attempt), now))
     return max(waits)
 
 
-def _effect_backlogs(
-    connection: Connection, dialect: SqlDialect, real_now: datetime
-) -> dict[Endpoint, EffectBacklog]:
-    counts = _count_effects(connection, dialect)
+def _effect_backlogs(tx: Transaction, real_now: datetime) -> dict[Endpoint, EffectBacklog]:
+    counts = _count_effects(tx)
     all_pending = sum(states.get(EffectState.PENDING, 0) for states in counts.values())
     backlogs = {}
     for endpoint, states in counts.items():
         pending = states.get(EffectState.PENDING, 0)
         oldest = (
-            _oldest_pending_time(connection, dialect, endpoint, pending, all_pending - pending)
-            if pending
-            else None
+            _oldest_pending_time(tx, endpoint, pending, all_pending - pending) if pending else None
         )
         backlogs[endpoint] = EffectBacklog(
             pending, states.get(EffectState.DEAD, 0), seconds_since(oldest, real_now)
@@ -79,19 +74,19 @@ def _effect_backlogs(
     return backlogs
 
 
-def count_states(connection: Connection) -> dict[StreamState, int]:
+def count_states(tx: Transaction) -> dict[StreamState, int]:
     """Return the number of streams in each state; zero counts are omitted."""
     query = select(streams.c.state, func.count()).group_by(streams.c.state)
-    return {StreamState(state): number for state, number in connection.execute(query)}
+    return {StreamState(state): number for state, number in tx.execute(query)}
 
 
-def count_states_by_trigger(connection: Connection) -> dict[str, dict[StreamState, int]]:
+def count_states_by_trigger(tx: Transaction) -> dict[str, dict[StreamState, int]]:
     """Return the number of streams of each trigger and state; zero counts are omitted."""
     query = select(streams.c.name, streams.c.state, func.count()).group_by(
         streams.c.name, streams.c.state
     )
     counts: dict[str, dict[StreamState, int]] = {}
-    for name, state, number in connection.execute(query):
+    for name, state, number in tx.execute(query):
         counts.setdefault(name, {})[StreamState(state)] = number
     return counts
 
@@ -110,17 +105,15 @@ _ACTIVE = streams.c.state == StreamState.ACTIVE.value
 _PENDING = effects.c.state == EffectState.PENDING.value
 
 
-def _ready_since(
-    connection: Connection, dialect: SqlDialect, queue: StreamQueue
-) -> datetime | None:
+def _ready_since(tx: Transaction, queue: StreamQueue) -> datetime | None:
     """Return when the oldest stream of a queue became due; None when the queue is empty."""
     since, limit = (queue.order, 1) if queue.due_at is None else (queue.due_at, OLDEST_CANDIDATES)
-    first = queue_query(dialect, select(since.label("since")), queue, limit).subquery()
-    oldest: datetime | None = connection.execute(select(func.min(first.c.since))).scalar_one()
+    first = queue_query(tx.dialect, select(since.label("since")), queue, limit).subquery()
+    oldest: datetime | None = tx.execute(select(func.min(first.c.since))).scalar_one()
     return oldest
 
 
-def _oldest_active_time(connection: Connection, dialect: SqlDialect) -> datetime | None:
+def _oldest_active_time(tx: Transaction) -> datetime | None:
     """Return the time of the first event of the oldest active stream; None when none is active.
 
     If completed streams are purged, the oldest streams are mostly active. If they are kept, all
@@ -132,8 +125,8 @@ def _oldest_active_time(connection: Connection, dialect: SqlDialect) -> datetime
         .order_by(streams.c.first_event)
         .limit(OLDEST_CANDIDATES)
     )
-    indexed = dialect.force_index(oldest, streams, "ix_streams_first_event")
-    rows = connection.execute(indexed).all()
+    indexed = tx.dialect.force_index(oldest, streams, "ix_streams_first_event")
+    rows = tx.execute(indexed).all()
     for row in rows:
         if row.state == StreamState.ACTIVE:
             first_event: datetime = row.first_event
@@ -141,35 +134,33 @@ def _oldest_active_time(connection: Connection, dialect: SqlDialect) -> datetime
     if len(rows) < OLDEST_CANDIDATES:
         return None
     minimum = select(func.min(streams.c.first_event)).where(_ACTIVE).group_by(streams.c.state)
-    query = dialect.force_index(minimum, streams, "ix_streams_due")
-    return connection.execute(query).scalar_one_or_none()
+    query = tx.dialect.force_index(minimum, streams, "ix_streams_due")
+    return tx.execute(query).scalar_one_or_none()
 
 
-def _count_effects(
-    connection: Connection, dialect: SqlDialect
-) -> dict[Endpoint, dict[EffectState, int]]:
+def _count_effects(tx: Transaction) -> dict[Endpoint, dict[EffectState, int]]:
     """Return the number of effects of each endpoint and state; zero counts are omitted."""
     key = effects.c["pipeline", "handler", "place", "state"]
     query = select(*key, func.count().label("number")).group_by(*key)
     counts: dict[Endpoint, dict[EffectState, int]] = {}
-    for row in connection.execute(dialect.force_index(query, effects, "ix_effects_due")):
+    for row in tx.execute(tx.dialect.force_index(query, effects, "ix_effects_due")):
         counts.setdefault(endpoint_of(row), {})[EffectState(row.state)] = row.number
     return counts
 
 
 def _oldest_pending_time(
-    connection: Connection, dialect: SqlDialect, endpoint: Endpoint, pending: int, others: int
+    tx: Transaction, endpoint: Endpoint, pending: int, others: int
 ) -> datetime | None:
     """Return since when the oldest pending effect of this endpoint has waited.
 
     Scans the fewer of the `pending` effects of this endpoint and the `others` of other endpoints.
     """
     if others < pending:
-        query = _earliest_among_oldest(dialect, endpoint, others + 1)
+        query = _earliest_among_oldest(tx.dialect, endpoint, others + 1)
     else:
         minimum = select(func.min(effects.c.waiting_since)).where(_PENDING, has_endpoint(endpoint))
-        query = dialect.force_index(minimum.group_by(effects.c.state), effects, "ix_effects_due")
-    oldest: datetime | None = connection.execute(query).scalar_one_or_none()
+        query = tx.dialect.force_index(minimum.group_by(effects.c.state), effects, "ix_effects_due")
+    oldest: datetime | None = tx.execute(query).scalar_one_or_none()
     return oldest
 
 
@@ -194,15 +185,14 @@ _NOW: BindParameter[datetime] = bindparam("now", type_=UtcDateTime())
 _REAL_NOW: BindParameter[datetime] = bindparam("real_now", type_=UtcDateTime())
 
 
-def backlog(
-    connection: Connection, dialect: SqlDialect, now: datetime | None, real_now: datetime
-) -> Backlog:
-    """Return the backlog at the stream time `now` and the real time `real_now`."""
+def backlog(tx: Transaction, now: datetime | None) -> Backlog:
+    """Return the backlog at the stream time `now` (None: unknown)."""
+    real_now = tx.real_time()
     has_stream_time = now is not None
     counted_queues = _counted_queues(has_stream_time=has_stream_time)
     times = {"now": now, "real_now": real_now} if has_stream_time else {"real_now": real_now}
-    query = _backlog_query(dialect, has_stream_time=has_stream_time)
-    values = list(connection.execute(query, times).one())
+    query = _backlog_query(tx.dialect, has_stream_time=has_stream_time)
+    values = list(tx.execute(query, times).one())
     counts = {
         name: min(sum(_take(values, len(each))), MAX_COUNTED)
         for name, each in counted_queues.items()

@@ -1,384 +1,234 @@
-"""The store on an SQL database: each method runs one transaction of a query module."""
+"""The store on an SQL database: each operation is a function that runs in one transaction."""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, IngestResult
+from winchester_core.storage.records import IngestResult
 from winchester_core.storage.sql import (
     claims,
     clocks,
+    debug_counts,
+    effect_rows,
     events,
     ingest,
+    outbox,
     rejected,
     retention,
     statistics,
     streams,
 )
-from winchester_core.storage.sql.debug_counts import SqlDebugStore
-from winchester_core.storage.sql.outbox import SqlEffectStore
 from winchester_core.storage.sql.tables import check_schema_revision
+from winchester_core.storage.sql.transaction import Transaction
 from winchester_core.telemetry.failpoints import Failpoint, hit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
-
-    from sqlalchemy import Connection
+    from typing import TypeAlias
 
     from winchester_core.model.event import Event
-    from winchester_core.model.statistics import StoreStatistics
-    from winchester_core.model.stream import Reason, StreamRecord, StreamState
+    from winchester_core.model.stream import Reason, StreamState
     from winchester_core.storage.records import (
-        Backlog,
         Claim,
         Completion,
         CompletionResult,
-        EventFilter,
-        Failure,
         MatchedEvent,
-        RejectedFilter,
-        RejectedMessage,
-        Rejection,
-        StreamFilter,
         StreamVersion,
-        TrimCursor,
-        TrimResult,
     )
     from winchester_core.storage.sql.database import Database
-    from winchester_core.storage.sql.events import MemberRows
     from winchester_core.triggers.batch_plan import TimePolicy
-    from winchester_core.triggers.definition import TriggerDefinition
+
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
+
+Operation: TypeAlias = "Callable[Concatenate[Transaction, Params], Result]"
+Method: TypeAlias = "Callable[Concatenate[SqlStore, Params], Result]"
 
 
-class SqlStore(SqlEffectStore, SqlDebugStore):
-    """A `Store` on SQLite, PostgreSQL or MariaDB. Safe to share between threads."""
+def _reads(operation: Operation[Params, Result]) -> Method[Params, Result]:
+    """Return a method that runs `operation`, which only reads, in one transaction."""
+
+    @wraps(operation)
+    def method(store: SqlStore, /, *args: Params.args, **kwargs: Params.kwargs) -> Result:
+        database = store.database
+        return database.read(
+            lambda connection: operation(Transaction(connection, database.dialect), *args, **kwargs)
+        )
+
+    return method
+
+
+def _writes(operation: Operation[Params, Result]) -> Method[Params, Result]:
+    """Return a method that runs `operation` in one transaction, again when another was first."""
+
+    @wraps(operation)
+    def method(store: SqlStore, /, *args: Params.args, **kwargs: Params.kwargs) -> Result:
+        database = store.database
+        return database.write(
+            lambda connection: operation(Transaction(connection, database.dialect), *args, **kwargs)
+        )
+
+    return method
+
+
+def _record(
+    tx: Transaction, matched_events: Sequence[MatchedEvent], policy: TimePolicy
+) -> IngestResult:
+    result = ingest.record(tx, matched_events, policy)
+    hit(Failpoint.BEFORE_INGEST_COMMIT)
+    return result
+
+
+class SqlStore:
+    """A `Store` on SQLite, PostgreSQL or MariaDB. Safe to share between threads.
+
+    The operations are described in `winchester_core.storage.interface`.
+    """
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database)
+        self.database = database
         self._notifier = database.dialect.notifier(database.engine)
 
-    # --- ingest ---------------------------------------------------------------------------
-
-    def record(self, matched_events: Sequence[MatchedEvent], policy: TimePolicy) -> IngestResult:
-        """See `IngestStore.record`."""
-        if not matched_events:
-            return IngestResult(())
-
-        def work(connection: Connection) -> IngestResult:
-            result = ingest.record(connection, self._dialect, matched_events, policy)
-            hit(Failpoint.BEFORE_INGEST_COMMIT)
-            return result
-
-        result = self.database.write(work)
-        self._notify_workers(result.fire_times_set)
-        return result
-
-    def insert_rejected(self, rejections: Sequence[Rejection]) -> int:
-        """See `IngestStore.insert_rejected`."""
-
-        def work(connection: Connection) -> int:
-            now = clocks.real_time(connection, self._dialect)
-            return sum(rejected.insert(connection, self._dialect, each, now) for each in rejections)
-
-        return self.database.write(work)
-
-    def event_clock(self) -> datetime | None:
-        """See `IngestStore.event_clock`."""
-        return self.database.read(clocks.event_clock_time)
-
-    def advance_event_clock(self, moment: datetime) -> None:
-        """See `IngestStore.advance_event_clock`."""
-        self.database.write(partial(clocks.advance, moment=moment))
-
-    def set_event_clock(self, moment: datetime) -> None:
-        """See `AdminStore.set_event_clock`."""
-        self.database.write(partial(clocks.set_time, moment=moment))
-
     def close(self) -> None:
-        """See `IngestStore.close`."""
+        """Close every connection."""
         self.database.close()
 
-    # --- work -----------------------------------------------------------------------------
-
-    def real_time(self) -> datetime:
-        """See `WorkStore.real_time`."""
-        return self.database.read(partial(clocks.real_time, dialect=self._dialect))
-
-    def claim_ready(
-        self, *, worker: str, reason: Reason, now: datetime | None, limit: int, lease: timedelta
-    ) -> list[Claim]:
-        """See `WorkStore.claim_ready`."""
-        claim = partial(
-            claims.claim_ready,
-            dialect=self._dialect,
-            worker=worker,
-            reason=reason,
-            now=now,
-            limit=limit,
-            lease=lease,
-        )
-        claimed = self.database.write(claim)
-        while claimed is None:
-            claimed = self.database.write(claim)
-        return claimed
-
-    def claim_one(
-        self, *, stream_id: int, worker: str, reason: Reason, lease: timedelta
-    ) -> Claim | None:
-        """See `WorkStore.claim_one`."""
-        return self.database.write(
-            partial(
-                claims.claim_one,
-                dialect=self._dialect,
-                stream_id=stream_id,
-                worker=worker,
-                reason=reason,
-                lease=lease,
-            )
-        )
-
-    def events_of(self, stream_ids: Sequence[int]) -> dict[int, list[Event]]:
-        """See `WorkStore.events_of`."""
-        found = self.members_of(stream_ids)
-        return {stream_id: found.take(stream_id) for stream_id in dict.fromkeys(stream_ids)}
-
-    def members_of(self, stream_ids: Sequence[int]) -> MemberRows:
-        """See `WorkStore.members_of`."""
-        return self.database.read(
-            partial(events.members_of_streams, dialect=self._dialect, stream_ids=stream_ids)
-        )
-
-    def renew(self, claims_: Sequence[Claim], lease: timedelta) -> int:
-        """See `WorkStore.renew`."""
-        return self.database.write(
-            partial(claims.renew, dialect=self._dialect, claims=claims_, lease=lease)
-        )
-
-    def release(self, claims_: Sequence[Claim]) -> int:
-        """See `WorkStore.release`."""
-        released = self.database.write(
-            partial(claims.release, dialect=self._dialect, claims=claims_)
-        )
-        self._notify_workers(released)
-        return released
-
-    def release_all(self, worker: str) -> int:
-        """See `WorkStore.release_all`."""
-        released = self.database.write(
-            partial(claims.release_all, dialect=self._dialect, worker=worker)
-        )
-        self._notify_workers(released)
-        return released
-
-    def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> CompletionResult:
-        """See `WorkStore.complete`."""
-        completed = self.database.write(
-            partial(
-                claims.complete,
-                dialect=self._dialect,
-                completions=completions,
-                policy=policy,
-            )
-        )
-        self._notify_workers(completed.fire_times_set)
-        return completed
-
-    def fail(self, failure: Failure, max_attempts: int) -> StreamState | None:
-        """See `WorkStore.fail`."""
-        return self.database.write(
-            partial(
-                claims.fail,
-                dialect=self._dialect,
-                failure=failure,
-                max_attempts=max_attempts,
-            )
-        )
-
-    def rescue(self, *, max_attempts: int, limit: int) -> tuple[int, int]:
-        """See `WorkStore.rescue`."""
-        return self.database.write(
-            partial(claims.rescue, dialect=self._dialect, max_attempts=max_attempts, limit=limit)
-        )
-
-    def recalculate(self, definition: TriggerDefinition, now: datetime, limit: int) -> int:
-        """See `WorkStore.recalculate`."""
-        return self.database.write(
-            partial(
-                ingest.recalculate_streams,
-                dialect=self._dialect,
-                definition=definition,
-                now=now,
-                limit=limit,
-            )
-        )
-
-    def trim(
-        self,
-        older_than: datetime,
-        stored_before: datetime,
-        limit: int,
-        cursor: TrimCursor | None = None,
-    ) -> TrimResult:
-        """See `WorkStore.trim`."""
-        return self.database.write(
-            partial(
-                retention.trim,
-                dialect=self._dialect,
-                older_than=older_than,
-                stored_before=stored_before,
-                limit=limit,
-                cursor=cursor,
-            )
-        )
+    def check(self) -> None:
+        """Raise `SchemaMismatch` or `DatabaseUnavailable` unless the store can be used."""
+        check_schema_revision(self.database)
 
     def listen(self, wake: Callable[[], None]) -> AbstractContextManager[None]:
-        """See `WorkStore.listen`."""
+        """Call `wake` when another process reports a ready stream."""
         return self._notifier.listen(wake)
 
     def _notify_workers(self, ready_streams: int) -> None:
         if ready_streams:
             self._notifier.notify()
 
-    def backlog(self, now: datetime | None) -> Backlog:
-        """See `WorkStore.backlog`."""
+    # Ingest
 
-        def work(connection: Connection) -> Backlog:
-            real_now = clocks.real_time(connection, self._dialect)
-            return statistics.backlog(connection, self._dialect, now, real_now)
+    _record = _writes(_record)
+    insert_rejected = _writes(rejected.insert_all)
+    event_clock = _reads(clocks.event_clock_time)
+    advance_event_clock = _writes(clocks.advance)
 
-        return self.database.read(work)
+    def record(self, matched_events: Sequence[MatchedEvent], policy: TimePolicy) -> IngestResult:
+        """Store events and let them join streams; wake workers when a stream may be ready."""
+        if not matched_events:
+            return IngestResult(())
+        result = self._record(matched_events, policy)
+        self._notify_workers(result.fire_times_set)
+        return result
 
-    # --- queries and administration ------------------------------------------------------------
+    # Work
 
-    def find_events(
-        self, filters: EventFilter = ANY_EVENT, *, cursor: str | None = None, limit: int = 100
-    ) -> list[Event]:
-        """See `ReadStore.find_events`."""
-        return self.database.read(
-            partial(
-                events.find_events,
-                dialect=self._dialect,
-                filters=filters,
-                cursor=cursor,
-                limit=limit,
+    real_time = _reads(Transaction.real_time)
+    _claim_ready = _writes(claims.claim_ready)
+    claim_one = _writes(claims.claim_one)
+    members_of = _reads(events.members_of_streams)
+    renew = _writes(claims.renew)
+    _release = _writes(claims.release)
+    _release_all = _writes(claims.release_all)
+    _complete = _writes(claims.complete)
+    fail = _writes(claims.fail)
+    rescue = _writes(claims.rescue)
+    recalculate = _writes(ingest.recalculate_streams)
+    trim = _writes(retention.trim)
+    backlog = _reads(statistics.backlog)
+
+    def claim_ready(
+        self, *, worker: str, reason: Reason, now: datetime | None, limit: int, lease: timedelta
+    ) -> list[Claim]:
+        """Claim ready streams, in several transactions where others were first."""
+        claimed = None
+        while claimed is None:
+            claimed = self._claim_ready(
+                worker=worker, reason=reason, now=now, limit=limit, lease=lease
             )
-        )
+        return claimed
 
-    def count_events(self, filters: EventFilter = ANY_EVENT) -> int:
-        """See `ReadStore.count_events`."""
-        return self.database.read(
-            partial(events.count_events, dialect=self._dialect, filters=filters)
-        )
+    def events_of(self, stream_ids: Sequence[int]) -> dict[int, list[Event]]:
+        """Return the events of each stream, in order."""
+        found = self.members_of(stream_ids)
+        return {stream_id: found.take(stream_id) for stream_id in dict.fromkeys(stream_ids)}
 
-    def find_streams(
-        self, filters: StreamFilter = ANY_STREAM, *, cursor: int | None = None, limit: int = 100
-    ) -> list[StreamRecord]:
-        """See `ReadStore.find_streams`."""
-        return self.database.read(
-            partial(
-                streams.find,
-                dialect=self._dialect,
-                filters=filters,
-                cursor=cursor or 0,
-                limit=limit,
-            )
-        )
+    def release(self, claims: Sequence[Claim]) -> int:
+        """Release claims, and wake workers."""
+        released = self._release(claims)
+        self._notify_workers(released)
+        return released
 
-    def count_streams(self, filters: StreamFilter = ANY_STREAM) -> int:
-        """See `ReadStore.count_streams`."""
-        return self.database.read(partial(streams.count, dialect=self._dialect, filters=filters))
+    def release_all(self, worker: str) -> int:
+        """Release all claims of a worker, and wake workers."""
+        released = self._release_all(worker)
+        self._notify_workers(released)
+        return released
 
-    def count_states(self) -> dict[StreamState, int]:
-        """See `ReadStore.count_states`."""
-        return self.database.read(statistics.count_states)
+    def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> CompletionResult:
+        """Complete streams; wake workers when a new event made a stream ready."""
+        completed = self._complete(completions, policy)
+        self._notify_workers(completed.fire_times_set)
+        return completed
 
-    def count_states_by_trigger(self) -> dict[str, dict[StreamState, int]]:
-        """See `ReadStore.count_states_by_trigger`."""
-        return self.database.read(statistics.count_states_by_trigger)
+    # Delivery of effects
 
-    def statistics(self, now: datetime | None) -> StoreStatistics:
-        """See `ReadStore.statistics`."""
-        return self.database.read(partial(statistics.collect, dialect=self._dialect, now=now))
+    claim_effects = _writes(outbox.claim_effects)
+    renew_effects = _writes(outbox.renew_effects)
+    release_effects = _writes(outbox.release_effects)
+    apply_effect_results = _writes(outbox.apply_effect_results)
+    mark_overdue_effects_dead = _writes(outbox.mark_overdue_effects_dead)
+    next_effect_seconds = _reads(outbox.next_effect_seconds)
 
-    def check(self) -> None:
-        """See `ReadStore.check`."""
-        check_schema_revision(self.database)
+    # Queries
 
-    def get_event_by_message_id(self, message_id: str) -> Event | None:
-        """See `ReadStore.get_event_by_message_id`."""
-        return self.database.read(partial(events.event_by_message_id, message_id=message_id))
+    find_events = _reads(events.find_events)
+    count_events = _reads(events.count_events)
+    get_event_by_message_id = _reads(events.event_by_message_id)
+    find_streams = _reads(streams.find)
+    count_streams = _reads(streams.count)
+    get_stream_by_id = _reads(streams.get_stream)
+    get_stream_events = _reads(events.events_of_stream)
+    count_states = _reads(statistics.count_states)
+    count_states_by_trigger = _reads(statistics.count_states_by_trigger)
+    find_rejected = _reads(rejected.find)
+    count_rejected = _reads(rejected.count)
+    get_rejected = _reads(rejected.rejected_by_id)
+    find_effects = _reads(effect_rows.find)
+    count_effects = _reads(effect_rows.count)
+    get_effect = _reads(effect_rows.effect_by_id)
 
-    def get_stream_by_id(self, stream_id: int) -> StreamRecord:
-        """See `ReadStore.get_stream_by_id`."""
-        return self.database.read(
-            partial(streams.get_stream, dialect=self._dialect, stream_id=stream_id)
-        )
+    # Administration
 
-    def get_stream_events(self, stream_id: int) -> list[Event]:
-        """See `ReadStore.get_stream_events`."""
-        return self.database.read(
-            partial(events.events_of_stream, dialect=self._dialect, stream_id=stream_id)
-        )
-
-    def find_rejected(
-        self,
-        filters: RejectedFilter = ANY_REJECTED,
-        *,
-        cursor: int | None = None,
-        limit: int = 100,
-    ) -> list[RejectedMessage]:
-        """See `ReadStore.find_rejected`."""
-        return self.database.read(
-            partial(
-                rejected.find,
-                dialect=self._dialect,
-                filters=filters,
-                cursor=cursor or 0,
-                limit=limit,
-            )
-        )
-
-    def count_rejected(self, filters: RejectedFilter = ANY_REJECTED) -> int:
-        """See `ReadStore.count_rejected`."""
-        return self.database.read(partial(rejected.count, filters=filters))
-
-    def get_rejected(self, rejected_id: int) -> RejectedMessage:
-        """See `ReadStore.get_rejected`."""
-        return self.database.read(partial(rejected.rejected_by_id, rejected_id=rejected_id))
-
-    def set_rejected_reason(self, rejected_id: int, reason: str) -> None:
-        """See `AdminStore.set_rejected_reason`."""
-        self.database.write(partial(rejected.set_reason, rejected_id=rejected_id, reason=reason))
-
-    def delete_rejected(self, rejected_id: int) -> None:
-        """See `AdminStore.delete_rejected`."""
-        self.database.write(partial(rejected.delete_by_id, rejected_id=rejected_id))
+    set_event_clock = _writes(clocks.set_time)
+    set_rejected_reason = _writes(rejected.set_reason)
+    delete_rejected = _writes(rejected.delete_by_id)
+    _reset_stream = _writes(streams.reset)
+    _reset_streams = _writes(streams.reset_all)
+    discard_streams = _writes(streams.discard_all)
+    purge_stream = _writes(streams.purge)
+    retry_effect = _writes(outbox.retry_effect)
+    discard_effect = _writes(outbox.discard_effect)
 
     def reset_stream(self, stream_id: int) -> StreamState:
-        """See `AdminStore.reset_stream`."""
-        state = self.database.write(
-            partial(streams.reset, dialect=self._dialect, stream_id=stream_id)
-        )
+        """Reset a stream, and wake workers."""
+        state = self._reset_stream(stream_id)
         self._notify_workers(1)
         return state
 
     def reset_streams(self, versions: Sequence[StreamVersion]) -> dict[int, StreamState]:
-        """See `AdminStore.reset_streams`."""
-        states = self.database.write(
-            partial(streams.reset_all, dialect=self._dialect, versions=versions)
-        )
+        """Reset streams, and wake workers."""
+        states = self._reset_streams(versions)
         self._notify_workers(len(states))
         return states
 
-    def discard_streams(self, versions: Sequence[StreamVersion]) -> frozenset[int]:
-        """See `AdminStore.discard_streams`."""
-        return self.database.write(
-            partial(streams.discard_all, dialect=self._dialect, versions=versions)
-        )
+    # Debug counts
 
-    def purge_stream(self, stream_id: int) -> None:
-        """See `AdminStore.purge_stream`."""
-        self.database.write(partial(streams.purge, dialect=self._dialect, stream_id=stream_id))
+    add_debug_counts = _writes(debug_counts.add)
+    reset_debug_counts = _writes(debug_counts.reset)
+
+    # Last, since these names are those of modules above
+    debug_counts = _reads(debug_counts.read_all)
+    statistics = _reads(statistics.collect)

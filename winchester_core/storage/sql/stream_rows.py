@@ -27,10 +27,10 @@ from winchester_core.triggers.progress import StreamProgress
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement
 
-    from winchester_core.storage.sql.dialects import SqlDialect
     from winchester_core.storage.sql.dialects.bulk import RowChange, Rows
+    from winchester_core.storage.sql.transaction import Transaction
     from winchester_core.triggers.batch_plan import PendingStream
 
 _PROGRESS_COLUMNS = (
@@ -80,7 +80,7 @@ def decode_open_stream(row: Sequence[Any]) -> OpenStream:
 
 
 def lock_outdated_streams(
-    connection: Connection, dialect: SqlDialect, name: str, fingerprint: str, limit: int
+    tx: Transaction, name: str, fingerprint: str, limit: int
 ) -> list[OpenStream]:
     """Lock and return up to `limit` open streams of a trigger with another fingerprint.
 
@@ -100,9 +100,9 @@ def lock_outdated_streams(
             .order_by(streams.c.fingerprint)
             .limit(limit - len(outdated))
         )
-        query = dialect.force_index(query, streams, "ix_streams_name_state_fingerprint")
+        query = tx.dialect.force_index(query, streams, "ix_streams_name_state_fingerprint")
         outdated += map(
-            decode_open_stream, connection.execute(dialect.lock_rows(query, skip_locked=True))
+            decode_open_stream, tx.execute(tx.dialect.lock_rows(query, skip_locked=True))
         )
     return outdated
 
@@ -174,14 +174,13 @@ def stream_inserts(
     return ParentChildInsert(INSERT_STREAMS, rows, children)
 
 
-def close_streams(connection: Connection, pending_streams: Iterable[PendingStream]) -> None:
+def close_streams(tx: Transaction, pending_streams: Iterable[PendingStream]) -> None:
     """Clear the keys of those of these stored streams that are no longer open."""
-    _clear_open_keys(connection, [pending.id for pending in pending_streams if not pending.is_open])
+    _clear_open_keys(tx, [pending.id for pending in pending_streams if not pending.is_open])
 
 
 def close_new_streams(
-    connection: Connection,
-    dialect: SqlDialect,
+    tx: Transaction,
     keys: Iterable[bytes],
     pending_streams: Iterable[PendingStream],
 ) -> None:
@@ -193,13 +192,13 @@ def close_new_streams(
     closed = [
         key for key, pending in zip(keys, pending_streams, strict=True) if not pending.is_open
     ]
-    rows = dialect.bulk.lock(connection, LOCK_OPEN_STREAMS, sorted(closed))
-    _clear_open_keys(connection, [stream_id for stream_id, *_ in rows])
+    rows = tx.dialect.bulk.lock(tx.connection, LOCK_OPEN_STREAMS, sorted(closed))
+    _clear_open_keys(tx, [stream_id for stream_id, *_ in rows])
 
 
-def _clear_open_keys(connection: Connection, stream_ids: Sequence[int | None]) -> None:
+def _clear_open_keys(tx: Transaction, stream_ids: Sequence[int | None]) -> None:
     for batch in parameter_batches(stream_ids):
-        connection.execute(update(streams).where(streams.c.id.in_(batch)).values(open_key=None))
+        tx.execute(update(streams).where(streams.c.id.in_(batch)).values(open_key=None))
 
 
 def _temporary_key(key: bytes, index: int) -> bytes:
@@ -277,9 +276,7 @@ def _digest_and_json(value: Any) -> tuple[bytes, dict[str, Any]]:
     return value_digest(value), _value_to_json(value)
 
 
-def traits_of_streams(
-    connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]
-) -> dict[int, dict[str, Any]]:
+def traits_of_streams(tx: Transaction, stream_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
     """Return the distinguishing traits of each stream, by name."""
     found: dict[int, dict[str, Any]] = {stream_id: {} for stream_id in stream_ids}
     for batch in parameter_batches(stream_ids):
@@ -287,12 +284,12 @@ def traits_of_streams(
             select(
                 stream_traits.c.stream_id,
                 stream_traits.c.name,
-                dialect.json_text(stream_traits.c.value),
+                tx.dialect.json_text(stream_traits.c.value),
             )
-            .where(dialect.is_one_of(stream_traits.c.stream_id, batch))
+            .where(tx.dialect.is_one_of(stream_traits.c.stream_id, batch))
             .order_by(stream_traits.c.stream_id, stream_traits.c.name)
         )
-        for stream_id, name, text in connection.execute(query).all():
+        for stream_id, name, text in tx.execute(query).all():
             found[stream_id][name] = _value_from_json(load_traits(text))
     return found
 
@@ -329,6 +326,6 @@ _DELETE_STREAMS = RowDelete(streams, "id")
 _DELETE_WITH_LINKS = (_DELETE_LINKS, _DELETE_TRAITS, _DELETE_STREAMS)
 
 
-def delete_streams(connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]) -> None:
+def delete_streams(tx: Transaction, stream_ids: Sequence[int]) -> None:
     """Delete streams with their links and traits, never their events."""
-    dialect.bulk.delete(connection, _DELETE_WITH_LINKS, stream_ids)
+    tx.dialect.bulk.delete(tx.connection, _DELETE_WITH_LINKS, stream_ids)

@@ -14,8 +14,8 @@ from winchester_core.model.stream import (
     StreamState,
     states_including,
 )
-from winchester_core.storage.records import parse_history
-from winchester_core.storage.sql import claim_rows, clocks, stream_rows
+from winchester_core.storage.records import ANY_STREAM, parse_history
+from winchester_core.storage.sql import claim_rows, stream_rows
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
 from winchester_core.storage.sql.search import find_ids, matches_glob
 from winchester_core.storage.sql.stream_rows import delete_streams, parse_progress
@@ -24,72 +24,67 @@ from winchester_core.storage.sql.tables import events, stream_events, streams
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Row, Select
+    from sqlalchemy import ColumnElement, Row, Select
 
     from winchester_core.storage.records import StreamFilter, StreamVersion
     from winchester_core.storage.sql.dialects import SqlDialect
+    from winchester_core.storage.sql.transaction import Transaction
 
 
-def reset(connection: Connection, dialect: SqlDialect, stream_id: int) -> StreamState:
+def reset(tx: Transaction, stream_id: int) -> StreamState:
     """Make a stream in error ready again with 0 attempts; return its new state.
 
     Raises `UnknownStream`, or `IllegalTransition` when it is not in error.
     """
-    row = claim_rows.lock_one(connection, dialect, stream_id)
+    row = claim_rows.lock_one(tx, stream_id)
     if row is None:
         raise UnknownStream(stream_id)
     reason_states = states_including(StreamState(row.state))
     if reason_states is None or row.state != reason_states.failed:
         raise IllegalTransition(row.state, "ready again: only a stream in error can be reset")
-    _set_retry(connection, dialect, {stream_id: reason_states})
+    _set_retry(tx, {stream_id: reason_states})
     return reason_states.retry
 
 
-def reset_all(
-    connection: Connection, dialect: SqlDialect, versions: Sequence[StreamVersion]
-) -> dict[int, StreamState]:
+def reset_all(tx: Transaction, versions: Sequence[StreamVersion]) -> dict[int, StreamState]:
     """Reset the unchanged streams in error among `versions`; return their new states."""
-    states_by_stream = _lock_unchanged(connection, dialect, versions)
-    _set_retry(connection, dialect, states_by_stream)
+    states_by_stream = _lock_unchanged(tx, versions)
+    _set_retry(tx, states_by_stream)
     return {stream_id: reason_states.retry for stream_id, reason_states in states_by_stream.items()}
 
 
-def _set_retry(
-    connection: Connection, dialect: SqlDialect, states_by_stream: Mapping[int, ReasonStates]
-) -> None:
+def _set_retry(tx: Transaction, states_by_stream: Mapping[int, ReasonStates]) -> None:
     """Move locked streams in error to their retry states, due now, with 0 attempts."""
-    real_now = clocks.real_time(connection, dialect)
+    real_now = tx.real_time()
     values = {"attempts": 0, "retry_at": real_now, "worker": None, "last_error": None}
     for reason_states in REASON_STATES:
         stream_ids = [each for each, failed in states_by_stream.items() if failed is reason_states]
-        claim_rows.set_state(connection, dialect, stream_ids, reason_states.retry, **values)
+        claim_rows.set_state(tx, stream_ids, reason_states.retry, **values)
 
 
-def discard_all(
-    connection: Connection, dialect: SqlDialect, versions: Sequence[StreamVersion]
-) -> frozenset[int]:
+def discard_all(tx: Transaction, versions: Sequence[StreamVersion]) -> frozenset[int]:
     """Delete the unchanged streams in error among `versions`; return their ids."""
-    states_by_stream = _lock_unchanged(connection, dialect, versions)
-    delete_streams(connection, dialect, sorted(states_by_stream))
+    states_by_stream = _lock_unchanged(tx, versions)
+    delete_streams(tx, sorted(states_by_stream))
     return frozenset(states_by_stream)
 
 
-def purge(connection: Connection, dialect: SqlDialect, stream_id: int) -> None:
+def purge(tx: Transaction, stream_id: int) -> None:
     """Delete a stream and its links, never its events.
 
     Raises `UnknownStream`, or `IllegalTransition` while a worker has claimed it.
     """
-    row = claim_rows.lock_one(connection, dialect, stream_id)
+    row = claim_rows.lock_one(tx, stream_id)
     if row is None:
         raise UnknownStream(stream_id)
     if row.state in (StreamState.FIRING, StreamState.EXPIRING):
         raise IllegalTransition(row.state, "purged: it is claimed by a worker")
-    delete_streams(connection, dialect, [stream_id])
+    delete_streams(tx, [stream_id])
 
 
-def get_stream(connection: Connection, dialect: SqlDialect, stream_id: int) -> StreamRecord:
+def get_stream(tx: Transaction, stream_id: int) -> StreamRecord:
     """Return the stream with this id. Raises `UnknownStream`."""
-    found = streams_by_id(connection, dialect, [stream_id])
+    found = streams_by_id(tx, [stream_id])
     if not found:
         raise UnknownStream(stream_id)
     return found[0]
@@ -98,17 +93,15 @@ def get_stream(connection: Connection, dialect: SqlDialect, stream_id: int) -> S
 _STATES_BY_FAILED = {reason_states.failed.value: reason_states for reason_states in REASON_STATES}
 
 
-def _lock_unchanged(
-    connection: Connection, dialect: SqlDialect, versions: Sequence[StreamVersion]
-) -> dict[int, ReasonStates]:
+def _lock_unchanged(tx: Transaction, versions: Sequence[StreamVersion]) -> dict[int, ReasonStates]:
     """Lock the unchanged streams in error, by id; return the states of each one's reason."""
     found: dict[int, ReasonStates] = {}
     for batch in parameter_batches(sorted(versions, key=lambda version: version.stream_id)):
         query = (
             select(streams.c.id, streams.c.state)
             .where(
-                dialect.is_one_of(streams.c.id, [version.stream_id for version in batch]),
-                dialect.pair_is_one_of(
+                tx.dialect.is_one_of(streams.c.id, [version.stream_id for version in batch]),
+                tx.dialect.pair_is_one_of(
                     (streams.c.id, streams.c.state_serial_no),
                     [(version.stream_id, version.serial) for version in batch],
                 ),
@@ -116,43 +109,48 @@ def _lock_unchanged(
             )
             .order_by(streams.c.id)
         )
-        indexed = dialect.force_index(query, streams, "PRIMARY")
-        rows = connection.execute(dialect.lock_rows(indexed))
+        indexed = tx.dialect.force_index(query, streams, "PRIMARY")
+        rows = tx.execute(tx.dialect.lock_rows(indexed))
         found.update((row.id, _STATES_BY_FAILED[row.state]) for row in rows)
     return found
 
 
 def find(
-    connection: Connection, dialect: SqlDialect, filters: StreamFilter, cursor: int, limit: int
+    tx: Transaction,
+    filters: StreamFilter = ANY_STREAM,
+    *,
+    cursor: int | None = None,
+    limit: int = 100,
 ) -> list[StreamRecord]:
     """Return up to `limit` streams after the id `cursor`, by id."""
     ids = find_ids(
-        connection,
-        dialect,
+        tx,
         streams.c.id,
         cursor,
         limit,
-        _filter_conditions(dialect, filters, per_stream=True),
-        indexed_conditions=_filter_conditions(dialect, filters),
+        _filter_conditions(tx.dialect, filters, per_stream=True),
+        indexed_conditions=_filter_conditions(tx.dialect, filters),
     )
-    return streams_by_id(connection, dialect, ids)
+    return streams_by_id(tx, ids)
 
 
-def count(connection: Connection, dialect: SqlDialect, filters: StreamFilter) -> int:
+def count(tx: Transaction, filters: StreamFilter = ANY_STREAM) -> int:
     """Return the number of streams."""
-    query = select(func.count()).select_from(streams).where(*_filter_conditions(dialect, filters))
-    return connection.execute(query).scalar_one()
+    query = (
+        select(func.count()).select_from(streams).where(*_filter_conditions(tx.dialect, filters))
+    )
+    return tx.execute(query).scalar_one()
 
 
-def streams_by_id(
-    connection: Connection, dialect: SqlDialect, stream_ids: Sequence[int]
-) -> list[StreamRecord]:
+def streams_by_id(tx: Transaction, stream_ids: Sequence[int]) -> list[StreamRecord]:
     """Return the streams with these ids, which must ascend."""
     rows: list[Row[Any]] = []
     for batch in parameter_batches(stream_ids):
-        query = select(streams).where(dialect.is_one_of(streams.c.id, batch)).order_by(streams.c.id)
-        rows += connection.execute(query)
-    traits = stream_rows.traits_of_streams(connection, dialect, [row.id for row in rows])
+        query = (
+            select(streams).where(tx.dialect.is_one_of(streams.c.id, batch)).order_by(streams.c.id)
+        )
+        rows += tx.execute(query)
+    traits = stream_rows.traits_of_streams(tx, [row.id for row in rows])
     return [_stream_from_row(row, traits[row.id]) for row in rows]
 
 
