@@ -1,7 +1,7 @@
-"""Every exception that Winchester raises on purpose.
+"""The exceptions that Winchester raises.
 
-All derive from `WinchesterError`; each carries the facts of its message as fields, so that a
-caller can act on them without parsing text.
+All derive from `WinchesterError`; each has the values in its message as attributes, so that a
+caller need not parse text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class WinchesterError(Exception):
 
 
 class ConfigurationError(WinchesterError):
-    """A configuration that cannot be used. `problems` holds every problem, one line each."""
+    """The configuration is invalid. `problems` holds every problem, one line each."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -28,7 +28,7 @@ class ConfigurationError(WinchesterError):
 
 
 class PluginError(WinchesterError):
-    """A plugin that is named but cannot be used."""
+    """A plugin is missing or cannot be loaded."""
 
     def __init__(self, group: str, name: str, reason: str) -> None:
         self.group, self.name, self.reason = group, name, reason
@@ -36,13 +36,13 @@ class PluginError(WinchesterError):
 
     @classmethod
     def missing_extra(cls, group: str, name: str, extra: str, error: ImportError) -> PluginError:
-        """What one of Winchester's own plugins raises when its optional dependency is absent."""
-        needed = error.name or "a package"
-        return cls(group, name, f"{name!r} needs {needed}: {install_command(extra)}")
+        """Return the error of a built-in plugin whose optional dependency is not installed."""
+        dependency = error.name or "a package"
+        return cls(group, name, f"{name!r} needs {dependency}: {install_command(extra)}")
 
 
 class TimeExpressionError(WinchesterError):
-    """A time expression that cannot be parsed. `position` is the offset of the offending text."""
+    """A time expression cannot be parsed. `position` is the offset of the error, from 0."""
 
     def __init__(self, text: str, position: int, reason: str) -> None:
         self.text, self.position, self.reason = text, position, reason
@@ -51,10 +51,10 @@ class TimeExpressionError(WinchesterError):
 
 
 class TimeEvaluationError(WinchesterError):
-    """A time expression that has no value: a missing variable, or a year out of 1000-9999.
+    """A time expression has no value: a variable is missing, or a year is outside 1000-9999.
 
-    Either `variable` is the name that has no datetime, or `clamp` is the nearest time within
-    those years (aware UTC), for a caller that takes it in the result's place.
+    Either `variable` is the name without a datetime, or `clamp` is the nearest time within those
+    years (aware UTC), which a caller may use instead.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class TimeEvaluationError(WinchesterError):
 
 
 class FieldPathError(WinchesterError):
-    """A field path of a trait that cannot be parsed. `position` is the offset of the fault."""
+    """A field path of a trait cannot be parsed. `position` is the offset of the error, from 0."""
 
     def __init__(self, text: str, position: int, reason: str) -> None:
         self.text, self.position, self.reason = text, position, reason
@@ -77,9 +77,9 @@ class FieldPathError(WinchesterError):
 
 
 class InvalidEvent(WinchesterError):
-    """An event or notification that cannot be stored.
+    """An event or notification cannot be stored.
 
-    `key` is what was wrong with it; empty for the message as a whole.
+    `key` is its invalid key, or empty for the message as a whole.
     """
 
     def __init__(self, key: str, reason: str) -> None:
@@ -88,7 +88,7 @@ class InvalidEvent(WinchesterError):
 
 
 class UnstorablePayload(WinchesterError):
-    """An effect's payload that not every database stores. `place` says where in it."""
+    """The payload of an effect cannot be stored. `place` is the path of the invalid value."""
 
     def __init__(self, place: str, reason: str) -> None:
         self.place, self.reason = place, reason
@@ -96,7 +96,7 @@ class UnstorablePayload(WinchesterError):
 
 
 class EffectNotQueued(WinchesterError):
-    """A handler that put into its outbox what, or when, it may not."""
+    """A handler queued an invalid effect, or queued it outside of its own call."""
 
     def __init__(self, pipeline: str, handler: str, reason: str) -> None:
         self.pipeline, self.handler, self.reason = pipeline, handler, reason
@@ -104,7 +104,7 @@ class EffectNotQueued(WinchesterError):
 
 
 class IllegalTransition(WinchesterError):
-    """A change of a stream's state that the transition table does not allow."""
+    """A change of a stream's state is not in the transition table."""
 
     def __init__(self, current: str, wanted: str) -> None:
         self.current, self.wanted = current, wanted
@@ -112,7 +112,7 @@ class IllegalTransition(WinchesterError):
 
 
 class HandlerFailed(WinchesterError):
-    """A handler of a pipeline raised, or returned what it may not."""
+    """A handler of a pipeline raised an exception or returned an invalid value."""
 
     def __init__(self, pipeline: str, handler: str, reason: str) -> None:
         self.pipeline, self.handler, self.reason = pipeline, handler, reason
@@ -120,7 +120,7 @@ class HandlerFailed(WinchesterError):
 
 
 class SourceError(WinchesterError):
-    """An event source that cannot be read. `source` tells a person where (file, line, queue)."""
+    """An event source cannot be read. `source` is the place (file and line, queue)."""
 
     def __init__(self, source: str, reason: str) -> None:
         self.source, self.reason = source, reason
@@ -128,31 +128,31 @@ class SourceError(WinchesterError):
 
 
 class ListenError(WinchesterError):
-    """An address that cannot be listened at."""
+    """A server cannot listen on an address."""
 
     def __init__(self, host: str, port: int, reason: str) -> None:
         self.host, self.port, self.reason = host, port, reason
-        super().__init__(f"{host}, port {port}, cannot be listened at: {reason}")
+        super().__init__(f"cannot listen on {host}, port {port}: {reason}")
 
 
 class StorageError(WinchesterError):
-    """A database that does not do what it is asked."""
+    """A database operation failed."""
 
 
 class DatabaseUnavailable(StorageError):
-    """The database cannot be reached, is out of space, or is locked: worth another try."""
+    """The database is unreachable, out of space or locked: a later retry may succeed."""
 
 
 class DataRefused(StorageError):
-    """The database refuses a batch for its content: another try gives the same answer."""
+    """The database refuses the content of a batch: a retry fails in the same way."""
 
 
 class ConcurrentChange(StorageError):
-    """Another process changed the same rows first: start the transaction anew."""
+    """Another process changed the same rows first: retry the whole transaction."""
 
 
 class SchemaMismatch(StorageError):
-    """The database's schema revision is not the one this program works with."""
+    """The schema revision of the database is not the one that this program requires."""
 
     def __init__(self, found: str | None, wanted: str, url: str) -> None:
         self.found, self.wanted, self.url = found, wanted, url
@@ -188,7 +188,7 @@ class UnknownEffect(StorageError):
 
 
 class EffectInProgress(StorageError):
-    """An effect that a worker delivers at this moment."""
+    """A worker is delivering the effect."""
 
     def __init__(self, effect_id: int, worker: str) -> None:
         self.effect_id, self.worker = effect_id, worker
@@ -196,4 +196,4 @@ class EffectInProgress(StorageError):
 
 
 class ClockError(WinchesterError):
-    """A clock that cannot be set or asked as wanted."""
+    """A clock cannot be read or set."""

@@ -1,4 +1,4 @@
-"""Posting over HTTP, for the handlers that do."""
+"""HTTP POST requests for handlers: client, request and redaction of the client's log."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_RESPONSE_BYTES = 65_536
-"""Read of an answer's body, so that the connection can be used again; a longer one is cut off."""
+"""Bytes read of a response body, so that the connection can be reused; the rest is not read."""
 
 
 def silent_below_warning(record: logging.LogRecord) -> bool:
-    """A filter for httpx' own log, where every URL stands, with the passwords and tokens in it."""
+    """Filter httpx's log, which shows URLs with their passwords and tokens below WARNING."""
     return record.levelno >= logging.WARNING
 
 
 def open_client(timeout_seconds: float, context: ssl.SSLContext | None = None) -> httpx.Client:
-    """A client that follows no redirect, and trusts the usual authorities unless told otherwise."""
+    """Return a client that follows no redirects and uses `context` or the default authorities."""
     logging.getLogger("httpx").addFilter(silent_below_warning)
     return httpx.Client(
         timeout=timeout_seconds,
@@ -35,24 +35,24 @@ def open_client(timeout_seconds: float, context: ssl.SSLContext | None = None) -
 def post(
     client: httpx.Client, url: str, body: bytes, headers: Mapping[str, str]
 ) -> tuple[int, httpx.Headers]:
-    """Return status and headers of the answer. Raises `httpx.TransportError` when none came."""
+    """Return status and headers of the response. Raises `httpx.TransportError` without one."""
     with client.stream("POST", url, content=body, headers=dict(headers)) as response:
         try:
             _read_response(response)
         except httpx.TransportError:
-            logging.getLogger(__name__).debug("an answer ended early; its status stands")
+            logging.getLogger(__name__).debug("response body incomplete, status used")
         return response.status_code, response.headers
 
 
 def _read_response(response: httpx.Response) -> None:
-    read = 0
+    bytes_read = 0
     for chunk in response.iter_raw():
-        read += len(chunk)
-        if read > MAX_RESPONSE_BYTES:
+        bytes_read += len(chunk)
+        if bytes_read > MAX_RESPONSE_BYTES:
             break
 
 
-@cache  # reading the authorities takes longer than a request
+@cache  # loading the authorities takes longer than a request
 def default_context() -> ssl.SSLContext:
-    """The authorities that httpx trusts."""
+    """Return a TLS context with the certificate authorities that httpx trusts."""
     return httpx.create_ssl_context()

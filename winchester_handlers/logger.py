@@ -1,4 +1,4 @@
-"""The `logger` handler: says in the log what passes through a pipeline."""
+"""The `logger` handler: logs the streams and events of a pipeline."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ _LEVEL = Schema(All(str, Upper, In(LEVELS)))
 
 @json_schema(**case_insensitive_enum(*LEVELS))
 def level(value: Any) -> str:
-    """The name of a level, brought into capitals. Raises `voluptuous.Invalid`."""
+    """Return the name of a log level in capitals. Raises `voluptuous.Invalid`."""
     name: str = _LEVEL(value)
     return name
 
 
 class LoggerHandler(PipelineHandler):
-    """Logs how many events came, and for each its type and id; passes them on unchanged."""
+    """Logs the stream with its number of events, then each event's type and id.
+
+    Returns the events unchanged.
+    """
 
     example: ClassVar[str] = """
         - name: logger
           params: {level: WARNING}
     """
     config_schema: ClassVar[Schema] = Schema(
-        {Optional("level", default="INFO", description="of the records, in capitals or not"): level}
+        {Optional("level", default="INFO", description="log level, in any case"): level}
     )
 
     def __init__(self, level: str = "INFO") -> None:
@@ -46,16 +49,16 @@ class LoggerHandler(PipelineHandler):
             stream_id = env["stream_id"]
             log.log(
                 self._level,
-                "stream %s (%s) %ss with %d events",
+                "pipeline run: stream=%s reason=%s events=%d trigger=%s",
                 stream_id,
-                env["stream_name"],
                 env["reason"],
                 len(events),
+                env["stream_name"],
             )
             for event in events:
                 log.log(
                     self._level,
-                    "stream %s: %s %s",
+                    "event: stream=%s event_type=%s message_id=%s",
                     stream_id,
                     event["event_type"],
                     event["message_id"],

@@ -59,7 +59,7 @@ def test_a_stream_says_which_criterion_lacks_what_and_until_when(
     told = _stream(winchester, stocked_site, "b")
     assert (told["has_fired"], told["expiration"]) == (False, "$last + 1h")
     assert told["reasons"][0] == (
-        "fire criterion 2 has 0 of 1 (event type 'task.end'), and no event of a type that it wants"
+        "fire criterion 2 has 0 of 1 (event type 'task.end'); no event has a matching type"
     )
     assert told["reasons"][1].startswith("expires at 2015-01-20T11:00:00+00:00")
     assert [each["met"] for each in told["fire_criteria"]] == [True, False]
@@ -128,7 +128,7 @@ def test_a_trait_that_distinguishes_and_is_missing_is_named(
     arguments = ("event", "explain", "a-begin", "--trigger", "picky")
     (picky,) = _explained(winchester, stocked_site, *arguments)["triggers"]
     assert picky["reason"] == (
-        "it meets match criterion 1, but it has no trait 'rack' to distinguish its stream by"
+        "it meets match criterion 1, but it lacks the distinguishing trait 'rack'"
     )
 
 

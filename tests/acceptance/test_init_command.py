@@ -43,8 +43,8 @@ def test_the_three_commands_that_are_printed_work_when_pasted(
         check=False,
     )
     assert pasted.returncode == 0, pasted.stderr
-    assert "fires with 3 events" in pasted.stderr
-    assert "expires with 2 events" in pasted.stderr
+    assert "reason=fire events=3" in pasted.stderr
+    assert "reason=expire events=2" in pasted.stderr
     streams = json.loads((tmp_path / "listed.json").read_text())
     assert {each["state"] for each in streams} == {"completed"}
     assert [each["fire_timestamp"] is not None for each in streams] == [True, False]

@@ -65,7 +65,7 @@ OWN_LINES: dict[str, tuple[str, str | None]] = {
     "type null": (json.dumps({**changed(9), "event_type": None}), "event_type"),
     "time in words": (json.dumps({**changed(10), "timestamp": "tomorrow"}), "timestamp"),
     "id that is a number": (json.dumps({**changed(11), "message_id": 7}), "message_id"),
-    "no JSON": ("{not json", "body: is no JSON"),
+    "no JSON": ("{not json", "body: is not JSON"),
     "no object": ("[1, 2]x", "body"),
     "NaN": (json.dumps(changed(12, memory_mb=float("nan"))), None),
     "time that is NaN": (json.dumps({**changed(13), "timestamp": float("nan")}), "timestamp"),

@@ -201,7 +201,7 @@ def test_two_processes_cannot_have_one_address(crew: Crew, ready_site: Site) -> 
     port = LISTENS.findall(first.text())[-1]
     second = crew.worker("second", "--metrics-listen", port)
     assert second.wait() == 1
-    assert f"127.0.0.1, port {port}, cannot be listened at: Address already in use" in second.text()
+    assert f"cannot listen on 127.0.0.1, port {port}: Address already in use" in second.text()
     wait_until_ready(first)
 
 

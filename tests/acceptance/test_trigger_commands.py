@@ -137,7 +137,7 @@ def test_debug_counts_of_all_processes_since_the_beginning_are_shown(
     assert _listed(winchester, ready_site)["pair"]["debug"]["matched"] == 4
     assert "matched 4, mismatched 2" in winchester(ready_site, "trigger", "list").out
     shown = json.loads(winchester(ready_site, "trigger", "show", "pair", "-f", "json").out)
-    reason = "it has no trait 'host' to distinguish its stream by"
+    reason = "it lacks the distinguishing trait 'host'"
     assert (shown["debug"]["mismatched"], shown["debug"]["reasons"]) == (2, {reason: 2})
     assert shown["debug"]["since"] < shown["debug"]["counted_at"]
     assert f"  2 because {reason}" in winchester(ready_site, "trigger", "show", "pair").out

@@ -54,8 +54,8 @@ def test_a_page_can_be_followed_from_top_to_bottom(page: Path, tmp_path: Path) -
 def test_the_tutorial_ends_with_a_fired_and_an_expired_stream() -> None:
     printed = "".join(block.text for block in blocks_of(DOCS / "tutorial.md", ROOT))
 
-    assert "stream 2 (backup) fires with 2 events" in printed
-    assert "stream 1 (backup) expires with 1 events" in printed
+    assert "pipeline run: stream=2 reason=fire events=2 trigger=backup" in printed
+    assert "pipeline run: stream=1 reason=expire events=1 trigger=backup" in printed
 
 
 @pytest.fixture

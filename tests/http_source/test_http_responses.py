@@ -59,7 +59,7 @@ def test_of_some_bad_items_the_good_are_stored_and_the_sender_is_told(serve: Ser
         {
             "outcome": "invalid",
             "message_id": "2",
-            "reason": "timestamp: not a date and time of ISO 8601",
+            "reason": "timestamp: not an ISO 8601 date and time",
         },
         {"outcome": "invalid", "reason": "item: must be a JSON object, not int"},
         {"outcome": "stored", "message_id": "4"},

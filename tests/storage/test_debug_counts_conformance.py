@@ -11,7 +11,7 @@ from winchester_core.telemetry.debug import MAX_REASONS, OTHER_REASONS, DebugGro
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
 
-NO_SIZE = "trait 'größe \N{GRINNING FACE}' is missing; wanted: größe is 'a \\ \"b\"'"
+NO_SIZE = "trait 'größe \N{GRINNING FACE}' is missing; expected: größe is 'a \\ \"b\"'"
 
 
 def group(matched: int, mismatched: int, **reasons: int) -> DebugGroup:

@@ -1,6 +1,6 @@
 """Criteria: which events a trigger matches, and which count towards firing. Pure.
 
-Criteria see events as they are stored: datetimes are aware UTC, and no trait is None.
+Criteria are evaluated on clean events: datetimes are aware UTC, and no trait is None.
 """
 
 from winchester_core.criteria.compiler import compile_criterion

@@ -1,4 +1,4 @@
-"""Compiler of criteria: the keys of a criterion, and the validation of its configuration."""
+"""Compiler of criteria: validates the configuration of a criterion and builds its predicates."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ MATCH_FIELDS: dict[Any, Any] = {
         description="a glob, or a list of globs; `!glob` excludes. Default: any type",
     ): event_types,
     Optional(
-        "timestamp", description="a time expression in which the event's timestamp lies"
+        "timestamp", description="a time expression that contains the event's timestamp"
     ): validate_time_expression,
-    Optional("traits", description="a map of a trait to a constant or to a condition"): {
+    Optional("traits", description="a map of a trait to a constant or a condition"): {
         NAME_SCHEMA: definition_placeholder("predicate")
     },
     Optional(
         "map_distinguished_by",
-        description="a map of a distinguishing trait to the one that stands in for it",
+        description="a map of a distinguishing trait to the trait that replaces it",
     ): {NAME_SCHEMA: NAME_SCHEMA},
 }
 FIRE_FIELDS: dict[Any, Any] = {
     **MATCH_FIELDS,
-    Optional("number", default=1, description="how many events meet the criterion"): All(
+    Optional("number", default=1, description="how many events must meet the criterion"): All(
         int, Range(min=1, max=MAX_INT)
     ),
 }
@@ -102,7 +102,7 @@ class _CriterionReader:
             with self._errors.at(key):
                 if key == "number" and not fire:
                     raise Invalid(
-                        "'number' belongs to fire criteria; one event satisfies a match criterion"
+                        "'number' is only for fire criteria; a match criterion is met by one event"
                     )
                 if key not in allowed:
                     raise Invalid(unknown_name_message("key", key, allowed))
@@ -114,7 +114,7 @@ class _CriterionReader:
                 raise_problem(pattern_problem(value))
                 return [value]
             if not value:
-                raise Invalid("an empty list; leave the key out to take any type")
+                raise Invalid("the list is empty; omit the key to match any type")
             for position, pattern in enumerate(value):
                 with self._errors.at("event_type", position):
                     raise_problem(pattern_problem(pattern))
@@ -142,35 +142,35 @@ class _CriterionReader:
         number = self._config.get("number", 1)
         with self._errors.at("number"):
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                raise Invalid("a whole number of events, at least 1, is wanted")
+                raise Invalid("expected a whole number of events, at least 1")
             if number > MAX_INT:
-                raise Invalid("a number that no stream reaches")
+                raise Invalid("the number is beyond signed 64 bits")
             return number
         return 1
 
     def trait_mapping(self) -> dict[str, str]:
         trait_mapping = {}
-        mapped = self._map("map_distinguished_by", "of distinguishing name to trait")
-        for name, trait in mapped.items():
+        configured = self._map("map_distinguished_by", "of distinguishing trait to trait")
+        for name, trait in configured.items():
             with self._errors.at("map_distinguished_by", name):
                 raise_problem(name_problem(name))
                 raise_problem(name_problem(trait))
                 trait_mapping[name] = trait
         return trait_mapping
 
-    def _map(self, key: str, what: str) -> Mapping[Any, Any]:
+    def _map(self, key: str, content: str) -> Mapping[Any, Any]:
         value = self._config.get(key, {})
         with self._errors.at(key):
             if isinstance(value, Mapping):
                 return value
-            raise Invalid(f"a map {what} is wanted")
+            raise Invalid(f"expected a map {content}")
         return {}
 
 
 def _check_shape(config: object, *, fire: bool) -> None:
     if not isinstance(config, Mapping):
         keys = ", ".join(FIRE_KEYS if fire else MATCH_KEYS)
-        raise Invalid(f"a criterion is a map with any of the keys {keys}")
+        raise Invalid(f"expected a map with any of the keys {keys}")
 
 
 COMBINATORS = ("all", "any", "not")
@@ -207,7 +207,7 @@ class PredicateCompiler:
 
     def _compile_list(self, trait: str, value: Any, depth: int) -> tuple[Predicate, ...]:
         if not isinstance(value, (list, tuple)) or not value:
-            raise Invalid("a list of at least one condition or constant is wanted")
+            raise Invalid("expected a list of at least one condition or constant")
         errors = ErrorCollector()
         predicates = []
         for position, item in enumerate(value):
@@ -244,17 +244,19 @@ def compile_condition(
 
 def _compile_constant(trait: str, value: Any) -> Predicate:
     if isinstance(value, (list, tuple, set, frozenset)):
-        raise Invalid("a list is no constant; write 'in: [...]' to demand one of several")
+        raise Invalid("a list is not a constant; write 'in: [...]' to accept one of several")
     return compile_condition(trait, "constant", ConstantCondition, value)
 
 
 def _only_item(value: Mapping[Any, Any]) -> tuple[Any, Any]:
     if not value:
-        raise Invalid("an empty map; a constant or one condition, such as {int: '> 3'}, is wanted")
+        raise Invalid(
+            "the map is empty; expected a constant or one condition, such as {int: '> 3'}"
+        )
     if len(value) > 1:
         names = ", ".join(map(str, value))
         raise Invalid(
-            f"a map of {len(value)} conditions ({names:.200}), and one is allowed; "
+            f"a map of {len(value)} conditions ({names:.200}), only one is allowed; "
             "write 'all: [...]' or 'any: [...]' to combine them"
         )
     return next(iter(value.items()))

@@ -100,7 +100,7 @@ class Criterion:
         if not self._error_logged:
             self._error_logged = True
             logger.error(
-                "a condition raised %s, so that no event matches where it does; criterion: %s",
+                "condition raised, event treated as no match: error=%s criterion=%r",
                 type(error).__name__,
                 self.describe(),
                 exc_info=error,
@@ -120,4 +120,4 @@ def _explain_predicate(predicate: Predicate, event: Mapping[str, Any]) -> MatchR
         return predicate.explain(event)
     except Exception as error:  # noqa: BLE001 - a plugin's code is called
         raised = type(error).__name__
-        return MatchResult(False, f"a condition raised {raised}; wanted: {predicate.describe()}")
+        return MatchResult(False, f"a condition raised {raised}; expected: {predicate.describe()}")

@@ -5,8 +5,8 @@ matches whatever its operand does not match, also an event without the trait or 
 another type.
 
 A predicate that only a few values satisfy lists them (`equality_values`), so that criteria can be
-indexed by hash. The index compares as a dict does, where 1, 1.0 and True are equal, so it may find
-criteria that typed equality rejects, but never misses one; the criterion itself decides.
+indexed by hash. The index compares as a dict does, where 1, 1.0 and True are equal: it may find
+criteria that typed equality rejects, but never misses one. The criterion decides.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class MatchResult:
     """Result of a predicate or criterion, with the results of its parts.
 
-    `reason` names types, never values of the event, which may be confidential. So the number of
-    distinct reasons is bounded, and they can be counted.
+    `reason` names types, never values of the event, which may be confidential. This also bounds
+    the number of distinct reasons, so that they can be counted.
     """
 
     matched: bool
@@ -71,13 +71,13 @@ def equality_values_of(condition: Condition) -> EqualityValues | None:
 
 
 def union_of(operands: Iterable[EqualityValues | None]) -> EqualityValues | None:
-    """Return the union of values of the same trait; None if any of them is None."""
-    known = []
+    """Return the union of values of the same trait; None if any operand is None."""
+    listed = []
     for each in operands:
         if each is None:
             return None
-        known.append(each)
-    return EqualityValues(known[0].trait, frozenset().union(*(each.values for each in known)))
+        listed.append(each)
+    return EqualityValues(listed[0].trait, frozenset().union(*(each.values for each in listed)))
 
 
 def required_values_of(predicates: Iterable[Predicate]) -> Mapping[str, frozenset[TraitValue]]:
@@ -140,7 +140,7 @@ class ConditionPredicate:
         self.matches = condition.matches
 
     def explain(self, event: Mapping[str, Any]) -> MatchResult:
-        """Return the condition's own reason if it has one, else a generic one."""
+        """Return the result with the condition's own reason if it gives one, else a generic one."""
         if self.matches(event):
             return MatchResult(True, self._description)
         if isinstance(self._condition, ExplainsMismatch):
@@ -148,9 +148,9 @@ class ConditionPredicate:
         trait = self._condition.trait
         value = event.get(trait)
         if value is None:
-            return MatchResult(False, f"trait {trait!r} is missing; wanted: {self._description}")
+            return MatchResult(False, f"trait {trait!r} is missing; expected: {self._description}")
         return MatchResult(
-            False, f"trait {trait!r}, {type_name(value)}: not so that {self._description}"
+            False, f"trait {trait!r} is {type_name(value)}; not satisfied: {self._description}"
         )
 
     def describe(self) -> str:
@@ -175,7 +175,7 @@ class NotPredicate:
     def explain(self, event: Mapping[str, Any]) -> MatchResult:
         """Return the operand's result, negated."""
         result = self._operand.explain(event)
-        reason = result.reason if not result.matched else f"it holds that {result.reason}"
+        reason = result.reason if not result.matched else f"excluded: {result.reason}"
         return MatchResult(not result.matched, reason, (result,))
 
     def describe(self) -> str:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 class Condition:
     """A pure, total predicate on one trait of an event.
 
-    `config_schema` validates the expression that stands beside the condition's name in
-    `triggers.yaml`. A value of the wrong type does not match; `matches` never raises. `example`
-    shows its use for documentation and `winchester plugin show`: YAML that stands under `traits`
-    of a criterion, as in `state: {in: [active, error]}`.
+    `config_schema` validates the expression after the condition's name in `triggers.yaml`. A value
+    of the wrong type does not match; `matches` never raises. `example` is YAML for the
+    documentation and `winchester plugin show`: an entry of `traits` of a criterion, as in
+    `state: {in: [active, error]}`.
     """
 
     config_schema: ClassVar[Schema] = Schema(object)
@@ -27,9 +27,9 @@ class Condition:
         self.expression = expression
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Tell whether the trait of `event` satisfies the expression."""
+        """Return whether the trait of `event` satisfies the expression."""
         raise NotImplementedError
 
     def describe(self) -> str:
-        """Say in words what is demanded; shown when it is explained why a stream has not fired."""
+        """Return the predicate in words, for explanations of why a stream has not fired."""
         return f"{self.trait} satisfies {self.expression!r}"

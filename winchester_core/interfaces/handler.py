@@ -15,23 +15,24 @@ if TYPE_CHECKING:
 
 
 class PipelineHandler:
-    """A handler of a pipeline; any object with these three methods will do.
+    """A handler of a pipeline; any object with these three methods qualifies.
 
-    A fresh instance is made for each run from the `params` of `pipelines.yaml`, which
-    `config_schema` has validated and filled with defaults. `example` shows its use for
-    documentation and `winchester plugin show`: YAML of one or more entries of a pipeline, as in
-    `- name: logger`.
+    Each run creates a new instance from the `params` of `pipelines.yaml`, validated and filled
+    with defaults by `config_schema`. `example` is YAML for the documentation and `winchester
+    plugin show`: one or more entries of a pipeline, as in `- name: logger`.
 
-    A handler that talks to the outside queues what it has to say, `env["outbox"].put(payload)`,
-    in `handle_events` or `commit`, and has one more method, `deliver(effects)`. It is given a
-    list of `Effect` and returns a list with one outcome for each, in their order: `Delivered()`,
-    `RetryAfter(seconds, reason)` or `Refused(reason)`. Effects are recorded exactly once, with
-    the completion of the stream, and delivered at least once; each has an `id` by which the
-    receiver can tell that it comes again. Workers call `deliver` of a fresh instance, made from
-    the same entry of `pipelines.yaml` as it stands then, with at most one effect of each stream:
-    the next of a stream comes when the one before it was delivered or refused. An exception, or
-    another number of outcomes, lets all effects of the call be tried again later. `deliver` runs
-    in a thread of its own, beside the pipelines and the `deliver` of other handlers.
+    A handler with side effects on other systems queues them as effects, by
+    `env["outbox"].put(payload)` in `handle_events` or `commit`, and implements one more method,
+    `deliver(effects)`. It takes a list of `Effect` and returns a list of outcomes in the same
+    order: `Delivered()`, `RetryAfter(seconds, reason)` or `Refused(reason)`. Effects are stored
+    exactly once, in the transaction that completes the stream, and delivered at least once; the
+    `id` of an effect lets the receiver detect duplicates.
+
+    Workers call `deliver` on a new instance, created from the current entry in `pipelines.yaml`,
+    with at most one effect of each stream: the next one follows after its predecessor was
+    delivered or refused. If `deliver` raises, or returns another number of outcomes, all effects
+    of the call are retried later. It runs in a thread of its own, concurrently with pipelines and
+    with the `deliver` of other handlers.
     """
 
     config_schema: ClassVar[Schema] = Schema({})
@@ -41,40 +42,41 @@ class PipelineHandler:
         self.params = params
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
-        """Return the events for the next handler: fewer, or more.
+        """Return the events for the next handler, which may be fewer or more.
 
-        `events` are copies, ordered by timestamp, ties in order of arrival; datetimes are aware
-        UTC. An event with a new `message_id` is saved when the run succeeds. `env` is shared by
-        the handlers of this run: `stream_id`, `stream_name`, `distinguished_by`, `reason`
-        (`fire` or `expire`), `attempt` (from 1), `outbox` (its `put(payload)` queues an effect of
-        the handler whose turn it is), and whatever handlers put there. An exception fails the
-        run: nothing of it is stored, and it is tried again later. Derive the ids of new events
-        (uuid5), so that a later attempt makes the same ones.
+        `events` are copies; datetimes are aware UTC. The first handler receives them ordered by
+        timestamp, ties in order of arrival; each further one receives the list that its
+        predecessor returned, with new events cleaned as they will be stored. An event with a new
+        `message_id` is stored when the run succeeds.
 
-        The order by time is that of the events given to the first handler; what a handler
-        returns is what the next one gets, its new events cleaned as they will be stored.
+        `env` is shared by the handlers of the run: `stream_id`, `stream_name`,
+        `distinguished_by`, `reason` (`fire` or `expire`), `attempt` (from 1), `outbox` (its
+        `put(payload)` queues an effect of the calling handler), and entries that handlers add.
+
+        An exception fails the run: nothing of it is stored, and it is retried later. Derive the
+        ids of new events (uuid5), so that a retry creates the same ones.
         """
         raise NotImplementedError
 
     def commit(self) -> None:
-        """Act: every handler of the run has succeeded. Runs at least once for a stream.
+        """Act: every handler of the run has succeeded. Called at least once per stream.
 
-        An exception here does not bring another attempt: it is logged and recorded on the stream,
-        which is completed all the same. What may fail belongs into `handle_events`.
+        An exception is logged and recorded on the stream, which is completed nevertheless: there
+        is no retry. Steps that may fail belong in `handle_events`.
         """
 
     def rollback(self) -> None:
-        """Undo: a handler of the run failed, or the worker lost its lease."""
+        """Undo the run: a handler failed, or the worker lost its lease."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """An effect that is to be delivered.
+    """An effect to deliver.
 
-    `id` is what `env["outbox"].put` returned, the same at every attempt: let the receiver refuse
-    it a second time. `payload` is what was put, as a copy; datetimes are aware UTC. `stream_name`
-    is the trigger's name, `handler` the entry's name in `pipelines.yaml`. `attempt` counts from 1.
-    `created_at` is the database server's time, aware UTC.
+    `id` is the return value of `env["outbox"].put`, the same at every attempt: the receiver can
+    use it as an idempotency key. `payload` is a copy of the queued value; datetimes are aware
+    UTC. `stream_name` is the trigger's name, `handler` the entry's name in `pipelines.yaml`.
+    `attempt` counts from 1. `created_at` is the database server's time, aware UTC.
     """
 
     id: str
@@ -89,15 +91,15 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The outside has it: the effect is forgotten."""
+    """The receiver accepted the effect, which is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryAfter:
-    """Not now. `seconds` (default: the worker's own backoff) is the wait before the next try.
+    """The delivery failed temporarily and is retried after `seconds` (default: with backoff).
 
-    Raises `TypeError` or `ValueError` when `seconds` is no finite number of at least 0, or
-    `reason` is no text.
+    Raises `TypeError` or `ValueError` if `seconds` is not a finite number of at least 0, or
+    `reason` is not text.
     """
 
     seconds: float | None = None
@@ -117,9 +119,9 @@ class RetryAfter:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Never: another try would be refused too. The effect becomes a dead letter.
+    """The delivery failed permanently. The effect becomes a dead letter.
 
-    Raises `TypeError` when `reason` is no text.
+    Raises `TypeError` if `reason` is not text.
     """
 
     reason: str

@@ -45,9 +45,9 @@ GLOB_SCHEMA = {
     title="glob of event types, or a list of them",
 )
 def event_types(value: Any) -> list[str]:
-    """A check for `config_schema`: a glob of event types, or a list of them; returned as a list.
+    """Validate a glob of event types or a list of them; return a list for `EventTypePatterns`.
 
-    `EventTypePatterns` is made of that list. Raises `voluptuous.Invalid`.
+    Use it in a `config_schema`. Raises `voluptuous.Invalid`.
     """
     globs = [value] if isinstance(value, str) else value
     if not isinstance(globs, list):

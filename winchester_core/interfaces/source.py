@@ -16,11 +16,11 @@ class EventSource:
     """A source of events or notifications. All methods are called from one thread.
 
     The order of calls: `open`, then `receive` and, for each message received, exactly one of
-    `ack`, `release` and `reject`; finally `close`, also when `open` or `receive` failed. Messages
-    that were neither acknowledged nor rejected by then must be redelivered. A finite source (a
-    file) sets `exhausted` once `receive` has nothing more to return; releasing messages makes it
-    False again. `params` is the output of `config_schema`, defaults filled in. `example` is YAML
-    for the documentation and `winchester plugin show`: an entry of `event_sources`, as in
+    `ack`, `release` and `reject`; finally `close`, also if `open` or `receive` failed. Messages
+    neither acknowledged nor rejected by then must be redelivered. A finite source (a file) sets
+    `exhausted` once `receive` has nothing more to return; releasing messages resets it. `params`
+    is the output of `config_schema`, defaults filled in. `example` is YAML for the documentation
+    and `winchester plugin show`: an entry of `event_sources`, as in
     `incoming: {source: jsonl, params: {path: spool}}`.
 
     If `receive` fails, it raises only after it has returned everything received before.
@@ -33,7 +33,7 @@ class EventSource:
     config_schema: ClassVar[Schema] = Schema({})
     example: ClassVar[str] = ""
     replies_to_sender: ClassVar[bool] = False
-    """Whether the sender of a message waits for an answer, which `reply` gives."""
+    """Whether the sender of a message waits for a response, which `reply` gives."""
     exhausted: bool = False
 
     def __init__(self, **params: Any) -> None:
@@ -45,7 +45,7 @@ class EventSource:
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         """Return up to `max_messages`, waiting at most `timeout_seconds` for the first of them.
 
-        Returns [] when nothing came.
+        Return [] if none arrives.
         """
         raise NotImplementedError
 

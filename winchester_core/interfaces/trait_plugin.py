@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 class TraitPlugin:
-    """Turns what was found at a trait's field paths into the trait's value.
+    """Converts the values found at a trait's field paths to the value of the trait.
 
-    The interface is that of StackDistiller, so its plugins work as they are. One instance serves
-    one trait of one definition; `parameters` come from the definition file. `example` shows its
-    use for documentation and `winchester plugin show`: YAML that stands under `traits` of an
-    event definition, as in `host: {fields: publisher_id, plugin: split}`.
+    The interface is that of StackDistiller, so its plugins work unchanged. One instance serves
+    one trait of one definition; `parameters` come from the definition file. `example` is YAML for
+    the documentation and `winchester plugin show`: an entry of `traits` of an event definition,
+    as in `host: {fields: publisher_id, plugin: split}`.
     """
 
     config_schema: ClassVar[Schema] = Schema({}, extra=ALLOW_EXTRA)
@@ -28,7 +28,7 @@ class TraitPlugin:
     def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> Any:
         """Return the value, or None for no trait.
 
-        `match_list` holds (path, value) for every value found, in the order of the paths; it is
-        empty when nothing was found. An exception drops this trait, with its reason.
+        `match_list` holds (path, value) for every value found, in the order of the paths; it may
+        be empty. An exception drops the trait, with the exception as the reason.
         """
         raise NotImplementedError

@@ -32,7 +32,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class QueuedEffect:
-    """An effect that a run has queued. `payload` is the text of `dump_payload`."""
+    """An effect queued by a run. `payload` is the text of `dump_payload`."""
 
     id: str
     endpoint: Endpoint

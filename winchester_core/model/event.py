@@ -16,7 +16,7 @@ from winchester_core.errors import InvalidEvent
 
 TraitValue: TypeAlias = str | int | float | bool | datetime
 Event: TypeAlias = dict[str, Any]
-"""Values are `TraitValue`s; loosely typed, because handlers index by names they know."""
+"""Values are `TraitValue`s; typed as `Any`, since handlers know the types of their traits."""
 
 REQUIRED_KEYS = ("message_id", "event_type", "timestamp")
 MAX_NAME_LENGTH = 255
@@ -57,7 +57,7 @@ def clean_event(raw: object) -> CleanEvent:
 
 
 _valid_names: dict[str, str] = {}
-"""Cache of valid trait names, never a required key; most events share a few names.
+"""Cache of valid trait names, which never holds a required key: most events share a few names.
 
 All events use the cached string as the key, which saves memory.
 """
@@ -69,12 +69,12 @@ def _add_traits(event: Event, raw: Mapping[Any, Any]) -> list[TraitDrop]:
     """Add the storable traits of `raw` to `event`; return the dropped ones."""
     drops: list[TraitDrop] = []
     for name, value in raw.items():
-        known = _valid_names.get(name)
-        if known is None:
+        cached_name = _valid_names.get(name)
+        if cached_name is None:
             if name not in REQUIRED_KEYS:
                 _add_trait(event, drops, name, value)
             continue
-        # Nearly every trait has a known name and a value that needs no conversion. Inlining this
+        # Nearly every trait has a cached name and a value that needs no conversion. Inlining this
         # check halves the time per event.
         value_type = type(value)
         if value_type is str:
@@ -86,14 +86,14 @@ def _add_traits(event: Event, raw: Mapping[Any, Any]) -> list[TraitDrop]:
         else:
             needs_no_conversion = value_type is bool or (value_type is float and isfinite(value))
         if needs_no_conversion:
-            event[known] = value
+            event[cached_name] = value
         else:
             _add_trait(event, drops, name, value)
     return drops
 
 
 def _add_trait(event: Event, drops: list[TraitDrop], name: Any, value: Any) -> None:
-    """Add a trait to `event` as it is stored, or the reason why not to `drops`."""
+    """Add the storable form of a trait to `event`, or the reason against it to `drops`."""
     if value is None:
         return
     problem = None if name in _valid_names else name_problem(name)
@@ -123,7 +123,7 @@ def storable(value: Any) -> tuple[TraitValue | None, str | None]:
     if isinstance(value, float):
         if isfinite(value):
             return float(value), None
-        return None, f"{value} is no number that every database stores"
+        return None, f"{value} cannot be stored by every database"
     if isinstance(value, datetime):
         try:
             return to_utc(value), None
@@ -159,7 +159,7 @@ def parse_timestamp(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise ValueError("not a date and time of ISO 8601") from None
+        raise ValueError("not an ISO 8601 date and time") from None
     return to_utc(moment)
 
 

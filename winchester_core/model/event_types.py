@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 WILDCARDS = frozenset("*?[")
 _WILDCARD_DELIMITERS = WILDCARDS | {"]"}
 CACHE_SIZE = 256
-"""Event types cached for each set of patterns: more than a cloud sends to one trigger."""
+"""Event types cached for each set of patterns: more than one trigger receives in practice."""
 
 MAX_PATTERN_LENGTH = 1_000
 
@@ -22,15 +22,15 @@ def pattern_problem(pattern: Any) -> str | None:
     """Return why `pattern` is invalid, or None."""
     if not isinstance(pattern, str):
         return (
-            f"an event type is text, not {type(pattern).__name__}; "
+            f"an event type must be text, not {type(pattern).__name__}; "
             "allowed: a glob such as 'compute.instance.*', or '!' and a glob to exclude"
         )
     if not pattern:
-        return "an empty event type: no event has one"
+        return "the event type is empty"
     if pattern == "!":
-        return "'!' excludes nothing; write the glob to exclude after it"
+        return "a glob to exclude must follow '!'"
     if len(pattern) > MAX_PATTERN_LENGTH:
-        return f"a glob of more than {MAX_PATTERN_LENGTH} characters"
+        return f"the glob has more than {MAX_PATTERN_LENGTH} characters"
     return None
 
 
@@ -45,7 +45,7 @@ class EventTypePatterns:
         """Raise `ValueError` for an invalid pattern or an empty list."""
         listed = (patterns,) if isinstance(patterns, str) else tuple(patterns)
         if not listed:
-            raise ValueError("no event type")
+            raise ValueError("the list of event types is empty")
         for pattern in listed:
             if problem := pattern_problem(pattern):
                 raise ValueError(problem)

@@ -247,25 +247,24 @@ def _decode(value: Any) -> Any:
     return {key: _decode(item) for key, item in value.items()}
 
 
-_DIGITS_AS_ZERO = bytes(0x30 if 0x30 <= byte <= 0x39 else byte for byte in range(256))
-
+_DIGITS_TO_ZERO = bytes(0x30 if 0x30 <= byte <= 0x39 else byte for byte in range(256))
 
 _LONG_NUMBER = b"0" * 19  # the shortest number that can be beyond 64 bits
 
 
 def read_object(source: Any, key: str = "body") -> Mapping[str, Any]:
-    """Return the object in `source`: JSON (UTF-8), or a mapping that has been read already.
+    """Return the object in `source`: JSON (UTF-8), or a mapping that has been parsed already.
 
-    Raises `InvalidEvent`, naming `key`, as `open_envelope` does.
+    Raises `InvalidEvent` with `key`.
     """
-    found = _parse(source, key) if isinstance(source, bytes | str) else source
-    if isinstance(found, Mapping):
-        return found
-    raise InvalidEvent(key, f"must be a JSON object, not {type(found).__name__}")
+    document = _parse(source, key) if isinstance(source, bytes | str) else source
+    if isinstance(document, Mapping):
+        return document
+    raise InvalidEvent(key, f"must be a JSON object, not {type(document).__name__}")
 
 
 def _parse(source: bytes | str, key: str) -> Any:
-    with suppress(ValueError):  # of what orjson refuses, some is JSON all the same: see below
+    with suppress(ValueError):  # orjson is stricter: `_parse_leniently` decides
         raw = source if isinstance(source, bytes) else source.encode()
         if not _may_hold_long_number(raw):
             return orjson.loads(raw)
@@ -273,14 +272,14 @@ def _parse(source: bytes | str, key: str) -> Any:
 
 
 def _may_hold_long_number(raw: bytes) -> bool:
-    """Tell whether orjson could turn an integer beyond 64 bits into a float, silently."""
-    return _LONG_NUMBER in raw.translate(_DIGITS_AS_ZERO)
+    """Return whether orjson might silently turn an integer beyond 64 bits into a float."""
+    return _LONG_NUMBER in raw.translate(_DIGITS_TO_ZERO)
 
 
 def _parse_leniently(source: bytes | str, key: str) -> Any:
-    """Parse slowly, but with long integers exact, and with lone surrogates, 1e999 and NaN.
+    """Parse slowly: keep long integers exact, and accept lone surrogates, 1e999 and NaN.
 
-    A trait that holds such a value is dropped later; the event stays.
+    A trait with such a value is dropped later; the event is kept.
     """
     try:
         text = source if isinstance(source, str) else source.decode("utf-8-sig")
@@ -288,7 +287,7 @@ def _parse_leniently(source: bytes | str, key: str) -> Any:
     except UnicodeDecodeError as error:
         reason = f"is not UTF-8 at byte {error.start + 1}"
     except ValueError as error:
-        reason = f"is no JSON: {error}"
+        reason = f"is not JSON: {error}"
     except RecursionError:
         reason = "is nested too deeply"
     # not chained: these exceptions carry the whole body

@@ -21,12 +21,12 @@ class MessageKind(StrEnum):
 class Message:
     """One message of a source.
 
-    `body` is the raw bytes (JSON) or a mapping; `token` belongs to the source, which gets it back
-    in `ack`, `release` and `reject`; `headers` are the broker's. `received_from` names the origin
-    for people (file and line, queue).
+    `body` is the raw bytes (JSON) or a mapping; `token` belongs to the source, which receives it
+    again in `ack`, `release` and `reject`; `headers` are the broker's. `received_from` is the
+    origin for logs and errors (file and line, queue).
 
     `datetime_traits` names the traits of an event whose ISO 8601 texts are datetimes. `fault` is
-    a fault that the source itself found, in words: the message is rejected for it.
+    set by a source that finds the message invalid: the reason for which it is rejected.
     """
 
     body: bytes | Mapping[str, Any]
@@ -50,7 +50,10 @@ class EventStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EventOutcome:
-    """Outcome of one; `reason` is why it was not stored, `message_id` is None if unknown."""
+    """Outcome of an event, notification or message.
+
+    `reason` is why it was not stored; `message_id` is None if unknown.
+    """
 
     status: EventStatus
     message_id: str | None = None

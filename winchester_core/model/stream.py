@@ -59,7 +59,7 @@ TRANSITIONS: Mapping[StreamState, Mapping[StreamState, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class ReasonStates:
-    """The states that a stream takes for one reason after it was claimed."""
+    """The states of a stream that has been claimed for one reason."""
 
     reason: Reason
     working: StreamState
@@ -110,7 +110,7 @@ class StateChange:
 
 @dataclass(frozen=True, slots=True)
 class StreamRecord:
-    """A stored stream, as commands show it and embedding programs read it.
+    """A stored stream, as shown by commands and read by embedding programs.
 
     All times are aware UTC. `fire_timestamp` and `expire_timestamp` are stream time; `retry_at`
     and `lease_until` are the database server's time. `distinguished_by` maps each distinguishing

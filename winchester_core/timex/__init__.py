@@ -1,4 +1,4 @@
-"""Time expressions: the mini-language of the PyPI package `timex` 0.20, with a calendar.
+"""Time expressions: the language of the PyPI package `timex` 0.20, with correct month arithmetic.
 
 `expression` parses text, by recursive descent, into `terms`: single times, ranges, and ranges
 anchored to a calendar unit. A term compiles to a function of the variables, which an `Expression`

@@ -22,7 +22,7 @@ Bounds: TypeAlias = tuple[datetime, datetime]
 _MONTH_LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _SHORTEST_MONTH = 28
 
-# More than the whole range of datetime: adding this always overflows.
+# Longer than the range of datetime: adding it always overflows.
 _BEYOND_ALL_YEARS = 4_000_000 * MICROSECONDS[Unit.DAY]
 
 
@@ -140,8 +140,8 @@ _CLOCK_FIELDS = (Unit.HOUR, Unit.MINUTE, Unit.SECOND, Unit.MICROSECOND)
 class ClockWindows:
     """Windows of one hour or day, which all have the same length.
 
-    Each begins `offset` microseconds after the hour or day of the clock: every operation shifts
-    all boundaries by the same length, so one offset describes them all.
+    Each begins `offset` microseconds after the start of an hour or day (UTC): every operation
+    shifts all boundaries by the same length, so one offset describes them all.
     """
 
     unit: Unit
@@ -156,9 +156,9 @@ class ClockWindows:
     def replaced(self, duration: Duration) -> ClockWindows:
         """Return the windows with the fields that `duration` names set in every boundary."""
         amounts: dict[Unit, int] = {}
-        rest = self.offset
+        remainder = self.offset
         for unit in _CLOCK_FIELDS:
-            amounts[unit], rest = divmod(rest, MICROSECONDS[unit])
+            amounts[unit], remainder = divmod(remainder, MICROSECONDS[unit])
         return ClockWindows(self.unit, Duration({**amounts, **duration.amounts}).microseconds)
 
     def compile_lookup(self) -> Callable[[datetime], Bounds]:
@@ -191,9 +191,19 @@ def _floor_to_day(moment: datetime) -> datetime:
 
 _FLOORS = {Unit.HOUR: _floor_to_hour, Unit.DAY: _floor_to_day}
 
-# The Gregorian calendar repeats after 400 years, which are a whole number of days. Shifting all
-# boundaries by a cycle changes nothing, so shifts are reduced to at most half a cycle, and a time
-# whose window might end after the year 9999 is looked up one cycle earlier.
+# Invariants of windows of a month or year:
+#
+# 1. A boundary is the start of a month or year of the calendar, with the operations applied in
+#    order. A window is the time from one boundary, inclusive, to the next, exclusive.
+# 2. Each operation keeps the order of boundaries, so boundaries never decrease and windows never
+#    overlap. Two boundaries may become equal; the empty window between them is never found.
+# 3. A boundary may move into another month (the first plus 30 days). A lookup estimates the
+#    window from the average length, then steps to the right one: the estimate cannot be wrong,
+#    only slow.
+# 4. The Gregorian calendar repeats after 400 years, a whole number of days. Shifting all
+#    boundaries by a cycle changes nothing, so shifts are reduced to at most half a cycle, and a
+#    time whose window might end after the year 9999 is looked up one cycle earlier.
+
 _CYCLE_MONTHS = 400 * 12
 _CYCLE = timedelta(days=146_097)
 _AVERAGE_MONTH = _CYCLE / _CYCLE_MONTHS
@@ -206,9 +216,7 @@ _MONTHS = {Unit.MONTH: 1, Unit.YEAR: 12}
 class CalendarWindows:
     """Windows of one calendar month or year, whose lengths differ.
 
-    The boundaries are those of the calendar after `operations`. A boundary may move into another
-    month (the first plus 30 days), so a time's window is searched among the shifted boundaries.
-    Windows never overlap.
+    The boundaries are those of the calendar after `operations`; see the invariants above.
     """
 
     unit: Unit

@@ -56,7 +56,7 @@ FIELD_BOUNDS = {
     Unit.MONTH: (1, 12),
     Unit.YEAR: (MIN_YEAR, MAX_YEAR),
 }
-"""Least and greatest value that `@` can set each field to."""
+"""Smallest and greatest value that `@` can set each field to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,11 +42,9 @@ Term: TypeAlias = Instant | Range | AnchoredRange
 
 _OPERATORS = ("+", "-", "@")
 _UNIT_NAMES = "y, mo, d, h, m, s and us"
-_DURATION_EXPECTED = f"a duration is wanted here, such as 1d 6h (units are {_UNIT_NAMES})"
-_TIME_EXPECTED = (
-    "a time is wanted here: a $variable, hour, day, month, year, or a time in parentheses"
-)
-_SINGLE_TIME_EXPECTED = "a single time is wanted here, and this is a range"
+_DURATION_EXPECTED = f"expected a duration, such as 1d 6h (units are {_UNIT_NAMES})"
+_TIME_EXPECTED = "expected a time: a $variable, hour, day, month, year, or a time in parentheses"
+_SINGLE_TIME_EXPECTED = "expected a single time, not a range"
 
 
 def parse(text: str) -> Expression:
@@ -57,7 +55,7 @@ def parse(text: str) -> Expression:
     """
     if len(text) > MAX_LENGTH:
         raise TimeExpressionError(
-            text, MAX_LENGTH, f"a text of {len(text)} characters; {MAX_LENGTH} are allowed"
+            text, MAX_LENGTH, f"it has {len(text)} characters; {MAX_LENGTH} are allowed"
         )
     return _Parser(text).expression()
 
@@ -115,7 +113,7 @@ class _Parser:
     def _variable(self) -> Instant:
         token = self._current()
         if token.kind is not TokenKind.WORD:
-            raise self._error("the name of a variable is wanted after '$'")
+            raise self._error("expected the name of a variable after '$'")
         self._index += 1
         return self._variable_term(token.text)
 
@@ -196,7 +194,7 @@ class _Parser:
         unit = UNIT_WORDS.get(token.text)
         if unit is None:
             raise self._error(
-                f"no unit of time; units are {_UNIT_NAMES}, with a blank after each", token
+                f"not a unit of time; units are {_UNIT_NAMES}, with a blank after each", token
             )
         self._index += 1
         return unit
@@ -206,11 +204,11 @@ class _Parser:
 
     def _unfinished_error(self, term: Term, closing: str) -> TimeExpressionError:
         operators = "+ - @ to" if isinstance(term, Instant) else "+ - @; no 'to' after a range"
-        return self._error(f"an operator ({operators}) or {closing} is wanted here")
+        return self._error(f"expected an operator ({operators}) or {closing}")
 
     def _error(self, reason: str, token: Token | None = None) -> TimeExpressionError:
         at = token or self._current()
-        found = repr(at.text) if at.text else "the text ends"
+        found = repr(at.text) if at.text else "end of text"
         return TimeExpressionError(self._text, at.position, f"{found}: {reason}")
 
 
@@ -259,7 +257,7 @@ def _unexpected_character(text: str, position: int) -> TimeExpressionError:
     return TimeExpressionError(
         text,
         position,
-        f"{text[position]!r} has no meaning here; an expression is made of $names, words, "
+        f"unexpected {text[position]!r}; an expression consists of $names, words, "
         "whole numbers and + - @ ( )",
     )
 

@@ -33,7 +33,7 @@ BoundsOperation: TypeAlias = Callable[[datetime, datetime], Bounds]
 Evaluator: TypeAlias = Callable[[Variables], TimeValue]
 
 _MIDDLE_YEAR = 5000
-"""A conversion to UTC overflows only near year 1 or 9999; this tells which."""
+"""A conversion to UTC overflows only near year 1 or 9999; this distinguishes the two."""
 
 
 class MissingVariable(Exception):  # noqa: N818 - callers raise it as TimeEvaluationError
@@ -126,7 +126,7 @@ class Instant:
         return lambda variables: TimeStamp(get_begin(variables))
 
 
-# A number without a unit counts in the first of these units whose range length it reaches.
+# The unit of a number without one: that of the first length here which the range reaches.
 _UNITS_BY_LENGTH = (
     (timedelta(days=365), Unit.MONTH),
     (timedelta(days=28), Unit.DAY),
@@ -139,7 +139,7 @@ _UNITS_BY_LENGTH = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Range:
-    """A range with two independent bounds. Operations apply to both."""
+    """A range with two independent bounds. Each operation applies to both."""
 
     get: BoundsGetter
     operations: tuple[BoundsOperation, ...] = ()
@@ -224,9 +224,9 @@ _NEXT_SHORTER_UNIT = {
 class AnchoredRange:
     """The window of `windows` that contains the time `anchor`.
 
-    A duration of shorter units shifts the windows, so that the range wraps around and still
-    contains the anchor. A duration with the range's own unit or a longer one moves the range away
-    from the anchor: it becomes a `Range`.
+    A duration in shorter units shifts the windows: the range is the shifted window that contains
+    the anchor. A duration with the range's own unit or a longer one moves the range away from the
+    anchor: it becomes a `Range`.
     """
 
     anchor: Instant

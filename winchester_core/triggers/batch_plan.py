@@ -1,7 +1,6 @@
 """Plan of a batch: its effect on the open streams of its groups. Pure.
 
-The plan is computed in memory, event by event in order of arrival; a store then applies it in one
-transaction. The result equals that of batches of one event.
+A plan is computed in memory; a store then applies it in one transaction.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class PendingStream:
-    """A stream after the batch; `id` is None until it is stored.
+    """A stream as the batch leaves it; `id` is None until it is stored.
 
     `had_fire_time` is whether its fire time was set before the batch. `stored_progress` is the
-    stored fingerprint, first event and expire time. `event_indexes` are the indexes in the batch
-    of the events that joined, in order.
+    fingerprint, first event and expire time that the database holds. `event_indexes` are the
+    indexes in the batch of the events that joined, in order.
     """
 
     definition: TriggerDefinition
@@ -45,6 +44,17 @@ class PendingStream:
         return enumerate(
             self.event_indexes, self.progress.event_count - len(self.event_indexes) + 1
         )
+
+
+# Invariants of a plan:
+#
+# 1. Events are added in order of arrival, so the result equals that of batches of one event.
+# 2. `_open` maps the key of a group to its latest stream; at most one stream of a group is open.
+# 3. An event joins the group's open stream if it arrives before the stream's expire time;
+#    otherwise that stream is closed, for good, and the event opens the next one.
+# 4. `changed_streams` lists each stream that was opened, closed or joined once, in the order of
+#    the first change, so that a store closes a stream before it inserts the group's next one.
+# 5. The events of the batch are the last members of a stream, in order of arrival.
 
 
 class BatchPlan:
@@ -85,11 +95,11 @@ class BatchPlan:
         stream.event_indexes.append(index)
 
     def _open_stream(self, event: Mapping[str, Any], now: datetime, match: Match) -> PendingStream:
-        started = progress.start(match.definition, event, now)
-        stream = PendingStream(match.definition, match.group, started)
+        initial = progress.start(match.definition, event, now)
+        stream = PendingStream(match.definition, match.group, initial)
         self._open[match.group.key] = stream
         self.opened += 1
-        if started.fire_timestamp is None and started.expire_timestamp <= now:
+        if initial.fire_timestamp is None and initial.expire_timestamp <= now:
             self.opened_expired += 1
         return stream
 
@@ -97,12 +107,12 @@ class BatchPlan:
         self._changed.setdefault(id(stream), stream)
 
 
-# Arrival time of each event of a batch in stream time, by the kind of clock. Pure.
+# --- arrival times --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class FixedTime:
-    """Every event of the batch arrives at `now` (aware UTC)."""
+    """Every event of the batch arrives at `now` (stream time, aware UTC)."""
 
     now: datetime
 
@@ -124,7 +134,11 @@ TimePolicy: TypeAlias = FixedTime | EventTime
 
 @dataclass(frozen=True, slots=True)
 class BatchTimes:
-    """Arrival time of each event, the clock after the batch, and the indexes of refused jumps."""
+    """Arrival time of each event in stream time.
+
+    `end` is the event clock after the batch, `refused` are the indexes of events that are too far
+    ahead to advance it.
+    """
 
     arrival_times: tuple[datetime, ...]
     end: datetime | None

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class TriggerDefinition:
     """A trigger: which events to collect, how to group them into streams, when to fire or expire.
 
-    `fingerprint` (32 hexadecimal digits) is a hash of the fire criteria and the expiration. A
-    stream with another fingerprint has progress that an earlier definition counted.
+    `fingerprint` (32 hexadecimal digits) is a hash of the fire criteria and the expiration. The
+    progress of a stream with another fingerprint was counted by another version of the trigger.
     """
 
     name: str
@@ -45,9 +45,9 @@ class TriggerDefinition:
     def from_config(
         cls, config: Mapping[str, Any], conditions: Mapping[str, type[Condition]]
     ) -> TriggerDefinition:
-        """Compile a validated entry.
+        """Compile an entry that has been validated.
 
-        Raises `voluptuous.MultipleInvalid` or `TimeExpressionError` if it was not validated.
+        For an invalid entry, raises `voluptuous.MultipleInvalid` or `TimeExpressionError`.
         """
         return cls(
             name=config["name"],

@@ -133,16 +133,21 @@ def explain_progress(
 def describe_missing(position: int, progress: CriterionProgress) -> str:
     """Return what the fire criterion at `position` (from 1) lacks, and why similar events fail."""
     counted = f"fire criterion {position} has {progress.has} of {progress.needs}"
-    mismatches = "".join(
-        f", and {each.number} of a type that it wants {'does' if each.number == 1 else 'do'} not "
-        f"count, since {each.reason}"
+    mismatches = "; ".join(
+        f"{_matching_type_events(each.number)} not count: {each.reason}"
         for each in progress.mismatches
         if each.type_matches
     )
     other = "other " if progress.has else ""
-    return f"{counted} ({progress.criterion})" + (
-        mismatches or f", and no {other}event of a type that it wants"
+    return f"{counted} ({progress.criterion}); " + (
+        mismatches or f"no {other}event has a matching type"
     )
+
+
+def _matching_type_events(number: int) -> str:
+    if number == 1:
+        return "1 event of a matching type does"
+    return f"{number} events of a matching type do"
 
 
 def _explain_fire_criterion(
@@ -157,7 +162,9 @@ def _explain_fire_criterion(
         else:
             known = mismatches.get(reason)
             mismatches[reason] = (
-                _first_mismatch(criterion, reason, event) if known is None else _count_again(known)
+                replace(known, number=known.number + 1)
+                if known
+                else _first_mismatch(criterion, reason, event)
             )
     return CriterionProgress(
         criterion=describe_criterion(criterion),
@@ -172,7 +179,3 @@ def _explain_fire_criterion(
 def _first_mismatch(criterion: Criterion, reason: str, event: Mapping[str, Any]) -> Mismatch:
     type_matches = criterion.event_types.matches(event["event_type"])
     return Mismatch(reason, 1, event["message_id"], type_matches)
-
-
-def _count_again(known: Mismatch) -> Mismatch:
-    return replace(known, number=known.number + 1)

@@ -74,7 +74,7 @@ MAX_CACHED_PERIODS = 1_000
 
 
 class GroupingError(Exception):
-    """An event that belongs to no group of a trigger; the text says why."""
+    """An event belongs to no group of a trigger; the text is the reason."""
 
 
 def make_value_reader(prefix: bytes) -> GroupKeyReader:
@@ -114,7 +114,7 @@ def make_time_reader(prefix: bytes, expression: Expression) -> GroupKeyReader:
         if found is None:
             found = _evaluate(expression, value, trait, prefix)
             if len(cache) >= MAX_CACHED_PERIODS:
-                cache.clear()  # simpler than an LRU, and periods in use are cached again at once
+                cache.clear()  # simpler than an LRU: periods in use cost one miss each
             cache[period] = found
         return found
 
@@ -126,16 +126,16 @@ def _evaluate(expression: Expression, value: datetime, trait: str, prefix: bytes
         result = expression.evaluate({"timestamp": value})
     except TimeEvaluationError as error:
         raise GroupingError(f"its trait {trait!r}: {error}") from None
-    found = result if isinstance(result, TimeRange) else result.timestamp
-    return found, prefix + encode_value(found)
+    group_value = result if isinstance(result, TimeRange) else result.timestamp
+    return group_value, prefix + encode_value(group_value)
 
 
 def _missing_trait(trait: str) -> GroupingError:
-    return GroupingError(f"it has no trait {trait!r} to distinguish its stream by")
+    return GroupingError(f"it lacks the distinguishing trait {trait!r}")
 
 
 def _not_a_datetime(trait: str, expression: Expression) -> GroupingError:
-    return GroupingError(f"its trait {trait!r} is no datetime, which {expression.text!r} needs")
+    return GroupingError(f"its trait {trait!r} is not a datetime, as {expression.text!r} requires")
 
 
 # --- groups ---------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ class Group(NamedTuple):
     values: Mapping[str, GroupValue]
 
 
-_new = tuple.__new__
+_new_tuple = tuple.__new__
 """Creates a `Group` in half the time of its constructor: one is created for every match."""
 
 
@@ -195,11 +195,11 @@ class Grouping:
         values: dict[str, GroupValue] = {}
         encoded = self._prefix
         for name, read in self._readers:
-            values[name], code = read(
+            values[name], encoded_value = read(
                 event, trait_mapping.get(name, name) if trait_mapping else name
             )
-            encoded += code
-        return _new(Group, (sha256(encoded).digest(), values))
+            encoded += encoded_value
+        return _new_tuple(Group, (sha256(encoded).digest(), values))
 
     def identity(self, event: Mapping[str, Any]) -> GroupIdentity | None:
         """Return the identity of the event's group without a trait mapping, or None.
@@ -231,7 +231,15 @@ def _make_reader(trait: DistinguishingTrait, prefix: bytes) -> GroupKeyReader:
 
 
 MAX_CACHED_GROUPS = 20_000
-"""Some ten megabytes."""
+"""About ten megabytes."""
+
+# Invariants of the group cache:
+#
+# 1. A group is a pure function of its identity, which includes the `Grouping` object: entries are
+#    never stale, and a changed trigger has a new `Grouping` and so other identities.
+# 2. Two events have equal identities if and only if their groups are equal.
+# 3. Without an identity (a trait mapping, another type, a long text) the group is computed.
+# 4. No lock: a dict operation is atomic, and a race only computes an equal group twice.
 
 
 class GroupCache:
@@ -255,6 +263,6 @@ class GroupCache:
         if group is None:
             group = grouping.group_of(event, trait_mapping)
             if len(self._groups) >= MAX_CACHED_GROUPS:
-                self._groups.clear()  # simpler than an LRU, and groups in use are cached again soon
+                self._groups.clear()  # simpler than an LRU: groups in use cost one miss each
             self._groups[identity] = group
         return group

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from winchester_core.model.event import TraitValue
 
 MAX_UNINDEXED_PRECOMPUTED = 10
-"""With more candidates without required values, the result for each value is not precomputed:
-evaluating them takes longer than finding the others."""
+"""With more unindexed candidates, the result for each value is not precomputed: evaluating the
+unindexed ones takes longer than the lookup saves."""
 
 
 class IndexedTrigger(Protocol):
-    """What the index needs of a trigger."""
+    """The attributes of a trigger that the index uses."""
 
     @property
     def name(self) -> str:
@@ -47,6 +47,16 @@ class IndexedTrigger(Protocol):
 
 
 T = TypeVar("T", bound=IndexedTrigger)
+
+# Invariants of both indexes:
+#
+# 1. No false negatives: `candidates_for(event)` includes every trigger that the event matches. It
+#    may include others, since a dict equates 1, 1.0 and True; the criteria decide.
+# 2. Candidates are in the order of the triggers, and their criteria in the order of evaluation.
+# 3. A trigger is indexed by values only if each of its criteria for the type requires some: it is
+#    found by one trait per criterion, the one whose values the fewest criteria share.
+# 4. A trigger with a `debug_level` above 0 is never indexed by values: its mismatches are counted.
+# 5. Caching is invisible: a `CandidateIndex` is a pure function of its slots.
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +81,10 @@ class CandidateIndex(Generic[T]):
     @property
     def reference_count(self) -> int:
         """Number of references to candidates, a measure of memory."""
-        held: list[Sequence[object]] = [*self._precomputed.values()]
-        for table in self._positions.values():
-            held += table.values()
-        return len(self.candidates) + sum(map(len, held))
+        references: list[Sequence[object]] = [*self._precomputed.values()]
+        for positions_by_value in self._positions.values():
+            references += positions_by_value.values()
+        return len(self.candidates) + sum(map(len, references))
 
     def candidates_for(self, event: Mapping[str, Any]) -> Sequence[Candidate[T]]:
         """Return, in order, the candidates except those indexed by values that `event` lacks."""
@@ -84,7 +94,7 @@ class CandidateIndex(Generic[T]):
             if self._trait is not None:
                 return self._precomputed.get(event.get(self._trait), self._unindexed)
             found = self._find_positions(event)
-        except TypeError:  # an unhashable value, which no clean event has
+        except TypeError:  # an unhashable value: the event has not been cleaned
             return self.candidates
         return self._in_order(found) if found else self._unindexed
 
@@ -92,9 +102,9 @@ class CandidateIndex(Generic[T]):
         found: list[Sequence[int]] = []
         # iterate over the smaller set: indexed traits, or traits of the event
         for trait in self._positions if len(self._positions) <= len(event) else event:
-            table, value = self._positions.get(trait), event.get(trait)
-            if table is not None and value in table:
-                found.append(table[value])
+            positions_by_value, value = self._positions.get(trait), event.get(trait)
+            if positions_by_value is not None and value in positions_by_value:
+                found.append(positions_by_value[value])
         return found
 
     def _in_order(self, found: Iterable[Sequence[int]]) -> tuple[Candidate[T], ...]:
@@ -102,24 +112,26 @@ class CandidateIndex(Generic[T]):
         return tuple([self.candidates[position] for position in positions])
 
     def _precompute(self) -> tuple[str | None, dict[Any, tuple[Candidate[T], ...]]]:
-        """Return the only indexed trait with the candidates for each value, if there is one."""
+        """Return the only indexed trait and the candidates by its value, or (None, {})."""
         if len(self._positions) != 1 or len(self._unindexed) > MAX_UNINDEXED_PRECOMPUTED:
             return None, {}
-        ((trait, table),) = self._positions.items()
-        return trait, {value: self._in_order([positions]) for value, positions in table.items()}
+        ((trait, positions_by_value),) = self._positions.items()
+        return trait, {
+            value: self._in_order([positions]) for value, positions in positions_by_value.items()
+        }
 
 
 def _positions_by_value(
     values_by_position: Mapping[int, Sequence[EqualityValues]],
 ) -> dict[str, dict[TraitValue, list[int]]]:
     """Return the positions of candidates by trait and value."""
-    tables: dict[str, dict[TraitValue, list[int]]] = {}
-    for position, alternatives in values_by_position.items():
-        for trait, values in alternatives:
-            table = tables.setdefault(trait, {})
+    positions: dict[str, dict[TraitValue, list[int]]] = {}
+    for position, values_by_criterion in values_by_position.items():
+        for trait, values in values_by_criterion:
+            positions_by_value = positions.setdefault(trait, {})
             for value in values:
-                table.setdefault(value, []).append(position)
-    return tables
+                positions_by_value.setdefault(value, []).append(position)
+    return positions
 
 
 MIN_INDEXED_CANDIDATES = 4
@@ -127,10 +139,10 @@ MIN_INDEXED_CANDIDATES = 4
 
 
 def selective_values(candidates: Sequence[Candidate[Any]]) -> dict[int, list[EqualityValues]]:
-    """Return, by position, the values to index each criterion of a candidate by.
+    """Return, by position of a candidate, the values to index each of its criteria by.
 
-    Returns {} if an index does not pay. Omits candidates with a criterion without required values,
-    and those whose values are shared by more than half of the candidates.
+    Candidates are omitted if a criterion requires no values, or only values that more than half
+    of the candidates share. Return {} if too few candidates are left for an index to pay off.
     """
     indexable = {n: each for n, each in enumerate(candidates) if _is_indexable(each)}
     frequencies = Counter(

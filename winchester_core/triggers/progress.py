@@ -39,11 +39,11 @@ class StreamProgress:
 
 def start(definition: TriggerDefinition, event: Mapping[str, Any], now: datetime) -> StreamProgress:
     """Return the progress of a stream that opens with `event`."""
-    moment = event["timestamp"]
+    timestamp = event["timestamp"]
     stream = StreamProgress(
-        first_event=moment,
-        last_event=moment,
-        expire_timestamp=moment,
+        first_event=timestamp,
+        last_event=timestamp,
+        expire_timestamp=timestamp,
         fire_timestamp=None,
         event_count=0,
         counts=[0] * len(definition.fire_criteria),
@@ -57,12 +57,12 @@ def add_event(
     definition: TriggerDefinition, stream: StreamProgress, event: Mapping[str, Any], now: datetime
 ) -> None:
     """Update the progress for one more event, in constant time."""
-    moment = event["timestamp"]
+    timestamp = event["timestamp"]
     stream.event_count += 1
-    if moment < stream.first_event:
-        stream.first_event = moment
-    if moment > stream.last_event:
-        stream.last_event = moment
+    if timestamp < stream.first_event:
+        stream.first_event = timestamp
+    if timestamp > stream.last_event:
+        stream.last_event = timestamp
     stream.expire_timestamp = compute_expire_time(definition, stream, now)
     # most events match no fire criterion, and cannot change the fire time
     if stream.fire_timestamp is None and (
@@ -101,7 +101,7 @@ def criteria_met(definition: TriggerDefinition, counts: list[int]) -> bool:
 def compute_expire_time(
     definition: TriggerDefinition, stream: StreamProgress, now: datetime
 ) -> datetime:
-    """Return when the stream expires, clamped to the years 1000-9999."""
+    """Return the stream's expire time, clamped to the years 1000-9999."""
     variables = {"first": stream.first_event, "last": stream.last_event, "timestamp": now}
     try:
         return definition.expiration.begin(variables)
@@ -117,7 +117,7 @@ def accepts_events(stream: StreamProgress, now: datetime) -> bool:
 
 
 def due_reason(stream: StreamProgress, now: datetime) -> Reason | None:
-    """Return what an active stream is ready for at `now`, or None."""
+    """Return the reason for which an active stream is due at `now`, or None."""
     if stream.fire_timestamp is not None:
         return Reason.FIRE if stream.fire_timestamp <= now else None
     return Reason.EXPIRE if stream.expire_timestamp <= now else None
@@ -156,8 +156,8 @@ class RecalculationEffect(StrEnum):
     EXPIRES_AT_ONCE = "expires at once"
     EXPIRES_EARLIER = "expires earlier"
     EXPIRES_LATER = "expires later"
-    FIRE_TIME_UNCHANGED = "fires when it was to fire"
-    TIMES_UNCHANGED = "is recalculated, with the same times"
+    FIRE_TIME_UNCHANGED = "keeps its fire time"
+    TIMES_UNCHANGED = "is recalculated, times unchanged"
 
 
 @dataclass(frozen=True, slots=True)

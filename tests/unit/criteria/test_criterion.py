@@ -80,7 +80,7 @@ def test_a_condition_that_raises_means_no_match_and_one_record(
         assert not criterion.matches(make_event(x=1))
         assert not criterion.matches(make_event(x=1))
     (record,) = caplog.records
-    assert "a condition raised TypeError" in record.getMessage()
+    assert "condition raised, event treated as no match: error=TypeError" in record.getMessage()
     result = criterion.explain(make_event(x=1))
     assert not result.matched
     assert "a condition raised TypeError" in result.reason
@@ -128,7 +128,7 @@ def test_a_description_holds_every_demand(compiled: Callable[..., Criterion]) ->
             "x is a datetime from 2014-01-02T00:00:00+00:00",
         ),
         ({"regex": "a+"}, "x is text in which /a+/ is found"),
-        ({"glob": "a*"}, "x is text that fits the glob 'a*'"),
+        ({"glob": "a*"}, "x is text that matches the glob 'a*'"),
         (
             {"cidr": ["10.0.0.0/8", "::1"]},
             "x is an IP address in 10.0.0.0/8 or ::1/128",

@@ -44,19 +44,19 @@ def why(
     ],
 )
 def test_a_missing_trait_is_named(why: Callable[..., str], wanted: Any, described: str) -> None:
-    assert why(wanted) == f"trait 'x' is missing; wanted: {described}"
+    assert why(wanted) == f"trait 'x' is missing; expected: {described}"
 
 
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        (3, "trait 'x' is text, not an int; wanted: x is 3"),
-        ({"int": 3}, "trait 'x' is text, not an int; wanted: x is an int == 3"),
+        (3, "trait 'x' is text, not an int; expected: x is 3"),
+        ({"int": 3}, "trait 'x' is text, not an int; expected: x is an int == 3"),
         ({"numeric": 3}, "trait 'x' is text, not an int or a float"),
         ({"datetime": "day"}, "trait 'x' is text, not a datetime"),
         ({"range": {"min": 3}}, "trait 'x' is text, not an int or a float"),
         ({"range": {"min": NOON}}, "trait 'x' is text, not a datetime"),
-        ({"in": [3]}, "trait 'x', text: not so that x is one of 3"),
+        ({"in": [3]}, "trait 'x' is text; not satisfied: x is one of 3"),
     ],
 )
 def test_a_wrong_type_is_named_beside_the_right_one(
@@ -96,7 +96,7 @@ def test_a_wrong_event_type_is_named_beside_what_else_fails(
 ) -> None:
     criterion = compiled({"event_type": "c.*", "traits": {"x": 1, "y": 2}})
     result = criterion.explain(make_event(y=2))
-    assert result.reason == ("its event type is not 'c.*'; trait 'x' is missing; wanted: x is 1")
+    assert result.reason == ("its event type is not 'c.*'; trait 'x' is missing; expected: x is 1")
     assert [part.matched for part in result.parts] == [False, False, True]
 
 
@@ -117,7 +117,7 @@ def test_combinations_are_explained_part_by_part(
     result = compiled({"traits": {"x": wanted}}).explain(make_event(x=1))
     either = result.parts[1]
     assert either.reason == (
-        "none of these: it does not hold that x is an int > 3; it holds that x is an int == 1"
+        "none of these: not satisfied: x is an int > 3; excluded: x is an int == 1"
     )
     assert [part.matched for part in either.parts] == [False, False]
     assert [part.matched for part in either.parts[1].parts] == [True, False]
@@ -134,5 +134,7 @@ def test_a_condition_without_reasons_of_its_own_is_explained_from_outside(
             return "pigs fly"
 
     criterion = compile_criterion({"traits": {"x": {"never": 1}}}, {"never": Never}, fire=True)
-    assert criterion.explain(make_event()).reason == "trait 'x' is missing; wanted: pigs fly"
-    assert criterion.explain(make_event(x=1)).reason == "trait 'x', an int: not so that pigs fly"
+    assert criterion.explain(make_event()).reason == "trait 'x' is missing; expected: pigs fly"
+    assert (
+        criterion.explain(make_event(x=1)).reason == "trait 'x' is an int; not satisfied: pigs fly"
+    )

@@ -37,14 +37,14 @@ def test_any_mapping_will_do():
 @pytest.mark.parametrize(
     ("body", "key", "reason"),
     [
-        (b"", "body", "is no JSON"),
-        (b'{"password": "hunter2"', "body", "is no JSON"),
+        (b"", "body", "is not JSON"),
+        (b'{"password": "hunter2"', "body", "is not JSON"),
         (b'{"password": "hunter2\xff"}', "body", "is not UTF-8 at byte 22"),
         (b'["hunter2"]', "body", "must be a JSON object, not list"),
         (b"null", "body", "must be a JSON object, not NoneType"),
         (b"[" * 100_000, "body", "is nested too deeply"),
-        (b'{"password": "hunter2", "n": ' + b"9" * 5000 + b"}", "body", "is no JSON"),
-        (b'{"oslo.message": "hunter2"}', "oslo.message", "is no JSON"),
+        (b'{"password": "hunter2", "n": ' + b"9" * 5000 + b"}", "body", "is not JSON"),
+        (b'{"oslo.message": "hunter2"}', "oslo.message", "is not JSON"),
         (b'{"oslo.message": 7}', "oslo.message", "must be a JSON object, not int"),
         ({"oslo.message": None}, "oslo.message", "must be a JSON object, not NoneType"),
     ],

@@ -25,9 +25,9 @@ def test_it_logs_the_count_and_each_type_and_id_at_info(caplog: pytest.LogCaptur
     caplog.set_level(logging.INFO)
     assert made().handle_events(EVENTS, ENV) is EVENTS
     assert [(r.levelno, r.getMessage()) for r in caplog.records] == [
-        (logging.INFO, "stream 7 (usage) fires with 2 events"),
-        (logging.INFO, "stream 7: a.b m1"),
-        (logging.INFO, "stream 7: c.d m2"),
+        (logging.INFO, "pipeline run: stream=7 reason=fire events=2 trigger=usage"),
+        (logging.INFO, "event: stream=7 event_type=a.b message_id=m1"),
+        (logging.INFO, "event: stream=7 event_type=c.d message_id=m2"),
     ]
 
 
@@ -35,7 +35,10 @@ def test_it_logs_at_the_level_of_its_params(caplog: pytest.LogCaptureFixture) ->
     caplog.set_level(logging.DEBUG)
     made(level="debug").handle_events(EVENTS, ENV | {"reason": "expire"})
     assert {r.levelno for r in caplog.records} == {logging.DEBUG}
-    assert caplog.records[0].getMessage() == "stream 7 (usage) expires with 2 events"
+    assert (
+        caplog.records[0].getMessage()
+        == "pipeline run: stream=7 reason=expire events=2 trigger=usage"
+    )
 
 
 def test_below_the_loggers_level_it_says_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -155,12 +155,12 @@ def test_a_scrape_that_fails_is_logged_and_harms_nothing(
 
 def test_an_address_that_is_taken_is_an_error_that_names_it(watched: Watched) -> None:
     host, port = watched.listener.address
-    with pytest.raises(ListenError, match=f"127.0.0.1, port {port}, cannot be listened at: "):
+    with pytest.raises(ListenError, match=f"cannot listen on 127.0.0.1, port {port}: "):
         HttpListener(host, port, lambda *_: [])
 
 
 def test_a_host_that_is_not_there_is_an_error_that_names_it() -> None:
-    with pytest.raises(ListenError, match=r"nowhere.invalid, port 1, cannot be listened at: "):
+    with pytest.raises(ListenError, match=r"cannot listen on nowhere.invalid, port 1: "):
         HttpListener("nowhere.invalid", 1, lambda *_: [])
 
 

@@ -78,9 +78,7 @@ def test_an_event_of_no_wanted_type_is_told_its_type_and_no_more() -> None:
 
 def test_a_missing_distinguishing_trait_is_named_and_the_criterion_that_had_decided() -> None:
     told = explain_event(trigger(), event("item", order=7))
-    assert told.reason == (
-        "it meets match criterion 2, but it has no trait 'of' to distinguish its stream by"
-    )
+    assert told.reason == ("it meets match criterion 2, but it lacks the distinguishing trait 'of'")
     assert told.distinguished_by is None
 
 

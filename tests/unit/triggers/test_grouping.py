@@ -81,9 +81,9 @@ def test_a_stand_in_is_looked_up_instead_of_the_trait_and_goes_through_the_expre
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        ({"timestamp": NOON}, "no trait 'id'"),
-        ({"id": "i", "timestamp": "yesterday"}, "no datetime"),
-        ({"id": "i"}, "no trait 'timestamp'"),
+        ({"timestamp": NOON}, "distinguishing trait 'id'"),
+        ({"id": "i", "timestamp": "yesterday"}, "not a datetime"),
+        ({"id": "i"}, "distinguishing trait 'timestamp'"),
     ],
 )
 def test_an_event_without_a_usable_trait_has_no_group_for_a_reason(

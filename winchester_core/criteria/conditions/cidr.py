@@ -29,11 +29,13 @@ NETWORK_SCHEMA = {
 def parse_network(text: Any) -> Network:
     """Parse a network such as `10.0.0.0/8` or `fe80::/10`. Raises `voluptuous.Invalid`."""
     if not isinstance(text, str):
-        raise Invalid(f"{quote(text)} is no network, such as 10.0.0.0/8 or fe80::/10, as text")
+        raise Invalid(f"expected a network as text, such as 10.0.0.0/8, not {quote(text)}")
     try:
         return ip_network(text)
     except ValueError as error:
-        raise Invalid(f"{quote(text)} is no network: {error}{_suggested_network(text)}") from error
+        raise Invalid(
+            f"{quote(text)} is not a network: {error}{_suggested_network(text)}"
+        ) from error
 
 
 def parse_networks(expression: Any) -> list[Network]:
@@ -41,7 +43,7 @@ def parse_networks(expression: Any) -> list[Network]:
     if not isinstance(expression, (list, tuple)):
         return [parse_network(expression)]
     if not expression:
-        raise Invalid("a network, or a list of at least one, is wanted")
+        raise Invalid("expected a network, or a list of at least one")
     parsed: list[Network] = []
     errors: list[Invalid] = []
     for position, item in enumerate(expression):
@@ -64,7 +66,7 @@ def validate_networks(expression: Any) -> Any:
 class CidrCondition(TypedCondition):
     """The trait is the text of an IPv4 or IPv6 address in one of the networks.
 
-    An address matches networks of its own version alone: `::ffff:10.0.0.1` is an IPv6 address.
+    An address only matches networks of its own version: `::ffff:10.0.0.1` is an IPv6 address.
     """
 
     example: ClassVar[str] = "address: {cidr: [10.0.0.0/8, 192.168.0.0/16]}"

@@ -23,8 +23,8 @@ def parse_time_expression(expression: Any) -> Expression:
     """Parse a time expression. Raises `voluptuous.Invalid`."""
     if not isinstance(expression, str):
         raise Invalid(
-            f"{quote(expression)} is no time expression, such as '$timestamp + 1h'; "
-            "'range' compares with fixed datetimes"
+            f"expected a time expression as text, such as '$timestamp + 1h', not "
+            f"{quote(expression)}; 'range' compares with fixed datetimes"
         )
     try:
         return parse(expression)
@@ -40,11 +40,11 @@ def validate_time_expression(expression: Any) -> Any:
 
 
 class DatetimeCondition(TypedCondition):
-    """The trait is a datetime that lies in the time that the expression gives.
+    """The trait is a datetime within the value of the time expression.
 
-    Variables are the event's own datetime traits and `$timestamp`. Where one of them is missing,
-    or the result lies outside the years 1000-9999, the event does not match. In a range, the
-    beginning belongs to it and the end does not; in a single time means equal to it.
+    Variables are the event's datetime traits, including `$timestamp`. If one of them is missing,
+    or the value is outside the years 1000-9999, the event does not match. A range includes its
+    begin and excludes its end; a single time must be equal.
     """
 
     example: ClassVar[str] = "launched_at: {datetime: day}"
@@ -56,7 +56,7 @@ class DatetimeCondition(TypedCondition):
         self._expression = parse_time_expression(expression)
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Return whether the trait is a datetime that lies in the expression's time."""
+        """Return whether the trait is a datetime within the value of the expression."""
         value = event.get(self.trait)
         if not isinstance(value, datetime):
             return False

@@ -51,17 +51,16 @@ class ConstantCondition(Condition):
         return f"{self.trait} is {format_constant(self._value)}"
 
     def why_not(self, event: Mapping[str, Any]) -> str:
-        """Return whether the trait is missing, of another type, or different."""
+        """Return that the trait is missing, of another type, or different."""
         value = event.get(self.trait)
         if value is None:
-            return f"trait {self.trait!r} is missing; wanted: {self.describe()}"
+            return f"trait {self.trait!r} is missing; expected: {self.describe()}"
         if type_of(value) is not self._type:
-            wanted = TYPE_NAMES[self._type]
             return (
-                f"trait {self.trait!r} is {type_name(value)}, not {wanted}; "
-                f"wanted: {self.describe()}"
+                f"trait {self.trait!r} is {type_name(value)}, not {TYPE_NAMES[self._type]}; "
+                f"expected: {self.describe()}"
             )
-        return f"it does not hold that {self.describe()}"
+        return f"not satisfied: {self.describe()}"
 
 
 MAX_CONSTANTS_SHOWN = 10
@@ -71,7 +70,7 @@ MAX_CONSTANTS_SHOWN = 10
 def parse_constants(expression: Any) -> list[TraitValue]:
     """Parse a list of constants. Raises `voluptuous.MultipleInvalid` with every error."""
     if not isinstance(expression, (list, tuple)) or not expression:
-        raise Invalid("a list of at least one constant is wanted, such as [active, error]")
+        raise Invalid("expected a list of at least one constant, such as [active, error]")
     values: list[TraitValue] = []
     errors: list[Invalid] = []
     for position, item in enumerate(expression):
@@ -118,12 +117,12 @@ class InCondition(Condition):
 def validate_boolean(expression: Any) -> bool:
     """Return `expression`, a bool. Raises `voluptuous.Invalid`."""
     if not isinstance(expression, bool):
-        raise Invalid(f"{quote(expression)} is neither true nor false")
+        raise Invalid(f"expected true or false, not {quote(expression)}")
     return expression
 
 
 class ExistsCondition(Condition):
-    """With `true`, the event has the trait, whatever its value; with `false`, it has not."""
+    """With `true`, the event has the trait, with any value; with `false`, it lacks the trait."""
 
     example: ClassVar[str] = "deleted_at: {exists: false}"
     config_schema: ClassVar[Schema] = Schema(validate_boolean)

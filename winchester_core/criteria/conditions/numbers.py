@@ -60,7 +60,7 @@ def parse_comparison(expression: Any, parse_operand: Callable[[Any], int | float
     found = _COMPARISON_PATTERN.fullmatch(expression)
     if found is None:
         raise Invalid(
-            f"{quote(expression)} is no comparison; allowed: a number, or one of "
+            f"{quote(expression)} is not a comparison; allowed: a number, or one of "
             f"{' '.join(OPERATORS)} and a number, such as '> 3'"
         )
     symbol = found["symbol"] or "=="
@@ -74,7 +74,7 @@ def parse_whole_number(value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and MIN_INT <= value <= MAX_INT:
         return int(value)
     raise Invalid(
-        f"{quote(value)} is no whole number of 64 bits; an int is compared with one, "
+        f"{quote(value)} is not a whole number of 64 bits; 'int' compares with one, "
         "such as 3 or '> 3' ('float' compares floats, 'numeric' both)"
     )
 
@@ -91,7 +91,7 @@ def parse_number(value: Any) -> int | float:
     if isinstance(value, float) and isfinite(value):
         return float(value)
     raise Invalid(
-        f"{quote(value)} is no finite number; allowed: one such as 3, 2.5, '> 3' or '<= 1e6'"
+        f"{quote(value)} is not a finite number; allowed: one such as 3, 2.5, '> 3' or '<= 1e6'"
     )
 
 
@@ -143,7 +143,7 @@ def comparison_schema(parse_operand: Callable[[Any], int | float]) -> Schema:
 
 
 class IntCondition(ComparisonCondition):
-    """The trait is an int (no bool, no float) that is equal to, or compares with, a number.
+    """The trait is an int (not a bool or a float) that satisfies the comparison with a number.
 
     Expressions: `3`, `"3"`, `"> 3"`, and likewise `< >= <= != ==`.
     """
@@ -156,9 +156,9 @@ class IntCondition(ComparisonCondition):
 
 
 class FloatCondition(ComparisonCondition):
-    """The trait is a float that is equal to, or compares with, a number.
+    """The trait is a float that satisfies the comparison with a number.
 
-    An int trait does not match, as equality is typed everywhere: `numeric` is for both.
+    An int trait does not match: equality is typed everywhere. `numeric` accepts both.
     Expressions: `3`, `2.5`, `"> 2.5"`, `"<= 1e6"`, and likewise `< >= != ==`.
     """
 
@@ -169,7 +169,7 @@ class FloatCondition(ComparisonCondition):
 
 
 class NumericCondition(ComparisonCondition):
-    """The trait is an int or a float (no bool) that is equal to, or compares with, a number.
+    """The trait is an int or a float (not a bool) that satisfies the comparison with a number.
 
     `numeric: 3` is satisfied by 3 and by 3.0. Comparison of an int with a float is exact.
     """

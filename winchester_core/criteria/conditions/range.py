@@ -31,7 +31,7 @@ NUMBER_TYPES, TIME_TYPES = (int, float), (datetime,)
 def parse_bound(value: Any) -> Bound:
     """Parse a finite number, a datetime, or a datetime as ISO 8601 text; naive is UTC.
 
-    A date without a time is refused, as the end of a day is not the moment it begins at.
+    A date without a time is refused: as an upper bound it would exclude nearly all of that day.
     Raises `voluptuous.Invalid`.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value):
@@ -42,19 +42,19 @@ def parse_bound(value: Any) -> Bound:
         if isinstance(value, str) and len(value.strip()) > DATE_LENGTH:
             return parse_timestamp(value)
     except ValueError as error:
-        raise Invalid(f"{quote(value)} is no bound: {error}") from error
+        raise Invalid(f"{quote(value)} is not a bound: {error}") from error
     if isinstance(value, (date, str)):
         raise Invalid(
-            f"{quote(str(value))} is no bound; write date and time, such as 2014-01-01T00:00:00"
+            f"{quote(str(value))} is not a bound; write date and time, such as 2014-01-01T00:00:00"
         )
-    raise Invalid(f"{quote(value)} is no bound; allowed: a finite number, or a datetime")
+    raise Invalid(f"{quote(value)} is not a bound; allowed: a finite number, or a datetime")
 
 
 @json_schema(
     All(
         {
-            Optional("min", description="the least, which belongs to the range"): parse_bound,
-            Optional("max", description="the greatest, which belongs to it, too"): parse_bound,
+            Optional("min", description="the lower bound, inclusive"): parse_bound,
+            Optional("max", description="the upper bound, inclusive"): parse_bound,
         },
         Length(min=1),
     )
@@ -65,7 +65,7 @@ def parse_bounds(expression: Any) -> dict[str, Bound]:
     Raises `voluptuous.MultipleInvalid` with every error.
     """
     if not isinstance(expression, dict) or not expression:
-        raise Invalid("a map with 'min', 'max' or both is wanted, such as {min: 1, max: 5}")
+        raise Invalid("expected a map with 'min', 'max' or both, such as {min: 1, max: 5}")
     errors: list[Invalid] = []
     parsed: dict[str, Bound] = {}
     for key, value in expression.items():
@@ -82,9 +82,9 @@ def parse_bounds(expression: Any) -> dict[str, Bound]:
 
 
 class RangeCondition(TypedCondition):
-    """The trait lies between `min` and `max`, which both belong to the range.
+    """The trait is between `min` and `max`, both inclusive; one of them may be omitted.
 
-    Numbers are compared with ints and floats (no bools), datetimes with datetimes.
+    Numbers are compared with ints and floats (not bools), datetimes with datetimes.
     """
 
     example: ClassVar[str] = "vcpus: {range: {min: 1, max: 4}}"
@@ -130,4 +130,4 @@ def _check_order(parsed: Mapping[str, Bound]) -> None:
         kinds = f"{type_name(low)} and 'max' {type_name(high)}"
         raise Invalid(f"'min' is {kinds}: both must be numbers, or both datetimes")
     if low > high:  # type: ignore[operator]
-        raise Invalid("'min' is greater than 'max': nothing lies between them")
+        raise Invalid("'min' is greater than 'max'")

@@ -24,7 +24,7 @@ MAX_PROGRAM_BYTES = 1 << 20
 def compile_regex(expression: Any) -> Any:
     """Compile with RE2. Raises `voluptuous.Invalid` with RE2's reason."""
     if not isinstance(expression, str):
-        raise Invalid(f"{quote(expression)} is no regular expression; put it in quotes")
+        raise Invalid(f"expected a regular expression, not {quote(expression)}; put it in quotes")
     if not 0 < len(expression) <= MAX_PATTERN_LENGTH:
         raise Invalid(
             f"a regular expression of {len(expression)} characters; "
@@ -37,9 +37,9 @@ def compile_regex(expression: Any) -> Any:
     try:
         return re2.compile(expression, options)
     except re2.error as error:
-        raise Invalid(f"no regular expression in RE2's syntax: {_reason(error)}") from error
+        raise Invalid(f"not a regular expression in RE2's syntax: {_reason(error)}") from error
     except UnicodeEncodeError as error:
-        raise Invalid("a regular expression with a lone surrogate") from error
+        raise Invalid("the regular expression has a lone surrogate") from error
 
 
 @json_schema(type="string", minLength=1, maxLength=MAX_PATTERN_LENGTH, title="regular expression")
@@ -50,9 +50,9 @@ def validate_regex(expression: Any) -> Any:
 
 
 class RegexCondition(TypedCondition):
-    r"""The expression is found anywhere in the trait, a text, as by `re.search`.
+    r"""The trait is text in which the regular expression is found anywhere, as by `re.search`.
 
-    Anchor it with `^` and `$` for the whole text. The syntax is RE2's: no back-references and no
+    Anchor it with `^` and `$` to match the whole text. The syntax is RE2's: no back-references, no
     look-around; `$` is the very end, also after a newline; `(?i)` ignores case. A text longer
     than 65,536 characters, or with a lone surrogate, does not match.
     """
@@ -81,11 +81,11 @@ class RegexCondition(TypedCondition):
         return f"{self.trait} is text in which /{self.expression}/ is found"
 
     def why_not_value(self, value: Any, event: Mapping[str, Any]) -> str:
-        """Return the reason, which for a text over the limit is its length."""
+        """Return the reason; for a text over the limit, its length."""
         if len(value) > MAX_TEXT_LENGTH:
             return (
-                f"trait {self.trait!r} has more than {MAX_TEXT_LENGTH} characters, "
-                f"which no regular expression is tried on; wanted: {self.describe()}"
+                f"trait {self.trait!r} has more than {MAX_TEXT_LENGTH} characters, the limit of "
+                f"regular expressions; expected: {self.describe()}"
             )
         return super().why_not_value(value, event)
 

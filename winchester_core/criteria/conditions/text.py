@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def parse_text(expression: Any) -> str:
     """Return `expression`, a text that a trait can hold. Raises `voluptuous.Invalid`."""
     if not isinstance(expression, str):
-        raise Invalid(f"{quote(expression)} is no text; put it in quotes")
+        raise Invalid(f"expected text, not {quote(expression)}; put it in quotes")
     parse_constant(expression)
     return str(expression)
 
@@ -59,7 +59,9 @@ MAX_TEXT_LENGTH = 65_536
 def compile_glob(expression: Any) -> re.Pattern[str]:
     """Compile a glob. Raises `voluptuous.Invalid`."""
     if not isinstance(expression, str):
-        raise Invalid(f"{quote(expression)} is no glob, such as 'web-*'; put it in quotes")
+        raise Invalid(
+            f"expected a glob, such as 'web-*', not {quote(expression)}; put it in quotes"
+        )
     if not 0 < len(expression) <= MAX_PATTERN_LENGTH:
         raise Invalid(
             f"a glob of {len(expression)} characters; 1 to {MAX_PATTERN_LENGTH} are allowed"
@@ -75,7 +77,7 @@ def validate_glob(expression: Any) -> Any:
 
 
 class GlobCondition(TypedCondition):
-    """The trait is a text that fits the glob as a whole: `*`, `?`, `[seq]`, `[!seq]`.
+    """The trait is a text that matches the glob as a whole: `*`, `?`, `[seq]`, `[!seq]`.
 
     Case-sensitive, on every platform.
     """
@@ -99,13 +101,13 @@ class GlobCondition(TypedCondition):
 
     def describe(self) -> str:
         """Return the trait and the glob, in words."""
-        return f"{self.trait} is text that fits the glob {self.expression!r}"
+        return f"{self.trait} is text that matches the glob {self.expression!r}"
 
     def why_not_value(self, value: Any, event: Mapping[str, Any]) -> str:
-        """Return the reason, which for a text over the limit is its length."""
+        """Return the reason; for a text over the limit, its length."""
         if len(value) > MAX_TEXT_LENGTH:
             return (
-                f"trait {self.trait!r} has more than {MAX_TEXT_LENGTH} characters, "
-                f"which no glob is tried on; wanted: {self.describe()}"
+                f"trait {self.trait!r} has more than {MAX_TEXT_LENGTH} characters, the limit of "
+                f"globs; expected: {self.describe()}"
             )
         return super().why_not_value(value, event)

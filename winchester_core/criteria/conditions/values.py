@@ -42,28 +42,28 @@ def type_name(value: Any) -> str:
 
 @json_schema(type=["string", "number", "boolean"], title="constant")
 def parse_constant(value: Any) -> TraitValue:
-    """Return `value` as a trait would hold it; a naive datetime is UTC.
+    """Return `value` as a clean trait value; a naive datetime is UTC.
 
     Raises `voluptuous.Invalid` for a value that no trait can hold.
     """
     if value is None:
-        raise Invalid("null is no constant; 'exists: false' demands that the trait is absent")
+        raise Invalid("null is not a constant; write 'exists: false' for an absent trait")
     if isinstance(value, date) and not isinstance(value, datetime):
         raise Invalid(
-            f"{value} is a date, and no trait is one; put it in quotes to compare with text, "
-            "write its time too to compare with a datetime, or use 'range' for a span of time"
+            f"{value} is a date, and a trait cannot be one; quote it to compare with text, "
+            "add a time to compare with a datetime, or use 'range' for a span of time"
         )
     stored, problem = storable(value)
     if stored is None:
         raise Invalid(
-            f"no trait can hold this: {problem}; a constant is text, an int, a float, "
-            "a bool or a datetime"
+            f"not a trait value: {problem}; a constant is text, an int, a float, a bool or "
+            "a datetime"
         )
     return stored
 
 
 def quote(value: Any) -> str:
-    """Return any configuration value as error messages quote it, truncated."""
+    """Return a configuration value as quoted in error messages, truncated."""
     if isinstance(value, int) and not MIN_INT <= value <= MAX_INT:
         return "an integer beyond signed 64 bits"
     text = repr(value)
@@ -71,7 +71,7 @@ def quote(value: Any) -> str:
 
 
 def format_constant(value: TraitValue) -> str:
-    """Return a constant as descriptions show it."""
+    """Return a constant as shown in descriptions."""
     return value.isoformat() if isinstance(value, datetime) else repr(value)
 
 
@@ -84,13 +84,15 @@ class TypedCondition(Condition):
         """Return why `event` does not match, without showing a value of the event."""
         value = event.get(self.trait)
         if value is None:
-            return f"trait {self.trait!r} is missing; wanted: {self.describe()}"
+            return f"trait {self.trait!r} is missing; expected: {self.describe()}"
         if type_of(value) not in self.trait_types:
-            wanted = " or ".join(TYPE_NAMES[each] for each in self.trait_types)
-            found = type_name(value)
-            return f"trait {self.trait!r} is {found}, not {wanted}; wanted: {self.describe()}"
+            expected = " or ".join(TYPE_NAMES[each] for each in self.trait_types)
+            return (
+                f"trait {self.trait!r} is {type_name(value)}, not {expected}; "
+                f"expected: {self.describe()}"
+            )
         return self.why_not_value(value, event)
 
     def why_not_value(self, _value: Any, _event: Mapping[str, Any]) -> str:
         """Return why a value of the right type does not match."""
-        return f"it does not hold that {self.describe()}"
+        return f"not satisfied: {self.describe()}"

@@ -61,7 +61,7 @@ def told(changes: dict[str, Any] | None = None, **known: Any) -> list[str]:
 def test_a_criterion_that_lacks_events_is_named_then_when_the_stream_expires() -> None:
     criterion, outlook = told()
     assert criterion == (
-        "fire criterion 1 has 1 of 3 (event type 'end'), and no other event of a type that it wants"
+        "fire criterion 1 has 1 of 3 (event type 'end'); no other event has a matching type"
     )
     assert outlook.startswith("expires at 2024-05-17T13:00:00+00:00 (stream time, in 1h)")
 
@@ -73,8 +73,8 @@ def test_what_came_near_is_said_with_its_reason() -> None:
         Mismatch("another type", 5, "m", type_matches=False),
     ]
     criterion = told(progress=[replace(MISSING, has=0, mismatches=tuple(near))])[0]
-    assert "2 of a type that it wants do not count, since trait 'size' is missing" in criterion
-    assert "1 of a type that it wants does not count, since size is too small" in criterion
+    assert "2 events of a matching type do not count: trait 'size' is missing" in criterion
+    assert "1 event of a matching type does not count: size is too small" in criterion
     assert "another type" not in criterion
 
 

@@ -90,7 +90,7 @@ def test_a_time_expression_is_text(
     config = {"timestamp": expression, "traits": {"x": {"datetime": expression}}}
     found = problems(config)
     assert set(found) == {("timestamp",), ("traits", "x", "datetime")}
-    assert all("is no time expression" in message for message in found.values())
+    assert all("expected a time expression" in message for message in found.values())
 
 
 @pytest.mark.parametrize(
@@ -118,4 +118,4 @@ def test_a_range_of_time_wants_date_and_time(
     problems: Callable[..., dict[Any, str]], bound: Any
 ) -> None:
     found = problems({"traits": {"x": {"range": {"max": bound}}}})
-    assert "is no bound" in found["traits", "x", "range", "max"]
+    assert "is not a bound" in found["traits", "x", "range", "max"]
