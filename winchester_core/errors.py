@@ -163,6 +163,14 @@ class SchemaMismatch(StorageError):
         )
 
 
+class UnknownEvent(StorageError):
+    """No stored event has this message id."""
+
+    def __init__(self, message_id: str) -> None:
+        self.message_id = message_id
+        super().__init__(f"no stored event has the message id {message_id!r}")
+
+
 class UnknownStream(StorageError):
     """No stream has this id."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from oracle import ingest, queries, streams
 from oracle.effect_store import MemoryDebugStore, MemoryEffectStore
 from oracle.state import MemoryMembers
+from winchester_core.errors import UnknownEvent
 from winchester_core.model.stream import StreamState, states_for_reason
 from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, IngestResult
 from winchester_core.telemetry.failpoints import Failpoint, hit
@@ -285,11 +286,18 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
     def check(self) -> None:
         """See `ReadStore.check`. There is nothing that could be wrong."""
 
-    def get_event_by_message_id(self, message_id: str) -> Event | None:
+    def has_event(self, message_id: str) -> bool:
+        """See `ReadStore.has_event`."""
+        with self._lock:
+            return message_id in self._memory.events
+
+    def get_event_by_message_id(self, message_id: str) -> Event:
         """See `ReadStore.get_event_by_message_id`."""
         with self._lock:
             each = self._memory.events.get(message_id)
-            return dict(each.event) if each else None
+        if each is None:
+            raise UnknownEvent(message_id)
+        return dict(each.event)
 
     def get_stream_by_id(self, stream_id: int) -> StreamRecord:
         """See `ReadStore.get_stream_by_id`."""

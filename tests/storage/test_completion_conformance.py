@@ -184,8 +184,8 @@ class TestLostClaim:
         ]
         assert store.complete(completions, NOW).stream_ids == {a.stream_id, c.stream_id}
         assert only_stream(store, instance="b").state is StreamState.RETRY_FIRE
-        assert store.get_event_by_message_id(f"sum {a.stream_id}") is not None
-        assert store.get_event_by_message_id(f"sum {b.stream_id}") is None
+        assert store.has_event(f"sum {a.stream_id}")
+        assert not store.has_event(f"sum {b.stream_id}")
 
     def test_a_late_completion_after_a_rescue_is_refused(self, store: Store) -> None:
         (a,) = claims_of(store, "a", lease=-LEASE)

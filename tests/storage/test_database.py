@@ -171,7 +171,7 @@ def test_a_database_in_memory_is_shared_by_threads() -> None:
 
         def work(name: int) -> bool:
             ingest(store, VM, make_event(f"{name}", instance=name))
-            return store.get_event_by_message_id(f"{name}") is not None
+            return store.has_event(f"{name}")
 
         with ThreadPoolExecutor(4) as pool:
             assert all(pool.map(work, range(40)))

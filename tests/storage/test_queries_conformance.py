@@ -18,7 +18,7 @@ from support.builders.events import (
     only_stream,
     ready_to_fire,
 )
-from winchester_core.errors import UnknownStream
+from winchester_core.errors import UnknownEvent, UnknownStream
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import EventFilter, Failure, StreamFilter
 from winchester_core.triggers.batch_plan import FixedTime
@@ -146,7 +146,9 @@ class TestFindEvents:
     def test_an_event_is_found_by_its_id(self, store: Store) -> None:
         ingest(store, VM, make_event("1", size=3))
         assert store.get_event_by_message_id("1") == make_event("1", size=3)
-        assert store.get_event_by_message_id("2") is None
+        assert (store.has_event("1"), store.has_event("2")) == (True, False)
+        with pytest.raises(UnknownEvent, match="no stored event has the message id '2'"):
+            store.get_event_by_message_id("2")
 
 
 class TestFindStreams:

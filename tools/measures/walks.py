@@ -198,7 +198,7 @@ class Scene:
 
     def has_event(self, message_id: str) -> bool:
         """Return whether an event is stored."""
-        return self.store.get_event_by_message_id(message_id) is not None
+        return self.store.has_event(message_id)
 
     def stream_states(self) -> set[str]:
         """Return the states that streams are in."""

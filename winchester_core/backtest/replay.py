@@ -147,7 +147,7 @@ class StoredEventSource(EventSource):
 
     def _check_cursor(self, cursor: str) -> None:
         """Tell the end of the events from one that was trimmed meanwhile: nothing is past it."""
-        if self._store.get_event_by_message_id(cursor) is None:
+        if not self._store.has_event(cursor):
             raise StorageError(
                 f"event {cursor} was trimmed while the events were read: begin later (--since)"
             )

@@ -200,8 +200,11 @@ class ReadStore(Protocol):
         Raises `SchemaMismatch`.
         """
 
-    def get_event_by_message_id(self, message_id: str) -> Event | None:
-        """Return the event with this id; None when there is none."""
+    def has_event(self, message_id: str) -> bool:
+        """Return whether an event with this id is stored."""
+
+    def get_event_by_message_id(self, message_id: str) -> Event:
+        """Return the event with this id. Raises `UnknownEvent`."""
 
     def get_stream_by_id(self, stream_id: int) -> StreamRecord:
         """Return the stream with this id. Raises `UnknownStream`."""

@@ -278,10 +278,9 @@ class DifferenceExplainer:
             yield f"because {stream.last_error.rstrip().rpartition(chr(10))[2]}"
 
     def _absence(self, definition: TriggerDefinition, message_id: str) -> str:
-        event = self._store.get_event_by_message_id(message_id)
-        if event is None:
+        if not self._store.has_event(message_id):
             return f"{message_id} is not in it: no such event is stored"
-        told = explain_event(definition, event)
+        told = explain_event(definition, self._store.get_event_by_message_id(message_id))
         if not told.matched:
             reasons = [each.reason for each in told.match_criteria if not each.is_met]
             return f"{message_id} is not in it: {'; '.join([told.reason, *reasons])}"

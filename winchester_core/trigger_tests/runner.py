@@ -78,7 +78,7 @@ class _CaseRun:
             yield from self._rejections
 
     def _is_stored(self, message_id: str) -> bool:
-        return self._engine.store.get_event_by_message_id(message_id) is not None
+        return self._engine.store.has_event(message_id)
 
     def _take(self, step: Step) -> Sequence[str]:
         match step:

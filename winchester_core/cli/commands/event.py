@@ -11,7 +11,7 @@ from winchester_core.cli.options import load_configuration
 from winchester_core.cli.output import ObjectShow, PagedLister, join_lines
 from winchester_core.cli.session import PAGE_SIZE, StoreSession
 from winchester_core.cli.values import parse_time_before
-from winchester_core.errors import InvalidEvent, StorageError
+from winchester_core.errors import InvalidEvent, StorageError, UnknownEvent
 from winchester_core.model.event import REQUIRED_KEYS
 from winchester_core.model.json import flat_event
 from winchester_core.model.message import Message, MessageKind
@@ -79,7 +79,7 @@ class EventList(PagedLister):
     def objects(self, session: StoreSession) -> Iterator[dict[str, Any]]:
         """Yield each event as a flat object."""
         filters, cursor = _filter(session), session.args.cursor
-        if cursor is not None and session.store.get_event_by_message_id(cursor) is None:
+        if cursor is not None and not session.store.has_event(cursor):
             raise UsageError(f"--cursor {cursor}: no event has this id")
         for size in session.page_sizes():
             page = session.store.find_events(filters, cursor=cursor, limit=size)
@@ -98,7 +98,7 @@ class EventList(PagedLister):
 
 def _check_cursor(session: StoreSession, cursor: str | None, page: list[Any]) -> None:
     """Raise `StorageError` if an empty page is due to a cursor event that has been trimmed."""
-    if not page and cursor is not None and session.store.get_event_by_message_id(cursor) is None:
+    if not page and cursor is not None and not session.store.has_event(cursor):
         raise StorageError(f"event {cursor} was trimmed while this list was read: list again")
 
 
@@ -139,14 +139,14 @@ class EventShow(ObjectShow):
 
 def get_event(store: Store, message_id: str) -> Event:
     """Return the event with this id. Raises `StorageError` if there is none."""
-    event = store.get_event_by_message_id(message_id)
-    if event is None:
+    try:
+        return store.get_event_by_message_id(message_id)
+    except UnknownEvent:
         raise StorageError(
             f"no event has the id {message_id!r}: 'winchester event list' shows the stored events. "
             "It may have been rejected ('winchester rejected list'), dropped because no event "
             "definition covers its type, or trimmed"
-        )
-    return event
+        ) from None
 
 
 class EventAdd(ObjectShow):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select, type_coerce
 from sqlalchemy.types import NullType
 
-from winchester_core.errors import DataRefused
+from winchester_core.errors import DataRefused, UnknownEvent
 from winchester_core.model.event import REQUIRED_KEYS, Event
 from winchester_core.model.json import load_traits
 from winchester_core.storage.records import ANY_EVENT
@@ -87,10 +87,17 @@ def event_from_row(row: Any) -> Event:
     }
 
 
-def event_by_message_id(tx: Transaction, message_id: str) -> Event | None:
-    """Return the event with this message id; None when it is not stored."""
+def event_by_message_id(tx: Transaction, message_id: str) -> Event:
+    """Return the event with this message id. Raises `UnknownEvent`."""
     row = tx.execute(select(*_COLUMNS).where(events.c.message_id == message_id)).first()
-    return event_from_row(row) if row else None
+    if row is None:
+        raise UnknownEvent(message_id)
+    return event_from_row(row)
+
+
+def has_event(tx: Transaction, message_id: str) -> bool:
+    """Return whether an event with this message id is stored."""
+    return event_row_id(tx, message_id) is not None
 
 
 def events_page(

@@ -186,6 +186,7 @@ class SqlStore:
 
     find_events = _reads(events.find_events)
     count_events = _reads(events.count_events)
+    has_event = _reads(events.has_event)
     get_event_by_message_id = _reads(events.event_by_message_id)
     find_streams = _reads(streams.find)
     count_streams = _reads(streams.count)
