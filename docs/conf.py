@@ -1,4 +1,4 @@
-"""How Sphinx builds the documentation: `make docs`."""
+"""Sphinx configuration: `make docs`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ extensions = ["myst_parser", "generated_reference"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build", "changes"]
 nitpicky = True
-smartquotes = False  # "--file" is no dash
+smartquotes = False  # would turn "--file" into a dash
 
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 4

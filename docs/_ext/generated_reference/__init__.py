@@ -1,8 +1,8 @@
-"""Reference pages made from the program: its parsers, schemas, docstrings and tables.
+"""Reference pages generated from the program: parsers, schemas, docstrings and tables.
 
-Each page is Markdown with regions between marks. What stands in a region is written by this
-package and kept in the repository, so that the page can be read without building anything. A
-build of the site writes the regions anew, and a test fails while one is not up to date.
+Each page is Markdown with regions between marks. This package writes the regions. They are kept in
+the repository, so that pages can be read without a build. A build of the site updates the regions,
+and a test fails while one is outdated.
 """
 
 from __future__ import annotations
@@ -17,6 +17,6 @@ if TYPE_CHECKING:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Let Sphinx bring the pages up to date before it reads them."""
+    """Make Sphinx update the pages before it reads them."""
     app.connect("config-inited", lambda app, _config: refresh(Path(app.srcdir)))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

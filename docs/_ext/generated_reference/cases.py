@@ -1,4 +1,4 @@
-"""What stands in a file of cases."""
+"""Keys of a file of cases."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _renderer(schema: Schema) -> Callable[[], str]:
 
 
 def _keys_of(schema: Schema) -> Schema:
-    """The schema of the keys alone, where more is demanded of the mapping."""
+    """Return the schema of the keys, without further validators of the mapping."""
     whole: Any = schema.schema
     if isinstance(whole, All):
         return Schema(next(each for each in whole.validators if isinstance(each, dict)))
@@ -47,4 +47,4 @@ REGIONS: Mapping[str, Callable[[], str]] = {
     "run": _renderer(RUN_SCHEMA),
     "effect": _renderer(EFFECT_SCHEMA),
 }
-"""Region of the page to what makes its text."""
+"""Region of the page to its renderer."""

@@ -1,4 +1,4 @@
-"""The programs, and the commands of `winchester`, from their parsers."""
+"""Programs and commands of `winchester`, from their parsers."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "winchester_core.cli.commands.worker:main": worker.build_parser,
     "winchester_core.cli.commands.database:main": database.build_parser,
 }
-"""What a console script calls, and the parser of that program."""
+"""Entry point of a console script to its parser."""
 
 
 def render() -> str:
-    """Every program and command, in the order of the alphabet within a program."""
+    """Render every program and command, in alphabetical order within a program."""
     return "\n\n".join([*_winchester(), *_other_programs()])
 
 
 def programs() -> dict[str, list[str]]:
-    """The installed console scripts by what they call; of one and its aliases, the first is it.
+    """Return the names of the installed console scripts by entry point.
 
     The program's own name, `prog`, comes first; its aliases follow in alphabetical order.
     """
@@ -50,7 +50,7 @@ def programs() -> dict[str, list[str]]:
 
 
 def command_parsers() -> Iterator[tuple[str, Any, argparse.ArgumentParser]]:
-    """Name, class and parser of each command of `winchester`."""
+    """Yield name, class and parser of each command of `winchester`."""
     app = WinchesterApp()
     for name, plugin in own_plugins(COMMANDS).items():
         factory = plugin.load()
@@ -71,9 +71,9 @@ def _winchester() -> Iterator[str]:
 
 def _output(factory: type) -> str:
     if issubclass(factory, Lister):
-        return "Shows a list, in any of the [formats](#formats)."
+        return "Prints a list, in any of the [formats](#formats)."
     if issubclass(factory, ShowOne):
-        return "Shows one thing, in any of the [formats](#formats)."
+        return "Prints one record, in any of the [formats](#formats)."
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What this distribution itself registers: another one's plugins have pages of their own."""
+"""Plugins that this distribution registers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def own_plugins(group: str) -> dict[str, Plugin]:
-    """The plugins of `group` that Winchester brings, by name, in alphabetical order."""
+    """Return the built-in plugins of `group` by name, in alphabetical order."""
     return {
         name: plugin
         for name, plugin in installed_plugins(group).items()

@@ -1,4 +1,4 @@
-"""Pieces of Markdown."""
+"""Markdown fragments."""
 
 from __future__ import annotations
 
@@ -14,55 +14,55 @@ WIDTH = 98
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; cells are Markdown already."""
+    """Render a table; cells are Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cell(each) for each in line)} |" for line in lines)
 
 
 def cell(text: str) -> str:
-    """Text on one line that does not end its cell."""
+    """Return the text of a cell: one line, pipes escaped."""
     return " ".join(text.split()).replace("|", r"\|")
 
 
 def code(text: str) -> str:
-    """Text as it is typed."""
+    """Render inline code."""
     return f"`{text}`"
 
 
 def definition(term: str, text: str) -> str:
-    """An entry of a definition list."""
+    """Render an entry of a definition list."""
     return f"{term}\n{indented(text)}"
 
 
 def indented(text: str) -> str:
-    """The body of a definition: a colon, then everything by two columns to the right."""
+    """Render the body of a definition: a colon, then the text indented by two columns."""
     return ": " + textwrap.indent(text, "  ").lstrip()
 
 
 def prose(text: str) -> str:
-    """Plain words of a help text: options and lone signs as code, nothing taken for Markdown."""
+    """Convert plain help text: options and single signs become code, `<` is escaped."""
     text = re.sub(r"(?<![\w`-])(--?[a-z][a-z-]*)(?![\w`])", r"`\1`", text)
     text = re.sub(r"(?<!\S)([-*?])(?=[\s;,.]|$)", r"`\1`", text)
     return re.sub(r"(?<!`)<", r"\\<", text)
 
 
 def filled(text: str) -> str:
-    """A paragraph of lines as long as this project's are."""
+    """Wrap a paragraph at `WIDTH`."""
     return textwrap.fill(
         " ".join(text.split()), WIDTH, break_long_words=False, break_on_hyphens=False
     )
 
 
 def docstring(thing: Any) -> str:
-    """The docstring as Markdown. Raises `LookupError` where there is none."""
+    """Return the docstring as Markdown. Raises `LookupError` if there is none."""
     text = inspect.getdoc(thing)
     if not text:
-        raise LookupError(f"{thing!r} has no docstring, which its reference page needs")
+        raise LookupError(f"{thing!r} has no docstring")
     return text.replace("``", "`")
 
 
 def yaml_text(value: Any) -> str:
-    """A value as one would write it in YAML."""
+    """Return a value as inline YAML."""
     import yaml
 
     text = yaml.safe_dump(value, default_flow_style=True, width=10_000).strip()

@@ -1,4 +1,4 @@
-"""What argparse knows of a program, as Markdown."""
+"""Rendering of an argparse parser as Markdown."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COMMON_OPTIONS = frozenset({"--help", "--config", "--debug"})
-"""What the page explains once, for all commands."""
+"""Options that the page explains once, for all commands."""
 
 
 def render_options(parser: argparse.ArgumentParser) -> str:
-    """The arguments and options of a parser itself, but for the common ones."""
+    """Render the arguments and options of a parser, except the common ones."""
     entries = [_entry(parser, action) for action in own_actions(parser)]
     return "\n\n".join(entries)
 
 
 def own_actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """Arguments and options that are this command's own, not those of an output format."""
+    """Yield the command's own arguments and options, without those of output formats."""
     groups = [
         group
         for group in parser._action_groups
@@ -36,7 +36,7 @@ def own_actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 
 
 def render_usage(prog: str, parser: argparse.ArgumentParser) -> str:
-    """One line that shows what must be said; options in short."""
+    """Render a one-line synopsis: required arguments, options abbreviated."""
     required, optional = [], False
     for action in own_actions(parser):
         if not action.option_strings:
@@ -51,7 +51,7 @@ def render_usage(prog: str, parser: argparse.ArgumentParser) -> str:
 
 
 def render_epilog(text: str | None) -> str:
-    """The examples that end a help text."""
+    """Render the examples at the end of a help text."""
     if not text:
         return ""
     lines = [line.strip() for line in inspect.cleandoc(text).splitlines()]
@@ -60,7 +60,7 @@ def render_epilog(text: str | None) -> str:
 
 
 def render_description(text: str) -> str:
-    """The paragraphs of a help text."""
+    """Render the paragraphs of a help text."""
     return "\n\n".join(
         filled(prose(paragraph)) for paragraph in inspect.cleandoc(text).split("\n\n")
     )
@@ -90,7 +90,7 @@ def _action_entries(actions: argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _value(action: argparse.Action) -> str:
-    """How the value of an option, or an argument, is written; empty for a switch."""
+    """Return the placeholder of an argument or of an option's value; empty for a switch."""
     if action.nargs == 0:
         return ""
     metavar = action.metavar if isinstance(action.metavar, str) else None
@@ -104,7 +104,7 @@ def _value(action: argparse.Action) -> str:
 
 def _help(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
     if not action.help:
-        raise LookupError(f"{parser.prog}: {action.dest} has no help, which its page needs")
+        raise LookupError(f"{parser.prog}: {action.dest} has no help text")
     facts = {**vars(action), "prog": parser.prog}
     facts["choices"] = ", ".join(map(str, action.choices or ()))
     return action.help % facts

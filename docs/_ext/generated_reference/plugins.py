@@ -1,4 +1,4 @@
-"""The plugins that come with Winchester, and the interfaces of all of them."""
+"""Built-in plugins and the interfaces of plugins."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ WHERE_NAMED = {
 
 
 def render_groups() -> str:
-    """The entry-point groups, and what is registered in each."""
+    """Render the entry-point groups and the names registered in each."""
     rows = []
     for group in GROUP_NOUNS:
         names = ", ".join(code(name) for name in own_plugins(group))
@@ -65,11 +65,11 @@ def render_groups() -> str:
                 names,
             )
         )
-    return table(["group", "holds", "named in", "built in"], rows)
+    return table(["group", "plugins", "named in", "built in"], rows)
 
 
 def render_plugins() -> str:
-    """The plugins of each group, with what they do and links to their pages."""
+    """Render the plugins of each group, with summaries and links to their pages."""
     return "\n\n".join(part for group in INTERFACES for part in _group(group))
 
 
@@ -81,11 +81,11 @@ def _group(group: str) -> Iterator[str]:
         names = ", ".join(code(each.name) for each in same)
         link = f"[{names}](plugins/{DIRECTORIES[group]}/{name}.md)"
         rows.append((link, describe_plugin(same[0].load()).summary))
-    yield table([group_noun(group), "what it does"], rows)
+    yield table([group_noun(group), "purpose"], rows)
 
 
 def render_interfaces() -> str:
-    """What an author subclasses, method by method, and what `deliver` is given and answers."""
+    """Render the interfaces method by method, and arguments and results of `deliver`."""
     parts = []
     for group, interface in INTERFACES.items():
         parts += [

@@ -1,4 +1,4 @@
-"""The public modules and the names that each exports."""
+"""Public modules and the names that each exports."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ PUBLIC_MODULES = {
 """Module to its use."""
 
 ONLY = {"winchester_core.config": ["JsonFormatter"]}
-"""The promise of a module that exports more than it."""
+"""Public names of modules that export more."""
 
 
 def names_of(module: str) -> list[str]:
-    """The public names of a public module, in alphabetical order."""
+    """Return the public names of a public module, in alphabetical order."""
     loaded = import_module(module)
     return ONLY.get(module) or sorted(getattr(loaded, "__all__", None) or _classes_of(loaded))
 
 
 def render() -> str:
-    """A row for each module."""
+    """Render a row for each module."""
     rows = (
         (code(module), use, ", ".join(map(code, names_of(module))))
         for module, use in PUBLIC_MODULES.items()
@@ -43,7 +43,7 @@ def render() -> str:
 
 
 def _classes_of(module: ModuleType) -> list[str]:
-    """The classes that a module without `__all__` defines itself."""
+    """Return the classes that a module without `__all__` defines itself."""
     return [
         name
         for name, value in vars(module).items()

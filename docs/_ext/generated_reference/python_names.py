@@ -1,4 +1,4 @@
-"""The names that programs which embed Winchester import."""
+"""Names for programs that embed Winchester."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ PUBLIC_METHODS = {
         "close",
     ),
 }
-"""Methods that embedding programs may call; the others serve Winchester's own programs."""
+"""Methods that embedding programs may call; the others are for Winchester's own programs."""
 
 
 def render() -> str:
-    """The two managers, the loading of settings, and the store."""
+    """Render the two managers, `load_settings`, and the store."""
     parts: list[str] = []
     for name, methods in PUBLIC_METHODS.items():
         cls = getattr(winchester_core, name)

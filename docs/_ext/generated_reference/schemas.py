@@ -1,4 +1,4 @@
-"""What a voluptuous schema takes, as rows of a table."""
+"""Keys of a voluptuous schema as table rows."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def keys(schema: Schema) -> Iterator[tuple[str, str, str]]:
-    """Name, default and description of each key of a mapping's schema; `required` for no default.
+    """Yield name, default (or `required`) and description of each key of a mapping's schema.
 
-    None for a schema that is no mapping.
+    Yields nothing for other schemas.
     """
     if not isinstance(schema.schema, dict):
         return
@@ -25,7 +25,7 @@ def keys(schema: Schema) -> Iterator[tuple[str, str, str]]:
 
 
 def default_of(marker: Any) -> str:
-    """The default of a key as one would write it, or what there is in its place."""
+    """Return the default of a key as YAML, or `required`, or `none`."""
     default: Any = getattr(marker, "default", UNDEFINED)
     if default is not UNDEFINED:
         value = default()

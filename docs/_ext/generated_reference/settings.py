@@ -1,4 +1,4 @@
-"""The settings of `winchester.yaml` at a glance; the page on settings says more of each."""
+"""Overview of the settings of `winchester.yaml`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from winchester_core.config.schema import SETTINGS_SCHEMA
 
 
 def render() -> str:
-    """A table of every setting."""
+    """Render a table of all settings."""
     rows = (
         (f"[`{name}`](settings.md#{name})", default, meaning)
         for name, default, meaning in keys(SETTINGS_SCHEMA)

@@ -1,4 +1,4 @@
-"""Classes and functions as Markdown: how each method is called, and its docstring."""
+"""Signatures and docstrings of classes and functions as Markdown."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def render_methods(cls: type, only: Collection[str] | None = None) -> str:
-    """The public methods and properties of a class, inherited ones too, in their order.
+    """Render the public methods and properties of a class, inherited ones too, in their order.
 
-    `only` names those that are shown. Raises `LookupError` if the class lacks one of them.
+    `only` restricts them by name. Raises `LookupError` if the class lacks one of them.
     """
     members = dict(_public(cls))
     if missing := set(only or ()) - set(members):
@@ -28,12 +28,12 @@ def render_methods(cls: type, only: Collection[str] | None = None) -> str:
 
 
 def render_class(cls: type) -> str:
-    """How an object of a class is made, and the docstring of the class."""
+    """Render the constructor and the docstring of a class."""
     return definition(f"`{call(cls)}`", docstring(cls))
 
 
 def call(thing: Callable[..., Any]) -> str:
-    """How a class or a function is called."""
+    """Return the signature of a class or a function."""
     parameters = list(inspect.signature(thing).parameters.values())
     return f"{thing.__name__}({', '.join(_parameters(parameters))})"
 
@@ -70,5 +70,5 @@ _STARS = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: 
 
 
 def _shown(default: Any) -> str:
-    """A default; a time without its type."""
+    """Return a default value as text; times without their type."""
     return str(default) if isinstance(default, datetime | timedelta) else repr(default)

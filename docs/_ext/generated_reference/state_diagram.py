@@ -1,4 +1,4 @@
-"""The diagram of states as SVG, drawn from the transition table."""
+"""State diagram as SVG, drawn from the transition table."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PLACES: Final = {
 WIDTH, HEIGHT = 124, 36
 COLUMN, ROW, MARGIN = 230, 92, 24
 APART = 11
-"""How far a change keeps from the one in the opposite direction."""
+"""Offset between arrows in opposite directions."""
 
 STYLE: Final = """\
 rect.sheet { fill: #ffffff }
@@ -43,7 +43,7 @@ Point: TypeAlias = tuple[float, float]
 
 
 def render() -> str:
-    """The whole file. Raises `LookupError` for a state that has no place in `PLACES`."""
+    """Render the file. Raises `LookupError` for a state that is missing in `PLACES`."""
     places = {state: _centre(state) for state in StreamState}
     table = changes()
     pairs = {(before, after) for before, after, _ in table}
@@ -87,7 +87,7 @@ def _state(state: StreamState, centre: Point) -> str:
 
 
 def _change(number: int, start: Point, end: Point, apart: float, cause: str) -> str:
-    """An arrow between the edges of two boxes, moved to its right by `apart`."""
+    """Render an arrow between the edges of two boxes, moved to its right by `apart`."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     length = hypot(dx, dy)
     aside = (-dy / length * apart, dx / length * apart)

@@ -1,4 +1,4 @@
-"""The states of a stream and the changes between them."""
+"""States of a stream and the transitions between them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from generated_reference.wording import words_for
 from winchester_core.model.stream import TRANSITIONS, StreamState, states_including
 
 MEANINGS: Final = {
-    StreamState.ACTIVE: "collects events, or waits for the time at which it fires or expires",
-    StreamState.FIRING: "claimed by a worker: its events go through the fire pipeline",
-    StreamState.EXPIRING: "claimed by a worker: its events go through the expire pipeline",
-    StreamState.ERROR: "firing failed for good; waits for an operator",
-    StreamState.EXPIRE_ERROR: "expiring failed for good; waits for an operator",
-    StreamState.COMPLETED: "done; removed at once under `purge_completed_streams`",
-    StreamState.RETRY_FIRE: "to be fired again, once its wait is over",
-    StreamState.RETRY_EXPIRE: "to be expired again, once its wait is over",
+    StreamState.ACTIVE: "collects events, or waits for the time to fire or expire",
+    StreamState.FIRING: "claimed by a worker: its events pass through the fire pipeline",
+    StreamState.EXPIRING: "claimed by a worker: its events pass through the expire pipeline",
+    StreamState.ERROR: "firing failed permanently; waits for an operator",
+    StreamState.EXPIRE_ERROR: "expiring failed permanently; waits for an operator",
+    StreamState.COMPLETED: "done; deleted at once under `purge_completed_streams`",
+    StreamState.RETRY_FIRE: "waits for the next attempt to fire",
+    StreamState.RETRY_EXPIRE: "waits for the next attempt to expire",
 }
 
 
 def render_states() -> str:
-    """What each state means. Raises `Undescribed` for one whose meaning is not said here."""
+    """Render the meaning of each state. Raises `Undescribed` for a state without one."""
     rows = []
     for state in StreamState:
         states = states_including(state)
@@ -36,7 +36,7 @@ def render_states() -> str:
 
 
 def render_changes() -> str:
-    """Every change that is allowed, numbered as in the diagram."""
+    """Render every allowed transition, numbered as in the diagram."""
     rows = (
         (str(number), code(before), code(after), cause)
         for number, (before, after, cause) in enumerate(changes(), 1)
@@ -45,7 +45,7 @@ def render_changes() -> str:
 
 
 def changes() -> list[tuple[StreamState, StreamState, str]]:
-    """From, to and cause of each change, in the table's order."""
+    """Return source, target and cause of each transition, in the table's order."""
     return [
         (before, after, cause)
         for before, causes in TRANSITIONS.items()

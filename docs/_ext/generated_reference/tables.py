@@ -1,4 +1,4 @@
-"""The tables of the database, from their definitions."""
+"""Database tables, from their definitions."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 PURPOSES = {
     "events": "Events, one row each.",
-    "streams": "Streams, with all that decides when they fire or expire.",
-    "stream_traits": "What distinguishes a stream: one row for each distinguishing trait.",
-    "stream_events": "Which events a stream holds, in the order in which they joined it.",
-    "rejected_messages": "Messages that could not be used, each once for its source.",
+    "streams": "Streams, with the state that decides when they fire or expire.",
+    "stream_traits": "Distinguishing values of streams: one row for each distinguishing trait.",
+    "stream_events": "Members of streams, in the order in which they joined.",
+    "rejected_messages": "Rejected messages, each once per source.",
     "effects": "The outbox: effects that wait for their delivery, and dead letters.",
-    "debug_counts": "What became of events at triggers that are debugged: one row each.",
+    "debug_counts": "Debug counts: one row for each trigger with a debug level.",
     "event_clock": "The time of the event clock: one row.",
 }
 
 
 def render() -> str:
-    """Every table. Raises `Undescribed` for one whose purpose is not said here."""
+    """Render every table. Raises `Undescribed` for a table without a purpose."""
     return "\n\n".join(part for each in metadata.tables.values() for part in _table(each))
 
 
 def _table(each: Table) -> Iterator[str]:
     yield f"## {each.name}"
     yield words_for(each.name, PURPOSES, "tables.PURPOSES")
-    yield table(["column", "type", "", "holds"], map(_row, each.columns))
+    yield table(["column", "type", "", "content"], map(_row, each.columns))
     indexes = [*_unique(each), *_indexes(each)]
     if indexes:
         yield "\n".join(f"- {line}" for line in sorted(indexes))
@@ -47,7 +47,7 @@ def _row(column: Column[object]) -> tuple[str, str, str, str]:
     if column.primary_key:
         notes.append("key")
     if column.nullable:
-        notes.append("may be null")
+        notes.append("nullable")
     shown = column.type.compile(dialect=postgresql.dialect()).lower()  # type: ignore[no-untyped-call]
     return code(column.name), code(shown), ", ".join(notes), column.comment or ""
 

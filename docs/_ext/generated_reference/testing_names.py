@@ -1,4 +1,4 @@
-"""What there is to test plugins with."""
+"""Names of `winchester_core.testing`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ BUILDERS = (
 
 
 def render() -> str:
-    """The suites with what an author overrides and what they test, then what makes things."""
+    """Render the suites with their methods, then builders and test doubles."""
     parts = ["## Conformance suites"]
     for suite in SUITES:
         parts += [f"### {suite.__name__}", docstring(suite), render_methods(suite)]
-    parts += ["## Events and surroundings"]
+    parts += ["## Builders"]
     parts += [definition(f"`{call(each)}`", docstring(each)) for each in BUILDERS]
     for each in OBJECTS:
         parts += [f"## {each.__name__}", docstring(each), render_methods(each)]

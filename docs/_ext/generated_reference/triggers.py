@@ -1,4 +1,4 @@
-"""What stands in a trigger and in its criteria."""
+"""Fields of triggers and criteria."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from winchester_core.config.triggers import TRIGGER_SCHEMA
 from winchester_core.criteria.compiler import FIRE_FIELDS, MATCH_KEYS
 
 LINKED = {"a time expression": "a [time expression](time-expressions.md)"}
-"""Words of descriptions, and what they become here."""
+"""Phrases of descriptions to their links."""
 
 
 def render_trigger() -> str:
-    """The fields of a trigger."""
+    """Render the fields of a trigger."""
     rows = ((code(name), default, meaning) for name, default, meaning in keys(TRIGGER_SCHEMA))
     return table(["field", "default", "meaning"], rows)
 
 
 def render_criteria() -> str:
-    """The keys of a criterion."""
+    """Render the keys of a criterion."""
     rows = []
     for key, default, meaning in keys(Schema(FIRE_FIELDS)):
         where = "both" if key in MATCH_KEYS else "`fire_criteria`"

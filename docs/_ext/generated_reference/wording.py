@@ -1,4 +1,4 @@
-"""Words that no program can make of the code: they are written beside what renders them."""
+"""Lookup of descriptions that are written by hand next to their renderer."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 Key = TypeVar("Key")
 
 
-class Undescribed(LookupError):  # noqa: N818 - what it is
-    """Something new, for which the reference has no words yet."""
+class Undescribed(LookupError):  # noqa: N818 - an adjective
+    """A name has no hand-written description."""
 
     def __init__(self, name: object, where: str) -> None:
         self.name, self.where = name, where
-        super().__init__(f"the reference has no words for {str(name)!r}: add them to {where}")
+        super().__init__(f"no description of {str(name)!r}: add it to {where}")
 
 
 def words_for(name: Key, words: Mapping[Key, str], where: str) -> str:
-    """The words for `name`; `where` says which mapping to add them to. Raises `Undescribed`."""
+    """Return the description of `name` in `words`, called `where`. Raises `Undescribed`."""
     try:
         return words[name]
     except KeyError:
