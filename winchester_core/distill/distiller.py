@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from winchester_core.clock import Clock
-    from winchester_core.distill.trait import CompiledDefinition
+    from winchester_core.distill.definition import CompiledDefinition
 
 DEFINITION_CACHE_SIZE = 4096
 """For so many event types it is kept which definition covers them."""
@@ -66,7 +66,7 @@ class Distiller:
         clock: Clock | None = None,
     ) -> None:
         import_stackdistiller()
-        from winchester_core.distill.trait import CompiledDefinition
+        from winchester_core.distill.definition import CompiledDefinition
 
         try:
             validate_definitions(definitions, trait_plugins)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from stackdistiller.distiller import EventDefinition
+from typing import TYPE_CHECKING, Any
 
 from winchester_core.distill.drop_reasons import describe_failure, describe_value, looks_secret
 from winchester_core.distill.field_path import FieldPath, compile_path
 from winchester_core.distill.notification import read_datetime
-from winchester_core.model.event import REQUIRED_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -170,26 +167,3 @@ def parse_plugin_entry(setting: str | Mapping[str, Any]) -> PluginEntry:
     if isinstance(setting, str):
         return PluginEntry(setting)
     return PluginEntry(setting["name"], setting.get("parameters") or {})
-
-
-# One event definition, compiled. Import it only where StackDistiller is known to be there.
-
-
-class CompiledDefinition(EventDefinition):
-    """StackDistiller's definition (which types it covers), with traits that are compiled.
-
-    A trait named as one of an event's required keys is left out: the notification's own values
-    stand there.
-    """
-
-    # StackDistiller would build a parser for each path of these and of `traits`, 10 ms apiece.
-    DEFAULT_TRAITS: ClassVar[dict[str, Any]] = {}
-
-    def __init__(self, definition: Mapping[str, Any], trait_plugins: Mapping[str, type]) -> None:
-        super().__init__({"event_type": definition["event_type"], "traits": {}}, trait_plugins)
-        settings = EventDefinition.DEFAULT_TRAITS | definition["traits"]
-        self.extractors = tuple(
-            TraitExtractor(name, setting, trait_plugins)
-            for name, setting in settings.items()
-            if name not in REQUIRED_KEYS
-        )
