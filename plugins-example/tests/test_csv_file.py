@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 HEADER = "event_type,timestamp,n\n"
 THREE = HEADER + "a,2024-03-02,1\nb,2024-03-03,2\nc,2024-03-04,3\n"
 MANY = HEADER + "".join(f"row,2024-03-02,{n}\n" for n in range(5000))
-"""More than is read from the file at a time."""
+"""More rows than the file object buffers."""
 
 
 class TestRules(SourceConformance):
-    """What every source must keep to."""
+    """Rules for every source."""
 
     plugin = CsvFileSource
     finite = True
@@ -51,26 +51,25 @@ class TestRules(SourceConformance):
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A file of three rows."""
+    """Return a file of three rows."""
     path = tmp_path / "rows.csv"
     path.write_text(THREE)
     return path
 
 
-class Opened(Protocol):
-    """Makes a source as Winchester does, of params that the schema has completed, and opens it."""
+class OpenSource(Protocol):
+    """Creates a source from validated params, as Winchester does, and opens it."""
 
     def __call__(self, path: Path, **params: Any) -> CsvFileSource: ...
 
 
 @pytest.fixture
-def opened() -> Iterator[Opened]:
-    """Makes sources, and closes them in the end."""
+def open_source() -> Iterator[OpenSource]:
+    """Create and open sources; close them at the end."""
     with ExitStack() as stack:
 
         def make(path: Path, **params: Any) -> CsvFileSource:
-            given = {"path": str(path), **params}
-            source = CsvFileSource(**CsvFileSource.config_schema(given))
+            source = CsvFileSource(**CsvFileSource.config_schema({"path": str(path), **params}))
             stack.callback(source.close)
             source.open()
             return source
@@ -79,7 +78,7 @@ def opened() -> Iterator[Opened]:
 
 
 def read_all(source: CsvFileSource, batch_size: int = 100) -> list[Message]:
-    """Everything that it delivers, acknowledged."""
+    """Receive and acknowledge all messages of a source."""
     messages: list[Message] = []
     while not source.exhausted:
         batch = source.receive(batch_size, 0)
@@ -89,30 +88,32 @@ def read_all(source: CsvFileSource, batch_size: int = 100) -> list[Message]:
 
 
 def body(message: Message) -> Mapping[str, Any]:
-    """Its body, which is no bytes."""
+    """Return the body of a message, which must be a mapping."""
     assert not isinstance(message.body, bytes)
     return message.body
 
 
 def types(messages: list[Message]) -> str:
-    """The event types, one letter each."""
+    """Return the event types, one letter each, as one string."""
     return "".join(body(message)["event_type"] for message in messages)
 
 
-def test_each_row_is_an_event_in_the_order_of_the_file(opened: Opened, file: Path) -> None:
-    messages = read_all(opened(file))
+def test_rows_become_events_in_file_order(open_source: OpenSource, file: Path) -> None:
+    messages = read_all(open_source(file))
 
     assert types(messages) == "abc"
     assert {message.kind for message in messages} == {MessageKind.EVENT}
     assert [message.received_from for message in messages] == [f"{file}:{n}" for n in (2, 3, 4)]
 
 
-def test_columns_are_renamed_typed_and_left_out_where_empty(opened: Opened, file: Path) -> None:
+def test_columns_are_renamed_and_typed_and_empty_cells_omitted(
+    open_source: OpenSource, file: Path
+) -> None:
     file.write_text(
         "id,what,time,n,x,ok,at,note,event_type\n"
         "m1,door.in,2024-03-02T08:00:00Z,7,1.5,TRUE,2024-03-02T09:00:00+01:00,,unused\n"
     )
-    source = opened(
+    source = open_source(
         file,
         columns={"message_id": "id", "event_type": "what", "timestamp": "time"},
         types={"n": "int", "x": "float", "ok": "bool", "at": "datetime"},
@@ -131,33 +132,33 @@ def test_columns_are_renamed_typed_and_left_out_where_empty(opened: Opened, file
     }
 
 
-def test_quoted_cells_may_hold_anything_and_a_row_is_named_by_its_first_line(
-    opened: Opened, file: Path
+def test_quoted_cells_and_line_numbers_of_multiline_rows(
+    open_source: OpenSource, file: Path
 ) -> None:
     text = HEADER + '"a;""b\nc""",2024-03-02,"1,5"\n\n\nd,2024-03-02,2\n'
     file.write_text(text)
-    first, second = read_all(opened(file))
+    first, second = read_all(open_source(file))
 
     assert body(first)["event_type"] == 'a;"b\nc"'
     assert [first.received_from, second.received_from] == [f"{file}:2", f"{file}:6"]
 
 
-def test_delimiter_encoding_and_byte_order_mark_are_understood(opened: Opened, file: Path) -> None:
+def test_delimiter_encoding_and_byte_order_mark(open_source: OpenSource, file: Path) -> None:
     file.write_bytes("\ufeffevent_type,n\nä,1\n".encode())
-    (marked,) = read_all(opened(file))
+    (marked,) = read_all(open_source(file))
     file.write_bytes("event_type;n\nä;1\n".encode("cp1252"))
-    (western,) = read_all(opened(file, delimiter=";", encoding="cp1252"))
+    (western,) = read_all(open_source(file, delimiter=";", encoding="cp1252"))
 
     assert marked.body == western.body
 
 
-def test_an_id_is_derived_from_the_row_and_not_from_where_it_stands(
-    opened: Opened, file: Path
+def test_derived_id_depends_on_the_row_not_its_position(
+    open_source: OpenSource, file: Path
 ) -> None:
-    before = {body(m)["n"]: body(m)["message_id"] for m in read_all(opened(file))}
+    before = {body(m)["n"]: body(m)["message_id"] for m in read_all(open_source(file))}
     moved = file.rename(file.with_name("moved.csv"))
     moved.write_text(HEADER + "z,2024-03-01,0\n" + THREE.removeprefix(HEADER))
-    after = {body(m)["n"]: body(m)["message_id"] for m in read_all(opened(moved))}
+    after = {body(m)["n"]: body(m)["message_id"] for m in read_all(open_source(moved))}
 
     assert len(set(after.values())) == 4
     assert before.items() <= after.items()
@@ -166,36 +167,34 @@ def test_an_id_is_derived_from_the_row_and_not_from_where_it_stands(
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ("a,2024-03-02", "has 2 cells, and the header 3"),
-        ("a,2024-03-02,1,2", "has 4 cells, and the header 3"),
-        ("a,2024-03-02,one", "column 'n' is no int"),
-        ('a,"2024"-03,1', "no CSV: ',' expected after '\"'"),
-        ('a,"2024,1', "no CSV: unexpected end of data"),
+        ("a,2024-03-02", "has 2 cells, the header has 3"),
+        ("a,2024-03-02,1,2", "has 4 cells, the header has 3"),
+        ("a,2024-03-02,one", "column 'n' is not of type int"),
+        ('a,"2024"-03,1', "not CSV: ',' expected after '\"'"),
+        ('a,"2024,1', "not CSV: unexpected end of data"),
     ],
 )
-def test_a_row_that_cannot_be_used_is_delivered_with_its_fault(
-    opened: Opened, file: Path, row: str, reason: str
+def test_an_invalid_row_is_delivered_with_a_fault(
+    open_source: OpenSource, file: Path, row: str, reason: str
 ) -> None:
     file.write_text(HEADER + row + "\n")
-    (message,) = read_all(opened(file, types={"n": "int"}))
+    (message,) = read_all(open_source(file, types={"n": "int"}))
 
     assert message.fault == reason
     assert message.received_from == f"{file}:2"
 
 
-def test_the_rows_after_a_bad_one_are_read(opened: Opened, file: Path) -> None:
+def test_rows_after_an_invalid_one_are_read(open_source: OpenSource, file: Path) -> None:
     file.write_text(HEADER + 'a,"2024"-03,1\n' + "b,2024-03-02,1\n")
-    bad, good = read_all(opened(file))
+    bad, good = read_all(open_source(file))
 
     assert bad.fault
     assert types([good]) == "b"
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 4])
-def test_it_is_exhausted_once_nothing_more_will_come(
-    opened: Opened, file: Path, batch_size: int
-) -> None:
-    source = opened(file)
+def test_exhausted_after_the_last_row(open_source: OpenSource, file: Path, batch_size: int) -> None:
+    source = open_source(file)
 
     assert not source.exhausted
     assert types(read_all(source, batch_size)) == "abc"
@@ -203,8 +202,10 @@ def test_it_is_exhausted_once_nothing_more_will_come(
     assert source.receive(1, 0) == []
 
 
-def test_what_is_released_comes_again_first_and_in_its_order(opened: Opened, file: Path) -> None:
-    source = opened(file)
+def test_released_messages_are_redelivered_first_and_in_order(
+    open_source: OpenSource, file: Path
+) -> None:
+    source = open_source(file)
     first = source.receive(2, 0)
     source.release(list(reversed(first)))
     again = source.receive(3, 0)
@@ -213,8 +214,8 @@ def test_what_is_released_comes_again_first_and_in_its_order(opened: Opened, fil
     assert [message.redelivered for message in again] == [True, True, False]
 
 
-def test_what_was_released_keeps_it_from_being_exhausted(opened: Opened, file: Path) -> None:
-    source = opened(file)
+def test_released_messages_reset_exhausted(open_source: OpenSource, file: Path) -> None:
+    source = open_source(file)
     messages = source.receive(10, 0)
     assert source.exhausted
     source.release(messages[2:])
@@ -223,10 +224,10 @@ def test_what_was_released_keeps_it_from_being_exhausted(opened: Opened, file: P
     assert types(source.receive(10, 0)) == "c"
 
 
-def test_after_close_and_open_only_what_was_not_settled_comes_again(
-    opened: Opened, file: Path
+def test_reopening_redelivers_only_unacknowledged_messages(
+    open_source: OpenSource, file: Path
 ) -> None:
-    source = opened(file)
+    source = open_source(file)
     one, two = source.receive(2, 0)
     source.ack([one])
     source.close()
@@ -240,8 +241,8 @@ def test_after_close_and_open_only_what_was_not_settled_comes_again(
     assert types(source.receive(10, 0)) == "c"
 
 
-def test_what_is_rejected_is_done_with(opened: Opened, file: Path) -> None:
-    source = opened(file)
+def test_rejected_messages_are_not_redelivered(open_source: OpenSource, file: Path) -> None:
+    source = open_source(file)
     source.reject(source.receive(1, 0)[0], "no reason")
     source.close()
     source.open()
@@ -254,32 +255,30 @@ def test_what_is_rejected_is_done_with(opened: Opened, file: Path) -> None:
     [
         ("", {}, "the first line must name the columns"),
         ("\n" + THREE, {}, "the first line must name the columns"),
-        ("a,b,a\n", {}, "the header names the column 'a' twice"),
-        ("a,b\n", {"columns": {"timestamp": "time"}}, "has no column 'time'; there are: a, b"),
+        ("a,b,a\n", {}, "duplicate column 'a' in the header"),
+        ("a,b\n", {"columns": {"timestamp": "time"}}, "missing column 'time'; columns: a, b"),
         ('"a"b\n', {}, "',' expected after '\"'"),
     ],
 )
-def test_a_file_that_is_no_table_is_refused_when_it_is_opened(
-    opened: Opened, file: Path, text: str, params: dict[str, Any], reason: str
+def test_open_refuses_an_invalid_header(
+    open_source: OpenSource, file: Path, text: str, params: dict[str, Any], reason: str
 ) -> None:
     file.write_text(text)
 
     with pytest.raises(SourceError) as refused:
-        opened(file, **params)
+        open_source(file, **params)
 
     assert (refused.value.source, refused.value.reason) == (str(file), reason)
 
 
-def test_a_file_that_is_not_there_is_told_by_name(opened: Opened, tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_its_path(open_source: OpenSource, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"nowhere.csv: No such file or directory"):
-        opened(tmp_path / "nowhere.csv")
+        open_source(tmp_path / "nowhere.csv")
 
 
-def test_what_was_read_before_a_failure_is_delivered_before_it_is_raised(
-    opened: Opened, file: Path
-) -> None:
+def test_rows_before_a_failure_are_delivered_first(open_source: OpenSource, file: Path) -> None:
     file.write_bytes(MANY.encode() + b"\xff\n")
-    source = opened(file)
+    source = open_source(file)
     before = source.receive(10_000, 0)
 
     assert before
@@ -288,9 +287,9 @@ def test_what_was_read_before_a_failure_is_delivered_before_it_is_raised(
     assert not source.exhausted
 
 
-def test_a_failure_that_was_mended_lets_it_go_on(opened: Opened, file: Path) -> None:
+def test_reading_resumes_after_a_failure_is_fixed(open_source: OpenSource, file: Path) -> None:
     file.write_bytes(MANY.encode() + b"\xff\n")
-    source = opened(file)
+    source = open_source(file)
     before = source.receive(10_000, 0)
     source.ack(before)
     with pytest.raises(SourceError):
@@ -316,7 +315,9 @@ def test_a_failure_that_was_mended_lets_it_go_on(opened: Opened, file: Path) -> 
         ({"path": "f", "colums": {}}, ["colums"]),
     ],
 )
-def test_wrong_params_are_refused_at_their_place(params: dict[str, Any], path: list[Any]) -> None:
+def test_invalid_params_are_reported_with_their_path(
+    params: dict[str, Any], path: list[Any]
+) -> None:
     with pytest.raises(MultipleInvalid) as refused:
         CsvFileSource.config_schema(params)
 

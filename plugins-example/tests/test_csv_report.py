@@ -23,7 +23,7 @@ END = datetime(2024, 3, 2, 10, 30, tzinfo=UTC)
 
 
 def visit() -> list[Event]:
-    """The events of a stream; new copies, as every run is given."""
+    """Return the events of a stream, as new copies for each run."""
     return [
         {"message_id": "m1", "event_type": "door.in", "timestamp": BEGIN, "floor": 3},
         {"message_id": "m2", "event_type": "door.out", "timestamp": END, "badge": 'a,"b"'},
@@ -31,24 +31,24 @@ def visit() -> list[Event]:
 
 
 def env(**changes: Any) -> dict[str, Any]:
-    """The env of a first attempt."""
+    """Return the env of a first attempt."""
     stream = {"stream_id": 7, "stream_name": "weekend_visit"}
     return make_env(**stream, distinguished_by={"badge": "ab-12"}) | changes
 
 
-def made(directory: Path, **params: Any) -> CsvReportHandler:
-    """The handler as Winchester makes it: of params that the schema has completed."""
+def make_handler(directory: Path, **params: Any) -> CsvReportHandler:
+    """Create the handler from validated params, as Winchester does."""
     given = {"directory": str(directory), **params}
     return CsvReportHandler(**CsvReportHandler.config_schema(given))
 
 
-def written(directory: Path) -> dict[str, str]:
-    """Every file in the directory, with its text."""
+def files_in(directory: Path) -> dict[str, str]:
+    """Return the text of every file in the directory, by name."""
     return {path.name: path.read_text() for path in directory.iterdir()}
 
 
 class TestRules(HandlerConformance):
-    """What every handler must keep to."""
+    """Rules for every handler."""
 
     plugin = CsvReportHandler
 
@@ -60,19 +60,19 @@ class TestRules(HandlerConformance):
         return {"directory": str(self.directory), "columns": ["timestamp"]}
 
     def observe_effects(self) -> Any:
-        """The files that have their names."""
+        """Return the files under their final names."""
         return {path.name: path.read_text() for path in self.directory.glob("[!.]*")}
 
     def observe_traces(self) -> Any:
-        return written(self.directory)
+        return files_in(self.directory)
 
 
-def test_a_run_that_succeeds_leaves_one_file_with_a_row_for_each_event(tmp_path: Path) -> None:
-    handler = made(tmp_path / "reports")
+def test_a_successful_run_writes_a_row_for_each_event(tmp_path: Path) -> None:
+    handler = make_handler(tmp_path / "reports")
     handler.handle_events(visit(), env())
     handler.commit()
 
-    assert written(tmp_path / "reports") == {
+    assert files_in(tmp_path / "reports") == {
         "weekend_visit-7.csv": (
             "message_id,event_type,timestamp,badge,floor\n"
             "m1,door.in,2024-03-02T08:00:00+00:00,,3\n"
@@ -83,41 +83,43 @@ def test_a_run_that_succeeds_leaves_one_file_with_a_row_for_each_event(tmp_path:
     assert mode & ~0o640 == 0
 
 
-def test_the_columns_may_be_chosen(tmp_path: Path) -> None:
-    handler = made(tmp_path, columns=["floor", "timestamp"])
+def test_columns_can_be_selected(tmp_path: Path) -> None:
+    handler = make_handler(tmp_path, columns=["floor", "timestamp"])
     handler.handle_events(visit(), env())
     handler.commit()
 
-    assert written(tmp_path)["weekend_visit-7.csv"].splitlines()[:2] == [
+    assert files_in(tmp_path)["weekend_visit-7.csv"].splitlines()[:2] == [
         "floor,timestamp",
         "3,2024-03-02T08:00:00+00:00",
     ]
 
 
-def test_before_commit_the_file_is_not_there_under_its_name(tmp_path: Path) -> None:
-    made(tmp_path).handle_events(visit(), env())
+def test_the_file_does_not_exist_before_commit(tmp_path: Path) -> None:
+    make_handler(tmp_path).handle_events(visit(), env())
 
-    assert "weekend_visit-7.csv" not in written(tmp_path)
+    assert "weekend_visit-7.csv" not in files_in(tmp_path)
 
 
-def test_rollback_leaves_no_trace(tmp_path: Path) -> None:
-    handler = made(tmp_path)
+def test_rollback_removes_all_files(tmp_path: Path) -> None:
+    handler = make_handler(tmp_path)
     handler.handle_events(visit(), env())
     handler.rollback()
 
-    assert written(tmp_path) == {}
+    assert files_in(tmp_path) == {}
 
 
 def test_rollback_and_commit_before_any_event_do_nothing(tmp_path: Path) -> None:
-    made(tmp_path).rollback()
-    made(tmp_path).commit()
+    make_handler(tmp_path).rollback()
+    make_handler(tmp_path).commit()
 
-    assert written(tmp_path) == {}
+    assert files_in(tmp_path) == {}
 
 
-def test_the_given_events_are_returned_with_one_that_tells_of_the_file(tmp_path: Path) -> None:
+def test_the_events_and_a_report_event_are_returned(tmp_path: Path) -> None:
     shared = env()
-    *given, report = made(tmp_path, event_type="visit.report").handle_events(visit(), shared)
+    *given, report = make_handler(tmp_path, event_type="visit.report").handle_events(
+        visit(), shared
+    )
 
     path = str(tmp_path / "weekend_visit-7.csv")
     assert given == visit()
@@ -134,38 +136,38 @@ def test_the_given_events_are_returned_with_one_that_tells_of_the_file(tmp_path:
     assert shared["csv_reports"] == [path]
 
 
-def test_a_second_run_after_the_worker_died_gives_the_same_event_and_file(tmp_path: Path) -> None:
-    dead = made(tmp_path)
+def test_a_retry_gives_the_same_event_and_file(tmp_path: Path) -> None:
+    dead = make_handler(tmp_path)
     first = dead.handle_events(visit(), env())
-    again = made(tmp_path)
+    again = make_handler(tmp_path)
     second = again.handle_events(visit(), env(attempt=2))
     again.commit()
 
     assert second == first
-    assert list(written(tmp_path)) == ["weekend_visit-7.csv"]
+    assert list(files_in(tmp_path)) == ["weekend_visit-7.csv"]
 
 
-def test_a_worker_that_died_after_commit_has_done_no_harm(tmp_path: Path) -> None:
+def test_a_retry_after_commit_is_idempotent(tmp_path: Path) -> None:
     for attempt in (1, 2):
-        handler = made(tmp_path)
+        handler = make_handler(tmp_path)
         handler.handle_events(visit(), env(attempt=attempt))
         handler.commit()
 
-    assert list(written(tmp_path)) == ["weekend_visit-7.csv"]
+    assert list(files_in(tmp_path)) == ["weekend_visit-7.csv"]
 
 
-def test_a_worker_that_lost_the_stream_does_not_touch_the_file_of_the_next(tmp_path: Path) -> None:
-    late, current = made(tmp_path), made(tmp_path)
+def test_rollback_of_a_lost_stream_keeps_the_file_of_the_next_worker(tmp_path: Path) -> None:
+    late, current = make_handler(tmp_path), make_handler(tmp_path)
     late.handle_events(visit(), env())
     current.handle_events(visit(), env(attempt=2))
     late.rollback()
     current.commit()
 
-    assert list(written(tmp_path)) == ["weekend_visit-7.csv"]
+    assert list(files_in(tmp_path)) == ["weekend_visit-7.csv"]
 
 
 def test_reports_of_different_streams_have_different_ids(tmp_path: Path) -> None:
-    handler = made(tmp_path)
+    handler = make_handler(tmp_path)
     reports = [
         handler.handle_events(visit(), env(**changes))[-1]["message_id"]
         for changes in ({}, {"stream_id": 8}, {"stream_name": "other"})
@@ -175,8 +177,8 @@ def test_reports_of_different_streams_have_different_ids(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["../../etc/cron", "/etc/cron", "..", "a/b"])
-def test_no_name_of_a_trigger_leads_out_of_the_directory(tmp_path: Path, name: str) -> None:
-    handler = made(tmp_path / "reports")
+def test_trigger_names_cannot_escape_the_directory(tmp_path: Path, name: str) -> None:
+    handler = make_handler(tmp_path / "reports")
     handler.handle_events(visit(), env(stream_name=name))
     handler.commit()
 
@@ -184,15 +186,15 @@ def test_no_name_of_a_trigger_leads_out_of_the_directory(tmp_path: Path, name: s
     assert [path.is_file() for path in (tmp_path / "reports").iterdir()] == [True]
 
 
-def test_no_events_are_no_report(tmp_path: Path) -> None:
-    handler = made(tmp_path)
+def test_no_events_give_no_report(tmp_path: Path) -> None:
+    handler = make_handler(tmp_path)
 
     assert handler.handle_events([], env()) == []
     handler.commit()
-    assert written(tmp_path) == {}
+    assert files_in(tmp_path) == {}
 
 
-def test_what_earlier_handlers_left_unclean_is_cleaned_in_the_file_alone(tmp_path: Path) -> None:
+def test_unclean_events_are_cleaned_only_in_the_file(tmp_path: Path) -> None:
     loose: Event = {
         "message_id": "m3",
         "event_type": "door.note",
@@ -200,22 +202,22 @@ def test_what_earlier_handlers_left_unclean_is_cleaned_in_the_file_alone(tmp_pat
         "nothing": None,
         "list": [1],
     }
-    handler = made(tmp_path)
+    handler = make_handler(tmp_path)
     events = handler.handle_events([*visit(), loose], env())
     handler.commit()
 
     assert events[2] is loose
     assert events[-1]["timestamp"] == END
-    assert written(tmp_path)["weekend_visit-7.csv"].splitlines()[-1] == (
+    assert files_in(tmp_path)["weekend_visit-7.csv"].splitlines()[-1] == (
         "m3,door.note,2024-03-02T10:30:00+00:00,,"
     )
 
 
-def test_a_directory_that_cannot_be_made_fails_the_run_and_not_the_commit(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_created_fails_the_run_before_commit(tmp_path: Path) -> None:
     (tmp_path / "reports").write_text("in the way")
 
     with pytest.raises(OSError, match="reports"):
-        made(tmp_path / "reports").handle_events(visit(), env())
+        make_handler(tmp_path / "reports").handle_events(visit(), env())
 
 
 @pytest.mark.parametrize(
@@ -229,7 +231,9 @@ def test_a_directory_that_cannot_be_made_fails_the_run_and_not_the_commit(tmp_pa
         ({"direktory": "d", "directory": "d"}, ["direktory"]),
     ],
 )
-def test_wrong_params_are_refused_at_their_place(params: dict[str, Any], path: list[Any]) -> None:
+def test_invalid_params_are_reported_with_their_path(
+    params: dict[str, Any], path: list[Any]
+) -> None:
     with pytest.raises(MultipleInvalid) as refused:
         CsvReportHandler.config_schema(params)
 

@@ -12,39 +12,39 @@ from winchester_example.lowercase import LowercaseTraitPlugin
 
 
 class TestRules(TraitPluginConformance):
-    """What every trait plugin must keep to."""
+    """Rules for every trait plugin."""
 
     plugin = LowercaseTraitPlugin
     inputs = [["AB-12 "], [None, "CD"], ["  "]]
 
 
-def made(**parameters: Any) -> LowercaseTraitPlugin:
-    """The plugin as Winchester makes it: of parameters that the schema has completed."""
+def make_plugin(**parameters: Any) -> LowercaseTraitPlugin:
+    """Create the plugin from validated parameters, as Winchester does."""
     return LowercaseTraitPlugin(**LowercaseTraitPlugin.config_schema(parameters))
 
 
-def test_the_first_text_found_is_given_in_lower_case_without_blanks_around_it() -> None:
+def test_returns_the_first_text_stripped_and_in_lower_case() -> None:
     found = [("payload.badge", None), ("payload.card", " AB-12 "), ("payload.other", "CD")]
 
-    assert made().trait_value(found) == "ab-12"
+    assert make_plugin().trait_value(found) == "ab-12"
 
 
-def test_blanks_stay_when_they_are_not_to_be_stripped() -> None:
-    assert made(strip=False).trait_value([("badge", " Ab ")]) == " ab "
+def test_white_space_is_kept_without_strip() -> None:
+    assert make_plugin(strip=False).trait_value([("badge", " Ab ")]) == " ab "
 
 
 @pytest.mark.parametrize("found", [[], [("badge", None)], [("badge", "")], [("badge", "  ")]])
-def test_nothing_found_is_no_trait(found: list[tuple[str, Any]]) -> None:
-    assert made().trait_value(found) is None
+def test_no_text_gives_no_trait(found: list[tuple[str, Any]]) -> None:
+    assert make_plugin().trait_value(found) is None
 
 
 @pytest.mark.parametrize("value", [12, 1.5, True, ["A"], {"a": "A"}])
-def test_what_is_no_text_drops_the_trait_with_the_reason(value: Any) -> None:
+def test_values_of_other_types_are_refused(value: Any) -> None:
     with pytest.raises(TypeError, match=f"text, not {type(value).__name__}"):
-        made().trait_value([("badge", value)])
+        make_plugin().trait_value([("badge", value)])
 
 
 @pytest.mark.parametrize("parameters", [{"strip": "yes"}, {"stripp": True}])
-def test_parameters_that_it_has_not_are_refused(parameters: dict[str, Any]) -> None:
+def test_invalid_parameters_are_refused(parameters: dict[str, Any]) -> None:
     with pytest.raises(MultipleInvalid):
-        made(**parameters)
+        make_plugin(**parameters)

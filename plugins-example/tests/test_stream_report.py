@@ -1,4 +1,4 @@
-"""The command `report streams`, on a database of SQLite."""
+"""The command `report streams`, on SQLite."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ trigger_definitions:
 
 @pytest.fixture
 def config(tmp_path: Path) -> str:
-    """A configuration whose database holds three visits, on two days, and an alarm."""
+    """Return a configuration whose database has three visits, on two days, and an alarm."""
     path = tmp_path / "winchester.yaml"
     path.write_text(CONFIGURATION.format(directory=tmp_path))
     winchester_db = Path(sys.executable).with_name("winchester_db")
@@ -56,7 +56,7 @@ def config(tmp_path: Path) -> str:
 
 
 def event(message_id: str, event_type: str, day: int, *, badge: str, hour: int = 8) -> Any:
-    """An event of March 2024."""
+    """Return an event of March 2024."""
     return {
         "message_id": message_id,
         "event_type": event_type,
@@ -66,7 +66,7 @@ def event(message_id: str, event_type: str, day: int, *, badge: str, hour: int =
 
 
 def run(*arguments: str) -> Any:
-    """What the command prints as JSON."""
+    """Run the command and return its JSON output."""
     output = io.StringIO()
     command = StreamReport(cast("Any", SimpleNamespace(stdout=output)), None)
     parsed = command.get_parser("winchester report streams").parse_args([*arguments, "-f", "json"])
@@ -95,7 +95,7 @@ def test_streams_are_counted_by_trigger_and_state(config: str) -> None:
     ]
 
 
-def test_only_one_trigger_or_day_may_be_asked_for(config: str) -> None:
+def test_streams_can_be_filtered_by_trigger_and_day(config: str) -> None:
     (alarms,) = run("-c", config, "--trigger", "alarm")
     (visits,) = run("-c", config, "--trigger", "visit", "--day", "2024-03-02")
 
@@ -104,16 +104,16 @@ def test_only_one_trigger_or_day_may_be_asked_for(config: str) -> None:
     assert run("-c", config, "--day", "2024-03-01") == []
 
 
-def test_a_long_list_is_read_page_by_page(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_streams_are_read_in_pages(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run("-c", config)
-    monkeypatch.setattr("winchester_example.stream_report.PAGE", 1)
+    monkeypatch.setattr("winchester_example.stream_report.PAGE_SIZE", 1)
 
     assert run("-c", config) == whole
 
 
-def test_what_is_no_day_is_wrong_usage(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_day_is_a_usage_error(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run("-c", config, "--day", "yesterday")
 
     assert ended.value.code == 2
-    assert "'yesterday' is no day" in capsys.readouterr().err
+    assert "expected a day, such as 2015-01-20, not 'yesterday'" in capsys.readouterr().err

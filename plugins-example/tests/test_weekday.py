@@ -16,21 +16,21 @@ LATE_SUNDAY = datetime(2024, 3, 3, 23, 30, tzinfo=UTC)
 
 
 class TestRules(ConditionConformance):
-    """What every condition must keep to."""
+    """Rules for every condition."""
 
     plugin = WeekdayCondition
     expressions = ["sat", ["mon", "wed-thu"], {"days": "mon-sun", "zone": "Pacific/Auckland"}]
     invalid_expressions = ["saturday", 6, None, []]
 
 
-def made(expression: Any) -> WeekdayCondition:
-    """The condition as Winchester makes it: of an expression that the schema has checked."""
+def make_condition(expression: Any) -> WeekdayCondition:
+    """Create the condition from a validated expression, as Winchester does."""
     return WeekdayCondition("at", WeekdayCondition.config_schema(expression))
 
 
-def days_that_match(expression: Any) -> str:
-    """The initials of the days, Monday's first, that a condition in UTC matches."""
-    condition = made(expression)
+def matching_days(expression: Any) -> str:
+    """Return the initials of the matching days, from Monday on, in UTC."""
+    condition = make_condition(expression)
     week = {"MTWTFSS"[n] + str(n): MONDAY + timedelta(days=n) for n in range(7)}
     return "".join(name[0] for name, day in week.items() if condition.matches({"at": day}))
 
@@ -47,21 +47,23 @@ def days_that_match(expression: Any) -> str:
         ({"days": ["sat", "sun"], "zone": "UTC"}, "SS"),
     ],
 )
-def test_every_form_of_the_expression_means_its_days(expression: Any, days: str) -> None:
-    assert days_that_match(expression) == days
+def test_each_form_of_the_expression(expression: Any, days: str) -> None:
+    assert matching_days(expression) == days
 
 
-def test_the_day_is_that_of_the_time_zone() -> None:
+def test_days_are_in_the_time_zone() -> None:
     in_berlin = {"days": "mon", "zone": "Europe/Berlin"}
 
-    assert made("sun").matches({"at": LATE_SUNDAY})
-    assert made(in_berlin).matches({"at": LATE_SUNDAY})
-    assert not made({**in_berlin, "days": "sun"}).matches({"at": LATE_SUNDAY})
+    assert make_condition("sun").matches({"at": LATE_SUNDAY})
+    assert make_condition(in_berlin).matches({"at": LATE_SUNDAY})
+    assert not make_condition({**in_berlin, "days": "sun"}).matches({"at": LATE_SUNDAY})
 
 
 def test_a_naive_datetime_is_utc_and_an_aware_one_is_converted() -> None:
-    assert made("sun").matches({"at": LATE_SUNDAY.replace(tzinfo=None)})
-    assert made("sun").matches({"at": LATE_SUNDAY.astimezone(timezone(timedelta(hours=3)))})
+    assert make_condition("sun").matches({"at": LATE_SUNDAY.replace(tzinfo=None)})
+    assert make_condition("sun").matches(
+        {"at": LATE_SUNDAY.astimezone(timezone(timedelta(hours=3)))}
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,19 +82,19 @@ def test_a_naive_datetime_is_utc_and_an_aware_one_is_converted() -> None:
         datetime.max.replace(tzinfo=timezone(timedelta(hours=-14))),
     ],
 )
-def test_whatever_is_no_usable_datetime_does_not_match(value: Any) -> None:
-    assert made("mon-sun").matches({"at": value}) is False
-    assert made("mon-sun").matches({}) is False
+def test_other_values_do_not_match(value: Any) -> None:
+    assert make_condition("mon-sun").matches({"at": value}) is False
+    assert make_condition("mon-sun").matches({}) is False
 
 
-def test_the_end_of_the_calendar_does_not_match_where_the_zone_leads_out_of_it() -> None:
-    condition = made({"days": "mon-sun", "zone": "Pacific/Auckland"})
+def test_a_time_beyond_the_calendar_in_the_zone_does_not_match() -> None:
+    condition = make_condition({"days": "mon-sun", "zone": "Pacific/Auckland"})
 
     assert condition.matches({"at": datetime.max.replace(tzinfo=UTC)}) is False
 
 
-def test_it_says_what_it_demands() -> None:
-    condition = made({"days": ["sun", "fri-sat"], "zone": "Europe/Berlin"})
+def test_description() -> None:
+    condition = make_condition({"days": ["sun", "fri-sat"], "zone": "Europe/Berlin"})
 
     assert condition.describe() == "at is a datetime on fri or sat or sun in Europe/Berlin"
 
@@ -115,14 +117,14 @@ def test_it_says_what_it_demands() -> None:
         ({"days": "sat", "zon": "UTC"}, ["zon"]),
     ],
 )
-def test_a_wrong_expression_is_refused_at_its_place(expression: Any, path: list[Any]) -> None:
+def test_an_invalid_expression_is_reported_with_its_path(expression: Any, path: list[Any]) -> None:
     with pytest.raises(MultipleInvalid) as refused:
-        made(expression)
+        make_condition(expression)
 
     assert [error.path for error in refused.value.errors] == [path]
 
 
-def test_what_the_schema_returns_it_accepts_again() -> None:
+def test_the_schema_is_idempotent() -> None:
     checked = WeekdayCondition.config_schema(["sat", "mon-tue"])
 
     assert WeekdayCondition.config_schema(checked) == checked

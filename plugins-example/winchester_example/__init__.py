@@ -1,1 +1,1 @@
-"""Plugins for Winchester, one of each kind. Each is found by its entry point in pyproject.toml."""
+"""Plugins for Winchester, one of each kind. pyproject.toml declares their entry points."""

@@ -13,7 +13,7 @@ from winchester_core.errors import SourceError
 from winchester_core.interfaces import EventSource, json_schema
 from winchester_core.model import Message, MessageKind
 from winchester_example.csv_table import CsvTable
-from winchester_example.row_event import CONVERTERS, RowReader, UnusableRow
+from winchester_example.row_event import CONVERTERS, InvalidRow, RowConverter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,25 +26,25 @@ _text = All(str, Length(min=1))
 
 @json_schema(type="string", minLength=1, title="text encoding")
 def text_encoding(name: Any) -> str:
-    """Accept the name of a text encoding that Python knows. Raises `voluptuous.Invalid`."""
+    """Validate the name of a text encoding of Python. Raises `voluptuous.Invalid`."""
     if isinstance(name, str):
         with suppress(LookupError, ValueError):
             "".encode(name)
             return name
-    raise Invalid(f"{name!r:.60} is no text encoding, such as utf-8 or cp1252")
+    raise Invalid(f"expected a text encoding, such as utf-8 or cp1252, not {name!r:.60}")
 
 
 class CsvFileSource(EventSource):
-    """The rows of a CSV file as events, from its header to its end; it does not wait for more.
+    """Reads each row of a CSV file as an event, once from the header to the end.
 
-    An event needs `event_type` and `timestamp` (ISO 8601, UTC without an offset); its
-    `message_id` is derived from the row where the file has none. A row that cannot be used is
-    delivered with its `fault`, for which it is kept as a rejected message. A file that cannot be
-    read on raises `SourceError`, after all that was read before has been delivered.
+    An event needs `event_type` and `timestamp` (ISO 8601; UTC without an offset). Without a
+    `message_id`, it is derived from the row. An invalid row is delivered with a `fault` and stored
+    as a rejected message. If reading fails, `SourceError` is raised after all rows read before
+    have been delivered.
 
-    The file is not changed, and what was read of it is not remembered beyond the process: read
-    again, its rows are duplicates, which the ids tell. Within the process, messages released or
-    not settled at `close` are delivered again, and `open` goes on where reading stopped.
+    The file is not changed, and no position is stored: when another process reads the file again,
+    the ids identify its rows as duplicates. Within a process, messages that are released, or not
+    acknowledged at `close`, are redelivered, and `open` resumes where reading stopped.
     """
 
     example: ClassVar[str] = """
@@ -57,26 +57,24 @@ class CsvFileSource(EventSource):
     """
     config_schema: ClassVar[Schema] = Schema(
         {
-            Required(
-                "path", description="the file; a relative one starts at the working directory"
-            ): _text,
+            Required("path", description="the file; relative to the working directory"): _text,
             Optional(
                 "columns",
                 default=dict,
-                description="a map of trait to column, where their names differ",
+                description="a map of trait to column, if their names differ",
             ): {_text: _text},
             Optional(
                 "types",
                 default=dict,
-                description="a map of trait to what its texts are; `text` where it is not named",
+                description="a map of trait to the type of its values; default: `text`",
             ): {_text: In(list(CONVERTERS))},
-            Optional("delimiter", default=",", description="what stands between two cells"): In(
+            Optional("delimiter", default=",", description="separator of two cells"): In(
                 DELIMITERS
             ),
             Optional(
                 "encoding",
                 default="utf-8-sig",
-                description="of the file; the default is UTF-8 with or without a byte order mark",
+                description="encoding of the file; default: UTF-8, byte order mark optional",
             ): text_encoding,
         }
     )
@@ -90,54 +88,59 @@ class CsvFileSource(EventSource):
             encoding=self.params["encoding"],
             columns=columns.values(),
         )
-        self._reader = RowReader(columns, self.params["types"])
+        self._converter = RowConverter(columns, self.params["types"])
         self._rows_read = 0
         self._at_end = False
         self._failure: SourceError | None = None
-        self._unsettled: dict[int, Message] = {}
+        self._unacknowledged: dict[int, Message] = {}
         self._released: deque[Message] = deque()
 
     def open(self) -> None:
-        """Open the file, and pass over the rows that were read before. Raises `SourceError`."""
+        """Open the file and skip the rows already read. Raises `SourceError`."""
         self._failure, self._at_end = None, False
         self._table.open()
         for _ in range(self._rows_read):
             self._table.next_row()
-        self._note_end()
+        self._update_exhausted()
 
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
-        """Return the next rows. Raises `SourceError` once all before the failure are out."""
+        """Return the next rows. Raises `SourceError` after all rows before the failure."""
         batch: list[Message] = []
-        while len(batch) < max_messages and (message := self._next()) is not None:
+        while len(batch) < max_messages and (message := self._next_message()) is not None:
             batch.append(message)
-        self._unsettled.update((message.token, message) for message in batch)
-        self._note_end()
+        self._unacknowledged.update((message.token, message) for message in batch)
+        self._update_exhausted()
         if self._failure and not batch:
             raise self._failure
         return batch
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """Forget the messages."""
+        """Drop the messages: they are stored."""
         for message in messages:
-            self._unsettled.pop(message.token, None)
+            self._unacknowledged.pop(message.token, None)
 
     def release(self, messages: Sequence[Message]) -> None:
-        """Deliver the messages again, before others, in the order they had."""
-        back = [self._unsettled.pop(m.token) for m in messages if m.token in self._unsettled]
-        waiting = [*self._released, *(replace(message, redelivered=True) for message in back)]
-        self._released = deque(sorted(waiting, key=lambda message: message.token))
-        self._note_end()
+        """Queue the messages for redelivery, before new ones and in their original order."""
+        held = self._unacknowledged
+        released = [
+            replace(held.pop(message.token), redelivered=True)
+            for message in messages
+            if message.token in held
+        ]
+        queue = [*self._released, *released]
+        self._released = deque(sorted(queue, key=lambda message: message.token))
+        self._update_exhausted()
 
     def reject(self, message: Message, reason: str) -> None:
-        """Forget the message: there is nobody to tell."""
+        """Drop the message: a file has no sender to notify."""
         self.ack([message])
 
     def close(self) -> None:
-        """Close the file; what is not settled is released."""
-        self.release(list(self._unsettled.values()))
+        """Close the file, and release the messages that are not acknowledged."""
+        self.release(list(self._unacknowledged.values()))
         self._table.close()
 
-    def _next(self) -> Message | None:
+    def _next_message(self) -> Message | None:
         if self._released:
             return self._released.popleft()
         if self._failure or self._at_end:
@@ -151,15 +154,15 @@ class CsvFileSource(EventSource):
             self._at_end = True
             return None
         self._rows_read += 1
-        return self._message(row)
+        return self._to_message(row)
 
-    def _message(self, row: Row) -> Message:
+    def _to_message(self, row: Row) -> Message:
         body, fault = dict(row.cells), row.fault
         if fault is None:
             try:
-                body = self._reader.event(row.cells)
-            except UnusableRow as unusable:
-                fault = str(unusable)
+                body = self._converter.to_event(row.cells)
+            except InvalidRow as invalid:
+                fault = str(invalid)
         return Message(
             body=body,
             kind=MessageKind.EVENT,
@@ -168,5 +171,5 @@ class CsvFileSource(EventSource):
             fault=fault,
         )
 
-    def _note_end(self) -> None:
+    def _update_exhausted(self) -> None:
         self.exhausted = self._at_end and not self._released

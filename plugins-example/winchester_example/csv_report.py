@@ -1,4 +1,4 @@
-"""The handler `csv_report`: a CSV file for each stream, and an event that tells of it."""
+"""The handler `csv_report`: a CSV file for each stream, and an event that announces it."""
 
 from __future__ import annotations
 
@@ -23,23 +23,22 @@ if TYPE_CHECKING:
     from winchester_core.model import Event
 
 REPORT_IDS = UUID("6a3f3f0b-2d35-4d6c-9f0e-0c7a52f7a1de")
-"""The name space of the ids of our events. A handler of your own has another: `uuid.uuid4()`."""
+"""UUID namespace of this handler's events. Create another for your own handler: `uuid.uuid4()`."""
 
 _text = All(str, Length(min=1, max=MAX_NAME_LENGTH))
 
 
 class CsvReportHandler(PipelineHandler):
-    """Writes the events it is given to `DIRECTORY/TRIGGER-STREAM_ID.csv`, one in each row.
+    """Writes the events of a stream to `DIRECTORY/TRIGGER-STREAM_ID.csv`, one per row.
 
-    It follows the rules that keep a handler right when it runs again, after a failure or after
-    its worker died:
+    It follows the rules that make a handler safe to retry after a failure or a worker's death:
 
-    - what may fail happens in `handle_events`, since a failure there is tried again, and one in
-      `commit` is not;
-    - `commit` only renames: doing it twice is doing it once;
-    - the id of the new event is derived from what a second run sees again, so that the database
-      knows it for the same event;
-    - no clock is read: times are those of the events, in a replay as well.
+    - steps that may fail are in `handle_events`: a failure there is retried, one in `commit` is
+      not;
+    - `commit` only renames a file, which is idempotent;
+    - the id of the new event is derived from values that a retry sees again, so that the event is
+      stored once;
+    - no clock is read: times are those of the events, also in a replay.
     """
 
     example: ClassVar[str] = """
@@ -51,22 +50,22 @@ class CsvReportHandler(PipelineHandler):
             Required(
                 "directory",
                 description=(
-                    "where the files go; it is made if need be. A relative one starts at the "
-                    "working directory of the worker"
+                    "directory of the files, created if missing; relative to the working "
+                    "directory of the worker"
                 ),
             ): All(str, Length(min=1)),
             Optional(
                 "columns",
                 description=(
-                    "which traits to write (default: the three keys, then all others by name)"
+                    "traits to write; default: the three keys, then all others sorted by name"
                 ),
             ): All([_text], Length(min=1)),
             Optional(
                 "event_type",
                 default="report.written",
                 description=(
-                    "the type of the event that tells of the file; keep it out of the `event_type`"
-                    " of your triggers, or reports will be written about reports"
+                    "type of the event that announces the file; exclude it from the triggers of "
+                    "this pipeline, or reports on reports are written"
                 ),
             ): _text,
         }
@@ -77,10 +76,10 @@ class CsvReportHandler(PipelineHandler):
         self._file: ReportFile | None = None
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
-        """Write the file aside, and return the events with one more; nothing for no events.
+        """Write a temporary file; return the events and one more. Without events, do nothing.
 
-        The file's path is added to the list `env["csv_reports"]`, for handlers further on: there
-        is a file at it when their `commit` is called. Raises `OSError`.
+        The path of the file is appended to the list `env["csv_reports"]` for later handlers: the
+        file exists when their `commit` is called. Raises `OSError`.
         """
         if not events:
             return events
@@ -92,12 +91,12 @@ class CsvReportHandler(PipelineHandler):
         return [*events, self._report_event(rows, path, env)]
 
     def commit(self) -> None:
-        """Let the file appear. Raises `OSError`."""
+        """Rename the file to its final name. Raises `OSError`."""
         if self._file is not None:
             self._file.publish()
 
     def rollback(self) -> None:
-        """Leave nothing behind. Raises `OSError`."""
+        """Remove the temporary file. Raises `OSError`."""
         if self._file is not None:
             self._file.discard()
 
@@ -117,18 +116,18 @@ class CsvReportHandler(PipelineHandler):
 
 
 def derived_id(*parts: str) -> str:
-    """Return an id that is the same whenever the parts are."""
+    """Return an id that depends only on `parts`."""
     return str(uuid5(REPORT_IDS, json.dumps(parts)))
 
 
 def all_columns(rows: Iterable[Event]) -> list[str]:
-    """The three keys that every event has, then every other trait, by name."""
+    """Return the three keys of every event, then all other traits sorted by name."""
     names = {name for row in rows for name in row}
     return [*REQUIRED_KEYS, *sorted(names.difference(REQUIRED_KEYS))]
 
 
 def csv_text(rows: Iterable[Event], columns: Sequence[str]) -> str:
-    """Write a header and the rows; datetimes in ISO 8601, nothing for a trait that is not there."""
+    """Return a header and the rows; datetimes in ISO 8601, an empty cell for a missing trait."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -141,5 +140,5 @@ def _cell(value: Any) -> Any:
 
 
 def _file_name(env: Mapping[str, Any]) -> str:
-    # A trigger's name may be any text: none leads out of the directory.
+    # a trigger's name may be any text: quoted, it cannot lead out of the directory
     return f"{quote(env['stream_name'], safe=' ')}-{env['stream_id']}.csv"

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The cells of a row by the header's names, and the line (from 1) where it begins.
+    """The cells of a row by column name, and the line (from 1) where it begins.
 
-    `fault` says why the row cannot be used; the cells are then what could be read of it.
+    `fault` is the reason why the row is invalid; `cells` then holds what could be read of it.
     """
 
     line: int
@@ -28,7 +28,7 @@ class Row:
 
 
 class CsvTable:
-    """Reads one file, row by row. All failures are `SourceError`s that name it."""
+    """Reads one file, row by row. Each failure is a `SourceError` with the path."""
 
     def __init__(
         self, path: str, *, delimiter: str, encoding: str, columns: Collection[str] = ()
@@ -36,13 +36,13 @@ class CsvTable:
         self._path = path
         self._delimiter = delimiter
         self._encoding = encoding
-        self._wanted = columns
+        self._required_columns = columns
         self._file: TextIO | None = None
         self._reader: Any = None  # csv has no public name for its type
         self._header: list[str] = []
 
     def open(self) -> None:
-        """Open the file, anew if it is open, and read the header, which must name `columns`."""
+        """Open or reopen the file, and read the header, which must contain `columns`."""
         self.close()
         try:
             self._file = Path(self._path).open(encoding=self._encoding, newline="")  # noqa: SIM115
@@ -57,7 +57,7 @@ class CsvTable:
             raise
 
     def next_row(self) -> Row | None:
-        """Return the next row that is not blank; None at the end, and while it is not open."""
+        """Return the next row that is not blank; None at the end, or if the file is not open."""
         while self._file is not None:
             line = self._reader.line_num + 1
             try:
@@ -65,7 +65,7 @@ class CsvTable:
             except StopIteration:
                 return None
             except csv.Error as error:
-                return Row(line, {"line": str(line)}, f"no CSV: {error}")
+                return Row(line, {"line": str(line)}, f"not CSV: {error}")
             except (OSError, ValueError) as error:
                 raise SourceError(self._path, _reason(error)) from error
             if cells:
@@ -82,18 +82,18 @@ class CsvTable:
         named = dict(zip(self._header, cells, strict=False))
         if len(cells) == len(self._header):
             return Row(line, named)
-        return Row(line, named, f"has {len(cells)} cells, and the header {len(self._header)}")
+        return Row(line, named, f"has {len(cells)} cells, the header has {len(self._header)}")
 
     def _check_header(self) -> None:
         if not self._header:
             raise SourceError(self._path, "the first line must name the columns")
-        twice = [name for name, count in Counter(self._header).items() if count > 1]
-        if twice:
-            raise SourceError(self._path, f"the header names the column {twice[0]!r} twice")
-        missing = [name for name in self._wanted if name not in self._header]
+        duplicates = [name for name, count in Counter(self._header).items() if count > 1]
+        if duplicates:
+            raise SourceError(self._path, f"duplicate column {duplicates[0]!r} in the header")
+        missing = [name for name in self._required_columns if name not in self._header]
         if missing:
-            known = ", ".join(self._header)
-            raise SourceError(self._path, f"has no column {missing[0]!r}; there are: {known}")
+            columns = ", ".join(self._header)
+            raise SourceError(self._path, f"missing column {missing[0]!r}; columns: {columns}")
 
 
 def _reason(error: Exception) -> str:

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class LowercaseTraitPlugin(TraitPlugin):
-    """Returns the first text found in lower case, so that senders who differ in case agree.
+    """Returns the first text found, in lower case.
 
-    Winchester tells "A" from "a", in conditions as in what distinguishes streams; badges, host
-    names and mail addresses are written either way. With `strip` (the default), blanks around
-    the text are removed, too. Nothing found, or nothing but blanks: no trait.
+    Winchester compares case-sensitively, in conditions and in distinguishing traits, but senders
+    write badges, host names and mail addresses in any case. With `strip` (the default), leading
+    and trailing white space is removed, too. An empty result gives no trait.
     """
 
     example: ClassVar[str] = """
@@ -28,7 +28,7 @@ class LowercaseTraitPlugin(TraitPlugin):
     config_schema: ClassVar[Schema] = Schema(
         {
             Optional(
-                "strip", default=True, description="whether blanks around the text are removed, too"
+                "strip", default=True, description="remove leading and trailing white space"
             ): bool
         }
     )
@@ -38,11 +38,11 @@ class LowercaseTraitPlugin(TraitPlugin):
         self._strip = strip
 
     def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> str | None:
-        """Return the text. Raises `TypeError`, which drops the trait, for what is no text."""
+        """Return the text. Raises `TypeError`, which drops the trait, for another type."""
         value = next((found for _path, found in match_list if found is not None), None)
         if value is None:
             return None
         if not isinstance(value, str):
-            raise TypeError(f"lower case is for text, not {type(value).__name__}")
+            raise TypeError(f"expected text, not {type(value).__name__}")
         text = value.strip() if self._strip else value
         return text.lower() or None

@@ -1,4 +1,4 @@
-"""A file that is there as a whole or not at all."""
+"""Atomic creation of a file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ FILE_MODE, DIRECTORY_MODE = 0o640, 0o750
 
 
 class ReportFile:
-    """A file that is written aside, and appears under its name in one step.
+    """A file that is written under a temporary name, then renamed.
 
-    Whatever may fail for want of space or rights is done by `write`. `attempt` keeps two workers
-    apart that write the same file, when one has lost the stream and does not know it yet.
+    `write` performs all steps that may fail for lack of space or permissions. `attempt` is part of
+    the temporary name: a worker that has lost the stream without noticing yet does not interfere
+    with the next one.
     """
 
     def __init__(self, path: Path, attempt: int) -> None:
@@ -23,30 +24,30 @@ class ReportFile:
         self._attempt = attempt
 
     def write(self, text: str) -> None:
-        """Write `text` aside, on disk when this returns. Raises `OSError`."""
+        """Write `text` to the temporary file and sync it to disk. Raises `OSError`."""
         self.path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        descriptor = os.open(self._aside(self._attempt), flags, FILE_MODE)
+        descriptor = os.open(self._temporary_path(self._attempt), flags, FILE_MODE)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(descriptor)
 
     def publish(self) -> None:
-        """Give the file its name, in place of an earlier one; clear away what dead workers left.
+        """Rename the file, replacing an earlier one, and remove files left by dead workers.
 
-        Raises `OSError`.
+        Idempotent. Raises `OSError`.
         """
-        self._aside(self._attempt).replace(self.path)
+        self._temporary_path(self._attempt).replace(self.path)
         for attempt in range(1, self._attempt):
-            self._aside(attempt).unlink(missing_ok=True)
+            self._temporary_path(attempt).unlink(missing_ok=True)
         _sync_directory(self.path.parent)
 
     def discard(self) -> None:
-        """Remove what was written aside, if anything was. Raises `OSError`."""
-        self._aside(self._attempt).unlink(missing_ok=True)
+        """Remove the temporary file, if there is one. Raises `OSError`."""
+        self._temporary_path(self._attempt).unlink(missing_ok=True)
 
-    def _aside(self, attempt: int) -> Path:
+    def _temporary_path(self, attempt: int) -> Path:
         return self.path.with_name(f".{self.path.name}.{attempt}.part")
 
 

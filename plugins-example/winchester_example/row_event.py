@@ -1,4 +1,4 @@
-"""From the cells of a row to an event."""
+"""Conversion of a row to an event."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from winchester_core.model import TraitValue
 
 ROW_IDS = UUID("3c1c4b6e-7e0f-4b0c-8a55-5d7f0c2f6b7a")
-"""The name space of the ids of events that bring none."""
+"""UUID namespace of derived message ids."""
 
 _BOOLEANS = {"true": True, "false": False}
 
 
-def boolean(text: str) -> bool:
-    """Read `true` or `false`. Raises `ValueError`."""
+def parse_boolean(text: str) -> bool:
+    """Parse `true` or `false` in any case. Raises `ValueError`."""
     try:
         return _BOOLEANS[text.strip().lower()]
     except KeyError:
@@ -31,20 +31,20 @@ CONVERTERS: Mapping[str, Callable[[str], TraitValue]] = {
     "text": str,
     "int": int,
     "float": float,
-    "bool": boolean,
+    "bool": parse_boolean,
     "datetime": parse_timestamp,
 }
 
 
-class UnusableRow(ValueError):  # noqa: N818 - never leaves this package
-    """A row that cannot become an event; the message says why, and shows no cell."""
+class InvalidRow(ValueError):  # noqa: N818 - never leaves this package
+    """A row cannot be converted to an event; the message is the reason, without cell values."""
 
 
-class RowReader:
-    """Turns rows into events.
+class RowConverter:
+    """Converts rows to events.
 
-    `columns` maps a trait to the column that holds it, where their names differ (a column of the
-    trait's own name is then left out); `types` maps a trait to a key of `CONVERTERS`.
+    `columns` maps a trait to its column if their names differ (a column with the name of such a
+    trait is then ignored); `types` maps a trait to a key of `CONVERTERS`.
     """
 
     def __init__(self, columns: Mapping[str, str], types: Mapping[str, str]) -> None:
@@ -52,27 +52,26 @@ class RowReader:
         self._traits = {column: trait for trait, column in columns.items()}
         self._converters = {trait: CONVERTERS[kind] for trait, kind in types.items()}
 
-    def event(self, cells: Mapping[str, str]) -> dict[str, Any]:
-        """Return the event of a row; an empty cell is no trait. Raises `UnusableRow`.
+    def to_event(self, cells: Mapping[str, str]) -> dict[str, Any]:
+        """Return the event of a row; an empty cell gives no trait. Raises `InvalidRow`.
 
-        Where there is no `message_id`, it is derived from the cells: a row that is read again,
-        from a file that was renamed or has grown, is known; of rows that are equal in every cell
-        one counts.
+        A missing `message_id` is derived from the cells: a row that is read again, even from a
+        renamed or extended file, is a duplicate, and so is an equal row.
         """
         event: dict[str, Any] = {}
         for column, text in cells.items():
             trait = self._traits.get(column, column)
             if text and self._columns.get(trait, column) == column:
-                event[trait] = self._value(trait, column, text)
+                event[trait] = self._convert(trait, column, text)
         event.setdefault("message_id", str(uuid5(ROW_IDS, json.dumps(cells, sort_keys=True))))
         return event
 
-    def _value(self, trait: str, column: str, text: str) -> TraitValue:
+    def _convert(self, trait: str, column: str, text: str) -> TraitValue:
         convert = self._converters.get(trait)
         if convert is None:
             return text
         try:
             return convert(text)
         except ValueError:
-            kind = next(name for name, each in CONVERTERS.items() if each is convert)
-            raise UnusableRow(f"column {column!r} is no {kind}") from None
+            type_name = next(name for name, each in CONVERTERS.items() if each is convert)
+            raise InvalidRow(f"column {column!r} is not of type {type_name}") from None

@@ -1,4 +1,4 @@
-"""The command `winchester report streams`: how many streams, by trigger and state."""
+"""The command `winchester report streams`: number of streams by trigger and state."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from winchester_core import ReadStore
     from winchester_core.model import StreamRecord
 
-PAGE = 1000
-"""How many streams are read at a time."""
+PAGE_SIZE = 1000
+"""Number of streams per query."""
 
 COLUMNS = ("trigger", "state", "streams", "events", "first_event", "last_event")
 STATE_ORDER = {state: position for position, state in enumerate(StreamState)}
@@ -30,9 +30,9 @@ STATE_ORDER = {state: position for position, state in enumerate(StreamState)}
 class StreamReport(ConfiguredCommand, Lister):
     """Count streams by trigger and state
 
-    A line for each trigger and state that streams are in: how many streams, how many events they
-    hold, and the times of the first and the last of these, in UTC. A completed stream counts for
-    as long as it is kept; see purge_completed_streams.
+    Prints a line for each trigger and state: the number of streams and of their events, and the
+    times of the first and last event, in UTC. Completed streams count until they are removed; see
+    purge_completed_streams.
     """
 
     examples = (
@@ -47,8 +47,8 @@ class StreamReport(ConfiguredCommand, Lister):
         parser.add_argument(
             "--day",
             metavar="YYYY-MM-DD",
-            type=_midnight,
-            help="only streams whose first event is of this day (UTC)",
+            type=_parse_day,
+            help="only streams whose first event is on this day (UTC)",
         )
         return parser
 
@@ -56,17 +56,17 @@ class StreamReport(ConfiguredCommand, Lister):
         self, parsed_args: argparse.Namespace
     ) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
         """Read the streams and count them."""
-        from winchester_core import open_store  # slow: it brings in the database
+        from winchester_core import open_store  # slow: imports the database libraries
 
         settings = load_configuration(parsed_args, ignores=ALL_BUT_DATABASE)
         with closing(open_store(settings)) as store:
-            streams = _streams(store, _wanted(parsed_args.trigger, parsed_args.day))
-            return COLUMNS, [tally.row() for tally in tallies(streams)]
+            streams = _find_streams(store, _stream_filter(parsed_args.trigger, parsed_args.day))
+            return COLUMNS, [each.row() for each in summarize(streams)]
 
 
 @dataclass(slots=True)
-class Tally:
-    """The streams of one trigger in one state; times are aware UTC."""
+class StreamSummary:
+    """Summary of the streams of one trigger in one state; times are aware UTC."""
 
     trigger: str
     state: StreamState
@@ -76,46 +76,46 @@ class Tally:
     events: int = 0
 
     def add(self, stream: StreamRecord) -> None:
-        """Count one more."""
+        """Add one stream."""
         self.streams += 1
         self.events += stream.event_count
         self.first_event = min(self.first_event, stream.first_event)
         self.last_event = max(self.last_event, stream.last_event)
 
     def row(self) -> tuple[object, ...]:
-        """The values of `COLUMNS`."""
+        """Return the values of `COLUMNS`."""
         first, last = self.first_event.isoformat(), self.last_event.isoformat()
         return self.trigger, self.state.value, self.streams, self.events, first, last
 
 
-def tallies(streams: Iterable[StreamRecord]) -> list[Tally]:
-    """Count streams by trigger and state, in the order of names and of a stream's life."""
-    found: dict[tuple[str, StreamState], Tally] = {}
+def summarize(streams: Iterable[StreamRecord]) -> list[StreamSummary]:
+    """Return a summary for each trigger and state, sorted by name, then by life cycle."""
+    summaries: dict[tuple[str, StreamState], StreamSummary] = {}
     for stream in streams:
         key = (stream.name, stream.state)
-        if key not in found:
-            found[key] = Tally(*key, stream.first_event, stream.last_event)
-        found[key].add(stream)
-    return sorted(found.values(), key=lambda tally: (tally.trigger, STATE_ORDER[tally.state]))
+        if key not in summaries:
+            summaries[key] = StreamSummary(*key, stream.first_event, stream.last_event)
+        summaries[key].add(stream)
+    return sorted(summaries.values(), key=lambda each: (each.trigger, STATE_ORDER[each.state]))
 
 
-def _streams(store: ReadStore, wanted: StreamFilter) -> Iterator[StreamRecord]:
+def _find_streams(store: ReadStore, stream_filter: StreamFilter) -> Iterator[StreamRecord]:
     cursor: int | None = None
-    while page := store.find_streams(wanted, cursor=cursor, limit=PAGE):
+    while page := store.find_streams(stream_filter, cursor=cursor, limit=PAGE_SIZE):
         yield from page
         cursor = page[-1].id
 
 
-def _wanted(trigger: str | None, begin: datetime | None) -> StreamFilter:
-    if begin is None:
+def _stream_filter(trigger: str | None, day: datetime | None) -> StreamFilter:
+    if day is None:
         return StreamFilter(name=trigger)
-    return StreamFilter(name=trigger, younger_than=begin, older_than=begin + timedelta(days=1))
+    return StreamFilter(name=trigger, younger_than=day, older_than=day + timedelta(days=1))
 
 
-def _midnight(text: str) -> datetime:
+def _parse_day(text: str) -> datetime:
     try:
         return datetime.combine(date.fromisoformat(text), time(), UTC)
     except ValueError as error:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no day, such as 2015-01-20: {error}"
+            f"expected a day, such as 2015-01-20, not {text!r}: {error}"
         ) from None

@@ -1,4 +1,4 @@
-"""The condition `weekday`: a datetime that falls on one of some days of the week."""
+"""The condition `weekday`: a datetime on one of the given days of the week."""
 
 from __future__ import annotations
 
@@ -17,66 +17,64 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 UTC_NAME = "UTC"
 
 
-@json_schema(type="string", title="day, or a span of days", examples=["sat", "mon-fri"])
-def day_span(text: Any) -> str:
-    """Accept a day, or the first and last of several: `sat`, `mon-fri`, `fri-mon`.
+@json_schema(type="string", title="day, or a range of days", examples=["sat", "mon-fri"])
+def day_range(text: Any) -> str:
+    """Validate a day or a range of days: `sat`, `mon-fri`, `fri-mon`; return it in lower case.
 
     Raises `voluptuous.Invalid`.
     """
     if isinstance(text, str):
-        written = text.strip().lower()
-        first, dash, last = written.partition("-")
+        normalized = text.strip().lower()
+        first, dash, last = normalized.partition("-")
         if first in DAYS and (last in DAYS if dash else not last):
-            return written
-    raise Invalid(f"{text!r:.60} is no day: write one of {' '.join(DAYS)}, or a span: mon-fri")
+            return normalized
+    raise Invalid(f"{text!r:.60} is not a day; allowed: {' '.join(DAYS)}, or a range: mon-fri")
 
 
 @json_schema(type="string", title="time zone", examples=["Europe/Berlin"])
 def time_zone(name: Any) -> str:
-    """Accept the name of a time zone. Raises `voluptuous.Invalid`."""
+    """Validate the name of a time zone. Raises `voluptuous.Invalid`."""
     try:
         return ZoneInfo(name).key
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        raise Invalid(f"{name!r:.60} is no time zone, such as Europe/Berlin") from None
+        raise Invalid(f"expected a time zone, such as Europe/Berlin, not {name!r:.60}") from None
 
 
-_LIST = Schema(All([day_span], Length(min=1, msg="at least one day is wanted")))
+_LIST = Schema(All([day_range], Length(min=1, msg="expected at least one day")))
 
 
-@json_schema(AnyOf(day_span, _LIST))
+@json_schema(AnyOf(day_range, _LIST))
 def day_list(value: Any) -> list[str]:
-    """Accept a day, a span or a list of them. Raises `voluptuous.Invalid`."""
-    days: list[str] = _LIST(value) if isinstance(value, list) else [day_span(value)]
+    """Validate a day, a range or a list of them; return a list. Raises `voluptuous.Invalid`."""
+    days: list[str] = _LIST(value) if isinstance(value, list) else [day_range(value)]
     return days
 
 
 _MAPPING = Schema(
     {
-        Required("days", description="a day, a span of days, or a list of them"): day_list,
-        Optional(
-            "zone", default=UTC_NAME, description="where the days begin and end at midnight"
-        ): time_zone,
+        Required("days", description="a day, a range of days, or a list of them"): day_list,
+        Optional("zone", default=UTC_NAME, description="time zone of the days"): time_zone,
     },
 )
 
 
 @json_schema(AnyOf(day_list, _MAPPING))
 def expression(value: Any) -> dict[str, Any]:
-    """Bring the three forms of the expression into one: `{days: [...], zone: ...}`.
+    """Normalize the three forms of the expression to `{days: [...], zone: ...}`.
 
-    What it returns it accepts again. Raises `voluptuous.Invalid`, with the path in `value`.
+    Idempotent. Raises `voluptuous.Invalid`, with the path in `value`.
     """
     if isinstance(value, Mapping):
-        full: dict[str, Any] = _MAPPING(dict(value))
-        return full
+        normalized: dict[str, Any] = _MAPPING(dict(value))
+        return normalized
     return {"days": day_list(value), "zone": UTC_NAME}
 
 
 class WeekdayCondition(Condition):
-    """The trait is a datetime that falls on one of the days, in UTC or in the time zone given.
+    """The trait is a datetime on one of the days, in UTC or in the given time zone.
 
-    The expression is a day or a span of days (`sat`, `mon-fri`; a span may go round: `fri-mon`),
-    a list of them, or a map: `{days: [sat, sun], zone: Europe/Berlin}`.
+    The expression is a day or a range of days (`sat`, `mon-fri`; a range may wrap around:
+    `fri-mon`), a list of them, or a map: `{days: [sat, sun], zone: Europe/Berlin}`.
     """
 
     example: ClassVar[str] = "timestamp: {weekday: {days: [sat, sun], zone: Europe/Berlin}}"
@@ -84,12 +82,12 @@ class WeekdayCondition(Condition):
 
     def __init__(self, trait: str, expression: Any) -> None:
         super().__init__(trait, expression)
-        checked = self.config_schema(expression)
-        self._days = frozenset(number for span in checked["days"] for number in numbers(span))
-        self._zone = ZoneInfo(checked["zone"])
+        normalized = self.config_schema(expression)
+        self._days = frozenset(day for each in normalized["days"] for day in weekdays_in(each))
+        self._zone = ZoneInfo(normalized["zone"])
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Tell whether the trait is a datetime on one of the days; False for all else."""
+        """Return whether the trait is a datetime on one of the days."""
         value = event.get(self.trait)
         if not isinstance(value, datetime):
             return False
@@ -99,14 +97,14 @@ class WeekdayCondition(Condition):
             return False
 
     def describe(self) -> str:
-        """The trait, the days in the order of the week, and the time zone."""
-        names = " or ".join(DAYS[number] for number in sorted(self._days))
+        """Return the trait, the days in the order of the week, and the time zone, in words."""
+        names = " or ".join(DAYS[day] for day in sorted(self._days))
         return f"{self.trait} is a datetime on {names} in {self._zone.key}"
 
 
-def numbers(span: str) -> list[int]:
-    """The days that a valid span means, Monday being 0."""
-    first, dash, last = span.partition("-")
+def weekdays_in(days: str) -> list[int]:
+    """Return the weekdays of a valid day or range; Monday is 0."""
+    first, dash, last = days.partition("-")
     begin = DAYS.index(first)
     length = (DAYS.index(last) - begin) % len(DAYS) if dash else 0
     return [(begin + step) % len(DAYS) for step in range(length + 1)]

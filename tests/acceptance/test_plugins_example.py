@@ -239,7 +239,7 @@ def test_rows_become_events_weekends_streams_and_streams_reports(example: Path) 
     ]
     assert {each["reason"] for each in reports} == {"fire", "expire"}
     assert {Path(each["path"]) for each in reports} == set(Path("reports").iterdir())
-    assert rejected.reason == "doors.csv:7: column 'floor' is no int"
+    assert rejected.reason == "doors.csv:7: column 'floor' is not of type int"
     assert b'"badge":"gh-78"' in rejected.body
 
 
