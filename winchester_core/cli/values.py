@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.config.secrets import MASK, SECRET_KEY, is_secret_key, mask_url
 from winchester_core.errors import TimeEvaluationError
+from winchester_core.masking import MASK, SECRET_KEY, is_secret_key, mask_url
 from winchester_core.model.event import name_problem, parse_timestamp, storable, to_utc
 from winchester_core.model.time_range import TimeRange
 from winchester_core.service.exit import UsageError

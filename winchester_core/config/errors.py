@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from voluptuous import Invalid, Marker, MultipleInvalid, RequiredFieldInvalid, Schema
 
-from winchester_core.config.secrets import MASK, is_secret_key, mask_url
 from winchester_core.errors import ConfigurationError
+from winchester_core.masking import MASK, is_secret_key, mask_url
 from winchester_core.suggestions import suggestion
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
 
-from winchester_core.config.secrets import mask_url
 from winchester_core.errors import ConfigurationError
+from winchester_core.masking import mask_url
 from winchester_core.telemetry.log_context import context_fields, trace_ids
 
 if TYPE_CHECKING:

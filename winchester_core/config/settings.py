@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from winchester_core.config.secrets import mask_url, masked
+from winchester_core.masking import mask_url, masked
 from winchester_core.plugins import TRAIT_PLUGINS, PluginRegistry
 
 if TYPE_CHECKING:

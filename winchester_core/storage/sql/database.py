@@ -14,7 +14,6 @@ from sqlalchemy.exc import DBAPIError, InvalidatePoolError, NoSuchModuleError, S
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from winchester_core.clock import SystemClock, monotonic, sleep
-from winchester_core.config.secrets import mask_url
 from winchester_core.distribution import install_command
 from winchester_core.errors import (
     ConcurrentChange,
@@ -23,6 +22,7 @@ from winchester_core.errors import (
     DataRefused,
     StorageError,
 )
+from winchester_core.masking import mask_url
 from winchester_core.model.json import dump_traits, load_traits
 from winchester_core.storage.sql.dialects import DatabaseErrorKind, dialect_for
 from winchester_core.storage.sql.dialects.sqlite import READ_ONLY

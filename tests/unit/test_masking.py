@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from winchester_core.config import load_settings
-from winchester_core.config.secrets import is_secret_key, mask_url, masked
 from winchester_core.config.settings import HandlerEntry
 from winchester_core.errors import ConfigurationError
+from winchester_core.masking import is_secret_key, mask_url, masked
 
 if TYPE_CHECKING:
     from conftest import ConfigDir
