@@ -53,7 +53,7 @@ FILE = ("--file", "events.jsonl")
 AGAINST = ("-c", "new.yaml", "--against", "winchester.yaml")
 
 
-def test_streams_that_would_newly_fire_are_told_with_before_and_after(
+def test_newly_firing_streams_are_listed_with_before_and_after(
     winchester: Winchester, changed_site: Site
 ) -> None:
     told = _told(winchester, changed_site, *AGAINST, *FILE)
@@ -94,14 +94,12 @@ def test_equal_configurations_do_not_differ(winchester: Winchester, changed_site
     assert told["before"] == told["after"]
 
 
-def test_without_another_configuration_all_is_new(
-    winchester: Winchester, changed_site: Site
-) -> None:
+def test_without_a_baseline_every_stream_is_new(winchester: Winchester, changed_site: Site) -> None:
     told = _told(winchester, changed_site, "-c", "winchester.yaml", *FILE)
     assert (told["before"], told["changes"]) == (None, {"fires": 2, "expires": 1})
 
 
-def test_stored_events_are_replayed_within_a_span_and_nothing_is_changed(
+def test_stored_events_of_a_time_span_are_replayed_without_any_change(
     winchester: Winchester, changed_site: Site
 ) -> None:
     with TriggerManager(changed_site.config) as manager:
@@ -120,7 +118,7 @@ def test_stored_events_are_replayed_within_a_span_and_nothing_is_changed(
         assert (store.find_events(), store.find_streams(), store.event_clock()) == before
 
 
-def test_no_handler_is_made_and_nothing_is_left_behind(
+def test_no_handler_is_created_and_no_file_is_left(
     winchester: Winchester,
     changed_site: Site,
     tmp_path: Path,
@@ -138,7 +136,7 @@ def test_no_handler_is_made_and_nothing_is_left_behind(
     assert list(temporary.iterdir()) == []
 
 
-def test_new_files_of_event_definitions_or_a_missing_database_do_not_matter(
+def test_changed_event_definitions_and_a_missing_database_do_not_matter(
     winchester: Winchester, changed_site: Site
 ) -> None:
     (changed_site.path / "events.db").unlink()
@@ -159,7 +157,7 @@ def test_new_files_of_event_definitions_or_a_missing_database_do_not_matter(
         (("--file", "events.jsonl", "--against", "none.yaml"), "configuration not found"),
     ],
 )
-def test_arguments_that_do_not_go_together_are_refused(
+def test_conflicting_arguments_are_refused(
     winchester: Winchester, changed_site: Site, arguments: tuple[str, ...], words: str
 ) -> None:
     ended = winchester(changed_site, "backtest", *arguments)
@@ -167,7 +165,7 @@ def test_arguments_that_do_not_go_together_are_refused(
     assert words in ended.err
 
 
-def test_mistakes_of_either_configuration_are_told(
+def test_errors_of_either_configuration_are_reported(
     winchester: Winchester, changed_site: Site
 ) -> None:
     changed_site.write("triggers_new.yaml", "- name: pair\n")

@@ -35,19 +35,19 @@ def _refused(winchester: Winchester, site: Site, *arguments: str) -> str:
         ("clock", "show"),
     ],
 )
-def test_no_tables_yet(winchester: Winchester, site: Site, command: tuple[str, ...]) -> None:
+def test_missing_tables(winchester: Winchester, site: Site, command: tuple[str, ...]) -> None:
     site.write_events("events.jsonl", task_events("a"))
     told = _refused(winchester, site, *command, *CONFIGURED)
     assert "run 'winchester_db -c winchester.yaml upgrade head'" in told
 
 
-def test_a_directory_of_the_database_that_is_not_there(winchester: Winchester, site: Site) -> None:
+def test_missing_database_directory(winchester: Winchester, site: Site) -> None:
     site.write("winchester.yaml", "database: {url: 'sqlite:////nowhere/events.db'}\n")
     told = _refused(winchester, site, "stream", "list", *CONFIGURED)
     assert "does the directory in database.url in winchester.yaml exist" in told
 
 
-def test_a_database_server_that_does_not_answer(winchester: Winchester, site: Site) -> None:
+def test_unreachable_database_server(winchester: Winchester, site: Site) -> None:
     pytest.importorskip("psycopg")
     url = "postgresql+psycopg://me:hush@127.0.0.1:9/events"
     site.write("winchester.yaml", SETTINGS.format(url=url))
@@ -65,19 +65,19 @@ def test_a_database_server_that_does_not_answer(winchester: Winchester, site: Si
         ("xyz", "'winchester init DIR' makes one"),
     ],
 )
-def test_a_wrong_path_of_the_configuration(
+def test_wrong_configuration_path(
     winchester: Winchester, site: Site, path: str, remedy: str
 ) -> None:
     assert remedy in _refused(winchester, site, "check", "-c", path)
 
 
-def test_no_configuration_at_all(site: Site) -> None:
+def test_missing_configuration(site: Site) -> None:
     ended = site.run("winchester", "stream", "list")
     assert ended.returncode == 2
     assert "'winchester init DIR' makes one" in ended.stderr
 
 
-def test_a_wrong_path_in_the_configuration(winchester: Winchester, site: Site) -> None:
+def test_wrong_path_in_the_configuration(winchester: Winchester, site: Site) -> None:
     settings = site.config.read_text().replace("triggers.yaml", "trigers.yaml")
     site.write("winchester.yaml", settings)
     told = _refused(winchester, site, "check", *CONFIGURED)
@@ -94,14 +94,14 @@ def test_a_wrong_path_in_the_configuration(winchester: Winchester, site: Site) -
     ],
 )
 @pytest.mark.parametrize("command", ["ingest", "replay"])
-def test_a_wrong_path_of_events(
+def test_wrong_events_path(
     winchester: Winchester, ready_site: Site, command: str, path: str, remedy: str
 ) -> None:
     ready_site.write_events("events.jsonl", task_events("a"))
     assert remedy in _refused(winchester, ready_site, command, "--file", path)
 
 
-def test_a_misspelt_pipeline(winchester: Winchester, site: Site) -> None:
+def test_misspelt_pipeline(winchester: Winchester, site: Site) -> None:
     site.write("pipelines.yaml", "reports: [logger]\n")
     told = _refused(winchester, site, "check", *CONFIGURED).splitlines()
     assert [line.partition(": ")[0] for line in told] == [
@@ -112,19 +112,19 @@ def test_a_misspelt_pipeline(winchester: Winchester, site: Site) -> None:
         assert "no pipeline is named 'report' in pipelines.yaml; did you mean 'reports'?" in line
 
 
-def test_a_plugin_that_is_not_installed(winchester: Winchester, site: Site) -> None:
+def test_plugin_not_installed(winchester: Winchester, site: Site) -> None:
     site.write("pipelines.yaml", "report: [teletype]\n")
     told = _refused(winchester, site, "check", *CONFIGURED)
     assert told.startswith("pipelines.yaml:1:10: report[0]: no handler is named 'teletype'")
     assert "pip install the distribution that brings it" in told
 
 
-def test_a_plugin_that_is_misspelt(winchester: Winchester, site: Site) -> None:
+def test_misspelt_plugin(winchester: Winchester, site: Site) -> None:
     site.write("pipelines.yaml", "report: [loger]\n")
     assert "did you mean 'logger'?" in _refused(winchester, site, "check", *CONFIGURED)
 
 
-def test_yesterdays_file_under_the_system_clock(winchester: Winchester, ready_site: Site) -> None:
+def test_old_file_under_the_system_clock(winchester: Winchester, ready_site: Site) -> None:
     settings = ready_site.config.read_text().replace("clock: event", "clock: system")
     ready_site.write("winchester.yaml", settings)
     ready_site.write_events("yesterday.jsonl", task_events("a"))
@@ -134,5 +134,5 @@ def test_yesterdays_file_under_the_system_clock(winchester: Winchester, ready_si
     assert "with an empty database" in ended.err
 
 
-def test_a_misspelt_command(winchester: Winchester, site: Site) -> None:
+def test_misspelt_command(winchester: Winchester, site: Site) -> None:
     assert "did you mean 'stream show'" in _refused(winchester, site, "stream", "sohw", "1")

@@ -36,7 +36,7 @@ DATABASES = {"processes": ("postgresql",)}
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_a_benchmark_gives_finite_ratios(name: str, tmp_path: Path, shared_data: Path) -> None:
+def test_a_benchmark_reports_finite_ratios(name: str, tmp_path: Path, shared_data: Path) -> None:
     databases = DATABASES.get(name, ("sqlite",))
     options = Options(tmp_path, databases=databases, data=shared_data, **TINY)
     figures: list[Figure] = list(BENCHMARKS[name](options))
@@ -50,7 +50,7 @@ def test_a_benchmark_gives_finite_ratios(name: str, tmp_path: Path, shared_data:
             assert 0 < spread.least <= spread.median <= spread.greatest
 
 
-def test_growth_is_drawn_the_same_each_time(tmp_path: Path) -> None:
+def test_the_growth_chart_is_reproducible(tmp_path: Path) -> None:
     options = Options(tmp_path, databases=("sqlite",), **TINY)
     figures = list(BENCHMARKS["growth-table-size"](options))
     documents = report(figures, options, {}, {})["figures"]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NOON = "2015-01-20T12:00:00+00:00"
 
 
-def test_a_clock_that_was_never_set_says_so(winchester: Winchester, ready_site: Site) -> None:
+def test_an_unset_clock_is_reported(winchester: Winchester, ready_site: Site) -> None:
     assert json.loads(winchester(ready_site, "clock", "show", "-f", "json").out) == {
         "clock": "event",
         "time": None,
@@ -39,7 +39,7 @@ def test_the_system_clock_shows_a_time(winchester: Winchester, ready_site: Site)
         (NOON, NOON),
     ],
 )
-def test_advance_moves_by_a_duration_or_to_a_time(
+def test_advance_accepts_a_duration_or_a_time(
     winchester: Winchester, ready_site: Site, by: str, expected: str
 ) -> None:
     assert winchester(ready_site, "clock", "advance", NOON).out == NOON + "\n"
@@ -59,15 +59,13 @@ def test_advance_does_not_go_back(winchester: Winchester, ready_site: Site) -> N
     assert moment.isoformat() == NOON
 
 
-def test_advance_by_a_duration_needs_a_time_to_begin_with(
-    winchester: Winchester, ready_site: Site
-) -> None:
+def test_advance_by_a_duration_needs_a_set_clock(winchester: Winchester, ready_site: Site) -> None:
     ended = winchester(ready_site, "clock", "advance", "1d")
     assert ended.status == 1
     assert "not set yet" in ended.err
 
 
-def test_set_goes_back_but_only_when_forced(winchester: Winchester, ready_site: Site) -> None:
+def test_set_goes_back_only_with_force(winchester: Winchester, ready_site: Site) -> None:
     winchester(ready_site, "clock", "advance", "2015-01-21")
     refused = winchester(ready_site, "clock", "set", NOON)
     assert (refused.status, refused.out) == (2, "")
@@ -87,7 +85,7 @@ def test_only_the_event_clock_can_be_moved(
 
 
 @pytest.mark.parametrize("text", ["1x", "soon", "9000y", "10000-01-01"])
-def test_what_is_no_time_is_wrong_usage(
+def test_an_invalid_time_is_a_usage_error(
     winchester: Winchester, ready_site: Site, text: str
 ) -> None:
     winchester(ready_site, "clock", "advance", NOON)

@@ -70,7 +70,7 @@ def modules_of(site: Path, *arguments: str) -> set[str]:
     ],
     ids=["version", "help", "check", "stream list"],
 )
-def test_a_command_imports_no_library_that_it_does_not_use(
+def test_a_command_imports_no_library_it_does_not_use(
     site: Path, arguments: tuple[str, ...], unused: set[str]
 ) -> None:
     loaded = modules_of(site, *arguments)

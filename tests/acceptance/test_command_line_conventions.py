@@ -37,9 +37,7 @@ def test_every_command_has_help_with_an_example(
     assert f"  winchester {name}{configuration}" in examples
 
 
-def test_without_a_command_or_with_an_unknown_one_the_status_is_2(
-    winchester: Winchester, site: Site
-) -> None:
+def test_a_missing_or_unknown_command_exits_with_2(winchester: Winchester, site: Site) -> None:
     assert winchester(site).status == 2
     misspelt = winchester(site, "strem", "list")
     assert (misspelt.status, misspelt.out) == (2, "")
@@ -49,16 +47,14 @@ def test_without_a_command_or_with_an_unknown_one_the_status_is_2(
     assert "'clock show'" in group.err
 
 
-def test_without_a_configuration_both_ways_to_name_one_are_told(site: Site) -> None:
+def test_a_missing_configuration_is_reported_with_both_ways_to_name_one(site: Site) -> None:
     ended = site.run("winchester", "stream", "list")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "-c FILE" in ended.stderr
     assert "WINCHESTER_CONFIG" in ended.stderr
 
 
-def test_a_named_configuration_goes_before_that_of_the_environment(
-    winchester: Winchester, site: Site
-) -> None:
+def test_the_option_overrides_the_environment_variable(winchester: Winchester, site: Site) -> None:
     other = str(site.write("other.yaml", "database: {url: 'sqlite://'}\n"))
     by_environment = winchester(site, "check")
     assert by_environment.out.splitlines()[0] == f"configuration: {site.config}"
@@ -66,7 +62,7 @@ def test_a_named_configuration_goes_before_that_of_the_environment(
         assert winchester(site, *arguments).out.splitlines()[0] == f"configuration: {other}"
 
 
-def test_every_problem_of_a_configuration_has_a_line_that_begins_with_its_place(
+def test_each_configuration_problem_is_a_line_starting_with_its_position(
     winchester: Winchester, site: Site
 ) -> None:
     site.add_settings("clock_: 1\npipeline_worker_batch_size: none\n")
@@ -78,7 +74,7 @@ def test_every_problem_of_a_configuration_has_a_line_that_begins_with_its_place(
     assert all(line.startswith(str(site.path)) for line in lines)
 
 
-def test_debug_shows_where_an_error_arose(winchester: Winchester, site: Site) -> None:
+def test_debug_shows_the_traceback(winchester: Winchester, site: Site) -> None:
     for arguments in (("--debug", "check"), ("check", "--debug")):
         site.write("triggers.yaml", "none\n")
         ended = winchester(site, *arguments)
@@ -86,7 +82,7 @@ def test_debug_shows_where_an_error_arose(winchester: Winchester, site: Site) ->
         assert "Traceback" in ended.err
 
 
-def test_a_database_without_tables_is_refused_with_the_command_that_makes_them(
+def test_a_database_without_tables_is_refused_with_the_command_to_create_them(
     winchester: Winchester, site: Site
 ) -> None:
     ended = winchester(site, "stream", "list")
@@ -94,14 +90,14 @@ def test_a_database_without_tables_is_refused_with_the_command_that_makes_them(
     assert f"winchester_db -c {site.config} upgrade head" in ended.err
 
 
-def test_a_database_that_cannot_be_reached_is_a_failure(winchester: Winchester, site: Site) -> None:
+def test_an_unreachable_database_is_a_failure(winchester: Winchester, site: Site) -> None:
     site.write("winchester.yaml", "database: {url: 'sqlite:////nowhere/at/all.db'}\n")
     ended = winchester(site, "event", "list", "-f", "csv")
     assert (ended.status, ended.out) == (1, "")
     assert "Traceback" not in ended.err
 
 
-def test_a_command_of_another_distribution_is_found_and_fails_as_ours_do(site: Site) -> None:
+def test_a_command_of_another_distribution_works_and_fails_like_ours(site: Site) -> None:
     site.install(
         "winchester.commands",
         "stumble",
@@ -120,7 +116,7 @@ def test_a_command_of_another_distribution_is_found_and_fails_as_ours_do(site: S
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", "a stone\n")
 
 
-def test_a_command_that_cannot_be_loaded_is_an_error_that_names_its_origin(site: Site) -> None:
+def test_a_command_that_fails_to_load_is_an_error_naming_its_origin(site: Site) -> None:
     site.install("winchester.commands", "absent", "Absent", "import nothing_like_that\n")
     ended = site.run("winchester", "absent")
     assert (ended.returncode, ended.stdout) == (2, "")
@@ -128,7 +124,7 @@ def test_a_command_that_cannot_be_loaded_is_an_error_that_names_its_origin(site:
     assert "nothing_like_that" in ended.stderr
 
 
-def test_check_tells_what_is_configured(winchester: Winchester, site: Site) -> None:
+def test_check_shows_the_configuration(winchester: Winchester, site: Site) -> None:
     site.add_settings(
         """\
         event_sources:
@@ -149,7 +145,7 @@ def test_check_shows_no_password(winchester: Winchester, site: Site) -> None:
     assert "hush" not in ended.out + ended.err
 
 
-def test_check_looks_at_the_database_when_asked(winchester: Winchester, site: Site) -> None:
+def test_check_connects_to_the_database_on_request(winchester: Winchester, site: Site) -> None:
     refused = winchester(site, "check", "--database")
     assert refused.status == 2
     assert "OK" not in refused.out
@@ -158,7 +154,7 @@ def test_check_looks_at_the_database_when_asked(winchester: Winchester, site: Si
     assert (accepted.status, accepted.err) == (0, "")
 
 
-def test_formats_of_a_single_thing(winchester: Winchester, ready_site: Site) -> None:
+def test_formats_of_a_single_item(winchester: Winchester, ready_site: Site) -> None:
     assert json.loads(winchester(ready_site, "clock", "show", "-f", "json").out)["clock"] == "event"
     value = winchester(ready_site, "clock", "show", "-f", "value", "--column", "clock")
     assert (value.status, value.out) == (0, "event\n")

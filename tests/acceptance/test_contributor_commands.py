@@ -25,7 +25,7 @@ def selections(checkout: Path, target: str) -> list[str]:
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is absent")
-def test_each_test_runs_in_exactly_one_of_the_two_test_commands(
+def test_each_test_runs_in_exactly_one_test_command(
     checkout: Path, pytestconfig: pytest.Config
 ) -> None:
     (short,), (rest,) = (selections(checkout, target) for target in ("test", "test-all"))

@@ -37,14 +37,14 @@ def _default_url(backend: str) -> URL:
     return make_url(SERVERS[backend][1])
 
 
-def test_a_server_of_each_kind_is_composed(services: dict[str, Any]) -> None:
+def test_docker_compose_has_every_server(services: dict[str, Any]) -> None:
     assert {name: service["image"] for name, service in services.items()} == VERSIONS
     assert set(services) == {*SERVERS, "rabbitmq"}
     assert all("healthcheck" in service for service in services.values())
 
 
 @pytest.mark.parametrize("backend", SERVERS)
-def test_a_composed_server_is_where_the_tests_look_for_it_and_nowhere_else(
+def test_a_composed_server_listens_only_where_the_tests_look(
     services: dict[str, Any], backend: str
 ) -> None:
     url = _default_url(backend)
@@ -52,9 +52,7 @@ def test_a_composed_server_is_where_the_tests_look_for_it_and_nowhere_else(
     assert url.host == "127.0.0.1"
 
 
-def test_the_broker_is_where_the_tests_look_for_it(
-    checkout: Path, services: dict[str, Any]
-) -> None:
+def test_the_broker_listens_where_the_tests_look(checkout: Path, services: dict[str, Any]) -> None:
     url = make_url(LOCAL_URL)
     assert services["rabbitmq"]["ports"] == [f"{url.host}:{url.port}:{url.port}"]
     text = (checkout / "CONTRIBUTING.md").read_text()
@@ -63,7 +61,9 @@ def test_the_broker_is_where_the_tests_look_for_it(
 
 
 @pytest.mark.parametrize("backend", SERVERS)
-def test_a_composed_server_lets_the_tests_in(services: dict[str, Any], backend: str) -> None:
+def test_a_composed_server_accepts_the_tests_credentials(
+    services: dict[str, Any], backend: str
+) -> None:
     url = _default_url(backend)
     assert (url.username, url.password) == (ADMINISTRATOR[backend], None)
     assert services[backend]["environment"] == WITHOUT_PASSWORD[backend]
@@ -77,7 +77,7 @@ def test_the_defaults_are_documented(checkout: Path, backend: str) -> None:
     assert f"`{variable}`" in text
 
 
-def test_the_lower_bounds_that_are_tried_are_those_that_are_promised(checkout: Path) -> None:
+def test_the_tested_lower_bounds_match_setup_cfg(checkout: Path) -> None:
     makefile, setup = ((checkout / name).read_text() for name in ("Makefile", "setup.cfg"))
     tried = re.search(r"^LOWEST := (.*)$", makefile, re.MULTILINE)
     assert tried is not None

@@ -18,7 +18,7 @@ def _tables(path: Path) -> set[str]:
         return {name for (name,) in rows} - {"alembic_version", "sqlite_sequence"}
 
 
-def test_a_database_is_made_looked_at_and_removed(site: Site) -> None:
+def test_upgrade_current_and_downgrade_work(site: Site) -> None:
     site.write("triggers.yaml", "this: is not right yet\n")
     before = site.run("winchester_db", "-c", site.config, "current")
     assert (before.returncode, before.stdout.split()[:3]) == (0, ["no", "tables", "yet"])
@@ -33,7 +33,7 @@ def test_a_database_is_made_looked_at_and_removed(site: Site) -> None:
     assert _tables(site.path / "events.db") == set()
 
 
-def test_upgrade_sql_prints_the_sql_that_makes_the_tables_and_runs_nothing(site: Site) -> None:
+def test_upgrade_sql_prints_sql_and_executes_nothing(site: Site) -> None:
     printed = site.run("winchester_db", "-c", site.config, "upgrade", "--sql", "head")
     assert (printed.returncode, printed.stderr) == (0, "")
     assert not (site.path / "events.db").exists()
@@ -43,7 +43,7 @@ def test_upgrade_sql_prints_the_sql_that_makes_the_tables_and_runs_nothing(site:
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
-def test_history_lists_revisions_and_stamp_believes_what_it_is_told(site: Site) -> None:
+def test_history_lists_revisions_and_stamp_sets_one(site: Site) -> None:
     history = site.run("winchester_db", "-c", site.config, "history")
     assert history.returncode == 0
     first = history.stdout.splitlines()[-1].split()[0]
@@ -53,7 +53,7 @@ def test_history_lists_revisions_and_stamp_believes_what_it_is_told(site: Site) 
     assert _tables(site.path / "events.db") == set()
 
 
-def test_what_cannot_be_done_has_status_1_and_wrong_usage_2(site: Site) -> None:
+def test_failures_exit_with_1_and_usage_errors_with_2(site: Site) -> None:
     unknown = site.run("winchester_db", "-c", site.config, "upgrade", "nonsense")
     assert (unknown.returncode, unknown.stdout) == (1, "")
     assert "nonsense" in unknown.stderr

@@ -173,7 +173,7 @@ FAULTS = {
 }
 
 
-def test_awkward_notifications_lose_what_is_wrong_with_them_and_no_more(shared_data):
+def test_malformed_notifications_lose_only_their_malformed_parts(shared_data):
     distiller = make_distiller(shared_data / "config" / OTHER_DEFINITIONS["sandbox"])
     cases = list(read_lines(shared_data / "notifications" / "tricky.jsonl"))
     faults = {}
@@ -187,7 +187,7 @@ def test_awkward_notifications_lose_what_is_wrong_with_them_and_no_more(shared_d
     assert faults == FAULTS
 
 
-def test_every_file_of_ceilometer_loads_unchanged(shared_data):
+def test_every_ceilometer_definition_file_loads_unchanged(shared_data):
     paths = sorted((shared_data / "config" / "ceilometer_event_definitions").glob("*.yaml"))
     assert len(paths) >= 15
     body = {"message_id": "m", "event_type": "profiler.start", "timestamp": "2020-01-01"}
@@ -239,7 +239,7 @@ def plain() -> plain_stackdistiller.Distiller:
 
 
 @pytest.mark.parametrize("body", OWN_NOTIFICATIONS, ids=lambda body: body["event_type"])
-def test_both_distill_alike_side_by_side(body, plain):
+def test_both_distillers_give_equal_events(body, plain):
     condensed = plain.to_event(body)
     ours = Distiller(yaml.safe_load(OWN_DEFINITIONS), PLUGINS).distill(body)
     if condensed is None:
@@ -251,13 +251,13 @@ def test_both_distill_alike_side_by_side(body, plain):
 
 
 @pytest.mark.parametrize("body", OWN_NOTIFICATIONS[-2:], ids=lambda body: body["event_type"])
-def test_both_catch_all_alike(body):
+def test_both_distillers_catch_all_alike(body):
     expected = plain_stackdistiller.Distiller([], catchall=True).to_event(body).get_event()
     expected["timestamp"] = expected.pop("when")
     assert_same(Distiller([], PLUGINS, catch_all=True).distill(body), expected)
 
 
-def test_the_package_can_be_imported_without_the_extra():
+def test_the_package_imports_without_the_extra():
     absent = ("stackdistiller", "jsonpath_rw", "jsonpath_rw_ext", "iso8601", "six", "ply")
     program = (
         f"import sys\nsys.modules.update(dict.fromkeys({absent!r}))\n"

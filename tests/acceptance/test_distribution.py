@@ -110,7 +110,7 @@ def test_a_build_prints_no_warning(built: Build) -> None:
     assert suspicious == []
 
 
-def test_the_wheel_has_every_file_of_both_packages_and_no_other(
+def test_the_wheel_contains_exactly_the_files_of_both_packages(
     built: Build, wheel: zipfile.ZipFile
 ) -> None:
     packages = ("winchester_core/", "winchester_handlers/")
@@ -122,7 +122,7 @@ def test_the_wheel_has_every_file_of_both_packages_and_no_other(
     assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
 
 
-def test_the_metadata_say_what_is_needed(wheel: zipfile.ZipFile) -> None:
+def test_the_metadata_list_the_dependencies(wheel: zipfile.ZipFile) -> None:
     (name,) = [each for each in wheel.namelist() if each.endswith("METADATA")]
     metadata = Parser().parsestr(wheel.read(name).decode())
     assert metadata["Name"] == "winchester-core"
@@ -134,7 +134,7 @@ def test_the_metadata_say_what_is_needed(wheel: zipfile.ZipFile) -> None:
     assert not [each for each in plain if each.lower().startswith(("stackdistiller", "psycopg"))]
 
 
-def test_every_entry_point_names_something_that_is_there(wheel: zipfile.ZipFile) -> None:
+def test_every_entry_point_target_exists(wheel: zipfile.ZipFile) -> None:
     (name,) = [each for each in wheel.namelist() if each.endswith("entry_points.txt")]
     entry_points = ConfigParser(delimiters=["="])
     entry_points.optionxform = str  # type: ignore[assignment, method-assign]
@@ -147,7 +147,7 @@ def test_every_entry_point_names_something_that_is_there(wheel: zipfile.ZipFile)
             assert hasattr(import_module(module), attribute), value
 
 
-def test_the_programs_of_the_wheel_write_what_they_bring(installed: Path, tmp_path: Path) -> None:
+def test_installed_programs_write_their_packaged_files(installed: Path, tmp_path: Path) -> None:
     _run_main(installed, tmp_path, "init", "orders")
     assert {path.name for path in (tmp_path / "orders").iterdir()} == set(FILES)
 
@@ -158,7 +158,7 @@ def test_the_programs_of_the_wheel_write_what_they_bring(installed: Path, tmp_pa
         assert {str(path) for path in written} == set(map(str, package_files(kind, f"my_{kind}")))
 
 
-def test_the_wheel_brings_the_migrations(installed: Path, tmp_path: Path) -> None:
+def test_the_wheel_contains_the_migrations(installed: Path, tmp_path: Path) -> None:
     _run_main(installed, tmp_path, "init", ".")
     upgrade = "from winchester_core.cli.commands.database import main; raise SystemExit(main())"
     _run(installed, tmp_path, upgrade, "-c", "winchester.yaml", "upgrade", "head")
@@ -190,7 +190,7 @@ def _run(installed: Path, directory: Path, program: str, *arguments: str) -> str
     return finished.stdout
 
 
-def test_the_source_archive_has_every_file_that_git_knows_and_no_litter(built: Build) -> None:
+def test_the_source_archive_contains_exactly_the_tracked_files(built: Build) -> None:
     (path,) = built.folder.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = {each.name.partition("/")[2] for each in archive.getmembers() if each.isfile()}

@@ -47,7 +47,7 @@ def settings(tmp_path: Path) -> dict[str, Any]:
     return content
 
 
-def test_ingest_needs_no_pipelines_and_triggers_may_come_from_the_program(
+def test_ingest_needs_no_pipelines_and_accepts_triggers_from_the_program(
     settings: dict[str, Any],
 ) -> None:
     with TriggerManager(settings) as manager:
@@ -62,7 +62,7 @@ def test_ingest_needs_no_pipelines_and_triggers_may_come_from_the_program(
         assert [each["message_id"] for each in manager.store.find_events()] == ["1", "2"]
 
 
-def test_a_worker_on_the_same_mapping_fires_expires_and_its_store_mends(
+def test_a_worker_on_the_same_mapping_fires_and_expires_and_its_store_resets(
     settings: dict[str, Any],
 ) -> None:
     content = {
@@ -87,7 +87,7 @@ def test_a_worker_on_the_same_mapping_fires_expires_and_its_store_mends(
         assert store.count_events() == 3
 
 
-def test_a_worker_without_pipelines_is_told_what_is_missing(settings: dict[str, Any]) -> None:
+def test_a_worker_without_pipelines_reports_the_missing_setting(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         PipelineManager({**settings, "trigger_definitions": [TRIGGER]})
     assert [problem.split(":")[1].strip() for problem in caught.value.problems] == [
@@ -95,7 +95,7 @@ def test_a_worker_without_pipelines_is_told_what_is_missing(settings: dict[str, 
     ]
 
 
-def test_notifications_may_be_bare_or_in_their_envelope(settings: dict[str, Any]) -> None:
+def test_notifications_may_be_bare_or_enveloped(settings: dict[str, Any]) -> None:
     pytest.importorskip("stackdistiller", reason="the extra openstack is not installed")
     definitions = [{"event_type": "order.*", "traits": {"size": {"fields": "payload.size"}}}]
     notification = {
@@ -115,7 +115,7 @@ def test_notifications_may_be_bare_or_in_their_envelope(settings: dict[str, Any]
         assert [each["message_id"] for each in manager.store.find_events()] == ["n-1", "n-2"]
 
 
-def test_transactions_that_were_tried_again_are_counted_with_the_rest(
+def test_retried_transactions_are_counted(
     settings: dict[str, Any],
 ) -> None:
     with TriggerManager({**settings, "trigger_definitions": [TRIGGER]}) as triggers:

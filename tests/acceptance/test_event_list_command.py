@@ -55,7 +55,7 @@ def _ids(text: str) -> list[str]:
     return [event["message_id"] for event in json.loads(text)]
 
 
-def test_json_is_an_array_of_flat_objects_with_times_in_iso_form(
+def test_json_is_an_array_of_flat_objects_with_iso_times(
     winchester: Winchester, listed_site: Site
 ) -> None:
     ended = winchester(listed_site, "event", "list", "-f", "json")
@@ -71,7 +71,7 @@ def test_json_is_an_array_of_flat_objects_with_times_in_iso_form(
     assert events[4]["@datetime_traits"] == "launched_at"
 
 
-def test_yaml_and_json_say_the_same(winchester: Winchester, listed_site: Site) -> None:
+def test_yaml_and_json_have_equal_content(winchester: Winchester, listed_site: Site) -> None:
     as_json = winchester(listed_site, "event", "list", "-f", "json", "--noindent")
     as_yaml = winchester(listed_site, "event", "list", "-f", "yaml")
     assert yaml.safe_load(as_yaml.out) == json.loads(as_json.out)
@@ -83,7 +83,7 @@ def test_an_empty_list_is_an_empty_array(winchester: Winchester, listed_site: Si
     assert yaml.safe_load(winchester(listed_site, *nothing, "-f", "yaml").out) == []
 
 
-def test_the_table_shows_the_key_and_how_many_traits_there_are(
+def test_the_table_shows_required_keys_and_the_number_of_traits(
     winchester: Winchester, listed_site: Site
 ) -> None:
     ended = winchester(listed_site, "event", "list", "-f", "csv")
@@ -97,7 +97,7 @@ def test_the_table_shows_the_key_and_how_many_traits_there_are(
     assert rows[4]["trait_count"] == "2"
 
 
-def test_columns_may_be_any_traits(winchester: Winchester, listed_site: Site) -> None:
+def test_any_trait_can_be_a_column(winchester: Winchester, listed_site: Site) -> None:
     columns = ("--column", "message_id", "--column", "n")
     values = winchester(listed_site, "event", "list", "-f", "value", *columns)
     assert values.out.splitlines() == ["e1 5", "e2 5.0", "e3 5", "e4 true", "e5 "]
@@ -105,7 +105,9 @@ def test_columns_may_be_any_traits(winchester: Winchester, listed_site: Site) ->
     assert json.loads(objects.out) == [{"message_id": "e1", "n": 5}]
 
 
-def test_text_cannot_move_the_terminal(winchester: Winchester, listed_site: Site) -> None:
+def test_control_characters_do_not_reach_the_terminal(
+    winchester: Winchester, listed_site: Site
+) -> None:
     ended = winchester(
         listed_site, "event", "list", "--column", "note", "-f", "value", "--cursor", "e4"
     )
@@ -115,16 +117,14 @@ def test_text_cannot_move_the_terminal(winchester: Winchester, listed_site: Site
 @pytest.mark.parametrize(
     ("value", "expected"), [("5", "e1"), ("5.0", "e2"), ('"5"', "e3"), ("true", "e4")]
 )
-def test_the_form_of_a_trait_tells_its_type(
+def test_the_form_of_a_trait_filter_determines_its_type(
     winchester: Winchester, listed_site: Site, value: str, expected: str
 ) -> None:
     ended = winchester(listed_site, "event", "list", "--trait", f"n={value}", "-f", "json")
     assert _ids(ended.out) == [expected]
 
 
-def test_a_datetime_trait_is_found_whatever_its_offset(
-    winchester: Winchester, listed_site: Site
-) -> None:
+def test_a_datetime_filter_matches_in_any_zone(winchester: Winchester, listed_site: Site) -> None:
     ended = winchester(
         listed_site, "event", "list", "--trait", "launched_at=2015-01-20T18:00+01:00", "-f", "json"
     )
@@ -141,7 +141,7 @@ def test_a_datetime_trait_is_found_whatever_its_offset(
         (("--sort-column", "Message ID", "--sort-descending"), ["e5", "e4", "e3", "e2", "e1"]),
     ],
 )
-def test_filters_pages_and_order(
+def test_filters_paging_and_order(
     winchester: Winchester, listed_site: Site, filters: tuple[str, ...], expected: list[str]
 ) -> None:
     ended = winchester(listed_site, "event", "list", "-f", "json", *filters)
@@ -168,7 +168,7 @@ def test_count_prints_a_number_in_every_format(winchester: Winchester, listed_si
         ("--count", "--limit", "2"),
     ],
 )
-def test_wrong_usage_prints_nothing_but_the_reason(
+def test_a_usage_error_prints_only_its_reason(
     winchester: Winchester, listed_site: Site, arguments: tuple[str, ...]
 ) -> None:
     ended = winchester(listed_site, "event", "list", "-f", "csv", *arguments)
@@ -177,7 +177,7 @@ def test_wrong_usage_prints_nothing_but_the_reason(
     assert "Traceback" not in ended.err
 
 
-def test_a_list_is_read_in_pages_without_gap_or_overlap(
+def test_pages_have_no_gap_and_no_overlap(
     winchester: Winchester, listed_site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("winchester_core.cli.session.PAGE_SIZE", 2)
@@ -190,7 +190,7 @@ def test_a_list_is_read_in_pages_without_gap_or_overlap(
     ]
 
 
-def test_what_json_shows_can_be_ingested_again(
+def test_json_output_can_be_ingested_again(
     winchester: Winchester, listed_site: Site, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     shown = winchester(listed_site, "event", "list", "-f", "json").out
@@ -201,7 +201,7 @@ def test_what_json_shows_can_be_ingested_again(
     assert json.loads(winchester(copy, "event", "list", "-f", "json").out) == json.loads(shown)
 
 
-def test_a_reader_that_goes_away_ends_the_list_quietly(ready_site: Site) -> None:
+def test_a_closed_pipe_ends_the_list_quietly(ready_site: Site) -> None:
     with TriggerManager(ready_site.config) as manager:
         manager.add_events(
             {

@@ -50,7 +50,7 @@ def _typed(events: list[dict[str, Any]]) -> list[dict[str, tuple[type, Any]]]:
     return [{name: (type(value), value) for name, value in event.items()} for event in events]
 
 
-def test_another_database_then_has_the_same_events(tmp_path: Path) -> None:
+def test_the_other_database_gets_the_same_events(tmp_path: Path) -> None:
     here, there = _site(tmp_path / "here"), _site(tmp_path / "there")
     with TriggerManager(here.config) as manager:
         for event in _events():  # one by one: the order within a batch is the store's own

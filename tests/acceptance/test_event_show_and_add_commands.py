@@ -69,7 +69,9 @@ def test_id_and_time_have_defaults(winchester: Winchester, ready_site: Site) -> 
     assert times == {datetime(2015, 1, 20, 10, tzinfo=UTC)}
 
 
-def test_what_event_show_prints_event_add_takes(winchester: Winchester, ready_site: Site) -> None:
+def test_the_output_of_event_show_is_valid_input_of_event_add(
+    winchester: Winchester, ready_site: Site
+) -> None:
     moment = ("--trait", "at=2015-01-20T17:00:00Z")
     winchester(ready_site, *BEGIN, *AT_TEN, "--message-id", "e1", *moment)
     shown = winchester(ready_site, "event", "show", "e1", "-f", "json")
@@ -83,7 +85,7 @@ def test_what_event_show_prints_event_add_takes(winchester: Winchester, ready_si
     assert {**first, "message_id": "e2"} == second
 
 
-def test_json_may_come_from_standard_input(
+def test_json_can_be_read_from_standard_input(
     winchester: Winchester, ready_site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = json.dumps(task_events("a")[0]).encode()
@@ -92,7 +94,7 @@ def test_json_may_come_from_standard_input(
     assert _only_event(ready_site)["message_id"] == "a-begin"
 
 
-def test_a_known_id_is_a_duplicate_and_no_failure(winchester: Winchester, ready_site: Site) -> None:
+def test_a_known_id_is_a_duplicate_not_a_failure(winchester: Winchester, ready_site: Site) -> None:
     same = (*BEGIN, *AT_TEN, "--message-id", "e1", "--trait", "host=a")
     winchester(ready_site, *same)
     again = winchester(ready_site, *same)
@@ -101,7 +103,7 @@ def test_a_known_id_is_a_duplicate_and_no_failure(winchester: Winchester, ready_
     assert [each["name"] for each in told["streams"]] == ["pair"]
 
 
-def test_an_invalid_event_is_told_with_its_reason_and_not_kept(
+def test_an_invalid_event_is_reported_with_its_reason_and_not_stored(
     winchester: Winchester, ready_site: Site
 ) -> None:
     ended = winchester(ready_site, *BEGIN, *AT_TEN, "--message-id", "x" * 256)
@@ -112,7 +114,7 @@ def test_an_invalid_event_is_told_with_its_reason_and_not_kept(
         assert (store.count_events(EventFilter()), store.count_rejected()) == (0, 0)
 
 
-def test_a_trait_that_cannot_be_stored_is_dropped_with_a_warning(
+def test_an_unstorable_trait_is_dropped_with_a_warning(
     winchester: Winchester, ready_site: Site
 ) -> None:
     ended = winchester(ready_site, *BEGIN, *AT_TEN, "--json", '{"list": [1]}')
@@ -131,7 +133,7 @@ def test_a_trait_that_cannot_be_stored_is_dropped_with_a_warning(
         ("--json", "{"),
     ],
 )
-def test_wrong_usage_has_status_2_and_stores_nothing(
+def test_a_usage_error_exits_with_2_and_stores_nothing(
     winchester: Winchester, ready_site: Site, arguments: tuple[str, ...]
 ) -> None:
     ended = winchester(ready_site, "event", "add", *arguments)
@@ -140,15 +142,13 @@ def test_wrong_usage_has_status_2_and_stores_nothing(
         assert store.count_events(EventFilter()) == 0
 
 
-def test_an_event_that_there_is_not_is_a_failure(winchester: Winchester, ready_site: Site) -> None:
+def test_an_unknown_event_is_a_failure(winchester: Winchester, ready_site: Site) -> None:
     ended = winchester(ready_site, "event", "show", "odd")
     assert (ended.status, ended.out) == (1, "")
     assert "no event has the id 'odd'" in ended.err
 
 
-def test_streams_are_found_by_an_event_that_they_hold(
-    winchester: Winchester, ready_site: Site
-) -> None:
+def test_streams_are_found_by_a_member_event(winchester: Winchester, ready_site: Site) -> None:
     for host in "ab":
         event = json.dumps(task_events(host)[0])
         winchester(ready_site, "event", "add", "--json", event)

@@ -53,7 +53,7 @@ def _stream(winchester: Winchester, site: Site, host: str) -> dict[str, Any]:
     return _explained(winchester, site, "stream", "explain", _stream_id(site, host))
 
 
-def test_a_stream_says_which_criterion_lacks_what_and_until_when(
+def test_a_stream_reports_missing_events_and_its_expiry(
     winchester: Winchester, stocked_site: Site
 ) -> None:
     told = _stream(winchester, stocked_site, "b")
@@ -68,9 +68,7 @@ def test_a_stream_says_which_criterion_lacks_what_and_until_when(
     assert "1 event does not count: its event type is not 'task.end'" in table
 
 
-def test_the_other_streams_of_the_group_are_named(
-    winchester: Winchester, stocked_site: Site
-) -> None:
+def test_other_streams_of_the_group_are_listed(winchester: Winchester, stocked_site: Site) -> None:
     with TriggerManager(stocked_site.config) as manager:
         manager.add_events(task_events("b", hour=20)[1:])
     first = _stream_id(stocked_site, "b")
@@ -82,7 +80,7 @@ def test_the_other_streams_of_the_group_are_named(
     assert f"{first} (active)" in table
 
 
-def test_a_trigger_that_is_gone_or_changed_is_said(
+def test_a_removed_or_changed_trigger_is_reported(
     winchester: Winchester, stocked_site: Site
 ) -> None:
     stocked_site.write("triggers.yaml", TRIGGERS.replace("task.end", "task.begin"))
@@ -95,15 +93,13 @@ def test_a_trigger_that_is_gone_or_changed_is_said(
     assert "no trigger 'pair' is configured" in gone["reasons"][-1]
 
 
-def test_a_stream_that_is_not_there_fails_with_its_id(
-    winchester: Winchester, stocked_site: Site
-) -> None:
+def test_an_unknown_stream_fails_with_its_id(winchester: Winchester, stocked_site: Site) -> None:
     ended = winchester(stocked_site, "stream", "explain", "404")
     assert (ended.status, ended.out) == (1, "")
     assert "no stream has the id 404" in ended.err
 
 
-def test_an_event_says_of_each_trigger_whether_it_matches_and_why(
+def test_an_event_reports_for_each_trigger_whether_it_matches_and_why(
     winchester: Winchester, stocked_site: Site
 ) -> None:
     told = _explained(winchester, stocked_site, "event", "explain", "a-begin")
@@ -121,7 +117,7 @@ def test_an_event_says_of_each_trigger_whether_it_matches_and_why(
     assert "fire criterion 2 does not count: its event type is not 'task.end'" in table
 
 
-def test_a_trait_that_distinguishes_and_is_missing_is_named(
+def test_a_missing_distinguishing_trait_is_reported(
     winchester: Winchester, stocked_site: Site
 ) -> None:
     stocked_site.write("triggers.yaml", PICKY.replace("> 4", "> 3"))
@@ -132,7 +128,7 @@ def test_a_trait_that_distinguishes_and_is_missing_is_named(
     )
 
 
-def test_streams_that_hold_an_event_are_held_against_what_the_triggers_say_now(
+def test_streams_of_an_event_are_compared_with_the_current_triggers(
     winchester: Winchester, stocked_site: Site
 ) -> None:
     stocked_site.write("triggers.yaml", TRIGGERS.replace('"task.*"', '"task.end"'))
@@ -150,7 +146,7 @@ def test_streams_that_hold_an_event_are_held_against_what_the_triggers_say_now(
     assert "but no stream holds it" in pair["reason"]
 
 
-def test_an_event_or_trigger_that_is_not_there_is_an_error_that_helps(
+def test_an_unknown_event_or_trigger_is_an_error_with_a_hint(
     winchester: Winchester, stocked_site: Site
 ) -> None:
     ended = winchester(stocked_site, "event", "explain", "lost")

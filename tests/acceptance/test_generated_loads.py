@@ -101,7 +101,7 @@ def verdicts(store: Store) -> Counter[str]:
     return found
 
 
-def test_the_verdicts_are_the_truth_and_both_engines_agree(
+def test_verdicts_match_the_planted_faults_on_both_engines(
     load: Load, checkout: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "load.jsonl.gz"
@@ -118,7 +118,7 @@ def test_the_verdicts_are_the_truth_and_both_engines_agree(
     store.close()
 
 
-def test_neither_batches_nor_the_workers_turns_change_the_result(
+def test_neither_batch_sizes_nor_worker_order_change_the_result(
     checkout: Path, tmp_path: Path
 ) -> None:
     load = lifecycle_load(days=2, instances=15, seed=3, fault_rate=0.3)

@@ -117,14 +117,14 @@ def compared(
     return Compared(told, left_by(old), left_by(new))
 
 
-def test_the_printed_difference_is_that_of_two_real_replays(compared: Compared) -> None:
+def test_the_printed_difference_equals_that_of_two_real_replays(compared: Compared) -> None:
     told, before, after = compared.told, compared.before, compared.after
     assert apply(before, told["streams"]) == Counter(map(key_of, after))
     assert told["before"] == {"streams": len(before), **outcomes(before)}
     assert told["after"] == {"streams": len(after), **outcomes(after)}
 
 
-def test_streams_that_are_equal_in_both_are_not_told(compared: Compared) -> None:
+def test_equal_streams_are_not_listed(compared: Compared) -> None:
     told = compared.told["streams"]
     before, after = (Counter(map(key_of, each)) for each in (compared.before, compared.after))
     equal = (before & after).total()
@@ -132,7 +132,7 @@ def test_streams_that_are_equal_in_both_are_not_told(compared: Compared) -> None
     assert len([each for each in told if each["after"]]) == after.total() - equal
 
 
-def test_each_change_says_what_is_new(compared: Compared) -> None:
+def test_each_change_shows_its_new_state(compared: Compared) -> None:
     for change in compared.told["streams"]:
         assert change["change"] == expected_kinds(change)
     kinds = Counter(kind for change in compared.told["streams"] for kind in change["change"])

@@ -70,7 +70,7 @@ def expired(config: Path) -> tuple[list[StreamRecord], dict[int, list[str]]]:
     return streams, {key: [each["message_id"] for each in value] for key, value in members.items()}
 
 
-def test_every_stream_that_expired_lacked_the_report_that_the_golden_one_lacks(
+def test_every_expired_stream_lacks_the_same_report_as_the_golden_one(
     shared_data: Path,
     reports: dict[str, timedelta],
     tmp_path: Path,
@@ -105,7 +105,7 @@ def test_every_stream_that_expired_lacked_the_report_that_the_golden_one_lacks(
         ]
 
 
-def test_reports_that_cover_too_little_are_told_from_those_that_are_too_few(
+def test_reports_with_insufficient_coverage_differ_from_too_few_reports(
     shared_data: Path,
     reports: dict[str, timedelta],
     tmp_path: Path,

@@ -60,7 +60,7 @@ def moment(text: str) -> datetime | None:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def test_the_summary_counts_what_the_golden_run_counted(replayed: dict[str, Any]) -> None:
+def test_the_summary_equals_the_golden_counts(replayed: dict[str, Any]) -> None:
     assert replayed["summary"] == {
         "messages": 3314,
         "stored": 3295,
@@ -79,7 +79,7 @@ def test_the_summary_counts_what_the_golden_run_counted(replayed: dict[str, Any]
     }
 
 
-def test_every_stream_has_the_golden_traits_times_state_and_members(
+def test_every_stream_equals_the_golden_traits_times_state_and_members(
     replayed: dict[str, Any], golden: dict[str, Any]
 ) -> None:
     ours = {
@@ -126,7 +126,9 @@ def verdict(event: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_every_verdict_is_the_golden_one(replayed: dict[str, Any], golden: dict[str, Any]) -> None:
+def test_every_verdict_equals_the_golden_one(
+    replayed: dict[str, Any], golden: dict[str, Any]
+) -> None:
     theirs = [
         verdict(each)
         for each in golden["generated"]
@@ -152,7 +154,7 @@ def by_instance(event: dict[str, Any]) -> str:
     return str(event["instance_id"])
 
 
-def test_each_warning_stands_once_with_its_own_exists(
+def test_each_warning_is_reported_once_with_its_exists_event(
     replayed: dict[str, Any], golden: dict[str, Any]
 ) -> None:
     golden_texts = Counter(

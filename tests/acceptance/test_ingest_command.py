@@ -30,7 +30,7 @@ def _stored(site: Site) -> int:
         return store.count_events(EventFilter())
 
 
-def test_a_file_is_read_to_its_end_and_summed_up(ready_site: Site) -> None:
+def test_a_file_is_read_to_its_end_and_summarized(ready_site: Site) -> None:
     events = [*task_events("a"), *task_events("b"), task_events("a")[0], {"message_id": "bad"}]
     ready_site.write_events("events.jsonl", events)
     ended = ready_site.run(
@@ -44,7 +44,7 @@ def test_a_file_is_read_to_its_end_and_summed_up(ready_site: Site) -> None:
     assert (rejected.source, rejected.body) == ("file", b'{"message_id": "bad"}')
 
 
-def test_the_same_bad_message_is_kept_once(winchester: Winchester, ready_site: Site) -> None:
+def test_a_repeated_bad_message_is_kept_once(winchester: Winchester, ready_site: Site) -> None:
     ready_site.write_events("events.jsonl", [{"message_id": "bad"}])
     for path in ("events.jsonl", f"{ready_site.path}/events.jsonl"):
         assert winchester(ready_site, "ingest", "--file", path).status == 0
@@ -52,7 +52,7 @@ def test_the_same_bad_message_is_kept_once(winchester: Winchester, ready_site: S
         assert len(store.find_rejected()) == 1
 
 
-def test_datetime_traits_are_named_on_the_command_line(
+def test_datetime_traits_can_be_listed_on_the_command_line(
     winchester: Winchester, ready_site: Site
 ) -> None:
     event = {**task_events("a")[0], "launched_at": "2015-01-20T09:00:00+01:00"}
@@ -75,7 +75,7 @@ def test_datetime_traits_are_named_on_the_command_line(
         (),
     ],
 )
-def test_what_does_not_go_together_has_status_2(
+def test_conflicting_options_exit_with_2(
     winchester: Winchester, ready_site: Site, arguments: tuple[str, ...]
 ) -> None:
     ready_site.write_events("events.jsonl", task_events("a"))
@@ -84,14 +84,14 @@ def test_what_does_not_go_together_has_status_2(
     assert _stored(ready_site) == 0
 
 
-def test_a_file_that_is_not_there_is_a_failure(winchester: Winchester, ready_site: Site) -> None:
+def test_a_missing_file_is_a_failure(winchester: Winchester, ready_site: Site) -> None:
     ended = winchester(ready_site, "ingest", "--file", "nothing.jsonl")
     assert ended.status == 1
     assert "nothing.jsonl" in ended.err
     assert "Traceback" not in ended.err
 
 
-def test_an_interrupted_file_is_no_success(ready_site: Site) -> None:
+def test_an_interrupted_file_is_a_failure(ready_site: Site) -> None:
     ingest = ready_site.start("winchester", "ingest", "-c", ready_site.config, "--file", "-")
     assert ingest.stdin is not None
     ingest.stdin.write("".join(json.dumps(event) + "\n" for event in task_events("a")))
@@ -103,7 +103,7 @@ def test_an_interrupted_file_is_no_success(ready_site: Site) -> None:
     assert "Traceback" not in err
 
 
-def test_a_terminal_shows_progress(ready_site: Site) -> None:
+def test_progress_is_shown_on_a_terminal(ready_site: Site) -> None:
     ready_site.write_events("events.jsonl", task_events("a"))
     terminal, side = pty.openpty()
     arguments = ["-c", ready_site.config, "--file", "events.jsonl"]
@@ -124,7 +124,7 @@ def test_a_terminal_shows_progress(ready_site: Site) -> None:
     assert b"messages" in shown
 
 
-def test_sources_run_until_sigterm_and_what_came_is_stored(ready_site: Site) -> None:
+def test_sources_run_until_sigterm_and_received_messages_are_stored(ready_site: Site) -> None:
     ready_site.add_settings(STDIN_SOURCE)
     ingest = ready_site.start("winchester", "ingest", "-c", ready_site.config)
     assert ingest.stdin is not None
@@ -138,7 +138,7 @@ def test_sources_run_until_sigterm_and_what_came_is_stored(ready_site: Site) -> 
     assert "shutting down: signal=SIGTERM" in err
 
 
-def test_sources_that_end_end_the_command_and_one_that_fails_is_tried_again(
+def test_ended_sources_end_the_command_and_a_failed_one_is_retried(
     ready_site: Site,
 ) -> None:
     ready_site.write_events("first.jsonl", task_events("a"))
@@ -161,7 +161,7 @@ def test_sources_that_end_end_the_command_and_one_that_fails_is_tried_again(
     assert err.count("late.jsonl: No such file") == 1
 
 
-def test_notifications_without_definitions_end_the_command_with_status_2(
+def test_notifications_without_definitions_exit_with_2(
     winchester: Winchester, ready_site: Site
 ) -> None:
     ready_site.write("inbox.jsonl", '{"event_type": "x", "message_id": "1", "payload": {}}\n')
@@ -173,7 +173,7 @@ def test_notifications_without_definitions_end_the_command_with_status_2(
     assert "distiller_config" in ended.err
 
 
-def test_a_followed_file_is_taken_in_through_its_rotation_until_sigterm(ready_site: Site) -> None:
+def test_a_followed_file_is_ingested_through_rotation_until_sigterm(ready_site: Site) -> None:
     arguments = ["-c", ready_site.config, "--file", "app.jsonl", "--follow"]
     ingest = ready_site.start("winchester", "ingest", *arguments)
     log = ready_site.path / "app.jsonl"  # not there yet

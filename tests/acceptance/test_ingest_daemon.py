@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from support.scenes.sites import Site
 
 
-def test_a_daemon_ingests_in_the_same_working_directory(ready_site: Site) -> None:
+def test_a_daemon_keeps_the_working_directory(ready_site: Site) -> None:
     ready_site.add_settings(
         """\
         log_file: ingest.log

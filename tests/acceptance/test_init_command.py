@@ -26,9 +26,7 @@ def _commands(printed: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["orders", "two words/and 'more' ${HOME} #1 ü"])
-def test_the_three_commands_that_are_printed_work_when_pasted(
-    tmp_path: Path, site: Site, name: str
-) -> None:
+def test_the_three_printed_commands_work_as_printed(tmp_path: Path, site: Site, name: str) -> None:
     made = site.run("winchester", "init", name)
     assert (made.returncode, made.stderr) == (0, "")
     commands = _commands(made.stdout)
@@ -51,7 +49,7 @@ def test_the_three_commands_that_are_printed_work_when_pasted(
     assert (tmp_path / name / "winchester.db").exists()
 
 
-def test_the_database_lies_in_the_directory_wherever_one_is(
+def test_the_database_is_created_in_the_directory_from_anywhere(
     winchester: Winchester, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     winchester(site, "init", "orders")
@@ -60,9 +58,7 @@ def test_the_database_lies_in_the_directory_wherever_one_is(
     assert settings.warnings == ()
 
 
-def test_every_file_says_what_it_is_and_is_not_for_all_to_read(
-    winchester: Winchester, site: Site
-) -> None:
+def test_every_file_is_commented_and_private(winchester: Winchester, site: Site) -> None:
     assert winchester(site, "init", "orders").status == 0
     files = sorted((site.path / "orders").iterdir())
     assert [file.name for file in files] == sorted(FILES)
@@ -73,7 +69,7 @@ def test_every_file_says_what_it_is_and_is_not_for_all_to_read(
 
 
 @pytest.mark.parametrize("name", [*FILES, "winchester.db"])
-def test_nothing_is_overwritten_and_nothing_written_beside_it(
+def test_nothing_is_overwritten_and_no_partial_set_is_written(
     winchester: Winchester, site: Site, name: str
 ) -> None:
     directory = site.path / "orders"
@@ -86,15 +82,15 @@ def test_nothing_is_overwritten_and_nothing_written_beside_it(
     assert [file.name for file in directory.iterdir()] == [name]
 
 
-def test_a_directory_that_a_url_cannot_name_is_refused(winchester: Winchester, site: Site) -> None:
+def test_a_directory_not_representable_in_a_url_is_refused(
+    winchester: Winchester, site: Site
+) -> None:
     ended = winchester(site, "init", "what?")
     assert (ended.status, ended.out) == (2, "")
     assert not (site.path / "what?").exists()
 
 
-def test_a_file_in_the_place_of_the_directory_is_a_failure(
-    winchester: Winchester, site: Site
-) -> None:
+def test_a_file_at_the_path_is_a_failure(winchester: Winchester, site: Site) -> None:
     ended = winchester(site, "init", "triggers.yaml")
     assert (ended.status, ended.out) == (1, "")
     assert "triggers.yaml" in ended.err

@@ -87,7 +87,7 @@ def pump(manager: Ingester, path: Path) -> Any:
     return SourcePump("awkward", source, manager, batch_size=10, stop=threading.Event()).run()
 
 
-def test_each_line_is_stored_or_kept_as_rejected_with_its_reason_and_once(
+def test_each_line_is_stored_or_rejected_once_with_its_reason(
     checkout: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "lines.jsonl"
@@ -108,7 +108,7 @@ def test_each_line_is_stored_or_kept_as_rejected_with_its_reason_and_once(
         assert len(manager.store.find_rejected()) == len(bad)
 
 
-def test_a_bad_trait_costs_the_trait_and_never_the_event(checkout: Path, tmp_path: Path) -> None:
+def test_a_bad_trait_drops_only_the_trait(checkout: Path, tmp_path: Path) -> None:
     path = tmp_path / "lines.jsonl"
     names = ["unit in a number", "date of one blank", "name with a NUL", "number of 70 bits", "NaN"]
     path.write_text("".join(OWN_LINES[name][0] + "\n" for name in names))
@@ -121,7 +121,7 @@ def test_a_bad_trait_costs_the_trait_and_never_the_event(checkout: Path, tmp_pat
         assert manager.store.count_streams(StreamFilter()) == 1
 
 
-def test_every_recorded_awkward_notification_is_stored_dropped_or_rejected(
+def test_every_recorded_malformed_notification_is_stored_dropped_or_rejected(
     checkout: Path, shared_data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     lines = (shared_data / "notifications" / "tricky.jsonl").read_text().splitlines()

@@ -80,7 +80,7 @@ def names_told(member: Member) -> set[str]:
     }
 
 
-def test_a_worker_tells_what_there_is_and_what_it_did(crew: Crew, ready_site: Site) -> None:
+def test_worker_metrics_match_the_database_and_its_work(crew: Crew, ready_site: Site) -> None:
     events = ready_site.write_events(
         "events.jsonl", [*task_events("a"), *task_events("b"), *task_events("c", ends=False)]
     )
@@ -100,7 +100,7 @@ def test_a_worker_tells_what_there_is_and_what_it_did(crew: Crew, ready_site: Si
     assert "Traceback" not in worker.text()
 
 
-def test_ingest_tells_of_each_source(crew: Crew, ready_site: Site) -> None:
+def test_ingest_metrics_are_reported_per_source(crew: Crew, ready_site: Site) -> None:
     ready_site.add_settings(
         """\
         event_sources:
@@ -126,7 +126,7 @@ def test_ingest_tells_of_each_source(crew: Crew, ready_site: Site) -> None:
     assert ingest.end() == 0
 
 
-def test_a_followed_file_is_a_source_too(crew: Crew, ready_site: Site) -> None:
+def test_a_followed_file_has_source_metrics(crew: Crew, ready_site: Site) -> None:
     events = ready_site.write_events("new.jsonl", task_events("a"))
     follow = ("--file", events, "--follow", *ANY_PORT)
     ingest = crew.start("i", "winchester", "ingest", "-c", ready_site.config, *follow)
@@ -135,7 +135,7 @@ def test_a_followed_file_is_a_source_too(crew: Crew, ready_site: Site) -> None:
     assert ingest.end() == 0
 
 
-def test_what_ends_by_itself_listens_nowhere(ready_site: Site) -> None:
+def test_commands_that_end_by_themselves_do_not_listen(ready_site: Site) -> None:
     ready_site.add_settings("metrics_listen: nowhere.invalid:1")
     events = ready_site.write_events("new.jsonl", task_events("a"))
     command = ("winchester", "ingest", "-c", ready_site.config, "--file", events)
@@ -145,7 +145,7 @@ def test_what_ends_by_itself_listens_nowhere(ready_site: Site) -> None:
     assert "--metrics-listen requires" in refused.stderr
 
 
-def test_a_worker_is_not_ready_while_the_schema_is_another(crew: Crew, ready_site: Site) -> None:
+def test_a_worker_is_not_ready_with_another_schema_revision(crew: Crew, ready_site: Site) -> None:
     worker = crew.worker("w", *ANY_PORT)
     wait_until_ready(worker)
     migrate = ("winchester_db", "-c", "winchester.yaml")
@@ -175,9 +175,7 @@ class Wait:
 """
 
 
-def test_a_worker_that_was_told_to_stop_lives_and_is_not_ready(
-    crew: Crew, ready_site: Site
-) -> None:
+def test_a_stopping_worker_is_alive_and_not_ready(crew: Crew, ready_site: Site) -> None:
     ready_site.install("winchester.handlers", "wait", "Wait", WAITING)
     ready_site.write("pipelines.yaml", "report: [wait]\n")
     wait = ready_site.write("wait", "")
@@ -195,7 +193,7 @@ def test_a_worker_that_was_told_to_stop_lives_and_is_not_ready(
     assert worker.wait() == 0
 
 
-def test_two_processes_cannot_have_one_address(crew: Crew, ready_site: Site) -> None:
+def test_two_processes_cannot_share_an_address(crew: Crew, ready_site: Site) -> None:
     first = crew.worker("first", *ANY_PORT)
     wait_until_ready(first)
     port = LISTENS.findall(first.text())[-1]
@@ -205,14 +203,14 @@ def test_two_processes_cannot_have_one_address(crew: Crew, ready_site: Site) -> 
     wait_until_ready(first)
 
 
-def test_off_on_the_command_line_goes_before_the_setting(crew: Crew, ready_site: Site) -> None:
+def test_off_on_the_command_line_overrides_the_setting(crew: Crew, ready_site: Site) -> None:
     ready_site.add_settings("metrics_listen: nowhere.invalid:1")
     assert crew.worker("w", "--metrics-listen", "off", "--until-idle").wait() == 0
     assert crew.worker("w", "--until-idle").wait() == 1
     assert crew.worker("w", "--metrics-listen", "x:y").wait() == 2
 
 
-def test_without_the_extra_the_error_names_it(ready_site: Site) -> None:
+def test_a_missing_extra_is_named_in_the_error(ready_site: Site) -> None:
     absent = ready_site.write(
         "prometheus_client.py",
         "raise ModuleNotFoundError('No module named prometheus_client', name='prometheus_client')",
@@ -227,7 +225,7 @@ def test_without_the_extra_the_error_names_it(ready_site: Site) -> None:
         assert "needs prometheus_client: pip install 'winchester-core[metrics]'" in ended.stderr
 
 
-def test_json_logs_are_an_object_a_line_and_know_the_stream(crew: Crew, ready_site: Site) -> None:
+def test_json_logs_have_one_object_per_line_with_the_stream(crew: Crew, ready_site: Site) -> None:
     ready_site.add_settings("log_format: json")
     events = ready_site.write_events("events.jsonl", task_events("a"))
     ready_site.run("winchester", "ingest", "-c", "winchester.yaml", "--file", events)
@@ -255,7 +253,7 @@ def lifecycle(ready_site: Site, shared_data: Path) -> Path:
     return shared_data / "loads" / "lifecycle_4k.jsonl.gz"
 
 
-def test_after_a_recorded_load_the_values_agree_with_the_tables(
+def test_metrics_match_the_tables_after_a_recorded_load(
     crew: Crew, ready_site: Site, lifecycle: Path
 ) -> None:
     ready_site.add_settings(

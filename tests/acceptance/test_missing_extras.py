@@ -17,7 +17,7 @@ HANDLERS = {
 
 
 @pytest.mark.parametrize("name", HANDLERS)
-def test_a_handler_without_its_extra_is_an_error_that_names_it(site: Site, name: str) -> None:
+def test_a_handler_with_a_missing_extra_is_an_error_naming_it(site: Site, name: str) -> None:
     module, extra, params = HANDLERS[name]
     absent = site.write(
         f"{module}.py", f"raise ModuleNotFoundError('No module named {module}', name='{module}')\n"

@@ -77,7 +77,9 @@ def acted(winchester: Winchester, site: Site, what: str, *arguments: str) -> tup
     return ended.status, [(each["id"], each["outcome"], each["reason"]) for each in rows]
 
 
-def test_a_listing_tells_all_but_the_payload(winchester: Winchester, ready_site: Site) -> None:
+def test_a_listing_shows_everything_but_the_payload(
+    winchester: Winchester, ready_site: Site
+) -> None:
     letter, waiting = stock(ready_site, {"a": 1}, {"b": 2}, endpoint=HTTP, dead=1)
     first, second = listed(winchester, ready_site)
     assert {key: first[key] for key in ("id", "state", "pipeline", "handler", "place")} == {
@@ -97,7 +99,7 @@ def test_a_listing_tells_all_but_the_payload(winchester: Winchester, ready_site:
     assert "payload" not in table.out
 
 
-def test_filters_pages_and_counts(winchester: Winchester, ready_site: Site) -> None:
+def test_filters_paging_and_counts(winchester: Winchester, ready_site: Site) -> None:
     mails = stock(ready_site, *range(45), dead=2)
     others = stock(ready_site, 1, endpoint=HTTP)
 
@@ -119,7 +121,7 @@ def test_filters_pages_and_counts(winchester: Winchester, ready_site: Site) -> N
         assert winchester(ready_site, "outbox", "list", *wrong).status == 2
 
 
-def test_secrets_in_a_payload_are_masked_unless_it_is_asked_for_raw(
+def test_secrets_in_a_payload_are_masked_unless_raw_is_given(
     winchester: Winchester, ready_site: Site
 ) -> None:
     (effect,) = stock(ready_site, {"user": "a", "token": "hush", "at": NOON})
@@ -141,7 +143,7 @@ def test_secrets_in_a_payload_are_masked_unless_it_is_asked_for_raw(
     assert "no effect in the outbox has the id 404" in unknown.err
 
 
-def test_retry_makes_effects_due_and_says_which_wait_behind_another(
+def test_retry_makes_effects_due_and_reports_blocked_ones(
     winchester: Winchester, ready_site: Site
 ) -> None:
     letter, first, second = stock(ready_site, 1, 2, 3, dead=1)
@@ -157,9 +159,7 @@ def test_retry_makes_effects_due_and_says_which_wait_behind_another(
     )
 
 
-def test_all_means_the_dead_letters_that_the_filters_leave(
-    winchester: Winchester, ready_site: Site
-) -> None:
+def test_all_selects_the_filtered_dead_letters(winchester: Winchester, ready_site: Site) -> None:
     for _ in range(22):  # more than are read at a time
         stock(ready_site, "mail", dead=1)
     (http,) = stock(ready_site, "http", endpoint=HTTP, dead=1)
@@ -181,7 +181,7 @@ def test_all_means_the_dead_letters_that_the_filters_leave(
         (("7", "--older-than", "1d"), "--older-than is a filter for --all"),
     ],
 )
-def test_retry_wants_ids_or_all(
+def test_retry_requires_ids_or_all(
     winchester: Winchester, ready_site: Site, arguments: tuple[str, ...], message: str
 ) -> None:
     refused = winchester(ready_site, "outbox", "retry", *arguments)
@@ -189,7 +189,7 @@ def test_retry_wants_ids_or_all(
     assert message in refused.err
 
 
-def test_what_a_worker_has_in_hand_is_left_alone(winchester: Winchester, ready_site: Site) -> None:
+def test_claimed_effects_are_left_alone(winchester: Winchester, ready_site: Site) -> None:
     (effect,) = stock(ready_site, 1)
     with ready_site.store() as store:
         store.claim_effects(MAIL, worker="w-7", limit=1, lease=LEASE)
@@ -199,9 +199,7 @@ def test_what_a_worker_has_in_hand_is_left_alone(winchester: Winchester, ready_s
     assert len(listed(winchester, ready_site)) == 1
 
 
-def test_discard_forgets_and_tells_of_what_was_not_there(
-    winchester: Winchester, ready_site: Site
-) -> None:
+def test_discard_deletes_and_reports_unknown_ids(winchester: Winchester, ready_site: Site) -> None:
     letter, pending = stock(ready_site, 1, 2, dead=1)
     assert acted(winchester, ready_site, "discard", str(letter), "404") == (
         1,
@@ -213,7 +211,7 @@ def test_discard_forgets_and_tells_of_what_was_not_there(
     assert [each["id"] for each in listed(winchester, ready_site)] == [pending]
 
 
-def test_an_effect_from_its_stream_to_the_outside(winchester: Winchester, ready_site: Site) -> None:
+def test_an_effect_is_delivered_end_to_end(winchester: Winchester, ready_site: Site) -> None:
     ready_site.install("winchester.handlers", "mail", "Mail", COURIER)
     ready_site.write(
         "pipelines.yaml",

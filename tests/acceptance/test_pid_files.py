@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_it_holds_the_number_of_this_process_while_entered(tmp_path: Path) -> None:
+def test_the_file_holds_the_process_id_while_entered(tmp_path: Path) -> None:
     path = tmp_path / "a.pid"
     with PidFile(path):
         assert path.read_text() == f"{os.getpid()}\n"
@@ -26,7 +26,7 @@ def test_it_holds_the_number_of_this_process_while_entered(tmp_path: Path) -> No
     assert not path.exists()
 
 
-def test_a_second_holder_is_refused_with_the_number_of_the_first(tmp_path: Path) -> None:
+def test_a_second_holder_is_refused_with_the_first_process_id(tmp_path: Path) -> None:
     path = tmp_path / "a.pid"
     with PidFile(path):
         with pytest.raises(AlreadyRunning, match=str(os.getpid())), PidFile(path):
@@ -35,14 +35,14 @@ def test_a_second_holder_is_refused_with_the_number_of_the_first(tmp_path: Path)
 
 
 @pytest.mark.parametrize("left", ["4194304 and more\n", "1\n", ""])
-def test_what_a_crash_left_behind_is_taken_over_whoever_it_names(tmp_path: Path, left: str) -> None:
+def test_a_file_left_by_a_crash_is_taken_over(tmp_path: Path, left: str) -> None:
     path = tmp_path / "a.pid"
     path.write_text(left)
     with PidFile(path):
         assert path.read_text() == f"{os.getpid()}\n"
 
 
-def test_a_file_that_somebody_else_put_in_its_place_stays(tmp_path: Path) -> None:
+def test_a_replaced_file_is_not_removed(tmp_path: Path) -> None:
     path = tmp_path / "a.pid"
     with PidFile(path):
         path.unlink()
@@ -50,14 +50,14 @@ def test_a_file_that_somebody_else_put_in_its_place_stays(tmp_path: Path) -> Non
     assert path.read_text() == "1\n"
 
 
-def test_it_may_be_entered_again(tmp_path: Path) -> None:
+def test_the_file_can_be_entered_again(tmp_path: Path) -> None:
     held = PidFile(tmp_path / "a.pid")
     for _ in range(2):
         with held:
             assert (tmp_path / "a.pid").exists()
 
 
-def test_a_place_that_is_not_there_is_an_error_of_the_system(tmp_path: Path) -> None:
+def test_a_missing_directory_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), PidFile(tmp_path / "none" / "a.pid"):
         pass
 
@@ -78,7 +78,7 @@ with PidFile(sys.argv[1]):
 """
 
 
-def test_a_child_that_outlives_a_crash_is_not_in_the_way(tmp_path: Path) -> None:
+def test_a_child_that_outlives_a_crash_does_not_hold_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.pid"
     command = [sys.executable, "-c", LEAVES_A_CHILD, path]
     ended = subprocess.run(

@@ -74,7 +74,7 @@ def _plan(winchester: Winchester, site: Site, *arguments: str) -> list[dict[str,
     return rows
 
 
-def test_each_trigger_that_changes_is_listed_with_what_becomes_of_its_streams(
+def test_each_changed_trigger_is_listed_with_the_effect_on_its_streams(
     winchester: Winchester, planned: Site
 ) -> None:
     assert _plan(winchester, planned, "--against", str(planned.config)) == [
@@ -129,7 +129,7 @@ def test_each_trigger_that_changes_is_listed_with_what_becomes_of_its_streams(
     ]
 
 
-def test_without_another_configuration_the_streams_themselves_are_compared(
+def test_without_a_baseline_the_stored_streams_are_compared(
     winchester: Winchester, planned: Site
 ) -> None:
     rows = {each["trigger"]: each for each in _plan(winchester, planned)}
@@ -140,7 +140,7 @@ def test_without_another_configuration_the_streams_themselves_are_compared(
     assert rows["gone"]["change"] == "removed"
 
 
-def test_what_is_foreseen_is_what_comes(winchester: Winchester, planned: Site) -> None:
+def test_the_plan_matches_the_actual_result(winchester: Winchester, planned: Site) -> None:
     foreseen = {each["id"]: each for each in _plan(winchester, planned, "--list")}
     before = _streams(planned)
     (fires,) = {each["effect"] for each in foreseen.values() if each["trigger"] == "pair"}
@@ -164,7 +164,7 @@ def test_what_is_foreseen_is_what_comes(winchester: Winchester, planned: Site) -
     assert now.keys() - foreseen.keys() == set()
 
 
-def test_one_trigger_may_be_asked_for_and_a_table_names_what_changes(
+def test_one_trigger_can_be_selected_and_a_table_names_the_changes(
     winchester: Winchester, planned: Site
 ) -> None:
     against = ("--against", str(planned.config))

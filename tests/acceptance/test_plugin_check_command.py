@@ -38,7 +38,7 @@ def test_every_built_in_plugin_passes(winchester: Winchester, site: Site) -> Non
     assert "source jsonl: OK, 2 rules checked; not checked: deliveries, which need its" in ended.out
 
 
-def test_each_problem_is_a_line(site: Site) -> None:
+def test_each_problem_is_one_line(site: Site) -> None:
     site.install("winchester.conditions", "lame", "Lame", LAME)
     ended = site.run("winchester", "plugin", "check", "Plugin.Lame")
 
@@ -50,7 +50,7 @@ def test_each_problem_is_a_line(site: Site) -> None:
     assert "OK" not in ended.stdout
 
 
-def test_a_name_that_two_distributions_have_is_a_problem(site: Site) -> None:
+def test_a_name_registered_by_two_distributions_is_a_problem(site: Site) -> None:
     site.install("winchester.handlers", "logger", "Mine", "class Mine: ...\n")
     ended = site.run("winchester", "plugin", "check", "plugin_logger")
 
@@ -58,7 +58,9 @@ def test_a_name_that_two_distributions_have_is_a_problem(site: Site) -> None:
     assert "handler logger: the handler 'logger' is registered more than once" in ended.stdout
 
 
-def test_a_distribution_without_plugins_is_wrong_usage(winchester: Winchester, site: Site) -> None:
+def test_a_distribution_without_plugins_is_a_usage_error(
+    winchester: Winchester, site: Site
+) -> None:
     ended = winchester(site, "plugin", "check", "winchestre-core")
     assert (ended.status, ended.out) == (2, "")
     assert "no distribution 'winchestre-core' with plugins is installed" in ended.err

@@ -34,9 +34,7 @@ def test_every_plugin_is_listed_with_distribution_and_version(
     assert logger["value"] == "winchester_handlers.logger:LoggerHandler"
 
 
-def test_it_is_told_which_parts_of_the_configuration_use_a_plugin(
-    winchester: Winchester, site: Site
-) -> None:
+def test_configured_uses_of_a_plugin_are_listed(winchester: Winchester, site: Site) -> None:
     site.write(
         "triggers.yaml",
         """\
@@ -69,7 +67,7 @@ def test_it_is_told_which_parts_of_the_configuration_use_a_plugin(
     }
 
 
-def test_without_a_configuration_the_plugins_are_listed_all_the_same(site: Site) -> None:
+def test_plugins_are_listed_without_a_configuration(site: Site) -> None:
     ended = site.run("winchester", "plugin", "list", "--group", "conditions", "-f", "json")
     rows = _rows(ended.stdout)
     assert ended.returncode == 0
@@ -77,7 +75,7 @@ def test_without_a_configuration_the_plugins_are_listed_all_the_same(site: Site)
     assert "used_by" not in rows["conditions", "glob"]
 
 
-def test_a_plugin_that_cannot_be_loaded_is_listed_with_the_cause(site: Site) -> None:
+def test_a_plugin_that_fails_to_load_is_listed_with_the_cause(site: Site) -> None:
     site.install("winchester.handlers", "lame", "Lame", "import nothing_like_that\n")
     site.write("pipelines.yaml", "report: [lame]\n")
     ended = site.run("winchester", "plugin", "list", "-c", site.config, "-f", "json")
@@ -92,7 +90,7 @@ def test_a_plugin_that_cannot_be_loaded_is_listed_with_the_cause(site: Site) -> 
     assert "1.0" in shown.stdout
 
 
-def test_a_plugin_whose_schema_cannot_be_read_is_listed_with_the_cause(site: Site) -> None:
+def test_a_plugin_with_an_unreadable_schema_is_listed_with_the_cause(site: Site) -> None:
     site.install(
         "winchester.handlers",
         "odd",
@@ -115,7 +113,7 @@ def test_a_plugin_whose_schema_cannot_be_read_is_listed_with_the_cause(site: Sit
     assert site.run("winchester", "plugin", "show", "odd").returncode == 1
 
 
-def test_each_distribution_that_registers_one_name_is_listed(site: Site) -> None:
+def test_each_distribution_registering_a_name_is_listed(site: Site) -> None:
     site.install("winchester.handlers", "logger", "Mine", "class Mine: ...\n")
     ended = site.run("winchester", "plugin", "list", "--group", "handlers", "-f", "json")
     claims = [each for each in json.loads(ended.stdout) if each["name"] == "logger"]
@@ -158,9 +156,7 @@ def test_a_plugin_is_listed_and_shown_with_summary_schema_and_example(
     assert "winchester_handlers.logger:LoggerHandler" not in table
 
 
-def test_of_a_condition_it_is_told_what_stands_beside_its_name(
-    winchester: Winchester, site: Site
-) -> None:
+def test_a_condition_shows_the_form_of_its_expression(winchester: Winchester, site: Site) -> None:
     table = winchester(site, "plugin", "show", "int").out
     assert "whole number, or an operator and one" in table
 
@@ -189,7 +185,7 @@ def test_every_installed_plugin_can_be_shown(
         ("xyzzy", "'winchester plugin list'"),
     ],
 )
-def test_an_unknown_plugin_is_refused_with_a_hint(
+def test_an_unknown_plugin_is_refused_with_a_suggestion(
     winchester: Winchester, site: Site, named: str, hint: str
 ) -> None:
     ended = winchester(site, "plugin", "show", named)
@@ -197,7 +193,7 @@ def test_an_unknown_plugin_is_refused_with_a_hint(
     assert hint in ended.err
 
 
-def test_a_name_of_two_groups_must_be_told_apart(site: Site) -> None:
+def test_a_name_in_two_groups_must_be_qualified(site: Site) -> None:
     site.install("winchester.conditions", "logger", "Logger", "class Logger: ...\n")
     ended = site.run("winchester", "plugin", "show", "logger")
     assert (ended.returncode, ended.stdout) == (2, "")

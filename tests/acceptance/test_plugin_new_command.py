@@ -69,7 +69,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 @pytest.mark.packaging
 @pytest.mark.parametrize("kind", KINDS)
-def test_its_own_tests_pass(place: Place, kind: str) -> None:
+def test_the_generated_tests_pass(place: Place, kind: str) -> None:
     place.demand(kind, *PYTEST, "-q", "-p", "no:cacheprovider")
 
 
@@ -87,7 +87,7 @@ def test_mypy_finds_nothing(place: Place, kind: str) -> None:
 
 
 @pytest.mark.packaging
-def test_each_is_found_by_its_name(place: Place) -> None:
+def test_each_generated_plugin_is_found_by_name(place: Place) -> None:
     ended = place.run(place.directory, "winchester", "plugin", "list", "-f", "json")
     listed = {(each["group"], each["name"]): each for each in json.loads(ended.stdout)}
 
@@ -98,13 +98,13 @@ def test_each_is_found_by_its_name(place: Place) -> None:
 
 @pytest.mark.packaging
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_check_of_plugins_finds_nothing(place: Place, kind: str) -> None:
+def test_plugin_check_finds_nothing(place: Place, kind: str) -> None:
     place.demand(kind, "winchester", "plugin", "check", f"winchester-my-{kind}")
 
 
 @pytest.mark.packaging
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_readme_tells_how_it_is_used(place: Place, kind: str) -> None:
+def test_the_generated_readme_explains_the_use(place: Place, kind: str) -> None:
     readme = (place.package(kind) / "README.md").read_text()
 
     assert readme.startswith(f"# winchester-my-{kind}\n")
@@ -112,7 +112,7 @@ def test_the_readme_tells_how_it_is_used(place: Place, kind: str) -> None:
     assert "plugin_name" not in readme
 
 
-def test_lines_fit_whatever_the_name(tmp_path: Path) -> None:
+def test_generated_lines_fit_for_names_of_any_length(tmp_path: Path) -> None:
     for kind in KINDS:
         for name in ("a", "x" * MAX_NAME_LENGTH):
             _write(tmp_path / f"{kind}-{len(name)}", package_files(kind, name))
@@ -129,7 +129,7 @@ def test_lines_fit_whatever_the_name(tmp_path: Path) -> None:
     assert formatted.returncode == 0, formatted.stdout.decode()
 
 
-def test_the_ids_of_no_two_handlers_share_a_name_space() -> None:
+def test_two_generated_handlers_have_different_id_namespaces() -> None:
     first, second = (package_files("handler", "mine") for _ in range(2))
 
     assert [path for path in first if first[path] != second[path]] == [
@@ -137,9 +137,7 @@ def test_the_ids_of_no_two_handlers_share_a_name_space() -> None:
     ]
 
 
-def test_it_is_told_what_was_written_and_what_comes_next(
-    winchester: Winchester, site: Site
-) -> None:
+def test_written_files_and_next_steps_are_printed(winchester: Winchester, site: Site) -> None:
     ended = winchester(site, "plugin", "new", "trait", "my_own", "--dir", "plugins/two words")
 
     assert ended.status == 0
@@ -185,7 +183,7 @@ def test_nothing_is_overwritten(winchester: Winchester, site: Site) -> None:
         ("sauce", "mine", "invalid choice: 'sauce'"),
     ],
 )
-def test_a_bad_name_is_refused(
+def test_an_invalid_name_is_refused(
     winchester: Winchester, site: Site, kind: str, name: str, reason: str
 ) -> None:
     before = sorted(site.path.iterdir())
@@ -196,11 +194,11 @@ def test_a_bad_name_is_refused(
     assert sorted(site.path.iterdir()) == before
 
 
-def test_a_name_may_be_that_of_a_plugin_of_another_kind(winchester: Winchester, site: Site) -> None:
+def test_a_name_of_a_plugin_of_another_kind_is_allowed(winchester: Winchester, site: Site) -> None:
     assert winchester(site, "plugin", "new", "condition", "usage").status == 0
 
 
-def test_kinds_are_those_that_plugins_have() -> None:
+def test_every_plugin_kind_has_a_template() -> None:
     assert {kind: group_noun(group) for kind, group in KINDS.items()} == {
         "handler": "handler",
         "condition": "condition",

@@ -72,9 +72,7 @@ def _installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         del sys.modules[module]
 
 
-def test_the_plugin_list_shows_each_with_its_distribution_and_version(
-    site: Path, tmp_path: Path
-) -> None:
+def test_plugin_list_shows_each_with_distribution_and_version(site: Path, tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("winchester")
     finished = subprocess.run(
         [program, "plugin", "list", "-f", "json"],
@@ -94,7 +92,7 @@ def test_the_plugin_list_shows_each_with_its_distribution_and_version(
         assert plugin["problem"] is None
 
 
-def test_the_check_of_plugins_finds_nothing(site: Path, tmp_path: Path) -> None:
+def test_plugin_check_finds_nothing(site: Path, tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("winchester")
     finished = subprocess.run(
         [program, "plugin", "check", "winchester-example-plugins"],
@@ -143,7 +141,7 @@ def test_the_example_covers_every_group_of_plugins() -> None:
 
 
 @pytest.mark.usefixtures("_installed")
-def test_a_configuration_that_names_them_is_valid(example: Path) -> None:
+def test_a_configuration_using_them_is_valid(example: Path) -> None:
     settings = settings_of(example)
 
     ((trigger,), (handler,)) = settings.trigger_definitions, *settings.pipelines.values()
@@ -156,7 +154,7 @@ def test_a_configuration_that_names_them_is_valid(example: Path) -> None:
 
 @pytest.mark.usefixtures("_installed")
 @pytest.mark.parametrize("group", [group for group in NAMES if group != plugins.COMMANDS])
-def test_each_has_a_description_an_example_and_parameters_that_are_described(group: str) -> None:
+def test_each_has_a_description_an_example_and_described_parameters(group: str) -> None:
     plugin = plugins.installed_plugins(group)[NAMES[group]]
     told = plugins.describe_plugin(plugin.load())
     schema = plugin_schema(plugin, plugin.load())
@@ -167,7 +165,7 @@ def test_each_has_a_description_an_example_and_parameters_that_are_described(gro
 
 
 @pytest.mark.usefixtures("_installed")
-def test_the_example_of_each_is_right() -> None:
+def test_each_example_is_valid() -> None:
     examples = {
         group: yaml.safe_load(plugins.describe_plugin(plugins.import_plugin(group, name)).example)
         for group, name in NAMES.items()
@@ -193,7 +191,7 @@ def test_the_example_of_each_is_right() -> None:
 
 
 @pytest.mark.usefixtures("_installed")
-def test_its_files_stand_in_an_editor_and_mistakes_in_them_do_not(example: Path) -> None:
+def test_its_files_pass_the_json_schemas_and_mistakes_do_not(example: Path) -> None:
     editor = Editor()
     for document in ("winchester", "triggers", "pipelines", "event_definitions"):
         text = (example / f"{document}.yaml").read_text()
@@ -211,7 +209,7 @@ def test_its_files_stand_in_an_editor_and_mistakes_in_them_do_not(example: Path)
 
 
 @pytest.mark.usefixtures("_installed")
-def test_rows_become_events_weekends_streams_and_streams_reports(example: Path) -> None:
+def test_rows_become_events_then_weekend_streams_then_reports(example: Path) -> None:
     with (example / "doors.csv").open("a") as file:
         file.write("2024-03-04T18:00:00+01:00,door.in,gh-78,first\n")
     settings = settings_of(example)
@@ -285,7 +283,7 @@ def steps(readme: str) -> list[Step]:
     return found
 
 
-def test_every_command_of_the_readme_gives_what_it_shows(
+def test_every_readme_command_prints_what_it_shows(
     sources: Path, tmp_path: Path, checkout: Path
 ) -> None:
     pytest.importorskip("stackdistiller")

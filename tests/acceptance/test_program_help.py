@@ -39,17 +39,19 @@ def test_each_command_has_the_summary_of_its_docstring(site: Site) -> None:
     assert all(listed.values())
 
 
-def test_help_as_a_command_shows_the_same(site: Site) -> None:
+def test_help_command_and_option_print_the_same(site: Site) -> None:
     assert site.run("winchester", "help").stdout == site.run("winchester", "--help").stdout
 
 
-def test_help_explains_one_command(winchester: Winchester, site: Site) -> None:
+def test_help_describes_one_command(winchester: Winchester, site: Site) -> None:
     explained = winchester(site, "help", "stream", "list")
     assert explained.status == 0
     assert explained.out == winchester(site, "stream", "list", "--help").out
 
 
-def test_a_foreign_command_is_listed_with_its_distribution_and_not_imported(site: Site) -> None:
+def test_a_third_party_command_is_listed_with_its_distribution_without_importing_it(
+    site: Site,
+) -> None:
     _foreign(site, "stumble", "    '''Stumble over a stone.'''\n\nraise AssertionError\n")
     assert _lines(site)["stumble"] == "Stumble over a stone (plugin_stumble)"
 
@@ -65,7 +67,7 @@ def test_a_foreign_command_is_listed_with_its_distribution_and_not_imported(site
         ("    _description: str = 'Stumble twice'\n", "Stumble twice"),
     ],
 )
-def test_a_foreign_command_describes_itself_as_cliff_allows(
+def test_a_third_party_command_may_describe_itself_like_any_cliff_command(
     site: Site, body: str, summary: str
 ) -> None:
     _foreign(site, "stumble", body + "    def take_action(self, parsed_args): pass\n")
@@ -81,7 +83,7 @@ def test_a_deprecated_command_is_not_listed(site: Site) -> None:
     assert "stumble" not in _lines(site)
 
 
-def test_a_command_that_cannot_be_used_is_listed_with_the_cause(site: Site) -> None:
+def test_an_unusable_command_is_listed_with_the_cause(site: Site) -> None:
     site.install(COMMANDS, "absent", "Absent", "import nothing_like_that\n")
     _foreign(site, "abstract", "    pass\n")
     site.install(COMMANDS, "check", "Check", "class Check:\n    '''Check.'''\n")
@@ -93,7 +95,7 @@ def test_a_command_that_cannot_be_used_is_listed_with_the_cause(site: Site) -> N
     assert listed["plan"]
 
 
-def test_a_hook_of_a_command_is_found(site: Site) -> None:
+def test_command_hooks_are_found(site: Site) -> None:
     site.install(
         f"{COMMANDS}.check",
         "note",
@@ -115,7 +117,7 @@ def test_a_hook_of_a_command_is_found(site: Site) -> None:
     assert checked.stdout.splitlines()[0] == "before"
 
 
-def test_on_a_terminal_help_goes_through_a_pager(site: Site) -> None:
+def test_help_uses_a_pager_on_a_terminal(site: Site) -> None:
     mine, theirs = os.openpty()
     environ = site.environ({"PAGER": "cat", "TERM": "xterm"})
     with (

@@ -59,7 +59,7 @@ def _acted(
     return ended.status, [(each["outcome"], each["reason"]) for each in rows]
 
 
-def test_a_listing_tells_all_but_the_body(winchester: Winchester, ready_site: Site) -> None:
+def test_a_listing_shows_everything_but_the_body(winchester: Winchester, ready_site: Site) -> None:
     ready_site.write_events("bad.jsonl", [{"message_id": "m", "token": "hush"}])
     winchester(ready_site, "ingest", "--file", "bad.jsonl")
     (told,) = _listed(winchester, ready_site)
@@ -75,7 +75,7 @@ def test_a_listing_tells_all_but_the_body(winchester: Winchester, ready_site: Si
     }
 
 
-def test_filters_pages_and_counts(winchester: Winchester, ready_site: Site) -> None:
+def test_filters_paging_and_counts(winchester: Winchester, ready_site: Site) -> None:
     ids = _keep(ready_site, *({"n": n} for n in range(45)))
     _keep(ready_site, {"n": 45}, kind="notification", source="other")
 
@@ -92,7 +92,7 @@ def test_filters_pages_and_counts(winchester: Winchester, ready_site: Site) -> N
         assert winchester(ready_site, "rejected", "list", *wrong).status == 2
 
 
-def test_secrets_in_a_body_are_masked_unless_it_is_asked_for_raw(
+def test_secrets_in_a_body_are_masked_unless_raw_is_given(
     winchester: Winchester, ready_site: Site
 ) -> None:
     whole, broken = _keep(ready_site, JOB, json.dumps(JOB).encode()[:-2])
@@ -129,7 +129,7 @@ def test_reason_length_and_digest_are_shown_with_the_body(
     )
 
 
-def test_retry_stores_what_is_good_now_and_forgets_it(
+def test_retry_stores_and_removes_messages_that_are_valid_now(
     winchester: Winchester, ready_site: Site
 ) -> None:
     begin, _end = task_events("a")
@@ -142,7 +142,7 @@ def test_retry_stores_what_is_good_now_and_forgets_it(
         assert stream.distinguished_by == {"host": "a"}
 
 
-def test_what_is_bad_still_stays_with_its_reason_of_now(
+def test_messages_still_invalid_are_kept_with_their_current_reason(
     winchester: Winchester, ready_site: Site
 ) -> None:
     ids = _keep(ready_site, {"message_id": "m"})
@@ -152,9 +152,7 @@ def test_what_is_bad_still_stays_with_its_reason_of_now(
     assert told["reason"] == "event_type: is missing"
 
 
-def test_a_reason_that_is_the_same_keeps_the_place_it_names(
-    winchester: Winchester, ready_site: Site
-) -> None:
+def test_an_unchanged_reason_keeps_its_position(winchester: Winchester, ready_site: Site) -> None:
     ready_site.write_events("bad.jsonl", [{"message_id": "m"}])
     winchester(ready_site, "ingest", "--file", "bad.jsonl")
     (before,) = _listed(winchester, ready_site)
@@ -162,7 +160,7 @@ def test_a_reason_that_is_the_same_keeps_the_place_it_names(
     assert _listed(winchester, ready_site) == [before]
 
 
-def test_notifications_are_distilled_again_by_the_definitions_of_now(
+def test_notifications_are_distilled_again_with_the_current_definitions(
     winchester: Winchester, ready_site: Site
 ) -> None:
     pytest.importorskip("stackdistiller")
@@ -182,16 +180,14 @@ def test_notifications_are_distilled_again_by_the_definitions_of_now(
     assert _listed(winchester, ready_site) == []
 
 
-def test_datetime_traits_are_named_as_for_ingest(winchester: Winchester, ready_site: Site) -> None:
+def test_datetime_traits_are_listed_as_for_ingest(winchester: Winchester, ready_site: Site) -> None:
     ids = _keep(ready_site, {**task_events("a")[0], "launched_at": "2015-01-20T09:00:00Z"})
     _acted(winchester, ready_site, "retry", ids, "--datetime-trait", "launched_at")
     shown = winchester(ready_site, "event", "show", "a-begin", "-f", "json")
     assert json.loads(shown.out)["@datetime_traits"] == "launched_at"
 
 
-def test_discard_forgets_and_tells_of_what_was_not_there(
-    winchester: Winchester, ready_site: Site
-) -> None:
+def test_discard_deletes_and_reports_unknown_ids(winchester: Winchester, ready_site: Site) -> None:
     first, second = _keep(ready_site, {"n": 1}, {"n": 2})
     status, outcomes = _acted(winchester, ready_site, "discard", [first, 404])
     assert status == 1

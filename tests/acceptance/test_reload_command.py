@@ -55,7 +55,7 @@ def _reload(site: Site, *arguments: str) -> tuple[int, str, str]:
     return ended.returncode, ended.stdout, ended.stderr
 
 
-def test_the_process_of_a_pid_file_takes_the_change_over(worker: Member, ready_site: Site) -> None:
+def test_the_process_of_a_pid_file_reloads(worker: Member, ready_site: Site) -> None:
     _change(ready_site, OTHER_EXPIRATION)
     told = _reload(ready_site, "--pid-file", "w.pid")
     assert told == (0, f"sent SIGHUP to process {worker.pid} of w.pid\n", "")
@@ -66,7 +66,7 @@ def test_the_process_of_a_pid_file_takes_the_change_over(worker: Member, ready_s
     assert worker.end() == 0
 
 
-def test_nobody_is_told_of_an_invalid_configuration(worker: Member, ready_site: Site) -> None:
+def test_an_invalid_configuration_is_not_signalled(worker: Member, ready_site: Site) -> None:
     _change(ready_site, BAD_EXPIRATION)
     status, out, err = _reload(ready_site, "--pid-file", "w.pid")
     assert (status, out) == (2, "")
@@ -76,7 +76,9 @@ def test_nobody_is_told_of_an_invalid_configuration(worker: Member, ready_site: 
     assert "taken over" not in worker.text()
 
 
-def test_who_is_not_running_is_told_and_hinders_nobody(worker: Member, ready_site: Site) -> None:
+def test_processes_that_do_not_run_are_reported_and_skipped(
+    worker: Member, ready_site: Site
+) -> None:
     ready_site.write("stale.pid", f"{os.getpid()}\n")
     status, out, err = _reload(
         ready_site,
@@ -90,13 +92,13 @@ def test_who_is_not_running_is_told_and_hinders_nobody(worker: Member, ready_sit
     wait_until(lambda: "nothing has changed" in worker.text())
 
 
-def test_processes_have_to_be_named(ready_site: Site, winchester: Winchester) -> None:
+def test_at_least_one_process_is_required(ready_site: Site, winchester: Winchester) -> None:
     ended = winchester(ready_site, "reload")
     assert ended.status == 2
     assert "--pid-file" in ended.err
 
 
-def test_what_waits_for_a_restart_is_told(worker: Member, ready_site: Site) -> None:
+def test_settings_that_need_a_restart_are_reported(worker: Member, ready_site: Site) -> None:
     ready_site.add_settings("worker_name: other\nmax_attempts: 7\nshutdown_timeout: 9\n")
     _reload(ready_site, "--pid-file", "w.pid")
     wait_until(lambda: "require a restart" in worker.text())
@@ -104,9 +106,7 @@ def test_what_waits_for_a_restart_is_told(worker: Member, ready_site: Site) -> N
     assert "what has changed in worker_name, shutdown_timeout waits for" in worker.text()
 
 
-def test_logging_follows_the_configuration_or_stays_as_it_was(
-    worker: Member, ready_site: Site
-) -> None:
+def test_logging_is_reloaded_or_left_unchanged(worker: Member, ready_site: Site) -> None:
     settings = ready_site.config.read_text()
     ready_site.add_settings("log_file: none/worker.log\n")
     _reload(ready_site, "--pid-file", "w.pid")
@@ -120,7 +120,7 @@ def test_logging_follows_the_configuration_or_stays_as_it_was(
     wait_until(lambda: log.exists() and "changes=log_file\n" in log.read_text())
 
 
-def test_a_file_that_is_followed_goes_by_the_new_triggers(crew: Crew, ready_site: Site) -> None:
+def test_a_running_file_source_uses_the_new_triggers(crew: Crew, ready_site: Site) -> None:
     ready_site.write("events.jsonl", "")
     command = ("winchester", "ingest", "-c", ready_site.config, "--file", "events.jsonl")
     ready_site.add_settings("statistics_period: 1\n")
@@ -147,7 +147,7 @@ class TestSystemd:
             monkeypatch.setenv("NOTIFY_SOCKET", listener.address)
             yield listener
 
-    def test_it_is_told_when_the_reload_begins_and_ends(
+    def test_start_and_end_of_a_reload_are_logged(
         self, listener: NotifySocket, ready_site: Site
     ) -> None:
         with crew_on(ready_site) as crew:
@@ -172,12 +172,12 @@ class TestSystemd:
 class TestTerminals:
     """A program that was started in a terminal ends with it."""
 
-    def test_it_ends_when_its_terminal_is_closed(self, ready_site: Site) -> None:
+    def test_a_program_ends_when_its_terminal_closes(self, ready_site: Site) -> None:
         with _in_a_terminal(ready_site) as (process, terminal):
             os.close(terminal)
             assert process.wait(TIMEOUT_SECONDS) == 0
 
-    def test_it_reads_its_configuration_while_the_terminal_is_there(self, ready_site: Site) -> None:
+    def test_sighup_reloads_while_the_terminal_is_open(self, ready_site: Site) -> None:
         log = ready_site.path / "worker.log"
         with _in_a_terminal(ready_site) as (process, terminal):
             process.send_signal(signal.SIGHUP)
@@ -186,7 +186,7 @@ class TestTerminals:
             assert process.wait(TIMEOUT_SECONDS) == 0
             os.close(terminal)
 
-    def test_nohup_lets_it_go_on(self, ready_site: Site) -> None:
+    def test_a_program_under_nohup_survives_its_terminal(self, ready_site: Site) -> None:
         log = ready_site.path / "worker.log"
         with _in_a_terminal(ready_site, "nohup") as (process, terminal):
             os.close(terminal)

@@ -40,14 +40,14 @@ def _schema(site: Site, *arguments: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_the_schema_of_each_document_is_one_of_draft_7(site: Site, document: str) -> None:
+def test_each_schema_is_valid_draft_7(site: Site, document: str) -> None:
     schema = _schema(site, document)
 
     assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
     Draft7Validator.check_schema(schema)
 
 
-def test_defaults_and_descriptions_are_there_to_be_shown(site: Site) -> None:
+def test_schemas_include_defaults_and_descriptions(site: Site) -> None:
     settings = _schema(site, "winchester")["properties"]
 
     assert settings["max_attempts"]["default"] == 5
@@ -56,7 +56,7 @@ def test_defaults_and_descriptions_are_there_to_be_shown(site: Site) -> None:
     )
 
 
-def test_a_plugin_that_is_installed_is_known_with_its_parameters(site: Site) -> None:
+def test_an_installed_plugin_is_included_with_its_parameters(site: Site) -> None:
     site.install("winchester.handlers", "page", "Page", HANDLER)
     validator = Draft7Validator(_schema(site, "pipelines"))
 
@@ -66,7 +66,7 @@ def test_a_plugin_that_is_installed_is_known_with_its_parameters(site: Site) -> 
     assert "Pages whoever is on duty." in json.dumps(validator.schema)
 
 
-def test_a_plugin_that_cannot_be_loaded_takes_anything_and_tells_the_cause(site: Site) -> None:
+def test_a_plugin_that_fails_to_load_accepts_anything_and_states_the_cause(site: Site) -> None:
     site.install("winchester.handlers", "lame", "Lame", "import nothing_like_that\n")
     schema = _schema(site, "pipelines")
 
@@ -74,7 +74,7 @@ def test_a_plugin_that_cannot_be_loaded_takes_anything_and_tells_the_cause(site:
     assert "nothing_like_that" in json.dumps(schema)
 
 
-def test_the_local_names_of_a_configuration_are_known_with_it(site: Site) -> None:
+def test_aliases_of_a_configuration_are_included(site: Site) -> None:
     wrong = "unknown_key: 1\nworker_name: ${NOT_SET}\n"
     site.add_settings("pipeline_handlers: {say: logger}\n" + wrong)
     content = {"p": [{"name": "say", "params": {"level": "info"}}]}
@@ -85,7 +85,7 @@ def test_the_local_names_of_a_configuration_are_known_with_it(site: Site) -> Non
     assert not known.is_valid({"p": [{"name": "say", "params": {"level": "loud"}}]})
 
 
-def test_wrong_usage_is_told(winchester: Winchester, site: Site) -> None:
+def test_usage_errors_are_reported(winchester: Winchester, site: Site) -> None:
     assert winchester(site, "schema", "trigger").status == 2
     ended = site.run("winchester", "schema", "-c", "nowhere.yaml", "triggers")
     assert (ended.returncode, ended.stdout) == (2, "")

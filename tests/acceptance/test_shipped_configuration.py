@@ -50,7 +50,7 @@ def test_the_shipped_configuration_loads_without_a_warning(checkout: Path) -> No
         assert [entry.plugin_name for entry in entries] == ["logger", "usage"]
 
 
-def test_the_shipped_database_can_be_named_by_the_environment(checkout: Path) -> None:
+def test_the_shipped_database_url_can_come_from_the_environment(checkout: Path) -> None:
     url = "postgresql+psycopg://w:secret@db/w"
     settings = load_settings(
         checkout / "etc" / "winchester.yaml", environ={"WINCHESTER_DATABASE_URL": url}
@@ -60,7 +60,7 @@ def test_the_shipped_database_can_be_named_by_the_environment(checkout: Path) ->
     assert "secret" not in repr(settings)
 
 
-def test_the_shipped_definitions_have_what_the_usage_handler_reads(checkout: Path) -> None:
+def test_the_shipped_definitions_provide_the_traits_of_the_usage_handler(checkout: Path) -> None:
     definitions = yaml.safe_load((checkout / "etc" / "event_definitions.yaml").read_text())
     exists = next(each for each in definitions if each["event_type"] == "compute.instance.exists")
 
@@ -108,7 +108,7 @@ def test_the_sandbox_loads_with_database_path_and_clock_set(sandbox: Path) -> No
         assert any(warning.startswith(f"{path}:{line}: ") for warning in settings.warnings)
 
 
-def test_the_sandbox_can_ingest_where_its_handlers_are_not_installed(shared_data: Path) -> None:
+def test_the_sandbox_can_ingest_without_its_handlers_installed(shared_data: Path) -> None:
     path = shared_data / "config" / "stacktach-sandbox" / "winchester.yaml"
 
     settings = load_settings(path, needs={"database", "triggers"}, ignores={"pipelines"})
@@ -116,7 +116,7 @@ def test_the_sandbox_can_ingest_where_its_handlers_are_not_installed(shared_data
     assert [trigger["name"] for trigger in settings.trigger_definitions] == ["test_trigger"]
 
 
-def test_a_misspelt_key_in_files_in_use_is_named_with_its_place(shared_data: Path) -> None:
+def test_a_misspelt_key_in_existing_files_is_reported_with_its_position(shared_data: Path) -> None:
     directory = shared_data / "config" / "winchester-etc"
 
     with pytest.raises(ConfigurationError) as caught:
@@ -131,7 +131,7 @@ def test_a_misspelt_key_in_files_in_use_is_named_with_its_place(shared_data: Pat
     )
 
 
-def test_every_definition_file_of_ceilometer_loads_as_it_is(shared_data: Path) -> None:
+def test_every_ceilometer_definition_file_loads_unchanged(shared_data: Path) -> None:
     files = sorted((shared_data / "config" / "ceilometer_event_definitions").glob("*.yaml"))
     assert files
 

@@ -130,7 +130,7 @@ def _streams(site: Site) -> list[StreamRecord]:
         return store.find_streams(StreamFilter())
 
 
-def test_a_run_that_does_not_end_is_given_back_without_an_attempt(site: Site, crew: Crew) -> None:
+def test_an_endless_run_is_released_without_an_attempt(site: Site, crew: Crew) -> None:
     hang = site.write("hang-in-handle", "")
     pid_file = site.path / "worker.pid"
     worker = crew.worker("w", "--pid-file", str(pid_file))
@@ -148,9 +148,7 @@ def test_a_run_that_does_not_end_is_given_back_without_an_attempt(site: Site, cr
     assert _calls(site) == ["handle1", *["handle1", "commit"] * 2]
 
 
-def test_a_commit_that_does_not_end_runs_again_and_counts_as_an_attempt(
-    site: Site, crew: Crew
-) -> None:
+def test_an_endless_commit_is_repeated_and_counts_an_attempt(site: Site, crew: Crew) -> None:
     hang = site.write("hang-in-commit", "")
     worker = crew.worker("w")
     wait_until(lambda: _calls(site) == ["handle1", "commit"])
@@ -165,7 +163,7 @@ def test_a_commit_that_does_not_end_runs_again_and_counts_as_an_attempt(
     assert sorted(_calls(site)[2:]) == ["commit", "commit", "handle1", "handle2"]
 
 
-def test_a_delivery_that_does_not_end_is_left_to_the_next_worker(site: Site, crew: Crew) -> None:
+def test_an_endless_delivery_is_left_to_the_next_worker(site: Site, crew: Crew) -> None:
     site.install("winchester.handlers", "send", "Send", SENDING)
     site.write("pipelines.yaml", "report: [send]\n")
     hang = site.write("hang-in-deliver", "")
@@ -184,7 +182,7 @@ def test_a_delivery_that_does_not_end_is_left_to_the_next_worker(site: Site, cre
     assert "deliver2" in _calls(site)
 
 
-def test_a_second_signal_does_not_wait_for_the_bound(site: Site, crew: Crew) -> None:
+def test_a_second_signal_does_not_wait_for_the_timeout(site: Site, crew: Crew) -> None:
     site.write("hang-in-handle", "")
     site.write("winchester.yaml", site.config.read_text().replace("out: 0.5", "out: 1h"))
     worker = crew.worker("w")
@@ -212,7 +210,7 @@ def _locked(site: Site) -> Iterator[None]:
         engine.dispose()
 
 
-def test_a_database_that_does_not_answer_holds_up_no_end_and_loses_nothing(
+def test_an_unresponsive_database_does_not_delay_shutdown_or_lose_data(
     site: Site, crew: Crew
 ) -> None:
     site.write("more.json", json.dumps(task_events("c")))
@@ -233,9 +231,7 @@ def test_a_database_that_does_not_answer_holds_up_no_end_and_loses_nothing(
     assert (site.path / "acknowledged").exists()
 
 
-def test_a_source_that_hangs_holds_up_neither_the_others_nor_the_end(
-    site: Site, crew: Crew
-) -> None:
+def test_a_hung_source_delays_neither_other_sources_nor_shutdown(site: Site, crew: Crew) -> None:
     site.install("winchester.event_sources", "deaf", "Deaf", DEAF)
     site.write_events("more.jsonl", task_events("c"))
     site.add_settings(

@@ -82,7 +82,7 @@ def _done(winchester: Winchester, site: Site, *arguments: str) -> tuple[list[Any
         (["--name", "none"], ""),
     ],
 )
-def test_the_filters_leave_those_that_are_reset(
+def test_filters_select_the_streams_to_reset(
     winchester: Winchester, failed_site: Site, filters: list[str], hosts: str
 ) -> None:
     dry, told = _done(winchester, failed_site, "reset", "--all", *filters, "--dry-run")
@@ -95,7 +95,7 @@ def test_the_filters_leave_those_that_are_reset(
     assert len(done) == len(hosts)
 
 
-def test_the_same_filters_list_them(winchester: Winchester, failed_site: Site) -> None:
+def test_list_accepts_the_same_filters(winchester: Winchester, failed_site: Site) -> None:
     found, _ = _done(winchester, failed_site, "list", "--error", "disk is full")
     dry, _ = _done(
         winchester, failed_site, "discard", "--all", "--error", "disk is full", "--dry-run"
@@ -103,7 +103,7 @@ def test_the_same_filters_list_them(winchester: Winchester, failed_site: Site) -
     assert [each["id"] for each in found] == [each["id"] for each in dry]
 
 
-def test_discarded_streams_are_gone_and_their_events_stay(
+def test_discarded_streams_are_deleted_and_their_events_kept(
     winchester: Winchester, failed_site: Site
 ) -> None:
     done, told = _done(winchester, failed_site, "discard", "--all", "--error", GONE)
@@ -114,7 +114,7 @@ def test_discarded_streams_are_gone_and_their_events_stay(
         assert store.has_event("b-begin")
 
 
-def test_what_changes_meanwhile_is_passed_over_and_told(
+def test_streams_changed_meanwhile_are_skipped_and_reported(
     winchester: Winchester, failed_site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from winchester_core.storage.sql.store import SqlStore
@@ -133,7 +133,7 @@ def test_what_changes_meanwhile_is_passed_over_and_told(
 
 
 @pytest.mark.parametrize("command", ["reset", "discard"])
-def test_by_ids_a_dry_run_tells_of_each(
+def test_a_dry_run_with_ids_reports_each_stream(
     winchester: Winchester, failed_site: Site, command: str
 ) -> None:
     with failed_site.store() as store:
@@ -149,7 +149,7 @@ def test_by_ids_a_dry_run_tells_of_each(
     assert _hosts(failed_site, "error", "expire_error") == "abcde"
 
 
-def test_discard_by_ids_leaves_what_is_not_in_error(
+def test_discard_by_id_skips_streams_that_are_not_in_error(
     winchester: Winchester, failed_site: Site
 ) -> None:
     with failed_site.store() as store:
@@ -169,7 +169,7 @@ def test_discard_by_ids_leaves_what_is_not_in_error(
         (["--all", "--state", "active"], "invalid choice"),
     ],
 )
-def test_ids_and_filters_do_not_go_together(
+def test_ids_and_filters_are_mutually_exclusive(
     winchester: Winchester, failed_site: Site, arguments: list[str], said: str
 ) -> None:
     ended = winchester(failed_site, "stream", "reset", *arguments)

@@ -66,7 +66,7 @@ def _listed(shown: str) -> dict[tuple[str, str], dict[str, Any]]:
     }
 
 
-def test_json_shows_each_stream_flat_with_times_in_iso_form(
+def test_json_shows_each_stream_flat_with_iso_times(
     winchester: Winchester, listed_site: Site
 ) -> None:
     ended = winchester(listed_site, "stream", "list", "-f", "json")
@@ -92,7 +92,7 @@ def test_json_shows_each_stream_flat_with_times_in_iso_form(
     }
 
 
-def test_an_error_is_whole_in_json_and_one_line_in_a_table(
+def test_an_error_is_complete_in_json_and_one_line_in_a_table(
     winchester: Winchester, listed_site: Site
 ) -> None:
     arguments = ("stream", "list", "--state", "expire_error", "--column", "last_error")
@@ -103,7 +103,7 @@ def test_an_error_is_whole_in_json_and_one_line_in_a_table(
     assert row["last_error"] == whole.rstrip().splitlines()[-1]
 
 
-def test_events_adds_the_ids_of_the_events_by_timestamp(
+def test_events_adds_the_event_ids_in_timestamp_order(
     winchester: Winchester, listed_site: Site
 ) -> None:
     ended = winchester(listed_site, "stream", "list", "--trait", "host=a", "--events", "-f", "json")
@@ -139,7 +139,7 @@ def test_filters(
     assert counted.out == f"{len(expected)}\n"
 
 
-def test_mark_and_limit_page_through_by_id(winchester: Winchester, listed_site: Site) -> None:
+def test_cursor_and_limit_page_by_id(winchester: Winchester, listed_site: Site) -> None:
     listing = ("stream", "list", "-f", "value", "--column", "id")
     ids = winchester(listed_site, *listing).out.split()
     assert len(ids) == 3
@@ -151,7 +151,7 @@ def test_mark_and_limit_page_through_by_id(winchester: Winchester, listed_site: 
     "arguments",
     [("--state", "odd"), ("--column", "odd"), ("--cursor", "odd"), ("--older-than", "odd")],
 )
-def test_wrong_usage_has_status_2(
+def test_a_usage_error_exits_with_2(
     winchester: Winchester, listed_site: Site, arguments: tuple[str, str]
 ) -> None:
     ended = winchester(listed_site, "stream", "list", *arguments)

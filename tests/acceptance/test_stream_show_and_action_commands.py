@@ -62,7 +62,7 @@ def _show(winchester: Winchester, site: Site, host: str, *arguments: str) -> dic
     return shown
 
 
-def test_each_fire_criterion_has_so_many_events_of_so_many(
+def test_each_fire_criterion_shows_its_event_count_and_requirement(
     winchester: Winchester, stocked_site: Site
 ) -> None:
     assert _show(winchester, stocked_site, "b")["fire_criteria"] == [
@@ -73,7 +73,9 @@ def test_each_fire_criterion_has_so_many_events_of_so_many(
     assert "0 of 1: event type 'task.end'" in table
 
 
-def test_a_number_of_events_is_told_once(winchester: Winchester, ready_site: Site) -> None:
+def test_a_required_number_above_one_is_shown_once(
+    winchester: Winchester, ready_site: Site
+) -> None:
     several = TRIGGERS.replace(
         "    - event_type: task.end\n", "    - {event_type: task.*, number: 3}\n"
     )
@@ -84,7 +86,7 @@ def test_a_number_of_events_is_told_once(winchester: Winchester, ready_site: Sit
     assert "2 of 3: event type 'task.*'" in table
 
 
-def test_it_is_told_in_words_when_a_stream_fires_or_expires(
+def test_the_next_transition_is_described_in_words(
     winchester: Winchester, stocked_site: Site
 ) -> None:
     ready, waiting = (_show(winchester, stocked_site, host)["outlook"] for host in "ab")
@@ -92,7 +94,7 @@ def test_it_is_told_in_words_when_a_stream_fires_or_expires(
     assert waiting.startswith("expires at 2015-01-20T11:00:00+00:00 (stream time, in 30m)")
 
 
-def test_worker_and_lease_are_told_while_a_stream_is_in_hand(
+def test_a_claimed_stream_shows_worker_and_lease(
     winchester: Winchester, stocked_site: Site
 ) -> None:
     with stocked_site.store() as store:
@@ -116,7 +118,7 @@ def test_worker_and_lease_are_told_while_a_stream_is_in_hand(
     assert "it is claimed by a worker" in json.loads(refused.out)[0]["reason"]
 
 
-def test_events_are_shown_by_time_when_asked_for(
+def test_events_are_shown_in_time_order_on_request(
     winchester: Winchester, stocked_site: Site
 ) -> None:
     assert "events" not in _show(winchester, stocked_site, "a")
@@ -127,7 +129,7 @@ def test_events_are_shown_by_time_when_asked_for(
     assert table.index("task.begin a-begin") < table.index("task.end a-end")
 
 
-def test_attempts_and_the_whole_last_error_are_shown(
+def test_attempts_and_the_complete_last_error_are_shown(
     winchester: Winchester, failed_site: Site
 ) -> None:
     shown = _show(winchester, failed_site, "a")
@@ -138,7 +140,7 @@ def test_attempts_and_the_whole_last_error_are_shown(
     assert f"'winchester stream reset {_id(failed_site, 'a')}'" in table
 
 
-def test_the_history_of_states_is_shown_with_times_and_workers(
+def test_the_state_history_is_shown_with_times_and_workers(
     winchester: Winchester, failed_site: Site
 ) -> None:
     assert _show(winchester, failed_site, "b")["history"] == []
@@ -153,7 +155,7 @@ def test_the_history_of_states_is_shown_with_times_and_workers(
     assert f"{history[1]['at']} error" in table
 
 
-def test_progress_that_was_counted_by_other_criteria_is_not_told_as_if_it_held(
+def test_progress_counted_under_other_criteria_is_marked(
     winchester: Winchester, stocked_site: Site
 ) -> None:
     stocked_site.write("triggers.yaml", TRIGGERS.replace("task.end", "task.stop"))
@@ -163,9 +165,7 @@ def test_progress_that_was_counted_by_other_criteria_is_not_told_as_if_it_held(
     assert "? of 1: event type 'task.stop' (counted before the trigger changed)" in table
 
 
-def test_a_stream_whose_trigger_is_gone_is_shown_all_the_same(
-    winchester: Winchester, stocked_site: Site
-) -> None:
+def test_a_stream_of_a_removed_trigger_is_shown(winchester: Winchester, stocked_site: Site) -> None:
     stocked_site.write("triggers.yaml", "[]\n")
     criteria = _show(winchester, stocked_site, "b")["fire_criteria"]
     assert [each["has"] for each in criteria] == [1, 0]
@@ -173,7 +173,7 @@ def test_a_stream_whose_trigger_is_gone_is_shown_all_the_same(
 
 
 @pytest.mark.parametrize("formatter", ["table", "json", "yaml", "csv", "value"])
-def test_one_thing_is_shown_in_every_format_of_lists(
+def test_a_single_stream_is_shown_in_every_format(
     winchester: Winchester, stocked_site: Site, formatter: str
 ) -> None:
     asked = ("--column", "name", "--column", "event_count")
@@ -193,23 +193,21 @@ def test_one_thing_is_shown_in_every_format_of_lists(
         assert ended.out.replace("\r\n", "\n") == expected[formatter]
 
 
-def test_a_column_that_there_is_not_is_wrong_usage(
-    winchester: Winchester, stocked_site: Site
-) -> None:
+def test_an_unknown_column_is_a_usage_error(winchester: Winchester, stocked_site: Site) -> None:
     stream_id = str(_id(stocked_site, "a"))
     ended = winchester(stocked_site, "stream", "show", stream_id, "--column", "odd")
     assert (ended.status, ended.out) == (2, "")
     assert "no column is named 'odd'" in ended.err
 
 
-def test_a_stream_that_there_is_not_is_a_failure(winchester: Winchester, ready_site: Site) -> None:
+def test_an_unknown_stream_is_a_failure(winchester: Winchester, ready_site: Site) -> None:
     ended = winchester(ready_site, "stream", "show", "404")
     assert (ended.status, ended.out) == (1, "")
     assert "no stream has the id 404" in ended.err
     assert winchester(ready_site, "stream", "show", "odd").status == 2
 
 
-def test_reset_makes_streams_in_error_ready_and_says_why_not_of_others(
+def test_reset_makes_errored_streams_ready_and_explains_the_others(
     winchester: Winchester, failed_site: Site
 ) -> None:
     failed, waiting = _id(failed_site, "a"), _id(failed_site, "b")
@@ -225,7 +223,7 @@ def test_reset_makes_streams_in_error_ready_and_says_why_not_of_others(
     assert (stream.state, stream.attempts) == (StreamState.RETRY_FIRE, 0)
 
 
-def test_purge_removes_streams_and_leaves_their_events(
+def test_purge_deletes_streams_and_keeps_their_events(
     winchester: Winchester, stocked_site: Site
 ) -> None:
     ids = [str(_id(stocked_site, host)) for host in "ab"]
@@ -237,9 +235,7 @@ def test_purge_removes_streams_and_leaves_their_events(
         assert store.has_event("a-begin")
 
 
-def test_without_tables_nothing_but_the_remedy_is_printed(
-    winchester: Winchester, site: Site
-) -> None:
+def test_missing_tables_print_only_the_remedy(winchester: Winchester, site: Site) -> None:
     ended = winchester(site, "stream", "reset", "1", "-f", "csv")
     assert (ended.status, ended.out) == (2, "")
     assert "upgrade head" in ended.err

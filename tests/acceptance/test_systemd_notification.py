@@ -55,9 +55,7 @@ def _is_alive(line: str) -> bool:
     return line == "WATCHDOG=1"
 
 
-def test_a_worker_tells_that_it_is_at_work_alive_and_stopping(
-    crew: Crew, listener: NotifySocket
-) -> None:
+def test_a_worker_notifies_ready_watchdog_and_stopping(crew: Crew, listener: NotifySocket) -> None:
     worker = crew.worker("w")
     assert listener.listen() == [
         *("READY=1", "STATUS=running: streams fired 0, expired 0, failed 0")
@@ -67,7 +65,7 @@ def test_a_worker_tells_that_it_is_at_work_alive_and_stopping(
     listener.listen_until(lambda line: line == "STOPPING=1")
 
 
-def test_a_run_is_a_sign_of_life_no_longer_than_its_timeout(
+def test_a_run_keeps_the_watchdog_alive_until_its_timeout(
     crew: Crew, listener: NotifySocket, ready_site: Site
 ) -> None:
     with TriggerManager(ready_site.config) as manager:
@@ -85,7 +83,7 @@ def test_a_run_is_a_sign_of_life_no_longer_than_its_timeout(
     assert "watchdog deadline missed: components=the worker" in worker.text()
 
 
-def test_ingest_tells_that_it_is_at_work_alive_and_stopping(
+def test_ingest_notifies_ready_watchdog_and_stopping(
     crew: Crew, listener: NotifySocket, ready_site: Site
 ) -> None:
     ready_site.add_settings(
@@ -101,7 +99,7 @@ def test_ingest_tells_that_it_is_at_work_alive_and_stopping(
     listener.listen_until(lambda line: line == "STOPPING=1")
 
 
-def test_what_cannot_work_is_never_ready(
+def test_a_process_that_cannot_work_is_never_ready(
     crew: Crew, listener: NotifySocket, ready_site: Site
 ) -> None:
     (ready_site.path / "events.db").unlink()

@@ -28,14 +28,14 @@ def unit(checkout: Path, name: str) -> ConfigParser:
 
 
 @pytest.mark.parametrize("name", UNITS)
-def test_a_wrong_configuration_is_not_started_over_and_over(checkout: Path, name: str) -> None:
+def test_a_configuration_error_does_not_cause_restarts(checkout: Path, name: str) -> None:
     service = unit(checkout, name)["Service"]
     assert service["Restart"] == "always"
     assert service["RestartPreventExitStatus"] == "2"
     assert service["KillSignal"] == "SIGTERM"
 
 
-def test_the_worker_is_started_with_options_that_it_has(checkout: Path) -> None:
+def test_the_worker_is_started_with_existing_options(checkout: Path) -> None:
     words = shlex.split(unit(checkout, UNITS[0])["Service"]["ExecStart"])
     assert words[:2] == ["/usr/bin/env", "winchester-worker"]
     parsed = worker_program.build_parser().parse_args(words[2:])
@@ -52,7 +52,7 @@ def test_ingest_is_started_on_the_configured_sources(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("name", UNITS)
-def test_a_reload_checks_the_configuration_and_tells_the_main_process(
+def test_a_reload_checks_the_configuration_and_signals_the_main_process(
     checkout: Path, name: str
 ) -> None:
     words = shlex.split(unit(checkout, name)["Service"]["ExecReload"])
@@ -63,14 +63,14 @@ def test_a_reload_checks_the_configuration_and_tells_the_main_process(
 
 
 @pytest.mark.parametrize("name", UNITS)
-def test_systemd_is_told_of_the_service_and_watches_it(checkout: Path, name: str) -> None:
+def test_the_units_use_notify_and_watchdog(checkout: Path, name: str) -> None:
     service = unit(checkout, name)["Service"]
     assert service["Type"] == "notify"
     assert service["WatchdogSec"] == "1min"
 
 
 @pytest.mark.parametrize("name", UNITS)
-def test_systemd_kills_nothing_that_ends_within_its_own_bound(checkout: Path, name: str) -> None:
+def test_systemd_waits_longer_than_the_shutdown_timeout(checkout: Path, name: str) -> None:
     bound = load_settings({"database": {"url": "sqlite://"}}).shutdown_timeout
     assert unit(checkout, name)["Service"]["TimeoutStopSec"] == "1min"
     assert bound + 2 * CLEANUP_SECONDS + FLUSH_SECONDS < 60
@@ -78,7 +78,7 @@ def test_systemd_kills_nothing_that_ends_within_its_own_bound(checkout: Path, na
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is absent")
 @pytest.mark.parametrize("name", UNITS)
-def test_systemd_finds_nothing_wrong(checkout: Path, name: str, tmp_path: Path) -> None:
+def test_systemd_analyze_finds_nothing(checkout: Path, name: str, tmp_path: Path) -> None:
     instance = tmp_path / name.replace("@", "@1")
     shutil.copy(checkout / "etc" / "systemd" / name, instance)
     verified = subprocess.run(

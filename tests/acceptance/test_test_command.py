@@ -59,9 +59,7 @@ def _tested(winchester: Winchester, site: Site, expect: str, *arguments: str) ->
     return winchester(site, "test", "cases.yaml", *arguments)
 
 
-def test_cases_that_come_out_as_expected_end_with_status_0(
-    winchester: Winchester, site: Site
-) -> None:
+def test_passing_cases_exit_with_0(winchester: Winchester, site: Site) -> None:
     right = """\
 streams:
   - {trigger: pair, distinguished_by: {host: a}, outcome: fired, state: completed}
@@ -77,7 +75,7 @@ counts: {stored: 2, fired: 1, expired: 0, runs: 1}
     assert not (site.path / "events.db").exists()
 
 
-def test_a_wrong_expectation_prints_what_was_expected_what_came_and_which_event(
+def test_a_failed_expectation_prints_expected_and_actual_values_with_the_event(
     winchester: Winchester, site: Site
 ) -> None:
     wrong = """\
@@ -108,7 +106,7 @@ counts: {fired: 2}
     ]
 
 
-def test_a_stream_that_did_not_fire_says_what_it_lacks_and_where_an_event_is(
+def test_a_stream_that_did_not_fire_is_explained_with_the_event(
     winchester: Winchester, site: Site
 ) -> None:
     site.write(
@@ -139,7 +137,7 @@ def test_a_stream_that_did_not_fire_says_what_it_lacks_and_where_an_event_is(
         assert told in ended.out
 
 
-def test_handlers_work_and_none_of_them_acts(
+def test_handlers_run_without_side_effects(
     winchester: Winchester, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.install("winchester.handlers", "acting", "Acting", ACTING)
@@ -158,7 +156,7 @@ streams:
     assert not {"committed", "delivered"} & left
 
 
-def test_a_run_that_fails_is_told_once_and_can_be_expected(
+def test_a_failed_run_is_reported_once_and_can_be_expected(
     winchester: Winchester, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.install("winchester.handlers", "overfull", "Broken", BROKEN)
@@ -175,9 +173,7 @@ runs: [{succeeded: false, error: "RuntimeError: the disk is full"}]
     assert "handler 'overfull': RuntimeError: the disk is full" in ended.out
 
 
-def test_events_that_are_rejected_fail_a_case_that_does_not_count_them(
-    winchester: Winchester, site: Site
-) -> None:
+def test_unexpected_rejected_events_fail_a_case(winchester: Winchester, site: Site) -> None:
     site.write("bad.jsonl", '{"message_id": "m"}\n')
     given = PAIR.replace("          - {event_type: task.end, host: a}\n", "          - {host: a}\n")
     given = given.replace("    expect:\n", "      - events: bad.jsonl\n    expect:\n")
@@ -190,7 +186,7 @@ def test_events_that_are_rejected_fail_a_case_that_does_not_count_them(
     assert winchester(site, "test", "cases.yaml").status == 0
 
 
-def test_time_goes_on_only_and_from_a_beginning(winchester: Winchester, site: Site) -> None:
+def test_time_only_advances_and_needs_a_start(winchester: Winchester, site: Site) -> None:
     site.write(
         "cases.yaml",
         """\
@@ -208,7 +204,7 @@ def test_time_goes_on_only_and_from_a_beginning(winchester: Winchester, site: Si
     assert "cases.yaml:6: time goes on only: it is 2026-03-02" in ended.out
 
 
-def test_junit_xml_is_written_whether_cases_pass_or_fail(
+def test_junit_xml_is_written_for_passing_and_failing_cases(
     winchester: Winchester, site: Site
 ) -> None:
     ended = _tested(winchester, site, "counts: {fired: 7}", "--junit", "report.xml")
@@ -219,7 +215,7 @@ def test_junit_xml_is_written_whether_cases_pass_or_fail(
     assert case[0].text == "cases.yaml:9: fired: expected 7, came 1"
 
 
-def test_wrong_files_end_with_status_2_and_run_nothing(winchester: Winchester, site: Site) -> None:
+def test_invalid_files_exit_with_2_and_run_nothing(winchester: Winchester, site: Site) -> None:
     ended = _tested(winchester, site, "counts: {fried: 1}")
     assert (ended.status, ended.out) == (2, "")
     assert ended.err.startswith("cases.yaml:9:")
@@ -228,7 +224,7 @@ def test_wrong_files_end_with_status_2_and_run_nothing(winchester: Winchester, s
     assert _tested(winchester, site, "counts: {fired: 1}").status == 2
 
 
-def test_the_configuration_is_that_of_the_file_then_of_the_option_then_beside(
+def test_the_configuration_comes_from_the_file_then_the_option_then_the_directory(
     winchester: Winchester, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = site.path / "other"

@@ -64,12 +64,12 @@ def monotonic(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return seconds
 
 
-def test_the_host_serves_until_somebody_has_published(endpoint: str) -> None:
+def test_the_hosting_service_returns_its_own_time_until_a_time_is_published(endpoint: str) -> None:
     assert TimeSyncClock(endpoint, FakeClock(HOST_TIME)).now() == HOST_TIME
     assert TimeService.requests == ["GET /time"]
 
 
-def test_what_the_ingest_side_publishes_is_the_workers_time(endpoint: str) -> None:
+def test_the_worker_uses_the_time_published_by_ingest(endpoint: str) -> None:
     store = MemoryStore(FakeClock(HOST_TIME))
     ingesting = StreamClock(ClockKind.TIME_SYNC, store, TimeSyncClock(endpoint))
     working = StreamClock(ClockKind.TIME_SYNC, store, TimeSyncClock(endpoint + "/"))
@@ -78,7 +78,7 @@ def test_what_the_ingest_side_publishes_is_the_workers_time(endpoint: str) -> No
     assert working.now() == PAST
 
 
-def test_the_service_is_asked_and_told_at_most_every_twenty_seconds(
+def test_the_service_is_read_and_written_at_most_every_twenty_seconds(
     endpoint: str, monotonic: list[float]
 ) -> None:
     clock = TimeSyncClock(endpoint, FakeClock(HOST_TIME))
@@ -94,7 +94,7 @@ def test_the_service_is_asked_and_told_at_most_every_twenty_seconds(
     assert len(TimeService.requests) == 4
 
 
-def test_a_service_that_is_away_or_talks_nonsense_is_an_error_that_names_it(endpoint: str) -> None:
+def test_an_unavailable_or_invalid_service_is_an_error_naming_it(endpoint: str) -> None:
     TimeService.answer = b"half past nine"
     with pytest.raises(ClockError, match="half past nine"):
         TimeSyncClock(endpoint).now()

@@ -66,7 +66,7 @@ def _listed(winchester: Winchester, site: Site) -> dict[str, dict[str, Any]]:
     return {each.pop("name"): each for each in json.loads(ended.out)}
 
 
-def test_triggers_are_listed_with_their_streams_by_state(
+def test_triggers_are_listed_with_stream_counts_by_state(
     winchester: Winchester, stocked_site: Site
 ) -> None:
     assert _listed(winchester, stocked_site) == {
@@ -91,9 +91,7 @@ def test_triggers_are_listed_with_their_streams_by_state(
     assert "active 2, firing 1" in table
 
 
-def test_without_a_database_the_triggers_are_listed_all_the_same(
-    winchester: Winchester, site: Site
-) -> None:
+def test_triggers_are_listed_without_a_database(winchester: Winchester, site: Site) -> None:
     ended = winchester(site, "trigger", "list", "-f", "json")
     (told,) = json.loads(ended.out)
     assert (ended.status, told["streams"]) == (0, None)
@@ -101,7 +99,7 @@ def test_without_a_database_the_triggers_are_listed_all_the_same(
     assert winchester(site, "trigger", "show", "pair").status == 0
 
 
-def test_streams_whose_trigger_is_gone_are_told_of(
+def test_streams_of_removed_triggers_are_counted(
     winchester: Winchester, stocked_site: Site
 ) -> None:
     stocked_site.write("triggers.yaml", RANGED)
@@ -126,7 +124,7 @@ def test_a_trigger_is_shown_as_configured_with_its_defaults(
     assert "active 2, firing 1" in table
 
 
-def test_debug_counts_of_all_processes_since_the_beginning_are_shown(
+def test_debug_counts_accumulate_over_all_processes(
     winchester: Winchester, ready_site: Site
 ) -> None:
     debugged = TRIGGERS.replace("- name: pair", "- name: pair\n  debug_level: 2")
@@ -143,7 +141,7 @@ def test_debug_counts_of_all_processes_since_the_beginning_are_shown(
     assert f"  2 because {reason}" in winchester(ready_site, "trigger", "show", "pair").out
 
 
-def test_what_handlers_make_is_counted_too(
+def test_events_created_by_handlers_are_counted(
     winchester: Winchester, ready_site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready_site.install("winchester.handlers", "maker", "Maker", MAKER)
@@ -160,9 +158,7 @@ def test_what_handlers_make_is_counted_too(
     assert (debug["matched"], debug["mismatched"], debug["reasons"]) == (2, 1, {})
 
 
-def test_debug_counts_begin_anew_when_they_are_reset(
-    winchester: Winchester, ready_site: Site
-) -> None:
+def test_debug_counts_can_be_reset(winchester: Winchester, ready_site: Site) -> None:
     with ready_site.store() as store:
         store.add_debug_counts({"pair": DebugGroup(1, 2), "gone": DebugGroup(3, 4)})
     ended = winchester(ready_site, "trigger", "reset", "gone", "pair", "-f", "json")
@@ -189,7 +185,7 @@ def _homeless(host: str) -> dict[str, Any]:
     }
 
 
-def test_a_misspelt_trigger_is_refused_with_the_name_that_was_meant(
+def test_a_misspelt_trigger_is_refused_with_a_suggestion(
     winchester: Winchester, site: Site
 ) -> None:
     ended = winchester(site, "trigger", "show", "piar")

@@ -33,7 +33,7 @@ def endpoints() -> Iterator[tuple[Endpoint, Endpoint]]:
         yield hooks, feed
 
 
-def test_what_is_refused_for_now_arrives_and_what_is_refused_for_good_is_a_dead_letter(
+def test_a_temporary_refusal_is_retried_and_a_permanent_one_becomes_a_dead_letter(
     ready_site: Site, endpoints: tuple[Endpoint, Endpoint]
 ) -> None:
     hooks, feed = endpoints

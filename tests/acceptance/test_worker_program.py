@@ -80,7 +80,7 @@ def pid_file(ready_site: Site) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("program", ["winchester-worker", "pipeline_worker"])
-def test_until_idle_ends_when_everything_is_done(ready_site: Site, program: str) -> None:
+def test_until_idle_ends_when_all_work_is_done(ready_site: Site, program: str) -> None:
     _ingest(ready_site, "a")
     ended = ready_site.run(program, "-c", ready_site.config, "-n", "w1", "--until-idle")
     assert (ended.returncode, ended.stdout) == (0, "")
@@ -88,7 +88,7 @@ def test_until_idle_ends_when_everything_is_done(ready_site: Site, program: str)
     assert _streams(ready_site) == 0
 
 
-def test_an_invalid_configuration_has_status_2(ready_site: Site) -> None:
+def test_an_invalid_configuration_exits_with_2(ready_site: Site) -> None:
     ready_site.write("pipelines.yaml", "other: [logger]\n")
     ended = ready_site.run("winchester-worker", "-c", ready_site.config)
     assert (ended.returncode, ended.stdout) == (2, "")
@@ -96,7 +96,7 @@ def test_an_invalid_configuration_has_status_2(ready_site: Site) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_a_worker_with_nothing_to_do_ends_on_sigint(ready_site: Site) -> None:
+def test_an_idle_worker_ends_on_sigint(ready_site: Site) -> None:
     worker = ready_site.start(
         "winchester-worker", "-c", ready_site.config, "--pid-file", "worker.pid"
     )
@@ -110,7 +110,7 @@ def test_a_worker_with_nothing_to_do_ends_on_sigint(ready_site: Site) -> None:
     assert not written.exists()
 
 
-def test_sigterm_finishes_the_stream_in_hand_and_gives_back_the_others(holding_site: Site) -> None:
+def test_sigterm_finishes_the_running_stream_and_releases_the_others(holding_site: Site) -> None:
     worker = holding_site.start("winchester-worker", "-c", holding_site.config)
     begun = holding_site.path / "begun"
     wait_until(begun.exists)
@@ -124,7 +124,7 @@ def test_sigterm_finishes_the_stream_in_hand_and_gives_back_the_others(holding_s
     assert begun.read_text().split() != [str(left.id)]
 
 
-def test_a_second_signal_ends_the_worker_at_once(holding_site: Site) -> None:
+def test_a_second_signal_exits_at_once(holding_site: Site) -> None:
     worker = holding_site.start("winchester-worker", "-c", holding_site.config)
     wait_until((holding_site.path / "begun").exists)
     _stop(worker)
@@ -132,7 +132,7 @@ def test_a_second_signal_ends_the_worker_at_once(holding_site: Site) -> None:
     assert worker.returncode in ENDED_BY_SIGTERM
 
 
-def test_a_daemon_works_in_the_background_until_sigterm(ready_site: Site, pid_file: Path) -> None:
+def test_a_daemon_runs_in_the_background_until_sigterm(ready_site: Site, pid_file: Path) -> None:
     ready_site.add_settings("log_file: '%(proc_name)s.log'\npipeline_worker_delay: 0.1\n")
     arguments = ("-c", ready_site.config, "-n", "w1", "-d", "--pid-file", pid_file)
     started = ready_site.run("winchester-worker", *arguments)
@@ -152,9 +152,7 @@ def test_a_daemon_works_in_the_background_until_sigterm(ready_site: Site, pid_fi
     assert "shutting down: signal=SIGTERM" in log
 
 
-def test_a_crash_leaves_nothing_in_the_way_of_the_next_daemon(
-    ready_site: Site, pid_file: Path
-) -> None:
+def test_a_crash_does_not_prevent_the_next_daemon(ready_site: Site, pid_file: Path) -> None:
     ready_site.add_settings("log_file: worker.log\n")
     arguments = ("-c", ready_site.config, "-d", "--pid-file", pid_file)
     assert ready_site.run("winchester-worker", *arguments).returncode == 0
@@ -169,9 +167,7 @@ def test_a_crash_leaves_nothing_in_the_way_of_the_next_daemon(
     _signal(pid, signal.SIGTERM)
 
 
-def test_a_file_that_names_a_foreign_process_is_not_in_the_way(
-    ready_site: Site, pid_file: Path
-) -> None:
+def test_a_pid_file_of_an_unrelated_process_is_taken_over(ready_site: Site, pid_file: Path) -> None:
     ready_site.add_settings("log_file: worker.log\n")
     with ready_site.start("winchester-worker", "-c", ready_site.config) as foreign:
         try:
@@ -187,7 +183,7 @@ def test_a_file_that_names_a_foreign_process_is_not_in_the_way(
     _signal(int(pid_file.read_text()), signal.SIGTERM)
 
 
-def test_of_many_daemons_that_start_at_once_one_runs(ready_site: Site, pid_file: Path) -> None:
+def test_one_of_many_daemons_started_at_once_runs(ready_site: Site, pid_file: Path) -> None:
     ready_site.add_settings("log_file: worker.log\n")
     arguments = ("-c", ready_site.config, "-d", "--pid-file", pid_file)
     starts = [ready_site.start("winchester-worker", *arguments) for _ in range(4)]
@@ -220,7 +216,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="/proc is absent")
-def test_no_thread_and_no_connection_is_made_before_a_daemon_has_forked(
+def test_a_daemon_forks_before_creating_threads_or_connections(
     ready_site: Site, pid_file: Path
 ) -> None:
     ready_site.add_settings("log_file: worker.log\n")
@@ -237,7 +233,7 @@ def test_no_thread_and_no_connection_is_made_before_a_daemon_has_forked(
     assert forks == ["1 []"] * 3
 
 
-def test_a_daemon_that_cannot_start_says_why(site: Site) -> None:
+def test_a_daemon_that_cannot_start_reports_why(site: Site) -> None:
     site.add_settings("log_file: worker.log\n")
     ended = site.run("winchester-worker", "-c", site.config, "-d", "--pid-file", "worker.pid")
     assert ended.returncode == 2

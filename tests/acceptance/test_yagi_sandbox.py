@@ -62,7 +62,7 @@ def sandbox(shared_data: Path, tmp_path: Path, broker: PrivateBroker) -> Site:
 
 
 @pytest.mark.slow
-def test_the_sandbox_gives_its_verdicts(sandbox: Site, broker: PrivateBroker) -> None:
+def test_the_sandbox_produces_its_verdicts(sandbox: Site, broker: PrivateBroker) -> None:
     load, place = one_day(), Place(broker.url)
     with crew_on(sandbox) as crew:
         ingester = crew.start("ingester", "winchester", "ingest", "--yagi-conf", "yagi.conf")
@@ -81,7 +81,9 @@ def test_the_sandbox_gives_its_verdicts(sandbox: Site, broker: PrivateBroker) ->
 
 
 @pytest.mark.slow
-def test_a_source_of_the_settings_is_the_same(sandbox: Site, broker: PrivateBroker) -> None:
+def test_a_source_in_the_settings_gives_the_same_result(
+    sandbox: Site, broker: PrivateBroker
+) -> None:
     sandbox.add_settings("event_sources: {old: {source: yagi, params: {path: yagi.conf}}}\n")
     checked = sandbox.run("winchester", "check", "-c", sandbox.config)
     assert checked.returncode == 0, checked.stdout + checked.stderr
@@ -102,7 +104,7 @@ def test_a_source_of_the_settings_is_the_same(sandbox: Site, broker: PrivateBrok
         (FOR_WINCHESTER, 2, "no [winchester] config_file"),
     ],
 )
-def test_a_yagi_conf_that_is_of_no_use_is_told(
+def test_an_unusable_yagi_conf_is_reported(
     tmp_path: Path, text: str | None, status: int, told: str
 ) -> None:
     site = Site(tmp_path)

@@ -137,7 +137,7 @@ def go_on(worker: Member) -> None:
     wait_until(lambda: LEASE_LOST in worker.text())
 
 
-def test_stopped_before_its_commit_it_neither_commits_nor_completes(scene: Scene) -> None:
+def test_a_worker_stopped_before_its_commit_neither_commits_nor_completes(scene: Scene) -> None:
     scene.configure("fenced")
     scene.ingest("a")
     stopped = stopped_worker(scene, "stop-in-handle")
@@ -153,7 +153,7 @@ def test_stopped_before_its_commit_it_neither_commits_nor_completes(scene: Scene
     assert completed.attempts == 2
 
 
-def test_stopped_in_its_commit_it_does_not_complete(scene: Scene) -> None:
+def test_a_worker_stopped_in_its_commit_does_not_complete(scene: Scene) -> None:
     scene.configure("fenced")
     scene.ingest("a")
     stopped = stopped_worker(scene, "stop-in-commit")
@@ -174,7 +174,7 @@ def test_stopped_in_its_commit_it_does_not_complete(scene: Scene) -> None:
     assert scene.streams()["a"] == completed
 
 
-def test_stopped_among_streams_that_complete_at_once_it_completes_none(scene: Scene) -> None:
+def test_a_worker_stopped_during_a_batch_completion_completes_none(scene: Scene) -> None:
     scene.configure("quiet")
     hosts = ("a", "b", "c", "d", "e")
     scene.ingest(*hosts)
@@ -203,7 +203,7 @@ def test_stopped_among_streams_that_complete_at_once_it_completes_none(scene: Sc
     assert {host: after[host] for host in completed} == completed
 
 
-def test_a_lease_is_renewed_as_long_as_a_handler_runs(scene: Scene) -> None:
+def test_the_lease_is_renewed_while_a_handler_runs(scene: Scene) -> None:
     lease_seconds = 10  # a slow machine may be two thirds of it late
     scene.configure("fenced", lease=lease_seconds)
     scene.ingest("a")

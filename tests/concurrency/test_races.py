@@ -91,7 +91,7 @@ def end(crew: Crew) -> None:
         assert not any(word in text for word in ("WARNING", "ERROR", "Traceback")), text
 
 
-def test_four_ingesters_and_then_four_workers_do_what_one_alone_does(
+def test_four_ingesters_then_four_workers_give_the_result_of_one(
     site: Site, load: Load, alone: dict[str, Any]
 ) -> None:
     configure(site)

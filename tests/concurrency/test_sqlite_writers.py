@@ -41,7 +41,7 @@ def start(role: str, number: int, site: Site) -> subprocess.Popen[str]:
     )
 
 
-def test_locked_never_surfaces_under_four_writers(tmp_path: Path) -> None:
+def test_four_writers_never_see_a_locked_database(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.migrate()
     writers = [start("write", number, site) for number in range(WRITERS)]

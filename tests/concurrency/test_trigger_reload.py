@@ -84,7 +84,7 @@ def _reload(member: Member) -> str:
     return member.text()[heard:]
 
 
-def test_an_invalid_file_changes_nothing_and_the_log_says_why(crew: Crew, site: Site) -> None:
+def test_an_invalid_file_changes_nothing_and_the_reason_is_logged(crew: Crew, site: Site) -> None:
     worker, ingest = _begun(crew, site, "a", "b")
     before = _streams(site)
     _change(site, TWO_CRITERIA, MISSPELT)
@@ -101,9 +101,7 @@ def test_an_invalid_file_changes_nothing_and_the_log_says_why(crew: Crew, site: 
     assert (worker.end(), ingest.end()) == (0, 0)
 
 
-def test_open_streams_are_counted_anew_and_fire_where_they_now_should(
-    crew: Crew, site: Site
-) -> None:
+def test_open_streams_are_recalculated_and_fire_if_now_complete(crew: Crew, site: Site) -> None:
     hosts = [f"host-{number}" for number in range(250)]
     worker, ingest = _begun(crew, site, *hosts)
     assert _states(site) == {"active"}
@@ -117,7 +115,7 @@ def test_open_streams_are_counted_anew_and_fire_where_they_now_should(
     assert (worker.end(), ingest.end()) == (0, 0)
 
 
-def test_a_changed_expiration_moves_open_streams_and_ingest_moves_those_it_touches(
+def test_a_changed_expiration_applies_to_open_streams_and_to_those_ingest_updates(
     crew: Crew, site: Site
 ) -> None:
     worker, ingest = _begun(crew, site, "a", "b")

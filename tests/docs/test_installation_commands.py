@@ -54,7 +54,7 @@ def extras_in(text: str) -> set[str]:
     return {extra for each in found for extra in each.split(",")}
 
 
-def test_no_file_names_another_project_as_the_distribution() -> None:
+def test_no_file_installs_another_project_by_our_name() -> None:
     found = {
         str(path.relative_to(ROOT)): places
         for path in FILES
@@ -77,7 +77,7 @@ def test_no_file_names_another_project_as_the_distribution() -> None:
         "https://pypi.org/project/winchester/",
     ],
 )
-def test_a_command_for_another_project_is_found(text: str) -> None:
+def test_a_command_installing_another_project_is_found(text: str) -> None:
     assert other_project_in(text)
 
 
@@ -96,7 +96,7 @@ def test_other_commands_are_allowed(text: str) -> None:
     assert other_project_in(text) == []
 
 
-def test_every_extra_that_a_command_installs_exists() -> None:
+def test_every_installed_extra_exists() -> None:
     extras = set(metadata(DISTRIBUTION).get_all("Provides-Extra") or [])
     named = set().union(*(extras_in(path.read_text(encoding="utf-8")) for path in FILES))
 
@@ -112,7 +112,7 @@ def test_the_installation_page_describes_every_extra_for_users() -> None:
     assert described == extras - CONTRIBUTORS_EXTRAS
 
 
-def test_every_wheel_that_a_page_names_has_the_version_of_this_checkout() -> None:
+def test_every_wheel_named_on_a_page_has_the_current_version() -> None:
     pages = [path for path in FILES if path.suffix == ".md"]
     named = [
         name
@@ -124,5 +124,5 @@ def test_every_wheel_that_a_page_names_has_the_version_of_this_checkout() -> Non
     assert set(named) == {version(DISTRIBUTION)}
 
 
-def test_an_error_names_the_command_that_installs_an_extra() -> None:
+def test_a_missing_extra_error_names_the_install_command() -> None:
     assert install_command("http") == "pip install 'winchester-core[http]'"

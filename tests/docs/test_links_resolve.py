@@ -35,7 +35,7 @@ def anchors_of(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+def test_every_link_resolves(page: Path) -> None:
     for text, target in links_of(page):
         if re.match(r"[a-z]+:", target):
             continue
@@ -47,7 +47,7 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
             assert anchor in anchors_of(found), f"{target}: there is no such heading"
 
 
-def test_every_page_of_the_site_is_reached_from_its_index() -> None:
+def test_every_page_of_the_site_is_reachable_from_its_index() -> None:
     docs = ROOT / "docs"
     for index in [docs / "index.md", *docs.glob("*/index.md")]:
         text = index.read_text(encoding="utf-8")

@@ -62,7 +62,7 @@ def metric_of(name: str) -> Metric:
 
 
 @pytest.mark.parametrize("place", EXPRESSIONS)
-def test_an_expression_names_what_there_is(place: str) -> None:
+def test_an_expression_uses_existing_metrics_and_labels(place: str) -> None:
     for expression in EXPRESSIONS[place]:
         selected = selections(expression)
         assert selected, f"{expression} selects nothing"
@@ -80,7 +80,7 @@ def test_an_expression_names_what_there_is(place: str) -> None:
 
 
 @pytest.mark.parametrize("place", EXPRESSIONS)
-def test_what_all_processes_tell_alike_is_never_summed_up(place: str) -> None:
+def test_metrics_equal_in_all_processes_are_never_summed(place: str) -> None:
     for expression in EXPRESSIONS[place]:
         without_greatest = re.sub(r"max( by \([^)]*\))? \(?[^()]*\)|max\([^()]*\)", "", expression)
         for each in selections(without_greatest):
@@ -89,7 +89,7 @@ def test_what_all_processes_tell_alike_is_never_summed_up(place: str) -> None:
 
 
 @pytest.mark.parametrize("place", EXPRESSIONS)
-def test_counters_are_asked_for_their_rates(place: str) -> None:
+def test_counters_are_queried_as_rates(place: str) -> None:
     for expression in EXPRESSIONS[place]:
         rates = re.findall(r"(?:rate|increase)\((\w+)", expression)
         counters = [each.name for each in selections(expression) if _counts(each.name)]
@@ -100,7 +100,7 @@ def _counts(name: str) -> bool:
     return name not in OF_OTHERS and metric_of(name).kind is not MetricKind.GAUGE
 
 
-def test_annotations_and_legends_name_labels_of_the_results() -> None:
+def test_annotations_and_legends_use_labels_of_the_results() -> None:
     for rule in RULES:
         labels = grouped(rule["expr"]) or {*OF_SCRAPES, "source"}
         for named in re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]):
@@ -111,13 +111,13 @@ def test_annotations_and_legends_name_labels_of_the_results() -> None:
             assert named <= grouped(target["expr"]) | OF_SCRAPES, panel["title"]
 
 
-def test_every_alert_is_explained_and_no_other(checkout: Path) -> None:
+def test_exactly_the_existing_alerts_are_explained(checkout: Path) -> None:
     page = (checkout / "docs" / "how-to" / "monitor.md").read_text()
     assert {rule["alert"] for rule in RULES} == set(re.findall(r"`(Winchester\w+)`", page))
     assert len({rule["alert"] for rule in RULES}) == len(RULES)
 
 
-def test_panels_say_what_they_show_and_do_not_overlap() -> None:
+def test_panels_have_descriptions_and_do_not_overlap() -> None:
     assert all(panel["description"] for panel in PANELS)
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
     covered: set[tuple[int, int]] = set()
@@ -136,7 +136,7 @@ def test_panels_say_what_they_show_and_do_not_overlap() -> None:
 @pytest.mark.parametrize(
     "arguments", [("rules", "alerts.yaml"), ("config", "prometheus.yaml")], ids=lambda each: each[0]
 )
-def test_promtool_has_no_complaint(arguments: tuple[str, str]) -> None:
+def test_promtool_accepts_the_rules(arguments: tuple[str, str]) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed")
@@ -146,7 +146,7 @@ def test_promtool_has_no_complaint(arguments: tuple[str, str]) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_what_is_not_there_is_found() -> None:
+def test_an_unknown_metric_is_found() -> None:
     assert [each.matchers for each in selections('a(winchester_x{state=~"a|b", c!="d"}[5m])')] == [
         {"state": ["a", "b"], "c": ["d"]}
     ]

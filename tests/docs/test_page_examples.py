@@ -67,7 +67,7 @@ def site(tmp_path: Path) -> PageShell:
     return PageShell(tmp_path)
 
 
-def test_the_commands_of_the_readme_run(site: PageShell) -> None:
+def test_the_readme_commands_run(site: PageShell) -> None:
     steps = [step for block in README if block.language == "sh" for step in steps_of(block)]
     here = [step for step in steps if not step.command.startswith(tuple(NOT_HERE))]
 
@@ -79,7 +79,7 @@ def test_the_commands_of_the_readme_run(site: PageShell) -> None:
         assert status == 0, f"{step.place}: {output}"
 
 
-def test_the_program_of_the_readme_runs(site: PageShell) -> None:
+def test_the_readme_program_runs(site: PageShell) -> None:
     status, output = site.run("winchester_db -c etc/winchester.yaml upgrade head")
     assert status == 0, output
     site.directory = site.directory / "etc"
@@ -96,11 +96,11 @@ def test_the_program_of_the_readme_runs(site: PageShell) -> None:
 
 
 @pytest.mark.parametrize("block", YAML_BLOCKS, ids=lambda block: block.place)
-def test_a_piece_of_yaml_is_what_the_program_takes(block: Block) -> None:
+def test_a_yaml_block_is_valid_for_the_program(block: Block) -> None:
     check(yaml.safe_load(block.text))
 
 
-def test_every_file_that_a_page_lets_its_reader_write_is_used_by_a_command() -> None:
+def test_every_file_written_on_a_page_is_used_by_a_command() -> None:
     for page in PAGES:
         blocks = blocks_of(page, ROOT)
         written = [block for block in blocks if block.key in ("file", "append")]
@@ -125,13 +125,13 @@ def test_every_file_that_a_page_lets_its_reader_write_is_used_by_a_command() -> 
         ("a.b\n", "axb\n", False),
     ],
 )
-def test_the_output_of_a_page_is_compared_line_by_line(
+def test_the_output_on_a_page_is_compared_line_by_line(
     expected: str, output: str, same: bool
 ) -> None:
     assert shows(expected, output) is same
 
 
-def test_a_command_that_prints_something_else_than_the_page_shows_is_found(tmp_path: Path) -> None:
+def test_unexpected_output_of_a_command_is_found(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text("```console\n$ echo two\none\n```\n")
     (block,) = blocks_of(tmp_path / "page.md", tmp_path)
 
@@ -139,7 +139,7 @@ def test_a_command_that_prints_something_else_than_the_page_shows_is_found(tmp_p
         PageShell(tmp_path).follow(block)
 
 
-def test_a_command_that_fails_is_found(tmp_path: Path) -> None:
+def test_a_failing_command_is_found(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text("```console\n$ false\n```\n")
     (block,) = blocks_of(tmp_path / "page.md", tmp_path)
 
@@ -158,7 +158,7 @@ def test_a_command_that_fails_is_found(tmp_path: Path) -> None:
         ("- event_type: x\n  traits: {a: {fields: '['}}", "event definitions", ConfigurationError),
     ],
 )
-def test_wrong_yaml_is_found_whatever_it_is(text: str, kind: str, refusal: type[Exception]) -> None:
+def test_invalid_yaml_of_any_kind_is_found(text: str, kind: str, refusal: type[Exception]) -> None:
     content = yaml.safe_load(text)
 
     assert kind_of(content) == kind

@@ -32,7 +32,7 @@ BLOCKS = [
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.place)
-def test_a_piece_of_yaml_stands(block: Block) -> None:
+def test_a_yaml_block_passes_its_json_schema(block: Block) -> None:
     content = yaml.load(block.text, EditorsLoader)
     kind = kind_of(content)
     handlers = content.get("pipeline_handlers", {}) if kind == "settings" else {}

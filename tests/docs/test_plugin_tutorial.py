@@ -16,7 +16,7 @@ PAGE = ROOT / "docs" / "tutorial-plugins.md"
 
 
 @pytest.mark.packaging
-def test_the_tutorial_of_plugins_can_be_followed_from_top_to_bottom(tmp_path: Path) -> None:
+def test_the_plugin_tutorial_can_be_followed_from_top_to_bottom(tmp_path: Path) -> None:
     require_setuptools()
     reader = tmp_path / "reader"
     reader.mkdir()
@@ -29,7 +29,7 @@ def test_the_tutorial_of_plugins_can_be_followed_from_top_to_bottom(tmp_path: Pa
     assert notes == ["anna-2.txt", "bert-1.txt"]
 
 
-def test_it_has_a_plugin_of_each_kind_that_a_pipeline_is_made_of() -> None:
+def test_the_tutorial_covers_every_kind_of_plugin_of_a_pipeline() -> None:
     commands = "".join(b.text for b in blocks_of(PAGE, ROOT) if b.language == "console")
 
     for kind in ("condition", "source", "handler"):

@@ -61,14 +61,14 @@ def reference(checkout: Path) -> Reference:
     return Reference(checkout / "docs" / "reference")
 
 
-def test_every_setting_has_a_section_and_stands_in_the_overview(reference: Reference) -> None:
+def test_every_setting_has_a_section_and_an_overview_entry(reference: Reference) -> None:
     settings = _names(SETTINGS_SCHEMA.schema)
 
     assert settings <= reference.headings("settings")
     reference.names("index", settings)
 
 
-def test_every_field_of_a_trigger_and_of_a_criterion_is_named(reference: Reference) -> None:
+def test_every_field_of_triggers_and_criteria_is_documented(reference: Reference) -> None:
     reference.names("triggers", _names(TRIGGER_SCHEMA.schema) | set(FIRE_KEYS))
 
 
@@ -116,7 +116,7 @@ def test_every_count_is_described(reference: Reference) -> None:
     reference.names("metrics", [field.name for field in fields(PumpTotals)])
 
 
-def test_the_diagram_has_every_state_and_every_change(checkout: Path) -> None:
+def test_the_diagram_has_every_state_and_transition(checkout: Path) -> None:
     drawing = (checkout / "docs" / "reference" / "states.svg").read_text()
 
     assert all(f">{state}</text>" in drawing for state in StreamState)

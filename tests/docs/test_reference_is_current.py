@@ -24,13 +24,13 @@ def docs(checkout: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_no_generated_page_is_out_of_date(checkout: Path) -> None:
+def test_every_generated_page_is_current(checkout: Path) -> None:
     stale = sorted(outdated(checkout / "docs"))
 
     assert not stale, f"run 'make docs', which writes {', '.join(stale)} anew"
 
 
-def test_a_changed_region_is_found_and_written_anew(docs: Path) -> None:
+def test_a_changed_region_is_found_and_rewritten(docs: Path) -> None:
     refresh(docs)
     right = {page: (docs / page).read_text() for page in PAGES}
     for page, regions in PAGES.items():
@@ -44,7 +44,7 @@ def test_a_changed_region_is_found_and_written_anew(docs: Path) -> None:
     assert refresh(docs) == []
 
 
-def test_what_stands_around_a_region_is_left_alone(docs: Path) -> None:
+def test_text_around_a_region_is_kept(docs: Path) -> None:
     refresh(docs)
     page = docs / "reference" / "states.md"
     page.write_text(page.read_text().replace("# States of a stream", "# Another title"))
@@ -53,7 +53,7 @@ def test_what_stands_around_a_region_is_left_alone(docs: Path) -> None:
     assert page.read_text().startswith("# Another title")
 
 
-def test_the_page_of_a_plugin_is_written_anew_or_made(docs: Path) -> None:
+def test_a_plugin_page_is_rewritten_or_created(docs: Path) -> None:
     changed, absent = (
         docs / "reference" / "plugins" / "handlers" / f"{name}.md" for name in ("usage", "logger")
     )
@@ -66,7 +66,7 @@ def test_the_page_of_a_plugin_is_written_anew_or_made(docs: Path) -> None:
     assert absent.read_text().splitlines()[2] == "# logger"
 
 
-def test_the_page_of_a_plugin_that_is_gone_is_removed(docs: Path) -> None:
+def test_the_page_of_a_removed_plugin_is_deleted(docs: Path) -> None:
     page = docs / "reference" / "plugins" / "handlers" / "gone.md"
     page.write_text("# gone")
 
@@ -83,7 +83,7 @@ def test_the_page_of_a_plugin_that_is_gone_is_removed(docs: Path) -> None:
         ({"config_schema": Schema({"level": str})}, "no description of 'level'"),
     ],
 )
-def test_a_plugin_that_lacks_words_has_no_page(
+def test_a_plugin_without_documentation_has_no_page(
     monkeypatch: pytest.MonkeyPatch, words: dict[str, object], lacking: str
 ) -> None:
     for name, value in words.items():
@@ -93,7 +93,7 @@ def test_a_plugin_that_lacks_words_has_no_page(
         pages()["reference/plugins/handlers/logger.md"]()
 
 
-def test_a_page_that_has_lost_its_marks_is_an_error(docs: Path) -> None:
+def test_a_page_without_its_markers_is_an_error(docs: Path) -> None:
     page = docs / "reference" / "states.md"
     page.write_text(page.read_text().replace("<!-- end: states -->", ""))
 

@@ -34,7 +34,7 @@ def example(request: pytest.FixtureRequest, tmp_path: Path) -> PageShell:
     return PageShell(directory)
 
 
-def test_there_are_three_examples_and_each_is_whole() -> None:
+def test_there_are_three_complete_examples() -> None:
     assert len(NAMES) >= 3
     for name in NAMES:
         assert {path.name for path in (EXAMPLES / name).iterdir()} == FILES
@@ -54,13 +54,13 @@ def test_a_configuration_loads_without_a_warning(example: PageShell) -> None:
     assert settings.warnings == ()
 
 
-def test_a_replay_comes_out_as_expected(example: PageShell) -> None:
+def test_a_replay_gives_the_expected_result(example: PageShell) -> None:
     expected = json.loads((example.directory / "expected.json").read_text())
 
     assert outcome(example, expected["arguments"]) == expected
 
 
-def test_the_readme_shows_what_its_commands_print(example: PageShell) -> None:
+def test_the_readme_shows_the_output_of_its_commands(example: PageShell) -> None:
     for block in blocks_of(example.directory / "README.md", example.directory):
         example.follow(block)
 

@@ -24,7 +24,7 @@ STORM_SECONDS = 35.0
 
 
 @pytest.mark.parametrize("database", BACKENDS)
-def test_nothing_is_lost_or_done_twice_in_a_storm_of_faults(
+def test_random_faults_lose_nothing_and_repeat_nothing(
     database: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     seed = int(os.environ.get("WINCHESTER_CHAOS_SEED", random.randrange(1_000_000)))

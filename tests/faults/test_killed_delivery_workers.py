@@ -47,9 +47,7 @@ def test_every_effect_is_recorded_once_and_delivered_in_order(
 
 
 @pytest.mark.parametrize("point", [Failpoint.BEFORE_COMPLETION_COMMIT, *OF_DELIVERY])
-def test_and_so_it_is_when_all_streams_are_completed_at_once(
-    point: Failpoint, tmp_path: Path
-) -> None:
+def test_every_effect_survives_batch_completion(point: Failpoint, tmp_path: Path) -> None:
     lines = lines_after_a_kill(tmp_path, point, quiet=True, hit=1)
     check_repetitions(lines, point)
 

@@ -45,7 +45,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {"ingested": ingested, "worked": scene.snapshot(), "commits": scene.commits()}
 
 
-def test_the_undisturbed_run_does_what_the_kills_are_compared_with(
+def test_the_reference_run_without_kills_has_the_expected_result(
     undisturbed: dict[str, Any],
 ) -> None:
     assert len(undisturbed["ingested"]["events"]) == 38
@@ -59,7 +59,7 @@ def test_the_undisturbed_run_does_what_the_kills_are_compared_with(
 
 @pytest.mark.parametrize("hit", [1, 3])
 @pytest.mark.parametrize("point", INGEST_POINTS)
-def test_killed_ingest_then_redelivery_leaves_the_same_state(
+def test_killed_ingest_then_redelivery_gives_the_same_state(
     point: Failpoint, hit: int, tmp_path: Path, undisturbed: dict[str, Any]
 ) -> None:
     scene = KilledScene(tmp_path / "scene")
@@ -69,7 +69,7 @@ def test_killed_ingest_then_redelivery_leaves_the_same_state(
 
 
 @pytest.mark.parametrize("point", WORK_POINTS)
-def test_killed_worker_is_rescued_and_each_stream_completed_once(
+def test_a_killed_worker_is_rescued_and_each_stream_completed_once(
     point: Failpoint, tmp_path: Path, undisturbed: dict[str, Any]
 ) -> None:
     scene = KilledScene(tmp_path / "scene")
@@ -104,7 +104,7 @@ def check_commits(scene: KilledScene, point: Failpoint) -> None:
 @pytest.mark.parametrize(
     "point", [Failpoint.HANDLED, Failpoint.BEFORE_COMPLETION_COMMIT, Failpoint.COMPLETED]
 )
-def test_killed_worker_that_completes_many_at_once_loses_nothing(
+def test_a_worker_killed_in_a_batch_completion_loses_nothing(
     point: Failpoint, tmp_path: Path, undisturbed: dict[str, Any]
 ) -> None:
     scene = KilledScene(tmp_path / "scene")
@@ -115,7 +115,7 @@ def test_killed_worker_that_completes_many_at_once_loses_nothing(
     assert scene.snapshot() == undisturbed["worked"]
 
 
-def test_worker_killed_while_it_stores_a_failure_does_not_lose_the_stream(
+def test_a_worker_killed_while_storing_a_failure_does_not_lose_the_stream(
     tmp_path: Path, undisturbed: dict[str, Any]
 ) -> None:
     scene = KilledScene(tmp_path / "scene")

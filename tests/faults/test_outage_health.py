@@ -33,7 +33,7 @@ def ask(member: Member, path: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-def test_an_outage_is_told_and_is_no_reason_to_restart(tmp_path: Path) -> None:
+def test_an_outage_is_reported_without_failing_liveness(tmp_path: Path) -> None:
     with temporary_database("postgresql", tmp_path) as url:
         direct = make_url(url)
         Site(tmp_path, url).migrate()

@@ -123,7 +123,7 @@ def names(prefix: str, number: int) -> list[str]:
     return [f"{prefix}{each}" for each in range(number)]
 
 
-def test_a_server_that_goes_away_and_crashes_costs_nothing_but_time(scene: Scene) -> None:
+def test_a_server_outage_or_crash_costs_only_time(scene: Scene) -> None:
     scene.feed(*names("before", 20))
     scene.wait_until_completed()
 

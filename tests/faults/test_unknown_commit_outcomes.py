@@ -70,7 +70,7 @@ def line(server: str, databases: Databases) -> Iterator[Line]:
 
 
 @pytest.mark.parametrize("cut", Cut)
-def test_ingest_is_done_once(line: Line, cut: Cut) -> None:
+def test_ingest_is_applied_once(line: Line, cut: Cut) -> None:
     batch = matched_events([VM], [make_event("a/1", instance="a"), make_event("b/1", instance="b")])
     line.proxy.cut_at_next_commit(cut)
     recorded = line.patiently(lambda: line.store.record(batch, NOW))
@@ -81,7 +81,7 @@ def test_ingest_is_done_once(line: Line, cut: Cut) -> None:
 
 
 @pytest.mark.parametrize("cut", Cut)
-def test_a_claim_that_nobody_knows_of_runs_out(line: Line, cut: Cut) -> None:
+def test_an_unknown_claim_expires(line: Line, cut: Cut) -> None:
     ready_to_fire(line.store, "a")
     line.proxy.cut_at_next_commit(cut)
     with pytest.raises(DatabaseUnavailable):
@@ -98,7 +98,7 @@ def test_a_claim_that_nobody_knows_of_runs_out(line: Line, cut: Cut) -> None:
 
 
 @pytest.mark.parametrize("cut", Cut)
-def test_a_completion_is_done_once(line: Line, cut: Cut) -> None:
+def test_a_completion_is_applied_once(line: Line, cut: Cut) -> None:
     ready_to_fire(line.store, "a")
     (claim,) = claim_all(line.store)
     made = tuple(matched_events([VM], [make_event("made", instance="b")]))
@@ -112,7 +112,7 @@ def test_a_completion_is_done_once(line: Line, cut: Cut) -> None:
 
 
 @pytest.mark.parametrize("number", [1000, 3000])
-def test_a_reply_that_breaks_off_is_an_outage(line: Line, number: int) -> None:
+def test_a_truncated_reply_is_an_outage(line: Line, number: int) -> None:
     instances = [f"i{each}" for each in range(50)]
     ready_to_fire(line.store, *instances)
     line.proxy.cut_after(number)
@@ -121,7 +121,7 @@ def test_a_reply_that_breaks_off_is_an_outage(line: Line, number: int) -> None:
     assert line.store.count_streams(StreamFilter()) == len(instances)
 
 
-def test_work_goes_on_when_the_line_does(line: Line) -> None:
+def test_work_resumes_with_the_connection(line: Line) -> None:
     ingest(line.store, VM, make_event("a/1", instance="a"))
     line.proxy.refuse()
     assert line.proxy.cut() > 0
@@ -135,7 +135,7 @@ def test_work_goes_on_when_the_line_does(line: Line) -> None:
     assert only_stream(line.store, instance="a").event_count == 2
 
 
-def test_who_waits_on_a_silent_line_holds_nobody_up(line: Line) -> None:
+def test_a_client_on_a_silent_connection_blocks_no_other(line: Line) -> None:
     ingest(line.store, VM, make_event("a/1", instance="a"))
     other = SqlStore(Database(line.direct_url))
     line.proxy.stall()

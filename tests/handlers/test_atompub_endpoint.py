@@ -78,7 +78,7 @@ OUTCOMES: dict[Behaviour, Delivered | Refused | RetryAfter] = {
 
 
 @pytest.mark.parametrize(("behaviour", "outcome"), OUTCOMES.items())
-def test_the_outcome_of_an_answer(
+def test_outcome_by_response(
     feed: Endpoint, behaviour: Behaviour, outcome: Delivered | Refused | RetryAfter
 ) -> None:
     feed.answer(behaviour, 201)
@@ -91,7 +91,7 @@ def test_the_outcome_of_an_answer(
     ("behaviour", "reason"),
     [("hang", "ReadTimeout"), ("reset", "ReadError"), ("hang up", "RemoteProtocolError")],
 )
-def test_without_an_answer_it_is_sent_again_and_the_rest_of_the_call_is_put_off(
+def test_no_response_is_retried_and_the_rest_of_the_call_rescheduled(
     feed: Endpoint, behaviour: Behaviour, reason: str
 ) -> None:
     feed.answer(behaviour)
@@ -110,7 +110,7 @@ def test_without_an_answer_it_is_sent_again_and_the_rest_of_the_call_is_put_off(
 @pytest.mark.parametrize(
     ("attempt", "seconds"), [(1, 30), (2, 60), (19, 570), (20, 600), (21, 600), (10**6, 600)]
 )
-def test_the_wait_grows_with_the_attempts_up_to_the_longest(
+def test_the_delay_grows_with_attempts_up_to_the_maximum(
     feed: Endpoint, attempt: int, seconds: float
 ) -> None:
     feed.answer(500)
@@ -120,7 +120,7 @@ def test_the_wait_grows_with_the_attempts_up_to_the_longest(
     assert outcome == RetryAfter(seconds, "the server answers 500")
 
 
-def test_the_waits_are_those_of_the_params(feed: Endpoint) -> None:
+def test_the_delays_follow_the_params(feed: Endpoint) -> None:
     feed.answer(500)
     handler = made(feed, wait_interval=2.5, max_wait=6)
 
@@ -129,7 +129,7 @@ def test_the_waits_are_those_of_the_params(feed: Endpoint) -> None:
     assert [each.seconds for each in waits if isinstance(each, RetryAfter)] == [2.5, 5, 6]
 
 
-def test_a_token_is_asked_for_once_and_kept(feed: Endpoint, identity: Endpoint) -> None:
+def test_a_token_is_requested_once_and_cached(feed: Endpoint, identity: Endpoint) -> None:
     assert made(feed, identity).deliver([effect(EVENT, n) for n in (1, 2)]) == [Delivered()] * 2
     assert made(feed, identity).deliver([effect(EVENT, 3)]) == [Delivered()]
 
@@ -140,14 +140,14 @@ def test_a_token_is_asked_for_once_and_kept(feed: Endpoint, identity: Endpoint) 
     assert [each.headers["x-auth-token"] for each in feed.requests] == ["t1"] * 3
 
 
-def test_another_account_has_a_token_of_its_own(feed: Endpoint, identity: Endpoint) -> None:
+def test_each_account_has_its_own_token(feed: Endpoint, identity: Endpoint) -> None:
     made(feed, identity).deliver([effect(EVENT, 1)])
     made(feed, identity, auth_user="you").deliver([effect(EVENT, 2)])
 
     assert [each.headers["x-auth-token"] for each in feed.requests] == ["t1", "t2"]
 
 
-def test_a_token_that_is_refused_is_renewed_and_the_entry_sent_at_once(
+def test_a_refused_token_is_renewed_and_the_entry_sent_at_once(
     feed: Endpoint, identity: Endpoint
 ) -> None:
     feed.answer(201, 401, 201)
@@ -159,7 +159,7 @@ def test_a_token_that_is_refused_is_renewed_and_the_entry_sent_at_once(
     assert len(identity.requests) == 2
 
 
-def test_a_new_token_that_is_refused_too_waits(feed: Endpoint, identity: Endpoint) -> None:
+def test_a_refused_new_token_delays_the_effect(feed: Endpoint, identity: Endpoint) -> None:
     feed.answer(401)
 
     (outcome,) = made(feed, identity).deliver([effect(EVENT)])
@@ -184,7 +184,7 @@ def test_a_new_token_that_is_refused_too_waits(feed: Endpoint, identity: Endpoin
         ("hang", "ReadTimeout"),
     ],
 )
-def test_without_a_token_nothing_is_sent(
+def test_nothing_is_sent_without_a_token(
     feed: Endpoint, identity: Endpoint, behaviour: Behaviour, reason: str
 ) -> None:
     identity.answer(behaviour, token("late"))

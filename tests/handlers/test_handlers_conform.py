@@ -94,7 +94,7 @@ class TestNotabene(HandlerConformance):
         return self.place.ready(self.queue)
 
 
-def test_every_handler_is_tried() -> None:
+def test_every_handler_is_tested() -> None:
     tried = {TestLogger, TestUsage, TestWebhook, TestAtomPub, TestNotabene}
     installed = {
         p.load() for p in installed_plugins(HANDLERS).values() if p.distribution == DISTRIBUTION

@@ -62,7 +62,7 @@ def taken(place: Place, queue: str) -> list[Any]:
     return messages
 
 
-def test_what_is_published_is_persistent_json_with_the_effects_id(place: Place) -> None:
+def test_messages_are_persistent_json_with_the_effect_id(place: Place) -> None:
     handler = made(place, env_keys=["told"], event_types="a.*")
     nested = {"event_type": "x", "payload": {"at": EVENT["timestamp"], "text": '<&"ß'}}
 
@@ -85,14 +85,14 @@ def test_what_is_published_is_persistent_json_with_the_effects_id(place: Place) 
 
 
 @pytest.mark.parametrize("kind", ["direct", "fanout", "headers"])
-def test_every_type_of_exchange_leads_to_the_queue(place: Place, kind: str) -> None:
+def test_every_exchange_type_routes_to_the_queue(place: Place, kind: str) -> None:
     handler = made(place, exchange_type=kind)
 
     assert handler.deliver([effect(EVENT)]) == [Delivered()]
     assert place.ready(handler.params["queue_name"]) == 1
 
 
-def test_what_is_published_again_has_the_same_id(place: Place) -> None:
+def test_a_republished_message_has_the_same_id(place: Place) -> None:
     handler = made(place)
 
     handler.deliver([effect(EVENT)])
@@ -102,7 +102,7 @@ def test_what_is_published_again_has_the_same_id(place: Place) -> None:
     assert ids == {effect_id(1)}
 
 
-def test_a_message_that_no_queue_takes_is_not_delivered(place: Place) -> None:
+def test_an_unroutable_message_is_not_delivered(place: Place) -> None:
     handler = made(place)
     queue = handler.params["queue_name"]
     with Publisher(handler.params) as publisher:
@@ -113,7 +113,7 @@ def test_a_message_that_no_queue_takes_is_not_delivered(place: Place) -> None:
             publisher.publish(b"{}", "m2")
 
 
-def test_a_queue_that_refuses_more_leaves_it_undelivered(place: Place) -> None:
+def test_a_full_queue_leaves_a_message_undelivered(place: Place) -> None:
     handler = made(place)
     name = handler.params["queue_name"]
     with place.channel() as channel:
@@ -151,7 +151,7 @@ def test_a_queue_that_refuses_more_leaves_it_undelivered(place: Place) -> None:
         {"url": "amqp://guest:s3cret@127.0.0.1:1//"},
     ],
 )
-def test_a_broker_that_does_not_let_us_in_is_tried_again(
+def test_a_broker_that_refuses_the_login_is_retried(
     place: Place, params: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -162,7 +162,7 @@ def test_a_broker_that_does_not_let_us_in_is_tried_again(
 
 
 @pytest.mark.slow
-def test_what_was_delivered_outlives_a_restart_of_the_broker(broker: PrivateBroker) -> None:
+def test_delivered_messages_survive_a_broker_restart(broker: PrivateBroker) -> None:
     place = Place(broker.url)
     handler = made(place, queue_name="durable", exchange="durable")
     before = [effect(EVENT | {"n": n}, n) for n in range(100)]
@@ -179,7 +179,7 @@ def test_what_was_delivered_outlives_a_restart_of_the_broker(broker: PrivateBrok
 
 
 @pytest.mark.slow
-def test_what_a_broker_short_of_memory_does_not_confirm_is_put_off(broker: PrivateBroker) -> None:
+def test_messages_unconfirmed_under_a_memory_alarm_are_rescheduled(broker: PrivateBroker) -> None:
     names = {"queue_name": "short", "exchange": "short"}
     impatient = made(Place(broker.url), timeout=1, **names)
     broker.control("set_vm_memory_high_watermark", "absolute", "1")  # byte: it is in need at once
@@ -195,7 +195,7 @@ def test_what_a_broker_short_of_memory_does_not_confirm_is_put_off(broker: Priva
 
 
 @pytest.mark.slow
-def test_a_worker_publishes_everything_through_a_restart_of_the_broker(
+def test_a_worker_publishes_everything_across_a_broker_restart(
     broker: PrivateBroker, tmp_path: Path
 ) -> None:
     site = Site(tmp_path)

@@ -38,7 +38,7 @@ def made(url: str, **params: Any) -> WebhookHandler:
     return WebhookHandler(**WebhookHandler.config_schema({"url": url, **params}))
 
 
-def test_what_is_queued_arrives_with_its_headers(endpoint: Endpoint) -> None:
+def test_a_queued_message_arrives_with_its_headers(endpoint: Endpoint) -> None:
     handler = made(endpoint.url + "hook?a=b", headers={"Authorization": "Bearer t0p"})
 
     outcomes = handler.deliver(queued(handler, [EVENT, EVENT | {"message_id": "m2"}]))
@@ -54,7 +54,7 @@ def test_what_is_queued_arrives_with_its_headers(endpoint: Endpoint) -> None:
     assert "webhook-signature" not in first.headers
 
 
-def test_the_key_stays_the_same_when_it_is_sent_again(endpoint: Endpoint) -> None:
+def test_the_idempotency_key_is_the_same_on_a_retry(endpoint: Endpoint) -> None:
     handler = made(endpoint.url, secret="correct horse")
     endpoint.answer(500, 204)
 
@@ -66,7 +66,7 @@ def test_the_key_stays_the_same_when_it_is_sent_again(endpoint: Endpoint) -> Non
     assert (len(endpoint.requests), keys, len(bodies)) == (2, {effect_id(1)}, 1)
 
 
-def test_the_receiver_can_check_the_signature(endpoint: Endpoint) -> None:
+def test_the_receiver_can_verify_the_signature(endpoint: Endpoint) -> None:
     before = int(datetime.now(UTC).timestamp())
     made(endpoint.url, secret="correct horse").deliver([effect(PAYLOAD)])
 
@@ -100,7 +100,7 @@ def test_the_receiver_can_check_the_signature(endpoint: Endpoint) -> None:
         ),
     ],
 )
-def test_the_outcome_of_an_answer(
+def test_outcome_by_response(
     endpoint: Endpoint, behaviour: Behaviour, outcome: Delivered | Refused | RetryAfter
 ) -> None:
     endpoint.answer(behaviour)
@@ -112,7 +112,7 @@ def test_the_outcome_of_an_answer(
 @pytest.mark.parametrize(
     ("behaviour", "reason"), [("reset", "ReadError"), ("hang up", "RemoteProtocolError")]
 )
-def test_without_an_answer_it_is_sent_again_and_the_rest_of_the_call_is_put_off(
+def test_no_response_is_retried_and_the_rest_of_the_call_rescheduled(
     endpoint: Endpoint, behaviour: Behaviour, reason: str
 ) -> None:
     endpoint.answer(204, behaviour)
@@ -131,7 +131,7 @@ def test_without_an_answer_it_is_sent_again_and_the_rest_of_the_call_is_put_off(
     assert len(endpoint.requests) == 2
 
 
-def test_an_answer_is_waited_for_no_longer_than_the_timeout(endpoint: Endpoint) -> None:
+def test_a_response_is_waited_for_up_to_the_timeout(endpoint: Endpoint) -> None:
     endpoint.answer("hang")
 
     first, second = made(endpoint.url, timeout=0.2).deliver([effect(PAYLOAD, n) for n in (1, 2)])
@@ -143,7 +143,7 @@ def test_an_answer_is_waited_for_no_longer_than_the_timeout(endpoint: Endpoint) 
     assert len(endpoint.requests) == 1
 
 
-def test_a_service_that_is_not_there_is_tried_again() -> None:
+def test_an_unreachable_service_is_retried() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and does not listen
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
@@ -153,7 +153,7 @@ def test_a_service_that_is_not_there_is_tried_again() -> None:
     assert "refused" in (outcome.reason or "")
 
 
-def test_tls_is_verified_by_the_authority_that_is_given(tmp_path: Path) -> None:
+def test_tls_is_verified_against_the_given_authority(tmp_path: Path) -> None:
     mine = make_certificates(tmp_path)
     with http_endpoint(mine.server_context()) as endpoint:
         (refused,) = made(endpoint.url).deliver([effect(PAYLOAD)])
@@ -175,7 +175,7 @@ def test_a_certificate_for_another_host_is_refused(tmp_path: Path) -> None:
     assert endpoint.requests == []
 
 
-def test_it_shows_its_own_certificate(tmp_path: Path) -> None:
+def test_the_client_certificate_is_presented(tmp_path: Path) -> None:
     mine = make_certificates(tmp_path)
     tls = {
         "ca_file": str(mine.ca_file),
@@ -207,7 +207,7 @@ def test_no_credential_reaches_the_log_or_a_reason(
         assert "s3cret" not in told
 
 
-def test_an_authority_that_is_replaced_is_read_again(tmp_path: Path) -> None:
+def test_a_replaced_authority_file_is_reloaded(tmp_path: Path) -> None:
     mine = make_certificates(tmp_path)
     right = mine.ca_file.read_bytes()
     other = tmp_path / "other"

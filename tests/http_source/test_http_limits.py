@@ -27,7 +27,7 @@ JSON = {"content-type": "application/json"}
 @pytest.mark.parametrize(
     "given", [None, "Bearer wrong", "Basic right", "Bearer", "right", "Bearer é"]
 )
-def test_without_the_token_nothing_is_taken(serve: Serve, given: str | None) -> None:
+def test_a_request_without_the_token_is_refused(serve: Serve, given: str | None) -> None:
     endpoint = serve(token="right")
     headers = {} if given is None else {"authorization": given.encode("latin-1")}
     answer = endpoint.client.post("/v1/events", json=event("1"), headers=headers)
@@ -36,7 +36,7 @@ def test_without_the_token_nothing_is_taken(serve: Serve, given: str | None) -> 
     assert endpoint.stored() == {}
 
 
-def test_with_the_token_it_is_and_health_needs_none(serve: Serve) -> None:
+def test_a_request_with_the_token_is_accepted_and_health_needs_none(serve: Serve) -> None:
     endpoint = serve(token="right")
     for number, scheme in enumerate(("Bearer", "bearer")):
         headers = {"authorization": f"{scheme} right"}
@@ -46,7 +46,7 @@ def test_with_the_token_it_is_and_health_needs_none(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("is_announced", [True, False])
-def test_a_body_beyond_the_limit_is_413_and_the_connection_serves_on(
+def test_a_body_beyond_the_limit_is_413_and_the_connection_stays_usable(
     serve: Serve, is_announced: bool
 ) -> None:
     endpoint = serve(max_body_bytes=200)
@@ -88,12 +88,14 @@ def test_more_items_than_the_limit_are_413_and_none_is_stored(serve: Serve) -> N
         ),
     ],
 )
-def test_a_body_of_another_type_is_415(serve: Serve, path: str, headers: dict[str, str]) -> None:
+def test_an_unsupported_content_type_is_415(
+    serve: Serve, path: str, headers: dict[str, str]
+) -> None:
     answer = serve().client.post(path, content=b"{}", headers=headers)
     assert answer.status_code == 415
 
 
-def test_a_path_or_a_method_that_there_is_not_is_told(serve: Serve) -> None:
+def test_unknown_paths_and_methods_are_refused(serve: Serve) -> None:
     client = serve().client
     assert client.get("/v1/event").status_code == 404
     for method, path, allowed in [("GET", "/v1/events", "POST"), ("POST", "/healthz/live", "GET")]:
@@ -101,7 +103,7 @@ def test_a_path_or_a_method_that_there_is_not_is_told(serve: Serve) -> None:
         assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 
 
-def test_a_body_that_does_not_come_is_408(serve: Serve) -> None:
+def test_an_incomplete_body_is_408(serve: Serve) -> None:
     endpoint = serve(timeout_seconds=1)
     host, port = endpoint.source.address or ("", 0)
     head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -110,7 +112,7 @@ def test_a_body_that_does_not_come_is_408(serve: Serve) -> None:
         assert connection.recv(4096).startswith(b"HTTP/1.1 408 ")
 
 
-def test_requests_beyond_those_in_hand_are_429_and_what_is_in_hand_is_stored(
+def test_requests_beyond_the_queue_are_429_and_queued_ones_are_stored(
     serve: Serve, gate: Gate
 ) -> None:
     endpoint = serve(max_requests=2)
@@ -143,7 +145,7 @@ def test_a_quiet_queue_is_stored_at_once_and_a_full_one_in_full_batches(
     assert gate.passed == 3  # the second event, and all that came meanwhile together
 
 
-def test_while_the_database_is_away_nothing_is_taken_and_it_is_told_when_to_try_again(
+def test_a_database_outage_is_503_with_retry_after(
     serve: Serve,
 ) -> None:
     endpoint = serve()
@@ -159,16 +161,14 @@ def test_while_the_database_is_away_nothing_is_taken_and_it_is_told_when_to_try_
     assert endpoint.client.get("/healthz/ready").status_code == 200
 
 
-def test_readiness_comes_back_by_itself(serve: Serve) -> None:
+def test_readiness_recovers_by_itself(serve: Serve) -> None:
     endpoint = serve()
     endpoint.store.is_away = True
     assert endpoint.post("/v1/events", event("1")).status_code == 503
     wait_until(lambda: endpoint.client.get("/healthz/ready").status_code == 200)
 
 
-def test_a_sender_that_has_waited_long_enough_is_told_to_send_again(
-    serve: Serve, gate: Gate
-) -> None:
+def test_a_sender_that_waited_too_long_gets_503(serve: Serve, gate: Gate) -> None:
     endpoint = serve(timeout_seconds=1)
     gate.shut()
     taken, waiting = endpoint.send("1"), endpoint.send("2")
@@ -186,9 +186,7 @@ def test_a_sender_that_has_waited_long_enough_is_told_to_send_again(
     assert set(endpoint.stored()) == {"1", "2"}
 
 
-def test_what_is_in_hand_is_finished_at_the_end_and_the_rest_is_503(
-    serve: Serve, gate: Gate
-) -> None:
+def test_at_shutdown_queued_requests_finish_and_new_ones_get_503(serve: Serve, gate: Gate) -> None:
     endpoint = serve()
     gate.shut()
     in_hand = endpoint.send("1")
@@ -203,7 +201,7 @@ def test_what_is_in_hand_is_finished_at_the_end_and_the_rest_is_503(
     assert set(endpoint.stored()) == {"1"}
 
 
-def test_after_close_it_can_be_opened_again_at_the_same_port(serve: Serve) -> None:
+def test_a_closed_source_can_reopen_the_same_port(serve: Serve) -> None:
     endpoint = serve()
     address = endpoint.source.address
     endpoint.end()
@@ -216,7 +214,7 @@ def test_after_close_it_can_be_opened_again_at_the_same_port(serve: Serve) -> No
         assert again.address is None
 
 
-def test_an_address_that_cannot_be_had_is_named(serve: Serve) -> None:
+def test_an_unavailable_address_is_reported(serve: Serve) -> None:
     _, port = serve().source.address or ("", 0)
     for taken in (HttpSource(port=port), HttpSource(host="127.255.0.999", port=port, token="x")):
         with pytest.raises(SourceError, match="cannot be listened at") as caught:

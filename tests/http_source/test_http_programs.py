@@ -108,9 +108,7 @@ async def _all_at_once(port: int) -> list[list[str]]:
         return await asyncio.gather(*(_send_until_taken(port, number) for number in range(CLIENTS)))
 
 
-def test_a_thousand_clients_at_once_lose_nothing_that_was_answered_2xx(
-    site: Site, port: int
-) -> None:
+def test_a_thousand_concurrent_clients_lose_no_acknowledged_event(site: Site, port: int) -> None:
     with crew_on(site) as crew:
         member = _ingest(crew, site)
         sent = asyncio.run(_all_at_once(port))
@@ -124,7 +122,7 @@ def test_a_thousand_clients_at_once_lose_nothing_that_was_answered_2xx(
     ("point", "outcome"),
     [(Failpoint.BEFORE_INGEST_COMMIT, "stored"), (Failpoint.INGEST_COMMITTED, "duplicate")],
 )
-def test_what_was_sent_again_after_a_crash_is_stored_once(
+def test_an_event_sent_again_after_a_crash_is_stored_once(
     tmp_path: Path, port: int, point: Failpoint, outcome: str
 ) -> None:
     site = _site(tmp_path, f"sqlite:///{tmp_path}/events.db", port)
@@ -145,9 +143,7 @@ def test_what_was_sent_again_after_a_crash_is_stored_once(
     assert _stored(site) == {"1"}
 
 
-def test_without_its_database_it_answers_503_and_takes_again_when_that_is_back(
-    tmp_path: Path, port: int
-) -> None:
+def test_a_database_outage_is_503_until_it_recovers(tmp_path: Path, port: int) -> None:
     with private_server("postgresql") as server:
         site = _site(tmp_path, server.url, port)
         with crew_on(site) as crew, _client(port) as client:
@@ -164,9 +160,7 @@ def test_without_its_database_it_answers_503_and_takes_again_when_that_is_back(
         assert _stored(site) == {"1", "2"}
 
 
-def test_a_configuration_that_serves_the_world_without_a_token_does_not_start(
-    tmp_path: Path, port: int
-) -> None:
+def test_a_public_address_without_a_token_does_not_start(tmp_path: Path, port: int) -> None:
     site = _site(tmp_path, f"sqlite:///{tmp_path}/events.db", port)
     site.write("winchester.yaml", site.config.read_text().replace("token: ", "host: 0.0.0.0 #"))
     site.write("winchester.yaml", site.config.read_text().replace("#", "} #"))
@@ -176,9 +170,7 @@ def test_a_configuration_that_serves_the_world_without_a_token_does_not_start(
     assert "secret-of-the-test" not in ended.stderr
 
 
-def test_schemathesis_finds_nothing_that_the_description_does_not_say(
-    tmp_path: Path, port: int
-) -> None:
+def test_schemathesis_finds_no_undocumented_response(tmp_path: Path, port: int) -> None:
     site = _site(tmp_path, f"sqlite:///{tmp_path}/events.db", port)
     checks = ",".join(CHECKS)
     arguments = ["--checks", checks, "--max-examples", "60", "--seed", "5", "--no-color"]

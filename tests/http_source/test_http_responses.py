@@ -25,7 +25,7 @@ def notification(message_id: str, event_type: str = "compute.start") -> dict[str
     }
 
 
-def test_one_event_is_stored_before_the_answer(serve: Serve) -> None:
+def test_an_event_is_stored_before_the_response(serve: Serve) -> None:
     endpoint = serve()
     answer = endpoint.post("/v1/events", event("1", room=7, fine=True))
     assert (answer.status_code, answer.json()) == (
@@ -41,7 +41,7 @@ def test_one_event_is_stored_before_the_answer(serve: Serve) -> None:
     }
 
 
-def test_an_event_that_is_known_counts_as_stored(serve: Serve) -> None:
+def test_a_known_event_counts_as_stored(serve: Serve) -> None:
     endpoint = serve()
     endpoint.post("/v1/events", event("1"))
     answer = endpoint.post("/v1/events", [event("1"), event("2"), event("2")])
@@ -49,7 +49,7 @@ def test_an_event_that_is_known_counts_as_stored(serve: Serve) -> None:
     assert outcomes(answer) == ["duplicate", "stored", "duplicate"]
 
 
-def test_of_some_bad_items_the_good_are_stored_and_the_sender_is_told(serve: Serve) -> None:
+def test_valid_items_are_stored_and_invalid_ones_reported(serve: Serve) -> None:
     endpoint = serve()
     bad = {**event("2"), "timestamp": "yesterday"}
     answer = endpoint.post("/v1/events", [event("1"), bad, 3, event("4")])
@@ -67,7 +67,7 @@ def test_of_some_bad_items_the_good_are_stored_and_the_sender_is_told(serve: Ser
     assert set(endpoint.stored()) == {"1", "4"}
 
 
-def test_what_its_sender_was_told_of_is_not_kept_as_rejected(serve: Serve) -> None:
+def test_items_reported_to_the_sender_are_not_kept_as_rejected(serve: Serve) -> None:
     endpoint = serve()
     answer = endpoint.post("/v1/events", [{}, {"message_id": "1"}])
     assert (answer.status_code, answer.json()["error"]) == (400, "no item is good")
@@ -76,7 +76,7 @@ def test_what_its_sender_was_told_of_is_not_kept_as_rejected(serve: Serve) -> No
     wait_until(lambda: endpoint.pump.totals.rejected == 2)
 
 
-def test_nothing_sent_is_all_stored(serve: Serve) -> None:
+def test_an_empty_list_is_accepted(serve: Serve) -> None:
     answer = serve().post("/v1/events", [])
     assert (answer.status_code, answer.json()) == (202, {"results": []})
 
@@ -92,14 +92,14 @@ def test_nothing_sent_is_all_stored(serve: Serve) -> None:
         (b'{"a": %s}' % (b"9" * 5000), "the body is no JSON: Exceeds the limit"),
     ],
 )
-def test_a_body_that_is_no_json_or_no_object_is_400(serve: Serve, body: bytes, error: str) -> None:
+def test_a_body_that_is_not_a_json_object_is_400(serve: Serve, body: bytes, error: str) -> None:
     headers = {"content-type": "application/json"}
     answer = serve().client.post("/v1/events", content=body, headers=headers)
     assert answer.status_code == 400
     assert answer.json()["error"].startswith(error)
 
 
-def test_values_are_judged_as_those_of_any_event(serve: Serve) -> None:
+def test_values_are_checked_as_in_any_event(serve: Serve) -> None:
     endpoint = serve(datetime_traits=["seen_at"])
     body = event(
         "1", big=2**63, most=2**63 - 1, nested=[1], none=None, whole=1.0, seen_at="2026-03-14"
@@ -113,7 +113,7 @@ def test_values_are_judged_as_those_of_any_event(serve: Serve) -> None:
     }
 
 
-def test_notifications_are_distilled_and_what_none_covers_is_told_as_dropped(serve: Serve) -> None:
+def test_notifications_are_distilled_and_undefined_ones_reported_as_dropped(serve: Serve) -> None:
     pytest.importorskip("stackdistiller", reason="the extra 'openstack' is not installed")
     endpoint = serve(definitions=DEFINITIONS)
     other = notification("2", "network.start")
@@ -123,7 +123,7 @@ def test_notifications_are_distilled_and_what_none_covers_is_told_as_dropped(ser
     assert answer.json()["results"][1]["reason"] == "no event definition covers 'network.start'"
 
 
-def test_without_definitions_notifications_are_told_as_bad_and_others_are_stored(
+def test_without_definitions_notifications_are_invalid_and_events_are_stored(
     serve: Serve,
 ) -> None:
     endpoint = serve()
@@ -171,7 +171,7 @@ def test_a_cloudevent_is_the_same_event_in_every_mode(serve: Serve, mode: str) -
     }
 
 
-def test_of_a_batch_of_cloudevents_the_bad_are_told(serve: Serve) -> None:
+def test_invalid_items_of_a_cloudevents_batch_are_reported(serve: Serve) -> None:
     headers = {"content-type": "application/cloudevents-batch+json"}
     timeless = {name: value for name, value in CLOUDEVENT.items() if name != "time"}
     answer = serve().post("/v1/cloudevents", [timeless, CLOUDEVENT, {}], headers=headers)
@@ -183,7 +183,7 @@ def test_of_a_batch_of_cloudevents_the_bad_are_told(serve: Serve) -> None:
     ]
 
 
-def test_a_batch_that_is_no_array_is_400(serve: Serve) -> None:
+def test_a_batch_that_is_not_an_array_is_400(serve: Serve) -> None:
     headers = {"content-type": "application/cloudevents-batch+json"}
     answer = serve().post("/v1/cloudevents", CLOUDEVENT, headers=headers)
     assert (answer.status_code, answer.json()) == (

@@ -68,9 +68,7 @@ def as_read(text: str) -> str:
 
 
 @given(EVENTS, TEXTS.filter(bool), TEXTS.filter(bool))
-def test_an_entry_with_json_parses_and_says_the_same(
-    event: dict[str, Any], title: str, category: str
-) -> None:
+def test_an_entry_with_json_round_trips(event: dict[str, Any], title: str, category: str) -> None:
     entry = parsed(event, title=title, categories=[category])
 
     assert entry.findtext(f"{{{ATOM}}}id") == entry_id(event["message_id"])
@@ -85,7 +83,7 @@ def test_an_entry_with_json_parses_and_says_the_same(
 
 
 @given(EVENTS, TEXTS)
-def test_an_entry_with_cuf_parses_and_says_the_same(event: dict[str, Any], region: str) -> None:
+def test_an_entry_with_cuf_round_trips(event: dict[str, Any], region: str) -> None:
     entry = parsed(event, content_format="cuf_xml", extra_info={"region": region})
 
     (cuf,) = next(entry.iter(f"{{{ATOM}}}content"))
@@ -97,7 +95,7 @@ def test_an_entry_with_cuf_parses_and_says_the_same(event: dict[str, Any], regio
 
 
 @given(IDS)
-def test_ids_that_differ_stay_different(message_id: str) -> None:
+def test_different_ids_stay_different(message_id: str) -> None:
     made = entry_id(message_id)
 
     assert made.isascii()

@@ -55,7 +55,7 @@ EXPRESSIONS: dict[str, list[Any]] = {
 }
 
 
-def test_every_built_in_condition_is_tried() -> None:
+def test_every_built_in_condition_is_tested() -> None:
     assert set(EXPRESSIONS) == set(CONDITIONS)
 
 

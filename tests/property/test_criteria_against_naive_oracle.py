@@ -78,7 +78,7 @@ EVENTS = st.builds(
 
 
 @given(CRITERIA, EVENTS)
-def test_a_compiled_criterion_decides_as_the_oracle_does(
+def test_a_compiled_criterion_agrees_with_the_oracle(
     config: dict[str, Any], event: dict[str, Any]
 ) -> None:
     criterion = compile_criterion(config, CONDITIONS, fire=True)
@@ -88,7 +88,7 @@ def test_a_compiled_criterion_decides_as_the_oracle_does(
 
 
 @given(CRITERIA, EVENTS)
-def test_an_explanation_agrees_with_the_decision(
+def test_an_explanation_agrees_with_the_match(
     config: dict[str, Any], event: dict[str, Any]
 ) -> None:
     criterion = compile_criterion(config, CONDITIONS, fire=True)
@@ -99,7 +99,7 @@ def test_an_explanation_agrees_with_the_decision(
 
 
 @given(st.lists(st.lists(CRITERIA, max_size=3), max_size=5), TYPES)
-def test_the_index_finds_what_the_oracle_does(
+def test_the_index_agrees_with_the_oracle(
     triggers: list[list[dict[str, Any]]], event_type: str
 ) -> None:
     index = TriggerIndex([Trigger(configs) for configs in triggers])
@@ -119,7 +119,7 @@ def test_the_index_finds_what_the_oracle_does(
     st.integers(1, 4),
     st.integers(0, 4),
 )
-def test_the_index_leaves_out_none_that_the_oracle_finds(
+def test_the_index_omits_no_match_of_the_oracle(
     triggers: list[list[dict[str, Any]]], event: dict[str, Any], fewest: int, ready: int
 ) -> None:
     with (
@@ -144,9 +144,7 @@ def test_the_index_leaves_out_none_that_the_oracle_finds(
 
 
 @given(DEMANDS, EVENTS)
-def test_no_value_but_those_that_a_criterion_requires_satisfies_it(
-    demand: Any, event: dict[str, Any]
-) -> None:
+def test_only_the_required_values_satisfy_a_criterion(demand: Any, event: dict[str, Any]) -> None:
     criterion = compile_criterion({"traits": {"x": demand}}, CONDITIONS, fire=False)
     if criterion.matches(event) and "x" in criterion.required_values:
         assert event["x"] in criterion.required_values["x"]

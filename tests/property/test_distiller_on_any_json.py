@@ -106,7 +106,7 @@ def outcome(function, body):
 
 
 @given(body=st.one_of(values, identified))
-def test_nothing_but_invalid_event_is_raised(distiller, body):
+def test_only_invalid_event_is_raised(distiller, body):
     result, invalid = outcome(distiller.distill, body)
     if invalid is not None:
         assert invalid.key in ("body", "message_id", "event_type", "timestamp")
@@ -118,7 +118,7 @@ def test_nothing_but_invalid_event_is_raised(distiller, body):
 
 
 @given(body=values)
-def test_json_goes_through_the_envelope_unchanged(body):
+def test_json_passes_the_envelope_unchanged(body):
     text = json.dumps(body, allow_nan=True)
     envelope = json.dumps({"oslo.version": "2.0", "oslo.message": text}).encode()
     found, invalid = outcome(open_envelope, envelope)
@@ -129,7 +129,7 @@ def test_json_goes_through_the_envelope_unchanged(body):
 
 
 @given(body=st.binary(max_size=40))
-def test_no_bytes_break_the_envelope(body):
+def test_arbitrary_bytes_do_not_break_the_envelope(body):
     found, invalid = outcome(open_envelope, body)
     assert isinstance(found, dict) if invalid is None else invalid.key == "body"
 
@@ -149,7 +149,7 @@ date_texts = st.one_of(
 
 
 @given(text=date_texts)
-def test_times_are_read_as_stackdistiller_reads_them(text):
+def test_times_are_parsed_as_in_stackdistiller(text):
     try:
         expected = Datatype.datetime.convert(text)
     except (ValueError, OverflowError):

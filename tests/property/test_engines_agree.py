@@ -86,7 +86,7 @@ def assert_alike(one: Run, other: Run, run: list[Step]) -> None:
             assert one.state() == other.state(), step
 
 
-def test_the_engines_on_sql_and_in_memory_agree(stores: SqlStores) -> None:
+def test_the_sql_engine_agrees_with_the_memory_oracle(stores: SqlStores) -> None:
     @given(run=runs, time=stream_times)
     @settings(max_examples=EXAMPLES[stores.backend])
     def agree(run: list[Step], time: StreamTime) -> None:
@@ -100,7 +100,7 @@ def test_the_engines_on_sql_and_in_memory_agree(stores: SqlStores) -> None:
 
 @given(run=runs, time=stream_times, size=st.integers(1, 4))
 @settings(max_examples=examples(30))
-def test_batches_of_any_size_have_the_same_result(
+def test_any_batch_size_gives_the_same_result(
     sqlite: SqlStores, other_sqlite: SqlStores, run: list[Step], time: StreamTime, size: int
 ) -> None:
     clock, other_clock = FakeClock(), FakeClock()

@@ -51,7 +51,7 @@ NAMES = st.one_of(
 
 
 @given(st.dictionaries(NAMES, VALUES, max_size=6), st.booleans())
-def test_the_short_cut_takes_and_drops_what_the_slow_way_does(
+def test_the_fast_path_accepts_and_drops_what_the_slow_path_does(
     traits: dict[Any, Any], is_dict: bool
 ) -> None:
     raw = REQUIRED | traits
@@ -64,7 +64,7 @@ def test_the_short_cut_takes_and_drops_what_the_slow_way_does(
 
 
 @given(st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)))
-def test_a_stored_datetime_has_the_iso_format_with_microseconds(moment: datetime) -> None:
+def test_a_stored_datetime_is_iso_with_microseconds(moment: datetime) -> None:
     for each in (moment, moment.replace(microsecond=0)):
         text = each.isoformat(timespec="microseconds")
         assert dump_traits({"t": each}) == f'{{"t":{{"datetime":"{text}"}}}}'

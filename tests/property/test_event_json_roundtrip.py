@@ -45,13 +45,13 @@ def event_of(traits: dict[str, object]) -> dict[str, object]:
 
 
 @given(TRAITS)
-def test_stored_traits_come_back_as_they_were(traits: dict[str, object]) -> None:
+def test_stored_traits_round_trip(traits: dict[str, object]) -> None:
     event = event_of(traits)
     assert typed(load_traits(dump_traits(event))) == typed(event)
 
 
 @given(TRAITS)
-def test_a_shown_event_comes_back_as_it_was(traits: dict[str, object]) -> None:
+def test_a_shown_event_round_trips(traits: dict[str, object]) -> None:
     event = event_of(traits)
     document = orjson.loads(orjson.dumps(flat_event(event)))
     assert all(isinstance(value, str | int | float) for value in document.values())

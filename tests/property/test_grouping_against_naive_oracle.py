@@ -44,7 +44,7 @@ STAND_INS = st.dictionaries(st.sampled_from("abc"), st.sampled_from("abc"), max_
 
 
 @given(DISTINGUISHING, st.lists(st.tuples(EVENTS, STAND_INS), max_size=8), st.integers(1, 3))
-def test_a_group_is_what_the_oracle_reckons(
+def test_a_group_equals_the_oracles(
     distinguished_by: dict[str, str | None],
     events: list[tuple[dict[str, Any], dict[str, str]]],
     most: int,

@@ -41,7 +41,7 @@ def split(data: bytes, cuts: list[int]) -> list[Record]:
 
 
 @given(OBJECTS, WRITERS, st.lists(st.integers(0, 10_000), max_size=12))
-def test_what_is_written_is_read_however_it_is_cut(
+def test_written_records_are_read_back_for_any_chunking(
     values: list[object], write: Callable[[list[object]], str], cuts: list[int]
 ) -> None:
     records = split(write(values).encode(), cuts)
@@ -50,6 +50,6 @@ def test_what_is_written_is_read_however_it_is_cut(
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=8))
-def test_any_bytes_are_split_the_same_however_they_are_cut(data: bytes, cuts: list[int]) -> None:
+def test_any_bytes_are_split_alike_for_any_chunking(data: bytes, cuts: list[int]) -> None:
     for text in (data, b"[" + data):
         assert split(text, cuts) == split(text, [])

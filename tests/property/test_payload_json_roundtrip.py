@@ -26,5 +26,5 @@ payloads = st.recursive(
 
 
 @given(payloads)
-def test_payloads_come_back_with_their_types(payload: Any) -> None:
+def test_payloads_round_trip_with_their_types(payload: Any) -> None:
     assert repr(load_payload(dump_payload(payload))) == repr(payload)

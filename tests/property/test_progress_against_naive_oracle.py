@@ -26,7 +26,7 @@ EVENTS = st.builds(
 
 
 @given(st.lists(CRITERIA, max_size=3), st.lists(EVENTS, min_size=1, max_size=8))
-def test_progress_is_what_the_whole_stream_comes_to(
+def test_incremental_progress_equals_that_of_the_whole_stream(
     fire_criteria: list[dict[str, Any]], events: list[dict[str, Any]]
 ) -> None:
     definition = TriggerDefinition.from_config(

@@ -19,7 +19,7 @@ NAMES = st.sets(st.sampled_from(["timestamp", "first", "last"]))
 
 
 @given(EXPRESSIONS, ENVIRONMENTS, NAMES)
-def test_the_short_way_to_the_beginning_gives_what_the_value_begins_with(
+def test_begin_equals_the_beginning_of_the_evaluated_value(
     node: Any, env: dict[str, datetime], missing: set[str]
 ) -> None:
     try:

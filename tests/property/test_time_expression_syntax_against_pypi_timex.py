@@ -78,7 +78,7 @@ def ours(text: str) -> TimeExpressionError | None:
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(damaged_texts())
-def test_the_same_texts_are_expressions(text: str) -> None:
+def test_the_same_texts_are_valid_expressions(text: str) -> None:
     our_error, their_error = ours(text), theirs(text)
     if our_error is None and their_error is not None:
         event("an extension")

@@ -87,9 +87,7 @@ def ours(text: str, env: dict[str, datetime]) -> tuple[bool, datetime, datetime]
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(EXPRESSIONS, ENVIRONMENTS)
-def test_the_result_is_that_of_the_calendar_and_of_timex(
-    node: Any, env: dict[str, datetime]
-) -> None:
+def test_results_equal_the_calendar_oracle_and_timex(node: Any, env: dict[str, datetime]) -> None:
     text = text_of(node)
     if is_fault_of_fields(node):
         event("refused")

@@ -64,7 +64,7 @@ class Witness:
 
 
 @given(st.lists(CONFIGS, max_size=12), st.lists(EVENTS, min_size=1, max_size=3))
-def test_a_set_of_triggers_does_what_a_search_through_them_does(
+def test_a_trigger_set_agrees_with_a_linear_search(
     configs: list[dict[str, Any]], events: list[dict[str, Any]]
 ) -> None:
     definitions = [

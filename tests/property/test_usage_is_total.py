@@ -69,7 +69,7 @@ def test_every_record_gets_one_verdict_and_the_rest_one_failure(
 
 
 @given(streams())
-def test_ids_of_added_events_are_unique_and_the_same_on_a_retry(
+def test_ids_of_new_events_are_unique_and_stable_on_a_retry(
     events: list[dict[str, Any]],
 ) -> None:
     first, again = added_to(events), added_to(events)

@@ -113,7 +113,7 @@ def test_both_sources_store_the_same_events(
         assert place.ready(queue) == 0
 
 
-def test_what_is_released_or_not_settled_is_requeued(place: Place, notifying: Notifying) -> None:
+def test_released_and_unsettled_messages_are_requeued(place: Place, notifying: Notifying) -> None:
     source = notifying.source(priorities=["info"])
     queue = notifying.queues["info"]
     with listening(source, place, notifying):
@@ -132,7 +132,7 @@ def test_what_is_released_or_not_settled_is_requeued(place: Place, notifying: No
     assert place.ready(queue) == 0
 
 
-def test_a_pool_has_notifications_of_its_own(place: Place, notifying: Notifying) -> None:
+def test_each_pool_gets_its_own_copy(place: Place, notifying: Notifying) -> None:
     place.name("mine")
     pooled = notifying.source(priorities=["info"], pool=place.name("mine"))
     pooled.open()
@@ -156,7 +156,7 @@ def test_an_unknown_transport_is_a_failure() -> None:
         source.close()
 
 
-def test_the_bound_goes_into_the_url_unless_it_is_there() -> None:
+def test_the_timeout_is_added_to_the_url_unless_present() -> None:
     assert transport_url({"transport_url": None, "prefetch": 5}) is None
     assert transport_url({"transport_url": "kafka://a/", "prefetch": 5}) == "kafka://a/"
     url = transport_url({"transport_url": "rabbit://a/?ssl=true", "prefetch": 5})

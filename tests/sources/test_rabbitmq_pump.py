@@ -34,7 +34,9 @@ def notification(number: int) -> dict[str, Any]:
     }
 
 
-def test_what_cannot_be_an_event_is_kept_and_acknowledged(place: Place, tmp_path: Path) -> None:
+def test_invalid_messages_are_kept_as_rejected_and_acknowledged(
+    place: Place, tmp_path: Path
+) -> None:
     queue = place.name("queue")
     url = f"sqlite:///{tmp_path}/events.db"
     bodies = [b"no json", b"[1]", {**notification(0), "message_id": None}, notification(1)]
@@ -47,7 +49,7 @@ def test_what_cannot_be_an_event_is_kept_and_acknowledged(place: Place, tmp_path
     assert place.ready(queue) == 0
 
 
-def test_a_connection_outlives_a_database_that_stalls(place: Place, tmp_path: Path) -> None:
+def test_the_connection_survives_a_stalled_database(place: Place, tmp_path: Path) -> None:
     queue = place.name("queue")
     source = RabbitmqSource(queues=[queue], url=place.url, heartbeat_seconds=HEARTBEAT_SECONDS)
     with temporary_database("postgresql", tmp_path) as direct:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WAIT_SECONDS = BOUND_SECONDS
 
 
-def test_what_is_published_by_a_routing_key_is_received(
+def test_a_message_is_received_by_its_routing_key(
     place: Place, opened: Callable[..., RabbitmqSource]
 ) -> None:
     exchange, queue = place.name("monitor"), place.name("info")
@@ -56,7 +56,7 @@ def test_several_queues_are_consumed_at_once(
     }
 
 
-def test_only_what_was_acknowledged_is_gone(
+def test_only_acknowledged_messages_are_removed(
     place: Place, opened: Callable[..., RabbitmqSource]
 ) -> None:
     queue = place.name("queue")
@@ -88,7 +88,7 @@ def test_released_messages_are_redelivered(
     assert place.ready(queue) == 0
 
 
-def test_acknowledging_what_an_earlier_connection_brought_settles_nothing(
+def test_acknowledging_deliveries_of_an_earlier_connection_settles_nothing(
     place: Place, opened: Callable[..., RabbitmqSource]
 ) -> None:
     queue = place.name("queue")
@@ -105,7 +105,7 @@ def test_acknowledging_what_an_earlier_connection_brought_settles_nothing(
     assert again[0].token.tag == first[0].token.tag
 
 
-def test_a_batch_is_what_is_there_and_no_more_than_the_prefetch(
+def test_a_batch_is_the_available_messages_up_to_the_prefetch(
     place: Place, opened: Callable[..., RabbitmqSource]
 ) -> None:
     queue = place.name("queue")
@@ -116,7 +116,7 @@ def test_a_batch_is_what_is_there_and_no_more_than_the_prefetch(
     assert [m.body for m in source.receive(100, WAIT_SECONDS)] == [b"3"]
 
 
-def test_absent_queues_and_exchanges_are_made_as_configured(
+def test_missing_queues_and_exchanges_are_declared_as_configured(
     place: Place, opened: Callable[..., RabbitmqSource]
 ) -> None:
     quorum, exchange = place.name("quorum"), place.name("exchange")
@@ -135,7 +135,7 @@ def test_absent_queues_and_exchanges_are_made_as_configured(
         channel.exchange_declare(exchange, "direct", durable=True, auto_delete=False)
 
 
-def test_what_exists_is_never_declared_otherwise(
+def test_existing_queues_and_exchanges_are_never_redeclared(
     place: Place, opened: Callable[..., RabbitmqSource]
 ) -> None:
     queue, exchange = place.name("queue"), place.name("exchange")
@@ -151,7 +151,7 @@ def test_what_exists_is_never_declared_otherwise(
         channel.queue_declare(queue, durable=True, auto_delete=False)
 
 
-def test_nothing_is_made_when_it_is_not_to_declare(
+def test_nothing_is_declared_when_declaring_is_off(
     place: Place, opened: Callable[..., RabbitmqSource]
 ) -> None:
     queue, exchange = place.name("queue"), place.name("exchange")
@@ -169,7 +169,7 @@ def test_nothing_is_made_when_it_is_not_to_declare(
     assert [message.body for message in receive(source, 1)] == [b"direct"]
 
 
-def test_a_deleted_queue_is_a_failure_once_everything_before_was_returned(
+def test_a_deleted_queue_is_a_failure_after_its_pending_messages(
     place: Place, opened: Callable[..., RabbitmqSource]
 ) -> None:
     queue = place.name("queue")
@@ -189,7 +189,7 @@ def test_a_deleted_queue_is_a_failure_once_everything_before_was_returned(
     assert [message.body for message in receive(source, 1)] == [b"2"]
 
 
-def test_heartbeats_go_on_while_nobody_receives(
+def test_heartbeats_continue_without_receive_calls(
     place: Place, opened: Callable[..., RabbitmqSource]
 ) -> None:
     queue = place.name("queue")
@@ -208,7 +208,9 @@ def test_heartbeats_go_on_while_nobody_receives(
     assert place.ready(queue) == 0
 
 
-def test_lag_is_what_no_consumer_has(place: Place, opened: Callable[..., RabbitmqSource]) -> None:
+def test_lag_counts_messages_without_a_consumer(
+    place: Place, opened: Callable[..., RabbitmqSource]
+) -> None:
     one, two = place.name("one"), place.name("two")
     source = opened(one, two, prefetch=2)
     place.publish([b"."] * 5, "", one)
@@ -218,7 +220,7 @@ def test_lag_is_what_no_consumer_has(place: Place, opened: Callable[..., Rabbitm
     assert source.lag() is None
 
 
-def test_a_wrong_password_is_told_and_not_shown(
+def test_a_wrong_password_is_reported_without_showing_it(
     place: Place, opened: Callable[..., RabbitmqSource]
 ) -> None:
     with pytest.raises(SourceError, match="AccessRefused") as caught:
@@ -226,7 +228,7 @@ def test_a_wrong_password_is_told_and_not_shown(
     assert "sesame" not in str(caught.value)
 
 
-def test_of_several_urls_the_first_that_answers_is_taken(
+def test_the_first_reachable_url_is_used(
     place: Place,
 ) -> None:
     queue = place.name("queue")

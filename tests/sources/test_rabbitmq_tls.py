@@ -36,7 +36,7 @@ def broker() -> Iterator[PrivateBroker]:
         yield made
 
 
-def test_both_ends_are_verified(broker: PrivateBroker) -> None:
+def test_both_ends_of_tls_are_verified(broker: PrivateBroker) -> None:
     folder = broker.folder
     source = source_on(
         broker,

@@ -29,20 +29,20 @@ if TYPE_CHECKING:
         ("no url at all", "no url at all"),
     ],
 )
-def test_the_password_of_a_url_is_hidden(url: str, shown: str) -> None:
+def test_the_password_of_a_url_is_masked(url: str, shown: str) -> None:
     assert mask_url(url) == shown
 
 
 @pytest.mark.parametrize("key", ["password", "auth_token", "client_secret", "auth_key", "Passwd"])
-def test_keys_that_name_secrets_are_known(key: str) -> None:
+def test_secret_keys_are_recognized(key: str) -> None:
     assert is_secret_key(key)
 
 
-def test_keys_that_name_none_are_shown() -> None:
+def test_other_keys_are_shown() -> None:
     assert not any(is_secret_key(key) for key in ("host", "user", "url", "exchange", 5, None))
 
 
-def test_masking_reaches_into_lists_and_mappings() -> None:
+def test_lists_and_mappings_are_masked_recursively() -> None:
     data = {"a": [{"token": "t", "b": "amqp://u:p@h"}], "secret": None, "keys": {"x": 1}}
 
     assert masked(data) == {
@@ -52,7 +52,7 @@ def test_masking_reaches_into_lists_and_mappings() -> None:
     }
 
 
-def test_no_text_of_the_settings_shows_a_secret(config: ConfigDir) -> None:
+def test_no_representation_of_the_settings_shows_a_secret(config: ConfigDir) -> None:
     url = "postgresql://winchester:hunter2@db/winchester"
     settings = load_settings({"database": {"url": url}})
     entry = HandlerEntry("h", "h", Any, {"password": "hunter2", "url": url, "host": "a"})
@@ -75,14 +75,14 @@ def test_no_text_of_the_settings_shows_a_secret(config: ConfigDir) -> None:
         {"database": {"url": "sqlite://"}, "time_sync_endpoint": "ftp://u:hunter2@host/"},
     ],
 )
-def test_no_message_shows_a_secret(source: dict[str, Any]) -> None:
+def test_no_error_message_shows_a_secret(source: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_settings(source)
 
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_secret_from_a_variable_is_hidden_too(config: ConfigDir) -> None:
+def test_a_secret_from_a_variable_is_masked(config: ConfigDir) -> None:
     problems = config.problems(
         "database: {url: '${URL}'}\ntime_sync_endpoint: ${URL}\n",
         environ={"URL": "ftp://u:hunter2@host/"},

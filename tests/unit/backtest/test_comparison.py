@@ -56,7 +56,7 @@ def test_equal_replays_do_not_differ() -> None:
     assert kinds(replayed(VM, *UPDATES), replayed(VM, *UPDATES)) == []
 
 
-def test_without_another_replay_every_stream_is_new() -> None:
+def test_every_stream_is_new_without_a_baseline() -> None:
     ended = make_event("e4", "vm.end", seconds=180)
     assert kinds(None, replayed(VM, *UPDATES)) == [(DifferenceKind.STAYS_OPEN,)]
     assert kinds(None, replayed(VM, *UPDATES, until=10_000)) == [(DifferenceKind.EXPIRES,)]
@@ -72,7 +72,7 @@ def test_without_another_replay_every_stream_is_new() -> None:
         ("vm.update", "vm.end", DifferenceKind.EXPIRES),
     ],
 )
-def test_another_outcome_of_the_same_events_is_one_change(
+def test_a_different_outcome_of_the_same_events_is_one_change(
     old: str, new: str, kind: DifferenceKind
 ) -> None:
     before, after = (
@@ -88,13 +88,13 @@ def test_another_outcome_of_the_same_events_is_one_change(
     }
 
 
-def test_the_same_outcome_at_another_time_is_told() -> None:
+def test_the_same_outcome_at_another_time_is_a_change() -> None:
     later = make_trigger(expiration="$last + 2h")
     (change,) = compare_replays(replayed(VM, *UPDATES), replayed(later, *UPDATES))
     assert change.kinds == (DifferenceKind.TIME,)
 
 
-def test_a_stream_that_falls_apart_is_the_part_that_shares_most_and_the_rest_is_new() -> None:
+def test_a_split_stream_is_matched_to_its_largest_part_and_the_rest_are_new() -> None:
     events = [*UPDATES[:1], make_event("e2", seconds=60), make_event("e3", seconds=70)]
     before = replayed(VM, *events, until=10_000)
     first, second = compare_replays(before, replayed(SHORT, *events, until=10_000))
@@ -104,14 +104,14 @@ def test_a_stream_that_falls_apart_is_the_part_that_shares_most_and_the_rest_is_
     assert (second.added, second.removed) == ((), ("e1",))
 
 
-def test_a_stream_of_which_nothing_is_left_vanishes() -> None:
+def test_a_stream_without_remaining_events_is_gone() -> None:
     narrow = make_trigger(match="vm.end")
     (change,) = compare_replays(replayed(VM, *UPDATES), replayed(narrow, *UPDATES))
     assert change.kinds == (DifferenceKind.VANISHES,)
     assert (change.after, change.removed) == (None, ("e1", "e2", "e3"))
 
 
-def test_another_grouping_is_told_where_events_stay_together() -> None:
+def test_a_grouping_change_is_reported_when_the_events_stay_together() -> None:
     events = [make_event("e1", zone="z"), make_event("e2", zone="z")]
     by_zone = make_trigger(by=("zone",))
     (change,) = compare_replays(replayed(VM, *events), replayed(by_zone, *events))
@@ -119,7 +119,7 @@ def test_another_grouping_is_told_where_events_stay_together() -> None:
     assert change.stream.distinguished_by == {"zone": "z"}
 
 
-def test_groups_are_told_apart_by_type() -> None:
+def test_groups_differ_by_value_type() -> None:
     events = [make_event("e1", instance=1), make_event("e2", instance="1")]
     both = replayed(VM, *events)
     assert kinds(both, replayed(VM, *events[:1])) == [(DifferenceKind.VANISHES,)]
@@ -128,7 +128,7 @@ def test_groups_are_told_apart_by_type() -> None:
     ]
 
 
-def test_triggers_are_compared_each_with_itself() -> None:
+def test_streams_are_compared_within_one_trigger() -> None:
     other = make_trigger("other")
     changes = compare_replays(
         replayed([VM, other], *UPDATES), replayed([make_trigger("third"), VM], *UPDATES)
@@ -139,7 +139,7 @@ def test_triggers_are_compared_each_with_itself() -> None:
     ]
 
 
-def test_changes_are_told_by_trigger_and_time() -> None:
+def test_changes_are_ordered_by_trigger_and_time() -> None:
     events = [
         make_event("e1", instance="b", seconds=5),
         make_event("e2", instance="a", seconds=9),

@@ -34,16 +34,16 @@ def read(source: StoredEventSource, size: int = 2) -> list[str]:
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 100])
-def test_every_event_comes_once_in_the_order_of_storing(store: MemoryStore, size: int) -> None:
+def test_every_event_is_read_once_in_insertion_order(store: MemoryStore, size: int) -> None:
     assert read(StoredEventSource(store, ANY_EVENT), size) == ["e0", "e1", "e2", "e3", "e4"]
 
 
-def test_those_within_a_span_come(store: MemoryStore) -> None:
+def test_a_time_span_limits_the_events(store: MemoryStore) -> None:
     assert read(StoredEventSource(store, EventFilter(since=at(-3), until=at(-1)))) == ["e2", "e3"]
     assert read(StoredEventSource(store, EventFilter(since=at(1)))) == []
 
 
-def test_a_second_reading_does_not_get_what_came_meanwhile(store: MemoryStore) -> None:
+def test_a_second_read_excludes_events_stored_meanwhile(store: MemoryStore) -> None:
     source = StoredEventSource(store, ANY_EVENT)
     first = read(source)
     ingest(store, VM, make_event("e5"))
@@ -51,7 +51,7 @@ def test_a_second_reading_does_not_get_what_came_meanwhile(store: MemoryStore) -
     assert read(StoredEventSource(store, ANY_EVENT))[-1] == "e5"
 
 
-def test_events_that_are_trimmed_while_they_are_read_are_no_silent_end(store: MemoryStore) -> None:
+def test_events_trimmed_during_the_read_raise_an_error(store: MemoryStore) -> None:
     source = StoredEventSource(store, ANY_EVENT)
     source.open()
     assert len(source.receive(2, 1.0)) == 2

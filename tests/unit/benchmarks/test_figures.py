@@ -14,17 +14,17 @@ def figure(*goals: Goal) -> Figure:
     return Figure("b", "speed", "sqlite", "events/s", samples, goals, {ENGINE: (7.0, 8.0, 9.0)})
 
 
-def test_a_spread_is_of_all_samples() -> None:
+def test_a_spread_covers_all_samples() -> None:
     assert Spread.of([3, 1, 7, 2]) == Spread(1, 2.5, 7)
     with pytest.raises(ValueError, match="no samples"):
         Spread.of([])
 
 
-def test_a_ratio_is_made_in_each_round() -> None:
+def test_ratios_are_computed_per_round() -> None:
     assert figure().spread(Goal(ENGINE, RAW)) == Spread(0.5, 0.75, 0.9)
 
 
-def test_samples_of_a_different_number_of_rounds_are_not_compared() -> None:
+def test_different_numbers_of_rounds_are_not_compared() -> None:
     unequal = Figure("b", "n", None, "s", {ENGINE: (1.0,), RAW: (1.0, 2.0)})
     with pytest.raises(ValueError, match="shorter"):
         unequal.spread(Goal(RAW, ENGINE))
@@ -40,17 +40,17 @@ def test_samples_of_a_different_number_of_rounds_are_not_compared() -> None:
         (Goal(ENGINE, at_most=29), False),
     ],
 )
-def test_a_target_is_held_against_the_median(goal: Goal, reached: bool | None) -> None:
+def test_a_target_is_compared_with_the_median(goal: Goal, reached: bool | None) -> None:
     assert figure().is_reached(goal) is reached
 
 
-def test_a_lap_counts_operations_a_second_and_processor_time_for_each() -> None:
+def test_a_lap_reports_operations_per_second_and_cpu_time_per_operation() -> None:
     laps = {ENGINE: (Lap(100, 2.0, 0.5), Lap(100, 4.0, 1.0))}
     assert rates(laps) == {ENGINE: (50.0, 25.0)}
     assert cpu_us(laps) == {ENGINE: (5000.0, 10000.0)}
 
 
-def test_what_is_timed_is_done_once() -> None:
+def test_a_timed_function_runs_once() -> None:
     done: list[int] = []
     lap = timed(3, lambda: done.append(1))
     assert done == [1]
@@ -81,5 +81,5 @@ def test_a_table_has_a_line_for_each_goal() -> None:
     ("value", "text"),
     [(1234567.8, "1,234,568"), (100.4, "100"), (12.345, "12.3"), (0.0123, "0.0123")],
 )
-def test_numbers_have_three_digits(value: float, text: str) -> None:
+def test_numbers_are_printed_with_three_digits(value: float, text: str) -> None:
     assert number(value) == text

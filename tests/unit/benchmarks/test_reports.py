@@ -39,7 +39,7 @@ def test_a_report_is_json_with_samples_spreads_and_lines() -> None:
     assert figure["options"]["rounds"] == Options(Path("folder")).rounds
 
 
-def test_what_is_not_measured_again_stays() -> None:
+def test_figures_not_measured_again_are_kept() -> None:
     first = document("one", "two")
     assert values(merged(first, document("two", "three", value=5.0))) == {
         "one": 1.0,
@@ -49,12 +49,12 @@ def test_what_is_not_measured_again_stays() -> None:
     assert merged(None, first) == first
 
 
-def test_figures_of_another_machine_do_not_stay() -> None:
+def test_figures_of_another_machine_are_discarded() -> None:
     assert values(merged(document("one"), document("two", processors=4))) == {"two": 1.0}
     assert set(values(merged(document("one"), document("two", load=9)))) == {"one", "two"}
 
 
-def test_what_does_not_stay_is_told() -> None:
+def test_discarded_figures_are_reported() -> None:
     first = document("one", "two")
     assert dropped(first, merged(first, document("two", processors=4))) == ["b: one, no database"]
     assert dropped(first, merged(first, document("two"))) == []
@@ -69,7 +69,7 @@ def test_what_does_not_stay_is_told() -> None:
         (["--rounds", "0"], "0 is not positive"),
     ],
 )
-def test_a_wrong_argument_is_told(
+def test_a_wrong_argument_is_reported(
     arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
@@ -77,12 +77,12 @@ def test_a_wrong_argument_is_told(
     assert told in capsys.readouterr().err
 
 
-def test_growth_goes_by_tens_and_ends_where_it_is_told() -> None:
+def test_growth_steps_are_powers_of_ten_up_to_the_limit() -> None:
     assert powers(10, 10_000) == [10, 100, 1_000, 10_000]
     assert powers(1, 250) == [1, 10, 100, 250]
 
 
-def test_the_load_of_a_server_that_is_not_here_is_unknown(
+def test_the_load_of_a_remote_server_is_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("benchmarks.server_load.PROC", tmp_path)
@@ -90,7 +90,7 @@ def test_the_load_of_a_server_that_is_not_here_is_unknown(
     assert load.since(load.seconds()) is None
 
 
-def test_the_load_of_a_server_is_that_of_the_processes_that_serve_the_database(
+def test_server_load_counts_the_processes_of_the_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("benchmarks.server_load.PROC", tmp_path)

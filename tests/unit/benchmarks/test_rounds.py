@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from benchmarks.rounds import Contestant
 
 
-def test_contestants_take_turns_and_begin_in_turns() -> None:
+def test_contestants_alternate_and_rotate_the_first_turn() -> None:
     turns: list[tuple[int, str]] = []
 
     def contestant(name: str) -> Contestant:

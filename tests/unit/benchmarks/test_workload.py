@@ -21,7 +21,7 @@ def days(number: int, seed: int = 1) -> list[dict[str, Any]]:
     return Workload(seed, INSTANCES).take(number * INSTANCES * PER_DAY)
 
 
-def test_each_instance_has_eight_events_a_day_that_end_with_exists() -> None:
+def test_each_instance_sends_eight_events_a_day_ending_with_exists() -> None:
     found: dict[Any, list[str]] = defaultdict(list)
     for event in days(2):
         found[event["instance_id"], event["timestamp"].date()].append(event["event_type"])
@@ -31,13 +31,13 @@ def test_each_instance_has_eight_events_a_day_that_end_with_exists() -> None:
         assert types.index(EXISTS) == PER_DAY - 1
 
 
-def test_events_come_in_time_order_from_the_beginning_of_today() -> None:
+def test_events_are_in_time_order_from_the_start_of_today() -> None:
     moments = [event["timestamp"] for event in days(2)]
     assert moments == sorted(moments)
     assert today() <= moments[0] < moments[-1] < today() + timedelta(days=2)
 
 
-def test_events_are_valid_have_eighteen_traits_and_ids_of_their_own() -> None:
+def test_events_are_valid_with_eighteen_traits_and_unique_ids() -> None:
     events = days(1)
     for event in events:
         assert len(event.keys() - REQUIRED) == TRAITS
@@ -46,7 +46,7 @@ def test_events_are_valid_have_eighteen_traits_and_ids_of_their_own() -> None:
     assert len({event["message_id"] for event in events}) == len(events)
 
 
-def test_the_same_seed_gives_the_same_events_however_they_are_taken() -> None:
+def test_the_same_seed_gives_the_same_events_in_any_batch_size() -> None:
     workload = Workload(1, INSTANCES)
     parts = workload.batches(50, 20)
     assert [len(part) for part in parts] == [20, 20, 10]
@@ -54,7 +54,7 @@ def test_the_same_seed_gives_the_same_events_however_they_are_taken() -> None:
     assert days(1, seed=2) != days(1)
 
 
-def test_the_many_triggers_are_valid_and_differ() -> None:
+def test_the_many_triggers_are_valid_and_distinct() -> None:
     for some in (triggers(100), alike(100)):
         assert len({each["name"] for each in some}) == 100
         check_trigger_definitions(some, PluginRegistry(CONDITIONS))

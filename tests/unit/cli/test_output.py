@@ -25,7 +25,7 @@ def test_json_is_one_array(objects: list[dict[str, Any]], indented: bool) -> Non
     assert json.loads(output.getvalue()) == objects
 
 
-def test_indented_json_looks_as_that_of_other_commands() -> None:
+def test_indented_json_matches_the_format_of_other_commands() -> None:
     output = io.StringIO()
     write_json(OBJECTS, output, indented=True)
     assert output.getvalue() == json.dumps(OBJECTS, indent=2) + "\n"
@@ -38,7 +38,7 @@ def test_yaml_is_one_sequence(objects: list[dict[str, Any]]) -> None:
     assert yaml.safe_load(output.getvalue()) == objects
 
 
-def test_objects_are_written_as_they_come() -> None:
+def test_objects_are_written_as_they_arrive() -> None:
     output = io.StringIO()
 
     def objects() -> Any:

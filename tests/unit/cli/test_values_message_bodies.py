@@ -14,7 +14,7 @@ from winchester_core.cli.values import body_text, masked_body, masked_text
 SECRET = "hush-hush"
 
 
-def test_json_is_shown_as_it_is_but_for_secrets() -> None:
+def test_json_is_shown_with_secrets_masked() -> None:
     body = {
         "id": 1,
         "auth_token": SECRET,
@@ -31,7 +31,7 @@ def test_json_is_shown_as_it_is_but_for_secrets() -> None:
     }
 
 
-def test_json_within_an_envelope_is_looked_into() -> None:
+def test_secrets_within_a_nested_json_envelope_are_masked() -> None:
     inner = json.dumps({"payload": {"password": SECRET, "host": "a"}})
     envelope = json.dumps({"oslo.version": "2.0", "oslo.message": inner}).encode()
     shown = masked_body(envelope)
@@ -56,7 +56,7 @@ def test_json_within_an_envelope_is_looked_into() -> None:
         ("", ""),
     ],
 )
-def test_of_what_is_no_json_rather_too_much_is_hidden(text: str, shown: str | None) -> None:
+def test_text_that_is_not_json_is_masked_generously(text: str, shown: str | None) -> None:
     masked = masked_text(text)
     assert "hush" not in masked
     assert "sh\\" not in masked
@@ -80,12 +80,12 @@ def test_every_secret_of_a_long_text_is_masked() -> None:
     assert masked_text("token=\\" * REPEATS) == "token=***"
 
 
-def test_json_that_is_nested_too_deep_is_no_way_past_the_mask() -> None:
+def test_json_nested_too_deeply_does_not_bypass_the_mask() -> None:
     body = b'{"a":' * 5000 + f'{{"password": "{SECRET}"}}'.encode() + b"}" * 5000
     assert SECRET not in json.dumps(masked_body(body))
 
 
-def test_bytes_that_are_no_text_are_shown_by_their_numbers() -> None:
+def test_undecodable_bytes_are_escaped() -> None:
     assert body_text(b"a\xff\x00") == "a\\xff\x00"
     assert masked_body(b"\xff token=hush") == "\\xff token=***"
 
@@ -110,7 +110,7 @@ def _with_secret(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     ),
     st.integers(0, 30),
 )
-def test_no_secret_is_ever_shown_whole_or_cut_off(value: Any, cut: int) -> None:
+def test_no_secret_is_shown_whole_or_in_part(value: Any, cut: int) -> None:
     text = json.dumps(value)
     for body in (text, text[: len(text) - cut]):
         assert SECRET not in json.dumps(masked_body(body.encode()))

@@ -37,15 +37,17 @@ def _nobody() -> datetime:
         ("1y 1mo 1h 1m 1s 1us", datetime(2014, 2, 28, 10, 58, 58, 999_999, tzinfo=UTC)),
     ],
 )
-def test_a_duration_counts_back_from_now_by_the_calendar(text: str, expected: datetime) -> None:
+def test_a_past_duration_counts_back_from_now_by_the_calendar(
+    text: str, expected: datetime
+) -> None:
     assert parse_time_before(text, _now) == expected
 
 
-def test_a_duration_counts_ahead() -> None:
+def test_a_future_duration_counts_ahead() -> None:
     assert parse_time_after("1h30m", _now) == NOW + timedelta(hours=1, minutes=30)
 
 
-def test_a_time_is_itself_and_utc_without_offset() -> None:
+def test_an_absolute_time_without_offset_is_utc() -> None:
     for read in (parse_time_before, parse_time_after):
         assert read("2015-01-20", _nobody) == datetime(2015, 1, 20, tzinfo=UTC)
     assert parse_time("2015-01-20T18:00:00+01:00") == datetime(2015, 1, 20, 17, tzinfo=UTC)
@@ -54,19 +56,19 @@ def test_a_time_is_itself_and_utc_without_offset() -> None:
 @pytest.mark.parametrize(
     "text", ["", "soon", "1", "1x", "1d + 2h", "-1d", "2015-13-01", "0900-01-01"]
 )
-def test_anything_else_is_wrong_usage(text: str) -> None:
+def test_any_other_text_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError):
         parse_time_before(text, _now)
     with pytest.raises(UsageError):
         parse_time(text)
 
 
-def test_a_duration_that_leads_out_of_the_years_is_wrong_usage() -> None:
+def test_a_duration_beyond_the_calendar_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="9000y"):
         parse_time_after("9000y", _now)
 
 
-def test_times_are_printed_with_the_offset_of_utc() -> None:
+def test_times_are_printed_with_the_utc_offset() -> None:
     moment = datetime(2015, 1, 20, 18, tzinfo=timezone(timedelta(hours=1)))
     assert iso_text(moment) == "2015-01-20T17:00:00+00:00"
     assert iso_text(None) is None
@@ -88,11 +90,11 @@ def test_times_are_printed_with_the_offset_of_utc() -> None:
         (timedelta(days=-400, seconds=1), "399d 23h"),
     ],
 )
-def test_a_length_of_time_is_told_in_its_two_greatest_units(length: timedelta, text: str) -> None:
+def test_a_duration_is_printed_in_its_two_largest_units(length: timedelta, text: str) -> None:
     assert duration_text(length) == text
 
 
-def test_times_within_data_are_texts() -> None:
+def test_times_within_data_are_printed_as_text() -> None:
     day = TimeRange(NOW, NOW + timedelta(days=1))
     assert to_json_value({"a": [NOW, {"b": day}], 1: NOW.date()}) == {
         "a": ["2015-03-31T12:00:00+00:00", {"b": [iso_text(day.begin), iso_text(day.end)]}],

@@ -44,18 +44,18 @@ def test_values_are_typed_by_their_form(written: str, expected: Any) -> None:
     assert (type(value), value) == (type(expected), expected)
 
 
-def test_two_times_are_a_range() -> None:
+def test_two_times_make_a_range() -> None:
     day = TimeRange(datetime(2015, 1, 20), datetime(2015, 1, 21))
     assert parse_traits(["at=2015-01-20T00:00/2015-01-21T00:00"]) == {"at": day}
 
 
-def test_several_traits_are_all_wanted() -> None:
+def test_several_traits_must_all_match() -> None:
     assert parse_traits(["a=1", "b=x"]) == {"a": 1, "b": "x"}
 
 
 @pytest.mark.parametrize(
     "texts", [["name"], ["=5"], ["a=1", "a=2"], [f"a={2**63}"], ["a=1e999"], ["a=\ud800"]]
 )
-def test_what_no_trait_can_be_is_wrong_usage(texts: list[str]) -> None:
+def test_a_value_no_trait_can_hold_is_a_usage_error(texts: list[str]) -> None:
     with pytest.raises(UsageError, match="--trait"):
         parse_traits(texts)

@@ -58,7 +58,7 @@ def problems(place: Path, text: str) -> list[str]:
     return [each.removeprefix(f"{place}:") for each in caught.value.problems]
 
 
-def test_a_case_is_read_with_where_each_part_stands(place: Path) -> None:
+def test_a_case_keeps_the_position_of_each_part(place: Path) -> None:
     place.write_text(WHOLE)
     (file,) = read_case_files([place], {})
     assert file.config == place.with_name("winchester.yaml")
@@ -101,14 +101,16 @@ def test_a_case_is_read_with_where_each_part_stands(place: Path) -> None:
         ("\ncases:", "\ncase:", "unknown key 'case'; did you mean 'cases'?"),
     ],
 )
-def test_a_mistake_is_told_with_its_place(place: Path, old: str, new: str, told: str) -> None:
+def test_a_mistake_is_reported_with_its_position(
+    place: Path, old: str, new: str, told: str
+) -> None:
     assert old in WHOLE
     found = problems(place, WHOLE.replace(old, new, 1))
     assert any(told in each for each in found), found
     assert all(each[0].isdigit() for each in found)
 
 
-def test_all_problems_of_all_files_are_told_at_once(place: Path) -> None:
+def test_all_problems_of_all_files_are_reported_at_once(place: Path) -> None:
     other = place.with_name("other.yaml")
     other.write_text("cases: []\n")
     place.write_text(WHOLE.replace("outcome: fired", "outcome: 7").replace("1d 2h", "x"))
@@ -118,7 +120,7 @@ def test_all_problems_of_all_files_are_told_at_once(place: Path) -> None:
     assert names == ["cases.yaml", "cases.yaml", "other.yaml", "none.yaml"]
 
 
-def test_an_editor_lets_right_cases_stand_and_marks_mistakes() -> None:
+def test_the_json_schema_accepts_valid_cases_and_flags_mistakes() -> None:
     editor = Editor()
     assert editor.complaints("cases", WHOLE) == []
     for old, new in (

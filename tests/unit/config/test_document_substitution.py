@@ -34,12 +34,12 @@ ENVIRON = {"HOST": "db1", "EMPTY": "", "NESTED": "${HOST}", "STRUCTURE": "{a: [1
         ("$HOST {HOST}", "$HOST {HOST}"),
     ],
 )
-def test_references_are_replaced_and_nothing_else(text: str, replaced: str) -> None:
+def test_only_references_are_replaced(text: str, replaced: str) -> None:
     assert substitute(text, ENVIRON) == replaced
 
 
 @pytest.mark.parametrize("text", ["${}", "${1X}", "${A-B}", "${A:=b}", "x ${HOST"])
-def test_what_looks_like_a_reference_and_is_none_is_refused(text: str) -> None:
+def test_malformed_references_are_refused(text: str) -> None:
     with pytest.raises(SubstitutionError, match="names no environment variable"):
         substitute(text, ENVIRON)
 
@@ -48,14 +48,14 @@ def test_what_looks_like_a_reference_and_is_none_is_refused(text: str) -> None:
     ("text", "value"),
     [("5", 5), ("1.5", 1.5), ("yes", True), ("null", None), ("x", "x"), ("2015-01-01",) * 2],
 )
-def test_text_is_retyped_as_yaml_reads_it_but_never_into_structure(
+def test_substituted_text_is_retyped_as_a_yaml_scalar_never_as_a_structure(
     text: str, value: object
 ) -> None:
     assert retype(text) == value
     assert retype("[1, 2]") == "[1, 2]"
 
 
-def test_an_unset_variable_is_a_problem_with_its_place(config: ConfigDir) -> None:
+def test_an_unset_variable_is_reported_with_its_position(config: ConfigDir) -> None:
     assert config.problems("log_level: ${LEVEL}\nworker_name: a-${NAME}\n") == [
         (
             "winchester.yaml:2:12: log_level: the environment variable LEVEL is not set: set it, "
@@ -74,7 +74,7 @@ def test_a_value_cannot_add_structure(config: ConfigDir) -> None:
     assert settings.worker_name == "{a: [1, 2]}\nb: 3"
 
 
-def test_a_number_from_a_variable_serves_where_a_number_is_wanted(config: ConfigDir) -> None:
+def test_a_number_from_a_variable_is_accepted_as_a_number(config: ConfigDir) -> None:
     environ = {"SIZE": "250", "PURGE": "no", "DELAY": "2.5", "JUMP": "off"}
     settings = config.settings(
         """\
@@ -94,25 +94,25 @@ def test_a_number_from_a_variable_serves_where_a_number_is_wanted(config: Config
     assert settings.event_clock_max_jump is None
 
 
-def test_a_number_from_a_variable_stays_text_where_text_is_wanted(config: ConfigDir) -> None:
+def test_a_number_from_a_variable_stays_text_for_a_text_setting(config: ConfigDir) -> None:
     assert config.settings("worker_name: ${N}", environ={"N": "0123"}).worker_name == "0123"
 
 
-def test_a_number_in_quotes_that_no_variable_put_there_stays_text(config: ConfigDir) -> None:
+def test_a_quoted_number_in_the_file_stays_text(config: ConfigDir) -> None:
     assert config.settings("max_attempts: '${N}'", environ={"N": "3"}).max_attempts == 3
     assert config.problems("max_attempts: '3'") == [
         "winchester.yaml:2:15: max_attempts: expected a whole number of 1 or more, not '3'"
     ]
 
 
-def test_a_value_of_the_environment_that_does_not_fit_is_not_shown(config: ConfigDir) -> None:
+def test_an_invalid_value_from_the_environment_is_not_shown(config: ConfigDir) -> None:
     """It may be a password that was put at the wrong key."""
     assert config.problems("max_attempts: ${N}", environ={"N": "hunter2"}) == [
         "winchester.yaml:2:15: max_attempts: expected a whole number of 1 or more, not ***"
     ]
 
 
-def test_a_mapping_is_treated_as_the_file_would_be() -> None:
+def test_a_settings_mapping_is_treated_like_a_file() -> None:
     source = {"database": {"url": "sqlite:///${NAME}.db"}, "max_attempts": "${N}"}
 
     settings = load_settings(source, environ={"NAME": "w", "N": "3"})
@@ -128,7 +128,7 @@ def test_a_mapping_is_treated_as_the_file_would_be() -> None:
     )
 
 
-def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WINCHESTER_TEST_URL", "sqlite:///here.db")
 
     settings = load_settings({"database": {"url": "${WINCHESTER_TEST_URL}"}})

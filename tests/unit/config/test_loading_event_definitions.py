@@ -25,7 +25,7 @@ DEFINITIONS = """\
 """
 
 
-def test_definitions_are_kept_as_they_stand_with_merges_resolved(config: ConfigDir) -> None:
+def test_definitions_are_kept_verbatim_with_merges_resolved(config: ConfigDir) -> None:
     path = config.write("events.yaml", DEFINITIONS)
 
     read = config.settings("distiller_config: events.yaml").event_definitions
@@ -41,7 +41,7 @@ def test_definitions_are_kept_as_they_stand_with_merges_resolved(config: ConfigD
     )
 
 
-def test_the_validators_refusals_are_reported_where_the_text_stands(config: ConfigDir) -> None:
+def test_validation_errors_are_reported_at_their_position(config: ConfigDir) -> None:
     config.write("events.yaml", DEFINITIONS)
 
     def refuse(_definitions: list[Any], _plugins: Mapping[str, Any]) -> None:
@@ -60,7 +60,7 @@ def test_the_validators_refusals_are_reported_where_the_text_stands(config: Conf
     ]
 
 
-def test_a_plugin_error_of_the_validator_is_a_problem_of_the_file(config: ConfigDir) -> None:
+def test_a_plugin_error_during_validation_is_a_problem_of_the_file(config: ConfigDir) -> None:
     config.write("events.yaml", DEFINITIONS)
 
     def refuse(_definitions: list[Any], _plugins: Mapping[str, Any]) -> None:
@@ -71,7 +71,7 @@ def test_a_plugin_error_of_the_validator_is_a_problem_of_the_file(config: Config
     ]
 
 
-def test_the_validator_knows_trait_plugins_by_entry_point_and_local_name(
+def test_validation_knows_trait_plugins_by_entry_point_and_alias(
     config: ConfigDir, install: Callable[..., None]
 ) -> None:
     install(
@@ -92,7 +92,7 @@ def test_the_validator_knows_trait_plugins_by_entry_point_and_local_name(
     assert settings.trait_plugins["shout"] is seen[0]
 
 
-def test_a_trait_that_is_defined_twice_is_warned_of_and_the_last_counts(config: ConfigDir) -> None:
+def test_a_trait_defined_twice_is_warned_about_and_the_last_one_counts(config: ConfigDir) -> None:
     path = config.write(
         "events.yaml",
         """\
@@ -116,7 +116,7 @@ def test_a_trait_that_is_defined_twice_is_warned_of_and_the_last_counts(config: 
     )
 
 
-def test_any_other_duplicate_in_the_definitions_is_a_problem(config: ConfigDir) -> None:
+def test_any_other_duplicate_in_the_definitions_is_an_error(config: ConfigDir) -> None:
     config.write("events.yaml", "- event_type: a\n  traits: {}\n  traits: {}\n")
 
     assert config.problems("distiller_config: events.yaml") == [

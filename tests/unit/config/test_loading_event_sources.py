@@ -74,11 +74,11 @@ def test_a_source_has_a_plugin_params_and_a_batch_size(config: ConfigDir) -> Non
         ),
     ],
 )
-def test_each_error_of_a_source_is_named(config: ConfigDir, entry: str, problem: str) -> None:
+def test_each_error_of_a_source_is_reported(config: ConfigDir, entry: str, problem: str) -> None:
     assert config.problems(f"event_sources:\n one: {entry}\n") == [f"winchester.yaml:{problem}"]
 
 
-def test_an_unknown_source_is_named_with_the_nearest(config: ConfigDir) -> None:
+def test_an_unknown_source_is_reported_with_the_nearest_name(config: ConfigDir) -> None:
     (problem,) = config.problems("event_sources: {one: {source: tapp}}")
 
     assert problem.startswith(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from conftest import ConfigDir
 
 
-def test_files_are_searched_in_config_path_and_then_beside_the_settings(config: ConfigDir) -> None:
+def test_files_are_searched_in_config_path_then_beside_the_settings(config: ConfigDir) -> None:
     config.write("first/events.yaml", "- {event_type: first, traits: {}}\n")
     config.write("second/events.yaml", "- {event_type: second, traits: {}}\n")
     config.write("events.yaml", "- {event_type: beside, traits: {}}\n")
@@ -31,13 +31,13 @@ def test_files_are_searched_in_config_path_and_then_beside_the_settings(config: 
     assert found("gone") == "beside"
 
 
-def test_an_absolute_name_is_taken_as_it_is(config: ConfigDir) -> None:
+def test_an_absolute_path_is_used_unchanged(config: ConfigDir) -> None:
     path = config.write("elsewhere/events.yaml", "[]")
 
     assert config.settings(f"distiller_config: {path}").event_definitions is not None
 
 
-def test_a_file_that_is_not_found_says_where_it_was_looked_for(config: ConfigDir) -> None:
+def test_a_missing_file_reports_where_it_was_searched(config: ConfigDir) -> None:
     config.write("triggers.yaml", "")
     problems = config.problems(
         "config_path: [first, /nowhere]\ntrigger_definitions: trigers.yaml\n"
@@ -69,7 +69,7 @@ def test_a_settings_file_in_the_working_directory_needs_no_path(
     )
 
 
-def test_logging_config_is_searched_like_the_other_files(config: ConfigDir) -> None:
+def test_logging_config_is_searched_like_other_files(config: ConfigDir) -> None:
     path = config.write("conf/logging.conf", "")
 
     settings = config.settings("config_path: conf\nlogging_config: logging.conf\n")

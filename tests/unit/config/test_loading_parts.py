@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         ("sources", "event_sources", "a mapping of event sources"),
     ],
 )
-def test_a_part_is_required_only_by_what_needs_it(
+def test_a_part_is_required_only_where_needed(
     config: ConfigDir, part: str, key: str, wanted: str
 ) -> None:
     config.settings()
@@ -29,7 +29,7 @@ def test_a_part_is_required_only_by_what_needs_it(
     ]
 
 
-def test_a_part_that_is_ignored_is_not_read_at_all(config: ConfigDir) -> None:
+def test_an_ignored_part_is_not_read(config: ConfigDir) -> None:
     content = """\
         pipeline_config: not_here.yaml
         pipeline_handlers: {a: 'module:Class'}

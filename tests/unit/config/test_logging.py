@@ -52,7 +52,9 @@ def test_records_go_to_standard_error_in_utc(
     assert err.count("\n") == 1
 
 
-def test_a_log_file_is_named_after_the_program_and_closed_to_others(config: ConfigDir) -> None:
+def test_the_log_file_is_named_after_the_program_with_private_permissions(
+    config: ConfigDir,
+) -> None:
     old_mask = os.umask(0)
     try:
         path = config.path / "w-%(proc_name)s.log"
@@ -67,7 +69,7 @@ def test_a_log_file_is_named_after_the_program_and_closed_to_others(config: Conf
     assert stat.S_IMODE(written.stat().st_mode) == 0o640
 
 
-def test_a_log_file_that_was_rotated_away_is_opened_anew(config: ConfigDir) -> None:
+def test_a_rotated_log_file_is_reopened(config: ConfigDir) -> None:
     path = config.path / "w.log"
     configure_logging(config.settings(f"log_file: {path}"), "worker")
     logging.getLogger("acme").info("first")
@@ -79,7 +81,7 @@ def test_a_log_file_that_was_rotated_away_is_opened_anew(config: ConfigDir) -> N
     assert "second" in path.read_text()
 
 
-def test_configuring_again_replaces_what_was_there(config: ConfigDir) -> None:
+def test_reconfiguring_replaces_the_handlers(config: ConfigDir) -> None:
     for name in ("one", "two"):
         path = config.path / f"{name}.log"
         configure_logging(config.settings(f"log_file: {path}"), "worker")
@@ -89,7 +91,7 @@ def test_configuring_again_replaces_what_was_there(config: ConfigDir) -> None:
     assert "hello" in (config.path / "two.log").read_text()
 
 
-def test_a_log_file_that_cannot_be_opened_is_a_configuration_error(config: ConfigDir) -> None:
+def test_an_unwritable_log_file_is_a_configuration_error(config: ConfigDir) -> None:
     path = config.path / "nowhere" / "w.log"
 
     with pytest.raises(ConfigurationError) as caught:
@@ -127,7 +129,7 @@ format = %(name)s says %(message)s
 """
 
 
-def test_a_logging_config_decides_alone(
+def test_a_logging_config_overrides_all_other_log_settings(
     config: ConfigDir, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config.write("logging.conf", LOGGING_CONF.replace("{path}", str(config.path)))
@@ -167,7 +169,7 @@ def test_the_shipped_logging_config_works(
         ("", "Error"),
     ],
 )
-def test_a_broken_logging_config_is_a_configuration_error_that_names_the_file(
+def test_a_broken_logging_config_is_reported_with_its_file(
     config: ConfigDir, content: str, cause: str
 ) -> None:
     path = config.write("logging.conf", content)
@@ -181,7 +183,7 @@ def test_a_broken_logging_config_is_a_configuration_error_that_names_the_file(
     assert "\n" not in problem
 
 
-def test_a_file_that_fails_half_way_leaves_records_where_they_went(config: ConfigDir) -> None:
+def test_a_logging_config_that_fails_midway_leaves_logging_unchanged(config: ConfigDir) -> None:
     log = config.path / "worker.log"
     configure_logging(config.settings(f"log_file: {log}"), "worker")
     config.write(

@@ -34,7 +34,7 @@ def written(
     return content
 
 
-def test_a_record_has_its_time_in_utc_its_level_logger_and_message() -> None:
+def test_a_record_has_utc_time_level_logger_and_message() -> None:
     content = written("seen %d of %s", 5, "ü")
     assert list(content) == ALWAYS
     assert (content["level"], content["logger"]) == ("INFO", "acme.x")
@@ -42,7 +42,7 @@ def test_a_record_has_its_time_in_utc_its_level_logger_and_message() -> None:
     assert datetime.fromisoformat(content["time"]).utcoffset() == timedelta(0)
 
 
-def test_the_facts_of_the_scope_and_of_the_record_itself_are_told() -> None:
+def test_fields_of_the_context_and_of_the_record_are_included() -> None:
     with LogContext("run", stream_id=7, trigger="vm"), LogContext("handler", handler="mail"):
         content = written(event="m1", stream_id=8)
     assert {key: content[key] for key in content if key not in ALWAYS} == {
@@ -54,13 +54,13 @@ def test_the_facts_of_the_scope_and_of_the_record_itself_are_told() -> None:
     assert list(written()) == ALWAYS
 
 
-def test_no_other_key_is_told() -> None:
+def test_no_other_key_is_included() -> None:
     with LogContext("run", streams=3):
         content = written(color="red", event=None)
     assert list(content) == ALWAYS
 
 
-def test_an_exception_is_told_with_its_traceback_and_without_passwords() -> None:
+def test_an_exception_is_included_with_its_traceback_and_without_passwords() -> None:
     try:
         raise ValueError("no route to amqp://me:s3cret@host/x\nat all")
     except ValueError:
@@ -69,13 +69,13 @@ def test_an_exception_is_told_with_its_traceback_and_without_passwords() -> None
     assert content["exception"].endswith("ValueError: no route to amqp://me:***@host/x\nat all")
 
 
-def test_the_passwords_of_urls_in_a_message_are_masked() -> None:
+def test_passwords_in_urls_of_a_message_are_masked() -> None:
     assert written("at %s", "amqp://me:s3cret@host/?token=abc")["message"] == (
         "at amqp://me:***@host/?token=***"
     )
 
 
-def test_what_json_does_not_have_is_told_all_the_same() -> None:
+def test_values_json_cannot_represent_are_written_as_text() -> None:
     content = written("lone \ud800", event=2**70)
     assert (content["level"], content["message"]) == ("INFO", "lone \\ud800")
     assert content["event"] == "1180591620717411303424"
@@ -97,7 +97,7 @@ def root() -> Iterator[logging.Logger]:
     root.setLevel(level)
 
 
-def test_the_setting_chooses_the_format(config: ConfigDir, root: logging.Logger) -> None:
+def test_the_setting_selects_the_format(config: ConfigDir, root: logging.Logger) -> None:
     path = config.path / "w.log"
     configure_logging(config.settings(f"log_file: {path}\nlog_format: json"), "worker-1")
     root.info("one\nrecord")
@@ -126,7 +126,7 @@ class = winchester_core.config.JsonFormatter
 """
 
 
-def test_a_logging_config_may_name_the_formatter(config: ConfigDir, root: logging.Logger) -> None:
+def test_a_logging_config_may_use_the_formatter(config: ConfigDir, root: logging.Logger) -> None:
     path = config.path / "w.log"
     config.write("logging.conf", LOGGING_CONF.replace("{path}", str(path)))
     configure_logging(config.settings("logging_config: logging.conf"), "worker")

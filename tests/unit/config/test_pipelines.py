@@ -85,7 +85,7 @@ def problems(config: ConfigDir, content: str, settings: str = "", **options: Any
 
 
 @pytest.mark.usefixtures("acme")
-def test_a_handler_gets_the_params_that_its_schema_completed(config: ConfigDir) -> None:
+def test_a_handler_receives_params_completed_by_its_schema(config: ConfigDir) -> None:
     read = pipelines(config, "p:\n  - name: sender\n    params: {host: a}\n  - bare\n")
 
     sender, bare = read["p"]
@@ -96,7 +96,7 @@ def test_a_handler_gets_the_params_that_its_schema_completed(config: ConfigDir) 
 
 
 @pytest.mark.usefixtures("acme")
-def test_any_object_with_the_methods_will_do(config: ConfigDir) -> None:
+def test_any_object_with_the_methods_is_a_handler(config: ConfigDir) -> None:
     content = "p:\n  - name: bare\n    params: {any: thing}\n  - factory\nempty: []\n"
 
     read = pipelines(config, content)
@@ -168,7 +168,7 @@ def test_any_object_with_the_methods_will_do(config: ConfigDir) -> None:
         ("{params: {}}", "2:5: p[0].name: is missing"),
     ],
 )
-def test_each_error_of_a_handlers_entry_is_named(
+def test_each_error_of_a_handler_entry_is_reported(
     config: ConfigDir, entry: str, problem: str
 ) -> None:
     assert problems(config, f"p:\n  - {entry}\n") == [problem]
@@ -189,7 +189,7 @@ def test_a_pipelines_document_maps_names_to_lists(
     assert problems(config, content) == [problem]
 
 
-def test_an_unknown_handler_is_named_with_the_nearest(config: ConfigDir) -> None:
+def test_an_unknown_handler_is_reported_with_the_nearest_name(config: ConfigDir) -> None:
     assert problems(config, "p:\n  - name: loger\n") == [
         (
             "2:11: p[0].name: no handler is named 'loger'; did you mean 'logger'? "
@@ -198,7 +198,7 @@ def test_an_unknown_handler_is_named_with_the_nearest(config: ConfigDir) -> None
     ]
 
 
-def test_a_handler_that_fails_to_import_is_named_with_its_cause(
+def test_a_handler_that_fails_to_import_is_reported_with_its_cause(
     config: ConfigDir, install: Callable[..., None]
 ) -> None:
     install("acme", {HANDLERS: {"bad": "acme_bad:Bad"}}, {"acme_bad": "import no_such_library"})
@@ -212,7 +212,7 @@ def test_a_handler_that_fails_to_import_is_named_with_its_cause(
     ]
 
 
-def test_a_handler_that_two_distributions_register_is_refused(
+def test_a_handler_name_registered_by_two_distributions_is_refused(
     config: ConfigDir, install: Callable[..., None]
 ) -> None:
     install("acme", {HANDLERS: {"twice": "acme_one:A"}})
@@ -228,13 +228,13 @@ def test_a_handler_that_two_distributions_register_is_refused(
 
 
 @pytest.mark.usefixtures("acme")
-def test_a_local_name_stands_for_an_entry_point(config: ConfigDir) -> None:
+def test_an_alias_stands_for_an_entry_point(config: ConfigDir) -> None:
     (entry,) = pipelines(config, "p: [mine]\n", "pipeline_handlers: {mine: bare}\n")["p"]
 
     assert (entry.name, entry.plugin_name) == ("mine", "bare")
 
 
-def test_a_path_of_the_older_system_is_understood_with_a_warning(
+def test_a_class_path_of_the_older_system_is_accepted_with_a_warning(
     config: ConfigDir, caplog: pytest.LogCaptureFixture
 ) -> None:
     config.write("pipelines.yaml", "p: [log, usage]\n")
@@ -263,7 +263,7 @@ def test_a_path_of_the_older_system_is_understood_with_a_warning(
     assert [record.getMessage() for record in caplog.records] == list(settings.warnings)
 
 
-def test_the_path_of_any_other_class_shows_the_entry_point_to_declare(config: ConfigDir) -> None:
+def test_any_other_class_path_is_refused_with_the_entry_point_to_declare(config: ConfigDir) -> None:
     assert config.problems("pipeline_handlers: {mine: 'acme.handlers:Mine'}\n") == [
         (
             "winchester.yaml:2:27: pipeline_handlers.mine: 'acme.handlers:Mine' is the path of a "
@@ -284,7 +284,7 @@ def test_the_path_of_any_other_class_shows_the_entry_point_to_declare(config: Co
     ]
 
 
-def test_a_local_name_of_what_is_not_installed_matters_only_where_it_is_used(
+def test_an_alias_of_a_missing_plugin_matters_only_where_it_is_used(
     config: ConfigDir,
 ) -> None:
     aliases = "pipeline_handlers: {far: far_away, log: logger}\n"
@@ -307,7 +307,9 @@ def test_a_local_name_of_what_is_not_installed_matters_only_where_it_is_used(
 
 
 @pytest.mark.usefixtures("acme")
-def test_a_variable_in_params_is_text_unless_the_schema_refuses_text(config: ConfigDir) -> None:
+def test_a_variable_in_params_is_text_unless_the_schema_requires_otherwise(
+    config: ConfigDir,
+) -> None:
     content = """p: [{name: sender, params: {host: "${HOST}", port: "${PORT}"}}]"""
 
     (entry,) = pipelines(config, content, environ={"HOST": "42", "PORT": "5673"})["p"]

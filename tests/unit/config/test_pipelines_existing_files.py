@@ -67,7 +67,7 @@ def loaded(pipelines: Any) -> Settings:
     )
 
 
-def test_the_parameters_of_the_older_systems_handlers_are_taken() -> None:
+def test_parameters_of_the_older_systems_handlers_are_accepted() -> None:
     fire = loaded(yaml.safe_load(SAMPLE)).pipelines["fire"]
 
     assert [each.plugin_name for each in fire] == ["logger", "usage", "notabene", "atompub"]
@@ -77,7 +77,7 @@ def test_the_parameters_of_the_older_systems_handlers_are_taken() -> None:
         entry.handler_class(**entry.params)
 
 
-def test_the_sandboxs_pipelines_load(shared_data: Path) -> None:
+def test_pipelines_of_the_sandbox_load(shared_data: Path) -> None:
     file = shared_data / "config/stacktach-sandbox/winchester/pipelines.yaml"
 
     pipelines = loaded(yaml.safe_load(file.read_text())).pipelines

@@ -25,14 +25,14 @@ trigger_definitions:
 """
 
 
-def test_nothing_has_changed(config: ConfigDir) -> None:
+def test_equal_settings_have_no_changes(config: ConfigDir) -> None:
     old, new = config.settings(TRIGGER), config.settings(TRIGGER)
     change = compare_settings(old, new, WORKER_RELOAD)
     assert (change.applied, change.pending_restart) == ((), ())
     assert change.settings == new
 
 
-def test_triggers_and_pipelines_are_are_told_by_name(config: ConfigDir) -> None:
+def test_changed_triggers_and_pipelines_are_listed_by_name(config: ConfigDir) -> None:
     old = config.settings(
         TRIGGER + "pipeline_config:\n  done: [{name: logger, params: {level: debug}}]\n  b: []\n"
     )
@@ -60,7 +60,7 @@ def test_triggers_and_pipelines_are_are_told_by_name(config: ConfigDir) -> None:
         ),
     ],
 )
-def test_what_waits_for_a_restart_stays_as_it_was_and_is_told_each_time(
+def test_settings_that_need_a_restart_keep_their_value_and_are_reported_each_time(
     config: ConfigDir, text: str, policy: ReloadPolicy, waiting: str
 ) -> None:
     old, new = config.settings(), config.settings(f"{text}\nlog_level: debug\n")
@@ -72,7 +72,7 @@ def test_what_waits_for_a_restart_stays_as_it_was_and_is_told_each_time(
         old = change.settings
 
 
-def test_another_database_waits_under_its_own_key(config: ConfigDir) -> None:
+def test_a_changed_database_needs_a_restart(config: ConfigDir) -> None:
     old = config.settings()
     path = config.write("winchester.yaml", "database: {url: 'sqlite:///other.db'}\n")
     change = compare_settings(old, load_settings(path, environ={}), WORKER_RELOAD)
@@ -88,7 +88,7 @@ def test_another_database_waits_under_its_own_key(config: ConfigDir) -> None:
         ("worker_name: x", INGEST_RELOAD),
     ],
 )
-def test_what_a_program_has_no_use_for_is_not_told(
+def test_settings_a_program_does_not_use_are_not_reported(
     config: ConfigDir, text: str, policy: ReloadPolicy
 ) -> None:
     change = compare_settings(config.settings(), config.settings(text), policy)
@@ -96,7 +96,7 @@ def test_what_a_program_has_no_use_for_is_not_told(
 
 
 @pytest.mark.parametrize("policy", [WORKER_RELOAD, INGEST_RELOAD])
-def test_every_field_that_is_named_is_one_of_the_settings(policy: ReloadPolicy) -> None:
+def test_every_listed_field_is_a_setting(policy: ReloadPolicy) -> None:
     known = {field.name for field in fields(Settings)}
     assert policy.reloadable | policy.unused <= known
     assert not policy.reloadable & policy.unused

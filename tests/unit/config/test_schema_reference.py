@@ -34,7 +34,7 @@ def sections(checkout: Path) -> dict[str, str]:
     }
 
 
-def test_the_reference_has_a_section_for_each_setting_and_no_other(
+def test_the_reference_has_exactly_one_section_per_setting(
     sections: dict[str, str],
 ) -> None:
     assert sorted(sections) == sorted(KEYS)
@@ -54,7 +54,7 @@ def test_the_reference_states_the_default(sections: dict[str, str], key: str) ->
         assert f"; default `{written}`" in text
 
 
-def test_the_reference_has_the_keys_of_nested_settings(sections: dict[str, str]) -> None:
+def test_the_reference_lists_the_keys_of_nested_settings(sections: dict[str, str]) -> None:
     for marker in SOURCE_SCHEMA.schema:
         assert f"`{marker.schema}` : " in sections["event_sources"]
     for marker in DATABASE_SCHEMA.schema:
@@ -67,7 +67,7 @@ def test_every_setting_has_a_description() -> None:
     assert all(marker.description for marker in SETTINGS_SCHEMA.schema)
 
 
-def test_the_shipped_settings_show_every_key_and_its_default(checkout: Path) -> None:
+def test_the_shipped_settings_show_every_key_with_its_default(checkout: Path) -> None:
     lines = (checkout / "etc" / "winchester.yaml").read_text(encoding="utf-8").splitlines()
     set_there = yaml.safe_load("\n".join(lines))
 

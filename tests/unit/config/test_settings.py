@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from conftest import ConfigDir
 
 
-def test_every_setting_has_the_default_of_the_contract(config: ConfigDir) -> None:
+def test_every_setting_has_its_documented_default(config: ConfigDir) -> None:
     settings = config.settings()
 
     assert settings.database_url == "sqlite://"
@@ -48,7 +48,7 @@ def test_every_setting_has_the_default_of_the_contract(config: ConfigDir) -> Non
     assert settings.warnings == ()
 
 
-def test_a_library_user_needs_no_file() -> None:
+def test_a_mapping_serves_in_place_of_a_file() -> None:
     trigger = {
         "name": "t",
         "distinguished_by": ["instance_id"],
@@ -187,7 +187,7 @@ def test_a_library_user_needs_no_file() -> None:
         ),
     ],
 )
-def test_a_wrong_setting_is_named_with_what_is_allowed(
+def test_a_wrong_setting_is_reported_with_the_allowed_values(
     config: ConfigDir, line: str, problem: str
 ) -> None:
     assert config.problems(line) == [f"winchester.yaml:{problem}"]
@@ -229,7 +229,9 @@ def test_a_wrong_setting_is_named_with_what_is_allowed(
         ),
     ],
 )
-def test_a_mapping_has_problems_without_lines(source: dict[str, object], problem: str) -> None:
+def test_problems_of_a_mapping_have_no_line_numbers(
+    source: dict[str, object], problem: str
+) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_settings(source)
 
@@ -237,7 +239,7 @@ def test_a_mapping_has_problems_without_lines(source: dict[str, object], problem
     assert str(caught.value) == problem
 
 
-def test_a_mapping_that_holds_itself_is_refused() -> None:
+def test_a_mapping_that_contains_itself_is_refused() -> None:
     source: dict[str, object] = {"database": {"url": "sqlite://"}}
     source["event_sources"] = source
 
@@ -247,7 +249,7 @@ def test_a_mapping_that_holds_itself_is_refused() -> None:
     assert caught.value.problems == ("<dict>: is nested over 100 levels deep",)
 
 
-def test_all_problems_of_all_files_come_at_once_in_the_order_of_files_and_lines(
+def test_all_problems_of_all_files_are_reported_in_order_of_file_and_line(
     config: ConfigDir,
 ) -> None:
     config.write("triggers.yaml", "- name: t\n  nmae: u\n")
@@ -299,7 +301,7 @@ def test_a_syntax_error_in_one_file_does_not_hide_the_others(config: ConfigDir) 
     ]
 
 
-def test_a_settings_file_that_is_absent_or_no_mapping_is_refused(config: ConfigDir) -> None:
+def test_a_settings_file_that_is_missing_or_not_a_mapping_is_refused(config: ConfigDir) -> None:
     absent = config.path / "absent.yaml"
     with pytest.raises(ConfigurationError) as caught:
         load_settings(absent)
@@ -323,7 +325,7 @@ def test_an_empty_settings_file_lacks_only_the_database(config: ConfigDir) -> No
     assert load_settings(empty, needs=()).database_url == ""
 
 
-def test_lengths_of_time_are_seconds_or_text(config: ConfigDir) -> None:
+def test_durations_are_seconds_or_text(config: ConfigDir) -> None:
     settings = config.settings(
         """\
         pipeline_worker_delay: 0.5
@@ -341,13 +343,13 @@ def test_lengths_of_time_are_seconds_or_text(config: ConfigDir) -> None:
     assert settings.lease_seconds == 60
 
 
-def test_an_endpoint_alone_means_the_time_sync_clock(config: ConfigDir) -> None:
+def test_an_endpoint_selects_the_time_sync_clock(config: ConfigDir) -> None:
     settings = config.settings("time_sync_endpoint: http://127.0.0.1:8001")
 
     assert (settings.clock, settings.time_sync_endpoint) == ("time_sync", "http://127.0.0.1:8001")
 
 
-def test_an_endpoint_beside_another_clock_is_warned_of(config: ConfigDir) -> None:
+def test_an_endpoint_with_another_clock_is_warned_about(config: ConfigDir) -> None:
     settings = config.settings("clock: event\ntime_sync_endpoint: http://127.0.0.1:8001")
 
     assert settings.clock == "event"
@@ -356,7 +358,7 @@ def test_an_endpoint_beside_another_clock_is_warned_of(config: ConfigDir) -> Non
     ]
 
 
-def test_settings_cannot_be_changed(config: ConfigDir) -> None:
+def test_settings_are_immutable(config: ConfigDir) -> None:
     settings = config.settings()
 
     with pytest.raises(AttributeError):

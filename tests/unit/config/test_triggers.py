@@ -38,7 +38,7 @@ def faults(**changes: Any) -> list[str]:
     return [line.removeprefix("<trigger definitions>: [0]") for line in caught.value.problems]
 
 
-def test_a_trigger_with_everything_is_accepted_as_it_stands() -> None:
+def test_a_complete_trigger_is_accepted_unchanged() -> None:
     trigger = {**TRIGGER, "expire_pipeline": "q", "fire_delay": 1.5, "debug_level": 2}
 
     assert check_trigger_definitions([trigger], PluginRegistry(CONDITIONS)) == (trigger,)
@@ -136,17 +136,17 @@ def test_a_trigger_with_everything_is_accepted_as_it_stands() -> None:
         ({"firedelay": 5}, ".firedelay: unknown key 'firedelay'; did you mean 'fire_delay'?"),
     ],
 )
-def test_each_error_of_a_trigger_is_named(changes: dict[str, Any], problem: str) -> None:
+def test_each_error_of_a_trigger_is_reported(changes: dict[str, Any], problem: str) -> None:
     assert faults(**changes) == [problem]
 
 
-def test_an_unreadable_time_expression_says_what_the_parser_says() -> None:
+def test_an_invalid_time_expression_is_reported_with_the_parsers_reason() -> None:
     (problem,) = faults(expiration="$last + + 1h")
 
     assert problem.startswith(".expiration: time expression '$last + + 1h', character ")
 
 
-def test_problems_of_several_criteria_are_all_named() -> None:
+def test_problems_of_several_criteria_are_all_reported() -> None:
     found = faults(
         match_criteria=[{"event_type": 5}, "a.*"],
         fire_criteria=[{"number": 0}, {"traits": {"size": {"nmeric": "> 3"}}}],
@@ -192,7 +192,7 @@ CONDITION = """
         (5, ": expected a mapping, not 5"),
     ],
 )
-def test_a_conditions_own_schema_speaks_in_the_same_words(
+def test_schema_errors_of_a_condition_use_the_same_wording(
     install: Callable[..., None], expression: Any, problem: str
 ) -> None:
     install("acme", {CONDITIONS: {"odd": "acme_odd:Odd"}}, {"acme_odd": CONDITION})
@@ -202,7 +202,7 @@ def test_a_conditions_own_schema_speaks_in_the_same_words(
     assert found == [f".fire_criteria[0].traits.size.odd{problem}"]
 
 
-def test_a_name_that_two_triggers_have_names_both_lines(config: ConfigDir) -> None:
+def test_a_duplicate_trigger_name_is_reported_with_both_lines(config: ConfigDir) -> None:
     entry = """\
         - name: twice
           distinguished_by: [a]
@@ -221,7 +221,7 @@ def test_a_name_that_two_triggers_have_names_both_lines(config: ConfigDir) -> No
     ]
 
 
-def test_a_trigger_names_pipelines_that_exist_where_pipelines_are_read(config: ConfigDir) -> None:
+def test_a_trigger_must_name_configured_pipelines(config: ConfigDir) -> None:
     config.write("pipelines.yaml", "notify: [logger]\n")
     content = dedent("""\
         trigger_definitions:
@@ -250,7 +250,7 @@ def test_a_trigger_names_pipelines_that_exist_where_pipelines_are_read(config: C
     assert len(config.settings(content).trigger_definitions) == 1
 
 
-def test_load_criteria_is_accepted_without_effect_and_warned_of(config: ConfigDir) -> None:
+def test_load_criteria_are_ignored_with_a_warning(config: ConfigDir) -> None:
     config.write(
         "triggers.yaml",
         """\
@@ -276,7 +276,7 @@ def test_load_criteria_is_accepted_without_effect_and_warned_of(config: ConfigDi
 
 
 @pytest.mark.parametrize("content", ["{}", "name: t", "5"])
-def test_a_triggers_document_is_a_list(config: ConfigDir, content: str) -> None:
+def test_a_triggers_document_must_be_a_list(config: ConfigDir, content: str) -> None:
     config.write("triggers.yaml", content)
 
     assert config.problems("trigger_definitions: triggers.yaml") == [
@@ -284,7 +284,7 @@ def test_a_triggers_document_is_a_list(config: ConfigDir, content: str) -> None:
     ]
 
 
-def test_a_number_from_a_variable_serves_in_a_criterion(config: ConfigDir) -> None:
+def test_a_number_from_a_variable_is_accepted_in_a_criterion(config: ConfigDir) -> None:
     config.write(
         "triggers.yaml",
         """\
@@ -308,7 +308,7 @@ def test_a_number_from_a_variable_serves_in_a_criterion(config: ConfigDir) -> No
     assert settings.trigger_definitions[0]["fire_delay"] == 5
 
 
-def test_a_condition_that_cannot_be_loaded_is_named_at_its_place(
+def test_a_condition_that_fails_to_load_is_reported_at_its_position(
     config: ConfigDir, install: Callable[..., None]
 ) -> None:
     install("acme", {CONDITIONS: {"odd": "acme_odd:Odd"}}, {"acme_odd": "import no_such_library"})

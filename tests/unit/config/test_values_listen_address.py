@@ -28,13 +28,13 @@ if TYPE_CHECKING:
         ("${METRICS_OF_NOBODY:-9464}", ("127.0.0.1", 9464)),
     ],
 )
-def test_an_address_is_a_port_or_a_host_and_a_port(
+def test_an_address_is_a_port_or_a_host_with_a_port(
     config: ConfigDir, written: str, meant: tuple[str, int] | None
 ) -> None:
     assert config.settings(f"metrics_listen: {written}").metrics_listen == meant
 
 
-def test_by_default_nobody_listens(config: ConfigDir) -> None:
+def test_the_listener_is_off_by_default(config: ConfigDir) -> None:
     assert config.settings("").metrics_listen is None
 
 
@@ -42,7 +42,7 @@ def test_by_default_nobody_listens(config: ConfigDir) -> None:
     "written",
     ['":9464"', "65536", "-1", "true", "host", '"host:"', "host:x", '"::1:9464"', "a b:1", "[1]"],
 )
-def test_anything_else_is_refused(config: ConfigDir, written: str) -> None:
+def test_any_other_text_is_refused(config: ConfigDir, written: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         config.settings(f"metrics_listen: {written}")
     (problem,) = caught.value.problems

@@ -34,7 +34,7 @@ def document_of(text: str, loader: Any = yaml.CSafeLoader) -> Document:
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_values_and_keys_know_their_line_and_column(loader: Any) -> None:
+def test_values_and_keys_have_line_and_column(loader: Any) -> None:
     document = document_of(
         """\
         a:
@@ -50,7 +50,7 @@ def test_values_and_keys_know_their_line_and_column(loader: Any) -> None:
     assert document.mark(("a", 0, "c", 1)) == Mark(3, 12)
 
 
-def test_what_is_absent_stands_where_its_parent_does() -> None:
+def test_a_missing_value_has_the_position_of_its_parent() -> None:
     document = document_of("a:\n  b: 1\n")
 
     assert document.mark(("a", "missing")) == Mark(2, 3)
@@ -71,11 +71,11 @@ def test_what_is_absent_stands_where_its_parent_does() -> None:
         "2: two\ntrue: yes\n~: nothing\n",
     ],
 )
-def test_documents_have_the_values_that_pyyaml_gives_them(text: str, loader: Any) -> None:
+def test_documents_load_with_pyyamls_values(text: str, loader: Any) -> None:
     assert document_of(text, loader).value() == yaml.safe_load(text)
 
 
-def test_what_a_merge_brings_stands_where_it_was_written() -> None:
+def test_a_merged_value_has_the_position_of_its_definition() -> None:
     document = document_of("a: &x\n  p: 1\nb:\n  <<: *x\n  q: 2\n")
 
     assert document.mark(("b", "p")) == Mark(2, 6)
@@ -84,11 +84,11 @@ def test_what_a_merge_brings_stands_where_it_was_written() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "---\n", "# nothing\n", "~"])
-def test_an_empty_file_holds_nothing(text: str) -> None:
+def test_an_empty_file_is_empty(text: str) -> None:
     assert document_of(text).value() is None
 
 
-def test_a_duplicate_key_is_a_problem_that_names_the_first_line() -> None:
+def test_a_duplicate_key_is_reported_with_its_first_line() -> None:
     _, problems = read("a: 1\nb:\n  c: 1\n  c: 2\na: 3\n")
 
     assert problems == [
@@ -97,7 +97,7 @@ def test_a_duplicate_key_is_a_problem_that_names_the_first_line() -> None:
     ]
 
 
-def test_a_key_that_overrides_a_merged_one_is_no_duplicate() -> None:
+def test_a_key_that_overrides_a_merged_one_is_not_a_duplicate() -> None:
     assert document_of("a: &x {p: 1}\nb: {<<: *x, p: 2}").value()["b"] == {"p": 2}
 
 
@@ -142,7 +142,9 @@ def test_a_key_that_overrides_a_merged_one_is_no_duplicate() -> None:
         ),
     ],
 )
-def test_a_syntax_error_names_its_place_and_cause(text: str | bytes, problem: str) -> None:
+def test_a_syntax_error_is_reported_with_position_and_cause(
+    text: str | bytes, problem: str
+) -> None:
     document, problems = read(text)
 
     assert document is None
@@ -177,12 +179,12 @@ def test_a_syntax_error_names_its_place_and_cause(text: str | bytes, problem: st
         ("a: {<<: 3}\n", "f.yaml:1:9: a['<<']: expected a mapping, or a list of mappings"),
     ],
 )
-def test_what_no_configuration_can_mean_is_a_problem(text: str, problem: str) -> None:
+def test_yaml_no_configuration_can_use_is_refused(text: str, problem: str) -> None:
     assert read(text)[1] == [problem]
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_aliases_that_expand_without_bound_are_refused_at_once(loader: Any) -> None:
+def test_aliases_that_expand_exponentially_are_refused_at_once(loader: Any) -> None:
     def refuse(levels: int) -> None:
         document, problems = read(_tenfold_aliases(levels), loader)
 
@@ -208,7 +210,7 @@ def test_an_alias_that_contains_itself_is_refused(loader: Any) -> None:
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_nesting_that_would_overrun_the_parser_is_refused(loader: Any) -> None:
+def test_nesting_deep_enough_to_overflow_the_parser_is_refused(loader: Any) -> None:
     document, problems = read("[" * 500, loader)
 
     assert document is None
@@ -217,14 +219,14 @@ def test_nesting_that_would_overrun_the_parser_is_refused(loader: Any) -> None:
 
 @pytest.mark.parametrize("loader", LOADERS)
 @pytest.mark.parametrize("text", ["[" * 50_000, "{a: " * 2_000, "- " * 1_500 + "x"])
-def test_nesting_that_the_parser_refuses_itself_has_the_same_reason(text: str, loader: Any) -> None:
+def test_nesting_refused_by_the_parser_is_reported_alike(text: str, loader: Any) -> None:
     document, problems = read(text, loader)
 
     assert document is None
     assert [problem.split(": ", 1)[1] for problem in problems] == ["is nested over 100 levels deep"]
 
 
-def test_a_file_too_large_to_be_a_configuration_is_refused() -> None:
+def test_an_oversized_file_is_refused() -> None:
     assert read(b"#" * (4 * 1024 * 1024 + 1))[1] == [
         "f.yaml: has 4194305 bytes; at most 4194304 are read"
     ]

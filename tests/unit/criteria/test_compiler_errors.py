@@ -24,7 +24,7 @@ def only(found: Found) -> tuple[tuple[Any, ...], str]:
 
 
 @pytest.mark.parametrize("fire", [True, False])
-def test_a_misspelt_key_gets_the_nearest_known_one(
+def test_a_misspelt_key_is_reported_with_the_nearest_known_key(
     problems: Callable[..., Found], fire: bool
 ) -> None:
     path, message = only(problems({"map_distingushed_by": {"a": "b"}}, fire=fire))
@@ -33,17 +33,19 @@ def test_a_misspelt_key_gets_the_nearest_known_one(
     assert "allowed: event_type, map_distinguished_by" in message
 
 
-def test_a_key_like_no_other_gets_the_list_alone(problems: Callable[..., Found]) -> None:
+def test_an_unrelated_key_is_reported_with_the_list_of_keys_only(
+    problems: Callable[..., Found],
+) -> None:
     message = problems({"qqq": 1})["qqq",]
     assert "did you mean" not in message
     assert message.endswith("allowed: event_type, map_distinguished_by, number, timestamp, traits")
 
 
-def test_a_key_that_yaml_made_a_bool_is_unknown(problems: Callable[..., Found]) -> None:
+def test_a_key_parsed_by_yaml_as_a_bool_is_unknown(problems: Callable[..., Found]) -> None:
     assert "unknown key bool True" in problems(yaml.safe_load("on: 1"))[True,]
 
 
-def test_number_belongs_to_fire_criteria(problems: Callable[..., Found]) -> None:
+def test_number_is_allowed_in_fire_criteria_only(problems: Callable[..., Found]) -> None:
     path, message = only(problems({"number": 2}, fire=False))
     assert path == ("number",)
     assert "is only for fire criteria" in message
@@ -51,7 +53,7 @@ def test_number_belongs_to_fire_criteria(problems: Callable[..., Found]) -> None
 
 
 @pytest.mark.parametrize("number", [0, -1, True, 1.0, "2", None, 2**63])
-def test_number_is_a_whole_number_from_one(problems: Callable[..., Found], number: Any) -> None:
+def test_number_must_be_a_positive_integer(problems: Callable[..., Found], number: Any) -> None:
     assert list(problems({"number": number})) == [("number",)]
 
 
@@ -82,7 +84,7 @@ def test_number_is_a_whole_number_from_one(problems: Callable[..., Found], numbe
         ("timestamp: null", ("timestamp",), "expected a time expression"),
     ],
 )
-def test_each_fault_is_reported_at_its_place(
+def test_each_fault_is_reported_at_its_position(
     problems: Callable[..., Found], text: str, path: tuple[Any, ...], said: str
 ) -> None:
     found_path, message = only(problems(yaml.safe_load(text)))
@@ -102,7 +104,7 @@ def test_each_fault_is_reported_at_its_place(
         "event_type: [a, a]",
     ],
 )
-def test_what_yaml_makes_of_good_criteria_is_accepted(
+def test_valid_criteria_read_from_yaml_are_accepted(
     problems: Callable[..., Found], text: str
 ) -> None:
     assert problems(yaml.safe_load(text)) == {}
@@ -132,7 +134,7 @@ def test_all_faults_are_reported_at_once(problems: Callable[..., Found]) -> None
 
 
 @pytest.mark.parametrize("config", [None, [], "a", 3])
-def test_a_criterion_is_a_map(problems: Callable[..., Found], config: Any) -> None:
+def test_a_criterion_must_be_a_mapping(problems: Callable[..., Found], config: Any) -> None:
     path, message = only(problems(config))
     assert path == ()
     assert "expected a map with any of the keys event_type" in message
@@ -165,23 +167,23 @@ def refused(conditions: Mapping[str, Any], wanted: Any) -> list[Invalid]:
     return list(raised.value.errors)
 
 
-def test_faults_of_a_plugins_own_schema_keep_their_place() -> None:
+def test_schema_errors_of_a_plugin_keep_their_position() -> None:
     (error,) = refused({"strict": Strict}, {"strict": {"size": "big"}})
     assert error.path == ["traits", "x", "strict", "size"]
     assert "expected int" in error.error_message
 
 
-def test_a_plugin_whose_constructor_raises_is_named_with_the_cause() -> None:
+def test_a_plugin_whose_constructor_raises_is_reported_with_the_cause() -> None:
     (error,) = refused({"clumsy": Clumsy}, {"clumsy": 1})
     assert error.error_message == "condition 'clumsy' raised RuntimeError: no network here"
 
 
-def test_a_plugin_that_cannot_be_loaded_is_reported_with_the_loaders_reason() -> None:
+def test_a_plugin_that_fails_to_load_is_reported_with_the_cause() -> None:
     (error,) = refused(LazyConditions(), {"broken": 1})
     assert error.error_message == "distribution 'x' cannot be imported"
     assert error.path == ["traits", "x", "broken"]
 
 
-def test_a_plugin_that_cannot_be_loaded_is_suggested_by_name_without_loading_it() -> None:
+def test_a_plugin_that_fails_to_load_is_suggested_without_loading_it() -> None:
     (error,) = refused(LazyConditions(), {"brken": 1})
     assert "did you mean 'broken'?" in error.error_message

@@ -18,7 +18,7 @@ def only_trigger(path: Path) -> dict[str, Any]:
     return dict(trigger)
 
 
-def test_the_sandboxs_triggers_take_the_types_they_mean(
+def test_triggers_of_the_sandbox_match_their_event_types(
     shared_data: Path, compiled: Callable[..., Criterion]
 ) -> None:
     trigger = only_trigger(shared_data / "config/stacktach-sandbox/winchester/triggers.yaml")
@@ -32,7 +32,7 @@ def test_the_sandboxs_triggers_take_the_types_they_mean(
     )
 
 
-def test_the_misspelt_key_of_the_seeds_example_is_found(
+def test_the_misspelt_key_of_the_seed_example_is_reported(
     shared_data: Path, problems: Callable[..., dict[tuple[Any, ...], str]]
 ) -> None:
     trigger = only_trigger(shared_data / "config/winchester-etc/triggers.yaml")

@@ -23,7 +23,7 @@ class Raising(Condition):
         raise TypeError("secret value of a trait")
 
 
-def test_every_demand_must_be_met(
+def test_every_predicate_must_match(
     compiled: Callable[..., Criterion], make_event: Callable[..., dict[str, Any]]
 ) -> None:
     criterion = compiled({"event_type": "a.*", "traits": {"x": 1, "y": {"int": "> 1"}}})
@@ -33,7 +33,7 @@ def test_every_demand_must_be_met(
     assert not criterion.matches({**make_event(x=1, y=2), "event_type": "b"})
 
 
-def test_traits_alone_are_tested_where_the_type_is_known_to_match(
+def test_only_traits_are_tested_once_the_event_type_is_known_to_match(
     compiled: Callable[..., Criterion], make_event: Callable[..., dict[str, Any]]
 ) -> None:
     criterion = compiled({"event_type": "other", "traits": {"x": 1}})
@@ -41,13 +41,13 @@ def test_traits_alone_are_tested_where_the_type_is_known_to_match(
     assert not criterion.matches_traits(make_event(x=2))
 
 
-def test_an_empty_criterion_takes_every_event(
+def test_an_empty_criterion_matches_every_event(
     compiled: Callable[..., Criterion], make_event: Callable[..., dict[str, Any]]
 ) -> None:
     assert compiled({}).matches(make_event())
 
 
-def test_defaults_are_any_type_one_event_and_no_stand_ins(
+def test_defaults_are_any_type_one_event_and_no_trait_mapping(
     compiled: Callable[..., Criterion],
 ) -> None:
     criterion = compiled({})
@@ -55,7 +55,7 @@ def test_defaults_are_any_type_one_event_and_no_stand_ins(
     assert criterion.event_types.matches("anything")
 
 
-def test_what_was_configured_can_be_read_back(compiled: Callable[..., Criterion]) -> None:
+def test_the_configuration_can_be_read_back(compiled: Callable[..., Criterion]) -> None:
     config = {"number": 3, "map_distinguished_by": {"timestamp": "audit_period_beginning"}}
     criterion = compiled(config)
     assert criterion.config is config
@@ -63,7 +63,7 @@ def test_what_was_configured_can_be_read_back(compiled: Callable[..., Criterion]
     assert criterion.map_distinguished_by == {"timestamp": "audit_period_beginning"}
 
 
-def test_the_required_keys_of_events_can_be_demanded_as_traits(
+def test_required_event_keys_can_be_tested_as_traits(
     compiled: Callable[..., Criterion], make_event: Callable[..., dict[str, Any]]
 ) -> None:
     assert compiled({"traits": {"message_id": "1", "event_type": "a.b"}}).matches(make_event())
@@ -72,7 +72,7 @@ def test_the_required_keys_of_events_can_be_demanded_as_traits(
 @pytest.mark.parametrize(
     "wanted", [{"broken": 1}, {"not": {"broken": 1}}, {"any": [{"broken": 1}]}]
 )
-def test_a_condition_that_raises_means_no_match_and_one_record(
+def test_a_condition_that_raises_does_not_match_and_is_logged_once(
     make_event: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture, wanted: Any
 ) -> None:
     criterion = compile_criterion({"traits": {"x": wanted}}, {"broken": Raising}, fire=True)
@@ -86,7 +86,7 @@ def test_a_condition_that_raises_means_no_match_and_one_record(
     assert "a condition raised TypeError" in result.reason
 
 
-def test_a_third_partys_condition_gets_what_its_schema_returns(
+def test_a_third_party_condition_receives_the_output_of_its_schema(
     make_event: Callable[..., dict[str, Any]],
 ) -> None:
     class Shouting(Condition):
@@ -101,7 +101,7 @@ def test_a_third_partys_condition_gets_what_its_schema_returns(
     assert criterion.describe() == "event type '*' and x satisfies 'A'"
 
 
-def test_a_description_holds_every_demand(compiled: Callable[..., Criterion]) -> None:
+def test_a_description_lists_every_predicate(compiled: Callable[..., Criterion]) -> None:
     config = {
         "event_type": ["a.*", "!a.b"],
         "number": 2,

@@ -43,7 +43,7 @@ def why(
         ({"datetime": "day"}, "x is a datetime in 'day'"),
     ],
 )
-def test_a_missing_trait_is_named(why: Callable[..., str], wanted: Any, described: str) -> None:
+def test_a_missing_trait_is_reported(why: Callable[..., str], wanted: Any, described: str) -> None:
     assert why(wanted) == f"trait 'x' is missing; expected: {described}"
 
 
@@ -59,7 +59,7 @@ def test_a_missing_trait_is_named(why: Callable[..., str], wanted: Any, describe
         ({"in": [3]}, "trait 'x' is text; not satisfied: x is one of 3"),
     ],
 )
-def test_a_wrong_type_is_named_beside_the_right_one(
+def test_a_wrong_type_is_reported_with_the_expected_one(
     why: Callable[..., str], wanted: Any, said: str
 ) -> None:
     reason = why(wanted, x=SECRET)
@@ -76,22 +76,22 @@ def test_no_value_of_the_event_is_shown(why: Callable[..., str], wanted: Any) ->
     assert SECRET not in why(wanted, x=SECRET)
 
 
-def test_a_missing_time_variable_is_named(why: Callable[..., str]) -> None:
+def test_a_missing_time_variable_is_reported(why: Callable[..., str]) -> None:
     reason = why({"datetime": "$beginning + 1d"}, x=NOON)
     assert "the event has no datetime 'beginning'" in reason
     assert "'$beginning + 1d'" in reason
 
 
-def test_a_time_beyond_the_years_is_named(why: Callable[..., str]) -> None:
+def test_a_time_outside_the_calendar_is_reported(why: Callable[..., str]) -> None:
     assert "9999" in why({"datetime": "$timestamp + 9000y"}, x=NOON)
 
 
-def test_a_text_too_long_for_a_pattern_is_named(why: Callable[..., str]) -> None:
+def test_a_text_too_long_for_a_pattern_is_reported(why: Callable[..., str]) -> None:
     assert "more than 65536 characters" in why({"regex": "a"}, x="a" * 70_000)
     assert "more than 65536 characters" in why({"glob": "a"}, x="a" * 70_000)
 
 
-def test_a_wrong_event_type_is_named_beside_what_else_fails(
+def test_a_wrong_event_type_is_reported_with_the_other_failures(
     compiled: Callable[..., Criterion], make_event: Callable[..., dict[str, Any]]
 ) -> None:
     criterion = compiled({"event_type": "c.*", "traits": {"x": 1, "y": 2}})
@@ -100,7 +100,7 @@ def test_a_wrong_event_type_is_named_beside_what_else_fails(
     assert [part.matched for part in result.parts] == [False, False, True]
 
 
-def test_a_match_is_explained_by_what_was_demanded(
+def test_a_match_is_explained_by_its_predicates(
     compiled: Callable[..., Criterion], make_event: Callable[..., dict[str, Any]]
 ) -> None:
     criterion = compiled({"event_type": "a.*", "traits": {"x": 1}})
@@ -123,7 +123,7 @@ def test_combinations_are_explained_part_by_part(
     assert [part.matched for part in either.parts[1].parts] == [True, False]
 
 
-def test_a_condition_without_reasons_of_its_own_is_explained_from_outside(
+def test_a_condition_without_an_explanation_gets_a_generic_one(
     make_event: Callable[..., dict[str, Any]],
 ) -> None:
     class Never(Condition):

@@ -48,7 +48,7 @@ def delivered(answer: Any, number: int = 1, attempt: int = 1) -> list[EffectResu
     return attempt_delivery(spec, MAIL, claims(number, attempt), OPTIONS)
 
 
-def test_each_outcome_settles_its_effect() -> None:
+def test_each_outcome_updates_its_effect() -> None:
     answer = [Delivered(), Refused("no such user"), RetryAfter(7, "busy"), Delivered()]
     one, two, three, four = claims(4)
     assert delivered(answer, 4) == [
@@ -68,7 +68,7 @@ def test_the_backoff_doubles_with_each_attempt(answer: Any, attempt: int, longes
     assert longest * 0.8 <= seconds <= longest
 
 
-def test_a_wait_is_no_longer_than_the_greatest_age() -> None:
+def test_a_retry_delay_never_exceeds_the_maximum_age() -> None:
     (settlement,) = delivered([RetryAfter(1e300)])
     assert isinstance(settlement, EffectDelayed)
     assert settlement.delay == OPTIONS.outbox_max_age
@@ -88,7 +88,7 @@ def test_a_wait_is_no_longer_than_the_greatest_age() -> None:
     ],
     ids=repr,
 )
-def test_what_is_no_answer_delays_all(
+def test_an_invalid_return_value_reschedules_every_effect(
     answer: Any, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     settlements = delivered(answer, 2)
@@ -98,7 +98,7 @@ def test_what_is_no_answer_delays_all(
     assert "handler 'mail' of pipeline 'fire'" in record.getMessage()
 
 
-def test_a_handler_that_cannot_be_made_delays_all() -> None:
+def test_a_handler_whose_constructor_fails_reschedules_every_effect() -> None:
     def fail(**_params: Any) -> Any:
         raise RuntimeError("no such file")
 
@@ -107,7 +107,7 @@ def test_a_handler_that_cannot_be_made_delays_all() -> None:
     assert settlement.reason == "RuntimeError: no such file"
 
 
-def test_an_interruption_passes_through() -> None:
+def test_an_interrupt_propagates() -> None:
     with pytest.raises(KeyboardInterrupt):
         delivered(KeyboardInterrupt())
 
@@ -122,7 +122,7 @@ def test_secrets_are_masked_in_reasons(caplog: pytest.LogCaptureFixture) -> None
     assert "swordfish" not in caplog.text
 
 
-def test_a_reason_of_any_kind_can_be_stored() -> None:
+def test_any_reason_text_can_be_stored() -> None:
     one, two = delivered([Refused("a\0b\ud800"), Refused("")], 2)
     assert isinstance(one, EffectRefused)
     assert one.reason == "a\\x00b\\ud800"
@@ -130,7 +130,7 @@ def test_a_reason_of_any_kind_can_be_stored() -> None:
     assert two.reason == "refused without a reason"
 
 
-def test_what_was_not_delivered_is_logged_once_a_call(caplog: pytest.LogCaptureFixture) -> None:
+def test_undelivered_effects_are_logged_once_per_call(caplog: pytest.LogCaptureFixture) -> None:
     delivered([RetryAfter(1, "busy"), RetryAfter(1, "busy"), Refused("no")], 3)
     assert [(each.levelno, each.getMessage()) for each in caplog.records] == [
         (
@@ -145,7 +145,7 @@ def test_what_was_not_delivered_is_logged_once_a_call(caplog: pytest.LogCaptureF
 
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), True, "7"])
-def test_a_wait_must_be_a_finite_number(seconds: Any) -> None:
+def test_a_retry_delay_must_be_finite(seconds: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="seconds must be"):
         RetryAfter(seconds)
 

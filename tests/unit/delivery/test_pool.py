@@ -54,20 +54,22 @@ class TestThreads:
         assert by_stream == [[0, 1, 2, 3, 4]] * 3
         assert scene.store.count_effects() == 0
 
-    def test_run_until_idle_waits_for_tries_to_come(self, scene: Scene) -> None:
+    def test_run_until_idle_waits_for_pending_retries(self, scene: Scene) -> None:
         answers = iter([[RetryAfter(0)], [Delivered()]])
         post = Post(lambda _: next(answers))
         scene.complete_stream()
         scene.worker(handlers=(sender(post),)).run_until_idle()
         assert len(post.calls) == 2
 
-    def test_run_until_idle_waits_for_no_handler_of_others(self, scene: Scene) -> None:
+    def test_run_until_idle_ignores_effects_of_other_handlers(self, scene: Scene) -> None:
         scene.complete_stream()
         scene.worker(handlers=(sender(Post()),)).process_ready_streams(9)
         scene.worker(handlers=()).run_until_idle()
         assert scene.store.count_effects() == 1
 
-    def test_a_hung_endpoint_blocks_no_pipeline_and_no_other_endpoint(self, scene: Scene) -> None:
+    def test_a_hung_endpoint_blocks_neither_pipelines_nor_other_endpoints(
+        self, scene: Scene
+    ) -> None:
         hangs, may_go_on, second_came = (threading.Event() for _ in range(3))
 
         def hang(effects: list[Effect]) -> Any:
@@ -91,7 +93,7 @@ class TestThreads:
             may_go_on.set()
         assert sorted(quick.taken) == [first, second]
 
-    def test_a_recorded_effect_wakes_its_courier(
+    def test_a_queued_effect_wakes_its_delivery_worker(
         self, scene: Scene, at_point: dict[Failpoint, Any]
     ) -> None:
         post = Post()
@@ -113,7 +115,7 @@ class TestThreads:
             assert settled.wait(PATIENCE_SECONDS)
         assert len(post.calls) == 1
 
-    def test_stop_lets_a_delivery_in_hand_finish(self, scene: Scene) -> None:
+    def test_stop_waits_for_the_running_delivery(self, scene: Scene) -> None:
         began = threading.Event()
 
         def stop_first(effects: list[Effect]) -> Any:
@@ -130,7 +132,7 @@ class TestThreads:
         (left,) = scene.store.find_effects()
         assert (left.payload, left.attempts) == ("2", 0)
 
-    def test_one_that_hangs_at_the_end_is_left_behind(
+    def test_a_delivery_that_hangs_at_shutdown_is_abandoned(
         self, scene: Scene, caplog: pytest.LogCaptureFixture
     ) -> None:
         hangs, may_go_on = threading.Event(), threading.Event()
@@ -149,7 +151,7 @@ class TestThreads:
         assert "hangs in its delivery" in caplog.text
         may_go_on.set()
 
-    def test_the_lease_is_renewed_while_a_delivery_lasts(self, scene: Scene) -> None:
+    def test_the_lease_is_renewed_during_a_delivery(self, scene: Scene) -> None:
         renewed = threading.Event()
         renew = scene.store.renew_effects
 
@@ -169,7 +171,7 @@ class TestThreads:
         worker.run_once()
         assert worker.counters[Count.EFFECTS_DELIVERED] == 1
 
-    def test_an_endpoint_that_takes_nothing_is_left_alone_ever_longer(self, scene: Scene) -> None:
+    def test_an_endpoint_that_keeps_failing_is_retried_ever_more_rarely(self, scene: Scene) -> None:
         pauses: list[float] = []
         enough = threading.Event()
 
@@ -205,7 +207,7 @@ class TestThreads:
             0.8 * most <= pause <= most for pause, most in zip(pauses, longest, strict=False)
         )
 
-    def test_while_the_database_is_away_it_waits(self, scene: Scene) -> None:
+    def test_delivery_waits_while_the_database_is_unavailable(self, scene: Scene) -> None:
         post = Post()
         claim = scene.store.claim_effects
         refusals = iter([DatabaseUnavailable("gone")] * 2)
@@ -220,7 +222,9 @@ class TestThreads:
         scene.worker(handlers=(sender(post),)).run_until_idle()
         assert len(post.calls) == 1
 
-    def test_settling_waits_for_the_database_and_sends_nothing_twice(self, scene: Scene) -> None:
+    def test_recording_results_waits_for_the_database_without_a_second_delivery(
+        self, scene: Scene
+    ) -> None:
         post = Post()
         settle = scene.store.apply_effect_results
         refusals = iter([DatabaseUnavailable("gone")] * 2)
@@ -237,7 +241,7 @@ class TestThreads:
         assert len(post.calls) == 1
         assert worker.counters[Count.EFFECTS_DELIVERED] == 1
 
-    def test_what_a_courier_dies_of_ends_the_worker(self, scene: Scene) -> None:
+    def test_an_unexpected_error_in_a_delivery_thread_stops_the_worker(self, scene: Scene) -> None:
         def fail(*_args: Any, **_options: Any) -> Any:
             raise StorageError("no such table")
 
@@ -246,7 +250,7 @@ class TestThreads:
         with pytest.raises(StorageError, match="no such table"):
             scene.worker(handlers=(sender(Post()),)).run_until_idle()
 
-    def test_without_endpoints_there_are_no_threads(self, scene: Scene) -> None:
+    def test_no_threads_are_started_without_endpoints(self, scene: Scene) -> None:
         names = []
         scene.complete_stream()
 

@@ -36,7 +36,7 @@ def at_point() -> Iterator[dict[Failpoint, Any]]:
 class TestRunOnce:
     """One round delivers one batch of each endpoint, in the calling thread."""
 
-    def test_what_was_just_recorded_goes_out(self, scene: Scene) -> None:
+    def test_a_queued_effect_is_delivered(self, scene: Scene) -> None:
         post = Post()
         worker = scene.worker(handlers=(sender(post, "first", "second"),))
         scene.complete_stream()
@@ -48,7 +48,7 @@ class TestRunOnce:
         assert worker.counters.snapshot()["effects_recorded"] == 2
         assert worker.counters.snapshot()["effects_delivered"] == 2
 
-    def test_a_call_has_at_most_the_batch_and_one_new_instance(self, scene: Scene) -> None:
+    def test_each_call_gets_at_most_one_batch_and_a_new_handler(self, scene: Scene) -> None:
         post = Post()
         worker = scene.worker(handlers=(sender(post),), outbox_batch_size=2)
         for name in "abc":
@@ -58,14 +58,14 @@ class TestRunOnce:
         assert [len(call) for call in post.calls] == [2, 1]
         assert len({id(each) for each in post.instances}) == 2
 
-    def test_each_entry_of_a_name_delivers_its_own(self, scene: Scene) -> None:
+    def test_two_entries_of_one_handler_deliver_their_own_effects(self, scene: Scene) -> None:
         one, two = Post(), Post()
         worker = scene.worker(handlers=(sender(one, 1), sender(two, 2)))
         scene.complete_stream()
         worker.run_once()
         assert (one.taken, two.taken) == ([1], [2])
 
-    def test_what_waits_is_tried_again_when_its_time_comes(self, scene: Scene) -> None:
+    def test_a_rescheduled_effect_is_retried_when_due(self, scene: Scene) -> None:
         answers = iter([[RetryAfter(60, "busy")], [Delivered()]])
         post = Post(lambda _: next(answers))
         worker = scene.worker(handlers=(sender(post),))
@@ -81,7 +81,7 @@ class TestRunOnce:
         assert worker.counters[Count.EFFECTS_RETRIED] == 1
         assert scene.store.count_effects() == 0
 
-    def test_what_is_refused_is_a_dead_letter_and_blocks_nothing(self, scene: Scene) -> None:
+    def test_a_refused_effect_becomes_a_dead_letter_and_blocks_no_other(self, scene: Scene) -> None:
         answers = iter([[Refused("no such user")], [Delivered()]])
         post = Post(lambda _: next(answers))
         worker = scene.worker(handlers=(sender(post, "bad", "good"),))
@@ -93,7 +93,7 @@ class TestRunOnce:
         assert (letter.state, letter.last_error) == (EffectState.DEAD, "no such user")
         assert worker.counters[Count.EFFECTS_DEAD] == 1
 
-    def test_what_nobody_takes_is_given_up_at_its_age(
+    def test_an_undelivered_effect_is_marked_dead_at_its_maximum_age(
         self, scene: Scene, caplog: pytest.LogCaptureFixture
     ) -> None:
         def fail(_effects: list[Effect]) -> Any:
@@ -113,9 +113,7 @@ class TestRunOnce:
         assert worker.counters[Count.EFFECTS_DEAD] == 1
         assert "1 effects of handler 'h0' of pipeline 'fire' were not delivered" in caplog.text
 
-    def test_effects_of_a_handler_that_is_configured_no_more_are_given_up_too(
-        self, scene: Scene
-    ) -> None:
+    def test_effects_of_a_removed_handler_are_marked_dead_too(self, scene: Scene) -> None:
         post = Post()
         scene.complete_stream()
         scene.worker(handlers=(sender(post),)).process_ready_streams(9)
@@ -126,7 +124,7 @@ class TestRunOnce:
         assert "no worker had handler 'h0' of pipeline 'fire'" in (letter.last_error or "")
         assert post.calls == []
 
-    def test_the_lease_is_lost_meanwhile(
+    def test_a_lease_lost_during_delivery_records_nothing(
         self, scene: Scene, caplog: pytest.LogCaptureFixture
     ) -> None:
         second = Post()
@@ -145,7 +143,7 @@ class TestRunOnce:
         assert "the leases of 1 effects were lost" in caplog.text
         assert scene.store.count_effects() == 0
 
-    def test_after_a_stop_nothing_is_claimed(self, scene: Scene) -> None:
+    def test_nothing_is_claimed_after_stop(self, scene: Scene) -> None:
         post = Post()
         worker = scene.worker(handlers=(sender(post),))
         scene.complete_stream()
@@ -155,7 +153,7 @@ class TestRunOnce:
         assert post.calls == []
         assert scene.store.find_effects()[0].attempts == 0
 
-    def test_what_was_claimed_when_the_stop_came_is_released(
+    def test_claims_taken_during_stop_are_released(
         self, scene: Scene, at_point: dict[Failpoint, Any]
     ) -> None:
         post = Post()
@@ -166,7 +164,7 @@ class TestRunOnce:
         (effect,) = scene.store.find_effects()
         assert (post.calls, effect.attempts, effect.worker) == ([], 0, None)
 
-    def test_a_failed_run_sends_nothing(self, scene: Scene) -> None:
+    def test_a_failed_run_delivers_nothing(self, scene: Scene) -> None:
         class Failing:
             def handle_events(self, _events: list[Any], _env: dict[str, Any]) -> list[Any]:
                 raise RuntimeError

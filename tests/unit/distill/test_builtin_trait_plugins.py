@@ -34,16 +34,14 @@ FOUND = [
         ("bitfield", {"initial_bitfield": 1, "flags": [{"path": "p", "bit": 1, "value": 1}]}),
     ],
 )
-def test_a_plugin_of_stackdistiller_gives_what_it_gives_there(
-    trait_plugins, name, parameters, found
-):
+def test_a_stackdistiller_plugin_gives_the_same_values(trait_plugins, name, parameters, found):
     plugin_class = trait_plugins[name]
     ours = plugin_class(**plugin_class.config_schema(parameters))
     theirs = DEFAULT_PLUGINMAP[name](**parameters)
     assert ours.trait_value(found) == theirs.trait_value(found)
 
 
-def test_every_plugin_of_stackdistiller_is_built_in(trait_plugins):
+def test_every_stackdistiller_plugin_is_built_in(trait_plugins):
     assert set(DEFAULT_PLUGINMAP) <= set(trait_plugins)
 
 
@@ -60,7 +58,7 @@ def test_every_plugin_of_stackdistiller_is_built_in(trait_plugins):
         ("map", {"values": {"a": 1}, "case_sensitive": "no"}),
     ],
 )
-def test_parameters_that_could_not_work_are_refused(trait_plugins, name, parameters):
+def test_unusable_parameters_are_refused(trait_plugins, name, parameters):
     with pytest.raises(MultipleInvalid):
         trait_plugins[name].config_schema(parameters)
 
@@ -75,12 +73,12 @@ def test_parameters_that_could_not_work_are_refused(trait_plugins, name, paramet
         ([("a", "2015-01-22"), ("b", "2015-01-23"), ("c", "2015-01-24")], None),
     ],
 )
-def test_timedelta_gives_the_seconds_between_exactly_two_times(trait_plugins, found, seconds):
+def test_timedelta_returns_the_seconds_between_exactly_two_times(trait_plugins, found, seconds):
     assert trait_plugins["timedelta"]().trait_value(found) == seconds
 
 
 @pytest.mark.parametrize("value", ["soon", 7, None, ["2015-01-22"]])
-def test_timedelta_refuses_what_is_no_time(trait_plugins, value):
+def test_timedelta_refuses_values_that_are_not_times(trait_plugins, value):
     with pytest.raises(ValueError):
         trait_plugins["timedelta"]().trait_value([("a", "2015-01-22"), ("b", value)])
 
@@ -97,13 +95,13 @@ def test_timedelta_refuses_what_is_no_time(trait_plugins, value):
         ({"values": {"on": 1}}, {"on": 1}, None),
     ],
 )
-def test_map_gives_what_stands_for_the_first_value(trait_plugins, parameters, value, expected):
+def test_map_returns_the_mapping_of_the_first_value(trait_plugins, parameters, value, expected):
     plugin_class = trait_plugins["map"]
     plugin = plugin_class(**plugin_class.config_schema(parameters))
     assert plugin.trait_value([("p", value), ("q", "off")]) == expected
 
 
-def test_map_gives_no_trait_where_nothing_was_found(trait_plugins):
+def test_map_returns_no_trait_when_no_value_is_found(trait_plugins):
     assert trait_plugins["map"](values={"on": 1}, default=5).trait_value([]) is None
 
 

@@ -43,7 +43,7 @@ class TestTraitPlugins(TraitPluginConformance):
         return self.given
 
 
-def test_every_trait_plugin_is_tried() -> None:
+def test_every_trait_plugin_is_tested() -> None:
     plugins = installed_plugins(TRAIT_PLUGINS).values()
 
     assert {p.name for p in plugins if p.distribution == DISTRIBUTION} == set(PARAMS)

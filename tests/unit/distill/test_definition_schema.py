@@ -36,7 +36,7 @@ VALID = [
 ]
 
 
-def test_a_valid_document_is_returned_as_it_is(trait_plugins):
+def test_a_valid_document_is_returned_unchanged(trait_plugins):
     assert validate_definitions(VALID, trait_plugins) is VALID
     assert validate_definitions([], trait_plugins) == []
 
@@ -105,13 +105,13 @@ def test_a_document_must_be_a_list(trait_plugins, document):
         (trait(plugin="map"), (0, "traits", "t", "plugin", "values"), "required key"),
     ],
 )
-def test_a_problem_is_told_with_its_place(trait_plugins, document, path, message):
+def test_a_problem_is_reported_with_its_position(trait_plugins, document, path, message):
     problems = problems_of(document, trait_plugins)
     assert list(problems) == [path]
     assert message in problems[path]
 
 
-def test_all_problems_are_told_at_once(trait_plugins):
+def test_all_problems_are_reported_at_once(trait_plugins):
     document = [
         {"event_typ": "x", "traits": {"a": {"fields": "%", "type": "number"}}},
         {"event_type": "", "traits": {"b": {"plugin": "nope"}}},
@@ -138,7 +138,7 @@ class Picky:
 
 
 @pytest.mark.parametrize("parameters", [{}, {"size": "big"}, {"size": 1, "colour": 2}])
-def test_parameters_that_a_plugin_without_schema_refuses_are_a_problem(trait_plugins, parameters):
+def test_parameters_refused_by_a_plugin_without_a_schema_are_reported(trait_plugins, parameters):
     document = trait(plugin={"name": "picky", "parameters": parameters})
     problems = problems_of(document, trait_plugins | {"picky": Picky})
     assert list(problems) == [(0, "traits", "t", "plugin", "parameters")]

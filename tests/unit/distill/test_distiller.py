@@ -20,7 +20,7 @@ def definition(event_type, **traits):
     return {"event_type": event_type, "traits": {k: {"fields": v} for k, v in traits.items()}}
 
 
-def test_an_event_has_its_keys_the_default_traits_and_its_own(distill_trait):
+def test_an_event_has_its_keys_default_traits_and_defined_traits(distill_trait):
     result = distill_trait({"fields": "payload.memory_mb", "type": "int"})
     assert result.event == {
         "message_id": "5f6f5e0c-1111-4222-8333-444455556666",
@@ -53,7 +53,7 @@ def test_an_event_has_its_keys_the_default_traits_and_its_own(distill_trait):
         ),
     ],
 )
-def test_a_trait_is_the_first_value_found_in_its_type(distill_trait, setting, expected):
+def test_a_trait_is_the_first_value_found_converted_to_its_type(distill_trait, setting, expected):
     value = distill_trait(setting).event["wanted"]
     assert value == expected
     assert type(value) is type(expected)
@@ -70,7 +70,7 @@ def test_a_trait_is_the_first_value_found_in_its_type(distill_trait, setting, ex
         {"fields": "payload.nope", "plugin": "split"},
     ],
 )
-def test_nothing_null_or_empty_gives_no_trait_and_no_complaint(distill_trait, setting):
+def test_null_and_empty_values_give_no_trait_and_no_warning(distill_trait, setting):
     result = distill_trait(setting)
     assert "wanted" not in result.event
     assert result.drops == ()
@@ -88,7 +88,7 @@ def test_nothing_null_or_empty_gives_no_trait_and_no_complaint(distill_trait, se
         ("x" * 500, "int", "'" + "x" * 78 + "… is no int"),
     ],
 )
-def test_a_value_that_does_not_convert_costs_only_its_trait(
+def test_a_failed_conversion_drops_only_its_trait(
     distill_trait, notification, value, type_name, reason
 ):
     notification["payload"]["memory_mb"] = value
@@ -101,9 +101,7 @@ def test_a_value_that_does_not_convert_costs_only_its_trait(
 @pytest.mark.parametrize(
     ("name", "field"), [("auth_token", "payload.memory_mb"), ("wanted", "_context_auth_token")]
 )
-def test_a_reason_shows_no_value_of_what_looks_like_a_secret(
-    distill_trait, notification, name, field
-):
+def test_a_drop_reason_never_shows_a_secret_value(distill_trait, notification, name, field):
     notification["payload"]["memory_mb"] = "very-secret"
     result = distill_trait({"fields": field, "type": "int"}, name=name)
     assert result.drops == (TraitDrop(name, "a text of 11 characters is no int"),)
@@ -133,7 +131,7 @@ class Bomb:
         ("looping", "payload.instance_id", "raised RecursionError at test_distiller.py"),
     ],
 )
-def test_a_plugin_that_raises_costs_only_its_trait(distill_trait, how, field, shown):
+def test_a_plugin_that_raises_drops_only_its_trait(distill_trait, how, field, shown):
     setting = {"fields": field, "plugin": {"name": "bomb", "parameters": {"how": how}}}
     result = distill_trait(setting, {"bomb": Bomb})
     assert result.event["tenant_id"] == "tenant-9"
@@ -145,7 +143,7 @@ def test_a_plugin_that_raises_costs_only_its_trait(distill_trait, how, field, sh
     ("field", "is_shown"),
     [("payload.instance_id", True), ("payload", False), ("_context_auth_token", False)],
 )
-def test_a_plugins_message_is_shown_only_where_it_cannot_quote_a_body(
+def test_a_plugin_error_message_is_shown_only_if_it_cannot_quote_the_body(
     distill_trait, field, is_shown
 ):
     setting = {"fields": field, "plugin": {"name": "bomb", "parameters": {"how": "quoting"}}}
@@ -169,13 +167,13 @@ class PerversePlugin:
 
 
 @pytest.mark.parametrize("type_name", ["text", "int", "datetime"])
-def test_a_plugins_value_that_raises_costs_only_its_trait(distill_trait, type_name):
+def test_a_plugin_value_that_raises_drops_only_its_trait(distill_trait, type_name):
     setting = {"fields": "payload", "type": type_name, "plugin": "perverse"}
     result = distill_trait(setting, {"perverse": PerversePlugin})
     assert [drop.trait for drop in result.drops] == ["wanted"]
 
 
-def test_a_path_that_does_not_fit_costs_only_its_trait(distill_trait, notification):
+def test_a_path_that_does_not_apply_drops_only_its_trait(distill_trait, notification):
     notification["payload"]["nets"] = [{"id": ["a"]}]
     result = distill_trait({"fields": "payload.nets[?id>3].id"})
     assert result.event["tenant_id"] == "tenant-9"
@@ -187,7 +185,7 @@ def test_a_path_that_does_not_fit_costs_only_its_trait(distill_trait, notificati
 
 
 @pytest.mark.parametrize("payload", ["text", None, 5, [], ["x"], True])
-def test_a_payload_of_any_kind_gives_an_event(trait_plugins, notification, payload):
+def test_any_kind_of_payload_gives_an_event(trait_plugins, notification, payload):
     notification["payload"] = payload
     settings = [definition("*", a="payload.a", b="payload.a.b", c="payload.a[0].b")]
     result = Distiller(settings, trait_plugins).distill(notification)
@@ -195,7 +193,7 @@ def test_a_payload_of_any_kind_gives_an_event(trait_plugins, notification, paylo
     assert set(result.event) == {"message_id", "event_type", "timestamp", "service", "request_id"}
 
 
-def test_the_last_definition_that_covers_a_type_decides(trait_plugins, notification):
+def test_the_last_matching_definition_applies(trait_plugins, notification):
     settings = [
         definition("*", every="event_type"),
         definition("compute.*", first="event_type"),
@@ -216,7 +214,7 @@ def test_the_last_definition_that_covers_a_type_decides(trait_plugins, notificat
     assert own_traits("compute.instance.[x]*?") == {"first"}
 
 
-def test_what_no_definition_covers_is_dropped(trait_plugins, notification):
+def test_a_notification_without_a_definition_is_dropped(trait_plugins, notification):
     distiller = Distiller([definition("volume.*")], trait_plugins)
     notification["timestamp"] = "not even a time"
     result = distiller.distill(notification)
@@ -224,7 +222,7 @@ def test_what_no_definition_covers_is_dropped(trait_plugins, notification):
     assert result.drops == ()
 
 
-def test_catch_all_makes_plain_events_of_what_no_definition_covers(trait_plugins, notification):
+def test_catch_all_makes_minimal_events_of_undefined_notifications(trait_plugins, notification):
     settings = [definition("volume.*", own="event_type")]
     distiller = Distiller(settings, trait_plugins, catch_all=True)
     event = distiller.distill(notification).event
@@ -240,14 +238,16 @@ def test_catch_all_makes_plain_events_of_what_no_definition_covers(trait_plugins
     assert distiller.distill(notification).event["own"] == "volume.create"
 
 
-def test_catch_all_leaves_a_definition_that_covers_all_alone(trait_plugins, notification):
+def test_catch_all_does_not_replace_a_definition_that_matches_everything(
+    trait_plugins, notification
+):
     settings = [definition(["*"], own="event_type")]
     event = Distiller(settings, trait_plugins, catch_all=True).distill(notification).event
     assert event["own"] == "compute.instance.exists"
 
 
 @pytest.mark.parametrize("name", ["timestamp", "message_id", "event_type"])
-def test_a_trait_never_replaces_one_of_the_three_keys(distill_trait, notification, name):
+def test_a_trait_never_replaces_a_required_key(distill_trait, notification, name):
     plain = distill_trait({"fields": "payload.nope"}).event
     notification["payload"][name] = "something else"
     result = distill_trait({"fields": f"payload.{name}", "type": "datetime"}, name=name)
@@ -255,7 +255,7 @@ def test_a_trait_never_replaces_one_of_the_three_keys(distill_trait, notificatio
     assert result.drops == ()
 
 
-def test_a_default_trait_can_be_redefined(distill_trait):
+def test_a_default_trait_can_be_overridden(distill_trait):
     setting = {"fields": "publisher_id", "plugin": "split"}
     assert distill_trait(setting, name="service").event["service"] == "compute"
 
@@ -286,20 +286,20 @@ def test_an_unusable_key_makes_the_notification_invalid(trait_plugins, notificat
 
 
 @pytest.mark.parametrize("body", [None, [], "text", 5])
-def test_what_is_no_object_is_invalid(trait_plugins, body):
+def test_a_body_that_is_not_an_object_is_invalid(trait_plugins, body):
     with pytest.raises(InvalidEvent) as caught:
         Distiller([], trait_plugins).distill(body)
     assert caught.value.key == "body"
 
 
 @pytest.mark.parametrize("value", [None, "", 0])
-def test_without_a_time_it_happened_now(trait_plugins, notification, value):
+def test_a_notification_without_a_time_gets_the_current_time(trait_plugins, notification, value):
     notification["timestamp"] = value
     distiller = Distiller([], trait_plugins, catch_all=True, clock=FixedClock())
     assert distiller.distill(notification).event["timestamp"] == NOW
 
 
-def test_the_notification_is_left_as_it_was(trait_plugins, notification):
+def test_the_notification_is_not_modified(trait_plugins, notification):
     before = repr(notification)
     Distiller([], trait_plugins, catch_all=True).distill(notification)
     assert repr(notification) == before

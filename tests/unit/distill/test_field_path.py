@@ -77,7 +77,7 @@ EXTENDED = {
 
 
 @pytest.mark.parametrize("text", PLAIN + OTHERS)
-def test_a_path_finds_what_stackdistiller_finds(text):
+def test_a_path_finds_the_same_values_as_stackdistiller(text):
     path = compile_path(text)
     oracle = TraitDefinition("t", {"fields": text}, {})
     expected = [
@@ -90,17 +90,17 @@ def test_a_path_finds_what_stackdistiller_finds(text):
 
 
 @pytest.mark.parametrize("text", PLAIN)
-def test_keys_and_indexes_need_no_jsonpath_engine(text):
+def test_keys_and_indexes_bypass_the_jsonpath_engine(text):
     assert compile_path(text).is_plain
 
 
 @pytest.mark.parametrize("text", [*OTHERS, *EXTENDED])
-def test_other_paths_are_left_to_the_engine(text):
+def test_other_paths_use_the_engine(text):
     assert not compile_path(text).is_plain
 
 
 @pytest.mark.parametrize(("text", "expected"), EXTENDED.items())
-def test_functions_and_filters_of_the_extension_are_understood(text, expected, capsys):
+def test_functions_and_filters_of_the_extension_are_supported(text, expected, capsys):
     path = compile_path(text)
     assert path.matches(BODY)[0][1] == expected[0][1]
     assert len(path.matches(BODY)) == len(expected)
@@ -108,7 +108,7 @@ def test_functions_and_filters_of_the_extension_are_understood(text, expected, c
 
 
 @pytest.mark.parametrize("body", [{"x": None}, {"x": {}}, {"x": {"0": 1}}, {"x": 7}, {"x": []}])
-def test_an_index_into_what_is_no_list_finds_nothing(body):
+def test_an_index_into_a_value_that_is_not_a_list_finds_nothing(body):
     assert compile_path("x[0].id").matches(body) == []
 
 
@@ -125,7 +125,7 @@ def test_an_index_into_what_is_no_list_finds_nothing(body):
         ("payload.(a & b)", 11, "intersections cannot be evaluated"),
     ],
 )
-def test_a_path_that_cannot_be_parsed_is_refused_with_its_position(text, position, reason):
+def test_an_unparsable_path_is_refused_with_its_position(text, position, reason):
     with pytest.raises(FieldPathError) as caught:
         compile_path(text)
     assert (caught.value.text, caught.value.position) == (text, position)

@@ -60,21 +60,21 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("text", ACCEPTED)
-def test_a_form_that_stackdistiller_reads_gives_the_same_time(text):
+def test_datetime_forms_parse_to_the_same_time_as_in_stackdistiller(text):
     ours = read_datetime(text)
     assert ours == Datatype.datetime.convert(text)
     assert ours.utcoffset() == timedelta(0)
 
 
 @pytest.mark.parametrize("value", REFUSED)
-def test_what_stackdistiller_refuses_is_refused(value):
+def test_forms_stackdistiller_refuses_are_refused(value):
     with pytest.raises(ValueError):
         Datatype.datetime.convert(value)
     with pytest.raises(ValueError):
         read_datetime(value)
 
 
-def test_a_datetime_is_taken_as_it_is():
+def test_a_datetime_is_accepted_unchanged():
     moment = datetime(2015, 1, 22, 12, tzinfo=timezone(timedelta(hours=2)))
     assert read_datetime(moment) == datetime(2015, 1, 22, 10, tzinfo=UTC)
     assert read_datetime(datetime(2015, 1, 22, 10)) == datetime(2015, 1, 22, 10, tzinfo=UTC)
@@ -93,7 +93,7 @@ T1, T2 = "2015-01-22 10:00:00", "2015-01-22 09:00:00"
         ({}, None),
     ],
 )
-def test_the_contexts_time_stands_in_only_where_the_key_is_absent(notification, hour):
+def test_the_context_timestamp_is_used_only_when_the_key_is_missing(notification, hour):
     expected = None if hour is None else datetime(2015, 1, 22, hour, tzinfo=UTC)
     assert notification_time(notification) == expected
 

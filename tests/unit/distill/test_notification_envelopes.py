@@ -26,11 +26,11 @@ SECRET = "hunter2"
         {"oslo.version": "2.0", "oslo.message": json.dumps(BARE)},
     ],
 )
-def test_the_notification_is_found_bare_or_in_an_envelope(body):
+def test_a_notification_is_accepted_bare_or_in_an_envelope(body):
     assert open_envelope(body) == BARE
 
 
-def test_any_mapping_will_do():
+def test_any_mapping_is_accepted():
     assert open_envelope(MappingProxyType(BARE)) == BARE
 
 
@@ -49,7 +49,7 @@ def test_any_mapping_will_do():
         ({"oslo.message": None}, "oslo.message", "must be a JSON object, not NoneType"),
     ],
 )
-def test_what_holds_no_notification_is_refused_without_quoting_it(body, key, reason):
+def test_a_body_without_a_notification_is_refused_without_quoting_it(body, key, reason):
     with pytest.raises(InvalidEvent) as caught:
         open_envelope(body)
     assert caught.value.key == key
@@ -67,16 +67,16 @@ def test_integers_keep_every_digit(number):
     assert open_envelope(f'{{"n": {number}}}'.encode()) == {"n": number}
 
 
-def test_a_lone_surrogate_costs_no_more_than_its_trait():
+def test_a_lone_surrogate_drops_only_its_trait():
     assert open_envelope(b'{"name": "a\\ud800", "id": "x"}') == {"name": "a\ud800", "id": "x"}
 
 
-def test_nan_and_infinity_as_python_writes_them_cost_no_more_than_their_traits():
+def test_nan_and_infinity_drop_only_their_traits():
     found = open_envelope(b'{"ratio": NaN, "peak": -Infinity, "top": 1e999, "id": "x"}')
     assert math.isnan(found["ratio"])
     assert (found["peak"], found["top"], found["id"]) == (-math.inf, math.inf, "x")
 
 
-def test_an_envelope_is_opened_once():
+def test_only_one_envelope_level_is_opened():
     inner = {"oslo.message": "text"}
     assert open_envelope({"oslo.message": inner}) == inner

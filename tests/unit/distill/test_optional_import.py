@@ -22,26 +22,26 @@ def without(monkeypatch):
     return hide
 
 
-def test_a_distiller_without_stackdistiller_says_what_to_install(without, trait_plugins):
+def test_a_distiller_without_stackdistiller_names_the_package_to_install(without, trait_plugins):
     without("stackdistiller", "stackdistiller.distiller")
     with pytest.raises(PluginError, match=INSTALL):
         Distiller([], trait_plugins)
 
 
-def test_a_path_beyond_keys_says_what_to_install(without, trait_plugins):
+def test_a_path_beyond_keys_names_the_package_to_install(without, trait_plugins):
     without("jsonpath_rw")
     document = [{"event_type": "*", "traits": {"t": {"fields": "a.*"}}}]
     with pytest.raises(PluginError, match=INSTALL):
         validate_definitions(document, trait_plugins)
 
 
-def test_a_path_of_the_extension_says_what_to_install(without):
+def test_an_extension_path_names_the_package_to_install(without):
     without("jsonpath_rw_ext")
     with pytest.raises(FieldPathError, match=INSTALL):
         field_path.compile_path("a.`split(., 1, 1)`")
 
 
-def test_plain_definitions_are_validated_without_any_of_them(without, trait_plugins):
+def test_simple_definitions_need_no_optional_package(without, trait_plugins):
     without("stackdistiller", "jsonpath_rw", "jsonpath_rw_ext")
     document = [{"event_type": "*", "traits": {"t": {"fields": "payload.'a.b'[0]"}}}]
     assert validate_definitions(document, trait_plugins) == document

@@ -21,7 +21,9 @@ def made(**params: Any) -> LoggerHandler:
     return LoggerHandler(**LoggerHandler.config_schema(params))
 
 
-def test_it_logs_the_count_and_each_type_and_id_at_info(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_count_and_each_type_and_id_are_logged_at_info(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.INFO)
     assert made().handle_events(EVENTS, ENV) is EVENTS
     assert [(r.levelno, r.getMessage()) for r in caplog.records] == [
@@ -31,7 +33,7 @@ def test_it_logs_the_count_and_each_type_and_id_at_info(caplog: pytest.LogCaptur
     ]
 
 
-def test_it_logs_at_the_level_of_its_params(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_level_parameter_is_used(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     made(level="debug").handle_events(EVENTS, ENV | {"reason": "expire"})
     assert {r.levelno for r in caplog.records} == {logging.DEBUG}
@@ -41,13 +43,13 @@ def test_it_logs_at_the_level_of_its_params(caplog: pytest.LogCaptureFixture) ->
     )
 
 
-def test_below_the_loggers_level_it_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_logged_below_the_loggers_level(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     assert made().handle_events(EVENTS, ENV) == EVENTS
     assert caplog.records == []
 
 
 @pytest.mark.parametrize("params", [{"level": "loud"}, {"level": 10}, {"livel": "INFO"}])
-def test_its_schema_refuses_what_it_does_not_know(params: dict[str, Any]) -> None:
+def test_the_schema_refuses_unknown_keys(params: dict[str, Any]) -> None:
     with pytest.raises(Invalid):
         LoggerHandler.config_schema(params)

@@ -12,7 +12,7 @@ from winchester_core.ingest.decoding import MAX_BODY_BYTES, make_rejection
 from winchester_core.model.message import Message, MessageKind
 
 
-def test_of_a_long_body_the_beginning_is_kept_with_length_and_digest_of_all() -> None:
+def test_a_long_body_is_truncated_with_length_and_digest_of_the_whole() -> None:
     body = b"x" * (MAX_BODY_BYTES + 7)
     kept = make_rejection("web", Message(body, MessageKind.EVENT, received_from="queue q"), "bad")
     assert (kept.source, kept.kind, kept.reason) == ("web", "event", "queue q: bad")
@@ -21,7 +21,7 @@ def test_of_a_long_body_the_beginning_is_kept_with_length_and_digest_of_all() ->
 
 
 @pytest.mark.parametrize("value", [1, "é", 2**80, "\ud800", [{"deep": -(2**64)}]])
-def test_a_body_that_was_read_already_is_kept_as_json(value: Any) -> None:
+def test_a_parsed_body_is_kept_as_json(value: Any) -> None:
     body = {"a": value}
     kept = make_rejection("web", Message(body, MessageKind.EVENT), "bad")
     assert json.loads(kept.body) == body

@@ -78,14 +78,14 @@ def manager(store: MemoryStore) -> Ingester:
     return manager_on(store, TRIGGER)
 
 
-def test_add_event_tells_whether_it_was_stored(manager: Ingester) -> None:
+def test_add_event_returns_whether_it_was_stored(manager: Ingester) -> None:
     assert manager.add_event(event("m-1")) is True
     assert manager.add_event(event("m-1")) is False
     assert manager.add_event({"event_type": "order.paid"}) is False
     assert (manager.received, manager.saved) == (3, 1)
 
 
-def test_add_events_has_an_outcome_for_each_event_in_order(manager: Ingester) -> None:
+def test_add_events_returns_an_outcome_per_event_in_order(manager: Ingester) -> None:
     result = manager.add_events(
         [event("m-1"), {"message_id": "m-2"}, event("m-1", order="other"), event("m-3")]
     )
@@ -110,7 +110,7 @@ def test_a_dropped_trait_is_logged_with_event_trait_and_reason(
     assert manager.counters[Count.TRAITS_DROPPED] == 1
 
 
-def test_a_refused_batch_is_split_until_the_message_at_fault_stands_alone() -> None:
+def test_a_refused_batch_is_split_until_the_bad_message_is_isolated() -> None:
     store = FussyStore(FakeClock(NOON))
     manager = manager_on(store, TRIGGER)
     events = [event(f"m-{n}", **({"bad": 1} if n in (3, 6) else {})) for n in range(10)]
@@ -124,7 +124,7 @@ def test_a_refused_batch_is_split_until_the_message_at_fault_stands_alone() -> N
     assert stream.event_count == 8
 
 
-def test_old_events_under_the_system_clock_are_counted_and_warned_of_once(
+def test_old_events_under_the_system_clock_are_counted_and_warned_about_once(
     store: MemoryStore, manager: Ingester, caplog: pytest.LogCaptureFixture
 ) -> None:
     yesterday = NOON - timedelta(days=1)
@@ -135,7 +135,7 @@ def test_old_events_under_the_system_clock_are_counted_and_warned_of_once(
     assert manager.counters[Count.STREAMS_OPENED_EXPIRED] == 3
 
 
-def test_a_jump_of_the_event_clock_is_refused_with_a_warning(
+def test_an_event_clock_jump_is_refused_with_a_warning(
     store: MemoryStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     manager = manager_on(store, TRIGGER, kind=ClockKind.EVENT)
@@ -158,7 +158,7 @@ def test_triggers_can_be_added_replaced_and_removed(store: MemoryStore, manager:
         manager.delete_trigger_definition("orders")
 
 
-def test_a_bad_trigger_is_refused_with_every_problem_and_nothing_is_added(
+def test_an_invalid_trigger_is_refused_with_every_problem_and_nothing_is_added(
     manager: Ingester,
 ) -> None:
     bad = {**TRIGGER, "name": "new", "expiration": "$nobody + 1d", "fire_delay": -1}
@@ -169,7 +169,7 @@ def test_a_bad_trigger_is_refused_with_every_problem_and_nothing_is_added(
         manager.delete_trigger_definition("good")
 
 
-def test_load_criteria_are_accepted_with_a_warning_from_programs_too(
+def test_load_criteria_passed_by_a_program_are_ignored_with_a_warning(
     manager: Ingester, caplog: pytest.LogCaptureFixture
 ) -> None:
     manager.add_trigger_definition([{**TRIGGER, "name": "second", "load_criteria": []}])
@@ -177,12 +177,12 @@ def test_load_criteria_are_accepted_with_a_warning_from_programs_too(
     manager.delete_trigger_definition("second")
 
 
-def test_what_is_no_event_at_all_is_an_outcome_not_an_exception(manager: Ingester) -> None:
+def test_an_invalid_event_is_an_outcome_not_an_exception(manager: Ingester) -> None:
     result = manager.add_events(["text", None, 5, event("m-1")])  # type: ignore[list-item]
     assert (result.invalid, result.stored) == (3, 1)
 
 
-def test_debug_counts_say_why_events_did_not_match(
+def test_debug_counts_explain_why_events_did_not_match(
     store: MemoryStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     criteria = [{"event_type": "order.*", "traits": {"size": {"int": "> 3"}}}]

@@ -66,7 +66,7 @@ def sizes(batches: MessageBatcher, number: int) -> list[int]:
     return [len(batches.gather()) for _ in range(number)]
 
 
-def test_messages_that_come_alone_are_handed_on_at_once() -> None:
+def test_isolated_messages_are_forwarded_at_once() -> None:
     source = Scripted(1, 0, 1, 1, 1)
     assert sizes(gatherer(source), 4) == [1, 0, 1, 1]
     assert source.asked == [(10, RECEIVE_TIMEOUT_SECONDS)] * 4
@@ -78,13 +78,13 @@ def test_the_first_batch_after_a_silence_does_not_wait() -> None:
     assert len(source.asked) == 1
 
 
-def test_a_batch_is_filled_up_to_its_size_while_messages_follow_each_other() -> None:
+def test_a_batch_fills_while_messages_keep_arriving() -> None:
     source = Scripted(2, 3, 3, 9, 1)
     assert sizes(gatherer(source), 2) == [2, 10]
     assert [number for number, _ in source.asked] == [10, 10, 7, 4]
 
 
-def test_a_batch_waits_no_longer_than_told() -> None:
+def test_a_batch_waits_at_most_its_time_limit() -> None:
     source = Scripted(2, 3, 3, 9, 1)
     assert sizes(gatherer(source), 2) == [2, 10]
     assert all(timeout <= LONG_SECONDS for _, timeout in source.asked[2:])
@@ -92,17 +92,17 @@ def test_a_batch_waits_no_longer_than_told() -> None:
     assert sizes(gatherer(hasty, wait_seconds=0.0), 4) == [2, 3, 3, 9]
 
 
-def test_what_has_come_is_handed_on_when_the_source_ends() -> None:
+def test_received_messages_are_forwarded_when_the_source_ends() -> None:
     source = Scripted(2, 3, 4)
     assert sizes(gatherer(source), 2) == [2, 7]
 
 
-def test_a_source_whose_senders_wait_is_not_waited_for() -> None:
+def test_a_source_whose_senders_wait_is_not_delayed() -> None:
     source = Asking(2, 3, 3, 9)
     assert sizes(gatherer(source), 3) == [2, 3, 3]
 
 
-def test_what_had_come_is_released_when_the_source_fails_meanwhile() -> None:
+def test_received_messages_are_released_when_the_source_fails() -> None:
     source = Scripted(2, 3, RuntimeError("gone"), 1)
     batches = gatherer(source)
     assert len(batches.gather()) == 2

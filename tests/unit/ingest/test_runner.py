@@ -111,7 +111,7 @@ def _stored(manager: Ingester) -> set[str]:
     return {event["message_id"] for event in manager.store.find_events(EventFilter())}
 
 
-def test_it_ends_when_every_source_has_come_to_its_end(manager: Ingester) -> None:
+def test_the_runner_ends_when_every_source_has_ended(manager: Ingester) -> None:
     runner = _run(
         manager, _entry("a", ListSource, ids=["1", "2"]), _entry("b", ListSource, ids=["2", "3"])
     )
@@ -121,7 +121,7 @@ def test_it_ends_when_every_source_has_come_to_its_end(manager: Ingester) -> Non
 
 
 @pytest.mark.parametrize("error", [SourceError("list", "gone"), ZeroDivisionError(), SystemExit(3)])
-def test_a_source_that_fails_is_opened_again_and_told_of_once(
+def test_a_failed_source_is_reopened_and_reported_once(
     manager: Ingester, caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
     with caplog.at_level(logging.INFO):
@@ -136,7 +136,7 @@ def test_a_source_that_fails_is_opened_again_and_told_of_once(
     assert any("'bad' is back" in record.getMessage() for record in caplog.records)
 
 
-def test_stop_ends_sources_that_have_no_end(manager: Ingester) -> None:
+def test_stop_ends_endless_sources(manager: Ingester) -> None:
     stop = threading.Event()
     runner = _run(
         manager,
@@ -150,7 +150,7 @@ def test_stop_ends_sources_that_have_no_end(manager: Ingester) -> None:
     timer.join()
 
 
-def test_what_no_restart_can_mend_stops_everything(manager: Ingester) -> None:
+def test_a_permanent_failure_stops_everything(manager: Ingester) -> None:
     runner = _run(
         manager, _entry("n", NotificationSource, ids=["1"]), _entry("endless", EndlessSource)
     )
@@ -158,12 +158,12 @@ def test_what_no_restart_can_mend_stops_everything(manager: Ingester) -> None:
         runner.run()
 
 
-def test_a_source_that_cannot_be_made_is_an_error_that_names_it(manager: Ingester) -> None:
+def test_a_source_that_cannot_be_created_is_reported_by_name(manager: Ingester) -> None:
     with pytest.raises(PluginError, match="'odd' cannot be made: KeyError: 'ids'"):
         _run(manager, _entry("odd", ListSource))
 
 
-def test_statistics_are_logged_while_it_runs(
+def test_statistics_are_logged_while_running(
     manager: Ingester, caplog: pytest.LogCaptureFixture
 ) -> None:
     stop = threading.Event()
@@ -191,7 +191,7 @@ class QueueSource(ListSource):
         return len(self.left) + 5
 
 
-def test_statistics_tell_of_each_source_what_it_moved_and_how_much_waits(
+def test_statistics_report_throughput_and_lag_per_source(
     manager: Ingester, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
@@ -210,7 +210,7 @@ def test_statistics_tell_of_each_source_what_it_moved_and_how_much_waits(
     assert (totals.received, totals.rejected, totals.failures) == (4, 1, 1)
 
 
-def test_a_source_that_is_back_is_told_of_though_it_has_nothing(
+def test_a_recovered_source_is_reported_even_when_idle(
     manager: Ingester, caplog: pytest.LogCaptureFixture
 ) -> None:
     stop = threading.Event()
@@ -233,7 +233,7 @@ def over() -> Iterator[threading.Event]:
     over.set()
 
 
-def test_a_source_that_hangs_is_left_behind_and_named(
+def test_a_hung_source_is_abandoned_and_named(
     manager: Ingester, over: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
     stop = threading.Event()
@@ -254,7 +254,7 @@ def test_a_source_that_hangs_is_left_behind_and_named(
     assert "event source 'hung' has not ended within 0.1 seconds" in caplog.text
 
 
-def test_what_no_restart_can_mend_does_not_wait_for_a_source_that_hangs(
+def test_a_permanent_failure_does_not_wait_for_a_hung_source(
     manager: Ingester, over: threading.Event
 ) -> None:
     runner = _run(
@@ -267,7 +267,7 @@ def test_what_no_restart_can_mend_does_not_wait_for_a_source_that_hangs(
         runner.run()
 
 
-def test_a_source_that_hangs_gives_no_sign_of_life_and_the_others_do(
+def test_only_a_hung_source_misses_its_watchdog_deadline(
     manager: Ingester, over: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("winchester_core.telemetry.watchdog.DEADLINE_SECONDS", 0.5)

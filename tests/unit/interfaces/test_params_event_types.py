@@ -12,12 +12,12 @@ from winchester_core.interfaces import EventTypePatterns, event_types
 SCHEMA = Schema({Optional("event_types", default=lambda: ["*"]): event_types})
 
 
-def test_a_glob_alone_becomes_a_list() -> None:
+def test_a_single_glob_becomes_a_list() -> None:
     assert SCHEMA({"event_types": "compute.*"}) == {"event_types": ["compute.*"]}
     assert SCHEMA({}) == {"event_types": ["*"]}
 
 
-def test_the_list_makes_patterns() -> None:
+def test_a_list_becomes_patterns() -> None:
     patterns = EventTypePatterns(event_types(["compute.*", "!*.start"]))
 
     assert patterns.matches("compute.instance.create.end")
@@ -25,6 +25,6 @@ def test_the_list_makes_patterns() -> None:
 
 
 @pytest.mark.parametrize("value", [None, 3, {}, [], "", ["a", 3], ["!"], "x" * 2000])
-def test_what_no_pattern_can_be_made_of_is_refused(value: Any) -> None:
+def test_invalid_patterns_are_refused(value: Any) -> None:
     with pytest.raises(Invalid):
         event_types(value)

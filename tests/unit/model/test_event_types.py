@@ -27,7 +27,7 @@ from winchester_core.criteria import EventTypePatterns
         ("ä.*", "ä.b", True),
     ],
 )
-def test_a_glob_covers_the_whole_type_and_minds_case(
+def test_a_glob_matches_the_whole_type_case_sensitively(
     pattern: str, event_type: str, taken: bool
 ) -> None:
     patterns = EventTypePatterns(pattern)
@@ -35,19 +35,19 @@ def test_a_glob_covers_the_whole_type_and_minds_case(
     assert patterns.matches_uncached(event_type) is taken
 
 
-def test_an_exclusion_wins_over_every_inclusion_wherever_it_stands() -> None:
+def test_an_exclusion_overrides_every_inclusion_in_any_order() -> None:
     patterns = EventTypePatterns(["!a.exists", "a.*", "a.exists", "b"])
     assert [patterns.matches(each) for each in ("a.x", "a.exists", "b")] == [True, False, True]
 
 
-def test_exclusions_alone_mean_all_types_but_theirs() -> None:
+def test_exclusions_alone_match_all_other_types() -> None:
     patterns = EventTypePatterns("!a.*")
     assert patterns.matches("b")
     assert not patterns.matches("a.b")
     assert patterns.prefixes == ("",)
 
 
-def test_an_excluded_glob_may_hold_wildcards() -> None:
+def test_an_excluded_glob_may_have_wildcards() -> None:
     patterns = EventTypePatterns(["a.*", "!*.end"])
     assert patterns.matches("a.start")
     assert not patterns.matches("a.end")
@@ -59,7 +59,7 @@ def test_only_the_first_exclamation_mark_excludes() -> None:
     assert patterns.matches("a")
 
 
-def test_the_index_learns_exact_types_and_what_globs_begin_or_end_with() -> None:
+def test_the_index_gets_exact_types_and_glob_prefixes_or_suffixes() -> None:
     patterns = EventTypePatterns(
         ["a.b", "c.*", "c.*.d", "*.e", "*f*.e", "?g", "f[gh]", "*[ab]h", "*i[j", "a.b", "!a.*"]
     )
@@ -69,12 +69,12 @@ def test_the_index_learns_exact_types_and_what_globs_begin_or_end_with() -> None
 
 
 @pytest.mark.parametrize("glob", ["*", "*.a.*", "[ab]", "*[!a]"])
-def test_a_glob_with_neither_a_beginning_nor_an_end_is_found_by_every_type(glob: str) -> None:
+def test_a_glob_without_a_fixed_prefix_or_suffix_is_a_candidate_for_every_type(glob: str) -> None:
     patterns = EventTypePatterns(glob)
     assert (patterns.prefixes, patterns.suffixes) == (("",), ())
 
 
-def test_every_matching_type_is_a_literal_or_begins_or_ends_as_the_index_knows() -> None:
+def test_every_matching_type_is_found_by_literal_prefix_or_suffix() -> None:
     patterns = EventTypePatterns(["a.b", "c.*", "f[gh]i", "*.e", "*i[j", "[!a]]k"])
     for event_type in ("a.b", "c.", "c.x", "fgi", ".e", "a.e", "i[j", "b]k"):
         assert patterns.matches(event_type)
@@ -86,18 +86,18 @@ def test_every_matching_type_is_a_literal_or_begins_or_ends_as_the_index_knows()
 
 
 @pytest.mark.parametrize("bad", ["", "!", [], ["a", ""], ["a", 3], "x" * 1001])
-def test_patterns_that_no_event_could_match_are_refused(bad: list[str]) -> None:
+def test_patterns_that_match_no_event_are_refused(bad: list[str]) -> None:
     with pytest.raises(ValueError):
         EventTypePatterns(bad)
 
 
-def test_what_is_remembered_of_a_flood_of_types_is_bounded() -> None:
+def test_the_cache_of_types_is_bounded() -> None:
     patterns = EventTypePatterns("a.*")
     for number in range(2_000):
         assert patterns.matches(f"a.{number}")
     assert patterns._cached_match.cache_info().currsize <= 256  # type: ignore[attr-defined]
 
 
-def test_a_description_names_inclusions_and_exclusions() -> None:
+def test_a_description_lists_inclusions_and_exclusions() -> None:
     assert EventTypePatterns(["a", "b.*", "!b.c"]).describe() == "'a' or 'b.*' but not 'b.c'"
     assert EventTypePatterns("a").describe() == "'a'"

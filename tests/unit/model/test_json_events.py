@@ -13,25 +13,25 @@ from winchester_core.model.json import dump_traits, flat_event, load_traits, rea
 NOON = datetime(2015, 1, 20, 12, 0, 0, 7, tzinfo=UTC)
 
 
-def test_a_stored_datetime_is_a_tagged_text_with_microseconds_and_offset() -> None:
+def test_a_stored_datetime_is_tagged_text_with_microseconds_and_offset() -> None:
     assert dump_traits({"launched_at": datetime(2015, 1, 20, tzinfo=UTC)}) == (
         '{"launched_at":{"datetime":"2015-01-20T00:00:00.000000+00:00"}}'
     )
 
 
-def test_a_stored_datetime_of_another_zone_is_written_in_utc() -> None:
+def test_a_datetime_of_another_zone_is_stored_in_utc() -> None:
     there = datetime(2015, 1, 20, 2, tzinfo=timezone(timedelta(hours=2)))
     assert load_traits(dump_traits({"t": there})) == {"t": datetime(2015, 1, 20, tzinfo=UTC)}
 
 
 @pytest.mark.parametrize("value", [1, 1.0, True, 10**16, 1e16, -0.0, 2**63 - 1, -(2**63), "1", ""])
-def test_type_and_value_come_back_from_storage(value: object) -> None:
+def test_type_and_value_survive_storage(value: object) -> None:
     loaded = load_traits(dump_traits({"t": value}))["t"]
     assert (type(loaded), repr(loaded)) == (type(value), repr(value))
 
 
 @pytest.mark.parametrize("value", [2**64, [object()], {"datetime": object()}, int, b"x"])
-def test_what_is_no_trait_value_is_not_stored_as_something_else(value: object) -> None:
+def test_unsupported_values_are_not_stored_as_something_else(value: object) -> None:
     with pytest.raises(TypeError):
         dump_traits({"t": value})
 
@@ -40,7 +40,7 @@ def test_stored_traits_may_be_read_from_bytes() -> None:
     assert load_traits(b'{"a":1}') == {"a": 1}
 
 
-def test_a_shown_event_is_flat_and_names_its_datetimes() -> None:
+def test_a_shown_event_is_flat_and_lists_its_datetimes() -> None:
     event = {"message_id": "m", "event_type": "t", "timestamp": NOON, "n": 1.0, "launched_at": NOON}
     assert flat_event(event) == {
         "message_id": "m",
@@ -52,11 +52,11 @@ def test_a_shown_event_is_flat_and_names_its_datetimes() -> None:
     }
 
 
-def test_an_event_whose_only_datetime_is_its_timestamp_is_shown_without_the_key() -> None:
+def test_the_datetime_list_is_omitted_when_the_timestamp_is_the_only_one() -> None:
     assert "@datetime_traits" not in flat_event({"timestamp": NOON, "a": "b"})
 
 
-def test_names_with_blanks_and_percent_signs_are_encoded_and_come_back() -> None:
+def test_names_with_spaces_and_percent_signs_are_encoded_and_restored() -> None:
     event = {"timestamp": NOON, "a b": NOON, "100%": NOON, "für": NOON, "ü\u2003%20": NOON}
     flat = flat_event(event)
     assert flat["@datetime_traits"] == "a%20b 100%25 für %C3%BC%E2%80%83%2520"
@@ -70,12 +70,12 @@ def test_a_trait_with_the_name_of_the_reserved_key_survives() -> None:
     assert (clean_timestamp(read), drops) == (event, [])
 
 
-def test_the_sources_setting_names_datetimes_too() -> None:
+def test_the_source_setting_also_lists_datetimes() -> None:
     read, drops = read_event({"launched_at": "2015-01-20 12:00:00.000007"}, ["launched_at"])
     assert (read, drops) == ({"launched_at": NOON}, [])
 
 
-def test_a_tagged_value_is_a_datetime_without_being_named() -> None:
+def test_a_tagged_value_is_a_datetime_without_being_listed() -> None:
     read, _ = read_event({"launched_at": {"datetime": "2015-01-20T14:00:00.000007+02:00"}})
     assert read == {"launched_at": NOON}
 
@@ -83,7 +83,7 @@ def test_a_tagged_value_is_a_datetime_without_being_named() -> None:
 @pytest.mark.parametrize(
     "value", ["", "yesterday", "0001-01-01T00:00:00", "2015-02-30", 7, 1.5, True, [1], {"a": 1}]
 )
-def test_a_datetime_that_is_none_is_dropped_with_its_reason_and_the_rest_stays(
+def test_an_invalid_datetime_is_dropped_with_its_reason(
     value: object,
 ) -> None:
     read, drops = read_event({"message_id": "m", "launched_at": value}, ["launched_at"])
@@ -93,34 +93,34 @@ def test_a_datetime_that_is_none_is_dropped_with_its_reason_and_the_rest_stays(
 
 
 @pytest.mark.parametrize("value", [{"datetime": 5}, {"datetime": "x"}, {"datetime": []}])
-def test_a_tagged_value_that_is_no_datetime_is_dropped_with_its_reason(value: object) -> None:
+def test_an_invalid_tagged_value_is_dropped_with_its_reason(value: object) -> None:
     read, drops = read_event({"launched_at": value})
     assert read == {}
     assert [drop.trait for drop in drops] == ["launched_at"]
 
 
 @pytest.mark.parametrize("value", [None, {"datetime": None}])
-def test_null_is_no_value_and_no_drop(value: object) -> None:
+def test_null_is_neither_a_value_nor_a_drop(value: object) -> None:
     assert read_event({"deleted_at": value}, ["deleted_at"]) == ({"deleted_at": None}, [])
 
 
-def test_the_timestamp_is_left_to_the_cleaning_of_the_event() -> None:
+def test_the_timestamp_is_checked_by_event_cleaning() -> None:
     assert read_event({"timestamp": "soon"}, ["timestamp"]) == ({"timestamp": "soon"}, [])
     assert read_event({"timestamp": {"datetime": "soon"}}) == ({"timestamp": "soon"}, [])
 
 
 @pytest.mark.parametrize("listed", [5, ["launched_at"], {"a": 1}, True])
-def test_a_list_of_datetimes_that_is_no_text_is_dropped_with_its_reason(listed: object) -> None:
+def test_a_malformed_datetime_list_is_dropped_with_its_reason(listed: object) -> None:
     read, drops = read_event({"a": 1, "@datetime_traits": listed})
     assert read == {"a": 1}
     assert [drop.trait for drop in drops] == ["@datetime_traits"]
 
 
-def test_a_name_listed_without_its_trait_changes_nothing() -> None:
+def test_a_listed_name_without_a_trait_is_ignored() -> None:
     assert read_event({"a": 1, "@datetime_traits": "b"}) == ({"a": 1}, [])
 
 
-def test_a_shown_event_passes_through_json_text_and_cleaning_unchanged() -> None:
+def test_a_shown_event_survives_json_and_cleaning_unchanged() -> None:
     event = {"message_id": "m", "event_type": "t", "timestamp": NOON, "x": 1e16, "when": NOON}
     read, _ = read_event(orjson.loads(orjson.dumps(flat_event(event))))
     assert clean_event(read).event == event

@@ -19,7 +19,7 @@ def test_times_come_back_in_utc() -> None:
     assert load_payload(dump_payload([east, naive])) == [noon, noon]
 
 
-def test_subclasses_become_what_they_are_stored_as() -> None:
+def test_subclasses_are_stored_as_their_base_type() -> None:
     class Colour(StrEnum):
         RED = "red"
 
@@ -50,7 +50,7 @@ def test_subclasses_become_what_they_are_stored_as() -> None:
         (datetime(999, 1, 1), r"^payload .*outside the years"),
     ],
 )
-def test_the_place_of_what_cannot_be_stored_is_told(payload: Any, message: str) -> None:
+def test_the_path_of_an_unstorable_value_is_reported(payload: Any, message: str) -> None:
     with pytest.raises(UnstorablePayload, match=message):
         dump_payload(payload)
 

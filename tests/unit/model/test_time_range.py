@@ -15,7 +15,7 @@ INSTANT = timedelta(microseconds=1)
 EAST = timezone(timedelta(hours=5))
 
 
-def test_only_an_equal_time_is_in_a_time_stamp() -> None:
+def test_a_time_stamp_contains_only_equal_times() -> None:
     stamp = TimeStamp(NOON)
     assert NOON in stamp
     assert NOON.astimezone(EAST) in stamp
@@ -24,7 +24,7 @@ def test_only_an_equal_time_is_in_a_time_stamp() -> None:
     assert (stamp.begin, stamp.end, stamp.timestamp) == (NOON, NOON, NOON)
 
 
-def test_a_range_holds_its_beginning_and_not_its_end() -> None:
+def test_a_range_contains_its_beginning_and_not_its_end() -> None:
     hour = TimeRange(NOON, NOON + HOUR)
     assert NOON in hour
     assert NOON + HOUR - INSTANT in hour
@@ -36,24 +36,24 @@ def test_a_range_holds_its_beginning_and_not_its_end() -> None:
 
 
 @pytest.mark.parametrize("end", [NOON, NOON - HOUR])
-def test_nothing_is_in_a_range_that_does_not_end_after_its_beginning(end: datetime) -> None:
+def test_an_empty_range_contains_nothing(end: datetime) -> None:
     empty = TimeRange(NOON, end)
     assert NOON not in empty
     assert end not in empty
 
 
 @pytest.mark.parametrize("other", [None, "2015-03-17", 5])
-def test_what_is_no_datetime_is_in_neither(other: object) -> None:
+def test_a_value_that_is_not_a_datetime_is_in_neither(other: object) -> None:
     assert other not in TimeStamp(NOON)
     assert other not in TimeRange(NOON, NOON + HOUR)
 
 
-def test_both_are_always_true() -> None:
+def test_both_are_truthy() -> None:
     assert bool(TimeStamp(NOON)) is True
     assert bool(TimeRange(NOON, NOON)) is True
 
 
-def test_both_keep_aware_utc() -> None:
+def test_both_convert_to_utc_and_read_naive_times_as_utc() -> None:
     naive, zoned = NOON.replace(tzinfo=None), NOON.astimezone(EAST)
     assert TimeStamp(naive).timestamp.tzinfo is UTC
     assert TimeRange(zoned, naive) == TimeRange(NOON, NOON)
@@ -62,7 +62,7 @@ def test_both_keep_aware_utc() -> None:
 
 
 @pytest.mark.parametrize("beyond", [datetime(999, 12, 31, tzinfo=UTC), datetime(999, 12, 31)])
-def test_neither_reaches_before_the_year_1000(beyond: datetime) -> None:
+def test_neither_accepts_years_before_1000(beyond: datetime) -> None:
     with pytest.raises(ValueError, match="outside the years 1000-9999"):
         TimeStamp(beyond)
     with pytest.raises(ValueError, match="outside the years 1000-9999"):
@@ -71,7 +71,7 @@ def test_neither_reaches_before_the_year_1000(beyond: datetime) -> None:
         TimeRange(NOON, beyond)
 
 
-def test_both_are_values() -> None:
+def test_both_compare_and_hash_by_value() -> None:
     assert len({TimeStamp(NOON), TimeStamp(NOON.astimezone(EAST))}) == 1
     assert len({TimeRange(NOON, NOON + HOUR), TimeRange(NOON, NOON + HOUR)}) == 1
     with pytest.raises(FrozenInstanceError):

@@ -45,16 +45,16 @@ def pipeline(*classes: type) -> PipelineDefinition:
     return PipelineDefinition("p", tuple(HandlerSpec(c.__name__, c) for c in classes))
 
 
-def test_a_pipeline_of_inherited_commits_has_no_commit() -> None:
+def test_a_pipeline_whose_handlers_inherit_commit_has_no_commit() -> None:
     assert not pipeline(Silent, PipelineHandler).has_commit
     assert not pipeline().has_commit
 
 
-def test_one_commit_of_its_own_is_enough() -> None:
+def test_one_handler_with_its_own_commit_is_enough() -> None:
     assert pipeline(Silent, Acting).has_commit
 
 
-def test_an_inherited_commit_of_its_own_counts() -> None:
+def test_a_commit_inherited_from_another_handler_counts() -> None:
     class Heir(Acting):
         pass
 
@@ -93,7 +93,7 @@ def of_an_error() -> None:
 
 
 @pytest.mark.parametrize("commit", [of_pass, of_words, of_dots, of_return, lambda _: None])
-def test_a_commit_that_is_written_and_empty_is_none(commit: Callable[[], None]) -> None:
+def test_an_empty_commit_does_not_count(commit: Callable[[], None]) -> None:
     assert not pipeline(type("Quiet", (), {"commit": commit})).has_commit
 
 
@@ -111,15 +111,15 @@ def test_a_commit_that_is_written_and_empty_is_none(commit: Callable[[], None]) 
         None,
     ],
 )
-def test_a_commit_of_which_it_is_not_known_counts(commit: object) -> None:
+def test_an_unknown_commit_counts(commit: object) -> None:
     assert pipeline(type("Loud", (), {"commit": commit})).has_commit
 
 
-def test_a_handler_that_subclasses_nothing_counts_as_acting() -> None:
+def test_a_handler_without_the_base_class_counts_as_having_a_commit() -> None:
     assert pipeline(Stranger).has_commit
 
 
-def test_a_function_that_makes_handlers_counts_as_acting_since_it_cannot_be_known() -> None:
+def test_a_handler_factory_counts_as_having_a_commit() -> None:
     def make() -> PipelineHandler:
         return Silent()
 

@@ -61,7 +61,7 @@ def raising(error: BaseException) -> Callable[..., Any]:
     return fail
 
 
-def test_env_holds_what_the_contract_names() -> None:
+def test_env_has_the_documented_keys() -> None:
     seen: dict[str, Any] = {}
     run_of(handler(lambda events, env: seen.update(env) or events)).handle([])
     assert seen == {
@@ -107,7 +107,7 @@ def test_changes_to_given_events_reach_later_handlers_and_are_not_stored() -> No
     assert seen == ["gone"]
 
 
-def test_new_events_are_those_with_an_id_that_was_not_given_in_the_order_first_seen() -> None:
+def test_new_events_have_unknown_ids_and_keep_the_order_of_first_appearance() -> None:
     new = run_of(adding(event("n2")), adding(event("n1"))).handle([event("a")])
     assert [e["message_id"] for e in new] == ["n2", "n1"]
 
@@ -119,7 +119,7 @@ def test_a_handler_may_filter_given_events() -> None:
     assert seen == [0]
 
 
-def test_a_new_event_that_a_later_handler_filters_out_is_not_saved() -> None:
+def test_a_new_event_filtered_out_by_a_later_handler_is_not_saved() -> None:
     assert run_of(adding(event("n")), handler(lambda ev, _env: ev[:1])).handle([event("a")]) == ()
 
 
@@ -132,7 +132,7 @@ def test_a_later_handlers_change_to_a_new_event_is_saved() -> None:
     assert new == (event("n", price=3),)
 
 
-def test_new_events_are_cleaned_and_each_dropped_trait_is_logged_and_counted(
+def test_new_events_are_cleaned_and_dropped_traits_are_logged_and_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     there = datetime(2026, 3, 14, 14, tzinfo=timezone(timedelta(hours=2)))
@@ -146,13 +146,13 @@ def test_new_events_are_cleaned_and_each_dropped_trait_is_logged_and_counted(
     ]
 
 
-def test_one_new_event_listed_twice_is_saved_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_new_event_listed_twice_is_saved_once(caplog: pytest.LogCaptureFixture) -> None:
     same = event("n")
     assert run_of(adding(same, same, event("n"))).handle([]) == (same,)
     assert caplog.records == []
 
 
-def test_of_two_different_new_events_with_one_id_the_first_counts_and_it_is_said(
+def test_two_different_new_events_with_one_id_keep_the_first_with_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert run_of(adding(event("n", a=1), event("n", a=2)), handler()).handle([]) == (
@@ -164,7 +164,7 @@ def test_of_two_different_new_events_with_one_id_the_first_counts_and_it_is_said
 
 
 @pytest.mark.parametrize("error", [ValueError("no price"), SystemExit(3), RecursionError("deep")])
-def test_an_exception_of_a_handler_fails_the_run_with_its_cause(error: BaseException) -> None:
+def test_an_exception_in_a_handler_fails_the_run_with_its_cause(error: BaseException) -> None:
     with pytest.raises(HandlerFailed) as caught:
         run_of(handler(), handler(raising(error))).handle([event("a")])
     assert (caught.value.pipeline, caught.value.handler) == ("bills", "h2")
@@ -172,14 +172,14 @@ def test_an_exception_of_a_handler_fails_the_run_with_its_cause(error: BaseExcep
     assert caught.value.__cause__ is error
 
 
-def test_the_reason_of_a_failure_shows_no_password() -> None:
+def test_a_failure_reason_shows_no_password() -> None:
     error = ConnectionError("amqp://guest:sesame@rabbit/ refused")
     with pytest.raises(HandlerFailed) as caught:
         run_of(handler(raising(error))).handle([])
     assert caught.value.reason == "ConnectionError: amqp://guest:***@rabbit/ refused"
 
 
-def test_an_exception_that_cannot_be_shown_is_still_a_failed_run() -> None:
+def test_an_exception_that_cannot_be_printed_fails_the_run() -> None:
     class UnspeakableError(Exception):
         def __str__(self) -> str:
             raise RuntimeError
@@ -190,13 +190,13 @@ def test_an_exception_that_cannot_be_shown_is_still_a_failed_run() -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), GeneratorExit()])
-def test_what_stops_the_program_passes_through(error: BaseException) -> None:
+def test_exceptions_that_stop_the_program_propagate(error: BaseException) -> None:
     with pytest.raises(type(error)):
         run_of(handler(raising(error))).handle([])
 
 
 @pytest.mark.parametrize("error", [TypeError("unexpected keyword"), SystemExit(1)])
-def test_a_handler_that_cannot_be_made_fails_the_run(error: BaseException) -> None:
+def test_a_handler_whose_constructor_fails_fails_the_run(error: BaseException) -> None:
     with pytest.raises(HandlerFailed) as caught:
         run_of(handler(), raising(error)).handle([])
     assert (caught.value.handler, caught.value.__cause__) == ("h2", error)
@@ -204,13 +204,13 @@ def test_a_handler_that_cannot_be_made_fails_the_run(error: BaseException) -> No
 
 
 @pytest.mark.parametrize("result", [None, (), {}, "events", iter([])])
-def test_anything_but_a_list_fails_the_run(result: object) -> None:
+def test_a_return_value_that_is_not_a_list_fails_the_run(result: object) -> None:
     with pytest.raises(HandlerFailed, match="instead of a list") as caught:
         run_of(handler(lambda _events, _env: result), handler()).handle([event("a")])
     assert caught.value.handler == "h1"
 
 
-def test_an_item_that_is_no_dict_fails_the_run() -> None:
+def test_an_item_that_is_not_a_dict_fails_the_run() -> None:
     with pytest.raises(HandlerFailed, match="returned NoneType among the events") as caught:
         run_of(adding(None), handler()).handle([])
     assert caught.value.handler == "h1"
@@ -225,7 +225,7 @@ def test_an_item_that_is_no_dict_fails_the_run() -> None:
         ({"message_id": "n", "event_type": "t", "timestamp": 5}, "timestamp"),
     ],
 )
-def test_an_invalid_new_event_fails_the_run_naming_the_handler_that_added_it_and_the_key(
+def test_an_invalid_new_event_fails_the_run_naming_its_handler_and_key(
     bad: dict[str, Any], key: str
 ) -> None:
     dropping = handler(lambda events, _env: events[:1])
@@ -236,7 +236,7 @@ def test_an_invalid_new_event_fails_the_run_naming_the_handler_that_added_it_and
     assert isinstance(caught.value.__cause__, InvalidEvent)
 
 
-def test_handlers_are_made_anew_for_each_run() -> None:
+def test_each_run_has_new_handler_instances() -> None:
     made: list[object] = []
 
     class Remembering(PipelineHandler):
@@ -249,7 +249,7 @@ def test_handlers_are_made_anew_for_each_run() -> None:
     assert made[0] is not made[1]
 
 
-def test_a_run_is_used_once() -> None:
+def test_a_run_cannot_be_reused() -> None:
     run = run_of(handler())
     run.handle([])
     with pytest.raises(RuntimeError):
@@ -265,7 +265,7 @@ def test_commit_calls_every_handler_in_order() -> None:
 
 @pytest.mark.parametrize("phase", ["commit", "rollback"])
 @pytest.mark.parametrize("error", [OSError("password=sesame"), SystemExit(1)])
-def test_a_fault_in_commit_or_rollback_is_logged_and_told_and_the_others_are_called(
+def test_an_error_in_commit_or_rollback_is_logged_and_the_other_handlers_are_called(
     phase: str, error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls: list[str] = []
@@ -283,14 +283,14 @@ def test_a_fault_in_commit_or_rollback_is_logged_and_told_and_the_others_are_cal
     assert "sesame" not in record.getMessage() + fault.traceback_text
 
 
-def test_an_interrupt_in_commit_passes_through() -> None:
+def test_an_interrupt_in_commit_propagates() -> None:
     run = run_of(handler(commit=raising(KeyboardInterrupt())))
     run.handle([])
     with pytest.raises(KeyboardInterrupt):
         run.commit()
 
 
-def test_rollback_reaches_the_handlers_that_were_made_before_one_could_not_be() -> None:
+def test_rollback_reaches_handlers_created_before_one_failed_to_construct() -> None:
     calls: list[int] = []
     run = run_of(handler(rollback=lambda: calls.append(1)), raising(ValueError()))
     with pytest.raises(HandlerFailed):
@@ -298,7 +298,7 @@ def test_rollback_reaches_the_handlers_that_were_made_before_one_could_not_be() 
     assert (run.rollback(), calls) == ((), [1])
 
 
-def test_a_run_of_a_large_stream_takes_little_beside_the_events_themselves() -> None:
+def test_a_run_of_a_large_stream_uses_little_memory_beyond_its_events() -> None:
     count = 5_000
     tracemalloc.start()
     try:

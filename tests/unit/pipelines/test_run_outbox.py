@@ -73,7 +73,7 @@ def sent(run: PipelineRun) -> list[tuple[str, int, Any]]:
     ]
 
 
-def test_effects_of_handle_and_commit_are_kept_in_the_order_of_their_putting() -> None:
+def test_effects_of_handle_and_commit_keep_their_order() -> None:
     run = run_of(
         ("mail", sender(putting(1, 2), putting(5))), ("http", sender(putting(3), putting(6)))
     )
@@ -83,7 +83,7 @@ def test_effects_of_handle_and_commit_are_kept_in_the_order_of_their_putting() -
     assert sent(run)[3:] == [("mail", 0, 5), ("http", 0, 6)]
 
 
-def test_each_has_an_id_of_its_own() -> None:
+def test_each_effect_has_a_unique_id() -> None:
     ids: list[str] = []
     run = run_of(("mail", sender(lambda outbox: ids.extend(outbox.put(n) for n in range(3)))))
     run.handle([])
@@ -91,7 +91,7 @@ def test_each_has_an_id_of_its_own() -> None:
     assert len(set(ids)) == 3
 
 
-def test_an_outbox_that_was_kept_stays_its_handlers_own() -> None:
+def test_a_retained_outbox_belongs_to_its_handler() -> None:
     kept: list[Any] = []
     run = run_of(
         ("mail", sender(kept.append, lambda _: kept[0].put("late"))), ("http", sender(kept.append))
@@ -101,13 +101,13 @@ def test_an_outbox_that_was_kept_stays_its_handlers_own() -> None:
     assert sent(run) == [("mail", 0, "late")]
 
 
-def test_two_entries_of_one_name_are_told_apart() -> None:
+def test_two_entries_of_one_handler_are_distinct() -> None:
     run = run_of(*(("mail", sender(putting(n))) for n in range(2)), ("http", sender(putting(2))))
     run.handle([])
     assert sent(run) == [("mail", 0, 0), ("mail", 1, 1), ("http", 0, 2)]
 
 
-def test_a_payload_is_taken_as_it_is_when_it_is_put() -> None:
+def test_a_payload_is_copied_when_queued() -> None:
     payload = {"at": datetime(2024, 5, 17, tzinfo=UTC)}
 
     def put_and_change(outbox: Any) -> None:
@@ -119,7 +119,7 @@ def test_a_payload_is_taken_as_it_is_when_it_is_put() -> None:
     assert sent(run) == [("mail", 0, {"at": datetime(2024, 5, 17, tzinfo=UTC)})]
 
 
-def test_effects_are_kept_when_a_commit_fails_after_putting() -> None:
+def test_effects_survive_a_commit_that_fails_after_queueing() -> None:
     def put_and_fail(outbox: Any) -> None:
         outbox.put("sent all the same")
         raise RuntimeError
@@ -130,7 +130,7 @@ def test_effects_are_kept_when_a_commit_fails_after_putting() -> None:
     assert sent(run) == [("mail", 0, "sent all the same"), ("http", 0, 2)]
 
 
-def test_effects_of_a_failed_run_vanish() -> None:
+def test_effects_of_a_failed_run_are_discarded() -> None:
     def fail(_outbox: Any) -> None:
         raise RuntimeError
 
@@ -141,7 +141,7 @@ def test_effects_of_a_failed_run_vanish() -> None:
     assert run.effects == ()
 
 
-def test_a_handler_that_cannot_deliver_fails_the_run() -> None:
+def test_a_handler_without_deliver_fails_the_run() -> None:
     run = run_of(("mail", sender()), ("counter", mute(putting(1))))
     message = r"pipeline 'bills', handler 'counter': has no method deliver"
     with pytest.raises(HandlerFailed, match=message) as failed:
@@ -149,7 +149,7 @@ def test_a_handler_that_cannot_deliver_fails_the_run() -> None:
     assert isinstance(failed.value.__cause__, EffectNotQueued)
 
 
-def test_a_payload_that_cannot_be_stored_fails_the_run_and_is_told_where() -> None:
+def test_an_unstorable_payload_fails_the_run_and_is_located() -> None:
     run = run_of(("mail", sender(putting({"to": [{"ids": {1, 2}}]}))))
     message = r"handler 'mail': an effect's payload\.to\[0\]\.ids cannot be stored: .* type set"
     with pytest.raises(HandlerFailed, match=message) as failed:
@@ -158,7 +158,7 @@ def test_a_payload_that_cannot_be_stored_fails_the_run_and_is_told_where() -> No
     assert run.effects == ()
 
 
-def test_after_the_run_nothing_is_taken() -> None:
+def test_nothing_is_queued_after_the_run() -> None:
     kept: list[Any] = []
     run = run_of(("mail", sender(kept.append)))
     run.handle([])
@@ -168,7 +168,7 @@ def test_after_the_run_nothing_is_taken() -> None:
     assert run.effects == ()
 
 
-def test_nor_in_a_rollback() -> None:
+def test_nothing_is_queued_in_a_rollback() -> None:
     run = run_of(("mail", sender(on_rollback=putting(1))))
     run.handle([])
     (fault,) = run.rollback()
@@ -176,7 +176,7 @@ def test_nor_in_a_rollback() -> None:
     assert run.effects == ()
 
 
-def test_endpoints_name_pipeline_entry_and_place() -> None:
+def test_an_endpoint_is_named_by_pipeline_entry_and_position() -> None:
     handlers = tuple(HandlerSpec(name, sender()) for name in ("mail", "http", "mail"))
     endpoints = [endpoint for endpoint, _ in PipelineDefinition("bills", handlers).endpoints]
     assert endpoints == [

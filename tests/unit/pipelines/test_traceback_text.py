@@ -21,7 +21,7 @@ def raised(error: Exception, cause: Exception | None = None) -> Exception:
         return caught
 
 
-def test_a_traceback_names_error_place_and_cause() -> None:
+def test_a_traceback_has_error_location_and_cause() -> None:
     text = clean_traceback(raised(ValueError("outer"), raised(KeyError("inner"))))
     assert "ValueError: outer" in text
     assert "KeyError: 'inner'" in text
@@ -37,7 +37,7 @@ def test_a_traceback_is_at_most_16_kib_and_keeps_head_and_tail(message: str) -> 
     assert ("left out" in text) == bool(message)
 
 
-def test_nul_and_lone_surrogates_are_spelt_out() -> None:
+def test_nul_and_lone_surrogates_are_escaped() -> None:
     text = clean_traceback(raised(ValueError("a\0b \ud800 c")))
     assert text_problem(text) is None
     assert "a\\x00b \\ud800 c" in text
@@ -86,11 +86,11 @@ def test_no_secret_is_shown(text: str) -> None:
         "see https://docs.example.org/a:b and write to x@y.z",
     ],
 )
-def test_what_is_no_secret_stays(text: str) -> None:
+def test_text_that_is_not_secret_is_kept(text: str) -> None:
     assert clean_text(text) == text
 
 
-def test_what_stands_beside_a_secret_stays() -> None:
+def test_text_beside_a_secret_is_kept() -> None:
     assert clean_text("password='a b', user='u'") == "password=***, user='u'"
     assert clean_text("sqlite and mysql://u:p@h/db?x=1") == "sqlite and mysql://u:***@h/db?x=1"
 

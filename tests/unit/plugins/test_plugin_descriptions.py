@@ -44,9 +44,7 @@ OWN = [(group, name) for group in GROUP_NOUNS for name in own(group)]
 
 
 @pytest.mark.parametrize(("group", "name"), OWN, ids=lambda value: value)
-def test_every_built_in_plugin_has_a_summary_of_one_line_and_an_example(
-    group: str, name: str
-) -> None:
+def test_every_built_in_plugin_has_a_one_line_summary_and_an_example(group: str, name: str) -> None:
     told = describe_plugin(PluginRegistry(group)[name])
 
     assert told.text.splitlines()[0] == told.summary
@@ -54,9 +52,7 @@ def test_every_built_in_plugin_has_a_summary_of_one_line_and_an_example(
 
 
 @pytest.mark.parametrize(("group", "name"), OWN, ids=lambda value: value)
-def test_every_parameter_of_a_built_in_plugin_is_described_and_of_a_known_type(
-    group: str, name: str
-) -> None:
+def test_every_built_in_parameter_has_a_description_and_a_known_type(group: str, name: str) -> None:
     plugin = installed_plugins(group)[name]
     told = list_parameters(plugin_schema(plugin, plugin.load()))
 
@@ -65,7 +61,7 @@ def test_every_parameter_of_a_built_in_plugin_is_described_and_of_a_known_type(
 
 
 @pytest.mark.parametrize("name", own(CONDITIONS))
-def test_the_expression_of_a_built_in_condition_is_of_a_known_type(name: str) -> None:
+def test_the_expression_of_a_built_in_condition_has_a_known_type(name: str) -> None:
     plugin = installed_plugins(CONDITIONS)[name]
 
     assert plugin_schema(plugin, plugin.load()) != {}
@@ -102,7 +98,7 @@ def test_the_example_of_a_trait_plugin_loads(name: str) -> None:
     assert all(name in str(trait["plugin"]) for trait in traits.values())
 
 
-def test_a_description_is_the_plugins_own_and_no_inherited_one() -> None:
+def test_a_description_is_never_inherited() -> None:
     class Described(PipelineHandler):
         """Does this
         and that.
@@ -127,7 +123,7 @@ def test_a_description_is_the_plugins_own_and_no_inherited_one() -> None:
 
 
 @pytest.mark.parametrize("plugin", [None, 7, type("Odd", (), {"__doc__": 3, "example": 4})])
-def test_whatever_an_entry_point_names_has_a_description(plugin: Any) -> None:
+def test_every_kind_of_entry_point_target_has_a_description(plugin: Any) -> None:
     assert describe_plugin(plugin).example == ""
 
 

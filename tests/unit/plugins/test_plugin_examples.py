@@ -82,7 +82,7 @@ def own(group: str) -> set[str]:
     }
 
 
-def test_every_built_in_plugin_is_tried_here() -> None:
+def test_every_built_in_plugin_is_tested() -> None:
     assert set(ADDED_AND_QUEUED) == own(HANDLERS)
     assert set(MATCHED) == own(CONDITIONS)
     assert set(DISTILLED) == own(TRAIT_PLUGINS)
@@ -104,7 +104,7 @@ def test_the_example_of_a_handler_handles_events(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MATCHED)
-def test_the_example_of_a_condition_tells_values_apart(name: str) -> None:
+def test_the_example_of_a_condition_matches_some_values_and_not_others(name: str) -> None:
     traits = example_of(CONDITIONS, name)
     (trait,) = traits
     criterion = compile_criterion({"traits": traits}, PluginRegistry(CONDITIONS), fire=True)
@@ -116,7 +116,7 @@ def test_the_example_of_a_condition_tells_values_apart(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DISTILLED)
-def test_the_example_of_a_trait_plugin_makes_a_trait(name: str) -> None:
+def test_the_example_of_a_trait_plugin_returns_a_trait(name: str) -> None:
     pytest.importorskip("stackdistiller", reason="the extra 'openstack' is not installed")
     traits = example_of(TRAIT_PLUGINS, name)
     (trait,) = traits

@@ -28,7 +28,7 @@ GOOD = "class Good:\n    '''A handler.'''\n"
 BROKEN = "import no_such_library\n"
 
 
-def test_an_installed_plugin_is_listed_with_its_distribution_and_not_imported(
+def test_an_installed_plugin_is_listed_without_importing_it(
     install: Install,
 ) -> None:
     install("acme", {HANDLERS: {"good": "acme_good:Good"}}, {"acme_good": GOOD}, "2.5")
@@ -40,7 +40,7 @@ def test_an_installed_plugin_is_listed_with_its_distribution_and_not_imported(
     assert "acme_good" not in sys.modules
 
 
-def test_only_the_plugin_asked_for_is_imported(install: Install) -> None:
+def test_only_the_requested_plugin_is_imported(install: Install) -> None:
     points = {"good": "acme_good:Good", "other": "acme_other:Good", "bad": "acme_bad:Bad"}
     modules = {"acme_good": GOOD, "acme_other": GOOD, "acme_bad": BROKEN}
     install("acme", {HANDLERS: points}, modules)
@@ -54,7 +54,7 @@ def test_built_in_plugins_are_entry_points_like_any_other() -> None:
     assert installed_plugins(HANDLERS)["logger"].distribution == DISTRIBUTION
 
 
-def test_an_unknown_name_names_the_nearest_and_all_that_are_installed() -> None:
+def test_an_unknown_name_is_reported_with_the_nearest_and_all_installed_names() -> None:
     with pytest.raises(PluginError) as caught:
         import_plugin(HANDLERS, "loger")
 
@@ -65,7 +65,7 @@ def test_an_unknown_name_names_the_nearest_and_all_that_are_installed() -> None:
     assert (caught.value.group, caught.value.name) == (HANDLERS, "loger")
 
 
-def test_a_name_that_resembles_none_names_those_that_are_installed() -> None:
+def test_an_unrelated_name_is_reported_with_the_installed_names_only() -> None:
     with pytest.raises(PluginError) as caught:
         import_plugin("winchester.nothing_here", "xyz")
 
@@ -75,7 +75,7 @@ def test_a_name_that_resembles_none_names_those_that_are_installed() -> None:
     )
 
 
-def test_a_plugin_that_fails_to_import_names_distribution_entry_point_and_cause(
+def test_an_import_failure_is_reported_with_distribution_entry_point_and_cause(
     install: Install,
 ) -> None:
     install("acme", {HANDLERS: {"bad": "acme_bad:Bad"}}, {"acme_bad": BROKEN}, "3.1")
@@ -100,7 +100,9 @@ def test_a_plugin_that_fails_to_import_names_distribution_entry_point_and_cause(
         ("", "AttributeError: module 'acme_bad' has no attribute 'Bad'"),
     ],
 )
-def test_whatever_an_import_raises_is_the_cause(install: Install, source: str, cause: str) -> None:
+def test_any_exception_of_an_import_is_the_reported_cause(
+    install: Install, source: str, cause: str
+) -> None:
     install("acme", {HANDLERS: {"bad": "acme_bad:Bad"}}, {"acme_bad": source})
 
     with pytest.raises(PluginError) as caught:
@@ -110,7 +112,7 @@ def test_whatever_an_import_raises_is_the_cause(install: Install, source: str, c
     assert "\n" not in str(caught.value)
 
 
-def test_two_distributions_of_one_name_are_refused_and_both_named(install: Install) -> None:
+def test_a_name_registered_by_two_distributions_is_refused_naming_both(install: Install) -> None:
     install("acme", {HANDLERS: {"good": "acme_good:Good"}}, {"acme_good": GOOD}, "1.2")
     install("rival", {HANDLERS: {"good": "rival_good:Good"}}, {"rival_good": GOOD}, "0.9")
 
@@ -124,7 +126,7 @@ def test_two_distributions_of_one_name_are_refused_and_both_named(install: Insta
     assert not {"acme_good", "rival_good"} & set(sys.modules)
 
 
-def test_a_conflict_stays_in_the_listing_and_harms_no_other_name(install: Install) -> None:
+def test_a_conflict_is_listed_and_affects_no_other_name(install: Install) -> None:
     points = {"good": "acme_good:Good", "fine": "acme_good:Good"}
     install("acme", {HANDLERS: points}, {"acme_good": GOOD})
     install("rival", {HANDLERS: {"good": "rival_good:Good"}}, {"rival_good": GOOD})
@@ -138,14 +140,14 @@ def test_a_conflict_stays_in_the_listing_and_harms_no_other_name(install: Instal
     assert import_plugin(HANDLERS, "fine").__name__ == "Good"
 
 
-def test_the_same_name_in_another_group_is_no_conflict(install: Install) -> None:
+def test_the_same_name_in_another_group_is_not_a_conflict(install: Install) -> None:
     points = {HANDLERS: {"good": "acme_good:Good"}, CONDITIONS: {"good": "acme_good:Good"}}
     install("acme", points, {"acme_good": GOOD})
 
     assert import_plugin(HANDLERS, "good") is import_plugin(CONDITIONS, "good")
 
 
-def test_a_registry_is_a_mapping_that_loads_on_look_up(install: Install) -> None:
+def test_a_registry_is_a_mapping_that_loads_lazily(install: Install) -> None:
     points = {"good": "acme_good:Good", "bad": "acme_bad:Bad"}
     install("acme", {CONDITIONS: points}, {"acme_good": GOOD, "acme_bad": BROKEN})
     registry = PluginRegistry(CONDITIONS)
@@ -164,7 +166,7 @@ def test_a_registry_is_a_mapping_that_loads_on_look_up(install: Install) -> None
         registry["bad"]
 
 
-def test_a_registry_knows_local_names_of_what_is_installed(install: Install) -> None:
+def test_a_registry_knows_aliases_of_installed_plugins(install: Install) -> None:
     install("acme", {CONDITIONS: {"good": "acme_good:Good"}}, {"acme_good": GOOD})
     registry = PluginRegistry(CONDITIONS, {"mine": "good", "gone": "absent"})
 
@@ -173,6 +175,6 @@ def test_a_registry_knows_local_names_of_what_is_installed(install: Install) -> 
     assert "gone" not in registry
 
 
-def test_every_group_has_a_word_for_its_plugins() -> None:
+def test_every_group_has_a_noun_for_its_plugins() -> None:
     assert len(set(GROUP_NOUNS.values())) == len(GROUP_NOUNS) == 5
     assert group_noun("elsewhere.group") == "plugin of elsewhere.group"

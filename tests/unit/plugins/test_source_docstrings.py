@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DOCUMENTED = "class Good:\n    '''A handler.\n\n    At length.\n    '''\n"
 
 
-def test_a_docstring_is_that_of_the_class_and_nothing_is_imported(install: Install) -> None:
+def test_a_class_docstring_is_read_without_importing(install: Install) -> None:
     install("acme", {}, {"acme_good": DOCUMENTED + "raise AssertionError\n"})
 
     assert docstring_in_source("acme_good:Good") == "A handler.\n\nAt length."
@@ -31,7 +31,7 @@ def test_a_docstring_is_that_of_the_class_and_nothing_is_imported(install: Insta
 
 
 @pytest.mark.parametrize("name", installed_plugins(HANDLERS))
-def test_it_is_what_the_loaded_class_has(name: str) -> None:
+def test_the_docstring_equals_that_of_the_loaded_class(name: str) -> None:
     plugin = installed_plugins(HANDLERS)[name]
     module = sys.modules[plugin.load().__module__].__name__
     value = f"{module}:{plugin.load().__name__}"
@@ -57,7 +57,7 @@ def test_it_is_what_the_loaded_class_has(name: str) -> None:
         (DOCUMENTED, ""),
     ],
 )
-def test_it_is_unknown_where_only_loading_can_tell(
+def test_the_docstring_is_unknown_when_it_depends_on_the_import(
     install: Install, source: str, value: str
 ) -> None:
     install("acme", {}, {"acme_good": source})
@@ -69,7 +69,7 @@ def test_it_is_unknown_where_only_loading_can_tell(
     "statement",
     ["secret = 1", "secret: int = 1", "other = secret = 1", "def secret(self): pass"],
 )
-def test_it_is_unknown_where_the_class_defines_what_would_replace_it(
+def test_the_docstring_is_unknown_when_the_class_overrides_it(
     install: Install, statement: str
 ) -> None:
     install("acme", {}, {"acme_good": f"{DOCUMENTED}    {statement}\n"})
@@ -78,7 +78,7 @@ def test_it_is_unknown_where_the_class_defines_what_would_replace_it(
     assert docstring_in_source("acme_good:Good", unless_defined={"public"}) is not None
 
 
-def test_the_code_of_a_package_that_fails_is_no_failure(
+def test_broken_package_code_does_not_matter(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install("acme", {}, {"acme_exits": "raise SystemExit(1)\n"})

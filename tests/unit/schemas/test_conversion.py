@@ -97,12 +97,12 @@ def maybe_port(value: Any) -> Any:
         (definition_placeholder("trigger"), {"$ref": "#/definitions/trigger"}),
     ],
 )  # fmt: skip
-def test_each_kind_of_check(schema: Any, said: dict[str, Any]) -> None:
+def test_each_kind_of_validator_is_converted(schema: Any, said: dict[str, Any]) -> None:
     assert json_schema_of(schema) == said
     assert json_schema_of(Schema(schema)) == said
 
 
-def test_a_mapping_has_its_keys_with_description_and_default() -> None:
+def test_a_mapping_has_keys_with_description_and_default() -> None:
     schema = {
         Required("path", description="where"): str,
         Required("mode", default="r"): str,
@@ -137,24 +137,24 @@ def test_a_mapping_has_its_keys_with_description_and_default() -> None:
         (Schema({"a": str, str: int, object: bool}), {"anyOf": [INTEGER, BOOLEAN]}),
     ],
 )  # fmt: skip
-def test_other_keys_of_a_mapping(schema: Schema, others: Any) -> None:
+def test_additional_keys_of_a_mapping(schema: Schema, others: Any) -> None:
     assert json_schema_of(schema).get("additionalProperties") == others
 
 
-def test_names_that_keys_may_have_are_told() -> None:
+def test_allowed_key_names_are_described() -> None:
     name = All(str, Length(min=1, max=9))
 
     assert json_schema_of({name: int})["propertyNames"] == {**TEXT, "minLength": 1, "maxLength": 9}
 
 
-def test_one_of_several_keys() -> None:
+def test_one_of_several_keys_is_required() -> None:
     said = json_schema_of({Required(AnyOf("host", "url")): str})
 
     assert set(said["properties"]) == {"host", "url"}
     assert "required" not in said
 
 
-def test_what_is_in_capitals_or_not_is_offered_as_it_was_written() -> None:
+def test_case_insensitive_values_are_offered_as_written() -> None:
     said = case_insensitive_enum("info", "x-1")
 
     assert said["anyOf"][0] == {"enum": ["info", "x-1"]}
@@ -181,11 +181,11 @@ def test_what_is_in_capitals_or_not_is_offered_as_it_was_written() -> None:
         ({**TEXT, "maxLength": 9}, "text of at most 9 characters"),
     ],
 )
-def test_schemas_in_words(said: dict[str, Any], words: str) -> None:
+def test_schemas_are_described_in_words(said: dict[str, Any], words: str) -> None:
     assert describe_schema(said) == words
 
 
-def test_parameters_within_others_follow_them() -> None:
+def test_nested_parameters_follow_their_parent() -> None:
     tls = {Required("ca_file"): str}
     schema = {
         Optional("queues", default=list): [AnyOf(str, {Required("name", description="its"): str})],
@@ -220,7 +220,7 @@ def test_parameters_within_others_follow_them() -> None:
         {"description": "anything"},
     ],
 )
-def test_what_takes_any_text_or_no_scalar_is_left_as_it_is(said: dict[str, Any]) -> None:
+def test_schemas_that_need_no_variable_are_unchanged(said: dict[str, Any]) -> None:
     assert with_variables(said) == said
 
 
@@ -237,7 +237,7 @@ def test_what_takes_any_text_or_no_scalar_is_left_as_it_is(said: dict[str, Any])
         {"allOf": [{"minimum": 1, "type": "number"}, {"minimum": 2}]},
     ],
 )
-def test_where_a_scalar_stands_a_variable_may_as_well(said: dict[str, Any]) -> None:
+def test_a_scalar_may_be_given_as_a_variable(said: dict[str, Any]) -> None:
     told = {"description": "it", "default": 1}
 
     assert with_variables({**said, **told}) == {**told, "anyOf": [said, VARIABLE_REFERENCE]}
@@ -249,7 +249,7 @@ def test_where_a_scalar_stands_a_variable_may_as_well(said: dict[str, Any]) -> N
     }
 
 
-def test_descriptions_tell_defaults_at_every_depth() -> None:
+def test_descriptions_state_defaults_at_every_depth() -> None:
     said = json_schema_of(
         {
             Optional("a", default=1, description="one"): int,

@@ -308,7 +308,7 @@ def editor(tmp_path_factory: pytest.TempPathFactory) -> Editor:
 
 
 @pytest.mark.parametrize("document", FILES)
-def test_the_whole_configuration_is_right_for_both(
+def test_the_full_configuration_is_valid_for_both(
     document: str, checked: Check, editor: Editor
 ) -> None:
     assert checked.problems(document, FILES[document]) == []
@@ -316,7 +316,7 @@ def test_the_whole_configuration_is_right_for_both(
 
 
 @pytest.mark.parametrize(("document", "old", "new"), cases(MISTAKES))
-def test_a_mistake_is_found_by_both(
+def test_both_report_a_mistake(
     document: str, old: str, new: str, checked: Check, editor: Editor
 ) -> None:
     text = changed(document, old, new)
@@ -328,7 +328,7 @@ def test_a_mistake_is_found_by_both(
 
 
 @pytest.mark.parametrize(("document", "old", "new"), cases(BEYOND_JSON_SCHEMA))
-def test_a_mistake_that_json_schema_cannot_tell_is_left_to_the_check(
+def test_a_mistake_json_schema_cannot_express_is_reported_by_check_only(
     document: str, old: str, new: str, checked: Check, editor: Editor
 ) -> None:
     text = changed(document, old, new)
@@ -338,7 +338,7 @@ def test_a_mistake_that_json_schema_cannot_tell_is_left_to_the_check(
 
 
 @pytest.mark.parametrize(("document", "old", "new"), cases(VARIATIONS))
-def test_another_way_to_say_it_is_right_for_both(
+def test_an_alternative_form_is_valid_for_both(
     document: str, old: str, new: str, checked: Check, editor: Editor
 ) -> None:
     text = changed(document, old, new)

@@ -23,18 +23,18 @@ def editor() -> Editor:
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_of_etc_stands(path: Path, editor: Editor) -> None:
+def test_a_file_of_etc_is_valid(path: Path, editor: Editor) -> None:
     assert editor.complaints(path.stem, path.read_text()) == []
 
 
 @pytest.mark.parametrize("document", ["winchester", "triggers", "pipelines"])
-def test_a_file_to_begin_with_stands(document: str, editor: Editor) -> None:
+def test_a_starter_file_is_valid(document: str, editor: Editor) -> None:
     text = (STARTER / f"{document}.yaml").read_text().replace("@DATABASE_URL@", "sqlite:///x.db")
 
     assert editor.complaints(document, text) == []
 
 
-def test_each_recorded_file_of_event_definitions_that_is_right_stands(
+def test_each_valid_recorded_event_definitions_file_is_valid(
     shared_data: Path, editor: Editor
 ) -> None:
     right = [
@@ -48,7 +48,7 @@ def test_each_recorded_file_of_event_definitions_that_is_right_stands(
         assert editor.complaints("event_definitions", path.read_text()) == [], path
 
 
-def test_recorded_pipelines_with_names_of_their_own_stand(shared_data: Path) -> None:
+def test_recorded_pipelines_with_aliases_are_valid(shared_data: Path) -> None:
     for home in ("stacktach-sandbox", "winchester-etc"):
         settings = shared_data / "config" / home / "winchester.yaml"
         (pipelines,) = settings.parent.rglob("pipelines.yaml")
@@ -57,14 +57,14 @@ def test_recorded_pipelines_with_names_of_their_own_stand(shared_data: Path) -> 
         assert editor.complaints("pipelines", pipelines.read_text()) == [], home
 
 
-def test_recorded_triggers_stand(shared_data: Path, editor: Editor) -> None:
+def test_recorded_triggers_are_valid(shared_data: Path, editor: Editor) -> None:
     path = shared_data / "config" / "stacktach-sandbox" / "winchester" / "triggers.yaml"
 
     assert editor.complaints("triggers", path.read_text()) == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_a_file_with_nothing_in_it_yet_stands(document: str, editor: Editor) -> None:
+def test_an_empty_file_is_valid(document: str, editor: Editor) -> None:
     needs_content = document in ("winchester", "cases")  # a database, a case
     assert bool(editor.complaints(document, "")) == needs_content
 

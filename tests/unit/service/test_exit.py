@@ -43,7 +43,7 @@ def _raising(error: BaseException) -> Callable[[], int]:
         (KeyboardInterrupt(), 130),
     ],
 )
-def test_each_error_has_its_status_and_no_traceback(
+def test_each_error_has_its_exit_status_and_no_traceback(
     error: BaseException, status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_guarded(_raising(error), program="prog", args=ARGS) == status
@@ -52,33 +52,35 @@ def test_each_error_has_its_status_and_no_traceback(
     assert "Traceback" not in printed.err
 
 
-def test_success_has_the_status_that_the_command_returned() -> None:
+def test_success_exits_with_the_status_of_the_command() -> None:
     assert run_guarded(lambda: 0, program="prog", args=ARGS) == 0
     assert run_guarded(lambda: 3, program="prog", args=ARGS) == 3
 
 
-def test_problems_of_a_configuration_stand_alone_on_their_lines(
+def test_configuration_problems_are_printed_one_per_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     run_guarded(_raising(ConfigurationError(["f:1:1: a", "f:2:1: b"])), program="prog", args=ARGS)
     assert capsys.readouterr().err == "f:1:1: a\nf:2:1: b\n"
 
 
-def test_other_errors_name_the_program(capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_errors_are_prefixed_with_the_program_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     run_guarded(_raising(SourceError("in.jsonl", "is damaged")), program="prog", args=ARGS)
     assert capsys.readouterr().err == "prog: in.jsonl: is damaged\n"
     run_guarded(_raising(FileNotFoundError(2, "No such file", "x.pid")), program="prog", args=ARGS)
     assert capsys.readouterr().err == "prog: x.pid: No such file\n"
 
 
-def test_a_schema_that_does_not_fit_is_told_with_the_real_file(
+def test_a_schema_mismatch_names_the_configuration_file(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     run_guarded(_raising(SchemaMismatch("0001", "0002", "sqlite://")), program="prog", args=ARGS)
     assert "winchester_db -c my.yaml upgrade head" in capsys.readouterr().err
 
 
-def test_a_fault_of_the_program_is_told_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_internal_error_is_reported_as_one(capsys: pytest.CaptureFixture[str]) -> None:
     run_guarded(_raising(ZeroDivisionError("by 0")), program="prog", args=ARGS)
     first, second = capsys.readouterr().err.splitlines()
     assert first == "prog: unexpected ZeroDivisionError: by 0"

@@ -38,7 +38,7 @@ def _collector_as_it_was() -> Iterator[None]:
     gc.unfreeze()
 
 
-def test_what_is_loaded_is_looked_through_no_more() -> None:
+def test_objects_loaded_at_startup_are_not_scanned() -> None:
     frozen = gc.get_freeze_count()
     tune_garbage_collector()
     assert gc.get_freeze_count() > frozen
@@ -46,7 +46,7 @@ def test_what_is_loaded_is_looked_through_no_more() -> None:
     assert gc.isenabled()
 
 
-def test_garbage_from_before_and_after_is_found() -> None:
+def test_garbage_created_before_and_after_is_collected() -> None:
     before = weakref.ref(Knot())
     tune_garbage_collector()
     after = weakref.ref(Knot())
@@ -55,14 +55,14 @@ def test_garbage_from_before_and_after_is_found() -> None:
     assert len(kept) == 3 * PROCESSING_THRESHOLD
 
 
-def test_a_start_is_searched_less_often_and_work_then_as_usual() -> None:
+def test_collection_is_rare_at_startup_and_normal_afterwards() -> None:
     defer_garbage_collection()
     assert gc.get_threshold()[0] == STARTUP_THRESHOLD
     tune_garbage_collector()
     assert gc.get_threshold()[0] == PROCESSING_THRESHOLD
 
 
-def test_garbage_of_a_command_that_takes_long_is_found() -> None:
+def test_garbage_of_a_long_command_is_collected() -> None:
     defer_garbage_collection()
     garbage = weakref.ref(Knot())
     kept = [[number] for number in range(2 * STARTUP_THRESHOLD)]
@@ -70,7 +70,7 @@ def test_garbage_of_a_command_that_takes_long_is_found() -> None:
     assert len(kept) == 2 * STARTUP_THRESHOLD
 
 
-def test_the_exit_searches_nothing() -> None:
+def test_nothing_is_collected_at_exit() -> None:
     program = """\
 import atexit, gc
 atexit.register(lambda: print(gc.get_freeze_count() > 0))  # called after what is registered later

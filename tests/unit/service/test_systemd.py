@@ -30,7 +30,7 @@ def _supervisor(environ: dict[str, str], watchdog: Watchdog | None = None) -> Sy
     return SystemdNotifier(watchdog or Watchdog(), lambda: "well", environ)
 
 
-def test_ready_and_stopping_are_told_with_a_status(listener: NotifySocket) -> None:
+def test_ready_and_stopping_are_sent_with_a_status(listener: NotifySocket) -> None:
     with _supervisor({"NOTIFY_SOCKET": listener.address}) as supervisor:
         supervisor.ready()
         assert listener.listen() == ["READY=1", "STATUS=well"]
@@ -41,7 +41,7 @@ def test_ready_and_stopping_are_told_with_a_status(listener: NotifySocket) -> No
         ]
 
 
-def test_a_reload_is_told_with_its_time_and_what_came_of_it(listener: NotifySocket) -> None:
+def test_a_reload_is_sent_with_its_time_and_result(listener: NotifySocket) -> None:
     with _supervisor({"NOTIFY_SOCKET": listener.address}) as supervisor:
         supervisor.ready()
         listener.listen()
@@ -61,7 +61,7 @@ def test_a_reload_is_told_with_its_time_and_what_came_of_it(listener: NotifySock
 
 
 @pytest.mark.parametrize("names_us", [False, True])
-def test_signs_of_life_come_while_nothing_is_overdue(
+def test_the_watchdog_is_notified_while_nothing_is_overdue(
     listener: NotifySocket, names_us: bool
 ) -> None:
     heartbeat = Watchdog()
@@ -80,7 +80,7 @@ def test_signs_of_life_come_while_nothing_is_overdue(
         listener.listen_until(lambda line: line == "WATCHDOG=1")
 
 
-def test_a_watchdog_that_waits_for_another_process_is_not_answered(listener: NotifySocket) -> None:
+def test_a_watchdog_of_another_process_is_ignored(listener: NotifySocket) -> None:
     environ = {"NOTIFY_SOCKET": listener.address, "WATCHDOG_USEC": "20000", "WATCHDOG_PID": "1"}
     with _supervisor(environ) as supervisor:
         supervisor.ready()
@@ -89,7 +89,7 @@ def test_a_watchdog_that_waits_for_another_process_is_not_answered(listener: Not
     assert "WATCHDOG=1" not in listener.heard
 
 
-def test_programs_started_later_inherit_nothing_of_it(listener: NotifySocket) -> None:
+def test_child_processes_do_not_inherit_the_socket(listener: NotifySocket) -> None:
     environ = {
         "NOTIFY_SOCKET": listener.address,
         "WATCHDOG_USEC": "1000000",
@@ -100,14 +100,14 @@ def test_programs_started_later_inherit_nothing_of_it(listener: NotifySocket) ->
     assert environ == {"HOME": "/"}
 
 
-def test_without_a_socket_nothing_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_sent_without_a_socket(caplog: pytest.LogCaptureFixture) -> None:
     with _supervisor({"WATCHDOG_USEC": "20000"}) as supervisor:
         supervisor.ready()
         supervisor.stopping()
     assert caplog.records == []
 
 
-def test_a_socket_that_nobody_listens_at_is_logged_and_hinders_nothing(
+def test_a_socket_without_a_listener_is_logged_and_ignored(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with _supervisor({"NOTIFY_SOCKET": str(tmp_path / "none")}) as supervisor:

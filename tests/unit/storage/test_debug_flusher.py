@@ -59,7 +59,7 @@ def store() -> AwayAtTimes:
     return AwayAtTimes()
 
 
-def test_counts_wait_for_their_period(store: AwayAtTimes) -> None:
+def test_counts_are_written_once_per_period(store: AwayAtTimes) -> None:
     patient, hasty = DebugFlusher(store, math.inf), DebugFlusher(store, 0.0)
     for keeper in (patient, hasty):
         keeper.counts.matched(trigger(1))
@@ -78,7 +78,7 @@ def test_each_count_is_added_once(store: AwayAtTimes) -> None:
     assert store.debug_counts()["t"].reasons == {"why": 1}
 
 
-def test_counts_that_a_store_cannot_take_are_kept_for_the_next_time(
+def test_counts_that_cannot_be_stored_are_kept_for_the_next_time(
     store: AwayAtTimes, caplog: pytest.LogCaptureFixture
 ) -> None:
     keeper = DebugFlusher(store, 0.0)
@@ -93,7 +93,7 @@ def test_counts_that_a_store_cannot_take_are_kept_for_the_next_time(
     assert "trigger t: matched=0 mismatched=2" in caplog.text
 
 
-def test_counts_that_are_lost_at_the_end_are_told_of(
+def test_counts_lost_at_shutdown_are_reported(
     store: AwayAtTimes, caplog: pytest.LogCaptureFixture
 ) -> None:
     keeper = DebugFlusher(store, 0.0)
@@ -105,7 +105,7 @@ def test_counts_that_are_lost_at_the_end_are_told_of(
     assert "debug counts lost, database unavailable" in caplog.text
 
 
-def test_reasons_are_counted_at_level_2_alone_and_bounded() -> None:
+def test_reasons_are_counted_at_level_2_only_and_bounded() -> None:
     counts = DebugCounts()
     for number in range(MAX_REASONS + 5):
         counts.mismatched(trigger(1), f"reason {number}")

@@ -29,20 +29,20 @@ def load(request: pytest.FixtureRequest) -> Load:
     return made
 
 
-def test_the_shipped_sample_is_what_its_program_makes(checkout: Path) -> None:
+def test_the_shipped_sample_is_reproducible(checkout: Path) -> None:
     with gzip.open(checkout / "etc" / "sample" / "one_day.jsonl.gz", "rt") as file:
         shipped = [json.loads(line) for line in file]
     assert shipped == list(one_day().notifications)
 
 
-def test_the_sample_holds_every_kind_of_verdict_it_is_to_show() -> None:
+def test_the_sample_contains_every_kind_of_verdict() -> None:
     assert one_day().verdicts() == Counter(
         {"verified": 14, "warnings": 3, "U0": 1, "U1": 1, "U2": 1, "U7": 1}
     )
     assert {t.fault for t in one_day().truth} > {"redelivered", "late"}
 
 
-def test_the_usage_handler_finds_the_truth(load: Load) -> None:
+def test_the_usage_handler_finds_the_planted_faults(load: Load) -> None:
     events = {n["message_id"]: distilled(n) for n in load.notifications}
     for truth in load.truth:
         stream = sorted((events[i] for i in truth.event_ids), key=lambda e: e["timestamp"])
@@ -60,7 +60,7 @@ def test_each_stream_is_one_instance_and_day(load: Load) -> None:
         assert {begin.date().isoformat() for begin in begins} == {truth.day}
 
 
-def test_only_marked_notifications_come_late_or_twice_and_none_after_its_record(
+def test_only_marked_notifications_are_late_or_duplicated_and_none_after_its_record(
     load: Load,
 ) -> None:
     counts = Counter(n["message_id"] for n in load.notifications)
@@ -81,7 +81,7 @@ def test_some_names_are_not_ascii(load: Load) -> None:
     assert any(not name.isascii() for name in names)
 
 
-def test_the_same_seed_gives_the_same_load_and_another_another() -> None:
+def test_a_load_depends_only_on_its_seed() -> None:
     def made(seed: int) -> Load:
         return lifecycle_load(days=2, instances=5, seed=seed)
 
@@ -89,7 +89,7 @@ def test_the_same_seed_gives_the_same_load_and_another_another() -> None:
     assert made(1) != made(2)
 
 
-def test_a_load_is_as_large_as_asked() -> None:
+def test_a_load_has_the_requested_size() -> None:
     truth = lifecycle_load(days=3, instances=8, seed=3, fault_rate=0).truth
     assert Counter(t.day for t in truth) == {"2026-03-14": 8, "2026-03-15": 8, "2026-03-16": 8}
     assert {verdict for t in truth for verdict in t.verdicts} <= {"verified", "warnings"}

@@ -52,7 +52,7 @@ class Answers:
         return self.asked
 
 
-def test_an_answer_is_given_again_while_it_is_fresh(hands: Hands) -> None:
+def test_a_fresh_value_is_reused(hands: Hands) -> None:
     kept = TtlCache(Answers(), fresh_seconds=5)
     assert [kept.get(), kept.get()] == [1, 1]
     hands.seconds += 4.9
@@ -70,7 +70,7 @@ def test_an_answer_is_given_again_while_it_is_fresh(hands: Hands) -> None:
         (1000, True, MAX_TTL_SECONDS),
     ],
 )
-def test_what_is_costly_is_asked_for_the_less_often(
+def test_an_expensive_value_is_refreshed_less_often(
     hands: Hands, took_seconds: float, costly: bool, rest_seconds: float
 ) -> None:
     def take_time() -> None:
@@ -84,7 +84,7 @@ def test_what_is_costly_is_asked_for_the_less_often(
     assert kept.get() == 2
 
 
-def test_after_a_failure_it_is_asked_for_again_soon(hands: Hands) -> None:
+def test_a_failure_is_retried_soon(hands: Hands) -> None:
     def time_out() -> None:
         hands.seconds += 30
         raise DatabaseUnavailable("away")
@@ -98,7 +98,7 @@ def test_after_a_failure_it_is_asked_for_again_soon(hands: Hands) -> None:
     assert kept.get() == 2
 
 
-def test_a_failure_is_an_answer_too(hands: Hands) -> None:
+def test_a_failure_is_cached(hands: Hands) -> None:
     def fail() -> None:
         raise DatabaseUnavailable("away")
 
@@ -113,7 +113,7 @@ def test_a_failure_is_an_answer_too(hands: Hands) -> None:
     assert kept.get() == 2
 
 
-def test_a_fault_of_the_program_reaches_who_asked_and_is_no_answer() -> None:
+def test_an_unexpected_exception_reaches_the_caller_and_is_not_cached() -> None:
     def fail() -> None:
         raise ZeroDivisionError
 
@@ -144,7 +144,7 @@ class Hanging:
         assert self.let_go.wait(BOUND_SECONDS)
 
 
-def test_while_one_thread_looks_the_others_get_the_last_answer(hands: Hands) -> None:
+def test_during_a_refresh_other_threads_get_the_last_value(hands: Hands) -> None:
     answers = Answers()
     kept = TtlCache(answers, fresh_seconds=5)
     kept.get()
@@ -158,7 +158,7 @@ def test_while_one_thread_looks_the_others_get_the_last_answer(hands: Hands) -> 
     assert (kept.get(), answers.asked) == (2, 2)
 
 
-def test_where_there_was_none_yet_there_is_no_answer(
+def test_without_a_last_value_other_threads_time_out(
     hands: Hands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache, "FIRST_REFRESH_WAIT_SECONDS", 0.001)

@@ -7,7 +7,7 @@ import pytest
 from winchester_core.telemetry.counters import BOUNDS_SECONDS, Histogram
 
 
-def test_a_duration_counts_for_its_bound_and_all_greater_ones() -> None:
+def test_a_duration_counts_in_its_bucket_and_all_larger_ones() -> None:
     histogram = Histogram()
     for seconds in (0.0, 0.01, 0.011, 1e9):
         histogram.observe("a", seconds)
@@ -20,9 +20,9 @@ def test_a_duration_counts_for_its_bound_and_all_greater_ones() -> None:
     assert (taken["b"].number, sum(taken["b"].within)) == (1, len(BOUNDS_SECONDS) - 10)
 
 
-def test_bounds_are_in_order() -> None:
+def test_bounds_are_ascending() -> None:
     assert sorted(set(BOUNDS_SECONDS)) == list(BOUNDS_SECONDS)
 
 
-def test_what_was_not_observed_is_not_there() -> None:
+def test_unobserved_durations_are_omitted() -> None:
     assert Histogram().snapshot() == {}

@@ -27,7 +27,7 @@ def exporter(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
         yield exporter
 
 
-def test_a_scope_is_a_span_with_its_facts(exporter: InMemorySpanExporter) -> None:
+def test_a_context_is_a_span_with_its_fields(exporter: InMemorySpanExporter) -> None:
     with LogContext("run", stream_id=7, trigger="vm"), LogContext("handler", handler="mail"):
         pass
     inner, outer = exporter.get_finished_spans()
@@ -46,7 +46,7 @@ def test_a_scope_is_a_span_with_its_facts(exporter: InMemorySpanExporter) -> Non
     assert outer.instrumentation_scope.name == "winchester"
 
 
-def test_a_span_that_fails_tells_the_class_of_the_exception_and_no_secret(
+def test_a_failed_span_has_the_exception_class_and_no_secret(
     exporter: InMemorySpanExporter,
 ) -> None:
     with pytest.raises(ValueError, match="s3cret"), LogContext("run"):
@@ -59,14 +59,14 @@ def test_a_span_that_fails_tells_the_class_of_the_exception_and_no_secret(
     assert "s3cret" not in span.to_json()
 
 
-def test_a_span_is_marked_as_failed_from_within(exporter: InMemorySpanExporter) -> None:
+def test_a_span_can_be_marked_as_failed_from_within(exporter: InMemorySpanExporter) -> None:
     with LogContext("run"):
         log_context.mark_span_failed(KeyError("s3cret"))
     (span,) = exporter.get_finished_spans()
     assert span.status.description == "KeyError"
 
 
-def test_what_is_told_afterwards_began_when_it_began(exporter: InMemorySpanExporter) -> None:
+def test_a_span_recorded_afterwards_keeps_its_start_time(exporter: InMemorySpanExporter) -> None:
     since = log_context.span_start_time()
     log_context.record_span("claim", since, streams=3)
     (span,) = exporter.get_finished_spans()
@@ -74,7 +74,7 @@ def test_what_is_told_afterwards_began_when_it_began(exporter: InMemorySpanExpor
     assert dict(span.attributes or {}) == {"winchester.streams": 3}
 
 
-def test_the_ids_of_the_present_span_are_those_that_others_see(
+def test_the_current_span_ids_match_the_exported_ones(
     exporter: InMemorySpanExporter,
 ) -> None:
     assert log_context.trace_ids() == {}
@@ -89,7 +89,7 @@ def test_the_ids_of_the_present_span_are_those_that_others_see(
     }
 
 
-def test_another_provider_is_noticed(
+def test_a_changed_provider_is_noticed(
     exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with LogContext("first"):
@@ -104,7 +104,7 @@ def test_another_provider_is_noticed(
     assert [each.name for each in other.get_finished_spans()] == ["winchester.second"]
 
 
-def test_what_is_done_apart_has_none_of_the_facts_around_it() -> None:
+def test_a_detached_context_has_no_outer_fields() -> None:
     with LogContext("run", stream_id=7), LogContext("complete", apart=True, streams=2):
         assert context_fields() == {"streams": 2}
         with LogContext("handler", handler="mail"):
@@ -127,7 +127,7 @@ def test_without_the_library_there_is_no_tracer(monkeypatch: pytest.MonkeyPatch)
     assert all_steps() == (None, None, {})
 
 
-def test_facts_are_those_of_all_scopes_of_the_thread_and_of_no_other() -> None:
+def test_fields_are_those_of_all_contexts_of_the_thread_only() -> None:
     seen: list[Any] = []
     with LogContext("run", stream_id=7, trigger="vm"):
         with LogContext("handler", handler="mail", trigger="x"):

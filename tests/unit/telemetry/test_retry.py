@@ -47,7 +47,7 @@ def failing(times: int, error: Exception) -> Callable[[], str]:
 @pytest.mark.parametrize(
     "error", [DatabaseUnavailable("gone"), ClockError("silent"), ConcurrentChange("first")]
 )
-def test_what_is_away_is_waited_for_and_told_once(
+def test_an_outage_is_waited_for_and_reported_once(
     outage: OutageState, counters: Counters, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     assert retry_until_stopped(outage, threading.Event(), failing(9, error)) == "done"
@@ -56,7 +56,7 @@ def test_what_is_away_is_waited_for_and_told_once(
     assert counters[Count.OUTAGES] == 1
 
 
-def test_several_threads_that_meet_one_outage_tell_of_it_once(
+def test_an_outage_seen_by_several_threads_is_reported_once(
     outage: OutageState, counters: Counters, caplog: pytest.LogCaptureFixture
 ) -> None:
     is_back, waiting = threading.Event(), threading.Barrier(5)
@@ -88,25 +88,25 @@ def test_several_threads_that_meet_one_outage_tell_of_it_once(
     assert caplog.records[-1].levelno == logging.WARNING
 
 
-def test_a_stop_ends_the_waiting(outage: OutageState) -> None:
+def test_a_stop_ends_the_wait(outage: OutageState) -> None:
     stop = threading.Event()
     stop.set()
     assert retry_until_stopped(outage, stop, failing(10, DatabaseUnavailable("gone"))) is None
 
 
-def test_what_another_try_does_not_mend_is_raised_at_once(outage: OutageState) -> None:
+def test_an_error_that_a_retry_cannot_fix_is_raised_at_once(outage: OutageState) -> None:
     with pytest.raises(DataRefused):
         retry_until_stopped(outage, threading.Event(), failing(1, DataRefused("too long")))
 
 
-def test_others_that_are_first_for_ever_are_no_outage(outage: OutageState) -> None:
+def test_repeated_conflicts_are_not_an_outage(outage: OutageState) -> None:
     with pytest.raises(ConcurrentChange):
         retry_until_stopped(
             outage, threading.Event(), failing(MAX_CONFLICTS + 1, ConcurrentChange("first"))
         )
 
 
-def test_waits_double_up_to_a_bound_with_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waits_double_up_to_a_limit_with_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outage_module, "MIN_WAIT_SECONDS", 1.0)
     monkeypatch.setattr(outage_module, "MAX_WAIT_SECONDS", 5.0)
     waits: list[float] = []

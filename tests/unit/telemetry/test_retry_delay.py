@@ -9,15 +9,15 @@ from winchester_core.telemetry.retry import retry_delay
 FIRST, LONGEST = timedelta(seconds=10), timedelta(hours=1)
 
 
-def test_each_attempt_waits_twice_as_long_up_to_the_longest() -> None:
+def test_delays_double_up_to_the_maximum() -> None:
     waits = [retry_delay(n, FIRST, LONGEST, 1.0).total_seconds() for n in range(1, 12)]
     assert waits == [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600]
 
 
-def test_jitter_shortens_a_wait_by_a_fifth_at_most() -> None:
+def test_jitter_shortens_a_delay_by_at_most_a_fifth() -> None:
     assert retry_delay(1, FIRST, LONGEST, 0.0) == timedelta(seconds=8)
     assert retry_delay(1, FIRST, LONGEST, 0.5) == timedelta(seconds=9)
 
 
-def test_any_number_of_attempts_has_a_wait() -> None:
+def test_any_number_of_attempts_has_a_delay() -> None:
     assert retry_delay(10**9, FIRST, LONGEST, 1.0) == LONGEST

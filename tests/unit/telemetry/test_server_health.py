@@ -82,7 +82,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
         yield Watched(beats, database, monitor, listeners[0])
 
 
-def test_a_process_lives_while_no_part_is_overdue(
+def test_a_process_is_alive_while_no_deadline_is_missed(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pulse = watched.beats.pulse("the worker")
@@ -100,7 +100,7 @@ def test_a_process_lives_while_no_part_is_overdue(
     assert watched.ask("/livez").status == 200
 
 
-def test_a_process_is_ready_from_its_begin_to_its_end(watched: Watched) -> None:
+def test_a_process_is_ready_from_start_to_shutdown(watched: Watched) -> None:
     starting = watched.ask("/readyz")
     watched.monitor.health.begin()
     ready = watched.ask("/readyz")
@@ -115,7 +115,7 @@ def test_a_process_is_ready_from_its_begin_to_its_end(watched: Watched) -> None:
 @pytest.mark.parametrize(
     "fault", [DatabaseUnavailable("no route"), SchemaMismatch("0001", "0003", "sqlite://")]
 )
-def test_it_is_not_ready_while_the_database_cannot_be_worked_with_yet_lives(
+def test_a_process_without_a_usable_database_is_alive_but_not_ready(
     watched: Watched, fault: Exception
 ) -> None:
     watched.monitor.health.begin()
@@ -132,14 +132,14 @@ def test_head_is_answered_without_a_body(watched: Watched) -> None:
     assert watched.ask("/livez", "HEAD").status == 200
 
 
-def test_what_is_not_there_and_what_may_not_be_asked_is_told(watched: Watched) -> None:
+def test_unknown_paths_and_methods_are_refused(watched: Watched) -> None:
     assert watched.ask("/").content == {"paths": ["/metrics", "/livez", "/readyz"]}
     assert watched.ask("/metrics/x").status == 404
     assert watched.ask("/metrics", "POST").status == 405
     assert watched.ask("/livez", "DELETE").content == {"allowed": ["GET", "HEAD"]}
 
 
-def test_a_scrape_that_fails_is_logged_and_harms_nothing(
+def test_a_failed_scrape_is_logged_and_harmless(
     watched: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert b"winchester_watchdog_overdue_components 0.0" in watched.ask("/metrics").content
@@ -153,31 +153,31 @@ def test_a_scrape_that_fails_is_logged_and_harms_nothing(
     assert watched.ask("/livez").status == 200
 
 
-def test_an_address_that_is_taken_is_an_error_that_names_it(watched: Watched) -> None:
+def test_an_address_in_use_is_reported(watched: Watched) -> None:
     host, port = watched.listener.address
     with pytest.raises(ListenError, match=f"cannot listen on 127.0.0.1, port {port}: "):
         HttpListener(host, port, lambda *_: [])
 
 
-def test_a_host_that_is_not_there_is_an_error_that_names_it() -> None:
+def test_an_unknown_host_is_reported() -> None:
     with pytest.raises(ListenError, match=r"cannot listen on nowhere.invalid, port 1: "):
         HttpListener("nowhere.invalid", 1, lambda *_: [])
 
 
-def test_after_its_end_nobody_listens(watched: Watched) -> None:
+def test_the_port_is_closed_after_shutdown(watched: Watched) -> None:
     watched.monitor.__exit__(None, None, None)
     with pytest.raises(urllib.error.URLError):
         watched.ask("/livez")
 
 
-def test_the_next_listener_may_have_the_address_at_once(watched: Watched) -> None:
+def test_the_next_listener_can_bind_the_address_at_once(watched: Watched) -> None:
     watched.ask("/livez")
     watched.monitor.__exit__(None, None, None)
     with HttpListener(*watched.listener.address, lambda *_: []) as other:
         assert other.address == watched.listener.address
 
 
-def test_without_an_address_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_listener_is_started_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(HttpListener, "__init__", lambda *_: pytest.fail("it listens"))
     with TelemetryServer(None, Health(Watchdog(), TtlCache(lambda: None)), []) as monitor:
         assert not monitor.health.readiness().is_well

@@ -25,14 +25,14 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
     return hands
 
 
-def test_nothing_is_expected_of_a_part_before_its_first_beat(hands: Hands) -> None:
+def test_a_deadline_starts_with_the_first_beat(hands: Hands) -> None:
     beats = Watchdog()
     beats.pulse("a")
     hands.seconds += 10 * DEADLINE_SECONDS
     assert beats.overdue() == []
 
 
-def test_whoever_does_not_beat_again_is_overdue_until_it_does(hands: Hands) -> None:
+def test_a_component_without_a_beat_is_overdue_until_the_next_one(hands: Hands) -> None:
     beats = Watchdog()
     first, second = beats.pulse("a"), beats.pulse("b")
     first.beat()
@@ -45,7 +45,7 @@ def test_whoever_does_not_beat_again_is_overdue_until_it_does(hands: Hands) -> N
     assert beats.overdue() == ["a"]
 
 
-def test_a_wait_that_is_announced_is_no_silence(hands: Hands) -> None:
+def test_an_announced_wait_extends_the_deadline(hands: Hands) -> None:
     beats = Watchdog()
     beats.pulse("a").beat(3600)
     hands.seconds += 3600 + DEADLINE_SECONDS
@@ -54,7 +54,7 @@ def test_a_wait_that_is_announced_is_no_silence(hands: Hands) -> None:
     assert beats.overdue() == ["a"]
 
 
-def test_what_may_last_as_long_as_it_likes_is_never_overdue_and_what_may_not_is(
+def test_only_a_component_with_a_time_limit_can_be_overdue(
     hands: Hands,
 ) -> None:
     beats = Watchdog()
@@ -67,7 +67,7 @@ def test_what_may_last_as_long_as_it_likes_is_never_overdue_and_what_may_not_is(
     assert beats.overdue() == ["a"]
 
 
-def test_a_part_that_has_ended_is_not_waited_for(hands: Hands) -> None:
+def test_an_ended_component_has_no_deadline(hands: Hands) -> None:
     beats = Watchdog()
     pulse = beats.pulse("a")
     pulse.beat()
@@ -77,7 +77,7 @@ def test_a_part_that_has_ended_is_not_waited_for(hands: Hands) -> None:
     assert beats.overdue() == []
 
 
-def test_each_try_is_a_beat(hands: Hands) -> None:
+def test_each_retry_is_a_beat(hands: Hands) -> None:
     beats = Watchdog()
     action = beats.pulse("a").beating(lambda: "done")
     for _ in range(3):

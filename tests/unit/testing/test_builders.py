@@ -20,7 +20,7 @@ from winchester_core.testing import (
 TWO = datetime(2024, 3, 1, 14, tzinfo=timezone(timedelta(hours=2)))
 
 
-def test_an_event_is_as_it_would_be_stored() -> None:
+def test_an_event_is_built_in_its_stored_form() -> None:
     event = make_event("order.paid", timestamp=TWO, order="o-1", amount=3)
 
     assert clean_event(event).event == event
@@ -29,19 +29,19 @@ def test_an_event_is_as_it_would_be_stored() -> None:
     assert (event["event_type"], event["order"], event["amount"]) == ("order.paid", "o-1", 3)
 
 
-def test_two_events_are_two_unless_they_are_given_one_id() -> None:
+def test_events_have_unique_ids_unless_given() -> None:
     assert make_event()["message_id"] != make_event()["message_id"]
     assert make_event(message_id="1") == make_event(message_id="1")
 
 
-def test_an_event_that_would_lose_a_trait_is_none() -> None:
+def test_an_event_that_would_lose_a_trait_is_refused() -> None:
     with pytest.raises(ValueError, match=r"trait .items. would be dropped: .*list"):
         make_event(items=[1])
     with pytest.raises(InvalidEvent, match="message_id"):
         make_event(message_id="")
 
 
-def test_a_stream_is_in_order_and_its_events_share_their_traits() -> None:
+def test_a_stream_is_ordered_and_its_events_share_their_traits() -> None:
     first, second = make_stream_events("job.begun", "job.ended", step=timedelta(hours=1), job=7)
 
     assert [each["event_type"] for each in (first, second)] == ["job.begun", "job.ended"]
@@ -50,7 +50,7 @@ def test_a_stream_is_in_order_and_its_events_share_their_traits() -> None:
     assert first["message_id"] != second["message_id"]
 
 
-def test_a_notification_is_as_services_send_it() -> None:
+def test_a_notification_has_the_form_services_send() -> None:
     made = make_notification("compute.end", {"a": 1}, timestamp=TWO, message_id="1", _unique_id="u")
 
     assert made == {
@@ -64,7 +64,7 @@ def test_a_notification_is_as_services_send_it() -> None:
     }
 
 
-def test_the_outbox_of_an_env_keeps_payloads_as_they_would_be_delivered() -> None:
+def test_the_outbox_of_an_env_keeps_payloads_in_delivered_form() -> None:
     env = make_env(attempt=2)
     payload = {"at": TWO, "list": [1]}
     first, second = (env["outbox"].put(payload) for _ in range(2))
@@ -76,12 +76,12 @@ def test_the_outbox_of_an_env_keeps_payloads_as_they_would_be_delivered() -> Non
     assert env["attempt"] == 2
 
 
-def test_the_outbox_refuses_what_no_database_stores() -> None:
+def test_the_outbox_refuses_unstorable_payloads() -> None:
     with pytest.raises(UnstorablePayload, match="set"):
         make_env()["outbox"].put({1})
 
 
-def test_an_effect_has_its_payload_as_a_copy() -> None:
+def test_an_effect_has_a_copy_of_its_payload() -> None:
     payload = {"list": [1]}
     effect = make_effect(payload, id="e1", attempt=3)
 

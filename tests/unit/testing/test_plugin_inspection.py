@@ -89,14 +89,14 @@ def inspected(install: Install) -> Any:
         (TRAIT_PLUGINS, 4, "values, which only its author knows"),
     ],
 )
-def test_a_sound_plugin_has_no_problem(
+def test_a_correct_plugin_has_no_problem(
     inspected: Any, group: str, rules: int, not_checked: str | None
 ) -> None:
     assert inspected(group, SOUND[group]) == PluginInspection((), rules, not_checked)
 
 
 @pytest.mark.parametrize("group", SOUND)
-def test_no_rule_is_tried_on_nothing(inspected: Any, group: str) -> None:
+def test_every_rule_is_tested_on_something(inspected: Any, group: str) -> None:
     """Each is tried on what its own example gives: another example, another number of rules."""
     twice = {
         HANDLERS: "\\n- mine\\n- name: mine",
@@ -162,7 +162,9 @@ def test_no_rule_is_tried_on_nothing(inspected: Any, group: str) -> None:
         (TRAIT_PLUGINS, "plugin: mine", "plugin: mime", "nothing there is named mine"),
     ],
 )
-def test_a_problem_is_named(inspected: Any, group: str, old: str, new: str, problem: str) -> None:
+def test_each_problem_is_reported(
+    inspected: Any, group: str, old: str, new: str, problem: str
+) -> None:
     assert old in SOUND[group]
     source = SOUND[group].replace(old, new)
     if "def Mine" in source:
@@ -172,7 +174,7 @@ def test_a_problem_is_named(inspected: Any, group: str, old: str, new: str, prob
     assert any(problem in each for each in problems), problems
 
 
-def test_a_handler_of_certain_events_is_not_blamed_for_others(inspected: Any) -> None:
+def test_a_handler_of_certain_events_may_ignore_others(inspected: Any) -> None:
     choosy = HANDLER.replace("return events", "return [e for e in events if e['amount'] > 3]")
     found = inspected(HANDLERS, choosy)
 
@@ -194,7 +196,7 @@ def test_neither_commit_nor_deliver_is_called(inspected: Any) -> None:
     assert inspected(HANDLERS, acting).problems == ()
 
 
-def test_what_is_written_meanwhile_is_lost(inspected: Any, tmp_path: Path) -> None:
+def test_files_written_during_the_inspection_are_discarded(inspected: Any, tmp_path: Path) -> None:
     body = "open('left_behind', 'w').close(); return events"
     before = Path.cwd()
 
@@ -203,7 +205,7 @@ def test_what_is_written_meanwhile_is_lost(inspected: Any, tmp_path: Path) -> No
     assert not (before / "left_behind").exists()
 
 
-def test_what_a_plugin_logs_meanwhile_is_not_shown(
+def test_log_records_of_a_plugin_are_hidden(
     inspected: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     body = "__import__('logging').error('hear'); return events"
@@ -234,7 +236,7 @@ class Mine(Command):
         ),
     ],
 )
-def test_of_a_command_its_help_and_methods_are_looked_at(
+def test_a_command_is_checked_for_help_and_methods(
     inspected: Any, source: str, problems: list[str]
 ) -> None:
     assert list(inspected(COMMANDS, source).problems) == problems

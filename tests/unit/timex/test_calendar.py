@@ -71,11 +71,11 @@ def test_shorter_units_wrap_around(expression: str, time: str, begin: str, end: 
         ("year @ 2020y", "2020-01-01", "2021-01-01"),
     ],
 )
-def test_its_own_unit_or_a_longer_one_moves_it_away(expression: str, begin: str, end: str) -> None:
+def test_an_own_or_longer_unit_shifts_the_range(expression: str, begin: str, end: str) -> None:
     assert ends(expression, "2015-03-17 14:20") == (at(begin), at(end))
 
 
-def test_none_of_its_own_unit_leaves_it_pinned() -> None:
+def test_a_zero_of_its_own_unit_keeps_the_range_anchored() -> None:
     assert ends("day + 0d 20h", "2015-03-17 14:20") == (at("2015-03-16 20:00"), at("2015-03-17 20"))
     assert ends("day + 0y", "2015-03-17 14:20") == ends("day", "2015-03-17 14:20")
 
@@ -92,7 +92,7 @@ def test_none_of_its_own_unit_leaves_it_pinned() -> None:
         "year + 1mo 30d",
     ],
 )
-def test_the_ranges_of_one_expression_divide_time(expression: str) -> None:
+def test_the_ranges_of_one_expression_partition_time(expression: str) -> None:
     step = timedelta(hours=7) if expression.startswith("hour") else timedelta(days=5, hours=7)
     time = at("2015-01-03 01:02")
     parsed = parse(expression)
@@ -107,7 +107,7 @@ def test_the_ranges_of_one_expression_divide_time(expression: str) -> None:
 
 @pytest.mark.parametrize("sign", "+-")
 @pytest.mark.parametrize(("unit", "number"), [("h", 10**30), ("us", 10**40), ("m", 10**900)])
-def test_a_great_number_of_short_units_wraps_around_at_once(
+def test_a_large_number_of_short_units_wraps_in_constant_time(
     sign: str, unit: str, number: int
 ) -> None:
     begin, end = ends(f"day {sign} {number}{unit}", "2015-03-17 14:20")
@@ -119,7 +119,7 @@ def test_a_great_number_of_short_units_wraps_around_at_once(
 @pytest.mark.parametrize(
     "expression", ["month {}{}d", "month {}{}s", "year {}{}mo", "year {}{}d @ 15d {}{}mo"]
 )
-def test_a_great_number_wraps_around_months_and_years(sign: str, expression: str) -> None:
+def test_a_large_number_wraps_around_months_and_years(sign: str, expression: str) -> None:
     text = expression.replace("{}{}", sign + " " + "9" * 30).replace("15d +", "15d + ")
     begin, end = ends(text, "2015-03-17 14:20")
     assert begin <= at("2015-03-17 14:20") < end
@@ -137,7 +137,7 @@ def test_a_great_number_wraps_around_months_and_years(sign: str, expression: str
         ("month", "1000-01-01", "1000-01-01", "1000-02-01"),
     ],
 )
-def test_it_wraps_around_up_to_the_ends_of_the_calendar(
+def test_ranges_wrap_up_to_the_ends_of_the_calendar(
     expression: str, time: str, begin: str, end: str
 ) -> None:
     assert ends(expression, time) == (at(begin), at(end))

@@ -52,7 +52,7 @@ def test_an_example_has_the_documented_value(expression: str, value: str) -> Non
 
 
 @pytest.mark.parametrize(("_case", "expression", "time", "_timex", "value"), DIFFERENCES)
-def test_a_difference_has_the_documented_value_here(
+def test_a_difference_has_the_documented_value(
     _case: str, expression: str, time: str, _timex: str, value: str
 ) -> None:
     text = expression.strip("`")

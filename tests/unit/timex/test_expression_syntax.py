@@ -47,7 +47,7 @@ from winchester_core.timex.expression import MAX_LENGTH, MAX_NESTING
         ("day @ 24", 6, "'@' sets the hour, which is 0 to 23, not 24"),
     ],
 )
-def test_a_fault_is_told_with_its_place_and_what_is_allowed(
+def test_an_error_is_reported_with_its_position_and_the_alternatives(
     text: str, position: int, reason: str
 ) -> None:
     with pytest.raises(TimeExpressionError) as raised:
@@ -74,7 +74,7 @@ def test_a_fault_is_told_with_its_place_and_what_is_allowed(
         ("day", "day($timestamp)"),
     ],
 )
-def test_two_ways_to_write_one_time(text: str, same: str) -> None:
+def test_two_spellings_of_one_time_are_equal(text: str, same: str) -> None:
     times = {
         "a": datetime(2015, 3, 17, 14, 20, tzinfo=UTC),
         "b": datetime(2015, 3, 20, 1, 2, 3, tzinfo=UTC),
@@ -98,11 +98,11 @@ def test_any_word_after_a_dollar_sign_is_a_variable(name: str) -> None:
         ("month($launched_at)", {"launched_at"}),
     ],
 )
-def test_the_variables_are_known_before_evaluation(text: str, names: set[str]) -> None:
+def test_variables_are_known_before_evaluation(text: str, names: set[str]) -> None:
     assert parse(text).variables == names
 
 
-def test_a_text_may_be_as_long_as_the_limit_and_no_longer() -> None:
+def test_a_text_may_have_exactly_the_maximum_length() -> None:
     longest = "$a1" + "+1s" * 332 + " "
     assert len(longest) == MAX_LENGTH
     start = datetime(2015, 3, 17, tzinfo=UTC)
@@ -112,13 +112,13 @@ def test_a_text_may_be_as_long_as_the_limit_and_no_longer() -> None:
     assert raised.value.position == MAX_LENGTH
 
 
-def test_a_message_shows_only_the_beginning_of_a_text_that_is_too_long() -> None:
+def test_a_message_shows_only_the_beginning_of_an_overlong_text() -> None:
     with pytest.raises(TimeExpressionError) as raised:
         parse("$a " * 1_000_000)
     assert len(str(raised.value)) < 1200
 
 
-def test_parentheses_may_be_nested_to_the_limit_and_no_deeper() -> None:
+def test_parentheses_may_be_nested_to_exactly_the_limit() -> None:
     def nested(depth: int) -> str:
         return "(" * depth + "$a" + ")" * depth
 
@@ -130,6 +130,6 @@ def test_parentheses_may_be_nested_to_the_limit_and_no_deeper() -> None:
         parse("(" * MAX_LENGTH)
 
 
-def test_parentheses_side_by_side_are_not_nested() -> None:
+def test_adjacent_parentheses_are_not_nested() -> None:
     text = "(" * MAX_NESTING + "$a" + " + 1h)" * MAX_NESTING + " to (($b))"
     assert parse(text).variables == {"a", "b"}

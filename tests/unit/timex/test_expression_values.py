@@ -78,20 +78,20 @@ def test_a_range_moves_at_both_ends(expression: str, begin: str, end: str) -> No
 
 
 @pytest.mark.parametrize("value", [None, "2015-01-01", 5, True])
-def test_what_is_no_datetime_is_missing(value: Any) -> None:
+def test_a_variable_that_is_not_a_datetime_is_missing(value: Any) -> None:
     with pytest.raises(TimeEvaluationError, match=r"\$last has no datetime") as raised:
         parse("$first to $last").evaluate({"first": at("2015-01-01"), "last": value})
     assert (raised.value.variable, raised.value.clamp) == ("last", None)
     assert raised.value.text == "$first to $last"
 
 
-def test_the_default_variable_is_missing_too_when_it_is_not_given() -> None:
+def test_an_ungiven_default_variable_is_missing() -> None:
     with pytest.raises(TimeEvaluationError) as raised:
         parse("day")()
     assert raised.value.variable == "timestamp"
 
 
-def test_an_event_serves_as_variables() -> None:
+def test_an_event_can_be_passed_as_variables() -> None:
     happened = at("2015-01-01")
     event = {"message_id": "1", "timestamp": happened, "size": 3, "launched_at": happened}
     assert parse("$launched_at + 1h").evaluate(event).timestamp == at("2015-01-01 01:00")
@@ -139,7 +139,7 @@ GREAT = "9" * 900
         ("year($t @ 1000y 1mo) + 6mo", EARLIEST),
     ],
 )
-def test_beyond_the_years_1000_to_9999_is_no_value_but_a_nearest_one(
+def test_a_result_outside_years_1000_to_9999_has_a_nearest_value_only(
     expression: str, clamp: datetime
 ) -> None:
     with pytest.raises(TimeEvaluationError, match="the years 1000-9999") as raised:
@@ -155,25 +155,25 @@ def test_beyond_the_years_1000_to_9999_is_no_value_but_a_nearest_one(
         (datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))), LATEST),
     ],
 )
-def test_a_variable_beyond_those_years_is_no_value(moment: datetime, clamp: datetime) -> None:
+def test_a_variable_outside_those_years_is_an_error(moment: datetime, clamp: datetime) -> None:
     for expression in ("$t", "day($t)", "$t to $t"):
         with pytest.raises(TimeEvaluationError) as raised:
             parse(expression)(t=moment)
         assert raised.value.clamp == clamp
 
 
-def test_the_first_and_the_last_time_are_values() -> None:
+def test_the_first_and_last_times_are_valid() -> None:
     assert parse("$t")(t=EARLIEST).timestamp == EARLIEST
     assert parse("$t + 999999us")(t=LATEST.replace(microsecond=0)).timestamp == LATEST
 
 
-def test_expressions_are_equal_by_their_text() -> None:
+def test_expressions_are_equal_by_text() -> None:
     assert parse("$a + 1d") == parse("$a + 1d")
     assert len({parse("day"), parse("day"), parse("day ")}) == 2
     assert str(parse("$a + 1d")) == parse("$a + 1d").text == "$a + 1d"
 
 
-def test_an_expression_cannot_be_changed() -> None:
+def test_an_expression_is_immutable() -> None:
     with pytest.raises(AttributeError):
         parse("day").text = "month"  # type: ignore[misc]
 

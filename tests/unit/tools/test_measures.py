@@ -31,7 +31,7 @@ def make(tmp_path: Path) -> Make:
     return write
 
 
-def test_files_and_lines_are_counted_everywhere_and_the_median_without_packages(make: Make) -> None:
+def test_all_files_and_lines_are_counted_but_the_median_excludes_packages(make: Make) -> None:
     tree = make(
         {
             "__init__.py": "\n" * 50,
@@ -54,7 +54,7 @@ def test_functions_and_methods_have_lengths(make: Make) -> None:
     assert make({"a.py": function + method}).measures()["median_function"] == 2.5
 
 
-def test_an_imported_name_is_followed_to_a_module_else_to_its_package(make: Make) -> None:
+def test_an_imported_name_resolves_to_a_module_or_its_package(make: Make) -> None:
     tree = make(
         {
             "__init__.py": "",
@@ -70,7 +70,7 @@ def test_an_imported_name_is_followed_to_a_module_else_to_its_package(make: Make
     assert tree.imports["shop.sub.c"] == {"shop.b", "shop.sub.d"}
 
 
-def test_lazy_and_type_checking_imports_close_a_circle(make: Make) -> None:
+def test_lazy_and_type_checking_imports_count_in_circles(make: Make) -> None:
     tree = make(
         {
             "a.py": "from shop.b import x\n",
@@ -83,13 +83,13 @@ def test_lazy_and_type_checking_imports_close_a_circle(make: Make) -> None:
     assert tree.measures()["import_circles"] == 1
 
 
-def test_circles_are_kept_apart() -> None:
+def test_separate_circles_are_reported_separately() -> None:
     graph = {"a": ["b"], "b": ["a", "c"], "c": ["d"], "d": ["e"], "e": ["c"], "f": ["a", "e"]}
     found = sorted(sorted(each) for each in strongly_connected(graph))
     assert found == [["a", "b"], ["c", "d", "e"], ["f"]]
 
 
-def test_only_a_sole_importer_in_the_same_package_counts(make: Make) -> None:
+def test_only_a_single_importer_in_the_same_package_counts(make: Make) -> None:
     tree = make(
         {
             "alone.py": "",

@@ -16,7 +16,7 @@ def stream(host: str, outcome: str = "fired", **fields: Any) -> dict[str, Any]:
     return {"trigger": "t", "distinguished_by": {"host": host}, "outcome": outcome, **fields}
 
 
-def test_what_is_said_of_a_thing_is_compared_and_nothing_else() -> None:
+def test_only_the_given_fields_are_compared() -> None:
     came = stream("a", events=["e1"], error="ValueError: no disk")
     assert differing_fields(expect(trigger="t", events=["e1"], error="no disk"), came) == []
     assert differing_fields(expect(outcome="expired", error="no light"), came) == [
@@ -26,7 +26,7 @@ def test_what_is_said_of_a_thing_is_compared_and_nothing_else() -> None:
     assert differing_fields(expect(error="no disk"), stream("a", error=None)) == ["error"]
 
 
-def test_as_many_as_possible_agree_however_little_is_said_of_the_first() -> None:
+def test_the_largest_possible_number_of_items_is_matched() -> None:
     wanted = [expect(trigger="t"), expect(outcome="fired"), expect(distinguished_by={"host": "a"})]
     came = [stream("a"), stream("b", "expired"), stream("c")]
     found = match_expected(wanted, came)
@@ -35,7 +35,7 @@ def test_as_many_as_possible_agree_however_little_is_said_of_the_first() -> None
     assert all(not differing_fields(item, partner) for item, partner in found.pairs)
 
 
-def test_one_that_differs_is_held_against_that_which_it_resembles() -> None:
+def test_a_differing_item_is_paired_with_the_most_similar_one() -> None:
     wanted = [expect(distinguished_by={"host": "b"}, outcome="fired")]
     found = match_expected(wanted, [stream("a"), stream("b", "expired")])
     ((_, partner),) = found.pairs
@@ -43,13 +43,13 @@ def test_one_that_differs_is_held_against_that_which_it_resembles() -> None:
     assert [each["distinguished_by"] for each in found.unexpected] == [{"host": "a"}]
 
 
-def test_one_that_resembles_nothing_is_missing() -> None:
+def test_an_item_without_a_similar_one_is_missing() -> None:
     found = match_expected([expect(trigger="other", outcome="fired")], [stream("a")])
     assert (len(found.missing), len(found.unexpected), found.pairs) == (1, 1, [])
     assert len(match_expected([expect(outcome="fired")], []).missing) == 1
 
 
-def test_equal_things_are_counted() -> None:
+def test_equal_items_are_counted() -> None:
     twice = [expect(outcome="fired"), expect(outcome="fired")]
     assert len(match_expected(twice, [stream("a")]).missing) == 1
     assert len(match_expected(twice[:1], [stream("a"), stream("b")]).unexpected) == 1

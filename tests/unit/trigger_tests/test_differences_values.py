@@ -27,7 +27,7 @@ EARLIER = timezone(timedelta(hours=-1))
         (None, None),
     ],
 )
-def test_what_means_the_same_is_as_expected(expected: Any, came: Any) -> None:
+def test_equivalent_values_match(expected: Any, came: Any) -> None:
     assert values_match(expected, came)
 
 
@@ -45,7 +45,7 @@ def test_what_means_the_same_is_as_expected(expected: Any, came: Any) -> None:
         ("2026-03-02T00:00:00+00:00", MIDNIGHT),
     ],
 )
-def test_values_are_told_apart_as_groups_are(expected: Any, came: Any) -> None:
+def test_values_differ_by_type_as_groups_do(expected: Any, came: Any) -> None:
     assert not values_match(expected, came)
 
 

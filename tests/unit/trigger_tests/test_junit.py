@@ -25,7 +25,7 @@ def test_each_file_is_a_suite_and_each_case_a_test() -> None:
     assert (failure.get("message"), failure.text) == ("x: y", "x: y\n  z\nmore")
 
 
-def test_characters_that_xml_cannot_hold_are_written_otherwise() -> None:
+def test_characters_invalid_in_xml_are_escaped() -> None:
     document = junit_xml({"a": [result("<\0&\ud800>", "\x1b[31m \N{GRINNING FACE}")]})
     (case,) = fromstring(document).iter("testcase")
     assert case.get("name") == "<\\u0000&\\ud800>"

@@ -21,12 +21,12 @@ def _trigger(name: str = "vm", **changed: Any) -> dict[str, Any]:
     }
 
 
-def test_what_stays_is_no_change_also_where_it_moved_in_the_file() -> None:
+def test_an_unchanged_trigger_is_no_change_even_if_moved_in_the_file() -> None:
     old, new = [_trigger("a"), _trigger("b")], [_trigger("b"), _trigger("a")]
     assert compare_triggers(old, new) == []
 
 
-def test_a_default_that_is_written_out_is_no_change() -> None:
+def test_an_explicit_default_is_no_change() -> None:
     assert compare_triggers([_trigger()], [_trigger(fire_delay=0, debug_level=0)]) == []
 
 
@@ -43,13 +43,13 @@ def test_a_default_that_is_written_out_is_no_change() -> None:
         ("debug_level", 1),
     ],
 )
-def test_each_key_counts(key: str, value: Any) -> None:
+def test_each_changed_key_is_a_change(key: str, value: Any) -> None:
     (change,) = compare_triggers([_trigger()], [_trigger(**{key: value})])
     assert change == TriggerChange("vm", ChangeKind.CHANGED, (key,))
     assert str(change) == f"vm changed in {key}"
 
 
-def test_the_new_come_in_their_order_and_then_the_removed() -> None:
+def test_added_triggers_are_listed_in_file_order_before_removed_ones() -> None:
     old = [_trigger("gone"), _trigger("kept"), _trigger("other")]
     new = [_trigger("other", expiration="$last"), _trigger("fresh"), _trigger("kept")]
     assert [str(each) for each in compare_triggers(old, new)] == [

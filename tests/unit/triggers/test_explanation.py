@@ -56,7 +56,7 @@ def stream(definition: TriggerDefinition, *progress: int, **changes: Any) -> Str
     return StreamRecord(**(facts | changes))
 
 
-def test_the_first_criterion_that_an_event_meets_decides_its_group() -> None:
+def test_the_first_matching_criterion_decides_the_group() -> None:
     told = explain_event(trigger(), event("item", of=7, size=5))
     assert (told.matched, told.reason) == (True, "it meets match criterion 2")
     assert told.distinguished_by is not None
@@ -65,7 +65,7 @@ def test_the_first_criterion_that_an_event_meets_decides_its_group() -> None:
     assert [each.is_met for each in told.fire_criteria] == [False, True]
 
 
-def test_an_event_of_no_wanted_type_is_told_its_type_and_no_more() -> None:
+def test_an_event_of_another_type_is_reported_by_its_type_only() -> None:
     told = explain_event(trigger(), event("lost"))
     assert (told.matched, told.reason) == (False, "it meets no match criterion")
     assert [each.reason for each in told.match_criteria] == [
@@ -76,13 +76,13 @@ def test_an_event_of_no_wanted_type_is_told_its_type_and_no_more() -> None:
     assert told.fire_criteria[1].criterion == "event type 'item' and size is an int > 3"
 
 
-def test_a_missing_distinguishing_trait_is_named_and_the_criterion_that_had_decided() -> None:
+def test_a_missing_distinguishing_trait_is_reported_with_its_criterion() -> None:
     told = explain_event(trigger(), event("item", order=7))
     assert told.reason == ("it meets match criterion 2, but it lacks the distinguishing trait 'of'")
     assert told.distinguished_by is None
 
 
-def test_what_is_said_is_what_is_decided() -> None:
+def test_an_explanation_agrees_with_the_matching() -> None:
     definition = trigger()
     triggers = TriggerSet([definition])
     for each in (
@@ -97,7 +97,7 @@ def test_what_is_said_is_what_is_decided() -> None:
         assert groups == ([told.distinguished_by] if told.matched else [])
 
 
-def test_events_that_do_not_count_are_gathered_by_reason_those_of_the_type_first() -> None:
+def test_unmatched_events_are_grouped_by_reason_with_matching_types_first() -> None:
     definition = trigger()
     events = [
         event("paid", "m1"),
@@ -117,14 +117,14 @@ def test_events_that_do_not_count_are_gathered_by_reason_those_of_the_type_first
     assert items.mismatches[2] == Mismatch("its event type is not 'item'", 1, "m1", False)
 
 
-def test_progress_is_told_as_it_is_stored_while_the_rules_are_the_same() -> None:
+def test_stored_progress_is_shown_while_the_rules_are_unchanged() -> None:
     definition = trigger()
     stored = stream(definition, 1, 2)
     paid, items = explain_progress(definition, stored, [])
     assert (paid.has, paid.is_met, items.has) == (1, True, 2)
 
 
-def test_progress_that_other_rules_counted_is_counted_anew_up_to_what_is_needed() -> None:
+def test_progress_under_other_rules_is_recalculated_up_to_the_required_number() -> None:
     old, new = trigger(), trigger(fire_criteria=[{"event_type": "item", "number": 2}])
     events = [event("item", f"m{number}") for number in range(3)]
     (items,) = explain_progress(new, stream(old, 1, 0), events)

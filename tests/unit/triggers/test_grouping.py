@@ -48,28 +48,28 @@ def group_key(trigger_name: str, values: dict[str, Any]) -> bytes:
     )
 
 
-def test_values_of_different_type_case_or_blanks_are_different_groups() -> None:
+def test_values_that_differ_in_type_case_or_spaces_are_different_groups() -> None:
     for one, other in combinations(DIFFERENT, 2):
         assert group_key("t", {"x": one}) != group_key("t", {"x": other}), (one, other)
 
 
-def test_negative_zero_is_zero() -> None:
+def test_negative_zero_equals_zero() -> None:
     assert group_key("t", {"x": -0.0}) == group_key("t", {"x": 0.0})
 
 
-def test_neither_the_order_of_traits_nor_their_borders_change_the_group() -> None:
+def test_neither_trait_order_nor_value_boundaries_change_the_group() -> None:
     assert group_key("t", {"a": "1", "b": "2"}) == group_key("t", {"b": "2", "a": "1"})
     assert group_key("t", {"a": "12", "b": ""}) != group_key("t", {"a": "1", "b": "2"})
     assert group_key("ta", {"b": "1"}) != group_key("t", {"ab": "1"})
 
 
-def test_the_key_is_fixed_for_ever_since_it_is_stored() -> None:
+def test_the_stored_key_format_is_fixed() -> None:
     key = group_key("t", {"instance": "i-1", "n": 3})
     assert len(key) == 32
     assert key.hex() == "f08eba30be251752d47f934a41b4b6e3749a961b5b71f8194f60aae888d18439"
 
 
-def test_a_stand_in_is_looked_up_instead_of_the_trait_and_goes_through_the_expression() -> None:
+def test_a_mapped_trait_is_read_instead_and_passed_to_the_expression() -> None:
     traits = (DistinguishingTrait("id"), DistinguishingTrait("timestamp", parse("day")))
     event = {"id": "i-1", "timestamp": NOON, "began": NOON - timedelta(days=3)}
     group = Grouping("t", traits).group_of(event, {"timestamp": "began"})
@@ -86,7 +86,7 @@ def test_a_stand_in_is_looked_up_instead_of_the_trait_and_goes_through_the_expre
         ({"id": "i"}, "distinguishing trait 'timestamp'"),
     ],
 )
-def test_an_event_without_a_usable_trait_has_no_group_for_a_reason(
+def test_an_event_without_a_usable_trait_has_no_group_and_a_reason(
     event: dict[str, Any], reason: str
 ) -> None:
     traits = (DistinguishingTrait("id"), DistinguishingTrait("timestamp", parse("day")))
@@ -94,7 +94,7 @@ def test_an_event_without_a_usable_trait_has_no_group_for_a_reason(
         Grouping("t", traits).group_of(event, {})
 
 
-def test_groups_are_known_again_but_not_without_end() -> None:
+def test_the_group_cache_is_bounded() -> None:
     cache, traits = GroupCache(), (DistinguishingTrait("id"),)
     grouping = Grouping("t", traits)
     first = cache.group_of(grouping, {"id": "i-1"}, {})
@@ -109,7 +109,7 @@ def test_groups_are_known_again_but_not_without_end() -> None:
 
 
 @pytest.mark.parametrize("expression", ["day", None])
-def test_only_what_is_cheaply_told_apart_is_known_again(expression: str | None) -> None:
+def test_only_cheaply_comparable_groups_are_cached(expression: str | None) -> None:
     traits = (DistinguishingTrait("at", expression and parse(expression)),)
     cache, grouping = GroupCache(), Grouping("t", traits)
     utc, elsewhere = NOON, NOON.astimezone(timezone(timedelta(hours=14)))

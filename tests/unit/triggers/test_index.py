@@ -53,7 +53,7 @@ TYPES = ["a.b", "a.c", "a.", "a", "b.b", "c", "d.e", "d", "", "zzz", "A.B"]
 
 
 @pytest.mark.parametrize("event_type", TYPES)
-def test_candidates_are_what_a_search_through_all_triggers_finds_in_order(
+def test_candidates_equal_a_linear_search_in_order(
     event_type: str,
 ) -> None:
     index = TriggerIndex(TRIGGERS)
@@ -67,7 +67,7 @@ def test_candidates_are_what_a_search_through_all_triggers_finds_in_order(
         assert [(each.trigger.name, each.criteria) for each in found] == wanted
 
 
-def test_a_candidate_keeps_its_matching_criteria_in_their_order() -> None:
+def test_a_candidate_keeps_its_matching_criteria_in_order() -> None:
     one = trigger("t", "a.*", "b", ["*", "!a.x"], "a.b")
     (candidate,) = TriggerIndex([one]).candidates_for_type("a.b")
     assert candidate.criteria == tuple(one.match_criteria[at] for at in (0, 2, 3))
@@ -77,13 +77,13 @@ def test_no_triggers_means_no_candidates() -> None:
     assert TriggerIndex[Trigger]([]).candidates_for_type("a") == ()
 
 
-def test_a_second_look_up_returns_the_same_answer_without_a_search() -> None:
+def test_a_second_lookup_returns_the_cached_result() -> None:
     index = TriggerIndex(TRIGGERS)
     assert index.candidates_for_type("a.b") is index.candidates_for_type("a.b")
     assert index.candidates_for_type("zzz.nothing") is index.candidates_for_type("zzz.nothing")
 
 
-def test_a_flood_of_types_does_not_grow_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_distinct_types_do_not_grow_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index_module, "MAX_CACHED_TYPES", 50)
     index = TriggerIndex(TRIGGERS)
     for number in range(1_000):
@@ -91,7 +91,7 @@ def test_a_flood_of_types_does_not_grow_memory(monkeypatch: pytest.MonkeyPatch) 
         assert len(index._index_by_type) <= 50
 
 
-def test_a_flood_that_many_triggers_match_does_not_grow_memory(
+def test_many_types_with_many_matching_triggers_do_not_grow_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(index_module, "MAX_CACHED_CANDIDATES", 100)
@@ -101,7 +101,7 @@ def test_a_flood_that_many_triggers_match_does_not_grow_memory(
         assert len(index._indexes_by_slots) == 1
 
 
-def test_a_flood_that_different_triggers_match_does_not_grow_memory(
+def test_many_types_with_different_triggers_do_not_grow_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(index_module, "MAX_CACHED_CANDIDATES", 100)
@@ -116,7 +116,7 @@ def test_a_flood_that_different_triggers_match_does_not_grow_memory(
         )
 
 
-def test_several_shortlists_have_room_however_many_triggers_there_are(
+def test_several_candidate_lists_are_cached_for_any_number_of_triggers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(index_module, "MAX_CACHED_CANDIDATES", 10)
@@ -127,7 +127,7 @@ def test_several_shortlists_have_room_however_many_triggers_there_are(
     assert all(index.candidates_for_type(one) is two for one, two in zip(types, first, strict=True))
 
 
-def test_only_triggers_that_the_type_can_reach_are_asked() -> None:
+def test_only_triggers_reachable_by_the_type_are_evaluated() -> None:
     index = TriggerIndex(
         [trigger(f"t{number}", f"service{number:04}.*") for number in range(1_000)]
     )
@@ -135,7 +135,7 @@ def test_only_triggers_that_the_type_can_reach_are_asked() -> None:
     assert names(index.candidates_for_type("service0500.create")) == ["t500"]
 
 
-def test_globs_that_begin_with_anything_are_found_by_their_end() -> None:
+def test_suffix_globs_are_found_by_suffix() -> None:
     index = TriggerIndex([trigger(f"t{number}", f"*.part{number:04}") for number in range(1_000)])
     assert len(index._possible_slots("service.part0500")) == 1
     assert names(index.candidates_for_type("service.part0500")) == ["t500"]

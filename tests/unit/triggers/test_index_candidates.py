@@ -69,14 +69,14 @@ def found(candidates: CandidateIndex[Trigger], **traits: Any) -> str:
     return "".join(each.trigger.name for each in candidates.candidates_for(event))
 
 
-def test_an_event_is_tried_on_the_triggers_of_its_own_constant() -> None:
+def test_an_event_is_matched_against_the_triggers_of_its_own_constant() -> None:
     regions = candidate_index(*({"region": f"r{number}"} for number in range(9)))
     assert found(regions, region="r3") == "3"
     assert found(regions, region="r99") == ""
     assert found(regions) == ""
 
 
-def test_triggers_without_a_constant_are_tried_always_and_all_in_their_order() -> None:
+def test_triggers_without_a_constant_are_always_evaluated_in_order() -> None:
     mixed = candidate_index(
         {"r": "a"}, {}, {"r": "b"}, {"n": {"int": "> 3"}}, {"r": "c"}, {"r": "a"}
     )
@@ -100,7 +100,7 @@ def test_triggers_without_a_constant_are_tried_always_and_all_in_their_order() -
         (NOON, NOON),
     ],
 )
-def test_conditions_that_few_values_satisfy_are_looked_up_by_them(demand: Any, value: Any) -> None:
+def test_conditions_with_few_satisfying_values_are_indexed_by_them(demand: Any, value: Any) -> None:
     several = candidate_index({"r": demand}, *({"r": f"other {number}"} for number in range(9)))
     assert found(several, r=value) == "0"
     assert found(several, r="neither") == ""
@@ -118,58 +118,58 @@ def test_conditions_that_few_values_satisfy_are_looked_up_by_them(demand: Any, v
         {"bare": "a"},
     ],
 )
-def test_other_conditions_are_tried_always(demand: Any) -> None:
+def test_other_conditions_are_always_evaluated(demand: Any) -> None:
     several = candidate_index({"r": demand}, *({"r": f"other {number}"} for number in range(9)))
     assert found(several, r="neither") == "0"
 
 
-def test_a_trigger_is_found_by_each_of_its_criteria_and_only_once() -> None:
+def test_a_trigger_is_found_once_by_any_of_its_criteria() -> None:
     several = candidate_index(
         [{"r": "a"}, {"s": "b"}], *({"r": f"r{number}"} for number in range(9))
     )
     assert found(several, r="a") == found(several, s="b") == found(several, r="a", s="b") == "0"
 
 
-def test_a_trigger_one_of_whose_criteria_demands_no_constant_is_tried_always() -> None:
+def test_a_trigger_with_a_criterion_without_constants_is_always_evaluated() -> None:
     several = candidate_index([{"r": "a"}, {}], *({"r": f"r{number}"} for number in range(9)))
     assert found(several, r="x") == "0"
 
 
-def test_the_constant_that_the_fewest_triggers_share_is_the_one_looked_up() -> None:
+def test_the_most_selective_constant_is_indexed() -> None:
     several = candidate_index(*({"state": "active", "tenant": f"t{number}"} for number in range(9)))
     assert found(several, state="active", tenant="t4") == "4"
     assert found(several, state="active") == ""
 
 
-def test_a_constant_that_most_triggers_share_is_not_looked_up() -> None:
+def test_a_constant_shared_by_most_triggers_is_not_indexed() -> None:
     several = candidate_index(*({"state": "active"} for _ in range(9)))
     assert found(several, state="error") == "012345678"
 
 
-def test_criteria_that_contradict_themselves_are_never_tried() -> None:
+def test_contradictory_criteria_are_never_evaluated() -> None:
     contradiction = {"r": {"all": ["a", "b"]}}
     several = candidate_index(contradiction, *({"r": f"r{number}"} for number in range(9)))
     assert found(several, r="a") == ""
 
 
-def test_a_trigger_that_is_debugged_sees_every_event_of_its_types() -> None:
+def test_a_debugged_trigger_receives_every_event_of_its_types() -> None:
     watched = candidate_index(*({"r": f"r{number}"} for number in range(9)), debug_level=1)
     assert found(watched, r="r3") == "012345678"
 
 
 @pytest.mark.parametrize("wanted", [[], [{"s": "s"} for _ in range(9)]])
-def test_an_event_with_a_value_that_cannot_be_hashed_is_tried_on_all(wanted: list[Any]) -> None:
+def test_an_event_with_an_unhashable_value_is_matched_against_all(wanted: list[Any]) -> None:
     several = candidate_index(*wanted, *({"r": f"r{number}"} for number in range(9)))
     assert several.candidates_for({"r": ["r1"]}) == several.candidates
 
 
-def test_many_triggers_that_are_tried_always_are_tried_in_their_order_with_those_found() -> None:
+def test_always_evaluated_triggers_keep_their_order_among_indexed_ones() -> None:
     several = candidate_index(*({"r": f"r{number}"} if number % 2 else {} for number in range(40)))
     always = [str(number) for number in range(0, 40, 2)]
     possible = several.candidates_for({"r": "r3"})
     assert [each.trigger.name for each in possible] == ["0", "2", "3", *always[2:]]
 
 
-def test_more_traits_than_an_event_has_are_looked_up_by_those_of_the_event() -> None:
+def test_with_many_indexed_traits_the_events_own_traits_drive_the_lookup() -> None:
     several = candidate_index(*({f"trait {number}": "a"} for number in range(100)))
     assert found(several, **{"trait 42": "a", "trait 7": "b"}) == "42"

@@ -36,7 +36,7 @@ def event(event_type: str, minutes: int = 0, **traits: Any) -> dict[str, Any]:
     return {"message_id": "m", "event_type": event_type, "timestamp": moment, **traits}
 
 
-def test_it_fires_once_every_criterion_has_its_number_and_the_time_never_moves() -> None:
+def test_a_stream_fires_once_every_criterion_has_its_number_and_the_fire_time_is_fixed() -> None:
     definition = trigger(fire_delay=30)
     stream = progress.start(definition, event("item", size=5), NOON)
     progress.add_event(definition, stream, event("paid"), NOON)
@@ -50,7 +50,7 @@ def test_it_fires_once_every_criterion_has_its_number_and_the_time_never_moves()
     assert stream.event_count == 5
 
 
-def test_late_events_move_the_first_time_and_the_expiry_follows_first_and_last() -> None:
+def test_late_events_move_the_first_time_and_the_expiry() -> None:
     definition = trigger(expiration="$first + 1d")
     stream = progress.start(definition, event("item"), NOON)
     assert stream.expire_timestamp == NOON + timedelta(days=1)
@@ -60,7 +60,7 @@ def test_late_events_move_the_first_time_and_the_expiry_follows_first_and_last()
     assert stream.expire_timestamp == NOON + timedelta(hours=23)
 
 
-def test_the_expiry_may_depend_on_the_time_of_arrival() -> None:
+def test_the_expiry_may_depend_on_the_arrival_time() -> None:
     definition = trigger(expiration="$timestamp + 5m")
     stream = progress.start(definition, event("item"), NOON + timedelta(days=2))
     assert stream.expire_timestamp == NOON + timedelta(days=2, minutes=5)
@@ -80,14 +80,14 @@ def test_an_expiry_outside_the_years_1000_to_9999_is_clamped(
     assert stream.expire_timestamp == clamped
 
 
-def test_a_stream_whose_criteria_are_met_no_longer_expires() -> None:
+def test_a_stream_with_met_criteria_no_longer_expires() -> None:
     definition = trigger(fire_criteria=[{"event_type": "paid"}], fire_delay=7200)
     stream = progress.start(definition, event("paid"), NOON)
     assert progress.due_reason(stream, NOON + timedelta(minutes=90)) is None
     assert progress.due_reason(stream, NOON + timedelta(hours=2)) is Reason.FIRE
 
 
-def test_a_stream_is_due_to_expire_at_its_very_time() -> None:
+def test_a_stream_is_due_exactly_at_its_expiry() -> None:
     stream = progress.start(trigger(), event("item"), NOON)
     just_before = stream.expire_timestamp - timedelta(microseconds=1)
     assert progress.due_reason(stream, just_before) is None
@@ -96,7 +96,7 @@ def test_a_stream_is_due_to_expire_at_its_very_time() -> None:
     assert not progress.accepts_events(stream, stream.expire_timestamp)
 
 
-def test_counting_anew_uses_the_present_rules_and_leaves_a_fire_time_alone() -> None:
+def test_recalculation_uses_the_current_rules_and_keeps_a_fire_time() -> None:
     old, members = trigger(), [event("paid"), event("item", size=9)]
     stream = progress.start(old, members[0], NOON)
     progress.add_event(old, stream, members[1], NOON)
@@ -110,6 +110,6 @@ def test_counting_anew_uses_the_present_rules_and_leaves_a_fire_time_alone() -> 
     assert stream.fire_timestamp == later
 
 
-def test_the_fingerprint_follows_fire_criteria_and_expiration_alone() -> None:
+def test_the_fingerprint_covers_fire_criteria_and_expiration_only() -> None:
     assert trigger().fingerprint == trigger(fire_delay=5, name="other").fingerprint
     assert trigger().fingerprint != trigger(expiration="$last + 2h").fingerprint

@@ -38,19 +38,19 @@ def _facts(definition: TriggerDefinition = VM) -> progress.StreamProgress:
         ({"fire": BEGIN_ALONE, "expiration": "$last + 1m"}, RecalculationEffect.FIRES_AT_ONCE),
     ],
 )
-def test_what_comes_of_a_change(changed: dict[str, Any], effect: RecalculationEffect) -> None:
+def test_each_change_has_its_preview(changed: dict[str, Any], effect: RecalculationEffect) -> None:
     preview = preview_recalculation(make_trigger(**changed), _facts(), EVENTS, at(600))
     assert preview.effect is effect
 
 
-def test_a_fire_time_that_was_set_stays_whatever_changes() -> None:
+def test_a_fire_time_is_never_changed() -> None:
     decided = _facts(make_trigger(fire=BEGIN_ALONE, fire_delay=HOUR))
     preview = preview_recalculation(make_trigger(expiration="$last"), decided, EVENTS, at(600))
     assert preview.effect is RecalculationEffect.FIRE_TIME_UNCHANGED
     assert preview.after.fire_timestamp == decided.fire_timestamp == at(HOUR)
 
 
-def test_it_is_what_a_recount_does_and_leaves_the_facts_as_they_are() -> None:
+def test_the_preview_equals_the_recalculation_and_changes_nothing() -> None:
     changed = make_trigger(fire=BEGIN_ALONE, expiration="$last + 2h")
     before, recounted = _facts(), _facts()
     preview = preview_recalculation(changed, before, EVENTS, at(600))

@@ -12,7 +12,7 @@ def claim(stream_id: int, event_count: int = 1) -> Claim:
     return Claim(stream_id, "t", 1, "w", Reason.FIRE, 1, {}, event_count)
 
 
-def test_a_claim_that_was_given_back_cannot_be_begun() -> None:
+def test_a_released_claim_cannot_be_started() -> None:
     hand = InFlightClaims()
     first, second = claim(1), claim(2)
     hand.take([first, second])
@@ -22,7 +22,7 @@ def test_a_claim_that_was_given_back_cannot_be_begun() -> None:
     assert hand.to_renew(None) == [first]
 
 
-def test_what_has_been_begun_is_renewed_until_it_is_dropped() -> None:
+def test_a_started_claim_is_renewed_until_it_is_removed() -> None:
     hand = InFlightClaims()
     first = claim(1)
     hand.take([first])
@@ -33,7 +33,7 @@ def test_what_has_been_begun_is_renewed_until_it_is_dropped() -> None:
     assert hand.to_renew(None) == []
 
 
-def test_a_run_past_its_timeout_is_no_longer_renewed_but_those_that_wait_are() -> None:
+def test_a_run_past_its_timeout_is_not_renewed_but_waiting_claims_are() -> None:
     hand = InFlightClaims()
     first, second = claim(1), claim(2)
     hand.take([first, second])
@@ -42,7 +42,7 @@ def test_a_run_past_its_timeout_is_no_longer_renewed_but_those_that_wait_are() -
     assert hand.to_renew(timeout_seconds=3600.0) == [second, first]
 
 
-def test_portions_hold_a_bounded_number_of_events_and_never_cut_a_stream() -> None:
+def test_memory_batches_have_a_bounded_number_of_events_and_never_split_a_stream() -> None:
     claims = [
         claim(1, MEMORY_BATCH_EVENTS * 3),
         claim(2, MEMORY_BATCH_EVENTS - 1),
@@ -56,6 +56,6 @@ def test_portions_hold_a_bounded_number_of_events_and_never_cut_a_stream() -> No
     ]
 
 
-def test_portions_hold_a_bounded_number_of_streams() -> None:
+def test_memory_batches_have_a_bounded_number_of_streams() -> None:
     many = [claim(number) for number in range(MEMORY_BATCH_STREAMS + 1)]
     assert [len(part) for part in memory_batches(many)] == [MEMORY_BATCH_STREAMS, 1]

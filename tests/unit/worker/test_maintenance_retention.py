@@ -72,7 +72,7 @@ def trimmer_of(store: ScriptedStore, counters: Counters | None = None) -> mainte
     return maintenance.Trimmer(store, clock, OPTIONS, counted, store.stop)  # type: ignore[arg-type]
 
 
-def test_a_round_goes_on_while_there_is_more(seconds: Seconds) -> None:
+def test_trimming_continues_while_batches_are_full(seconds: Seconds) -> None:
     store = ScriptedStore([TrimResult(10, 0, HALFWAY, more=True), TrimResult(3, 0, END)])
     counters = Counters()
     trimmer_of(store, counters).round()
@@ -80,7 +80,7 @@ def test_a_round_goes_on_while_there_is_more(seconds: Seconds) -> None:
     assert counters[Count.EVENTS_TRIMMED] == 13
 
 
-def test_a_round_ends_after_half_a_second_and_the_next_goes_on_where_it_left_off(
+def test_trimming_pauses_after_half_a_second_and_resumes_at_the_cursor(
     seconds: Seconds,
 ) -> None:
     seconds.step = 0.1
@@ -93,13 +93,13 @@ def test_a_round_ends_after_half_a_second_and_the_next_goes_on_where_it_left_off
     assert store.cursors[-1] == HALFWAY
 
 
-def test_a_round_ends_when_told_to_stop(seconds: Seconds) -> None:
+def test_trimming_ends_on_stop(seconds: Seconds) -> None:
     store = ScriptedStore([TrimResult(10, 0, HALFWAY, more=True)] * 50, stop_after=4)
     trimmer_of(store).round()
     assert len(store.cursors) == 4
 
 
-def test_what_no_stream_held_is_not_waited_for(seconds: Seconds) -> None:
+def test_trimming_restarts_at_once_when_no_stream_holds_events(seconds: Seconds) -> None:
     store = ScriptedStore([TrimResult(10, 0, HALFWAY, more=True), TrimResult(3, 0, END)])
     trimming = trimmer_of(store)
     trimming.round()
@@ -107,7 +107,7 @@ def test_what_no_stream_held_is_not_waited_for(seconds: Seconds) -> None:
     assert store.cursors == [None, HALFWAY, None]
 
 
-def test_what_streams_hold_is_looked_at_again_the_later_the_more_it_is(seconds: Seconds) -> None:
+def test_events_held_by_streams_are_rechecked_with_increasing_delay(seconds: Seconds) -> None:
     store = ScriptedStore([TrimResult(0, 30_000, HALFWAY, more=True), TrimResult(0, 30_000, END)])
     trimming = trimmer_of(store)
     trimming.round()
@@ -117,7 +117,7 @@ def test_what_streams_hold_is_looked_at_again_the_later_the_more_it_is(seconds: 
         assert store.cursors[-1] == mark
 
 
-def test_a_worker_does_not_go_to_sleep_while_there_is_more_to_trim(scene: Scene) -> None:
+def test_a_worker_does_not_sleep_while_there_is_more_to_trim(scene: Scene) -> None:
     ingest(scene.store, make_trigger(match="none"), *(make_event(f"{i}") for i in range(57)))
     scene.clock.advance(timedelta(days=2))
     worker = scene.worker(

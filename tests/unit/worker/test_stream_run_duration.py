@@ -32,9 +32,7 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
     return hands
 
 
-def test_a_run_lasts_as_long_as_its_handlers_commit_included(
-    scene: Scene, script: Script, hands: Hands
-) -> None:
+def test_a_run_is_timed_including_commit(scene: Scene, script: Script, hands: Hands) -> None:
     script.on_handle = lambda events, _env: hands.spend(2) or events
     script.on_commit = lambda: hands.spend(0.5)
     worker = scene.worker()
@@ -46,7 +44,7 @@ def test_a_run_lasts_as_long_as_its_handlers_commit_included(
     assert (taken["fire"].number, taken["fire"].seconds) == (2, 5.0)
 
 
-def test_a_run_that_fails_counts_without_its_rollback(
+def test_a_failed_run_is_timed_without_its_rollback(
     scene: Scene, script: Script, hands: Hands
 ) -> None:
     def fail(events: list[object], _env: object) -> list[object]:
@@ -62,7 +60,7 @@ def test_a_run_that_fails_counts_without_its_rollback(
     assert (taken.number, taken.seconds) == (1, 3.0)
 
 
-def test_the_names_that_metrics_have_are_those_of_the_configuration(scene: Scene) -> None:
+def test_metric_labels_are_the_configured_pipeline_names(scene: Scene) -> None:
     names = scene.worker().names
     assert set(names.triggers) == {"vm"}
     assert set(names.pipelines) == {"fire", "expire"}

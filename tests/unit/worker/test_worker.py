@@ -44,7 +44,7 @@ def test_a_ready_stream_fires_once_with_its_events_in_order_and_is_purged(
     assert scene.store.has_event("late")
 
 
-def test_a_stream_expires_when_its_time_comes_first(scene: Scene, script: Script) -> None:
+def test_a_stream_expires_at_its_expiry(scene: Scene, script: Script) -> None:
     ingest(scene.store, scene.trigger, make_event("m"))
     worker = scene.worker(purge_completed=False)
     scene.clock.set(at(3599))
@@ -56,9 +56,7 @@ def test_a_stream_expires_when_its_time_comes_first(scene: Scene, script: Script
     assert worker.counters[Count.STREAMS_EXPIRED] == 1
 
 
-def test_process_ready_streams_keeps_to_its_batch_and_its_lane(
-    scene: Scene, script: Script
-) -> None:
+def test_process_ready_streams_respects_batch_size_and_reason(scene: Scene, script: Script) -> None:
     for instance in "abc":
         scene.complete_stream(instance)
     worker = scene.worker()
@@ -68,7 +66,7 @@ def test_process_ready_streams_keeps_to_its_batch_and_its_lane(
     assert len(script.seen) == 3
 
 
-def test_new_events_are_saved_and_pass_through_the_triggers(scene: Scene, script: Script) -> None:
+def test_new_events_are_saved_and_matched_by_triggers(scene: Scene, script: Script) -> None:
     made = make_event("made", "vm.made", 30, instance="b")
     script.on_handle = lambda events, _env: [*events, made] if len(events) == 2 else events
     scene.complete_stream()
@@ -79,7 +77,7 @@ def test_new_events_are_saved_and_pass_through_the_triggers(scene: Scene, script
     assert worker.counters.labels(Count.EVENTS_CREATED) == {"vm.made": 1}
 
 
-def test_one_stream_can_be_fired_or_expired_whatever_its_time(scene: Scene, script: Script) -> None:
+def test_one_stream_can_be_fired_or_expired_at_any_time(scene: Scene, script: Script) -> None:
     ingest(scene.store, scene.trigger, make_event("m"))
     worker = scene.worker(purge_completed=False)
     stream_id = only_stream(scene.store, instance="a").id
@@ -91,7 +89,7 @@ def test_one_stream_can_be_fired_or_expired_whatever_its_time(scene: Scene, scri
         worker.fire_stream(999)
 
 
-def test_old_events_are_trimmed_when_both_their_times_are_past_the_age(scene: Scene) -> None:
+def test_events_are_trimmed_when_both_their_times_are_past_the_age(scene: Scene) -> None:
     ingest(
         scene.store, make_trigger(match="none"), make_event("old"), make_event("new", "x", 10**6)
     )
@@ -103,9 +101,7 @@ def test_old_events_are_trimmed_when_both_their_times_are_past_the_age(scene: Sc
     assert scene.worker().process_trim_events() == 0
 
 
-def test_open_streams_are_brought_up_to_date_when_a_worker_starts(
-    scene: Scene, script: Script
-) -> None:
+def test_open_streams_are_recalculated_when_a_worker_starts(scene: Scene, script: Script) -> None:
     ingest(scene.store, scene.trigger, make_event("m", "vm.update"))
     changed = make_trigger(fire=[{"event_type": "vm.update"}])
     worker = scene.worker(triggers=[changed])
@@ -141,7 +137,7 @@ def test_statistics_are_logged_with_stable_keys(
 
 
 @pytest.mark.parametrize(("longest_seconds", "left"), [(3600.0, [3, 3, 3]), (0.0, [3, 2, 1])])
-def test_a_run_that_succeeded_waits_for_slow_ones_only_so_long_until_it_is_completed(
+def test_a_successful_run_waits_a_bounded_time_for_slow_runs_before_completion(
     scene: Scene,
     script: Script,
     monkeypatch: pytest.MonkeyPatch,

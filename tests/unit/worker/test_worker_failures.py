@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from support.scenes.workers import Scene, Script
 
 
-def test_a_failed_run_is_rolled_back_stores_nothing_and_is_tried_again_later(
+def test_a_failed_run_is_rolled_back_stores_nothing_and_is_retried(
     scene: Scene, script: Script
 ) -> None:
     made = make_event("made", "other")
@@ -50,7 +50,7 @@ def test_a_failed_run_is_rolled_back_stores_nothing_and_is_tried_again_later(
     assert scene.store.has_event("made")
 
 
-def test_attempts_end_in_an_error_state_with_traceback_and_reset_begins_anew(
+def test_exhausted_attempts_end_in_an_error_state_and_reset_starts_over(
     scene: Scene, script: Script
 ) -> None:
     def fail(_events: list[Any], _env: dict[str, Any]) -> list[Any]:
@@ -84,7 +84,7 @@ def test_attempts_end_in_an_error_state_with_traceback_and_reset_begins_anew(
         ([{"message_id": "x", "event_type": "t"}], "timestamp: is missing"),
     ],
 )
-def test_anything_but_valid_events_returned_fails_the_run_naming_the_handler(
+def test_an_invalid_return_value_fails_the_run_naming_the_handler(
     scene: Scene, script: Script, returned: Any, reason: str
 ) -> None:
     script.on_handle = lambda _events, _env: returned
@@ -95,9 +95,7 @@ def test_anything_but_valid_events_returned_fails_the_run_naming_the_handler(
     assert reason in error
 
 
-def test_a_trigger_that_is_configured_nowhere_sends_its_stream_to_error(
-    scene: Scene, script: Script
-) -> None:
+def test_a_stream_of_an_unknown_trigger_goes_to_error(scene: Scene, script: Script) -> None:
     stream_id = scene.complete_stream()
     scene.worker(triggers=[make_trigger("other")]).run_once()
     stream = scene.store.get_stream_by_id(stream_id)
@@ -116,7 +114,7 @@ def test_a_trigger_without_a_pipeline_for_the_reason_completes_without_a_run(
     assert script.calls == []
 
 
-def test_a_fault_in_commit_is_recorded_the_others_still_commit_and_the_stream_is_kept(
+def test_a_commit_error_is_recorded_other_handlers_commit_and_the_stream_is_kept(
     scene: Scene, script: Script
 ) -> None:
     def fault() -> None:
@@ -133,7 +131,7 @@ def test_a_fault_in_commit_is_recorded_the_others_still_commit_and_the_stream_is
     assert worker.counters[Count.HANDLER_COMMIT_ERRORS] == 2
 
 
-def test_a_worker_whose_lease_was_lost_rolls_back_and_completes_nothing(
+def test_a_worker_that_lost_its_lease_rolls_back_and_completes_nothing(
     scene: Scene, script: Script, caplog: pytest.LogCaptureFixture
 ) -> None:
     stream_id = scene.complete_stream()
@@ -153,9 +151,7 @@ def test_a_worker_whose_lease_was_lost_rolls_back_and_completes_nothing(
     assert "the lease was lost" in caplog.text
 
 
-def test_a_lost_lease_undoes_nothing_of_the_other_streams_of_the_batch(
-    scene: Scene, script: Script
-) -> None:
+def test_a_lost_lease_affects_no_other_stream_of_the_batch(scene: Scene, script: Script) -> None:
     ids = [scene.complete_stream(instance) for instance in "abc"]
 
     def lose_one(events: list[Any], env: dict[str, Any]) -> list[Any]:
@@ -203,7 +199,7 @@ class Away:
 
 
 @pytest.mark.parametrize("method", ["members_of", "renew", "complete"])
-def test_a_database_that_is_away_during_a_run_is_waited_for_and_costs_no_attempt(
+def test_a_database_outage_during_a_run_is_waited_for_and_counts_no_attempt(
     scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     stream_id = scene.complete_stream()
@@ -218,7 +214,7 @@ def test_a_database_that_is_away_during_a_run_is_waited_for_and_costs_no_attempt
     assert worker.counters[Count.OUTAGES] == 1
 
 
-def test_handlers_are_rolled_back_when_a_stop_comes_before_the_lease_could_be_proved(
+def test_handlers_are_rolled_back_when_stopped_before_the_lease_is_confirmed(
     scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene.complete_stream()
@@ -234,7 +230,7 @@ def test_handlers_are_rolled_back_when_a_stop_comes_before_the_lease_could_be_pr
 
 
 @pytest.mark.parametrize("handler", [ScriptedHandler, QuietHandler])
-def test_a_completion_whose_answer_was_lost_is_in_doubt_and_nothing_is_undone(
+def test_a_completion_of_unknown_outcome_is_counted_and_not_undone(
     scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch, handler: type
 ) -> None:
     stream_id = scene.complete_stream()
@@ -247,7 +243,7 @@ def test_a_completion_whose_answer_was_lost_is_in_doubt_and_nothing_is_undone(
     assert worker.counters[Count.LEASES_LOST] == 0
 
 
-def test_a_failure_whose_answer_was_lost_is_in_doubt_and_counted_once(
+def test_a_failure_of_unknown_outcome_is_counted_once(
     scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_events: list[Any], _env: dict[str, Any]) -> list[Any]:
@@ -264,7 +260,7 @@ def test_a_failure_whose_answer_was_lost_is_in_doubt_and_counted_once(
     assert worker.counters[Count.LEASES_LOST] == 0
 
 
-def test_streams_that_were_claimed_without_the_worker_hearing_of_it_are_given_back(
+def test_claims_of_unknown_outcome_are_released(
     scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream_id = scene.complete_stream()
@@ -279,7 +275,7 @@ def test_streams_that_were_claimed_without_the_worker_hearing_of_it_are_given_ba
     assert [env["attempt"] for _, env in script.seen] == [1]
 
 
-def test_stop_finishes_the_run_in_hand_and_releases_the_rest_without_an_attempt(
+def test_stop_finishes_the_running_stream_and_releases_the_rest_without_an_attempt(
     scene: Scene, script: Script
 ) -> None:
     ids = [scene.complete_stream(instance) for instance in "abc"]
@@ -298,7 +294,7 @@ def test_stop_finishes_the_run_in_hand_and_releases_the_rest_without_an_attempt(
     assert scene.worker(name="next").run_once() == 2
 
 
-def test_a_dead_workers_streams_are_rescued_by_the_next_round_of_another(
+def test_streams_of_a_dead_worker_are_rescued_by_another_worker(
     scene: Scene, script: Script
 ) -> None:
     stream_id = scene.complete_stream()
@@ -314,7 +310,7 @@ def test_a_dead_workers_streams_are_rescued_by_the_next_round_of_another(
     assert worker.counters[Count.STREAMS_RESCUED] == 1
 
 
-def test_faults_in_rollback_and_traits_that_new_events_lose_are_counted(
+def test_rollback_errors_and_dropped_traits_of_new_events_are_counted(
     scene: Scene, script: Script
 ) -> None:
     def fail_once(events: list[Any], env: dict[str, Any]) -> list[Any]:

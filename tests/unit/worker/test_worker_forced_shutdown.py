@@ -27,7 +27,7 @@ def _in_another_thread(act: Callable[[], None]) -> None:
 
 
 @pytest.mark.parametrize("handler", [ScriptedHandler, QuietHandler])
-def test_a_run_that_goes_on_after_its_worker_surrendered_commits_and_stores_nothing(
+def test_a_run_that_continues_after_the_forced_shutdown_commits_and_stores_nothing(
     scene: Scene, script: Script, handler: type, caplog: pytest.LogCaptureFixture
 ) -> None:
     ids = [scene.complete_stream(instance) for instance in "abc"]
@@ -51,7 +51,7 @@ def test_a_run_that_goes_on_after_its_worker_surrendered_commits_and_stores_noth
     assert scene.worker(name="next").run_once() == 3
 
 
-def test_a_run_that_has_begun_to_commit_is_told_of_it_the_second_time(
+def test_a_run_interrupted_in_commit_is_told_so_when_retried(
     scene: Scene, script: Script, caplog: pytest.LogCaptureFixture
 ) -> None:
     stream_id = scene.complete_stream()
@@ -75,7 +75,7 @@ def test_a_run_that_has_begun_to_commit_is_told_of_it_the_second_time(
     assert [env["attempt"] for _, env in script.seen] == [1, 2]
 
 
-def test_what_cannot_be_given_back_is_told_of(
+def test_claims_that_cannot_be_released_are_reported(
     scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     stream_id = scene.complete_stream()
@@ -96,7 +96,7 @@ def test_what_cannot_be_given_back_is_told_of(
     assert scene.store.get_stream_by_id(stream_id).state is StreamState.RETRY_FIRE
 
 
-def test_a_run_is_a_sign_of_life_until_its_timeout_and_not_longer(
+def test_a_run_counts_as_alive_until_its_timeout(
     scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
@@ -120,7 +120,7 @@ def test_a_run_is_a_sign_of_life_until_its_timeout_and_not_longer(
     assert heartbeat.overdue() == []
 
 
-def test_a_worker_that_hangs_in_the_database_is_overdue_and_one_that_waits_for_it_is_not(
+def test_a_worker_hung_in_the_database_is_overdue_but_not_one_waiting_for_it(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The worker's own thread looks, from within the store, at how it is seen."""

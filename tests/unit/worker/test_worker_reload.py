@@ -53,7 +53,7 @@ def _noting(calls: list[str], name: str) -> type:
     return Noting
 
 
-def test_the_run_in_hand_ends_as_it_began_and_the_next_goes_by_the_new(
+def test_a_running_stream_keeps_its_configuration_and_the_next_uses_the_new_one(
     scene: Scene, script: Script
 ) -> None:
     calls: list[str] = []
@@ -76,7 +76,7 @@ def test_the_run_in_hand_ends_as_it_began_and_the_next_goes_by_the_new(
     assert scene.store.count_streams(StreamFilter()) == 0
 
 
-def test_open_streams_are_counted_by_the_new_rules_and_fire_in_the_same_round(
+def test_open_streams_are_recalculated_and_fire_in_the_same_round(
     scene: Scene,
 ) -> None:
     ingest(scene.store, VM, make_event("m", "vm.begin"), now=NOON)
@@ -87,7 +87,7 @@ def test_open_streams_are_counted_by_the_new_rules_and_fire_in_the_same_round(
     assert worker.counters[Count.STREAMS_RECALCULATED] == 1
 
 
-def test_options_are_taken_over_too(scene: Scene) -> None:
+def test_options_are_reloaded(scene: Scene) -> None:
     worker = scene.worker()
     scene.complete_stream()
     _change(worker, purge_completed=False)
@@ -96,7 +96,7 @@ def test_options_are_taken_over_too(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("act", ["fire_stream", "process_ready_streams"])
-def test_a_program_that_embeds_the_worker_need_not_run_it(scene: Scene, act: str) -> None:
+def test_an_embedding_program_can_reload_without_running_the_worker(scene: Scene, act: str) -> None:
     calls: list[str] = []
     worker = scene.worker()
     stream_id = scene.complete_stream()
@@ -105,7 +105,7 @@ def test_a_program_that_embeds_the_worker_need_not_run_it(scene: Scene, act: str
     assert calls == ["new handles", "new commits"]
 
 
-def test_a_change_wakes_a_worker_that_sleeps(scene: Scene) -> None:
+def test_a_reload_wakes_a_sleeping_worker(scene: Scene) -> None:
     ingest(scene.store, VM, make_event("m", "vm.begin"), now=NOON)
     worker = scene.worker(idle_delay_seconds=3600)
     looked, fired = threading.Event(), threading.Event()
@@ -135,7 +135,7 @@ def test_a_change_wakes_a_worker_that_sleeps(scene: Scene) -> None:
 class TestDelivery:
     """Couriers take instances from the pipelines as they are now."""
 
-    def test_effects_that_wait_go_out_by_the_new_handler(self, scene: Scene) -> None:
+    def test_pending_effects_are_delivered_by_the_new_handler(self, scene: Scene) -> None:
         old, new = Post(), Post()
         worker = scene.worker(handlers=(sender(old),))
         stream_id = scene.complete_stream()
@@ -144,7 +144,7 @@ class TestDelivery:
         worker.run_once()
         assert (old.taken, new.taken) == ([], [stream_id])
 
-    def test_a_call_in_hand_ends_where_it_began_and_hinders_none_after_it(
+    def test_a_running_delivery_keeps_its_handler_and_delays_no_later_one(
         self, scene: Scene
     ) -> None:
         hangs, may_go_on, delivered = threading.Event(), threading.Event(), threading.Event()
@@ -170,7 +170,7 @@ class TestDelivery:
         assert (old.taken, new.taken) == ([first], [second])
         assert scene.store.count_effects() == 0
 
-    def test_what_is_no_longer_configured_stays_in_the_outbox(self, scene: Scene) -> None:
+    def test_effects_of_a_removed_handler_stay_in_the_outbox(self, scene: Scene) -> None:
         worker = scene.worker(handlers=(sender(Post()),))
         scene.complete_stream()
         worker.process_ready_streams(1)
@@ -187,7 +187,7 @@ class TestRefreshing:
         monkeypatch.setattr(refresher_module, "RECALCULATION_BATCH", 2)
         monkeypatch.setattr(refresher_module, "RECALCULATION_ROUND_BATCHES", 2)
 
-    def test_a_round_has_a_bound_and_the_next_goes_on(self, scene: Scene) -> None:
+    def test_recalculation_is_bounded_per_round_and_continues(self, scene: Scene) -> None:
         for number in range(9):
             ingest(scene.store, VM, make_event(f"m{number}", "vm.begin", instance=str(number)))
         worker = scene.worker(triggers=[BEGIN_ALONE])
@@ -197,7 +197,7 @@ class TestRefreshing:
             done.append(worker.counters[Count.STREAMS_RECALCULATED])
         assert done == [4, 8, 9, 9]
 
-    def test_it_looks_again_for_what_slower_processes_have_counted_back(
+    def test_streams_recalculated_by_slower_processes_are_found_again(
         self, scene: Scene, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         later = make_trigger(expiration="$last + 2h")

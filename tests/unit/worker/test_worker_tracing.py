@@ -78,7 +78,7 @@ def _id(span: ReadableSpan) -> int:
     return context.span_id
 
 
-def test_a_run_is_a_span_around_its_handlers_and_its_completion(
+def test_a_run_is_a_span_around_handlers_and_completion(
     scene: Scene, script: Script, exporter: InMemorySpanExporter
 ) -> None:
     stream_id = scene.complete_stream()
@@ -112,7 +112,7 @@ def test_a_run_is_a_span_around_its_handlers_and_its_completion(
     ]
 
 
-def test_an_idle_worker_makes_no_spans(scene: Scene, exporter: InMemorySpanExporter) -> None:
+def test_an_idle_worker_creates_no_spans(scene: Scene, exporter: InMemorySpanExporter) -> None:
     scene.worker().run_once()
     assert exporter.get_finished_spans() == ()
 
@@ -124,7 +124,7 @@ class Bystander(PipelineHandler):
         return events
 
 
-def test_streams_without_a_commit_are_completed_in_one_span_of_its_own(
+def test_streams_without_a_commit_are_completed_in_one_separate_span(
     scene: Scene, exporter: InMemorySpanExporter
 ) -> None:
     scene.complete_stream("a")
@@ -145,7 +145,7 @@ def failed(exporter: InMemorySpanExporter) -> dict[str, str | None]:
     }
 
 
-def test_a_handler_that_fails_marks_its_span_and_the_run(
+def test_a_failed_handler_marks_its_span_and_the_run(
     scene: Scene, script: Script, exporter: InMemorySpanExporter
 ) -> None:
     def fail(_events: list[Any], _env: dict[str, Any]) -> list[Any]:
@@ -157,7 +157,7 @@ def test_a_handler_that_fails_marks_its_span_and_the_run(
     assert failed(exporter) == {"handler": "ValueError", "run": "HandlerFailed"}
 
 
-def test_a_delivery_that_fails_marks_its_span(
+def test_a_failed_delivery_marks_its_span(
     scene: Scene, exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Mailer, "failure", ValueError("token=s3cret"))
@@ -178,7 +178,7 @@ class Once(EventSource):
         return messages
 
 
-def test_a_batch_of_a_source_is_a_span(scene: Scene, exporter: InMemorySpanExporter) -> None:
+def test_a_source_batch_is_a_span(scene: Scene, exporter: InMemorySpanExporter) -> None:
     manager = Ingester(
         store=scene.store,
         stream_clock=StreamClock(ClockKind.SYSTEM, scene.store, scene.clock),

@@ -65,14 +65,14 @@ HELD: dict[str, Any] = {"worker": "w", "lease_until": NOON + HOUR}
         ({"state": StreamState.COMPLETED}, NOON, ["completed"]),
     ],
 )
-def test_each_state_is_told_with_what_comes_next(
+def test_each_state_shows_its_next_transition(
     changes: dict[str, Any], now: datetime | None, words: list[str]
 ) -> None:
     told = next_transition(replace(STREAM, **changes), now=now, real_now=NOON)
     assert [word for word in words if word not in told] == []
 
 
-def test_a_stream_that_will_fire_does_not_seem_to_expire() -> None:
+def test_a_stream_about_to_fire_shows_no_expiry() -> None:
     told = next_transition(
         replace(STREAM, fire_timestamp=NOON + 3 * HOUR), now=NOON + 2 * HOUR, real_now=NOON
     )

@@ -58,7 +58,7 @@ def told(changes: dict[str, Any] | None = None, **known: Any) -> list[str]:
     return stream_reasons(StreamSituation(**(situation | known)))
 
 
-def test_a_criterion_that_lacks_events_is_named_then_when_the_stream_expires() -> None:
+def test_missing_events_of_a_criterion_are_reported_before_the_expiry() -> None:
     criterion, outlook = told()
     assert criterion == (
         "fire criterion 1 has 1 of 3 (event type 'end'); no other event has a matching type"
@@ -66,7 +66,7 @@ def test_a_criterion_that_lacks_events_is_named_then_when_the_stream_expires() -
     assert outlook.startswith("expires at 2024-05-17T13:00:00+00:00 (stream time, in 1h)")
 
 
-def test_what_came_near_is_said_with_its_reason() -> None:
+def test_near_misses_are_reported_with_their_reason() -> None:
     near = [
         Mismatch("trait 'size' is missing", 2, "m", type_matches=True),
         Mismatch("size is too small", 1, "m", type_matches=True),
@@ -78,7 +78,7 @@ def test_what_came_near_is_said_with_its_reason() -> None:
     assert "another type" not in criterion
 
 
-def test_a_criterion_that_is_met_is_no_reason() -> None:
+def test_a_met_criterion_is_not_reported() -> None:
     met = replace(MISSING, has=3)
     assert told(progress=[met, MISSING])[0].startswith("fire criterion 2 has 1 of 3")
 
@@ -106,14 +106,14 @@ def test_a_criterion_that_is_met_is_no_reason() -> None:
         ),
     ],
 )
-def test_a_stream_whose_criteria_were_met_says_what_it_waits_for(
+def test_a_stream_with_met_criteria_reports_what_it_waits_for(
     changes: dict[str, Any], words: list[str]
 ) -> None:
     (reason,) = told(changes)
     assert all(each in reason for each in words), reason
 
 
-def test_a_stream_that_expired_says_what_it_lacked() -> None:
+def test_an_expired_stream_reports_what_it_lacked() -> None:
     lacking, ending = told({"state": StreamState.COMPLETED, "is_open": False})
     assert lacking.startswith("fire criterion 1 has 1 of 3")
     assert ending == "it expired, due 2024-05-17T13:00:00+00:00, and is completed"
@@ -122,12 +122,12 @@ def test_a_stream_that_expired_says_what_it_lacked() -> None:
     assert ending.startswith("expiring: claimed by worker w")
 
 
-def test_attempts_and_the_last_line_of_an_error_are_said() -> None:
+def test_attempts_and_the_last_line_of_the_error_are_reported() -> None:
     failed = {"state": StreamState.EXPIRE_ERROR, "attempts": 1, "last_error": "Trace\nNo disk\n"}
     assert told(failed)[-1] == "it was attempted 1 time, and the last error is: No disk"
 
 
-def test_a_trigger_that_is_gone_is_said_and_what_becomes_of_its_streams() -> None:
+def test_a_removed_trigger_is_reported_with_the_fate_of_its_streams() -> None:
     counted, outlook, gone = told(definition=None, progress=[])
     assert counted == "its fire criteria were not met: events counted for each: 0"
     assert outlook.startswith("expires at")
@@ -135,29 +135,29 @@ def test_a_trigger_that_is_gone_is_said_and_what_becomes_of_its_streams() -> Non
     assert "a worker that claims one sets it to error" in gone
 
 
-def test_a_changed_trigger_is_said_by_whether_the_stream_will_be_counted_anew() -> None:
+def test_a_changed_trigger_is_reported_with_whether_the_stream_is_recalculated() -> None:
     other = {"fingerprint": "other"}
     assert "or the next event, recalculates it; this explanation" in told(other)[-1]
     done = told({**other, "state": StreamState.COMPLETED, "is_open": False})[-1]
     assert done.endswith(": the old ones decided, but this explanation uses the new ones")
 
 
-def test_criteria_that_are_met_since_the_trigger_changed_are_no_riddle() -> None:
+def test_criteria_met_only_after_a_trigger_change_are_explained() -> None:
     now_met = told({"fingerprint": "other"}, progress=[replace(MISSING, has=3)])
     assert now_met[0].startswith("its fire criteria are met as configured now, and were not when")
     assert "recalculates it" in now_met[-1]
 
 
-def test_a_stream_that_takes_no_more_events_names_its_successor() -> None:
+def test_a_closed_stream_names_its_successor() -> None:
     closed = told({"is_open": False}, successors=[9, 12])[-1]
     assert closed.endswith("an event of its group came after it expired and opened stream 9")
 
 
-def test_events_that_are_trimmed_are_not_taken_for_events_that_never_came() -> None:
+def test_trimmed_events_are_not_reported_as_missing() -> None:
     assert told(stored_events=0)[-1].startswith("2 of its 2 events have been trimmed")
 
 
-def test_a_reason_without_a_pipeline_is_said() -> None:
+def test_a_reason_without_a_pipeline_is_reported() -> None:
     silent = TriggerDefinition.from_config({**TRIGGER, "expire_pipeline": None}, {})
     assert told(definition=silent)[-1].startswith("its trigger has no expire_pipeline")
     assert told({"fire_timestamp": NOON}, definition=silent)[-1].startswith("its fire criteria")

@@ -56,7 +56,7 @@ class TestConditions(ConditionConformance):
         self.invalid_expressions = REFUSED[name]
 
 
-def test_every_condition_is_tried() -> None:
+def test_every_condition_is_tested() -> None:
     plugins = installed_plugins(CONDITIONS).values()
 
     assert {p.name for p in plugins if p.distribution == DISTRIBUTION} == set(EXPRESSIONS)

@@ -16,7 +16,7 @@ NOON = datetime(2014, 1, 2, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-def test_a_trait_lies_in_a_time_made_of_another_trait(
+def test_a_trait_within_a_range_computed_from_another_trait_matches(
     compiled: Callable[..., Criterion], make_event: Callable[..., dict[str, Any]]
 ) -> None:
     criterion = compiled({"traits": {"ending": {"datetime": "$beginning + 1d"}}})
@@ -31,7 +31,7 @@ def test_timestamp_is_a_variable_like_any_datetime_trait(
     assert not holds({"datetime": "$timestamp - 1d"}, NOON)
 
 
-def test_a_range_of_time_holds_its_begin_and_not_its_end(
+def test_a_computed_time_range_is_half_open(
     holds: Callable[[Any, Any], bool],
 ) -> None:
     begin = NOON.replace(hour=0)
@@ -41,7 +41,7 @@ def test_a_range_of_time_holds_its_begin_and_not_its_end(
     ]  # fmt: skip
 
 
-def test_a_missing_variable_means_no_match(
+def test_a_missing_variable_does_not_match(
     compiled: Callable[..., Criterion], make_event: Callable[..., dict[str, Any]]
 ) -> None:
     criterion = compiled({"traits": {"ending": {"datetime": "$beginning + 1d"}}})
@@ -49,18 +49,20 @@ def test_a_missing_variable_means_no_match(
     assert not criterion.matches(make_event(ending=NOON, beginning="2014-01-01"))
 
 
-def test_a_result_beyond_the_years_means_no_match(holds: Callable[[Any, Any], bool]) -> None:
+def test_a_result_outside_the_calendar_does_not_match(holds: Callable[[Any, Any], bool]) -> None:
     assert not holds({"datetime": "$timestamp + 9000y"}, NOON)
     assert not holds({"datetime": "$timestamp - 9000y"}, NOON)
 
 
 @pytest.mark.parametrize("value", [1, 1.5, "2014-01-02T12:00:00", True, None])
-def test_what_is_no_datetime_never_matches(holds: Callable[[Any, Any], bool], value: Any) -> None:
+def test_a_value_that_is_not_a_datetime_never_matches(
+    holds: Callable[[Any, Any], bool], value: Any
+) -> None:
     assert not holds({"datetime": "$timestamp"}, value)
     assert not holds({"range": {"min": datetime(2014, 1, 1)}}, value)
 
 
-def test_a_criterion_may_bound_the_events_own_timestamp(
+def test_a_criterion_may_constrain_the_events_own_timestamp(
     compiled: Callable[..., Criterion], make_event: Callable[..., dict[str, Any]]
 ) -> None:
     criterion = compiled({"timestamp": "day($launched_at)"})
@@ -75,7 +77,7 @@ def test_a_criterion_may_bound_the_events_own_timestamp(
     [{"timestamp": "$timestamp +"}, {"traits": {"x": {"datetime": "$timestamp +"}}}],
     ids=["timestamp", "datetime"],
 )
-def test_a_bad_time_expression_is_refused_with_its_reason(
+def test_an_invalid_time_expression_is_refused_with_its_reason(
     problems: Callable[..., dict[Any, str]], config: dict[str, Any]
 ) -> None:
     ((path, message),) = problems(config).items()
@@ -84,7 +86,7 @@ def test_a_bad_time_expression_is_refused_with_its_reason(
 
 
 @pytest.mark.parametrize("expression", [3, None, NOON, date(2014, 1, 2), True])
-def test_a_time_expression_is_text(
+def test_a_time_expression_must_be_text(
     problems: Callable[..., dict[Any, str]], expression: Any
 ) -> None:
     config = {"timestamp": expression, "traits": {"x": {"datetime": expression}}}
@@ -105,7 +107,7 @@ def test_a_time_expression_is_text(
     ],
     ids=str,
 )
-def test_both_bounds_of_a_range_of_time_belong_to_it(
+def test_both_bounds_of_a_datetime_range_are_inclusive(
     holds: Callable[[Any, Any], bool], bound: Any
 ) -> None:
     wanted = {"range": {"min": bound, "max": bound}}
@@ -114,7 +116,7 @@ def test_both_bounds_of_a_range_of_time_belong_to_it(
 
 
 @pytest.mark.parametrize("bound", [date(2014, 1, 2), "2014-01-02", "tomorrow, if it is fine", ""])
-def test_a_range_of_time_wants_date_and_time(
+def test_a_datetime_range_needs_date_and_time(
     problems: Callable[..., dict[Any, str]], bound: Any
 ) -> None:
     found = problems({"traits": {"x": {"range": {"max": bound}}}})

@@ -17,7 +17,7 @@ DISTINCT = [1, 1.0, "1", True, 0, 0.0, "", False, "a", "A", "a ", MOMENT, MOMENT
 
 @pytest.mark.parametrize("constant", DISTINCT, ids=repr)
 @pytest.mark.parametrize("form", ["constant", "in"])
-def test_of_values_that_differ_in_type_or_case_a_constant_equals_itself_alone(
+def test_a_constant_equals_only_values_of_its_type_and_case(
     holds: Callable[[Any, Any], bool], form: str, constant: Any
 ) -> None:
     wanted = constant if form == "constant" else {"in": ["other", constant]}
@@ -25,15 +25,15 @@ def test_of_values_that_differ_in_type_or_case_a_constant_equals_itself_alone(
     assert [(type(value), value) for value in equal] == [(type(constant), constant)]
 
 
-def test_minus_zero_is_zero(holds: Callable[[Any, Any], bool]) -> None:
+def test_minus_zero_equals_zero(holds: Callable[[Any, Any], bool]) -> None:
     assert holds(0.0, -0.0)
 
 
-def test_no_constant_equals_a_missing_trait(holds: Callable[[Any, Any], bool]) -> None:
+def test_a_constant_never_equals_a_missing_trait(holds: Callable[[Any, Any], bool]) -> None:
     assert not any(holds(constant, None) for constant in DISTINCT)
 
 
-def test_a_naive_datetime_constant_is_utc_and_an_aware_one_is_converted(
+def test_naive_datetime_constants_are_utc_and_aware_ones_are_converted(
     holds: Callable[[Any, Any], bool],
 ) -> None:
     assert holds(MOMENT.replace(tzinfo=None), MOMENT)
@@ -55,7 +55,7 @@ def test_a_naive_datetime_constant_is_utc_and_an_aware_one_is_converted(
         (datetime(1, 1, 1), "1000-9999"),
     ],
 )
-def test_a_constant_that_no_trait_can_hold_is_refused_with_the_reason(
+def test_a_constant_no_trait_can_hold_is_refused_with_the_reason(
     problems: Callable[..., dict[Any, str]], form: str, constant: Any, said: str
 ) -> None:
     if form == "constant":
@@ -67,16 +67,14 @@ def test_a_constant_that_no_trait_can_hold_is_refused_with_the_reason(
 
 
 @pytest.mark.parametrize("name", ["string", "text"])
-def test_string_and_text_equal_a_text_by_code_point(
-    holds: Callable[[Any, Any], bool], name: str
-) -> None:
+def test_string_compares_by_code_point(holds: Callable[[Any, Any], bool], name: str) -> None:
     assert [holds({name: "a"}, value) for value in ("a", "A", "a ", 1, None)] == [
         True, False, False, False, False,
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("expression", [3, None, True, 1.5, ["a"], date(2014, 1, 2)])
-def test_string_wants_its_text_in_quotes(
+def test_string_requires_quoted_text(
     problems: Callable[..., dict[Any, str]], expression: Any
 ) -> None:
     found = problems({"traits": {"x": {"string": expression}}})
@@ -84,7 +82,7 @@ def test_string_wants_its_text_in_quotes(
 
 
 @pytest.mark.parametrize("expression", [[], "active", None, {"a": 1}])
-def test_in_wants_a_list_that_is_not_empty(
+def test_in_requires_a_nonempty_list(
     problems: Callable[..., dict[Any, str]], expression: Any
 ) -> None:
     found = problems({"traits": {"x": {"in": expression}}})
@@ -92,17 +90,17 @@ def test_in_wants_a_list_that_is_not_empty(
 
 
 @pytest.mark.parametrize("value", DISTINCT, ids=repr)
-def test_exists_is_met_by_any_value(holds: Callable[[Any, Any], bool], value: Any) -> None:
+def test_exists_matches_any_value(holds: Callable[[Any, Any], bool], value: Any) -> None:
     assert holds({"exists": True}, value)
     assert not holds({"exists": False}, value)
 
 
-def test_exists_false_is_met_by_a_missing_trait(holds: Callable[[Any, Any], bool]) -> None:
+def test_exists_false_matches_a_missing_trait(holds: Callable[[Any, Any], bool]) -> None:
     assert holds({"exists": False}, None)
     assert not holds({"exists": True}, None)
 
 
-def test_exists_wants_a_bool(problems: Callable[..., dict[Any, str]]) -> None:
+def test_exists_requires_a_bool(problems: Callable[..., dict[Any, str]]) -> None:
     for expression in ("true", 1, None):
         found = problems({"traits": {"x": {"exists": expression}}})
         assert "expected true or false" in found["traits", "x", "exists"]

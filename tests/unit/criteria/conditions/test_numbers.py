@@ -35,7 +35,7 @@ MEANINGS = {
 
 @pytest.mark.parametrize("name", VALUES)
 @pytest.mark.parametrize("expression", MEANINGS)
-def test_a_comparison_means_what_it_says(
+def test_each_comparison_operator_compares(
     holds: Callable[[Any, Any], bool], name: str, expression: str
 ) -> None:
     wanted = {name: expression}
@@ -43,20 +43,20 @@ def test_a_comparison_means_what_it_says(
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_a_bare_number_means_equality(holds: Callable[[Any, Any], bool], name: str) -> None:
+def test_a_bare_number_compares_for_equality(holds: Callable[[Any, Any], bool], name: str) -> None:
     assert [holds({name: 3}, value) for value in VALUES[name]] == [False, True, False]
 
 
 @pytest.mark.parametrize("name", VALUES)
 @pytest.mark.parametrize("expression", ["!= 7", "< 100"])
 @pytest.mark.parametrize("value", OTHERS, ids=repr)
-def test_what_is_no_number_never_matches(
+def test_a_value_that_is_not_a_number_never_matches(
     holds: Callable[[Any, Any], bool], name: str, expression: str, value: Any
 ) -> None:
     assert not holds({name: expression}, value)
 
 
-def test_int_takes_no_float_and_float_no_int_and_numeric_both(
+def test_int_float_and_numeric_accept_their_own_types_only(
     holds: Callable[[Any, Any], bool],
 ) -> None:
     assert [holds({"int": 3}, value) for value in (3, 3.0)] == [True, False]
@@ -64,13 +64,13 @@ def test_int_takes_no_float_and_float_no_int_and_numeric_both(
     assert [holds({"numeric": 3}, value) for value in (3, 3.0)] == [True, True]
 
 
-def test_fractions_and_exponents_are_read(holds: Callable[[Any, Any], bool]) -> None:
+def test_fractions_and_exponents_are_parsed(holds: Callable[[Any, Any], bool]) -> None:
     assert holds({"float": "> 2.5"}, 2.6)
     assert holds({"numeric": "<= 1e6"}, 1_000_000)
     assert holds({"numeric": ".5"}, 0.5)
 
 
-def test_whole_bounds_are_compared_exactly(holds: Callable[[Any, Any], bool]) -> None:
+def test_integer_bounds_are_compared_exactly(holds: Callable[[Any, Any], bool]) -> None:
     assert holds({"numeric": f"> {2**53}"}, 2**53 + 1)
     assert not holds({"numeric": f"== {2**53}"}, 2**53 + 1)
 
@@ -80,7 +80,7 @@ BAD_ANYWHERE = ["", ">", "> ", "=> 3", "> 3 4", "3 >", "abc", "0x10", "1_000", "
 
 @pytest.mark.parametrize("name", VALUES)
 @pytest.mark.parametrize("expression", [*BAD_ANYWHERE, "nan", "inf", nan, inf, [3], "9" * 500])
-def test_what_is_no_comparison_is_refused_at_its_place(
+def test_a_malformed_comparison_is_refused_at_its_position(
     problems: Callable[..., dict[Any, str]], name: str, expression: Any
 ) -> None:
     found = problems({"traits": {"x": {name: expression}}})
@@ -88,7 +88,7 @@ def test_what_is_no_comparison_is_refused_at_its_place(
 
 
 @pytest.mark.parametrize("expression", [3.0, "3.0", "> 2.5", 2**63, f"> {2**63}"])
-def test_int_wants_a_whole_number_of_64_bits(
+def test_int_requires_a_64_bit_integer(
     problems: Callable[..., dict[Any, str]], expression: Any
 ) -> None:
     found = problems({"traits": {"x": {"int": expression}}})
@@ -96,14 +96,14 @@ def test_int_wants_a_whole_number_of_64_bits(
 
 
 @pytest.mark.parametrize("expression", ["1e400", 10**400])
-def test_a_bound_beyond_every_float_is_refused(
+def test_a_bound_beyond_the_float_range_is_refused(
     problems: Callable[..., dict[Any, str]], expression: Any
 ) -> None:
     found = problems({"traits": {"x": {"float": expression}}})
     assert "not a finite number" in found["traits", "x", "float"]
 
 
-def test_both_bounds_of_a_range_belong_to_it(holds: Callable[[Any, Any], bool]) -> None:
+def test_both_bounds_of_a_range_are_inclusive(holds: Callable[[Any, Any], bool]) -> None:
     wanted = {"range": {"min": 1, "max": 2.5}}
     values = [0, 1, 1.0, 2.5, 2.6, 3, True, "2", None]
     assert [value for value in values if holds(wanted, value)] == [1, 1.0, 2.5]
@@ -129,7 +129,7 @@ def test_a_range_may_be_open_at_one_end(holds: Callable[[Any, Any], bool]) -> No
         ({"max": None}, ("max",), "a finite number"),
     ],
 )
-def test_a_range_that_makes_no_sense_is_refused_at_its_place(
+def test_an_impossible_range_is_refused_at_its_position(
     problems: Callable[..., dict[Any, str]], expression: Any, path: tuple[str, ...], said: str
 ) -> None:
     found = problems({"traits": {"x": {"range": expression}}})

@@ -58,7 +58,7 @@ def terms(of: ElementTree.Element) -> list[str | None]:
     return [each.get("term") for each in of.findall(f"{ATOM}category")]
 
 
-def test_the_events_that_match_are_queued() -> None:
+def test_matching_events_are_queued() -> None:
     handler = AtomPubHandler(**params(event_types=["*.verified", "!other.*"]))
     others = [VERIFIED | {"event_type": each} for each in ("other.verified", "a.failed")]
 
@@ -87,7 +87,7 @@ def test_an_entry_with_the_traits_as_json() -> None:
     assert json.loads(content.text or "") == expected
 
 
-def test_an_event_that_stems_from_no_other_has_no_category_for_it() -> None:
+def test_an_event_without_a_parent_has_no_category_for_it() -> None:
     event = {key: value for key, value in VERIFIED.items() if key != "original_message_id"}
     made = entry(event, title="Server")
 
@@ -141,7 +141,7 @@ def test_an_entry_with_cuf() -> None:
     }
 
 
-def test_what_an_event_lacks_is_an_empty_attribute(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_trait_is_an_empty_attribute(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     bare = {"message_id": "m1", "event_type": "a", "timestamp": DAY}
 
@@ -169,7 +169,7 @@ def test_what_an_event_lacks_is_an_empty_attribute(caplog: pytest.LogCaptureFixt
         ({"launched_at": "soon", "deleted_at": 3}, DAY, NEXT_DAY),
     ],
 )
-def test_the_times_of_use(traits: dict[str, Any], begin: datetime, end: datetime) -> None:
+def test_usage_times(traits: dict[str, Any], begin: datetime, end: datetime) -> None:
     period = {"audit_period_beginning": DAY, "audit_period_ending": NEXT_DAY}
 
     assert usage_times(period | traits) == (begin, end)
@@ -220,7 +220,7 @@ STATUSES = {
 
 
 @pytest.mark.parametrize(("told", "status"), STATUSES.items())
-def test_the_status(told: tuple[Any, Any], status: str) -> None:
+def test_cuf_statuses(told: tuple[Any, Any], status: str) -> None:
     state, description = told
 
     assert cuf_status({"state": state, "state_description": description}) == status
@@ -247,11 +247,11 @@ def test_the_status(told: tuple[Any, Any], status: str) -> None:
         ("²", "LINUX", None),
     ],
 )
-def test_the_licenses(options: Any, os: str, application: str | None) -> None:
+def test_cuf_licenses(options: Any, os: str, application: str | None) -> None:
     assert (os_license(options), application_license(options)) == (os, application)
 
 
-def test_its_schema_states_every_default() -> None:
+def test_the_schema_states_every_default() -> None:
     assert params() == {
         "url": URL,
         "event_types": ["*"],
@@ -288,6 +288,6 @@ def test_its_schema_states_every_default() -> None:
         {"time_out": 3},
     ],
 )
-def test_its_schema_refuses(given: dict[str, Any]) -> None:
+def test_the_schema_refuses(given: dict[str, Any]) -> None:
     with pytest.raises(Invalid):
         params(**given)

@@ -29,7 +29,7 @@ def payloads(handler: NotabeneHandler, *events: Any, **env: Any) -> list[Any]:
     return [effect.payload for effect in queued(handler, events, env)]
 
 
-def test_the_lists_of_env_are_published_one_after_the_other() -> None:
+def test_the_lists_in_env_are_published_in_order() -> None:
     handler = made(env_keys=["first", "none", "second"])
     nested = {"payload": {"at": NOON, "list": [1, None, {"x": True}]}}
 
@@ -38,7 +38,7 @@ def test_the_lists_of_env_are_published_one_after_the_other() -> None:
     assert told == [nested, {"n": 2}, {"n": 3}]
 
 
-def test_the_events_that_match_are_published_after_them() -> None:
+def test_matching_events_are_published_after_the_lists() -> None:
     handler = made(env_keys=["told"], event_types=["a.*", "!a.b"])
 
     told = payloads(handler, event("a.a"), event("a.b"), event("c"), told=[{"n": 1}])
@@ -46,17 +46,17 @@ def test_the_events_that_match_are_published_after_them() -> None:
     assert told == [{"n": 1}, event("a.a")]
 
 
-def test_without_keys_and_types_nothing_is_published() -> None:
+def test_nothing_is_published_without_keys_and_event_types() -> None:
     assert payloads(made(), event("a"), told=[{"n": 1}]) == []
 
 
 @pytest.mark.parametrize("value", [{"n": 1}, "text", ({"n": 1},), None])
-def test_anything_but_a_list_fails_the_run(value: Any) -> None:
+def test_a_value_that_is_not_a_list_fails_the_run(value: Any) -> None:
     with pytest.raises(TypeError, match=r"env\['told'\] must be a list of notifications"):
         payloads(made(env_keys=["told"]), told=value)
 
 
-def test_the_verdicts_of_usage_are_among_what_env_holds() -> None:
+def test_verdicts_of_the_usage_handler_can_be_published_from_env() -> None:
     env: dict[str, Any] = {"stream_id": 7}
     added = UsageHandler().handle_events([event("compute.instance.exists", state="active")], env)[
         1:
@@ -77,7 +77,7 @@ def test_datetimes_are_iso_texts_at_any_depth() -> None:
     )
 
 
-def test_its_schema_states_every_default() -> None:
+def test_the_schema_states_every_default() -> None:
     assert made().params == {
         **NEEDED,
         "host": "localhost",
@@ -114,7 +114,7 @@ def test_its_schema_states_every_default() -> None:
         {"queue": "x"},
     ],
 )
-def test_its_schema_refuses(params: dict[str, Any]) -> None:
+def test_the_schema_refuses(params: dict[str, Any]) -> None:
     with pytest.raises(Invalid):
         NotabeneHandler.config_schema(NEEDED | params)
 

@@ -132,7 +132,7 @@ FAILED = {
 
 
 @pytest.mark.parametrize("events", VERIFIED.values(), ids=VERIFIED)
-def test_a_right_record_is_verified(events: list[dict[str, Any]]) -> None:
+def test_a_correct_record_is_verified(events: list[dict[str, Any]]) -> None:
     verdict = only_verdict(*events)
     assert verdict["event_type"] == "compute.instance.exists.verified"
     assert "error" not in verdict
@@ -140,7 +140,7 @@ def test_a_right_record_is_verified(events: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize(("code", "events"), FAILED.values(), ids=FAILED)
-def test_a_wrong_record_fails_with_the_first_fault(code: str, events: list[dict[str, Any]]) -> None:
+def test_a_wrong_record_fails_with_its_first_fault(code: str, events: list[dict[str, Any]]) -> None:
     verdict = only_verdict(*events)
     assert (verdict["event_type"], verdict["error_code"]) == (
         "compute.instance.exists.failed",
@@ -149,11 +149,11 @@ def test_a_wrong_record_fails_with_the_first_fault(code: str, events: list[dict[
     assert verdict["error"]
 
 
-def test_no_events_get_no_verdict() -> None:
+def test_no_events_produce_no_verdict() -> None:
     assert added_to() == []
 
 
-def test_a_verdict_carries_every_trait_of_its_record() -> None:
+def test_a_verdict_has_every_trait_of_its_record() -> None:
     assert only_verdict(exists(bandwidth_in=5, custom="é")) == exists(
         custom="é",
         bandwidth_in=5,
@@ -167,7 +167,7 @@ def test_a_verdict_carries_every_trait_of_its_record() -> None:
     )
 
 
-def test_a_default_takes_the_place_of_none() -> None:
+def test_a_default_replaces_none() -> None:
     record = exists() | {"bandwidth_in": None, "rax_options": None, "deleted_at": None}
     verdict = only_verdict(record)
     assert (verdict["bandwidth_in"], verdict["rax_options"]) == (0, "0")
@@ -183,18 +183,18 @@ def test_a_conflict_names_the_trait_and_both_values() -> None:
     )
 
 
-def test_a_conflict_says_which_side_has_no_value() -> None:
+def test_a_conflict_reports_which_value_is_missing() -> None:
     verdict = only_verdict(event("rebuild.end"), exists(os_version="12"))
     assert "os_version values: '12' in .exists, none in" in verdict["error"]
 
 
-def test_the_id_of_a_record_that_is_no_uuid_is_a_name_below_the_url_namespace() -> None:
+def test_a_record_id_that_is_not_a_uuid_becomes_a_uuid5_of_the_url_namespace() -> None:
     verdict = only_verdict(exists(message_id="record 1"))
     namespace = uuid5(NAMESPACE_URL, "record 1")
     assert verdict["message_id"] == str(uuid5(namespace, "compute.instance.exists.verified"))
 
 
-def test_part_of_a_day_without_an_operation_is_a_warning_before_the_verdict() -> None:
+def test_a_partial_day_without_an_operation_warns_before_the_verdict() -> None:
     warnings, verdict = added_to(exists(**PART_OF_A_DAY))
     assert warnings == {
         "message_id": str(uuid5(UUID(EXISTS_ID), "compute.instance.exists.warnings")),
@@ -208,38 +208,38 @@ def test_part_of_a_day_without_an_operation_is_a_warning_before_the_verdict() ->
     assert verdict["event_type"] == "compute.instance.exists.verified"
 
 
-def test_part_of_a_day_with_an_operation_is_no_warning() -> None:
+def test_a_partial_day_with_an_operation_does_not_warn() -> None:
     assert len(added_to(event("rebuild.end"), exists(**PART_OF_A_DAY))) == 1
 
 
-def test_an_unknown_period_is_no_warning() -> None:
+def test_an_unknown_period_does_not_warn() -> None:
     assert len(added_to(exists(audit_period_ending=None))) == 1
 
 
-def test_the_last_of_all_days_is_no_error() -> None:
+def test_the_last_day_of_the_calendar_does_not_fail() -> None:
     last = datetime(9999, 12, 31, tzinfo=UTC)
     added = added_to(exists(audit_period_beginning=last, audit_period_ending=last))
     assert [e["event_type"].rsplit(".")[-1] for e in added] == ["warnings", "verified"]
 
 
-def test_a_warning_comes_with_a_failure_too() -> None:
+def test_a_warning_may_accompany_a_failure() -> None:
     added = added_to(exists(deleted_at=EVENING, **PART_OF_A_DAY))
     assert [e.get("error_code") for e in added] == [None, "U3"]
 
 
-def test_a_fault_of_the_launch_comes_before_the_warning() -> None:
+def test_a_launch_fault_precedes_the_warning() -> None:
     assert [e.get("error_code") for e in added_to(exists(launched_at=None, **PART_OF_A_DAY))] == [
         "U1"
     ]
 
 
-def test_a_warning_belongs_to_its_own_record_only() -> None:
+def test_a_warning_applies_to_its_own_record_only() -> None:
     added = added_to(exists(**PART_OF_A_DAY), exists(message_id="second"))
     kinds = [e["event_type"].rsplit(".")[-1] for e in added]
     assert kinds == ["warnings", "verified", "verified"]
 
 
-def test_each_record_is_judged_against_the_events_since_the_one_before() -> None:
+def test_each_record_is_checked_against_the_events_since_the_previous_one() -> None:
     added = added_to(
         event("finish_resize.end", instance_flavor_id=3),
         exists(instance_flavor_id=3),
@@ -275,12 +275,12 @@ def test_events_without_any_record_fail_as_u0() -> None:
     assert only_verdict(event("update", instance_id=None))["error_code"] == "U0"
 
 
-def test_the_given_events_stay_as_they_were() -> None:
+def test_the_given_events_are_not_modified() -> None:
     events = [event("create.end"), exists(launched_at=MORNING)]
     before = [dict(e) for e in events]
     UsageHandler().handle_events(events, {"stream_id": 7})
     assert events == before
 
 
-def test_usage_takes_no_parameters() -> None:
+def test_usage_accepts_no_parameters() -> None:
     assert UsageHandler.config_schema({}) == {}

@@ -42,7 +42,7 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def test_every_recorded_scenario_has_its_outcome(shared_data: Path) -> None:
+def test_every_recorded_scenario_has_its_expected_outcome(shared_data: Path) -> None:
     recorded = json.loads((shared_data / "notifications" / "usage_scenarios.json").read_text())
     differing = WHERE_THE_SEED_CRASHED | WARNED_ONCE
     wrong = {}
@@ -69,7 +69,7 @@ def test_every_recorded_scenario_has_its_outcome(shared_data: Path) -> None:
     assert differing == {}
 
 
-def test_every_verdict_of_the_golden_run_is_given_again(shared_data: Path) -> None:
+def test_every_verdict_of_the_golden_run_is_reproduced(shared_data: Path) -> None:
     loads = shared_data / "loads"
     with gzip.open(loads / "lifecycle_4k.golden.json.gz") as file:
         golden = json.load(file)

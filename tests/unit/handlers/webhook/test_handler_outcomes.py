@@ -30,7 +30,7 @@ def test_every_status_has_its_outcome(status: int) -> None:
         assert str(status) in (got.reason or "")
 
 
-def test_a_redirect_says_that_it_is_not_followed() -> None:
+def test_a_redirect_is_refused_with_the_reason() -> None:
     assert delivery_outcome(302, {"location": "https://elsewhere"}, NOW) == Refused(
         "the service answers 302 Found: redirects are not followed"
     )
@@ -61,7 +61,7 @@ def test_a_redirect_says_that_it_is_not_followed() -> None:
         ({"retry-after": format_datetime(NOW, usegmt=True), "date": "never"}, 0),
     ],
 )
-def test_the_service_says_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> None:
+def test_retry_after_sets_the_delay(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after_seconds(headers, NOW) == seconds
     assert delivery_outcome(503, headers, NOW) == RetryAfter(
         seconds, "the service answers 503 Service Unavailable"

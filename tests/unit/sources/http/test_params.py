@@ -13,7 +13,7 @@ from winchester_core.plugins import EVENT_SOURCES, import_plugin
 from winchester_core.sources.http.params import SCHEMA
 
 
-def test_it_listens_to_this_machine_by_default() -> None:
+def test_the_default_address_is_loopback() -> None:
     assert SCHEMA({}) == {
         "host": "127.0.0.1",
         "port": 8700,
@@ -29,7 +29,7 @@ def test_it_listens_to_this_machine_by_default() -> None:
 @pytest.mark.parametrize(
     "host", ["0.0.0.0", "::", "192.0.2.1", "example.org", "127.0.0.1.example.org"]
 )
-def test_another_address_needs_a_token(host: str) -> None:
+def test_a_public_address_requires_a_token(host: str) -> None:
     with pytest.raises(Invalid, match="other machines reach this address") as refused:
         SCHEMA({"host": host})
     assert refused.value.path == ["host"]
@@ -37,7 +37,7 @@ def test_another_address_needs_a_token(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.2", "::1", "localhost"])
-def test_a_loopback_address_needs_none(host: str) -> None:
+def test_a_loopback_address_requires_no_token(host: str) -> None:
     assert SCHEMA({"host": host})["token"] is None
 
 
@@ -60,7 +60,7 @@ def test_a_loopback_address_needs_none(host: str) -> None:
         {"tokens": "x"},
     ],
 )
-def test_its_schema_refuses_what_it_cannot_use(params: dict[str, Any]) -> None:
+def test_the_schema_refuses_invalid_params(params: dict[str, Any]) -> None:
     with pytest.raises(Invalid):
         SCHEMA(params)
 
@@ -74,6 +74,6 @@ def _without_uvicorn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_without_uvicorn")
-def test_without_the_server_it_says_what_to_install() -> None:
+def test_a_missing_server_names_the_extra_to_install() -> None:
     with pytest.raises(PluginError, match=r"pip install 'winchester-core\[http\]'"):
         import_plugin(EVENT_SOURCES, "http")

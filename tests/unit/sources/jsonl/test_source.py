@@ -69,7 +69,7 @@ def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileIO]:
         yield writer
 
 
-def test_a_message_is_the_bytes_of_a_line_and_says_where_it_lay(file: Path) -> None:
+def test_a_message_is_the_bytes_of_a_line_with_its_position(file: Path) -> None:
     first, second, _ = read_all(opened(file))
     assert (first.body, second.body) == (b'{"a":1}', b'{"b":2}')
     assert second.received_from == f"{file}:2"
@@ -77,19 +77,19 @@ def test_a_message_is_the_bytes_of_a_line_and_says_where_it_lay(file: Path) -> N
     assert not second.redelivered
 
 
-def test_the_format_and_the_datetime_traits_travel_with_each_message(file: Path) -> None:
+def test_format_and_datetime_traits_are_attached_to_each_message(file: Path) -> None:
     source = opened(file, format="event", datetime_traits=["launched_at"])
     assert {m.kind for m in source.receive(10, 0)} == {MessageKind.EVENT}
     source = opened(file, format="event", datetime_traits=["launched_at"])
     assert {m.datetime_traits for m in source.receive(10, 0)} == {("launched_at",)}
 
 
-def test_it_gives_no_more_than_asked_for(file: Path) -> None:
+def test_no_more_than_the_requested_number_is_received(file: Path) -> None:
     source = opened(file)
     assert [len(source.receive(2, 0)), len(source.receive(2, 0))] == [2, 1]
 
 
-def test_it_is_exhausted_once_all_has_been_given(file: Path) -> None:
+def test_the_source_is_exhausted_after_the_last_message(file: Path) -> None:
     source = opened(file)
     source.receive(2, 0)
     assert not source.exhausted
@@ -98,7 +98,7 @@ def test_it_is_exhausted_once_all_has_been_given(file: Path) -> None:
     assert source.receive(2, 0) == []
 
 
-def test_an_empty_file_is_exhausted_and_gives_nothing(tmp_path: Path) -> None:
+def test_an_empty_file_is_exhausted_without_messages(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     source = opened(tmp_path / "empty")
     assert source.receive(1, 0) == []
@@ -106,12 +106,12 @@ def test_an_empty_file_is_exhausted_and_gives_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["events.gz", "events.jsonl"])
-def test_gzip_is_recognised_by_content(tmp_path: Path, name: str) -> None:
+def test_gzip_is_detected_by_content(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(gzip.compress(LINES))
     assert bodies(read_all(opened(tmp_path / name))) == LINES.splitlines()
 
 
-def test_a_name_that_ends_in_gz_does_not_make_gzip(tmp_path: Path) -> None:
+def test_a_gz_suffix_alone_does_not_mean_gzip(tmp_path: Path) -> None:
     (tmp_path / "events.gz").write_bytes(LINES)
     assert len(read_all(opened(tmp_path / "events.gz"))) == 3
 
@@ -127,7 +127,7 @@ def test_a_file_of_one_byte_is_read(tmp_path: Path) -> None:
     assert bodies(read_all(opened(tmp_path / "x"))) == [b"7"]
 
 
-def test_highly_compressed_data_is_taken_in_bounded_pieces() -> None:
+def test_highly_compressed_data_is_read_in_bounded_chunks() -> None:
     gunzip = GzipDecoder()
     gunzip.feed(gzip.compress(b"x" * (5 * MAX_PIECE_BYTES + 3)))
     pieces = list(iter(gunzip.next_bytes, b""))
@@ -136,7 +136,7 @@ def test_highly_compressed_data_is_taken_in_bounded_pieces() -> None:
     assert gunzip.finish() == b""
 
 
-def test_the_files_of_a_directory_come_in_name_order_without_hidden_ones(tmp_path: Path) -> None:
+def test_files_of_a_directory_are_read_in_name_order_without_hidden_ones(tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_bytes(b"2")
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b"1"))
     (tmp_path / "c.json").write_bytes(b"[3,\n4]")
@@ -151,14 +151,14 @@ def test_an_empty_directory_is_exhausted(tmp_path: Path) -> None:
     assert opened(tmp_path).exhausted
 
 
-def test_an_array_as_commands_print_it_is_read(tmp_path: Path) -> None:
+def test_a_json_array_printed_by_commands_is_read(tmp_path: Path) -> None:
     events = [{"message_id": "é", "n": 1.0}, {"message_id": "]"}]
     (tmp_path / "x").write_text(json.dumps(events, indent=2))
     messages = read_all(opened(tmp_path / "x"))
     assert [json.loads(m.body) for m in messages] == events  # type: ignore[arg-type]
 
 
-def test_an_array_without_an_end_is_warned_of(
+def test_an_unterminated_array_is_warned_about(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "x").write_bytes(b"[{},")
@@ -168,25 +168,25 @@ def test_an_array_without_an_end_is_warned_of(
     ]
 
 
-def test_a_record_that_cannot_be_used_says_why_in_its_header(tmp_path: Path) -> None:
+def test_an_unusable_record_has_its_reason_in_a_header(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b'[{},{"a')
     whole, cut = read_all(opened(tmp_path / "x"))
     assert whole.fault is None
     assert (cut.body, "ends inside" in str(cut.fault)) == (b'{"a', True)
 
 
-def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_path_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="No such file") as caught:
         opened(tmp_path / "nowhere.jsonl")
     assert caught.value.source == str(tmp_path / "nowhere.jsonl")
 
 
-def test_a_path_with_nul_is_an_error_and_no_crash() -> None:
+def test_a_path_with_nul_is_an_error() -> None:
     with pytest.raises(SourceError):
         opened("a\0b")
 
 
-def test_a_gzip_file_that_was_cut_off_is_an_error_after_the_lines_before(tmp_path: Path) -> None:
+def test_a_truncated_gzip_file_is_an_error_after_its_complete_lines(tmp_path: Path) -> None:
     lines = b"".join(b'{"n":%d}\n' % n for n in range(10_000))
     whole = gzip.compress(lines)
     (tmp_path / "cut.gz").write_bytes(whole[:-20])
@@ -201,7 +201,7 @@ def test_a_gzip_file_that_was_cut_off_is_an_error_after_the_lines_before(tmp_pat
     assert f"after byte {len(whole) - 20}" in caught.value.reason
 
 
-def test_damaged_gzip_data_is_an_error_that_stays(tmp_path: Path) -> None:
+def test_damaged_gzip_data_is_a_permanent_error(tmp_path: Path) -> None:
     data = bytearray(gzip.compress(LINES))
     data[12:16] = b"\xff\xff\xff\xff"
     (tmp_path / "bad.gz").write_bytes(data)
@@ -215,7 +215,7 @@ def test_damaged_gzip_data_is_an_error_that_stays(tmp_path: Path) -> None:
         source.receive(10, 0)
 
 
-def test_what_is_released_comes_again_first_in_its_order_and_marked(file: Path) -> None:
+def test_released_messages_are_redelivered_first_in_order_and_marked(file: Path) -> None:
     source = opened(file)
     a, b = source.receive(2, 0)
     source.release([b])
@@ -225,7 +225,7 @@ def test_what_is_released_comes_again_first_in_its_order_and_marked(file: Path) 
     assert [m.redelivered for m in again] == [True, True, False]
 
 
-def test_a_release_after_the_end_undoes_the_exhaustion(file: Path) -> None:
+def test_a_release_after_the_end_revokes_the_exhaustion(file: Path) -> None:
     source = opened(file)
     batch = source.receive(10, 0)
     source.receive(1, 0)
@@ -235,7 +235,7 @@ def test_a_release_after_the_end_undoes_the_exhaustion(file: Path) -> None:
     assert source.exhausted
 
 
-def test_what_is_acknowledged_or_rejected_does_not_come_again(file: Path) -> None:
+def test_acknowledged_and_rejected_messages_are_not_redelivered(file: Path) -> None:
     source = opened(file)
     a, b = source.receive(2, 0)
     source.ack([a])
@@ -245,7 +245,7 @@ def test_what_is_acknowledged_or_rejected_does_not_come_again(file: Path) -> Non
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_after_close_reading_goes_on_and_what_was_not_settled_comes_again(
+def test_after_close_reading_continues_and_unsettled_messages_are_redelivered(
     tmp_path: Path, compressed: bool
 ) -> None:
     lines = b"".join(b'{"n":%d, "pad": "%s"}\n' % (n, b"x" * 90) for n in range(3000))
@@ -261,13 +261,13 @@ def test_after_close_reading_goes_on_and_what_was_not_settled_comes_again(
     assert [m.redelivered for m in rest[:501]] == [True] * 500 + [False]
 
 
-def test_reading_before_open_gives_nothing(file: Path) -> None:
+def test_reading_before_open_returns_nothing(file: Path) -> None:
     source = JsonlSource(path=str(file))
     assert source.receive(1, 0) == []
     assert not source.exhausted
 
 
-def test_standard_input_is_read_as_it_comes(pipe: FileIO) -> None:
+def test_standard_input_is_read_as_it_arrives(pipe: FileIO) -> None:
     source = opened("-")
     assert source.receive(10, 0) == []
     pipe.write(b'{"a":1}\n{"b"')
@@ -283,7 +283,7 @@ def test_standard_input_is_read_as_it_comes(pipe: FileIO) -> None:
     assert source.exhausted
 
 
-def test_a_quiet_pipe_is_waited_for_no_longer_than_asked(
+def test_a_quiet_pipe_is_waited_for_up_to_the_timeout(
     pipe: FileIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
@@ -306,7 +306,7 @@ def test_a_quiet_pipe_is_waited_for_no_longer_than_asked(
     pipe.close()
 
 
-def test_what_is_there_is_given_without_waiting_for_more(pipe: FileIO) -> None:
+def test_available_messages_are_returned_without_waiting_for_more(pipe: FileIO) -> None:
     pipe.write(LINES)
     assert len(opened("-").receive(1000, 3600)) == 3
 
@@ -335,12 +335,12 @@ def test_a_process_without_standard_input_gets_an_error(monkeypatch: pytest.Monk
         {"path": "x", "file": "y"},
     ],
 )
-def test_its_schema_refuses_what_it_cannot_use(params: dict[str, Any]) -> None:
+def test_the_schema_refuses_invalid_params(params: dict[str, Any]) -> None:
     with pytest.raises(Invalid):
         JsonlSource.config_schema(params)
 
 
-def test_its_schema_fills_in_the_defaults() -> None:
+def test_the_schema_fills_in_defaults() -> None:
     assert JsonlSource.config_schema({"path": "-"}) == {
         "path": "-",
         "format": "notification",
@@ -349,11 +349,11 @@ def test_its_schema_fills_in_the_defaults() -> None:
     }
 
 
-def test_the_demos_sample_is_read_whole(checkout: Path) -> None:
+def test_the_demo_sample_is_read_completely(checkout: Path) -> None:
     messages = read_all(opened(checkout / "etc" / "sample" / "one_day.jsonl.gz"))
     assert len(messages) == 414
     assert all(json.loads(body)["message_id"] for body in bodies(messages))
 
 
-def test_it_does_not_know_how_much_is_left(file: Path) -> None:
+def test_lag_is_unknown(file: Path) -> None:
     assert opened(file).lag() is None

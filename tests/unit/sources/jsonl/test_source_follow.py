@@ -60,7 +60,7 @@ def copy_and_truncate(path: Path) -> None:
     os.truncate(path, 0)
 
 
-def test_what_is_appended_comes_and_there_is_no_end(path: Path) -> None:
+def test_appended_lines_are_read_without_an_end(path: Path) -> None:
     append(path, "1\n2\n")
     follower = Follower(path)
     assert follower.look() == ["1", "2"]
@@ -68,7 +68,7 @@ def test_what_is_appended_comes_and_there_is_no_end(path: Path) -> None:
     assert follower.look() == ["1", "2", "3"]
 
 
-def test_a_line_waits_for_its_end(path: Path) -> None:
+def test_an_incomplete_line_waits_for_its_end(path: Path) -> None:
     append(path, '1\n{"a":')
     follower = Follower(path)
     assert follower.look() == ["1"]
@@ -78,7 +78,7 @@ def test_a_line_waits_for_its_end(path: Path) -> None:
     assert follower.look() == ["1", '{"a": 2}']
 
 
-def test_a_file_that_is_not_there_yet_is_waited_for(path: Path) -> None:
+def test_a_missing_file_is_waited_for(path: Path) -> None:
     follower = Follower(path)
     assert follower.look() == []
     append(path, "1\n")
@@ -129,7 +129,7 @@ def test_a_truncated_file_is_read_from_its_start(path: Path) -> None:
         assert follower.look() == ["1", "22", "3"]
 
 
-def test_a_truncation_that_the_file_has_outgrown_is_noticed(path: Path) -> None:
+def test_a_truncation_is_noticed_even_after_the_file_has_regrown(path: Path) -> None:
     append(path, '{"id": 1}\n')
     follower = Follower(path)
     follower.look()
@@ -138,7 +138,7 @@ def test_a_truncation_that_the_file_has_outgrown_is_noticed(path: Path) -> None:
     assert follower.look() == ['{"id": 1}', '{"id": 2}', '{"id": 3}']
 
 
-def test_what_a_truncation_cut_off_is_delivered_as_it_stands(path: Path) -> None:
+def test_an_incomplete_line_cut_off_by_truncation_is_delivered(path: Path) -> None:
     append(path, '{"id": 1')
     follower = Follower(path)
     follower.look()
@@ -147,7 +147,7 @@ def test_what_a_truncation_cut_off_is_delivered_as_it_stands(path: Path) -> None
     assert follower.look() == ['{"id": 1', "2"]
 
 
-def test_close_and_open_go_on_where_reading_stopped(path: Path) -> None:
+def test_close_and_open_continue_where_reading_stopped(path: Path) -> None:
     append(path, "1\n2")
     follower = Follower(path)
     follower.look()
@@ -157,7 +157,7 @@ def test_close_and_open_go_on_where_reading_stopped(path: Path) -> None:
     assert follower.look() == ["1", "22", "3"]
 
 
-def test_a_file_that_was_renamed_while_closed_is_found_and_read_to_its_end(path: Path) -> None:
+def test_a_file_renamed_while_closed_is_found_and_read_to_its_end(path: Path) -> None:
     append(path, "1\n")
     follower = Follower(path)
     follower.look()
@@ -169,9 +169,7 @@ def test_a_file_that_was_renamed_while_closed_is_found_and_read_to_its_end(path:
     assert follower.look() == ["1", "2", "3"]
 
 
-def test_a_file_that_is_gone_for_good_is_warned_of(
-    path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_deleted_file_is_warned_about(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     append(path, "1\n")
     follower = Follower(path)
     follower.look()
@@ -198,7 +196,7 @@ def test_gzip_data_is_refused_each_time(path: Path) -> None:
         follower.source.open()
 
 
-def test_only_a_plain_file_is_followed(tmp_path: Path) -> None:
+def test_only_a_regular_file_is_followed(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for other in (tmp_path, tmp_path / "pipe"):
         with pytest.raises(SourceError, match="is no regular file: only such a one is followed"):
@@ -206,13 +204,13 @@ def test_only_a_plain_file_is_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("params", [{"path": "-", "follow": True}, {"path": "x", "follow": 1}])
-def test_what_cannot_be_followed_is_refused_with_the_configuration(params: dict[str, Any]) -> None:
+def test_a_path_that_cannot_be_followed_is_a_configuration_error(params: dict[str, Any]) -> None:
     with pytest.raises(Invalid) as refused:
         JsonlSource.config_schema(params)
     assert refused.value.path == ["follow"]
 
 
-def test_it_waits_for_a_file_that_does_not_grow_and_wakes_when_it_does(path: Path) -> None:
+def test_receive_waits_for_the_file_to_grow(path: Path) -> None:
     follower = Follower(path)
     append(path, "1\n")
     waited: list[object] = []

@@ -34,11 +34,11 @@ def test_blank_lines_are_skipped_and_counted() -> None:
     assert split(b"\n\n  \n{}\n\t\n{}\n") == [Record(b"{}", 4), Record(b"{}", 6)]
 
 
-def test_windows_line_ends_and_a_byte_order_mark_are_no_part_of_a_record() -> None:
+def test_crlf_and_a_byte_order_mark_are_not_part_of_a_record() -> None:
     assert bodies(b"\xef\xbb\xbf{}\r\n{}\r\n") == [b"{}", b"{}"]
 
 
-def test_a_line_that_is_no_json_costs_nothing_else() -> None:
+def test_a_line_that_is_not_json_affects_no_other() -> None:
     assert bodies(b'{"a":\n{"b":2}\nnonsense ["\n{}\n') == [
         b'{"a":',
         b'{"b":2}',
@@ -47,7 +47,7 @@ def test_a_line_that_is_no_json_costs_nothing_else() -> None:
     ]
 
 
-def test_bytes_that_are_no_utf_8_are_handed_on_as_they_are() -> None:
+def test_bytes_that_are_not_utf_8_are_passed_on_unchanged() -> None:
     assert bodies(b'{"a":"\xff"}\n{}\n') == [b'{"a":"\xff"}', b"{}"]
 
 
@@ -60,11 +60,11 @@ def test_each_element_of_an_array_is_a_record_with_its_line() -> None:
 
 
 @pytest.mark.parametrize("empty", [b"[]", b" [\n] \n", b"[]\n[]", b"", b"\n \n"])
-def test_what_is_empty_has_no_records(empty: bytes) -> None:
+def test_empty_input_has_no_records(empty: bytes) -> None:
     assert split(empty) == []
 
 
-def test_quotes_and_backslashes_in_strings_end_nothing() -> None:
+def test_quotes_and_backslashes_in_strings_do_not_end_them() -> None:
     elements = [rb'{"a\\": "\"]"}', rb'{"b": "\\\\"}', rb'"\\"', rb"[1, [2]]", rb"3"]
     assert bodies(b"[" + b",".join(elements) + b"]") == elements
 
@@ -81,11 +81,11 @@ def test_lines_after_an_array_are_lines() -> None:
     assert bodies(b"[1] note\n[2\n{}\n") == [b"1", b"note", b"[2", b"{}"]
 
 
-def test_a_log_line_at_the_beginning_does_not_swallow_the_rest() -> None:
+def test_a_log_line_at_the_start_does_not_consume_the_rest() -> None:
     assert bodies(b'[ERROR] cannot\n{"a":1}\n{"b":2}\n')[-2:] == [b'{"a":1}', b'{"b":2}']
 
 
-def test_an_array_that_is_cut_off_hands_over_its_last_element_with_the_fault() -> None:
+def test_a_truncated_array_yields_its_last_element_with_the_fault() -> None:
     splitter = RecordSplitter()
     whole = splitter.feed(b'[{"a":1},\n{"b":')
     (cut,) = splitter.finish()
@@ -95,14 +95,14 @@ def test_an_array_that_is_cut_off_hands_over_its_last_element_with_the_fault() -
     assert splitter.is_inside_array
 
 
-def test_an_array_without_its_end_is_noticed() -> None:
+def test_an_unterminated_array_is_reported() -> None:
     splitter = RecordSplitter()
     assert splitter.feed(b"[1,2,\n") == [Record(b"1", 1), Record(b"2", 1)]
     assert splitter.finish() == []
     assert splitter.is_inside_array
 
 
-def test_the_size_of_the_pieces_does_not_matter() -> None:
+def test_chunk_size_does_not_matter() -> None:
     lines = '\ufeff{"é": "\\"x"}\n\n{"b": [1]}\r\n[\n'.encode()
     array = '\ufeff \n[{"é": "\\\\\\"]"},\n[1, "},"], "\\\\" ,4]\n[5]'.encode()
     for text in (lines, array):
@@ -112,7 +112,7 @@ def test_the_size_of_the_pieces_does_not_matter() -> None:
 @pytest.mark.parametrize(
     ("head", "tail"), [(b"", b"\n{}"), (b"[", b",{}]")], ids=["line", "element"]
 )
-def test_a_record_that_is_too_long_is_cut_with_its_fault_and_costs_nothing_else(
+def test_an_overlong_record_is_truncated_with_its_fault_and_affects_no_other(
     head: bytes, tail: bytes
 ) -> None:
     piece = b"x" * 1_000_003
@@ -123,7 +123,7 @@ def test_a_record_that_is_too_long_is_cut_with_its_fault_and_costs_nothing_else(
     assert (after.body, after.fault) == (b"{}", None)
 
 
-def test_a_record_of_exactly_the_greatest_length_is_whole() -> None:
+def test_a_record_of_exactly_the_maximum_length_is_complete() -> None:
     text = b'"' + b"x" * (MAX_RECORD_BYTES - 2) + b'"'
     (record,) = split(text[: len(text) // 2], text[len(text) // 2 :] + b"\n")
     assert record == Record(text, 1)

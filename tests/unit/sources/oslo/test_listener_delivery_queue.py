@@ -33,7 +33,7 @@ class Call(threading.Thread):
         return self.returned
 
 
-def test_a_batch_is_handed_in_until_all_of_it_is_settled() -> None:
+def test_a_delivered_batch_is_held_until_all_of_it_is_settled() -> None:
     queue = DeliveryQueue(["info"])
     call = Call(queue, "a", "b", "c")
     pending_messages = queue.take(2, WAIT_SECONDS) + queue.take(2, WAIT_SECONDS)
@@ -45,7 +45,7 @@ def test_a_batch_is_handed_in_until_all_of_it_is_settled() -> None:
     assert call.result() == {"b"}
 
 
-def test_what_is_settled_stays_as_it_is() -> None:
+def test_a_settled_message_stays_settled() -> None:
     queue = DeliveryQueue(["info"])
     call = Call(queue, "a", "b")
     first, second = queue.take(2, WAIT_SECONDS)
@@ -56,7 +56,7 @@ def test_what_is_settled_stays_as_it_is() -> None:
     assert call.result() == {"b"}
 
 
-def test_nobody_waits_at_a_desk_that_is_closed() -> None:
+def test_a_closed_queue_does_not_block() -> None:
     queue = DeliveryQueue(["info"])
     queue.close()
     assert queue.dispatch(["a"]) == {"a"}
@@ -72,12 +72,12 @@ def test_nobody_waits_at_a_desk_that_is_closed() -> None:
         ({"batch_seconds": 0}, "value must be at least 0.001"),
     ],
 )
-def test_each_fault_is_told(params: dict[str, Any], reason: str) -> None:
+def test_each_configuration_error_is_reported(params: dict[str, Any], reason: str) -> None:
     with pytest.raises(Invalid, match=reason):
         OsloSource(**params)
 
 
-def test_without_oslo_messaging_it_is_told_what_to_install(
+def test_a_missing_oslo_messaging_names_the_extra_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for module in [name for name in sys.modules if name.startswith("winchester_core.sources.oslo")]:

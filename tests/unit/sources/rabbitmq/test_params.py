@@ -33,7 +33,7 @@ def test_a_name_alone_is_a_queue() -> None:
     ]
 
 
-def test_what_was_checked_can_be_checked_again() -> None:
+def test_validated_params_can_be_validated_again() -> None:
     once = params(tls=True, queues=[{"name": "q", "exchange": "e", "queue_type": "quorum"}])
     assert RABBITMQ_SCHEMA(once) == once
 
@@ -61,12 +61,12 @@ def test_what_was_checked_can_be_checked_again() -> None:
         ({"format": "xml"}, "value must be one of"),
     ],
 )
-def test_each_fault_is_told(given: dict[str, Any], reason: str) -> None:
+def test_each_configuration_error_is_reported(given: dict[str, Any], reason: str) -> None:
     with pytest.raises(Invalid, match=reason):
         params(**given)
 
 
-def test_an_address_is_the_url_with_what_is_given_in_place_of_its_parts() -> None:
+def test_parameters_override_parts_of_the_url() -> None:
     [plain] = make_connections(params())
     assert plain.as_uri(include_password=True) == "amqp://guest:guest@localhost:5672//"
     [replaced] = make_connections(
@@ -83,7 +83,7 @@ def test_an_address_is_the_url_with_what_is_given_in_place_of_its_parts() -> Non
     assert (replaced.password, replaced.virtual_host) == ("p;:/w", "/v")
 
 
-def test_each_url_is_an_address_of_its_own() -> None:
+def test_each_url_is_one_address() -> None:
     urls = ["amqp://a:b@one//", "amqps://c:d@two//v"]
     first, second = make_connections(params(url=urls))
     assert (first.hostname, first.userid, first.ssl) == ("one", "a", False)
@@ -91,7 +91,7 @@ def test_each_url_is_an_address_of_its_own() -> None:
     assert second.ssl == {"server_hostname": None}
 
 
-def test_tls_verifies_unless_told_otherwise() -> None:
+def test_tls_is_verified_by_default() -> None:
     [verified] = make_connections(params(tls={"ca_file": "ca.pem"}))
     assert verified.ssl == {
         "ca_certs": "ca.pem",
@@ -108,7 +108,7 @@ def test_tls_verifies_unless_told_otherwise() -> None:
     }
 
 
-def test_without_kombu_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_kombu_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in [name for name in sys.modules if name.startswith("winchester_core.sources.rab")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "kombu", None)

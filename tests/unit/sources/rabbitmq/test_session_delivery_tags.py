@@ -18,22 +18,22 @@ def delivery_tags(number: int) -> DeliveryTags:
     return made
 
 
-def test_all_are_settled_by_one_frame() -> None:
+def test_all_deliveries_are_settled_by_one_frame() -> None:
     assert delivery_tags(3).settle([1, 2, 3]) == [(3, True)]
 
 
-def test_one_alone_is_settled_without_multiple() -> None:
+def test_a_single_delivery_is_settled_without_multiple() -> None:
     assert delivery_tags(3).settle([1]) == [(1, False)]
 
 
-def test_nothing_that_is_open_is_settled_along() -> None:
+def test_unsettled_deliveries_are_never_included() -> None:
     made = delivery_tags(6)
     assert made.settle([5, 2, 1, 4]) == [(2, True), (4, False), (5, False)]
     assert made.settle([3]) == [(3, False)]
     assert made.settle([6]) == [(6, False)]
 
 
-def test_what_is_settled_already_is_passed_over() -> None:
+def test_settled_deliveries_are_skipped() -> None:
     made = delivery_tags(2)
     assert made.settle([2]) == [(2, False)]
     assert made.settle([2, 7]) == []
@@ -41,7 +41,7 @@ def test_what_is_settled_already_is_passed_over() -> None:
 
 
 @given(st.lists(st.lists(st.integers(1, 12), max_size=6), max_size=8))
-def test_a_broker_strikes_out_exactly_what_was_settled(rounds: Sequence[list[int]]) -> None:
+def test_a_broker_removes_exactly_the_settled_deliveries(rounds: Sequence[list[int]]) -> None:
     made, of_broker, wanted = delivery_tags(12), set(range(1, 13)), set(range(1, 13))
     for tags in rounds:
         wanted -= set(tags)

@@ -47,7 +47,7 @@ def write(folder: Path, text: str) -> str:
     return str(path)
 
 
-def test_everything_that_concerns_winchester_is_read(tmp_path: Path) -> None:
+def test_every_relevant_setting_is_read(tmp_path: Path) -> None:
     conf = read_yagi_conf(write(tmp_path, CONF))
     assert conf.broker == {
         "host": "broker",
@@ -76,7 +76,7 @@ def test_everything_that_concerns_winchester_is_read(tmp_path: Path) -> None:
     assert conf.unused_queues == ("other",)
 
 
-def test_other_apps_and_queues_are_named_in_a_warning(
+def test_other_apps_and_queues_are_warned_about(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -88,7 +88,7 @@ def test_other_apps_and_queues_are_named_in_a_warning(
     assert source.params["prefetch"] == 250
 
 
-def test_where_the_broker_is_unsaid_it_is_here(tmp_path: Path) -> None:
+def test_the_broker_defaults_to_localhost(tmp_path: Path) -> None:
     text = CONF.replace("[rabbit_broker]", "[another_broker]")
     assert read_yagi_conf(write(tmp_path, text)).broker == {
         "host": "localhost",
@@ -108,7 +108,7 @@ def test_where_the_broker_is_unsaid_it_is_here(tmp_path: Path) -> None:
         ("[global]", "no section", "no section headers"),
     ],
 )
-def test_what_is_wrong_is_told_with_the_name_of_the_file(
+def test_an_error_is_reported_with_the_file_name(
     tmp_path: Path, old: str, new: str, reason: str
 ) -> None:
     path = write(tmp_path, CONF.replace(old, new))

@@ -35,7 +35,7 @@ NAMES = LabelValues(
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda each: each.name)
-def test_a_metric_is_named_and_labelled_by_the_conventions(metric: Metric) -> None:
+def test_metric_names_and_labels_follow_the_conventions(metric: Metric) -> None:
     assert re.fullmatch(r"winchester(_[a-z]+)+", metric.name)
     assert metric.name.endswith("_total") == (metric.kind is MetricKind.COUNTER)
     if metric.kind is not MetricKind.COUNTER:
@@ -46,7 +46,7 @@ def test_a_metric_is_named_and_labelled_by_the_conventions(metric: Metric) -> No
     assert not metric.meaning.endswith(".")
 
 
-def test_every_metric_is_there_once() -> None:
+def test_every_metric_is_exposed_once() -> None:
     assert [name for name, n in Counter(each.name for each in METRICS).items() if n > 1] == []
     bases = [each.name.removesuffix("_total") for each in METRICS]
     assert len(set(bases)) == len(bases), "OpenMetrics tells a counter without its _total"
@@ -54,7 +54,7 @@ def test_every_metric_is_there_once() -> None:
     assert defined == set(catalogue.OTHER_METRICS)
 
 
-def test_no_count_is_forgotten() -> None:
+def test_every_count_has_a_metric() -> None:
     assert set(COUNT_METRICS) == set(Count)
     shown = [(each.metric.name, each.labels) for each in COUNT_METRICS.values()]
     assert len(set(shown)) == len(shown)
@@ -62,7 +62,7 @@ def test_no_count_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize("count", Count)
-def test_a_count_is_shown_by_the_process_that_counts_it(count: Count) -> None:
+def test_a_count_is_exposed_by_the_process_that_counts_it(count: Count) -> None:
     counters = Counters()
     counters.add(count, 3, label="vm.update")
     samples = [each for each in count_samples(counters, list(MetricOrigin)) if each.value]
@@ -97,7 +97,7 @@ def shown(
     return values
 
 
-def test_each_configured_trigger_has_all_its_states_and_all_others_are_one() -> None:
+def test_configured_triggers_have_every_state_and_all_others_share_one_label() -> None:
     more = {"old": {StreamState.ERROR: 1, StreamState.ACTIVE: 1}}
     streams = shown(catalogue.STORE_STREAMS, statistics(streams={**statistics().streams, **more}))
     assert {label for label, _ in streams} == {"vm", "idle", "(other)"}
@@ -109,7 +109,7 @@ def test_each_configured_trigger_has_all_its_states_and_all_others_are_one() -> 
     }
 
 
-def test_however_many_triggers_are_gone_labels_do_not_grow() -> None:
+def test_labels_do_not_grow_with_removed_triggers() -> None:
     many = {f"gone {i}": {StreamState.ACTIVE: 1} for i in range(1000)}
     assert shown(catalogue.STORE_STREAMS, statistics(streams=many))["(other)", "active"] == 1000
     effects = {Endpoint("fire", f"gone {i}"): EffectBacklog(1, 1, i) for i in range(1000)}
@@ -133,18 +133,18 @@ def test_each_endpoint_has_its_backlog() -> None:
     }
 
 
-def test_a_process_without_pipelines_tells_nothing_of_effects() -> None:
+def test_a_process_without_pipelines_exposes_no_effects() -> None:
     names = LabelValues(frozenset({"vm"}))
     assert shown(catalogue.STORE_EFFECTS, statistics(), names) == {}
     assert shown(catalogue.STORE_OLDEST_EFFECT, statistics(), names) == {}
 
 
-def test_stream_time_is_told_once_it_is_known() -> None:
+def test_stream_time_is_exposed_once_known() -> None:
     assert shown(catalogue.STORE_STREAM_TIME, statistics()) == {(): NOON.timestamp()}
     assert shown(catalogue.STORE_STREAM_TIME, statistics(stream_time=None)) == {}
 
 
-def test_run_seconds_are_those_of_configured_pipelines() -> None:
+def test_run_seconds_are_limited_to_configured_pipelines() -> None:
     counters = Counters()
     counters.run_seconds.observe("fire", 3)
     counters.run_seconds.observe("never heard of", 3)
@@ -155,6 +155,6 @@ def test_run_seconds_are_those_of_configured_pipelines() -> None:
     assert runs["fire",].value.number == 1  # type: ignore[union-attr]
 
 
-def test_ingest_tells_nothing_that_only_workers_do() -> None:
+def test_ingest_exposes_no_worker_metrics() -> None:
     probe = ProcessMetricsCollector(MetricOrigin.INGEST, Counters(), Watchdog(), lambda: NAMES)
     assert {each.metric.origin for each in probe()} == {MetricOrigin.INGEST, MetricOrigin.PROCESS}

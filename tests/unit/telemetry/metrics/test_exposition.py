@@ -42,7 +42,7 @@ def one_of_each() -> list[Sample]:
 
 
 @pytest.mark.parametrize("format_name", ["text", "openmetrics"])
-def test_every_metric_is_told_with_its_kind_meaning_and_labels(format_name: str) -> None:
+def test_every_metric_is_exposed_with_type_help_and_labels(format_name: str) -> None:
     if format_name == "text":
         read = list(parse_text(scrape(one_of_each)))
     else:
@@ -56,7 +56,7 @@ def test_every_metric_is_told_with_its_kind_meaning_and_labels(format_name: str)
         assert all(set(each.labels) - {"le"} == set(metric.labels) for each in family.samples)
 
 
-def test_samples_of_one_metric_stand_together_however_they_come() -> None:
+def test_samples_of_one_metric_are_grouped() -> None:
     stored, *_, outages = COUNT_METRICS.values()
     samples = [Sample(stored.metric, 1), Sample(outages.metric, 2), Sample(stored.metric, 3)]
     assert [len(each.samples) for each in families(samples)] == [2, 1]
@@ -72,13 +72,13 @@ def test_a_histogram_counts_up_to_infinity() -> None:
     assert (buckets["0.01"], buckets["0.025"], buckets["3600.0"], buckets["+Inf"]) == (0, 1, 1, 2)
 
 
-def test_the_process_and_python_are_told_of_too() -> None:
+def test_process_and_python_metrics_are_exposed() -> None:
     text = scrape()
     assert "python_info{" in text
     assert "process_resident_memory_bytes" in text
 
 
-def test_a_probe_that_is_added_later_is_asked_too() -> None:
+def test_a_probe_added_later_is_included() -> None:
     probes: list[MetricsCollector] = []
     application = exposition(probes)
     probes.append(lambda: [Sample(catalogue.STORE_UP, 1)])
@@ -87,7 +87,7 @@ def test_a_probe_that_is_added_later_is_asked_too() -> None:
     assert b"winchester_store_up 1.0" in b"".join(application(environ, lambda *_: None))
 
 
-def test_promtool_has_no_complaint() -> None:
+def test_promtool_accepts_the_output() -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed")

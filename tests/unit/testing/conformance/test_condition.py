@@ -124,7 +124,7 @@ def suite_of(condition: type[Any], **more: Any) -> type[Any]:
     return type("Suite", (ConditionConformance,), attributes)
 
 
-def test_a_condition_without_fault_passes() -> None:
+def test_a_correct_condition_passes() -> None:
     assert faults_of(suite_of(AtLeast)) == {}
 
 
@@ -163,17 +163,17 @@ AWKWARD = "test_schema_raises_only_invalid"
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_a_fault_is_found_and_named(condition: type[Any], test: str, message: str) -> None:
+def test_each_fault_is_found_and_named(condition: type[Any], test: str, message: str) -> None:
     expressions = [1, 2, 3] if condition is MadeOfFewerThanTheSchemaTakes else [1, 2]
     assert_found(suite_of(condition, expressions=expressions), test, message)
 
 
-def test_it_is_said_when_nothing_would_be_tried() -> None:
+def test_an_empty_suite_fails() -> None:
     assert_found(suite_of(AtLeast, expressions=[]), ANSWERS, "Suite must have `expressions` to try")
     assert_found(suite_of(None), ANSWERS, "Suite must name the class it tests")  # type: ignore[arg-type]
 
 
-def test_what_the_author_wants_refused_is_tried() -> None:
+def test_expressions_the_author_expects_to_be_refused_are_tested() -> None:
     assert_found(
         suite_of(AtLeast, invalid_expressions=[7]), NONSENSE, "accepts 7, which is no expression"
     )

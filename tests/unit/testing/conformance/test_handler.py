@@ -254,7 +254,7 @@ def suite_of(handler: type[Any], suite: type[Any] = WriterSuite, **attributes: A
 @pytest.mark.parametrize(
     ("handler", "suite"), [(Writer, WriterSuite), (Sender, HandlerConformance)]
 )
-def test_a_handler_without_fault_passes(handler: type[Any], suite: type[Any]) -> None:
+def test_a_correct_handler_passes(handler: type[Any], suite: type[Any]) -> None:
     assert faults_of(suite_of(handler, suite)) == {}
 
 
@@ -331,7 +331,7 @@ TAKES = "test_schema_accepts_params"
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_a_fault_is_found_and_named(handler: type[Any], test: str, message: str) -> None:
+def test_each_fault_is_found_and_named(handler: type[Any], test: str, message: str) -> None:
     assert_found(suite_of(handler), test, message)
 
 
@@ -350,13 +350,13 @@ DELIVER = "test_deliver_returns_one_outcome_per_effect"
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_a_fault_with_effects_is_found_and_named(
+def test_each_fault_with_effects_is_found_and_named(
     handler: type[Any], test: str, message: str
 ) -> None:
     assert_found(suite_of(handler, HandlerConformance), test, message)
 
 
-def test_a_commit_that_nobody_observes_is_told() -> None:
+def test_an_unobserved_commit_is_reported() -> None:
     assert_found(
         suite_of(Writer, HandlerConformance),
         "test_effects_are_observable",
@@ -364,7 +364,7 @@ def test_a_commit_that_nobody_observes_is_told() -> None:
     )
 
 
-def test_an_instance_that_is_used_twice_is_found() -> None:
+def test_a_reused_instance_is_found() -> None:
     only = Writer(event_type="test.written")
     assert_found(
         suite_of(Writer, make_handler=lambda _self: only),
@@ -373,6 +373,6 @@ def test_an_instance_that_is_used_twice_is_found() -> None:
     )
 
 
-def test_a_commit_may_be_said_to_be_no_good_twice() -> None:
+def test_a_commit_may_be_declared_not_idempotent() -> None:
     suite = suite_of(AddingAtEachCommit, commit_is_idempotent=False)
     assert "test_commit_is_idempotent" not in faults_of(suite)

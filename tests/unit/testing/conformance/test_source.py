@@ -211,7 +211,7 @@ def suite_of(source: type[Any], **attributes: Any) -> type[Any]:
     return type("Suite", (QueueSuite,), {"plugin": source, **attributes})
 
 
-def test_a_source_without_fault_passes() -> None:
+def test_a_correct_source_passes() -> None:
     assert faults_of(suite_of(QueueSource)) == {}
 
 
@@ -260,11 +260,11 @@ END = "test_exhausted_only_at_the_end"
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_a_fault_is_found_and_named(source: type[Any], test: str, message: str) -> None:
+def test_each_fault_is_found_and_named(source: type[Any], test: str, message: str) -> None:
     assert_found(suite_of(source), test, message)
 
 
-def test_a_source_that_says_it_ends_must_end() -> None:
+def test_a_source_declared_finite_must_end() -> None:
     assert_found(
         suite_of(WithoutEnd, finite=True), END, "exhausted of WithoutEnd must be True once all has"
     )
@@ -278,12 +278,12 @@ def _endless(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_endless")
-def test_a_receive_without_end_is_a_fault_and_no_hang() -> None:
+def test_an_endless_receive_is_a_fault_not_a_hang() -> None:
     with pytest.raises(AssertionError, match="does not return when nothing comes, whatever"):
         suite_of(NeverEnding)().test_receive_returns_an_empty_list_within_its_timeout()
 
 
-def test_a_source_that_nobody_feeds_is_told() -> None:
+def test_a_source_without_a_feed_is_reported() -> None:
     attributes = {"plugin": QueueSource}
     suite = type("Suite", (SourceConformance,), attributes)
     assert_found(suite, APART, "Suite must tell how its source is fed, by `feed`")

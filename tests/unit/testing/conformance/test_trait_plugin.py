@@ -61,7 +61,7 @@ def suite_of(plugin: type[Any], **attributes: Any) -> type[Any]:
     return type("Suite", (TraitPluginConformance,), {"plugin": plugin, **inputs, **attributes})
 
 
-def test_a_trait_plugin_without_fault_passes() -> None:
+def test_a_correct_trait_plugin_passes() -> None:
     assert faults_of(suite_of(First)) == {}
     assert faults_of(suite_of(TakingAnything, allows_any_parameter=True)) == {}
 
@@ -89,9 +89,9 @@ VALUES = "test_returns_valid_trait_values"
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_a_fault_is_found_and_named(plugin: type[Any], test: str, message: str) -> None:
+def test_each_fault_is_found_and_named(plugin: type[Any], test: str, message: str) -> None:
     assert_found(suite_of(plugin), test, message)
 
 
-def test_it_is_said_when_nothing_would_be_tried() -> None:
+def test_an_empty_suite_fails() -> None:
     assert_found(suite_of(First, inputs=[]), VALUES, "Suite must have something `inputs` to try")
