@@ -70,7 +70,7 @@ def expired(config: Path) -> tuple[list[StreamRecord], dict[int, list[str]]]:
     return streams, {key: [each["message_id"] for each in value] for key, value in members.items()}
 
 
-def test_every_expired_stream_lacks_the_same_report_as_the_golden_one(
+def test_every_expired_stream_lacks_the_report_its_golden_stream_lacks(
     shared_data: Path,
     reports: dict[str, timedelta],
     tmp_path: Path,

@@ -64,7 +64,7 @@ def monotonic(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return seconds
 
 
-def test_the_hosting_service_returns_its_own_time_until_a_time_is_published(endpoint: str) -> None:
+def test_the_hosts_time_is_used_until_a_time_is_published(endpoint: str) -> None:
     assert TimeSyncClock(endpoint, FakeClock(HOST_TIME)).now() == HOST_TIME
     assert TimeService.requests == ["GET /time"]
 

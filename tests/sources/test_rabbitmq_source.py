@@ -169,7 +169,7 @@ def test_nothing_is_declared_when_declaring_is_off(
     assert [message.body for message in receive(source, 1)] == [b"direct"]
 
 
-def test_a_deleted_queue_is_a_failure_after_its_pending_messages(
+def test_a_deleted_queue_is_a_failure(
     place: Place, opened: Callable[..., RabbitmqSource]
 ) -> None:
     queue = place.name("queue")
@@ -208,7 +208,7 @@ def test_heartbeats_continue_without_receive_calls(
     assert place.ready(queue) == 0
 
 
-def test_lag_counts_messages_without_a_consumer(
+def test_lag_counts_undelivered_messages(
     place: Place, opened: Callable[..., RabbitmqSource]
 ) -> None:
     one, two = place.name("one"), place.name("two")
