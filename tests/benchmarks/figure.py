@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ENGINE = "engine"
 RAW = "raw"
 HAND_WRITTEN = "hand-written"
-PAST_CORE = "hand-written, past Core"
+PAST_CORE = "hand-written, without Core"
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,9 +169,7 @@ def test_nothing_is_declared_when_declaring_is_off(
     assert [message.body for message in receive(source, 1)] == [b"direct"]
 
 
-def test_a_deleted_queue_is_a_failure(
-    place: Place, opened: Callable[..., RabbitmqSource]
-) -> None:
+def test_a_deleted_queue_is_a_failure(place: Place, opened: Callable[..., RabbitmqSource]) -> None:
     queue = place.name("queue")
     source = opened(queue)
     place.publish([b"1"], "", queue)

@@ -39,7 +39,7 @@ def engine(backend: str, tmp_path: Path) -> Iterator[Engine]:
         yield made
 
 
-@pytest.fixture(params=["in Core", "past Core"])
+@pytest.fixture(params=["in Core", "without Core"])
 def hand(request: pytest.FixtureRequest, backend: str, engine: Engine) -> ByHand:
     return in_core(engine) if request.param == "in Core" else past_core(backend, engine)
 
