@@ -1,4 +1,4 @@
-"""The tables of the reference page say what happens, here and in PyPI timex 0.20."""
+"""The tables of the reference page hold, here and in PyPI timex 0.20."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def table(heading: str, columns: int) -> list[list[str]]:
 
 
 EXAMPLES = table("Examples", 2)
-DIFFERENCES = table("Where PyPI timex 0.20 gives something else", 5)
+DIFFERENCES = table("Differences from PyPI timex 0.20", 5)
 
 
 def times(cell: str) -> tuple[datetime, datetime]:
