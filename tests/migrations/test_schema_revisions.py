@@ -1,4 +1,4 @@
-"""The migrations make the tables that the program works with, and take them back."""
+"""The migrations create the tables that the program requires, and remove them."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture(params=BACKENDS)
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A database without tables, of each backend in turn."""
+    """A database without tables, on each backend."""
     with temporary_database(request.param, tmp_path) as url, closing(Database(url)) as database:
         yield database
 
 
 @pytest.fixture
 def on_sqlite(tmp_path: Path) -> Iterator[Database]:
-    """A file of SQLite without tables."""
+    """An SQLite file without tables."""
     with closing(Database(f"sqlite:///{tmp_path / 'events.db'}")) as database:
         yield database
 
@@ -53,7 +53,7 @@ def differences(connection: Connection) -> list[object]:
 
 
 def definitions(connection: Connection) -> dict[str, list[str]]:
-    """What SQLite remembers of its tables, as written, part by part.
+    """Return SQLite's stored table definitions, split into parts.
 
     In the order of the alphabet: a column that was added stands behind the constraints.
     """
@@ -66,7 +66,7 @@ def definitions(connection: Connection) -> dict[str, list[str]]:
 
 
 def _parts(definition: str) -> list[str]:
-    """A definition before its brackets, and what is between commas in them."""
+    """Split a definition into its head and the comma-separated parts in its brackets."""
     begin, bracket, inside = definition.partition("(")
     depth, parts = 0, [""]
     for character in inside.removesuffix(")") if bracket else "":
@@ -78,13 +78,13 @@ def _parts(definition: str) -> list[str]:
     return [begin.strip(), *(part.strip() for part in parts)]
 
 
-def test_upgrading_makes_the_tables_that_the_program_works_with(empty: Database) -> None:
+def test_an_upgrade_creates_the_tables_that_the_program_requires(empty: Database) -> None:
     DatabaseSchema(empty).upgrade()
     assert empty.read(table_names) == {*metadata.tables, "alembic_version"}
     assert empty.read(differences) == []
 
 
-def test_text_is_compared_by_code_point_in_what_the_migrations_made(empty: Database) -> None:
+def test_migrated_text_columns_are_compared_by_code_point(empty: Database) -> None:
     DatabaseSchema(empty).upgrade()
     if empty.dialect.name == "mariadb":
         query = text(
@@ -102,17 +102,15 @@ def test_text_is_compared_by_code_point_in_what_the_migrations_made(empty: Datab
         assert "COLLATE" not in str(empty.read(definitions))
 
 
-def test_on_sqlite_the_tables_are_the_same_to_the_letter(
-    on_sqlite: Database, tmp_path: Path
-) -> None:
+def test_on_sqlite_the_definitions_are_identical(on_sqlite: Database, tmp_path: Path) -> None:
     DatabaseSchema(on_sqlite).upgrade()
     engine = create_engine(f"sqlite:///{tmp_path / 'by_metadata.db'}")
     metadata_for_ddl().create_all(engine)
     with engine.connect() as connection:
-        wanted = definitions(connection)
+        expected = definitions(connection)
     engine.dispose()
-    assert on_sqlite.read(definitions) == wanted
-    assert "AUTOINCREMENT" in " ".join(wanted["streams"])
+    assert on_sqlite.read(definitions) == expected
+    assert "AUTOINCREMENT" in " ".join(expected["streams"])
 
 
 def test_upgrading_twice_changes_nothing(empty: Database) -> None:
@@ -132,13 +130,14 @@ def test_downgrading_to_base_leaves_no_tables(empty: Database) -> None:
     schema.check()
 
 
-def test_an_empty_database_is_told_apart(empty: Database) -> None:
-    with pytest.raises(SchemaMismatch, match=r"has no Winchester tables yet.*upgrade head") as told:
+def test_an_empty_database_is_a_mismatch(empty: Database) -> None:
+    with pytest.raises(SchemaMismatch, match=r"no Winchester tables yet.*upgrade head") as raised:
         DatabaseSchema(empty).check()
-    assert (told.value.found, told.value.wanted) == (None, DatabaseSchema(empty).required_revision)
+    required = DatabaseSchema(empty).required_revision
+    assert (raised.value.found, raised.value.wanted) == (None, required)
 
 
-def test_a_revision_of_another_program_is_told_apart(on_sqlite: Database) -> None:
+def test_an_unknown_revision_in_the_database_is_a_mismatch(on_sqlite: Database) -> None:
     DatabaseSchema(on_sqlite).upgrade()
     on_sqlite.write(lambda it: it.execute(text("UPDATE alembic_version SET version_num = 'ff'")))
     with pytest.raises(SchemaMismatch, match="is at revision ff"):
@@ -150,9 +149,9 @@ def test_a_mismatch_does_not_show_the_password(tmp_path: Path) -> None:
     with closing(Database(url)) as database:
         shown = database.engine.url.set(username="u", password="hunter2")
         database.engine.url = shown
-        with pytest.raises(SchemaMismatch) as told:
+        with pytest.raises(SchemaMismatch) as raised:
             DatabaseSchema(database).check()
-    assert "hunter2" not in str(told.value)
+    assert "hunter2" not in str(raised.value)
 
 
 def test_an_unknown_revision_is_a_storage_error(on_sqlite: Database) -> None:
@@ -160,14 +159,14 @@ def test_an_unknown_revision_is_a_storage_error(on_sqlite: Database) -> None:
         DatabaseSchema(on_sqlite).upgrade("nonsense")
 
 
-def test_stamping_says_where_a_database_is(on_sqlite: Database) -> None:
+def test_stamping_sets_the_revision_without_migrating(on_sqlite: Database) -> None:
     schema = DatabaseSchema(on_sqlite)
     metadata_for_ddl().create_all(on_sqlite.engine)
     schema.stamp("head")
     assert schema.current_revision() == schema.required_revision
 
 
-def test_the_history_ends_at_the_wanted_revision(on_sqlite: Database) -> None:
+def test_the_history_ends_at_the_required_revision(on_sqlite: Database) -> None:
     schema = DatabaseSchema(on_sqlite)
     history = schema.history()
     newest, oldest = history[0], history[-1]
@@ -176,7 +175,7 @@ def test_the_history_ends_at_the_wanted_revision(on_sqlite: Database) -> None:
     assert oldest[1].startswith("The first tables: events, streams")
 
 
-def test_the_printed_sql_makes_a_database_that_works(on_sqlite: Database, tmp_path: Path) -> None:
+def test_the_printed_sql_creates_a_working_database(on_sqlite: Database, tmp_path: Path) -> None:
     printed = io.StringIO()
     DatabaseSchema(on_sqlite, printed).print_upgrade()
     assert on_sqlite.read(table_names) == set()
@@ -189,7 +188,7 @@ def test_the_printed_sql_makes_a_database_that_works(on_sqlite: Database, tmp_pa
         assert SqlStore(database).event_clock() is None
 
 
-def test_the_printed_sql_is_that_of_the_database(empty: Database) -> None:
+def test_the_printed_sql_is_for_the_database_dialect(empty: Database) -> None:
     printed = io.StringIO()
     DatabaseSchema(empty, printed).print_upgrade()
     statements = [each.strip() for each in printed.getvalue().split(";\n")]
@@ -198,7 +197,7 @@ def test_the_printed_sql_is_that_of_the_database(empty: Database) -> None:
     assert empty.read(differences) == []
 
 
-def test_the_printed_downgrade_takes_the_tables_back(on_sqlite: Database, tmp_path: Path) -> None:
+def test_the_printed_downgrade_removes_the_tables(on_sqlite: Database, tmp_path: Path) -> None:
     DatabaseSchema(on_sqlite).upgrade()
     printed = io.StringIO()
     schema = DatabaseSchema(on_sqlite, printed)
@@ -222,6 +221,6 @@ def run_raw(database: Database, statements: list[str]) -> None:
     database.write(run)
 
 
-def test_the_program_wants_the_newest_revision_that_it_ships() -> None:
+def test_the_program_requires_its_newest_revision() -> None:
     script = ScriptDirectory(str(MIGRATIONS))
     assert script.get_current_head() == SCHEMA_REVISION

@@ -1,4 +1,4 @@
-"""A database that is in use is migrated up and down, by the program and by the SQL it prints."""
+"""A database with data is migrated up and down, by the program and by printed SQL."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ PARTIAL = {
     "postgresql": "SELECT indexdef FROM pg_indexes WHERE tablename = 'streams'",
     "sqlite": "SELECT sql FROM sqlite_master WHERE tbl_name = 'streams' AND type = 'index'",
 }
-"""What the indexes are, where an index may hold a part of the rows; on MariaDB none can."""
+"""The partial indexes, on databases that support them (MariaDB does not)."""
 
 
 @pytest.fixture(params=BACKENDS)
 def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A database at the first revision, in use, of each backend in turn."""
+    """A database with data at the first revision, on each backend."""
     with temporary_database(request.param, tmp_path) as url, closing(Database(url)) as database:
         DatabaseSchema(database).upgrade()
         store = SqlStore(database)
@@ -54,7 +54,7 @@ def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]
 
 
 def contents(database: Database) -> list[list[object]]:
-    """Every row of the first revision's tables, without columns that came later."""
+    """Return every row of the first revision's tables, without later columns."""
 
     def read(connection: Connection) -> list[list[object]]:
         return [_rows(connection, metadata.tables[name]) for name in FIRST_TABLES]
@@ -77,7 +77,7 @@ def differences(database: Database) -> list[object]:
 
 
 def run_printed(database: Database, printed: str) -> None:
-    """Execute what `--sql` printed, as a client that is handed the file would."""
+    """Execute the SQL that `--sql` printed, as a database client would."""
     with database.engine.connect() as connection:
         for statement in printed.split(";\n"):
             lines = [line for line in statement.splitlines() if not line.startswith("--")]
@@ -86,7 +86,7 @@ def run_printed(database: Database, printed: str) -> None:
         connection.commit()
 
 
-def test_upgrading_keeps_what_is_stored(filled: Database) -> None:
+def test_an_upgrade_keeps_all_rows(filled: Database) -> None:
     before = contents(filled)
     DatabaseSchema(filled).upgrade()
     DatabaseSchema(filled).check()
@@ -95,7 +95,7 @@ def test_upgrading_keeps_what_is_stored(filled: Database) -> None:
     assert ingest(SqlStore(filled), VM, make_event("more")).stored == (True,)
 
 
-def test_each_step_goes_up_and_down(filled: Database) -> None:
+def test_each_revision_upgrades_and_downgrades(filled: Database) -> None:
     before, schema = contents(filled), DatabaseSchema(filled)
     for revision in REVISIONS[1:]:
         schema.upgrade(revision)
@@ -108,7 +108,7 @@ def test_each_step_goes_up_and_down(filled: Database) -> None:
     assert contents(filled) == before
 
 
-def test_the_printed_upgrade_of_a_database_in_use_is_that_of_the_program(filled: Database) -> None:
+def test_the_printed_upgrade_has_the_same_result_on_a_filled_database(filled: Database) -> None:
     before, printed = contents(filled), io.StringIO()
     DatabaseSchema(filled, printed).print_upgrade("0001:head")
     run_printed(filled, printed.getvalue())
@@ -117,7 +117,7 @@ def test_the_printed_upgrade_of_a_database_in_use_is_that_of_the_program(filled:
     assert differences(filled) == []
 
 
-def test_the_printed_downgrade_goes_back_a_step_and_to_nothing(filled: Database) -> None:
+def test_the_printed_downgrade_goes_back_one_revision_and_to_base(filled: Database) -> None:
     before, schema = contents(filled), DatabaseSchema(filled)
     schema.upgrade()
     for target in ("0001", "base"):
@@ -131,7 +131,7 @@ def test_the_printed_downgrade_goes_back_a_step_and_to_nothing(filled: Database)
         assert set(inspect(connection).get_table_names()) <= {"alembic_version"}
 
 
-def test_an_index_that_was_built_beforehand_is_kept(filled: Database) -> None:
+def test_an_existing_index_is_kept(filled: Database) -> None:
     with filled.engine.connect() as connection:
         connection.exec_driver_sql("CREATE INDEX ix_events_timestamp_id ON events (timestamp, id)")
         connection.commit()
@@ -139,7 +139,7 @@ def test_an_index_that_was_built_beforehand_is_kept(filled: Database) -> None:
     assert differences(filled) == []
 
 
-def test_an_upgrade_that_was_cut_short_can_be_started_again(filled: Database) -> None:
+def test_an_interrupted_upgrade_can_be_restarted(filled: Database) -> None:
     DatabaseSchema(filled).upgrade()
     DatabaseSchema(filled).stamp("0002" if "0002" in REVISIONS else "0001")
     DatabaseSchema(filled).upgrade()
@@ -147,7 +147,7 @@ def test_an_upgrade_that_was_cut_short_can_be_started_again(filled: Database) ->
 
 
 @pytest.mark.parametrize("filled", list(PARTIAL), indirect=True)
-def test_few_streams_are_in_the_indexes_of_retries_and_leases(filled: Database) -> None:
+def test_the_indexes_of_retries_and_leases_are_partial(filled: Database) -> None:
     DatabaseSchema(filled).upgrade()
     with filled.engine.connect() as connection:
         found = connection.execute(text(PARTIAL[filled.dialect.name])).scalars()
@@ -168,18 +168,18 @@ def test_active_streams_are_checked_when_they_expire(filled: Database) -> None:
 
 
 @pytest.mark.parametrize("filled", ["postgresql"], indirect=True)
-def test_on_postgresql_the_pages_of_streams_are_left_half_empty(filled: Database) -> None:
+def test_on_postgresql_the_fill_factor_of_streams_is_50(filled: Database) -> None:
     query = text("SELECT reloptions FROM pg_class WHERE relname = 'streams'")
     schema = DatabaseSchema(filled)
-    for change, wanted in ((schema.upgrade, ["fillfactor=50"]), (schema.downgrade, None)):
-        change("0006" if wanted else "0005")
-        assert filled.read(lambda it: it.execute(query).scalar_one()) == wanted
+    for change, expected in ((schema.upgrade, ["fillfactor=50"]), (schema.downgrade, None)):
+        change("0006" if expected else "0005")
+        assert filled.read(lambda it: it.execute(query).scalar_one()) == expected
 
 
 @pytest.mark.parametrize("filled", ["sqlite"], indirect=True)
-def test_on_sqlite_links_are_kept_by_their_keys(filled: Database) -> None:
+def test_on_sqlite_links_have_no_rowid(filled: Database) -> None:
     query = text("SELECT count(*) FROM sqlite_master WHERE sql LIKE '%WITHOUT ROWID%'")
     schema = DatabaseSchema(filled)
-    for change, wanted in ((schema.upgrade, 2), (schema.downgrade, 0)):
-        change("0007" if wanted else "0006")
-        assert filled.read(lambda it: it.execute(query).scalar_one()) == wanted
+    for change, expected in ((schema.upgrade, 2), (schema.downgrade, 0)):
+        change("0007" if expected else "0006")
+        assert filled.read(lambda it: it.execute(query).scalar_one()) == expected

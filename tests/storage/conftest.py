@@ -1,4 +1,4 @@
-"""A store on each thing that a store can lie on, empty at the start of each test."""
+"""Fixtures of stores on every backend, empty at the start of each test."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     """The databases of this session."""
-    made = Databases(tmp_path_factory.mktemp("databases"))
-    yield made
-    made.close()
+    created = Databases(tmp_path_factory.mktemp("databases"))
+    yield created
+    created.close()
 
 
 @pytest.fixture(params=["memory", *BACKENDS])
 def store(request: pytest.FixtureRequest, databases: Databases) -> Store:
-    """An empty store, in memory and on each database in turn."""
+    """An empty store: in memory, then on each database."""
     if request.param == "memory":
         return MemoryStore(FakeClock())
     return SqlStore(databases.emptied(request.param))
@@ -35,5 +35,5 @@ def store(request: pytest.FixtureRequest, databases: Databases) -> Store:
 
 @pytest.fixture(params=BACKENDS)
 def sql_store(request: pytest.FixtureRequest, databases: Databases) -> SqlStore:
-    """An empty store on each database in turn."""
+    """An empty store on each database."""
     return SqlStore(databases.emptied(request.param))

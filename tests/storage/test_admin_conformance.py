@@ -1,4 +1,4 @@
-"""Every store: what an operator may do to a stream."""
+"""Every store: reset, discard and purge of streams."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def claim(store: Store, reason: Reason) -> Claim:
     return claim
 
 
-def put_into(store: Store, state: StreamState) -> int:
-    """Bring a new stream into `state`; return its id."""
+def create_in_state(store: Store, state: StreamState) -> int:
+    """Create a stream in `state`; return its id."""
     expires = state in (
         StreamState.EXPIRING,
         StreamState.EXPIRE_ERROR,
@@ -52,12 +52,12 @@ def put_into(store: Store, state: StreamState) -> int:
     stream_id = only_stream(store).id
     if state is not StreamState.ACTIVE:
         held = claim(store, Reason.EXPIRE if expires else Reason.FIRE)
-        lane = states_for_reason(held.reason)
+        states = states_for_reason(held.reason)
         if state is StreamState.COMPLETED:
             store.complete([Completion(held, purge=False)], FixedTime(NOON))
-        elif state is lane.retry:
+        elif state is states.retry:
             store.fail(Failure(held, "failed", timedelta(hours=1)), max_attempts=5)
-        elif state is lane.failed:
+        elif state is states.failed:
             store.fail(Failure(held, "failed", NOTHING, final=True), max_attempts=5)
     assert only_stream(store).state is state
     return stream_id
@@ -67,14 +67,14 @@ class TestReset:
     """A stream in error becomes ready again."""
 
     @pytest.mark.parametrize("reason", Reason)
-    def test_a_stream_in_error_is_ready_with_all_its_attempts(
+    def test_a_stream_in_error_becomes_ready_with_0_attempts(
         self, store: Store, reason: Reason
     ) -> None:
-        lane = states_for_reason(reason)
-        stream_id = put_into(store, lane.failed)
-        assert store.reset_stream(stream_id) is lane.retry
+        states = states_for_reason(reason)
+        stream_id = create_in_state(store, states.failed)
+        assert store.reset_stream(stream_id) is states.retry
         stream = only_stream(store)
-        assert (stream.state, stream.state_serial_no) == (lane.retry, 3)
+        assert (stream.state, stream.state_serial_no) == (states.retry, 3)
         assert (stream.attempts, stream.worker, stream.last_error) == (0, None, None)
         assert not stream.is_open
         again = claim(store, reason)
@@ -86,7 +86,7 @@ class TestReset:
     def test_a_stream_in_any_other_state_is_not_reset(
         self, store: Store, state: StreamState
     ) -> None:
-        stream_id = put_into(store, state)
+        stream_id = create_in_state(store, state)
         before = only_stream(store)
         with pytest.raises(IllegalTransition, match=state):
             store.reset_stream(stream_id)
@@ -97,12 +97,12 @@ class TestReset:
             store.reset_stream(1)
 
 
-def marks_of(store: Store) -> list[StreamVersion]:
+def versions_of(store: Store) -> list[StreamVersion]:
     return [StreamVersion(each.id, each.state_serial_no) for each in store.find_streams()]
 
 
 def fail_all(store: Store, reason: Reason, *instances: str) -> None:
-    """Bring new streams of these instances into error."""
+    """Create streams of these instances in error."""
     kind = "vm.end" if reason is Reason.FIRE else "vm.update"
     ingest(store, VM, *(make_event(f"m-{each}", kind, instance=each) for each in instances))
     claims = store.claim_ready(worker="w", reason=reason, now=at(3600), limit=99, lease=LEASE)
@@ -111,13 +111,13 @@ def fail_all(store: Store, reason: Reason, *instances: str) -> None:
         store.fail(Failure(each, "failed", NOTHING, final=True), max_attempts=5)
 
 
-class TestManyAtOnce:
+class TestBulkActions:
     """Streams in error are reset or discarded together, unless they have changed meanwhile."""
 
-    def test_those_in_error_become_ready_in_their_own_lanes(self, store: Store) -> None:
+    def test_streams_in_error_become_ready_for_their_own_reason(self, store: Store) -> None:
         fail_all(store, Reason.FIRE, "a", "b")
         fail_all(store, Reason.EXPIRE, "c")
-        states = store.reset_streams(marks_of(store))
+        states = store.reset_streams(versions_of(store))
         streams = store.find_streams()
         assert {each.id: each.state for each in streams} == states
         assert sorted(states.values()) == ["retry_expire", "retry_fire", "retry_fire"]
@@ -126,43 +126,41 @@ class TestManyAtOnce:
             assert each.state_serial_no == 3
         assert len(claim_all(store)) == 2
 
-    def test_those_in_error_are_removed_and_their_events_stay(self, store: Store) -> None:
+    def test_streams_in_error_are_removed_and_their_events_stay(self, store: Store) -> None:
         fail_all(store, Reason.FIRE, "a", "b")
         ids = {each.id for each in store.find_streams()}
-        assert store.discard_streams(marks_of(store)) == ids
+        assert store.discard_streams(versions_of(store)) == ids
         assert store.count_streams() == 0
         assert store.events_of(list(ids)) == {each: [] for each in ids}
         assert store.count_events() == 2
 
     @pytest.mark.parametrize("act", ["reset_streams", "discard_streams"])
-    def test_what_changed_since_it_was_read_or_is_gone_is_passed_over(
-        self, store: Store, act: str
-    ) -> None:
+    def test_changed_or_deleted_streams_are_skipped(self, store: Store, act: str) -> None:
         fail_all(store, Reason.FIRE, "same", "changed", "gone")
-        marks = marks_of(store)
+        versions = versions_of(store)
         by_instance = {each.distinguished_by["instance"]: each for each in store.find_streams()}
         changed = by_instance["changed"].id
         store.reset_stream(changed)
         (again,) = claim_all(store)
         store.fail(Failure(again, "failed anew", NOTHING, final=True), max_attempts=5)
         store.purge_stream(by_instance["gone"].id)
-        assert set(getattr(store, act)(marks)) == {by_instance["same"].id}
+        assert set(getattr(store, act)(versions)) == {by_instance["same"].id}
         assert store.get_stream_by_id(changed).last_error == "failed anew"
 
     @pytest.mark.parametrize("act", ["reset_streams", "discard_streams"])
     @pytest.mark.parametrize(
         "state", [s for s in StreamState if s not in (StreamState.ERROR, StreamState.EXPIRE_ERROR)]
     )
-    def test_what_is_not_in_error_is_passed_over(
+    def test_streams_not_in_error_are_skipped(
         self, store: Store, act: str, state: StreamState
     ) -> None:
-        put_into(store, state)
+        create_in_state(store, state)
         before = only_stream(store)
-        assert not getattr(store, act)(marks_of(store))
+        assert not getattr(store, act)(versions_of(store))
         assert only_stream(store) == before
 
     @pytest.mark.parametrize("act", ["reset_streams", "discard_streams"])
-    def test_of_none_nothing_is_done(self, store: Store, act: str) -> None:
+    def test_an_empty_list_changes_nothing(self, store: Store, act: str) -> None:
         assert not getattr(store, act)([])
 
 
@@ -172,8 +170,8 @@ class TestPurge:
     @pytest.mark.parametrize(
         "state", [s for s in StreamState if s not in (StreamState.FIRING, StreamState.EXPIRING)]
     )
-    def test_a_stream_in_nobodys_hands_is_removed(self, store: Store, state: StreamState) -> None:
-        stream_id = put_into(store, state)
+    def test_an_unclaimed_stream_is_removed(self, store: Store, state: StreamState) -> None:
+        stream_id = create_in_state(store, state)
         store.purge_stream(stream_id)
         assert store.count_streams(StreamFilter()) == 0
         assert store.events_of([stream_id]) == {stream_id: []}
@@ -182,14 +180,14 @@ class TestPurge:
             store.purge_stream(stream_id)
 
     @pytest.mark.parametrize("state", [StreamState.FIRING, StreamState.EXPIRING])
-    def test_a_stream_in_a_workers_hands_is_not(self, store: Store, state: StreamState) -> None:
-        stream_id = put_into(store, state)
+    def test_a_claimed_stream_is_not_removed(self, store: Store, state: StreamState) -> None:
+        stream_id = create_in_state(store, state)
         with pytest.raises(IllegalTransition, match=state):
             store.purge_stream(stream_id)
         assert len(store.get_stream_events(stream_id)) == 1
 
-    def test_the_group_of_a_purged_stream_is_free(self, store: Store) -> None:
-        purged = put_into(store, StreamState.ACTIVE)
+    def test_a_purge_releases_the_group_key(self, store: Store) -> None:
+        purged = create_in_state(store, StreamState.ACTIVE)
         store.purge_stream(purged)
         assert ingest(store, VM, make_event("2")).streams_opened == 1
         assert only_stream(store).id != purged

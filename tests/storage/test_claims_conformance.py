@@ -1,4 +1,4 @@
-"""Every store: which streams a worker gets, in which order, for how long."""
+"""Every store: which streams are claimed, their order, and leases."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def instances(claims: list[Claim]) -> list[str]:
 
 
 class TestReady:
-    """Active streams whose time has come, in the order of those times."""
+    """Active streams that are due are claimed in the order of their times."""
 
-    def test_streams_that_fire_come_in_the_order_of_their_fire_times(self, store: Store) -> None:
+    def test_streams_to_fire_are_ordered_by_fire_time(self, store: Store) -> None:
         ready_to_fire(store, "c", "a", "b")
         assert instances(claim_all(store)) == ["c", "a", "b"]
 
-    def test_streams_that_expire_come_in_the_order_of_their_expiries(self, store: Store) -> None:
+    def test_streams_to_expire_are_ordered_by_expiry(self, store: Store) -> None:
         for name, seconds in (("c", 3), ("a", 1), ("b", 2)):
             ingest(store, VM, make_event(name, instance=name, seconds=seconds))
         assert instances(claim_all(store, Reason.EXPIRE)) == ["a", "b", "c"]
@@ -81,26 +81,26 @@ class TestReady:
         store.release([b])
         assert instances(claim_all(store, limit=1)) == ["b"]
 
-    def test_retries_that_are_not_due_are_left_alone(self, store: Store) -> None:
+    def test_retries_that_are_not_due_are_not_claimed(self, store: Store) -> None:
         ready_to_fire(store, "a", "b")
         (a,) = claim_all(store, limit=1)
         store.fail(Failure(a, "failed", timedelta(hours=1)), max_attempts=5)
         assert instances(claim_all(store)) == ["b"]
 
-    def test_retries_of_the_other_reason_are_left_alone(self, store: Store) -> None:
+    def test_retries_of_the_other_reason_are_not_claimed(self, store: Store) -> None:
         ready_to_fire(store, "a")
         store.release(claim_all(store))
         assert claim_all(store, Reason.EXPIRE) == []
 
 
 class TestClaim:
-    """What a claim says, and what it does to the stream."""
+    """The contents of a claim, and its effect on the stream."""
 
     @pytest.mark.parametrize(
         ("reason", "state"),
         [(Reason.FIRE, StreamState.FIRING), (Reason.EXPIRE, StreamState.EXPIRING)],
     )
-    def test_a_claim_proves_itself_by_serial_and_worker(
+    def test_a_claim_has_the_serial_and_worker_of_the_row(
         self, store: Store, reason: Reason, state: StreamState
     ) -> None:
         kind = "vm.end" if reason is Reason.FIRE else "vm.update"
@@ -124,19 +124,19 @@ class TestClaim:
         assert stream.lease_until is not None
         assert before + LEASE <= stream.lease_until <= after + LEASE
 
-    def test_a_claimed_stream_gives_up_its_groups_key(self, store: Store) -> None:
+    def test_a_claim_releases_the_group_key(self, store: Store) -> None:
         ready_to_fire(store, "a")
         claim_all(store)
         assert not only_stream(store).is_open
         assert ingest(store, VM, make_event("2")).streams_opened == 1
 
-    def test_a_claimed_stream_is_claimed_by_nobody_else(self, store: Store) -> None:
+    def test_a_claimed_stream_is_not_claimed_again(self, store: Store) -> None:
         ready_to_fire(store, *"abc")
         assert instances(claim_all(store, worker="w1", limit=2)) == ["a", "b"]
         assert instances(claim_all(store, worker="w2")) == ["c"]
         assert claim_all(store, worker="w1") == []
 
-    def test_workers_at_the_same_moment_share_the_streams(self, store: Store) -> None:
+    def test_concurrent_workers_share_the_streams(self, store: Store) -> None:
         ready_to_fire(store, *(f"{i:02}" for i in range(40)))
         together = threading.Barrier(4)
 
@@ -163,7 +163,7 @@ class TestClaim:
 
 
 class TestClaimOne:
-    """One stream, whatever its time."""
+    """Claiming one stream regardless of its time."""
 
     def claim(self, store: Store, stream_id: int, reason: Reason) -> Claim | None:
         return store.claim_one(stream_id=stream_id, worker="w1", reason=reason, lease=LEASE)
@@ -188,7 +188,7 @@ class TestClaimOne:
         assert again is not None
         assert (again.serial, again.attempt) == (3, 2)
 
-    def test_a_stream_in_a_workers_hands_or_in_error_is_not(self, store: Store) -> None:
+    def test_a_claimed_stream_or_one_in_error_is_not_claimed(self, store: Store) -> None:
         ready_to_fire(store, "a")
         (claim,) = claim_all(store)
         assert self.claim(store, claim.stream_id, Reason.FIRE) is None
@@ -201,9 +201,9 @@ class TestClaimOne:
 
 
 class TestLease:
-    """A lease is renewed while it holds, and given back unused."""
+    """Leases are renewed while valid, and released."""
 
-    def test_renewing_extends_the_leases_that_hold(self, store: Store) -> None:
+    def test_renewing_extends_valid_leases(self, store: Store) -> None:
         ready_to_fire(store, "a", "b")
         a, b = claim_all(store)
         store.release([b])
@@ -216,9 +216,7 @@ class TestLease:
         assert only_stream(store, instance="b").lease_until is None
         assert store.renew([], LEASE) == 0
 
-    def test_a_lease_that_ran_out_is_renewed_until_the_stream_is_rescued(
-        self, store: Store
-    ) -> None:
+    def test_an_expired_lease_can_be_renewed_until_the_rescue(self, store: Store) -> None:
         ready_to_fire(store, "a")
         (claim,) = store.claim_ready(
             worker="w1", reason=Reason.FIRE, now=FAR, limit=1, lease=-LEASE
@@ -230,7 +228,7 @@ class TestLease:
         assert store.renew([claim], LEASE) == 0
 
     @pytest.mark.parametrize("difference", [{"serial": 0}, {"worker": "w2"}, {"stream_id": -1}])
-    def test_a_claim_that_differs_proves_nothing(
+    def test_a_claim_with_another_serial_or_worker_is_invalid(
         self, store: Store, difference: dict[str, int]
     ) -> None:
         ready_to_fire(store, "a")
@@ -241,9 +239,7 @@ class TestLease:
         assert store.release([other]) == 0
         assert store.renew([claim], LEASE) == 1
 
-    def test_a_released_stream_is_ready_at_once_and_the_attempt_does_not_count(
-        self, store: Store
-    ) -> None:
+    def test_a_released_stream_is_ready_and_the_attempt_does_not_count(self, store: Store) -> None:
         ready_to_fire(store, "a")
         claims = claim_all(store)
         assert store.release(claims) == 1
@@ -255,7 +251,7 @@ class TestLease:
         (again,) = claim_all(store, worker="w2")
         assert (again.attempt, again.serial) == (1, 3)
 
-    def test_streams_are_released_to_the_retry_of_their_reason(self, store: Store) -> None:
+    def test_streams_are_released_to_the_retry_state_of_their_reason(self, store: Store) -> None:
         ready_to_fire(store, "a")
         ingest(store, VM, make_event("b", instance="b"))
         claims = claim_all(store) + claim_all(store, Reason.EXPIRE)
@@ -264,9 +260,7 @@ class TestLease:
         assert only_stream(store, instance="b").state is StreamState.RETRY_EXPIRE
         assert store.release([]) == 0
 
-    def test_a_worker_gives_back_all_that_it_holds_and_nothing_of_another(
-        self, store: Store
-    ) -> None:
+    def test_release_all_releases_only_the_workers_own_claims(self, store: Store) -> None:
         ready_to_fire(store, "a", "b", "c")
         claim_all(store, limit=2, worker="forgetful")
         (other,) = claim_all(store, worker="other")

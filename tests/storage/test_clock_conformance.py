@@ -1,4 +1,4 @@
-"""Every store: the event clock, and the store's own."""
+"""Every store: the event clock, and the store's own clock."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_real_time_is_aware_utc_and_does_not_go_back(store: Store) -> None:
 
 
 class TestEventClock:
-    """The greatest event timestamp ingested, never backwards."""
+    """The event clock is the greatest ingested timestamp, and never moves backwards."""
 
     def test_it_is_unset_at_first(self, store: Store) -> None:
         assert store.event_clock() is None
@@ -60,13 +60,11 @@ class TestEventClock:
         record(store, make_event("1", seconds=500), make_event("2", seconds=3))
         assert store.event_clock() == at(3)
 
-    def test_it_moves_to_the_stamp_of_the_arrival_where_a_replay_gives_one(
-        self, store: Store
-    ) -> None:
+    def test_it_moves_to_the_stamp_that_a_replay_sets(self, store: Store) -> None:
         store.record([MatchedEvent(make_event("1"), (), stamp=at(77))], EventTime())
         assert store.event_clock() == at(77)
 
-    def test_the_system_clock_leaves_it_alone(self, store: Store) -> None:
+    def test_the_system_clock_does_not_move_it(self, store: Store) -> None:
         record(store, make_event("1"), policy=FixedTime(at(10)))
         assert store.event_clock() is None
 
@@ -78,9 +76,9 @@ class TestEventClock:
 
 
 class TestJump:
-    """An event too far ahead is stored, and does not move the clock."""
+    """An event too far ahead is stored but does not move the clock."""
 
-    def test_it_is_refused_and_named(self, store: Store) -> None:
+    def test_it_is_refused_and_reported(self, store: Store) -> None:
         record(store, make_event("0"))
         far = make_event("far", seconds=86_400.5, instance="far")
         recorded = record(
@@ -94,7 +92,7 @@ class TestJump:
         assert recorded.refused_jumps == ()  # 1 second later, it is within a day
         assert store.event_clock() == at(86_400.5)
 
-    def test_the_clock_goes_on_from_the_events_that_follow(self, store: Store) -> None:
+    def test_later_events_move_the_clock(self, store: Store) -> None:
         record(store, make_event("0"))
         recorded = record(
             store,
@@ -108,20 +106,20 @@ class TestJump:
         assert store.event_clock() == at(60)
         assert only_stream(store, instance="far").expire_timestamp == at(3600)
 
-    def test_the_first_event_of_all_sets_the_clock_wherever_it_is(self, store: Store) -> None:
+    def test_the_first_event_sets_the_clock_to_any_time(self, store: Store) -> None:
         policy = EventTime(max_jump=DAY)
         recorded = record(store, make_event("1", seconds=9e8), policy=policy)
         assert recorded.refused_jumps == ()
         assert store.event_clock() == at(9e8)
 
-    def test_without_a_bound_any_event_moves_it(self, store: Store) -> None:
+    def test_without_max_jump_any_event_moves_it(self, store: Store) -> None:
         record(store, make_event("0"))
         record(store, make_event("1", seconds=9e8))
         assert store.event_clock() == at(9e8)
 
 
 class TestSetting:
-    """Moved forward by a replay, set by an operator."""
+    """A replay advances the event clock, an operator sets it."""
 
     def test_advancing_sets_it_for_the_first_time(self, store: Store) -> None:
         store.advance_event_clock(at(5))
@@ -134,12 +132,12 @@ class TestSetting:
         store.advance_event_clock(at(6))
         assert store.event_clock() == at(6)
 
-    def test_setting_moves_it_back_too(self, store: Store) -> None:
+    def test_setting_can_move_it_back(self, store: Store) -> None:
         store.set_event_clock(at(5))
         store.set_event_clock(at(-5))
         assert store.event_clock() == at(-5)
 
-    def test_what_is_set_counts_for_the_next_batch(self, store: Store) -> None:
+    def test_the_next_batch_uses_the_time_that_was_set(self, store: Store) -> None:
         store.set_event_clock(at(100))
         record(store, make_event("1"))
         (stream,) = store.find_streams(StreamFilter())

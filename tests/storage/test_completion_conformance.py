@@ -1,4 +1,4 @@
-"""Every store: how runs end, once each, in one transaction."""
+"""Every store: a run is completed or failed once, in one transaction."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NOW = FixedTime(NOON)
 
 
 def claims_of(store: Store, *names: str, lease: timedelta = LEASE) -> list[Claim]:
-    """Streams of these instances in the hands of the worker w1."""
+    """Return claims of the worker w1 on streams of these instances."""
     ingest(store, VM, *(make_event(f"end of {name}", "vm.end", instance=name) for name in names))
     claims = store.claim_ready(
         worker="w1", reason=Reason.FIRE, now=NOON, limit=len(names), lease=lease
@@ -49,13 +49,13 @@ def summary(message_id: str, seconds: float = 0) -> Event:
     return make_event(message_id, "summary", seconds, instance="all")
 
 
-def made(*events: Event) -> tuple[MatchedEvent, ...]:
-    """What handlers have made, on its way through the triggers."""
+def handler_events(*events: Event) -> tuple[MatchedEvent, ...]:
+    """Return events from handlers with their matches."""
     return tuple(matched_events([VM, SUMMARIES], events))
 
 
 class TestComplete:
-    """Completed, kept or purged."""
+    """A completed stream is purged or kept."""
 
     def test_a_completed_stream_is_purged_and_its_events_stay(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
@@ -82,7 +82,7 @@ class TestComplete:
         store.complete([Completion(again, purge=False)], NOW)
         assert only_stream(store).last_error is None
 
-    def test_a_stream_with_a_fault_in_commit_is_kept_whatever_is_wanted(self, store: Store) -> None:
+    def test_a_stream_with_a_commit_error_is_always_kept(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
         assert store.complete([Completion(a, commit_error="commit raised")], NOW).stream_ids == {
             a.stream_id
@@ -90,7 +90,7 @@ class TestComplete:
         stream = only_stream(store)
         assert (stream.state, stream.last_error) == (StreamState.COMPLETED, "commit raised")
 
-    def test_an_expired_stream_is_completed_alike(self, store: Store) -> None:
+    def test_an_expired_stream_is_completed_like_a_fired_one(self, store: Store) -> None:
         ingest(store, VM, make_event("1"))
         claims = store.claim_ready(
             worker="w1", reason=Reason.EXPIRE, now=at(3600), limit=1, lease=LEASE
@@ -101,20 +101,20 @@ class TestComplete:
     def test_no_completions_complete_nothing(self, store: Store) -> None:
         assert store.complete([], NOW).stream_ids == set()
 
-    def test_a_new_event_of_the_group_opens_a_stream_of_its_own(self, store: Store) -> None:
+    def test_a_new_event_of_the_group_opens_a_new_stream(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
         store.complete([Completion(a, purge=False)], NOW)
         assert ingest(store, VM, make_event("2")).streams_opened == 1
 
 
 class TestNewEvents:
-    """What handlers make is stored with the completion, and goes through the triggers."""
+    """Events from handlers are stored with the completion and matched against triggers."""
 
-    def test_they_are_stored_and_trigger_as_any_event(self, store: Store) -> None:
+    def test_they_are_stored_and_matched_like_any_event(self, store: Store) -> None:
         a, b = claims_of(store, "a", "b")
         completions = [
-            Completion(a, made(summary("sum a"))),
-            Completion(b, made(summary("sum b"), make_event("again", instance="a"))),
+            Completion(a, handler_events(summary("sum a"))),
+            Completion(b, handler_events(summary("sum b"), make_event("again", instance="a"))),
         ]
         store.complete(completions, FixedTime(at(50)))
         stream = only_stream(store, instance="all")
@@ -125,8 +125,8 @@ class TestNewEvents:
     def test_those_with_a_known_id_are_duplicates(self, store: Store) -> None:
         a, b = claims_of(store, "a", "b")
         completions = [
-            Completion(a, made(summary("sum"), make_event("end of a"))),
-            Completion(b, made(summary("sum", seconds=9))),
+            Completion(a, handler_events(summary("sum"), make_event("end of a"))),
+            Completion(b, handler_events(summary("sum", seconds=9))),
         ]
         assert store.complete(completions, NOW).stream_ids == {a.stream_id, b.stream_id}
         assert only_stream(store, instance="all").event_count == 1
@@ -135,14 +135,14 @@ class TestNewEvents:
     def test_they_never_move_the_event_clock(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
         store.set_event_clock(at(100))
-        completion = Completion(a, made(summary("1", 9000), summary("2", 9000)))
+        completion = Completion(a, handler_events(summary("1", 9000), summary("2", 9000)))
         store.complete([completion], EventTime(advances=False))
         assert store.event_clock() == at(100)
         assert only_stream(store, instance="all").fire_timestamp == at(100)
 
-    def test_before_the_event_clock_is_set_their_own_times_serve(self, store: Store) -> None:
+    def test_before_the_event_clock_is_set_their_own_times_apply(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
-        completion = Completion(a, made(summary("1", 100), summary("2", 200)))
+        completion = Completion(a, handler_events(summary("1", 100), summary("2", 200)))
         store.complete([completion], EventTime(advances=False))
         assert store.event_clock() is None
         assert only_stream(store, instance="all").fire_timestamp == at(200)
@@ -161,8 +161,8 @@ class TestNewEvents:
         a, b = claims_of(store, "a", "b")
         before = store.find_streams(StreamFilter())
         completions = [
-            Completion(a, made(summary("sum a"))),
-            Completion(b, made(summary("sum b")), purge=False),
+            Completion(a, handler_events(summary("sum a"))),
+            Completion(b, handler_events(summary("sum b")), purge=False),
         ]
         with crash_at(point):
             store.complete(completions, NOW)
@@ -174,13 +174,13 @@ class TestNewEvents:
 
 
 class TestLostClaim:
-    """A worker that lost its lease completes nothing, and undoes nothing of the others."""
+    """A lost lease completes nothing and does not affect other streams."""
 
     def test_others_of_the_same_call_are_completed(self, store: Store) -> None:
         a, b, c = claims_of(store, "a", "b", "c")
         store.release([b])
         completions = [
-            Completion(each, made(summary(f"sum {each.stream_id}"))) for each in (a, b, c)
+            Completion(each, handler_events(summary(f"sum {each.stream_id}"))) for each in (a, b, c)
         ]
         assert store.complete(completions, NOW).stream_ids == {a.stream_id, c.stream_id}
         assert only_stream(store, instance="b").state is StreamState.RETRY_FIRE
@@ -190,19 +190,22 @@ class TestLostClaim:
     def test_a_late_completion_after_a_rescue_is_refused(self, store: Store) -> None:
         (a,) = claims_of(store, "a", lease=-LEASE)
         assert store.rescue(max_attempts=5, limit=9) == (1, 0)
-        assert store.complete([Completion(a, made(summary("late")))], NOW).stream_ids == set()
+        assert (
+            store.complete([Completion(a, handler_events(summary("late")))], NOW).stream_ids
+            == set()
+        )
         assert store.count_events(EventFilter()) == 1
         assert store.fail(Failure(a, "late", timedelta(0)), max_attempts=5) is None
         assert only_stream(store).last_error is None
 
-    def test_and_so_it_is_when_another_worker_has_claimed_the_stream(self, store: Store) -> None:
+    def test_a_late_completion_after_another_workers_claim_is_refused(self, store: Store) -> None:
         (a,) = claims_of(store, "a", lease=-LEASE)
         store.rescue(max_attempts=5, limit=9)
         (new,) = store.claim_ready(worker="w1", reason=Reason.FIRE, now=NOON, limit=1, lease=LEASE)
         assert store.complete([Completion(a)], NOW).stream_ids == set()
         assert store.complete([Completion(new)], NOW).stream_ids == {a.stream_id}
 
-    def test_a_lease_that_ran_out_holds_until_the_rescue(self, store: Store) -> None:
+    def test_an_expired_lease_is_valid_until_the_rescue(self, store: Store) -> None:
         (a,) = claims_of(store, "a", lease=-LEASE)
         assert store.complete([Completion(a)], NOW).stream_ids == {a.stream_id}
 
@@ -212,7 +215,7 @@ class TestLostClaim:
         assert store.complete([Completion(a, purge=False)], NOW).stream_ids == set()
         assert only_stream(store).state_serial_no == 2
 
-    def test_the_claim_of_a_purged_stream_holds_for_no_other(self, store: Store) -> None:
+    def test_the_claim_of_a_purged_stream_is_invalid_for_its_successor(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
         store.complete([Completion(a)], NOW)
         (b,) = claims_of(store, "b")
@@ -222,9 +225,9 @@ class TestLostClaim:
 
 
 class TestFail:
-    """A failed run is tried again after a while, up to a bound."""
+    """A failed run is retried after a delay, up to a maximum number of attempts."""
 
-    def test_it_waits_for_its_next_try(self, store: Store) -> None:
+    def test_it_waits_for_its_retry(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
         before = store.real_time()
         state = store.fail(Failure(a, "ValueError: no", timedelta(seconds=600)), max_attempts=5)
@@ -238,7 +241,7 @@ class TestFail:
         assert timedelta(seconds=600) <= stream.retry_at - before
         assert stream.retry_at - after <= timedelta(seconds=600)
 
-    def test_attempts_count_up_to_the_bound(self, store: Store) -> None:
+    def test_attempts_are_counted_up_to_the_maximum(self, store: Store) -> None:
         (claim,) = claims_of(store, "a")
         assert store.fail(Failure(claim, "1", timedelta(0)), max_attempts=2) == "retry_fire"
         (claim,) = store.claim_ready(
@@ -253,12 +256,12 @@ class TestFail:
             store.claim_ready(worker="w", reason=Reason.FIRE, now=NOON, limit=9, lease=LEASE) == []
         )
 
-    def test_a_final_failure_goes_to_error_at_once(self, store: Store) -> None:
+    def test_a_final_failure_moves_to_error_immediately(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
         failure = Failure(a, "no such pipeline", timedelta(0), final=True)
         assert store.fail(failure, max_attempts=5) is StreamState.ERROR
 
-    def test_a_run_that_expires_fails_in_its_own_states(self, store: Store) -> None:
+    def test_an_expiring_run_fails_into_the_expire_states(self, store: Store) -> None:
         ingest(store, VM, make_event("1"))
         for state in (StreamState.RETRY_EXPIRE, StreamState.EXPIRE_ERROR):
             (claim,) = store.claim_ready(
@@ -266,13 +269,13 @@ class TestFail:
             )
             assert store.fail(Failure(claim, "no", timedelta(0)), max_attempts=2) is state
 
-    def test_long_errors_with_any_character_are_kept(self, store: Store) -> None:
+    def test_long_errors_with_any_character_are_stored(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
         error = "\N{GRINNING FACE}" * 16_384
         store.fail(Failure(a, error, timedelta(0)), max_attempts=5)
         assert only_stream(store).last_error == error
 
-    def test_a_crash_leaves_the_claim(self, store: Store) -> None:
+    def test_a_crash_keeps_the_claim(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
         with crash_at(Failpoint.BEFORE_FAILURE_COMMIT):
             store.fail(Failure(a, "no", timedelta(0)), max_attempts=5)

@@ -1,4 +1,4 @@
-"""Every store: several that work at the same moment leave what one after the other would."""
+"""Every store: concurrent ingest and workers have the same result as sequential ones."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ LEASE = timedelta(minutes=5)
 
 
 def ingester(store: Store, shift: int) -> Callable[[], int]:
-    """Ingests all events, beginning at the batch `shift`; returns how many it stored."""
+    """Return a function that ingests all events from batch `shift` on and counts the stored."""
 
     def ingest_one(number: int) -> int:
-        # every batch has every group, in an order of its own; some expire what others joined
+        # every batch has every group in a different order; some expire what others joined
         batch = [
             make_event(f"{number}/{i}", seconds=number * 1800, instance=(i * 7 + shift) % GROUPS)
             for i in range(IN_A_BATCH)
@@ -60,7 +60,7 @@ def ingester(store: Store, shift: int) -> Callable[[], int]:
 
 
 def worker(store: Store, name: str, done: threading.Event) -> Callable[[], int]:
-    """Fires streams until all is ingested and fired; returns how many it fired."""
+    """Return a function that fires streams until all are fired and counts them."""
 
     def fire() -> int:
         claims = store.claim_ready(
@@ -81,12 +81,12 @@ def worker(store: Store, name: str, done: threading.Event) -> Callable[[], int]:
 
 
 def check_members(store: Store) -> None:
-    """Every event is in one stream, which counts it; no group has two open streams."""
+    """Assert that every event is in one stream, and that no group has two open streams."""
     streams = store.find_streams(StreamFilter(), limit=10_000)
     members = store.events_of([stream.id for stream in streams])
-    counted = Counter(event["message_id"] for each in members.values() for event in each)
-    assert set(counted.values()) == {1}
-    assert len(counted) == BATCHES * IN_A_BATCH
+    occurrences = Counter(event["message_id"] for each in members.values() for event in each)
+    assert set(occurrences.values()) == {1}
+    assert len(occurrences) == BATCHES * IN_A_BATCH
     for stream in streams:
         assert stream.event_count == len(members[stream.id])
         assert stream.progress == (min(15, stream.event_count),)
@@ -101,7 +101,7 @@ def test_ingesters_of_the_same_events_store_each_once(store: Store) -> None:
     check_members(store)
 
 
-def test_ingesters_and_workers_do_not_disturb_each_other(store: Store) -> None:
+def test_concurrent_ingesters_and_workers(store: Store) -> None:
     done = threading.Event()
 
     def ingest_all() -> int:
@@ -121,7 +121,7 @@ def test_ingesters_and_workers_do_not_disturb_each_other(store: Store) -> None:
 
 @pytest.mark.parametrize("sql_store", ["postgresql", "mariadb"], indirect=True)
 @pytest.mark.parametrize("others", [0, 200])
-def test_who_waits_for_anothers_event_then_finds_the_streams_as_the_other_left_them(
+def test_a_batch_that_waited_for_a_lock_sees_the_other_batchs_streams(
     sql_store: SqlStore, others: int
 ) -> None:
     def batch(name: str) -> list[Event]:
@@ -141,12 +141,12 @@ def test_who_waits_for_anothers_event_then_finds_the_streams_as_the_other_left_t
     later: list[Future[IngestResult]] = []
     with ThreadPoolExecutor(1) as pool:
 
-        def look(point: Failpoint) -> None:
+        def record_hit(point: Failpoint) -> None:
             if point is Failpoint.BEFORE_INGEST_COMMIT and not later:
                 later.append(pool.submit(ingest_batch, "second"))
                 wait_until_somebody_waits(sql_store.database)
 
-        on_hit(look)
+        on_hit(record_hit)
         try:
             ingest_batch("first")
         finally:
@@ -166,7 +166,7 @@ def test_who_waits_for_anothers_event_then_finds_the_streams_as_the_other_left_t
 
 
 @pytest.mark.parametrize("backend", ["postgresql", "mariadb"])
-def test_ingest_and_workers_wait_for_no_stream_but_their_own(
+def test_ingest_and_workers_wait_only_for_their_own_streams(
     databases: Databases, backend: str
 ) -> None:
     store = SqlStore(databases.emptied(backend))

@@ -1,4 +1,4 @@
-"""What the errors of a database become, and that its connections recover."""
+"""Translation of database errors, and recovery of connections."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ KILL = {
 
 
 class TestUrl:
-    """A URL that cannot be used is a fault of the configuration, and shows no password."""
+    """An invalid URL is a configuration error, and shows no password."""
 
     @pytest.mark.parametrize("url", ["", "nonsense", "oracle://u:hunter2@h/d"])
-    def test_one_that_is_not_supported_is_refused(self, url: str) -> None:
-        with pytest.raises(ConfigurationError, match=r"database\.url") as told:
+    def test_an_unsupported_url_is_refused(self, url: str) -> None:
+        with pytest.raises(ConfigurationError, match=r"database\.url") as raised:
             Database(url)
-        assert "hunter2" not in str(told.value)
+        assert "hunter2" not in str(raised.value)
 
     @pytest.mark.parametrize(
         ("url", "driver"),
@@ -60,42 +60,42 @@ class TestUrl:
             ("sqlite:///d", "sqlite"),
         ],
     )
-    def test_the_driver_is_spelt_out(self, url: str, driver: str) -> None:
+    def test_the_driver_becomes_explicit(self, url: str, driver: str) -> None:
         with closing(Database(url)) as database:
             assert database.engine.url.drivername == driver
 
-    def test_what_is_shown_is_masked(self) -> None:
+    def test_the_password_is_masked(self) -> None:
         with closing(Database("postgresql://u:hunter2@h/d")) as database:
             assert database.masked_url == "postgresql+psycopg://u:***@h/d"
 
 
-class TestFaults:
-    """Callers can tell apart: try later, never try again, others were first."""
+class TestErrors:
+    """Errors are unavailable (retry later), refused (never retry) or a conflict."""
 
     @pytest.mark.parametrize("scheme", SERVERS)
-    def test_a_server_that_is_not_there_is_unavailable(self, scheme: str) -> None:
+    def test_an_unreachable_server_is_unavailable(self, scheme: str) -> None:
         with (
             closing(Database(f"{scheme}://nobody:hunter2@127.0.0.1:1/none")) as database,
-            pytest.raises(DatabaseUnavailable) as told,
+            pytest.raises(DatabaseUnavailable) as raised,
         ):
             SqlStore(database).event_clock()
-        assert "hunter2" not in str(told.value)
+        assert "hunter2" not in str(raised.value)
 
-    def test_a_folder_that_is_not_there_is_unavailable(self, tmp_path: Path) -> None:
+    def test_a_missing_directory_is_unavailable(self, tmp_path: Path) -> None:
         with (
             closing(Database(f"sqlite:///{tmp_path / 'none' / 'events.db'}")) as database,
             pytest.raises(DatabaseUnavailable, match="unable to open"),
         ):
             SqlStore(database).event_clock()
 
-    def test_a_missing_table_is_a_fault_of_the_schema(self, tmp_path: Path) -> None:
+    def test_a_missing_table_is_a_schema_error(self, tmp_path: Path) -> None:
         with closing(Database(f"sqlite:///{tmp_path / 'events.db'}")) as database:
-            with pytest.raises(StorageError, match="no such table") as told:
+            with pytest.raises(StorageError, match="no such table") as raised:
                 SqlStore(database).event_clock()
-            assert type(told.value) is StorageError
+            assert type(raised.value) is StorageError
 
     @pytest.mark.parametrize("backend", SERVERS)
-    def test_content_that_is_refused_refuses_the_whole_batch(
+    def test_refused_content_rejects_the_whole_batch(
         self, databases: Databases, backend: str
     ) -> None:
         store = SqlStore(databases.emptied(backend))
@@ -104,18 +104,18 @@ class TestFaults:
         assert store.count_events(EventFilter()) == 0
         assert store.count_streams(StreamFilter()) == 0
 
-    def test_what_the_driver_refuses_is_refused(self, databases: Databases) -> None:
+    def test_a_value_that_the_driver_refuses_is_refused(self, databases: Databases) -> None:
         store = SqlStore(databases.emptied("postgresql"))
         with pytest.raises(DataRefused, match="NUL"):
             store.get_event_by_message_id("\0")
 
-    def test_what_a_row_cannot_hold_is_refused(self, databases: Databases) -> None:
+    def test_a_value_that_the_server_refuses_is_refused(self, databases: Databases) -> None:
         store = SqlStore(databases.emptied("postgresql"))
         with pytest.raises(DataRefused, match="0x00"):
             ingest(store, VM, make_event("\0"))
 
     @pytest.mark.parametrize("backend", SERVERS)
-    def test_a_connection_that_breaks_is_unavailable_and_the_next_one_works(
+    def test_a_broken_connection_is_unavailable_and_the_next_one_works(
         self, databases: Databases, backend: str
     ) -> None:
         database = databases.emptied(backend)
@@ -134,9 +134,9 @@ class TestFaults:
 
 
 class TestConflicts:
-    """A transaction that others were faster than starts anew."""
+    """A transaction in conflict with others is retried from its start."""
 
-    def test_it_is_tried_again_from_its_start(self, sql_store: SqlStore) -> None:
+    def test_it_is_retried_from_its_start(self, sql_store: SqlStore) -> None:
         database = sql_store.database
         before = database.counters[Count.TRANSACTIONS_RETRIED]
         tries: list[int] = []
@@ -152,7 +152,7 @@ class TestConflicts:
         assert len(tries) == 4
         assert database.counters[Count.TRANSACTIONS_RETRIED] - before == 3
 
-    def test_at_last_it_is_given_up(
+    def test_retries_end_at_the_time_limit(
         self, databases: Databases, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(database_module, "MAX_RETRY_SECONDS", 0.0)
@@ -164,7 +164,7 @@ class TestConflicts:
             databases.emptied("sqlite").write(work)
 
 
-def test_a_database_in_memory_is_shared_by_threads() -> None:
+def test_threads_share_an_in_memory_database() -> None:
     with closing(Database("sqlite://")) as database:
         DatabaseSchema(database).upgrade()
         store = SqlStore(database)
@@ -178,7 +178,7 @@ def test_a_database_in_memory_is_shared_by_threads() -> None:
         assert store.count_streams(StreamFilter()) == 40
 
 
-def test_an_sqlite_database_is_created_for_its_owner_and_group_alone(tmp_path: Path) -> None:
+def test_an_sqlite_file_is_accessible_only_to_owner_and_group(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     with closing(Database(f"sqlite:///{path}")) as database:
         DatabaseSchema(database).upgrade()

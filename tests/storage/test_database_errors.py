@@ -1,4 +1,4 @@
-"""A database that is full, or only reads, is away for a time: nothing is refused, nothing lost."""
+"""A full or read-only database is unavailable: nothing is refused, nothing lost."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ READ_ONLY = {
 }
 
 
-class Mood:
+class SessionStatement:
     """Runs a statement on every connection that is taken from the pool."""
 
     def __init__(self, database: Database) -> None:
@@ -60,25 +60,25 @@ def store(backend: str, tmp_path: Path) -> Iterator[SqlStore]:
         yield SqlStore(database)
 
 
-def test_a_database_that_only_reads_is_away_and_goes_on_when_it_writes_again(
+def test_a_read_only_database_is_unavailable_until_it_is_writable(
     store: SqlStore, backend: str
 ) -> None:
-    mood = Mood(store.database)
-    mood.statement, back = READ_ONLY[backend]
+    session = SessionStatement(store.database)
+    session.statement, back = READ_ONLY[backend]
     with pytest.raises(DatabaseUnavailable):
         ingest(store, VM, make_event("1"))
     assert not store.has_event("1")  # it reads
-    mood.statement = back
+    session.statement = back
     ingest(store, VM, make_event("1"))
     assert only_stream(store, instance="a").event_count == 1
 
 
-def test_a_full_disk_is_an_outage_that_ends_when_there_is_room(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_outage_until_there_is_space(tmp_path: Path) -> None:
     with closing(Database(f"sqlite:///{tmp_path / 'full.db'}")) as database:
         DatabaseSchema(database).upgrade()
         store = SqlStore(database)
-        mood = Mood(database)
-        mood.statement = "PRAGMA max_page_count = 1"  # no more than it has
+        session = SessionStatement(database)
+        session.statement = "PRAGMA max_page_count = 1"  # no more than it has
         body = b"x" * 2**20
         rejection = Rejection("s", "event", "bad", body, len(body), b"d" * 32)
         with pytest.raises(DatabaseUnavailable, match="full"):
@@ -89,7 +89,7 @@ def test_a_full_disk_is_an_outage_that_ends_when_there_is_room(tmp_path: Path) -
         def keep() -> int:
             tries.append(NOON)
             if len(tries) == 3:
-                mood.statement = "PRAGMA max_page_count = 1000000"
+                session.statement = "PRAGMA max_page_count = 1000000"
             return store.insert_rejected([rejection])
 
         assert retry_until_stopped(OutageState("database", counters), threading.Event(), keep) == 1
@@ -97,7 +97,7 @@ def test_a_full_disk_is_an_outage_that_ends_when_there_is_room(tmp_path: Path) -
         assert counters[Count.OUTAGES] == 1
 
 
-def test_a_server_that_is_told_to_only_read_is_away_for_new_sessions_too(tmp_path: Path) -> None:
+def test_a_read_only_server_is_unavailable_for_new_sessions(tmp_path: Path) -> None:
     with temporary_database("postgresql", tmp_path) as url, closing(Database(url)) as database:
         DatabaseSchema(database).upgrade()
         store = SqlStore(database)

@@ -1,4 +1,4 @@
-"""Every store: what processes counted at debugged triggers adds up, and is bounded."""
+"""Every store: debug counts of processes are summed and bounded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def group(matched: int, mismatched: int, **reasons: int) -> DebugGroup:
     return DebugGroup(matched, mismatched, Counter(reasons))
 
 
-def test_counts_of_one_time_and_the_next_add_up(store: Store) -> None:
+def test_counts_are_summed(store: Store) -> None:
     before = store.real_time()
     store.add_debug_counts({"usage": DebugGroup(3, 2, Counter({NO_SIZE: 2}))})
     first = store.debug_counts()["usage"]
@@ -30,7 +30,7 @@ def test_counts_of_one_time_and_the_next_add_up(store: Store) -> None:
     assert before <= first.since == second.since <= second.counted_at <= store.real_time()
 
 
-def test_triggers_are_counted_apart_by_code_point(store: Store) -> None:
+def test_trigger_names_are_compared_by_code_point(store: Store) -> None:
     store.add_debug_counts({"b": group(1, 0), "a": group(2, 0), "A": group(3, 0)})
     store.add_debug_counts({"a ": group(4, 0), "a": group(5, 1)})
     counted = {name: each.matched for name, each in store.debug_counts().items()}
@@ -47,7 +47,7 @@ def test_numbers_beyond_32_bits_are_kept(store: Store) -> None:
     assert counted.reasons == {"often": 2**41 + 1}
 
 
-def test_reasons_past_the_bound_are_counted_together_whoever_counted_them(store: Store) -> None:
+def test_reasons_beyond_the_limit_are_counted_together(store: Store) -> None:
     for process in "ab":
         counted = DebugGroup()
         for number in range(MAX_REASONS):
@@ -59,7 +59,7 @@ def test_reasons_past_the_bound_are_counted_together_whoever_counted_them(store:
     assert sum(reasons.values()) == 2 * MAX_REASONS
 
 
-def test_what_a_database_refuses_in_text_is_written_otherwise(store: Store) -> None:
+def test_characters_that_a_database_refuses_are_replaced(store: Store) -> None:
     counted = DebugGroup()
     counted.add_reason("a NUL \0, a surrogate \ud800, a line\nend")
     store.add_debug_counts({"usage": counted})
@@ -67,7 +67,7 @@ def test_what_a_database_refuses_in_text_is_written_otherwise(store: Store) -> N
     assert reason == "a NUL \\x00, a surrogate \\ud800, a line\\nend"
 
 
-def test_resetting_forgets_one_trigger(store: Store) -> None:
+def test_a_reset_deletes_the_counts_of_one_trigger(store: Store) -> None:
     store.add_debug_counts({"usage": group(1, 1, why=1), "other": group(2, 0)})
     assert store.reset_debug_counts("usage")
     assert not store.reset_debug_counts("usage")
@@ -76,7 +76,7 @@ def test_resetting_forgets_one_trigger(store: Store) -> None:
     assert store.debug_counts()["usage"].reasons == {}
 
 
-def test_nothing_is_lost_when_processes_add_at_the_same_time(store: Store) -> None:
+def test_concurrent_additions_lose_nothing(store: Store) -> None:
     def add() -> None:
         for _ in range(10):
             store.add_debug_counts({"usage": group(1, 2, why=2), "other": group(1, 0)})

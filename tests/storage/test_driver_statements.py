@@ -1,4 +1,4 @@
-"""What goes straight to the driver fails as what SQLAlchemy sends does."""
+"""Direct driver statements raise the same errors as SQLAlchemy's."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CUT = {"postgresql": "SELECT pg_terminate_backend({})", "mariadb": "KILL {}"}
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_fault_is_told_and_the_connection_used_again(
+def test_an_error_is_raised_and_the_connection_is_reused(
     sql_store: SqlStore, way: Callable[..., object]
 ) -> None:
     with pytest.raises(DBAPIError) as raised, sql_store.database.engine.begin() as connection:
@@ -39,7 +39,7 @@ def test_a_fault_is_told_and_the_connection_used_again(
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("sql_store", list(CUT), indirect=True)
-def test_what_is_there_already_is_a_conflict(
+def test_a_duplicate_key_is_a_conflict(
     sql_store: SqlStore, way: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("winchester_core.storage.sql.database.MAX_RETRY_SECONDS", 0)
@@ -50,9 +50,7 @@ def test_what_is_there_already_is_a_conflict(
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("sql_store", list(CUT), indirect=True)
-def test_a_connection_that_was_cut_is_no_longer_used(
-    sql_store: SqlStore, way: Callable[..., object]
-) -> None:
+def test_a_closed_connection_is_not_reused(sql_store: SqlStore, way: Callable[..., object]) -> None:
     name = sql_store.database.dialect.name
 
     def cut(connection: Connection) -> None:
@@ -68,7 +66,7 @@ def test_a_connection_that_was_cut_is_no_longer_used(
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
-def test_one_that_was_interrupted_is_given_up(
+def test_an_interrupted_connection_is_invalidated(
     way: Callable[..., object], interruption: type[BaseException]
 ) -> None:
     connection = Mock()
@@ -78,7 +76,7 @@ def test_one_that_was_interrupted_is_given_up(
     connection.invalidate.assert_called_once_with(raised.value)
 
 
-def test_a_fault_that_is_not_the_drivers_is_raised_as_it_is(sql_store: SqlStore) -> None:
+def test_an_error_of_the_program_is_raised_unchanged(sql_store: SqlStore) -> None:
     def fail(connection: Connection) -> None:
         driver.raise_dbapi_error(connection, "SELECT 1", ZeroDivisionError())
 

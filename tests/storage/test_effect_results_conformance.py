@@ -1,4 +1,4 @@
-"""Every store: effects are delivered, delayed, refused or given up, and never lost."""
+"""Every store: effects are delivered, rescheduled or marked dead, and never lost."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
 
 
-class TestSettling:
-    """What became of each effect is stored once."""
+class TestResults:
+    """The result of each claimed effect is applied once."""
 
-    def test_settling_again_does_no_harm(self, store: Store) -> None:
+    def test_applying_results_is_idempotent(self, store: Store) -> None:
         put(store, a=["a1", "a2", "a3"])
         results = [EffectDelivered(claim) for claim in take(store)]
         assert store.apply_effect_results(results) == EffectResultCounts(delivered=1)
@@ -64,7 +64,7 @@ class TestSettling:
             assert claim.effect.attempt == attempt
             store.apply_effect_results([EffectDelayed(claim, AT_ONCE, "busy")])
 
-    def test_many_are_settled_in_many_ways_at_once(self, store: Store) -> None:
+    def test_one_call_applies_different_results(self, store: Store) -> None:
         put(store, a=["a"], b=["b"], c=["c"], d=["d"])
         a, b, c, d = sorted(take(store), key=lambda claim: str(claim.effect.payload))
         store.apply_effect_results([EffectDelivered(d)])
@@ -82,7 +82,7 @@ class TestSettling:
         assert (stored[c.id].state, stored[c.id].last_error) == (EffectState.DEAD, "bad")
         assert stored[c.id].due_at is None
 
-    def test_a_crash_settles_nothing(self, store: Store) -> None:
+    def test_a_crash_applies_nothing(self, store: Store) -> None:
         put(store, a=["a1", "a2"], b=["b"], c=["c"])
         before = store.find_effects()
         claims = take(store)
@@ -100,10 +100,10 @@ class TestSettling:
         )
 
 
-class TestGivingUp:
-    """What nobody takes becomes a dead letter at its age."""
+class TestMaxAge:
+    """An undelivered effect becomes a dead letter at its maximum age."""
 
-    def test_only_those_of_the_age_are_given_up(self, store: Store) -> None:
+    def test_only_effects_of_the_age_are_marked_dead(self, store: Store) -> None:
         put(store, a=["a"])
         assert store.mark_overdue_effects_dead(max_age=HOUR, limit=9) == {}
         assert store.mark_overdue_effects_dead(max_age=-HOUR, limit=9) == {MAIL: 1}
@@ -112,7 +112,7 @@ class TestGivingUp:
         assert (letter.state, letter.due_at) == (EffectState.DEAD, None)
         assert take(store) == []
 
-    def test_the_reason_says_what_was_tried(self, store: Store) -> None:
+    def test_the_error_describes_the_attempts(self, store: Store) -> None:
         put(store, tried=["t1", "t2"])
         (claim,) = take(store)
         store.apply_effect_results([EffectDelayed(claim, HOUR, "503 Busy")])
@@ -123,7 +123,7 @@ class TestGivingUp:
         assert "an earlier effect of the same stream and handler" in behind
         assert "no worker had handler 'mail' of pipeline 'fire'" in untried
 
-    def test_those_in_hand_are_left_alone(self, store: Store) -> None:
+    def test_claimed_effects_are_skipped(self, store: Store) -> None:
         put(store, a=["a"], b=["b"])
         (claim,) = take(store, limit=1)
         assert store.mark_overdue_effects_dead(max_age=-HOUR, limit=9) == {MAIL: 1}
@@ -131,7 +131,7 @@ class TestGivingUp:
             delivered=1
         )
 
-    def test_those_of_a_dead_worker_are_given_up(self, store: Store) -> None:
+    def test_effects_of_a_dead_worker_are_marked_dead(self, store: Store) -> None:
         put(store, a=["a"])
         (claim,) = take(store, lease=-LEASE)
         assert store.mark_overdue_effects_dead(max_age=-HOUR, limit=9) == {MAIL: 1}
@@ -139,7 +139,7 @@ class TestGivingUp:
         (letter,) = store.find_effects()
         assert "attempts: 1, none reported a result" in (letter.last_error or "")
 
-    def test_what_is_behind_goes_on(self, store: Store) -> None:
+    def test_the_next_effect_becomes_the_head(self, store: Store) -> None:
         put(store, a=["a1", "a2", "a3"])
         assert store.mark_overdue_effects_dead(max_age=-HOUR, limit=2) == {MAIL: 2}
         assert drained(store) == ["a3"]
@@ -152,7 +152,7 @@ class TestGivingUp:
 
 
 class TestNextDue:
-    """A worker knows how long it may sleep."""
+    """The time until the next effect is due."""
 
     def test_none_when_nothing_is_pending(self, store: Store) -> None:
         assert store.next_effect_seconds(MAIL) is None

@@ -1,4 +1,4 @@
-"""Every store: effects are found, sent again and discarded by an operator."""
+"""Every store: effects are found, retried and discarded by an operator."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class TestRetry:
-    """An operator sends dead letters again, and pending ones at once."""
+    """A retry makes dead letters pending again, and pending effects due now."""
 
     def test_a_dead_letter_is_as_if_just_recorded(self, store: Store) -> None:
         letter = dead(store)
@@ -48,7 +48,7 @@ class TestRetry:
         (claim,) = take(store)
         assert (claim.effect.attempt, claim.effect.created_at) == (1, again.created_at)
 
-    def test_one_that_waits_is_due_at_once(self, store: Store) -> None:
+    def test_a_delayed_effect_is_due_now(self, store: Store) -> None:
         put(store, a=["a"])
         (claim,) = take(store)
         store.apply_effect_results([EffectDelayed(claim, HOUR, "busy")])
@@ -56,19 +56,19 @@ class TestRetry:
         (claim,) = take(store)
         assert claim.effect.attempt == 2
 
-    def test_one_behind_another_goes_on_waiting(self, store: Store) -> None:
+    def test_an_effect_behind_another_keeps_waiting(self, store: Store) -> None:
         put(store, a=["a1", "a2"])
         assert store.retry_effect(store.find_effects()[1].id).due_at is None
         assert drained(store) == ["a1", "a2"]
 
-    def test_a_dead_letter_goes_before_those_put_later(self, store: Store) -> None:
+    def test_a_dead_letter_precedes_later_effects(self, store: Store) -> None:
         put(store, a=["a1", "a2", "a3"])
         (claim,) = take(store)
         store.apply_effect_results([EffectRefused(claim, "no")])
         assert store.retry_effect(claim.id).due_at is not None
         assert drained(store) == ["a1", "a2", "a3"]
 
-    def test_but_not_before_one_in_hand(self, store: Store) -> None:
+    def test_a_dead_letter_does_not_precede_a_claimed_effect(self, store: Store) -> None:
         put(store, a=["a1", "a2", "a3"])
         (first,) = take(store)
         store.apply_effect_results([EffectRefused(first, "no")])
@@ -78,7 +78,7 @@ class TestRetry:
         store.apply_effect_results([EffectDelivered(second)])
         assert drained(store) == ["a1", "a3"]
 
-    def test_one_in_hand_is_left_alone(self, store: Store) -> None:
+    def test_a_claimed_effect_is_refused(self, store: Store) -> None:
         put(store, a=["a"])
         (claim,) = take(store)
         with pytest.raises(EffectInProgress, match="w1"):
@@ -87,20 +87,20 @@ class TestRetry:
             delivered=1
         )
 
-    def test_one_of_a_dead_worker_is_due_at_once(self, store: Store) -> None:
+    def test_an_effect_of_a_dead_worker_is_due_now(self, store: Store) -> None:
         put(store, a=["a"])
         (lost,) = take(store, lease=-LEASE)
         assert store.retry_effect(lost.id).worker is None
         assert store.apply_effect_results([EffectDelivered(lost)]) == EffectResultCounts(lost=1)
         assert drained(store) == ["a"]
 
-    def test_an_unknown_one(self, store: Store) -> None:
+    def test_an_unknown_effect_is_an_error(self, store: Store) -> None:
         with pytest.raises(UnknownEffect):
             store.retry_effect(10**9)
 
 
 class TestDiscard:
-    """An operator forgets effects."""
+    """A discard deletes effects."""
 
     def test_a_dead_letter(self, store: Store) -> None:
         letter = dead(store)
@@ -110,14 +110,14 @@ class TestDiscard:
         with pytest.raises(UnknownEffect):
             store.discard_effect(letter)
 
-    def test_what_is_behind_goes_on(self, store: Store) -> None:
+    def test_the_next_effect_becomes_the_head(self, store: Store) -> None:
         put(store, a=["a1", "a2", "a3"])
         first, second, _ = store.find_effects()
         store.discard_effect(second.id)
         store.discard_effect(first.id)
         assert drained(store) == ["a3"]
 
-    def test_one_in_hand_is_left_alone(self, store: Store) -> None:
+    def test_a_claimed_effect_is_refused(self, store: Store) -> None:
         put(store, a=["a"])
         (claim,) = take(store)
         with pytest.raises(EffectInProgress):
@@ -128,7 +128,7 @@ class TestDiscard:
 
 
 class TestFinding:
-    """Effects are found by what they are, in pages."""
+    """Effects are found by filters, in pages."""
 
     @pytest.fixture
     def stocked(self, store: Store) -> Store:
@@ -145,7 +145,7 @@ class TestFinding:
         return store
 
     @pytest.mark.parametrize(
-        ("wanted", "found"),
+        ("filters", "found"),
         [
             (EffectFilter(), ["a1", "a2", "b1", "b2"]),
             (EffectFilter(state=EffectState.DEAD), ["b1"]),
@@ -155,16 +155,16 @@ class TestFinding:
             (EffectFilter(stream_id=10**9), []),
         ],
     )
-    def test_by_filter(self, stocked: Store, wanted: EffectFilter, found: list[str]) -> None:
+    def test_by_filter(self, stocked: Store, filters: EffectFilter, found: list[str]) -> None:
         expected = [dump_payload(each) for each in found]
-        assert [each.payload for each in stocked.find_effects(wanted)] == expected
-        assert stocked.count_effects(wanted) == len(found)
+        assert [each.payload for each in stocked.find_effects(filters)] == expected
+        assert stocked.count_effects(filters) == len(found)
 
     def test_by_stream(self, stocked: Store) -> None:
         first = stocked.find_effects(limit=1)[0]
-        wanted = EffectFilter(stream_id=first.stream_id)
-        assert stocked.count_effects(wanted) == 2
-        assert {each.stream_id for each in stocked.find_effects(wanted)} == {first.stream_id}
+        filters = EffectFilter(stream_id=first.stream_id)
+        assert stocked.count_effects(filters) == 2
+        assert {each.stream_id for each in stocked.find_effects(filters)} == {first.stream_id}
 
     def test_by_age(self, stocked: Store) -> None:
         now = stocked.real_time()

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 class TestRecording:
     """Effects are recorded in the transaction that completes their stream."""
 
-    def test_they_tell_where_they_come_from(self, store: Store) -> None:
+    def test_they_name_their_stream_and_handler(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
         effect = queued({"text": "hello"})
         before = store.real_time()
@@ -79,7 +79,7 @@ class TestRecording:
             store.purge_stream(a.stream_id)
         assert drained(store) == [1]
 
-    def test_a_fault_in_commit_does_not_hinder_them(self, store: Store) -> None:
+    def test_a_commit_error_does_not_prevent_them(self, store: Store) -> None:
         (a,) = claims_of(store, "a")
         store.complete([Completion(a, effects=(queued(1),), commit_error="ValueError: no")], NOW)
         assert drained(store) == [1]
@@ -108,13 +108,13 @@ class TestRecording:
         ],
         ids=repr,
     )
-    def test_payloads_come_back_as_they_were(self, store: Store, payload: Any) -> None:
+    def test_payloads_are_returned_unchanged(self, store: Store, payload: Any) -> None:
         put(store, a=[payload])
         (claim,) = take(store)
         assert claim.effect.payload == payload
         assert repr(claim.effect.payload) == repr(payload)
 
-    def test_datetimes_come_back_in_utc(self, store: Store) -> None:
+    def test_datetimes_are_returned_in_utc(self, store: Store) -> None:
         east = timezone(timedelta(hours=2))
         put(store, a=[[datetime(2024, 5, 17, 14, tzinfo=east), datetime(2024, 5, 17, 12)]])
         assert drained(store) == [[NOON, NOON]]
@@ -126,9 +126,9 @@ class TestRecording:
 
 
 class TestOrder:
-    """Effects of one stream and handler go out in the order in which they were put."""
+    """Effects of one stream and handler are delivered in the order they were put."""
 
-    def test_a_call_gets_one_of_each_lane(self, store: Store) -> None:
+    def test_a_call_claims_one_of_each_ordering_key(self, store: Store) -> None:
         put(store, a=["a1", "a2"], b=["b1", "b2"])
         assert sorted(payloads(take(store))) == ["a1", "b1"]
         assert take(store) == []
@@ -138,7 +138,7 @@ class TestOrder:
         assert drained(store) == list(range(20))
         assert store.count_effects() == 0
 
-    def test_one_that_waits_holds_its_lane_back_and_no_other(self, store: Store) -> None:
+    def test_a_delayed_effect_blocks_only_its_ordering_key(self, store: Store) -> None:
         put(store, a=["a1", "a2"], b=["b1", "b2"])
         claims = {claim.effect.payload: claim for claim in take(store)}
         store.apply_effect_results(
@@ -147,7 +147,7 @@ class TestOrder:
         assert drained(store) == ["b2"]
         assert store.count_effects() == 2
 
-    def test_a_dead_letter_holds_nothing_back(self, store: Store) -> None:
+    def test_a_dead_letter_blocks_nothing(self, store: Store) -> None:
         put(store, a=["a1", "a2", "a3"])
         (claim,) = take(store)
         store.apply_effect_results([EffectRefused(claim, "no")])
@@ -164,7 +164,7 @@ class TestOrder:
             assert take(store, endpoint) == []
         assert take(store, Endpoint("fire", "fax")) == []
 
-    def test_the_longest_due_go_first(self, store: Store) -> None:
+    def test_the_longest_due_are_claimed_first(self, store: Store) -> None:
         put(store, a=["a"])
         put(store, b=["b"])
         assert payloads(take(store, limit=1)) == ["a"]
@@ -173,16 +173,16 @@ class TestOrder:
 
 
 class TestClaim:
-    """A claim is proved by serial and worker, and lasts as long as its lease."""
+    """A claim is valid for its serial and worker until its lease expires."""
 
-    def test_two_workers_get_none_twice(self, store: Store) -> None:
+    def test_two_workers_claim_no_effect_twice(self, store: Store) -> None:
         put(store, **{f"s{n}": [n] for n in range(10)})
         first = take(store, limit=4)
         second = take(store, worker="w2")
         assert (len(first), len(second)) == (4, 6)
         assert sorted(payloads(first) + payloads(second)) == list(range(10))
 
-    def test_when_the_lease_ran_out_another_gets_it(self, store: Store) -> None:
+    def test_an_effect_with_an_expired_lease_is_claimed_by_another(self, store: Store) -> None:
         put(store, a=["a1", "a2"])
         (lost,) = take(store, lease=-LEASE)
         (claim,) = take(store, worker="w2")
@@ -200,20 +200,20 @@ class TestClaim:
         )
         assert drained(store) == ["a2"]
 
-    def test_a_lease_that_ran_out_holds_until_the_next_claim(self, store: Store) -> None:
+    def test_an_expired_lease_is_valid_until_the_next_claim(self, store: Store) -> None:
         put(store, a=["a"])
         (claim,) = take(store, lease=-LEASE)
         assert store.apply_effect_results([EffectDelivered(claim)]) == EffectResultCounts(
             delivered=1
         )
 
-    def test_a_renewed_lease_holds(self, store: Store) -> None:
+    def test_a_renewed_lease_is_valid(self, store: Store) -> None:
         put(store, a=["a"])
         claims = take(store, lease=-LEASE)
         assert store.renew_effects(claims, LEASE) == 1
         assert take(store, worker="w2") == []
 
-    def test_a_release_counts_no_attempt(self, store: Store) -> None:
+    def test_a_release_does_not_count_the_attempt(self, store: Store) -> None:
         put(store, a=["a1", "a2"])
         claims = take(store)
         assert store.release_effects(claims) == 1

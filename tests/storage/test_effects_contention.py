@@ -1,4 +1,4 @@
-"""Every store: workers and operators at the same moment break no order and lose no effect."""
+"""Every store: concurrent workers and operators keep the order and lose no effect."""
 
 from __future__ import annotations
 
@@ -35,31 +35,31 @@ if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
 
 MAIL = Endpoint("fire", "mail")
-LANES = 6
-IN_A_LANE = 12
+ORDERING_KEYS = 6
+PER_KEY = 12
 PENDING = EffectFilter(state=EffectState.PENDING)
 DEAD = EffectFilter(state=EffectState.DEAD)
 
 
 def stock(store: Store) -> None:
-    ready_to_fire(store, *(f"i{lane}" for lane in range(LANES)), now=NOON)
+    ready_to_fire(store, *(f"i{key}" for key in range(ORDERING_KEYS)), now=NOON)
     completions = [
         Completion(
             claim,
             effects=tuple(
-                QueuedEffect(str(uuid.uuid4()), MAIL, dump_payload([lane, number]))
-                for number in range(IN_A_LANE)
+                QueuedEffect(str(uuid.uuid4()), MAIL, dump_payload([key, number]))
+                for number in range(PER_KEY)
             ),
         )
-        for lane, claim in enumerate(claim_all(store))
+        for key, claim in enumerate(claim_all(store))
     ]
     store.complete(completions, FixedTime(NOON))
 
 
-def courier(
+def delivery_worker(
     store: Store, name: str, delivered: list[Any], outcome: Callable[[EffectClaim], EffectResult]
 ) -> Callable[[], int]:
-    """Delivers until nothing is pending; returns how many it delivered."""
+    """Return a function that delivers until nothing is pending and counts the deliveries."""
 
     def work() -> int:
         count = 0
@@ -78,15 +78,15 @@ def courier(
 
 
 def check_order(delivered: list[tuple[int, int]]) -> None:
-    """None was delivered twice, and those of each lane in order."""
+    """Assert that none was delivered twice, and those of each ordering key in order."""
     assert len(set(delivered)) == len(delivered)
-    for lane in range(LANES):
-        numbers = [number for each, number in delivered if each == lane]
+    for key in range(ORDERING_KEYS):
+        numbers = [number for each, number in delivered if each == key]
         assert numbers == sorted(numbers)
 
 
-def now_and_then_later(seed: int) -> Callable[[EffectClaim], EffectResult]:
-    """Delivers most effects, and lets some be tried again at once."""
+def sometimes_delayed(seed: int) -> Callable[[EffectClaim], EffectResult]:
+    """Deliver most effects, and reschedule some without delay."""
     dice = random.Random(seed)
 
     def outcome(claim: EffectClaim) -> EffectResult:
@@ -97,18 +97,18 @@ def now_and_then_later(seed: int) -> Callable[[EffectClaim], EffectResult]:
     return outcome
 
 
-def test_workers_deliver_each_effect_once_and_each_lane_in_order(store: Store) -> None:
+def test_workers_deliver_each_effect_once_and_in_order(store: Store) -> None:
     stock(store)
     delivered: list[Any] = []
     count = at_the_same_moment(
-        *(courier(store, f"w{n}", delivered, now_and_then_later(n)) for n in range(3))
+        *(delivery_worker(store, f"w{n}", delivered, sometimes_delayed(n)) for n in range(3))
     )
-    assert count == len(delivered) == LANES * IN_A_LANE
+    assert count == len(delivered) == ORDERING_KEYS * PER_KEY
     check_order(delivered)
     assert store.count_effects() == 0
 
 
-def test_operators_beside_them_leave_nothing_stuck(store: Store) -> None:
+def test_concurrent_operators_leave_nothing_stuck(store: Store) -> None:
     stock(store)
     ids = [each.id for each in store.find_effects()]
     delivered: list[Any] = []
@@ -127,62 +127,65 @@ def test_operators_beside_them_leave_nothing_stuck(store: Store) -> None:
                 continue
         return discarded
 
-    settled = at_the_same_moment(
-        operator, *(courier(store, f"w{n}", delivered, now_and_then_later(n)) for n in range(2))
+    finished = at_the_same_moment(
+        operator,
+        *(delivery_worker(store, f"w{n}", delivered, sometimes_delayed(n)) for n in range(2)),
     )
-    assert settled == LANES * IN_A_LANE
+    assert finished == ORDERING_KEYS * PER_KEY
     check_order(delivered)
     assert store.count_effects() == 0
 
 
-def test_what_is_given_up_meanwhile_is_delivered_or_dead(store: Store) -> None:
+def test_effects_at_max_age_are_delivered_or_dead(store: Store) -> None:
     stock(store)
     delivered: list[Any] = []
 
-    def give_up() -> int:
-        given_up = 0
+    def mark_overdue_dead() -> int:
+        marked = 0
         while store.count_effects(PENDING):
-            given_up += sum(store.mark_overdue_effects_dead(max_age=-LEASE, limit=2).values())
-        return given_up
+            marked += sum(store.mark_overdue_effects_dead(max_age=-LEASE, limit=2).values())
+        return marked
 
-    settled = at_the_same_moment(
-        give_up, give_up, *(courier(store, f"w{n}", delivered, EffectDelivered) for n in range(2))
+    finished = at_the_same_moment(
+        mark_overdue_dead,
+        mark_overdue_dead,
+        *(delivery_worker(store, f"w{n}", delivered, EffectDelivered) for n in range(2)),
     )
-    assert settled == LANES * IN_A_LANE
+    assert finished == ORDERING_KEYS * PER_KEY
     check_order(delivered)
-    assert store.count_effects() == store.count_effects(DEAD) == settled - len(delivered)
+    assert store.count_effects() == store.count_effects(DEAD) == finished - len(delivered)
 
 
-def test_dead_letters_sent_again_meanwhile_are_delivered(store: Store) -> None:
+def test_concurrently_retried_dead_letters_are_delivered(store: Store) -> None:
     stock(store)
     delivered: list[Any] = []
 
-    def refuse_first_tries(claim: EffectClaim) -> EffectResult:
+    def refuse_first_attempts(claim: EffectClaim) -> EffectResult:
         if claim.effect.payload[1] % 3 == 0 and claim.effect.id not in again:
             again.add(claim.effect.id)
             return EffectRefused(claim, "no")
         return EffectDelivered(claim)
 
-    def send_again() -> int:
-        while len(delivered) < LANES * IN_A_LANE:
+    def retry_dead_letters() -> int:
+        while len(delivered) < ORDERING_KEYS * PER_KEY:
             for letter in store.find_effects(DEAD):
                 store.retry_effect(letter.id)
         return 0
 
     def keep_delivering() -> int:
         count = 0
-        while len(delivered) < LANES * IN_A_LANE:
-            count += courier(store, "w", delivered, refuse_first_tries)()
+        while len(delivered) < ORDERING_KEYS * PER_KEY:
+            count += delivery_worker(store, "w", delivered, refuse_first_attempts)()
         return count
 
     again: set[str] = set()
-    assert at_the_same_moment(send_again, keep_delivering) == LANES * IN_A_LANE
+    assert at_the_same_moment(retry_dead_letters, keep_delivering) == ORDERING_KEYS * PER_KEY
     assert len(set(delivered)) == len(delivered)
     assert store.count_effects() == 0
 
 
-def test_workers_take_streams_and_their_effects_through(store: Store) -> None:
-    ready_to_fire(store, *(f"i{lane}" for lane in range(LANES)), now=NOON)
+def test_workers_complete_streams_and_deliver_their_effects(store: Store) -> None:
+    ready_to_fire(store, *(f"i{key}" for key in range(ORDERING_KEYS)), now=NOON)
     post = Post()
     specs = (HandlerSpec("mail", sender(post, *range(5))),)
     pipelines = {name: PipelineDefinition(name, specs) for name in ("fire", "expire")}
@@ -201,9 +204,9 @@ def test_workers_take_streams_and_their_effects_through(store: Store) -> None:
         worker.run_until_idle()
         return worker.counters[Count.EFFECTS_DELIVERED]
 
-    assert at_the_same_moment(*(partial(work, worker) for worker in workers)) == LANES * 5
+    assert at_the_same_moment(*(partial(work, worker) for worker in workers)) == ORDERING_KEYS * 5
     delivered = [(effect.stream_id, effect.payload) for call in post.calls for effect in call]
-    assert len(set(delivered)) == len(delivered) == LANES * 5
+    assert len(set(delivered)) == len(delivered) == ORDERING_KEYS * 5
     for stream_id in {stream_id for stream_id, _ in delivered}:
         assert [number for each, number in delivered if each == stream_id] == list(range(5))
     assert store.count_effects() == 0

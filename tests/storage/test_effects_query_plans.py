@@ -1,4 +1,4 @@
-"""However many effects wait, PostgreSQL and MariaDB read no more than a worker takes.
+"""With many effects, PostgreSQL and MariaDB read no more rows than a worker claims.
 
 With statistics, and without: a queue that was just empty has none that are of use.
 """
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from support.servers.databases import Databases
 
 MAIL = Endpoint("fire", "mail")
-LANES = 2_000
-IN_A_LANE = 4
+ORDERING_KEYS = 2_000
+PER_KEY = 4
 TAKEN = 16
 HOUR = timedelta(hours=1)
 
@@ -41,7 +41,7 @@ HOUR = timedelta(hours=1)
     ids=lambda each: f"{each[0]}-{'with' if each[1] else 'without'}-statistics",
 )
 def filled(request: pytest.FixtureRequest, databases: Databases) -> SqlStore:
-    """A store with many effects, of which every hundredth lane is dead."""
+    """A store with many effects; every hundredth ordering key is dead."""
     backend, known = request.param
     store = SqlStore(databases.emptied(backend))
     analyze(store.database)  # as it is empty
@@ -49,21 +49,21 @@ def filled(request: pytest.FixtureRequest, databases: Databases) -> SqlStore:
     rows = [
         {
             "effect_id": str(uuid.uuid4()),
-            "stream_id": lane,
+            "stream_id": key,
             "stream_name": "vm",
             "pipeline": MAIL.pipeline,
             "handler": MAIL.handler,
             "place": MAIL.place,
             "payload": "1",
             "payload_length": 1,
-            "state": EffectState.PENDING.value if lane % 100 else EffectState.DEAD.value,
+            "state": EffectState.PENDING.value if key % 100 else EffectState.DEAD.value,
             "serial_no": 0,
             "created_at": now,
             "waiting_since": now,
-            "due_at": now if lane % 100 and not place else None,
+            "due_at": now if key % 100 and not place else None,
         }
-        for lane in range(LANES)
-        for place in range(IN_A_LANE)
+        for key in range(ORDERING_KEYS)
+        for place in range(PER_KEY)
     ]
     store.database.write(partial(effect_rows.insert_effects, rows=rows))
     if known:
@@ -71,16 +71,16 @@ def filled(request: pytest.FixtureRequest, databases: Databases) -> SqlStore:
     return store
 
 
-def too_much(noted: list[Reading], rows: int) -> list[Reading]:
-    """The statements that read the whole table, or more than `rows`."""
-    return [each for each in noted if each.whole_tables or each.rows > rows]
+def excessive(measured: list[Reading], rows: int) -> list[Reading]:
+    """Return the statements that read the whole table, or more than `rows`."""
+    return [each for each in measured if each.whole_tables or each.rows > rows]
 
 
-def test_a_worker_reads_what_it_takes(filled: SqlStore) -> None:
-    with readings(filled.database) as noted:
+def test_a_worker_reads_only_what_it_claims(filled: SqlStore) -> None:
+    with readings(filled.database) as measured:
         claims = filled.claim_effects(MAIL, worker="w", limit=TAKEN, lease=LEASE)
         filled.renew_effects(claims, LEASE)
-        settled = filled.apply_effect_results(
+        counts = filled.apply_effect_results(
             [
                 *map(EffectDelivered, claims[:6]),
                 *(EffectRefused(claim, "no") for claim in claims[6:9]),
@@ -88,37 +88,37 @@ def test_a_worker_reads_what_it_takes(filled: SqlStore) -> None:
             ]
         )
         assert filled.release_effects(claims[14:]) == 2
-    assert (settled.delivered, settled.dead, settled.delayed) == (6, 3, 5)
-    assert len(noted) >= 7
-    assert too_much(noted, rows=TAKEN * 5) == []
+    assert (counts.delivered, counts.dead, counts.delayed) == (6, 3, 5)
+    assert len(measured) >= 7
+    assert excessive(measured, rows=TAKEN * 5) == []
 
 
-def test_an_idle_worker_reads_next_to_nothing(filled: SqlStore) -> None:
-    with readings(filled.database) as noted:
+def test_an_idle_worker_reads_almost_nothing(filled: SqlStore) -> None:
+    with readings(filled.database) as measured:
         filled.next_effect_seconds(MAIL)
         filled.next_effect_seconds(Endpoint("fire", "fax"))
         filled.claim_effects(Endpoint("fire", "fax"), worker="w", limit=TAKEN, lease=LEASE)
         filled.mark_overdue_effects_dead(max_age=HOUR, limit=TAKEN)
-    assert len(noted) >= 4
-    assert too_much(noted, rows=1) == []
+    assert len(measured) >= 4
+    assert excessive(measured, rows=1) == []
 
 
-def test_a_census_reads_the_effects_of_the_endpoint_that_has_fewer(filled: SqlStore) -> None:
+def test_statistics_read_the_smaller_set_of_effects(filled: SqlStore) -> None:
     fax = Endpoint("fire", "fax")
     change = "UPDATE effects SET handler = 'fax' WHERE stream_id BETWEEN 1001 AND 1005"
     filled.database.write(lambda connection: connection.exec_driver_sql(change))
-    with readings(filled.database) as noted:
+    with readings(filled.database) as measured:
         statistics = filled.statistics(None)
-    looking = [each for each in noted if "waiting_since" in each.statement]
-    assert statistics.effects[fax].pending == 5 * IN_A_LANE
-    assert len(looking) == 2
-    assert too_much(looking, rows=3 * 5 * IN_A_LANE) == []
+    statistics_readings = [each for each in measured if "waiting_since" in each.statement]
+    assert statistics.effects[fax].pending == 5 * PER_KEY
+    assert len(statistics_readings) == 2
+    assert excessive(statistics_readings, rows=3 * 5 * PER_KEY) == []
 
 
-def test_an_operator_reads_a_lane(filled: SqlStore) -> None:
+def test_an_operator_reads_one_ordering_key(filled: SqlStore) -> None:
     letter = filled.find_effects(EffectFilter(state=EffectState.DEAD), limit=1)[0]
-    with readings(filled.database) as noted:
+    with readings(filled.database) as measured:
         filled.retry_effect(letter.id)
         filled.discard_effect(letter.id)
         filled.get_effect(letter.id + 1)
-    assert too_much(noted, rows=IN_A_LANE * 2) == []
+    assert excessive(measured, rows=PER_KEY * 2) == []

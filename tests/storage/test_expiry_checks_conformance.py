@@ -1,4 +1,4 @@
-"""Every store: a stream whose expiry events have moved expires then, no earlier and no later."""
+"""Every store: a stream whose expiry has moved expires at the new time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.sql.store import SqlStore
 
 FROM_NOW = make_trigger(expiration="$timestamp + 1h")
-"""A trigger whose streams expire an hour after whichever event came last to the program."""
+"""A trigger whose streams expire an hour after their last event."""
 
 
 def instances(claims: list[Claim]) -> list[str]:
@@ -50,7 +50,7 @@ def expire(store: Store, seconds: float, limit: int = 100) -> list[str]:
 
 
 def touch(store: Store, instance: str, seconds: float, number: int = 0) -> None:
-    """Let an event of this time join; its stream expires an hour later."""
+    """Add an event of this time; its stream expires an hour later."""
     event = make_event(f"{instance}/{number}/{seconds}", instance=instance, seconds=seconds)
     ingest(store, VM, event, now=at(seconds))
 
@@ -63,7 +63,7 @@ def test_a_stream_expires_at_the_time_to_which_its_last_event_moved_it(store: St
     assert expire(store, 3800) == ["a"]
 
 
-def test_those_that_were_moved_keep_the_order_of_their_times(store: Store) -> None:
+def test_moved_streams_are_ordered_by_their_new_times(store: Store) -> None:
     for instance, first, last in (("late", 0, 300), ("early", 10, 100), ("middle", 20, 200)):
         touch(store, instance, first)
         touch(store, instance, last)
@@ -73,7 +73,7 @@ def test_those_that_were_moved_keep_the_order_of_their_times(store: Store) -> No
     assert expire(store, 4000) == ["late"]
 
 
-def test_a_stream_that_was_moved_time_and_again_expires_once(store: Store) -> None:
+def test_a_stream_that_moved_repeatedly_expires_once(store: Store) -> None:
     for hour in range(5):
         touch(store, "a", hour * 3000)
         assert expire(store, hour * 3000 + 3599) == []
@@ -81,7 +81,7 @@ def test_a_stream_that_was_moved_time_and_again_expires_once(store: Store) -> No
     assert expire(store, 1e6) == []
 
 
-def test_a_stream_that_is_moved_to_an_earlier_time_expires_then(store: Store) -> None:
+def test_a_stream_that_moved_to_an_earlier_time_expires_then(store: Store) -> None:
     for number, now in enumerate((1000, 2000, 500, 3000, 200)):
         ingest(store, FROM_NOW, make_event(str(number)), now=at(now))
     assert only_stream(store).expire_timestamp == at(3800)
@@ -89,7 +89,7 @@ def test_a_stream_that_is_moved_to_an_earlier_time_expires_then(store: Store) ->
     assert expire(store, 3800) == ["a"]
 
 
-def test_within_one_batch_a_stream_may_be_moved_both_ways(store: Store) -> None:
+def test_one_batch_may_move_a_stream_both_ways(store: Store) -> None:
     ingest(store, FROM_NOW, make_event("1"), now=at(1000))
     ingest(store, FROM_NOW, make_event("2"), make_event("3"), now=at(400))
     ingest(store, VM, make_event("4", instance="b"), make_event("5", instance="b", seconds=50))
@@ -97,7 +97,7 @@ def test_within_one_batch_a_stream_may_be_moved_both_ways(store: Store) -> None:
     assert expire(store, 4000) == ["b", "a"]
 
 
-def test_other_rules_may_move_streams_to_an_earlier_time(store: Store) -> None:
+def test_a_changed_trigger_may_move_streams_to_an_earlier_time(store: Store) -> None:
     touch(store, "a", 0)
     touch(store, "a", 100)
     shorter = make_trigger(expiration="$last + 10m")
@@ -106,13 +106,13 @@ def test_other_rules_may_move_streams_to_an_earlier_time(store: Store) -> None:
     assert expire(store, 700) == ["a"]
 
 
-def test_other_rules_may_move_the_streams_that_an_event_joins(store: Store) -> None:
+def test_a_changed_trigger_may_move_the_streams_that_an_event_joins(store: Store) -> None:
     touch(store, "a", 0)
     ingest(store, make_trigger(expiration="$last + 10m"), make_event("1"), now=at(100))
     assert expire(store, 600) == ["a"]
 
 
-def test_a_stream_that_will_fire_does_not_expire_wherever_it_was_moved(store: Store) -> None:
+def test_a_stream_that_will_fire_does_not_expire(store: Store) -> None:
     patient = make_trigger(fire_delay=9000)
     for number, event_type in enumerate(("vm.update", "vm.update", "vm.end", "vm.update")):
         ingest(store, patient, make_event(str(number), event_type, seconds=number))
@@ -120,7 +120,7 @@ def test_a_stream_that_will_fire_does_not_expire_wherever_it_was_moved(store: St
     assert instances(claim_all(store, Reason.FIRE, at(9000))) == ["a"]
 
 
-def test_one_that_has_expired_is_found_behind_thousands_that_were_moved(store: Store) -> None:
+def test_an_expired_stream_is_found_behind_thousands_of_moved_ones(store: Store) -> None:
     many = [f"m{number}" for number in range(2 * RESCHEDULE_BATCH + 7)]
     for seconds in (0, 500):
         batch = [make_event(f"{each}/{seconds}", instance=each, seconds=seconds) for each in many]
@@ -131,7 +131,7 @@ def test_one_that_has_expired_is_found_behind_thousands_that_were_moved(store: S
     assert len(expire(store, 4100, limit=10_000)) == len(many)
 
 
-def test_a_claim_may_ask_for_more_than_are_put_off_at_once(
+def test_a_claim_may_exceed_the_reschedule_batch(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claim_rows, "RESCHEDULE_BATCH", 2)
@@ -142,26 +142,24 @@ def test_a_claim_may_ask_for_more_than_are_put_off_at_once(
     assert expire(store, 3700) == ["d"]
 
 
-class TestWhatWaits:
-    """What workers and watchers are told of streams that were moved."""
+class TestBacklog:
+    """The backlog and statistics of moved streams."""
 
-    def test_one_that_was_moved_is_not_ready_at_the_time_that_it_had(self, store: Store) -> None:
+    def test_a_moved_stream_is_not_ready_at_its_old_time(self, store: Store) -> None:
         touch(store, "a", 0)
         touch(store, "a", 500)
         for seconds, ready in ((3600, 0), (4099, 0), (4100, 1)):
             load = store.backlog(at(seconds))
             assert (load.ready, load.is_idle) == (ready, not ready)
 
-    def test_nothing_is_due_before_the_time_that_is_told(self, store: Store) -> None:
+    def test_nothing_is_due_before_next_due(self, store: Store) -> None:
         touch(store, "a", 0)
         touch(store, "a", 500)
         next_due = store.backlog(at(0)).next_due
         assert next_due is not None
         assert at(3600) <= next_due <= at(4100)
 
-    def test_once_a_claim_has_looked_the_time_that_is_told_is_that_of_the_first(
-        self, store: Store
-    ) -> None:
+    def test_after_a_claim_next_due_is_the_first_expiry(self, store: Store) -> None:
         for instance, last in (("a", 500), ("b", 400)):
             touch(store, instance, 0)
             touch(store, instance, last)
@@ -171,7 +169,7 @@ class TestWhatWaits:
         assert not load.may_be_due(at(3700))
         assert load.may_be_due(at(4000))
 
-    def test_the_longest_wait_is_that_of_one_that_has_expired(self, store: Store) -> None:
+    def test_the_oldest_ready_stream_is_an_expired_one(self, store: Store) -> None:
         touch(store, "moved", 0)
         touch(store, "moved", 900)
         touch(store, "moved less", 50)
@@ -183,10 +181,10 @@ class TestWhatWaits:
         assert store.statistics(at(4000)).oldest_ready_seconds == seconds
 
 
-def test_a_worker_with_nothing_else_to_do_looks_at_those_that_were_moved(
+def test_an_idle_worker_reschedules_moved_streams(
     sql_store: SqlStore,
 ) -> None:
-    """It does not wait until they expire: meanwhile each look would find their checks due."""
+    """Otherwise every poll until they expire would find their checks due."""
     scene = Scene(sql_store)
     worker = scene.worker(handlers=())
     touch(sql_store, "a", 0)
@@ -202,10 +200,10 @@ GROUPS = 24
 STEPS = 40
 
 
-def test_while_events_move_them_workers_expire_each_stream_once_and_not_too_early(
+def test_workers_expire_concurrently_moved_streams_once_and_not_early(
     sql_store: SqlStore,
 ) -> None:
-    """Time goes on in steps of ten minutes; each event moves its stream to an hour later."""
+    """Time advances in steps of ten minutes; each event postpones its stream by an hour."""
     passed, done = [0], threading.Event()
     too_early: list[int] = []
 
@@ -253,7 +251,7 @@ def test_no_stream_is_checked_later_than_it_expires(sql_store: SqlStore) -> None
     assert all(check_at <= expiry for check_at, expiry in rows)
 
 
-def test_a_stream_that_was_put_in_without_a_check_is_checked_at_once(sql_store: SqlStore) -> None:
+def test_a_row_without_a_check_time_is_checked_at_once(sql_store: SqlStore) -> None:
     touch(sql_store, "a", 0)
     without = text("UPDATE streams SET check_at = DEFAULT")
     if sql_store.database.dialect.name == "sqlite":
@@ -264,8 +262,8 @@ def test_a_stream_that_was_put_in_without_a_check_is_checked_at_once(sql_store: 
     assert expire(sql_store, 3600) == ["a"]
 
 
-def test_what_each_event_moves_is_in_no_index(sql_store: SqlStore) -> None:
-    """An update of nothing that is indexed costs PostgreSQL and SQLite no write to an index."""
+def test_joining_events_update_no_indexed_column(sql_store: SqlStore) -> None:
+    """Without indexed columns, an update writes to no index on PostgreSQL and SQLite."""
     indexed = {column.name for index in streams.indexes for column in index.columns}
     touch(sql_store, "a", 0)
     query = select(*(streams.c[name] for name in sorted(indexed)))
@@ -279,12 +277,12 @@ def test_what_each_event_moves_is_in_no_index(sql_store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("sql_store", ["postgresql"], indirect=True)
-def test_on_postgresql_a_row_that_moves_stays_in_its_page(sql_store: SqlStore) -> None:
-    sql_store.database.engine.dispose()  # what one connection does, it can be made to tell
+def test_postgresql_updates_rows_within_their_page(sql_store: SqlStore) -> None:
+    sql_store.database.engine.dispose()  # one new connection reports its own statistics
     sql_store.database.write(lambda it: it.execute(text("TRUNCATE streams")))
     before = _updates(sql_store)
     many = [f"m{number}" for number in range(200)]
-    for seconds in range(2):  # for more, room comes from rows that nobody sees any more
+    for seconds in range(2):  # with more updates, space of dead rows is reused
         batch = [make_event(f"{each}/{seconds}", instance=each, seconds=seconds) for each in many]
         ingest(sql_store, VM, *batch, now=at(seconds))
     updates, in_page = map(sub, _updates(sql_store), before)
@@ -293,11 +291,11 @@ def test_on_postgresql_a_row_that_moves_stays_in_its_page(sql_store: SqlStore) -
 
 
 def _updates(store: SqlStore) -> tuple[int, int]:
-    """How many rows of streams PostgreSQL has updated, and how many of them within their page."""
+    """Return PostgreSQL's number of updates of streams, and of those within a page (HOT)."""
     flush = text("SELECT pg_stat_force_next_flush()")
-    told = text(
+    query = text(
         "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'streams'"
     )
     store.database.read(lambda it: it.execute(flush).all())
-    updates, in_page = store.database.read(lambda it: it.execute(told).one())
+    updates, in_page = store.database.read(lambda it: it.execute(query).one())
     return updates, in_page

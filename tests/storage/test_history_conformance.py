@@ -1,4 +1,4 @@
-"""Every store: a stream remembers when it came into each state, and who claimed it."""
+"""Every store: a stream's history has the time of each state and the worker of each claim."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 NOTHING = timedelta(0)
 
 
-def told(store: Store) -> list[tuple[str, str | None]]:
-    """The states and the workers of the only stream's history."""
+def history_of(store: Store) -> list[tuple[str, str | None]]:
+    """Return the states and workers of the only stream's history."""
     return [(each.state.value, each.worker) for each in only_stream(store).history]
 
 
@@ -43,7 +43,7 @@ def test_an_open_stream_has_none(store: Store) -> None:
     assert only_stream(store).history == ()
 
 
-def test_each_change_is_kept_with_its_time_and_a_claim_with_its_worker(store: Store) -> None:
+def test_each_change_has_its_time_and_a_claim_its_worker(store: Store) -> None:
     ready_to_fire(store, "a")
     before = store.real_time()
     fail(store, "w-1")
@@ -52,7 +52,7 @@ def test_each_change_is_kept_with_its_time_and_a_claim_with_its_worker(store: St
     (claim,) = claim_all(store, worker="w-3")
     store.complete([Completion(claim, purge=False)], FixedTime(NOON))
     after = store.real_time()
-    assert told(store) == [
+    assert history_of(store) == [
         ("firing", "w-1"),
         ("retry_fire", None),
         ("firing", "w 2"),
@@ -67,10 +67,10 @@ def test_each_change_is_kept_with_its_time_and_a_claim_with_its_worker(store: St
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_a_release_and_a_rescue_are_changes_too(store: Store, reason: Reason) -> None:
+def test_a_release_and_a_rescue_are_changes(store: Store, reason: Reason) -> None:
     kind = "vm.end" if reason is Reason.FIRE else "vm.update"
     ingest(store, VM, make_event("1", kind))
-    lane = states_for_reason(reason)
+    states = states_for_reason(reason)
     released = claim_all(store, reason, now=at(3600))
     store.release(released)
     claim_all(store, reason, worker="w2", lease=timedelta(seconds=-1))
@@ -79,27 +79,27 @@ def test_a_release_and_a_rescue_are_changes_too(store: Store, reason: Reason) ->
     store.release_all("w3")
     claim_all(store, reason, worker="w4", lease=timedelta(seconds=-1))
     store.rescue(max_attempts=1, limit=9)
-    assert told(store) == [
-        (lane.working, "w1"),
-        (lane.retry, None),
-        (lane.working, "w2"),
-        (lane.retry, None),
-        (lane.working, "w3"),
-        (lane.retry, None),
-        (lane.working, "w4"),
-        (lane.failed, None),
+    assert history_of(store) == [
+        (states.working, "w1"),
+        (states.retry, None),
+        (states.working, "w2"),
+        (states.retry, None),
+        (states.working, "w3"),
+        (states.retry, None),
+        (states.working, "w4"),
+        (states.failed, None),
     ]
 
 
-def test_streams_that_are_reset_together_remember_it(store: Store) -> None:
+def test_a_bulk_reset_is_a_change(store: Store) -> None:
     ready_to_fire(store, "a")
     fail(store, "w", final=True)
     stream = only_stream(store)
     store.reset_streams([StreamVersion(stream.id, stream.state_serial_no)])
-    assert told(store)[-1] == ("retry_fire", None)
+    assert history_of(store)[-1] == ("retry_fire", None)
 
 
-def test_every_change_is_one_that_the_table_of_transitions_has(store: Store) -> None:
+def test_every_change_is_in_the_transition_table(store: Store) -> None:
     ready_to_fire(store, "a")
     fail(store, "w-1")
     fail(store, "w-2", final=True)
@@ -108,7 +108,7 @@ def test_every_change_is_one_that_the_table_of_transitions_has(store: Store) -> 
         assert after in TRANSITIONS[before]
 
 
-def test_the_oldest_go_when_it_becomes_too_long(store: Store) -> None:
+def test_the_oldest_changes_are_cut_off(store: Store) -> None:
     ready_to_fire(store, "a")
     worker = "w" * 200
     for number in range(20):
@@ -120,7 +120,7 @@ def test_the_oldest_go_when_it_becomes_too_long(store: Store) -> None:
     assert len(history) - len(kept) in (len(kept), len(kept) + 1)
 
 
-def test_a_worker_of_several_lines_is_told_in_one(store: Store) -> None:
+def test_line_breaks_in_a_worker_name_are_replaced(store: Store) -> None:
     ready_to_fire(store, "a")
     claim_all(store, worker="one\ntwo Ä \U0001f600")
-    assert told(store) == [("firing", "one two Ä \U0001f600")]
+    assert history_of(store) == [("firing", "one two Ä \U0001f600")]

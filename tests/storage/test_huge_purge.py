@@ -1,4 +1,4 @@
-"""A stream of a hundred thousand events is purged in one transaction, which is in nobody's way."""
+"""A stream of 100,000 events is purged in one transaction that blocks nothing else."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LINKS = 100_000
 
 @pytest.fixture(params=["postgresql", "mariadb"])
 def store(request: pytest.FixtureRequest, databases: Databases) -> SqlStore:
-    """A store with one huge stream, "huge", that is ready to fire, and two small ones."""
+    """A store with one huge stream, "huge", and two small ones, all ready to fire."""
     store = SqlStore(databases.emptied(request.param))
     ingest(store, VM, make_event("huge", "vm.end", instance="huge"))
     huge = only_stream(store, instance="huge").id
@@ -59,7 +59,7 @@ def store(request: pytest.FixtureRequest, databases: Databases) -> SqlStore:
 
 
 def claimed_huge(store: SqlStore) -> Claim:
-    """The claim of the huge stream; all three are ready at the same moment."""
+    """Return the claim of the huge stream; all three are ready at the same time."""
     claim = store.claim_one(
         stream_id=only_stream(store, instance="huge").id,
         worker="w1",
@@ -72,7 +72,7 @@ def claimed_huge(store: SqlStore) -> Claim:
 
 @contextmanager
 def held_open(store: SqlStore, work: Callable[[Transaction], object]) -> Iterator[None]:
-    """Do `work` in a transaction that commits only when this context ends."""
+    """Run `work` in a transaction that commits when this context ends."""
     done, go_on = threading.Event(), threading.Event()
 
     def hold(connection: Connection) -> None:
@@ -91,8 +91,8 @@ def held_open(store: SqlStore, work: Callable[[Transaction], object]) -> Iterato
         holding.result(BOUND_SECONDS)
 
 
-def everything_else(store: SqlStore, *instances: str) -> None:
-    """What ingest, of these instances and others, and other workers do meanwhile."""
+def concurrent_work(store: SqlStore, *instances: str) -> None:
+    """Ingest events of these instances and others, and run other workers."""
     ingest(store, VM, make_event("c1", instance="c"), make_event("a4", instance="new"))
     ingest(store, VM, *(make_event(f"new {each}", instance=each) for each in ("c", *instances)))
     small = [each for each in claim_all(store) if each.event_count == 2]
@@ -108,15 +108,15 @@ def everything_else(store: SqlStore, *instances: str) -> None:
     store.backlog(NOON)
 
 
-def unhindered(store: SqlStore, work: Callable[[], object]) -> None:
-    """Do `work`, which waits for nobody and need not be done again."""
+def assert_not_blocked(store: SqlStore, work: Callable[[], object]) -> None:
+    """Assert that `work` waits for no lock and has no conflict."""
     retried = store.database.counters[Count.TRANSACTIONS_RETRIED]
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(work).result(BOUND_SECONDS / 2)  # before who holds a lock gives up
+        pool.submit(work).result(BOUND_SECONDS / 2)  # less than the lock holder's time limit
     assert store.database.counters[Count.TRANSACTIONS_RETRIED] == retried
 
 
-def test_completing_and_purging_it_hinders_nobody(store: SqlStore) -> None:
+def test_completing_and_purging_it_blocks_nothing(store: SqlStore) -> None:
     huge = claimed_huge(store)
     complete = partial(
         claims.complete,
@@ -124,7 +124,7 @@ def test_completing_and_purging_it_hinders_nobody(store: SqlStore) -> None:
         policy=FixedTime(NOON),
     )
     with held_open(store, complete):
-        unhindered(store, lambda: everything_else(store, "huge"))
+        assert_not_blocked(store, lambda: concurrent_work(store, "huge"))
     with store.database.engine.connect() as connection:
         assert (
             retention._linked_to_uncompleted(
@@ -135,16 +135,16 @@ def test_completing_and_purging_it_hinders_nobody(store: SqlStore) -> None:
     assert store.trim(FAR, store.real_time() + LEASE, 100).removed == 1
 
 
-def test_purging_it_by_command_hinders_only_events_of_its_own_group(store: SqlStore) -> None:
+def test_purging_it_by_command_blocks_only_events_of_its_group(store: SqlStore) -> None:
     purge = partial(
         streams.purge,
         stream_id=only_stream(store, instance="huge").id,
     )
     with held_open(store, purge):
-        unhindered(store, lambda: everything_else(store))
+        assert_not_blocked(store, lambda: concurrent_work(store))
 
 
-def test_purging_it_waits_for_no_ingest_that_is_not_yet_committed(store: SqlStore) -> None:
+def test_purging_it_does_not_wait_for_uncommitted_ingest(store: SqlStore) -> None:
     huge = claimed_huge(store)
     new = [make_event(f"n{i}", instance=f"n{i % 9}") for i in range(90)]
     record = partial(
@@ -153,5 +153,5 @@ def test_purging_it_waits_for_no_ingest_that_is_not_yet_committed(store: SqlStor
         policy=FixedTime(NOON),
     )
     with held_open(store, record):
-        unhindered(store, lambda: store.complete([Completion(huge)], FixedTime(NOON)))
+        assert_not_blocked(store, lambda: store.complete([Completion(huge)], FixedTime(NOON)))
     assert store.count_events(EventFilter()) == 7 + 90

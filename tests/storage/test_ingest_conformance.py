@@ -31,7 +31,7 @@ INSIDE = pytest.mark.parametrize(
 )
 
 
-def test_nothing_is_recorded_of_an_empty_batch(store: Store) -> None:
+def test_an_empty_batch_records_nothing(store: Store) -> None:
     assert store.record([], FixedTime(at(0))) == IngestResult(())
 
 
@@ -44,7 +44,7 @@ def test_a_duplicate_within_a_batch_is_not_stored_and_not_matched(store: Store) 
     assert stream.last_event == at(0)
 
 
-def test_of_two_events_with_one_id_the_first_is_kept(store: Store) -> None:
+def test_the_first_of_two_events_with_one_id_is_stored(store: Store) -> None:
     ingest(store, VM, make_event("1", size=1), make_event("1", size=2))
     event = store.get_event_by_message_id("1")
     assert event is not None
@@ -81,7 +81,7 @@ def test_an_event_joins_a_stream_of_every_trigger_that_it_matches(store: Store) 
 
 
 @INSIDE
-def test_of_a_first_batch_that_crashes_nothing_is_left(store: Store, point: Failpoint) -> None:
+def test_a_crash_leaves_nothing_of_a_first_batch(store: Store, point: Failpoint) -> None:
     batch = matched_events([VM], [make_event("1"), make_event("2", "vm.end", seconds=9)])
     with crash_at(point):
         store.record(batch, EventTime())
@@ -101,7 +101,7 @@ def test_a_redelivery_after_a_crash_completes_the_work(store: Store, point: Fail
 
 
 @INSIDE
-def test_a_crash_leaves_known_streams_as_they_were(store: Store, point: Failpoint) -> None:
+def test_a_crash_does_not_change_existing_streams(store: Store, point: Failpoint) -> None:
     store.record(
         matched_events([VM], [make_event("1"), make_event("b", instance="b")]), EventTime()
     )

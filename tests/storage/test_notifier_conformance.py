@@ -1,4 +1,4 @@
-"""Every store: whoever listens hears that there is work, where the database can tell."""
+"""Every store: listeners are woken when there is work, if the database has notifications."""
 
 from __future__ import annotations
 
@@ -40,51 +40,53 @@ if TYPE_CHECKING:
     from support.servers.databases import Databases
     from winchester_core.storage.interface import Store
 
-PATIENCE_SECONDS = BOUND_SECONDS
+TIMEOUT_SECONDS = BOUND_SECONDS
 
 
-class Ear:
-    """Hears the calls of a store."""
+class RecordingListener:
+    """A listener that records wake calls."""
 
     def __init__(self) -> None:
-        self._heard = threading.Event()
+        self._called = threading.Event()
 
     def wake(self) -> None:
-        self._heard.set()
+        self._called.set()
 
-    def hears(self) -> bool:
-        """Whether a call has come, or comes soon, since this was last asked."""
-        heard = self._heard.wait(PATIENCE_SECONDS)
-        self._heard.clear()
-        return heard
+    def is_called(self) -> bool:
+        """Return whether a call arrives in time, or arrived since the last wait."""
+        called = self._called.wait(TIMEOUT_SECONDS)
+        self._called.clear()
+        return called
 
-    def forget(self) -> None:
-        """Forget what was heard."""
-        self._heard.clear()
+    def clear(self) -> None:
+        """Clear recorded calls."""
+        self._called.clear()
 
     @property
     def is_silent(self) -> bool:
-        return not self._heard.is_set()
+        return not self._called.is_set()
 
 
 @pytest.fixture(params=["memory", "postgresql"])
-def telling_store(request: pytest.FixtureRequest, databases: Databases) -> Store:
-    """A store that can tell."""
+def notifying_store(request: pytest.FixtureRequest, databases: Databases) -> Store:
+    """A store with notifications."""
     if request.param == "memory":
         return MemoryStore(FakeClock(NOON))
     return SqlStore(databases.emptied(request.param))
 
 
 @pytest.fixture
-def ear(telling_store: Store) -> Iterator[Ear]:
-    listening = Ear()
-    with telling_store.listen(listening.wake):
-        if isinstance(telling_store, SqlStore):
-            assert listening.hears()  # whoever begins to listen may have missed something
-        yield listening
+def listener(notifying_store: Store) -> Iterator[RecordingListener]:
+    listener = RecordingListener()
+    with notifying_store.listen(listener.wake):
+        if isinstance(notifying_store, SqlStore):
+            assert (
+                listener.is_called()
+            )  # listening starts with a call, as earlier notifications are lost
+        yield listener
 
 
-def decide(store: Store) -> None:
+def make_ready(store: Store) -> None:
     ready_to_fire(store, "a")
 
 
@@ -103,55 +105,59 @@ def reset(store: Store) -> None:
     store.reset_stream(claim.stream_id)
 
 
-def complete_with_an_event_that_decides(store: Store) -> None:
+def complete_with_an_event_that_makes_ready(store: Store) -> None:
     (claim,) = claim_all(store)
     made = tuple(matched_events([VM], [make_event("made", "vm.end", instance="b")]))
     store.complete([Completion(claim, made)], FixedTime(NOON))
 
 
-@pytest.mark.parametrize("act", [release, release_all, reset, complete_with_an_event_that_decides])
-def test_what_makes_a_stream_ready_is_heard(
-    telling_store: Store, ear: Ear, act: Callable[[Store], None]
+@pytest.mark.parametrize(
+    "act", [release, release_all, reset, complete_with_an_event_that_makes_ready]
+)
+def test_an_operation_that_makes_a_stream_ready_wakes_listeners(
+    notifying_store: Store, listener: RecordingListener, act: Callable[[Store], None]
 ) -> None:
-    decide(telling_store)
-    assert ear.hears()
-    act(telling_store)
-    assert ear.hears()
+    make_ready(notifying_store)
+    assert listener.is_called()
+    act(notifying_store)
+    assert listener.is_called()
 
 
-def test_an_event_that_decides_nothing_is_not_heard(telling_store: Store, ear: Ear) -> None:
-    ingest(telling_store, VM, make_event("1"))
-    assert ear.is_silent
-    decide(telling_store)
-    assert ear.hears()
+def test_an_event_that_makes_nothing_ready_wakes_nobody(
+    notifying_store: Store, listener: RecordingListener
+) -> None:
+    ingest(notifying_store, VM, make_event("1"))
+    assert listener.is_silent
+    make_ready(notifying_store)
+    assert listener.is_called()
 
 
-def test_nothing_is_heard_after_the_listening(telling_store: Store) -> None:
-    ear = Ear()
-    with telling_store.listen(ear.wake):
+def test_no_calls_after_the_context_ends(notifying_store: Store) -> None:
+    listener = RecordingListener()
+    with notifying_store.listen(listener.wake):
         pass
-    ear.forget()
-    decide(telling_store)
-    assert ear.is_silent
+    listener.clear()
+    make_ready(notifying_store)
+    assert listener.is_silent
 
 
-def test_every_store_can_be_listened_to_and_does_its_work_meanwhile(store: Store) -> None:
+def test_every_store_works_while_listened_to(store: Store) -> None:
     with store.listen(lambda: None):
         ready_to_fire(store, "a")
         assert len(claim_all(store)) == 1
 
 
-def test_a_listener_whose_connection_is_cut_listens_again_and_misses_nothing(
+def test_a_listener_reconnects_and_misses_nothing(
     databases: Databases,
 ) -> None:
     store = SqlStore(databases.emptied("postgresql"))
-    ear = Ear()
-    with store.listen(ear.wake):
-        assert ear.hears()
+    listener = RecordingListener()
+    with store.listen(listener.wake):
+        assert listener.is_called()
         cut_listeners(store)
-        assert ear.hears()  # of the new connection
-        decide(store)
-        assert ear.hears()
+        assert listener.is_called()  # of the new connection
+        make_ready(store)
+        assert listener.is_called()
 
 
 def cut_listeners(store: SqlStore) -> None:
@@ -165,7 +171,7 @@ def cut_listeners(store: SqlStore) -> None:
     assert cut == 1
 
 
-def test_a_call_that_cannot_be_made_costs_nothing_but_time(
+def test_a_failed_notification_only_delays_work(
     databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = SqlStore(databases.emptied("postgresql"))
@@ -175,43 +181,45 @@ def test_a_call_that_cannot_be_made_costs_nothing_but_time(
     assert only_stream(store, instance="a").fire_timestamp == at(0)
 
 
-def test_an_idle_worker_is_woken_to_fire_a_stream_and_to_stop(telling_store: Store) -> None:
+def test_an_idle_worker_is_woken_to_fire_a_stream_and_to_stop(notifying_store: Store) -> None:
     fired = threading.Event()
 
-    class Telling(LoggerHandler):
+    class SignalingHandler(LoggerHandler):
         def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
             if env["reason"] == Reason.FIRE:
                 fired.set()
             return events
 
     pipelines = {
-        name: PipelineDefinition(name, (HandlerSpec("telling", Telling, {"level": "INFO"}),))
+        name: PipelineDefinition(
+            name, (HandlerSpec("signaling", SignalingHandler, {"level": "INFO"}),)
+        )
         for name in ("fire", "expire")
     }
     worker = Worker(
-        store=telling_store,
-        stream_clock=StreamClock(ClockKind.SYSTEM, telling_store, FakeClock(NOON)),
+        store=notifying_store,
+        stream_clock=StreamClock(ClockKind.SYSTEM, notifying_store, FakeClock(NOON)),
         definitions=[VM],
         pipelines=pipelines,
         options=WorkerOptions(idle_delay_seconds=10_000),
     )
     idle = threading.Event()
-    look = telling_store.backlog
+    read_backlog = notifying_store.backlog
 
-    def workload(now: Any) -> Any:
-        found = look(now)
+    def recorded_backlog(now: Any) -> Any:
+        found = read_backlog(now)
         if found.is_idle:
             idle.set()
         return found
 
-    telling_store.backlog = workload  # type: ignore[method-assign]
+    notifying_store.backlog = recorded_backlog  # type: ignore[method-assign]
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:
-        assert idle.wait(PATIENCE_SECONDS)
-        ready_to_fire(telling_store, "a")
-        assert fired.wait(PATIENCE_SECONDS)
+        assert idle.wait(TIMEOUT_SECONDS)
+        ready_to_fire(notifying_store, "a")
+        assert fired.wait(TIMEOUT_SECONDS)
     finally:
         worker.stop()
-        thread.join(PATIENCE_SECONDS)
+        thread.join(TIMEOUT_SECONDS)
     assert not thread.is_alive()

@@ -1,4 +1,4 @@
-"""PostgreSQL: events that are sent in parts fail and succeed as a whole, like any statement."""
+"""PostgreSQL: pipelined inserts of a batch fail and succeed as a whole."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_all_parts_are_stored_once(sql_store: SqlStore, number: int) -> None:
     assert sum(count for count, _ in contents(sql_store)) == number
 
 
-def test_some_are_known(sql_store: SqlStore) -> None:
+def test_duplicates_are_skipped(sql_store: SqlStore) -> None:
     ingest(sql_store, VM, *batch()[10:-300:7])
     known = {each["message_id"] for each in batch()[10:-300:7]}
     stored = ingest(sql_store, VM, *batch()).stored
@@ -49,7 +49,7 @@ def test_some_are_known(sql_store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("place", [0, PIPELINE_ROWS + 3, MANY - 1])
-def test_a_row_that_is_refused_takes_all_parts_with_it(sql_store: SqlStore, place: int) -> None:
+def test_a_refused_row_rolls_back_all_parts(sql_store: SqlStore, place: int) -> None:
     events = batch()
     events[place]["message_id"] = f"{place:04}" + "x" * 300
     with pytest.raises(DataRefused, match="too long"):
@@ -58,7 +58,7 @@ def test_a_row_that_is_refused_takes_all_parts_with_it(sql_store: SqlStore, plac
     assert all(ingest(sql_store, VM, *batch()).stored)
 
 
-def test_a_connection_that_breaks_between_parts_is_no_longer_used(
+def test_a_connection_that_breaks_between_parts_is_not_reused(
     sql_store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sql_store.database.engine.dispose()  # else others that were idle would be cut, too
@@ -84,7 +84,7 @@ def test_a_connection_that_breaks_between_parts_is_no_longer_used(
     assert all(ingest(sql_store, VM, *batch()).stored)
 
 
-def test_without_the_mode_everything_goes_by_itself(
+def test_without_pipeline_mode_statements_are_sent_separately(
     sql_store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ingest(sql_store, VM, *batch())

@@ -1,4 +1,4 @@
-"""PostgreSQL plans what is written once, and what is looked for each time."""
+"""PostgreSQL plans writes once, and searches for each execution."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.parametrize("sql_store", ["postgresql"], indirect=True)
 
 _PLANS = text("SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements")
-"""Of each connection; a text is prepared once more for other types of its values."""
+"""Per connection; a statement is prepared again for other types of its parameters."""
 
 _MOVING = text(
     "SELECT format('%I(%s)', name, concat_ws(', ', VARIADIC array_fill('NULL'::text,"
@@ -27,7 +27,7 @@ _MOVING = text(
 
 
 def prepared(store: SqlStore) -> list[tuple[str, int, int]]:
-    """Each prepared statement, how often its plan was for any values, and how often for its own."""
+    """Return each prepared statement with its numbers of generic and custom plans."""
 
     def read(connection: Connection) -> list[tuple[str, int, int]]:
         return [(row[0], row[1], row[2]) for row in connection.execute(_PLANS)]
@@ -38,11 +38,11 @@ def prepared(store: SqlStore) -> list[tuple[str, int, int]]:
 
 @pytest.fixture(autouse=True)
 def one_connection(sql_store: SqlStore) -> None:
-    """The pool begins anew, and never needs a second connection."""
+    """Reset the pool; these tests never need a second connection."""
     sql_store.database.engine.dispose()
 
 
-def test_what_ingest_writes_is_planned_once(sql_store: SqlStore) -> None:
+def test_writes_of_ingest_are_planned_once(sql_store: SqlStore) -> None:
     for number in range(40):
         ingest(sql_store, VM, make_event(f"m{number}", instance="i"))
     plans = prepared(sql_store)
@@ -50,7 +50,7 @@ def test_what_ingest_writes_is_planned_once(sql_store: SqlStore) -> None:
     assert all(custom <= 5 for _, _, custom in plans)
 
 
-def test_streams_are_moved_through_their_index(sql_store: SqlStore) -> None:
+def test_streams_are_updated_through_their_index(sql_store: SqlStore) -> None:
     instances = [f"i{number}" for number in range(1000)]
     for turn in range(8):
         ingest(sql_store, VM, *(make_event(f"{turn} {each}", instance=each) for each in instances))
@@ -67,7 +67,7 @@ def test_streams_are_moved_through_their_index(sql_store: SqlStore) -> None:
     assert all("Index Cond: (id = " in each for each in plans)
 
 
-def test_what_is_looked_for_is_planned_for_its_values(sql_store: SqlStore) -> None:
+def test_searches_are_planned_for_their_values(sql_store: SqlStore) -> None:
     for _ in range(20):
         sql_store.find_streams()
     assert not [what for what, _, _ in prepared(sql_store) if what.startswith("SELECT streams")]

@@ -1,4 +1,4 @@
-"""Every store: what people and programs find in it."""
+"""Every store: find, count and get of events and streams."""
 
 from __future__ import annotations
 
@@ -68,15 +68,15 @@ class TestFindEvents:
         self, store: Store, glob: str, types: set[str]
     ) -> None:
         ingest(store, VM, *(make_event(kind, kind) for kind in GLOBS["*"]))
-        wanted = EventFilter(event_type=glob)
-        assert set(ids(store.find_events(wanted))) == types
-        assert store.count_events(wanted) == len(types)
+        filters = EventFilter(event_type=glob)
+        assert set(ids(store.find_events(filters))) == types
+        assert store.count_events(filters) == len(types)
 
-    def test_since_is_included_and_until_is_not(self, store: Store) -> None:
+    def test_since_is_inclusive_and_until_exclusive(self, store: Store) -> None:
         ingest(store, VM, *(make_event(str(i), seconds=i) for i in range(5)))
-        wanted = EventFilter(since=at(1), until=at(3))
-        assert sorted(ids(store.find_events(wanted))) == ["1", "2"]
-        assert store.count_events(wanted) == 2
+        filters = EventFilter(since=at(1), until=at(3))
+        assert sorted(ids(store.find_events(filters))) == ["1", "2"]
+        assert store.count_events(filters) == 2
 
     @pytest.mark.parametrize(
         ("value", "found"),
@@ -95,9 +95,9 @@ class TestFindEvents:
         values = {"int": 1, "float": 1.0, "text": "1", "bool": True, "datetime": MOMENT}
         ingest(store, VM, *(make_event(name, size=each) for name, each in values.items()))
         ingest(store, VM, make_event("without"))
-        wanted = EventFilter(traits={"size": value})
-        assert ids(store.find_events(wanted)) == ([found] if found else [])
-        assert store.count_events(wanted) == (1 if found else 0)
+        filters = EventFilter(traits={"size": value})
+        assert ids(store.find_events(filters)) == ([found] if found else [])
+        assert store.count_events(filters) == (1 if found else 0)
 
     def test_every_condition_must_hold(self, store: Store) -> None:
         ingest(
@@ -108,11 +108,11 @@ class TestFindEvents:
             make_event("3", "vm.b", size=1, color="red"),
             make_event("4", "vm.a", seconds=9, size=1, color="red"),
         )
-        wanted = EventFilter("vm.a", until=at(5), traits={"size": 1, "color": "red"})
-        assert ids(store.find_events(wanted)) == ["1"]
-        assert store.count_events(wanted) == 1
+        filters = EventFilter("vm.a", until=at(5), traits={"size": 1, "color": "red"})
+        assert ids(store.find_events(filters)) == ["1"]
+        assert store.count_events(filters) == 1
 
-    def test_pages_follow_each_other_in_the_order_of_storing(self, store: Store) -> None:
+    def test_pages_follow_the_order_of_storing(self, store: Store) -> None:
         for i in range(5):
             ingest(store, VM, make_event(str(9 - i), size=i % 2))
         first = store.find_events(EventFilter(), limit=2)
@@ -139,7 +139,7 @@ class TestFindEvents:
         assert len(store.find_events(EventFilter(traits={"size": 1}), limit=3)) == 3
         assert store.find_events(EventFilter(), limit=0) == []
 
-    def test_past_a_mark_that_is_not_stored_nothing_is_found(self, store: Store) -> None:
+    def test_nothing_is_found_after_an_unknown_cursor(self, store: Store) -> None:
         ingest(store, VM, make_event("1"))
         assert store.find_events(EventFilter(), cursor="unknown") == []
 
@@ -174,10 +174,10 @@ class TestFindStreams:
             (StreamFilter(is_open=True), "ac"),
             (StreamFilter(is_open=False), "b"),
         ]
-        for wanted, names in cases:
-            found = [s.distinguished_by["instance"] for s in store.find_streams(wanted)]
-            assert sorted(found) == list(names), wanted
-            assert store.count_streams(wanted) == len(names)
+        for filters, names in cases:
+            found = [s.distinguished_by["instance"] for s in store.find_streams(filters)]
+            assert sorted(found) == list(names), filters
+            assert store.count_streams(filters) == len(names)
 
     @pytest.mark.parametrize(
         ("text", "found"),
@@ -192,7 +192,7 @@ class TestFindStreams:
             ("", ["a", "b"]),
         ],
     )
-    def test_by_a_part_of_the_last_error_to_the_letter(
+    def test_by_an_exact_part_of_the_last_error(
         self, store: Store, text: str, found: list[str]
     ) -> None:
         errors = {"a": "the disk is full", "b": "50% of Ä\nline\nnext"}
@@ -277,11 +277,11 @@ class TestFindStreams:
             event = make_event(name, instance=name, zone="x")
             store.record(matched_events([VM, shared], [event]), FixedTime(NOON))
         for message_id, names in (("1", {"vm", "all"}), ("2", {"vm", "all"}), ("3", set())):
-            wanted = StreamFilter(message_id=message_id)
-            assert {stream.name for stream in store.find_streams(wanted)} == names
-            assert store.count_streams(wanted) == len(names)
+            filters = StreamFilter(message_id=message_id)
+            assert {stream.name for stream in store.find_streams(filters)} == names
+            assert store.count_streams(filters) == len(names)
 
-    def test_a_stream_tells_by_which_rules_it_was_counted(self, store: Store) -> None:
+    def test_a_stream_has_the_fingerprint_of_its_definition(self, store: Store) -> None:
         ingest(store, VM, make_event("1"))
         assert only_stream(store).fingerprint == VM.fingerprint
 

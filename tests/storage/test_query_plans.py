@@ -1,4 +1,4 @@
-"""No statement of ingest or of the workers reads a whole table: SQLite says so itself."""
+"""No statement of ingest or of workers reads a whole table, by SQLite's query plans."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def effect() -> QueuedEffect:
 
 
 def plans(store: SqlStore, statements: list[str]) -> dict[str, list[str]]:
-    """The steps of each statement that reads or changes rows."""
+    """Return the plan steps of each statement that reads or changes rows."""
     with store.database.engine.connect() as connection:
         cursor = connection.connection.cursor()
         return {
@@ -59,7 +59,7 @@ _ROWS_OF_OURS = re.compile("CONSTANT ROW|SCAN listed$")
 
 
 def full_scans(store: SqlStore, statements: list[str]) -> list[str]:
-    """The statements that go through all rows of a table or of an index.
+    """Return the statements that scan all rows of a table or index.
 
     To go through what a subquery within them has found is no such thing.
     """
@@ -141,7 +141,7 @@ def test_due_effects_are_claimed_without_sorting(store: SqlStore) -> None:
     assert not [step for step in steps if "TEMP B-TREE" in step]
 
 
-def test_a_census_counts_in_indexes_and_finds_the_rest_by_them(store: SqlStore) -> None:
+def test_statistics_use_indexes_only(store: SqlStore) -> None:
     done = [make_event(f"d{i}", "vm.end", instance=f"d{i}") for i in range(120)]
     ingest(store, VM, *done)
     claims = store.claim_ready(worker="w", reason=Reason.FIRE, now=at(1e6), limit=200, lease=HOUR)
@@ -163,7 +163,7 @@ def test_a_census_counts_in_indexes_and_finds_the_rest_by_them(store: SqlStore) 
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_what_is_ready_is_claimed_without_sorting(store: SqlStore, reason: Reason) -> None:
+def test_ready_streams_are_claimed_without_sorting(store: SqlStore, reason: Reason) -> None:
     with metered(store.database) as meter:
         store.claim_ready(worker="w", reason=reason, now=at(1e6), limit=10, lease=HOUR)
     steps = [step for plan in plans(store, meter.statements).values() for step in plan]
@@ -172,7 +172,7 @@ def test_what_is_ready_is_claimed_without_sorting(store: SqlStore, reason: Reaso
 
 
 @pytest.mark.parametrize(
-    ("wanted", "index"),
+    ("filters", "index"),
     [
         (EventFilter(event_type="vm.end"), "ix_events_event_type_timestamp"),
         (EventFilter(event_type="vm.*"), "ix_events_event_type_timestamp"),
@@ -180,28 +180,26 @@ def test_what_is_ready_is_claimed_without_sorting(store: SqlStore, reason: Reaso
     ],
 )
 def test_events_are_counted_within_an_index_range(
-    store: SqlStore, wanted: EventFilter, index: str
+    store: SqlStore, filters: EventFilter, index: str
 ) -> None:
     with metered(store.database) as meter:
-        store.count_events(wanted)
+        store.count_events(filters)
     (plan,) = plans(store, meter.statements).values()
     assert [step for step in plan if step.startswith("SEARCH") and index in step]
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "filters",
     [
         StreamFilter(name="vm"),
         StreamFilter(states=(StreamState.ACTIVE,)),
         StreamFilter(traits={"instance": "a"}),
     ],
 )
-def test_a_window_of_streams_is_gone_through_by_their_ids(
-    store: SqlStore, wanted: StreamFilter
-) -> None:
+def test_a_window_of_streams_is_scanned_by_id(store: SqlStore, filters: StreamFilter) -> None:
     ingest(store, VM, make_event("m"))
     with metered(store.database) as meter:
-        store.find_streams(wanted)
+        store.find_streams(filters)
     _, near, *_ = plans(store, meter.statements).values()
     assert near[0].startswith("SEARCH streams USING INTEGER PRIMARY KEY")
     assert not [step for step in near if "TEMP B-TREE" in step]

@@ -1,4 +1,4 @@
-"""Every store: streams follow their trigger when its rules change."""
+"""Every store: open streams are recalculated when their trigger changes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NEW = make_trigger(fire=TWO_KINDS, expiration="$first + 2h", fire_delay=5)
 LEASE = timedelta(minutes=5)
 
 
-def test_progress_and_expiry_are_counted_anew_from_the_members(store: Store) -> None:
+def test_progress_and_expiry_are_recalculated_from_the_members(store: Store) -> None:
     ingest(store, OLD, make_event("1", "vm.start"), make_event("2", seconds=60))
     assert store.recalculate(NEW, at(100), limit=9) == 1
     stream = only_stream(store)
@@ -45,7 +45,7 @@ def test_a_stream_whose_criteria_are_now_met_fires(store: Store) -> None:
     assert only_stream(store).fire_timestamp == at(105)
 
 
-def test_a_fire_time_is_never_moved_nor_taken_back(store: Store) -> None:
+def test_a_fire_time_is_never_changed_or_removed(store: Store) -> None:
     ingest(store, OLD, make_event("1", "vm.end"), now=at(1))
     assert store.recalculate(NEW, at(100), limit=9) == 1
     stream = only_stream(store)
@@ -53,7 +53,7 @@ def test_a_fire_time_is_never_moved_nor_taken_back(store: Store) -> None:
     assert stream.expire_timestamp == at(7200)
 
 
-def test_streams_are_refreshed_in_bounded_batches_until_none_is_left(store: Store) -> None:
+def test_streams_are_recalculated_in_bounded_batches(store: Store) -> None:
     ingest(store, OLD, *(make_event(str(i), instance=i) for i in range(5)))
     assert [store.recalculate(NEW, at(0), limit=2) for _ in range(4)] == [2, 2, 1, 0]
     streams = store.find_streams(StreamFilter())
@@ -61,19 +61,19 @@ def test_streams_are_refreshed_in_bounded_batches_until_none_is_left(store: Stor
     assert [stream.event_count for stream in streams] == [1] * 5
 
 
-def test_by_the_same_rules_nothing_is_refreshed(store: Store) -> None:
+def test_an_unchanged_trigger_recalculates_nothing(store: Store) -> None:
     ingest(store, OLD, make_event("1"))
     assert store.recalculate(make_trigger(match="*", fire_delay=3), at(0), limit=9) == 0
 
 
-def test_streams_of_other_triggers_are_left_alone(store: Store) -> None:
+def test_streams_of_other_triggers_are_not_recalculated(store: Store) -> None:
     other = make_trigger("other", expiration="$last + 3h")
     ingest(store, other, make_event("1"))
     assert store.recalculate(NEW, at(0), limit=9) == 0
     assert only_stream(store).expire_timestamp == at(3 * 3600)
 
 
-def test_streams_that_are_closed_or_claimed_are_left_alone(store: Store) -> None:
+def test_closed_and_claimed_streams_are_not_recalculated(store: Store) -> None:
     ingest(store, OLD, make_event("1"), make_event("fires", "vm.end", instance="b"))
     ingest(store, OLD, make_event("2", seconds=3600), now=at(3600))
     store.claim_ready(worker="w", reason=Reason.FIRE, now=at(3600), limit=9, lease=LEASE)
@@ -82,7 +82,7 @@ def test_streams_that_are_closed_or_claimed_are_left_alone(store: Store) -> None
     assert store.find_streams(StreamFilter(), limit=2) == [closed, claimed]
 
 
-def test_a_refreshed_stream_takes_events_and_is_claimed_as_any_other(store: Store) -> None:
+def test_a_recalculated_stream_accepts_events_and_is_claimed(store: Store) -> None:
     ingest(store, OLD, make_event("1", "vm.start"))
     store.recalculate(NEW, at(0), limit=9)
     ingest(store, NEW, make_event("2"), make_event("3"), now=at(5000))
@@ -91,10 +91,10 @@ def test_a_refreshed_stream_takes_events_and_is_claimed_as_any_other(store: Stor
     assert claim.event_count == 3
 
 
-class TestIngestOfAStaleStream:
-    """Ingest brings a stream that it touches up to date before the event joins."""
+class TestIngestIntoAnOutdatedStream:
+    """Ingest recalculates an outdated stream before an event joins it."""
 
-    def test_it_is_counted_anew_and_the_event_joins(self, store: Store) -> None:
+    def test_it_is_recalculated_and_the_event_joins(self, store: Store) -> None:
         ingest(store, OLD, make_event("1", "vm.start"), make_event("2"))
         ingest(store, NEW, make_event("3"), now=at(4000))
         stream = only_stream(store)
@@ -102,7 +102,7 @@ class TestIngestOfAStaleStream:
         assert (stream.fire_timestamp, stream.expire_timestamp) == (at(4005), at(7200))
         assert store.recalculate(NEW, at(4000), limit=9) == 0
 
-    def test_it_closes_where_it_has_expired_by_the_new_rules(self, store: Store) -> None:
+    def test_it_closes_if_it_has_expired_by_the_new_definition(self, store: Store) -> None:
         ingest(store, OLD, make_event("1"))
         shorter = make_trigger(expiration="$last + 10s")
         assert ingest(store, shorter, make_event("2"), now=at(60)).streams_opened == 1

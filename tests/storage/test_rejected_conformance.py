@@ -1,4 +1,4 @@
-"""Every store: bad messages are kept, each once."""
+"""Every store: rejected messages are stored once each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def reject(body: bytes, source: str = "queue", reason: str = "no message_id") ->
     return Rejection(source, "event", reason, body, len(body), hashlib.sha256(body).digest())
 
 
-def test_a_message_is_kept_with_all_that_is_known_of_it(store: Store) -> None:
+def test_a_message_is_stored_with_all_fields(store: Store) -> None:
     before = store.real_time()
     rejection = reject(bytes(range(256)), reason="\N{GRINNING FACE}" * 30_000)
     assert store.insert_rejected([rejection]) == 1
@@ -31,14 +31,14 @@ def test_a_message_is_kept_with_all_that_is_known_of_it(store: Store) -> None:
     assert before <= kept.received_at <= store.real_time() + timedelta(seconds=1)
 
 
-def test_a_redelivery_does_not_double_it(store: Store) -> None:
+def test_a_redelivery_is_not_stored_again(store: Store) -> None:
     assert store.insert_rejected([reject(b"1"), reject(b"2"), reject(b"1")]) == 2
     assert store.insert_rejected([reject(b"2", reason="another"), reject(b"3")]) == 1
     assert [kept.body for kept in store.find_rejected()] == [b"1", b"2", b"3"]
     assert store.find_rejected()[1].reason == "no message_id"
 
 
-def test_sources_keep_messages_of_their_own(store: Store) -> None:
+def test_the_same_message_of_two_sources_is_stored_twice(store: Store) -> None:
     rejections = [reject(b"1", source) for source in ("a", "A", "a ")]
     assert store.insert_rejected(rejections) == 3
     assert [kept.source for kept in store.find_rejected()] == ["a", "A", "a "]
@@ -65,7 +65,7 @@ def test_messages_are_found_and_counted_by_source_kind_and_age(store: Store) -> 
     notification = replace(reject(b"2", source="other"), kind="notification")
     store.insert_rejected([reject(b"1"), notification])
     later = store.real_time() + timedelta(minutes=1)
-    for wanted, bodies in (
+    for filters, bodies in (
         (RejectedFilter(), [b"1", b"2"]),
         (RejectedFilter(source="queue"), [b"1"]),
         (RejectedFilter(source="Queue"), []),
@@ -74,20 +74,20 @@ def test_messages_are_found_and_counted_by_source_kind_and_age(store: Store) -> 
         (RejectedFilter(older_than=later), [b"1", b"2"]),
         (RejectedFilter(younger_than=later), []),
     ):
-        assert [kept.body for kept in store.find_rejected(wanted)] == bodies
-        assert store.count_rejected(wanted) == len(bodies)
+        assert [kept.body for kept in store.find_rejected(filters)] == bodies
+        assert store.count_rejected(filters) == len(bodies)
 
 
 def test_the_reason_of_one_message_can_be_changed(store: Store) -> None:
     store.insert_rejected([reject(b"1"), reject(b"2")])
     first, second = store.find_rejected()
-    for _ in range(2):  # what a database makes of a change that changes nothing is its own
+    for _ in range(2):  # some databases count no row for the second, equal update
         store.set_rejected_reason(first.id, "no event_type")
     assert store.get_rejected(first.id) == replace(first, reason="no event_type")
     assert store.get_rejected(second.id) == second
 
 
-def test_a_deleted_message_is_gone_and_may_come_again(store: Store) -> None:
+def test_a_deleted_message_can_be_stored_again(store: Store) -> None:
     store.insert_rejected([reject(b"1"), reject(b"2")])
     first, second = store.find_rejected()
     store.delete_rejected(first.id)
@@ -95,7 +95,7 @@ def test_a_deleted_message_is_gone_and_may_come_again(store: Store) -> None:
     assert store.insert_rejected([reject(b"1"), reject(b"2")]) == 1
 
 
-def test_a_message_that_is_not_there_is_an_error_with_its_id(store: Store) -> None:
+def test_an_unknown_id_is_an_error(store: Store) -> None:
     for use in (
         store.get_rejected,
         store.delete_rejected,

@@ -1,4 +1,4 @@
-"""Every store: what workers that died leave behind is taken up, and what waits is counted."""
+"""Every store: rescue of streams from dead workers, and the backlog."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOTHING = timedelta(0)
 
 
 class TestRescue:
-    """What a worker that died leaves behind is taken up by another."""
+    """Streams with an expired lease are released."""
 
     def abandon(self, store: Store, reason: Reason = Reason.FIRE) -> Claim:
         (claim,) = store.claim_ready(
@@ -37,7 +37,7 @@ class TestRescue:
         )
         return claim
 
-    def test_a_stream_whose_lease_holds_is_not_rescued(self, store: Store) -> None:
+    def test_a_stream_with_a_valid_lease_is_not_rescued(self, store: Store) -> None:
         ready_to_fire(store, "a")
         claim_all(store)
         assert store.rescue(max_attempts=5, limit=9) == (0, 0)
@@ -69,7 +69,7 @@ class TestRescue:
             (Reason.EXPIRE, "vm.update", StreamState.EXPIRE_ERROR),
         ],
     )
-    def test_at_the_bound_of_attempts_it_goes_to_error(
+    def test_after_max_attempts_it_moves_to_error(
         self, store: Store, reason: Reason, kind: str, state: StreamState
     ) -> None:
         ingest(store, VM, make_event("1", kind))
@@ -103,7 +103,7 @@ class TestRescue:
         assert store.rescue(max_attempts=5, limit=2) == (2, 0)
         assert only_stream(store, instance="b").state is StreamState.FIRING
 
-    def test_streams_at_the_bound_and_others_are_told_apart(self, store: Store) -> None:
+    def test_streams_with_and_without_attempts_left(self, store: Store) -> None:
         ready_to_fire(store, "old", now=at(1))
         self.abandon(store)
         store.rescue(max_attempts=2, limit=9)
@@ -122,8 +122,8 @@ class TestRescue:
         }
 
 
-class TestWorkload:
-    """What waits for workers."""
+class TestBacklog:
+    """The work pending for workers."""
 
     def test_an_empty_store_is_idle(self, store: Store) -> None:
         assert store.backlog(None) == Backlog(ready=0, claimed=0, retrying=0)
@@ -152,7 +152,7 @@ class TestWorkload:
         # that one has expired, yet it will fire, much later
         assert store.backlog(at(0)).next_due == at(60)
 
-    def test_streams_in_error_and_completed_ones_do_not_wait(self, store: Store) -> None:
+    def test_streams_in_error_and_completed_ones_are_not_pending(self, store: Store) -> None:
         ready_to_fire(store, "a")
         (claim,) = claim_all(store)
         store.fail(Failure(claim, "failed", NOTHING, final=True), max_attempts=5)

@@ -1,4 +1,4 @@
-"""What trimming costs, and how it goes together with everything else that happens meanwhile."""
+"""Cost of trimming, and trimming concurrent with other work."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ HOUR = timedelta(hours=1)
 
 
 PAUSE_SECONDS = 0.005
-"""Between two looks, as workers pause: on SQLite a writer that never rests keeps others out."""
+"""Pause between two polls: on SQLite a writer without pauses starves others."""
 
 
 def sweep(store: Store, limit: int = 50) -> list[int]:
-    """Trim from the beginning to the end; how many events each batch removed."""
+    """Trim from start to end; return how many events each batch removed."""
     removed: list[int] = []
     mark: TrimCursor | None = None
     more = True
@@ -41,7 +41,7 @@ def sweep(store: Store, limit: int = 50) -> list[int]:
     return removed
 
 
-def test_a_sweep_removes_all_that_may_go_and_looks_at_each_event_once(sql_store: SqlStore) -> None:
+def test_a_sweep_removes_all_deletable_events_and_reads_each_once(sql_store: SqlStore) -> None:
     held = [make_event(f"h{i}", seconds=i % 7) for i in range(700)]
     lone = [make_event(f"l{i}", "lone", seconds=3 + i % 7) for i in range(300)]
     ingest(sql_store, VM, *held, *lone)
@@ -53,7 +53,7 @@ def test_a_sweep_removes_all_that_may_go_and_looks_at_each_event_once(sql_store:
     assert sweep(sql_store)[-1] == 0
 
 
-def test_a_batch_goes_on_to_the_first_event_that_may_go_but_not_for_ever(
+def test_a_batch_continues_to_a_deletable_event_up_to_a_limit(
     sql_store: SqlStore,
 ) -> None:
     ingest(sql_store, VM, *(make_event(f"h{i}", seconds=i) for i in range(100)))
@@ -65,15 +65,15 @@ def test_a_batch_goes_on_to_the_first_event_that_may_go_but_not_for_ever(
     assert (bounded.removed, bounded.kept, bounded.more) == (0, 50, True)
 
 
-def test_events_of_one_time_are_told_apart_by_their_rows(sql_store: SqlStore) -> None:
+def test_events_of_equal_time_are_ordered_by_row_id(sql_store: SqlStore) -> None:
     ingest(sql_store, VM, *(make_event(f"{i}", "lone") for i in range(95)))
     assert sweep(sql_store, limit=10) == [10] * 9 + [5]
 
 
-def test_a_batch_costs_the_same_whatever_uncompleted_streams_hold_before_it(
+def test_a_batch_costs_the_same_however_many_events_are_kept_before_it(
     databases: Databases,
 ) -> None:
-    """On SQLite, in instructions of its machine."""
+    """Measured on SQLite in virtual machine instructions."""
     from winchester_core.storage.sql.store import SqlStore
 
     costs = []
@@ -88,7 +88,7 @@ def test_a_batch_costs_the_same_whatever_uncompleted_streams_hold_before_it(
     assert costs[1] <= 1.05 * costs[0]
 
 
-def test_workers_that_trim_at_once_share_the_work(sql_store: SqlStore) -> None:
+def test_concurrent_workers_share_trimming(sql_store: SqlStore) -> None:
     ingest(sql_store, VM, *(make_event(f"{i}", "lone", seconds=i) for i in range(2000)))
     with ThreadPoolExecutor(4) as pool:
         removed = list(pool.map(lambda _: sum(sweep(sql_store, limit=20)), range(4)))
@@ -96,11 +96,13 @@ def test_workers_that_trim_at_once_share_the_work(sql_store: SqlStore) -> None:
     assert sql_store.count_events(EventFilter()) == 0
 
 
-def test_trimming_beside_completion_purge_and_ingest_loses_no_member(sql_store: SqlStore) -> None:
+def test_trimming_concurrent_with_completion_purge_and_ingest_loses_no_member(
+    sql_store: SqlStore,
+) -> None:
     store, rounds = sql_store, 12
     finished = threading.Event()
 
-    def take_in() -> None:
+    def ingest_events() -> None:
         for i in range(rounds * 10):
             ingest(store, VM, make_event(f"u{i}", instance=i), make_event(f"x{i}", "lone"))
             ingest(store, VM, make_event(f"e{i}", "vm.end", instance=i))
@@ -131,7 +133,7 @@ def test_trimming_beside_completion_purge_and_ingest_loses_no_member(sql_store: 
             finished.wait(PAUSE_SECONDS)
 
     with ThreadPoolExecutor(5) as pool:
-        ingesting, working = pool.submit(take_in), pool.submit(work)
+        ingesting, working = pool.submit(ingest_events), pool.submit(work)
         trimming = [pool.submit(trim) for _ in range(2)]
         purging = pool.submit(purge)
         try:

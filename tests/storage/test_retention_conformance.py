@@ -34,7 +34,7 @@ def left(store: Store) -> list[str]:
 
 
 def trim(store: Store, older_than: float, limit: int = 100) -> int:
-    """Trim by event time alone: all was stored before an hour from now."""
+    """Trim by event time alone: everything was stored before an hour from now."""
     return store.trim(at(older_than), store.real_time() + HOUR, limit).removed
 
 
@@ -43,19 +43,19 @@ def claim(store: Store) -> Claim:
     return claim
 
 
-def test_events_in_no_stream_go_when_they_are_older(store: Store) -> None:
+def test_old_events_in_no_stream_are_removed(store: Store) -> None:
     ingest(store, VM, *(make_event(str(i), "lone", seconds=i) for i in range(4)))
     assert trim(store, older_than=2) == 2
     assert left(store) == ["2", "3"]
 
 
-def test_events_stored_recently_stay_however_old_they_are(store: Store) -> None:
+def test_recently_stored_events_stay_however_old_they_are(store: Store) -> None:
     ingest(store, VM, make_event("1", "lone", seconds=-9e8))
     assert store.trim(at(0), store.real_time() - HOUR, limit=100).removed == 0
     assert left(store) == ["1"]
 
 
-def test_no_more_than_the_limit_go_the_oldest_first(store: Store) -> None:
+def test_no_more_than_the_limit_are_removed_the_oldest_first(store: Store) -> None:
     for message_id, seconds in (("c", 3), ("a", 1), ("b", 2)):
         ingest(store, VM, make_event(message_id, "lone", seconds=seconds))
     assert trim(store, older_than=100, limit=2) == 2
@@ -81,7 +81,7 @@ def test_events_of_an_uncompleted_stream_stay(store: Store, state: StreamState) 
     assert left(store) == ["1"]
 
 
-def test_events_of_a_completed_stream_go_with_their_links(store: Store) -> None:
+def test_events_of_a_completed_stream_are_removed_with_their_links(store: Store) -> None:
     ingest(store, VM, make_event("1", "vm.end"), make_event("2", seconds=50))
     held = claim(store)
     store.complete([Completion(held, purge=False)], FixedTime(NOON))
@@ -92,7 +92,7 @@ def test_events_of_a_completed_stream_go_with_their_links(store: Store) -> None:
     assert store.count_streams(StreamFilter(event_type="vm.end")) == 0
 
 
-def test_events_of_a_purged_stream_go(store: Store) -> None:
+def test_events_of_a_purged_stream_are_removed(store: Store) -> None:
     ingest(store, VM, make_event("1", "vm.end"))
     store.complete([Completion(claim(store))], FixedTime(NOON))
     assert trim(store, older_than=10) == 1
@@ -108,7 +108,7 @@ def test_an_event_in_a_completed_and_in_an_uncompleted_stream_stays(store: Store
     assert left(store) == ["2"]
 
 
-def test_a_trimmed_event_may_come_again(store: Store) -> None:
+def test_a_trimmed_event_can_be_stored_again(store: Store) -> None:
     ingest(store, VM, make_event("1", "lone"))
     trim(store, older_than=10)
     assert ingest(store, VM, make_event("1", "lone")).stored == (True,)

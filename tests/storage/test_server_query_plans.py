@@ -1,7 +1,7 @@
-"""With many rows, PostgreSQL and MariaDB read no more than each question needs.
+"""With many rows, PostgreSQL and MariaDB read no more than each query needs.
 
-They say so themselves, of the statements that the store executes, on tables that are distributed
-as real ones are: nearly all streams completed or not due, and few ready.
+Checked by the databases' own plans of the statements that the store executes, on tables distributed
+like real ones: nearly all streams completed or not due, and few ready.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 EVENTS = 100_000
 LATER = END + timedelta(days=90)
-"""A stream time at which every open stream has expired: some five thousand."""
+"""A stream time at which all open streams, about 5,000, have expired."""
 
 ADDED = 3_000
-"""More events than the tests of ingest add."""
+"""An upper bound of the events that the tests of ingest add."""
 
 NEW_RULES = make_trigger(expiration="$last + 2h")
 HOUR = timedelta(hours=1)
@@ -46,7 +46,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture(scope="module", params=["postgresql", "mariadb"])
 def filled(request: pytest.FixtureRequest, databases: Databases) -> SqlStore:
-    """A store with many events and streams; tests change little of it."""
+    """A store with many events and streams; the tests change few of them."""
     store = SqlStore(databases.emptied(request.param))
     fill(store.database, EVENTS)
     store.insert_rejected(
@@ -62,12 +62,12 @@ def filled(request: pytest.FixtureRequest, databases: Databases) -> SqlStore:
 BULK = Bulk(EVENTS)
 
 
-def too_much(noted: list[Reading], rows: int) -> list[Reading]:
-    """The statements that read a whole table, or more than `rows`.
+def excessive(measured: list[Reading], rows: int) -> list[Reading]:
+    """Return the statements that read a whole table, or more than `rows`.
 
     The table of effects is empty here, so that reading all of it is nothing.
     """
-    return [each for each in noted if {*each.whole_tables} - {"effects"} or each.rows > rows]
+    return [each for each in measured if {*each.whole_tables} - {"effects"} or each.rows > rows]
 
 
 def claim(
@@ -76,48 +76,50 @@ def claim(
     return store.claim_ready(worker="w", reason=reason, now=LATER, limit=limit, lease=lease)
 
 
-def test_ingest_reads_as_much_as_its_batch_has(filled: SqlStore) -> None:
+def test_ingest_reads_in_proportion_to_its_batch(filled: SqlStore) -> None:
     known = range(BULK.first_open, BULK.first_open + 20)
-    with readings(filled.database) as noted:
+    with readings(filled.database) as measured:
         ingest(filled, VM, *(make_event(f"k{i}", instance=f"i-{i}") for i in known))
         ingest(filled, VM, *(make_event(f"n{i}", instance=f"new-{i}") for i in range(20)))
         ingest(filled, VM, *(make_event(f"k{i}", instance=f"i-{i}") for i in known))
-    assert len(noted) >= 2
-    assert too_much(noted, rows=60) == []
+    assert len(measured) >= 2
+    assert excessive(measured, rows=60) == []
 
 
 def test_a_full_batch_reads_the_streams_that_it_joins(filled: SqlStore) -> None:
     known = range(BULK.first_open, BULK.first_open + 1000)
-    with readings(filled.database) as noted:
+    with readings(filled.database) as measured:
         ingest(filled, VM, *(make_event(f"f{i}", instance=f"i-{i}") for i in known))
-    # PostgreSQL plans what moves them for any number of rows: see test_postgresql_plans
-    finding = [each for each in noted if each.statement.startswith("SELECT")]
+    # PostgreSQL has a generic plan for updates of any number of rows: see test_postgresql_plans
+    finding = [each for each in measured if each.statement.startswith("SELECT")]
     assert len(finding) >= 1
-    assert too_much(finding, rows=3 * 1000) == []
+    assert excessive(finding, rows=3 * 1000) == []
 
 
-def test_ingest_under_changed_rules_reads_the_members_of_the_streams_it_touches(
+def test_ingest_after_a_trigger_change_reads_the_members_of_its_streams(
     filled: SqlStore,
 ) -> None:
     known = range(BULK.first_open + 100, BULK.first_open + 120)
-    with readings(filled.database) as noted:
+    with readings(filled.database) as measured:
         ingest(filled, NEW_RULES, *(make_event(f"r{i}", instance=f"i-{i}") for i in known))
-    assert too_much(noted, rows=20 * 8 * 3) == []
+    assert excessive(measured, rows=20 * 8 * 3) == []
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_a_claim_reads_what_it_takes_and_sorts_nothing(filled: SqlStore, reason: Reason) -> None:
-    with readings(filled.database) as noted:
+def test_a_claim_reads_only_what_it_claims_and_sorts_nothing(
+    filled: SqlStore, reason: Reason
+) -> None:
+    with readings(filled.database) as measured:
         claims = claim(filled, reason, limit=5)
     filled.release(claims)
     assert len(claims) == 5
-    assert [each for each in noted if each.sorts and "stream_traits" not in each.statement] == []
-    assert too_much(noted, rows=30) == []
+    assert [each for each in measured if each.sorts and "stream_traits" not in each.statement] == []
+    assert excessive(measured, rows=30) == []
 
 
-def test_work_on_claims_reads_what_they_hold(filled: SqlStore) -> None:
+def test_work_on_claims_reads_only_their_streams(filled: SqlStore) -> None:
     claims = claim(filled, Reason.EXPIRE, limit=60)
-    with readings(filled.database) as noted:
+    with readings(filled.database) as measured:
         filled.events_of([each.stream_id for each in claims])
         filled.renew(claims, LEASE)
         filled.fail(Failure(claims[0], "failed", HOUR), max_attempts=5)
@@ -126,97 +128,97 @@ def test_work_on_claims_reads_what_they_hold(filled: SqlStore) -> None:
         filled.release(claims[40:])
         filled.release_all("nobody")
     held = sum(each.event_count for each in claims)  # some have joined since they were filled
-    assert len(noted) >= 8
-    assert too_much(noted, rows=held * 3) == []
+    assert len(measured) >= 8
+    assert excessive(measured, rows=held * 3) == []
 
 
-def test_work_on_many_claims_reads_what_they_hold(filled: SqlStore) -> None:
-    with readings(filled.database) as noted:
+def test_work_on_many_claims_reads_only_their_streams(filled: SqlStore) -> None:
+    with readings(filled.database) as measured:
         claims = claim(filled, Reason.EXPIRE, limit=1000)
         filled.events_of([each.stream_id for each in claims])
         filled.renew(claims, LEASE)
         filled.complete([Completion(each) for each in claims[:900]], FixedTime(END))
         filled.release(claims[900:])
     assert len(claims) == 1000
-    assert too_much(noted, rows=1000 * 8 * 4) == []
+    assert excessive(measured, rows=1000 * 8 * 4) == []
 
 
-def test_rescue_reads_what_dead_workers_left(filled: SqlStore) -> None:
+def test_a_rescue_reads_only_expired_leases(filled: SqlStore) -> None:
     abandoned = claim(filled, Reason.EXPIRE, limit=20, lease=-LEASE)
     held = claim(filled, Reason.EXPIRE, limit=200)
-    with readings(filled.database) as noted:
+    with readings(filled.database) as measured:
         rescued, _ = filled.rescue(max_attempts=9, limit=1000)
     assert rescued == len(abandoned)
-    assert too_much(noted, rows=3 * len(abandoned)) == []
+    assert excessive(measured, rows=3 * len(abandoned)) == []
     filled.release(held)
 
 
-def test_an_idle_poll_reads_next_to_nothing(filled: SqlStore) -> None:
-    with readings(filled.database) as noted:
+def test_an_idle_poll_reads_almost_nothing(filled: SqlStore) -> None:
+    with readings(filled.database) as measured:
         filled.rescue(max_attempts=5, limit=1000)
         load = filled.backlog(END - timedelta(days=29))
     assert (load.ready > 0, load.claimed) == (True, 0)  # retries are due in real time
-    assert len(noted) == 2
-    assert too_much(noted, rows=3 * load.ready) == []  # each once more in a subquery
+    assert len(measured) == 2
+    assert excessive(measured, rows=3 * load.ready) == []  # each once more in a subquery
 
 
-def test_what_is_ready_is_counted_to_a_bound(filled: SqlStore) -> None:
-    with readings(filled.database) as noted:
+def test_ready_streams_are_counted_up_to_a_limit(filled: SqlStore) -> None:
+    with readings(filled.database) as measured:
         load = filled.backlog(LATER)
     assert load.ready == MAX_COUNTED
-    assert too_much(noted, rows=6 * MAX_COUNTED) == []  # of several queues, each to that bound
+    assert excessive(measured, rows=6 * MAX_COUNTED) == []  # of several queues, each to that bound
 
 
-def test_a_census_reads_what_waits_and_counts_the_rest_in_an_index(filled: SqlStore) -> None:
-    with readings(filled.database) as noted:
+def test_statistics_read_the_backlog_and_count_the_rest_in_an_index(filled: SqlStore) -> None:
+    with readings(filled.database) as measured:
         statistics = filled.statistics(END)
-    counting, *others = [each for each in noted if "FROM effects" not in each.statement]
+    counting, *others = [each for each in measured if "FROM effects" not in each.statement]
     assert statistics.oldest_unexpired_seconds > 0
     assert (counting.whole_tables, counting.table_scans) == (["streams"], [])
     assert len(others) >= 5
     assert (
-        too_much(
+        excessive(
             [each for each in others if "rejected" not in each.statement], rows=OLDEST_CANDIDATES
         )
         == []
     )
 
 
-def test_where_completed_streams_are_kept_a_census_reads_the_active_ones(filled: SqlStore) -> None:
+def test_with_kept_completed_streams_statistics_read_the_active_ones(filled: SqlStore) -> None:
     old = "UPDATE streams SET state = 'completed' WHERE id < 4000 AND state = 'active'"
     filled.database.write(lambda connection: connection.exec_driver_sql(old))
     analyze(filled.database)
     active = filled.count_streams(StreamFilter(states=(StreamState.ACTIVE,)))
-    with readings(filled.database) as noted:
+    with readings(filled.database) as measured:
         filled.statistics(END)
-    (oldest,) = [each for each in noted if "min(streams.first_event)" in each.statement]
+    (oldest,) = [each for each in measured if "min(streams.first_event)" in each.statement]
     if filled.database.dialect.name == "mariadb":
         assert (oldest.rows, oldest.whole_tables) == (active, [])
     else:  # two fifths of the streams are active: it rather reads them all
         assert active <= oldest.rows <= BULK.streams
 
 
-def test_refreshing_reads_the_streams_that_other_rules_counted(filled: SqlStore) -> None:
-    with readings(filled.database) as noted:
+def test_recalculation_reads_only_outdated_streams(filled: SqlStore) -> None:
+    with readings(filled.database) as measured:
         assert filled.recalculate(NEW_RULES, END, limit=20) == 20
-    assert too_much(noted, rows=20 * 8 * 3) == []
+    assert excessive(measured, rows=20 * 8 * 3) == []
 
 
-def test_trimming_reads_as_much_as_it_looks_at(filled: SqlStore) -> None:
-    with readings(filled.database) as noted:
+def test_trimming_reads_only_what_it_examines(filled: SqlStore) -> None:
+    with readings(filled.database) as measured:
         trimmed = filled.trim(END, END, 20)
         later = filled.trim(END, END, 20, trimmed.cursor)
     assert 8 <= trimmed.removed < 20  # others are held; tests before this one may have freed some
     assert later.removed >= 8
-    assert too_much(noted, rows=80) == []
-    assert [each.sorts for each in noted if "timestamp" in str(each.sorts)] == []
+    assert excessive(measured, rows=80) == []
+    assert [each.sorts for each in measured if "timestamp" in str(each.sorts)] == []
 
 
 LAST_HOURS = END - timedelta(hours=6)
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "filters",
     [
         EventFilter(),
         EventFilter(event_type="compute.instance.update"),
@@ -229,20 +231,22 @@ LAST_HOURS = END - timedelta(hours=6)
     ],
 )
 def test_a_page_of_events_is_read_within_a_window_or_an_index_range(
-    filled: SqlStore, wanted: EventFilter
+    filled: SqlStore, filters: EventFilter
 ) -> None:
-    matching = filled.count_events(EventFilter(wanted.event_type, wanted.since, wanted.until))
-    with readings(filled.database) as noted:
-        filled.find_events(wanted, limit=20)
-        filled.find_events(wanted, cursor=BULK.message_id(EVENTS // 2), limit=20)
+    matching = filled.count_events(EventFilter(filters.event_type, filters.since, filters.until))
+    with readings(filled.database) as measured:
+        filled.find_events(filters, limit=20)
+        filled.find_events(filters, cursor=BULK.message_id(EVENTS // 2), limit=20)
     assert (
-        too_much(noted, rows=max(SCAN_WINDOW_ROWS + ADDED, 2 * min(matching, SCAN_WINDOW_ROWS * 3)))
+        excessive(
+            measured, rows=max(SCAN_WINDOW_ROWS + ADDED, 2 * min(matching, SCAN_WINDOW_ROWS * 3))
+        )
         == []
     )
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "filters",
     [
         StreamFilter(),
         StreamFilter(name="vm"),
@@ -257,49 +261,49 @@ def test_a_page_of_events_is_read_within_a_window_or_an_index_range(
     ],
 )
 def test_a_page_of_streams_is_read_within_a_window_or_an_index_range(
-    filled: SqlStore, wanted: StreamFilter
+    filled: SqlStore, filters: StreamFilter
 ) -> None:
-    with readings(filled.database) as noted:
-        filled.find_streams(wanted, limit=20)
-        filled.find_streams(wanted, cursor=BULK.first_open, limit=20)
-    members = 2 * PER_STREAM if wanted.event_type else 1
-    assert too_much(noted, rows=SCAN_WINDOW_ROWS * (1 + members) + ADDED) == []
+    with readings(filled.database) as measured:
+        filled.find_streams(filters, limit=20)
+        filled.find_streams(filters, cursor=BULK.first_open, limit=20)
+    members = 2 * PER_STREAM if filters.event_type else 1
+    assert excessive(measured, rows=SCAN_WINDOW_ROWS * (1 + members) + ADDED) == []
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "filters",
     [RejectedFilter(), RejectedFilter(source="source 3"), RejectedFilter(younger_than=LATER)],
 )
-def test_rejected_messages_are_found_by_index(filled: SqlStore, wanted: RejectedFilter) -> None:
-    with readings(filled.database) as noted:
-        assert len(filled.find_rejected(wanted, limit=10)) == 10
-    assert too_much(noted, rows=500) == []
+def test_rejected_messages_are_found_by_index(filled: SqlStore, filters: RejectedFilter) -> None:
+    with readings(filled.database) as measured:
+        assert len(filled.find_rejected(filters, limit=10)) == 10
+    assert excessive(measured, rows=500) == []
 
 
-def test_where_little_is_left_of_the_first_events_those_that_follow_are_found(
+def test_events_after_a_mostly_trimmed_range_are_found(
     filled: SqlStore,
 ) -> None:
     gone = "DELETE FROM events WHERE id > 8 AND id <= 30000"
     filled.database.write(lambda connection: connection.exec_driver_sql(gone))
-    with readings(filled.database) as noted:
+    with readings(filled.database) as measured:
         filled.find_events(EventFilter(event_type="compute.instance.update"), limit=20)
-    assert too_much(noted, rows=SCAN_WINDOW_ROWS) == []
+    assert excessive(measured, rows=SCAN_WINDOW_ROWS) == []
 
 
-def test_a_statement_that_is_executed_often_is_still_planned_for_its_values(
+def test_a_frequent_statement_is_still_planned_for_its_values(
     filled: SqlStore,
 ) -> None:
     for _ in range(12):  # a driver that prepared it would do so meanwhile
         filled.find_streams(StreamFilter(states=(StreamState.COMPLETED,)), limit=20)
-    with readings(filled.database) as noted:
+    with readings(filled.database) as measured:
         filled.find_streams(StreamFilter(states=(StreamState.ERROR,)), limit=20)
-    assert too_much(noted, rows=SCAN_WINDOW_ROWS + 100) == []
+    assert excessive(measured, rows=SCAN_WINDOW_ROWS + 100) == []
 
 
-def test_the_events_of_streams_are_looked_up_also_before_the_tables_are_analyzed(
+def test_members_are_looked_up_by_index_without_table_statistics(
     databases: Databases,
 ) -> None:
-    """PostgreSQL then believes that most events are wanted, and would go through all of them."""
+    """PostgreSQL then estimates that most events match, and would scan all of them."""
     store = SqlStore(databases.emptied("postgresql"))
     with store.database.engine.begin() as connection:
         for table in ("events", "stream_events"):
@@ -307,11 +311,11 @@ def test_the_events_of_streams_are_looked_up_also_before_the_tables_are_analyzed
     try:
         fill(store.database, 40_000)
         claims = claim(store, Reason.EXPIRE, limit=400)
-        with readings(store.database) as noted:
+        with readings(store.database) as measured:
             found = store.events_of([each.stream_id for each in claims])
     finally:
         with store.database.engine.begin() as connection:
             for table in ("events", "stream_events"):
                 connection.exec_driver_sql(f"ALTER TABLE {table} RESET (autovacuum_enabled)")
     assert sum(map(len, found.values())) == 400 * PER_STREAM
-    assert [each.whole_tables for each in noted if "events" in each.whole_tables] == []
+    assert [each.whole_tables for each in measured if "events" in each.whole_tables] == []

@@ -1,4 +1,4 @@
-"""What a single event causes goes to a server in few journeys, and succeeds or fails as a whole."""
+"""A single event costs few round trips, and succeeds or fails as a whole."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ TRIGGERS = (VM, make_trigger("also by kind", by=("instance", "event_type")))
 
 
 def record(store: SqlStore, *events: Event) -> None:
-    """One batch, of which the time goes on with the events'."""
+    """Record one batch at the time of its events."""
     store.record(matched_events(TRIGGERS, events), EventTime())
 
 
 def contents(store: SqlStore) -> list[Any]:
-    """What each stream holds, in an order that does not depend on its id."""
+    """Return the contents of each stream, in an order that does not depend on its id."""
     return sorted(
         (
             stream.name,
@@ -44,7 +44,7 @@ def contents(store: SqlStore) -> list[Any]:
 
 
 def reopening(instances: int) -> list[Event]:
-    """Events of which every third closes its instance's stream and opens the next."""
+    """Return events of which every third closes its instance's stream and opens the next."""
     return [
         make_event(f"{part}/{name:03}", seconds=part * 4000, instance=name)
         for part in range(3)
@@ -53,7 +53,7 @@ def reopening(instances: int) -> list[Event]:
 
 
 @pytest.mark.parametrize("instances", [1, 2, 7])
-def test_few_and_many_come_to_the_same(
+def test_small_and_large_batches_have_the_same_result(
     sql_store: SqlStore, monkeypatch: pytest.MonkeyPatch, instances: int
 ) -> None:
     several = [make_event(f"all/{name}", seconds=9000, instance=name) for name in range(instances)]
@@ -72,7 +72,7 @@ def test_few_and_many_come_to_the_same(
     assert outcomes[0] == outcomes[1]
 
 
-def test_streams_that_one_batch_opens_and_closes_are_let_in_together(sql_store: SqlStore) -> None:
+def test_streams_that_one_batch_opens_and_closes_are_inserted_together(sql_store: SqlStore) -> None:
     record(sql_store, *reopening(5))
     assert sql_store.count_streams(StreamFilter()) == 2 * 15
     assert sql_store.count_streams(StreamFilter(is_open=True)) == 2 * 5
@@ -81,9 +81,7 @@ def test_streams_that_one_batch_opens_and_closes_are_let_in_together(sql_store: 
 
 @pytest.mark.parametrize("sql_store", ["postgresql", "mariadb"], indirect=True)
 @pytest.mark.parametrize("instances", [2, 200])
-def test_streams_that_are_closed_again_wait_for_no_one_elses_row(
-    sql_store: SqlStore, instances: int
-) -> None:
+def test_closing_new_streams_waits_for_no_other_row(sql_store: SqlStore, instances: int) -> None:
     ingest(sql_store, VM, make_event("other", instance="other"))
     with sql_store.database.engine.begin() as other:
         other.execute(text("SELECT id FROM streams FOR UPDATE")).all()
@@ -106,7 +104,7 @@ def test_new_streams_get_their_own_rows(sql_store: SqlStore, number: int) -> Non
 
 
 @pytest.mark.parametrize("sql_store", ["postgresql", "mariadb"], indirect=True)
-def test_an_event_costs_no_journey_for_each_table(
+def test_an_event_costs_no_round_trip_for_each_table(
     sql_store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ingest(sql_store, VM, make_event("before", instance="other"))
@@ -127,7 +125,7 @@ def test_an_event_costs_no_journey_for_each_table(
         assert len(journeys) == 2
 
 
-def test_a_row_that_is_refused_takes_the_others_with_it(sql_store: SqlStore) -> None:
+def test_a_refused_row_rolls_back_the_others(sql_store: SqlStore) -> None:
     if sql_store.database.dialect.embedded:
         pytest.skip("SQLite refuses no name for its length")
     trigger = make_trigger("n" * 300)
@@ -139,7 +137,7 @@ def test_a_row_that_is_refused_takes_the_others_with_it(sql_store: SqlStore) -> 
 
 
 @pytest.mark.parametrize("sql_store", ["mariadb"], indirect=True)
-def test_a_fault_of_a_later_statement_is_told(sql_store: SqlStore) -> None:
+def test_an_error_of_a_later_statement_is_raised(sql_store: SqlStore) -> None:
     def work(connection: Any) -> None:
         connection.execute(text("INSERT INTO event_clock (id) VALUES (77)"))
         driver.fetch_multiple(connection, "SELECT %s; SELECT 1 FROM nowhere; SELECT %s", (1, 2))
@@ -155,7 +153,7 @@ def test_a_fault_of_a_later_statement_is_told(sql_store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("sql_store", ["mariadb"], indirect=True)
-def test_a_connection_that_breaks_between_two_statements_is_no_longer_used(
+def test_a_connection_that_breaks_between_two_statements_is_not_reused(
     sql_store: SqlStore,
 ) -> None:
     def work(connection: Any) -> None:
@@ -168,7 +166,7 @@ def test_a_connection_that_breaks_between_two_statements_is_no_longer_used(
 
 
 @pytest.mark.parametrize("sql_store", ["mariadb"], indirect=True)
-def test_values_that_look_like_statements_are_values(sql_store: SqlStore) -> None:
+def test_values_that_look_like_sql_are_values(sql_store: SqlStore) -> None:
     sly = "x'; DROP TABLE stream_events; SELECT '\\"
     notes = {
         "plain": "%s; %s",
@@ -186,8 +184,8 @@ def test_values_that_look_like_statements_are_values(sql_store: SqlStore) -> Non
 
 
 @pytest.mark.parametrize("sql_store", ["mariadb"], indirect=True)
-def test_rowcounts_are_of_the_rows_that_were_found(sql_store: SqlStore) -> None:
-    """As SQLAlchemy has it: an update that changes nothing has found its row all the same."""
+def test_rowcounts_are_of_matched_rows(sql_store: SqlStore) -> None:
+    """As in SQLAlchemy: an update that changes no value still counts its row."""
     ingest(sql_store, VM, make_event("1"))
     same = text("UPDATE streams SET state = state")
     assert sql_store.database.write(lambda it: it.execute(same).rowcount) == 1

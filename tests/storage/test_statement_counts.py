@@ -1,4 +1,4 @@
-"""Work is batched: what the database is asked to do does not grow with the batch or the stream.
+"""Work is batched: the number of statements does not grow with the batch or the stream.
 
 Statements are counted, not timed: an executemany counts once for each of its rows.
 """
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 VM = make_trigger()
 LEASE = timedelta(minutes=5)
 PER_BATCH = 12
-"""What a batch may cost: the transaction's ends, the clocks, and one statement for each table."""
+"""The limit of a batch: begin and commit, the clocks, and one statement for each table."""
 
 
 def lifecycles(prefix: str, number: int, kind: str = "vm.update", **traits: Any) -> list[Event]:
-    """`number` events over an eighth as many instances."""
+    """Return `number` events of an eighth as many instances."""
     instances = max(1, number // 8)
     return [
         make_event(f"{prefix}/{i}", kind, seconds=i, instance=i % instances, **traits)
@@ -44,7 +44,7 @@ def lifecycles(prefix: str, number: int, kind: str = "vm.update", **traits: Any)
 
 
 def cost_of(store: SqlStore, events: list[Event], trigger: TriggerDefinition = VM) -> int:
-    """The statements that one batch costs."""
+    """Return the number of statements of one batch."""
     with metered(store.database) as meter:
         recorded = store.record(matched_events([trigger], events), EventTime())
     assert all(recorded.stored)
@@ -62,7 +62,7 @@ def test_a_batch_of_any_size_costs_a_bounded_number_of_statements(
 
 
 def test_a_batch_of_1000_costs_no_more_than_one_of_100(sql_store: SqlStore) -> None:
-    """On PostgreSQL its events go in four parts, the next sent while one is worked on."""
+    """On PostgreSQL its events are sent in four pipelined parts."""
     cost_of(sql_store, [make_event("known", instance=0)])
     parts = 4 if sql_store.database.dialect.name == "postgresql" else 1
     small = cost_of(sql_store, lifecycles("small", 100))
@@ -77,7 +77,7 @@ def test_a_batch_of_duplicates_costs_less_than_a_new_one(sql_store: SqlStore) ->
     assert len(meter) < new
 
 
-def test_closing_and_opening_streams_again_and_again_is_bounded_too(sql_store: SqlStore) -> None:
+def test_repeatedly_closing_and_opening_streams_is_bounded(sql_store: SqlStore) -> None:
     cost_of(sql_store, [make_event("0"), make_event("1", instance="b")])
     hours = [
         make_event(f"{name}/{hour}", seconds=hour * 4000, instance=name)
@@ -88,7 +88,7 @@ def test_closing_and_opening_streams_again_and_again_is_bounded_too(sql_store: S
     assert sql_store.count_streams(StreamFilter()) == 3 * 199 + 2
 
 
-def test_recounting_stale_streams_is_bounded_too(sql_store: SqlStore) -> None:
+def test_recalculating_outdated_streams_is_bounded(sql_store: SqlStore) -> None:
     cost_of(sql_store, lifecycles("old", 400))
     new_rules = make_trigger(fire=[{"event_type": "vm.update", "number": 9}])
     assert cost_of(sql_store, lifecycles("new", 400), new_rules) <= PER_BATCH + 1
@@ -98,7 +98,7 @@ def test_recounting_stale_streams_is_bounded_too(sql_store: SqlStore) -> None:
     assert len(meter) <= 6
 
 
-def test_adding_to_a_stream_of_10000_events_costs_what_adding_to_one_of_10_does(
+def test_adding_to_10000_events_costs_the_same_as_adding_to_10(
     sql_store: SqlStore,
 ) -> None:
     ingest(sql_store, VM, *(make_event(f"small/{i}", instance="small") for i in range(10)))
@@ -122,7 +122,7 @@ def many_ready(sql_store: SqlStore) -> SqlStore:
 
 
 @pytest.mark.parametrize("number", [10, 100])
-def test_the_work_on_streams_costs_by_the_batch(many_ready: SqlStore, number: int) -> None:
+def test_work_on_streams_costs_by_the_batch(many_ready: SqlStore, number: int) -> None:
     store = many_ready
     database = store.database
     with metered(database) as claiming:
@@ -151,7 +151,7 @@ def test_the_work_on_streams_costs_by_the_batch(many_ready: SqlStore, number: in
 
 def worker_of(store: SqlStore) -> Worker:
     """A worker whose handlers do nothing, and have no commit."""
-    handlers = (HandlerSpec("nothing", PassingOn),)
+    handlers = (HandlerSpec("nothing", NoOpHandler),)
     return Worker(
         store=store,
         stream_clock=StreamClock(ClockKind.SYSTEM, store, FakeClock(at(1e6))),
@@ -161,7 +161,7 @@ def worker_of(store: SqlStore) -> Worker:
     )
 
 
-class PassingOn(PipelineHandler):
+class NoOpHandler(PipelineHandler):
     """A handler that does nothing."""
 
     def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
@@ -181,13 +181,13 @@ def test_a_worker_fires_streams_by_the_batch(
     assert len(meter) <= 7 + 3 + 6  # to claim, to load, and to complete
 
 
-def test_an_idle_worker_asks_once_what_there_is_to_do(sql_store: SqlStore) -> None:
+def test_an_idle_worker_reads_the_backlog_once(sql_store: SqlStore) -> None:
     ingest(sql_store, VM, make_event("open", seconds=1e6))
     worker = worker_of(sql_store)
-    worker.run_once()  # which also looks for streams that other rules had counted
+    worker.run_once()  # includes the recalculation check of a first run
     with metered(sql_store.database) as meter:
         assert worker.run_once() == 0
-    assert len(meter) <= 3  # the database's time, and one look, in a transaction
+    assert len(meter) <= 3  # the database's time and one backlog query, in a transaction
 
 
 def test_completions_with_new_events_cost_one_batch_more(many_ready: SqlStore) -> None:
@@ -202,7 +202,7 @@ def test_completions_with_new_events_cost_one_batch_more(many_ready: SqlStore) -
     assert len(meter) <= 7 + PER_BATCH
 
 
-def test_rescuing_costs_by_the_batch(many_ready: SqlStore) -> None:
+def test_a_rescue_costs_by_the_batch(many_ready: SqlStore) -> None:
     store = many_ready
     for attempts in (1, 2):
         store.claim_ready(

@@ -1,4 +1,4 @@
-"""Every store: what there is and how long it waits, as whoever watches it is told."""
+"""Every store: statistics for monitoring, counts and ages."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ NOTHING_READY = {Reason.FIRE: 0.0, Reason.EXPIRE: 0.0}
 
 
 def put(store: Store, instance: str, *endpoints: Endpoint) -> None:
-    """Complete a stream that leaves an effect for each of these endpoints."""
+    """Complete a stream with an effect for each of these endpoints."""
     ready_to_fire(store, instance)
     (claim,) = claim_all(store)
     effects = tuple(QueuedEffect(str(uuid.uuid4()), each, "1") for each in endpoints)
     store.complete([Completion(claim, effects=effects)], FixedTime(NOON))
 
 
-def test_an_empty_store_holds_nothing_and_nothing_waits(store: Store) -> None:
+def test_an_empty_store_has_zero_counts_and_ages(store: Store) -> None:
     assert store.statistics(None) == StoreStatistics(None, {}, NOTHING_READY, 0.0, {}, 0)
     assert store.statistics(NOON).stream_time == NOON
 
@@ -61,20 +61,20 @@ def test_streams_are_counted_by_trigger_and_state(store: Store) -> None:
     }
 
 
-def test_what_is_ready_waits_since_its_fire_or_expire_time(store: Store) -> None:
+def test_ready_streams_wait_since_their_fire_or_expire_time(store: Store) -> None:
     ready_to_fire(store, "a", "b")  # a second apart
     ingest(store, VM, make_event("1", instance="c"))  # expires an hour after noon
     assert store.statistics(at(60)).oldest_ready_seconds == {Reason.FIRE: 60, Reason.EXPIRE: 0}
     assert store.statistics(at(3660)).oldest_ready_seconds == {Reason.FIRE: 3660, Reason.EXPIRE: 60}
 
 
-def test_what_a_worker_has_in_hand_is_not_ready(store: Store) -> None:
+def test_a_claimed_stream_is_not_ready(store: Store) -> None:
     ready_to_fire(store, "a", "b")
     claim_all(store, limit=1)
     assert store.statistics(at(60)).oldest_ready_seconds[Reason.FIRE] == 59
 
 
-def test_a_retry_is_ready_from_when_it_is_due_in_real_time(store: Store) -> None:
+def test_a_retry_is_ready_when_it_is_due_in_real_time(store: Store) -> None:
     ready_to_fire(store, "a", "b")
     due, to_come = claim_all(store)
     store.fail(Failure(due, "no", -HOUR), max_attempts=5)
@@ -93,7 +93,7 @@ def test_the_oldest_unexpired_stream_is_as_old_as_its_first_event(store: Store) 
     assert store.statistics(None).oldest_unexpired_seconds == 0
 
 
-def test_the_oldest_unexpired_stream_is_found_behind_any_number_that_are_done(
+def test_the_oldest_unexpired_stream_is_found_behind_completed_ones(
     store: Store,
 ) -> None:
     done = [make_event(f"d{i}", "vm.end", i, instance=f"d{i}") for i in range(120)]
@@ -105,7 +105,7 @@ def test_the_oldest_unexpired_stream_is_found_behind_any_number_that_are_done(
     assert store.statistics(at(1000)).oldest_unexpired_seconds == 800
 
 
-def test_a_stream_that_is_still_to_come_in_time_waits_for_nothing(store: Store) -> None:
+def test_a_stream_in_the_future_has_age_0(store: Store) -> None:
     ingest(store, VM, make_event("1", "vm.end", seconds=500), now=at(500))
     statistics = store.statistics(NOON)
     assert (statistics.oldest_ready_seconds, statistics.oldest_unexpired_seconds) == (
@@ -114,7 +114,7 @@ def test_a_stream_that_is_still_to_come_in_time_waits_for_nothing(store: Store) 
     )
 
 
-def test_effects_are_counted_by_endpoint_dead_letters_by_themselves(store: Store) -> None:
+def test_effects_are_counted_by_endpoint_and_dead_letters_separately(store: Store) -> None:
     put(store, "a", MAIL, MAIL, FAX)
     (claim,) = store.claim_effects(FAX, worker="w", limit=1, lease=LEASE)
     store.apply_effect_results([EffectRefused(claim, "no")])
@@ -125,9 +125,7 @@ def test_effects_are_counted_by_endpoint_dead_letters_by_themselves(store: Store
 
 
 @pytest.mark.parametrize("more", [MAIL, FAX])
-def test_the_oldest_effect_of_each_endpoint_is_found_whichever_has_more(
-    store: Store, more: Endpoint
-) -> None:
+def test_the_oldest_effect_of_each_endpoint_is_found(store: Store, more: Endpoint) -> None:
     put(store, "first", MAIL)
     put(store, "second", FAX)
     for i in range(3):
@@ -149,7 +147,7 @@ def test_rejected_messages_are_counted(store: Store) -> None:
     assert store.statistics(None).rejected == 2
 
 
-def test_a_census_changes_nothing(store: Store) -> None:
+def test_statistics_change_nothing(store: Store) -> None:
     put(store, "a", MAIL)
     ready_to_fire(store, "b")
     before = store.find_streams(StreamFilter()), store.find_effects()
@@ -157,11 +155,11 @@ def test_a_census_changes_nothing(store: Store) -> None:
     assert (store.find_streams(StreamFilter()), store.find_effects()) == before
 
 
-def test_a_store_in_order_passes_its_check(store: Store) -> None:
+def test_a_current_store_passes_its_check(store: Store) -> None:
     store.check()
 
 
-def test_a_store_of_another_revision_does_not_pass(sql_store: SqlStore) -> None:
+def test_a_store_of_another_revision_fails_its_check(sql_store: SqlStore) -> None:
     schema = DatabaseSchema(sql_store.database)
     schema.downgrade("0002")
     try:

@@ -1,4 +1,4 @@
-"""The events of streams, read together and taken one stream at a time."""
+"""Members of streams: read together, taken one stream at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EVENTS = 5_000
 
 
-def test_the_events_of_a_huge_stream_take_little_beside_what_is_handed_out(
+def test_reading_a_huge_stream_takes_little_memory_beyond_its_events(
     databases: Databases,
 ) -> None:
     store = SqlStore(databases.emptied("sqlite"))
@@ -39,7 +39,7 @@ def test_the_events_of_a_huge_stream_take_little_beside_what_is_handed_out(
     assert peak < 1.5 * left
 
 
-def test_they_can_be_taken_once(databases: Databases) -> None:
+def test_events_can_be_taken_only_once(databases: Databases) -> None:
     store = SqlStore(databases.emptied("sqlite"))
     ingest(store, VM, make_event("m"))
     stream_id = only_stream(store).id

@@ -29,7 +29,7 @@ def members(store: Store, stream: StreamRecord) -> list[str]:
     return [event["message_id"] for event in store.get_stream_events(stream.id)]
 
 
-def test_a_new_stream_is_active_open_and_untouched_by_workers(store: Store) -> None:
+def test_a_new_stream_is_active_open_and_unclaimed(store: Store) -> None:
     recorded = ingest(store, VM, make_event("1", seconds=7, size=3))
     assert (recorded.streams_opened, recorded.streams_opened_expired) == (1, 0)
     stream = only_stream(store)
@@ -64,7 +64,7 @@ def test_events_join_the_open_stream_of_their_group_over_batches(store: Store) -
     assert stream.state_serial_no == 0
 
 
-def test_members_come_by_timestamp_and_ties_by_arrival(store: Store) -> None:
+def test_members_are_ordered_by_timestamp_and_arrival(store: Store) -> None:
     ingest(store, VM, make_event("z", seconds=5), make_event("y", seconds=9))
     ingest(store, VM, make_event("x", seconds=5), make_event("a", seconds=5))
     ingest(store, VM, make_event("first", seconds=1), make_event("b", seconds=5))
@@ -73,7 +73,7 @@ def test_members_come_by_timestamp_and_ties_by_arrival(store: Store) -> None:
     assert store.events_of([stream.id]) == {stream.id: store.get_stream_events(stream.id)}
 
 
-def test_events_of_several_streams_come_apart(store: Store) -> None:
+def test_events_of_several_streams_are_separate(store: Store) -> None:
     ingest(
         store,
         VM,
@@ -95,7 +95,7 @@ def test_events_of_several_streams_come_apart(store: Store) -> None:
 class TestFiring:
     """The fire time is set once every criterion has its number of events."""
 
-    def test_each_criterion_wants_its_number_of_events(self, store: Store) -> None:
+    def test_each_criterion_requires_its_number_of_events(self, store: Store) -> None:
         trigger = make_trigger(
             fire=[{"event_type": "vm.end"}, {"event_type": "vm.update", "number": 2}]
         )
@@ -116,7 +116,9 @@ class TestFiring:
         stream = only_stream(store)
         assert (stream.progress, stream.fire_timestamp) == ((), at(3))
 
-    def test_fire_delay_counts_from_the_stream_time_of_the_decision(self, store: Store) -> None:
+    def test_fire_delay_counts_from_the_stream_time_at_which_criteria_are_met(
+        self, store: Store
+    ) -> None:
         trigger = make_trigger(fire_delay=90)
         ingest(store, trigger, make_event("1", "vm.end", seconds=-500), now=at(10))
         assert only_stream(store).fire_timestamp == at(100)
@@ -139,7 +141,7 @@ class TestFiring:
 
 
 class TestClosing:
-    """A stream loses its group's key for good, and at no time are two open."""
+    """A closed stream never reopens, and a group never has two open streams."""
 
     def test_an_event_at_the_expiry_closes_the_stream_and_opens_its_successor(
         self, store: Store
@@ -152,17 +154,17 @@ class TestClosing:
         assert (new.is_open, members(store, new)) == (True, ["2"])
         assert old.expire_timestamp == at(3600)
 
-    def test_just_before_the_expiry_events_still_join(self, store: Store) -> None:
+    def test_events_join_until_just_before_the_expiry(self, store: Store) -> None:
         ingest(store, VM, make_event("1"))
         ingest(store, VM, make_event("2"), now=at(3600) - timedelta(microseconds=1))
         assert only_stream(store).event_count == 2
 
-    def test_what_counts_is_the_arrival_not_the_timestamp(self, store: Store) -> None:
+    def test_the_arrival_time_counts_not_the_timestamp(self, store: Store) -> None:
         ingest(store, VM, make_event("1"))
         ingest(store, VM, make_event("late", seconds=5), now=at(4000))
         assert store.count_streams(StreamFilter()) == 2
 
-    def test_one_batch_may_close_and_open_several_of_one_group(self, store: Store) -> None:
+    def test_one_batch_may_close_and_open_several_streams_of_a_group(self, store: Store) -> None:
         ingest(store, VM, make_event("0"))
         stamps = [(f"{hour}-{i}", hour * 4000 + i) for hour in (1, 2, 3) for i in range(2)]
         batch = [make_event(message_id, seconds=seconds) for message_id, seconds in stamps]
@@ -199,7 +201,7 @@ class TestClosing:
         assert [claim.stream_id for claim in claims[Reason.FIRE]] == [old.id]
         assert old.id not in {claim.stream_id for claim in claims[Reason.EXPIRE]}
 
-    def test_groups_close_apart_from_each_other(self, store: Store) -> None:
+    def test_groups_close_independently(self, store: Store) -> None:
         ingest(store, VM, make_event("a"), make_event("b", instance="b"), now=at(0))
         ingest(store, VM, make_event("b2", instance="b", seconds=1000), now=at(1000))
         recorded = ingest(
@@ -212,15 +214,15 @@ class TestClosing:
         assert only_stream(store, instance="b").event_count == 3
 
 
-class TestBornExpired:
-    """A stream may be expired at its birth: yesterday's file under the system clock."""
+class TestOpenedExpired:
+    """A new stream may already be expired: yesterday's file under the system clock."""
 
     def test_it_is_counted(self, store: Store) -> None:
         yesterday = [make_event(str(i), seconds=-86_400, instance=str(i)) for i in range(3)]
         recorded = ingest(store, VM, *yesterday, make_event("now"))
         assert (recorded.streams_opened, recorded.streams_opened_expired) == (4, 3)
 
-    def test_it_is_not_counted_where_it_fires(self, store: Store) -> None:
+    def test_it_is_not_counted_if_it_fires(self, store: Store) -> None:
         recorded = ingest(store, VM, make_event("1", "vm.end", seconds=-86_400))
         assert recorded.streams_opened_expired == 0
 

@@ -1,4 +1,4 @@
-"""Nobody waits for ever: for a lock, for a server that is silent, for a client that is paused."""
+"""Timeouts of locks, of silent servers and of paused clients."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SHORTER = {
         "idle": "SET idle_transaction_timeout = 1",
     },
 }
-PATIENCE_SECONDS = BOUND_SECONDS
+TIMEOUT_SECONDS = BOUND_SECONDS
 
 
 @pytest.fixture(params=SERVERS)
@@ -60,14 +60,14 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def url(backend: str, tmp_path: Path) -> Iterator[str]:
-    with temporary_database(backend, tmp_path) as made:
-        with closing(Database(made)) as database:
+    with temporary_database(backend, tmp_path) as temporary_url:
+        with closing(Database(temporary_url)) as database:
             DatabaseSchema(database).upgrade()
-        yield made
+        yield temporary_url
 
 
 def open_store(url: str, *statements: str) -> SqlStore:
-    """A store whose connections run these statements when they are made."""
+    """Return a store that runs these statements on each new connection."""
     database = Database(url)
 
     @event.listens_for(database.engine, "connect")
@@ -80,18 +80,18 @@ def open_store(url: str, *statements: str) -> SqlStore:
     return SqlStore(database)
 
 
-def test_every_session_has_bounds(url: str, backend: str) -> None:
+def test_every_session_has_timeouts(url: str, backend: str) -> None:
     with closing(Database(url)) as database:
 
-        def look(connection: Connection) -> dict[str, Any]:
+        def read_settings(connection: Connection) -> dict[str, Any]:
             return {
                 query: connection.execute(text(query)).scalar_one() for query in SETTINGS[backend]
             }
 
-        assert database.read(look) == SETTINGS[backend]
+        assert database.read(read_settings) == SETTINGS[backend]
 
 
-def test_what_the_url_says_goes_before(tmp_path: Path) -> None:
+def test_options_in_the_url_take_precedence(tmp_path: Path) -> None:
     with (
         temporary_database("postgresql", tmp_path) as url,
         closing(Database(f"{url}?options=-c%20lock_timeout%3D3s&connect_timeout=7")) as database,
@@ -107,7 +107,7 @@ def test_what_the_url_says_goes_before(tmp_path: Path) -> None:
     assert given[2]["connect_timeout"] == "7"
 
 
-def test_a_lock_that_is_held_too_long_is_a_conflict_and_the_transaction_is_done_again(
+def test_a_lock_timeout_is_a_conflict_and_the_transaction_is_retried(
     url: str, backend: str
 ) -> None:
     with (
@@ -124,12 +124,12 @@ def test_a_lock_that_is_held_too_long_is_a_conflict_and_the_transaction_is_done_
             waited = threading.Event()
             while not retried[Count.TRANSACTIONS_RETRIED]:
                 assert not waited.wait(0.01)
-        thread.join(PATIENCE_SECONDS)
+        thread.join(TIMEOUT_SECONDS)
         assert not thread.is_alive()
         assert only_stream(store, instance="a").event_count == 2
 
 
-def test_a_client_that_is_paused_in_mid_transaction_holds_others_up_only_so_long(
+def test_a_client_paused_in_a_transaction_blocks_others_for_a_limited_time(
     url: str, backend: str
 ) -> None:
     with (
@@ -144,7 +144,7 @@ def test_a_client_that_is_paused_in_mid_transaction_holds_others_up_only_so_long
             connection.execute(select(streams.c.id).with_for_update())
             connection.execute(text(SHORTER[backend]["idle"]))  # for this transaction alone
             has_locked.set()
-            assert goes_on.wait(PATIENCE_SECONDS)
+            assert goes_on.wait(TIMEOUT_SECONDS)
             connection.execute(text("SELECT 1"))
 
         def run() -> None:
@@ -155,10 +155,10 @@ def test_a_client_that_is_paused_in_mid_transaction_holds_others_up_only_so_long
 
         thread = threading.Thread(target=run)
         thread.start()
-        assert has_locked.wait(PATIENCE_SECONDS)
+        assert has_locked.wait(TIMEOUT_SECONDS)
         ingest(other, VM, make_event("2"))  # waits until the server has ended the session
         goes_on.set()
-        thread.join(PATIENCE_SECONDS)
+        thread.join(TIMEOUT_SECONDS)
         assert len(outcome) == 1
         ingest(paused, VM, make_event("3"))
         assert only_stream(other, instance="a").event_count == 3

@@ -1,4 +1,4 @@
-"""Every store: values come back as they went in, and are told apart by type and code point."""
+"""Every store: values are returned unchanged, and compared by type and code point."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ DIFFERENT_TYPES = ["1", 1, 1.0, True, "True", datetime(1970, 1, 1, tzinfo=UTC)]
 
 
 def identity(value: Any) -> tuple[type, str]:
-    """What tells 1, 1.0 and True apart, and -0.0 and 0.0."""
+    """Return a key that differs for 1, 1.0 and True, and for -0.0 and 0.0."""
     return type(value), repr(value)
 
 
@@ -68,7 +68,7 @@ def test_a_trait_keeps_type_and_value(store: Store, value: Any) -> None:
     assert identity(member["trait"]) == identity(value)
 
 
-def test_names_of_traits_keep_every_character(store: Store) -> None:
+def test_trait_names_keep_every_character(store: Store) -> None:
     names = ["A", "a", "a ", " ", "\N{GRINNING FACE}", "x" * 255, "$datetime", "dotted.name", '"']
     event = {**make_event("1"), **{name: name for name in names}}
     ingest(store, VM, event)
@@ -87,12 +87,12 @@ def test_timestamps_keep_microseconds_from_year_1000_to_9999(
     assert (stream.first_event, stream.last_event) == (moment, moment)
 
 
-def test_an_expiry_past_the_last_year_is_the_last_moment(store: Store) -> None:
+def test_an_expiry_after_year_9999_is_its_last_moment(store: Store) -> None:
     ingest(store, VM, {**make_event("1"), "timestamp": LATEST})
     assert only_stream(store).expire_timestamp == LATEST
 
 
-def test_what_is_handed_out_is_a_copy(store: Store) -> None:
+def test_returned_values_are_copies(store: Store) -> None:
     given = make_event("1")
     ingest(store, VM, given)
     stream_id = only_stream(store).id
@@ -109,7 +109,7 @@ def test_what_is_handed_out_is_a_copy(store: Store) -> None:
     assert store.get_event_by_message_id("1") == make_event("1")
 
 
-def test_message_ids_are_told_apart_by_code_point(store: Store) -> None:
+def test_message_ids_are_compared_by_code_point(store: Store) -> None:
     recorded = ingest(store, VM, *(make_event(message_id) for message_id in DIFFERENT))
     assert recorded.stored == (True,) * len(DIFFERENT)
     for message_id in DIFFERENT:
@@ -129,7 +129,9 @@ def test_keys_may_have_1_to_255_characters_of_four_bytes(store: Store, length: i
 
 
 @pytest.mark.parametrize("values", [DIFFERENT, DIFFERENT_TYPES], ids=["by code point", "by type"])
-def test_distinguishing_values_are_told_apart(store: Store, values: list[Any]) -> None:
+def test_distinguishing_values_are_compared_by_type_and_value(
+    store: Store, values: list[Any]
+) -> None:
     events = [make_event(str(i), instance=value) for i, value in enumerate(values)]
     assert ingest(store, VM, *events).streams_opened == len(values)
     assert (
@@ -150,7 +152,7 @@ def test_minus_zero_and_zero_are_one_distinguishing_value(store: Store) -> None:
     assert recorded.streams_opened == 1
 
 
-def test_a_range_of_time_is_a_distinguishing_value(store: Store) -> None:
+def test_a_time_range_is_a_distinguishing_value(store: Store) -> None:
     trigger = make_trigger(by=["instance", {"timestamp": "day"}], expiration="$last + 9d")
     ingest(store, trigger, *(make_event(str(day), seconds=day * 86_400) for day in range(2)))
     midnight = NOON.replace(hour=0)
@@ -160,7 +162,7 @@ def test_a_range_of_time_is_a_distinguishing_value(store: Store) -> None:
     assert only_stream(store, timestamp=days[1]).first_event == at(86_400)
 
 
-def test_triggers_of_like_names_have_streams_of_their_own(store: Store) -> None:
+def test_triggers_with_similar_names_have_separate_streams(store: Store) -> None:
     for i, name in enumerate(DIFFERENT):
         assert ingest(store, make_trigger(name), make_event(str(i))).streams_opened == 1
     for name in DIFFERENT:

@@ -8,7 +8,7 @@ from winchester_core.storage.sql.tables import metadata_for_ddl
 
 
 def run() -> None:
-    """Migrate as the caller of `winchester_core.storage.sql.schema` has set up."""
+    """Migrate with the configuration from `winchester_core.storage.sql.schema`."""
     attributes = context.config.attributes
     if context.is_offline_mode():
         context.configure(

@@ -1,4 +1,4 @@
-"""The outbox: effects that wait for their delivery."""
+"""The outbox: effects pending delivery."""
 
 from __future__ import annotations
 
@@ -60,5 +60,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove the table, with what has not been delivered."""
+    """Remove the table, including undelivered effects."""
     op.drop_table("effects")

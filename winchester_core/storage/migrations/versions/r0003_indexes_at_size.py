@@ -1,17 +1,16 @@
 """Indexes for millions of rows: trimming, and the commands' filters.
 
-- `events (timestamp, id)` instead of `(timestamp)`: trimming goes through the events in this order
-  and from a cursor on; where a day's events bear one timestamp, PostgreSQL would sort them for each
-  batch. On MariaDB and SQLite, whose indexes end with the id anyway, it costs nothing.
+- `events (timestamp, id)` instead of `(timestamp)`: trimming reads events in this order after a
+  cursor; where a day's events have the same timestamp, PostgreSQL would sort them for each batch.
+  On MariaDB and SQLite, whose indexes end with the id anyway, it costs nothing.
 - `streams (first_event)`: `stream list --older-than` and `--younger-than`.
-- `streams (state, retry_at)` and `(state, lease_until)` hold only streams that have such a time,
-  where the database has partial indexes: every event that joins a stream writes to each index of
-  `streams` on PostgreSQL, and two fewer pay for the new one.
+- `streams (state, retry_at)` and `(state, lease_until)` become partial indexes where the database
+  supports them: on PostgreSQL every event that joins a stream writes to each index of `streams`,
+  and two fewer compensate for the new one.
 - `rejected_messages (received_at)`: `rejected list --older-than` and `--younger-than`.
 
-An index that is there already is taken as it is, one that is gone is not missed: on a large table
-they can be built beforehand, while the programs run, and on MariaDB, which commits each change by
-itself, an upgrade that was cut short can be started again.
+Idempotent: indexes on a large table can be built in advance, while the programs run, and on
+MariaDB, which commits each DDL statement, an interrupted upgrade can be restarted.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ PARTIAL = {
 
 
 def upgrade() -> None:
-    """Build the new indexes, then remove what they replace."""
+    """Create the new indexes, then drop those they replace."""
     op.create_index("ix_events_timestamp_id", "events", ["timestamp", "id"], if_not_exists=True)
     op.create_index("ix_streams_first_event", "streams", ["first_event"], if_not_exists=True)
     op.create_index(
@@ -45,7 +44,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back to the indexes of the first tables."""
+    """Restore the indexes of revision 0001."""
     op.create_index("ix_events_timestamp", "events", ["timestamp"], if_not_exists=True)
     op.drop_index("ix_events_timestamp_id", "events", if_exists=True)
     op.drop_index("ix_streams_first_event", "streams", if_exists=True)

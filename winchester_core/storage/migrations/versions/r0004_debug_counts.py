@@ -1,4 +1,4 @@
-"""The counts of triggers that are debugged, kept over restarts and processes."""
+"""Debug counts of triggers, summed over processes and kept over restarts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SERVERS_TIME = "the database server's time"
 
 
 def upgrade() -> None:
-    """Create the table, unless an upgrade that was cut short has."""
+    """Create the table unless an interrupted upgrade has created it."""
     op.create_table(
         "debug_counts",
         sa.Column("name", exact_string(255), nullable=False, comment="the trigger's name"),
@@ -33,5 +33,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove the table, with what was counted."""
+    """Remove the table with all counts."""
     op.drop_table("debug_counts", if_exists=True)

@@ -1,8 +1,8 @@
-"""The history of a stream's states: when it came into each, and who claimed it.
+"""The state history of a stream: times of changes, and workers that claimed it.
 
-One nullable column, which every database adds without touching a row. Streams that are there have
-no history until their state changes. A column that is there already is taken as it is: on MariaDB,
-which commits each change by itself, an upgrade that was cut short can be started again.
+One nullable column, which every database adds without rewriting rows. Existing streams have no
+history until their state changes. Idempotent: on MariaDB, which commits each DDL statement, an
+interrupted upgrade can be restarted.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ COMMENT = "its latest changes of state, in lines"
 
 def upgrade() -> None:
     """Add the column."""
-    if not _is_there():
+    if not _column_exists():
         op.add_column("streams", sa.Column("history", long_text(), nullable=True, comment=COMMENT))
 
 
 def downgrade() -> None:
-    """Forget the histories."""
+    """Remove the column with all histories."""
     op.drop_column("streams", "history")
 
 
-def _is_there() -> bool:
-    """Whether the column is there; statements that are only printed are for a database without."""
+def _column_exists() -> bool:
+    """Return whether the column exists; printed SQL assumes that it does not."""
     if op.get_context().as_sql:
         return False
     return any(

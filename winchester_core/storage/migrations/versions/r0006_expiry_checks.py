@@ -1,14 +1,13 @@
-"""When each stream is checked for its expiry, which is what the index is by. See ADR 0008.
+"""Expiry checks: the time of the next check is indexed instead of the expiry. See ADR 0008.
 
-- `streams.check_at`, never after `expire_timestamp`: an event that joins moves the expiry and not
-  the check. Active streams get their expiry; the default, which is earlier than any, lets
-  whatever is put in without one be checked at once.
+- `streams.check_at`, never after `expire_timestamp`: an event that joins changes the expiry and not
+  the check. Active streams get their expiry; the default is earlier than any time, so a row that is
+  inserted without a value is checked at once.
 - `ix_streams_due` by `check_at` instead of `expire_timestamp`.
-- On PostgreSQL, pages of `streams` are filled by half, so that a moved row stays in its page and no
-  index learns of it. Pages that are there fill up anew as streams come and go.
+- On PostgreSQL the fill factor of `streams` is 50: an updated row stays in its page, and no index
+  changes (HOT update). Existing pages adapt as streams are created and deleted.
 
-What is there already is taken as it is: on MariaDB, which commits each change by itself, an upgrade
-that was cut short can be started again.
+Idempotent: on MariaDB, which commits each DDL statement, an interrupted upgrade can be restarted.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ COMMENT = "when to see whether it has expired: never after expire_timestamp"
 
 
 def upgrade() -> None:
-    """Add the column, fill it, and build the index by it."""
-    if not _is_there():
+    """Add and fill the column, and rebuild the index with it."""
+    if not _column_exists():
         op.add_column(
             "streams",
             sa.Column(
@@ -39,29 +38,29 @@ def upgrade() -> None:
             ),
         )
     op.execute(f"UPDATE streams SET {COLUMN} = expire_timestamp WHERE state = 'active'")  # noqa: S608
-    _index_by(COLUMN)
-    _fill_pages("SET (fillfactor = 50)")
+    _rebuild_index(COLUMN)
+    _set_fill_factor("SET (fillfactor = 50)")
 
 
 def downgrade() -> None:
-    """Build the index by the expiry again, and forget the checks."""
-    _fill_pages("RESET (fillfactor)")
-    _index_by("expire_timestamp")
+    """Rebuild the index with the expiry, and remove the column."""
+    _set_fill_factor("RESET (fillfactor)")
+    _rebuild_index("expire_timestamp")
     op.drop_column("streams", COLUMN)
 
 
-def _is_there() -> bool:
-    """Whether the column is there; statements that are only printed are for a database without."""
+def _column_exists() -> bool:
+    """Return whether the column exists; printed SQL assumes that it does not."""
     if op.get_context().as_sql:
         return False
     return any(each["name"] == COLUMN for each in sa.inspect(op.get_bind()).get_columns("streams"))
 
 
-def _index_by(time: str) -> None:
+def _rebuild_index(time_column: str) -> None:
     op.drop_index(INDEX, "streams", if_exists=True)
-    op.create_index(INDEX, "streams", ["state", "fire_timestamp", time])
+    op.create_index(INDEX, "streams", ["state", "fire_timestamp", time_column])
 
 
-def _fill_pages(change: str) -> None:
+def _set_fill_factor(change: str) -> None:
     if op.get_context().dialect.name == "postgresql":
         op.execute(f"ALTER TABLE streams {change}")

@@ -1,7 +1,7 @@
-"""SQLite keeps the links and traits of streams by their keys, not by numbers of its own.
+"""On SQLite, links and traits of streams become WITHOUT ROWID tables.
 
-Each row is then in one tree less: an event that joins writes less, and so does a stream that is
-purged. SQLite cannot change a table to that, so both are copied; other databases have it so anyway.
+Each row is then stored in one B-tree fewer, for fewer writes by joining events and purges. SQLite
+cannot alter this option, so both tables are copied. Other databases are unchanged.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ INDEXES = {"stream_events": ["event_id"], "stream_traits": ["name", "digest"]}
 
 
 def upgrade() -> None:
-    """Copy both tables into such without numbers."""
+    """Copy both tables to tables without rowid."""
     _copy(with_rowid=False)
 
 
 def downgrade() -> None:
-    """Copy both tables into such with numbers."""
+    """Copy both tables to tables with rowid."""
     _copy(with_rowid=True)
 
 
@@ -36,7 +36,7 @@ def _copy(*, with_rowid: bool) -> None:
     if op.get_context().dialect.name != "sqlite":
         return
     for table, indexed in INDEXES.items():
-        copied = f"{table}_as_it_was"
+        copied = f"{table}_old"
         op.rename_table(table, copied)
         columns, key = COLUMNS[table](), KEYS[table]
         names, order = ", ".join(each.name for each in columns), ", ".join(key)

@@ -1,4 +1,4 @@
-"""The databases that are supported, and what is particular to each."""
+"""The supported databases and their differences."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SUPPORTED = ("sqlite", "postgresql", "mysql", "mariadb")
 
 
 def dialect_for(url: str, host_clock: Clock) -> SqlDialect:
-    """The dialect of a database URL. Raises `ConfigurationError` for one that is not supported."""
+    """Return the dialect for a database URL. Raises `ConfigurationError` if unsupported."""
     try:
         backend = make_url(url).get_backend_name()
-    except (ArgumentError, ValueError):  # the latter of a port that is no number
+    except (ArgumentError, ValueError):  # ValueError: the port is not a number
         raise ConfigurationError(["database.url: not a database URL"]) from None
     if backend == "sqlite":
         from winchester_core.storage.sql.dialects.sqlite import SqliteDialect

@@ -1,4 +1,4 @@
-"""What differs between databases, behind one small interface."""
+"""The interface to the differences between databases."""
 
 from __future__ import annotations
 
@@ -30,62 +30,62 @@ if TYPE_CHECKING:
 
 
 class DatabaseErrorKind(Enum):
-    """What an error of the database means for the transaction that met it."""
+    """The meaning of a database error for the transaction that raised it."""
 
-    CONFLICT = "another transaction was first: try the whole transaction again"
-    UNAVAILABLE = "the database is away, full or locked: try later"
-    REFUSED = "the content is refused: another try gives the same answer"
-    UNKNOWN = "a fault of the program or the schema"
+    CONFLICT = "a conflict with another transaction: retry the whole transaction"
+    UNAVAILABLE = "the database is unreachable, full or locked: retry later"
+    REFUSED = "the content is invalid: a retry would fail again"
+    UNKNOWN = "a bug in the program or the schema"
 
 
 class SqlDialect:
-    """The differences; the methods here are what PostgreSQL and SQLite share."""
+    """The differences; the methods here implement what PostgreSQL and SQLite share."""
 
     name = ""
     embedded = False
     """Whether the database has no clock of its own."""
     ignores_invalid_rows = False
-    """Whether a `RowInsert` also passes over rows that the database refuses for their content."""
+    """Whether a `RowInsert` also skips rows whose content the database refuses."""
 
     bulk: BulkWriter
-    """What writes many rows at once."""
+    """Writer of many rows at once."""
 
     def __init__(self, host_clock: Clock) -> None:
         self.host_clock = host_clock
 
     def prepare_url(self, url: str) -> str:
-        """The URL with the driver spelt out."""
+        """Return the URL with an explicit driver."""
         return url
 
     def engine_options(self, url: URL) -> dict[str, Any]:
-        """Options of `create_engine` for `url`, whose own options come first."""
+        """Return options of `create_engine`; options in `url` take precedence."""
         del url
         return {}
 
     def configure_engine(self, engine: Engine) -> None:
-        """Attach what every new connection needs."""
+        """Attach event listeners that configure new connections."""
 
     def real_time(self) -> ColumnElement[datetime]:
-        """An expression that is the database server's time, in microseconds."""
+        """Return an expression of the database server's time with microseconds."""
         raise NotImplementedError
 
     def real_time_text(self) -> ColumnElement[str]:
-        """The same as text in UTC: ISO 8601 with six digits of the second, without an offset."""
+        """Return the same as text in UTC: ISO 8601 with microseconds, without an offset."""
         raise NotImplementedError
 
     def last_characters(self, text: ColumnElement[str], length: int) -> ColumnElement[str]:
-        """The last so many characters of a text, or all that it has."""
+        """Return an expression of the last `length` characters of a text."""
         return func.right(text, length)
 
     def matches_glob(self, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
-        """The condition that `column` matches `glob` (`*` and `?`), case-sensitive."""
+        """Return a condition that `column` matches `glob` (`*` and `?`), case-sensitive."""
         return column.like("".join(map(_escape_like, glob)), escape="!")
 
     def is_one_of(self, column: ColumnElement[int], numbers: Sequence[int]) -> ColumnElement[bool]:
-        """The condition that `column` is one of `inline_integers`.
+        """Return a condition that `column` is one of `numbers`.
 
-        They are told in a way that costs little however many they are: written out, as the
-        driver and the library would take longer over a parameter for each.
+        The numbers are inlined as literals: a parameter for each costs more in SQLAlchemy and the
+        driver.
         """
         return column.bool_op("IN")(inline_integers(numbers))
 
@@ -94,64 +94,64 @@ class SqlDialect:
         columns: tuple[ColumnElement[int], ColumnElement[int]],
         pairs: Sequence[tuple[int, int]],
     ) -> ColumnElement[bool]:
-        """The condition that two columns are one of `inline_pairs`; see `is_one_of`.
+        """Return a condition that two columns are one of `pairs`; see `is_one_of`.
 
-        It finds no rows by an index: that is for another condition to do.
+        Uses no index; combine it with a condition that does.
         """
         return tuple_(*columns).bool_op("IN")(inline_pairs(pairs))
 
     def lateral_index_lookup(
         self, outer: Table, inner: Table, on: ColumnElement[bool]
     ) -> tuple[FromClause, FromClause]:
-        """Both tables joined, and what stands for `inner` in a query of the join.
+        """Return the join of both tables, and the selectable for `inner` in a query of the join.
 
-        For each row of `outer` that is wanted, `inner` is looked up by an index: it is never gone
-        through, however many rows the database believes to be wanted.
+        The join looks up `inner` by an index for each row of `outer`, and never scans it, whatever
+        number of rows the planner estimates.
         """
         return outer.join(inner, on), inner
 
     def json_text(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        """A column of JSON, whose text is wanted as it is."""
+        """Return an expression of a JSON column's text, not decoded."""
         return type_coerce(column, Text())
 
     def contains(self, column: ColumnElement[str], text: str) -> ColumnElement[bool]:
-        """The condition that `column` contains `text`, to the letter."""
+        """Return a condition that `column` contains `text`, case-sensitive, without wildcards."""
         return func.instr(column, text) > 0
 
     def force_index(self, query: Select[Any], table: FromClause, index: str) -> Select[Any]:
-        """Read `table` through `index`, where the database might go through all rows instead."""
+        """Return `query` reading `table` through `index`, if the database might scan all rows."""
         return query
 
     def delete_by_index(self, table: Table, index: str) -> Delete:
-        """A delete that finds its rows through `index`, no primary key; see `force_index`."""
+        """Return a delete that finds its rows through a secondary `index`; see `force_index`."""
         del index
         return delete(table)
 
     def filter_only(self, condition: ColumnElement[bool]) -> ColumnElement[Any]:
-        """A condition on rows that are gone through in any case, not one to find them by."""
+        """Return `condition` in a form that only filters scanned rows and selects no index."""
         return condition
 
     def index_order(
         self, order: ColumnElement[Any], *, after_null: ColumnElement[Any] | None
     ) -> tuple[ColumnElement[Any], ...]:
-        """The order of an index, in which a column that is null throughout may come before.
+        """Return the ORDER BY columns of an index in which the null column `after_null` precedes.
 
-        MariaDB, when that column is named, sorts all rows, and locks them.
+        MariaDB must not name that column: it would sort all rows, and lock them.
         """
         del after_null
         return (order,)
 
     def lock_rows(self, query: Select[Any], *, skip_locked: bool = False) -> Select[Any]:
-        """Lock the rows that `query` finds until the transaction ends."""
+        """Return `query` with locks on its rows until the transaction ends."""
         return query.with_for_update(skip_locked=skip_locked)
 
     def notifier(self, engine: Engine) -> WorkerNotifier:
-        """What tells workers in other processes that there is something to do."""
+        """Return the notifier of workers in all processes; by default it does nothing."""
         del engine
         return WorkerNotifier()
 
     def classify_error(self, error: BaseException) -> DatabaseErrorKind:
-        """What a DBAPI exception means."""
+        """Return the kind of a DBAPI exception."""
         raise NotImplementedError
 
 
@@ -163,17 +163,17 @@ def _escape_like(character: str) -> str:
     return "!" + character if character in "%_!" else character
 
 
-# How long a database and a connection to it wait, for others and for each other.
+# Timeouts of connections and transactions.
 #
 # A process can be paused in the middle of a transaction (SIGSTOP, a frozen virtual machine) while
-# its connection stays alive. The server then ends the session, so that its locks hold nobody up;
-# the process finds its connection broken when it goes on, and does the transaction again.
+# its connection stays open. The server then ends the session to release its locks; when the process
+# resumes, it finds its connection broken and retries the transaction.
 
 IDLE_TRANSACTION_TIMEOUT_SECONDS = 30
 """How long a transaction may wait for its client before the server ends the session."""
 
 LOCK_TIMEOUT_SECONDS = 10
-"""How long a statement waits for a lock before the transaction is done again."""
+"""How long a statement waits for a lock before the transaction is retried."""
 
 CONNECT_TIMEOUT_SECONDS = 10
 
@@ -186,16 +186,16 @@ KEEPALIVE_COUNT = 3
 
 
 class WorkerNotifier:
-    """A bell that every worker on the database hears. Here none: workers look by themselves.
+    """Notifies the workers of a database. This one does nothing: workers poll.
 
-    A ring that is lost costs at most the time that a worker sleeps.
+    A lost notification delays work by at most one poll interval.
     """
 
     def notify(self) -> None:
         """Wake the workers. Called after the commit; never raises."""
 
     def listen(self, wake: Callable[[], None]) -> AbstractContextManager[None]:
-        """Within the context, call `wake`, in a thread of its own, whenever the bell may ring."""
+        """Within the context, call `wake` from a separate thread for each notification."""
         del wake
         return nullcontext()
 
@@ -217,14 +217,14 @@ class _InlinePairs(UserDefinedType[Any]):
 
 
 def inline_integers(values: Sequence[int]) -> BindParameter[Any]:
-    """A list of one or more numbers, to stand after IN."""
+    """Return the right side of IN for one or more numbers."""
     return bindparam(None, values, type_=_InlineIntegers(), literal_execute=True)
 
 
 def inline_pairs(values: Sequence[tuple[int, int]]) -> BindParameter[Any]:
-    """A list of one or more pairs, to stand after IN."""
+    """Return the right side of IN for one or more pairs."""
     return bindparam(None, values, type_=_InlinePairs(), literal_execute=True)
 
 
 def _literal_list(values: Sequence[int]) -> str:
-    return f"({','.join(map(int.__repr__, values))})"  # which takes nothing but numbers
+    return f"({','.join(map(int.__repr__, values))})"  # raises for anything but integers

@@ -1,4 +1,4 @@
-"""What all writers of many rows share."""
+"""Statements on many rows, and the base class of the databases' writers."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 
 
 MAX_ROWS = 1_000
-"""Rows in one statement: those of a whole batch of ingest."""
+"""The maximum number of rows in a statement; covers a batch of ingest."""
 
 SMALL_BATCH_ROWS = 100
-"""Up to so many rows the journey to the server costs more than the rows themselves."""
+"""Up to this many rows the round trip to the server costs more than the rows."""
 
 
 class BulkWriter:
     """Sends many rows in one statement.
 
-    The library would make a statement with a parameter for each value, converting one by one;
-    that took more time than the databases need for the rows.
+    SQLAlchemy's statements have a parameter for each value and convert them one by one, which
+    takes longer than the databases need for the rows.
     """
 
     name = ""
-    """The dialect's."""
+    """The name of the dialect."""
 
     driver_options: Mapping[str, bool | None] = MappingProxyType({})
-    """What the driver is told with each statement."""
+    """Arguments of the driver's `execute`."""
 
     def insert(
         self, connection: Connection, statement: RowInsert, rows: Rows
     ) -> list[tuple[Any, ...]]:
-        """Carry out `statement`; return what it is to return, of the rows that went in."""
+        """Execute `statement`; return its `returning` columns of the inserted rows."""
         returned: list[tuple[Any, ...]] = []
         for batch in parameter_batches(rows, MAX_ROWS):
             text, parameters = self._insert(statement, batch)
@@ -53,7 +53,7 @@ class BulkWriter:
     def lock(
         self, connection: Connection, statement: RowLock, keys: Sequence[Any]
     ) -> list[Sequence[Any]]:
-        """Carry out `statement` for these values of its key, which are in order."""
+        """Execute `statement` for these values of its key, which must ascend; return the rows."""
         locked: list[Sequence[Any]] = []
         for batch in parameter_batches(keys):
             text, parameters = self._lock(statement, batch)
@@ -69,7 +69,7 @@ class BulkWriter:
         lock: RowLock,
         keys: Sequence[Any],
     ) -> tuple[list[tuple[Any, ...]], list[Sequence[Any]]]:
-        """Carry out `insert`, then `lock`; return what each gives."""
+        """Execute `insert`, then `lock`; return the results of both."""
         inserted = self.insert(connection, insert, rows)
         return inserted, self.lock(connection, lock, keys)
 
@@ -79,7 +79,7 @@ class BulkWriter:
         changes: Sequence[RowChange],
         new_parents: ParentChildInsert | None = None,
     ) -> None:
-        """Do several things, of which none needs another done, and let a family in."""
+        """Execute `changes`, which are independent of each other, and insert `new_parents`."""
         if new_parents is not None and new_parents.rows:
             changes = _merge_by_statement(
                 [*changes, *self._insert_parents(connection, new_parents)]
@@ -89,7 +89,7 @@ class BulkWriter:
     def delete(
         self, connection: Connection, statements: Sequence[RowDelete], keys: Sequence[Any]
     ) -> None:
-        """Carry out `statements`, in their order, for the same values of their keys."""
+        """Execute `statements` in order, for the same values of their keys."""
         for batch in parameter_batches(keys):
             self._execute(connection, [self._delete(each, batch) for each in statements])
 
@@ -100,7 +100,7 @@ class BulkWriter:
     def _insert_parents(
         self, connection: Connection, new_parents: ParentChildInsert
     ) -> list[RowChange]:
-        """Insert the parents; return what is left to do for their children."""
+        """Insert the parents; return the inserts of their children."""
         ids = {
             bytes(key): row_id
             for key, row_id in self.insert(connection, new_parents.parent, new_parents.rows)
@@ -138,7 +138,7 @@ class BulkWriter:
 
 
 def _merge_by_statement(changes: Sequence[RowChange]) -> list[RowChange]:
-    """The same with each statement once."""
+    """Merge the rows of equal statements."""
     merged: dict[RowInsert | RowUpdate, list[Sequence[Any]]] = {}
     for statement, rows in changes:
         merged.setdefault(statement, []).extend(rows)
@@ -150,9 +150,9 @@ def _decoder(statement: RowLock, name: str) -> RowDecoder:
     return RowDecoder(statement.columns, {ColumnKind.TIMESTAMP: time_decoder(name)})
 
 
-# What is to be done with many rows, before any database has its say.
+# Statements on many rows, independent of the database.
 #
-# A statement equals itself only: texts are kept by statement, and found for each event.
+# Statements compare by identity: SQL texts are cached by statement and looked up for each event.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -218,10 +218,10 @@ class RowDelete:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChildInsert:
-    """Insert rows that belong to rows which `parent` inserts.
+    """Insert child rows of the rows that `parent` inserts.
 
-    `parent` returns two columns: one that tells its rows apart, and their id. The first of a
-    child's columns is to hold that id; the rows that are handed in have the former in its place.
+    `parent` returns two columns: a unique key, and the id. The first column of a child is the
+    parent's id; its rows are passed with the parent's key in that place.
     """
 
     insert: RowInsert
@@ -229,7 +229,7 @@ class ChildInsert:
 
     @property
     def columns(self) -> tuple[Column[Any], ...]:
-        """The columns of a row as it is handed in."""
+        """The columns of a row as passed: the parent's key first."""
         key, _ = self.parent.returning
         return (self.parent.table.c[key], *self.insert.columns[1:])
 
@@ -238,7 +238,7 @@ Rows: TypeAlias = "Sequence[Sequence[Any]]"
 """The values of rows."""
 
 BoundStatement: TypeAlias = "tuple[str, tuple[Any, ...]]"
-"""A statement's text, and its parameters as the driver takes them."""
+"""A statement's text, and its parameters for the driver."""
 
 RowChange: TypeAlias = "tuple[RowInsert | RowUpdate, Rows]"
 """A statement and its rows."""
@@ -246,7 +246,7 @@ RowChange: TypeAlias = "tuple[RowInsert | RowUpdate, Rows]"
 
 @dataclass(frozen=True, slots=True)
 class ParentChildInsert:
-    """Rows for `parent` to insert, and the rows that belong to them."""
+    """Rows for `parent` to insert, and their child rows."""
 
     parent: RowInsert
     rows: Rows
@@ -254,20 +254,20 @@ class ParentChildInsert:
 
     @property
     def size(self) -> int:
-        """How many rows there are in all."""
+        """The number of rows, children included."""
         return len(self.rows) + sum(len(rows) for _, rows in self.children)
 
 
 @lru_cache
 def values_list(placeholders: tuple[str, ...], rows: int) -> str:
-    """One row of `placeholders` as often as there are rows: `(?, ?), (?, ?)`."""
+    """Return `placeholders` for a number of rows: `(?, ?), (?, ?)`."""
     return ", ".join([f"({', '.join(placeholders)})"] * rows)
 
 
 Item = TypeVar("Item")
 
 MAX_PARAMETERS = 10_000
-"""SQLite takes 32,766 in a statement, PostgreSQL 65,535; each key may need two."""
+"""SQLite allows 32,766 parameters in a statement, PostgreSQL 65,535; a key may need two."""
 
 
 def parameter_batches(

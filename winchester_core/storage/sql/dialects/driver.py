@@ -1,8 +1,7 @@
-"""Statements that go straight to the driver.
+"""Statements that bypass SQLAlchemy's execution and go directly to the driver.
 
-SQLAlchemy takes longer for such a statement than many a driver does, and a single event needs three
-or four. The connection, its transaction and the errors are SQLAlchemy's; its events are not told.
-`how` are a driver's own options.
+SQLAlchemy spends more time on such a statement than some drivers, and a single event needs three or
+four. Connection, transaction and errors remain SQLAlchemy's; its execution events do not fire.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class StatementResult(NamedTuple):
-    """What one of several statements gave: its rows, or how many it inserted and the first's id."""
+    """The result of one of several statements: rows, or the number inserted and the first id."""
 
     rows: Sequence[Any]
     inserted: int
@@ -32,7 +31,7 @@ class StatementResult(NamedTuple):
 def execute(
     connection: Connection, text: str, parameters: Sequence[Any], **driver_options: bool | None
 ) -> None:
-    """Carry out a statement that gives no rows. Raises `DBAPIError`."""
+    """Execute a statement that returns no rows. Raises `DBAPIError`."""
     try:
         cursor = connection.connection.cursor()
         cursor.execute(text, parameters, **driver_options)
@@ -44,7 +43,7 @@ def execute(
 def fetch(
     connection: Connection, text: str, parameters: Sequence[Any], **driver_options: bool | None
 ) -> Sequence[Any]:
-    """Carry out a statement; return its rows as the driver gives them. Raises `DBAPIError`."""
+    """Execute a statement; return its rows, not decoded. Raises `DBAPIError`."""
     try:
         cursor = connection.connection.cursor()
         cursor.execute(text, parameters, **driver_options)
@@ -58,9 +57,9 @@ def fetch(
 def fetch_multiple(
     connection: Connection, text: str, parameters: Sequence[Any]
 ) -> list[StatementResult]:
-    """Carry out the statements of `text` at once; return what each gave, of some no rows.
+    """Execute the statements of `text` in one round trip; return the result of each.
 
-    Those after one that fails are not carried out. Raises `DBAPIError`.
+    Statements after a failed one are not executed. Raises `DBAPIError`.
     """
     results: list[StatementResult] = []
     try:
@@ -77,9 +76,9 @@ def fetch_multiple(
 
 
 def raise_dbapi_error(connection: Connection, text: str | None, error: BaseException) -> NoReturn:
-    """Raise what SQLAlchemy would for `error`; a connection that is of no more use is given up.
+    """Raise `error` as SQLAlchemy would; invalidate a connection that can no longer be used.
 
-    Whoever is interrupted while the driver waits leaves an answer unread.
+    An interrupt (`KeyboardInterrupt`, `SystemExit`) leaves an unread response on the connection.
     """
     if not isinstance(error, Exception):
         connection.invalidate(error)
@@ -94,11 +93,11 @@ def raise_dbapi_error(connection: Connection, text: str | None, error: BaseExcep
     raise DBAPIError(text, None, error, connection_invalidated=is_lost) from error
 
 
-# How values are written and read: by columns, for one by one would cost as much again.
+# Encoding and decoding of values: by column, as value by value would double the cost.
 
 
 class ColumnKind(Enum):
-    """What a column holds."""
+    """The kind of a column's values."""
 
     TIMESTAMP = "an aware UTC time"
     JSON = "typed values by name"
@@ -109,10 +108,10 @@ class ColumnKind(Enum):
 
 
 Encoders: TypeAlias = "Mapping[ColumnKind, Callable[[Any], Any]]"
-"""How a database wants the kinds of values that it does not take as they are."""
+"""Encoders of values for a driver; other kinds are passed unchanged."""
 
 Decoders: TypeAlias = "Mapping[ColumnKind, Callable[[Any], Any]]"
-"""What makes values of what a driver gives."""
+"""Decoders of a driver's values; other kinds are returned unchanged."""
 
 _COLUMN_KINDS: tuple[tuple[type[Any], ColumnKind], ...] = (
     (UtcDateTime, ColumnKind.TIMESTAMP),
@@ -124,53 +123,53 @@ _COLUMN_KINDS: tuple[tuple[type[Any], ColumnKind], ...] = (
 
 
 def column_kind(column: Column[Any]) -> ColumnKind:
-    """What `column` holds."""
+    """Return the kind of a column's values."""
     return next(
         (kind for type_, kind in _COLUMN_KINDS if isinstance(column.type, type_)), ColumnKind.TEXT
     )
 
 
 class RowEncoder:
-    """Writes rows of certain columns, each kind of value in a database's way."""
+    """Encodes rows of certain columns for a driver."""
 
     def __init__(self, columns: Sequence[Column[Any]], encoders: Encoders) -> None:
         self._columns = [(encoders.get(column_kind(each)), bool(each.nullable)) for each in columns]
 
     def encode(self, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
-        """`rows` as they are written; None stays None."""
+        """Return the encoded rows; None stays None."""
         return zip(*self.encode_columns(rows), strict=True)
 
     def encode_columns(self, rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Any]]:
-        """The columns of `rows` as they are written."""
+        """Return the encoded columns of `rows`."""
         return map(_convert, self._columns, zip(*rows, strict=True))
 
 
 class RowDecoder:
-    """Makes of the rows that a driver gives what was written."""
+    """Decodes a driver's rows of certain columns."""
 
-    def __init__(self, columns: Sequence[Column[Any]], readers: Decoders) -> None:
+    def __init__(self, columns: Sequence[Column[Any]], decoders: Decoders) -> None:
         self._columns = [
-            (index, readers[column_kind(each)], bool(each.nullable))
+            (index, decoders[column_kind(each)], bool(each.nullable))
             for index, each in enumerate(columns)
-            if column_kind(each) in readers
+            if column_kind(each) in decoders
         ]
 
     def decode(self, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
-        """The same rows with the values that were written; times are aware, in UTC."""
+        """Return the decoded rows; times are aware, in UTC."""
         if not rows:
             return rows
         columns: list[Any] = list(zip(*rows, strict=True))
-        for index, read, may_be_none in self._columns:
-            columns[index] = _convert((read, may_be_none), columns[index])
+        for index, decode, nullable in self._columns:
+            columns[index] = _convert((decode, nullable), columns[index])
         return list(zip(*columns, strict=True))
 
 
 def _convert(
     column: tuple[Callable[[Any], Any] | None, bool], values: Sequence[Any]
 ) -> Sequence[Any]:
-    change, may_be_none = column
-    if change is None:
+    convert, nullable = column
+    if convert is None:
         return values
-    if may_be_none:
-        return [None if value is None else change(value) for value in values]
-    return list(map(change, values))
+    if nullable:
+        return [None if value is None else convert(value) for value in values]
+    return list(map(convert, values))

@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 class JsonLiteral:
     """The text of a JSON document, which the driver quotes by `to_literal`.
 
-    Of a `str` it would put a backslash before each double quote, of which JSON is full: that took
-    a fifth of Winchester's time for an event.
+    In a `str` the driver escapes every double quote, of which JSON has many; that took a fifth of
+    the time per event.
     """
 
     __slots__ = ("text",)
@@ -58,21 +58,21 @@ class JsonLiteral:
 
     @staticmethod
     def to_literal(document: JsonLiteral, _converters: object) -> str:
-        """The literal, where a backslash escapes: which our `sql_mode` says (MariaDB manual)."""
+        """Return the SQL literal; our `sql_mode` makes the backslash an escape character."""
         return "'" + document.text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 _MAX_CACHED_TEXTS = 32
-"""How many texts of a statement are kept, one for each number of rows."""
+"""Cached texts, one for each statement and number of rows."""
 
 _ENCODERS: Encoders = {ColumnKind.TIMESTAMP: format_naive_utc, ColumnKind.JSON: JsonLiteral}
 
 _DECODERS: Decoders = {ColumnKind.TIMESTAMP: parse_naive_utc, ColumnKind.BYTES: bytes.fromhex}
-"""Of what `_json_element` tells."""
+"""Decoders of the output of `_json_element`."""
 
 
 class MariadbWriter(BulkWriter):
-    """For MariaDB. Of a row passed over it does not say whether it is known or was refused."""
+    """The writer for MariaDB, whose INSERT IGNORE skips duplicates and invalid rows alike."""
 
     name = "mariadb"
 
@@ -84,13 +84,15 @@ class MariadbWriter(BulkWriter):
         lock: RowLock,
         keys: Sequence[Any],
     ) -> tuple[list[tuple[Any, ...]], list[Sequence[Any]]]:
-        """Carry out `insert`, then `lock`; both at once where few rows are meant."""
+        """Execute `insert`, then `lock`; in one round trip for few rows."""
         if not keys or len(rows) + len(keys) > SMALL_BATCH_ROWS:
             return super().insert_and_lock(connection, insert, rows, lock, keys)
-        alone = len(rows) == 1
-        insertion = _insert_without_returning(insert, rows) if alone else self._insert(insert, rows)
+        is_single = len(rows) == 1
+        insertion = (
+            _insert_without_returning(insert, rows) if is_single else self._insert(insert, rows)
+        )
         result, locked = _execute_in_one_round_trip(connection, [insertion, self._lock(lock, keys)])
-        inserted = _inserted_row_result(insert, rows[0], result) if alone else list(result.rows)
+        inserted = _inserted_row_result(insert, rows[0], result) if is_single else list(result.rows)
         return inserted, list(self._decode(lock, locked.rows))
 
     def execute_all(
@@ -99,7 +101,7 @@ class MariadbWriter(BulkWriter):
         changes: Sequence[RowChange],
         new_parents: ParentChildInsert | None = None,
     ) -> None:
-        """Do it, all at once where few rows are meant."""
+        """Execute `changes` and insert `new_parents`; in one round trip for few rows."""
         if new_parents is not None and new_parents.rows:
             parents, children = [(new_parents.parent, new_parents.rows)], new_parents.children
         else:
@@ -118,7 +120,7 @@ class MariadbWriter(BulkWriter):
     def delete(
         self, connection: Connection, statements: Sequence[RowDelete], keys: Sequence[Any]
     ) -> None:
-        """Carry them out, all at once where few rows are meant."""
+        """Execute `statements` in order; in one round trip for few rows."""
         if not keys or len(keys) > SMALL_BATCH_ROWS:
             super().delete(connection, statements, keys)
         else:
@@ -150,9 +152,9 @@ class MariadbWriter(BulkWriter):
 def _inserted_row_result(
     statement: RowInsert, row: Sequence[Any], result: driver.StatementResult
 ) -> list[tuple[Any, ...]]:
-    """What a row's insert was to return: its key and its id, which is told with the answer.
+    """Return the key and id of a single inserted row, from `lastrowid` instead of RETURNING.
 
-    To read it as a row would take the driver longer than to send the values.
+    Reading a returned row takes the driver longer than sending the values.
     """
     key, _ = statement.returning
     return [(row[statement.names.index(key)], result.first_id)] if result.inserted else []
@@ -168,7 +170,7 @@ def _execute_in_one_round_trip(
 
 
 def _insert_without_returning(statement: RowInsert, rows: Rows) -> BoundStatement:
-    """Insert them, and return nothing: children find theirs by key."""
+    """Return an insert without RETURNING: children find their parents by key."""
     return _insert_text(statement, len(rows)), _parameters(statement, rows)
 
 
@@ -216,7 +218,7 @@ def _update_one_text(statement: RowUpdate) -> str:
 
 @lru_cache(maxsize=_MAX_CACHED_TEXTS)
 def _update_text(statement: RowUpdate, rows: int) -> str:
-    # in this order and by this index: it locks what it reads
+    # fixed join order and index: MariaDB locks every row it reads
     table, columns = statement.table.name, statement.columns
     names = ", ".join(column.name for column in columns)
     values = values_list(("%s",) * len(columns), rows)
@@ -231,7 +233,7 @@ def _update_text(statement: RowUpdate, rows: int) -> str:
 
 @lru_cache(maxsize=_MAX_CACHED_TEXTS)
 def _lock_text(statement: RowLock, keys: int) -> str:
-    # the driver takes as long for the head of a column as for all else of a single row
+    # one JSON column: the driver spends as much on a column's metadata as on a whole single row
     values = ", ".join(map(_json_element, statement.columns))
     text = [f"SELECT JSON_ARRAY({values}) FROM {statement.table.name}"]
     text.append(f"FORCE INDEX ({statement.index})")
@@ -241,7 +243,7 @@ def _lock_text(statement: RowLock, keys: int) -> str:
 
 
 def _json_element(column: Column[Any]) -> str:
-    """What a JSON array tells of a column."""
+    """Return a column's element in a JSON array."""
     return f"HEX({column.name})" if column_kind(column) is ColumnKind.BYTES else column.name
 
 
@@ -273,9 +275,9 @@ _TCP_OPTIONS = {
     "TCP_KEEPCNT": base.KEEPALIVE_COUNT,
     "TCP_USER_TIMEOUT": base.TCP_USER_TIMEOUT_SECONDS * 1000,
 }
-"""Options of `socket`, as far as the system has them."""
+"""Options of `socket`, if the system has them."""
 
-# Numbers: MariaDB manual, error codes
+# numbers of MariaDB's error codes
 _CONFLICTS = frozenset({1062, 1205, 1213, 1020})
 _UNAVAILABLE = frozenset(
     {0, 3, 1021, 1026, 1030, 1036, 1037, 1040, 1041, 1042, 1053, 1114, 1129, 1158, 1159, 1160}
@@ -300,7 +302,7 @@ class MariadbDialect(SqlDialect):
         timeout = {} if "connect_timeout" in url.query else _CONNECT_TIMEOUT
         return {
             "isolation_level": "READ COMMITTED",
-            "pool_reset_on_return": None,  # each transaction has its end; it would cost a journey
+            "pool_reset_on_return": None,  # every transaction ends itself; saves a round trip
             "connect_args": {"charset": "utf8mb4", "conv": _converters(), **timeout},
         }
 
@@ -315,18 +317,18 @@ class MariadbDialect(SqlDialect):
         return func.date_format(func.utc_timestamp(6), "%Y-%m-%dT%H:%i:%S.%f", type_=Text())
 
     def force_index(self, query: Select[Any], table: FromClause, index: str) -> Select[Any]:
-        # it locks what it reads: going through all rows would wait for those of other workers
+        # MariaDB locks every row it reads: a table scan would wait for rows of other workers
         return query.with_hint(table, f"FORCE INDEX ({index})")
 
     def delete_by_index(self, table: Table, index: str) -> Delete:
-        # when it believes the table to be small it goes through all rows, and waits for those that
-        # a purge has locked; a hint is only taken where the table is named twice
+        # for a table that it estimates to be small it scans all rows, and waits for those that a
+        # purge has locked; DELETE accepts an index hint only if the table is named twice
         named = delete(table).prefix_with(table.name)
         return named.with_hint(f"FORCE INDEX ({index})", dialect_name="*")
 
     def matches_glob(self, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
-        # of LIKE, 10.11 makes an index range that ends at U+FFFF and misses what is beyond;
-        # concat() hides the column from it, and the literal prefix bounds the range instead
+        # for LIKE, 10.11 uses an index range that ends at U+FFFF and misses later characters;
+        # concat() prevents that, and the caller's literal prefix bounds the range instead
         return super().matches_glob(func.concat(column), glob)
 
     def classify_error(self, error: BaseException) -> DatabaseErrorKind:
@@ -340,9 +342,9 @@ class MariadbDialect(SqlDialect):
 
 
 def _converters() -> dict[Any, Any]:
-    """The driver's own, but for two kinds.
+    """Return the driver's converters with faster ones for times and JSON documents.
 
-    It takes times apart by a regular expression, and goes through documents letter by letter.
+    The driver parses times by a regular expression, and escapes documents character by character.
     """
     from pymysql.constants import FIELD_TYPE
     from pymysql.converters import conversions
@@ -357,7 +359,7 @@ def _converters() -> dict[Any, Any]:
 def _allow_multiple_statements(
     _dialect: object, _record: object, _arguments: object, options: dict[str, Any]
 ) -> None:
-    """Let a text hold several statements, which then cost one journey to the server."""
+    """Allow several statements in one text, for a single round trip to the server."""
     from pymysql.constants import CLIENT
 
     options["client_flag"] = options.get("client_flag", 0) | CLIENT.MULTI_STATEMENTS
@@ -370,7 +372,7 @@ def _configure_connection(connection: Any, _record: object) -> None:
 
 
 def _enable_keepalive(client_socket: socket.socket) -> None:
-    """Let the kernel tell when the server is gone, as libpq does by its own parameters."""
+    """Enable TCP keepalive to detect a dead server, as libpq does by its parameters."""
     client_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in _TCP_OPTIONS.items():
         if client_socket.family != socket.AF_UNIX and hasattr(socket, option):

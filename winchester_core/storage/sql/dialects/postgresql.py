@@ -42,16 +42,16 @@ _CONNECT_ARGS = {
     "keepalives_count": base.KEEPALIVE_COUNT,
     "tcp_user_timeout": base.TCP_USER_TIMEOUT_SECONDS * 1000,
 }
-"""Parameters of libpq; a URL may have others."""
+"""Parameters of libpq; a URL may override them."""
 
 _SESSION_OPTIONS = (
     "-c timezone=UTC"
     f" -c lock_timeout={base.LOCK_TIMEOUT_SECONDS}s"
     f" -c idle_in_transaction_session_timeout={base.IDLE_TRANSACTION_TIMEOUT_SECONDS}s"
-    # what is looked for has an index; of some hundred rows the planner takes the way through all
-    # of them for shorter, as it was on disks that turn
+    # every query has an index; for some hundred rows the planner prefers a sequential scan, by
+    # cost defaults of spinning disks
     " -c enable_seqscan=off"
-    # nothing here takes so long that it is worth compiling
+    # no query takes long enough to be worth compiling
     " -c jit=off"
 )
 
@@ -77,7 +77,7 @@ class PostgresqlDialect(SqlDialect):
 
     def engine_options(self, url: URL) -> dict[str, Any]:
         given = {name: value for name, value in url.query.items() if name in _CONNECT_ARGS}
-        # of two values of one setting the last counts: the URL's
+        # the last value of a setting wins: the URL's
         options = f"{_SESSION_OPTIONS} {url.query.get('options', '')}".strip()
         return {
             "isolation_level": "READ COMMITTED",
@@ -93,10 +93,10 @@ class PostgresqlDialect(SqlDialect):
     def real_time_text(self) -> ColumnElement[str]:
         utc = func.timezone("UTC", func.clock_timestamp())
         text = func.to_char(utc, 'YYYY-MM-DD"T"HH24:MI:SS.US', type_=Text())
-        return select(text).scalar_subquery()  # else it would be written for each row
+        return select(text).scalar_subquery()  # evaluated once, not for each row
 
     def is_one_of(self, column: ColumnElement[int], numbers: Sequence[int]) -> ColumnElement[bool]:
-        # one value, and one text of the statement for any number of them: it is prepared once
+        # one array parameter: one statement text for any number of values
         return column == any_(_bigint_array(numbers))
 
     def pair_is_one_of(
@@ -110,12 +110,12 @@ class PostgresqlDialect(SqlDialect):
     def lateral_index_lookup(
         self, outer: Table, inner: Table, on: ColumnElement[bool]
     ) -> tuple[FromClause, FromClause]:
-        # OFFSET keeps the planner from making another join of it
+        # OFFSET 0 keeps the planner from flattening the subquery into another kind of join
         found = select(inner).where(on).offset(0).lateral()
         return outer.join(found, true()), found
 
     def json_text(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        return cast(column, Text())  # the driver would read what is of the type JSON
+        return cast(column, Text())  # the driver decodes values of the type JSON
 
     def notifier(self, engine: Engine) -> WorkerNotifier:
         return PostgresqlNotifier(engine)
@@ -123,7 +123,7 @@ class PostgresqlDialect(SqlDialect):
     def index_order(
         self, order: ColumnElement[Any], *, after_null: ColumnElement[Any] | None
     ) -> tuple[ColumnElement[Any], ...]:
-        # it does not see that the index has this order unless the column is named
+        # the planner recognizes the order of the index only if the null column is named
         return (order,) if after_null is None else (after_null, order)
 
     def contains(self, column: ColumnElement[str], text: str) -> ColumnElement[bool]:
@@ -131,7 +131,7 @@ class PostgresqlDialect(SqlDialect):
 
     def classify_error(self, error: BaseException) -> DatabaseErrorKind:
         state = getattr(error, "sqlstate", None)
-        if state is None:  # the driver's own verdict
+        if state is None:  # raised by the driver, not the server
             return _DRIVER_ERRORS.get(type(error).__name__, DatabaseErrorKind.UNKNOWN)
         if state in _CONFLICTS:
             return DatabaseErrorKind.CONFLICT
@@ -150,7 +150,7 @@ def _configure_connection(connection: Any, _record: object) -> None:
     from winchester_core.storage.sql.dialects.postgresql_cursor import UnpreparedCursor
 
     connection.cursor_factory = UnpreparedCursor
-    # to write an array as text takes the driver several times as long
+    # the driver takes several times as long to encode arrays as text
     connection.adapters.register_dumper(list, ListBinaryDumper)
 
 
@@ -158,29 +158,29 @@ def _bigint_array(numbers: Sequence[int]) -> BindParameter[Any]:
     return bindparam(None, list(numbers), type_=ARRAY(BigInteger))
 
 
-# LISTEN and NOTIFY: idle workers hear at once that a stream is ready.
+# LISTEN and NOTIFY: wake idle workers when a stream becomes ready.
 #
-# The notification is a transaction of its own, after the commit that it tells of. Within that
-# commit it would take a lock on the whole server (PostgreSQL, `PreCommit_Notify`), behind which
-# all ingest would queue while each in turn waits for the disk.
+# The notification is a separate transaction after the commit. Within it, NOTIFY would take a
+# server-wide lock until the commit is on disk (PostgreSQL, `PreCommit_Notify`), and serialize all
+# ingest.
 
 logger = logging.getLogger(__name__)
 
 CHANNEL = "winchester_ready"
 
-# what is notified bears no data, hence need not wait for the disk; this holds for it alone
+# a notification carries no data, so its transaction (and only it) need not wait for the disk
 _NOTIFY = text(
     "SELECT set_config('synchronous_commit', 'off', true), pg_notify(:channel, '')"
 ).bindparams(channel=CHANNEL)
 
 POLL_SECONDS = 0.5
-"""How often the listening thread looks whether it is to end."""
+"""How often the listener thread checks whether to stop."""
 
 RECONNECT_SECONDS = 2.0
 
 
 class PostgresqlNotifier(WorkerNotifier):
-    """The bell of one PostgreSQL database."""
+    """The notifier of a PostgreSQL database, by LISTEN and NOTIFY."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -192,7 +192,7 @@ class PostgresqlNotifier(WorkerNotifier):
             with self._notify_engine.connect() as connection:
                 connection.execute(_NOTIFY)
         except SQLAlchemyError as error:
-            logger.debug("notification of workers failed, they will poll: %s", error)
+            logger.debug("notification of workers failed, workers will poll: error=%s", error)
 
     @contextmanager
     def listen(self, wake: Callable[[], None]) -> Iterator[None]:
@@ -209,25 +209,25 @@ class PostgresqlNotifier(WorkerNotifier):
             thread.join()
 
     def _listen(self, wake: Callable[[], None], done: threading.Event) -> None:
-        """Hear until `done`, through every loss of the connection. The body of a thread."""
+        """Listen until `done`, reconnecting after errors. The body of a thread."""
         driver_error = self._engine.dialect.loaded_dbapi.Error
         while not done.is_set():
             try:
                 self._listen_until(wake, done)
             except (SQLAlchemyError, driver_error) as error:
-                logger.debug("cannot listen for notifications, retrying: %s", error)
+                logger.debug("cannot listen for notifications, retrying: error=%s", error)
                 done.wait(RECONNECT_SECONDS)
 
     def _listen_until(self, wake: Callable[[], None], done: threading.Event) -> None:
         with closing(self._detached_connection()) as connection:
             connection.execute(f"LISTEN {CHANNEL}")
-            wake()  # it may have rung while nobody listened
+            wake()  # notifications before LISTEN are lost
             while not done.is_set():
                 for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
                     wake()
 
     def _detached_connection(self) -> Any:
-        """A connection of the driver that is none of the pool's any more."""
+        """Return a driver connection that is detached from the pool."""
         pooled = self._engine.raw_connection()
         connection: Any = pooled.driver_connection
         pooled.detach()

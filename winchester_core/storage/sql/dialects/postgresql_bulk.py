@@ -1,7 +1,7 @@
-"""PostgreSQL takes rows fastest as one array for each column, in the binary format.
+"""Bulk statements of PostgreSQL: rows as one binary array for each column.
 
-With a parameter for each value the driver would go through the statement's text for longer than
-the server works.
+With a parameter for each value, the driver would spend more time on the statement's text than the
+server on the rows.
 """
 
 from __future__ import annotations
@@ -61,15 +61,15 @@ _TYPES = {
 
 
 PIPELINE_ROWS = 250
-"""Rows that are sent together: the server works on them while the next are written down."""
+"""Rows in one pipelined statement: the server processes them while the next are encoded."""
 
 
 class PostgresqlWriter(BulkWriter):
-    """For PostgreSQL."""
+    """The writer for PostgreSQL."""
 
     name = "postgresql"
     driver_options = MappingProxyType({"prepare": None})
-    """What is written is found by its key: one plan suits all values. See `UnpreparedCursor`."""
+    """Rows are found by unique keys, so one plan suits all values. See `UnpreparedCursor`."""
 
     def insert_and_lock(
         self,
@@ -79,11 +79,11 @@ class PostgresqlWriter(BulkWriter):
         lock: RowLock,
         keys: Sequence[Any],
     ) -> tuple[list[tuple[Any, ...]], list[Sequence[Any]]]:
-        """Carry out `insert`, then `lock`, with one journey to the server for both."""
-        few = len(rows) + len(keys) <= SMALL_BATCH_ROWS
-        if few and keys:
+        """Execute `insert`, then `lock`, in one round trip to the server."""
+        is_small = len(rows) + len(keys) <= SMALL_BATCH_ROWS
+        if is_small and keys:
             return self._insert_and_lock_few(connection, insert, rows, lock, keys)
-        if few or not supports_pipeline():
+        if is_small or not supports_pipeline():
             return super().insert_and_lock(connection, insert, rows, lock, keys)
         with pipeline(connection, **self.driver_options) as send:
             inserts = [
@@ -91,7 +91,7 @@ class PostgresqlWriter(BulkWriter):
                 for batch in parameter_batches(rows, PIPELINE_ROWS)
             ]
             locks = [send(*self._lock(lock, batch)) for batch in parameter_batches(keys)]
-        # to read within the pipeline would be a journey of its own
+        # reading within the pipeline would cost another round trip
         inserted = [row for cursor in inserts for row in cursor.fetchall()]
         locked = [row for cursor in locks for row in cursor.fetchall()]
         return inserted, list(self._decode(lock, locked))
@@ -104,19 +104,19 @@ class PostgresqlWriter(BulkWriter):
         lock: RowLock,
         keys: Sequence[Any],
     ) -> tuple[list[tuple[Any, ...]], list[Sequence[Any]]]:
-        """The same in one statement, which takes the driver less time than its pipeline.
+        """Do the same in one statement, which takes the driver less time than a pipeline.
 
-        The insert may have to wait for another transaction. Rows that this one changed are locked
-        as they are by then, but those that it inserted are not seen: who is about to insert such a
-        row as well is in conflict with it.
+        The insert may wait for another transaction. Rows that the other one changed are then locked
+        in their new version, but rows that it inserted are not seen: inserting the same row later
+        in this transaction is a conflict.
         """
         insert_text, inserts = self._insert(insert, rows)
         lock_text, locks = self._lock(lock, keys)
         text = _insert_and_lock_text(insert, insert_text, lock, lock_text)
-        found = driver.fetch(connection, text, (*inserts, *locks), **self.driver_options)
-        index = len(insert.returning)
-        inserted = [row[:index] for row in found if row[0] is not None]
-        locked = [row[index:] for row in found if row[0] is None]
+        combined = driver.fetch(connection, text, (*inserts, *locks), **self.driver_options)
+        width = len(insert.returning)
+        inserted = [row[:width] for row in combined if row[0] is not None]
+        locked = [row[width:] for row in combined if row[0] is None]
         return inserted, list(self._decode(lock, locked))
 
     def execute_all(
@@ -125,7 +125,7 @@ class PostgresqlWriter(BulkWriter):
         changes: Sequence[RowChange],
         new_parents: ParentChildInsert | None = None,
     ) -> None:
-        """Do it in one statement, for each would cost a journey to the server."""
+        """Execute `changes` and insert `new_parents`; in one statement for few new rows."""
         if new_parents is None or not new_parents.rows or new_parents.size > SMALL_BATCH_ROWS:
             super().execute_all(connection, changes, new_parents)
             return
@@ -143,7 +143,7 @@ class PostgresqlWriter(BulkWriter):
         return [self._render(statement, rows) for statement, rows in changes if rows]
 
     def _execute(self, connection: Connection, statements: Sequence[BoundStatement]) -> None:
-        """Do all in one statement: none of them needs another done."""
+        """Execute independent statements as one, for a single round trip."""
         if statements:
             texts, parameters = zip(*statements, strict=True)
             values = tuple(chain.from_iterable(parameters))
@@ -177,10 +177,10 @@ def _parameters(statement: RowStatement, rows: Rows) -> tuple[Any, ...]:
 
 @cache
 def _combined_text(texts: tuple[str, ...]) -> str:
-    *first, last = texts
-    if not first:
+    *ctes, last = texts
+    if not ctes:
         return last
-    parts = ", ".join(f"{_cte_name(index)} AS ({text})" for index, text in enumerate(first))
+    parts = ", ".join(f"{_cte_name(index)} AS ({text})" for index, text in enumerate(ctes))
     return f"WITH {parts} {last}"
 
 
@@ -192,25 +192,27 @@ def _cte_name(index: int) -> str:
 def _insert_and_lock_text(
     insert: RowInsert, insert_text: str, lock: RowLock, lock_text: str
 ) -> str:
-    """First what the insert returns, followed by nulls, then behind nulls what is locked."""
+    """Return a union of inserted rows, padded with nulls after, and locked rows, padded before."""
     inserted, locked = _cte_name(0), _cte_name(1)
-    behind, before = (", ".join(["NULL"] * len(each)) for each in (lock.names, insert.returning))
+    nulls_after, nulls_before = (
+        ", ".join(["NULL"] * len(each)) for each in (lock.names, insert.returning)
+    )
     return (
         f"WITH {inserted} AS ({insert_text}), {locked} AS ({lock_text})"
-        f" SELECT {', '.join(insert.returning)}, {behind} FROM {inserted}"
-        f" UNION ALL SELECT {before}, {', '.join(lock.names)} FROM {locked}"
+        f" SELECT {', '.join(insert.returning)}, {nulls_after} FROM {inserted}"
+        f" UNION ALL SELECT {nulls_before}, {', '.join(lock.names)} FROM {locked}"
     )
 
 
 @cache
-def _insert_text(statement: RowInsert, listed: str) -> str:
+def _insert_text(statement: RowInsert, row_source: str) -> str:
     names = [*statement.names]
     values = [_value(column) for column in statement.columns]
     if statement.timestamp_column is not None:
         names.append(statement.timestamp_column)
         values.append("clock_timestamp()")
     text = [f"INSERT INTO {statement.table.name} ({', '.join(names)})"]
-    text.append(f"SELECT {', '.join(values)} FROM {listed}")
+    text.append(f"SELECT {', '.join(values)} FROM {row_source}")
     if statement.conflict_column is not None:
         text.append(f"ON CONFLICT ({statement.conflict_column}) DO NOTHING")
     if statement.returning:
@@ -219,24 +221,24 @@ def _insert_text(statement: RowInsert, listed: str) -> str:
 
 
 @cache
-def _child_text(statement: ChildInsert, listed: str) -> str:
-    """For a statement whose first part inserts the parents."""
+def _child_text(statement: ChildInsert, row_source: str) -> str:
+    """Return an insert of child rows, for a statement whose first CTE inserts the parents."""
     parents, insert = _cte_name(0), statement.insert
     key, row_id = statement.parent.returning
     _, *columns = insert.columns
     values = [f"{parents}.{row_id}", *map(_value, columns)]
     text = [f"INSERT INTO {insert.table.name} ({', '.join(insert.names)})"]
-    text.append(f"SELECT {', '.join(values)} FROM {parents} JOIN {listed}")
+    text.append(f"SELECT {', '.join(values)} FROM {parents} JOIN {row_source}")
     text.append(f"ON listed.{key} = {parents}.{key}")
     return " ".join(text)
 
 
 @cache
-def _update_text(statement: RowUpdate, listed: str) -> str:
+def _update_text(statement: RowUpdate, row_source: str) -> str:
     table = statement.table.name
     _, *columns = statement.columns
     changes = ", ".join(f"{column.name} = {_value(column)}" for column in columns)
-    text = [f"UPDATE {table} SET {changes} FROM {listed}"]
+    text = [f"UPDATE {table} SET {changes} FROM {row_source}"]
     text.append(f"WHERE {table}.{statement.key} = listed.{statement.key}")
     return " ".join(text)
 
@@ -255,7 +257,7 @@ def _delete_text(statement: RowDelete, placeholder: str) -> str:
 
 
 def _key_placeholder(keys: Sequence[Any]) -> BoundStatement:
-    """The mark of the parameter that `keys` are, for the name of their type, and itself."""
+    """Return the placeholder of `keys`, to be formatted with their type, and its parameter."""
     return ("%b::{}", tuple(keys)) if len(keys) == 1 else ("ANY(%b::{}[])", (list(keys),))
 
 
@@ -270,7 +272,7 @@ def _row_source(statement: RowStatement, rows: Rows) -> str:
 
 @cache
 def _single_row_source(statement: RowStatement) -> str:
-    # writing arrays of one would take the driver longer than anything else here
+    # encoding one-element arrays would take the driver longer than everything else here
     values = ", ".join(f"%b::{_TYPES[column_kind(column)]}" for column in statement.columns)
     return f"(VALUES ({values})) AS listed ({_names(statement)})"
 
@@ -295,17 +297,15 @@ def _encoder(statement: RowStatement) -> RowEncoder:
     return RowEncoder(statement.columns, _ENCODERS)
 
 
-# Statements that go to PostgreSQL one behind the other, none waiting for the answer before it.
-#
-# psycopg's pipeline mode.
+# psycopg's pipeline mode: statements are sent without waiting for the results of earlier ones.
 
 
 @contextmanager
 def pipeline(connection: Connection, **driver_options: bool | None) -> Iterator[Send]:
-    """Give what sends a statement and returns the cursor for its rows, to be read afterwards.
+    """Yield a function that sends a statement and returns its cursor, to be read afterwards.
 
-    The server begins with a statement as soon as it has it. Raises `DBAPIError` as SQLAlchemy
-    does: the statements of a pipeline after one that failed are not carried out.
+    The server executes each statement as soon as it arrives; those after a failed one are not
+    executed. Raises `DBAPIError` as SQLAlchemy does.
     """
     psycopg: Any = connection.connection.driver_connection
     sent: list[str] = []
@@ -322,7 +322,7 @@ def pipeline(connection: Connection, **driver_options: bool | None) -> Iterator[
 
 
 def supports_pipeline() -> bool:
-    """Whether the driver's library has this mode: libpq from 14 on."""
+    """Return whether libpq supports pipeline mode (14 or later)."""
     from psycopg import Pipeline
 
     return Pipeline.is_supported()

@@ -1,4 +1,4 @@
-"""The cursor of PostgreSQL's connections."""
+"""The cursor of PostgreSQL connections."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 class UnpreparedCursor(Cursor[Any]):
-    """Has each statement planned for its values, unless it is told otherwise.
+    """A cursor that does not prepare statements by default.
 
-    psycopg prepares what comes often, and the server then plans it once: for any value of `state`
-    or `event_type`, by going through a whole table where the value is rare. `prepare=None` leaves
-    that to psycopg, for a statement that one plan suits.
+    psycopg prepares frequent statements, and the server may then use one generic plan for all
+    values of `state` or `event_type`: a scan of the whole table for a rare value. `prepare=None`
+    restores psycopg's behaviour for statements with one good plan.
     """
 
     def execute(

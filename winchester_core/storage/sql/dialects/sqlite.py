@@ -1,4 +1,4 @@
-"""SQLite: one writer at a time, write-ahead log, every commit on disk before it is reported."""
+"""SQLite: one writer at a time, write-ahead log, every commit synced to disk."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ BUSY_TIMEOUT_SECONDS = 30.0
 FILE_MODE = 0o640
 
 CACHE_KIB = 65_536
-"""Of each connection. With SQLite's own 2 MiB the indexes of a large table would be read again and
-again."""
+"""Page cache of each connection. SQLite's default of 2 MiB does not hold the indexes of a large
+table."""
 
 CACHED_STATEMENTS = 32
-"""Prepared ones, of each connection. Those of a batch differ by the length of their rows, and take
-half a MiB each; the driver would keep 128."""
+"""Prepared statements cached by each connection. Those of batches differ by the number of rows and
+take half a MiB each; the driver's default is 128."""
 
 CHECKPOINT_PAGES = 8_000
-"""How long the log grows, 32 MiB, before it goes into the database: SQLite's own 4 MiB are two
-batches. What is committed is on disk either way."""
+"""Size of the write-ahead log (32 MiB) at which it is checkpointed; SQLite's default of 4 MiB is
+two batches. Commits are on disk either way."""
 
 READ_ONLY = "winchester_read_only"
-"""The execution option of a connection that only reads: it need not wait for the writer."""
+"""The execution option of a read-only connection, which does not wait for the writer."""
 
 _CONFLICTS = frozenset({sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY})
 _UNAVAILABLE = frozenset(
@@ -88,7 +88,7 @@ class SqliteDialect(SqlDialect):
             "timeout": BUSY_TIMEOUT_SECONDS,
             "cached_statements": CACHED_STATEMENTS,
         }
-        if self._is_private:  # to one connection, which threads take in turns
+        if self._is_private:  # to a single connection, which threads share
             pool = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
             return {"connect_args": arguments, **pool}
         return {"connect_args": arguments}
@@ -102,11 +102,11 @@ class SqliteDialect(SqlDialect):
         event.listen(engine, "begin", _begin)
 
     def matches_glob(self, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
-        # its LIKE takes "a" for "A"; in its GLOB a bracket opens a set of characters
+        # LIKE ignores case on SQLite; in its GLOB a bracket opens a character class
         return column.bool_op("GLOB")(glob.replace("[", "[[]"))
 
     def filter_only(self, condition: ColumnElement[bool]) -> ColumnElement[Any]:
-        # it would take an index that has the rows of the whole table; of a sum it takes none
+        # SQLite might choose an index that matches the whole table; `+ 0` prevents that
         return type_coerce(condition.self_group(), Integer) + 0
 
     def lock_rows(self, query: Select[Any], *, skip_locked: bool = False) -> Select[Any]:
@@ -125,13 +125,13 @@ class SqliteDialect(SqlDialect):
 
 
 def _create_with_file_mode(_dialect: object, _record: object, arguments: Any, options: Any) -> None:
-    """Create a database that is not there yet, for its owner and group alone.
+    """Create a missing database file, accessible only to its owner and group.
 
-    SQLite gives the files beside it (the log, its index) the same mode. Only a file that is new is
-    opened: closing one that is in use would lose the locks that this process holds on it.
+    SQLite creates the other files (log and shared memory) with the same mode. Only a new file is
+    opened: closing one in use would release the POSIX locks that this process holds on it.
     """
     if not options.get("uri"):
-        with suppress(OSError):  # it exists, or SQLite will say what hinders it
+        with suppress(OSError):  # it exists, or SQLite will report the error
             os.close(os.open(arguments[0], os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
 
 
@@ -164,7 +164,7 @@ _ENCODERS: Encoders = {ColumnKind.TIMESTAMP: format_naive_utc, ColumnKind.JSON: 
 
 
 class SqliteWriter(BulkWriter):
-    """For SQLite, whose time is the host's."""
+    """The writer for SQLite, which uses the host's time."""
 
     name = "sqlite"
 
@@ -195,7 +195,7 @@ class SqliteWriter(BulkWriter):
         return " ".join(text), tuple(chain.from_iterable(_encoder(statement).encode(rows)))
 
     def _lock(self, statement: RowLock, keys: Sequence[Any]) -> BoundStatement:
-        # whoever writes has locked the whole file
+        # the transaction has locked the whole file
         text = [f"SELECT {', '.join(statement.names)} FROM {statement.table.name}"]
         text.append(f"WHERE {statement.key} IN {values_list(('?',) * len(keys), 1)}")
         text.append(f"ORDER BY {statement.key}")
