@@ -1,4 +1,4 @@
-"""Measures of the code: its files and imports, and how much of it one event and one stream enter.
+"""Measures of the code: its files and imports, and the code that one event or stream runs.
 
 `make measures` runs it; `python -m tools.measures --help` names the options.
 """

@@ -16,32 +16,32 @@ PACKAGES = ("winchester_core", "winchester_handlers")
 
 
 def main() -> None:
-    """Take the measures that the options name."""
+    """Take and print the measures that the options select."""
     options = _parser().parse_args()
     trees = {package: SourceTree(options.tree, package) for package in PACKAGES}
     report: dict[str, Any] = {package: tree.measures() for package, tree in trees.items()}
-    circles = [circle for tree in trees.values() for circle in tree.circles()]
+    cycles = [cycle for tree in trees.values() for cycle in tree.import_cycles()]
     if options.tree.samefile(CHECKOUT) and not options.static:
-        report["walks"] = {name: walks.take(name) for name in walks.WALKS}
+        report["walks"] = {name: walks.run_walk(name) for name in walks.WALKS}
     if options.commit:
         report["commit"] = changed_files(options.tree, options.commit)
-    print(table(report))
-    for circle in circles:
-        print(f"\nimport circle of {len(circle)}:\n  " + "\n  ".join(circle))
+    print(format_report(report))
+    for cycle in cycles:
+        print(f"\nimport cycle of {len(cycle)} modules:\n  " + "\n  ".join(cycle))
     if options.json:
-        report["circles"] = circles
+        report["cycles"] = cycles
         options.json.write_text(json.dumps(report, indent=1) + "\n")
 
 
-def table(report: dict[str, Any]) -> str:
-    """Return the report's numbers as lines of text."""
+def format_report(report: dict[str, Any]) -> str:
+    """Return the numbers of the report as a table."""
     names = report[PACKAGES[0]]
     rows = [(name, *(report[package][name] for package in PACKAGES)) for name in names]
     lines = [f"{'':<26}" + "".join(f"{package:>22}" for package in PACKAGES)]
     lines += [f"{name:<26}" + "".join(f"{number:>22,g}" for number in row) for name, *row in rows]
     for name, walk in report.get("walks", {}).items():
         functions = sum(len(each) for each in walk.values())
-        lines.append(f"walk of one {name}: {len(walk)} files, {functions} functions")
+        lines.append(f"code that one {name} runs: {len(walk)} files, {functions} functions")
     if "commit" in report:
         lines.append(f"product files changed by the commit: {len(report['commit'])}")
     return "\n".join(lines)
@@ -63,11 +63,11 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=CHECKOUT,
         metavar="PATH",
-        help="another checkout to measure, without the walks",
+        help="measure another checkout, without the walks",
     )
-    parser.add_argument("--static", action="store_true", help="leave out the walks")
+    parser.add_argument("--static", action="store_true", help="omit the walks")
     parser.add_argument("--commit", metavar="REV", help="count the product files that it changes")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all measures here, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all measures as JSON")
     return parser
 
 

@@ -1,6 +1,6 @@
-"""Measures of a package's source: sizes of files and functions, importers, import circles.
+"""Measures of a package's source: sizes of files and functions, importers, import cycles.
 
-Nothing is imported: the files are parsed, so that any checkout can be measured.
+The files are parsed, not imported, so that any checkout can be measured.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 SMALL_LINES = 40
 LARGE_LINES = 450
 
-NOT_TYPICAL = ("migrations", "plugin_templates")
-"""Directories whose files are left out of the median."""
+EXCLUDED_FROM_MEDIAN = ("migrations", "plugin_templates")
+"""Directories whose files are excluded from the median."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Module:
 
     @property
     def package(self) -> str:
-        """The dotted name of the package that the module is in; of a package, its own name."""
+        """The dotted name of the module's package; for a package, its own name."""
         return self.name if self.is_package else self.name.rpartition(".")[0]
 
     @property
@@ -44,19 +44,21 @@ class Module:
         return self.text.count("\n")
 
     @property
-    def is_typical(self) -> bool:
-        """Whether the file counts for the median."""
-        return not self.is_package and not any(each in self.path.parts for each in NOT_TYPICAL)
+    def counts_for_median(self) -> bool:
+        """Whether the file is included in the median."""
+        return not self.is_package and not any(
+            each in self.path.parts for each in EXCLUDED_FROM_MEDIAN
+        )
 
     def function_lengths(self) -> Iterator[int]:
-        """Return the lines of each function and method, from `def` to its end."""
+        """Return the number of lines of each function and method."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield (node.end_lineno or node.lineno) - node.lineno + 1
 
 
 class SourceTree:
-    """The modules of one package in a checkout, and which of them import which."""
+    """The modules of one package in a checkout, and their imports."""
 
     def __init__(self, checkout: Path, package: str) -> None:
         self.modules = {each.name: each for each in _read(checkout, package)}
@@ -65,7 +67,7 @@ class SourceTree:
     def imports(self) -> Mapping[str, frozenset[str]]:
         """The modules of the package that each module imports.
 
-        Imports inside functions and under TYPE_CHECKING count as those at the top do.
+        Imports inside functions and under TYPE_CHECKING are included.
         """
         return {
             name: frozenset(self._targets(module)) - {name} for name, module in self.modules.items()
@@ -80,13 +82,13 @@ class SourceTree:
                 importers[target].add(name)
         return {name: frozenset(importers[name]) for name in self.modules}
 
-    def circles(self) -> list[list[str]]:
-        """Return the strongly connected sets of two modules or more, the largest first."""
-        found = [sorted(each) for each in strongly_connected(self.imports) if len(each) > 1]
-        return sorted(found, key=lambda each: (-len(each), each))
+    def import_cycles(self) -> list[list[str]]:
+        """Return the strongly connected components of two or more modules, the largest first."""
+        cycles = [sorted(each) for each in strongly_connected(self.imports) if len(each) > 1]
+        return sorted(cycles, key=lambda each: (-len(each), each))
 
     def single_importer_modules(self) -> list[str]:
-        """Return the modules that one module alone imports, which is in the same package."""
+        """Return the modules that only one module imports, in the same package."""
         return [
             name
             for name, module in self.modules.items()
@@ -96,20 +98,20 @@ class SourceTree:
         ]
 
     def measures(self) -> dict[str, float]:
-        """Return the numbers, by their names in the table."""
+        """Return the measures by name."""
         modules = self.modules.values()
         sizes = [each.line_count for each in modules]
-        typical = [each.line_count for each in modules if each.is_typical]
+        median_sizes = [each.line_count for each in modules if each.counts_for_median]
         functions = [length for each in modules for length in each.function_lengths()]
         return {
             "files": len(modules),
             "lines": sum(sizes),
-            "median_file": median(typical or [0]),
+            "median_file": median(median_sizes or [0]),
             f"files_under_{SMALL_LINES}": sum(each < SMALL_LINES for each in sizes),
             f"files_over_{LARGE_LINES}": sum(each > LARGE_LINES for each in sizes),
             "single_importer_modules": len(self.single_importer_modules()),
             "median_function": median(functions or [0]),
-            "import_circles": len(self.circles()),
+            "import_cycles": len(self.import_cycles()),
         }
 
     def _targets(self, module: Module) -> Iterator[str]:

@@ -1,9 +1,9 @@
-"""Walks: the files and functions of the core that one event, and one stream, enter.
+"""Walks: the files and functions of the core that one event, or one stream, runs through.
 
 Each walk runs a program of the project in a process of its own, under `sys.setprofile` in all
-threads. Only installed programs, their configuration and the package's public names are used, so
-that the measure survives changes of the modules behind them. `STORAGE` and `TELEMETRY` are the only
-internal names; a commit is recognized as a call of `sqlite3.Connection.commit`.
+threads. It uses only installed programs, their configuration and the package's public names, so
+that it survives changes of the modules behind them. `STORAGE` and `TELEMETRY` are the only internal
+names; a commit is detected as a call of `sqlite3.Connection.commit`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ STORAGE = f"{CORE}storage{os.sep}"
 TELEMETRY = f"{CORE}telemetry{os.sep}"
 
 WARM_UP_EVENTS = 20
-EVENTS_OF_A_STREAM = 8
+EVENTS_PER_STREAM = 8
 DEADLINE_SECONDS = 60.0
 QUIET_SECONDS = 0.3
 
@@ -71,12 +71,13 @@ Walk = dict[str, list[str]]
 
 @dataclass(slots=True)
 class Recorder:
-    """Records the functions of the core that run, in all threads, until a commit has done the work.
+    """Records the functions of the core that run, in all threads, up to a commit.
 
-    A function that was waiting when the recording began counts once it goes on.
+    A function that was waiting when the recording began counts once it resumes.
 
-    `is_done` is asked after each commit. `is_begun`, for a walk that begins with a transaction of
-    its own, is asked before that: steps before the storage call that committed it are dropped.
+    `is_done` is called after each commit and ends the recording. For a walk that begins with a
+    transaction, `is_begun` is called first: once it is true, steps before the storage call that
+    committed that transaction are dropped.
     """
 
     is_done: Callable[[], bool]
@@ -90,22 +91,22 @@ class Recorder:
     finished: threading.Event = field(default_factory=threading.Event)
 
     def install(self) -> None:
-        """Observe this thread and all that are started from now on."""
+        """Observe this thread and all threads started later."""
         threading.setprofile(self.observe)
         sys.setprofile(self.observe)
 
     def start(self) -> None:
-        """Begin to record, once the work before has ended."""
+        """Start recording when no function of the core has run for `QUIET_SECONDS`."""
         _wait_until(lambda: monotonic() - self.last_step > QUIET_SECONDS)
         self.steps.clear()
         self.is_recording = True
 
     def observe(self, frame: FrameType, event: str, argument: Any) -> None:
-        """Take one event of `sys.setprofile`."""
+        """Handle one event of `sys.setprofile`."""
         if frame.f_code.co_filename.startswith(CORE):
-            self._executes(frame, event)
+            self._handle_core_function(frame, event)
         if event == "c_return" and self.is_recording and _is_commit(argument):
-            self._committed(frame)
+            self._handle_commit(frame)
 
     def walk(self) -> Walk:
         """Return the functions that ran, by file."""
@@ -116,7 +117,7 @@ class Recorder:
                 files.setdefault(code.co_filename.removeprefix(CORE), set()).add(name)
         return {file: sorted(names) for file, names in sorted(files.items())}
 
-    def _executes(self, frame: FrameType, event: str) -> None:
+    def _handle_core_function(self, frame: FrameType, event: str) -> None:
         thread, self.last_step = threading.get_ident(), monotonic()
         if thread not in self.seen_threads:
             self.seen_threads.add(thread)
@@ -125,7 +126,7 @@ class Recorder:
         if self.is_recording and (self.with_logging or not _is_within_logging(frame)):
             self.steps.append((thread, frame.f_code, event))
 
-    def _committed(self, frame: FrameType) -> None:
+    def _handle_commit(self, frame: FrameType) -> None:
         if self.is_begun is not None:
             if self.is_begun():
                 self.is_begun = None
@@ -151,7 +152,7 @@ def _is_within_logging(frame: FrameType | None) -> bool:
 
 
 def _call_into_storage(frame: FrameType | None) -> CodeType:
-    """Return the function of the storage that was called from outside of it."""
+    """Return the innermost core function outside of the storage that led to this frame."""
     found = None
     while frame is not None:
         file = frame.f_code.co_filename
@@ -163,8 +164,8 @@ def _call_into_storage(frame: FrameType | None) -> CodeType:
     raise LookupError(f"no commit within {STORAGE}")
 
 
-class Scene:
-    """A configuration with the http source, one trigger and SQLite, in a directory."""
+class Site:
+    """A directory with a configuration: the http source, one trigger and SQLite."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -173,22 +174,22 @@ class Scene:
         (directory / "triggers.yaml").write_text(TRIGGERS)
         (directory / "pipelines.yaml").write_text(PIPELINES)
         self.config.write_text(CONFIGURATION.format(directory=directory, port=self.port))
-        self.command("winchester_db", "-c", self.config, "upgrade", "head")
+        self.run("winchester_db", "-c", self.config, "upgrade", "head")
         self.store = open_store(load_settings(self.config))
 
-    def command(self, program: str, *arguments: str | Path) -> None:
-        """Run a program of the project to its end."""
+    def run(self, program: str, *arguments: str | Path) -> None:
+        """Run a program of the project and wait for its end."""
         path = Path(sys.executable).with_name(program)
         subprocess.run([path, *arguments], check=True, capture_output=True)
 
     def add(self, events: list[dict[str, Any]]) -> None:
-        """Store events, in a process of their own."""
+        """Store events, by a separate process."""
         file = self.directory / "events.jsonl"
         file.write_text("".join(f"{json.dumps(each)}\n" for each in events))
-        self.command("winchester", "ingest", "-c", self.config, "--file", file, "--format", "event")
+        self.run("winchester", "ingest", "-c", self.config, "--file", file, "--format", "event")
 
     def post(self, event: dict[str, Any]) -> None:
-        """Send one event over HTTP. Raises `RuntimeError` when it is not stored."""
+        """Send one event over HTTP. Raises `RuntimeError` unless it is accepted."""
         with closing(http.client.HTTPConnection("127.0.0.1", self.port)) as connection:
             headers = {"content-type": "application/json"}
             connection.request("POST", "/v1/events", json.dumps(event), headers)
@@ -201,48 +202,48 @@ class Scene:
         return self.store.has_event(message_id)
 
     def stream_states(self) -> set[str]:
-        """Return the states that streams are in."""
+        """Return the states of all streams."""
         return {each.state.value for each in self.store.find_streams(StreamFilter(), limit=10)}
 
 
-def event_walk(scene: Scene) -> Walk:
+def event_walk(site: Site) -> Walk:
     """Record one event from its POST to the commit that stores it, in a warm process."""
-    recorder = Recorder(is_done=lambda: scene.has_event("measured"))
+    recorder = Recorder(is_done=lambda: site.has_event("measured"))
 
     def drive() -> None:
-        _wait_until(lambda: _accepts(scene.port))
+        _wait_until(lambda: _accepts(site.port))
         for number in range(WARM_UP_EVENTS):
-            scene.post(_event(f"warm-{number}", "compute.update"))
+            site.post(_event(f"warm-{number}", "compute.update"))
         recorder.start()
-        scene.post(_event("measured", "compute.update"))
+        site.post(_event("measured", "compute.update"))
 
-    _run("winchester", ["ingest", "-c", str(scene.config)], recorder, drive)
+    _run("winchester", ["ingest", "-c", str(site.config)], recorder, drive)
     return recorder.walk()
 
 
-def stream_walk(scene: Scene) -> Walk:
+def stream_walk(site: Site) -> Walk:
     """Record one stream of 8 events from its claim to its completion, in a warm process."""
     recorder = Recorder(
-        is_begun=lambda: "firing" in scene.stream_states(),
-        is_done=lambda: not scene.stream_states(),  # a completed stream is purged
+        is_begun=lambda: "firing" in site.stream_states(),
+        is_done=lambda: not site.stream_states(),  # a completed stream is purged
         with_logging=False,
     )
 
     def drive() -> None:
-        scene.add(_ready_stream("warm"))
-        _wait_until(lambda: not scene.stream_states())
+        site.add(_ready_stream("warm"))
+        _wait_until(lambda: not site.stream_states())
         recorder.start()
-        scene.add(_ready_stream("measured"))
+        site.add(_ready_stream("measured"))
 
-    _run("winchester-worker", ["-c", str(scene.config)], recorder, drive)
+    _run("winchester-worker", ["-c", str(site.config)], recorder, drive)
     return recorder.walk()
 
 
 def _run(program: str, arguments: list[str], recorder: Recorder, drive: Callable[[], None]) -> None:
-    """Run a program in this thread, under the recorder, while `drive` gives it work in another."""
+    """Run a program in this thread under the recorder, and `drive`, its load, in another."""
     failures: list[BaseException] = []
 
-    def body() -> None:
+    def drive_and_stop() -> None:
         sys.setprofile(None)  # the driver is not part of the program
         try:
             drive()
@@ -256,7 +257,7 @@ def _run(program: str, arguments: list[str], recorder: Recorder, drive: Callable
     (script,) = entry_points(group="console_scripts", name=program)
     main = script.load()
     recorder.install()
-    threading.Thread(target=body, daemon=True).start()
+    threading.Thread(target=drive_and_stop, daemon=True).start()
     status = main(arguments)
     sys.setprofile(None)
     if failures:
@@ -276,7 +277,7 @@ def _event(message_id: str, event_type: str, instance_id: str = "open") -> dict[
 
 
 def _ready_stream(instance_id: str) -> list[dict[str, Any]]:
-    types = ["compute.update"] * (EVENTS_OF_A_STREAM - 1) + ["compute.exists"]
+    types = ["compute.update"] * (EVENTS_PER_STREAM - 1) + ["compute.exists"]
     return [
         _event(f"{instance_id}-{number}", each, instance_id) for number, each in enumerate(types)
     ]
@@ -305,8 +306,8 @@ def _wait_until(condition: Callable[[], bool]) -> None:
 WALKS = {"event": event_walk, "stream": stream_walk}
 
 
-def take(name: str) -> Walk:
-    """Take one walk, in a process of its own."""
+def run_walk(name: str) -> Walk:
+    """Run one walk in a process of its own."""
     command = [sys.executable, "-m", "tools.measures.walks", name]
     run = subprocess.run(command, check=False, capture_output=True, text=True)
     if run.returncode:
@@ -317,4 +318,4 @@ def take(name: str) -> Walk:
 
 if __name__ == "__main__":
     with TemporaryDirectory() as directory:
-        print(json.dumps(WALKS[sys.argv[1]](Scene(Path(directory)))), flush=True)
+        print(json.dumps(WALKS[sys.argv[1]](Site(Path(directory)))), flush=True)

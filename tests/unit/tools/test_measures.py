@@ -70,7 +70,7 @@ def test_an_imported_name_resolves_to_a_module_or_its_package(make: Make) -> Non
     assert tree.imports["shop.sub.c"] == {"shop.b", "shop.sub.d"}
 
 
-def test_lazy_and_type_checking_imports_count_in_circles(make: Make) -> None:
+def test_lazy_and_type_checking_imports_count_in_cycles(make: Make) -> None:
     tree = make(
         {
             "a.py": "from shop.b import x\n",
@@ -79,11 +79,11 @@ def test_lazy_and_type_checking_imports_count_in_circles(make: Make) -> None:
             "d.py": "from shop.a import x\n",
         }
     )
-    assert tree.circles() == [["shop.a", "shop.b", "shop.c"]]
-    assert tree.measures()["import_circles"] == 1
+    assert tree.import_cycles() == [["shop.a", "shop.b", "shop.c"]]
+    assert tree.measures()["import_cycles"] == 1
 
 
-def test_separate_circles_are_reported_separately() -> None:
+def test_separate_cycles_are_reported_separately() -> None:
     graph = {"a": ["b"], "b": ["a", "c"], "c": ["d"], "d": ["e"], "e": ["c"], "f": ["a", "e"]}
     found = sorted(sorted(each) for each in strongly_connected(graph))
     assert found == [["a", "b"], ["c", "d", "e"], ["f"]]
