@@ -30,7 +30,7 @@ def parse_time(text: str) -> datetime:
     Raises `UsageError`.
     """
     try:
-        return parse_timestamp(text)
+        return parse_timestamp(text, date_only=True)
     except ValueError as error:
         raise UsageError(
             f"{text!r} is not a time ({error}); expected ISO 8601, as in 2015-01-20T17:00:00Z"
@@ -95,7 +95,7 @@ def _shift_now(duration: str, sign: str, now: Callable[[], datetime]) -> datetim
 
 def _parse_time_only(text: str) -> datetime:
     try:
-        return parse_timestamp(text)
+        return parse_timestamp(text, date_only=True)
     except ValueError:
         raise UsageError(
             f"{text!r} is neither a time (ISO 8601, as in 2015-01-20T17:00:00Z) "
@@ -250,7 +250,9 @@ def _time_or_text(text: str) -> str | datetime | TimeRange:
     begin, slash, end = text.partition("/")
     try:
         if slash:
-            return TimeRange(parse_timestamp(begin), parse_timestamp(end))
-        return parse_timestamp(text)
+            return TimeRange(
+                parse_timestamp(begin, date_only=True), parse_timestamp(end, date_only=True)
+            )
+        return parse_timestamp(text, date_only=True)
     except ValueError:
         return text

@@ -132,7 +132,7 @@ def utc_time(value: Any) -> datetime:
             case date():
                 return datetime(value.year, value.month, value.day, tzinfo=UTC)
             case str():
-                return parse_timestamp(value)
+                return parse_timestamp(value, date_only=True)
     except ValueError:
         pass  # told below, as for what is no time at all
     raise UnexpectedValue("expected a time (ISO 8601, as in 2026-03-02T09:00:00Z)")

@@ -6,9 +6,11 @@ An event is a flat ``dict``: `message_id` and `event_type` (str, 1-255 character
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Any, TypeAlias
 
@@ -22,6 +24,7 @@ REQUIRED_KEYS = ("message_id", "event_type", "timestamp")
 MAX_NAME_LENGTH = 255
 MIN_INT, MAX_INT = -(2**63), 2**63 - 1
 MIN_YEAR, MAX_YEAR = 1000, 9999
+NOT_A_TIME = "not an ISO 8601 date and time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,16 @@ class TraitDrop:
 
     trait: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LongInteger:
+    """An integer of JSON with more digits than Python converts to an `int`."""
+
+    digits: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,34 +122,40 @@ def _add_trait(event: Event, drops: list[TraitDrop], name: Any, value: Any) -> N
 
 def storable(value: Any) -> tuple[TraitValue | None, str | None]:
     """Return (value as stored, None), or (None, why some database cannot store it)."""
+    # a subclass may override any method: only those of the plain class are called
     if isinstance(value, str):
-        if value.isascii() and "\0" not in value:
-            return str(value), None
-        problem = text_problem(value)
-        return (None, problem) if problem else (str(value), None)
+        text = str.__str__(value)
+        problem = text_problem(text)
+        return (None, problem) if problem else (text, None)
     if isinstance(value, bool):
         return value, None
     if isinstance(value, int):
-        if MIN_INT <= value <= MAX_INT:
-            return int(value), None
+        number = int.__int__(value)
+        if MIN_INT <= number <= MAX_INT:
+            return number, None
         return None, "an integer beyond signed 64 bits"
     if isinstance(value, float):
-        if isfinite(value):
-            return float(value), None
-        return None, f"{value} cannot be stored by every database"
+        real = float.__float__(value)
+        if isfinite(real):
+            return real, None
+        return None, f"{real} cannot be stored by every database"
     if isinstance(value, datetime):
         try:
             return to_utc(value), None
         except ValueError as error:
             return None, str(error)
+    if isinstance(value, LongInteger):
+        return None, "an integer beyond signed 64 bits"
     return None, f"a trait cannot be of type {type(value).__name__}"
 
 
 def to_utc(moment: datetime) -> datetime:
-    """Return `moment` as aware UTC; a naive datetime is taken as UTC.
+    """Return `moment` as a plain aware `datetime` in UTC; a naive one is taken as UTC.
 
-    Raises `ValueError` if its year is outside 1000-9999.
+    Raises `ValueError` if its year is outside 1000-9999, or if its time zone fails.
     """
+    if type(moment) is not datetime:  # such as pandas.Timestamp, which drivers do not know
+        moment = datetime.combine(datetime.date(moment), datetime.timetz(moment))
     if moment.tzinfo is UTC:
         utc = moment
     elif moment.tzinfo is None:
@@ -146,21 +165,57 @@ def to_utc(moment: datetime) -> datetime:
             utc = moment.astimezone(UTC)
         except OverflowError:
             raise ValueError("a time outside the years 1000-9999") from None
+        except Exception as error:  # noqa: BLE001 - a time zone of the sender's program
+            raise ValueError(f"its time zone raised {type(error).__name__}") from None
     if utc.year < MIN_YEAR:
         raise ValueError(f"{utc.isoformat()} is outside the years 1000-9999")
     return utc
 
 
-def parse_timestamp(text: str) -> datetime:
-    """Parse an ISO 8601 date and time as aware UTC.
+_TIMESTAMP = re.compile(
+    r"(?P<date>\d{4}-\d\d-\d\d)"
+    r"(?P<time>[Tt ](?P<hour>\d\d):\d\d(?::(?P<second>\d\d)(?P<fraction>[.,]\d+)?)?"
+    r"(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)?)?",
+    re.ASCII,
+)
 
-    Raises `ValueError`, which never quotes the text: message bodies may be confidential.
+
+def parse_timestamp(text: str, *, date_only: bool = False) -> datetime:
+    """Parse a date and time of RFC 3339 as aware UTC; with `date_only`, a date means its midnight.
+
+    Also accepted: a blank for the T, no seconds, no offset (UTC), an offset without a colon or
+    minutes. Second 60 is the second after; a fraction is cut to microseconds. Other forms of ISO
+    8601 are refused, since "1799090150458" would be one. Raises `ValueError`, which never quotes
+    the text: message bodies may be confidential.
     """
+    if _is_usual_form(text):  # a regular expression would take several times as long
+        with suppress(ValueError):
+            return to_utc(datetime.fromisoformat(text))
+    match = _TIMESTAMP.fullmatch(text.strip())
+    if match is None or match["hour"] == "24" or not (match["time"] or date_only):
+        raise ValueError(NOT_A_TIME)
+    is_leap_second = match["second"] == "60"
+    text = match[0].upper().replace(" ", "T")
+    if is_leap_second:
+        at = match.start("second")
+        text = f"{text[:at]}59{text[at + 2 :]}"
     try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ValueError("not an ISO 8601 date and time") from None
-    return to_utc(moment)
+        moment = to_utc(datetime.fromisoformat(text))
+        return moment + timedelta(seconds=1) if is_leap_second else moment
+    except OverflowError:
+        raise ValueError("a time outside the years 1000-9999") from None
+    except ValueError as error:
+        raise ValueError(str(error) if "outside" in str(error) else NOT_A_TIME) from None
+
+
+def _is_usual_form(text: str) -> bool:
+    return (
+        len(text) >= 19
+        and text[4] == text[7] == "-"
+        and text[10] == "T"
+        and text[13] == text[16] == ":"
+        and text[11:13] != "24"
+    )
 
 
 def name_problem(name: Any) -> str | None:
@@ -197,12 +252,13 @@ def _required_text(raw: Mapping[str, Any], key: str) -> str:
         raise InvalidEvent(key, "is missing")
     if not isinstance(value, str):
         raise InvalidEvent(key, f"must be text, not {type(value).__name__}")
+    value = str.__str__(value)
     if not 0 < len(value) <= MAX_NAME_LENGTH:
         raise InvalidEvent(key, f"must have 1 to {MAX_NAME_LENGTH} characters, not {len(value)}")
     problem = text_problem(value)
     if problem:
         raise InvalidEvent(key, problem)
-    return str(value)
+    return value
 
 
 def _required_timestamp(raw: Mapping[str, Any]) -> datetime:

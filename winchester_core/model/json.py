@@ -26,6 +26,7 @@ import orjson
 
 from winchester_core.errors import InvalidEvent, UnstorablePayload
 from winchester_core.model.event import (
+    LongInteger,
     TraitDrop,
     parse_timestamp,
     printable,
@@ -279,11 +280,13 @@ def _may_hold_long_number(raw: bytes) -> bool:
 def _parse_leniently(source: bytes | str, key: str) -> Any:
     """Parse slowly: keep long integers exact, and accept lone surrogates, 1e999 and NaN.
 
-    A trait with such a value is dropped later; the event is kept.
+    What exceeds a limit of the parser is replaced: an integer of more than 4,300 digits by a
+    `LongInteger`, a value below `MAX_DEPTH` levels by ``[]``. A trait with such a value is dropped
+    later; the event is kept.
     """
     try:
         text = source if isinstance(source, str) else source.decode("utf-8-sig")
-        return json.loads(text)
+        return json.loads(_without_deep_values(text), parse_int=_parse_int)
     except UnicodeDecodeError as error:
         reason = f"is not UTF-8 at byte {error.start + 1}"
     except ValueError as error:
@@ -292,3 +295,39 @@ def _parse_leniently(source: bytes | str, key: str) -> Any:
         reason = "is nested too deeply"
     # not chained: these exceptions carry the whole body
     raise InvalidEvent(key, reason)
+
+
+MAX_DEPTH = 200
+"""Levels of nesting that are kept where a body has more than parsers allow."""
+
+_MAX_DIGITS = 4_300  # Python's own bound: see sys.int_info.default_max_str_digits
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+
+
+def _parse_int(digits: str) -> int | LongInteger:
+    return int(digits) if len(digits) <= _MAX_DIGITS else LongInteger(digits)
+
+
+def _without_deep_values(text: str) -> str:
+    """Return JSON text with each array or object below `MAX_DEPTH` levels emptied, in linear time.
+
+    Other text, such as that with brackets that do not match, stays invalid.
+    """
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return text
+    kept: list[str] = []
+    depth, begin = 0, 0
+    for match in _STRING_OR_BRACKET.finditer(text):
+        if match[0] in "[{":
+            depth += 1
+            if depth == MAX_DEPTH + 1:
+                kept.append(text[begin : match.start()])
+                begin = match.start()
+        elif match[0] in "]}":
+            if depth == MAX_DEPTH + 1:
+                kept.append("[]")
+                begin = match.end()
+            depth -= 1
+    if depth <= MAX_DEPTH:  # else the text ends too early
+        kept.append(text[begin:])
+    return "".join(kept)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from enum import IntEnum
 from typing import Any
 
 import pytest
 
 from winchester_core.errors import InvalidEvent
-from winchester_core.model.event import clean_event
+from winchester_core.model.event import clean_event, parse_timestamp, to_utc
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 
@@ -147,3 +147,98 @@ def test_the_given_event_is_not_modified() -> None:
     given = raw(x=None, y=[1])
     clean_event(given)
     assert given == raw(x=None, y=[1])
+
+
+class Instant(datetime):
+    """A datetime of another library, such as pandas.Timestamp or pendulum.DateTime."""
+
+
+class Misleading(str):
+    """A text whose methods say something else."""
+
+    def __str__(self) -> str:
+        return "another text"
+
+    def isascii(self) -> bool:
+        raise RuntimeError
+
+
+class FailingZone(tzinfo):
+    def utcoffset(self, _at: datetime | None) -> timedelta:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("zone", [None, UTC, timezone(timedelta(hours=2))])
+def test_a_subclass_of_datetime_is_stored_as_a_plain_datetime(zone: tzinfo | None) -> None:
+    moment = Instant(2026, 3, 14, 12, 0, 0, 5, tzinfo=zone)
+    event = clean_event(raw(timestamp=moment, at=moment)).event
+    assert {type(event["timestamp"]), type(event["at"])} == {datetime}
+    assert event["at"] == event["timestamp"] == to_utc(datetime(2026, 3, 14, 12, 0, 0, 5, zone))
+
+
+def test_a_subclass_of_text_is_stored_as_the_text_that_it_holds() -> None:
+    event = clean_event(raw(message_id=Misleading("m1"), name=Misleading("a"))).event
+    assert (event["message_id"], event["name"]) == ("m1", "a")
+    assert {type(event["message_id"]), type(event["name"])} == {str}
+
+
+def test_subclasses_of_numbers_are_stored_as_plain_numbers() -> None:
+    class Level(IntEnum):
+        HIGH = 3
+
+    class Share(float):
+        def __float__(self) -> float:
+            return 9.0
+
+    event = clean_event(raw(level=Level.HIGH, share=Share(0.5))).event
+    assert (event["level"], event["share"]) == (3, 0.5)
+    assert (type(event["level"]), type(event["share"])) == (int, float)
+
+
+def test_a_time_zone_that_fails_costs_its_trait() -> None:
+    clean = clean_event(raw(at=NOON.replace(tzinfo=FailingZone()), b=1))
+    assert clean.event == raw(b=1)
+    assert [drop.reason for drop in clean.drops] == ["its time zone raised RuntimeError"]
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-03-14T10:00:00Z", datetime(2026, 3, 14, 10, tzinfo=UTC)),
+        ("2026-03-14t10:00:00z", datetime(2026, 3, 14, 10, tzinfo=UTC)),
+        ("2026-03-14 10:00:00", datetime(2026, 3, 14, 10, tzinfo=UTC)),
+        ("2026-03-14T10:00:00+0200", datetime(2026, 3, 14, 8, tzinfo=UTC)),
+        ("2026-03-14T10:00:00.1234567+01:00", datetime(2026, 3, 14, 9, 0, 0, 123456, UTC)),
+        ("2026-12-31T23:59:60Z", datetime(2027, 1, 1, tzinfo=UTC)),
+        ("2026-12-31T23:59:60.25Z", datetime(2027, 1, 1, 0, 0, 0, 250000, UTC)),
+    ],
+)
+def test_times_of_rfc_3339_are_read(text: str, moment: datetime) -> None:
+    assert parse_timestamp(text) == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1799090150458",
+        "1711112021530",
+        "2026-W10-1",
+        "2026-074T10:00:00",
+        "20260314T100000Z",
+        "2026-03-14",
+        "2026-03-14T24:00:00",
+        "2026-02-30T00:00:00Z",
+        "2026-03-14T10:00:61Z",
+        "2026-03-14 10:00:00 +0000 UTC",
+        "9999-12-31T23:59:60Z",
+        "٢٠٢٦-03-14T10:00:00Z",
+        "",
+    ],
+)
+def test_what_only_resembles_a_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"not an ISO 8601|outside the years"):
+        parse_timestamp(text)
+
+
+def test_a_date_is_its_midnight_where_people_write_it() -> None:
+    assert parse_timestamp("2026-03-14", date_only=True) == datetime(2026, 3, 14, tzinfo=UTC)

@@ -40,7 +40,7 @@ def parse_bound(value: Any) -> Bound:
         if isinstance(value, datetime):
             return to_utc(value)
         if isinstance(value, str) and len(value.strip()) > DATE_LENGTH:
-            return parse_timestamp(value)
+            return parse_timestamp(value, date_only=True)
     except ValueError as error:
         raise Invalid(f"{quote(value)} is not a bound: {error}") from error
     if isinstance(value, (date, str)):
