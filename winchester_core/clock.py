@@ -1,8 +1,8 @@
-"""The only place that reads the time.
+"""Clocks: the host's, and the client of the `time_sync` service.
 
-Stream time (fire and expire times, `$timestamp`, trimming) and real time (leases, backoff) never
-mix; see the explanation of time in the docs. The event clock lives in the database, hence in
-`storage`; here are the host's clock and the `time_sync` service.
+No other module reads the time. Stream time (fire and expire times, `$timestamp`, trimming) and real
+time (leases, backoff) never mix; see the explanation of time in the docs. The event clock is in
+`storage`, since it is kept in the database.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ SYNC_TIMEOUT_SECONDS = 10.0
 
 
 class Clock(Protocol):
-    """Something that tells the time."""
+    """A clock."""
 
     def now(self) -> datetime:
-        """The time, aware UTC."""
+        """Return the time, aware UTC."""
 
 
 class SystemClock:
     """The host's clock."""
 
     def now(self) -> datetime:
-        """The time, aware UTC, with microseconds."""
+        """Return the time, aware UTC, with microseconds."""
         return datetime.now(UTC)
 
 
 def monotonic() -> float:
-    """Seconds on a clock that never jumps; for timeouts."""
+    """Return seconds of the monotonic clock, for timeouts."""
     return time.monotonic()
 
 
 def unix_time_ns() -> int:
-    """The host's clock as nanoseconds since 1970; for the begin of a span."""
+    """Return the host's time in nanoseconds since 1970, for the start of a span."""
     return time.time_ns()
 
 
 def sleep(seconds: float) -> None:
-    """Wait. Only for backoff between tries; whatever must stop promptly waits on an event."""
+    """Sleep, for backoff only: code that must stop promptly waits on an event instead."""
     time.sleep(seconds)
 
 
 class TimeSyncClock:
-    """The clock of a `time_sync` service, shared by the processes of a replay.
+    """Client of a `time_sync` service, whose time the processes of a replay share.
 
-    `GET {endpoint}/time` answers the time as text, or ``None`` when nobody has published yet
-    (then the host's clock serves); the ingesting side publishes with POST. The service is asked
-    or told at most every 20 seconds.
+    `GET {endpoint}/time` returns the time as text, or ``None`` before the first publication (then
+    the host's clock is used); ingest publishes the time with POST. Requests of each kind are at
+    least 20 seconds apart.
     """
 
     def __init__(self, endpoint: str, host: Clock | None = None) -> None:
@@ -63,45 +63,52 @@ class TimeSyncClock:
 
         self._url = endpoint.rstrip("/") + "/time"
         if urllib.parse.urlsplit(self._url).scheme not in ("http", "https"):
-            raise ClockError(f"time_sync_endpoint {endpoint!r}: an http or https URL is wanted")
+            raise ClockError(f"time_sync_endpoint {endpoint!r}: must be an http or https URL")
         self._host = host or SystemClock()
-        self._known: datetime | None = None
-        self._asked_at: float | None = None
-        self._told_at: float | None = None
+        self._last_time: datetime | None = None
+        self._fetched_at: float | None = None
+        self._published_at: float | None = None
 
     def now(self) -> datetime:
-        """The service's time as last heard. Raises `ClockError` when it has never answered."""
-        if self._is_due(self._asked_at):
-            try:
-                self._known = self._ask() or self._known
-            except ClockError:
-                if self._known is None:
-                    raise
-                logger.warning("going on with the time last heard: %s", self._known, exc_info=True)
-            self._asked_at = monotonic()
-        return self._known or self._host.now()
+        """Return the last known time of the service.
 
-    def publish(self, moment: datetime) -> None:
-        """Tell the service the time, unless it was told within 20 seconds."""
-        self._known, self._asked_at = moment, monotonic()
-        if self._is_due(self._told_at):
-            self._send(moment.replace(tzinfo=None).isoformat(" ").encode())
-            self._told_at = monotonic()
+        Raises `ClockError` when the service has never responded.
+        """
+        if self._is_due(self._fetched_at):
+            try:
+                self._last_time = self._fetch() or self._last_time
+            except ClockError:
+                if self._last_time is None:
+                    raise
+                logger.warning(
+                    "time_sync request failed, using the last known time: time=%s",
+                    self._last_time.isoformat(),
+                    exc_info=True,
+                )
+            self._fetched_at = monotonic()
+        return self._last_time or self._host.now()
+
+    def publish(self, instant: datetime) -> None:
+        """Publish stream time, unless it was published within the last 20 seconds."""
+        self._last_time, self._fetched_at = instant, monotonic()
+        if self._is_due(self._published_at):
+            self._request(instant.replace(tzinfo=None).isoformat(" ").encode())
+            self._published_at = monotonic()
 
     def _is_due(self, last: float | None) -> bool:
         return last is None or monotonic() - last >= SYNC_INTERVAL_SECONDS
 
-    def _ask(self) -> datetime | None:
-        text = self._send(None).decode("ascii", "replace").strip()
+    def _fetch(self) -> datetime | None:
+        text = self._request(None).decode("ascii", "replace").strip()
         if text in ("", "None"):
             return None
         try:
-            moment = datetime.fromisoformat(text)
+            instant = datetime.fromisoformat(text)
         except ValueError as error:
-            raise ClockError(f"{self._url} answers {text[:40]!r}, which is no time") from error
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+            raise ClockError(f"{self._url} returned {text[:40]!r}, which is not a time") from error
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
-    def _send(self, body: bytes | None) -> bytes:
+    def _request(self, body: bytes | None) -> bytes:
         import urllib.error
         import urllib.request
 
@@ -110,7 +117,7 @@ class TimeSyncClock:
             with urllib.request.urlopen(  # noqa: S310 - scheme checked
                 request, timeout=SYNC_TIMEOUT_SECONDS
             ) as response:
-                answer: bytes = response.read(1024)
-                return answer
+                content: bytes = response.read(1024)
+                return content
         except (urllib.error.URLError, OSError) as error:
-            raise ClockError(f"{self._url} does not answer: {error}") from error
+            raise ClockError(f"{self._url} does not respond: {error}") from error

@@ -139,4 +139,4 @@ def test_every_recorded_malformed_notification_is_stored_dropped_or_rejected(
             if "distill_raises" in case and case["id"] not in lost_id:
                 message_id = case["body"]["message_id"]
                 assert manager.store.has_event(message_id)
-                assert f"event {message_id}: trait " in caplog.text
+                assert f"trait dropped: event={message_id} trait=" in caplog.text

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from support.scenes.program_groups import Crew, Member
     from support.scenes.sites import Site
 
-LISTENS = re.compile(r"metrics and health are told at 127\.0\.0\.1, port (\d+)")
+LISTENS = re.compile(r"serving metrics and health: host=127\.0\.0\.1 port=(\d+)")
 ANY_PORT = ("--metrics-listen", "0")
 
 Values = dict[str, dict[tuple[str, ...], float]]
@@ -186,7 +186,7 @@ def test_a_stopping_worker_is_alive_and_not_ready(crew: Crew, ready_site: Site) 
     wait_until_ready(worker)
     worker.signal(signal.SIGTERM)
     wait_until(lambda: ask(worker, "/readyz")[0] == 503)
-    assert "stopping: finishing what is in hand" in ask(worker, "/readyz")[1]
+    assert "stopping: finishing the work in progress" in ask(worker, "/readyz")[1]
     assert ask(worker, "/livez")[0] == 200
     assert scrape(worker)["winchester_store_streams"]["pair", "firing"] == 1
     wait.unlink()
@@ -266,7 +266,7 @@ def test_metrics_match_the_tables_after_a_recorded_load(
     )
     ingest = crew.start("i", "winchester", "ingest", "-c", ready_site.config, *ANY_PORT)
     wait_until_ready(ingest)
-    wait_until(lambda: "'recorded' has come to its end" in ingest.text())
+    wait_until(lambda: "event source exhausted: source=recorded" in ingest.text())
     worker = crew.worker("w", *ANY_PORT)
     wait_until_ready(worker)
     with ready_site.store() as store:

@@ -80,7 +80,7 @@ def test_a_run_keeps_the_watchdog_alive_until_its_timeout(
     wait.unlink()
     listener.listen_until(_is_alive)
     assert worker.end() == 0
-    assert "watchdog deadline missed: components=the worker" in worker.text()
+    assert "watchdog deadline missed: components=worker" in worker.text()
 
 
 def test_ingest_notifies_ready_watchdog_and_stopping(

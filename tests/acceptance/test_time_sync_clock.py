@@ -98,7 +98,7 @@ def test_an_unavailable_or_invalid_service_is_an_error_naming_it(endpoint: str) 
     TimeService.answer = b"half past nine"
     with pytest.raises(ClockError, match="half past nine"):
         TimeSyncClock(endpoint).now()
-    with pytest.raises(ClockError, match=r"http://127\.0\.0\.1:9/time does not answer"):
+    with pytest.raises(ClockError, match=r"http://127\.0\.0\.1:9/time does not respond"):
         TimeSyncClock("http://127.0.0.1:9").now()
     with pytest.raises(ClockError, match="http or https"):
         TimeSyncClock("file:///etc/passwd")

@@ -33,7 +33,7 @@ lease_seconds: {lease}
 retry_delay: 0.2
 max_attempts: 100
 """
-LEASE_LOST = "the lease was lost, another worker goes on with it"
+LEASE_LOST = "lease lost: stream="
 
 
 class Scene:

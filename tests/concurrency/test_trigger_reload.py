@@ -111,7 +111,7 @@ def test_open_streams_are_recalculated_and_fire_if_now_complete(crew: Crew, site
         assert "triggers: pair changed in fire_criteria" in _reload(member)
     wait_until(lambda: _states(site) == {"completed"})
     assert {stream.progress for stream in _streams(site)} == {(1,)}
-    assert "trigger pair has changed: 250 open streams counted anew" in worker.text()
+    assert "streams=250 trigger=pair" in worker.text()
     assert (worker.end(), ingest.end()) == (0, 0)
 
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from support.probes.promql import grouped, selections
-from winchester_core.ingest.runner import OUTCOMES
+from winchester_core.ingest.runner import TOTALS_BY_OUTCOME
 from winchester_core.model.effect import EffectState
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.telemetry.metrics import METRICS, Metric, MetricOrigin
@@ -42,7 +42,7 @@ VALUES = {
     "state": {*StreamState, *EffectState},
     "reason": set(Reason),
     "outcome": {
-        *OUTCOMES,
+        *TOTALS_BY_OUTCOME,
         *(value for shown in COUNT_METRICS.values() for value in shown.labels),
     },
     "program": {MetricOrigin.INGEST, MetricOrigin.WORKER},

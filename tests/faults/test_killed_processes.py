@@ -27,7 +27,7 @@ WORK_POINTS = [
     Failpoint.CLAIMED,
     Failpoint.EVENTS_LOADED,
     Failpoint.HANDLED,
-    Failpoint.LEASE_PROVED,
+    Failpoint.LEASE_VERIFIED,
     Failpoint.HANDLERS_COMMITTED,
     Failpoint.BEFORE_COMPLETION_COMMIT,
     Failpoint.COMPLETED,
@@ -83,7 +83,7 @@ def test_a_killed_worker_is_rescued_and_each_stream_completed_once(
 
 REPEATED = {
     Failpoint.HANDLED,
-    Failpoint.LEASE_PROVED,
+    Failpoint.LEASE_VERIFIED,
     Failpoint.HANDLERS_COMMITTED,
     Failpoint.BEFORE_COMPLETION_COMMIT,
     Failpoint.COMPLETED,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def ask(member: Member, path: str) -> tuple[int, str]:
-    (port,) = re.findall(r"metrics and health are told at .*, port (\d+)", member.text())
+    (port,) = re.findall(r"serving metrics and health: host=.* port=(\d+)", member.text())
     try:
         with urllib.request.urlopen(
             f"http://127.0.0.1:{port}{path}", timeout=BOUND_SECONDS
@@ -49,7 +49,7 @@ def test_an_outage_is_reported_without_failing_liveness(tmp_path: Path) -> None:
                 proxy.cut()
                 wait_until(lambda: ask(worker, "/readyz")[0] == 503)
                 (cause,) = json.loads(ask(worker, "/readyz")[1])["causes"]
-                assert cause.startswith("the database cannot be worked with: ")
+                assert cause.startswith("database check failed: ")
                 wait_until(lambda: "winchester_store_up 0.0" in ask(worker, "/metrics")[1])
                 assert "winchester_store_streams" not in ask(worker, "/metrics")[1]
                 wait_until(lambda: "winchester_outages_total 1.0" in ask(worker, "/metrics")[1])

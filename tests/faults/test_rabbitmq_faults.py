@@ -174,7 +174,7 @@ def check_acknowledgements(scene: Scene, point: Failpoint) -> None:
 def cut_database(scene: Scene, ingester: Member, number: int) -> None:
     """Let the database be away, with messages in the ingester's hands when their broker goes."""
     scene.wait_for_consumer()
-    gone = "the database or its clock is away"
+    gone = "resource unavailable, retrying: resource='database or its clock'"
     told = ingester.text().count(gone)
     scene.proxy.refuse()
     scene.proxy.cut()

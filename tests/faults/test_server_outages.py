@@ -54,7 +54,7 @@ pipeline_worker_delay: 0.2
 ingest_batch_size: 10
 lease_seconds: 600
 """
-GONE, BACK = "is away, waiting for it", "is back after"
+GONE, BACK = "resource unavailable, retrying: ", "resource available again: "
 
 
 class Scene:

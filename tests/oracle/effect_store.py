@@ -87,7 +87,7 @@ class MemoryEffectStore:
             return EffectResultCounts()
         with self._transaction() as transaction:
             settled = self._memory.outbox.apply_results(transaction, results, self._clock.now())
-            hit(Failpoint.BEFORE_SETTLEMENT_COMMIT)
+            hit(Failpoint.BEFORE_EFFECT_RESULTS_COMMIT)
             return settled
 
     def mark_overdue_effects_dead(

@@ -91,7 +91,7 @@ class TestResults:
             EffectRefused(claims[1], "no"),
             EffectDelayed(claims[2], HOUR, "no"),
         ]
-        with crash_at(Failpoint.BEFORE_SETTLEMENT_COMMIT):
+        with crash_at(Failpoint.BEFORE_EFFECT_RESULTS_COMMIT):
             store.apply_effect_results(ways)
         assert [each.id for each in store.find_effects()] == [each.id for each in before]
         assert store.renew_effects(claims, LEASE) == 3

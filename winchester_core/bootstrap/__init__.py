@@ -1,7 +1,7 @@
-"""The one place that wires settings into working objects.
+"""Composition root: creates objects from settings.
 
-Its names are imported when they are first used: a command that reads the database does without the
-modules of ingest and workers, and one that checks files without those of the database.
+Names are imported on first use, so that a command that reads the database does not import ingest
+and workers, and one that checks files does not import the database.
 """
 
 from __future__ import annotations

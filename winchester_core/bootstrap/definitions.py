@@ -1,4 +1,4 @@
-"""What the configuration says, compiled: triggers, pipelines, definitions, options of workers."""
+"""Compiled configuration: triggers, pipelines, distiller, worker options."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 
 def conditions() -> PluginRegistry:
-    """Return the conditions that are installed."""
+    """Return the installed conditions."""
     return PluginRegistry(CONDITIONS)
 
 
 def trigger_definitions(
     settings: Settings, conditions: Mapping[str, type[Condition]]
 ) -> list[TriggerDefinition]:
-    """The compiled triggers, in the order of their file."""
+    """Return the compiled triggers, in the order of their file."""
     return [
         TriggerDefinition.from_config(config, conditions) for config in settings.trigger_definitions
     ]
 
 
 def pipelines(settings: Settings) -> dict[str, PipelineDefinition]:
-    """The pipelines by name."""
+    """Return the pipelines by name."""
     return {
         name: PipelineDefinition(
             name,
@@ -46,9 +46,9 @@ def pipelines(settings: Settings) -> dict[str, PipelineDefinition]:
 
 
 def distiller(settings: Settings, clock: Clock | None = None) -> Distiller | None:
-    """The distiller; None when no event definitions are configured.
+    """Return the distiller; None when no event definitions are configured.
 
-    `clock` (default: the host's) dates the notifications that do not say when they were sent.
+    Notifications without a timestamp get the time of `clock` (default: the host's).
     """
     if settings.event_definitions is None:
         return None
@@ -61,7 +61,7 @@ def distiller(settings: Settings, clock: Clock | None = None) -> Distiller | Non
 
 
 def worker_options(settings: Settings) -> WorkerOptions:
-    """How workers work."""
+    """Return the options of workers."""
     return WorkerOptions(
         batch_size=settings.pipeline_worker_batch_size,
         idle_delay_seconds=settings.pipeline_worker_delay,

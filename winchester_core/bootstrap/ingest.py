@@ -1,4 +1,4 @@
-"""The ingesting side, as the configuration says."""
+"""Ingest, created from settings."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 
 class TriggerManager(ingest.Ingester):
-    """A trigger manager as `settings` say: a file, a mapping with its content, or `Settings`.
+    """An `Ingester` with `settings`: a file, a mapping with its content, or `Settings`.
 
-    Raises `ConfigurationError`; `SchemaMismatch` when the database is not at the program's
-    revision. See `winchester_core.ingest.Ingester` for what it does.
+    Raises `ConfigurationError`; `SchemaMismatch` when the schema revision of the database is not
+    the program's.
     """
 
     def __init__(self, settings: Settings | Mapping[str, Any] | str | Path) -> None:
-        known = resolve_settings(settings, needs=("database",), ignores=("pipelines", "sources"))
+        resolved = resolve_settings(settings, needs=("database",), ignores=("pipelines", "sources"))
         counters = Counters()
-        store = open_store(known, counters)
-        super().__init__(**ingest_parts(known, store, counters=counters))
+        store = open_store(resolved, counters)
+        super().__init__(**ingest_parts(resolved, store, counters=counters))
 
 
 def ingest_parts(
@@ -43,7 +43,7 @@ def ingest_parts(
     clock: StreamClock | None = None,
     counters: Counters | None = None,
 ) -> dict[str, Any]:
-    """The arguments of `winchester_core.ingest.Ingester`."""
+    """Return the arguments of `winchester_core.ingest.Ingester`."""
     clock = clock or stream_clock(settings, store)
     return {
         "store": store,
@@ -56,7 +56,7 @@ def ingest_parts(
 
 
 def ingest_configuration(settings: Settings, clock: StreamClock) -> dict[str, Any]:
-    """The arguments of `TriggerManager.change`: what follows the configuration while it works."""
+    """Return the arguments of `Ingester.reload`: the reloadable part of the configuration."""
     return {
         "definitions": trigger_definitions(settings, conditions()),
         "decoder": Decoder(distiller(settings, _StreamTimeClock(clock))),
@@ -64,7 +64,7 @@ def ingest_configuration(settings: Settings, clock: StreamClock) -> dict[str, An
 
 
 class _StreamTimeClock:
-    """Stream time as a plain clock; the host's while the event clock has never been set."""
+    """Stream time as a `Clock`; the host's time while the event clock has never been set."""
 
     def __init__(self, clock: StreamClock) -> None:
         self._clock = clock

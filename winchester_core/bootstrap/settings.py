@@ -1,4 +1,4 @@
-"""Loading the configuration, with the checks of event definitions that `config` cannot do."""
+"""Loading of settings, with the validation of event definitions, which `config` cannot import."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 def _validate_definitions(document: Any, trait_plugins: Mapping[str, Any]) -> object:
-    """See `winchester_core.distill.validate_definitions`, imported when there are definitions."""
+    """Call `winchester_core.distill.validate_definitions`, imported only if needed."""
     from winchester_core.distill import validate_definitions
 
     return validate_definitions(document, trait_plugins)
 
 
 load_settings = functools.partial(config.load_settings, validate_definitions=_validate_definitions)
-"""Read and check a configuration; see `winchester_core.config.load_settings`."""
+"""Load and validate a configuration; see `winchester_core.config.load_settings`."""
 
 
 def resolve_settings(source: Settings | Mapping[str, Any] | str | Path, **choices: Any) -> Settings:
-    """Return `source` itself, or what `load_settings` makes of it with these `choices`."""
+    """Return `source` if it is `Settings`; otherwise load them with these `choices`."""
     return source if isinstance(source, Settings) else load_settings(source, **choices)

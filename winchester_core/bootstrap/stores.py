@@ -1,4 +1,4 @@
-"""The database that the configuration names, and the clock of stream time beside it."""
+"""Store and stream clock, created from settings."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 
 def open_database(settings: Settings, counters: Counters | None = None) -> Database:
-    """The database that the settings name, whatever its schema."""
+    """Open the configured database, without a check of its schema."""
     return Database(settings.database_url, counters=counters)
 
 
 def open_store(
     settings: Settings | Mapping[str, Any] | str | Path, counters: Counters | None = None
 ) -> SqlStore:
-    """The store on the settings' database, to look at and to mend what is there.
+    """Open the store of the configured database, for queries and administration.
 
-    Of a file or a mapping only the database is read. Raises `ConfigurationError`,
+    Only the database settings of a file or a mapping are used. Raises `ConfigurationError`,
     `SchemaMismatch`, `DatabaseUnavailable`.
     """
     parts = ("triggers", "pipelines", "distiller", "sources")
@@ -45,7 +45,7 @@ def open_store(
 
 
 def stream_clock(settings: Settings, store: Store, host: Clock | None = None) -> StreamClock:
-    """The clock of stream time that the settings choose."""
+    """Return the configured clock of stream time."""
     clock: Clock = host or SystemClock()
     if settings.clock == "time_sync":
         clock = TimeSyncClock(settings.time_sync_endpoint or "", clock)
@@ -55,5 +55,5 @@ def stream_clock(settings: Settings, store: Store, host: Clock | None = None) ->
 
 
 def replay_clock(store: Store) -> StreamClock:
-    """The event clock, without a bound on its jumps: what recorded messages are replayed on."""
+    """Return the event clock for a replay, without a limit on jumps."""
     return StreamClock(ClockKind.EVENT, store, SystemClock())

@@ -1,4 +1,4 @@
-"""What a running process shows to the outside, as the configuration says."""
+"""Telemetry server, created from settings."""
 
 from __future__ import annotations
 
@@ -21,18 +21,21 @@ if TYPE_CHECKING:
 
 
 def telemetry_server(
-    settings: Settings, manager: TriggerManager | PipelineManager, heartbeat: Watchdog
+    settings: Settings, manager: TriggerManager | PipelineManager, watchdog: Watchdog
 ) -> TelemetryServer:
-    """How a process that runs on is watched from outside, with the metrics that both kinds have."""
+    """Return the telemetry server of an ingest process or a worker, with their common metrics."""
     store, clock = manager.store, manager.current_time
     program = MetricOrigin.WORKER if isinstance(manager, PipelineManager) else MetricOrigin.INGEST
     return TelemetryServer(
         settings.metrics_listen,
-        Health(heartbeat, TtlCache(store.check)),
+        Health(watchdog, TtlCache(store.check)),
         [
-            ProcessMetricsCollector(program, manager.counters, heartbeat, lambda: manager.names),
+            ProcessMetricsCollector(
+                program, manager.counters, watchdog, lambda: manager.label_values
+            ),
             StoreMetricsCollector(
-                TtlCache(lambda: store.statistics(clock()), costly=True), lambda: manager.names
+                TtlCache(lambda: store.statistics(clock()), adaptive=True),
+                lambda: manager.label_values,
             ),
         ],
     )

@@ -1,4 +1,4 @@
-"""The working side, as the configuration says."""
+"""Workers, created from settings."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 class PipelineManager(worker.Worker):
-    """A worker as `settings` say: a file, a mapping with its content, or `Settings`.
+    """A `Worker` with `settings`: a file, a mapping with its content, or `Settings`.
 
-    Raises as `TriggerManager`. See `winchester_core.worker.Worker` for what it does.
+    Raises the same errors as `TriggerManager`.
     """
 
     def __init__(
@@ -36,14 +36,14 @@ class PipelineManager(worker.Worker):
         settings: Settings | Mapping[str, Any] | str | Path,
         *,
         name: str | None = None,
-        heartbeat: Watchdog | None = None,
+        watchdog: Watchdog | None = None,
     ) -> None:
         needs = ("database", "triggers", "pipelines")
-        known = resolve_settings(settings, needs=needs, ignores=("distiller", "sources"))
+        resolved = resolve_settings(settings, needs=needs, ignores=("distiller", "sources"))
         counters = Counters()
-        store = open_store(known, counters)
-        parts = worker_parts(known, store, name=name, counters=counters)
-        super().__init__(**parts, heartbeat=heartbeat)
+        store = open_store(resolved, counters)
+        parts = worker_parts(resolved, store, name=name, counters=counters)
+        super().__init__(**parts, watchdog=watchdog)
 
 
 def worker_parts(
@@ -54,7 +54,7 @@ def worker_parts(
     name: str | None = None,
     counters: Counters | None = None,
 ) -> dict[str, Any]:
-    """The arguments of `winchester_core.worker.Worker`."""
+    """Return the arguments of `winchester_core.worker.Worker`."""
     return {
         "store": store,
         "stream_clock": clock or stream_clock(settings, store),
@@ -65,7 +65,7 @@ def worker_parts(
 
 
 def worker_configuration(settings: Settings) -> dict[str, Any]:
-    """The arguments of `PipelineManager.change`: what follows the configuration while it works."""
+    """Return the arguments of `Worker.reload`: the reloadable part of the configuration."""
     return {
         "definitions": trigger_definitions(settings, conditions()),
         "pipelines": pipelines(settings),

@@ -1,4 +1,4 @@
-"""Delivery of outbox effects: one thread for each endpoint."""
+"""Delivery of outbox effects, with one thread per endpoint."""
 
 from winchester_core.delivery.pool import DeliveryPool
 

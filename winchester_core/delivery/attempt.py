@@ -1,4 +1,4 @@
-"""One call of a handler's `deliver`: what is to be stored of each effect."""
+"""One call of a handler's `deliver`, and the result of each effect."""
 
 from __future__ import annotations
 
@@ -31,35 +31,45 @@ logger = logging.getLogger(__name__)
 def attempt_delivery(
     spec: HandlerSpec, endpoint: Endpoint, claims: Sequence[EffectClaim], options: DeliveryOptions
 ) -> list[EffectResult]:
-    """Give the claimed effects to a new handler; return what became of each, in their order.
+    """Deliver the claimed effects with a new handler; return their results in the same order.
 
-    `SystemExit` of the handler counts as its failure, which delays all of them; so does an answer
-    that is not one outcome for each. The waits of a call are spread together, so that effects
-    which failed together are tried together.
+    All effects are rescheduled when the handler raises an exception, `SystemExit` included, or
+    returns anything but one outcome per effect. They share one random fraction of the retry delay,
+    so that effects that failed together are retried together.
     """
-    fraction = random.random()  # noqa: S311 - spreads the tries, no secret
+    fraction = random.random()  # noqa: S311 - spreads retries, no secret
     try:
         outcomes = spec.new_handler().deliver([claim.effect for claim in claims])
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's code
         mark_span_failed(error)
         # the cleaned text, not exc_info: the plain traceback may show a password
         text = clean_traceback(error)
-        logger.error("%s failed to deliver %d effects:\n%s", endpoint, len(claims), text)
+        logger.error(
+            "delivery failed, retrying: endpoint=%s effects=%d\n%s",
+            endpoint,
+            len(claims),
+            text,
+        )
         return [_delay(claim, options, fraction, describe_error(error)) for claim in claims]
-    fault = _invalid_outcomes(outcomes, len(claims))
-    if fault is not None:
-        logger.error("%s delivered %d effects, but %s", endpoint, len(claims), fault)
-        return [_delay(claim, options, fraction, f"its deliver {fault}") for claim in claims]
-    settlements = [
+    problem = _invalid_outcomes(outcomes, len(claims))
+    if problem is not None:
+        logger.error(
+            "invalid delivery outcomes, retrying: endpoint=%s effects=%d error=deliver %s",
+            endpoint,
+            len(claims),
+            problem,
+        )
+        return [_delay(claim, options, fraction, f"deliver {problem}") for claim in claims]
+    results = [
         _result(claim, outcome, options, fraction)
         for claim, outcome in zip(claims, outcomes, strict=True)
     ]
-    _log_results(endpoint, settlements)
-    return settlements
+    _log_results(endpoint, results)
+    return results
 
 
 def _invalid_outcomes(outcomes: Any, number: int) -> str | None:
-    """What is wrong with the answer of a handler, or None."""
+    """Return why the return value of `deliver` is invalid; None if it is valid."""
     if not isinstance(outcomes, list):
         return f"returned {type(outcomes).__name__} instead of a list of outcomes"
     if len(outcomes) != number:
@@ -82,7 +92,7 @@ def _result(
         case Refused(reason=reason):
             return EffectRefused(claim, error_text(reason) or "refused without a reason")
         case RetryAfter(seconds=seconds, reason=reason):
-            text = error_text(reason) if reason else "to be tried again, without a reason"
+            text = error_text(reason) if reason else "retry requested without a reason"
             return _delay(claim, options, fraction, text, seconds)
 
 
@@ -93,24 +103,26 @@ def _delay(
     reason: str,
     seconds: float | None = None,
 ) -> EffectDelayed:
-    """The wait before the next try: what the handler asked for, else the backoff."""
+    """Return the delay before the next attempt: as requested by the handler, else the backoff."""
     if seconds is None:
         attempt = claim.effect.attempt
         delay = retry_delay(attempt, options.retry_delay, options.retry_delay_max, fraction)
-    else:  # at its greatest age it is given up anyway
+    else:  # an older effect is marked dead anyway
         delay = timedelta(seconds=min(seconds, options.outbox_max_age.total_seconds()))
     return EffectDelayed(claim, delay, reason)
 
 
-def _log_results(endpoint: Endpoint, settlements: Sequence[EffectResult]) -> None:
-    delayed = [each for each in settlements if isinstance(each, EffectDelayed)]
-    refused = [each for each in settlements if isinstance(each, EffectRefused)]
+def _log_results(endpoint: Endpoint, results: Sequence[EffectResult]) -> None:
+    delayed = [each for each in results if isinstance(each, EffectDelayed)]
+    refused = [each for each in results if isinstance(each, EffectRefused)]
     if delayed:
         logger.warning(
-            "%s: %d effects are to be tried again, the first of them because: %s",
+            "delivery delayed, retrying: endpoint=%s effects=%d first_reason=%s",
             endpoint,
             len(delayed),
             delayed[0].reason,
         )
     for each in refused:
-        logger.error("%s: effect %d was refused: %s", endpoint, each.claim.id, each.reason)
+        logger.error(
+            "effect refused: endpoint=%s effect=%d reason=%s", endpoint, each.claim.id, each.reason
+        )

@@ -1,4 +1,4 @@
-"""Settings of the delivery of effects."""
+"""Options of the delivery of effects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryOptions:
-    """Settings that the delivery of effects shares with the rest of a worker."""
+    """Options of the delivery of effects; a worker's options extend them."""
 
     idle_delay_seconds: float = 10.0
     lease: timedelta = timedelta(seconds=60)

@@ -1,4 +1,4 @@
-"""The couriers of a worker, one for each endpoint, so that none waits for another."""
+"""Pool of delivery workers, one thread per endpoint, so that no endpoint delays another."""
 
 from __future__ import annotations
 
@@ -25,12 +25,11 @@ logger = logging.getLogger(__name__)
 
 
 class DeliveryPool:
-    """Delivers the effects of every handler of `pipelines` that has a `deliver`.
+    """Delivers the effects of every handler in `pipelines` that has a `deliver`.
 
-    A context manager: within it each endpoint has a thread at work. At its end a call in hand may
-    finish, for as long as a lease lasts; one that hangs is left behind, and its effects are
-    delivered again once its lease has run out. When the pipelines change, a call in hand is
-    finished by the handler that began it, while what is claimed from then on goes to the new one.
+    A context manager that runs the threads. On exit, it waits up to one lease for deliveries in
+    progress; one that hangs is abandoned, and its effects are delivered again after their lease
+    has expired. After a reload, a delivery in progress finishes with the old handler.
     """
 
     def __init__(
@@ -38,48 +37,48 @@ class DeliveryPool:
         *,
         store: EffectStore,
         pipelines: Iterable[PipelineDefinition],
-        worker: str,
+        worker_id: str,
         options: DeliveryOptions,
         counters: Counters,
         outage: OutageState,
         stop: threading.Event,
     ) -> None:
         self._store = store
-        self._worker = worker
+        self._worker_id = worker_id
         self._counters = counters
         self._outage = outage
         self._stop = stop
-        self._is_entered = False
+        self._is_running = False
         self._threads: dict[threading.Thread, DeliveryWorker] = {}
-        self._ending = threading.Event()
-        self._at_rest = threading.Event()
-        self._fault: BaseException | None = None
+        self._thread_stop = threading.Event()
+        self._idle = threading.Event()
+        self._error: BaseException | None = None
         self._options = options
-        self._couriers = self._made(pipelines, options)
+        self._workers = self._create_workers(pipelines, options)
 
     def __enter__(self) -> None:
-        self._is_entered = True
-        self._start()
+        self._is_running = True
+        self._start_threads()
 
     def __exit__(self, *_: object) -> None:
-        self._is_entered = False
-        self._dismiss()
-        deadline = monotonic() + self._options.lease.total_seconds()
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - monotonic()))
+        self._is_running = False
+        self._stop_threads()
+        timeout_at = monotonic() + self._options.lease.total_seconds()
+        for thread, worker in self._threads.items():
+            thread.join(max(0.0, timeout_at - monotonic()))
             if thread.is_alive():
-                logger.warning("%s hangs in its delivery, and is left behind", thread.name)
+                logger.warning("abandoned a hanging delivery: endpoint=%s", worker.endpoint)
         self._threads = {}
 
-    def change(self, pipelines: Iterable[PipelineDefinition], options: DeliveryOptions) -> None:
+    def reload(self, pipelines: Iterable[PipelineDefinition], options: DeliveryOptions) -> None:
         """Deliver with the handlers of these pipelines from now on."""
-        self._dismiss()
+        self._stop_threads()
         self._options = options
-        self._couriers = self._made(pipelines, options)
-        if self._is_entered:
-            self._start()
+        self._workers = self._create_workers(pipelines, options)
+        if self._is_running:
+            self._start_threads()
 
-    def _made(
+    def _create_workers(
         self, pipelines: Iterable[PipelineDefinition], options: DeliveryOptions
     ) -> dict[Endpoint, DeliveryWorker]:
         return {
@@ -87,7 +86,7 @@ class DeliveryPool:
                 store=self._store,
                 endpoint=endpoint,
                 spec=spec,
-                worker=self._worker,
+                worker_id=self._worker_id,
                 options=options,
                 counters=self._counters,
                 outage=self._outage,
@@ -98,78 +97,82 @@ class DeliveryPool:
             if spec.delivers
         }
 
-    def _start(self) -> None:
-        self._ending = threading.Event()
+    def _start_threads(self) -> None:
+        self._thread_stop = threading.Event()
         started = {
             threading.Thread(
-                target=self._run, args=(courier, self._ending), name=f"courier {each}", daemon=True
-            ): courier
-            for each, courier in self._couriers.items()
+                target=self._run,
+                args=(worker, self._thread_stop),
+                name=f"delivery {endpoint}",
+                daemon=True,
+            ): worker
+            for endpoint, worker in self._workers.items()
         }
-        # one assignment: another thread may be looking who is at work
-        self._threads = {**self._still_at_work(), **started}
+        alive = {thread: worker for thread, worker in self._threads.items() if thread.is_alive()}
+        self._threads = {**alive, **started}  # one assignment: `expire_leases` may be reading it
         for thread in started:
             thread.start()
 
-    def _dismiss(self) -> None:
-        """Let the threads end after the call that they are in."""
-        self._ending.set()
-        self.wake(self._couriers)
-
-    def _still_at_work(self) -> dict[threading.Thread, DeliveryWorker]:
-        return {thread: each for thread, each in self._threads.items() if thread.is_alive()}
+    def _stop_threads(self) -> None:
+        """Tell the threads to end after their delivery in progress."""
+        self._thread_stop.set()
+        self.wake(self._workers)
 
     @property
     def endpoints(self) -> AbstractSet[Endpoint]:
-        """Where effects are delivered."""
-        return self._couriers.keys()
+        """Endpoints that this pool delivers to."""
+        return self._workers.keys()
 
     def deliver_once(self) -> int:
-        """Deliver one batch of each endpoint, in this thread; return how many effects it were."""
-        return sum(courier.deliver_due().effects for courier in self._couriers.values())
+        """Deliver one batch per endpoint in the calling thread; return the number of effects."""
+        return sum(worker.deliver_due().effects for worker in self._workers.values())
 
     def wake(self, endpoints: Collection[Endpoint]) -> None:
-        """There may be something to do for these."""
+        """Wake the delivery workers of these endpoints."""
         for endpoint in endpoints:
-            if endpoint in self._couriers:
-                self._couriers[endpoint].wake()
+            if endpoint in self._workers:
+                self._workers[endpoint].wake()
 
     def wake_all(self) -> None:
-        """Let everybody look up who sleeps or waits here."""
-        self.wake(self._couriers)
-        self._at_rest.set()
+        """Wake all delivery workers and waiters."""
+        self.wake(self._workers)
+        self._idle.set()
 
-    def surrender(self) -> None:
-        """Leave what is being delivered to other workers, for a process that ends right afterwards.
+    def expire_leases(self) -> None:
+        """Expire the leases of deliveries in progress, before the process exits.
 
         Any thread may call it.
         """
-        for courier in {*self._couriers.values(), *self._threads.values()}:
+        for worker in {*self._workers.values(), *self._threads.values()}:
             try:
-                courier.surrender()
+                worker.expire_leases()
             except StorageError as error:
-                logger.warning("%s: its leases will run out: %s", courier.endpoint, error)
+                logger.warning(
+                    "effects not released, their leases will expire: endpoint=%s error=%s",
+                    worker.endpoint,
+                    error,
+                )
 
     def has_pending(self) -> bool:
-        """Whether an effect of these endpoints is due, in some worker's hands, or waiting."""
+        """Return whether an effect of these endpoints is pending, claimed or delayed ones too."""
         return any(
-            self._store.next_effect_seconds(endpoint) is not None for endpoint in self._couriers
+            self._store.next_effect_seconds(endpoint) is not None for endpoint in self._workers
         )
 
-    def wait_for_rest(self, seconds: float) -> None:
-        """Wait until a courier finds nothing to do, or all are woken; at most so long."""
-        self._at_rest.wait(seconds)
-        self._at_rest.clear()
+    def wait_for_idle(self, seconds: float) -> None:
+        """Wait until a delivery worker is idle or all are woken, for `seconds` at most."""
+        self._idle.wait(seconds)
+        self._idle.clear()
 
     def check(self) -> None:
-        """Raise what a courier's thread has died of."""
-        if self._fault is not None:
-            fault, self._fault = self._fault, None
-            raise fault
+        """Raise the exception that ended a delivery thread, if any."""
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
 
-    def _run(self, courier: DeliveryWorker, ending: threading.Event) -> None:
+    def _run(self, worker: DeliveryWorker, stop: threading.Event) -> None:
         try:
-            courier.run(ending, self._at_rest.set)
-        except BaseException as fault:  # noqa: BLE001 - raised again in the worker's own thread
-            self._fault = fault
-            self._at_rest.set()
+            worker.run(stop, self._idle.set)
+        except BaseException as error:  # noqa: BLE001 - raised by `check` in the worker's thread
+            self._error = error
+            self._idle.set()

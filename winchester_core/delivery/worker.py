@@ -1,4 +1,4 @@
-"""Takes the effects of one endpoint there, batch by batch."""
+"""Delivery worker: delivers the effects of one endpoint, in batches."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ logger = logging.getLogger(__name__)
 MIN_PAUSE = timedelta(seconds=1)
 MAX_PAUSE = timedelta(seconds=60)
 MIN_SLEEP_SECONDS = 0.05
-"""For when an effect is due that another worker is just claiming."""
+"""Sleep while another worker is claiming a due effect."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """What one call of the handler came to; `in_vain` when all of it is to be tried again."""
+    """Result of one batch; `all_delayed` when every effect must be retried."""
 
     effects: int = 0
-    in_vain: bool = False
+    all_delayed: bool = False
 
 
 class DeliveryWorker:
-    """Delivers the effects of one endpoint: once, or in a thread until it is told to end.
+    """Delivers the effects of one endpoint, once or in a thread.
 
-    When `stop` is set it claims nothing more.
+    It claims no effects once `stop` is set.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class DeliveryWorker:
         store: EffectStore,
         endpoint: Endpoint,
         spec: HandlerSpec,
-        worker: str,
+        worker_id: str,
         options: DeliveryOptions,
         counters: Counters,
         outage: OutageState,
@@ -72,22 +72,22 @@ class DeliveryWorker:
         self.endpoint = endpoint
         self._store = store
         self._spec = spec
-        self._worker = worker
+        self._worker_id = worker_id
         self._options = options
         self._counters = counters
         self._outage = outage
         self._stop = stop
         self._wake = threading.Event()
-        self._trips_in_vain = 0
-        self._renewal: EffectLeaseRenewer | None = None
+        self._failed_batches = 0
+        self._lease_renewer: EffectLeaseRenewer | None = None
 
     def deliver_due(self) -> DeliveryResult:
-        """Deliver one batch of the effects that are due."""
+        """Deliver one batch of due effects."""
         if self._stop.is_set():
             return DeliveryResult()
         claims = self._store.claim_effects(
             self.endpoint,
-            worker=self._worker,
+            worker=self._worker_id,
             limit=self._options.outbox_batch_size,
             lease=self._options.lease,
         )
@@ -102,76 +102,71 @@ class DeliveryWorker:
             return self._deliver(claims)
 
     def _deliver(self, claims: Sequence[EffectClaim]) -> DeliveryResult:
-        self._renewal = EffectLeaseRenewer(self._store, claims, self._options, self._outage)
-        with self._renewal:
-            settlements = attempt_delivery(self._spec, self.endpoint, claims, self._options)
+        self._lease_renewer = EffectLeaseRenewer(self._store, claims, self._options, self._outage)
+        with self._lease_renewer:
+            results = attempt_delivery(self._spec, self.endpoint, claims, self._options)
             hit(Failpoint.EFFECTS_SENT)
-            settled = retry_until_stopped(
-                self._outage, self._stop, lambda: self._store.apply_effect_results(settlements)
+            counts = retry_until_stopped(
+                self._outage, self._stop, lambda: self._store.apply_effect_results(results)
             )
-        self._renewal = None
-        if settled is not None:  # else the database is away and we are told to stop
-            hit(Failpoint.EFFECTS_SETTLED)
-            self._count(settled)
-        return DeliveryResult(
-            len(claims), all(isinstance(each, EffectDelayed) for each in settlements)
-        )
+        self._lease_renewer = None
+        if counts is not None:  # else the database is unavailable at shutdown
+            hit(Failpoint.EFFECT_RESULTS_STORED)
+            self._count(counts)
+        return DeliveryResult(len(claims), all(isinstance(each, EffectDelayed) for each in results))
 
-    def surrender(self) -> None:
-        """Leave what is being delivered to other workers, for a process that ends right afterwards.
+    def expire_leases(self) -> None:
+        """Expire the leases of a delivery in progress, before the process exits.
 
         Any thread may call it. Raises `StorageError`.
         """
-        renewal = self._renewal
-        if renewal is not None:
-            renewal.surrender()
-            logger.warning("a delivery is cut short: %s", self.endpoint)
+        lease_renewer = self._lease_renewer
+        if lease_renewer is not None:
+            lease_renewer.expire()
+            logger.warning("delivery interrupted by forced shutdown: endpoint=%s", self.endpoint)
 
-    def _count(self, settled: EffectResultCounts) -> None:
-        self._counters.add(Count.EFFECTS_DELIVERED, settled.delivered)
-        self._counters.add(Count.EFFECTS_RETRIED, settled.delayed)
-        self._counters.add(Count.EFFECTS_DEAD, settled.dead)
-        if settled.lost:
+    def _count(self, counts: EffectResultCounts) -> None:
+        self._counters.add(Count.EFFECTS_DELIVERED, counts.delivered)
+        self._counters.add(Count.EFFECTS_RETRIED, counts.delayed)
+        self._counters.add(Count.EFFECTS_DEAD, counts.dead)
+        if counts.lost:  # to another worker, or stored already by a commit whose outcome was lost
             logger.warning(
-                "%s: the leases of %d effects were lost: another worker goes on with them, unless "
-                "they were settled when the connection broke",
-                self.endpoint,
-                settled.lost,
+                "leases of effects lost: effects=%d endpoint=%s", counts.lost, self.endpoint
             )
 
-    # --- in a thread of its own -----------------------------------------------------------
+    # --- in its own thread ----------------------------------------------------------------
 
-    def run(self, ending: threading.Event, on_rest: Callable[[], None]) -> None:
-        """Deliver until `ending` is set; `on_rest` is called whenever nothing is due."""
-        backoff = Backoff(ending)
-        while not (ending.is_set() or self._stop.is_set()):
+    def run(self, stop: threading.Event, on_idle: Callable[[], None]) -> None:
+        """Deliver until `stop` is set; call `on_idle` whenever nothing is due."""
+        backoff = Backoff(stop)
+        while not (stop.is_set() or self._stop.is_set()):
             self._wake.clear()
             try:
-                trip = self.deliver_due()
-                sleep_seconds = 0.0 if trip.effects else self._idle_seconds()
-                self._outage.over()
-                backoff.start_anew()
+                result = self.deliver_due()
+                sleep_seconds = 0.0 if result.effects else self._idle_seconds()
+                self._outage.record_success()
+                backoff.reset()
             except TRANSIENT_ERRORS as error:
-                self._outage.noticed(error)
+                self._outage.record_failure(error)
                 backoff.wait()
                 continue
-            if trip.in_vain:
-                self._trips_in_vain += 1
-                ending.wait(self._pause_seconds())
-            elif trip.effects:
-                self._trips_in_vain = 0
+            if result.all_delayed:
+                self._failed_batches += 1
+                stop.wait(self._pause_seconds())
+            elif result.effects:
+                self._failed_batches = 0
             else:
-                on_rest()
+                on_idle()
                 self._wake.wait(sleep_seconds)
 
     def wake(self) -> None:
-        """There may be something to do."""
+        """Wake the thread, since effects may be due."""
         self._wake.set()
 
     def _pause_seconds(self) -> float:
-        """An endpoint that takes nothing is left alone for a while, effects of others included."""
-        fraction = random.random()  # noqa: S311 - spreads the tries, no secret
-        pause = retry_delay(self._trips_in_vain, MIN_PAUSE, MAX_PAUSE, fraction)
+        """Return how long to pause the whole endpoint after consecutive failed batches."""
+        fraction = random.random()  # noqa: S311 - spreads retries, no secret
+        pause = retry_delay(self._failed_batches, MIN_PAUSE, MAX_PAUSE, fraction)
         return pause.total_seconds()
 
     def _idle_seconds(self) -> float:
@@ -182,14 +177,11 @@ class DeliveryWorker:
         return min(longest, max(MIN_SLEEP_SECONDS, due_seconds))
 
 
-# Renews the leases of effects while their handler delivers them.
-
-
 class EffectLeaseRenewer:
-    """A thread that runs while effects are in hand; a context manager around their delivery.
+    """Thread that renews the leases of effects; a context manager around their delivery.
 
-    It renews three times a lease, until the `pipeline_timeout` has passed, where there is one:
-    another worker may then try.
+    It renews three times per lease, until the `pipeline_timeout` (if set) has passed; then another
+    worker may claim the effects.
     """
 
     def __init__(
@@ -203,34 +195,34 @@ class EffectLeaseRenewer:
         self._claims = claims
         self._options = options
         self._outage = outage
-        self._done = threading.Event()
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="effect-lease", daemon=True)
 
     def __enter__(self) -> None:
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
-        self._done.set()
+        self._stop.set()
         self._thread.join()
 
-    def surrender(self) -> None:
-        """Let the leases end now; any thread may call it. Raises `StorageError`.
+    def expire(self) -> None:
+        """Expire the leases now. Any thread may call it. Raises `StorageError`.
 
-        What is being delivered may have arrived, so that the attempt counts.
+        The attempt counts, since the effects may have been delivered.
         """
-        self._done.set()
+        self._stop.set()
         self._store.renew_effects(self._claims, timedelta(0))
 
     def _run(self) -> None:
-        started = monotonic()
+        started_at = monotonic()
         timeout_seconds = self._options.pipeline_timeout_seconds
-        while not self._done.wait(self._options.lease.total_seconds() / 3):
-            if timeout_seconds is not None and monotonic() - started > timeout_seconds:
+        while not self._stop.wait(self._options.lease.total_seconds() / 3):
+            if timeout_seconds is not None and monotonic() - started_at > timeout_seconds:
                 return
             try:
                 self._store.renew_effects(self._claims, self._options.lease)
-                self._outage.over()
+                self._outage.record_success()
             except TRANSIENT_ERRORS as error:
-                self._outage.noticed(error)
+                self._outage.record_failure(error)
             except StorageError as error:
-                logger.warning("leases of effects could not be renewed: %s", error)
+                logger.warning("lease renewal of effects failed: error=%s", error)

@@ -1,4 +1,4 @@
-"""The ingesting side: from sources and callers into the store."""
+"""Ingest: from sources and callers into the store."""
 
 from winchester_core.ingest.ingester import Ingester
 from winchester_core.ingest.outcome import AddResult

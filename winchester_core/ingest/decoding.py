@@ -1,4 +1,4 @@
-"""From the message of a source to an event, clean and ready to be matched."""
+"""Decoding of messages into events, and rejections of those that cannot be decoded."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from winchester_core.model.message import Message
 
 
-class NoDefinition(Exception):  # noqa: N818 - an outcome, not a fault
-    """No definition covers this notification: it is dropped."""
+class NoDefinition(Exception):  # noqa: N818 - an outcome, not an error
+    """No event definition matches the notification, which is therefore dropped."""
 
     def __init__(self, event_type: str, message_id: str | None) -> None:
         self.event_type, self.message_id = event_type, message_id
@@ -33,15 +33,15 @@ class NoDefinition(Exception):  # noqa: N818 - an outcome, not a fault
 
 
 class Decoder:
-    """Reads messages, notifications and events. Safe to share between threads."""
+    """Decodes messages and notifications. Safe to share between threads."""
 
     def __init__(self, distiller: Distiller | None) -> None:
         self._distiller = distiller
 
     def message(self, message: Message) -> CleanEvent:
-        """The event of a source's message.
+        """Return the event of a source's message.
 
-        Raises `InvalidEvent`; `NoDefinition` for a notification that no definition covers.
+        Raises `InvalidEvent`; `NoDefinition` for a notification that no definition matches.
         """
         if message.fault is not None:
             raise InvalidEvent("", message.fault)
@@ -52,7 +52,7 @@ class Decoder:
         return _add_drops(clean_event(event), drops)
 
     def notification(self, body: bytes | Mapping[str, Any]) -> CleanEvent:
-        """The event of a notification, bare or in its envelope.
+        """Return the event of a notification, which may be in an oslo.messaging envelope.
 
         Raises `InvalidEvent`, `NoDefinition`.
         """
@@ -68,12 +68,12 @@ class Decoder:
 
     @property
     def has_definitions(self) -> bool:
-        """Whether notifications can be read."""
+        """Whether event definitions are configured, so that notifications can be decoded."""
         return self._distiller is not None
 
     @property
     def distiller(self) -> Distiller:
-        """The distiller. Raises `ConfigurationError` when none is configured."""
+        """The distiller. Raises `ConfigurationError` without event definitions."""
         if self._distiller is None:
             raise ConfigurationError(
                 ["distiller_config: no event definitions are configured for notifications"]
@@ -81,31 +81,31 @@ class Decoder:
         return self._distiller
 
     def message_time(self, message: Message) -> datetime | None:
-        """When a message says it happened, covered by a definition or not; None if it does not."""
+        """Return the timestamp of a message, whether or not a definition matches it.
+
+        None when it has no valid timestamp.
+        """
         try:
             if message.kind is MessageKind.NOTIFICATION:
                 return notification_time(open_envelope(message.body))
-            moment = read_object(message.body).get("timestamp")
-            if isinstance(moment, datetime):
-                return to_utc(moment)
-            return parse_timestamp(moment) if isinstance(moment, str) else None
+            timestamp = read_object(message.body).get("timestamp")
+            if isinstance(timestamp, datetime):
+                return to_utc(timestamp)
+            return parse_timestamp(timestamp) if isinstance(timestamp, str) else None
         except (InvalidEvent, ValueError):
             return None
 
 
 def _add_drops(clean: CleanEvent, drops: Sequence[TraitDrop]) -> CleanEvent:
-    """The event, with what it had lost before it was cleaned."""
+    """Return the event with the traits that were dropped before cleaning."""
     return CleanEvent(clean.event, (*drops, *clean.drops)) if drops else clean
-
-
-# What is kept of a message that could not become an event.
 
 
 MAX_BODY_BYTES = 1024 * 1024
 
 
 def make_rejection(source: str, message: Message, reason: str) -> Rejection:
-    """The record of a bad message: at most 1 MiB of its body, full length and SHA-256."""
+    """Return the rejection of a bad message: up to 1 MiB of its body, its length and SHA-256."""
     body = _body_bytes(message)
     return Rejection(
         source=source,
@@ -124,7 +124,7 @@ def _body_bytes(message: Message) -> bytes:
         return orjson.dumps(
             message.body, default=repr, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS
         )
-    except TypeError:  # an integer beyond 64 bits, a lone surrogate: JSON, but not to orjson
+    except TypeError:  # orjson refuses integers beyond 64 bits and lone surrogates
         return json.dumps(message.body, default=repr).encode()
 
 

@@ -1,4 +1,4 @@
-"""The ingesting side: takes events and notifications, each batch in one transaction."""
+"""Ingest of events and notifications, each batch in one transaction."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ if TYPE_CHECKING:
     from winchester_core.storage.stream_clock import StreamClock
     from winchester_core.triggers.batch_plan import TimePolicy
 
-    Prepared = Sequence[MatchedEvent | EventOutcome]
+    PreparedBatch = Sequence[MatchedEvent | EventOutcome]
 
 logger = logging.getLogger(__name__)
 
 DEBUG_PERIOD_SECONDS = 10.0
-"""How often debug counts are brought into the database, where `statistics_period` does not say."""
+"""Default period of storing debug counts."""
 
 
 class Ingester:
-    """Stores events and lets them join the streams of the triggers they match.
+    """Stores events and adds them to the streams of the triggers that they match.
 
-    Bad input is an outcome, never an exception; what is raised is `ConfigurationError` and
-    `StorageError`. Safe to share between threads, each call being a transaction of its own; not
-    across a fork. A context manager: leaving it closes the store's connections.
+    Invalid input is an outcome, not an exception; methods raise `ConfigurationError` and
+    `StorageError`. Safe to share between threads, each call in its own transaction; not across a
+    fork. A context manager that closes the store on exit.
     """
 
     def __init__(
@@ -73,26 +73,26 @@ class Ingester:
         self._conditions = conditions
         self._decoder = decoder
         self._recorder = Recorder(store, stream_clock, self.counters)
-        self._changing = threading.Lock()
+        self._reload_lock = threading.Lock()
 
     # --- adding ---------------------------------------------------------------------------
 
     def add_event(self, event: Mapping[str, Any]) -> bool:
-        """Add one event; tell whether it was stored (not a duplicate, not invalid)."""
+        """Add one event; return whether it was stored (neither duplicate nor invalid)."""
         return self.add_events([event]).stored == 1
 
     def add_events(self, events: Iterable[Mapping[str, Any]]) -> AddResult:
-        """Add events in one transaction: the same as one at a time in this order."""
+        """Add events in one transaction; equivalent to adding them one by one in this order."""
         return self._add(events, clean_event)
 
     def add_notification(self, notification: Mapping[str, Any]) -> bool:
-        """Distil one notification and add its event; tell whether it was stored."""
+        """Distil one notification and add its event; return whether it was stored."""
         return self.add_notifications([notification]).stored == 1
 
     def add_notifications(self, notifications: Iterable[Mapping[str, Any]]) -> AddResult:
-        """Distil notifications, bare or in oslo.messaging's envelope, and add their events.
+        """Distil notifications and add their events, in one transaction.
 
-        One transaction, as `add_events`.
+        A notification may be in an oslo.messaging envelope.
         """
         return self._add(notifications, self._decoder.notification)
 
@@ -101,30 +101,29 @@ class Ingester:
     ) -> AddResult:
         """Add a source's messages in one transaction.
 
-        `stamps` are the times that they move the event clock to, where a replay knows better
-        than the events themselves.
+        `stamps` (one per message) override the times to which the events advance the event clock.
         """
         return self.add_prepared(self.prepare_messages(messages, stamps))
 
     def prepare_messages(
         self, messages: Sequence[Message], stamps: Sequence[datetime] | None = None
-    ) -> Prepared:
-        """Decode and match messages, for `add_prepared`; `stamps` as in `add_messages`."""
+    ) -> PreparedBatch:
+        """Decode and match messages for `add_prepared`; `stamps` as in `add_messages`."""
         prepared = self._prepare(messages, self._decoder.message)
         if stamps is None:
             return prepared
         return [_with_stamp(each, stamp) for each, stamp in zip(prepared, stamps, strict=True)]
 
-    def add_prepared(self, prepared: Prepared) -> AddResult:
-        """Add prepared messages in one transaction; again, where that has failed, is safe."""
+    def add_prepared(self, prepared: PreparedBatch) -> AddResult:
+        """Add a prepared batch in one transaction; safe to retry after a failure."""
         result = AddResult(self._recorder.record(prepared))
         self.debug.flush_if_due()
         return result
 
     def convert_notification(self, notification: Mapping[str, Any]) -> Event | None:
-        """The event that a notification distils to, not stored; None when none covers it.
+        """Return the event of a notification without storing it; None when no definition matches.
 
-        Raises `InvalidEvent` when it lacks what an event needs.
+        Raises `InvalidEvent` when a required key is missing or invalid.
         """
         try:
             return self._decoder.notification(notification).event
@@ -132,42 +131,41 @@ class Ingester:
             return None
 
     def message_time(self, message: Message) -> datetime | None:
-        """When a message says it happened; None when it does not say."""
+        """Return the timestamp of a message, aware UTC; None when it has no valid one."""
         return self._decoder.message_time(message)
 
     # --- triggers -------------------------------------------------------------------------
 
     def add_trigger_definition(self, configs: Iterable[Mapping[str, Any]]) -> None:
-        """Add triggers, each as an entry of `triggers.yaml`; one of the same name is replaced.
+        """Add triggers, each as an entry of `triggers.yaml`; replace those with the same name.
 
-        Raises `ConfigurationError` naming every problem; then none is added.
+        Raises `ConfigurationError` with all problems, and then adds none.
         """
         checked = check_trigger_definitions(configs, self._conditions)
         added = [TriggerDefinition.from_config(each, self._conditions) for each in checked]
-        with self._changing:
+        with self._reload_lock:
             by_name = {**self._triggers.by_name, **{each.name: each for each in added}}
             self._triggers = TriggerSet(by_name.values(), self.debug.counts)
 
     def delete_trigger_definition(self, name: str) -> None:
-        """Remove a trigger; its streams stay. Raises `ConfigurationError` for an unknown name."""
-        with self._changing:
+        """Remove a trigger, not its streams. Raises `ConfigurationError` for an unknown name."""
+        with self._reload_lock:
             remaining = dict(self._triggers.by_name)
             if remaining.pop(name, None) is None:
                 known = ", ".join(sorted(self._triggers.by_name)) or "none"
                 raise ConfigurationError([f"no trigger is named {name!r}; there are: {known}"])
             self._triggers = TriggerSet(remaining.values(), self.debug.counts)
 
-    def change(self, *, definitions: Iterable[TriggerDefinition], decoder: Decoder) -> None:
-        """Go by these triggers and event definitions from the next message on.
+    def reload(self, *, definitions: Iterable[TriggerDefinition], decoder: Decoder) -> None:
+        """Replace all triggers and event definitions, those of `add_trigger_definition` included.
 
-        They replace all that there were, those of `add_trigger_definition` too. May be called
-        from any thread, while messages are added.
+        Any thread may call it while messages are added.
         """
-        with self._changing:
+        with self._reload_lock:
             self._triggers = TriggerSet(definitions, self.debug.counts)
             self._decoder = decoder
 
-    # --- the rest -------------------------------------------------------------------------
+    # --- properties and close -------------------------------------------------------------
 
     @property
     def clock(self) -> StreamClock:
@@ -175,31 +173,31 @@ class Ingester:
         return self._clock
 
     def current_time(self) -> datetime | None:
-        """Stream time, aware UTC; None while the event clock has never been set."""
+        """Return stream time, aware UTC; None while the event clock has never been set."""
         return self._clock.now()
 
     @property
-    def takes_notifications(self) -> bool:
+    def accepts_notifications(self) -> bool:
         """Whether event definitions are configured."""
         return self._decoder.has_definitions
 
     @property
-    def names(self) -> LabelValues:
-        """The names that metrics may have as labels."""
+    def label_values(self) -> LabelValues:
+        """Configured names, for the labels of metrics."""
         return LabelValues(self._triggers.by_name.keys())
 
     @property
     def received(self) -> int:
-        """How many events and notifications this manager was given."""
+        """Number of events and notifications received."""
         return self.counters[Count.MESSAGES_RECEIVED]
 
     @property
     def saved(self) -> int:
-        """How many of them it stored."""
+        """Number of events stored."""
         return self.counters[Count.EVENTS_STORED]
 
     def close(self) -> None:
-        """Let go of the database, once the debug counts are in it. Idempotent."""
+        """Store the debug counts and close the store. Idempotent."""
         self.debug.close()
         self.store.close()
 
@@ -217,7 +215,7 @@ class Ingester:
     def _add(self, items: Iterable[Any], decode: Callable[[Any], CleanEvent]) -> AddResult:
         return self.add_prepared(self._prepare(items, decode))
 
-    def _prepare(self, items: Iterable[Any], decode: Callable[[Any], CleanEvent]) -> Prepared:
+    def _prepare(self, items: Iterable[Any], decode: Callable[[Any], CleanEvent]) -> PreparedBatch:
         triggers = self._triggers
         prepared = [self._prepare_one(item, decode, triggers) for item in items]
         self.counters.add(Count.MESSAGES_RECEIVED, len(prepared))
@@ -228,21 +226,21 @@ class Ingester:
     ) -> MatchedEvent | EventOutcome:
         try:
             clean = decode(item)
-        except InvalidEvent as invalid:
-            return self._invalid(item, invalid)
-        except NoDefinition as uncovered:
-            self.counters.add(Count.NOTIFICATIONS_DROPPED, label=uncovered.event_type)
-            return EventOutcome(EventStatus.DROPPED, uncovered.message_id, str(uncovered))
+        except InvalidEvent as error:
+            return self._invalid(item, error)
+        except NoDefinition as error:
+            self.counters.add(Count.NOTIFICATIONS_DROPPED, label=error.event_type)
+            return EventOutcome(EventStatus.DROPPED, error.message_id, str(error))
         event = clean.event
         if clean.drops:
-            self._tell_drops(event, clean.drops)
+            self._report_drops(event, clean.drops)
         matches = triggers.match(event)
         return MatchedEvent(event, tuple(matches), event["timestamp"])
 
-    def _tell_drops(self, event: Event, drops: Sequence[TraitDrop]) -> None:
+    def _report_drops(self, event: Event, drops: Sequence[TraitDrop]) -> None:
         for drop in drops:
             logger.warning(
-                "event %s: trait %s dropped: %s",
+                "trait dropped: event=%s trait=%s reason=%s",
                 event["message_id"],
                 drop.trait,
                 drop.reason,
@@ -250,12 +248,17 @@ class Ingester:
             )
         self.counters.add(Count.TRAITS_DROPPED, len(drops))
 
-    def _invalid(self, item: Any, invalid: InvalidEvent) -> EventOutcome:
+    def _invalid(self, item: Any, error: InvalidEvent) -> EventOutcome:
         message_id = _printable_id(item)
-        told = message_id or _origin_text(item)
-        logger.warning("event %s is invalid: %s", told, invalid, extra={"event": message_id})
+        logger.warning(
+            "event invalid: event=%s received_from=%s reason=%s",
+            message_id or "-",
+            getattr(item, "received_from", "") or "-",
+            error,
+            extra={"event": message_id},
+        )
         self.counters.add(Count.EVENTS_INVALID)
-        return EventOutcome(EventStatus.INVALID, message_id, str(invalid))
+        return EventOutcome(EventStatus.INVALID, message_id, str(error))
 
 
 def _with_stamp(
@@ -266,96 +269,95 @@ def _with_stamp(
     return MatchedEvent(prepared.event, prepared.matches, stamp)
 
 
-def _origin_text(item: Any) -> str:
-    """Where a bad event without a known id lay."""
-    received_from = getattr(item, "received_from", "")
-    return f"of {received_from}" if received_from else "without an id"
-
-
 def _printable_id(item: Any) -> str | None:
-    """The id of a bad event, when it is fit to be shown."""
+    """Return the message id of an invalid event in printable form, if it has one."""
     body = getattr(item, "body", item)
     message_id = body.get("message_id") if isinstance(body, dict) else None
     return printable(message_id) if isinstance(message_id, str) else None
 
 
 class Recorder:
-    """Records arrivals; everything else in a batch passes through as it is."""
+    """Stores the matched events of a batch, and counts and logs the results."""
 
     def __init__(self, store: IngestStore, clock: StreamClock, counters: Counters) -> None:
         self._store = store
         self._clock = clock
         self._counters = counters
-        self._has_warned = False
+        self._has_warned_of_old_events = False
 
     def record(self, prepared: Sequence[MatchedEvent | EventOutcome]) -> tuple[EventOutcome, ...]:
-        """Store the arrivals in one transaction; return an outcome for each of `prepared`.
+        """Store the matched events in one transaction; return an outcome for each of `prepared`.
 
-        When the database refuses the batch for its content, the batch is split until the message
-        at fault stands alone: that one is invalid, the others are stored.
+        If the database refuses the content of the batch, the batch is bisected down to the
+        offending events, which are invalid; the others are stored.
         """
         matched_events = [each for each in prepared if isinstance(each, MatchedEvent)]
         hit(Failpoint.DISTILLED)
         outcomes = iter(
-            self._stored(matched_events, self._clock.ingest_policy()) if matched_events else ()
+            self._store_events(matched_events, self._clock.ingest_policy())
+            if matched_events
+            else ()
         )
         self._clock.publish([matched_event.stamp for matched_event in matched_events])
         return tuple(
             next(outcomes) if isinstance(each, MatchedEvent) else each for each in prepared
         )
 
-    def _stored(
+    def _store_events(
         self, matched_events: Sequence[MatchedEvent], policy: TimePolicy
     ) -> list[EventOutcome]:
         try:
-            recorded = self._store.record(matched_events, policy)
+            result = self._store.record(matched_events, policy)
         except DataRefused as refusal:
             if len(matched_events) == 1:
                 return [self._refused(matched_events[0], refusal)]
             half = len(matched_events) // 2
-            return self._stored(matched_events[:half], policy) + self._stored(
+            return self._store_events(matched_events[:half], policy) + self._store_events(
                 matched_events[half:], policy
             )
         hit(Failpoint.INGEST_COMMITTED)
-        self._count(matched_events, recorded)
+        self._count(matched_events, result)
         return [
             EventOutcome(
                 EventStatus.STORED if stored else EventStatus.DUPLICATE,
                 matched_event.event["message_id"],
             )
-            for matched_event, stored in zip(matched_events, recorded.stored, strict=True)
+            for matched_event, stored in zip(matched_events, result.stored, strict=True)
         ]
 
     def _refused(self, matched_event: MatchedEvent, refusal: DataRefused) -> EventOutcome:
         message_id = matched_event.event["message_id"]
         reason = f"the database refuses it: {refusal}"
-        logger.warning("event %s is invalid: %s", message_id, reason, extra={"event": message_id})
+        logger.warning(
+            "event invalid: event=%s reason=%s", message_id, reason, extra={"event": message_id}
+        )
         self._counters.add(Count.EVENTS_INVALID)
         return EventOutcome(EventStatus.INVALID, message_id, reason)
 
-    def _count(self, matched_events: Sequence[MatchedEvent], recorded: IngestResult) -> None:
-        stored = sum(recorded.stored)
+    def _count(self, matched_events: Sequence[MatchedEvent], result: IngestResult) -> None:
+        stored = sum(result.stored)
         self._counters.add(Count.EVENTS_STORED, stored)
         self._counters.add(Count.EVENTS_DUPLICATE, len(matched_events) - stored)
-        self._counters.add(Count.STREAMS_OPENED, recorded.streams_opened)
-        self._counters.add(Count.CLOCK_JUMPS_REFUSED, len(recorded.refused_jumps))
-        for index in recorded.refused_jumps:
+        self._counters.add(Count.STREAMS_OPENED, result.streams_opened)
+        self._counters.add(Count.CLOCK_JUMPS_REFUSED, len(result.refused_jumps))
+        for index in result.refused_jumps:
             event = matched_events[index].event
             logger.warning(
-                "event %s of %s is too far ahead to move the event clock (event_clock_max_jump)",
+                "event too far ahead, event clock not advanced (event_clock_max_jump): "
+                "event=%s timestamp=%s",
                 event["message_id"],
                 event["timestamp"].isoformat(),
                 extra={"event": event["message_id"]},
             )
-        if recorded.streams_opened_expired and self._clock.kind is ClockKind.SYSTEM:
-            self._warn_of_born_expired(recorded.streams_opened_expired)
+        if result.streams_opened_expired and self._clock.kind is ClockKind.SYSTEM:
+            self._report_opened_expired(result.streams_opened_expired)
 
-    def _warn_of_born_expired(self, number: int) -> None:
+    def _report_opened_expired(self, number: int) -> None:
         self._counters.add(Count.STREAMS_OPENED_EXPIRED, number)
-        if not self._has_warned:
-            self._has_warned = True
+        if not self._has_warned_of_old_events:
+            self._has_warned_of_old_events = True
             logger.warning(
-                "streams are expired as soon as they open: these events are old. To process "
-                "recorded events set 'clock: event', or use 'winchester replay'; these are "
-                "stored now, hence with an empty database"
+                "streams expire as soon as they open, because their events are old. To process "
+                "recorded events, start over with an empty database (these events are stored now) "
+                "and set 'clock: event', or use 'winchester replay'"
             )

@@ -13,29 +13,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AddResult:
-    """Outcomes of a batch: one for each event, in the order given."""
+    """Outcomes of a batch, one per event in the given order."""
 
     outcomes: tuple[EventOutcome, ...]
 
     @property
     def stored(self) -> int:
-        """How many are new and were stored."""
+        """Number of new events, which were stored."""
         return self._number(EventStatus.STORED)
 
     @property
     def duplicates(self) -> int:
-        """How many were known by their message id."""
+        """Number of events whose message id was stored before."""
         return self._number(EventStatus.DUPLICATE)
 
     @property
     def invalid(self) -> int:
-        """How many could not be stored; each outcome has the reason."""
+        """Number of events that could not be stored; their outcomes have the reasons."""
         return self._number(EventStatus.INVALID)
 
     @property
     def dropped(self) -> int:
-        """How many notifications no definition covers."""
+        """Number of notifications that no event definition matches."""
         return self._number(EventStatus.DROPPED)
 
-    def _number(self, outcome: EventStatus) -> int:
-        return sum(each.status is outcome for each in self.outcomes)
+    def _number(self, status: EventStatus) -> int:
+        return sum(each.status is status for each in self.outcomes)

@@ -1,4 +1,4 @@
-"""Pumps one event source into a trigger manager: receive, store, acknowledge."""
+"""Pump from one event source into an ingester: receive, store, acknowledge."""
 
 from __future__ import annotations
 
@@ -33,112 +33,116 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 LAG_INTERVAL_SECONDS = 10.0
-"""How often a source is asked how much waits at its origin; a broker is asked over the network."""
+"""Interval of lag queries, which may be requests to a broker."""
 
 NO_DEFINITIONS = "no event definitions are configured for notifications"
 
 MAX_ATTEMPTS_BEFORE_REPLY = 4
-"""How often a batch is tried that someone waits for an answer to: for about a second."""
+"""Attempts to store a batch while senders wait for the reply: about a second."""
 
 
 class SourcePump:
-    """Moves messages from one source into the store, in one thread, until told to stop.
+    """Moves messages from one source into the store, in one thread.
 
-    A message is acknowledged only after the transaction that stored it has committed; a bad one
-    is kept as a rejected message first. While the database is away the batch in hand waits; when
-    told to stop meanwhile, it is released for redelivery. Of a source that `replies_to_sender` bad
-    messages are not kept, and the batch is released after a few tries.
+    A message is acknowledged only after the transaction that stored it has committed; an invalid
+    one is stored as a rejected message first. While the database is unavailable the pump retries
+    its batch; at a stop it releases the batch for redelivery. If a source `replies_to_sender`,
+    invalid messages are not stored, and the batch is released after a few attempts.
 
-    Nothing is queued here: what is not received waits at its origin. A batch is what has come
-    while the one before was stored, and within `batch_wait_seconds` more of a busy source: see
-    `MessageBatcher`.
+    The pump keeps no queue: messages not yet received stay at their origin. `batch_wait_seconds`
+    as in `MessageBatcher`.
     """
 
     def __init__(
         self,
         name: str,
         source: EventSource,
-        manager: Ingester,
+        ingester: Ingester,
         *,
         batch_size: int,
         batch_wait_seconds: float = 0.0,
         stop: threading.Event,
         on_batch: Callable[[PumpTotals], None] | None = None,
-        on_quiet: Callable[[], None] | None = None,
-        pulse: Deadline | None = None,
+        on_idle: Callable[[], None] | None = None,
+        deadline: Deadline | None = None,
     ) -> None:
         self.totals = PumpTotals()
         self._name = name
         self._source = source
-        self._manager = manager
-        self._batches = MessageBatcher(
+        self._ingester = ingester
+        self._batcher = MessageBatcher(
             source, size=batch_size, wait_seconds=batch_wait_seconds, stop=stop
         )
         self._stop = stop
         self._on_batch = on_batch
-        self._on_quiet = on_quiet
-        self._pulse = pulse or Watchdog().pulse(name)
-        self.in_hand = 0
-        """How many messages are received and not settled; other threads may read it."""
+        self._on_idle = on_idle
+        self._deadline = deadline or Watchdog().deadline(name)
+        self.in_flight = 0
+        """Number of messages received and not settled. Any thread may read it."""
         self.lag: int | None = None
-        """How many waited at the origin when last asked; None where that is not known."""
-        self._lag_due = monotonic()
+        """Number of messages at the origin at the last query; None if unknown."""
+        self._next_lag_query_at = monotonic()
 
     def run(self) -> PumpTotals:
         """Pump until `stop` is set or the source is exhausted."""
-        self._pulse.beat()
+        self._deadline.extend()
         try:
             self._source.open()
             while not self._stop.is_set() and not self._source.exhausted:
-                self._pulse.beat()
-                messages = self._batches.gather()
+                self._deadline.extend()
+                messages = self._batcher.next_batch()
                 if messages:
-                    self.take(messages)
-                elif self._on_quiet is not None:
-                    self._on_quiet()
-                self._ask_lag()
+                    self.ingest(messages)
+                elif self._on_idle is not None:
+                    self._on_idle()
+                self._update_lag()
         finally:
             self._source.close()
         return self.totals
 
-    def take(self, messages: Sequence[Message], stamps: Sequence[datetime] | None = None) -> bool:
+    def ingest(self, messages: Sequence[Message], stamps: Sequence[datetime] | None = None) -> bool:
         """Store these messages and settle them with the source; False when they were released.
 
-        `stamps` as in `Ingester.prepare_messages`.
+        `stamps` as in `Ingester.add_messages`.
         """
-        self.in_hand = len(messages)
+        self.in_flight = len(messages)
         try:
             with LogContext("ingest", source=self._name, messages=len(messages)):
-                return self._take(messages, stamps)
+                return self._ingest(messages, stamps)
         finally:
-            self.in_hand = 0
+            self.in_flight = 0
 
-    def _ask_lag(self) -> None:
-        if monotonic() >= self._lag_due:
+    def _update_lag(self) -> None:
+        if monotonic() >= self._next_lag_query_at:
             self.lag = self._source.lag()
-            self._lag_due = monotonic() + LAG_INTERVAL_SECONDS
+            self._next_lag_query_at = monotonic() + LAG_INTERVAL_SECONDS
 
-    def _take(self, messages: Sequence[Message], stamps: Sequence[datetime] | None) -> bool:
+    def _ingest(self, messages: Sequence[Message], stamps: Sequence[datetime] | None) -> bool:
         hit(Failpoint.RECEIVED)
         try:
-            prepared = self._manager.prepare_messages(self._readable(messages), stamps)
-            result = self._patiently(lambda: self._manager.add_prepared(prepared))
-            kept = result is not None and self._keep_rejected(messages, result)
+            prepared = self._ingester.prepare_messages(
+                self._refuse_notifications_without_definitions(messages), stamps
+            )
+            result = self._retry(lambda: self._ingester.add_prepared(prepared))
+            is_stored = result is not None and self._store_rejected(messages, result)
         except BaseException:
             self._source.release(messages)
             raise
-        if result is None or not kept:
+        if result is None or not is_stored:
             self._source.release(messages)
             return False
         self._settle(messages, result)
         return True
 
-    def _readable(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """The messages; without definitions, notifications that a sender can be told of are bad.
+    def _refuse_notifications_without_definitions(
+        self, messages: Sequence[Message]
+    ) -> Sequence[Message]:
+        """Mark notifications invalid if no definitions are configured and the sender gets a reply.
 
-        Of other sources they are a fault of the configuration: nobody would hear of it.
+        For other sources `prepare_messages` raises `ConfigurationError`: the sender would not
+        learn of it.
         """
-        if self._manager.takes_notifications or not self._source.replies_to_sender:
+        if self._ingester.accepts_notifications or not self._source.replies_to_sender:
             return messages
         return [
             replace(each, fault=each.fault or NO_DEFINITIONS)
@@ -147,7 +151,7 @@ class SourcePump:
             for each in messages
         ]
 
-    def _keep_rejected(self, messages: Sequence[Message], result: AddResult) -> bool:
+    def _store_rejected(self, messages: Sequence[Message], result: AddResult) -> bool:
         if self._source.replies_to_sender:
             return True
         rejections = [
@@ -157,14 +161,14 @@ class SourcePump:
         ]
         if not rejections:
             return True
-        self._manager.counters.add(Count.MESSAGES_REJECTED, len(rejections))
-        store = self._manager.store
-        return self._patiently(lambda: store.insert_rejected(rejections)) is not None
+        self._ingester.counters.add(Count.MESSAGES_REJECTED, len(rejections))
+        store = self._ingester.store
+        return self._retry(lambda: store.insert_rejected(rejections)) is not None
 
-    def _patiently(self, action: Callable[[], Result]) -> Result | None:
-        tries = MAX_ATTEMPTS_BEFORE_REPLY if self._source.replies_to_sender else None
-        action = self._pulse.beating(action)
-        return retry_until_stopped(self._manager.outage, self._stop, action, tries)
+    def _retry(self, action: Callable[[], Result]) -> Result | None:
+        max_attempts = MAX_ATTEMPTS_BEFORE_REPLY if self._source.replies_to_sender else None
+        action = self._deadline.extend_before(action)
+        return retry_until_stopped(self._ingester.outage, self._stop, action, max_attempts)
 
     def _settle(self, messages: Sequence[Message], result: AddResult) -> None:
         pairs = list(zip(messages, result.outcomes, strict=True))
@@ -183,18 +187,15 @@ class SourcePump:
             self._on_batch(self.totals)
 
 
-# Gathers what comes from a source into batches, by number or time.
-
-
 RECEIVE_TIMEOUT_SECONDS = 1.0
 
 
 class MessageBatcher:
-    """Takes batches of up to `size` messages from a source that is open.
+    """Collects messages of an open source into batches of up to `size`.
 
-    What comes alone is handed on at once. As soon as messages follow each other, the first of a
-    batch waits up to `wait_seconds` for others, for a transaction costs nearly the same for one
-    message and for a hundred. A source whose senders wait for an answer is never waited for.
+    A single message is returned immediately. While the source is busy (the last batch had more
+    than one message), a batch waits up to `wait_seconds` for more, since a transaction costs nearly
+    the same for one message as for a hundred. It never waits if senders wait for a reply.
     """
 
     def __init__(
@@ -206,22 +207,26 @@ class MessageBatcher:
         self._stop = stop
         self._is_busy = False
 
-    def gather(self) -> list[Message]:
-        """The next batch; empty when nothing came for a second.
+    def next_batch(self) -> list[Message]:
+        """Return the next batch; empty when no message arrives within a second.
 
-        Raises what the source raises; what had come before is released then.
+        Propagates errors of the source, after releasing the messages received so far.
         """
         messages = list(self._source.receive(self._size, RECEIVE_TIMEOUT_SECONDS))
         if messages and self._is_busy:
-            self._add_others(messages)
+            self._fill(messages)
         self._is_busy = len(messages) > 1
         return messages
 
-    def _add_others(self, messages: list[Message]) -> None:
-        until = monotonic() + self._wait_seconds
+    def _fill(self, messages: list[Message]) -> None:
+        timeout_at = monotonic() + self._wait_seconds
         try:
-            while len(messages) < self._size and not self._is_over():
-                remaining = until - monotonic()
+            while (
+                len(messages) < self._size
+                and not self._stop.is_set()
+                and not self._source.exhausted
+            ):
+                remaining = timeout_at - monotonic()
                 if remaining <= 0:
                     return
                 messages += self._source.receive(self._size - len(messages), remaining)
@@ -229,16 +234,10 @@ class MessageBatcher:
             self._source.release(messages)
             raise
 
-    def _is_over(self) -> bool:
-        return self._stop.is_set() or self._source.exhausted
-
-
-# What was moved from a source into the store, in numbers.
-
 
 @dataclass(slots=True)
 class PumpTotals:
-    """What a pump has moved so far, and how often its source has failed."""
+    """Message counts of a pump by outcome, and the number of failures of its source."""
 
     received: int = 0
     stored: int = 0
@@ -248,7 +247,7 @@ class PumpTotals:
     failures: int = 0
 
     def add(self, result: AddResult) -> None:
-        """Add a batch."""
+        """Add the outcomes of a batch."""
         self.received += len(result.outcomes)
         self.stored += result.stored
         self.duplicates += result.duplicates
@@ -256,12 +255,12 @@ class PumpTotals:
         self.dropped += result.dropped
 
     def text(self) -> str:
-        """The numbers as statistics show them: how many were received, and what is not 0."""
+        """Return `received` and all nonzero numbers as key=value pairs."""
         numbers = ((field.name, getattr(self, field.name)) for field in fields(self))
         return " ".join(f"{name}={n}" for name, n in numbers if n or name == "received")
 
     @classmethod
-    def together(cls, totals: Iterable[PumpTotals]) -> Self:
-        """The sum of several."""
-        every = list(totals)
-        return cls(*(sum(getattr(each, field.name) for each in every) for field in fields(cls)))
+    def sum_of(cls, totals: Iterable[PumpTotals]) -> Self:
+        """Return the sum of several totals."""
+        summands = list(totals)
+        return cls(*(sum(getattr(each, field.name) for each in summands) for field in fields(cls)))

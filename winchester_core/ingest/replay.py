@@ -1,7 +1,7 @@
-"""Replays recorded messages: ingest and worker take turns, and time is that of the messages.
+"""Replay of recorded messages: ingest and worker alternate, on the time of the messages.
 
-A recorded week passes in a minute, with the result that it had live. Time comes from every
-message as it is read, from those that are dropped or known too.
+Replaying a recorded week takes a minute, with the same result as live. Every message advances
+time as it is read, even a dropped or duplicate one.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class ReplayPace:
-    """When the worker gets its turns.
+    """When the worker runs during a replay.
 
-    The worker runs whenever time enters a new `step` (counted from midnight UTC); at the end
-    time goes on by `advance`, in strides of `advance_step`, the worker after each.
+    The worker runs whenever time enters a new `step` (aligned to midnight UTC). After the last
+    message, time advances by `advance` in increments of `advance_step`, each followed by the
+    worker.
     """
 
     step: timedelta = timedelta(hours=1)
@@ -39,20 +40,20 @@ class ReplayPace:
     advance_step: timedelta = timedelta(days=1)
     batch_size: int = 1000
 
-    def step_of(self, moment: datetime) -> int:
-        """The number of the step that `moment` falls in."""
-        return (moment - EPOCH) // self.step
+    def step_of(self, time: datetime) -> int:
+        """Return the number of the step that contains `time`."""
+        return (time - EPOCH) // self.step
 
-    def strides(self) -> list[timedelta]:
-        """How far time goes on before each of the worker's last turns; at least one turn."""
-        strides = [self.advance_step] * (self.advance // self.advance_step)
-        rest = self.advance % self.advance_step
-        return [*strides, rest] if rest or not strides else strides
+    def increments(self) -> list[timedelta]:
+        """Return the increments of time after the last message; at least one, maybe zero."""
+        increments = [self.advance_step] * (self.advance // self.advance_step)
+        remainder = self.advance % self.advance_step
+        return [*increments, remainder] if remainder or not increments else increments
 
 
 @dataclass(frozen=True, slots=True)
 class ReplaySummary:
-    """What a replay did. `new_events` counts what handlers made, by event type."""
+    """Counts of a replay; `new_events` are those that handlers created, by event type."""
 
     messages: int
     stored: int
@@ -67,7 +68,7 @@ class ReplaySummary:
 
 
 class Replayer:
-    """One replay of one source. The manager and the worker must be on the event clock."""
+    """One replay of one source. The ingester and the worker must use the event clock."""
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class Replayer:
     ) -> None:
         self._source = source
         self._pump = pump
-        self._manager = manager
+        self._ingester = manager
         self._worker = worker
         self._pace = pace
         self._stop = stop
@@ -92,51 +93,51 @@ class Replayer:
         self._stamps: list[datetime] = []
 
     def run(self) -> ReplaySummary:
-        """Replay the source to its end, then let time go on; return what happened."""
-        self._time = self._manager.store.event_clock()
+        """Replay the source until it is exhausted, then advance time; return the summary."""
+        self._time = self._ingester.store.event_clock()
         try:
             self._source.open()
             while not self._stop.is_set() and not self._source.exhausted:
                 messages = self._source.receive(self._pace.batch_size, RECEIVE_TIMEOUT_SECONDS)
                 for message in messages:
-                    self._pass(message)
+                    self._add(message)
                 self._flush()
                 if self._on_batch is not None:
                     self._on_batch(self._pump.totals.received)
         finally:
             self._source.close()
-        self._go_on()
-        self._manager.debug.flush()
+        self._advance_past_end()
+        self._ingester.debug.flush()
         self._worker.debug.flush()
         return self._summary()
 
-    def _pass(self, message: Message) -> None:
-        moment = self._manager.message_time(message)
-        if moment is not None and (self._time is None or moment > self._time):
-            before, self._time = self._time, moment
-            if before is not None and self._pace.step_of(before) != self._pace.step_of(moment):
+    def _add(self, message: Message) -> None:
+        time = self._ingester.message_time(message)
+        if time is not None and (self._time is None or time > self._time):
+            before, self._time = self._time, time
+            if before is not None and self._pace.step_of(before) != self._pace.step_of(time):
                 self._flush()
-                self._work()
+                self._run_worker()
         self._batch.append(message)
-        # a message without a time can only be rejected; until one has a time there is none
+        # EPOCH is never used: messages before the first timestamp are all rejected
         self._stamps.append(self._time or EPOCH)
 
     def _flush(self) -> None:
         batch, self._batch = self._batch, []
         stamps, self._stamps = self._stamps, []
         if batch and not self._stop.is_set():
-            self._pump.take(batch, stamps)
+            self._pump.ingest(batch, stamps)
 
-    def _work(self) -> None:
+    def _run_worker(self) -> None:
         if self._time is not None and not self._stop.is_set():
-            self._manager.store.advance_event_clock(self._time)
+            self._ingester.store.advance_event_clock(self._time)
             self._worker.run_until_idle()
 
-    def _go_on(self) -> None:
-        for stride in self._pace.strides():
+    def _advance_past_end(self) -> None:
+        for increment in self._pace.increments():
             if self._time is not None:
-                self._time += stride
-            self._work()
+                self._time += increment
+            self._run_worker()
 
     def _summary(self) -> ReplaySummary:
         totals = self._pump.totals
@@ -147,7 +148,7 @@ class Replayer:
             duplicates=totals.duplicates,
             rejected=totals.rejected,
             dropped=totals.dropped,
-            streams_opened=self._manager.counters[Count.STREAMS_OPENED]
+            streams_opened=self._ingester.counters[Count.STREAMS_OPENED]
             + counts[Count.STREAMS_OPENED],
             streams_fired=counts[Count.STREAMS_FIRED],
             streams_expired=counts[Count.STREAMS_EXPIRED],

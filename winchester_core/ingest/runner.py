@@ -1,4 +1,4 @@
-"""Runs all configured event sources, each in a thread of its own, into one trigger manager."""
+"""Runner of all configured event sources, each in its own thread, with one ingester."""
 
 from __future__ import annotations
 
@@ -26,57 +26,57 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STOP_POLL_SECONDS = 1.0
-"""How often it is looked whether to stop, while no source ends."""
+"""Interval of checks of `stop`."""
 
 
 class SourceRunner:
-    """Keeps sources pumping until all have come to their end, or `stop` is set.
+    """Runs sources until all are exhausted, or `stop` is set.
 
-    A source that fails is closed and opened again, after a pause that grows with each failure in
-    a row; the others go on. Statistics are logged every `statistics_period_seconds`. Sources that
-    do not end within `shutdown_seconds` after a stop (None: whenever) are left `hanging`: nothing
-    that they hold is acknowledged by that, so that it comes again.
+    A source that fails is closed and reopened with exponential backoff; the others continue.
+    Statistics are logged every `statistics_period_seconds`. Sources that do not end within
+    `shutdown_seconds` after a stop (None: no limit) are left in `hanging`: their messages are not
+    acknowledged and will be redelivered.
     """
 
     def __init__(
         self,
         entries: Iterable[SourceEntry],
-        manager: Ingester,
+        ingester: Ingester,
         *,
         stop: threading.Event,
         statistics_period_seconds: float,
         batch_wait_seconds: float = 0.0,
         shutdown_seconds: float | None = None,
-        heartbeat: Watchdog | None = None,
+        watchdog: Watchdog | None = None,
     ) -> None:
-        """Make the sources. Raises `PluginError` for one that cannot be made."""
-        self._manager = manager
+        """Create the sources. Raises `PluginError` when one cannot be created."""
+        self._ingester = ingester
         self._stop = stop
         self._period_seconds = statistics_period_seconds
         self._shutdown_seconds = shutdown_seconds
-        self._ended: SimpleQueue[_SourceThread] = SimpleQueue()
-        heartbeat = heartbeat or Watchdog()
-        self._feeds = [
-            _SourceThread(entry, manager, stop, self._ended, heartbeat, batch_wait_seconds)
+        self._ended: SimpleQueue[_SourceLoop] = SimpleQueue()
+        watchdog = watchdog or Watchdog()
+        self._loops = [
+            _SourceLoop(entry, ingester, stop, self._ended, watchdog, batch_wait_seconds)
             for entry in entries
         ]
         self.hanging: list[str] = []
-        """The names of sources that did not end when told to."""
+        """Names of the sources that did not end within `shutdown_seconds`."""
 
     @property
     def pumps(self) -> dict[str, SourcePump]:
-        """The pumps by the names of their sources."""
-        return {feed.name: feed.pump for feed in self._feeds}
+        """The pumps by source name."""
+        return {loop.name: loop.pump for loop in self._loops}
 
     def run(self) -> PumpTotals:
-        """Run them all; return what they moved together.
+        """Run all sources; return the sum of their totals.
 
-        Raises `ConfigurationError` when a source needs what is not configured: starting it again
-        would not help, so that everything stops.
+        Raises `ConfigurationError` when a source lacks configuration: all sources stop then, since
+        a restart of the source would not help.
         """
         threads = [
-            threading.Thread(target=feed.run, name=f"source-{feed.name}", daemon=True)
-            for feed in self._feeds
+            threading.Thread(target=loop.run, name=f"source-{loop.name}", daemon=True)
+            for loop in self._loops
         ]
         try:
             for thread in threads:
@@ -86,14 +86,14 @@ class SourceRunner:
             self._stop.set()
             self._join(threads)
         self._log_statistics()
-        for feed in self._feeds:
-            if feed.error is not None:
-                raise feed.error
-        return PumpTotals.together(feed.pump.totals for feed in self._feeds)
+        for loop in self._loops:
+            if loop.error is not None:
+                raise loop.error
+        return PumpTotals.sum_of(loop.pump.totals for loop in self._loops)
 
     def _wait(self) -> None:
-        """Until all have ended, or stopping has begun."""
-        running = len(self._feeds)
+        """Wait until all sources have ended or `stop` is set."""
+        running = len(self._loops)
         logged_at = monotonic()
         while running and not self._stop.is_set():
             try:
@@ -105,102 +105,104 @@ class SourceRunner:
                     self._log_statistics()
 
     def _log_statistics(self) -> None:
-        log_statistics(self._manager)
-        for feed in self._feeds:
-            feed.log_statistics()
+        log_statistics(self._ingester)
+        for loop in self._loops:
+            loop.log_statistics()
 
     def _join(self, threads: Sequence[threading.Thread]) -> None:
-        until = None if self._shutdown_seconds is None else monotonic() + self._shutdown_seconds
-        for feed, thread in zip(self._feeds, threads, strict=True):
+        seconds = self._shutdown_seconds
+        timeout_at = None if seconds is None else monotonic() + seconds
+        for loop, thread in zip(self._loops, threads, strict=True):
             if thread.ident is None:
-                continue  # it was never started
-            thread.join(None if until is None else max(0.0, until - monotonic()))
+                continue  # never started
+            thread.join(None if timeout_at is None else max(0.0, timeout_at - monotonic()))
             if thread.is_alive():
-                self.hanging.append(feed.name)
+                self.hanging.append(loop.name)
                 logger.warning(
-                    "event source %r has not ended within %g seconds, holding %d messages: "
-                    "they are not acknowledged, and come again",
-                    feed.name,
-                    self._shutdown_seconds,
-                    feed.pump.in_hand,
+                    "shutdown timed out, messages will be redelivered: "
+                    "source=%s timeout_seconds=%g messages=%d",
+                    loop.name,
+                    seconds,
+                    loop.pump.in_flight,
                 )
 
 
-def log_statistics(manager: Ingester) -> None:
-    """Log what a manager has counted; store and log what it counted at debugged triggers."""
-    counts = manager.counters.snapshot()
+def log_statistics(ingester: Ingester) -> None:
+    """Log the counters of an ingester; log and store its debug counts."""
+    counts = ingester.counters.snapshot()
     text = " ".join(f"{name}={number}" for name, number in sorted(counts.items()))
     logger.info("statistics: %s", text or "nothing yet")
-    manager.debug.flush()
+    ingester.debug.flush()
 
 
-class _SourceThread:
-    """One source: its pump, and what ended it if not its end."""
+class _SourceLoop:
+    """Runs the pump of one source, and restarts it after failures."""
 
     def __init__(
         self,
         entry: SourceEntry,
-        manager: Ingester,
+        ingester: Ingester,
         stop: threading.Event,
-        ended: SimpleQueue[_SourceThread],
-        heartbeat: Watchdog,
+        ended: SimpleQueue[_SourceLoop],
+        watchdog: Watchdog,
         batch_wait_seconds: float,
     ) -> None:
         self.name = entry.name
         self.error: ConfigurationError | None = None
         self._stop = stop
         self._ended = ended
-        self._pulse = heartbeat.pulse(f"event source {entry.name!r}")
-        self._outage = OutageState(f"event source {entry.name!r}", manager.counters)
+        self._deadline = watchdog.deadline(f"event source {entry.name!r}")
+        self._outage = OutageState(f"event source {entry.name!r}", ingester.counters)
         self._backoff = Backoff(stop)
         self.pump = SourcePump(
             entry.name,
             _make_source(entry),
-            manager,
+            ingester,
             batch_size=entry.batch_size,
             batch_wait_seconds=batch_wait_seconds,
             stop=stop,
-            on_batch=lambda _totals: self._recovered(),
-            on_quiet=self._recovered,
-            pulse=self._pulse,
+            on_batch=lambda _totals: self._record_success(),
+            on_idle=self._record_success,
+            deadline=self._deadline,
         )
 
     def run(self) -> None:
-        """Pump to the end, through all failures. The body of a thread."""
+        """Run the pump until the source is exhausted or `stop` is set. The body of a thread."""
         try:
-            while not self._stop.is_set() and not self._has_ended():
+            while not self._stop.is_set() and not self._run_pump():
                 pass
         finally:
-            self._pulse.end()
+            self._deadline.clear()
             self._ended.put(self)
 
     def log_statistics(self) -> None:
-        """Log what was moved, and how much waits at the origin as far as that is known."""
+        """Log the totals, and the lag if known."""
         lag = "" if self.pump.lag is None else f" lag={self.pump.lag}"
         text = self.pump.totals.text() + lag
         logger.info("statistics of event source %r: %s", self.name, text)
 
-    def _has_ended(self) -> bool:
-        """Pump until the source ends or fails; after a failure wait, and return False."""
+    def _run_pump(self) -> bool:
+        """Run the pump until the source ends (True), or fails (False, after a pause)."""
         try:
             self.pump.run()
         except ConfigurationError as error:
             self.error = error
             self._stop.set()
         except (Exception, SystemExit) as error:  # a plugin's code
-            logger.debug("event source %r failed", self.name, exc_info=error)
+            logger.debug("event source failed: source=%s", self.name, exc_info=error)
             self.pump.totals.failures += 1
-            self._outage.noticed(_with_text(error))
-            self._pulse.beat()
+            has_text = isinstance(error, Exception) and str(error)
+            self._outage.record_failure(error if has_text else RuntimeError(repr(error)))
+            self._deadline.extend()
             self._backoff.wait()
             return False
         if not self._stop.is_set():
-            logger.info("event source %r has come to its end", self.name)
+            logger.info("event source exhausted: source=%s", self.name)
         return True
 
-    def _recovered(self) -> None:
-        self._outage.over()
-        self._backoff.start_anew()
+    def _record_success(self) -> None:
+        self._outage.record_success()
+        self._backoff.reset()
 
 
 def _make_source(entry: SourceEntry) -> EventSource:
@@ -209,40 +211,37 @@ def _make_source(entry: SourceEntry) -> EventSource:
     except Exception as error:
         cause = f"{type(error).__name__}: {error}"
         raise PluginError(
-            EVENT_SOURCES, entry.plugin_name, f"event source {entry.name!r} cannot be made: {cause}"
+            EVENT_SOURCES,
+            entry.plugin_name,
+            f"event source {entry.name!r} cannot be created: {cause}",
         ) from error
 
 
-def _with_text(error: BaseException) -> Exception:
-    """The error as an outage tells of it: one that bears no text bears its name at least."""
-    return error if isinstance(error, Exception) and str(error) else RuntimeError(repr(error))
+# Metrics of event sources.
 
 
-# What event sources have moved, as metrics.
-
-
-OUTCOMES: Final = {
+TOTALS_BY_OUTCOME: Final = {
     "stored": "stored",
     "duplicate": "duplicates",
     "invalid": "rejected",
     "dropped": "dropped",
 }
-"""The values of the label `outcome`, each with the total that has its number."""
+"""Field of `PumpTotals` for each value of the label `outcome`."""
 
 
 class SourceMetricsCollector:
-    """Samples of the pumps, by the names of their sources."""
+    """Collector of the metrics of pumps, by source name."""
 
     def __init__(self, pumps: Callable[[], Mapping[str, SourcePump]]) -> None:
         self._pumps = pumps
 
     def __call__(self) -> Iterator[Sample]:
-        """The samples."""
+        """Yield the samples."""
         for name, pump in self._pumps().items():
-            for outcome, total in OUTCOMES.items():
+            for outcome, total in TOTALS_BY_OUTCOME.items():
                 number = getattr(pump.totals, total)
                 yield Sample(catalogue.SOURCE_MESSAGES, number, (name, outcome))
             yield Sample(catalogue.SOURCE_FAILURES, pump.totals.failures, (name,))
-            yield Sample(catalogue.SOURCE_IN_FLIGHT, pump.in_hand, (name,))
+            yield Sample(catalogue.SOURCE_IN_FLIGHT, pump.in_flight, (name,))
             if pump.lag is not None:
                 yield Sample(catalogue.SOURCE_LAG, pump.lag, (name,))

@@ -1,11 +1,11 @@
-"""Pipelines: what they are made of, and one run of a stream's events through one."""
+"""Pipelines: their definitions, and the run of a stream's events through one."""
 
 from winchester_core.pipelines.definition import HandlerSpec, PipelineDefinition
-from winchester_core.pipelines.run import CommitFault, PipelineRun, Step, StreamInfo
+from winchester_core.pipelines.run import CommitError, PipelineRun, Step, StreamInfo
 from winchester_core.pipelines.traceback_text import clean_traceback, describe_error, error_text
 
 __all__ = [
-    "CommitFault",
+    "CommitError",
     "HandlerSpec",
     "PipelineDefinition",
     "PipelineRun",

@@ -1,4 +1,4 @@
-"""A pipeline as `pipelines.yaml` defines it: a name and its handlers in order."""
+"""Definition of a pipeline: a name and its handlers in order."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HandlerSpec:
-    """One entry of a pipeline: which handler, with which validated `params`.
+    """One handler of a pipeline, with its validated `params`.
 
-    `name` is the entry's name in the file; it stands in errors and log records.
-    `handler_class` makes an object with the methods of `PipelineHandler`.
+    `name` is its name in `pipelines.yaml`, used in errors and log records. `handler_class` returns
+    an object with the methods of `PipelineHandler`.
     """
 
     name: str
@@ -28,16 +28,16 @@ class HandlerSpec:
 
     @property
     def has_commit(self) -> bool:
-        """Whether `commit` may do something: it is not empty, as `PipelineHandler`'s own is."""
+        """Whether `commit` has a body, unlike the default of `PipelineHandler`."""
         return not has_empty_body(getattr(self.handler_class, "commit", None))
 
     @property
     def delivers(self) -> bool:
-        """Whether it has a method `deliver`, and so may queue effects."""
+        """Whether it has a method `deliver`, and so can queue effects."""
         return callable(getattr(self.handler_class, "deliver", None))
 
     def new_handler(self) -> Any:
-        """Make a handler with params of its own, so that no run sees another's changes."""
+        """Create a handler with its own copy of the params, isolated from other runs."""
         return self.handler_class(
             **{key: _copy_containers(value) for key, value in self.params.items()}
         )
@@ -51,12 +51,12 @@ class PipelineDefinition:
     handlers: tuple[HandlerSpec, ...]
 
     has_commit: bool = field(init=False)
-    """Whether a handler has a `commit` of its own; such streams complete one by one."""
+    """Whether a handler has its own `commit`; such streams are completed one by one."""
     endpoints: tuple[tuple[Endpoint, HandlerSpec], ...] = field(init=False)
-    """Each handler in order, with the endpoint that effects of it have."""
+    """Handlers in order, each with the endpoint of its effects."""
 
     def __post_init__(self) -> None:
-        # worked out once: every run asks
+        # computed once, since every run uses them
         object.__setattr__(self, "has_commit", any(spec.has_commit for spec in self.handlers))
         object.__setattr__(self, "endpoints", tuple(self._endpoints()))
 
@@ -68,8 +68,8 @@ class PipelineDefinition:
 
 
 def _copy_containers(value: Any) -> Any:
-    # Only what YAML nests is copied; a value that a schema made (a compiled expression) may not
-    # be copyable, and is shared.
+    # Other values are shared: those that a schema created (a compiled expression) may not be
+    # copyable.
     match value:
         case dict():
             return {key: _copy_containers(item) for key, item in value.items()}
@@ -79,17 +79,14 @@ def _copy_containers(value: Any) -> Any:
             return value
 
 
-# Whether a function does nothing, read from its code.
-
-
 _NO_EFFECT_OPCODES = frozenset({"RESUME", "NOP", "RETURN_VALUE"})
 
 
 def has_empty_body(function: object) -> bool:
-    """Tell whether `function` is one of Python whose body is empty: `pass`, `...`, a docstring.
+    """Return whether `function` is a Python function with an empty body, judged by its bytecode.
 
-    A function that is decorated, calls `super()`, or is not written in Python is not empty: what
-    it does is not known.
+    Empty means `pass`, `...` or only a docstring. A function that is decorated, calls `super()`,
+    or is not written in Python is not considered empty.
     """
     if not isinstance(function, FunctionType):
         return False

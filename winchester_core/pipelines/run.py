@@ -1,4 +1,4 @@
-"""One run of one stream's events through a pipeline."""
+"""Run of the events of one stream through a pipeline."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """What a run tells its handlers about the stream. `attempt` counts from 1."""
+    """The stream of a run, as handlers see it in `env`. `attempt` counts from 1."""
 
     id: int
     name: str
@@ -38,15 +38,15 @@ class StreamInfo:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Which handler is at work, and which of its methods (`phase`) has been called."""
+    """A handler call in progress; `phase` is the name of the method."""
 
     handler: str
     phase: str
 
 
 @dataclass(frozen=True, slots=True)
-class CommitFault:
-    """A handler that raised in `commit` or `rollback` (`phase`), with its cleaned traceback."""
+class CommitError:
+    """An exception in `commit` or `rollback` (`phase`) of a handler, with its cleaned traceback."""
 
     handler: str
     phase: str
@@ -55,7 +55,7 @@ class CommitFault:
 
 @dataclass(frozen=True, slots=True)
 class _RunHandler:
-    """A handler of the run, made of its entry, and its outbox."""
+    """A handler created for the run, and its outbox."""
 
     spec: HandlerSpec
     handler: Any
@@ -63,10 +63,10 @@ class _RunHandler:
 
 
 class PipelineRun:
-    """Handlers made for one stream and used once: `handle`, then `commit` or `rollback`.
+    """A single-use run: `handle`, then `commit` or `rollback`.
 
-    `SystemExit` of a handler counts as its failure; `KeyboardInterrupt` and its like pass
-    through. `dropped_traits` counts the traits that the new events lost.
+    `SystemExit` raised by a handler counts as its failure; `KeyboardInterrupt` and other
+    `BaseException`s propagate. `dropped_traits` counts the traits dropped from new events.
     """
 
     def __init__(self, definition: PipelineDefinition, stream: StreamInfo) -> None:
@@ -83,24 +83,24 @@ class PipelineRun:
         }
         self.dropped_traits = 0
         self.step: Step | None = None
-        """What the run is at; other threads may read it."""
+        """Handler call in progress. Any thread may read it."""
 
     @property
     def effects(self) -> tuple[QueuedEffect, ...]:
-        """What the handlers have queued, in order; nothing when the run has failed."""
+        """Queued effects in order; none after a failure."""
         return self._outbox.effects
 
     def handle(self, events: list[Event]) -> tuple[Event, ...]:
-        """Pass `events` through all handlers; return the new events to be saved.
+        """Pass `events` through all handlers; return the new events to be stored.
 
-        They are the run's own: handlers may change the list and the events.
+        Handlers may modify the list and the events.
 
-        New are those in the last handler's list whose `message_id` none of `events` has, in the
-        order first seen, cleaned. One that a handler added and a later one filtered out is not
-        among them. Of two with one id the first counts, as when an event is ingested twice.
+        New events are those in the result of the last handler whose `message_id` is not among
+        `events`, in order of first occurrence, cleaned. Of two with the same id the first is used,
+        as when an event is ingested twice.
 
-        Raises `HandlerFailed`, chained from its cause: a handler cannot be made, raises, returns
-        anything but a list of dicts, or adds an event that is invalid.
+        Raises `HandlerFailed`, chained from its cause, when a handler cannot be created, raises,
+        returns anything but a list of dicts, or adds an invalid event.
         """
         try:
             return self._handle(events)
@@ -113,40 +113,40 @@ class PipelineRun:
         current = events
         added: list[Event] = []
         for member in self._members:
-            current = self._handled(member, current)
+            current = self._call_handle_events(member, current)
             added = self._clean_added(member.spec, current, given_ids)
-        return tuple(self._first_of_each_id(added))
+        return tuple(self._without_duplicates(added))
 
-    def commit(self) -> tuple[CommitFault, ...]:
-        """Call `commit` of every handler, in order, whatever the others do; return the faults.
+    def commit(self) -> tuple[CommitError, ...]:
+        """Call `commit` of every handler in order, despite errors; close the outbox.
 
-        Then the outbox takes no more effects.
+        Return the errors.
         """
-        faults = self._call_all("commit")
+        errors = self._call_all("commit")
         self._outbox.close()
-        return faults
+        return errors
 
-    def rollback(self) -> tuple[CommitFault, ...]:
-        """Call `rollback` of every handler made, in order; return the faults.
+    def rollback(self) -> tuple[CommitError, ...]:
+        """Discard queued effects; call `rollback` of every handler created, in order.
 
-        The effects that were queued vanish first.
+        Return the errors.
         """
         self._outbox.discard()
         return self._call_all("rollback")
 
     def _make_handlers(self) -> None:
         if self._members:
-            raise RuntimeError("a run passes one stream through its handlers, once")
+            raise RuntimeError("a pipeline run can be used only once")
         for endpoint, spec in self._definition.endpoints:
             self.step = Step(spec.name, "__init__")
             try:
                 handler = spec.new_handler()
             except (Exception, SystemExit) as error:
-                raise self._failed(spec, f"cannot be made: {describe_error(error)}") from error
+                raise self._failed(spec, f"cannot be created: {describe_error(error)}") from error
             outbox = HandlerOutbox(self._outbox, endpoint, spec)
             self._members.append(_RunHandler(spec, handler, outbox))
 
-    def _handled(self, member: _RunHandler, events: list[Event]) -> list[Any]:
+    def _call_handle_events(self, member: _RunHandler, events: list[Event]) -> list[Any]:
         self.step = Step(member.spec.name, "handle_events")
         self._env["outbox"] = member.outbox
         try:
@@ -165,8 +165,8 @@ class PipelineRun:
     ) -> list[Event]:
         """Clean the new events among `events` in place, and return them.
 
-        Looked at after each handler, not only the last, so that the one to blame is known, and
-        the next one gets what would be stored.
+        Called after each handler, so that an error names the handler that caused it, and the next
+        handler sees the events as they would be stored.
         """
         added = []
         for index, event in enumerate(events):
@@ -184,25 +184,34 @@ class PipelineRun:
             added.append(clean.event)
         return added
 
-    def _first_of_each_id(self, added: Iterable[Event]) -> Iterable[Event]:
-        first: dict[str, Event] = {}
+    def _without_duplicates(self, added: Iterable[Event]) -> Iterable[Event]:
+        by_id: dict[str, Event] = {}
         for event in added:
             message_id = event["message_id"]
-            if first.setdefault(message_id, event) != event:
-                self._warn("two different new events have the id %s; the first counts", message_id)
-        return first.values()
+            if by_id.setdefault(message_id, event) != event:
+                log.warning(
+                    "different new events with the same id, using the first: "
+                    "pipeline=%s stream=%d event=%s",
+                    self._definition.name,
+                    self._stream.id,
+                    message_id,
+                )
+        return by_id.values()
 
     def _report_drops(self, message_id: str, drops: Sequence[TraitDrop]) -> None:
         self.dropped_traits += len(drops)
         for drop in drops:
-            self._warn("new event %s: trait %s dropped: %s", message_id, drop.trait, drop.reason)
+            log.warning(
+                "trait of a new event dropped: pipeline=%s stream=%d event=%s trait=%s reason=%s",
+                self._definition.name,
+                self._stream.id,
+                message_id,
+                drop.trait,
+                drop.reason,
+            )
 
-    def _warn(self, message: str, *facts: object) -> None:
-        text = message % facts
-        log.warning("pipeline %s, stream %d: %s", self._definition.name, self._stream.id, text)
-
-    def _call_all(self, phase: str) -> tuple[CommitFault, ...]:
-        faults = []
+    def _call_all(self, phase: str) -> tuple[CommitError, ...]:
+        errors = []
         for member in self._members:
             self.step = Step(member.spec.name, phase)
             self._env["outbox"] = member.outbox
@@ -210,32 +219,29 @@ class PipelineRun:
                 with LogContext("handler", handler=member.spec.name, phase=phase):
                     getattr(member.handler, phase)()
             except (Exception, SystemExit) as error:  # noqa: BLE001 - the others are still called
-                fault = CommitFault(member.spec.name, phase, clean_traceback(error))
-                faults.append(fault)
-                self._report_fault(fault)
+                commit_error = CommitError(member.spec.name, phase, clean_traceback(error))
+                errors.append(commit_error)
+                # The cleaned text, not exc_info: the plain traceback may show a password.
+                log.error(
+                    "handler failed: phase=%s pipeline=%s handler=%s stream=%d\n%s",
+                    phase,
+                    self._definition.name,
+                    member.spec.name,
+                    self._stream.id,
+                    commit_error.traceback_text,
+                )
         self.step = None
-        return tuple(faults)
-
-    def _report_fault(self, fault: CommitFault) -> None:
-        # The cleaned text, not exc_info: the plain traceback may show a password.
-        log.error(
-            "pipeline %s, handler %s, stream %d: %s failed:\n%s",
-            self._definition.name,
-            fault.handler,
-            self._stream.id,
-            fault.phase,
-            fault.traceback_text,
-        )
+        return tuple(errors)
 
     def _failed(self, spec: HandlerSpec, reason: str) -> HandlerFailed:
         return HandlerFailed(self._definition.name, spec.name, reason)
 
 
-# What `env["outbox"]` is: where a handler queues its effects.
+# The outbox of a run, and its view by one handler in `env["outbox"]`.
 
 
 class RunOutbox:
-    """What all handlers of a run have queued, in the order in which they did."""
+    """Effects queued by all handlers of a run, in order."""
 
     def __init__(self) -> None:
         self._effects: list[QueuedEffect] = []
@@ -243,12 +249,12 @@ class RunOutbox:
 
     @property
     def effects(self) -> tuple[QueuedEffect, ...]:
-        """What was queued."""
+        """Queued effects."""
         return tuple(self._effects)
 
     @property
     def is_open(self) -> bool:
-        """Whether the run still takes effects."""
+        """Whether effects can still be queued."""
         return self._is_open
 
     def add(self, effect: QueuedEffect) -> None:
@@ -256,11 +262,11 @@ class RunOutbox:
         self._effects.append(effect)
 
     def close(self) -> None:
-        """The run has ended: it takes no more."""
+        """Refuse further effects: the run has ended."""
         self._is_open = False
 
     def discard(self) -> None:
-        """The run has failed: what was queued vanishes, and it takes no more."""
+        """Discard the queued effects and refuse further ones: the run has failed."""
         self.close()
         self._effects.clear()
 
@@ -276,17 +282,17 @@ class HandlerOutbox:
     def put(self, payload: Any) -> str:
         """Queue an effect for this handler's `deliver`; return its id, the same at every delivery.
 
-        `payload` is made of dicts with str keys, lists, str, int, float, bool, datetime and None,
-        and is taken as it is now: what is changed in it later is not seen. It is recorded when
-        the stream is completed, and vanishes when the run fails.
+        `payload` may contain dicts with str keys, lists, str, int, float, bool, datetime and None;
+        it is copied. The effect is recorded when the stream is completed, and discarded when the
+        run fails.
 
-        Raises `EffectNotQueued`: the handler has no `deliver`, the run has ended, or the payload
-        cannot be stored.
+        Raises `EffectNotQueued` when the handler has no `deliver`, the run has ended, or the
+        payload cannot be stored.
         """
         if not self._spec.delivers:
             raise self._refusal("has no method deliver(effects), which would deliver the effect")
         if not self._run.is_open:
-            raise self._refusal("the run has ended, an effect cannot be queued any more")
+            raise self._refusal("the run has ended, no more effects can be queued")
         try:
             text = dump_payload(payload)
         except UnstorablePayload as error:

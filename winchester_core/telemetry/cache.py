@@ -1,4 +1,4 @@
-"""What is costly to find out, found out now and then, by one thread at a time."""
+"""TTL cache with single-flight refresh."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 TTL_SECONDS: Final = 5.0
-"""For how long an answer is given again."""
+"""Default lifetime of a cached value."""
 
 REFRESH_TIME_SHARE: Final = 0.01
-"""Which part of the time may go into finding out what is costly."""
+"""Share of the time that refreshes of an adaptive cache may take."""
 
 MAX_TTL_SECONDS: Final = 300.0
-"""For how long such an answer is given again at most, however long it took."""
+"""Longest lifetime in an adaptive cache, however long a refresh takes."""
 
 FIRST_REFRESH_WAIT_SECONDS: Final = 2.0
-"""How long one waits for the very first answer while another thread is at it."""
+"""How long a caller waits for the first value while another thread loads it."""
 
 REFRESH_TIMEOUT_SECONDS: Final = 30.0
-"""From when on a search counts as hanging, and the last answer is not given in its place."""
+"""A refresh that takes longer is considered hung; the last value is no longer returned."""
 
 
-class RefreshTimeout(WinchesterError):  # noqa: N818 - what it is
-    """It was asked for some time ago, and there is no answer."""
+class RefreshTimeout(WinchesterError):  # noqa: N818 - as in `TimeoutError`
+    """The cache has no value, or its refresh hangs."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -38,74 +38,74 @@ class RefreshTimeout(WinchesterError):  # noqa: N818 - what it is
 
 
 class TtlCache(Generic[Value]):
-    """What `take` gives, or the `WinchesterError` that it raises, given again for a while.
+    """Caches the value that `load` returns, or the `WinchesterError` that it raises.
 
-    However many threads ask, one looks; the others get the last answer meanwhile. Any other
-    exception reaches the thread that looked. What is `costly` is asked for the less often the
-    longer it takes: what took a second, every 100 seconds.
+    One thread refreshes at a time; the others get the last value meanwhile. Any other exception
+    propagates to the refreshing thread. The lifetime in an `adaptive` cache grows with the loading
+    time: a value that took 1 second to load is kept for 100 seconds.
     """
 
     def __init__(
         self,
-        take: Callable[[], Value],
+        load: Callable[[], Value],
         *,
-        fresh_seconds: float = TTL_SECONDS,
-        costly: bool = False,
+        ttl_seconds: float = TTL_SECONDS,
+        adaptive: bool = False,
     ) -> None:
-        self._take = take
-        self._fresh_seconds = fresh_seconds
-        self._share = REFRESH_TIME_SHARE if costly else None
-        self._looking = threading.Lock()
-        self._looking_since = 0.0
-        self._answer: tuple[Value] | WinchesterError | None = None
-        self._answered_at = 0.0
-        self._due_at = 0.0
+        self._load = load
+        self._ttl_seconds = ttl_seconds
+        self._is_adaptive = adaptive
+        self._refresh_lock = threading.Lock()
+        self._refresh_started_at = 0.0
+        self._result: tuple[Value] | WinchesterError | None = None
+        self._loaded_at = 0.0
+        self._expires_at = 0.0
 
     def get(self) -> Value:
-        """Return the cached value. Raises what `take` raised, `RefreshTimeout` while it hangs."""
+        """Return the cached value.
+
+        Raises the error of `load`; `RefreshTimeout` while the refresh hangs.
+        """
         if not self._is_fresh():
-            self._look()
-        answer = self._answer
-        if answer is None:
-            raise RefreshTimeout(monotonic() - self._looking_since)
-        if isinstance(answer, WinchesterError):
-            raise answer.with_traceback(None)
-        return answer[0]
+            self._refresh()
+        result = self._result
+        if result is None:
+            raise RefreshTimeout(monotonic() - self._refresh_started_at)
+        if isinstance(result, WinchesterError):
+            raise result.with_traceback(None)
+        return result[0]
 
     @property
     def age_seconds(self) -> float:
-        """How long ago the present answer was found."""
-        return monotonic() - self._answered_at
+        """Age of the cached value."""
+        return monotonic() - self._loaded_at
 
     def _is_fresh(self) -> bool:
-        return self._answer is not None and monotonic() < self._due_at
+        return self._result is not None and monotonic() < self._expires_at
 
-    def _look(self) -> None:
-        """Find out anew, unless another thread is at it."""
-        if not self._looking.acquire(
-            timeout=FIRST_REFRESH_WAIT_SECONDS if self._answer is None else 0
+    def _refresh(self) -> None:
+        """Load a new value, unless another thread is loading one."""
+        if not self._refresh_lock.acquire(
+            timeout=FIRST_REFRESH_WAIT_SECONDS if self._result is None else 0
         ):
-            hanging_seconds = monotonic() - self._looking_since
-            if hanging_seconds > REFRESH_TIMEOUT_SECONDS:
-                raise RefreshTimeout(hanging_seconds)
+            refresh_seconds = monotonic() - self._refresh_started_at
+            if refresh_seconds > REFRESH_TIMEOUT_SECONDS:
+                raise RefreshTimeout(refresh_seconds)
             return
         try:
             if not self._is_fresh():
-                self._looking_since = monotonic()
-                self._answer = self._found()
-                self._answered_at = monotonic()
-                self._due_at = self._answered_at + self._rest_seconds()
+                self._refresh_started_at = monotonic()
+                try:
+                    self._result = (self._load(),)
+                except WinchesterError as error:
+                    self._result = error
+                self._loaded_at = monotonic()
+                self._expires_at = self._loaded_at + self._lifetime_seconds()
         finally:
-            self._looking.release()
+            self._refresh_lock.release()
 
-    def _rest_seconds(self) -> float:
-        if self._share is None or isinstance(self._answer, WinchesterError):
-            return self._fresh_seconds
-        by_cost_seconds = (self._answered_at - self._looking_since) / self._share
-        return max(self._fresh_seconds, min(by_cost_seconds, MAX_TTL_SECONDS))
-
-    def _found(self) -> tuple[Value] | WinchesterError:
-        try:
-            return (self._take(),)
-        except WinchesterError as error:
-            return error
+    def _lifetime_seconds(self) -> float:
+        if not self._is_adaptive or isinstance(self._result, WinchesterError):
+            return self._ttl_seconds
+        adaptive_seconds = (self._loaded_at - self._refresh_started_at) / REFRESH_TIME_SHARE
+        return max(self._ttl_seconds, min(adaptive_seconds, MAX_TTL_SECONDS))

@@ -1,4 +1,4 @@
-"""Counts of what a process has done, and how long it took, safe to use from several threads."""
+"""Counters and duration histograms of a process. Safe to share between threads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Count(StrEnum):
-    """What is counted."""
+    """Names of the counters."""
 
     MESSAGES_RECEIVED = "messages_received"
     EVENTS_STORED = "events_stored"
@@ -53,9 +53,9 @@ OVERFLOW_LABEL = "(other)"
 
 
 class Counters:
-    """Totals by `Count`, some of them divided further by a label (an event type).
+    """Totals by `Count`, some of them also by a label (an event type).
 
-    `run_seconds` has how long runs took, by pipeline.
+    `run_seconds` holds the durations of runs by pipeline.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Counters:
         self._by_label: dict[Count, Counter[str]] = {}
 
     def add(self, count: Count, number: int = 1, *, label: str | None = None) -> None:
-        """Add `number`. Labels past the first thousand are counted together as "(other)"."""
+        """Add `number`; labels beyond the first `MAX_LABELS` are counted as `OVERFLOW_LABEL`."""
         if not number:
             return
         with self._lock:
@@ -80,31 +80,28 @@ class Counters:
             return self._totals[count]
 
     def snapshot(self) -> dict[str, int]:
-        """Every total that is not 0."""
+        """Return all nonzero totals by name."""
         with self._lock:
             return {count.value: number for count, number in self._totals.items()}
 
     def labels(self, count: Count) -> dict[str, int]:
-        """The numbers of `count` by label."""
+        """Return the totals of `count` by label."""
         with self._lock:
             return dict(self._by_label.get(count, {}))
-
-
-# How long things took, in numbers by upper bounds, safe to use from several threads.
 
 
 BOUNDS_SECONDS: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
     *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0),
 )
-"""From a handler that does next to nothing to one that waits for an hour."""
+"""Upper bounds of histogram buckets: from a trivial handler to one that waits for an hour."""
 
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """How many took no longer than each of `BOUNDS_SECONDS`, how many in all, and their sum."""
+    """Snapshot of a histogram: cumulative counts by `BOUNDS_SECONDS`, total count, and sum."""
 
-    within: tuple[int, ...]
+    cumulative: tuple[int, ...]
     number: int
     seconds: float
 
@@ -113,7 +110,7 @@ EMPTY_DISTRIBUTION: Final = Distribution((0,) * len(BOUNDS_SECONDS), 0, 0.0)
 
 
 class Histogram:
-    """Durations by a label, whose values the caller bounds."""
+    """Duration histograms by label; the caller bounds the number of labels."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -121,18 +118,18 @@ class Histogram:
         self._seconds: dict[str, float] = {}
 
     def observe(self, label: str, seconds: float) -> None:
-        """Something of `label` took so long."""
-        place = bisect_left(BOUNDS_SECONDS, seconds)
+        """Add one duration."""
+        bucket = bisect_left(BOUNDS_SECONDS, seconds)
         with self._lock:
             numbers = self._numbers.setdefault(label, [0] * (len(BOUNDS_SECONDS) + 1))
-            numbers[place] += 1
+            numbers[bucket] += 1
             self._seconds[label] = self._seconds.get(label, 0.0) + seconds
 
     def snapshot(self) -> Mapping[str, Distribution]:
-        """The distribution of each label that was observed."""
+        """Return the distributions by label."""
         with self._lock:
             return {label: self._distribution(label) for label in self._numbers}
 
     def _distribution(self, label: str) -> Distribution:
-        *within, number = accumulate(self._numbers[label])
-        return Distribution(tuple(within), number, self._seconds[label])
+        *cumulative, number = accumulate(self._numbers[label])
+        return Distribution(tuple(cumulative), number, self._seconds[label])

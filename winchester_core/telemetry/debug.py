@@ -1,8 +1,8 @@
-"""What became of events at the triggers that are being debugged.
+"""Match counts of triggers with a `debug_level`.
 
-`debug_level` 1 counts matches and mismatches; 2 counts the reasons of mismatches too. A process
-counts for itself; every `statistics_period` seconds, and when it ends, its counts are logged and
-added to those in the database.
+Level 1 counts matches and mismatches, level 2 also the reasons of mismatches. Every
+`statistics_period` seconds, and when it ends, a process logs its counts and adds them to those in
+the database.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ OTHER_REASONS = "(other reasons)"
 
 @dataclass(slots=True)
 class DebugGroup:
-    """The counts of one trigger; `reasons` holds at most `MAX_REASONS` and the rest together."""
+    """Counts of one trigger; reasons beyond the first `MAX_REASONS` are counted as one."""
 
     matched: int = 0
     mismatched: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
     def add_reason(self, reason: str, number: int = 1) -> None:
-        """Count a reason, with the others once there are too many different ones."""
-        shown = _storable_reason(reason)
-        known = shown in self.reasons or len(self.reasons) < MAX_REASONS
-        self.reasons[shown if known else OTHER_REASONS] += number
+        """Count a reason; as `OTHER_REASONS` beyond the first `MAX_REASONS`."""
+        storable = _storable_reason(reason)
+        fits = storable in self.reasons or len(self.reasons) < MAX_REASONS
+        self.reasons[storable if fits else OTHER_REASONS] += number
 
     def add(self, other: DebugGroup) -> None:
-        """Add what another has counted."""
+        """Add the counts of another group."""
         self.matched += other.matched
         self.mismatched += other.mismatched
         for reason, number in other.reasons.items():
@@ -48,7 +48,7 @@ class DebugGroup:
 
 
 class DebugCounts:
-    """The debug groups of a process's triggers; a `MatchObserver` of a `TriggerSet`."""
+    """Debug groups of the triggers of a process; a `MatchObserver` of a `TriggerSet`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -56,7 +56,7 @@ class DebugCounts:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was counted since the counts were last taken."""
+        """Whether nothing was counted since the last `take`."""
         return not self._groups
 
     def matched(self, definition: TriggerDefinition) -> None:
@@ -73,27 +73,34 @@ class DebugCounts:
                 group.add_reason(reason)
 
     def take(self) -> dict[str, DebugGroup]:
-        """The groups by trigger's name; counting starts anew."""
+        """Return the groups by trigger name, and reset them."""
         with self._lock:
             taken, self._groups = self._groups, {}
             return taken
 
     def put_back(self, groups: Mapping[str, DebugGroup]) -> None:
-        """Count on from groups that were taken."""
+        """Add back groups that `take` returned."""
         with self._lock:
             for name, group in groups.items():
                 self._groups.setdefault(name, DebugGroup()).add(group)
 
 
 def log_groups(groups: Mapping[str, DebugGroup]) -> None:
-    """Write one record for each trigger that saw events, and one for each reason."""
+    """Log one record for each trigger with counts, and one for each reason."""
     for name, group in groups.items():
-        logger.info("trigger %s: matched=%d mismatched=%d", name, group.matched, group.mismatched)
+        logger.info(
+            "trigger debug counts: matched=%d mismatched=%d trigger=%s",
+            group.matched,
+            group.mismatched,
+            name,
+        )
         for reason, number in group.reasons.most_common():
-            logger.info("trigger %s: mismatched=%d because %s", name, number, reason)
+            logger.info(
+                "trigger mismatches: mismatched=%d trigger=%s reason=%s", number, name, reason
+            )
 
 
 def _storable_reason(reason: str) -> str:
-    """A reason that every database stores; one that tells of very long criteria is cut."""
+    """Return a reason as every database can store it, truncated if it is very long."""
     text = reason if reason.isprintable() else ascii(reason)[1:-1]
     return text if len(text) <= MAX_REASON_LENGTH else f"{text[: MAX_REASON_LENGTH - 3]}..."

@@ -1,6 +1,6 @@
-"""Named points between the steps of a transaction, where tests stop or kill a process.
+"""Failpoints: named points between the steps of a transaction, where tests stop or kill a process.
 
-In normal running a point costs one attribute test. A test installs a hook with `on_hit`.
+Without a hook, which tests install with `on_hit`, a failpoint costs one comparison.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Failpoint(StrEnum):
-    """Every named point, in the order in which a message, a stream and an effect pass them."""
+    """Every failpoint, in the order in which a message, a stream and an effect reach them."""
 
     RECEIVED = "received"
     DISTILLED = "distilled"
@@ -26,7 +26,7 @@ class Failpoint(StrEnum):
     CLAIMED = "claimed"
     EVENTS_LOADED = "events-loaded"
     HANDLED = "handled"
-    LEASE_PROVED = "lease-proved"
+    LEASE_VERIFIED = "lease-verified"
     HANDLERS_COMMITTED = "handlers-committed"
     BEFORE_COMPLETION_COMMIT = "before-completion-commit"
     COMPLETED = "completed"
@@ -34,20 +34,20 @@ class Failpoint(StrEnum):
     BEFORE_EFFECTS_CLAIM_COMMIT = "before-effects-claim-commit"
     EFFECTS_CLAIMED = "effects-claimed"
     EFFECTS_SENT = "effects-sent"
-    BEFORE_SETTLEMENT_COMMIT = "before-settlement-commit"
-    EFFECTS_SETTLED = "effects-settled"
+    BEFORE_EFFECT_RESULTS_COMMIT = "before-effect-results-commit"
+    EFFECT_RESULTS_STORED = "effect-results-stored"
 
 
 _hook: Callable[[Failpoint], None] | None = None
 
 
 def on_hit(hook: Callable[[Failpoint], None] | None) -> None:
-    """Call `hook` at every point from now on; None takes it away. For tests."""
+    """Call `hook` at every failpoint from now on; None removes it. For tests."""
     global _hook  # noqa: PLW0603 - one process, one hook
     _hook = hook
 
 
 def hit(point: Failpoint) -> None:
-    """Pass `point`."""
+    """Reach `point`: call the hook, if there is one."""
     if _hook is not None:
         _hook(point)

@@ -1,4 +1,4 @@
-"""What a thread is at: told by its log records and, where spans are traced, by a span."""
+"""Context of the current thread: fields of log records and, with a tracer, OpenTelemetry spans."""
 
 from __future__ import annotations
 
@@ -16,45 +16,44 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-_current: ContextVar[LogContext | None] = ContextVar("winchester_scope", default=None)
+_current: ContextVar[LogContext | None] = ContextVar("winchester_log_context", default=None)
 
 
 def context_fields() -> dict[str, Any]:
-    """What this thread is at: the facts of its scopes, those of inner ones before outer ones."""
-    facts: dict[str, Any] = {}
-    scope = _current.get()
-    while scope is not None:
-        facts = {**scope.facts, **facts}
-        scope = None if scope.apart else scope.outer
-    return facts
+    """Return the fields of the entered contexts; inner contexts override outer ones."""
+    fields: dict[str, Any] = {}
+    context = _current.get()
+    while context is not None:
+        fields = {**context.fields, **fields}
+        context = None if context.is_isolated else context.parent
+    return fields
 
 
 class LogContext:
-    """A step of the work, while entered: `name`, and facts that say with what.
+    """A step of the work, with fields for its log records and its span; a context manager.
 
-    What is done `apart` is done in between, for something else: the facts of the scopes that it is
-    within are not true of it. An exception that leaves a scope marks its span as failed, by its
-    class alone: its text may hold a secret.
+    An `isolated` context does not inherit the fields of its parents. An exception that leaves the
+    context marks its span as failed, with the exception's class only: its text may hold a secret.
     """
 
-    __slots__ = ("_name", "_span", "apart", "facts", "outer")
+    __slots__ = ("_name", "_span", "fields", "is_isolated", "parent")
 
-    def __init__(self, name: str, *, apart: bool = False, **facts: Any) -> None:
+    def __init__(self, name: str, *, isolated: bool = False, **fields: Any) -> None:
         self._name = name
         self._span: Any = None
-        self.apart = apart
-        self.facts = facts
-        self.outer: LogContext | None = None
-        """The scope that this one is within."""
+        self.is_isolated = isolated
+        self.fields = fields
+        self.parent: LogContext | None = None
+        """The context that this one was entered in."""
 
     def __enter__(self) -> Self:
-        self.outer = _current.get()
+        self.parent = _current.get()
         _current.set(self)
         tracer = current_tracer()
         if tracer is not None:
             self._span = tracer.start_as_current_span(
                 SPAN_PREFIX + self._name,
-                attributes=span_attributes(self.facts),
+                attributes=span_attributes(self.fields),
                 record_exception=False,
                 set_status_on_exception=False,
             )
@@ -71,25 +70,25 @@ class LogContext:
             if error is not None:
                 mark_span_failed(error)
             self._span.__exit__(kind, error, traceback)
-        _current.set(self.outer)
+        _current.set(self.parent)
 
 
-# Spans of OpenTelemetry, where a program has set it up; else nothing, at the cost of a look.
+# OpenTelemetry spans; no-ops unless the embedding program has set up a tracer provider.
 #
-# The library is not imported here: whoever sets up a provider of spans has imported it.
+# The library is not imported here: a program that sets up a provider has imported it.
 
 
 TRACER_NAME: Final = "winchester"
 SPAN_PREFIX: Final = "winchester."
 
 _tracers: dict[int, tuple[Any, Any]] = {}
-"""The tracer of a provider, by the provider's identity, and the provider, to keep that its own."""
+"""Provider and its tracer by `id(provider)`; the reference keeps the id from being reused."""
 
 
 def current_tracer() -> Any | None:
-    """The tracer; None where nobody has set up a provider."""
+    """Return the tracer; None unless a provider is set up."""
     trace = sys.modules.get("opentelemetry.trace")
-    if trace is None or not hasattr(trace, "get_tracer_provider"):  # while it is being imported
+    if trace is None or not hasattr(trace, "get_tracer_provider"):  # import in progress
         return None
     provider = trace.get_tracer_provider()
     if type(provider).__name__ == "ProxyTracerProvider":
@@ -101,29 +100,30 @@ def current_tracer() -> Any | None:
     return known[1]
 
 
-def span_attributes(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts as attributes of a span."""
-    return {f"{SPAN_PREFIX}{key}": value for key, value in facts.items()}
+def span_attributes(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields as span attributes."""
+    return {f"{SPAN_PREFIX}{key}": value for key, value in fields.items()}
 
 
 def span_start_time() -> int | None:
-    """When a span begins that is perhaps worth telling of in the end; None without a tracer."""
+    """Return the start time for a later `record_span`; None without a tracer."""
     return None if current_tracer() is None else unix_time_ns()
 
 
-def record_span(name: str, since: int | None, **facts: Any) -> None:
-    """Tell of a span that began at `since`, which `started` gave, and ends now."""
-    spans = current_tracer()
-    if spans is not None and since is not None:
-        spans.start_span(
-            SPAN_PREFIX + name, start_time=since, attributes=span_attributes(facts)
+def record_span(name: str, start_time: int | None, **fields: Any) -> None:
+    """Record a span from `start_time` (see `span_start_time`) until now."""
+    tracer = current_tracer()
+    if tracer is not None and start_time is not None:
+        tracer.start_span(
+            SPAN_PREFIX + name, start_time=start_time, attributes=span_attributes(fields)
         ).end()
 
 
 def mark_span_failed(error: BaseException | str) -> None:
-    """The present span has failed; of an exception only the class is told, as it may hold secrets.
+    """Set the status of the current span to error.
 
-    `error` may be a text that is fit to be shown.
+    Of an exception only the class is recorded, since its text may hold a secret; a string is
+    recorded as given.
     """
     trace = sys.modules.get("opentelemetry.trace")
     if trace is None or current_tracer() is None:
@@ -133,7 +133,7 @@ def mark_span_failed(error: BaseException | str) -> None:
 
 
 def trace_ids() -> dict[str, str]:
-    """The ids of the present trace and span, as text; empty outside of one."""
+    """Return the ids of the current trace and span in hex; empty outside a span."""
     trace = sys.modules.get("opentelemetry.trace")
     if trace is None or current_tracer() is None:
         return {}

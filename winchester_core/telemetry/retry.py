@@ -1,4 +1,4 @@
-"""Waiting for something that is away: backoff with jitter, one log record for each outage."""
+"""Retries with exponential backoff and jitter; one log record for each outage."""
 
 from __future__ import annotations
 
@@ -30,54 +30,58 @@ MAX_CONFLICTS = 10
 DATABASE_AND_CLOCK = "database or its clock"
 
 TRANSIENT_ERRORS = (DatabaseUnavailable, ConcurrentChange, ClockError)
-"""What is worth another try of the same transaction."""
+"""Errors after which the same transaction is retried."""
 
 
 class OutageState:
-    """One thing that may be away, as all threads of a process see it together.
+    """Availability of one resource, shared by all threads of a process.
 
-    The first thread that finds it away logs that, the first that finds it back logs that too.
+    The first failure and the first success after it are logged, whichever thread they occur in.
     Safe to share between threads.
     """
 
-    def __init__(self, what: str, counters: Counters) -> None:
-        self._what = what
+    def __init__(self, resource: str, counters: Counters) -> None:
+        self._resource = resource
         self._counters = counters
         self._lock = threading.Lock()
         self._since: float | None = None
 
-    def noticed(self, error: BaseException) -> None:
-        """It is away."""
+    def record_failure(self, error: BaseException) -> None:
+        """Begin an outage, unless one is in progress."""
         with self._lock:
             if self._since is not None:
                 return
             self._since = monotonic()
         self._counters.add(Count.OUTAGES)
-        logger.error("the %s is away, waiting for it: %s", self._what, error)
+        logger.error("resource unavailable, retrying: resource=%r error=%s", self._resource, error)
 
-    def over(self) -> None:
-        """It answers."""
+    def record_success(self) -> None:
+        """End the outage, if one is in progress."""
         with self._lock:
             since, self._since = self._since, None
         if since is not None:
-            logger.warning("the %s is back after %.1f seconds", self._what, monotonic() - since)
+            logger.warning(
+                "resource available again: resource=%r outage_seconds=%.1f",
+                self._resource,
+                monotonic() - since,
+            )
 
 
 class Backoff:
-    """The waits of one caller between its tries: each twice the one before, with jitter."""
+    """Exponential backoff with jitter, for the retries of one caller."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
         self._seconds = MIN_WAIT_SECONDS
 
     def wait(self) -> bool:
-        """Wait before the next try; False when told to stop meanwhile."""
+        """Wait before the next attempt; return False if `stop` was set meanwhile."""
         jittered = random.uniform(0.5, 1.0) * self._seconds  # noqa: S311 - no secret
         self._seconds = min(MAX_WAIT_SECONDS, self._seconds * 2)
         return not self._stop.wait(jittered)
 
-    def start_anew(self) -> None:
-        """The last try succeeded."""
+    def reset(self) -> None:
+        """Return to the shortest wait, after a success."""
         self._seconds = MIN_WAIT_SECONDS
 
 
@@ -85,16 +89,15 @@ def retry_until_stopped(
     outage: OutageState,
     stop: threading.Event,
     action: Callable[[], Result],
-    tries: int | None = None,
+    max_attempts: int | None = None,
 ) -> Result | None:
-    """Do it, waiting while the database or the clock is away; None when told to stop meanwhile.
+    """Call `action` until it succeeds; return its result.
 
-    None also after so many `tries`, where they are bounded.
+    Return None once `stop` is set, or after `max_attempts` (None: no limit).
 
-    `action` is one transaction, so that doing it again after a failure is safe; when the
-    connection broke in the very commit, it may find its own work done. Raises `ConcurrentChange`
-    when others were first ten times over, each time after all tries of the transaction: that is
-    no outage, and waiting would hide it.
+    `action` must be one transaction, hence safe to retry; after a connection lost during commit it
+    may find its own changes committed. Raises `ConcurrentChange` after `MAX_CONFLICTS` conflicts,
+    each of which has exhausted the retries of the transaction: more waiting would only hide them.
     """
     backoff = Backoff(stop)
     conflicts = failures = 0
@@ -106,22 +109,19 @@ def retry_until_stopped(
             if conflicts > MAX_CONFLICTS:
                 raise
             failures += 1
-            outage.noticed(error)
-            if failures == tries or not backoff.wait():
+            outage.record_failure(error)
+            if failures == max_attempts or not backoff.wait():
                 return None
         else:
-            outage.over()
+            outage.record_success()
             return result
 
 
-# How long a failed stream waits for its next try. Pure.
-
-
 def retry_delay(attempt: int, first: timedelta, longest: timedelta, fraction: float) -> timedelta:
-    """The wait after `attempt` (from 1): `first`, doubled with each one more, up to `longest`.
+    """Return the delay after `attempt` (from 1): `first`, doubled per attempt, up to `longest`.
 
-    `fraction` (0 to 1, random) spreads the tries over the last fifth of that time, so that
-    streams that failed together do not all come back together.
+    `fraction` (0 to 1, random) spreads retries over the last fifth of the delay, so that streams
+    that failed together are not all retried together.
     """
     doublings = min(attempt - 1, 62)
     seconds = min(first.total_seconds() * 2**doublings, longest.total_seconds())

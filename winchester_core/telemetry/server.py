@@ -1,4 +1,4 @@
-"""A process as it is watched from outside, while entered: its health, and its metrics."""
+"""Telemetry server: HTTP endpoints for metrics, liveness and readiness."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _MISSING_LIBRARY = f"metrics_listen: needs prometheus_client: {install_command('
 
 
 def load_exposition() -> Any:
-    """The module that speaks Prometheus's formats. Raises `ConfigurationError` where it is absent.
+    """Import the exposition module.
 
-    It comes with the extra `metrics`.
+    Raises `ConfigurationError` when prometheus_client (extra `metrics`) is not installed.
     """
     try:
         from winchester_core.telemetry.metrics import exposition
@@ -42,28 +42,32 @@ def load_exposition() -> Any:
 
 
 class TelemetryServer:
-    """Tells `health` and what `probes` know at an address; nowhere where that is None.
+    """Serves `health` and the metrics of `collectors` on `address`; None disables it.
 
-    Entering it raises `ListenError`, and `ConfigurationError` where the library is not installed.
+    A context manager. Entering raises `ListenError`; `ConfigurationError` when the library is not
+    installed.
     """
 
     def __init__(
-        self, address: tuple[str, int] | None, health: Health, probes: Iterable[MetricsCollector]
+        self,
+        address: tuple[str, int] | None,
+        health: Health,
+        collectors: Iterable[MetricsCollector],
     ) -> None:
         self.health = health
         self._address = address
-        self._probes = list(probes)
+        self._collectors = list(collectors)
         self._stack = ExitStack()
 
-    def add(self, probe: MetricsCollector) -> None:
-        """Ask this one, too, from now on."""
-        self._probes.append(probe)
+    def add(self, collector: MetricsCollector) -> None:
+        """Add a collector."""
+        self._collectors.append(collector)
 
     def __enter__(self) -> Self:
         if self._address is not None:
-            metrics = load_exposition().exposition(self._probes)
-            answers = TelemetryApplication(metrics, self.health)
-            self._stack.enter_context(HttpListener(*self._address, answers))
+            metrics = load_exposition().metrics_application(self._collectors)
+            application = TelemetryApplication(metrics, self.health)
+            self._stack.enter_context(HttpListener(*self._address, application))
         return self
 
     def __exit__(
@@ -75,20 +79,20 @@ class TelemetryServer:
         self._stack.close()
 
 
-# The listener that monitors ask: the standard library's WSGI server, a thread for each request.
+# HTTP listener: the standard library's WSGI server, one thread per request.
 
 
 logger = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_SECONDS: Final = 10.0
-"""How long a client may take over its request."""
+"""Socket timeout of a request."""
 
 
 class HttpListener:
-    """Serves an application while entered. Requests in hand are left behind at its end."""
+    """Serves a WSGI application; a context manager. Exit does not wait for running requests."""
 
     def __init__(self, host: str, port: int, application: WSGIApplication) -> None:
-        """Listen. Raises `ListenError` when that cannot be."""
+        """Bind the address. Raises `ListenError`."""
         try:
             family, *_, found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
             self._server = _bind(family, (str(found[0]), int(found[1])))
@@ -96,14 +100,14 @@ class HttpListener:
             raise ListenError(host, port, error.strerror or str(error)) from error
         self._server.set_app(application)
         self.address: tuple[str, int] = self._server.server_address[:2]  # type: ignore[assignment]
-        """Host and port that are listened to."""
+        """Host and port of the listening socket."""
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="metrics-listener", daemon=True
         )
 
     def __enter__(self) -> Self:
         self._thread.start()
-        logger.info("metrics and health are told at %s, port %d", *self.address)
+        logger.info("serving metrics and health: host=%s port=%d", *self.address)
         return self
 
     def __exit__(
@@ -122,15 +126,15 @@ class _Server(ThreadingMixIn, WSGIServer):
     block_on_close = False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is none of our business."""
-        logger.debug("a request of %s failed", client_address[0])
+        """Log at debug level: mostly disconnected clients."""
+        logger.debug("request failed: client=%s", client_address[0])
 
 
 class _RequestHandler(WSGIRequestHandler):
     timeout = REQUEST_TIMEOUT_SECONDS
 
-    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - its name there
-        """Requests are not logged: they come every few seconds."""
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - inherited name
+        """Log at debug level: scrapes arrive every few seconds."""
         logger.debug(format, *arguments)
 
 
@@ -141,7 +145,7 @@ def _bind(family: socket.AddressFamily, address: tuple[str, int]) -> _Server:
     return Server(address, _RequestHandler)
 
 
-# What the listener answers: metrics, liveness, readiness. A WSGI application.
+# The WSGI application: metrics, liveness, readiness.
 
 
 METRICS_PATH: Final = "/metrics"
@@ -152,7 +156,7 @@ PATHS: Final = (METRICS_PATH, LIVENESS_PATH, READINESS_PATH)
 
 
 class TelemetryApplication:
-    """Answers GET and HEAD at `PATHS`. What fails in it is logged and answered with 500."""
+    """WSGI application for GET and HEAD on `PATHS`. Exceptions are logged and answered with 500."""
 
     def __init__(self, metrics: WSGIApplication, health: Health) -> None:
         self._metrics = metrics
@@ -175,15 +179,15 @@ class TelemetryApplication:
                 return list(self._metrics(environ, start_response))
             return _health_response(start_response, self._reports[path]())
         except Exception:
-            logger.exception("%s could not be answered", path)
+            logger.exception("telemetry request failed: path=%s", path)
             status = HTTPStatus.INTERNAL_SERVER_ERROR
-            return _json_response(start_response, status, {"causes": ["the log has the cause"]})
+            return _json_response(start_response, status, {"causes": ["see the log for the cause"]})
 
 
 def _health_response(start_response: StartResponse, report: HealthReport) -> list[bytes]:
-    status = HTTPStatus.OK if report.is_well else HTTPStatus.SERVICE_UNAVAILABLE
-    word = "ok" if report.is_well else "failing"
-    return _json_response(start_response, status, {"status": word, "causes": report.causes})
+    status = HTTPStatus.OK if report.is_healthy else HTTPStatus.SERVICE_UNAVAILABLE
+    text = "ok" if report.is_healthy else "failing"
+    return _json_response(start_response, status, {"status": text, "causes": report.causes})
 
 
 def _json_response(start_response: StartResponse, status: HTTPStatus, content: Any) -> list[bytes]:

@@ -1,7 +1,6 @@
-"""Signs of life: the parts of a process say how soon they will be heard of again.
+"""Watchdog of the components of a process, and the health reports derived from it.
 
-Whoever restarts a process that hangs asks `Watchdog.overdue`. Only work gives signs, so that a
-thread that hangs is found however many others are well.
+Only work extends a deadline, so one hanging thread is found even while others make progress.
 """
 
 from __future__ import annotations
@@ -23,113 +22,113 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 DEADLINE_SECONDS = 120.0
-"""How long a step may take that is not known to take longer: a transaction, a call of a source."""
+"""Default limit of one step, such as a transaction or a call of a source."""
 
 
 class Watchdog:
-    """The pulses of a process. Safe to share between threads."""
+    """Deadlines of the components of a process. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._due: dict[str, float] = {}
 
-    def pulse(self, part: str) -> Deadline:
-        """The pulse of one part, which is silent until its first beat."""
-        return Deadline(self, part)
+    def deadline(self, component: str) -> Deadline:
+        """Return the deadline of a component; not watched before it is first set."""
+        return Deadline(self, component)
 
     def overdue(self) -> list[str]:
-        """The parts that were to be heard of by now and were not, in alphabetical order."""
+        """Return the components that missed their deadline, in alphabetical order."""
         now = monotonic()
         with self._lock:
-            return sorted(part for part, due in self._due.items() if due < now)
+            return sorted(component for component, due in self._due.items() if due < now)
 
-    def expect(self, part: str, within_seconds: float | None) -> None:
-        """Expect the next sign of a part by then; None: expect none."""
+    def set_deadline(self, component: str, seconds: float | None) -> None:
+        """Set the deadline of a component to `seconds` from now; None removes it."""
         with self._lock:
-            if within_seconds is None:
-                self._due.pop(part, None)
+            if seconds is None:
+                self._due.pop(component, None)
             else:
-                self._due[part] = monotonic() + within_seconds
+                self._due[component] = monotonic() + seconds
 
 
 class Deadline:
-    """One part's side of a heartbeat."""
+    """Deadline of one component in a `Watchdog`."""
 
-    def __init__(self, heartbeat: Watchdog, part: str) -> None:
-        self._heartbeat, self._part = heartbeat, part
+    def __init__(self, watchdog: Watchdog, component: str) -> None:
+        self._watchdog, self._component = watchdog, component
 
-    def beat(self, besides_seconds: float = 0.0) -> None:
-        """Be alive, and to be heard of again within `DEADLINE_SECONDS` and `besides_seconds`."""
-        self._heartbeat.expect(self._part, DEADLINE_SECONDS + besides_seconds)
+    def extend(self, extra_seconds: float = 0.0) -> None:
+        """Set the deadline to `DEADLINE_SECONDS` plus `extra_seconds` from now."""
+        self._watchdog.set_deadline(self._component, DEADLINE_SECONDS + extra_seconds)
 
-    def beating(self, action: Callable[[], Result]) -> Callable[[], Result]:
-        """`action` with a beat before it: each try of what is tried again is a sign of life."""
+    def extend_before(self, action: Callable[[], Result]) -> Callable[[], Result]:
+        """Wrap `action` so that every call, each retry included, extends the deadline first."""
 
-        def with_beat() -> Result:
-            self.beat()
+        def extended() -> Result:
+            self.extend()
             return action()
 
-        return with_beat
+        return extended
 
-    def begin(self, longest_seconds: float | None) -> None:
-        """Begin what may take exactly so long; None: as long as it likes."""
-        self._heartbeat.expect(self._part, math.inf if longest_seconds is None else longest_seconds)
+    def set(self, seconds: float | None) -> None:
+        """Set the deadline to exactly `seconds` from now; None means no limit."""
+        self._watchdog.set_deadline(self._component, math.inf if seconds is None else seconds)
 
-    def end(self) -> None:
-        """The part has done its work: nothing more is to be heard of it."""
-        self._heartbeat.expect(self._part, None)
-
-
-# Whether a process lives, and whether it is ready: with the causes where it is not.
+    def clear(self) -> None:
+        """Stop watching the component: its work is done."""
+        self._watchdog.set_deadline(self._component, None)
 
 
-STARTING: Final = "starting: not at work yet"
-STOPPING: Final = "stopping: finishing what is in hand"
+# Liveness and readiness of a process.
+
+
+STARTING: Final = "starting: not running yet"
+STOPPING: Final = "stopping: finishing the work in progress"
 
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """How it is; well, where there are no `causes` against it."""
+    """Result of a health check; healthy when `causes` is empty."""
 
     causes: tuple[str, ...] = ()
 
     @property
-    def is_well(self) -> bool:
-        """Whether there is nothing against it."""
+    def is_healthy(self) -> bool:
+        """Whether the check found no cause of failure."""
         return not self.causes
 
 
 class Health:
-    """What a process is asked by whoever restarts it, or sends it work.
+    """Liveness and readiness checks of a process.
 
-    It lives while no part of it is overdue; a database that is away is no cause to restart it. It
-    is ready from `begin` to `end`, while `check` finds that the store can be worked with.
+    It is live while no component is overdue; an unavailable database is no reason to restart it.
+    It is ready from `start` to `stop`, while `check` finds the store usable.
     """
 
-    def __init__(self, heartbeat: Watchdog, check: TtlCache[None]) -> None:
-        self._heartbeat = heartbeat
+    def __init__(self, watchdog: Watchdog, check: TtlCache[None]) -> None:
+        self._watchdog = watchdog
         self._check = check
-        self._hindrance: str | None = STARTING
+        self._not_ready: str | None = STARTING
 
-    def begin(self) -> None:
-        """It is at work."""
-        self._hindrance = None
+    def start(self) -> None:
+        """Mark the process as running."""
+        self._not_ready = None
 
-    def end(self) -> None:
-        """It was told to stop. Any thread may say so."""
-        self._hindrance = STOPPING
+    def stop(self) -> None:
+        """Mark the process as stopping. Any thread may call it."""
+        self._not_ready = STOPPING
 
     def liveness(self) -> HealthReport:
-        """Whether it makes progress."""
-        overdue = self._heartbeat.overdue()
-        return HealthReport(tuple(f"nothing was heard of {part} for too long" for part in overdue))
+        """Report whether every component makes progress."""
+        overdue = self._watchdog.overdue()
+        return HealthReport(tuple(f"component missed its deadline: {each}" for each in overdue))
 
     def readiness(self) -> HealthReport:
-        """Whether it can do its work now."""
-        if self._hindrance is not None:
-            return HealthReport((self._hindrance,))
+        """Report whether the process can work now."""
+        if self._not_ready is not None:
+            return HealthReport((self._not_ready,))
         try:
             self._check.get()
         except WinchesterError as error:
-            return HealthReport((f"the database cannot be worked with: {error}",))
+            return HealthReport((f"database check failed: {error}",))
         return HealthReport()

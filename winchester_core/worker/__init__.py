@@ -1,4 +1,4 @@
-"""The working side: fires and expires streams, and keeps the tables in order."""
+"""Workers: fire and expire streams, deliver effects, and do maintenance."""
 
 from winchester_core.worker.options import WorkerOptions
 from winchester_core.worker.worker import Worker

@@ -1,7 +1,7 @@
-"""Takes a batch of claimed streams through their pipelines and completes them.
+"""Runs the pipelines of a batch of claimed streams, and completes the streams.
 
-Streams whose pipelines have no `commit` of their own are completed many at a time, in one
-transaction; each of the others by itself, right after its handlers' `commit`.
+Streams whose pipelines have no `commit` of their own are completed together in one transaction;
+each of the others in its own, right after the `commit` of its handlers.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ Result = TypeVar("Result")
 
 
 class HasEventCount(Protocol):
-    """A stream, or a claim to one."""
+    """A stream, or a claim on one."""
 
     @property
     def event_count(self) -> int:
-        """How many events the stream holds."""
+        """Number of events in the stream."""
 
 
 Counted = TypeVar("Counted", bound=HasEventCount)
@@ -62,11 +62,11 @@ MEMORY_BATCH_EVENTS = 10_000
 MEMORY_BATCH_STREAMS = 1_000
 
 MAX_DEFER_SECONDS = 1.0
-"""How long a run that has succeeded may wait for others to be completed with it."""
+"""How long the completion of a successful run may be deferred, to share a transaction."""
 
 
 class ClaimBatch:
-    """One batch of claims on its way through the pipelines."""
+    """Processing of one batch of claims."""
 
     def __init__(
         self,
@@ -78,11 +78,11 @@ class ClaimBatch:
         options: WorkerOptions,
         counters: Counters,
         outage: OutageState,
-        hand: InFlightClaims,
+        in_flight: InFlightClaims,
         stop: threading.Event,
-        is_cut_short: Callable[[], bool],
+        is_interrupted: Callable[[], bool],
         on_effects: Callable[[Collection[Endpoint]], None],
-        pulse: Deadline,
+        deadline: Deadline,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -91,51 +91,56 @@ class ClaimBatch:
         self._options = options
         self._counters = counters
         self._outage = outage
-        self._hand = hand
+        self._in_flight = in_flight
         self._stop = stop
-        self._is_cut_short = is_cut_short
+        self._is_interrupted = is_interrupted
         self._on_effects = on_effects
-        self._pulse = pulse
-        self._waiting: list[tuple[StreamRun | None, Completion]] = []
-        self._waiting_since = 0.0
+        self._deadline = deadline
+        self._deferred: list[tuple[StreamRun | None, Completion]] = []
+        self._deferred_since = 0.0
 
     def process(self, claims: Sequence[Claim]) -> None:
-        """Work on the claims in order; when cut short, those not begun stay in the hand."""
-        for portion in memory_batches(claims):
-            members = None if self._is_cut_short() else self._load(portion)
+        """Process the claims in order; when interrupted, the others stay pending in `in_flight`."""
+        for batch in memory_batches(claims):
+            members = None if self._is_interrupted() else self._load(batch)
             if members is None:
                 return
             hit(Failpoint.EVENTS_LOADED)
-            for claim in portion:
-                if self._is_cut_short():
+            for claim in batch:
+                if self._is_interrupted():
                     break
-                if self._hand.begin(claim):
+                if self._in_flight.start(claim):
                     self._process_one(claim, members)
-                    self._hand.end_run()
-                    self._flush_when_long()
+                    self._in_flight.finish_run()
+                    self._flush_if_due()
             self._flush()
 
     def _load(self, claims: Sequence[Claim]) -> Members | None:
         stream_ids = [claim.stream_id for claim in claims]
-        return self._patiently(lambda: self._store.members_of(stream_ids))
+        return self._retry(lambda: self._store.members_of(stream_ids))
 
     def _process_one(self, claim: Claim, members: Members) -> None:
         match route(claim, self._triggers, self._pipelines):
             case NoPipelineRequired():
-                self._put_by(None, Completion(claim, purge=self._options.purge_completed))
+                self._defer_completion(None, Completion(claim, purge=self._options.purge_completed))
             case PipelineMissing(reason=reason):
-                logger.error("stream %d of trigger %s: %s", claim.stream_id, claim.name, reason)
+                logger.error(
+                    "pipeline missing: stream=%d trigger=%s error=%s",
+                    claim.stream_id,
+                    claim.name,
+                    reason,
+                )
                 self._fail(make_failure(claim, reason, self._options, final=True))
-            case PipelineFound() as work:
-                with LogContext("run", **work.facts):
-                    run = StreamRun(work, self._triggers, self._options, self._counters)
+            case PipelineFound() as found:
+                with LogContext("run", **found.log_fields):
+                    run = StreamRun(found, self._triggers, self._options, self._counters)
                     self._run(run, members)
 
     def _run(self, run: StreamRun, members: Members) -> None:
-        self._hand.follow(run)
-        self._begin_handlers()
+        self._in_flight.set_run(run)
+        self._set_handler_deadline()
         failure = run.handle(members.take(run.claim.stream_id))
-        self._pulse.beat()
+        self._deadline.extend()
         hit(Failpoint.HANDLED)
         if failure is not None:
             self._fail(failure)
@@ -143,114 +148,119 @@ class ClaimBatch:
             self._flush()
             self._commit_and_complete(run)
         else:
-            self._put_by(run, run.completion(run.commit()))
+            self._defer_completion(run, run.completion(run.commit()))
 
     def _commit_and_complete(self, run: StreamRun) -> None:
-        if not self._holds(run):
+        if not self._verify_lease(run):
             run.rollback()
             return
-        hit(Failpoint.LEASE_PROVED)
-        if not self._hand.begin_commit(run.claim):
-            run.rollback()  # the process ends, another worker has the stream
+        hit(Failpoint.LEASE_VERIFIED)
+        if not self._in_flight.start_commit(run.claim):
+            run.rollback()  # forced shutdown: the claim was released
             return
-        self._begin_handlers()
-        fault = run.commit()
-        self._pulse.beat()
+        self._set_handler_deadline()
+        commit_error = run.commit()
+        self._deadline.extend()
         hit(Failpoint.HANDLERS_COMMITTED)
         with LogContext("complete", streams=1):
-            self._complete([(run, run.completion(fault))])
+            self._complete([(run, run.completion(commit_error))])
 
-    def _begin_handlers(self) -> None:
-        """A handler may take its time, up to the pipeline's timeout: that is no hanging worker."""
+    def _set_handler_deadline(self) -> None:
+        """Let handlers run until the pipeline timeout before the watchdog reports the worker."""
         timeout = self._options.pipeline_timeout_seconds
-        self._pulse.begin(
-            None if timeout is None else max(0.0, timeout - self._hand.current_seconds())
+        self._deadline.set(
+            None if timeout is None else max(0.0, timeout - self._in_flight.current_seconds())
         )
 
-    def _holds(self, run: StreamRun) -> bool:
-        """Prove the lease and renew it; False when it is lost, or cannot be proved before a stop.
+    def _verify_lease(self, run: StreamRun) -> bool:
+        """Renew the lease; False when it is lost, or cannot be verified before a stop.
 
-        A database that is away is waited for: nobody can take the stream meanwhile.
+        Waits while the database is unavailable: no other worker can claim the stream meanwhile.
         """
         try:
-            held = self._patiently(lambda: self._store.renew([run.claim], self._options.lease))
+            renewed = self._retry(lambda: self._store.renew([run.claim], self._options.lease))
         except StorageError:
             run.rollback()
             raise
-        if held == 0:
-            self._lost(run.claim)
-        return bool(held)
+        if renewed == 0:
+            self._report_lost_lease(run.claim)
+        return bool(renewed)
 
-    def _put_by(self, run: StreamRun | None, completion: Completion) -> None:
-        if not self._waiting:
-            self._waiting_since = monotonic()
-        self._waiting.append((run, completion))
+    def _defer_completion(self, run: StreamRun | None, completion: Completion) -> None:
+        if not self._deferred:
+            self._deferred_since = monotonic()
+        self._deferred.append((run, completion))
 
-    def _flush_when_long(self) -> None:
-        """Slow handlers must not keep back what others before them have done."""
-        if self._waiting and monotonic() - self._waiting_since >= MAX_DEFER_SECONDS:
+    def _flush_if_due(self) -> None:
+        """Complete deferred runs, so that slow handlers do not delay them for long."""
+        if self._deferred and monotonic() - self._deferred_since >= MAX_DEFER_SECONDS:
             self._flush()
 
     def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        if waiting:
-            with LogContext("complete", apart=True, streams=len(waiting)):
-                self._complete(waiting)
+        deferred, self._deferred = self._deferred, []
+        if deferred:
+            with LogContext("complete", isolated=True, streams=len(deferred)):
+                self._complete(deferred)
 
     def _complete(self, finished: Sequence[tuple[StreamRun | None, Completion]]) -> None:
         completions = [completion for _, completion in finished]
-        doubt = CommitOutcome()
+        outcome = CommitOutcome()
         try:
-            completed = self._patiently(lambda: doubt.of(lambda: self._store_all(completions)))
+            completed = self._retry(lambda: outcome.track(lambda: self._store_all(completions)))
         except DataRefused as refusal:
-            self._complete_apart(finished, refusal)
+            self._complete_individually(finished, refusal)
             return
         if completed is None:
-            return  # the database is away and we are told to stop: the leases will run out
+            return  # database unavailable at shutdown: the leases will expire
         hit(Failpoint.COMPLETED)
-        self._hand.drop([completion.claim for completion in completions])
+        self._in_flight.remove([completion.claim for completion in completions])
         self._count(completions, completed)
-        self._tell_of_effects(completions, completed)
+        self._report_effects(completions, completed)
         for run, completion in finished:
             if completion.claim.stream_id not in completed.stream_ids:
-                if doubt.arose:
-                    self._in_doubt(completion.claim)
+                if outcome.is_unknown:
+                    self._report_unknown_completion(completion.claim)
                     continue
-                self._lost(completion.claim)
+                self._report_lost_lease(completion.claim)
                 if run is not None and not run.has_commit:
-                    run.rollback()  # nothing was committed, so that it can be undone
+                    run.rollback()  # nothing was committed, so it can be undone
 
     def _store_all(self, completions: Sequence[Completion]) -> CompletionResult:
         return self._store.complete(completions, self._clock.completion_policy())
 
-    def _complete_apart(
+    def _complete_individually(
         self, finished: Sequence[tuple[StreamRun | None, Completion]], refusal: DataRefused
     ) -> None:
-        """Find the run whose new events the database refuses; that one fails."""
+        """Complete the runs one by one, and fail the one whose data the database refuses."""
         if len(finished) > 1:
             for one in finished:
                 self._complete([one])
             return
         run, completion = finished[0]
-        reason = f"the database refuses what the run made: {refusal}"
-        logger.error("stream %d: %s", completion.claim.stream_id, reason)
+        reason = f"the database refuses the data of the run: {refusal}"
+        logger.error(
+            "completion refused: stream=%d trigger=%s error=%s",
+            completion.claim.stream_id,
+            completion.claim.name,
+            refusal,
+        )
         if run is not None:
             self._fail(run.failure(reason))
         else:
             self._fail(make_failure(completion.claim, reason, self._options))
 
     def _fail(self, failure: Failure) -> None:
-        doubt = CommitOutcome()
-        answer = self._patiently(lambda: doubt.of(lambda: self._store_failure(failure)))
-        self._hand.drop([failure.claim])
-        if answer is None:
-            return  # the database is away and we are told to stop: the lease will run out
-        (state,) = answer
-        if state is None and doubt.arose:
-            self._in_doubt(failure.claim)
+        outcome = CommitOutcome()
+        result = self._retry(lambda: outcome.track(lambda: self._store_failure(failure)))
+        self._in_flight.remove([failure.claim])
+        if result is None:
+            return  # database unavailable at shutdown: the lease will expire
+        (state,) = result
+        if state is None and outcome.is_unknown:
+            self._report_unknown_completion(failure.claim)
             return
         if state is None:
-            self._lost(failure.claim)
+            self._report_lost_lease(failure.claim)
             return
         self._counters.add(Count.STREAMS_FAILED)
         if state in (StreamState.ERROR, StreamState.EXPIRE_ERROR):
@@ -259,32 +269,27 @@ class ClaimBatch:
     def _store_failure(self, failure: Failure) -> tuple[StreamState | None]:
         return (self._store.fail(failure, self._options.max_attempts),)
 
-    def _lost(self, claim: Claim) -> None:
-        self._hand.drop([claim])
+    def _report_lost_lease(self, claim: Claim) -> None:
+        self._in_flight.remove([claim])
         self._counters.add(Count.LEASES_LOST)
-        logger.warning(
-            "stream %d of trigger %s: the lease was lost, another worker goes on with it",
-            claim.stream_id,
-            claim.name,
-        )
+        logger.warning("lease lost: stream=%d trigger=%s", claim.stream_id, claim.name)
 
-    def _in_doubt(self, claim: Claim) -> None:
-        """The connection broke while the end of a run was being stored, and the claim is gone.
+    def _report_unknown_completion(self, claim: Claim) -> None:
+        """Report a claim that is gone after the connection broke while its result was stored.
 
-        Either that transaction was committed, or another worker took the stream meanwhile. The
-        stream is completed once in both cases, but nothing may be undone: it may have been done.
+        Either that transaction was committed, or another worker has claimed the stream. The stream
+        is completed once in both cases, but rollback is unsafe: the commit may have succeeded.
         """
-        self._hand.drop([claim])
+        self._in_flight.remove([claim])
         self._counters.add(Count.COMPLETIONS_UNKNOWN)
         logger.warning(
-            "stream %d of trigger %s: the connection broke while the end of its run was being "
-            "stored; it was stored then, or another worker goes on with the stream",
+            "completion unknown, connection lost during commit: stream=%d trigger=%s",
             claim.stream_id,
             claim.name,
         )
 
-    def _patiently(self, action: Callable[[], Result]) -> Result | None:
-        return retry_until_stopped(self._outage, self._stop, self._pulse.beating(action))
+    def _retry(self, action: Callable[[], Result]) -> Result | None:
+        return retry_until_stopped(self._outage, self._stop, self._deadline.extend_before(action))
 
     def _count(self, completions: Sequence[Completion], completed: CompletionResult) -> None:
         reasons = Counter(
@@ -298,7 +303,7 @@ class ClaimBatch:
         for event in completed.new_events:
             self._counters.add(Count.EVENTS_CREATED, label=event["event_type"])
 
-    def _tell_of_effects(
+    def _report_effects(
         self, completions: Sequence[Completion], completed: CompletionResult
     ) -> None:
         recorded = [
@@ -312,33 +317,32 @@ class ClaimBatch:
 
 
 class CommitOutcome:
-    """Whether a try of a transaction ended so that it may have been committed."""
+    """Tracks whether any attempt of a transaction may have been committed despite its error."""
 
     def __init__(self) -> None:
-        self.arose = False
+        self.is_unknown = False
 
-    def of(self, action: Callable[[], Result]) -> Result:
-        """Do it, and remember a connection that broke."""
+    def track(self, action: Callable[[], Result]) -> Result:
+        """Call `action`; note a lost connection, which leaves the outcome unknown."""
         try:
             return action()
         except DatabaseUnavailable:
-            self.arose = True
+            self.is_unknown = True
             raise
 
 
 def memory_batches(streams: Iterable[Counted]) -> Iterator[list[Counted]]:
-    """Divide streams so that the events of each portion fit in memory; one is never cut."""
-    portion: list[Counted] = []
+    """Divide streams into batches whose events fit in memory; a stream is never split."""
+    batch: list[Counted] = []
     events = 0
     for stream in streams:
         full = (
-            events + stream.event_count > MEMORY_BATCH_EVENTS
-            or len(portion) == MEMORY_BATCH_STREAMS
+            events + stream.event_count > MEMORY_BATCH_EVENTS or len(batch) == MEMORY_BATCH_STREAMS
         )
-        if portion and full:
-            yield portion
-            portion, events = [], 0
-        portion.append(stream)
+        if batch and full:
+            yield batch
+            batch, events = [], 0
+        batch.append(stream)
         events += stream.event_count
-    if portion:
-        yield portion
+    if batch:
+        yield batch

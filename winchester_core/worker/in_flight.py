@@ -1,4 +1,4 @@
-"""The streams that a worker has in hand: which it has begun, and which it may still give back."""
+"""Claims in flight: those of a worker that are pending or being processed."""
 
 from __future__ import annotations
 
@@ -26,101 +26,101 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ShutdownSnapshot:
-    """What was in hand when a worker gave up, and what it was at."""
+    """Claims in flight at a forced shutdown, and the handler call in progress."""
 
-    unseen: list[Claim]
-    """Nothing of these can be seen outside: not begun, or not committed."""
+    uncommitted: list[Claim]
+    """Claims without side effects: pending, or started and not committed."""
     committed: list[Claim]
-    """The handlers of these have begun to commit."""
+    """Claims whose handlers have started to commit."""
     current: Claim | None
     current_seconds: float
     step: Step | None
 
 
 class InFlightClaims:
-    """Shared by the thread that works and the threads that keep the leases or end the process."""
+    """Claims in flight, shared by the threads that process, renew and release them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: dict[int, Claim] = {}
-        self._begun: dict[int, Claim] = {}
+        self._pending: dict[int, Claim] = {}
+        self._started: dict[int, Claim] = {}
         self._current: Claim | None = None
         self._current_since = 0.0
         self._run: StreamRun | None = None
         self._committed: set[int] = set()
-        self._is_surrendered = False
+        self._is_shut_down = False
 
-    def take(self, claims: Iterable[Claim]) -> None:
-        """Add claims that have not been begun."""
+    def add(self, claims: Iterable[Claim]) -> None:
+        """Add pending claims."""
         with self._lock:
-            self._waiting.update((claim.stream_id, claim) for claim in claims)
+            self._pending.update((claim.stream_id, claim) for claim in claims)
 
-    def begin(self, claim: Claim) -> bool:
-        """Begin to work on a claim; False when it has been given back meanwhile."""
+    def start(self, claim: Claim) -> bool:
+        """Start to process a pending claim; False when it has been released meanwhile."""
         with self._lock:
-            if self._is_surrendered or self._waiting.pop(claim.stream_id, None) is None:
+            if self._is_shut_down or self._pending.pop(claim.stream_id, None) is None:
                 return False
-            self._begun[claim.stream_id] = claim
+            self._started[claim.stream_id] = claim
             self._current, self._current_since = claim, monotonic()
             return True
 
-    def follow(self, run: StreamRun) -> None:
-        """This is the run of the current claim."""
+    def set_run(self, run: StreamRun) -> None:
+        """Set the run of the current claim."""
         with self._lock:
             self._run = run
 
-    def begin_commit(self, claim: Claim) -> bool:
-        """The handlers may commit; False once everything was surrendered."""
+    def start_commit(self, claim: Claim) -> bool:
+        """Permit the handlers to commit; False after a forced shutdown."""
         with self._lock:
-            if not self._is_surrendered:
+            if not self._is_shut_down:
                 self._committed.add(claim.stream_id)
-            return not self._is_surrendered
+            return not self._is_shut_down
 
-    def end_run(self) -> None:
-        """The pipeline of the current claim has run; its completion may still be to come."""
+    def finish_run(self) -> None:
+        """End the run of the current claim, which stays in flight until its completion."""
         with self._lock:
             self._current = self._run = None
 
-    def drop(self, claims: Iterable[Claim]) -> None:
-        """These claims are finished, one way or the other."""
+    def remove(self, claims: Iterable[Claim]) -> None:
+        """Remove claims that are completed, failed or lost."""
         with self._lock:
             for claim in claims:
-                self._begun.pop(claim.stream_id, None)
+                self._started.pop(claim.stream_id, None)
                 self._committed.discard(claim.stream_id)
 
-    def forget(self) -> None:
-        """Let go of everything: what is left was interrupted, and its leases will run out."""
+    def clear(self) -> None:
+        """Remove all claims; the leases of interrupted ones will expire."""
         with self._lock:
-            self._waiting.clear()
-            self._begun.clear()
+            self._pending.clear()
+            self._started.clear()
             self._committed.clear()
             self._current = self._run = None
 
-    def give_back(self) -> list[Claim]:
-        """Take out and return every claim that has not been begun."""
+    def pop_pending(self) -> list[Claim]:
+        """Remove and return all pending claims."""
         with self._lock:
-            waiting, self._waiting = list(self._waiting.values()), {}
-            return waiting
+            pending, self._pending = list(self._pending.values()), {}
+            return pending
 
-    def surrender(self) -> ShutdownSnapshot:
-        """Take out and return everything: from now on nothing is begun, renewed or committed."""
+    def shut_down(self) -> ShutdownSnapshot:
+        """Remove and return all claims: from now on none is started, renewed or committed."""
         with self._lock:
-            self._is_surrendered = True
-            held = {**self._waiting, **self._begun}
-            left = ShutdownSnapshot(
-                unseen=[held[each] for each in held if each not in self._committed],
-                committed=[held[each] for each in held if each in self._committed],
+            self._is_shut_down = True
+            claims = {**self._pending, **self._started}
+            snapshot = ShutdownSnapshot(
+                uncommitted=[claims[each] for each in claims if each not in self._committed],
+                committed=[claims[each] for each in claims if each in self._committed],
                 current=self._current,
                 current_seconds=self._seconds(),
                 step=self._run.step if self._run is not None else None,
             )
-            self._waiting, self._begun = {}, {}
-            return left
+            self._pending, self._started = {}, {}
+            return snapshot
 
-    def to_renew(self, timeout_seconds: float | None) -> list[Claim]:
-        """Every claim whose lease is to be renewed: not one that has run past the timeout."""
+    def renewable(self, timeout_seconds: float | None) -> list[Claim]:
+        """Return all claims to renew: all but a run that has exceeded the timeout."""
         with self._lock:
-            claims = {**self._waiting, **self._begun}
+            claims = {**self._pending, **self._started}
             if (
                 self._current is not None
                 and timeout_seconds is not None
@@ -130,7 +130,7 @@ class InFlightClaims:
             return list(claims.values())
 
     def current_seconds(self) -> float:
-        """How long the current run has lasted; 0 when none does."""
+        """Return the duration of the current run so far; 0 without one."""
         with self._lock:
             return self._seconds()
 
@@ -138,115 +138,113 @@ class InFlightClaims:
         return monotonic() - self._current_since if self._current is not None else 0.0
 
 
-# Renews a worker's leases while it works, and gives back what it does not get to.
+# Renewal of leases, and release of claims that a worker does not get to.
 
 
 logger = logging.getLogger(__name__)
 
 
 class LeaseRenewer:
-    """A thread that runs while streams are in hand; a context manager around the work.
+    """Thread that renews leases, three times per lease; a context manager around processing.
 
-    It renews three times a lease. When one run lasts longer than a lease, the streams that wait
-    behind it are released for other workers.
+    When one run lasts longer than a lease, the pending claims behind it are released for other
+    workers.
     """
 
     def __init__(
         self,
         store: WorkStore,
-        hand: InFlightClaims,
+        in_flight: InFlightClaims,
         options: WorkerOptions,
         counters: Counters,
         outage: OutageState,
     ) -> None:
         self._store = store
-        self._hand = hand
+        self._in_flight = in_flight
         self._options = options
         self._counters = counters
         self._outage = outage
-        self._done = threading.Event()
+        self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> None:
-        self._done.clear()
-        self._thread = threading.Thread(target=self._run, name="lease-keeper", daemon=True)
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._run, name="lease-renewer", daemon=True)
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
-        self._done.set()
+        self._stop.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
 
     def _run(self) -> None:
         interval_seconds = self._options.lease.total_seconds() / 3
-        while not self._done.wait(interval_seconds):
+        while not self._stop.wait(interval_seconds):
             try:
-                self.keep()
+                self.renew()
             except TRANSIENT_ERRORS as error:
-                self._outage.noticed(error)
+                self._outage.record_failure(error)
             except StorageError as error:
-                logger.warning("leases could not be renewed: %s", error)
+                logger.warning("lease renewal failed: error=%s", error)
 
-    def keep(self) -> None:
-        """Renew once, and release what waits behind a long run."""
-        if self._hand.current_seconds() > self._options.lease.total_seconds():
-            self.release_waiting()
-        claims = self._hand.to_renew(self._options.pipeline_timeout_seconds)
+    def renew(self) -> None:
+        """Renew all leases once, and release the claims that wait behind a long run."""
+        if self._in_flight.current_seconds() > self._options.lease.total_seconds():
+            self.release_pending()
+        claims = self._in_flight.renewable(self._options.pipeline_timeout_seconds)
         if claims:
             self._store.renew(claims, self._options.lease)
-            self._outage.over()
+            self._outage.record_success()
 
-    def release_waiting(self) -> None:
-        """Give every claim back that has not been begun."""
-        waiting = self._hand.give_back()
-        if waiting:
-            released = self._store.release(waiting)
+    def release_pending(self) -> None:
+        """Release all pending claims."""
+        pending = self._in_flight.pop_pending()
+        if pending:
+            released = self._store.release(pending)
             self._counters.add(Count.STREAMS_RELEASED, released)
-            logger.info("released %d claimed streams", released)
+            logger.info("claims released: streams=%d", released)
 
 
-# Gives everything in hand to other workers, the run that does not end included.
-#
-# For a process that ends right afterwards, whatever its threads are at.
+# Forced shutdown: release all claims, also of a run in progress, before the process exits.
 
 
-def release_in_flight(store: WorkStore, hand: InFlightClaims, counters: Counters) -> None:
-    """Let no more commits begin, release the claims, and say which run is cut short.
+def release_in_flight(store: WorkStore, in_flight: InFlightClaims, counters: Counters) -> None:
+    """Prevent further commits, release all claims, and log the interrupted run.
 
-    A release does not count as an attempt. Where handlers have begun to commit, the attempt
-    counts, so that `env["attempt"]` tells them of the second time: the lease ends now, and the
-    next worker takes the stream as that of a dead one.
+    A release does not count as an attempt. If handlers have started to commit, the attempt counts,
+    so that `env["attempt"]` shows the repetition: the lease is expired instead, and another worker
+    rescues the stream.
     """
-    left = hand.surrender()
-    _log_snapshot(left)
-    if left.unseen:
-        _release_safely(lambda: counters.add(Count.STREAMS_RELEASED, store.release(left.unseen)))
-    if left.committed:
-        _release_safely(lambda: store.renew(left.committed, timedelta(0)))
+    snapshot = in_flight.shut_down()
+    _log_snapshot(snapshot)
+    uncommitted, committed = snapshot.uncommitted, snapshot.committed
+    if uncommitted:
+        _release_safely(lambda: counters.add(Count.STREAMS_RELEASED, store.release(uncommitted)))
+    if committed:
+        _release_safely(lambda: store.renew(committed, timedelta(0)))
 
 
-def _log_snapshot(left: ShutdownSnapshot) -> None:
-    if left.current is not None:
+def _log_snapshot(snapshot: ShutdownSnapshot) -> None:
+    current, step = snapshot.current, snapshot.step
+    if current is not None:
         logger.warning(
-            "stream %d of trigger %s is cut short after %.1f seconds, %s: %s",
-            left.current.stream_id,
-            left.current.name,
-            left.current_seconds,
-            f"in {left.step.phase} of handler {left.step.handler}"
-            if left.step
-            else "in no handler",
-            "the handlers have begun to commit, and will again in another worker"
-            if left.current in left.committed
-            else "another worker runs it anew",
+            "run interrupted by forced shutdown: stream=%d trigger=%s run_seconds=%.1f "
+            "commit_started=%s handler=%s phase=%s",
+            current.stream_id,
+            current.name,
+            snapshot.current_seconds,
+            "yes" if current in snapshot.committed else "no",
+            step.handler if step else "-",
+            step.phase if step else "-",
         )
-    others = len(left.unseen) + len(left.committed) - (left.current is not None)
+    others = len(snapshot.uncommitted) + len(snapshot.committed) - (current is not None)
     if others > 0:
-        logger.warning("%d more claimed streams go to other workers", others)
+        logger.warning("claims released by forced shutdown: streams=%d", others)
 
 
-def _release_safely(give_back: Callable[[], object]) -> None:
+def _release_safely(release: Callable[[], object]) -> None:
     try:
-        give_back()
+        release()
     except StorageError as error:
-        logger.warning("claims could not be given back, their leases will run out: %s", error)
+        logger.warning("claims not released, their leases will expire: error=%s", error)

@@ -1,4 +1,4 @@
-"""Removes old events that no uncompleted stream holds."""
+"""Maintenance by workers: trimming, recalculation of streams, rescue, overdue effects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from winchester_core.storage.interface import EffectStore, WorkStore
-    from winchester_core.storage.records import TrimCursor, TrimResult
+    from winchester_core.storage.records import TrimCursor
     from winchester_core.storage.stream_clock import StreamClock
     from winchester_core.telemetry.watchdog import Deadline
     from winchester_core.triggers.definition import TriggerDefinition
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 
 TRIM_ROUND_SECONDS = 0.5
-"""How long a worker trims before it looks after streams again."""
+"""Longest time that a worker trims before it returns to streams."""
 
-REST_SECONDS_PER_KEPT_EVENT = 0.001
-"""To look at an event again takes some 10 microseconds: about a hundredth of this."""
+SWEEP_DELAY_SECONDS_PER_KEPT_EVENT = 0.001
+"""About 100 times the cost of checking an event again."""
 
 
 class Trimmer:
-    """One worker's trimming: batch after batch, each past the one before.
+    """Deletes old events that no uncompleted stream holds, in batches.
 
-    A sweep goes from the oldest event to the youngest that is old enough, and then on with those
-    that become old enough. What it has left, because a stream held it, is looked at by the next
-    sweep, which waits the longer the more there was: a million events that uncompleted streams
-    hold are not read again by each batch.
+    A sweep proceeds from the oldest event to the newest that is old enough, and continues with
+    those that become old enough. Events that it kept because a stream holds them are checked again
+    by the next sweep, whose delay grows with their number: batches do not read a million held
+    events again and again.
     """
 
     def __init__(
@@ -57,10 +57,10 @@ class Trimmer:
         self.has_more = False
 
     def round(self) -> None:
-        """Trim while there is something to trim, for a bounded time and until told to stop.
+        """Trim batches for a bounded time, until nothing is left or `stop` is set.
 
-        It rests as long as it works: on SQLite, where writers do not queue but look again from time
-        to time, ingest would else find the database locked each time it looks.
+        After each batch it pauses for as long as the batch took: SQLite's writers poll for the
+        lock instead of queueing, so ingest would otherwise find the database always locked.
         """
         now = monotonic()
         end = now + TRIM_ROUND_SECONDS
@@ -72,9 +72,9 @@ class Trimmer:
                 return
 
     def batch(self) -> int:
-        """Remove one batch of events, older by their own time and by when they were stored.
+        """Delete one batch of events that are old both by their timestamp and by storage time.
 
-        Returns how many. Raises `TimeEvaluationError` when the age leaves the years 1000-9999.
+        Return their number. Raises `TimeEvaluationError` when the age leaves the years 1000-9999.
         """
         age = self._options.trim_age
         now = self._clock.now() if age is not None else None
@@ -82,135 +82,132 @@ class Trimmer:
             return 0
         if self._next_sweep_at is not None and monotonic() >= self._next_sweep_at:
             self._cursor, self._kept, self._next_sweep_at = None, 0, None
-        trimmed = self._store.trim(
+        result = self._store.trim(
             age.evaluate({"timestamp": now}).timestamp,
             age.evaluate({"timestamp": self._store.real_time()}).timestamp,
             self._options.trim_batch_size,
             self._cursor,
         )
-        self._note(trimmed)
-        return trimmed.removed
-
-    def _note(self, trimmed: TrimResult) -> None:
-        self._counters.add(Count.EVENTS_TRIMMED, trimmed.removed)
-        self._cursor, self.has_more = trimmed.cursor, trimmed.more
-        self._kept += trimmed.kept
-        if not trimmed.more and self._next_sweep_at is None:
-            self._next_sweep_at = monotonic() + self._kept * REST_SECONDS_PER_KEPT_EVENT
+        self._counters.add(Count.EVENTS_TRIMMED, result.removed)
+        self._cursor, self.has_more = result.cursor, result.more
+        self._kept += result.kept
+        if not result.more and self._next_sweep_at is None:
+            self._next_sweep_at = monotonic() + self._kept * SWEEP_DELAY_SECONDS_PER_KEPT_EVENT
+        return result.removed
 
 
-# Brings open streams up to date after their trigger's rules have changed.
+# Recalculation of open streams after their trigger has changed.
 
 
 logger = logging.getLogger(__name__)
 
 RECALCULATION_BATCH: Final = 100
-"""Streams a transaction."""
+"""Streams per transaction."""
 
 RECALCULATION_ROUND_BATCHES: Final = 10
-"""How many transactions a round takes before the worker looks after what is ready."""
+"""Transactions per round, before the worker returns to ready streams."""
 
 SCAN_DELAYS_SECONDS: Final = (0.0, 60.0, 600.0)
-"""When to look, after a start or a change."""
+"""When to scan for streams to recalculate, after a start or a reload."""
 
 
 class StreamRecalculator:
-    """Counts the open streams of changed triggers anew, in small transactions, round by round.
+    """Recalculates the open streams of changed triggers, in small transactions.
 
-    It looks at once, and again a minute and ten minutes later: processes that still went by the
-    rules of before may meanwhile have opened streams, or counted them back.
+    It scans at once, and again after one and ten minutes: meanwhile processes with the old
+    configuration may have opened or recalculated streams.
     """
 
     def __init__(
-        self, store: WorkStore, triggers: TriggerSet, counters: Counters, pulse: Deadline
+        self, store: WorkStore, triggers: TriggerSet, counters: Counters, deadline: Deadline
     ) -> None:
         self._store = store
         self._triggers = triggers
         self._counters = counters
-        self._pulse = pulse
+        self._deadline = deadline
         started_at = monotonic()
-        self._looks = deque(started_at + seconds for seconds in SCAN_DELAYS_SECONDS)
-        self._left: deque[TriggerDefinition] = deque()
-        self._refreshed: Counter[str] = Counter()
+        self._scan_times = deque(started_at + seconds for seconds in SCAN_DELAYS_SECONDS)
+        self._remaining: deque[TriggerDefinition] = deque()
+        self._recalculated: Counter[str] = Counter()
 
     @property
     def has_more(self) -> bool:
-        """Whether the next round goes on with this one's work."""
-        return bool(self._left)
+        """Whether the current scan is unfinished."""
+        return bool(self._remaining)
 
     def is_due(self) -> bool:
-        """Whether there is anything to look at in this round."""
-        if not self._left and self._looks and self._looks[0] <= monotonic():
-            self._looks.popleft()
-            self._left.extend(self._triggers.by_name.values())
-        return bool(self._left)
+        """Start a scan if one is due; return whether one is in progress."""
+        if not self._remaining and self._scan_times and self._scan_times[0] <= monotonic():
+            self._scan_times.popleft()
+            self._remaining.extend(self._triggers.by_name.values())
+        return bool(self._remaining)
 
     def round(self, now: datetime) -> None:
-        """Bring a bounded number of streams up to date; `now` is stream time."""
+        """Recalculate a bounded number of streams; `now` is stream time."""
         batches = 0
-        while self._left and batches < RECALCULATION_ROUND_BATCHES:
-            definition = self._left[0]
-            self._pulse.beat()
+        while self._remaining and batches < RECALCULATION_ROUND_BATCHES:
+            definition = self._remaining[0]
+            self._deadline.extend()
             number = self._store.recalculate(definition, now, RECALCULATION_BATCH)
             batches += number > 0
-            self._refreshed[definition.name] += number
+            self._recalculated[definition.name] += number
             self._counters.add(Count.STREAMS_RECALCULATED, number)
             if number < RECALCULATION_BATCH:
-                self._left.popleft()
-                self._tell_of(definition)
+                self._remaining.popleft()
+                recalculated = self._recalculated.pop(definition.name, 0)
+                if recalculated:
+                    logger.info(
+                        "open streams recalculated after a change of their trigger: "
+                        "streams=%d trigger=%s",
+                        recalculated,
+                        definition.name,
+                    )
 
-    def _tell_of(self, definition: TriggerDefinition) -> None:
-        refreshed = self._refreshed.pop(definition.name, 0)
-        if refreshed:
-            logger.info(
-                "trigger %s has changed: %d open streams counted anew", definition.name, refreshed
-            )
 
-
-# Takes streams from workers that died.
+# Rescue of streams from dead workers.
 
 
 RESCUE_BATCH = 1000
 
 
-def rescue(store: WorkStore, max_attempts: int, counters: Counters, pulse: Deadline) -> int:
-    """Send streams whose lease has run out to their next try; return how many were found."""
+def rescue(store: WorkStore, max_attempts: int, counters: Counters, deadline: Deadline) -> int:
+    """Reschedule streams whose lease has expired; return their number."""
     total = 0
     while True:
-        pulse.beat()
-        again, failed = store.rescue(max_attempts=max_attempts, limit=RESCUE_BATCH)
-        counters.add(Count.STREAMS_RESCUED, again)
+        deadline.extend()
+        rescheduled, failed = store.rescue(max_attempts=max_attempts, limit=RESCUE_BATCH)
+        counters.add(Count.STREAMS_RESCUED, rescheduled)
         counters.add(Count.STREAMS_IN_ERROR, failed)
-        if again or failed:
+        if rescheduled or failed:
             logger.warning(
-                "rescued %d streams of dead workers; %d more are in error, attempts used up",
-                again,
+                "streams of dead workers rescued: rescheduled=%d attempts_exhausted=%d",
+                rescheduled,
                 failed,
             )
-        total += again + failed
-        if again + failed < RESCUE_BATCH:
+        total += rescheduled + failed
+        if rescheduled + failed < RESCUE_BATCH:
             return total
 
 
-# Gives effects up that nobody has taken in time, those of removed handlers included.
+# Expiry of effects that were never delivered, those of removed handlers included.
 
 
 OVERDUE_EFFECTS_BATCH = 1000
 
 
 def mark_overdue_effects_dead(store: EffectStore, max_age: timedelta, counters: Counters) -> int:
-    """Make dead letters of the effects that have waited for `max_age`; return how many."""
+    """Mark effects dead that are older than `max_age`; return their number."""
     total = 0
     while True:
-        given_up = store.mark_overdue_effects_dead(max_age=max_age, limit=OVERDUE_EFFECTS_BATCH)
-        for endpoint, number in given_up.items():
+        marked = store.mark_overdue_effects_dead(max_age=max_age, limit=OVERDUE_EFFECTS_BATCH)
+        for endpoint, number in marked.items():
             logger.error(
-                "%d effects of %s were not delivered in %s: they are dead letters now",
+                "undelivered effects marked dead: effects=%d max_age=%s endpoint=%s",
                 number,
-                endpoint,
                 max_age,
+                endpoint,
             )
-        number = sum(given_up.values())
+        number = sum(marked.values())
         counters.add(Count.EFFECTS_DEAD, number)
         total += number
         if number < OVERDUE_EFFECTS_BATCH:

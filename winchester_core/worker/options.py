@@ -1,4 +1,4 @@
-"""Settings and configuration of a worker, and its id."""
+"""Options, configuration and id of a worker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOptions(DeliveryOptions):
-    """Settings of a worker. Durations without a unit in their name are `timedelta`s.
+    """Options of a worker. Durations without a unit in their name are `timedelta`s.
 
     `trim_age` is None when events are not trimmed.
     """
@@ -34,13 +34,13 @@ class WorkerOptions(DeliveryOptions):
 
 
 def make_worker_id(name: str | None) -> str:
-    """Return an id that no earlier process of the same `name` had."""
+    """Return an id that is unique among all processes of the same `name`."""
     return f"{name or socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"[-255:]
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfiguration:
-    """Triggers, pipelines and options of a worker, replaced together or not at all."""
+    """Triggers, pipelines and options of a worker, replaced together."""
 
     triggers: TriggerSet
     pipelines: Mapping[str, PipelineDefinition]

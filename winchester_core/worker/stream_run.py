@@ -1,4 +1,4 @@
-"""One claimed stream through its pipeline: what is to be stored of it, or why it failed."""
+"""Run of the pipeline of one claimed stream; its result is a `Completion` or a `Failure`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from winchester_core.model.event import Event
-    from winchester_core.pipelines import CommitFault, PipelineDefinition, Step
+    from winchester_core.pipelines import CommitError, PipelineDefinition, Step
     from winchester_core.storage.records import Claim
     from winchester_core.telemetry.counters import Counters
     from winchester_core.triggers.matcher import TriggerSet
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PipelineMissing:
-    """A claim whose trigger or pipeline is configured nowhere."""
+    """A claim whose trigger or pipeline is not configured."""
 
     claim: Claim
     reason: str
@@ -38,7 +38,7 @@ class PipelineMissing:
 
 @dataclass(frozen=True, slots=True)
 class NoPipelineRequired:
-    """A claim whose trigger has no pipeline for the reason: it is complete as it is."""
+    """A claim whose trigger has no pipeline for the reason: complete without a run."""
 
     claim: Claim
 
@@ -51,8 +51,8 @@ class PipelineFound:
     pipeline: PipelineDefinition
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """What log records and spans of the run tell of it."""
+    def log_fields(self) -> dict[str, Any]:
+        """Fields for log records and spans of the run."""
         return {
             "stream_id": self.claim.stream_id,
             "trigger": self.claim.name,
@@ -65,7 +65,7 @@ class PipelineFound:
 def route(
     claim: Claim, triggers: TriggerSet, pipelines: Mapping[str, PipelineDefinition]
 ) -> PipelineFound | NoPipelineRequired | PipelineMissing:
-    """Find the pipeline of a claimed stream."""
+    """Return the pipeline of a claimed stream, or why there is none."""
     definition = triggers.by_name.get(claim.name)
     if definition is None:
         return PipelineMissing(claim, f"no trigger is named {claim.name!r} in this configuration")
@@ -79,48 +79,48 @@ def route(
 
 
 class StreamRun:
-    """The run of a stream: its handlers, and what they made."""
+    """Run of a claimed stream: its handlers and their results."""
 
     def __init__(
-        self, work: PipelineFound, triggers: TriggerSet, options: WorkerOptions, counters: Counters
+        self, found: PipelineFound, triggers: TriggerSet, options: WorkerOptions, counters: Counters
     ) -> None:
-        self.claim = work.claim
-        self.has_commit = work.pipeline.has_commit
+        self.claim = claim = found.claim
+        self.has_commit = found.pipeline.has_commit
         self._counters = counters
         self._triggers = triggers
         self._options = options
-        self._pipeline_name = work.pipeline.name
+        self._pipeline_name = found.pipeline.name
         self._handling_seconds = 0.0
         self._new_events: tuple[Event, ...] = ()
         self._run = PipelineRun(
-            work.pipeline,
+            found.pipeline,
             StreamInfo(
-                id=work.claim.stream_id,
-                name=work.claim.name,
-                distinguished_by=work.claim.distinguished_by,
-                reason=work.claim.reason,
-                attempt=work.claim.attempt,
+                id=claim.stream_id,
+                name=claim.name,
+                distinguished_by=claim.distinguished_by,
+                reason=claim.reason,
+                attempt=claim.attempt,
             ),
         )
 
     @property
     def step(self) -> Step | None:
-        """What a handler is at; any thread may ask."""
+        """Handler call in progress. Any thread may read it."""
         return self._run.step
 
     def handle(self, events: list[Event]) -> Failure | None:
-        """Let the handlers work; a failure when one of them fails, after all were rolled back.
+        """Pass the events through the handlers; return a failure after rollback if one fails.
 
-        The events are the run's own.
+        Handlers may modify the events.
         """
-        since = monotonic()
+        started_at = monotonic()
         try:
             self._new_events = self._run.handle(events)
         except HandlerFailed as failed:
-            self._observe(since)
+            self._observe(started_at)
             mark_span_failed(failed)
             logger.error(
-                "stream %d of trigger %s, attempt %d: %s",
+                "run failed: stream=%d trigger=%s attempt=%d error=%s",
                 self.claim.stream_id,
                 self.claim.name,
                 self.claim.attempt,
@@ -129,35 +129,35 @@ class StreamRun:
             return self.failure(clean_traceback(failed))
         finally:
             self._counters.add(Count.TRAITS_DROPPED, self._run.dropped_traits)
-        self._handling_seconds = monotonic() - since
+        self._handling_seconds = monotonic() - started_at
         return None
 
     def failure(self, error: str) -> Failure:
-        """Roll the handlers back, and say what is to be stored of the failure."""
-        faults = self._counted(self._run.rollback())
-        text = error_text("\n".join([error, *_fault_texts(faults)]))
+        """Roll the handlers back; return the failure to be stored."""
+        errors = self._count_errors(self._run.rollback())
+        text = error_text("\n".join([error, *_error_texts(errors)]))
         return make_failure(self.claim, text, self._options)
 
     def rollback(self) -> None:
-        """Roll the handlers back: the lease is lost."""
-        self._counted(self._run.rollback())
+        """Roll the handlers back after a lost lease."""
+        self._count_errors(self._run.rollback())
 
     def commit(self) -> str | None:
-        """Let the handlers act; what went wrong in that, if anything."""
-        since = monotonic()
-        faults = self._counted(self._run.commit())
-        self._observe(since - self._handling_seconds)
-        return error_text("\n".join(_fault_texts(faults))) if faults else None
+        """Commit the handlers; return the text of their errors, if any."""
+        started_at = monotonic()
+        errors = self._count_errors(self._run.commit())
+        self._observe(started_at - self._handling_seconds)
+        return error_text("\n".join(_error_texts(errors))) if errors else None
 
-    def _observe(self, since: float) -> None:
-        self._counters.run_seconds.observe(self._pipeline_name, monotonic() - since)
+    def _observe(self, started_at: float) -> None:
+        self._counters.run_seconds.observe(self._pipeline_name, monotonic() - started_at)
 
-    def _counted(self, faults: tuple[CommitFault, ...]) -> tuple[CommitFault, ...]:
-        self._counters.add(Count.HANDLER_COMMIT_ERRORS, len(faults))
-        return faults
+    def _count_errors(self, errors: tuple[CommitError, ...]) -> tuple[CommitError, ...]:
+        self._counters.add(Count.HANDLER_COMMIT_ERRORS, len(errors))
+        return errors
 
-    def completion(self, fault: str | None = None) -> Completion:
-        """What the run leaves behind."""
+    def completion(self, commit_error: str | None = None) -> Completion:
+        """Return the completion to be stored."""
         return Completion(
             claim=self.claim,
             matched_events=tuple(
@@ -166,18 +166,18 @@ class StreamRun:
             ),
             effects=self._run.effects,
             purge=self._options.purge_completed,
-            commit_error=fault,
+            commit_error=commit_error,
         )
 
 
 def make_failure(
     claim: Claim, error: str, options: WorkerOptions, *, final: bool = False
 ) -> Failure:
-    """What is to be stored of a failed attempt, with the wait before the next."""
-    fraction = random.random()  # noqa: S311 - spreads the tries, no secret
+    """Return the failure of an attempt, with the delay before the next."""
+    fraction = random.random()  # noqa: S311 - spreads retries, no secret
     delay = retry_delay(claim.attempt, options.retry_delay, options.retry_delay_max, fraction)
     return Failure(claim, error, delay, final)
 
 
-def _fault_texts(faults: Sequence[CommitFault]) -> list[str]:
-    return [f"{fault.phase} of {fault.handler}: {fault.traceback_text}" for fault in faults]
+def _error_texts(errors: Sequence[CommitError]) -> list[str]:
+    return [f"{error.phase} of {error.handler}: {error.traceback_text}" for error in errors]

@@ -1,4 +1,4 @@
-"""The worker: finds streams that are ready, and takes them through their pipelines."""
+"""The worker: claims ready streams, runs their pipelines, delivers effects, does maintenance."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
-"""How often the end of other workers' runs is looked for, while waiting until idle."""
+"""Interval of checks for claims of other workers, while waiting until idle."""
 
 RECHECK_SECONDS = 0.05
-"""How soon to look again for streams that are ready and that others are at, or have locked."""
+"""Interval of checks for ready streams that other workers have locked or are claiming."""
 
 WAKEUP_JITTER_SECONDS = 0.005
-"""Over how long the idle workers spread that one call wakes: the first may take everything."""
+"""Jitter between idle workers that one notification wakes: the first may claim everything."""
 
 
 class Worker:
-    """One worker. Its methods are for one thread; `stop` may be called from any, and in signals."""
+    """A worker. Not thread-safe, except for methods that say so."""
 
     def __init__(
         self,
@@ -71,78 +71,78 @@ class Worker:
         options: WorkerOptions,
         name: str | None = None,
         counters: Counters | None = None,
-        heartbeat: Watchdog | None = None,
+        watchdog: Watchdog | None = None,
     ) -> None:
         self.store = store
         self.name = make_worker_id(name)
         self.counters = counters or Counters()
         self._clock = stream_clock
         self.debug = DebugFlusher(store, options.statistics_period_seconds)
-        self._rules = WorkerConfiguration(
+        self._configuration = WorkerConfiguration(
             TriggerSet(definitions, self.debug.counts), pipelines, options
         )
-        self._next_rules: WorkerConfiguration | None = None
+        self._new_configuration: WorkerConfiguration | None = None
         self._stop = threading.Event()
         self._wake = threading.Event()
-        self._hand = InFlightClaims()
+        self._in_flight = InFlightClaims()
         self._outage = OutageState(DATABASE_AND_CLOCK, self.counters)
-        self._couriers = DeliveryPool(
+        self._delivery_pool = DeliveryPool(
             store=store,
             pipelines=pipelines.values(),
-            worker=self.name,
+            worker_id=self.name,
             options=options,
             counters=self.counters,
             outage=self._outage,
             stop=self._stop,
         )
-        self._pulse = (heartbeat or Watchdog()).pulse("the worker")
-        self._set_out(self._rules)
-        self._may_hold_more = False
+        self._deadline = (watchdog or Watchdog()).deadline("worker")
+        self._create_services(self._configuration)
+        self._may_have_unknown_claims = False
         self._statistics_at = monotonic()
 
-    # --- working --------------------------------------------------------------------------
+    # --- running --------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Work until `stop`; wait while there is nothing to do or the database is away."""
+        """Process streams until `stop`; wait while idle or while the database is unavailable."""
         with self.store.listen(self._wake.set):
-            self._work(until_idle=False)
+            self._run(until_idle=False)
 
     def run_until_idle(self) -> None:
-        """Work until nothing is ready, in any worker's hands, to be trimmed, or to be retried.
+        """Process streams until none is ready, claimed by any worker, or waiting for a retry.
 
-        Effects that no handler of this worker delivers are not waited for.
+        Also finish trimming and deliver the effects of this worker's handlers, but no others.
         """
-        self._work(until_idle=True)
+        self._run(until_idle=True)
 
     def run_once(self) -> int:
-        """One round: rescue, fire, expire, trim, and deliver one batch of effects of each handler.
+        """Rescue, fire, expire, trim, and deliver one batch of effects per handler.
 
-        All of it in this thread. Returns how many streams it loaded.
+        All in the calling thread. Return the number of streams claimed.
         """
-        loaded, _ = self._round()
-        self._couriers.deliver_once()
-        return loaded
+        claimed, _ = self._round()
+        self._delivery_pool.deliver_once()
+        return claimed
 
-    def change(
+    def reload(
         self,
         *,
         definitions: Iterable[TriggerDefinition],
         pipelines: Mapping[str, PipelineDefinition],
         options: WorkerOptions,
     ) -> None:
-        """Go by these from the next run on, and bring open streams up to date.
+        """Replace the configuration, and recalculate open streams.
 
-        May be called from any thread, while the worker works: the run in hand and deliveries in
-        hand end as they began, streams that are claimed and not begun are given back.
+        Any thread may call it. A run or delivery in progress finishes with the old configuration;
+        pending claims are released.
         """
         triggers = TriggerSet(definitions, self.debug.counts)
-        self._next_rules = WorkerConfiguration(triggers, pipelines, options)
+        self._new_configuration = WorkerConfiguration(triggers, pipelines, options)
         self._wake.set()
 
     def process_ready_streams(self, batch_size: int, expire: bool = False) -> int:
-        """Claim up to `batch_size` streams that are ready to fire, or to expire, and process them.
+        """Claim and process up to `batch_size` streams that are ready to fire, or to expire.
 
-        Returns how many it loaded.
+        Return the number claimed.
         """
         if self._stop.is_set():
             return 0
@@ -150,197 +150,206 @@ class Worker:
         return self._process_ready(reason, self._clock.now(), batch_size)
 
     def fire_stream(self, stream_id: int) -> bool:
-        """Fire one stream, whatever its time; False when its state does not allow it.
+        """Fire one stream, due or not; return False when its state does not allow it.
 
         Raises `UnknownStream`.
         """
         return self._process_one(stream_id, Reason.FIRE)
 
     def expire_stream(self, stream_id: int) -> bool:
-        """Expire one stream, whatever its time; False when its state does not allow it.
+        """Expire one stream, due or not; return False when its state does not allow it.
 
         Raises `UnknownStream`.
         """
         return self._process_one(stream_id, Reason.EXPIRE)
 
     def process_trim_events(self) -> int:
-        """Remove one batch of old events, when that is configured; return how many."""
+        """Delete one batch of old events, if trimming is configured; return their number."""
         return self._trimmer.batch()
 
     def current_time(self) -> datetime | None:
-        """Stream time, aware UTC; None while the event clock has never been set."""
+        """Return stream time, aware UTC; None while the event clock has never been set."""
         return self._clock.now()
 
     @property
-    def names(self) -> LabelValues:
-        """The names that metrics may have as labels."""
+    def label_values(self) -> LabelValues:
+        """Configured names, for the labels of metrics."""
         return LabelValues(
-            triggers=self._rules.triggers.by_name.keys(),
-            pipelines=self._rules.pipelines.keys(),
-            endpoints=self._couriers.endpoints,
+            triggers=self._configuration.triggers.by_name.keys(),
+            pipelines=self._configuration.pipelines.keys(),
+            endpoints=self._delivery_pool.endpoints,
         )
 
     def stop(self) -> None:
-        """Finish the run and the deliveries in hand, give back what has not been begun, return."""
+        """Finish the run and the deliveries in progress, release pending claims, and return.
+
+        Any thread and any signal handler may call it.
+        """
         self._stop.set()
         self._wake.set()
-        self._couriers.wake_all()
+        self._delivery_pool.wake_all()
 
-    def surrender(self) -> None:
-        """Give back everything, runs and deliveries in hand too: the process ends right afterwards.
+    def release_all(self) -> None:
+        """Release all claims, runs and deliveries in progress included, before the process exits.
 
-        May be called from any thread, while a handler hangs; its run commits nothing any more.
+        Any thread may call it, even while a handler hangs; its run can no longer commit.
         """
-        release_in_flight(self.store, self._hand, self.counters)
-        self._couriers.surrender()
+        release_in_flight(self.store, self._in_flight, self.counters)
+        self._delivery_pool.expire_leases()
 
     def close(self) -> None:
-        """Let go of the database, once the debug counts are in it. Idempotent."""
+        """Store the debug counts and close the store. Idempotent."""
         self.debug.close()
         self.store.close()
 
-    # --- within ---------------------------------------------------------------------------
+    # --- internals ------------------------------------------------------------------------
 
-    def _take_up_change(self) -> None:
-        rules, self._next_rules = self._next_rules, None
-        if rules is not None:
-            self._rules = rules
-            self._couriers.change(rules.pipelines.values(), rules.options)
-            self._set_out(rules)
+    def _apply_reload(self) -> None:
+        configuration, self._new_configuration = self._new_configuration, None
+        if configuration is not None:
+            self._configuration = configuration
+            self._delivery_pool.reload(configuration.pipelines.values(), configuration.options)
+            self._create_services(configuration)
 
-    def _set_out(self, rules: WorkerConfiguration) -> None:
-        """Make what goes by the rules."""
-        store, options, counters = self.store, rules.options, self.counters
-        self._keeper = LeaseRenewer(store, self._hand, options, counters, self._outage)
+    def _create_services(self, configuration: WorkerConfiguration) -> None:
+        """Create the services that depend on the configuration."""
+        store, options, counters = self.store, configuration.options, self.counters
+        self._lease_renewer = LeaseRenewer(store, self._in_flight, options, counters, self._outage)
         self._trimmer = Trimmer(store, self._clock, options, counters, self._stop)
-        self._refresher = StreamRecalculator(store, rules.triggers, counters, self._pulse)
+        self._recalculator = StreamRecalculator(
+            store, configuration.triggers, counters, self._deadline
+        )
 
-    def _is_cut_short(self) -> bool:
-        """Whether no other run is to be begun: told to stop, or to go by other rules."""
-        return self._stop.is_set() or self._next_rules is not None
+    def _is_interrupted(self) -> bool:
+        """Whether no further run may start, because of a stop or a reload."""
+        return self._stop.is_set() or self._new_configuration is not None
 
     def _process_ready(self, reason: Reason, now: datetime | None, limit: int) -> int:
         if self._stop.is_set():
             return 0
-        self._take_up_change()
-        lease, since = self._rules.options.lease, log_context.span_start_time()
-        with self._knowing_its_claims():
+        self._apply_reload()
+        lease, start_time = self._configuration.options.lease, log_context.span_start_time()
+        with self._tracking_unknown_claims():
             claims = self.store.claim_ready(
                 worker=self.name, reason=reason, now=now, limit=limit, lease=lease
             )
             if claims:
-                log_context.record_span("claim", since, reason=reason.value, streams=len(claims))
+                log_context.record_span(
+                    "claim", start_time, reason=reason.value, streams=len(claims)
+                )
             self._process(claims)
         return len(claims)
 
     def _process_one(self, stream_id: int, reason: Reason) -> bool:
-        self._take_up_change()
-        with self._knowing_its_claims():
+        self._apply_reload()
+        with self._tracking_unknown_claims():
             claim = self.store.claim_one(
                 stream_id=stream_id,
                 worker=self.name,
                 reason=reason,
-                lease=self._rules.options.lease,
+                lease=self._configuration.options.lease,
             )
             self._process([claim] if claim else [])
         return claim is not None
 
     @contextmanager
-    def _knowing_its_claims(self) -> Iterator[None]:
-        """Remember when the database fails in the middle of claiming, processing or releasing.
+    def _tracking_unknown_claims(self) -> Iterator[None]:
+        """Note a database failure while claims are made, processed or released.
 
-        The connection may have broken in the very commit of a claim: then this worker holds
-        streams that it does not know of.
+        If the connection broke during the commit of a claim, this worker may own claims that it
+        does not know.
         """
         try:
             yield
         except StorageError:
-            self._may_hold_more = True
+            self._may_have_unknown_claims = True
             raise
 
-    def _release_unknown(self) -> None:
-        """Give back, once the database is there again, what this worker holds without knowing."""
-        if self._may_hold_more:
+    def _release_unknown_claims(self) -> None:
+        if self._may_have_unknown_claims:
             self.counters.add(Count.STREAMS_RELEASED, self.store.release_all(self.name))
-            self._may_hold_more = False
+            self._may_have_unknown_claims = False
 
     def _process(self, claims: list[Claim]) -> None:
         if not claims:
             return
         hit(Failpoint.CLAIMED)
         self.counters.add(Count.STREAMS_CLAIMED, len(claims))
-        self._hand.take(claims)
+        self._in_flight.add(claims)
         batch = ClaimBatch(
             store=self.store,
             clock=self._clock,
-            triggers=self._rules.triggers,
-            pipelines=self._rules.pipelines,
-            options=self._rules.options,
+            triggers=self._configuration.triggers,
+            pipelines=self._configuration.pipelines,
+            options=self._configuration.options,
             counters=self.counters,
             outage=self._outage,
-            hand=self._hand,
+            in_flight=self._in_flight,
             stop=self._stop,
-            is_cut_short=self._is_cut_short,
-            on_effects=self._couriers.wake,
-            pulse=self._pulse,
+            is_interrupted=self._is_interrupted,
+            on_effects=self._delivery_pool.wake,
+            deadline=self._deadline,
         )
         try:
-            with self._keeper:
+            with self._lease_renewer:
                 batch.process(claims)
-            self._keeper.release_waiting()
+            self._lease_renewer.release_pending()
         finally:
-            self._hand.forget()
+            self._in_flight.clear()
 
-    def _refresh(self) -> None:
-        """Bring open streams up to date, as soon as there is a stream time."""
-        now = self._clock.now() if self._refresher.is_due() else None
+    def _recalculate(self) -> None:
+        """Recalculate open streams if due and if stream time is known."""
+        now = self._clock.now() if self._recalculator.is_due() else None
         if now is not None:
-            self._refresher.round(now)
+            self._recalculator.round(now)
 
     def _round(self) -> tuple[int, Backlog]:
-        """Do what there is to do; return how many streams were loaded, and what was waiting.
+        """Do all work that is due; return the number of streams claimed, and the backlog before.
 
-        One look tells what there is, so that a worker that is idle asks the database no more.
+        One query of the backlog decides which further queries are needed: an idle worker makes no
+        others.
         """
-        self._take_up_change()
-        options = self._rules.options
-        self._release_unknown()
-        self._refresh()
+        self._apply_reload()
+        options = self._configuration.options
+        self._release_unknown_claims()
+        self._recalculate()
         now = self._clock.now()
-        waiting = self.store.backlog(now)
-        if waiting.lease_expired:
-            rescue(self.store, options.max_attempts, self.counters, self._pulse)
-        loaded = 0
-        if waiting.ready or waiting.lease_expired or waiting.may_be_due(now):
-            loaded = sum(self._process_ready(reason, now, options.batch_size) for reason in Reason)
-        if (waiting.oldest_effect_seconds or 0) > options.outbox_max_age.total_seconds():
+        backlog = self.store.backlog(now)
+        if backlog.lease_expired:
+            rescue(self.store, options.max_attempts, self.counters, self._deadline)
+        claimed = 0
+        if backlog.ready or backlog.lease_expired or backlog.may_be_due(now):
+            claimed = sum(self._process_ready(reason, now, options.batch_size) for reason in Reason)
+        if (backlog.oldest_effect_seconds or 0) > options.outbox_max_age.total_seconds():
             mark_overdue_effects_dead(self.store, options.outbox_max_age, self.counters)
         self._trimmer.round()
-        return loaded, waiting
+        return claimed, backlog
 
-    def _work(self, *, until_idle: bool) -> None:
-        with self._couriers:
-            self._work_beside_couriers(until_idle=until_idle)
+    def _run(self, *, until_idle: bool) -> None:
+        with self._delivery_pool:
+            self._run_rounds(until_idle=until_idle)
 
-    def _work_beside_couriers(self, *, until_idle: bool) -> None:
+    def _run_rounds(self, *, until_idle: bool) -> None:
         backoff = Backoff(self._stop)
         while not self._stop.is_set():
-            self._pulse.beat()
-            self._couriers.check()
+            self._deadline.extend()
+            self._delivery_pool.check()
             try:
-                loaded, waiting = self._round()
-                self._outage.over()
-                backoff.start_anew()
+                claimed, backlog = self._round()
+                self._outage.record_success()
+                backoff.reset()
                 self._log_statistics()
-                if not loaded and not self._wait(waiting, until_idle=until_idle):
+                if not claimed and not self._wait(backlog, until_idle=until_idle):
                     return
             except TRANSIENT_ERRORS as error:
-                self._outage.noticed(error)
+                self._outage.record_failure(error)
                 backoff.wait()
 
     def _wait(self, backlog: Backlog, *, until_idle: bool) -> bool:
-        """Wait until there may be work again; False when that is not wanted or told to stop."""
-        if self._trimmer.has_more or (self._refresher.has_more and self._clock.now() is not None):
+        """Wait until there may be work; return False to end: stopped, or idle as requested."""
+        if self._trimmer.has_more or (
+            self._recalculator.has_more and self._clock.now() is not None
+        ):
             return not self._stop.is_set()
         if until_idle and backlog.is_idle:
             return self._wait_for_effects()
@@ -348,16 +357,16 @@ class Worker:
         return not self._stop.is_set()
 
     def _sleep(self, seconds: float) -> None:
-        """Sleep until `stop`, or until told that there may be work."""
-        self._pulse.beat(seconds)
+        """Sleep until woken, for `seconds` at most."""
+        self._deadline.extend(seconds)
         if self._wake.wait(seconds):
             self._stop.wait(random.uniform(0, WAKEUP_JITTER_SECONDS))  # noqa: S311 - no secret
             self._wake.clear()
 
     def _wait_for_effects(self) -> bool:
-        if not self._couriers.has_pending():
+        if not self._delivery_pool.has_pending():
             return False
-        self._couriers.wait_for_rest(POLL_SECONDS)
+        self._delivery_pool.wait_for_idle(POLL_SECONDS)
         return True
 
     def _idle_seconds(self, backlog: Backlog, *, until_idle: bool) -> float:
@@ -369,13 +378,14 @@ class Worker:
         now = self._clock.now() if self._clock.kind is ClockKind.SYSTEM else None
         if now is not None and backlog.next_due is not None:
             until_due = (backlog.next_due - now).total_seconds()
-            # another worker or an event has it in hand, or it expires later after all
+            # past due: another worker is claiming it, or an event has just postponed its expiry
             waits.append(until_due if until_due > 0 else RECHECK_SECONDS)
         known = [max(0.0, seconds) for seconds in waits if seconds is not None]
-        return min([self._rules.options.idle_delay_seconds, *known])
+        return min([self._configuration.options.idle_delay_seconds, *known])
 
     def _log_statistics(self) -> None:
-        if monotonic() - self._statistics_at >= self._rules.options.statistics_period_seconds:
+        period_seconds = self._configuration.options.statistics_period_seconds
+        if monotonic() - self._statistics_at >= period_seconds:
             self._statistics_at = monotonic()
             counts = self.counters.snapshot()
             text = " ".join(f"{name}={number}" for name, number in sorted(counts.items()))

@@ -79,7 +79,7 @@ class Scene:
         triggers: list[TriggerDefinition] | None = None,
         handlers: tuple[Any, ...] = (ScriptedHandler,),
         name: str = "w",
-        heartbeat: Watchdog | None = None,
+        watchdog: Watchdog | None = None,
         **options: Any,
     ) -> Worker:
         specs = tuple(HandlerSpec(f"h{n}", each) for n, each in enumerate(handlers))
@@ -90,7 +90,7 @@ class Scene:
             pipelines={name: PipelineDefinition(name, specs) for name in ("fire", "expire")},
             options=WorkerOptions(**options),
             name=name,
-            heartbeat=heartbeat,
+            watchdog=watchdog,
         )
 
     def complete_stream(self, instance: str = "a", number: int = 0) -> int:

@@ -136,11 +136,14 @@ def test_undelivered_effects_are_logged_once_per_call(caplog: pytest.LogCaptureF
         (
             logging.WARNING,
             (
-                "handler 'mail' of pipeline 'fire': 2 effects are to be tried again, the first of "
-                "them because: busy"
+                "delivery delayed, retrying: endpoint=handler 'mail' of pipeline 'fire' effects=2 "
+                "first_reason=busy"
             ),
         ),
-        (logging.ERROR, "handler 'mail' of pipeline 'fire': effect 2 was refused: no"),
+        (
+            logging.ERROR,
+            "effect refused: endpoint=handler 'mail' of pipeline 'fire' effect=2 reason=no",
+        ),
     ]
 
 

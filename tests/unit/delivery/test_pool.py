@@ -99,7 +99,7 @@ class TestThreads:
         post = Post()
         worker = scene.worker(handlers=(sender(post),), idle_delay_seconds=3600)
         settled, resting = threading.Event(), threading.Event()
-        at_point[Failpoint.EFFECTS_SETTLED] = settled.set
+        at_point[Failpoint.EFFECT_RESULTS_STORED] = settled.set
         look_up = scene.store.next_effect_seconds
 
         def noted(endpoint: Endpoint) -> float | None:
@@ -108,7 +108,7 @@ class TestThreads:
             return look_up(endpoint)
 
         scene.store.next_effect_seconds = noted  # type: ignore[method-assign]
-        with worker._couriers:
+        with worker._delivery_pool:
             assert resting.wait(PATIENCE_SECONDS)
             scene.complete_stream()
             worker.process_ready_streams(9)
@@ -148,7 +148,7 @@ class TestThreads:
         scene.complete_stream()
         with at_work(worker):
             assert hangs.wait(PATIENCE_SECONDS)
-        assert "hangs in its delivery" in caplog.text
+        assert "abandoned a hanging delivery" in caplog.text
         may_go_on.set()
 
     def test_the_lease_is_renewed_during_a_delivery(self, scene: Scene) -> None:
@@ -186,18 +186,18 @@ class TestThreads:
         scene.complete_stream()
         post = Post(lambda effects: [RetryAfter(0) for _ in effects])
         scene.worker(handlers=(sender(post),)).process_ready_streams(9)
-        courier = DeliveryWorker(
+        delivery_worker = DeliveryWorker(
             store=scene.store,
             endpoint=FIRE,
             spec=HandlerSpec("h0", sender(post)),
-            worker="w",
+            worker_id="w",
             options=WorkerOptions(),
             counters=Counters(),
             outage=OutageState("database", Counters()),
             stop=threading.Event(),
         )
         ending = Ending()
-        thread = threading.Thread(target=courier.run, args=(ending, lambda: None))
+        thread = threading.Thread(target=delivery_worker.run, args=(ending, lambda: None))
         thread.start()
         assert enough.wait(PATIENCE_SECONDS)
         ending.set()
@@ -267,4 +267,4 @@ class TestThreads:
 
         scene.worker(handlers=(Watching,)).run_until_idle()
         assert names
-        assert not [name for name in names if name.startswith("courier")]
+        assert not [name for name in names if name.startswith("delivery")]

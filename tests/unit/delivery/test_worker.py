@@ -111,7 +111,8 @@ class TestRunOnce:
         expected = "not delivered within 2:00:00: attempts: 2, last error: ConnectionError: refused"
         assert (letter.state, letter.last_error) == (EffectState.DEAD, expected)
         assert worker.counters[Count.EFFECTS_DEAD] == 1
-        assert "1 effects of handler 'h0' of pipeline 'fire' were not delivered" in caplog.text
+        assert "undelivered effects marked dead: effects=1 " in caplog.text
+        assert "endpoint=handler 'h0' of pipeline 'fire'" in caplog.text
 
     def test_effects_of_a_removed_handler_are_marked_dead_too(self, scene: Scene) -> None:
         post = Post()
@@ -140,7 +141,7 @@ class TestRunOnce:
         worker.run_once()
         assert first.calls[0][0].id == second.calls[0][0].id
         assert worker.counters[Count.EFFECTS_DELIVERED] == 0
-        assert "the leases of 1 effects were lost" in caplog.text
+        assert "leases of effects lost: effects=1 " in caplog.text
         assert scene.store.count_effects() == 0
 
     def test_nothing_is_claimed_after_stop(self, scene: Scene) -> None:

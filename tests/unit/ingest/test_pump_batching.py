@@ -63,7 +63,7 @@ def gatherer(source: EventSource, wait_seconds: float = LONG_SECONDS) -> Message
 
 
 def sizes(batches: MessageBatcher, number: int) -> list[int]:
-    return [len(batches.gather()) for _ in range(number)]
+    return [len(batches.next_batch()) for _ in range(number)]
 
 
 def test_isolated_messages_are_forwarded_at_once() -> None:
@@ -105,7 +105,7 @@ def test_a_source_whose_senders_wait_is_not_delayed() -> None:
 def test_received_messages_are_released_when_the_source_fails() -> None:
     source = Scripted(2, 3, RuntimeError("gone"), 1)
     batches = gatherer(source)
-    assert len(batches.gather()) == 2
+    assert len(batches.next_batch()) == 2
     with pytest.raises(RuntimeError, match="gone"):
-        batches.gather()
+        batches.next_batch()
     assert len(source.released) == 3

@@ -131,9 +131,9 @@ def test_a_failed_source_is_reopened_and_reported_once(
             _entry("good", ListSource, ids=["2"]),
         ).run()
     assert _stored(manager) == {"1", "2"}
-    told = [record for record in caplog.records if "'bad' is away" in record.getMessage()]
+    told = [record for record in caplog.records if "unavailable, retrying" in record.getMessage()]
     assert len(told) == 1
-    assert any("'bad' is back" in record.getMessage() for record in caplog.records)
+    assert any("available again" in record.getMessage() for record in caplog.records)
 
 
 def test_stop_ends_endless_sources(manager: Ingester) -> None:
@@ -159,7 +159,7 @@ def test_a_permanent_failure_stops_everything(manager: Ingester) -> None:
 
 
 def test_a_source_that_cannot_be_created_is_reported_by_name(manager: Ingester) -> None:
-    with pytest.raises(PluginError, match="'odd' cannot be made: KeyError: 'ids'"):
+    with pytest.raises(PluginError, match="'odd' cannot be created: KeyError: 'ids'"):
         _run(manager, _entry("odd", ListSource))
 
 
@@ -217,7 +217,7 @@ def test_a_recovered_source_is_reported_even_when_idle(
 
     class LateSource(ListSource):
         def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
-            if any("'late' is back" in text for text in caplog.messages):
+            if any("available again" in text for text in caplog.messages):
                 stop.set()
             return []
 
@@ -251,7 +251,7 @@ def test_a_hung_source_is_abandoned_and_named(
     )
     runner.run()
     assert runner.hanging == ["hung"]
-    assert "event source 'hung' has not ended within 0.1 seconds" in caplog.text
+    assert "source=hung timeout_seconds=0.1 messages=" in caplog.text
 
 
 def test_a_permanent_failure_does_not_wait_for_a_hung_source(
@@ -271,7 +271,7 @@ def test_only_a_hung_source_misses_its_watchdog_deadline(
     manager: Ingester, over: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("winchester_core.telemetry.watchdog.DEADLINE_SECONDS", 0.5)
-    stop, heartbeat = threading.Event(), Watchdog()
+    stop, watchdog = threading.Event(), Watchdog()
     runner = _run(
         manager,
         _entry("hung", HangingSource, until=over),
@@ -279,10 +279,10 @@ def test_only_a_hung_source_misses_its_watchdog_deadline(
         _entry("endless", EndlessSource),
         stop=stop,
         shutdown_seconds=0.0,
-        heartbeat=heartbeat,
+        watchdog=watchdog,
     )
     thread = threading.Thread(target=runner.run)
     thread.start()
-    wait_until(lambda: heartbeat.overdue() == ["event source 'hung'"])
+    wait_until(lambda: watchdog.overdue() == ["event source 'hung'"])
     stop.set()
     thread.join()

@@ -142,7 +142,10 @@ def test_new_events_are_cleaned_and_dropped_traits_are_logged_and_counted(
     assert run.dropped_traits == 1
     records = [r.getMessage() for r in caplog.records]
     assert records == [
-        "pipeline bills, stream 7: new event n: trait many dropped: a trait cannot be of type list"
+        (
+            "trait of a new event dropped: pipeline=bills stream=7 event=n trait=many "
+            "reason=a trait cannot be of type list"
+        )
     ]
 
 
@@ -159,7 +162,7 @@ def test_two_different_new_events_with_one_id_keep_the_first_with_a_warning(
         event("n", a=1),
     )
     assert [r.getMessage() for r in caplog.records] == [
-        "pipeline bills, stream 7: two different new events have the id n; the first counts"
+        "different new events with the same id, using the first: pipeline=bills stream=7 event=n"
     ]
 
 
@@ -200,7 +203,7 @@ def test_a_handler_whose_constructor_fails_fails_the_run(error: BaseException) -
     with pytest.raises(HandlerFailed) as caught:
         run_of(handler(), raising(error)).handle([])
     assert (caught.value.handler, caught.value.__cause__) == ("h2", error)
-    assert caught.value.reason.startswith("cannot be made: ")
+    assert caught.value.reason.startswith("cannot be created: ")
 
 
 @pytest.mark.parametrize("result", [None, (), {}, "events", iter([])])
@@ -279,7 +282,7 @@ def test_an_error_in_commit_or_rollback_is_logged_and_the_other_handlers_are_cal
     assert type(error).__name__ in fault.traceback_text
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
-    assert f"handler h1, stream 7: {phase} failed" in record.getMessage()
+    assert f"phase={phase} pipeline=bills handler=h1 stream=7" in record.getMessage()
     assert "sesame" not in record.getMessage() + fault.traceback_text
 
 

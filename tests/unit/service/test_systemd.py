@@ -64,16 +64,16 @@ def test_a_reload_is_sent_with_its_time_and_result(listener: NotifySocket) -> No
 def test_the_watchdog_is_notified_while_nothing_is_overdue(
     listener: NotifySocket, names_us: bool
 ) -> None:
-    heartbeat = Watchdog()
+    watchdog = Watchdog()
     pid = str(os.getpid()) if names_us else ""
     environ = {"NOTIFY_SOCKET": listener.address, "WATCHDOG_USEC": "20000", "WATCHDOG_PID": pid}
-    with _supervisor(environ, heartbeat) as supervisor:
+    with _supervisor(environ, watchdog) as supervisor:
         supervisor.ready()
         listener.listen_until(lambda line: line == "WATCHDOG=1")
-        heartbeat.expect("part", -1)
+        watchdog.set_deadline("part", -1)
         listener.listen_until(lambda line: line == "STATUS=hangs: part")
         assert [listener.listen() for _ in range(3)] == [["STATUS=hangs: part"]] * 3
-        heartbeat.expect("part", None)
+        watchdog.set_deadline("part", None)
         listener.listen_until(lambda line: line == "WATCHDOG=1")
         supervisor.stopping()
         listener.listen_until(lambda line: line == "STOPPING=1")

@@ -90,7 +90,7 @@ def test_counts_that_cannot_be_stored_are_kept_for_the_next_time(
     with caplog.at_level(logging.INFO):
         keeper.close()
     assert store.debug_counts()["t"].reasons == {"why": 2}
-    assert "trigger t: matched=0 mismatched=2" in caplog.text
+    assert "matched=0 mismatched=2 trigger=t" in caplog.text
 
 
 def test_counts_lost_at_shutdown_are_reported(

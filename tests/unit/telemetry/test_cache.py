@@ -1,4 +1,4 @@
-"""What is costly to find out is found out now and then, by one thread at a time."""
+"""What is adaptive to find out is found out now and then, by one thread at a time."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Answers:
 
 
 def test_a_fresh_value_is_reused(hands: Hands) -> None:
-    kept = TtlCache(Answers(), fresh_seconds=5)
+    kept = TtlCache(Answers(), ttl_seconds=5)
     assert [kept.get(), kept.get()] == [1, 1]
     hands.seconds += 4.9
     assert (kept.get(), kept.age_seconds) == (1, pytest.approx(4.9))
@@ -62,7 +62,7 @@ def test_a_fresh_value_is_reused(hands: Hands) -> None:
 
 
 @pytest.mark.parametrize(
-    ("took_seconds", "costly", "rest_seconds"),
+    ("took_seconds", "adaptive", "rest_seconds"),
     [
         (1, True, 1 / REFRESH_TIME_SHARE),
         (0.01, True, 5),
@@ -71,12 +71,12 @@ def test_a_fresh_value_is_reused(hands: Hands) -> None:
     ],
 )
 def test_an_expensive_value_is_refreshed_less_often(
-    hands: Hands, took_seconds: float, costly: bool, rest_seconds: float
+    hands: Hands, took_seconds: float, adaptive: bool, rest_seconds: float
 ) -> None:
     def take_time() -> None:
         hands.seconds += took_seconds
 
-    kept = TtlCache(Answers(take_time), fresh_seconds=5, costly=costly)
+    kept = TtlCache(Answers(take_time), ttl_seconds=5, adaptive=adaptive)
     assert kept.get() == 1
     hands.seconds += rest_seconds - 0.1
     assert kept.get() == 1
@@ -90,7 +90,7 @@ def test_a_failure_is_retried_soon(hands: Hands) -> None:
         raise DatabaseUnavailable("away")
 
     answers = Answers(time_out)
-    kept = TtlCache(answers, fresh_seconds=5, costly=True)
+    kept = TtlCache(answers, ttl_seconds=5, adaptive=True)
     with pytest.raises(DatabaseUnavailable):
         kept.get()
     answers.before = lambda: None
@@ -103,7 +103,7 @@ def test_a_failure_is_cached(hands: Hands) -> None:
         raise DatabaseUnavailable("away")
 
     answers = Answers(fail)
-    kept = TtlCache(answers, fresh_seconds=5)
+    kept = TtlCache(answers, ttl_seconds=5)
     for _ in range(2):
         with pytest.raises(DatabaseUnavailable, match="away"):
             kept.get()
@@ -146,7 +146,7 @@ class Hanging:
 
 def test_during_a_refresh_other_threads_get_the_last_value(hands: Hands) -> None:
     answers = Answers()
-    kept = TtlCache(answers, fresh_seconds=5)
+    kept = TtlCache(answers, ttl_seconds=5)
     kept.get()
     hands.seconds += 6
     hanging = Hanging(kept, answers)

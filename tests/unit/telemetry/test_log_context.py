@@ -104,8 +104,8 @@ def test_a_changed_provider_is_noticed(
     assert [each.name for each in other.get_finished_spans()] == ["winchester.second"]
 
 
-def test_a_detached_context_has_no_outer_fields() -> None:
-    with LogContext("run", stream_id=7), LogContext("complete", apart=True, streams=2):
+def test_an_isolated_context_has_no_outer_fields() -> None:
+    with LogContext("run", stream_id=7), LogContext("complete", isolated=True, streams=2):
         assert context_fields() == {"streams": 2}
         with LogContext("handler", handler="mail"):
             assert context_fields() == {"streams": 2, "handler": "mail"}

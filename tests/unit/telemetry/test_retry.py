@@ -69,7 +69,7 @@ def test_an_outage_seen_by_several_threads_is_reported_once(
             if not is_back.is_set():
                 if not waited:
                     waited = True
-                    outage.noticed(DatabaseUnavailable("gone"))
+                    outage.record_failure(DatabaseUnavailable("gone"))
                     waiting.wait()
                 raise DatabaseUnavailable("gone")
             return "done"
@@ -120,6 +120,6 @@ def test_waits_double_up_to_a_limit_with_jitter(monkeypatch: pytest.MonkeyPatch)
     assert all(backoff.wait() for _ in range(5))
     for wait, longest in zip(waits, [1, 2, 4, 5, 5], strict=True):
         assert longest / 2 <= wait <= longest
-    backoff.start_anew()
+    backoff.reset()
     backoff.wait()
     assert waits[-1] <= 1

@@ -74,7 +74,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
 
     monkeypatch.setattr(HttpListener, "__init__", note)
     beats, database = Watchdog(), Database()
-    health = Health(beats, TtlCache(database.check, fresh_seconds=0))
+    health = Health(beats, TtlCache(database.check, ttl_seconds=0))
     monitor = TelemetryServer(
         ("127.0.0.1", 0), health, [lambda: [Sample(catalogue.WATCHDOG_OVERDUE, 0)]]
     )
@@ -85,8 +85,8 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
 def test_a_process_is_alive_while_no_deadline_is_missed(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pulse = watched.beats.pulse("the worker")
-    pulse.beat()
+    deadline = watched.beats.deadline("worker")
+    deadline.extend()
     assert watched.ask("/livez") == Answer(200, {"status": "ok", "causes": []}, "application/json")
     now = watchdog.monotonic()
     monkeypatch.setattr(watchdog, "monotonic", lambda: now + DEADLINE_SECONDS + 1)
@@ -94,21 +94,21 @@ def test_a_process_is_alive_while_no_deadline_is_missed(
     assert answer.status == 503
     assert answer.content == {
         "status": "failing",
-        "causes": ["nothing was heard of the worker for too long"],
+        "causes": ["component missed its deadline: worker"],
     }
-    pulse.beat()
+    deadline.extend()
     assert watched.ask("/livez").status == 200
 
 
 def test_a_process_is_ready_from_start_to_shutdown(watched: Watched) -> None:
     starting = watched.ask("/readyz")
-    watched.monitor.health.begin()
+    watched.monitor.health.start()
     ready = watched.ask("/readyz")
-    watched.monitor.health.end()
+    watched.monitor.health.stop()
     stopping = watched.ask("/readyz")
     assert (starting.status, ready.status, stopping.status) == (503, 200, 503)
-    assert starting.content["causes"] == ["starting: not at work yet"]
-    assert stopping.content["causes"] == ["stopping: finishing what is in hand"]
+    assert starting.content["causes"] == ["starting: not running yet"]
+    assert stopping.content["causes"] == ["stopping: finishing the work in progress"]
     assert watched.ask("/livez").status == 200
 
 
@@ -118,11 +118,11 @@ def test_a_process_is_ready_from_start_to_shutdown(watched: Watched) -> None:
 def test_a_process_without_a_usable_database_is_alive_but_not_ready(
     watched: Watched, fault: Exception
 ) -> None:
-    watched.monitor.health.begin()
+    watched.monitor.health.start()
     watched.database.fault = fault
     answer = watched.ask("/readyz")
     assert answer.status == 503
-    assert answer.content["causes"] == [f"the database cannot be worked with: {fault}"]
+    assert answer.content["causes"] == [f"database check failed: {fault}"]
     assert watched.ask("/livez").status == 200
     watched.database.fault = None
     assert watched.ask("/readyz").status == 200
@@ -149,7 +149,9 @@ def test_a_failed_scrape_is_logged_and_harmless(
 
     watched.monitor.add(fail)
     assert watched.ask("/metrics").status == 500
-    assert [record.message for record in caplog.records] == ["/metrics could not be answered"]
+    assert [record.message for record in caplog.records] == [
+        "telemetry request failed: path=/metrics"
+    ]
     assert watched.ask("/livez").status == 200
 
 
@@ -180,4 +182,4 @@ def test_the_next_listener_can_bind_the_address_at_once(watched: Watched) -> Non
 def test_no_listener_is_started_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(HttpListener, "__init__", lambda *_: pytest.fail("it listens"))
     with TelemetryServer(None, Health(Watchdog(), TtlCache(lambda: None)), []) as monitor:
-        assert not monitor.health.readiness().is_well
+        assert not monitor.health.readiness().is_healthy

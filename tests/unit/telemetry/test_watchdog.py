@@ -27,27 +27,27 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
 
 def test_a_deadline_starts_with_the_first_beat(hands: Hands) -> None:
     beats = Watchdog()
-    beats.pulse("a")
+    beats.deadline("a")
     hands.seconds += 10 * DEADLINE_SECONDS
     assert beats.overdue() == []
 
 
 def test_a_component_without_a_beat_is_overdue_until_the_next_one(hands: Hands) -> None:
     beats = Watchdog()
-    first, second = beats.pulse("a"), beats.pulse("b")
-    first.beat()
-    second.beat()
+    first, second = beats.deadline("a"), beats.deadline("b")
+    first.extend()
+    second.extend()
     hands.seconds += DEADLINE_SECONDS
     assert beats.overdue() == []
     hands.seconds += 1
     assert beats.overdue() == ["a", "b"]
-    second.beat()
+    second.extend()
     assert beats.overdue() == ["a"]
 
 
 def test_an_announced_wait_extends_the_deadline(hands: Hands) -> None:
     beats = Watchdog()
-    beats.pulse("a").beat(3600)
+    beats.deadline("a").extend(3600)
     hands.seconds += 3600 + DEADLINE_SECONDS
     assert beats.overdue() == []
     hands.seconds += 1
@@ -58,28 +58,28 @@ def test_only_a_component_with_a_time_limit_can_be_overdue(
     hands: Hands,
 ) -> None:
     beats = Watchdog()
-    pulse = beats.pulse("a")
-    pulse.begin(None)
+    deadline = beats.deadline("a")
+    deadline.set(None)
     hands.seconds += 1e9
     assert beats.overdue() == []
-    pulse.begin(5)
+    deadline.set(5)
     hands.seconds += 6
     assert beats.overdue() == ["a"]
 
 
 def test_an_ended_component_has_no_deadline(hands: Hands) -> None:
     beats = Watchdog()
-    pulse = beats.pulse("a")
-    pulse.beat()
-    pulse.end()
-    pulse.end()
+    deadline = beats.deadline("a")
+    deadline.extend()
+    deadline.clear()
+    deadline.clear()
     hands.seconds += 10 * DEADLINE_SECONDS
     assert beats.overdue() == []
 
 
 def test_each_retry_is_a_beat(hands: Hands) -> None:
     beats = Watchdog()
-    action = beats.pulse("a").beating(lambda: "done")
+    action = beats.deadline("a").extend_before(lambda: "done")
     for _ in range(3):
         hands.seconds += 10 * DEADLINE_SECONDS
         assert action() == "done"

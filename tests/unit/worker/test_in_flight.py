@@ -13,33 +13,33 @@ def claim(stream_id: int, event_count: int = 1) -> Claim:
 
 
 def test_a_released_claim_cannot_be_started() -> None:
-    hand = InFlightClaims()
+    in_flight = InFlightClaims()
     first, second = claim(1), claim(2)
-    hand.take([first, second])
-    assert hand.begin(first)
-    assert hand.give_back() == [second]
-    assert not hand.begin(second)
-    assert hand.to_renew(None) == [first]
+    in_flight.add([first, second])
+    assert in_flight.start(first)
+    assert in_flight.pop_pending() == [second]
+    assert not in_flight.start(second)
+    assert in_flight.renewable(None) == [first]
 
 
 def test_a_started_claim_is_renewed_until_it_is_removed() -> None:
-    hand = InFlightClaims()
+    in_flight = InFlightClaims()
     first = claim(1)
-    hand.take([first])
-    hand.begin(first)
-    hand.end_run()
-    assert hand.to_renew(None) == [first]
-    hand.drop([first])
-    assert hand.to_renew(None) == []
+    in_flight.add([first])
+    in_flight.start(first)
+    in_flight.finish_run()
+    assert in_flight.renewable(None) == [first]
+    in_flight.remove([first])
+    assert in_flight.renewable(None) == []
 
 
 def test_a_run_past_its_timeout_is_not_renewed_but_waiting_claims_are() -> None:
-    hand = InFlightClaims()
+    in_flight = InFlightClaims()
     first, second = claim(1), claim(2)
-    hand.take([first, second])
-    hand.begin(first)
-    assert hand.to_renew(timeout_seconds=-1.0) == [second]
-    assert hand.to_renew(timeout_seconds=3600.0) == [second, first]
+    in_flight.add([first, second])
+    in_flight.start(first)
+    assert in_flight.renewable(timeout_seconds=-1.0) == [second]
+    assert in_flight.renewable(timeout_seconds=3600.0) == [second, first]
 
 
 def test_memory_batches_have_a_bounded_number_of_events_and_never_split_a_stream() -> None:

@@ -61,7 +61,7 @@ def test_a_failed_run_is_timed_without_its_rollback(
 
 
 def test_metric_labels_are_the_configured_pipeline_names(scene: Scene) -> None:
-    names = scene.worker().names
+    names = scene.worker().label_values
     assert set(names.triggers) == {"vm"}
     assert set(names.pipelines) == {"fire", "expire"}
     assert names.endpoints == set()

@@ -33,20 +33,20 @@ def test_a_run_that_continues_after_the_forced_shutdown_commits_and_stores_nothi
     ids = [scene.complete_stream(instance) for instance in "abc"]
     worker = scene.worker(handlers=(handler,), purge_completed=False)
 
-    def surrender(events: list[Any], _env: dict[str, Any]) -> list[Any]:
+    def force_shutdown(events: list[Any], _env: dict[str, Any]) -> list[Any]:
         worker.stop()
-        _in_another_thread(worker.surrender)
+        _in_another_thread(worker.release_all)
         return events
 
-    script.on_handle = surrender
+    script.on_handle = force_shutdown
     worker.run()
     streams = [scene.store.get_stream_by_id(each) for each in ids]
     assert {(each.state, each.attempts) for each in streams} == {(StreamState.RETRY_FIRE, 0)}
     assert [name for name, _ in script.calls] == ["handle", "rollback"]
     assert worker.counters[Count.STREAMS_RELEASED] == 3
-    assert f"stream {ids[0]} of trigger vm is cut short" in caplog.text
-    assert "in handle_events of handler h0: another worker runs it anew" in caplog.text
-    assert "2 more claimed streams go to other workers" in caplog.text
+    assert f"run interrupted by forced shutdown: stream={ids[0]} trigger=vm" in caplog.text
+    assert "commit_started=no handler=h0 phase=handle_events" in caplog.text
+    assert "claims released by forced shutdown: streams=2" in caplog.text
     script.on_handle = lambda events, _env: events
     assert scene.worker(name="next").run_once() == 3
 
@@ -61,13 +61,13 @@ def test_a_run_interrupted_in_commit_is_told_so_when_retried(
         """The end of the process."""
 
     def end() -> None:
-        _in_another_thread(worker.surrender)
+        _in_another_thread(worker.release_all)
         raise Cut
 
     script.on_commit = end
     with pytest.raises(Cut):
         worker.run_once()
-    assert "in commit of handler h0: the handlers have begun to commit" in caplog.text
+    assert "commit_started=yes handler=h0 phase=commit" in caplog.text
     script.on_commit = lambda: None
     scene.clock.advance(timedelta(microseconds=1))
     assert scene.worker(name="next", purge_completed=False).run_once() == 1
@@ -84,15 +84,15 @@ def test_claims_that_cannot_be_released_are_reported(
     def away(*_: Any) -> int:
         raise DatabaseUnavailable("gone")
 
-    def surrender(_events: list[Any], _env: dict[str, Any]) -> list[Any]:
+    def force_shutdown(_events: list[Any], _env: dict[str, Any]) -> list[Any]:
         with monkeypatch.context() as patched:
             patched.setattr(scene.store, "release", away)
-            _in_another_thread(worker.surrender)
+            _in_another_thread(worker.release_all)
         raise ValueError("enough")
 
-    script.on_handle = surrender
+    script.on_handle = force_shutdown
     worker.run_once()
-    assert "claims could not be given back, their leases will run out: gone" in caplog.text
+    assert "claims not released, their leases will expire: error=gone" in caplog.text
     assert scene.store.get_stream_by_id(stream_id).state is StreamState.RETRY_FIRE
 
 
@@ -102,47 +102,47 @@ def test_a_run_counts_as_alive_until_its_timeout(
     now = 1000.0
     for module in ("telemetry.watchdog", "worker.in_flight"):
         monkeypatch.setattr(f"winchester_core.{module}.monotonic", lambda: now)
-    heartbeat = Watchdog()
-    worker = scene.worker(heartbeat=heartbeat, pipeline_timeout_seconds=DEADLINE_SECONDS + 5)
+    watchdog = Watchdog()
+    worker = scene.worker(watchdog=watchdog, pipeline_timeout_seconds=DEADLINE_SECONDS + 5)
     seen: list[list[str]] = []
 
     def look_twice(events: list[Any], _env: dict[str, Any]) -> list[Any]:
         nonlocal now
         for seconds in (DEADLINE_SECONDS + 4, 2):
             now += seconds
-            seen.append(heartbeat.overdue())
+            seen.append(watchdog.overdue())
         return events
 
     script.on_handle = look_twice
     scene.complete_stream()
     assert worker.run_once() == 1
-    assert seen == [[], ["the worker"]]
-    assert heartbeat.overdue() == []
+    assert seen == [[], ["worker"]]
+    assert watchdog.overdue() == []
 
 
 def test_a_worker_hung_in_the_database_is_overdue_but_not_one_waiting_for_it(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The worker's own thread looks, from within the store, at how it is seen."""
-    heartbeat = Watchdog()
-    worker = scene.worker(heartbeat=heartbeat)
+    watchdog = Watchdog()
+    worker = scene.worker(watchdog=watchdog)
     monkeypatch.setattr("winchester_core.telemetry.watchdog.DEADLINE_SECONDS", 0.05)
     seen: list[list[str]] = []
 
     def hang(_now: object) -> Any:
-        while not heartbeat.overdue():
+        while not watchdog.overdue():
             threading.Event().wait(0.01)
-        seen.append(heartbeat.overdue())
+        seen.append(watchdog.overdue())
         monkeypatch.setattr("winchester_core.telemetry.watchdog.DEADLINE_SECONDS", 3600)
         monkeypatch.setattr(scene.store, "backlog", away)
         raise DatabaseUnavailable("gone")
 
     def away(_now: object) -> Any:
-        seen.append(heartbeat.overdue())
+        seen.append(watchdog.overdue())
         if len(seen) == 3:
             worker.stop()
         raise DatabaseUnavailable("gone")
 
     monkeypatch.setattr(scene.store, "backlog", hang)
     worker.run()
-    assert seen == [["the worker"], [], []]
+    assert seen == [["worker"], [], []]

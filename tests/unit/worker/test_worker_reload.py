@@ -31,7 +31,7 @@ def _change(
     **options: Any,
 ) -> None:
     specs = tuple(HandlerSpec(f"h{n}", each) for n, each in enumerate(handlers))
-    worker.change(
+    worker.reload(
         definitions=[trigger],
         pipelines={name: PipelineDefinition(name, specs) for name in ("fire", "expire")},
         options=WorkerOptions(**options),

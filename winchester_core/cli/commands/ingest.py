@@ -181,10 +181,10 @@ def _ingest_file(args: Namespace) -> int:
             batch_size=args.batch_size or settings.ingest_batch_size,
             stop=stop,
             on_batch=lambda totals: show_progress(totals.received),
-            pulse=watchdog.pulse(FILE_SOURCE),
+            deadline=watchdog.deadline(FILE_SOURCE),
         )
         telemetry.add(SourceMetricsCollector(lambda: {FILE_SOURCE: pump}))
-        telemetry.health.begin()
+        telemetry.health.start()
         tune_garbage_collector()
         try:
             pump.run()
@@ -245,12 +245,12 @@ def _run_sources(settings: Settings, args: Namespace, ready: Callable[[], None])
             statistics_period_seconds=settings.statistics_period,
             batch_wait_seconds=settings.ingest_batch_delay,
             shutdown_seconds=settings.shutdown_timeout,
-            heartbeat=watchdog,
+            watchdog=watchdog,
         )
         telemetry.add(SourceMetricsCollector(lambda: runner.pumps))
         ready()
         notifier.ready()
-        telemetry.health.begin()
+        telemetry.health.start()
         tune_garbage_collector()
         totals = runner.run()
         if runner.hanging:
@@ -262,7 +262,7 @@ def _run_sources(settings: Settings, args: Namespace, ready: Callable[[], None])
 
 def _file_shutdown_plan(stop: threading.Event, health: Health, settings: Settings) -> ShutdownPlan:
     def stop_reading() -> None:
-        health.end()
+        health.stop()
         stop.set()
 
     return ShutdownPlan(stop_reading, settings.shutdown_timeout)
@@ -278,7 +278,7 @@ def _reloader(
     from winchester_core.config.reload_diff import INGEST_RELOAD
 
     def prepare(changed: Settings) -> Callable[[], None]:
-        return partial(manager.change, **ingest_configuration(changed, manager.clock))
+        return partial(manager.reload, **ingest_configuration(changed, manager.clock))
 
     return Reloader(
         settings,
@@ -298,7 +298,7 @@ def _shutdown_plan(
     pid_file: PidFile | None,
 ) -> ShutdownPlan:
     def stop_sources() -> None:
-        health.end()
+        health.stop()
         notifier.stopping()
         stop.set()
 

@@ -107,7 +107,7 @@ def _replay(
             worker.stop()
 
         with shutdown_on_signals(
-            ShutdownPlan(stop_all, settings.shutdown_timeout, release=worker.surrender)
+            ShutdownPlan(stop_all, settings.shutdown_timeout, release=worker.release_all)
         ):
             tune_garbage_collector()
             return replayer.run()

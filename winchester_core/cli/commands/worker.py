@@ -128,7 +128,7 @@ def _run_worker(settings: Settings, args: argparse.Namespace, ready: Callable[[]
     with (
         sighup_blocked(),
         PidFile(args.pid_file) if args.pid_file else nullcontext() as pid_file,
-        closing(PipelineManager(settings, name=args.name, heartbeat=watchdog)) as manager,
+        closing(PipelineManager(settings, name=args.name, watchdog=watchdog)) as manager,
         telemetry_server(settings, manager, watchdog) as telemetry,
         SystemdNotifier(watchdog, lambda: _status(manager)) as notifier,
         Reloader(
@@ -147,7 +147,7 @@ def _run_worker(settings: Settings, args: argparse.Namespace, ready: Callable[[]
         logger.info("worker started: name=%s", manager.name)
         ready()
         notifier.ready()
-        telemetry.health.begin()
+        telemetry.health.start()
         tune_garbage_collector()
         run = manager.run_until_idle if args.until_idle else manager.run
         run()
@@ -158,7 +158,7 @@ def _run_worker(settings: Settings, args: argparse.Namespace, ready: Callable[[]
 def _prepare_change(manager: PipelineManager, settings: Settings) -> Callable[[], None]:
     from winchester_core.bootstrap import worker_configuration
 
-    return partial(manager.change, **worker_configuration(settings))
+    return partial(manager.reload, **worker_configuration(settings))
 
 
 def _shutdown_plan(
@@ -169,12 +169,12 @@ def _shutdown_plan(
     pid_file: PidFile | None,
 ) -> ShutdownPlan:
     def stop() -> None:
-        health.end()
+        health.stop()
         notifier.stopping()
         manager.stop()
 
     return ShutdownPlan(
-        stop, settings.shutdown_timeout, manager.surrender, pid_file_removal(pid_file)
+        stop, settings.shutdown_timeout, manager.release_all, pid_file_removal(pid_file)
     )
 
 

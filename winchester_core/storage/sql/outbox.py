@@ -149,7 +149,7 @@ def apply_effect_results(tx: Transaction, results: Sequence[EffectResult]) -> Ef
     finished_ids = [*delivered, *(each["id"] for each in refused)]
     effect_rows.promote_next(tx, finished_ids, now)
     effect_rows.delete_by_ids(tx, delivered)
-    hit(Failpoint.BEFORE_SETTLEMENT_COMMIT)
+    hit(Failpoint.BEFORE_EFFECT_RESULTS_COMMIT)
     return EffectResultCounts(
         delivered=len(delivered),
         delayed=len(delayed),

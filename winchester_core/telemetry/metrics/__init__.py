@@ -1,6 +1,6 @@
-"""Metrics: which there are, where their values come from, and how they are told.
+"""Metrics: catalogue, collectors and exposition.
 
-Nothing here but `exposition` needs the library of Prometheus.
+Only `exposition` needs prometheus_client.
 """
 
 from winchester_core.telemetry.metrics import catalogue
@@ -14,10 +14,10 @@ from winchester_core.telemetry.metrics.catalogue import (
 )
 
 METRICS: tuple[Metric, ...] = (
-    *dict.fromkeys(shown.metric for shown in COUNT_METRICS.values()),
+    *dict.fromkeys(each.metric for each in COUNT_METRICS.values()),
     *catalogue.OTHER_METRICS,
 )
-"""Every metric, each once."""
+"""All metrics, without duplicates."""
 
 __all__ = [
     "METRICS",

@@ -1,4 +1,4 @@
-"""Every metric there is. The reference page, the listener and the tests go by this.
+"""Catalogue of all metrics; the reference page, the telemetry server and the tests use it.
 
 Names are `winchester_<noun>_<unit>`, with ``_total`` for a counter; the values of every label are
 bounded by the program or by the configuration.
@@ -20,33 +20,30 @@ if TYPE_CHECKING:
     from winchester_core.telemetry.counters import Counters, Distribution
 
 
-# What a metric is, and a sample of one: plain values, whatever may carry them to a monitor.
-
-
 class MetricKind(StrEnum):
-    """How the values of a metric go on."""
+    """Prometheus type of a metric."""
 
     COUNTER = "counter"
-    """Up, from 0 at the start of the process."""
+    """Only increases, from 0 at the start of the process."""
     GAUGE = "gauge"
-    """Up and down."""
+    """Increases and decreases."""
     HISTOGRAM = "histogram"
-    """Counters by upper bounds."""
+    """Cumulative counts by upper bound."""
 
 
 class MetricOrigin(StrEnum):
-    """Of what a metric tells, and so how those of several processes go together."""
+    """Origin of the values of a metric; determines how to aggregate over processes."""
 
     INGEST = "ingest"
     WORKER = "worker"
     PROCESS = "process"
     TABLES = "tables"
-    """The same in every process that shows it: the greatest is taken, never the sum."""
+    """The same in every process that exposes it: aggregate with max, never with sum."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric: `name` is the whole one, with its unit and ``_total`` for a counter."""
+    """A metric; `name` is the full name, with its unit and ``_total`` for a counter."""
 
     name: str
     kind: MetricKind
@@ -57,7 +54,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A value of a metric, with the values of its labels in their order."""
+    """A value of a metric, with its label values in the order of the metric's labels."""
 
     metric: Metric
     value: float | Distribution
@@ -65,7 +62,7 @@ class Sample:
 
 
 MetricsCollector: TypeAlias = "Callable[[], Iterable[Sample]]"
-"""What is asked for samples at each scrape, in the scrape's own thread."""
+"""Called at each scrape, in the thread of the scrape."""
 
 
 # --- ingest -------------------------------------------------------------------------------------
@@ -74,28 +71,28 @@ SOURCE_MESSAGES: Final = Metric(
     "winchester_source_messages_total",
     MetricKind.COUNTER,
     MetricOrigin.INGEST,
-    "messages of an event source that were settled, by what became of them",
+    "messages of an event source that were settled, by outcome",
     ("source", "outcome"),
 )
 SOURCE_FAILURES: Final = Metric(
     "winchester_source_failures_total",
     MetricKind.COUNTER,
     MetricOrigin.INGEST,
-    "how often an event source failed, and was opened again",
+    "failures of an event source, after each of which it was reopened",
     ("source",),
 )
 SOURCE_LAG: Final = Metric(
     "winchester_source_lag_messages",
     MetricKind.GAUGE,
     MetricOrigin.INGEST,
-    "messages that waited at the origin of a source when last asked; only where a source knows",
+    "messages waiting at the origin of a source, at the last check; only for sources that know it",
     ("source",),
 )
 SOURCE_IN_FLIGHT: Final = Metric(
     "winchester_source_in_flight_messages",
     MetricKind.GAUGE,
     MetricOrigin.INGEST,
-    "messages that were received and are not settled yet",
+    "messages received and not settled yet",
     ("source",),
 )
 
@@ -105,7 +102,7 @@ RUN_SECONDS: Final = Metric(
     "winchester_run_seconds",
     MetricKind.HISTOGRAM,
     MetricOrigin.WORKER,
-    "how long the handlers of a pipeline took with a stream, `commit` included; failed runs too",
+    "durations of the runs of a pipeline, `commit` and failed runs included",
     ("pipeline",),
 )
 
@@ -115,14 +112,14 @@ BUILD_INFO: Final = Metric(
     "winchester_build_info",
     MetricKind.GAUGE,
     MetricOrigin.PROCESS,
-    "1; the labels say which program this is: `ingest` or `worker`",
+    "1; the labels identify the program (`ingest` or `worker`) and its version",
     ("version", "python", "program"),
 )
 WATCHDOG_OVERDUE: Final = Metric(
     "winchester_watchdog_overdue_components",
     MetricKind.GAUGE,
     MetricOrigin.PROCESS,
-    "parts of the process that were to be heard of by now and were not: they hang",
+    "components of the process that missed their deadline, and probably hang",
 )
 
 # --- the tables ---------------------------------------------------------------------------------
@@ -131,13 +128,13 @@ STORE_UP: Final = Metric(
     "winchester_store_up",
     MetricKind.GAUGE,
     MetricOrigin.PROCESS,
-    "1 when the tables could be read; 0 when not, and then nothing else is told of them",
+    "1 if the tables could be read; 0 if not, and then the other metrics of the tables are absent",
 )
 STORE_AGE: Final = Metric(
     "winchester_store_age_seconds",
     MetricKind.GAUGE,
     MetricOrigin.PROCESS,
-    "how long ago the tables were read for what is told of them here",
+    "age of the metrics of the tables",
 )
 STORE_STREAMS: Final = Metric(
     "winchester_store_streams",
@@ -150,17 +147,15 @@ STORE_OLDEST_READY: Final = Metric(
     "winchester_store_oldest_ready_stream_seconds",
     MetricKind.GAUGE,
     MetricOrigin.TABLES,
-    "how long the stream that is ready for the longest time waits for a worker, by what it is ready"
-    " for: stream time since it was to fire or expire, or real time since its retry was due; 0"
-    " where none waits",
+    "how long the oldest ready stream has waited for a worker, by reason: stream time since it was"
+    " due to fire or expire, or real time since its retry was due; 0 if none is ready",
     ("reason",),
 )
 STORE_OLDEST_UNEXPIRED: Final = Metric(
     "winchester_store_oldest_unexpired_stream_seconds",
     MetricKind.GAUGE,
     MetricOrigin.TABLES,
-    "how long ago, in stream time, the first event of the oldest active stream was; 0 where none"
-    " is active",
+    "age of the first event of the oldest active stream, in stream time; 0 if none is active",
 )
 STORE_STREAM_TIME: Final = Metric(
     "winchester_store_stream_time_seconds",
@@ -172,23 +167,22 @@ STORE_EFFECTS: Final = Metric(
     "winchester_store_effects",
     MetricKind.GAUGE,
     MetricOrigin.TABLES,
-    "effects in the outbox by endpoint and state: `pending`, or `dead` for dead letters; of workers"
-    " only",
+    "effects in the outbox by endpoint and state: `pending`, or `dead` for dead letters; only from"
+    " workers",
     ("pipeline", "handler", "state"),
 )
 STORE_OLDEST_EFFECT: Final = Metric(
     "winchester_store_oldest_effect_seconds",
     MetricKind.GAUGE,
     MetricOrigin.TABLES,
-    "how long the pending effect of an endpoint that has waited longest waits; 0 where none does;"
-    " of workers only",
+    "age of the oldest pending effect of an endpoint; 0 if none is pending; only from workers",
     ("pipeline", "handler"),
 )
 STORE_REJECTED: Final = Metric(
     "winchester_store_rejected_messages",
     MetricKind.GAUGE,
     MetricOrigin.TABLES,
-    "rejected messages that are kept",
+    "rejected messages in the table",
 )
 
 OTHER_METRICS: Final = (
@@ -198,22 +192,22 @@ OTHER_METRICS: Final = (
     *(STORE_STREAMS, STORE_OLDEST_READY, STORE_OLDEST_UNEXPIRED, STORE_STREAM_TIME),
     *(STORE_EFFECTS, STORE_OLDEST_EFFECT, STORE_REJECTED),
 )
-"""All but those that show the counts of `winchester_core.telemetry.counters`."""
+"""All metrics except those of `winchester_core.telemetry.counters`."""
 
 
-# The counts of a process as metrics: counts that divide one thing are one metric with a label.
+# Metrics of the counters: counts of different outcomes are one metric with a label.
 
 
 @dataclass(frozen=True, slots=True)
 class CountMetric:
-    """The metric that shows a count, and the values of its labels."""
+    """The metric that exposes a count, and its label values."""
 
     metric: Metric
     labels: tuple[str, ...] = ()
 
 
 def _counter(count: Count, origin: MetricOrigin, meaning: str) -> dict[Count, CountMetric]:
-    """A count by itself."""
+    """Map one count to a metric of its own."""
     return {
         count: CountMetric(
             Metric(f"winchester_{count.value}_total", MetricKind.COUNTER, origin, meaning)
@@ -224,19 +218,17 @@ def _counter(count: Count, origin: MetricOrigin, meaning: str) -> dict[Count, Co
 def _labelled_counter(
     noun: str, origin: MetricOrigin, meaning: str, label: str, values: Mapping[Count, str]
 ) -> dict[Count, CountMetric]:
-    """Counts that are parts of one thing."""
+    """Map several counts to one metric with a label."""
     metric = Metric(f"winchester_{noun}_total", MetricKind.COUNTER, origin, meaning, (label,))
     return {count: CountMetric(metric, (value,)) for count, value in values.items()}
 
 
 COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
-    **_counter(
-        Count.MESSAGES_RECEIVED, MetricOrigin.INGEST, "events and notifications that were handed in"
-    ),
+    **_counter(Count.MESSAGES_RECEIVED, MetricOrigin.INGEST, "events and notifications received"),
     **_labelled_counter(
         "ingest_events",
         MetricOrigin.INGEST,
-        "events and notifications by what became of them",
+        "events and notifications by outcome",
         "outcome",
         {
             Count.EVENTS_STORED: "stored",
@@ -248,70 +240,72 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
     **_counter(
         Count.MESSAGES_REJECTED,
         MetricOrigin.INGEST,
-        "bad messages that were kept as rejected messages",
+        "invalid messages stored as rejected messages",
     ),
-    **_counter(Count.TRAITS_DROPPED, MetricOrigin.PROCESS, "traits that cannot be stored"),
-    **_counter(Count.STREAMS_OPENED, MetricOrigin.PROCESS, "streams that were opened"),
+    **_counter(
+        Count.TRAITS_DROPPED, MetricOrigin.PROCESS, "traits dropped because they cannot be stored"
+    ),
+    **_counter(Count.STREAMS_OPENED, MetricOrigin.PROCESS, "streams opened"),
     **_counter(
         Count.STREAMS_OPENED_EXPIRED,
         MetricOrigin.INGEST,
-        "streams that were expired when they were opened",
+        "streams already due to expire when they were opened",
     ),
     **_counter(
         Count.CLOCK_JUMPS_REFUSED,
         MetricOrigin.INGEST,
         "events too far ahead to move the event clock",
     ),
-    **_counter(Count.STREAMS_CLAIMED, MetricOrigin.WORKER, "streams that were claimed"),
+    **_counter(Count.STREAMS_CLAIMED, MetricOrigin.WORKER, "streams claimed"),
     **_labelled_counter(
         "streams_completed",
         MetricOrigin.WORKER,
-        "streams that were completed",
+        "streams completed",
         "reason",
         {Count.STREAMS_FIRED: "fire", Count.STREAMS_EXPIRED: "expire"},
     ),
-    **_counter(Count.STREAMS_FAILED, MetricOrigin.WORKER, "runs that failed; most are tried again"),
+    **_counter(Count.STREAMS_FAILED, MetricOrigin.WORKER, "failed runs; most are retried"),
     **_counter(
         Count.STREAMS_IN_ERROR,
         MetricOrigin.WORKER,
-        "streams whose attempts were used up, or whose pipeline is configured nowhere",
+        "streams put into an error state: attempts exhausted, or pipeline not configured",
     ),
     **_counter(
         Count.STREAMS_RELEASED,
         MetricOrigin.WORKER,
-        "streams that were given back before they were begun",
+        "claimed streams released before their run was committed",
     ),
-    **_counter(Count.STREAMS_RESCUED, MetricOrigin.WORKER, "streams taken from workers that died"),
+    **_counter(Count.STREAMS_RESCUED, MetricOrigin.WORKER, "streams rescued from dead workers"),
     **_counter(
         Count.STREAMS_RECALCULATED,
         MetricOrigin.WORKER,
-        "open streams counted anew after their trigger had changed",
+        "open streams recalculated after their trigger changed",
     ),
     **_counter(
-        Count.LEASES_LOST, MetricOrigin.WORKER, "runs whose lease was lost: another worker goes on"
+        Count.LEASES_LOST, MetricOrigin.WORKER, "runs whose lease was lost to another worker"
     ),
     **_counter(
         Count.COMPLETIONS_UNKNOWN,
         MetricOrigin.WORKER,
-        "runs in whose last commit the connection broke, and whose claim was gone afterwards",
+        "runs whose connection broke during the last commit, and whose claim was gone afterwards",
     ),
     **_counter(
         Count.HANDLER_COMMIT_ERRORS,
         MetricOrigin.WORKER,
         "exceptions of handlers in `commit` and `rollback`",
     ),
-    **_counter(Count.EVENTS_CREATED, MetricOrigin.WORKER, "events that handlers made"),
-    **_counter(Count.EVENTS_TRIMMED, MetricOrigin.WORKER, "events that were removed as too old"),
+    **_counter(Count.EVENTS_CREATED, MetricOrigin.WORKER, "events created by handlers"),
+    **_counter(Count.EVENTS_TRIMMED, MetricOrigin.WORKER, "old events deleted by trimming"),
     **_counter(
         Count.EFFECTS_RECORDED,
         MetricOrigin.WORKER,
-        "effects that were recorded with their stream's completion",
+        "effects recorded when their stream was completed",
     ),
     **_labelled_counter(
         "deliveries",
         MetricOrigin.WORKER,
-        "effects by what a delivery came to: `delivered`, `retried` (to be tried again), or `dead`"
-        " (refused, or given up because of its age)",
+        "effects by outcome of a delivery: `delivered`, `retried` (to be retried), or `dead`"
+        " (refused, or too old)",
         "outcome",
         {
             Count.EFFECTS_DELIVERED: "delivered",
@@ -322,35 +316,34 @@ COUNT_METRICS: Final[Mapping[Count, CountMetric]] = {
     **_counter(
         Count.TRANSACTIONS_RETRIED,
         MetricOrigin.PROCESS,
-        "transactions done again after a deadlock, a lock that was held too long, or a conflict at"
-        " a constraint",
+        "transactions retried after a deadlock, a lock timeout or a conflict on a constraint",
     ),
     **_counter(
         Count.OUTAGES,
         MetricOrigin.PROCESS,
-        "times that the database, its clock or a source was away",
+        "outages of the database, the clock or a source",
     ),
 }
-"""Every count, in the order of the reference page."""
+"""The metric of every count, in the order of the reference page."""
 
 
 def count_samples(counters: Counters, origins: Collection[MetricOrigin]) -> Iterator[Sample]:
-    """The counts of these origins, those that are still 0 too."""
-    for count, shown in COUNT_METRICS.items():
-        if shown.metric.origin in origins:
-            yield Sample(shown.metric, counters[count], shown.labels)
-
-
-# Which names a configuration has: labels have these values and no others.
+    """Yield the counts of these origins, zeros included."""
+    for count, exposed in COUNT_METRICS.items():
+        if exposed.metric.origin in origins:
+            yield Sample(exposed.metric, counters[count], exposed.labels)
 
 
 OTHER_LABEL: Final = "(other)"
-"""The label of whatever is in the tables and not in the configuration (any more)."""
+"""Label value of names in the tables that are not in the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelValues:
-    """What is configured. `endpoints` is None in a process that reads no pipelines."""
+    """Configured names, the only label values besides `OTHER_LABEL`.
+
+    `endpoints` is None in a process that reads no pipelines.
+    """
 
     triggers: AbstractSet[str]
     pipelines: AbstractSet[str] = frozenset()

@@ -1,4 +1,4 @@
-"""What the tables hold, as metrics; only what is configured has labels of its own."""
+"""Collectors of metrics; names that are not configured share one label."""
 
 from __future__ import annotations
 
@@ -38,48 +38,48 @@ logger = logging.getLogger(__name__)
 
 
 class StoreMetricsCollector:
-    """Samples of the last statistics; only `winchester_store_up` 0 if they are too old."""
+    """Collector of the store's statistics; only `winchester_store_up` 0 if they are unavailable."""
 
     def __init__(
-        self, statistics: TtlCache[StoreStatistics], names: Callable[[], LabelValues]
+        self, statistics: TtlCache[StoreStatistics], label_values: Callable[[], LabelValues]
     ) -> None:
-        self._census = statistics
-        self._names = names
+        self._statistics = statistics
+        self._label_values = label_values
 
     def __call__(self) -> Iterator[Sample]:
-        """The samples."""
+        """Yield the samples."""
         try:
-            statistics = self._census.get()
+            statistics = self._statistics.get()
         except WinchesterError as error:
-            logger.debug("the tables could not be read for a scrape: %s", error)
+            logger.debug("no store statistics for a scrape: error=%s", error)
             yield Sample(catalogue.STORE_UP, 0)
             return
         yield Sample(catalogue.STORE_UP, 1)
-        yield Sample(catalogue.STORE_AGE, self._census.age_seconds)
-        yield from store_samples(statistics, self._names())
+        yield Sample(catalogue.STORE_AGE, self._statistics.age_seconds)
+        yield from store_samples(statistics, self._label_values())
 
 
-def store_samples(statistics: StoreStatistics, names: LabelValues) -> Iterator[Sample]:
-    """The samples of a statistics."""
-    yield from _streams(statistics, names.triggers)
+def store_samples(statistics: StoreStatistics, label_values: LabelValues) -> Iterator[Sample]:
+    """Yield the samples of store statistics."""
+    yield from _streams(statistics, label_values.triggers)
     for reason, seconds in statistics.oldest_ready_seconds.items():
         yield Sample(catalogue.STORE_OLDEST_READY, seconds, (reason.value,))
     yield Sample(catalogue.STORE_OLDEST_UNEXPIRED, statistics.oldest_unexpired_seconds)
     if statistics.stream_time is not None:
         yield Sample(catalogue.STORE_STREAM_TIME, statistics.stream_time.timestamp())
-    if names.endpoints is not None:
-        yield from _effects(statistics, names.endpoints)
+    if label_values.endpoints is not None:
+        yield from _effects(statistics, label_values.endpoints)
     yield Sample(catalogue.STORE_REJECTED, statistics.rejected)
 
 
 def _streams(statistics: StoreStatistics, triggers: AbstractSet[str]) -> Iterator[Sample]:
-    numbers: dict[str, Counter[StreamState]] = {name: Counter() for name in sorted(triggers)}
+    counts: dict[str, Counter[StreamState]] = {name: Counter() for name in sorted(triggers)}
     for name, states in statistics.streams.items():
         label = name if name in triggers else OTHER_LABEL
-        numbers.setdefault(label, Counter()).update(states)
-    for label, counted in numbers.items():
+        counts.setdefault(label, Counter()).update(states)
+    for label, by_state in counts.items():
         for state in StreamState:
-            yield Sample(catalogue.STORE_STREAMS, counted[state], (label, state.value))
+            yield Sample(catalogue.STORE_STREAMS, by_state[state], (label, state.value))
 
 
 def _effects(statistics: StoreStatistics, endpoints: AbstractSet[Endpoint]) -> Iterator[Sample]:
@@ -114,11 +114,8 @@ def _sum_backlogs(one: EffectBacklog, other: EffectBacklog) -> EffectBacklog:
     )
 
 
-# What a process tells of itself, as metrics.
-
-
 class ProcessMetricsCollector:
-    """Samples of the counts and durations of a process, and of whether its parts are alive.
+    """Collector of the counters, durations and watchdog of a process.
 
     `program` is `MetricOrigin.INGEST` or `MetricOrigin.WORKER`; metrics of the other are omitted.
     """
@@ -127,24 +124,24 @@ class ProcessMetricsCollector:
         self,
         program: MetricOrigin,
         counters: Counters,
-        heartbeat: Watchdog,
-        names: Callable[[], LabelValues],
+        watchdog: Watchdog,
+        label_values: Callable[[], LabelValues],
     ) -> None:
         self._program = program
-        self._facts = (version(DISTRIBUTION), platform.python_version(), program.value)
+        self._build_labels = (version(DISTRIBUTION), platform.python_version(), program.value)
         self._counters = counters
-        self._heartbeat = heartbeat
-        self._names = names
+        self._watchdog = watchdog
+        self._label_values = label_values
 
     def __call__(self) -> Iterator[Sample]:
-        """The samples."""
-        yield Sample(catalogue.BUILD_INFO, 1, self._facts)
-        yield Sample(catalogue.WATCHDOG_OVERDUE, len(self._heartbeat.overdue()))
+        """Yield the samples."""
+        yield Sample(catalogue.BUILD_INFO, 1, self._build_labels)
+        yield Sample(catalogue.WATCHDOG_OVERDUE, len(self._watchdog.overdue()))
         yield from count_samples(self._counters, (self._program, MetricOrigin.PROCESS))
         if self._program is MetricOrigin.WORKER:
             yield from self._runs()
 
     def _runs(self) -> Iterator[Sample]:
-        taken = self._counters.run_seconds.snapshot()
-        for name in sorted(self._names().pipelines):
-            yield Sample(catalogue.RUN_SECONDS, taken.get(name, EMPTY_DISTRIBUTION), (name,))
+        durations = self._counters.run_seconds.snapshot()
+        for name in sorted(self._label_values().pipelines):
+            yield Sample(catalogue.RUN_SECONDS, durations.get(name, EMPTY_DISTRIBUTION), (name,))

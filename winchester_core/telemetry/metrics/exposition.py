@@ -1,4 +1,4 @@
-"""Samples in the formats that Prometheus reads, through its own library."""
+"""Exposition of samples in the formats of Prometheus, with prometheus_client."""
 
 from __future__ import annotations
 
@@ -22,34 +22,38 @@ if TYPE_CHECKING:
     from winchester_core.telemetry.metrics.catalogue import Metric, MetricsCollector, Sample
 
 
-def exposition(probes: Sequence[MetricsCollector]) -> Any:
-    """A WSGI application that answers with what `probes` tell at that moment.
+def metrics_application(collectors: Sequence[MetricsCollector]) -> Any:
+    """Return a WSGI application that collects and exposes samples at every request.
 
-    `probes` may grow later. What the library tells of the process and of Python is added.
+    `collectors` may grow later. The library's own collectors for process, platform and garbage
+    collection are included.
     """
     registry = CollectorRegistry()
-    registry.register(_SampleCollector(probes))
+    registry.register(_SampleCollector(collectors))
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     return make_wsgi_app(registry, disable_compression=True)
 
 
 class _SampleCollector(Collector):
-    def __init__(self, probes: Sequence[MetricsCollector]) -> None:
-        self._probes = probes
+    def __init__(self, collectors: Sequence[MetricsCollector]) -> None:
+        self._collectors = collectors
 
     def collect(self) -> Iterator[Any]:
-        """The samples in families, one for each metric."""
-        return families(sample for probe in list(self._probes) for sample in probe())
+        """Return the metric families of all samples."""
+        return metric_families(
+            sample for collector in list(self._collectors) for sample in collector()
+        )
 
 
-def families(samples: Iterable[Sample]) -> Iterator[Any]:
-    """The library's objects for `samples`, each metric's together."""
-    made: dict[Metric, Any] = {}
+def metric_families(samples: Iterable[Sample]) -> Iterator[Any]:
+    """Yield the library's metric families for `samples`, one per metric."""
+    by_metric: dict[Metric, Any] = {}
     for sample in samples:
-        family = made.get(sample.metric) or made.setdefault(sample.metric, _family(sample.metric))
+        metric = sample.metric
+        family = by_metric.get(metric) or by_metric.setdefault(metric, _family(metric))
         if isinstance(sample.value, Distribution):
-            buckets = zip(BOUNDS_SECONDS, sample.value.within, strict=True)
+            buckets = zip(BOUNDS_SECONDS, sample.value.cumulative, strict=True)
             family.add_metric(
                 sample.labels,
                 buckets=[
@@ -60,7 +64,7 @@ def families(samples: Iterable[Sample]) -> Iterator[Any]:
             )
         else:
             family.add_metric(sample.labels, sample.value)
-    yield from made.values()
+    yield from by_metric.values()
 
 
 def _family(metric: Metric) -> Any:

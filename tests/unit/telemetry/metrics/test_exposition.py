@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from winchester_core.telemetry.counters import Histogram
 from winchester_core.telemetry.metrics import METRICS, Sample, catalogue
 from winchester_core.telemetry.metrics.catalogue import COUNT_METRICS, MetricKind
-from winchester_core.telemetry.metrics.exposition import exposition, families
+from winchester_core.telemetry.metrics.exposition import metric_families, metrics_application
 
 if TYPE_CHECKING:
     from winchester_core.telemetry.metrics import MetricsCollector
@@ -26,7 +26,7 @@ def scrape(*probes: MetricsCollector, accept: str = "text/plain") -> str:
     """The body of one answer."""
     environ: dict[str, Any] = {"HTTP_ACCEPT": accept}
     setup_testing_defaults(environ)
-    return b"".join(exposition(probes)(environ, lambda *_: None)).decode()
+    return b"".join(metrics_application(probes)(environ, lambda *_: None)).decode()
 
 
 def one_of_each() -> list[Sample]:
@@ -59,7 +59,7 @@ def test_every_metric_is_exposed_with_type_help_and_labels(format_name: str) -> 
 def test_samples_of_one_metric_are_grouped() -> None:
     stored, *_, outages = COUNT_METRICS.values()
     samples = [Sample(stored.metric, 1), Sample(outages.metric, 2), Sample(stored.metric, 3)]
-    assert [len(each.samples) for each in families(samples)] == [2, 1]
+    assert [len(each.samples) for each in metric_families(samples)] == [2, 1]
 
 
 def test_a_histogram_counts_up_to_infinity() -> None:
@@ -67,7 +67,7 @@ def test_a_histogram_counts_up_to_infinity() -> None:
     for seconds in (0.02, 7200):
         histogram.observe("fire", seconds)
     taken = histogram.snapshot()["fire"]
-    (family,) = families([Sample(catalogue.RUN_SECONDS, taken, ("fire",))])
+    (family,) = metric_families([Sample(catalogue.RUN_SECONDS, taken, ("fire",))])
     buckets = {each.labels.get("le"): each.value for each in family.samples}
     assert (buckets["0.01"], buckets["0.025"], buckets["3600.0"], buckets["+Inf"]) == (0, 1, 1, 2)
 
@@ -80,7 +80,7 @@ def test_process_and_python_metrics_are_exposed() -> None:
 
 def test_a_probe_added_later_is_included() -> None:
     probes: list[MetricsCollector] = []
-    application = exposition(probes)
+    application = metrics_application(probes)
     probes.append(lambda: [Sample(catalogue.STORE_UP, 1)])
     environ: dict[str, Any] = {}
     setup_testing_defaults(environ)
