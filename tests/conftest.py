@@ -1,4 +1,4 @@
-"""Fixtures that every kind of test may use."""
+"""Fixtures and settings of all tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ settings.load_profile("untimed")
 
 TESTS = Path(__file__).parent
 SLOW_FOLDERS = frozenset({"concurrency", "faults", "http_source", "migrations", "sources"})
-"""Their tests start programs and servers, or migrate many databases."""
+"""Tests in these folders start programs and servers, or migrate many databases."""
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 SHARED_DATA = CHECKOUT.parent / "shared" / "data"
@@ -33,7 +33,7 @@ TOLD_AT_THE_END = "told at the end"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show what tests have to tell, in whichever process they ran."""
+    """Show the texts that tests recorded, from whichever process they ran in."""
     told = [
         text
         for reports in terminalreporter.stats.values()
@@ -49,7 +49,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(optionalhook=True)  # without the plugin xdist the hook is unknown
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: in a third of their time tests wait for others."""
+    """Return one more than the number of processors: tests wait a third of their time."""
     mine = getattr(os, "sched_getaffinity", None)
     processors = len(mine(0)) if mine is not None else os.cpu_count() or 1
     return processors + 1
@@ -57,14 +57,14 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test in a slow folder, so that no file there can lack the mark."""
+    """Mark every test in a slow folder."""
     for item in items:
         if item.path.relative_to(TESTS).parts[0] in SLOW_FOLDERS:
             item.add_marker(pytest.mark.slow)
 
 
 def pytest_configure() -> None:
-    """Refuse another SQLAlchemy than WINCHESTER_TEST_SQLALCHEMY names, by its first numbers."""
+    """Refuse an SQLAlchemy version other than WINCHESTER_TEST_SQLALCHEMY, compared by prefix."""
     wanted = os.environ.get("WINCHESTER_TEST_SQLALCHEMY", "")
     if not f"{sqlalchemy.__version__}.".startswith(wanted and f"{wanted}."):
         raise pytest.UsageError(f"SQLAlchemy {wanted} is wanted, not {sqlalchemy.__version__}")
@@ -78,7 +78,7 @@ def checkout() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of recorded notifications beside the checkout; the test skips without it."""
+    """The folder of recorded notifications beside the checkout; skips the test if missing."""
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the recorded notifications are not here: {SHARED_DATA}")
     return SHARED_DATA

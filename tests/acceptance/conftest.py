@@ -1,4 +1,4 @@
-"""Fixtures for tests that use the programs as a person does."""
+"""Fixtures of tests that run the programs as a user does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended, and what it printed."""
+    """Exit status and output of a command."""
 
     status: int
     out: str
@@ -27,20 +27,20 @@ class Ended:
 
 
 class Winchester(Protocol):
-    """Runs a command of ``winchester`` within the test's process, which is quick."""
+    """Runs a ``winchester`` command within the test process, which is fast."""
 
     def __call__(self, site: Site, *arguments: str) -> Ended: ...
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    """A directory with a configuration, and no tables yet."""
+    """A directory with a configuration and no tables."""
     return Site(tmp_path)
 
 
 @pytest.fixture
 def ready_site(site: Site) -> Site:
-    """A directory with a configuration, and an empty database."""
+    """A directory with a configuration and an empty database."""
     site.migrate()
     return site
 
@@ -49,7 +49,7 @@ def ready_site(site: Site) -> Site:
 def winchester(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Winchester]:
-    """Run commands; logging and the garbage collector are set back in the end."""
+    """Run commands; afterwards restore logging and the garbage collector."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     thresholds = gc.get_threshold()

@@ -1,4 +1,4 @@
-"""`winchester backtest`: what changed triggers would have made of the past, without any effect."""
+"""`winchester backtest`: the effect of changed triggers on past events, without side effects."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EVENTS = [*task_events("a"), *task_events("b", ends=False), *task_events("c", ho
 
 @pytest.fixture
 def changed_site(ready_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """A site whose new.yaml has triggers that fire at the begin of a task."""
+    """A site with a new.yaml whose triggers fire at the start of a task."""
     ready_site.write("triggers_new.yaml", TRIGGERS.replace("    - event_type: task.end\n", ""))
     settings = ready_site.config.read_text()
     ready_site.write("new.yaml", settings.replace("triggers.yaml", "triggers_new.yaml"))

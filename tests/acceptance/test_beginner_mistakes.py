@@ -1,4 +1,4 @@
-"""Each mistake on a beginner's way gets a message that names the remedy."""
+"""Each beginner's mistake gets an error message that names the remedy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONFIGURED = ("-c", "winchester.yaml")
 
 
 def _refused(winchester: Winchester, site: Site, *arguments: str) -> str:
-    """What is printed on standard error, and nothing else: no traceback, no half of an output."""
+    """Return standard error of a failing command: no traceback, nothing on standard output."""
     ended = winchester(site, *arguments)
     assert ended.status in (1, 2)
     assert "Traceback" not in ended.err

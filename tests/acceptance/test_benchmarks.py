@@ -1,4 +1,4 @@
-"""Every benchmark runs, and what it finds can be written down and drawn. No time is asserted."""
+"""Every benchmark runs, and its results can be written and drawn. No time is asserted."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TINY = {
     "wakeups": 10,
 }
 DATABASES = {"processes": ("postgresql",)}
-"""Where a benchmark is not for SQLite."""
+"""The database of each benchmark that does not use SQLite."""
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

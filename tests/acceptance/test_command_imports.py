@@ -1,4 +1,4 @@
-"""Commands import the libraries that they use, so that they start quickly."""
+"""Commands import only the libraries that they use, so that they start quickly."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def modules_of(site: Path, *arguments: str) -> set[str]:
-    """The modules that are loaded when `winchester` with these arguments ends."""
+    """Return the modules loaded at the exit of `winchester` with these arguments."""
     done = subprocess.run(
         [sys.executable, "-c", PRINT_MODULES, *arguments],
         cwd=site,

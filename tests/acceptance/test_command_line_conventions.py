@@ -1,4 +1,4 @@
-"""What holds for every command of `winchester`: usage, errors, exit statuses."""
+"""Rules for every command of `winchester`: usage, errors, exit statuses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from support.scenes.sites import Site
 
 WITHOUT_CONFIGURATION = ("init", "plugin new", "plugin check")
-"""The first makes one, and the others are for authors, who need none."""
+"""Commands that need no configuration: the one that creates it, and those for plugin authors."""
 
 
 def test_the_program_lists_its_commands(site: Site) -> None:

@@ -1,4 +1,4 @@
-"""The commands that contributors run leave out no test and run none twice."""
+"""The test commands for contributors together run every test exactly once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SELECTION = re.compile(r'pytest -n auto -m "([^"]+)"')
 
 
 def selections(checkout: Path, target: str) -> list[str]:
-    """Return by which marks the commands of a target select among all tests."""
+    """Return the mark expressions with which a target selects tests."""
     printed = subprocess.run(
         ["make", "--dry-run", target], cwd=checkout, capture_output=True, text=True, check=True
     )

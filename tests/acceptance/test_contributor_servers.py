@@ -1,4 +1,4 @@
-"""What contributors are given fits what the tests look for."""
+"""The servers and versions offered to contributors match those that the tests use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WITHOUT_PASSWORD = {
     "mariadb": {"MARIADB_ALLOW_EMPTY_ROOT_PASSWORD": "1"},
 }
 ADMINISTRATOR = {"postgresql": "postgres", "mariadb": "root"}
-"""Who there is in a new server of these images."""
+"""The administrator of a new server of these images."""
 
 
 @pytest.fixture

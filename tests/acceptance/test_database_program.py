@@ -1,4 +1,4 @@
-"""`winchester_db`: the schema's revisions."""
+"""`winchester_db`: schema revisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What we distill is what plain StackDistiller distills: recorded, and side by side."""
+"""Our distiller agrees with plain StackDistiller, on recordings and side by side."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PLUGINS = {
     "map": MapTraitPlugin,
 }
 RECORDING_TIME = datetime(2000, 1, 1, tzinfo=UTC)
-"""When the recordings were made, for a notification that does not tell its time."""
+"""Time of the recordings, used for notifications without a time."""
 
 OTHER_DEFINITIONS = {
     "sandbox": "stacktach-sandbox/winchester/event_definitions.yaml",
@@ -97,7 +97,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def recorded_event(raw: dict[str, Any]) -> dict[str, Any]:
-    """Give the times of a recorded event their type: they are naive UTC there."""
+    """Return a recorded event with datetimes, which are naive UTC in the recording."""
     return {
         name: datetime.fromisoformat(value["datetime"]).replace(tzinfo=UTC)
         if isinstance(value, dict)
@@ -143,9 +143,9 @@ def test_recorded_notifications_give_the_recorded_events(recording, shared_data,
 
 
 def fault_of(distiller: Distiller, body: dict[str, Any]) -> str:
-    """Return which key makes the notification invalid, or else which one trait it loses.
+    """Return the key that makes the notification invalid, or else the one trait that it loses.
 
-    It is told with a reason: that is what StackDistiller's exceptions become.
+    StackDistiller's exceptions become such reasons.
     """
     try:
         result = distiller.distill(body)

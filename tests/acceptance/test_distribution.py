@@ -44,7 +44,7 @@ WARNINGS = re.compile(r"warn|deprecat|!!|no files found|no previously-included",
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A finished build: the checkout's files, the folder of the archives, and what was printed."""
+    """A finished build: the tracked files, the folder of the archives, and the build's output."""
 
     files: frozenset[str]
     folder: Path
@@ -53,7 +53,7 @@ class Build:
 
 @pytest.fixture(scope="module")
 def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Build:
-    """Build both archives from the files that git knows, among litter."""
+    """Build both archives from the tracked files in a checkout with litter."""
     pytest.importorskip("build", reason="the package 'build' is not installed")
     require_setuptools()
     if not (checkout / ".git").exists():
@@ -97,7 +97,7 @@ def wheel(built: Build) -> zipfile.ZipFile:
 
 @pytest.fixture(scope="module")
 def installed(wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds what the wheel installs, and nothing of the checkout."""
+    """A folder with what the wheel installs, and nothing of the checkout."""
     folder = tmp_path_factory.mktemp("installed")
     wheel.extractall(folder)
     return folder
@@ -174,7 +174,7 @@ def _run_main(installed: Path, directory: Path, *arguments: str) -> str:
 
 
 def _run(installed: Path, directory: Path, program: str, *arguments: str) -> str:
-    """Run a program with the packages of the wheel in place of the checkout's."""
+    """Run a program with the packages of the wheel instead of the checkout's."""
     check = f"import winchester_core; assert {str(installed)!r} in winchester_core.__file__\n"
     paths = str(installed)
     finished = subprocess.run(

@@ -1,4 +1,4 @@
-"""What a program does with the public names alone: no file, no command but the migration."""
+"""Programs that embed Winchester need its public names only, and no files."""
 
 from __future__ import annotations
 

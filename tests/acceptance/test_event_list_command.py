@@ -1,4 +1,4 @@
-"""`winchester event list`: which events, in which form."""
+"""`winchester event list`: filters, order, paging and output formats."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EVENTS: list[dict[str, Any]] = [
 
 @pytest.fixture(scope="module")
 def listed_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """Four events whose trait `n` is of four types, one of them with a datetime."""
+    """Four events whose trait `n` has four types, one of them with a datetime."""
     site = Site(tmp_path_factory.mktemp("events"))
     site.migrate()
     with TriggerManager(site.config) as manager:

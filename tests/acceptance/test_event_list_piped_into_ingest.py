@@ -1,4 +1,4 @@
-"""What `winchester event list -f json` prints is what `winchester ingest` stores elsewhere."""
+"""The output of `winchester event list -f json` is valid input of `winchester ingest`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`winchester event show|add`: one event, shown and made."""
+"""`winchester event show|add`: showing and adding one event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`winchester stream explain` and `event explain`: why something did, or did not, happen."""
+"""`winchester stream explain` and `event explain`: why something did or did not happen."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PICKY = """\
 
 @pytest.fixture
 def stocked_site(ready_site: Site) -> Site:
-    """Two triggers; the stream of host a has all it needs, that of host b waits for its end."""
+    """Two triggers; the stream of host a is complete, that of host b waits for its end event."""
     ready_site.write("triggers.yaml", TRIGGERS + PICKY)
     with TriggerManager(ready_site.config) as manager:
         manager.add_events([*task_events("a"), *task_events("b", ends=False)])

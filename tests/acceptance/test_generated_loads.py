@@ -1,4 +1,4 @@
-"""Loads with known faults, replayed on SQLite and in memory: same streams, the true verdicts."""
+"""Generated loads with known faults, on SQLite and in memory: equal streams, correct verdicts."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The recorded load backtested with changed triggers: printed is what two replays differ in.
+"""Backtests of the recorded load with changed triggers agree with two real replays.
 
-Both are really replayed, by the command and with the configured handlers, into databases of their
-own. The difference that `backtest` prints, applied to what the one left, must give what the other
-left, and name no stream that is the same in both.
+Both replays use the command and the configured handlers, each with a database of its own. The
+difference that `backtest` prints, applied to the result of the first replay, must give the result
+of the second, and must name no stream that is equal in both.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ CHANGES = {
 
 @pytest.fixture(scope="module")
 def old(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The configuration as it is, replayed."""
+    """The configuration before the change, replayed."""
     return replay(shared_data, tmp_path_factory.mktemp("old"))
 
 
 def left_by(config: Path) -> list[dict[str, Any]]:
-    """Every stream that a replay left, as `backtest` would show it, with its events."""
+    """Return every stream of a replay in the form of `backtest`, with its events."""
     with closing(bootstrap.open_store(config)) as store:
         streams = store.find_streams(StreamFilter(), limit=10_000)
         members = store.events_of([stream.id for stream in streams])
@@ -69,12 +69,12 @@ def left_by(config: Path) -> list[dict[str, Any]]:
 
 
 def key_of(stream: dict[str, Any]) -> str:
-    """All that is known of a stream, as a text to be counted by."""
+    """Return everything known of a stream as text, usable as a counter key."""
     return json.dumps({**stream, "events": sorted(stream["events"])}, sort_keys=True)
 
 
 def apply(streams: list[dict[str, Any]], difference: list[dict[str, Any]]) -> Counter[str]:
-    """What the difference makes of the streams of the one replay."""
+    """Apply the printed difference to the streams of the first replay."""
     result = Counter(map(key_of, streams))
     for change in difference:
         events: frozenset[str] = frozenset()
@@ -95,7 +95,7 @@ def apply(streams: list[dict[str, Any]], difference: list[dict[str, Any]]) -> Co
 
 @dataclass(frozen=True)
 class Compared:
-    """What `backtest` prints, and what two real replays left."""
+    """Output of `backtest`, and the results of two real replays."""
 
     told: dict[str, Any]
     before: list[dict[str, Any]]
@@ -140,7 +140,7 @@ def test_each_change_shows_its_new_state(compared: Compared) -> None:
 
 
 def expected_kinds(change: dict[str, Any]) -> list[str]:
-    """What is to be said of a change, by what stands in it."""
+    """Return the kinds of change to expect, by the fields of a difference."""
     old, new = change["before"], change["after"]
     if new is None:
         return ["vanishes"]

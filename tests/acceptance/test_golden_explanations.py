@@ -1,7 +1,7 @@
-"""For every stream of the recorded load that did not fire, `explain` names the true reason.
+"""`explain` names the true reason for every stream of the recorded load that did not fire.
 
-What is true is told by the golden file and by the load itself: which events a stream holds, of
-which types, and which time their reports cover.
+The truth comes from the golden file and from the load: the events of a stream, their types, and
+the time that their reports cover.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture(scope="module")
 def reports(shared_data: Path) -> dict[str, timedelta]:
-    """How much time each report of the load covers, by its id; other notifications are left out."""
+    """Time covered by each report of the load, by message id; other notifications are omitted."""
     with gzip.open(load_of(shared_data), "rt") as load:
         bodies = [json.loads(line) for line in load]
     return {
@@ -51,7 +51,7 @@ def _moment(body: dict[str, Any], key: str) -> datetime:
 def explained(
     config: Path, streams: Iterable[StreamRecord], capsys: pytest.CaptureFixture[str]
 ) -> dict[int, dict[str, Any]]:
-    """What `stream explain` says of each."""
+    """Return the output of `stream explain` for each stream."""
     told = {}
     for stream in streams:
         capsys.readouterr()
@@ -62,7 +62,7 @@ def explained(
 
 
 def expired(config: Path) -> tuple[list[StreamRecord], dict[int, list[str]]]:
-    """The streams that did not fire, and the ids of their events."""
+    """Return the streams that did not fire, and their event ids."""
     with closing(bootstrap.open_store(config)) as store:
         found = store.find_streams(StreamFilter(), limit=1000)
         streams = [each for each in found if each.fire_timestamp is None]

@@ -1,8 +1,8 @@
-"""The golden run: a recorded load gives the streams and verdicts that the seed's system gave.
+"""The golden run: a recorded load gives the streams and verdicts of the seed's system.
 
-The differences are those that are meant: a verdict of `verified` has no trait `error` (the seed
-stored the text "None"), and a warning belongs to its own exists only (the seed repeated it in
-every later block of the stream).
+Two differences are intended: a `verified` verdict has no trait `error` (the seed stored the text
+"None"), and a warning applies to its own exists event only (the seed repeated it in every later
+block of the stream).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def golden(shared_data: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def replayed(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The load replayed by the command, and the store that it left."""
+    """The load replayed by the command, and the resulting store."""
     config = str(sandbox(shared_data, tmp_path_factory.mktemp("golden")))
     command("winchester_db", "-c", config, "upgrade", "head")
     load = str(shared_data / "loads" / "lifecycle_4k.jsonl.gz")
@@ -54,7 +54,7 @@ def replayed(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
 
 
 def moment(text: str) -> datetime | None:
-    """A time of the golden file: naive, UTC."""
+    """Parse a time of the golden file: naive, UTC."""
     if text == "None":
         return None
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
@@ -117,7 +117,7 @@ def test_every_stream_equals_the_golden_traits_times_state_and_members(
 
 
 def verdict(event: dict[str, Any]) -> dict[str, Any]:
-    """A golden verdict in our terms: no text "None", times aware."""
+    """Return a golden verdict in our form: no text "None", aware times."""
     datetimes = {"timestamp", "audit_period_beginning", "audit_period_ending"}
     return {
         name: moment(value) if name in datetimes else value

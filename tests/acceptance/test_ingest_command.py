@@ -1,4 +1,4 @@
-"""`winchester ingest`: a file, and the configured sources."""
+"""`winchester ingest`: a file, and configured sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`winchester ingest -d`: sources in the background."""
+"""`winchester ingest -d`: ingest as a daemon."""
 
 from __future__ import annotations
 

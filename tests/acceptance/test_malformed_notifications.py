@@ -1,4 +1,4 @@
-"""Every awkward notification is stored, or dropped, or kept as rejected with its reason."""
+"""Every malformed notification is stored, dropped, or kept as rejected with its reason."""
 
 from __future__ import annotations
 

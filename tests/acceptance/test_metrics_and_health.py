@@ -1,4 +1,4 @@
-"""Programs as a monitor sees them: metrics that agree with the tables, liveness and readiness."""
+"""Metrics, liveness and readiness of the programs agree with the database."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def crew(ready_site: Site) -> Iterator[Crew]:
 
 
 def ask(member: Member, path: str) -> tuple[int, str]:
-    """Status and body of an answer; it waits until the program listens."""
+    """Return status and body of a response, once the program listens."""
     wait_until(lambda: LISTENS.search(member.text()) or not member.is_running)
     port = LISTENS.findall(member.text())[-1]
     try:
@@ -57,7 +57,7 @@ def wait_until_ready(member: Member) -> None:
 
 
 def scrape(member: Member) -> Values:
-    """The values by metric, and there by the values of the labels in their order."""
+    """Return the values by metric, then by label values in order."""
     status, text = ask(member, "/metrics")
     assert status == 200
     labels = {metric.name: metric.labels for metric in METRICS}
@@ -71,7 +71,7 @@ def scrape(member: Member) -> Values:
 
 
 def names_told(member: Member) -> set[str]:
-    """The metrics of ours that are told."""
+    """Return our metrics among the exposed ones."""
     families = text_string_to_metric_families(ask(member, "/metrics")[1])
     return {
         each.name + ("_total" if each.type == "counter" else "")
@@ -241,7 +241,7 @@ def test_json_logs_have_one_object_per_line_with_the_stream(crew: Crew, ready_si
 
 @pytest.fixture
 def lifecycle(ready_site: Site, shared_data: Path) -> Path:
-    """The recorded load, at a site that takes it through the usage handler."""
+    """A site that runs the recorded load through the usage handler."""
     origin = shared_data / "config" / "stacktach-sandbox" / "winchester"
     for name in ("triggers.yaml", "event_definitions.yaml"):
         shutil.copy(origin / name, ready_site.path / name)
@@ -287,7 +287,7 @@ def test_metrics_match_the_tables_after_a_recorded_load(
 
 
 def _streams(values: Values) -> dict[str, dict[StreamState, int]]:
-    """What is told of streams as the store tells it."""
+    """Return the stream metrics expected from the store."""
     told: dict[str, dict[StreamState, int]] = {}
     for (trigger, state), number in values["winchester_store_streams"].items():
         if number:

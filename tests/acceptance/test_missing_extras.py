@@ -1,4 +1,4 @@
-"""Whoever names a plugin without its optional dependency is told what to install."""
+"""A plugin without its optional dependency names the extra to install."""
 
 from __future__ import annotations
 

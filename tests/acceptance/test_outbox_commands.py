@@ -1,4 +1,4 @@
-"""`winchester outbox list|show|retry|discard`, and effects on their way through the programs."""
+"""`winchester outbox list|show|retry|discard`, and effects from handler to endpoint."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Mail(PipelineHandler):
 
 
 def stock(site: Site, *payloads: Any, endpoint: Endpoint = MAIL, dead: int = 0) -> list[int]:
-    """Complete a stream that puts `payloads`, of which the first few are refused; their ids."""
+    """Complete a stream that queues `payloads`, the first few refused; return the effect ids."""
     with site.store() as store:
         before = store.count_effects()
         ready_to_fire(store, str(uuid.uuid4()))
@@ -71,7 +71,7 @@ def listed(winchester: Winchester, site: Site, *arguments: str) -> list[dict[str
 
 
 def acted(winchester: Winchester, site: Site, what: str, *arguments: str) -> tuple[int, list[Any]]:
-    """The exit status, and what became of each."""
+    """Return the exit status and the result per effect."""
     ended = winchester(site, "outbox", what, *arguments, "-f", "json")
     rows = json.loads(ended.out)
     return ended.status, [(each["id"], each["outcome"], each["reason"]) for each in rows]

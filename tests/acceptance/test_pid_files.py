@@ -1,4 +1,4 @@
-"""The pid file: refuses the second, is taken over after a crash, goes when left."""
+"""Pid file: refuses a second holder, is taken over after a crash, removed on exit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`winchester plan`: what a change of triggers does to open streams."""
+"""`winchester plan`: effects of changed triggers on open streams."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ NONE: Mapping[str, int] = {
 
 @pytest.fixture
 def planned(ready_site: Site) -> Site:
-    """Open streams of every trigger at 10:30, by the clock of events; new.yaml for what comes."""
+    """Open streams of every trigger at 10:30 stream time, and changed triggers in new.yaml."""
     ready_site.write("triggers.yaml", OLD)
     ready_site.write("new_triggers.yaml", NEW)
     text = ready_site.config.read_text()

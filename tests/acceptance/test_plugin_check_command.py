@@ -1,4 +1,4 @@
-"""`winchester plugin check`: what is wrong with the plugins of a distribution."""
+"""`winchester plugin check`: problems of the plugins of a distribution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`winchester plugin list|show`: what is installed, and what is wrong with it."""
+"""`winchester plugin list|show`: installed plugins and their problems."""
 
 from __future__ import annotations
 

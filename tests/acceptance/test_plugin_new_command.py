@@ -1,4 +1,4 @@
-"""`winchester plugin new`: what it writes works as it stands."""
+"""`winchester plugin new`: the generated package works unchanged."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ RUFF, MYPY, PYTEST = ([sys.executable, "-m", each] for each in ("ruff", "mypy", 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An empty directory in which packages were made, and the folder they are installed into."""
+    """A directory with generated packages, and the folder that they are installed into."""
 
     directory: Path
     site: Path
 
     def run(self, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a program as an author does who has installed the packages."""
+        """Run a program with the packages installed."""
         return subprocess.run(
             command,
             cwd=folder,
@@ -47,18 +47,18 @@ class Place:
         )
 
     def package(self, kind: str) -> Path:
-        """Where the package of a kind is."""
+        """Return the path of the package of a kind."""
         return self.directory / f"winchester-my-{kind}"
 
     def demand(self, kind: str, *command: str) -> None:
-        """Assert that a program, run in the package of a kind, ends well."""
+        """Run a program in the package of a kind and assert that it succeeds."""
         ended = self.run(self.package(kind), *command)
         assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """A package of each kind, made by the program and installed."""
+    """A generated and installed package of each kind."""
     made = Place(tmp_path_factory.mktemp("author"), tmp_path_factory.mktemp("site"))
     for kind, name in NAMES.items():
         ended = made.run(made.directory, "winchester", "plugin", "new", kind, name)

@@ -1,4 +1,4 @@
-"""The package in plugins-example/, installed as anybody installs it, does what its README says."""
+"""The package in plugins-example/, once installed, does what its README says."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ NAMES = {
 
 @pytest.fixture(scope="module")
 def sources(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of plugins-example/, in which a build may leave what it likes."""
+    """A copy of plugins-example/ to build in."""
     copy = tmp_path_factory.mktemp("sources") / "plugins-example"
     left_out = shutil.ignore_patterns(".*_cache", "__pycache__", "*.egg-info", "build", "*.db*")
     shutil.copytree(checkout / "plugins-example", copy, ignore=left_out)
@@ -65,7 +65,7 @@ def site(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def _installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let this process have the package installed, too."""
+    """Make the package importable in this process."""
     monkeypatch.syspath_prepend(site)
     yield
     for module in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
@@ -120,7 +120,7 @@ def example(sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 def settings_of(example: Path) -> Settings:
-    """The example's settings, every part of them read."""
+    """Load all parts of the example's settings."""
     return bootstrap.load_settings(
         example / "winchester.yaml",
         needs={"database", "triggers", "pipelines", "distiller", "sources"},
@@ -265,14 +265,14 @@ def test_a_notification_is_distilled_with_the_trait_plugin(example: Path) -> Non
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A command of the README, and what it shows of its output; "" for nothing."""
+    """A command of the README with the output shown; "" for none."""
 
     command: str
     shown: str
 
 
 def steps(readme: str) -> list[Step]:
-    """The commands of all console blocks, in order."""
+    """Return the commands of all console blocks in order."""
     found = []
     for block in re.findall(r"^( *)```console\n(.*?)^ *```$", readme, re.DOTALL | re.MULTILINE):
         indent, text = block

@@ -1,4 +1,4 @@
-"""`winchester --help`: the options, and a line for each command, whoever brings it."""
+"""`winchester --help`: the options, and one line per command, third-party commands included."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BASE = "from cliff.command import Command\n"
 
 
 def _lines(site: Site) -> dict[str, str]:
-    """What is said of each command, by its name."""
+    """Return the summary of each command by name."""
     ended = site.run("winchester", "--help")
     assert (ended.returncode, ended.stderr) == (0, "")
     listed = ended.stdout.partition("\nCommands:\n")[2].splitlines()
@@ -27,7 +27,7 @@ def _lines(site: Site) -> dict[str, str]:
 
 
 def _foreign(site: Site, name: str, body: str) -> None:
-    """Install a command of another distribution, `plugin_NAME`."""
+    """Install a third-party command, `plugin_NAME`."""
     site.install(COMMANDS, name, "Foreign", BASE + f"class Foreign(Command):\n{body}")
 
 

@@ -1,4 +1,4 @@
-"""`winchester rejected list|show|retry|discard`: what to do with messages that were refused."""
+"""`winchester rejected list|show|retry|discard`: handling of rejected messages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ JOB = {
 
 
 def _keep(site: Site, *bodies: Any, kind: str = "event", source: str = "queue") -> list[int]:
-    """Keep messages as rejected; return their ids."""
+    """Store messages as rejected; return their ids."""
     raws = [body if isinstance(body, bytes) else json.dumps(body).encode() for body in bodies]
     with site.store() as store:
         store.insert_rejected(
@@ -51,7 +51,7 @@ def _listed(winchester: Winchester, site: Site, *arguments: str) -> list[dict[st
 def _acted(
     winchester: Winchester, site: Site, what: str, ids: list[int], *arguments: str
 ) -> tuple[int, list[tuple[str, str | None]]]:
-    """The exit status, and what became of each."""
+    """Return the exit status and the result per message."""
     named = [str(each) for each in ids]
     ended = winchester(site, "rejected", what, *named, *arguments, "-f", "json")
     rows = json.loads(ended.out)

@@ -1,4 +1,4 @@
-"""`winchester reload`, and what programs make of SIGHUP."""
+"""`winchester reload`, and the effect of SIGHUP on the programs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def crew(ready_site: Site) -> Iterator[Crew]:
 
 @pytest.fixture
 def worker(crew: Crew) -> Member:
-    """A worker at work, with a pid file."""
+    """A running worker with a pid file."""
     return _at_work(crew)
 
 
@@ -139,7 +139,7 @@ def _catches_hangups(pid: int) -> bool:
 
 
 class TestSystemd:
-    """The protocol of ``Type=notify-reload``, which ``Type=notify`` knows, too."""
+    """Protocol of ``Type=notify-reload``, which ``Type=notify`` understands too."""
 
     @pytest.fixture
     def listener(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[NotifySocket]:
@@ -170,7 +170,7 @@ class TestSystemd:
 
 
 class TestTerminals:
-    """A program that was started in a terminal ends with it."""
+    """A program started in a terminal ends with it."""
 
     def test_a_program_ends_when_its_terminal_closes(self, ready_site: Site) -> None:
         with _in_a_terminal(ready_site) as (process, terminal):
@@ -197,7 +197,7 @@ class TestTerminals:
 
 @contextmanager
 def _in_a_terminal(site: Site, *before: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A worker at work in a terminal of its own; the terminal's other end."""
+    """Run a worker in a terminal of its own; yield the other end of the terminal."""
     site.add_settings("log_file: worker.log\n")
     # the tests themselves may run under nohup, which every child inherits
     in_terminal = ("env", "--default-signal=HUP", "setsid", "--ctty")

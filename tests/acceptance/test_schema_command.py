@@ -1,4 +1,4 @@
-"""`winchester schema`: JSON Schema for editors, of the files and the plugins that are there."""
+"""`winchester schema`: JSON Schema of configuration files and installed plugins, for editors."""
 
 from __future__ import annotations
 

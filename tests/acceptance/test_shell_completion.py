@@ -1,4 +1,4 @@
-"""`winchester complete`: a script that completes commands and options in bash."""
+"""`winchester complete`: bash completion of commands and options."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _get_comp_words_by_ref() {
     words=("${COMP_WORDS[@]}"); cur="${COMP_WORDS[COMP_CWORD]}"; prev="${COMP_WORDS[COMP_CWORD-1]}"
 }
 """
-"""What the package bash-completion brings, as far as it is needed here."""
+"""Substitute for the functions of the package bash-completion used here."""
 
 
 def _completions(script: str, *typed: str) -> set[str]:
-    """What is offered after the words that were typed, the last of them in part."""
+    """Return the completions offered for these words, the last of them partial."""
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("bash is absent")

@@ -1,4 +1,4 @@
-"""The configuration in etc/ works as it stands, and so do the files that are in use elsewhere."""
+"""The configuration in etc/ works unchanged, and so do existing files from elsewhere."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_shipped_definitions_provide_the_traits_of_the_usage_handler(checkou
 
 @pytest.fixture
 def sandbox(shared_data: Path, tmp_path: Path) -> Path:
-    """The sandbox's files in a directory of their own, notabene taken out of the pipelines."""
+    """A copy of the sandbox's files, without notabene in the pipelines."""
     source = shared_data / "config" / "stacktach-sandbox"
     for path in source.rglob("*"):
         if path.is_file():

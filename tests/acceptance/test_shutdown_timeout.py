@@ -1,4 +1,4 @@
-"""Ending within `shutdown_timeout`, whatever handlers, sources and databases are at."""
+"""Shutdown within `shutdown_timeout`, in any state of handlers, sources and databases."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Broker(EventSource):
 
 @pytest.fixture(params=BACKENDS)
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
-    """Two streams are ready on each database; a run may hang, and the end is near."""
+    """A site on each database with two ready streams and a short shutdown timeout."""
     with temporary_database(request.param, tmp_path) as url:
         site = Site(tmp_path, url)
         site.migrate()
@@ -198,7 +198,7 @@ def test_a_second_signal_does_not_wait_for_the_timeout(site: Site, crew: Crew) -
 
 @contextmanager
 def _locked(site: Site) -> Iterator[None]:
-    """Let every writer wait."""
+    """Hold a lock that blocks every writer."""
     engine = create_engine(site.url)
     statement = {
         "sqlite": "BEGIN IMMEDIATE",

@@ -1,4 +1,4 @@
-"""`winchester stream reset|discard --all`: streams in error, by what they have in common."""
+"""`winchester stream reset|discard --all`: streams in error, selected by filters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FULL, GONE = "OSError: the disk is full", "ConnectionError: nobody is there"
 
 @pytest.fixture
 def failed_site(ready_site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """Five streams in error, of three pages: four that were to fire, and one to expire."""
+    """Five streams in error on three pages: four about to fire, one about to expire."""
     monkeypatch.setattr(stream_actions, "ERROR_PAGE_SIZE", 2)
     ready_site.write("triggers.yaml", TRIGGERS + OTHER)
     with TriggerManager(ready_site.config) as manager:

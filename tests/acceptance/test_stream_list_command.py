@@ -1,4 +1,4 @@
-"""`winchester stream list`: which streams, in which form."""
+"""`winchester stream list`: filters, paging and output formats."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Broken:
 
 @pytest.fixture
 def listed_site(ready_site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """Three streams: one of each host, and one of the day that is in error."""
+    """Three streams: one per host, and one per day that is in error."""
     ready_site.install("winchester.handlers", "broken", "Broken", BROKEN)
     monkeypatch.syspath_prepend(ready_site.path / "site-broken")
     triggers = (ready_site.path / "triggers.yaml").read_text()
@@ -59,7 +59,7 @@ def listed_site(ready_site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 def _listed(shown: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """The streams of a JSON listing by trigger and host."""
+    """Return the streams of a JSON listing by trigger and host."""
     return {
         (stream["name"], stream["distinguished_by"].get("host", "")): stream
         for stream in json.loads(shown)

@@ -1,4 +1,4 @@
-"""`winchester stream show|reset|purge`: one stream, and what an operator does with it."""
+"""`winchester stream show|reset|purge`: one stream, and an operator's actions on it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Broken:
 
 @pytest.fixture
 def stocked_site(ready_site: Site) -> Site:
-    """Stream of host a ready to fire, of host b waiting for its end."""
+    """The stream of host a is ready to fire, that of host b waits for its end event."""
     with TriggerManager(ready_site.config) as manager:
         manager.add_events([*task_events("b", ends=False), *task_events("a")])
     return ready_site
@@ -36,7 +36,7 @@ def stocked_site(ready_site: Site) -> Site:
 
 @pytest.fixture
 def failed_site(stocked_site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """The same, the stream of host a in error."""
+    """The same, with the stream of host a in error."""
     stocked_site.install("winchester.handlers", "diskless", "Broken", BROKEN)
     monkeypatch.syspath_prepend(stocked_site.path / "site-diskless")
     stocked_site.write("pipelines.yaml", "report: [diskless]\n")

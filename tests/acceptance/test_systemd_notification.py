@@ -1,4 +1,4 @@
-"""The services as systemd sees them: at work, alive, stopping."""
+"""Notifications to systemd: ready, watchdog, stopping."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def listener() -> Iterator[NotifySocket]:
 def crew(
     ready_site: Site, listener: NotifySocket, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Crew]:
-    """Programs that a watchdog waits for, five times a second."""
+    """Programs with a watchdog that expects five notifications per second."""
     monkeypatch.setenv("NOTIFY_SOCKET", listener.address)
     monkeypatch.setenv("WATCHDOG_USEC", "200000")
     with crew_on(ready_site) as crew:

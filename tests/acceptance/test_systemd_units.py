@@ -1,4 +1,4 @@
-"""The systemd templates start programs that exist, with options that these know."""
+"""The systemd templates start existing programs with existing options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`winchester test`: cases pass, or say what was expected, what came, and which event."""
+"""`winchester test`: cases pass, or show expected and actual values with the event."""
 
 from __future__ import annotations
 

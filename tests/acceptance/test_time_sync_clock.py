@@ -1,4 +1,4 @@
-"""Behaviour section 8: the `time_sync` clock, against a service as the seed's system had it."""
+"""Behaviour section 8: the `time_sync` clock, against a service like that of the seed's system."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAST = datetime(2015, 1, 20, 1, 2, 3, 456, tzinfo=UTC)
 
 
 class TimeService(BaseHTTPRequestHandler):
-    """`GET /time` answers what was POSTed last."""
+    """`GET /time` returns the last time POSTed."""
 
     answer: ClassVar[bytes] = b"None"
     requests: ClassVar[list[str]] = []
@@ -42,7 +42,7 @@ class TimeService(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`winchester trigger list|show`: what is configured, and how many streams there are of it."""
+"""`winchester trigger list|show`: configured triggers and their stream counts."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_debug_counts_can_be_reset(winchester: Winchester, ready_site: Site) -> 
 
 
 def _ingested(site: Site) -> bool:
-    """Ingest events.jsonl in a process of its own."""
+    """Ingest events.jsonl in a separate process."""
     arguments = ("ingest", "-c", site.config, "--file", "events.jsonl")
     return site.run("winchester", *arguments).returncode == 0
 

@@ -1,4 +1,4 @@
-"""A worker tells web services what its pipelines say; what they refuse is a dead letter."""
+"""A worker delivers effects to web services; refused ones become dead letters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`winchester-worker`, and its alias `pipeline_worker`: how they begin and how they end."""
+"""`winchester-worker` and its alias `pipeline_worker`: start and end."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _ingest(site: Site, *hosts: str) -> None:
 
 
 def _stop(worker: subprocess.Popen[str]) -> None:
-    """Send SIGTERM, and wait until the worker says that it was heard."""
+    """Send SIGTERM, and wait until the worker logs it."""
     assert worker.stderr is not None
     worker.send_signal(signal.SIGTERM)
     lines = iter(worker.stderr.readline, "")
@@ -61,7 +61,7 @@ def _streams(site: Site) -> int:
 
 @pytest.fixture
 def holding_site(ready_site: Site) -> Site:
-    """Two streams are ready, and the pipeline's handler holds the worker until it may go on."""
+    """A site with two ready streams whose handler blocks the worker until released."""
     ready_site.install("winchester.handlers", "hold", "Hold", HOLDING)
     _ingest(ready_site, "a", "b")
     ready_site.write("pipelines.yaml", "report: [hold]\n")
@@ -70,7 +70,7 @@ def holding_site(ready_site: Site) -> Site:
 
 @pytest.fixture
 def pid_file(ready_site: Site) -> Iterator[Path]:
-    """Where a daemon writes its number; whoever is named there in the end is killed."""
+    """The pid file of a daemon; the process it names is killed afterwards."""
     path = ready_site.path / "worker.pid"
     yield path
     if path.exists():

@@ -1,4 +1,4 @@
-"""The sandbox of StackTach as its users have it: `yagi.conf` in, verdicts out, no Yagi."""
+"""The StackTach sandbox as its users have it: `yagi.conf` in, verdicts out, no Yagi."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def broker() -> Iterator[PrivateBroker]:
 
 @pytest.fixture
 def sandbox(shared_data: Path, tmp_path: Path, broker: PrivateBroker) -> Site:
-    """The recorded sandbox; what differs is where the servers are, and the clock."""
+    """The recorded sandbox, with our servers and clock."""
     origin = shared_data / "config" / "stacktach-sandbox"
     shutil.copytree(origin, tmp_path, dirs_exist_ok=True)
     site = Site(tmp_path)
@@ -125,7 +125,7 @@ def rejected(site: Site) -> int:
 
 
 def verdicts(site: Site) -> Counter[str]:
-    """What the usage handler has made of the streams."""
+    """Return the verdicts that the usage handler added."""
     found: Counter[str] = Counter()
     with site.store() as store:
         wanted = EventFilter(event_type="compute.instance.exists.*")

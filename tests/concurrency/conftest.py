@@ -1,4 +1,4 @@
-"""A database of each kind, with real servers, for programs that run side by side."""
+"""A database of each kind, with real servers, for concurrent programs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Behaviour section 6: a worker that lost its lease completes nothing, and says so.
+"""Behaviour section 6: a worker that lost its lease completes nothing, and logs so.
 
-A real worker is stopped by SIGSTOP in the middle of a run, until its lease has run out and
-another worker has completed the stream; then it goes on. All its handlers' calls are in a journal.
+A real worker is stopped by SIGSTOP during a run until its lease has expired and another worker has
+completed the stream; then it is continued. A journal records all calls of its handlers.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ LEASE_LOST = "lease lost: stream="
 
 
 class Scene:
-    """Workers on a site whose handlers stop where they are asked to."""
+    """Workers on a site whose handlers stop at chosen points."""
 
     def __init__(self, site: Site, crew: Crew) -> None:
         self.site = site
         self.crew = crew
 
     def configure(self, handler: str, *, lease: int = 1) -> None:
-        """Let the pipeline be that handler."""
+        """Configure the pipeline with this handler."""
         classes = {"fenced": "FencedHandler", "quiet": "QuietHandler"}
         self.site.install("winchester.handlers", handler, classes[handler], HANDLERS)
         self.site.write("pipelines.yaml", f"report: [{handler}]\n")
         self.site.add_settings(SETTINGS.format(lease=lease))
 
     def ingest(self, *hosts: str) -> None:
-        """Make a stream of each host ready to fire, in this order."""
+        """Make the streams of these hosts ready to fire, in order."""
         settings = {"database": {"url": self.site.url}, "clock": "event"}
         settings["trigger_definitions"] = str(self.site.path / "triggers.yaml")
         with TriggerManager(settings) as manager:
@@ -59,13 +59,13 @@ class Scene:
                 assert manager.add_events(task_events(host)).stored == 2
 
     def ask(self, where: str, host: str = "") -> None:
-        """Ask for the next process that comes there to stop."""
+        """Make the next process to reach this point stop there."""
         (self.site.path / where).write_text(host)
 
     def journal(
         self, worker: Member | None = None, call: str | None = None
     ) -> list[dict[str, Any]]:
-        """What the handlers were asked for, in order."""
+        """Return the calls of the handlers in order."""
         path = self.site.path / "journal.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
         notes = [json.loads(line) for line in lines]
@@ -76,7 +76,7 @@ class Scene:
         ]
 
     def streams(self) -> dict[str, StreamRecord]:
-        """Every stream by its host."""
+        """Return every stream by its host."""
         with self.site.store() as store:
             streams = store.find_streams(StreamFilter())
         return {stream.distinguished_by["host"]: stream for stream in streams}
@@ -93,7 +93,7 @@ class Scene:
             wait_until(completed)
 
     def makers(self) -> dict[str, list[tuple[int, int]]]:
-        """Who made the events that are stored: attempt and process, by host."""
+        """Return attempt and process that created each stored event, by host."""
         made: dict[str, list[tuple[int, int]]] = {}
         with self.site.store() as store:
             for event in store.find_events(EventFilter(event_type="made")):
@@ -102,7 +102,7 @@ class Scene:
         return made
 
     def goes_on_with_another(self, worker: Member, host: str) -> None:
-        """Alone, the worker takes up a new stream and completes it; then it ends in order."""
+        """Assert that the remaining worker completes a new stream and ends normally."""
         self.ingest(host)
         self.wait_until_completed(host)
         assert self.makers()[host] == [(1, worker.pid)]
@@ -116,7 +116,7 @@ def scene(site: Site) -> Iterator[Scene]:
 
 
 def stopped_worker(scene: Scene, where: str, host: str = "") -> Member:
-    """A worker that has stopped itself there."""
+    """Start a worker and wait until it has stopped itself."""
     scene.ask(where, host)
     worker = scene.crew.worker("stopped")
     worker.wait_until_stopped()
@@ -124,7 +124,7 @@ def stopped_worker(scene: Scene, where: str, host: str = "") -> Member:
 
 
 def let_another_complete(scene: Scene, *hosts: str) -> Member:
-    """Let another worker complete these streams, and end."""
+    """Run another worker until it has completed these streams."""
     other = scene.crew.worker("other")
     scene.wait_until_completed(*hosts)
     assert other.end() == 0
@@ -132,7 +132,7 @@ def let_another_complete(scene: Scene, *hosts: str) -> Member:
 
 
 def go_on(worker: Member) -> None:
-    """Let a stopped worker go on, until it has noticed what it lost."""
+    """Continue a stopped worker until it has noticed the lost lease."""
     worker.resume()
     wait_until(lambda: LEASE_LOST in worker.text())
 

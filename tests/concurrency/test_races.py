@@ -1,19 +1,18 @@
 """Many processes on one database: every event once, each in its streams, each stream once.
 
-Four ingesters, real programs, take in the same 5,000 notifications of one day of 170 instances,
-each in an order of its own; all pass within one hour of stream time, so that no stream expires
-meanwhile. A watcher looks for groups with two open streams as long as they run.
+Four ingesters, real programs, ingest the same 5,000 notifications of one day of 170 instances, each
+in a different order; all of it within one hour of stream time, so that no stream expires meanwhile.
+A watcher looks for groups with two open streams all the time.
 
-Workers started afterwards: compared with one ingester and one worker alone, on SQLite, are all
-events with all traits, verdicts included, and of every stream the trigger, distinguishing values,
-state, times of first and last event and of expiry, whether it fired, progress, and its members in
-order. Not compared is what rightly depends on the order: the moment at which a stream fired, and
-surrogate keys.
+Workers started afterwards: the result equals that of one ingester and one worker on SQLite, in all
+events with all traits, verdicts included, and for every stream in trigger, distinguishing values,
+state, times of first and last event and of expiry, whether it fired, progress, and members in
+order. Only the fire time and surrogate keys are not compared, as they depend on the order.
 
-Workers running meanwhile: a stream fires as soon as its record comes, and what comes later opens
-another, so that streams cannot be compared with a single process's. Proved instead: every event
-is in exactly one stream of its group, each stream's row is what its members come to, each was
-run, committed and completed once, and the verdicts are those for its members.
+Workers running meanwhile: a stream fires as soon as its record arrives, and later events open
+another one, so that streams differ from those of a single process. Checked instead: every event is
+in exactly one stream of its group, each stream row agrees with its members, each stream was run,
+committed and completed once, and the verdicts are those for its members.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ def load() -> Load:
 
 @pytest.fixture(scope="module")
 def alone(load: Load, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What one process alone makes of the load."""
+    """The result of a single process on the load."""
     site = Site(tmp_path_factory.mktemp("alone"))
     site.migrate()
     configure(site)
@@ -83,7 +82,7 @@ def wait_until_all_is_completed(site: Site) -> None:
 
 
 def end(crew: Crew) -> None:
-    """End the workers; nobody has had trouble."""
+    """End the workers and assert that none logged a problem."""
     workers = [member for member in crew.members if member.name.startswith("worker")]
     assert [worker.end() for worker in workers] == [0] * len(workers)
     for member in crew.members:

@@ -1,8 +1,8 @@
-"""SQLite under four writing processes: "database is locked" never surfaces.
+"""SQLite with four writing processes: "database is locked" never surfaces.
 
-Writers record batches, claim and complete, and open and close the database again and again (whoever
-closes it last takes its log away); readers read and others checkpoint the log meanwhile. In none
-does any call raise, as it would when the database was busy: nothing here waits for an outage.
+Writers record batches, claim and complete, and open and close the database repeatedly (the last to
+close it removes its log); meanwhile readers read and others checkpoint the log. No call may raise:
+nothing here retries a busy database.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Triggers change while programs are at work: behaviour section 5, the rule on fingerprints."""
+"""Triggers are reloaded while programs run: behaviour section 5, the rule on fingerprints."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MISSPELT = """\
 """
 
 TOLD = "taken over"
-"""What the record says of a configuration that was, and of one that was not."""
+"""Log lines of a successful and of a failed reload."""
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def crew(site: Site) -> Iterator[Crew]:
 
 
 def _begun(crew: Crew, site: Site, *hosts: str) -> tuple[Member, Member]:
-    """A worker and an ingester at work, with one open stream for each host."""
+    """Start a worker and an ingester, with one open stream per host."""
     events = [event for host in hosts for event in task_events(host, ends=False)]
     site.write_events("here.jsonl", events)
     worker = crew.worker("w")
@@ -77,7 +77,7 @@ def _change(site: Site, old: str, new: str) -> None:
 
 
 def _reload(member: Member) -> str:
-    """Let a program read its configuration again; return what it says of that."""
+    """Reload the configuration of a program; return its log line."""
     heard = len(member.text())
     member.signal(signal.SIGHUP)
     wait_until(lambda: TOLD in member.text()[heard:])

@@ -1,4 +1,4 @@
-"""docs/reference/commands.md names every command and option, and none that does not exist."""
+"""docs/reference/commands.md documents exactly the existing commands and options."""
 
 from __future__ import annotations
 

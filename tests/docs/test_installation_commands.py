@@ -1,4 +1,4 @@
-"""Every command that installs Winchester names the right distribution, extras and wheel."""
+"""Every command that installs Winchester names the correct distribution, extras and wheel."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ OTHER_PROJECT = [
     re.compile(r"""\bwinchester(?:\[| *[=~<>!]=)"""),
     re.compile(r"pypi\.org/project/winchester/"),
 ]
-"""Forms that name `winchester` to pip: on PyPI that is a different project."""
+"""Forms that pass `winchester` to pip, which is a different project on PyPI."""
 
 CONTRIBUTORS_EXTRAS = {"test", "bench", "docs", "dev"}
 
 
 def other_project_in(text: str) -> list[str]:
-    """Return each place of a text that names `winchester` as a distribution."""
+    """Return each place of a text that installs `winchester` as a distribution."""
     return [match[0] for pattern in OTHER_PROJECT for match in pattern.finditer(text)]
 
 
 def extras_in(text: str) -> set[str]:
-    """Return the extras that a text names in commands that install Winchester."""
+    """Return the extras in the installation commands of a text."""
     origins = rf"(?:{DISTRIBUTION}|(?<=')\.|\.whl)"
     found = re.findall(rf"pip install[^\n]*?{origins}\[([a-z,-]+)\]", text)
     return {extra for each in found for extra in each.split(",")}

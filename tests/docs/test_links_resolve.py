@@ -1,4 +1,4 @@
-"""Every link within the project leads somewhere, and every anchor is a heading."""
+"""Every link within the project resolves, and every anchor is a heading."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LINK = re.compile(r"\[(?P<text>[^\]\n]*)\]\((?P<target>[^)\s]+)\)")
 
 
 def links_of(page: Path) -> list[tuple[str, str]]:
-    """Text and target of each link."""
+    """Return text and target of each link."""
     text = FENCED.sub("", page.read_text(encoding="utf-8"))
     # a link's text may hold code, and code may look like a link
     text = CODE.sub(lambda match: match[0].translate({ord(each): None for each in "[]()"}), text)
@@ -28,7 +28,7 @@ def links_of(page: Path) -> list[tuple[str, str]]:
 
 
 def anchors_of(page: Path) -> set[str]:
-    """The anchors that GitHub and MyST make of a page's headings."""
+    """Return the anchors that GitHub and MyST generate for a page's headings."""
     text = FENCED.sub("", page.read_text(encoding="utf-8"))
     headings = re.findall(r"^#{1,6} (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -1,4 +1,4 @@
-"""Alerts and dashboard ask only for what there is: metrics, labels, and values of these."""
+"""Alerts and dashboard use only existing metrics, labels and label values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BY_NAME = {metric.name: metric for metric in METRICS}
 SUFFIXES = ("_bucket", "_sum", "_count")
 OF_SCRAPES = {"job", "instance"}
 OF_OTHERS = {"up", "process_resident_memory_bytes"}
-"""Metrics of Prometheus and of its library."""
+"""Metrics of Prometheus and of its client library."""
 
 VALUES = {
     "state": {*StreamState, *EffectState},
@@ -50,7 +50,7 @@ VALUES = {
 
 
 def metric_of(name: str) -> Metric:
-    """The metric whose series has this name; that of a histogram has a suffix."""
+    """Return the metric of a series name; series of a histogram have a suffix."""
     if name in BY_NAME:
         assert BY_NAME[name].kind is not MetricKind.HISTOGRAM, f"{name} has no series of its own"
         return BY_NAME[name]

@@ -1,4 +1,4 @@
-"""Every example of README, tutorial, how-to and reference runs, and prints what the page shows."""
+"""Every example of README, tutorial, how-to and reference runs and prints what the page shows."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ NOT_HERE = {
     "make ": "runs in a fresh clone, and these tests are one of its targets",
     "pip install ": "needs a package index",
 }
-"""What README says that is not run here, and why."""
+"""README commands that are not run here, and why."""
 
 
 def has_steps(page: Path) -> bool:
-    """Whether a page tells its reader to do something."""
+    """Return whether a page has commands or programs to run."""
     return any(
         block.language in ("console", "python") and block.key != "skip"
         for block in blocks_of(page, ROOT)
@@ -60,7 +60,7 @@ def test_the_tutorial_ends_with_a_fired_and_an_expired_stream() -> None:
 
 @pytest.fixture
 def site(tmp_path: Path) -> PageShell:
-    """The place where README's commands are said to work, and a file of notifications."""
+    """A directory where README's commands work, with a file of notifications."""
     shutil.copytree(ROOT / "etc", tmp_path / "etc")
     recorded = gzip.decompress((ROOT / "etc" / "sample" / "one_day.jsonl.gz").read_bytes())
     (tmp_path / "notifications.jsonl").write_bytes(recorded)

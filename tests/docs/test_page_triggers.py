@@ -1,4 +1,4 @@
-"""The triggers that pages show do what the pages say of them: cases hold them to it."""
+"""The triggers shown on pages pass test cases for what the pages say."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from support.probes.page_yaml import PIPELINE_KEYS, kind_of
 from support.scenes.page_shell import PageShell
 
 CASES = Path(__file__).resolve().parent / "cases"
-"""For each page with whole triggers, the cases that test them; some pages have cases themselves."""
+"""Test cases for each page with complete triggers; some pages include their own."""
 
 
 def triggers_of(page: Path) -> dict[str, dict[str, Any]]:
-    """The triggers of a page by name; of two with one name the first."""
+    """Return the triggers of a page by name; the first of duplicates counts."""
     found: dict[str, dict[str, Any]] = {}
     for content in contents_of(page):
         for trigger in content if kind_of(content) == "triggers" else ():
@@ -27,13 +27,13 @@ def triggers_of(page: Path) -> dict[str, dict[str, Any]]:
 
 
 def contents_of(page: Path) -> list[Any]:
-    """Every piece of YAML of a page."""
+    """Return every YAML block of a page."""
     blocks = blocks_of(page, ROOT)
     return [yaml.safe_load(each.text) for each in blocks if each.language == "yaml"]
 
 
 def has_cases(page: Path) -> bool:
-    """Whether a page shows cases, which its own commands run."""
+    """Return whether a page shows cases, which its own commands run."""
     return any(kind_of(content) == "cases" for content in contents_of(page))
 
 
@@ -45,7 +45,7 @@ TRIGGERS = {
 
 
 def values_of(content: Any, key: str) -> Iterator[Any]:
-    """What stands under `key`, anywhere."""
+    """Return the values of `key` at any depth."""
     if isinstance(content, Mapping):
         yield from (value for name, value in content.items() if name == key)
         for value in content.values():

@@ -1,4 +1,4 @@
-"""The JSON Schemas let every piece of YAML stand that a page shows."""
+"""Every YAML block on a page is valid under the JSON Schemas."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_yaml_block_passes_its_json_schema(block: Block) -> None:
 
 
 def _whole(kind: str, content: Any) -> Any:
-    """The file that a piece is of."""
+    """Return the complete file that a block belongs to."""
     if kind == "settings":
         return {"database": DATABASE, **content}
     if kind == "criteria":

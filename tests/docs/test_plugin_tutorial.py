@@ -1,4 +1,4 @@
-"""From an empty directory to one's own plugins at work, by what the tutorial says alone."""
+"""Following the plugin tutorial in an empty directory gives working plugins."""
 
 from __future__ import annotations
 

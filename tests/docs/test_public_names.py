@@ -1,4 +1,4 @@
-"""Plugins and templates import public modules and the names that these export, nothing else."""
+"""Plugins and templates import only public modules and the names that these export."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PLUGIN_AUTHORS_CODE = sorted(
 
 
 def imports_of_core(path: Path) -> list[tuple[str, str]]:
-    """Module and name of each import from Winchester."""
+    """Return module and name of each import from Winchester."""
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("winchester_core"):

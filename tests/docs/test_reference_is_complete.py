@@ -1,4 +1,4 @@
-"""Whatever a user can name stands in the reference: settings, programs, plugins, tables, states."""
+"""The reference covers all settings, programs, plugins, tables and states."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ class Reference:
         self._directory = directory
 
     def page(self, name: str) -> str:
-        """The text of a page."""
+        """Return the text of a page."""
         return (self._directory / f"{name}.md").read_text()
 
     def headings(self, name: str) -> set[str]:
-        """The headings of a page, without signs."""
+        """Return the headings of a page without markup."""
         found = re.findall(r"^#{2,4} (.+)$", self.page(name), re.MULTILINE)
         return {heading.strip("`") for heading in found}
 
     def names(self, page: str, wanted: Iterable[str]) -> None:
-        """Assert that a page has each of these as code."""
+        """Assert that a page has each of these names as code."""
         text = self.page(page)
         missing = [name for name in wanted if f"`{name}`" not in text]
         assert not missing, f"docs/reference/{page}.md lacks {missing}"

@@ -1,4 +1,4 @@
-"""The generated regions of the reference are as the program would have them."""
+"""The generated regions of the reference are up to date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examples in etc/examples come out as they say."""
+"""The examples in etc/examples give the results that they state."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_readme_shows_the_output_of_its_commands(example: PageShell) -> None
 
 
 def outcome(example: PageShell, arguments: list[str]) -> dict[str, Any]:
-    """What a replay tells, and the streams that it leaves, in an order of their own."""
+    """Return the summary of a replay and its streams in a fixed order."""
     example.environ["WINCHESTER_LOG_LEVEL"] = "critical"
     succeed(example, "winchester_db -c winchester.yaml upgrade head")
     replay = " ".join(["winchester replay -c winchester.yaml --file events.jsonl", *arguments])
@@ -84,7 +84,7 @@ def outcome(example: PageShell, arguments: list[str]) -> dict[str, Any]:
 
 
 def succeed(example: PageShell, command: str) -> str:
-    """Run a command that must succeed; return what it printed."""
+    """Run a command that must succeed; return its output."""
     status, output = example.run(command)
     assert status == 0, output
     return output

@@ -22,6 +22,6 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
 
 @pytest.fixture(params=["postgresql", "mariadb"])
 def server(request: pytest.FixtureRequest) -> str:
-    """The name of each database that has a server, in turn."""
+    """The name of each database with a server, in turn."""
     name: str = request.param
     return name

@@ -1,8 +1,7 @@
-"""Programs that are killed, stopped and cut off at random lose nothing and do nothing twice.
+"""Randomly killed, stopped and disconnected programs lose nothing and repeat nothing.
 
-The short form of `python -m chaos`: see there for what is done and checked. What was
-survived is told at the end of the test run, with the seed that brings the same faults again
-(WINCHESTER_CHAOS_SEED).
+The short form of `python -m chaos`, which documents faults and checks. The injected faults are
+reported at the end of the test run, with the seed to repeat them (WINCHESTER_CHAOS_SEED).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Real deadlocks and lock timeouts: the transaction is done again, counted, and its result right.
+"""Real deadlocks and lock timeouts: the transaction is retried and counted, with the right result.
 
-Another connection holds a lock that the transaction under test comes to last, and then asks for
-one that it has taken already: the opposite order. The database ends the one under test, because
-the other does not look for deadlocks (PostgreSQL) or has more to lose (MariaDB).
+Another connection holds a lock that the transaction under test takes last, and then requests one
+that it has already taken: the opposite order. The database aborts the transaction under test,
+because the other one does not check for deadlocks (PostgreSQL) or has more to lose (MariaDB).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _WRITES_STREAMS = re.compile(
 
 
 class Opponent:
-    """The other connection, with a transaction of its own, in a thread of its own."""
+    """The other connection, with its own transaction and thread."""
 
     def __init__(self, store: SqlStore, index: str, column: str) -> None:
         self._store = store
@@ -78,7 +78,7 @@ class Opponent:
         return self._store.database.dialect.name
 
     def hold(self) -> None:
-        """Take what the transaction under test comes to last."""
+        """Take the lock that the transaction under test takes last."""
         self._connection = self._store.database.engine.connect()
         disable_timeouts(self._connection)
         for statement in HOLDS[self._backend]:
@@ -87,21 +87,21 @@ class Opponent:
         self._connection.execute(insert(rejected_messages), rows)
 
     def ask_for(self, stream_id: int) -> None:
-        """Ask for the stream's row; return as soon as it waits for it."""
+        """Request the stream's row; return once the request waits."""
         assert self._connection is not None
         query = text("SELECT id FROM streams WHERE id = :id FOR UPDATE")
         self._asking = self._pool.submit(self._connection.execute, query, {"id": stream_id})
         wait_until_somebody_waits(self._store.database)
 
     def let_go(self) -> None:
-        """Give everything up; what it asked for it has got."""
+        """Release everything, after the requested lock was granted."""
         assert self._connection is not None
         if self._asking is not None:
             self._asking.result(timeout=BOUND_SECONDS)
         self._connection.rollback()
 
     def close(self) -> None:
-        """Whatever happened, hold nothing any more."""
+        """Release everything in any case."""
         if self._connection is not None:
             self._connection.invalidate()
             self._connection.close()
@@ -117,14 +117,14 @@ def store(server: str, databases: Databases) -> Iterator[SqlStore]:
 
 @pytest.fixture
 def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """What the database said to each try that failed."""
+    """The database error of each failed attempt."""
     caplog.set_level(logging.DEBUG, "winchester_core.storage.sql.database")
     return caplog
 
 
 @contextmanager
 def before_writing_streams(store: SqlStore, action: Callable[[], None]) -> Iterator[None]:
-    """Do something once, when the store is about to change the table of streams."""
+    """Run an action once, when the store is about to change the table of streams."""
     done: list[str] = []
 
     def look(_connection: Any, statement: str, _values: Any) -> None:
@@ -140,7 +140,7 @@ def before_writing_streams(store: SqlStore, action: Callable[[], None]) -> Itera
 def in_opposite_order(
     store: SqlStore, index: str, column: str, stream_id: int, action: Callable[[], Any]
 ) -> Any:
-    """Let `action` run into a deadlock with another transaction, and lose; return its result."""
+    """Run `action` into a deadlock that it loses; return its result."""
     opponent = Opponent(store, index, column)
     retried = store.database.counters[Count.TRANSACTIONS_RETRIED]
     under_test = ThreadPoolExecutor(1)
@@ -158,7 +158,7 @@ def in_opposite_order(
 
 @contextmanager
 def short_of_patience(store: SqlStore) -> Iterator[None]:
-    """Let new connections wait but a moment for a lock."""
+    """Set a short lock timeout for new connections."""
     statement = SHORT_PATIENCE[store.database.dialect.name]
 
     def configure(connection: Any, _record: object) -> None:
@@ -174,7 +174,7 @@ def short_of_patience(store: SqlStore) -> Iterator[None]:
 
 
 def past_a_timeout(store: SqlStore, stream_id: int, action: Callable[[], Any]) -> Any:
-    """Let `action` wait for the stream's row until it is told that this takes too long."""
+    """Run `action` while the stream's row is locked, until its first lock timeout."""
     with short_of_patience(store), ThreadPoolExecutor(1) as under_test:
         holder = store.database.engine.connect()
         try:

@@ -33,7 +33,7 @@ SENT_BEFORE_THE_DEATH = {Failpoint.EFFECTS_SENT, Failpoint.BEFORE_EFFECT_RESULTS
 
 
 def delivered(box: Path) -> list[Any]:
-    """What was delivered: id, attempt, order and number of each effect."""
+    """Return id, attempt, order and number of each delivered effect."""
     return [json.loads(line) for line in box.read_text().splitlines()]
 
 
@@ -53,7 +53,7 @@ def test_every_effect_survives_batch_completion(point: Failpoint, tmp_path: Path
 
 
 def lines_after_a_kill(tmp_path: Path, point: Failpoint, *, quiet: bool, hit: int) -> list[Any]:
-    """What was delivered by a worker that was killed and by the next: each effect, in order."""
+    """Return the deliveries of a killed worker and of its successor, ordered within each effect."""
     scene = KilledScene(tmp_path / "scene")
     box = tmp_path / "box.jsonl"
     box.touch()
@@ -77,7 +77,7 @@ def lines_after_a_kill(tmp_path: Path, point: Failpoint, *, quiet: bool, hit: in
 
 
 def check_repetitions(lines: list[Any], point: Failpoint) -> None:
-    """Only what was sent, and not yet settled, when the worker died comes twice."""
+    """Assert that only effects sent but not recorded before the kill are repeated."""
     repeated = [attempt for _, attempt, _, _ in lines if attempt > 1]
     assert (len(lines) > 2 * ORDERS) == (point in SENT_BEFORE_THE_DEATH)
     assert (len(repeated) > 0) == (point in {*SENT_BEFORE_THE_DEATH, Failpoint.EFFECTS_CLAIMED})

@@ -1,4 +1,4 @@
-"""Behaviour sections 2 and 6: a process killed at any point loses nothing and doubles nothing."""
+"""Behaviour sections 2 and 6: a process killed at any point loses nothing and repeats nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WORK_POINTS = [
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The state after each stage when nothing is killed."""
+    """The state after each stage of a run without kills."""
     scene = KilledScene(tmp_path_factory.mktemp("undisturbed") / "scene")
     assert scene.run("ingest") == 0
     ingested = scene.snapshot()
@@ -91,7 +91,7 @@ REPEATED = {
 
 
 def check_commits(scene: KilledScene, point: Failpoint) -> None:
-    """A commit runs once a stream; again only when the worker died between it and completion."""
+    """Assert one commit per stream, two if the worker was killed between commit and completion."""
     commits = scene.commits()
     twice = point in (Failpoint.HANDLERS_COMMITTED, Failpoint.BEFORE_COMPLETION_COMMIT)
     assert len({line["stream"] for line in commits}) == 10

@@ -1,4 +1,4 @@
-"""An ingester with the `oslo` source, killed before and after the commit: nothing is lost."""
+"""An ingester with the `oslo` source, killed before and after the commit, loses nothing."""
 
 from __future__ import annotations
 

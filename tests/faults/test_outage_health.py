@@ -1,4 +1,4 @@
-"""A worker whose database is away says so to its monitor, lives, and is ready again after it."""
+"""A worker with an unavailable database reports it, stays alive, and becomes ready again."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""RabbitMQ and the ingester under every fault at once: nothing is lost, nothing stored twice.
+"""RabbitMQ and the ingester with all faults combined: nothing is lost, nothing stored twice.
 
-WINCHESTER_TEST_NOTIFICATIONS says how many are published; `docs/how-to/rabbitmq.md` tells the
-command for a run with 20,000.
+WINCHESTER_TEST_NOTIFICATIONS sets the number of messages; `docs/how-to/rabbitmq.md` has the command
+for a run with 20,000.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ event_sources:
 
 
 class Scene:
-    """A broker and a database, each of its own, a notifier and one ingester after another."""
+    """A private broker and database, a publisher, and one ingester after another."""
 
     def __init__(
         self, broker: PrivateBroker, proxy: Proxy, site: Site, crew: Crew, store: SqlStore
@@ -77,33 +77,33 @@ class Scene:
         self.notifier = Notifier(broker.url, EXCHANGE, QUEUE)
 
     def ingester(self) -> Member:
-        """Start one."""
+        """Start an ingester."""
         return self._crew.start("ingester", "winchester", "ingest", "-c", self._site.config)
 
     def armed_ingester(self, point: Failpoint) -> Member:
-        """Start one that dies when it passes a point for the third time."""
+        """Start an ingester that kills itself when it reaches a failpoint for the third time."""
         command = [str(PROGRAM), point, "3", "ingest", "-c", str(self._site.config)]
         return self._crew.start("ingester", sys.executable, *command)
 
     def stored(self) -> int:
-        """How many events there are."""
+        """Return the number of stored events."""
         return self.store.count_events()
 
     def ready(self) -> int:
-        """How many messages lie in the queue, once no ingester has any of them."""
+        """Return the number of messages in the queue, once no ingester holds any."""
         found = self._queue()
         if found.consumer_count:
             wait_until(lambda: self._queue().consumer_count == 0)
         return int(self._queue().message_count)
 
     def publish(self, number: int) -> None:
-        """Publish so many more, and wait until the ingester has stored any of them."""
+        """Publish this many more, and wait until the ingester has stored one of them."""
         before = self.stored()
         self.notifier.publish(number)
         wait_until(lambda: self.stored() > before)
 
     def close_connections(self) -> None:
-        """Let the broker close every connection, that of a consuming ingester among them."""
+        """Close all connections of the broker, the consuming ingester's included."""
         self.wait_for_consumer()
         self.broker.close_connections()
 
@@ -162,7 +162,7 @@ def test_every_notification_is_stored_exactly_once(scene: Scene) -> None:
 
 
 def check_acknowledgements(scene: Scene, point: Failpoint) -> None:
-    """Whatever is not stored lies in the queue still, and after a commit what is stored, too."""
+    """Assert that unstored messages are queued, and after a commit stored ones too."""
     kept = scene.stored() + scene.ready()
     published = len(scene.notifier.published)
     if point is Failpoint.INGEST_COMMITTED:
@@ -172,7 +172,7 @@ def check_acknowledgements(scene: Scene, point: Failpoint) -> None:
 
 
 def cut_database(scene: Scene, ingester: Member, number: int) -> None:
-    """Let the database be away, with messages in the ingester's hands when their broker goes."""
+    """Make the database unavailable while the ingester holds messages and the broker goes down."""
     scene.wait_for_consumer()
     gone = "resource unavailable, retrying: resource='database or its clock'"
     told = ingester.text().count(gone)

@@ -1,4 +1,4 @@
-"""A server that stops, crashes and comes back: every program waits, tells it once, and goes on."""
+"""A server that stops, crashes and recovers: every program waits, logs it once, and continues."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ GONE, BACK = "resource unavailable, retrying: ", "resource available again: "
 
 
 class Scene:
-    """A server of its own, an ingester that reads what is fed to it, and two workers."""
+    """A private server, an ingester that reads the events fed to it, and two workers."""
 
     def __init__(self, server: PrivateServer, site: Site, crew: Crew) -> None:
         self.server = server
@@ -77,7 +77,7 @@ class Scene:
         return [self.ingester, *self.workers]
 
     def feed(self, *hosts: str) -> None:
-        """Let two events come for each host, of which the second makes its stream fire."""
+        """Feed two events per host; the second makes its stream fire."""
         self.hosts += hosts
         for host in hosts:
             for event in task_events(host):
@@ -93,11 +93,11 @@ class Scene:
             wait_until(lambda: store.count_streams(completed) == len(self.hosts))
 
     def wait_until_noticed(self, times: int) -> None:
-        """Wait until every program has found the server away so many times."""
+        """Wait until every program has noticed this many outages."""
         wait_until(lambda: all(each.text().count(GONE) >= times for each in self.programs))
 
     def wait_until_all_are_back(self) -> None:
-        """Wait until every program has found the server back as often as away."""
+        """Wait until every program has noticed the end of each outage."""
         texts = (each.text for each in self.programs)
         for text in texts:
             wait_until(lambda text=text: text().count(BACK) == text().count(GONE))
@@ -159,6 +159,6 @@ def test_a_server_outage_or_crash_costs_only_time(scene: Scene) -> None:
 
 
 def check_in_hand(scene: Scene) -> None:
-    """The run that the outage met was not given up: it was committed when the server was back."""
+    """Assert that the run interrupted by the outage was committed after it."""
     calls = [note for note in scene.journal() if note["host"] == "in-hand"]
     assert [note["call"] for note in calls] == ["handle", "commit"]

@@ -1,7 +1,7 @@
-"""A connection that is cut at a commit: whatever became of it, nothing is lost and nothing twice.
+"""A connection cut at a commit: in either outcome nothing is lost and nothing done twice.
 
-Between the store and the server stands a proxy, which cuts the connection before the server hears
-of the commit, or after it has committed and before the client hears of that.
+A proxy between store and server cuts the connection before the server receives the commit, or
+after it has committed and before the client receives the reply.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ NOW = FixedTime(at(0))
 
 @dataclass
 class Line:
-    """A store, and what stands between it and its server."""
+    """A store, and the proxy between it and its server."""
 
     store: SqlStore
     proxy: Proxy
     direct_url: str
 
     def patiently(self, action: Callable[[], Any]) -> Any:
-        """Do it as the ingesters and workers do: again, until the database answers."""
+        """Retry until the database responds, as ingesters and workers do."""
         return retry_until_stopped(OutageState("database", Counters()), threading.Event(), action)
 
 

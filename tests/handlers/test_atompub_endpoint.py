@@ -1,4 +1,4 @@
-"""The atompub handler against servers that answer, hang, reset and hang up."""
+"""The atompub handler against servers that respond, hang, reset and close connections."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def feed() -> Iterator[Endpoint]:
 
 @pytest.fixture
 def identity() -> Iterator[Endpoint]:
-    """An identity service; each token of it differs, since each server of a test has its port."""
+    """An identity service with a unique token, as each server of a test has its own port."""
     with http_endpoint() as running:
         running.answer(token("t1"), token("t2"), token("t3"))
         yield running

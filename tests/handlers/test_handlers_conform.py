@@ -1,4 +1,4 @@
-"""The handlers that Winchester brings keep the rules that it gives to authors of handlers."""
+"""The built-in handlers pass the conformance suite for handlers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class TestUsage(HandlerConformance):
     plugin = UsageHandler
 
     def events(self) -> list[Event]:
-        """An exists that fails, with a warning, and events that none follows."""
+        """An exists event that fails with a warning, and events without one."""
         day = {"instance_id": "i", "state": "active", "audit_period_beginning": "2024"}
         return [
             *make_stream_events("compute.instance.resize.end", "compute.instance.exists", **day),

@@ -1,4 +1,4 @@
-"""The notabene handler against RabbitMQ: what it publishes is read back by another client."""
+"""The notabene handler against RabbitMQ: its messages are read back by another client."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def made(place: Place, **params: Any) -> NotabeneHandler:
 
 
 def taken(place: Place, queue: str) -> list[Any]:
-    """The messages in a queue, taken out by a client of its own."""
+    """Return the messages of a queue, consumed by a separate client."""
     messages = []
     with place.channel() as channel:
         while (message := channel.basic_get(queue, no_ack=True)) is not None:

@@ -1,4 +1,4 @@
-"""The webhook handler against a web service that answers, hangs, resets and hangs up."""
+"""The webhook handler against a web service that responds, hangs, resets and closes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server of the http source within the test's process, its pump, and a store in memory."""
+"""A server of the http source in the test process, its pump, and a store in memory."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 
 class Serve(Protocol):
-    """Starts an endpoint with these parameters; `definitions` are those of notifications."""
+    """Starts an endpoint with these parameters; `definitions` are event definitions."""
 
     def __call__(self, *, definitions: Any = None, **params: Any) -> Endpoint: ...
 
 
 @pytest.fixture
 def gate() -> Iterator[Gate]:
-    """Holds the pumps of the test's endpoints with what they have received, once it is shut."""
+    """Blocks the pumps of the test's endpoints after a receive while closed."""
     with Gate() as gate:
         yield gate
 
 
 @pytest.fixture
 def serve(gate: Gate) -> Iterator[Serve]:
-    """Start endpoints; all end with the test."""
+    """Start endpoints, which end with the test."""
     running: list[Endpoint] = []
 
     def start(*, definitions: Any = None, **params: Any) -> Endpoint:

@@ -1,4 +1,4 @@
-"""The source `http` keeps the rules that Winchester gives to authors of sources."""
+"""The built-in source `http` passes the conformance suite for sources."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RETRY_SECONDS = 0.05
 
 
 class TestHttp(SourceConformance):
-    """Its origin are senders, who send again until they are told what became of an event."""
+    """Its clients resend until they get a response for every event."""
 
     plugin = HttpSource
     message_timeout_seconds = BOUND_SECONDS

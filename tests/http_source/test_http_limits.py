@@ -1,4 +1,4 @@
-"""The http source: who may send, how much, and what it answers when it cannot take more."""
+"""The http source: authentication, limits, and responses under overload."""
 
 from __future__ import annotations
 

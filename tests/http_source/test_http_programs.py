@@ -1,4 +1,4 @@
-"""`winchester ingest` with an http source: many senders, kills, a database that is away."""
+"""`winchester ingest` with an http source: many clients, kills, database outages."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _client(port: int) -> httpx.Client:
 
 
 async def _send_until_taken(port: int, number: int) -> list[str]:
-    """Send one request until it is answered 2xx; return its ids."""
+    """Send one request until it gets a 2xx response; return its ids."""
     ids = [f"{number}-{each}" for each in range(3)]
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The http source: what is stored of a request, and what its sender is answered."""
+"""The http source: stored events and the response to the sender."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever stands in an event, its entry is XML that says the same."""
+"""Any event becomes XML that keeps its content."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def parsed(event: dict[str, Any], **params: Any) -> ElementTree.Element:
 
 
 def as_read(text: str) -> str:
-    """What a parser makes of the ends of lines in an element."""
+    """Return text with line ends normalized as by an XML parser."""
     return replace_invalid_xml(text).replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -1,4 +1,4 @@
-"""No condition raises, whatever the trait holds, and none matches a kind that it does not know."""
+"""No condition raises on any trait value, and none matches an unsupported type."""
 
 from __future__ import annotations
 

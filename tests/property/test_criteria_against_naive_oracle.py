@@ -1,4 +1,4 @@
-"""Compiled criteria, their explanation and a naive interpreter of the same YAML never disagree."""
+"""Compiled criteria, their explanations and a naive interpreter of the same YAML agree."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_only_the_required_values_satisfy_a_criterion(demand: Any, event: dict[s
 
 
 class Trigger:
-    """A trigger as far as the index is concerned."""
+    """The part of a trigger that the index uses."""
 
     name = "trigger"
     debug_level = 0
@@ -245,7 +245,7 @@ def in_networks(networks: Any, value: str) -> bool:
 
 
 def in_time(text: str, moment: datetime, event: dict[str, Any]) -> bool:
-    """The few time expressions of this file, by hand."""
+    """Evaluate the few time expressions of this file by hand."""
     times = {key: value for key, value in event.items() if isinstance(value, datetime)}
     x, y, timestamp = times.get("x"), times.get("y"), times["timestamp"]
     hour, day = timedelta(hours=1), timedelta(days=1)

@@ -1,4 +1,4 @@
-"""Whatever a notification holds, it becomes an event, is dropped, or is invalid for a reason."""
+"""Any notification becomes an event, is dropped, or is invalid with a reason."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PATHS = [
 
 
 class Explosive:
-    """A plugin that raises on most of what it is given."""
+    """A plugin that raises on most inputs."""
 
     def trait_value(self, match_list):
         return {}[match_list[0][1]]

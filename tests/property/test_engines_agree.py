@@ -1,8 +1,8 @@
-"""The SQL engine, which takes batches, does what the engine in memory does event by event.
+"""The batching SQL engine agrees with the memory oracle, which works event by event.
 
-What is compared: after every step what the store answered, and the order of claims; after every
-third and the last all events, streams, members, progress, states and times. Surrogate keys may
-differ. On every database the same runs are done; real time is the test's there too.
+Compared after every step: the results of the store and the order of claims; after every third step
+and the last: all events, streams, members, progress, states and times. Surrogate keys may differ.
+Every database executes the same runs, under the test's clock.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ stream_times = st.sampled_from(
 
 
 EXAMPLES = {"sqlite": examples(100), "postgresql": examples(60), "mariadb": examples(60)}
-"""In a thorough run, as many as each database does in about ten seconds."""
+"""In a complete run, as many as each database does in about ten seconds."""
 
 
 class SqlStores:
-    """Empty stores on one database that is used again and again."""
+    """Empty stores on one database that is reused."""
 
     def __init__(self, folder: Path, backend: str) -> None:
         self.backend = backend
         self._databases = Databases(folder)
 
     def fresh(self, clock: FakeClock) -> SqlStore:
-        """An empty store; whatever time the database has, it is told that of `clock`."""
+        """Return an empty store whose database time is that of `clock`."""
         database = self._databases.emptied(self.backend)
         database.dialect.embedded = True
         database.dialect.host_clock = clock

@@ -1,4 +1,4 @@
-"""Cleaning an event, whose common cases take a short cut, gives what the slow way gives."""
+"""Event cleaning with its fast path agrees with the slow path."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def test_a_stored_datetime_is_iso_with_microseconds(moment: datetime) -> None:
 
 
 def typed(event: Event) -> list[tuple[str, type, str]]:
-    """Names, types and texts in order, so that 1, 1.0 and True are told apart."""
+    """Return names, types and texts in order, so that 1, 1.0 and True differ."""
     return [(name, type(value), repr(value)) for name, value in event.items()]
 
 
 def cleaned_slowly(raw: dict[Any, Any]) -> tuple[Event, tuple[TraitDrop, ...]]:
-    """What section 1 of the behaviour says, each trait judged by itself."""
+    """Clean by section 1 of the behaviour, trait by trait."""
     event: Event = {name: raw[name] for name in REQUIRED_KEYS}
     drops = []
     for name, value in raw.items():

@@ -1,4 +1,4 @@
-"""Events come back from both JSON forms with types and values."""
+"""Events round-trip through both JSON forms with types and values."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ ANYTHING = st.recursive(
 
 
 def typed(event: dict[str, object]) -> dict[str, tuple[type, str]]:
-    """Names to types and texts, so that 1, 1.0 and True, or 0.0 and -0.0, are told apart."""
+    """Return types and texts by name, so that 1, 1.0 and True, or 0.0 and -0.0, differ."""
     return {name: (type(value), repr(value)) for name, value in event.items()}
 
 
 def event_of(traits: dict[str, object]) -> dict[str, object]:
-    """A clean event with these traits."""
+    """Return a clean event with these traits."""
     required = {"message_id": "m", "event_type": "t", "timestamp": datetime(2015, 1, 20)}
     return clean_event(traits | required).event
 

@@ -1,4 +1,4 @@
-"""Groups, which are remembered as their ranges of time are, are those of reckoning each anew."""
+"""Cached groups agree with groups computed anew."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def naive_group(
 
 
 def naive_bytes(trigger: str, values: dict[str, Any]) -> bytes:
-    """The encoding as the documentation has it: type, length, text."""
+    """Encode as documented: type, length, text."""
     pieces = [("n", trigger)]
     for name in sorted(values):
         pieces.append(("k", name))

@@ -1,4 +1,4 @@
-"""Whatever JSON texts go into a file, as lines or as an array, come out of it."""
+"""JSON texts written as lines or as an array are read back unchanged."""
 
 from __future__ import annotations
 

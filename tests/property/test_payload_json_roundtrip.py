@@ -1,4 +1,4 @@
-"""Payloads of effects come back from their text with the types that they had."""
+"""Effect payloads round-trip through their text with types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stream's progress, kept event by event, is what all its events together come to."""
+"""Incremental progress of a stream equals that computed from all its events."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_incremental_progress_equals_that_of_the_whole_stream(
 
 
 def met(definition: TriggerDefinition, events: list[dict[str, Any]]) -> bool:
-    """Whether every criterion has its number among these events."""
+    """Return whether every criterion has its number among these events."""
     return all(
         sum(map(criterion.matches, events)) >= criterion.number
         for criterion in definition.fire_criteria

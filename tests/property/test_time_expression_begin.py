@@ -1,4 +1,4 @@
-"""`Expression.begin` gives what `Expression.evaluate` does, and fails as it does."""
+"""`Expression.begin` agrees with `Expression.evaluate`, errors included."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_begin_equals_the_beginning_of_the_evaluated_value(
 
 
 def outcome(evaluate: Callable[[], datetime]) -> Any:
-    """The time, or what the error says."""
+    """Return the time, or the text of the error."""
     try:
         return evaluate()
     except TimeEvaluationError as error:

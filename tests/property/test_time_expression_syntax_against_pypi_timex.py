@@ -1,7 +1,7 @@
-"""Winchester takes the texts that PyPI timex 0.20 takes, but for what the docs name.
+"""Winchester accepts the texts that PyPI timex 0.20 accepts, except for documented differences.
 
-The texts are expressions with a token left out, doubled, exchanged or put in, so that most are
-nearly right. `WINCHESTER_TIMEX_EXAMPLES` sets the number of examples.
+The texts are expressions with a token removed, doubled, replaced or inserted, so that most are
+nearly valid. `WINCHESTER_TIMEX_EXAMPLES` sets the number of examples.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def is_extension(text: str, their_error: Exception) -> bool:
 
 
 def is_useless(text: str, our_error: TimeExpressionError) -> bool:
-    """Whether timex takes the text, but fails whenever it is evaluated."""
+    """Return whether timex accepts the text but fails at every evaluation."""
     names = dict.fromkeys(parse_names(text), MOMENT)
     if "'@' sets" in our_error.reason:
         return True

@@ -1,11 +1,11 @@
-"""Time expressions give what PyPI timex 0.20 gives, but for the differences named in the docs.
+"""Time expressions agree with PyPI timex 0.20, except for documented differences.
 
 Every expression is evaluated three times: by Winchester, by timex, and by a slow model of the
-calendar (`timex_model`). Winchester always equals the model; timex does too, unless a predicate
-that is computed before timex is asked (`timex_differences`) names the difference.
+calendar (`timex_oracle`). Winchester always equals the model; timex does too, unless a predicate
+that is computed before timex is called (`pypi_timex`) names the difference.
 
-The environment variable `WINCHESTER_TIMEX_EXAMPLES` sets another number of examples: with 20000 it
-is a run of some minutes.
+The environment variable `WINCHESTER_TIMEX_EXAMPLES` sets the number of examples: 20000 take some
+minutes.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def ends_of(value: Any) -> tuple[datetime, datetime]:
 
 
 def is_fault_of_fields(node: Any) -> bool:
-    """Whether `@` sets a part, whose unit is known from the text, to what it cannot be."""
+    """Return whether `@` sets a field of a unit known from the text to an impossible value."""
     if isinstance(node, Pin):
         return node.argument is not None and is_fault_of_fields(node.argument)
     if isinstance(node, To):
@@ -64,7 +64,7 @@ def is_fault_of_fields(node: Any) -> bool:
 
 
 def pinned_unit(node: Any) -> str | None:
-    """The unit of the pinned range that `node` is, if its text says that it is one."""
+    """Return the unit of the anchored range `node`, if its text shows that it is one."""
     if isinstance(node, Pin):
         return node.unit
     if not isinstance(node, Operation):

@@ -1,4 +1,4 @@
-"""A set of triggers matches, and tells its observer, what asking one after the other does."""
+"""A trigger set matches and notifies its observer like a linear search."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ EVENTS = st.builds(
 
 
 class Witness:
-    """Keeps what it is told."""
+    """Records the notifications."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str | None]] = []

@@ -1,4 +1,4 @@
-"""The usage handler gives a verdict for each billing record, whatever the events hold."""
+"""The usage handler gives one verdict per billing record, for any events."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TRAITS = st.fixed_dictionaries(
 
 @st.composite
 def streams(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Events with the three required keys, ids unique, in order of time, and any traits."""
+    """Events with the three required keys, unique ids, in time order, and any traits."""
     uuids = draw(st.booleans())
     ids = st.uuids().map(str) if uuids else st.text(st.characters(codec="utf-8"), min_size=1)
     events = draw(st.lists(st.tuples(ids, TYPES, TRAITS), max_size=6, unique_by=lambda e: e[0]))

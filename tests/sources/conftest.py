@@ -1,4 +1,4 @@
-"""Fixtures for tests of sources against the servers they are for."""
+"""Fixtures of tests of sources against real servers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def place() -> Iterator[Place]:
-    """A place on the broker that runs here."""
+    """Queues and exchanges of one test on the local broker."""
     with place_on_broker() as made:
         yield made
 
 
 @pytest.fixture
 def opened(place: Place) -> Iterator[Callable[..., RabbitmqSource]]:
-    """Open a source on the place's broker; it is closed in the end."""
+    """Open a source on the local broker; it is closed afterwards."""
     with ExitStack() as stack:
 
         def open_source(*queues: Any, **params: Any) -> RabbitmqSource:

@@ -44,7 +44,7 @@ DEFINITIONS = [
 
 
 class Notifying:
-    """A notifier with a topic of its own, and the queues that it sends to."""
+    """A notifier with its own topic, and the queues that it sends to."""
 
     def __init__(self, place: Place) -> None:
         self.url = place.url.replace("amqp://", "rabbit://").removesuffix("//") + "/"
@@ -69,7 +69,7 @@ class Notifying:
         self._transport.cleanup()
 
     def source(self, **params: Any) -> OsloSource:
-        """A source that listens to it."""
+        """Return a source that listens to it."""
         return OsloSource(
             transport_url=self.url, topics=[self.topic], exchanges=[self.exchange], **params
         )
@@ -178,7 +178,7 @@ def listening(source: OsloSource, place: Place, notifying: Notifying) -> Iterato
 
 
 def receive(source: EventSource, number: int) -> list[Message]:
-    """Receive so many messages, in as many batches as it takes."""
+    """Receive this many messages, in any number of batches."""
     found: list[Message] = []
 
     def has_all() -> bool:
@@ -190,7 +190,7 @@ def receive(source: EventSource, number: int) -> list[Message]:
 
 
 def stored_by(folder: Path) -> Any:
-    """Pump a source into a database in `folder`; return the events that are stored there."""
+    """Pump a source into a database in `folder`; return the stored events."""
     folder.mkdir()
     settings = {
         "database": {"url": f"sqlite:///{folder}/events.db"},

@@ -1,4 +1,4 @@
-"""The `rabbitmq` source pumped into a database, which may be slow."""
+"""The `rabbitmq` source pumped into a database that may be slow."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_the_connection_survives_a_stalled_database(place: Place, tmp_path: Path
 
 @contextmanager
 def pumping(url: str, source: RabbitmqSource) -> Iterator[tuple[SourcePump, TriggerManager]]:
-    """Pump a source into a new database, in a thread, to the end of the context."""
+    """Pump a source into a new database, in a thread, until the context ends."""
     settings = {
         "database": {"url": url},
         "distiller_config": [],

@@ -237,7 +237,7 @@ def test_the_first_reachable_url_is_used(
 
 
 def receive(source: RabbitmqSource, number: int) -> list[Message]:
-    """Receive so many messages, in as many batches as it takes."""
+    """Receive this many messages, in any number of batches."""
     found: list[Message] = []
 
     def has_all() -> bool:

@@ -1,4 +1,4 @@
-"""The `rabbitmq` source over TLS, on a broker that asks for a certificate."""
+"""The `rabbitmq` source over TLS, on a broker that requires a client certificate."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def source_on(broker: PrivateBroker, **tls: Any) -> RabbitmqSource:
 
 
 def with_certificates(broker: PrivateBroker) -> str:
-    """Make an authority, and certificates of the broker and of a client; say where they are."""
+    """Create an authority, and certificates of the broker and of a client; return their paths."""
     folder = broker.folder
     sign(folder, "ca", "/CN=authority", "-x509")
     for name in ("server", "client"):

@@ -1,4 +1,4 @@
-"""The sources of a broker keep the rules that Winchester gives to authors of sources."""
+"""The built-in sources for brokers pass the conformance suite for sources."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class TestOslo(SourceConformance):
         return {**where, "priorities": ["info"]}
 
     def feed(self, events: Sequence[Event]) -> None:
-        """Send notifications, whose own ids are the notifier's, once the queue is there."""
+        """Send notifications once the queue exists; their ids are the notifier's."""
         for event in events:
             wait_until(lambda: self.place.consumers(self.queue) > 0)
             self.notifier.info(RequestContext(), event["event_type"], {"id": event["message_id"]})

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Install(Protocol):
-    """Installs a distribution for one test: its entry points by group, its modules' sources."""
+    """Installs a distribution for one test: entry points by group, and module sources."""
 
     def __call__(
         self,
@@ -70,5 +70,5 @@ def script() -> Iterator[Script]:
 
 @pytest.fixture
 def scene() -> Scene:
-    """A worker on a store in memory."""
+    """Workers on a store in memory."""
     return Scene()

@@ -1,4 +1,4 @@
-"""Which stream of one replay is which of the other, and how a stream may differ."""
+"""Matching of the streams of two replays, and the differences between them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def replayed(
     *events: dict[str, Any],
     until: float = 0,
 ) -> ReplayResult:
-    """`events` ingested one by one, and whatever is due at noon + `until` seconds completed."""
+    """Ingest `events` one by one, and complete all that is due at noon + `until` seconds."""
     store = MemoryStore(FakeClock())
     known = [triggers] if not isinstance(triggers, (list, tuple)) else triggers
     for event in events:

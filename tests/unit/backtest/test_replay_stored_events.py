@@ -1,4 +1,4 @@
-"""The events of a store as a source: all of them, in the order of their storing, twice the same."""
+"""Stored events as a source: all of them in insertion order, repeatably."""
 
 from __future__ import annotations
 

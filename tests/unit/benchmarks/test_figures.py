@@ -1,4 +1,4 @@
-"""Ratios are of samples of one round; targets are held against their median."""
+"""Ratios compare samples of one round; targets apply to their median."""
 
 from __future__ import annotations
 

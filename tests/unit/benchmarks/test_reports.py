@@ -1,4 +1,4 @@
-"""A report keeps what was not measured again, of the same machine."""
+"""A report keeps figures of the same machine that are not measured again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In each round every contestant has one turn, and another one begins."""
+"""In each round every contestant has one turn, and the first one rotates."""
 
 from __future__ import annotations
 

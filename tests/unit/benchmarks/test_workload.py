@@ -1,4 +1,4 @@
-"""The events are those that performance is stated for."""
+"""The workload is the one that the performance figures refer to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How listings write objects that need not have the same keys."""
+"""Output of listings whose objects may have different keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the body of a rejected message is shown: whole, but for its secrets."""
+"""Display of a rejected message's body: complete, with secrets masked."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_text_that_is_not_json_is_masked_generously(text: str, shown: str | None
 
 
 REPEATS = 200_000
-"""Linear work takes a moment on so much text; quadratic work would take hours."""
+"""Linear work on this much text takes a moment; quadratic work would take hours."""
 
 
 @pytest.mark.parametrize("part", ["a", "://a:", "?a", '"', "token"])

@@ -1,4 +1,4 @@
-"""`--trait name=value`: the form of the value tells its type."""
+"""`--trait name=value`: the form of the value determines its type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A directory of configuration files that a test writes, and what loading it says."""
+"""A directory of configuration files written by a test, and the result of loading them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ConfigDir:
         return load_settings(path, **options)
 
     def problems(self, content: str = "", **options: Any) -> list[str]:
-        """The problems of the same, with file names in place of paths."""
+        """Return the problems of the same, with file names instead of paths."""
         with pytest.raises(ConfigurationError) as caught:
             self.settings(content, **options)
         return [line.replace(f"{self.path}/", "") for line in caught.value.problems]

@@ -1,4 +1,4 @@
-"""Files of cases are checked whole: each problem with file, line and what is allowed."""
+"""Case files are checked completely: each problem with file, line and allowed values."""
 
 from __future__ import annotations
 

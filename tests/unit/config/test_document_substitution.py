@@ -106,7 +106,7 @@ def test_a_quoted_number_in_the_file_stays_text(config: ConfigDir) -> None:
 
 
 def test_an_invalid_value_from_the_environment_is_not_shown(config: ConfigDir) -> None:
-    """It may be a password that was put at the wrong key."""
+    """It may be a password set at the wrong key."""
     assert config.problems("max_attempts: ${N}", environ={"N": "hunter2"}) == [
         "winchester.yaml:2:15: max_attempts: expected a whole number of 1 or more, not ***"
     ]

@@ -1,4 +1,4 @@
-"""How the event definitions document is read; what it means is checked by who distills."""
+"""Reading of the event definitions document; the distiller validates its content."""
 
 from __future__ import annotations
 

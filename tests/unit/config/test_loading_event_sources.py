@@ -1,4 +1,4 @@
-"""What `event_sources` may say."""
+"""Settings of `event_sources`."""
 
 from __future__ import annotations
 

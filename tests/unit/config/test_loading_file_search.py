@@ -1,4 +1,4 @@
-"""Where the files that `winchester.yaml` names are looked for."""
+"""Search for the files that `winchester.yaml` names."""
 
 from __future__ import annotations
 

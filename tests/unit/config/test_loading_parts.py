@@ -1,4 +1,4 @@
-"""Which parts of a configuration are read: what a command needs, and no more than it wants."""
+"""Only the parts of a configuration that a command needs are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Log records go where the settings say."""
+"""Log destinations follow the settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAMED = ("winchester_core", "winchester_handlers", "sqlalchemy.engine", "acme")
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
-    """Give the root logger back as it was: pytest has handlers of its own there."""
+    """Restore the root logger, where pytest has handlers of its own."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     for handler in handlers:

@@ -1,4 +1,4 @@
-"""Log records as JSON: one object a line, with stable keys, and no password in it."""
+"""Log records as JSON: one object per line, stable keys, no passwords."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ALWAYS = ["time", "level", "logger", "message"]
 def written(
     message: str = "hello", *arguments: Any, formatter: JsonFormatter | None = None, **facts: Any
 ) -> dict[str, Any]:
-    """What is written of a record; `facts` are given with it."""
+    """Return the output of a record logged with `facts`."""
     exc_info = facts.pop("exc_info", None)
     record = logging.LogRecord("acme.x", logging.INFO, "f.py", 1, message, arguments, exc_info)
     record.__dict__.update(facts)

@@ -1,4 +1,4 @@
-"""What the pipelines document may say, and what is said of handlers that cannot be used."""
+"""Validation of the pipelines document, and errors of unusable handlers."""
 
 from __future__ import annotations
 

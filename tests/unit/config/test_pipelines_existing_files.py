@@ -1,4 +1,4 @@
-"""Pipelines of the older system load as they are, through its own paths as well as by name."""
+"""Pipelines of the older system load unchanged, by its class paths and by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program at work takes over of a changed configuration, and what waits for a restart."""
+"""Which changed settings a running program reloads, and which need a restart."""
 
 from __future__ import annotations
 

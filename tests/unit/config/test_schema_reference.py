@@ -1,4 +1,4 @@
-"""Every setting is documented with its default, and shown in the configuration that is shipped."""
+"""Every setting is documented with its default, and shown in the shipped configuration."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEYS = [marker.schema for marker in SETTINGS_SCHEMA.schema]
 
 @pytest.fixture(scope="module")
 def sections(checkout: Path) -> dict[str, str]:
-    """The reference's sections by setting, each on one line."""
+    """Return the reference's sections by setting, each on one line."""
     page = (checkout / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
     parts = re.split(r"^### `(\w+)`$", page, flags=re.MULTILINE)
     return {

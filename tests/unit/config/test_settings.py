@@ -1,4 +1,4 @@
-"""What `winchester.yaml` may say, its defaults, and what is said of errors in it."""
+"""Settings of `winchester.yaml`, their defaults and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an entry of the triggers document may say, and what is said of errors in it."""
+"""Validation of an entry of the triggers document."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TRIGGER: dict[str, Any] = {
 
 
 def faults(**changes: Any) -> list[str]:
-    """The problems of the trigger above with some keys changed; None leaves a key out."""
+    """Return the problems of the trigger above with some keys changed; None removes a key."""
     trigger = {key: value for key, value in {**TRIGGER, **changes}.items() if value is not None}
     with pytest.raises(ConfigurationError) as caught:
         check_trigger_definitions([trigger], PluginRegistry(CONDITIONS))

@@ -1,4 +1,4 @@
-"""Where metrics are told: this machine alone, unless an address is named."""
+"""Listen address of metrics: loopback unless a host is given."""
 
 from __future__ import annotations
 

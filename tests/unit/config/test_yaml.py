@@ -1,4 +1,4 @@
-"""YAML is read with places, and what PyYAML lets pass is a problem."""
+"""YAML is read with positions, and duplicates that PyYAML accepts are reported."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def test_aliases_that_expand_exponentially_are_refused_at_once(loader: Any) -> N
 
 
 def _tenfold_aliases(levels: int) -> str:
-    """A document in which each level holds ten times the values of the level before."""
+    """Return a document in which each level expands to ten times the values of the previous one."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [
         f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, levels)

@@ -1,4 +1,4 @@
-"""The built-in conditions as their entry points declare them, and short ways to try them."""
+"""The built-in conditions by entry point, and shortcuts to evaluate them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def compiled(conditions: Mapping[str, type[Condition]]) -> Callable[..., Criteri
 
 @pytest.fixture
 def holds(compiled: Callable[..., Criterion]) -> Callable[[Any, Any], bool]:
-    """holds(wanted, value): what criteria say of a trait `x`; a value of None is no trait."""
+    """holds(wanted, value): whether criteria match a trait `x`; a value of None means no trait."""
 
     def demand_holds(wanted: Any, value: Any) -> bool:
         criterion = compiled({"traits": {"x": wanted}})
@@ -49,7 +49,7 @@ def holds(compiled: Callable[..., Criterion]) -> Callable[[Any, Any], bool]:
 
 @pytest.fixture
 def problems(compiled: Callable[..., Criterion]) -> Callable[..., dict[tuple[Any, ...], str]]:
-    """problems(config, fire=True): every message by its path; {} for a good configuration."""
+    """problems(config, fire=True): every message by its path; {} for a valid configuration."""
 
     def problems_of(config: Any, *, fire: bool = True) -> dict[tuple[Any, ...], str]:
         try:

@@ -1,4 +1,4 @@
-"""What is wrong with a criterion is said at its place, all at once, with what is allowed."""
+"""Errors of a criterion are all reported at their positions, with the allowed values."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class Clumsy(Condition):
 
 
 class LazyConditions(dict[str, Any]):
-    """Loads when asked, as the loader of plugins does."""
+    """Loads on demand, as the plugin loader does."""
 
     def __getitem__(self, name: str) -> Any:
         if name == "broken":

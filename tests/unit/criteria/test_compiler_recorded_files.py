@@ -1,4 +1,4 @@
-"""Trigger files in real use, read from beside the checkout, compile or say what is wrong."""
+"""Existing trigger files beside the checkout compile, or report their errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A criterion as a whole: its parts, its number, and plugins that break their contract."""
+"""A complete criterion: its parts, its number, and misbehaving plugins."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Raising(Condition):
-    """Breaks the contract of conditions."""
+    """A condition that raises."""
 
     def matches(self, event: Mapping[str, Any]) -> bool:
         raise TypeError("secret value of a trait")

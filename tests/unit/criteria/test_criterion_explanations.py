@@ -1,4 +1,4 @@
-"""An explanation names every demand that failed and why, and shows no value of the event."""
+"""An explanation names every failed predicate with its reason, and no value of the event."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECRET = "s3cr3t"
 def why(
     compiled: Callable[..., Criterion], make_event: Callable[..., dict[str, Any]]
 ) -> Callable[..., str]:
-    """why(wanted, **traits): the reason for which a demand on trait `x` fails."""
+    """why(wanted, **traits): the reason why a predicate on trait `x` fails."""
 
     def reason_of(wanted: Any, **traits: Any) -> str:
         result = compiled({"traits": {"x": wanted}}).explain(make_event(**traits))

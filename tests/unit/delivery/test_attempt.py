@@ -1,4 +1,4 @@
-"""Behaviour section 7: what becomes of effects after one call of `deliver`."""
+"""Behaviour section 7: results of one call of `deliver`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def claims(number: int, attempt: int = 1) -> list[EffectClaim]:
 
 
 def delivered(answer: Any, number: int = 1, attempt: int = 1) -> list[EffectResult]:
-    """What becomes of effects when `deliver` returns, or raises, `answer`."""
+    """Return the effect results when `deliver` returns, or raises, `answer`."""
 
     def give(_effects: list[Effect]) -> Any:
         if isinstance(answer, BaseException):

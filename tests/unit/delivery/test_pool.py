@@ -1,4 +1,4 @@
-"""Behaviour section 7: each endpoint is delivered to in a thread of its own."""
+"""Behaviour section 7: each endpoint has its own delivery thread."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FIRE = Endpoint("fire", "h0")
 
 @pytest.fixture
 def at_point() -> Iterator[dict[Failpoint, Any]]:
-    """What is called at checkpoints; a test adds to it."""
+    """Functions called at failpoints; a test adds to it."""
     actions: dict[Failpoint, Any] = {}
     on_hit(lambda point: actions.get(point, lambda: None)())
     yield actions
@@ -39,7 +39,7 @@ def at_point() -> Iterator[dict[Failpoint, Any]]:
 
 
 class TestThreads:
-    """Each endpoint has a thread, so that none waits for another, nor a pipeline for one."""
+    """Each endpoint has a thread, so that neither endpoints nor pipelines wait for another."""
 
     def test_run_until_idle_delivers_everything(self, scene: Scene) -> None:
         one, two = Post(), Post()
@@ -260,10 +260,10 @@ class TestThreads:
                 return events
 
             def commit(self) -> None:
-                """Nothing to do."""
+                """Do nothing."""
 
             def rollback(self) -> None:
-                """Nothing to undo."""
+                """Do nothing."""
 
         scene.worker(handlers=(Watching,)).run_until_idle()
         assert names

@@ -1,4 +1,4 @@
-"""Behaviour section 7: a worker delivers effects, each endpoint for itself."""
+"""Behaviour section 7: a worker delivers effects independently for each endpoint."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEAD = EffectFilter(state=EffectState.DEAD)
 
 @pytest.fixture
 def at_point() -> Iterator[dict[Failpoint, Any]]:
-    """What is called at checkpoints; a test adds to it."""
+    """Functions called at failpoints; a test adds to it."""
     actions: dict[Failpoint, Any] = {}
     on_hit(lambda point: actions.get(point, lambda: None)())
     yield actions
@@ -174,7 +174,7 @@ class TestRunOnce:
                 raise AssertionError
 
             def rollback(self) -> None:
-                """Nothing was done."""
+                """Do nothing."""
 
         post = Post()
         worker = scene.worker(handlers=(sender(post), Failing))

@@ -1,4 +1,4 @@
-"""Small samples of our own making, in the shape of Nova's notifications."""
+"""Small invented samples in the shape of Nova's notifications."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def trait_plugins() -> dict[str, type]:
-    """The built-in trait plugins, by the names of their entry points."""
+    """The built-in trait plugins by entry point name."""
     return {
         "split": SplitTraitPlugin,
         "bitfield": BitfieldTraitPlugin,
@@ -31,7 +31,7 @@ def trait_plugins() -> dict[str, type]:
 
 @pytest.fixture
 def notification() -> dict[str, Any]:
-    """A notification that an instance exists; each test may change its own."""
+    """A notification that an instance exists; each test may modify its own."""
     return {
         "message_id": "5f6f5e0c-1111-4222-8333-444455556666",
         "event_type": "compute.instance.exists",
@@ -56,7 +56,7 @@ def notification() -> dict[str, Any]:
 def distill_trait(
     trait_plugins: dict[str, type], notification: dict[str, Any]
 ) -> Callable[..., DistillResult]:
-    """Distill `notification` by a definition whose only trait of its own, `wanted`, is given."""
+    """Distill `notification` with a definition that has one trait, `wanted`."""
 
     def distill(
         setting: Mapping[str, Any], plugins: Mapping[str, type] | None = None, name: str = "wanted"

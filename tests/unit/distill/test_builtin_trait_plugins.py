@@ -106,7 +106,7 @@ def test_map_returns_no_trait_when_no_value_is_found(trait_plugins):
 
 
 class Joined(TraitPluginBase):
-    """A stranger's plugin, written for StackDistiller."""
+    """A third-party plugin written for StackDistiller."""
 
     def __init__(self, glue="+", **kw):
         super().__init__(**kw)

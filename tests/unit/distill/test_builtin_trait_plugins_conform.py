@@ -1,4 +1,4 @@
-"""The trait plugins that Winchester brings keep the rules that it gives to their authors."""
+"""The built-in trait plugins pass the conformance suite for trait plugins."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def test_all_problems_are_reported_at_once(trait_plugins):
 
 
 class Picky:
-    """A stranger's plugin without a schema."""
+    """A third-party plugin without a schema."""
 
     def __init__(self, size):
         self.size = int(size)

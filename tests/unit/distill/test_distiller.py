@@ -108,7 +108,7 @@ def test_a_drop_reason_never_shows_a_secret_value(distill_trait, notification, n
 
 
 class Bomb:
-    """A plugin that fails; what it raises is a parameter."""
+    """A plugin that raises its parameter."""
 
     failures = {
         "quoting": ValueError("value is 'very-secret'"),
@@ -152,7 +152,7 @@ def test_a_plugin_error_message_is_shown_only_if_it_cannot_quote_the_body(
 
 
 class Perverse(int):
-    """A value that no operation survives."""
+    """A value on which every operation raises."""
 
     def __eq__(self, other):
         raise ArithmeticError

@@ -12,7 +12,7 @@ INSTALL = r"pip install 'winchester-core\[openstack\]'"
 
 @pytest.fixture
 def without(monkeypatch):
-    """Make modules unimportable, and what was compiled with their help forgotten."""
+    """Make modules unimportable, and clear what was compiled with them."""
 
     def hide(*modules):
         field_path.compile_path.cache_clear()

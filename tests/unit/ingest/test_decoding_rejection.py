@@ -1,4 +1,4 @@
-"""What is kept of a bad message."""
+"""The stored form of a rejected message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Behaviour sections 1-3 as a program that embeds a trigger manager meets them."""
+"""Behaviour sections 1-3 for a program that embeds an ingester."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def manager_on(
 
 
 class FussyStore(MemoryStore):
-    """Refuses any batch that holds an event with the trait `bad`, as a database would."""
+    """Refuses any batch with an event that has the trait `bad`, as a database would."""
 
     def record(self, matched_events: Sequence[MatchedEvent], policy: TimePolicy) -> IngestResult:
         if any("bad" in matched_event.event for matched_event in matched_events):

@@ -1,4 +1,4 @@
-"""Batches: at once when it is quiet, by number or time when messages follow each other."""
+"""Batching: at once when idle, by size or time when messages follow each other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONG_SECONDS = 3600.0
 
 
 class Scripted(EventSource):
-    """Gives so many messages at each call, and notes what it was asked for."""
+    """Returns this many messages at each call, and records its arguments."""
 
     def __init__(self, *numbers: int | Exception) -> None:
         self.numbers = list(numbers)
@@ -26,7 +26,7 @@ class Scripted(EventSource):
         self.released: list[Message] = []
 
     def open(self) -> None:
-        """Nothing to open."""
+        """Do nothing."""
 
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         self.asked.append((max_messages, timeout_seconds))
@@ -36,16 +36,16 @@ class Scripted(EventSource):
         return [Message(b"{}", MessageKind.EVENT) for _ in range(min(number, max_messages))]
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """Nothing to tell."""
+        """Do nothing."""
 
     def release(self, messages: Sequence[Message]) -> None:
         self.released += messages
 
     def reject(self, message: Message, reason: str) -> None:
-        """Nothing to tell."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
     @property
     def exhausted(self) -> bool:
@@ -53,7 +53,7 @@ class Scripted(EventSource):
 
 
 class Asking(Scripted):
-    """Its senders wait for an answer."""
+    """A source whose senders wait for a response."""
 
     replies_to_sender = True
 

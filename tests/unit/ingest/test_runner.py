@@ -1,4 +1,4 @@
-"""Many sources, a thread each: ends, failures, stopping."""
+"""Many sources with a thread each: ends, failures, stopping."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class ListSource(EventSource):
-    """Hands out the messages of `ids`, one at a time; at `failing` it fails, that many times."""
+    """Returns the messages of `ids` one at a time; fails this many times at `failing`."""
 
     kind = MessageKind.EVENT
 
@@ -62,7 +62,7 @@ class NotificationSource(ListSource):
 
 
 class HangingSource(EventSource):
-    """Never returns, until its test is over."""
+    """Never returns until its test is over."""
 
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         self.params.get("meanwhile", bool)()
@@ -71,7 +71,7 @@ class HangingSource(EventSource):
 
 
 class EndlessSource(EventSource):
-    """Never has anything, and never ends."""
+    """Never has a message, and never ends."""
 
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         return []
@@ -185,7 +185,7 @@ def test_statistics_are_logged_while_running(
 
 
 class QueueSource(ListSource):
-    """Knows how much waits."""
+    """Knows its lag."""
 
     def lag(self) -> int | None:
         return len(self.left) + 5

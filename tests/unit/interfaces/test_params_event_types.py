@@ -1,4 +1,4 @@
-"""The check for parameters that choose events by their type."""
+"""Validation of params that select events by type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Event types: globs, exclusions, and what the index of triggers asks of them."""
+"""Event types: globs, exclusions, and the data for the trigger index."""
 
 from __future__ import annotations
 

@@ -127,5 +127,5 @@ def test_a_shown_event_survives_json_and_cleaning_unchanged() -> None:
 
 
 def clean_timestamp(read: dict[str, object]) -> dict[str, object]:
-    """`read` with its timestamp as a datetime, which is left to the cleaning of events."""
+    """Return `read` with its timestamp as a datetime, which event cleaning converts."""
     return read | {"timestamp": datetime.fromisoformat(str(read["timestamp"]))}

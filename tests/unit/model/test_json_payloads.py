@@ -1,4 +1,4 @@
-"""Payloads of effects keep their types, and what not every database stores is refused."""
+"""Effect payloads keep their types, and values that some database cannot store are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A single time and a range of time: what lies in them, and what they keep."""
+"""A time stamp and a time range: membership and normalization."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pipeline's definition tells."""
+"""Properties of a pipeline definition."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Silent(PipelineHandler):
 
 
 class Acting(PipelineHandler):
-    """Has a commit of its own."""
+    """Has its own commit."""
 
     def commit(self) -> None:
         self.params["done"] = True
 
 
 class Stranger:
-    """No subclass; only the three methods."""
+    """Has the three methods without the base class."""
 
     def __init__(self, **params: object) -> None:
         self.params = dict(params)
@@ -66,7 +66,7 @@ def of_pass() -> None:
 
 
 def of_words() -> None:
-    """Nothing to do here."""
+    """Do nothing."""
 
 
 def of_dots() -> None: ...

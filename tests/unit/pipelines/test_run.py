@@ -1,4 +1,4 @@
-"""One run: what handlers are given, what is saved, what fails a run."""
+"""One run: input of handlers, saved events, failures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def handler(
     commit: Callable[[], object] = lambda: None,
     rollback: Callable[[], object] = lambda: None,
 ) -> type[PipelineHandler]:
-    """A handler class of three functions."""
+    """Return a handler class made of three functions."""
 
     class Handler(PipelineHandler):
         def handle_events(self, events: list[Any], env: dict[str, Any]) -> Any:
@@ -45,7 +45,7 @@ def handler(
 
 
 def run_of(*classes: Callable[..., Any], **options: Any) -> PipelineRun:
-    """A run of handlers h1, h2, ..."""
+    """Return a run of handlers h1, h2, ..."""
     specs = tuple(HandlerSpec(f"h{number}", c) for number, c in enumerate(classes, 1))
     return PipelineRun(PipelineDefinition("bills", specs), STREAM, **options)
 

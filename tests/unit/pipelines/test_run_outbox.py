@@ -1,4 +1,4 @@
-"""Behaviour section 7: what handlers of a run put into their outboxes."""
+"""Behaviour section 7: effects that the handlers of a run queue."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def nothing(_outbox: Any) -> None:
 def sender(
     on_handle: Act = nothing, on_commit: Act = nothing, on_rollback: Act = nothing
 ) -> type[PipelineHandler]:
-    """A handler that delivers; its functions get what env["outbox"] is at that moment."""
+    """Return a handler that delivers; its functions get the current env["outbox"]."""
 
     class Sender(PipelineHandler):
         def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
@@ -47,7 +47,7 @@ def sender(
 
 
 def mute(on_handle: Act) -> type[PipelineHandler]:
-    """A handler without `deliver`."""
+    """Return a handler without `deliver`."""
 
     class Mute(PipelineHandler):
         def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Tracebacks as they may be stored: short, storable, without secrets."""
+"""Tracebacks in storable form: short, valid text, without secrets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from winchester_core.pipelines.traceback_text import (
 
 
 def raised(error: Exception, cause: Exception | None = None) -> Exception:
-    """`error` with a traceback, chained from `cause`."""
+    """Return `error` with a traceback, chained from `cause`."""
     try:
         raise error from cause
     except Exception as caught:  # noqa: BLE001

@@ -1,4 +1,4 @@
-"""What plugins say of themselves: every built-in one has a summary and an example that loads."""
+"""Plugin descriptions: every built-in plugin has a summary and an example that loads."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def example_of(group: str, name: str) -> Any:
 
 
 ANYTHING = {"library", "flags[].value", "default"}
-"""The parameters that take anything."""
+"""Parameters that accept any value."""
 
 OWN = [(group, name) for group in GROUP_NOUNS for name in own(group)]
 

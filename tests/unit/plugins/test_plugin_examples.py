@@ -1,4 +1,4 @@
-"""The example of every built-in plugin does what it shows, where no server is needed for it."""
+"""The example of every built-in plugin works, where no server is needed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ADDED_AND_QUEUED = {
     "usage": (2, 0),
     "webhook": (0, 3),
 }
-"""Handler to how many events its example adds, and how many effects it queues, for `EVENTS`."""
+"""Numbers of events added and effects queued by each handler's example, for `EVENTS`."""
 
 MATCHED: dict[str, tuple[Any, Any]] = {
     "cidr": ("10.1.2.3", "11.1.2.3"),
@@ -58,7 +58,7 @@ MATCHED: dict[str, tuple[Any, Any]] = {
     "string": ("active", "Active"),
     "text": ("active", "Active"),
 }
-"""Condition to a value that its example takes, and one that it does not."""
+"""A value that each condition's example matches, and one that it does not."""
 
 DISTILLED: dict[str, tuple[dict[str, Any], Any]] = {
     "bitfield": ({"payload": {"deleted_at": "2026-03-14"}}, 1),
@@ -66,7 +66,7 @@ DISTILLED: dict[str, tuple[dict[str, Any], Any]] = {
     "split": ({"publisher_id": "compute.host-17"}, "host-17"),
     "timedelta": ({"payload": {"start": "2026-03-14T12:00", "end": "2026-03-14T12:01"}}, 60.0),
 }
-"""Trait plugin to what a notification holds, and the trait that its example makes of it."""
+"""What a notification holds for each trait plugin, and the trait that its example returns."""
 
 WITHOUT_SERVER = {"http", "jsonl"}
 WITH_SERVER = {"oslo", "rabbitmq", "yagi"}

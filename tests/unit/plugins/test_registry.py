@@ -1,4 +1,4 @@
-"""Plugins are found by entry point, imported by name, and their troubles are told in full."""
+"""Plugins are found by entry point, imported by name, and their errors are complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The docstring of a plugin is read without importing its module, or not at all."""
+"""The docstring of a plugin is read without importing its module."""
 
 from __future__ import annotations
 

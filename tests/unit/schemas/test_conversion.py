@@ -1,4 +1,4 @@
-"""From voluptuous to JSON Schema: never stricter, and as strict as can be said."""
+"""From voluptuous to JSON Schema: never stricter, and as strict as possible."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What `winchester check` refuses an editor marks as wrong, as far as JSON Schema can say it; what
-`winchester check` takes it lets stand."""
+"""The JSON Schemas agree with `winchester check`, as far as JSON Schema can express its rules."""
 
 from __future__ import annotations
 
@@ -176,7 +175,7 @@ MISTAKES = {
         ("{active: up}", "[up]"),
     ],
 }
-"""What stands in a file that is right, and a mistake in its place."""
+"""Text of a valid file, and the mistake that replaces it."""
 
 BEYOND_JSON_SCHEMA = {
     "winchester": [
@@ -199,7 +198,7 @@ BEYOND_JSON_SCHEMA = {
     "pipelines": [("tls: true", "tls: {key_file: setup.cfg}")],
     "event_definitions": [("payload.memory", "'payload.['")],
 }
-"""Mistakes that `winchester check` alone finds."""
+"""Mistakes that only `winchester check` finds."""
 
 VARIATIONS = {
     "winchester": [
@@ -259,7 +258,7 @@ VARIATIONS = {
         ("bit: 0", "bit: 0, value: [1]"),
     ],
 }
-"""Other ways to say something that are right as well."""
+"""Alternative forms that are valid as well."""
 
 ENVIRON = {"SIZE": "5", "YES": "true", "CLOCK": "event"}
 

@@ -1,4 +1,4 @@
-"""The schemas let every file stand that the project ships, and those of others that are right."""
+"""The JSON Schemas accept every file that the project ships, and valid files of others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exit statuses, and what is said on standard error."""
+"""Exit statuses and messages on standard error."""
 
 from __future__ import annotations
 

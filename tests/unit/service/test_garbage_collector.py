@@ -1,4 +1,4 @@
-"""The garbage collector leaves a program at work alone, and still finds garbage."""
+"""The garbage collector does not scan long-lived objects, and still finds garbage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Knot:
-    """Something that holds itself."""
+    """An object that refers to itself."""
 
     def __init__(self) -> None:
         self.self = self

@@ -1,4 +1,4 @@
-"""What goes over the socket that systemd names, and when nothing does."""
+"""Notifications sent over systemd's socket, and when none are sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Debug counts of a process reach the store from time to time, and outlast a store that is away."""
+"""Debug counts of a process are written periodically, and survive an unavailable store."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def trigger(level: int) -> TriggerDefinition:
 
 
 class AwayAtTimes:
-    """A `DebugStore` that can be away."""
+    """A `DebugStore` that can be unavailable."""
 
     def __init__(self) -> None:
         self.is_away = False

@@ -1,4 +1,4 @@
-"""The demo's sample and the loads made like it: shape, and the truth about them."""
+"""The demo's sample and generated loads: their shape, and the known faults."""
 
 from __future__ import annotations
 

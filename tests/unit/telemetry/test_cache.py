@@ -1,4 +1,4 @@
-"""What is adaptive to find out is found out now and then, by one thread at a time."""
+"""TTL cache: expensive values are refreshed rarely, by one thread at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Hands:
-    """A clock that a test moves."""
+    """A clock controlled by the test."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
@@ -40,7 +40,7 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
 
 
 class Answers:
-    """Counts how often it was asked; what it takes, a test says."""
+    """Counts its calls; the test sets the duration of each."""
 
     def __init__(self, before: Callable[[], None] = lambda: None) -> None:
         self.asked = 0
@@ -126,7 +126,7 @@ def test_an_unexpected_exception_reaches_the_caller_and_is_not_cached() -> None:
 
 
 class Hanging:
-    """A search that goes on in another thread until it is let go."""
+    """A refresh in another thread that hangs until released."""
 
     def __init__(self, kept: TtlCache[int], answers: Answers) -> None:
         self.begun, self.let_go = threading.Event(), threading.Event()

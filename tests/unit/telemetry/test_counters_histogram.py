@@ -1,4 +1,4 @@
-"""Durations are counted by the bounds that they are within."""
+"""Durations are counted in buckets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spans, as OpenTelemetry's own kit shows them; and nothing where nobody asks for them."""
+"""Spans, as OpenTelemetry's test exporter shows them; none without a provider."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def exporter(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
-    """A provider, set up for this test alone."""
+    """A provider for this test only."""
     with recorded_spans(monkeypatch) as exporter:
         yield exporter
 

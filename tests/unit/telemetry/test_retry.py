@@ -1,4 +1,4 @@
-"""Waiting for what is away: as long as it takes, and told once."""
+"""Waiting through an outage: for as long as it takes, logged once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a process lives and is ready, as it is answered over HTTP."""
+"""Liveness and readiness of a process over HTTP."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Database:
-    """One that a test puts out of order."""
+    """A database that a test can break."""
 
     def __init__(self) -> None:
         self.fault: Exception | None = None
@@ -42,7 +42,7 @@ class Answer:
 
 @dataclass
 class Watched:
-    """A process that is watched."""
+    """A process with a watchdog."""
 
     beats: Watchdog
     database: Database

@@ -1,4 +1,4 @@
-"""Signs of life: who was to be heard of by now, and was not."""
+"""Watchdog: components that missed their deadline."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from winchester_core.telemetry.watchdog import DEADLINE_SECONDS, Watchdog
 
 
 class Hands:
-    """A clock that a test moves."""
+    """A clock controlled by the test."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0

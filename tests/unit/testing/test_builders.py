@@ -1,4 +1,4 @@
-"""The builders of events, notifications, and what surrounds a handler."""
+"""Builders of events, notifications, and a handler's environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `winchester plugin check` finds about an installed plugin."""
+"""Problems that `winchester plugin check` finds in an installed plugin."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_correct_plugin_has_no_problem(
 
 @pytest.mark.parametrize("group", SOUND)
 def test_every_rule_is_tested_on_something(inspected: Any, group: str) -> None:
-    """Each is tried on what its own example gives: another example, another number of rules."""
+    """Each rule is tested on the plugin's own example, so the number of rules depends on it."""
     twice = {
         HANDLERS: "\\n- mine\\n- name: mine",
         CONDITIONS: "a: {any: [{mine: 1}, {mine: 2}]}",

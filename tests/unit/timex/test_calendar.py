@@ -1,4 +1,4 @@
-"""Hours, days, months and years around a time: how they wrap around, and when they leave it."""
+"""Anchored hours, days, months and years: how they wrap around, and what shifts them."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ EXAMPLES_TIME = "`2015-03-17 14:20`"
 
 
 def table(heading: str, columns: int) -> list[list[str]]:
-    """The cells of the first table under a heading."""
+    """Return the cells of the first table under a heading."""
     _, _, section = PAGE.read_text().partition(f"## {heading}\n")
     lines = re.search(r"(?:^\|.*\|\n)+", section, re.MULTILINE)
     assert lines is not None, f"no table under {heading!r}"

@@ -1,4 +1,4 @@
-"""What is a time expression, and what is said of a text that is none."""
+"""Syntax of time expressions, and the errors of invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times and ranges of their own: arithmetic, missing variables, and the ends of the calendar."""
+"""Times and ranges: arithmetic, missing variables, and the ends of the calendar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The static measures, on small packages whose figures are known."""
+"""The static measures, on small packages with known figures."""
 
 from __future__ import annotations
 

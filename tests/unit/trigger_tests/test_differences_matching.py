@@ -1,4 +1,4 @@
-"""Which thing that came is held against which that is expected."""
+"""Pairing of actual with expected items."""
 
 from __future__ import annotations
 

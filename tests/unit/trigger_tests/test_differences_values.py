@@ -1,4 +1,4 @@
-"""What a value in a file of cases means."""
+"""Meaning of a value in a case file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JUnit's XML can be read whatever a case is called and whatever went wrong."""
+"""JUnit XML is well-formed for any case name and any failure."""
 
 from __future__ import annotations
 

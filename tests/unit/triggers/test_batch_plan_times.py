@@ -1,4 +1,4 @@
-"""Behaviour section 8: what "now" is for each event, on either clock."""
+"""Behaviour section 8: "now" for each event, on either clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is different between two sets of triggers."""
+"""Differences between two sets of triggers."""
 
 from __future__ import annotations
 

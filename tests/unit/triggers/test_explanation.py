@@ -1,4 +1,4 @@
-"""What is said of an event at a trigger, and of a stream's way to its fire criteria."""
+"""Explanations of an event at a trigger, and of a stream's progress towards its fire criteria."""
 
 from __future__ import annotations
 

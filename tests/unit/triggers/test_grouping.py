@@ -40,7 +40,7 @@ DIFFERENT: list[Any] = [
 
 
 def group_key(trigger_name: str, values: dict[str, Any]) -> bytes:
-    """The key of the group of an event that has these values."""
+    """Return the group key of an event with these values."""
     return (
         Grouping(trigger_name, [DistinguishingTrait(name) for name in values])
         .group_of(values, {})

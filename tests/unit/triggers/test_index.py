@@ -1,4 +1,4 @@
-"""The index of triggers finds, in order, what a linear search would, in bounded memory."""
+"""The trigger index finds what a linear search would, in order and in bounded memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trigger:
-    """What the index needs of a trigger."""
+    """The part of a trigger that the index uses."""
 
     name: str
     match_criteria: tuple[Criterion, ...]

@@ -1,4 +1,4 @@
-"""Of the triggers about one event type, those whose constants an event lacks are not tried."""
+"""Triggers whose constants an event lacks are not evaluated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Trigger:
-    """What the index needs of a trigger."""
+    """The part of a trigger that the index uses."""
 
     name: str
     match_criteria: tuple[Criterion, ...]
@@ -27,15 +27,15 @@ class Trigger:
 
 
 class CaseBlind(ConstantCondition):
-    """A plugin's condition that takes more than what it has inherited takes."""
+    """A plugin's condition that matches more than its base class does."""
 
     def matches(self, event: Any) -> bool:
-        """Compare without regard to case."""
+        """Compare case-insensitively."""
         return str(event.get(self.trait)).lower() == str(self.expression).lower()
 
 
 class Bare:
-    """A plugin's condition that is nothing but what a condition must be."""
+    """A minimal condition of a plugin."""
 
     config_schema = staticmethod(lambda expression: expression)
 
@@ -43,17 +43,17 @@ class Bare:
         self._wanted = trait, expression
 
     def matches(self, event: Any) -> bool:
-        """Compare."""
+        """Compare for equality."""
         trait, expression = self._wanted
         return bool(event.get(trait) == expression)
 
     def describe(self) -> str:
-        """Say so."""
+        """Describe the comparison."""
         return f"{self._wanted}"
 
 
 def candidate_index(*wanted: Any, debug_level: int = 0) -> CandidateIndex[Trigger]:
-    """Triggers 0, 1, 2... with these demands: a dict is one criterion, a list several."""
+    """Return triggers 0, 1, 2... with these predicates: a dict is one criterion, a list several."""
     known: dict[str, Any] = {**CONDITIONS, "blind": CaseBlind, "bare": Bare}
     candidates = []
     for number, each in enumerate(wanted):
@@ -64,7 +64,7 @@ def candidate_index(*wanted: Any, debug_level: int = 0) -> CandidateIndex[Trigge
 
 
 def found(candidates: CandidateIndex[Trigger], **traits: Any) -> str:
-    """The names of the possible ones in order."""
+    """Return the names of the candidates in order."""
     event = {"event_type": "a", "timestamp": NOON, **traits}
     return "".join(each.trigger.name for each in candidates.candidates_for(event))
 

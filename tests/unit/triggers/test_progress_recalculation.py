@@ -1,4 +1,4 @@
-"""What it does to an open stream when its trigger's rules change."""
+"""Effect of changed trigger rules on an open stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker has in hand: begun streams are kept, waiting ones can be given back."""
+"""Claims in progress: started streams are kept, waiting ones can be released."""
 
 from __future__ import annotations
 

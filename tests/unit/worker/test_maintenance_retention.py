@@ -1,4 +1,4 @@
-"""How a worker trims: batch after batch, each past the one before, for a bounded time."""
+"""Retention in a worker: batch after batch from a cursor, for a bounded time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ END = TrimCursor(at(2), 9)
 
 @dataclass
 class ScriptedStore:
-    """Answers each batch with the next of `answers`, and then with nothing to trim."""
+    """Returns the next of `answers` for each batch, then an empty result."""
 
     answers: list[TrimResult]
     cursors: list[TrimCursor | None] = field(default_factory=list)
@@ -48,7 +48,7 @@ class ScriptedStore:
 
 
 class Seconds:
-    """A monotonic clock that goes on by `step` each time it is asked."""
+    """A monotonic clock that advances by `step` at each call."""
 
     def __init__(self, step: float = 0.0) -> None:
         self.now = 0.0

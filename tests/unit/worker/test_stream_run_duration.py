@@ -1,4 +1,4 @@
-"""How long runs take is counted once for each, by pipeline."""
+"""The duration of each run is counted once, by pipeline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Hands:
-    """A clock that handlers move."""
+    """A clock that handlers advance."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0

@@ -1,4 +1,4 @@
-"""Behaviour section 6: what a worker does with streams that are ready."""
+"""Behaviour section 6: processing of ready streams by a worker."""
 
 from __future__ import annotations
 

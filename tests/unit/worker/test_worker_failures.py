@@ -1,4 +1,4 @@
-"""Behaviour section 6: what a worker does when a run, a commit or a worker fails."""
+"""Behaviour section 6: failed runs, commits and workers."""
 
 from __future__ import annotations
 
@@ -178,9 +178,9 @@ def test_a_lost_lease_affects_no_other_stream_of_the_batch(scene: Scene, script:
 
 
 class Away:
-    """Lets a method of a store fail, as when the database is away, at its first calls.
+    """Makes the first calls of a store's method fail, as if the database were unavailable.
 
-    With `after`, what the method does is done and only its answer lost.
+    With `after`, the method takes effect and only its result is lost.
     """
 
     def __init__(self, scene: Scene, method: str, *, times: int = 1, after: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""What a worker gives back whose process ends in the middle of a run."""
+"""Release of claims when a worker's process ends during a run."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_run_interrupted_in_commit_is_told_so_when_retried(
     worker = scene.worker(purge_completed=False)
 
     class Cut(BaseException):
-        """The end of the process."""
+        """End of the process."""
 
     def end() -> None:
         _in_another_thread(worker.release_all)
@@ -123,7 +123,7 @@ def test_a_run_counts_as_alive_until_its_timeout(
 def test_a_worker_hung_in_the_database_is_overdue_but_not_one_waiting_for_it(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The worker's own thread looks, from within the store, at how it is seen."""
+    """The worker's thread reads its own health from within the store."""
     watchdog = Watchdog()
     worker = scene.worker(watchdog=watchdog)
     monkeypatch.setattr("winchester_core.telemetry.watchdog.DEADLINE_SECONDS", 0.05)

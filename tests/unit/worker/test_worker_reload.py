@@ -1,4 +1,4 @@
-"""A worker that is told to go by another configuration while it works."""
+"""Reload of the configuration of a running worker."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_a_reload_wakes_a_sleeping_worker(scene: Scene) -> None:
 
 
 class TestDelivery:
-    """Couriers take instances from the pipelines as they are now."""
+    """Delivery workers take handler instances from the current pipelines."""
 
     def test_pending_effects_are_delivered_by_the_new_handler(self, scene: Scene) -> None:
         old, new = Post(), Post()
@@ -180,7 +180,7 @@ class TestDelivery:
 
 
 class TestRefreshing:
-    """Open streams are brought up to date in bounded batches, and looked at again."""
+    """Open streams are recalculated in bounded batches, and checked again later."""
 
     @pytest.fixture(autouse=True)
     def small(self, monkeypatch: pytest.MonkeyPatch) -> None:

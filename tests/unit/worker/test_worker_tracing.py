@@ -1,4 +1,4 @@
-"""A worker's and ingest's steps are spans; one that failed says so, without a secret."""
+"""Steps of worker and ingest are spans; a failed one is marked, without secrets."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def exporter(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
 
 
 class Mailer(PipelineHandler):
-    """Queues an effect, and delivers it unless told otherwise."""
+    """Queues an effect, and delivers it unless scripted otherwise."""
 
     failure: Exception | None = None
 
@@ -50,7 +50,7 @@ class Mailer(PipelineHandler):
 
 
 def told(exporter: InMemorySpanExporter) -> list[tuple[str, dict[str, Any]]]:
-    """Name and attributes of each span, prefixes taken away, in the order of their ends."""
+    """Return name and attributes of each span, without prefixes, in the order of their ends."""
     return [
         (
             span.name.removeprefix("winchester."),
@@ -64,7 +64,7 @@ def told(exporter: InMemorySpanExporter) -> list[tuple[str, dict[str, Any]]]:
 
 
 def parents(exporter: InMemorySpanExporter) -> list[tuple[str, str | None]]:
-    """The name of each span, and of the one that it is within."""
+    """Return the name of each span and of its parent."""
     spans = exporter.get_finished_spans()
     names = {_id(span): span.name.removeprefix("winchester.") for span in spans}
     return [
@@ -135,7 +135,7 @@ def test_streams_without_a_commit_are_completed_in_one_separate_span(
 
 
 def failed(exporter: InMemorySpanExporter) -> dict[str, str | None]:
-    """The spans that failed, with their descriptions; none shows a secret."""
+    """Return the failed spans with their descriptions, and assert that none has a secret."""
     spans = exporter.get_finished_spans()
     assert all("s3cret" not in span.to_json() for span in spans)
     return {
@@ -167,7 +167,7 @@ def test_a_failed_delivery_marks_its_span(
 
 
 class Once(EventSource):
-    """Gives one batch."""
+    """Returns one batch."""
 
     def __init__(self, messages: list[Message]) -> None:
         self._messages = messages

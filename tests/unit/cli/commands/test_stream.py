@@ -1,4 +1,4 @@
-"""What is said of a stream's future."""
+"""Description of a stream's next transition."""
 
 from __future__ import annotations
 

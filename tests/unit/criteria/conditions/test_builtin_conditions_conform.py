@@ -1,4 +1,4 @@
-"""The conditions that Winchester brings keep the rules that it gives to authors of conditions."""
+"""The built-in conditions pass the conformance suite for conditions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Atom entry of an event, with JSON and with CUF in it."""
+"""The Atom entry of an event, with JSON and CUF content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the notabene handler queues, and what its params may be."""
+"""Messages queued by the notabene handler, and its params."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The usage handler: the verdict on each billing record, and the events that tell it."""
+"""The usage handler: the verdict on each billing record, and its events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXISTS_TYPE = "compute.instance.exists"
 
 
 def event(kind: str, **traits: Any) -> dict[str, Any]:
-    """An event of instance `i-1` in its ordinary state, changed by `traits`; None takes away."""
+    """Return an event of instance `i-1` in its usual state; `traits` override, None removes."""
     ordinary = {
         "message_id": f"{kind} of i-1",
         "event_type": f"compute.instance.{kind}",
@@ -36,7 +36,7 @@ def event(kind: str, **traits: Any) -> dict[str, Any]:
 
 
 def exists(**traits: Any) -> dict[str, Any]:
-    """The end-of-day record of `i-1` for one day."""
+    """Return the end-of-day record of `i-1` for one day."""
     day = {
         "message_id": EXISTS_ID,
         "timestamp": datetime(2026, 3, 15, 0, 5, tzinfo=UTC),

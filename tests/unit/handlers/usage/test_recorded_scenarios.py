@@ -1,8 +1,9 @@
 """The usage handler on the recorded scenarios and on the golden run of the seed's system.
 
-Three differences from the recordings are wanted, and each is named where it is taken out:
-a verified event has no `error` (the seed's has the text "None"), a warning belongs to its own
-exists only (the seed repeats it in later blocks), and where the seed crashed there is a verdict.
+Three differences from the recordings are intended, and each is named where it is removed:
+a verified event has no `error` (the seed's has the text "None"), a warning applies to its own
+exists event only (the seed repeats it in later blocks), and where the seed crashed there is a
+verdict.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ WARNED_ONCE = {"warnings_repeat": [("warnings", None), ("verified", None), ("ver
 
 
 def added_to(events: list[dict[str, Any]], stream_id: int = 1) -> list[dict[str, Any]]:
-    """What the handler appends to `events`, after the given ones."""
+    """Return the events that the handler appends to `events`."""
     given = [dict(event) for event in events]
     result = UsageHandler().handle_events(events, {"stream_id": stream_id})
     assert result[: len(given)] == given
@@ -87,7 +88,7 @@ def test_every_verdict_of_the_golden_run_is_reproduced(shared_data: Path) -> Non
 
 
 def as_recorded(event: dict[str, Any], index: int) -> dict[str, Any]:
-    """`event` with the traits that the recording kept, in its forms."""
+    """Return `event` with the recorded traits, in the recorded form."""
     kept = (
         *("audit_period_beginning", "audit_period_ending", "bandwidth_in", "bandwidth_out"),
         *("error", "error_code", "event_type", "instance_id", "original_message_id"),
@@ -104,7 +105,7 @@ def as_recorded(event: dict[str, Any], index: int) -> dict[str, Any]:
 
 
 def without_the_wanted_differences(recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The recorded events in order, without `error` on verified ones and repeated warnings."""
+    """Return the recorded events without `error` on verified ones and repeated warnings."""
     told: set[tuple[int, str]] = set()
     kept = []
     for event in sorted(recorded, key=lambda event: event["timestamp"]):

@@ -1,4 +1,4 @@
-"""What the answers of a web service mean for an effect."""
+"""Meaning of a web service's responses for an effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the webhook handler says: event, stream and CloudEvents, and its signature."""
+"""Requests of the webhook handler: event, stream and CloudEvents, and the signature."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The http source: what may be configured, and what it needs to be installed."""
+"""The http source: its params, and its optional dependency."""
 
 from __future__ import annotations
 

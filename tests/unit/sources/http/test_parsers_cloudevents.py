@@ -31,7 +31,7 @@ REQUIRED = {
 
 
 def traits_of(**members: Any) -> dict[str, Any]:
-    """What a CloudEvent has beside the required traits."""
+    """Return the traits of a CloudEvent besides the required ones."""
     event = cloudevent_to_event({**MINIMAL, **members})
     assert event.items() >= REQUIRED.items()
     return {name: value for name, value in event.items() if name not in REQUIRED}

@@ -1,4 +1,4 @@
-"""The jsonl source: what it reads, how it delivers, and how it says what it cannot read."""
+"""The jsonl source: reading, redelivery, and errors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read_all(source: JsonlSource, size: int = 100) -> list[Message]:
 
 
 def batches(source: JsonlSource) -> Iterator[list[Message]]:
-    """Batches without end."""
+    """Yield batches without end."""
     while True:
         batch = source.receive(1000, 0)
         source.ack(batch)
@@ -62,7 +62,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileIO]:
-    """A pipe as standard input; the end to write to."""
+    """A pipe as standard input; yields the end to write to."""
     read_end, write_end = os.pipe()
     with os.fdopen(read_end) as stdin, FileIO(write_end, "w") as writer:
         monkeypatch.setattr("sys.stdin", stdin)
@@ -289,10 +289,10 @@ def test_a_quiet_pipe_is_waited_for_up_to_the_timeout(
     waits: list[float] = []
 
     class Poll:
-        """Notes how long it may wait, in milliseconds, and finds that nothing came."""
+        """Records its timeout in milliseconds, and finds nothing."""
 
         def register(self, *_: int) -> None:
-            """There is one descriptor."""
+            """Do nothing."""
 
         def poll(self, milliseconds: float) -> list[object]:
             waits.append(milliseconds)

@@ -1,4 +1,4 @@
-"""The source `jsonl` keeps the rules that Winchester gives to authors of sources."""
+"""The source `jsonl` passes the conformance suite for sources."""
 
 from __future__ import annotations
 

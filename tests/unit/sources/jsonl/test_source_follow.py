@@ -1,4 +1,4 @@
-"""The jsonl source follows a file: as it grows, through rotation of both kinds, over failures."""
+"""The jsonl source follows a file through growth, both kinds of rotation, and failures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Follower:
-    """A source that follows `path`, opened, and what it has given so far."""
+    """An open source that follows `path`, and the messages received so far."""
 
     def __init__(self, path: Path) -> None:
         self.given: list[str] = []
@@ -28,7 +28,7 @@ class Follower:
         self.source.open()
 
     def look(self) -> list[str]:
-        """All that is there now."""
+        """Receive all that is available now."""
         while messages := self.source.receive(100, 0):
             self.given += [bytes(message.body).decode() for message in messages]  # type: ignore[arg-type]
             self.source.ack(messages)
@@ -48,7 +48,7 @@ def append(path: Path, text: str) -> None:
 
 
 def rename(path: Path) -> Path:
-    """Move the file aside, as log rotation does."""
+    """Rename the file, as log rotation does."""
     old = path.with_name(path.name + ".1")
     path.rename(old)
     return old

@@ -1,4 +1,4 @@
-"""Records are found in lines and arrays, whatever the pieces in which an input comes."""
+"""Records are found in lines and arrays, for any chunking of the input."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ WAIT_SECONDS = BOUND_SECONDS
 
 
 class Call(threading.Thread):
-    """A thread of oslo.messaging that hands a batch in, and what comes back to it."""
+    """A thread of oslo.messaging that delivers a batch, and the result that it gets."""
 
     def __init__(self, queue: DeliveryQueue, *incoming: Any) -> None:
         super().__init__(daemon=True)

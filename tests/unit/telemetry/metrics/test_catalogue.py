@@ -1,4 +1,4 @@
-"""Metrics keep to the conventions, show every count, and have no label that nobody bounds."""
+"""Metrics follow the conventions, expose every count, and have bounded labels only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LABELS = {
     *("outcome", "reason", "state", "program", "version", "python"),
     *("source", "trigger", "pipeline", "handler"),
 }
-"""Those of the program, and those of the configuration."""
+"""Labels of the program, and those of the configuration."""
 
 MAIL, FAX = Endpoint("fire", "mail"), Endpoint("fire", "fax")
 SECOND_FAX = Endpoint("fire", "fax", 1)

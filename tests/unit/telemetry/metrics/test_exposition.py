@@ -1,4 +1,4 @@
-"""What Prometheus reads is what the probes tell, in both of its formats."""
+"""The exposed metrics equal the samples, in both formats of Prometheus."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OPENMETRICS = "application/openmetrics-text"
 
 
 def scrape(*probes: MetricsCollector, accept: str = "text/plain") -> str:
-    """The body of one answer."""
+    """Return the body of one response."""
     environ: dict[str, Any] = {"HTTP_ACCEPT": accept}
     setup_testing_defaults(environ)
     return b"".join(metrics_application(probes)(environ, lambda *_: None)).decode()

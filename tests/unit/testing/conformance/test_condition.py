@@ -1,4 +1,4 @@
-"""The suite of conditions finds one fault each, and says what it is."""
+"""The condition suite finds each fault and names it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class AtLeast(Condition):
-    """A condition without a fault; the others have one each."""
+    """A correct condition; the others have one fault each."""
 
     config_schema: ClassVar[Schema] = Schema(int)
 
@@ -73,7 +73,7 @@ class Remembering(AtLeast):
 
 
 class LastOfTwo(AtLeast):
-    """Answers by the bound of the instance that was asked last before it."""
+    """Uses the bound of the instance that was evaluated last before it."""
 
     asked: ClassVar[list[int]] = [0]
 
@@ -119,7 +119,7 @@ class MadeOfFewerThanTheSchemaTakes(AtLeast):
 
 
 def suite_of(condition: type[Any], **more: Any) -> type[Any]:
-    """A suite for a condition that takes whole numbers."""
+    """Return a suite for a condition on integers."""
     attributes = {"plugin": condition, "expressions": [1, 2], "refused": ["1"]} | more
     return type("Suite", (ConditionConformance,), attributes)
 

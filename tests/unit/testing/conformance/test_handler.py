@@ -1,4 +1,4 @@
-"""The suite of handlers finds one fault each, and says what it is."""
+"""The handler suite finds each fault and names it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ PREPARED: dict[str, Any] = {}
 
 @pytest.fixture(autouse=True)
 def _outside() -> Iterator[None]:
-    """What the handlers of these tests act upon is empty when the next test begins."""
+    """Clear the external state of the handlers before each test."""
     yield
     OUTSIDE.clear()
     PREPARED.clear()
 
 
 class Writer(PipelineHandler):
-    """A handler without a fault: it prepares, writes on commit, and adds an event.
+    """A correct handler: prepares, writes on commit, and adds an event.
 
     The others have one fault each.
     """
@@ -116,7 +116,7 @@ BESIDE: list[str] = []
 
 
 class KeepingInTheModule(Writer):
-    """What it adds depends on the runs that are not over."""
+    """Its new event depends on runs that are still open."""
 
     def added(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
         BESIDE.append(self.key)
@@ -183,7 +183,7 @@ class NotMadeOfItsParams(Writer):
 
 
 class Sender(PipelineHandler):
-    """A handler with effects, without a fault."""
+    """A correct handler with effects."""
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
         for event in events:
@@ -226,7 +226,7 @@ class QueueingAnObject(Sender):
 
 
 class FromNothing:
-    """Begins with nothing outside."""
+    """Begins without external state."""
 
     def __init__(self) -> None:
         OUTSIDE.clear()
@@ -234,7 +234,7 @@ class FromNothing:
 
 
 class WriterSuite(HandlerConformance):
-    """The suite of a writer; `plugin` is set by each test."""
+    """The suite of a writer; each test sets `plugin`."""
 
     def params(self) -> dict[str, Any]:
         return {"event_type": "test.written"}
@@ -247,7 +247,7 @@ class WriterSuite(HandlerConformance):
 
 
 def suite_of(handler: type[Any], suite: type[Any] = WriterSuite, **attributes: Any) -> type[Any]:
-    """A suite for a handler, each of whose tests begins with nothing outside."""
+    """Return a suite for a handler, whose tests begin without external state."""
     return type("Suite", (FromNothing, suite), {"plugin": handler, **attributes})
 
 

@@ -1,4 +1,4 @@
-"""The suite of sources finds one fault each, and says what it is."""
+"""The source suite finds each fault and names it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from winchester_core.model.event import Event
 
 ORIGIN: deque[Event] = deque()
-"""The queue from which the sources of these tests take; what is in hand is not in it."""
+"""The queue that the sources of these tests consume; it excludes unsettled messages."""
 ACKED: list[Event] = []
 
 
 class QueueSource(EventSource):
-    """A source without a fault; the others have one each."""
+    """A correct source; the others have one fault each."""
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
@@ -96,7 +96,7 @@ class TakingRejectedForReleased(QueueSource):
 
 
 class ForgettingItsAcks(QueueSource):
-    """What was acknowledged comes again to the next process."""
+    """Redelivers acknowledged messages to the next process."""
 
     def open(self) -> None:
         ORIGIN.extend(ACKED)
@@ -179,7 +179,7 @@ class AlwaysExhausted(QueueSource):
 
 
 class WithoutEnd(QueueSource):
-    """It says of itself that it has an end."""
+    """Declares itself finite."""
 
 
 class UnknownLag(QueueSource):
@@ -193,7 +193,7 @@ class WithoutReply(QueueSource):
 
 
 class QueueSuite(SourceConformance):
-    """The suite of a queue; `plugin` is set by each test."""
+    """The suite of a queue; each test sets `plugin`."""
 
     message_timeout_seconds = 0.0
     idle_seconds = 0.0
@@ -207,7 +207,7 @@ class QueueSuite(SourceConformance):
 
 
 def suite_of(source: type[Any], **attributes: Any) -> type[Any]:
-    """A suite for a source."""
+    """Return a suite for a source."""
     return type("Suite", (QueueSuite,), {"plugin": source, **attributes})
 
 

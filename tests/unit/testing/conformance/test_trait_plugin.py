@@ -1,4 +1,4 @@
-"""The suite of trait plugins finds one fault each, and says what it is."""
+"""The trait plugin suite finds each fault and names it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class First(TraitPlugin):
-    """A trait plugin without a fault; the others have one each."""
+    """A correct trait plugin; the others have one fault each."""
 
     config_schema: ClassVar[Schema] = Schema({})
 
@@ -56,7 +56,7 @@ class Mute(First):
 
 
 def suite_of(plugin: type[Any], **attributes: Any) -> type[Any]:
-    """A suite for a trait plugin."""
+    """Return a suite for a trait plugin."""
     inputs = {"inputs": [["a"], [1, 2]]}
     return type("Suite", (TraitPluginConformance,), {"plugin": plugin, **inputs, **attributes})
 
