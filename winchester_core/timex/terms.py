@@ -139,10 +139,15 @@ _UNITS_BY_LENGTH = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Range:
-    """A range with two independent bounds. Each operation applies to both."""
+    """A range with two bounds. Each operation applies to both.
+
+    A range of exactly one `unit` (hour or day) keeps this length: an operation applies to its
+    begin. Else a day moved by months would be empty where both bounds are clamped to one date.
+    """
 
     get: BoundsGetter
     operations: tuple[BoundsOperation, ...] = ()
+    unit: Unit | None = None
 
     @classmethod
     def between(cls, first: Instant, second: Instant) -> Range:
@@ -151,18 +156,23 @@ class Range:
         return cls(lambda variables: (get_begin(variables), get_end(variables)))
 
     def plus(self, duration: Duration) -> Range:
-        """Return the range with `duration` added to both bounds."""
+        """Return the range with `duration` added."""
+        if self.unit is not None and duration.unitless is None:
+            return self.applying(_compile_new_begin(compile_addition(duration), self.unit))
         return self.applying(_compile_for_bounds(compile_addition, duration))
 
     def replaced(self, duration: Duration) -> Range:
-        """Return the range with the fields that `duration` names set in both bounds."""
+        """Return the range with the fields that `duration` names set."""
+        if self.unit is not None and duration.unitless is None:
+            replace = compile_replacement(duration.clamped_to_fields())
+            return self.applying(_compile_new_begin(replace, self.unit))
         return self.applying(
             _compile_for_bounds(lambda d: compile_replacement(d.clamped_to_fields()), duration)
         )
 
     def applying(self, operation: BoundsOperation) -> Range:
         """Return the range with one more operation."""
-        return Range(self.get, (*self.operations, operation))
+        return Range(self.get, (*self.operations, operation), self.unit)
 
     def compile_begin(self) -> TimeGetter:
         """Compile to the begin of the range; its end, too, must be within the supported years."""
@@ -252,7 +262,8 @@ class AnchoredRange:
     def replaced(self, duration: Duration) -> AnchoredRange | Range:
         """Return the range with the fields that `duration` names set in its begin."""
         if duration.has_unit_from(self.unit):
-            return self._as_range().applying(_compile_new_begin(duration, self.unit))
+            replace = compile_replacement(duration)
+            return self._as_range().applying(_compile_new_begin(replace, self.unit))
         return AnchoredRange(self.anchor, self.unit, self.windows.replaced(duration))
 
     def compile_begin(self) -> TimeGetter:
@@ -269,14 +280,14 @@ class AnchoredRange:
         def get_bounds(variables: Variables) -> Bounds:
             return find_window(get_time(variables))
 
-        return Range(get_bounds)
+        return Range(get_bounds, unit=self.unit if self.unit <= Unit.DAY else None)
 
 
-def _compile_new_begin(duration: Duration, unit: Unit) -> BoundsOperation:
-    replace, add_unit = compile_replacement(duration), compile_addition(Duration({unit: 1}))
+def _compile_new_begin(operation: TimeOperation, unit: Unit) -> BoundsOperation:
+    add_unit = compile_addition(Duration({unit: 1}))
 
     def apply(begin: datetime, _end: datetime) -> Bounds:
-        new_begin = replace(begin)
+        new_begin = operation(begin)
         return new_begin, add_unit(new_begin)
 
     return apply

@@ -58,9 +58,10 @@ NO_EXISTS = Fault("U0", "Notifications, but no .exists notification found.")
 def judge(exists: Event, block: Sequence[Event]) -> Verdict:
     """Judge `exists` against `block`, the events since the previous one. The first fault decides.
 
-    Total: any event gets a verdict. A trait is set when it is there and not None. A time is
-    compared only with a time; a naive one is UTC.
+    Total: any event gets a verdict. A trait is set when it is neither None nor "", which nova
+    sends for both. A time is compared only with a time; a naive one is UTC.
     """
+    exists, block = _without_empty(exists), [_without_empty(event) for event in block]
     fault = _launch_fault(exists, block)
     if fault is not None:
         return Verdict(fault)
@@ -72,6 +73,10 @@ def judge(exists: Event, block: Sequence[Event]) -> Verdict:
         message_id = exists.get("message_id")
         warnings = (f"Non-EOD .exists found (msg_id: {message_id}) with no operation event.",)
     return Verdict(fault or _delete_fault(exists, block), warnings)
+
+
+def _without_empty(event: Event) -> Event:
+    return {name: value for name, value in event.items() if value != ""}
 
 
 def _launch_fault(exists: Event, block: Sequence[Event]) -> Fault | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -113,6 +114,40 @@ def test_a_large_number_of_short_units_wraps_in_constant_time(
     begin, end = ends(f"day {sign} {number}{unit}", "2015-03-17 14:20")
     assert end - begin == DAY
     assert begin <= at("2015-03-17 14:20") < end
+
+
+@pytest.mark.parametrize("months", [*range(-13, 0), *range(1, 14)])
+@pytest.mark.parametrize("unit", ["day", "hour"])
+def test_a_range_moved_by_months_begins_on_the_clamped_date_and_keeps_its_length(
+    unit: str, months: int
+) -> None:
+    moved = parse(f"{unit} {'+' if months > 0 else '-'} {abs(months)}mo")
+    length = DAY if unit == "day" else timedelta(hours=1)
+    for number in range(3 * 366):
+        time = at("2014-01-01 14:20") + number * DAY
+        value = moved(timestamp=time)
+        assert isinstance(value, TimeRange)
+        year, month = divmod(12 * time.year + time.month - 1 + months, 12)
+        day = min(time.day, monthrange(year, month + 1)[1])
+        hour = 0 if unit == "day" else 14
+        assert value.begin == datetime(year, month + 1, day, hour, tzinfo=UTC)
+        assert value.end - value.begin == length
+
+
+@pytest.mark.parametrize(
+    ("expression", "begin", "end"),
+    [
+        ("day + 1mo + 1mo", "2014-03-28", "2014-03-29"),
+        ("day + 1mo @ 5h", "2014-02-28 05:00", "2014-03-01 05:00"),
+        ("day + 1mo @ 15d", "2014-02-15", "2014-02-16"),
+        ("day + 1mo + 1", "2014-02-28 01:00", "2014-03-01 01:00"),
+        ("day + 1y 1mo", "2015-02-28", "2015-03-01"),
+    ],
+)
+def test_operations_after_a_move_by_months_keep_the_length(
+    expression: str, begin: str, end: str
+) -> None:
+    assert ends(expression, "2014-01-30 12:00") == (at(begin), at(end))
 
 
 @pytest.mark.parametrize("sign", "+-")

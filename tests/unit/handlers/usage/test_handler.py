@@ -83,6 +83,10 @@ VERIFIED = {
     ],
     "error state needs no launch": [exists(state="error", launched_at=None)],
     "no state at all": [exists(state=None, launched_at=None)],
+    "an empty text is not set, as a trait that is absent": [
+        event("rebuild.end", os_version=""),
+        exists(deleted_at="", os_architecture=""),
+    ],
     "a naive time is UTC": [
         event("rebuild.end", launched_at=OLD.replace(tzinfo=None)),
         exists(),
@@ -110,6 +114,12 @@ FAILED = {
         [event("delete.end", **DELETED), exists(state="deleted", deleted_at=MORNING)],
     ),
     "U6 deleted, says the event": ("U6", [event("delete.end"), exists()]),
+    "U6 an empty text is no time": ("U6", [event("delete.end"), exists(deleted_at="")]),
+    "U1 an empty text is no time": ("U1", [exists(launched_at="")]),
+    "U2 an empty text is no value": (
+        "U2",
+        [event("rebuild.end", os_version=""), exists(os_version="12")],
+    ),
     "U6 comes before U7": ("U6", [event("delete.end"), event("delete.end"), exists()]),
     "U3 deleted but active": ("U3", [exists(deleted_at=EVENING)]),
     "U3 deleted without a state": ("U3", [exists(deleted_at=EVENING, state=None)]),
