@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from support.probes.time_limits import BOUND_SECONDS
-from support.scenes.program_groups import crew_on
+from support.scenes.program_groups import program_group
 from support.scenes.sites import task_events, wait_until
 from winchester_core.model.stream import StreamState
 from winchester_core.telemetry.metrics import METRICS, MetricOrigin
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from support.scenes.program_groups import Crew, Member
+    from support.scenes.program_groups import ProgramGroup, RunningProgram
     from support.scenes.sites import Site
 
 LISTENS = re.compile(r"serving metrics and health: host=127\.0\.0\.1 port=(\d+)")
@@ -34,12 +34,12 @@ Values = dict[str, dict[tuple[str, ...], float]]
 
 
 @pytest.fixture
-def crew(ready_site: Site) -> Iterator[Crew]:
-    with crew_on(ready_site) as crew:
-        yield crew
+def programs(ready_site: Site) -> Iterator[ProgramGroup]:
+    with program_group(ready_site) as programs:
+        yield programs
 
 
-def ask(member: Member, path: str) -> tuple[int, str]:
+def ask(member: RunningProgram, path: str) -> tuple[int, str]:
     """Return status and body of a response, once the program listens."""
     wait_until(lambda: LISTENS.search(member.text()) or not member.is_running)
     port = LISTENS.findall(member.text())[-1]
@@ -52,11 +52,11 @@ def ask(member: Member, path: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-def wait_until_ready(member: Member) -> None:
+def wait_until_ready(member: RunningProgram) -> None:
     wait_until(lambda: ask(member, "/readyz")[0] == 200)
 
 
-def scrape(member: Member) -> Values:
+def scrape(member: RunningProgram) -> Values:
     """Return the values by metric, then by label values in order."""
     status, text = ask(member, "/metrics")
     assert status == 200
@@ -70,7 +70,7 @@ def scrape(member: Member) -> Values:
     return values
 
 
-def names_told(member: Member) -> set[str]:
+def names_told(member: RunningProgram) -> set[str]:
     """Return our metrics among the exposed ones."""
     families = text_string_to_metric_families(ask(member, "/metrics")[1])
     return {
@@ -80,12 +80,14 @@ def names_told(member: Member) -> set[str]:
     }
 
 
-def test_worker_metrics_match_the_database_and_its_work(crew: Crew, ready_site: Site) -> None:
+def test_worker_metrics_match_the_database_and_its_work(
+    programs: ProgramGroup, ready_site: Site
+) -> None:
     events = ready_site.write_events(
         "events.jsonl", [*task_events("a"), *task_events("b"), *task_events("c", ends=False)]
     )
     ready_site.run("winchester", "ingest", "-c", "winchester.yaml", "--file", events)
-    worker = crew.worker("w", *ANY_PORT)
+    worker = programs.worker("w", *ANY_PORT)
     wait_until_ready(worker)
     wait_until(lambda: scrape(worker)["winchester_streams_completed_total"]["fire",] == 2)
     assert ask(worker, "/livez") == (200, '{"status":"ok","causes":[]}\n')
@@ -100,7 +102,7 @@ def test_worker_metrics_match_the_database_and_its_work(crew: Crew, ready_site: 
     assert "Traceback" not in worker.text()
 
 
-def test_ingest_metrics_are_reported_per_source(crew: Crew, ready_site: Site) -> None:
+def test_ingest_metrics_are_reported_per_source(programs: ProgramGroup, ready_site: Site) -> None:
     ready_site.add_settings(
         """\
         event_sources:
@@ -108,7 +110,7 @@ def test_ingest_metrics_are_reported_per_source(crew: Crew, ready_site: Site) ->
         """
     )
     ready_site.write_events("new.jsonl", [*task_events("a"), *task_events("a"), {"no": "event"}])
-    ingest = crew.start("i", "winchester", "ingest", "-c", ready_site.config, *ANY_PORT)
+    ingest = programs.start("i", "winchester", "ingest", "-c", ready_site.config, *ANY_PORT)
     wait_until_ready(ingest)
     outcomes = {"stored": 2, "duplicate": 2, "invalid": 1, "dropped": 0}
     by_source = {("incoming", outcome): number for outcome, number in outcomes.items()}
@@ -126,10 +128,10 @@ def test_ingest_metrics_are_reported_per_source(crew: Crew, ready_site: Site) ->
     assert ingest.end() == 0
 
 
-def test_a_followed_file_has_source_metrics(crew: Crew, ready_site: Site) -> None:
+def test_a_followed_file_has_source_metrics(programs: ProgramGroup, ready_site: Site) -> None:
     events = ready_site.write_events("new.jsonl", task_events("a"))
     follow = ("--file", events, "--follow", *ANY_PORT)
-    ingest = crew.start("i", "winchester", "ingest", "-c", ready_site.config, *follow)
+    ingest = programs.start("i", "winchester", "ingest", "-c", ready_site.config, *follow)
     wait_until_ready(ingest)
     wait_until(lambda: scrape(ingest)["winchester_source_messages_total"]["file", "stored"] == 2)
     assert ingest.end() == 0
@@ -145,8 +147,10 @@ def test_commands_that_end_by_themselves_do_not_listen(ready_site: Site) -> None
     assert "--metrics-listen requires" in refused.stderr
 
 
-def test_a_worker_is_not_ready_with_another_schema_revision(crew: Crew, ready_site: Site) -> None:
-    worker = crew.worker("w", *ANY_PORT)
+def test_a_worker_is_not_ready_with_another_schema_revision(
+    programs: ProgramGroup, ready_site: Site
+) -> None:
+    worker = programs.worker("w", *ANY_PORT)
     wait_until_ready(worker)
     migrate = ("winchester_db", "-c", "winchester.yaml")
     assert ready_site.run(*migrate, "downgrade", "-1").returncode == 0
@@ -175,13 +179,13 @@ class Wait:
 """
 
 
-def test_a_stopping_worker_is_alive_and_not_ready(crew: Crew, ready_site: Site) -> None:
+def test_a_stopping_worker_is_alive_and_not_ready(programs: ProgramGroup, ready_site: Site) -> None:
     ready_site.install("winchester.handlers", "wait", "Wait", WAITING)
     ready_site.write("pipelines.yaml", "report: [wait]\n")
     wait = ready_site.write("wait", "")
     events = ready_site.write_events("events.jsonl", task_events("a"))
     ready_site.run("winchester", "ingest", "-c", "winchester.yaml", "--file", events)
-    worker = crew.worker("w", *ANY_PORT)
+    worker = programs.worker("w", *ANY_PORT)
     wait_until((ready_site.path / "at-work").exists)
     wait_until_ready(worker)
     worker.signal(signal.SIGTERM)
@@ -193,21 +197,23 @@ def test_a_stopping_worker_is_alive_and_not_ready(crew: Crew, ready_site: Site) 
     assert worker.wait() == 0
 
 
-def test_two_processes_cannot_share_an_address(crew: Crew, ready_site: Site) -> None:
-    first = crew.worker("first", *ANY_PORT)
+def test_two_processes_cannot_share_an_address(programs: ProgramGroup, ready_site: Site) -> None:
+    first = programs.worker("first", *ANY_PORT)
     wait_until_ready(first)
     port = LISTENS.findall(first.text())[-1]
-    second = crew.worker("second", "--metrics-listen", port)
+    second = programs.worker("second", "--metrics-listen", port)
     assert second.wait() == 1
     assert f"cannot listen on 127.0.0.1, port {port}: Address already in use" in second.text()
     wait_until_ready(first)
 
 
-def test_off_on_the_command_line_overrides_the_setting(crew: Crew, ready_site: Site) -> None:
+def test_off_on_the_command_line_overrides_the_setting(
+    programs: ProgramGroup, ready_site: Site
+) -> None:
     ready_site.add_settings("metrics_listen: nowhere.invalid:1")
-    assert crew.worker("w", "--metrics-listen", "off", "--until-idle").wait() == 0
-    assert crew.worker("w", "--until-idle").wait() == 1
-    assert crew.worker("w", "--metrics-listen", "x:y").wait() == 2
+    assert programs.worker("w", "--metrics-listen", "off", "--until-idle").wait() == 0
+    assert programs.worker("w", "--until-idle").wait() == 1
+    assert programs.worker("w", "--metrics-listen", "x:y").wait() == 2
 
 
 def test_a_missing_extra_is_named_in_the_error(ready_site: Site) -> None:
@@ -225,11 +231,13 @@ def test_a_missing_extra_is_named_in_the_error(ready_site: Site) -> None:
         assert "needs prometheus_client: pip install 'winchester-core[metrics]'" in ended.stderr
 
 
-def test_json_logs_have_one_object_per_line_with_the_stream(crew: Crew, ready_site: Site) -> None:
+def test_json_logs_have_one_object_per_line_with_the_stream(
+    programs: ProgramGroup, ready_site: Site
+) -> None:
     ready_site.add_settings("log_format: json")
     events = ready_site.write_events("events.jsonl", task_events("a"))
     ready_site.run("winchester", "ingest", "-c", "winchester.yaml", "--file", events)
-    worker = crew.worker("w", "--until-idle")
+    worker = programs.worker("w", "--until-idle")
     assert worker.wait() == 0
     records: list[dict[str, Any]] = [json.loads(line) for line in worker.text().splitlines()]
     assert {each["program"] for each in records} == {"w"}
@@ -254,7 +262,7 @@ def lifecycle(ready_site: Site, shared_data: Path) -> Path:
 
 
 def test_metrics_match_the_tables_after_a_recorded_load(
-    crew: Crew, ready_site: Site, lifecycle: Path
+    programs: ProgramGroup, ready_site: Site, lifecycle: Path
 ) -> None:
     ready_site.add_settings(
         f"""\
@@ -264,10 +272,10 @@ def test_metrics_match_the_tables_after_a_recorded_load(
         event_clock_max_jump: off
         """
     )
-    ingest = crew.start("i", "winchester", "ingest", "-c", ready_site.config, *ANY_PORT)
+    ingest = programs.start("i", "winchester", "ingest", "-c", ready_site.config, *ANY_PORT)
     wait_until_ready(ingest)
     wait_until(lambda: "event source exhausted: source=recorded" in ingest.text())
-    worker = crew.worker("w", *ANY_PORT)
+    worker = programs.worker("w", *ANY_PORT)
     wait_until_ready(worker)
     with ready_site.store() as store:
         wait_until(lambda: store.backlog(store.event_clock()).is_idle)

@@ -195,7 +195,7 @@ def test_its_files_pass_the_json_schemas_and_mistakes_do_not(example: Path) -> N
     editor = Editor()
     for document in ("winchester", "triggers", "pipelines", "event_definitions"):
         text = (example / f"{document}.yaml").read_text()
-        assert editor.complaints(document, text) == []
+        assert editor.text_errors(document, text) == []
     for document, right, wrong in (
         ("winchester", "types: {floor: int}", "types: {floor: integer}"),
         ("triggers", "days: [sat, sun]", "days: 7"),
@@ -205,7 +205,7 @@ def test_its_files_pass_the_json_schemas_and_mistakes_do_not(example: Path) -> N
     ):
         text = (example / f"{document}.yaml").read_text()
         assert text.count(right) == 1
-        assert editor.complaints(document, text.replace(right, wrong)), wrong
+        assert editor.text_errors(document, text.replace(right, wrong)), wrong
 
 
 @pytest.mark.usefixtures("_installed")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.scenes.program_groups import crew_on
+from support.scenes.program_groups import program_group
 from support.scenes.sites import SCRIPTS, TIMEOUT_SECONDS, wait_until
 from support.servers.notify_socket import NotifySocket
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from conftest import Winchester
-    from support.scenes.program_groups import Crew, Member
+    from support.scenes.program_groups import ProgramGroup, RunningProgram
     from support.scenes.sites import Site
 
 OTHER_EXPIRATION = ('"$last + 1h"', '"$last + 2h"')
@@ -29,19 +29,25 @@ BAD_EXPIRATION = ('"$last + 1h"', '"$lost + 1h"')
 
 
 @pytest.fixture
-def crew(ready_site: Site) -> Iterator[Crew]:
-    with crew_on(ready_site) as crew:
-        yield crew
+def programs(ready_site: Site) -> Iterator[ProgramGroup]:
+    with program_group(ready_site) as programs:
+        yield programs
 
 
 @pytest.fixture
-def worker(crew: Crew) -> Member:
+<<<<<<< HEAD
+def worker(programs: ProgramGroup) -> RunningProgram:
     """A running worker with a pid file."""
-    return _at_work(crew)
+    return _at_work(programs)
+=======
+def worker(programs: ProgramGroup) -> RunningProgram:
+    """A worker at work, with a pid file."""
+    return _start_worker(programs)
+>>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
 
 
-def _at_work(crew: Crew) -> Member:
-    worker = crew.worker("w", "--pid-file", "w.pid")
+def _start_worker(programs: ProgramGroup) -> RunningProgram:
+    worker = programs.worker("w", "--pid-file", "w.pid")
     wait_until(lambda: "worker started" in worker.text())
     return worker
 
@@ -55,7 +61,7 @@ def _reload(site: Site, *arguments: str) -> tuple[int, str, str]:
     return ended.returncode, ended.stdout, ended.stderr
 
 
-def test_the_process_of_a_pid_file_reloads(worker: Member, ready_site: Site) -> None:
+def test_the_process_of_a_pid_file_reloads(worker: RunningProgram, ready_site: Site) -> None:
     _change(ready_site, OTHER_EXPIRATION)
     told = _reload(ready_site, "--pid-file", "w.pid")
     assert told == (0, f"sent SIGHUP to process {worker.pid} of w.pid\n", "")
@@ -66,7 +72,9 @@ def test_the_process_of_a_pid_file_reloads(worker: Member, ready_site: Site) -> 
     assert worker.end() == 0
 
 
-def test_an_invalid_configuration_is_not_signalled(worker: Member, ready_site: Site) -> None:
+def test_an_invalid_configuration_is_not_signalled(
+    worker: RunningProgram, ready_site: Site
+) -> None:
     _change(ready_site, BAD_EXPIRATION)
     status, out, err = _reload(ready_site, "--pid-file", "w.pid")
     assert (status, out) == (2, "")
@@ -77,7 +85,7 @@ def test_an_invalid_configuration_is_not_signalled(worker: Member, ready_site: S
 
 
 def test_processes_that_do_not_run_are_reported_and_skipped(
-    worker: Member, ready_site: Site
+    worker: RunningProgram, ready_site: Site
 ) -> None:
     ready_site.write("stale.pid", f"{os.getpid()}\n")
     status, out, err = _reload(
@@ -98,7 +106,9 @@ def test_at_least_one_process_is_required(ready_site: Site, winchester: Winchest
     assert "--pid-file" in ended.err
 
 
-def test_settings_that_need_a_restart_are_reported(worker: Member, ready_site: Site) -> None:
+def test_settings_that_need_a_restart_are_reported(
+    worker: RunningProgram, ready_site: Site
+) -> None:
     ready_site.add_settings("worker_name: other\nmax_attempts: 7\nshutdown_timeout: 9\n")
     _reload(ready_site, "--pid-file", "w.pid")
     wait_until(lambda: "require a restart" in worker.text())
@@ -106,7 +116,7 @@ def test_settings_that_need_a_restart_are_reported(worker: Member, ready_site: S
     assert "what has changed in worker_name, shutdown_timeout waits for" in worker.text()
 
 
-def test_logging_is_reloaded_or_left_unchanged(worker: Member, ready_site: Site) -> None:
+def test_logging_is_reloaded_or_left_unchanged(worker: RunningProgram, ready_site: Site) -> None:
     settings = ready_site.config.read_text()
     ready_site.add_settings("log_file: none/worker.log\n")
     _reload(ready_site, "--pid-file", "w.pid")
@@ -120,11 +130,13 @@ def test_logging_is_reloaded_or_left_unchanged(worker: Member, ready_site: Site)
     wait_until(lambda: log.exists() and "changes=log_file\n" in log.read_text())
 
 
-def test_a_running_file_source_uses_the_new_triggers(crew: Crew, ready_site: Site) -> None:
+def test_a_running_file_source_uses_the_new_triggers(
+    programs: ProgramGroup, ready_site: Site
+) -> None:
     ready_site.write("events.jsonl", "")
     command = ("winchester", "ingest", "-c", ready_site.config, "--file", "events.jsonl")
     ready_site.add_settings("statistics_period: 1\n")
-    ingest = crew.start("ingest", *command, "--format", "event", "--follow")
+    ingest = programs.start("ingest", *command, "--format", "event", "--follow")
     wait_until(lambda: _catches_hangups(ingest.pid))
     _change(ready_site, OTHER_EXPIRATION)
     ingest.signal(signal.SIGHUP)
@@ -150,8 +162,8 @@ class TestSystemd:
     def test_start_and_end_of_a_reload_are_logged(
         self, listener: NotifySocket, ready_site: Site
     ) -> None:
-        with crew_on(ready_site) as crew:
-            worker = _at_work(crew)
+        with program_group(ready_site) as programs:
+            worker = _start_worker(programs)
             listener.listen_until(lambda line: line == "READY=1")
             _change(ready_site, BAD_EXPIRATION)
             worker.signal(signal.SIGHUP)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import create_engine
 
-from support.scenes.program_groups import ENDED_BY_SIGTERM, crew_on
+from support.scenes.program_groups import ENDED_BY_SIGTERM, program_group
 from support.scenes.sites import Site, task_events, wait_until
 from support.servers.databases import BACKENDS, temporary_database
 from winchester_core.bootstrap import TriggerManager
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from support.scenes.program_groups import Crew
+    from support.scenes.program_groups import ProgramGroup
     from winchester_core.model.stream import StreamRecord
 
 CUT_SHORT = 3
@@ -115,9 +115,9 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture
-def crew(site: Site) -> Iterator[Crew]:
-    with crew_on(site) as crew:
-        yield crew
+def programs(site: Site) -> Iterator[ProgramGroup]:
+    with program_group(site) as programs:
+        yield programs
 
 
 def _calls(site: Site) -> list[str]:
@@ -130,10 +130,10 @@ def _streams(site: Site) -> list[StreamRecord]:
         return store.find_streams(StreamFilter())
 
 
-def test_an_endless_run_is_released_without_an_attempt(site: Site, crew: Crew) -> None:
+def test_an_endless_run_is_released_without_an_attempt(site: Site, programs: ProgramGroup) -> None:
     hang = site.write("hang-in-handle", "")
     pid_file = site.path / "worker.pid"
-    worker = crew.worker("w", "--pid-file", str(pid_file))
+    worker = programs.worker("w", "--pid-file", str(pid_file))
     wait_until(lambda: _calls(site) == ["handle1"])
     assert worker.end() == CUT_SHORT
     assert "trigger=pair run_seconds=" in worker.text()
@@ -143,14 +143,16 @@ def test_an_endless_run_is_released_without_an_attempt(site: Site, crew: Crew) -
     assert released == [(StreamState.RETRY_FIRE, 0, None)] * 2
 
     hang.unlink()
-    assert crew.worker("next", "--until-idle").wait() == 0
+    assert programs.worker("next", "--until-idle").wait() == 0
     assert [each.state for each in _streams(site)] == [StreamState.COMPLETED] * 2
     assert _calls(site) == ["handle1", *["handle1", "commit"] * 2]
 
 
-def test_an_endless_commit_is_repeated_and_counts_an_attempt(site: Site, crew: Crew) -> None:
+def test_an_endless_commit_is_repeated_and_counts_an_attempt(
+    site: Site, programs: ProgramGroup
+) -> None:
     hang = site.write("hang-in-commit", "")
-    worker = crew.worker("w")
+    worker = programs.worker("w")
     wait_until(lambda: _calls(site) == ["handle1", "commit"])
     assert worker.end() == CUT_SHORT
     assert "in commit of handler hang: the handlers have begun to commit, and will again" in (
@@ -158,16 +160,16 @@ def test_an_endless_commit_is_repeated_and_counts_an_attempt(site: Site, crew: C
     )
 
     hang.unlink()
-    assert crew.worker("next", "--until-idle").wait() == 0
+    assert programs.worker("next", "--until-idle").wait() == 0
     assert [each.state for each in _streams(site)] == [StreamState.COMPLETED] * 2
     assert sorted(_calls(site)[2:]) == ["commit", "commit", "handle1", "handle2"]
 
 
-def test_an_endless_delivery_is_left_to_the_next_worker(site: Site, crew: Crew) -> None:
+def test_an_endless_delivery_is_left_to_the_next_worker(site: Site, programs: ProgramGroup) -> None:
     site.install("winchester.handlers", "send", "Send", SENDING)
     site.write("pipelines.yaml", "report: [send]\n")
     hang = site.write("hang-in-deliver", "")
-    worker = crew.worker("w")
+    worker = programs.worker("w")
     wait_until(lambda: "deliver1" in _calls(site))
     # a slow machine may complete the second stream later, and then it delivers for it later
     wait_until(lambda: {each.state for each in _streams(site)} == {StreamState.COMPLETED})
@@ -179,16 +181,16 @@ def test_an_endless_delivery_is_left_to_the_next_worker(site: Site, crew: Crew) 
     assert [each.state for each in _streams(site)] == [StreamState.COMPLETED] * 2
 
     hang.unlink()
-    assert crew.worker("next", "--until-idle").wait() == 0
+    assert programs.worker("next", "--until-idle").wait() == 0
     with site.store() as store:
         assert store.count_effects() == 0
     assert "deliver2" in _calls(site)
 
 
-def test_a_second_signal_does_not_wait_for_the_timeout(site: Site, crew: Crew) -> None:
+def test_a_second_signal_does_not_wait_for_the_timeout(site: Site, programs: ProgramGroup) -> None:
     site.write("hang-in-handle", "")
     site.write("winchester.yaml", site.config.read_text().replace("out: 0.5", "out: 1h"))
-    worker = crew.worker("w")
+    worker = programs.worker("w")
     wait_until(lambda: _calls(site) == ["handle1"])
     worker.signal(signal.SIGTERM)
     wait_until(lambda: "shutting down: signal=SIGTERM" in worker.text())
@@ -214,25 +216,27 @@ def _locked(site: Site) -> Iterator[None]:
 
 
 def test_an_unresponsive_database_does_not_delay_shutdown_or_lose_data(
-    site: Site, crew: Crew
+    site: Site, programs: ProgramGroup
 ) -> None:
     site.write("more.json", json.dumps(task_events("c")))
     site.install("winchester.event_sources", "broker", "Broker", BROKER)
     site.add_settings("event_sources: {more: {source: broker}}\n")
     command = ("winchester", "ingest", "-c", str(site.config))
     with _locked(site):
-        ingest = crew.start("ingest", *command)
+        ingest = programs.start("ingest", *command)
         wait_until((site.path / "received").exists)
         assert ingest.end() == CUT_SHORT
     assert "source=more timeout_seconds=0.5 messages=2" in (ingest.text())
     assert not (site.path / "acknowledged").exists()
-    assert crew.start("again", *command).wait() == 0
+    assert programs.start("again", *command).wait() == 0
     with site.store() as store:
         assert store.count_events(EventFilter()) == 6
     assert (site.path / "acknowledged").exists()
 
 
-def test_a_hung_source_delays_neither_other_sources_nor_shutdown(site: Site, crew: Crew) -> None:
+def test_a_hung_source_delays_neither_other_sources_nor_shutdown(
+    site: Site, programs: ProgramGroup
+) -> None:
     site.install("winchester.event_sources", "deaf", "Deaf", DEAF)
     site.write_events("more.jsonl", task_events("c"))
     site.add_settings(
@@ -243,7 +247,9 @@ def test_a_hung_source_delays_neither_other_sources_nor_shutdown(site: Site, cre
         """
     )
     pid_file = site.path / "ingest.pid"
-    ingest = crew.start("ingest", "winchester", "ingest", "-c", site.config, "--pid-file", pid_file)
+    ingest = programs.start(
+        "ingest", "winchester", "ingest", "-c", site.config, "--pid-file", pid_file
+    )
     wait_until((site.path / "receiving").exists)
     wait_until(lambda: "event source exhausted: source=well" in ingest.text())
     with site.store() as store:

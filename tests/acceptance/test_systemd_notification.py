@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.scenes.program_groups import crew_on
+from support.scenes.program_groups import program_group
 from support.scenes.sites import task_events
 from support.servers.notify_socket import NotifySocket
 from winchester_core.bootstrap import TriggerManager
@@ -16,7 +16,7 @@ from winchester_core.bootstrap import TriggerManager
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from support.scenes.program_groups import Crew
+    from support.scenes.program_groups import ProgramGroup
     from support.scenes.sites import Site
 
 WAITING = """\
@@ -41,22 +41,29 @@ def listener() -> Iterator[NotifySocket]:
 
 
 @pytest.fixture
-def crew(
+def programs(
     ready_site: Site, listener: NotifySocket, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Crew]:
+<<<<<<< HEAD
+) -> Iterator[ProgramGroup]:
     """Programs with a watchdog that expects five notifications per second."""
+=======
+) -> Iterator[ProgramGroup]:
+    """Programs that a watchdog waits for, five times a second."""
+>>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
     monkeypatch.setenv("NOTIFY_SOCKET", listener.address)
     monkeypatch.setenv("WATCHDOG_USEC", "200000")
-    with crew_on(ready_site) as crew:
-        yield crew
+    with program_group(ready_site) as programs:
+        yield programs
 
 
 def _is_alive(line: str) -> bool:
     return line == "WATCHDOG=1"
 
 
-def test_a_worker_notifies_ready_watchdog_and_stopping(crew: Crew, listener: NotifySocket) -> None:
-    worker = crew.worker("w")
+def test_a_worker_notifies_ready_watchdog_and_stopping(
+    programs: ProgramGroup, listener: NotifySocket
+) -> None:
+    worker = programs.worker("w")
     assert listener.listen() == [
         *("READY=1", "STATUS=running: streams fired 0, expired 0, failed 0")
     ]
@@ -66,7 +73,7 @@ def test_a_worker_notifies_ready_watchdog_and_stopping(crew: Crew, listener: Not
 
 
 def test_a_run_keeps_the_watchdog_alive_until_its_timeout(
-    crew: Crew, listener: NotifySocket, ready_site: Site
+    programs: ProgramGroup, listener: NotifySocket, ready_site: Site
 ) -> None:
     with TriggerManager(ready_site.config) as manager:
         manager.add_events(task_events("a"))
@@ -74,7 +81,7 @@ def test_a_run_keeps_the_watchdog_alive_until_its_timeout(
     ready_site.write("pipelines.yaml", "report: [wait]\n")
     ready_site.add_settings("pipeline_timeout: 1\n")
     wait = ready_site.write("wait", "")
-    worker = crew.worker("w")
+    worker = programs.worker("w")
     listener.listen_until(lambda line: line == "STATUS=hangs: the worker")
     assert listener.listen() == ["STATUS=hangs: the worker"]
     wait.unlink()
@@ -84,7 +91,7 @@ def test_a_run_keeps_the_watchdog_alive_until_its_timeout(
 
 
 def test_ingest_notifies_ready_watchdog_and_stopping(
-    crew: Crew, listener: NotifySocket, ready_site: Site
+    programs: ProgramGroup, listener: NotifySocket, ready_site: Site
 ) -> None:
     ready_site.add_settings(
         """\
@@ -92,7 +99,7 @@ def test_ingest_notifies_ready_watchdog_and_stopping(
           never: {source: jsonl, params: {path: never.jsonl, format: event}}
         """
     )
-    ingest = crew.start("ingest", "winchester", "ingest", "-c", ready_site.config)
+    ingest = programs.start("ingest", "winchester", "ingest", "-c", ready_site.config)
     assert listener.listen() == ["READY=1", "STATUS=running: received 0, stored 0"]
     listener.listen_until(_is_alive)
     assert ingest.end() == 0
@@ -100,10 +107,10 @@ def test_ingest_notifies_ready_watchdog_and_stopping(
 
 
 def test_a_process_that_cannot_work_is_never_ready(
-    crew: Crew, listener: NotifySocket, ready_site: Site
+    programs: ProgramGroup, listener: NotifySocket, ready_site: Site
 ) -> None:
     (ready_site.path / "events.db").unlink()
-    assert crew.worker("w").wait() == 2
+    assert programs.worker("w").wait() == 2
     ready_site.write("pipelines.yaml", "other: [logger]\n")
-    assert crew.worker("w").wait() == 2
+    assert programs.worker("w").wait() == 2
     assert listener.is_silent()

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from support.builders.nova.load import one_day
-from support.scenes.program_groups import crew_on
+from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, wait_until
 from support.servers.brokers import Place, private_broker
 from winchester_core.storage.records import EventFilter
@@ -64,8 +64,8 @@ def sandbox(shared_data: Path, tmp_path: Path, broker: PrivateBroker) -> Site:
 @pytest.mark.slow
 def test_the_sandbox_produces_its_verdicts(sandbox: Site, broker: PrivateBroker) -> None:
     load, place = one_day(), Place(broker.url)
-    with crew_on(sandbox) as crew:
-        ingester = crew.start("ingester", "winchester", "ingest", "--yagi-conf", "yagi.conf")
+    with program_group(sandbox) as programs:
+        ingester = programs.start("ingester", "winchester", "ingest", "--yagi-conf", "yagi.conf")
         wait_until(lambda: place.consumers("monitor.info") == 1 or not ingester.is_running)
         place.publish(load.notifications, "monitor", "monitor.info")
         distinct = len({each["message_id"] for each in load.notifications})
@@ -88,8 +88,8 @@ def test_a_source_in_the_settings_gives_the_same_result(
     checked = sandbox.run("winchester", "check", "-c", sandbox.config)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     place = Place(broker.url)
-    with crew_on(sandbox) as crew:
-        ingester = crew.start("ingester", "winchester", "ingest", "-c", sandbox.config)
+    with program_group(sandbox) as programs:
+        ingester = programs.start("ingester", "winchester", "ingest", "-c", sandbox.config)
         wait_until(lambda: place.consumers("monitor.info") == 1 or not ingester.is_running)
         place.publish([b"no json"], "", "monitor.info")
         wait_until(lambda: rejected(sandbox) == 1 or not ingester.is_running)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import random
 
-    from support.scenes.program_groups import Crew, Member
+    from support.scenes.program_groups import ProgramGroup, RunningProgram
     from support.scenes.sites import Site
     from winchester_core.model.event import Event
 
@@ -68,12 +68,12 @@ rollup: [chaos_rollup]
 class Place:
     """A site, the spools of its ingesters, and the programs that run there."""
 
-    def __init__(self, site: Site, crew: Crew, source: random.Random) -> None:
+    def __init__(self, site: Site, programs: ProgramGroup, source: random.Random) -> None:
         self.site = site
         self.sent: list[Event] = []
-        self._crew = crew
+        self._program_group = programs
         self._random = source
-        self._team: dict[str, Member] = {}
+        self._team: dict[str, RunningProgram] = {}
         self._is_complete = False
         self._configure()
 
@@ -82,7 +82,7 @@ class Place:
         """The roles that are played, whoever plays them at this moment."""
         return list(self._team)
 
-    def member(self, name: str) -> Member:
+    def member(self, name: str) -> RunningProgram:
         """Who plays the role at this moment."""
         return self._team[name]
 
@@ -94,10 +94,10 @@ class Place:
     def start(self, name: str) -> None:
         """Start the program of a role, for the first time or again."""
         if name.startswith("worker"):
-            self._team[name] = self._crew.worker(name)
+            self._team[name] = self._program_group.worker(name)
         else:
             config = self.site.path / f"{name}.yaml"
-            self._team[name] = self._crew.start(name, "winchester", "ingest", "-c", config)
+            self._team[name] = self._program_group.start(name, "winchester", "ingest", "-c", config)
 
     def is_done(self, name: str) -> bool:
         """Whether the role is played to its end: an ingester that has taken in everything."""

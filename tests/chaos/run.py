@@ -12,7 +12,7 @@ from chaos.place import START, Place
 from chaos.storm import Storm
 from chaos.verdict import Verdict
 from support.probes.time_limits import BOUND_SECONDS
-from support.scenes.program_groups import crew_on
+from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, wait_until
 from support.servers.database_servers import PrivateServer, private_server
 from support.servers.tcp_proxy import Proxy, proxied
@@ -46,8 +46,8 @@ def run(database: str, folder: Path, *, seconds: float, seed: int) -> Report:
     with _database(database, folder) as (url, server, proxy):
         site = Site(folder, url)
         site.migrate()
-        with crew_on(site) as crew:
-            place = Place(site, crew, random.Random(seed))
+        with program_group(site) as programs:
+            place = Place(site, programs, random.Random(seed))
             place.open()
             storm = Storm(place, seed, server, proxy)
             storm.rage(seconds)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chaos.place import Place
-    from support.scenes.program_groups import Member
+    from support.scenes.program_groups import RunningProgram
     from support.servers.database_servers import PrivateServer
     from support.servers.tcp_proxy import Proxy
 
@@ -67,7 +67,7 @@ OF_SERVERS = {Fault.RESTART_SERVER: 1, Fault.CRASH_SERVER: 1}
 @dataclass
 class _Stopped:
     name: str
-    member: Member
+    member: RunningProgram
     until: float
 
 
@@ -156,7 +156,7 @@ class Storm:
                 self._random.seed(f"{self._seed}/{number}/{place}")
                 yield fault
 
-    def _note_end(self, name: str, member: Member) -> None:
+    def _note_end(self, name: str, member: RunningProgram) -> None:
         was_asked = name in self._ending
         self._ending.discard(name)
         status, said = member.wait(), member.text()

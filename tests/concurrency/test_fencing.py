@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.scenes.program_groups import Crew, Member, crew_on
+from support.scenes.program_groups import ProgramGroup, RunningProgram, program_group
 from support.scenes.sites import Site, task_events, wait_until
 from winchester_core.bootstrap import TriggerManager
 from winchester_core.model.stream import StreamState
@@ -39,13 +39,18 @@ LEASE_LOST = "lease lost: stream="
 class Scene:
     """Workers on a site whose handlers stop at chosen points."""
 
-    def __init__(self, site: Site, crew: Crew) -> None:
+    def __init__(self, site: Site, programs: ProgramGroup) -> None:
         self.site = site
-        self.crew = crew
+        self.programs = programs
 
     def configure(self, handler: str, *, lease: int = 1) -> None:
+<<<<<<< HEAD
         """Configure the pipeline with this handler."""
-        classes = {"fenced": "FencedHandler", "quiet": "QuietHandler"}
+        classes = {"fenced": "FencedHandler", "quiet": "HandlerWithoutCommit"}
+=======
+        """Let the pipeline be that handler."""
+        classes = {"fenced": "FencedHandler", "quiet": "HandlerWithoutCommit"}
+>>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
         self.site.install("winchester.handlers", handler, classes[handler], HANDLERS)
         self.site.write("pipelines.yaml", f"report: [{handler}]\n")
         self.site.add_settings(SETTINGS.format(lease=lease))
@@ -63,7 +68,7 @@ class Scene:
         (self.site.path / where).write_text(host)
 
     def journal(
-        self, worker: Member | None = None, call: str | None = None
+        self, worker: RunningProgram | None = None, call: str | None = None
     ) -> list[dict[str, Any]]:
         """Return the calls of the handlers in order."""
         path = self.site.path / "journal.jsonl"
@@ -101,8 +106,13 @@ class Scene:
                 made.setdefault(event["host"], []).append((int(attempt), int(pid)))
         return made
 
-    def goes_on_with_another(self, worker: Member, host: str) -> None:
+<<<<<<< HEAD
+    def goes_on_with_another(self, worker: RunningProgram, host: str) -> None:
         """Assert that the remaining worker completes a new stream and ends normally."""
+=======
+    def goes_on_with_another(self, worker: RunningProgram, host: str) -> None:
+        """Alone, the worker takes up a new stream and completes it; then it ends in order."""
+>>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
         self.ingest(host)
         self.wait_until_completed(host)
         assert self.makers()[host] == [(1, worker.pid)]
@@ -111,28 +121,44 @@ class Scene:
 
 @pytest.fixture
 def scene(site: Site) -> Iterator[Scene]:
-    with crew_on(site) as crew:
-        yield Scene(site, crew)
+    with program_group(site) as programs:
+        yield Scene(site, programs)
 
 
-def stopped_worker(scene: Scene, where: str, host: str = "") -> Member:
+<<<<<<< HEAD
+def stopped_worker(scene: Scene, where: str, host: str = "") -> RunningProgram:
     """Start a worker and wait until it has stopped itself."""
+=======
+def stopped_worker(scene: Scene, where: str, host: str = "") -> RunningProgram:
+    """A worker that has stopped itself there."""
+>>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
     scene.ask(where, host)
-    worker = scene.crew.worker("stopped")
+    worker = scene.programs.worker("stopped")
     worker.wait_until_stopped()
     return worker
 
 
-def let_another_complete(scene: Scene, *hosts: str) -> Member:
+<<<<<<< HEAD
+def let_another_complete(scene: Scene, *hosts: str) -> RunningProgram:
     """Run another worker until it has completed these streams."""
-    other = scene.crew.worker("other")
+    other = scene.programs.worker("other")
+=======
+def let_another_complete(scene: Scene, *hosts: str) -> RunningProgram:
+    """Let another worker complete these streams, and end."""
+    other = scene.programs.worker("other")
+>>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
     scene.wait_until_completed(*hosts)
     assert other.end() == 0
     return other
 
 
-def go_on(worker: Member) -> None:
+<<<<<<< HEAD
+def go_on(worker: RunningProgram) -> None:
     """Continue a stopped worker until it has noticed the lost lease."""
+=======
+def go_on(worker: RunningProgram) -> None:
+    """Let a stopped worker go on, until it has noticed what it lost."""
+>>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
     worker.resume()
     wait_until(lambda: LEASE_LOST in worker.text())
 
@@ -209,9 +235,9 @@ def test_the_lease_is_renewed_while_a_handler_runs(scene: Scene) -> None:
     scene.ingest("a")
     hold = scene.site.path / "hold"
     hold.touch()
-    busy = scene.crew.worker("busy")
+    busy = scene.programs.worker("busy")
     wait_until(lambda: scene.journal(busy, "handle"))
-    idle = scene.crew.worker("idle")
+    idle = scene.programs.worker("idle")
     with scene.site.store() as store:
         claimed_until = store.find_streams()[0].lease_until
         assert claimed_until is not None

@@ -30,7 +30,7 @@ from support.scenes.lifecycle_site import (
     orders,
     write_messages,
 )
-from support.scenes.program_groups import Crew, crew_on
+from support.scenes.program_groups import ProgramGroup, program_group
 from support.scenes.sites import Site, wait_until
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import StreamFilter
@@ -63,12 +63,12 @@ def alone(load: Load, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
     return outcome.comparable()
 
 
-def start_ingesters(crew: Crew, site: Site, load: Load) -> None:
+def start_ingesters(programs: ProgramGroup, site: Site, load: Load) -> None:
     for number, notifications in enumerate(orders(load)):
         options = write_messages(site.path / f"load{number}.jsonl", notifications)
         size = str(BATCH_SIZES[number])
         command = ["winchester", "ingest", "-c", site.config, *options, "--batch-size", size]
-        crew.start(f"ingest{number}", *command)
+        programs.start(f"ingest{number}", *command)
 
 
 def let_streams_expire(site: Site) -> None:
@@ -81,11 +81,17 @@ def wait_until_all_is_completed(site: Site) -> None:
         wait_until(lambda: set(store.count_states()) == {StreamState.COMPLETED}, 300)
 
 
-def end(crew: Crew) -> None:
+<<<<<<< HEAD
+def end(programs: ProgramGroup) -> None:
     """End the workers and assert that none logged a problem."""
-    workers = [member for member in crew.members if member.name.startswith("worker")]
+    workers = [member for member in programs.members if member.name.startswith("worker")]
+=======
+def end(programs: ProgramGroup) -> None:
+    """End the workers; nobody has had trouble."""
+    workers = [member for member in programs.members if member.name.startswith("worker")]
+>>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
     assert [worker.end() for worker in workers] == [0] * len(workers)
-    for member in crew.members:
+    for member in programs.members:
         text = member.text()
         assert not any(word in text for word in ("WARNING", "ERROR", "Traceback")), text
 
@@ -95,19 +101,19 @@ def test_four_ingesters_then_four_workers_give_the_result_of_one(
 ) -> None:
     configure(site)
     watcher = Watcher(site)
-    with crew_on(site) as crew:
+    with program_group(site) as programs:
         with watcher.watching():
-            start_ingesters(crew, site, load)
-            assert [member.wait() for member in crew.members] == [0] * 4
+            start_ingesters(programs, site, load)
+            assert [member.wait() for member in programs.members] == [0] * 4
         watcher.check()
         check_open_key_is_unique(site)
         with site.store() as store:
             assert store.count_streams(StreamFilter()) == len(alone["streams"])
         let_streams_expire(site)
         for number in range(4):
-            crew.worker(f"worker{number}")
+            programs.worker(f"worker{number}")
         wait_until_all_is_completed(site)
-        end(crew)
+        end(programs)
     outcome = LifecycleOutcome(site)
     outcome.check_events(load)
     outcome.check_completed_once()
@@ -120,17 +126,17 @@ def test_four_ingesters_beside_four_workers_complete_each_stream_once(
 ) -> None:
     configure(site)
     watcher = Watcher(site)
-    with crew_on(site) as crew:
+    with program_group(site) as programs:
         with watcher.watching():
             for number in range(4):
-                crew.worker(f"worker{number}")
-            start_ingesters(crew, site, load)
-            ingesters = [each for each in crew.members if each.name.startswith("ingest")]
+                programs.worker(f"worker{number}")
+            start_ingesters(programs, site, load)
+            ingesters = [each for each in programs.members if each.name.startswith("ingest")]
             assert [member.wait() for member in ingesters] == [0] * 4
             let_streams_expire(site)
             wait_until_all_is_completed(site)
         watcher.check()
-        end(crew)
+        end(programs)
     outcome = LifecycleOutcome(site)
     outcome.check_events(load)
     outcome.check_members()

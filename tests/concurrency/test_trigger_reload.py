@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.scenes.program_groups import crew_on
+from support.scenes.program_groups import program_group
 from support.scenes.sites import task_events, wait_until
 from winchester_core.storage.records import StreamFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from support.scenes.program_groups import Crew, Member
+    from support.scenes.program_groups import ProgramGroup, RunningProgram
     from support.scenes.sites import Site
     from winchester_core.model.stream import StreamRecord
 
@@ -38,7 +38,7 @@ TOLD = "taken over"
 
 
 @pytest.fixture
-def crew(site: Site) -> Iterator[Crew]:
+def programs(site: Site) -> Iterator[ProgramGroup]:
     site.add_settings(
         """\
         purge_completed_streams: false
@@ -46,16 +46,23 @@ def crew(site: Site) -> Iterator[Crew]:
           here: {source: jsonl, params: {path: here.jsonl, format: event, follow: true}}
         """
     )
-    with crew_on(site) as crew:
-        yield crew
+    with program_group(site) as programs:
+        yield programs
 
 
-def _begun(crew: Crew, site: Site, *hosts: str) -> tuple[Member, Member]:
+<<<<<<< HEAD
+def _begun(programs: ProgramGroup, site: Site, *hosts: str) -> tuple[RunningProgram, RunningProgram]:
     """Start a worker and an ingester, with one open stream per host."""
+=======
+def _begun(
+    programs: ProgramGroup, site: Site, *hosts: str
+) -> tuple[RunningProgram, RunningProgram]:
+    """A worker and an ingester at work, with one open stream for each host."""
+>>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
     events = [event for host in hosts for event in task_events(host, ends=False)]
     site.write_events("here.jsonl", events)
-    worker = crew.worker("w")
-    ingest = crew.start("ingest", "winchester", "ingest", "-c", site.config)
+    worker = programs.worker("w")
+    ingest = programs.start("ingest", "winchester", "ingest", "-c", site.config)
     wait_until(lambda: "worker started" in worker.text())
     wait_until(lambda: len(_streams(site)) == len(hosts))
     return worker, ingest
@@ -76,16 +83,23 @@ def _change(site: Site, old: str, new: str) -> None:
     site.write("triggers.yaml", triggers.replace(old, new))
 
 
-def _reload(member: Member) -> str:
+<<<<<<< HEAD
+def _reload(member: RunningProgram) -> str:
     """Reload the configuration of a program; return its log line."""
+=======
+def _reload(member: RunningProgram) -> str:
+    """Let a program read its configuration again; return what it says of that."""
+>>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
     heard = len(member.text())
     member.signal(signal.SIGHUP)
     wait_until(lambda: TOLD in member.text()[heard:])
     return member.text()[heard:]
 
 
-def test_an_invalid_file_changes_nothing_and_the_reason_is_logged(crew: Crew, site: Site) -> None:
-    worker, ingest = _begun(crew, site, "a", "b")
+def test_an_invalid_file_changes_nothing_and_the_reason_is_logged(
+    programs: ProgramGroup, site: Site
+) -> None:
+    worker, ingest = _begun(programs, site, "a", "b")
     before = _streams(site)
     _change(site, TWO_CRITERIA, MISSPELT)
     for member in (worker, ingest):
@@ -101,9 +115,11 @@ def test_an_invalid_file_changes_nothing_and_the_reason_is_logged(crew: Crew, si
     assert (worker.end(), ingest.end()) == (0, 0)
 
 
-def test_open_streams_are_recalculated_and_fire_if_now_complete(crew: Crew, site: Site) -> None:
+def test_open_streams_are_recalculated_and_fire_if_now_complete(
+    programs: ProgramGroup, site: Site
+) -> None:
     hosts = [f"host-{number}" for number in range(250)]
-    worker, ingest = _begun(crew, site, *hosts)
+    worker, ingest = _begun(programs, site, *hosts)
     assert _states(site) == {"active"}
     assert {stream.progress for stream in _streams(site)} == {(1, 0)}
     _change(site, TWO_CRITERIA, ONE_CRITERION)
@@ -116,9 +132,9 @@ def test_open_streams_are_recalculated_and_fire_if_now_complete(crew: Crew, site
 
 
 def test_a_changed_expiration_applies_to_open_streams_and_to_those_ingest_updates(
-    crew: Crew, site: Site
+    programs: ProgramGroup, site: Site
 ) -> None:
-    worker, ingest = _begun(crew, site, "a", "b")
+    worker, ingest = _begun(programs, site, "a", "b")
     _change(site, '"$last + 1h"', '"$last + 5h"')
     _reload(ingest)
     with (site.path / "here.jsonl").open("a") as file:

@@ -38,7 +38,7 @@ def test_a_yaml_block_passes_its_json_schema(block: Block) -> None:
     handlers = content.get("pipeline_handlers", {}) if kind == "settings" else {}
     editor = Editor(PluginAliases(handlers=handlers))
 
-    assert editor.complaints_about(DOCUMENTS[kind], _whole(kind, content)) == []
+    assert editor.content_errors(DOCUMENTS[kind], _whole(kind, content)) == []
 
 
 def _whole(kind: str, content: Any) -> Any:

@@ -26,7 +26,7 @@ from support.builders.events import (
     matched_events,
     only_stream,
 )
-from support.probes.lock_waits import disable_timeouts, wait_until_somebody_waits
+from support.probes.lock_waits import disable_timeouts, wait_until_a_transaction_waits
 from support.probes.sent_statements import before_each_statement
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
@@ -91,7 +91,7 @@ class Opponent:
         assert self._connection is not None
         query = text("SELECT id FROM streams WHERE id = :id FOR UPDATE")
         self._asking = self._pool.submit(self._connection.execute, query, {"id": stream_id})
-        wait_until_somebody_waits(self._store.database)
+        wait_until_a_transaction_waits(self._store.database)
 
     def let_go(self) -> None:
         """Release everything, after the requested lock was granted."""

@@ -58,7 +58,7 @@ def lines_after_a_kill(tmp_path: Path, point: Failpoint, *, quiet: bool, hit: in
     box = tmp_path / "box.jsonl"
     box.touch()
     scene.run("ingest")
-    scene.let_time_pass()
+    scene.advance_event_clock()
     task = {"quiet": quiet, "box": str(box)}
     assert scene.run("work", kill_at=point, hit=hit, **task) == -signal.SIGKILL
     assert scene.run("work", **task) == 0

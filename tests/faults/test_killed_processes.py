@@ -40,7 +40,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     scene = KilledScene(tmp_path_factory.mktemp("undisturbed") / "scene")
     assert scene.run("ingest") == 0
     ingested = scene.snapshot()
-    scene.let_time_pass()
+    scene.advance_event_clock()
     assert scene.run("work") == 0
     return {"ingested": ingested, "worked": scene.snapshot(), "commits": scene.commits()}
 
@@ -74,7 +74,7 @@ def test_a_killed_worker_is_rescued_and_each_stream_completed_once(
 ) -> None:
     scene = KilledScene(tmp_path / "scene")
     scene.run("ingest")
-    scene.let_time_pass()
+    scene.advance_event_clock()
     assert scene.run("work", kill_at=point, hit=2 if point in REPEATED else 1) == -signal.SIGKILL
     assert scene.run("work") == 0
     assert scene.snapshot() == undisturbed["worked"]
@@ -109,7 +109,7 @@ def test_a_worker_killed_in_a_batch_completion_loses_nothing(
 ) -> None:
     scene = KilledScene(tmp_path / "scene")
     scene.run("ingest")
-    scene.let_time_pass()
+    scene.advance_event_clock()
     assert scene.run("work", quiet=True, kill_at=point) == -signal.SIGKILL
     assert scene.run("work", quiet=True) == 0
     assert scene.snapshot() == undisturbed["worked"]
@@ -120,7 +120,7 @@ def test_a_worker_killed_while_storing_a_failure_does_not_lose_the_stream(
 ) -> None:
     scene = KilledScene(tmp_path / "scene")
     scene.run("ingest")
-    scene.let_time_pass()
+    scene.advance_event_clock()
     point = Failpoint.BEFORE_FAILURE_COMMIT
     assert scene.run("work", fails_first=True, kill_at=point, hit=2) == -signal.SIGKILL
     assert scene.run("work", fails_first=True) == 0

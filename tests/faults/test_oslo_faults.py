@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.scenes.notification_publisher import enveloped, make_notification
-from support.scenes.program_groups import crew_on
+from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, wait_until
 from support.servers.brokers import place_on_broker
 from winchester_core.telemetry.failpoints import Failpoint
@@ -33,13 +33,13 @@ event_sources:
 @pytest.mark.parametrize("point", [Failpoint.RECEIVED, Failpoint.INGEST_COMMITTED])
 def test_nothing_is_acknowledged_before_its_commit(tmp_path: Path, point: Failpoint) -> None:
     site = Site(tmp_path)
-    with place_on_broker() as place, crew_on(site) as crew:
+    with place_on_broker() as place, program_group(site) as programs:
         exchange, topic, queue = (place.name(name) for name in ("exchange", "topic", "topic.info"))
         url = place.url.replace("amqp://", "rabbit://").removesuffix("//") + "/"
         site.add_settings(SETTINGS.format(url=url, topic=topic, exchange=exchange))
         site.migrate()
         ingest = ["ingest", "-c", str(site.config)]
-        armed = crew.start("ingester", sys.executable, str(PROGRAM), point, "3", *ingest)
+        armed = programs.start("ingester", sys.executable, str(PROGRAM), point, "3", *ingest)
         wait_until(lambda: place.consumers(queue) == 1 or not armed.is_running)
         messages = [enveloped(make_notification(number)) for number in range(NUMBER)]
         place.publish(messages, exchange, queue)
@@ -47,7 +47,7 @@ def test_nothing_is_acknowledged_before_its_commit(tmp_path: Path, point: Failpo
         wait_until(lambda: place.consumers(queue) == 0)
         kept = stored(site) + place.ready(queue)
         assert kept > NUMBER if point is Failpoint.INGEST_COMMITTED else kept >= NUMBER
-        ingester = crew.start("ingester", "winchester", *ingest)
+        ingester = programs.start("ingester", "winchester", *ingest)
         wait_until(lambda: stored(site) == NUMBER or not ingester.is_running)
         assert ingester.end() == 0, ingester.text()
         assert (stored(site), place.ready(queue)) == (NUMBER, 0)

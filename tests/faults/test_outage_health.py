@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.engine import make_url
 
 from support.probes.time_limits import BOUND_SECONDS
-from support.scenes.program_groups import crew_on
+from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, wait_until
 from support.servers.databases import temporary_database
 from support.servers.tcp_proxy import proxied
@@ -19,11 +19,16 @@ from support.servers.tcp_proxy import proxied
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.scenes.program_groups import Member
+    from support.scenes.program_groups import RunningProgram
 
 
-def ask(member: Member, path: str) -> tuple[int, str]:
+<<<<<<< HEAD
+def ask(member: RunningProgram, path: str) -> tuple[int, str]:
     (port,) = re.findall(r"serving metrics and health: host=.* port=(\d+)", member.text())
+=======
+def ask(member: RunningProgram, path: str) -> tuple[int, str]:
+    (port,) = re.findall(r"metrics and health are told at .*, port (\d+)", member.text())
+>>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
     try:
         with urllib.request.urlopen(
             f"http://127.0.0.1:{port}{path}", timeout=BOUND_SECONDS
@@ -40,8 +45,8 @@ def test_an_outage_is_reported_without_failing_liveness(tmp_path: Path) -> None:
         with proxied(direct.port or 5432) as proxy:
             through = direct.set(host="127.0.0.1", port=proxy.port)
             site = Site(tmp_path, through.render_as_string(hide_password=False))
-            with crew_on(site) as crew:
-                worker = crew.worker("w", "--metrics-listen", "0")
+            with program_group(site) as programs:
+                worker = programs.worker("w", "--metrics-listen", "0")
                 wait_until(lambda: "worker started" in worker.text())
                 wait_until(lambda: ask(worker, "/readyz")[0] == 200)
                 assert "winchester_store_up 1.0" in ask(worker, "/metrics")[1]

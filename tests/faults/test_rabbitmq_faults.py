@@ -17,7 +17,7 @@ from kombu import Connection
 from sqlalchemy.engine import make_url
 
 from support.scenes.notification_publisher import Notifier
-from support.scenes.program_groups import crew_on
+from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, wait_until
 from support.servers.brokers import private_broker
 from support.servers.databases import temporary_database
@@ -28,7 +28,7 @@ from winchester_core.telemetry.failpoints import Failpoint
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from support.scenes.program_groups import Crew, Member
+    from support.scenes.program_groups import ProgramGroup, RunningProgram
     from support.servers.brokers import PrivateBroker
     from support.servers.tcp_proxy import Proxy
     from winchester_core.storage.sql.store import SqlStore
@@ -66,24 +66,40 @@ class Scene:
     """A private broker and database, a publisher, and one ingester after another."""
 
     def __init__(
-        self, broker: PrivateBroker, proxy: Proxy, site: Site, crew: Crew, store: SqlStore
+        self,
+        broker: PrivateBroker,
+        proxy: Proxy,
+        site: Site,
+        programs: ProgramGroup,
+        store: SqlStore,
     ) -> None:
         self.broker, self.proxy, self.store = broker, proxy, store
-        self._site, self._crew = site, crew
+        self._site, self._program_group = site, programs
         with Connection(broker.url) as connection, connection.channel() as channel:
             channel.exchange_declare(EXCHANGE, "topic", durable=True, auto_delete=False)
             channel.queue_declare(QUEUE, durable=True, auto_delete=False)
             channel.queue_bind(QUEUE, EXCHANGE, QUEUE)
         self.notifier = Notifier(broker.url, EXCHANGE, QUEUE)
 
-    def ingester(self) -> Member:
+<<<<<<< HEAD
+    def ingester(self) -> RunningProgram:
         """Start an ingester."""
-        return self._crew.start("ingester", "winchester", "ingest", "-c", self._site.config)
+        return self._program_group.start("ingester", "winchester", "ingest", "-c", self._site.config)
 
-    def armed_ingester(self, point: Failpoint) -> Member:
+    def armed_ingester(self, point: Failpoint) -> RunningProgram:
         """Start an ingester that kills itself when it reaches a failpoint for the third time."""
+=======
+    def ingester(self) -> RunningProgram:
+        """Start one."""
+        return self._program_group.start(
+            "ingester", "winchester", "ingest", "-c", self._site.config
+        )
+
+    def armed_ingester(self, point: Failpoint) -> RunningProgram:
+        """Start one that dies when it passes a point for the third time."""
+>>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
         command = [str(PROGRAM), point, "3", "ingest", "-c", str(self._site.config)]
-        return self._crew.start("ingester", sys.executable, *command)
+        return self._program_group.start("ingester", sys.executable, *command)
 
     def stored(self) -> int:
         """Return the number of stored events."""
@@ -126,10 +142,10 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         site = Site(tmp_path, through)
         site.add_settings(SETTINGS.format(url=broker.url))
         site.migrate()
-        crew = stack.enter_context(crew_on(site))
+        programs = stack.enter_context(program_group(site))
         direct = {"database": {"url": url.render_as_string(hide_password=False)}}
         store = stack.enter_context(closing(open_store(direct)))
-        made = Scene(broker, proxy, site, crew, store)
+        made = Scene(broker, proxy, site, programs, store)
         stack.callback(made.notifier.close)
         yield made
 
@@ -171,8 +187,13 @@ def check_acknowledgements(scene: Scene, point: Failpoint) -> None:
         assert kept >= published
 
 
-def cut_database(scene: Scene, ingester: Member, number: int) -> None:
+<<<<<<< HEAD
+def cut_database(scene: Scene, ingester: RunningProgram, number: int) -> None:
     """Make the database unavailable while the ingester holds messages and the broker goes down."""
+=======
+def cut_database(scene: Scene, ingester: RunningProgram, number: int) -> None:
+    """Let the database be away, with messages in the ingester's hands when their broker goes."""
+>>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
     scene.wait_for_consumer()
     gone = "resource unavailable, retrying: resource='database or its clock'"
     told = ingester.text().count(gone)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.scenes.program_groups import crew_on
+from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, task_events, wait_until
 from support.servers.database_servers import private_server
 from winchester_core.model.stream import StreamState
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from support.scenes.program_groups import Crew, Member
+    from support.scenes.program_groups import ProgramGroup, RunningProgram
     from support.servers.database_servers import PrivateServer
 
 HANDLER = """\
@@ -60,20 +60,22 @@ GONE, BACK = "resource unavailable, retrying: ", "resource available again: "
 class Scene:
     """A private server, an ingester that reads the events fed to it, and two workers."""
 
-    def __init__(self, server: PrivateServer, site: Site, crew: Crew) -> None:
+    def __init__(self, server: PrivateServer, site: Site, programs: ProgramGroup) -> None:
         self.server = server
         self.site = site
         self.hosts: list[str] = []
-        self._crew = crew
+        self._program_group = programs
         feed = site.path / "feed"
         os.mkfifo(feed)
-        self.workers = [crew.worker(f"worker-{each}") for each in "ab"]
+        self.workers = [programs.worker(f"worker-{each}") for each in "ab"]
         ingest = ["ingest", "-c", site.config, "--file", feed, "--format", "event"]
-        self.ingester = crew.start("ingester", "winchester", *ingest, "--datetime-trait", "never")
+        self.ingester = programs.start(
+            "ingester", "winchester", *ingest, "--datetime-trait", "never"
+        )
         self._feed = feed.open("w")
 
     @property
-    def programs(self) -> list[Member]:
+    def programs(self) -> list[RunningProgram]:
         return [self.ingester, *self.workers]
 
     def feed(self, *hosts: str) -> None:
@@ -115,8 +117,8 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
         site.install("winchester.handlers", "held", "HeldHandler", HANDLER)
         site.write("pipelines.yaml", "report: [held]\n")
         site.add_settings(SETTINGS)
-        with crew_on(site) as crew:
-            yield Scene(server, site, crew)
+        with program_group(site) as programs:
+            yield Scene(server, site, programs)
 
 
 def names(prefix: str, number: int) -> list[str]:

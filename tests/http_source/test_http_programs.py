@@ -15,7 +15,7 @@ import pytest
 
 from support.probes.http_client import post
 from support.probes.time_limits import BOUND_SECONDS
-from support.scenes.program_groups import crew_on
+from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, wait_until
 from support.servers.database_servers import free_port, private_server
 from support.servers.databases import temporary_database
@@ -26,7 +26,7 @@ from winchester_core.telemetry.failpoints import Failpoint
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from support.scenes.program_groups import Crew, Member
+    from support.scenes.program_groups import ProgramGroup, RunningProgram
 
 CLIENTS = 1000
 TOKEN = {"authorization": "Bearer secret-of-the-test"}
@@ -66,13 +66,13 @@ def _site(folder: Path, url: str, port: int) -> Site:
     return site
 
 
-def _listens(member: Member) -> bool:
+def _listens(member: RunningProgram) -> bool:
     assert member.is_running, member.text()
     return "listening at" in member.text()
 
 
-def _ingest(crew: Crew, site: Site) -> Member:
-    member = crew.start("ingest", "winchester", "ingest", "-c", site.config)
+def _ingest(programs: ProgramGroup, site: Site) -> RunningProgram:
+    member = programs.start("ingest", "winchester", "ingest", "-c", site.config)
     wait_until(lambda: _listens(member))
     return member
 
@@ -109,8 +109,8 @@ async def _all_at_once(port: int) -> list[list[str]]:
 
 
 def test_a_thousand_concurrent_clients_lose_no_acknowledged_event(site: Site, port: int) -> None:
-    with crew_on(site) as crew:
-        member = _ingest(crew, site)
+    with program_group(site) as programs:
+        member = _ingest(programs, site)
         sent = asyncio.run(_all_at_once(port))
         # killed, so that what is stored was stored before the last answer
         member.kill()
@@ -135,8 +135,8 @@ def test_an_event_sent_again_after_a_crash_is_stored_once(
         with _client(port) as client, pytest.raises(httpx.TransportError):
             client.post("/v1/events", json=event("1"))
         assert doomed.wait(BOUND_SECONDS) < 0
-    with crew_on(site) as crew, _client(port) as client:
-        member = _ingest(crew, site)
+    with program_group(site) as programs, _client(port) as client:
+        member = _ingest(programs, site)
         again = client.post("/v1/events", json=event("1"))
         assert (again.status_code, outcomes(again)) == (202, [outcome])
         assert member.end() == 0
@@ -146,8 +146,8 @@ def test_an_event_sent_again_after_a_crash_is_stored_once(
 def test_a_database_outage_is_503_until_it_recovers(tmp_path: Path, port: int) -> None:
     with private_server("postgresql") as server:
         site = _site(tmp_path, server.url, port)
-        with crew_on(site) as crew, _client(port) as client:
-            member = _ingest(crew, site)
+        with program_group(site) as programs, _client(port) as client:
+            member = _ingest(programs, site)
             assert client.post("/v1/events", json=event("1")).status_code == 202
             server.stop()
             away = client.post("/v1/events", json=event("2"))
@@ -176,8 +176,8 @@ def test_schemathesis_finds_no_undocumented_response(tmp_path: Path, port: int) 
     arguments = ["--checks", checks, "--max-examples", "60", "--seed", "5", "--no-color"]
     arguments += ["--phases", "examples,coverage,fuzzing", "--request-timeout", "60"]
     arguments += ["--header", "Authorization: Bearer secret-of-the-test"]
-    with crew_on(site) as crew:
-        member = _ingest(crew, site)
+    with program_group(site) as programs:
+        member = _ingest(programs, site)
         found = subprocess.run(
             [
                 Path(sysconfig.get_path("scripts"), "schemathesis"),

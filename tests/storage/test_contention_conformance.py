@@ -19,9 +19,9 @@ from support.builders.events import (
     matched_events,
     only_stream,
 )
-from support.probes.lock_waits import disable_timeouts, wait_until_somebody_waits
+from support.probes.lock_waits import disable_timeouts, wait_until_a_transaction_waits
 from support.probes.time_limits import BOUND_SECONDS
-from support.scenes.threads import at_the_same_moment
+from support.scenes.threads import run_concurrently
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion, EventFilter, StreamFilter
 from winchester_core.storage.sql.store import SqlStore
@@ -96,7 +96,7 @@ def check_members(store: Store) -> None:
 
 
 def test_ingesters_of_the_same_events_store_each_once(store: Store) -> None:
-    stored = at_the_same_moment(*(ingester(store, shift) for shift in range(3)))
+    stored = run_concurrently(*(ingester(store, shift) for shift in range(3)))
     assert stored == BATCHES * IN_A_BATCH == store.count_events(EventFilter())
     check_members(store)
 
@@ -106,12 +106,12 @@ def test_concurrent_ingesters_and_workers(store: Store) -> None:
 
     def ingest_all() -> int:
         try:
-            at_the_same_moment(*(ingester(store, shift) for shift in range(2)))
+            run_concurrently(*(ingester(store, shift) for shift in range(2)))
         finally:
             done.set()
         return 0
 
-    fired = at_the_same_moment(ingest_all, worker(store, "w1", done), worker(store, "w2", done))
+    fired = run_concurrently(ingest_all, worker(store, "w1", done), worker(store, "w2", done))
     check_members(store)
     states = store.count_states()
     assert states[StreamState.COMPLETED] == fired
@@ -144,7 +144,7 @@ def test_a_batch_that_waited_for_a_lock_sees_the_other_batchs_streams(
         def record_hit(point: Failpoint) -> None:
             if point is Failpoint.BEFORE_INGEST_COMMIT and not later:
                 later.append(pool.submit(ingest_batch, "second"))
-                wait_until_somebody_waits(sql_store.database)
+                wait_until_a_transaction_waits(sql_store.database)
 
         on_hit(record_hit)
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from support.builders.events import LEASE, NOON, VM, claim_all, ready_to_fire
 from support.scenes.outbox_handlers import Post, sender
-from support.scenes.threads import at_the_same_moment
+from support.scenes.threads import run_concurrently
 from winchester_core.errors import EffectInProgress, UnknownEffect
 from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
 from winchester_core.model.json import dump_payload
@@ -100,7 +100,7 @@ def sometimes_delayed(seed: int) -> Callable[[EffectClaim], EffectResult]:
 def test_workers_deliver_each_effect_once_and_in_order(store: Store) -> None:
     stock(store)
     delivered: list[Any] = []
-    count = at_the_same_moment(
+    count = run_concurrently(
         *(delivery_worker(store, f"w{n}", delivered, sometimes_delayed(n)) for n in range(3))
     )
     assert count == len(delivered) == ORDERING_KEYS * PER_KEY
@@ -127,7 +127,7 @@ def test_concurrent_operators_leave_nothing_stuck(store: Store) -> None:
                 continue
         return discarded
 
-    finished = at_the_same_moment(
+    finished = run_concurrently(
         operator,
         *(delivery_worker(store, f"w{n}", delivered, sometimes_delayed(n)) for n in range(2)),
     )
@@ -146,7 +146,7 @@ def test_effects_at_max_age_are_delivered_or_dead(store: Store) -> None:
             marked += sum(store.mark_overdue_effects_dead(max_age=-LEASE, limit=2).values())
         return marked
 
-    finished = at_the_same_moment(
+    finished = run_concurrently(
         mark_overdue_dead,
         mark_overdue_dead,
         *(delivery_worker(store, f"w{n}", delivered, EffectDelivered) for n in range(2)),
@@ -179,7 +179,7 @@ def test_concurrently_retried_dead_letters_are_delivered(store: Store) -> None:
         return count
 
     again: set[str] = set()
-    assert at_the_same_moment(retry_dead_letters, keep_delivering) == ORDERING_KEYS * PER_KEY
+    assert run_concurrently(retry_dead_letters, keep_delivering) == ORDERING_KEYS * PER_KEY
     assert len(set(delivered)) == len(delivered)
     assert store.count_effects() == 0
 
@@ -204,7 +204,7 @@ def test_workers_complete_streams_and_deliver_their_effects(store: Store) -> Non
         worker.run_until_idle()
         return worker.counters[Count.EFFECTS_DELIVERED]
 
-    assert at_the_same_moment(*(partial(work, worker) for worker in workers)) == ORDERING_KEYS * 5
+    assert run_concurrently(*(partial(work, worker) for worker in workers)) == ORDERING_KEYS * 5
     delivered = [(effect.stream_id, effect.payload) for call in post.calls for effect in call]
     assert len(set(delivered)) == len(delivered) == ORDERING_KEYS * 5
     for stream_id in {stream_id for stream_id, _ in delivered}:

@@ -24,7 +24,7 @@ from support.builders.events import (
     only_stream,
 )
 from support.probes.statement_counts import metered
-from support.scenes.threads import at_the_same_moment
+from support.scenes.threads import run_concurrently
 from support.scenes.workers import Scene
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Claim, Completion, StreamFilter
@@ -232,7 +232,7 @@ def test_workers_expire_concurrently_moved_streams_once_and_not_early(
                 return expired
             time.sleep(0.001)  # on SQLite one that never rests keeps others from the database
 
-    expired = at_the_same_moment(move, partial(work, "w1"), partial(work, "w2"))
+    expired = run_concurrently(move, partial(work, "w1"), partial(work, "w2"))
     assert too_early == []
     rest = claim_all(sql_store, Reason.EXPIRE, FAR, limit=1000)
     found = sql_store.find_streams(StreamFilter(), limit=10_000)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NOW = FixedTime(NOON)
 MAIL = Endpoint("fire", "mail")
 VM = make_trigger()
-NEW_RULES = make_trigger(expiration="$last + 2h")
+NEW_TRIGGERS = make_trigger(expiration="$last + 2h")
 HOUR = timedelta(hours=1)
 
 
@@ -74,7 +74,7 @@ def test_ingest_finds_everything_by_index(store: SqlStore) -> None:
     with metered(store.database) as meter:
         ingest(store, VM, *(make_event(f"a{i}", instance=i) for i in range(20)))
         ingest(store, VM, *(make_event(f"b{i}", instance=i % 3) for i in range(20)))
-        ingest(store, NEW_RULES, *(make_event(f"c{i}", instance=i) for i in range(20)))
+        ingest(store, NEW_TRIGGERS, *(make_event(f"c{i}", instance=i) for i in range(20)))
     assert len(meter) > 15
     assert full_scans(store, meter.statements) == []
 
@@ -97,7 +97,7 @@ def test_workers_find_everything_by_index(store: SqlStore) -> None:
         store.complete([Completion(claim) for claim in claims[3:6]], FixedTime(NOON))
         store.complete([Completion(claims[6], purge=False)], FixedTime(NOON))
         store.rescue(max_attempts=5, limit=9)
-        store.recalculate(NEW_RULES, NOON, limit=9)
+        store.recalculate(NEW_TRIGGERS, NOON, limit=9)
         store.backlog(at(1e6))
         store.trim(at(1e6), store.real_time() + HOUR, limit=9)
     assert len(meter) > 40

@@ -40,7 +40,7 @@ LATER = END + timedelta(days=90)
 ADDED = 3_000
 """An upper bound of the events that the tests of ingest add."""
 
-NEW_RULES = make_trigger(expiration="$last + 2h")
+NEW_TRIGGERS = make_trigger(expiration="$last + 2h")
 HOUR = timedelta(hours=1)
 
 
@@ -101,7 +101,7 @@ def test_ingest_after_a_trigger_change_reads_the_members_of_its_streams(
 ) -> None:
     known = range(BULK.first_open + 100, BULK.first_open + 120)
     with readings(filled.database) as measured:
-        ingest(filled, NEW_RULES, *(make_event(f"r{i}", instance=f"i-{i}") for i in known))
+        ingest(filled, NEW_TRIGGERS, *(make_event(f"r{i}", instance=f"i-{i}") for i in known))
     assert excessive(measured, rows=20 * 8 * 3) == []
 
 
@@ -200,7 +200,7 @@ def test_with_kept_completed_streams_statistics_read_the_active_ones(filled: Sql
 
 def test_recalculation_reads_only_outdated_streams(filled: SqlStore) -> None:
     with readings(filled.database) as measured:
-        assert filled.recalculate(NEW_RULES, END, limit=20) == 20
+        assert filled.recalculate(NEW_TRIGGERS, END, limit=20) == 20
     assert excessive(measured, rows=20 * 8 * 3) == []
 
 

@@ -32,7 +32,7 @@ RARE_TYPE = "compute.instance.rare"
 
 
 @dataclass(frozen=True)
-class Speech:
+class SqlSyntax:
     """How a database says what they all can."""
 
     series: str
@@ -42,22 +42,22 @@ class Speech:
     document: str
 
 
-_SPEECHES = {
-    "postgresql": Speech(
+_SYNTAXES = {
+    "postgresql": SqlSyntax(
         "generate_series(CAST({first} AS bigint), {last}) AS numbers(n)",
         "timestamptz '{start}+00' + ({microseconds}) * interval '1 microsecond'",
         "sha256(convert_to({text}, 'UTF8'))",
         "({a} / {b})",
         "CAST({text} AS json)",
     ),
-    "mariadb": Speech(
+    "mariadb": SqlSyntax(
         "(SELECT seq AS n FROM seq_{first}_to_{last}) AS numbers",
         "CAST('{start}' AS datetime(6)) + INTERVAL ({microseconds}) MICROSECOND",
         "unhex(sha2({text}, 256))",
         "({a} DIV {b})",
         "{text}",
     ),
-    "sqlite": Speech(
+    "sqlite": SqlSyntax(
         "(WITH RECURSIVE counted(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM counted"
         " WHERE n < {last}) SELECT n FROM counted) AS numbers",
         "bulk_moment({microseconds})",
@@ -115,7 +115,7 @@ def fill(database: Database, events: int) -> Bulk:
 
 def _statements(name: str, bulk: Bulk, first: int, last: int) -> Iterator[str]:
     """The inserts for the streams from `first` to `last`."""
-    speech = _SPEECHES[name]
+    speech = _SYNTAXES[name]
     numbers = speech.series.format(first=first, last=last)
     events = speech.series.format(first=(first - 1) * PER_STREAM + 1, last=last * PER_STREAM)
     stream = speech.quotient.format(a=f"(n + {PER_STREAM - 1})", b=PER_STREAM)

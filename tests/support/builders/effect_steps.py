@@ -27,7 +27,7 @@ ENDPOINTS = (Endpoint("fire", "mail"), Endpoint("fire", "mail", 1), Endpoint("ex
 
 
 @dataclass(frozen=True)
-class TakeEffects:
+class ClaimEffects:
     """A worker claims effects of an endpoint; with a negative lease it dies at once."""
 
     endpoint: Endpoint
@@ -36,7 +36,7 @@ class TakeEffects:
 
 
 @dataclass(frozen=True)
-class SettleEffects:
+class ApplyEffectResults:
     """A worker is told what became of those it holds; the kinds take turns."""
 
     kinds: tuple[str, ...]
@@ -56,7 +56,7 @@ class RenewEffects:
 
 
 @dataclass(frozen=True)
-class GiveUpEffects:
+class MarkDeadEffects:
     """Those that have waited too long are given up."""
 
     max_age: timedelta
@@ -64,7 +64,7 @@ class GiveUpEffects:
 
 
 @dataclass(frozen=True)
-class MendEffects:
+class RetryAndDiscardEffects:
     """An operator sends some again, and forgets some."""
 
     retries: tuple[int, ...]
@@ -72,7 +72,12 @@ class MendEffects:
 
 
 EffectStep: TypeAlias = (
-    TakeEffects | SettleEffects | ReleaseEffects | RenewEffects | GiveUpEffects | MendEffects
+    ClaimEffects
+    | ApplyEffectResults
+    | ReleaseEffects
+    | RenewEffects
+    | MarkDeadEffects
+    | RetryAndDiscardEffects
 )
 
 leases = st.sampled_from([timedelta(hours=1), timedelta(hours=1), -timedelta(hours=1)])
@@ -80,18 +85,22 @@ delays = st.sampled_from([timedelta(0), timedelta(minutes=1), timedelta(hours=1)
 places = st.lists(st.integers(0, 9), max_size=3).map(tuple)
 kinds = st.lists(st.sampled_from(["delivered", "delayed", "refused"]), min_size=1).map(tuple)
 
-taking = st.builds(TakeEffects, st.sampled_from(ENDPOINTS), st.sampled_from([1, 3, ALL]), leases)
-settling = st.builds(SettleEffects, kinds, delays)
+claiming_effects = st.builds(
+    ClaimEffects, st.sampled_from(ENDPOINTS), st.sampled_from([1, 3, ALL]), leases
+)
+applying_results = st.builds(ApplyEffectResults, kinds, delays)
 effect_steps: st.SearchStrategy[EffectStep] = st.one_of(
-    taking,
-    settling,
+    claiming_effects,
+    applying_results,
     st.just(ReleaseEffects()),
     st.builds(RenewEffects, leases),
-    st.builds(GiveUpEffects, delays, st.sampled_from([1, ALL])),
-    st.builds(MendEffects, places, places),
+    st.builds(MarkDeadEffects, delays, st.sampled_from([1, ALL])),
+    st.builds(RetryAndDiscardEffects, places, places),
 )
-delivering: st.SearchStrategy[list[EffectStep]] = st.tuples(taking, settling).map(list)
-queueing = st.lists(st.integers(0, len(ENDPOINTS) - 1), max_size=4).map(tuple)
+delivering_effects: st.SearchStrategy[list[EffectStep]] = st.tuples(
+    claiming_effects, applying_results
+).map(list)
+queued_endpoints = st.lists(st.integers(0, len(ENDPOINTS) - 1), max_size=4).map(tuple)
 """Which endpoints the effects of a run are for."""
 
 
@@ -115,9 +124,9 @@ class OutboxRun:
     def do(self, step: EffectStep) -> Any:
         """Do one step; return what the store answered, surrogate keys aside."""
         match step:
-            case TakeEffects(endpoint, limit, lease):
+            case ClaimEffects(endpoint, limit, lease):
                 return self._take(endpoint, limit, lease)
-            case SettleEffects(kinds, delay):
+            case ApplyEffectResults(kinds, delay):
                 held, self._held = self._held, []
                 results = [
                     _settlement(kinds[n % len(kinds)], claim, delay) for n, claim in enumerate(held)
@@ -128,9 +137,9 @@ class OutboxRun:
                 return self._store.release_effects(held)
             case RenewEffects(lease):
                 return self._store.renew_effects(self._held, lease)
-            case GiveUpEffects(max_age, limit):
+            case MarkDeadEffects(max_age, limit):
                 return dict(self._store.mark_overdue_effects_dead(max_age=max_age, limit=limit))
-            case MendEffects(retries, discards):
+            case RetryAndDiscardEffects(retries, discards):
                 return self._mend(retries, discards)
             case _:
                 assert_never(step)

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from hypothesis import strategies as st
 
-from support.builders.effect_steps import EffectStep, delivering, effect_steps, queueing
+from support.builders.effect_steps import (
+    EffectStep,
+    delivering_effects,
+    effect_steps,
+    queued_endpoints,
+)
 from support.builders.events import at, make_trigger
 from winchester_core.model.stream import Reason
 
@@ -20,7 +25,7 @@ DAYS = 86_400
 GROUPS = (1, "1", True)
 """Three groups, though the values are equal or look alike."""
 
-OLD_RULES = (
+OLD_TRIGGERS = (
     make_trigger("by instance"),
     make_trigger(
         "by day",
@@ -32,7 +37,7 @@ OLD_RULES = (
     ),
     make_trigger("all", by=[], match="*", fire=[], expiration="$first + 2h", fire_delay=5400),
 )
-NEW_RULES = (
+NEW_TRIGGERS = (
     make_trigger("by instance", fire=[{"event_type": "vm.update", "number": 2}]),
     make_trigger(
         "by day",
@@ -53,19 +58,19 @@ class Ingest:
 
 
 @dataclass(frozen=True)
-class Pass:
+class AdvanceTime:
     """Time goes by, stream time and real time alike."""
 
     time: timedelta
 
 
 @dataclass(frozen=True)
-class ChangeRules:
+class ChangeTriggers:
     """The other triggers are loaded from now on."""
 
 
 @dataclass(frozen=True)
-class Refresh:
+class Recalculate:
     """A worker brings all streams up to date with the triggers."""
 
 
@@ -117,9 +122,9 @@ class Trim:
 
 Step: TypeAlias = (
     Ingest
-    | Pass
-    | ChangeRules
-    | Refresh
+    | AdvanceTime
+    | ChangeTriggers
+    | Recalculate
     | Claim
     | Release
     | Fail
@@ -153,7 +158,7 @@ delays = st.sampled_from([timedelta(0), timedelta(0), timedelta(hours=1)])
 mostly = st.sampled_from([True, True, True, False])
 
 ingesting = st.builds(Ingest, batches)
-changing = st.sampled_from([ChangeRules(), ChangeRules(), Refresh()])
+changing = st.sampled_from([ChangeTriggers(), ChangeTriggers(), Recalculate()])
 claiming = st.builds(Claim, st.sampled_from(Reason), leases)
 ending: st.SearchStrategy[Step] = st.one_of(
     st.builds(
@@ -161,26 +166,26 @@ ending: st.SearchStrategy[Step] = st.one_of(
         batches | st.just(()),
         st.booleans(),
         st.sampled_from([None, None, "no"]),
-        queueing,
+        queued_endpoints,
     ),
     st.builds(Fail, delays, mostly.map(lambda it: not it)),
     st.sampled_from([Release(), Rescue(), Rescue()]),
 )
-mending = st.sampled_from([Reset(), Trim()])
+operating = st.sampled_from([Reset(), Trim()])
 
 single: st.SearchStrategy[list[Step]] = st.one_of(
     ingesting,
     ingesting,
     ingesting,
-    st.builds(Pass, times),
+    st.builds(AdvanceTime, times),
     changing,
     claiming,
     ending,
-    mending,
+    operating,
     effect_steps,
 ).map(lambda step: [step])
 worked: st.SearchStrategy[list[Step]] = st.tuples(claiming, ending).map(list)
 runs: st.SearchStrategy[list[Step]] = st.lists(
-    st.one_of(single, single, worked, delivering), min_size=6, max_size=16
+    st.one_of(single, single, worked, delivering_effects), min_size=6, max_size=16
 ).map(lambda parts: [step for part in parts for step in part])
 """Whole runs: a worker that claims most often ends what it claimed, and delivers effects."""

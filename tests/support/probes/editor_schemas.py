@@ -27,11 +27,11 @@ class Editor:
         self.schemas = {name: schema_of(name, aliases or PluginAliases()) for name in DOCUMENTS}
         self._validators = {name: Draft7Validator(each) for name, each in self.schemas.items()}
 
-    def complaints(self, document: str, text: str) -> list[str]:
+    def text_errors(self, document: str, text: str) -> list[str]:
         """What is wrong with `text`, each with the path to its place."""
-        return self.complaints_about(document, yaml.load(text, EditorsLoader))
+        return self.content_errors(document, yaml.load(text, EditorsLoader))
 
-    def complaints_about(self, document: str, content: Any) -> list[str]:
+    def content_errors(self, document: str, content: Any) -> list[str]:
         """The same of what has been read already."""
         errors = self._validators[document].iter_errors(content)
         return [f"{each.json_path}: {each.message}" for each in errors]

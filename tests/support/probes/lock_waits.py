@@ -41,7 +41,7 @@ def disable_timeouts(connection: Connection) -> None:
         connection.execute(text(statement))
 
 
-def wait_until_somebody_waits(database: Database) -> None:
+def wait_until_a_transaction_waits(database: Database) -> None:
     """Return as soon as a transaction in `database`, which is a server's, waits for a lock."""
     waiting = text(_WAITING[database.dialect.name])
     wait_until(lambda: database.read(lambda it: it.execute(waiting).scalar_one() > 0))

@@ -7,7 +7,7 @@ from typing import Any
 from winchester_core.testing import ConformanceError
 
 
-def faults_of(suite: type[Any]) -> dict[str, str]:
+def failures_of(suite: type[Any]) -> dict[str, str]:
     """The tests of a suite that fail, each with its message."""
     faults = {}
     for name in dir(suite):
@@ -19,8 +19,8 @@ def faults_of(suite: type[Any]) -> dict[str, str]:
     return faults
 
 
-def assert_found(suite: type[Any], test: str, message: str) -> None:
+def assert_failure(suite: type[Any], test: str, message: str) -> None:
     """Assert that a suite fails in `test`, with a message that has these words."""
-    faults = faults_of(suite)
+    faults = failures_of(suite)
     assert test in faults, f"{test} passes; failed: {faults}"
     assert message in faults[test], faults[test]

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from support.builders.effect_steps import OutboxRun
 from support.builders.engine_steps import (
-    NEW_RULES,
-    OLD_RULES,
-    ChangeRules,
+    NEW_TRIGGERS,
+    OLD_TRIGGERS,
+    AdvanceTime,
+    ChangeTriggers,
     Claim,
     Complete,
     Fail,
     Ingest,
-    Pass,
-    Refresh,
+    Recalculate,
     Release,
     Rescue,
     Reset,
@@ -63,19 +63,19 @@ class Run:
         self._start = clock.now()
         self._time = time
         self._batch_size = batch_size
-        self._rules, self._other_rules = OLD_RULES, NEW_RULES
+        self._rules, self._other_rules = OLD_TRIGGERS, NEW_TRIGGERS
 
     def do(self, step: Step) -> Any:
         """Do one step; return what the store answered, surrogate keys aside."""
         match step:
             case Ingest(batch):
                 return self._ingest(batch)
-            case Pass(time):
+            case AdvanceTime(time):
                 return self._clock.advance(time)
-            case ChangeRules():
+            case ChangeTriggers():
                 self._rules, self._other_rules = self._other_rules, self._rules
                 return None
-            case Refresh():
+            case Recalculate():
                 return [
                     self.store.recalculate(each, self._now or NOON, ALL) for each in self._rules
                 ]

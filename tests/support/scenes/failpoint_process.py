@@ -46,7 +46,7 @@ class JournalHandler(PipelineHandler):
             journal.write(json.dumps(self._line) + "\n")
 
 
-class QuietHandler(JournalHandler):
+class HandlerWithoutCommit(JournalHandler):
     """The same without a commit of its own, so that many streams complete at once."""
 
     commit = PipelineHandler.commit
@@ -110,7 +110,7 @@ def post_handlers(task: dict[str, Any]) -> list[HandlerSpec]:
 def run_work(task: dict[str, Any]) -> None:
     settings = bootstrap.load_settings(task["settings"])
     parts = bootstrap.worker_parts(settings, bootstrap.open_store(settings))
-    handler_class = QuietHandler if task.get("quiet") else JournalHandler
+    handler_class = HandlerWithoutCommit if task.get("quiet") else JournalHandler
     params = {"journal": task["journal"], "fails_first": task.get("fails_first", False)}
     handlers = (HandlerSpec("journal", handler_class, params), *post_handlers(task))
     parts["pipelines"] = {"summary": PipelineDefinition("summary", handlers)}

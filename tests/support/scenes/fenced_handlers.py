@@ -15,7 +15,7 @@ from winchester_core.interfaces import PipelineHandler
 JOURNAL = "journal.jsonl"
 
 
-class QuietHandler(PipelineHandler):
+class HandlerWithoutCommit(PipelineHandler):
     """Makes one event a run, whose id tells the process and the attempt."""
 
     def handle_events(self, events, env):
@@ -40,7 +40,7 @@ class QuietHandler(PipelineHandler):
             journal.write(json.dumps({"call": call, **self._run}) + "\n")
 
 
-class FencedHandler(QuietHandler):
+class FencedHandler(HandlerWithoutCommit):
     """The same with a commit."""
 
     def commit(self):

@@ -105,7 +105,7 @@ class KilledScene:
     def store(self) -> Any:
         return bootstrap.open_store(bootstrap.load_settings(self.settings))
 
-    def let_time_pass(self) -> None:
+    def advance_event_clock(self) -> None:
         store = self.store()
         store.advance_event_clock(START + timedelta(days=1))
         store.close()

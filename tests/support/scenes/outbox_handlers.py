@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from winchester_core.interfaces import Effect
     from winchester_core.worker import Worker
 
-PATIENCE_SECONDS = BOUND_SECONDS
+TIMEOUT_SECONDS = BOUND_SECONDS
 
 
-def take_all(effects: list[Effect]) -> Any:
+def accept_all(effects: list[Effect]) -> Any:
     """An endpoint that takes everything."""
     return [Delivered() for _ in effects]
 
@@ -28,7 +28,7 @@ def take_all(effects: list[Effect]) -> Any:
 class Post:
     """An endpoint: what it answers, and the calls that came."""
 
-    answer: Callable[[list[Effect]], Any] = take_all
+    answer: Callable[[list[Effect]], Any] = accept_all
     calls: list[list[Effect]] = field(default_factory=list)
     instances: list[Any] = field(default_factory=list)
 
@@ -61,7 +61,7 @@ def sender(post: Post, *payloads: Any) -> type[PipelineHandler]:
 
 
 @contextmanager
-def at_work(worker: Worker) -> Iterator[threading.Thread]:
+def running_worker(worker: Worker) -> Iterator[threading.Thread]:
     """Let `worker` run in a thread; at the end it is stopped, and must have ended well."""
     errors: list[BaseException] = []
 
@@ -77,7 +77,7 @@ def at_work(worker: Worker) -> Iterator[threading.Thread]:
         yield thread
     finally:
         worker.stop()
-        thread.join(PATIENCE_SECONDS)
+        thread.join(TIMEOUT_SECONDS)
     assert not thread.is_alive()
     for error in errors:
         raise error

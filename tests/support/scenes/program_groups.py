@@ -24,7 +24,7 @@ ENDED_BY_SIGTERM = (-signal.SIGTERM, 128 + signal.SIGTERM)
 """The signal's own end; or the process's, whose main thread did not get to it within a second."""
 
 
-class Member:
+class RunningProgram:
     """One running program; its two outputs go to `log`."""
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path, start: int) -> None:
@@ -86,14 +86,14 @@ class Member:
         return self.log.read_bytes()[self._start :].decode()
 
 
-class Crew:
-    """Made and dismissed by `crew_on`."""
+class ProgramGroup:
+    """Made and dismissed by `program_group`."""
 
     def __init__(self, site: Site) -> None:
-        self.members: list[Member] = []
+        self.members: list[RunningProgram] = []
         self._site = site
 
-    def start(self, name: str, program: str, *arguments: str | Path) -> Member:
+    def start(self, name: str, program: str, *arguments: str | Path) -> RunningProgram:
         """Start a program; one that has the name of another appends to the same log."""
         log = self._site.path / f"{name}.log"
         with log.open("ab") as output:
@@ -106,11 +106,11 @@ class Crew:
                 stdout=output,
                 stderr=output,
             )
-        member = Member(name, process, log, start)
+        member = RunningProgram(name, process, log, start)
         self.members.append(member)
         return member
 
-    def worker(self, name: str, *arguments: str) -> Member:
+    def worker(self, name: str, *arguments: str) -> RunningProgram:
         """Start a worker."""
         command = ["winchester-worker", "-c", self._site.config, "-n", name, *arguments]
         return self.start(name, *command)
@@ -122,10 +122,10 @@ class Crew:
 
 
 @contextmanager
-def crew_on(site: Site) -> Iterator[Crew]:
+def program_group(site: Site) -> Iterator[ProgramGroup]:
     """Programs on `site`; in the end nobody is left."""
-    crew = Crew(site)
+    programs = ProgramGroup(site)
     try:
-        yield crew
+        yield programs
     finally:
-        crew.dismiss()
+        programs.dismiss()

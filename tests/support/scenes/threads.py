@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def at_the_same_moment(*workers: Callable[[], int]) -> int:
+def run_concurrently(*workers: Callable[[], int]) -> int:
     """Let every worker run in a thread of its own; return the sum of what they return."""
     together = threading.Barrier(len(workers))
 

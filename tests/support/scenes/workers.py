@@ -52,7 +52,7 @@ class ScriptedHandler:
         self.script.on_rollback()
 
 
-class QuietHandler(PipelineHandler):
+class HandlerWithoutCommit(PipelineHandler):
     """A handler without a commit of its own."""
 
     def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:

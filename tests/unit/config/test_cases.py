@@ -122,7 +122,7 @@ def test_all_problems_of_all_files_are_reported_at_once(place: Path) -> None:
 
 def test_the_json_schema_accepts_valid_cases_and_flags_mistakes() -> None:
     editor = Editor()
-    assert editor.complaints("cases", WHOLE) == []
+    assert editor.text_errors("cases", WHOLE) == []
     for old, new in (
         ("outcome: fired", "outcome: fried"),
         ("outcome: fired", "outcom: fired"),
@@ -130,4 +130,4 @@ def test_the_json_schema_accepts_valid_cases_and_flags_mistakes() -> None:
         ("advance: 1d 2h", "advance: tomorrow"),
         ("name: second", "nam: second"),
     ):
-        assert editor.complaints("cases", WHOLE.replace(old, new, 1)), new
+        assert editor.text_errors("cases", WHOLE.replace(old, new, 1)), new

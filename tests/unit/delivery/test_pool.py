@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.scenes.outbox_handlers import PATIENCE_SECONDS, Post, at_work, sender, take_all
+from support.scenes.outbox_handlers import TIMEOUT_SECONDS, Post, accept_all, running_worker, sender
 from winchester_core.delivery.worker import DeliveryWorker
 from winchester_core.errors import DatabaseUnavailable, StorageError
 from winchester_core.interfaces import Delivered, RetryAfter
@@ -74,21 +74,21 @@ class TestThreads:
 
         def hang(effects: list[Effect]) -> Any:
             hangs.set()
-            assert may_go_on.wait(PATIENCE_SECONDS)
-            return take_all(effects)
+            assert may_go_on.wait(TIMEOUT_SECONDS)
+            return accept_all(effects)
 
         def note_second(effects: list[Effect]) -> Any:
             if second in [effect.stream_id for effect in effects]:
                 second_came.set()
-            return take_all(effects)
+            return accept_all(effects)
 
         slow, quick = Post(hang), Post(note_second)
         worker = scene.worker(handlers=(sender(slow), sender(quick)), idle_delay_seconds=0.01)
         first, second = scene.complete_stream("a"), 0
-        with at_work(worker):
-            assert hangs.wait(PATIENCE_SECONDS)
+        with running_worker(worker):
+            assert hangs.wait(TIMEOUT_SECONDS)
             second = scene.complete_stream("b")
-            assert second_came.wait(PATIENCE_SECONDS)
+            assert second_came.wait(TIMEOUT_SECONDS)
             assert [[effect.stream_id for effect in call] for call in slow.calls] == [[first]]
             may_go_on.set()
         assert sorted(quick.taken) == [first, second]
@@ -108,11 +108,16 @@ class TestThreads:
             return look_up(endpoint)
 
         scene.store.next_effect_seconds = noted  # type: ignore[method-assign]
+<<<<<<< HEAD
         with worker._delivery_pool:
-            assert resting.wait(PATIENCE_SECONDS)
+            assert resting.wait(TIMEOUT_SECONDS)
+=======
+        with worker._couriers:
+            assert resting.wait(TIMEOUT_SECONDS)
+>>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
             scene.complete_stream()
             worker.process_ready_streams(9)
-            assert settled.wait(PATIENCE_SECONDS)
+            assert settled.wait(TIMEOUT_SECONDS)
         assert len(post.calls) == 1
 
     def test_stop_waits_for_the_running_delivery(self, scene: Scene) -> None:
@@ -121,13 +126,13 @@ class TestThreads:
         def stop_first(effects: list[Effect]) -> Any:
             worker.stop()
             began.set()
-            return take_all(effects)
+            return accept_all(effects)
 
         post = Post(stop_first)
         scene.complete_stream()
         worker = scene.worker(handlers=(sender(post, 1, 2),), idle_delay_seconds=3600)
-        with at_work(worker):
-            assert began.wait(PATIENCE_SECONDS)
+        with running_worker(worker):
+            assert began.wait(TIMEOUT_SECONDS)
         assert post.taken == [1]
         (left,) = scene.store.find_effects()
         assert (left.payload, left.attempts) == ("2", 0)
@@ -139,16 +144,22 @@ class TestThreads:
 
         def hang(effects: list[Effect]) -> Any:
             hangs.set()
-            assert may_go_on.wait(PATIENCE_SECONDS)
-            return take_all(effects)
+            assert may_go_on.wait(TIMEOUT_SECONDS)
+            return accept_all(effects)
 
         worker = scene.worker(
             handlers=(sender(Post(hang)),), lease=timedelta(milliseconds=10), idle_delay_seconds=60
         )
         scene.complete_stream()
-        with at_work(worker):
-            assert hangs.wait(PATIENCE_SECONDS)
+<<<<<<< HEAD
+        with running_worker(worker):
+            assert hangs.wait(TIMEOUT_SECONDS)
         assert "abandoned a hanging delivery" in caplog.text
+=======
+        with running_worker(worker):
+            assert hangs.wait(TIMEOUT_SECONDS)
+        assert "hangs in its delivery" in caplog.text
+>>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
         may_go_on.set()
 
     def test_the_lease_is_renewed_during_a_delivery(self, scene: Scene) -> None:
@@ -162,8 +173,8 @@ class TestThreads:
             return number
 
         def wait(effects: list[Effect]) -> Any:
-            assert renewed.wait(PATIENCE_SECONDS)
-            return take_all(effects)
+            assert renewed.wait(TIMEOUT_SECONDS)
+            return accept_all(effects)
 
         scene.store.renew_effects = noted  # type: ignore[method-assign]
         worker = scene.worker(handlers=(sender(Post(wait)),), lease=timedelta(milliseconds=30))
@@ -199,9 +210,9 @@ class TestThreads:
         ending = Ending()
         thread = threading.Thread(target=delivery_worker.run, args=(ending, lambda: None))
         thread.start()
-        assert enough.wait(PATIENCE_SECONDS)
+        assert enough.wait(TIMEOUT_SECONDS)
         ending.set()
-        thread.join(PATIENCE_SECONDS)
+        thread.join(TIMEOUT_SECONDS)
         longest = [1, 2, 4, 8, 16, 32, 60, 60]
         assert all(
             0.8 * most <= pause <= most for pause, most in zip(pauses, longest, strict=False)

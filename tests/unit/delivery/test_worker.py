@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.builders.events import at
-from support.scenes.outbox_handlers import Post, sender, take_all
+from support.scenes.outbox_handlers import Post, accept_all, sender
 from winchester_core.interfaces import Delivered, Refused, RetryAfter
 from winchester_core.model.effect import EffectState
 from winchester_core.storage.effect_records import EffectFilter
@@ -133,7 +133,7 @@ class TestRunOnce:
         def slow(effects: list[Effect]) -> Any:
             scene.clock.advance(timedelta(minutes=2))  # as if this process had been stopped
             scene.worker(handlers=(sender(second),), name="other").run_once()
-            return take_all(effects)
+            return accept_all(effects)
 
         first = Post(slow)
         worker = scene.worker(handlers=(sender(first),))

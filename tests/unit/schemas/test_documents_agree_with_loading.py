@@ -311,7 +311,7 @@ def test_the_full_configuration_is_valid_for_both(
     document: str, checked: Check, editor: Editor
 ) -> None:
     assert checked.problems(document, FILES[document]) == []
-    assert editor.complaints(document, FILES[document]) == []
+    assert editor.text_errors(document, FILES[document]) == []
 
 
 @pytest.mark.parametrize(("document", "old", "new"), cases(MISTAKES))
@@ -323,7 +323,7 @@ def test_both_report_a_mistake(
     problems = checked.problems(document, text)
     assert problems, "winchester check takes it"
     assert "not valid YAML" not in problems[0]
-    assert editor.complaints(document, text), "an editor lets it stand"
+    assert editor.text_errors(document, text), "an editor lets it stand"
 
 
 @pytest.mark.parametrize(("document", "old", "new"), cases(BEYOND_JSON_SCHEMA))
@@ -333,7 +333,7 @@ def test_a_mistake_json_schema_cannot_express_is_reported_by_check_only(
     text = changed(document, old, new)
 
     assert checked.problems(document, text), "winchester check takes it"
-    assert editor.complaints(document, text) == []
+    assert editor.text_errors(document, text) == []
 
 
 @pytest.mark.parametrize(("document", "old", "new"), cases(VARIATIONS))
@@ -343,4 +343,4 @@ def test_an_alternative_form_is_valid_for_both(
     text = changed(document, old, new)
 
     assert checked.problems(document, text) == []
-    assert editor.complaints(document, text) == []
+    assert editor.text_errors(document, text) == []

@@ -24,14 +24,14 @@ def editor() -> Editor:
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_of_etc_is_valid(path: Path, editor: Editor) -> None:
-    assert editor.complaints(path.stem, path.read_text()) == []
+    assert editor.text_errors(path.stem, path.read_text()) == []
 
 
 @pytest.mark.parametrize("document", ["winchester", "triggers", "pipelines"])
 def test_a_starter_file_is_valid(document: str, editor: Editor) -> None:
     text = (STARTER / f"{document}.yaml").read_text().replace("@DATABASE_URL@", "sqlite:///x.db")
 
-    assert editor.complaints(document, text) == []
+    assert editor.text_errors(document, text) == []
 
 
 def test_each_valid_recorded_event_definitions_file_is_valid(
@@ -45,7 +45,7 @@ def test_each_valid_recorded_event_definitions_file_is_valid(
 
     assert len(right) >= 15
     for path in right:
-        assert editor.complaints("event_definitions", path.read_text()) == [], path
+        assert editor.text_errors("event_definitions", path.read_text()) == [], path
 
 
 def test_recorded_pipelines_with_aliases_are_valid(shared_data: Path) -> None:
@@ -54,19 +54,19 @@ def test_recorded_pipelines_with_aliases_are_valid(shared_data: Path) -> None:
         (pipelines,) = settings.parent.rglob("pipelines.yaml")
         editor = Editor(load_plugin_aliases(settings, {}))
 
-        assert editor.complaints("pipelines", pipelines.read_text()) == [], home
+        assert editor.text_errors("pipelines", pipelines.read_text()) == [], home
 
 
 def test_recorded_triggers_are_valid(shared_data: Path, editor: Editor) -> None:
     path = shared_data / "config" / "stacktach-sandbox" / "winchester" / "triggers.yaml"
 
-    assert editor.complaints("triggers", path.read_text()) == []
+    assert editor.text_errors("triggers", path.read_text()) == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_an_empty_file_is_valid(document: str, editor: Editor) -> None:
     needs_content = document in ("winchester", "cases")  # a database, a case
-    assert bool(editor.complaints(document, "")) == needs_content
+    assert bool(editor.text_errors(document, "")) == needs_content
 
 
 def _is_right(settings: dict[str, str]) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from oracle import MemoryStore
 from support.builders.events import at, ingest, make_event, make_trigger, only_stream
-from support.scenes.workers import QuietHandler
+from support.scenes.workers import HandlerWithoutCommit
 from winchester_core.clock import SystemClock
 from winchester_core.errors import UnknownStream
 from winchester_core.model.stream import StreamState
@@ -154,6 +154,6 @@ def test_a_successful_run_waits_a_bounded_time_for_slow_runs_before_completion(
         return events
 
     script.on_handle = look
-    assert scene.worker(handlers=(QuietHandler,)).run_once() == 3
+    assert scene.worker(handlers=(HandlerWithoutCommit,)).run_once() == 3
     assert uncompleted == left
     assert scene.store.count_streams(StreamFilter()) == 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.builders.events import NOON, make_event, make_trigger
-from support.scenes.workers import QuietHandler, ScriptedHandler
+from support.scenes.workers import HandlerWithoutCommit, ScriptedHandler
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Failure
@@ -160,7 +160,7 @@ def test_a_lost_lease_affects_no_other_stream_of_the_batch(scene: Scene, script:
             scene.store.fail(Failure(held, "stolen", timedelta(0)), 5)
         return [*events, make_event(f"made-{env['stream_id']}", "other")]
 
-    worker = scene.worker(handlers=(QuietHandler,), purge_completed=False)
+    worker = scene.worker(handlers=(HandlerWithoutCommit,), purge_completed=False)
     claims = scene.store.claim_ready(
         worker=worker.name,
         reason=Reason.FIRE,
@@ -229,7 +229,7 @@ def test_handlers_are_rolled_back_when_stopped_before_the_lease_is_confirmed(
     assert [name for name, _ in script.calls] == ["handle", "rollback"]
 
 
-@pytest.mark.parametrize("handler", [ScriptedHandler, QuietHandler])
+@pytest.mark.parametrize("handler", [ScriptedHandler, HandlerWithoutCommit])
 def test_a_completion_of_unknown_outcome_is_counted_and_not_undone(
     scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch, handler: type
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.scenes.workers import QuietHandler, ScriptedHandler
+from support.scenes.workers import HandlerWithoutCommit, ScriptedHandler
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.model.stream import StreamState
 from winchester_core.telemetry.counters import Count
@@ -26,7 +26,7 @@ def _in_another_thread(act: Callable[[], None]) -> None:
     thread.join()
 
 
-@pytest.mark.parametrize("handler", [ScriptedHandler, QuietHandler])
+@pytest.mark.parametrize("handler", [ScriptedHandler, HandlerWithoutCommit])
 def test_a_run_that_continues_after_the_forced_shutdown_commits_and_stores_nothing(
     scene: Scene, script: Script, handler: type, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.builders.events import NOON, VM, ingest, make_event, make_trigger, only_stream
-from support.scenes.outbox_handlers import PATIENCE_SECONDS, Post, at_work, sender, take_all
+from support.scenes.outbox_handlers import TIMEOUT_SECONDS, Post, accept_all, running_worker, sender
 from winchester_core.model.stream import StreamState
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.storage.records import StreamFilter
@@ -126,10 +126,10 @@ def test_a_reload_wakes_a_sleeping_worker(scene: Scene) -> None:
 
         def rollback(self) -> None: ...
 
-    with at_work(worker):
-        assert looked.wait(PATIENCE_SECONDS)
+    with running_worker(worker):
+        assert looked.wait(TIMEOUT_SECONDS)
         _change(worker, Firing, trigger=BEGIN_ALONE, idle_delay_seconds=3600)
-        assert fired.wait(PATIENCE_SECONDS)
+        assert fired.wait(TIMEOUT_SECONDS)
 
 
 class TestDelivery:
@@ -151,21 +151,21 @@ class TestDelivery:
 
         def hang(effects: Any) -> Any:
             hangs.set()
-            assert may_go_on.wait(PATIENCE_SECONDS)
-            return take_all(effects)
+            assert may_go_on.wait(TIMEOUT_SECONDS)
+            return accept_all(effects)
 
         def deliver(effects: Any) -> Any:
             delivered.set()
-            return take_all(effects)
+            return accept_all(effects)
 
         old, new = Post(hang), Post(deliver)
         first = scene.complete_stream("a")
         worker = scene.worker(handlers=(sender(old),), idle_delay_seconds=0.05)
-        with at_work(worker):
-            assert hangs.wait(PATIENCE_SECONDS)
+        with running_worker(worker):
+            assert hangs.wait(TIMEOUT_SECONDS)
             _change(worker, sender(new), idle_delay_seconds=0.05)
             second = scene.complete_stream("b")
-            assert delivered.wait(PATIENCE_SECONDS)
+            assert delivered.wait(TIMEOUT_SECONDS)
             may_go_on.set()
         assert (old.taken, new.taken) == ([first], [second])
         assert scene.store.count_effects() == 0

@@ -98,5 +98,5 @@ def test_promtool_accepts_the_output() -> None:
         capture_output=True,
         check=False,
     )
-    complaints = [line for line in checked.stderr.splitlines() if "winchester" in line]
-    assert complaints == []
+    problems = [line for line in checked.stderr.splitlines() if "winchester" in line]
+    assert problems == []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from voluptuous import Schema
 
-from support.scenes.conformance_suites import assert_found, faults_of
+from support.scenes.conformance_suites import assert_failure, failures_of
 from winchester_core.interfaces import Condition
 from winchester_core.testing import ConditionConformance
 
@@ -125,7 +125,7 @@ def suite_of(condition: type[Any], **more: Any) -> type[Any]:
 
 
 def test_a_correct_condition_passes() -> None:
-    assert faults_of(suite_of(AtLeast)) == {}
+    assert failures_of(suite_of(AtLeast)) == {}
 
 
 ANSWERS = "test_matches_returns_a_bool_for_every_trait_type"
@@ -165,15 +165,17 @@ AWKWARD = "test_schema_raises_only_invalid"
 )
 def test_each_fault_is_found_and_named(condition: type[Any], test: str, message: str) -> None:
     expressions = [1, 2, 3] if condition is MadeOfFewerThanTheSchemaTakes else [1, 2]
-    assert_found(suite_of(condition, expressions=expressions), test, message)
+    assert_failure(suite_of(condition, expressions=expressions), test, message)
 
 
 def test_an_empty_suite_fails() -> None:
-    assert_found(suite_of(AtLeast, expressions=[]), ANSWERS, "Suite must have `expressions` to try")
-    assert_found(suite_of(None), ANSWERS, "Suite must name the class it tests")  # type: ignore[arg-type]
+    assert_failure(
+        suite_of(AtLeast, expressions=[]), ANSWERS, "Suite must have `expressions` to try"
+    )
+    assert_failure(suite_of(None), ANSWERS, "Suite must name the class it tests")  # type: ignore[arg-type]
 
 
 def test_expressions_the_author_expects_to_be_refused_are_tested() -> None:
-    assert_found(
+    assert_failure(
         suite_of(AtLeast, invalid_expressions=[7]), NONSENSE, "accepts 7, which is no expression"
     )

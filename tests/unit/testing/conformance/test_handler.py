@@ -8,7 +8,7 @@ from uuid import UUID, uuid4, uuid5
 import pytest
 from voluptuous import Optional, Schema
 
-from support.scenes.conformance_suites import assert_found, faults_of
+from support.scenes.conformance_suites import assert_failure, failures_of
 from winchester_core.interfaces import Delivered, PipelineHandler
 from winchester_core.testing import HandlerConformance, make_event
 
@@ -255,7 +255,7 @@ def suite_of(handler: type[Any], suite: type[Any] = WriterSuite, **attributes: A
     ("handler", "suite"), [(Writer, WriterSuite), (Sender, HandlerConformance)]
 )
 def test_a_correct_handler_passes(handler: type[Any], suite: type[Any]) -> None:
-    assert faults_of(suite_of(handler, suite)) == {}
+    assert failures_of(suite_of(handler, suite)) == {}
 
 
 LIST = "test_returns_a_list_of_valid_events"
@@ -332,7 +332,7 @@ TAKES = "test_schema_accepts_params"
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_each_fault_is_found_and_named(handler: type[Any], test: str, message: str) -> None:
-    assert_found(suite_of(handler), test, message)
+    assert_failure(suite_of(handler), test, message)
 
 
 DELIVER = "test_deliver_returns_one_outcome_per_effect"
@@ -353,11 +353,11 @@ DELIVER = "test_deliver_returns_one_outcome_per_effect"
 def test_each_fault_with_effects_is_found_and_named(
     handler: type[Any], test: str, message: str
 ) -> None:
-    assert_found(suite_of(handler, HandlerConformance), test, message)
+    assert_failure(suite_of(handler, HandlerConformance), test, message)
 
 
 def test_an_unobserved_commit_is_reported() -> None:
-    assert_found(
+    assert_failure(
         suite_of(Writer, HandlerConformance),
         "test_effects_are_observable",
         "Writer has a commit of its own: Suite must tell, by a method observe_effects",
@@ -366,7 +366,7 @@ def test_an_unobserved_commit_is_reported() -> None:
 
 def test_a_reused_instance_is_found() -> None:
     only = Writer(event_type="test.written")
-    assert_found(
+    assert_failure(
         suite_of(Writer, make_handler=lambda _self: only),
         "test_each_run_gets_a_new_instance",
         "Writer is made once for all runs, not for each",
@@ -375,4 +375,4 @@ def test_a_reused_instance_is_found() -> None:
 
 def test_a_commit_may_be_declared_not_idempotent() -> None:
     suite = suite_of(AddingAtEachCommit, commit_is_idempotent=False)
-    assert "test_commit_is_idempotent" not in faults_of(suite)
+    assert "test_commit_is_idempotent" not in failures_of(suite)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from support.scenes.conformance_suites import assert_found, faults_of
+from support.scenes.conformance_suites import assert_failure, failures_of
 from winchester_core.errors import SourceError
 from winchester_core.interfaces import EventSource
 from winchester_core.model.message import Message, MessageKind
@@ -212,7 +212,7 @@ def suite_of(source: type[Any], **attributes: Any) -> type[Any]:
 
 
 def test_a_correct_source_passes() -> None:
-    assert faults_of(suite_of(QueueSource)) == {}
+    assert failures_of(suite_of(QueueSource)) == {}
 
 
 NOT_EARLY = "test_unacknowledged_messages_are_redelivered"
@@ -261,11 +261,11 @@ END = "test_exhausted_only_at_the_end"
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_each_fault_is_found_and_named(source: type[Any], test: str, message: str) -> None:
-    assert_found(suite_of(source), test, message)
+    assert_failure(suite_of(source), test, message)
 
 
 def test_a_source_declared_finite_must_end() -> None:
-    assert_found(
+    assert_failure(
         suite_of(WithoutEnd, finite=True), END, "exhausted of WithoutEnd must be True once all has"
     )
 
@@ -286,4 +286,4 @@ def test_an_endless_receive_is_a_fault_not_a_hang() -> None:
 def test_a_source_without_a_feed_is_reported() -> None:
     attributes = {"plugin": QueueSource}
     suite = type("Suite", (SourceConformance,), attributes)
-    assert_found(suite, APART, "Suite must tell how its source is fed, by `feed`")
+    assert_failure(suite, APART, "Suite must tell how its source is fed, by `feed`")

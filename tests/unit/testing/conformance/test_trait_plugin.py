@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from voluptuous import Schema
 
-from support.scenes.conformance_suites import assert_found, faults_of
+from support.scenes.conformance_suites import assert_failure, failures_of
 from winchester_core.interfaces import TraitPlugin
 from winchester_core.testing import TraitPluginConformance
 
@@ -62,8 +62,8 @@ def suite_of(plugin: type[Any], **attributes: Any) -> type[Any]:
 
 
 def test_a_correct_trait_plugin_passes() -> None:
-    assert faults_of(suite_of(First)) == {}
-    assert faults_of(suite_of(TakingAnything, allows_any_parameter=True)) == {}
+    assert failures_of(suite_of(First)) == {}
+    assert failures_of(suite_of(TakingAnything, allows_any_parameter=True)) == {}
 
 
 VALUES = "test_returns_valid_trait_values"
@@ -90,8 +90,8 @@ VALUES = "test_returns_valid_trait_values"
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_each_fault_is_found_and_named(plugin: type[Any], test: str, message: str) -> None:
-    assert_found(suite_of(plugin), test, message)
+    assert_failure(suite_of(plugin), test, message)
 
 
 def test_an_empty_suite_fails() -> None:
-    assert_found(suite_of(First, inputs=[]), VALUES, "Suite must have something `inputs` to try")
+    assert_failure(suite_of(First, inputs=[]), VALUES, "Suite must have something `inputs` to try")
