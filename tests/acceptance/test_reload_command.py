@@ -35,15 +35,9 @@ def programs(ready_site: Site) -> Iterator[ProgramGroup]:
 
 
 @pytest.fixture
-<<<<<<< HEAD
 def worker(programs: ProgramGroup) -> RunningProgram:
     """A running worker with a pid file."""
-    return _at_work(programs)
-=======
-def worker(programs: ProgramGroup) -> RunningProgram:
-    """A worker at work, with a pid file."""
     return _start_worker(programs)
->>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
 
 
 def _start_worker(programs: ProgramGroup) -> RunningProgram:

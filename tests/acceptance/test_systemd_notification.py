@@ -43,13 +43,8 @@ def listener() -> Iterator[NotifySocket]:
 @pytest.fixture
 def programs(
     ready_site: Site, listener: NotifySocket, monkeypatch: pytest.MonkeyPatch
-<<<<<<< HEAD
 ) -> Iterator[ProgramGroup]:
     """Programs with a watchdog that expects five notifications per second."""
-=======
-) -> Iterator[ProgramGroup]:
-    """Programs that a watchdog waits for, five times a second."""
->>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
     monkeypatch.setenv("NOTIFY_SOCKET", listener.address)
     monkeypatch.setenv("WATCHDOG_USEC", "200000")
     with program_group(ready_site) as programs:

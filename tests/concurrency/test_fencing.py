@@ -44,13 +44,8 @@ class Scene:
         self.programs = programs
 
     def configure(self, handler: str, *, lease: int = 1) -> None:
-<<<<<<< HEAD
         """Configure the pipeline with this handler."""
         classes = {"fenced": "FencedHandler", "quiet": "HandlerWithoutCommit"}
-=======
-        """Let the pipeline be that handler."""
-        classes = {"fenced": "FencedHandler", "quiet": "HandlerWithoutCommit"}
->>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
         self.site.install("winchester.handlers", handler, classes[handler], HANDLERS)
         self.site.write("pipelines.yaml", f"report: [{handler}]\n")
         self.site.add_settings(SETTINGS.format(lease=lease))
@@ -106,13 +101,8 @@ class Scene:
                 made.setdefault(event["host"], []).append((int(attempt), int(pid)))
         return made
 
-<<<<<<< HEAD
     def goes_on_with_another(self, worker: RunningProgram, host: str) -> None:
         """Assert that the remaining worker completes a new stream and ends normally."""
-=======
-    def goes_on_with_another(self, worker: RunningProgram, host: str) -> None:
-        """Alone, the worker takes up a new stream and completes it; then it ends in order."""
->>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
         self.ingest(host)
         self.wait_until_completed(host)
         assert self.makers()[host] == [(1, worker.pid)]
@@ -125,40 +115,24 @@ def scene(site: Site) -> Iterator[Scene]:
         yield Scene(site, programs)
 
 
-<<<<<<< HEAD
 def stopped_worker(scene: Scene, where: str, host: str = "") -> RunningProgram:
     """Start a worker and wait until it has stopped itself."""
-=======
-def stopped_worker(scene: Scene, where: str, host: str = "") -> RunningProgram:
-    """A worker that has stopped itself there."""
->>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
     scene.ask(where, host)
     worker = scene.programs.worker("stopped")
     worker.wait_until_stopped()
     return worker
 
 
-<<<<<<< HEAD
 def let_another_complete(scene: Scene, *hosts: str) -> RunningProgram:
     """Run another worker until it has completed these streams."""
     other = scene.programs.worker("other")
-=======
-def let_another_complete(scene: Scene, *hosts: str) -> RunningProgram:
-    """Let another worker complete these streams, and end."""
-    other = scene.programs.worker("other")
->>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
     scene.wait_until_completed(*hosts)
     assert other.end() == 0
     return other
 
 
-<<<<<<< HEAD
 def go_on(worker: RunningProgram) -> None:
     """Continue a stopped worker until it has noticed the lost lease."""
-=======
-def go_on(worker: RunningProgram) -> None:
-    """Let a stopped worker go on, until it has noticed what it lost."""
->>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
     worker.resume()
     wait_until(lambda: LEASE_LOST in worker.text())
 

@@ -81,15 +81,9 @@ def wait_until_all_is_completed(site: Site) -> None:
         wait_until(lambda: set(store.count_states()) == {StreamState.COMPLETED}, 300)
 
 
-<<<<<<< HEAD
 def end(programs: ProgramGroup) -> None:
     """End the workers and assert that none logged a problem."""
     workers = [member for member in programs.members if member.name.startswith("worker")]
-=======
-def end(programs: ProgramGroup) -> None:
-    """End the workers; nobody has had trouble."""
-    workers = [member for member in programs.members if member.name.startswith("worker")]
->>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
     assert [worker.end() for worker in workers] == [0] * len(workers)
     for member in programs.members:
         text = member.text()

@@ -50,15 +50,10 @@ def programs(site: Site) -> Iterator[ProgramGroup]:
         yield programs
 
 
-<<<<<<< HEAD
-def _begun(programs: ProgramGroup, site: Site, *hosts: str) -> tuple[RunningProgram, RunningProgram]:
-    """Start a worker and an ingester, with one open stream per host."""
-=======
 def _begun(
     programs: ProgramGroup, site: Site, *hosts: str
 ) -> tuple[RunningProgram, RunningProgram]:
-    """A worker and an ingester at work, with one open stream for each host."""
->>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
+    """Start a worker and an ingester, with one open stream per host."""
     events = [event for host in hosts for event in task_events(host, ends=False)]
     site.write_events("here.jsonl", events)
     worker = programs.worker("w")
@@ -83,13 +78,8 @@ def _change(site: Site, old: str, new: str) -> None:
     site.write("triggers.yaml", triggers.replace(old, new))
 
 
-<<<<<<< HEAD
 def _reload(member: RunningProgram) -> str:
     """Reload the configuration of a program; return its log line."""
-=======
-def _reload(member: RunningProgram) -> str:
-    """Let a program read its configuration again; return what it says of that."""
->>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
     heard = len(member.text())
     member.signal(signal.SIGHUP)
     wait_until(lambda: TOLD in member.text()[heard:])

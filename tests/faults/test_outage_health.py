@@ -22,13 +22,8 @@ if TYPE_CHECKING:
     from support.scenes.program_groups import RunningProgram
 
 
-<<<<<<< HEAD
 def ask(member: RunningProgram, path: str) -> tuple[int, str]:
     (port,) = re.findall(r"serving metrics and health: host=.* port=(\d+)", member.text())
-=======
-def ask(member: RunningProgram, path: str) -> tuple[int, str]:
-    (port,) = re.findall(r"metrics and health are told at .*, port (\d+)", member.text())
->>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
     try:
         with urllib.request.urlopen(
             f"http://127.0.0.1:{port}{path}", timeout=BOUND_SECONDS

@@ -81,23 +81,14 @@ class Scene:
             channel.queue_bind(QUEUE, EXCHANGE, QUEUE)
         self.notifier = Notifier(broker.url, EXCHANGE, QUEUE)
 
-<<<<<<< HEAD
     def ingester(self) -> RunningProgram:
         """Start an ingester."""
-        return self._program_group.start("ingester", "winchester", "ingest", "-c", self._site.config)
-
-    def armed_ingester(self, point: Failpoint) -> RunningProgram:
-        """Start an ingester that kills itself when it reaches a failpoint for the third time."""
-=======
-    def ingester(self) -> RunningProgram:
-        """Start one."""
         return self._program_group.start(
             "ingester", "winchester", "ingest", "-c", self._site.config
         )
 
     def armed_ingester(self, point: Failpoint) -> RunningProgram:
-        """Start one that dies when it passes a point for the third time."""
->>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
+        """Start an ingester that kills itself when it reaches a failpoint for the third time."""
         command = [str(PROGRAM), point, "3", "ingest", "-c", str(self._site.config)]
         return self._program_group.start("ingester", sys.executable, *command)
 
@@ -187,13 +178,8 @@ def check_acknowledgements(scene: Scene, point: Failpoint) -> None:
         assert kept >= published
 
 
-<<<<<<< HEAD
 def cut_database(scene: Scene, ingester: RunningProgram, number: int) -> None:
     """Make the database unavailable while the ingester holds messages and the broker goes down."""
-=======
-def cut_database(scene: Scene, ingester: RunningProgram, number: int) -> None:
-    """Let the database be away, with messages in the ingester's hands when their broker goes."""
->>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
     scene.wait_for_consumer()
     gone = "resource unavailable, retrying: resource='database or its clock'"
     told = ingester.text().count(gone)

@@ -108,13 +108,8 @@ class TestThreads:
             return look_up(endpoint)
 
         scene.store.next_effect_seconds = noted  # type: ignore[method-assign]
-<<<<<<< HEAD
         with worker._delivery_pool:
             assert resting.wait(TIMEOUT_SECONDS)
-=======
-        with worker._couriers:
-            assert resting.wait(TIMEOUT_SECONDS)
->>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
             scene.complete_stream()
             worker.process_ready_streams(9)
             assert settled.wait(TIMEOUT_SECONDS)
@@ -151,15 +146,9 @@ class TestThreads:
             handlers=(sender(Post(hang)),), lease=timedelta(milliseconds=10), idle_delay_seconds=60
         )
         scene.complete_stream()
-<<<<<<< HEAD
         with running_worker(worker):
             assert hangs.wait(TIMEOUT_SECONDS)
         assert "abandoned a hanging delivery" in caplog.text
-=======
-        with running_worker(worker):
-            assert hangs.wait(TIMEOUT_SECONDS)
-        assert "hangs in its delivery" in caplog.text
->>>>>>> a7372a1 (tests: scenes and steps of the test support named in the field's terms)
         may_go_on.set()
 
     def test_the_lease_is_renewed_during_a_delivery(self, scene: Scene) -> None:
