@@ -1,22 +1,22 @@
-# The two commands of the README, and those of a contributor. Only Python and make are needed.
+# Commands of the README (demo, dist) and of contributors. Requires only Python and make.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-# Other versions than those installed, in directories that go before them: what SQL depends on.
+# Other versions of the SQL libraries, in directories that precede the installed ones on the path.
 SQLALCHEMY_2_0 := $(abspath $(VENV))/sqlalchemy-2.0
 LOWER_BOUNDS := $(abspath $(VENV))/lower-bounds
 LOWEST := SQLAlchemy==2.0.10 alembic==1.13.3 psycopg==3.2.0 psycopg-binary==3.2.0 PyMySQL==1.1.0
 SQL_TESTS := tests/storage tests/migrations tests/property/test_engines_agree.py
 
-# Every editable installation gives the same note, as a warning; it asks for nothing.
+# Every editable installation prints the same warning, which requires no action.
 INSTALL_EDITABLE = PYTHONWARNINGS='ignore:Editable installation' \
 	$(BIN)/python -m pip install --quiet --editable
 
-# The marks of the tests that `make test` leaves to `make test-all`; each test is in one of the two.
+# Marks of the tests that run only in `make test-all`; every test runs in one of the two.
 LONG := slow or packaging
 
-# Compiled tests and libraries are kept: most of the time of a short run would go into compiling.
+# Keep compiled bytecode: a short run would spend most of its time compiling.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo dist test test-all test-long test-sqlalchemy-2.0 test-lower-bounds chaos scale bench measures lint types contracts check docs clean
@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(VENV)/.demo
 	@$(BIN)/python etc/sample/demo.py
 
-# The wheel is built from the source archive, so that what one lacks, both lack.
+# Build the wheel from the source archive, so that a file missing from one is missing from both.
 dist: $(VENV)/.build
 	@rm -rf dist
 	@$(BIN)/python -m build -qq
@@ -44,7 +44,7 @@ test-sqlalchemy-2.0: $(SQLALCHEMY_2_0)/.done
 test-lower-bounds: $(LOWER_BOUNDS)/.done
 	PYTHONPATH=$(LOWER_BOUNDS) WINCHESTER_TEST_SQLALCHEMY=2.0.10 $(BIN)/pytest -n auto $(SQL_TESTS)
 
-# The long form of a test: make chaos DATABASE=postgresql SECONDS=600 SEED=7
+# Long chaos test, for example: make chaos DATABASE=postgresql SECONDS=600 SEED=7
 chaos: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m chaos --database $(or $(DATABASE),sqlite) \
 		--seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
@@ -61,15 +61,15 @@ contracts: $(VENV)/.dev
 
 check: lint types contracts test
 
-# for example: make scale SCALE="--backend postgresql --events 10000000 --json scale.json"
+# For example: make scale SCALE="--backend postgresql --events 10000000 --json scale.json"
 scale: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m scale $(SCALE)
 
-# for example: make bench BENCH="--database postgresql --only ingest-batch,worker --rounds 5"
+# For example: make bench BENCH="--database postgresql --only ingest-batch,worker --rounds 5"
 bench: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
 
-# for example: make measures MEASURES="--commit HEAD --json measures.json"
+# For example: make measures MEASURES="--commit HEAD --json measures.json"
 measures: $(VENV)/.dev
 	$(BIN)/python -m tools.measures $(MEASURES)
 
