@@ -1,4 +1,4 @@
-"""The outbox's part of the store in memory; each method is one transaction under one lock."""
+"""The outbox and debug roles of the memory store; each method is one transaction under a lock."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class MemoryEffectStore:
-    """An `EffectStore` that lives and dies with its process."""
+    """An in-memory `EffectStore`."""
 
     def __init__(self, host_clock: Clock) -> None:
         self._clock = host_clock
@@ -86,9 +86,9 @@ class MemoryEffectStore:
         if not results:
             return EffectResultCounts()
         with self._transaction() as transaction:
-            settled = self._memory.outbox.apply_results(transaction, results, self._clock.now())
+            counts = self._memory.outbox.apply_results(transaction, results, self._clock.now())
             hit(Failpoint.BEFORE_EFFECT_RESULTS_COMMIT)
-            return settled
+            return counts
 
     def mark_overdue_effects_dead(
         self, *, max_age: timedelta, limit: int
@@ -108,33 +108,33 @@ class MemoryEffectStore:
     def find_effects(
         self, filters: EffectFilter = ANY_EFFECT, *, cursor: int | None = None, limit: int = 100
     ) -> list[StoredEffect]:
-        """See `EffectStore.find_effects`."""
+        """See `ReadStore.find_effects`."""
         with self._lock:
             return list(islice(self._memory.outbox.matching(filters, cursor or 0), limit))
 
     def count_effects(self, filters: EffectFilter = ANY_EFFECT) -> int:
-        """See `EffectStore.count_effects`."""
+        """See `ReadStore.count_effects`."""
         with self._lock:
             return sum(1 for _ in self._memory.outbox.matching(filters))
 
     def get_effect(self, effect_id: int) -> StoredEffect:
-        """See `EffectStore.get_effect`."""
+        """See `ReadStore.get_effect`."""
         with self._lock:
             return self._memory.outbox.get(effect_id).stored()
 
     def retry_effect(self, effect_id: int) -> StoredEffect:
-        """See `EffectStore.retry_effect`."""
+        """See `AdminStore.retry_effect`."""
         with self._transaction() as transaction:
             return self._memory.outbox.retry(transaction, effect_id, self._clock.now())
 
     def discard_effect(self, effect_id: int) -> None:
-        """See `EffectStore.discard_effect`."""
+        """See `AdminStore.discard_effect`."""
         with self._transaction() as transaction:
             self._memory.outbox.discard(transaction, effect_id, self._clock.now())
 
 
 class MemoryDebugStore:
-    """A `DebugStore` that lives and dies with its process."""
+    """An in-memory `DebugStore`."""
 
     _clock: Clock
     _memory: MemoryState

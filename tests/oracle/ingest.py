@@ -1,4 +1,4 @@
-"""Ingest, one event after the other."""
+"""Ingest, one event at a time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def record(
     policy: TimePolicy,
     real_now: datetime,
 ) -> IngestResult:
-    """Do all that a batch of arrivals causes."""
+    """Store a batch of events and update their streams."""
     new = tuple(
         _store(memory, transaction, matched_event.event, real_now)
         for matched_event in matched_events
@@ -74,7 +74,7 @@ def _store(memory: MemoryState, transaction: Transaction, event: Event, real_now
 
 @dataclass(slots=True)
 class _IngestCounts:
-    """What a batch did to streams."""
+    """Counts of the changes of a batch to streams."""
 
     opened: int = 0
     opened_expired: int = 0
@@ -89,7 +89,7 @@ def _join_or_open(
     match: Match,
     counts: _IngestCounts,
 ) -> None:
-    """Let `event` join its group's open stream, or open one for it."""
+    """Add `event` to its group's open stream, or open one for it."""
     stream = memory.open_streams.get(match.group.key)
     if stream is not None:
         stream.save(transaction)
@@ -126,14 +126,14 @@ def _open(
 
 
 def advance_clock(memory: MemoryState, transaction: Transaction, moment: datetime) -> None:
-    """Move the event clock forward to `moment`; an earlier one changes nothing."""
+    """Move the event clock forward to `moment`; an earlier time changes nothing."""
     if memory.event_clock is None or memory.event_clock < moment:
         transaction.on_rollback(partial(setattr, memory, "event_clock", memory.event_clock))
         memory.event_clock = moment
 
 
 def insert_rejected(memory: MemoryState, rejection: Rejection, received_at: datetime) -> bool:
-    """Keep a rejected message; False when this source has given it before."""
+    """Insert a rejected message; return False when the same source has it with the same digest."""
     identity = (rejection.source, rejection.digest)
     if identity in memory.rejected:
         return False

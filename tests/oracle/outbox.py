@@ -1,4 +1,4 @@
-"""The outbox in memory: effects that wait, and dead letters."""
+"""The outbox in memory: pending effects and dead letters."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class MemoryOutbox:
     def record(
         self, transaction: Transaction, claim: Claim, queued: QueuedEffect, real_now: datetime
     ) -> None:
-        """Record an effect of a stream that is being completed."""
+        """Insert an effect of a stream that is being completed."""
         effect = MemoryEffect(
             next(self._ids), queued, claim.stream_id, claim.name, real_now, real_now
         )
@@ -63,33 +63,33 @@ class MemoryOutbox:
         lease: timedelta,
         real_now: datetime,
     ) -> list[EffectClaim]:
-        """Claim up to `limit` effects that are due, the longest due first."""
+        """Claim up to `limit` due effects, the longest due first."""
         due = [
             (effect.due_at, effect.id, effect)
             for effect in self._pending(endpoint)
             if effect.due_at is not None and effect.due_at <= real_now
         ]
-        taken = [effect for _, _, effect in sorted(due)[:limit]]
-        return [self._take(transaction, each, worker, real_now + lease) for each in taken]
+        first = [effect for _, _, effect in sorted(due)[:limit]]
+        return [self._claim(transaction, each, worker, real_now + lease) for each in first]
 
-    def _take(
-        self, transaction: Transaction, effect: MemoryEffect, worker: str, until: datetime
+    def _claim(
+        self, transaction: Transaction, effect: MemoryEffect, worker: str, lease_until: datetime
     ) -> EffectClaim:
         effect.save(transaction)
         effect.serial += 1
         effect.attempts += 1
-        effect.worker, effect.due_at = worker, until
-        return effect.claimed(worker)
+        effect.worker, effect.due_at = worker, lease_until
+        return effect.claim(worker)
 
     def claimed_effect(self, claim: EffectClaim) -> MemoryEffect | None:
-        """The effect of `claim`, if it is still as the claim left it."""
+        """Return the effect of `claim`; None when the claim is no longer valid."""
         effect = self._effects.get(claim.id)
         if effect is None or (effect.id, effect.serial, effect.worker) != claim.lease_token:
             return None
         return effect
 
     def release(self, transaction: Transaction, effect: MemoryEffect, real_now: datetime) -> None:
-        """Release a claimed effect: due at once, and the attempt does not count."""
+        """Release a claimed effect: due now, without counting the attempt."""
         effect.change(transaction)
         effect.attempts -= 1
         effect.due_at = real_now
@@ -97,7 +97,7 @@ class MemoryOutbox:
     def apply_results(
         self, transaction: Transaction, results: Sequence[EffectResult], real_now: datetime
     ) -> EffectResultCounts:
-        """Forget, delay or bury the effects whose claims hold."""
+        """Delete, reschedule or mark dead the effects whose claims are valid."""
         counts: Counter[type] = Counter()
         for result in results:
             effect = self.claimed_effect(result.claim)
@@ -122,7 +122,7 @@ class MemoryOutbox:
     def mark_overdue_dead(
         self, transaction: Transaction, max_age: timedelta, limit: int, real_now: datetime
     ) -> Mapping[Endpoint, int]:
-        """Make dead letters of up to `limit` effects that have waited for `max_age`."""
+        """Mark dead up to `limit` unclaimed effects that are older than `max_age`."""
         overdue = [
             (effect.waiting_since, effect.id, effect, effect.due_at is not None)
             for effect in self._pending()
@@ -141,31 +141,31 @@ class MemoryOutbox:
         return Counter(effect.queued.endpoint for _, _, effect, _ in selected)
 
     def next_due(self, endpoint: Endpoint) -> datetime | None:
-        """When the next pending effect is due; None when none is pending."""
+        """Return when the next pending effect is due; None when none is pending."""
         times = (effect.due_at for effect in self._pending(endpoint))
         return min((time for time in times if time is not None), default=None)
 
     def oldest_seconds(self, real_now: datetime) -> float | None:
-        """How long the effect that has waited longest has waited; None when none is pending."""
+        """Return the age of the oldest pending effect; None when none is pending."""
         oldest = min((effect.waiting_since for effect in self._pending()), default=None)
         return None if oldest is None else (real_now - oldest).total_seconds()
 
-    def matching(self, wanted: EffectFilter, cursor: int = 0) -> Iterator[StoredEffect]:
-        """The effects that `wanted` asks for past the id `cursor`, by id."""
+    def matching(self, filters: EffectFilter, cursor: int = 0) -> Iterator[StoredEffect]:
+        """Yield the effects that match `filters` after the id `cursor`, by id."""
         for _, effect in sorted(self._effects.items()):
             stored = effect.stored()
-            if effect.id > cursor and matches_filter(stored, wanted):
+            if effect.id > cursor and matches_filter(stored, filters):
                 yield stored
 
     def get(self, effect_id: int) -> MemoryEffect:
-        """The effect with this id. Raises `UnknownEffect`."""
+        """Return the effect with this id. Raises `UnknownEffect`."""
         try:
             return self._effects[effect_id]
         except KeyError:
             raise UnknownEffect(effect_id) from None
 
     def retry(self, transaction: Transaction, effect_id: int, real_now: datetime) -> StoredEffect:
-        """Make a dead letter pending again, or a pending effect due at once."""
+        """Make a dead letter pending again, or a pending effect due now."""
         effect = self._unclaimed(effect_id, real_now)
         effect.change(transaction)
         if effect.state is EffectState.DEAD:
@@ -180,7 +180,7 @@ class MemoryOutbox:
         return effect.stored()
 
     def discard(self, transaction: Transaction, effect_id: int, real_now: datetime) -> None:
-        """Forget an effect."""
+        """Delete an effect."""
         self._delete(transaction, self._unclaimed(effect_id, real_now), real_now)
 
     def _unclaimed(self, effect_id: int, real_now: datetime) -> MemoryEffect:
@@ -224,17 +224,19 @@ class MemoryOutbox:
         effect.change(transaction)
         effect.state, effect.due_at, effect.last_error = EffectState.DEAD, None, reason
         if was_head:
-            self._advance(transaction, effect, real_now)
+            self._promote_next(transaction, effect, real_now)
 
     def _delete(self, transaction: Transaction, effect: MemoryEffect, real_now: datetime) -> None:
         self._remove(effect)
         transaction.on_rollback(partial(self._add, effect))
         if effect.due_at is not None:
-            self._advance(transaction, effect, real_now)
+            self._promote_next(transaction, effect, real_now)
 
-    def _advance(self, transaction: Transaction, gone: MemoryEffect, real_now: datetime) -> None:
-        """Let the first pending effect of a lane be its front, in place of one that is gone."""
-        for effect in self._ordering_group(gone):
+    def _promote_next(
+        self, transaction: Transaction, old_head: MemoryEffect, real_now: datetime
+    ) -> None:
+        """Make the next pending effect of the ordering key the head, due now."""
+        for effect in self._ordering_group(old_head):
             if effect.state is EffectState.PENDING:
                 effect.save(transaction)
                 effect.due_at = real_now
@@ -243,7 +245,7 @@ class MemoryOutbox:
 
 @dataclass(slots=True, eq=False)
 class MemoryEffect:
-    """An effect; its fields are those of `StoredEffect`, which see."""
+    """An effect; its fields are described in `StoredEffect`."""
 
     id: int
     queued: QueuedEffect
@@ -259,11 +261,11 @@ class MemoryEffect:
     last_error: str | None = None
 
     def is_claimed(self, real_now: datetime) -> bool:
-        """Whether a worker's lease of it lasts."""
+        """Return whether a worker has a lease on it that has not expired."""
         return self.worker is not None and self.due_at is not None and self.due_at >= real_now
 
     def stored(self) -> StoredEffect:
-        """The effect as callers see it."""
+        """Return the effect's public record."""
         return StoredEffect(
             id=self.id,
             effect_id=self.queued.id,
@@ -280,8 +282,8 @@ class MemoryEffect:
             last_error=self.last_error,
         )
 
-    def claimed(self, worker: str) -> EffectClaim:
-        """The claim of `worker`, which has just taken it."""
+    def claim(self, worker: str) -> EffectClaim:
+        """Return the claim of `worker`."""
         endpoint = self.queued.endpoint
         return EffectClaim(
             id=self.id,
@@ -300,25 +302,25 @@ class MemoryEffect:
         )
 
     def save(self, transaction: Transaction) -> None:
-        """Remember the effect as it is now."""
+        """Restore the current state on rollback."""
         transaction.on_rollback(partial(_restore_effect, self, replace(self)))
 
     def change(self, transaction: Transaction) -> None:
-        """Begin a change that takes it out of a worker's hands."""
+        """Begin a change that ends a claim."""
         self.save(transaction)
         self.serial += 1
         self.worker = None
 
 
-def matches_filter(effect: StoredEffect, wanted: EffectFilter) -> bool:
-    """Whether `wanted` asks for this effect."""
+def matches_filter(effect: StoredEffect, filters: EffectFilter) -> bool:
+    """Return whether the effect matches `filters`."""
     return (
-        (wanted.state is None or effect.state is wanted.state)
-        and (wanted.pipeline is None or effect.endpoint.pipeline == wanted.pipeline)
-        and (wanted.handler is None or effect.endpoint.handler == wanted.handler)
-        and (wanted.stream_id is None or effect.stream_id == wanted.stream_id)
-        and (wanted.older_than is None or effect.created_at < wanted.older_than)
-        and (wanted.younger_than is None or effect.created_at >= wanted.younger_than)
+        (filters.state is None or effect.state is filters.state)
+        and (filters.pipeline is None or effect.endpoint.pipeline == filters.pipeline)
+        and (filters.handler is None or effect.endpoint.handler == filters.handler)
+        and (filters.stream_id is None or effect.stream_id == filters.stream_id)
+        and (filters.older_than is None or effect.created_at < filters.older_than)
+        and (filters.younger_than is None or effect.created_at >= filters.younger_than)
     )
 
 

@@ -1,4 +1,4 @@
-"""Which events, streams and rejected messages a filter asks for."""
+"""Filters, statistics and the backlog of the memory store."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from oracle.streams import (
     CLAIMED_STATES,
     RETRY_STATES,
-    due_first_tries,
+    due_first_attempts,
     due_retries,
-    lease_expired,
+    expired_leases,
 )
 from winchester_core.model.effect import EffectState
 from winchester_core.model.statistics import EffectBacklog, StoreStatistics, seconds_since
@@ -41,20 +41,20 @@ _WILDCARDS = {"*": ".*", "?": "."}
 
 
 def matching_events(
-    memory: MemoryState, wanted: EventFilter, cursor: str | None = None
+    memory: MemoryState, filters: EventFilter, cursor: str | None = None
 ) -> Iterator[Event]:
-    """The events that `wanted` asks for, in order of arrival, past the one with the id `cursor`."""
+    """Yield the events that match `filters`, in order of arrival, after the id `cursor`."""
     arrived = iter(memory.events)
     if cursor is not None:
         arrived = islice(dropwhile(lambda message_id: message_id != cursor, arrived), 1, None)
     for message_id in arrived:
         event = memory.events[message_id].event
-        if _event_matches(event, wanted):
+        if _event_matches(event, filters):
             yield event
 
 
 def count_states_by_trigger(memory: MemoryState) -> dict[str, dict[StreamState, int]]:
-    """How many streams of each trigger are in each state."""
+    """Return the number of streams of each trigger and state."""
     counts: dict[str, dict[StreamState, int]] = {}
     for stream in memory.streams.values():
         states = counts.setdefault(stream.name, {})
@@ -63,54 +63,54 @@ def count_states_by_trigger(memory: MemoryState) -> dict[str, dict[StreamState, 
 
 
 def matching_streams(
-    memory: MemoryState, wanted: StreamFilter, cursor: int = 0
+    memory: MemoryState, filters: StreamFilter, cursor: int = 0
 ) -> Iterator[MemoryStream]:
-    """The streams that `wanted` asks for past the id `cursor`, by id."""
+    """Yield the streams that match `filters` after the id `cursor`, by id."""
     for stream_id in sorted(memory.streams):
         stream = memory.streams[stream_id]
-        if stream_id > cursor and _stream_matches(memory, stream, wanted):
+        if stream_id > cursor and _stream_matches(memory, stream, filters):
             yield stream
 
 
 def matching_rejected(
-    memory: MemoryState, wanted: RejectedFilter, cursor: int = 0
+    memory: MemoryState, filters: RejectedFilter, cursor: int = 0
 ) -> Iterator[RejectedMessage]:
-    """The rejected messages that `wanted` asks for past the id `cursor`, by id."""
+    """Yield the rejected messages that match `filters` after the id `cursor`, by id."""
     for message in memory.rejected.values():
-        if message.id > cursor and _rejected_matches(message, wanted):
+        if message.id > cursor and _rejected_matches(message, filters):
             yield message
 
 
-def _rejected_matches(message: RejectedMessage, wanted: RejectedFilter) -> bool:
+def _rejected_matches(message: RejectedMessage, filters: RejectedFilter) -> bool:
     return (
-        (wanted.source is None or message.source == wanted.source)
-        and (wanted.kind is None or message.kind == wanted.kind)
-        and (wanted.older_than is None or message.received_at < wanted.older_than)
-        and (wanted.younger_than is None or message.received_at >= wanted.younger_than)
+        (filters.source is None or message.source == filters.source)
+        and (filters.kind is None or message.kind == filters.kind)
+        and (filters.older_than is None or message.received_at < filters.older_than)
+        and (filters.younger_than is None or message.received_at >= filters.younger_than)
     )
 
 
-def _event_matches(event: Event, wanted: EventFilter) -> bool:
+def _event_matches(event: Event, filters: EventFilter) -> bool:
     return (
-        (wanted.event_type is None or _glob_matches(wanted.event_type, event["event_type"]))
-        and (wanted.since is None or event["timestamp"] >= wanted.since)
-        and (wanted.until is None or event["timestamp"] < wanted.until)
-        and _has_traits(event, wanted.traits)
+        (filters.event_type is None or _glob_matches(filters.event_type, event["event_type"]))
+        and (filters.since is None or event["timestamp"] >= filters.since)
+        and (filters.until is None or event["timestamp"] < filters.until)
+        and _has_traits(event, filters.traits)
     )
 
 
-def _stream_matches(memory: MemoryState, stream: MemoryStream, wanted: StreamFilter) -> bool:
+def _stream_matches(memory: MemoryState, stream: MemoryStream, filters: StreamFilter) -> bool:
     first_event = stream.progress.first_event
     return (
-        (wanted.name is None or stream.name == wanted.name)
-        and (not wanted.states or stream.state in wanted.states)
-        and (wanted.is_open is None or stream.is_open == wanted.is_open)
-        and (wanted.error_text is None or _has_error(stream, wanted.error_text))
-        and (wanted.older_than is None or first_event < wanted.older_than)
-        and (wanted.younger_than is None or first_event >= wanted.younger_than)
-        and _has_traits(stream.group.values, wanted.traits)
-        and (wanted.message_id is None or wanted.message_id in stream.members)
-        and (wanted.event_type is None or _has_event_type(memory, stream, wanted.event_type))
+        (filters.name is None or stream.name == filters.name)
+        and (not filters.states or stream.state in filters.states)
+        and (filters.is_open is None or stream.is_open == filters.is_open)
+        and (filters.error_text is None or _has_error(stream, filters.error_text))
+        and (filters.older_than is None or first_event < filters.older_than)
+        and (filters.younger_than is None or first_event >= filters.younger_than)
+        and _has_traits(stream.group.values, filters.traits)
+        and (filters.message_id is None or filters.message_id in stream.members)
+        and (filters.event_type is None or _has_event_type(memory, stream, filters.event_type))
     )
 
 
@@ -126,7 +126,7 @@ def _has_event_type(memory: MemoryState, stream: MemoryStream, glob: str) -> boo
 
 
 def _has_traits(values: Mapping[str, Any], traits: Mapping[str, Any]) -> bool:
-    """Tell whether `values` holds `traits`, types included: 1, 1.0 and True are three."""
+    """Return whether `values` contains `traits` in type and value: 1, 1.0 and True differ."""
     return all(
         name in values and encode_value(values[name]) == encode_value(value)
         for name, value in traits.items()
@@ -134,7 +134,7 @@ def _has_traits(values: Mapping[str, Any], traits: Mapping[str, Any]) -> bool:
 
 
 def _glob_matches(glob: str, text: str) -> bool:
-    """`*` is any text, `?` one character; case-sensitive."""
+    """Return whether `text` matches: `*` is any text, `?` one character; case-sensitive."""
     pattern = "".join(_WILDCARDS.get(letter) or re.escape(letter) for letter in glob)
     return re.fullmatch(pattern, text, re.DOTALL) is not None
 
@@ -142,14 +142,14 @@ def _glob_matches(glob: str, text: str) -> bool:
 def collect_statistics(
     memory: MemoryState, now: datetime | None, real_now: datetime
 ) -> StoreStatistics:
-    """The statistics at the stream time `now`."""
+    """Return the statistics at the stream time `now`."""
     active = (each for each in memory.streams.values() if each.state is StreamState.ACTIVE)
     oldest = min((each.progress.first_event for each in active), default=None)
     return StoreStatistics(
         stream_time=now,
         streams=count_states_by_trigger(memory),
         oldest_ready_seconds={
-            reason: _ready_seconds(memory, reason, now, real_now) for reason in Reason
+            reason: _oldest_ready_seconds(memory, reason, now, real_now) for reason in Reason
         },
         oldest_unexpired_seconds=seconds_since(oldest, now),
         effects=_effect_backlogs(memory.outbox, real_now),
@@ -157,7 +157,7 @@ def collect_statistics(
     )
 
 
-def _ready_seconds(
+def _oldest_ready_seconds(
     memory: MemoryState, reason: Reason, now: datetime | None, real_now: datetime
 ) -> float:
     waits = [
@@ -166,7 +166,7 @@ def _ready_seconds(
     if now is not None:
         waits += [
             seconds_since(each.progress.fire_timestamp or each.progress.expire_timestamp, now)
-            for each in due_first_tries(memory, reason, now)
+            for each in due_first_attempts(memory, reason, now)
         ]
     return max(waits, default=0.0)
 
@@ -189,7 +189,7 @@ def _effect_backlog(stored: list[StoredEffect], real_now: datetime) -> EffectBac
 
 
 def backlog(memory: MemoryState, now: datetime | None, real_now: datetime) -> Backlog:
-    """What waits for workers at the stream time `now`."""
+    """Return the backlog at the stream time `now`."""
     streams = memory.streams.values()
     retries = [
         stream.retry_at
@@ -199,14 +199,14 @@ def backlog(memory: MemoryState, now: datetime | None, real_now: datetime) -> Ba
     waiting = [retry_at for retry_at in retries if retry_at > real_now]
     ready = sum(len(due_retries(memory, reason, real_now)) for reason in Reason)
     if now is not None:
-        ready += sum(len(due_first_tries(memory, reason, now)) for reason in Reason)
+        ready += sum(len(due_first_attempts(memory, reason, now)) for reason in Reason)
     return Backlog(
         ready=min(ready, MAX_COUNTED),
         claimed=min(sum(stream.state in CLAIMED_STATES for stream in streams), MAX_COUNTED),
         retrying=min(len(waiting), MAX_COUNTED),
         next_retry_seconds=(min(waiting) - real_now).total_seconds() if waiting else None,
         next_due=min((_due_at(each) for each in streams if _is_active(each)), default=None),
-        lease_expired=min(len(lease_expired(memory, real_now)), MAX_COUNTED),
+        lease_expired=min(len(expired_leases(memory, real_now)), MAX_COUNTED),
         oldest_effect_seconds=memory.outbox.oldest_seconds(real_now),
     )
 

@@ -1,4 +1,4 @@
-"""What a memory store holds: events, streams, effects, rejected messages, counts, the clock."""
+"""The contents of a memory store: events, streams, effects, rejected messages, counts, clock."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class MemoryStream:
     history: str = ""
 
     def change_state(self, state: StreamState, at: datetime, worker: str | None = None) -> None:
-        """Change the state at this real time and bump the serial. Raises `IllegalTransition`.
+        """Change the state at this real time and increment the serial.
 
-        `worker` is told of a claim.
+        `worker` is passed for a claim. Raises `IllegalTransition`.
         """
         check_transition(self.state, state)
         self.state = state
@@ -62,13 +62,13 @@ class MemoryStream:
         self.history = append_history(self.history, at, state, worker)
 
     def save(self, transaction: Transaction) -> None:
-        """Restore the present state on rollback. Until then, `members` may only grow."""
+        """Restore the current state on rollback. Until then, `members` may only grow."""
         stream_progress = replace(self.progress, counts=list(self.progress.counts))
         before = replace(self, progress=stream_progress)
         transaction.on_rollback(partial(_restore, self, before, len(self.members)))
 
     def record(self) -> StreamRecord:
-        """The stream as callers see it."""
+        """Return the stream's public record."""
         return StreamRecord(
             id=self.id,
             name=self.name,
@@ -104,7 +104,7 @@ class MemoryMembers:
 
 
 class MemoryState:
-    """Everything a memory store holds; `events` are in the order of their arrival."""
+    """The contents of a memory store; `events` are in the order of arrival."""
 
     def __init__(self) -> None:
         self.events: dict[str, MemoryEvent] = {}
@@ -118,21 +118,21 @@ class MemoryState:
         self.rejected_ids: Iterator[int] = count(1)
 
     def stream(self, stream_id: int) -> MemoryStream:
-        """The stream with this id. Raises `UnknownStream`."""
+        """Return the stream with this id. Raises `UnknownStream`."""
         try:
             return self.streams[stream_id]
         except KeyError:
             raise UnknownStream(stream_id) from None
 
     def rejected_key(self, rejected_id: int) -> tuple[str, bytes]:
-        """Where the rejected message with this id is held. Raises `UnknownRejectedMessage`."""
+        """Return the key of the rejected message with this id. Raises `UnknownRejectedMessage`."""
         for key, message in self.rejected.items():
             if message.id == rejected_id:
                 return key
         raise UnknownRejectedMessage(rejected_id)
 
     def close(self, stream: MemoryStream, transaction: Transaction) -> None:
-        """Take its group's key from an open stream, for good."""
+        """Close an open stream: release its group key."""
         key = stream.group.key
         stream.is_open = False
         del self.open_streams[key]
@@ -146,14 +146,14 @@ class MemoryState:
         transaction.on_rollback(partial(self.streams.__setitem__, stream.id, stream))
 
     def events_of(self, stream: MemoryStream) -> list[Event]:
-        """Copies of a stream's events, by timestamp, ties in order of arrival."""
+        """Return copies of a stream's events, by timestamp, ties in order of arrival."""
         members = [dict(self.events[message_id].event) for message_id in stream.members]
         return sorted(members, key=lambda event: event["timestamp"])
 
 
 @dataclass(slots=True)
 class MemoryDebugCounts:
-    """What was counted at a trigger."""
+    """The debug counts of a trigger."""
 
     since: datetime
     counted_at: datetime

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 class MemoryStore(MemoryEffectStore, MemoryDebugStore):
-    """A `Store` that lives and dies with its process. `host_clock` is its real time.
+    """An in-memory `Store`; `host_clock` is its real time.
 
     Safe to share between threads.
     """
@@ -85,12 +85,12 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
             ingest.advance_clock(self._memory, transaction, moment)
 
     def set_event_clock(self, moment: datetime) -> None:
-        """See `IngestStore.set_event_clock`."""
+        """See `AdminStore.set_event_clock`."""
         with self._lock:
             self._memory.event_clock = moment
 
     def close(self) -> None:
-        """See `IngestStore.close`. There is nothing to let go of; what is held stays."""
+        """See `IngestStore.close`. Does nothing: the contents stay."""
 
     # --- work -----------------------------------------------------------------------------
 
@@ -106,7 +106,7 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
             real_now = self._clock.now()
             ready = streams.due_retries(self._memory, reason, real_now)
             if now is not None:
-                ready += streams.due_first_tries(self._memory, reason, now)
+                ready += streams.due_first_attempts(self._memory, reason, now)
             return streams.claim(
                 self._memory,
                 transaction,
@@ -198,7 +198,7 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
         """See `WorkStore.rescue`."""
         with self._transaction() as transaction:
             real_now = self._clock.now()
-            expired = streams.lease_expired(self._memory, real_now)[:limit]
+            expired = streams.expired_leases(self._memory, real_now)[:limit]
             for stream in expired:
                 stream.save(transaction)
             rescued = sum(streams.rescue(each, max_attempts, real_now) for each in expired)
@@ -217,13 +217,13 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
         cursor: TrimCursor | None = None,
     ) -> TrimResult:
         """See `WorkStore.trim`."""
-        del cursor  # every event is looked at anyway
+        del cursor  # every event is examined anyway
         with self._lock:
             return streams.trim(self._memory, older_than, stored_before, limit)
 
     @contextmanager
     def listen(self, wake: Callable[[], None]) -> Iterator[None]:
-        """See `WorkStore.listen`. Called by the thread that made the work."""
+        """See `WorkStore.listen`. Called by the thread that made a stream ready."""
         self._listeners.append(wake)
         try:
             yield
@@ -284,7 +284,7 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
             return queries.collect_statistics(self._memory, now, self._clock.now())
 
     def check(self) -> None:
-        """See `ReadStore.check`. There is nothing that could be wrong."""
+        """See `ReadStore.check`. Always passes."""
 
     def has_event(self, message_id: str) -> bool:
         """See `ReadStore.has_event`."""
@@ -333,25 +333,25 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
             return self._memory.rejected[self._memory.rejected_key(rejected_id)]
 
     def set_rejected_reason(self, rejected_id: int, reason: str) -> None:
-        """See `ReadStore.set_rejected_reason`."""
+        """See `AdminStore.set_rejected_reason`."""
         with self._lock:
             key = self._memory.rejected_key(rejected_id)
             self._memory.rejected[key] = replace(self._memory.rejected[key], reason=reason)
 
     def delete_rejected(self, rejected_id: int) -> None:
-        """See `ReadStore.delete_rejected`."""
+        """See `AdminStore.delete_rejected`."""
         with self._lock:
             del self._memory.rejected[self._memory.rejected_key(rejected_id)]
 
     def reset_stream(self, stream_id: int) -> StreamState:
-        """See `ReadStore.reset_stream`."""
+        """See `AdminStore.reset_stream`."""
         with self._transaction() as transaction:
             state = streams.reset(self._memory, transaction, stream_id, self._clock.now())
         self._notify_workers(1)
         return state
 
     def reset_streams(self, versions: Sequence[StreamVersion]) -> dict[int, StreamState]:
-        """See `ReadStore.reset_streams`."""
+        """See `AdminStore.reset_streams`."""
         with self._transaction() as transaction:
             now = self._clock.now()
             states = {
@@ -362,7 +362,7 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
         return states
 
     def discard_streams(self, versions: Sequence[StreamVersion]) -> frozenset[int]:
-        """See `ReadStore.discard_streams`."""
+        """See `AdminStore.discard_streams`."""
         with self._transaction() as transaction:
             found = streams.unchanged(self._memory, versions)
             for stream in found:
@@ -370,6 +370,6 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
             return frozenset(stream.id for stream in found)
 
     def purge_stream(self, stream_id: int) -> None:
-        """See `ReadStore.purge_stream`."""
+        """See `AdminStore.purge_stream`."""
         with self._transaction() as transaction:
             streams.purge(self._memory, transaction, stream_id)

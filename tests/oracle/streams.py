@@ -1,4 +1,4 @@
-"""Who works on which stream: claims, leases, releases and rescues."""
+"""Claims and administration of streams."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ RETRY_STATES = frozenset({StreamState.RETRY_FIRE, StreamState.RETRY_EXPIRE})
 
 
 def due_retries(memory: MemoryState, reason: Reason, real_now: datetime) -> list[MemoryStream]:
-    """Streams whose next try is due by real time, the longest due first."""
+    """Return the streams whose retry is due by real time, the longest due first."""
     state = states_for_reason(reason).retry
     due = [
         (stream.retry_at, stream.id, stream)
@@ -49,8 +49,8 @@ def due_retries(memory: MemoryState, reason: Reason, real_now: datetime) -> list
     return [stream for _, _, stream in sorted(due)]
 
 
-def due_first_tries(memory: MemoryState, reason: Reason, now: datetime) -> list[MemoryStream]:
-    """Active streams whose stream time has come, in the order of those times."""
+def due_first_attempts(memory: MemoryState, reason: Reason, now: datetime) -> list[MemoryStream]:
+    """Return the active streams that are due at the stream time `now`, in order of their times."""
     due = [
         stream
         for stream in memory.streams.values()
@@ -79,7 +79,7 @@ def claim(
     real_now: datetime,
     lease: timedelta,
 ) -> list[Claim]:
-    """Put `streams` into the hands of `worker`; those that are open give up their group's key."""
+    """Claim `streams` for `worker`; open ones release their group key."""
     claims = [
         _claim(memory, transaction, stream, worker, reason, real_now, lease) for stream in streams
     ]
@@ -116,7 +116,7 @@ def _claim(
 
 
 def claimed_stream(memory: MemoryState, claim: Claim) -> MemoryStream | None:
-    """The stream of `claim`, if it is still as the claim left it."""
+    """Return the stream of `claim`; None when the claim is no longer valid."""
     stream = memory.streams.get(claim.stream_id)
     if stream is None or stream.state not in CLAIMED_STATES:
         return None
@@ -124,7 +124,7 @@ def claimed_stream(memory: MemoryState, claim: Claim) -> MemoryStream | None:
 
 
 def streams_claimed_by(memory: MemoryState, worker: str) -> list[MemoryStream]:
-    """Every stream in the hands of this worker."""
+    """Return all streams claimed by this worker."""
     return [
         stream
         for stream in memory.streams.values()
@@ -133,7 +133,7 @@ def streams_claimed_by(memory: MemoryState, worker: str) -> list[MemoryStream]:
 
 
 def release(stream: MemoryStream, real_now: datetime) -> None:
-    """Release a claimed stream: ready at once, and the attempt does not count."""
+    """Release a claimed stream: ready now, without counting the attempt."""
     reason_states = states_including(stream.state)
     assert reason_states is not None
     stream.change_state(reason_states.retry, real_now)
@@ -141,8 +141,8 @@ def release(stream: MemoryStream, real_now: datetime) -> None:
     stream.worker, stream.lease_until, stream.retry_at = None, None, real_now
 
 
-def lease_expired(memory: MemoryState, real_now: datetime) -> list[MemoryStream]:
-    """Claimed streams whose lease has run out, the longest ago first."""
+def expired_leases(memory: MemoryState, real_now: datetime) -> list[MemoryStream]:
+    """Return the claimed streams whose lease has expired, the longest expired first."""
     expired = [
         (stream.lease_until, stream.id, stream)
         for stream in memory.streams.values()
@@ -154,7 +154,7 @@ def lease_expired(memory: MemoryState, real_now: datetime) -> list[MemoryStream]
 
 
 def rescue(stream: MemoryStream, max_attempts: int, real_now: datetime) -> bool:
-    """Take a stream from a worker that died; False when that was its last attempt."""
+    """Release a stream of a dead worker; return False when that was its last attempt."""
     reason_states = states_including(stream.state)
     assert reason_states is not None
     stream.lease_until = None
@@ -177,7 +177,7 @@ def complete(
     policy: TimePolicy,
     real_now: datetime,
 ) -> CompletionResult:
-    """Complete the streams whose claims still hold."""
+    """Complete the streams whose claims are valid."""
     valid = [
         (each, stream)
         for each in completions
@@ -218,7 +218,7 @@ def fail(
     max_attempts: int,
     real_now: datetime,
 ) -> StreamState | None:
-    """Send a stream to its next try or its error state; None when the claim was lost."""
+    """Move a stream to its retry or error state and return it; None when the claim was lost."""
     stream = claimed_stream(memory, failure.claim)
     if stream is None:
         return None
@@ -239,22 +239,22 @@ def recalculate(
     now: datetime,
     limit: int,
 ) -> int:
-    """Count up to `limit` open streams anew by their trigger's present rules; return how many."""
-    stale = [
+    """Recalculate up to `limit` open streams with an outdated fingerprint; return how many."""
+    outdated = [
         stream
         for stream in memory.open_streams.values()
         if stream.name == definition.name and stream.progress.fingerprint != definition.fingerprint
     ][:limit]
-    for stream in stale:
+    for stream in outdated:
         stream.save(transaction)
         progress.recalculate(definition, stream.progress, memory.events_of(stream), now)
-    return len(stale)
+    return len(outdated)
 
 
 def trim(
     memory: MemoryState, older_than: datetime, stored_before: datetime, limit: int
 ) -> TrimResult:
-    """Remove up to `limit` events that no uncompleted stream holds. It needs no cursor."""
+    """Delete up to `limit` events that belong to no uncompleted stream; needs no cursor."""
     in_use = {
         message_id
         for stream in memory.streams.values()
@@ -268,7 +268,7 @@ def trim(
         and each.stored_at < stored_before
         and message_id not in in_use
     ]
-    # a stable sort: events of one time stay in the order of their arrival
+    # the sort is stable: events of equal time stay in the order of arrival
     old.sort(key=lambda message_id: memory.events[message_id].event["timestamp"])
     deletable = set(old[:limit])
     for message_id in deletable:
@@ -281,7 +281,7 @@ def trim(
 def reset(
     memory: MemoryState, transaction: Transaction, stream_id: int, real_now: datetime
 ) -> StreamState:
-    """Make a stream in error ready again, with all its attempts; return its new state."""
+    """Make a stream in error ready again with 0 attempts; return its new state."""
     stream = memory.stream(stream_id)
     reason_states = states_including(stream.state)
     if reason_states is None or stream.state is not reason_states.failed:
@@ -294,9 +294,9 @@ def reset(
 
 
 def unchanged(memory: MemoryState, versions: Sequence[StreamVersion]) -> list[MemoryStream]:
-    """Those in error that are as they were."""
+    """Return the unchanged streams in error among `versions`."""
     in_error = {reason_states.failed for reason_states in REASON_STATES}
-    streams = ((memory.streams.get(cursor.stream_id), cursor.serial) for cursor in versions)
+    streams = ((memory.streams.get(each.stream_id), each.serial) for each in versions)
     return [
         stream
         for stream, serial in streams
@@ -305,7 +305,7 @@ def unchanged(memory: MemoryState, versions: Sequence[StreamVersion]) -> list[Me
 
 
 def purge(memory: MemoryState, transaction: Transaction, stream_id: int) -> None:
-    """Remove a stream and its links, never its events."""
+    """Delete a stream and its links, never its events."""
     stream = memory.stream(stream_id)
     if stream.state in CLAIMED_STATES:
         raise IllegalTransition(stream.state, "purged: it is claimed by a worker")

@@ -1,4 +1,4 @@
-"""What makes a change of the holdings all or nothing."""
+"""Rollback of changes in memory."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ if TYPE_CHECKING:
 
 
 class Transaction:
-    """Remembers how to take back each change, in case a later one fails."""
+    """A list of undo steps, one for each change."""
 
     def __init__(self) -> None:
         self._undo_steps: list[Callable[[], object]] = []
 
     def on_rollback(self, undo: Callable[[], object]) -> None:
-        """Call `undo` when the transaction is rolled back; the latest goes first."""
+        """Call `undo` on rollback, in reverse order."""
         self._undo_steps.append(undo)
 
     def roll_back(self) -> None:
-        """Take everything back."""
+        """Undo all changes."""
         while self._undo_steps:
             self._undo_steps.pop()()

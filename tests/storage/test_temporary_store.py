@@ -25,20 +25,20 @@ def ids(store: TemporaryStore) -> list[str]:
     return [event["message_id"] for event in store.find_events()]
 
 
-def test_each_store_has_a_database_of_its_own() -> None:
+def test_each_store_has_a_separate_database() -> None:
     with closing(TemporaryStore()) as one, closing(TemporaryStore()) as other:
         ingest(one, VM, make_event("m1", instance="i"))
         assert (ids(one), ids(other)) == (["m1"], [])
 
 
-def test_a_store_is_empty_whatever_the_one_before_held() -> None:
+def test_a_new_store_is_empty_after_a_filled_one() -> None:
     for _ in range(3):
         with closing(TemporaryStore()) as store:
             assert (ids(store), store.event_clock()) == ([], None)
             ingest(store, VM, make_event("m1", instance="i"))
 
 
-def test_closing_twice_does_not_touch_the_next_store() -> None:
+def test_closing_twice_does_not_affect_the_next_store() -> None:
     before = TemporaryStore()
     before.close()
     with closing(TemporaryStore()) as store:
@@ -56,7 +56,7 @@ def test_it_has_the_tables_of_the_current_schema() -> None:
         assert store.database.read(differences) == []
 
 
-def test_threads_take_its_connection_in_turns() -> None:
+def test_threads_share_its_connection() -> None:
     with closing(TemporaryStore()) as store:
 
         def work(number: int) -> None:
@@ -71,7 +71,7 @@ def test_threads_take_its_connection_in_turns() -> None:
         assert store.count_events() == 80
 
 
-def test_what_outgrows_the_cache_leaves_no_file(
+def test_a_database_larger_than_the_cache_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path))

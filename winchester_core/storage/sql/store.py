@@ -49,7 +49,7 @@ Method: TypeAlias = "Callable[Concatenate[SqlStore, Params], Result]"
 
 
 def _reads(operation: Operation[Params, Result]) -> Method[Params, Result]:
-    """Return a method that runs `operation`, which only reads, in one transaction."""
+    """Return a method that runs a read-only `operation` in one transaction."""
 
     @wraps(operation)
     def method(store: SqlStore, /, *args: Params.args, **kwargs: Params.kwargs) -> Result:
@@ -62,7 +62,7 @@ def _reads(operation: Operation[Params, Result]) -> Method[Params, Result]:
 
 
 def _writes(operation: Operation[Params, Result]) -> Method[Params, Result]:
-    """Return a method that runs `operation` in one transaction, again when another was first."""
+    """Return a method that runs `operation` in one transaction, retried on conflicts."""
 
     @wraps(operation)
     def method(store: SqlStore, /, *args: Params.args, **kwargs: Params.kwargs) -> Result:
@@ -93,7 +93,7 @@ class SqlStore:
         self._notifier = database.dialect.notifier(database.engine)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         self.database.close()
 
     def check(self) -> None:
@@ -101,7 +101,7 @@ class SqlStore:
         check_schema_revision(self.database)
 
     def listen(self, wake: Callable[[], None]) -> AbstractContextManager[None]:
-        """Call `wake` when another process reports a ready stream."""
+        """Within the context, call `wake` when a process notifies of ready streams."""
         return self._notifier.listen(wake)
 
     def _notify_workers(self, ready_streams: int) -> None:
@@ -116,7 +116,7 @@ class SqlStore:
     advance_event_clock = _writes(clocks.advance)
 
     def record(self, matched_events: Sequence[MatchedEvent], policy: TimePolicy) -> IngestResult:
-        """Store events and let them join streams; wake workers when a stream may be ready."""
+        """Store events and add them to streams; wake workers if a fire time was set."""
         if not matched_events:
             return IngestResult(())
         result = self._record(matched_events, policy)
@@ -142,7 +142,7 @@ class SqlStore:
     def claim_ready(
         self, *, worker: str, reason: Reason, now: datetime | None, limit: int, lease: timedelta
     ) -> list[Claim]:
-        """Claim ready streams, in several transactions where others were first."""
+        """Claim ready streams; repeat while the operation only rescheduled expiry checks."""
         claimed = None
         while claimed is None:
             claimed = self._claim_ready(
@@ -151,7 +151,7 @@ class SqlStore:
         return claimed
 
     def events_of(self, stream_ids: Sequence[int]) -> dict[int, list[Event]]:
-        """Return the events of each stream, in order."""
+        """Return each stream's events, by timestamp."""
         found = self.members_of(stream_ids)
         return {stream_id: found.take(stream_id) for stream_id in dict.fromkeys(stream_ids)}
 
@@ -168,7 +168,7 @@ class SqlStore:
         return released
 
     def complete(self, completions: Sequence[Completion], policy: TimePolicy) -> CompletionResult:
-        """Complete streams; wake workers when a new event made a stream ready."""
+        """Complete streams; wake workers if a new event set a fire time."""
         completed = self._complete(completions, policy)
         self._notify_workers(completed.fire_times_set)
         return completed
@@ -230,6 +230,6 @@ class SqlStore:
     add_debug_counts = _writes(debug_counts.add)
     reset_debug_counts = _writes(debug_counts.reset)
 
-    # Last, since these names are those of modules above
+    # Last, as these names shadow modules that are used above
     debug_counts = _reads(debug_counts.read_all)
     statistics = _reads(statistics.collect)

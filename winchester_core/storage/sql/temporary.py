@@ -1,7 +1,7 @@
-"""A private SQLite database that ends with its store: for dry runs and tests of triggers.
+"""A private temporary SQLite database for dry runs and tests of triggers.
 
-SQLite keeps it in memory and moves what outgrows the cache to a file without a name, which the
-operating system removes when the connection is closed or the process dies.
+SQLite keeps it in memory and spills beyond the page cache to an unlinked file, which the operating
+system removes when the connection is closed or the process dies.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import event_clock, metadata_for_ddl
 
 TEMPORARY_URL = "sqlite:///file:?uri=true"
-"""A URI of SQLite without a file name: https://sqlite.org/inmemorydb.html#temp_db"""
+"""An SQLite URI without a file name: https://sqlite.org/inmemorydb.html#temp_db"""
 
 _idle: list[Database] = []
-"""The last database that was closed: its engine has the statements compiled."""
+"""The last closed database, reused for its engine's cache of compiled statements."""
 
 
 class TemporaryStore(SqlStore):
-    """An empty store with the current schema. Threads take its one connection in turns."""
+    """An empty store with the current schema. Threads share its single connection."""
 
     def __init__(self) -> None:
         try:
@@ -48,10 +48,10 @@ class TemporaryStore(SqlStore):
 
 @cache
 def _template() -> sqlite3.Connection:
-    """Return an empty database with the tables; each store begins as a copy of it.
+    """Return an empty database with the tables, which is copied to each store.
 
-    The tables come from the metadata: a test holds the migrations to the same result, and alembic
-    takes longer to import than most test files to run.
+    The tables are created from the metadata, as importing alembic takes longer than most test
+    files; a test verifies that the migrations create the same tables.
     """
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     engine = create_engine("sqlite://", creator=lambda: connection)

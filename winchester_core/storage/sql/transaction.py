@@ -1,4 +1,4 @@
-"""One transaction, as the modules of the SQL store are called with it."""
+"""The transaction that the modules of the SQL store run in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Columns = TypeVarTuple("Columns")
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """A connection within its transaction, and the dialect of its database."""
+    """A connection with an open transaction, and the dialect of its database."""
 
     connection: Connection
     dialect: SqlDialect
@@ -45,13 +45,13 @@ class Transaction:
         return self.connection.execute(statement, parameters)
 
     def real_time(self) -> datetime:
-        """Return the database server's time, aware UTC; SQLite has the host's."""
+        """Return the database server's time, aware UTC; for SQLite the host's."""
         if self.dialect.embedded:
             return self.dialect.host_clock.now()
         return self.connection.execute(select(self.dialect.real_time())).scalar_one()
 
     def real_time_text(self) -> ColumnElement[str]:
-        """Return the same as text, for a statement that writes it, without a round trip."""
+        """Return the same time as a text expression, which saves a round trip to read it first."""
         if self.dialect.embedded:
             return literal(history_time(self.dialect.host_clock.now()), Text())
         return self.dialect.real_time_text()
