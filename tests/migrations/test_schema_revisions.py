@@ -55,7 +55,7 @@ def differences(connection: Connection) -> list[object]:
 def definitions(connection: Connection) -> dict[str, list[str]]:
     """Return SQLite's stored table definitions, split into parts.
 
-    In the order of the alphabet: a column that was added stands behind the constraints.
+    The parts are sorted, as an added column is stored after the constraints.
     """
     query = text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
     return {

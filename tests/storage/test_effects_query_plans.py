@@ -1,6 +1,6 @@
 """With many effects, PostgreSQL and MariaDB read no more rows than a worker claims.
 
-With statistics, and without: a queue that was just empty has none that are of use.
+With and without table statistics: a queue that was empty until now has no useful ones.
 """
 
 from __future__ import annotations

@@ -55,13 +55,13 @@ def plans(store: SqlStore, statements: list[str]) -> dict[str, list[str]]:
 
 
 _ROWS_OF_OURS = re.compile("CONSTANT ROW|SCAN listed$")
-"""What a statement brings with it."""
+"""Plan steps that scan rows passed in by the statement itself."""
 
 
 def full_scans(store: SqlStore, statements: list[str]) -> list[str]:
     """Return the statements that scan all rows of a table or index.
 
-    To go through what a subquery within them has found is no such thing.
+    A scan of a subquery's result is not counted.
     """
     return [
         statement

@@ -65,7 +65,7 @@ BULK = Bulk(EVENTS)
 def excessive(measured: list[Reading], rows: int) -> list[Reading]:
     """Return the statements that read a whole table, or more than `rows`.
 
-    The table of effects is empty here, so that reading all of it is nothing.
+    The table of effects is empty here and does not count.
     """
     return [each for each in measured if {*each.whole_tables} - {"effects"} or each.rows > rows]
 
@@ -283,8 +283,8 @@ def test_rejected_messages_are_found_by_index(filled: SqlStore, filters: Rejecte
 def test_events_after_a_mostly_trimmed_range_are_found(
     filled: SqlStore,
 ) -> None:
-    gone = "DELETE FROM events WHERE id > 8 AND id <= 30000"
-    filled.database.write(lambda connection: connection.exec_driver_sql(gone))
+    delete_most = "DELETE FROM events WHERE id > 8 AND id <= 30000"
+    filled.database.write(lambda connection: connection.exec_driver_sql(delete_most))
     with readings(filled.database) as measured:
         filled.find_events(EventFilter(event_type="compute.instance.update"), limit=20)
     assert excessive(measured, rows=SCAN_WINDOW_ROWS) == []
