@@ -149,8 +149,8 @@ def test_changed_event_definitions_and_a_missing_database_do_not_matter(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "--file or by --from-db"),
-        (("--file", "events.jsonl", "--from-db"), "--file or by --from-db"),
+        ((), "either --file or --from-db"),
+        (("--file", "events.jsonl", "--from-db"), "either --file or --from-db"),
         (("--file", "-"), "standard input cannot be"),
         (("--file", "events.jsonl", "--since", "1d"), "for --from-db"),
         (("--from-db", "--format", "event"), "are for a --file"),

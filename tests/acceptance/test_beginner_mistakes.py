@@ -62,7 +62,7 @@ def test_unreachable_database_server(winchester: Winchester, site: Site) -> None
         ("winchestr.yaml", "did you mean 'winchester.yaml'?"),
         ("etc/winchester.yaml", "there is no directory etc either"),
         (".", "name the file, as in winchester.yaml"),
-        ("xyz", "'winchester init DIR' makes one"),
+        ("xyz", "'winchester init DIR' creates one"),
     ],
 )
 def test_wrong_configuration_path(
@@ -74,7 +74,7 @@ def test_wrong_configuration_path(
 def test_missing_configuration(site: Site) -> None:
     ended = site.run("winchester", "stream", "list")
     assert ended.returncode == 2
-    assert "'winchester init DIR' makes one" in ended.stderr
+    assert "'winchester init DIR' creates one" in ended.stderr
 
 
 def test_wrong_path_in_the_configuration(winchester: Winchester, site: Site) -> None:

@@ -86,7 +86,7 @@ def test_a_removed_or_changed_trigger_is_reported(
     stocked_site.write("triggers.yaml", TRIGGERS.replace("task.end", "task.begin"))
     changed = _stream(winchester, stocked_site, "b")
     assert [each["met"] for each in changed["fire_criteria"]] == [True, True]
-    assert "counts anew, as is done here" in changed["reasons"][-1]
+    assert "recalculates it; this explanation" in changed["reasons"][-1]
     stocked_site.write("triggers.yaml", PICKY)
     gone = _stream(winchester, stocked_site, "b")
     assert (gone["fire_criteria"], gone["expiration"]) == ([], None)
@@ -133,7 +133,7 @@ def test_streams_of_an_event_are_compared_with_the_current_triggers(
 ) -> None:
     stocked_site.write("triggers.yaml", TRIGGERS.replace('"task.*"', '"task.end"'))
     (pair,) = _explained(winchester, stocked_site, "event", "explain", "a-begin")["triggers"]
-    assert "a stream holds it: the trigger has changed" in pair["reason"]
+    assert "a stream holds it, so it did when ingested: the trigger has changed" in pair["reason"]
     stocked_site.write("triggers.yaml", PICKY)
     *_, gone = _explained(winchester, stocked_site, "event", "explain", "a-begin")["triggers"]
     assert (gone["trigger"], gone["matches"]) == ("pair", False)

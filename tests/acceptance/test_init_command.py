@@ -78,7 +78,7 @@ def test_nothing_is_overwritten_and_no_partial_set_is_written(
     ended = winchester(site, "init", "orders")
     assert (ended.status, ended.out) == (1, "")
     assert name in ended.err
-    assert "name another directory" in ended.err
+    assert "choose another directory" in ended.err
     assert [file.name for file in directory.iterdir()] == [name]
 
 

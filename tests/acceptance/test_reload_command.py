@@ -75,7 +75,7 @@ def test_an_invalid_configuration_is_not_signalled(
     assert err.startswith("triggers.yaml:3:")
     assert "lost" in err
     worker.end()
-    assert "taken over" not in worker.text()
+    assert "configuration reloaded" not in worker.text()
 
 
 def test_processes_that_do_not_run_are_reported_and_skipped(
@@ -91,7 +91,7 @@ def test_processes_that_do_not_run_are_reported_and_skipped(
         "winchester: the process of stale.pid is not running",
         "winchester: the process of none.pid is not running",
     ]
-    wait_until(lambda: "nothing has changed" in worker.text())
+    wait_until(lambda: "changes=none" in worker.text())
 
 
 def test_at_least_one_process_is_required(ready_site: Site, winchester: Winchester) -> None:
@@ -107,7 +107,7 @@ def test_settings_that_need_a_restart_are_reported(
     _reload(ready_site, "--pid-file", "w.pid")
     wait_until(lambda: "require a restart" in worker.text())
     assert "changes=max_attempts\n" in worker.text()
-    assert "what has changed in worker_name, shutdown_timeout waits for" in worker.text()
+    assert "changes require a restart: keys=worker_name, shutdown_timeout" in worker.text()
 
 
 def test_logging_is_reloaded_or_left_unchanged(worker: RunningProgram, ready_site: Site) -> None:

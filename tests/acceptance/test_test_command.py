@@ -71,7 +71,7 @@ counts: {stored: 2, fired: 1, expired: 0, runs: 1}
 """
     ended = _tested(winchester, site, right)
     assert (ended.status, ended.err) == (0, "")
-    assert ended.out == "cases.yaml\n  ok     a pair\n1 cases: 1 ok, 0 failed\n"
+    assert ended.out == "cases.yaml\n  ok     a pair\n1 case: 1 ok, 0 failed\n"
     assert not (site.path / "events.db").exists()
 
 
@@ -92,16 +92,16 @@ counts: {fired: 2}
     assert told[1:] == [
         "FAILED a pair",
         'cases.yaml:10: stream (distinguished_by {"host": "a"})',
-        "outcome: expected expired, came fired",
-        'events: expected ["e1", "e3"], came ["e1", "e2"]',
+        "outcome: expected expired, got fired",
+        'events: expected ["e1", "e3"], got ["e1", "e2"]',
         "missing: e3",
-        "not expected: e2",
-        "e3 is not in it: no such event is stored",
+        "unexpected: e2",
+        "e3 is not in the stream: no such event is stored",
         'cases.yaml:11: stream: expected distinguished_by {"host": "b"}',
-        "came: none that resembles it",
-        "run that was not expected",
-        f"came: trigger pair, pipeline report, reason fire, {came}",
-        "cases.yaml:9: fired: expected 2, came 1",
+        "got: none that is similar",
+        "unexpected run",
+        f"got: trigger pair, pipeline report, reason fire, {came}",
+        "cases.yaml:9: fired: expected 2, got 1",
         "1 case: 0 ok, 1 failed",
     ]
 
@@ -129,10 +129,10 @@ def test_a_stream_that_did_not_fire_is_explained_with_the_event(
     ended = winchester(site, "test", "cases.yaml")
     assert ended.status == 1
     for told in (
-        "outcome: expected fired, came active",
+        "outcome: expected fired, got active",
         "because fire criterion 2 has 0 of 1 (event type 'task.end'), and no event of a type",
-        'e2 is not in it, but in the stream of [{"host": "b"}]',
-        "e3 is not in it: it meets no match criterion; its event type is not 'task.*'",
+        'e2 is not in the stream, but in that of [{"host": "b"}]',
+        "e3 is not in the stream: it meets no match criterion; its event type is not 'task.*'",
     ):
         assert told in ended.out
 
@@ -169,7 +169,7 @@ runs: [{succeeded: false, error: "RuntimeError: the disk is full"}]
     ended = _tested(winchester, site, failing)
     assert ended.status == 0, ended.out
     ended = _tested(winchester, site, "streams: [{outcome: fired}]")
-    assert "outcome: expected fired, came failed" in ended.out
+    assert "outcome: expected fired, got failed" in ended.out
     assert "handler 'overfull': RuntimeError: the disk is full" in ended.out
 
 
@@ -212,7 +212,7 @@ def test_junit_xml_is_written_for_passing_and_failing_cases(
     assert (site.path / "report.xml").stat().st_mode & 0o777 == 0o640
     (case,) = parse(site.path / "report.xml").getroot().iter("testcase")
     assert (case.get("classname"), case.get("name")) == ("cases.yaml", "a pair")
-    assert case[0].text == "cases.yaml:9: fired: expected 7, came 1"
+    assert case[0].text == "cases.yaml:9: fired: expected 7, got 1"
 
 
 def test_invalid_files_exit_with_2_and_run_nothing(winchester: Winchester, site: Site) -> None:
@@ -248,7 +248,7 @@ def test_the_configuration_comes_from_the_file_then_the_option_then_the_director
     beside.with_name("winchester.yaml").unlink()
     ended = site.run("winchester", "test", "other/cases.yaml")
     assert ended.returncode == 2
-    assert "no configuration: name it there (config), by -c FILE" in ended.stderr
+    assert "no configuration: name it in the file (config) or with -c FILE" in ended.stderr
 
 
 SHIPPED = sorted((ROOT / "etc").rglob("cases.yaml"))

@@ -84,7 +84,7 @@ def test_until_idle_ends_when_all_work_is_done(ready_site: Site, program: str) -
     _ingest(ready_site, "a")
     ended = ready_site.run(program, "-c", ready_site.config, "-n", "w1", "--until-idle")
     assert (ended.returncode, ended.stdout) == (0, "")
-    assert "worker w1:" in ended.stderr
+    assert "worker stopped: name=w1:" in ended.stderr
     assert _streams(ready_site) == 0
 
 

@@ -1,7 +1,6 @@
-"""What other triggers would have made of the past: two replays without effect, and what differs.
+"""Backtest: two replays of past events under different triggers, and their differences.
 
-Each replay has a database of its own, a file of SQLite in a directory that is removed; so the
-memory that it takes does not grow with the events. Pipelines are empty: no handler is made.
+Each replay has its own temporary SQLite database. Pipelines are empty: handlers do not run.
 """
 
 from winchester_core.backtest.comparison import StreamDifference, compare_replays

@@ -1,4 +1,4 @@
-"""What differs between two replays, stream by stream."""
+"""Differences between two replays, stream by stream."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ KIND_BY_OUTCOME = {
 
 @dataclass(frozen=True, slots=True)
 class StreamDifference:
-    """A stream that differs, and in what (`kinds`). `before` or `after` is None where it is not.
+    """A stream that differs, and how (`kinds`); `before` or `after` is None if it is missing there.
 
-    `added` and `removed` are the ids of events that only it as it would be, or as it was, holds,
-    in the order of time.
+    `added` are the ids of events that only `after` holds, `removed` those that only `before` holds,
+    by timestamp.
     """
 
     kinds: tuple[DifferenceKind, ...]
@@ -52,43 +52,43 @@ class StreamDifference:
 
     @property
     def stream(self) -> StreamOutcome:
-        """It as it would be, or, where it vanishes, as it was."""
+        """The stream in the second replay, or else in the first."""
         stream = self.after or self.before
         if stream is None:
-            raise ValueError("a change is one of a stream")
+            raise ValueError("a difference needs a stream")
         return stream
 
 
 def compare_replays(before: ReplayResult | None, after: ReplayResult) -> list[StreamDifference]:
-    """What differs, by trigger and the time of the first event; None: all of `after` is new."""
+    """Return the differences by trigger and time of the first event; `before` None: all are new."""
     streams_before = () if before is None else before.streams
     pairs, rest_before, rest_after = pair_equal(streams_before, after.streams)
-    changes = [_difference(one, other, (), ()) for one, other in pairs]
+    differences = [_difference(one, other, (), ()) for one, other in pairs]
     members_before = {} if before is None else read_members(before.store, rest_before)
     members_after = read_members(after.store, rest_after)
     for one, other in pair_similar(rest_before, rest_after, members_before, members_after):
-        old = members_before[one.id] if one else ()
-        new = members_after[other.id] if other else ()
-        changes.append(_difference(one, other, old, new))
-    return sorted((change for change in changes if change.kinds), key=_order)
+        old_ids = members_before[one.id] if one else ()
+        new_ids = members_after[other.id] if other else ()
+        differences.append(_difference(one, other, old_ids, new_ids))
+    return sorted((each for each in differences if each.kinds), key=_sort_key)
 
 
 def _difference(
     before: StreamOutcome | None,
     after: StreamOutcome | None,
-    old: Sequence[str],
-    new: Sequence[str],
+    old_ids: Sequence[str],
+    new_ids: Sequence[str],
 ) -> StreamDifference:
     if before is None or after is None:
         kind = KIND_BY_OUTCOME[after.outcome] if after is not None else DifferenceKind.VANISHES
-        return StreamDifference((kind,), before, after, added=tuple(new), removed=tuple(old))
-    here, there = set(old), set(new)
+        return StreamDifference((kind,), before, after, tuple(new_ids), tuple(old_ids))
+    old_members, new_members = set(old_ids), set(new_ids)
     kinds = []
     if before.outcome is not after.outcome:
         kinds.append(KIND_BY_OUTCOME[after.outcome])
     elif before.at != after.at:
         kinds.append(DifferenceKind.TIME)
-    if here != there:
+    if old_members != new_members:
         kinds.append(DifferenceKind.MEMBERS)
     if before.group != after.group:
         kinds.append(DifferenceKind.GROUP)
@@ -96,19 +96,20 @@ def _difference(
         kinds=tuple(kinds),
         before=before,
         after=after,
-        added=tuple(each for each in new if each not in here),
-        removed=tuple(each for each in old if each not in there),
+        added=tuple(each for each in new_ids if each not in old_members),
+        removed=tuple(each for each in old_ids if each not in new_members),
     )
 
 
-def _order(change: StreamDifference) -> tuple[str, datetime, bool, int]:
-    return change.stream.trigger, change.stream.first_event, change.after is None, change.stream.id
+def _sort_key(difference: StreamDifference) -> tuple[str, datetime, bool, int]:
+    stream = difference.stream
+    return stream.trigger, stream.first_event, difference.after is None, stream.id
 
 
-# Which stream of one replay is which of the other.
+# Pairing of streams of both replays.
 #
-# Streams have no name that both replays know. One is the other when they are of one trigger and
-# hold the same events of the same group; of the rest, those are taken for one that share most.
+# Streams have no common id. Streams of one trigger with the same group and events correspond; of
+# the rest, those correspond that share most events.
 
 
 Pair: TypeAlias = "tuple[StreamOutcome | None, StreamOutcome | None]"
@@ -118,18 +119,18 @@ Members: TypeAlias = "Mapping[int, Sequence[str]]"
 def pair_equal(
     before: Iterable[StreamOutcome], after: Iterable[StreamOutcome]
 ) -> tuple[list[tuple[StreamOutcome, StreamOutcome]], list[StreamOutcome], list[StreamOutcome]]:
-    """Pairs of one trigger, group and set of events; then the rest of each side."""
-    waiting: defaultdict[tuple[str, str, bytes], list[StreamOutcome]] = defaultdict(list)
+    """Return pairs with the same trigger, group and events; then the unpaired of each side."""
+    unpaired: defaultdict[tuple[str, str, bytes], list[StreamOutcome]] = defaultdict(list)
     for stream in before:
-        waiting[_identity(stream)].append(stream)
-    pairs, rest = [], []
+        unpaired[_identity(stream)].append(stream)
+    pairs, rest_after = [], []
     for stream in after:
-        partners = waiting.get(_identity(stream))
-        if partners:
-            pairs.append((partners.pop(0), stream))
+        candidates = unpaired.get(_identity(stream))
+        if candidates:
+            pairs.append((candidates.pop(0), stream))
         else:
-            rest.append(stream)
-    return pairs, [stream for left in waiting.values() for stream in left], rest
+            rest_after.append(stream)
+    return pairs, [stream for streams in unpaired.values() for stream in streams], rest_after
 
 
 def pair_similar(
@@ -138,37 +139,37 @@ def pair_similar(
     members_before: Members,
     members_after: Members,
 ) -> Iterator[Pair]:
-    """Pairs that share events, most first, each stream once; then those that share none."""
+    """Yield pairs that share events, most first, each stream once; then the unpaired streams."""
     by_id_before = {stream.id: stream for stream in before}
     by_id_after = {stream.id: stream for stream in after}
-    shared = _shared(before, after, members_before, members_after)
+    shared = _shared_counts(before, after, members_before, members_after)
 
     def rank(ids: tuple[int, int]) -> tuple[bool, int, int, int]:
         one, other = by_id_before[ids[0]], by_id_after[ids[1]]
         return one.group != other.group, -shared[ids], one.id, other.id
 
-    taken_before: set[int] = set()
-    taken_after: set[int] = set()
+    paired_before: set[int] = set()
+    paired_after: set[int] = set()
     for one, other in sorted(shared, key=rank):
-        if one not in taken_before and other not in taken_after:
-            taken_before.add(one)
-            taken_after.add(other)
+        if one not in paired_before and other not in paired_after:
+            paired_before.add(one)
+            paired_after.add(other)
             yield by_id_before[one], by_id_after[other]
-    yield from ((stream, None) for stream in before if stream.id not in taken_before)
-    yield from ((None, stream) for stream in after if stream.id not in taken_after)
+    yield from ((stream, None) for stream in before if stream.id not in paired_before)
+    yield from ((None, stream) for stream in after if stream.id not in paired_after)
 
 
 def _identity(stream: StreamOutcome) -> tuple[str, str, bytes]:
     return stream.trigger, stream.group, stream.digest
 
 
-def _shared(
+def _shared_counts(
     before: Sequence[StreamOutcome],
     after: Sequence[StreamOutcome],
     members_before: Members,
     members_after: Members,
 ) -> Counter[tuple[int, int]]:
-    """How many events two streams of one trigger share, where they share any."""
+    """Return the number of shared events by pair of stream ids, for pairs that share any."""
     holders = {
         (stream.trigger, message_id): stream.id
         for stream in before

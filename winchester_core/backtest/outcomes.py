@@ -1,4 +1,4 @@
-"""What became of each stream of a replay, in few bytes: events are read when asked for."""
+"""Outcome of each stream of a replay, in compact form; the events are read when needed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 PAGE_STREAMS = 500
 PAGE_EVENTS = 5_000
-"""How many events are in memory at a time; one stream is never cut."""
+"""Events in memory at a time; the events of one stream are always read together."""
 
 
 class OutcomeKind(StrEnum):
-    """What becomes of a stream."""
+    """How a stream ended, or that it has not."""
 
     FIRED = "fired"
     EXPIRED = "expired"
@@ -35,7 +35,7 @@ class OutcomeKind(StrEnum):
 class StreamOutcome:
     """A stream at the end of a replay.
 
-    `at` is when it fires or expires, stream time, aware UTC. `digest` stands for its events.
+    `at` is when it fires or expires (stream time, aware UTC). `digest` identifies its events.
     """
 
     id: int
@@ -49,12 +49,12 @@ class StreamOutcome:
 
     @property
     def group(self) -> str:
-        """A text that tells groups of a trigger apart, by types, too."""
+        """Text that identifies the group within its trigger; values of different types differ."""
         return repr(sorted(self.distinguished_by.items()))
 
 
 def read_outcomes(store: Store) -> list[StreamOutcome]:
-    """Every stream of a store, by id."""
+    """Return the outcome of every stream of a store, by id."""
     return [
         _outcome(stream, members)
         for page in _pages(_streams(store))
@@ -63,7 +63,7 @@ def read_outcomes(store: Store) -> list[StreamOutcome]:
 
 
 def read_members(store: Store, streams: Iterable[StreamOutcome]) -> dict[int, list[str]]:
-    """The ids of the events of these streams, by the stream's id, in the order of time."""
+    """Return the ids of each stream's events by timestamp, keyed by the stream's id."""
     return {
         stream.id: [event["message_id"] for event in members]
         for page in _pages(streams)

@@ -1,4 +1,4 @@
-"""For authors of plugins and their tests: a clock, an engine, events, and suites of rules."""
+"""Tools for the tests of plugins: a clock, an engine, test data, and conformance suites."""
 
 from winchester_core.testing.builders import (
     FakeClock,

@@ -1,4 +1,4 @@
-"""Events and notifications for tests: complete with what the test does not care about."""
+"""Test data: events, notifications, effects, `env`, and a clock, with defaults for all values."""
 
 from __future__ import annotations
 
@@ -16,35 +16,32 @@ if TYPE_CHECKING:
     from winchester_core.model.event import Event
 
 
-# A clock that stands still until a test moves it.
-
-
 DEFAULT_START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 class FakeClock:
-    """A `Clock` under a test's control: it tells `start` (aware UTC) until it is moved."""
+    """A `Clock` that a test controls: its time is `start` (aware) until it is changed."""
 
     def __init__(self, start: datetime = DEFAULT_START) -> None:
         self._now = _utc(start)
 
     def now(self) -> datetime:
-        """The time it was last moved to, aware UTC."""
+        """Return the time that was last set, aware UTC."""
         return self._now
 
     def advance(self, step: timedelta) -> datetime:
-        """Move by `step`, backwards where that is negative; return the new time."""
+        """Advance by `step`, which may be negative; return the new time."""
         self._now += step
         return self._now
 
     def set(self, moment: datetime) -> None:
-        """Move to `moment`, an aware datetime."""
+        """Set the time to `moment`, an aware datetime."""
         self._now = _utc(moment)
 
 
 def _utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
-        raise ValueError("a clock tells aware times: give the time with its time zone")
+        raise ValueError("the time of a clock needs a time zone")
     return moment.astimezone(UTC)
 
 
@@ -59,11 +56,10 @@ def make_event(
     timestamp: datetime = DEFAULT_START,
     **traits: Any,
 ) -> Event:
-    """An event as handlers and conditions are given it: cleaned, times aware UTC.
+    """Return an event as handlers and conditions get it: cleaned, times aware UTC.
 
-    Without a `message_id` it gets a new one: two calls make two events. A naive `timestamp` is
-    UTC. Raises `InvalidEvent` for an event that would not be stored, `ValueError` for a trait
-    that would be dropped.
+    The default `message_id` is unique. A naive `timestamp` is UTC. Raises `InvalidEvent` for an
+    event that would not be stored, `ValueError` for a trait that would be dropped.
     """
     raw = {
         "message_id": str(uuid4()) if message_id is None else message_id,
@@ -83,9 +79,9 @@ def make_stream_events(
     step: timedelta = MINUTE,
     **traits: Any,
 ) -> list[Event]:
-    """The events of a stream in their order: one of each type, `step` apart, from `start` on.
+    """Return the events of a stream in order: one of each type, `step` apart, from `start` on.
 
-    All have `traits`, among them what distinguishes the stream. Raises as `make_event`.
+    All have the traits `traits`, including the distinguishing ones. Raises as `make_event`.
     """
     return [
         make_event(event_type, timestamp=start + number * step, **traits)
@@ -102,10 +98,10 @@ def make_notification(
     timestamp: datetime = DEFAULT_START,
     **more: Any,
 ) -> dict[str, Any]:
-    """A notification as OpenStack's services send it, without oslo.messaging's envelope.
+    """Return a notification as OpenStack services send it, without oslo.messaging's envelope.
 
-    `timestamp` (a naive one is UTC) becomes text, as there. `more` are further keys, such as
-    `_context_request_id`, or others than the usual `publisher_id` and `priority`.
+    `timestamp` (a naive one is UTC) becomes text. `more` are further keys, such as
+    `_context_request_id`, or replacements of `publisher_id` and `priority`.
     """
     utc = timestamp.replace(tzinfo=timestamp.tzinfo or UTC).astimezone(UTC)
     return {
@@ -119,23 +115,20 @@ def make_notification(
     }
 
 
-# What surrounds a handler in a test: the `env` of a run, its outbox, effects to deliver.
-
-
 class RecordingOutbox:
-    """An outbox that keeps what is put into it. `payloads` are as `deliver` would be given them."""
+    """An outbox that records what is put into it; `payloads` are as `deliver` would get them."""
 
     def __init__(self) -> None:
         self.payloads: list[Any] = []
 
     def put(self, payload: Any) -> str:
-        """Keep a payload; return the effect's id. Raises `UnstorablePayload`."""
+        """Record a payload; return the effect's id. Raises `UnstorablePayload`."""
         self.payloads.append(load_payload(dump_payload(payload)))
         return str(uuid4())
 
 
 def make_env(**changes: Any) -> dict[str, Any]:
-    """The `env` of a first run, with a `RecordingOutbox`; `changes` replace or add to it."""
+    """Return the `env` of a first run, with a `RecordingOutbox`; `changes` replace or add keys."""
     return {
         "stream_id": 1,
         "stream_name": "test_trigger",
@@ -157,7 +150,7 @@ def make_effect(
     attempt: int = 1,
     created_at: datetime = DEFAULT_START,
 ) -> Effect:
-    """An effect as `deliver` is given it. Raises `UnstorablePayload`."""
+    """Return an effect as `deliver` gets it. Raises `UnstorablePayload`."""
     return Effect(
         id=str(uuid4()) if id is None else id,
         payload=load_payload(dump_payload(payload)),

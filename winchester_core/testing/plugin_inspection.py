@@ -1,4 +1,4 @@
-"""All that is found about one installed plugin."""
+"""Inspection of an installed plugin: interface, schema, example, conformance rules."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PluginInspection:
-    """What was found: `problems`, each in words; how many rules were tried, and what was not."""
+    """The problems found, the number of rules checked, and which rules were not checked and why."""
 
     problems: tuple[str, ...]
     rules_checked: int = 0
@@ -44,98 +44,98 @@ class PluginInspection:
 
 
 def inspect_plugin(plugin: Plugin) -> PluginInspection:
-    """Load a plugin and look at it; what it logs, or writes to a relative path, is lost.
+    """Load and check a plugin; its log records and files at relative paths are discarded.
 
-    Its code is run: `handle_events` and `rollback` of a handler, `matches` of a condition,
-    `trait_value` of a trait plugin; never `commit` or `deliver`, and nothing of a source.
+    Calls the plugin's code: `handle_events` and `rollback` of a handler, `matches` of a condition,
+    `trait_value` of a trait plugin; never `commit` or `deliver`, and no methods of a source.
     """
     try:
         loaded = plugin.load()
     except PluginError as error:
         return PluginInspection((error.reason,))
-    faults = tuple(interface_violations(plugin.group, loaded))
-    if faults or plugin.group == COMMANDS:
-        return PluginInspection(faults)
+    problems = tuple(interface_violations(plugin.group, loaded))
+    if problems or plugin.group == COMMANDS:
+        return PluginInspection(problems)
     try:
-        given = values_in_example(plugin.group, loaded, _registered_names(plugin))
+        values = values_in_example(plugin.group, loaded, _registered_names(plugin))
     except InvalidExample as error:
         return PluginInspection((str(error),))
-    refused = tuple(_refusals(plugin, loaded, given))
-    if refused:
-        return PluginInspection(refused)
+    schema_problems = tuple(_schema_problems(plugin, loaded, values))
+    if schema_problems:
+        return PluginInspection(schema_problems)
     with _temporary_directory(), _logging_discarded():
-        trial = run_suites(plugin.group, loaded, given)
-    return PluginInspection(tuple(trial.faults), trial.tried, trial.not_checked)
+        result = run_suites(plugin.group, loaded, values)
+    return PluginInspection(tuple(result.problems), result.rules_checked, result.not_checked)
 
 
 def _registered_names(plugin: Plugin) -> set[str]:
-    """All names under which the class is registered."""
+    """Return all names under which the class is registered."""
     group = installed_plugins(plugin.group)
     return {name for name, each in group.items() if each.value == plugin.value}
 
 
-def _refusals(plugin: Plugin, loaded: Any, given: list[Any]) -> Iterator[str]:
-    what = "expression" if plugin.group == CONDITIONS else "parameters"
-    for value in given:
+def _schema_problems(plugin: Plugin, loaded: Any, values: list[Any]) -> Iterator[str]:
+    noun = "expression" if plugin.group == CONDITIONS else "parameters"
+    for value in values:
         try:
             loaded.config_schema(value)
         except Invalid as error:
-            yield f"its schema refuses the {what} of its example: {error}"
+            yield f"its schema rejects the {noun} of its example: {error}"
         except Exception as error:  # noqa: BLE001 - the schema is the plugin's code
             cause = f"{type(error).__name__}: {error}"
-            yield f"its schema fails on the {what} of its example: {cause}"
+            yield f"its schema fails on the {noun} of its example: {cause}"
 
 
 @contextmanager
 def _temporary_directory() -> Iterator[None]:
-    """Work in a directory that is removed afterwards."""
-    here = Path.cwd()
+    """Change to a temporary working directory within the context."""
+    previous = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="winchester-plugin-check-") as directory:
         os.chdir(directory)
         try:
             yield
         finally:
-            os.chdir(here)
+            os.chdir(previous)
 
 
 @contextmanager
 def _logging_discarded() -> Iterator[None]:
-    """Let log records, made as ever, reach nobody."""
+    """Discard log records within the context; the plugin's logging calls still run."""
     root = logging.getLogger()
-    listeners, root.handlers = root.handlers, [logging.NullHandler()]
+    previous, root.handlers = root.handlers, [logging.NullHandler()]
     try:
         yield
     finally:
-        root.handlers = listeners
+        root.handlers = previous
 
 
-# What the example of a plugin gives it: the parameters, or the expression.
+# The plugin's values in its example: parameters, or expressions of a condition.
 
 
-class InvalidExample(ValueError):  # noqa: N818 - what it is
-    """An example from which nothing can be learnt; the message says why."""
+class InvalidExample(ValueError):  # noqa: N818 - a state, not a defect
+    """An example without usable values; the message says why."""
 
 
 def values_in_example(group: str, plugin: Any, names: Collection[str]) -> list[Any]:
-    """What stands in the example for the plugin, which is registered under `names`.
+    """Return the values in the example for the plugin, which is registered under `names`.
 
-    Of a condition the expressions, of any other plugin the parameters. Raises `InvalidExample`.
+    For a condition, they are expressions, for other plugins, parameters. Raises `InvalidExample`.
     """
     text = describe_plugin(plugin).example
     if not text:
-        raise InvalidExample("has no example, which shows how it is named and what it takes")
+        raise InvalidExample("has no example, which shows its name and parameters in use")
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise InvalidExample(f"its example is no YAML: {' '.join(str(error).split())}") from None
-    given = list(_READERS[group](content, names))
-    if not given:
-        named = " or ".join(sorted(names))
-        raise InvalidExample(f"its example does not use it: nothing there is named {named}")
-    return given
+        raise InvalidExample(f"its example is not YAML: {' '.join(str(error).split())}") from None
+    values = list(_READERS[group](content, names))
+    if not values:
+        known_names = " or ".join(sorted(names))
+        raise InvalidExample(f"its example does not use it: nothing there is named {known_names}")
+    return values
 
 
-def _of_handler(content: Any, names: Collection[str]) -> Iterator[Any]:
+def _handler_params(content: Any, names: Collection[str]) -> Iterator[Any]:
     for entry in content if isinstance(content, list) else [content]:
         match entry:
             case str() if entry in names:
@@ -144,31 +144,31 @@ def _of_handler(content: Any, names: Collection[str]) -> Iterator[Any]:
                 yield rest.get("params") or {}
 
 
-def _of_condition(content: Any, names: Collection[str]) -> Iterator[Any]:
-    """Anywhere below the traits: it may stand within `not`, `any` or `all`."""
+def _condition_expressions(content: Any, names: Collection[str]) -> Iterator[Any]:
+    """Yield the condition's expressions at any depth: also within `not`, `any` and `all`."""
     match content:
         case dict():
             for key, value in content.items():
                 if key in names:
                     yield value
                 else:
-                    yield from _of_condition(value, names)
+                    yield from _condition_expressions(value, names)
         case list():
             for item in content:
-                yield from _of_condition(item, names)
+                yield from _condition_expressions(item, names)
 
 
-def _of_source(content: Any, names: Collection[str]) -> Iterator[Any]:
+def _source_params(content: Any, names: Collection[str]) -> Iterator[Any]:
     for entry in content.values() if isinstance(content, dict) else []:
         match entry:
             case {"source": name, **rest} if name in names:
                 yield rest.get("params") or {}
 
 
-def _of_trait_plugin(content: Any, names: Collection[str]) -> Iterator[Any]:
+def _trait_plugin_parameters(content: Any, names: Collection[str]) -> Iterator[Any]:
     for trait in content.values() if isinstance(content, dict) else []:
-        named = trait.get("plugin") if isinstance(trait, dict) else None
-        for entry in named if isinstance(named, list) else [named]:
+        plugins = trait.get("plugin") if isinstance(trait, dict) else None
+        for entry in plugins if isinstance(plugins, list) else [plugins]:
             match entry:
                 case str() if entry in names:
                     yield {}
@@ -177,14 +177,14 @@ def _of_trait_plugin(content: Any, names: Collection[str]) -> Iterator[Any]:
 
 
 _READERS: Mapping[str, Callable[[Any, Collection[str]], Iterator[Any]]] = {
-    HANDLERS: _of_handler,
-    CONDITIONS: _of_condition,
-    EVENT_SOURCES: _of_source,
-    TRAIT_PLUGINS: _of_trait_plugin,
+    HANDLERS: _handler_params,
+    CONDITIONS: _condition_expressions,
+    EVENT_SOURCES: _source_params,
+    TRAIT_PLUGINS: _trait_plugin_parameters,
 }
 
 
-# Whether a plugin has what its interface demands: methods, signatures, schema, words.
+# Conformance of a plugin's class to its interface: methods, signatures, schema, docstring.
 
 
 INTERFACES: Mapping[str, type] = {
@@ -199,21 +199,21 @@ REQUIRED_METHODS: Mapping[str, str] = {
     EVENT_SOURCES: "receive",
     TRAIT_PLUGINS: "trait_value",
 }
-"""The method that the interface leaves to the plugin."""
+"""The method that the plugin must override."""
 
 
 class DeliveringHandler:
-    """What a handler with effects has besides."""
+    """The optional method of a handler with effects."""
 
     def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
-        """As `PipelineHandler` describes it."""
+        """Deliver effects, as described in `PipelineHandler`."""
         raise NotImplementedError
 
 
 def interface_violations(group: str, plugin: Any) -> Iterator[str]:
-    """Say what a loaded plugin lacks, or has otherwise than its interface."""
+    """Yield what a loaded plugin lacks, or defines differently from its interface."""
     if not isinstance(plugin, type):
-        yield "is no class, so that nothing can be said of what it makes"
+        yield "is not a class, so that it cannot be checked"
     elif group == COMMANDS:
         yield from _command_violations(plugin)
     else:
@@ -231,43 +231,43 @@ def _command_violations(plugin: type) -> Iterator[str]:
 
 def _method_violations(group: str, plugin: type) -> Iterator[str]:
     interface = INTERFACES[group]
-    for name, wanted in vars(interface).items():
-        if not name.startswith("_") and inspect.isfunction(wanted):
-            yield from _signature_violations(plugin, name, wanted)
+    for name, expected in vars(interface).items():
+        if not name.startswith("_") and inspect.isfunction(expected):
+            yield from _signature_violations(plugin, name, expected)
     if group == HANDLERS and getattr(plugin, "deliver", None) is not None:
         yield from _signature_violations(plugin, "deliver", DeliveringHandler.deliver)
-    own = REQUIRED_METHODS[group]
-    if getattr(plugin, own, None) is getattr(interface, own):
-        yield f"has no method {own} of its own"
+    required = REQUIRED_METHODS[group]
+    if getattr(plugin, required, None) is getattr(interface, required):
+        yield f"does not override the method {required}"
 
 
-def _signature_violations(plugin: type, name: str, wanted: Callable[..., Any]) -> Iterator[str]:
-    found = getattr(plugin, name, None)
-    if not callable(found):
+def _signature_violations(plugin: type, name: str, expected: Callable[..., Any]) -> Iterator[str]:
+    method = getattr(plugin, name, None)
+    if not callable(method):
         yield f"has no method {name}"
-    elif not _accepts(found, inspect.signature(wanted)):
+    elif not _accepts(method, inspect.signature(expected)):
         yield (
-            f"{name} must be callable as {name}{_signature_text(inspect.signature(wanted))}, "
-            f"and takes {inspect.signature(found)}"
+            f"{name} must be callable as {name}{_signature_text(inspect.signature(expected))}, "
+            f"and takes {inspect.signature(method)}"
         )
 
 
-def _accepts(found: Callable[..., Any], wanted: inspect.Signature) -> bool:
+def _accepts(method: Callable[..., Any], expected: inspect.Signature) -> bool:
     try:
-        inspect.signature(found).bind(*wanted.parameters)
+        inspect.signature(method).bind(*expected.parameters)
     except TypeError:
         return False
     return True
 
 
-def _signature_text(wanted: inspect.Signature) -> str:
-    return f"({', '.join(name for name in wanted.parameters if name != 'self')})"
+def _signature_text(signature: inspect.Signature) -> str:
+    return f"({', '.join(name for name in signature.parameters if name != 'self')})"
 
 
 def _description_violations(plugin: type) -> Iterator[str]:
     schema = getattr(plugin, "config_schema", None)
     if not isinstance(schema, Schema):
-        found = "there is none" if schema is None else f"it is {type(schema).__name__}"
-        yield f"config_schema must be a voluptuous Schema; {found}"
+        actual = "there is none" if schema is None else f"it is {type(schema).__name__}"
+        yield f"config_schema must be a voluptuous Schema; {actual}"
     if not describe_plugin(plugin).summary:
-        yield "has no docstring, which says what it does and what it takes"
+        yield "has no docstring, which describes it and its parameters"

@@ -1,4 +1,4 @@
-"""Trying the rules of the conformance suites on an installed plugin, as far as that is harmless."""
+"""Run of the conformance rules that have no side effects on an installed plugin."""
 
 from __future__ import annotations
 
@@ -43,62 +43,62 @@ TESTS_WITHOUT_VALUES = (
 
 @dataclass
 class SuiteResult:
-    """How many rules were tried, what came of it, and what was left out for what reason."""
+    """Number of rules checked, the problems found, and which rules were not checked and why."""
 
-    tried: int = 0
-    faults: list[str] = field(default_factory=list)
+    rules_checked: int = 0
+    problems: list[str] = field(default_factory=list)
     not_checked: str | None = None
 
 
-def run_suites(group: str, plugin: Any, given: list[Any]) -> SuiteResult:
-    """Try the rules with what the example gives. A handler's `commit` is never called."""
-    return _RUNNERS[group](plugin, given)
+def run_suites(group: str, plugin: Any, example_values: list[Any]) -> SuiteResult:
+    """Check the rules with the values of the example. A handler's `commit` is never called."""
+    return _RUNNERS[group](plugin, example_values)
 
 
-def _of_condition(plugin: Any, given: list[Any]) -> SuiteResult:
-    suite = _suite(ConditionConformance, plugin, expressions=given)
+def _check_condition(plugin: Any, expressions: list[Any]) -> SuiteResult:
+    suite = _suite(ConditionConformance, plugin, expressions=expressions)
     return _run([suite], _tests(suite))
 
 
-def _of_handler(plugin: Any, given: list[Any]) -> SuiteResult:
-    suites = [_suite(HandlerRules, plugin, params=_returning(params)) for params in given]
-    refusal = _instantiation_error(suites[0]())
-    if refusal is None:
+def _check_handler(plugin: Any, param_sets: list[Any]) -> SuiteResult:
+    suites = [_suite(HandlerRules, plugin, params=_returning(params)) for params in param_sets]
+    error = _error_on_test_events(suites[0]())
+    if error is None:
         return _run(suites, _tests(suites[0]))
-    trial = _run(suites, TESTS_WITHOUT_EVENTS)
-    trial.not_checked = f"runs, as it does not take just any events: {refusal}"
-    return trial
+    result = _run(suites, TESTS_WITHOUT_EVENTS)
+    result.not_checked = f"runs, because it does not accept the test events: {error}"
+    return result
 
 
-def _of_source(plugin: Any, given: list[Any]) -> SuiteResult:
-    """Only the schema: to make a source may be to look for its origin already."""
-    suites = [_suite(ParameterRules, plugin, params=_returning(params)) for params in given]
-    trial = _run(suites, SCHEMA_TESTS)
-    trial.not_checked = "deliveries, which need its origin"
-    return trial
+def _check_source(plugin: Any, param_sets: list[Any]) -> SuiteResult:
+    """Check the schema only: the constructor of a source may already connect to its origin."""
+    suites = [_suite(ParameterRules, plugin, params=_returning(params)) for params in param_sets]
+    result = _run(suites, SCHEMA_TESTS)
+    result.not_checked = "deliveries, which need its origin"
+    return result
 
 
-def _of_trait_plugin(plugin: Any, given: list[Any]) -> SuiteResult:
-    takes_any = getattr(plugin.config_schema, "extra", None) == ALLOW_EXTRA
+def _check_trait_plugin(plugin: Any, param_sets: list[Any]) -> SuiteResult:
+    allows_any = getattr(plugin.config_schema, "extra", None) == ALLOW_EXTRA
     suites = [
         _suite(
             TraitPluginConformance,
             plugin,
             params=_returning(params),
-            allows_any_parameter=takes_any,
+            allows_any_parameter=allows_any,
         )
-        for params in given
+        for params in param_sets
     ]
-    trial = _run(suites, TESTS_WITHOUT_VALUES)
-    trial.not_checked = "values, which only its author knows"
-    return trial
+    result = _run(suites, TESTS_WITHOUT_VALUES)
+    result.not_checked = "values, which only its author knows"
+    return result
 
 
 _RUNNERS: Mapping[str, Callable[[Any, list[Any]], SuiteResult]] = {
-    CONDITIONS: _of_condition,
-    HANDLERS: _of_handler,
-    EVENT_SOURCES: _of_source,
-    TRAIT_PLUGINS: _of_trait_plugin,
+    CONDITIONS: _check_condition,
+    HANDLERS: _check_handler,
+    EVENT_SOURCES: _check_source,
+    TRAIT_PLUGINS: _check_trait_plugin,
 }
 
 
@@ -114,12 +114,12 @@ def _tests(suite: type[Any]) -> list[str]:
     return [name for name in dir(suite) if name.startswith(TEST_PREFIX)]
 
 
-def _instantiation_error(suite: Any) -> str | None:
-    """Why the handler raises for events that it is not made for; None when it does not."""
+def _error_on_test_events(suite: Any) -> str | None:
+    """Return the error that the handler raises for the suite's events; None if it accepts them."""
     try:
         handler = suite.make_handler()
     except ConformanceError:
-        return None  # the rules tell that better
+        return None  # reported by the rules
     try:
         handler.handle_events(suite.stream(), make_env())
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's code
@@ -130,7 +130,7 @@ def _instantiation_error(suite: Any) -> str | None:
 
 
 def _run_quietly(rollback: Callable[[], None]) -> None:
-    """Its own failure is found by a rule of its own."""
+    """Call `rollback`; a rule of the suite reports its errors."""
     try:
         rollback()
     except (Exception, SystemExit):  # noqa: BLE001 - a plugin's code
@@ -138,13 +138,13 @@ def _run_quietly(rollback: Callable[[], None]) -> None:
 
 
 def _run(suites: list[type[Any]], tests: Collection[str]) -> SuiteResult:
-    trial = SuiteResult()
+    result = SuiteResult()
     for suite in suites:
         for name in tests:
-            trial.tried += 1
+            result.rules_checked += 1
             try:
                 getattr(suite(), name)()
-            except ConformanceError as fault:
-                if str(fault) not in trial.faults:
-                    trial.faults.append(str(fault))
-    return trial
+            except ConformanceError as error:
+                if str(error) not in result.problems:
+                    result.problems.append(str(error))
+    return result

@@ -1,7 +1,7 @@
-"""Triggers tested like code: cases run in the engine in memory, and what came is held against them.
+"""Test cases of triggers: run in memory and compared with their expectations.
 
-No handler acts: of each `handle_events` is called, and `rollback` in the end; `commit` and
-`deliver` are not.
+Handlers have no effect: their `handle_events` is called, and finally `rollback`, never `commit`
+or `deliver`.
 """
 
 from winchester_core.trigger_tests.junit import junit_xml

@@ -1,4 +1,4 @@
-"""What came of a case, in the words in which it is expected."""
+"""Actual results of a case, in the terms of its expectations."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ FAILED = (StreamState.ERROR, StreamState.EXPIRE_ERROR)
 
 @dataclass(frozen=True, slots=True)
 class ActualResults:
-    """All that came, of each kind and in numbers."""
+    """Actual results by kind, and counts by name."""
 
     items: Mapping[ExpectedKind, Sequence[Mapping[str, Any]]]
     counts: Mapping[str, int]
 
 
 def read_actual_results(
-    store: Store, journal: RunLog, received: Mapping[str, int]
+    store: Store, run_log: RunLog, received: Mapping[str, int]
 ) -> ActualResults:
-    """Look at all that is there now; `received` counts what was handed in."""
+    """Read the current results; `received` has the counts of the messages that were added."""
     streams = list(_streams(store))
     errors = {each["id"]: each["error"] for each in streams}
     items: dict[ExpectedKind, Sequence[Mapping[str, Any]]] = {
         "streams": streams,
-        "runs": [_run(each, errors.get(each.stream_id)) for each in journal.runs],
-        "new_events": [event for run in journal.runs if run.succeeded for event in run.made],
-        "effects": [_effect(each) for each in journal.effects],
+        "runs": [_run(each, errors.get(each.stream_id)) for each in run_log.runs],
+        "new_events": [event for run in run_log.runs if run.succeeded for event in run.made],
+        "effects": [_effect(each) for each in run_log.effects],
     }
-    numbers = {str(kind): len(each) for kind, each in items.items()}
+    counts = {str(kind): len(each) for kind, each in items.items()}
     outcomes = Counter(each["outcome"] for each in streams)
-    return ActualResults(items, {**numbers, **received, **outcomes})
+    return ActualResults(items, {**counts, **received, **outcomes})
 
 
 def _streams(store: Store) -> Iterator[dict[str, Any]]:
@@ -75,7 +75,7 @@ def _stream(stream: StreamRecord, events: Sequence[Event]) -> dict[str, Any]:
 
 
 def outcome_of(stream: StreamRecord) -> str:
-    """One of the four outcomes that a case may expect."""
+    """Return the stream's outcome, one of those that a case may expect."""
     if stream.state in FAILED:
         return "failed"
     if stream.state is not StreamState.COMPLETED:

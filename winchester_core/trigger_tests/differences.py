@@ -1,4 +1,4 @@
-"""What of a case is not as expected, in words: what was expected, what came, which event."""
+"""Differences between the expected and the actual results of a case, with explanations."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ UNEXPECTED_FIELDS = {
     "streams": ("trigger", "distinguished_by", "outcome", "events"),
     "runs": ("trigger", "pipeline", "reason", "distinguished_by", "events"),
 }
-"""What tells a person which one it is; of events and effects, all is shown."""
+"""Fields that identify an unexpected item in a message; other kinds are shown in full."""
 
 
 def find_differences(
     expectation: Expectation,
-    came: ActualResults,
+    actual: ActualResults,
     explain: Callable[[Mapping[str, Any], ExpectedItem], Sequence[str]],
 ) -> Iterator[str]:
-    """Each difference, some of several lines.
+    """Yield each difference as text, possibly of several lines.
 
-    `explain` says of a stream that is not as expected why it is as it is.
+    `explain` returns the reasons for which a stream differs from the expected one.
     """
     for kind in EXPECTED_KINDS:
         for items, exactly in (
@@ -51,81 +51,84 @@ def find_differences(
             (expectation.including.get(kind), False),
         ):
             if items is not None:
-                why = explain if kind == "streams" else None
-                yield from _compare_kind(kind, items, came.items[kind], why, exactly=exactly)
-    for name, number in expectation.counts.items():
-        if came.counts.get(name, 0) != number:
-            yield f"{expectation.place}: {name}: expected {number}, came {came.counts.get(name, 0)}"
+                explainer = explain if kind == "streams" else None
+                yield from _compare_kind(
+                    kind, items, actual.items[kind], explainer, exactly=exactly
+                )
+    for name, expected in expectation.counts.items():
+        count = actual.counts.get(name, 0)
+        if count != expected:
+            yield f"{expectation.place}: {name}: expected {expected}, got {count}"
 
 
 def _compare_kind(
     kind: ExpectedKind,
     expected: Sequence[ExpectedItem],
-    came: Sequence[Mapping[str, Any]],
+    actual: Sequence[Mapping[str, Any]],
     explain: Callable[[Mapping[str, Any], ExpectedItem], Sequence[str]] | None,
     *,
     exactly: bool,
 ) -> Iterator[str]:
-    found = match_expected(expected, came)
-    for item, partner in found.pairs:
-        fields = differing_fields(item, partner)
+    match = match_expected(expected, actual)
+    for item, actual_item in match.pairs:
+        fields = differing_fields(item, actual_item)
         if fields:
-            yield "\n".join(_compare_pair(kind, item, partner, fields, explain))
-    for item in found.missing:
-        wanted = _field_texts(item.fields, tuple(item.fields))
-        yield f"{item.place}: {NOUNS[kind]}: expected {wanted}\n  came: none that resembles it"
-    for extra in found.unexpected if exactly else ():
-        shown = _field_texts(extra, UNEXPECTED_FIELDS.get(kind, tuple(extra)))
-        yield f"{NOUNS[kind]} that was not expected\n  came: {shown}"
+            yield "\n".join(_compare_pair(kind, item, actual_item, fields, explain))
+    for item in match.missing:
+        text = _field_texts(item.fields, tuple(item.fields))
+        yield f"{item.place}: {NOUNS[kind]}: expected {text}\n  got: none that is similar"
+    for unexpected in match.unexpected if exactly else ():
+        text = _field_texts(unexpected, UNEXPECTED_FIELDS.get(kind, tuple(unexpected)))
+        yield f"unexpected {NOUNS[kind]}\n  got: {text}"
 
 
 def _compare_pair(
     kind: ExpectedKind,
     item: ExpectedItem,
-    partner: Mapping[str, Any],
+    actual: Mapping[str, Any],
     fields: Sequence[str],
     explain: Callable[[Mapping[str, Any], ExpectedItem], Sequence[str]] | None,
 ) -> Iterator[str]:
-    known = {name: value for name, value in item.fields.items() if name not in fields}
-    named = _field_texts(known, tuple(known))
-    yield f"{item.place}: {NOUNS[kind]}{f' ({named})' if named else ''}"
+    equal_fields = {name: value for name, value in item.fields.items() if name not in fields}
+    text = _field_texts(equal_fields, tuple(equal_fields))
+    yield f"{item.place}: {NOUNS[kind]}{f' ({text})' if text else ''}"
     for name in fields:
-        wanted, came = item.fields[name], partner.get(name)
-        yield f"  {name}: expected {value_text(wanted)}, came {value_text(came)}"
+        expected, got = item.fields[name], actual.get(name)
+        yield f"  {name}: expected {value_text(expected)}, got {value_text(got)}"
         if name == "events":
-            yield from _event_differences(wanted, came)
+            yield from _event_differences(expected, got or ())
     if explain is not None:
-        yield from (f"  {line}" for line in explain(partner, item))
+        yield from (f"  {line}" for line in explain(actual, item))
 
 
-def _event_differences(wanted: Sequence[str], came: Sequence[str] | None) -> Iterator[str]:
-    here, there = set(wanted), set(came or ())
-    if here - there:
-        yield f"    missing: {', '.join(each for each in wanted if each not in there)}"
-    if there - here:
-        yield f"    not expected: {', '.join(each for each in came or () if each not in here)}"
-    if here == there:
-        yield "    the same, in another order"
+def _event_differences(expected: Sequence[str], actual: Sequence[str]) -> Iterator[str]:
+    expected_ids, actual_ids = set(expected), set(actual)
+    if expected_ids - actual_ids:
+        yield f"    missing: {', '.join(each for each in expected if each not in actual_ids)}"
+    if actual_ids - expected_ids:
+        yield f"    unexpected: {', '.join(each for each in actual if each not in expected_ids)}"
+    if expected_ids == actual_ids:
+        yield "    the same events in another order"
 
 
 def _field_texts(fields: Mapping[str, Any], names: Sequence[str]) -> str:
     return ", ".join(f"{name} {value_text(fields[name])}" for name in names)
 
 
-# Which of the things that came is meant by which that is expected.
+# Matching of expected and actual items.
 
 
 SUBSTRING_FIELD = "error"
-"""The field of which a part of the text is expected."""
+"""Field whose expected value is a part of the actual text."""
 
 KEY_FIELDS = frozenset({"distinguished_by", "message_id"})
 IDENTIFYING_FIELDS = KEY_FIELDS | {"trigger", "pipeline", "handler", "event_type"}
-"""Fields by which a person knows which thing is meant, although another one differs."""
+"""Fields that identify an item whose other fields differ from the expectation."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectationMatch:
-    """`pairs` are those of which one means the other, rightly or not; the rest has no partner."""
+    """Matched pairs, equal or similar, and the items of both sides without a counterpart."""
 
     pairs: Sequence[tuple[ExpectedItem, Mapping[str, Any]]]
     missing: Sequence[ExpectedItem]
@@ -133,96 +136,98 @@ class ExpectationMatch:
 
 
 def match_expected(
-    expected: Sequence[ExpectedItem], came: Sequence[Mapping[str, Any]]
+    expected: Sequence[ExpectedItem], actual: Sequence[Mapping[str, Any]]
 ) -> ExpectationMatch:
-    """Pair as many as possible that agree wholly, then those that agree in most."""
-    partners = _exact_matches(expected, came)
-    left = [place for place in range(len(expected)) if place not in partners]
-    free = [place for place in range(len(came)) if place not in partners.values()]
-    for place in left:
-        nearest = max(free, key=lambda each: _similarity(expected[place], came[each]), default=None)
-        if nearest is not None and _similarity(expected[place], came[nearest]) > 0:
-            partners[place] = nearest
+    """Match as many equal items as possible, then the most similar of the others."""
+    matches = _exact_matches(expected, actual)
+    unmatched = [index for index in range(len(expected)) if index not in matches]
+    free = [index for index in range(len(actual)) if index not in matches.values()]
+    for index in unmatched:
+        nearest = max(
+            free, key=lambda each: _similarity(expected[index], actual[each]), default=None
+        )
+        if nearest is not None and _similarity(expected[index], actual[nearest]) > 0:
+            matches[index] = nearest
             free.remove(nearest)
     return ExpectationMatch(
-        pairs=[(expected[one], came[other]) for one, other in sorted(partners.items())],
-        missing=[each for place, each in enumerate(expected) if place not in partners],
-        unexpected=[came[place] for place in free],
+        pairs=[(expected[one], actual[other]) for one, other in sorted(matches.items())],
+        missing=[item for index, item in enumerate(expected) if index not in matches],
+        unexpected=[actual[index] for index in free],
     )
 
 
-def differing_fields(expected: ExpectedItem, came: Mapping[str, Any]) -> list[str]:
-    """The fields in which it is not as expected."""
-    return [name for name in expected.fields if not _field_matches(expected, came, name)]
+def differing_fields(expected: ExpectedItem, actual: Mapping[str, Any]) -> list[str]:
+    """Return the names of the expected fields that differ in `actual`."""
+    return [name for name in expected.fields if not _field_matches(expected, actual, name)]
 
 
-def _field_matches(expected: ExpectedItem, came: Mapping[str, Any], name: str) -> bool:
-    wanted = expected.fields[name]
+def _field_matches(expected: ExpectedItem, actual: Mapping[str, Any], name: str) -> bool:
+    expected_value = expected.fields[name]
     if name == SUBSTRING_FIELD:
-        return wanted in (came.get(name) or "")
-    return values_match(wanted, came.get(name))
+        return expected_value in (actual.get(name) or "")
+    return values_match(expected_value, actual.get(name))
 
 
 def _exact_matches(
-    expected: Sequence[ExpectedItem], came: Sequence[Mapping[str, Any]]
+    expected: Sequence[ExpectedItem], actual: Sequence[Mapping[str, Any]]
 ) -> dict[int, int]:
-    """A greatest set of pairs that agree wholly: by augmenting paths, as in bipartite matching."""
+    """Return a maximum matching of equal items, by index (bipartite, with augmenting paths)."""
     candidates = [
-        [place for place, each in enumerate(came) if not differing_fields(one, each)]
-        for one in expected
+        [index for index, each in enumerate(actual) if not differing_fields(item, each)]
+        for item in expected
     ]
-    holder: dict[int, int] = {}
+    matched_by: dict[int, int] = {}
 
-    def find_for(place: int, tried: set[int]) -> bool:
-        for other in candidates[place]:
-            if other not in tried:
-                tried.add(other)
-                if other not in holder or find_for(holder[other], tried):
-                    holder[other] = place
+    def augment(index: int, visited: set[int]) -> bool:
+        for candidate in candidates[index]:
+            if candidate not in visited:
+                visited.add(candidate)
+                if candidate not in matched_by or augment(matched_by[candidate], visited):
+                    matched_by[candidate] = index
                     return True
         return False
 
-    for place in range(len(expected)):
-        find_for(place, set())
-    return {place: other for other, place in holder.items()}
+    for index in range(len(expected)):
+        augment(index, set())
+    return {index: candidate for candidate, index in matched_by.items()}
 
 
-def _similarity(expected: ExpectedItem, came: Mapping[str, Any]) -> int:
-    """How much speaks for it that this one is meant; 0: nothing does."""
-    agreeing = set(expected.fields) - set(differing_fields(expected, came))
-    if set(expected.fields) & IDENTIFYING_FIELDS and not agreeing & IDENTIFYING_FIELDS:
+def _similarity(expected: ExpectedItem, actual: Mapping[str, Any]) -> int:
+    """Return a score of similarity; 0 if the items cannot correspond."""
+    equal = set(expected.fields) - set(differing_fields(expected, actual))
+    if set(expected.fields) & IDENTIFYING_FIELDS and not equal & IDENTIFYING_FIELDS:
         return 0
-    return 1 + sum(10 if name in KEY_FIELDS else 1 for name in agreeing)
+    return 1 + sum(10 if name in KEY_FIELDS else 1 for name in equal)
 
 
-# Whether a value is the one that a case expects, and how values are written.
+# Comparison and formatting of values.
 
 
-def values_match(expected: Any, came: Any) -> bool:
-    """Tell whether `came` is what a file of YAML means by `expected`; 1, 1.0, true, "1" differ.
+def values_match(expected: Any, actual: Any) -> bool:
+    """Return whether `actual` equals the YAML value `expected`; 1, 1.0, true and "1" differ.
 
-    A date, or a time without offset, is one of UTC; a range of time is a list of its two ends.
+    A date, or a time without offset, is UTC; a time range is a list of its two ends.
     """
-    expected, came = _normalized(expected), _normalized(came)
-    if isinstance(expected, Mapping) and isinstance(came, Mapping):
-        return expected.keys() == came.keys() and all(
-            values_match(value, came[key]) for key, value in expected.items()
+    expected, actual = _normalized(expected), _normalized(actual)
+    if isinstance(expected, Mapping) and isinstance(actual, Mapping):
+        return expected.keys() == actual.keys() and all(
+            values_match(value, actual[key]) for key, value in expected.items()
         )
-    if isinstance(expected, list) and isinstance(came, list):
-        return len(expected) == len(came) and all(map(values_match, expected, came))
-    return type(expected) is type(came) and bool(expected == came)
+    if isinstance(expected, list) and isinstance(actual, list):
+        return len(expected) == len(actual) and all(map(values_match, expected, actual))
+    return type(expected) is type(actual) and bool(expected == actual)
 
 
 def value_text(value: Any) -> str:
-    """A value on one line, times as they are written in YAML."""
-    plain = _json_value(value)
-    if isinstance(plain, str) and plain.isprintable():
-        return plain
-    return json.dumps(plain, ensure_ascii=False)
+    """Return a value as text on one line, with times as in YAML."""
+    json_value = _json_value(value)
+    if isinstance(json_value, str) and json_value.isprintable():
+        return json_value
+    return json.dumps(json_value, ensure_ascii=False)
 
 
 def _json_value(value: Any) -> Any:
-    """A value as JSON has it."""
+    """Convert a value to JSON's types."""
     value = _normalized(value)
     match value:
         case datetime():
@@ -249,41 +254,42 @@ def _normalized(value: Any) -> Any:
     return value
 
 
-# Why a stream of a case is as it is: what it lacks to fire, and where a missing event went.
-
-
 class DifferenceExplainer:
-    """Explains what is in `store` by the triggers `definitions`."""
+    """Explains why a stream in `store` differs from the expected one."""
 
     def __init__(self, store: Store, definitions: Mapping[str, TriggerDefinition]) -> None:
         self._store = store
         self._definitions = definitions
 
-    def of(self, came: Mapping[str, Any], expected: ExpectedItem) -> list[str]:
-        """What explains that a stream is not as expected, as far as it does."""
-        definition = self._definitions[came["trigger"]]
-        told: list[str] = []
-        if expected.fields.get("outcome", came["outcome"]) != came["outcome"]:
-            told += self._lacking(definition, came)
-        missing = [each for each in expected.fields.get("events", ()) if each not in came["events"]]
-        return [*told, *(self._absence(definition, each) for each in missing)]
+    def explain(self, actual: Mapping[str, Any], expected: ExpectedItem) -> list[str]:
+        """Return known reasons for another outcome and for missing events."""
+        definition = self._definitions[actual["trigger"]]
+        reasons: list[str] = []
+        if expected.fields.get("outcome", actual["outcome"]) != actual["outcome"]:
+            reasons += self._outcome_reasons(definition, actual)
+        expected_events = expected.fields.get("events", ())
+        missing = [each for each in expected_events if each not in actual["events"]]
+        return [*reasons, *(self._missing_event_reason(definition, each) for each in missing)]
 
-    def _lacking(self, definition: TriggerDefinition, came: Mapping[str, Any]) -> Iterator[str]:
-        stream = self._store.get_stream_by_id(came["id"])
+    def _outcome_reasons(
+        self, definition: TriggerDefinition, actual: Mapping[str, Any]
+    ) -> Iterator[str]:
+        stream = self._store.get_stream_by_id(actual["id"])
         events = self._store.get_stream_events(stream.id)
-        for place, each in enumerate(explain_progress(definition, stream, events), start=1):
+        for number, each in enumerate(explain_progress(definition, stream, events), start=1):
             if not each.is_met:
-                yield f"because {describe_missing(place, each)}"
+                yield f"because {describe_missing(number, each)}"
         if stream.last_error:
             yield f"because {stream.last_error.rstrip().rpartition(chr(10))[2]}"
 
-    def _absence(self, definition: TriggerDefinition, message_id: str) -> str:
+    def _missing_event_reason(self, definition: TriggerDefinition, message_id: str) -> str:
         if not self._store.has_event(message_id):
-            return f"{message_id} is not in it: no such event is stored"
-        told = explain_event(definition, self._store.get_event_by_message_id(message_id))
-        if not told.matched:
-            reasons = [each.reason for each in told.match_criteria if not each.is_met]
-            return f"{message_id} is not in it: {'; '.join([told.reason, *reasons])}"
-        wanted = StreamFilter(name=definition.name, message_id=message_id)
-        others = [each.distinguished_by for each in self._store.find_streams(wanted)]
-        return f"{message_id} is not in it, but in the stream of {value_text(others)}"
+            return f"{message_id} is not in the stream: no such event is stored"
+        event = self._store.get_event_by_message_id(message_id)
+        explanation = explain_event(definition, event)
+        if not explanation.matched:
+            reasons = [each.reason for each in explanation.match_criteria if not each.is_met]
+            return f"{message_id} is not in the stream: {'; '.join([explanation.reason, *reasons])}"
+        holding = StreamFilter(name=definition.name, message_id=message_id)
+        groups = [each.distinguished_by for each in self._store.find_streams(holding)]
+        return f"{message_id} is not in the stream, but in that of {value_text(groups)}"

@@ -1,4 +1,4 @@
-"""What came of cases as JUnit's XML, which build servers read."""
+"""JUnit XML report of test results, for build servers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def junit_xml(results: Mapping[str, Sequence[CaseResult]]) -> bytes:
-    """The document: a suite for each file, a test case for each of its cases."""
-    every = [result for file in results.values() for result in file]
-    root = Element("testsuites", _totals("winchester", every))
-    for name, of_file in results.items():
-        suite = SubElement(root, "testsuite", _totals(name, of_file))
-        for result in of_file:
+    """Return the report, with a test suite for each file and a test case for each of its cases."""
+    all_results = [result for file in results.values() for result in file]
+    root = Element("testsuites", _totals("winchester", all_results))
+    for name, file_results in results.items():
+        suite = SubElement(root, "testsuite", _totals(name, file_results))
+        for result in file_results:
             _case(suite, name, result)
     indent(root)
     document: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
@@ -48,8 +48,8 @@ def _case(suite: Element, file: str, result: CaseResult) -> None:
 
 
 def _xml_text(text: str) -> str:
-    """Text without the characters that XML 1.0 cannot hold."""
-    return "".join(each if _is_xml(ord(each)) else f"\\u{ord(each):04x}" for each in text)
+    """Escape the characters that XML 1.0 does not allow."""
+    return "".join(char if _is_xml(ord(char)) else f"\\u{ord(char):04x}" for char in text)
 
 
 def _is_xml(code: int) -> bool:

@@ -90,7 +90,7 @@ class _CaseRun:
                 return self._advance(step)
             case Expectation():
                 came = read_actual_results(self._engine.store, self._journal, self._received)
-                return list(find_differences(step, came, self._reasons.of))
+                return list(find_differences(step, came, self._reasons.explain))
             case _:
                 assert_never(step)
         return ()

@@ -123,7 +123,7 @@ def test_a_settings_mapping_is_treated_like_a_file() -> None:
     assert caught.value.problems == (
         (
             "<dict>: database.url: the environment variable NAME is not set: set it, or give a "
-            "default as in ${NAME:-default}"
+            "default, as in ${NAME:-default}"
         ),
     )
 

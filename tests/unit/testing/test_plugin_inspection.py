@@ -118,7 +118,7 @@ def test_every_rule_is_tested_on_something(inspected: Any, group: str) -> None:
 @pytest.mark.parametrize(
     ("group", "old", "new", "problem"),
     [
-        (HANDLERS, "handle_events", "handle", "has no method handle_events of its own"),
+        (HANDLERS, "handle_events", "handle", "does not override the method handle_events"),
         (
             HANDLERS,
             "events, env",
@@ -127,13 +127,13 @@ def test_every_rule_is_tested_on_something(inspected: Any, group: str) -> None:
         ),
         (HANDLERS, '"Passes events on."', "", "has no docstring"),
         (HANDLERS, "example =", "sample =", "has no example"),
-        (HANDLERS, "name: mine", "name: [", "its example is no YAML"),
+        (HANDLERS, "name: mine", "name: [", "its example is not YAML"),
         (HANDLERS, "name: mine", "name: mime", "nothing there is named mine"),
         (
             HANDLERS,
             "n: 1",
             "n: one",
-            "its schema refuses the parameters of its example: expected int",
+            "its schema rejects the parameters of its example: expected int",
         ),
         (HANDLERS, "Schema({", "dict({", "config_schema must be a voluptuous Schema; it is dict"),
         (HANDLERS, "return events", "return ()", "returned tuple instead of a list of events"),
@@ -150,11 +150,11 @@ def test_every_rule_is_tested_on_something(inspected: Any, group: str) -> None:
             "deliver must be callable as deliver(effects), and takes (self)",
         ),
         (HANDLERS, "class Mine", "nothing_like_that\nclass Mine", "cannot be loaded"),
-        (HANDLERS, "class Mine(PipelineHandler)", "def Mine()", "is no class"),
+        (HANDLERS, "class Mine(PipelineHandler)", "def Mine()", "is not a class"),
         (CONDITIONS, "== self.expression", "> self.expression", "raised TypeError"),
         (CONDITIONS, "event.get(self.trait)", "event[self.trait]", "raised KeyError"),
-        (CONDITIONS, "mine: 3", "mine: three", "its schema refuses the expression of its example"),
-        (CONDITIONS, "Schema(int)", "Schema(object)", "which is no expression"),
+        (CONDITIONS, "mine: 3", "mine: three", "its schema rejects the expression of its example"),
+        (CONDITIONS, "Schema(int)", "Schema(object)", "which is not an expression"),
         (EVENT_SOURCES, ", timeout_seconds", "", "receive must be callable as receive(max_mess"),
         (EVENT_SOURCES, "source: mine", "source: mime", "nothing there is named mine"),
         (EVENT_SOURCES, "str}", "str}, extra=True", "accepts a parameter that does not exist"),
@@ -179,7 +179,9 @@ def test_a_handler_of_certain_events_may_ignore_others(inspected: Any) -> None:
     found = inspected(HANDLERS, choosy)
 
     assert found.problems == ()
-    assert found.not_checked == "runs, as it does not take just any events: KeyError: 'amount'"
+    assert (
+        found.not_checked == "runs, because it does not accept the test events: KeyError: 'amount'"
+    )
     assert found.rules_checked == 7
 
 

@@ -1,7 +1,7 @@
-"""Suites of tests that every plugin of a kind must pass; to be subclassed by its author.
+"""Conformance suites: tests that every plugin of a kind must pass; authors subclass them.
 
-They need no particular test runner: their methods are called `test_...`, and what a plugin does
-wrong is raised as `ConformanceError`, an `AssertionError`.
+They work with any test runner: their methods are called `test_...`, and a violation is raised as
+`ConformanceError`, an `AssertionError`.
 """
 
 from winchester_core.testing.conformance.condition import TRAIT_VALUES, ConditionConformance

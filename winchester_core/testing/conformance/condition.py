@@ -1,4 +1,4 @@
-"""What every condition must keep to: it is a pure and total predicate on an event."""
+"""Conformance suite of conditions: each is a pure and total predicate on an event."""
 
 from __future__ import annotations
 
@@ -25,20 +25,19 @@ if TYPE_CHECKING:
 
 
 TRAIT = "x"
-TOTAL = "a condition never raises: what does not fit does not match"
+TOTAL = "a condition never raises: an unsuitable value does not match"
 
 
 class ConditionConformance(PluginUnderTest):
-    """Subclass it, name the condition and expressions for it, and let pytest run the tests.
+    """Base class of the tests of a condition: subclass it and define its expressions.
 
         class TestWeekday(ConditionConformance):
             plugin = WeekdayCondition
             expressions = ["sat", {"days": ["mon-fri"], "zone": "Europe/Berlin"}]
             invalid_expressions = ["saturday", 6]
 
-    `expressions` has one of each form that the schema accepts; `invalid_expressions` are further
-    ones that it must reject. `other_traits` are added to every event, for a condition that reads
-    them too.
+    `expressions` has one of each form that the schema accepts; `invalid_expressions` are those that
+    it must reject. `other_traits` are added to every event, for a condition that reads them, too.
     """
 
     expressions: Sequence[Any] = ()
@@ -46,113 +45,113 @@ class ConditionConformance(PluginUnderTest):
     other_traits: Mapping[str, Any] = {}
 
     def make_condition(self, expression: Any) -> Any:
-        """Make one on the trait `x` as Winchester does: of what the schema has returned."""
-        given = f"{self._name} with the expression {short_repr(expression)}"
-        with calling(f"config_schema of {given}", "it must take its `expressions`"):
+        """Create a condition on the trait `x` as Winchester does: with what the schema returns."""
+        name = self._condition_name(expression)
+        with calling(f"config_schema of {name}", "it must accept its `expressions`"):
             checked = self._schema()(deepcopy(expression))
-        with calling(given, "it must take what its schema lets pass"):
+        with calling(name, "it must accept what its schema accepts"):
             return self._class(TRAIT, checked)
 
     def test_schema_accepts_expressions(self) -> None:
-        """A condition is made of every expression that stands in a file."""
+        """A condition can be created from every expression in a file."""
         for _expression, condition in self._conditions():
             for method in ("matches", "describe"):
-                found = callable(getattr(condition, method, None))
-                require(found, f"{self._name} has no method {method}")
+                exists = callable(getattr(condition, method, None))
+                require(exists, f"{self._name} has no method {method}")
 
     def test_schema_rejects_invalid_expressions(self) -> None:
-        """`config_schema` refuses what is no expression, by `voluptuous.Invalid`."""
-        for nonsense in (object(), *self.invalid_expressions):
-            shown = short_repr(nonsense)
+        """`config_schema` raises `voluptuous.Invalid` for an invalid expression."""
+        for invalid in (object(), *self.invalid_expressions):
             require(
-                not self._accepts(nonsense),
-                f"config_schema of {self._name} accepts {shown}, which is no expression",
+                not self._accepts(invalid),
+                f"config_schema of {self._name} accepts {short_repr(invalid)}, "
+                "which is not an expression",
             )
 
     def test_schema_raises_only_invalid(self) -> None:
-        """It raises nothing but `voluptuous.Invalid`; of what it accepts a condition is made."""
+        """It raises only `voluptuous.Invalid`; what it accepts makes a working condition."""
         for value in EDGE_CASES:
             if self._accepts(deepcopy(value)):
                 condition = self.make_condition(value)
-                self._answer(condition, value, make_event(x="a"))
+                self._call_matches(condition, value, make_event(x="a"))
 
     def test_matches_returns_a_bool_for_every_trait_type(self) -> None:
-        """It never raises: text, numbers, bools, datetimes, or no such trait."""
+        """It never raises: for text, numbers, bools, datetimes, or without the trait."""
         for expression, condition in self._conditions():
             for event in self._events():
-                self._answer(condition, expression, event)
+                self._call_matches(condition, expression, event)
 
     def test_matches_is_deterministic(self) -> None:
-        """Nothing but the event decides: not what was asked before, and not which instance."""
+        """The result depends only on the event: not on earlier calls, nor on the instance."""
         for expression, condition in self._conditions():
             events = self._events()
-            first = [self._answer(condition, expression, event) for event in events]
-            again = [self._answer(condition, expression, event) for event in reversed(events)]
+            first = [self._call_matches(condition, expression, event) for event in events]
+            again = [self._call_matches(condition, expression, event) for event in reversed(events)]
             other = self.make_condition(expression)
-            anew = [self._answer(other, expression, event) for event in events]
-            for event, *answers in zip(events, first, reversed(again), anew, strict=True):
+            others = [self._call_matches(other, expression, event) for event in events]
+            for event, *results in zip(events, first, reversed(again), others, strict=True):
                 require(
-                    len(set(answers)) == 1,
-                    f"{self._given(expression)} is not pure: for {_trait(event)} it answers "
-                    f"{answers[0]} and then {answers[1]}, and {answers[2]} when made anew",
+                    len(set(results)) == 1,
+                    f"{self._condition_name(expression)} is not deterministic: for {_trait(event)} "
+                    f"it returns {results[0]}, then {results[1]}, and {results[2]} from a new "
+                    "instance",
                 )
 
     def test_matches_does_not_change_the_event(self) -> None:
-        """The event belongs to all criteria that are asked about it."""
+        """All criteria evaluate the same event."""
         for expression, condition in self._conditions():
             for event in self._events():
                 before = deepcopy(event)
-                self._answer(condition, expression, event)
-                changed = difference(before, event, "event")
-                given = self._given(expression)
-                require(changed is None, f"{given} changes the event it looks at: {changed}")
+                self._call_matches(condition, expression, event)
+                change = difference(before, event, "event")
+                name = self._condition_name(expression)
+                require(change is None, f"{name} changes the event: {change}")
 
     def test_instances_share_no_state(self) -> None:
-        """What one instance was made of, or asked, does not change what another answers."""
+        """An instance and its calls do not change the results of another instance."""
         events = self._events()
-        asked = []
+        conditions = []
         for expression in self.expressions:
             condition = self.make_condition(expression)
-            answers = [self._answer(condition, expression, event) for event in events]
-            asked.append((expression, condition, answers))
-        for number, event in enumerate(events):
-            for expression, condition, alone in asked:
+            results = [self._call_matches(condition, expression, event) for event in events]
+            conditions.append((expression, condition, results))
+        for index, event in enumerate(events):
+            for expression, condition, results in conditions:
                 require(
-                    self._answer(condition, expression, event) is alone[number],
-                    f"{self._given(expression)} answers otherwise for {_trait(event)} once there "
-                    "are instances with other expressions: they share state",
+                    self._call_matches(condition, expression, event) is results[index],
+                    f"{self._condition_name(expression)} returns another result for "
+                    f"{_trait(event)} after instances with other expressions were created: "
+                    "they share state",
                 )
 
     def test_describe_returns_text(self) -> None:
-        """`describe` returns one text, for people who ask why a stream has not fired."""
+        """`describe` returns a constant text, for explanations of why a stream has not fired."""
         for expression, condition in self._conditions():
-            given = self._given(expression)
-            with calling(f"describe of {given}"):
+            name = self._condition_name(expression)
+            with calling(f"describe of {name}"):
                 text, again = condition.describe(), condition.describe()
             is_text = isinstance(text, str) and bool(text.strip())
-            require(is_text, f"describe of {given} must return a text, not {short_repr(text)}")
-            require(text == again, f"describe of {given} returns another text the second time")
+            require(is_text, f"describe of {name} must return a text, not {short_repr(text)}")
+            require(text == again, f"describe of {name} returns another text the second time")
 
-    def _given(self, expression: Any) -> str:
+    def _condition_name(self, expression: Any) -> str:
         return f"{self._name} with the expression {short_repr(expression)}"
 
     def _conditions(self) -> list[tuple[Any, Any]]:
-        require(bool(self.expressions), f"{type(self).__name__} must have `expressions` to try")
+        require(bool(self.expressions), f"{type(self).__name__} must define `expressions`")
         return [(each, self.make_condition(each)) for each in self.expressions]
 
     def _events(self) -> list[Event]:
-        without = make_event(message_id="1", **self.other_traits)
-        return [without, *({**without, TRAIT: value} for value in TRAIT_VALUES)]
+        without_trait = make_event(message_id="1", **self.other_traits)
+        return [without_trait, *({**without_trait, TRAIT: value} for value in TRAIT_VALUES)]
 
-    def _answer(self, condition: Any, expression: Any, event: Event) -> bool:
-        given = f"matches of {self._given(expression)}"
-        with calling(f"{given}, for {_trait(event)},", TOTAL):
-            answer = condition.matches(event)
-        if not isinstance(answer, bool):
-            raise ConformanceError(
-                f"{given}, for {_trait(event)}, must return a bool, not {short_repr(answer)}"
-            )
-        return answer
+    def _call_matches(self, condition: Any, expression: Any, event: Event) -> bool:
+        call = f"matches of {self._condition_name(expression)}, for {_trait(event)},"
+        with calling(call, TOTAL):
+            result = condition.matches(event)
+        if not isinstance(result, bool):
+            raise ConformanceError(f"{call} must return a bool, not {short_repr(result)}")
+        return result
 
 
 def _trait(event: Event) -> str:
@@ -161,7 +160,7 @@ def _trait(event: Event) -> str:
     )
 
 
-# Values of every type that a trait may have, the awkward ones included.
+# Values of every type that a trait may have, including edge cases.
 
 
 TEXT_VALUES: tuple[str, ...] = (
@@ -234,4 +233,4 @@ TIME_VALUES: tuple[datetime, ...] = (
     datetime.max.replace(tzinfo=UTC),
 )
 TRAIT_VALUES: tuple[TraitValue, ...] = (*TEXT_VALUES, *NUMBER_VALUES, True, False, *TIME_VALUES)
-"""Each is stored by every database as it is."""
+"""Every database stores each of them unchanged."""

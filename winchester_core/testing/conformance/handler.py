@@ -1,4 +1,4 @@
-"""What every handler must keep to, its effects included."""
+"""Conformance suite of handlers, including their effects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from winchester_core.testing.conformance.plugin_rules import (
 
 
 class HandlerConformance(HandlerRules):
-    """Subclass it, name the handler, say how its effects are seen, and let pytest run the tests.
+    """Base class of the tests of a handler: subclass it and define how to observe its effects.
 
         class TestCsvReport(HandlerConformance):
             plugin = CsvReportHandler
@@ -32,67 +32,64 @@ class HandlerConformance(HandlerRules):
             def observe_effects(self):
                 return {path.name: path.read_text() for path in self.directory.glob("*.csv")}
 
-    `commit_is_idempotent` says whether the outside has the same after `commit` was called for a
-    stream again, as it is when a worker dies between commit and completion. Set it to False for
-    an outside that cannot tell; better, queue effects, which have ids.
+    `commit_is_idempotent` says whether a repeated `commit` for a stream has no further effect; it
+    is repeated if a worker dies between commit and completion. Set it to False if the receiving
+    system cannot detect duplicates; better, queue effects, which have ids.
     """
 
     commit_is_idempotent: bool = True
 
     def observe_effects(self) -> Any:
-        """What the outside has of the handler by now: files, rows, messages sent.
+        """Return the external state that the handler has produced so far: files, rows, messages.
 
-        Anything that can be compared. A handler with a `commit` of its own needs it. Effects that
-        are queued in the outbox are seen without it.
+        Any value that can be compared. Required for a handler that overrides `commit`. Effects
+        queued in the outbox are checked without it.
         """
         return None
 
     def observe_traces(self) -> Any:
-        """All that a run may leave behind, what it prepares for `commit` included.
+        """Return all that a run may leave behind, including preparations for `commit`.
 
-        By default what `observe_effects` sees.
+        The default is `observe_effects`.
         """
         return self.observe_effects()
 
     def test_effects_are_observable(self) -> None:
-        """`commit` does something with the `events`, and `observe_effects` sees it."""
-        if not self._commits():
+        """`commit` has an effect with the `events`, and `observe_effects` shows it."""
+        if not self._overrides_commit():
             return
         require(
-            self._observes(),
-            f"{self._name} has a commit of its own: {type(self).__name__} must tell, by a method "
-            "observe_effects, how to see what it does; if it does nothing, leave it out",
+            self._overrides_observe_effects(),
+            f"{self._name} overrides commit: {type(self).__name__} must define observe_effects, "
+            "to observe its effects; if commit does nothing, remove it",
         )
         before = self._effects()
         self._complete()
         require(
             difference(before, self._effects(), "") is not None,
-            f"observe_effects sees nothing of what commit of {self._name} does: give events that "
-            "let it act, and look where it acts",
+            f"observe_effects shows no effect of commit of {self._name}: define `events` for which "
+            "it has one, and observe that",
         )
 
     def test_no_effect_before_commit(self) -> None:
-        """A run that fails further on must not have had an effect."""
+        """A run that fails later must not have had an effect."""
         before = self._effects()
         run = self._run()
         with self._handling(run, self.stream()):
-            happened = difference(before, self._effects(), "what observe_effects sees")
-        require(
-            happened is None,
-            f"{self._name} has an effect before commit: {happened}",
-        )
+            change = difference(before, self._effects(), "observe_effects()")
+        require(change is None, f"{self._name} has an effect before commit: {change}")
 
     def test_rollback_leaves_no_trace(self) -> None:
-        """After `rollback` everything is as if the run had never been."""
+        """After `rollback` the state is as before the run."""
         before = deepcopy(self.observe_traces())
         for _ in range(2):
             with self._handling(self._run(), self.stream()):
                 pass
-            left = difference(before, deepcopy(self.observe_traces()), "what observe_traces sees")
-            require(left is None, f"rollback of {self._name} leaves something behind: {left}")
+            change = difference(before, deepcopy(self.observe_traces()), "observe_traces()")
+            require(change is None, f"rollback of {self._name} leaves a trace: {change}")
 
     def test_commit_works_after_an_empty_list(self) -> None:
-        """`commit` is called for every run that succeeds, also one without events."""
+        """`commit` is called for every successful run, also for one without events."""
         run = self._run()
         run.handle([])
         run.commit()
@@ -103,34 +100,34 @@ class HandlerConformance(HandlerRules):
         once = self._effects()
         self._complete(attempt=2)
         if self.commit_is_idempotent:
-            added = difference(once, self._effects(), "what observe_effects sees")
-            require(added is None, f"commit of {self._name} does more when it is repeated: {added}")
+            change = difference(once, self._effects(), "observe_effects()")
+            require(change is None, f"commit of {self._name} is not idempotent: {change}")
 
     def test_deliver_returns_one_outcome_per_effect(self) -> None:
-        """A list with one outcome for each effect, in their order, also when they come again."""
+        """`deliver` returns a list with the outcome of each effect, also on redelivery."""
         if not callable(getattr(self._class, "deliver", None)):
             return
         payloads = self._complete()
         require(
             bool(payloads),
             f"{self._name} has a method deliver, but queues no effect for the events of "
-            f"{type(self).__name__}: give such as make it queue one",
+            f"{type(self).__name__}: define `events` for which it queues one",
         )
         effects = [make_effect(payload, handler=self._name) for payload in payloads]
         for _ in range(2):
             handler = self.make_handler()
-            with calling(f"deliver of {self._name}", "answer RetryAfter for what has to wait"):
+            with calling(f"deliver of {self._name}", "return RetryAfter for a later retry"):
                 outcomes = handler.deliver(list(effects))
-            self._demand_outcomes(outcomes, len(effects))
+            self._require_outcomes(outcomes, len(effects))
 
-    def _demand_outcomes(self, outcomes: Any, number: int) -> None:
+    def _require_outcomes(self, outcomes: Any, count: int) -> None:
         name = f"deliver of {self._name}"
         if not isinstance(outcomes, list):
             kind = type(outcomes).__name__
             raise ConformanceError(f"{name} must return a list of outcomes, not {kind}")
         require(
-            len(outcomes) == number,
-            f"{name} must return one outcome for each effect: {len(outcomes)} for {number}",
+            len(outcomes) == count,
+            f"{name} must return one outcome for each effect, not {len(outcomes)} for {count}",
         )
         for outcome in outcomes:
             require(
@@ -139,7 +136,7 @@ class HandlerConformance(HandlerRules):
             )
 
     def _complete(self, attempt: int = 1) -> list[Any]:
-        """Run and commit; return the payloads that were queued."""
+        """Run and commit; return the queued payloads."""
         run = self._run(attempt=attempt)
         run.handle(self.stream())
         run.commit()
@@ -148,8 +145,8 @@ class HandlerConformance(HandlerRules):
     def _effects(self) -> Any:
         return deepcopy(self.observe_effects())
 
-    def _commits(self) -> bool:
+    def _overrides_commit(self) -> bool:
         return getattr(self._class, "commit", None) is not PipelineHandler.commit
 
-    def _observes(self) -> bool:
+    def _overrides_observe_effects(self) -> bool:
         return type(self).observe_effects is not HandlerConformance.observe_effects

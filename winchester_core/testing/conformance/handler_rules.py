@@ -1,4 +1,4 @@
-"""The rules of a handler that hold before anything is committed."""
+"""Conformance rules of handlers that can be checked without commit."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ METHODS = ("handle_events", "commit", "rollback")
 
 
 class HandlerRules(ParameterRules):
-    """What can be tried without any effect: `handle_events` and `rollback`, never `commit`."""
+    """Rules without side effects: they call `handle_events` and `rollback`, never `commit`."""
 
-    _kept: list[Event] | None = None
+    _stream_events: list[Event] | None = None
 
     def make_handler(self) -> Any:
-        """Make the handler, anew at each call (default: `plugin`, of `params`)."""
+        """Create a new instance of the handler (default: `plugin` with `params`)."""
         return self.make_plugin()
 
     def events(self) -> Sequence[Event]:
-        """The events of the stream that is tried, in order (default: three, of all types of trait).
+        """Return the events of the test stream, in order (default: three, traits of all types).
 
-        Give such as let the handler do all that it can do.
+        They should exercise everything that the handler does.
         """
         return make_stream_events(
             *("test.begun", "test.changed", "test.ended"),
@@ -56,78 +56,77 @@ class HandlerRules(ParameterRules):
         )
 
     def test_has_the_handler_methods(self) -> None:
-        """`handle_events`, `commit` and `rollback`."""
+        """It has `handle_events`, `commit` and `rollback`."""
         handler = self.make_handler()
         for method in METHODS:
-            found = callable(getattr(handler, method, None))
-            require(found, f"{self._name} has no method {method}")
+            exists = callable(getattr(handler, method, None))
+            require(exists, f"{self._name} has no method {method}")
 
     def test_each_run_gets_a_new_instance(self) -> None:
-        """What makes handlers never hands out one that it has handed out before."""
+        """The factory of handlers never returns the same instance twice."""
         first, second = self.make_handler(), self.make_handler()
-        require(first is not second, f"{self._name} is made once for all runs, not for each")
+        require(first is not second, f"{self._name} must have a new instance for each run")
 
     def test_returns_a_list_of_valid_events(self) -> None:
-        """Whether the stream fires or expires; events that it adds are complete."""
+        """For a stream that fires and one that expires; added events are complete."""
         for reason in Reason:
             with self._handling(self._run(reason=reason), self.stream()):
                 pass
 
     def test_accepts_an_empty_list(self) -> None:
-        """A handler before it may have left nothing."""
+        """An earlier handler of the pipeline may have removed all events."""
         with self._handling(self._run(), []):
             pass
 
     def test_leaves_the_run_facts_in_env_unchanged(self) -> None:
-        """What stands in `env` about the stream is for the next handlers, too."""
+        """Later handlers need the facts on the run in `env`, too."""
         run = self._run()
         with self._handling(run, self.stream()):
-            changed = difference(*run.told(), "env")
-            require(
-                changed is None, f"{self._name} changes what a run tells its handlers: {changed}"
-            )
+            change = difference(*run.env_facts(), "env")
+            require(change is None, f"{self._name} changes facts on the run: {change}")
 
     def test_a_second_attempt_returns_the_same_result(self) -> None:
-        """After a failure further on, or the end of a worker, the run is repeated."""
+        """After a later failure, or the crash of a worker, the run is repeated."""
         events = self.stream()
         with self._handling(self._run(), events) as first:
             pass
         with self._handling(self._run(attempt=2), events) as second:
-            self._demand_same(first, second, "a second attempt gives another result")
+            self._require_equal(first, second, "a second attempt gives another result")
 
     def test_instances_share_no_state(self) -> None:
-        """Workers have many runs at a time: no state is kept on the class or the module."""
-        mine, others = self.stream(), _of_another_stream(self.stream())
-        state = ClassSnapshot(type(self.make_handler()))
-        with self._handling(self._run(), mine) as alone:
+        """Workers process many runs concurrently: the class and the module keep no state."""
+        events, other_events = self.stream(), _with_other_ids(self.stream())
+        snapshot = ClassSnapshot(type(self.make_handler()))
+        with self._handling(self._run(), events) as alone:
             pass
-        changed = state.change()
-        require(changed is None, f"instances of {self._name} share state: {changed} in a run")
-        another = self._run(stream_id=2)
-        with self._handling(another, others), self._handling(self._run(), mine) as beside:
-            self._demand_same(alone, beside, "instances share state: beside another run")
+        change = snapshot.change()
+        require(change is None, f"instances of {self._name} share state: {change} in a run")
+        other_run = self._run(stream_id=2)
+        with (
+            self._handling(other_run, other_events),
+            self._handling(self._run(), events) as concurrent,
+        ):
+            fault = "instances share state: concurrently with another run"
+            self._require_equal(alone, concurrent, fault)
 
     def test_rollback_works_before_handle_events(self) -> None:
-        """It is called when a later handler of the pipeline cannot even be made."""
+        """It is called if a later handler of the pipeline cannot be created."""
         handler = self.make_handler()
         with calling(f"rollback of {self._name}, before handle_events,"):
             handler.rollback()
 
     def stream(self) -> list[Event]:
-        """Copies of the events, the same within a test."""
-        if self._kept is None:
-            self._kept = list(self.events())
-        return deepcopy(self._kept)
-
-    def _maker(self) -> HandlerFactory:
-        return HandlerFactory(self._class, self.make_handler)
+        """Return copies of the events, the same ones within a test."""
+        if self._stream_events is None:
+            self._stream_events = list(self.events())
+        return deepcopy(self._stream_events)
 
     def _run(self, **facts: Any) -> HandlerRun:
-        return HandlerRun(self._maker(), **facts)
+        return HandlerRun(HandlerFactory(self._class, self.make_handler), **facts)
 
     @contextmanager
     def _handling(self, run: HandlerRun, events: Sequence[Event]) -> Iterator[HandlerResult]:
-        """Let the run handle the events; roll it back in the end."""
+        """Let the run handle the events; finally roll it back."""
         __tracebackhide__ = True
         result = run.handle(events)
         try:
@@ -135,36 +134,36 @@ class HandlerRules(ParameterRules):
         finally:
             run.rollback()
 
-    def _demand_same(self, first: HandlerResult, second: HandlerResult, fault: str) -> None:
+    def _require_equal(self, first: HandlerResult, second: HandlerResult, fault: str) -> None:
         __tracebackhide__ = True
-        for what, one in first.plain().items():
-            found = difference(one, second.plain()[what], what)
-            require(found is None, f"{self._name}: {fault}: {found}")
+        for part, value in first.parts().items():
+            change = difference(value, second.parts()[part], part)
+            require(change is None, f"{self._name}: {fault}: {change}")
 
 
-def _of_another_stream(events: Sequence[Event]) -> list[Event]:
+def _with_other_ids(events: Sequence[Event]) -> list[Event]:
     return [
         {**event, "message_id": str(uuid5(NAMESPACE_URL, event["message_id"]))} for event in events
     ]
 
 
-# One run of a handler under test, through the real pipeline, and what came of it.
+# A run of a handler in the real pipeline, and its result.
 
 
 ENV_KEYS = ("stream_id", "stream_name", "distinguished_by", "reason", "attempt")
-"""What Winchester itself puts into `env`, besides the outbox."""
+"""Keys that Winchester puts into `env`, besides the outbox."""
 
 
 @dataclass(frozen=True, slots=True)
 class HandlerResult:
-    """What a handler made of a stream: the list it returned, which of it is new, its effects."""
+    """Result of a run: the returned list, the new events in it, the payloads of queued effects."""
 
     returned: list[Event]
     added: list[Event]
     payloads: list[Any]
 
-    def plain(self) -> dict[str, Any]:
-        """As a mapping, for comparison."""
+    def parts(self) -> dict[str, Any]:
+        """Return the parts of the result by the names that messages use."""
         return {
             "the list it returns": self.returned,
             "the new events": self.added,
@@ -173,7 +172,7 @@ class HandlerResult:
 
 
 class HandlerFactory:
-    """Makes the handler under test where the pipeline would make one of its class."""
+    """Factory of the handler under test, in place of its class in the pipeline."""
 
     def __init__(self, plugin: Any, make: Callable[[], Any]) -> None:
         self._make = make
@@ -181,12 +180,12 @@ class HandlerFactory:
         self.deliver = getattr(plugin, "deliver", None)
 
     def __call__(self) -> Any:
-        """A new instance."""
+        """Return a new instance."""
         return self._make()
 
 
 class _Probe(PipelineHandler):
-    """The handler that comes next in the pipeline: it keeps what it is given."""
+    """The next handler in the pipeline; it records its input."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -194,79 +193,76 @@ class _Probe(PipelineHandler):
         self.env: dict[str, Any] = {}
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
-        """Keep copies."""
+        """Record copies."""
         self.events = deepcopy(events)
         self.env = {name: deepcopy(env.get(name)) for name in ENV_KEYS}
         return events
 
 
 class HandlerRun:
-    """A run of one stream. `stream_id` 1 is the stream of most tests."""
+    """A run of the handler on one stream."""
 
     def __init__(
         self,
-        maker: HandlerFactory,
+        factory: HandlerFactory,
         *,
         stream_id: int = 1,
         attempt: int = 1,
         reason: Reason = Reason.FIRE,
     ) -> None:
-        self._maker = maker
+        self._factory = factory
         self._probe = _Probe()
         self.stream = StreamInfo(stream_id, "conformance", {"x": "a"}, reason, attempt)
-        specs = (HandlerSpec(maker.name, maker), HandlerSpec("probe", lambda: self._probe))
+        specs = (HandlerSpec(factory.name, factory), HandlerSpec("probe", lambda: self._probe))
         self._run = PipelineRun(PipelineDefinition("conformance", specs), self.stream)
 
     def handle(self, events: Sequence[Event]) -> HandlerResult:
-        """Make the handler and let it handle the events. Raises `ConformanceError`."""
+        """Create the handler and call `handle_events`. Raises `ConformanceError`."""
         try:
             added = self._run.handle([dict(event) for event in events])
         except HandlerFailed as failure:
-            what = f"{self._maker.name}, given {len(events)} events: {failure.reason}"
-            raise ConformanceError(what) from failure.__cause__
+            text = f"{self._factory.name}, given {len(events)} events: {failure.reason}"
+            raise ConformanceError(text) from failure.__cause__
         return HandlerResult(self._probe.events, deepcopy(list(added)), self.payloads())
 
     def payloads(self) -> list[Any]:
-        """The effects that are queued by now."""
+        """Return the payloads of the effects queued so far."""
         return [load_payload(effect.payload) for effect in self._run.effects]
 
-    def told(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What Winchester had put into `env`, and what the next handler found of it."""
-        wanted = {
+    def env_facts(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the facts that Winchester put into `env`, and those that the next handler got."""
+        expected = {
             "stream_id": self.stream.id,
             "stream_name": self.stream.name,
             "distinguished_by": dict(self.stream.distinguished_by),
             "reason": self.stream.reason.value,
             "attempt": self.stream.attempt,
         }
-        return wanted, self._probe.env
+        return expected, self._probe.env
 
     def commit(self) -> None:
         """Commit. Raises `ConformanceError`."""
-        self._settle("commit")
+        self._end("commit")
 
     def rollback(self) -> None:
         """Roll back. Raises `ConformanceError`."""
-        self._settle("rollback")
+        self._end("rollback")
 
-    def _settle(self, method: str) -> None:
+    def _end(self, method: str) -> None:
         for fault in getattr(self._run, method)():
             last_line = fault.traceback_text.rstrip().rpartition("\n")[2]
-            raise ConformanceError(f"{method} of {self._maker.name} raised {last_line}")
-
-
-# What a class keeps for all its instances, to find out whether a run has changed it.
+            raise ConformanceError(f"{method} of {self._factory.name} raised {last_line}")
 
 
 class ClassSnapshot:
-    """The attributes of a class and its bases as they are now, those of the interfaces left out."""
+    """Data attributes of a class and its bases at one time, without those of the interfaces."""
 
     def __init__(self, cls: type) -> None:
         self._cls = cls
         self._attributes = _attributes(cls)
 
     def change(self) -> str | None:
-        """Say which attribute is not as it was; None where all are."""
+        """Return which attribute has changed since; None if none has."""
         for name, value in _attributes(self._cls).items():
             if name not in self._attributes:
                 return f"class attribute {name} is new"
@@ -294,5 +290,5 @@ def _is_data(name: str, value: Any) -> bool:
 def _copy(value: Any) -> Any:
     try:
         return deepcopy(value)
-    except Exception:  # noqa: BLE001 - what cannot be copied is compared with itself
+    except Exception:  # noqa: BLE001 - a value that cannot be copied is compared with itself
         return value

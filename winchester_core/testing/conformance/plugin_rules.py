@@ -1,4 +1,4 @@
-"""The plugin that a suite is about, and its schema."""
+"""Conformance rules of all plugins: the schema and its parameters; errors and comparisons."""
 
 from __future__ import annotations
 
@@ -29,20 +29,18 @@ EDGE_CASES: tuple[Any, ...] = (
     {"": None},
     {1: 2},
 )
-"""What a YAML file may hold where something else is wanted."""
+"""Values that a YAML file may have in place of the expected one."""
 
 
 class PluginUnderTest:
-    """The class under test is the attribute `plugin`."""
+    """Base class of the suites; the attribute `plugin` is the class under test."""
 
     plugin: Any = None
 
     @property
     def _class(self) -> Any:
         if self.plugin is None:
-            raise ConformanceError(
-                f"{type(self).__name__} must name the class it tests, as `plugin`"
-            )
+            raise ConformanceError(f"{type(self).__name__} must define the class to test, `plugin`")
         return self.plugin
 
     @property
@@ -52,14 +50,14 @@ class PluginUnderTest:
     def _schema(self) -> Schema:
         schema = getattr(self._class, "config_schema", None)
         if not isinstance(schema, Schema):
-            found = "none" if schema is None else type(schema).__name__
+            actual = "none" if schema is None else type(schema).__name__
             raise ConformanceError(
-                f"config_schema of {self._name} must be a voluptuous Schema; it is {found}"
+                f"config_schema of {self._name} must be a voluptuous Schema; it is {actual}"
             )
         return schema
 
     def _accepts(self, value: Any) -> bool:
-        rule = "it must refuse by voluptuous.Invalid alone"
+        rule = "it may raise only voluptuous.Invalid"
         with calling(f"config_schema of {self._name}, given {short_repr(value)},", rule):
             try:
                 self._schema()(value)
@@ -68,42 +66,38 @@ class PluginUnderTest:
         return True
 
 
-# What holds for every plugin that takes parameters from a YAML file: the rules of its schema.
-
-
 UNKNOWN_PARAMETER = "no_such_parameter"
 
 
 class ParameterRules(PluginUnderTest):
-    """The rules of `config_schema` for a plugin that is made of keyword parameters.
+    """Rules of `config_schema` for plugins with keyword parameters.
 
-    `plugin` is the class under test, and `params` returns parameters that are right, as they
-    would stand in the YAML file.
+    `plugin` is the class under test, and `params` returns valid parameters as in the YAML file.
     """
 
     def params(self) -> Mapping[str, Any]:
-        """The parameters that the plugin is tested with, as in a file (default: none)."""
+        """Return the parameters to test the plugin with, as in a file (default: none)."""
         return {}
 
     def make_plugin(self) -> Any:
-        """Make an instance as Winchester does: of parameters that the schema has completed."""
+        """Create an instance as Winchester does: with the parameters that the schema returns."""
         schema = self._schema()
-        with calling(f"config_schema of {self._name}", "it must take what `params` returns"):
+        with calling(f"config_schema of {self._name}", "it must accept what `params` returns"):
             params = schema(deepcopy(dict(self.params())))
-        with calling(f"{self._name}(**params)", "it must take what its schema lets pass"):
+        with calling(f"{self._name}(**params)", "it must accept what its schema accepts"):
             return self._class(**params)
 
     def test_schema_accepts_params(self) -> None:
-        """`config_schema` is a voluptuous schema; the plugin is made of what it returns."""
-        given = dict(self.params())
-        before = deepcopy(given)
-        with calling(f"config_schema of {self._name}", "it must take what `params` returns"):
-            self._schema()(given)
-        require(given == before, f"config_schema of {self._name} changes what it is given")
+        """`config_schema` is a voluptuous schema; the plugin accepts what it returns."""
+        params = dict(self.params())
+        before = deepcopy(params)
+        with calling(f"config_schema of {self._name}", "it must accept what `params` returns"):
+            self._schema()(params)
+        require(params == before, f"config_schema of {self._name} changes its input")
         self.make_plugin()
 
     def test_schema_rejects_unknown_parameters(self) -> None:
-        """A misspelt parameter is an error of the configuration, not ignored."""
+        """A misspelt parameter is a configuration error, not ignored."""
         unknown = {**deepcopy(dict(self.params())), UNKNOWN_PARAMETER: 1}
         require(
             not self._accepts(unknown),
@@ -112,74 +106,71 @@ class ParameterRules(PluginUnderTest):
         )
 
     def test_schema_raises_only_invalid(self) -> None:
-        """`config_schema` refuses by `voluptuous.Invalid`, and raises nothing else."""
+        """`config_schema` raises only `voluptuous.Invalid`."""
         for value in EDGE_CASES:
             self._accepts(value)
             for key in self.params():
                 self._accepts({**deepcopy(dict(self.params())), key: deepcopy(value)})
 
 
-# How a conformance suite says what is wrong with a plugin.
+# Errors and comparisons of the suites.
 
 
 MAX_SHOWN_CHARACTERS = 80
 
 
 class ConformanceError(AssertionError):
-    """A rule of the plugin's interface that it does not keep; the message says which, and how.
+    """Violation of a rule of the plugin's interface; the message says which.
 
     An `AssertionError`, so that every test runner counts it as a failed test.
     """
 
 
-def require(holds: bool, fault: str) -> None:
-    """Raise `ConformanceError` with `fault` unless the rule holds."""
+def require(holds: bool, message: str) -> None:
+    """Raise `ConformanceError` with `message` unless the rule holds."""
     __tracebackhide__ = True
     if not holds:
-        raise ConformanceError(fault)
+        raise ConformanceError(message)
 
 
 @contextmanager
-def calling(what: str, rule: str = "") -> Iterator[None]:
-    """Let an exception of the plugin's code be a fault: `what` raised it, against the `rule`."""
+def calling(call: str, rule: str = "") -> Iterator[None]:
+    """Convert an exception of the plugin's code to a violation of `rule`; `call` raised it."""
     __tracebackhide__ = True
     try:
         yield
     except ConformanceError:
         raise
     except (Exception, SystemExit) as error:
-        told = f"{what} raised {describe_error(error)}"
-        raise ConformanceError(f"{told}; {rule}" if rule else told) from error
+        message = f"{call} raised {describe_error(error)}"
+        raise ConformanceError(f"{message}; {rule}" if rule else message) from error
 
 
 def short_repr(value: Any) -> str:
-    """A value for a message, cut short where it is long."""
+    """Return a value for a message, truncated if long."""
     text = ascii(value)
     return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
 
 
 def display_name(plugin: Any) -> str:
-    """What a plugin is called in a message."""
+    """Return the name of a plugin for messages."""
     return getattr(plugin, "__name__", None) or type(plugin).__name__
 
 
-# Where two results differ that ought to be equal.
-
-
 def difference(first: Any, second: Any, place: str) -> str | None:
-    """Say where `second` differs from `first`, in value or type; None where it does not."""
+    """Return where `second` differs from `first` in value or type; None if they are equal."""
     if type(first) is not type(second):
         return f"{place} is {short_repr(first)} and then {short_repr(second)}"
     if isinstance(first, dict):
-        return _of_mappings(first, second, place)
+        return _mapping_difference(first, second, place)
     if isinstance(first, list | tuple):
-        return _of_sequences(first, second, place)
+        return _sequence_difference(first, second, place)
     return (
         None if first == second else f"{place} is {short_repr(first)} and then {short_repr(second)}"
     )
 
 
-def _of_mappings(first: dict[Any, Any], second: dict[Any, Any], place: str) -> str | None:
+def _mapping_difference(first: dict[Any, Any], second: dict[Any, Any], place: str) -> str | None:
     for key in [*first, *(key for key in second if key not in first)]:
         if key not in first or key not in second:
             which = "the first" if key in first else "a later"
@@ -190,7 +181,7 @@ def _of_mappings(first: dict[Any, Any], second: dict[Any, Any], place: str) -> s
     return None
 
 
-def _of_sequences(first: Any, second: Any, place: str) -> str | None:
+def _sequence_difference(first: Any, second: Any, place: str) -> str | None:
     if len(first) != len(second):
         return f"{place} has {len(first)} items and then {len(second)}"
     for number, (one, other) in enumerate(zip(first, second, strict=True)):

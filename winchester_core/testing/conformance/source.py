@@ -1,4 +1,4 @@
-"""What every event source must keep to: nothing is lost, and nothing that is done comes again."""
+"""Conformance suite of event sources: no message is lost, no settled message is redelivered."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 SOURCE_METHODS = ("open", "receive", "ack", "release", "reject", "reply", "close", "lag")
 SLACK_SECONDS = 10.0
-"""How much longer than its timeout `receive` may take on a machine that is busy."""
+"""Extra time for `receive` beyond its timeout, on a busy machine."""
 
 
 class SourceConformance(ParameterRules):
-    """Subclass it, name the source, say how its origin is fed, and let pytest run the tests.
+    """Base class of the tests of a source: subclass it and define how to feed its origin.
 
         class TestCsvFile(SourceConformance):
             plugin = CsvFileSource
@@ -50,9 +50,9 @@ class SourceConformance(ParameterRules):
                 ...  # write them as rows
 
     `finite` says whether the source has an end, as a file has; such a source is fed before it is
-    opened, any other afterwards. `remembers_acknowledged` says whether what was acknowledged or
-    rejected is gone from the origin, so that a new process does not get it again. A message is
-    waited for up to `message_timeout_seconds`, and that none comes, for `idle_seconds`.
+    opened, others afterwards. `remembers_acknowledged` says whether the origin drops acknowledged
+    and rejected messages, so that a new process does not get them again. The tests wait up to
+    `message_timeout_seconds` for a message, and `idle_seconds` to check that none arrives.
     """
 
     finite: bool = False
@@ -61,63 +61,64 @@ class SourceConformance(ParameterRules):
     idle_seconds: float = 0.5
 
     def feed(self, events: Sequence[Event]) -> None:
-        """Put the events where the source takes messages from, one message for each.
+        """Put the events into the origin of the source, one message for each.
 
-        It may return before they are there. Without events, just let the origin exist.
+        It may return before they arrive. Without events, just create the origin.
         """
-        raise ConformanceError(f"{type(self).__name__} must tell how its source is fed, by `feed`")
+        raise ConformanceError(f"{type(self).__name__} must define `feed`, which feeds its source")
 
     def identify(self, message: Message) -> str:
-        """The id of the event that a message is made of (default: its key `message_id`)."""
+        """Return the id of the event in a message (default: its key `message_id`)."""
         body = orjson.loads(message.body) if isinstance(message.body, bytes) else message.body
         return str(body["message_id"])
 
     def make_source(self) -> Any:
-        """Make the source, as a new process would (default: `plugin`, of `params`)."""
+        """Create the source as a new process would (default: `plugin` with `params`)."""
         return self.make_plugin()
 
     def test_has_the_source_methods(self) -> None:
-        """Those of `EventSource`, and its attributes."""
+        """It has the methods and attributes of `EventSource`."""
         source = self.make_source()
         for method in SOURCE_METHODS:
-            found = callable(getattr(source, method, None))
-            require(found, f"{self._name} has no method {method}")
+            exists = callable(getattr(source, method, None))
+            require(exists, f"{self._name} has no method {method}")
         for name in ("exhausted", "replies_to_sender"):
-            found = isinstance(getattr(source, name, None), bool)
-            require(found, f"{self._name} must have {name}, a bool")
+            is_bool = isinstance(getattr(source, name, None), bool)
+            require(is_bool, f"{self._name} must have {name}, a bool")
 
     def test_messages_are_distinct(self) -> None:
-        """Messages with a kind, a body and a token of their own."""
+        """Each message has a kind, a body and a distinct token."""
         with self._fed(3) as (session, ids):
             session.ack(session.collect(ids, "it was fed with them"))
 
     def test_receive_returns_at_most_max_messages(self) -> None:
-        """The rest comes with the next call."""
+        """The next call returns the rest."""
         with self._fed(3) as (session, ids):
-            some = session.receive(1)
-            rest = [each for each in ids if each not in some]
+            received = session.receive(1)
+            rest = [each for each in ids if each not in received]
             why = "receive(1, ...) has left it for the next call"
-            session.ack([*some.values(), *session.collect(rest, why)])
+            session.ack([*received.values(), *session.collect(rest, why)])
 
     def test_unacknowledged_messages_are_redelivered(self) -> None:
-        """What a process has received and not settled comes again to the next one."""
+        """Messages that a process has received and not settled are delivered to the next one."""
         with self._fed(3) as (session, ids):
             session.collect(ids, "it was fed with them")
         why = "they were received, but not acknowledged, by a process that has ended"
-        with self._opened() as anew:
-            anew.ack(anew.collect(ids, why))
+        with self._opened() as new_session:
+            new_session.ack(new_session.collect(ids, why))
 
     def test_ack_acknowledges_only_the_given_messages(self) -> None:
-        """Not even those that came before it."""
+        """Earlier messages are not acknowledged with a later one."""
         with self._fed(3) as (session, ids):
             messages = session.collect(ids, "it was fed with them")
             session.ack(messages[2:])
         why = "another message was acknowledged, and not these"
-        with self._opened() as anew:
-            anew.ack(anew.collect(ids[:2], why, also=self._forgotten(ids[2:])))
+        with self._opened() as new_session:
+            allowed = () if self.remembers_acknowledged else ids[2:]
+            new_session.ack(new_session.collect(ids[:2], why, allowed=allowed))
 
     def test_released_messages_are_redelivered(self) -> None:
-        """To the same process, too, and what was acknowledged does not."""
+        """To the same process, too; acknowledged messages are not."""
         with self._fed(3) as (session, ids):
             first, *others = session.collect(ids, "it was fed with them")
             session.release(others)
@@ -125,7 +126,7 @@ class SourceConformance(ParameterRules):
             session.ack(session.collect(ids[1:], "they were released"))
 
     def test_unacknowledged_messages_are_redelivered_after_reopening(self) -> None:
-        """After a failure the same source is closed and opened."""
+        """After a failure the same source is closed and opened again."""
         with self._fed(3) as (session, ids):
             messages = session.collect(ids, "it was fed with them")
             session.ack(messages[:1])
@@ -135,38 +136,38 @@ class SourceConformance(ParameterRules):
             session.ack(session.collect(ids[1:], why))
 
     def test_acknowledged_and_rejected_messages_are_not_redelivered(self) -> None:
-        """A message that was rejected is no more delivered than one that was acknowledged."""
+        """Settled messages are not redelivered, acknowledged or rejected."""
         with self._fed(3) as (session, ids):
             bad, *good = session.collect(ids, "it was fed with them")
             session.reject(bad)
             session.ack(good)
-            session.demand_silence(self.idle_seconds, "it was acknowledged or rejected")
+            session.require_idle(self.idle_seconds, "it was acknowledged or rejected")
             session.close()
             session.open()
             why = "it was acknowledged or rejected before the source was closed and opened"
-            session.demand_silence(self.idle_seconds, why)
+            session.require_idle(self.idle_seconds, why)
         if self.remembers_acknowledged:
-            with self._opened() as anew:
-                why = "it was acknowledged or rejected by a process before"
-                anew.demand_silence(self.idle_seconds, why)
+            with self._opened() as new_session:
+                why = "it was acknowledged or rejected by an earlier process"
+                new_session.require_idle(self.idle_seconds, why)
 
     def test_receive_returns_an_empty_list_within_its_timeout(self) -> None:
-        """A worker that is told to end must not wait for a message first."""
-        ended: list[BaseException | None] = []
-        scene = threading.Thread(
-            target=lambda: ended.append(_exception_of(self._be_silent)), daemon=True
+        """At shutdown, ingest must not wait for a message."""
+        outcomes: list[BaseException | None] = []
+        thread = threading.Thread(
+            target=lambda: outcomes.append(_exception_of(self._receive_nothing)), daemon=True
         )
-        scene.start()
-        scene.join(self.message_timeout_seconds + RECEIVE_SECONDS + SLACK_SECONDS)
+        thread.start()
+        thread.join(self.message_timeout_seconds + RECEIVE_SECONDS + SLACK_SECONDS)
         require(
-            bool(ended),
-            f"receive of {self._name} does not return when nothing comes, whatever its timeout",
+            bool(outcomes),
+            f"receive of {self._name} does not return at its timeout if no message arrives",
         )
-        for error in filter(None, ended):
+        for error in filter(None, outcomes):
             raise error
 
     def test_close_is_idempotent(self) -> None:
-        """It is called whatever went wrong, and may be called again."""
+        """It is called after any failure, and may be called again."""
         unopened = self._session()
         unopened.close()
         self.feed([])
@@ -177,36 +178,38 @@ class SourceConformance(ParameterRules):
             session.source.close()
 
     def test_exhausted_only_at_the_end(self) -> None:
-        """Winchester stops to ask a source that is exhausted; one without an end never is."""
+        """Winchester stops reading an exhausted source; a source without end never is."""
         with self._fed(2) as (session, ids):
-            require(not session.source.exhausted, f"{self._name} is exhausted though messages wait")
+            require(
+                not session.source.exhausted, f"{self._name} is exhausted although messages wait"
+            )
             messages = session.collect(ids, "it was fed with them")
             session.release(messages)
             require(
                 not session.source.exhausted,
-                f"{self._name} is exhausted though messages were released",
+                f"{self._name} is exhausted although messages were released",
             )
             session.ack(session.collect(ids, "they were released"))
             session.receive()
             require(
                 session.source.exhausted is self.finite,
                 f"exhausted of {self._name} must be {self.finite} once all has been received, "
-                f"since {type(self).__name__} says that `finite` is {self.finite}",
+                f"because `finite` of {type(self).__name__} is {self.finite}",
             )
 
     def test_lag_is_a_number_or_none(self) -> None:
-        """How many messages wait; None where that is not known."""
+        """`lag` is the number of waiting messages; None if unknown."""
         with self._fed(1) as (session, ids):
             with calling(f"lag of {self._name}"):
                 lag = session.source.lag()
             is_number = isinstance(lag, int) and not isinstance(lag, bool) and lag >= 0
-            fault = (
+            message = (
                 f"lag of {self._name} must be a number of messages or None, not {short_repr(lag)}"
             )
-            require(lag is None or is_number, fault)
+            require(lag is None or is_number, message)
             session.ack(session.collect(ids, "it was fed with them"))
 
-    def _be_silent(self) -> None:
+    def _receive_nothing(self) -> None:
         self.feed([])
         with self._opened() as session:
             require(not session.receive(), f"{self._name} delivers a message without being fed")
@@ -217,7 +220,7 @@ class SourceConformance(ParameterRules):
 
     @contextmanager
     def _opened(self) -> Iterator[SourceSession]:
-        """A new process with the source; in the end it goes without settling anything."""
+        """Open the source as a new process; it ends without settling messages."""
         session = self._session()
         try:
             session.open()
@@ -226,9 +229,9 @@ class SourceConformance(ParameterRules):
             session.close()
 
     @contextmanager
-    def _fed(self, number: int) -> Iterator[tuple[SourceSession, list[str]]]:
-        """A source that is open, with so many messages at its origin, and their ids."""
-        events = make_stream_events(*["test.fed"] * number, number=number)
+    def _fed(self, count: int) -> Iterator[tuple[SourceSession, list[str]]]:
+        """Open the source with `count` messages at its origin; yield it and their ids."""
+        events = make_stream_events(*["test.fed"] * count, number=count)
         ids = [str(event["message_id"]) for event in events]
         if self.finite:
             self.feed(events)
@@ -237,28 +240,21 @@ class SourceConformance(ParameterRules):
                 self.feed(events)
             yield session, ids
 
-    def _forgotten(self, ids: Sequence[str]) -> Sequence[str]:
-        """Those that may come again to a new process, though they were acknowledged."""
-        return () if self.remembers_acknowledged else ids
-
 
 def _exception_of(action: Any) -> BaseException | None:
     try:
         action()
-    except BaseException as error:  # noqa: BLE001 - raised again by the thread of the test
+    except BaseException as error:  # noqa: BLE001 - raised again in the test's thread
         return error
     return None
 
 
-# A source while it is open in a test, and what has been received from it.
-
-
 RECEIVE_SECONDS = 0.2
-"""How long one call of `receive` may wait."""
+"""Timeout of a call of `receive`."""
 
 
 class SourceSession:
-    """Calls of one source, each checked. `identify` gives the id of the event in a message."""
+    """Checked calls of one source. `identify` returns the id of the event in a message."""
 
     def __init__(
         self,
@@ -270,7 +266,7 @@ class SourceSession:
         self.source = source
         self._name = name
         self._identify = identify
-        self._patience_seconds = message_timeout_seconds
+        self._message_timeout_seconds = message_timeout_seconds
         self._unsettled: dict[str, Message] = {}
 
     def open(self) -> None:
@@ -279,13 +275,13 @@ class SourceSession:
             self.source.open()
 
     def close(self) -> None:
-        """Close the source; what is not settled is forgotten here, and ought to come again."""
+        """Close the source; unsettled messages may then be redelivered."""
         self._unsettled.clear()
         with calling(f"close of {self._name}"):
             self.source.close()
 
     def receive(self, max_messages: int = 10) -> dict[str, Message]:
-        """What one call of `receive` returns, by id."""
+        """Call `receive` once; return the messages by id."""
         with calling(f"receive of {self._name}"):
             messages = self.source.receive(max_messages, RECEIVE_SECONDS)
         if not isinstance(messages, list):
@@ -293,32 +289,35 @@ class SourceSession:
             raise ConformanceError(f"receive of {self._name} must return a list, not {kind}")
         require(
             len(messages) <= max_messages,
-            f"receive of {self._name} returned {len(messages)} messages, asked for {max_messages}",
+            f"receive of {self._name} returned {len(messages)} messages, max_messages was "
+            f"{max_messages}",
         )
-        return {self._noted(message): message for message in messages}
+        return {self._register(message): message for message in messages}
 
-    def collect(self, ids: Sequence[str], why: str, also: Sequence[str] = ()) -> list[Message]:
-        """Receive until the messages of `ids` have come; return them in that order.
+    def collect(self, ids: Sequence[str], why: str, allowed: Sequence[str] = ()) -> list[Message]:
+        """Receive until all messages of `ids` have arrived; return them in that order.
 
-        Those of `also` may come, too, and any other is a fault; `why` says why they must come.
+        Those of `allowed` may arrive, too; any other is an error. `why` is the reason for messages.
         """
-        found: dict[str, Message] = {}
-        deadline = monotonic() + self._patience_seconds
+        received: dict[str, Message] = {}
+        deadline = monotonic() + self._message_timeout_seconds
         while True:
-            found |= self.receive()
-            strange = [each for each in found if each not in ids and each not in also]
-            require(not strange, f"{self._name} delivers what nobody expects: {strange}; {why}")
-            missing = [number for number, each in enumerate(ids, 1) if each not in found]
+            received |= self.receive()
+            unexpected = [each for each in received if each not in ids and each not in allowed]
+            require(
+                not unexpected, f"{self._name} delivers unexpected messages: {unexpected}; {why}"
+            )
+            missing = [number for number, each in enumerate(ids, 1) if each not in received]
             if not missing:
-                return [found[each] for each in ids]
+                return [received[each] for each in ids]
             if monotonic() > deadline or self.source.exhausted:
                 raise ConformanceError(
                     f"{self._name} has not delivered {_numbers(missing)} of {len(ids)} messages: "
                     f"{why}"
                 )
 
-    def demand_silence(self, idle_seconds: float, why: str) -> None:
-        """Nothing comes for so long."""
+    def require_idle(self, idle_seconds: float, why: str) -> None:
+        """Raise `ConformanceError` if a message arrives within `idle_seconds`."""
         deadline = monotonic() + idle_seconds
         while True:
             require(not self.receive(), f"{self._name} delivers a message again: {why}")
@@ -326,24 +325,24 @@ class SourceSession:
                 return
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """Acknowledge, as the pump does: all in one call."""
+        """Acknowledge all messages in one call, as the pump does."""
         self._reply(messages, EventStatus.STORED)
-        self._settled(messages)
+        self._remove_settled(messages)
         with calling(f"ack of {self._name}"):
             self.source.ack(list(messages))
 
     def release(self, messages: Sequence[Message]) -> None:
-        """Give back."""
-        self._settled(messages)
+        """Release messages for redelivery."""
+        self._remove_settled(messages)
         with calling(f"release of {self._name}"):
             self.source.release(list(messages))
 
     def reject(self, message: Message) -> None:
-        """Say that a message was bad, and has been kept."""
+        """Reject a message as invalid."""
         self._reply([message], EventStatus.INVALID)
-        self._settled([message])
+        self._remove_settled([message])
         with calling(f"reject of {self._name}"):
-            self.source.reject(message, "a test finds it bad")
+            self.source.reject(message, "rejected by a test")
 
     def _reply(self, messages: Sequence[Message], outcome: EventStatus) -> None:
         if not self.source.replies_to_sender:
@@ -352,23 +351,26 @@ class SourceSession:
             with calling(f"reply of {self._name}"):
                 self.source.reply(message, EventOutcome(outcome, self._identify(message)))
 
-    def _settled(self, messages: Sequence[Message]) -> None:
+    def _remove_settled(self, messages: Sequence[Message]) -> None:
         for message in messages:
             self._unsettled.pop(self._identify(message), None)
 
-    def _noted(self, message: Any) -> str:
-        """Check a message that came, and return its id."""
+    def _register(self, message: Any) -> str:
+        """Check a received message, record it as unsettled, and return its id."""
         self._check(message)
         try:
-            found = self._identify(message)
+            message_id = self._identify(message)
         except Exception as error:
             raise ConformanceError(
-                f"no id is found in a message of {self._name}, whose body is "
-                f"{short_repr(message.body)}: {error!r}; override identify"
+                f"identify finds no id in a message of {self._name} with the body "
+                f"{short_repr(message.body)}: {error!r}; override it"
             ) from error
-        require(found not in self._unsettled, f"{self._name} delivers a message twice at a time")
-        self._unsettled[found] = message
-        return found
+        require(
+            message_id not in self._unsettled,
+            f"{self._name} delivers a message again before it is settled",
+        )
+        self._unsettled[message_id] = message
+        return message_id
 
     def _check(self, message: Any) -> None:
         if not isinstance(message, Message):
@@ -384,12 +386,12 @@ class SourceSession:
             f"the body of a message of {self._name} must be bytes or a mapping, not "
             f"{type(message.body).__name__}",
         )
-        require(message.fault is None, f"{self._name} finds fault with a message: {message.fault}")
+        require(message.fault is None, f"{self._name} marks a message as faulty: {message.fault}")
         for other in self._unsettled.values():
             require(
                 other.token is not message.token and other.token != message.token,
-                f"two messages of {self._name} have one token, {short_repr(message.token)}: "
-                "by it the source is told which of them is meant",
+                f"two messages of {self._name} have the same token, {short_repr(message.token)}: "
+                "the token must identify a message",
             )
 
 

@@ -142,13 +142,13 @@ AWKWARD = "test_schema_raises_only_invalid"
         (RaisingWithoutTheTrait, ANSWERS, "for an event without the trait, raised KeyError"),
         (RaisingOnHugeValues, ANSWERS, "for the trait '\\xb2', raised ValueError"),
         (NoBool, ANSWERS, "for an event without the trait, must return a bool, not None"),
-        (Counting, AGAIN, "is not pure: for"),
+        (Counting, AGAIN, "is not deterministic: for"),
         (Remembering, SHARED, "they share state"),
         (LastOfTwo, SHARED, "they share state"),
         (
             Changing,
             "test_matches_does_not_change_the_event",
-            "changes the event it looks at: event has",
+            "changes the event: event has",
         ),
         (Speechless, "test_describe_returns_text", "must return a text, not None"),
         (Babbling, "test_describe_returns_text", "returns another text the second time"),
@@ -158,7 +158,7 @@ AWKWARD = "test_schema_raises_only_invalid"
         (
             MadeOfFewerThanTheSchemaTakes,
             "test_schema_accepts_expressions",
-            "raised IndexError: list index out of range; it must take what its schema lets pass",
+            "raised IndexError: list index out of range; it must accept what its schema accepts",
         ),
     ],
     ids=lambda value: getattr(value, "__name__", None),
@@ -169,13 +169,13 @@ def test_each_fault_is_found_and_named(condition: type[Any], test: str, message:
 
 
 def test_an_empty_suite_fails() -> None:
-    assert_failure(
-        suite_of(AtLeast, expressions=[]), ANSWERS, "Suite must have `expressions` to try"
-    )
-    assert_failure(suite_of(None), ANSWERS, "Suite must name the class it tests")  # type: ignore[arg-type]
+    assert_failure(suite_of(AtLeast, expressions=[]), ANSWERS, "Suite must define `expressions`")
+    assert_failure(suite_of(None), ANSWERS, "Suite must define the class to test")  # type: ignore[arg-type]
 
 
 def test_expressions_the_author_expects_to_be_refused_are_tested() -> None:
     assert_failure(
-        suite_of(AtLeast, invalid_expressions=[7]), NONSENSE, "accepts 7, which is no expression"
+        suite_of(AtLeast, invalid_expressions=[7]),
+        NONSENSE,
+        "accepts 7, which is not an expression",
     )

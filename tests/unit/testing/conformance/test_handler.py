@@ -270,22 +270,22 @@ TAKES = "test_schema_accepts_params"
         (
             ActingEarly,
             "test_no_effect_before_commit",
-            "ActingEarly has an effect before commit: what observe_effects sees has 'early' only",
+            "ActingEarly has an effect before commit: observe_effects() has 'early' only",
         ),
         (
             LeavingSomething,
             "test_rollback_leaves_no_trace",
-            "rollback of LeavingSomething leaves something behind",
+            "rollback of LeavingSomething leaves a trace",
         ),
         (
             AddingAtEachCommit,
             "test_commit_is_idempotent",
-            "commit of AddingAtEachCommit does more when it is repeated",
+            "commit of AddingAtEachCommit is not idempotent",
         ),
         (
             DoingNothing,
             "test_effects_are_observable",
-            "observe_effects sees nothing of what commit of DoingNothing does",
+            "observe_effects shows no effect of commit of DoingNothing",
         ),
         (
             FailingCommit,
@@ -304,7 +304,11 @@ TAKES = "test_schema_accepts_params"
             SHARED,
             "class attribute KeepingOnTheClass.seen has changed in a run",
         ),
-        (KeepingInTheModule, SHARED, "share state: beside another run: the list it returns[3]"),
+        (
+            KeepingInTheModule,
+            SHARED,
+            "share state: concurrently with another run: the list it returns[3]",
+        ),
         (ReturningATuple, LIST, "given 3 events: returned tuple instead of a list of events"),
         (ReturningNothing, LIST, "returned NoneType instead of a list of events"),
         (AddingAnInvalidEvent, LIST, "returned an invalid event: message_id: is missing"),
@@ -321,13 +325,13 @@ TAKES = "test_schema_accepts_params"
             "test_schema_rejects_unknown_parameters",
             "accepts a parameter that does not exist",
         ),
-        (ChangingParams, TAKES, "config_schema of ChangingParams changes what it is given"),
+        (ChangingParams, TAKES, "config_schema of ChangingParams changes its input"),
         (
             BreakingSchema,
             "test_schema_raises_only_invalid",
             "given None, raised TypeError",
         ),
-        (NotMadeOfItsParams, TAKES, "it must take what its schema lets pass"),
+        (NotMadeOfItsParams, TAKES, "it must accept what its schema accepts"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -341,10 +345,10 @@ DELIVER = "test_deliver_returns_one_outcome_per_effect"
 @pytest.mark.parametrize(
     ("handler", "test", "message"),
     [
-        (AnsweringOnce, DELIVER, "must return one outcome for each effect: 1 for 3"),
+        (AnsweringOnce, DELIVER, "must return one outcome for each effect, not 1 for 3"),
         (AnsweringNothing, DELIVER, "must return a list of outcomes, not NoneType"),
         (AnsweringTrue, DELIVER, "must return Delivered, RetryAfter or Refused, not True"),
-        (RaisingInDeliver, DELIVER, "raised ConnectionError: nobody listens; answer RetryAfter"),
+        (RaisingInDeliver, DELIVER, "raised ConnectionError: nobody listens; return RetryAfter"),
         (QueueingNothing, DELIVER, "queues no effect for the events of Suite"),
         (QueueingAnObject, LIST, "an effect's payload cannot be stored: a value of type object"),
     ],
@@ -360,7 +364,7 @@ def test_an_unobserved_commit_is_reported() -> None:
     assert_failure(
         suite_of(Writer, HandlerConformance),
         "test_effects_are_observable",
-        "Writer has a commit of its own: Suite must tell, by a method observe_effects",
+        "Writer overrides commit: Suite must define observe_effects",
     )
 
 
@@ -369,7 +373,7 @@ def test_a_reused_instance_is_found() -> None:
     assert_failure(
         suite_of(Writer, make_handler=lambda _self: only),
         "test_each_run_gets_a_new_instance",
-        "Writer is made once for all runs, not for each",
+        "Writer must have a new instance for each run",
     )
 
 

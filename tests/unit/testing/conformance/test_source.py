@@ -240,21 +240,21 @@ END = "test_exhausted_only_at_the_end"
         (DeliveringAgain, SETTLED, "delivers a message again: it was acknowledged or rejected"),
         (TakingRejectedForReleased, SETTLED, "again: it was acknowledged or rejected"),
         (ForgettingItsAcks, SETTLED, "before the source was closed and opened"),
-        (ForgettingItsAcks, OTHERS, "delivers what nobody expects"),
+        (ForgettingItsAcks, OTHERS, "delivers unexpected messages"),
         (ClosingOnce, "test_close_is_idempotent", "SourceError: queue: it is closed"),
         (ClosingForGood, AGAIN, "open of ClosingForGood raised SourceError: queue: it was closed"),
         (
             GivingMore,
             "test_receive_returns_at_most_max_messages",
-            "returned 3 messages, asked for 1",
+            "returned 3 messages, max_messages was 1",
         ),
         (ReturningNothing, SILENCE, "must return a list, not NoneType"),
         (RaisingOnSilence, SILENCE, "receive of RaisingOnSilence raised TimeoutError"),
         (ReturningEvents, APART, "must return Messages, not dict"),
         (WithoutKind, APART, "must be a MessageKind, not 'letter'"),
-        (WithoutToken, APART, "have one token, None"),
+        (WithoutToken, APART, "have the same token, None"),
         (WithText, APART, "must be bytes or a mapping, not str"),
-        (AlwaysExhausted, END, "is exhausted though messages wait"),
+        (AlwaysExhausted, END, "is exhausted although messages wait"),
         (UnknownLag, "test_lag_is_a_number_or_none", "must be a number of messages or None"),
         (WithoutReply, "test_has_the_source_methods", "has no method reply"),
     ],
@@ -279,11 +279,11 @@ def _endless(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("_endless")
 def test_an_endless_receive_is_a_fault_not_a_hang() -> None:
-    with pytest.raises(AssertionError, match="does not return when nothing comes, whatever"):
+    with pytest.raises(AssertionError, match="does not return at its timeout"):
         suite_of(NeverEnding)().test_receive_returns_an_empty_list_within_its_timeout()
 
 
 def test_a_source_without_a_feed_is_reported() -> None:
     attributes = {"plugin": QueueSource}
     suite = type("Suite", (SourceConformance,), attributes)
-    assert_failure(suite, APART, "Suite must tell how its source is fed, by `feed`")
+    assert_failure(suite, APART, "Suite must define `feed`")

@@ -73,16 +73,16 @@ VALUES = "test_returns_valid_trait_values"
     ("plugin", "test", "message"),
     [
         (NeedingOne, "test_accepts_no_values", "given [], raised IndexError"),
-        (MakingAList, VALUES, "makes ['a'] of ['a']: a trait cannot be of type list"),
+        (MakingAList, VALUES, "returns ['a'] for ['a']: a trait cannot be of type list"),
         (
             Counting,
             "test_trait_value_is_deterministic",
-            "of ['a'], what Counting makes is",
+            "for ['a'], the value of Counting is",
         ),
         (
             Consuming,
             "test_trait_value_does_not_change_its_input",
-            "changes what was found: the list has 1 items and then 0",
+            "changes its input: the list has 1 items and then 0",
         ),
         (TakingAnything, "test_schema_rejects_unknown_parameters", "that does not exist"),
         (Mute, VALUES, "has no method trait_value"),
@@ -94,4 +94,4 @@ def test_each_fault_is_found_and_named(plugin: type[Any], test: str, message: st
 
 
 def test_an_empty_suite_fails() -> None:
-    assert_failure(suite_of(First, inputs=[]), VALUES, "Suite must have something `inputs` to try")
+    assert_failure(suite_of(First, inputs=[]), VALUES, "Suite must define `inputs`")
