@@ -1,4 +1,4 @@
-"""Hiding passwords and tokens from logs, errors and screens."""
+"""Masking of passwords and tokens in logs, errors and output."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ QUERY_VALUE = re.compile(r"(?P<head>[?&;](?P<key>[^=&;?\s]+)=)(?P<value>[^&;\s]*
 
 
 def is_secret_key(key: object) -> bool:
-    """Tell whether what stands under `key` must not be shown."""
+    """Return whether the value of `key` must be masked."""
     return isinstance(key, str) and SECRET_KEY.search(key) is not None
 
 
 def mask_url(text: str) -> str:
-    """Return `text` with the passwords of the URLs in it hidden.
+    """Return `text` with passwords in URLs masked.
 
-    Everything up to the last "@" counts as the password, since an unescaped one may hold "@".
-    Takes time in proportion to the text, whatever that is.
+    Everything up to the last "@" counts as the password, which may contain an unescaped "@".
+    Takes linear time for any text.
     """
     masked = WORD.sub(_mask_user_info, text) if "://" in text else text
     return QUERY_VALUE.sub(_mask_query_value, masked)
 
 
 def masked(value: Any) -> Any:
-    """Return a copy of plain data fit to be shown."""
+    """Return a copy of plain data with secrets masked."""
     if isinstance(value, Mapping):
         return {
             key: MASK if is_secret_key(key) and item is not None else masked(item)

@@ -1,4 +1,4 @@
-"""Configuration: YAML files checked as a whole, every problem reported with its place."""
+"""Configuration: YAML files validated as a whole, every problem reported with its position."""
 
 from winchester_core.config.loading import DefinitionsValidator, Part, load_settings
 from winchester_core.config.logging import JsonFormatter, configure_logging

@@ -1,6 +1,6 @@
 """Test cases of triggers: records, schema of the file, and reading.
 
-`place` tells a person where each stands: `file:line`.
+`place` is the position of each in its file: `file:line`.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ ExpectedKind: TypeAlias = Literal["streams", "runs", "new_events", "effects"]
 InputKind: TypeAlias = Literal["events", "notifications"]
 
 EXPECTED_KINDS: tuple[ExpectedKind, ...] = ("streams", "runs", "new_events", "effects")
-"""What is expected of a case, in the order in which it is told."""
+"""Kinds of expected items, in the order in which differences are reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedItem:
-    """One thing that is expected: what is said of it, and where (`file:line`)."""
+    """An expected item: its expected fields, and its position (`file:line`)."""
 
     fields: Mapping[str, Any]
     place: str
@@ -51,9 +51,9 @@ class ExpectedItem:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What is to hold at a point of a case.
+    """Expected results at a point of a case.
 
-    Of a kind in `exact` there are exactly these; those in `including` are among others.
+    `exact` lists all items of a kind; those in `including` may be among others.
     """
 
     exact: Mapping[ExpectedKind, Sequence[ExpectedItem]]
@@ -73,7 +73,7 @@ class InputBatch:
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file of events or notifications; the worker runs whenever time enters a new `every`."""
+    """A file of events or notifications; the worker runs after each `every` of stream time."""
 
     kind: InputKind
     path: Path
@@ -84,19 +84,19 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class AdvanceTime:
-    """Stream time goes on, by a length or to a time."""
+    """Advance of stream time, by a duration or to a time."""
 
     to: timedelta | datetime
     place: str
 
 
 Step: TypeAlias = InputBatch | InputFile | AdvanceTime | Expectation
-"""What happens in a case, or is looked at."""
+"""An input, an advance of time, or a check."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case. `start` is the time at which it begins; None: that of its first event."""
+    """One case. `start` is its first stream time (None: that of its first event)."""
 
     name: str
     start: datetime | None
@@ -106,7 +106,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class CaseFile:
-    """A file of cases. `config` is the configuration that it names, if it does."""
+    """A file of cases. `config` is the path of the configuration that it names, or None."""
 
     path: Path
     config: Path | None
@@ -124,7 +124,7 @@ COUNT_KEYS = (
 
 @json_schema(type="string", title="time", examples=["2026-03-02T09:00:00Z"])
 def utc_time(value: Any) -> datetime:
-    """A time, returned as aware UTC: without offset it is UTC, a date is its midnight."""
+    """Convert a time to aware UTC; UTC is the default offset, a date is its midnight."""
     try:
         match value:
             case datetime():
@@ -134,13 +134,13 @@ def utc_time(value: Any) -> datetime:
             case str():
                 return parse_timestamp(value, date_only=True)
     except ValueError:
-        pass  # told below, as for what is no time at all
+        pass  # reported below, as for other types
     raise UnexpectedValue("expected a time (ISO 8601, as in 2026-03-02T09:00:00Z)")
 
 
 @json_schema(AnyOf(text, [{str: object}]), title="file, or a list of them")
 def file_or_items(value: Any) -> Any:
-    """The name of a file, or a list of mappings."""
+    """Check that the value is the name of a file, or a list of mappings."""
     if isinstance(value, str) and value:
         return value
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
@@ -150,7 +150,7 @@ def file_or_items(value: Any) -> Any:
 
 @json_schema(type="object", minProperties=1)
 def nonempty_mapping(value: Any) -> Any:
-    """A mapping that says something."""
+    """Check that the value is a mapping with at least one key."""
     if isinstance(value, dict) and value:
         return value
     raise UnexpectedValue("expected a mapping with at least one key")
@@ -160,15 +160,15 @@ STREAM_SCHEMA = Schema(
     {
         Optional("trigger", description="the trigger's name"): text,
         Optional("distinguished_by", description="all distinguishing values"): dict,
-        Optional("outcome", description="what has become of it"): one_of(*STREAM_OUTCOMES),
+        Optional("outcome", description="its outcome"): one_of(*STREAM_OUTCOMES),
         Optional("state", description="its state"): one_of(*(each.value for each in StreamState)),
         Optional("events", description="ids of its events, by time"): [text],
-        Optional("event_count", description="how many events it holds"): whole_number(0),
+        Optional("event_count", description="number of its events"): whole_number(0),
         Optional("first_event", description="time of its first event"): utc_time,
         Optional("last_event", description="time of its last event"): utc_time,
         Optional("fire_timestamp", description="when it fires; null: never"): optional(utc_time),
         Optional("expire_timestamp", description="when it expires"): utc_time,
-        Optional("error", description="text that its last error holds"): text,
+        Optional("error", description="text that its last error contains"): text,
     }
 )
 RUN_SCHEMA = Schema(
@@ -177,9 +177,9 @@ RUN_SCHEMA = Schema(
         Optional("distinguished_by", description="all distinguishing values"): dict,
         Optional("pipeline", description="the pipeline's name"): text,
         Optional("reason", description="fire or expire"): one_of(*(each.value for each in Reason)),
-        Optional("events", description="ids of the events it was given, by time"): [text],
-        Optional("succeeded", description="whether all handlers did"): boolean,
-        Optional("error", description="text that the error holds"): text,
+        Optional("events", description="ids of its events, by time"): [text],
+        Optional("succeeded", description="whether all handlers succeeded"): boolean,
+        Optional("error", description="text that the error contains"): text,
     }
 )
 EFFECT_SCHEMA = Schema(
@@ -187,18 +187,16 @@ EFFECT_SCHEMA = Schema(
         Optional("trigger", description="the trigger's name"): text,
         Optional("pipeline", description="the pipeline's name"): text,
         Optional("handler", description="the handler's name in the pipeline"): text,
-        Optional("payload", description="what was queued"): object,
+        Optional("payload", description="the queued payload"): object,
     }
 )
 EXPECTED_FIELDS: dict[Any, Any] = {
-    Optional("streams", description="the streams there are"): [
-        All(nonempty_mapping, STREAM_SCHEMA)
-    ],
-    Optional("runs", description="the runs of pipelines"): [All(nonempty_mapping, RUN_SCHEMA)],
-    Optional("new_events", description="events that handlers made: some of their keys"): [
+    Optional("streams", description="all streams"): [All(nonempty_mapping, STREAM_SCHEMA)],
+    Optional("runs", description="all runs of pipelines"): [All(nonempty_mapping, RUN_SCHEMA)],
+    Optional("new_events", description="all events that handlers created: some of their keys"): [
         nonempty_mapping
     ],
-    Optional("effects", description="effects that handlers queued"): [
+    Optional("effects", description="all effects that handlers queued"): [
         All(nonempty_mapping, EFFECT_SCHEMA)
     ],
 }
@@ -207,10 +205,10 @@ EXPECT_SCHEMA = Schema(
         nonempty_mapping,
         {
             **EXPECTED_FIELDS,
-            Optional("including", description="the same, among others"): All(
+            Optional("including", description="items that must be among others"): All(
                 nonempty_mapping, EXPECTED_FIELDS
             ),
-            Optional("counts", description="how many of each kind"): All(
+            Optional("counts", description="number of items of each kind"): All(
                 nonempty_mapping, {Optional(name): whole_number(0) for name in COUNT_KEYS}
             ),
         },
@@ -220,7 +218,7 @@ EXPECT_SCHEMA = Schema(
 
 @json_schema(minProperties=1)
 def single_action(value: Any) -> Any:
-    """A step does one thing."""
+    """Check that a step has exactly one action."""
     actions = [key for key in STEP_ACTIONS if key in value]
     if len(actions) != 1:
         raise UnexpectedValue(f"expected one of {', '.join(STEP_ACTIONS)} in a step")
@@ -232,15 +230,17 @@ STEP_SCHEMA = Schema(
         {
             Optional("events", description="events, or a file of them"): file_or_items,
             Optional("notifications", description="notifications, or a file"): file_or_items,
-            Optional("every", description="of a file: how often the worker runs"): duration(
+            Optional(
+                "every", description="for a file: stream time between runs of the worker"
+            ): duration(positive=True),
+            Optional(
+                "datetime_traits", description="for a file of events: names of datetime traits"
+            ): (text_list),
+            Optional("advance", description="duration by which stream time advances"): duration(
                 positive=True
             ),
-            Optional("datetime_traits", description="of a file of events: their datetimes"): (
-                text_list
-            ),
-            Optional("advance", description="time goes on by so much"): duration(positive=True),
-            Optional("advance_to", description="time goes on to this"): utc_time,
-            Optional("expect", description="what is to hold at this point"): EXPECT_SCHEMA,
+            Optional("advance_to", description="time to which stream time advances"): utc_time,
+            Optional("expect", description="expected results at this point"): EXPECT_SCHEMA,
         },
         single_action,
     )
@@ -248,15 +248,15 @@ STEP_SCHEMA = Schema(
 CASE_SCHEMA = Schema(
     {
         Required("name", description="unique in the file"): text,
-        Optional("start", description="the time at which it begins"): utc_time,
-        Required("steps", description="what happens, in order"): All([STEP_SCHEMA], Length(min=1)),
-        Optional("expect", description="what is to hold at the end"): EXPECT_SCHEMA,
+        Optional("start", description="stream time at its start"): utc_time,
+        Required("steps", description="its steps, in order"): All([STEP_SCHEMA], Length(min=1)),
+        Optional("expect", description="expected results at the end"): EXPECT_SCHEMA,
     }
 )
 CASES_SCHEMA = Schema(
     {
-        Optional("config", description="the configuration: a path from this file"): text,
-        Required("cases", description="what is tested"): All([CASE_SCHEMA], Length(min=1)),
+        Optional("config", description="path of the configuration, relative to this file"): text,
+        Required("cases", description="the test cases"): All([CASE_SCHEMA], Length(min=1)),
     }
 )
 
@@ -268,11 +268,11 @@ def read_case_files(
 ) -> list[CaseFile]:
     """Read files of cases. Raises `ConfigurationError` with every problem of all of them."""
     report = ProblemReport()
-    read = [
+    files = [
         _read_case_file(path, report, os.environ if environ is None else environ) for path in paths
     ]
     report.raise_problems()
-    return [each for each in read if each is not None]
+    return [file for file in files if file is not None]
 
 
 def _read_case_file(
@@ -300,13 +300,13 @@ def _report_duplicates(
     seen: set[str] = set()
     for index, case in enumerate(cases):
         if case["name"] in seen:
-            message = f"there is a case {case['name']!r} already; names are unique in a file"
+            message = f"duplicate case {case['name']!r}: names must be unique in a file"
             report.add(document, ("cases", index, "name"), message)
         seen.add(case["name"])
 
 
 class _CaseReader:
-    """Makes what a checked document says into cases that know where they stand."""
+    """Converts a validated document to cases with positions."""
 
     def __init__(self, document: Document, base_directory: Path, report: ProblemReport) -> None:
         self._document, self._base_directory, self._report = document, base_directory, report
@@ -323,11 +323,11 @@ class _CaseReader:
         return Case(case["name"], start, tuple(steps), self._place((*path, "name")))
 
     def file(self, name: str, path: DocumentPath) -> Path:
-        """The path of a file that is named, from this file's directory on."""
-        found = self._base_directory / Path(name).expanduser()
-        if not found.exists():
-            self._report.add(self._document, path, f"there is no file {str(found)!r}")
-        return found
+        """Return the path of a named file, relative to the directory of the file of cases."""
+        file = self._base_directory / Path(name).expanduser()
+        if not file.exists():
+            self._report.add(self._document, path, f"there is no file {str(file)!r}")
+        return file
 
     def _step(self, step: Mapping[str, Any], path: DocumentPath) -> Step:
         place = self._place(path)
@@ -336,19 +336,19 @@ class _CaseReader:
         if "advance" in step or "advance_to" in step:
             return AdvanceTime(step.get("advance", step.get("advance_to")), place)
         kind: InputKind = "events" if "events" in step else "notifications"
-        given = step[kind]
-        if not isinstance(given, str):
-            return InputBatch(kind, given, place)
+        items = step[kind]
+        if not isinstance(items, str):
+            return InputBatch(kind, items, place)
         return InputFile(
             kind=kind,
-            path=self.file(given, (*path, kind)),
+            path=self.file(items, (*path, kind)),
             every=step.get("every", DEFAULT_WORKER_INTERVAL),
             datetime_traits=tuple(step.get("datetime_traits", ())),
             place=place,
         )
 
     def _require_timestamps(self, steps: Sequence[Mapping[str, Any]], path: DocumentPath) -> None:
-        """Without a start, time is told by the events: each must have one."""
+        """Report events without a timestamp: they are required in a case without start."""
         for index, step in enumerate(steps):
             events = step.get("events")
             for number, event in enumerate(events if isinstance(events, list) else ()):

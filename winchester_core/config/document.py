@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 DocumentPath: TypeAlias = tuple["Hashable", ...]
-"""The keys and indexes that lead from a document's root to a value."""
+"""Keys and indexes from a document's root to a value."""
 
 
 class Mark(NamedTuple):
-    """A place in a file, both numbers counted from 1, as editors do."""
+    """A position in a file; both numbers start at 1, as in editors."""
 
     line: int
     column: int
@@ -24,12 +24,12 @@ class Mark(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A value and where it stands; `mark` is None for what came from no file.
+    """A value with its position; `mark` is None for a value that is not from a file.
 
-    `children` holds the nodes of a mapping (by key) or of a list, None those of a scalar.
-    `substituted` says that a variable put the text there: it stays text unless a schema refuses
-    that and takes `retyped`, what YAML reads in it. `broken` has been reported already.
-    `size` counts the values in the tree, aliases expanded.
+    `children` are the nodes of a mapping (by key) or of a list; None for a scalar. `substituted`
+    marks text from an environment variable: it stays text unless a schema rejects that and accepts
+    `retyped`, its value as YAML. A `broken` node has been reported already. `size` is the number of
+    values in the tree with aliases expanded.
     """
 
     scalar: Any = None
@@ -50,7 +50,7 @@ class Node:
         return self.retyped if self.substituted and path in retyped else self.scalar
 
     def child(self, key: Hashable) -> Node | None:
-        """The node under a key or index, or None."""
+        """Return the node under a key or index, or None."""
         if isinstance(self.children, dict):
             return self.children.get(key)
         if isinstance(self.children, list) and isinstance(key, int):
@@ -60,34 +60,34 @@ class Node:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Document:
-    """A tree, the name of what it was read from, and the path of its root within that."""
+    """A tree of nodes, the name of its source, and the path of its root in the source."""
 
     name: str
     root: Node
     base: DocumentPath = ()
 
     def section(self, *path: Hashable) -> Document:
-        """The part under `path`, which must exist, as a document of its own."""
+        """Return the part under `path`, which must exist, as a document."""
         return Document(self.name, self._walk(path)[-1], self.base + path)
 
     def mapping(self, key: Hashable) -> Document:
-        """The part under `key`; an empty mapping when there is nothing."""
+        """Return the part under `key` as a document; an empty mapping if it is absent."""
         node = self.root.child(key)
         if node is None or (node.children is None and node.scalar is None):
             node = Node(mark=self.root.mark if node is None else node.mark, children={})
         return Document(self.name, node, (*self.base, key))
 
     def value(self, retyped: Iterable[DocumentPath] = ()) -> Any:
-        """The plain value of the whole; see `Node.value`."""
+        """Return the plain value of the root; see `Node.value`."""
         return self.root.value(frozenset(retyped))
 
     def node(self, path: DocumentPath) -> Node | None:
-        """The node at exactly `path`, or None."""
+        """Return the node at exactly `path`, or None."""
         nodes = self._walk(path)
         return nodes[-1] if len(nodes) == len(path) + 1 else None
 
     def mark(self, path: DocumentPath, *, at_key: bool = False) -> Mark | None:
-        """Where `path` stands, or the nearest of what holds it; `at_key`: its key's place."""
+        """Return the position of `path`, or of its nearest parent; with `at_key`, of its key."""
         nodes = self._walk(path)
         if at_key and len(nodes) >= len(path) > 0:
             mark = nodes[len(path) - 1].key_marks.get(path[-1])
@@ -96,11 +96,11 @@ class Document:
         return nodes[-1].mark
 
     def is_broken(self, path: DocumentPath) -> bool:
-        """Tell whether something on the way to `path`, or there, has been reported already."""
+        """Return whether the node at `path` or a parent has been reported already."""
         return any(node.broken for node in self._walk(path))
 
     def substituted(self, paths: Iterable[DocumentPath]) -> frozenset[DocumentPath]:
-        """Those of `paths` where a variable put text that YAML would read as something else."""
+        """Return those of `paths` with text from a variable that YAML reads as another type."""
         return frozenset(path for path in paths if _is_retypable(self.node(path)))
 
     def _walk(self, path: DocumentPath) -> list[Node]:
@@ -121,8 +121,8 @@ def _is_retypable(node: Node | None) -> bool:
 
 # Environment variables in scalars: `${NAME}` and `${NAME:-default}`.
 #
-# They are replaced after the file has been parsed, so that a value cannot add structure. `$${`
-# stands for a literal `${`. `$name` without braces is left alone: time expressions use it.
+# They are replaced after the file has been parsed, so that a value cannot add structure. `$${` is a
+# literal `${`. `$name` without braces is not replaced: time expressions use it.
 
 REFERENCE = re.compile(
     r"""
@@ -136,25 +136,25 @@ RETYPED_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int",
 
 
 class SubstitutionError(ValueError):
-    """A reference that names no variable, or one that is not set."""
+    """A malformed reference, or one to a variable that is not set."""
 
 
 def has_reference(text: str) -> bool:
-    """Tell whether there is anything in `text` to replace."""
+    """Return whether `text` may contain a reference."""
     return "${" in text
 
 
 def substitute(text: str, environ: Mapping[str, str]) -> str:
-    """Return `text` with its references replaced; the values are not looked at again.
+    """Return `text` with its references replaced, once: values are not substituted again.
 
-    As in a shell, the default serves when the variable is unset or empty. Raises
+    As in a shell, the default is used if the variable is unset or empty. Raises
     `SubstitutionError`.
     """
     return REFERENCE.sub(lambda match: _replacement(match, environ), text)
 
 
 def retype(text: str) -> Any:
-    """Return what YAML reads in an unquoted `text`: a number, a truth value, null, or the text."""
+    """Return the YAML value of an unquoted `text`: a number, a boolean, null, or the text."""
     loader = yaml.SafeLoader("")
     tag = loader.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
     if tag not in RETYPED_TAGS:
@@ -170,7 +170,7 @@ def _replacement(match: re.Match[str], environ: Mapping[str, str]) -> str:
         return "${"
     if match["malformed"]:
         raise SubstitutionError(
-            f"{match['malformed']!r} names no environment variable: expected ${{NAME}} or "
+            f"{match['malformed']!r} is not an environment variable: expected ${{NAME}} or "
             "${NAME:-default}, and $${ for a literal ${"
         )
     name, default = match["name"], match["default"]
@@ -179,7 +179,7 @@ def _replacement(match: re.Match[str], environ: Mapping[str, str]) -> str:
         return value or default
     if value is None:
         raise SubstitutionError(
-            f"the environment variable {name} is not set: set it, or give a default as in "
+            f"the environment variable {name} is not set: set it, or give a default, as in "
             f"${{{name}:-default}}"
         )
     return value

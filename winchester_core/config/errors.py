@@ -1,4 +1,4 @@
-"""Problems of a configuration: their messages, checking by a schema, and the report of all."""
+"""Problems of a configuration: validation by schemas, error messages, and the report."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]*\Z")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong, and where."""
+    """A problem or warning with its position."""
 
     name: str
     mark: Mark | None
@@ -40,7 +40,7 @@ class Problem:
 
 
 class ProblemReport:
-    """Gathers problems and warnings while a configuration is read."""
+    """Collects problems and warnings while a configuration is read."""
 
     def __init__(self) -> None:
         self._problems: list[Problem] = []
@@ -48,7 +48,7 @@ class ProblemReport:
 
     @property
     def problems(self) -> list[str]:
-        """Every problem once: files in the order they were read, each from its top."""
+        """Every problem once, by file in reading order, then by position."""
         files = list(dict.fromkeys(problem.name for problem in self._problems))
 
         def position(problem: Problem) -> tuple[int, Mark | tuple[int, int]]:
@@ -58,32 +58,32 @@ class ProblemReport:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Every warning, in the order found."""
+        """Every warning once, in the order found."""
         return tuple(dict.fromkeys(str(warning) for warning in self._warnings))
 
     def add(
         self, document: Document, path: DocumentPath, message: str, *, at_key: bool = False
     ) -> None:
-        """Note a problem at `path` of `document`, unless what stands there is reported already."""
+        """Add a problem at `path` of `document`, unless the node there is reported already."""
         if not document.is_broken(path):
             self._problems.append(_problem(document, path, message, at_key=at_key))
 
     def add_file_problem(
         self, name: str, mark: Mark | None, message: str, path: DocumentPath = ()
     ) -> None:
-        """Note a problem of a file that has no tree yet."""
+        """Add a problem in a file that has no document yet."""
         self._problems.append(Problem(name, mark, path, message))
 
     def add_file_warning(
         self, name: str, mark: Mark | None, message: str, path: DocumentPath
     ) -> None:
-        """Note what deserves attention in a file that has no tree yet."""
+        """Add a warning about a file that has no document yet."""
         self._warnings.append(Problem(name, mark, path, message))
 
     def warn(
         self, document: Document, path: DocumentPath, message: str, *, at_key: bool = False
     ) -> None:
-        """Note what deserves attention and stops nothing."""
+        """Add a warning at `path` of `document`."""
         self._warnings.append(_problem(document, path, message, at_key=at_key))
 
     def raise_problems(self) -> None:
@@ -95,7 +95,7 @@ class ProblemReport:
 
 
 def format_path(path: DocumentPath) -> str:
-    """Write a path as in `match_criteria[0].traits['a.b']`."""
+    """Format a path as in `match_criteria[0].traits['a.b']`."""
     text = "".join(_format_step(step) for step in path)
     return text.removeprefix(".")
 
@@ -112,14 +112,14 @@ def _problem(document: Document, path: DocumentPath, message: str, *, at_key: bo
 
 
 INVALID: Any = object()
-"""Returned in place of a value that was refused."""
+"""Returned in place of a rejected value."""
 
 
 def validate(document: Document, validator: Callable[[Any], Any], report: ProblemReport) -> Any:
-    """Return what `validator` makes of the document's value, or `INVALID`.
+    """Return the document's value as converted by `validator`, or `INVALID`.
 
-    A scalar that a variable put there is text first; where the validator refuses that, it is
-    offered again as YAML would read it (a number, true or false, nothing).
+    A scalar from an environment variable is tried as text first; if the validator rejects that, it
+    is tried as its YAML value (a number, true or false, null).
     """
     retyped: frozenset[DocumentPath] = frozenset()
     while True:
@@ -140,10 +140,9 @@ def validate(document: Document, validator: Callable[[Any], Any], report: Proble
 def add_error(
     document: Document, error: Invalid, report: ProblemReport, schema: Schema | None = None
 ) -> None:
-    """Put one refusal into the report, at its place.
+    """Add an error of voluptuous to the report, with its position.
 
-    What a variable of the environment put there is not shown: such a value is often a password,
-    and may stand at the wrong key.
+    A value from an environment variable is not shown: it may be a password at the wrong key.
     """
     path = error_path(error)
     node = document.node(path)
@@ -169,18 +168,18 @@ MESSAGE_TEXTS = {
 
 
 class UnexpectedValue(Invalid):
-    """A value that is not what a message, beginning with "expected", asks for.
+    """A value of another form than the message, which begins with "expected", requires.
 
-    The report adds what stands there instead, unless it is secret.
+    The report appends the actual value, unless it is secret.
     """
 
 
 class InvalidKey(Invalid):
-    """A whole sentence about a key rather than its value."""
+    """A complete message about a key instead of its value."""
 
 
 def list_errors(error: Invalid) -> list[Invalid]:
-    """The single errors that `error` holds; missing keys last, since they come in no order."""
+    """Return the single errors in `error`; missing keys come last, sorted by name."""
     errors = list(error.errors) if isinstance(error, MultipleInvalid) else [error]
     missing = [single for single in errors if isinstance(single, RequiredFieldInvalid)]
     missing.sort(key=lambda single: str(single.path[-1]))
@@ -188,22 +187,22 @@ def list_errors(error: Invalid) -> list[Invalid]:
 
 
 def error_path(error: Invalid) -> DocumentPath:
-    """The path of an error, its keys as they stand in the file."""
+    """Return the path of an error with plain keys, as in the file."""
     return tuple(key.schema if isinstance(key, Marker) else key for key in error.path)
 
 
 def concerns_key(error: Invalid) -> bool:
-    """Tell whether an error concerns a key rather than its value."""
+    """Return whether an error concerns a key instead of its value."""
     if isinstance(error, InvalidKey) or error.msg == UNKNOWN_KEY:
         return True
-    return error.msg.startswith("unknown key")  # as criteria and definitions have it
+    return error.msg.startswith("unknown key")  # messages of criteria and definitions
 
 
 def error_message(error: Invalid, value: Any, schema: Any = None, *, secret: bool = False) -> str:
-    """Say what is wrong with `value`, which stands at the error's path.
+    """Return the message of an error about `value`, which is at the error's path.
 
-    `schema` is the one that refused it, for the names that would have been allowed. A `secret`
-    value is not shown, nor is one that stands under the key of a secret.
+    `schema` is the schema that rejected it, for the allowed keys. A `secret` value is not shown,
+    nor is the value of a secret key.
     """
     path = error_path(error)
     if error.msg == UNKNOWN_KEY:
@@ -218,13 +217,13 @@ def error_message(error: Invalid, value: Any, schema: Any = None, *, secret: boo
 
 
 def unknown_key_message(key: object, known: set[str] | None) -> str:
-    """Say that a key is not known, and, where that is known, which is meant or which are."""
+    """Return the message for an unknown key, with the nearest or all of the `known` keys."""
     message = f"unknown key {key!r}"
     return message if known is None else f"{message}; {suggestion(key, known, 'allowed')}"
 
 
 def format_value(value: Any) -> str:
-    """Name a value in a sentence: short, and without the passwords of URLs."""
+    """Return a value for a message: short, with passwords in URLs masked."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -238,8 +237,8 @@ def format_value(value: Any) -> str:
 
 
 def known_keys(schema: Any, path: DocumentPath) -> set[str] | None:
-    """The names that `schema` has for the keys of the mapping at `path`; None if it tells none."""
-    mappings = [found for found in _schemas_at(schema, path) if isinstance(found, Mapping)]
+    """Return the keys that `schema` allows in the mapping at `path`; None if it has no mapping."""
+    mappings = [each for each in _schemas_at(schema, path) if isinstance(each, Mapping)]
     if not mappings:
         return None
     keys = (_key_name(key) for mapping in mappings for key in mapping)
@@ -268,6 +267,6 @@ def _key_name(key: Any) -> Any:
 
 
 def _mask_value(message: str, value: Any) -> str:
-    """Take a secret out of a message that quotes it."""
+    """Mask a secret in a message that quotes it."""
     text = re.escape(str(value))
     return re.sub(rf"(?<!\w){text}(?!\w)", MASK, message) if value else message

@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 
 def resolve_clock(document: Document, values: Mapping[str, Any], report: ProblemReport) -> str:
-    """Return the clock that the settings mean: an endpoint alone means `time_sync`."""
+    """Return the clock that the settings select: an endpoint alone selects `time_sync`."""
     clock, endpoint = values["clock"], values["time_sync_endpoint"]
     if clock is None:
         return "time_sync" if endpoint else "system"
     if clock == "time_sync" and not endpoint:
-        message = "the time_sync clock asks a time service: set time_sync_endpoint to its URL"
+        message = "the time_sync clock needs a time service: set time_sync_endpoint to its URL"
         report.add(document, ("clock",), message)
     elif clock != "time_sync" and endpoint:
-        message = f"has no effect, since the clock is {clock!r}"
+        message = f"has no effect, because the clock is {clock!r}"
         report.warn(document, ("time_sync_endpoint",), message, at_key=True)
     return str(clock)
 
@@ -46,7 +46,7 @@ def resolve_clock(document: Document, values: Mapping[str, Any], report: Problem
 def check_retry_delays(
     document: Document, values: Mapping[str, Any], report: ProblemReport
 ) -> None:
-    """The longest wait is no shorter than the first."""
+    """Report a `retry_delay_max` shorter than `retry_delay`."""
     first, maximum = values["retry_delay"], values["retry_delay_max"]
     if maximum < first:
         message = f"expected at least retry_delay, which is {first:g} s, not {maximum:g} s"
@@ -54,7 +54,7 @@ def check_retry_delays(
 
 
 def check_pipeline_names(triggers: Document, pipelines: Document, report: ProblemReport) -> None:
-    """Every pipeline that a trigger names is defined."""
+    """Report pipelines that a trigger names and that are not defined."""
     defined = pipelines.value()
     entries = triggers.value()
     known = set(defined) if isinstance(defined, dict) else set()
@@ -68,27 +68,27 @@ def check_pipeline_names(triggers: Document, pipelines: Document, report: Proble
 
 
 DefinitionsValidator: TypeAlias = Callable[[list[Any], Mapping[str, Any]], object]
-"""Called with the whole list and the trait plugins by name, which are imported when looked up.
+"""Called with the whole list and the trait plugins by name, which are imported on lookup.
 Raises `voluptuous.Invalid` with paths into the list, or `PluginError`."""
 
 TRAIT_DEPTH = 3
-"""How many steps lead to a trait: the definition's index, `traits`, the name."""
+"""Length of a trait's path: the definition's index, `traits`, the name."""
 
 
 def allows_duplicate_trait(path: DocumentPath) -> bool:
-    """A trait may be defined twice, and the last counts: files of ceilometer 5 to 9 do that."""
+    """Allow duplicate traits, as in files of ceilometer 5 to 9; the last one counts."""
     return len(path) == TRAIT_DEPTH and path[1] == "traits"
 
 
 def check_definition(value: Any) -> dict[str, Any]:
-    """One definition."""
+    """Check that an event definition is a mapping."""
     if isinstance(value, dict):
         return value
     raise UnexpectedValue("expected a mapping of 'event_type' and 'traits'")
 
 
 def check_definitions(value: Any) -> list[Any]:
-    """The whole document; an empty file defines nothing."""
+    """Check that the document is a list of mappings; an empty file is an empty list."""
     if value is None:
         return []
     if isinstance(value, list):
@@ -103,9 +103,9 @@ def read_event_definitions(
     validator: DefinitionsValidator | None,
     report: ProblemReport,
 ) -> EventDefinitions | None:
-    """Return the definitions, or None when something is wrong with them.
+    """Return the definitions, or None if they are invalid.
 
-    `validator` comes from the package that distills, which stands above this one.
+    `validator` is passed in because its package, `distill`, imports this one.
     """
 
     def check(value: Any) -> Any:
@@ -137,7 +137,7 @@ RENAMED_FIELDS = {
     "warnings",
 }
 SAME_NAMED_FIELDS = [field.name for field in fields(Settings) if field.name not in RENAMED_FIELDS]
-"""The fields of `Settings` that hold what the file has under the same key."""
+"""Fields of `Settings` with the same name as their key in the file."""
 
 NEEDS_DATABASE: tuple[Part, ...] = ("database",)
 PART_KEYS: dict[Part, str] = {
@@ -166,15 +166,14 @@ def load_settings(
     ignores: Collection[Part] = (),
     validate_definitions: DefinitionsValidator | None = None,
 ) -> Settings:
-    """Read and check a configuration: the file `source`, or a mapping with its content.
+    """Read and validate a configuration: the file `source`, or a mapping with its content.
 
-    `needs` must be configured; `ignores` is not read at all, so that its files and plugins need
-    not be there; any other part is read when it is configured. `environ` (default: the
-    process's) gives the values of `${NAME}`. `validate_definitions` checks event definitions
-    beyond their outline.
+    Parts in `needs` are required; parts in `ignores` are not read, so that their files and plugins
+    need not exist; other parts are read if configured. `environ` (default: the process's) has the
+    values of `${NAME}`. `validate_definitions` validates event definitions in detail.
 
-    Raises `ConfigurationError` with every problem of every file. Warnings are logged and kept
-    in `Settings.warnings`.
+    Raises `ConfigurationError` with every problem of every file. Warnings are logged, and stored in
+    `Settings.warnings`.
     """
     report = ProblemReport()
     environ = os.environ if environ is None else environ
@@ -188,12 +187,12 @@ def load_settings(
     settings = loader.load(document, validate_definitions) if document is not None else None
     report.raise_problems()
     if settings is None:
-        raise AssertionError("a configuration was refused without a reason")
+        raise AssertionError("the configuration was rejected without a problem in the report")
     return settings
 
 
 class _Loader:
-    """One pass over one configuration; every step goes on after a problem, to find the next."""
+    """Loads one configuration; every step continues after a problem, to report all of them."""
 
     def __init__(
         self,
@@ -212,7 +211,7 @@ class _Loader:
         if not isinstance(document.root.children, dict):
             self._report.add(document, (), "expected a mapping of settings")
             return None
-        values = self._values(document)
+        values = self._setting_values(document)
         self._require_database(document)
         search = SearchPath.of(values["config_path"], self._base_directory)
         values |= self._distiller(document, values, search, validator)
@@ -223,12 +222,12 @@ class _Loader:
         check_retry_delays(document, values, self._report)
         return _make_settings(document.name, values, search, self._report.warnings)
 
-    def _values(self, document: Document) -> dict[str, Any]:
-        """The checked settings; a refused one counts as not given, so that checking can go on."""
+    def _setting_values(self, document: Document) -> dict[str, Any]:
+        """Return the validated settings, with defaults for invalid ones, to go on validating."""
         values = validate(document, SETTINGS_SCHEMA, self._report)
         if values is INVALID:
-            given = document.value()
-            values = SETTINGS_SCHEMA({key: given[key] for key in given if _is_valid(key, given)})
+            raw = document.value()
+            values = SETTINGS_SCHEMA({key: raw[key] for key in raw if _is_valid(key, raw)})
         settings: dict[str, Any] = values
         return settings
 
@@ -296,7 +295,7 @@ class _Loader:
         values: Mapping[str, Any],
         search: SearchPath | None,
     ) -> Document | None:
-        """The document of one part: a file's, or what stands in place of a file's name."""
+        """Return the document of a part: a file, or the content in place of a file's name."""
         key = PART_KEYS[part]
         if part in self._ignores:
             return None
@@ -308,7 +307,7 @@ class _Loader:
             return None
         value = values[key]
         if value is None:
-            return None  # refused, and reported
+            return None  # invalid, and reported
         if not isinstance(value, str) or search is None:
             return document.section(key)
         path = search.find(value)
@@ -320,9 +319,9 @@ class _Loader:
         )
 
 
-def _is_valid(key: str, given: Mapping[str, Any]) -> bool:
+def _is_valid(key: str, raw: Mapping[str, Any]) -> bool:
     try:
-        SETTINGS_SCHEMA({key: given[key]})
+        SETTINGS_SCHEMA({key: raw[key]})
     except Invalid:
         return False
     return True
@@ -336,7 +335,7 @@ def _is_absent(document: Document, key: str) -> bool:
 def _make_settings(
     name: str, values: Mapping[str, Any], search: SearchPath, warnings: tuple[str, ...]
 ) -> Settings:
-    same = {key: values[key] for key in SAME_NAMED_FIELDS}
+    same_named = {key: values[key] for key in SAME_NAMED_FIELDS}
     return Settings(
         name=name,
         database_url=values.get("database", {}).get("url", ""),
@@ -346,13 +345,13 @@ def _make_settings(
         trigger_definitions=values["triggers"],
         pipelines=MappingProxyType(dict(values["pipelines"])),
         warnings=warnings,
-        **same,
+        **same_named,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class SearchPath:
-    """Directories, in the order in which a file is looked for."""
+    """Directories in the order in which files are searched."""
 
     directories: tuple[Path, ...]
 
@@ -360,19 +359,19 @@ class SearchPath:
     def of(cls, config_path: Sequence[str], base_directory: Path) -> SearchPath:
         """Return the directories of `config_path`, relative to `base_directory`, which comes last.
 
-        That is the directory of `winchester.yaml`, or the working directory when there is no
-        such file.
+        `base_directory` is that of `winchester.yaml`, or the working directory if the
+        configuration is not a file.
         """
-        listed = [base_directory / Path(directory).expanduser() for directory in config_path]
-        return cls(tuple(dict.fromkeys([*listed, base_directory])))
+        directories = [base_directory / Path(directory).expanduser() for directory in config_path]
+        return cls(tuple(dict.fromkeys([*directories, base_directory])))
 
     def find(self, name: str) -> Path | None:
-        """The first file called `name`; an absolute name is taken as it is."""
+        """Return the first file called `name`, which may be absolute; None if there is none."""
         candidates = (directory / Path(name).expanduser() for directory in self.directories)
         return next((path for path in candidates if _is_file(path)), None)
 
     def not_found_message(self, name: str) -> str:
-        """Say that no file is called `name`, where it was looked for, and what is there instead."""
+        """Return a message with the directories searched for `name`, and the most similar file."""
         if Path(name).expanduser().is_absolute():
             return f"there is no file {name!r}"
         places = ", ".join(str(directory) for directory in self.directories)
@@ -388,11 +387,11 @@ def _files(directory: Path) -> list[str]:
     try:
         return [path.name for path in directory.iterdir() if path.is_file()]
     except OSError:
-        return []  # a directory that is not there offers nothing
+        return []  # a missing directory
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError:
-        return False  # not ours to read: as good as absent
+        return False  # not accessible, same as absent

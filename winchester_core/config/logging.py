@@ -28,7 +28,7 @@ FILE_MODE = 0o640
 
 
 class LogFile(logging.handlers.WatchedFileHandler):
-    """A log file that others cannot read, opened anew after it was rotated away."""
+    """A log file that others cannot read; reopened after rotation."""
 
     def _open(self) -> Any:
         return open(
@@ -37,20 +37,20 @@ class LogFile(logging.handlers.WatchedFileHandler):
 
 
 def configure_logging(settings: Settings, proc_name: str) -> None:
-    """Send the process's log records where `settings` says, in place of where they went before.
+    """Configure the logging of the process according to `settings`.
 
-    `logging_config` names a file for `logging.config.fileConfig` and decides alone when set;
-    else records of `log_level` and above go to `log_file`, or to standard error, as text in UTC or
-    as JSON (`log_format`). `proc_name` replaces `%(proc_name)s` in either.
+    If `logging_config` is set, it is a file for `logging.config.fileConfig`, and other settings are
+    ignored. Otherwise records of `log_level` and above go to `log_file` or standard error, as text
+    in UTC or as JSON (`log_format`). `proc_name` replaces `%(proc_name)s` in both files' names.
 
-    Raises `ConfigurationError`; records then go where they went.
+    Raises `ConfigurationError`; the previous logging configuration then stays in effect.
     """
     if settings.logging_config is not None:
-        before = _LoggingState()
+        previous = _LoggingState()
         try:
             _configure_from(settings.logging_config, proc_name)
         except ConfigurationError:
-            before.restore()
+            previous.restore()
             raise
         return
     handler = _handler(settings.log_file, proc_name)
@@ -86,31 +86,31 @@ def _configure_from(path: Path, proc_name: str) -> None:
             disable_existing_loggers=False,
             encoding="utf-8",
         )
-    except Exception as error:  # the file's own expressions may raise anything
+    except Exception as error:  # expressions in the file may raise anything
         cause = " ".join(f"{type(error).__name__}: {error}".split())
         reason = f"{path}: logging_config cannot be used: {cause}"
         raise ConfigurationError([reason]) from error
 
 
 class _LoggingState:
-    """Where the records of every logger go, to be put back: `fileConfig` may fail half-way.
+    """Snapshot of all loggers, to be restored if `fileConfig` fails half-way.
 
-    It has then closed the handlers, which open again by themselves with the next record.
+    `fileConfig` has then closed the handlers; they reopen with the next record.
     """
 
     def __init__(self) -> None:
         root = logging.getLogger()
         named = [logging.getLogger(name) for name in root.manager.loggerDict]
         self._loggers = [
-            (each, list(each.handlers), each.level, each.propagate, each.disabled)
-            for each in (root, *named)
+            (logger, list(logger.handlers), logger.level, logger.propagate, logger.disabled)
+            for logger in (root, *named)
         ]
 
     def restore(self) -> None:
-        for each, handlers, level, propagates, disabled in self._loggers:
-            each.handlers[:] = handlers
-            each.setLevel(level)
-            each.propagate, each.disabled = propagates, disabled
+        for logger, handlers, level, propagate, disabled in self._loggers:
+            logger.handlers[:] = handlers
+            logger.setLevel(level)
+            logger.propagate, logger.disabled = propagate, disabled
 
 
 def _open_with_file_mode(path: str, flags: int) -> int:
@@ -121,15 +121,15 @@ CONTEXT_KEYS: Final = (
     *("event", "stream_id", "trigger", "reason", "attempt", "pipeline", "handler", "phase"),
     *("source", "worker"),
 )
-"""What a record may be about: of its scope, or given with it as `extra`."""
+"""Context of a record, from the log context or its `extra`."""
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes a record as one JSON object on one line.
+    """Formats a record as one JSON object on one line.
 
-    Always there: `time` (UTC, ISO 8601 with microseconds), `level`, `logger`, `message`; `program`
-    where it is known, `exception` (a traceback) where there is one, `CONTEXT_KEYS` where known,
-    `trace_id` and `span_id` within a span. The passwords of URLs are masked.
+    Required keys: `time` (UTC, ISO 8601 with microseconds), `level`, `logger`, `message`. Optional
+    keys: `program`, `exception` (a traceback), `CONTEXT_KEYS`, and `trace_id` and `span_id` within
+    a span. Passwords in URLs are masked.
     """
 
     def __init__(
@@ -141,12 +141,12 @@ class JsonFormatter(logging.Formatter):
         defaults: Mapping[str, Any] | None = None,
         program: str | None = None,
     ) -> None:
-        """All but `program` are what a logging.config file passes, and change nothing."""
+        """Set `program`; the other parameters are those of `logging.config` and have no effect."""
         super().__init__(fmt, datefmt, style, defaults=defaults)
         self._program = program
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """Return the record as JSON without a line end."""
         content = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds"),
             "level": record.levelname,
@@ -163,8 +163,8 @@ class JsonFormatter(logging.Formatter):
         return _to_json(content)
 
     def _context(self, record: logging.LogRecord) -> dict[str, Any]:
-        known = {**context_fields(), **record.__dict__}
-        return {key: known[key] for key in CONTEXT_KEYS if known.get(key) is not None}
+        context = {**context_fields(), **record.__dict__}
+        return {key: context[key] for key in CONTEXT_KEYS if context.get(key) is not None}
 
     def _exception(self, record: logging.LogRecord) -> str:
         if record.exc_info and not record.exc_text:

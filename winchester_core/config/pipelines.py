@@ -1,4 +1,4 @@
-"""The pipelines document: a mapping of a pipeline's name to its handlers, in order."""
+"""Pipelines document: a mapping from the name of a pipeline to its handlers, in order."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 HANDLER_METHODS = ("handle_events", "commit", "rollback")
 HANDLER_ENTRY_SCHEMA = Schema(
     {
-        Required("name", description="a handler that is installed, or a local name"): text,
-        Optional("params", description="what the handler's own schema takes"): object,
+        Required("name", description="an installed handler, or a local name"): text,
+        Optional("params", description="parameters, defined by the handler's schema"): object,
     }
 )
 
 
 def handler_list(value: Any) -> list[Any]:
-    """The handlers of one pipeline."""
+    """Check that the handlers of a pipeline are a list."""
     if isinstance(value, list):
         return value
     raise UnexpectedValue("expected a list of handlers")
 
 
 def handler_entry(value: Any) -> Any:
-    """A handler's name, or its name and params."""
+    """Convert a handler's name, or mapping of name and params, to a mapping."""
     if isinstance(value, str) and value:
         return {"name": value}
     if isinstance(value, dict):
@@ -52,26 +52,26 @@ def read_pipelines(
 ) -> Mapping[str, tuple[HandlerEntry, ...]]:
     """Return the pipelines by name, with handlers loaded and params checked.
 
-    `aliases` are the local names of `pipeline_handlers`; an entry point's own name serves too.
-    What is wrong goes to `report` and is left out.
+    `aliases` are the local names of `pipeline_handlers`; names of entry points are valid, too.
+    Invalid entries are reported and omitted.
     """
     pipelines = document.value()
     if pipelines is None:
         return MappingProxyType({})
     if validate(document, PIPELINES_SCHEMA, report) is INVALID and not isinstance(pipelines, dict):
         return MappingProxyType({})
-    read = {
+    handlers_by_name = {
         name: tuple(_read_handlers(document, name, len(handlers), aliases, report))
         for name, handlers in pipelines.items()
         if isinstance(handlers, list)
     }
-    return MappingProxyType(read)
+    return MappingProxyType(handlers_by_name)
 
 
 def warn_unused_aliases(
     document: Document, aliases: Mapping[str, str], pipelines: Document, report: ProblemReport
 ) -> None:
-    """Warn of local names in `document` whose handler is not installed and that nothing uses."""
+    """Warn of unused local names in `document` whose handler is not installed."""
     used = set(_handler_names(pipelines.value()))
     installed = installed_plugins(HANDLERS)
     for alias, name in aliases.items():
@@ -81,7 +81,7 @@ def warn_unused_aliases(
 
 
 def _handler_names(pipelines: Any) -> Iterable[str]:
-    """Every name that stands where a handler's does, in entries that are right and wrong."""
+    """Yield the names of handlers in all entries, valid or not."""
     for entries in pipelines.values() if isinstance(pipelines, dict) else ():
         for entry in entries if isinstance(entries, list) else ():
             name = entry.get("name") if isinstance(entry, dict) else entry

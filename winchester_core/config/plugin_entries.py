@@ -1,4 +1,4 @@
-"""Entries that name a plugin: local names, loading, checks of `params`, event sources."""
+"""Configuration entries of plugins: local names, loading, `params`, event sources."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def load_plugin(
     methods: tuple[str, ...],
     report: ProblemReport,
 ) -> Any:
-    """Return the class that `name`, which stands at `path`, means in `group`, or None.
+    """Return the plugin `name` of `group`, or None after reporting a problem at `path`.
 
-    It must be something to call that has `methods`.
+    It must be callable and have `methods`.
     """
     try:
         plugin = import_plugin(group, name)
@@ -55,9 +55,9 @@ def load_plugin(
 
 
 def check_params(document: Document, plugin: Any, label: str, report: ProblemReport) -> Any:
-    """Return what the plugin's `config_schema` makes of `document`, or `INVALID`.
+    """Return the params as converted by the plugin's `config_schema`, or `INVALID`.
 
-    `label` names the plugin in a message. A plugin without a schema takes the params as they are.
+    `label` names the plugin in messages. Without a schema, the params are returned unchanged.
     """
     try:
         return validate(document, _params_schema(plugin), report)
@@ -76,7 +76,7 @@ def _params_schema(plugin: Any) -> Schema:
 
 def _interface_error(plugin: Any, methods: tuple[str, ...]) -> str | None:
     if not callable(plugin):
-        return "is no class"
+        return "is not a class"
     missing = [method for method in methods if not callable(getattr(plugin, method, None))]
     if isinstance(plugin, type) and missing:
         return f"has no method {' and no method '.join(missing)}"
@@ -91,8 +91,8 @@ def read_event_sources(
 ) -> Mapping[str, SourceEntry]:
     """Return the sources by name, with plugins loaded and params checked.
 
-    `document` is the mapping under `event_sources`; `batch_size` holds for a source that has
-    none of its own. What is wrong goes to `report` and is left out.
+    `document` is the mapping under `event_sources`; `batch_size` is the default of the sources.
+    Invalid entries are reported and omitted.
     """
     names = document.root.children if isinstance(document.root.children, dict) else {}
     entries = (
@@ -121,8 +121,8 @@ def _read_source(
 
 # Local names of plugins: `pipeline_handlers` and `distiller_trait_plugins`.
 #
-# A value is the name of an entry point. The code paths of the older system's own plugins are
-# understood; the path of any other class is refused, with the entry point to declare.
+# A value is the name of an entry point. The class paths of the older system's built-in plugins are
+# accepted; any other class path is rejected, with the entry point to declare.
 
 LEGACY_HANDLER_PATHS = {
     "winchester.pipeline_handler:LoggingHandler": "logger",
@@ -140,16 +140,16 @@ LEGACY_PATHS = {HANDLERS: LEGACY_HANDLER_PATHS, TRAIT_PLUGINS: LEGACY_TRAIT_PLUG
 
 @dataclass(frozen=True, slots=True)
 class PluginAliases:
-    """The local names of a configuration, each with the name of an entry point."""
+    """Mappings from the local names in a configuration to names of entry points."""
 
     handlers: Mapping[str, str] = field(default_factory=dict)
     trait_plugins: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_plugin_aliases(path: str | Path, environ: Mapping[str, str]) -> PluginAliases:
-    """Read the local names in the configuration at `path`, and nothing else of it.
+    """Read only the local names in the configuration at `path`.
 
-    Raises `ConfigurationError` when the file is no YAML, or those two settings are wrong.
+    Raises `ConfigurationError` if the file is not YAML, or one of these settings is invalid.
     """
     yaml_report, report = ProblemReport(), ProblemReport()
     document = read_yaml(Path(path), yaml_report, environ)
@@ -174,9 +174,9 @@ def _read_aliases(
 def resolve_plugin_aliases(
     document: Document, key: str, group: str, aliases: Mapping[str, str], report: ProblemReport
 ) -> dict[str, str]:
-    """Return local name to entry-point name for the setting `key`, which holds `aliases`.
+    """Return the aliases of the setting `key` with names of entry points as values.
 
-    Whether such an entry point is installed matters only where the name is used.
+    The entry point need not be installed unless the alias is used.
     """
     resolved = {}
     for alias, target in aliases.items():
@@ -186,8 +186,8 @@ def resolve_plugin_aliases(
             report.warn(
                 document,
                 (key, alias),
-                f"{target!r} is a path of the older system; "
-                f"the {group_noun(group)} {legacy_name!r} is used: write {legacy_name!r}",
+                f"{target!r} is a class path of the older system; the {group_noun(group)} "
+                f"{legacy_name!r} is used instead: replace the path with {legacy_name!r}",
             )
         elif ":" in target:
             report.add(document, (key, alias), _class_path_message(alias, target, group))
@@ -199,8 +199,8 @@ def resolve_plugin_aliases(
 
 def _class_path_message(alias: str, target: str, group: str) -> str:
     return (
-        f"{target!r} is the path of a class; a {group_noun(group)} is found by its entry point. "
+        f"{target!r} is the path of a class; a {group_noun(group)} is named by its entry point. "
         f"In the setup.cfg of its package, under [options.entry_points], declare "
-        f"'{group} = {alias} = {target}' (name and path on a line of their own, indented), "
+        f"'{group} = {alias} = {target}' (name and path indented on a separate line), "
         f"install the package, and write {alias!r} here"
     )

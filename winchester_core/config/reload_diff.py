@@ -11,8 +11,8 @@ from winchester_core.triggers.definition import compare_triggers
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_NO_SETTINGS: Final = frozenset({"name", "warnings", "config_path"})
-"""What is no setting, or shows in the files that are found by it."""
+_NOT_COMPARED: Final = frozenset({"name", "warnings", "config_path"})
+"""Fields that are not settings, or whose change shows in the files found by them."""
 _LOGGING_FIELDS: Final = frozenset({"log_level", "log_format", "log_file", "logging_config"})
 _DISTILLER_FIELDS: Final = frozenset(
     {"event_definitions", "trait_plugin_aliases", "catch_all_notifications"}
@@ -43,14 +43,14 @@ SETTING_KEYS: Final[Mapping[str, str]] = {
     "trait_plugin_aliases": "distiller_trait_plugins",
     "pipelines": "pipeline_config",
 }
-"""The keys of `winchester.yaml` for fields of `Settings` that are called otherwise."""
+"""Keys of `winchester.yaml` for fields of `Settings` with another name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReloadPolicy:
-    """Which fields of `Settings` a program at work takes over, and which it has no use for.
+    """Fields of `Settings` that a running program reloads, and those that it does not use.
 
-    All others wait for its restart.
+    Changes of all others require a restart.
     """
 
     reloadable: frozenset[str]
@@ -59,20 +59,20 @@ class ReloadPolicy:
 
 WORKER_RELOAD: Final = ReloadPolicy(
     reloadable=_WORKER_FIELDS | _LOGGING_FIELDS | {"trigger_definitions", "statistics_period"},
-    unused=_NO_SETTINGS | _DISTILLER_FIELDS | _SOURCE_FIELDS,
+    unused=_NOT_COMPARED | _DISTILLER_FIELDS | _SOURCE_FIELDS,
 )
 INGEST_RELOAD: Final = ReloadPolicy(
     reloadable=_DISTILLER_FIELDS | _LOGGING_FIELDS | {"trigger_definitions"},
-    unused=_NO_SETTINGS | _WORKER_FIELDS | {"worker_name"},
+    unused=_NOT_COMPARED | _WORKER_FIELDS | {"worker_name"},
 )
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsChange:
-    """A configuration that follows another, for a program at work.
+    """Difference between two configurations for a running program.
 
-    `settings` is what it goes by from now on. `applied` says in words what is different in
-    that; `pending_restart` are the keys whose new values wait for a restart.
+    `settings` are the new settings in effect. `applied` describes the changes in them;
+    `pending_restart` are the keys whose changes require a restart.
     """
 
     settings: Settings
@@ -81,7 +81,7 @@ class SettingsChange:
 
 
 def compare_settings(old: Settings, new: Settings, policy: ReloadPolicy) -> SettingsChange:
-    """What a program that goes by `old` makes of `new`."""
+    """Return the changes from `old` to `new` that apply to a program with this policy."""
     differing = [
         field.name
         for field in fields(Settings)
@@ -108,6 +108,6 @@ def _describe_change(name: str, old: Settings, new: Settings) -> str:
 
 
 def _changed_pipelines(old: Settings, new: Settings) -> list[str]:
-    """The pipelines that differ: no values, which may be secrets."""
+    """Return the names of pipelines that differ, without values, which may be secret."""
     names = dict.fromkeys((*new.pipelines, *old.pipelines))
     return [name for name in names if old.pipelines.get(name) != new.pipelines.get(name)]

@@ -1,4 +1,4 @@
-"""The settings of `winchester.yaml`: every key with its check, its default and its meaning."""
+"""Schema of `winchester.yaml`: every setting with its validator, default and description."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from winchester_core.config.values import (
 from winchester_core.interfaces.json_schema import definition_reference, json_schema
 
 
-def file_or_content(kind: type, what: str, definition: str) -> Any:
-    """The name of a file, or its content given in place.
+def file_or_content(kind: type, content: str, definition: str) -> Any:
+    """Return a validator for the name of a file, or its content of type `kind` in place.
 
-    `definition` is what `winchester_core.schemas` calls the schema of that content.
+    `definition` is the name of the content's schema in `winchester_core.schemas`.
     """
 
     @json_schema(
@@ -41,27 +41,29 @@ def file_or_content(kind: type, what: str, definition: str) -> Any:
     def check_file_or_content(value: Any) -> Any:
         if value is None or isinstance(value, kind) or (isinstance(value, str) and value):
             return value
-        raise UnexpectedValue(f"expected the name of a file, or {what}")
+        raise UnexpectedValue(f"expected the name of a file, or {content}")
 
     return check_file_or_content
 
 
 @json_schema(AnyOf({text: text}, None))
 def alias_map(value: Any) -> dict[str, str]:
-    """Local names, each for the name of an entry point."""
+    """Check a mapping from local names to names of entry points."""
     if value is None:
         return {}
     if isinstance(value, dict):
-        pairs: dict[str, str] = Schema({text: text})(value)
-        return pairs
+        aliases: dict[str, str] = Schema({text: text})(value)
+        return aliases
     raise UnexpectedValue("expected a mapping of a name to the name of an entry point")
 
 
 SOURCE_SCHEMA = Schema(
     {
         Required("source", description="name of an entry point of winchester.event_sources"): text,
-        Optional("params", default=dict, description="what the source's own schema takes"): dict,
-        Optional("batch_size", description="messages a transaction"): whole_number(1),
+        Optional(
+            "params", default=dict, description="parameters, defined by the source's schema"
+        ): dict,
+        Optional("batch_size", description="messages per transaction"): whole_number(1),
     }
 )
 
@@ -73,7 +75,7 @@ SOURCE_SCHEMA = Schema(
     title="mapping of a name to a source",
 )
 def source_map(value: Any) -> dict[str, Any]:
-    """The configured event sources by name; each is checked on its own later."""
+    """Check that the event sources are a mapping; each source is validated separately."""
     if value is None:
         return {}
     if isinstance(value, dict) and all(isinstance(name, str) and name for name in value):
@@ -87,76 +89,80 @@ DATABASE_SCHEMA = Schema(
 
 
 def setting(key: str, default: Any, description: str) -> Optional:
-    """A key of the file with its default and what it means."""
+    """Return the schema key of a setting, with its default and description."""
     return Optional(key, default=default, description=description)
 
 
 SETTINGS_SCHEMA = Schema(
     {
-        setting("config_path", ".", "where to look for the other files"): text_list,
-        Optional("database", description="where events and streams are kept"): DATABASE_SCHEMA,
+        setting("config_path", ".", "directories of the other files"): text_list,
+        Optional("database", description="database of events and streams"): DATABASE_SCHEMA,
         # Notifications to events.
         setting("distiller_config", None, "event definitions, file or list"): file_or_content(
             list, "a list of event definitions", "event_definitions"
         ),
         setting("distiller_trait_plugins", dict, "local names of trait plugins"): alias_map,
-        setting("catch_all_notifications", False, "keep what no definition covers"): boolean,
+        setting(
+            "catch_all_notifications", False, "store notifications that no definition covers"
+        ): boolean,
         # Events to streams.
         setting("trigger_definitions", None, "triggers, file or list"): file_or_content(
             list, "a list of triggers", "triggers"
         ),
-        setting("event_sources", dict, "where ingest takes messages from"): source_map,
-        setting("ingest_batch_size", 1000, "messages a transaction"): whole_number(1),
-        setting("ingest_batch_delay", 0.02, "wait for a busy source to fill a batch"): seconds(),
+        setting("event_sources", dict, "sources of messages for ingest"): source_map,
+        setting("ingest_batch_size", 1000, "messages per transaction"): whole_number(1),
+        setting("ingest_batch_delay", 0.02, "time for a busy source to fill a batch"): seconds(),
         # Streams to pipelines.
         setting("pipeline_config", None, "pipelines, file or mapping"): file_or_content(
             dict, "a mapping of pipelines", "pipelines"
         ),
         setting("pipeline_handlers", dict, "local names of handlers"): alias_map,
-        setting("pipeline_worker_batch_size", 1000, "streams a turn"): whole_number(1),
-        setting("pipeline_worker_delay", 10, "sleep of an idle worker"): seconds(),
-        setting("pipeline_timeout", None, "longest run of a pipeline"): off_or(
+        setting("pipeline_worker_batch_size", 1000, "streams per claim"): whole_number(1),
+        setting("pipeline_worker_delay", 10, "polling interval of an idle worker"): seconds(),
+        setting("pipeline_timeout", None, "maximum duration of a pipeline run"): off_or(
             seconds(positive=True)
         ),
-        setting("worker_name", None, "name of the worker; the host's name"): optional(text),
-        setting("lease_seconds", 60, "how long a claim holds unless renewed"): seconds(
-            positive=True
+        setting("worker_name", None, "name of the worker; default: the host's name"): optional(
+            text
         ),
+        setting("lease_seconds", 60, "duration of a claim unless renewed"): seconds(positive=True),
         setting("max_attempts", 5, "runs before a stream is in error"): whole_number(1),
-        setting("retry_delay", 10, "first wait before another attempt"): seconds(),
-        setting("retry_delay_max", 3600, "longest wait before another attempt"): seconds(),
-        setting("outbox_batch_size", 100, "effects a call of a handler's deliver"): whole_number(1),
-        setting("outbox_max_age", "7d", "when an undelivered effect is given up"): duration(
-            positive=True
+        setting("retry_delay", 10, "delay before the second attempt"): seconds(),
+        setting("retry_delay_max", 3600, "maximum delay between attempts"): seconds(),
+        setting("outbox_batch_size", 100, "effects per call of a handler's deliver"): whole_number(
+            1
         ),
-        setting("purge_completed_streams", True, "remove completed streams"): boolean,
-        setting("trim_events", False, "remove old events"): boolean,
+        setting(
+            "outbox_max_age", "7d", "age at which an undelivered effect is marked dead"
+        ): duration(positive=True),
+        setting("purge_completed_streams", True, "delete completed streams"): boolean,
+        setting("trim_events", False, "delete old events"): boolean,
         setting("trim_events_age", "$timestamp - 14d", "events before this are old"): (
             time_expression("timestamp")
         ),
-        setting("trim_events_batch_size", 100, "events removed a turn"): whole_number(1),
-        # The end of ingest and workers.
-        setting("shutdown_timeout", 30, "time to finish what is in hand when told to end"): (
+        setting("trim_events_batch_size", 100, "events deleted per transaction"): whole_number(1),
+        # Shutdown.
+        setting("shutdown_timeout", 30, "time to finish the work in progress at shutdown"): (
             seconds()
         ),
         # Time.
-        setting("clock", None, "which clock drives streams"): optional(
+        setting("clock", None, "clock of stream time"): optional(
             one_of("system", "event", "time_sync")
         ),
-        setting("event_clock_max_jump", "1d", "how far one event moves the clock"): off_or(
+        setting("event_clock_max_jump", "1d", "maximum advance of the clock by one event"): off_or(
             duration(positive=True)
         ),
         setting("time_sync_endpoint", None, "the service of the time_sync clock"): optional(
             http_url
         ),
-        # What is told.
-        setting("metrics_listen", None, "where metrics and health are told; nowhere"): off_or(
+        # Metrics and logging.
+        setting("metrics_listen", None, "listen address of metrics and health"): off_or(
             listen_address
         ),
         setting("statistics_period", 10, "time between statistics records"): seconds(positive=True),
-        setting("log_level", "info", "least level logged"): log_level,
-        setting("log_format", "text", "how a log record is written"): one_of("text", "json"),
-        setting("log_file", None, "file to log to; standard error"): optional(log_file),
+        setting("log_level", "info", "minimum level of log records"): log_level,
+        setting("log_format", "text", "format of log records"): one_of("text", "json"),
+        setting("log_file", None, "log file; default: standard error"): optional(log_file),
         setting("logging_config", None, "a logging.config file"): optional(text),
     }
 )

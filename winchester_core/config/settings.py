@@ -1,4 +1,4 @@
-"""The configuration as the program sees it: checked, typed and complete."""
+"""Records of the validated configuration, typed and with defaults."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ ClockName = Literal["system", "event", "time_sync"]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class HandlerEntry:
-    """One handler of a pipeline: its name there, its entry point, its class, its params.
+    """One handler of a pipeline: its local name, entry point, class and params.
 
-    `params` are what the handler's schema made of those in the file, defaults filled in.
+    `params` are those returned by the handler's schema, with defaults.
     """
 
     name: str
@@ -37,7 +37,7 @@ class HandlerEntry:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SourceEntry:
-    """One entry of `event_sources`; `batch_size` counts the messages of a transaction."""
+    """One entry of `event_sources`; `batch_size` is the number of messages per transaction."""
 
     name: str
     plugin_name: str
@@ -51,7 +51,7 @@ class SourceEntry:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class EventDefinitions:
-    """The definitions that turn notifications into events, as they stand in `name`."""
+    """Definitions that convert notifications to events, from the file `name`."""
 
     name: str
     definitions: tuple[Mapping[str, Any], ...]
@@ -62,23 +62,22 @@ class EventDefinitions:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Settings:
-    """Everything that `winchester.yaml` and the files it names say.
+    """Content of `winchester.yaml` and the files it names.
 
-    Fields are named as the keys of `winchester.yaml`; docs/reference/settings.md explains each.
-    Lengths of time are in seconds where they are floats. What was not configured, or was not
-    read because the command does not need it, is empty. The text of this object shows no
-    password.
+    Fields are named like the keys of `winchester.yaml`; docs/reference/settings.md describes each.
+    Durations that are floats are in seconds. Parts that are not configured, or not read, are empty.
+    `repr` masks passwords.
     """
 
     name: str
     """The file, or `<dict>`."""
     database_url: str
-    """SQLAlchemy URL, password included: show `masked_database_url` instead. Empty if none."""
+    """SQLAlchemy URL with its password; for output, use `masked_database_url`. Empty if none."""
 
     config_path: tuple[Path, ...]
     event_definitions: EventDefinitions | None
     trait_plugin_aliases: Mapping[str, str]
-    """`distiller_trait_plugins`: local name to the name of an entry point."""
+    """`distiller_trait_plugins`: mapping from local names to names of entry points."""
     catch_all_notifications: bool
 
     trigger_definitions: tuple[Mapping[str, Any], ...]
@@ -109,25 +108,25 @@ class Settings:
     time_sync_endpoint: str | None
 
     metrics_listen: tuple[str, int] | None
-    """Host and port; port 0 is any free one."""
+    """Host and port; port 0 selects a free one."""
     statistics_period: float
     log_level: str
-    """The name of a level of `logging`, in capitals."""
+    """Name of a level of `logging`, in upper case."""
     log_format: LogFormat
     log_file: str | None
     logging_config: Path | None
 
     warnings: tuple[str, ...] = ()
-    """What the configuration's reader should know; logged when it was loaded."""
+    """Warnings about the configuration, logged when it was loaded."""
 
     @property
     def trait_plugins(self) -> Mapping[str, Any]:
-        """The trait plugins by entry-point and local name; each is imported when looked up."""
+        """Trait plugins by entry-point and local name, each imported on lookup."""
         return PluginRegistry(TRAIT_PLUGINS, self.trait_plugin_aliases)
 
     @property
     def masked_database_url(self) -> str:
-        """The database's URL without its password, fit to be shown."""
+        """URL of the database with its password masked."""
         return mask_url(self.database_url)
 
     def __repr__(self) -> str:
@@ -135,5 +134,5 @@ class Settings:
 
 
 def _masked_repr(entry: Any) -> str:
-    shown = (f"{field.name}={masked(getattr(entry, field.name))!r}" for field in fields(entry))
-    return f"{type(entry).__name__}({', '.join(shown)})"
+    parts = (f"{field.name}={masked(getattr(entry, field.name))!r}" for field in fields(entry))
+    return f"{type(entry).__name__}({', '.join(parts)})"

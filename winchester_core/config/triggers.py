@@ -1,4 +1,4 @@
-"""Triggers document: the schema of a trigger, and the checks of a list of them."""
+"""Triggers document: schema and validation of trigger definitions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PIPELINE_KEYS = ("fire_pipeline", "expire_pipeline")
 def read_triggers(
     document: Document, conditions: Mapping[str, type[Condition]], report: ProblemReport
 ) -> tuple[Mapping[str, Any], ...]:
-    """Return the entries of the triggers document that are right; the rest goes to `report`."""
+    """Return the valid entries of the triggers document; problems go to `report`."""
     items = document.root.children
     if items is None and document.root.scalar is None:
         return ()
@@ -56,7 +56,7 @@ def read_triggers(
 def check_trigger_definitions(
     definitions: Iterable[Mapping[str, Any]], conditions: Mapping[str, type[Condition]]
 ) -> tuple[Mapping[str, Any], ...]:
-    """Check triggers given by a program, as `load_settings` checks those of a file.
+    """Validate trigger definitions of a program as `load_settings` validates those of a file.
 
     Raises `ConfigurationError` with every problem of all of them.
     """
@@ -68,10 +68,10 @@ def check_trigger_definitions(
 
 
 def validate_trigger(config: Any, conditions: Mapping[str, type[Condition]]) -> None:
-    """Check one entry of the triggers document, criteria and conditions included.
+    """Validate one entry of the triggers document, including criteria and conditions.
 
-    Raises `voluptuous.MultipleInvalid` with every problem, each a whole sentence with its path
-    relative to the entry.
+    Raises `voluptuous.MultipleInvalid` with every problem, each with a complete message and its
+    path relative to the entry.
     """
     if not isinstance(config, Mapping):
         raise MultipleInvalid([UnexpectedValue("expected a mapping that describes a trigger")])
@@ -100,7 +100,7 @@ def _read_trigger(
         return None
     if "load_criteria" in trigger:
         del trigger["load_criteria"]
-        message = "has no effect here, as in the older system; leave it out"
+        message = "has no effect, as in the older system; remove it"
         report.warn(document, ("load_criteria",), message, at_key=True)
     plain: Mapping[str, Any] = trigger
     return plain
@@ -116,12 +116,12 @@ def _report_duplicates(document: Document, report: ProblemReport) -> None:
         if first != index:
             mark = document.mark((first, "name"))
             place = f"on line {mark.line}" if mark else f"as entry [{first}]"
-            message = f"there is a trigger {name!r} already, {place}; names are unique"
+            message = f"duplicate trigger {name!r}, first {place}: names must be unique"
             report.add(document, (index, "name"), message)
 
 
 def _mapped_name_errors(config: Mapping[str, Any]) -> Iterator[Invalid]:
-    """`map_distinguished_by` speaks of the trigger's distinguishing traits only."""
+    """Yield errors for keys of `map_distinguished_by` that are not distinguishing traits."""
     if not isinstance(config.get("distinguished_by"), list):
         return
     names = (
@@ -138,7 +138,7 @@ def _mapped_name_errors(config: Mapping[str, Any]) -> Iterator[Invalid]:
 
 
 def _with_message(error: Invalid, config: Mapping[str, Any]) -> Invalid:
-    """The same refusal as a sentence that needs no schema to be understood."""
+    """Return the same error with a complete message, which does not need the schema."""
     path = error_path(error)
     value: Any = config
     for key in path:
@@ -161,14 +161,14 @@ NAME = All(str, Length(min=1, max=MAX_NAME_LENGTH))
 
 @json_schema(NAME)
 def trigger_name(value: Any) -> str:
-    """A trigger's name, as every database stores it."""
+    """Check a trigger's name, which every database must be able to store."""
     if not isinstance(value, str):
         raise UnexpectedValue("expected text")
     if not 0 < len(value) <= MAX_NAME_LENGTH:
         raise Invalid(f"expected 1 to {MAX_NAME_LENGTH} characters, not {len(value)}")
-    fault = text_problem(value)
-    if fault:
-        raise Invalid(fault)
+    problem = text_problem(value)
+    if problem:
+        raise Invalid(problem)
     return value
 
 
@@ -178,7 +178,7 @@ def trigger_name(value: Any) -> str:
     title="list of names of traits, or of maps of one to a time expression",
 )
 def distinguishing_traits(value: Any) -> list[Any]:
-    """Names of traits, or one-key maps of such a name to a time expression; each once."""
+    """Check a list of names of traits, or of one-key maps of a name to a time expression."""
     if not isinstance(value, list):
         raise UnexpectedValue("expected a list of trait names")
     errors: list[Invalid] = []
@@ -196,14 +196,17 @@ def distinguishing_traits(value: Any) -> list[Any]:
 
 
 def distinguishing_trait_name(part: Any) -> str | None:
-    """The trait that an entry of `distinguished_by` names, if it names one."""
+    """Return the trait that an entry of `distinguished_by` names; None if it is invalid."""
     if isinstance(part, dict) and len(part) == 1:
         part = next(iter(part))
     return part if isinstance(part, str) else None
 
 
 def criteria_list(definition: str) -> Callable[[Any], list[Any]]:
-    """At least one criterion; `definition` is what `winchester_core.schemas` calls its schema."""
+    """Return a validator for a non-empty list of criteria.
+
+    `definition` is the name of a criterion's schema in `winchester_core.schemas`.
+    """
 
     @json_schema(All([definition_placeholder(definition)], Length(min=1)), title="list of criteria")
     def check_criteria(value: Any) -> list[Any]:
@@ -216,7 +219,7 @@ def criteria_list(definition: str) -> Callable[[Any], list[Any]]:
 
 @json_schema(type="number", minimum=0, maximum=MAX_FIRE_DELAY_SECONDS, title="seconds")
 def fire_delay(value: Any) -> Any:
-    """Seconds between the moment the fire criteria are met and the firing."""
+    """Check the seconds between the time the fire criteria are met and firing."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if number and 0 <= value <= MAX_FIRE_DELAY_SECONDS:
         return value
@@ -225,7 +228,7 @@ def fire_delay(value: Any) -> Any:
 
 @json_schema(type="integer", minimum=0, maximum=MAX_DEBUG_LEVEL)
 def debug_level(value: Any) -> int:
-    """How much of a trigger's work is counted."""
+    """Check the level of a trigger's debug counts."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_DEBUG_LEVEL:
         return value
     raise UnexpectedValue("expected 0, 1 or 2")
@@ -233,7 +236,7 @@ def debug_level(value: Any) -> int:
 
 @json_schema(type=["string", "null"], minLength=1)
 def pipeline_name(value: Any) -> str | None:
-    """The name of a pipeline, or nothing."""
+    """Check the name of a pipeline, which may be null."""
     if value is None or (isinstance(value, str) and value):
         return value
     raise UnexpectedValue("expected the name of a pipeline")
@@ -254,7 +257,9 @@ TRIGGER_SCHEMA = Schema(
         Required("expiration", description="when a stream that did not fire expires"): (
             time_expression("first", "last", "timestamp")
         ),
-        Optional("fire_delay", default=0, description="seconds between met and fired"): fire_delay,
+        Optional(
+            "fire_delay", default=0, description="seconds between criteria met and firing"
+        ): fire_delay,
         Optional("fire_pipeline", description="runs when a stream fires"): pipeline_name,
         Optional("expire_pipeline", description="runs when a stream expires"): pipeline_name,
         Optional("debug_level", default=0, description="0, 1 or 2"): debug_level,
@@ -266,7 +271,7 @@ TRIGGER_SCHEMA = Schema(
 def collect_errors(
     errors: list[Invalid], path: tuple[Any, ...], check: Callable[[Any], object], value: Any
 ) -> None:
-    """Call `check` with `value`, which stands at `path`, and add what it raises to `errors`."""
+    """Call `check` with `value`, which is at `path`, and append its errors to `errors`."""
     try:
         check(value)
     except Invalid as error:
@@ -281,8 +286,8 @@ def _distinguishing_trait(part: Any) -> None:
         raise UnexpectedValue(
             "expected a trait's name, or a map of one such name to a time expression"
         )
-    fault = name_problem(trait)
-    if fault:
-        raise Invalid(fault)
+    problem = name_problem(trait)
+    if problem:
+        raise Invalid(problem)
     if isinstance(part, dict):
         Schema({str: time_expression("timestamp")})(part)

@@ -1,4 +1,4 @@
-"""What single settings may hold: checks that return the value in the type the program uses."""
+"""Validators of single settings; they return the value in the type that the program uses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DURATION_PART = re.compile(r"(\d+)\s*(us|d|h|m|s)")
 UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds", "us": "microseconds"}
 DATABASES = ("sqlite", "postgresql", "postgres", "mysql", "mariadb")
 HOST_AND_PORT = re.compile(r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^]/?]*\]|[^:/?\[]*)(?::\d+)?(?:[/?]|\Z)")
-"""What follows `://`, up to the database's name, as SQLAlchemy takes it apart."""
+"""The part after `://` up to the database's name, as SQLAlchemy parses it."""
 LOOPBACK = "127.0.0.1"
 LISTEN_PATTERN = r"^(?:(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):)?([0-9]{1,5})$"
 LOG_LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
@@ -33,7 +33,7 @@ LOG_LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 
 @json_schema(type="boolean")
 def boolean(value: Any) -> bool:
-    """True or false, not a number or a text that resembles one."""
+    """Check a boolean; numbers and text are not converted."""
     if isinstance(value, bool):
         return value
     raise UnexpectedValue("expected true or false")
@@ -41,7 +41,7 @@ def boolean(value: Any) -> bool:
 
 @json_schema(type="string", minLength=1)
 def text(value: Any) -> str:
-    """Text of at least one character."""
+    """Check non-empty text."""
     if isinstance(value, str) and value:
         return value
     raise UnexpectedValue("expected text")
@@ -49,7 +49,7 @@ def text(value: Any) -> str:
 
 @json_schema(AnyOf(text, All([text], Length(min=1))))
 def text_list(value: Any) -> list[str]:
-    """One text, or a list of them; returned as a list."""
+    """Check a text or a list of texts; return a list."""
     if isinstance(value, str):
         return [text(value)]
     if isinstance(value, list) and value and all(isinstance(item, str) and item for item in value):
@@ -58,7 +58,7 @@ def text_list(value: Any) -> list[str]:
 
 
 def optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """What `check` takes, or nothing."""
+    """Return a validator for null or a value that `check` accepts."""
 
     @json_schema(AnyOf(check, None))
     def check_optional(value: Any) -> Any:
@@ -68,7 +68,7 @@ def optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def whole_number(minimum: int) -> Callable[[Any], int]:
-    """A whole number of at least `minimum`."""
+    """Return a validator for a whole number of at least `minimum`."""
 
     @json_schema(type="integer", minimum=minimum)
     def check_whole_number(value: Any) -> int:
@@ -80,32 +80,32 @@ def whole_number(minimum: int) -> Callable[[Any], int]:
 
 
 def duration(*, positive: bool = False) -> Callable[[Any], timedelta]:
-    """A length of time: seconds as a number, or a text as in `1d 12h`.
+    """Return a validator for a duration: seconds as a number, or a text such as `1d 12h`.
 
-    Units are those of time expressions that have one length: d h m s us.
+    Units are those of time expressions with a fixed length: d h m s us.
     """
-    wanted = "a length of time over zero" if positive else "a length of time"
+    title = "a duration over zero" if positive else "a duration"
 
-    least = {"exclusiveMinimum": 0} if positive else {"minimum": 0}
+    lower_bound = {"exclusiveMinimum": 0} if positive else {"minimum": 0}
 
     @json_schema(
-        anyOf=[{"type": "number", **least}, {"type": "string", "pattern": DURATION_PATTERN}],
-        title=wanted,
+        anyOf=[{"type": "number", **lower_bound}, {"type": "string", "pattern": DURATION_PATTERN}],
+        title=title,
         examples=["1d 12h"],
     )
     def check_duration(value: Any) -> timedelta:
-        length = _parse_duration(value)
-        if length is None or (positive and not length):
+        parsed = _parse_duration(value)
+        if parsed is None or (positive and not parsed):
             raise UnexpectedValue(
-                f"expected {wanted}: seconds, or text as in '1d 12h' (units d h m s us)"
+                f"expected {title}: seconds, or text such as '1d 12h' (units d h m s us)"
             )
-        return length
+        return parsed
 
     return check_duration
 
 
 def seconds(*, positive: bool = False) -> Callable[[Any], float]:
-    """As `duration`, in seconds."""
+    """Return a validator like `duration` that returns seconds."""
     check = duration(positive=positive)
 
     @json_schema(check)
@@ -116,7 +116,10 @@ def seconds(*, positive: bool = False) -> Callable[[Any], float]:
 
 
 def off_or(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """What `check` takes, or `off` (which YAML reads as false) or nothing: returned as None."""
+    """Return a validator for a value that `check` accepts, or None for `off`, false and null.
+
+    YAML reads `off` as false.
+    """
 
     @json_schema(AnyOf(check, "off", False, None))
     def check_switchable(value: Any) -> Any:
@@ -126,7 +129,7 @@ def off_or(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def one_of(*names: str) -> Callable[[Any], str]:
-    """One of a few words."""
+    """Return a validator for one of `names`."""
 
     @json_schema(type="string", enum=list(names))
     def check_word(value: Any) -> str:
@@ -139,7 +142,7 @@ def one_of(*names: str) -> Callable[[Any], str]:
 
 @json_schema(**case_insensitive_enum(*(level.lower() for level in LOG_LEVELS), "warn"))
 def log_level(value: Any) -> str:
-    """The name of a level of `logging`, in any case."""
+    """Check the name of a level of `logging`, in any case; return it in upper case."""
     name = value.upper() if isinstance(value, str) else value
     if name == "WARN":
         return "WARNING"
@@ -150,7 +153,7 @@ def log_level(value: Any) -> str:
 
 @json_schema(text)
 def log_file(value: Any) -> str:
-    """A path that may hold `%(proc_name)s`."""
+    """Check a path that may contain `%(proc_name)s`."""
     path = text(value)
     try:
         path % {"proc_name": "worker"}
@@ -168,7 +171,7 @@ def log_file(value: Any) -> str:
     examples=["sqlite:///winchester.db"],
 )
 def database_url(value: Any) -> str:
-    """An SQLAlchemy URL. The message never shows it, since it may hold a password."""
+    """Check an SQLAlchemy URL. Messages do not quote it: it may contain a password."""
     if not isinstance(value, str) or "://" not in value or value.startswith(":"):
         raise Invalid("expected a database URL, as in sqlite:///winchester.db")
     scheme, _, rest = value.partition("://")
@@ -186,11 +189,11 @@ def database_url(value: Any) -> str:
         {"type": "integer", "minimum": 0, "maximum": 65535},
         {"type": "string", "pattern": LISTEN_PATTERN},
     ],
-    title="address to listen at",
+    title="listen address",
     examples=[f"{LOOPBACK}:9464"],
 )
 def listen_address(value: Any) -> tuple[str, int]:
-    """A port of this machine alone, or `HOST:PORT`; returned as host and port."""
+    """Check a port on the loopback address, or `HOST:PORT`; return host and port."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     match = re.fullmatch(LISTEN_PATTERN, value) if isinstance(value, str) else None
@@ -201,14 +204,14 @@ def listen_address(value: Any) -> tuple[str, int]:
 
 @json_schema(type="string", pattern=r"^https?://[^/\s]", title="URL")
 def http_url(value: Any) -> str:
-    """The URL of an HTTP service."""
+    """Check the URL of an HTTP service."""
     if isinstance(value, str) and re.match(r"https?://[^/\s]", value):
         return value
     raise UnexpectedValue("expected a URL that begins with http:// or https://")
 
 
 def time_expression(*variables: str) -> Callable[[Any], str]:
-    """The text of a time expression that uses no variable but these; returned as text."""
+    """Return a validator for the text of a time expression with only these variables."""
 
     @json_schema(
         type="string",

@@ -1,4 +1,4 @@
-"""Reading of YAML files and Python mappings into documents with the position of every value."""
+"""Reading of YAML files and Python mappings into documents with positions."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ MAX_FILE_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 100
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's loader where PyYAML was built with it; the slower one in Python otherwise."""
+"""libyaml's loader if PyYAML was built with it; otherwise the slower one in Python."""
 
 SECOND_DOCUMENT = "but found another document"
 LIBYAML_TOO_DEEP = "exceeded maximum nesting depth"
-"""libyaml's own bound (0.2.6 on); its scanner, which reads ahead, may meet it before we do ours."""
+"""Error of libyaml 0.2.6 and later; its scanner reads ahead and may reach its limit before ours."""
 
 TOO_DEEP = f"is nested over {MAX_DEPTH} levels deep"
 COLLECTION_STARTS = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
@@ -41,7 +41,7 @@ COLLECTION_ENDS = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
 
 
 def no_duplicates(_path: DocumentPath) -> bool:
-    """No key may stand twice."""
+    """Allow no duplicate keys."""
     return False
 
 
@@ -51,11 +51,11 @@ def read_yaml(
     environ: Mapping[str, str],
     allows_duplicate: Callable[[DocumentPath], bool] = no_duplicates,
 ) -> Document | None:
-    """Read the file at `path`; an empty one has the value None.
+    """Read the file at `path`; the value of an empty file is None.
 
-    Problems go to `report`. Returns None when the file could not be read as a whole; a document
-    with problems in parts of it is returned, so that the rest can be checked as well. A key that
-    stands twice is a problem, or, where `allows_duplicate` is true for its path, a warning.
+    Problems go to `report`. Returns None if the file cannot be parsed; a document with problems in
+    parts of it is returned, so that the rest can be validated. A duplicate key is a problem, or a
+    warning if `allows_duplicate` returns true for its path.
     """
     name = str(path)
     try:
@@ -74,7 +74,7 @@ def parse_yaml(
     allows_duplicate: Callable[[DocumentPath], bool] = no_duplicates,
     loader_class: Any = Loader,
 ) -> Document | None:
-    """Read `content`, called `name` in messages; see `read_yaml`."""
+    """Parse `content`, called `name` in messages; see `read_yaml`."""
     try:
         _check_bounds(content, loader_class)
         loader = loader_class(content)
@@ -83,17 +83,15 @@ def parse_yaml(
     except UnreadableDocument as error:
         report.add_file_problem(name, error.mark, error.reason)
     except yaml.YAMLError as error:
-        mark, reason = _explain(error, content)
+        mark, reason = _error_position_and_reason(error, content)
         report.add_file_problem(name, mark, reason)
     return None
 
 
 def _check_bounds(content: bytes, loader_class: Any) -> None:
-    """Refuse what the loader itself would not survive: it calls itself for each level."""
+    """Raise `UnreadableDocument` for a size or depth that the recursive loader cannot handle."""
     if len(content) > MAX_FILE_BYTES:
-        raise UnreadableDocument(
-            None, f"has {len(content)} bytes; at most {MAX_FILE_BYTES} are read"
-        )
+        raise UnreadableDocument(None, f"has {len(content)} bytes; the maximum is {MAX_FILE_BYTES}")
     depth = 0
     for event in yaml.parse(content, Loader=loader_class):
         if isinstance(event, COLLECTION_STARTS):
@@ -104,15 +102,15 @@ def _check_bounds(content: bytes, loader_class: Any) -> None:
             depth -= 1
 
 
-def _explain(error: yaml.YAMLError, content: bytes) -> tuple[Mark | None, str]:
-    """Return where and why the loader refuses a file, in one line."""
+def _error_position_and_reason(error: yaml.YAMLError, content: bytes) -> tuple[Mark | None, str]:
+    """Return the position and the reason, on one line, of a loader's error."""
     if getattr(error, "problem", None) == LIBYAML_TOO_DEEP:
         return _to_mark(getattr(error, "problem_mark", None)), TOO_DEEP
-    mark, reason = _explain_syntax(error, content)
+    mark, reason = _syntax_error(error, content)
     return mark, f"not valid YAML: {reason}"
 
 
-def _explain_syntax(error: yaml.YAMLError, content: bytes) -> tuple[Mark | None, str]:
+def _syntax_error(error: yaml.YAMLError, content: bytes) -> tuple[Mark | None, str]:
     if not isinstance(error, yaml.MarkedYAMLError):
         position = getattr(error, "position", None)
         reason = getattr(error, "reason", None) or " ".join(str(error).split())
@@ -121,7 +119,7 @@ def _explain_syntax(error: yaml.YAMLError, content: bytes) -> tuple[Mark | None,
     if mark is not None and _begins_with_tab(content, mark):
         return mark, "a tab cannot indent; use spaces"
     if error.problem == SECOND_DOCUMENT:
-        return mark, "a second document begins here; a file holds one"
+        return mark, "a second document begins here; a file must contain one"
     reason = str(error.problem or error.context)
     context_mark = _to_mark(error.context_mark)
     if error.problem and error.context and context_mark is not None and context_mark != mark:
@@ -149,14 +147,14 @@ def _to_mark(mark: Any) -> Mark | None:
     return None if mark is None else Mark(mark.line + 1, mark.column + 1)
 
 
-# From YAML's node graph to a tree of plain values with marks.
+# Conversion of YAML's node graph to a tree of plain values with marks.
 #
-# Anchors and `<<` merge keys work as in PyYAML. What PyYAML lets pass is a problem here: duplicate
-# keys, `<<` too (which of two wins depends on PyYAML's version), aliases that contain themselves,
-# and aliases that expand without bound.
+# Anchors and `<<` merge keys work as in PyYAML. Stricter than in PyYAML, these are problems:
+# duplicate keys, including `<<` (which of two wins depends on PyYAML's version), aliases that
+# contain themselves, and unbounded expansion of aliases.
 
 MAX_VALUES = 100_000
-"""How many values a file may hold once its aliases are expanded."""
+"""Maximum number of values in a file with its aliases expanded."""
 
 SCALAR_TYPES = {"int": "whole number", "float": "number", "timestamp": "date or time"}
 
@@ -165,7 +163,7 @@ MERGE_TAG, VALUE_TAG = f"{TAG}merge", f"{TAG}value"
 
 
 class UnreadableDocument(Exception):  # noqa: N818 - not an error of this program
-    """Nothing of a file can be used, for this reason."""
+    """The whole file cannot be used, for `reason`."""
 
     def __init__(self, mark: Mark | None, reason: str) -> None:
         self.mark, self.reason = mark, reason
@@ -173,9 +171,9 @@ class UnreadableDocument(Exception):  # noqa: N818 - not an error of this progra
 
 
 class YamlTreeBuilder:
-    """Builds the tree of one file. An alias shares its anchor's tree, so building is linear.
+    """Builds the tree of one file in linear time: an alias shares its anchor's tree.
 
-    `allows_duplicate` decides which duplicate keys only cause a warning; the last one counts.
+    `allows_duplicate` selects the duplicate keys that are only warnings; the last one counts.
     """
 
     def __init__(
@@ -192,7 +190,7 @@ class YamlTreeBuilder:
         self._in_progress: set[int] = set()
 
     def build(self, root: yaml.Node | None) -> Node:
-        """Return the tree under `root`; None is an empty file. Raises `UnreadableDocument`."""
+        """Return the tree of `root` (None: empty file). Raises `UnreadableDocument`."""
         return Node() if root is None else self._node(root, ())
 
     def _node(self, node: yaml.Node, path: DocumentPath) -> Node:
@@ -207,7 +205,7 @@ class YamlTreeBuilder:
         built = self._build(node, path)
         if built.size > MAX_VALUES:
             raise UnreadableDocument(
-                _node_mark(node), f"holds over {MAX_VALUES} values when aliases are expanded"
+                _node_mark(node), f"has over {MAX_VALUES} values when aliases are expanded"
             )
         self._in_progress.discard(key)
         self._built[key] = built
@@ -254,7 +252,7 @@ class YamlTreeBuilder:
         merged: dict[Hashable, Node],
         marks: dict[Hashable, Mark],
     ) -> None:
-        """Take over the entries of what `<<` names; of a list, an earlier mapping wins."""
+        """Merge the entries of the mappings under `<<`; in a list, an earlier mapping wins."""
         is_list = isinstance(node, yaml.SequenceNode)
         for source in reversed(node.value) if is_list else [node]:
             if not isinstance(source, yaml.MappingNode):
@@ -275,7 +273,7 @@ class YamlTreeBuilder:
 
     def _duplicate(self, key: Hashable, first: Mark, node: yaml.Node, path: DocumentPath) -> None:
         path = (*path, key)
-        message = f"duplicate key, it stands on line {first.line} already"
+        message = f"duplicate key, first on line {first.line}"
         if self._allows_duplicate(path):
             self._report.add_file_warning(
                 self._name, _node_mark(node), f"{message}; this one counts", path
@@ -284,8 +282,8 @@ class YamlTreeBuilder:
             self._problem(node, path, message)
 
     def _duplicate_merge(self, first: Mark, node: yaml.Node, path: DocumentPath) -> None:
-        message = f"duplicate key, it stands on line {first.line} already; merge several mappings "
-        self._problem(node, (*path, "<<"), message + "by one key with a list of them")
+        message = f"duplicate key, first on line {first.line}; merge several mappings "
+        self._problem(node, (*path, "<<"), message + "with one key and a list of them")
 
     def _scalar(self, node: yaml.ScalarNode, path: DocumentPath) -> Node:
         value = self._construct(node, path)
@@ -336,9 +334,9 @@ MAPPING_NAME = "<dict>"
 def read_mapping(
     source: Any, report: ProblemReport, environ: Mapping[str, str], name: str = MAPPING_NAME
 ) -> Document | None:
-    """Make a document of plain Python data; references in its text are replaced as in a file.
+    """Convert plain Python data to a document; references in its text are replaced as in a file.
 
-    Returns None, with a problem in `report`, for data that holds itself or is far too large.
+    Returns None, with a problem in `report`, for data that contains itself or is too large.
     """
     try:
         return Document(name, _MappingTreeBuilder(report, environ, name).node(source, ()))
@@ -355,7 +353,7 @@ class _MappingTreeBuilder:
     def node(self, value: Any, path: DocumentPath) -> Node:
         self._values += 1
         if self._values > MAX_VALUES:
-            raise UnreadableDocument(None, f"holds over {MAX_VALUES} values")
+            raise UnreadableDocument(None, f"has over {MAX_VALUES} values")
         if len(path) > MAX_DEPTH:
             raise UnreadableDocument(None, f"is nested over {MAX_DEPTH} levels deep")
         if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""JSON Schema of the YAML files, made of the schemas that check them and of those of plugins."""
+"""JSON Schemas of the YAML files, generated from their schemas and those of plugins."""
 
 from winchester_core.schemas.conversion import json_schema_of
 from winchester_core.schemas.documents import DOCUMENTS, schema_of

@@ -1,8 +1,8 @@
 """Conversion of voluptuous schemas to JSON Schema draft-07, which editors support.
 
-It is never stricter than the schema: what cannot be said is left out. `voluptuous_openapi` says
-what single types and ranges are; it writes for OpenAPI, where unknown keys pass, lists have the
-length of texts and `object` is a mapping, so what is made of others is put together here.
+The result is never stricter than the schema: rules that JSON Schema cannot express are omitted.
+`voluptuous_openapi` converts single types and ranges only: it targets OpenAPI, where unknown keys
+are allowed, list lengths are those of strings, and `object` is a mapping.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ COERCIBLE: Mapping[Any, JsonSchema] = {
     int: {"type": ["number", "string"]},
     float: {"type": ["number", "string"]},
 }
-"""What may stand where a value of a type is made of it; for other types, anything."""
+"""Values that `Coerce` of a type accepts; for other types, any value."""
 
 LENGTH_KEYWORDS = {"array": "Items", "object": "Properties"}
-"""How a length is called of what is no text."""
+"""Suffixes of length keywords for types other than strings."""
 
 
 def json_schema_of(schema: Any) -> JsonSchema:
-    """What a schema, or a part of one, takes. Anything, `{}`, where it does not tell."""
+    """Convert a schema, or a part of one; `{}`, which accepts anything, if it is unknown."""
     annotation = annotation_of(schema)
     if annotation is not None:
-        like = {} if annotation.like is UNDEFINED else json_schema_of(annotation.like)
-        return {**like, **annotation.keywords}
+        base = {} if annotation.like is UNDEFINED else json_schema_of(annotation.like)
+        return {**base, **annotation.keywords}
     match schema:
         case Schema():
             return _convert_schema(schema)
@@ -89,7 +89,7 @@ def _convert_sequence(items: Sequence[Any]) -> JsonSchema:
 
 
 def _convert_all(validators: Iterable[Any]) -> JsonSchema:
-    """What all of them take, up to the first that may put another value in place of the file's."""
+    """Convert `All`, up to the first validator that may replace the value of the file."""
     result: JsonSchema = {}
     for validator in validators:
         if isinstance(validator, Length):
@@ -100,19 +100,19 @@ def _convert_all(validators: Iterable[Any]) -> JsonSchema:
             result = {"allOf": [result, part]}
         else:
             result |= part
-        if _converts(validator):
+        if _may_replace_value(validator):
             break
     return result
 
 
-def _converts(validator: Any) -> bool:
+def _may_replace_value(validator: Any) -> bool:
     return inspect.isroutine(validator) and annotation_of(validator) is None
 
 
 def _convert_length(length: Length, kind: Any) -> JsonSchema:
     noun = LENGTH_KEYWORDS.get(kind, "Length")
-    ends = {"min": length.min, "max": length.max}
-    return {f"{end}{noun}": bound for end, bound in ends.items() if bound is not None}
+    bounds = {"min": length.min, "max": length.max}
+    return {f"{prefix}{noun}": bound for prefix, bound in bounds.items() if bound is not None}
 
 
 def _convert_pattern(pattern: re.Pattern[str]) -> JsonSchema:
@@ -132,12 +132,12 @@ def _convert_leaf(schema: Any) -> JsonSchema:
 
 
 def _convert_by_openapi(schema: Any) -> JsonSchema:
-    """What `voluptuous_openapi` says; `{}` of what it does not know."""
+    """Convert with `voluptuous_openapi`; `{}` if it does not know the type."""
     from voluptuous_openapi import OpenApiVersion, convert
 
     try:
         converted = convert(schema, openapi_version=OpenApiVersion.V3_1)
-    except Exception:  # noqa: BLE001 - a stranger's type, whose hints may name what is not there
+    except Exception:  # noqa: BLE001 - a plugin's type, whose annotations may be invalid
         return {}
     return {key: value for key, value in converted.items() if key != "format"}
 
@@ -146,7 +146,7 @@ NULL = {"type": "null"}
 
 
 def any_of(schemas: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """What at least one of `schemas` takes, as short as that can be said; of none, anything."""
+    """Return the simplified alternative of `schemas`; `{}`, which accepts anything, for none."""
     flat: list[dict[str, Any]] = []
     for schema in schemas:
         nested = schema["anyOf"] if set(schema) == {"anyOf"} else [schema]
@@ -163,7 +163,7 @@ def any_of(schemas: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _has_single_type(schema: dict[str, Any]) -> bool:
-    """Whether another type can be added without a word on values in its way."""
+    """Return whether another type can be added: no keyword restricts the values."""
     return isinstance(schema.get("type"), str) and not schema.keys() & {
         "enum",
         "const",
@@ -180,7 +180,7 @@ Convert: TypeAlias = Callable[[Any], dict[str, Any]]
 def mapping_schema(
     keys: Mapping[Any, Any], convert: Convert, *, is_open: bool = False
 ) -> dict[str, Any]:
-    """What a schema of `keys` takes; with `is_open`, other keys too."""
+    """Convert a mapping of keys; `is_open` allows other keys."""
     properties: dict[str, Any] = {}
     required: list[str] = []
     others: list[dict[str, Any]] = [{}] if is_open else []
@@ -198,7 +198,7 @@ def mapping_schema(
 
 
 def literal_keys(key: Any) -> list[str]:
-    """The keys that `key` of a schema names; none for one that describes keys."""
+    """Return the literal keys of a schema's `key`; none if it is a validator of keys."""
     key = key.schema if isinstance(key, Marker) else key
     if isinstance(key, AnyOf):
         return [name for each in key.validators for name in literal_keys(each)]
@@ -206,18 +206,18 @@ def literal_keys(key: Any) -> list[str]:
 
 
 def is_required(key: Any) -> bool:
-    """Whether a mapping without `key` is refused."""
+    """Return whether a mapping without `key` is rejected."""
     return isinstance(key, Required) and default_of(key) is UNDEFINED
 
 
 def default_of(key: Any) -> Any:
-    """The default of `key` in plain values, `UNDEFINED` where it has none."""
+    """Return the default of `key` as a JSON value; `UNDEFINED` if it has none."""
     default: Any = getattr(key, "default", UNDEFINED)
     return UNDEFINED if isinstance(default, type(UNDEFINED)) else to_json(default())
 
 
 def _annotations(key: Any) -> dict[str, Any]:
-    """What the key says beside what its value must be."""
+    """Return the description and the default of a key."""
     keywords: dict[str, Any] = {}
     if getattr(key, "description", None):
         keywords["description"] = key.description
@@ -251,7 +251,7 @@ def _object_schema(
 
 
 def to_json(value: Any) -> Any:
-    """A copy of `value` of what JSON knows; anything else as text."""
+    """Convert a value to JSON's types; other values become text."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""JSON Schema of each YAML file, built from the plugins that are installed."""
+"""JSON Schema of each YAML file, including the parameters of installed plugins."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def with_plugin_variants(
     mapping: dict[str, Any], name_key: str, params_key: str, variants: Sequence[PluginVariant]
 ) -> dict[str, Any]:
-    """`mapping`, a schema, with the names that `name_key` may have and the parameters of each."""
+    """Return the schema `mapping` with the values of `name_key` and the parameters of each."""
     properties = mapping["properties"]
     name = {**properties[name_key], **plugin_name_schema(variants)}
     name.pop("minLength", None)
@@ -42,7 +42,7 @@ def with_plugin_variants(
 
 
 def plugin_name_schema(variants: Sequence[PluginVariant]) -> dict[str, Any]:
-    """The name of one of `variants`; editors show what each does (VS Code: `enumDescriptions`)."""
+    """Return the schema of a plugin's name; VS Code shows the `enumDescriptions`."""
     return {
         "enum": [each.name for each in variants],
         "enumDescriptions": [each.description for each in variants],
@@ -64,7 +64,7 @@ def _variant_rule(name_key: str, params_key: str, variant: PluginVariant) -> dic
     }
 
 
-Change: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+Transform: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
 NAMED_SUBSCHEMA_KEYS: Final = ("properties", "definitions")
 SUBSCHEMA_KEYS: Final = ("items", "additionalProperties", "then")
@@ -72,28 +72,28 @@ SUBSCHEMA_LIST_KEYS: Final = ("anyOf", "allOf")
 
 
 def map_subschemas(
-    schema: dict[str, Any], change_nested: Change, change_alternative: Change
+    schema: dict[str, Any], transform_nested: Transform, transform_alternative: Transform
 ) -> dict[str, Any]:
-    """A copy of `schema`, its inner schemas changed.
+    """Return a copy of `schema` with its subschemas transformed.
 
-    `change_alternative` changes schemas of the same value, `change_nested` those of other
-    values. What only chooses (`if`), and names of keys, stay as they are.
+    `transform_alternative` is for schemas of the same value, `transform_nested` for those of nested
+    values. Conditions (`if`) and schemas of keys are copied unchanged.
     """
     result = dict(schema)
     for key in NAMED_SUBSCHEMA_KEYS:
         if key in result:
-            result[key] = {name: change_nested(each) for name, each in result[key].items()}
+            result[key] = {name: transform_nested(each) for name, each in result[key].items()}
     for key in SUBSCHEMA_KEYS:
         if isinstance(result.get(key), dict):
-            result[key] = change_nested(result[key])
+            result[key] = transform_nested(result[key])
     for key in SUBSCHEMA_LIST_KEYS:
         if key in result:
-            result[key] = [change_alternative(each) for each in result[key]]
+            result[key] = [transform_alternative(each) for each in result[key]]
     return result
 
 
 def with_default_descriptions(schema: dict[str, Any]) -> dict[str, Any]:
-    """A copy of `schema` in which every description, plain text, tells the default, too."""
+    """Return a copy of `schema` in which every description includes the default."""
     result = map_subschemas(schema, with_default_descriptions, with_default_descriptions)
     if "default" in result:
         default_text = f"Default: {json.dumps(result['default'], ensure_ascii=False)}"
@@ -102,8 +102,8 @@ def with_default_descriptions(schema: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-# `${NAME}` in place of a value: what a variable of the environment brings is checked when it is
-# known, so an editor lets it stand wherever a text, a number, true or false may.
+# `${NAME}` in place of a value: the value of the environment variable is unknown to the editor, so
+# that it is accepted in place of any text, number or boolean.
 
 VARIABLE_DEFINITION: Final = "variable"
 VARIABLE_REFERENCE: Final = {"$ref": f"#/definitions/{VARIABLE_DEFINITION}"}
@@ -116,7 +116,7 @@ VARIABLE: Final[dict[str, Any]] = {
 
 SCALARS: Final = frozenset({"string", "number", "integer", "boolean"})
 TEXT_CONSTRAINTS: Final = frozenset({"pattern", "maxLength", "enum", "const", "allOf", "not"})
-"""What may refuse the name of a variable where its value would be taken."""
+"""Keywords that may reject a reference to a variable although its value is valid."""
 
 MIN_REFERENCE_LENGTH: Final = len("${N}")
 
@@ -124,18 +124,18 @@ ANNOTATION_KEYS: Final = ("title", "description", "default")
 
 
 def with_variables(schema: dict[str, Any]) -> dict[str, Any]:
-    """A copy of `schema` that takes variables, too."""
+    """Return a copy of `schema` that accepts references to variables in place of scalars."""
     nested = _with_nested_variables(schema)
     if not _needs_variable(nested):
         return nested
-    kept: dict[str, Any] = {key: nested[key] for key in ANNOTATION_KEYS if key in nested}
-    rest = {key: value for key, value in nested.items() if key not in kept}
-    others = rest["anyOf"] if set(rest) == {"anyOf"} else [rest]
-    return {**kept, "anyOf": [*others, VARIABLE_REFERENCE]}
+    annotations: dict[str, Any] = {key: nested[key] for key in ANNOTATION_KEYS if key in nested}
+    rest = {key: value for key, value in nested.items() if key not in annotations}
+    alternatives = rest["anyOf"] if set(rest) == {"anyOf"} else [rest]
+    return {**annotations, "anyOf": [*alternatives, VARIABLE_REFERENCE]}
 
 
 def _with_nested_variables(schema: dict[str, Any]) -> dict[str, Any]:
-    """The same for the values within one that `schema` takes."""
+    """Return a copy of `schema` whose nested values accept references to variables."""
     return map_subschemas(schema, with_variables, _with_nested_variables)
 
 
@@ -162,7 +162,7 @@ def _accepts_any_text(schema: dict[str, Any]) -> bool:
 
 
 def types_of(schema: dict[str, Any]) -> set[str]:
-    """The types that a schema names; none where it does not limit them."""
+    """Return the types of a schema; an empty set if it does not restrict them."""
     types = schema.get("type", [])
     return {types} if isinstance(types, str) else set(types)
 
@@ -177,7 +177,7 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
 
 
 def predicate_schema() -> dict[str, Any]:
-    """A constant, or a mapping of one condition's name to its expression."""
+    """Return the schema of a predicate: a constant, or one condition's name and expression."""
     conditions = {**COMBINATIONS, **dict(map(_condition_property, plugin_variants(CONDITIONS)))}
     condition = {
         "type": "object",
@@ -195,13 +195,13 @@ def _condition_property(condition: PluginVariant) -> tuple[str, dict[str, Any]]:
 
 
 DRAFT: Final = "http://json-schema.org/draft-07/schema#"
-"""The newest that VS Code's YAML support knows; later drafts it knows in parts."""
+"""The latest draft that VS Code's YAML support implements completely."""
 
 
 def schema_of(document: str, aliases: PluginAliases) -> dict[str, Any]:
-    """The schema of a document, one of `DOCUMENTS`.
+    """Return the schema of a document, one of `DOCUMENTS`.
 
-    `aliases` are further names of plugins, which a configuration gives them.
+    `aliases` are the local names of plugins in a configuration.
     """
     definitions = DOCUMENTS[document](aliases)
     root = definitions.pop(document)
@@ -262,7 +262,7 @@ def _case_schemas(_aliases: PluginAliases) -> dict[str, Any]:
 def _plugin_entry(
     entry: Schema, params_key: str, group: str, aliases: Mapping[str, str]
 ) -> dict[str, Any]:
-    """A plugin's name, where that will do, or a mapping of it and the parameters."""
+    """Return the schema of an entry: a plugin's name, or a mapping with its parameters."""
     variants = list(plugin_variants(group, aliases))
     name_only = plugin_name_schema([each for each in variants if each.is_name_sufficient])
     return {
@@ -284,12 +284,12 @@ DOCUMENTS: Final[Mapping[str, Callable[[PluginAliases], dict[str, Any]]]] = {
     "event_definitions": _event_definition_schemas,
     "cases": _case_schemas,
 }
-"""Name of a document to what makes the definitions that its schema consists of."""
+"""Mapping from a document's name to the function that returns its schema's definitions."""
 
 TITLES: Final = {
     "winchester": "The settings of Winchester",
     "triggers": "Triggers of Winchester",
     "pipelines": "Pipelines of Winchester",
     "event_definitions": "Event definitions of Winchester",
-    "cases": "Cases by which triggers of Winchester are tested",
+    "cases": "Test cases of triggers of Winchester",
 }

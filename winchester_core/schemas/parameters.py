@@ -1,4 +1,4 @@
-"""Parameters of plugins: their JSON Schema, as a list, and described in a few words."""
+"""Parameters of plugins: JSON Schema, list of parameters, and short descriptions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter: its default in plain values (None: none), what it takes, and what it means.
+    """One parameter: its default (None: none), the values it takes, and its description.
 
-    The name of one within another is written as in `tls.ca_file`, and in `queues[].name` where
-    the other is a list.
+    Names of nested parameters are written as in `tls.ca_file`, or `queues[].name` within a list.
     """
 
     name: str
@@ -32,7 +31,7 @@ class Parameter:
 
 
 def list_parameters(schema: dict[str, Any]) -> list[Parameter]:
-    """Each key of a JSON Schema in its order, those within it after it; of no mapping, nothing."""
+    """Return the keys of a JSON Schema in order, each followed by its nested keys."""
     return list(_mapping_parameters(schema, ""))
 
 
@@ -64,21 +63,21 @@ TYPE_NAMES: Final = {
 }
 
 MAX_LISTED_KEYS: Final = 4
-"""How many keys of a mapping are named."""
+"""Maximum number of keys that the description of a mapping lists."""
 
 
 def describe_schema(schema: Mapping[str, Any]) -> str:
-    """Such as `whole number, 1 to 65535`, or `text or list of: text`."""
+    """Describe a schema, as in `whole number, 1 to 65535`, or `text or list of: text`."""
     if "title" in schema:
         return str(schema["title"])
     if "enum" in schema:
         return "one of " + ", ".join(map(_format_value, schema["enum"]))
     if "const" in schema:
         return _format_value(schema["const"])
-    for key, joint in (("anyOf", " or "), ("allOf", ", ")):
+    for key, separator in (("anyOf", " or "), ("allOf", ", ")):
         if key in schema and "type" not in schema:
             descriptions = dict.fromkeys(map(describe_schema, schema[key]))
-            return joint.join(sorted(descriptions, key=TYPE_NAMES["null"].__eq__))
+            return separator.join(sorted(descriptions, key=TYPE_NAMES["null"].__eq__))
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2].replace("_", " ")
     return _describe_types(schema)
@@ -86,8 +85,8 @@ def describe_schema(schema: Mapping[str, Any]) -> str:
 
 def _describe_types(schema: Mapping[str, Any]) -> str:
     types = schema.get("type", [])
-    listed = [types] if isinstance(types, str) else types
-    return " or ".join(_describe_type(each, schema) for each in listed) or "anything"
+    kinds = [types] if isinstance(types, str) else types
+    return " or ".join(_describe_type(kind, schema) for kind in kinds) or "anything"
 
 
 def _describe_type(kind: str, schema: Mapping[str, Any]) -> str:
@@ -107,14 +106,14 @@ def _describe_type(kind: str, schema: Mapping[str, Any]) -> str:
 
 
 def _describe_bounds(schema: Mapping[str, Any]) -> str:
-    low, over = schema.get("minimum"), schema.get("exclusiveMinimum")
-    high = schema.get("maximum")
-    if low is not None and high is not None:
-        return f", {low} to {high}"
+    minimum, exclusive_minimum = schema.get("minimum"), schema.get("exclusiveMinimum")
+    maximum = schema.get("maximum")
+    if minimum is not None and maximum is not None:
+        return f", {minimum} to {maximum}"
     bounds = [
-        f"over {over}" if over is not None else "",
-        f"at least {low}" if low is not None else "",
-        f"at most {high}" if high is not None else "",
+        f"over {exclusive_minimum}" if exclusive_minimum is not None else "",
+        f"at least {minimum}" if minimum is not None else "",
+        f"at most {maximum}" if maximum is not None else "",
     ]
     joined = " and ".join(filter(None, bounds))
     return f", {joined}" if joined else ""
@@ -126,9 +125,9 @@ def _format_value(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PluginVariant:
-    """A name that may stand in a file, what it does, and what its parameters may be.
+    """A name of a plugin in a file, its description, and the schema of its parameters.
 
-    A plugin that cannot be loaded has a name, too: its `schema` takes anything.
+    The `schema` of a plugin that cannot be loaded accepts anything.
     """
 
     name: str
@@ -137,14 +136,14 @@ class PluginVariant:
 
     @property
     def is_name_sufficient(self) -> bool:
-        """Whether the name will do, without parameters."""
+        """Whether the plugin needs no parameters."""
         return not self.schema.get("required")
 
 
 def plugin_variants(
     group: str, aliases: Mapping[str, str] | None = None
 ) -> Iterator[PluginVariant]:
-    """The plugins of `group` by name; the `aliases` of a configuration go before those names."""
+    """Yield the plugins of `group` by name; `aliases` take precedence over names."""
     installed = installed_plugins(group)
     targets = {name: name for name in installed} | dict(aliases or {})
     for name, target in sorted(targets.items()):
@@ -162,9 +161,9 @@ def _plugin_variant(name: str, plugin: Plugin) -> PluginVariant:
 
 
 def plugin_schema(plugin: Plugin, loaded: Any) -> dict[str, Any]:
-    """The JSON Schema of what a loaded plugin takes; `{}`, anything, where it does not tell.
+    """Return the JSON Schema of a loaded plugin's parameters; `{}` if it has no schema.
 
-    Raises `PluginError` when its `config_schema`, or a default in it, cannot be read.
+    Raises `PluginError` if its `config_schema`, or a default in it, cannot be converted.
     """
     try:
         schema = getattr(loaded, "config_schema", None)

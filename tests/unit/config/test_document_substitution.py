@@ -40,7 +40,7 @@ def test_only_references_are_replaced(text: str, replaced: str) -> None:
 
 @pytest.mark.parametrize("text", ["${}", "${1X}", "${A-B}", "${A:=b}", "x ${HOST"])
 def test_malformed_references_are_refused(text: str) -> None:
-    with pytest.raises(SubstitutionError, match="names no environment variable"):
+    with pytest.raises(SubstitutionError, match="is not an environment variable"):
         substitute(text, ENVIRON)
 
 
@@ -59,11 +59,11 @@ def test_an_unset_variable_is_reported_with_its_position(config: ConfigDir) -> N
     assert config.problems("log_level: ${LEVEL}\nworker_name: a-${NAME}\n") == [
         (
             "winchester.yaml:2:12: log_level: the environment variable LEVEL is not set: set it, "
-            "or give a default as in ${LEVEL:-default}"
+            "or give a default, as in ${LEVEL:-default}"
         ),
         (
             "winchester.yaml:3:14: worker_name: the environment variable NAME is not set: set it, "
-            "or give a default as in ${NAME:-default}"
+            "or give a default, as in ${NAME:-default}"
         ),
     ]
 

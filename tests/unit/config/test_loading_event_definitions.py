@@ -109,10 +109,7 @@ def test_a_trait_defined_twice_is_warned_about_and_the_last_one_counts(config: C
     (definition,) = settings.event_definitions.definitions
     assert definition["traits"]["state"] == {"fields": "payload.last"}
     assert settings.warnings == (
-        (
-            f"{path}:4:5: [0].traits.state: duplicate key, it stands on line 3 already; "
-            "this one counts"
-        ),
+        (f"{path}:4:5: [0].traits.state: duplicate key, first on line 3; this one counts"),
     )
 
 
@@ -120,5 +117,5 @@ def test_any_other_duplicate_in_the_definitions_is_an_error(config: ConfigDir) -
     config.write("events.yaml", "- event_type: a\n  traits: {}\n  traits: {}\n")
 
     assert config.problems("distiller_config: events.yaml") == [
-        "events.yaml:3:3: [0].traits: duplicate key, it stands on line 2 already"
+        "events.yaml:3:3: [0].traits: duplicate key, first on line 2"
     ]

@@ -148,7 +148,7 @@ def test_any_object_with_the_methods_is_a_handler(config: ConfigDir) -> None:
         ),
         (
             "number",
-            "2:5: p[0]: the handler 'number' of acme 1.4 (acme_handlers:number) is no class",
+            "2:5: p[0]: the handler 'number' of acme 1.4 (acme_handlers:number) is not a class",
         ),
         (
             "careless",
@@ -180,7 +180,7 @@ def test_each_error_of_a_handler_entry_is_reported(
         ("- logger\n", "1:1: expected a mapping, not a list"),
         ("p: logger\n", "1:4: p: expected a list of handlers, not 'logger'"),
         ("p:\n", "1:3: p: expected a list of handlers, not nothing"),
-        ("p: [logger]\np: [usage]\n", "2:1: p: duplicate key, it stands on line 1 already"),
+        ("p: [logger]\np: [usage]\n", "2:1: p: duplicate key, first on line 1"),
     ],
 )
 def test_a_pipelines_document_maps_names_to_lists(
@@ -251,13 +251,13 @@ def test_a_class_path_of_the_older_system_is_accepted_with_a_warning(
     assert [line.removeprefix(f"{config.path}/") for line in settings.warnings] == [
         (
             "winchester.yaml:4:8: pipeline_handlers.log: "
-            "'winchester.pipeline_handler:LoggingHandler' is a path of the older system; "
-            "the handler 'logger' is used: write 'logger'"
+            "'winchester.pipeline_handler:LoggingHandler' is a class path of the older system; "
+            "the handler 'logger' is used instead: replace the path with 'logger'"
         ),
         (
             "winchester.yaml:5:10: pipeline_handlers.usage: "
-            "'winchester.pipeline_handler:UsageHandler' is a path of the older system; "
-            "the handler 'usage' is used: write 'usage'"
+            "'winchester.pipeline_handler:UsageHandler' is a class path of the older system; "
+            "the handler 'usage' is used instead: replace the path with 'usage'"
         ),
     ]
     assert [record.getMessage() for record in caplog.records] == list(settings.warnings)
@@ -267,18 +267,18 @@ def test_any_other_class_path_is_refused_with_the_entry_point_to_declare(config:
     assert config.problems("pipeline_handlers: {mine: 'acme.handlers:Mine'}\n") == [
         (
             "winchester.yaml:2:27: pipeline_handlers.mine: 'acme.handlers:Mine' is the path of a "
-            "class; a handler is found by its entry point. In the setup.cfg of its package, under "
+            "class; a handler is named by its entry point. In the setup.cfg of its package, under "
             "[options.entry_points], declare 'winchester.handlers = mine = acme.handlers:Mine' "
-            "(name and path on a line of their own, indented), install the package, "
+            "(name and path indented on a separate line), install the package, "
             "and write 'mine' here"
         )
     ]
     assert config.problems("distiller_trait_plugins: {test: 'a.b:Test'}\n") == [
         (
             "winchester.yaml:2:33: distiller_trait_plugins.test: 'a.b:Test' is the path of a "
-            "class; a trait plugin is found by its entry point. In the setup.cfg of its package, "
+            "class; a trait plugin is named by its entry point. In the setup.cfg of its package, "
             "under [options.entry_points], declare 'winchester.trait_plugins = test = a.b:Test' "
-            "(name and path on a line of their own, indented), install the package, "
+            "(name and path indented on a separate line), install the package, "
             "and write 'test' here"
         )
     ]

@@ -108,7 +108,7 @@ def test_a_mapping_serves_in_place_of_a_file() -> None:
         (
             "clock: time_sync",
             (
-                "2:8: clock: the time_sync clock asks a time service: set time_sync_endpoint to "
+                "2:8: clock: the time_sync clock needs a time service: set time_sync_endpoint to "
                 "its URL"
             ),
         ),
@@ -122,21 +122,21 @@ def test_a_mapping_serves_in_place_of_a_file() -> None:
         (
             "lease_seconds: 1y",
             (
-                "2:16: lease_seconds: expected a length of time over zero: seconds, or text as in "
+                "2:16: lease_seconds: expected a duration over zero: seconds, or text such as "
                 "'1d 12h' (units d h m s us), not '1y'"
             ),
         ),
         (
             "pipeline_worker_delay: -1",
             (
-                "2:24: pipeline_worker_delay: expected a length of time: seconds, or text as in "
+                "2:24: pipeline_worker_delay: expected a duration: seconds, or text such as "
                 "'1d 12h' (units d h m s us), not -1"
             ),
         ),
         (
             "retry_delay: .nan",
             (
-                "2:14: retry_delay: expected a length of time: seconds, or text as in "
+                "2:14: retry_delay: expected a duration: seconds, or text such as "
                 "'1d 12h' (units d h m s us), not nan"
             ),
         ),
@@ -270,7 +270,7 @@ def test_all_problems_of_all_files_are_reported_in_order_of_file_and_line(
         "winchester.yaml:2:15: max_attempts: expected a whole number of 1 or more, not 'none'",
         "winchester.yaml:6:8: clock: expected one of system, event, time_sync, not 'never'",
         "events.yaml:1:3: [0]: expected a mapping of 'event_type' and 'traits', not 'a'",
-        "events.yaml:3:3: [1].event_type: duplicate key, it stands on line 2 already",
+        "events.yaml:3:3: [1].event_type: duplicate key, first on line 2",
         "triggers.yaml:1:3: [0].distinguished_by: is missing",
         "triggers.yaml:1:3: [0].expiration: is missing",
         "triggers.yaml:1:3: [0].fire_criteria: is missing",
@@ -354,7 +354,7 @@ def test_an_endpoint_with_another_clock_is_warned_about(config: ConfigDir) -> No
 
     assert settings.clock == "event"
     assert [line.replace(f"{config.path}/", "") for line in settings.warnings] == [
-        "winchester.yaml:3:1: time_sync_endpoint: has no effect, since the clock is 'event'"
+        "winchester.yaml:3:1: time_sync_endpoint: has no effect, because the clock is 'event'"
     ]
 
 

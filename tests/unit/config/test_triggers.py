@@ -215,8 +215,8 @@ def test_a_duplicate_trigger_name_is_reported_with_both_lines(config: ConfigDir)
 
     assert config.problems("trigger_definitions: triggers.yaml") == [
         (
-            "triggers.yaml:7:9: [1].name: there is a trigger 'twice' already, on line 1; names are "
-            "unique"
+            "triggers.yaml:7:9: [1].name: duplicate trigger 'twice', first on line 1: names must "
+            "be unique"
         )
     ]
 
@@ -269,8 +269,8 @@ def test_load_criteria_are_ignored_with_a_warning(config: ConfigDir) -> None:
     assert "load_criteria" not in settings.trigger_definitions[0]
     assert settings.warnings == (
         (
-            f"{config.path}/triggers.yaml:5:3: [0].load_criteria: has no effect here, as in the "
-            f"older system; leave it out"
+            f"{config.path}/triggers.yaml:5:3: [0].load_criteria: has no effect, as in the "
+            f"older system; remove it"
         ),
     )
 

@@ -92,8 +92,8 @@ def test_a_duplicate_key_is_reported_with_its_first_line() -> None:
     _, problems = read("a: 1\nb:\n  c: 1\n  c: 2\na: 3\n")
 
     assert problems == [
-        "f.yaml:4:3: b.c: duplicate key, it stands on line 3 already",
-        "f.yaml:5:1: a: duplicate key, it stands on line 1 already",
+        "f.yaml:4:3: b.c: duplicate key, first on line 3",
+        "f.yaml:5:1: a: duplicate key, first on line 1",
     ]
 
 
@@ -133,7 +133,7 @@ def test_a_key_that_overrides_a_merged_one_is_not_a_duplicate() -> None:
         ("a: *x\n", "f.yaml:1:4: not valid YAML: found undefined alias"),
         (
             "a: 1\n---\nb: 2\n",
-            "f.yaml:2:1: not valid YAML: a second document begins here; a file holds one",
+            "f.yaml:2:1: not valid YAML: a second document begins here; a file must contain one",
         ),
         ("a: 1\nb: \x00\n", "f.yaml:2:4: not valid YAML: control characters are not allowed"),
         (
@@ -172,8 +172,8 @@ def test_a_syntax_error_is_reported_with_position_and_cause(
         (
             "a: &x {p: 1}\nb: &y {p: 2}\nc:\n  <<: *x\n  <<: *y\n",
             (
-                "f.yaml:5:3: c['<<']: duplicate key, it stands on line 4 already; "
-                "merge several mappings by one key with a list of them"
+                "f.yaml:5:3: c['<<']: duplicate key, first on line 4; "
+                "merge several mappings with one key and a list of them"
             ),
         ),
         ("a: {<<: 3}\n", "f.yaml:1:9: a['<<']: expected a mapping, or a list of mappings"),
@@ -189,7 +189,7 @@ def test_aliases_that_expand_exponentially_are_refused_at_once(loader: Any) -> N
         document, problems = read(_tenfold_aliases(levels), loader)
 
         assert document is None
-        assert problems == [f"f.yaml:5:5: holds over {MAX_VALUES} values when aliases are expanded"]
+        assert problems == [f"f.yaml:5:5: has over {MAX_VALUES} values when aliases are expanded"]
 
     refuse(10)  # imports and caches are no work of the reader
     assert calls_of(lambda: refuse(60)) <= 2 * calls_of(lambda: refuse(30))
@@ -228,5 +228,5 @@ def test_nesting_refused_by_the_parser_is_reported_alike(text: str, loader: Any)
 
 def test_an_oversized_file_is_refused() -> None:
     assert read(b"#" * (4 * 1024 * 1024 + 1))[1] == [
-        "f.yaml: has 4194305 bytes; at most 4194304 are read"
+        "f.yaml: has 4194305 bytes; the maximum is 4194304"
     ]
