@@ -13,7 +13,7 @@ from support.servers.databases import BACKENDS
 
 
 def main() -> int:
-    """Run once; return 0 when nothing was lost and nothing done twice."""
+    """Run once; return 0 if nothing was lost or done twice."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
     parser.add_argument("--database", choices=BACKENDS, default="sqlite")
     parser.add_argument("--seconds", type=float, default=600)

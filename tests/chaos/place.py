@@ -1,4 +1,4 @@
-"""Where chaos takes place: a site, the spools of its ingesters, and the programs at work there."""
+"""The site of a chaos run: the spools of its ingesters, and its running programs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ START = datetime(2026, 3, 14, 10, tzinfo=UTC)
 STEPS = ("placed", "paid", "packed", "shipped")
 SHOPS = 3
 ORDERS_A_SHOP = 30
-"""How many ids of orders a shop has: they come again, so that a group has stream after stream."""
+"""Order ids of a shop: they recur, so that a group has one stream after another."""
 
 SETTINGS = """\
 database: {{url: "{url}"}}
@@ -66,7 +66,7 @@ rollup: [chaos_rollup]
 
 
 class Place:
-    """A site, the spools of its ingesters, and the programs that run there."""
+    """A site, the spools of its ingesters, and the programs running there."""
 
     def __init__(self, site: Site, programs: ProgramGroup, source: random.Random) -> None:
         self.site = site
@@ -79,15 +79,15 @@ class Place:
 
     @property
     def names(self) -> list[str]:
-        """The roles that are played, whoever plays them at this moment."""
+        """Return the names of the running roles."""
         return list(self._team)
 
     def member(self, name: str) -> RunningProgram:
-        """Who plays the role at this moment."""
+        """Return the program that has the role now."""
         return self._team[name]
 
     def open(self) -> None:
-        """Start everybody."""
+        """Start all programs."""
         for name in self._roles():
             self.start(name)
 
@@ -100,16 +100,16 @@ class Place:
             self._team[name] = self._program_group.start(name, "winchester", "ingest", "-c", config)
 
     def is_done(self, name: str) -> bool:
-        """Whether the role is played to its end: an ingester that has taken in everything."""
+        """Return whether the role has ended: its ingester has ingested everything."""
         is_ingester = name.startswith("ingester")
         return is_ingester and self._is_complete and self._team[name].wait() == 0
 
     def dismiss(self, name: str) -> None:
-        """Nobody plays this role any more."""
+        """Remove a role."""
         del self._team[name]
 
     def produce(self, number: int) -> None:
-        """Let the world go on: `number` more events, to be delivered by two ingesters each."""
+        """Produce `number` more events, each delivered by two ingesters."""
         events = [self._next_event() for _ in range(number)]
         for ingester in range(INGESTERS):
             order = self._random.sample(events, number)
@@ -118,7 +118,7 @@ class Place:
         self.sent += events
 
     def complete(self) -> None:
-        """Nothing more will come: the ingesters end when they have taken in all."""
+        """End the input: the ingesters end once they have ingested everything."""
         for ingester in range(INGESTERS):
             Path(f"{self._spool(ingester)}.complete").touch()
         self._is_complete = True

@@ -1,4 +1,4 @@
-"""The source and the handlers of programs that are put through chaos. Installed on their site."""
+"""The source and the handlers of the programs in a chaos run. Installed on their site."""
 
 import json
 import os
@@ -17,10 +17,10 @@ LONGEST_RUN_SECONDS = 0.1
 
 
 class SpoolSource(EventSource):
-    """A file of events that grows; what was not acknowledged comes again, after a crash as well.
+    """A growing file of events; unacknowledged ones are redelivered, even after a crash.
 
-    How far it was acknowledged is kept on disk beside it. It ends where a file ``.complete`` says
-    that nothing more will come.
+    The acknowledged position is kept on disk beside it. It ends when a file ``.complete`` marks the
+    input as complete.
     """
 
     config_schema = Schema({Required("path"): str})
@@ -65,9 +65,9 @@ class SpoolSource(EventSource):
 
 
 class ChaosHandler(PipelineHandler):
-    """Queues two effects a run, and makes an event that no other run makes.
+    """Queues two effects per run, and makes an event unique to the run.
 
-    By it, which tells the effects' ids, it can be told which run completed the stream.
+    The event names the effects' ids, and so shows which run completed the stream.
     """
 
     def handle_events(self, events, env):
@@ -84,7 +84,7 @@ class ChaosHandler(PipelineHandler):
         return [*events, receipt]
 
     def deliver(self, effects):
-        """Now and then it is not to be now, and now and then nobody hears that it was done."""
+        """Sometimes reschedule, and sometimes lose the result of a delivery."""
         outcomes = [self._deliver(effect) for effect in effects]
         if random.random() < 0.1:
             raise RuntimeError("the answer was lost")
@@ -99,7 +99,7 @@ class ChaosHandler(PipelineHandler):
 
 
 class OrderHandler(ChaosHandler):
-    """Takes a little time, and makes one more event, which every run of the stream makes alike."""
+    """Takes some time, and makes one more event, equal in every run of the stream."""
 
     def handle_events(self, events, env):
         self._run = {
@@ -122,11 +122,11 @@ class OrderHandler(ChaosHandler):
 
 
 class RollupHandler(ChaosHandler):
-    """Has no commit, so that many streams are completed at once."""
+    """Has no commit, so that many streams are completed in one batch."""
 
 
 def write_durably(path, text, mode="a"):
-    """Write in one piece, and wait until it is on disk."""
+    """Write in one call, and wait until it is on disk."""
     with path.open(mode) as file:
         file.write(text)
         file.flush()

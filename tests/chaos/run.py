@@ -1,4 +1,4 @@
-"""One run: programs at work, a storm over them, and what is left of it."""
+"""One chaos run: programs, injected faults, and the final check."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SETTLE_SECONDS = 2 * BOUND_SECONDS
-"""How long the rest of the work may take once the storm is over."""
+"""Time limit for the remaining work after the last fault."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was injected, all of which was survived, and what had to be done."""
+    """The injected faults, all survived, and the work repeated because of them."""
 
     database: str
     seed: int
@@ -39,7 +39,7 @@ class Report:
 
 
 def run(database: str, folder: Path, *, seconds: float, seed: int) -> Report:
-    """Put programs through chaos for so long, let them finish, and check what they did.
+    """Inject faults for this long, let the programs finish, and check their work.
 
     Raises `AssertionError` when something was lost or done twice. No process outlives it.
     """
@@ -62,7 +62,7 @@ def run(database: str, folder: Path, *, seconds: float, seed: int) -> Report:
 def _database(
     backend: str, folder: Path
 ) -> Iterator[tuple[str | None, PrivateServer | None, Proxy | None]]:
-    """The URL of the programs' database, the server behind it, and the proxy between them."""
+    """Yield the URL of the programs' database, its server, and the proxy between them."""
     if backend == "sqlite":
         yield None, None, None
         return
@@ -71,7 +71,7 @@ def _database(
 
 
 def _finish(place: Place, storm: Storm) -> None:
-    """Let the ingesters take in what is left, and the workers complete and deliver the rest."""
+    """Let the ingesters ingest the rest, and the workers complete and deliver it."""
     place.complete()
     wait_until(lambda: not any("ingester" in name for name in storm.tend()), SETTLE_SECONDS)
     with place.site.store() as store:

@@ -1,4 +1,4 @@
-"""Faults, one after the other, chosen by a seed: what is done, to whom, and when it is over."""
+"""Fault injection, one fault after another, chosen by a seed: kind, target and duration."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from support.servers.tcp_proxy import Proxy
 
 LONGEST_STOP_SECONDS = 6.0
-"""Twice the lease: half of those who are stopped wake up too late."""
+"""Twice the lease: half of the stopped programs continue too late."""
 
 LONGEST_OUTAGE_SECONDS = 3.0
 LONGEST_PAUSE_SECONDS = 0.7
@@ -32,7 +32,7 @@ EVENTS_A_STEP = 25
 
 
 class Fault(StrEnum):
-    """What is done to the programs, their connections and their server."""
+    """A fault of the programs, their connections or their server."""
 
     KILL_INGESTER = "ingester killed (SIGKILL)"
     KILL_WORKER = "worker killed (SIGKILL)"
@@ -61,7 +61,7 @@ OF_CONNECTIONS = {
     Fault.CUT_BEFORE_REPLY: 4,
 }
 OF_SERVERS = {Fault.RESTART_SERVER: 1, Fault.CRASH_SERVER: 1}
-"""How often each is done in a round."""
+"""How often each fault occurs in a round."""
 
 
 @dataclass
@@ -72,10 +72,9 @@ class _Stopped:
 
 
 class Storm:
-    """Lets faults come over a place; `server` and `proxy` are None where there is no server.
+    """Injects faults into a site; `server` and `proxy` are None without a server.
 
-    The seed determines the faults of every step, to whom they are done, and for how long; not the
-    moment at which they hit.
+    The seed determines kind, target and duration of the faults, not the exact moment.
     """
 
     def __init__(
@@ -87,7 +86,7 @@ class Storm:
     ) -> None:
         self.injected: Counter[Fault] = Counter()
         self.ended_at_their_start = 0
-        """How many programs found the server away when they began, and ended with status 1."""
+        """Number of programs that exited with status 1 as the server was unavailable at startup."""
         self._place = place
         self._seed = seed
         self._random = random.Random(seed)
@@ -99,7 +98,7 @@ class Storm:
         self._weights = OF_PROGRAMS | (OF_CONNECTIONS | OF_SERVERS if server else {})
 
     def rage(self, seconds: float) -> None:
-        """Do one fault after the other for so long, while events keep coming."""
+        """Inject one fault after another for this long, while events keep arriving."""
         start = time.monotonic()
         for fault in self._faults():
             if time.monotonic() - start >= seconds:
@@ -110,7 +109,7 @@ class Storm:
             self._do(fault)
 
     def calm_down(self) -> None:
-        """End every fault that goes on, and see that everybody is there."""
+        """End every active fault, and wait until all programs run."""
         if self._proxy is not None:
             cuts = self._proxy.take_cuts_at_commits()
             self.injected[Fault.CUT_BEFORE_COMMIT] = cuts[Cut.BEFORE_COMMIT]
@@ -123,9 +122,9 @@ class Storm:
         self.tend()
 
     def tend(self) -> list[str]:
-        """Let those go on that were stopped for long enough; start those that have ended.
+        """Continue programs stopped for long enough; restart ended ones.
 
-        Returns the roles that are played. An ingester that has taken in everything is done.
+        Returns the running roles, without those of ingesters that have ingested everything.
         """
         now = time.monotonic()
         for stopped in [each for each in self._stopped if each.until <= now]:
@@ -145,7 +144,7 @@ class Storm:
     # --- within ---------------------------------------------------------------------------
 
     def _faults(self) -> Iterator[Fault]:
-        """Every kind once, then the others of a round, and so on; the seed tells the order."""
+        """Yield every kind once, then the others of each round, in the order of the seed."""
         kinds = list(self._weights)
         others = [kind for kind, weight in self._weights.items() for _ in range(weight - 1)]
         for number in count():

@@ -1,4 +1,4 @@
-"""What must hold when the storm is over and all work is done."""
+"""Invariants that hold after all faults and all work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(Outcome):
-    """Everything that is there, and the checks of it."""
+    """The final state, and its checks."""
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
@@ -28,7 +28,7 @@ class Verdict(Outcome):
         self.deliveries = read_lines(site.path / "deliveries.jsonl")
 
     def check(self, sent: list[Event]) -> None:
-        """Nothing was lost, and nothing done twice."""
+        """Assert that nothing was lost and nothing done twice."""
         self.check_states()
         self.check_events(sent)
         self.check_members()
@@ -37,19 +37,19 @@ class Verdict(Outcome):
         self.check_effects()
 
     def check_states(self) -> None:
-        """No stream is in some worker's hands for ever, none in error."""
+        """Assert that no stream is claimed forever or in error."""
         assert {stream.state for stream in self.streams} == {StreamState.COMPLETED}
         assert {stream.last_error for stream in self.streams} == {None}
 
     def check_events(self, sent: list[Event]) -> None:
-        """Every event that was sent is there, once, and nothing else but what handlers made."""
+        """Assert that every sent event is stored once, with no others but those of handlers."""
         assert self.rejected == 0
         stored = Counter(event["message_id"] for event in self._of("placed|paid|packed|shipped"))
         assert stored == Counter(event["message_id"] for event in sent)
         assert len(self.events) == len(sent) + len(self._of("summary")) + len(self._of("receipt"))
 
     def check_completed_once(self) -> None:
-        """Each completion has left one receipt, which no other run has, and one summary."""
+        """Assert one receipt, unique to its run, and one summary per completion."""
         receipts = Counter(event["stream"] for event in self._of("receipt"))
         assert receipts == Counter(stream.id for stream in self.streams)
         attempts = {event["stream"]: event["attempt"] for event in self._of("receipt")}
@@ -58,9 +58,9 @@ class Verdict(Outcome):
         assert summaries == {f"summary-{each.id}": each.event_count for each in self._orders()}
 
     def check_commits(self) -> None:
-        """The run that completed a stream was committed before, with the members it has.
+        """Assert that the run that completed a stream was committed before, with its members.
 
-        Other runs of it may have been too, each once: their workers died, or lost their lease,
+        Other runs may have been committed too, once each: their workers died, or lost their lease,
         between commit and completion.
         """
         runs = Counter((line["stream"], line["attempt"]) for line in self.commits)
@@ -71,9 +71,9 @@ class Verdict(Outcome):
             assert members[stream.id, stream.attempts] == ids
 
     def check_effects(self) -> None:
-        """The effects of the runs that completed a stream were delivered, in order; no others.
+        """Assert that exactly the effects of the completing runs were delivered, in order.
 
-        Each at least once: what was recorded twice, or of another run, had another id.
+        Each at least once: effects recorded twice, or by another run, have other ids.
         """
         assert self.undelivered == 0
         expected = {
@@ -93,22 +93,22 @@ class Verdict(Outcome):
 
     @property
     def delivered_again(self) -> int:
-        """How many deliveries were repetitions."""
+        """Return the number of repeated deliveries."""
         return len(self.deliveries) - 2 * len(self.streams)
 
     @property
     def committed_again(self) -> int:
-        """How many commits were of runs that did not complete their stream."""
+        """Return the number of commits of runs that did not complete their stream."""
         return len(self.commits) - len(self._orders())
 
     def _orders(self) -> list[Any]:
         return [stream for stream in self.streams if stream.name == "orders"]
 
     def _of(self, kinds: str) -> list[Event]:
-        """The events whose type ends in one of these words."""
+        """Return the events whose type ends in one of these words."""
         return [e for e in self.events if e["event_type"].split(".")[-1] in kinds.split("|")]
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """A file of JSON lines."""
+    """Read a file of JSON lines."""
     return [json.loads(line) for line in path.read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""What may happen to the outbox of a store, as data, and how it is done."""
+"""Steps on the outbox of a store, as data, and their execution."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ClaimEffects:
 
 @dataclass(frozen=True)
 class ApplyEffectResults:
-    """A worker is told what became of those it holds; the kinds take turns."""
+    """A worker records results of its claims, one kind after the other."""
 
     kinds: tuple[str, ...]
     delay: timedelta
@@ -45,19 +45,19 @@ class ApplyEffectResults:
 
 @dataclass(frozen=True)
 class ReleaseEffects:
-    """A worker gives all that it holds back."""
+    """A worker releases all its claims."""
 
 
 @dataclass(frozen=True)
 class RenewEffects:
-    """A worker extends all leases that it holds."""
+    """A worker renews all its leases."""
 
     lease: timedelta
 
 
 @dataclass(frozen=True)
 class MarkDeadEffects:
-    """Those that have waited too long are given up."""
+    """Effects past the maximum age are marked dead."""
 
     max_age: timedelta
     limit: int
@@ -65,7 +65,7 @@ class MarkDeadEffects:
 
 @dataclass(frozen=True)
 class RetryAndDiscardEffects:
-    """An operator sends some again, and forgets some."""
+    """An operator retries some effects, and discards some."""
 
     retries: tuple[int, ...]
     discards: tuple[int, ...]
@@ -101,7 +101,7 @@ delivering_effects: st.SearchStrategy[list[EffectStep]] = st.tuples(
     claiming_effects, applying_results
 ).map(list)
 queued_endpoints = st.lists(st.integers(0, len(ENDPOINTS) - 1), max_size=4).map(tuple)
-"""Which endpoints the effects of a run are for."""
+"""Return the endpoints of a run's effects."""
 
 
 class OutboxRun:
@@ -113,7 +113,7 @@ class OutboxRun:
         self._queued = 0
 
     def queue(self, endpoints: tuple[int, ...]) -> tuple[QueuedEffect, ...]:
-        """Effects of a run; the same ones in every store."""
+        """Queue effects of a run; the same ones in every store."""
         effects = []
         for number in endpoints:
             self._queued += 1
@@ -122,7 +122,7 @@ class OutboxRun:
         return tuple(effects)
 
     def do(self, step: EffectStep) -> Any:
-        """Do one step; return what the store answered, surrogate keys aside."""
+        """Execute one step; return the result without surrogate keys."""
         match step:
             case ClaimEffects(endpoint, limit, lease):
                 return self._take(endpoint, limit, lease)
@@ -170,7 +170,7 @@ class OutboxRun:
         return answer and _facts(answer)
 
     def state(self) -> dict[str, Any]:
-        """All that the outbox holds, surrogate keys aside."""
+        """Return the contents of the outbox without surrogate keys."""
         return {
             "effects": [_facts(each) for each in self._store.find_effects(limit=ALL)],
             "dead": self._store.count_effects(EffectFilter(state=EffectState.DEAD)),

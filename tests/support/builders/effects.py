@@ -1,4 +1,4 @@
-"""Effects for tests of handlers: what a handler queued, as a worker gives it to `deliver`."""
+"""Effects for tests of handlers, in the form in which a worker passes them to `deliver`."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ CREATED_AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class Queue:
-    """Stands for `env["outbox"]`: keeps what is put, as it would be stored and read again."""
+    """Substitute for `env["outbox"]`: keeps payloads as stored and read again."""
 
     def __init__(self) -> None:
         self.payloads: list[Any] = []
 
     def put(self, payload: Any) -> str:
-        """Take a payload as the outbox would."""
+        """Queue a payload as the outbox would."""
         self.payloads.append(load_payload(dump_payload(payload)))
         return effect_id(len(self.payloads))
 
 
 def effect_id(number: int) -> str:
-    """The id of the effect that was put as the so-manieth."""
+    """Return the id of the effect that was queued at this position."""
     return f"00000000-0000-4000-8000-{number:012}"
 
 
 def effect(payload: Any, number: int = 1, *, attempt: int = 1) -> Effect:
-    """An effect with this payload."""
+    """Return an effect with this payload."""
     return Effect(
         id=effect_id(number),
         payload=payload,
@@ -54,7 +54,7 @@ def queued(
     *,
     attempt: int = 1,
 ) -> list[Effect]:
-    """The effects that `handler` queues for these events."""
+    """Return the effects that `handler` queues for these events."""
     queue = Queue()
     whole = {
         "stream_id": 7,

@@ -1,4 +1,4 @@
-"""What may happen to a store, as data, so that the same can be done to several stores."""
+"""Steps on a store, as data, so that several stores can execute the same ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MINUTES = 60
 DAYS = 86_400
 GROUPS = (1, "1", True)
-"""Three groups, though the values are equal or look alike."""
+"""Three groups with values that are equal or look alike."""
 
 OLD_TRIGGERS = (
     make_trigger("by instance"),
@@ -52,14 +52,14 @@ NEW_TRIGGERS = (
 
 @dataclass(frozen=True)
 class Ingest:
-    """A batch arrives."""
+    """A batch of events arrives."""
 
     batch: tuple[Event, ...]
 
 
 @dataclass(frozen=True)
 class AdvanceTime:
-    """Time goes by, stream time and real time alike."""
+    """Stream time and real time advance."""
 
     time: timedelta
 
@@ -71,12 +71,12 @@ class ChangeTriggers:
 
 @dataclass(frozen=True)
 class Recalculate:
-    """A worker brings all streams up to date with the triggers."""
+    """A worker recalculates all streams under the current triggers."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A worker takes all that is ready; with a negative lease it dies at once."""
+    """A worker claims everything ready; with a negative lease it dies at once."""
 
     reason: Reason
     lease: timedelta
@@ -84,7 +84,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Release:
-    """A worker gives every other stream that it holds back."""
+    """A worker releases every other claim."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Fail:
 
 @dataclass(frozen=True)
 class Complete:
-    """All runs end well; the first makes these events, each queues effects for these endpoints."""
+    """All runs succeed; the first makes these events, each queues effects for these endpoints."""
 
     made: tuple[Event, ...]
     purge: bool
@@ -107,17 +107,17 @@ class Complete:
 
 @dataclass(frozen=True)
 class Rescue:
-    """Streams are taken from workers that died."""
+    """Streams of dead workers are rescued."""
 
 
 @dataclass(frozen=True)
 class Reset:
-    """An operator makes all streams in error ready again."""
+    """An operator resets all streams in error."""
 
 
 @dataclass(frozen=True)
 class Trim:
-    """Events older than an hour are removed."""
+    """Events older than an hour are trimmed."""
 
 
 Step: TypeAlias = (
@@ -188,4 +188,4 @@ worked: st.SearchStrategy[list[Step]] = st.tuples(claiming, ending).map(list)
 runs: st.SearchStrategy[list[Step]] = st.lists(
     st.one_of(single, single, worked, delivering_effects), min_size=6, max_size=16
 ).map(lambda parts: [step for part in parts for step in part])
-"""Whole runs: a worker that claims most often ends what it claimed, and delivers effects."""
+"""Complete runs: a worker that claims mostly completes its claims, and delivers effects."""

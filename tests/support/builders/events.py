@@ -1,4 +1,4 @@
-"""Short ways to make events, triggers and arrivals."""
+"""Short ways to make events, triggers and matched events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
 
 
 def at(seconds: float) -> datetime:
-    """`seconds` after noon of the day on which most tests take place."""
+    """Return `seconds` after noon of the day of most tests."""
     return NOON + timedelta(seconds=seconds)
 
 
@@ -36,7 +36,7 @@ LEASE = timedelta(minutes=5)
 def make_event(
     message_id: str, event_type: str = "vm.update", seconds: float = 0, **traits: Any
 ) -> Event:
-    """An event of the instance "a", `seconds` after noon."""
+    """Return an event of the instance "a", `seconds` after noon."""
     return {
         "message_id": message_id,
         "event_type": event_type,
@@ -55,7 +55,7 @@ def make_trigger(
     expiration: str = "$last + 1h",
     fire_delay: float = 0,
 ) -> TriggerDefinition:
-    """A trigger that collects by instance, fires on `vm.end`, and expires after an hour."""
+    """Return a trigger that groups by instance, fires on `vm.end`, and expires after an hour."""
     return TriggerDefinition.from_config(
         {
             "name": name,
@@ -78,7 +78,7 @@ VM = make_trigger()
 def matched_events(
     triggers: Iterable[TriggerDefinition], events: Iterable[Event]
 ) -> list[MatchedEvent]:
-    """The events on their way in, each with the streams of `triggers` that it belongs to."""
+    """Return the events, each with its streams under `triggers`."""
     matching = TriggerSet(triggers)
     return [MatchedEvent(each, tuple(matching.match(each)), each["timestamp"]) for each in events]
 
@@ -86,12 +86,12 @@ def matched_events(
 def ingest(
     store: Store, trigger: TriggerDefinition, *events: Event, now: datetime = NOON
 ) -> IngestResult:
-    """Record `events` in one batch that arrives at the stream time `now`."""
+    """Ingest `events` in one batch that arrives at the stream time `now`."""
     return store.record(matched_events([trigger], events), FixedTime(now))
 
 
 def only_stream(store: Store, **traits: Any) -> StreamRecord:
-    """The one stream whose distinguishing values are `traits`, whatever others it has."""
+    """Return the only stream with these distinguishing values."""
     (stream,) = store.find_streams(StreamFilter(traits=traits))
     return stream
 
@@ -111,5 +111,5 @@ def claim_all(
     worker: str = "w1",
     lease: timedelta = LEASE,
 ) -> list[Claim]:
-    """Let `worker` claim what is ready at the stream time `now`."""
+    """Claim everything ready at the stream time `now` for `worker`."""
     return store.claim_ready(worker=worker, reason=reason, now=now, limit=limit, lease=lease)

@@ -1,4 +1,4 @@
-"""A configuration that is right, of which each file says as much as it may."""
+"""A valid configuration whose files use every key."""
 
 from __future__ import annotations
 

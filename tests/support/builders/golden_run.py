@@ -1,4 +1,4 @@
-"""The recorded load that the golden run was made of, and the configuration to replay it with."""
+"""The recorded load of the golden run, and the configuration to replay it with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REPLACED = {"config_path", "database", "clock", "pipeline_handlers", "logging_co
 
 
 def sandbox(shared_data: Path, directory: Path) -> Path:
-    """The sandbox's configuration, with its database, clock and path set and no notabene."""
+    """Copy the sandbox's configuration with our database, clock and path, without notabene."""
     yaml = pytest.importorskip("yaml")
     origin = shared_data / "config" / "stacktach-sandbox"
     for name in ("triggers.yaml", "event_definitions.yaml"):
@@ -47,12 +47,12 @@ def sandbox(shared_data: Path, directory: Path) -> Path:
 
 
 def load_of(shared_data: Path) -> Path:
-    """The notifications of the load."""
+    """Return the notifications of the load."""
     return shared_data / "loads" / "lifecycle_4k.jsonl.gz"
 
 
 def replay(shared_data: Path, directory: Path, changes: Mapping[str, str] | None = None) -> Path:
-    """Replay the load by the command, texts in triggers.yaml changed; return the configuration."""
+    """Replay the load by command with edited triggers; return the configuration."""
     config = sandbox(shared_data, directory)
     edit_triggers(config, changes or {})
     command("winchester_db", "-c", str(config), "upgrade", "head")
@@ -61,7 +61,7 @@ def replay(shared_data: Path, directory: Path, changes: Mapping[str, str] | None
 
 
 def edit_triggers(config: Path, changes: Mapping[str, str]) -> None:
-    """Change texts, which must be there, in the triggers of a configuration."""
+    """Replace texts, which must exist, in the triggers of a configuration."""
     path = config.with_name("triggers.yaml")
     text = path.read_text()
     for old, new in changes.items():
@@ -71,7 +71,7 @@ def edit_triggers(config: Path, changes: Mapping[str, str]) -> None:
 
 
 def command(*arguments: str) -> str:
-    """Run a console script of this environment; return what it prints."""
+    """Run a console script of this environment; return its output."""
     program = str(Path(sys.executable).with_name(arguments[0]))
     finished = subprocess.run(
         [program, *arguments[1:]],

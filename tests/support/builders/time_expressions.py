@@ -1,4 +1,4 @@
-"""Time expressions as trees, and how Hypothesis makes them."""
+"""Time expressions as trees, and Hypothesis strategies for them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Pin:
 
 @dataclass(frozen=True)
 class To:
-    """`a to b`; in parentheses, unless it is the whole."""
+    """`a to b`, in parentheses unless it is the whole expression."""
 
     begin: Any
     end: Any

@@ -1,4 +1,4 @@
-"""Counting the work that code does, which is the same on every machine; its time is not."""
+"""Counts of function calls, which do not depend on the machine's speed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def calls_of(action: Callable[[], object]) -> int:
-    """Return how many functions `action` calls in this thread, those written in C included."""
+    """Return the number of functions that `action` calls in this thread, C functions included."""
     calls = 0
 
     def count(_frame: object, event: str, _argument: Any) -> None:

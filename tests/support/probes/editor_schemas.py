@@ -1,4 +1,4 @@
-"""Documents as an editor reads them, and what the JSON Schemas of this installation say of them."""
+"""Validation of documents as in an editor, by the JSON Schemas of this installation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from winchester_core.schemas import DOCUMENTS, schema_of
 
 
 class EditorsLoader(yaml.SafeLoader):
-    """YAML as JSON knows it: a date without quotes is text, as in YAML 1.2."""
+    """YAML with the types of JSON: an unquoted date is text, as in YAML 1.2."""
 
     yaml_implicit_resolvers = {
         first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:timestamp"]
@@ -21,17 +21,17 @@ class EditorsLoader(yaml.SafeLoader):
 
 
 class Editor:
-    """Validates documents while they are written."""
+    """Validates documents as they are written."""
 
     def __init__(self, aliases: PluginAliases | None = None) -> None:
         self.schemas = {name: schema_of(name, aliases or PluginAliases()) for name in DOCUMENTS}
         self._validators = {name: Draft7Validator(each) for name, each in self.schemas.items()}
 
     def text_errors(self, document: str, text: str) -> list[str]:
-        """What is wrong with `text`, each with the path to its place."""
+        """Return the errors of `text`, each with its path."""
         return self.content_errors(document, yaml.load(text, EditorsLoader))
 
     def content_errors(self, document: str, content: Any) -> list[str]:
-        """The same of what has been read already."""
+        """Return the errors of parsed content."""
         errors = self._validators[document].iter_errors(content)
         return [f"{each.json_path}: {each.message}" for each in errors]

@@ -1,4 +1,4 @@
-"""What a site's database holds when all has been done."""
+"""The final contents of a site's database."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Outcome:
         )
 
     def check_members(self) -> None:
-        """Every event is in exactly one stream of each trigger that it matches, and in no other.
+        """Assert that every event is in exactly one stream of each matching trigger.
 
-        That is one of its group; and each stream's row says what its members come to.
+        It is a stream of the event's group, and its row agrees with its members.
         """
         expected = Counter(
             (event["message_id"], match.definition.name, group_of(match.group.values))
@@ -53,5 +53,5 @@ class Outcome:
 
 
 def group_of(values: Any) -> str:
-    """Distinguishing traits as a text that tells groups apart."""
+    """Return the distinguishing traits as text that is unique per group."""
     return repr(sorted(values.items()))

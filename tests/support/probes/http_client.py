@@ -1,4 +1,4 @@
-"""A client of HTTP for tests with very many connections, each one its own."""
+"""HTTP client for tests with very many connections, one per request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a server answered: status, headers in lower case, and the JSON."""
+    """Response of a server: status, headers in lower case, and the JSON."""
 
     status: int
     headers: Mapping[str, str]
@@ -21,7 +21,7 @@ class Reply:
 
 
 async def post(port: int, path: str, document: Any, headers: Mapping[str, str]) -> Reply:
-    """Send JSON to this machine. Raises `OSError`, `EOFError` when no answer comes."""
+    """Post JSON to this machine. Raises `OSError` or `EOFError` without a response."""
     body = json.dumps(document).encode()
     sent = {
         "host": "127.0.0.1",

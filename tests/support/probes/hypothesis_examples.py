@@ -1,4 +1,4 @@
-"""How many examples a property test tries: all of them in the gate, a part elsewhere."""
+"""Number of examples of a property test: all in the gate, a part elsewhere."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ LEAST = 10
 
 
 def examples(number: int = 100) -> int:
-    """Return `number` in a thorough run, else three tenths of it."""
+    """Return `number` in a complete run, else three tenths of it."""
     return number if IS_THOROUGH else max(LEAST, number * 3 // 10)

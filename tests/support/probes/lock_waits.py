@@ -1,4 +1,4 @@
-"""Transactions that wait for the lock of another one, and those that hold one meanwhile."""
+"""Transactions that wait for each other's locks, and those that hold one meanwhile."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ _WITHOUT_TIMEOUTS = {
 
 
 def disable_timeouts(connection: Connection) -> None:
-    """Let the transaction of `connection` last as long as others take on a slow machine.
+    """Let the transaction of `connection` last as long as a slow machine needs.
 
-    On MariaDB that is true of the whole session.
+    On MariaDB this applies to the whole session.
     """
     for statement in _WITHOUT_TIMEOUTS[connection.dialect.name]:
         connection.execute(text(statement))
 
 
 def wait_until_a_transaction_waits(database: Database) -> None:
-    """Return as soon as a transaction in `database`, which is a server's, waits for a lock."""
+    """Return once a transaction in the server's `database` waits for a lock."""
     waiting = text(_WAITING[database.dialect.name])
     wait_until(lambda: database.read(lambda it: it.execute(waiting).scalar_one() > 0))

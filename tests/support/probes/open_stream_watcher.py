@@ -1,4 +1,4 @@
-"""Looks at the open streams again and again while others work."""
+"""Repeated checks of the open streams while programs run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PAUSE_SECONDS = 0.05
 
 
 class Watcher:
-    """Collects every group that it sees with two open streams. It looks at traits, not at keys."""
+    """Collects every group seen with two open streams, by traits rather than keys."""
 
     def __init__(self, site: Site) -> None:
         self.looks = 0
@@ -38,7 +38,7 @@ class Watcher:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Watch while this is entered."""
+        """Watch within this context."""
         self._thread.start()
         try:
             yield
@@ -48,7 +48,7 @@ class Watcher:
             self._store.close()
 
     def check(self) -> None:
-        """It has looked, and never seen two open streams of a group."""
+        """Assert that it has looked, and never seen two open streams of a group."""
         assert self.error is None
         assert self.doubles == set()
         assert self.looks > 3
@@ -80,7 +80,7 @@ class Watcher:
 
 
 def check_open_key_is_unique(site: Site) -> None:
-    """The database itself refuses a second open stream of a group."""
+    """Assert that the database refuses a second open stream of a group."""
     with site.store() as store:
         engine = store.database.engine
         with engine.connect() as connection:

@@ -1,10 +1,10 @@
-"""The fenced blocks of a Markdown page, and what comments above them tell the tests.
+"""Fenced blocks of a Markdown page, with the test comments above them.
 
-A comment right above a block speaks to these tests and is seen by no reader:
+A comment directly above a block, invisible to readers, controls its test:
 
     <!-- test: file=NAME -->      the block is the content of that file
-    <!-- test: append=NAME -->    it is added to that file
-    <!-- test: exit=2 -->         its last command ends with this status
+    <!-- test: append=NAME -->    it is appended to that file
+    <!-- test: exit=2 -->         its last command exits with this status
     <!-- test: skip=REASON -->    it is not run
 """
 
@@ -34,7 +34,7 @@ KEYS = {"file", "append", "exit", "skip"}
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block. `line` counts from 1 and is that of its first line of content."""
+    """A fenced block. `line` is that of its first line of content, counted from 1."""
 
     page: str
     line: int
@@ -45,12 +45,12 @@ class Block:
 
     @property
     def place(self) -> str:
-        """Page and line, for a message."""
+        """Return page and line, for a message."""
         return f"{self.page}:{self.line}"
 
 
 def blocks_of(path: Path, root: Path) -> list[Block]:
-    """The blocks of a page in their order; those in generated regions are left out."""
+    """Return the blocks of a page in order, without those in generated regions."""
     page = path.read_text(encoding="utf-8")
     page = _GENERATED.sub(lambda match: "\n" * match[0].count("\n"), page)
     name = str(path.relative_to(root))

@@ -1,4 +1,4 @@
-"""What a piece of YAML on a page is, by its shape, and checking it as the program would."""
+"""Kinds of YAML blocks, recognized by shape, and their validation by the program."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ DATABASE = {"url": "sqlite://"}
 
 
 def check(content: Any) -> str:
-    """Check what a block holds; return what it was taken for.
+    """Validate a block; return its kind.
 
-    Raises `ConfigurationError` or `voluptuous.Invalid` for what the program would refuse, and
-    `ValueError` for what is none of its files.
+    Raises `ConfigurationError` or `voluptuous.Invalid` for content that the program refuses, and
+    `ValueError` for content of no known kind.
     """
     kind = kind_of(content)
     match kind:
@@ -48,7 +48,7 @@ def check(content: Any) -> str:
 
 
 def kind_of(content: Any) -> str:
-    """The name of the file, or of the part of it, that has this shape; empty for none."""
+    """Return the name of the file, or of its part, with this shape; empty for none."""
     if isinstance(content, dict) and content:
         if set(content) <= SETTING_NAMES:
             return "settings"

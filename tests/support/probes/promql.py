@@ -1,4 +1,4 @@
-"""What an expression of PromQL names: metrics with their matchers, and labels to group by."""
+"""Metrics, matchers and grouping labels of a PromQL expression."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ GROUPING = re.compile(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)")
 
 @dataclass(frozen=True)
 class Selected:
-    """A metric as an expression selects it: by label, the values that it may have."""
+    """A metric selected by an expression: the allowed values by label."""
 
     name: str
     matchers: dict[str, list[str]] = field(default_factory=dict)
 
 
 def selections(expression: str) -> list[Selected]:
-    """Every selection of an expression. Raises `ValueError` for other matchers than are known."""
+    """Return every selection of an expression. Raises `ValueError` for unsupported matchers."""
     found = []
     for match in METRIC.finditer(expression):
         text = match["matchers"] or ""
@@ -37,6 +37,6 @@ def selections(expression: str) -> list[Selected]:
 
 
 def grouped(expression: str) -> set[str]:
-    """The labels that results are grouped by."""
+    """Return the labels that results are grouped by."""
     lists = GROUPING.findall(expression)
     return {label.strip() for each in lists for label in each.split(",")}

@@ -1,4 +1,4 @@
-"""What PyPI timex 0.20 gives, step by step, and where it is known to give nothing correct."""
+"""Results of PyPI timex 0.20 step by step, and the known cases without a correct one."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class Difference(Exception):  # noqa: N818 - a verdict
-    """timex 0.20 is known to fail at this step; the text says which case it is."""
+    """A step at which timex 0.20 is known to fail; the text names the case."""
 
 
 def expect_days_exist(moment: datetime, symbol: str, amounts: dict[str, int]) -> None:
-    """timex sets first the month, then the year, and has no answer where the day is missing."""
+    """Raise where timex, which sets the month before the year, finds no such day."""
     if symbol == "@":
         year, month = amounts.get("year", moment.year), amounts.get("month", moment.month)
         if amounts.get("day", moment.day) > monthrange(year, month)[1]:
@@ -49,7 +49,7 @@ def valid_month(moment: datetime, months: int) -> tuple[int, int]:
 
 
 def expect_shorter_units(unit: str, symbol: str, amounts: dict[str, int]) -> None:
-    """timex has no answer for the range's own unit or a longer one; on `@ 0` it may loop."""
+    """Raise for the range's own unit or a longer one, and for `@ 0`, which may loop."""
     at = UNITS.index(unit)
     if any(longer in amounts for longer in UNITS[:at]):
         raise Difference("own or longer unit")
@@ -58,7 +58,7 @@ def expect_shorter_units(unit: str, symbol: str, amounts: dict[str, int]) -> Non
 
 
 def oracle(node: Any, env: dict[str, datetime]) -> Any:
-    """What timex gives, step by step. Raises `Difference` before the first that is known bad."""
+    """Return the result of timex, step by step. Raises `Difference` before a step known to fail."""
     if isinstance(node, Variable):
         return timex.Timestamp(env[node.name])
     if isinstance(node, To):
@@ -92,7 +92,7 @@ def oracle(node: Any, env: dict[str, datetime]) -> Any:
 
 
 def expect_no_step_by_months(value: Any, symbol: str, amounts: dict[str, int]) -> None:
-    """timex steps back or on by the length that the moved range has, be the next one longer."""
+    """Raise where timex shifts by the length of the shifted range though the next one is longer."""
     begin, end = (model_step(m, symbol, amounts) for m in (value.begin, value.end))
     if value.unit in ("month", "year") and not begin <= value.pinned_to < end:
         raise Difference("wrapping by months")

@@ -1,4 +1,4 @@
-"""What PostgreSQL and MariaDB read for each statement of a program, as they say themselves."""
+"""Rows read by each statement of a program, as PostgreSQL and MariaDB report them."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ BIG_TABLES = frozenset({"events", "streams", "stream_events", "stream_traits", "
 
 @dataclass
 class Reading:
-    """What one statement read: rows in all, tables from end to end, and what it had to sort.
+    """Reads of one statement: rows in all, full scans, and sorted rows.
 
-    `whole_tables` are read from end to end, or an index of theirs; `table_scans` the former alone.
+    `whole_tables` are scans of a whole table or index; `table_scans` only those of a table.
     """
 
     statement: str
@@ -40,9 +40,9 @@ class Reading:
 
 @contextmanager
 def readings(database: Database) -> Iterator[list[Reading]]:
-    """Note what each statement that looks for rows reads, while it is executed.
+    """Record the reads of each query while it is executed.
 
-    Each is executed twice: the first time for its plan, and undone.
+    Each is executed twice: the first time for its plan, and rolled back.
     """
     noted: list[Reading] = []
     explain = _explain_postgresql if database.dialect.name == "postgresql" else _explain_mariadb
@@ -86,7 +86,7 @@ def _explain_postgresql(cursor: Any, statement: str, values: Any) -> Reading:
 
 
 _MARIADB_CONDITION = re.compile(r'"[a-z_]*condition": ".*?"(?=,?\n *["}\]])', re.DOTALL)
-"""A condition holds the keys that are looked for as they are: bytes that are no JSON."""
+"""A condition contains the searched keys verbatim: bytes that are not JSON."""
 
 
 def _explain_mariadb(cursor: Any, statement: str, values: Any) -> Reading:
@@ -107,7 +107,7 @@ def _explain_mariadb(cursor: Any, statement: str, values: Any) -> Reading:
 
 
 def _nodes(part: Any) -> Iterator[dict[str, Any]]:
-    """Every object within a plan."""
+    """Yield every object within a plan."""
     if isinstance(part, dict):
         if "Node Type" in part or "table_name" in part or "filesort" in part:
             yield part

@@ -1,4 +1,4 @@
-"""Sees what a database is sent, by way of SQLAlchemy or past it."""
+"""Observation of the statements sent to a database, through SQLAlchemy or past it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def before_each_statement(database: Database, see: See) -> Iterator[None]:
-    """Call `see` with the connection, the statement and its values, before each is executed.
+    """Call `see` with connection, statement and values before each execution.
 
-    They are sent one by one meanwhile.
+    Statements are sent one by one meanwhile.
     """
 
     def look(connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:

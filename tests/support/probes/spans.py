@@ -1,4 +1,4 @@
-"""Spans as OpenTelemetry's own kit keeps them, for the time of a test."""
+"""Spans recorded by OpenTelemetry's test exporter during a test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def recorded_spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
-    """A provider of spans while entered; the real way to set one up cannot be taken back."""
+    """Yield a span provider; the official way to set one up cannot be undone."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))

@@ -1,4 +1,4 @@
-"""Counts what a database is asked to do."""
+"""Counts of the statements executed by a database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Meter:
-    """What was counted: statements, and where asked for, the instructions that they took."""
+    """Counts of statements, and on request of the virtual machine's instructions."""
 
     statements: list[str] = field(default_factory=list)
     instructions: int = 0
@@ -25,7 +25,7 @@ class Meter:
         return len(self.statements)
 
     def note(self, statement: str, times: int = 1) -> None:
-        """Count a statement; an executemany counts once for each of its rows."""
+        """Count a statement; an executemany counts once per row."""
         self.statements += [statement] * times
 
 
@@ -33,9 +33,9 @@ class Meter:
 def metered(database: Database, *, instructions: bool = False) -> Iterator[Meter]:
     """Count the statements that `database` executes within this context.
 
-    On SQLite the database itself tells them, BEGIN and COMMIT included; and, slowly, the
-    `instructions` of its machine, of which each row that is looked at takes some. Elsewhere the
-    driver's cursors do, since not all that is sent goes by way of SQLAlchemy.
+    SQLite reports them itself, BEGIN and COMMIT included; and, slowly, the `instructions` of its
+    virtual machine, some for each row read. Elsewhere the driver's cursors are counted, since not
+    all statements pass through SQLAlchemy.
     """
     meter = Meter()
     if database.dialect.embedded:

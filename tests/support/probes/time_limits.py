@@ -1,4 +1,4 @@
-"""How long a test waits for something that must happen."""
+"""Time limit of a test's waits."""
 
 BOUND_SECONDS = 300.0
-"""Reached only by a test that hangs: no machine is so slow that a single wait takes this long."""
+"""Reached only by a test that hangs: no machine is slow enough for a single wait of this length."""

@@ -1,4 +1,4 @@
-"""What a time expression gives by the calendar: slow, found by search and trial."""
+"""Model of time expressions on the calendar: slow, by search and trial."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ LENGTHS = ((365, "month"), (28, "day"), (1, "hour"), (1 / 24, "minute"), (1 / 14
 
 
 class OutOfCalendar(Exception):  # noqa: N818 - an outcome
-    """A time that a datetime cannot hold."""
+    """A time that a datetime cannot represent."""
 
 
 def valid(year: int, month: int, day: int, moment: datetime, **clock: int) -> datetime:
-    """The date, or the last one before it in its month that exists."""
+    """Return the date, or the last existing one before it in its month."""
     if not 1 <= year <= 9999:
         raise OutOfCalendar
     for existing in range(day, 0, -1):
@@ -75,7 +75,7 @@ def period_start(moment: datetime, unit: str) -> datetime:
 
 @dataclass(frozen=True)
 class Window:
-    """A pinned range of the model: how every period of the calendar is moved."""
+    """An anchored range of the model: the shift of every calendar period."""
 
     pin: datetime
     unit: str
@@ -88,9 +88,9 @@ class Window:
         return not any(amounts.get(unit) for unit in longer)
 
     def ends(self) -> tuple[datetime, datetime]:
-        """Try the periods near the pin until one, moved, holds it.
+        """Try the periods near the anchor until a shifted one contains it.
 
-        That is done 400 years earlier, where the calendar is the same, when its end is near.
+        Near the end of the calendar this is done 400 years earlier, where it is the same.
         """
         years = 400 if self.pin.year > 9000 else 0
         pin = self.pin.replace(year=self.pin.year - years)
@@ -115,7 +115,7 @@ class Window:
 
 
 def model(node: Any, env: dict[str, datetime]) -> Any:
-    """A datetime, a pair of them, or a `Window`. Raises `OutOfCalendar`."""
+    """Return a datetime, a pair of them, or a `Window`. Raises `OutOfCalendar`."""
     if isinstance(node, Variable):
         return env[node.name]
     if isinstance(node, To):

@@ -1,4 +1,4 @@
-"""A virtual environment as the reader of a page has it, where pip works without the network."""
+"""A virtual environment like that of a reader, where pip works without the network."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 
 def make_environment(directory: Path) -> Mapping[str, str]:
-    """Make one in which everything is installed that is installed here, and what pip adds.
+    """Create an environment with everything installed here, and what pip adds.
 
-    Returns the environment of processes that run in it.
+    Returns the environment variables for processes that run in it.
     """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True)
     python = directory / "bin" / "python"
@@ -39,7 +39,7 @@ def make_environment(directory: Path) -> Mapping[str, str]:
 
 
 def _copy(script: Path, target: Path, python: Path) -> None:
-    """Let a program that Python runs be run by this Python; any other is left out."""
+    """Copy a Python console script to run under this Python; skip any other program."""
     begin, newline, rest = script.read_bytes().partition(b"\n")
     if not begin.startswith(b"#!") or b"python" not in begin or (target / script.name).exists():
         return

@@ -1,4 +1,4 @@
-"""Running a conformance suite without a test runner, to look at what it finds."""
+"""Running a conformance suite without a test runner, to look at its findings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from winchester_core.testing import ConformanceError
 
 
 def failures_of(suite: type[Any]) -> dict[str, str]:
-    """The tests of a suite that fail, each with its message."""
+    """Return the failing tests of a suite, each with its message."""
     faults = {}
     for name in dir(suite):
         if name.startswith("test_"):

@@ -1,4 +1,4 @@
-"""Does steps to a store and tells what it has become, surrogate keys aside."""
+"""Executes steps on a store and returns its state, surrogate keys aside."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ MAX_ATTEMPTS = 2
 
 @dataclass(frozen=True)
 class StreamTime:
-    """Which clock tells stream time: the events', or one that starts at noon."""
+    """The clock of stream time: that of the events, or one that starts at noon."""
 
     by_events: bool
     max_jump: timedelta | None = None
 
 
 class Run:
-    """A store, the worker that works on it, and the triggers that are loaded."""
+    """A store, its worker, and the loaded triggers."""
 
     def __init__(
         self, store: Store, clock: FakeClock, time: StreamTime, batch_size: int | None = None
@@ -66,7 +66,7 @@ class Run:
         self._rules, self._other_rules = OLD_TRIGGERS, NEW_TRIGGERS
 
     def do(self, step: Step) -> Any:
-        """Do one step; return what the store answered, surrogate keys aside."""
+        """Execute one step; return the result without surrogate keys."""
         match step:
             case Ingest(batch):
                 return self._ingest(batch)
@@ -138,7 +138,7 @@ class Run:
         return sorted(ordered, key=repr)  # ties may come in any order
 
     def _members(self, stream_ids: Iterable[int]) -> dict[int, list[str]]:
-        """What tells streams apart without their ids: no event is in two of one trigger."""
+        """Return a key that distinguishes streams without ids: an event is in one per trigger."""
         found = self.store.events_of(list(stream_ids))
         return {key: [event["message_id"] for event in value] for key, value in found.items()}
 
@@ -183,7 +183,7 @@ class Run:
         return self.store.find_streams(StreamFilter(), limit=ALL)
 
     def state(self) -> dict[str, Any]:
-        """All that the store holds, surrogate keys aside."""
+        """Return the contents of the store without surrogate keys."""
         found = self._streams()
         members = self._members(stream.id for stream in found)
         return {
@@ -197,7 +197,7 @@ class Run:
         }
 
     def _backlog(self, found: Iterable[StreamRecord]) -> records.Backlog:
-        """What waits, `next_due` made exact: a store may tell an earlier time, and no later one."""
+        """Return the backlog with an exact `next_due`: a store may report an earlier time."""
         times = [
             each.fire_timestamp or each.expire_timestamp
             for each in found
@@ -224,7 +224,7 @@ def _about(claim: records.Claim, members: list[str]) -> dict[str, Any]:
 
 
 def _order(stream: StreamRecord) -> tuple[Any, ...]:
-    """What decides when a stream is claimed: due retries first, then the order of their times."""
+    """Return the claim order: due retries first, then by time."""
     if stream.retry_at is not None:
         return (0, stream.retry_at)
     return (1, stream.fire_timestamp or stream.expire_timestamp)

@@ -1,4 +1,4 @@
-"""Transactions that break off at a named point."""
+"""Transactions aborted at a failpoint."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class Crash(Exception):  # noqa: N818 - no error: it is wanted
-    """What a test lets happen in the middle of a transaction."""
+    """The exception that aborts a transaction."""
 
 
 @contextmanager
 def crash_at(point: Failpoint) -> Iterator[None]:
-    """Let what is called within this context crash at `point`, as it must reach it."""
+    """Crash calls within this context at `point`, and assert that they reach it."""
 
     def hook(reached: Failpoint) -> None:
         if reached is point:

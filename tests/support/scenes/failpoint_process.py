@@ -1,8 +1,8 @@
-"""A process that kills itself with SIGKILL at a named checkpoint; run by the tests beside it.
+"""A process that kills itself with SIGKILL at a failpoint.
 
 Its argument is a JSON object: `role` ("ingest" or "work"), `settings`, `file` (events to
-ingest), `journal` (what handlers' commits append to), `box` (what effects are appended to; none
-without it), and `kill_at` (a checkpoint) with `hit` (at which passing of it, from 1), or neither.
+ingest), `journal` (file for handlers' commits), `box` (file for effects; none without it), and
+`kill_at` (a failpoint) with `hit` (which hit of it kills, from 1), or neither.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from winchester_core.telemetry.failpoints import Failpoint, on_hit
 
 
 class JournalHandler(PipelineHandler):
-    """Makes one new event a stream, and writes its commits down."""
+    """Makes one new event per stream, and records its commits."""
 
     def handle_events(self, events: list[dict[str, Any]], env: dict[str, Any]) -> list[Any]:
         first = events[0]
@@ -47,13 +47,13 @@ class JournalHandler(PipelineHandler):
 
 
 class HandlerWithoutCommit(JournalHandler):
-    """The same without a commit of its own, so that many streams complete at once."""
+    """The same without a commit of its own, so that many streams are completed in one batch."""
 
     commit = PipelineHandler.commit
 
 
 class PostHandler(PipelineHandler):
-    """Queues two effects a stream, and writes down what it delivers."""
+    """Queues two effects per stream, and records its deliveries."""
 
     def handle_events(self, events: list[dict[str, Any]], env: dict[str, Any]) -> list[Any]:
         self._env, self._order = env, events[0]["order"]
@@ -71,14 +71,14 @@ class PostHandler(PipelineHandler):
 
 
 class CommittingPostHandler(PostHandler):
-    """The same, putting its second effect in `commit`."""
+    """The same, queueing its second effect in `commit`."""
 
     def commit(self) -> None:
         self._env["outbox"].put([self._order, 2])
 
 
 def arm(kill_at: str | None, hit: int) -> None:
-    """Die at the given passing of a checkpoint."""
+    """Kill this process at the given hit of a failpoint."""
     passed = 0
 
     def hook(point: Failpoint) -> None:
@@ -99,7 +99,7 @@ def run_ingest(task: dict[str, Any]) -> None:
 
 
 def post_handlers(task: dict[str, Any]) -> list[HandlerSpec]:
-    """The handler that delivers effects to the file `box`, where there is to be one."""
+    """Return the handler that delivers effects to the file `box`, if there is one."""
     if "box" not in task:
         return []
     commits = not task.get("quiet", False)

@@ -1,6 +1,6 @@
-"""``winchester`` that kills itself with SIGKILL at a named checkpoint; run by tests beside it.
+"""``winchester`` that kills itself with SIGKILL at a failpoint.
 
-Its arguments: the checkpoint, at which passing of it (from 1), and those of ``winchester``.
+Its arguments: the failpoint, which hit of it kills (from 1), and those of ``winchester``.
 """
 
 from __future__ import annotations

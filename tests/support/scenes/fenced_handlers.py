@@ -1,7 +1,7 @@
-"""Handlers that stop their own process, or wait, where a test asks for it. Installed on a site.
+"""Handlers that stop their own process, or wait, on request. Installed on a site.
 
-A file in the site's directory asks: ``stop-in-handle`` and ``stop-in-commit`` for a SIGSTOP, of
-whoever takes the file away first; ``hold`` makes every handler wait until it is gone.
+A file in the site's directory is the request: ``stop-in-handle`` and ``stop-in-commit`` for a
+SIGSTOP of the process that removes the file first; ``hold`` makes every handler wait until removed.
 """
 
 import json
@@ -16,7 +16,7 @@ JOURNAL = "journal.jsonl"
 
 
 class HandlerWithoutCommit(PipelineHandler):
-    """Makes one event a run, whose id tells the process and the attempt."""
+    """Makes one event per run, whose id names the process and the attempt."""
 
     def handle_events(self, events, env):
         self._run = {"stream": env["stream_id"], "attempt": env["attempt"], "pid": os.getpid()}
@@ -49,7 +49,7 @@ class FencedHandler(HandlerWithoutCommit):
 
 
 def stop_where(name, host):
-    """Stop this process if the file is there, and names this host or none."""
+    """Stop this process if the file exists, and names this host or none."""
     request = Path(name)
     try:
         wanted = request.read_text()

@@ -1,4 +1,4 @@
-"""A handler that writes down what is asked of it. Installed on a site, as a stranger's is."""
+"""A handler that records its calls. Installed on a site, as a third-party one is."""
 
 import json
 import os
@@ -8,7 +8,7 @@ JOURNAL = "journal.jsonl"
 
 
 class JournalHandler:
-    """Each line is written at once, at the end of the file, whoever else writes there."""
+    """Appends each line at once, also beside other writers."""
 
     def handle_events(self, events, env):
         self._run = {

@@ -1,4 +1,4 @@
-"""Processes that are killed at named points, and what they leave behind."""
+"""Processes killed at failpoints, and the state that they leave."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def settings_for(directory: Path) -> dict[str, Any]:
 
 
 def sample_events() -> list[dict[str, Any]]:
-    """Ten orders of four events; some never ship, one event comes twice, one is bad."""
+    """Ten orders of four events; some never ship, one event is repeated, one is invalid."""
     events = []
     for number in range(40):
         order, kind = number % 10, ("placed", "paid", "packed", "shipped")[number // 10]
@@ -72,7 +72,7 @@ def sample_events() -> list[dict[str, Any]]:
 
 
 class KilledScene:
-    """A database, a file of events, and processes that work on them and may be killed."""
+    """A database, a file of events, and processes on them that may be killed."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir()
@@ -111,7 +111,7 @@ class KilledScene:
         store.close()
 
     def snapshot(self) -> dict[str, Any]:
-        """Everything that counts, without surrogate keys and what retries rightly change."""
+        """Return the relevant state, without surrogate keys and effects of retries."""
         store = self.store()
         streams = store.find_streams(StreamFilter(), limit=1000)
         result = {

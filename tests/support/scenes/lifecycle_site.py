@@ -1,4 +1,4 @@
-"""A site that verifies instances' days: its load, and what must have become of it in the end."""
+"""A site that verifies instances' days: its load, and the expected final state."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 ETC = Path(__file__).resolve().parents[3] / "etc"
 HAS_DISTILLER = importlib.util.find_spec("stackdistiller") is not None
 MIDNIGHT = datetime(2026, 3, 15, tzinfo=UTC)
-"""The end of the load's day. What comes later (the records of that day) comes within the hour."""
+"""The end of the load's day. Later events, the records of that day, come within the hour."""
 
 LONG_AFTER = MIDNIGHT + timedelta(days=10)
-"""When every stream has expired, if it has not fired."""
+"""When every stream that has not fired has expired."""
 
 SETTINGS = """\
 database: {{url: "{url}"}}
@@ -44,14 +44,14 @@ retry_delay: 0.2
 
 
 def make_load() -> Load:
-    """Some 5,000 notifications of one day, and of the first hour of the next."""
+    """Return some 5,000 notifications of one day, and of the first hour of the next."""
     load = lifecycle_load(days=1, instances=170, seed=4, fault_rate=0.15)
     assert len(load.notifications) > 5000
     return load
 
 
 def configure(site: Site) -> None:
-    """The real triggers and event definitions, the usage handler, and a journal."""
+    """Configure the shipped triggers and event definitions, the usage handler, and a journal."""
     site.write("winchester.yaml", SETTINGS.format(url=site.url))
     shutil.copy(ETC / "triggers.yaml", site.path)
     site.write(
@@ -67,7 +67,7 @@ def configure(site: Site) -> None:
 
 
 def orders(load: Load) -> list[list[dict[str, Any]]]:
-    """The load as four ingesters get it: as sent, backwards, shuffled, in overlapping pieces."""
+    """Return the load in four orders: as sent, reversed, shuffled, in overlapping pieces."""
     source = random.Random(5)
     sent = list(load.notifications)
     shuffled = source.sample(sent, len(sent))
@@ -88,7 +88,7 @@ def write_messages(path: Path, notifications: Iterable[dict[str, Any]]) -> list[
 
 
 class LifecycleOutcome(Outcome):
-    """What has become of the load, and what the journal says of it."""
+    """The final state of the load, and the journal."""
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
@@ -96,24 +96,24 @@ class LifecycleOutcome(Outcome):
         self.journal = [json.loads(line) for line in path.read_text().splitlines()]
 
     def verdicts(self) -> list[Event]:
-        """The events that the usage handler made, by id."""
+        """Return the events of the usage handler by id."""
         return sorted(filter(is_verdict, self.events), key=lambda event: event["message_id"])
 
     def check_events(self, load: Load) -> None:
-        """Every event was stored, and once; nothing else was, but verdicts."""
+        """Assert that every event was stored once, with no others but verdicts."""
         expected = {n["message_id"] for n in load.notifications if is_covered(n)}
         stored = Counter(e["message_id"] for e in self.events if not is_verdict(e))
         assert set(stored) == expected
         assert set(stored.values()) == {1}
 
     def check_progress(self) -> None:
-        """Each stream expires, and has fired, as its members would have it."""
+        """Assert that expiry and firing of each stream agree with its members."""
         for stream in self.streams:
             assert stream.expire_timestamp == stream.last_event + timedelta(days=2)
             assert (stream.fire_timestamp is not None) == (stream.progress == (1,))
 
     def check_completed_once(self) -> None:
-        """Each stream was completed, in one run, which was committed once."""
+        """Assert that each stream was completed in one run, committed once."""
         assert {stream.state for stream in self.streams} == {StreamState.COMPLETED}
         assert {stream.attempts for stream in self.streams} == {1}
         assert {stream.last_error for stream in self.streams} == {None}
@@ -125,7 +125,7 @@ class LifecycleOutcome(Outcome):
             assert reasons[stream.id] == ("fire" if stream.fire_timestamp else "expire")
 
     def check_verdicts(self) -> None:
-        """The verdicts are those that the usage handler gives for each stream's members."""
+        """Assert that the verdicts are those of the usage handler for each stream's members."""
         given: list[Event] = []
         for stream in self.streams:
             members = self.members[stream.id]
@@ -134,7 +134,7 @@ class LifecycleOutcome(Outcome):
         assert self.verdicts() == sorted(given, key=lambda event: event["message_id"])
 
     def comparable(self) -> dict[str, Any]:
-        """What does not depend on who did it, when, or in which order."""
+        """Return the state that does not depend on process, time or order."""
         return {
             "streams": sorted(
                 (
@@ -159,15 +159,15 @@ class LifecycleOutcome(Outcome):
 
 
 def is_covered(notification: dict[str, Any]) -> bool:
-    """Whether it becomes an event: of those of schedulers the definitions know nothing."""
+    """Return whether it becomes an event: scheduler notifications have no definition."""
     return not HAS_DISTILLER or notification["event_type"].startswith("compute.instance.")
 
 
 def is_verdict(event: Event) -> bool:
-    """Whether the usage handler made it."""
+    """Return whether the usage handler made it."""
     return event.get("publisher_id") == "stv3"
 
 
 def without_stream_id(event: Event) -> Event:
-    """The event without the trait that holds a surrogate key."""
+    """Return the event without the trait that holds a surrogate key."""
     return {name: value for name, value in event.items() if name != "stream_id"}

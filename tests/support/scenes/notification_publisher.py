@@ -1,4 +1,4 @@
-"""An independent program that publishes notifications with confirms, through all failures."""
+"""A program that publishes notifications with confirms, through all failures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WAIT_SECONDS = BOUND_SECONDS
 
 
 class Notifier:
-    """Publishes as many as it was told, in a thread; what was not confirmed is published again."""
+    """Publishes messages in a thread; unconfirmed ones are published again."""
 
     def __init__(self, url: str, exchange: str, routing_key: str) -> None:
         self.published: list[str] = []
@@ -28,7 +28,7 @@ class Notifier:
         self._thread.start()
 
     def publish(self, number: int) -> None:
-        """Publish so many more, meanwhile."""
+        """Publish this many more in the background."""
         with self._changed:
             self._wanted += number
             self._changed.notify_all()
@@ -40,7 +40,7 @@ class Notifier:
             assert self._changed.wait_for(done, WAIT_SECONDS), "the broker confirms nothing"
 
     def close(self) -> None:
-        """Stop, whatever is left to be published."""
+        """Stop, even with messages left to publish."""
         with self._changed:
             self._is_over = True
             self._changed.notify_all()
@@ -77,14 +77,14 @@ class Notifier:
                 self._changed.notify_all()
 
     def _is_wanted(self) -> bool:
-        """Wait until there is something to publish; False in the end."""
+        """Wait for something to publish; return False at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_over or len(self.published) < self._wanted)
             return not self._is_over
 
 
 def make_notification(number: int) -> dict[str, Any]:
-    """The notification of that number, which has always the same id."""
+    """Return the notification of that number, which always has the same id."""
     return {
         "message_id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"notification {number}")),
         "event_type": "compute.instance.update",
@@ -96,5 +96,5 @@ def make_notification(number: int) -> dict[str, Any]:
 
 
 def enveloped(notification: dict[str, Any]) -> dict[str, Any]:
-    """The notification as oslo.messaging sends it."""
+    """Return the notification in the envelope of oslo.messaging."""
     return {"oslo.version": "2.0", "oslo.message": json.dumps(notification)}

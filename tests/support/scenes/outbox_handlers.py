@@ -1,4 +1,4 @@
-"""Handlers that queue effects and deliver them as a test tells them."""
+"""Handlers that queue effects, and deliver them as scripted by a test."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ TIMEOUT_SECONDS = BOUND_SECONDS
 
 
 def accept_all(effects: list[Effect]) -> Any:
-    """An endpoint that takes everything."""
+    """Deliver everything."""
     return [Delivered() for _ in effects]
 
 
 @dataclass
 class Post:
-    """An endpoint: what it answers, and the calls that came."""
+    """An endpoint: its scripted results, and its calls."""
 
     answer: Callable[[list[Effect]], Any] = accept_all
     calls: list[list[Effect]] = field(default_factory=list)
@@ -34,17 +34,17 @@ class Post:
 
     @property
     def payloads(self) -> list[Any]:
-        """What it was sent, call by call."""
+        """Return the payloads call by call."""
         return [[effect.payload for effect in call] for call in self.calls]
 
     @property
     def taken(self) -> list[Any]:
-        """What it was sent, in order."""
+        """Return the payloads in order."""
         return [payload for call in self.payloads for payload in call]
 
 
 def sender(post: Post, *payloads: Any) -> type[PipelineHandler]:
-    """A handler that queues `payloads` for each stream, or the stream's id, and posts them."""
+    """Return a handler that queues `payloads` per stream, or the stream's id, and posts them."""
 
     class Sender(PipelineHandler):
         def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
@@ -62,7 +62,7 @@ def sender(post: Post, *payloads: Any) -> type[PipelineHandler]:
 
 @contextmanager
 def running_worker(worker: Worker) -> Iterator[threading.Thread]:
-    """Let `worker` run in a thread; at the end it is stopped, and must have ended well."""
+    """Run `worker` in a thread; stop it at the end, and assert that it ended normally."""
     errors: list[BaseException] = []
 
     def run() -> None:

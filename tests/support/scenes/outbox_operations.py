@@ -1,4 +1,4 @@
-"""The outbox of a store at work: putting effects in, taking them, delivering them."""
+"""Operations on the outbox of a store: queueing, claiming, delivering."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def drained(store: Store, endpoint: Endpoint = MAIL) -> list[Any]:
 
 
 def dead(store: Store, name: str = "a") -> int:
-    """A dead letter, alone in its lane; its id."""
+    """Create a dead letter, alone in its ordering key; return its id."""
     put(store, **{name: [name]})
     (claim,) = take(store)
     store.apply_effect_results([EffectRefused(claim, "no such address")])

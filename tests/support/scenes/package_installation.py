@@ -1,4 +1,4 @@
-"""Installing a package without the network, beside what is installed here."""
+"""Installation of packages without the network, beside what is installed here."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 WANTED_SETUPTOOLS = 77
-"""The first that knows `license = "Apache-2.0"` of pyproject.toml."""
+"""The first version that supports `license = "Apache-2.0"` of pyproject.toml."""
 
 
 def install(target: Path, *packages: Path) -> None:
-    """Install packages into a folder, with the setuptools that is here."""
+    """Install packages into a folder, with the local setuptools."""
     require_setuptools()
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     offline = ["--no-index", "--no-deps", "--no-build-isolation", "--target", str(target)]
@@ -30,9 +30,9 @@ def install(target: Path, *packages: Path) -> None:
 
 
 def environment(*folders: Path) -> Mapping[str, str]:
-    """The environment of a process for which these folders are installed, and the programs here.
+    """Return the environment of a process with these folders and the local programs.
 
-    Winchester is among the folders, as an editable one is hidden from type checkers.
+    Winchester is among the folders, as an editable installation is hidden from type checkers.
     """
     paths = [*map(str, folders), str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]
     scripts = Path(sys.executable).parent

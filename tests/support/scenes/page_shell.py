@@ -1,4 +1,4 @@
-"""Runs what a page tells its reader to do, from top to bottom, in an empty directory."""
+"""Executes the instructions of a page from top to bottom, in an empty directory."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 TIMEOUT_SECONDS = BOUND_SECONDS
 SERVICE = re.compile(r"winchester-worker\b(?!.*--until-idle)(?!.* -d\b)")
-"""A command that runs until it is stopped; it logs its start."""
+"""A command that runs until stopped, and logs its start."""
 STARTED = "worker started"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A command of a page, and the output that the page shows for it (None: it shows none)."""
+    """A command of a page, and the output shown for it (None: it shows none)."""
 
     command: str
     expected: str | None
@@ -39,7 +39,7 @@ class Step:
 
 @dataclass
 class PageShell:
-    """A directory and an environment, as a reader has them while following a page."""
+    """Directory and environment of a reader who follows a page."""
 
     directory: Path
     environ: dict[str, str] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class PageShell:
         self.environ = kept | {"PATH": path, "COLUMNS": "100", **self.environ}
 
     def follow(self, block: Block) -> None:
-        """Do what a block says. Raises `AssertionError` where the page does not tell the truth."""
+        """Execute a block. Raises `AssertionError` where the page is wrong."""
         if block.key == "skip":
             return
         if block.key == "file":
@@ -64,13 +64,13 @@ class PageShell:
             self.run_python(block)
 
     def run_python(self, block: Block, preamble: str = "") -> str:
-        """Run a block of Python as a program; return what it printed."""
+        """Run a block of Python as a program; return its output."""
         status, output = self._run([sys.executable, "-c", preamble + block.text])
         assert status == 0, f"{block.place}: {output}"
         return output
 
     def run(self, command: str) -> tuple[int, str]:
-        """Run one command; return its status and what it printed, to either output."""
+        """Run one command; return its status and its combined output."""
         if command.startswith("cd "):
             self.directory = self.directory / shlex.split(command)[1]
             return 0, ""
@@ -105,7 +105,7 @@ class PageShell:
         return ended.returncode, ended.stdout
 
     def _run_service(self, command: str) -> tuple[int, str]:
-        """Run until it is at work, then stop it as an operator would."""
+        """Run a service until it has started, then stop it as an operator would."""
         log = self.directory / ".service.log"
         with log.open("w") as file:
             process = subprocess.Popen(
@@ -125,7 +125,7 @@ class PageShell:
 
 
 def steps_of(block: Block) -> Iterator[Step]:
-    """The commands of a block: after `$ ` in a console, every line in a script."""
+    """Return the commands of a block: after `$ ` in a console, every line in a script."""
     if block.language == "sh":
         for number, line in enumerate(block.text.splitlines()):
             command = line.partition("  #")[0].strip()
@@ -142,10 +142,9 @@ def steps_of(block: Block) -> Iterator[Step]:
 
 
 def shows(expected: str, output: str) -> bool:
-    """Whether the page's output is the real one; `...` stands for what may differ.
+    """Return whether the page's output is the actual one; `...` matches what may differ.
 
-    On a line of its own it stands for any number of lines. Blanks at the ends of lines, which
-    nobody sees, do not count.
+    On a line of its own it matches any number of lines. Trailing spaces are ignored.
     """
     pattern = ""
     for line in expected.rstrip().splitlines():

@@ -1,4 +1,4 @@
-"""Several programs at work on one site, none of which outlives the test."""
+"""Several programs running on one site, none of which outlives the test."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ END_SECONDS = BOUND_SECONDS
 
 
 ENDED_BY_SIGTERM = (-signal.SIGTERM, 128 + signal.SIGTERM)
-"""The signal's own end; or the process's, whose main thread did not get to it within a second."""
+"""Killed by the signal; or exited, when the main thread did not handle it within a second."""
 
 
 class RunningProgram:
-    """One running program; its two outputs go to `log`."""
+    """One running program; both its outputs go to `log`."""
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path, start: int) -> None:
         self.name = name
@@ -40,30 +40,30 @@ class RunningProgram:
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended; one that is stopped has not."""
+        """Whether it has not ended; a stopped one still runs."""
         return self._process.poll() is None
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it was stopped by a signal, and not continued since."""
+        """Whether it is stopped by a signal."""
         if not self.is_running:
             return False
         return os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
 
     def signal(self, signum: signal.Signals) -> None:
-        """Send a signal; one that has ended gets none."""
+        """Send a signal; ignored if it has ended."""
         self._process.send_signal(signum)
 
     def stop(self) -> None:
-        """Stop it where it is; its connections stay."""
+        """Stop it at once; its connections stay open."""
         self.signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Continue it."""
         self.signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """Kill it, also when it is stopped, and wait for its end."""
+        """Kill it, even when stopped, and wait for its end."""
         self.signal(signal.SIGKILL)
         self.wait()
 
@@ -77,12 +77,12 @@ class RunningProgram:
         return self._process.wait(END_SECONDS)
 
     def end(self) -> int:
-        """Ask it to end; return its exit status."""
+        """Send SIGTERM; return its exit status."""
         self.signal(signal.SIGTERM)
         return self.wait()
 
     def text(self) -> str:
-        """What it has printed and logged, not what earlier ones of its name did."""
+        """Return its output and log, without those of earlier programs of its name."""
         return self.log.read_bytes()[self._start :].decode()
 
 
@@ -94,7 +94,7 @@ class ProgramGroup:
         self._site = site
 
     def start(self, name: str, program: str, *arguments: str | Path) -> RunningProgram:
-        """Start a program; one that has the name of another appends to the same log."""
+        """Start a program; it appends to the log of its name."""
         log = self._site.path / f"{name}.log"
         with log.open("ab") as output:
             start = output.tell()
@@ -116,14 +116,14 @@ class ProgramGroup:
         return self.start(name, *command)
 
     def dismiss(self) -> None:
-        """Kill whoever still runs, those that are stopped too, and wait for their ends."""
+        """Kill all running or stopped programs, and wait for their ends."""
         for member in self.members:
             member.kill()
 
 
 @contextmanager
 def program_group(site: Site) -> Iterator[ProgramGroup]:
-    """Programs on `site`; in the end nobody is left."""
+    """Run programs on `site`; kill the rest at the end."""
     programs = ProgramGroup(site)
     try:
         yield programs

@@ -1,4 +1,4 @@
-"""A place with a configuration and a database, and the programs run in it as a user would."""
+"""A directory with a configuration and a database, and programs run in it as by a user."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ PIPELINES = "report: [logger]\n"
 
 
 class Site:
-    """A directory in which programs are run, with files as `SETTINGS`, `TRIGGERS`, `PIPELINES`.
+    """A directory to run programs in, with the files `SETTINGS`, `TRIGGERS`, `PIPELINES`.
 
-    Its database is a file of SQLite there, unless `url` names another.
+    Its database is an SQLite file there, unless `url` names another.
     """
 
     def __init__(self, path: Path, url: str | None = None) -> None:
@@ -74,7 +74,7 @@ class Site:
         self.write("winchester.yaml", self.config.read_text() + dedent(text))
 
     def install(self, group: str, name: str, attribute: str, source: str) -> None:
-        """Make a plugin known to the programs: an entry point, and the module behind it."""
+        """Install a plugin for the programs: an entry point and its module."""
         module = f"plugin_{name}"
         home = self.path / f"site-{name}"
         metadata = home / f"{module}-1.0.dist-info"
@@ -85,7 +85,7 @@ class Site:
         self._plugins.append(home)
 
     def migrate(self) -> None:
-        """Make the tables."""
+        """Create the tables."""
         database = open_database(load_settings(self._database_settings()))
         try:
             DatabaseSchema(database).upgrade()
@@ -93,7 +93,7 @@ class Site:
             database.close()
 
     def store(self) -> closing[SqlStore]:
-        """The store on the database, to look at what a program did."""
+        """Open the store, to look at the work of a program."""
         return closing(open_store(load_settings(self._database_settings())))
 
     def write_events(self, name: str, events: Iterable[Mapping[str, Any]]) -> Path:
@@ -103,7 +103,7 @@ class Site:
     def run(
         self, program: str, *arguments: str | Path, environ: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program to its end; nothing is raised for its exit status."""
+        """Run a program to its end, whatever its exit status."""
         return subprocess.run(
             [SCRIPTS / program, *arguments],
             cwd=self.path,
@@ -116,7 +116,7 @@ class Site:
         )
 
     def start(self, program: str, *arguments: str | Path) -> subprocess.Popen[str]:
-        """Start a program; `end` it, or wait for it, in the end."""
+        """Start a program; `end` it or wait for it."""
         return subprocess.Popen(
             [SCRIPTS / program, *arguments],
             cwd=self.path,
@@ -128,7 +128,7 @@ class Site:
         )
 
     def environ(self, added: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The environment of its programs: in it they find the plugins that are installed here."""
+        """Return the environment of its programs, with the plugins installed here."""
         environ = {key: value for key, value in os.environ.items() if key != "WINCHESTER_CONFIG"}
         homes = [*map(str, self._plugins), environ.get("PYTHONPATH", "")]
         environ["PYTHONPATH"] = os.pathsep.join(filter(None, homes))
@@ -139,7 +139,7 @@ class Site:
 
 
 def task_events(host: str, *, hour: int = 10, ends: bool = True) -> list[dict[str, Any]]:
-    """What a task on `host` tells on 2015-01-20: its begin, and its end half an hour later."""
+    """Return the events of a half-hour task on `host` on 2015-01-20: begin and end."""
     told = [("begin", f"{hour}:00"), *([("end", f"{hour}:30")] if ends else [])]
     return [
         {
@@ -154,7 +154,7 @@ def task_events(host: str, *, hour: int = 10, ends: bool = True) -> list[dict[st
 
 
 def wait_until(condition: Callable[[], object], seconds: float = TIMEOUT_SECONDS) -> None:
-    """Poll until the condition holds. Raises `AssertionError` when it never does."""
+    """Poll until the condition holds. Raises `AssertionError` after the time limit."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "what is waited for did not come"
@@ -162,7 +162,7 @@ def wait_until(condition: Callable[[], object], seconds: float = TIMEOUT_SECONDS
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether there is such a process that has not ended."""
+    """Return whether there is such a process that has not ended."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
@@ -179,7 +179,7 @@ def _can_be_signalled(pid: int) -> bool:
 
 
 def end(process: subprocess.Popen[str], signum: int = signal.SIGTERM) -> tuple[str, str]:
-    """Send a signal and wait; return what the program printed to its two outputs."""
+    """Send a signal and wait; return both outputs of the program."""
     process.send_signal(signum)
     process.wait(TIMEOUT_SECONDS)  # communicate would close its input first
     return process.communicate(timeout=TIMEOUT_SECONDS)

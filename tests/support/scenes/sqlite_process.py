@@ -1,4 +1,4 @@
-"""A process that writes to, reads, or checkpoints a database of SQLite; run by the test beside it.
+"""A process that writes to, reads, or checkpoints an SQLite database.
 
 It ends at the first error, with its traceback.
 """
@@ -30,7 +30,7 @@ def opened(task: dict[str, Any]) -> closing[SqlStore]:
 
 
 def write(task: dict[str, Any]) -> None:
-    """Ingest into streams that all writers share, and fire what is ready."""
+    """Ingest into streams shared by all writers, and fire the ready ones."""
     for number in range(task["rounds"]):
         with opened(task) as store:
             for place in range(task["in_a_round"]):
@@ -64,7 +64,7 @@ def read(task: dict[str, Any]) -> None:
 
 
 def checkpoint(task: dict[str, Any]) -> None:
-    """Write the log into the database as often as it goes; it goes only when nobody hinders it."""
+    """Checkpoint the log repeatedly; a checkpoint succeeds only without other users."""
     while not Path(task["stop"]).exists():
         with opened(task) as store, store.database.engine.connect() as connection:
             raw = connection.connection.driver_connection

@@ -1,4 +1,4 @@
-"""Several that begin at the same moment, each in a thread of its own."""
+"""Threads that start at the same moment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def run_concurrently(*workers: Callable[[], int]) -> int:
-    """Let every worker run in a thread of its own; return the sum of what they return."""
+    """Run each worker in its own thread; return the sum of their results."""
     together = threading.Barrier(len(workers))
 
     def run(worker: Callable[[], int]) -> int:

@@ -1,4 +1,4 @@
-"""A worker at work on a store, with handlers that do what a test tells them."""
+"""A worker on a store, with handlers scripted by a test."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Script:
-    """What the handlers of a test do, and what was asked of them."""
+    """Behaviour of the handlers of a test, and their calls."""
 
     on_handle: Callable[[list[Any], dict[str, Any]], list[Any]] = lambda events, _env: events
     on_commit: Callable[[], None] = lambda: None
@@ -33,7 +33,7 @@ class Script:
 
 
 class ScriptedHandler:
-    """Any object with the three methods will do."""
+    """A handler without the base class: the three methods are enough."""
 
     script = Script()
 
@@ -53,7 +53,7 @@ class ScriptedHandler:
 
 
 class HandlerWithoutCommit(PipelineHandler):
-    """A handler without a commit of its own."""
+    """A handler without its own commit."""
 
     def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
         self._stream = env["stream_id"]
@@ -66,7 +66,7 @@ class HandlerWithoutCommit(PipelineHandler):
 
 
 class Scene:
-    """A store, in memory unless one is given, with one trigger, a clock, and workers on them."""
+    """A store, in memory unless given, with one trigger, a clock, and workers."""
 
     def __init__(self, store: Store | None = None) -> None:
         self.clock = FakeClock(NOON)

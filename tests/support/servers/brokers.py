@@ -1,8 +1,8 @@
-"""Brokers for tests: the one that runs here, and one of a test's own that it may restart.
+"""Brokers for tests: the local one, and private ones that a test may restart.
 
-Where the first is, is told by WINCHESTER_TEST_RABBITMQ_URL. Tests name queues and exchanges of
-their own there, which are removed afterwards. The test skips where a broker is absent, or fails
-under WINCHESTER_REQUIRE_SERVICES=1.
+WINCHESTER_TEST_RABBITMQ_URL names the first. Tests use queues and exchanges of their own there,
+which are removed afterwards. A test skips where a broker is missing, or fails under
+WINCHESTER_REQUIRE_SERVICES=1.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ URL_VARIABLE = "WINCHESTER_TEST_RABBITMQ_URL"
 LOCAL_URL = "amqp://guest:guest@127.0.0.1:5672//"
 START_SECONDS = BOUND_SECONDS
 HEARTBEAT_SECONDS = 3
-"""What tests of heartbeats use: a slow machine may be late by nearly twice as long."""
+"""Heartbeat interval of tests: a slow machine may be late by nearly twice as long."""
 PROGRAMS = Path("/usr/lib/rabbitmq/bin")
 
 
 class Place:
-    """Names of a test's own on a broker, and an independent client that looks and publishes."""
+    """Queues and exchanges of one test on a broker, with an independent client."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -49,21 +49,21 @@ class Place:
         self._names: set[str] = set()
 
     def name(self, name: str) -> str:
-        """A queue or exchange of this test; it is removed in the end."""
+        """Return the name of a queue or exchange of this test; it is removed at the end."""
         full = f"{self._prefix}-{name}"
         self._names.add(full)
         return full
 
     @contextmanager
     def channel(self) -> Iterator[Any]:
-        """A channel of a connection of its own."""
+        """Yield a channel on a separate connection."""
         with Connection(self.url) as connection, connection.channel() as channel:
             yield channel
 
     def publish(
         self, bodies: Iterable[bytes | dict[str, Any]], exchange: str, routing_key: str
     ) -> None:
-        """Publish with confirms: on return the broker has all of them."""
+        """Publish with confirms: on return the broker has all messages."""
         options = {"confirm_publish": True}
         with Connection(self.url, transport_options=options) as connection:
             producer = connection.Producer()
@@ -78,13 +78,13 @@ class Place:
                 )
 
     def ready(self, queue: str) -> int:
-        """How many messages lie in a queue that no consumer has."""
+        """Return the number of messages of a queue that no consumer holds."""
         with self.channel() as channel:
             count: int = channel.queue_declare(queue, passive=True).message_count
             return count
 
     def consumers(self, queue: str) -> int:
-        """How many consume a queue; none, as long as it does not exist."""
+        """Return the number of consumers of a queue, zero if it does not exist."""
         with self.channel() as channel:
             try:
                 return int(channel.queue_declare(queue, passive=True).consumer_count)
@@ -92,7 +92,7 @@ class Place:
                 return 0
 
     def remove(self) -> None:
-        """Delete everything that was named."""
+        """Delete all named queues and exchanges."""
         for name in self._names:
             with self.channel() as channel, suppress(NotFound):
                 channel.queue_delete(name)
@@ -102,7 +102,7 @@ class Place:
 
 @contextmanager
 def place_on_broker() -> Iterator[Place]:
-    """A place on the broker that runs here; in the end nothing is left of it."""
+    """Yield a place on the local broker, and remove its contents at the end."""
     url = os.environ.get(URL_VARIABLE, LOCAL_URL)
     if (reason := _absence(url)) is not None:
         _absent(f"RabbitMQ is absent ({URL_VARIABLE}): {reason}")
@@ -113,7 +113,7 @@ def place_on_broker() -> Iterator[Place]:
 
 @cache
 def _absence(url: str) -> str | None:
-    """Return why a broker does not let us in, None if it does; each process tries once."""
+    """Return why a broker refuses a connection, or None; each process tries once."""
     reason = ""
     for _ in range(PROBES):
         try:
@@ -129,7 +129,7 @@ def _absence(url: str) -> str | None:
 
 
 class PrivateBroker:
-    """A node of RabbitMQ: made and started by `private_broker`, which also removes it."""
+    """A RabbitMQ node, created, started and removed by `private_broker`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -141,11 +141,11 @@ class PrivateBroker:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Its address."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}//"
 
     def configure(self, text: str) -> None:
-        """Say what its configuration holds from its next start on, besides where it listens."""
+        """Set its configuration from the next start on, besides its address."""
         config = self.folder / "rabbitmq.conf"
         config.write_text(f"listeners.tcp.local = 127.0.0.1:{self.port}\n{text}")
         (self.folder / "enabled_plugins").write_text("[].\n")
@@ -154,7 +154,7 @@ class PrivateBroker:
                 shutil.chown(path, self._identity["user"], self._identity["group"])
 
     def start(self) -> None:
-        """Start it, and wait until it takes connections."""
+        """Start it, and wait until it accepts connections."""
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [_program("rabbitmq-server")],
@@ -172,7 +172,7 @@ class PrivateBroker:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """End it in order, and wait for its end."""
+        """Shut it down, and wait for its end."""
         if self._process is None:
             return
         self._process.send_signal(signal.SIGTERM)
@@ -184,12 +184,12 @@ class PrivateBroker:
             self._process = None
 
     def restart(self) -> None:
-        """Stop and start it; what is durable is still there."""
+        """Stop and start it; durable contents stay."""
         self.stop()
         self.start()
 
     def control(self, *arguments: str) -> str:
-        """Run rabbitmqctl on it; return what it prints."""
+        """Run rabbitmqctl on it; return the output."""
         done = subprocess.run(
             [_program("rabbitmqctl"), "--quiet", "--node", self.node, *arguments],
             stdin=subprocess.DEVNULL,
@@ -203,7 +203,7 @@ class PrivateBroker:
         return done.stdout
 
     def close_connections(self) -> None:
-        """Let it close every connection."""
+        """Close every connection."""
         self.control("close_all_connections", "a test closes it")
 
     def _answers(self) -> bool:
@@ -238,7 +238,7 @@ class PrivateBroker:
 def private_broker(
     configuration: Callable[[PrivateBroker], str] = lambda _: "",
 ) -> Iterator[PrivateBroker]:
-    """A running node with nothing on it; afterwards it is stopped and removed.
+    """Yield a running empty node; stop and remove it afterwards.
 
     `configuration` may put files into its folder.
     """
@@ -255,7 +255,7 @@ def private_broker(
 
 
 def wait_until_neglected(url: str) -> None:
-    """Open a connection with a heartbeat, and wait until the broker gives it up."""
+    """Open a connection with a heartbeat, and wait until the broker closes it."""
     with Connection(url, heartbeat=HEARTBEAT_SECONDS) as neglected:
         neglected.connect()
         transport: Any = neglected.connection.transport
@@ -273,7 +273,7 @@ def _program(name: str) -> str:
 
 
 def _find(name: str) -> str | None:
-    """The program itself, not Debian's wrapper, which lets nobody but root and rabbitmq run it."""
+    """Return the program itself, as Debian's wrapper allows only root and rabbitmq."""
     return shutil.which(name, path=str(PROGRAMS)) or shutil.which(name)
 
 

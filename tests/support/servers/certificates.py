@@ -1,4 +1,4 @@
-"""Certificates for a test: an authority of its own, and what it has signed for 127.0.0.1."""
+"""Certificates for a test: its own authority, and a certificate for 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """Files in PEM: the authority, and a certificate with its key."""
+    """PEM files: the authority, and a certificate with its key."""
 
     ca_file: Path
     cert_file: Path
     key_file: Path
 
     def server_context(self, *, asks_for_certificate: bool = False) -> ssl.SSLContext:
-        """The TLS of a server that bears the certificate."""
+        """Return the TLS context of a server with the certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.cert_file, self.key_file)
         if asks_for_certificate:
@@ -34,7 +34,7 @@ class Certificates:
 
 
 def make_certificates(folder: Path, address: str = "IP:127.0.0.1") -> Certificates:
-    """Make them anew. The test skips where openssl is absent, or fails when it is required."""
+    """Create new ones. Skips the test without openssl, or fails when it is required."""
     if shutil.which("openssl") is None:
         if os.environ.get("WINCHESTER_REQUIRE_SERVICES") == "1":
             pytest.fail("openssl is absent")

@@ -1,8 +1,8 @@
-"""Database servers of a test's own, which it may stop, kill and start again.
+"""Private database servers that a test may stop, kill and start again.
 
-Each has a temporary directory and a port of 127.0.0.1 to itself, runs as an unprivileged user, and
-keeps its promises to the disk (fsync is left on). The test skips where the program is absent, or
-fails under WINCHESTER_REQUIRE_SERVICES=1.
+Each has a temporary directory and its own port of 127.0.0.1, runs as an unprivileged user, and is
+durable (fsync is left on). A test skips where the program is missing, or fails under
+WINCHESTER_REQUIRE_SERVICES=1.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/sbin", "/usr/local/sbin", "/usr/li
 
 
 class PrivateServer:
-    """A server: made and started by `private_server`, which also removes it."""
+    """A server, created, started and removed by `private_server`."""
 
     backend: ClassVar[str]
     programs: ClassVar[tuple[str, ...]]
     graceful: ClassVar[signal.Signals]
-    """Ends it in order, whoever is connected."""
+    """Signal for an orderly shutdown, even with open connections."""
     immediate: ClassVar[signal.Signals]
-    """Ends it as a crash would: what was not on disk is lost, and recovered from the log."""
+    """Signal for a crash: what is not on disk is lost, and recovered from the log."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,27 +55,27 @@ class PrivateServer:
 
     @property
     def url(self) -> str:
-        """The URL of its database for the programs under test."""
+        """Return the URL of its database for the programs under test."""
         return self.url_through(self.port)
 
     def url_through(self, port: int) -> str:
-        """The URL of its database by way of another port, that of a proxy."""
+        """Return the URL of its database through another port, that of a proxy."""
         raise NotImplementedError
 
     def admin_url(self) -> str:
-        """The URL by which databases are made, and sessions ended."""
+        """Return the URL for administration."""
         raise NotImplementedError
 
     def install(self) -> None:
-        """Make its directory of data."""
+        """Create its data directory."""
         raise NotImplementedError
 
     def command(self) -> list[str]:
-        """The command that runs it in the foreground."""
+        """Return the command that runs it in the foreground."""
         raise NotImplementedError
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, and wait until it responds."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command(), stdout=log, stderr=log, start_new_session=True, **self._as_whom()
@@ -87,7 +87,7 @@ class PrivateServer:
             time.sleep(0.05)
 
     def stop(self, *, immediately: bool = False) -> None:
-        """End it, in order or as a crash would, and wait for its end."""
+        """End it, by a shutdown or a crash, and wait for its end."""
         if self._process is None:
             return
         self._process.send_signal(self.immediate if immediately else self.graceful)
@@ -106,7 +106,7 @@ class PrivateServer:
         self.start()
 
     def answers(self) -> bool:
-        """Tell whether it takes connections."""
+        """Return whether it accepts connections."""
         try:
             self.execute("SELECT 1")
         except SQLAlchemyError:
@@ -124,7 +124,7 @@ class PrivateServer:
             engine.dispose()
 
     def cut_connections(self) -> int:
-        """Let it end every session of its database; return how many there were."""
+        """End every session of its database; return how many there were."""
         raise NotImplementedError
 
     def _run(self, *command: str) -> None:
@@ -147,7 +147,7 @@ class PrivateServer:
 
 
 class PostgresqlServer(PrivateServer):
-    """A PostgreSQL of one's own."""
+    """A private PostgreSQL."""
 
     backend = "postgresql"
     programs = ("initdb", "postgres")
@@ -185,7 +185,7 @@ class PostgresqlServer(PrivateServer):
 
 
 class MariadbServer(PrivateServer):
-    """A MariaDB of one's own."""
+    """A private MariaDB."""
 
     backend = "mariadb"
     programs = ("mariadb-install-db", "mariadbd")
@@ -246,7 +246,7 @@ SERVERS = {each.backend: each for each in (PostgresqlServer, MariadbServer)}
 
 @contextmanager
 def private_server(backend: str) -> Iterator[PrivateServer]:
-    """A running server with an empty database; afterwards it is stopped and removed."""
+    """Yield a running server with an empty database; stop and remove it afterwards."""
     server_class = SERVERS[backend]
     _require(server_class.programs)
     with tempfile.TemporaryDirectory(prefix=f"winchester-{backend}-") as folder:
@@ -261,7 +261,7 @@ def private_server(backend: str) -> Iterator[PrivateServer]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on at this moment."""
+    """Return a port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -269,7 +269,7 @@ def free_port() -> int:
 
 
 def found(program: str) -> str:
-    """The path of a program."""
+    """Return the path of a program."""
     path = _find(program)
     assert path is not None, f"{program} is absent"
     return path
@@ -291,7 +291,7 @@ def _require(programs: Sequence[str]) -> None:
 
 
 def _unprivileged() -> dict[str, int]:
-    """As whom a server runs when we are root: the servers refuse that, with reason."""
+    """Return the user for a server when running as root, which the servers refuse."""
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")

@@ -1,7 +1,7 @@
-"""Databases for tests: each made empty, of its own, and removed afterwards.
+"""Databases for tests: created empty, one per test or session, and removed afterwards.
 
-Where a server is, and as whom to create databases there, is told by WINCHESTER_TEST_POSTGRESQL_URL
-and WINCHESTER_TEST_MARIADB_URL (URLs of SQLAlchemy).
+WINCHESTER_TEST_POSTGRESQL_URL and WINCHESTER_TEST_MARIADB_URL (SQLAlchemy URLs) name the servers,
+with a user that may create databases.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SERVERS = {
 }
 PROBES = 3
 PROBE_SECONDS = 30
-"""How long a server is waited for that neither answers nor refuses."""
+"""Time limit for a server that neither accepts nor refuses a connection."""
 
 _CREATE = {
     "postgresql": "CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0",
@@ -54,9 +54,9 @@ _DROP = {
 
 @contextmanager
 def temporary_database(backend: str, folder: Path) -> Iterator[str]:
-    """Give the URL of a new, empty database; a file of SQLite lies in `folder`.
+    """Yield the URL of a new, empty database; an SQLite file is in `folder`.
 
-    The test skips where the server is absent, or fails under WINCHESTER_REQUIRE_SERVICES=1.
+    Skips the test without the server, or fails it under WINCHESTER_REQUIRE_SERVICES=1.
     """
     name = f"winchester_test_{os.getpid()}_{uuid.uuid4().hex[:8]}"
     if backend == "sqlite":
@@ -81,7 +81,7 @@ def temporary_database(backend: str, folder: Path) -> Iterator[str]:
 
 
 def without_fsync(engine: Engine) -> None:
-    """Let SQLite commit without waiting for the disk: durability is not what is tested."""
+    """Let SQLite commit without fsync: durability is not tested here."""
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:
@@ -89,7 +89,7 @@ def without_fsync(engine: Engine) -> None:
 
 
 class Databases:
-    """One database of each backend, made when it is first asked for."""
+    """One database per backend, created on first use."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -97,7 +97,7 @@ class Databases:
         self._stack = ExitStack()
 
     def emptied(self, backend: str) -> Database:
-        """The backend's database, without rows."""
+        """Return the backend's database without rows."""
         if backend not in self._made:
             self._made[backend] = self._make(backend)
         database = self._made[backend]
@@ -128,7 +128,7 @@ def _empty(connection: Connection) -> None:
 
 @cache
 def _absence(admin_url: str) -> str | None:
-    """Return why a server does not let us in, None if it does; each process tries once."""
+    """Return why a server refuses a connection, or None; each process tries once."""
     engine = create_engine(admin_url, connect_args={"connect_timeout": PROBE_SECONDS})
     reason = ""
     try:

@@ -1,4 +1,4 @@
-"""What the tests of the http source need: an endpoint in this process, and a gate in its pump."""
+"""An endpoint of the http source in this process, and a gate in its pump."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Store(MemoryStore):
-    """A store that is away while `is_away`."""
+    """A store that is unavailable while `is_away`."""
 
     is_away = False
 
@@ -39,7 +39,7 @@ class Store(MemoryStore):
 
 
 class Gate:
-    """Where a pump passes with what it has received; while it is shut, it waits there."""
+    """A gate between receive and ingest of a pump, which waits while it is shut."""
 
     def __init__(self) -> None:
         self._is_open = threading.Event()
@@ -48,11 +48,11 @@ class Gate:
         self.waiting = 0
 
     def shut(self) -> None:
-        """Let nothing pass."""
+        """Block the pump."""
         self._is_open.clear()
 
     def open(self) -> None:
-        """Let everything pass."""
+        """Release the pump."""
         self._is_open.set()
 
     def _pass(self, point: Failpoint) -> None:
@@ -72,7 +72,7 @@ class Gate:
 
 
 class Endpoint:
-    """A source that serves, the pump that takes what is sent, and a client."""
+    """A listening source, its pump, and a client."""
 
     def __init__(self, definitions: Any, params: dict[str, Any]) -> None:
         clock = FakeClock()
@@ -97,15 +97,15 @@ class Endpoint:
         self._senders = ThreadPoolExecutor(32)
 
     def post(self, path: str, json: Any, **more: Any) -> httpx.Response:
-        """Send JSON."""
+        """Post JSON."""
         return self.client.post(path, json=json, **more)
 
     def send(self, *ids: str) -> Future[httpx.Response]:
-        """Send events with these ids, in another thread."""
+        """Post events with these ids, in another thread."""
         return self._senders.submit(self.post, "/v1/events", [event(each) for each in ids])
 
     def stored(self) -> dict[str, dict[str, Any]]:
-        """The events that are stored, by id."""
+        """Return the stored events by id."""
         found = self.store.find_events(EventFilter(), limit=10_000)
         return {each["message_id"]: dict(each) for each in found}
 
@@ -118,7 +118,7 @@ class Endpoint:
 
 
 def event(message_id: str, **traits: Any) -> dict[str, Any]:
-    """An event as JSON."""
+    """Return an event as JSON."""
     return {
         "message_id": message_id,
         "event_type": "door.opened",
@@ -128,5 +128,5 @@ def event(message_id: str, **traits: Any) -> dict[str, Any]:
 
 
 def outcomes(response: httpx.Response) -> list[str]:
-    """What a response tells of each item."""
+    """Return the outcome of each item of a response."""
     return [each["outcome"] for each in response.json()["results"]]

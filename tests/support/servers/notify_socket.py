@@ -1,4 +1,4 @@
-"""The other end of sd_notify(3): what a service tells systemd."""
+"""The systemd end of sd_notify(3): receives the notifications of a service."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ class NotifySocket:
     def __init__(self, address: str) -> None:
         self.address = address
         self.heard: list[str] = []
-        """Every line so far."""
+        """Every line received so far."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(f"\0{address[1:]}" if address.startswith("@") else address)
         self._socket.settimeout(TIMEOUT_SECONDS)
 
     def listen(self) -> list[str]:
-        """The lines of the next datagram. Raises `TimeoutError` when none comes."""
+        """Return the lines of the next datagram. Raises `TimeoutError` without one."""
         lines = self._socket.recv(4096).decode().splitlines()
         self.heard += lines
         return lines
 
     def listen_until(self, awaited: Callable[[str], bool]) -> list[str]:
-        """Listen until such a line came; return what came from now on."""
+        """Receive until such a line; return the lines received from now on."""
         begin = len(self.heard)
         while not any(map(awaited, self.heard[begin:])):
             self.listen()
         return self.heard[begin:]
 
     def is_silent(self) -> bool:
-        """Whether nothing waits to be heard."""
+        """Whether no datagram is pending."""
         return not select.select([self._socket], [], [], 0)[0]
 
     def close(self) -> None:
-        """Listen no more."""
+        """Close the socket."""
         self._socket.close()

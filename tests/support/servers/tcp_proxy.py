@@ -1,7 +1,7 @@
-"""A TCP proxy in front of a database server, which does to connections what a network does.
+"""A TCP proxy in front of a database server that simulates network faults.
 
-It can cut them (all at once, after so many bytes, before a commit arrives or before its reply
-does), refuse new ones, and fall silent.
+It can cut connections (all at once, after a number of bytes, before a commit arrives or before its
+reply does), refuse new ones, and stall.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 65536
 COMMITS = (b"COMMIT\0", b"\x03COMMIT")
-"""How psycopg and PyMySQL send it: at the end of what they send, they wait for the reply."""
+"""Commit messages of psycopg and PyMySQL: the end of a send, followed by waiting for the reply."""
 
 
 class Cut(Enum):
-    """Where at a commit the connection is cut: either way the client cannot know its outcome."""
+    """Where a connection is cut at a commit: either way the client cannot know its outcome."""
 
     BEFORE_COMMIT = "the server never hears of it"
     BEFORE_REPLY = "the server has committed, and its reply is lost"
 
 
 class Proxy:
-    """Made and closed by `proxied`; every method may be called from any thread."""
+    """A proxy, created and closed by `proxied`; methods may be called from any thread."""
 
     def __init__(self, port: int) -> None:
         self.cuts = 0
@@ -48,7 +48,7 @@ class Proxy:
 
     @property
     def port(self) -> int:
-        """Where it listens on 127.0.0.1."""
+        """Its port on 127.0.0.1."""
         port: int = self._listener.getsockname()[1]
         return port
 
@@ -62,18 +62,18 @@ class Proxy:
         return len(links)
 
     def cut_at_next_commit(self, where: Cut) -> None:
-        """Cut the connection that commits next, once."""
+        """Cut the connection of the next commit, once."""
         with self._lock:
             self._commit_cut = where
 
     def take_cuts_at_commits(self) -> Counter[Cut]:
-        """How many connections were cut at a commit; what was still to be cut is let through."""
+        """Return the number of connections cut at a commit, and cancel a pending cut."""
         with self._lock:
             self._commit_cut = None
             return self._cut_commits.copy()
 
     def cut_after(self, number: int) -> None:
-        """Cut the connection on which the server's next `number` bytes have passed, once."""
+        """Cut the connection after the server's next `number` bytes, once."""
         with self._lock:
             self._bytes_left = number
 
@@ -82,11 +82,11 @@ class Proxy:
         self._refusing = True
 
     def stall(self) -> None:
-        """Let nothing through any more, and close nothing, until `allow`."""
+        """Forward nothing and close nothing, until `allow`."""
         self._flowing.clear()
 
     def allow(self) -> None:
-        """Let connections come, and bytes flow."""
+        """Accept connections and forward again."""
         self._refusing = False
         self._flowing.set()
 
@@ -103,11 +103,11 @@ class Proxy:
     # --- what links ask -------------------------------------------------------------------
 
     def wait_for_flow(self) -> None:
-        """Wait while nothing is let through."""
+        """Wait while stalled."""
         self._flowing.wait()
 
     def take_commit_cut(self) -> Cut | None:
-        """What is to happen to the commit that has just come by."""
+        """Return the cut for the commit that has just arrived."""
         with self._lock:
             taken, self._commit_cut = self._commit_cut, None
             if taken is not None:
@@ -115,7 +115,7 @@ class Proxy:
             return taken
 
     def passes(self, number: int) -> int | None:
-        """How many of the server's `number` bytes are let through before a cut; None for all."""
+        """Return how many of the server's `number` bytes to forward before a cut; None for all."""
         with self._lock:
             if self._bytes_left is None:
                 return None
@@ -126,7 +126,7 @@ class Proxy:
             return passed
 
     def drop(self, link: _Link, *, is_cut: bool) -> None:
-        """A link has come to its end."""
+        """Remove an ended link."""
         with self._lock:
             self._links.discard(link)
             self.cuts += is_cut
@@ -153,7 +153,7 @@ class Proxy:
 
 
 class _Link:
-    """One connection of a client, and the one to the server that belongs to it."""
+    """A client's connection and the matching one to the server."""
 
     def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
         self._proxy = proxy
@@ -179,7 +179,7 @@ class _Link:
         self._proxy.drop(self, is_cut=is_cut)
 
     def _to_server(self) -> bool:
-        """Carry what the client says; True when the proxy cuts."""
+        """Forward from the client; return True when the proxy cuts."""
         while data := self._client.recv(CHUNK_BYTES):
             self._proxy.wait_for_flow()
             if data.endswith(COMMITS):
@@ -192,7 +192,7 @@ class _Link:
         return False
 
     def _to_client(self) -> bool:
-        """Carry what the server says; True when the proxy cuts."""
+        """Forward from the server; return True when the proxy cuts."""
         while data := self._server.recv(CHUNK_BYTES):
             self._proxy.wait_for_flow()
             if self._reply_is_lost:
@@ -206,7 +206,7 @@ class _Link:
 
 @contextmanager
 def proxied(port: int) -> Iterator[Proxy]:
-    """A proxy in front of what listens on `port` of 127.0.0.1."""
+    """Yield a proxy in front of `port` of 127.0.0.1."""
     proxy = Proxy(port)
     try:
         yield proxy

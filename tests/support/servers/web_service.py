@@ -1,4 +1,4 @@
-"""A web service that answers as a test tells it, and keeps what it was sent."""
+"""A web service that responds as scripted by a test, and records its requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer with its headers and body."""
+    """A response with headers and body."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -27,12 +27,12 @@ class Answer:
 
 
 Behaviour: TypeAlias = int | Answer | Literal["hang", "reset", "hang up"]
-"""A status; or nothing is said, the connection is reset, or it is closed."""
+"""A status; or no response, a reset connection, or a closed one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What came. The names of `headers` are in lower case."""
+    """A received request. The names of `headers` are in lower case."""
 
     path: str
     headers: Mapping[str, str]
@@ -40,12 +40,12 @@ class Request:
 
     @property
     def json(self) -> Any:
-        """The body, read as JSON."""
+        """Return the body parsed as JSON."""
         return json.loads(self.body)
 
 
 class Endpoint:
-    """Answers with the behaviours that were given, in order; the last of them stays."""
+    """Responds with the given behaviours in order; the last one stays."""
 
     def __init__(self, port: int, scheme: str) -> None:
         self.url = f"{scheme}://127.0.0.1:{port}/"
@@ -55,12 +55,12 @@ class Endpoint:
         self._lock = threading.Lock()
 
     def answer(self, *behaviours: Behaviour) -> None:
-        """Say how the next requests are answered."""
+        """Set the responses to the next requests."""
         with self._lock:
             self._behaviours = list(behaviours)
 
     def receive(self, request: Request) -> Behaviour:
-        """Keep a request; return how it is answered."""
+        """Record a request; return the behaviour for it."""
         with self._lock:
             self.requests.append(request)
             return self._behaviours.pop(0) if len(self._behaviours) > 1 else self._behaviours[0]
@@ -103,19 +103,19 @@ class _Handler(BaseHTTPRequestHandler):
             super().finish()
 
     def log_message(self, *_: object) -> None:
-        """Nothing is logged."""
+        """Log nothing."""
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """A client that hangs up is none of a test's failures: it looks at what the client says."""
+        """Ignore clients that close the connection: a test checks the client."""
 
 
 @contextmanager
 def http_endpoint(tls: ssl.SSLContext | None = None) -> Iterator[Endpoint]:
-    """A running web service on a port of its own; at the end those that hang are let go."""
+    """Yield a running web service on its own port; release hanging requests at the end."""
     handler = type("Handler", (_Handler,), {})
     with _Server(("127.0.0.1", 0), handler) as server:
         if tls is not None:

@@ -1,7 +1,6 @@
-"""Notifications of Nova as events, by hand: for tests of what comes after the distilling.
+"""Events of Nova's notifications without a distiller, for tests of later steps.
 
-Only the traits that the usage handler looks at are made, from the field paths that definitions
-in use have for them.
+They have only the traits that the usage handler reads, by the field paths of definitions in use.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ EXISTS = "compute.instance.exists"
 
 
 def distilled(notification: dict[str, Any]) -> dict[str, Any]:
-    """The event of a notification."""
+    """Return the event of a notification."""
     payload = notification["payload"]
     image = payload.get("image_meta", {})
     public = payload.get("bandwidth", {}).get("public", {})
@@ -45,5 +44,5 @@ def distilled(notification: dict[str, Any]) -> dict[str, Any]:
 
 
 def moment(text: str) -> datetime:
-    """A time as notifications have it: naive UTC."""
+    """Format a time as in notifications: naive UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)

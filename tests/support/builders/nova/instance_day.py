@@ -1,4 +1,4 @@
-"""One day of an instance: its notifications in order, what goes wrong, and what that leads to."""
+"""One day of an instance: its notifications in order, its faults, and the expected verdicts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Notification = dict[str, Any]
 
 
 class Fault(StrEnum):
-    """What goes wrong with an instance on a day. The last two change no verdict."""
+    """A fault of an instance on a day. The last two change no verdict."""
 
     LOST_EXISTS = "lost_exists"
     NO_LAUNCHED_AT = "no_launched_at"
@@ -43,10 +43,10 @@ OUTCOME = {
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of one instance and day.
+    """Expected results of one instance and day.
 
     `verdicts` are the events to be added, in order: `warnings`, `verified` or the code of a
-    failure. `event_ids` are those of its notifications that count as events of the stream.
+    failure. `event_ids` are those of its notifications that become events of the stream.
     """
 
     instance_id: str
@@ -59,7 +59,7 @@ class Truth:
 
 @dataclass
 class InstanceDay:
-    """What happens to one instance on one day: the notifications, and the delay of each."""
+    """The notifications of one instance on one day, with the delay of each."""
 
     instance: Instance
     day: date
@@ -74,11 +74,11 @@ class InstanceDay:
         self.wait(60, 6 * 3600)
 
     def wait(self, least: float, most: float) -> None:
-        """Let a random number of seconds pass."""
+        """Advance by a random number of seconds."""
         self.now += timedelta(microseconds=self.random.randint(int(least * 1e6), int(most * 1e6)))
 
     def send(self, kind: str, service: str = "compute", **payload: Any) -> None:
-        """Send one notification about the instance as it is, a moment later."""
+        """Send one notification about the instance's current state, a moment later."""
         self.wait(0.05, 2)
         instance = self.instance
         notification = {
@@ -98,25 +98,25 @@ class InstanceDay:
         self.sent.append((timedelta(0), notification))
 
     def update(self, count: int, task: str = "") -> None:
-        """Send updates, as Nova does whenever a task goes on."""
+        """Send the updates that Nova sends for each task state."""
         for _ in range(count):
             old, self.instance.task = self.instance.task, task
             self.send("update", old_task_state=old or None, new_task_state=task or None)
 
     def exists(self, begin: datetime, end: datetime, **payload: Any) -> None:
-        """Send the record that is to be verified."""
+        """Send the record to be verified."""
         traffic = {"bw_in": self.random.randrange(10**9), "bw_out": self.random.randrange(10**9)}
         period = {"audit_period_beginning": shown(begin), "audit_period_ending": shown(end)}
         self.send("exists", bandwidth={"public": traffic}, **period, **payload)
 
     def exists_so_far(self) -> None:
-        """Send the record of a part of the day: it is verified, with a warning."""
+        """Send the record of part of the day, which is verified with a warning."""
         begin = datetime.combine(self.day, time(), UTC)
         self.exists(begin, self.now.replace(microsecond=0))
         self.verdicts += ["warnings", "verified"]
 
     def close_day(self) -> None:
-        """Send the record of the whole day, in the first hour of the next."""
+        """Send the record of the whole day, in the first hour of the next one."""
         begin = datetime.combine(self.day, time(), UTC)
         self.now = begin + ONE_DAY
         self.wait(60, 50 * 60)
@@ -131,7 +131,7 @@ class InstanceDay:
         self.verdicts.append(OUTCOME.get(self.fault, "verified") if self.fault else "verified")
 
     def disturb_delivery(self) -> None:
-        """Deliver one of the day's notifications late, or twice; still before its record."""
+        """Deliver one of the day's notifications late, or twice, but before its record."""
         index = self.random.randrange(len(self.sent) - 1)
         delay = timedelta(seconds=self.random.randint(60, 20 * 60))
         if self.fault is Fault.LATE:
@@ -140,7 +140,7 @@ class InstanceDay:
             self.sent.append((delay, self.sent[index][1]))
 
     def truth(self, life: str) -> Truth:
-        """What is known of this day."""
+        """Return the expected results of this day."""
         ids = [n["message_id"] for _, n in self.sent if n["event_type"].startswith("compute.")]
         return Truth(
             instance_id=self.instance.id,

@@ -1,4 +1,4 @@
-"""Instances as OpenStack Nova knows them, and what its notifications tell of each.
+"""Instances of OpenStack Nova, and the payload of their notifications.
 
 The shape is that of Nova's unversioned notifications; all names, ids and figures are invented.
 """
@@ -37,7 +37,7 @@ NAMES = ("web", "mail", "db", "büro", "склад", "データ", "cache", "ci-r
 
 @dataclass
 class Instance:
-    """An instance as Nova knows it at a moment."""
+    """Current state of an instance in Nova."""
 
     id: str
     number: int
@@ -54,7 +54,7 @@ class Instance:
     task: str = ""
 
     def payload(self) -> dict[str, Any]:
-        """The part that every notification about the instance has."""
+        """Return the part common to all notifications about the instance."""
         distro, version, os_type = self.image
         return {
             "tenant_id": self.tenant_id,
@@ -95,12 +95,12 @@ class Instance:
 
 
 def shown(moment: datetime | None) -> str:
-    """A time as Nova's payloads hold it: naive UTC, or empty."""
+    """Format a time as in Nova's payloads: naive UTC, or empty."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.000000") if moment else ""
 
 
 def new_instance(source: random.Random, number: int, day: date) -> Instance:
-    """An instance that is not built yet."""
+    """Return an instance that is not built yet."""
     name = NAMES[number % len(NAMES)]
     return Instance(
         id=random_id(source),
@@ -116,5 +116,5 @@ def new_instance(source: random.Random, number: int, day: date) -> Instance:
 
 
 def random_id(source: random.Random) -> str:
-    """A random UUID that the seed determines."""
+    """Return a random UUID determined by the seed."""
     return str(UUID(int=source.getrandbits(128), version=4))

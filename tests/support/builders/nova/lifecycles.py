@@ -1,4 +1,4 @@
-"""What an instance may do in a day, act by act."""
+"""Lifecycles of an instance in a day, operation by operation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from support.builders.nova.instances import FLAVORS
 
 
 def create(day: InstanceDay) -> None:
-    """A new instance is scheduled, built and started."""
+    """Schedule, build and start a new instance."""
     day.instance.created_at = day.now
     day.send("scheduler.run_instance.start", service="scheduler")
     day.send("scheduler.run_instance.end", service="scheduler")
@@ -24,7 +24,7 @@ def create(day: InstanceDay) -> None:
 
 
 def work(day: InstanceDay) -> None:
-    """A running instance is rebooted, and a snapshot of it is made."""
+    """Reboot a running instance, and make a snapshot of it."""
     for task, kind in (("rebooting", "reboot"), ("image_snapshot", "snapshot")):
         day.wait(600, 2 * 3600)
         day.update(3, task)
@@ -35,7 +35,7 @@ def work(day: InstanceDay) -> None:
 
 
 def delete(day: InstanceDay) -> None:
-    """An instance is shut down and deleted."""
+    """Shut an instance down and delete it."""
     day.wait(600, 3 * 3600)
     day.update(2, "deleting")
     day.send("delete.start")
@@ -52,7 +52,7 @@ def delete(day: InstanceDay) -> None:
 
 
 def resize(day: InstanceDay) -> None:
-    """An instance gets another flavor, and its owner confirms that."""
+    """Change the flavor of an instance, and confirm it."""
     larger = FLAVORS[-1] if day.instance.flavor is not FLAVORS[-1] else FLAVORS[1]
     day.exists_so_far()
     day.update(2, "resize_prep")
@@ -74,7 +74,7 @@ def resize(day: InstanceDay) -> None:
 
 
 def rebuild(day: InstanceDay) -> None:
-    """An instance gets a new disk from its image."""
+    """Rebuild the disk of an instance from its image."""
     day.exists_so_far()
     day.update(2, "rebuilding")
     day.send("rebuild.start", image_name="golden")
@@ -93,7 +93,7 @@ LIVES: dict[str, tuple[Act, ...]] = {
     "rebuilt": (work, rebuild),
     "deleted": (work, delete),
 }
-"""The acts of each kind of day. All but the first two need an instance that runs."""
+"""The operations of each kind of day. All but the first two need a running instance."""
 
 FAULTS_OF_LIVES: dict[str, tuple[Fault, ...]] = {
     "created": (Fault.LOST_EXISTS, Fault.NO_LAUNCHED_AT),

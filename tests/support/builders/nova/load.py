@@ -1,4 +1,4 @@
-"""Makes loads of notifications as OpenStack Nova sends them, with faults whose outcome is known.
+"""Generates loads of notifications as OpenStack Nova sends them, with known faults and verdicts.
 
 The same seed gives the same load. Run as a program, it writes the sample of the demo, or a
 larger load:
@@ -55,18 +55,18 @@ ONE_DAY_CAST: tuple[tuple[str, Fault | None], ...] = (
 
 @dataclass(frozen=True)
 class Load:
-    """Notifications in order of arrival, redeliveries included, and the truth about them."""
+    """Notifications in order of arrival, redeliveries included, and the expected results."""
 
     notifications: tuple[Notification, ...]
     truth: tuple[Truth, ...]
 
     def verdicts(self) -> Counter[str]:
-        """How often each verdict is to be given."""
+        """Return the expected number of each verdict."""
         return Counter(verdict for truth in self.truth for verdict in truth.verdicts)
 
 
 def one_day() -> Load:
-    """The demo's sample: fifteen instances on 14 March 2026, and their records the night after."""
+    """Return the demo's sample: fifteen instances on 14 March 2026, and their records."""
     source = random.Random(20260314)
     cast = [(new_instance(source, i, SAMPLE_DAY), *role) for i, role in enumerate(ONE_DAY_CAST)]
     return _load(_live(instance, SAMPLE_DAY, life, fault, source) for instance, life, fault in cast)
@@ -81,9 +81,9 @@ def lifecycle_load(
     fault_rate: float = 0.05,
     delivery_fault_rate: float = 0.05,
 ) -> Load:
-    """A load of any size: on each day `instances` of them live; a deleted one is succeeded.
+    """Return a load of any size: `instances` per day; a new one replaces a deleted one.
 
-    `fault_rate` is the share of instances and days that get a fault with a verdict of its own,
+    `fault_rate` is the share of instances and days with a fault that has a verdict of its own,
     `delivery_fault_rate` that of late and repeated deliveries among the others.
     """
     source = random.Random(seed)
@@ -145,7 +145,7 @@ def _load(lived: Iterable[tuple[Truth, list[tuple[timedelta, Notification]]]]) -
 
 
 def main() -> None:
-    """Write the demo's sample, or the load that the arguments ask for."""
+    """Write the demo's sample, or the load described by the arguments."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("path", type=Path, nargs="?", default=SAMPLE)
     parser.add_argument("--days", type=int)
