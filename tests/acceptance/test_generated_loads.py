@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.builders.nova.load import Load, lifecycle_load, one_day, write_load
-from winchester_core import bootstrap, ingest, worker
+from winchester_core import bootstrap
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.ingest.replay import Replayer, ReplayPace, ReplaySummary
 from winchester_core.sources.jsonl import JsonlSource
@@ -56,8 +56,8 @@ def replay_on_sqlite(settings: Any, path: Path, pace: ReplayPace) -> tuple[Repla
         DatabaseSchema(database).upgrade()
     store = bootstrap.open_store(settings)
     clock = bootstrap.replay_clock(store)
-    manager = ingest.Ingester(**bootstrap.ingest_parts(settings, store, clock=clock))
-    pipelines = worker.Worker(**bootstrap.worker_parts(settings, store, clock=clock))
+    manager = bootstrap.make_ingester(settings, store, clock)
+    pipelines = bootstrap.make_worker(settings, store, clock)
     source, stop = source_of(path), threading.Event()
     pump = SourcePump("replay", source, manager, batch_size=pace.batch_size, stop=stop)
     replay = Replayer(

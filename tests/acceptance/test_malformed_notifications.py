@@ -7,7 +7,7 @@ import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from winchester_core import bootstrap, ingest
+from winchester_core import bootstrap
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.sources.jsonl import JsonlSource
 from winchester_core.storage.records import EventFilter, StreamFilter
@@ -79,7 +79,7 @@ def manager_on(checkout: Path, directory: Path) -> Ingester:
     with closing(bootstrap.open_database(settings)) as database:
         DatabaseSchema(database).upgrade()
     store = bootstrap.open_store(settings)
-    return ingest.Ingester(**bootstrap.ingest_parts(settings, store))
+    return bootstrap.make_ingester(settings, store, bootstrap.stream_clock(settings, store))
 
 
 def pump(manager: Ingester, path: Path) -> Any:

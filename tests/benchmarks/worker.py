@@ -14,16 +14,16 @@ from benchmarks.places import engine_url, plain_engine, settings
 from benchmarks.rounds import interleave
 from benchmarks.workload import PER_DAY, Workload
 from winchester_core import TriggerManager
-from winchester_core.bootstrap import load_settings, open_store, worker_parts
+from winchester_core.bootstrap import load_settings, make_worker, open_store, stream_clock
 from winchester_core.interfaces import PipelineHandler
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
-from winchester_core.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from benchmarks.options import Options
     from benchmarks.rounds import Contestant
+    from winchester_core.worker import Worker
 
 NAME = "worker"
 WITH_COMMIT = "engine, handlers with a commit"
@@ -92,9 +92,9 @@ def _engine(
 def worker_on(url: str, handler: type[Any], **others: Any) -> Worker:
     """A worker as it comes, whose one pipeline has this handler."""
     content = settings(url, pipeline_config={"bill": ["logger"]}, **others)
-    parts = worker_parts(load_settings(content), open_store(content))
+    known, store = load_settings(content), open_store(content)
     pipelines = {"bill": PipelineDefinition("bill", (HandlerSpec("handler", handler),))}
-    return Worker(**{**parts, "pipelines": pipelines})
+    return make_worker(known, store, stream_clock(known, store), pipelines=pipelines)
 
 
 def work_off(worker: Worker) -> int:

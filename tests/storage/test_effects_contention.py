@@ -27,6 +27,7 @@ from winchester_core.telemetry.counters import Count
 from winchester_core.testing.builders import FakeClock
 from winchester_core.triggers.batch_plan import FixedTime
 from winchester_core.worker import Worker, WorkerOptions
+from winchester_core.worker.options import WorkerConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,9 +194,11 @@ def test_workers_complete_streams_and_deliver_their_effects(store: Store) -> Non
         Worker(
             store=store,
             stream_clock=StreamClock(ClockKind.SYSTEM, store, FakeClock(NOON)),
-            definitions=[VM],
-            pipelines=pipelines,
-            options=WorkerOptions(batch_size=2, outbox_batch_size=3, idle_delay_seconds=0.05),
+            configuration=WorkerConfiguration(
+                [VM],
+                pipelines,
+                WorkerOptions(batch_size=2, outbox_batch_size=3, idle_delay_seconds=0.05),
+            ),
         )
         for _ in range(2)
     ]

@@ -32,6 +32,7 @@ from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.testing import FakeClock
 from winchester_core.triggers.batch_plan import FixedTime
 from winchester_core.worker import Worker, WorkerOptions
+from winchester_core.worker.options import WorkerConfiguration
 from winchester_handlers.logger import LoggerHandler
 
 if TYPE_CHECKING:
@@ -199,9 +200,11 @@ def test_an_idle_worker_is_woken_to_fire_a_stream_and_to_stop(notifying_store: S
     worker = Worker(
         store=notifying_store,
         stream_clock=StreamClock(ClockKind.SYSTEM, notifying_store, FakeClock(NOON)),
-        definitions=[VM],
-        pipelines=pipelines,
-        options=WorkerOptions(idle_delay_seconds=10_000),
+        configuration=WorkerConfiguration(
+            [VM],
+            pipelines,
+            WorkerOptions(idle_delay_seconds=10_000),
+        ),
     )
     idle = threading.Event()
     read_backlog = notifying_store.backlog

@@ -21,6 +21,7 @@ from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.testing import FakeClock
 from winchester_core.triggers.batch_plan import EventTime, FixedTime
 from winchester_core.worker import Worker, WorkerOptions, batch
+from winchester_core.worker.options import WorkerConfiguration
 
 if TYPE_CHECKING:
     from support.servers.databases import Databases
@@ -155,9 +156,11 @@ def worker_of(store: SqlStore) -> Worker:
     return Worker(
         store=store,
         stream_clock=StreamClock(ClockKind.SYSTEM, store, FakeClock(at(1e6))),
-        definitions=[VM],
-        pipelines={name: PipelineDefinition(name, handlers) for name in ("fire", "expire")},
-        options=WorkerOptions(lease=timedelta(days=1)),  # no lease is renewed meanwhile
+        configuration=WorkerConfiguration(
+            [VM],
+            {name: PipelineDefinition(name, handlers) for name in ("fire", "expire")},
+            WorkerOptions(lease=timedelta(days=1)),
+        ),  # no lease is renewed meanwhile
     )
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from winchester_core import bootstrap, ingest, worker
+from winchester_core import bootstrap
 from winchester_core.backtest.outcomes import read_outcomes
 from winchester_core.errors import StorageError
 from winchester_core.ingest.pump import SourcePump
@@ -68,9 +68,10 @@ class Backtest:
         """Replay `source` with the triggers of `settings`, whose own database is not touched."""
         kept = replace(settings, purge_completed_streams=False, trim_events=False)
         clock = bootstrap.replay_clock(self._store)
-        manager = ingest.Ingester(**bootstrap.ingest_parts(kept, self._store, clock=clock))
-        parts = bootstrap.worker_parts(kept, self._store, clock=clock)
-        workers = worker.Worker(**{**parts, "pipelines": _empty_pipelines(settings)})
+        manager = bootstrap.make_ingester(kept, self._store, clock)
+        workers = bootstrap.make_worker(
+            kept, self._store, clock, pipelines=_empty_pipelines(settings)
+        )
         pump = SourcePump(
             "backtest", source, manager, batch_size=self._pace.batch_size, stop=self._stop
         )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         trigger_definitions,
         worker_options,
     )
-    from winchester_core.bootstrap.ingest import TriggerManager, ingest_configuration, ingest_parts
+    from winchester_core.bootstrap.ingest import TriggerManager, ingest_configuration, make_ingester
     from winchester_core.bootstrap.settings import load_settings
     from winchester_core.bootstrap.stores import (
         open_database,
@@ -25,15 +25,16 @@ if TYPE_CHECKING:
         stream_clock,
     )
     from winchester_core.bootstrap.telemetry import telemetry_server
-    from winchester_core.bootstrap.worker import PipelineManager, worker_configuration, worker_parts
+    from winchester_core.bootstrap.worker import PipelineManager, make_worker, worker_configuration
 
 __all__ = [
     "PipelineManager",
     "TriggerManager",
     "distiller",
     "ingest_configuration",
-    "ingest_parts",
     "load_settings",
+    "make_ingester",
+    "make_worker",
     "open_database",
     "open_store",
     "pipelines",
@@ -43,16 +44,15 @@ __all__ = [
     "trigger_definitions",
     "worker_configuration",
     "worker_options",
-    "worker_parts",
 ]
 
 _MODULES = {
-    "ingest": ("TriggerManager", "ingest_parts", "ingest_configuration"),
+    "ingest": ("TriggerManager", "make_ingester", "ingest_configuration"),
     "telemetry": ("telemetry_server",),
     "definitions": ("distiller", "pipelines", "trigger_definitions", "worker_options"),
     "settings": ("load_settings",),
     "stores": ("open_database", "open_store", "replay_clock", "stream_clock"),
-    "worker": ("PipelineManager", "worker_parts", "worker_configuration"),
+    "worker": ("PipelineManager", "make_worker", "worker_configuration"),
 }
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from winchester_core import ingest
 from winchester_core.bootstrap.definitions import conditions, distiller, trigger_definitions
 from winchester_core.bootstrap.settings import resolve_settings
 from winchester_core.bootstrap.stores import open_store, stream_clock
 from winchester_core.clock import SystemClock
 from winchester_core.ingest.decoding import Decoder
+from winchester_core.ingest.ingester import IngestConfiguration, Ingester
 from winchester_core.telemetry.counters import Counters
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from winchester_core.storage.stream_clock import StreamClock
 
 
-class TriggerManager(ingest.Ingester):
+class TriggerManager(Ingester):
     """An `Ingester` with `settings`: a file, a mapping with its content, or `Settings`.
 
     Raises `ConfigurationError`; `SchemaMismatch` when the schema revision of the database is not
@@ -33,34 +33,34 @@ class TriggerManager(ingest.Ingester):
         resolved = resolve_settings(settings, needs=("database",), ignores=("pipelines", "sources"))
         counters = Counters()
         store = open_store(resolved, counters)
-        super().__init__(**ingest_parts(resolved, store, counters=counters))
+        clock = stream_clock(resolved, store)
+        super().__init__(
+            store=store,
+            stream_clock=clock,
+            configuration=ingest_configuration(resolved, clock),
+            conditions=conditions(),
+            counters=counters,
+            debug_period_seconds=resolved.statistics_period,
+        )
 
 
-def ingest_parts(
-    settings: Settings,
-    store: Store,
-    *,
-    clock: StreamClock | None = None,
-    counters: Counters | None = None,
-) -> dict[str, Any]:
-    """Return the arguments of `winchester_core.ingest.Ingester`."""
-    clock = clock or stream_clock(settings, store)
-    return {
-        "store": store,
-        "stream_clock": clock,
-        "conditions": conditions(),
-        "counters": counters or Counters(),
-        "debug_period_seconds": settings.statistics_period,
-        **ingest_configuration(settings, clock),
-    }
+def make_ingester(settings: Settings, store: Store, clock: StreamClock) -> Ingester:
+    """Return an ingester on another store and clock than those of `settings`."""
+    return Ingester(
+        store=store,
+        stream_clock=clock,
+        configuration=ingest_configuration(settings, clock),
+        conditions=conditions(),
+        debug_period_seconds=settings.statistics_period,
+    )
 
 
-def ingest_configuration(settings: Settings, clock: StreamClock) -> dict[str, Any]:
-    """Return the arguments of `Ingester.reload`: the reloadable part of the configuration."""
-    return {
-        "definitions": trigger_definitions(settings, conditions()),
-        "decoder": Decoder(distiller(settings, _StreamTimeClock(clock))),
-    }
+def ingest_configuration(settings: Settings, clock: StreamClock) -> IngestConfiguration:
+    """Return the reloadable part of the configuration."""
+    return IngestConfiguration(
+        trigger_definitions(settings, conditions()),
+        Decoder(distiller(settings, _StreamTimeClock(clock))),
+    )
 
 
 class _StreamTimeClock:

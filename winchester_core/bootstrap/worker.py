@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from winchester_core import worker
 from winchester_core.bootstrap.definitions import (
     conditions,
-    pipelines,
     trigger_definitions,
     worker_options,
+)
+from winchester_core.bootstrap.definitions import (
+    pipelines as pipelines_of,
 )
 from winchester_core.bootstrap.settings import resolve_settings
 from winchester_core.bootstrap.stores import open_store, stream_clock
 from winchester_core.telemetry.counters import Counters
+from winchester_core.worker.options import WorkerConfiguration
+from winchester_core.worker.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from winchester_core.config import Settings
+    from winchester_core.pipelines import PipelineDefinition
     from winchester_core.storage.interface import Store
     from winchester_core.storage.stream_clock import StreamClock
     from winchester_core.telemetry.watchdog import Watchdog
 
 
-class PipelineManager(worker.Worker):
+class PipelineManager(Worker):
     """A `Worker` with `settings`: a file, a mapping with its content, or `Settings`.
 
     Raises the same errors as `TriggerManager`.
@@ -42,32 +47,39 @@ class PipelineManager(worker.Worker):
         resolved = resolve_settings(settings, needs=needs, ignores=("distiller", "sources"))
         counters = Counters()
         store = open_store(resolved, counters)
-        parts = worker_parts(resolved, store, name=name, counters=counters)
-        super().__init__(**parts, watchdog=watchdog)
+        super().__init__(
+            store=store,
+            stream_clock=stream_clock(resolved, store),
+            configuration=worker_configuration(resolved),
+            name=name or resolved.worker_name,
+            counters=counters,
+            watchdog=watchdog,
+        )
 
 
-def worker_parts(
+def make_worker(
     settings: Settings,
     store: Store,
+    clock: StreamClock,
     *,
-    clock: StreamClock | None = None,
-    name: str | None = None,
-    counters: Counters | None = None,
-) -> dict[str, Any]:
-    """Return the arguments of `winchester_core.worker.Worker`."""
-    return {
-        "store": store,
-        "stream_clock": clock or stream_clock(settings, store),
-        "name": name or settings.worker_name,
-        "counters": counters or Counters(),
-        **worker_configuration(settings),
-    }
+    pipelines: Mapping[str, PipelineDefinition] | None = None,
+) -> Worker:
+    """Return a worker on another store and clock than those of `settings`.
+
+    `pipelines` take the place of those of `settings`.
+    """
+    configuration = worker_configuration(settings)
+    if pipelines is not None:
+        configuration = replace(configuration, pipelines=pipelines)
+    return Worker(
+        store=store, stream_clock=clock, configuration=configuration, name=settings.worker_name
+    )
 
 
-def worker_configuration(settings: Settings) -> dict[str, Any]:
-    """Return the arguments of `Worker.reload`: the reloadable part of the configuration."""
-    return {
-        "definitions": trigger_definitions(settings, conditions()),
-        "pipelines": pipelines(settings),
-        "options": worker_options(settings),
-    }
+def worker_configuration(settings: Settings) -> WorkerConfiguration:
+    """Return the reloadable part of the configuration."""
+    return WorkerConfiguration(
+        trigger_definitions(settings, conditions()),
+        pipelines_of(settings),
+        worker_options(settings),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.config.triggers import check_trigger_definitions
@@ -45,6 +46,14 @@ DEBUG_PERIOD_SECONDS = 10.0
 """Default period of storing debug counts."""
 
 
+@dataclass(frozen=True, slots=True)
+class IngestConfiguration:
+    """Triggers, and the decoder of messages: replaced together."""
+
+    definitions: Sequence[TriggerDefinition]
+    decoder: Decoder
+
+
 class Ingester:
     """Stores events and adds them to the streams of the triggers that they match.
 
@@ -58,9 +67,8 @@ class Ingester:
         *,
         store: Store,
         stream_clock: StreamClock,
-        definitions: Iterable[TriggerDefinition],
+        configuration: IngestConfiguration,
         conditions: Mapping[str, type[Condition]],
-        decoder: Decoder,
         counters: Counters | None = None,
         debug_period_seconds: float = DEBUG_PERIOD_SECONDS,
     ) -> None:
@@ -69,9 +77,9 @@ class Ingester:
         self.debug = DebugFlusher(store, debug_period_seconds)
         self.outage = OutageState(DATABASE_AND_CLOCK, self.counters)
         self._clock = stream_clock
-        self._triggers = TriggerSet(definitions, self.debug.counts)
+        self._triggers = TriggerSet(configuration.definitions, self.debug.counts)
         self._conditions = conditions
-        self._decoder = decoder
+        self._decoder = configuration.decoder
         self._recorder = Recorder(store, stream_clock, self.counters)
         self._reload_lock = threading.Lock()
 
@@ -156,14 +164,14 @@ class Ingester:
                 raise ConfigurationError([f"no trigger is named {name!r}; there are: {known}"])
             self._triggers = TriggerSet(remaining.values(), self.debug.counts)
 
-    def reload(self, *, definitions: Iterable[TriggerDefinition], decoder: Decoder) -> None:
+    def reload(self, configuration: IngestConfiguration) -> None:
         """Replace all triggers and event definitions, those of `add_trigger_definition` included.
 
         Any thread may call it while messages are added.
         """
         with self._reload_lock:
-            self._triggers = TriggerSet(definitions, self.debug.counts)
-            self._decoder = decoder
+            self._triggers = TriggerSet(configuration.definitions, self.debug.counts)
+            self._decoder = configuration.decoder
 
     # --- properties and close -------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from winchester_core import bootstrap, ingest, worker
+from winchester_core import bootstrap
 from winchester_core.config import Settings
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.ingest.replay import Replayer, ReplayPace
@@ -46,8 +46,8 @@ class InMemoryEngine:
         self.store = TemporaryStore()
         self._close = weakref.finalize(self, self.store.close)
         clock = bootstrap.replay_clock(self.store)
-        self.triggers = ingest.Ingester(**bootstrap.ingest_parts(known, self.store, clock=clock))
-        self.worker = worker.Worker(**bootstrap.worker_parts(known, self.store, clock=clock))
+        self.triggers = bootstrap.make_ingester(known, self.store, clock)
+        self.worker = bootstrap.make_worker(known, self.store, clock)
 
     def __enter__(self) -> Self:
         return self

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from winchester_core.delivery.options import DeliveryOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from winchester_core.pipelines import PipelineDefinition
     from winchester_core.timex import Expression
-    from winchester_core.triggers.matcher import TriggerSet
+    from winchester_core.triggers.definition import TriggerDefinition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +40,8 @@ def make_worker_id(name: str | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfiguration:
-    """Triggers, pipelines and options of a worker, replaced together."""
+    """Triggers, pipelines by name, and options of a worker: replaced together."""
 
-    triggers: TriggerSet
+    definitions: Sequence[TriggerDefinition]
     pipelines: Mapping[str, PipelineDefinition]
     options: WorkerOptions

@@ -34,17 +34,15 @@ from winchester_core.worker.maintenance import (
     mark_overdue_effects_dead,
     rescue,
 )
-from winchester_core.worker.options import WorkerConfiguration, WorkerOptions, make_worker_id
+from winchester_core.worker.options import WorkerConfiguration, make_worker_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
     from datetime import datetime
 
-    from winchester_core.pipelines import PipelineDefinition
     from winchester_core.storage.interface import Store
     from winchester_core.storage.records import Backlog, Claim
     from winchester_core.storage.stream_clock import StreamClock
-    from winchester_core.triggers.definition import TriggerDefinition
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +64,7 @@ class Worker:
         *,
         store: Store,
         stream_clock: StreamClock,
-        definitions: Iterable[TriggerDefinition],
-        pipelines: Mapping[str, PipelineDefinition],
-        options: WorkerOptions,
+        configuration: WorkerConfiguration,
         name: str | None = None,
         counters: Counters | None = None,
         watchdog: Watchdog | None = None,
@@ -77,10 +73,9 @@ class Worker:
         self.name = make_worker_id(name)
         self.counters = counters or Counters()
         self._clock = stream_clock
+        options = configuration.options
         self.debug = DebugFlusher(store, options.statistics_period_seconds)
-        self._configuration = WorkerConfiguration(
-            TriggerSet(definitions, self.debug.counts), pipelines, options
-        )
+        self._configuration = configuration
         self._new_configuration: WorkerConfiguration | None = None
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -88,7 +83,7 @@ class Worker:
         self._outage = OutageState(DATABASE_AND_CLOCK, self.counters)
         self._delivery_pool = DeliveryPool(
             store=store,
-            pipelines=pipelines.values(),
+            pipelines=configuration.pipelines.values(),
             worker_id=self.name,
             options=options,
             counters=self.counters,
@@ -123,20 +118,13 @@ class Worker:
         self._delivery_pool.deliver_once()
         return claimed
 
-    def reload(
-        self,
-        *,
-        definitions: Iterable[TriggerDefinition],
-        pipelines: Mapping[str, PipelineDefinition],
-        options: WorkerOptions,
-    ) -> None:
+    def reload(self, configuration: WorkerConfiguration) -> None:
         """Replace the configuration, and recalculate open streams.
 
         Any thread may call it. A run or delivery in progress finishes with the old configuration;
         pending claims are released.
         """
-        triggers = TriggerSet(definitions, self.debug.counts)
-        self._new_configuration = WorkerConfiguration(triggers, pipelines, options)
+        self._new_configuration = configuration
         self._wake.set()
 
     def process_ready_streams(self, batch_size: int, expire: bool = False) -> int:
@@ -175,7 +163,7 @@ class Worker:
     def label_values(self) -> LabelValues:
         """Configured names, for the labels of metrics."""
         return LabelValues(
-            triggers=self._configuration.triggers.by_name.keys(),
+            triggers=self._triggers.by_name.keys(),
             pipelines=self._configuration.pipelines.keys(),
             endpoints=self._delivery_pool.endpoints,
         )
@@ -214,11 +202,10 @@ class Worker:
     def _create_services(self, configuration: WorkerConfiguration) -> None:
         """Create the services that depend on the configuration."""
         store, options, counters = self.store, configuration.options, self.counters
+        self._triggers = TriggerSet(configuration.definitions, self.debug.counts)
         self._lease_renewer = LeaseRenewer(store, self._in_flight, options, counters, self._outage)
         self._trimmer = Trimmer(store, self._clock, options, counters, self._stop)
-        self._recalculator = StreamRecalculator(
-            store, configuration.triggers, counters, self._deadline
-        )
+        self._recalculator = StreamRecalculator(store, self._triggers, counters, self._deadline)
 
     def _is_interrupted(self) -> bool:
         """Whether no further run may start, because of a stop or a reload."""
@@ -279,7 +266,7 @@ class Worker:
         batch = ClaimBatch(
             store=self.store,
             clock=self._clock,
-            triggers=self._configuration.triggers,
+            triggers=self._triggers,
             pipelines=self._configuration.pipelines,
             options=self._configuration.options,
             counters=self.counters,

@@ -16,7 +16,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from winchester_core import bootstrap, ingest, worker
+from winchester_core import bootstrap
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.interfaces import Delivered, DeliveryOutcome, Effect, PipelineHandler
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
@@ -92,7 +92,8 @@ def arm(kill_at: str | None, hit: int) -> None:
 
 def run_ingest(task: dict[str, Any]) -> None:
     settings = bootstrap.load_settings(task["settings"])
-    manager = ingest.Ingester(**bootstrap.ingest_parts(settings, bootstrap.open_store(settings)))
+    store = bootstrap.open_store(settings)
+    manager = bootstrap.make_ingester(settings, store, bootstrap.stream_clock(settings, store))
     source = JsonlSource(path=task["file"], format="event", datetime_traits=[])
     with manager:
         SourcePump("test", source, manager, batch_size=7, stop=threading.Event()).run()
@@ -109,12 +110,13 @@ def post_handlers(task: dict[str, Any]) -> list[HandlerSpec]:
 
 def run_work(task: dict[str, Any]) -> None:
     settings = bootstrap.load_settings(task["settings"])
-    parts = bootstrap.worker_parts(settings, bootstrap.open_store(settings))
+    store = bootstrap.open_store(settings)
     handler_class = HandlerWithoutCommit if task.get("quiet") else JournalHandler
     params = {"journal": task["journal"], "fails_first": task.get("fails_first", False)}
     handlers = (HandlerSpec("journal", handler_class, params), *post_handlers(task))
-    parts["pipelines"] = {"summary": PipelineDefinition("summary", handlers)}
-    worker.Worker(**parts).run_until_idle()
+    pipelines = {"summary": PipelineDefinition("summary", handlers)}
+    clock = bootstrap.stream_clock(settings, store)
+    bootstrap.make_worker(settings, store, clock, pipelines=pipelines).run_until_idle()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.testing import FakeClock
 from winchester_core.worker import Worker, WorkerOptions
+from winchester_core.worker.options import WorkerConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,9 +87,11 @@ class Scene:
         return Worker(
             store=self.store,
             stream_clock=StreamClock(ClockKind.SYSTEM, self.store, self.clock),
-            definitions=[self.trigger] if triggers is None else triggers,
-            pipelines={name: PipelineDefinition(name, specs) for name in ("fire", "expire")},
-            options=WorkerOptions(**options),
+            configuration=WorkerConfiguration(
+                [self.trigger] if triggers is None else triggers,
+                {name: PipelineDefinition(name, specs) for name in ("fire", "expire")},
+                WorkerOptions(**options),
+            ),
             name=name,
             watchdog=watchdog,
         )

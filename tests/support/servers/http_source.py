@@ -15,6 +15,7 @@ from winchester_core.bootstrap import distiller, load_settings
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.ingest import Ingester
 from winchester_core.ingest.decoding import Decoder
+from winchester_core.ingest.ingester import IngestConfiguration
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.sources.http import HttpSource
 from winchester_core.storage.records import EventFilter
@@ -81,9 +82,8 @@ class Endpoint:
         self.manager = Ingester(
             store=self.store,
             stream_clock=StreamClock(ClockKind.SYSTEM, self.store, clock),
-            definitions=[],
+            configuration=IngestConfiguration([], Decoder(distiller(settings, clock))),
             conditions={},
-            decoder=Decoder(distiller(settings, clock)),
         )
         self.source = HttpSource(port=0, **params)
         self.stop = threading.Event()

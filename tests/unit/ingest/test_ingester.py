@@ -13,6 +13,7 @@ from winchester_core.criteria.conditions.numbers import IntCondition
 from winchester_core.errors import ConfigurationError, DataRefused
 from winchester_core.ingest import EventStatus, Ingester
 from winchester_core.ingest.decoding import Decoder
+from winchester_core.ingest.ingester import IngestConfiguration
 from winchester_core.storage.records import EventFilter, StreamFilter
 from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.telemetry.counters import Count
@@ -53,9 +54,10 @@ def manager_on(
     return Ingester(
         store=store,
         stream_clock=StreamClock(kind, store, FakeClock(NOON), max_jump=timedelta(days=1)),
-        definitions=[TriggerDefinition.from_config(each, CONDITIONS) for each in configs],
+        configuration=IngestConfiguration(
+            [TriggerDefinition.from_config(each, CONDITIONS) for each in configs], Decoder(None)
+        ),
         conditions=CONDITIONS,
-        decoder=Decoder(None),
     )
 
 

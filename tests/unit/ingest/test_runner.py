@@ -15,6 +15,7 @@ from winchester_core.config import SourceEntry
 from winchester_core.errors import ConfigurationError, PluginError, SourceError
 from winchester_core.ingest import Ingester
 from winchester_core.ingest.decoding import Decoder
+from winchester_core.ingest.ingester import IngestConfiguration
 from winchester_core.ingest.runner import SourceRunner
 from winchester_core.interfaces import EventSource
 from winchester_core.model.message import Message, MessageKind
@@ -91,9 +92,8 @@ def manager() -> Ingester:
     return Ingester(
         store=store,
         stream_clock=StreamClock(ClockKind.SYSTEM, store, clock),
-        definitions=[],
+        configuration=IngestConfiguration([], Decoder(None)),
         conditions={},
-        decoder=Decoder(None),
     )
 
 

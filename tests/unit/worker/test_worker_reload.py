@@ -15,6 +15,7 @@ from winchester_core.storage.records import StreamFilter
 from winchester_core.telemetry.counters import Count
 from winchester_core.worker import WorkerOptions
 from winchester_core.worker import maintenance as refresher_module
+from winchester_core.worker.options import WorkerConfiguration
 
 if TYPE_CHECKING:
     from support.scenes.workers import Scene, Script
@@ -32,9 +33,11 @@ def _change(
 ) -> None:
     specs = tuple(HandlerSpec(f"h{n}", each) for n, each in enumerate(handlers))
     worker.reload(
-        definitions=[trigger],
-        pipelines={name: PipelineDefinition(name, specs) for name in ("fire", "expire")},
-        options=WorkerOptions(**options),
+        WorkerConfiguration(
+            [trigger],
+            {name: PipelineDefinition(name, specs) for name in ("fire", "expire")},
+            WorkerOptions(**options),
+        ),
     )
 
 

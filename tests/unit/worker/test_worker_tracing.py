@@ -14,6 +14,7 @@ from support.probes.spans import recorded_spans
 from support.scenes.workers import ScriptedHandler
 from winchester_core.ingest import Ingester
 from winchester_core.ingest.decoding import Decoder
+from winchester_core.ingest.ingester import IngestConfiguration
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.interfaces import Delivered, EventSource, PipelineHandler
 from winchester_core.model.message import Message, MessageKind
@@ -182,9 +183,8 @@ def test_a_source_batch_is_a_span(scene: Scene, exporter: InMemorySpanExporter) 
     manager = Ingester(
         store=scene.store,
         stream_clock=StreamClock(ClockKind.SYSTEM, scene.store, scene.clock),
-        definitions=[VM],
+        configuration=IngestConfiguration([VM], Decoder(None)),
         conditions={},
-        decoder=Decoder(None),
     )
     messages = [Message(make_event(str(i)), MessageKind.EVENT) for i in range(3)]
     pump = SourcePump("web", Once(messages), manager, batch_size=9, stop=threading.Event())

@@ -278,7 +278,7 @@ def _reloader(
     from winchester_core.config.reload_diff import INGEST_RELOAD
 
     def prepare(changed: Settings) -> Callable[[], None]:
-        return partial(manager.reload, **ingest_configuration(changed, manager.clock))
+        return partial(manager.reload, ingest_configuration(changed, manager.clock))
 
     return Reloader(
         settings,

@@ -79,17 +79,15 @@ def _replay(
 ) -> ReplaySummary:
     from winchester_core import bootstrap
     from winchester_core.config import configure_logging
-    from winchester_core.ingest import Ingester
     from winchester_core.ingest.pump import SourcePump
     from winchester_core.ingest.replay import Replayer
-    from winchester_core.worker import Worker
 
     configure_logging(settings, PROGRAM)
     source = open_file_source(args, settings)
     with closing(bootstrap.open_store(settings)) as store:
         clock = bootstrap.replay_clock(store)
-        ingester = Ingester(**bootstrap.ingest_parts(settings, store, clock=clock))
-        worker = Worker(**bootstrap.worker_parts(settings, store, clock=clock))
+        ingester = bootstrap.make_ingester(settings, store, clock)
+        worker = bootstrap.make_worker(settings, store, clock)
         pace = replay_pace(args, settings)
         pump = SourcePump("replay", source, ingester, batch_size=pace.batch_size, stop=stop)
         replayer = Replayer(

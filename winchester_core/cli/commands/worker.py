@@ -158,7 +158,7 @@ def _run_worker(settings: Settings, args: argparse.Namespace, ready: Callable[[]
 def _prepare_change(manager: PipelineManager, settings: Settings) -> Callable[[], None]:
     from winchester_core.bootstrap import worker_configuration
 
-    return partial(manager.reload, **worker_configuration(settings))
+    return partial(manager.reload, worker_configuration(settings))
 
 
 def _shutdown_plan(
