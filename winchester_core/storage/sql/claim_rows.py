@@ -108,7 +108,7 @@ def claim(
             )
         ).rowcount
         if claimed != len(batch):
-            raise ConcurrentChange(f"{len(batch) - claimed} streams were claimed by another worker")
+            raise ConcurrentChange(f"streams claimed by another worker: {len(batch) - claimed}")
 
 
 def _is_unchanged(dialect: SqlDialect, serials: Sequence[tuple[int, int]]) -> ColumnElement[bool]:

@@ -86,7 +86,7 @@ def claim(tx: Transaction, rows: Sequence[Row[Any]], worker: str, lease_until: d
             )
         ).rowcount
         if claimed != len(batch):
-            raise ConcurrentChange(f"{len(batch) - claimed} effects were claimed by another worker")
+            raise ConcurrentChange(f"effects claimed by another worker: {len(batch) - claimed}")
 
 
 def payloads(tx: Transaction, ids: Sequence[int]) -> dict[int, str]:

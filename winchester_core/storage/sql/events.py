@@ -69,12 +69,12 @@ def _row_from_event(event: Event) -> tuple[Any, ...]:
 
 def _check_stored(tx: Transaction, message_ids: Sequence[str]) -> None:
     known: set[str] = set()
-    for page in parameter_batches(message_ids):
-        query = select(events.c.message_id).where(events.c.message_id.in_(page))
+    for batch in parameter_batches(message_ids):
+        query = select(events.c.message_id).where(events.c.message_id.in_(batch))
         known.update(tx.execute(query).scalars())
     missing = [each for each in message_ids if each not in known]
     if missing:
-        raise DataRefused(f"{len(missing)} rows were refused for their content")
+        raise DataRefused(f"rows refused for their content: {len(missing)}")
 
 
 def event_from_row(row: Any) -> Event:
@@ -106,8 +106,8 @@ def events_page(
     """Return up to `limit` (row id, event) after the row `cursor`; ignores filters of traits."""
     ids = find_ids(tx, events.c.id, cursor, limit, _filter_conditions(tx.dialect, filters))
     found: list[tuple[int, Event]] = []
-    for page in parameter_batches(ids):
-        query = select(events.c.id, *_COLUMNS).where(events.c.id.in_(page)).order_by(events.c.id)
+    for batch in parameter_batches(ids):
+        query = select(events.c.id, *_COLUMNS).where(events.c.id.in_(batch)).order_by(events.c.id)
         found += [(row.id, event_from_row(row)) for row in tx.execute(query)]
     return found
 
@@ -233,9 +233,9 @@ class MemberRows:
 def members_of_streams(tx: Transaction, stream_ids: Sequence[int]) -> MemberRows:
     """Read the events of streams."""
     members = MemberRows(stream_ids, time_decoder(tx.dialect.name))
-    for page in parameter_batches(stream_ids):
+    for batch in parameter_batches(stream_ids):
         query = _member_query(tx.dialect).where(
-            tx.dialect.is_one_of(stream_events.c.stream_id, page)
+            tx.dialect.is_one_of(stream_events.c.stream_id, batch)
         )
         for rows in tx.execute(query).partitions(FETCH_ROWS):
             members.add(rows)

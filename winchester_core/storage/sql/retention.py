@@ -80,8 +80,8 @@ def _older_events(
 def _lock_skipping_locked(tx: Transaction, row_ids: Sequence[int]) -> list[int]:
     """Lock these events; return their ids without those that are locked elsewhere or deleted."""
     locked: list[int] = []
-    for page in parameter_batches(row_ids):
-        query = select(events.c.id).where(events.c.id.in_(page)).order_by(events.c.id)
+    for batch in parameter_batches(row_ids):
+        query = select(events.c.id).where(events.c.id.in_(batch)).order_by(events.c.id)
         indexed = tx.dialect.force_index(query, events, "PRIMARY")
         locked += tx.execute(tx.dialect.lock_rows(indexed, skip_locked=True)).scalars()
     return locked
@@ -90,20 +90,20 @@ def _lock_skipping_locked(tx: Transaction, row_ids: Sequence[int]) -> list[int]:
 def _delete_events(tx: Transaction, row_ids: Sequence[int]) -> int:
     """Delete these events; return how many."""
     return sum(
-        tx.execute(delete(events).where(events.c.id.in_(page))).rowcount
-        for page in parameter_batches(row_ids)
+        tx.execute(delete(events).where(events.c.id.in_(batch))).rowcount
+        for batch in parameter_batches(row_ids)
     )
 
 
 def _linked_to_uncompleted(tx: Transaction, event_ids: Sequence[int]) -> set[int]:
     """Return the ids of those of these events that belong to an uncompleted stream."""
     found: set[int] = set()
-    for page in parameter_batches(event_ids):
+    for batch in parameter_batches(event_ids):
         query = (
             select(stream_events.c.event_id)
             .join(streams, streams.c.id == stream_events.c.stream_id)
             .where(
-                stream_events.c.event_id.in_(page),
+                stream_events.c.event_id.in_(batch),
                 streams.c.state != StreamState.COMPLETED.value,
             )
         )
@@ -114,5 +114,5 @@ def _linked_to_uncompleted(tx: Transaction, event_ids: Sequence[int]) -> set[int
 def _delete_links(tx: Transaction, event_ids: Sequence[int]) -> None:
     """Delete the links to these events."""
     statement = tx.dialect.delete_by_index(stream_events, "ix_stream_events_event_id")
-    for page in parameter_batches(event_ids):
-        tx.execute(statement.where(stream_events.c.event_id.in_(page)))
+    for batch in parameter_batches(event_ids):
+        tx.execute(statement.where(stream_events.c.event_id.in_(batch)))
