@@ -7,7 +7,26 @@ from collections.abc import Mapping
 from typing import Any
 
 MASK = "***"
-SECRET_KEY = re.compile(r"passw|token|secret|key|credential|authorization|\bauth\b", re.IGNORECASE)
+SECRET_WORD = (
+    r"passw|passphrase|\bpwd\b|secret|token|credential|authorization"
+    r"|(?:api|auth|access|private|signing)[_-]?key"
+)
+"""Pattern of names whose values are secret, in any case: the only list of them."""
+
+SECRET_KEY = re.compile(rf"{SECRET_WORD}|\bauth\b|key", re.IGNORECASE)
+"""Names in structured data. A plain `key` is secret there, but not in text: see `KeyError: 'a'`."""
+
+_SECRET_VALUE = re.compile(
+    rf"""
+    ( (?: {SECRET_WORD} ) [\w-]{{0,64}}+ (?:\\?['"])? \s{{0,4}}+ [:=] \s{{0,4}}+ )
+    (?: \\["'] (?: [^\\\n] | \\[^"'\n] )*+ (?: \\["'] )?
+      | [bru]{{0,2}} ' (?: [^'\\\n] | \\. )*+ '?
+      | [bru]{{0,2}} " (?: [^"\\\n] | \\. )*+ "?
+      | (?: (?: bearer | basic | token ) \s++ )? [^\s,;&'")\]}}]++
+    )
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
 WORD = re.compile(r"\S+")
 USER = re.compile(r"://[^\s:/?#@]*:")
 QUERY_VALUE = re.compile(r"(?P<head>[?&;](?P<key>[^=&;?\s]+)=)(?P<value>[^&;\s]*)")
@@ -26,6 +45,11 @@ def mask_url(text: str) -> str:
     """
     masked = WORD.sub(_mask_user_info, text) if "://" in text else text
     return QUERY_VALUE.sub(_mask_query_value, masked)
+
+
+def mask_text(text: str) -> str:
+    """Return free text, such as a traceback, with secrets masked in linear time."""
+    return _SECRET_VALUE.sub(rf"\1{MASK}", mask_url(text))
 
 
 def masked(value: Any) -> Any:

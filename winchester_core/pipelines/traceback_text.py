@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import traceback
 
-MAX_TRACEBACK_BYTES = 16 * 1024
-MASK = "***"
+from winchester_core.masking import mask_text
 
-_URL_REST = re.compile(r"(?<=://)[^\s'\"]++")
-_SECRET_VALUE = re.compile(
-    r"""
-    ( (?: passw(?:or)?d | passphrase | pwd | secret | token | credential
-        | (?:api|auth|access|private)[_-]?key )
-      [\w-]{0,64}+ (?:\\?['"])? \s{0,4}+ [:=] \s{0,4}+
-    | \b authorization (?:\\?['"])? \s{0,4}+ [:=] \s{0,4}+
-    )
-    (?: \\["'] (?: [^\\\n] | \\[^"'\n] )*+ (?: \\["'] )?
-      | [bru]{0,2} ' (?: [^'\\\n] | \\. )*+ '?
-      | [bru]{0,2} " (?: [^"\\\n] | \\. )*+ "?
-      | (?: (?: bearer | basic | token ) \s++ )? [^\s,;&'")\]}]++
-    )
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
+MAX_TRACEBACK_BYTES = 16 * 1024
+MAX_CLEANED_CHARACTERS = 2 * MAX_TRACEBACK_BYTES
+"""How much of each end of a long text is cleaned; what is kept is less, so that no secret that
+the first cut splits is shown."""
 
 
 def clean_traceback(error: BaseException) -> str:
@@ -36,8 +22,12 @@ def clean_traceback(error: BaseException) -> str:
 
 
 def error_text(text: str) -> str:
-    """Return `text` masked, escaped and cut as by `clean_traceback`."""
-    return _cut(clean_text(text))
+    """Return `text` masked, escaped and cut as by `clean_traceback`, at a bounded cost."""
+    if len(text) <= 2 * MAX_CLEANED_CHARACTERS:
+        return _cut(clean_text(text))
+    ends = text[:MAX_CLEANED_CHARACTERS], text[-MAX_CLEANED_CHARACTERS:]
+    head, tail = (clean_text(end).encode() for end in ends)
+    return _joined(head, tail, f"{len(text)} characters")
 
 
 def describe_error(error: BaseException, max_characters: int = 500) -> str:
@@ -47,29 +37,24 @@ def describe_error(error: BaseException, max_characters: int = 500) -> str:
     except Exception:  # noqa: BLE001 - `__str__` of a plugin's exception may raise
         message = "(its message cannot be shown)"
     name = type(error).__name__
-    text = " ".join(clean_text(message).split())
+    text = " ".join(clean_text(message[:MAX_CLEANED_CHARACTERS]).split())
     return f"{name}: {text}"[:max_characters] if text else name
 
 
 def clean_text(text: str) -> str:
     """Return `text` with secrets masked, and NUL and lone surrogates escaped."""
-    text = text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
-    text = _URL_REST.sub(_mask_url_password, text)
-    return _SECRET_VALUE.sub(rf"\1{MASK}", text)
-
-
-def _mask_url_password(match: re.Match[str]) -> str:
-    # Up to the last @, since passwords may contain one; a regular expression would backtrack.
-    user_info, _, host = match[0].rpartition("@")
-    user, _, password = user_info.partition(":")
-    return f"{user}:{MASK}@{host}" if password and "/" not in user else match[0]
+    return mask_text(text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode())
 
 
 def _cut(text: str) -> str:
     data = text.encode()
     if len(data) <= MAX_TRACEBACK_BYTES:
         return text
-    notice = f"\n[... of {len(data)} bytes, the middle is left out ...]\n"
+    return _joined(data, data, f"{len(data)} bytes")
+
+
+def _joined(head: bytes, tail: bytes, length: str) -> str:
+    notice = f"\n[... of {length}, the middle is left out ...]\n"
     half = (MAX_TRACEBACK_BYTES - len(notice)) // 2
     # errors="ignore" drops characters that the cut splits
-    return data[:half].decode(errors="ignore") + notice + data[-half:].decode(errors="ignore")
+    return head[:half].decode(errors="ignore") + notice + tail[-half:].decode(errors="ignore")

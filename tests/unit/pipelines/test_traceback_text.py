@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from winchester_core.model.event import text_problem
+from winchester_core.pipelines import traceback_text
 from winchester_core.pipelines.traceback_text import (
     MAX_TRACEBACK_BYTES,
     clean_text,
     clean_traceback,
     describe_error,
+    error_text,
 )
 
 
@@ -108,3 +110,29 @@ def test_an_error_is_described_in_one_short_line() -> None:
     assert describe_error(SystemExit()) == "SystemExit"
     assert len(describe_error(ValueError("x" * 9000))) == 500
     assert describe_error(KeyError("k")) == "KeyError: 'k'"
+
+
+@pytest.mark.parametrize("piece", ["password='x y' ", "é", "://a:b@c ", "\0", "a" * 1000])
+def test_a_huge_text_is_cut_before_it_is_cleaned(
+    piece: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cleaned: list[int] = []
+
+    def counted(text: str) -> str:
+        cleaned.append(len(text))
+        return clean_text(text)
+
+    monkeypatch.setattr(traceback_text, "clean_text", counted)
+    text = clean_traceback(raised(RuntimeError(piece * 2_000_000 + " the end")))
+    assert sum(cleaned) <= 8 * MAX_TRACEBACK_BYTES
+    assert len(text.encode()) <= MAX_TRACEBACK_BYTES
+    assert text.startswith("Traceback")
+    assert text.endswith("the end\n")
+    assert "x y" not in text
+
+
+def test_a_secret_that_the_cut_would_split_is_not_shown() -> None:
+    for offset in range(0, 5_000, 7):
+        padding = "." * (200_000 + offset)
+        text = error_text(f"{padding}password='SESAME SESAME' {'.' * 16_000}")
+        assert "SESAME" not in text
