@@ -1,4 +1,4 @@
-"""Measures the engine beside the limits of the database under it: `make bench`.
+"""Comparison of the engine with the limits of its database: `make bench`.
 
 make bench BENCH="--database postgresql --only ingest-batch,worker --rounds 5 --json FILE"
 make bench BENCH="--docs"
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _measured(names: Iterable[str], options: Options) -> dict[str, object]:
-    """The report of these benchmarks; their table is printed."""
+    """Run these benchmarks, print their table and return the report."""
     begun = machine()
     settings = database_settings(options.databases, options.folder)
     figures = list(_run(names, options))
@@ -56,15 +56,15 @@ def _run(names: Iterable[str], options: Options) -> Iterator[Figure]:
 
 
 def _keep(document: dict[str, object]) -> None:
-    """Let the documentation show it, beside what it showed of this machine before."""
+    """Merge the report into the documentation, with earlier figures of the same machine."""
     path = EXPLANATION / "performance.json"
     before = report.read(path)
     whole = report.merged(before, document)
     for each in report.dropped(before, whole):
-        print(f"dropped, being of another machine: {each}", file=sys.stderr)
+        print(f"dropped, measured on another machine: {each}", file=sys.stderr)
     report.write(path, whole)
     written = [path, *draw(whole["figures"], EXPLANATION), *refresh_pages()]
-    print("\n".join(f"{each} is written" for each in written), file=sys.stderr)
+    print("\n".join(f"{each} written" for each in written), file=sys.stderr)
 
 
 def _options(args: argparse.Namespace, folder: Path) -> Options:

@@ -1,4 +1,4 @@
-"""The options of `python -m benchmarks`."""
+"""Command line of `python -m benchmarks`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DESCRIPTION = "Measure the engine beside the limits of the databases under it."
 
 
 def parser(benchmarks: Collection[str]) -> argparse.ArgumentParser:
-    """The parser; `benchmarks` are the names to choose from."""
+    """Return the parser; `benchmarks` are the names to choose from."""
     made = argparse.ArgumentParser(
         prog="benchmarks",
         description=DESCRIPTION,

@@ -1,4 +1,4 @@
-"""Draws how figures grow with a size: one picture for each benchmark, one line for each figure."""
+"""Growth curves: one picture for each benchmark, one line for each figure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ WIDTH_INCHES, HEIGHT_INCHES = 7.0, 3.6
 
 
 def draw(documents: Iterable[Mapping[str, Any]], folder: Path) -> list[Path]:
-    """Draw each benchmark's figures (of a report) that have a curve; return the files written.
+    """Draw the figures of a report that have a curve; return the files written.
 
-    Raises `ModuleNotFoundError` where matplotlib (the extra `bench`) is not installed.
+    Raises `ModuleNotFoundError` if matplotlib (the extra `bench`) is not installed.
     """
     curved = [each for each in documents if "curve" in each["facts"]]
     curved.sort(key=lambda each: each["benchmark"])  # stable: databases keep their order

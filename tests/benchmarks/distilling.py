@@ -1,4 +1,4 @@
-"""Real notifications under ceilometer's event definitions, beside plain stackdistiller."""
+"""Real notifications under ceilometer's event definitions, compared with plain stackdistiller."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Body = dict[str, Any]
 
 
 def measure(options: Options) -> Iterator[Figure]:
-    """One figure for each release; none where the recorded notifications are not at hand."""
+    """Yield a figure for each release; none if the recorded notifications are missing."""
     if not options.data.is_dir():
         print(f"distilling is left out: {options.data} is not here", file=sys.stderr)
         return
@@ -61,16 +61,16 @@ def measure(options: Options) -> Iterator[Figure]:
 
 
 def recorded(data: Path) -> list[Body]:
-    """The bodies of the recorded notifications."""
+    """Return the bodies of the recorded notifications."""
     lines = (data / "notifications" / "wire.jsonl").read_text().splitlines()
     return [json.loads(line)["body"] for line in lines]
 
 
 def distillers(data: Path, release: str) -> tuple[Distiller, Callable[[Body], Body | None]]:
-    """Ours, and what makes a plain event by the same definitions.
+    """Return our distiller, and a function that distils with plain stackdistiller.
 
-    Later releases have paths that only the extended parser knows, so plain stackdistiller is
-    given it.
+    Definitions of later releases need the extended path parser, so plain stackdistiller uses it
+    as well.
     """
     path = data / "config" / "ceilometer_event_definitions" / f"event_definitions-{release}.yaml"
     definitions = yaml.safe_load(path.read_text())
@@ -87,15 +87,15 @@ def distillers(data: Path, release: str) -> tuple[Distiller, Callable[[Body], Bo
 def alike(
     bodies: Sequence[Body], ours: Distiller, theirs: Callable[[Body], Body | None]
 ) -> list[Body]:
-    """The notifications that become events; those that plain stackdistiller raises on are not.
+    """Return the notifications that become events, without those plain stackdistiller raises on.
 
-    Raises `AssertionError` where one of the two makes another event, or none.
+    Raises `AssertionError` if the two events differ, or one is missing.
     """
     covered = []
     for body in bodies:
         try:
             expected = _with_times(theirs(body))
-        except Exception:  # noqa: BLE001 - it has no class for what it cannot take
+        except Exception:  # noqa: BLE001 - it has no exception class of its own
             continue
         event = ours.distill(body).event
         assert event == expected, f"{event} is not {expected}"

@@ -1,4 +1,4 @@
-"""What a benchmark found: samples by name, and the goals that they are held against."""
+"""Result of a benchmark: samples by name, and goals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAST_CORE = "hand-written, without Core"
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The least, the middle and the greatest of some samples."""
+    """Minimum, median and maximum of samples."""
 
     least: float
     median: float
@@ -27,7 +27,7 @@ class Spread:
 
     @classmethod
     def of(cls, samples: Sequence[float]) -> Spread:
-        """Raises `ValueError` when there are none."""
+        """Return the spread of samples. Raises `ValueError` if there are none."""
         if not samples:
             raise ValueError("no samples")
         return cls(min(samples), statistics.median(samples), max(samples))
@@ -35,9 +35,9 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What the samples named `of`, divided by those named `to`, shall come to.
+    """Bound for the ratio of the samples named `of` to those named `to`.
 
-    Without `to` it is the samples themselves; without a bound it is only reported.
+    Without `to` it applies to the samples themselves; without a bound the value is only reported.
     """
 
     of: str
@@ -47,13 +47,13 @@ class Goal:
 
     @property
     def target(self) -> str:
-        """The bound in words; empty when there is none."""
+        """The bound as text; empty without a bound."""
         if self.at_least is not None:
             return f">= {self.at_least:g}"
         return f"<= {self.at_most:g}" if self.at_most is not None else ""
 
     def is_reached(self, value: float) -> bool | None:
-        """Tell whether `value` keeps within the bound; None when there is none."""
+        """Return whether `value` is within the bound; None without a bound."""
         if self.at_least is not None:
             return value >= self.at_least
         return value <= self.at_most if self.at_most is not None else None
@@ -61,10 +61,10 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One thing measured, on one database where it needs one; samples of one round line up.
+    """One measurement, on one database if it needs one; samples are in the order of the rounds.
 
-    `facts` are for programs, `note` is for readers. `cpu_us` holds the processor time of the
-    measuring process for one operation, in microseconds.
+    `facts` are for programs, `note` is for readers. `cpu_us` is the processor time of the
+    measuring process per operation, in microseconds.
     """
 
     benchmark: str
@@ -78,11 +78,11 @@ class Figure:
     note: str = ""
 
     def median(self, name: str) -> float:
-        """The middle of the samples of this name."""
+        """Return the median of the samples of this name."""
         return statistics.median(self.samples[name])
 
     def spread(self, goal: Goal) -> Spread:
-        """The ratio of each round that `goal` is about, or the samples where it names one."""
+        """Return the spread of the rounds' ratios of `goal`, or of its samples without `to`."""
         measured = self.samples[goal.of]
         if goal.to is None:
             return Spread.of(measured)
@@ -90,17 +90,17 @@ class Figure:
         return Spread.of([one / other for one, other in zip(measured, beside, strict=True)])
 
     def is_reached(self, goal: Goal) -> bool | None:
-        """Tell by the median whether `goal` is reached; None when it has no bound."""
+        """Return whether the median reaches `goal`; None without a bound."""
         return goal.is_reached(self.spread(goal).median)
 
 
 def rates(laps: Laps) -> dict[str, tuple[float, ...]]:
-    """Operations a second of each lap."""
+    """Return the operations per second of each lap."""
     return {name: tuple(lap.per_second for lap in each) for name, each in laps.items()}
 
 
 def cpu_us(laps: Laps) -> dict[str, tuple[float, ...]]:
-    """Processor time for one operation of each lap, in microseconds."""
+    """Return the processor time per operation of each lap, in microseconds."""
     return {
         name: tuple(1e6 * lap.cpu_seconds / lap.operations for lap in each)
         for name, each in laps.items()

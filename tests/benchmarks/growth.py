@@ -1,4 +1,4 @@
-"""How the cost of an event grows with something: one contestant for each size of it."""
+"""Growth of the cost of an event with a size: one contestant for each size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What grows, and how much more an event may cost at its end than at its beginning."""
+    """The size that grows, and the allowed ratio of the costs at its end and at its beginning."""
 
     benchmark: str
     name: str
@@ -53,7 +53,7 @@ class Growth:
 
 
 def powers(first: int, last: int) -> list[int]:
-    """`first`, ten times that, and so on up to `last`, which ends them."""
+    """Return `first`, multiplied by ten repeatedly, below `last`; then `last`."""
     sizes = []
     while first < last:
         sizes.append(first)

@@ -1,4 +1,4 @@
-"""Batches of 1,000 events through `TriggerManager.add_events`, everything durable."""
+"""Batches of 1,000 events through `TriggerManager.add_events`, with durable commits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Batches = list[list[dict[str, Any]]]
 
 
 def measure(options: Options) -> Iterator[Figure]:
-    """One figure for each database."""
+    """Yield a figure for each database."""
     for backend in options.databases:
         with ExitStack() as stack:
             laps = interleave(_contestants(backend, options, stack), options.rounds)
@@ -50,7 +50,7 @@ def measure(options: Options) -> Iterator[Figure]:
 
 
 def add_all(manager: TriggerManager, batches: Sequence[Sequence[dict[str, Any]]]) -> None:
-    """Let the engine take the batches. Raises `AssertionError` when one event was not stored."""
+    """Add the batches to the engine. Raises `AssertionError` if an event was not stored."""
     for batch in batches:
         stored = manager.add_events(batch).stored
         assert stored == len(batch), f"{stored} of {len(batch)} events were stored"
@@ -73,9 +73,9 @@ def _contestants(backend: str, options: Options, stack: ExitStack) -> dict[str, 
 
 
 def _adding(options: Options, add: Callable[[Batches], object]) -> Contestant:
-    """Each contestant has the same events; they go on from round to round."""
+    """Return a contestant. All have the same events, which continue from round to round."""
     workload = Workload(options.seed)
-    add(workload.batches(BATCH, BATCH))  # connects, and compiles its statements
+    add(workload.batches(BATCH, BATCH))  # connect and compile the statements
 
     def lap(_round: int) -> Any:
         batches = workload.batches(options.events, BATCH)

@@ -1,4 +1,4 @@
-"""One event a call: each is a transaction of its own, on disk before the next one."""
+"""One event per call: each in its own transaction, on disk before the next one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHARE = 40
 
 
 def measure(options: Options) -> Iterator[Figure]:
-    """One figure for each database."""
+    """Yield a figure for each database."""
     for backend in options.databases:
         with ExitStack() as stack:
             laps = interleave(_contestants(backend, options, stack), options.rounds)

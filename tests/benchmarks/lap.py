@@ -1,4 +1,4 @@
-"""One timed piece of work."""
+"""Timed operations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Lap:
-    """How long a number of operations took: by the wall clock, and in this process's processor."""
+    """Wall-clock time and processor time of this process for a number of operations."""
 
     operations: int
     seconds: float
@@ -22,15 +22,15 @@ class Lap:
 
     @property
     def per_second(self) -> float:
-        """Operations a second."""
+        """Operations per second."""
         return self.operations / self.seconds
 
 
 def timed(operations: int, work: Callable[[], object]) -> Lap:
-    """Do `work`, which comes to so many operations.
+    """Run `work` and time it as so many operations.
 
-    The garbage collector is set as the engine's programs set it, for every contestant, and the
-    rubbish of what was before is gone.
+    For every contestant the garbage collector is configured as the engine's programs configure it,
+    and earlier garbage is collected first.
     """
     tune_garbage_collector()
     cpu_started, started = process_time(), perf_counter()

@@ -1,4 +1,4 @@
-"""The machine, and how the databases on it are set, as sessions of the engine see it."""
+"""Description of the machine and of the databases' settings in sessions of the engine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SQLITE = ("journal_mode", "synchronous")
 
 
 def machine() -> dict[str, Any]:
-    """Processor, memory, versions, and how busy it was."""
+    """Return processor, memory, versions and load average."""
     return {
         "processor": _found(Path("/proc/cpuinfo"), r"^model name\s*:\s*(.+)$"),
         "processors": os.cpu_count(),
@@ -42,7 +42,7 @@ def machine() -> dict[str, Any]:
 
 
 def database_settings(backends: Iterable[str], folder: Path) -> dict[str, dict[str, str]]:
-    """What each database says of itself and of its durability."""
+    """Return the version and the durability settings of each database."""
     found = {}
     for backend in backends:
         with engine_url(backend, folder) as url, closing(Database(url)) as database:
@@ -51,17 +51,17 @@ def database_settings(backends: Iterable[str], folder: Path) -> dict[str, dict[s
 
 
 def _of_sqlite(connection: Connection) -> dict[str, str]:
-    said = {name: _told(connection, f"PRAGMA {name}") for name in _SQLITE}
-    return {"version": _told(connection, "SELECT sqlite_version()"), **said}
+    values = {name: _scalar(connection, f"PRAGMA {name}") for name in _SQLITE}
+    return {"version": _scalar(connection, "SELECT sqlite_version()"), **values}
 
 
 def _of_postgresql(connection: Connection) -> dict[str, str]:
     names = (*_POSTGRESQL, *_POSTGRESQL_MEMORY)
-    return {name: _told(connection, f"SHOW {name}") for name in names}
+    return {name: _scalar(connection, f"SHOW {name}") for name in names}
 
 
 def _of_mariadb(connection: Connection) -> dict[str, str]:
-    return {name: _told(connection, f"SELECT @@{name}") for name in (*_MARIADB, *_MARIADB_MEMORY)}
+    return {name: _scalar(connection, f"SELECT @@{name}") for name in (*_MARIADB, *_MARIADB_MEMORY)}
 
 
 _READERS = {"sqlite": _of_sqlite, "postgresql": _of_postgresql, "mariadb": _of_mariadb}
@@ -72,8 +72,8 @@ def _system() -> str:
     return f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {platform.system()} {kernel}"
 
 
-def _told(connection: Connection, question: str) -> str:
-    return str(connection.execute(text(question)).scalar_one())
+def _scalar(connection: Connection, query: str) -> str:
+    return str(connection.execute(text(query)).scalar_one())
 
 
 def _found(path: Path, pattern: str) -> str | None:

@@ -29,7 +29,7 @@ _DIVISIONS = ("compute", "network", "volume", "image", "identity", "orchestratio
 
 
 def measure(options: Options) -> Iterator[Figure]:
-    """Matching alone, and with grouping and progress."""
+    """Yield figures of matching alone, and with grouping and progress."""
     yield _figure(options, "pure core, matching", _matching, 500_000)
     yield _figure(options, "pure core, matching, grouping by day, progress", _grouping, 200_000)
 
@@ -51,8 +51,8 @@ def _figure(
 
 
 def triggers(number: int) -> list[dict[str, Any]]:
-    """The workload's trigger, and others that are about events of other types: prefixes, exact
-    types and globs, as a cloud's services have them.
+    """Return the workload's trigger and others for other event types: prefixes, exact
+    types and globs, as the services of a cloud use them.
     """
     others = [
         {**TRIGGER, "name": f"other_{n}", "match_criteria": [{"event_type": _other_type(n)}]}
@@ -62,7 +62,7 @@ def triggers(number: int) -> list[dict[str, Any]]:
 
 
 def alike(number: int) -> list[dict[str, Any]]:
-    """The same, but all look at the same events, and differ in the region that they are for."""
+    """Return triggers for the same events that differ in the region that they require."""
     match = {"event_type": "compute.instance.*"}
     others = [
         {

@@ -1,6 +1,6 @@
-"""Whether an ingester and a worker stay as large as they are, and what a huge stream takes.
+"""Memory of an ingester and of a worker over time, and of firing a huge stream.
 
-Each is measured in a process of its own.
+Each is measured in its own process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from benchmarks.figure import Figure, Goal
 from benchmarks.ingest_batch import add_all
 from benchmarks.options import BATCH
 from benchmarks.places import engine_url, settings
-from benchmarks.resident import MIB, forget_peak, peak_mib, resident_mib
+from benchmarks.resident import MIB, peak_mib, reset_peak, resident_mib
 from benchmarks.worker import Nothing, work_off, worker_on
 from benchmarks.workload import EXISTS, PER_DAY, Workload, today
 from winchester_core import TriggerManager
@@ -30,16 +30,16 @@ STEPS = 20
 PEAK, HANDED = "peak of firing", "list handed to the handler"
 FLAT = 1.1
 INSTANCES = 2_000
-"""Few enough that what makes the events does not weigh much, and that several days are passed."""
+"""Few enough that the generator of the events needs little memory and several days pass."""
 
 WEIGHED = 1_000
-"""So many events of the list are weighed: to weigh all would take as much memory as they do."""
+"""Size of the sample that is weighed: weighing all events would double the memory."""
 
-PATIENCE_SECONDS = 7200.0
+TIMEOUT_SECONDS = 7200.0
 
 
 def measure(options: Options) -> Iterator[Figure]:
-    """An ingester, a worker and a huge stream, on each database."""
+    """Yield figures of an ingester, a worker and a huge stream, on each database."""
     for backend in options.databases:
         for name, program in (("ingester", ingest), ("worker", work)):
             with engine_url(backend, options.folder) as url:
@@ -49,7 +49,7 @@ def measure(options: Options) -> Iterator[Figure]:
 
 
 def _flat(backend: str, name: str, course: list[tuple[int, float]]) -> Figure:
-    """The course is (events so far, MiB) at each step; caches have filled by its half."""
+    """Return the figure of a course of (events so far, MiB); caches are full at its half."""
     events = course[-1][0]
     samples = {f"at {number:,}": (mib,) for number, mib in course}
     half, end = course[len(course) // 2 - 1][0], course[-1][0]
@@ -80,7 +80,7 @@ def _peak(backend: str, url: str, options: Options) -> Figure:
 
 
 def _alone(program: Callable[[str, Options, Any], None], url: str, options: Options) -> Any:
-    """What `program` answers from a process of its own."""
+    """Run `program` in its own process; return what it sends."""
     context = get_context("spawn")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=program, args=(url, options, there))
@@ -89,11 +89,11 @@ def _alone(program: Callable[[str, Options, Any], None], url: str, options: Opti
     try:
         return here.recv()
     finally:
-        process.join(PATIENCE_SECONDS)
+        process.join(TIMEOUT_SECONDS)
 
 
 def ingest(url: str, options: Options, answer: Any) -> None:
-    """Add events, and note this process's size at each step."""
+    """Add events; send this process's size at each step."""
     course = []
     step = max(1, options.memory_events // STEPS)
     with TriggerManager(settings(url)) as manager:
@@ -106,7 +106,7 @@ def ingest(url: str, options: Options, answer: Any) -> None:
 
 
 def work(url: str, options: Options, answer: Any) -> None:
-    """Work off streams that another process makes ready, and note this one's size."""
+    """Process streams that another process makes ready; send this process's size at each step."""
     course = []
     streams = max(1, options.memory_events // STEPS // PER_DAY)
     context = get_context("spawn")
@@ -122,12 +122,12 @@ def work(url: str, options: Options, answer: Any) -> None:
             assert done == streams, f"{done} of {streams} streams fired"
             course.append((number * streams * PER_DAY, resident_mib()))
     orders.send(False)
-    filler.join(PATIENCE_SECONDS)
+    filler.join(TIMEOUT_SECONDS)
     answer.send(course)
 
 
 def _fill(url: str, seed: int, streams: int, orders: Any) -> None:
-    """On each order, make a day of so many streams ready to fire."""
+    """On each order, make the streams of one day ready to fire."""
     with TriggerManager(settings(url)) as manager:
         workload = Workload(seed, instances=streams)
         while orders.recv():
@@ -136,7 +136,7 @@ def _fill(url: str, seed: int, streams: int, orders: Any) -> None:
 
 
 def fill_one_stream(url: str, options: Options) -> None:
-    """Let one stream have many events, the last of which lets it fire."""
+    """Fill one stream with many events, the last of which makes it fire."""
     with TriggerManager(settings(url)) as manager:
         workload = Workload(options.seed, instances=1)
         event = workload.any_event(0)
@@ -158,7 +158,7 @@ def _later(workload: Workload, event: dict[str, Any], number: int, options: Opti
 
 
 class Weighing(Nothing):
-    """Weighs the list that it is given."""
+    """Measures the size of the list that it receives."""
 
     handed_mib = 0.0
 
@@ -169,7 +169,7 @@ class Weighing(Nothing):
 
 
 def weight(events: list[dict[str, Any]]) -> int:
-    """The bytes of a list of events with all that is in it; what occurs twice counts once."""
+    """Return the bytes of a list of events with its contents; shared objects count once."""
     seen: dict[int, int] = {id(events): sys.getsizeof(events)}
     for event in events:
         seen[id(event)] = sys.getsizeof(event)
@@ -179,10 +179,10 @@ def weight(events: list[dict[str, Any]]) -> int:
 
 
 def fire_one_stream(url: str, options: Options, answer: Any) -> None:
-    """Fire it; the peak is what this process grew by."""
+    """Fire the stream; send the growth of this process."""
     with closing(worker_on(url, Weighing)) as worker:
-        assert worker.process_ready_streams(1, expire=True) == 0  # connects
-        forget_peak()
+        assert worker.process_ready_streams(1, expire=True) == 0  # connect
+        reset_peak()
         before = resident_mib()
         assert worker.process_ready_streams(1) == 1
         answer.send((peak_mib() - before, Weighing.handed_mib))

@@ -1,4 +1,4 @@
-"""The cost of an event as the open streams around its own become more."""
+"""Cost of an event as the number of open streams grows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SHARE = 16
 
 
 def measure(options: Options) -> Iterator[Figure]:
-    """One figure for each database."""
+    """Yield a figure for each database."""
     for backend in options.databases:
         growth = GROWTH if options.most <= BUFFERED else BEYOND_BUFFERS
         for what, made in ((growth, _engine), (BY_HAND, _by_hand)):
@@ -62,7 +62,7 @@ def _figure(growth: Growth, backend: str, options: Options, new: Callable[[], Ad
 
 
 def _joining(add: Add, size: int, smallest: int, options: Options) -> Contestant:
-    """Each batch joins as many different streams, drawn from all; all sizes have like batches."""
+    """Return a contestant whose batches join the same number of streams, drawn from all."""
     workload = Workload(options.seed, instances=size)
     batch = min(BATCH, smallest)
     for start in range(0, size, batch):

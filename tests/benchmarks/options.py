@@ -1,4 +1,4 @@
-"""What is measured, how much of it, and how often."""
+"""Sizes and repetitions of the benchmarks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The sizes of one run; `events` is the size of a round of the largest ones.
+    """Sizes of one run; `events` is the size of a round of the largest benchmarks.
 
-    `folder` is where files of SQLite lie: on the disk that is to be measured. `most` is the end of
-    the growth curves, `memory_events` how many events memory is watched over.
+    `folder` is the directory of SQLite's files, on the disk to be measured. `most` is the end of
+    the growth curves, `memory_events` the number of events of the memory benchmark.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""The documentation's pages, which show what was measured."""
+"""Update of the documentation pages that show the figures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ EXPLANATION = DOCS / "explanation"
 
 
 def refresh_pages() -> list[Path]:
-    """Bring the generated regions of the pages up to date; return the files written."""
+    """Update the generated regions of the pages; return the files written."""
     sys.path.insert(0, str(DOCS / "_ext"))
     from generated_reference.pages import refresh
 

@@ -1,4 +1,4 @@
-"""Where contestants work: databases of their own on the same server, removed afterwards."""
+"""Databases for contestants: each its own on the same server, dropped afterwards."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def engine_url(backend: str, folder: Path) -> Iterator[str]:
-    """The URL of a database with the engine's tables."""
+    """Yield the URL of a database with the engine's tables."""
     with temporary_database(backend, folder) as url:
         with closing(Database(url)) as database:
             DatabaseSchema(database).upgrade()
@@ -32,19 +32,19 @@ def engine_url(backend: str, folder: Path) -> Iterator[str]:
 
 @contextmanager
 def engine_manager(backend: str, folder: Path) -> Iterator[TriggerManager]:
-    """The engine's ingesting side on a database of its own, with the workload's trigger."""
+    """Yield a trigger manager on its own database, with the workload's trigger."""
     with engine_url(backend, folder) as url, TriggerManager(settings(url)) as manager:
         yield manager
 
 
 def settings(url: str, **others: Any) -> dict[str, Any]:
-    """The engine's settings: as they come, with the workload's trigger."""
+    """Return the engine's default settings with the workload's trigger."""
     return {"database": {"url": url}, "trigger_definitions": [TRIGGER], **others}
 
 
 @contextmanager
 def plain_engine(backend: str, folder: Path) -> Iterator[Engine]:
-    """SQLAlchemy on an empty database, as durable as the engine's."""
+    """Yield a SQLAlchemy engine on an empty database with the same durability."""
     with temporary_database(backend, folder) as url:
         options = {} if backend == "sqlite" else {"isolation_level": "READ COMMITTED"}
         engine = create_engine(url, json_serializer=_dumps, **options)

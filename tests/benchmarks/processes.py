@@ -1,4 +1,4 @@
-"""Several ingesting processes beside one, and the server's share of the processors."""
+"""Several ingesting processes compared with one, and the server's share of the processors."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 NAME = "processes"
 SERVERS = ("postgresql", "mariadb")
 SHARE = 4
-PATIENCE_SECONDS = 600.0
+TIMEOUT_SECONDS = 600.0
 
 
 def measure(options: Options) -> Iterator[Figure]:
-    """One figure for each server; SQLite has one writer at a time."""
+    """Yield a figure for each server; SQLite has one writer at a time."""
     for backend in SERVERS:
         if backend in options.databases:
             with engine_url(backend, options.folder) as url:
@@ -56,11 +56,11 @@ def _figure(backend: str, url: str, options: Options) -> Figure:
         (goal,),
         cpu_us(laps),
         {"server_share_of_processors": shares},
-        _told(shares),
+        _shares_note(shares),
     )
 
 
-def _told(shares: Mapping[str, Sequence[float | None]]) -> str:
+def _shares_note(shares: Mapping[str, Sequence[float | None]]) -> str:
     parts = []
     for name, samples in shares.items():
         known = [share for share in samples if share is not None]
@@ -74,7 +74,7 @@ def _named(number: int) -> str:
 
 
 class Crew:
-    """A number of processes that ingest at the same time, each its own instances' events."""
+    """Processes that ingest at the same time, each the events of its own instances."""
 
     def __init__(self, backend: str, url: str, number: int, options: Options) -> None:
         self.server_shares: list[float | None] = []
@@ -85,7 +85,7 @@ class Crew:
         self._load = ServerLoad(backend, make_url(url).database or "")
 
     def lap(self, round_: int) -> Lap:
-        """From the first one's start to the last one's end."""
+        """Time from the start of the first process to the end of the last."""
         context = get_context("spawn")
         barrier, answers = context.Barrier(self._number + 1), context.Queue()
         crew = [
@@ -97,14 +97,14 @@ class Crew:
         ]
         for each in crew:
             each.start()
-        barrier.wait(PATIENCE_SECONDS)  # all are ready
+        barrier.wait(TIMEOUT_SECONDS)  # all are ready
         before = self._load.seconds()
-        barrier.wait(PATIENCE_SECONDS)
-        spans = [answers.get(timeout=PATIENCE_SECONDS) for _ in crew]
+        barrier.wait(TIMEOUT_SECONDS)
+        spans = [answers.get(timeout=TIMEOUT_SECONDS) for _ in crew]
         spent = self._load.since(before)
-        barrier.wait(PATIENCE_SECONDS)  # they may close their connections now
+        barrier.wait(TIMEOUT_SECONDS)  # processes may close their connections now
         for each in crew:
-            each.join(PATIENCE_SECONDS)
+            each.join(TIMEOUT_SECONDS)
         seconds = max(end for _, end, _ in spans) - min(start for start, _, _ in spans)
         share = None if spent is None else spent / seconds / (os.cpu_count() or 1)
         self.server_shares.append(share)
@@ -112,14 +112,14 @@ class Crew:
 
 
 def ingest(url: str, seed: int, events: int, barrier: Any, answers: Any) -> None:
-    """What one process does: get ready, wait for the others, ingest, tell when and how long."""
+    """Connect, wait for the other processes, ingest, and send the times."""
     workload = Workload(seed)
     with closing(TriggerManager(settings(url))) as manager:
-        add_all(manager, workload.batches(BATCH, BATCH))  # connects, and compiles its statements
+        add_all(manager, workload.batches(BATCH, BATCH))  # connect and compile the statements
         batches = workload.batches(events, BATCH)
-        barrier.wait(PATIENCE_SECONDS)
-        barrier.wait(PATIENCE_SECONDS)
+        barrier.wait(TIMEOUT_SECONDS)
+        barrier.wait(TIMEOUT_SECONDS)
         cpu_started, started = process_time(), perf_counter()
         add_all(manager, batches)
         answers.put((started, perf_counter(), process_time() - cpu_started))
-        barrier.wait(PATIENCE_SECONDS)
+        barrier.wait(TIMEOUT_SECONDS)

@@ -1,4 +1,4 @@
-"""The raw limit: events as rows, and nothing else."""
+"""The raw baseline: events as rows, and nothing else."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class RawEvents:
         events.create(engine)
 
     def add(self, batches: Iterable[Sequence[Mapping[str, Any]]]) -> None:
-        """Insert each batch in a transaction of its own."""
+        """Insert each batch in its own transaction."""
         for batch in batches:
             with self._engine.begin() as connection:
                 connection.execute(insert(events), [_row(event) for event in batch])
 
     def copy(self, batches: Iterable[Sequence[Mapping[str, Any]]]) -> None:
-        """The same by COPY, which PostgreSQL has."""
+        """Insert each batch by PostgreSQL's COPY."""
         for batch in batches:
             with self._engine.begin() as connection:
                 cursor = connection.connection.cursor()

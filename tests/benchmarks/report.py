@@ -1,4 +1,4 @@
-"""What a run found, as JSON; a later run's figures take the place of those of the same name."""
+"""Report of a run as JSON; figures replace earlier ones with the same name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def report(
     machine: Mapping[str, Any],
     databases: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
-    """The machine, and each figure with its samples and the lines of its table."""
+    """Return the machine, and each figure with its samples and table lines."""
     chosen = asdict(options)
     sizes = {name: value for name, value in chosen.items() if isinstance(value, int)}
     taken = datetime.now(UTC).isoformat(timespec="minutes")
@@ -37,7 +37,7 @@ def report(
 
 
 def merged(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> dict[str, Any]:
-    """`now`, and what was measured `before` on the same machine and not again."""
+    """Return `now` with figures of `before` from the same machine that were not repeated."""
     if before is None or any(
         before["machine"].get(name) != now["machine"].get(name) for name in SAME_MACHINE
     ):
@@ -49,7 +49,7 @@ def merged(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> dict[str
 
 
 def dropped(before: Mapping[str, Any] | None, whole: Mapping[str, Any]) -> list[str]:
-    """The figures that were there `before` and are not in `whole`: those of another machine."""
+    """Return the figures of `before` that are not in `whole`, as measured on another machine."""
     kept = {_identity(each) for each in whole["figures"]}
     gone = [_identity(each) for each in before["figures"]] if before is not None else []
     return [
@@ -60,7 +60,7 @@ def dropped(before: Mapping[str, Any] | None, whole: Mapping[str, Any]) -> list[
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """What was written there; None when nothing was."""
+    """Return the report in a file; None if there is no file."""
     return json.loads(path.read_text()) if path.is_file() else None
 
 

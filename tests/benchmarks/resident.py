@@ -1,4 +1,4 @@
-"""How much memory this process has, as /proc tells it."""
+"""Memory of this process, from /proc."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ _STATUS = Path("/proc/self/status")
 
 
 def resident_mib() -> float:
-    """The resident memory."""
+    """Return the resident memory in MiB."""
     return _field("VmRSS")
 
 
 def peak_mib() -> float:
-    """The most resident memory since `forget_peak`."""
+    """Return the peak of resident memory since `reset_peak`, in MiB."""
     return _field("VmHWM")
 
 
-def forget_peak() -> None:
-    """Let the peak be what is resident now."""
+def reset_peak() -> None:
+    """Reset the peak to the current resident memory."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
 def _field(name: str) -> float:
     found = re.search(rf"^{name}:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
     if found is None:
-        raise LookupError(f"{_STATUS} does not tell {name}")
+        raise LookupError(f"{_STATUS} has no {name}")
     return int(found[1]) / 1024

@@ -1,4 +1,4 @@
-"""Interleaves contestants: each takes its turn in every round, and another one begins each."""
+"""Interleaving of contestants: each runs once per round, and rounds start with another one."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def interleave(contestants: Mapping[str, Contestant], rounds: int) -> Laps:
-    """Let each contestant run once a round, given the round's number from 0.
+    """Run each contestant once per round, with the round's number from 0; return the laps.
 
-    What it does before it is timed is its own affair.
+    Contestants time themselves, so their preparations are not measured.
     """
     laps: dict[str, list[Lap]] = {name: [] for name in contestants}
     order = list(contestants)

@@ -1,4 +1,4 @@
-"""How much of the processors a database server on this machine takes, as /proc tells it."""
+"""Processor time of a database server on this machine, from /proc."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _OWN_OF_POSTGRESQL = ("postgres: walwriter", "postgres: checkpointer", "postgres
 
 @dataclass(frozen=True, slots=True)
 class ServerLoad:
-    """The processor time of what serves one database, in seconds since each process began.
+    """Processor seconds of the processes that serve one database.
 
-    Of PostgreSQL these are the processes that serve the database, and those that write for all;
-    MariaDB is one process for all databases, others' work included.
+    PostgreSQL: the backends of the database and the common writer processes. MariaDB: the one
+    process of all databases, including other work.
     """
 
     backend: str
     database: str
 
     def seconds(self) -> dict[int, float]:
-        """By process; empty where the server is elsewhere."""
+        """Return the processor seconds by process; empty if the server is on another machine."""
         return {pid: _cpu_seconds(pid) for pid, command in _commands() if self._is_ours(command)}
 
     def since(self, before: dict[int, float]) -> float | None:
-        """The processor time since then; a process that has ended meanwhile is not counted."""
+        """Return the processor seconds since `before`, without processes that have ended."""
         now = self.seconds()
         if not now:
             return None
@@ -61,7 +61,7 @@ def _commands() -> Iterator[tuple[int, str]]:
         if entry.name.isdigit():
             try:
                 text = (entry / "cmdline").read_bytes()
-            except OSError:  # it has ended
+            except OSError:  # the process has ended
                 continue
             yield int(entry.name), text.replace(b"\0", b" ").decode(errors="replace")
 

@@ -1,4 +1,4 @@
-"""Processor time of short commands, beside the import of the libraries that they build on."""
+"""Processor time of short commands, compared with importing their libraries."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COMMANDS = {
 
 
 def measure(options: Options) -> Iterator[Figure]:
-    """One figure: all commands on the starter configuration and an SQLite database."""
+    """Yield one figure: all commands on the starter configuration and an SQLite database."""
     with TemporaryDirectory(dir=options.folder) as folder:
         site = Path(folder) / "site"
         _run([_program("winchester"), "init", str(site)], Path(folder))
@@ -44,7 +44,7 @@ def measure(options: Options) -> Iterator[Figure]:
             configured = [] if arguments[0].startswith("--") else ["-c", "winchester.yaml"]
             contestants[command] = _contestant([_program(program), *arguments, *configured], site)
         for contestant in contestants.values():
-            contestant(0)  # compiles what is not compiled yet
+            contestant(0)  # write missing bytecode
         laps = interleave(contestants, options.rounds)
     yield Figure(
         NAME,

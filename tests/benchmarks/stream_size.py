@@ -1,4 +1,4 @@
-"""The cost of an event as its stream grows."""
+"""Cost of an event as its stream grows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BATCHES = 10
 
 
 def measure(options: Options) -> Iterator[Figure]:
-    """One figure for each database."""
+    """Yield a figure for each database."""
     for backend in options.databases:
         with engine_manager(backend, options.folder) as manager:
             add_all(manager, Workload(options.seed).batches(BATCH, BATCH))
@@ -42,11 +42,11 @@ def _figure(backend: str, options: Options, manager: TriggerManager) -> Figure:
 
 
 def _growing(manager: TriggerManager, size: int, options: Options) -> Contestant:
-    """Streams of this size, others in each round, so that they are not much larger by then."""
+    """Return a contestant with streams of this size, new ones in each round."""
     crowds = [
         Crowd(options.seed + 1 + 1_000 * size + number, STREAMS) for number in range(options.rounds)
     ]
-    if size >= BATCH:  # what the rounds add does not matter
+    if size >= BATCH:  # the growth by the rounds is negligible
         crowds = crowds[:1] * options.rounds
     for crowd in {id(each): each for each in crowds}.values():
         events = [event for _ in range(size) for event in crowd.one_each()]
@@ -60,7 +60,7 @@ def _growing(manager: TriggerManager, size: int, options: Options) -> Contestant
 
 
 class Crowd:
-    """Instances that are updated over and over within one day."""
+    """Instances that are updated repeatedly within one day."""
 
     def __init__(self, seed: int, instances: int) -> None:
         self._workload = Workload(seed, instances)
@@ -68,7 +68,7 @@ class Crowd:
         self._moment = today()
 
     def one_each(self) -> list[dict[str, Any]]:
-        """An update of each instance, a little later than the one before."""
+        """Return an update of each instance, later than the previous one."""
         self._moment += timedelta(milliseconds=1)
         return [
             {**event, "message_id": self._workload.new_id(), "timestamp": self._moment}

@@ -1,4 +1,4 @@
-"""The figures as lines of a table, one for each goal."""
+"""Table of figures, one line for each goal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HEAD = (
 
 
 def lines(figure: Figure) -> Iterator[tuple[str, ...]]:
-    """A cell of text for each column of `OLDEST_CANDIDATES`."""
+    """Yield the texts of the columns `HEAD` for each goal."""
     for goal in figure.goals:
         spread = figure.spread(goal)
         yield (
@@ -41,7 +41,7 @@ def lines(figure: Figure) -> Iterator[tuple[str, ...]]:
 
 
 def table(figures: Iterable[Figure]) -> str:
-    """The whole table, as Markdown whose columns stand below each other."""
+    """Return the table as Markdown with aligned columns."""
     rows: list[Sequence[str]] = [HEAD, *(line for figure in figures for line in lines(figure))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["-" * width for width in widths])
@@ -49,7 +49,7 @@ def table(figures: Iterable[Figure]) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits, and no more than that; thousands are set apart."""
+    """Format with three significant digits and thousands separators."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
@@ -59,7 +59,7 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _value(figure: Figure, name: str) -> str:
-    """The median, and where it is known the processor time of our own process for each."""
+    """Return the median and, if known, the processor time of the measuring process."""
     text = f"{name}: {number(figure.median(name))} {figure.unit}"
     if name not in figure.cpu_us:
         return text

@@ -1,4 +1,4 @@
-"""The cost of an event as the table of events, and its indexes, hold more of them."""
+"""Cost of an event as the table of events and its indexes grow."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHARE = 16
 
 
 def measure(options: Options) -> Iterator[Figure]:
-    """One figure for each database."""
+    """Yield a figure for each database."""
     for backend in options.databases:
         with ExitStack() as stack:
             yield _figure(backend, options, stack)

@@ -1,4 +1,4 @@
-"""The cost of an event as triggers become more, of which one matches it."""
+"""Cost of an event as the number of triggers grows, one of which matches it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHARE = 16
 
 
 def measure(options: Options) -> Iterator[Figure]:
-    """One figure for each database."""
+    """Yield a figure for each database."""
     for backend in options.databases:
         with ExitStack() as stack:
             yield _figure(backend, options, stack)

@@ -1,4 +1,4 @@
-"""How soon after a decision to fire has been committed an idle worker's pipeline starts."""
+"""Latency from the commit of a fire decision to the start of an idle worker's pipeline."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ if TYPE_CHECKING:
     from benchmarks.options import Options
 
 NAME = "wake-up"
-TOLD = ("postgresql",)
-TOLD_GOALS = (Goal("p99", at_most=100.0), Goal("p50"), Goal("max"))
+NOTIFIED = ("postgresql",)
+NOTIFIED_GOALS = (Goal("p99", at_most=100.0), Goal("p50"), Goal("max"))
 POLL_SECONDS = 1.0
 POLLED_SHARE = 10
-"""Where workers look by themselves, one in so many is enough: each takes up to a second."""
+"""Divisor of the number of wake-ups where workers poll, since each takes up to a second."""
 
 POLLED_GOALS = (Goal("max", at_most=1000 * POLL_SECONDS), Goal("p50"))
-TOLD_PAUSE_SECONDS = 0.1
+NOTIFIED_PAUSE_SECONDS = 0.1
 SETTLING_SECONDS = 0.05
-"""After this an idle worker sleeps again; the pause before the next event is longer by chance."""
+"""Time until an idle worker sleeps again; a random pause is added before the next event."""
 
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 
 
 def measure(options: Options) -> Iterator[Figure]:
-    """One figure for each database."""
+    """Yield a figure for each database."""
     for backend in options.databases:
-        is_told = backend in TOLD
-        number = options.wakeups if is_told else max(1, options.wakeups // POLLED_SHARE)
+        is_notified = backend in NOTIFIED
+        number = options.wakeups if is_notified else max(1, options.wakeups // POLLED_SHARE)
         with engine_url(backend, options.folder) as url:
-            pause = TOLD_PAUSE_SECONDS if is_told else POLL_SECONDS
+            pause = NOTIFIED_PAUSE_SECONDS if is_notified else POLL_SECONDS
             latencies = sorted(_latencies(url, number, pause, options.seed))
-        kind = "notified by the server" if is_told else f"polling every {POLL_SECONDS:g} s"
+        kind = "notified by the server" if is_notified else f"polling every {POLL_SECONDS:g} s"
         yield Figure(
             NAME,
             f"from the commit of a fire decision to its pipeline, a worker {kind}",
@@ -57,13 +57,13 @@ def measure(options: Options) -> Iterator[Figure]:
                 "p99": (latencies[min(len(latencies) - 1, len(latencies) * 99 // 100)],),
                 "max": (latencies[-1],),
             },
-            TOLD_GOALS if is_told else POLLED_GOALS,
+            NOTIFIED_GOALS if is_notified else POLLED_GOALS,
             facts={"wake-ups": number},
         )
 
 
 def _latencies(url: str, number: int, pause_seconds: float, seed: int) -> Iterator[float]:
-    """Milliseconds of each wake-up."""
+    """Yield the milliseconds of each wake-up."""
     chance = random.Random(seed)
     workload = Workload(seed, instances=number + 1)
     with _worker(url) as started, TriggerManager(settings(url)) as manager, _commits() as commits:
@@ -72,9 +72,9 @@ def _latencies(url: str, number: int, pause_seconds: float, seed: int) -> Iterat
             commits.clear()
             add_all(manager, [[fires]])
             committed = commits[0]
-            if not started.poll(PATIENCE_SECONDS):
-                raise TimeoutError(f"no pipeline started within {PATIENCE_SECONDS} s")
-            if place:  # the first one finds the worker starting
+            if not started.poll(TIMEOUT_SECONDS):
+                raise TimeoutError(f"no pipeline started within {TIMEOUT_SECONDS} s")
+            if place:  # the worker is still starting for the first one
                 yield 1000 * (started.recv() - committed)
             else:
                 started.recv()
@@ -83,7 +83,7 @@ def _latencies(url: str, number: int, pause_seconds: float, seed: int) -> Iterat
 
 @contextmanager
 def _worker(url: str) -> Iterator[Any]:
-    """A worker in a process of its own; what comes out is when each of its pipelines started."""
+    """Yield a pipe on which a worker in its own process sends the start times of its pipelines."""
     context = get_context("spawn")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=work, args=(url, there), daemon=True)
@@ -93,24 +93,24 @@ def _worker(url: str) -> Iterator[Any]:
         yield here
     finally:
         process.terminate()
-        process.join(PATIENCE_SECONDS)
+        process.join(TIMEOUT_SECONDS)
 
 
 def work(url: str, started: Any) -> None:
-    """Work until the process is ended."""
+    """Run a worker until the process is terminated."""
 
-    class Telling(Nothing):
+    class StartRecorder(Nothing):
         def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
             started.send(perf_counter())
             return events
 
-    with closing(worker_on(url, Telling, pipeline_worker_delay=POLL_SECONDS)) as worker:
+    with closing(worker_on(url, StartRecorder, pipeline_worker_delay=POLL_SECONDS)) as worker:
         worker.run()
 
 
 @contextmanager
 def _commits() -> Iterator[list[float]]:
-    """When this process began to commit, each time: a little before the commit was done."""
+    """Yield a list that records the start of each commit of this process."""
     moments: list[float] = []
 
     def note(_connection: Any) -> None:

@@ -1,4 +1,4 @@
-"""Streams of eight events, claimed, run through a handler that does nothing, and purged."""
+"""Streams of eight events: claimed, run through a handler that does nothing, and purged."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class Nothing(PipelineHandler):
 
 
 class NothingCommitted(Nothing):
-    """Has a commit that does something, if little, before which the lease is proved."""
+    """Has a non-empty `commit`, so that the lease is verified before it."""
 
     def commit(self) -> None:
         self.params.clear()
 
 
 def measure(options: Options) -> Iterator[Figure]:
-    """One figure for each database."""
+    """Yield a figure for each database."""
     for backend in options.databases:
         with ExitStack() as stack:
             laps = interleave(_contestants(backend, options, stack), options.rounds)
@@ -90,7 +90,7 @@ def _engine(
 
 
 def worker_on(url: str, handler: type[Any], **others: Any) -> Worker:
-    """A worker as it comes, whose one pipeline has this handler."""
+    """Return a worker with default settings whose only pipeline has this handler."""
     content = settings(url, pipeline_config={"bill": ["logger"]}, **others)
     known, store = load_settings(content), open_store(content)
     pipelines = {"bill": PipelineDefinition("bill", (HandlerSpec("handler", handler),))}
@@ -98,7 +98,7 @@ def worker_on(url: str, handler: type[Any], **others: Any) -> Worker:
 
 
 def work_off(worker: Worker) -> int:
-    """Rounds until there is nothing to do; returns how many streams were loaded."""
+    """Run rounds until there is nothing to do; return the number of streams loaded."""
     total = 0
     while loaded := worker.run_once():
         total += loaded
@@ -108,7 +108,7 @@ def work_off(worker: Worker) -> int:
 def _working(
     options: Options, add: Callable[[Any], object], work: Callable[[], int], share: int = 1
 ) -> Contestant:
-    """A lap fires so many whole days; they are stored before it is timed."""
+    """Return a contestant that fires whole days, stored before the lap is timed."""
     streams = max(1, options.events // SHARE // PER_DAY // share)
     workload = Workload(options.seed, instances=streams)
     add(workload.batches(streams * PER_DAY, BATCH))

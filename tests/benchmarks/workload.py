@@ -1,7 +1,7 @@
-"""The events that are measured with: lifecycles of instances as OpenStack sends them.
+"""Workload of the benchmarks: instance lifecycles as OpenStack sends them.
 
-Each of the instances has eight events a day, the last of them `compute.instance.exists`, with 18
-traits each. They come in time order over all instances, day after day, from the beginning of
+Each instance has eight events a day, the last of them `compute.instance.exists`, with 18
+traits each. They are in time order over all instances, day after day, from the beginning of
 today (UTC). The same seed gives the same events.
 """
 
@@ -47,12 +47,12 @@ _FLAVORS = (("m1.small", 2048, 20, 1), ("m1.medium", 4096, 40, 2), ("m1.large", 
 
 
 def today() -> datetime:
-    """The beginning of this day, UTC."""
+    """Return the beginning of the current day, UTC."""
     return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 class Workload:
-    """An endless sequence of events, taken from its beginning bit by bit."""
+    """An endless sequence of events."""
 
     def __init__(self, seed: int = 1, instances: int = INSTANCES) -> None:
         self._random = random.Random(seed)
@@ -64,25 +64,25 @@ class Workload:
         self._events = self._sequence(self._today)
 
     def take(self, number: int) -> list[dict[str, Any]]:
-        """The next so many events, in time order over the instances."""
+        """Return the next events, in time order over the instances."""
         return list(islice(self._events, number))
 
     def batches(self, number: int, size: int) -> list[list[dict[str, Any]]]:
-        """The next so many events, in batches."""
+        """Return the next events, in batches."""
         events = self.take(number)
         return [events[start : start + size] for start in range(0, number, size)]
 
     def any_event(self, instance: int) -> dict[str, Any]:
-        """One more event of that instance (from 0), today, after those before; it does not fire."""
+        """Return another event of an instance (from 0), later today; it does not fire."""
         self._later += _LITTLE
         return self._event(self._instance(instance), TYPES[0], self._today, self._later)
 
     def sample(self, number: int) -> list[int]:
-        """So many different instances."""
+        """Return a sample of different instances."""
         return self._random.sample(range(self._number), number)
 
     def new_id(self) -> str:
-        """A message id that was not given yet."""
+        """Return a new message id."""
         return _uuid(self._random)
 
     def _sequence(self, start: datetime) -> Iterator[dict[str, Any]]:
@@ -112,7 +112,7 @@ class Workload:
         }
 
     def _make_instance(self, number: int) -> dict[str, Any]:
-        """What all events of an instance tell of it; made anew, since there may be a million."""
+        """Return the traits that all events of an instance share; not cached, to save memory."""
         chance = random.Random(f"{self._seed} {number}")
         flavor, memory, disk, processors = _FLAVORS[number % len(_FLAVORS)]
         host = f"compute-{number % 97:03}"

@@ -1,9 +1,9 @@
-"""The second yardstick: the engine's whole write pattern, by hand, for each database.
+"""The hand-written baseline: the engine's whole write pattern, for each database.
 
 Events with unique ids, one stream for each instance and day, links between both; claims, loading
-and completion. What the engine does besides (criteria, time expressions, checks of what it is
-given, leases, retries) is left out, and the one trigger is written into the code. The yardstick is
-the pattern in SQLAlchemy Core; a stricter one goes past it, in each database's own SQL.
+and completion. It omits criteria, time expressions, input validation, leases and retries, and its
+one trigger is in the code. The baseline is the pattern in SQLAlchemy Core; a stricter one uses each
+database's own SQL.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _KINDS: dict[str, type[ByHand]] = {
 
 
 def in_core(engine: Engine) -> ByHand:
-    """The pattern in SQLAlchemy Core, in an empty database."""
+    """Return the pattern in SQLAlchemy Core, on an empty database."""
     return CoreByHand(engine)
 
 
 def past_core(backend: str, engine: Engine) -> ByHand:
-    """The pattern in the SQL of this kind of database, which is empty."""
+    """Return the pattern in this database's own SQL, on an empty database."""
     return _KINDS[backend](engine)

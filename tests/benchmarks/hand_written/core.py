@@ -1,4 +1,4 @@
-"""The pattern in SQLAlchemy Core, on every database: many rows as the library sends them."""
+"""The pattern in SQLAlchemy Core, for every database: many rows as the library sends them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class _Traits(TypeDecorator[Any]):
-    """The whole event goes in; its traits are written as JSON."""
+    """JSON column that stores the traits of a whole event."""
 
     impl = JSON
     cache_ok = True
@@ -146,7 +146,7 @@ class CoreByHand(ByHand):
 
 
 def _upserts(dialect: str) -> tuple[Insert, Insert]:
-    """How a database passes over known events, and moves streams that it has."""
+    """Return the database's statements that skip known events and move existing streams."""
     event_ids, stream_ids = (events.c.message_id, events.c.id), (streams.c.open_key, streams.c.id)
     traits = {"traits": bindparam("traits", type_=_Traits())}
     if dialect == "mariadb":

@@ -1,4 +1,4 @@
-"""The pattern on MariaDB: many rows a statement."""
+"""The pattern on MariaDB: many rows per statement."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class MariadbByHand(ByHand):
             for event in batch
         ]
         result = _insert(connection, _INSERT_EVENTS, rows)
-        if result.rowcount == len(rows):  # then their ids follow each other
+        if result.rowcount == len(rows):  # then their ids are consecutive
             return {row[0]: result.lastrowid + place for place, row in enumerate(rows)}
         known = connection.exec_driver_sql(
             f"SELECT message_id, id FROM hand_events WHERE id >= {result.lastrowid} AND "

@@ -1,4 +1,4 @@
-"""What the hand-written pattern does on every database; each says how in its own SQL."""
+"""Hand-written pattern common to all databases; subclasses provide the SQL."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WORKER = "by hand"
 
 @dataclass(slots=True)
 class StreamChange:
-    """What a batch does to the stream of one instance and day."""
+    """Change of the stream of one instance and day by a batch."""
 
     key: bytes
     first: datetime
@@ -38,14 +38,14 @@ class StreamChange:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A stream that was claimed."""
+    """A claimed stream."""
 
     id: int
     serial: int
 
 
 class ByHand:
-    """The pattern on one database, in tables of its own."""
+    """The pattern on one database, in its own tables."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -58,7 +58,7 @@ class ByHand:
                 self._add(connection, batch)
 
     def work(self, limit: int) -> int:
-        """Claim, load and complete until nothing is ready to fire; return how many streams."""
+        """Claim, load and complete until nothing is ready to fire; return the number of streams."""
         done = 0
         while taken := self._claimed(limit):
             for events in self.events_of(taken):
@@ -68,7 +68,7 @@ class ByHand:
         return done
 
     def events_of(self, taken: Sequence[Taken]) -> Iterator[list[dict[str, Any]]]:
-        """The events of each of these streams, by time."""
+        """Return the events of each of these streams, by time."""
         with self.engine.begin() as connection:
             rows = self.load(connection, taken)
         for _stream, members in groupby(rows, key=itemgetter(0)):
@@ -77,7 +77,7 @@ class ByHand:
     def insert_events(
         self, connection: Connection, batch: Sequence[Mapping[str, Any]]
     ) -> dict[str, int]:
-        """Store what is new; return the row ids by message id."""
+        """Insert new events; return the row ids by message id."""
         raise NotImplementedError
 
     def move_streams(
@@ -87,19 +87,19 @@ class ByHand:
         raise NotImplementedError
 
     def insert_links(self, connection: Connection, links: list[tuple[int, int]]) -> None:
-        """Store (stream id, event id) each."""
+        """Insert links of stream id and event id."""
         raise NotImplementedError
 
     def claim(self, connection: Connection, now: datetime, limit: int) -> list[Taken]:
-        """Take up to `limit` streams that are ready to fire."""
+        """Claim up to `limit` streams that are ready to fire."""
         raise NotImplementedError
 
     def load(self, connection: Connection, taken: Sequence[Taken]) -> Iterable[Sequence[Any]]:
-        """Rows of stream id, message id, type, time and traits, by stream and time."""
+        """Return rows of stream id, message id, type, time and traits, by stream and time."""
         raise NotImplementedError
 
     def complete(self, connection: Connection, taken: Sequence[Taken]) -> int:
-        """Remove the streams that are still held, and their links; return how many."""
+        """Delete the streams that are still claimed, and their links; return their number."""
         raise NotImplementedError
 
     def _add(self, connection: Connection, batch: Sequence[Mapping[str, Any]]) -> None:
@@ -130,7 +130,7 @@ class ByHand:
 
 
 def traits_of(event: Mapping[str, Any]) -> str:
-    """The JSON text of everything but the columns; datetimes are marked, to come back as such."""
+    """Return the traits that are not columns as JSON text; datetimes are tagged."""
     traits = {name: event[name] for name in event if name not in REQUIRED}
     return orjson.dumps(traits, default=_marked, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
 

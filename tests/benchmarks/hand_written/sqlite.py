@@ -48,7 +48,7 @@ WHERE l.stream_id IN ({}) ORDER BY l.stream_id, e.timestamp, e.id
 
 
 class SqliteByHand(ByHand):
-    """See `ByHand`. There is one writer, so that ids can be counted up beforehand."""
+    """See `ByHand`. With a single writer, ids can be assigned in advance."""
 
     def insert_events(
         self, connection: Connection, batch: Sequence[Mapping[str, Any]]

@@ -1,4 +1,4 @@
-"""The tables of the hand-written pattern: what it needs, and no more."""
+"""Tables of the hand-written pattern."""
 
 from __future__ import annotations
 
