@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 MASK = "***"
-SECRET_WORD = (
+MASKED_NAME = (
     r"passw|passphrase|\bpwd\b|secret|token|credential|authorization"
     r"|(?:api|auth|access|private|signing)[_-]?key"
 )
 """Pattern of names whose values are secret, in any case: the only list of them."""
 
-SECRET_KEY = re.compile(rf"{SECRET_WORD}|\bauth\b|key", re.IGNORECASE)
+SECRET_KEY = re.compile(rf"{MASKED_NAME}|\bauth\b|key", re.IGNORECASE)
 """Names in structured data. A plain `key` is secret there, but not in text: see `KeyError: 'a'`."""
 
 _SECRET_VALUE = re.compile(
     rf"""
-    ( (?: {SECRET_WORD} ) [\w-]{{0,64}}+ (?:\\?['"])? \s{{0,4}}+ [:=] \s{{0,4}}+ )
+    ( (?: {MASKED_NAME} ) [\w-]{{0,64}}+ (?:\\?['"])? \s{{0,4}}+ [:=] \s{{0,4}}+ )
     (?: \\["'] (?: [^\\\n] | \\[^"'\n] )*+ (?: \\["'] )?
       | [bru]{{0,2}} ' (?: [^'\\\n] | \\. )*+ '?
       | [bru]{{0,2}} " (?: [^"\\\n] | \\. )*+ "?
