@@ -1,1 +1,1 @@
-"""The console commands. Only this package knows processes, terminals and signals."""
+"""Console commands and their terminal output."""

@@ -1,1 +1,1 @@
-"""Commands of ``winchester``, one module for each noun; and the programs of workers and schemas."""
+"""Commands of ``winchester``, one module per noun; ``winchester-worker`` and ``winchester_db``."""

@@ -1,4 +1,4 @@
-"""The packages that `winchester plugin new` writes, one directory for each kind of plugin.
+"""Packages that `winchester plugin new` writes, one directory for each kind of plugin.
 
-They are written as they are, but for the words in `winchester_core.cli.commands.plugin_new.template_variables`.
+Placeholders are replaced: `winchester_core.cli.commands.plugin_new.template_variables`.
 """

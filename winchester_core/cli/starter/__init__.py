@@ -1,1 +1,1 @@
-"""The files that `winchester init` writes, as they are but for the database's URL."""
+"""Files that `winchester init` writes; only the database's URL is replaced."""

@@ -11,7 +11,7 @@ from winchester_plugin_name.condition import PluginNameCondition
 
 
 class TestRules(ConditionConformance):
-    """What every condition must keep to."""
+    """Conformance suite of conditions."""
 
     plugin = PluginNameCondition
     expressions = [0, 3, 10_000]
@@ -27,13 +27,13 @@ def test_it_matches_texts_that_are_long_enough(value: Any, matches: bool) -> Non
     assert condition.matches(make_event(note=value)) is matches
 
 
-def test_it_says_what_it_demands() -> None:
+def test_it_describes_its_requirement() -> None:
     described = PluginNameCondition("note", 3).describe()
 
     assert described == "note is a text of at least 3 characters"
 
 
-def test_it_is_found_by_its_name_and_works_in_a_trigger() -> None:
+def test_it_works_in_a_trigger() -> None:
     noted = {"event_type": "order.*", "traits": {"note": {"plugin_name": 3}}}
     trigger = {
         "name": "noted",

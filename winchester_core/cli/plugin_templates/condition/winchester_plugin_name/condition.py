@@ -16,26 +16,26 @@ def length(expression: Any) -> int:
     """Accept a number of characters. Raises `voluptuous.Invalid`."""
     if isinstance(expression, int) and not isinstance(expression, bool) and expression >= 0:
         return expression
-    raise Invalid(f"{expression!r:.60} is no number of characters: write 0 or more")
+    raise Invalid(f"{expression!r:.60} is not a number of characters: expected 0 or more")
 
 
 class PluginNameCondition(Condition):
-    """The trait is a text of at least so many characters.
+    """The trait is a text of a minimum length.
 
-    The expression is a whole number, 0 or more.
+    The expression is the minimum number of characters, 0 or more.
     """
 
     example: ClassVar[str] = "note: {plugin_name: 10}"
     config_schema: ClassVar[Schema] = Schema(length)
 
     def matches(self, event: Mapping[str, Any]) -> bool:
-        """Tell whether the trait is long enough.
+        """Return whether the trait is long enough.
 
-        It looks at nothing but the event, and never raises: what is no text does not match.
+        The result depends only on the event. Never raises: a value that is not text does not match.
         """
         value = event.get(self.trait)
         return isinstance(value, str) and len(value) >= self.expression
 
     def describe(self) -> str:
-        """What is demanded, as it is told when a stream has not fired."""
+        """Return the requirement as text, for explanations of why a stream has not fired."""
         return f"{self.trait} is a text of at least {self.expression} characters"

@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 DEFAULT_TYPE = "plugin_name.summary"
 IDS = UUID("00000000-0000-4000-8000-000000000000")
-"""The name space of the ids of our events; no other handler has the same."""
+"""Namespace of the ids of this handler's events, unique to it."""
 
 
 class PluginNameHandler(PipelineHandler):
-    """Adds an event that sums up the events of a stream: how many, and how long they took.
+    """Adds an event that summarizes the events of a stream: their number and total duration.
 
     Parameters:
 
     - `event_type`: the type of that event (default `plugin_name.summary`).
 
-    Keep that type out of your triggers' `event_type`, or there will be summaries of summaries.
+    Exclude that type from your triggers' `event_type`, or there will be summaries of summaries.
     """
 
     example: ClassVar[str] = """
@@ -43,11 +43,11 @@ class PluginNameHandler(PipelineHandler):
         self._event_type = event_type
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
-        """Return the events, and the summary after them; nothing for no events.
+        """Return the events followed by the summary; an empty list for no events.
 
-        It may run more than once for a stream. So the summary's id is derived from what is the
-        same then, and no clock is read. What is to act on the outside does so in `commit`, or
-        queues it by `env["outbox"].put(...)` and has a method `deliver`.
+        It may run more than once for a stream. Therefore the summary's id is derived from values
+        that stay the same, and no clock is read. External effects belong into `commit`, or are
+        queued with `env["outbox"].put(...)` and performed in `deliver`.
         """
         if not events:
             return events

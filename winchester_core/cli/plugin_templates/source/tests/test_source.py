@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 def write(directory: Path, events: Sequence[Event]) -> None:
-    """Write each event as a file of the source's directory."""
+    """Write each event as a file into the source's directory."""
     for event in events:
         path = directory / f"{event['message_id']}.json"
         path.write_text(json.dumps({**event, "timestamp": event["timestamp"].isoformat()}))
 
 
 class TestRules(SourceConformance):
-    """What every event source must keep to."""
+    """Conformance suite of event sources."""
 
     plugin = PluginNameSource
 
@@ -36,11 +36,11 @@ class TestRules(SourceConformance):
         self.directory = tmp_path
 
     def params(self) -> dict[str, str]:
-        """The parameters as they would stand in `winchester.yaml`."""
+        """Return the parameters as in `winchester.yaml`."""
         return {"directory": str(self.directory)}
 
     def feed(self, events: Sequence[Event]) -> None:
-        """Put events where the source takes them from."""
+        """Put events into the source's directory."""
         write(self.directory, events)
 
 
@@ -56,7 +56,7 @@ def test_a_file_is_removed_once_it_is_acknowledged(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["2.json"]
 
 
-def test_only_complete_files_are_taken(tmp_path: Path) -> None:
+def test_incomplete_files_are_not_received(tmp_path: Path) -> None:
     (tmp_path / "1.json.part").write_text("{")
     source = PluginNameSource(str(tmp_path))
     source.open()
@@ -65,12 +65,12 @@ def test_only_complete_files_are_taken(tmp_path: Path) -> None:
     source.close()
 
 
-def test_a_directory_that_is_not_there_is_told_by_name(tmp_path: Path) -> None:
+def test_a_missing_directory_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"nowhere: there is no such directory"):
         PluginNameSource(str(tmp_path / "nowhere")).open()
 
 
 @pytest.mark.parametrize("params", [{}, {"directory": ""}, {"directory": "a", "direktory": "b"}])
-def test_wrong_params_are_refused(params: dict[str, Any]) -> None:
+def test_invalid_params_are_rejected(params: dict[str, Any]) -> None:
     with pytest.raises(MultipleInvalid):
         PluginNameSource.config_schema(params)

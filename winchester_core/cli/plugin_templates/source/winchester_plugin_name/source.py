@@ -18,14 +18,14 @@ POLL_SECONDS = 0.2
 
 
 class PluginNameSource(EventSource):
-    """Takes in each file `*.json` of a directory as an event; it is removed once it is stored.
+    """Reads each file `*.json` of a directory as an event; the file is removed once it is stored.
 
     Parameters:
 
-    - `directory` (required): where the files are. A relative one starts at the working directory.
+    - `directory` (required): the directory of the files, relative to the working directory.
 
-    Write a file under another name, and rename it when it is complete. One process at a time may
-    take files from a directory; where two do, Winchester knows the duplicates by their ids.
+    Write a file under another name, and rename it when it is complete. Only one process at a time
+    should read a directory; if two do, Winchester detects the duplicates by their ids.
     """
 
     example: ClassVar[str] = """
@@ -34,24 +34,24 @@ class PluginNameSource(EventSource):
           params: {directory: incoming}
     """
     config_schema: ClassVar[Schema] = Schema(
-        {Required("directory", description="where the files are"): All(str, Length(min=1))}
+        {Required("directory", description="directory of the files"): All(str, Length(min=1))}
     )
 
     def __init__(self, directory: str) -> None:
         super().__init__(directory=directory)
         self._directory = Path(directory)
-        self._in_hand: set[Path] = set()
+        self._claimed: set[Path] = set()
 
     def open(self) -> None:
-        """Look whether the directory is there. Raises `SourceError`."""
+        """Check that the directory exists. Raises `SourceError`."""
         if not self._directory.is_dir():
             raise SourceError(str(self._directory), "there is no such directory")
 
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
-        """Return what is there, in the order of names; wait only while there is nothing.
+        """Return waiting files in the order of their names; wait only while there are none.
 
-        The files stay where they are until they are acknowledged: a process that ends before
-        leaves them to the next. Raises `SourceError`.
+        The files stay in the directory until they are acknowledged: after a crash, the next process
+        receives them. Raises `SourceError`.
         """
         deadline = time.monotonic() + timeout_seconds
         while not (paths := self._waiting()) and time.monotonic() < deadline:
@@ -65,31 +65,31 @@ class PluginNameSource(EventSource):
                 message.token.unlink(missing_ok=True)
             except OSError as error:
                 raise SourceError(str(message.token), str(error)) from error
-            self._in_hand.discard(message.token)
+            self._claimed.discard(message.token)
 
     def release(self, messages: Sequence[Message]) -> None:
-        """Let the files be received again."""
-        self._in_hand.difference_update(message.token for message in messages)
+        """Make the files available to `receive` again."""
+        self._claimed.difference_update(message.token for message in messages)
 
     def reject(self, message: Message, reason: str) -> None:
-        """Remove a bad file: Winchester has kept what was in it."""
+        """Remove an invalid file: Winchester has stored its content as a rejected message."""
         self.ack([message])
 
     def close(self) -> None:
-        """Let what is not settled be received again. Idempotent."""
-        self._in_hand.clear()
+        """Make unsettled files available again. Idempotent."""
+        self._claimed.clear()
 
     def lag(self) -> int:
-        """How many files wait."""
+        """Return the number of waiting files."""
         return len(self._waiting())
 
     def _waiting(self) -> list[Path]:
-        return sorted(path for path in self._directory.glob("*.json") if path not in self._in_hand)
+        return sorted(path for path in self._directory.glob("*.json") if path not in self._claimed)
 
     def _message(self, path: Path) -> Message:
         try:
             body = path.read_bytes()
         except OSError as error:
             raise SourceError(str(path), str(error)) from error
-        self._in_hand.add(path)
+        self._claimed.add(path)
         return Message(body=body, kind=MessageKind.EVENT, token=path, received_from=str(path))

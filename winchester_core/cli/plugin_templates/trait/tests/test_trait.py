@@ -12,13 +12,13 @@ from winchester_plugin_name.trait import PluginNameTraitPlugin
 
 
 class TestRules(TraitPluginConformance):
-    """What every trait plugin must keep to."""
+    """Conformance suite of trait plugins."""
 
     plugin = PluginNameTraitPlugin
     inputs = [[" a "], [None, "b"], [17], [""]]
 
     def params(self) -> dict[str, int]:
-        """The parameters as they would stand in `event_definitions.yaml`."""
+        """Return the parameters as in `event_definitions.yaml`."""
         return {"max_length": 3}
 
 
@@ -33,14 +33,14 @@ def test_the_first_value_is_a_text_without_blanks(values: list[Any], trait: str 
 
 
 @pytest.mark.parametrize("value", [["a"], {"a": "b"}])
-def test_what_is_no_single_value_drops_the_trait(value: Any) -> None:
+def test_a_list_or_mapping_drops_the_trait(value: Any) -> None:
     plugin = PluginNameTraitPlugin(max_length=3)
 
-    with pytest.raises(TypeError, match=f"a {type(value).__name__} is no value"):
+    with pytest.raises(TypeError, match=f"a {type(value).__name__} is not a trait value"):
         plugin.trait_value([("payload.customer", value)])
 
 
 @pytest.mark.parametrize("params", [{"max_length": 0}, {"max_length": "3"}, {"maxlength": 3}])
-def test_wrong_params_are_refused(params: dict[str, Any]) -> None:
+def test_invalid_params_are_rejected(params: dict[str, Any]) -> None:
     with pytest.raises(MultipleInvalid):
         PluginNameTraitPlugin.config_schema(params)

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 class PluginNameTraitPlugin(TraitPlugin):
-    """Makes a text without blanks around it of the first value found, cut where it is long.
+    """Converts the first value found to text without surrounding blanks, truncated if long.
 
     Parameters:
 
-    - `max_length`: how many characters are kept (default 255).
+    - `max_length`: the maximum number of characters (default 255).
 
-    Nothing found, or nothing but blanks: no trait.
+    If nothing is found, or only blanks, there is no trait.
     """
 
     example: ClassVar[str] = """
@@ -28,7 +28,7 @@ class PluginNameTraitPlugin(TraitPlugin):
     """
     config_schema: ClassVar[Schema] = Schema(
         {
-            Optional("max_length", default=255, description="how many characters are kept"): All(
+            Optional("max_length", default=255, description="maximum length of the text"): All(
                 int, Range(min=1)
             )
         }
@@ -40,7 +40,7 @@ class PluginNameTraitPlugin(TraitPlugin):
 
     def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> str | None:
         """Return the text. Raises `TypeError`, which drops the trait, for a list or a mapping."""
-        value = next((found for _path, found in match_list if found is not None), None)
+        value = next((each for _path, each in match_list if each is not None), None)
         if isinstance(value, list | dict):
-            raise TypeError(f"a {type(value).__name__} is no value for a trait")
+            raise TypeError(f"a {type(value).__name__} is not a trait value")
         return None if value is None else str(value).strip()[: self._max_length] or None
