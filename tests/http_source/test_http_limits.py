@@ -69,7 +69,7 @@ def test_more_items_than_the_limit_are_413_and_none_is_stored(serve: Serve) -> N
     answer = endpoint.post("/v1/events", [event(str(number)) for number in range(3)])
     assert (answer.status_code, answer.json()) == (
         413,
-        {"error": "3 items; at most 2 are taken in one request"},
+        {"error": "3 items; at most 2 are accepted in one request"},
     )
     assert endpoint.stored() == {}
 
@@ -217,7 +217,7 @@ def test_a_closed_source_can_reopen_the_same_port(serve: Serve) -> None:
 def test_an_unavailable_address_is_reported(serve: Serve) -> None:
     _, port = serve().source.address or ("", 0)
     for taken in (HttpSource(port=port), HttpSource(host="127.255.0.999", port=port, token="x")):
-        with pytest.raises(SourceError, match="cannot be listened at") as caught:
+        with pytest.raises(SourceError, match="cannot listen") as caught:
             taken.open()
         assert str(port) in caught.value.source
         taken.close()

@@ -68,7 +68,7 @@ def _site(folder: Path, url: str, port: int) -> Site:
 
 def _listens(member: RunningProgram) -> bool:
     assert member.is_running, member.text()
-    return "listening at" in member.text()
+    return "listening: host=" in member.text()
 
 
 def _ingest(programs: ProgramGroup, site: Site) -> RunningProgram:
@@ -130,7 +130,7 @@ def test_an_event_sent_again_after_a_crash_is_stored_once(
     command = [sys.executable, str(PROGRAM), *arguments]
     with subprocess.Popen(command, cwd=site.path, stderr=subprocess.PIPE, text=True) as doomed:
         assert doomed.stderr is not None
-        while "listening at" not in doomed.stderr.readline():
+        while "listening: host=" not in doomed.stderr.readline():
             assert doomed.poll() is None
         with _client(port) as client, pytest.raises(httpx.TransportError):
             client.post("/v1/events", json=event("1"))
@@ -166,7 +166,7 @@ def test_a_public_address_without_a_token_does_not_start(tmp_path: Path, port: i
     site.write("winchester.yaml", site.config.read_text().replace("#", "} #"))
     ended = site.run("winchester", "ingest", "-c", site.config)
     assert ended.returncode == 2
-    assert "event_sources.web.params.host: other machines reach this address" in ended.stderr
+    assert "event_sources.web.params.host: other hosts can reach this address" in ended.stderr
     assert "secret-of-the-test" not in ended.stderr
 
 

@@ -70,7 +70,7 @@ def test_valid_items_are_stored_and_invalid_ones_reported(serve: Serve) -> None:
 def test_items_reported_to_the_sender_are_not_kept_as_rejected(serve: Serve) -> None:
     endpoint = serve()
     answer = endpoint.post("/v1/events", [{}, {"message_id": "1"}])
-    assert (answer.status_code, answer.json()["error"]) == (400, "no item is good")
+    assert (answer.status_code, answer.json()["error"]) == (400, "no item is valid")
     assert outcomes(answer) == ["invalid", "invalid"]
     assert endpoint.store.find_rejected() == []
     wait_until(lambda: endpoint.pump.totals.rejected == 2)
@@ -84,12 +84,12 @@ def test_an_empty_list_is_accepted(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        (b"", "the body is no JSON: Expecting value"),
-        (b'[{"message_id": "1"', "the body is no JSON: Expecting"),
+        (b"", "the body is not valid JSON: Expecting value"),
+        (b'[{"message_id": "1"', "the body is not valid JSON: Expecting"),
         (b'{"a": "\xff"}', "the body is not UTF-8 at byte 8"),
         (b"[" * 100_000, "the body is nested too deeply"),
-        (b'"text"', "no item is good"),
-        (b'{"a": %s}' % (b"9" * 5000), "the body is no JSON: Exceeds the limit"),
+        (b'"text"', "no item is valid"),
+        (b'{"a": %s}' % (b"9" * 5000), "the body is not valid JSON: Exceeds the limit"),
     ],
 )
 def test_a_body_that_is_not_a_json_object_is_400(serve: Serve, body: bytes, error: str) -> None:

@@ -1,4 +1,4 @@
-"""From notifications to events: StackDistiller's definition files, trait plugins, envelopes."""
+"""Distilling of notifications into events, by StackDistiller's event definitions."""
 
 from winchester_core.distill.definition_schema import validate_definitions
 from winchester_core.distill.distiller import Distiller, DistillResult

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class SplitTraitPlugin(TraitPlugin):
-    """Splits the first value found at `separator` and returns the piece numbered `segment`.
+    """Splits the first value found at `separator`, and returns the piece with index `segment`.
 
-    No such piece: no trait.
+    If there is no such piece, the event does not get the trait.
     """
 
     example: ClassVar[str] = """
@@ -28,16 +28,18 @@ class SplitTraitPlugin(TraitPlugin):
     """
     config_schema: ClassVar[Schema] = Schema(
         {
-            Optional("separator", default=".", description="what stands between the pieces"): All(
+            Optional("separator", default=".", description="separator of the pieces"): All(
                 str, Length(min=1)
             ),
             Optional(
-                "segment", default=0, description="counts from 0, a negative one from the end"
+                "segment",
+                default=0,
+                description="index of the piece, from 0; a negative one counts from the end",
             ): int,
             Optional(
                 "max_split",
                 default=None,
-                description="how often it is split, at most (default: as often as possible)",
+                description="maximum number of splits (default: no limit)",
             ): Maybe(int),
         }
     )
@@ -51,7 +53,7 @@ class SplitTraitPlugin(TraitPlugin):
         self._max_split = -1 if max_split is None else max_split
 
     def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> str | None:
-        """Return the piece; what is no text is split as StackDistiller would write it."""
+        """Return the piece; other values than text are converted as by StackDistiller."""
         if not match_list:
             return None
         pieces = str(match_list[0][1]).split(self._separator, self._max_split)
@@ -62,10 +64,10 @@ class SplitTraitPlugin(TraitPlugin):
 
 
 class BitfieldTraitPlugin(TraitPlugin):
-    """Sets bits of `initial_bitfield` by `flags`.
+    """Sets bits in `initial_bitfield` according to `flags`.
 
-    Each flag sets a `bit` when something was found at its `path`; with `value`, when what was
-    found equals that.
+    A flag sets its `bit` if a value was found at its `path`, or, with `value`, if an equal value
+    was found.
     """
 
     example: ClassVar[str] = """
@@ -78,16 +80,16 @@ class BitfieldTraitPlugin(TraitPlugin):
     """
     config_schema: ClassVar[Schema] = Schema(
         {
-            Optional("initial_bitfield", default=0, description="where to begin"): int,
-            Optional("flags", default=None, description="which bits to set"): Maybe(
+            Optional("initial_bitfield", default=0, description="initial value"): int,
+            Optional("flags", default=None, description="bits to set"): Maybe(
                 [
                     {
-                        Required("path", description="as it stands in the trait's fields"): str,
-                        Required("bit", description="the bit to set; 0 is the lowest"): All(
+                        Required("path", description="a path as in the trait's `fields`"): str,
+                        Required("bit", description="bit to set; 0 is the lowest"): All(
                             Coerce(int), Range(min=0)
                         ),
                         Optional(
-                            "value", description="set it only when what was found equals this"
+                            "value", description="set the bit only if the value found equals this"
                         ): object,
                     }
                 ]
@@ -103,7 +105,7 @@ class BitfieldTraitPlugin(TraitPlugin):
         self._flags = tuple(flags or ())
 
     def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> int:
-        """Return the bits; where a path found several values, the last counts."""
+        """Return the bits; of several values at one path, the last is used."""
         found = dict(match_list)
         bits = self._initial_bitfield
         for flag in self._flags:
@@ -118,9 +120,9 @@ def _is_set(flag: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
 
 
 class MapTraitPlugin(TraitPlugin):
-    """Looks up the first value found in `values`.
+    """Maps the first value found to the trait's value.
 
-    It is ceilometer's plugin of that name.
+    Compatible with ceilometer's plugin of the same name.
     """
 
     example: ClassVar[str] = """
@@ -132,18 +134,18 @@ class MapTraitPlugin(TraitPlugin):
     """
     config_schema: ClassVar[Schema] = Schema(
         {
-            Required("values", description="a value that is found to the trait's"): All(
+            Required("values", description="map of values found to values of the trait"): All(
                 {object: object}, Length(min=1)
             ),
             Optional(
                 "default",
                 default=None,
-                description="what any other value gives (default: no trait)",
+                description="trait's value for any other value found (default: no trait)",
             ): object,
             Optional(
                 "case_sensitive",
                 default=True,
-                description="false: texts that differ only in case are one key",
+                description="whether keys of `values` are case-sensitive",
             ): bool,
         }
     )
@@ -157,7 +159,7 @@ class MapTraitPlugin(TraitPlugin):
         self._values = {self._key(key): value for key, value in values.items()}
 
     def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> Any:
-        """Return what stands for the first value; nothing found gives no trait."""
+        """Return the value mapped to the first value found; None if none was found."""
         if not match_list:
             return None
         found = match_list[0][1]
@@ -170,9 +172,10 @@ class MapTraitPlugin(TraitPlugin):
 
 
 class TimedeltaTraitPlugin(TraitPlugin):
-    """Returns the seconds between the two times that the trait's fields find, never negative.
+    """Computes the seconds between the two times found, as an absolute value.
 
-    It is ceilometer's plugin of that name; fields that do not find exactly two: no trait.
+    Compatible with ceilometer's plugin of the same name. Unless exactly two values are found, the
+    event does not get the trait.
     """
 
     example: ClassVar[str] = """
@@ -184,7 +187,7 @@ class TimedeltaTraitPlugin(TraitPlugin):
     config_schema: ClassVar[Schema] = Schema({})
 
     def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> float | None:
-        """Return the seconds. Raises `ValueError` when what was found is no time of ISO 8601."""
+        """Return the seconds. Raises `ValueError` for a value that is not an ISO 8601 time."""
         if len(match_list) != 2:
             return None
         start, end = (parse_timestamp(_text(value)) for _, value in match_list)

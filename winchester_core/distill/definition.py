@@ -1,4 +1,4 @@
-"""A compiled event definition. Imports StackDistiller, which is optional."""
+"""Compiled event definition. This module imports StackDistiller, which is optional."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class CompiledDefinition(EventDefinition):
-    """StackDistiller's definition (which types it covers), with traits that are compiled.
+    """Event definition: matching of types by StackDistiller, traits compiled.
 
-    A trait named as one of an event's required keys is left out: the notification's own values
-    stand there.
+    Traits with the name of a required key of events are ignored, since the values of these keys
+    come from the notification itself.
     """
 
-    # StackDistiller would build a parser for each path of these and of `traits`, 10 ms apiece.
+    # StackDistiller would build a parser for each path of these and of `traits`, in 10 ms each
     DEFAULT_TRAITS: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, definition: Mapping[str, Any], trait_plugins: Mapping[str, type]) -> None:

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 def validate_definitions(
     document: Any, trait_plugins: Mapping[str, type]
 ) -> list[Mapping[str, Any]]:
-    """Return `document`, a loaded file of event definitions, when it is valid.
+    """Return `document`, a loaded file of event definitions, if it is valid.
 
-    Raises `voluptuous.MultipleInvalid` with every problem; the path of each leads to its place
-    in the document. Raises `PluginError` when a field path needs packages that are absent.
+    Raises `voluptuous.MultipleInvalid` with all problems and their paths in the document;
+    `PluginError` when a field path needs packages that are not installed.
     """
     problems = list(_document_problems(document, trait_plugins))
     if problems:
@@ -75,7 +75,7 @@ def _traits_problems(
         item_path = [*path, name]
         if fault := name_problem(name):
             yield make_problem(
-                item_path, f"{fault}; a name that YAML takes for something else needs quotes"
+                item_path, f"{fault}; quote a name that YAML would read as another type"
             )
         if isinstance(setting, Mapping):
             yield from _trait_problems(setting, item_path, plugins)
@@ -116,28 +116,26 @@ NAME = All(str, Length(min=1, max=MAX_NAME_LENGTH))
 TRAIT_FIELDS: dict[Any, Any] = {
     Required(
         "fields",
-        description="a path into the notification, or a list of them: the first found counts",
+        description="a path into the notification, or a list of paths, of which the first with a "
+        "value is used",
     ): TEXTS,
-    Optional("type", default=DEFAULT_TYPE, description="what the trait is converted to"): In(
-        tuple(CONVERTERS)
-    ),
+    Optional("type", default=DEFAULT_TYPE, description="type of the trait"): In(tuple(CONVERTERS)),
     Optional(
-        "plugin", description="what computes the trait from what was found"
+        "plugin", description="trait plugin that computes the value from the values found"
     ): definition_placeholder("trait_plugin"),
 }
 DEFINITION_FIELDS: dict[Any, Any] = {
     Required(
         "event_type",
-        description="a glob, or a list of globs; `!glob` excludes. The last definition counts",
+        description="a glob, or a list of globs; `!glob` excludes. The last definition that "
+        "matches is used",
     ): TEXTS,
-    Required("traits", description="a map of a trait's name to where it is found"): {
-        NAME: TRAIT_FIELDS
-    },
+    Required("traits", description="a map of trait names to their fields"): {NAME: TRAIT_FIELDS},
 }
 
 PLUGIN_FIELDS: dict[Any, Any] = {
-    Required("name", description="a trait plugin that is installed, or a local name"): TEXT,
-    Optional("parameters", description="what the plugin's own schema takes"): AnyOf(dict, None),
+    Required("name", description="name of an installed trait plugin, or an alias"): TEXT,
+    Optional("parameters", description="parameters of the plugin"): AnyOf(dict, None),
 }
 
 TRAIT_KEYS = tuple(str(key.schema) for key in TRAIT_FIELDS)
@@ -150,7 +148,7 @@ MAX_MESSAGE_LENGTH = 200
 def plugin_problems(
     setting: Any, path: ProblemPath, trait_plugins: Mapping[str, type]
 ) -> Iterator[Invalid]:
-    """Demand a known plugin and parameters that it accepts; it is made to find out."""
+    """Require a known plugin and valid parameters, by creating the plugin."""
     if not isinstance(setting, Mapping):
         yield from _name_problems(setting, path, trait_plugins)
         if _is_known(setting, trait_plugins):
@@ -184,8 +182,8 @@ def _parameter_problems(
 ) -> Iterator[Invalid]:
     try:
         entry.make_plugin(plugins)
-    except MultipleInvalid as fault:
-        for invalid in fault.errors:
+    except MultipleInvalid as problems:
+        for invalid in problems.errors:
             yield make_problem([*path, *invalid.path], _parameter_message(entry, invalid, plugins))
     except Exception as error:  # noqa: BLE001 - a plugin's code
         cause = f"{type(error).__name__}: {error}"[:MAX_MESSAGE_LENGTH]
@@ -209,11 +207,11 @@ def _is_known(name: Any, plugins: Mapping[str, type]) -> bool:
 
 
 ProblemPath: TypeAlias = list[Any]
-"""Keys and indexes from the top of the document to a place in it."""
+"""Path of keys and indexes from the root of the document."""
 
 
 def make_problem(path: Sequence[Any], message: str) -> Invalid:
-    """Return a problem at `path`."""
+    """Return the problem `message` at `path`."""
     return Invalid(message, path=list(path))
 
 
@@ -223,7 +221,7 @@ def key_problems(
     allowed: tuple[str, ...],
     required: tuple[str, ...],
 ) -> Iterator[Invalid]:
-    """Demand that `setting` has these keys and no others."""
+    """Require the `required` keys, and no others than `allowed` ones."""
     for key in setting:
         if key not in allowed:
             yield make_problem([*path, key], f"unknown key {with_suggestion(key, allowed)}")
@@ -233,7 +231,7 @@ def key_problems(
 
 
 def text_or_list_problems(setting: Any, path: ProblemPath, noun: str) -> Iterator[Invalid]:
-    """Demand a text that is not empty, or a list of one or more."""
+    """Require a non-empty string, or a non-empty list of them."""
     if setting == []:
         yield make_problem(path, f"must be {noun} or a list of one or more, not an empty list")
     for item_path, text in texts_with_paths(setting, path):
@@ -244,14 +242,14 @@ def text_or_list_problems(setting: Any, path: ProblemPath, noun: str) -> Iterato
 
 
 def texts_with_paths(setting: Any, path: ProblemPath) -> list[tuple[ProblemPath, Any]]:
-    """Return `setting`, or its items when it is a list, each with its place."""
+    """Return `setting`, or its items if it is a list, each with its path."""
     if isinstance(setting, list):
         return [([*path, index], item) for index, item in enumerate(setting)]
     return [(path, setting)]
 
 
 def with_suggestion(name: Any, known: Iterable[str]) -> str:
-    """Show an unknown name, the known one that is most like it, and all of them."""
+    """Return an unknown name with the most similar known one and all known ones, for a message."""
     names = sorted(known)
     close = nearest(name, names)
     hint = f"did you mean {close!r}? " if close else ""
@@ -259,13 +257,13 @@ def with_suggestion(name: Any, known: Iterable[str]) -> str:
 
 
 def format_problem(fault: Invalid) -> str:
-    """Show a problem where there is no file to point into."""
+    """Return a problem as text, for definitions without a file."""
     item_path = ".".join(str(step) for step in fault.path)
     return f"{item_path}: {fault.msg}" if item_path else str(fault.msg)
 
 
 def describe_kind(value: Any) -> str:
-    """Say what stands where something else should."""
+    """Return a description of an invalid value, for a message."""
     if value is None or value == "":
         return "nothing"
     if isinstance(value, dict):

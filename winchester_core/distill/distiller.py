@@ -1,4 +1,4 @@
-"""From a notification to an event, by StackDistiller's event definitions."""
+"""Distiller of notifications into events, by StackDistiller's event definitions."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ if TYPE_CHECKING:
     from winchester_core.distill.definition import CompiledDefinition
 
 DEFINITION_CACHE_SIZE = 4096
-"""For so many event types it is kept which definition covers them."""
+"""Number of event types whose matching definition is cached."""
 
 _PLACEHOLDER_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class DistillResult:
-    """What became of a notification.
+    """Result of distilling a notification.
 
-    `event` is None when no definition covers its type: it is to be dropped. `drops` are the
-    traits that could not be had.
+    `event` is None when no definition matches its type. `drops` are the traits that could not be
+    extracted.
     """
 
     event: Event | None
     drops: tuple[TraitDrop, ...] = ()
 
 
-_NOT_COVERED = DistillResult(None)
+_NO_MATCH = DistillResult(None)
 
 
 class Distiller:
-    """Makes events of notifications as StackDistiller does; safe to share between threads.
+    """Distills notifications into events as StackDistiller does. Safe to share between threads.
 
-    The last definition that covers a type decides. With `catch_all`, a notification that none
-    covers becomes an event with `service`, `request_id` and `tenant_id`. `trait_plugins` maps
-    the names that definitions use to classes. `clock` gives the time of a notification that
-    does not tell it (default: the host's clock).
+    The last definition that matches a type is used. With `catch_all`, a notification without a
+    match becomes an event with `service`, `request_id` and `tenant_id`. `trait_plugins` maps the
+    names that definitions use to classes. Notifications without a timestamp get the time of
+    `clock` (default: the host's clock).
 
     Raises `ConfigurationError` for invalid definitions, with all problems; `PluginError` when
     StackDistiller is not installed.
@@ -70,9 +70,9 @@ class Distiller:
 
         try:
             validate_definitions(definitions, trait_plugins)
-        except MultipleInvalid as fault:
+        except MultipleInvalid as invalid:
             raise ConfigurationError(
-                [format_problem(problem) for problem in fault.errors]
+                [format_problem(problem) for problem in invalid.errors]
             ) from None
         self._definitions = [CompiledDefinition(d, trait_plugins) for d in reversed(definitions)]
         if catch_all and not any(d.is_catchall for d in self._definitions):
@@ -82,15 +82,15 @@ class Distiller:
         self._clock = clock or SystemClock()
 
     def distill(self, notification: Mapping[str, Any]) -> DistillResult:
-        """Return the event in `notification`, an opened envelope.
+        """Return the event of `notification`, which must not be in an envelope.
 
-        Raises `InvalidEvent` when `message_id`, `event_type` or, where a definition covers it,
-        the timestamp cannot be used; nothing else, whatever the notification holds.
+        Raises `InvalidEvent`, and nothing else, when `message_id`, `event_type` or, if a definition
+        matches, the timestamp is invalid.
         """
         event = _event_without_traits(notification)
         definition = self._definition_of(event["event_type"])
         if definition is None:
-            return _NOT_COVERED
+            return _NO_MATCH
         event["timestamp"] = notification_time(notification) or self._clock.now()
         drops = _add_traits(event, definition, notification)
         return DistillResult(event, tuple(drops))
@@ -113,8 +113,8 @@ def _add_traits(
     for extractor in definition.extractors:
         try:
             value = extractor.extract(notification)
-        except InvalidTrait as fault:
-            drops.append(TraitDrop(extractor.name, str(fault)))
+        except InvalidTrait as error:
+            drops.append(TraitDrop(extractor.name, str(error)))
         else:
             if value is not None:
                 event[extractor.name] = value

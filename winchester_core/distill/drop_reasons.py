@@ -1,7 +1,7 @@
 """Reasons why a trait was dropped, safe to log.
 
-A reason may show a short scalar, since `'512MB' is no int` tells an operator what to mend. It
-never shows an object or a list, nor anything of a trait whose name or path looks like a secret.
+A reason may quote a short scalar, since `'512MB' is not an int` tells an operator what to fix. It
+never quotes an object or a list, nor a value whose trait name or path looks like a secret.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _SECRET = re.compile("token|passw|secret|credential", re.IGNORECASE)
 
 
 def looks_secret(names: Iterable[str]) -> bool:
-    """Tell whether one of these names of a trait or its paths suggests a secret."""
+    """Return whether a trait with these names and paths may hold a secret."""
     return any(_SECRET.search(name) for name in names)
 
 
 def describe_value(value: Any, *, secret: bool = False) -> str:
-    """Show a scalar, at most 80 characters of it; of all else, and of a secret, only the kind."""
-    kind = type(value)  # exactly these: what a plugin returns may redefine its methods
+    """Return up to 80 characters of a scalar; for other values and secrets, only the kind."""
+    kind = type(value)  # not isinstance: a subclass from a plugin may override any method
     if kind is str:
         return (
             f"a text of {len(value)} characters"
@@ -45,22 +45,22 @@ def describe_value(value: Any, *, secret: bool = False) -> str:
 
 
 def truncate(text: str) -> str:
-    """Cut `text` to 80 characters."""
+    """Truncate `text` to 80 characters."""
     return text if len(text) <= MAX_SHOWN_LENGTH else text[: MAX_SHOWN_LENGTH - 1] + "…"
 
 
 def describe_failure(
     error: BaseException, found: Sequence[tuple[str, Any]], *, secret: bool
 ) -> str:
-    """Say what was raised, and where.
+    """Describe an exception of a plugin: its class, source line, and possibly its message.
 
-    Its message is shown only if every value that was found is a scalar: it could quote them.
+    The message could quote the values found, so it is shown only if all of them are scalars.
     """
-    what = f"raised {type(error).__name__}{_place(error)}"
+    description = f"raised {type(error).__name__}{_place(error)}"
     if secret or any(isinstance(value, dict | list) for _, value in found):
-        return what
+        return description
     message = _message(error)
-    return f"{what}: {truncate(message)}" if message else what
+    return f"{description}: {truncate(message)}" if message else description
 
 
 def _place(error: BaseException) -> str:

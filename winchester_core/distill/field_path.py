@@ -1,4 +1,4 @@
-"""Compiled field paths, which find a trait's value in a notification."""
+"""Compiled field paths, which look up values in notifications."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from winchester_core.errors import FieldPathError
 
 @dataclass(frozen=True, slots=True)
 class FieldPath:
-    """Where a trait's value may lie.
+    """A compiled field path.
 
-    `first` gives the first value that is not null, or None; `matches` gives (path, value) of all
-    of them. Neither raises when `is_plain`; otherwise both may raise anything.
+    `first` returns the first value that is not null, or None; `matches` returns (path, value) of
+    all of them. Neither raises when `is_plain`; otherwise both may raise anything.
     """
 
     text: str
@@ -30,10 +30,10 @@ class FieldPath:
 
 @lru_cache(maxsize=4096)
 def compile_path(text: str) -> FieldPath:
-    """Compile a path of StackDistiller's definition files.
+    """Compile a field path of an event definition.
 
-    Raises `FieldPathError`, or `PluginError` where the packages that it needs are absent. The
-    result is kept: files repeat their paths, and jsonpath-rw takes 10 ms or more to parse one.
+    Results are cached: definitions repeat their paths, and jsonpath-rw takes 10 ms or more to parse
+    one. Raises `FieldPathError`; `PluginError` when the packages that it needs are not installed.
     """
     steps = plain_steps(text)
     if steps is None:
@@ -57,9 +57,7 @@ def _json_path(text: str) -> FieldPath:
     return FieldPath(text, is_plain=False, first=first, matches=matches)
 
 
-# Field paths that are more than keys: wildcards, filters, functions.
-#
-# They are left to jsonpath-rw, and to jsonpath-rw-ext for what only that understands.
+# Paths with wildcards, filters or functions are parsed by jsonpath-rw, or else by jsonpath-rw-ext.
 
 Match = tuple[str, Any]
 
@@ -68,10 +66,10 @@ _UNEXPECTED_CHARACTER = re.compile(r"line \d+, col (\d+)")
 
 
 def json_path_finder(text: str) -> Callable[[Mapping[str, Any]], list[Match]]:
-    """Return the function that finds all (path, value) of `text`, those without null.
+    """Return a function that returns (path, value) of all matches that are not null.
 
-    It may raise whatever the JSONPath packages raise for a body of an unforeseen shape. Raises
-    `FieldPathError` when `text` is no path, `PluginError` when the packages are not installed.
+    The function may raise any exception of the JSONPath packages. Raises `FieldPathError` when
+    `text` is not a path, `PluginError` when the packages are not installed.
     """
     path = _parse(text)
     _refuse_intersection(path, text)
@@ -83,7 +81,7 @@ def json_path_finder(text: str) -> Callable[[Mapping[str, Any]], list[Match]]:
 
 
 def _name(datum: Any) -> str:
-    """Return where `datum` lies; empty for what a function made."""
+    """Return the path of `datum`; empty for the result of a function."""
     elements = []
     while datum.context is not None:
         elements.append(str(datum.path))
@@ -96,7 +94,7 @@ def _parse(text: str) -> Any:
     errors = []
     for parse in parsers:
         try:
-            # the function sub() of jsonpath-rw-ext prints itself when it is parsed
+            # parsing the function sub() of jsonpath-rw-ext prints debug output
             with redirect_stdout(io.StringIO()):
                 return parse(text)
         except Exception as error:  # noqa: BLE001 - the parsers raise bare Exception
@@ -108,21 +106,21 @@ def _parse(text: str) -> Any:
 
 
 def _parse_error(error: Exception, text: str) -> tuple[int, str]:
-    """Return position and reason of a parser's complaint."""
+    """Return position and reason of a parser's error."""
     message = str(error)
     if found := _UNEXPECTED_TOKEN.search(message):
         return int(found[1]), f"unexpected {found[2]!r}"
     if found := _UNEXPECTED_CHARACTER.search(message):
         return int(found[1]), "unexpected character"
-    if isinstance(error, AttributeError):  # their error handler does not foresee the end of text
+    if isinstance(error, AttributeError):  # the parsers' error handler fails at the end of text
         return len(text), "unexpected end"
     if "EOF" in message:
-        return len(text), "a quote that is not closed"
+        return len(text), "unclosed quote"
     return max(text.find("`"), 0), f"unknown or malformed function ({message})"
 
 
 def _refuse_intersection(path: Any, text: str) -> None:
-    """Refuse `a & b`, which jsonpath-rw parses and then cannot evaluate."""
+    """Refuse `a & b`, which jsonpath-rw parses but cannot evaluate."""
     if type(path).__name__ == "Intersect":
         raise FieldPathError(text, max(text.find("&"), 0), "intersections cannot be evaluated")
     for part in ("left", "right"):
@@ -130,11 +128,10 @@ def _refuse_intersection(path: Any, text: str) -> None:
             _refuse_intersection(getattr(path, part), text)
 
 
-# Field paths that need no JSONPath engine: keys, quoted keys and list indexes.
-#
+# Plain paths of keys, quoted keys and list indexes need no JSONPath engine, for example
 # `payload.image_meta.'org.openstack__1__architecture'` or `payload.nets[0].id`, with or without a
-# leading `$.`. What they find is what jsonpath-rw finds, except that an index into what is no list
-# finds nothing, where jsonpath-rw raises.
+# leading `$.`. Results are the same as of jsonpath-rw, except that an index into a value other than
+# a list matches nothing, while jsonpath-rw raises.
 
 Step: TypeAlias = str | int
 Finder: TypeAlias = Callable[[Mapping[str, Any]], Any]
@@ -148,11 +145,11 @@ _PLAIN = re.compile(rf"(?:\$\.)?{_KEY}(?:\.{_KEY}|{_INDEX})*")
 _STEP = re.compile(f"{_SINGLE}|{_DOUBLE}|{_WORD}|{_INDEX}")
 
 _RESERVED_WORD = "where"
-_WILDCARD = "*"  # jsonpath-rw takes it as one in quotes, too
+_WILDCARD = "*"  # for jsonpath-rw a wildcard even in quotes
 
 
 def plain_steps(text: str) -> tuple[Step, ...] | None:
-    """Return the keys and indexes that `text` names, or None when it is no plain path."""
+    """Return the keys and indexes of `text`; None when it is not a plain path."""
     if not _PLAIN.fullmatch(text):
         return None
     tokens = _STEP.findall(text)
@@ -161,7 +158,7 @@ def plain_steps(text: str) -> tuple[Step, ...] | None:
 
 
 def plain_finder(steps: tuple[Step, ...]) -> Finder:
-    """Return the function that looks up the value at `steps`; None where there is none."""
+    """Return a function that returns the value at `steps`, or None."""
     match steps:
         case (str() as key,):
             return lambda body: body.get(key)
@@ -172,7 +169,7 @@ def plain_finder(steps: tuple[Step, ...]) -> Finder:
 
 
 def path_name(steps: tuple[Step, ...]) -> str:
-    """Return the path as plugins are told it: unquoted, an index as an element of its own."""
+    """Return the path as passed to plugins: unquoted, an index as an element of its own."""
     return ".".join(step if isinstance(step, str) else f"[{step}]" for step in steps)
 
 
@@ -207,7 +204,7 @@ def _chain_finder(steps: tuple[Step, ...]) -> Finder:
 def _look_up(value: Any, step: Step) -> Any:
     if isinstance(step, str):
         return value.get(step) if isinstance(value, Mapping) else None
-    # jsonpath-rw indexes texts as well
+    # jsonpath-rw indexes strings, too
     if isinstance(value, list | tuple | str) and -len(value) <= step < len(value):
         return value[step]
     return None

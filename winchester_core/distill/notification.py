@@ -1,8 +1,7 @@
-"""Reading of notifications: the envelope, and the time at which they were sent.
+"""Envelopes and timestamps of notifications.
 
-The envelope is that of oslo.messaging's `JsonPayloadSerializer`: an object with `oslo.version`
-and `oslo.message`, the latter the notification as JSON text (or, from some shippers, as an
-object).
+The envelope is that of oslo.messaging's `JsonPayloadSerializer`: an object with `oslo.version` and
+`oslo.message`, which is the notification as JSON text (or, from some senders, as an object).
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ MESSAGE_KEY = "oslo.message"
 
 
 def open_envelope(body: bytes | str | Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the notification in `body`: JSON (UTF-8) or a mapping, in an envelope or bare.
+    """Return the notification in `body`: JSON (UTF-8) or a mapping, possibly in an envelope.
 
-    Raises `InvalidEvent` when it is no JSON or no object; NaN and Infinity, which JSON has not but
-    Python's `json` writes, are read as floats. Its reason tells the place of the fault and never
-    quotes the body.
+    NaN and Infinity, which are not JSON but written by Python's `json`, are read as floats. Raises
+    `InvalidEvent` when the body is not a JSON object; the reason gives the position of the error
+    and never quotes the body.
     """
     notification = read_object(body)
     if MESSAGE_KEY in notification:
@@ -35,16 +34,14 @@ def open_envelope(body: bytes | str | Mapping[str, Any]) -> Mapping[str, Any]:
     return notification
 
 
-# Reading the dates and times of notifications.
-#
-# The forms are those that StackDistiller accepts, which are those of PyPI `iso8601`: a blank or T
-# between date and time, dates alone, compact forms, Z and offsets; without an offset it is UTC.
+# Datetimes are accepted in the same formats as by StackDistiller, which uses PyPI `iso8601`: a
+# blank or T between date and time, dates alone, compact formats, Z and offsets (default: UTC).
 
 
 def read_datetime(value: Any) -> datetime:
-    """Return `value` as aware UTC; fractions finer than a microsecond are cut off.
+    """Return `value` as aware UTC, truncated to microseconds.
 
-    Raises `ValueError`, `TypeError` or `OverflowError` for what is no date and time.
+    Raises `ValueError`, `TypeError` or `OverflowError` for an invalid datetime.
     """
     if isinstance(value, str):
         parsed = _parse_common_format(value)
@@ -57,11 +54,11 @@ def read_datetime(value: Any) -> datetime:
 
 
 def notification_time(notification: Mapping[str, Any]) -> datetime | None:
-    """Return when `notification` says it was sent, aware UTC; None when it does not say.
+    """Return the timestamp of `notification`, aware UTC; None when it has none.
 
-    As in StackDistiller, `_context_timestamp` stands in where there is no key `timestamp`, and
-    an empty value says nothing. Raises `InvalidEvent` for a value that is no date and time
-    within the years 1000-9999.
+    As in StackDistiller, `_context_timestamp` is used if there is no key `timestamp`, and an empty
+    value counts as none. Raises `InvalidEvent` for a value that is not a datetime within the years
+    1000-9999.
     """
     value = notification.get("timestamp", notification.get("_context_timestamp"))
     if not value:
@@ -70,15 +67,16 @@ def notification_time(notification: Mapping[str, Any]) -> datetime | None:
         return to_utc(read_datetime(value))
     except (ValueError, TypeError, OverflowError):
         raise InvalidEvent(
-            "timestamp", f"{describe_value(value)} is no date and time of ISO 8601 in 1000-9999"
+            "timestamp",
+            f"{describe_value(value)} is not an ISO 8601 date and time in the years 1000-9999",
         ) from None
 
 
 def _parse_common_format(text: str) -> datetime | None:
-    """Read `YYYY-MM-DD HH:MM:SS[.f][Z|+00:00]`, as nearly all notifications have it, or None.
+    """Parse `YYYY-MM-DD HH:MM:SS[.f][Z|+00:00]`, the most common format; None for others.
 
-    `fromisoformat` takes more than StackDistiller does (weeks, any separator, offsets with
-    seconds, 24:00): such texts must not get here.
+    The checks exclude formats that `fromisoformat` accepts and StackDistiller does not: weeks,
+    other separators, offsets with seconds, 24:00.
     """
     if (
         len(text) < 19

@@ -1,7 +1,6 @@
-"""StackDistiller and its JSONPath parsers, which come with the extra `openstack`.
+"""Deferred import of StackDistiller and its JSONPath parsers (extra `openstack`).
 
-Nothing here is imported before it is used, so that a program without notifications needs none
-of it.
+They are imported on first use, so that programs without notifications do not need them.
 """
 
 from __future__ import annotations
@@ -21,15 +20,15 @@ INSTALL_COMMAND = install_command("openstack")
 
 
 def import_stackdistiller() -> ModuleType:
-    """Return the module `stackdistiller.distiller`. Raises `PluginError` when it is absent."""
+    """Return the module `stackdistiller.distiller`. Raises `PluginError` if not installed."""
     return _import_required("stackdistiller.distiller")
 
 
 def import_jsonpath_parsers() -> tuple[Callable[[str], Any], ...]:
-    """Return the parsers of field paths, the one that StackDistiller itself uses first.
+    """Return the parsers of field paths, first the one that StackDistiller itself uses.
 
-    The second, where jsonpath-rw-ext is installed, knows `split()`, filters and other functions
-    of newer ceilometer files. Raises `PluginError` when not even the first is there.
+    The second, of jsonpath-rw-ext if installed, supports `split()`, filters and other functions
+    of newer ceilometer files. Raises `PluginError` if the first is not installed.
     """
     plain = _import_required("jsonpath_rw").parse
     try:
@@ -47,7 +46,7 @@ def _import_required(module: str) -> ModuleType:
 
 
 def _import_without_warnings(module: str) -> ModuleType:
-    # These packages are of 2014: their string escapes are warned of when they are first compiled.
+    # these packages date from 2014; compiling them raises warnings about string escapes
     with warnings.catch_warnings():
         for category in (DeprecationWarning, SyntaxWarning):
             warnings.simplefilter("ignore", category)

@@ -1,4 +1,4 @@
-"""Extraction of one trait from a notification: paths, plugin, conversion."""
+"""Extraction of traits from notifications: paths, plugins, conversion."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class InvalidTrait(Exception):  # noqa: N818 - never leaves this package
-    """What was found cannot become the trait's value; the message says why, fit for a log."""
+    """A trait cannot be extracted; the message is the reason, safe to log."""
 
 
 class TraitExtractor:
-    """Finds a trait's value and converts it, by an entry of a valid definition file.
+    """Extracts and converts a trait as configured in a valid event definition.
 
-    Without a plugin the value is the first that is not null, in the order of the paths.
+    Without a plugin, the value is the first that is not null, in the order of the paths.
     """
 
     __slots__ = ("_convert", "_find", "_is_secret", "_is_text", "_type", "name")
@@ -44,16 +44,16 @@ class TraitExtractor:
             self._find = self._value_finder(paths)
 
     def extract(self, body: Mapping[str, Any]) -> Any:
-        """Return the trait's value, or None for no trait. Raises `InvalidTrait`, nothing else."""
+        """Return the trait's value, None for no trait. Raises `InvalidTrait` and nothing else."""
         value = self._find(body)
         if value is None:
             return None
         try:
-            # Nova writes '' for times and numbers that are null.
+            # Nova writes '' for null times and numbers
             if not self._is_text and value == "":
                 return None
             return self._convert(value)
-        except Exception:  # noqa: BLE001 - a plugin's value may raise whatever it likes
+        except Exception:  # noqa: BLE001 - a plugin's value may raise anything
             described = describe_value(value, secret=self._is_secret)
             raise InvalidTrait(f"{described} is {CONVERSION_FAILURES[self._type]}") from None
 
@@ -124,7 +124,7 @@ DEFAULT_TYPE = "text"
 
 
 def to_text(value: Any) -> str:
-    """Return `value` as StackDistiller writes it: an object or a list as Python shows it."""
+    """Return `value` as text as StackDistiller does: objects and lists as in Python."""
     return value if type(value) is str else str(value)
 
 
@@ -134,28 +134,28 @@ CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "float": float,
     "datetime": read_datetime,
 }
-"""By name. Each may raise for a value that it cannot convert; `int` cuts off fractions."""
+"""By type name. Each may raise for a value that it cannot convert; `int` truncates fractions."""
 
 CONVERSION_FAILURES = {
-    "text": "no text",
-    "int": "no int",
-    "float": "no float",
-    "datetime": "no date and time of ISO 8601",
+    "text": "not a text",
+    "int": "not an int",
+    "float": "not a float",
+    "datetime": "not an ISO 8601 date and time",
 }
-"""What a value is that one of them could not convert."""
+"""Error texts by type name, which follow the description of the value and "is"."""
 
 
 @dataclass(frozen=True, slots=True)
 class PluginEntry:
-    """Which plugin a trait wants, and with which parameters."""
+    """Name and parameters of a trait's plugin."""
 
     name: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def make_plugin(self, trait_plugins: Mapping[str, type]) -> TraitPlugin:
-        """Make the plugin of one trait, from parameters that its own schema has completed."""
+        """Create the plugin of one trait; its schema validates and completes the parameters."""
         plugin_class = trait_plugins[self.name]
-        # a plugin that was written for StackDistiller alone has no schema
+        # plugins written for StackDistiller have no schema
         schema = getattr(plugin_class, "config_schema", None)
         parameters = dict(self.parameters) if schema is None else schema(dict(self.parameters))
         plugin: TraitPlugin = plugin_class(**parameters)
@@ -163,7 +163,7 @@ class PluginEntry:
 
 
 def parse_plugin_entry(setting: str | Mapping[str, Any]) -> PluginEntry:
-    """Read the entry of a valid definition."""
+    """Parse the `plugin` key of a valid definition."""
     if isinstance(setting, str):
         return PluginEntry(setting)
     return PluginEntry(setting["name"], setting.get("parameters") or {})

@@ -108,7 +108,7 @@ def _plugin_from(entry_point: EntryPoint) -> Plugin:
 
 @lru_cache(maxsize=64)
 def _name_and_version(distribution: Distribution) -> tuple[str, str]:
-    """Return what a distribution is called; to find out, all of its METADATA is parsed."""
+    """Return name and version of a distribution; cached, since all its METADATA is parsed."""
     metadata = distribution.metadata
     return metadata["Name"], metadata["Version"]
 

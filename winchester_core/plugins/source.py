@@ -1,4 +1,4 @@
-"""Docstrings of plugins, read from their source: importing every plugin takes long."""
+"""Docstrings of plugins, read from their source, since importing every plugin is slow."""
 
 from __future__ import annotations
 

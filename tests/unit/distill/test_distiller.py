@@ -79,13 +79,13 @@ def test_null_and_empty_values_give_no_trait_and_no_warning(distill_trait, setti
 @pytest.mark.parametrize(
     ("value", "type_name", "reason"),
     [
-        ("512MB", "int", "'512MB' is no int"),
-        ([1, 2, 3], "int", "a list of 3 is no int"),
-        ({"a": 1}, "float", "an object of 1 keys is no float"),
-        (float("inf"), "int", "inf is no int"),
-        (7, "datetime", "7 is no date and time of ISO 8601"),
-        (10**400, "float", "an integer of 1329 bits is no float"),
-        ("x" * 500, "int", "'" + "x" * 78 + "… is no int"),
+        ("512MB", "int", "'512MB' is not an int"),
+        ([1, 2, 3], "int", "a list of 3 is not an int"),
+        ({"a": 1}, "float", "an object of 1 keys is not a float"),
+        (float("inf"), "int", "inf is not an int"),
+        (7, "datetime", "7 is not an ISO 8601 date and time"),
+        (10**400, "float", "an integer of 1329 bits is not a float"),
+        ("x" * 500, "int", "'" + "x" * 78 + "… is not an int"),
     ],
 )
 def test_a_failed_conversion_drops_only_its_trait(
@@ -104,7 +104,7 @@ def test_a_failed_conversion_drops_only_its_trait(
 def test_a_drop_reason_never_shows_a_secret_value(distill_trait, notification, name, field):
     notification["payload"]["memory_mb"] = "very-secret"
     result = distill_trait({"fields": field, "type": "int"}, name=name)
-    assert result.drops == (TraitDrop(name, "a text of 11 characters is no int"),)
+    assert result.drops == (TraitDrop(name, "a text of 11 characters is not an int"),)
 
 
 class Bomb:

@@ -119,7 +119,7 @@ def test_an_index_into_a_value_that_is_not_a_list_finds_nothing(body):
         ("payload.%id", 8, "unexpected character"),
         ("payload id", 8, "unexpected 'id'"),
         ("payload.where", 8, "unexpected 'where'"),
-        ("payload.'id", 11, "a quote that is not closed"),
+        ("payload.'id", 11, "unclosed quote"),
         ("a.`spilt(., 1, 1)`", 2, "unknown or malformed function"),
         ("a.`split(1)`", 2, "unknown or malformed function"),
         ("payload.(a & b)", 11, "intersections cannot be evaluated"),

@@ -1,4 +1,4 @@
-"""The ASGI application: who may send, how much, and the wait for what became of it."""
+"""ASGI application: authentication, limits, and the wait for the results of messages."""
 
 from __future__ import annotations
 
@@ -33,28 +33,23 @@ from winchester_core.sources.http.responses import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from winchester_core.model import Message
     from winchester_core.sources.http.params import RequestLimits
-
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
-
-    from winchester_core.model import Message
 
     Scope = Mapping[str, Any]
     Receive = Callable[[], Awaitable[Mapping[str, Any]]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-TOKEN_REQUIRED: Final = "a token is wanted: 'Authorization: Bearer TOKEN'"  # noqa: S105 - a sentence
+TOKEN_REQUIRED: Final = "a token is required: 'Authorization: Bearer TOKEN'"  # noqa: S105 - a text
+SHUTTING_DOWN: Final = "shutting down"
 
 
 class Application:
-    """Puts what is sent into the inbox and answers when all of it is settled.
+    """Puts received messages into the inbox and responds when all of a request are settled.
 
-    All its state belongs to the server's loop.
+    Not thread-safe: used in the event loop of the server only.
     """
 
     def __init__(
@@ -75,7 +70,7 @@ class Application:
         self._requests_in_progress = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Respond to one request."""
         try:
             response = await self._respond(scope, receive)
         except RequestRejected as rejected:
@@ -88,23 +83,23 @@ class Application:
             _check_method(method, "POST")
             return await self._receive(scope, receive)
         if path not in (LIVE, READY, OPENAPI):
-            raise RequestRejected(HTTPStatus.NOT_FOUND, f"there is no such path; see {OPENAPI}")
+            raise RequestRejected(HTTPStatus.NOT_FOUND, f"unknown path; see {OPENAPI}")
         _check_method(method, "GET")
         if path == OPENAPI:
             return self._description
         if path == READY and not (self._inbox.is_open and self._circuit_breaker.is_closed):
-            raise unavailable("not ready: the database is away, or the process ends")
+            raise unavailable("not ready: database unavailable, or shutting down")
         return JsonResponse(HTTPStatus.OK, {"status": "ok"})
 
     async def _receive(self, scope: Scope, receive: Receive) -> JsonResponse:
         headers = _headers(scope)
         self._check_token(headers)
         if not self._inbox.is_open:
-            raise unavailable("the process ends")
+            raise unavailable(SHUTTING_DOWN)
         if self._requests_in_progress >= self._limits.max_requests:
             raise RequestRejected(
                 HTTPStatus.TOO_MANY_REQUESTS,
-                f"{self._requests_in_progress} requests are in hand; send it again later",
+                f"{self._requests_in_progress} requests are in progress; try again later",
                 retry_after=str(BUSY_RETRY_SECONDS),
             )
         self._requests_in_progress += 1
@@ -131,7 +126,7 @@ class Application:
         return parse_request(request, self._datetime_traits, limits.max_items)
 
     async def _wait_until_settled(self, messages: Sequence[Message]) -> list[ItemResult]:
-        """Hand the messages over; return what became of them within the time there is."""
+        """Put the messages into the inbox; return their results, incomplete after a timeout."""
         if not messages:
             return []
         loop, settled = asyncio.get_running_loop(), asyncio.Event()
@@ -141,7 +136,7 @@ class Application:
             for position, message in enumerate(messages)
         ]
         if not self._inbox.put(items):
-            raise unavailable("the process ends")
+            raise unavailable(SHUTTING_DOWN)
         try:
             async with asyncio.timeout(self._limits.timeout_seconds):
                 await settled.wait()
@@ -152,18 +147,18 @@ class Application:
     def _check_token(self, headers: Mapping[str, str]) -> None:
         if self._token is None:
             return
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        is_right = hmac.compare_digest(given.strip().encode(), self._token)
-        if scheme.lower() != "bearer" or not is_right:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        is_valid = hmac.compare_digest(token.strip().encode(), self._token)
+        if scheme.lower() != "bearer" or not is_valid:
             raise RequestRejected(
                 HTTPStatus.UNAUTHORIZED, TOKEN_REQUIRED, www_authenticate="Bearer"
             )
 
 
-def _check_method(method: str, wanted: str) -> None:
-    if method != wanted:
+def _check_method(method: str, allowed: str) -> None:
+    if method != allowed:
         raise RequestRejected(
-            HTTPStatus.METHOD_NOT_ALLOWED, f"only {wanted} is allowed", allow=wanted
+            HTTPStatus.METHOD_NOT_ALLOWED, f"only {allowed} is allowed", allow=allowed
         )
 
 
@@ -172,7 +167,7 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 
 def _wake(loop: asyncio.AbstractEventLoop, settled: asyncio.Event) -> None:
-    with suppress(RuntimeError):  # the server has ended, and with it whoever waited
+    with suppress(RuntimeError):  # the event loop is closed, and nobody waits any more
         loop.call_soon_threadsafe(settled.set)
 
 
@@ -185,21 +180,24 @@ async def _send(response: JsonResponse, send: Send) -> None:
 
 
 UNAVAILABLE_RESULT = ItemResult(
-    ItemState.UNAVAILABLE, reason="not known to be stored; send it again, with the same id"
+    ItemState.UNAVAILABLE, reason="not known to be stored; send it again with the same id"
 )
 
 
 class PendingRequest:
-    """Settled message by message in the pump's thread, awaited in the server's."""
+    """Results of the items of one request.
+
+    The pump's thread settles the items one by one; the server's thread awaits them.
+    """
 
     def __init__(self, number: int, on_settled: Callable[[], None]) -> None:
-        """Wait for what becomes of `number` messages; call `on_settled` once all are settled."""
+        """Expect `number` results; call `on_settled` once all are set."""
         self._results: list[ItemResult | None] = [None] * number
         self._unsettled = number
         self._on_settled = on_settled
 
     def settle(self, position: int, result: ItemResult) -> None:
-        """Say what became of a message; what was said first holds."""
+        """Set the result of an item, unless it is set."""
         if self._results[position] is None:
             self._results[position] = result
             self._unsettled -= 1
@@ -207,23 +205,23 @@ class PendingRequest:
                 self._on_settled()
 
     def results(self) -> list[ItemResult]:
-        """What is known now, in the order of the request."""
+        """Return the results in the order of the request; unset ones as `UNAVAILABLE_RESULT`."""
         return [UNAVAILABLE_RESULT if result is None else result for result in self._results]
 
 
 class RequestItem(NamedTuple):
-    """A message's token: which of which request it is."""
+    """Token of a message: its request, and its position there."""
 
     request: PendingRequest
     position: int
 
     def settle(self, result: ItemResult) -> None:
-        """Say what became of the message."""
+        """Set the result of the item, unless it is set."""
         self.request.settle(self.position, result)
 
 
 class Inbox:
-    """A queue of messages whose tokens are tickets. What bounds it is the number of requests."""
+    """Thread-safe queue of messages with `RequestItem` tokens, bounded by `max_requests`."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -235,23 +233,23 @@ class Inbox:
 
     @property
     def is_open(self) -> bool:
-        """Whether messages are taken in."""
+        """Whether messages are accepted."""
         return self._is_open
 
     def open(self) -> None:
-        """Take messages in from now on."""
+        """Accept messages."""
         with self._changed:
             self._is_open = True
 
     def close(self) -> list[Message]:
-        """Take no more in; return those that nobody has taken out."""
+        """Accept no more messages; remove and return those in the queue."""
         with self._changed:
             self._is_open = False
             waiting, self._waiting = self._waiting, deque()
             return list(waiting)
 
     def put(self, messages: Iterable[Message]) -> bool:
-        """Add messages; False when they are no longer taken in."""
+        """Add messages; return False when the inbox is closed."""
         with self._changed:
             if self._is_open:
                 self._waiting.extend(messages)
@@ -259,14 +257,14 @@ class Inbox:
             return self._is_open
 
     def take(self, max_messages: int, timeout_seconds: float) -> list[Message]:
-        """Return what waits, at most `max_messages`; wait while there is nothing."""
+        """Remove and return up to `max_messages`; wait while there is none."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting, timeout_seconds)
             number = min(max_messages, len(self._waiting))
             return [self._waiting.popleft() for _ in range(number)]
 
     def withdraw(self, request: PendingRequest) -> None:
-        """Take back what still waits of a request."""
+        """Remove the messages of a request that are still in the queue."""
         with self._changed:
             self._waiting = deque(
                 each for each in self._waiting if each.token.request is not request

@@ -1,4 +1,4 @@
-"""The OpenAPI description of what is served, made from the constants that serve it."""
+"""OpenAPI document of the API, generated from the constants that the application uses."""
 
 from __future__ import annotations
 
@@ -19,32 +19,33 @@ READY: Final = "/healthz/ready"
 OPENAPI: Final = "/openapi.json"
 
 RESPONSES: Final = {
-    "200": "Some items are stored, others are not: each has its result. Send again those that are "
+    "200": "Some items are stored, others are not; see the results. Send items again that are "
     f"'{ItemState.UNAVAILABLE}', not those that are '{ItemState.INVALID}'.",
-    "202": "All items are stored. One that was known already counts as stored, as does a "
-    "notification that no definition covers.",
-    "400": "Nothing is stored, and sending it again will not help: the body is no JSON, or no item "
-    "is good.",
+    "202": "All items are stored. Duplicates count as stored, as do notifications that no event "
+    "definition matches.",
+    "400": "Nothing is stored, and a retry will not help: the body is not valid JSON, or no item "
+    "is valid.",
     "401": "The token is missing or wrong.",
-    "408": "The body did not come in time.",
-    "413": "The body, or the number of items, is beyond its limit.",
-    "415": "A body of this type, or compressed, is not read.",
-    "429": f"Too many requests are in hand: try again after {BUSY_RETRY_SECONDS} s (Retry-After).",
-    "503": "Nothing is known to be stored, because the database is away or the process ends: try "
-    f"again after {RETRY_SECONDS} s (Retry-After), with the same ids, so that nothing is doubled.",
+    "408": "The body was not received in time.",
+    "413": "The body is too large, or has too many items.",
+    "415": "The content type is not supported, or the body is compressed.",
+    "429": f"Too many concurrent requests: retry after {BUSY_RETRY_SECONDS} s (Retry-After).",
+    "503": "Nothing is known to be stored, because the database is unavailable or the process is "
+    f"shutting down: retry after {RETRY_SECONDS} s (Retry-After) with the same ids, which prevents "
+    "duplicates.",
 }
 STATUSES_WITH_RESULTS: Final = ("200", "202", "400", "503")
 RETRIABLE_STATUSES: Final = ("429", "503")
 
 
 def openapi_document(limits: RequestLimits, *, has_token: bool) -> dict[str, Any]:
-    """The description of a server with these limits."""
+    """Return the OpenAPI document of a server with these limits."""
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
             "title": "Winchester",
             "version": "1",
-            "description": "Takes events, notifications and CloudEvents, and answers once they "
+            "description": "Accepts events, notifications and CloudEvents, and responds once they "
             f"are stored. A body has at most {limits.max_body_bytes} bytes.",
         },
         "paths": {
@@ -55,9 +56,9 @@ def openapi_document(limits: RequestLimits, *, has_token: bool) -> dict[str, Any
                 has_token=has_token,
             ),
             CLOUDEVENTS: _cloudevents(limits, has_token=has_token),
-            LIVE: _get("Whether the process serves", "Health"),
-            READY: _get("Whether what is sent now may be stored", "Health", may_be_away=True),
-            OPENAPI: _get("This description", "Description"),
+            LIVE: _get("Liveness: the process serves requests", "Health"),
+            READY: _get("Readiness: items can be stored", "Health", may_be_unavailable=True),
+            OPENAPI: _get("This OpenAPI document", "Description"),
         },
         "components": {"schemas": SCHEMAS},
     }
@@ -67,7 +68,7 @@ def openapi_document(limits: RequestLimits, *, has_token: bool) -> dict[str, Any
 
 
 def _post(summary: str, content: Mapping[str, Any], *, has_token: bool) -> dict[str, Any]:
-    answers = {
+    responses = {
         status: _response(status, text)
         for status, text in RESPONSES.items()
         if has_token or status != "401"
@@ -75,7 +76,7 @@ def _post(summary: str, content: Mapping[str, Any], *, has_token: bool) -> dict[
     operation: dict[str, Any] = {
         "summary": summary,
         "requestBody": {"required": True, "content": content},
-        "responses": answers,
+        "responses": responses,
     }
     if has_token:
         operation["security"] = [{"token": []}]
@@ -102,22 +103,24 @@ def _cloudevents(limits: RequestLimits, *, has_token: bool) -> dict[str, Any]:
     return path
 
 
-def _get(summary: str, schema: str, *, may_be_away: bool = False) -> dict[str, Any]:
+def _get(summary: str, schema: str, *, may_be_unavailable: bool = False) -> dict[str, Any]:
     responses = {"200": {"description": "OK", "content": {JSON_TYPE: {"schema": _ref(schema)}}}}
-    if may_be_away:
-        responses["503"] = _response("503", "Not ready: the database is away, or the process ends.")
+    if may_be_unavailable:
+        responses["503"] = _response(
+            "503", "Not ready: the database is unavailable, or the process is shutting down."
+        )
     return {"get": {"summary": summary, "responses": responses}}
 
 
 def _response(status: str, description: str) -> dict[str, Any]:
     schema = "Results" if status in STATUSES_WITH_RESULTS else "Error"
-    answer: dict[str, Any] = {
+    response: dict[str, Any] = {
         "description": description,
         "content": {JSON_TYPE: {"schema": _ref(schema)}},
     }
     if status in RETRIABLE_STATUSES:
-        answer["headers"] = {"Retry-After": {"schema": {"type": "string"}, "required": True}}
-    return answer
+        response["headers"] = {"Retry-After": {"schema": {"type": "string"}, "required": True}}
+    return response
 
 
 def _json_of(schema: str, limits: RequestLimits) -> dict[str, Any]:
@@ -141,19 +144,20 @@ CLOUDEVENT_ATTRIBUTES: Final = {
     "id": "identifies the event within its source",
     "source": "where it happened, a URI reference",
     "type": "what happened",
-    "time": "when it happened, which Winchester has to know",
+    "time": "when it happened; required by Winchester",
 }
 
 SCHEMAS: Final[Mapping[str, Any]] = {
     "Event": {
         "type": "object",
-        "description": "A flat object; what is neither text, number nor boolean is dropped.",
+        "description": "A flat object; values other than strings, numbers and booleans are "
+        "dropped.",
         "required": ["message_id", "event_type", "timestamp"],
         "properties": {"message_id": NAME, "event_type": NAME, "timestamp": DATE_TIME},
     },
     "Notification": {
         "type": "object",
-        "description": "An OpenStack notification, bare or in oslo.messaging's envelope.",
+        "description": "An OpenStack notification, which may be in an oslo.messaging envelope.",
     },
     "CloudEvent": {
         "type": "object",
@@ -173,7 +177,7 @@ SCHEMAS: Final[Mapping[str, Any]] = {
             "error": {"type": "string"},
             "results": {
                 "type": "array",
-                "description": "One for each item, in order.",
+                "description": "One result per item, in order.",
                 "items": {
                     "type": "object",
                     "required": ["outcome"],

@@ -1,4 +1,4 @@
-"""The parameters of the source: each with its default, and what holds between them."""
+"""Parameters of the `http` source: schema, defaults, and checks across parameters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-"""What can be sent as a bearer token (RFC 6750, 2.1)."""
+"""Syntax of a bearer token (RFC 6750, 2.1)."""
 
 
 @json_schema(type="integer")
@@ -27,13 +27,13 @@ def _integer(value: Any) -> int:
 
 
 def whole_number(minimum: int, maximum: int | None = None) -> Any:
-    """A whole number within bounds; true and false are none."""
+    """Return a validator of whole numbers within bounds; booleans are refused."""
     return All(_integer, Range(min=minimum, max=maximum))
 
 
 @json_schema(type=["string", "null"], pattern=f"^{BEARER_TOKEN.pattern}$")
 def bearer_token(value: Any) -> str | None:
-    """A token that a header can carry, or nothing."""
+    """Validate a bearer token; None is valid."""
     if value is None or (isinstance(value, str) and BEARER_TOKEN.fullmatch(value)):
         return value
     raise Invalid(
@@ -42,15 +42,15 @@ def bearer_token(value: Any) -> str | None:
 
 
 def require_token(params: Mapping[str, Any]) -> None:
-    """Refuse to listen to other machines without a token."""
+    """Require a token unless `host` is a loopback address."""
     if params["token"] is None and not is_loopback(params["host"]):
         raise Invalid(
-            "other machines reach this address: give a token too, or listen at 127.0.0.1", ["host"]
+            "other hosts can reach this address: set a token, or listen on 127.0.0.1", ["host"]
         )
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches `host`."""
+    """Return whether `host` is a loopback address."""
     if host == "localhost":
         return True
     try:
@@ -65,44 +65,44 @@ SCHEMA = CheckedSchema(
             "host",
             default="127.0.0.1",
             description=(
-                "the address to listen at: this machine alone reaches the default; any other but a"
-                " loopback address needs a `token`"
+                "address to listen on; the default can be reached from this host only, any other"
+                " than a loopback address requires a `token`"
             ),
         ): All(str, Length(min=1)),
         Optional(
-            "port", default=8700, description="0 means any free one, which is logged"
+            "port", default=8700, description="0: any free port, which is logged"
         ): whole_number(0, 65535),
         Optional(
             "token",
             default=None,
             description=(
-                "what senders must give, as `Authorization: Bearer TOKEN` (default: nothing)"
+                "token that senders must send as `Authorization: Bearer TOKEN` (default: none)"
             ),
         ): bearer_token,
         Optional(
-            "max_body_bytes", default=1024 * 1024, description="how many bytes one request may hold"
+            "max_body_bytes",
+            default=1024 * 1024,
+            description="maximum size of a request body in bytes",
         ): whole_number(1),
         Optional(
             "max_items",
             default=1000,
-            description="how many events or notifications one request may hold",
+            description="maximum number of events or notifications in a request",
         ): whole_number(1),
         Optional(
             "max_requests",
             default=256,
-            description="how many requests are in hand at once; any more are answered 429",
+            description="maximum number of concurrent requests; further ones get status 429",
         ): whole_number(1),
         Optional(
             "timeout_seconds",
             default=30,
-            description="how long a sender waits, for its body to come and then for the database",
+            description="time limit for receiving the body, and again for storing its items",
         ): whole_number(1),
         Optional(
             "datetime_traits",
             default=list,
-            description=(
-                "the traits of events that are datetimes; an event may also name them itself"
-            ),
+            description=("traits of events that are datetimes; an event may also list them itself"),
         ): [All(str, Length(min=1, max=255))],
     },
     require_token,
@@ -111,7 +111,7 @@ SCHEMA = CheckedSchema(
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """What bounds a request, and how many are in hand at once."""
+    """Limits of a request, and of the number of concurrent requests."""
 
     max_body_bytes: int
     max_items: int

@@ -26,12 +26,12 @@ async def read_body(
     max_bytes: int,
     timeout_seconds: float,
 ) -> bytes:
-    """Return the body; what is too long is not gathered.
+    """Read and return the body.
 
-    Raises `RequestRejected`: too long, or not sent in time or to its end.
+    Raises `RequestRejected` when it is too large, incomplete or late.
     """
-    announced = headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > max_bytes:
+    content_length = headers.get("content-length", "0")
+    if content_length.isdecimal() and int(content_length) > max_bytes:
         raise _body_too_large(max_bytes)
     try:
         async with asyncio.timeout(timeout_seconds):
@@ -39,7 +39,7 @@ async def read_body(
     except TimeoutError:
         raise RequestRejected(
             HTTPStatus.REQUEST_TIMEOUT,
-            f"the body did not come within {timeout_seconds:g} seconds",
+            f"the body was not received within {timeout_seconds:g} seconds",
             connection="close",
         ) from None
 
@@ -49,7 +49,7 @@ async def _read_parts(receive: Callable[[], Awaitable[Mapping[str, Any]]], max_b
     while True:
         part = await receive()
         if part["type"] == "http.disconnect":
-            raise RequestRejected(HTTPStatus.BAD_REQUEST, "the body has no end")
+            raise RequestRejected(HTTPStatus.BAD_REQUEST, "the body is incomplete")
         body += part.get("body", b"")
         if len(body) > max_bytes:
             raise _body_too_large(max_bytes)
@@ -63,12 +63,12 @@ def _body_too_large(max_bytes: int) -> RequestRejected:
     )
 
 
-# From a CloudEvent (CloudEvents 1.0.2) to an event.
+# Conversion of CloudEvents (CloudEvents 1.0.2) into events.
 #
-# `source` and `id` together are a CloudEvent's identity, hence both make the `message_id`; `type`
-# is the `event_type`, `time` the `timestamp`. Every other attribute, and every member of `data`,
-# is a trait of the same name; where the name is taken, `attribute.` or `data.` stands before it.
-# What cannot be a trait is dropped as in any event.
+# `source` and `id` together identify a CloudEvent, and form the `message_id`; `type` becomes the
+# `event_type`, `time` the `timestamp`. Every other attribute, and every member of `data`, becomes a
+# trait of the same name, prefixed with `attribute.` or `data.` if that name exists. Values that
+# cannot be traits are dropped, as in any event.
 
 CLOUDEVENT_TYPE: Final = "application/cloudevents+json"
 CLOUDEVENT_BATCH_TYPE: Final = "application/cloudevents-batch+json"
@@ -99,9 +99,9 @@ def cloudevent_to_event(envelope: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def cloudevent_message_id(source: str, event_id: str) -> str:
-    """The id of a CloudEvent as one text; of a long one the SHA-256.
+    """Return the message id of a CloudEvent: source and id, or their SHA-256 if that is too long.
 
-    A blank parts the two, since a source, which is a URI reference, has none.
+    They are separated by a blank, which a source, being a URI reference, cannot contain.
     """
     if " " in source:
         raise InvalidEvent("source", "must be a URI reference, without blanks")
@@ -112,10 +112,10 @@ def cloudevent_message_id(source: str, event_id: str) -> str:
 
 
 def read_binary_mode(headers: Mapping[str, str], media_type: str, body: bytes) -> dict[str, Any]:
-    """Return the JSON format of a CloudEvent that came in binary mode.
+    """Convert a CloudEvent in binary mode to its JSON format.
 
-    Attributes stand in headers, percent-encoded (HTTP binding, 3.1.3.2), as texts; `data` is the
-    body. Raises `ValueError` for JSON that is none.
+    Attributes are percent-encoded headers (HTTP binding, 3.1.3.2) and become strings; `data` is
+    the body. Raises `ValueError` for invalid JSON.
     """
     attributes: dict[str, Any] = {
         name.removeprefix(CLOUDEVENT_HEADER_PREFIX): unquote(value)
@@ -134,7 +134,7 @@ def read_binary_mode(headers: Mapping[str, str], media_type: str, body: bytes) -
 
 
 def is_json_type(media_type: str) -> bool:
-    """Tell whether a body of this type is JSON; one without a type is (JSON format, 3.1)."""
+    """Return whether a body of this type is JSON, as is one without a type (JSON format, 3.1)."""
     return media_type in ("", "application/json") or media_type.endswith("+json")
 
 
@@ -155,7 +155,7 @@ def _required_text(envelope: Mapping[str, Any], name: str) -> str:
     if value is None:
         raise InvalidEvent(name, "is missing")
     if not isinstance(value, str) or not value:
-        raise InvalidEvent(name, "must be text that is not empty")
+        raise InvalidEvent(name, "must be a non-empty string")
     return value
 
 
@@ -167,7 +167,7 @@ JSON_TYPE: Final = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request as it came: header names in lower case, the media type without its parameters."""
+    """A received request; header names are in lower case."""
 
     path: str
     headers: Mapping[str, str]
@@ -176,17 +176,19 @@ class HttpRequest:
 
     @property
     def media_type(self) -> str:
-        """The type of the body; empty if none is given."""
+        """Media type of the body without parameters; empty if none is given."""
         return _media_type(self.headers)
 
 
 def check_content_type(path: str, headers: Mapping[str, str]) -> None:
-    """Raise `RequestRejected` for a body of a type that `path` does not take.
+    """Raise `RequestRejected` for a content type that `path` does not accept.
 
-    That `application/json` is wanted also keeps web pages from sending in a browser's name.
+    Requiring `application/json` also prevents cross-site requests by web pages.
     """
     if "content-encoding" in headers:
-        raise RequestRejected(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a compressed body is not read")
+        raise RequestRejected(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "compressed bodies are not supported"
+        )
     if path == CLOUDEVENTS and _is_binary_mode(headers):
         return
     allowed = CONTENT_TYPES[path]
@@ -199,15 +201,15 @@ def check_content_type(path: str, headers: Mapping[str, str]) -> None:
 def parse_request(
     request: HttpRequest, datetime_traits: tuple[str, ...], max_items: int
 ) -> list[Message]:
-    """Return a message for each item of a request; one that is none has a fault.
+    """Return one message per item of a request; an invalid item's message has a `fault`.
 
-    Raises `RequestRejected` for what cannot be taken apart, or holds more than `max_items`.
+    Raises `RequestRejected` when the body is invalid or has more than `max_items`.
     """
     items = _items(request)
     if len(items) > max_items:
         raise RequestRejected(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"{len(items)} items; at most {max_items} are taken in one request",
+            f"{len(items)} items; at most {max_items} are accepted in one request",
         )
     read, kind = ITEM_READERS[request.path]
     return [
@@ -263,7 +265,7 @@ def _media_type(headers: Mapping[str, str]) -> str:
 
 
 def _is_binary_mode(headers: Mapping[str, str]) -> bool:
-    """As the HTTP binding has it (3): a type that begins with application/cloudevents is not."""
+    """Return whether a CloudEvent is in binary mode, by the rules of the HTTP binding (3)."""
     return f"{CLOUDEVENT_HEADER_PREFIX}specversion" in headers and not headers.get(
         "content-type", ""
     ).lower().startswith("application/cloudevents")
@@ -278,7 +280,7 @@ CONTENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     NOTIFICATIONS: (JSON_TYPE,),
     CLOUDEVENTS: (CLOUDEVENT_TYPE, CLOUDEVENT_BATCH_TYPE),
 }
-"""The types of body that each path takes; CloudEvents in binary mode, any."""
+"""Accepted content types by path; CloudEvents in binary mode may have any."""
 
 ITEM_READERS: Final = {
     EVENTS: (_unchanged, MessageKind.EVENT),
@@ -288,13 +290,13 @@ ITEM_READERS: Final = {
 
 
 def parse_json(text: bytes) -> Any:
-    """Return what the UTF-8 `text` holds. Raises `ValueError`, which never quotes it."""
+    """Parse JSON in UTF-8. Raises `ValueError`, whose message never quotes the text."""
     try:
         return json.loads(text.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         reason = f"is not UTF-8 at byte {error.start + 1}"
     except ValueError as error:
-        reason = f"is no JSON: {error}"
+        reason = f"is not valid JSON: {error}"
     except RecursionError:
         reason = "is nested too deeply"
     raise ValueError(reason)  # not chained: these exceptions carry the whole text

@@ -1,4 +1,4 @@
-"""Responses to senders, from the results of the items; circuit breaker of readiness."""
+"""Responses to senders, and the circuit breaker of the readiness endpoint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ItemState(StrEnum):
-    """What a sender is told of an item: the outcomes of ingest, and that there was none."""
+    """Outcome of an item in a response: those of ingest, and `UNAVAILABLE` for none."""
 
     STORED = "stored"
     DUPLICATE = "duplicate"
@@ -23,7 +23,7 @@ class ItemState(StrEnum):
 
 
 class ItemResult(NamedTuple):
-    """What became of one item; `reason` says why it was not stored."""
+    """Result of one item; `reason` is why it was not stored."""
 
     state: ItemState
     message_id: str | None = None
@@ -31,25 +31,25 @@ class ItemResult(NamedTuple):
 
 
 RETRY_SECONDS: Final = 5
-"""After how long it is worth trying again when the database is away or the process ends."""
+"""Retry-After when the database is unavailable or the process is shutting down."""
 
 BUSY_RETRY_SECONDS: Final = 1
-"""The same when too many requests are in hand."""
+"""Retry-After when too many requests are in progress."""
 
 ACCEPTED_STATES: Final = frozenset((ItemState.STORED, ItemState.DUPLICATE, ItemState.DROPPED))
 
 
 @dataclass(frozen=True, slots=True)
 class JsonResponse:
-    """A status, a document that goes as JSON, and headers of this answer alone."""
+    """A response: status, document to be sent as JSON, and additional headers."""
 
     status: HTTPStatus
     document: Mapping[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class RequestRejected(Exception):  # noqa: N818 - an answer, not a fault
-    """A request that is answered without a look at its items."""
+class RequestRejected(Exception):  # noqa: N818 - a response, not an error of the program
+    """A request whose items are not processed; `response` is the response to it."""
 
     def __init__(self, status: HTTPStatus, error: str, **headers: str) -> None:
         header_names = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -58,12 +58,15 @@ class RequestRejected(Exception):  # noqa: N818 - an answer, not a fault
 
 
 def unavailable(error: str) -> RequestRejected:
-    """Nothing is taken in for now."""
+    """Return a rejection with status 503."""
     return RequestRejected(HTTPStatus.SERVICE_UNAVAILABLE, error, retry_after=str(RETRY_SECONDS))
 
 
 def make_response(results: Sequence[ItemResult]) -> JsonResponse:
-    """All accepted is 202, some is 200; of none, 400 says that all were bad, 503 to try again."""
+    """Return the response to a request with these results.
+
+    202 if all items are accepted, 200 if some are; otherwise 503 if any is worth a retry, else 400.
+    """
     document: dict[str, Any] = {"results": [_document(result) for result in results]}
     states = {result.state for result in results}
     if states <= ACCEPTED_STATES:
@@ -71,10 +74,10 @@ def make_response(results: Sequence[ItemResult]) -> JsonResponse:
     if states & ACCEPTED_STATES:
         return JsonResponse(HTTPStatus.OK, document)
     if ItemState.UNAVAILABLE in states:
-        document = {"error": "nothing is known to be stored; send it again", **document}
+        document = {"error": "not known to be stored; send all items again", **document}
         headers = {"retry-after": str(RETRY_SECONDS)}
         return JsonResponse(HTTPStatus.SERVICE_UNAVAILABLE, document, headers)
-    return JsonResponse(HTTPStatus.BAD_REQUEST, {"error": "no item is good", **document})
+    return JsonResponse(HTTPStatus.BAD_REQUEST, {"error": "no item is valid", **document})
 
 
 def _document(result: ItemResult) -> dict[str, str]:
@@ -83,10 +86,9 @@ def _document(result: ItemResult) -> dict[str, str]:
 
 
 class CircuitBreaker:
-    """Away for some seconds after an item could not be stored, unless one was since.
+    """Opens for `RETRY_SECONDS` after an item could not be stored; a stored item closes it.
 
-    It comes back by itself, because whoever waits until it is ready sends nothing meanwhile that
-    it could learn from.
+    It closes by itself, because senders that wait for readiness send no requests to probe with.
     """
 
     def __init__(self) -> None:
@@ -94,15 +96,12 @@ class CircuitBreaker:
 
     @property
     def is_closed(self) -> bool:
-        """Whether what is sent now may be stored. Within the server's loop, as `record`."""
+        """Whether storing is likely to succeed. Use in the event loop, like `record`."""
         return asyncio.get_running_loop().time() >= self._open_until
 
     def record(self, results: Sequence[ItemResult]) -> None:
-        """Draw the conclusion of a request."""
+        """Open or close according to the results of a request."""
         if any(result.state is ItemState.UNAVAILABLE for result in results):
             self._open_until = asyncio.get_running_loop().time() + RETRY_SECONDS
         elif any(result.state is ItemState.STORED for result in results):
             self._open_until = 0.0
-
-
-# Pending requests with the results of their items, and the inbox between the threads.

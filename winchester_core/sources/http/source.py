@@ -1,4 +1,4 @@
-"""Source of messages that are sent over HTTP, and the thread of its server."""
+"""Event source that receives messages over HTTP, and its server thread."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class HttpSource(EventSource):
-    """Events, notifications and CloudEvents, sent by POST and answered once they are stored.
+    """Receives events, notifications and CloudEvents by POST, and responds once they are stored.
 
     Needs `pip install 'winchester-core[http]'`. `/v1/events`, `/v1/notifications` and
-    `/v1/cloudevents` take one item or an array; `/openapi.json` describes all there is.
+    `/v1/cloudevents` accept one item or an array; `/openapi.json` describes the API.
     """
 
     example: ClassVar[str] = """
@@ -46,11 +46,11 @@ class HttpSource(EventSource):
 
     @property
     def address(self) -> tuple[str, int] | None:
-        """Host and port that are listened to; None while it is not open."""
+        """Host and port of the listening socket; None while the source is closed."""
         return None if self._server is None else self._server.address
 
     def open(self) -> None:
-        """Listen. Raises `SourceError` for an address that cannot be had."""
+        """Start the server. Raises `SourceError` when the address cannot be bound."""
         names = ("max_body_bytes", "max_items", "max_requests", "timeout_seconds")
         application = Application(
             self._inbox,
@@ -63,40 +63,40 @@ class HttpSource(EventSource):
         self._server.start()
 
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
-        """Return what has been sent. Raises `SourceError` when the server has ended by itself."""
+        """Return received messages. Raises `SourceError` when the server has ended unexpectedly."""
         messages = self._inbox.take(max_messages, timeout_seconds)
         if not messages and self._server is not None:
             self._server.check()
         return messages
 
     def reply(self, message: Message, outcome: EventOutcome) -> None:
-        """Note for the answer what became of a message."""
+        """Set the result of a message in the response."""
         state = ItemState(outcome.status.value)
         message.token.settle(ItemResult(state, outcome.message_id, outcome.reason))
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """Note that the messages are stored, where `tell` has not said more."""
+        """Set the result "stored" of messages without a reply."""
         for message in messages:
             message.token.settle(ItemResult(ItemState.STORED))
 
     def release(self, messages: Sequence[Message]) -> None:
-        """Have the messages sent again."""
+        """Ask the senders to send the messages again."""
         for message in messages:
             message.token.settle(UNAVAILABLE_RESULT)
 
     def reject(self, message: Message, reason: str) -> None:
-        """Note that the message was bad, where `tell` has not said so."""
+        """Set the result "invalid" of a message without a reply."""
         message.token.settle(ItemResult(ItemState.INVALID, reason=reason))
 
     def close(self) -> None:
-        """Take nothing more in, answer 503 to whoever waits, and stop to listen."""
+        """Refuse new messages, respond 503 to waiting requests, and stop the server."""
         self.release(self._inbox.close())
         server, self._server = self._server, None
         if server is not None:
             server.stop()
 
     def lag(self) -> int:
-        """How many messages wait to be received."""
+        """Return the number of messages in the inbox."""
         return len(self._inbox)
 
 
@@ -104,17 +104,17 @@ log = logging.getLogger(__name__)
 
 BACKLOG: Final = 2048
 SHUTDOWN_TIMEOUT_SECONDS: Final = 5
-"""How long answers may take to leave when the server ends."""
+"""How long responses may take to be sent at shutdown."""
 
 
 class HttpServer:
-    """Serves from `start` to `stop`, and never again."""
+    """Server thread; single use: `start`, then `stop`."""
 
     def __init__(self, application: Application, host: str, port: int) -> None:
         self._url = f"http://{host}:{port}"
         self._socket = _listen(host, port, self._url)
         self.address: tuple[str, int] = self._socket.getsockname()[:2]
-        """Host and port that are listened to."""
+        """Host and port of the listening socket."""
         self._failure: BaseException | None = None
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -135,18 +135,18 @@ class HttpServer:
         self._thread = threading.Thread(target=self._serve, name="http-server", daemon=True)
 
     def start(self) -> None:
-        """Begin to serve; connections that come before that wait."""
-        log.info("listening at %s, port %d", *self.address)
+        """Start serving; earlier connections wait in the backlog of the socket."""
+        log.info("listening: host=%s port=%d", *self.address)
         self._thread.start()
 
     def check(self) -> None:
-        """Raise `SourceError` when the server has ended by itself."""
+        """Raise `SourceError` when the server has ended unexpectedly."""
         if not self._thread.is_alive():
-            reason = f"the server has ended: {self._failure!r}"
+            reason = f"the server has ended unexpectedly: {self._failure!r}"
             raise SourceError(self._url, reason) from self._failure
 
     def stop(self) -> None:
-        """Accept nothing more, let the answers out, and end."""
+        """Accept no more connections, send pending responses, and end the thread."""
         self._server.should_exit = True
         self._thread.join()
         self._socket.close()
@@ -154,13 +154,13 @@ class HttpServer:
     def _serve(self) -> None:
         try:
             asyncio.run(self._server.serve(sockets=[self._socket]))
-        except BaseException as error:  # noqa: BLE001 - told by `check`, in the pump's thread
+        except BaseException as error:  # noqa: BLE001 - raised by `check` in the pump's thread
             self._failure = error
 
 
 def _listen(host: str, port: int, url: str) -> socket.socket:
     try:
-        found: Any = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(found[4][:2], family=found[0], backlog=BACKLOG)
+        info: Any = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(info[4][:2], family=info[0], backlog=BACKLOG)
     except OSError as error:
-        raise SourceError(url, f"cannot be listened at: {error.strerror or error}") from error
+        raise SourceError(url, f"cannot listen: {error.strerror or error}") from error

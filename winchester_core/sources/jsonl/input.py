@@ -1,4 +1,4 @@
-"""Inputs as bytes: files, pipes, standard input, gzip data, and files that grow."""
+"""Byte inputs: files, pipes, standard input, gzip data, and followed files."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ CHUNK_BYTES = 64 * 1024
 
 
 class ByteInput:
-    """Reads the file at `path`, or standard input when that is ``-``, never waiting too long.
+    """Reads the file at `path`, or standard input if that is ``-``, with timeouts.
 
-    `close` keeps the position, so that `open` goes on from there. All failures are
-    `SourceError`s that name the input.
+    `close` keeps the position for `open`. All errors are `SourceError`s that name the input.
     """
 
     def __init__(self, path: str) -> None:
@@ -37,7 +36,7 @@ class ByteInput:
         self._gunzip = GzipDecoder()
 
     def open(self) -> None:
-        """Open the input; without effect when it is open."""
+        """Open the input, if it is not open."""
         if self._descriptor is not None:
             return
         try:
@@ -51,13 +50,13 @@ class ByteInput:
             raise SourceError(self.name, error_reason(error)) from error
 
     def close(self) -> None:
-        """Close the input, standard input excepted. Idempotent."""
+        """Close the input, unless it is standard input. Idempotent."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None and self._path != STDIN:
             os.close(descriptor)
 
     def read(self, timeout_seconds: float) -> bytes | None:
-        """Return some bytes, decompressed: b"" at the end, None when none came in time."""
+        """Return decompressed bytes; b"" at the end, None after a timeout."""
         while True:
             try:
                 data = self._gunzip.next_bytes()
@@ -70,7 +69,7 @@ class ByteInput:
                     return self._gunzip.finish()
                 self._gunzip.feed(chunk)
             except EOFError as error:
-                raise self._gzip_error("ends too early, after", error) from error
+                raise self._gzip_error("is truncated after", error) from error
             except zlib.error as error:
                 raise self._gzip_error("is damaged before", error) from error
             timeout_seconds = 0
@@ -79,7 +78,7 @@ class ByteInput:
         if self._descriptor is None:
             raise SourceError(self.name, "is not open")
         try:
-            # poll, not select, which refuses descriptors from 1024 on.
+            # poll, because select refuses descriptors above 1023
             poll = select.poll()
             poll.register(self._descriptor, select.POLLIN)
             if not poll.poll(max(0, timeout_seconds) * 1000):
@@ -92,16 +91,16 @@ class ByteInput:
         self._position += len(chunk)
         return chunk
 
-    def _gzip_error(self, what: str, error: Exception) -> SourceError:
+    def _gzip_error(self, problem: str, error: Exception) -> SourceError:
         return SourceError(
-            self.name, f"its gzip data {what} byte {self._position} of the file ({error})"
+            self.name, f"gzip data {problem} byte {self._position} of the file ({error})"
         )
 
 
 def find_inputs(path: str) -> Iterator[ByteInput]:
-    """Return the inputs that `path` means: one, or the files of a directory in name order.
+    """Return the inputs at `path`: one, or the files of a directory in order of name.
 
-    Hidden files and subdirectories are left out. Raises `SourceError` for what is not there.
+    Hidden files and subdirectories are skipped. Raises `SourceError` if nothing is there.
     """
     if path == STDIN:
         return iter([ByteInput(path)])
@@ -117,29 +116,29 @@ def find_inputs(path: str) -> Iterator[ByteInput]:
 
 
 def error_reason(error: Exception) -> str:
-    """What went wrong with an input, without its name."""
+    """Return the text of an input's error, without the name of the input."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-# A file that is being written to, read as it grows, until another takes its place.
+# Following of a file while it is written, until it is replaced.
 #
-# What rotates logs either renames the file and makes a new one, or copies it and truncates it. Both
-# end this input, and the next one begins at its start.
+# Log rotation either renames the file and creates a new one, or copies and truncates it. Both end
+# this input, and the next one begins at the start of the file.
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
-"""How often a file that does not grow is looked at."""
+"""Poll interval of a file that does not grow."""
 
 FINGERPRINT_BYTES = 256
-"""By how much of its beginning a file is known again; tells a truncation that was outgrown."""
+"""Length of the beginning that is compared to detect a truncation, even if the file has regrown."""
 
 
 class FollowedFile:
-    """Reads the file at `path`, which need not be there yet, as `ByteInput` reads one.
+    """Reads the file at `path`, which may not exist yet, with the interface of `ByteInput`.
 
-    The old file is left once it is at its end and the new one holds something: until then its
-    writer may still have it open. All failures are `SourceError`s that name the file.
+    After a rotation, the old file is read until it is at its end and the new one is not empty:
+    until then its writer may still have it open. All errors are `SourceError`s that name the file.
     """
 
     def __init__(self, path: str) -> None:
@@ -150,10 +149,10 @@ class FollowedFile:
         self._position = 0
         self._beginning = b""
         self.is_replaced = False
-        """Whether another file has taken its place; what was truncated begins anew instead."""
+        """Whether another file has replaced it; a truncated file is read from its start instead."""
 
     def open(self) -> None:
-        """Open the file, if it is there; where it was rotated meanwhile, the one it has become."""
+        """Open the file if it exists; after a rotation, the file that was being read."""
         if self._descriptor is not None or self.is_replaced:
             return
         try:
@@ -162,13 +161,13 @@ class FollowedFile:
             raise SourceError(self.name, error_reason(error)) from error
 
     def close(self) -> None:
-        """Close the file. Idempotent; the position stays."""
+        """Close the file, and keep the position. Idempotent."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
 
     def read(self, timeout_seconds: float) -> bytes | None:
-        """Return some bytes: b"" when another file has taken the place, None when none came."""
+        """Return bytes; b"" when the file was replaced or truncated, None after a timeout."""
         try:
             data = self._read_available()
             if data is None and timeout_seconds > 0:
@@ -182,7 +181,7 @@ class FollowedFile:
         self.open()
         if self._descriptor is None:
             return b"" if self.is_replaced else None
-        has_successor = self._has_successor()  # looked at first: all written before is read now
+        has_successor = self._has_successor()  # before the read, which then gets all older data
         data = os.read(self._descriptor, CHUNK_BYTES)
         if not self._has_same_beginning():
             self._position, self._beginning = 0, b""
@@ -193,7 +192,7 @@ class FollowedFile:
         self._position += len(data)
         self._beginning += data[: FINGERPRINT_BYTES - len(self._beginning)]
         if self._beginning.startswith(GZIP_MAGIC):
-            raise SourceError(self.name, "is gzip data, and that cannot be followed")
+            raise SourceError(self.name, "gzip data cannot be followed")
         return data or None
 
     def _open_first(self) -> int | None:
@@ -204,23 +203,23 @@ class FollowedFile:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
             os.close(descriptor)
-            raise ValueError("is no regular file: only such a one is followed")
+            raise ValueError("not a regular file, and cannot be followed")
         self._identity = state.st_dev, state.st_ino
         return descriptor
 
     def _open_known(self) -> int | None:
-        """Open the file that was being read, wherever in its directory it lies by now."""
+        """Open the file that was being read, which may have been renamed in its directory."""
         directory = Path(self._path).parent
-        others = sorted(directory.iterdir()) if directory.is_dir() else []
-        for path in (Path(self._path), *others):
+        siblings = sorted(directory.iterdir()) if directory.is_dir() else []
+        for path in (Path(self._path), *siblings):
             if _file_identity(path) == self._identity:
                 descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
                 os.lseek(descriptor, self._position, os.SEEK_SET)
                 return descriptor
         log.warning(
-            "%s: the file that was read up to byte %d is gone; what followed there is lost to us",
-            self.name,
+            "followed file is gone, unread data is lost: position=%d file=%s",
             self._position,
+            self.name,
         )
         self.is_replaced = True
         return None
@@ -233,7 +232,7 @@ class FollowedFile:
         return (state.st_dev, state.st_ino) != self._identity and state.st_size > 0
 
     def _has_same_beginning(self) -> bool:
-        """Tell whether the file still is what was read so far: it was not truncated."""
+        """Return whether the file still contains what was read: it was not truncated."""
         if self._descriptor is None or os.fstat(self._descriptor).st_size < self._position:
             return False
         beginning = os.pread(self._descriptor, len(self._beginning), 0)
@@ -241,7 +240,7 @@ class FollowedFile:
 
 
 def followed_files(path: str) -> Iterator[FollowedFile]:
-    """The files that lie at `path` one after another, without end."""
+    """Yield the files that replace each other at `path`, endlessly."""
     file = FollowedFile(path)
     while True:
         yield file
@@ -258,16 +257,16 @@ def _file_identity(path: Path) -> tuple[int, int] | None:
 
 
 GZIP_MAGIC = b"\x1f\x8b"
-"""What every gzip file begins with (RFC 1952, 2.3.1)."""
+"""First bytes of every gzip file (RFC 1952, 2.3.1)."""
 
 GZIP_FORMAT = 16 + zlib.MAX_WBITS
 MAX_PIECE_BYTES = 1024 * 1024
 
 
 class GzipDecoder:
-    """Passes bytes through, decompressed when the first two say that they are gzip data.
+    """Decompresses gzip data, which it detects by the first two bytes; passes other data through.
 
-    A file may hold several gzip members one after another. Raises `zlib.error` for damaged data.
+    Supports several concatenated gzip members. Raises `zlib.error` for damaged data.
     """
 
     def __init__(self) -> None:
@@ -277,13 +276,13 @@ class GzipDecoder:
         self._member = zlib.decompressobj(GZIP_FORMAT)
 
     def feed(self, data: bytes) -> None:
-        """Take in the next bytes."""
+        """Add input."""
         self._buffer += data
         if self._is_gzip is None and len(self._buffer) >= len(GZIP_MAGIC):
             self._is_gzip = self._buffer.startswith(GZIP_MAGIC)
 
     def next_bytes(self) -> bytes:
-        """Return the next bytes, at most 1 MiB of them; b"" when more input is needed."""
+        """Return output, at most 1 MiB at a time; b"" when more input is needed."""
         if not self._is_gzip:
             return self._take() if self._is_gzip is False else b""
         while self._buffer or self._has_output:
@@ -297,13 +296,13 @@ class GzipDecoder:
         return b""
 
     def finish(self) -> bytes:
-        """Return what is left at the end of the input; raises `EOFError` if that came too early."""
+        """Return the remaining output at the end of the input. Raises `EOFError` if truncated."""
         if self._is_gzip and not self._member.eof:
             raise EOFError("the end of the compressed data is missing")
         return self._take()
 
     def _after_member(self) -> bytes:
-        # Zeros after a member are padding, as of tapes; gzip itself ignores them, too.
+        # zeros after a member are padding (of tapes), which gzip ignores, too
         return self._member.unused_data.lstrip(b"\0")
 
     def _take(self) -> bytes:

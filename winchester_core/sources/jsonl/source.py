@@ -1,4 +1,4 @@
-"""Delivers the records of files, directories or standard input as messages."""
+"""Event source that reads JSON from files, directories or standard input."""
 
 from __future__ import annotations
 
@@ -31,19 +31,17 @@ def _check_follow(params: Mapping[str, Any]) -> None:
 
 
 class JsonlSource(EventSource):
-    """Events or notifications as JSON, one in each line or as the elements of an array.
+    """Reads events or notifications as JSON, one per line or as the elements of an array.
 
-    Of a file that is followed, a line is delivered once its line end is there, or the next file
-    has begun.
+    A line of a followed file is delivered once its line end is written, or the file is rotated.
 
-    A message's `body` is the bytes as they stand in the input, not yet known to be JSON. One
-    that cannot be used (longer than 16 MiB, or cut off at the end of an array) has the header
-    `fault` with the reason, and only the beginning as its body.
+    A message's `body` is the unparsed bytes. If it cannot be used (longer than 16 MiB, or cut off
+    at the end of an array), `fault` is the reason and `body` only the beginning.
 
-    Messages that are released, or not yet settled at `close`, are delivered again. After
-    `close`, `open` goes on where reading stopped; a process that starts anew begins at the start
-    of a followed file, whose messages are then known by their ids. An input that cannot be read
-    raises `SourceError`, after all that was read before it has been delivered.
+    Messages released, or unsettled at `close`, are delivered again. After `close`, `open` continues
+    where reading stopped; a new process reads a followed file from its start, and its messages are
+    recognized as duplicates. An input that cannot be read raises `SourceError`, after all messages
+    read before have been delivered.
     """
 
     example: ClassVar[str] = """
@@ -56,27 +54,27 @@ class JsonlSource(EventSource):
             Required(
                 "path",
                 description=(
-                    "a file, a directory (its files in name order) or `-` for standard input; each"
-                    " may be compressed with gzip, which is recognised by content"
+                    "a file, a directory (its files in order of name) or `-` for standard input; "
+                    "gzip compression is detected from the content"
                 ),
             ): All(str, Length(min=1)),
-            Optional("format", default="notification", description="what the JSON texts are"): In(
+            Optional("format", default="notification", description="format of the messages"): In(
                 [kind.value for kind in MessageKind]
             ),
             Optional(
                 "follow",
                 default=False,
                 description=(
-                    "whether to go on with what is appended, through rotation, until stopped; the "
-                    "file need not be there yet, and only a plain file is followed, no directory, "
-                    "pipe or gzip data"
+                    "whether to continue with appended data, across rotations, until stopped; the "
+                    "file may not exist yet, and must be a regular file, not a directory, pipe or "
+                    "gzip data"
                 ),
             ): bool,
             Optional(
                 "datetime_traits",
                 default=list,
                 description=(
-                    "the traits of events that are datetimes; an event may also name them itself"
+                    "traits of events that are datetimes; an event may also list them itself"
                 ),
             ): [All(str, Length(min=1, max=255))],
         },
@@ -91,24 +89,24 @@ class JsonlSource(EventSource):
         self._input: ByteInput | FollowedFile | None = None
         self._splitter = RecordSplitter()
         self._records: deque[Record] = deque()
-        self._records_from = ""
+        self._records_origin = ""
         self._failure: SourceError | None = None
         self._next_token = 0
         self._unsettled: dict[int, Message] = {}
         self._released: deque[Message] = deque()
 
     def open(self) -> None:
-        """Find the inputs and open the first, or the one that was being read."""
+        """Find the inputs and open the first, or reopen the current one."""
         self._failure = None
         if self._inputs is None:
             self._inputs = self._find_inputs()
             self._open_next_input()
         elif self._input is not None:
             self._input.open()
-        self._note_end()
+        self._update_exhausted()
 
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
-        """Return what is there, at most `max_messages`; wait only while there is nothing."""
+        """Return available messages, up to `max_messages`; wait only while there are none."""
         batch: list[Message] = []
         while len(batch) < max_messages:
             if self._released:
@@ -120,29 +118,29 @@ class JsonlSource(EventSource):
             else:
                 timeout_seconds = 0
         self._unsettled.update((message.token, message) for message in batch)
-        self._note_end()
+        self._update_exhausted()
         if self._failure and not batch:
             raise self._failure
         return batch
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """Forget the messages. One that came back through `close` meanwhile comes again."""
+        """Settle the messages. Those released by `close` meanwhile are still redelivered."""
         for message in messages:
             self._unsettled.pop(message.token, None)
 
     def release(self, messages: Sequence[Message]) -> None:
-        """Deliver the messages again, before others, in the order they had."""
-        back = [self._unsettled.pop(m.token) for m in messages if m.token in self._unsettled]
-        waiting = [*self._released, *(replace(message, redelivered=True) for message in back)]
-        self._released = deque(sorted(waiting, key=lambda message: message.token))
-        self._note_end()
+        """Redeliver the messages, before others and in their original order."""
+        unsettled = [self._unsettled.pop(m.token) for m in messages if m.token in self._unsettled]
+        released = [*self._released, *(replace(each, redelivered=True) for each in unsettled)]
+        self._released = deque(sorted(released, key=lambda message: message.token))
+        self._update_exhausted()
 
     def reject(self, message: Message, reason: str) -> None:
-        """Forget the message; the file stays as it is."""
+        """Settle the message; the file is not changed."""
         self.ack([message])
 
     def close(self) -> None:
-        """Close the input; what is not settled is released."""
+        """Close the input; release unsettled messages."""
         self.release(list(self._unsettled.values()))
         if self._input is not None:
             self._input.close()
@@ -152,10 +150,10 @@ class JsonlSource(EventSource):
         return followed_files(path) if self.params["follow"] else find_inputs(path)
 
     def _read(self, timeout_seconds: float) -> bool:
-        """Read on; False when nothing came in time, or nothing more can come."""
+        """Read more data; return False after a timeout, a failure, or the last input."""
         if self._input is None:
             return False
-        self._records_from = self._input.name
+        self._records_origin = self._input.name
         try:
             data = self._input.read(timeout_seconds)
             if data:
@@ -169,7 +167,7 @@ class JsonlSource(EventSource):
 
     def _finish_input(self, finished: ByteInput | FollowedFile) -> None:
         if self._splitter.is_inside_array:
-            log.warning("%s: the JSON array has no end; the input may be cut off", finished.name)
+            log.warning("JSON array not closed, input may be truncated: input=%s", finished.name)
         self._records.extend(self._splitter.finish())
         finished.close()
         self._open_next_input()
@@ -186,12 +184,12 @@ class JsonlSource(EventSource):
             body=record.body,
             kind=self._kind,
             token=token,
-            received_from=f"{self._records_from}:{record.line}",
+            received_from=f"{self._records_origin}:{record.line}",
             datetime_traits=self._datetime_traits,
             fault=record.fault,
         )
 
-    def _note_end(self) -> None:
+    def _update_exhausted(self) -> None:
         self.exhausted = (
             self._inputs is not None
             and self._input is None

@@ -9,10 +9,10 @@ BLANKS_AND_BYTE_ORDER_MARK = b" \t\r\n\xef\xbb\xbf"
 
 
 class RecordSplitter:
-    """Takes an input in pieces of any size and gives its records in order.
+    """Splits an input, fed in pieces of any size, into records.
 
-    An input that begins with ``[`` is a JSON array; arrays may follow one another, as when the
-    output of several commands is put together. Any other holds one JSON text in each line.
+    An input that begins with ``[`` is a JSON array, or a concatenation of arrays, as of the output
+    of several commands. Any other input has one JSON text per line.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class RecordSplitter:
 
     @property
     def is_inside_array(self) -> bool:
-        """Whether an array has begun that has not ended: at the end of an input, it is cut off."""
+        """Whether an array is not closed; at the end of an input, that means truncation."""
         return isinstance(self._splitter, ArraySplitter)
 
     def feed(self, data: bytes) -> list[Record]:
@@ -52,14 +52,14 @@ class RecordSplitter:
 
 
 class LineSplitter:
-    """Every line is a record; blank ones are skipped, and the last one needs no line end."""
+    """Splits lines into records; skips blank lines. The last line needs no line end."""
 
     def __init__(self, line: int) -> None:
         self._line = line
         self._buffer = RecordBuffer()
 
     def feed(self, data: bytes, records: list[Record]) -> bytes:
-        """Append the records that `data` completes to `records`; consumes all."""
+        """Append the records that `data` completes to `records`; return b"", as all is consumed."""
         *ends, rest = data.split(b"\n")
         for end in ends:
             self._buffer.add(end)
@@ -75,15 +75,14 @@ class LineSplitter:
         return self._buffer.take(self._line)
 
 
-# Finds the elements of a JSON array as it is read.
-#
-# Only strings and brackets are looked at; whether an element is JSON is for its reader to say.
+# Incremental splitting of a JSON array, which tracks only strings and brackets: elements are parsed
+# later, and may turn out to be invalid.
 
 CUT_OFF = "the input ends inside this element of the JSON array"
 
 _SEPARATORS = re.compile(rb"[ \t\r\n,]*+")
 _REST_OF_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
-# Whole strings and what is neither string nor bracket; a string that `data` cuts off ends both.
+# Complete strings, and other text without brackets; both end before an incomplete string.
 _NESTED = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 _TOP_LEVEL = re.compile(rb'(?:[^"{}\[\],]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 
@@ -91,7 +90,7 @@ _QUOTE = ord('"')
 
 
 class ArraySplitter:
-    """Fed from the ``[`` on, gives each element as a record until the array's ``]``."""
+    """Splits an array into its elements, from its ``[`` to its ``]``."""
 
     def __init__(self, line: int) -> None:
         self.line = line
@@ -181,14 +180,14 @@ class ArraySplitter:
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 MAX_KEPT_BYTES = 1024 * 1024
-"""How much is kept of a record that is too long: what a rejected message keeps, too."""
+"""How much is kept of a record that is too long; the same as of a rejected message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A JSON text as bytes, blanks around it removed, and the line (from 1) where it begins.
+    """An unparsed JSON text, stripped of whitespace, and the line (from 1) where it begins.
 
-    `fault` says why it cannot be a message; `body` is then only the beginning of what was there.
+    `fault` is why it cannot be used; `body` is then only its beginning.
     """
 
     body: bytes
@@ -197,14 +196,14 @@ class Record:
 
 
 class RecordBuffer:
-    """The bytes of the record being read."""
+    """Bytes of the current record."""
 
     def __init__(self) -> None:
         self._kept = bytearray()
         self._length = 0
 
     def add(self, piece: bytes) -> None:
-        """Append `piece`; of a record that gets too long only the beginning stays."""
+        """Append `piece`; keep only the beginning of a record that is too long."""
         self._length += len(piece)
         if self._length <= MAX_RECORD_BYTES:
             self._kept += piece
@@ -213,9 +212,9 @@ class RecordBuffer:
             del self._kept[MAX_KEPT_BYTES:]
 
     def take(self, line: int, fault: str | None = None) -> Record | None:
-        """Return what was gathered as a record, None if it is blank, and begin anew."""
+        """Return the buffered bytes as a record, None if blank, and reset the buffer."""
         body, length = bytes(self._kept).strip(), self._length
         self._kept, self._length = bytearray(), 0
         if length > MAX_RECORD_BYTES:
-            fault = f"{length} bytes long; at most {MAX_RECORD_BYTES} are read"
+            fault = f"{length} bytes long; the maximum is {MAX_RECORD_BYTES}"
         return Record(body, line, fault) if body or fault else None

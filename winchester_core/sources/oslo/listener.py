@@ -1,7 +1,7 @@
-"""Notification listener of oslo.messaging in its own thread, and its delivery queue.
+"""Notification listener of oslo.messaging, and the queue between its threads and the source.
 
-It connects, and connects again, with a patience without end, and does not let itself be
-interrupted in that: hence the thread.
+The listener needs a thread of its own: oslo.messaging connects and reconnects without a time limit,
+and cannot be interrupted meanwhile.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 THREAD_COUNT = 4
-"""How many batches are handed in at once."""
+"""Number of batches that are dispatched concurrently."""
 CLOSE_TIMEOUT_SECONDS = 10.0
 
 
 class OsloListener:
-    """Listens from its making to `close`; `failure` is why it does not."""
+    """Listens until `close`; `failure` is why it could not start."""
 
     def __init__(self, params: Mapping[str, Any], queue: DeliveryQueue) -> None:
         self.failure: SourceError | None = None
@@ -39,18 +39,18 @@ class OsloListener:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening; what is unsettled by then comes again."""
+        """Stop listening; unsettled messages are redelivered."""
         self._stop.set()
         self._thread.join(CLOSE_TIMEOUT_SECONDS)
         if self._thread.is_alive():
-            logger.warning("oslo.messaging does not end while it connects; it is left to itself")
+            logger.warning("abandoned the oslo.messaging listener, which is still connecting")
 
     def _run(self) -> None:
         try:
             server = make_server(self._params, self._queue)
             server.start(override_pool_size=THREAD_COUNT)
         except Exception as error:
-            logger.debug("oslo.messaging does not listen", exc_info=error)
+            logger.debug("oslo.messaging listener failed to start", exc_info=error)
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
             self.failure = SourceError("oslo.messaging", reason)
             return
@@ -61,7 +61,7 @@ class OsloListener:
 
 
 def make_server(params: Mapping[str, Any], queue: DeliveryQueue) -> Any:
-    """Make the listener; it is not connected yet."""
+    """Return a notification server, not connected yet."""
     conf = cfg.ConfigOpts()
     conf([], project="winchester", default_config_files=params["config_files"])
     transport = oslo_messaging.get_notification_transport(conf, url=transport_url(params))
@@ -83,7 +83,7 @@ def make_server(params: Mapping[str, Any], queue: DeliveryQueue) -> Any:
 
 
 def transport_url(params: Mapping[str, Any]) -> str | None:
-    """The URL with the bound on what is on its way, which RabbitMQ's driver else has not."""
+    """Return the URL, for RabbitMQ with the prefetch limit, which its driver lacks by default."""
     url: str | None = params["transport_url"]
     if url is None or not urlsplit(url).scheme.startswith("rabbit"):
         return url
@@ -92,46 +92,45 @@ def transport_url(params: Mapping[str, Any]) -> str | None:
     return f"{url}{'&' if '?' in url else '?'}rabbit_qos_prefetch_count={params['prefetch']}"
 
 
-# Queue of the notifications that oslo.messaging delivers; the caller waits until they are settled.
-#
-# The dispatcher is called in threads of oslo.messaging, with a batch; the batch is acknowledged
-# when the call has returned, but for those messages that the call returns, which are requeued.
+# Threads of oslo.messaging call the dispatcher with a batch, and block until all its messages are
+# settled. oslo.messaging then requeues the messages that the call returns, and acknowledges the
+# others.
 
 
 class DispatchedBatch:
-    """What was handed in by one call."""
+    """Messages of one call of the dispatcher."""
 
     def __init__(self, incoming: Sequence[Any]) -> None:
         self._lock = threading.Lock()
-        self._open = set(incoming)
-        self._returned: set[Any] = set()
+        self._unsettled = set(incoming)
+        self._requeued: set[Any] = set()
         self._settled = threading.Event()
 
     def settle(self, message: Any, *, requeue: bool) -> None:
-        """A message is done with, or to be requeued; once settled, it stays as it is."""
+        """Settle a message, to be acknowledged or requeued; a settled one is not changed."""
         with self._lock:
-            if message in self._open:
-                self._open.discard(message)
+            if message in self._unsettled:
+                self._unsettled.discard(message)
                 if requeue:
-                    self._returned.add(message)
-            if not self._open:
+                    self._requeued.add(message)
+            if not self._unsettled:
                 self._settled.set()
 
     def requeue_unsettled(self) -> None:
-        """Whatever is not settled is to be requeued."""
+        """Requeue all messages that are not settled."""
         with self._lock:
-            self._returned |= self._open
-            self._open.clear()
+            self._requeued |= self._unsettled
+            self._unsettled.clear()
             self._settled.set()
 
     def wait(self) -> set[Any]:
-        """Wait until all are settled; return those to be requeued."""
+        """Wait until all messages are settled; return those to be requeued."""
         self._settled.wait()
-        return self._returned
+        return self._requeued
 
 
 class PendingMessage(NamedTuple):
-    """A message, and by what it is settled."""
+    """A message and its batch."""
 
     batch: DispatchedBatch
     message: Any
@@ -142,24 +141,24 @@ class PendingMessage(NamedTuple):
 
 
 class DeliveryQueue:
-    """The dispatcher of a notification listener: it takes all that comes."""
+    """Dispatcher of a notification listener; puts messages into a queue for the source."""
 
     def __init__(self, priorities: Sequence[str]) -> None:
         self.supported_priorities = priorities
         self._lock = threading.Lock()
-        self._waiting: SimpleQueue[PendingMessage] = SimpleQueue()
+        self._queue: SimpleQueue[PendingMessage] = SimpleQueue()
         self._batches: set[DispatchedBatch] = set()
         self._is_closed = False
 
     def dispatch(self, incoming: Sequence[Any]) -> set[Any]:
-        """Hand messages in; return, when all are settled, those to be requeued."""
+        """Queue messages, and wait until all are settled; return those to be requeued."""
         batch = DispatchedBatch(incoming)
         with self._lock:
             if self._is_closed:
                 return set(incoming)
             self._batches.add(batch)
         for message in incoming:
-            self._waiting.put(PendingMessage(batch, message))
+            self._queue.put(PendingMessage(batch, message))
         try:
             return batch.wait()
         finally:
@@ -167,17 +166,17 @@ class DeliveryQueue:
                 self._batches.discard(batch)
 
     def take(self, max_messages: int, timeout_seconds: float) -> list[PendingMessage]:
-        """Return what is there, waiting for the first."""
+        """Remove and return up to `max_messages`; wait for the first only."""
         pending_messages: list[PendingMessage] = []
         with suppress(Empty):
             while len(pending_messages) < max_messages:
                 pending_messages.append(
-                    self._waiting.get(timeout=0 if pending_messages else timeout_seconds)
+                    self._queue.get(timeout=0 if pending_messages else timeout_seconds)
                 )
         return pending_messages
 
     def close(self) -> None:
-        """Let nobody wait any more: what is not settled is requeued, and so is what comes."""
+        """Requeue all unsettled and future messages, and wake the waiting threads."""
         with self._lock:
             self._is_closed = True
             batches = list(self._batches)

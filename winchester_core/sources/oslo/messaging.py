@@ -1,11 +1,11 @@
-"""The import of oslo.messaging, which brings in much that warns of its own end."""
+"""Import of oslo.messaging without the deprecation warnings of its dependencies."""
 
 from __future__ import annotations
 
 import warnings
 
 with warnings.catch_warnings():
-    # eventlet is imported by oslo.service, not used, and deprecated
+    # oslo.service imports eventlet, which is deprecated and not used
     warnings.simplefilter("ignore")
     import oslo_messaging
     from oslo_config import cfg

@@ -1,4 +1,4 @@
-"""Delivers the notifications of a listener of oslo.messaging."""
+"""Event source that receives notifications through oslo.messaging."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 PRIORITIES = ("audit", "debug", "info", "warn", "error", "critical", "sample")
 TRANSPORT_CONTEXT_KEYS = ("reply_q", "msg_id", "client_timeout")
-"""What oslo.messaging adds to a context that was not sent."""
+"""Keys that oslo.messaging adds to the context of a received message."""
 
 TEXT = All(str, Length(min=1))
 
 
 class OsloSource(EventSource):
-    """Notifications through a listener of oslo.messaging (extra `oslo`).
+    """Receives notifications through oslo.messaging (extra `oslo`).
 
-    Queues and exchanges are declared as oslo.messaging does that, with its own options. A
-    notification is acknowledged once it is stored and committed, or kept as a rejected message;
-    what is released is requeued. While the broker is away oslo.messaging itself connects again.
+    oslo.messaging declares queues and exchanges with its own options, and reconnects by itself. A
+    notification is acknowledged after it was stored, also as a rejected message; released
+    notifications are requeued.
     """
 
     example: ClassVar[str] = """
@@ -43,55 +43,54 @@ class OsloSource(EventSource):
                 default=None,
                 description=(
                     "as in OpenStack's configuration files, such as "
-                    "`rabbit://user:password@host:5672/nova` (default: what `config_files` say)"
+                    "`rabbit://user:password@host:5672/nova` (default: as in `config_files`)"
                 ),
             ): AnyOf(None, TEXT),
             Optional(
                 "config_files",
                 default=list,
                 description=(
-                    "files of oslo.config, for example with a section `[oslo_messaging_rabbit]` "
-                    "for TLS, heartbeats or quorum queues"
+                    "configuration files of oslo.config, for example with a section "
+                    "`[oslo_messaging_rabbit]` for TLS, heartbeats or quorum queues"
                 ),
             ): [TEXT],
             Optional(
-                "topics", default=lambda: ["notifications"], description="what is listened to"
+                "topics", default=lambda: ["notifications"], description="topics to listen to"
             ): All([TEXT], Length(min=1)),
             Optional(
                 "exchanges",
                 default=list,
                 description=(
-                    "in which exchanges (default: the transport's `control_exchange`, which is "
-                    "`openstack`)"
+                    "exchanges of the topics (default: the transport's `control_exchange`, which "
+                    "defaults to `openstack`)"
                 ),
             ): [TEXT],
             Optional(
                 "pool",
                 default=None,
                 description=(
-                    "listeners with one pool's name share its notifications, and other pools have "
-                    "their own copies (default: no pool)"
+                    "listeners of the same pool share its notifications; each pool gets a copy of "
+                    "every notification (default: no pool)"
                 ),
             ): AnyOf(None, TEXT),
             Optional(
                 "priorities",
                 default=lambda: list(PRIORITIES),
-                description=(
-                    "the priorities listened to; each has a queue of its own for each topic"
-                ),
+                description=("priorities to listen to; each has its own queue per topic"),
             ): All([In(PRIORITIES)], Length(min=1)),
             Optional(
                 "prefetch",
                 default=1000,
                 description=(
-                    "how many notifications of a queue are on their way at once, at most; of "
-                    "RabbitMQ only, and unless `transport_url` or the files say so themselves"
+                    "maximum number of unacknowledged notifications per queue; for RabbitMQ only, "
+                    "unless set in `transport_url` or `config_files`"
                 ),
             ): All(int, Range(min=1, max=65535)),
             Optional(
                 "batch_seconds",
                 default=0.1,
-                description="how long oslo.messaging gathers a batch once there is a notification",
+                description="how long oslo.messaging waits to fill a batch after its first "
+                "notification",
             ): All(AnyOf(int, float), Range(min=0.001, max=60)),
         }
     )
@@ -102,12 +101,12 @@ class OsloSource(EventSource):
         self._listener: OsloListener | None = None
 
     def open(self) -> None:
-        """Begin to listen; that there is a connection is not waited for."""
+        """Start the listener, without waiting for its connection."""
         self._queue = DeliveryQueue(self.params["priorities"])
         self._listener = OsloListener(self.params, self._queue)
 
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
-        """Return what was handed in, at most `max_messages`.
+        """Return up to `max_messages`.
 
         Raises `SourceError` when oslo.messaging cannot listen.
         """
@@ -119,21 +118,21 @@ class OsloSource(EventSource):
         return [_message(pending) for pending in pending_messages]
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """Let oslo.messaging acknowledge."""
+        """Acknowledge the messages."""
         for message in messages:
             message.token.settle()
 
     def release(self, messages: Sequence[Message]) -> None:
-        """Let oslo.messaging requeue."""
+        """Requeue the messages."""
         for message in messages:
             message.token.settle(requeue=True)
 
     def reject(self, message: Message, reason: str) -> None:
-        """Let oslo.messaging acknowledge a bad message, which has been kept."""
+        """Acknowledge an invalid message, which was stored as a rejected message."""
         message.token.settle()
 
     def close(self) -> None:
-        """Requeue what is not settled, and stop listening."""
+        """Requeue unsettled messages, and stop listening."""
         if self._queue is not None:
             self._queue.close()
         if self._listener is not None:
@@ -142,7 +141,7 @@ class OsloSource(EventSource):
 
 
 def _message(pending: PendingMessage) -> Message:
-    """The notification as it was sent: oslo.messaging takes its context out of it."""
+    """Restore the notification as sent; oslo.messaging has separated its context."""
     incoming = pending.message
     context = {
         f"_context_{name}": value

@@ -1,4 +1,4 @@
-"""Connecting to a broker, and declaration of its exchanges, queues and bindings."""
+"""Connection to a broker, and declaration of exchanges, queues and bindings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kombu.utils.url import parse_url
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-# parameter of the source: what kombu calls it
+# kombu's argument for each parameter of the source
 KOMBU_ADDRESS_NAMES = {
     "host": "hostname",
     "port": "port",
@@ -24,9 +24,9 @@ KOMBU_ADDRESS_NAMES = {
 
 
 def connect(params: Mapping[str, Any]) -> Connection:
-    """Return an open connection. `params` are those of `CONNECTION_PARAMETERS`.
+    """Return an open connection to the first of the URLs that responds.
 
-    Of several URLs the first that answers is taken. Raises what kombu raises for the last.
+    `params` as in `CONNECTION_PARAMETERS`. Raises kombu's error for the last URL.
     """
     *others, last = make_connections(params)
     for connection in others:
@@ -38,14 +38,14 @@ def connect(params: Mapping[str, Any]) -> Connection:
 
 
 def make_connections(params: Mapping[str, Any]) -> Iterator[Connection]:
-    """A connection that is not open yet for each URL."""
+    """Yield an unopened connection for each URL."""
     urls = [params["url"]] if isinstance(params["url"], str) else params["url"]
-    given = {kombu: params[name] for name, kombu in KOMBU_ADDRESS_NAMES.items()}
-    replaced = {name: value for name, value in given.items() if value is not None}
+    address_params = {kombu: params[name] for name, kombu in KOMBU_ADDRESS_NAMES.items()}
+    overrides = {name: value for name, value in address_params.items() if value is not None}
     timeout_seconds = params["timeout_seconds"]
     for url in urls:
-        found = parse_url(url)
-        address = {name: found[name] for name in KOMBU_ADDRESS_NAMES.values()} | replaced
+        url_parts = parse_url(url)
+        address = {name: url_parts[name] for name in KOMBU_ADDRESS_NAMES.values()} | overrides
         yield Connection(
             **address,
             transport="pyamqp",
@@ -53,7 +53,7 @@ def make_connections(params: Mapping[str, Any]) -> Iterator[Connection]:
             heartbeat=params["heartbeat_seconds"],
             connect_timeout=timeout_seconds,
             transport_options={
-                # bounds on every wait for a reply: nothing hangs on a broker that is stuck
+                # bound every wait for a reply, so that a stuck broker does not block the source
                 "read_timeout": timeout_seconds,
                 "write_timeout": timeout_seconds,
                 "client_properties": {"connection_name": f"winchester, process {os.getpid()}"},
@@ -72,7 +72,7 @@ def _open_connection(connection: Connection) -> Connection:
 
 
 def _tls_options(tls: Mapping[str, Any] | None, url: str) -> dict[str, Any] | None:
-    """The options of py-amqp's socket; a server name of None there is the host of the URL."""
+    """Return TLS options of py-amqp; `server_hostname` None means the host of the URL."""
     if tls is None:
         return {"server_hostname": None} if url.startswith("amqps:") else None
     files = {"ca_certs": "ca_file", "certfile": "cert_file", "keyfile": "key_file"}
@@ -82,14 +82,12 @@ def _tls_options(tls: Mapping[str, Any] | None, url: str) -> dict[str, Any] | No
     return options | {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": tls["server_name"]}
 
 
-# Exchanges, queues and bindings: looked at first, and declared only where they are absent.
-#
-# A declaration that differs from what exists closes the channel in RabbitMQ; what somebody else
-# has declared otherwise is therefore used as it is.
+# Exchanges and queues are declared only if they are missing: RabbitMQ closes the channel when a
+# declaration differs from the existing object. Existing ones are used unchanged.
 
 
 def declare_missing(connection: Connection, queue: Mapping[str, Any]) -> None:
-    """Declare what is absent of a queue and its exchange, and bind them."""
+    """Declare a queue and its exchange unless they exist, and bind the queue."""
     exchange = queue["exchange"]
     if exchange and not _exists(connection, lambda on: check_exchange(on, queue)):
         with connection.channel() as channel:
@@ -112,7 +110,7 @@ def declare_missing(connection: Connection, queue: Mapping[str, Any]) -> None:
 
 
 def check_queue(connection: Connection, queue: Mapping[str, Any]) -> None:
-    """Look whether a queue and its exchange exist. Raises `NotFound`."""
+    """Check that a queue and its exchange exist. Raises `NotFound`."""
     with connection.channel() as channel:
         if queue["exchange"]:
             check_exchange(channel, queue)
@@ -120,12 +118,12 @@ def check_queue(connection: Connection, queue: Mapping[str, Any]) -> None:
 
 
 def check_exchange(channel: Any, queue: Mapping[str, Any]) -> None:
-    """Look whether the exchange exists. Raises `NotFound`, which closes the channel."""
+    """Check that the exchange exists. Raises `NotFound`, which closes the channel."""
     channel.exchange_declare(queue["exchange"], queue["exchange_type"], passive=True)
 
 
 def count_ready(channel: Any, queue: Mapping[str, Any]) -> int:
-    """How many messages lie in the queue that nobody has. Raises as `check_exchange`."""
+    """Return the number of ready messages in the queue. Raises as `check_exchange`."""
     count: int = channel.queue_declare(queue["name"], passive=True).message_count
     return count
 
@@ -140,7 +138,7 @@ def _exists(connection: Connection, check: Callable[[Any], object]) -> bool:
 
 
 def _bind(connection: Connection, queue: Mapping[str, Any]) -> None:
-    """Bind by every routing key; what is bound already stays as it is."""
+    """Bind with every routing key; existing bindings stay."""
     with connection.channel() as channel:
         for key in queue["routing_keys"] or [queue["name"]]:
             channel.queue_bind(queue["name"], queue["exchange"], key)

@@ -1,4 +1,4 @@
-"""What the `rabbitmq` source takes in its `params`."""
+"""Parameters of the `rabbitmq` source."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ URL = All(
 
 
 def optional(check: Any) -> Any:
-    """What `check` takes, or nothing."""
+    """Return a validator of None or what `check` accepts."""
     schema = Schema(check)
 
     @json_schema(AnyOf(check, None))
@@ -35,7 +35,7 @@ def optional(check: Any) -> Any:
 
 
 def one_or_more(check: Any) -> Any:
-    """What `check` takes, or a list of it."""
+    """Return a validator of what `check` accepts, or a non-empty list of it."""
     one, several = Schema(check), Schema(All([check], Length(min=1)))
 
     @json_schema(AnyOf(check, several))
@@ -46,7 +46,7 @@ def one_or_more(check: Any) -> Any:
 
 
 def whole_number(minimum: int, maximum: int) -> Any:
-    """A whole number within these bounds."""
+    """Return a validator of whole numbers within these bounds."""
 
     @json_schema(type="integer", minimum=minimum, maximum=maximum)
     def check_whole_number(value: Any) -> int:
@@ -58,7 +58,7 @@ def whole_number(minimum: int, maximum: int) -> Any:
 
 
 def seconds(minimum: float) -> Any:
-    """A number of seconds."""
+    """Return a validator of a number of seconds."""
 
     @json_schema(type="number", minimum=minimum, maximum=MAX_SECONDS)
     def check_seconds(value: Any) -> float:
@@ -71,29 +71,31 @@ def seconds(minimum: float) -> Any:
 
 QUEUE_MAPPING = Schema(
     {
-        Required("name", description="of the queue"): NAME,
-        Optional("exchange", default="", description="what it is bound to (default: nothing)"): All(
-            str, Length(max=255)
-        ),
-        Optional("exchange_type", default="topic", description="of the exchange"): In(
+        Required("name", description="name of the queue"): NAME,
+        Optional(
+            "exchange", default="", description="exchange to bind the queue to (default: none)"
+        ): All(str, Length(max=255)),
+        Optional("exchange_type", default="topic", description="type of the exchange"): In(
             EXCHANGE_TYPES
         ),
         Optional(
             "routing_keys",
             default=list,
-            description="by which it is bound (default: the queue's name)",
+            description="routing keys of the bindings (default: the queue's name)",
         ): [All(str, Length(max=255))],
         Optional(
-            "durable", default=True, description="whether the queue outlives the broker"
+            "durable",
+            default=True,
+            description="whether the queue survives a restart of the broker",
         ): bool,
         Optional(
             "auto_delete",
             default=False,
             description="whether the broker deletes it after its last consumer",
         ): bool,
-        Optional("queue_type", default=None, description="default: the broker's"): optional(
-            In(QUEUE_TYPES)
-        ),
+        Optional(
+            "queue_type", default=None, description="type of the queue (default: the broker's)"
+        ): optional(In(QUEUE_TYPES)),
         Optional("arguments", default=dict, description="further arguments of the queue"): {
             NAME: object
         },
@@ -103,28 +105,32 @@ QUEUE_MAPPING = Schema(
 
 @json_schema(AnyOf(NAME, QUEUE_MAPPING))
 def queue(value: Any) -> dict[str, Any]:
-    """A queue: its name alone, or a mapping."""
-    found: dict[str, Any] = QUEUE_MAPPING({"name": value} if isinstance(value, str) else value)
-    if found["queue_type"] == "quorum" and not found["durable"]:
+    """Validate a queue: its name, or a mapping."""
+    checked: dict[str, Any] = QUEUE_MAPPING({"name": value} if isinstance(value, str) else value)
+    if checked["queue_type"] == "quorum" and not checked["durable"]:
         raise Invalid("a quorum queue is always durable")
-    if found["queue_type"] == "quorum" and found["auto_delete"]:
+    if checked["queue_type"] == "quorum" and checked["auto_delete"]:
         raise Invalid("a quorum queue is never deleted automatically")
-    if found["routing_keys"] and not found["exchange"]:
+    if checked["routing_keys"] and not checked["exchange"]:
         raise Invalid("routing_keys need an exchange to bind the queue to")
-    return found
+    return checked
 
 
 TLS_MAPPING = Schema(
     {
         Optional(
-            "ca_file", default=None, description="whom to trust in place of the usual authorities"
+            "ca_file",
+            default=None,
+            description="CA certificates (default: those of the system)",
         ): optional(TEXT),
-        Optional("cert_file", default=None, description="as whom to appear"): optional(TEXT),
-        Optional("key_file", default=None, description="the key of `cert_file`"): optional(TEXT),
+        Optional("cert_file", default=None, description="client certificate"): optional(TEXT),
+        Optional("key_file", default=None, description="private key of `cert_file`"): optional(
+            TEXT
+        ),
         Optional(
             "server_name",
             default=None,
-            description="the name in the broker's certificate (default: the host)",
+            description="name in the broker's certificate (default: the host)",
         ): optional(TEXT),
         Optional("verify", default=True, description="whether the certificate is verified"): bool,
     }
@@ -133,13 +139,13 @@ TLS_MAPPING = Schema(
 
 @json_schema(AnyOf(bool, TLS_MAPPING, None))
 def tls(value: Any) -> dict[str, Any] | None:
-    """How TLS is spoken: true for the defaults, a mapping, or nothing for plain TCP."""
+    """Validate TLS options: true for the defaults, a mapping, or None for plain TCP."""
     if value in (None, False):
         return None
-    found: dict[str, Any] = TLS_MAPPING({} if value is True else value)
-    if found["key_file"] and not found["cert_file"]:
+    checked: dict[str, Any] = TLS_MAPPING({} if value is True else value)
+    if checked["key_file"] and not checked["cert_file"]:
         raise Invalid("key_file needs a cert_file")
-    return found
+    return checked
 
 
 CONNECTION_PARAMETERS: dict[Any, Any] = {
@@ -147,30 +153,33 @@ CONNECTION_PARAMETERS: dict[Any, Any] = {
         "url",
         default=LOCAL_URL,
         description=(
-            "where the broker is, or a list of URLs of one cluster, of which the first that "
-            "answers is taken; `amqps://` for TLS"
+            "URL of the broker, or a list of the URLs of a cluster, of which the first that "
+            "responds is used; `amqps://` for TLS"
         ),
     ): one_or_more(URL),
-    Optional("host", default=None, description="goes before what `url` says"): optional(TEXT),
-    Optional("port", default=None, description="goes before what `url` says"): optional(
+    Optional("host", default=None, description="overrides the host in `url`"): optional(TEXT),
+    Optional("port", default=None, description="overrides the port in `url`"): optional(
         whole_number(1, 65535)
     ),
-    Optional("user", default=None, description="goes before what `url` says"): optional(TEXT),
-    Optional("password", default=None, description="goes before what `url` says"): optional(str),
-    Optional("virtual_host", default=None, description="goes before what `url` says"): optional(
-        TEXT
+    Optional("user", default=None, description="overrides the user in `url`"): optional(TEXT),
+    Optional("password", default=None, description="overrides the password in `url`"): optional(
+        str
     ),
-    Optional("tls", default=None, description="true, or a mapping"): tls,
+    Optional(
+        "virtual_host", default=None, description="overrides the virtual host in `url`"
+    ): optional(TEXT),
+    Optional("tls", default=None, description="true for the defaults, or a mapping"): tls,
     Optional(
         "heartbeat_seconds",
         default=60,
         description=(
-            "the broker and the source each take the other for dead after about twice this "
-            "silence; heartbeats go on while the database is slow or away"
+            "heartbeat interval; broker and source consider each other dead after about two "
+            "intervals without a heartbeat. Heartbeats continue while the database is slow or "
+            "unavailable"
         ),
     ): whole_number(1, 3600),
     Optional(
-        "timeout_seconds", default=10, description="the longest wait for a connection or a reply"
+        "timeout_seconds", default=10, description="timeout of connecting, and of every reply"
     ): seconds(1),
 }
 
@@ -179,39 +188,38 @@ CONSUMING_PARAMETERS: dict[Any, Any] = {
         "prefetch",
         default=1000,
         description=(
-            "how many messages of a queue are on their way at once, at most; it bounds the batch, "
-            "too"
+            "maximum number of unacknowledged messages per queue; it also limits the batch"
         ),
     ): whole_number(1, 65535),
     Optional(
         "batch_seconds",
         default=0.1,
-        description="how long a batch is gathered once there is a message",
+        description="how long to wait to fill a batch after its first message",
     ): seconds(0),
     Optional(
         "declare",
         default=True,
         description=(
-            "whether queues, exchanges and bindings that are absent are made; what exists is used "
-            "as it is and never declared otherwise. With false nothing is made or bound: what is "
-            "absent is a failure, tried again until it is there"
+            "whether to declare missing queues, exchanges and bindings; existing ones are used "
+            "unchanged. With false, nothing is declared or bound, and a missing queue or exchange "
+            "is a failure, which is retried"
         ),
     ): bool,
     Optional(
         "format",
         default="notification",
-        description=(
-            "what the bodies are; a notification is bare or in the envelope of oslo.messaging"
-        ),
+        description=("format of the bodies; a notification may be in an oslo.messaging envelope"),
     ): In([kind.value for kind in MessageKind]),
-    Optional(
-        "datetime_traits", default=list, description="the traits of events that are datetimes"
-    ): [NAME],
+    Optional("datetime_traits", default=list, description="traits of events that are datetimes"): [
+        NAME
+    ],
 }
 
 RABBITMQ_SCHEMA = Schema(
     {
-        Required("queues", description="each a name, or a mapping"): All([queue], Length(min=1)),
+        Required("queues", description="queues to consume, each a name or a mapping"): All(
+            [queue], Length(min=1)
+        ),
         **CONNECTION_PARAMETERS,
         **CONSUMING_PARAMETERS,
     }

@@ -1,4 +1,4 @@
-"""Connection to the broker with its unsettled deliveries, and the heartbeat thread."""
+"""Session with the broker, its unsettled delivery tags, and the heartbeat thread."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ logger = logging.getLogger(__name__)
 
 MIN_DRAIN_SECONDS = 0.001
 MAX_DRAIN_SECONDS = 0.1
-"""The longest uninterrupted wait; shorter than the pause between two heartbeats of a broker."""
+"""Longest wait while holding the lock; shorter than the heartbeat interval of a broker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message as it came: from which queue, and by which tag it is settled."""
+    """A delivered message, with its queue and delivery tag."""
 
     queue: str
     tag: int
@@ -41,15 +41,15 @@ class Delivery:
 
 
 class BrokerSession:
-    """A connection with one channel, on which all queues are consumed.
+    """A connection with one channel that consumes all queues.
 
-    A connection of kombu belongs to one thread at a time: every method may be called from any
-    thread, and takes the lock. Whatever goes wrong ends the session: `failure` says what, nothing
-    is sent any more, and the broker delivers anew what was not settled.
+    Thread-safe: every method takes the lock, since kombu's connections are not. Any error ends the
+    session and is stored in `failure`; nothing more is sent, and the broker redelivers unsettled
+    messages.
     """
 
     def __init__(self, params: Mapping[str, Any]) -> None:
-        """Connect and begin to consume. Raises `SourceError`."""
+        """Connect and start consuming. Raises `SourceError`."""
         self.failure: SourceError | None = None
         self._queues: list[Mapping[str, Any]] = params["queues"]
         self._max_unsettled = params["prefetch"] * len(self._queues)
@@ -69,25 +69,25 @@ class BrokerSession:
             raise _source_error(self._name, error) from error
 
     def receive_batch(self, max_messages: int, timeout_seconds: float) -> list[Delivery]:
-        """Return what has been delivered, waiting for the first, and a little for more."""
-        until = time.monotonic() + timeout_seconds
+        """Return delivered messages; wait for the first, then up to `batch_seconds` for more."""
+        timeout_at = time.monotonic() + timeout_seconds
         received_before = 0
         while True:
             with self._lock:
-                self._drain(max_messages, until)
+                self._drain(max_messages, timeout_at)
                 received = len(self._received)
                 is_done = self._is_batch_full(max_messages) or self.failure is not None
             now = time.monotonic()
             if received and not received_before:
-                until = min(until, now + self._batch_seconds)
+                timeout_at = min(timeout_at, now + self._batch_seconds)
             received_before = received
-            if is_done or now >= until:
+            if is_done or now >= timeout_at:
                 break
         with self._lock:
             return [self._received.popleft() for _ in range(min(max_messages, len(self._received)))]
 
     def keep_alive(self) -> None:
-        """Answer the broker, unless another thread is at it already."""
+        """Process heartbeats, unless another thread holds the lock and does so."""
         if self._lock.acquire(blocking=False):
             try:
                 self._drain(0, 0)
@@ -95,19 +95,19 @@ class BrokerSession:
                 self._lock.release()
 
     def ack(self, tags: Iterable[int]) -> None:
-        """Tell the broker that these are done with."""
+        """Acknowledge these deliveries."""
         with self._lock:
             for tag, multiple in self._delivery_tags.settle(tags):
                 self._send(functools.partial(self._channel.basic_ack, tag, multiple=multiple))
 
     def requeue(self, tags: Iterable[int]) -> None:
-        """Give these back to their queues."""
+        """Requeue these deliveries."""
         with self._lock:
             for tag in self._delivery_tags.remove(tags):
                 self._send(functools.partial(self._channel.basic_reject, tag, requeue=True))
 
     def count_ready(self) -> int | None:
-        """How many messages lie in the queues that no consumer has; None when that fails."""
+        """Return the number of ready messages in all queues; None when the query fails."""
         with self._lock:
             if self.failure is not None:
                 return None
@@ -118,7 +118,7 @@ class BrokerSession:
                 return None
 
     def close(self) -> None:
-        """Disconnect; the broker delivers again what was not settled."""
+        """Disconnect; the broker redelivers unsettled messages."""
         with self._lock:
             if self.failure is None:
                 self._send(self._connection.release)
@@ -133,7 +133,7 @@ class BrokerSession:
             prepare(self._connection, queue)
         channel = self._connection.channel()
         channel.auto_decode = False
-        channel.basic_qos(0, params["prefetch"], False)  # of each consumer, not of all
+        channel.basic_qos(0, params["prefetch"], False)  # per consumer
         for queue in self._queues:
             name = queue["name"]
             channel.basic_consume(name, callback=functools.partial(self._on_delivery, name))
@@ -152,16 +152,16 @@ class BrokerSession:
             )
         )
 
-    def _drain(self, max_messages: int, until: float) -> None:
-        """Read what is there, and answer heartbeats.
+    def _drain(self, max_messages: int, timeout_at: float) -> None:
+        """Read available frames, and process heartbeats.
 
-        Short of a batch, more is waited for, till `until` but no longer than a slice. There is
-        never more than the broker sends before anything is settled.
+        Waits for more until `timeout_at`, for `MAX_DRAIN_SECONDS` at most, unless the batch is
+        full. The prefetch limit bounds the number of messages received.
         """
-        slice_end = min(until, time.monotonic() + MAX_DRAIN_SECONDS)
+        timeout_at = min(timeout_at, time.monotonic() + MAX_DRAIN_SECONDS)
         while self.failure is None:
             wait_seconds = (
-                0.0 if self._is_batch_full(max_messages) else slice_end - time.monotonic()
+                0.0 if self._is_batch_full(max_messages) else timeout_at - time.monotonic()
             )
             try:
                 self._connection.drain_events(timeout=max(MIN_DRAIN_SECONDS, wait_seconds))
@@ -172,7 +172,7 @@ class BrokerSession:
         self._send(self._connection.heartbeat_check)
 
     def _is_batch_full(self, max_messages: int) -> bool:
-        """Whether there is a batch, or the broker sends no more until something is settled."""
+        """Return whether the batch or the prefetch limit is full."""
         return (
             len(self._received) >= max_messages or len(self._delivery_tags) >= self._max_unsettled
         )
@@ -186,12 +186,12 @@ class BrokerSession:
 
     def _fail(self, error: Exception) -> None:
         """End the session. py-amqp raises errors of many kinds when a connection breaks."""
-        logger.debug("%s: the session has failed", self._name, exc_info=error)
+        logger.debug("session failed: broker=%s", self._name, exc_info=error)
         self.failure = _source_error(self._name, error)
         self._close_socket()
 
     def _close_socket(self) -> None:
-        """Close the socket without a word, so that the broker notices at once."""
+        """Close the socket without a closing handshake; the broker notices immediately."""
         self._connection.collect()
 
 
@@ -204,7 +204,7 @@ MAX_INTERVAL_SECONDS = 1.0
 
 
 class HeartbeatThread:
-    """Heartbeats go on, and those of the broker are read, however long a transaction takes."""
+    """Thread that processes heartbeats, so that slow transactions do not end the session."""
 
     def __init__(self, session: BrokerSession, heartbeat_seconds: float) -> None:
         self._session = session
@@ -214,7 +214,7 @@ class HeartbeatThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop, and wait for the end of the thread."""
+        """Stop the thread and wait for its end."""
         self._stop.set()
         self._thread.join()
 
@@ -224,14 +224,14 @@ class HeartbeatThread:
 
 
 class Settlement(NamedTuple):
-    """One frame to send: for this delivery, and with `multiple` for all before it, too."""
+    """An acknowledgement to send: of one delivery, or with `multiple` of all up to it."""
 
     tag: int
     multiple: bool
 
 
 class DeliveryTags:
-    """The unsettled delivery tags of one channel; the broker counts them upwards."""
+    """Unsettled delivery tags of one channel; the broker assigns them in ascending order."""
 
     def __init__(self) -> None:
         self._unsettled: dict[int, None] = {}
@@ -240,23 +240,23 @@ class DeliveryTags:
         return len(self._unsettled)
 
     def add(self, tag: int) -> None:
-        """A delivery has come."""
+        """Add a delivery."""
         self._unsettled[tag] = None
 
     def remove(self, tags: Iterable[int]) -> list[int]:
-        """Strike these deliveries out; return, in order, those that were open."""
+        """Remove these deliveries; return those that were unsettled, in order."""
         removed = sorted(tag for tag in set(tags) if tag in self._unsettled)
         for tag in removed:
             del self._unsettled[tag]
         return removed
 
     def settle(self, tags: Iterable[int]) -> list[Settlement]:
-        """Strike these deliveries out; return the fewest frames that say so to the broker.
+        """Remove these deliveries; return the minimal acknowledgements for the broker.
 
-        One frame with `multiple` stands for all that come before the first one still open.
+        One acknowledgement with `multiple` covers all before the first unsettled delivery.
         """
         settled = self.remove(tags)
-        first_open = next(iter(self._unsettled), None)
-        below = [tag for tag in settled if first_open is None or tag < first_open]
+        first_unsettled = next(iter(self._unsettled), None)
+        below = [tag for tag in settled if first_unsettled is None or tag < first_unsettled]
         multiple = [Settlement(below[-1], len(below) > 1)] if below else []
         return multiple + [Settlement(tag, False) for tag in settled[len(below) :]]

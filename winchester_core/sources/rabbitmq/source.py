@@ -1,4 +1,4 @@
-"""Delivers what lies in queues of RabbitMQ, and acknowledges it once it is stored."""
+"""Event source that consumes queues of RabbitMQ."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 class Token(NamedTuple):
-    """By which connection of a source a message came, and its delivery tag there."""
+    """Number of the session that delivered a message, and its delivery tag there."""
 
     session: int
     tag: int
 
 
 class RabbitmqSource(EventSource):
-    """Notifications or events from queues of RabbitMQ (extra `rabbitmq`).
+    """Consumes notifications or events from queues of RabbitMQ (extra `rabbitmq`).
 
-    A message is acknowledged once it is stored and committed, or kept as a rejected one. What is
-    released, and what was not settled when a connection broke, comes again.
+    A message is acknowledged after it was stored, also as a rejected message. Released messages,
+    and those unsettled when a connection breaks, are redelivered.
     """
 
     example: ClassVar[str] = """
@@ -46,11 +46,11 @@ class RabbitmqSource(EventSource):
         self._kind = MessageKind(self.params["format"])
         self._datetime_traits = tuple(self.params["datetime_traits"])
         self._session_number = 0
-        self.session: BrokerSession | None = None  # the connection in use, for who looks on
+        self.session: BrokerSession | None = None
         self._heartbeat_thread: HeartbeatThread | None = None
 
     def open(self) -> None:
-        """Connect, declare what is absent, and begin to consume. Raises `SourceError`."""
+        """Connect, declare missing objects, and start consuming. Raises `SourceError`."""
         self._session_number += 1
         self.session = BrokerSession(self.params)
         self._heartbeat_thread = HeartbeatThread(self.session, self.params["heartbeat_seconds"])
@@ -58,8 +58,8 @@ class RabbitmqSource(EventSource):
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         """Return a batch, which may be smaller than `max_messages`.
 
-        Raises `SourceError` when the connection has broken, or the broker has cancelled a
-        consumer, and everything that came before was returned.
+        Raises `SourceError` after the connection broke or the broker cancelled a consumer, and
+        all messages delivered before were returned.
         """
         session = self._open_session()
         deliveries = session.receive_batch(max_messages, timeout_seconds)
@@ -68,15 +68,15 @@ class RabbitmqSource(EventSource):
         return [self._message(delivery) for delivery in deliveries]
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """Acknowledge; what came by an earlier connection is passed over, since it comes again."""
+        """Acknowledge messages, except those of earlier sessions, which are redelivered."""
         self._open_session().ack(self._tags(messages))
 
     def release(self, messages: Sequence[Message]) -> None:
-        """Give messages back to their queues."""
+        """Requeue messages."""
         self._open_session().requeue(self._tags(messages))
 
     def reject(self, message: Message, reason: str) -> None:
-        """Acknowledge a bad message, which has been kept."""
+        """Acknowledge an invalid message, which was stored as a rejected message."""
         self.ack([message])
 
     def close(self) -> None:
@@ -88,7 +88,7 @@ class RabbitmqSource(EventSource):
         self._heartbeat_thread = self.session = None
 
     def lag(self) -> int | None:
-        """How many messages lie ready in the queues; None while there is no connection."""
+        """Return the number of ready messages in the queues; None without a connection."""
         return self.session.count_ready() if self.session is not None else None
 
     def _open_session(self) -> BrokerSession:

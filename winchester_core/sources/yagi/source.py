@@ -1,4 +1,4 @@
-"""Source that consumes the queues of a `yagi.conf`, and reading of that file."""
+"""Event source that consumes the queues of a `yagi.conf`, and the parser of that file."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ logger = logging.getLogger(__name__)
 
 
 class YagiSource(RabbitmqSource):
-    """Notifications from the queues that an existing `yagi.conf` has for Winchester.
+    """Consumes notifications from the queues that an existing `yagi.conf` has for Winchester.
 
-    Consumed are, as the source `rabbitmq` does that, the queues of `[consumers]` that have
-    `winchester.yagi_handler.WinchesterHandler` among their `apps`, from the broker of
-    `[rabbit_broker]`. `max_messages` is how many are on their way at once. Other apps of those
-    queues do not run; a warning names them. Extra `rabbitmq`.
+    Works like the source `rabbitmq`, with the broker of `[rabbit_broker]` and the queues of
+    `[consumers]` that have `winchester.yagi_handler.WinchesterHandler` among their `apps`.
+    `max_messages` is used as `prefetch`. Other apps of those queues do not run, which is logged as
+    a warning. Extra `rabbitmq`.
     """
 
     example: ClassVar[str] = """
@@ -41,7 +41,8 @@ class YagiSource(RabbitmqSource):
             Required(
                 "path",
                 description=(
-                    "the file; a relative path starts from the working directory, as Yagi's"
+                    "path of the file; a relative path starts from the working directory, as in "
+                    "Yagi"
                 ),
             ): All(str, Length(min=1))
         }
@@ -55,7 +56,7 @@ class YagiSource(RabbitmqSource):
 
     @staticmethod
     def config_file(path: str) -> str | None:
-        """The configuration of Winchester that the file names. Raises `SourceError`."""
+        """Return the `config_file` of Winchester in the file. Raises `SourceError`."""
         return read_yagi_conf(path).config_file
 
 
@@ -63,31 +64,33 @@ def _warn_unused(path: str, conf: YagiConf) -> None:
     for queue, apps in conf.other_apps.items():
         if apps:
             logger.warning(
-                "%s: of the apps of queue %r only Winchester's handler is run, and not %s",
+                "apps other than Winchester's handler are not run: file=%r queue=%s apps=%s",
                 path,
                 queue,
                 ", ".join(apps),
             )
     if conf.unused_queues:
         queues = ", ".join(conf.unused_queues)
-        logger.warning("%s: not consumed, having other apps only: queues %s", path, queues)
+        logger.warning(
+            "queues without Winchester's handler are not consumed: file=%r queues=%s", path, queues
+        )
 
 
-# Reads a `yagi.conf`, as of Yagi 0.23.
+# Parser of a `yagi.conf`, as of Yagi 0.23:
 #
 #     [rabbit_broker]          host, port, user, password, vhost
 #     [consumers]              queues: names, separated by commas
 #     [consumer:NAME]          apps, exchange, exchange_type, routing_key, durable, max_messages
 #     [winchester]             config_file: winchester.yaml
 #
-# Other sections are those of Yagi itself and of other apps.
+# Other sections belong to Yagi itself and to other apps.
 
 HANDLER = "winchester.yagi_handler.WinchesterHandler"
 BROKER_DEFAULTS = {
     "host": "localhost",
     "port": "5672",
     "user": "guest",
-    "password": "guest",  # as Yagi has it
+    "password": "guest",  # as in Yagi
     "vhost": "/",
 }
 MAX_MESSAGES = 100
@@ -95,11 +98,10 @@ MAX_MESSAGES = 100
 
 @dataclass(frozen=True, slots=True)
 class YagiConf:
-    """What a `yagi.conf` says to Winchester.
+    """The contents of a `yagi.conf` that concern Winchester.
 
-    `queues` and `broker` are parameters of the `rabbitmq` source; `other_apps` is, for each
-    queue that is consumed, what else stands on its `apps` line; `unused_queues` are those without
-    Winchester's handler.
+    `queues` and `broker` are parameters of the `rabbitmq` source; `other_apps` are the other apps
+    of each consumed queue; `unused_queues` are those without Winchester's handler.
     """
 
     broker: dict[str, Any]
@@ -111,7 +113,7 @@ class YagiConf:
 
 
 def read_yagi_conf(path: str) -> YagiConf:
-    """Read the file. Raises `SourceError`: it cannot be read, or has no queue for Winchester."""
+    """Parse the file. Raises `SourceError` if it is unreadable or has no queue for Winchester."""
     parser = _parse_file(path)
     names = _split_list(parser.get("consumers", "queues", fallback=""))
     apps = {
@@ -135,7 +137,7 @@ def read_yagi_conf(path: str) -> YagiConf:
 
 
 def _parse_file(path: str) -> ConfigParser:
-    """Read it as Yagi did, on Python 2: no interpolation, and what stands twice counts once."""
+    """Parse the file as Yagi did on Python 2: no interpolation, duplicate keys allowed."""
     parser = ConfigParser(interpolation=None, strict=False, inline_comment_prefixes=(";",))
     try:
         parser.read_string(Path(path).read_text(encoding="utf-8"), path)
@@ -147,16 +149,16 @@ def _parse_file(path: str) -> ConfigParser:
 
 
 def _broker(parser: ConfigParser) -> dict[str, Any]:
-    found = {
+    options = {
         name: parser.get("rabbit_broker", name, fallback=default)
         for name, default in BROKER_DEFAULTS.items()
     }
     return {
-        "host": found["host"],
-        "port": int(found["port"]),
-        "user": found["user"],
-        "password": found["password"],
-        "virtual_host": found["vhost"],
+        "host": options["host"],
+        "port": int(options["port"]),
+        "user": options["user"],
+        "password": options["password"],
+        "virtual_host": options["vhost"],
     }
 
 

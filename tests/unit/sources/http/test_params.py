@@ -30,7 +30,7 @@ def test_the_default_address_is_loopback() -> None:
     "host", ["0.0.0.0", "::", "192.0.2.1", "example.org", "127.0.0.1.example.org"]
 )
 def test_a_public_address_requires_a_token(host: str) -> None:
-    with pytest.raises(Invalid, match="other machines reach this address") as refused:
+    with pytest.raises(Invalid, match="other hosts can reach this address") as refused:
         SCHEMA({"host": host})
     assert refused.value.path == ["host"]
     assert SCHEMA({"host": host, "token": "abc"})["host"] == host

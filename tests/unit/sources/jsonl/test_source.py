@@ -207,7 +207,7 @@ def test_damaged_gzip_data_is_a_permanent_error(tmp_path: Path) -> None:
     (tmp_path / "bad.gz").write_bytes(data)
     source = opened(tmp_path / "bad.gz")
     for _ in range(2):
-        with pytest.raises(SourceError, match=r"bad\.gz: its gzip data is damaged before byte"):
+        with pytest.raises(SourceError, match=r"bad\.gz: gzip data is damaged before byte"):
             source.receive(10, 0)
     source.close()
     source.open()

@@ -182,7 +182,7 @@ def test_a_deleted_file_is_warned_about(path: Path, caplog: pytest.LogCaptureFix
     # the number of the old file may have been given to the new one, which is then known by content
     assert warned in (
         [],
-        [f"{path}: the file that was read up to byte 2 is gone; what followed there is lost to us"],
+        [f"followed file is gone, unread data is lost: position=2 file={path}"],
     )
 
 
@@ -190,7 +190,7 @@ def test_gzip_data_is_refused_each_time(path: Path) -> None:
     path.write_bytes(gzip.compress(b"1\n"))
     follower = Follower(path)
     for _ in range(2):
-        with pytest.raises(SourceError, match=r"app\.jsonl: is gzip data, and that cannot be foll"):
+        with pytest.raises(SourceError, match=r"app\.jsonl: gzip data cannot be followed"):
             follower.look()
         follower.source.close()
         follower.source.open()
@@ -199,7 +199,7 @@ def test_gzip_data_is_refused_each_time(path: Path) -> None:
 def test_only_a_regular_file_is_followed(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for other in (tmp_path, tmp_path / "pipe"):
-        with pytest.raises(SourceError, match="is no regular file: only such a one is followed"):
+        with pytest.raises(SourceError, match="not a regular file, and cannot be followed"):
             Follower(other)
 
 

@@ -82,9 +82,9 @@ def test_other_apps_and_queues_are_warned_about(
     with caplog.at_level(logging.WARNING):
         source = YagiSource(path=write(tmp_path, CONF))
     apps, queues = (record.getMessage() for record in caplog.records)
-    assert "'monitor.info'" in apps
+    assert "queue=monitor.info" in apps
     assert "yagi.handler.shoebox_handler.ShoeboxHandler" in apps
-    assert "other apps only: queues other" in queues
+    assert "queues=other" in queues
     assert source.params["prefetch"] == 250
 
 
