@@ -143,6 +143,10 @@ class DatabaseUnavailable(StorageError):
     """The database is unreachable, out of space or locked: a later retry may succeed."""
 
 
+class ConnectionBroken(DatabaseUnavailable):
+    """The connection broke during a transaction, which may have been committed."""
+
+
 class DataRefused(StorageError):
     """The database refuses the content of a batch: a retry fails in the same way."""
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.interfaces import Delivered, Refused, RetryAfter
-from winchester_core.pipelines import clean_traceback, describe_error, error_text
+from winchester_core.pipelines import (
+    NOT_CAUGHT,
+    clean_traceback,
+    describe_error,
+    error_text,
+    exit_forked_child,
+)
 from winchester_core.storage.effect_records import (
     EffectDelayed,
     EffectDelivered,
@@ -33,14 +40,17 @@ def attempt_delivery(
 ) -> list[EffectResult]:
     """Deliver the claimed effects with a new handler; return their results in the same order.
 
-    All effects are rescheduled when the handler raises an exception, `SystemExit` included, or
+    All effects are rescheduled when the handler raises any exception but `KeyboardInterrupt`, or
     returns anything but one outcome per effect. They share one random fraction of the retry delay,
     so that effects that failed together are retried together.
     """
+    pid = os.getpid()
     fraction = random.random()  # noqa: S311 - spreads retries, no secret
     try:
         outcomes = spec.new_handler().deliver([claim.effect for claim in claims])
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's code
+    except NOT_CAUGHT:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a plugin's code
         mark_span_failed(error)
         # the cleaned text, not exc_info: the plain traceback may show a password
         text = clean_traceback(error)
@@ -51,6 +61,8 @@ def attempt_delivery(
             text,
         )
         return [_delay(claim, options, fraction, describe_error(error)) for claim in claims]
+    finally:
+        exit_forked_child(pid)
     problem = _invalid_outcomes(outcomes, len(claims))
     if problem is not None:
         logger.error(

@@ -8,11 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.config.triggers import check_trigger_definitions
-from winchester_core.errors import ConfigurationError, DataRefused, InvalidEvent
+from winchester_core.errors import (
+    ConfigurationError,
+    ConnectionBroken,
+    DataRefused,
+    InvalidEvent,
+    WinchesterError,
+)
 from winchester_core.ingest.decoding import NoDefinition
 from winchester_core.ingest.outcome import AddResult
 from winchester_core.model.event import clean_event, printable
 from winchester_core.model.message import EventOutcome, EventStatus
+from winchester_core.pipelines import describe_error
 from winchester_core.storage.debug_flusher import DebugFlusher
 from winchester_core.storage.records import MatchedEvent
 from winchester_core.storage.stream_clock import ClockKind
@@ -234,16 +241,19 @@ class Ingester:
     ) -> MatchedEvent | EventOutcome:
         try:
             clean = decode(item)
+            matches = triggers.match(clean.event)
         except InvalidEvent as error:
             return self._invalid(item, error)
         except NoDefinition as error:
             self.counters.add(Count.NOTIFICATIONS_DROPPED, label=error.event_type)
             return EventOutcome(EventStatus.DROPPED, error.message_id, str(error))
-        event = clean.event
+        except WinchesterError:
+            raise
+        except Exception as error:  # noqa: BLE001 - of a library or plugin: costs this message alone
+            return self._invalid(item, InvalidEvent("", f"cannot be read: {describe_error(error)}"))
         if clean.drops:
-            self._report_drops(event, clean.drops)
-        matches = triggers.match(event)
-        return MatchedEvent(event, tuple(matches), event["timestamp"])
+            self._report_drops(clean.event, clean.drops)
+        return MatchedEvent(clean.event, tuple(matches), clean.event["timestamp"])
 
     def _report_drops(self, event: Event, drops: Sequence[TraitDrop]) -> None:
         for drop in drops:
@@ -280,7 +290,7 @@ def _with_stamp(
 def _printable_id(item: Any) -> str | None:
     """Return the message id of an invalid event in printable form, if it has one."""
     body = getattr(item, "body", item)
-    message_id = body.get("message_id") if isinstance(body, dict) else None
+    message_id = dict.get(body, "message_id") if isinstance(body, dict) else None
     return printable(message_id) if isinstance(message_id, str) else None
 
 
@@ -315,7 +325,7 @@ class Recorder:
         self, matched_events: Sequence[MatchedEvent], policy: TimePolicy
     ) -> list[EventOutcome]:
         try:
-            result = self._store.record(matched_events, policy)
+            result = self._record(matched_events, policy)
         except DataRefused as refusal:
             if len(matched_events) == 1:
                 return [self._refused(matched_events[0], refusal)]
@@ -332,6 +342,23 @@ class Recorder:
             )
             for matched_event, stored in zip(matched_events, result.stored, strict=True)
         ]
+
+    def _record(self, matched_events: Sequence[MatchedEvent], policy: TimePolicy) -> IngestResult:
+        """Store events; a batch on which the connection breaks twice counts as refused.
+
+        A server closes the connection on a statement that it does not take, such as one over
+        MariaDB's `max_allowed_packet`. In an outage it is not back for the second attempt, and
+        `event_clock` or the attempt raises `DatabaseUnavailable`.
+        """
+        try:
+            return self._store.record(matched_events, policy)
+        except ConnectionBroken:
+            self._store.event_clock()
+        try:
+            return self._store.record(matched_events, policy)
+        except ConnectionBroken as error:
+            self._store.event_clock()
+            raise DataRefused(f"the connection broke twice on it: {error}") from error
 
     def _refused(self, matched_event: MatchedEvent, refusal: DataRefused) -> EventOutcome:
         message_id = matched_event.event["message_id"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from types import FunctionType
@@ -12,6 +13,19 @@ from winchester_core.model.effect import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+
+NOT_CAUGHT = (KeyboardInterrupt, GeneratorExit)
+"""Exceptions of a handler that do not count as its failure; any other `BaseException` does."""
+
+
+def exit_forked_child(parent_pid: int) -> None:
+    """End this process if it is a child that a handler forked and in which its call returned.
+
+    The child must not go on as a second worker with the leases and connections of the first.
+    """
+    if os.getpid() != parent_pid:
+        os._exit(1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from winchester_core.errors import EffectNotQueued, HandlerFailed, InvalidEvent,
 from winchester_core.model.effect import Endpoint, QueuedEffect
 from winchester_core.model.event import clean_event
 from winchester_core.model.json import dump_payload
+from winchester_core.pipelines.definition import NOT_CAUGHT, exit_forked_child
 from winchester_core.pipelines.traceback_text import clean_traceback, describe_error
 from winchester_core.telemetry.log_context import LogContext
 
@@ -65,8 +67,9 @@ class _RunHandler:
 class PipelineRun:
     """A single-use run: `handle`, then `commit` or `rollback`.
 
-    `SystemExit` raised by a handler counts as its failure; `KeyboardInterrupt` and other
-    `BaseException`s propagate. `dropped_traits` counts the traits dropped from new events.
+    Any exception of a handler is its failure, `SystemExit` and `asyncio.CancelledError` included;
+    only `KeyboardInterrupt` and `GeneratorExit` propagate. `dropped_traits` counts the traits
+    dropped from new events.
     """
 
     def __init__(self, definition: PipelineDefinition, stream: StreamInfo) -> None:
@@ -81,6 +84,7 @@ class PipelineRun:
             "reason": stream.reason.value,
             "attempt": stream.attempt,
         }
+        self._pid = os.getpid()
         self.dropped_traits = 0
         self.step: Step | None = None
         """Handler call in progress. Any thread may read it."""
@@ -141,8 +145,12 @@ class PipelineRun:
             self.step = Step(spec.name, "__init__")
             try:
                 handler = spec.new_handler()
-            except (Exception, SystemExit) as error:
+            except NOT_CAUGHT:
+                raise
+            except BaseException as error:
                 raise self._failed(spec, f"cannot be created: {describe_error(error)}") from error
+            finally:
+                exit_forked_child(self._pid)
             outbox = HandlerOutbox(self._outbox, endpoint, spec)
             self._members.append(_RunHandler(spec, handler, outbox))
 
@@ -152,8 +160,12 @@ class PipelineRun:
         try:
             with LogContext("handler", handler=member.spec.name, phase="handle_events"):
                 result = member.handler.handle_events(events, self._env)
-        except (Exception, SystemExit) as error:
+        except NOT_CAUGHT:
+            raise
+        except BaseException as error:
             raise self._failed(member.spec, describe_error(error)) from error
+        finally:
+            exit_forked_child(self._pid)
         if isinstance(result, list):
             return result
         raise self._failed(
@@ -218,7 +230,9 @@ class PipelineRun:
             try:
                 with LogContext("handler", handler=member.spec.name, phase=phase):
                     getattr(member.handler, phase)()
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - the others are still called
+            except NOT_CAUGHT:
+                raise
+            except BaseException as error:  # noqa: BLE001 - the others are still called
                 commit_error = CommitError(member.spec.name, phase, clean_traceback(error))
                 errors.append(commit_error)
                 # The cleaned text, not exc_info: the plain traceback may show a password.
@@ -230,6 +244,8 @@ class PipelineRun:
                     self._stream.id,
                     commit_error.traceback_text,
                 )
+            finally:
+                exit_forked_child(self._pid)
         self.step = None
         return tuple(errors)
 

@@ -10,7 +10,12 @@ import pytest
 
 from oracle import MemoryStore
 from winchester_core.criteria.conditions.numbers import IntCondition
-from winchester_core.errors import ConfigurationError, DataRefused
+from winchester_core.errors import (
+    ConfigurationError,
+    ConnectionBroken,
+    DatabaseUnavailable,
+    DataRefused,
+)
 from winchester_core.ingest import EventStatus, Ingester
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.ingest.ingester import IngestConfiguration
@@ -112,6 +117,90 @@ def test_a_dropped_trait_is_logged_with_event_trait_and_reason(
         "trait dropped: event=m-1 trait=nested reason=a trait cannot be of type dict" in caplog.text
     )
     assert manager.counters[Count.TRAITS_DROPPED] == 1
+
+
+class FragileConnection(MemoryStore):
+    """Breaks the connection on a batch with an event that has the trait `huge`."""
+
+    attempts = 0
+
+    def record(self, matched_events: Sequence[MatchedEvent], policy: TimePolicy) -> IngestResult:
+        self.attempts += 1
+        if any("huge" in matched_event.event for matched_event in matched_events):
+            raise ConnectionBroken("server has gone away")
+        return super().record(matched_events, policy)
+
+
+def test_a_batch_on_which_the_connection_breaks_twice_is_split() -> None:
+    store = FragileConnection(FakeClock(NOON))
+    events = [event(f"m-{n}", **({"huge": 1} if n == 3 else {})) for n in range(100)]
+    result = manager_on(store, TRIGGER).add_events(events)
+    assert (result.stored, result.invalid) == (99, 1)
+    reason = "the database refuses it: the connection broke twice on it: server has gone away"
+    assert result.outcomes[3].reason == reason
+    assert store.attempts <= 2 * 8 + 7
+
+
+def test_a_connection_that_breaks_once_costs_no_event() -> None:
+    class BreaksOnce(MemoryStore):
+        broken = False
+
+        def record(self, events: Sequence[MatchedEvent], policy: TimePolicy) -> IngestResult:
+            if not self.broken:
+                self.broken = True
+                raise ConnectionBroken("reset by peer")
+            return super().record(events, policy)
+
+    result = manager_on(BreaksOnce(FakeClock(NOON)), TRIGGER).add_events([event("1"), event("2")])
+    assert (result.stored, result.invalid) == (2, 0)
+
+
+@pytest.mark.parametrize("breaks", [1, 2])
+def test_an_outage_is_no_error_of_the_events(breaks: int) -> None:
+    class Away(MemoryStore):
+        attempts = 0
+
+        def record(self, events: Sequence[MatchedEvent], policy: TimePolicy) -> IngestResult:
+            self.attempts += 1
+            raise ConnectionBroken("reset by peer")
+
+        def event_clock(self) -> datetime | None:
+            if self.attempts >= breaks:
+                raise DatabaseUnavailable("connection refused")
+            return super().event_clock()
+
+    with pytest.raises(DatabaseUnavailable, match="connection refused"):
+        manager_on(Away(FakeClock(NOON)), TRIGGER).add_events([event("1"), event("2")])
+
+
+class Poison(dict[str, Any]):
+    """A mapping whose methods raise, as only another program's class could."""
+
+    def __init__(self, error: Exception, method: str) -> None:
+        super().__init__(event("poison"))
+        self._error, self._method = error, method
+
+    def get(self, *args: Any) -> Any:
+        if self._method == "get":
+            raise self._error
+        return super().get(*args)
+
+    def items(self) -> Any:
+        if self._method == "items":
+            raise self._error
+        return super().items()
+
+
+@pytest.mark.parametrize("method", ["get", "items"])
+@pytest.mark.parametrize("error", [RuntimeError("odd"), MemoryError(), RecursionError("deep")])
+def test_whatever_a_library_raises_on_an_event_costs_that_event_alone(
+    store: MemoryStore, manager: Ingester, error: Exception, method: str
+) -> None:
+    given = [event(str(n)) for n in range(99)]
+    result = manager.add_events([*given[:50], Poison(error, method), *given[50:]])
+    assert (result.stored, result.invalid) == (99, 1)
+    assert str(result.outcomes[50].reason).startswith(f"cannot be read: {type(error).__name__}")
+    assert store.count_events() == 99
 
 
 def test_a_refused_batch_is_split_until_the_bad_message_is_isolated() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import tracemalloc
+from asyncio import CancelledError
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -166,7 +169,21 @@ def test_two_different_new_events_with_one_id_keep_the_first_with_a_warning(
     ]
 
 
-@pytest.mark.parametrize("error", [ValueError("no price"), SystemExit(3), RecursionError("deep")])
+class Abort(BaseException):
+    """An exception of a library that is no `Exception`."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("no price"),
+        SystemExit(3),
+        RecursionError("deep"),
+        CancelledError(),
+        Abort(),
+        BaseExceptionGroup("several", [Abort(), ValueError("one")]),
+    ],
+)
 def test_an_exception_in_a_handler_fails_the_run_with_its_cause(error: BaseException) -> None:
     with pytest.raises(HandlerFailed) as caught:
         run_of(handler(), handler(raising(error))).handle([event("a")])
@@ -198,12 +215,48 @@ def test_exceptions_that_stop_the_program_propagate(error: BaseException) -> Non
         run_of(handler(raising(error))).handle([])
 
 
-@pytest.mark.parametrize("error", [TypeError("unexpected keyword"), SystemExit(1)])
+@pytest.mark.parametrize("error", [TypeError("unexpected keyword"), SystemExit(1), Abort()])
 def test_a_handler_whose_constructor_fails_fails_the_run(error: BaseException) -> None:
     with pytest.raises(HandlerFailed) as caught:
         run_of(handler(), raising(error)).handle([])
     assert (caught.value.handler, caught.value.__cause__) == ("h2", error)
     assert caught.value.reason.startswith("cannot be created: ")
+
+
+FORKING_RUN = """
+import os, sys
+from winchester_core.model.stream import Reason
+from winchester_core.pipelines import HandlerSpec, PipelineDefinition, PipelineRun, StreamInfo
+
+class Handler:
+    def __init__(self):
+        self.fork_in("__init__")
+    def handle_events(self, events, env):
+        self.fork_in("handle_events")
+        return events
+    def commit(self):
+        self.fork_in("commit")
+    def fork_in(self, phase):
+        if phase == sys.argv[1]:
+            child = os.fork()
+            if child:
+                print("child ended with", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+run = PipelineRun(
+    PipelineDefinition("bills", (HandlerSpec("h", Handler),)),
+    StreamInfo(7, "usage", {}, Reason.FIRE, 1),
+)
+run.handle([])
+run.commit()
+print("completed", flush=True)
+"""
+
+
+@pytest.mark.parametrize("phase", ["__init__", "handle_events", "commit"])
+def test_a_child_that_a_handler_forked_ends_when_its_call_returns(phase: str) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKING_RUN, phase]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stdout == "child ended with 1\ncompleted\n"
 
 
 @pytest.mark.parametrize("result", [None, (), {}, "events", iter([])])
@@ -267,7 +320,9 @@ def test_commit_calls_every_handler_in_order() -> None:
 
 
 @pytest.mark.parametrize("phase", ["commit", "rollback"])
-@pytest.mark.parametrize("error", [OSError("password=sesame"), SystemExit(1)])
+@pytest.mark.parametrize(
+    "error", [OSError("password=sesame"), SystemExit(1), CancelledError(), Abort()]
+)
 def test_an_error_in_commit_or_rollback_is_logged_and_the_other_handlers_are_called(
     phase: str, error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:

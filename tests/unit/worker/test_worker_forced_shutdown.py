@@ -57,7 +57,7 @@ def test_a_run_interrupted_in_commit_is_told_so_when_retried(
     stream_id = scene.complete_stream()
     worker = scene.worker(purge_completed=False)
 
-    class Cut(BaseException):
+    class Cut(KeyboardInterrupt):
         """End of the process."""
 
     def end() -> None:

@@ -18,9 +18,11 @@ from winchester_core.distribution import install_command
 from winchester_core.errors import (
     ConcurrentChange,
     ConfigurationError,
+    ConnectionBroken,
     DatabaseUnavailable,
     DataRefused,
     StorageError,
+    WinchesterError,
 )
 from winchester_core.masking import mask_url
 from winchester_core.model.json import dump_traits, load_traits
@@ -124,12 +126,17 @@ class Database:
             raise DatabaseUnavailable(str(error)) from error
         except SQLAlchemyError as error:
             raise StorageError(f"{type(error).__name__}: {_first_line(error)}") from error
+        except WinchesterError:
+            raise
+        except Exception as error:
+            # a driver that fails on a value, such as one that the connection's encoding lacks
+            raise DataRefused(f"{type(error).__name__}: {_first_line(error)}") from error
 
     def _storage_error(self, error: DBAPIError) -> StorageError:
         cause = error.orig if error.orig is not None else error
         reason = f"{type(cause).__name__}: {_first_line(cause)}"
         if error.connection_invalidated:
-            return DatabaseUnavailable(reason)
+            return ConnectionBroken(reason)
         match self.dialect.classify_error(cause):
             case DatabaseErrorKind.CONFLICT:
                 return ConcurrentChange(reason)
