@@ -70,19 +70,31 @@ class OutageState:
 class Backoff:
     """Exponential backoff with jitter, for the retries of one caller."""
 
-    def __init__(self, stop: threading.Event) -> None:
-        self._stop = stop
-        self._seconds = MIN_WAIT_SECONDS
+    def __init__(
+        self,
+        stop: threading.Event | None = None,
+        *,
+        first_seconds: float | None = None,
+        max_seconds: float | None = None,
+    ) -> None:
+        self._stop = stop or threading.Event()
+        self._first_seconds = first_seconds or MIN_WAIT_SECONDS
+        self._max_seconds = max_seconds or MAX_WAIT_SECONDS
+        self._seconds = self._first_seconds
+
+    def next_seconds(self) -> float:
+        """Return how long to wait before the next attempt."""
+        jittered = random.uniform(0.5, 1.0) * self._seconds  # noqa: S311 - no secret
+        self._seconds = min(self._max_seconds, self._seconds * 2)
+        return jittered
 
     def wait(self) -> bool:
         """Wait before the next attempt; return False if `stop` was set meanwhile."""
-        jittered = random.uniform(0.5, 1.0) * self._seconds  # noqa: S311 - no secret
-        self._seconds = min(MAX_WAIT_SECONDS, self._seconds * 2)
-        return not self._stop.wait(jittered)
+        return not self._stop.wait(self.next_seconds())
 
     def reset(self) -> None:
         """Return to the shortest wait, after a success."""
-        self._seconds = MIN_WAIT_SECONDS
+        self._seconds = self._first_seconds
 
 
 def retry_until_stopped(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import random
 from contextlib import contextmanager
-from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import create_engine, event
@@ -29,6 +27,7 @@ from winchester_core.model.json import dump_traits, load_traits
 from winchester_core.storage.sql.dialects import DatabaseErrorKind, dialect_for
 from winchester_core.storage.sql.dialects.sqlite import READ_ONLY
 from winchester_core.telemetry.counters import Count, Counters
+from winchester_core.telemetry.retry import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +44,7 @@ MAX_RETRY_SECONDS = 30.0
 """How long a transaction that conflicts with others is retried; each conflict means that another
 one committed."""
 
-FIRST_BACKOFF_SECONDS = 0.005
+FIRST_BACKOFF_SECONDS = 0.01
 MAX_BACKOFF_SECONDS = 0.25
 
 _POOL = "winchester"
@@ -80,7 +79,8 @@ class Database:
         `DatabaseUnavailable`, or `StorageError` for any other error of the database.
         """
         started = monotonic()
-        for attempt in count(1):
+        backoff: Backoff | None = None
+        while True:
             try:
                 with self._translated_errors(), self.engine.begin() as connection:
                     return work(connection)
@@ -89,8 +89,10 @@ class Database:
                     raise
                 self.counters.add(Count.TRANSACTIONS_RETRIED)
                 logger.debug("transaction conflict, retrying: error=%s", conflict)
-                sleep(_backoff_seconds(attempt))
-        raise AssertionError("unreachable")
+                backoff = backoff or Backoff(
+                    first_seconds=FIRST_BACKOFF_SECONDS, max_seconds=MAX_BACKOFF_SECONDS
+                )
+                sleep(backoff.next_seconds())
 
     def read(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work`, which must only read, in one transaction. Raises as `write`."""
@@ -163,11 +165,6 @@ def _without_traceback(record: logging.LogRecord) -> bool:
 
 def _missing_driver_error(driver: str, extra: str) -> str:
     return f"database.url: {driver!r} is not installed: {install_command(extra)}"
-
-
-def _backoff_seconds(attempt: int) -> float:
-    upper = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** min(attempt, 10))
-    return random.uniform(upper / 4, upper)  # noqa: S311 - jitter, not a secret
 
 
 def _first_line(error: BaseException) -> str:
