@@ -66,7 +66,7 @@ OUTCOMES: dict[Behaviour, Delivered | Refused | RetryAfter] = {
     201: Delivered(),
     204: Delivered(),
     409: Delivered(),
-    400: Refused("the server answers 400: it will never take this entry"),
+    400: Refused("the server answers 400: the entry is invalid"),
     401: RetryAfter(30, "the server answers 401"),
     403: RetryAfter(30, "the server answers 403"),
     404: RetryAfter(30, "the server answers 404"),

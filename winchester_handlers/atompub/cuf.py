@@ -1,4 +1,4 @@
-"""Usage of a server in CUF, as the `event` element of an entry."""
+"""Usage of a server in Rackspace's CUF, as the `event` element of an entry."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ register_namespace("nova", NOVA)
 
 
 def cuf_event(traits: Mapping[str, Any]) -> Element:
-    """The element for an event's traits. An attribute is empty where the event lacks its trait."""
+    """Return the element for an event's traits. An attribute without a trait is empty."""
     begin, end = usage_times(traits)
     element = Element(
         f"{{{EVENT}}}event", _format_attributes(_event_attributes(traits, begin, end))
@@ -30,9 +30,9 @@ def cuf_event(traits: Mapping[str, Any]) -> Element:
 
 
 def usage_times(traits: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
-    """From when to when the server was used within its audit period.
+    """Return begin and end of the server's usage within its audit period.
 
-    A trait that is missing, or no datetime, does not count.
+    Traits that are missing or not datetimes are ignored.
     """
     period_begin = _datetime_trait(traits, "audit_period_beginning")
     period_end = _datetime_trait(traits, "audit_period_ending")
@@ -83,7 +83,7 @@ def _status(traits: Mapping[str, Any]) -> str:
     status = cuf_status(traits)
     if status == UNKNOWN:
         state = str(traits.get("state"))[:60]
-        log.warning("event %s: no status of CUF for state %r", traits["message_id"], state)
+        log.warning("state without CUF status: event=%s state=%r", traits["message_id"], state)
     return status
 
 
@@ -105,16 +105,16 @@ def _datetime_trait(traits: Mapping[str, Any], name: str) -> datetime | None:
 OS_LICENSES = ((0, "RHEL"), (2, "WINDOWS"), (6, "VYATTA"))
 OTHER_OS = "LINUX"
 APPLICATION_LICENSES = ((3, "MSSQL"), (5, "MSSQL_WEB"))
-"""Bit and license; of several that are set, the later counts."""
+"""Bit and license; if several bits are set, the last one applies."""
 
 
 def os_license(options: Any) -> str:
-    """The license of the operating system; `options` is a number, or the text of one."""
+    """Return the license of the operating system; `options` is a number, or text of digits."""
     return _last_license(OS_LICENSES, options) or OTHER_OS
 
 
 def application_license(options: Any) -> str | None:
-    """The license of an application, or None."""
+    """Return the license of an application, or None."""
     return _last_license(APPLICATION_LICENSES, options)
 
 
@@ -125,7 +125,7 @@ def _last_license(licenses: tuple[tuple[int, str], ...], options: Any) -> str | 
 
 
 def _license_bits(options: Any) -> int:
-    """The bits; none where `options` is anything but a whole number."""
+    """Return the bits; 0 if `options` is not a whole number."""
     if isinstance(options, int):
         return options
     text = options.strip() if isinstance(options, str) else ""
@@ -167,7 +167,7 @@ ACTIVE_STATUS_BY_DESCRIPTION = {
 
 
 def cuf_status(traits: Mapping[str, Any]) -> str:
-    """The status for `state` and `state_description`; `UNKNOWN` for a state that CUF lacks."""
+    """Return the status for `state` and `state_description`; `UNKNOWN` for other states."""
     state, description = traits.get("state"), traits.get("state_description")
     match state:
         case "active":
@@ -192,9 +192,9 @@ INVALID_XML_CHARACTERS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-
 
 
 def replace_invalid_xml(text: str) -> str:
-    """`text` with U+FFFD for each character that no XML 1.0 document holds, escaped or not.
+    """Replace each character that XML 1.0 does not allow, even escaped, by U+FFFD.
 
-    Those are the control characters below U+0020 other than tab and the two of a line's end,
+    These are the control characters below U+0020 except tab, line feed and carriage return,
     U+FFFE, U+FFFF and surrogates.
     """
     return INVALID_XML_CHARACTERS.sub("\ufffd", text)

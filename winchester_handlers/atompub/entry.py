@@ -21,10 +21,10 @@ register_namespace("atom", ATOM)
 
 
 def atom_entry(event: Mapping[str, Any], params: Mapping[str, Any]) -> bytes:
-    """The document of an event; `params` are those of the handler.
+    """Return the XML document of an event; `params` are those of the handler.
 
-    Every text of the event is escaped. What XML cannot hold even so is U+FFFD in the title, the
-    categories and CUF; in JSON it is escaped as JSON has it, in the id percent-encoded.
+    All texts are escaped. Characters that XML does not allow become U+FFFD in the title, the
+    categories and CUF; they are escaped in JSON and percent-encoded in the id.
     """
     published_type = event["event_type"]
     if params["content_format"] == CUF_XML:
@@ -42,21 +42,21 @@ def atom_entry(event: Mapping[str, Any], params: Mapping[str, Any]) -> bytes:
 
 
 def entry_id(message_id: str) -> str:
-    """The entry's id: a different one for each message id, whatever characters that has."""
+    """Return the entry's id, which is unique for each message id."""
     return f"urn:uuid:{quote(message_id, safe=PLAIN_IN_URN)}"
 
 
 def _terms(event: Mapping[str, Any], published_type: str, configured: Sequence[str]) -> list[str]:
     original = event.get("original_message_id")
-    about = [] if original is None else [f"original_message_id:{original}"]
-    return [*configured, published_type, *about]
+    original_terms = [] if original is None else [f"original_message_id:{original}"]
+    return [*configured, published_type, *original_terms]
 
 
 def _add_content(entry: Element, traits: Mapping[str, Any], content_format: str) -> None:
     if content_format == CUF_XML:
         _child(entry, "content", type="application/xml").append(cuf_event(traits))
     else:
-        # ASCII, hence without any character that XML cannot hold
+        # ASCII, hence without characters that XML does not allow
         _child(entry, "content", type="application/json").text = json.dumps(traits, default=_iso)
 
 

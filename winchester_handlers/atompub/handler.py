@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from winchester_core.model import Event
 
 
-class AuthenticationFailed(Exception):  # noqa: N818 - a verdict of the identity service
-    """The identity service gives no token; the text says why, without any of its own."""
+class AuthenticationFailed(Exception):  # noqa: N818 - a response of the identity service
+    """The identity service gives no token; the text is the reason, without its response body."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdentityAccount:
-    """As whom to ask for a token, and where."""
+    """Account at an identity service."""
 
     server: str
     user: str
@@ -40,7 +40,7 @@ class IdentityAccount:
 
 
 class TokenCache:
-    """One token for each account, asked for when it is first needed. Safe between threads."""
+    """Cache of one token per account, requested on first use. Thread-safe."""
 
     def __init__(self) -> None:
         self._tokens: dict[IdentityAccount, str] = {}
@@ -49,9 +49,9 @@ class TokenCache:
     def token(
         self, account: IdentityAccount, client: httpx.Client, refused: str | None = None
     ) -> str:
-        """Return the token that is kept, or a new one where that is the one `refused`.
+        """Return the cached token, or request a new one if that is `refused`.
 
-        Raises `AuthenticationFailed`, or `httpx.TransportError` when the service does not answer.
+        Raises `AuthenticationFailed`, or `httpx.TransportError` without a response.
         """
         with self._lock:
             cached = self._tokens.get(account)
@@ -80,13 +80,14 @@ def _request_token(account: IdentityAccount, client: httpx.Client) -> str:
 BAD_REQUEST, UNAUTHORIZED, CONFLICT = 400, 401, 409
 
 _tokens = TokenCache()
-"""Shared by all instances: each delivery is made by a new one."""
+"""Shared by all handler instances, since each delivery creates a new one."""
 
 
 class AtomPubHandler(PipelineHandler):
     """Publishes each matching event to an AtomPub server, as an Atom entry; needs `http-out`.
 
-    An entry's id is `urn:uuid:` and the event's `message_id`: the server tells by it what it has.
+    An entry's id is `urn:uuid:` and the event's `message_id`, by which the server detects
+    duplicates.
     """
 
     example: ClassVar[str] = """
@@ -106,17 +107,17 @@ class AtomPubHandler(PipelineHandler):
         self._account = IdentityAccount(server, user, key) if server else None
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
-        """Queue the matching events; return `events` as they are."""
+        """Queue the matching events; return `events` unchanged."""
         for event in events:
             if self._patterns.matches(event["event_type"]):
                 env["outbox"].put(event)
         return events
 
     def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
-        """Publish them one after the other.
+        """Publish the effects in sequence.
 
-        When no answer comes to one of them, or no token, the rest of this call is put off
-        untried, so that a server that is down costs one timeout a call.
+        Without a response or a token, the remaining effects are not tried now, so that an
+        unavailable server costs one timeout per call.
         """
         outcomes: list[DeliveryOutcome] = []
         with open_client(self.params["http_timeout"]) as client:
@@ -134,7 +135,7 @@ class AtomPubHandler(PipelineHandler):
         return outcomes + [untried] * (len(effects) - len(outcomes))
 
     def _publish(self, client: httpx.Client, effect: Effect) -> int:
-        """Return the status of the answer; a token that is refused is renewed once."""
+        """Publish one entry; return the HTTP status. A refused token is renewed once."""
         entry = atom_entry(effect.payload, self.params)
         if self._account is None:
             return self._post(client, entry, None)
@@ -156,7 +157,7 @@ class AtomPubHandler(PipelineHandler):
         if 200 <= status < 300 or status == CONFLICT:
             return Delivered()
         if status == BAD_REQUEST:
-            return Refused(f"the server answers {status}: it will never take this entry")
+            return Refused(f"the server answers {status}: the entry is invalid")
         return self._retry(effect, f"the server answers {status}")
 
     def _retry(self, effect: Effect, reason: str) -> RetryAfter:

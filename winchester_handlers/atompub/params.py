@@ -1,4 +1,4 @@
-"""What the `atompub` handler takes in its `params`."""
+"""Parameters of the `atompub` handler."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HTTP_URL = re.compile(r"https?://[^/\s?#]\S*")
 
 @json_schema(type="string", pattern=r"^https?://[^/\s?#]\S*$", title="URL")
 def http_url(value: Any) -> str:
-    """The URL of a server. The message does not show it: it may hold a password."""
+    """Validate the URL of a server. Errors do not show it, since it may contain a password."""
     if isinstance(value, str) and HTTP_URL.fullmatch(value) and _is_url(value):
         return value
     raise Invalid("expected a URL that begins with http:// or https://, without blanks")
@@ -33,7 +33,7 @@ def _is_url(text: str) -> bool:
 
 
 def seconds(*, positive: bool = False) -> Any:
-    """A number of seconds."""
+    """Return a validator for a number of seconds."""
     least = "over 0" if positive else "of at least 0"
 
     low = {"exclusiveMinimum": 0} if positive else {"minimum": 0}
@@ -55,7 +55,7 @@ def seconds(*, positive: bool = False) -> Any:
     title="mapping of a trait to its value",
 )
 def extra_info(value: Any) -> dict[str, Any]:
-    """Traits that every event gets when it is published."""
+    """Validate traits to add to every published event."""
     if not isinstance(value, dict):
         raise Invalid("expected a mapping of a trait to its value")
     for name, trait in value.items():
@@ -99,29 +99,29 @@ ATOMPUB_SCHEMA = Schema(
             "categories",
             default=list,
             description=(
-                "terms that each entry gets beside the published type and, where there is one, "
+                "terms of each entry, besides the published type and, if the event has one, "
                 "`original_message_id:` and the id"
             ),
         ): [All(str, Length(min=1))],
-        Optional("auth_user", default="", description="for whom a token is to be had"): str,
-        Optional("auth_key", default="", description="the password for that"): str,
+        Optional("auth_user", default="", description="user of the identity service"): str,
+        Optional("auth_key", default="", description="API key of `auth_user`"): str,
         Optional(
             "auth_server",
             default=None,
-            description="where a token is to be had; without it none is sent",
+            description="URL of the identity service; without it no token is sent",
         ): AnyOf(None, http_url),
         Optional(
             "wait_interval",
             default=30,
-            description="seconds until an entry is sent again, times the number of attempts",
+            description="seconds until a retry, multiplied by the number of attempts",
         ): seconds(),
         Optional(
-            "max_wait", default=600, description="the longest of these waits, in seconds"
+            "max_wait", default=600, description="maximum wait before a retry, in seconds"
         ): seconds(),
         Optional(
             "http_timeout",
             default=120,
-            description="seconds; for connecting, and for each wait for the server after that",
+            description="timeout in seconds, for connecting and for each read or write",
         ): seconds(positive=True),
     }
 )

@@ -1,4 +1,4 @@
-"""Queues notifications for RabbitMQ, and publishes them there."""
+"""Handler that queues notifications and publishes them to RabbitMQ."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class NotabeneHandler(PipelineHandler):
     """Publishes notifications to an exchange of RabbitMQ, with confirms; needs `rabbitmq`.
 
-    A message is persistent, its body JSON with datetimes as ISO 8601 texts, its property
-    `message_id` the same whenever it is published again.
+    A message is persistent; its body is JSON with datetimes as ISO 8601 texts; its property
+    `message_id` is the same at every attempt.
     """
 
     example: ClassVar[str] = """
@@ -49,9 +49,9 @@ class NotabeneHandler(PipelineHandler):
         self._patterns = None if globs is None else EventTypePatterns(globs)
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
-        """Queue the notifications of `env` and the matching events; return `events` as they are.
+        """Queue the notifications of `env` and the matching events; return `events` unchanged.
 
-        Raises `TypeError` when `env` has anything but a list under one of the keys.
+        Raises `TypeError` if `env` has a value other than a list under one of the keys.
         """
         for notification in self._queued_notifications(env):
             env["outbox"].put(notification)
@@ -62,9 +62,9 @@ class NotabeneHandler(PipelineHandler):
         return events
 
     def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
-        """Publish them one after the other, each confirmed before the next.
+        """Publish the effects in sequence, each confirmed before the next.
 
-        When that fails the connection is given up, and the rest of this call put off untried.
+        After a failure the connection is closed, and the remaining effects are retried later.
         """
         outcomes: list[DeliveryOutcome] = []
         try:
@@ -73,7 +73,7 @@ class NotabeneHandler(PipelineHandler):
                     publisher.publish(_body(effect.payload), effect.id)
                     outcomes.append(Delivered())
         except BROKER_ERRORS as error:
-            if len(outcomes) < len(effects):  # else it broke while it was closed
+            if len(outcomes) < len(effects):  # else the error was raised while closing
                 outcomes.append(RetryAfter(reason=error_text(error)))
         untried = RetryAfter(0, "not tried: the broker did not take an effect before it")
         return outcomes + [untried] * (len(effects) - len(outcomes))

@@ -1,4 +1,4 @@
-"""What the `notabene` handler takes in its `params`."""
+"""Parameters of the `notabene` handler."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAME = All(str, Length(min=1, max=255))
 
 @json_schema(type="string", pattern=r"^amqps?://\S+$", title="URL")
 def broker_url(value: Any) -> str:
-    """The URL of a broker. The message does not show it: it may hold a password."""
+    """Validate the URL of a broker. Errors do not show it, since it may contain a password."""
     if isinstance(value, str) and re.fullmatch(r"amqps?://\S+", value):
         return value
     raise Invalid("expected a URL that begins with amqp:// or amqps://, without blanks")
@@ -27,7 +27,7 @@ def broker_url(value: Any) -> str:
 
 @json_schema(type="string", minLength=1, title="path of a file that exists")
 def readable_file(value: Any) -> str:
-    """The path of a file that is there."""
+    """Validate the path of an existing file."""
     if isinstance(value, str) and Path(value).is_file():
         return value
     raise Invalid("expected the path of a file that exists")
@@ -35,7 +35,7 @@ def readable_file(value: Any) -> str:
 
 @json_schema(type="integer", minimum=1, maximum=65535)
 def port(value: Any) -> int:
-    """The number of a port."""
+    """Validate a port number."""
     if type(value) is int and 0 < value < 65536:
         return value
     raise Invalid("expected the number of a port: 1 to 65535")
@@ -44,12 +44,14 @@ def port(value: Any) -> int:
 TLS_SCHEMA = Schema(
     {
         Optional(
-            "ca_file", default=None, description="whom to trust in place of the usual authorities"
+            "ca_file",
+            default=None,
+            description="CA certificates to trust instead of the default ones",
         ): AnyOf(None, readable_file),
-        Optional("cert_file", default=None, description="as whom to appear"): AnyOf(
+        Optional("cert_file", default=None, description="client certificate"): AnyOf(
             None, readable_file
         ),
-        Optional("key_file", default=None, description="the key of `cert_file`"): AnyOf(
+        Optional("key_file", default=None, description="private key of `cert_file`"): AnyOf(
             None, readable_file
         ),
         Optional(
@@ -63,7 +65,7 @@ TLS_SCHEMA = Schema(
 
 @json_schema(AnyOf(bool, TLS_SCHEMA, None))
 def tls(value: Any) -> dict[str, Any] | None:
-    """How TLS is spoken: true for the defaults, a mapping, or nothing for plain TCP."""
+    """Return TLS options for true or a mapping; None (plain TCP) for false or null."""
     if value in (None, False):
         return None
     found: dict[str, Any] = TLS_SCHEMA({} if value is True else value)
@@ -74,41 +76,38 @@ def tls(value: Any) -> dict[str, Any] | None:
 
 NOTABENE_SCHEMA = Schema(
     {
-        Optional("host", default="localhost", description="of the broker"): TEXT,
-        Optional("port", default=5672, description="of the broker"): port,
-        Optional("user", default="guest", description="as whom to log in"): TEXT,
-        Optional("password", default="guest", description="of the user"): str,
+        Optional("host", default="localhost", description="host of the broker"): TEXT,
+        Optional("port", default=5672, description="port of the broker"): port,
+        Optional("user", default="guest", description="user name"): TEXT,
+        Optional("password", default="guest", description="password of the user"): str,
         Optional("vhost", default="/", description="the broker's virtual host"): TEXT,
         Optional(
             "url",
             default=None,
-            description="the broker, in place of the five before it; `amqps://` means TLS",
+            description="URL that replaces the five parameters above; `amqps://` means TLS",
         ): AnyOf(None, broker_url),
-        Required("exchange", description="where messages are published; declared durable"): NAME,
-        Optional("exchange_type", default="topic", description="of the exchange"): In(
+        Required("exchange", description="exchange to publish to; declared durable"): NAME,
+        Optional("exchange_type", default="topic", description="type of the exchange"): In(
             EXCHANGE_TYPES
         ),
         Required(
             "queue_name",
-            description=(
-                "declared durable and bound to the exchange; its name is the routing key, too"
-            ),
+            description=("queue to declare durable and bind to the exchange; also the routing key"),
         ): NAME,
         Optional(
             "env_keys",
             default=list,
             description=(
-                "names under which handlers before this one have put lists of notifications into "
-                "`env`, as `usage` does with its verdicts under `usage_notifications`; all are "
-                "published"
+                "keys of `env` under which earlier handlers put lists of notifications to publish, "
+                "such as the verdicts of `usage` under `usage_notifications`"
             ),
         ): [TEXT],
         Optional(
             "event_types",
             default=None,
             description=(
-                "which events are published, too: a glob or a list of globs of event types, "
-                "`!glob` excludes. None by default"
+                "events to publish, too: a glob or a list of globs of event types, `!glob` "
+                "excludes; default: no events"
             ),
         ): AnyOf(None, event_types),
         Optional(
@@ -117,12 +116,12 @@ NOTABENE_SCHEMA = Schema(
         Optional(
             "timeout",
             default=30,
-            description="seconds; for connecting, and for each reply and confirm of the broker",
+            description="timeout in seconds, for connecting and for each reply and confirm",
         ): All(AnyOf(int, float), Range(min=0, min_included=False, max=3600)),
         Optional(
             "library",
             default=None,
-            description="accepted for the files of the older system; has no effect",
+            description="accepted for compatibility with older files; has no effect",
         ): object,
     }
 )

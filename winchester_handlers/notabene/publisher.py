@@ -1,4 +1,4 @@
-"""One connection to the broker, on which every message is confirmed."""
+"""Publisher with confirms: one connection to the broker."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ KOMBU_ADDRESS_NAMES = {
     "password": "password",
     "vhost": "virtual_host",
 }
-"""Parameter of the handler, and what kombu calls it."""
+"""Parameters of the handler with their names in kombu."""
 
 BROKER_ERRORS = (OSError, AMQPError, KombuError, MessageNacked)
-"""What is raised when the broker is away, refuses, or does not confirm in time."""
+"""Raised if the broker is unavailable, refuses, or does not confirm in time."""
 
 
 class Unroutable(AMQPError):  # type: ignore[misc]  # noqa: N818 - as amqp names its own
@@ -34,9 +34,9 @@ class Unroutable(AMQPError):  # type: ignore[misc]  # noqa: N818 - as amqp names
 
 
 class Publisher:
-    """A connection, with the exchange and the queue declared and bound; a context manager.
+    """A connection with the exchange and the queue declared and bound; a context manager.
 
-    Entering it and `publish` raise one of `BROKER_ERRORS`; the connection is of no use afterwards.
+    Entering it and `publish` raise `BROKER_ERRORS`; after that the connection cannot be used.
     """
 
     def __init__(self, params: Mapping[str, Any]) -> None:
@@ -57,7 +57,7 @@ class Publisher:
         self._stack.close()
 
     def publish(self, body: bytes, message_id: str) -> None:
-        """Return when a queue of the broker has it, on its disk where the broker keeps one."""
+        """Publish a message and wait until a queue has it, on disk if the queue is durable."""
         self._returned.clear()
         self._producer.publish(
             body,
@@ -83,7 +83,7 @@ class Publisher:
         name = self._params["queue_name"]
         Queue(name, exchange=exchange, routing_key=name, durable=True)(channel).declare()
         self._producer = connection.Producer(
-            channel, exchange=exchange, auto_declare=False, on_return=self._note_return
+            channel, exchange=exchange, auto_declare=False, on_return=self._record_return
         )
 
     def _options(self) -> dict[str, Any]:
@@ -99,13 +99,13 @@ class Publisher:
             },
         }
 
-    def _note_return(self, error: Exception, *_: object) -> None:
-        """The broker gives a message back; it confirms it nevertheless."""
+    def _record_return(self, error: Exception, *_: object) -> None:
+        """Record a message that the broker returns; it confirms it nevertheless."""
         self._returned.append(f"no queue takes it: {error_text(error)}")
 
 
 def error_text(error: Exception) -> str:
-    """The kind of an error and what it says, without a password: none is told by the broker."""
+    """Return type and text of an error. Texts of the broker contain no password."""
     cause = " ".join(str(error).split()) or "no reason given"
     return f"{type(error).__name__}: {cause}"
 

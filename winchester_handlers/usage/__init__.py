@@ -1,4 +1,4 @@
-"""The `usage` handler: is the billing record of an instance right?"""
+"""The `usage` handler: verification of the billing records of instances."""
 
 from winchester_handlers.usage.handler import UsageHandler
 

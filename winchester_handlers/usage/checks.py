@@ -20,7 +20,7 @@ DELETE = "compute.instance.delete.end"
 OPERATIONS = frozenset(
     f"compute.instance.{operation}.end" for operation in ("rebuild", "finish_resize", "rescue")
 )
-"""What may change the traits that are billed: an `exists` must agree with the last of these."""
+"""Operations that may change billed traits: an `exists` must agree with the last of these."""
 
 CORE_TRAITS = (
     "launched_at",
@@ -46,7 +46,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the checks made of one `exists`: verified when `fault` is None."""
+    """Result of the checks of one `exists`: verified if `fault` is None."""
 
     fault: Fault | None = None
     warnings: tuple[str, ...] = ()
@@ -56,10 +56,10 @@ NO_EXISTS = Fault("U0", "Notifications, but no .exists notification found.")
 
 
 def judge(exists: Event, block: Sequence[Event]) -> Verdict:
-    """Judge `exists` against `block`, the events since the previous one. The first fault decides.
+    """Check `exists` against `block`, the events since the previous one. The first fault decides.
 
-    Total: any event gets a verdict. A trait is set when it is neither None nor "", which nova
-    sends for both. A time is compared only with a time; a naive one is UTC.
+    Total: each event gets a verdict. A trait is missing if it is None or "", since nova sends
+    either. A datetime is compared only with a datetime; a naive one is UTC.
     """
     exists, block = _without_empty(exists), [_without_empty(event) for event in block]
     fault = _launch_fault(exists, block)
@@ -128,7 +128,7 @@ def _last_operation(block: Sequence[Event]) -> Event | None:
 
 
 def _conflict(exists: Event, event: Event, traits: Iterable[str]) -> Fault | None:
-    """Return U2 for the first of `traits` whose value or type differs, or that one side lacks."""
+    """Return U2 for the first of `traits` with another value or type, or that one side lacks."""
     for trait in traits:
         ours, theirs = exists.get(trait), event.get(trait)
         if _typed(ours) != _typed(theirs):
@@ -146,9 +146,9 @@ def _is_in_period(moment: datetime, exists: Mapping[str, Any]) -> bool:
 
 
 def _is_not_end_of_day(exists: Mapping[str, Any]) -> bool:
-    """Tell whether the audit period is known and does not end on the day after it began.
+    """Return whether the audit period is known and does not end on the day after its begin.
 
-    Dates in UTC. The difference is taken, as the day after the last of all days does not exist.
+    Dates are UTC. Subtracted rather than added to, since the last date has no next day.
     """
     period = _audit_period(exists)
     return period is not None and period[1].date() - period[0].date() != ONE_DAY

@@ -15,24 +15,23 @@ if TYPE_CHECKING:
     from winchester_handlers.usage.checks import Fault, Verdict
 
 NOTIFICATIONS = "usage_notifications"
-"""Where in `env` the older system's files look for the verdicts."""
+"""Key of the verdicts in `env`, as in configurations of StackTach v3."""
 
 
 class UsageHandler(PipelineHandler):
-    """Judges every `compute.instance.exists` against the events that came before it.
+    """Checks every `compute.instance.exists` against the events before it.
 
-    Takes no parameters. Events are expected in order of time, as every stream is given. The
-    verdicts are appended after the given events: see `checks` for what is checked and
-    `verdict_events` for what is added. They also stand in `env["usage_notifications"]`, where
-    `notabene` finds them by its `env_keys`.
+    Takes no parameters. Events must be ordered by time, as in every stream. The verdicts are
+    appended to the events: see `checks` for the rules and `verdict_events` for the new events.
+    They are also in `env["usage_notifications"]`, for `env_keys` of `notabene`.
     """
 
     example: ClassVar[str] = "- usage"
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
-        """Return `events` followed by the verdicts; gives one for every `exists`, whatever it is.
+        """Return `events` followed by a verdict for every `exists`.
 
-        A block is what came since the previous `exists`; events after the last one fail as U0.
+        A block is the events since the previous `exists`; events after the last one give U0.
         """
         stream_id = env["stream_id"]
         added: list[Event] = []
@@ -51,13 +50,13 @@ class UsageHandler(PipelineHandler):
 
 VERIFIED, FAILED, WARNINGS = f"{EXISTS}.verified", f"{EXISTS}.failed", f"{EXISTS}.warnings"
 PUBLISHER_ID = "stv3"
-"""Who consumers of these events have always known as their sender."""
+"""The publisher that consumers of these events expect, from StackTach v3."""
 
 DEFAULT_TRAITS: Mapping[str, Any] = {"bandwidth_in": 0, "bandwidth_out": 0, "rax_options": "0"}
 
 
 def verdict_events(exists: Event, verdict: Verdict, stream_id: int) -> list[Event]:
-    """Return the warnings event of `verdict`, where there are warnings, and the verdict itself."""
+    """Return the warnings event of `verdict`, if it has warnings, and the verdict event."""
     added = []
     if verdict.warnings:
         warnings_event = _base_event(exists, WARNINGS, stream_id)
@@ -67,12 +66,12 @@ def verdict_events(exists: Event, verdict: Verdict, stream_id: int) -> list[Even
 
 
 def missing_exists_event(first: Event, stream_id: int) -> Event:
-    """Return the failure for events that no `exists` follows; `first` is the first of them."""
+    """Return the failure event for events without an `exists`; `first` is the first of them."""
     return _base_event(first, FAILED, stream_id) | _fault_traits(NO_EXISTS)
 
 
 def derived_id(message_id: str, event_type: str) -> str:
-    """Return the id of the event of this type made from `message_id`: the same on every retry."""
+    """Return the id of an event of this type derived from `message_id`: the same on a retry."""
     try:
         namespace = UUID(message_id)
     except ValueError:

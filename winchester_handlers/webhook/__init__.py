@@ -1,4 +1,4 @@
-"""The `webhook` handler: tells a web service of events, or of whole streams."""
+"""The `webhook` handler: sends events or whole streams to a web service."""
 
 from winchester_core.errors import PluginError
 

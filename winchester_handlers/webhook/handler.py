@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class WebhookHandler(PipelineHandler):
     """POSTs each matching event, or the stream as one body, to a URL; needs the extra `http-out`.
 
-    Every request has the header `Idempotency-Key`, which stays the same when it is sent again.
+    Every request has the header `Idempotency-Key`, which is the same at every attempt.
     """
 
     example: ClassVar[str] = """
@@ -49,7 +49,7 @@ class WebhookHandler(PipelineHandler):
         self._patterns = EventTypePatterns(self.params["event_types"])
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
-        """Queue what is to be sent; return `events` as they are."""
+        """Queue the matching events, or the stream; return `events` unchanged."""
         matching = [event for event in events if self._patterns.matches(event["event_type"])]
         if self.params["send"] == "event":
             for event in matching:
@@ -59,10 +59,10 @@ class WebhookHandler(PipelineHandler):
         return events
 
     def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
-        """Send them one after the other.
+        """Send the effects in sequence.
 
-        When no answer comes to one of them, the rest of this call is put off untried, so that a
-        service that is down costs one timeout a call.
+        Without a response, the remaining effects are not tried now, so that an unavailable
+        service costs one timeout per call.
         """
         outcomes: list[DeliveryOutcome] = []
         with open_client(self.params["timeout"], tls_context(self.params["tls"])) as client:
@@ -96,7 +96,7 @@ def _stream(events: list[Event], env: dict[str, Any]) -> dict[str, Any]:
 
 
 def _range_to_mapping(value: Any) -> Any:
-    """A range of time, which a payload cannot hold, as its two ends."""
+    """Return a time range, which a payload cannot contain, as begin and end."""
     if hasattr(value, "begin"):
         return {"begin": value.begin, "end": value.end}
     return value
@@ -109,11 +109,11 @@ def _error_text(error: httpx.TransportError) -> str:
 
 CONFLICT = 409
 RETRIABLE_STATUSES = frozenset({401, 402, 403, 404, 407, 408, 421, 423, 424, 425, 429})
-"""Of the 4xx: what an operator mends on either side, or what passes by itself."""
+"""Statuses 4xx that an operator can fix on either side, or that are temporary."""
 
 
 def delivery_outcome(status: int, headers: Mapping[str, str], now: datetime) -> DeliveryOutcome:
-    """Delivered, refused for good, or to be sent again; `headers` are found in any case."""
+    """Return the outcome for a response; the keys of `headers` are case-insensitive."""
     if 200 <= status < 300 or status == CONFLICT:
         return Delivered()
     reason = f"the service answers {status_text(status)}"
@@ -125,10 +125,10 @@ def delivery_outcome(status: int, headers: Mapping[str, str], now: datetime) -> 
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
-    """How long the service wants to be left alone: `Retry-After` in seconds, or as a date.
+    """Return the delay of the header `Retry-After`, which holds seconds or a date.
 
-    A date is taken by the service's own clock where it tells the time (`Date`), else by `now`.
-    None where there is none, or none that can be read.
+    A date is relative to the header `Date` of the response, or else to `now`. None without a
+    valid header.
     """
     retry_after = headers.get("retry-after", "").strip()
     if retry_after.isascii() and retry_after.isdigit():
@@ -141,7 +141,7 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | No
 
 
 def status_text(status: int) -> str:
-    """A status with its name, where it has one. Never what the service wrote beside it."""
+    """Return a status with its standard phrase, never the one that the service sent."""
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

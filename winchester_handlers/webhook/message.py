@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 JSON = "application/json"
 CLOUDEVENT = "application/cloudevents+json"
 STREAM_TYPE_PREFIX = "winchester.stream."
-"""What the type of a CloudEvent of a stream begins with; `fire` or `expire` follows."""
+"""Prefix of the type of a CloudEvent for a stream; `fire` or `expire` follows."""
 
 _PLAIN_IN_HEADERS = "".join(map(chr, set(range(0x21, 0x7F)) - set(b'"%')))
 
@@ -36,7 +36,7 @@ class WebhookRequest:
 
 
 def build_request(effect: Effect, form: str, source: str) -> WebhookRequest:
-    """The message of an effect, which holds an `event` or a `stream`, in one of `FORMATS`."""
+    """Return the request of an effect, whose payload has `event` or `stream`, in a `FORMATS`."""
     data = _data(effect.payload)
     if form == "json":
         return WebhookRequest(_to_json(data), {"Content-Type": JSON})
@@ -56,7 +56,7 @@ def _data(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _attributes(effect: Effect) -> dict[str, str]:
-    """The attributes of a CloudEvent; the same at every attempt."""
+    """Return the attributes of a CloudEvent; the same at every attempt."""
     payload = effect.payload
     if "event" in payload:
         event = payload["event"]
@@ -82,22 +82,22 @@ def _iso(value: datetime) -> str:
 
 
 def _header_text(value: str) -> str:
-    """Percent-encoded where CloudEvents over HTTP wants it (section 3.1.3.2)."""
+    """Percent-encode as CloudEvents over HTTP requires (section 3.1.3.2)."""
     return quote(value, safe=_PLAIN_IN_HEADERS)
 
 
-# The signature of a request, as https://www.standardwebhooks.com has it: HMAC-SHA256.
+# The signature of a request is that of https://www.standardwebhooks.com: HMAC-SHA256.
 #
-# What is signed is the id of the effect, the time and the body, so that none of them can be
-# exchanged and an old request cannot be sent again.
+# It covers the id of the effect, the time and the body, so that none of them can be replaced and an
+# old request cannot be replayed.
 
-BASE64_SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix of one
+BASE64_SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix only
 
 
 def signing_key(secret: str) -> bytes:
-    """The bytes of a secret: base64 after `whsec_`, else the text itself.
+    """Return the bytes of a secret: base64 after `whsec_`, else the text itself.
 
-    Raises `ValueError` for what is no base64, or nothing.
+    Raises `ValueError` for invalid or empty base64.
     """
     if not secret.startswith(BASE64_SECRET_PREFIX):
         return secret.encode()
@@ -108,7 +108,7 @@ def signing_key(secret: str) -> bytes:
 
 
 def signature_headers(secret: str, effect_id: str, seconds: int, body: bytes) -> dict[str, str]:
-    """The three headers by which a receiver checks a request; `seconds` since 1970."""
+    """Return the three headers that authenticate a request; `seconds` is Unix time."""
     signed = f"{effect_id}.{seconds}.".encode() + body
     digest = hmac.new(signing_key(secret), signed, hashlib.sha256).digest()
     return {

@@ -1,4 +1,4 @@
-"""Parameters of the `webhook` handler, and the TLS context made from them."""
+"""Parameters of the `webhook` handler, and its TLS context."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ URI_REFERENCE = re.compile(r"[\x21-\x7e]+")
 
 @json_schema(type="string", pattern=r"^https?://[^/\s?#]\S*$", title="URL")
 def http_url(value: Any) -> str:
-    """The URL of a web service. The message does not show it: it may hold a token."""
+    """Validate the URL of a web service. Errors do not show it, since it may contain a token."""
     if isinstance(value, str) and HTTP_URL.fullmatch(value) and _is_url(value):
         return value
     raise Invalid("expected a URL that begins with http:// or https://, without blanks")
@@ -42,7 +42,7 @@ def http_url(value: Any) -> str:
 
 @json_schema(type="string", pattern=r"^[\x21-\x7e]+$", title="URI reference")
 def uri_reference(value: Any) -> str:
-    """What CloudEvents calls a URI reference: printable ASCII."""
+    """Validate a URI reference of CloudEvents: printable ASCII."""
     if isinstance(value, str) and URI_REFERENCE.fullmatch(value):
         return value
     raise Invalid("expected a URI or a part of one, such as /winchester: ASCII without blanks")
@@ -50,7 +50,7 @@ def uri_reference(value: Any) -> str:
 
 @json_schema(type="string", minLength=1, title="path of a file that exists")
 def readable_file(value: Any) -> str:
-    """The path of a file that is there."""
+    """Validate the path of an existing file."""
     if isinstance(value, str) and Path(value).is_file():
         return value
     raise Invalid("expected the path of a file that exists")
@@ -63,7 +63,7 @@ def readable_file(value: Any) -> str:
     title="mapping of a header's name to its value",
 )
 def headers(value: Any) -> dict[str, str]:
-    """Further headers, none of which is the handler's own."""
+    """Validate additional headers, which must not be set by the handler itself."""
     if not isinstance(value, dict):
         raise Invalid("expected a mapping of a header's name to its value")
     for name, text in value.items():
@@ -78,14 +78,14 @@ def headers(value: Any) -> dict[str, str]:
 
 @json_schema(type="string", minLength=1)
 def secret(value: Any) -> str:
-    """The secret of the signature."""
+    """Validate the secret of the signature."""
     if isinstance(value, str) and value:
         try:
             signing_key(value)
         except ValueError:
             raise Invalid("expected base64 after 'whsec_'") from None
         return value
-    raise Invalid("expected text, the secret that the receiver has too")
+    raise Invalid("expected text, the secret shared with the receiver")
 
 
 def _is_url(text: str) -> bool:
@@ -98,12 +98,14 @@ def _is_url(text: str) -> bool:
 TLS_SCHEMA = Schema(
     {
         Optional(
-            "ca_file", default=None, description="whom to trust in place of the usual authorities"
+            "ca_file",
+            default=None,
+            description="CA certificates to trust instead of the default ones",
         ): AnyOf(None, readable_file),
-        Optional("cert_file", default=None, description="as whom to appear"): AnyOf(
+        Optional("cert_file", default=None, description="client certificate"): AnyOf(
             None, readable_file
         ),
-        Optional("key_file", default=None, description="the key of `cert_file`"): AnyOf(
+        Optional("key_file", default=None, description="private key of `cert_file`"): AnyOf(
             None, readable_file
         ),
     }
@@ -112,7 +114,7 @@ TLS_SCHEMA = Schema(
 
 @json_schema(AnyOf(TLS_SCHEMA, None))
 def tls(value: Any) -> dict[str, Any]:
-    """Whom to trust, and as whom to appear."""
+    """Validate the TLS files."""
     found: dict[str, Any] = TLS_SCHEMA({} if value is None else value)
     if found["key_file"] and not found["cert_file"]:
         raise Invalid("key_file needs a cert_file")
@@ -121,9 +123,7 @@ def tls(value: Any) -> dict[str, Any]:
 
 WEBHOOK_SCHEMA = Schema(
     {
-        Required(
-            "url", description="where requests are sent, by `https://` or `http://`"
-        ): http_url,
+        Required("url", description="URL of the requests: `https://` or `http://`"): http_url,
         Optional(
             "event_types",
             default=lambda: ["*"],
@@ -152,9 +152,7 @@ WEBHOOK_SCHEMA = Schema(
         Optional(
             "headers",
             default=dict,
-            description=(
-                "further headers, such as `Authorization`; they are not stored with an effect"
-            ),
+            description=("additional headers, such as `Authorization`; not stored with an effect"),
         ): headers,
         Optional(
             "secret",
@@ -162,34 +160,34 @@ WEBHOOK_SCHEMA = Schema(
             description=(
                 "signs each request by HMAC-SHA256, in the headers `Webhook-Id`, "
                 "`Webhook-Timestamp` and `Webhook-Signature` of Standard Webhooks; after `whsec_` "
-                "comes base64, any other text is the key itself"
+                "follows base64, any other text is the key itself"
             ),
         ): AnyOf(None, secret),
         Optional(
             "timeout",
             default=30,
-            description="seconds; for connecting, and for each wait for the service after that",
+            description="timeout in seconds, for connecting and for each read or write",
         ): All(AnyOf(int, float), Range(min=0, min_included=False, max=3600)),
         Optional(
             "tls",
             default=None,
-            description="whom to trust, and as whom to appear; certificates are always verified",
+            description="TLS files; certificates are always verified",
         ): tls,
     }
 )
 
 
 def tls_context(tls: Mapping[str, Any]) -> ssl.SSLContext:
-    """The context of these files as they are now: one that was replaced is read again.
+    """Return the TLS context of these files, which are read again after a change.
 
-    Raises `OSError` when a certificate cannot be used.
+    Raises `OSError` if a certificate cannot be used.
     """
     paths = (tls["ca_file"], tls["cert_file"], tls["key_file"])
     times = tuple(Path(path).stat().st_mtime_ns for path in paths if path)
     return _create_context(*paths, times)
 
 
-@lru_cache(maxsize=32)  # reading the usual authorities takes longer than a request
+@lru_cache(maxsize=32)  # loading the default authorities takes longer than a request
 def _create_context(
     ca_file: str | None, cert_file: str | None, key_file: str | None, _times: tuple[int, ...]
 ) -> ssl.SSLContext:

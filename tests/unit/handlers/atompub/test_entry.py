@@ -151,7 +151,7 @@ def test_a_missing_trait_is_an_empty_attribute(caplog: pytest.LogCaptureFixture)
     assert event[0].get("status") == "UNKNOWN"
     assert event[0].get("applicationLicense") is None
     assert [record.getMessage() for record in caplog.records] == [
-        "event m1: no status of CUF for state 'None'"
+        "state without CUF status: event=m1 state='None'"
     ]
 
 
