@@ -85,7 +85,11 @@ def test_the_readme_program_runs(site: PageShell) -> None:
     site.directory = site.directory / "etc"
     status, output = site.run("winchester_db -c winchester.yaml upgrade head")
     assert status == 0, output
-    event = {"message_id": "1", "event_type": "compute.instance.x", "timestamp": "2026-03-14T10:00Z"}
+    event = {
+        "message_id": "1",
+        "event_type": "compute.instance.x",
+        "timestamp": "2026-03-14T10:00Z",
+    }
 
     (program,) = (block for block in README if block.language == "python")
     site.run_python(program, f"events = [{event | {'instance_id': 'i-1'}}]\n")
