@@ -28,23 +28,23 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 SHARED_DATA = CHECKOUT.parent / "shared" / "data"
 
 
-TOLD_AT_THE_END = "told at the end"
+REPORT_PROPERTY = "report at the end"
 """The property that a test records to have its text shown though it has passed."""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show the texts that tests recorded, from whichever process they ran in."""
-    told = [
+    texts = [
         text
         for reports in terminalreporter.stats.values()
         for report in reports
         if getattr(report, "when", None) == "call"
         for name, text in report.user_properties
-        if name == TOLD_AT_THE_END
+        if name == REPORT_PROPERTY
     ]
-    if told:
-        terminalreporter.section("told by tests")
-        terminalreporter.write_line("\n".join(told))
+    if texts:
+        terminalreporter.section("reports of tests")
+        terminalreporter.write_line("\n".join(texts))
 
 
 @pytest.hookimpl(optionalhook=True)  # without the plugin xdist the hook is unknown

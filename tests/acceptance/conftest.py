@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class CommandResult:
     """Exit status and output of a command."""
 
     status: int
@@ -29,7 +29,7 @@ class Ended:
 class Winchester(Protocol):
     """Runs a ``winchester`` command within the test process, which is fast."""
 
-    def __call__(self, site: Site, *arguments: str) -> Ended: ...
+    def __call__(self, site: Site, *arguments: str) -> CommandResult: ...
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def winchester(
     handlers, level = list(root.handlers), root.level
     thresholds = gc.get_threshold()
 
-    def run(site: Site, *arguments: str) -> Ended:
+    def run(site: Site, *arguments: str) -> CommandResult:
         monkeypatch.chdir(site.path)
         monkeypatch.setenv("WINCHESTER_CONFIG", str(site.config))
         capsys.readouterr()
@@ -63,7 +63,7 @@ def winchester(
         except SystemExit as exit_of_argparse:
             status = int(exit_of_argparse.code or 0)
         printed = capsys.readouterr()
-        return Ended(status, printed.out, printed.err)
+        return CommandResult(status, printed.out, printed.err)
 
     yield run
     root.handlers[:] = handlers

@@ -42,26 +42,26 @@ def changed_site(ready_site: Site, tmp_path_factory: pytest.TempPathFactory) -> 
     return ready_site
 
 
-def _told(winchester: Winchester, site: Site, *arguments: str) -> dict[str, Any]:
+def _backtest(winchester: Winchester, site: Site, *arguments: str) -> dict[str, Any]:
     ended = winchester(site, "backtest", *arguments, "-f", "json")
     assert (ended.status, ended.err) == (0, "")
-    told: dict[str, Any] = json.loads(ended.out)
-    return told
+    result: dict[str, Any] = json.loads(ended.out)
+    return result
 
 
 FILE = ("--file", "events.jsonl")
-AGAINST = ("-c", "new.yaml", "--against", "winchester.yaml")
+BASELINE = ("-c", "new.yaml", "--against", "winchester.yaml")
 
 
 def test_newly_firing_streams_are_listed_with_before_and_after(
     winchester: Winchester, changed_site: Site
 ) -> None:
-    told = _told(winchester, changed_site, *AGAINST, *FILE)
-    assert (told["messages"], told["stored"]) == (5, 5)
-    assert told["before"] == {"streams": 3, "expired": 1, "fired": 2}
-    assert told["after"] == {"streams": 3, "fired": 3}
-    assert told["changes"] == {"time": 2, "fires": 1}
-    (fires,) = (each for each in told["streams"] if each["change"] == ["fires"])
+    result = _backtest(winchester, changed_site, *BASELINE, *FILE)
+    assert (result["messages"], result["stored"]) == (5, 5)
+    assert result["before"] == {"streams": 3, "expired": 1, "fired": 2}
+    assert result["after"] == {"streams": 3, "fired": 3}
+    assert result["changes"] == {"time": 2, "fires": 1}
+    (fires,) = (each for each in result["streams"] if each["change"] == ["fires"])
     assert fires == {
         "change": ["fires"],
         "trigger": "pair",
@@ -83,20 +83,20 @@ def test_newly_firing_streams_are_listed_with_before_and_after(
         "events_added": [],
         "events_removed": [],
     }
-    table = winchester(changed_site, "backtest", *AGAINST, *FILE).out
+    table = winchester(changed_site, "backtest", *BASELINE, *FILE).out
     assert "fires: pair (host=b): expired at 2015-01-20T11:00:00+00:00, 1 event -> fired" in table
 
 
 def test_equal_configurations_do_not_differ(winchester: Winchester, changed_site: Site) -> None:
     same = ("-c", "winchester.yaml", "--against", "winchester.yaml")
-    told = _told(winchester, changed_site, *same, *FILE)
-    assert (told["changes"], told["streams"]) == ({}, [])
-    assert told["before"] == told["after"]
+    result = _backtest(winchester, changed_site, *same, *FILE)
+    assert (result["changes"], result["streams"]) == ({}, [])
+    assert result["before"] == result["after"]
 
 
 def test_without_a_baseline_every_stream_is_new(winchester: Winchester, changed_site: Site) -> None:
-    told = _told(winchester, changed_site, "-c", "winchester.yaml", *FILE)
-    assert (told["before"], told["changes"]) == (None, {"fires": 2, "expires": 1})
+    result = _backtest(winchester, changed_site, "-c", "winchester.yaml", *FILE)
+    assert (result["before"], result["changes"]) == (None, {"fires": 2, "expires": 1})
 
 
 def test_stored_events_of_a_time_span_are_replayed_without_any_change(
@@ -106,14 +106,14 @@ def test_stored_events_of_a_time_span_are_replayed_without_any_change(
         manager.add_events(EVENTS)
     with changed_site.store() as store:
         before = (store.find_events(), store.find_streams(), store.event_clock())
-    told = _told(winchester, changed_site, *AGAINST, "--from-db")
-    assert told["changes"] == {"time": 2, "fires": 1}
+    result = _backtest(winchester, changed_site, *BASELINE, "--from-db")
+    assert result["changes"] == {"time": 2, "fires": 1}
     span = ("--since", "2015-01-20T10:15:00Z", "--until", "2h30m")
-    told = _told(winchester, changed_site, *AGAINST, "--from-db", *span)
-    assert told["messages"] == 0
+    result = _backtest(winchester, changed_site, *BASELINE, "--from-db", *span)
+    assert result["messages"] == 0
     span = ("--since", "2h", "--until", "2015-01-20T12:30:00Z")
-    told = _told(winchester, changed_site, *AGAINST, "--from-db", *span)
-    assert (told["messages"], told["changes"]) == (2, {"fires": 1})
+    result = _backtest(winchester, changed_site, *BASELINE, "--from-db", *span)
+    assert (result["messages"], result["changes"]) == (2, {"fires": 1})
     with changed_site.store() as store:
         assert (store.find_events(), store.find_streams(), store.event_clock()) == before
 
@@ -131,7 +131,7 @@ def test_no_handler_is_created_and_no_file_is_left(
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     left = set(changed_site.path.iterdir())
-    _told(winchester, changed_site, *AGAINST, *FILE)
+    _backtest(winchester, changed_site, *BASELINE, *FILE)
     assert set(changed_site.path.iterdir()) == left
     assert list(temporary.iterdir()) == []
 
@@ -141,8 +141,8 @@ def test_changed_event_definitions_and_a_missing_database_do_not_matter(
 ) -> None:
     (changed_site.path / "events.db").unlink()
     shutil.rmtree(changed_site.path / "none", ignore_errors=True)
-    told = _told(winchester, changed_site, *AGAINST, *FILE)
-    assert told["changes"] == {"time": 2, "fires": 1}
+    result = _backtest(winchester, changed_site, *BASELINE, *FILE)
+    assert result["changes"] == {"time": 2, "fires": 1}
     assert not (changed_site.path / "events.db").exists()
 
 
@@ -169,7 +169,7 @@ def test_errors_of_either_configuration_are_reported(
     winchester: Winchester, changed_site: Site
 ) -> None:
     changed_site.write("triggers_new.yaml", "- name: pair\n")
-    ended = winchester(changed_site, "backtest", *AGAINST, *FILE)
+    ended = winchester(changed_site, "backtest", *BASELINE, *FILE)
     assert ended.status == 2
     assert "triggers_new.yaml:1:" in ended.err
     ended = winchester(

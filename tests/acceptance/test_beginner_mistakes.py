@@ -37,23 +37,23 @@ def _refused(winchester: Winchester, site: Site, *arguments: str) -> str:
 )
 def test_missing_tables(winchester: Winchester, site: Site, command: tuple[str, ...]) -> None:
     site.write_events("events.jsonl", task_events("a"))
-    told = _refused(winchester, site, *command, *CONFIGURED)
-    assert "run 'winchester_db -c winchester.yaml upgrade head'" in told
+    message = _refused(winchester, site, *command, *CONFIGURED)
+    assert "run 'winchester_db -c winchester.yaml upgrade head'" in message
 
 
 def test_missing_database_directory(winchester: Winchester, site: Site) -> None:
     site.write("winchester.yaml", "database: {url: 'sqlite:////nowhere/events.db'}\n")
-    told = _refused(winchester, site, "stream", "list", *CONFIGURED)
-    assert "does the directory in database.url in winchester.yaml exist" in told
+    message = _refused(winchester, site, "stream", "list", *CONFIGURED)
+    assert "does the directory in database.url in winchester.yaml exist" in message
 
 
 def test_unreachable_database_server(winchester: Winchester, site: Site) -> None:
     pytest.importorskip("psycopg")
     url = "postgresql+psycopg://me:hush@127.0.0.1:9/events"
     site.write("winchester.yaml", SETTINGS.format(url=url))
-    told = _refused(winchester, site, "stream", "list", *CONFIGURED)
-    assert "is database.url in winchester.yaml right, and is the server up?" in told
-    assert "hush" not in told
+    message = _refused(winchester, site, "stream", "list", *CONFIGURED)
+    assert "is database.url in winchester.yaml right, and is the server up?" in message
+    assert "hush" not in message
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_missing_configuration(site: Site) -> None:
 def test_wrong_path_in_the_configuration(winchester: Winchester, site: Site) -> None:
     settings = site.config.read_text().replace("triggers.yaml", "trigers.yaml")
     site.write("winchester.yaml", settings)
-    told = _refused(winchester, site, "check", *CONFIGURED)
-    assert told.startswith("winchester.yaml:3:22: trigger_definitions: there is no file")
-    assert "did you mean 'triggers.yaml'?" in told
+    message = _refused(winchester, site, "check", *CONFIGURED)
+    assert message.startswith("winchester.yaml:3:22: trigger_definitions: there is no file")
+    assert "did you mean 'triggers.yaml'?" in message
 
 
 @pytest.mark.parametrize(
@@ -103,20 +103,20 @@ def test_wrong_events_path(
 
 def test_misspelt_pipeline(winchester: Winchester, site: Site) -> None:
     site.write("pipelines.yaml", "reports: [logger]\n")
-    told = _refused(winchester, site, "check", *CONFIGURED).splitlines()
-    assert [line.partition(": ")[0] for line in told] == [
+    message = _refused(winchester, site, "check", *CONFIGURED).splitlines()
+    assert [line.partition(": ")[0] for line in message] == [
         "triggers.yaml:4:18",
         "triggers.yaml:5:20",
     ]
-    for line in told:
+    for line in message:
         assert "no pipeline is named 'report' in pipelines.yaml; did you mean 'reports'?" in line
 
 
 def test_plugin_not_installed(winchester: Winchester, site: Site) -> None:
     site.write("pipelines.yaml", "report: [teletype]\n")
-    told = _refused(winchester, site, "check", *CONFIGURED)
-    assert told.startswith("pipelines.yaml:1:10: report[0]: no handler is named 'teletype'")
-    assert "pip install the distribution that brings it" in told
+    message = _refused(winchester, site, "check", *CONFIGURED)
+    assert message.startswith("pipelines.yaml:1:10: report[0]: no handler is named 'teletype'")
+    assert "pip install the distribution that brings it" in message
 
 
 def test_misspelt_plugin(winchester: Winchester, site: Site) -> None:

@@ -45,8 +45,8 @@ def _stream_id(site: Site, host: str) -> str:
 def _explained(winchester: Winchester, site: Site, *arguments: str) -> dict[str, Any]:
     ended = winchester(site, *arguments, "-f", "json")
     assert (ended.status, ended.err) == (0, "")
-    told: dict[str, Any] = json.loads(ended.out)
-    return told
+    explanation: dict[str, Any] = json.loads(ended.out)
+    return explanation
 
 
 def _stream(winchester: Winchester, site: Site, host: str) -> dict[str, Any]:
@@ -56,13 +56,13 @@ def _stream(winchester: Winchester, site: Site, host: str) -> dict[str, Any]:
 def test_a_stream_reports_missing_events_and_its_expiry(
     winchester: Winchester, stocked_site: Site
 ) -> None:
-    told = _stream(winchester, stocked_site, "b")
-    assert (told["has_fired"], told["expiration"]) == (False, "$last + 1h")
-    assert told["reasons"][0] == (
+    explanation = _stream(winchester, stocked_site, "b")
+    assert (explanation["has_fired"], explanation["expiration"]) == (False, "$last + 1h")
+    assert explanation["reasons"][0] == (
         "fire criterion 2 has 0 of 1 (event type 'task.end'); no event has a matching type"
     )
-    assert told["reasons"][1].startswith("expires at 2015-01-20T11:00:00+00:00")
-    assert [each["met"] for each in told["fire_criteria"]] == [True, False]
+    assert explanation["reasons"][1].startswith("expires at 2015-01-20T11:00:00+00:00")
+    assert [each["met"] for each in explanation["fire_criteria"]] == [True, False]
     table = winchester(stocked_site, "stream", "explain", _stream_id(stocked_site, "b")).out
     assert "not met, 0 of 1: event type 'task.end'" in table
     assert "1 event does not count: its event type is not 'task.end'" in table
@@ -72,10 +72,10 @@ def test_other_streams_of_the_group_are_listed(winchester: Winchester, stocked_s
     with TriggerManager(stocked_site.config) as manager:
         manager.add_events(task_events("b", hour=20)[1:])
     first = _stream_id(stocked_site, "b")
-    told = _stream(winchester, stocked_site, "b")
-    (other,) = told["others_of_group"]
+    explanation = _stream(winchester, stocked_site, "b")
+    (other,) = explanation["others_of_group"]
     assert other["state"] == "active"
-    assert told["reasons"][-1].endswith(f"and opened stream {other['id']}")
+    assert explanation["reasons"][-1].endswith(f"and opened stream {other['id']}")
     table = winchester(stocked_site, "stream", "explain", str(other["id"])).out
     assert f"{first} (active)" in table
 
@@ -102,8 +102,8 @@ def test_an_unknown_stream_fails_with_its_id(winchester: Winchester, stocked_sit
 def test_an_event_reports_for_each_trigger_whether_it_matches_and_why(
     winchester: Winchester, stocked_site: Site
 ) -> None:
-    told = _explained(winchester, stocked_site, "event", "explain", "a-begin")
-    pair, picky = told["triggers"]
+    explanation = _explained(winchester, stocked_site, "event", "explain", "a-begin")
+    pair, picky = explanation["triggers"]
     assert (pair["trigger"], pair["matches"]) == ("pair", True)
     assert pair["distinguished_by"] == {"host": "a"}
     assert [str(each["id"]) for each in pair["streams"]] == [_stream_id(stocked_site, "a")]

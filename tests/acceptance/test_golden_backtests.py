@@ -50,7 +50,7 @@ def old(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return replay(shared_data, tmp_path_factory.mktemp("old"))
 
 
-def left_by(config: Path) -> list[dict[str, Any]]:
+def final_streams(config: Path) -> list[dict[str, Any]]:
     """Return every stream of a replay in the form of `backtest`, with its events."""
     with closing(bootstrap.open_store(config)) as store:
         streams = store.find_streams(StreamFilter(), limit=10_000)
@@ -97,7 +97,7 @@ def apply(streams: list[dict[str, Any]], difference: list[dict[str, Any]]) -> Co
 class Compared:
     """Output of `backtest`, and the results of two real replays."""
 
-    told: dict[str, Any]
+    printed: dict[str, Any]
     before: list[dict[str, Any]]
     after: list[dict[str, Any]]
 
@@ -112,31 +112,31 @@ def compared(
     """The load under each change."""
     new = replay(shared_data, tmp_path_factory.mktemp("new"), CHANGES[request.param])
     arguments = ["--against", str(old), "--file", str(load_of(shared_data)), "-f", "json"]
-    told = json.loads(command("winchester", "backtest", "-c", str(new), *arguments))
-    assert told["streams"], "the change changes nothing: it tests nothing"
-    return Compared(told, left_by(old), left_by(new))
+    printed = json.loads(command("winchester", "backtest", "-c", str(new), *arguments))
+    assert printed["streams"], "the change changes nothing: it tests nothing"
+    return Compared(printed, final_streams(old), final_streams(new))
 
 
 def test_the_printed_difference_equals_that_of_two_real_replays(compared: Compared) -> None:
-    told, before, after = compared.told, compared.before, compared.after
-    assert apply(before, told["streams"]) == Counter(map(key_of, after))
-    assert told["before"] == {"streams": len(before), **outcomes(before)}
-    assert told["after"] == {"streams": len(after), **outcomes(after)}
+    printed, before, after = compared.printed, compared.before, compared.after
+    assert apply(before, printed["streams"]) == Counter(map(key_of, after))
+    assert printed["before"] == {"streams": len(before), **outcomes(before)}
+    assert printed["after"] == {"streams": len(after), **outcomes(after)}
 
 
 def test_equal_streams_are_not_listed(compared: Compared) -> None:
-    told = compared.told["streams"]
+    printed = compared.printed["streams"]
     before, after = (Counter(map(key_of, each)) for each in (compared.before, compared.after))
     equal = (before & after).total()
-    assert len([each for each in told if each["before"]]) == before.total() - equal
-    assert len([each for each in told if each["after"]]) == after.total() - equal
+    assert len([each for each in printed if each["before"]]) == before.total() - equal
+    assert len([each for each in printed if each["after"]]) == after.total() - equal
 
 
 def test_each_change_shows_its_new_state(compared: Compared) -> None:
-    for change in compared.told["streams"]:
+    for change in compared.printed["streams"]:
         assert change["change"] == expected_kinds(change)
-    kinds = Counter(kind for change in compared.told["streams"] for kind in change["change"])
-    assert compared.told["changes"] == kinds
+    kinds = Counter(kind for change in compared.printed["streams"] for kind in change["change"])
+    assert compared.printed["changes"] == kinds
 
 
 def expected_kinds(change: dict[str, Any]) -> list[str]:

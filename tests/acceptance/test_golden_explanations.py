@@ -52,13 +52,13 @@ def explained(
     config: Path, streams: Iterable[StreamRecord], capsys: pytest.CaptureFixture[str]
 ) -> dict[int, dict[str, Any]]:
     """Return the output of `stream explain` for each stream."""
-    told = {}
+    explanation = {}
     for stream in streams:
         capsys.readouterr()
         arguments = ["stream", "explain", "-c", str(config), str(stream.id), "-f", "json"]
         assert main(arguments) == 0
-        told[stream.id] = json.loads(capsys.readouterr().out)
-    return told
+        explanation[stream.id] = json.loads(capsys.readouterr().out)
+    return explanation
 
 
 def expired(config: Path) -> tuple[list[StreamRecord], dict[int, list[str]]]:
@@ -84,18 +84,18 @@ def test_every_expired_stream_lacks_the_report_its_golden_stream_lacks(
     config = replay(shared_data, tmp_path)
     streams, _ = expired(config)
     assert {each.distinguished_by["instance_id"] for each in streams} == set(lacking)
-    for told in explained(config, streams, capsys).values():
-        known = lacking[told["distinguished_by"]["instance_id"]]
+    for explanation in explained(config, streams, capsys).values():
+        known = lacking[explanation["distinguished_by"]["instance_id"]]
         assert not reports.keys() & set(known["message_ids"])  # the fact: no report at all
-        assert not told["has_fired"]
-        assert told["reasons"][0] == (
+        assert not explanation["has_fired"]
+        assert explanation["reasons"][0] == (
             f"fire criterion 1 has 0 of 1 (event type '{EXISTS}' and audit_period_ending is a "
             "datetime in '$audit_period_beginning + 1d'); no event has a matching type"
         )
-        assert told["reasons"][1].startswith("it expired, due ")
+        assert explanation["reasons"][1].startswith("it expired, due ")
         expiry = datetime.fromisoformat(known["expire_timestamp"])
-        assert expiry.isoformat() in told["reasons"][1]
-        assert told["fire_criteria"][0]["not_counted"] == [
+        assert expiry.isoformat() in explanation["reasons"][1]
+        assert explanation["fire_criteria"][0]["not_counted"] == [
             {
                 "reason": f"its event type is not '{EXISTS}'",
                 "events": known["n_events"],
@@ -118,16 +118,16 @@ def test_reports_with_insufficient_coverage_differ_from_too_few_reports(
     config = replay(shared_data, tmp_path, twice)
     streams, members = expired(config)
     assert len(streams) > 100
-    told = explained(config, streams, capsys)
+    explanation = explained(config, streams, capsys)
     seen = set()
     for stream in streams:
         covered = [reports[each] for each in members[stream.id] if each in reports]
         whole, partial = covered.count(DAY), len(covered) - covered.count(DAY)
-        (criterion,) = told[stream.id]["fire_criteria"]
+        (criterion,) = explanation[stream.id]["fire_criteria"]
         assert (criterion["has"], criterion["needs"]) == (whole, 2)
         near = [each for each in criterion["not_counted"] if each["of_wanted_type"]]
         assert sum(each["events"] for each in near) == partial
-        reason = told[stream.id]["reasons"][0]
+        reason = explanation[stream.id]["reasons"][0]
         assert reason.startswith(f"fire criterion 1 has {whole} of 2")
         assert (f"; {partial} event" in reason) == bool(partial)
         seen.add((whole, bool(partial)))

@@ -70,7 +70,7 @@ def scrape(member: RunningProgram) -> Values:
     return values
 
 
-def names_told(member: RunningProgram) -> set[str]:
+def metric_names(member: RunningProgram) -> set[str]:
     """Return our metrics among the exposed ones."""
     families = text_string_to_metric_families(ask(member, "/metrics")[1])
     return {
@@ -93,11 +93,11 @@ def test_worker_metrics_match_the_database_and_its_work(
     assert ask(worker, "/livez") == (200, '{"status":"ok","causes":[]}\n')
     wanted = {each.name for each in METRICS if each.origin is not MetricOrigin.INGEST}
     # nothing is delivered at this site
-    assert wanted - names_told(worker) == {
+    assert wanted - metric_names(worker) == {
         "winchester_store_effects",
         "winchester_store_oldest_effect_seconds",
     }
-    assert names_told(worker) <= wanted
+    assert metric_names(worker) <= wanted
     assert worker.end() == 0
     assert "Traceback" not in worker.text()
 
@@ -116,15 +116,15 @@ def test_ingest_metrics_are_reported_per_source(programs: ProgramGroup, ready_si
     by_source = {("incoming", outcome): number for outcome, number in outcomes.items()}
     wait_until(lambda: scrape(ingest)["winchester_source_messages_total"] == by_source)
     wait_until(lambda: scrape(ingest)["winchester_store_rejected_messages"] == {(): 1})
-    told = scrape(ingest)
-    assert told["winchester_ingest_events_total"] == {(each,): n for each, n in outcomes.items()}
-    assert told["winchester_store_streams"]["pair", "active"] == 1
+    scraped = scrape(ingest)
+    assert scraped["winchester_ingest_events_total"] == {(each,): n for each, n in outcomes.items()}
+    assert scraped["winchester_store_streams"]["pair", "active"] == 1
     wanted = {each.name for each in METRICS if each.origin is not MetricOrigin.WORKER}
     unknown = {
         *("winchester_store_effects", "winchester_store_oldest_effect_seconds"),
         "winchester_source_lag_messages",
     }
-    assert names_told(ingest) == wanted - unknown
+    assert metric_names(ingest) == wanted - unknown
     assert ingest.end() == 0
 
 
@@ -296,8 +296,8 @@ def test_metrics_match_the_tables_after_a_recorded_load(
 
 def _streams(values: Values) -> dict[str, dict[StreamState, int]]:
     """Return the stream metrics expected from the store."""
-    told: dict[str, dict[StreamState, int]] = {}
+    scraped: dict[str, dict[StreamState, int]] = {}
     for (trigger, state), number in values["winchester_store_streams"].items():
         if number:
-            told.setdefault(trigger, {})[StreamState(state)] = int(number)
-    return told
+            scraped.setdefault(trigger, {})[StreamState(state)] = int(number)
+    return scraped

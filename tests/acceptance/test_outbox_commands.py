@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAIL = Endpoint("report", "mail")
 HTTP = Endpoint("report", "http", 1)
 LEASE = timedelta(hours=1)
-COURIER = '''\
+DELIVERY_WORKER = '''\
 import json
 from pathlib import Path
 from voluptuous import Schema
@@ -212,7 +212,7 @@ def test_discard_deletes_and_reports_unknown_ids(winchester: Winchester, ready_s
 
 
 def test_an_effect_is_delivered_end_to_end(winchester: Winchester, ready_site: Site) -> None:
-    ready_site.install("winchester.handlers", "mail", "Mail", COURIER)
+    ready_site.install("winchester.handlers", "mail", "Mail", DELIVERY_WORKER)
     ready_site.write(
         "pipelines.yaml",
         "report: [{name: mail, params: {to: box.jsonl, password: swordfish}}]\n",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from conftest import Winchester
     from winchester_core.model.stream import StreamRecord
 
-PAIR, JOB, GONE, CALM, WIDE = (
+PAIR, JOB, REMOVED, UNCHANGED, WIDE = (
     f"""\
 - name: {name}
   distinguished_by: [host]
@@ -29,11 +29,11 @@ PAIR, JOB, GONE, CALM, WIDE = (
 """
     for name in ("pair", "job", "gone", "calm", "wide")
 )
-OLD = PAIR + JOB + GONE + CALM + WIDE
+OLD = PAIR + JOB + REMOVED + UNCHANGED + WIDE
 NEW = (
     PAIR.replace("pair.end", "pair.begin")
     + JOB.replace("+ 1h", "+ 10m")
-    + CALM
+    + UNCHANGED
     + WIDE.replace("[host]", "[host, cores]").replace('"wide.*"', '["wide.*", "far.*"]')
     + PAIR.replace("pair", "fresh")
 )

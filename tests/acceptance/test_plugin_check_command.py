@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from conftest import Winchester
     from support.scenes.sites import Site
 
-LAME = """\
+BROKEN_PLUGIN = """\
 from voluptuous import Schema
 from winchester_core.interfaces import Condition
 
@@ -39,7 +39,7 @@ def test_every_built_in_plugin_passes(winchester: Winchester, site: Site) -> Non
 
 
 def test_each_problem_is_one_line(site: Site) -> None:
-    site.install("winchester.conditions", "lame", "Lame", LAME)
+    site.install("winchester.conditions", "lame", "Lame", BROKEN_PLUGIN)
     ended = site.run("winchester", "plugin", "check", "Plugin.Lame")
 
     assert (ended.returncode, ended.stderr) == (1, "")

@@ -26,7 +26,7 @@ def _lines(site: Site) -> dict[str, str]:
     return {line[2:].partition("  ")[0]: line[2:].partition("  ")[2].strip() for line in listed}
 
 
-def _foreign(site: Site, name: str, body: str) -> None:
+def _third_party_command(site: Site, name: str, body: str) -> None:
     """Install a third-party command, `plugin_NAME`."""
     site.install(COMMANDS, name, "Foreign", BASE + f"class Foreign(Command):\n{body}")
 
@@ -52,7 +52,9 @@ def test_help_describes_one_command(winchester: Winchester, site: Site) -> None:
 def test_a_third_party_command_is_listed_with_its_distribution_without_importing_it(
     site: Site,
 ) -> None:
-    _foreign(site, "stumble", "    '''Stumble over a stone.'''\n\nraise AssertionError\n")
+    _third_party_command(
+        site, "stumble", "    '''Stumble over a stone.'''\n\nraise AssertionError\n"
+    )
     assert _lines(site)["stumble"] == "Stumble over a stone (plugin_stumble)"
 
 
@@ -70,12 +72,12 @@ def test_a_third_party_command_is_listed_with_its_distribution_without_importing
 def test_a_third_party_command_may_describe_itself_like_any_cliff_command(
     site: Site, body: str, summary: str
 ) -> None:
-    _foreign(site, "stumble", body + "    def take_action(self, parsed_args): pass\n")
+    _third_party_command(site, "stumble", body + "    def take_action(self, parsed_args): pass\n")
     assert _lines(site)["stumble"] == f"{summary} (plugin_stumble)".strip()
 
 
 def test_a_deprecated_command_is_not_listed(site: Site) -> None:
-    _foreign(
+    _third_party_command(
         site,
         "stumble",
         "    '''Stumble.'''\n    deprecated = True\n    def take_action(self, parsed_args): pass\n",
@@ -85,7 +87,7 @@ def test_a_deprecated_command_is_not_listed(site: Site) -> None:
 
 def test_an_unusable_command_is_listed_with_the_cause(site: Site) -> None:
     site.install(COMMANDS, "absent", "Absent", "import nothing_like_that\n")
-    _foreign(site, "abstract", "    pass\n")
+    _third_party_command(site, "abstract", "    pass\n")
     site.install(COMMANDS, "check", "Check", "class Check:\n    '''Check.'''\n")
     listed = _lines(site)
     assert listed["absent"].startswith("cannot be used: the command 'absent' of plugin_absent 1.0")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from conftest import Winchester
     from support.scenes.sites import Site
 
-STAND_IN = """\
+COMPLETION_FUNCTIONS = """\
 _get_comp_words_by_ref() {
     words=("${COMP_WORDS[@]}"); cur="${COMP_WORDS[COMP_CWORD]}"; prev="${COMP_WORDS[COMP_CWORD-1]}"
 }
@@ -30,7 +30,7 @@ def _completions(script: str, *typed: str) -> set[str]:
         pytest.skip("bash is absent")
     words = " ".join(f"'{word}'" for word in typed)
     program = (
-        f"{STAND_IN}\n{script}\nCOMP_WORDS=({words}); COMP_CWORD={len(typed) - 1}\n"
+        f"{COMPLETION_FUNCTIONS}\n{script}\nCOMP_WORDS=({words}); COMP_CWORD={len(typed) - 1}\n"
         '_winchester; printf "%s\\n" "${COMPREPLY[@]}"'
     )
     ended = subprocess.run(

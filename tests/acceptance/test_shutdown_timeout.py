@@ -65,7 +65,7 @@ class Send(PipelineHandler):
         return [Delivered() for _ in effects]
 """
 
-DEAF = """\
+STUCK_SOURCE = """\
 from winchester_core.interfaces import EventSource
 
 class Deaf(EventSource):
@@ -235,7 +235,7 @@ def test_an_unresponsive_database_does_not_delay_shutdown_or_lose_data(
 def test_a_hung_source_delays_neither_other_sources_nor_shutdown(
     site: Site, programs: ProgramGroup
 ) -> None:
-    site.install("winchester.event_sources", "deaf", "Deaf", DEAF)
+    site.install("winchester.event_sources", "deaf", "Deaf", STUCK_SOURCE)
     site.write_events("more.jsonl", task_events("c"))
     site.add_settings(
         """\

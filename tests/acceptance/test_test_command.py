@@ -10,7 +10,7 @@ from xml.etree.ElementTree import parse
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Ended, Winchester
+    from conftest import CommandResult, Winchester
     from support.scenes.sites import Site
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +24,7 @@ cases:
           - {event_type: task.end, host: a}
     expect:
 """
-ACTING = """\
+ACTING_HANDLER = """\
 from datetime import UTC, datetime
 from pathlib import Path
 from winchester_core.interfaces import Delivered
@@ -53,7 +53,7 @@ class Broken:
 """
 
 
-def _tested(winchester: Winchester, site: Site, expect: str, *arguments: str) -> Ended:
+def _tested(winchester: Winchester, site: Site, expect: str, *arguments: str) -> CommandResult:
     lines = "".join(f"      {line}\n" for line in expect.splitlines())
     site.write("cases.yaml", PAIR + lines)
     return winchester(site, "test", "cases.yaml", *arguments)
@@ -88,8 +88,8 @@ counts: {fired: 2}
     ended = _tested(winchester, site, wrong)
     assert ended.status == 1
     came = 'distinguished_by {"host": "a"}, events ["e1", "e2"]'
-    told = [line.strip() for line in ended.out.splitlines()]
-    assert told[1:] == [
+    line_text = [line.strip() for line in ended.out.splitlines()]
+    assert line_text[1:] == [
         "FAILED a pair",
         'cases.yaml:10: stream (distinguished_by {"host": "a"})',
         "outcome: expected expired, got fired",
@@ -128,19 +128,19 @@ def test_a_stream_that_did_not_fire_is_explained_with_the_event(
     )
     ended = winchester(site, "test", "cases.yaml")
     assert ended.status == 1
-    for told in (
+    for line_text in (
         "outcome: expected fired, got active",
         "because fire criterion 2 has 0 of 1 (event type 'task.end'), and no event of a type",
         'e2 is not in the stream, but in that of [{"host": "b"}]',
         "e3 is not in the stream: it meets no match criterion; its event type is not 'task.*'",
     ):
-        assert told in ended.out
+        assert line_text in ended.out
 
 
 def test_handlers_run_without_side_effects(
     winchester: Winchester, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.install("winchester.handlers", "acting", "Acting", ACTING)
+    site.install("winchester.handlers", "acting", "Acting", ACTING_HANDLER)
     monkeypatch.syspath_prepend(site.path / "site-acting")
     site.write("pipelines.yaml", "report: [acting]\n")
     made = """\

@@ -130,7 +130,7 @@ def test_debug_counts_accumulate_over_all_processes(
     debugged = TRIGGERS.replace("- name: pair", "- name: pair\n  debug_level: 2")
     ready_site.write("triggers.yaml", debugged)
     for host in "ab":
-        ready_site.write_events("events.jsonl", [*task_events(host), _homeless(host)])
+        ready_site.write_events("events.jsonl", [*task_events(host), _without_trigger(host)])
         assert _ingested(ready_site)
     assert _listed(winchester, ready_site)["pair"]["debug"]["matched"] == 4
     assert "matched 4, mismatched 2" in winchester(ready_site, "trigger", "list").out
@@ -177,7 +177,7 @@ def _ingested(site: Site) -> bool:
     return site.run("winchester", *arguments).returncode == 0
 
 
-def _homeless(host: str) -> dict[str, Any]:
+def _without_trigger(host: str) -> dict[str, Any]:
     return {
         "message_id": f"homeless-{host}",
         "event_type": "task.begin",

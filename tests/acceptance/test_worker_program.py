@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from support.scenes.sites import Site
 
-HOLDING = """\
+BLOCKING_HANDLER = """\
 import pathlib
 import time
 
@@ -60,9 +60,9 @@ def _streams(site: Site) -> int:
 
 
 @pytest.fixture
-def holding_site(ready_site: Site) -> Site:
+def blocking_site(ready_site: Site) -> Site:
     """A site with two ready streams whose handler blocks the worker until released."""
-    ready_site.install("winchester.handlers", "hold", "Hold", HOLDING)
+    ready_site.install("winchester.handlers", "hold", "Hold", BLOCKING_HANDLER)
     _ingest(ready_site, "a", "b")
     ready_site.write("pipelines.yaml", "report: [hold]\n")
     return ready_site
@@ -110,23 +110,23 @@ def test_an_idle_worker_ends_on_sigint(ready_site: Site) -> None:
     assert not written.exists()
 
 
-def test_sigterm_finishes_the_running_stream_and_releases_the_others(holding_site: Site) -> None:
-    worker = holding_site.start("winchester-worker", "-c", holding_site.config)
-    begun = holding_site.path / "begun"
+def test_sigterm_finishes_the_running_stream_and_releases_the_others(blocking_site: Site) -> None:
+    worker = blocking_site.start("winchester-worker", "-c", blocking_site.config)
+    begun = blocking_site.path / "begun"
     wait_until(begun.exists)
     _stop(worker)
-    (holding_site.path / "go-on").touch()
+    (blocking_site.path / "go-on").touch()
     _out, err = worker.communicate(timeout=BOUND_SECONDS)
     assert worker.returncode == 0, err
-    with holding_site.store() as store:
+    with blocking_site.store() as store:
         (left,) = store.find_streams(StreamFilter())
     assert (left.state, left.attempts) == (StreamState.RETRY_FIRE, 0)
     assert begun.read_text().split() != [str(left.id)]
 
 
-def test_a_second_signal_exits_at_once(holding_site: Site) -> None:
-    worker = holding_site.start("winchester-worker", "-c", holding_site.config)
-    wait_until((holding_site.path / "begun").exists)
+def test_a_second_signal_exits_at_once(blocking_site: Site) -> None:
+    worker = blocking_site.start("winchester-worker", "-c", blocking_site.config)
+    wait_until((blocking_site.path / "begun").exists)
     _stop(worker)
     end(worker, signal.SIGTERM)
     assert worker.returncode in ENDED_BY_SIGTERM
@@ -187,11 +187,11 @@ def test_one_of_many_daemons_started_at_once_runs(ready_site: Site, pid_file: Pa
     ready_site.add_settings("log_file: worker.log\n")
     arguments = ("-c", ready_site.config, "-d", "--pid-file", pid_file)
     starts = [ready_site.start("winchester-worker", *arguments) for _ in range(4)]
-    told = [start.communicate(timeout=TIMEOUT_SECONDS)[1] for start in starts]
+    errors = [start.communicate(timeout=TIMEOUT_SECONDS)[1] for start in starts]
     assert sorted(start.returncode for start in starts) == [0, 1, 1, 1]
     pid = int(pid_file.read_text())
     assert is_running(pid)
-    assert sum("already running" in each for each in told) == 3
+    assert sum("already running" in each for each in errors) == 3
     _signal(pid, signal.SIGTERM)
 
 

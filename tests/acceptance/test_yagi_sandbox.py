@@ -97,7 +97,7 @@ def test_a_source_in_the_settings_gives_the_same_result(
 
 
 @pytest.mark.parametrize(
-    ("text", "status", "told"),
+    ("text", "status", "message"),
     [
         (None, 1, "yagi.conf: No such file or directory"),
         ("[consumers]\nqueues = q\n[consumer:q]\napps = other.App\n", 1, "no queue of [consumers]"),
@@ -105,13 +105,13 @@ def test_a_source_in_the_settings_gives_the_same_result(
     ],
 )
 def test_an_unusable_yagi_conf_is_reported(
-    tmp_path: Path, text: str | None, status: int, told: str
+    tmp_path: Path, text: str | None, status: int, message: str
 ) -> None:
     site = Site(tmp_path)
     if text is not None:
         site.write("yagi.conf", text)
     ended = site.run("winchester", "ingest", "--yagi-conf", "yagi.conf")
-    assert (ended.returncode, told in ended.stderr) == (status, True), ended.stderr
+    assert (ended.returncode, message in ended.stderr) == (status, True), ended.stderr
 
 
 def stored(site: Site) -> int:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from chaos.place import START, Place
-from chaos.storm import Storm
-from chaos.verdict import Verdict
+from chaos.chaos_site import START, ChaosSite
+from chaos.fault_injector import FaultInjector
+from chaos.final_state import FinalState
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, wait_until
@@ -47,15 +47,15 @@ def run(database: str, folder: Path, *, seconds: float, seed: int) -> Report:
         site = Site(folder, url)
         site.migrate()
         with program_group(site) as programs:
-            place = Place(site, programs, random.Random(seed))
-            place.open()
-            storm = Storm(place, seed, server, proxy)
-            storm.rage(seconds)
-            storm.calm_down()
-            _finish(place, storm)
-        verdict = Verdict(site)
-        verdict.check(place.sent)
-    return _report(database, seed, storm, verdict)
+            chaos_site = ChaosSite(site, programs, random.Random(seed))
+            chaos_site.open()
+            injector = FaultInjector(chaos_site, seed, server, proxy)
+            injector.inject_for(seconds)
+            injector.recover()
+            _finish(chaos_site, injector)
+        final_state = FinalState(site)
+        final_state.check(chaos_site.sent)
+    return _report(database, seed, injector, final_state)
 
 
 @contextmanager
@@ -70,31 +70,33 @@ def _database(
         yield server.url_through(proxy.port), server, proxy
 
 
-def _finish(place: Place, storm: Storm) -> None:
+def _finish(chaos_site: ChaosSite, injector: FaultInjector) -> None:
     """Let the ingesters ingest the rest, and the workers complete and deliver it."""
-    place.complete()
-    wait_until(lambda: not any("ingester" in name for name in storm.tend()), SETTLE_SECONDS)
-    with place.site.store() as store:
+    chaos_site.complete()
+    wait_until(lambda: not any("ingester" in name for name in injector.supervise()), SETTLE_SECONDS)
+    with chaos_site.site.store() as store:
         store.advance_event_clock(START + timedelta(days=1000))
 
         def all_is_done() -> bool:
-            storm.tend()
+            injector.supervise()
             states = set(store.count_states())
             return states == {StreamState.COMPLETED} and store.count_effects() == 0
 
         wait_until(all_is_done, SETTLE_SECONDS)
-    assert {name: place.member(name).end() for name in place.names} == dict.fromkeys(place.names, 0)
+    assert {name: chaos_site.member(name).end() for name in chaos_site.names} == dict.fromkeys(
+        chaos_site.names, 0
+    )
 
 
-def _report(database: str, seed: int, storm: Storm, verdict: Verdict) -> Report:
-    attempts = sum(stream.attempts for stream in verdict.streams)
-    lines = [f"{number:6} x {fault}" for fault, number in sorted(storm.injected.items())]
+def _report(database: str, seed: int, injector: FaultInjector, final_state: FinalState) -> Report:
+    attempts = sum(stream.attempts for stream in final_state.streams)
+    lines = [f"{number:6} x {fault}" for fault, number in sorted(injector.injected.items())]
     lines += [
-        f"{storm.ended_at_their_start:6} x a program began while the server was away, and ended",
-        f"{len(verdict.events):6} events stored once",
-        f"{len(verdict.streams):6} streams completed once, in {attempts} runs",
-        f"{verdict.committed_again:6} commits of runs that did not complete their stream",
-        f"{2 * len(verdict.streams):6} effects recorded once and delivered",
-        f"{verdict.delivered_again:6} of their deliveries repeated",
+        f"{injector.failed_starts:6} x a program exited at startup without a server",
+        f"{len(final_state.events):6} events stored once",
+        f"{len(final_state.streams):6} streams completed once, in {attempts} runs",
+        f"{final_state.committed_again:6} commits of runs that did not complete their stream",
+        f"{2 * len(final_state.streams):6} effects recorded once and delivered",
+        f"{final_state.delivered_again:6} of their deliveries repeated",
     ]
     return Report(database, seed, tuple(lines))

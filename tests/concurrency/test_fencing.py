@@ -101,7 +101,7 @@ class Scene:
                 made.setdefault(event["host"], []).append((int(attempt), int(pid)))
         return made
 
-    def goes_on_with_another(self, worker: RunningProgram, host: str) -> None:
+    def assert_continues(self, worker: RunningProgram, host: str) -> None:
         """Assert that the remaining worker completes a new stream and ends normally."""
         self.ingest(host)
         self.wait_until_completed(host)
@@ -123,7 +123,7 @@ def stopped_worker(scene: Scene, where: str, host: str = "") -> RunningProgram:
     return worker
 
 
-def let_another_complete(scene: Scene, *hosts: str) -> RunningProgram:
+def complete_by_another(scene: Scene, *hosts: str) -> RunningProgram:
     """Run another worker until it has completed these streams."""
     other = scene.programs.worker("other")
     scene.wait_until_completed(*hosts)
@@ -131,7 +131,7 @@ def let_another_complete(scene: Scene, *hosts: str) -> RunningProgram:
     return other
 
 
-def go_on(worker: RunningProgram) -> None:
+def continue_worker(worker: RunningProgram) -> None:
     """Continue a stopped worker until it has noticed the lost lease."""
     worker.resume()
     wait_until(lambda: LEASE_LOST in worker.text())
@@ -141,10 +141,10 @@ def test_a_worker_stopped_before_its_commit_neither_commits_nor_completes(scene:
     scene.configure("fenced")
     scene.ingest("a")
     stopped = stopped_worker(scene, "stop-in-handle")
-    other = let_another_complete(scene, "a")
+    other = complete_by_another(scene, "a")
     completed = scene.streams()["a"]
-    go_on(stopped)
-    scene.goes_on_with_another(stopped, "b")
+    continue_worker(stopped)
+    scene.assert_continues(stopped, "b")
     calls = [note["call"] for note in scene.journal(stopped) if note["stream"] == completed.id]
     assert calls == ["handle", "rollback"]
     assert [note["call"] for note in scene.journal(other)] == ["handle", "commit"]
@@ -157,10 +157,10 @@ def test_a_worker_stopped_in_its_commit_does_not_complete(scene: Scene) -> None:
     scene.configure("fenced")
     scene.ingest("a")
     stopped = stopped_worker(scene, "stop-in-commit")
-    other = let_another_complete(scene, "a")
+    other = complete_by_another(scene, "a")
     completed = scene.streams()["a"]
-    go_on(stopped)
-    scene.goes_on_with_another(stopped, "b")
+    continue_worker(stopped)
+    scene.assert_continues(stopped, "b")
     # the lease was proved, hence commit began; as it may have acted, another did the same again,
     # and could tell so by the attempt; what was committed is not rolled back
     notes = [note for note in scene.journal() if note["stream"] == completed.id]
@@ -184,10 +184,10 @@ def test_a_worker_stopped_during_a_batch_completion_completes_none(scene: Scene)
     states = {host: each.state for host, each in scene.streams().items()}
     early = [host for host in hosts if states[host] is StreamState.COMPLETED]
     hosts = tuple(host for host in hosts if host not in early)
-    other = let_another_complete(scene, *hosts)
+    other = complete_by_another(scene, *hosts)
     completed = scene.streams()
-    go_on(stopped)
-    scene.goes_on_with_another(stopped, "f")
+    continue_worker(stopped)
+    scene.assert_continues(stopped, "f")
     handled = [note["stream"] for note in scene.journal(stopped, "handle")]
     lost = [note["stream"] for note in scene.journal(stopped, "rollback")]
     # "a" and "b" had been run and waited for their completion, and "c" was in hand; what it ran

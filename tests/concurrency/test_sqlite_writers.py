@@ -20,7 +20,7 @@ from winchester_core.storage.records import EventFilter
 PROGRAM = Path(__file__).parents[1] / "support" / "scenes" / "sqlite_process.py"
 WRITERS = 4
 ROUNDS = 30
-IN_A_ROUND = 3
+EVENTS_PER_ROUND = 3
 """Events that each writer stores before it closes the database."""
 
 
@@ -30,7 +30,7 @@ def start(role: str, number: int, site: Site) -> subprocess.Popen[str]:
         "number": number,
         "url": site.url,
         "rounds": ROUNDS,
-        "in_a_round": IN_A_ROUND,
+        "in_a_round": EVENTS_PER_ROUND,
         "stop": str(site.path / "stop"),
     }
     return subprocess.Popen(
@@ -47,15 +47,15 @@ def test_four_writers_never_see_a_locked_database(tmp_path: Path) -> None:
     writers = [start("write", number, site) for number in range(WRITERS)]
     others = [start(role, 0, site) for role in ("read", "checkpoint")]
     try:
-        said = [writer.communicate(timeout=BOUND_SECONDS)[1] for writer in writers]
+        errors = [writer.communicate(timeout=BOUND_SECONDS)[1] for writer in writers]
         (tmp_path / "stop").touch()
-        said += [other.communicate(timeout=BOUND_SECONDS)[1] for other in others]
+        errors += [other.communicate(timeout=BOUND_SECONDS)[1] for other in others]
     finally:
         for process in (*writers, *others):
             process.kill()
             process.wait()
-    assert said == [""] * 6
+    assert errors == [""] * 6
     assert [process.returncode for process in (*writers, *others)] == [0] * 6
     with site.store() as store:
-        assert store.count_events(EventFilter()) == WRITERS * ROUNDS * IN_A_ROUND
+        assert store.count_events(EventFilter()) == WRITERS * ROUNDS * EVENTS_PER_ROUND
         assert set(store.count_states()) == {StreamState.COMPLETED}

@@ -33,7 +33,7 @@ MISSPELT = """\
     - event_typ: task.begin
 """
 
-TOLD = "taken over"
+RELOAD_LOG_LINES = "taken over"
 """Log lines of a successful and of a failed reload."""
 
 
@@ -50,7 +50,7 @@ def programs(site: Site) -> Iterator[ProgramGroup]:
         yield programs
 
 
-def _begun(
+def _start_programs(
     programs: ProgramGroup, site: Site, *hosts: str
 ) -> tuple[RunningProgram, RunningProgram]:
     """Start a worker and an ingester, with one open stream per host."""
@@ -80,16 +80,16 @@ def _change(site: Site, old: str, new: str) -> None:
 
 def _reload(member: RunningProgram) -> str:
     """Reload the configuration of a program; return its log line."""
-    heard = len(member.text())
+    logged_before = len(member.text())
     member.signal(signal.SIGHUP)
-    wait_until(lambda: TOLD in member.text()[heard:])
-    return member.text()[heard:]
+    wait_until(lambda: RELOAD_LOG_LINES in member.text()[logged_before:])
+    return member.text()[logged_before:]
 
 
 def test_an_invalid_file_changes_nothing_and_the_reason_is_logged(
     programs: ProgramGroup, site: Site
 ) -> None:
-    worker, ingest = _begun(programs, site, "a", "b")
+    worker, ingest = _start_programs(programs, site, "a", "b")
     before = _streams(site)
     _change(site, TWO_CRITERIA, MISSPELT)
     for member in (worker, ingest):
@@ -109,7 +109,7 @@ def test_open_streams_are_recalculated_and_fire_if_now_complete(
     programs: ProgramGroup, site: Site
 ) -> None:
     hosts = [f"host-{number}" for number in range(250)]
-    worker, ingest = _begun(programs, site, *hosts)
+    worker, ingest = _start_programs(programs, site, *hosts)
     assert _states(site) == {"active"}
     assert {stream.progress for stream in _streams(site)} == {(1, 0)}
     _change(site, TWO_CRITERIA, ONE_CRITERION)
@@ -124,7 +124,7 @@ def test_open_streams_are_recalculated_and_fire_if_now_complete(
 def test_a_changed_expiration_applies_to_open_streams_and_to_those_ingest_updates(
     programs: ProgramGroup, site: Site
 ) -> None:
-    worker, ingest = _begun(programs, site, "a", "b")
+    worker, ingest = _start_programs(programs, site, "a", "b")
     _change(site, '"$last + 1h"', '"$last + 5h"')
     _reload(ingest)
     with (site.path / "here.jsonl").open("a") as file:

@@ -34,8 +34,8 @@ EXPRESSIONS = {
 
 BY_NAME = {metric.name: metric for metric in METRICS}
 SUFFIXES = ("_bucket", "_sum", "_count")
-OF_SCRAPES = {"job", "instance"}
-OF_OTHERS = {"up", "process_resident_memory_bytes"}
+SCRAPE_METRICS = {"job", "instance"}
+THIRD_PARTY_METRICS = {"up", "process_resident_memory_bytes"}
 """Metrics of Prometheus and of its client library."""
 
 VALUES = {
@@ -68,15 +68,15 @@ def test_an_expression_uses_existing_metrics_and_labels(place: str) -> None:
         assert selected, f"{expression} selects nothing"
         known: set[str] = set()
         for each in selected:
-            if each.name in OF_OTHERS:
+            if each.name in THIRD_PARTY_METRICS:
                 continue
             metric = metric_of(each.name)
             labels = {*metric.labels, *(["le"] if each.name.endswith("_bucket") else [])}
             known |= labels
-            assert set(each.matchers) <= labels | OF_SCRAPES
+            assert set(each.matchers) <= labels | SCRAPE_METRICS
             for label, values in each.matchers.items():
-                assert label in OF_SCRAPES or set(values) <= VALUES[label], (label, values)
-        assert grouped(expression) <= known | OF_SCRAPES
+                assert label in SCRAPE_METRICS or set(values) <= VALUES[label], (label, values)
+        assert grouped(expression) <= known | SCRAPE_METRICS
 
 
 @pytest.mark.parametrize("place", EXPRESSIONS)
@@ -97,18 +97,18 @@ def test_counters_are_queried_as_rates(place: str) -> None:
 
 
 def _counts(name: str) -> bool:
-    return name not in OF_OTHERS and metric_of(name).kind is not MetricKind.GAUGE
+    return name not in THIRD_PARTY_METRICS and metric_of(name).kind is not MetricKind.GAUGE
 
 
 def test_annotations_and_legends_use_labels_of_the_results() -> None:
     for rule in RULES:
-        labels = grouped(rule["expr"]) or {*OF_SCRAPES, "source"}
+        labels = grouped(rule["expr"]) or {*SCRAPE_METRICS, "source"}
         for named in re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]):
             assert named in labels, rule["alert"]
     for panel in PANELS:
         for target in panel["targets"]:
             named = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
-            assert named <= grouped(target["expr"]) | OF_SCRAPES, panel["title"]
+            assert named <= grouped(target["expr"]) | SCRAPE_METRICS, panel["title"]
 
 
 def test_exactly_the_existing_alerts_are_explained(checkout: Path) -> None:

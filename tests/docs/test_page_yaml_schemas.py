@@ -38,10 +38,10 @@ def test_a_yaml_block_passes_its_json_schema(block: Block) -> None:
     handlers = content.get("pipeline_handlers", {}) if kind == "settings" else {}
     editor = Editor(PluginAliases(handlers=handlers))
 
-    assert editor.content_errors(DOCUMENTS[kind], _whole(kind, content)) == []
+    assert editor.content_errors(DOCUMENTS[kind], _complete_document(kind, content)) == []
 
 
-def _whole(kind: str, content: Any) -> Any:
+def _complete_document(kind: str, content: Any) -> Any:
     """Return the complete file that a block belongs to."""
     if kind == "settings":
         return {"database": DATABASE, **content}

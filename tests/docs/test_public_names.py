@@ -10,7 +10,7 @@ import pytest
 from generated_reference.public_names import PUBLIC_MODULES, names_of
 
 ROOT = Path(__file__).resolve().parents[2]
-PLUGIN_AUTHORS_CODE = sorted(
+PLUGIN_CODE = sorted(
     path
     for place in (
         "plugins-example",
@@ -41,7 +41,7 @@ def test_a_public_module_has_its_public_names(module: str) -> None:
         assert hasattr(import_module(module), name)
 
 
-@pytest.mark.parametrize("path", PLUGIN_AUTHORS_CODE, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", PLUGIN_CODE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_plugins_import_public_names_only(path: Path) -> None:
     private = [
         (module, name)

@@ -29,4 +29,4 @@ def test_random_faults_lose_nothing_and_repeat_nothing(
     seed = int(os.environ.get("WINCHESTER_CHAOS_SEED", random.randrange(1_000_000)))
     print(f"WINCHESTER_CHAOS_SEED={seed}")
     report = run(database, tmp_path, seconds=STORM_SECONDS, seed=seed)
-    record_property("told at the end", str(report))
+    record_property("report at the end", str(report))

@@ -52,7 +52,7 @@ HOLDS = {
     # an entry of an index that the change of the row moves; the row itself stays free
     "mariadb": ("SELECT {column} FROM streams FORCE INDEX ({index}) LOCK IN SHARE MODE",),
 }
-SHORT_PATIENCE = {
+SHORT_LOCK_TIMEOUT = {
     "postgresql": "SET lock_timeout = '200ms'",
     "mariadb": "SET innodb_lock_wait_timeout = 1",
 }
@@ -63,7 +63,7 @@ _WRITES_STREAMS = re.compile(
 )
 
 
-class Opponent:
+class LockHolder:
     """The other connection, with its own transaction and thread."""
 
     def __init__(self, store: SqlStore, index: str, column: str) -> None:
@@ -86,14 +86,14 @@ class Opponent:
         rows = [_row(number) for number in range(500)]  # more to lose than the other
         self._connection.execute(insert(rejected_messages), rows)
 
-    def ask_for(self, stream_id: int) -> None:
+    def request(self, stream_id: int) -> None:
         """Request the stream's row; return once the request waits."""
         assert self._connection is not None
         query = text("SELECT id FROM streams WHERE id = :id FOR UPDATE")
         self._asking = self._pool.submit(self._connection.execute, query, {"id": stream_id})
         wait_until_a_transaction_waits(self._store.database)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Release everything, after the requested lock was granted."""
         assert self._connection is not None
         if self._asking is not None:
@@ -116,7 +116,7 @@ def store(server: str, databases: Databases) -> Iterator[SqlStore]:
 
 
 @pytest.fixture
-def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+def database_log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """The database error of each failed attempt."""
     caplog.set_level(logging.DEBUG, "winchester_core.storage.sql.database")
     return caplog
@@ -137,19 +137,19 @@ def before_writing_streams(store: SqlStore, action: Callable[[], None]) -> Itera
     assert done
 
 
-def in_opposite_order(
+def lose_a_deadlock(
     store: SqlStore, index: str, column: str, stream_id: int, action: Callable[[], Any]
 ) -> Any:
     """Run `action` into a deadlock that it loses; return its result."""
-    opponent = Opponent(store, index, column)
+    opponent = LockHolder(store, index, column)
     retried = store.database.counters[Count.TRANSACTIONS_RETRIED]
     under_test = ThreadPoolExecutor(1)
     try:
         opponent.hold()
-        with before_writing_streams(store, lambda: opponent.ask_for(stream_id)):
+        with before_writing_streams(store, lambda: opponent.request(stream_id)):
             result = under_test.submit(action)
             wait_until(lambda: store.database.counters[Count.TRANSACTIONS_RETRIED] > retried)
-            opponent.let_go()
+            opponent.release()
             return result.result(timeout=BOUND_SECONDS)
     finally:
         opponent.close()
@@ -157,9 +157,9 @@ def in_opposite_order(
 
 
 @contextmanager
-def short_of_patience(store: SqlStore) -> Iterator[None]:
+def short_lock_timeouts(store: SqlStore) -> Iterator[None]:
     """Set a short lock timeout for new connections."""
-    statement = SHORT_PATIENCE[store.database.dialect.name]
+    statement = SHORT_LOCK_TIMEOUT[store.database.dialect.name]
 
     def configure(connection: Any, _record: object) -> None:
         connection.cursor().execute(statement)
@@ -173,9 +173,9 @@ def short_of_patience(store: SqlStore) -> Iterator[None]:
         event.remove(store.database.engine, "connect", configure)
 
 
-def past_a_timeout(store: SqlStore, stream_id: int, action: Callable[[], Any]) -> Any:
+def until_lock_timeout(store: SqlStore, stream_id: int, action: Callable[[], Any]) -> Any:
     """Run `action` while the stream's row is locked, until its first lock timeout."""
-    with short_of_patience(store), ThreadPoolExecutor(1) as under_test:
+    with short_lock_timeouts(store), ThreadPoolExecutor(1) as under_test:
         holder = store.database.engine.connect()
         try:
             disable_timeouts(holder)
@@ -214,25 +214,31 @@ def check_the_end(store: SqlStore, recorded: Any) -> None:
     assert stream.fire_timestamp == at(60)
 
 
-def test_ingest_survives_a_deadlock(store: SqlStore, told: pytest.LogCaptureFixture) -> None:
+def test_ingest_survives_a_deadlock(
+    store: SqlStore, database_log: pytest.LogCaptureFixture
+) -> None:
     ingest(store, VM, make_event("a/1", instance="a"))
     stream_id = only_stream(store, instance="a").id
-    recorded = in_opposite_order(store, "ix_streams_due", "state", stream_id, record_the_end(store))
+    recorded = lose_a_deadlock(store, "ix_streams_due", "state", stream_id, record_the_end(store))
     check_the_end(store, recorded)
-    assert "deadlock" in told.text.lower()
+    assert "deadlock" in database_log.text.lower()
 
 
-def test_ingest_survives_a_lock_timeout(store: SqlStore, told: pytest.LogCaptureFixture) -> None:
+def test_ingest_survives_a_lock_timeout(
+    store: SqlStore, database_log: pytest.LogCaptureFixture
+) -> None:
     ingest(store, VM, make_event("a/1", instance="a"))
     stream_id = only_stream(store, instance="a").id
-    check_the_end(store, past_a_timeout(store, stream_id, record_the_end(store)))
-    assert "timeout" in told.text.lower()
+    check_the_end(store, until_lock_timeout(store, stream_id, record_the_end(store)))
+    assert "timeout" in database_log.text.lower()
 
 
-def test_claiming_survives_a_deadlock(store: SqlStore, told: pytest.LogCaptureFixture) -> None:
+def test_claiming_survives_a_deadlock(
+    store: SqlStore, database_log: pytest.LogCaptureFixture
+) -> None:
     ingest(store, VM, make_event("a/1", "vm.end", instance="a"))
     stream_id = only_stream(store, instance="a").id
-    claims = in_opposite_order(
+    claims = lose_a_deadlock(
         store, "uq_streams_open_key", "open_key", stream_id, lambda: claim_all(store)
     )
     # at the second try the other held the row still, and what others have locked is passed over
@@ -241,7 +247,7 @@ def test_claiming_survives_a_deadlock(store: SqlStore, told: pytest.LogCaptureFi
     stream = only_stream(store, instance="a")
     assert (stream.state, stream.attempts) == (StreamState.FIRING, 1)
     assert claim_all(store, worker="w2") == []
-    assert "deadlock" in told.text.lower()
+    assert "deadlock" in database_log.text.lower()
 
 
 def completion_of(store: SqlStore) -> tuple[int, Callable[[], Any]]:
@@ -262,17 +268,17 @@ def check_completion(store: SqlStore, completed: Any) -> None:
     assert store.count_events(EventFilter()) == 2
 
 
-def test_completion_survives_a_deadlock(store: SqlStore, told: pytest.LogCaptureFixture) -> None:
+def test_completion_survives_a_deadlock(
+    store: SqlStore, database_log: pytest.LogCaptureFixture
+) -> None:
     stream_id, complete = completion_of(store)
-    check_completion(
-        store, in_opposite_order(store, "ix_streams_due", "state", stream_id, complete)
-    )
-    assert "deadlock" in told.text.lower()
+    check_completion(store, lose_a_deadlock(store, "ix_streams_due", "state", stream_id, complete))
+    assert "deadlock" in database_log.text.lower()
 
 
 def test_completion_survives_a_lock_timeout(
-    store: SqlStore, told: pytest.LogCaptureFixture
+    store: SqlStore, database_log: pytest.LogCaptureFixture
 ) -> None:
     stream_id, complete = completion_of(store)
-    check_completion(store, past_a_timeout(store, stream_id, complete))
-    assert "timeout" in told.text.lower()
+    check_completion(store, until_lock_timeout(store, stream_id, complete))
+    assert "timeout" in database_log.text.lower()

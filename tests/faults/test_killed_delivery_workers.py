@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ORDERS = 10
-OF_RECORDING = [
+RECORDING_POINTS = [
     Failpoint.HANDLED,
     Failpoint.HANDLERS_COMMITTED,
     Failpoint.BEFORE_COMPLETION_COMMIT,
     Failpoint.COMPLETED,
 ]
-OF_DELIVERY = [
+DELIVERY_POINTS = [
     Failpoint.BEFORE_EFFECTS_CLAIM_COMMIT,
     Failpoint.EFFECTS_CLAIMED,
     Failpoint.EFFECTS_SENT,
     Failpoint.BEFORE_EFFECT_RESULTS_COMMIT,
     Failpoint.EFFECT_RESULTS_STORED,
 ]
-SENT_BEFORE_THE_DEATH = {Failpoint.EFFECTS_SENT, Failpoint.BEFORE_EFFECT_RESULTS_COMMIT}
+SENT_BEFORE_THE_KILL = {Failpoint.EFFECTS_SENT, Failpoint.BEFORE_EFFECT_RESULTS_COMMIT}
 
 
 def delivered(box: Path) -> list[Any]:
@@ -37,16 +37,16 @@ def delivered(box: Path) -> list[Any]:
     return [json.loads(line) for line in box.read_text().splitlines()]
 
 
-@pytest.mark.parametrize("point", [*OF_RECORDING, *OF_DELIVERY])
+@pytest.mark.parametrize("point", [*RECORDING_POINTS, *DELIVERY_POINTS])
 def test_every_effect_is_recorded_once_and_delivered_in_order(
     point: Failpoint, tmp_path: Path
 ) -> None:
     lines = lines_after_a_kill(tmp_path, point, quiet=False, hit=2)
-    if point in OF_DELIVERY:
+    if point in DELIVERY_POINTS:
         check_repetitions(lines, point)
 
 
-@pytest.mark.parametrize("point", [Failpoint.BEFORE_COMPLETION_COMMIT, *OF_DELIVERY])
+@pytest.mark.parametrize("point", [Failpoint.BEFORE_COMPLETION_COMMIT, *DELIVERY_POINTS])
 def test_every_effect_survives_batch_completion(point: Failpoint, tmp_path: Path) -> None:
     lines = lines_after_a_kill(tmp_path, point, quiet=True, hit=1)
     check_repetitions(lines, point)
@@ -79,5 +79,5 @@ def lines_after_a_kill(tmp_path: Path, point: Failpoint, *, quiet: bool, hit: in
 def check_repetitions(lines: list[Any], point: Failpoint) -> None:
     """Assert that only effects sent but not recorded before the kill are repeated."""
     repeated = [attempt for _, attempt, _, _ in lines if attempt > 1]
-    assert (len(lines) > 2 * ORDERS) == (point in SENT_BEFORE_THE_DEATH)
-    assert (len(repeated) > 0) == (point in {*SENT_BEFORE_THE_DEATH, Failpoint.EFFECTS_CLAIMED})
+    assert (len(lines) > 2 * ORDERS) == (point in SENT_BEFORE_THE_KILL)
+    assert (len(repeated) > 0) == (point in {*SENT_BEFORE_THE_KILL, Failpoint.EFFECTS_CLAIMED})

@@ -87,7 +87,7 @@ class Scene:
             "ingester", "winchester", "ingest", "-c", self._site.config
         )
 
-    def armed_ingester(self, point: Failpoint) -> RunningProgram:
+    def self_killing_ingester(self, point: Failpoint) -> RunningProgram:
         """Start an ingester that kills itself when it reaches a failpoint for the third time."""
         command = [str(PROGRAM), point, "3", "ingest", "-c", str(self._site.config)]
         return self._program_group.start("ingester", sys.executable, *command)
@@ -144,7 +144,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 def test_every_notification_is_stored_exactly_once(scene: Scene) -> None:
     a_stage = NUMBER // STAGES
     for point in KILLS:
-        ingester = scene.armed_ingester(point)
+        ingester = scene.self_killing_ingester(point)
         scene.notifier.publish(a_stage)
         assert ingester.wait() == -9, ingester.text()
         scene.notifier.wait()
@@ -182,11 +182,11 @@ def cut_database(scene: Scene, ingester: RunningProgram, number: int) -> None:
     """Make the database unavailable while the ingester holds messages and the broker goes down."""
     scene.wait_for_consumer()
     gone = "resource unavailable, retrying: resource='database or its clock'"
-    told = ingester.text().count(gone)
+    reported = ingester.text().count(gone)
     scene.proxy.refuse()
     scene.proxy.cut()
     scene.notifier.publish(number)
-    wait_until(lambda: ingester.text().count(gone) > told)
+    wait_until(lambda: ingester.text().count(gone) > reported)
     stored = scene.stored()
     scene.close_connections()
     assert scene.stored() == stored

@@ -54,7 +54,7 @@ pipeline_worker_delay: 0.2
 ingest_batch_size: 10
 lease_seconds: 600
 """
-GONE, BACK = "resource unavailable, retrying: ", "resource available again: "
+UNAVAILABLE, AVAILABLE = "resource unavailable, retrying: ", "resource available again: "
 
 
 class Scene:
@@ -96,13 +96,13 @@ class Scene:
 
     def wait_until_noticed(self, times: int) -> None:
         """Wait until every program has noticed this many outages."""
-        wait_until(lambda: all(each.text().count(GONE) >= times for each in self.programs))
+        wait_until(lambda: all(each.text().count(UNAVAILABLE) >= times for each in self.programs))
 
-    def wait_until_all_are_back(self) -> None:
+    def wait_until_recovered(self) -> None:
         """Wait until every program has noticed the end of each outage."""
         texts = (each.text for each in self.programs)
         for text in texts:
-            wait_until(lambda text=text: text().count(BACK) == text().count(GONE))
+            wait_until(lambda text=text: text().count(AVAILABLE) == text().count(UNAVAILABLE))
 
     def journal(self) -> list[dict[str, object]]:
         lines = (self.site.path / "journal.jsonl").read_text().splitlines()
@@ -143,7 +143,7 @@ def test_a_server_outage_or_crash_costs_only_time(scene: Scene) -> None:
     scene.server.restart(immediately=True)
     scene.feed(*names("after", 20))
     scene.wait_until_completed()
-    scene.wait_until_all_are_back()
+    scene.wait_until_recovered()
     scene.end_feed()
     assert scene.ingester.wait() == 0
     assert [worker.end() for worker in scene.workers] == [0, 0]
@@ -153,14 +153,14 @@ def test_a_server_outage_or_crash_costs_only_time(scene: Scene) -> None:
         assert store.count_events(EventFilter()) == 2 * len(scene.hosts)
     assert sorted(str(each.distinguished_by["host"]) for each in streams) == sorted(scene.hosts)
     assert {stream.attempts for stream in streams} == {1}  # waiting is no failed attempt
-    check_in_hand(scene)
+    check_interrupted_run(scene)
     for program in scene.programs:
         text = program.text()
         assert "Traceback" not in text
-        assert text.count(GONE) <= 3, text
+        assert text.count(UNAVAILABLE) <= 3, text
 
 
-def check_in_hand(scene: Scene) -> None:
+def check_interrupted_run(scene: Scene) -> None:
     """Assert that the run interrupted by the outage was committed after it."""
     calls = [note for note in scene.journal() if note["host"] == "in-hand"]
     assert [note["call"] for note in calls] == ["handle", "commit"]

@@ -53,7 +53,7 @@ class Line:
     proxy: Proxy
     direct_url: str
 
-    def patiently(self, action: Callable[[], Any]) -> Any:
+    def retry_until_available(self, action: Callable[[], Any]) -> Any:
         """Retry until the database responds, as ingesters and workers do."""
         return retry_until_stopped(OutageState("database", Counters()), threading.Event(), action)
 
@@ -73,7 +73,7 @@ def line(server: str, databases: Databases) -> Iterator[Line]:
 def test_ingest_is_applied_once(line: Line, cut: Cut) -> None:
     batch = matched_events([VM], [make_event("a/1", instance="a"), make_event("b/1", instance="b")])
     line.proxy.cut_at_next_commit(cut)
-    recorded = line.patiently(lambda: line.store.record(batch, NOW))
+    recorded = line.retry_until_available(lambda: line.store.record(batch, NOW))
     assert line.proxy.cuts == 1
     assert recorded.stored == ((True, True) if cut is Cut.BEFORE_COMMIT else (False, False))
     assert line.store.count_events(EventFilter()) == 2
@@ -104,7 +104,7 @@ def test_a_completion_is_applied_once(line: Line, cut: Cut) -> None:
     made = tuple(matched_events([VM], [make_event("made", instance="b")]))
     completion = Completion(claim, made, purge=False)
     line.proxy.cut_at_next_commit(cut)
-    line.patiently(lambda: line.store.complete([completion], NOW))
+    line.retry_until_available(lambda: line.store.complete([completion], NOW))
     stream = only_stream(line.store, instance="a")
     assert (stream.state, stream.state_serial_no) == (StreamState.COMPLETED, claim.serial + 1)
     assert line.store.count_events(EventFilter(event_type="vm.update")) == 1
@@ -129,7 +129,7 @@ def test_work_resumes_with_the_connection(line: Line) -> None:
         line.store.event_clock()
     with ThreadPoolExecutor(1) as pool:
         batch = matched_events([VM], [make_event("a/2", instance="a")])
-        recording = pool.submit(line.patiently, lambda: line.store.record(batch, NOW))
+        recording = pool.submit(line.retry_until_available, lambda: line.store.record(batch, NOW))
         line.proxy.allow()
         assert recording.result(timeout=BOUND_SECONDS).stored == (True,)
     assert only_stream(line.store, instance="a").event_count == 2

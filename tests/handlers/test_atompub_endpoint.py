@@ -44,13 +44,13 @@ def token(text: str) -> Answer:
     return Answer(200, body=json.dumps({"access": {"token": {"id": text}}}).encode())
 
 
-def made(feed: Endpoint, identity: Endpoint | None = None, **params: Any) -> AtomPubHandler:
+def make_handler(feed: Endpoint, identity: Endpoint | None = None, **params: Any) -> AtomPubHandler:
     auth = {"auth_server": identity.url, "auth_user": "me", "auth_key": "k3y"} if identity else {}
     return AtomPubHandler(**AtomPubHandler.config_schema({"url": feed.url, **auth, **params}))
 
 
 def test_each_event_is_posted_as_an_entry(feed: Endpoint) -> None:
-    handler = made(feed)
+    handler = make_handler(feed)
 
     outcomes = handler.deliver([effect(EVENT, 1), effect(EVENT | {"message_id": "m2"}, 2)])
 
@@ -83,7 +83,10 @@ def test_outcome_by_response(
 ) -> None:
     feed.answer(behaviour, 201)
 
-    assert made(feed).deliver([effect(EVENT, 1), effect(EVENT, 2)]) == [outcome, Delivered()]
+    assert make_handler(feed).deliver([effect(EVENT, 1), effect(EVENT, 2)]) == [
+        outcome,
+        Delivered(),
+    ]
     assert len(feed.requests) == 2
 
 
@@ -97,7 +100,7 @@ def test_no_response_is_retried_and_the_rest_of_the_call_rescheduled(
     feed.answer(behaviour)
     params = {"http_timeout": 0.2} if behaviour == "hang" else {}
 
-    first, second = made(feed, **params).deliver([effect(EVENT, 1), effect(EVENT, 2)])
+    first, second = make_handler(feed, **params).deliver([effect(EVENT, 1), effect(EVENT, 2)])
 
     assert isinstance(first, RetryAfter)
     assert first.seconds == 30
@@ -115,14 +118,14 @@ def test_the_delay_grows_with_attempts_up_to_the_maximum(
 ) -> None:
     feed.answer(500)
 
-    (outcome,) = made(feed).deliver([effect(EVENT, attempt=attempt)])
+    (outcome,) = make_handler(feed).deliver([effect(EVENT, attempt=attempt)])
 
     assert outcome == RetryAfter(seconds, "the server answers 500")
 
 
 def test_the_delays_follow_the_params(feed: Endpoint) -> None:
     feed.answer(500)
-    handler = made(feed, wait_interval=2.5, max_wait=6)
+    handler = make_handler(feed, wait_interval=2.5, max_wait=6)
 
     waits = [handler.deliver([effect(EVENT, attempt=n)])[0] for n in (1, 2, 3)]
 
@@ -130,8 +133,11 @@ def test_the_delays_follow_the_params(feed: Endpoint) -> None:
 
 
 def test_a_token_is_requested_once_and_cached(feed: Endpoint, identity: Endpoint) -> None:
-    assert made(feed, identity).deliver([effect(EVENT, n) for n in (1, 2)]) == [Delivered()] * 2
-    assert made(feed, identity).deliver([effect(EVENT, 3)]) == [Delivered()]
+    assert (
+        make_handler(feed, identity).deliver([effect(EVENT, n) for n in (1, 2)])
+        == [Delivered()] * 2
+    )
+    assert make_handler(feed, identity).deliver([effect(EVENT, 3)]) == [Delivered()]
 
     (asked,) = identity.requests
     assert asked.json == {
@@ -141,8 +147,8 @@ def test_a_token_is_requested_once_and_cached(feed: Endpoint, identity: Endpoint
 
 
 def test_each_account_has_its_own_token(feed: Endpoint, identity: Endpoint) -> None:
-    made(feed, identity).deliver([effect(EVENT, 1)])
-    made(feed, identity, auth_user="you").deliver([effect(EVENT, 2)])
+    make_handler(feed, identity).deliver([effect(EVENT, 1)])
+    make_handler(feed, identity, auth_user="you").deliver([effect(EVENT, 2)])
 
     assert [each.headers["x-auth-token"] for each in feed.requests] == ["t1", "t2"]
 
@@ -152,7 +158,7 @@ def test_a_refused_token_is_renewed_and_the_entry_sent_at_once(
 ) -> None:
     feed.answer(201, 401, 201)
 
-    outcomes = made(feed, identity).deliver([effect(EVENT, n) for n in (1, 2, 3)])
+    outcomes = make_handler(feed, identity).deliver([effect(EVENT, n) for n in (1, 2, 3)])
 
     assert outcomes == [Delivered()] * 3
     assert [each.headers["x-auth-token"] for each in feed.requests] == ["t1", "t1", "t2", "t2"]
@@ -162,7 +168,7 @@ def test_a_refused_token_is_renewed_and_the_entry_sent_at_once(
 def test_a_refused_new_token_delays_the_effect(feed: Endpoint, identity: Endpoint) -> None:
     feed.answer(401)
 
-    (outcome,) = made(feed, identity).deliver([effect(EVENT)])
+    (outcome,) = make_handler(feed, identity).deliver([effect(EVENT)])
 
     assert outcome == RetryAfter(30, "the server answers 401")
     assert len(feed.requests) == 2
@@ -190,7 +196,9 @@ def test_nothing_is_sent_without_a_token(
     identity.answer(behaviour, token("late"))
     params = {"http_timeout": 0.2} if behaviour == "hang" else {}
 
-    first, second = made(feed, identity, **params).deliver([effect(EVENT, 1), effect(EVENT, 2)])
+    first, second = make_handler(feed, identity, **params).deliver(
+        [effect(EVENT, 1), effect(EVENT, 2)]
+    )
 
     assert isinstance(first, RetryAfter)
     assert first.seconds == 30
@@ -198,7 +206,7 @@ def test_nothing_is_sent_without_a_token(
     assert second == UNTRIED
     assert feed.requests == []
     wait_until(lambda: identity.requests)  # a slow machine may read it only now
-    assert made(feed, identity).deliver([effect(EVENT, 1, attempt=2)]) == [Delivered()]
+    assert make_handler(feed, identity).deliver([effect(EVENT, 1, attempt=2)]) == [Delivered()]
 
 
 def test_no_credential_reaches_the_log_or_a_reason(
@@ -208,7 +216,7 @@ def test_no_credential_reaches_the_log_or_a_reason(
     feed.answer(401, 400, 500, "reset")
     identity.answer(token("s3cret1"))
     url = feed.url.replace("//", "//user:s3cret2@", 1)
-    handler = made(feed, identity, url=url, auth_key="s3cret3")
+    handler = make_handler(feed, identity, url=url, auth_key="s3cret3")
 
     outcomes = [handler.deliver([effect(EVENT, n)]) for n in (1, 2, 3)]
 

@@ -48,12 +48,12 @@ def broker() -> Iterator[PrivateBroker]:
         yield made_here
 
 
-def made(place: Place, **params: Any) -> NotabeneHandler:
+def make_handler(place: Place, **params: Any) -> NotabeneHandler:
     where = {"url": place.url, "exchange": place.name("nova"), "queue_name": place.name("info")}
     return NotabeneHandler(**NotabeneHandler.config_schema({**where, **params}))
 
 
-def taken(place: Place, queue: str) -> list[Any]:
+def consume(place: Place, queue: str) -> list[Any]:
     """Return the messages of a queue, consumed by a separate client."""
     messages = []
     with place.channel() as channel:
@@ -63,13 +63,13 @@ def taken(place: Place, queue: str) -> list[Any]:
 
 
 def test_messages_are_persistent_json_with_the_effect_id(place: Place) -> None:
-    handler = made(place, env_keys=["told"], event_types="a.*")
+    handler = make_handler(place, env_keys=["messages"], event_types="a.*")
     nested = {"event_type": "x", "payload": {"at": EVENT["timestamp"], "text": '<&"ß'}}
 
-    outcomes = handler.deliver(queued(handler, [EVENT], {"told": [nested]}))
+    outcomes = handler.deliver(queued(handler, [EVENT], {"messages": [nested]}))
 
     assert outcomes == [Delivered(), Delivered()]
-    first, second = taken(place, handler.params["queue_name"])
+    first, second = consume(place, handler.params["queue_name"])
     assert json.loads(first.body) == {
         "event_type": "x",
         "payload": {"at": "2026-03-01T00:00:00+00:00", "text": '<&"ß'},
@@ -86,24 +86,24 @@ def test_messages_are_persistent_json_with_the_effect_id(place: Place) -> None:
 
 @pytest.mark.parametrize("kind", ["direct", "fanout", "headers"])
 def test_every_exchange_type_routes_to_the_queue(place: Place, kind: str) -> None:
-    handler = made(place, exchange_type=kind)
+    handler = make_handler(place, exchange_type=kind)
 
     assert handler.deliver([effect(EVENT)]) == [Delivered()]
     assert place.ready(handler.params["queue_name"]) == 1
 
 
 def test_a_republished_message_has_the_same_id(place: Place) -> None:
-    handler = made(place)
+    handler = make_handler(place)
 
     handler.deliver([effect(EVENT)])
     handler.deliver([effect(EVENT, attempt=2)])
 
-    ids = {each.properties["message_id"] for each in taken(place, handler.params["queue_name"])}
+    ids = {each.properties["message_id"] for each in consume(place, handler.params["queue_name"])}
     assert ids == {effect_id(1)}
 
 
 def test_an_unroutable_message_is_not_delivered(place: Place) -> None:
-    handler = made(place)
+    handler = make_handler(place)
     queue = handler.params["queue_name"]
     with Publisher(handler.params) as publisher:
         publisher.publish(b"{}", "m1")
@@ -114,7 +114,7 @@ def test_an_unroutable_message_is_not_delivered(place: Place) -> None:
 
 
 def test_a_full_queue_leaves_a_message_undelivered(place: Place) -> None:
-    handler = made(place)
+    handler = make_handler(place)
     name = handler.params["queue_name"]
     with place.channel() as channel:
         channel.queue_declare(
@@ -125,11 +125,11 @@ def test_a_full_queue_leaves_a_message_undelivered(place: Place) -> None:
         )
     full = place.name("info") + "-full"
     try:
-        handler = made(place, queue_name=full)
+        handler = make_handler(place, queue_name=full)
         (conflict,) = handler.deliver([effect(EVENT)])
         with place.channel() as channel:
             channel.queue_bind(full, handler.params["exchange"], name)
-        first, second, third = made(place).deliver([effect(EVENT, n) for n in (1, 2, 3)])
+        first, second, third = make_handler(place).deliver([effect(EVENT, n) for n in (1, 2, 3)])
     finally:
         with place.channel() as channel:
             channel.queue_delete(full)
@@ -155,7 +155,7 @@ def test_a_broker_that_refuses_the_login_is_retried(
     place: Place, params: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    outcomes = made(place, **params).deliver([effect(EVENT, n) for n in (1, 2)])
+    outcomes = make_handler(place, **params).deliver([effect(EVENT, n) for n in (1, 2)])
 
     assert all(isinstance(each, RetryAfter) for each in outcomes)
     assert "s3cret" not in repr(outcomes) + caplog.text
@@ -164,7 +164,7 @@ def test_a_broker_that_refuses_the_login_is_retried(
 @pytest.mark.slow
 def test_delivered_messages_survive_a_broker_restart(broker: PrivateBroker) -> None:
     place = Place(broker.url)
-    handler = made(place, queue_name="durable", exchange="durable")
+    handler = make_handler(place, queue_name="durable", exchange="durable")
     before = [effect(EVENT | {"n": n}, n) for n in range(100)]
 
     assert handler.deliver(before) == [Delivered()] * 100
@@ -174,14 +174,14 @@ def test_delivered_messages_survive_a_broker_restart(broker: PrivateBroker) -> N
     assert handler.deliver([effect(EVENT, 100, attempt=2)]) == [Delivered()]
 
     assert isinstance(away, RetryAfter)
-    ids = [each.properties["message_id"] for each in taken(place, "durable")]
+    ids = [each.properties["message_id"] for each in consume(place, "durable")]
     assert ids == [effect_id(n) for n in range(101)]
 
 
 @pytest.mark.slow
 def test_messages_unconfirmed_under_a_memory_alarm_are_rescheduled(broker: PrivateBroker) -> None:
     names = {"queue_name": "short", "exchange": "short"}
-    impatient = made(Place(broker.url), timeout=1, **names)
+    impatient = make_handler(Place(broker.url), timeout=1, **names)
     broker.control("set_vm_memory_high_watermark", "absolute", "1")  # byte: it is in need at once
     try:
         first, second = impatient.deliver([effect(EVENT, n) for n in (1, 2)])
@@ -191,7 +191,9 @@ def test_messages_unconfirmed_under_a_memory_alarm_are_rescheduled(broker: Priva
     assert isinstance(first, RetryAfter)
     assert "timed out" in (first.reason or "")
     assert second == RetryAfter(0, "not tried: the broker did not take an effect before it")
-    assert made(Place(broker.url), **names).deliver([effect(EVENT, 1, attempt=2)]) == [Delivered()]
+    assert make_handler(Place(broker.url), **names).deliver([effect(EVENT, 1, attempt=2)]) == [
+        Delivered()
+    ]
 
 
 @pytest.mark.slow
@@ -216,14 +218,14 @@ def test_a_worker_publishes_everything_across_a_broker_restart(
         wait_until(lambda: store.count_effects() == 0)
     end(worker)
 
-    told = [
+    published = [
         (each.properties["message_id"], json.loads(each.body)["message_id"])
-        for each in taken(Place(broker.url), "work")
+        for each in consume(Place(broker.url), "work")
     ]
     expected = {f"{host}-{what}" for host in hosts for what in ("begin", "end")}
-    assert {event for _, event in told} == expected
+    assert {event for _, event in published} == expected
     # what came twice came with the same id
-    assert len(set(told)) == len({message_id for message_id, _ in told}) == len(expected)
+    assert len(set(published)) == len({message_id for message_id, _ in published}) == len(expected)
 
 
 @pytest.mark.slow
@@ -240,7 +242,7 @@ def test_both_ends_of_tls_are_verified(broker: PrivateBroker) -> None:
     place = Place(broker.url)
 
     def outcome(**params: Any) -> Any:
-        handler = made(place, queue_name="tls", exchange="tls", **params)
+        handler = make_handler(place, queue_name="tls", exchange="tls", **params)
         return handler.deliver([effect(EVENT)])[0]
 
     address = {"url": None, "host": "127.0.0.1", "port": broker.tls_port}

@@ -34,12 +34,12 @@ def endpoint() -> Iterator[Endpoint]:
         yield running
 
 
-def made(url: str, **params: Any) -> WebhookHandler:
+def make_handler(url: str, **params: Any) -> WebhookHandler:
     return WebhookHandler(**WebhookHandler.config_schema({"url": url, **params}))
 
 
 def test_a_queued_message_arrives_with_its_headers(endpoint: Endpoint) -> None:
-    handler = made(endpoint.url + "hook?a=b", headers={"Authorization": "Bearer t0p"})
+    handler = make_handler(endpoint.url + "hook?a=b", headers={"Authorization": "Bearer t0p"})
 
     outcomes = handler.deliver(queued(handler, [EVENT, EVENT | {"message_id": "m2"}]))
 
@@ -55,7 +55,7 @@ def test_a_queued_message_arrives_with_its_headers(endpoint: Endpoint) -> None:
 
 
 def test_the_idempotency_key_is_the_same_on_a_retry(endpoint: Endpoint) -> None:
-    handler = made(endpoint.url, secret="correct horse")
+    handler = make_handler(endpoint.url, secret="correct horse")
     endpoint.answer(500, 204)
 
     handler.deliver([effect(PAYLOAD)])
@@ -68,7 +68,7 @@ def test_the_idempotency_key_is_the_same_on_a_retry(endpoint: Endpoint) -> None:
 
 def test_the_receiver_can_verify_the_signature(endpoint: Endpoint) -> None:
     before = int(datetime.now(UTC).timestamp())
-    made(endpoint.url, secret="correct horse").deliver([effect(PAYLOAD)])
+    make_handler(endpoint.url, secret="correct horse").deliver([effect(PAYLOAD)])
 
     (request,) = endpoint.requests
     seconds = int(request.headers["webhook-timestamp"])
@@ -105,7 +105,7 @@ def test_outcome_by_response(
 ) -> None:
     endpoint.answer(behaviour)
 
-    assert made(endpoint.url).deliver([effect(PAYLOAD)]) == [outcome]
+    assert make_handler(endpoint.url).deliver([effect(PAYLOAD)]) == [outcome]
     assert len(endpoint.requests) == 1
 
 
@@ -117,7 +117,7 @@ def test_no_response_is_retried_and_the_rest_of_the_call_rescheduled(
 ) -> None:
     endpoint.answer(204, behaviour)
 
-    outcomes = made(endpoint.url).deliver([effect(PAYLOAD, n) for n in range(1, 5)])
+    outcomes = make_handler(endpoint.url).deliver([effect(PAYLOAD, n) for n in range(1, 5)])
 
     assert outcomes[0] == Delivered()
     assert isinstance(outcomes[1], RetryAfter)
@@ -134,7 +134,9 @@ def test_no_response_is_retried_and_the_rest_of_the_call_rescheduled(
 def test_a_response_is_waited_for_up_to_the_timeout(endpoint: Endpoint) -> None:
     endpoint.answer("hang")
 
-    first, second = made(endpoint.url, timeout=0.2).deliver([effect(PAYLOAD, n) for n in (1, 2)])
+    first, second = make_handler(endpoint.url, timeout=0.2).deliver(
+        [effect(PAYLOAD, n) for n in (1, 2)]
+    )
 
     assert isinstance(first, RetryAfter)
     assert (first.reason or "").startswith("ReadTimeout")
@@ -147,7 +149,7 @@ def test_an_unreachable_service_is_retried() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and does not listen
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
-        (outcome,) = made(url).deliver([effect(PAYLOAD)])
+        (outcome,) = make_handler(url).deliver([effect(PAYLOAD)])
 
     assert isinstance(outcome, RetryAfter)
     assert "refused" in (outcome.reason or "")
@@ -156,8 +158,10 @@ def test_an_unreachable_service_is_retried() -> None:
 def test_tls_is_verified_against_the_given_authority(tmp_path: Path) -> None:
     mine = make_certificates(tmp_path)
     with http_endpoint(mine.server_context()) as endpoint:
-        (refused,) = made(endpoint.url).deliver([effect(PAYLOAD)])
-        (taken,) = made(endpoint.url, tls={"ca_file": str(mine.ca_file)}).deliver([effect(PAYLOAD)])
+        (refused,) = make_handler(endpoint.url).deliver([effect(PAYLOAD)])
+        (taken,) = make_handler(endpoint.url, tls={"ca_file": str(mine.ca_file)}).deliver(
+            [effect(PAYLOAD)]
+        )
 
     assert isinstance(refused, RetryAfter)
     assert "CERTIFICATE_VERIFY_FAILED" in (refused.reason or "")
@@ -168,7 +172,7 @@ def test_tls_is_verified_against_the_given_authority(tmp_path: Path) -> None:
 def test_a_certificate_for_another_host_is_refused(tmp_path: Path) -> None:
     other = make_certificates(tmp_path, "DNS:other.example.org")
     with http_endpoint(other.server_context()) as endpoint:
-        handler = made(endpoint.url, tls={"ca_file": str(other.ca_file)})
+        handler = make_handler(endpoint.url, tls={"ca_file": str(other.ca_file)})
         (outcome,) = handler.deliver([effect(PAYLOAD)])
 
     assert isinstance(outcome, RetryAfter)
@@ -183,8 +187,10 @@ def test_the_client_certificate_is_presented(tmp_path: Path) -> None:
         "key_file": str(mine.key_file),
     }
     with http_endpoint(mine.server_context(asks_for_certificate=True)) as endpoint:
-        without = made(endpoint.url, tls={"ca_file": tls["ca_file"]}).deliver([effect(PAYLOAD)])
-        assert made(endpoint.url, tls=tls).deliver([effect(PAYLOAD)]) == [Delivered()]
+        without = make_handler(endpoint.url, tls={"ca_file": tls["ca_file"]}).deliver(
+            [effect(PAYLOAD)]
+        )
+        assert make_handler(endpoint.url, tls=tls).deliver([effect(PAYLOAD)]) == [Delivered()]
 
     assert isinstance(without[0], RetryAfter)
 
@@ -196,15 +202,15 @@ def test_no_credential_reaches_the_log_or_a_reason(
     caplog.set_level(logging.DEBUG)
     endpoint.answer(behaviour)
     url = endpoint.url.replace("//", "//user:s3cret1@", 1) + "?token=s3cret2"
-    handler = made(url, headers={"Authorization": "Bearer s3cret3"}, secret="s3cret4")
+    handler = make_handler(url, headers={"Authorization": "Bearer s3cret3"}, secret="s3cret4")
     effects = queued(handler, [EVENT])
 
     outcomes = handler.deliver(effects)
 
     assert len(endpoint.requests) == 1
     assert "authorization" in endpoint.requests[0].headers
-    for told in (caplog.text, repr(outcomes), repr(effects)):
-        assert "s3cret" not in told
+    for record in (caplog.text, repr(outcomes), repr(effects)):
+        assert "s3cret" not in record
 
 
 def test_a_replaced_authority_file_is_reloaded(tmp_path: Path) -> None:
@@ -214,7 +220,7 @@ def test_a_replaced_authority_file_is_reloaded(tmp_path: Path) -> None:
     other.mkdir()
     mine.ca_file.write_bytes(make_certificates(other).ca_file.read_bytes())
     with http_endpoint(mine.server_context()) as endpoint:
-        handler = made(endpoint.url, tls={"ca_file": str(mine.ca_file)})
+        handler = make_handler(endpoint.url, tls={"ca_file": str(mine.ca_file)})
         (before,) = handler.deliver([effect(PAYLOAD)])
         mine.ca_file.write_bytes(right)
         (after,) = handler.deliver([effect(PAYLOAD)])

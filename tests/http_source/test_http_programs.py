@@ -96,8 +96,8 @@ async def _send_until_taken(port: int, number: int) -> list[str]:
         except (OSError, EOFError):
             continue  # as when the connection is refused
         if reply.status in (200, 202):
-            told = {each["outcome"] for each in reply.document["results"]}
-            assert told <= {"stored", "duplicate"}
+            outcomes_sent = {each["outcome"] for each in reply.document["results"]}
+            assert outcomes_sent <= {"stored", "duplicate"}
             return ids
         assert reply.status in (429, 503), reply
         await asyncio.sleep(int(reply.headers["retry-after"]))

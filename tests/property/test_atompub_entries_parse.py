@@ -16,9 +16,13 @@ from winchester_handlers.atompub import AtomPubHandler
 from winchester_handlers.atompub.cuf import replace_invalid_xml
 from winchester_handlers.atompub.entry import ATOM, atom_entry, entry_id
 
-AWKWARD = st.text(st.sampled_from("<&\"'>]]\x01\x08\x0b\x1f\x7f\x85\r\n\t\ufffe\uffff\u2028ß😀a"))
-TEXTS = AWKWARD | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
-IDS = st.one_of(AWKWARD, TEXTS).filter(bool).map(lambda text: text[:255])
+SPECIAL_CHARACTERS = st.text(
+    st.sampled_from("<&\"'>]]\x01\x08\x0b\x1f\x7f\x85\r\n\t\ufffe\uffff\u2028ß😀a")
+)
+TEXTS = SPECIAL_CHARACTERS | st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+)
+IDS = st.one_of(SPECIAL_CHARACTERS, TEXTS).filter(bool).map(lambda text: text[:255])
 MOMENTS = st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.just(UTC))
 VALUES = TEXTS | st.integers(-(2**63), 2**63 - 1) | st.booleans() | MOMENTS
 FIELDS = (

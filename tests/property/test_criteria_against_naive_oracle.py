@@ -49,7 +49,7 @@ LEAVES = st.one_of(
     ),
     TIMES.map(lambda text: {"datetime": text}),
 )
-DEMANDS = st.recursive(
+PREDICATES = st.recursive(
     LEAVES,
     lambda inner: st.one_of(
         inner.map(lambda one: {"not": one}),
@@ -65,7 +65,7 @@ CRITERIA = st.fixed_dictionaries(
     optional={
         "event_type": st.one_of(PATTERN, st.lists(PATTERN, min_size=1, max_size=4)),
         "timestamp": TIMES,
-        "traits": st.dictionaries(st.sampled_from(TRAITS), DEMANDS),
+        "traits": st.dictionaries(st.sampled_from(TRAITS), PREDICATES),
     },
 )
 EVENTS = st.builds(
@@ -82,9 +82,9 @@ def test_a_compiled_criterion_agrees_with_the_oracle(
     config: dict[str, Any], event: dict[str, Any]
 ) -> None:
     criterion = compile_criterion(config, CONDITIONS, fire=True)
-    wanted = takes_type(config, event["event_type"]) and takes_rest(config, event)
+    wanted = matches_type(config, event["event_type"]) and matches_rest(config, event)
     assert criterion.matches(event) is wanted
-    assert criterion.matches_traits(event) is takes_rest(config, event)
+    assert criterion.matches_traits(event) is matches_rest(config, event)
 
 
 @given(CRITERIA, EVENTS)
@@ -104,7 +104,7 @@ def test_the_index_agrees_with_the_oracle(
 ) -> None:
     index = TriggerIndex([Trigger(configs) for configs in triggers])
     wanted = [
-        [config for config in configs if takes_type(config, event_type)] for configs in triggers
+        [config for config in configs if matches_type(config, event_type)] for configs in triggers
     ]
     found = [
         [criterion.config for criterion in candidate.criteria]
@@ -132,7 +132,8 @@ def test_the_index_omits_no_match_of_the_oracle(
         configs
         for configs in triggers
         if any(
-            takes_type(each, event["event_type"]) and takes_rest(each, event) for each in configs
+            matches_type(each, event["event_type"]) and matches_rest(each, event)
+            for each in configs
         )
     ]
     found = [
@@ -143,7 +144,7 @@ def test_the_index_omits_no_match_of_the_oracle(
     assert found == satisfied
 
 
-@given(DEMANDS, EVENTS)
+@given(PREDICATES, EVENTS)
 def test_only_the_required_values_satisfy_a_criterion(demand: Any, event: dict[str, Any]) -> None:
     criterion = compile_criterion({"traits": {"x": demand}}, CONDITIONS, fire=False)
     if criterion.matches(event) and "x" in criterion.required_values:
@@ -166,7 +167,7 @@ class Trigger:
 # The oracle: the contract, word by word, without a thought for speed.
 
 
-def takes_type(config: dict[str, Any], event_type: str) -> bool:
+def matches_type(config: dict[str, Any], event_type: str) -> bool:
     patterns = config.get("event_type", "*")
     patterns = [patterns] if isinstance(patterns, str) else patterns
     excluded = [each[1:] for each in patterns if each.startswith("!")]
@@ -176,22 +177,24 @@ def takes_type(config: dict[str, Any], event_type: str) -> bool:
     )
 
 
-def takes_rest(config: dict[str, Any], event: dict[str, Any]) -> bool:
+def matches_rest(config: dict[str, Any], event: dict[str, Any]) -> bool:
     if "timestamp" in config and not in_time(config["timestamp"], event["timestamp"], event):
         return False
-    return all(takes(want, trait, event) for trait, want in config.get("traits", {}).items())
+    return all(
+        oracle_matches(want, trait, event) for trait, want in config.get("traits", {}).items()
+    )
 
 
-def takes(wanted: Any, trait: str, event: dict[str, Any]) -> bool:
+def oracle_matches(wanted: Any, trait: str, event: dict[str, Any]) -> bool:
     if not isinstance(wanted, dict):
         return same(event.get(trait), wanted)
     ((name, expression),) = wanted.items()
     if name == "not":
-        return not takes(expression, trait, event)
+        return not oracle_matches(expression, trait, event)
     if name == "any":
-        return any(takes(each, trait, event) for each in expression)
+        return any(oracle_matches(each, trait, event) for each in expression)
     if name == "all":
-        return all(takes(each, trait, event) for each in expression)
+        return all(oracle_matches(each, trait, event) for each in expression)
     if name == "exists":
         return (trait in event) == expression
     return trait in event and condition(name, expression, event[trait], event)

@@ -42,7 +42,7 @@ PATHS = [
 ]
 
 
-class Explosive:
+class RaisingPlugin:
     """A plugin that raises on most inputs."""
 
     def trait_value(self, match_list):
@@ -54,7 +54,7 @@ PLUGINS = {
     "bitfield": BitfieldTraitPlugin,
     "timedelta": TimedeltaTraitPlugin,
     "map": MapTraitPlugin,
-    "explosive": Explosive,
+    "explosive": RaisingPlugin,
 }
 PLUGIN_SETTINGS = {
     "split": "split",

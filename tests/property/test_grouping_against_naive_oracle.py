@@ -40,10 +40,10 @@ EXPRESSIONS = st.sampled_from(
     [None, "hour", "day", "month", "year", "day + 1h", "$timestamp + 1d", "day($timestamp)"]
 )
 DISTINGUISHING = st.dictionaries(st.sampled_from("abc"), EXPRESSIONS, min_size=1)
-STAND_INS = st.dictionaries(st.sampled_from("abc"), st.sampled_from("abc"), max_size=2)
+TRAIT_MAPPINGS = st.dictionaries(st.sampled_from("abc"), st.sampled_from("abc"), max_size=2)
 
 
-@given(DISTINGUISHING, st.lists(st.tuples(EVENTS, STAND_INS), max_size=8), st.integers(1, 3))
+@given(DISTINGUISHING, st.lists(st.tuples(EVENTS, TRAIT_MAPPINGS), max_size=8), st.integers(1, 3))
 def test_a_group_equals_the_oracles(
     distinguished_by: dict[str, str | None],
     events: list[tuple[dict[str, Any], dict[str, str]]],

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CONDITIONS = {each.name: each.load() for each in entry_points(group="winchester.conditions")}
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 VALUES = st.sampled_from([1, 1.0, True, "1", "a", "b", NOON])
-DEMANDS = st.one_of(
+PREDICATES = st.one_of(
     VALUES,
     VALUES,
     st.lists(VALUES, min_size=1, max_size=3).map(lambda values: {"in": values}),
@@ -28,7 +28,7 @@ DEMANDS = st.one_of(
 CRITERIA = st.fixed_dictionaries(
     {"event_type": st.sampled_from(["a.*", "a.b", "*.b", "*", "!a.b"])},
     optional={
-        "traits": st.dictionaries(st.sampled_from("xyz"), DEMANDS, max_size=2),
+        "traits": st.dictionaries(st.sampled_from("xyz"), PREDICATES, max_size=2),
         "map_distinguished_by": st.just({"x": "y"}),
     },
 )
@@ -50,7 +50,7 @@ EVENTS = st.builds(
 )  # fmt: skip
 
 
-class Witness:
+class RecordingObserver:
     """Records the notifications."""
 
     def __init__(self) -> None:
@@ -71,17 +71,17 @@ def test_a_trigger_set_agrees_with_a_linear_search(
         TriggerDefinition.from_config({"name": f"t{number}", **config}, CONDITIONS)
         for number, config in enumerate(configs)
     ]
-    witness = Witness()
+    witness = RecordingObserver()
     triggers = TriggerSet(definitions, witness)
     for event in events:
         witness.told.clear()
-        oracle = Witness()
+        oracle = RecordingObserver()
         assert triggers.match(event) == search(definitions, event, oracle)
         assert witness.told == oracle.told
 
 
 def search(
-    definitions: list[TriggerDefinition], event: Mapping[str, Any], witness: Witness
+    definitions: list[TriggerDefinition], event: Mapping[str, Any], witness: RecordingObserver
 ) -> list[Match]:
     matches = []
     for definition in definitions:

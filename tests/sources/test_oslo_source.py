@@ -43,7 +43,7 @@ DEFINITIONS = [
 ]
 
 
-class Notifying:
+class OsloNotifier:
     """A notifier with its own topic, and the queues that it sends to."""
 
     def __init__(self, place: Place) -> None:
@@ -76,24 +76,24 @@ class Notifying:
 
 
 @pytest.fixture
-def notifying(place: Place) -> Iterator[Notifying]:
-    made = Notifying(place)
+def notifier(place: Place) -> Iterator[OsloNotifier]:
+    made = OsloNotifier(place)
     yield made
     made.close()
 
 
 def test_both_sources_store_the_same_events(
-    place: Place, notifying: Notifying, tmp_path: Path
+    place: Place, notifier: OsloNotifier, tmp_path: Path
 ) -> None:
-    declared = notifying.source()
-    with listening(declared, place, notifying):
+    declared = notifier.source()
+    with listening(declared, place, notifier):
         pass  # the queues are there now, and nobody listens
     by_rabbitmq, by_oslo = (stored_by(tmp_path / name) for name in ("rabbitmq", "oslo"))
     copies = [
         {
             "name": place.name(f"copy.{priority}"),
-            "exchange": notifying.exchange,
-            "routing_keys": [f"{notifying.topic}.{priority}"],
+            "exchange": notifier.exchange,
+            "routing_keys": [f"{notifier.topic}.{priority}"],
             "durable": False,
         }
         for priority in PRIORITIES
@@ -102,29 +102,29 @@ def test_both_sources_store_the_same_events(
     rabbitmq.open()
     rabbitmq.close()
     for number, priority in enumerate(PRIORITIES * 3):
-        notifying.send(priority, number)
+        notifier.send(priority, number)
     total = len(PRIORITIES) * 3
     events = by_rabbitmq(rabbitmq, total)
-    assert events == by_oslo(notifying.source(), total)
+    assert events == by_oslo(notifier.source(), total)
     assert {event["event_type"] for event in events} == {f"thing.{each}" for each in PRIORITIES}
     assert {event["request_id"] for event in events} == {f"req-{each}" for each in range(total)}
     assert {event["number"] for event in events} == set(range(total))
-    for queue in notifying.queues.values():
+    for queue in notifier.queues.values():
         assert place.ready(queue) == 0
 
 
-def test_released_and_unsettled_messages_are_requeued(place: Place, notifying: Notifying) -> None:
-    source = notifying.source(priorities=["info"])
-    queue = notifying.queues["info"]
-    with listening(source, place, notifying):
+def test_released_and_unsettled_messages_are_requeued(place: Place, notifier: OsloNotifier) -> None:
+    source = notifier.source(priorities=["info"])
+    queue = notifier.queues["info"]
+    with listening(source, place, notifier):
         for number in range(4):
-            notifying.send("info", number)
+            notifier.send("info", number)
         messages = receive(source, 4)
         source.ack(messages[:1])
         source.release(messages[1:2])
         source.reject(messages[2], "bad")
     wait_until(lambda: place.ready(queue) == 2)
-    with listening(source, place, notifying):
+    with listening(source, place, notifier):
         again = receive(source, 2)
         source.ack(again)
     numbers = [message.body["payload"]["number"] for message in (messages[1], messages[3])]
@@ -132,13 +132,13 @@ def test_released_and_unsettled_messages_are_requeued(place: Place, notifying: N
     assert place.ready(queue) == 0
 
 
-def test_each_pool_gets_its_own_copy(place: Place, notifying: Notifying) -> None:
+def test_each_pool_gets_its_own_copy(place: Place, notifier: OsloNotifier) -> None:
     place.name("mine")
-    pooled = notifying.source(priorities=["info"], pool=place.name("mine"))
+    pooled = notifier.source(priorities=["info"], pool=place.name("mine"))
     pooled.open()
     try:
         wait_until(lambda: place.consumers(place.name("mine")) == 1)
-        notifying.send("info", 7)
+        notifier.send("info", 7)
         [message] = receive(pooled, 1)
         pooled.ack([message])
         assert message.body["payload"] == {"number": 7}
@@ -165,12 +165,12 @@ def test_the_timeout_is_added_to_the_url_unless_present() -> None:
 
 
 @contextmanager
-def listening(source: OsloSource, place: Place, notifying: Notifying) -> Iterator[None]:
+def listening(source: OsloSource, place: Place, notifier: OsloNotifier) -> Iterator[None]:
     """Open a source, wait until it consumes all its queues, and close it."""
     source.open()
     try:
         for priority in source.params["priorities"]:
-            queue = notifying.queues[priority]
+            queue = notifier.queues[priority]
             wait_until(lambda queue=queue: place.consumers(queue) == 1)
         yield
     finally:

@@ -56,8 +56,8 @@ def test_the_connection_survives_a_stalled_database(place: Place, tmp_path: Path
         url = make_url(direct)
         with proxied(url.port or 5432) as proxy:
             through = url.set(host="127.0.0.1", port=proxy.port)
-            told = through.render_as_string(hide_password=False)
-            with pumping(told, source) as (pump, _):
+            database_url = through.render_as_string(hide_password=False)
+            with pumping(database_url, source) as (pump, _):
                 wait_until(lambda: place.consumers(queue) == 1)
                 place.publish([notification(0)], "", queue)
                 wait_until(lambda: pump.totals.stored == 1)

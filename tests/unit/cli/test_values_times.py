@@ -24,7 +24,7 @@ def _now() -> datetime:
     return NOW
 
 
-def _nobody() -> datetime:
+def _unused_clock() -> datetime:
     raise AssertionError("the time is asked for, and not needed")
 
 
@@ -49,7 +49,7 @@ def test_a_future_duration_counts_ahead() -> None:
 
 def test_an_absolute_time_without_offset_is_utc() -> None:
     for read in (parse_time_before, parse_time_after):
-        assert read("2015-01-20", _nobody) == datetime(2015, 1, 20, tzinfo=UTC)
+        assert read("2015-01-20", _unused_clock) == datetime(2015, 1, 20, tzinfo=UTC)
     assert parse_time("2015-01-20T18:00:00+01:00") == datetime(2015, 1, 20, 17, tzinfo=UTC)
 
 

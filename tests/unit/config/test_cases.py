@@ -20,7 +20,7 @@ from winchester_core.errors import ConfigurationError
 if TYPE_CHECKING:
     from pathlib import Path
 
-WHOLE = """\
+COMPLETE = """\
 config: winchester.yaml
 cases:
   - name: first
@@ -59,7 +59,7 @@ def problems(place: Path, text: str) -> list[str]:
 
 
 def test_a_case_keeps_the_position_of_each_part(place: Path) -> None:
-    place.write_text(WHOLE)
+    place.write_text(COMPLETE)
     (file,) = read_case_files([place], {})
     assert file.config == place.with_name("winchester.yaml")
     first, second = file.cases
@@ -84,7 +84,7 @@ def test_a_case_keeps_the_position_of_each_part(place: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("outcome: fired", "outcome: fried", "15:39: cases[0].expect.streams[0].outcome: expected"),
         ("outcome: fired", "outcom: fired", "15:30: cases[0].expect.streams[0].outcom: unknown"),
@@ -102,18 +102,18 @@ def test_a_case_keeps_the_position_of_each_part(place: Path) -> None:
     ],
 )
 def test_a_mistake_is_reported_with_its_position(
-    place: Path, old: str, new: str, told: str
+    place: Path, old: str, new: str, message: str
 ) -> None:
-    assert old in WHOLE
-    found = problems(place, WHOLE.replace(old, new, 1))
-    assert any(told in each for each in found), found
+    assert old in COMPLETE
+    found = problems(place, COMPLETE.replace(old, new, 1))
+    assert any(message in each for each in found), found
     assert all(each[0].isdigit() for each in found)
 
 
 def test_all_problems_of_all_files_are_reported_at_once(place: Path) -> None:
     other = place.with_name("other.yaml")
     other.write_text("cases: []\n")
-    place.write_text(WHOLE.replace("outcome: fired", "outcome: 7").replace("1d 2h", "x"))
+    place.write_text(COMPLETE.replace("outcome: fired", "outcome: 7").replace("1d 2h", "x"))
     with pytest.raises(ConfigurationError) as caught:
         read_case_files([place, other, place.with_name("none.yaml")], {})
     names = [each.partition(":")[0].rpartition("/")[2] for each in caught.value.problems]
@@ -122,7 +122,7 @@ def test_all_problems_of_all_files_are_reported_at_once(place: Path) -> None:
 
 def test_the_json_schema_accepts_valid_cases_and_flags_mistakes() -> None:
     editor = Editor()
-    assert editor.text_errors("cases", WHOLE) == []
+    assert editor.text_errors("cases", COMPLETE) == []
     for old, new in (
         ("outcome: fired", "outcome: fried"),
         ("outcome: fired", "outcom: fired"),
@@ -130,4 +130,4 @@ def test_the_json_schema_accepts_valid_cases_and_flags_mistakes() -> None:
         ("advance: 1d 2h", "advance: tomorrow"),
         ("name: second", "nam: second"),
     ):
-        assert editor.text_errors("cases", WHOLE.replace(old, new, 1)), new
+        assert editor.text_errors("cases", COMPLETE.replace(old, new, 1)), new

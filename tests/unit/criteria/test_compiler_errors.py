@@ -144,7 +144,7 @@ class Strict(Condition):
     config_schema = Schema({"size": int})
 
 
-class Clumsy(Condition):
+class RaisingConstructor(Condition):
     def __init__(self, trait: str, expression: Any) -> None:
         raise RuntimeError("no network here")
 
@@ -174,7 +174,7 @@ def test_schema_errors_of_a_plugin_keep_their_position() -> None:
 
 
 def test_a_plugin_whose_constructor_raises_is_reported_with_the_cause() -> None:
-    (error,) = refused({"clumsy": Clumsy}, {"clumsy": 1})
+    (error,) = refused({"clumsy": RaisingConstructor}, {"clumsy": 1})
     assert error.error_message == "condition 'clumsy' raised RuntimeError: no network here"
 
 

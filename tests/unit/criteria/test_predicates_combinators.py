@@ -12,36 +12,36 @@ if TYPE_CHECKING:
 VALUES = [1, 5, 9, 5.0, "5", None]
 
 
-def taken(holds: Callable[[Any, Any], bool], wanted: Any) -> list[Any]:
+def matching_values(holds: Callable[[Any, Any], bool], wanted: Any) -> list[Any]:
     return [repr(value) for value in VALUES if holds(wanted, value)]
 
 
 def test_any_matches_when_one_part_does_and_accepts_constants(
     holds: Callable[[Any, Any], bool],
 ) -> None:
-    assert taken(holds, {"any": [{"int": "> 6"}, "5", 1]}) == ["1", "9", "'5'"]
+    assert matching_values(holds, {"any": [{"int": "> 6"}, "5", 1]}) == ["1", "9", "'5'"]
 
 
 def test_all_matches_when_every_part_does(holds: Callable[[Any, Any], bool]) -> None:
-    assert taken(holds, {"all": [{"int": "> 1"}, {"int": "< 9"}]}) == ["5"]
+    assert matching_values(holds, {"all": [{"int": "> 1"}, {"int": "< 9"}]}) == ["5"]
 
 
 def test_not_matches_everything_else_including_a_missing_trait(
     holds: Callable[[Any, Any], bool],
 ) -> None:
-    assert taken(holds, {"not": 5}) == ["1", "9", "5.0", "'5'", "None"]
-    assert taken(holds, {"not": {"int": "> 1"}}) == ["1", "5.0", "'5'", "None"]
+    assert matching_values(holds, {"not": 5}) == ["1", "9", "5.0", "'5'", "None"]
+    assert matching_values(holds, {"not": {"int": "> 1"}}) == ["1", "5.0", "'5'", "None"]
 
 
 def test_not_combined_with_exists_requires_the_trait(holds: Callable[[Any, Any], bool]) -> None:
     wanted = {"all": [{"exists": True}, {"not": 5}]}
-    assert taken(holds, wanted) == ["1", "9", "5.0", "'5'"]
+    assert matching_values(holds, wanted) == ["1", "9", "5.0", "'5'"]
 
 
 def test_combinators_nest(holds: Callable[[Any, Any], bool]) -> None:
     inner = {"any": [{"all": [{"int": ">= 1"}, {"not": {"int": "> 5"}}]}, {"string": "5"}]}
-    assert taken(holds, inner) == ["1", "5", "'5'"]
-    assert taken(holds, {"not": {"not": inner}}) == ["1", "5", "'5'"]
+    assert matching_values(holds, inner) == ["1", "5", "'5'"]
+    assert matching_values(holds, {"not": {"not": inner}}) == ["1", "5", "'5'"]
 
 
 @pytest.mark.parametrize("name", ["any", "all"])

@@ -105,7 +105,7 @@ def test_map_returns_no_trait_when_no_value_is_found(trait_plugins):
     assert trait_plugins["map"](values={"on": 1}, default=5).trait_value([]) is None
 
 
-class Joined(TraitPluginBase):
+class JoinPlugin(TraitPluginBase):
     """A third-party plugin written for StackDistiller."""
 
     def __init__(self, glue="+", **kw):
@@ -121,6 +121,6 @@ def test_a_plugin_written_for_stackdistiller_works(distill_trait):
         "fields": ["payload.instance_id", "payload.nope", "payload.nets[1].id"],
         "plugin": {"name": "joined", "parameters": {"glue": " & "}},
     }
-    result = distill_trait(setting, {"joined": Joined})
+    result = distill_trait(setting, {"joined": JoinPlugin})
     assert result.event["wanted"] == "payload.instance_id=instance-1 & payload.nets.[1].id=net-b"
     assert result.drops == ()

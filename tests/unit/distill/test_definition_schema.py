@@ -127,7 +127,7 @@ def test_all_problems_are_reported_at_once(trait_plugins):
     }
 
 
-class Picky:
+class ThirdPartyPlugin:
     """A third-party plugin without a schema."""
 
     def __init__(self, size):
@@ -140,7 +140,7 @@ class Picky:
 @pytest.mark.parametrize("parameters", [{}, {"size": "big"}, {"size": 1, "colour": 2}])
 def test_parameters_refused_by_a_plugin_without_a_schema_are_reported(trait_plugins, parameters):
     document = trait(plugin={"name": "picky", "parameters": parameters})
-    problems = problems_of(document, trait_plugins | {"picky": Picky})
+    problems = problems_of(document, trait_plugins | {"picky": ThirdPartyPlugin})
     assert list(problems) == [(0, "traits", "t", "plugin", "parameters")]
     assert (
         "plugin 'picky' refuses its parameters"

@@ -107,7 +107,7 @@ def test_a_drop_reason_never_shows_a_secret_value(distill_trait, notification, n
     assert result.drops == (TraitDrop(name, "a text of 11 characters is not an int"),)
 
 
-class Bomb:
+class RaisingPlugin:
     """A plugin that raises its parameter."""
 
     failures = {
@@ -133,7 +133,7 @@ class Bomb:
 )
 def test_a_plugin_that_raises_drops_only_its_trait(distill_trait, how, field, shown):
     setting = {"fields": field, "plugin": {"name": "bomb", "parameters": {"how": how}}}
-    result = distill_trait(setting, {"bomb": Bomb})
+    result = distill_trait(setting, {"bomb": RaisingPlugin})
     assert result.event["tenant_id"] == "tenant-9"
     assert [drop.trait for drop in result.drops] == ["wanted"]
     assert f"plugin 'bomb' {shown}" in result.drops[0].reason
@@ -147,11 +147,11 @@ def test_a_plugin_error_message_is_shown_only_if_it_cannot_quote_the_body(
     distill_trait, field, is_shown
 ):
     setting = {"fields": field, "plugin": {"name": "bomb", "parameters": {"how": "quoting"}}}
-    (drop,) = distill_trait(setting, {"bomb": Bomb}).drops
+    (drop,) = distill_trait(setting, {"bomb": RaisingPlugin}).drops
     assert ("value is" in drop.reason) is is_shown
 
 
-class Perverse(int):
+class RaisingValue(int):
     """A value on which every operation raises."""
 
     def __eq__(self, other):
@@ -161,15 +161,15 @@ class Perverse(int):
     __repr__ = __str__ = __int__ = __eq__
 
 
-class PerversePlugin:
+class RaisingValuePlugin:
     def trait_value(self, match_list):
-        return Perverse(1)
+        return RaisingValue(1)
 
 
 @pytest.mark.parametrize("type_name", ["text", "int", "datetime"])
 def test_a_plugin_value_that_raises_drops_only_its_trait(distill_trait, type_name):
     setting = {"fields": "payload", "type": type_name, "plugin": "perverse"}
-    result = distill_trait(setting, {"perverse": PerversePlugin})
+    result = distill_trait(setting, {"perverse": RaisingValuePlugin})
     assert [drop.trait for drop in result.drops] == ["wanted"]
 
 

@@ -17,7 +17,7 @@ EVENTS = [
 ]
 
 
-def made(**params: Any) -> LoggerHandler:
+def make_handler(**params: Any) -> LoggerHandler:
     return LoggerHandler(**LoggerHandler.config_schema(params))
 
 
@@ -25,7 +25,7 @@ def test_the_count_and_each_type_and_id_are_logged_at_info(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    assert made().handle_events(EVENTS, ENV) is EVENTS
+    assert make_handler().handle_events(EVENTS, ENV) is EVENTS
     assert [(r.levelno, r.getMessage()) for r in caplog.records] == [
         (logging.INFO, "pipeline run: stream=7 reason=fire events=2 trigger=usage"),
         (logging.INFO, "event: stream=7 event_type=a.b message_id=m1"),
@@ -35,7 +35,7 @@ def test_the_count_and_each_type_and_id_are_logged_at_info(
 
 def test_the_level_parameter_is_used(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    made(level="debug").handle_events(EVENTS, ENV | {"reason": "expire"})
+    make_handler(level="debug").handle_events(EVENTS, ENV | {"reason": "expire"})
     assert {r.levelno for r in caplog.records} == {logging.DEBUG}
     assert (
         caplog.records[0].getMessage()
@@ -45,7 +45,7 @@ def test_the_level_parameter_is_used(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_nothing_is_logged_below_the_loggers_level(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    assert made().handle_events(EVENTS, ENV) == EVENTS
+    assert make_handler().handle_events(EVENTS, ENV) == EVENTS
     assert caplog.records == []
 
 

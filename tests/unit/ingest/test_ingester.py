@@ -66,7 +66,7 @@ def manager_on(
     )
 
 
-class FussyStore(MemoryStore):
+class RefusingStore(MemoryStore):
     """Refuses any batch with an event that has the trait `bad`, as a database would."""
 
     def record(self, matched_events: Sequence[MatchedEvent], policy: TimePolicy) -> IngestResult:
@@ -204,7 +204,7 @@ def test_whatever_a_library_raises_on_an_event_costs_that_event_alone(
 
 
 def test_a_refused_batch_is_split_until_the_bad_message_is_isolated() -> None:
-    store = FussyStore(FakeClock(NOON))
+    store = RefusingStore(FakeClock(NOON))
     manager = manager_on(store, TRIGGER)
     events = [event(f"m-{n}", **({"bad": 1} if n in (3, 6) else {})) for n in range(10)]
     result = manager.add_events(events)

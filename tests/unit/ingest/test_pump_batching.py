@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LONG_SECONDS = 3600.0
 
 
-class Scripted(EventSource):
+class ScriptedSource(EventSource):
     """Returns this many messages at each call, and records its arguments."""
 
     def __init__(self, *numbers: int | Exception) -> None:
@@ -52,13 +52,13 @@ class Scripted(EventSource):
         return not self.numbers
 
 
-class Asking(Scripted):
+class WaitingSendersSource(ScriptedSource):
     """A source whose senders wait for a response."""
 
     replies_to_sender = True
 
 
-def gatherer(source: EventSource, wait_seconds: float = LONG_SECONDS) -> MessageBatcher:
+def make_batcher(source: EventSource, wait_seconds: float = LONG_SECONDS) -> MessageBatcher:
     return MessageBatcher(source, size=10, wait_seconds=wait_seconds, stop=threading.Event())
 
 
@@ -67,44 +67,44 @@ def sizes(batches: MessageBatcher, number: int) -> list[int]:
 
 
 def test_isolated_messages_are_forwarded_at_once() -> None:
-    source = Scripted(1, 0, 1, 1, 1)
-    assert sizes(gatherer(source), 4) == [1, 0, 1, 1]
+    source = ScriptedSource(1, 0, 1, 1, 1)
+    assert sizes(make_batcher(source), 4) == [1, 0, 1, 1]
     assert source.asked == [(10, RECEIVE_TIMEOUT_SECONDS)] * 4
 
 
 def test_the_first_batch_after_a_silence_does_not_wait() -> None:
-    source = Scripted(3, 0, 3, 9)
-    assert sizes(gatherer(source, wait_seconds=LONG_SECONDS), 1) == [3]
+    source = ScriptedSource(3, 0, 3, 9)
+    assert sizes(make_batcher(source, wait_seconds=LONG_SECONDS), 1) == [3]
     assert len(source.asked) == 1
 
 
 def test_a_batch_fills_while_messages_keep_arriving() -> None:
-    source = Scripted(2, 3, 3, 9, 1)
-    assert sizes(gatherer(source), 2) == [2, 10]
+    source = ScriptedSource(2, 3, 3, 9, 1)
+    assert sizes(make_batcher(source), 2) == [2, 10]
     assert [number for number, _ in source.asked] == [10, 10, 7, 4]
 
 
 def test_a_batch_waits_at_most_its_time_limit() -> None:
-    source = Scripted(2, 3, 3, 9, 1)
-    assert sizes(gatherer(source), 2) == [2, 10]
+    source = ScriptedSource(2, 3, 3, 9, 1)
+    assert sizes(make_batcher(source), 2) == [2, 10]
     assert all(timeout <= LONG_SECONDS for _, timeout in source.asked[2:])
-    hasty = Scripted(2, 3, 3, 9, 1)
-    assert sizes(gatherer(hasty, wait_seconds=0.0), 4) == [2, 3, 3, 9]
+    hasty = ScriptedSource(2, 3, 3, 9, 1)
+    assert sizes(make_batcher(hasty, wait_seconds=0.0), 4) == [2, 3, 3, 9]
 
 
 def test_received_messages_are_forwarded_when_the_source_ends() -> None:
-    source = Scripted(2, 3, 4)
-    assert sizes(gatherer(source), 2) == [2, 7]
+    source = ScriptedSource(2, 3, 4)
+    assert sizes(make_batcher(source), 2) == [2, 7]
 
 
 def test_a_source_whose_senders_wait_is_not_delayed() -> None:
-    source = Asking(2, 3, 3, 9)
-    assert sizes(gatherer(source), 3) == [2, 3, 3]
+    source = WaitingSendersSource(2, 3, 3, 9)
+    assert sizes(make_batcher(source), 3) == [2, 3, 3]
 
 
 def test_received_messages_are_released_when_the_source_fails() -> None:
-    source = Scripted(2, 3, RuntimeError("gone"), 1)
-    batches = gatherer(source)
+    source = ScriptedSource(2, 3, RuntimeError("gone"), 1)
+    batches = make_batcher(source)
     assert len(batches.next_batch()) == 2
     with pytest.raises(RuntimeError, match="gone"):
         batches.next_batch()

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Silent(PipelineHandler):
+class InheritingCommit(PipelineHandler):
     """Inherits the empty commit."""
 
 
-class Acting(PipelineHandler):
+class OwnCommit(PipelineHandler):
     """Has its own commit."""
 
     def commit(self) -> None:
         self.params["done"] = True
 
 
-class Stranger:
+class WithoutBaseClass:
     """Has the three methods without the base class."""
 
     def __init__(self, **params: object) -> None:
@@ -46,16 +46,16 @@ def pipeline(*classes: type) -> PipelineDefinition:
 
 
 def test_a_pipeline_whose_handlers_inherit_commit_has_no_commit() -> None:
-    assert not pipeline(Silent, PipelineHandler).has_commit
+    assert not pipeline(InheritingCommit, PipelineHandler).has_commit
     assert not pipeline().has_commit
 
 
 def test_one_handler_with_its_own_commit_is_enough() -> None:
-    assert pipeline(Silent, Acting).has_commit
+    assert pipeline(InheritingCommit, OwnCommit).has_commit
 
 
 def test_a_commit_inherited_from_another_handler_counts() -> None:
-    class Heir(Acting):
+    class Heir(OwnCommit):
         pass
 
     assert pipeline(Heir).has_commit
@@ -116,18 +116,18 @@ def test_an_unknown_commit_counts(commit: object) -> None:
 
 
 def test_a_handler_without_the_base_class_counts_as_having_a_commit() -> None:
-    assert pipeline(Stranger).has_commit
+    assert pipeline(WithoutBaseClass).has_commit
 
 
 def test_a_handler_factory_counts_as_having_a_commit() -> None:
     def make() -> PipelineHandler:
-        return Silent()
+        return InheritingCommit()
 
     assert HandlerSpec("made", make).has_commit
 
 
 def test_a_handler_cannot_change_the_params_of_the_next_run() -> None:
-    spec = HandlerSpec("s", Silent, {"types": ["a", {"b": [1]}], "level": 3})
+    spec = HandlerSpec("s", InheritingCommit, {"types": ["a", {"b": [1]}], "level": 3})
     first = spec.new_handler()
     first.params["types"].append("c")
     first.params["types"][1]["b"].append(2)

@@ -46,7 +46,7 @@ def sender(
     return Sender
 
 
-def mute(on_handle: Act) -> type[PipelineHandler]:
+def without_deliver(on_handle: Act) -> type[PipelineHandler]:
     """Return a handler without `deliver`."""
 
     class Mute(PipelineHandler):
@@ -142,7 +142,7 @@ def test_effects_of_a_failed_run_are_discarded() -> None:
 
 
 def test_a_handler_without_deliver_fails_the_run() -> None:
-    run = run_of(("mail", sender()), ("counter", mute(putting(1))))
+    run = run_of(("mail", sender()), ("counter", without_deliver(putting(1))))
     message = r"pipeline 'bills', handler 'counter': has no method deliver"
     with pytest.raises(HandlerFailed, match=message) as failed:
         run.handle([])

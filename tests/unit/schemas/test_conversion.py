@@ -37,7 +37,7 @@ TEXTS = {"type": "object", "additionalProperties": TEXT}
 INTEGER, BOOLEAN = {"type": "integer"}, {"type": "boolean"}
 
 
-def untold(value: Any) -> Any:
+def undescribed(value: Any) -> Any:
     return value
 
 
@@ -56,7 +56,7 @@ def maybe_port(value: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("schema", "said"),
+    ("schema", "converted"),
     [
         (str, TEXT),
         (int, {"type": "integer"}),
@@ -84,22 +84,22 @@ def maybe_port(value: Any) -> Any:
         (All(float, Range(min=0, min_included=False)), {"type": "number", "exclusiveMinimum": 0}),
         (All(Range(min=1), Range(min=2)), {"allOf": [{"minimum": 1}, {"minimum": 2}]}),
         (All(str, Upper, In(["A"])), TEXT),  # a is taken, too: what it becomes is not told
-        (All(untold, int), {}),
+        (All(undescribed, int), {}),
         (All(port, Range(max=9)), {"type": "integer", "minimum": 1, "title": "port", "maximum": 9}),
         (Coerce(int), {"type": ["number", "string"]}),
         (Coerce(str), {}),
         (Match("[ab]+"), {**TEXT, "pattern": "^(?:[ab]+)"}),
         (Match(re.compile("a", re.IGNORECASE)), TEXT),
-        (untold, {}),
+        (undescribed, {}),
         (annotated, {}),
         (port, {"type": "integer", "minimum": 1, "title": "port"}),
         (maybe_port, {"anyOf": [json_schema_of(port), {"type": "null"}], "title": "port or none"}),
         (definition_placeholder("trigger"), {"$ref": "#/definitions/trigger"}),
     ],
 )  # fmt: skip
-def test_each_kind_of_validator_is_converted(schema: Any, said: dict[str, Any]) -> None:
-    assert json_schema_of(schema) == said
-    assert json_schema_of(Schema(schema)) == said
+def test_each_kind_of_validator_is_converted(schema: Any, converted: dict[str, Any]) -> None:
+    assert json_schema_of(schema) == converted
+    assert json_schema_of(Schema(schema)) == converted
 
 
 def test_a_mapping_has_keys_with_description_and_default() -> None:
@@ -148,22 +148,22 @@ def test_allowed_key_names_are_described() -> None:
 
 
 def test_one_of_several_keys_is_required() -> None:
-    said = json_schema_of({Required(AnyOf("host", "url")): str})
+    converted = json_schema_of({Required(AnyOf("host", "url")): str})
 
-    assert set(said["properties"]) == {"host", "url"}
-    assert "required" not in said
+    assert set(converted["properties"]) == {"host", "url"}
+    assert "required" not in converted
 
 
 def test_case_insensitive_values_are_offered_as_written() -> None:
-    said = case_insensitive_enum("info", "x-1")
+    converted = case_insensitive_enum("info", "x-1")
 
-    assert said["anyOf"][0] == {"enum": ["info", "x-1"]}
+    assert converted["anyOf"][0] == {"enum": ["info", "x-1"]}
     for text, fits in [("INFO", True), ("iNfo", True), ("X-1", True), ("informed", False)]:
-        assert bool(re.search(said["anyOf"][1]["pattern"], text)) is fits
+        assert bool(re.search(converted["anyOf"][1]["pattern"], text)) is fits
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("converted", "words"),
     [
         ({}, "anything"),
         ({"type": "integer", "minimum": 1, "maximum": 9}, "whole number, 1 to 9"),
@@ -181,8 +181,8 @@ def test_case_insensitive_values_are_offered_as_written() -> None:
         ({**TEXT, "maxLength": 9}, "text of at most 9 characters"),
     ],
 )
-def test_schemas_are_described_in_words(said: dict[str, Any], words: str) -> None:
-    assert describe_schema(said) == words
+def test_schemas_are_described_in_words(converted: dict[str, Any], words: str) -> None:
+    assert describe_schema(converted) == words
 
 
 def test_nested_parameters_follow_their_parent() -> None:
@@ -192,11 +192,11 @@ def test_nested_parameters_follow_their_parent() -> None:
         Optional("tls"): AnyOf(bool, tls, None),
     }
 
-    told = [
+    described = [
         (each.name, each.required, each.default) for each in list_parameters(json_schema_of(schema))
     ]
 
-    assert told == [
+    assert described == [
         ("queues", False, []),
         ("queues[].name", True, None),
         ("tls", False, None),
@@ -206,7 +206,7 @@ def test_nested_parameters_follow_their_parent() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "converted",
     [
         {},
         TEXT,
@@ -220,12 +220,12 @@ def test_nested_parameters_follow_their_parent() -> None:
         {"description": "anything"},
     ],
 )
-def test_schemas_that_need_no_variable_are_unchanged(said: dict[str, Any]) -> None:
-    assert with_variables(said) == said
+def test_schemas_that_need_no_variable_are_unchanged(converted: dict[str, Any]) -> None:
+    assert with_variables(converted) == converted
 
 
 @pytest.mark.parametrize(
-    "said",
+    "converted",
     [
         {"type": "integer"},
         {"type": ["boolean", "null"]},
@@ -237,28 +237,31 @@ def test_schemas_that_need_no_variable_are_unchanged(said: dict[str, Any]) -> No
         {"allOf": [{"minimum": 1, "type": "number"}, {"minimum": 2}]},
     ],
 )
-def test_a_scalar_may_be_given_as_a_variable(said: dict[str, Any]) -> None:
-    told = {"description": "it", "default": 1}
+def test_a_scalar_may_be_given_as_a_variable(converted: dict[str, Any]) -> None:
+    described = {"description": "it", "default": 1}
 
-    assert with_variables({**said, **told}) == {**told, "anyOf": [said, VARIABLE_REFERENCE]}
-    assert with_variables({"anyOf": [said, {"type": "array"}]}) == {
-        "anyOf": [said, {"type": "array"}, VARIABLE_REFERENCE]
+    assert with_variables({**converted, **described}) == {
+        **described,
+        "anyOf": [converted, VARIABLE_REFERENCE],
     }
-    assert with_variables({"type": "array", "items": said})["items"] == {
-        "anyOf": [said, VARIABLE_REFERENCE]
+    assert with_variables({"anyOf": [converted, {"type": "array"}]}) == {
+        "anyOf": [converted, {"type": "array"}, VARIABLE_REFERENCE]
+    }
+    assert with_variables({"type": "array", "items": converted})["items"] == {
+        "anyOf": [converted, VARIABLE_REFERENCE]
     }
 
 
 def test_descriptions_state_defaults_at_every_depth() -> None:
-    said = json_schema_of(
+    converted = json_schema_of(
         {
             Optional("a", default=1, description="one"): int,
             Optional("default", default={"x": 2}): {Optional("b", default="c"): str},
         }
     )
 
-    told = with_default_descriptions(said)["properties"]
+    described = with_default_descriptions(converted)["properties"]
 
-    assert told["a"]["description"] == "one\n\nDefault: 1"
-    assert told["default"]["description"] == 'Default: {"x": 2}'
-    assert told["default"]["properties"]["b"]["description"] == 'Default: "c"'
+    assert described["a"]["description"] == "one\n\nDefault: 1"
+    assert described["default"]["description"] == 'Default: {"x": 2}'
+    assert described["default"]["properties"]["b"]["description"] == 'Default: "c"'

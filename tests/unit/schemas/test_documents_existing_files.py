@@ -40,7 +40,7 @@ def test_each_valid_recorded_event_definitions_file_is_valid(
     right = [
         path
         for path in shared_data.glob("config/**/*event_definitions*.yaml")
-        if _is_right({"distiller_config": str(path)})
+        if _is_valid({"distiller_config": str(path)})
     ]
 
     assert len(right) >= 15
@@ -69,7 +69,7 @@ def test_an_empty_file_is_valid(document: str, editor: Editor) -> None:
     assert bool(editor.text_errors(document, "")) == needs_content
 
 
-def _is_right(settings: dict[str, str]) -> bool:
+def _is_valid(settings: dict[str, str]) -> bool:
     try:
         load_settings({"database": {"url": "sqlite://"}, **settings})
     except ConfigurationError:

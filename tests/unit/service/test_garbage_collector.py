@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Knot:
+class SelfReference:
     """An object that refers to itself."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Knot:
 
 
 @pytest.fixture(autouse=True)
-def _collector_as_it_was() -> Iterator[None]:
+def _restored_collector() -> Iterator[None]:
     thresholds = gc.get_threshold()
     yield
     atexit.unregister(gc.freeze)
@@ -47,9 +47,9 @@ def test_objects_loaded_at_startup_are_not_scanned() -> None:
 
 
 def test_garbage_created_before_and_after_is_collected() -> None:
-    before = weakref.ref(Knot())
+    before = weakref.ref(SelfReference())
     tune_garbage_collector()
-    after = weakref.ref(Knot())
+    after = weakref.ref(SelfReference())
     kept = [[number] for number in range(3 * PROCESSING_THRESHOLD)]
     assert (before(), after()) == (None, None)
     assert len(kept) == 3 * PROCESSING_THRESHOLD
@@ -64,7 +64,7 @@ def test_collection_is_rare_at_startup_and_normal_afterwards() -> None:
 
 def test_garbage_of_a_long_command_is_collected() -> None:
     defer_garbage_collection()
-    garbage = weakref.ref(Knot())
+    garbage = weakref.ref(SelfReference())
     kept = [[number] for number in range(2 * STARTUP_THRESHOLD)]
     assert garbage() is None
     assert len(kept) == 2 * STARTUP_THRESHOLD

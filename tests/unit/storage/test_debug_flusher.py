@@ -35,7 +35,7 @@ def trigger(level: int) -> TriggerDefinition:
     return TriggerDefinition.from_config(config, {})
 
 
-class AwayAtTimes:
+class FlakyDebugStore:
     """A `DebugStore` that can be unavailable."""
 
     def __init__(self) -> None:
@@ -55,11 +55,11 @@ class AwayAtTimes:
 
 
 @pytest.fixture
-def store() -> AwayAtTimes:
-    return AwayAtTimes()
+def store() -> FlakyDebugStore:
+    return FlakyDebugStore()
 
 
-def test_counts_are_written_once_per_period(store: AwayAtTimes) -> None:
+def test_counts_are_written_once_per_period(store: FlakyDebugStore) -> None:
     patient, hasty = DebugFlusher(store, math.inf), DebugFlusher(store, 0.0)
     for keeper in (patient, hasty):
         keeper.counts.matched(trigger(1))
@@ -69,7 +69,7 @@ def test_counts_are_written_once_per_period(store: AwayAtTimes) -> None:
     assert store.debug_counts()["t"].matched == 2
 
 
-def test_each_count_is_added_once(store: AwayAtTimes) -> None:
+def test_each_count_is_added_once(store: FlakyDebugStore) -> None:
     keeper = DebugFlusher(store, 0.0)
     keeper.counts.mismatched(trigger(2), "why")
     keeper.flush()
@@ -79,7 +79,7 @@ def test_each_count_is_added_once(store: AwayAtTimes) -> None:
 
 
 def test_counts_that_cannot_be_stored_are_kept_for_the_next_time(
-    store: AwayAtTimes, caplog: pytest.LogCaptureFixture
+    store: FlakyDebugStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     keeper = DebugFlusher(store, 0.0)
     store.is_away = True
@@ -94,7 +94,7 @@ def test_counts_that_cannot_be_stored_are_kept_for_the_next_time(
 
 
 def test_counts_lost_at_shutdown_are_reported(
-    store: AwayAtTimes, caplog: pytest.LogCaptureFixture
+    store: FlakyDebugStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     keeper = DebugFlusher(store, 0.0)
     keeper.close()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Hands:
+class ManualClock:
     """A clock controlled by the test."""
 
     def __init__(self) -> None:
@@ -33,13 +33,13 @@ class Hands:
 
 
 @pytest.fixture
-def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
-    hands = Hands()
-    monkeypatch.setattr(cache, "monotonic", hands)
-    return hands
+def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
+    clock = ManualClock()
+    monkeypatch.setattr(cache, "monotonic", clock)
+    return clock
 
 
-class Answers:
+class ScriptedRefresh:
     """Counts its calls; the test sets the duration of each."""
 
     def __init__(self, before: Callable[[], None] = lambda: None) -> None:
@@ -52,12 +52,12 @@ class Answers:
         return self.asked
 
 
-def test_a_fresh_value_is_reused(hands: Hands) -> None:
-    kept = TtlCache(Answers(), ttl_seconds=5)
+def test_a_fresh_value_is_reused(clock: ManualClock) -> None:
+    kept = TtlCache(ScriptedRefresh(), ttl_seconds=5)
     assert [kept.get(), kept.get()] == [1, 1]
-    hands.seconds += 4.9
+    clock.seconds += 4.9
     assert (kept.get(), kept.age_seconds) == (1, pytest.approx(4.9))
-    hands.seconds += 0.2
+    clock.seconds += 0.2
     assert (kept.get(), kept.age_seconds) == (2, 0)
 
 
@@ -71,45 +71,45 @@ def test_a_fresh_value_is_reused(hands: Hands) -> None:
     ],
 )
 def test_an_expensive_value_is_refreshed_less_often(
-    hands: Hands, took_seconds: float, adaptive: bool, rest_seconds: float
+    clock: ManualClock, took_seconds: float, adaptive: bool, rest_seconds: float
 ) -> None:
     def take_time() -> None:
-        hands.seconds += took_seconds
+        clock.seconds += took_seconds
 
-    kept = TtlCache(Answers(take_time), ttl_seconds=5, adaptive=adaptive)
+    kept = TtlCache(ScriptedRefresh(take_time), ttl_seconds=5, adaptive=adaptive)
     assert kept.get() == 1
-    hands.seconds += rest_seconds - 0.1
+    clock.seconds += rest_seconds - 0.1
     assert kept.get() == 1
-    hands.seconds += 0.2
+    clock.seconds += 0.2
     assert kept.get() == 2
 
 
-def test_a_failure_is_retried_soon(hands: Hands) -> None:
+def test_a_failure_is_retried_soon(clock: ManualClock) -> None:
     def time_out() -> None:
-        hands.seconds += 30
+        clock.seconds += 30
         raise DatabaseUnavailable("away")
 
-    answers = Answers(time_out)
-    kept = TtlCache(answers, ttl_seconds=5, adaptive=True)
+    refresh = ScriptedRefresh(time_out)
+    kept = TtlCache(refresh, ttl_seconds=5, adaptive=True)
     with pytest.raises(DatabaseUnavailable):
         kept.get()
-    answers.before = lambda: None
-    hands.seconds += 6
+    refresh.before = lambda: None
+    clock.seconds += 6
     assert kept.get() == 2
 
 
-def test_a_failure_is_cached(hands: Hands) -> None:
+def test_a_failure_is_cached(clock: ManualClock) -> None:
     def fail() -> None:
         raise DatabaseUnavailable("away")
 
-    answers = Answers(fail)
-    kept = TtlCache(answers, ttl_seconds=5)
+    refresh = ScriptedRefresh(fail)
+    kept = TtlCache(refresh, ttl_seconds=5)
     for _ in range(2):
         with pytest.raises(DatabaseUnavailable, match="away"):
             kept.get()
-    assert answers.asked == 1
-    answers.before = lambda: None
-    hands.seconds += 6
+    assert refresh.asked == 1
+    refresh.before = lambda: None
+    clock.seconds += 6
     assert kept.get() == 2
 
 
@@ -117,20 +117,20 @@ def test_an_unexpected_exception_reaches_the_caller_and_is_not_cached() -> None:
     def fail() -> None:
         raise ZeroDivisionError
 
-    answers = Answers(fail)
-    kept = TtlCache(answers)
+    refresh = ScriptedRefresh(fail)
+    kept = TtlCache(refresh)
     with pytest.raises(ZeroDivisionError):
         kept.get()
-    answers.before = lambda: None
+    refresh.before = lambda: None
     assert kept.get() == 2
 
 
-class Hanging:
+class HangingRefresh:
     """A refresh in another thread that hangs until released."""
 
-    def __init__(self, kept: TtlCache[int], answers: Answers) -> None:
+    def __init__(self, kept: TtlCache[int], refresh: ScriptedRefresh) -> None:
         self.begun, self.let_go = threading.Event(), threading.Event()
-        answers.before = self._hang
+        refresh.before = self._hang
         self._thread = threading.Thread(target=kept.get)
         self._thread.start()
         assert self.begun.wait(BOUND_SECONDS)
@@ -144,28 +144,28 @@ class Hanging:
         assert self.let_go.wait(BOUND_SECONDS)
 
 
-def test_during_a_refresh_other_threads_get_the_last_value(hands: Hands) -> None:
-    answers = Answers()
-    kept = TtlCache(answers, ttl_seconds=5)
+def test_during_a_refresh_other_threads_get_the_last_value(clock: ManualClock) -> None:
+    refresh = ScriptedRefresh()
+    kept = TtlCache(refresh, ttl_seconds=5)
     kept.get()
-    hands.seconds += 6
-    hanging = Hanging(kept, answers)
+    clock.seconds += 6
+    hanging = HangingRefresh(kept, refresh)
     assert kept.get() == 1
-    hands.seconds += REFRESH_TIMEOUT_SECONDS + 1
+    clock.seconds += REFRESH_TIMEOUT_SECONDS + 1
     with pytest.raises(RefreshTimeout, match="no answer for 31 seconds"):
         kept.get()
     hanging.end()
-    assert (kept.get(), answers.asked) == (2, 2)
+    assert (kept.get(), refresh.asked) == (2, 2)
 
 
 def test_without_a_last_value_other_threads_time_out(
-    hands: Hands, monkeypatch: pytest.MonkeyPatch
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache, "FIRST_REFRESH_WAIT_SECONDS", 0.001)
-    answers = Answers()
-    kept = TtlCache(answers)
-    hanging = Hanging(kept, answers)
-    hands.seconds += 7
+    refresh = ScriptedRefresh()
+    kept = TtlCache(refresh)
+    hanging = HangingRefresh(kept, refresh)
+    clock.seconds += 7
     with pytest.raises(RefreshTimeout, match="7 seconds"):
         kept.get()
     hanging.end()

@@ -44,7 +44,7 @@ class Answer:
 class Watched:
     """A process with a watchdog."""
 
-    beats: Watchdog
+    deadlines: Watchdog
     database: Database
     monitor: TelemetryServer
     listener: HttpListener
@@ -73,19 +73,19 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
         listeners.append(self)
 
     monkeypatch.setattr(HttpListener, "__init__", note)
-    beats, database = Watchdog(), Database()
-    health = Health(beats, TtlCache(database.check, ttl_seconds=0))
+    deadlines, database = Watchdog(), Database()
+    health = Health(deadlines, TtlCache(database.check, ttl_seconds=0))
     monitor = TelemetryServer(
         ("127.0.0.1", 0), health, [lambda: [Sample(catalogue.WATCHDOG_OVERDUE, 0)]]
     )
     with monitor:
-        yield Watched(beats, database, monitor, listeners[0])
+        yield Watched(deadlines, database, monitor, listeners[0])
 
 
 def test_a_process_is_alive_while_no_deadline_is_missed(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deadline = watched.beats.deadline("worker")
+    deadline = watched.deadlines.deadline("worker")
     deadline.extend()
     assert watched.ask("/livez") == Answer(200, {"status": "ok", "causes": []}, "application/json")
     now = watchdog.monotonic()

@@ -8,7 +8,7 @@ from winchester_core.telemetry import watchdog
 from winchester_core.telemetry.watchdog import DEADLINE_SECONDS, Watchdog
 
 
-class Hands:
+class ManualClock:
     """A clock controlled by the test."""
 
     def __init__(self) -> None:
@@ -19,68 +19,68 @@ class Hands:
 
 
 @pytest.fixture
-def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
-    hands = Hands()
-    monkeypatch.setattr(watchdog, "monotonic", hands)
-    return hands
+def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
+    clock = ManualClock()
+    monkeypatch.setattr(watchdog, "monotonic", clock)
+    return clock
 
 
-def test_a_deadline_starts_with_the_first_beat(hands: Hands) -> None:
-    beats = Watchdog()
-    beats.deadline("a")
-    hands.seconds += 10 * DEADLINE_SECONDS
-    assert beats.overdue() == []
+def test_a_deadline_starts_with_the_first_beat(clock: ManualClock) -> None:
+    deadlines = Watchdog()
+    deadlines.deadline("a")
+    clock.seconds += 10 * DEADLINE_SECONDS
+    assert deadlines.overdue() == []
 
 
-def test_a_component_without_a_beat_is_overdue_until_the_next_one(hands: Hands) -> None:
-    beats = Watchdog()
-    first, second = beats.deadline("a"), beats.deadline("b")
+def test_a_component_without_a_beat_is_overdue_until_the_next_one(clock: ManualClock) -> None:
+    deadlines = Watchdog()
+    first, second = deadlines.deadline("a"), deadlines.deadline("b")
     first.extend()
     second.extend()
-    hands.seconds += DEADLINE_SECONDS
-    assert beats.overdue() == []
-    hands.seconds += 1
-    assert beats.overdue() == ["a", "b"]
+    clock.seconds += DEADLINE_SECONDS
+    assert deadlines.overdue() == []
+    clock.seconds += 1
+    assert deadlines.overdue() == ["a", "b"]
     second.extend()
-    assert beats.overdue() == ["a"]
+    assert deadlines.overdue() == ["a"]
 
 
-def test_an_announced_wait_extends_the_deadline(hands: Hands) -> None:
-    beats = Watchdog()
-    beats.deadline("a").extend(3600)
-    hands.seconds += 3600 + DEADLINE_SECONDS
-    assert beats.overdue() == []
-    hands.seconds += 1
-    assert beats.overdue() == ["a"]
+def test_an_announced_wait_extends_the_deadline(clock: ManualClock) -> None:
+    deadlines = Watchdog()
+    deadlines.deadline("a").extend(3600)
+    clock.seconds += 3600 + DEADLINE_SECONDS
+    assert deadlines.overdue() == []
+    clock.seconds += 1
+    assert deadlines.overdue() == ["a"]
 
 
 def test_only_a_component_with_a_time_limit_can_be_overdue(
-    hands: Hands,
+    clock: ManualClock,
 ) -> None:
-    beats = Watchdog()
-    deadline = beats.deadline("a")
+    deadlines = Watchdog()
+    deadline = deadlines.deadline("a")
     deadline.set(None)
-    hands.seconds += 1e9
-    assert beats.overdue() == []
+    clock.seconds += 1e9
+    assert deadlines.overdue() == []
     deadline.set(5)
-    hands.seconds += 6
-    assert beats.overdue() == ["a"]
+    clock.seconds += 6
+    assert deadlines.overdue() == ["a"]
 
 
-def test_an_ended_component_has_no_deadline(hands: Hands) -> None:
-    beats = Watchdog()
-    deadline = beats.deadline("a")
+def test_an_ended_component_has_no_deadline(clock: ManualClock) -> None:
+    deadlines = Watchdog()
+    deadline = deadlines.deadline("a")
     deadline.extend()
     deadline.clear()
     deadline.clear()
-    hands.seconds += 10 * DEADLINE_SECONDS
-    assert beats.overdue() == []
+    clock.seconds += 10 * DEADLINE_SECONDS
+    assert deadlines.overdue() == []
 
 
-def test_each_retry_is_a_beat(hands: Hands) -> None:
-    beats = Watchdog()
-    action = beats.deadline("a").extend_before(lambda: "done")
+def test_each_retry_is_a_beat(clock: ManualClock) -> None:
+    deadlines = Watchdog()
+    action = deadlines.deadline("a").extend_before(lambda: "done")
     for _ in range(3):
-        hands.seconds += 10 * DEADLINE_SECONDS
+        clock.seconds += 10 * DEADLINE_SECONDS
         assert action() == "done"
-        assert beats.overdue() == []
+        assert deadlines.overdue() == []

@@ -107,7 +107,7 @@ def test_variables_of_any_zone_give_utc() -> None:
         assert value.end.tzinfo is UTC
 
 
-GREAT = "9" * 900
+LARGE = "9" * 900
 
 
 @pytest.mark.parametrize(
@@ -120,15 +120,15 @@ GREAT = "9" * 900
         ("$t - 100000mo", EARLIEST),
         ("$t + 4000000d", LATEST),
         ("$t - 400000d", EARLIEST),
-        (f"$t + {GREAT}us", LATEST),
-        (f"$t - {GREAT}us", EARLIEST),
-        (f"$t + {GREAT}mo", LATEST),
-        (f"$t - {GREAT}y", EARLIEST),
-        (f"$t + {GREAT}d 1y", LATEST),
-        (f"day($t) + {GREAT}d", LATEST),
-        (f"day($t) - {GREAT}d", EARLIEST),
-        (f"($t to $t) + {GREAT}", LATEST),
-        (f"($t to $t) - {GREAT}", EARLIEST),
+        (f"$t + {LARGE}us", LATEST),
+        (f"$t - {LARGE}us", EARLIEST),
+        (f"$t + {LARGE}mo", LATEST),
+        (f"$t - {LARGE}y", EARLIEST),
+        (f"$t + {LARGE}d 1y", LATEST),
+        (f"day($t) + {LARGE}d", LATEST),
+        (f"day($t) - {LARGE}d", EARLIEST),
+        (f"($t to $t) + {LARGE}", LATEST),
+        (f"($t to $t) - {LARGE}", EARLIEST),
         ("$t to $t - 1100y", EARLIEST),
         ("day($t @ 9999y 12mo 31d)", LATEST),
         ("hour($t @ 9999y 12mo 31d 23h)", LATEST),

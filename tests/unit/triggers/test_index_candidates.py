@@ -26,7 +26,7 @@ class Trigger:
     debug_level: int = 0
 
 
-class CaseBlind(ConstantCondition):
+class CaseInsensitive(ConstantCondition):
     """A plugin's condition that matches more than its base class does."""
 
     def matches(self, event: Any) -> bool:
@@ -34,7 +34,7 @@ class CaseBlind(ConstantCondition):
         return str(event.get(self.trait)).lower() == str(self.expression).lower()
 
 
-class Bare:
+class MinimalCondition:
     """A minimal condition of a plugin."""
 
     config_schema = staticmethod(lambda expression: expression)
@@ -54,7 +54,7 @@ class Bare:
 
 def candidate_index(*wanted: Any, debug_level: int = 0) -> CandidateIndex[Trigger]:
     """Return triggers 0, 1, 2... with these predicates: a dict is one criterion, a list several."""
-    known: dict[str, Any] = {**CONDITIONS, "blind": CaseBlind, "bare": Bare}
+    known: dict[str, Any] = {**CONDITIONS, "blind": CaseInsensitive, "bare": MinimalCondition}
     candidates = []
     for number, each in enumerate(wanted):
         traits = each if isinstance(each, list) else [each]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from support.scenes.workers import Scene, Script
 
 
-class Hands:
+class ManualClock:
     """A clock that handlers advance."""
 
     def __init__(self) -> None:
@@ -21,20 +21,20 @@ class Hands:
     def __call__(self) -> float:
         return self.seconds
 
-    def spend(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         self.seconds += seconds
 
 
 @pytest.fixture
-def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
-    hands = Hands()
-    monkeypatch.setattr(stream_run, "monotonic", hands)
-    return hands
+def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
+    clock = ManualClock()
+    monkeypatch.setattr(stream_run, "monotonic", clock)
+    return clock
 
 
-def test_a_run_is_timed_including_commit(scene: Scene, script: Script, hands: Hands) -> None:
-    script.on_handle = lambda events, _env: hands.spend(2) or events
-    script.on_commit = lambda: hands.spend(0.5)
+def test_a_run_is_timed_including_commit(scene: Scene, script: Script, clock: ManualClock) -> None:
+    script.on_handle = lambda events, _env: clock.advance(2) or events
+    script.on_commit = lambda: clock.advance(0.5)
     worker = scene.worker()
     scene.complete_stream("a")
     scene.complete_stream("b")
@@ -45,14 +45,14 @@ def test_a_run_is_timed_including_commit(scene: Scene, script: Script, hands: Ha
 
 
 def test_a_failed_run_is_timed_without_its_rollback(
-    scene: Scene, script: Script, hands: Hands
+    scene: Scene, script: Script, clock: ManualClock
 ) -> None:
     def fail(events: list[object], _env: object) -> list[object]:
-        hands.spend(3)
+        clock.advance(3)
         raise ValueError(events)
 
     script.on_handle = fail
-    script.on_rollback = lambda: hands.spend(100)
+    script.on_rollback = lambda: clock.advance(100)
     worker = scene.worker()
     scene.complete_stream()
     worker.run_once()

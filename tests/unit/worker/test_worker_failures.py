@@ -177,7 +177,7 @@ def test_a_lost_lease_affects_no_other_stream_of_the_batch(scene: Scene, script:
     assert [call for call in script.calls if call[0] == "rollback"] == [("rollback", ids[1])]
 
 
-class Away:
+class UnavailableAtFirst:
     """Makes the first calls of a store's method fail, as if the database were unavailable.
 
     With `after`, the method takes effect and only its result is lost.
@@ -204,7 +204,7 @@ def test_a_database_outage_during_a_run_is_waited_for_and_counts_no_attempt(
 ) -> None:
     stream_id = scene.complete_stream()
     worker = scene.worker(purge_completed=False)
-    away = Away(scene, method, times=2)
+    away = UnavailableAtFirst(scene, method, times=2)
     monkeypatch.setattr(scene.store, method, away)
     assert worker.run_once() == 1
     assert away.calls == 3
@@ -235,7 +235,7 @@ def test_a_completion_of_unknown_outcome_is_counted_and_not_undone(
 ) -> None:
     stream_id = scene.complete_stream()
     worker = scene.worker(handlers=(handler,), purge_completed=False)
-    monkeypatch.setattr(scene.store, "complete", Away(scene, "complete", after=True))
+    monkeypatch.setattr(scene.store, "complete", UnavailableAtFirst(scene, "complete", after=True))
     worker.run_once()
     assert scene.store.get_stream_by_id(stream_id).state is StreamState.COMPLETED
     assert "rollback" not in [name for name, _ in script.calls]
@@ -252,7 +252,7 @@ def test_a_failure_of_unknown_outcome_is_counted_once(
     script.on_handle = fail
     stream_id = scene.complete_stream()
     worker = scene.worker()
-    monkeypatch.setattr(scene.store, "fail", Away(scene, "fail", after=True))
+    monkeypatch.setattr(scene.store, "fail", UnavailableAtFirst(scene, "fail", after=True))
     worker.run_once()
     stream = scene.store.get_stream_by_id(stream_id)
     assert (stream.state, stream.attempts) == (StreamState.RETRY_FIRE, 1)
@@ -265,7 +265,9 @@ def test_claims_of_unknown_outcome_are_released(
 ) -> None:
     stream_id = scene.complete_stream()
     worker = scene.worker(purge_completed=False)
-    monkeypatch.setattr(scene.store, "claim_ready", Away(scene, "claim_ready", after=True))
+    monkeypatch.setattr(
+        scene.store, "claim_ready", UnavailableAtFirst(scene, "claim_ready", after=True)
+    )
     with pytest.raises(DatabaseUnavailable):
         worker.run_once()
     assert scene.store.get_stream_by_id(stream_id).state is StreamState.FIRING

@@ -50,7 +50,7 @@ class Mailer(PipelineHandler):
         return [Delivered() for _ in effects]
 
 
-def told(exporter: InMemorySpanExporter) -> list[tuple[str, dict[str, Any]]]:
+def recorded(exporter: InMemorySpanExporter) -> list[tuple[str, dict[str, Any]]]:
     """Return name and attributes of each span, without prefixes, in the order of their ends."""
     return [
         (
@@ -84,7 +84,7 @@ def test_a_run_is_a_span_around_handlers_and_completion(
 ) -> None:
     stream_id = scene.complete_stream()
     scene.worker(handlers=(ScriptedHandler, Mailer)).run_once()
-    steps = told(exporter)
+    steps = recorded(exporter)
     assert steps == [
         ("claim", {"reason": "fire", "streams": 1}),
         ("handler", {"handler": "h0", "phase": "handle_events"}),
@@ -118,7 +118,7 @@ def test_an_idle_worker_creates_no_spans(scene: Scene, exporter: InMemorySpanExp
     assert exporter.get_finished_spans() == ()
 
 
-class Bystander(PipelineHandler):
+class HandlerWithoutCommit(PipelineHandler):
     """Has no `commit` of its own: its streams are completed together."""
 
     def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
@@ -130,8 +130,8 @@ def test_streams_without_a_commit_are_completed_in_one_separate_span(
 ) -> None:
     scene.complete_stream("a")
     scene.complete_stream("b")
-    scene.worker(handlers=(Bystander,)).run_once()
-    assert ("complete", {"streams": 2}) in told(exporter)
+    scene.worker(handlers=(HandlerWithoutCommit,)).run_once()
+    assert ("complete", {"streams": 2}) in recorded(exporter)
     assert ("complete", None) in parents(exporter)
 
 
@@ -167,7 +167,7 @@ def test_a_failed_delivery_marks_its_span(
     assert failed(exporter) == {"deliver": "ValueError"}
 
 
-class Once(EventSource):
+class OneBatchSource(EventSource):
     """Returns one batch."""
 
     def __init__(self, messages: list[Message]) -> None:
@@ -187,6 +187,8 @@ def test_a_source_batch_is_a_span(scene: Scene, exporter: InMemorySpanExporter) 
         conditions={},
     )
     messages = [Message(make_event(str(i)), MessageKind.EVENT) for i in range(3)]
-    pump = SourcePump("web", Once(messages), manager, batch_size=9, stop=threading.Event())
+    pump = SourcePump(
+        "web", OneBatchSource(messages), manager, batch_size=9, stop=threading.Event()
+    )
     assert pump.run().stored == 3
-    assert told(exporter) == [("ingest", {"source": "web", "messages": 3})]
+    assert recorded(exporter) == [("ingest", {"source": "web", "messages": 3})]

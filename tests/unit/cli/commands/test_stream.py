@@ -28,7 +28,7 @@ STREAM = StreamRecord(
     fingerprint="f",
     is_open=True,
 )
-HELD: dict[str, Any] = {"worker": "w", "lease_until": NOON + HOUR}
+CLAIMED: dict[str, Any] = {"worker": "w", "lease_until": NOON + HOUR}
 
 
 @pytest.mark.parametrize(
@@ -41,12 +41,12 @@ HELD: dict[str, Any] = {"worker": "w", "lease_until": NOON + HOUR}
         ({"fire_timestamp": NOON}, NOON, ["ready to fire since 2024-05-17T12:00", "0s ago"]),
         ({"fire_timestamp": NOON}, None, ["fires at 2024-05-17T12:00"]),
         (
-            {"state": StreamState.FIRING, **HELD},
+            {"state": StreamState.FIRING, **CLAIMED},
             NOON,
             ["firing: claimed by worker w", "unless it renews"],
         ),
         (
-            {"state": StreamState.EXPIRING, **HELD, "lease_until": NOON},
+            {"state": StreamState.EXPIRING, **CLAIMED, "lease_until": NOON},
             None,
             ["expiring: claimed by worker w", "lease expired"],
         ),

@@ -45,7 +45,7 @@ MISSING = CriterionProgress("event type 'end'", 1, 3, ())
 MET = NOON + HOUR
 
 
-def told(changes: dict[str, Any] | None = None, **known: Any) -> list[str]:
+def reasons_of(changes: dict[str, Any] | None = None, **known: Any) -> list[str]:
     situation: dict[str, Any] = {
         "stream": replace(STREAM, **(changes or {})),
         "definition": PAIR,
@@ -59,7 +59,7 @@ def told(changes: dict[str, Any] | None = None, **known: Any) -> list[str]:
 
 
 def test_missing_events_of_a_criterion_are_reported_before_the_expiry() -> None:
-    criterion, outlook = told()
+    criterion, outlook = reasons_of()
     assert criterion == (
         "fire criterion 1 has 1 of 3 (event type 'end'); no other event has a matching type"
     )
@@ -72,7 +72,7 @@ def test_near_misses_are_reported_with_their_reason() -> None:
         Mismatch("size is too small", 1, "m", type_matches=True),
         Mismatch("another type", 5, "m", type_matches=False),
     ]
-    criterion = told(progress=[replace(MISSING, has=0, mismatches=tuple(near))])[0]
+    criterion = reasons_of(progress=[replace(MISSING, has=0, mismatches=tuple(near))])[0]
     assert "2 events of a matching type do not count: trait 'size' is missing" in criterion
     assert "1 event of a matching type does not count: size is too small" in criterion
     assert "another type" not in criterion
@@ -80,7 +80,7 @@ def test_near_misses_are_reported_with_their_reason() -> None:
 
 def test_a_met_criterion_is_not_reported() -> None:
     met = replace(MISSING, has=3)
-    assert told(progress=[met, MISSING])[0].startswith("fire criterion 2 has 1 of 3")
+    assert reasons_of(progress=[met, MISSING])[0].startswith("fire criterion 2 has 1 of 3")
 
 
 @pytest.mark.parametrize(
@@ -109,26 +109,26 @@ def test_a_met_criterion_is_not_reported() -> None:
 def test_a_stream_with_met_criteria_reports_what_it_waits_for(
     changes: dict[str, Any], words: list[str]
 ) -> None:
-    (reason,) = told(changes)
+    (reason,) = reasons_of(changes)
     assert all(each in reason for each in words), reason
 
 
 def test_an_expired_stream_reports_what_it_lacked() -> None:
-    lacking, ending = told({"state": StreamState.COMPLETED, "is_open": False})
+    lacking, ending = reasons_of({"state": StreamState.COMPLETED, "is_open": False})
     assert lacking.startswith("fire criterion 1 has 1 of 3")
     assert ending == "it expired, due 2024-05-17T13:00:00+00:00, and is completed"
-    lacking, ending = told({"state": StreamState.EXPIRING, "worker": "w", "is_open": False})
+    lacking, ending = reasons_of({"state": StreamState.EXPIRING, "worker": "w", "is_open": False})
     assert lacking.startswith("fire criterion 1")
     assert ending.startswith("expiring: claimed by worker w")
 
 
 def test_attempts_and_the_last_line_of_the_error_are_reported() -> None:
     failed = {"state": StreamState.EXPIRE_ERROR, "attempts": 1, "last_error": "Trace\nNo disk\n"}
-    assert told(failed)[-1] == "it was attempted 1 time, and the last error is: No disk"
+    assert reasons_of(failed)[-1] == "it was attempted 1 time, and the last error is: No disk"
 
 
 def test_a_removed_trigger_is_reported_with_the_fate_of_its_streams() -> None:
-    counted, outlook, gone = told(definition=None, progress=[])
+    counted, outlook, gone = reasons_of(definition=None, progress=[])
     assert counted == "its fire criteria were not met: events counted for each: 0"
     assert outlook.startswith("expires at")
     assert gone.startswith("no trigger 'pair' is configured (any more): its streams get no more")
@@ -137,27 +137,29 @@ def test_a_removed_trigger_is_reported_with_the_fate_of_its_streams() -> None:
 
 def test_a_changed_trigger_is_reported_with_whether_the_stream_is_recalculated() -> None:
     other = {"fingerprint": "other"}
-    assert "or the next event, recalculates it; this explanation" in told(other)[-1]
-    done = told({**other, "state": StreamState.COMPLETED, "is_open": False})[-1]
+    assert "or the next event, recalculates it; this explanation" in reasons_of(other)[-1]
+    done = reasons_of({**other, "state": StreamState.COMPLETED, "is_open": False})[-1]
     assert done.endswith(": the old ones decided, but this explanation uses the new ones")
 
 
 def test_criteria_met_only_after_a_trigger_change_are_explained() -> None:
-    now_met = told({"fingerprint": "other"}, progress=[replace(MISSING, has=3)])
+    now_met = reasons_of({"fingerprint": "other"}, progress=[replace(MISSING, has=3)])
     assert now_met[0].startswith("its fire criteria are met as configured now, and were not when")
     assert "recalculates it" in now_met[-1]
 
 
 def test_a_closed_stream_names_its_successor() -> None:
-    closed = told({"is_open": False}, successors=[9, 12])[-1]
+    closed = reasons_of({"is_open": False}, successors=[9, 12])[-1]
     assert closed.endswith("an event of its group came after it expired and opened stream 9")
 
 
 def test_trimmed_events_are_not_reported_as_missing() -> None:
-    assert told(stored_events=0)[-1].startswith("2 of its 2 events have been trimmed")
+    assert reasons_of(stored_events=0)[-1].startswith("2 of its 2 events have been trimmed")
 
 
 def test_a_reason_without_a_pipeline_is_reported() -> None:
     silent = TriggerDefinition.from_config({**TRIGGER, "expire_pipeline": None}, {})
-    assert told(definition=silent)[-1].startswith("its trigger has no expire_pipeline")
-    assert told({"fire_timestamp": NOON}, definition=silent)[-1].startswith("its fire criteria")
+    assert reasons_of(definition=silent)[-1].startswith("its trigger has no expire_pipeline")
+    assert reasons_of({"fire_timestamp": NOON}, definition=silent)[-1].startswith(
+        "its fire criteria"
+    )

@@ -10,11 +10,11 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NO_TEXT = [1, 1.5, True, None, datetime(2014, 1, 2, tzinfo=UTC)]
+NOT_TEXT = [1, 1.5, True, None, datetime(2014, 1, 2, tzinfo=UTC)]
 
 
 @pytest.mark.parametrize("wanted", [{"regex": ".*"}, {"glob": "*"}, {"cidr": "0.0.0.0/0"}])
-@pytest.mark.parametrize("value", NO_TEXT, ids=repr)
+@pytest.mark.parametrize("value", NOT_TEXT, ids=repr)
 def test_a_value_that_is_not_text_never_matches(
     holds: Callable[[Any, Any], bool], wanted: Any, value: Any
 ) -> None:

@@ -219,9 +219,9 @@ STATUSES = {
 }
 
 
-@pytest.mark.parametrize(("told", "status"), STATUSES.items())
-def test_cuf_statuses(told: tuple[Any, Any], status: str) -> None:
-    state, description = told
+@pytest.mark.parametrize(("state_and_task", "status"), STATUSES.items())
+def test_cuf_statuses(state_and_task: tuple[Any, Any], status: str) -> None:
+    state, description = state_and_task
 
     assert cuf_status({"state": state, "state_description": description}) == status
 

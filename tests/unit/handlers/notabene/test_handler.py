@@ -13,7 +13,7 @@ from winchester_handlers.notabene import NotabeneHandler
 from winchester_handlers.notabene.handler import _body
 from winchester_handlers.usage import UsageHandler
 
-NEEDED = {"exchange": "nova", "queue_name": "monitor.info"}
+REQUIRED = {"exchange": "nova", "queue_name": "monitor.info"}
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -21,8 +21,8 @@ def event(event_type: str, **traits: Any) -> Any:
     return {"message_id": event_type, "event_type": event_type, "timestamp": NOON, **traits}
 
 
-def made(**params: Any) -> NotabeneHandler:
-    return NotabeneHandler(**NotabeneHandler.config_schema(NEEDED | params))
+def make_handler(**params: Any) -> NotabeneHandler:
+    return NotabeneHandler(**NotabeneHandler.config_schema(REQUIRED | params))
 
 
 def payloads(handler: NotabeneHandler, *events: Any, **env: Any) -> list[Any]:
@@ -30,30 +30,30 @@ def payloads(handler: NotabeneHandler, *events: Any, **env: Any) -> list[Any]:
 
 
 def test_the_lists_in_env_are_published_in_order() -> None:
-    handler = made(env_keys=["first", "none", "second"])
+    handler = make_handler(env_keys=["first", "none", "second"])
     nested = {"payload": {"at": NOON, "list": [1, None, {"x": True}]}}
 
-    told = payloads(handler, event("a"), second=[{"n": 3}], first=[nested, {"n": 2}])
+    published = payloads(handler, event("a"), second=[{"n": 3}], first=[nested, {"n": 2}])
 
-    assert told == [nested, {"n": 2}, {"n": 3}]
+    assert published == [nested, {"n": 2}, {"n": 3}]
 
 
 def test_matching_events_are_published_after_the_lists() -> None:
-    handler = made(env_keys=["told"], event_types=["a.*", "!a.b"])
+    handler = make_handler(env_keys=["messages"], event_types=["a.*", "!a.b"])
 
-    told = payloads(handler, event("a.a"), event("a.b"), event("c"), told=[{"n": 1}])
+    published = payloads(handler, event("a.a"), event("a.b"), event("c"), messages=[{"n": 1}])
 
-    assert told == [{"n": 1}, event("a.a")]
+    assert published == [{"n": 1}, event("a.a")]
 
 
 def test_nothing_is_published_without_keys_and_event_types() -> None:
-    assert payloads(made(), event("a"), told=[{"n": 1}]) == []
+    assert payloads(make_handler(), event("a"), messages=[{"n": 1}]) == []
 
 
 @pytest.mark.parametrize("value", [{"n": 1}, "text", ({"n": 1},), None])
 def test_a_value_that_is_not_a_list_fails_the_run(value: Any) -> None:
-    with pytest.raises(TypeError, match=r"env\['told'\] must be a list of notifications"):
-        payloads(made(env_keys=["told"]), told=value)
+    with pytest.raises(TypeError, match=r"env\['messages'\] must be a list of notifications"):
+        payloads(make_handler(env_keys=["messages"]), messages=value)
 
 
 def test_verdicts_of_the_usage_handler_can_be_published_from_env() -> None:
@@ -62,10 +62,10 @@ def test_verdicts_of_the_usage_handler_can_be_published_from_env() -> None:
         1:
     ]
 
-    told = payloads(made(env_keys=["usage_notifications"]), **env)
+    published = payloads(make_handler(env_keys=["usage_notifications"]), **env)
 
-    assert [each["event_type"] for each in told] == ["compute.instance.exists.failed"]
-    assert told == added
+    assert [each["event_type"] for each in published] == ["compute.instance.exists.failed"]
+    assert published == added
 
 
 def test_datetimes_are_iso_texts_at_any_depth() -> None:
@@ -78,8 +78,8 @@ def test_datetimes_are_iso_texts_at_any_depth() -> None:
 
 
 def test_the_schema_states_every_default() -> None:
-    assert made().params == {
-        **NEEDED,
+    assert make_handler().params == {
+        **REQUIRED,
         "host": "localhost",
         "port": 5672,
         "user": "guest",
@@ -116,10 +116,10 @@ def test_the_schema_states_every_default() -> None:
 )
 def test_the_schema_refuses(params: dict[str, Any]) -> None:
     with pytest.raises(Invalid):
-        NotabeneHandler.config_schema(NEEDED | params)
+        NotabeneHandler.config_schema(REQUIRED | params)
 
 
-@pytest.mark.parametrize("missing", NEEDED)
+@pytest.mark.parametrize("missing", REQUIRED)
 def test_exchange_and_queue_are_required(missing: str) -> None:
     with pytest.raises(Invalid):
-        NotabeneHandler.config_schema({key: NEEDED[key] for key in NEEDED if key != missing})
+        NotabeneHandler.config_schema({key: REQUIRED[key] for key in REQUIRED if key != missing})

@@ -82,7 +82,7 @@ def test_every_verdict_of_the_golden_run_is_reproduced(shared_data: Path) -> Non
         members = sorted((events[i] for i in stream["message_ids"]), key=lambda e: e["timestamp"])
         added += [as_recorded(event, index) for event in added_to(members)]
 
-    expected = without_the_wanted_differences(golden["generated"])
+    expected = without_intended_differences(golden["generated"])
     assert sorted(added, key=repr) == sorted(expected, key=repr)
     assert len(added) > 100
 
@@ -104,9 +104,9 @@ def as_recorded(event: dict[str, Any], index: int) -> dict[str, Any]:
     return dict(sorted((texts | {"stream_index": index}).items()))
 
 
-def without_the_wanted_differences(recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def without_intended_differences(recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the recorded events without `error` on verified ones and repeated warnings."""
-    told: set[tuple[int, str]] = set()
+    reported: set[tuple[int, str]] = set()
     kept = []
     for event in sorted(recorded, key=lambda event: event["timestamp"]):
         event = dict(sorted(event.items()))
@@ -114,8 +114,8 @@ def without_the_wanted_differences(recorded: list[dict[str, Any]]) -> list[dict[
             assert event.pop("error") == "None"
         if "warnings" in event:
             warnings = {(event["stream_index"], text) for text in event["warnings"].split(", ")}
-            event["warnings"] = ", ".join(text for _, text in sorted(warnings - told))
-            told |= warnings
+            event["warnings"] = ", ".join(text for _, text in sorted(warnings - reported))
+            reported |= warnings
         if event.get("warnings") != "":
             kept.append(event)
     return kept

@@ -12,7 +12,7 @@ from winchester_handlers.webhook.handler import delivery_outcome, retry_after_se
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DELIVERED = {*range(200, 300), 409}
-PUT_OFF = {401, 402, 403, 404, 407, 408, 421, 423, 424, 425, 429, *range(500, 600)}
+RESCHEDULED = {401, 402, 403, 404, 407, 408, 421, 423, 424, 425, 429, *range(500, 600)}
 
 
 @pytest.mark.parametrize("status", range(200, 600))
@@ -21,7 +21,7 @@ def test_every_status_has_its_outcome(status: int) -> None:
 
     if status in DELIVERED:
         assert got == Delivered()
-    elif status in PUT_OFF:
+    elif status in RESCHEDULED:
         assert isinstance(got, RetryAfter)
         assert got.seconds is None
     else:

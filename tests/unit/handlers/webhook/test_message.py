@@ -28,19 +28,19 @@ def event(event_type: str = "order.placed", message_id: str = "m1", **traits: An
     return {"message_id": message_id, "event_type": event_type, "timestamp": NOON, **traits}
 
 
-def made(**params: Any) -> WebhookHandler:
+def make_handler(**params: Any) -> WebhookHandler:
     return WebhookHandler(**WebhookHandler.config_schema({"url": URL, **params}))
 
 
-def said(handler: WebhookHandler, *events: Any, **env: Any) -> list[Any]:
+def requests(handler: WebhookHandler, *events: Any, **env: Any) -> list[Any]:
     source, form = handler.params["source"], handler.params["format"]
     return [build_request(each, form, source) for each in queued(handler, events, env)]
 
 
 def test_each_matching_event_is_one_message() -> None:
-    handler = made(event_types=["order.*", "!*.draft"])
+    handler = make_handler(event_types=["order.*", "!*.draft"])
 
-    messages = said(handler, event(), event("order.draft"), event("other"), event("order.paid"))
+    messages = requests(handler, event(), event("order.draft"), event("other"), event("order.paid"))
 
     assert [json.loads(each.body)["event_type"] for each in messages] == [
         "order.placed",
@@ -52,7 +52,7 @@ def test_each_matching_event_is_one_message() -> None:
 def test_an_event_round_trips() -> None:
     sent = event(paid_at=NOON, total=1.5, count=2, is_new=True, note='a "quoted" <ß>')
 
-    (message_,) = said(made(), sent)
+    (message_,) = requests(make_handler(), sent)
 
     read, drops = read_event(json.loads(message_.body))
     assert (clean_event(read).event, drops) == (sent, [])
@@ -60,9 +60,9 @@ def test_an_event_round_trips() -> None:
 
 def test_a_stream_is_one_message_with_its_matching_events() -> None:
     day = TimeRange(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
-    handler = made(send="stream", event_types="order.*")
+    handler = make_handler(send="stream", event_types="order.*")
 
-    (message_,) = said(
+    (message_,) = requests(
         handler, event(), event("other"), distinguished_by={"shop": 3, "timestamp": day}
     )
 
@@ -88,11 +88,13 @@ def test_a_stream_is_one_message_with_its_matching_events() -> None:
 
 
 def test_a_stream_without_matching_events_sends_no_message() -> None:
-    assert said(made(send="stream", event_types="order.*"), event("other")) == []
+    assert requests(make_handler(send="stream", event_types="order.*"), event("other")) == []
 
 
 def test_a_structured_cloudevent_has_the_event_as_its_data() -> None:
-    (message_,) = said(made(format="cloudevent", source="https://example.org/w"), event(total=1))
+    (message_,) = requests(
+        make_handler(format="cloudevent", source="https://example.org/w"), event(total=1)
+    )
 
     assert message_.headers == {"Content-Type": "application/cloudevents+json"}
     assert json.loads(message_.body) == {
@@ -112,26 +114,28 @@ def test_a_structured_cloudevent_has_the_event_as_its_data() -> None:
 
 
 def test_a_binary_cloudevent_has_its_attributes_as_headers() -> None:
-    awkward = 'ß "50 %"\r\nX: y'
+    special = 'ß "50 %"\r\nX: y'
 
-    (message_,) = said(made(format="cloudevent_binary"), event(message_id=awkward))
+    (message_,) = requests(make_handler(format="cloudevent_binary"), event(message_id=special))
 
     assert message_.headers["Content-Type"] == "application/json"
     assert message_.headers["ce-specversion"] == "1.0"
     assert message_.headers["ce-source"] == "/winchester"
     assert message_.headers["ce-type"] == "order.placed"
     assert message_.headers["ce-id"] == "%C3%9F%20%2250%20%25%22%0D%0AX:%20y"
-    assert unquote(message_.headers["ce-id"]) == awkward
-    assert json.loads(message_.body)["message_id"] == awkward
+    assert unquote(message_.headers["ce-id"]) == special
+    assert json.loads(message_.body)["message_id"] == special
 
 
 def test_a_stream_cloudevent_has_the_id_of_its_effect() -> None:
-    (message_,) = said(made(format="cloudevent", send="stream"), event(), reason="expire")
+    (message_,) = requests(
+        make_handler(format="cloudevent", send="stream"), event(), reason="expire"
+    )
 
-    told = json.loads(message_.body)
-    assert (told["id"], told["type"]) == (effect_id(1), "winchester.stream.expire")
-    assert (told["subject"], told["time"]) == ("lifecycle", CREATED_AT.isoformat())
-    assert told["data"]["reason"] == "expire"
+    payload = json.loads(message_.body)
+    assert (payload["id"], payload["type"]) == (effect_id(1), "winchester.stream.expire")
+    assert (payload["subject"], payload["time"]) == ("lifecycle", CREATED_AT.isoformat())
+    assert payload["data"]["reason"] == "expire"
 
 
 @pytest.mark.parametrize(
@@ -197,7 +201,7 @@ def test_the_schema_refuses(params: dict[str, Any]) -> None:
 
 
 def test_the_schema_states_every_default() -> None:
-    assert made().params == {
+    assert make_handler().params == {
         "url": URL,
         "event_types": ["*"],
         "send": "event",

@@ -43,7 +43,7 @@ class RaisingOnHugeValues(AtLeast):
         return isinstance(value, str) and value.isdigit() and int(value) >= self.expression
 
 
-class NoBool(AtLeast):
+class NotReturningBool(AtLeast):
     def matches(self, event: Mapping[str, Any]) -> bool:
         return event.get(self.trait)  # type: ignore[return-value]
 
@@ -58,7 +58,7 @@ class Counting(AtLeast):
         return self._asked % 3 == 0
 
 
-class Remembering(AtLeast):
+class SharingItsBound(AtLeast):
     """Keeps its bound on the class, where the next instance replaces it."""
 
     bound = 0
@@ -89,12 +89,12 @@ class Changing(AtLeast):
         return event.pop(self.trait, None) is not None  # type: ignore[attr-defined, no-any-return]
 
 
-class Speechless(AtLeast):
+class WithoutDescription(AtLeast):
     def describe(self) -> str:
         return None  # type: ignore[return-value]
 
 
-class Babbling(AtLeast):
+class DescribingNonsense(AtLeast):
     words: ClassVar[Iterator[int]] = itertools.count()
 
     def describe(self) -> str:
@@ -113,7 +113,7 @@ class NoSchema(AtLeast):
     config_schema = dict  # type: ignore[assignment]
 
 
-class MadeOfFewerThanTheSchemaTakes(AtLeast):
+class AcceptingLessThanItsSchema(AtLeast):
     def __init__(self, trait: str, expression: Any) -> None:
         super().__init__(trait, [1, 2, 3][expression])
 
@@ -141,22 +141,22 @@ AWKWARD = "test_schema_raises_only_invalid"
         (Raising, ANSWERS, "for the trait '', raised TypeError: '>=' not supported"),
         (RaisingWithoutTheTrait, ANSWERS, "for an event without the trait, raised KeyError"),
         (RaisingOnHugeValues, ANSWERS, "for the trait '\\xb2', raised ValueError"),
-        (NoBool, ANSWERS, "for an event without the trait, must return a bool, not None"),
+        (NotReturningBool, ANSWERS, "for an event without the trait, must return a bool, not None"),
         (Counting, AGAIN, "is not deterministic: for"),
-        (Remembering, SHARED, "they share state"),
+        (SharingItsBound, SHARED, "they share state"),
         (LastOfTwo, SHARED, "they share state"),
         (
             Changing,
             "test_matches_does_not_change_the_event",
             "changes the event: event has",
         ),
-        (Speechless, "test_describe_returns_text", "must return a text, not None"),
-        (Babbling, "test_describe_returns_text", "returns another text the second time"),
+        (WithoutDescription, "test_describe_returns_text", "must return a text, not None"),
+        (DescribingNonsense, "test_describe_returns_text", "returns another text the second time"),
         (TakingAnything, NONSENSE, "accepts <object object at"),
         (BreakingSchema, AWKWARD, "given None, raised TypeError"),
         (NoSchema, NONSENSE, "config_schema of NoSchema must be a voluptuous Schema; it is type"),
         (
-            MadeOfFewerThanTheSchemaTakes,
+            AcceptingLessThanItsSchema,
             "test_schema_accepts_expressions",
             "raised IndexError: list index out of range; it must accept what its schema accepts",
         ),
@@ -164,7 +164,7 @@ AWKWARD = "test_schema_raises_only_invalid"
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_each_fault_is_found_and_named(condition: type[Any], test: str, message: str) -> None:
-    expressions = [1, 2, 3] if condition is MadeOfFewerThanTheSchemaTakes else [1, 2]
+    expressions = [1, 2, 3] if condition is AcceptingLessThanItsSchema else [1, 2]
     assert_failure(suite_of(condition, expressions=expressions), test, message)
 
 

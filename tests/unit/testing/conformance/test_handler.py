@@ -69,7 +69,7 @@ class ActingEarly(Writer):
         return super().handle_events(events, env)
 
 
-class LeavingSomething(Writer):
+class LeavingTracesOnRollback(Writer):
     def rollback(self) -> None:
         pass
 
@@ -99,7 +99,7 @@ class RandomIds(Writer):
         return [each | {"message_id": str(uuid4())} for each in super().added(events, env)]
 
 
-class TellingTheAttempt(Writer):
+class DependingOnTheAttempt(Writer):
     def added(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
         return [each | {"attempt": env["attempt"]} for each in super().added(events, env)]
 
@@ -177,7 +177,7 @@ class BreakingSchema(Writer):
     config_schema: ClassVar[Schema] = Schema(lambda params: {"event_type": params["event_type"]})
 
 
-class NotMadeOfItsParams(Writer):
+class RefusingItsParams(Writer):
     def __init__(self) -> None:
         super().__init__()
 
@@ -194,17 +194,17 @@ class Sender(PipelineHandler):
         return [Delivered() for _ in effects]
 
 
-class AnsweringOnce(Sender):
+class ReturningOneResult(Sender):
     def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
         return [Delivered()]
 
 
-class AnsweringNothing(Sender):
+class ReturningNoResults(Sender):
     def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
         return None  # type: ignore[return-value]
 
 
-class AnsweringTrue(Sender):
+class ReturningTrue(Sender):
     def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
         return [True for _ in effects]  # type: ignore[misc]
 
@@ -225,7 +225,7 @@ class QueueingAnObject(Sender):
         return events
 
 
-class FromNothing:
+class WithoutExternalState:
     """Begins without external state."""
 
     def __init__(self) -> None:
@@ -248,7 +248,7 @@ class WriterSuite(HandlerConformance):
 
 def suite_of(handler: type[Any], suite: type[Any] = WriterSuite, **attributes: Any) -> type[Any]:
     """Return a suite for a handler, whose tests begin without external state."""
-    return type("Suite", (FromNothing, suite), {"plugin": handler, **attributes})
+    return type("Suite", (WithoutExternalState, suite), {"plugin": handler, **attributes})
 
 
 @pytest.mark.parametrize(
@@ -273,9 +273,9 @@ TAKES = "test_schema_accepts_params"
             "ActingEarly has an effect before commit: observe_effects() has 'early' only",
         ),
         (
-            LeavingSomething,
+            LeavingTracesOnRollback,
             "test_rollback_leaves_no_trace",
-            "rollback of LeavingSomething leaves a trace",
+            "rollback of LeavingTracesOnRollback leaves a trace",
         ),
         (
             AddingAtEachCommit,
@@ -298,7 +298,7 @@ TAKES = "test_schema_accepts_params"
             "rollback of FailingRollback, before handle_events, raised KeyError",
         ),
         (RandomIds, RETRY, "a second attempt gives another result: the list it returns[3]"),
-        (TellingTheAttempt, RETRY, "['attempt'] is 1 and then 2"),
+        (DependingOnTheAttempt, RETRY, "['attempt'] is 1 and then 2"),
         (
             KeepingOnTheClass,
             SHARED,
@@ -331,7 +331,7 @@ TAKES = "test_schema_accepts_params"
             "test_schema_raises_only_invalid",
             "given None, raised TypeError",
         ),
-        (NotMadeOfItsParams, TAKES, "it must accept what its schema accepts"),
+        (RefusingItsParams, TAKES, "it must accept what its schema accepts"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -345,9 +345,9 @@ DELIVER = "test_deliver_returns_one_outcome_per_effect"
 @pytest.mark.parametrize(
     ("handler", "test", "message"),
     [
-        (AnsweringOnce, DELIVER, "must return one outcome for each effect, not 1 for 3"),
-        (AnsweringNothing, DELIVER, "must return a list of outcomes, not NoneType"),
-        (AnsweringTrue, DELIVER, "must return Delivered, RetryAfter or Refused, not True"),
+        (ReturningOneResult, DELIVER, "must return one outcome for each effect, not 1 for 3"),
+        (ReturningNoResults, DELIVER, "must return a list of outcomes, not NoneType"),
+        (ReturningTrue, DELIVER, "must return Delivered, RetryAfter or Refused, not True"),
         (RaisingInDeliver, DELIVER, "raised ConnectionError: nobody listens; return RetryAfter"),
         (QueueingNothing, DELIVER, "queues no effect for the events of Suite"),
         (QueueingAnObject, LIST, "an effect's payload cannot be stored: a value of type object"),

@@ -80,7 +80,7 @@ class AckingAllBefore(QueueSource):
         self.in_hand = {token: each for token, each in self.in_hand.items() if token > last}
 
 
-class KeepingWhatIsReleased(QueueSource):
+class NotRedeliveringReleased(QueueSource):
     def release(self, messages: Sequence[Message]) -> None:
         pass
 
@@ -90,12 +90,12 @@ class DeliveringAgain(QueueSource):
         self.release(messages)
 
 
-class TakingRejectedForReleased(QueueSource):
+class RedeliveringRejected(QueueSource):
     def reject(self, message: Message, reason: str) -> None:
         self.release([message])
 
 
-class ForgettingItsAcks(QueueSource):
+class RedeliveringAcked(QueueSource):
     """Redelivers acknowledged messages to the next process."""
 
     def open(self) -> None:
@@ -114,7 +114,7 @@ class ClosingOnce(QueueSource):
         super().close()
 
 
-class ClosingForGood(QueueSource):
+class NotReopening(QueueSource):
     was_closed = False
 
     def open(self) -> None:
@@ -126,7 +126,7 @@ class ClosingForGood(QueueSource):
         self.was_closed = True
 
 
-class GivingMore(QueueSource):
+class ReturningTooMany(QueueSource):
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         return super().receive(max(max_messages, 3), timeout_seconds)
 
@@ -167,7 +167,7 @@ class NeverEnding(QueueSource):
         return super().receive(max_messages, timeout_seconds)
 
 
-class RaisingOnSilence(QueueSource):
+class RaisingWhenIdle(QueueSource):
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         if not ORIGIN:
             raise TimeoutError("nothing came")
@@ -178,7 +178,7 @@ class AlwaysExhausted(QueueSource):
     exhausted = True
 
 
-class WithoutEnd(QueueSource):
+class DeclaredFinite(QueueSource):
     """Declares itself finite."""
 
 
@@ -220,7 +220,7 @@ OTHERS = "test_ack_acknowledges_only_the_given_messages"
 RELEASED = "test_released_messages_are_redelivered"
 SETTLED = "test_acknowledged_and_rejected_messages_are_not_redelivered"
 AGAIN = "test_unacknowledged_messages_are_redelivered_after_reopening"
-SILENCE = "test_receive_returns_an_empty_list_within_its_timeout"
+IDLE = "test_receive_returns_an_empty_list_within_its_timeout"
 APART = "test_messages_are_distinct"
 END = "test_exhausted_only_at_the_end"
 
@@ -236,20 +236,20 @@ END = "test_exhausted_only_at_the_end"
         (LosingOnCrash, NOT_EARLY, "by a process that has ended"),
         (LosingOnCrash, AGAIN, "they were not settled before it was closed and opened again"),
         (AckingAllBefore, OTHERS, "another message was acknowledged, and not these"),
-        (KeepingWhatIsReleased, RELEASED, "of 2 messages: they were released"),
+        (NotRedeliveringReleased, RELEASED, "of 2 messages: they were released"),
         (DeliveringAgain, SETTLED, "delivers a message again: it was acknowledged or rejected"),
-        (TakingRejectedForReleased, SETTLED, "again: it was acknowledged or rejected"),
-        (ForgettingItsAcks, SETTLED, "before the source was closed and opened"),
-        (ForgettingItsAcks, OTHERS, "delivers unexpected messages"),
+        (RedeliveringRejected, SETTLED, "again: it was acknowledged or rejected"),
+        (RedeliveringAcked, SETTLED, "before the source was closed and opened"),
+        (RedeliveringAcked, OTHERS, "delivers unexpected messages"),
         (ClosingOnce, "test_close_is_idempotent", "SourceError: queue: it is closed"),
-        (ClosingForGood, AGAIN, "open of ClosingForGood raised SourceError: queue: it was closed"),
+        (NotReopening, AGAIN, "open of NotReopening raised SourceError: queue: it was closed"),
         (
-            GivingMore,
+            ReturningTooMany,
             "test_receive_returns_at_most_max_messages",
             "returned 3 messages, max_messages was 1",
         ),
-        (ReturningNothing, SILENCE, "must return a list, not NoneType"),
-        (RaisingOnSilence, SILENCE, "receive of RaisingOnSilence raised TimeoutError"),
+        (ReturningNothing, IDLE, "must return a list, not NoneType"),
+        (RaisingWhenIdle, IDLE, "receive of RaisingWhenIdle raised TimeoutError"),
         (ReturningEvents, APART, "must return Messages, not dict"),
         (WithoutKind, APART, "must be a MessageKind, not 'letter'"),
         (WithoutToken, APART, "have the same token, None"),
@@ -266,7 +266,9 @@ def test_each_fault_is_found_and_named(source: type[Any], test: str, message: st
 
 def test_a_source_declared_finite_must_end() -> None:
     assert_failure(
-        suite_of(WithoutEnd, finite=True), END, "exhausted of WithoutEnd must be True once all has"
+        suite_of(DeclaredFinite, finite=True),
+        END,
+        "exhausted of DeclaredFinite must be True once all has",
     )
 
 

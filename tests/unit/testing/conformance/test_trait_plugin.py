@@ -51,7 +51,7 @@ class TakingAnything(First):
     config_schema = TraitPlugin.config_schema
 
 
-class Mute(First):
+class WithoutDocstring(First):
     trait_value = None  # type: ignore[assignment]
 
 
@@ -85,7 +85,7 @@ VALUES = "test_returns_valid_trait_values"
             "changes its input: the list has 1 items and then 0",
         ),
         (TakingAnything, "test_schema_rejects_unknown_parameters", "that does not exist"),
-        (Mute, VALUES, "has no method trait_value"),
+        (WithoutDocstring, VALUES, "has no method trait_value"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

@@ -18,7 +18,7 @@ from support.servers.tcp_proxy import Cut
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chaos.place import Place
+    from chaos.chaos_site import ChaosSite
     from support.scenes.program_groups import RunningProgram
     from support.servers.database_servers import PrivateServer
     from support.servers.tcp_proxy import Proxy
@@ -28,7 +28,7 @@ LONGEST_STOP_SECONDS = 6.0
 
 LONGEST_OUTAGE_SECONDS = 3.0
 LONGEST_PAUSE_SECONDS = 0.7
-EVENTS_A_STEP = 25
+EVENTS_PER_STEP = 25
 
 
 class Fault(StrEnum):
@@ -47,7 +47,7 @@ class Fault(StrEnum):
     CRASH_SERVER = "server killed and started again"
 
 
-OF_PROGRAMS = {
+PROGRAM_FAULTS = {
     Fault.KILL_INGESTER: 4,
     Fault.KILL_WORKER: 5,
     Fault.STOP_INGESTER: 3,
@@ -55,12 +55,12 @@ OF_PROGRAMS = {
     Fault.END_INGESTER: 1,
     Fault.END_WORKER: 2,
 }
-OF_CONNECTIONS = {
+CONNECTION_FAULTS = {
     Fault.CUT_BY_SERVER: 3,
     Fault.CUT_BEFORE_COMMIT: 3,
     Fault.CUT_BEFORE_REPLY: 4,
 }
-OF_SERVERS = {Fault.RESTART_SERVER: 1, Fault.CRASH_SERVER: 1}
+SERVER_FAULTS = {Fault.RESTART_SERVER: 1, Fault.CRASH_SERVER: 1}
 """How often each fault occurs in a round."""
 
 
@@ -71,7 +71,7 @@ class _Stopped:
     until: float
 
 
-class Storm:
+class FaultInjector:
     """Injects faults into a site; `server` and `proxy` are None without a server.
 
     The seed determines kind, target and duration of the faults, not the exact moment.
@@ -79,15 +79,15 @@ class Storm:
 
     def __init__(
         self,
-        place: Place,
+        chaos_site: ChaosSite,
         seed: int,
         server: PrivateServer | None,
         proxy: Proxy | None,
     ) -> None:
         self.injected: Counter[Fault] = Counter()
-        self.ended_at_their_start = 0
+        self.failed_starts = 0
         """Number of programs that exited with status 1 as the server was unavailable at startup."""
-        self._place = place
+        self._site = chaos_site
         self._seed = seed
         self._random = random.Random(seed)
         self._server = server
@@ -95,20 +95,20 @@ class Storm:
         self._stopped: list[_Stopped] = []
         self._ending: set[str] = set()
         self._pause = threading.Event()
-        self._weights = OF_PROGRAMS | (OF_CONNECTIONS | OF_SERVERS if server else {})
+        self._weights = PROGRAM_FAULTS | (CONNECTION_FAULTS | SERVER_FAULTS if server else {})
 
-    def rage(self, seconds: float) -> None:
+    def inject_for(self, seconds: float) -> None:
         """Inject one fault after another for this long, while events keep arriving."""
         start = time.monotonic()
         for fault in self._faults():
             if time.monotonic() - start >= seconds:
                 return
-            self._place.produce(EVENTS_A_STEP)
+            self._site.produce(EVENTS_PER_STEP)
             self._pause.wait(self._random.uniform(0, LONGEST_PAUSE_SECONDS))
-            self.tend()
+            self.supervise()
             self._do(fault)
 
-    def calm_down(self) -> None:
+    def recover(self) -> None:
         """End every active fault, and wait until all programs run."""
         if self._proxy is not None:
             cuts = self._proxy.take_cuts_at_commits()
@@ -116,12 +116,12 @@ class Storm:
             self.injected[Fault.CUT_BEFORE_REPLY] = cuts[Cut.BEFORE_REPLY]
         for stopped in self._stopped:
             stopped.until = 0
-        self.tend()
+        self.supervise()
         for name in list(self._ending):
-            self._place.member(name).wait()
-        self.tend()
+            self._site.member(name).wait()
+        self.supervise()
 
-    def tend(self) -> list[str]:
+    def supervise(self) -> list[str]:
         """Continue programs stopped for long enough; restart ended ones.
 
         Returns the running roles, without those of ingesters that have ingested everything.
@@ -130,16 +130,16 @@ class Storm:
         for stopped in [each for each in self._stopped if each.until <= now]:
             stopped.member.resume()
             self._stopped.remove(stopped)
-        for name in self._place.names:
-            member = self._place.member(name)
+        for name in self._site.names:
+            member = self._site.member(name)
             if member.is_running:
                 continue
-            if self._place.is_done(name):
-                self._place.dismiss(name)
+            if self._site.is_done(name):
+                self._site.remove(name)
             else:
                 self._note_end(name, member)
-                self._place.start(name)
-        return self._place.names
+                self._site.start(name)
+        return self._site.names
 
     # --- within ---------------------------------------------------------------------------
 
@@ -151,21 +151,21 @@ class Storm:
             self._random.seed(f"{self._seed}/{number}")  # whatever the steps before it used
             round_ = self._random.sample(kinds, len(kinds))
             round_ += self._random.sample(others, len(others))
-            for place, fault in enumerate(round_):
-                self._random.seed(f"{self._seed}/{number}/{place}")
+            for index, fault in enumerate(round_):
+                self._random.seed(f"{self._seed}/{number}/{index}")
                 yield fault
 
     def _note_end(self, name: str, member: RunningProgram) -> None:
         was_asked = name in self._ending
         self._ending.discard(name)
-        status, said = member.wait(), member.text()
+        status, output = member.wait(), member.text()
         # one that had hardly begun knows nothing of the signal yet
         if was_asked and status in (0, -signal.SIGTERM):
             return
         # it may end where the server is away when it begins; once at work, it waits
-        has_worked = not all(line.startswith("winchester") for line in said.splitlines())
-        assert (status, has_worked) == (1, False), f"{name} ended with {status}:\n{said[-4000:]}"
-        self.ended_at_their_start += 1
+        has_worked = not all(line.startswith("winchester") for line in output.splitlines())
+        assert (status, has_worked) == (1, False), f"{name} ended with {status}:\n{output[-4000:]}"
+        self.failed_starts += 1
 
     def _do(self, fault: Fault) -> None:
         match fault:
@@ -178,19 +178,19 @@ class Storm:
 
     def _do_to_program(self, fault: Fault, role: str) -> None:
         away = {each.name for each in self._stopped} | self._ending
-        names = [name for name in self._place.names if name.startswith(role)]
+        names = [name for name in self._site.names if name.startswith(role)]
         name, seconds = self._random.choice(names), self._random.uniform(0, LONGEST_STOP_SECONDS)
         if name in away:
             return
         self.injected[fault] += 1
-        member = self._place.member(name)
+        member = self._site.member(name)
         match fault:
             case Fault.STOP_INGESTER | Fault.STOP_WORKER:
                 member.stop()
                 self._stopped.append(_Stopped(name, member, time.monotonic() + seconds))
             case Fault.KILL_INGESTER | Fault.KILL_WORKER:
                 member.kill()
-                self._place.start(name)
+                self._site.start(name)
             case _:
                 member.signal(signal.SIGTERM)
                 self._ending.add(name)

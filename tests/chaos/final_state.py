@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from winchester_core.model.event import Event
 
 
-class Verdict(Outcome):
+class FinalState(Outcome):
     """The final state, and its checks."""
 
     def __init__(self, site: Site) -> None:
@@ -77,14 +77,14 @@ class Verdict(Outcome):
         """
         assert self.undelivered == 0
         expected = {
-            event[f"{place}_effect"]: (event["stream"], number)
+            event[f"{position}_effect"]: (event["stream"], number)
             for event in self._of("receipt")
-            for number, place in ((1, "first"), (2, "second"))
+            for number, position in ((1, "first"), (2, "second"))
         }
         first_deliveries: dict[str, tuple[int, int]] = {}
         for line in self.deliveries:
-            told = first_deliveries.setdefault(line["id"], (line["stream"], line["number"]))
-            assert told == (line["stream"], line["number"])
+            delivered = first_deliveries.setdefault(line["id"], (line["stream"], line["number"]))
+            assert delivered == (line["stream"], line["number"])
         assert first_deliveries == expected
         seen: set[int] = set()
         for stream_id, number in first_deliveries.values():

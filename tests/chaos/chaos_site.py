@@ -19,7 +19,7 @@ WORKERS = 3
 START = datetime(2026, 3, 14, 10, tzinfo=UTC)
 STEPS = ("placed", "paid", "packed", "shipped")
 SHOPS = 3
-ORDERS_A_SHOP = 30
+ORDERS_PER_SHOP = 30
 """Order ids of a shop: they recur, so that a group has one stream after another."""
 
 SETTINGS = """\
@@ -65,7 +65,7 @@ rollup: [chaos_rollup]
 """
 
 
-class Place:
+class ChaosSite:
     """A site, the spools of its ingesters, and the programs running there."""
 
     def __init__(self, site: Site, programs: ProgramGroup, source: random.Random) -> None:
@@ -104,7 +104,7 @@ class Place:
         is_ingester = name.startswith("ingester")
         return is_ingester and self._is_complete and self._team[name].wait() == 0
 
-    def dismiss(self, name: str) -> None:
+    def remove(self, name: str) -> None:
         """Remove a role."""
         del self._team[name]
 
@@ -131,7 +131,7 @@ class Place:
             "event_type": f"order.{self._random.choice(STEPS)}",
             "timestamp": START + timedelta(seconds=10 * len(self.sent)) - late,
             "shop": f"shop {self._random.randrange(SHOPS)}",
-            "order": self._random.randrange(ORDERS_A_SHOP),
+            "order": self._random.randrange(ORDERS_PER_SHOP),
         }
 
     def _spool(self, ingester: int) -> Path:
