@@ -84,7 +84,7 @@ def manager_on(checkout: Path, directory: Path) -> Ingester:
 
 def pump(manager: Ingester, path: Path) -> Any:
     source = JsonlSource(path=str(path), format="notification", datetime_traits=[])
-    return SourcePump("awkward", source, manager, batch_size=10, stop=threading.Event()).run()
+    return SourcePump("malformed", source, manager, batch_size=10, stop=threading.Event()).run()
 
 
 def test_each_line_is_stored_or_rejected_once_with_its_reason(
@@ -100,7 +100,7 @@ def test_each_line_is_stored_or_rejected_once_with_its_reason(
         rejected = manager.store.find_rejected()
         for kept, reason in zip(rejected, bad, strict=True):
             assert reason in kept.reason, kept.reason
-            assert kept.source == "awkward"
+            assert kept.source == "malformed"
             assert f"{path}:" in kept.reason
         bodies = [kept.body.decode() for kept in rejected]
         assert bodies == [line for line, reason in OWN_LINES.values() if reason is not None]

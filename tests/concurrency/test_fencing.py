@@ -190,8 +190,8 @@ def test_a_worker_stopped_during_a_batch_completion_completes_none(scene: Scene)
     scene.assert_continues(stopped, "f")
     handled = [note["stream"] for note in scene.journal(stopped, "handle")]
     lost = [note["stream"] for note in scene.journal(stopped, "rollback")]
-    # "a" and "b" had been run and waited for their completion, and "c" was in hand; what it ran
-    # of the others before it found out is lost as well
+    # "a" and "b" had run and awaited completion, and "c" was running; what the worker ran
+    # of the others before it noticed is lost as well
     ids = {host: completed[host].id for host in completed}
     held = [ids[host] for host in ("a", "b", "c") if host not in early]
     assert lost[: len(held)] == held

@@ -130,8 +130,8 @@ def test_a_server_outage_or_crash_costs_only_time(scene: Scene) -> None:
     scene.wait_until_completed()
 
     hold = scene.site.write("hold", "")
-    scene.feed("in-hand")
-    wait_until(lambda: {"call": "handle", "host": "in-hand", "attempt": 1} in scene.journal())
+    scene.feed("running")
+    wait_until(lambda: {"call": "handle", "host": "running", "attempt": 1} in scene.journal())
     scene.server.stop()
     hold.unlink()  # its handlers are done while the server is away
     scene.feed(*names("away", 20))
@@ -162,5 +162,5 @@ def test_a_server_outage_or_crash_costs_only_time(scene: Scene) -> None:
 
 def check_interrupted_run(scene: Scene) -> None:
     """Assert that the run interrupted by the outage was committed after it."""
-    calls = [note for note in scene.journal() if note["host"] == "in-hand"]
+    calls = [note for note in scene.journal() if note["host"] == "running"]
     assert [note["call"] for note in calls] == ["handle", "commit"]

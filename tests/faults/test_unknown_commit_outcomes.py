@@ -89,7 +89,7 @@ def test_an_unknown_claim_expires(line: Line, cut: Cut) -> None:
     stream = only_stream(line.store, instance="a")
     if cut is Cut.BEFORE_COMMIT:
         assert stream.state is StreamState.ACTIVE
-    else:  # no worker has it in hand, so nobody renews the lease
+    else:  # no worker knows of it, so its lease is not renewed
         assert stream.state is StreamState.FIRING
         assert claim_all(line.store, worker="w2") == []
         assert line.store.rescue(max_attempts=5, limit=10) == (1, 0)

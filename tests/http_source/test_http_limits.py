@@ -181,7 +181,7 @@ def test_a_sender_that_waited_too_long_gets_503(serve: Serve, gate: Gate) -> Non
         return answers[-1].status_code == 202
 
     wait_until(is_taken)
-    # one was in the pump's hands, or both were; what still waited was withdrawn
+    # the pump held one or both; a request still waiting was withdrawn
     assert outcomes(answers[-1]).count("duplicate") >= 1
     assert set(endpoint.stored()) == {"1", "2"}
 

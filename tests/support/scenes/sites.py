@@ -157,7 +157,7 @@ def wait_until(condition: Callable[[], object], seconds: float = TIMEOUT_SECONDS
     """Poll until the condition holds. Raises `AssertionError` after the time limit."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "what is waited for did not come"
+        assert time.monotonic() < deadline, "timed out waiting for a condition"
         time.sleep(0.02)
 
 

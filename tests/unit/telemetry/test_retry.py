@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from winchester_core.errors import ClockError, ConcurrentChange, DatabaseUnavailable, DataRefused
-from winchester_core.telemetry import retry as outage_module
+from winchester_core.telemetry import retry as retry_module
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.retry import MAX_CONFLICTS, Backoff, OutageState, retry_until_stopped
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outage_module, "MIN_WAIT_SECONDS", 0.0001)
-    monkeypatch.setattr(outage_module, "MAX_WAIT_SECONDS", 0.0004)
+    monkeypatch.setattr(retry_module, "MIN_WAIT_SECONDS", 0.0001)
+    monkeypatch.setattr(retry_module, "MAX_WAIT_SECONDS", 0.0004)
 
 
 @pytest.fixture
@@ -107,8 +107,8 @@ def test_repeated_conflicts_are_not_an_outage(outage: OutageState) -> None:
 
 
 def test_waits_double_up_to_a_limit_with_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outage_module, "MIN_WAIT_SECONDS", 1.0)
-    monkeypatch.setattr(outage_module, "MAX_WAIT_SECONDS", 5.0)
+    monkeypatch.setattr(retry_module, "MIN_WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(retry_module, "MAX_WAIT_SECONDS", 5.0)
     waits: list[float] = []
 
     class Stop(threading.Event):

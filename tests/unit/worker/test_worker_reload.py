@@ -14,7 +14,7 @@ from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.storage.records import StreamFilter
 from winchester_core.telemetry.counters import Count
 from winchester_core.worker import WorkerOptions
-from winchester_core.worker import maintenance as refresher_module
+from winchester_core.worker import maintenance as maintenance_module
 from winchester_core.worker.options import WorkerConfiguration
 
 if TYPE_CHECKING:
@@ -187,8 +187,8 @@ class TestRefreshing:
 
     @pytest.fixture(autouse=True)
     def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(refresher_module, "RECALCULATION_BATCH", 2)
-        monkeypatch.setattr(refresher_module, "RECALCULATION_ROUND_BATCHES", 2)
+        monkeypatch.setattr(maintenance_module, "RECALCULATION_BATCH", 2)
+        monkeypatch.setattr(maintenance_module, "RECALCULATION_ROUND_BATCHES", 2)
 
     def test_recalculation_is_bounded_per_round_and_continues(self, scene: Scene) -> None:
         for number in range(9):
@@ -205,7 +205,7 @@ class TestRefreshing:
     ) -> None:
         later = make_trigger(expiration="$last + 2h")
         now = 1000.0
-        monkeypatch.setattr(refresher_module, "monotonic", lambda: now)
+        monkeypatch.setattr(maintenance_module, "monotonic", lambda: now)
         worker = scene.worker(triggers=[later])
         for wait, counted in [(0, 0), (59, 0), (1, 1), (539, 1), (1, 2), (9999, 2)]:
             now += wait

@@ -93,7 +93,7 @@ def shown(
 ) -> dict[tuple[str, ...], object]:
     samples = [each for each in store_samples(given, names) if each.metric is metric]
     values = {each.labels: each.value for each in samples}
-    assert len(values) == len(samples), "a sample is told twice"
+    assert len(values) == len(samples), "a sample is exposed twice"
     return values
 
 
@@ -147,7 +147,7 @@ def test_stream_time_is_exposed_once_known() -> None:
 def test_run_seconds_are_limited_to_configured_pipelines() -> None:
     counters = Counters()
     counters.run_seconds.observe("fire", 3)
-    counters.run_seconds.observe("never heard of", 3)
+    counters.run_seconds.observe("unknown pipeline", 3)
     names = LabelValues(frozenset(), frozenset({"fire", "idle"}))
     probe = ProcessMetricsCollector(MetricOrigin.WORKER, counters, Watchdog(), lambda: names)
     runs = {each.labels: each for each in probe() if each.metric is catalogue.RUN_SECONDS}
