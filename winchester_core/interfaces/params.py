@@ -1,16 +1,41 @@
-"""Schemas and validators for the parameters of plugins."""
+"""Validators for the parameters of plugins, for use in a `config_schema`.
+
+Each returns the valid value, raises `voluptuous.Invalid`, and describes itself to editors and the
+reference pages. A message never shows a URL, which may contain a password.
+"""
 
 from __future__ import annotations
 
+import re
+from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from voluptuous import Invalid, Schema
+from voluptuous import All, Invalid, Length, Optional, Schema
+from voluptuous import Any as AnyOf
 
 from winchester_core.interfaces.json_schema import json_schema
 from winchester_core.model.event_types import MAX_PATTERN_LENGTH, EventTypePatterns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+
+__all__ = [
+    "NAME",
+    "PORT",
+    "TEXT",
+    "CheckedSchema",
+    "event_types",
+    "one_or_more",
+    "optional",
+    "readable_file",
+    "seconds",
+    "tls",
+    "url",
+    "whole_number",
+]
 
 
 class CheckedSchema(Schema):
@@ -30,6 +55,133 @@ class CheckedSchema(Schema):
         params = super().__call__(data)  # type: ignore[no-untyped-call]
         self._check(params)
         return params
+
+
+TEXT = All(str, Length(min=1))
+NAME = All(str, Length(min=1, max=255))
+
+
+def optional(check: Any) -> Any:
+    """Return a validator for None, or what `check` accepts."""
+    schema = Schema(check)
+
+    @json_schema(AnyOf(check, None))
+    def check_optional(value: Any) -> Any:
+        return None if value is None else schema(value)
+
+    return check_optional
+
+
+def one_or_more(check: Any) -> Any:
+    """Return a validator for what `check` accepts, or a list of at least one of it."""
+    one, several = Schema(check), Schema(All([check], Length(min=1)))
+
+    @json_schema(AnyOf(check, several))
+    def check_one_or_more(value: Any) -> Any:
+        return several(value) if isinstance(value, list) else one(value)
+
+    return check_one_or_more
+
+
+def whole_number(minimum: int, maximum: int | None = None) -> Any:
+    """Return a validator for an `int` within these bounds; true and false are none."""
+    bounds = f"{minimum} or more" if maximum is None else f"{minimum} to {maximum}"
+    keywords = {} if maximum is None else {"maximum": maximum}
+
+    @json_schema(type="integer", minimum=minimum, **keywords)
+    def check_whole_number(value: Any) -> int:
+        if type(value) is int and minimum <= value and (maximum is None or value <= maximum):
+            return value
+        raise Invalid(f"expected a whole number of {bounds}")
+
+    return check_whole_number
+
+
+PORT = whole_number(1, 65535)
+
+
+def seconds(minimum: float = 0, maximum: float | None = None, *, over_minimum: bool = False) -> Any:
+    """Return a validator for a finite number of seconds, at least (or over) `minimum`.
+
+    It returns a float.
+    """
+    keywords = {"exclusiveMinimum" if over_minimum else "minimum": minimum}
+    bounds = f"over {minimum:g}" if over_minimum else f"of at least {minimum:g}"
+    if maximum is not None:
+        keywords["maximum"] = maximum
+        bounds += f" and at most {maximum:g}"
+
+    @json_schema(type="number", **keywords)
+    def check_seconds(value: Any) -> float:
+        is_number = type(value) in (int, float) and isfinite(value)
+        if not is_number or value < minimum or (over_minimum and value == minimum):
+            raise Invalid(f"expected seconds: a number {bounds}")
+        if maximum is not None and value > maximum:
+            raise Invalid(f"expected seconds: a number {bounds}")
+        return float(value)
+
+    return check_seconds
+
+
+def url(*schemes: str) -> Any:
+    """Return a validator for an absolute URL with one of these schemes and a host."""
+    beginnings = " or ".join(f"{scheme}://" for scheme in schemes)
+    pattern = rf"^(?:{'|'.join(schemes)})://[^/\s?#]\S*$"
+
+    @json_schema(type="string", pattern=pattern, title="URL")
+    def check_url(value: Any) -> str:
+        if isinstance(value, str) and re.fullmatch(pattern[1:-1], value) and _has_host(value):
+            return value
+        raise Invalid(f"expected a URL that begins with {beginnings}, without blanks")
+
+    return check_url
+
+
+def _has_host(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, or brackets that do not match
+        return False
+
+
+@json_schema(type="string", minLength=1, title="path of a file that exists")
+def readable_file(value: Any) -> str:
+    """Accept the path of an existing file."""
+    if isinstance(value, str) and Path(value).is_file():
+        return value
+    raise Invalid("expected the path of a file that exists")
+
+
+def tls(more: Mapping[Any, Any] | None = None, *, file: Any = readable_file) -> Any:
+    """Return a validator for TLS options: None, a boolean, or a mapping.
+
+    The mapping has `ca_file`, `cert_file`, `key_file`, each of which `file` checks, and the keys of
+    `more`. Returns the mapping with defaults for true, and None for false.
+    """
+    files = {
+        "ca_file": "CA certificates (default: those of the system)",
+        "cert_file": "client certificate",
+        "key_file": "private key of `cert_file`",
+    }
+    schema = Schema(
+        {
+            Optional(name, default=None, description=description): optional(file)
+            for name, description in files.items()
+        }
+        | dict(more or {})
+    )
+
+    @json_schema(AnyOf(bool, schema, None))
+    def check_tls(value: Any) -> dict[str, Any] | None:
+        if value in (None, False):
+            return None
+        options: dict[str, Any] = schema({} if value is True else value)
+        if options["key_file"] and not options["cert_file"]:
+            raise Invalid("key_file needs a cert_file")
+        return options
+
+    return check_tls
 
 
 GLOB_SCHEMA = {

@@ -2,50 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from math import isfinite
 from typing import Any
 
-import httpx
-from voluptuous import All, In, Invalid, Length, Optional, Required, Schema
-from voluptuous import Any as AnyOf
+from voluptuous import In, Invalid, Optional, Required, Schema
 
 from winchester_core.interfaces import event_types, json_schema
+from winchester_core.interfaces.params import TEXT, optional, seconds, url
 
 JSON, CUF_XML = "json", "cuf_xml"
 OWN_TRAITS = ("message_id", "event_type", "timestamp")
-HTTP_URL = re.compile(r"https?://[^/\s?#]\S*")
-
-
-@json_schema(type="string", pattern=r"^https?://[^/\s?#]\S*$", title="URL")
-def http_url(value: Any) -> str:
-    """Validate the URL of a server. Errors do not show it, since it may contain a password."""
-    if isinstance(value, str) and HTTP_URL.fullmatch(value) and _is_url(value):
-        return value
-    raise Invalid("expected a URL that begins with http:// or https://, without blanks")
-
-
-def _is_url(text: str) -> bool:
-    try:
-        return bool(httpx.URL(text).host)
-    except (httpx.InvalidURL, ValueError):
-        return False
-
-
-def seconds(*, positive: bool = False) -> Any:
-    """Return a validator for a number of seconds."""
-    least = "over 0" if positive else "of at least 0"
-
-    low = {"exclusiveMinimum": 0} if positive else {"minimum": 0}
-
-    @json_schema(type="number", **low)
-    def check_seconds(value: Any) -> float:
-        is_number = type(value) in (int, float) and isfinite(value)
-        if is_number and (value > 0 or (value == 0 and not positive)):
-            return float(value)
-        raise Invalid(f"expected seconds: a number {least}")
-
-    return check_seconds
 
 
 @json_schema(
@@ -70,7 +36,9 @@ def extra_info(value: Any) -> dict[str, Any]:
 
 ATOMPUB_SCHEMA = Schema(
     {
-        Required("url", description="the collection that entries are posted to"): http_url,
+        Required("url", description="the collection that entries are posted to"): url(
+            "http", "https"
+        ),
         Optional(
             "event_types",
             default=lambda: ["*"],
@@ -94,7 +62,7 @@ ATOMPUB_SCHEMA = Schema(
         ): In((JSON, CUF_XML)),
         Optional(
             "title", default=None, description="of each entry (default: the published type)"
-        ): AnyOf(None, All(str, Length(min=1))),
+        ): optional(TEXT),
         Optional(
             "categories",
             default=list,
@@ -102,14 +70,14 @@ ATOMPUB_SCHEMA = Schema(
                 "terms of each entry, besides the published type and, if the event has one, "
                 "`original_message_id:` and the id"
             ),
-        ): [All(str, Length(min=1))],
+        ): [TEXT],
         Optional("auth_user", default="", description="user of the identity service"): str,
         Optional("auth_key", default="", description="API key of `auth_user`"): str,
         Optional(
             "auth_server",
             default=None,
             description="URL of the identity service; without it no token is sent",
-        ): AnyOf(None, http_url),
+        ): optional(url("http", "https")),
         Optional(
             "wait_interval",
             default=30,
@@ -122,6 +90,6 @@ ATOMPUB_SCHEMA = Schema(
             "http_timeout",
             default=120,
             description="timeout in seconds, for connecting and for each read or write",
-        ): seconds(positive=True),
+        ): seconds(over_minimum=True),
     }
 )

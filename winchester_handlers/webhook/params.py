@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from voluptuous import All, In, Invalid, Optional, Range, Required, Schema
 from voluptuous import Any as AnyOf
+from voluptuous import In, Invalid, Optional, Required, Schema
 
 from winchester_core.interfaces import event_types, json_schema
+from winchester_core.interfaces.params import seconds, tls, url
 from winchester_handlers.webhook.message import signing_key
 
 if TYPE_CHECKING:
@@ -28,16 +29,7 @@ OWN_HEADERS = re.compile(
     r"|webhook-(id|signature|timestamp)|ce-.*",
     re.IGNORECASE,
 )
-HTTP_URL = re.compile(r"https?://[^/\s?#]\S*")
 URI_REFERENCE = re.compile(r"[\x21-\x7e]+")
-
-
-@json_schema(type="string", pattern=r"^https?://[^/\s?#]\S*$", title="URL")
-def http_url(value: Any) -> str:
-    """Validate the URL of a web service. Errors do not show it, since it may contain a token."""
-    if isinstance(value, str) and HTTP_URL.fullmatch(value) and _is_url(value):
-        return value
-    raise Invalid("expected a URL that begins with http:// or https://, without blanks")
 
 
 @json_schema(type="string", pattern=r"^[\x21-\x7e]+$", title="URI reference")
@@ -46,14 +38,6 @@ def uri_reference(value: Any) -> str:
     if isinstance(value, str) and URI_REFERENCE.fullmatch(value):
         return value
     raise Invalid("expected a URI or a part of one, such as /winchester: ASCII without blanks")
-
-
-@json_schema(type="string", minLength=1, title="path of a file that exists")
-def readable_file(value: Any) -> str:
-    """Validate the path of an existing file."""
-    if isinstance(value, str) and Path(value).is_file():
-        return value
-    raise Invalid("expected the path of a file that exists")
 
 
 @json_schema(
@@ -88,42 +72,11 @@ def secret(value: Any) -> str:
     raise Invalid("expected text, the secret shared with the receiver")
 
 
-def _is_url(text: str) -> bool:
-    try:
-        return bool(httpx.URL(text).host)
-    except (httpx.InvalidURL, ValueError):
-        return False
-
-
-TLS_SCHEMA = Schema(
-    {
-        Optional(
-            "ca_file",
-            default=None,
-            description="CA certificates to trust instead of the default ones",
-        ): AnyOf(None, readable_file),
-        Optional("cert_file", default=None, description="client certificate"): AnyOf(
-            None, readable_file
-        ),
-        Optional("key_file", default=None, description="private key of `cert_file`"): AnyOf(
-            None, readable_file
-        ),
-    }
-)
-
-
-@json_schema(AnyOf(TLS_SCHEMA, None))
-def tls(value: Any) -> dict[str, Any]:
-    """Validate the TLS files."""
-    found: dict[str, Any] = TLS_SCHEMA({} if value is None else value)
-    if found["key_file"] and not found["cert_file"]:
-        raise Invalid("key_file needs a cert_file")
-    return found
-
-
 WEBHOOK_SCHEMA = Schema(
     {
-        Required("url", description="URL of the requests: `https://` or `http://`"): http_url,
+        Required("url", description="URL of the requests: `https://` or `http://`"): url(
+            "http", "https"
+        ),
         Optional(
             "event_types",
             default=lambda: ["*"],
@@ -167,22 +120,22 @@ WEBHOOK_SCHEMA = Schema(
             "timeout",
             default=30,
             description="timeout in seconds, for connecting and for each read or write",
-        ): All(AnyOf(int, float), Range(min=0, min_included=False, max=3600)),
+        ): seconds(maximum=3600, over_minimum=True),
         Optional(
             "tls",
             default=None,
             description="TLS files; certificates are always verified",
-        ): tls,
+        ): tls(),
     }
 )
 
 
-def tls_context(tls: Mapping[str, Any]) -> ssl.SSLContext:
+def tls_context(options: Mapping[str, Any] | None) -> ssl.SSLContext:
     """Return the TLS context of these files, which are read again after a change.
 
     Raises `OSError` if a certificate cannot be used.
     """
-    paths = (tls["ca_file"], tls["cert_file"], tls["key_file"])
+    paths = [(options or {}).get(name) for name in ("ca_file", "cert_file", "key_file")]
     times = tuple(Path(path).stat().st_mtime_ns for path in paths if path)
     return _create_context(*paths, times)
 

@@ -143,7 +143,7 @@ MISTAKES = {
         ("timeout: 5", "timeout: 0"),
         ("timeout: 5", "timeout: 5s"),
         ("{Authorization: Bearer x}", "{Authorization: 7}"),
-        ("tls: {}", "tls: true"),
+        ("tls: {}", "tls: secure"),
         ("exchange: nova, ", ""),
         ("port: 5672", "port: 0"),
         ("tls: true", "tls: {ca: x}"),

@@ -7,28 +7,16 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from voluptuous import All, Invalid, Length, Optional, Range
+from voluptuous import All, Invalid, Length, Optional
 
 from winchester_core.interfaces import json_schema
-from winchester_core.interfaces.params import CheckedSchema
+from winchester_core.interfaces.params import CheckedSchema, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 """Syntax of a bearer token (RFC 6750, 2.1)."""
-
-
-@json_schema(type="integer")
-def _integer(value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise Invalid("expected int")
-
-
-def whole_number(minimum: int, maximum: int | None = None) -> Any:
-    """Return a validator of whole numbers within bounds; booleans are refused."""
-    return All(_integer, Range(min=minimum, max=maximum))
 
 
 @json_schema(type=["string", "null"], pattern=f"^{BEARER_TOKEN.pattern}$")

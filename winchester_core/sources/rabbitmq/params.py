@@ -2,71 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from voluptuous import All, In, Invalid, Length, Match, Optional, Required, Schema
+from voluptuous import All, In, Invalid, Length, Optional, Required, Schema
 from voluptuous import Any as AnyOf
 
 from winchester_core.interfaces import json_schema
+from winchester_core.interfaces.params import (
+    NAME,
+    PORT,
+    TEXT,
+    one_or_more,
+    optional,
+    seconds,
+    tls,
+    url,
+    whole_number,
+)
 from winchester_core.model import MessageKind
 
 EXCHANGE_TYPES = ("topic", "direct", "fanout", "headers")
 QUEUE_TYPES = ("classic", "quorum")
 MAX_SECONDS = 3600
 LOCAL_URL = "amqp://guest:guest@localhost:5672//"
-
-TEXT = All(str, Length(min=1))
-NAME = All(str, Length(min=1, max=255))
-URL = All(
-    str, Match(re.compile(r"amqps?://"), msg="expected a URL that begins amqp:// or amqps://")
-)
-
-
-def optional(check: Any) -> Any:
-    """Return a validator of None or what `check` accepts."""
-    schema = Schema(check)
-
-    @json_schema(AnyOf(check, None))
-    def check_optional(value: Any) -> Any:
-        return None if value is None else schema(value)
-
-    return check_optional
-
-
-def one_or_more(check: Any) -> Any:
-    """Return a validator of what `check` accepts, or a non-empty list of it."""
-    one, several = Schema(check), Schema(All([check], Length(min=1)))
-
-    @json_schema(AnyOf(check, several))
-    def check_one_or_more(value: Any) -> Any:
-        return several(value) if isinstance(value, list) else one(value)
-
-    return check_one_or_more
-
-
-def whole_number(minimum: int, maximum: int) -> Any:
-    """Return a validator of whole numbers within these bounds."""
-
-    @json_schema(type="integer", minimum=minimum, maximum=maximum)
-    def check_whole_number(value: Any) -> int:
-        if type(value) is int and minimum <= value <= maximum:
-            return value
-        raise Invalid(f"expected a whole number of {minimum} to {maximum}")
-
-    return check_whole_number
-
-
-def seconds(minimum: float) -> Any:
-    """Return a validator of a number of seconds."""
-
-    @json_schema(type="number", minimum=minimum, maximum=MAX_SECONDS)
-    def check_seconds(value: Any) -> float:
-        if type(value) in (int, float) and minimum <= value <= MAX_SECONDS:
-            return float(value)
-        raise Invalid(f"expected seconds: a number of {minimum:g} to {MAX_SECONDS}")
-
-    return check_seconds
 
 
 QUEUE_MAPPING = Schema(
@@ -116,38 +74,6 @@ def queue(value: Any) -> dict[str, Any]:
     return checked
 
 
-TLS_MAPPING = Schema(
-    {
-        Optional(
-            "ca_file",
-            default=None,
-            description="CA certificates (default: those of the system)",
-        ): optional(TEXT),
-        Optional("cert_file", default=None, description="client certificate"): optional(TEXT),
-        Optional("key_file", default=None, description="private key of `cert_file`"): optional(
-            TEXT
-        ),
-        Optional(
-            "server_name",
-            default=None,
-            description="name in the broker's certificate (default: the host)",
-        ): optional(TEXT),
-        Optional("verify", default=True, description="whether the certificate is verified"): bool,
-    }
-)
-
-
-@json_schema(AnyOf(bool, TLS_MAPPING, None))
-def tls(value: Any) -> dict[str, Any] | None:
-    """Validate TLS options: true for the defaults, a mapping, or None for plain TCP."""
-    if value in (None, False):
-        return None
-    checked: dict[str, Any] = TLS_MAPPING({} if value is True else value)
-    if checked["key_file"] and not checked["cert_file"]:
-        raise Invalid("key_file needs a cert_file")
-    return checked
-
-
 CONNECTION_PARAMETERS: dict[Any, Any] = {
     Optional(
         "url",
@@ -156,11 +82,9 @@ CONNECTION_PARAMETERS: dict[Any, Any] = {
             "URL of the broker, or a list of the URLs of a cluster, of which the first that "
             "responds is used; `amqps://` for TLS"
         ),
-    ): one_or_more(URL),
+    ): one_or_more(url("amqp", "amqps")),
     Optional("host", default=None, description="overrides the host in `url`"): optional(TEXT),
-    Optional("port", default=None, description="overrides the port in `url`"): optional(
-        whole_number(1, 65535)
-    ),
+    Optional("port", default=None, description="overrides the port in `url`"): optional(PORT),
     Optional("user", default=None, description="overrides the user in `url`"): optional(TEXT),
     Optional("password", default=None, description="overrides the password in `url`"): optional(
         str
@@ -168,7 +92,19 @@ CONNECTION_PARAMETERS: dict[Any, Any] = {
     Optional(
         "virtual_host", default=None, description="overrides the virtual host in `url`"
     ): optional(TEXT),
-    Optional("tls", default=None, description="true for the defaults, or a mapping"): tls,
+    Optional("tls", default=None, description="true for the defaults, or a mapping"): tls(
+        {
+            Optional(
+                "server_name",
+                default=None,
+                description="name in the broker's certificate (default: the host)",
+            ): optional(TEXT),
+            Optional(
+                "verify", default=True, description="whether the certificate is verified"
+            ): bool,
+        },
+        file=TEXT,
+    ),
     Optional(
         "heartbeat_seconds",
         default=60,
@@ -180,7 +116,7 @@ CONNECTION_PARAMETERS: dict[Any, Any] = {
     ): whole_number(1, 3600),
     Optional(
         "timeout_seconds", default=10, description="timeout of connecting, and of every reply"
-    ): seconds(1),
+    ): seconds(1, MAX_SECONDS),
 }
 
 CONSUMING_PARAMETERS: dict[Any, Any] = {
@@ -195,7 +131,7 @@ CONSUMING_PARAMETERS: dict[Any, Any] = {
         "batch_seconds",
         default=0.1,
         description="how long to wait to fill a batch after its first message",
-    ): seconds(0),
+    ): seconds(0, MAX_SECONDS),
     Optional(
         "declare",
         default=True,

@@ -210,5 +210,5 @@ def test_the_schema_states_every_default() -> None:
         "headers": {},
         "secret": None,
         "timeout": 30,
-        "tls": {"ca_file": None, "cert_file": None, "key_file": None},
+        "tls": None,
     }
