@@ -148,7 +148,7 @@ def _datetime_or_problem(value: Any) -> tuple[datetime | None, str | None]:
         if isinstance(value, datetime):
             return to_utc(value), None
         if isinstance(value, str):
-            return parse_timestamp(value), None
+            return parse_timestamp(value, date_only=True), None
     except ValueError as error:
         return None, str(error)
     return None, f"a datetime must be an ISO 8601 text, not {type(value).__name__}"
