@@ -27,8 +27,8 @@ from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Completion, EventFilter
 from winchester_core.storage.sql import claims, retention, stream_rows, streams
 from winchester_core.storage.sql import ingest as sql_ingest
+from winchester_core.storage.sql.database import Transaction
 from winchester_core.storage.sql.store import SqlStore
-from winchester_core.storage.sql.transaction import Transaction
 from winchester_core.telemetry.counters import Count
 from winchester_core.triggers.batch_plan import FixedTime
 

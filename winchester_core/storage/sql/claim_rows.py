@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row, Select
 
     from winchester_core.storage.records import Claim
+    from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects import SqlDialect
-    from winchester_core.storage.sql.transaction import Transaction
 
 
 _CLAIMED_STATES = [reason_states.working.value for reason_states in REASON_STATES]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from winchester_core.storage.records import Completion, Failure
-    from winchester_core.storage.sql.transaction import Transaction
+    from winchester_core.storage.sql.database import Transaction
     from winchester_core.triggers.batch_plan import TimePolicy
 
 

@@ -11,7 +11,7 @@ from winchester_core.storage.sql.tables import event_clock
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from winchester_core.storage.sql.transaction import Transaction
+    from winchester_core.storage.sql.database import Transaction
 
 CLOCK_ROW_ID = 1
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, TypeVarTuple, overload
 
-from sqlalchemy import create_engine, event
+from sqlalchemy import Text, create_engine, event, literal, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -24,17 +25,22 @@ from winchester_core.errors import (
 )
 from winchester_core.masking import mask_url
 from winchester_core.model.json import dump_traits, load_traits
+from winchester_core.storage.records import history_time
 from winchester_core.storage.sql.dialects import DatabaseErrorKind, dialect_for
 from winchester_core.storage.sql.dialects.sqlite import READ_ONLY
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.retry import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
-    from sqlalchemy import Connection, Engine, Pool
+    from sqlalchemy import ColumnElement, Connection, CursorResult, Engine, Executable, Pool
+    from sqlalchemy.sql.selectable import TypedReturnsRows
 
     from winchester_core.clock import Clock
+    from winchester_core.storage.sql.dialects import SqlDialect
+
 
 logger = logging.getLogger(__name__)
 
@@ -198,3 +204,41 @@ def check_idle_connections(engine: Engine) -> None:
 
     event.listen(engine, "checkin", on_checkin)
     event.listen(engine, "checkout", on_checkout)
+
+
+Parameters: TypeAlias = "Mapping[str, Any] | Sequence[Mapping[str, Any]]"
+Columns = TypeVarTuple("Columns")
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A connection with an open transaction, and the dialect of its database."""
+
+    connection: Connection
+    dialect: SqlDialect
+
+    @overload
+    def execute(  # type: ignore[overload-overlap]
+        self, statement: TypedReturnsRows[*Columns], parameters: Parameters | None = None
+    ) -> CursorResult[*Columns]: ...
+    @overload
+    def execute(
+        self, statement: Executable, parameters: Parameters | None = None
+    ) -> CursorResult[Any]: ...
+    def execute(
+        self, statement: Executable, parameters: Parameters | None = None
+    ) -> CursorResult[Any]:
+        """Execute a statement, once for each mapping of `parameters`. Raises `DBAPIError`."""
+        return self.connection.execute(statement, parameters)
+
+    def real_time(self) -> datetime:
+        """Return the database server's time, aware UTC; for SQLite the host's."""
+        if self.dialect.embedded:
+            return self.dialect.host_clock.now()
+        return self.connection.execute(select(self.dialect.real_time())).scalar_one()
+
+    def real_time_text(self) -> ColumnElement[str]:
+        """Return the same time as a text expression, which saves a round trip to read it first."""
+        if self.dialect.embedded:
+            return literal(history_time(self.dialect.host_clock.now()), Text())
+        return self.dialect.real_time_text()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from winchester_core.storage.sql.transaction import Transaction
+    from winchester_core.storage.sql.database import Transaction
 
 NAMES_PER_BATCH = 100
 """Triggers whose counts are locked and read at a time; each may have 100 KB of reasons."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row
 
     from winchester_core.storage.effect_records import EffectClaim, EffectFilter
-    from winchester_core.storage.sql.transaction import Transaction
+    from winchester_core.storage.sql.database import Transaction
 
 MAX_STATEMENT_BYTES = 4 * 1024 * 1024
 MAX_STATEMENT_ROWS = 500

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row, Select
 
     from winchester_core.storage.records import EventFilter
+    from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects import SqlDialect
-    from winchester_core.storage.sql.transaction import Transaction
 
 _INSERT_EVENTS = RowInsert(
     events,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from winchester_core.storage.records import MatchedEvent
-    from winchester_core.storage.sql.transaction import Transaction
+    from winchester_core.storage.sql.database import Transaction
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.triggers.matcher import Match
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from winchester_core.storage.effect_records import EffectResult, StoredEffect
     from winchester_core.storage.records import Completion
-    from winchester_core.storage.sql.transaction import Transaction
+    from winchester_core.storage.sql.database import Transaction
 
 MAX_CLAIM_BYTES = 16 * 1024 * 1024
 """Limit of the total size of payloads in one claim; a single larger effect is still claimed."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row
 
     from winchester_core.storage.records import RejectedFilter, Rejection
-    from winchester_core.storage.sql.transaction import Transaction
+    from winchester_core.storage.sql.database import Transaction
 
 
 def insert_all(tx: Transaction, rejections: Sequence[Rejection]) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from winchester_core.storage.sql.transaction import Transaction
+    from winchester_core.storage.sql.database import Transaction
 
 MAX_PAGES = 10
 """The maximum number of pages of `limit` events that are examined until one can be deleted."""

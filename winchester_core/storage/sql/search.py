@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement
 
+    from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects import SqlDialect
-    from winchester_core.storage.sql.transaction import Transaction
 
 SCAN_WINDOW_ROWS = 10_000
 """Rows that are scanned by id before the filters' own indexes are used."""

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from winchester_core.model.effect import Endpoint
     from winchester_core.storage.sql.claim_rows import StreamQueue
+    from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects import SqlDialect
-    from winchester_core.storage.sql.transaction import Transaction
 
 
 def collect(tx: Transaction, now: datetime | None) -> StoreStatistics:

@@ -19,8 +19,8 @@ from winchester_core.storage.sql import (
     statistics,
     streams,
 )
+from winchester_core.storage.sql.database import Transaction
 from winchester_core.storage.sql.tables import check_schema_revision
-from winchester_core.storage.sql.transaction import Transaction
 from winchester_core.telemetry.failpoints import Failpoint, hit
 
 if TYPE_CHECKING:

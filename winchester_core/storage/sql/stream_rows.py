@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement
 
+    from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects.bulk import RowChange, Rows
-    from winchester_core.storage.sql.transaction import Transaction
     from winchester_core.triggers.batch_plan import PendingStream
 
 _PROGRESS_COLUMNS = (

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row, Select
 
     from winchester_core.storage.records import StreamFilter, StreamVersion
+    from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects import SqlDialect
-    from winchester_core.storage.sql.transaction import Transaction
 
 
 def reset(tx: Transaction, stream_id: int) -> StreamState:
