@@ -106,9 +106,9 @@ class EffectNotQueued(WinchesterError):
 class IllegalTransition(WinchesterError):
     """A change of a stream's state is not in the transition table."""
 
-    def __init__(self, current: str, wanted: str) -> None:
-        self.current, self.wanted = current, wanted
-        super().__init__(f"a stream that is {current} cannot become {wanted}")
+    def __init__(self, current: str, required: str) -> None:
+        self.current, self.required = current, required
+        super().__init__(f"a stream that is {current} cannot become {required}")
 
 
 class HandlerFailed(WinchesterError):
@@ -158,11 +158,11 @@ class ConcurrentChange(StorageError):
 class SchemaMismatch(StorageError):
     """The schema revision of the database is not the one that this program requires."""
 
-    def __init__(self, found: str | None, wanted: str, url: str) -> None:
-        self.found, self.wanted, self.url = found, wanted, url
+    def __init__(self, found: str | None, required: str, url: str) -> None:
+        self.found, self.required, self.url = found, required, url
         state = f"is at revision {found}" if found else "has no Winchester tables yet"
         super().__init__(
-            f"database {url} {state}, this program needs revision {wanted}: "
+            f"database {url} {state}, this program needs revision {required}: "
             "run 'winchester_db -c FILE upgrade head'"
         )
 

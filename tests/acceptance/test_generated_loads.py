@@ -61,7 +61,7 @@ def replay_on_sqlite(settings: Any, path: Path, pace: ReplayPace) -> tuple[Repla
     source, stop = source_of(path), threading.Event()
     pump = SourcePump("replay", source, manager, batch_size=pace.batch_size, stop=stop)
     replay = Replayer(
-        source=source, pump=pump, manager=manager, worker=pipelines, pace=pace, stop=stop
+        source=source, pump=pump, ingester=manager, worker=pipelines, pace=pace, stop=stop
     )
     return replay.run(), store
 

@@ -180,8 +180,8 @@ def test_unexpected_rejected_events_fail_a_case(winchester: Winchester, site: Si
     site.write("cases.yaml", given + "      counts: {stored: 1}\n")
     ended = winchester(site, "test", "cases.yaml")
     assert ended.status == 1
-    assert "cases.yaml:5: events[1] (e2) is rejected: event_type: is missing" in ended.out
-    assert "cases.yaml:8: a message is rejected: bad.jsonl:1: event_type: is missing" in ended.out
+    assert "cases.yaml:5: events[1] (e2) was rejected: event_type: is missing" in ended.out
+    assert "cases.yaml:8: a message was rejected: bad.jsonl:1: event_type: is missing" in ended.out
     site.write("cases.yaml", given + "      counts: {stored: 1, rejected: 2}\n")
     assert winchester(site, "test", "cases.yaml").status == 0
 
@@ -200,8 +200,8 @@ def test_time_only_advances_and_needs_a_start(winchester: Winchester, site: Site
     )
     ended = winchester(site, "test", "cases.yaml")
     assert ended.status == 1
-    assert "cases.yaml:3: time cannot go on" in ended.out
-    assert "cases.yaml:6: time goes on only: it is 2026-03-02" in ended.out
+    assert "cases.yaml:3: cannot advance: add an event or set 'start' first" in ended.out
+    assert "cases.yaml:6: cannot go back in time: it is 2026-03-02" in ended.out
 
 
 def test_junit_xml_is_written_for_passing_and_failing_cases(

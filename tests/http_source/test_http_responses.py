@@ -59,7 +59,7 @@ def test_valid_items_are_stored_and_invalid_ones_reported(serve: Serve) -> None:
         {
             "outcome": "invalid",
             "message_id": "2",
-            "reason": "timestamp: not an ISO 8601 date and time",
+            "reason": "timestamp: not an RFC 3339 date and time",
         },
         {"outcome": "invalid", "reason": "item: must be a JSON object, not int"},
         {"outcome": "stored", "message_id": "4"},

@@ -1,4 +1,4 @@
-"""Replays a source under one configuration, in a database of its own, without effect."""
+"""Replay of a source with one configuration, in a temporary database and without handlers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PIPELINES = ("fire_pipeline", "expire_pipeline")
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """What a replay came to. `store` holds its streams and events until the backtest is closed."""
+    """Result of a replay. `store` has its streams and events until the `Backtest` is closed."""
 
     store: Store
     summary: ReplaySummary
@@ -40,7 +40,7 @@ class ReplayResult:
 
     @property
     def numbers(self) -> dict[str, int]:
-        """How many streams there are, and how many of each outcome."""
+        """Number of streams, in total and by outcome."""
         outcomes = Counter(stream.outcome.value for stream in self.streams)
         return {"streams": len(self.streams), **dict(sorted(outcomes.items()))}
 
@@ -48,7 +48,7 @@ class ReplayResult:
 class Backtest:
     """One replay in a temporary database.
 
-    A context manager: at its end the database is deleted. `stop` ends a replay early.
+    A context manager, which deletes the database on exit. `stop` ends a replay early.
     """
 
     def __init__(self, pace: ReplayPace, stop: threading.Event) -> None:
@@ -65,21 +65,21 @@ class Backtest:
     def run(
         self, settings: Settings, source: EventSource, on_batch: Callable[[int], None]
     ) -> ReplayResult:
-        """Replay `source` with the triggers of `settings`, whose own database is not touched."""
-        kept = replace(settings, purge_completed_streams=False, trim_events=False)
+        """Replay `source` with the triggers of `settings`, whose database is not used."""
+        replay_settings = replace(settings, purge_completed_streams=False, trim_events=False)
         clock = bootstrap.replay_clock(self._store)
-        manager = bootstrap.make_ingester(kept, self._store, clock)
-        workers = bootstrap.make_worker(
-            kept, self._store, clock, pipelines=_empty_pipelines(settings)
+        ingester = bootstrap.make_ingester(replay_settings, self._store, clock)
+        worker = bootstrap.make_worker(
+            replay_settings, self._store, clock, pipelines=_empty_pipelines(settings)
         )
         pump = SourcePump(
-            "backtest", source, manager, batch_size=self._pace.batch_size, stop=self._stop
+            "backtest", source, ingester, batch_size=self._pace.batch_size, stop=self._stop
         )
         summary = Replayer(
             source=source,
             pump=pump,
-            manager=manager,
-            worker=workers,
+            ingester=ingester,
+            worker=worker,
             pace=self._pace,
             stop=self._stop,
             on_batch=on_batch,
@@ -88,41 +88,41 @@ class Backtest:
 
 
 def _empty_pipelines(settings: Settings) -> dict[str, PipelineDefinition]:
-    """Each pipeline that a trigger names, without a handler."""
-    named = {trigger.get(key) for trigger in settings.trigger_definitions for key in PIPELINES}
-    return {name: PipelineDefinition(name, ()) for name in named if name is not None}
+    """Return all pipelines that triggers name, without handlers."""
+    names = {trigger.get(key) for trigger in settings.trigger_definitions for key in PIPELINES}
+    return {name: PipelineDefinition(name, ()) for name in names if name is not None}
 
 
-# The events of a database as a source: what has been ingested comes again.
+# A source that reads the events of a database.
 
 
 class StoredEventSource(EventSource):
-    """The events that `wanted` finds in `store`, in the order of their storing. It only reads.
+    """Events of `store` that match `event_filter`, in storage order. Read-only.
 
-    Opened again, it comes to its end after as many as the first time: a second replay does not
-    get what was ingested meanwhile.
+    The first pass fixes the number of events: a second pass does not return events that were
+    ingested in the meantime.
     """
 
-    def __init__(self, store: ReadStore, wanted: EventFilter) -> None:
+    def __init__(self, store: ReadStore, event_filter: EventFilter) -> None:
         super().__init__()
         self.exhausted = False
         self._store = store
-        self._wanted = wanted
+        self._filter = event_filter
         self._cursor: str | None = None
         self._read = 0
-        self._most: int | None = None
+        self._total: int | None = None
 
     def open(self) -> None:
-        """Begin anew."""
+        """Start a pass from the first event."""
         self.exhausted = False
         self._cursor, self._read = None, 0
 
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
-        """The next of them. Raises `StorageError` where a worker trims faster than this reads."""
-        del timeout_seconds  # what is stored is there
-        left = max_messages if self._most is None else min(max_messages, self._most - self._read)
+        """Return the next events. Raises `StorageError` if a worker trims them first."""
+        del timeout_seconds  # stored events are available at once
+        left = max_messages if self._total is None else min(max_messages, self._total - self._read)
         page = (
-            self._store.find_events(self._wanted, cursor=self._cursor, limit=left) if left else []
+            self._store.find_events(self._filter, cursor=self._cursor, limit=left) if left else []
         )
         self._read += len(page)
         if left and not page and self._cursor is not None:
@@ -131,24 +131,24 @@ class StoredEventSource(EventSource):
             self._cursor = page[-1]["message_id"]
         if len(page) < max_messages:
             self.exhausted = True
-            self._most = self._read
+            self._total = self._read
         return [Message(event, MessageKind.EVENT) for event in page]
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """Nothing is to be told: the events stay."""
+        """Do nothing: the events stay stored."""
 
     def release(self, messages: Sequence[Message]) -> None:
-        """Nothing is to be given back."""
+        """Do nothing: no event was taken out."""
 
     def reject(self, message: Message, reason: str) -> None:
-        """Nothing is to be told: the event stays."""
+        """Do nothing: the event stays stored."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: the source holds no resource."""
 
     def _check_cursor(self, cursor: str) -> None:
-        """Tell the end of the events from one that was trimmed meanwhile: nothing is past it."""
+        """Raise `StorageError` if the cursor's event was trimmed; the empty page is no end then."""
         if not self._store.has_event(cursor):
             raise StorageError(
-                f"event {cursor} was trimmed while the events were read: begin later (--since)"
+                f"event {cursor} was trimmed while the events were read: choose a later --since"
             )

@@ -68,7 +68,7 @@ def notification_time(notification: Mapping[str, Any]) -> datetime | None:
     except (ValueError, TypeError, OverflowError):
         raise InvalidEvent(
             "timestamp",
-            f"{describe_value(value)} is not an ISO 8601 date and time in the years 1000-9999",
+            f"{describe_value(value)} is not an RFC 3339 date and time in the years 1000-9999",
         ) from None
 
 

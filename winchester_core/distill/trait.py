@@ -140,7 +140,7 @@ CONVERSION_FAILURES = {
     "text": "not a text",
     "int": "not an int",
     "float": "not a float",
-    "datetime": "not an ISO 8601 date and time",
+    "datetime": "not an RFC 3339 date and time",
 }
 """Error texts by type name, which follow the description of the value and "is"."""
 

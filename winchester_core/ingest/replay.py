@@ -75,7 +75,7 @@ class Replayer:
         *,
         source: EventSource,
         pump: SourcePump,
-        manager: Ingester,
+        ingester: Ingester,
         worker: Worker,
         pace: ReplayPace,
         stop: threading.Event,
@@ -83,7 +83,7 @@ class Replayer:
     ) -> None:
         self._source = source
         self._pump = pump
-        self._ingester = manager
+        self._ingester = ingester
         self._worker = worker
         self._pace = pace
         self._stop = stop

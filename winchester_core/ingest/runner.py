@@ -179,7 +179,7 @@ class _SourceLoop:
         """Log the totals, and the lag if known."""
         lag = "" if self.pump.lag is None else f" lag={self.pump.lag}"
         text = self.pump.totals.text() + lag
-        logger.info("statistics of event source %r: %s", self.name, text)
+        logger.info("event source statistics: source=%s %s", self.name, text)
 
     def _run_pump(self) -> bool:
         """Run the pump until the source ends (True), or fails (False, after a pause)."""

@@ -24,7 +24,7 @@ REQUIRED_KEYS = ("message_id", "event_type", "timestamp")
 MAX_NAME_LENGTH = 255
 MIN_INT, MAX_INT = -(2**63), 2**63 - 1
 MIN_YEAR, MAX_YEAR = 1000, 9999
-NOT_A_TIME = "not an ISO 8601 date and time"
+NOT_A_TIME = "not an RFC 3339 date and time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,5 +273,5 @@ def _required_timestamp(raw: Mapping[str, Any]) -> datetime:
     except ValueError as error:
         raise InvalidEvent("timestamp", str(error)) from None
     raise InvalidEvent(
-        "timestamp", f"must be a datetime or an ISO 8601 text, not {type(value).__name__}"
+        "timestamp", f"must be a datetime or an RFC 3339 text, not {type(value).__name__}"
     )

@@ -151,7 +151,7 @@ def _datetime_or_problem(value: Any) -> tuple[datetime | None, str | None]:
             return parse_timestamp(value, date_only=True), None
     except ValueError as error:
         return None, str(error)
-    return None, f"a datetime must be an ISO 8601 text, not {type(value).__name__}"
+    return None, f"a datetime must be an RFC 3339 text, not {type(value).__name__}"
 
 
 def _escaped_key(name: str) -> str:

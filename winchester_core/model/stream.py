@@ -90,10 +90,10 @@ def states_including(state: StreamState) -> ReasonStates | None:
     return None
 
 
-def check_transition(current: StreamState, wanted: StreamState) -> None:
+def check_transition(current: StreamState, target: StreamState) -> None:
     """Raise `IllegalTransition` unless `TRANSITIONS` allows this change."""
-    if wanted not in TRANSITIONS[current]:
-        raise IllegalTransition(current, wanted)
+    if target not in TRANSITIONS[current]:
+        raise IllegalTransition(current, target)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The whole engine on a temporary database and a controlled clock, for tests of triggers."""
+"""In-memory engine with a temporary database and an event clock, for tests of triggers."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 class InMemoryEngine:
     """Triggers, pipelines and a temporary database in memory, on the event clock.
 
-    `settings` are those of any configuration: a file, a mapping with its content, or `Settings`.
-    Its database is not touched. `store` can be read as any store. A context manager: at its end
-    what is stored is deleted.
+    `settings` is a configuration file, a mapping with its content, or `Settings`; the database
+    that it names is not used. `store` is a complete store. The engine is a context manager, which
+    deletes all stored data on exit.
 
     >>> with InMemoryEngine(settings) as engine:
     ...     engine.add_events(events)
@@ -38,7 +38,7 @@ class InMemoryEngine:
     """
 
     def __init__(self, settings: Settings | Mapping[str, Any] | str | Path) -> None:
-        known = (
+        loaded = (
             settings
             if isinstance(settings, Settings)
             else bootstrap.load_settings(settings, needs=["triggers"], ignores=["sources"])
@@ -46,8 +46,8 @@ class InMemoryEngine:
         self.store = TemporaryStore()
         self._close = weakref.finalize(self, self.store.close)
         clock = bootstrap.replay_clock(self.store)
-        self.triggers = bootstrap.make_ingester(known, self.store, clock)
-        self.worker = bootstrap.make_worker(known, self.store, clock)
+        self.triggers = bootstrap.make_ingester(loaded, self.store, clock)
+        self.worker = bootstrap.make_worker(loaded, self.store, clock)
 
     def __enter__(self) -> Self:
         return self
@@ -56,35 +56,35 @@ class InMemoryEngine:
         self.close()
 
     def close(self) -> None:
-        """Delete what is stored. Idempotent; done for an engine that is no longer referenced."""
+        """Delete all stored data. Idempotent; garbage collection of the engine does it too."""
         self._close()
 
     def add_events(self, events: Iterable[Mapping[str, Any]]) -> AddResult:
-        """Add events, which move the clock, and work until nothing is ready."""
+        """Add events, which advance the clock, and run the worker until no stream is ready."""
         result = self.triggers.add_events(events)
         self.worker.run_until_idle()
         return result
 
     def add_notifications(self, notifications: Iterable[Mapping[str, Any]]) -> AddResult:
-        """Add notifications, which move the clock, and work until nothing is ready."""
+        """Add notifications, which advance the clock; run the worker until no stream is ready."""
         result = self.triggers.add_notifications(notifications)
         self.worker.run_until_idle()
         return result
 
     def advance_to(self, moment: datetime) -> None:
-        """Let stream time go on to `moment` (aware), and work until nothing is ready."""
+        """Advance stream time to `moment` (aware); run the worker until no stream is ready."""
         self.store.advance_event_clock(moment)
         self.worker.run_until_idle()
 
     def replay(self, source: EventSource, pace: ReplayPace | None = None) -> ReplaySummary:
-        """Replay a source to its end, as `winchester replay` does."""
+        """Replay a source until it is exhausted, as `winchester replay` does."""
         stop = threading.Event()
         chosen = pace or ReplayPace()
         pump = SourcePump("replay", source, self.triggers, batch_size=chosen.batch_size, stop=stop)
         return Replayer(
             source=source,
             pump=pump,
-            manager=self.triggers,
+            ingester=self.triggers,
             worker=self.worker,
             pace=chosen,
             stop=stop,

@@ -40,7 +40,7 @@ def read_actual_results(
     items: dict[ExpectedKind, Sequence[Mapping[str, Any]]] = {
         "streams": streams,
         "runs": [_run(each, errors.get(each.stream_id)) for each in run_log.runs],
-        "new_events": [event for run in run_log.runs if run.succeeded for event in run.made],
+        "new_events": [event for run in run_log.runs if run.succeeded for event in run.new_events],
         "effects": [_effect(each) for each in run_log.effects],
     }
     counts = {str(kind): len(each) for kind, each in items.items()}

@@ -1,4 +1,4 @@
-"""Pipelines in which handlers work and nothing acts: no `commit`, no `deliver`."""
+"""Dry-run pipelines: handlers process events, but `commit` and `deliver` are not called."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from winchester_core.model.event import Event
 
 
-def dry_run_settings(settings: Settings, journal: RunLog) -> Settings:
-    """The settings with pipelines that tell `journal` of each run, and with handlers held back.
+def dry_run_settings(settings: Settings, run_log: RunLog) -> Settings:
+    """Return the settings with dry-run pipelines, which record each run in `run_log`.
 
-    What a case looks at stays: completed streams and old events are kept. A run that fails is not
-    tried again, which would take real time.
+    Completed streams and old events are kept, for the case to check. A failed run is not retried,
+    because that would take real time.
     """
     pipelines = {
-        name: _dry_run_pipeline(name, entries, journal)
+        name: _dry_run_pipeline(name, entries, run_log)
         for name, entries in settings.pipelines.items()
     }
     return replace(
@@ -36,9 +36,9 @@ def dry_run_settings(settings: Settings, journal: RunLog) -> Settings:
 
 
 class DryRunHandler(PipelineHandler):
-    """Stands in for a handler, of the class `real`, so that it works and does not act.
+    """Wraps a handler of the class `real`: runs `handle_events`, never `commit`.
 
-    The handler is made when its turn comes, so that a run in which that fails has begun.
+    The handler is created in `handle_events`, so that a failure to create it fails a recorded run.
     """
 
     real: ClassVar[type[PipelineHandler]]
@@ -48,73 +48,73 @@ class DryRunHandler(PipelineHandler):
         self._handler: PipelineHandler | None = None
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
-        """Let the handler work."""
+        """Create the handler and let it process the events."""
         self._handler = self.real(**self.params)
         return self._handler.handle_events(events, env)
 
     def commit(self) -> None:
-        """Let it undo what it has prepared: a rehearsal ends without effect."""
+        """Roll the handler back: a dry run has no effect."""
         self.rollback()
 
     def rollback(self) -> None:
-        """Let it undo what it has prepared."""
+        """Roll the handler back, if it was created."""
         if self._handler is not None:
             self._handler.rollback()
 
 
 class DryRunDeliveringHandler(DryRunHandler):
-    """The same for a handler that delivers effects: they are noted, and go nowhere."""
+    """Wraps a handler that delivers effects: records them instead."""
 
-    journal: ClassVar[RunLog]
+    run_log: ClassVar[RunLog]
 
     def deliver(self, effects: Sequence[Effect]) -> list[DeliveryOutcome]:
-        """Note them."""
-        self.journal.effects.extend(effects)
+        """Record the effects, and report all as delivered."""
+        self.run_log.effects.extend(effects)
         return [Delivered() for _ in effects]
 
 
 class RunStarted(PipelineHandler):
-    """The first of a pipeline: tells the journal who runs, and how the run ended."""
+    """First handler of a dry-run pipeline: records the start and the success of a run."""
 
-    journal: ClassVar[RunLog]
+    run_log: ClassVar[RunLog]
     pipeline: ClassVar[str]
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
-        """Note the run."""
-        self.journal.begin(self.pipeline, events, env)
+        """Record the start of the run."""
+        self.run_log.begin(self.pipeline, events, env)
         return events
 
     def commit(self) -> None:
-        """Note that it succeeded."""
-        self.journal.succeed()
+        """Record that the run succeeded."""
+        self.run_log.succeed()
 
 
 class HandlersFinished(PipelineHandler):
-    """The last of a pipeline: tells the journal what came out."""
+    """Last handler of a dry-run pipeline: records the events that the pipeline returned."""
 
-    journal: ClassVar[RunLog]
+    run_log: ClassVar[RunLog]
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
-        """Note it."""
-        self.journal.end_handling(events)
+        """Record the events."""
+        self.run_log.end_handling(events)
         return events
 
 
 def _dry_run_pipeline(
-    name: str, entries: Sequence[HandlerEntry], journal: RunLog
+    name: str, entries: Sequence[HandlerEntry], run_log: RunLog
 ) -> tuple[HandlerEntry, ...]:
     return (
-        _handler_entry("first", RunStarted, journal=journal, pipeline=name),
-        *(_dry_run_entry(each, journal) for each in entries),
-        _handler_entry("last", HandlersFinished, journal=journal),
+        _handler_entry("first", RunStarted, run_log=run_log, pipeline=name),
+        *(_dry_run_entry(each, run_log) for each in entries),
+        _handler_entry("last", HandlersFinished, run_log=run_log),
     )
 
 
-def _dry_run_entry(entry: HandlerEntry, journal: RunLog) -> HandlerEntry:
+def _dry_run_entry(entry: HandlerEntry, run_log: RunLog) -> HandlerEntry:
     real = entry.handler_class
     base = DryRunDeliveringHandler if callable(getattr(real, "deliver", None)) else DryRunHandler
-    stand_in = type(real.__name__, (base,), {"real": real, "journal": journal})
-    return replace(entry, handler_class=stand_in)
+    handler_class = type(real.__name__, (base,), {"real": real, "run_log": run_log})
+    return replace(entry, handler_class=handler_class)
 
 
 def _handler_entry(name: str, base: type[PipelineHandler], **attributes: Any) -> HandlerEntry:
@@ -122,12 +122,12 @@ def _handler_entry(name: str, base: type[PipelineHandler], **attributes: Any) ->
     return HandlerEntry(f"({name} of the case)", "", handler_class, {})
 
 
-# What happened in the pipelines while a case ran.
+# Records of the runs of a case.
 
 
 @dataclass(slots=True)
 class RecordedRun:
-    """One run of a pipeline; `made` are the new events that came out of it."""
+    """One run of a pipeline; `new_events` are those that its handlers created."""
 
     stream_id: int
     trigger: str
@@ -135,15 +135,15 @@ class RecordedRun:
     reason: str
     distinguished_by: Mapping[str, Any]
     events: tuple[str, ...]
-    made: tuple[Event, ...] = ()
+    new_events: tuple[Event, ...] = ()
     succeeded: bool = False
 
 
 @dataclass(slots=True)
 class RunLog:
-    """The runs in their order, and the effects that handlers queued and that were recorded.
+    """Runs in order of their start, and effects that handlers queued.
 
-    `is_stored` tells by its id whether an event is stored: such a one is not new.
+    `is_stored` returns whether an event with a given id is stored, and therefore not new.
     """
 
     is_stored: Callable[[str], bool]
@@ -151,7 +151,7 @@ class RunLog:
     effects: list[Effect] = field(default_factory=list)
 
     def begin(self, pipeline: str, events: Sequence[Event], env: Mapping[str, Any]) -> None:
-        """A run begins."""
+        """Record the start of a run."""
         self.runs.append(
             RecordedRun(
                 stream_id=env["stream_id"],
@@ -164,15 +164,15 @@ class RunLog:
         )
 
     def end_handling(self, events: Sequence[Event]) -> None:
-        """All handlers of the run that began last have had their turn, and this came out."""
+        """Record the new ones of the events that the latest run returned."""
         new: dict[str, Event] = {}
         members = frozenset(self.runs[-1].events)
         for event in events:
             message_id = event["message_id"]
             if message_id not in members and not self.is_stored(message_id):
                 new.setdefault(message_id, dict(event))
-        self.runs[-1].made = tuple(new.values())
+        self.runs[-1].new_events = tuple(new.values())
 
     def succeed(self) -> None:
-        """The run that began last is to be completed."""
+        """Record that the latest run succeeded."""
         self.runs[-1].succeeded = True

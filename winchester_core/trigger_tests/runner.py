@@ -1,4 +1,4 @@
-"""Run of one test case, and comparison of its results with what it expects."""
+"""Run of one test case, and comparison of its actual results with the expected ones."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from winchester_core.config import Settings
     from winchester_core.config.cases import Case, Step
     from winchester_core.interfaces import EventSource
+
 MAX_REPORTED_REJECTIONS = 100
-"""How many rejected messages of a file are told of."""
+"""Limit of rejected messages that are reported for one file."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """How a case went: `failures` is empty when all was as expected."""
+    """Result of a case: its `failures` as texts, empty if it passed, and its run time."""
 
     case: Case
     failures: tuple[str, ...]
@@ -37,14 +38,14 @@ class CaseResult:
 
     @property
     def passed(self) -> bool:
-        """Whether all was as expected."""
+        """Whether all expectations were met."""
         return not self.failures
 
 
 def run_case(case: Case, settings: Settings) -> CaseResult:
-    """Run `case` with the triggers and pipelines of `settings`, whose database is not touched.
+    """Run `case` with the triggers and pipelines of `settings`; their database is not used.
 
-    Raises `ConfigurationError` for event definitions that a case needs and that are not there.
+    Raises `ConfigurationError` if the case needs event definitions and none are configured.
     """
     started = monotonic()
     with closing(_CaseRun(case, settings)) as run:
@@ -55,16 +56,16 @@ def run_case(case: Case, settings: Settings) -> CaseResult:
 class _CaseRun:
     def __init__(self, case: Case, settings: Settings) -> None:
         self._case = case
-        self._journal = RunLog(self._is_stored)
-        self._engine = InMemoryEngine(dry_run_settings(settings, self._journal))
+        self._run_log = RunLog(self._is_stored)
+        self._engine = InMemoryEngine(dry_run_settings(settings, self._run_log))
         definitions = bootstrap.trigger_definitions(settings, PluginRegistry(CONDITIONS))
-        self._reasons = DifferenceExplainer(
+        self._explainer = DifferenceExplainer(
             self._engine.store, {each.name: each for each in definitions}
         )
         self._received = dict.fromkeys(("stored", "duplicates", "rejected", "dropped"), 0)
         self._rejections: list[str] = []
         self._last_rejected = 0
-        self._named = 0
+        self._generated_ids = 0
 
     def close(self) -> None:
         self._engine.close()
@@ -73,46 +74,46 @@ class _CaseRun:
         if self._case.start is not None:
             self._engine.store.set_event_clock(self._case.start)
         for step in self._case.steps:
-            yield from self._take(step)
+            yield from self._run_step(step)
         if not any(_expects_rejections(step) for step in self._case.steps):
             yield from self._rejections
 
     def _is_stored(self, message_id: str) -> bool:
         return self._engine.store.has_event(message_id)
 
-    def _take(self, step: Step) -> Sequence[str]:
+    def _run_step(self, step: Step) -> Sequence[str]:
         match step:
             case InputBatch():
-                self._give(step)
+                self._add_batch(step)
             case InputFile():
-                self._replay(step)
+                self._replay_file(step)
             case AdvanceTime():
                 return self._advance(step)
             case Expectation():
-                came = read_actual_results(self._engine.store, self._journal, self._received)
-                return list(find_differences(step, came, self._reasons.explain))
+                actual = read_actual_results(self._engine.store, self._run_log, self._received)
+                return list(find_differences(step, actual, self._explainer.explain))
             case _:
                 assert_never(step)
         return ()
 
-    def _give(self, step: InputBatch) -> None:
+    def _add_batch(self, step: InputBatch) -> None:
         if step.kind == "events":
-            result = self._engine.add_events([self._completed(each) for each in step.items])
+            result = self._engine.add_events([self._with_defaults(each) for each in step.items])
         else:
             result = self._engine.add_notifications(step.items)
         self._count(result.stored, result.duplicates, result.invalid, result.dropped)
-        for place, outcome in enumerate(result.outcomes):
+        for index, outcome in enumerate(result.outcomes):
             if outcome.status.value == "invalid":
-                what = f"{step.kind}[{place}] ({outcome.message_id or 'without an id'})"
-                self._rejections.append(f"{step.place}: {what} is rejected: {outcome.reason}")
+                item = f"{step.kind}[{index}] ({outcome.message_id or 'no id'})"
+                self._rejections.append(f"{step.place}: {item} was rejected: {outcome.reason}")
 
-    def _completed(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """The event with an id, e1, e2 and so on, and the present time, where it has none."""
-        self._named += 1
+    def _with_defaults(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Add an id (e1, e2 and so on) and the current time to an event that lacks them."""
+        self._generated_ids += 1
         now = self._engine.store.event_clock()
-        return {"message_id": f"e{self._named}", "timestamp": now, **event}
+        return {"message_id": f"e{self._generated_ids}", "timestamp": now, **event}
 
-    def _replay(self, step: InputFile) -> None:
+    def _replay_file(self, step: InputFile) -> None:
         pace = ReplayPace(step=step.every, advance=timedelta(0))
         summary = self._engine.replay(_source(step), pace)
         self._count(summary.stored, summary.duplicates, summary.rejected, summary.dropped)
@@ -120,18 +121,18 @@ class _CaseRun:
             cursor=self._last_rejected, limit=MAX_REPORTED_REJECTIONS
         ):
             self._last_rejected = each.id
-            self._rejections.append(f"{step.place}: a message is rejected: {each.reason}")
+            self._rejections.append(f"{step.place}: a message was rejected: {each.reason}")
 
     def _advance(self, step: AdvanceTime) -> Sequence[str]:
         now = self._engine.store.event_clock()
         if isinstance(step.to, datetime):
             moment = step.to
         elif now is None:
-            return [f"{step.place}: time cannot go on: no event has told it, and no start"]
+            return [f"{step.place}: cannot advance: add an event or set 'start' first"]
         else:
             moment = now + step.to
         if now is not None and moment < now:
-            return [f"{step.place}: time goes on only: it is {now.isoformat()} already"]
+            return [f"{step.place}: cannot go back in time: it is {now.isoformat()}"]
         self._engine.advance_to(moment)
         return ()
 

@@ -83,7 +83,7 @@ def test_null_and_empty_values_give_no_trait_and_no_warning(distill_trait, setti
         ([1, 2, 3], "int", "a list of 3 is not an int"),
         ({"a": 1}, "float", "an object of 1 keys is not a float"),
         (float("inf"), "int", "inf is not an int"),
-        (7, "datetime", "7 is not an ISO 8601 date and time"),
+        (7, "datetime", "7 is not an RFC 3339 date and time"),
         (10**400, "float", "an integer of 1329 bits is not a float"),
         ("x" * 500, "int", "'" + "x" * 78 + "… is not an int"),
     ],

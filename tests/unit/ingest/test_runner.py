@@ -200,12 +200,14 @@ def test_statistics_report_throughput_and_lag_per_source(
             _entry("queue", QueueSource, ids=["1", "1", "2"], failing=1),
             _entry("list", ListSource, ids=["x" * 300]),
         ).run()
-    told = {text for text in caplog.messages if text.startswith("statistics of event source")}
-    assert "statistics of event source 'list': received=1 rejected=1" in told
+    records = {text for text in caplog.messages if text.startswith("event source statistics: ")}
+    assert "event source statistics: source=list received=1 rejected=1" in records
     assert any(
-        text.startswith("statistics of event source 'queue': received=3 stored=2 duplicates=1 fail")
+        text.startswith(
+            "event source statistics: source=queue received=3 stored=2 duplicates=1 fail"
+        )
         and " lag=" in text
-        for text in told
+        for text in records
     )
     assert (totals.received, totals.rejected, totals.failures) == (4, 1, 1)
 

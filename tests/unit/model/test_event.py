@@ -111,7 +111,7 @@ def test_a_trait_with_an_unstorable_name_is_dropped(name: Any) -> None:
         ({"event_type": "\udfff"}, "event_type", "surrogate"),
         ({"timestamp": None}, "timestamp", "missing"),
         ({"timestamp": 1234}, "timestamp", "not int"),
-        ({"timestamp": "soon"}, "timestamp", "not an ISO 8601 date and time"),
+        ({"timestamp": "soon"}, "timestamp", "not an RFC 3339 date and time"),
         ({"timestamp": "0999-01-01T00:00:00"}, "timestamp", "outside the years"),
         ({"timestamp": datetime(1, 1, 1, tzinfo=UTC)}, "timestamp", "outside the years"),
     ],
@@ -236,7 +236,7 @@ def test_times_of_rfc_3339_are_read(text: str, moment: datetime) -> None:
     ],
 )
 def test_what_only_resembles_a_time_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"not an ISO 8601|outside the years"):
+    with pytest.raises(ValueError, match=r"not an RFC 3339|outside the years"):
         parse_timestamp(text)
 
 

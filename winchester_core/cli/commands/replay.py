@@ -93,7 +93,7 @@ def _replay(
         replayer = Replayer(
             source=source,
             pump=pump,
-            manager=ingester,
+            ingester=ingester,
             worker=worker,
             pace=pace,
             stop=stop,
