@@ -17,7 +17,7 @@ from winchester_core.telemetry.watchdog import Watchdog
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
     from typing import Self
 
@@ -101,14 +101,24 @@ class SourcePump:
         return self.totals
 
     def ingest(self, messages: Sequence[Message], stamps: Sequence[datetime] | None = None) -> bool:
-        """Store these messages and settle them with the source; False when they were released.
+        """Store these messages and settle them with the source; False when some were released.
 
+        Messages of more than `MAX_BATCH_BYTES` are stored in several transactions, in order.
         `stamps` as in `Ingester.add_messages`.
         """
         self.in_flight = len(messages)
         try:
-            with LogContext("ingest", source=self._name, messages=len(messages)):
-                return self._ingest(messages, stamps)
+            for part in _parts_by_bytes(messages):
+                settled = False
+                try:
+                    with LogContext("ingest", source=self._name, messages=len(messages[part])):
+                        settled = self._ingest(messages[part], stamps and stamps[part])
+                finally:
+                    if not settled and part.stop < len(messages):
+                        self._source.release(messages[part.stop :])
+                if not settled:
+                    return False
+            return True
         finally:
             self.in_flight = 0
 
@@ -185,6 +195,25 @@ class SourcePump:
         self.totals.add(result)
         if self._on_batch is not None:
             self._on_batch(self.totals)
+
+
+MAX_BATCH_BYTES = 8 * 1024 * 1024
+"""Bytes of message bodies in one transaction. MariaDB accepts statements of 16 MiB by default."""
+
+
+def _parts_by_bytes(messages: Sequence[Message]) -> Iterator[slice]:
+    """Divide messages into consecutive parts of at most `MAX_BATCH_BYTES`, or a single message.
+
+    A body that has been parsed already counts as empty: its size is not known.
+    """
+    begin = size = 0
+    for index, message in enumerate(messages):
+        length = len(message.body) if isinstance(message.body, bytes) else 0
+        if index > begin and size + length > MAX_BATCH_BYTES:
+            yield slice(begin, index)
+            begin, size = index, 0
+        size += length
+    yield slice(begin, len(messages))
 
 
 RECEIVE_TIMEOUT_SECONDS = 1.0
