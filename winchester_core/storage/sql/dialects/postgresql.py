@@ -41,6 +41,8 @@ _CONNECT_ARGS = {
     "keepalives_interval": base.KEEPALIVE_INTERVAL_SECONDS,
     "keepalives_count": base.KEEPALIVE_COUNT,
     "tcp_user_timeout": base.TCP_USER_TIMEOUT_SECONDS * 1000,
+    # else it is the database's encoding, in which the driver cannot write every text
+    "client_encoding": "utf8",
 }
 """Parameters of libpq; a URL may override them."""
 
