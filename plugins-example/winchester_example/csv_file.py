@@ -61,12 +61,12 @@ class CsvFileSource(EventSource):
             Optional(
                 "columns",
                 default=dict,
-                description="a map of trait to column, if their names differ",
+                description="a map of traits to columns, if their names differ",
             ): {_text: _text},
             Optional(
                 "types",
                 default=dict,
-                description="a map of trait to the type of its values; default: `text`",
+                description="a map of traits to the types of their values; default: `text`",
             ): {_text: In(list(CONVERTERS))},
             Optional("delimiter", default=",", description="separator of two cells"): In(
                 DELIMITERS

@@ -152,8 +152,8 @@ def test_changed_event_definitions_and_a_missing_database_do_not_matter(
         ((), "either --file or --from-db"),
         (("--file", "events.jsonl", "--from-db"), "either --file or --from-db"),
         (("--file", "-"), "standard input cannot be"),
-        (("--file", "events.jsonl", "--since", "1d"), "for --from-db"),
-        (("--from-db", "--format", "event"), "are for a --file"),
+        (("--file", "events.jsonl", "--since", "1d"), "require --from-db"),
+        (("--from-db", "--format", "event"), "require --file"),
         (("--file", "events.jsonl", "--against", "none.yaml"), "configuration not found"),
     ],
 )

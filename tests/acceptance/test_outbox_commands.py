@@ -176,8 +176,8 @@ def test_all_selects_the_filtered_dead_letters(winchester: Winchester, ready_sit
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "name effects by their ids, or all dead letters by --all"),
-        (("7", "--all"), "name effects by their ids, or all dead letters by --all"),
+        ((), "specify the ids of effects, or --all for all dead letters"),
+        (("7", "--all"), "specify the ids of effects, or --all for all dead letters"),
         (("7", "--older-than", "1d"), "--older-than is a filter for --all"),
     ],
 )

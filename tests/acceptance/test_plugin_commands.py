@@ -128,7 +128,7 @@ def test_a_plugin_is_shown_with_its_docstring_and_parameters(
 ) -> None:
     for named in ("jsonl", "event_sources/jsonl", "winchester.event_sources/jsonl"):
         shown = json.loads(winchester(site, "plugin", "show", named, "-f", "json").out)
-        assert shown["description"].startswith("Events or notifications as JSON")
+        assert shown["description"].startswith("Reads events or notifications as JSON")
         assert [each["name"] for each in shown["parameters"]] == [
             "path",
             "format",
@@ -148,11 +148,11 @@ def test_a_plugin_is_listed_and_shown_with_summary_schema_and_example(
     listed = _rows(winchester(site, "plugin", "list", "-f", "json").out)
     shown = json.loads(winchester(site, "plugin", "show", "logger", "-f", "json").out)
     for each in (listed["handlers", "logger"], shown):
-        assert each["summary"].startswith("Logs how many events came")
+        assert each["summary"].startswith("Logs the stream with its number of events")
         assert each["schema"]["properties"]["level"]["default"] == "INFO"
         assert each["example"].splitlines()[0] == "- name: logger"
     table = winchester(site, "plugin", "list", "--group", "handlers").out
-    assert "Logs how many events came" in table
+    assert "Logs the stream with its number of events" in table
     assert "winchester_handlers.logger:LoggerHandler" not in table
 
 

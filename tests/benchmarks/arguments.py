@@ -61,7 +61,7 @@ def _some_of(known: Collection[str]) -> Callable[[str], list[str]]:
         chosen = text.split(",")
         for name in chosen:
             if name not in known:
-                raise argparse.ArgumentTypeError(f"{name!r}; there are: {', '.join(known)}")
+                raise argparse.ArgumentTypeError(f"{name!r}; available: {', '.join(known)}")
         return chosen
 
     return names

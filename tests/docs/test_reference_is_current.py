@@ -27,7 +27,7 @@ def docs(checkout: Path, tmp_path: Path) -> Path:
 def test_every_generated_page_is_current(checkout: Path) -> None:
     stale = sorted(outdated(checkout / "docs"))
 
-    assert not stale, f"run 'make docs', which writes {', '.join(stale)} anew"
+    assert not stale, f"run 'make docs', to update {', '.join(stale)}"
 
 
 def test_a_changed_region_is_found_and_rewritten(docs: Path) -> None:

@@ -42,7 +42,7 @@ def add_file_options(parser: ArgumentParser, *, required: bool) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="a trait of the file's events that is a datetime. Repeatable",
+        help="a datetime trait of the file's events. Repeatable",
     )
 
 

@@ -125,7 +125,7 @@ def check_columns(requested: Sequence[str], known: Sequence[str]) -> Sequence[st
     """Return the requested columns. Raises `UsageError` for one that is not `known`."""
     for column in requested:
         if column not in known and column_key(column) not in known:
-            raise UsageError(f"no column is named {column!r}; there are: {', '.join(known)}")
+            raise UsageError(f"no column is named {column!r}; available: {', '.join(known)}")
     return requested
 
 
@@ -231,7 +231,7 @@ class PagedLister(FlatLister):
         if not parsed_args.count:
             return super().run(parsed_args)
         if parsed_args.cursor is not None or parsed_args.limit is not None:
-            raise UsageError("--count counts all objects: it excludes --cursor and --limit")
+            raise UsageError("--count cannot be combined with --cursor or --limit")
         with StoreSession(parsed_args) as session:
             print(self.count(session), file=self.app.stdout)
         return DONE

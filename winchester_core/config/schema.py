@@ -54,7 +54,7 @@ def alias_map(value: Any) -> dict[str, str]:
     if isinstance(value, dict):
         aliases: dict[str, str] = Schema({text: text})(value)
         return aliases
-    raise UnexpectedValue("expected a mapping of a name to the name of an entry point")
+    raise UnexpectedValue("expected a mapping of names to names of entry points")
 
 
 SOURCE_SCHEMA = Schema(
@@ -72,7 +72,7 @@ SOURCE_SCHEMA = Schema(
     type=["object", "null"],
     propertyNames={"minLength": 1},
     additionalProperties=definition_reference("event_source"),
-    title="mapping of a name to a source",
+    title="mapping of names to sources",
 )
 def source_map(value: Any) -> dict[str, Any]:
     """Check that the event sources are a mapping; each source is validated separately."""
@@ -80,7 +80,7 @@ def source_map(value: Any) -> dict[str, Any]:
         return {}
     if isinstance(value, dict) and all(isinstance(name, str) and name for name in value):
         return value
-    raise UnexpectedValue("expected a mapping of a name to an event source")
+    raise UnexpectedValue("expected a mapping of names to event sources")
 
 
 DATABASE_SCHEMA = Schema(

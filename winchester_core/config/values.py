@@ -142,7 +142,7 @@ def one_of(*names: str) -> Callable[[Any], str]:
 
 @json_schema(**case_insensitive_enum(*(level.lower() for level in LOG_LEVELS), "warn"))
 def log_level(value: Any) -> str:
-    """Check the name of a level of `logging`, in any case; return it in upper case."""
+    """Return the name of a `logging` level in upper case; accept it in any case."""
     name = value.upper() if isinstance(value, str) else value
     if name == "WARN":
         return "WARNING"

@@ -38,12 +38,12 @@ MATCH_FIELDS: dict[Any, Any] = {
     Optional(
         "timestamp", description="a time expression that contains the event's timestamp"
     ): validate_time_expression,
-    Optional("traits", description="a map of a trait to a constant or a condition"): {
+    Optional("traits", description="a map of traits to constants or conditions"): {
         NAME_SCHEMA: definition_placeholder("predicate")
     },
     Optional(
         "map_distinguished_by",
-        description="a map of a distinguishing trait to the trait that replaces it",
+        description="a map of distinguishing traits to the traits that replace them",
     ): {NAME_SCHEMA: NAME_SCHEMA},
 }
 FIRE_FIELDS: dict[Any, Any] = {

@@ -168,7 +168,7 @@ class Ingester:
             remaining = dict(self._triggers.by_name)
             if remaining.pop(name, None) is None:
                 known = ", ".join(sorted(self._triggers.by_name)) or "none"
-                raise ConfigurationError([f"no trigger is named {name!r}; there are: {known}"])
+                raise ConfigurationError([f"no trigger is named {name!r}; available: {known}"])
             self._triggers = TriggerSet(remaining.values(), self.debug.counts)
 
     def reload(self, configuration: IngestConfiguration) -> None:

@@ -1,4 +1,4 @@
-"""Replay of recorded messages: ingest and worker alternate, on the time of the messages.
+"""Replay of recorded messages: ingest and worker alternate; time comes from the messages.
 
 Replaying a recorded week takes a minute, with the same result as live. Every message advances
 time as it is read, even a dropped or duplicate one.

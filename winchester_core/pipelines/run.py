@@ -100,8 +100,8 @@ class PipelineRun:
         Handlers may modify the list and the events.
 
         New events are those in the result of the last handler whose `message_id` is not among
-        `events`, in order of first occurrence, cleaned. Of two with the same id the first is used,
-        as when an event is ingested twice.
+        `events`, in order of first occurrence, cleaned. If two have the same id, the first is
+        used, as when an event is ingested twice.
 
         Raises `HandlerFailed`, chained from its cause, when a handler cannot be created, raises,
         returns anything but a list of dicts, or adds an invalid event.

@@ -38,7 +38,7 @@ BROKEN_PIPE: Final = 141
 
 
 class UsageError(WinchesterError):
-    """Invalid arguments, or arguments that exclude each other."""
+    """Invalid arguments, or mutually exclusive arguments."""
 
 
 def run_guarded(

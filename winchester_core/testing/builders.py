@@ -41,7 +41,7 @@ class FakeClock:
 
 def _utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
-        raise ValueError("the time of a clock needs a time zone")
+        raise ValueError("a clock's time needs a time zone")
     return moment.astimezone(UTC)
 
 

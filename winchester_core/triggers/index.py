@@ -181,10 +181,10 @@ def _is_indexable(candidate: Candidate[Any]) -> bool:
 
 
 MAX_CACHED_TYPES = 4_096
-"""Event types cached: some hundred times as many as a cloud sends."""
+"""Event types cached: about a hundred times as many as a cloud sends."""
 
 MAX_CACHED_CANDIDATES = 100_000
-"""References to candidates in all cached indexes, some ten megabytes."""
+"""References to candidates in all cached indexes: about ten megabytes."""
 
 MIN_CACHED_INDEXES = 8
 """The cache always has room for this many indexes as large as the one added. Building an index for

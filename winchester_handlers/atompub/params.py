@@ -18,12 +18,12 @@ OWN_TRAITS = ("message_id", "event_type", "timestamp")
     type="object",
     propertyNames={"not": {"enum": list(OWN_TRAITS)}},
     additionalProperties={"type": ["string", "number", "boolean"]},
-    title="mapping of a trait to its value",
+    title="mapping of traits to values",
 )
 def extra_info(value: Any) -> dict[str, Any]:
     """Validate traits to add to every published event."""
     if not isinstance(value, dict):
-        raise Invalid("expected a mapping of a trait to its value")
+        raise Invalid("expected a mapping of traits to values")
     for name, trait in value.items():
         if not isinstance(name, str) or name in OWN_TRAITS:
             own = ", ".join(OWN_TRAITS)
@@ -56,8 +56,8 @@ ATOMPUB_SCHEMA = Schema(
             "content_format",
             default=JSON,
             description=(
-                "`json`: the traits as a JSON object; `cuf_xml`: the usage of a server, of which "
-                "the published type then ends in `.cuf`"
+                "`json`: the traits as a JSON object; `cuf_xml`: the usage of a server; `.cuf` is "
+                "then appended to the published type"
             ),
         ): In((JSON, CUF_XML)),
         Optional(

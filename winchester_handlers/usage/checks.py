@@ -56,10 +56,10 @@ NO_EXISTS = Fault("U0", "Notifications, but no .exists notification found.")
 
 
 def judge(exists: Event, block: Sequence[Event]) -> Verdict:
-    """Check `exists` against `block`, the events since the previous one. The first fault decides.
+    """Check `exists` against `block`, the events since the previous one; return the first fault.
 
-    Total: each event gets a verdict. A trait is missing if it is None or "", since nova sends
-    either. A datetime is compared only with a datetime; a naive one is UTC.
+    Never raises: every event gets a verdict. A trait is missing if it is None or "", since nova
+    sends either. A datetime is compared only with a datetime; a naive one is UTC.
     """
     exists, block = _without_empty(exists), [_without_empty(event) for event in block]
     fault = _launch_fault(exists, block)

@@ -44,12 +44,12 @@ def uri_reference(value: Any) -> str:
     type="object",
     propertyNames={"pattern": f"^{HEADER_NAME.pattern}$"},
     additionalProperties={"type": "string", "minLength": 1},
-    title="mapping of a header's name to its value",
+    title="mapping of header names to values",
 )
 def headers(value: Any) -> dict[str, str]:
     """Validate additional headers, which must not be set by the handler itself."""
     if not isinstance(value, dict):
-        raise Invalid("expected a mapping of a header's name to its value")
+        raise Invalid("expected a mapping of header names to values")
     for name, text in value.items():
         if not isinstance(name, str) or not HEADER_NAME.fullmatch(name):
             raise Invalid("expected the name of a header", [name])

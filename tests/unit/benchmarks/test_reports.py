@@ -64,8 +64,8 @@ def test_discarded_figures_are_reported() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--only", "ingest-bach"], "there are: ingest-batch, worker"),
-        (["--database", "oracle"], "there are: sqlite"),
+        (["--only", "ingest-bach"], "available: ingest-batch, worker"),
+        (["--database", "oracle"], "available: sqlite"),
         (["--rounds", "0"], "0 is not positive"),
     ],
 )

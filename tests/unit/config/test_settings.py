@@ -176,14 +176,14 @@ def test_a_mapping_serves_in_place_of_a_file() -> None:
         (
             "pipeline_handlers: [a]",
             (
-                "2:20: pipeline_handlers: expected a mapping of a name to the name of an entry "
-                "point, not a list"
+                "2:20: pipeline_handlers: expected a mapping of names to names of entry "
+                "points, not a list"
             ),
         ),
         ("pipeline_handlers: {a: 5}", "2:24: pipeline_handlers.a: expected text, not 5"),
         (
             "event_sources: jsonl",
-            "2:16: event_sources: expected a mapping of a name to an event source, not 'jsonl'",
+            "2:16: event_sources: expected a mapping of names to event sources, not 'jsonl'",
         ),
     ],
 )

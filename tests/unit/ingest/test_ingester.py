@@ -247,7 +247,7 @@ def test_triggers_can_be_added_replaced_and_removed(store: MemoryStore, manager:
     manager.add_event(event("m-2"))
     counts = {stream.name: stream.event_count for stream in store.find_streams(StreamFilter())}
     assert counts == {"orders": 1, "second": 2}
-    with pytest.raises(ConfigurationError, match=r"no trigger is named 'orders'; there are: seco"):
+    with pytest.raises(ConfigurationError, match=r"no trigger is named 'orders'; available: seco"):
         manager.delete_trigger_definition("orders")
 
 

@@ -109,13 +109,13 @@ class BacktestCommand(ObjectShow):
 
 def _check_usage(args: Namespace) -> None:
     if (args.file is None) != args.from_db:
-        raise UsageError("name what to replay: either --file or --from-db")
+        raise UsageError("specify either --file or --from-db")
     if args.file == STDIN:
         raise UsageError("--file -: standard input cannot be read twice")
     if args.from_db and (args.format or args.datetime_trait):
-        raise UsageError("--format and --datetime-trait are for a --file")
+        raise UsageError("--format and --datetime-trait require --file")
     if not args.from_db and (args.since or args.until):
-        raise UsageError("--since and --until are for --from-db")
+        raise UsageError("--since and --until require --from-db")
 
 
 def _settings_of(args: Namespace) -> tuple[Settings, Settings | None]:

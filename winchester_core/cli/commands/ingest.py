@@ -137,20 +137,20 @@ def _sources_settings(args: Namespace) -> Settings:
 def _check_usage(args: Namespace) -> None:
     if args.file is not None:
         if args.yagi_conf:
-            raise UsageError("--file and --yagi-conf exclude each other")
+            raise UsageError("--file and --yagi-conf are mutually exclusive")
         if args.daemon or args.pid_file:
-            raise UsageError("--daemon and --pid-file are for the configured sources, not a --file")
+            raise UsageError("--daemon and --pid-file cannot be used with --file")
         if args.metrics_listen and not args.follow:
             raise UsageError("--metrics-listen requires configured sources, or --file --follow")
         if args.follow and args.file == STDIN:
-            raise UsageError("--follow is for a file: standard input is read until it ends")
+            raise UsageError("--follow requires a file: standard input is read until it ends")
         if args.datetime_trait and args.format == MessageKind.NOTIFICATION:
             raise UsageError(
                 "--datetime-trait is for events: event definitions give the types of notifications"
             )
     elif args.format or args.datetime_trait or args.follow:
         raise UsageError(
-            "--format, --datetime-trait and --follow are for a --file: sources have their own"
+            "--format, --datetime-trait and --follow require --file: sources have their own params"
         )
 
 

@@ -80,7 +80,7 @@ def _quoted_url(directory: Path) -> str:
     if "?" in path or not path.isprintable():
         raise UsageError(
             f"{directory}: a database URL cannot contain this path; choose a directory without "
-            "question versions and control characters in its path"
+            "question marks and control characters in its path"
         )
     return json.dumps(f"sqlite:///{path}".replace("${", "$${"), ensure_ascii=False)
 

@@ -264,7 +264,7 @@ class OutboxDiscard(BulkCommand[StoreSession]):
 def _check_selection(parsed_args: Namespace) -> None:
     """Raise `UsageError` unless either ids or ``--all`` are given, and filters only with it."""
     if bool(parsed_args.ids) == parsed_args.all:
-        raise UsageError("name effects by their ids, or all dead letters by --all")
+        raise UsageError("specify the ids of effects, or --all for all dead letters")
     filters = [name for name in FILTERS if getattr(parsed_args, name) is not None]
     if filters and not parsed_args.all:
         option = filters[0].replace("_", "-")

@@ -70,13 +70,13 @@ class PlanCommand(FlatLister):
     fire criteria and expiration, and grouped by the same distinguishing traits.
 
     For each such trigger: the number of open streams, and how many of them will be recalculated
-    from their events. Of the latter: how many fire at once, or later because of a fire_delay; how
+    from their events; among these, how many fire at once, or later because of a fire_delay; how
     many expire at once; and how many of the others expire earlier or later than before.
     consequences are further effects on all its open streams. With --list, each affected stream is
     shown, with its progress and its times before and after.
 
-    Nothing is changed. Streams are processed meanwhile, so that the numbers are a snapshot. Times
-    are stream time.
+    Nothing is changed. Streams continue to be processed, so the numbers are a snapshot. Times are
+    stream time.
     """
 
     examples = (

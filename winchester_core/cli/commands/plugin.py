@@ -208,7 +208,7 @@ def _find_by_name(name: str) -> Plugin:
         choices = " or ".join(
             f"{plugin.group.removeprefix('winchester.')}/{name}" for plugin in found
         )
-        raise UsageError(f"several plugins are named {name!r}: name {choices}")
+        raise UsageError(f"several plugins are named {name!r}: specify {choices}")
     return found[0]
 
 

@@ -63,7 +63,7 @@ class ReloadCommand(ConfiguredCommand):
     def take_action(self, parsed_args: Namespace) -> int:
         """Check the configuration and signal the processes; return the exit status."""
         if not parsed_args.pid_file and not parsed_args.pid:
-            raise UsageError("name the processes: --pid-file PATH or --pid NUMBER")
+            raise UsageError("specify the processes: --pid-file PATH or --pid NUMBER")
         check_configuration(load_configuration(parsed_args))
         status = DONE
         for name, pid in _processes(parsed_args):

@@ -140,7 +140,7 @@ class ErrorStreamCommand(BulkCommand[StoreSession]):
 def _check_selection(parsed_args: Namespace) -> None:
     """Raise `UsageError` unless either ids or ``--all`` are given, and filters only with it."""
     if bool(parsed_args.ids) == parsed_args.all:
-        raise UsageError("name streams by their ids, or all in error by --all")
+        raise UsageError("specify the ids of streams, or --all for all streams in error")
     filters = [name for name in FILTERS if getattr(parsed_args, name) is not None]
     if filters and not parsed_args.all:
         option = filters[0].replace("_", "-")

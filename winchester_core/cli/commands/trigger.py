@@ -221,7 +221,7 @@ class TriggerReset(FlatLister):
         return self._status
 
     def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], list[dict[str, Any]]]:
-        """Return the columns and the outcomes."""
+        """Reset the counts of each trigger; return the columns and the outcomes."""
         columns = check_columns(parsed_args.columns, RESET_COLUMNS) or RESET_COLUMNS
         outcomes = []
         with StoreSession(parsed_args) as session:

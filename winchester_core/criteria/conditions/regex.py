@@ -50,11 +50,11 @@ def validate_regex(expression: Any) -> Any:
 
 
 class RegexCondition(TypedCondition):
-    r"""The trait is text in which the regular expression is found anywhere, as by `re.search`.
+    r"""The trait is text with a match of the regular expression anywhere, like `re.search`.
 
     Anchor it with `^` and `$` to match the whole text. The syntax is RE2's: no back-references, no
-    look-around; `$` is the very end, also after a newline; `(?i)` ignores case. A text longer
-    than 65,536 characters, or with a lone surrogate, does not match.
+    look-around; `$` matches only at the very end, after any final newline; `(?i)` ignores case. A
+    text longer than 65,536 characters, or with a lone surrogate, does not match.
     """
 
     example: ClassVar[str] = "host: {regex: '^web-[0-9]+$'}"

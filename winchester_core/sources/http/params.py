@@ -85,7 +85,7 @@ SCHEMA = CheckedSchema(
         Optional(
             "timeout_seconds",
             default=30,
-            description="time limit for receiving the body, and again for storing its items",
+            description="time limit for receiving the body, and separately for storing its items",
         ): whole_number(1),
         Optional(
             "datetime_traits",

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 def _check_follow(params: Mapping[str, Any]) -> None:
     if params["follow"] and params["path"] == STDIN:
-        raise Invalid("follow is for a file: standard input is read until it ends", ["follow"])
+        raise Invalid("follow requires a file: standard input is read until it ends", ["follow"])
 
 
 class JsonlSource(EventSource):

@@ -256,7 +256,7 @@ def next_due(tx: Transaction, endpoint: Endpoint) -> datetime | None:
 
 
 def has_endpoint(endpoint: Endpoint) -> ColumnElement[bool]:
-    """Return a condition that an effect is addressed to `endpoint`."""
+    """Return the SQL condition for effects addressed to `endpoint`."""
     return and_(
         effects.c.pipeline == endpoint.pipeline,
         effects.c.handler == endpoint.handler,

@@ -183,7 +183,7 @@ effects = Table(
         "due_at",
         UtcDateTime(),
         nullable=True,
-        comment="when it may be claimed; null behind another of its stream, or when dead",
+        comment="when it may be claimed; null while an earlier effect blocks it, or when dead",
     ),
     Column("worker", exact_string(255), nullable=True),
     Column("last_error", long_text(), nullable=True),

@@ -50,8 +50,8 @@ _SESSION_OPTIONS = (
     "-c timezone=UTC"
     f" -c lock_timeout={base.LOCK_TIMEOUT_SECONDS}s"
     f" -c idle_in_transaction_session_timeout={base.IDLE_TRANSACTION_TIMEOUT_SECONDS}s"
-    # every query has an index; for some hundred rows the planner prefers a sequential scan, by
-    # cost defaults of spinning disks
+    # every query has an index; for a few hundred rows the planner would prefer a sequential scan,
+    # because its default costs assume spinning disks
     " -c enable_seqscan=off"
     # no query takes long enough to be worth compiling
     " -c jit=off"

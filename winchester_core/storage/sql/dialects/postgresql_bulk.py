@@ -1,4 +1,4 @@
-"""Bulk statements of PostgreSQL: rows as one binary array for each column.
+"""Bulk statements of PostgreSQL: rows are sent as one binary array for each column.
 
 With a parameter for each value, the driver would spend more time on the statement's text than the
 server on the rows.
