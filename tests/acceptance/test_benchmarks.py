@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 TINY = {
     "rounds": 2,
     "events": 160,
-    "most": 100,
+    "max_size": 100,
     "memory_events": 320,
     "large_stream": 50,
     "wakeups": 10,
@@ -46,8 +46,8 @@ def test_a_benchmark_reports_finite_ratios(name: str, tmp_path: Path, shared_dat
         assert figure.goals
         for goal in figure.goals:
             spread = figure.spread(goal)
-            assert math.isfinite(spread.greatest)
-            assert 0 < spread.least <= spread.median <= spread.greatest
+            assert math.isfinite(spread.maximum)
+            assert 0 < spread.minimum <= spread.median <= spread.maximum
 
 
 def test_the_growth_chart_is_reproducible(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import report
-from benchmarks.arguments import parser
+from benchmarks.arguments import make_parser
 from benchmarks.curves import draw
 from benchmarks.machine import database_settings, machine
 from benchmarks.options import Options
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    args = parser(BENCHMARKS).parse_args()
+    args = make_parser(BENCHMARKS).parse_args()
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         options = _options(args, Path(folder))
-        document = _measured(args.only or BENCHMARKS, options)
+        document = _run_report(args.only or BENCHMARKS, options)
     if args.json is not None:
         report.write(args.json, document)
     if args.docs:
-        _keep(document)
+        _update_docs(document)
 
 
-def _measured(names: Iterable[str], options: Options) -> dict[str, object]:
+def _run_report(names: Iterable[str], options: Options) -> dict[str, object]:
     """Run these benchmarks, print their table and return the report."""
-    begun = machine()
+    machine_before = machine()
     settings = database_settings(options.databases, options.folder)
     figures = list(_run(names, options))
     print(table(figures))
-    return report.report(figures, options, begun, settings)
+    return report.report(figures, options, machine_before, settings)
 
 
 def _run(names: Iterable[str], options: Options) -> Iterator[Figure]:
@@ -55,7 +55,7 @@ def _run(names: Iterable[str], options: Options) -> Iterator[Figure]:
             yield figure
 
 
-def _keep(document: dict[str, object]) -> None:
+def _update_docs(document: dict[str, object]) -> None:
     """Merge the report into the documentation, with earlier figures of the same machine."""
     path = EXPLANATION / "performance.json"
     before = report.read(path)
@@ -74,7 +74,7 @@ def _options(args: argparse.Namespace, folder: Path) -> Options:
         rounds=args.rounds,
         events=args.events,
         seed=args.seed,
-        most=args.most,
+        max_size=args.max_size,
         memory_events=args.memory_events,
         large_stream=args.large_stream,
         wakeups=args.wakeups,

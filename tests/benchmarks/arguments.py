@@ -12,41 +12,50 @@ from support.servers.databases import BACKENDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-DESCRIPTION = "Measure the engine beside the limits of the databases under it."
+DESCRIPTION = "Compare the engine with the limits of its databases."
 
 
-def parser(benchmarks: Collection[str]) -> argparse.ArgumentParser:
+def make_parser(benchmarks: Collection[str]) -> argparse.ArgumentParser:
     """Return the parser; `benchmarks` are the names to choose from."""
-    made = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="benchmarks",
         description=DESCRIPTION,
         epilog=f"benchmarks: {', '.join(benchmarks)}",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    made.add_argument(
-        "--database", type=_some_of(BACKENDS), default=list(BACKENDS), help="one or several"
+    parser.add_argument(
+        "--database",
+        type=_choices(BACKENDS),
+        default=list(BACKENDS),
+        help="one or more, separated by commas",
     )
-    made.add_argument("--only", type=_some_of(benchmarks), help="benchmarks; without it all")
-    made.add_argument("--folder", type=Path, help="where files of SQLite lie")
-    made.add_argument("--data", type=Path, default=DATA, help="the recorded notifications")
-    made.add_argument("--json", type=Path, help="write everything to this file")
-    made.add_argument("--docs", action="store_true", help="write tables and curves into docs/")
-    _add_sizes(made)
-    return made
+    parser.add_argument(
+        "--only",
+        type=_choices(benchmarks),
+        help="benchmarks to run, separated by commas; default: all",
+    )
+    parser.add_argument("--folder", type=Path, help="directory of the SQLite files")
+    parser.add_argument(
+        "--data", type=Path, default=DATA, help="directory of the recorded notifications"
+    )
+    parser.add_argument("--json", type=Path, help="write the report to this file")
+    parser.add_argument("--docs", action="store_true", help="update tables and curves in docs/")
+    _add_sizes(parser)
+    return parser
 
 
-def _add_sizes(made: argparse.ArgumentParser) -> None:
+def _add_sizes(parser: argparse.ArgumentParser) -> None:
     for name, size, text in (
-        ("rounds", 5, "in each, every contestant has its turn"),
-        ("events", 80_000, "of the largest rounds; the others take a part of it"),
-        ("most", 100_000, "where growth curves end; 1000000 is the long form"),
-        ("memory-events", 160_000, "over which memory is watched; 1000000 is the long form"),
-        ("large-stream", 100_000, "events of the stream whose firing is weighed"),
-        ("wakeups", 200, "how often an idle worker is woken"),
-        ("processes", 2, "that ingest at the same time"),
+        ("rounds", 5, "rounds; each runs every contestant once"),
+        ("events", 80_000, "events per round; slow benchmarks use a fraction"),
+        ("max-size", 100_000, "end of the growth curves; 1000000 for a long run"),
+        ("memory-events", 160_000, "events of the memory benchmark; 1000000 for a long run"),
+        ("large-stream", 100_000, "events of the stream whose memory use is measured"),
+        ("wakeups", 200, "number of wake-ups of an idle worker"),
+        ("processes", 2, "processes that ingest concurrently"),
     ):
-        made.add_argument(f"--{name}", type=_positive, default=size, help=text)
-    made.add_argument("--seed", type=int, default=1, help="of the events")
+        parser.add_argument(f"--{name}", type=_positive, default=size, help=text)
+    parser.add_argument("--seed", type=int, default=1, help="seed of the generated events")
 
 
 def _positive(text: str) -> int:
@@ -56,7 +65,7 @@ def _positive(text: str) -> int:
     return value
 
 
-def _some_of(known: Collection[str]) -> Callable[[str], list[str]]:
+def _choices(known: Collection[str]) -> Callable[[str], list[str]]:
     def names(text: str) -> list[str]:
         chosen = text.split(",")
         for name in chosen:

@@ -29,7 +29,7 @@ NAME = "distilling"
 PLAIN = "plain stackdistiller"
 RELEASES = ("2015.1.0", "HEAD")
 SHARE = 80
-"""Of the events of a large round, one in so many is distilled here."""
+"""Divisor of the number of events: distilling is slower than ingest."""
 
 Body = dict[str, Any]
 
@@ -37,11 +37,11 @@ Body = dict[str, Any]
 def measure(options: Options) -> Iterator[Figure]:
     """Yield a figure for each release; none if the recorded notifications are missing."""
     if not options.data.is_dir():
-        print(f"distilling is left out: {options.data} is not here", file=sys.stderr)
+        print(f"distilling is skipped: {options.data} does not exist", file=sys.stderr)
         return
     for release in RELEASES:
         ours, theirs = distillers(options.data, release)
-        bodies = alike(recorded(options.data), ours, theirs)
+        bodies = check_equal_events(recorded(options.data), ours, theirs)
         passes = max(1, options.events // SHARE // len(bodies))
         contestants = {
             ENGINE: _distilling(ours.distill, bodies, passes),
@@ -84,7 +84,7 @@ def distillers(data: Path, release: str) -> tuple[Distiller, Callable[[Body], Bo
     return Distiller(definitions, PluginRegistry(TRAIT_PLUGINS)), distill
 
 
-def alike(
+def check_equal_events(
     bodies: Sequence[Body], ours: Distiller, theirs: Callable[[Body], Body | None]
 ) -> list[Body]:
     """Return the notifications that become events, without those plain stackdistiller raises on.

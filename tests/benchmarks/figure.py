@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 ENGINE = "engine"
 RAW = "raw"
 HAND_WRITTEN = "hand-written"
-PAST_CORE = "hand-written, without Core"
+NATIVE_SQL = "hand-written, without Core"
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
     """Minimum, median and maximum of samples."""
 
-    least: float
+    minimum: float
     median: float
-    greatest: float
+    maximum: float
 
     @classmethod
     def of(cls, samples: Sequence[float]) -> Spread:
@@ -86,8 +86,8 @@ class Figure:
         measured = self.samples[goal.of]
         if goal.to is None:
             return Spread.of(measured)
-        beside = self.samples[goal.to]
-        return Spread.of([one / other for one, other in zip(measured, beside, strict=True)])
+        baseline = self.samples[goal.to]
+        return Spread.of([one / other for one, other in zip(measured, baseline, strict=True)])
 
     def is_reached(self, goal: Goal) -> bool | None:
         """Return whether the median reaches `goal`; None without a bound."""

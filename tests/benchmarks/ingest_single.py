@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.figure import ENGINE, HAND_WRITTEN, PAST_CORE, RAW, Figure, Goal, cpu_us, rates
-from benchmarks.hand_written import in_core, past_core
+from benchmarks.databases import engine_manager, plain_engine
+from benchmarks.figure import ENGINE, HAND_WRITTEN, NATIVE_SQL, RAW, Figure, Goal, cpu_us, rates
+from benchmarks.hand_written import in_native_sql, in_sqlalchemy_core
 from benchmarks.ingest_batch import add_all
 from benchmarks.lap import timed
 from benchmarks.options import BATCH
-from benchmarks.places import engine_manager, plain_engine
 from benchmarks.raw import RawEvents
 from benchmarks.rounds import interleave
 from benchmarks.workload import Workload
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from benchmarks.rounds import Contestant
 
 NAME = "ingest-single"
-GOALS = (Goal(ENGINE, RAW, at_least=0.4), Goal(ENGINE, HAND_WRITTEN), Goal(ENGINE, PAST_CORE))
+GOALS = (Goal(ENGINE, RAW, at_least=0.4), Goal(ENGINE, HAND_WRITTEN), Goal(ENGINE, NATIVE_SQL))
 SHARE = 40
-"""Of the events of a large round, one in so many is added here."""
+"""Divisor of the number of events: single events are slower than batches."""
 
 
 def measure(options: Options) -> Iterator[Figure]:
@@ -50,8 +50,8 @@ def _contestants(backend: str, options: Options, stack: ExitStack) -> dict[str, 
     manager = stack.enter_context(engine_manager(backend, options.folder))
     return {
         ENGINE: _adding(options, lambda batches: add_all(manager, batches)),
-        HAND_WRITTEN: _adding(options, in_core(plain()).add),
-        PAST_CORE: _adding(options, past_core(backend, plain()).add),
+        HAND_WRITTEN: _adding(options, in_sqlalchemy_core(plain()).add),
+        NATIVE_SQL: _adding(options, in_native_sql(backend, plain()).add),
         RAW: _adding(options, RawEvents(plain()).add),
     }
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
-from benchmarks.places import engine_url
+from benchmarks.databases import engine_url
 from winchester_core.storage.sql.database import Database
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ _SQLITE = ("journal_mode", "synchronous")
 def machine() -> dict[str, Any]:
     """Return processor, memory, versions and load average."""
     return {
-        "processor": _found(Path("/proc/cpuinfo"), r"^model name\s*:\s*(.+)$"),
+        "processor": _search(Path("/proc/cpuinfo"), r"^model name\s*:\s*(.+)$"),
         "processors": os.cpu_count(),
-        "memory_kib": _found(Path("/proc/meminfo"), r"^MemTotal:\s*(\d+) kB$"),
+        "memory_kib": _search(Path("/proc/meminfo"), r"^MemTotal:\s*(\d+) kB$"),
         "system": _system(),
         "python": platform.python_version(),
         "libraries": {name: _version(name) for name in LIBRARIES},
@@ -76,7 +76,7 @@ def _scalar(connection: Connection, query: str) -> str:
     return str(connection.execute(text(query)).scalar_one())
 
 
-def _found(path: Path, pattern: str) -> str | None:
+def _search(path: Path, pattern: str) -> str | None:
     found = re.search(pattern, path.read_text(), re.MULTILINE) if path.is_file() else None
     return found[1] if found else None
 

@@ -40,7 +40,7 @@ def _figure(
     work_of: Callable[[Sequence[TriggerDefinition]], Callable[[Sequence[Any]], int]],
     least: float,
 ) -> Figure:
-    sets = {ONE: triggers(1), MANY: triggers(TRIGGERS), SAME_TYPE: alike(TRIGGERS)}
+    sets = {ONE: triggers(1), MANY: triggers(TRIGGERS), SAME_TYPE: triggers_of_same_type(TRIGGERS)}
     events = Workload(options.seed).take(options.events)
     laps = interleave(
         {each: _passing(work_of(_compiled(some)), events) for each, some in sets.items()},
@@ -61,7 +61,7 @@ def triggers(number: int) -> list[dict[str, Any]]:
     return [*others, TRIGGER]
 
 
-def alike(number: int) -> list[dict[str, Any]]:
+def triggers_of_same_type(number: int) -> list[dict[str, Any]]:
     """Return triggers for the same events that differ in the region that they require."""
     match = {"event_type": "compute.instance.*"}
     others = [

@@ -11,12 +11,12 @@ from datetime import timedelta
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.databases import engine_url, settings
 from benchmarks.figure import Figure, Goal
 from benchmarks.ingest_batch import add_all
 from benchmarks.options import BATCH
-from benchmarks.places import engine_url, settings
 from benchmarks.resident import MIB, peak_mib, reset_peak, resident_mib
-from benchmarks.worker import Nothing, work_off, worker_on
+from benchmarks.worker import NoOpHandler, run_until_idle, worker_on
 from benchmarks.workload import EXISTS, PER_DAY, Workload, today
 from winchester_core import TriggerManager
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 NAME = "memory"
 STEPS = 20
-PEAK, HANDED = "peak of firing", "list handed to the handler"
+PEAK, HANDLER_LIST = "peak of firing", "list handed to the handler"
 FLAT = 1.1
 INSTANCES = 2_000
-"""Few enough that the generator of the events needs little memory and several days pass."""
+"""Few instances: the event generator needs little memory, and the events span several days."""
 
-WEIGHED = 1_000
-"""Size of the sample that is weighed: weighing all events would double the memory."""
+SAMPLE_EVENTS = 1_000
+"""Number of events whose size is measured: measuring all of them would double the memory."""
 
 TIMEOUT_SECONDS = 7200.0
 
@@ -43,16 +43,16 @@ def measure(options: Options) -> Iterator[Figure]:
     for backend in options.databases:
         for name, program in (("ingester", ingest), ("worker", work)):
             with engine_url(backend, options.folder) as url:
-                yield _flat(backend, name, _alone(program, url, options))
+                yield _flat(backend, name, _run_in_process(program, url, options))
         with engine_url(backend, options.folder) as url:
             yield _peak(backend, url, options)
 
 
-def _flat(backend: str, name: str, course: list[tuple[int, float]]) -> Figure:
-    """Return the figure of a course of (events so far, MiB); caches are full at its half."""
-    events = course[-1][0]
-    samples = {f"at {number:,}": (mib,) for number, mib in course}
-    half, end = course[len(course) // 2 - 1][0], course[-1][0]
+def _flat(backend: str, name: str, series: list[tuple[int, float]]) -> Figure:
+    """Return the figure of a series of (events so far, MiB); caches are full halfway through."""
+    events = series[-1][0]
+    samples = {f"at {number:,}": (mib,) for number, mib in series}
+    half, end = series[len(series) // 2 - 1][0], series[-1][0]
     return Figure(
         NAME,
         f"memory of the {name}",
@@ -60,27 +60,29 @@ def _flat(backend: str, name: str, course: list[tuple[int, float]]) -> Figure:
         "MiB",
         samples,
         (Goal(f"at {end:,}", f"at {half:,}", at_most=FLAT),),
-        facts={"curve": {"axis": "events", "scale": "linear", "sizes": [at for at, _ in course]}},
+        facts={"curve": {"axis": "events", "scale": "linear", "sizes": [at for at, _ in series]}},
         note=f"memory of the {name} is resident memory, over {events:,} events",
     )
 
 
 def _peak(backend: str, url: str, options: Options) -> Figure:
     fill_one_stream(url, options)
-    peak, handed = _alone(fire_one_stream, url, options)
+    peak, list_mib = _run_in_process(fire_one_stream, url, options)
     return Figure(
         NAME,
         "memory of firing a large stream",
         backend,
         "MiB",
-        {PEAK: (peak,), HANDED: (handed,)},
-        (Goal(PEAK, HANDED, at_most=2),),
+        {PEAK: (peak,), HANDLER_LIST: (list_mib,)},
+        (Goal(PEAK, HANDLER_LIST, at_most=2),),
         note=f"{PEAK}: increase of resident memory; {options.large_stream:,} events",
     )
 
 
-def _alone(program: Callable[[str, Options, Any], None], url: str, options: Options) -> Any:
-    """Run `program` in its own process; return what it sends."""
+def _run_in_process(
+    program: Callable[[str, Options, Any], None], url: str, options: Options
+) -> Any:
+    """Run `program` in its own process; return its result."""
     context = get_context("spawn")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=program, args=(url, options, there))
@@ -92,38 +94,38 @@ def _alone(program: Callable[[str, Options, Any], None], url: str, options: Opti
         process.join(TIMEOUT_SECONDS)
 
 
-def ingest(url: str, options: Options, answer: Any) -> None:
-    """Add events; send this process's size at each step."""
-    course = []
+def ingest(url: str, options: Options, connection: Any) -> None:
+    """Add events; send this process's memory at each step."""
+    series = []
     step = max(1, options.memory_events // STEPS)
     with TriggerManager(settings(url)) as manager:
         workload = Workload(options.seed, instances=INSTANCES)
         for number in range(1, STEPS + 1):
             for start in range(0, step, BATCH):
                 add_all(manager, [workload.take(min(BATCH, step - start))])
-            course.append((number * step, resident_mib()))
-    answer.send(course)
+            series.append((number * step, resident_mib()))
+    connection.send(series)
 
 
-def work(url: str, options: Options, answer: Any) -> None:
-    """Process streams that another process makes ready; send this process's size at each step."""
-    course = []
+def work(url: str, options: Options, connection: Any) -> None:
+    """Process streams that another process fills; send this process's memory at each step."""
+    series = []
     streams = max(1, options.memory_events // STEPS // PER_DAY)
     context = get_context("spawn")
     orders, theirs = context.Pipe()
     filler = context.Process(target=_fill, args=(url, options.seed, streams, theirs))
     filler.start()
     theirs.close()
-    with closing(worker_on(url, Nothing)) as worker:
+    with closing(worker_on(url, NoOpHandler)) as worker:
         for number in range(1, STEPS + 1):
             orders.send(True)
             orders.recv()
-            done = work_off(worker)
+            done = run_until_idle(worker)
             assert done == streams, f"{done} of {streams} streams fired"
-            course.append((number * streams * PER_DAY, resident_mib()))
+            series.append((number * streams * PER_DAY, resident_mib()))
     orders.send(False)
     filler.join(TIMEOUT_SECONDS)
-    answer.send(course)
+    connection.send(series)
 
 
 def _fill(url: str, seed: int, streams: int, orders: Any) -> None:
@@ -136,7 +138,7 @@ def _fill(url: str, seed: int, streams: int, orders: Any) -> None:
 
 
 def fill_one_stream(url: str, options: Options) -> None:
-    """Fill one stream with many events, the last of which makes it fire."""
+    """Fill one stream with many events; the last one makes it fire."""
     with TriggerManager(settings(url)) as manager:
         workload = Workload(options.seed, instances=1)
         event = workload.any_event(0)
@@ -157,18 +159,18 @@ def _later(workload: Workload, event: dict[str, Any], number: int, options: Opti
     }
 
 
-class Weighing(Nothing):
+class SizeRecorder(NoOpHandler):
     """Measures the size of the list that it receives."""
 
-    handed_mib = 0.0
+    list_mib = 0.0
 
     def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
-        sample = events[:: max(1, len(events) // WEIGHED)]
-        Weighing.handed_mib = weight(sample) / MIB * len(events) / len(sample)
+        sample = events[:: max(1, len(events) // SAMPLE_EVENTS)]
+        SizeRecorder.list_mib = deep_size_bytes(sample) / MIB * len(events) / len(sample)
         return events
 
 
-def weight(events: list[dict[str, Any]]) -> int:
+def deep_size_bytes(events: list[dict[str, Any]]) -> int:
     """Return the bytes of a list of events with its contents; shared objects count once."""
     seen: dict[int, int] = {id(events): sys.getsizeof(events)}
     for event in events:
@@ -178,11 +180,11 @@ def weight(events: list[dict[str, Any]]) -> int:
     return sum(seen.values())
 
 
-def fire_one_stream(url: str, options: Options, answer: Any) -> None:
-    """Fire the stream; send the growth of this process."""
-    with closing(worker_on(url, Weighing)) as worker:
+def fire_one_stream(url: str, options: Options, connection: Any) -> None:
+    """Fire the stream; send the growth of this process's memory, and the size of the list."""
+    with closing(worker_on(url, SizeRecorder)) as worker:
         assert worker.process_ready_streams(1, expire=True) == 0  # connect
         reset_peak()
         before = resident_mib()
         assert worker.process_ready_streams(1) == 1
-        answer.send((peak_mib() - before, Weighing.handed_mib))
+        connection.send((peak_mib() - before, SizeRecorder.list_mib))

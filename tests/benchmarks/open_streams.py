@@ -7,13 +7,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.figure import PAST_CORE
+from benchmarks.databases import engine_manager, plain_engine
+from benchmarks.figure import NATIVE_SQL
 from benchmarks.growth import Growth, powers
-from benchmarks.hand_written import past_core
+from benchmarks.hand_written import in_native_sql
 from benchmarks.ingest_batch import add_all
 from benchmarks.lap import timed
 from benchmarks.options import BATCH
-from benchmarks.places import engine_manager, plain_engine
 from benchmarks.workload import Workload
 
 if TYPE_CHECKING:
@@ -28,21 +28,23 @@ if TYPE_CHECKING:
 NAME = "growth-open-streams"
 GROWTH = Growth(NAME, "cost of an event as open streams grow", "open streams", 1.3)
 BEYOND_BUFFERS = replace(GROWTH, at_most=2.0)
-BY_HAND = replace(GROWTH, name=f"the same, {PAST_CORE}", at_most=None)
-BUFFERED = 200_000
-"""So many open streams, with what belongs to them, fit into a server's buffers as it comes."""
+HAND_WRITTEN_GROWTH = replace(GROWTH, name=f"the same, {NATIVE_SQL}", at_most=None)
+MAX_BUFFERED_STREAMS = 200_000
+"""Open streams that fit, with their events, into the default buffers of a server."""
 
 SHARE = 16
-"""Of the events of a large round, one in so many joins an open stream here."""
+"""Divisor of the number of events that join open streams in a lap."""
 
 
 def measure(options: Options) -> Iterator[Figure]:
     """Yield a figure for each database."""
     for backend in options.databases:
-        growth = GROWTH if options.most <= BUFFERED else BEYOND_BUFFERS
-        for what, made in ((growth, _engine), (BY_HAND, _by_hand)):
+        growth = GROWTH if options.max_size <= MAX_BUFFERED_STREAMS else BEYOND_BUFFERS
+        for curve, make_engine in ((growth, _engine), (HAND_WRITTEN_GROWTH, _hand_written)):
             with ExitStack() as stack:
-                yield _figure(what, backend, options, partial(made, backend, options, stack))
+                yield _figure(
+                    curve, backend, options, partial(make_engine, backend, options, stack)
+                )
 
 
 def _engine(backend: str, options: Options, stack: ExitStack) -> Add:
@@ -50,12 +52,12 @@ def _engine(backend: str, options: Options, stack: ExitStack) -> Add:
     return lambda batches: add_all(manager, batches)
 
 
-def _by_hand(backend: str, options: Options, stack: ExitStack) -> Add:
-    return past_core(backend, stack.enter_context(plain_engine(backend, options.folder))).add
+def _hand_written(backend: str, options: Options, stack: ExitStack) -> Add:
+    return in_native_sql(backend, stack.enter_context(plain_engine(backend, options.folder))).add
 
 
 def _figure(growth: Growth, backend: str, options: Options, new: Callable[[], Add]) -> Figure:
-    sizes = powers(min(BATCH, options.most // 10), options.most)
+    sizes = powers(min(BATCH, options.max_size // 10), options.max_size)
     return growth.figure(
         backend, options, sizes, lambda size: _joining(new(), size, sizes[0], options)
     )

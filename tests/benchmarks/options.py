@@ -16,8 +16,8 @@ DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 class Options:
     """Sizes of one run; `events` is the size of a round of the largest benchmarks.
 
-    `folder` is the directory of SQLite's files, on the disk to be measured. `most` is the end of
-    the growth curves, `memory_events` the number of events of the memory benchmark.
+    `folder` is the directory of SQLite's files, on the disk to be measured. `max_size` is the end
+    of the growth curves, `memory_events` the number of events of the memory benchmark.
     """
 
     folder: Path
@@ -25,7 +25,7 @@ class Options:
     rounds: int = 5
     events: int = 80_000
     seed: int = 1
-    most: int = 100_000
+    max_size: int = 100_000
     memory_events: int = 160_000
     large_stream: int = 100_000
     wakeups: int = 200

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import make_url
 
+from benchmarks.databases import engine_url, settings
 from benchmarks.figure import Figure, Goal, cpu_us, rates
 from benchmarks.ingest_batch import add_all
 from benchmarks.lap import Lap
 from benchmarks.options import BATCH
-from benchmarks.places import engine_url, settings
 from benchmarks.rounds import interleave
 from benchmarks.server_load import ServerLoad
 from benchmarks.workload import Workload
@@ -41,12 +41,13 @@ def measure(options: Options) -> Iterator[Figure]:
 
 
 def _figure(backend: str, url: str, options: Options) -> Figure:
-    crews = {
-        _named(number): Crew(backend, url, number, options) for number in (1, options.processes)
+    groups = {
+        _named(number): ProcessGroup(backend, url, number, options)
+        for number in (1, options.processes)
     }
-    laps = interleave({name: crew.lap for name, crew in crews.items()}, options.rounds)
+    laps = interleave({name: group.lap for name, group in groups.items()}, options.rounds)
     goal = Goal(_named(options.processes), _named(1))
-    shares = {name: crew.server_shares for name, crew in crews.items()}
+    shares = {name: group.server_shares for name, group in groups.items()}
     return Figure(
         NAME,
         "ingest by several processes, batches of 1,000",
@@ -73,8 +74,8 @@ def _named(number: int) -> str:
     return "1 process" if number == 1 else f"{number} processes"
 
 
-class Crew:
-    """Processes that ingest at the same time, each the events of its own instances."""
+class ProcessGroup:
+    """Processes that ingest concurrently, each for its own instances."""
 
     def __init__(self, backend: str, url: str, number: int, options: Options) -> None:
         self.server_shares: list[float | None] = []
@@ -85,25 +86,25 @@ class Crew:
         self._load = ServerLoad(backend, make_url(url).database or "")
 
     def lap(self, round_: int) -> Lap:
-        """Time from the start of the first process to the end of the last."""
+        """Measure the time from the start of the first process to the end of the last."""
         context = get_context("spawn")
         barrier, answers = context.Barrier(self._number + 1), context.Queue()
-        crew = [
+        processes = [
             context.Process(
                 target=ingest,
                 args=(self._url, self._seed + 100 * round_ + n, self._events, barrier, answers),
             )
             for n in range(self._number)
         ]
-        for each in crew:
+        for each in processes:
             each.start()
         barrier.wait(TIMEOUT_SECONDS)  # all are ready
         before = self._load.seconds()
         barrier.wait(TIMEOUT_SECONDS)
-        spans = [answers.get(timeout=TIMEOUT_SECONDS) for _ in crew]
+        spans = [answers.get(timeout=TIMEOUT_SECONDS) for _ in processes]
         spent = self._load.since(before)
         barrier.wait(TIMEOUT_SECONDS)  # processes may close their connections now
-        for each in crew:
+        for each in processes:
             each.join(TIMEOUT_SECONDS)
         seconds = max(end for _, end, _ in spans) - min(start for start, _, _ in spans)
         share = None if spent is None else spent / seconds / (os.cpu_count() or 1)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.databases import engine_url, settings
 from benchmarks.growth import Growth, powers
 from benchmarks.ingest_batch import add_all
 from benchmarks.lap import timed
 from benchmarks.options import BATCH
-from benchmarks.places import engine_url, settings
 from benchmarks.workload import Workload
 from winchester_core import TriggerManager
 
@@ -33,7 +33,7 @@ def measure(options: Options) -> Iterator[Figure]:
 
 
 def _figure(backend: str, options: Options, stack: ExitStack) -> Figure:
-    sizes = powers(min(BATCH, options.most // 10), options.most)
+    sizes = powers(min(BATCH, options.max_size // 10), options.max_size)
     return GROWTH.figure(
         backend, options, sizes, lambda size: _adding(backend, size, options, stack)
     )

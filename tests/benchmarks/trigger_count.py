@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.databases import engine_url, settings
 from benchmarks.growth import Growth, powers
 from benchmarks.ingest_batch import add_all
 from benchmarks.lap import timed
 from benchmarks.matching import triggers
 from benchmarks.options import BATCH
-from benchmarks.places import engine_url, settings
 from benchmarks.workload import Workload
 from winchester_core import TriggerManager
 
@@ -35,7 +35,7 @@ def measure(options: Options) -> Iterator[Figure]:
 
 
 def _figure(backend: str, options: Options, stack: ExitStack) -> Figure:
-    sizes = powers(1, min(MOST, options.most))
+    sizes = powers(1, min(MOST, options.max_size))
     return GROWTH.figure(
         backend, options, sizes, lambda size: _adding(backend, size, options, stack)
     )

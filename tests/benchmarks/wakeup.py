@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, event
 
+from benchmarks.databases import engine_url, settings
 from benchmarks.figure import Figure, Goal
 from benchmarks.ingest_batch import add_all
-from benchmarks.places import engine_url, settings
-from benchmarks.worker import Nothing, worker_on
+from benchmarks.worker import NoOpHandler, worker_on
 from benchmarks.workload import EXISTS, Workload
 from winchester_core import TriggerManager
 
@@ -64,7 +64,7 @@ def measure(options: Options) -> Iterator[Figure]:
 
 def _latencies(url: str, number: int, pause_seconds: float, seed: int) -> Iterator[float]:
     """Yield the milliseconds of each wake-up."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     workload = Workload(seed, instances=number + 1)
     with _worker(url) as started, TriggerManager(settings(url)) as manager, _commits() as commits:
         for place in range(number + 1):
@@ -78,7 +78,7 @@ def _latencies(url: str, number: int, pause_seconds: float, seed: int) -> Iterat
                 yield 1000 * (started.recv() - committed)
             else:
                 started.recv()
-            sleep(SETTLING_SECONDS + chance.uniform(0, pause_seconds))
+            sleep(SETTLING_SECONDS + rng.uniform(0, pause_seconds))
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def _worker(url: str) -> Iterator[Any]:
 def work(url: str, started: Any) -> None:
     """Run a worker until the process is terminated."""
 
-    class StartRecorder(Nothing):
+    class StartRecorder(NoOpHandler):
         def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
             started.send(perf_counter())
             return events

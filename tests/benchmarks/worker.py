@@ -1,16 +1,16 @@
-"""Streams of eight events: claimed, run through a handler that does nothing, and purged."""
+"""Streams of eight events: claimed, run through a no-op handler, and purged."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.figure import ENGINE, HAND_WRITTEN, PAST_CORE, Figure, Goal, cpu_us, rates
-from benchmarks.hand_written import in_core, past_core
+from benchmarks.databases import engine_url, plain_engine, settings
+from benchmarks.figure import ENGINE, HAND_WRITTEN, NATIVE_SQL, Figure, Goal, cpu_us, rates
+from benchmarks.hand_written import in_native_sql, in_sqlalchemy_core
 from benchmarks.ingest_batch import add_all
 from benchmarks.lap import timed
 from benchmarks.options import BATCH
-from benchmarks.places import engine_url, plain_engine, settings
 from benchmarks.rounds import interleave
 from benchmarks.workload import PER_DAY, Workload
 from winchester_core import TriggerManager
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
 NAME = "worker"
 WITH_COMMIT = "engine, handlers with a commit"
-GOALS = (Goal(ENGINE, HAND_WRITTEN, at_least=0.6), Goal(ENGINE, PAST_CORE))
+GOALS = (Goal(ENGINE, HAND_WRITTEN, at_least=0.6), Goal(ENGINE, NATIVE_SQL))
 RATE_GOALS = {"postgresql": Goal(ENGINE, at_least=3_000)}
 SHARE = 4
-"""Of the events of a large round, one in so many is in a stream that fires here."""
+"""Divisor of the number of events whose streams fire in a lap."""
 
 
-class Nothing(PipelineHandler):
+class NoOpHandler(PipelineHandler):
     """Does nothing."""
 
     def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
         return events
 
 
-class NothingCommitted(Nothing):
+class CommittingHandler(NoOpHandler):
     """Has a non-empty `commit`, so that the lease is verified before it."""
 
     def commit(self) -> None:
@@ -68,13 +68,13 @@ def measure(options: Options) -> Iterator[Figure]:
 
 
 def _contestants(backend: str, options: Options, stack: ExitStack) -> dict[str, Contestant]:
-    core = in_core(stack.enter_context(plain_engine(backend, options.folder)))
-    past = past_core(backend, stack.enter_context(plain_engine(backend, options.folder)))
+    core = in_sqlalchemy_core(stack.enter_context(plain_engine(backend, options.folder)))
+    native = in_native_sql(backend, stack.enter_context(plain_engine(backend, options.folder)))
     return {
-        ENGINE: _engine(backend, options, stack, Nothing),
+        ENGINE: _engine(backend, options, stack, NoOpHandler),
         HAND_WRITTEN: _working(options, core.add, lambda: core.work(BATCH)),
-        PAST_CORE: _working(options, past.add, lambda: past.work(BATCH)),
-        WITH_COMMIT: _engine(backend, options, stack, NothingCommitted, PER_DAY),
+        NATIVE_SQL: _working(options, native.add, lambda: native.work(BATCH)),
+        WITH_COMMIT: _engine(backend, options, stack, CommittingHandler, PER_DAY),
     }
 
 
@@ -85,23 +85,23 @@ def _engine(
     manager = stack.enter_context(TriggerManager(settings(url)))
     worker = stack.enter_context(closing(worker_on(url, handler)))
     return _working(
-        options, lambda batches: add_all(manager, batches), lambda: work_off(worker), share
+        options, lambda batches: add_all(manager, batches), lambda: run_until_idle(worker), share
     )
 
 
 def worker_on(url: str, handler: type[Any], **others: Any) -> Worker:
     """Return a worker with default settings whose only pipeline has this handler."""
     content = settings(url, pipeline_config={"bill": ["logger"]}, **others)
-    known, store = load_settings(content), open_store(content)
+    loaded, store = load_settings(content), open_store(content)
     pipelines = {"bill": PipelineDefinition("bill", (HandlerSpec("handler", handler),))}
-    return make_worker(known, store, stream_clock(known, store), pipelines=pipelines)
+    return make_worker(loaded, store, stream_clock(loaded, store), pipelines=pipelines)
 
 
-def work_off(worker: Worker) -> int:
-    """Run rounds until there is nothing to do; return the number of streams loaded."""
+def run_until_idle(worker: Worker) -> int:
+    """Run the worker until no stream is ready; return the number of claimed streams."""
     total = 0
-    while loaded := worker.run_once():
-        total += loaded
+    while claimed := worker.run_once():
+        total += claimed
     return total
 
 

@@ -42,7 +42,7 @@ TRIGGER: dict[str, Any] = {
 }
 
 _DAY = timedelta(days=1)
-_LITTLE = timedelta(milliseconds=1)
+_MILLISECOND = timedelta(milliseconds=1)
 _FLAVORS = (("m1.small", 2048, 20, 1), ("m1.medium", 4096, 40, 2), ("m1.large", 8192, 80, 4))
 
 
@@ -74,7 +74,7 @@ class Workload:
 
     def any_event(self, instance: int) -> dict[str, Any]:
         """Return another event of an instance (from 0), later today; it does not fire."""
-        self._later += _LITTLE
+        self._later += _MILLISECOND
         return self._event(self._instance(instance), TYPES[0], self._today, self._later)
 
     def sample(self, number: int) -> list[int]:
@@ -113,13 +113,13 @@ class Workload:
 
     def _make_instance(self, number: int) -> dict[str, Any]:
         """Return the traits that all events of an instance share; not cached, to save memory."""
-        chance = random.Random(f"{self._seed} {number}")
+        rng = random.Random(f"{self._seed} {number}")
         flavor, memory, disk, processors = _FLAVORS[number % len(_FLAVORS)]
         host = f"compute-{number % 97:03}"
         return {
-            "instance_id": _uuid(chance),
-            "tenant_id": f"{chance.getrandbits(128):032x}",
-            "user_id": f"{chance.getrandbits(128):032x}",
+            "instance_id": _uuid(rng),
+            "tenant_id": f"{rng.getrandbits(128):032x}",
+            "user_id": f"{rng.getrandbits(128):032x}",
             "display_name": f"server-{number}",
             "host": host,
             "service": "compute",
@@ -130,11 +130,11 @@ class Workload:
             "vcpus": processors,
             "state": "active",
             "launched_at": self._today - timedelta(days=3, seconds=number),
-            "image_ref_url": f"http://glance.example:9292/images/{_uuid(chance)}",
+            "image_ref_url": f"http://glance.example:9292/images/{_uuid(rng)}",
             "region": "RegionOne",
         }
 
 
-def _uuid(chance: random.Random) -> str:
-    text = f"{chance.getrandbits(128):032x}"
+def _uuid(rng: random.Random) -> str:
+    text = f"{rng.getrandbits(128):032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -134,7 +134,7 @@ def test_an_empty_database_is_a_mismatch(empty: Database) -> None:
     with pytest.raises(SchemaMismatch, match=r"no Winchester tables yet.*upgrade head") as raised:
         DatabaseSchema(empty).check()
     required = DatabaseSchema(empty).required_revision
-    assert (raised.value.found, raised.value.wanted) == (None, required)
+    assert (raised.value.found, raised.value.required) == (None, required)
 
 
 def test_an_unknown_revision_in_the_database_is_a_mismatch(on_sqlite: Database) -> None:

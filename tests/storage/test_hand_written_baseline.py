@@ -1,4 +1,4 @@
-"""The by_hand-written benchmark baseline does the whole pattern, on every database."""
+"""The hand-written benchmark baseline runs the whole write pattern, on every database."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import func, select, update
 
-from benchmarks.hand_written import in_core, past_core
+from benchmarks.databases import plain_engine
+from benchmarks.hand_written import in_native_sql, in_sqlalchemy_core
 from benchmarks.hand_written.tables import events, links, streams
-from benchmarks.places import plain_engine
 from benchmarks.raw import RawEvents
 from benchmarks.raw import events as raw_events
 from benchmarks.workload import PER_DAY, Workload
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine, Table
 
-    from benchmarks.hand_written.pattern import ByHand
+    from benchmarks.hand_written.pattern import WritePattern
 
 INSTANCES = 20
 DAY = INSTANCES * PER_DAY
@@ -40,8 +40,10 @@ def engine(backend: str, tmp_path: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture(params=["in Core", "without Core"])
-def by_hand(request: pytest.FixtureRequest, backend: str, engine: Engine) -> ByHand:
-    return in_core(engine) if request.param == "in Core" else past_core(backend, engine)
+def pattern(request: pytest.FixtureRequest, backend: str, engine: Engine) -> WritePattern:
+    return (
+        in_sqlalchemy_core(engine) if request.param == "in Core" else in_native_sql(backend, engine)
+    )
 
 
 def rows(engine: Engine, table: Table) -> int:
@@ -49,13 +51,13 @@ def rows(engine: Engine, table: Table) -> int:
         return connection.execute(select(func.count()).select_from(table)).scalar_one()
 
 
-def test_duplicates_are_skipped_and_streams_count_new_events(by_hand: ByHand) -> None:
+def test_duplicates_are_skipped_and_streams_count_new_events(pattern: WritePattern) -> None:
     day = Workload(instances=INSTANCES).batches(DAY, 50)
-    by_hand.add(day[:2])
-    by_hand.add([day[1], *day[1:], day[0] + day[2]])
+    pattern.add(day[:2])
+    pattern.add([day[1], *day[1:], day[0] + day[2]])
 
-    assert rows(by_hand.engine, events) == rows(by_hand.engine, links) == DAY
-    with by_hand.engine.connect() as connection:
+    assert rows(pattern.engine, events) == rows(pattern.engine, links) == DAY
+    with pattern.engine.connect() as connection:
         found = connection.execute(select(streams)).all()
     assert len(found) == INSTANCES
     for stream in found:
@@ -65,40 +67,42 @@ def test_duplicates_are_skipped_and_streams_count_new_events(by_hand: ByHand) ->
         assert stream.expire_timestamp == stream.last_event + timedelta(days=2)
 
 
-def test_streams_fire_when_their_day_ends_and_are_purged_with_their_links(by_hand: ByHand) -> None:
+def test_streams_fire_when_their_day_ends_and_are_purged_with_their_links(
+    pattern: WritePattern,
+) -> None:
     workload = Workload(instances=INSTANCES)
-    by_hand.add(workload.batches(DAY + DAY // 4, 50))
+    pattern.add(workload.batches(DAY + DAY // 4, 50))
 
-    assert by_hand.work(limit=7) == INSTANCES
-    assert by_hand.work(limit=7) == 0
-    assert rows(by_hand.engine, events) == DAY + DAY // 4
-    assert rows(by_hand.engine, links) == DAY // 4
+    assert pattern.work(limit=7) == INSTANCES
+    assert pattern.work(limit=7) == 0
+    assert rows(pattern.engine, events) == DAY + DAY // 4
+    assert rows(pattern.engine, links) == DAY // 4
 
 
-def test_a_claim_is_loaded_typed_and_in_order(by_hand: ByHand) -> None:
+def test_a_claim_is_loaded_typed_and_in_order(pattern: WritePattern) -> None:
     day = Workload(instances=INSTANCES).batches(DAY, DAY)
-    by_hand.add(day)
-    with by_hand.engine.begin() as connection:
-        taken = by_hand.claim(connection, datetime.now(UTC), 1)
-    (stream,) = by_hand.events_of(taken)
+    pattern.add(day)
+    with pattern.engine.begin() as connection:
+        claims = pattern.claim(connection, datetime.now(UTC), 1)
+    (stream,) = pattern.events_of(claims)
 
     instance = stream[0]["instance_id"]
     assert stream == [event for event in day[0] if event["instance_id"] == instance]
     assert {type(value) for event in stream for value in event.values()} == {str, int, datetime}
 
 
-def test_a_lost_claim_completes_nothing(by_hand: ByHand) -> None:
-    by_hand.add(Workload(instances=INSTANCES).batches(DAY, DAY))
-    with by_hand.engine.begin() as connection:
-        taken = by_hand.claim(connection, datetime.now(UTC), 3)
-    with by_hand.engine.begin() as connection:
-        lost = update(streams).where(streams.c.id == taken[0].id)
+def test_a_lost_claim_completes_nothing(pattern: WritePattern) -> None:
+    pattern.add(Workload(instances=INSTANCES).batches(DAY, DAY))
+    with pattern.engine.begin() as connection:
+        claims = pattern.claim(connection, datetime.now(UTC), 3)
+    with pattern.engine.begin() as connection:
+        lost = update(streams).where(streams.c.id == claims[0].id)
         connection.execute(lost.values(serial=streams.c.serial + 1))
-    with by_hand.engine.begin() as connection:
-        assert by_hand.complete(connection, taken) == 2
+    with pattern.engine.begin() as connection:
+        assert pattern.complete(connection, claims) == 2
 
-    assert rows(by_hand.engine, streams) == INSTANCES - 2
-    assert rows(by_hand.engine, links) == DAY - 2 * PER_DAY
+    assert rows(pattern.engine, streams) == INSTANCES - 2
+    assert rows(pattern.engine, links) == DAY - 2 * PER_DAY
 
 
 def test_the_raw_baseline_stores_every_event(engine: Engine, backend: str) -> None:

@@ -19,7 +19,7 @@ COLUMNS = {
     "figure": "figure",
     "database": "database",
     "measured": "measured",
-    "beside": "baseline",
+    "baseline": "baseline",
     "min": "min",
     "median": "median",
     "max": "max",
@@ -115,13 +115,13 @@ def _taken(figures: list[dict[str, Any]]) -> str:
 
 def _result_name(line: Mapping[str, str]) -> str:
     measured = line["measured"].partition(":")[0]
-    baseline = line["beside"].partition(":")[0]
+    baseline = line["baseline"].partition(":")[0]
     return f"{line['figure']}: {measured}{' / ' if baseline else ''}{baseline}"
 
 
 def _result(line: Mapping[str, str]) -> str:
     value = line["measured"].partition(": ")[2].partition(" (")[0]
-    result = f"**{line['median']}** ({value})" if line["beside"] else f"**{value}**"
+    result = f"**{line['median']}** ({value})" if line["baseline"] else f"**{value}**"
     return result if line["reached"] == "yes" else f"{result}, missed"
 
 

@@ -10,28 +10,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.hand_written.core import CoreByHand
-from benchmarks.hand_written.mariadb import MariadbByHand
-from benchmarks.hand_written.postgresql import PostgresqlByHand
-from benchmarks.hand_written.sqlite import SqliteByHand
+from benchmarks.hand_written.core import CorePattern
+from benchmarks.hand_written.mariadb import MariadbPattern
+from benchmarks.hand_written.postgresql import PostgresqlPattern
+from benchmarks.hand_written.sqlite import SqlitePattern
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from benchmarks.hand_written.pattern import ByHand
+    from benchmarks.hand_written.pattern import WritePattern
 
-_KINDS: dict[str, type[ByHand]] = {
-    "sqlite": SqliteByHand,
-    "postgresql": PostgresqlByHand,
-    "mariadb": MariadbByHand,
+_KINDS: dict[str, type[WritePattern]] = {
+    "sqlite": SqlitePattern,
+    "postgresql": PostgresqlPattern,
+    "mariadb": MariadbPattern,
 }
 
 
-def in_core(engine: Engine) -> ByHand:
+def in_sqlalchemy_core(engine: Engine) -> WritePattern:
     """Return the pattern in SQLAlchemy Core, on an empty database."""
-    return CoreByHand(engine)
+    return CorePattern(engine)
 
 
-def past_core(backend: str, engine: Engine) -> ByHand:
+def in_native_sql(backend: str, engine: Engine) -> WritePattern:
     """Return the pattern in this database's own SQL, on an empty database."""
     return _KINDS[backend](engine)

@@ -22,12 +22,12 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.types import TypeDecorator
 
 from benchmarks.hand_written.pattern import (
+    EXPIRATION,
     LEASE,
-    LIFE,
     WORKER,
-    ByHand,
+    Claim,
     StreamChange,
-    Taken,
+    WritePattern,
     traits_of,
 )
 from benchmarks.hand_written.tables import events, links, streams
@@ -50,8 +50,8 @@ class _Traits(TypeDecorator[Any]):
         return traits_of
 
 
-class CoreByHand(ByHand):
-    """See `ByHand`."""
+class CorePattern(WritePattern):
+    """See `WritePattern`."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
@@ -81,7 +81,7 @@ class CoreByHand(ByHand):
                 "serial": 0,
                 "first_event": each.first,
                 "last_event": each.last,
-                "expire_timestamp": each.last + LIFE,
+                "expire_timestamp": each.last + EXPIRATION,
                 "fire_timestamp": now if each.fires else None,
                 "event_count": each.events,
             }
@@ -93,7 +93,7 @@ class CoreByHand(ByHand):
         rows = [{"stream_id": stream, "event_id": event} for stream, event in links_]
         connection.execute(insert(links), rows)
 
-    def claim(self, connection: Connection, now: datetime, limit: int) -> list[Taken]:
+    def claim(self, connection: Connection, now: datetime, limit: int) -> list[Claim]:
         ready = (
             select(streams.c.id, streams.c.serial)
             .where(streams.c.state == "active", streams.c.fire_timestamp <= now)
@@ -101,10 +101,10 @@ class CoreByHand(ByHand):
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        taken = [Taken(row.id, row.serial + 1) for row in connection.execute(ready)]
+        claims = [Claim(row.id, row.serial + 1) for row in connection.execute(ready)]
         connection.execute(
             update(streams)
-            .where(streams.c.id.in_([each.id for each in taken]))
+            .where(streams.c.id.in_([each.id for each in claims]))
             .values(
                 state="firing",
                 serial=streams.c.serial + 1,
@@ -113,9 +113,9 @@ class CoreByHand(ByHand):
                 lease_until=now + LEASE,
             )
         )
-        return taken
+        return claims
 
-    def load(self, connection: Connection, taken: Sequence[Taken]) -> Iterable[Sequence[Any]]:
+    def load(self, connection: Connection, claims: Sequence[Claim]) -> Iterable[Sequence[Any]]:
         traits: Any = events.c.traits
         is_postgresql = self.engine.dialect.name == "postgresql"
         query = (
@@ -127,7 +127,7 @@ class CoreByHand(ByHand):
                 cast(traits, Text()) if is_postgresql else type_coerce(traits, Text()),
             )
             .join_from(links, events, events.c.id == links.c.event_id)
-            .where(links.c.stream_id.in_([each.id for each in taken]))
+            .where(links.c.stream_id.in_([each.id for each in claims]))
             .order_by(links.c.stream_id, events.c.timestamp, events.c.id)
         )
         rows = connection.execute(query).all()
@@ -135,8 +135,8 @@ class CoreByHand(ByHand):
             return rows
         return [(*row[:3], row[3].replace(tzinfo=UTC), row[4]) for row in rows]
 
-    def complete(self, connection: Connection, taken: Sequence[Taken]) -> int:
-        proofs = [(each.id, each.serial) for each in taken]
+    def complete(self, connection: Connection, claims: Sequence[Claim]) -> int:
+        proofs = [(each.id, each.serial) for each in claims]
         mine = tuple_(streams.c.id, streams.c.serial).in_(proofs)
         query = select(streams.c.id).where(mine).with_for_update()
         held = list(connection.execute(query).scalars())

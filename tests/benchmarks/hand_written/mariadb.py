@@ -7,12 +7,12 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.hand_written.pattern import (
+    EXPIRATION,
     LEASE,
-    LIFE,
     WORKER,
-    ByHand,
+    Claim,
     StreamChange,
-    Taken,
+    WritePattern,
     traits_of,
 )
 
@@ -41,7 +41,7 @@ _READY = """
 SELECT id, serial FROM hand_streams WHERE state = 'active' AND fire_timestamp <= %s
 ORDER BY fire_timestamp LIMIT %s FOR UPDATE SKIP LOCKED
 """
-_TAKE = """
+_CLAIM = """
 UPDATE hand_streams SET state = 'firing', serial = serial + 1, open_key = NULL,
     worker = %s, lease_until = %s WHERE id IN ({})
 """
@@ -53,8 +53,8 @@ WHERE l.stream_id IN ({}) ORDER BY l.stream_id, e.timestamp, e.id
 _HELD = "SELECT id, serial FROM hand_streams WHERE id IN ({}) ORDER BY id FOR UPDATE"
 
 
-class MariadbByHand(ByHand):
-    """See `ByHand`."""
+class MariadbPattern(WritePattern):
+    """See `WritePattern`."""
 
     def insert_events(
         self, connection: Connection, batch: Sequence[Mapping[str, Any]]
@@ -73,7 +73,7 @@ class MariadbByHand(ByHand):
             return {row[0]: result.lastrowid + place for place, row in enumerate(rows)}
         known = connection.exec_driver_sql(
             f"SELECT message_id, id FROM hand_events WHERE id >= {result.lastrowid} AND "
-            f"message_id IN ({_marks(len(rows))})",
+            f"message_id IN ({_placeholders(len(rows))})",
             tuple(row[0] for row in rows),
         )
         return dict(known.fetchall()) if result.rowcount else {}
@@ -88,7 +88,7 @@ class MariadbByHand(ByHand):
                 0,
                 each.first.replace(tzinfo=None),
                 each.last.replace(tzinfo=None),
-                (each.last + LIFE).replace(tzinfo=None),
+                (each.last + EXPIRATION).replace(tzinfo=None),
                 now.replace(tzinfo=None) if each.fires else None,
                 each.events,
             )
@@ -99,40 +99,40 @@ class MariadbByHand(ByHand):
     def insert_links(self, connection: Connection, links: list[tuple[int, int]]) -> None:
         _insert(connection, _INSERT_LINKS, sorted(links))
 
-    def claim(self, connection: Connection, now: datetime, limit: int) -> list[Taken]:
+    def claim(self, connection: Connection, now: datetime, limit: int) -> list[Claim]:
         found = connection.exec_driver_sql(_READY, (now.replace(tzinfo=None), limit)).fetchall()
         if found:
             until = (now + LEASE).replace(tzinfo=None)
-            _about(connection, _TAKE, [row.id for row in found], WORKER, until)
-        return [Taken(row.id, row.serial + 1) for row in sorted(found)]
+            _execute_for_ids(connection, _CLAIM, [row.id for row in found], WORKER, until)
+        return [Claim(row.id, row.serial + 1) for row in sorted(found)]
 
-    def load(self, connection: Connection, taken: Sequence[Taken]) -> Iterable[Sequence[Any]]:
-        rows = _about(connection, _LOAD, [each.id for each in taken])
+    def load(self, connection: Connection, claims: Sequence[Claim]) -> Iterable[Sequence[Any]]:
+        rows = _execute_for_ids(connection, _LOAD, [each.id for each in claims])
         return [(*head, moment.replace(tzinfo=UTC), traits) for *head, moment, traits in rows]
 
-    def complete(self, connection: Connection, taken: Sequence[Taken]) -> int:
-        serials = {each.id: each.serial for each in taken}
-        rows = _about(connection, _HELD, list(serials)).fetchall()
+    def complete(self, connection: Connection, claims: Sequence[Claim]) -> int:
+        serials = {each.id: each.serial for each in claims}
+        rows = _execute_for_ids(connection, _HELD, list(serials)).fetchall()
         held = [row.id for row in rows if serials[row.id] == row.serial]
         if held:
-            _about(connection, "DELETE FROM hand_links WHERE stream_id IN ({})", held)
-            _about(connection, "DELETE FROM hand_streams WHERE id IN ({})", held)
+            _execute_for_ids(connection, "DELETE FROM hand_links WHERE stream_id IN ({})", held)
+            _execute_for_ids(connection, "DELETE FROM hand_streams WHERE id IN ({})", held)
         return len(held)
 
 
 def _insert(
     connection: Connection, statement: str, rows: Sequence[Sequence[Any]]
 ) -> CursorResult[Any]:
-    row = f"({_marks(len(rows[0]))})"
+    row = f"({_placeholders(len(rows[0]))})"
     values = ",".join([row] * len(rows))
     return connection.exec_driver_sql(statement.format(values), tuple(chain.from_iterable(rows)))
 
 
-def _about(
+def _execute_for_ids(
     connection: Connection, statement: str, ids: Sequence[int], *before: Any
 ) -> CursorResult[Any]:
-    return connection.exec_driver_sql(statement.format(_marks(len(ids))), (*before, *ids))
+    return connection.exec_driver_sql(statement.format(_placeholders(len(ids))), (*before, *ids))
 
 
-def _marks(number: int) -> str:
+def _placeholders(number: int) -> str:
     return ",".join(["%s"] * number)

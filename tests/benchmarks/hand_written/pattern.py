@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 REQUIRED = frozenset({"message_id", "event_type", "timestamp"})
-LIFE = timedelta(days=2)
+EXPIRATION = timedelta(days=2)
 LEASE = timedelta(minutes=1)
 WORKER = "by hand"
 
@@ -37,14 +37,14 @@ class StreamChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Claim:
     """A claimed stream."""
 
     id: int
     serial: int
 
 
-class ByHand:
+class WritePattern:
     """The pattern on one database, in its own tables."""
 
     def __init__(self, engine: Engine) -> None:
@@ -60,17 +60,17 @@ class ByHand:
     def work(self, limit: int) -> int:
         """Claim, load and complete until nothing is ready to fire; return the number of streams."""
         done = 0
-        while taken := self._claimed(limit):
-            for events in self.events_of(taken):
+        while claims := self._claim_batch(limit):
+            for events in self.events_of(claims):
                 _handle(events)
             with self.engine.begin() as connection:
-                done += self.complete(connection, taken)
+                done += self.complete(connection, claims)
         return done
 
-    def events_of(self, taken: Sequence[Taken]) -> Iterator[list[dict[str, Any]]]:
+    def events_of(self, claims: Sequence[Claim]) -> Iterator[list[dict[str, Any]]]:
         """Return the events of each of these streams, by time."""
         with self.engine.begin() as connection:
-            rows = self.load(connection, taken)
+            rows = self.load(connection, claims)
         for _stream, members in groupby(rows, key=itemgetter(0)):
             yield [_event(row) for row in members]
 
@@ -90,15 +90,15 @@ class ByHand:
         """Insert links of stream id and event id."""
         raise NotImplementedError
 
-    def claim(self, connection: Connection, now: datetime, limit: int) -> list[Taken]:
+    def claim(self, connection: Connection, now: datetime, limit: int) -> list[Claim]:
         """Claim up to `limit` streams that are ready to fire."""
         raise NotImplementedError
 
-    def load(self, connection: Connection, taken: Sequence[Taken]) -> Iterable[Sequence[Any]]:
+    def load(self, connection: Connection, claims: Sequence[Claim]) -> Iterable[Sequence[Any]]:
         """Return rows of stream id, message id, type, time and traits, by stream and time."""
         raise NotImplementedError
 
-    def complete(self, connection: Connection, taken: Sequence[Taken]) -> int:
+    def complete(self, connection: Connection, claims: Sequence[Claim]) -> int:
         """Delete the streams that are still claimed, and their links; return their number."""
         raise NotImplementedError
 
@@ -124,7 +124,7 @@ class ByHand:
             stream_ids = self.move_streams(connection, ordered, datetime.now(UTC))
             self.insert_links(connection, [(stream_ids[key], row_id) for key, row_id in members])
 
-    def _claimed(self, limit: int) -> list[Taken]:
+    def _claim_batch(self, limit: int) -> list[Claim]:
         with self.engine.begin() as connection:
             return self.claim(connection, datetime.now(UTC), limit)
 
@@ -132,10 +132,10 @@ class ByHand:
 def traits_of(event: Mapping[str, Any]) -> str:
     """Return the traits that are not columns as JSON text; datetimes are tagged."""
     traits = {name: event[name] for name in event if name not in REQUIRED}
-    return orjson.dumps(traits, default=_marked, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
+    return orjson.dumps(traits, default=_tag, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
 
 
-def _marked(moment: datetime) -> dict[str, str]:
+def _tag(moment: datetime) -> dict[str, str]:
     return {"datetime": moment.isoformat()}
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.hand_written.pattern import (
+    EXPIRATION,
     LEASE,
-    LIFE,
     WORKER,
-    ByHand,
+    Claim,
     StreamChange,
-    Taken,
+    WritePattern,
     traits_of,
 )
 
@@ -62,8 +62,8 @@ SELECT count(*) FROM held
 """
 
 
-class PostgresqlByHand(ByHand):
-    """See `ByHand`."""
+class PostgresqlPattern(WritePattern):
+    """See `WritePattern`."""
 
     def insert_events(
         self, connection: Connection, batch: Sequence[Mapping[str, Any]]
@@ -80,7 +80,7 @@ class PostgresqlByHand(ByHand):
         self, connection: Connection, changes: Sequence[StreamChange], now: datetime
     ) -> dict[bytes, int]:
         columns = (
-            LIFE,
+            EXPIRATION,
             now,
             [each.key for each in changes],
             [each.first for each in changes],
@@ -94,13 +94,13 @@ class PostgresqlByHand(ByHand):
         columns = ([stream for stream, _ in links], [event for _, event in links])
         connection.exec_driver_sql(_INSERT_LINKS, columns)
 
-    def claim(self, connection: Connection, now: datetime, limit: int) -> list[Taken]:
+    def claim(self, connection: Connection, now: datetime, limit: int) -> list[Claim]:
         values = (WORKER, now + LEASE, now, limit)
-        return [Taken(*row) for row in connection.exec_driver_sql(_CLAIM, values)]
+        return [Claim(*row) for row in connection.exec_driver_sql(_CLAIM, values)]
 
-    def load(self, connection: Connection, taken: Sequence[Taken]) -> Iterable[Sequence[Any]]:
-        return connection.exec_driver_sql(_LOAD, ([each.id for each in taken],)).fetchall()
+    def load(self, connection: Connection, claims: Sequence[Claim]) -> Iterable[Sequence[Any]]:
+        return connection.exec_driver_sql(_LOAD, ([each.id for each in claims],)).fetchall()
 
-    def complete(self, connection: Connection, taken: Sequence[Taken]) -> int:
-        columns = ([each.id for each in taken], [each.serial for each in taken])
+    def complete(self, connection: Connection, claims: Sequence[Claim]) -> int:
+        columns = ([each.id for each in claims], [each.serial for each in claims])
         return int(connection.exec_driver_sql(_COMPLETE, columns).scalar_one())

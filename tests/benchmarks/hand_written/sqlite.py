@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.hand_written.pattern import (
+    EXPIRATION,
     LEASE,
-    LIFE,
     WORKER,
-    ByHand,
+    Claim,
     StreamChange,
-    Taken,
+    WritePattern,
     traits_of,
 )
 
@@ -47,8 +47,8 @@ WHERE l.stream_id IN ({}) ORDER BY l.stream_id, e.timestamp, e.id
 """
 
 
-class SqliteByHand(ByHand):
-    """See `ByHand`. With a single writer, ids can be assigned in advance."""
+class SqlitePattern(WritePattern):
+    """See `WritePattern`. With a single writer, ids can be assigned in advance."""
 
     def insert_events(
         self, connection: Connection, batch: Sequence[Mapping[str, Any]]
@@ -80,7 +80,7 @@ class SqliteByHand(ByHand):
                 each.key,
                 _text(each.first),
                 _text(each.last),
-                _text(each.last + LIFE),
+                _text(each.last + EXPIRATION),
                 _text(now) if each.fires else None,
                 each.events,
             )
@@ -89,7 +89,7 @@ class SqliteByHand(ByHand):
         connection.exec_driver_sql(_MOVE_STREAMS, rows)
         keys = tuple(each.key for each in changes)
         found = connection.exec_driver_sql(
-            f"SELECT open_key, id FROM hand_streams WHERE open_key IN ({_marks(keys)})", keys
+            f"SELECT open_key, id FROM hand_streams WHERE open_key IN ({_placeholders(keys)})", keys
         )
         return dict(found.fetchall())
 
@@ -98,29 +98,29 @@ class SqliteByHand(ByHand):
             "INSERT INTO hand_links (stream_id, event_id) VALUES (?, ?)", links
         )
 
-    def claim(self, connection: Connection, now: datetime, limit: int) -> list[Taken]:
+    def claim(self, connection: Connection, now: datetime, limit: int) -> list[Claim]:
         values = (WORKER, _text(now + LEASE), _text(now), limit)
         rows = connection.exec_driver_sql(_CLAIM, values)
-        return [Taken(*row) for row in rows.fetchall()]
+        return [Claim(*row) for row in rows.fetchall()]
 
-    def load(self, connection: Connection, taken: Sequence[Taken]) -> Iterable[Sequence[Any]]:
-        ids = tuple(each.id for each in taken)
-        rows = connection.exec_driver_sql(_LOAD.format(_marks(ids)), ids)
+    def load(self, connection: Connection, claims: Sequence[Claim]) -> Iterable[Sequence[Any]]:
+        ids = tuple(each.id for each in claims)
+        rows = connection.exec_driver_sql(_LOAD.format(_placeholders(ids)), ids)
         return [(stream, *head, _moment(text), traits) for stream, *head, text, traits in rows]
 
-    def complete(self, connection: Connection, taken: Sequence[Taken]) -> int:
-        serials = {each.id: each.serial for each in taken}
+    def complete(self, connection: Connection, claims: Sequence[Claim]) -> int:
+        serials = {each.id: each.serial for each in claims}
         ids = tuple(serials)
         rows = connection.exec_driver_sql(
-            f"SELECT id, serial FROM hand_streams WHERE id IN ({_marks(ids)})", ids
+            f"SELECT id, serial FROM hand_streams WHERE id IN ({_placeholders(ids)})", ids
         )
         held = tuple(stream_id for stream_id, serial in rows if serials[stream_id] == serial)
         for statement in ("hand_streams WHERE id", "hand_links WHERE stream_id"):
-            connection.exec_driver_sql(f"DELETE FROM {statement} IN ({_marks(held)})", held)
+            connection.exec_driver_sql(f"DELETE FROM {statement} IN ({_placeholders(held)})", held)
         return len(held)
 
 
-def _marks(values: Sequence[Any]) -> str:
+def _placeholders(values: Sequence[Any]) -> str:
     return ",".join("?" * len(values))
 
 

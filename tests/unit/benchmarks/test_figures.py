@@ -65,7 +65,7 @@ def test_a_table_has_a_line_for_each_goal() -> None:
         "figure": "speed",
         "database": "sqlite",
         "measured": "engine: 30 events/s (8 µs CPU)",
-        "beside": "raw: 40 events/s",
+        "baseline": "raw: 40 events/s",
         "min": "0.5",
         "median": "0.75",
         "max": "0.9",
@@ -73,7 +73,7 @@ def test_a_table_has_a_line_for_each_goal() -> None:
         "reached": "no",
         "note": "",
     }
-    assert (second["beside"], second["target"], second["reached"]) == ("", "", "")
+    assert (second["baseline"], second["target"], second["reached"]) == ("", "", "")
     assert len(table([shown, shown]).splitlines()) == 2 + 4
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.arguments import parser
+from benchmarks.arguments import make_parser
 from benchmarks.figure import ENGINE, RAW, Figure, Goal
 from benchmarks.growth import powers
 from benchmarks.options import Options
@@ -34,7 +34,7 @@ def values(found: dict[str, Any]) -> dict[str, float]:
 def test_a_report_is_json_with_samples_spreads_and_lines() -> None:
     (figure,) = json.loads(json.dumps(document("one")))["figures"]
     assert figure["samples"] == {ENGINE: [1.0], RAW: [2.0]}
-    assert figure["goals"][0]["spread"] == {"least": 0.5, "median": 0.5, "greatest": 0.5}
+    assert figure["goals"][0]["spread"] == {"minimum": 0.5, "median": 0.5, "maximum": 0.5}
     assert figure["lines"][0]["median"] == "0.5"
     assert figure["options"]["rounds"] == Options(Path("folder")).rounds
 
@@ -73,7 +73,7 @@ def test_a_wrong_argument_is_reported(
     arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        parser(["ingest-batch", "worker"]).parse_args(arguments)
+        make_parser(["ingest-batch", "worker"]).parse_args(arguments)
     assert told in capsys.readouterr().err
 
 

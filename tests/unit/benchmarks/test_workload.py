@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import Any
 
-from benchmarks.matching import alike, triggers
+from benchmarks.matching import triggers, triggers_of_same_type
 from benchmarks.workload import EXISTS, PER_DAY, TRAITS, Workload, today
 from winchester_core.config.triggers import check_trigger_definitions
 from winchester_core.model.event import clean_event
@@ -55,6 +55,6 @@ def test_the_same_seed_gives_the_same_events_in_any_batch_size() -> None:
 
 
 def test_the_many_triggers_are_valid_and_distinct() -> None:
-    for some in (triggers(100), alike(100)):
+    for some in (triggers(100), triggers_of_same_type(100)):
         assert len({each["name"] for each in some}) == 100
         check_trigger_definitions(some, PluginRegistry(CONDITIONS))
