@@ -138,7 +138,7 @@ def test_a_plugin_is_shown_with_its_docstring_and_parameters(
         assert shown["parameters"][0]["required"] is True
         assert shown["parameters"][1]["default"] == "notification"
     table = winchester(site, "plugin", "show", "jsonl").out
-    assert 'format: one of event, notification, default "notification"; format of the messages' in table
+    assert 'format: one of event, notification, default "notification"; format of' in table
     assert "  source: jsonl" in table
 
 
