@@ -258,13 +258,17 @@ def read_object(source: Any, key: str = "body") -> Mapping[str, Any]:
 
     Raises `InvalidEvent` with `key`.
     """
-    document = _parse(source, key) if isinstance(source, bytes | str) else source
+    document = read_json(source, key) if isinstance(source, bytes | str) else source
     if isinstance(document, Mapping):
         return document
     raise InvalidEvent(key, f"must be a JSON object, not {type(document).__name__}")
 
 
-def _parse(source: bytes | str, key: str) -> Any:
+def read_json(source: bytes | str, key: str) -> Any:
+    """Parse JSON in UTF-8; NaN, lone surrogates and values beyond a parser's limits are accepted.
+
+    See `_parse_leniently` for those. Raises `InvalidEvent` with `key`, which never quotes the text.
+    """
     with suppress(ValueError):  # orjson is stricter: `_parse_leniently` decides
         raw = source if isinstance(source, bytes) else source.encode()
         if not _may_hold_long_number(raw):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -14,6 +13,7 @@ from urllib.parse import unquote
 
 from winchester_core.errors import InvalidEvent
 from winchester_core.model import Message, MessageKind
+from winchester_core.model.json import read_json
 from winchester_core.sources.http.responses import RequestRejected
 
 if TYPE_CHECKING:
@@ -290,13 +290,8 @@ ITEM_READERS: Final = {
 
 
 def parse_json(text: bytes) -> Any:
-    """Parse JSON in UTF-8. Raises `ValueError`, whose message never quotes the text."""
+    """Parse JSON in UTF-8, as `read_json`. Raises `ValueError`, which never quotes the text."""
     try:
-        return json.loads(text.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        reason = f"is not UTF-8 at byte {error.start + 1}"
-    except ValueError as error:
-        reason = f"is not valid JSON: {error}"
-    except RecursionError:
-        reason = "is nested too deeply"
-    raise ValueError(reason)  # not chained: these exceptions carry the whole text
+        return read_json(text, "body")
+    except InvalidEvent as error:
+        raise ValueError(error.reason) from None
