@@ -1,4 +1,4 @@
-"""The golden run: a recorded load gives the streams and verdicts of the seed's system.
+"""The golden run: a recorded load gives the streams and verdicts of StackTach v3's Winchester.
 
 Two differences are intended: a `verified` verdict has no trait `error` (the seed stored the text
 "None"), and a warning applies to its own exists event only (the seed repeated it in every later

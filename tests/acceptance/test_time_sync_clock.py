@@ -1,4 +1,4 @@
-"""Behaviour section 8: the `time_sync` clock, against a service like that of the seed's system."""
+"""The `time_sync` clock, against a service like that of StackTach v3's Winchester."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pytest
 from support.scenes.sites import TRIGGERS, task_events
 from winchester_core.bootstrap import PipelineManager, TriggerManager
 from winchester_core.model.stream import Reason
-from winchester_core.telemetry.debug import DebugGroup
+from winchester_core.telemetry.debug_counts import DebugGroup
 
 if TYPE_CHECKING:
     from conftest import Winchester

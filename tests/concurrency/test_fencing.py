@@ -1,4 +1,4 @@
-"""Behaviour section 6: a worker that lost its lease completes nothing, and logs so.
+"""A worker that lost its lease completes nothing, and logs so.
 
 A real worker is stopped by SIGSTOP during a run until its lease has expired and another worker has
 completed the stream; then it is continued. A journal records all calls of its handlers.

@@ -1,4 +1,4 @@
-"""Triggers are reloaded while programs run: behaviour section 5, the rule on fingerprints."""
+"""Triggers are reloaded while programs run, and streams of another fingerprint are recalculated."""
 
 from __future__ import annotations
 

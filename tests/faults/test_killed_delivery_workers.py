@@ -1,4 +1,4 @@
-"""Behaviour section 7: no effect is lost or recorded twice, wherever a worker is killed."""
+"""No effect is lost or recorded twice, wherever a worker is killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Behaviour sections 2 and 6: a process killed at any point loses nothing and repeats nothing."""
+"""A process killed at any point loses nothing and repeats nothing."""
 
 from __future__ import annotations
 

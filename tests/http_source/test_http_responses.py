@@ -87,9 +87,9 @@ def test_an_empty_list_is_accepted(serve: Serve) -> None:
         (b"", "the body is not JSON: Expecting value"),
         (b'[{"message_id": "1"', "the body is not JSON: Expecting"),
         (b'{"a": "\xff"}', "the body is not UTF-8 at byte 8"),
-        (b"[" * 100_000, "the body is nested too deeply"),
+        (b"[" * 100_000, "the body is not JSON: Expecting value"),
         (b'"text"', "no item is valid"),
-        (b'{"a": %s}' % (b"9" * 5000), "the body is not JSON: Exceeds the limit"),
+        (b'{"a": %s}' % (b"9" * 5000), "no item is valid"),
     ],
 )
 def test_a_body_that_is_not_a_json_object_is_400(serve: Serve, body: bytes, error: str) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         EffectResult,
         StoredEffect,
     )
-    from winchester_core.telemetry.debug import DebugGroup
+    from winchester_core.telemetry.debug_counts import DebugGroup
 
 
 class MemoryEffectStore:

@@ -11,7 +11,7 @@ from oracle.outbox import MemoryOutbox
 from winchester_core.errors import UnknownRejectedMessage, UnknownStream
 from winchester_core.model.stream import StreamRecord, StreamState, check_transition
 from winchester_core.storage.records import append_history, parse_history
-from winchester_core.telemetry.debug import DebugGroup
+from winchester_core.telemetry.debug_counts import DebugGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

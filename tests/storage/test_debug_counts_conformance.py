@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from winchester_core.telemetry.debug import MAX_REASONS, OTHER_REASONS, DebugGroup
+from winchester_core.telemetry.debug_counts import MAX_REASONS, OTHER_REASONS, DebugGroup
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

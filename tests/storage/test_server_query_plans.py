@@ -24,7 +24,7 @@ from winchester_core.storage.records import (
     Rejection,
     StreamFilter,
 )
-from winchester_core.storage.sql.search import SCAN_WINDOW_ROWS
+from winchester_core.storage.sql.pagination import SCAN_WINDOW_ROWS
 from winchester_core.storage.sql.statistics import OLDEST_CANDIDATES
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.triggers.batch_plan import FixedTime

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         worker_options,
     )
     from winchester_core.bootstrap.ingest import TriggerManager, ingest_configuration, make_ingester
-    from winchester_core.bootstrap.settings import load_settings
+    from winchester_core.bootstrap.loading import load_settings
     from winchester_core.bootstrap.stores import (
         open_database,
         open_store,
@@ -50,7 +50,7 @@ _MODULES = {
     "ingest": ("TriggerManager", "make_ingester", "ingest_configuration"),
     "telemetry": ("telemetry_server",),
     "definitions": ("distiller", "pipelines", "trigger_definitions", "worker_options"),
-    "settings": ("load_settings",),
+    "loading": ("load_settings",),
     "stores": ("open_database", "open_store", "replay_clock", "stream_clock"),
     "worker": ("PipelineManager", "make_worker", "worker_configuration"),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.bootstrap.definitions import conditions, distiller, trigger_definitions
-from winchester_core.bootstrap.settings import resolve_settings
+from winchester_core.bootstrap.loading import resolve_settings
 from winchester_core.bootstrap.stores import open_store, stream_clock
 from winchester_core.clock import SystemClock
 from winchester_core.ingest.decoding import Decoder

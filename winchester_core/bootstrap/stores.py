@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.bootstrap.settings import resolve_settings
+from winchester_core.bootstrap.loading import resolve_settings
 from winchester_core.clock import SystemClock, TimeSyncClock
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.store import SqlStore

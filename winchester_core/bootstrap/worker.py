@@ -13,7 +13,7 @@ from winchester_core.bootstrap.definitions import (
 from winchester_core.bootstrap.definitions import (
     pipelines as pipelines_of,
 )
-from winchester_core.bootstrap.settings import resolve_settings
+from winchester_core.bootstrap.loading import resolve_settings
 from winchester_core.bootstrap.stores import open_store, stream_clock
 from winchester_core.telemetry.counters import Counters
 from winchester_core.worker.options import WorkerConfiguration

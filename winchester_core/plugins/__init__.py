@@ -14,7 +14,7 @@ from winchester_core.plugins.plugin import (
     summary_of,
 )
 from winchester_core.plugins.registry import PluginRegistry, import_plugin, installed_plugins
-from winchester_core.plugins.source import docstring_in_source
+from winchester_core.plugins.source_code import docstring_in_source
 
 __all__ = [
     "COMMANDS",

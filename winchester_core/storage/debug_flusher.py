@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from winchester_core.clock import monotonic
 from winchester_core.errors import StorageError
-from winchester_core.telemetry.debug import DebugCounts, log_groups
+from winchester_core.telemetry.debug_counts import DebugCounts, log_groups
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import DebugStore

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         TrimCursor,
         TrimResult,
     )
-    from winchester_core.telemetry.debug import DebugGroup
+    from winchester_core.telemetry.debug_counts import DebugGroup
     from winchester_core.triggers.batch_plan import TimePolicy
     from winchester_core.triggers.definition import TriggerDefinition
 

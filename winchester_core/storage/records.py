@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from winchester_core.model.effect import QueuedEffect
     from winchester_core.model.event import Event
     from winchester_core.model.stream import Reason
-    from winchester_core.telemetry.debug import DebugGroup
+    from winchester_core.telemetry.debug_counts import DebugGroup
     from winchester_core.triggers.matcher import Match
 
 

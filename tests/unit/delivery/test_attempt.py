@@ -1,4 +1,4 @@
-"""Behaviour section 7: results of one call of `deliver`."""
+"""Results of one call of `deliver`."""
 
 from __future__ import annotations
 

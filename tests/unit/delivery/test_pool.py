@@ -1,4 +1,4 @@
-"""Behaviour section 7: each endpoint has its own delivery thread."""
+"""Each endpoint has its own delivery thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Behaviour section 7: a worker delivers effects independently for each endpoint."""
+"""A worker delivers effects independently for each endpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Behaviour sections 1-3 for a program that embeds an ingester."""
+"""An ingester embedded in a program: outcomes, counts, triggers added and removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Behaviour section 1: valid events, and traits dropped from them."""
+"""Valid events, and traits dropped from them."""
 
 from __future__ import annotations
 

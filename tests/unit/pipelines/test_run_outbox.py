@@ -1,4 +1,4 @@
-"""Behaviour section 7: effects that the handlers of a run queue."""
+"""Effects that the handlers of a run queue."""
 
 from __future__ import annotations
 

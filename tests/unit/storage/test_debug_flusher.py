@@ -11,7 +11,7 @@ import pytest
 from oracle import MemoryStore
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.storage.debug_flusher import DebugFlusher
-from winchester_core.telemetry.debug import MAX_REASONS, OTHER_REASONS, DebugCounts
+from winchester_core.telemetry.debug_counts import MAX_REASONS, OTHER_REASONS, DebugCounts
 from winchester_core.testing.builders import FakeClock
 from winchester_core.triggers.definition import TriggerDefinition
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from winchester_core.storage.records import DebugRecord
-    from winchester_core.telemetry.debug import DebugGroup
+    from winchester_core.telemetry.debug_counts import DebugGroup
 
 
 def trigger(level: int) -> TriggerDefinition:

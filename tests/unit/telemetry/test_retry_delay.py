@@ -1,4 +1,4 @@
-"""Behaviour section 6: backoff 10 s doubling to 1 h with jitter."""
+"""Backoff 10 s doubling to 1 h with jitter."""
 
 from __future__ import annotations
 

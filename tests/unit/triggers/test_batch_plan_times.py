@@ -1,4 +1,4 @@
-"""Behaviour section 8: "now" for each event, on either clock."""
+""" "now" for each event, on either clock."""
 
 from __future__ import annotations
 

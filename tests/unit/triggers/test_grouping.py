@@ -1,4 +1,4 @@
-"""Behaviour section 3, grouping: the distinguishing values, with their types, identify a stream."""
+"""The distinguishing values, with their types, identify a stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Behaviour section 5: how events move a stream towards firing or expiring."""
+"""How events move a stream towards firing or expiring."""
 
 from __future__ import annotations
 

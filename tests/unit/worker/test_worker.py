@@ -1,4 +1,4 @@
-"""Behaviour section 6: processing of ready streams by a worker."""
+"""Processing of ready streams by a worker."""
 
 from __future__ import annotations
 

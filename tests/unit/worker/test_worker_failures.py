@@ -1,4 +1,4 @@
-"""Behaviour section 6: failed runs, commits and workers."""
+"""Failed runs, commits and workers."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, update
 from winchester_core.errors import UnknownRejectedMessage
 from winchester_core.storage.records import ANY_REJECTED, RejectedMessage
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
-from winchester_core.storage.sql.search import find_ids
+from winchester_core.storage.sql.pagination import find_ids
 from winchester_core.storage.sql.tables import rejected_messages
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
-"""The usage handler on the recorded scenarios and on the golden run of the seed's system.
+"""The usage handler on the recorded scenarios and on the golden run of StackTach v3's Winchester.
 
 Three differences from the recordings are intended, and each is named where it is removed:
-a verified event has no `error` (the seed's has the text "None"), a warning applies to its own
+a verified event has no `error` (StackTach's has the text "None"), a warning applies to its own
 exists event only (the seed repeats it in later blocks), and where the seed crashed there is a
 verdict.
 """
