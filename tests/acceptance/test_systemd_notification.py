@@ -77,8 +77,8 @@ def test_a_run_keeps_the_watchdog_alive_until_its_timeout(
     ready_site.add_settings("pipeline_timeout: 1\n")
     wait = ready_site.write("wait", "")
     worker = programs.worker("w")
-    listener.listen_until(lambda line: line == "STATUS=hangs: the worker")
-    assert listener.listen() == ["STATUS=hangs: the worker"]
+    listener.listen_until(lambda line: line == "STATUS=hangs: worker")
+    assert listener.listen() == ["STATUS=hangs: worker"]
     wait.unlink()
     listener.listen_until(_is_alive)
     assert worker.end() == 0
