@@ -6,7 +6,10 @@ import logging
 import logging.config
 import logging.handlers
 import os
+import re
 import time
+from collections.abc import Mapping
+from copy import copy
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -14,10 +17,9 @@ import orjson
 
 from winchester_core.errors import ConfigurationError
 from winchester_core.masking import mask_url
-from winchester_core.telemetry.log_context import context_fields, trace_ids
+from winchester_core.telemetry.log_context import MultilineText, context_fields, trace_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from winchester_core.config.settings import LogFormat, Settings
@@ -61,9 +63,7 @@ def configure_logging(settings: Settings, proc_name: str) -> None:
 def _formatter(log_format: LogFormat, proc_name: str) -> logging.Formatter:
     if log_format == "json":
         return JsonFormatter(program=proc_name)
-    formatter = logging.Formatter(FORMAT, DATE_FORMAT)
-    formatter.converter = time.gmtime
-    return formatter
+    return TextFormatter(FORMAT, DATE_FORMAT)
 
 
 def _handler(log_file: str | None, proc_name: str) -> logging.Handler:
@@ -122,6 +122,57 @@ CONTEXT_KEYS: Final = (
     *("source", "worker"),
 )
 """Context of a record, from the log context or its `extra`."""
+
+
+_CONTROL_CHARACTERS = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)
+"""Control characters, line separators, and controls of the text direction."""
+
+
+class TextFormatter(logging.Formatter):
+    """Log records as text in UTC, one line each, whatever text from outside they contain.
+
+    Control characters are escaped, those of messages without arguments except line breaks. Lines
+    after the first, which tracebacks and `MultilineText` have, are indented, so that none can be
+    taken for a record.
+    """
+
+    def __init__(self, fmt: str, datefmt: str) -> None:
+        super().__init__(fmt, datefmt)
+        self.converter = time.gmtime
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format the record, which other handlers get unchanged."""
+        shown = copy(record)
+        shown.exc_text = None  # another formatter's, else
+        if isinstance(record.args, Mapping):
+            shown.args = {key: _printable(value) for key, value in record.args.items()}
+        elif record.args:
+            shown.args = tuple(map(_printable, record.args))
+        else:
+            shown.msg = _escape(str(record.msg), keep="\n")
+        return super().format(shown).replace("\n", "\n    ")
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the library's name
+        """Format a traceback, without control characters."""
+        return _escape(super().formatException(ei), keep="\n")
+
+
+def _printable(value: Any) -> Any:
+    """Return an argument of a record, as text without control characters if it has any."""
+    if isinstance(value, int | float) or value is None:
+        return value
+    if isinstance(value, MultilineText):
+        return _escape(value, keep="\n")
+    text = str(value)
+    return _escape(text) if _CONTROL_CHARACTERS.search(text) else value
+
+
+def _escape(text: str, keep: str = "") -> str:
+    return _CONTROL_CHARACTERS.sub(
+        lambda match: match[0] if match[0] in keep else ascii(match[0])[1:-1], text
+    )
 
 
 class JsonFormatter(logging.Formatter):

@@ -21,7 +21,7 @@ from winchester_core.storage.effect_records import (
     EffectDelivered,
     EffectRefused,
 )
-from winchester_core.telemetry.log_context import mark_span_failed
+from winchester_core.telemetry.log_context import MultilineText, mark_span_failed
 from winchester_core.telemetry.retry import retry_delay
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def attempt_delivery(
             "delivery failed, retrying: endpoint=%s effects=%d\n%s",
             endpoint,
             len(claims),
-            text,
+            MultilineText(text),
         )
         return [_delay(claim, options, fraction, describe_error(error)) for claim in claims]
     finally:

@@ -14,7 +14,7 @@ from winchester_core.model.event import clean_event
 from winchester_core.model.json import dump_payload
 from winchester_core.pipelines.definition import NOT_CAUGHT, exit_forked_child
 from winchester_core.pipelines.traceback_text import clean_traceback, describe_error
-from winchester_core.telemetry.log_context import LogContext
+from winchester_core.telemetry.log_context import LogContext, MultilineText
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -242,7 +242,7 @@ class PipelineRun:
                     self._definition.name,
                     member.spec.name,
                     self._stream.id,
-                    commit_error.traceback_text,
+                    MultilineText(commit_error.traceback_text),
                 )
             finally:
                 exit_forked_child(self._pid)

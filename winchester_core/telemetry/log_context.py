@@ -29,6 +29,10 @@ def context_fields() -> dict[str, Any]:
     return fields
 
 
+class MultilineText(str):
+    """A log argument, such as a traceback, whose line breaks are kept in text logs."""
+
+
 class LogContext:
     """A step of the work, with fields for its log records and its span; a context manager.
 
