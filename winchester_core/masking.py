@@ -11,7 +11,7 @@ MASKED_NAME = (
     r"passw|passphrase|\bpwd\b|secret|token|credential|authorization"
     r"|(?:api|auth|access|private|signing)[_-]?key"
 )
-"""Pattern of names whose values are secret, in any case: the only list of them."""
+"""Pattern of names whose values are secret, case-insensitive: the only list of them."""
 
 SECRET_KEY = re.compile(rf"{MASKED_NAME}|\bauth\b|key", re.IGNORECASE)
 """Names in structured data. A plain `key` is secret there, but not in text: see `KeyError: 'a'`."""

@@ -36,7 +36,7 @@ class LoggerHandler(PipelineHandler):
           params: {level: WARNING}
     """
     config_schema: ClassVar[Schema] = Schema(
-        {Optional("level", default="INFO", description="log level, in any case"): level}
+        {Optional("level", default="INFO", description="log level, case-insensitive"): level}
     )
 
     def __init__(self, level: str = "INFO") -> None:

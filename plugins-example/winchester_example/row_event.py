@@ -20,7 +20,7 @@ _BOOLEANS = {"true": True, "false": False}
 
 
 def parse_boolean(text: str) -> bool:
-    """Parse `true` or `false` in any case. Raises `ValueError`."""
+    """Parse `true` or `false` ignoring case. Raises `ValueError`."""
     try:
         return _BOOLEANS[text.strip().lower()]
     except KeyError:

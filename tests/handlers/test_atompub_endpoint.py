@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from support.servers.web_service import Behaviour, Endpoint
 
 EVENT = {"message_id": "m1", "event_type": "a.b", "timestamp": datetime(2026, 3, 1, tzinfo=UTC)}
-UNTRIED = RetryAfter(0, "not tried: no answer came to an effect before it")
+UNTRIED = RetryAfter(0, "not tried: no response to an earlier effect")
 
 
 @pytest.fixture
@@ -66,14 +66,14 @@ OUTCOMES: dict[Behaviour, Delivered | Refused | RetryAfter] = {
     201: Delivered(),
     204: Delivered(),
     409: Delivered(),
-    400: Refused("the server answers 400: the entry is invalid"),
-    401: RetryAfter(30, "the server answers 401"),
-    403: RetryAfter(30, "the server answers 403"),
-    404: RetryAfter(30, "the server answers 404"),
-    413: RetryAfter(30, "the server answers 413"),
-    302: RetryAfter(30, "the server answers 302"),
-    500: RetryAfter(30, "the server answers 500"),
-    503: RetryAfter(30, "the server answers 503"),
+    400: Refused("the server responded with 400: the entry is invalid"),
+    401: RetryAfter(30, "the server responded with 401"),
+    403: RetryAfter(30, "the server responded with 403"),
+    404: RetryAfter(30, "the server responded with 404"),
+    413: RetryAfter(30, "the server responded with 413"),
+    302: RetryAfter(30, "the server responded with 302"),
+    500: RetryAfter(30, "the server responded with 500"),
+    503: RetryAfter(30, "the server responded with 503"),
 }
 
 
@@ -120,7 +120,7 @@ def test_the_delay_grows_with_attempts_up_to_the_maximum(
 
     (outcome,) = make_handler(feed).deliver([effect(EVENT, attempt=attempt)])
 
-    assert outcome == RetryAfter(seconds, "the server answers 500")
+    assert outcome == RetryAfter(seconds, "the server responded with 500")
 
 
 def test_the_delays_follow_the_params(feed: Endpoint) -> None:
@@ -170,21 +170,21 @@ def test_a_refused_new_token_delays_the_effect(feed: Endpoint, identity: Endpoin
 
     (outcome,) = make_handler(feed, identity).deliver([effect(EVENT)])
 
-    assert outcome == RetryAfter(30, "the server answers 401")
+    assert outcome == RetryAfter(30, "the server responded with 401")
     assert len(feed.requests) == 2
 
 
 @pytest.mark.parametrize(
     ("behaviour", "reason"),
     [
-        (401, "the identity service answers 401"),
-        (500, "the identity service answers 500"),
-        (Answer(200, body=b"no JSON"), "the identity service answers without a token"),
-        (Answer(200, body=b"[1]"), "the identity service answers without a token"),
-        (Answer(200, body=b'{"access": {"token": {}}}'), "the identity service answers without"),
+        (401, "the identity service responded with 401"),
+        (500, "the identity service responded with 500"),
+        (Answer(200, body=b"no JSON"), "the identity service responded without a token"),
+        (Answer(200, body=b"[1]"), "the identity service responded without a token"),
+        (Answer(200, body=b'{"access": {"token": {}}}'), "the identity service responded without"),
         (
             Answer(200, body=b'{"access": {"token": {"id": "a\\r\\nb"}}}'),
-            "the identity service answers without a token",
+            "the identity service responded without a token",
         ),
         ("reset", "ReadError"),
         ("hang", "ReadTimeout"),

@@ -86,17 +86,19 @@ def test_the_receiver_can_verify_the_signature(endpoint: Endpoint) -> None:
         (204, Delivered()),
         (409, Delivered()),
         (Answer(200, body=b"x" * 200_000), Delivered()),
-        (400, Refused("the service answers 400 Bad Request")),
-        (422, Refused("the service answers 422 Unprocessable Entity")),
+        (400, Refused("the service responded with 400 Bad Request")),
+        (422, Refused("the service responded with 422 Unprocessable Entity")),
         (
             Answer(308, {"Location": "http://127.0.0.1:9/"}),
-            Refused("the service answers 308 Permanent Redirect: redirects are not followed"),
+            Refused(
+                "the service responded with 308 Permanent Redirect: redirects are not followed"
+            ),
         ),
-        (401, RetryAfter(None, "the service answers 401 Unauthorized")),
-        (500, RetryAfter(None, "the service answers 500 Internal Server Error")),
+        (401, RetryAfter(None, "the service responded with 401 Unauthorized")),
+        (500, RetryAfter(None, "the service responded with 500 Internal Server Error")),
         (
             Answer(429, {"Retry-After": "7"}),
-            RetryAfter(7, "the service answers 429 Too Many Requests"),
+            RetryAfter(7, "the service responded with 429 Too Many Requests"),
         ),
     ],
 )
@@ -126,7 +128,7 @@ def test_no_response_is_retried_and_the_rest_of_the_call_rescheduled(
     assert (
         outcomes[2]
         == outcomes[3]
-        == RetryAfter(0, "not tried: the service did not answer to an effect before it")
+        == RetryAfter(0, "not tried: the service did not respond to an earlier effect")
     )
     assert len(endpoint.requests) == 2
 
@@ -140,7 +142,7 @@ def test_a_response_is_waited_for_up_to_the_timeout(endpoint: Endpoint) -> None:
 
     assert isinstance(first, RetryAfter)
     assert (first.reason or "").startswith("ReadTimeout")
-    assert second == RetryAfter(0, "not tried: the service did not answer to an effect before it")
+    assert second == RetryAfter(0, "not tried: the service did not respond to an earlier effect")
     wait_until(lambda: endpoint.requests)  # a slow machine may read it only now
     assert len(endpoint.requests) == 1
 

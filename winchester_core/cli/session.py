@@ -131,8 +131,8 @@ def add_age_options(parser: ArgumentParser, since: str) -> None:
     parser.add_argument(
         "--older-than",
         metavar="WHEN",
-        help=f"only those {since} earlier: than an ISO 8601 time (UTC without offset), or than a "
-        "duration before now (the database server's time), as in 1d",
+        help=f"only those {since} earlier than this: an ISO 8601 time (default offset: UTC), or a "
+        "duration before now (the database server's time), such as 1d",
     )
     parser.add_argument(
         "--younger-than", metavar="WHEN", help=f"only those not {since} earlier than this"

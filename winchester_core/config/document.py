@@ -100,7 +100,7 @@ class Document:
         return any(node.broken for node in self._walk(path))
 
     def substituted(self, paths: Iterable[DocumentPath]) -> frozenset[DocumentPath]:
-        """Return those of `paths` with text from a variable that YAML reads as another type."""
+        """Return the `paths` whose text came from a variable and is another type in YAML."""
         return frozenset(path for path in paths if _is_retypable(self.node(path)))
 
     def _walk(self, path: DocumentPath) -> list[Node]:

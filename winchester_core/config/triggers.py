@@ -263,7 +263,7 @@ TRIGGER_SCHEMA = Schema(
         Optional("fire_pipeline", description="runs when a stream fires"): pipeline_name,
         Optional("expire_pipeline", description="runs when a stream expires"): pipeline_name,
         Optional("debug_level", default=0, description="0, 1 or 2"): debug_level,
-        Optional("load_criteria", description="accepted, without effect"): object,
+        Optional("load_criteria", description="accepted; has no effect"): object,
     }
 )
 

@@ -84,7 +84,7 @@ def duration(*, positive: bool = False) -> Callable[[Any], timedelta]:
 
     Units are those of time expressions with a fixed length: d h m s us.
     """
-    title = "a duration over zero" if positive else "a duration"
+    title = "a duration greater than zero" if positive else "a duration"
 
     lower_bound = {"exclusiveMinimum": 0} if positive else {"minimum": 0}
 
@@ -142,7 +142,7 @@ def one_of(*names: str) -> Callable[[Any], str]:
 
 @json_schema(**case_insensitive_enum(*(level.lower() for level in LOG_LEVELS), "warn"))
 def log_level(value: Any) -> str:
-    """Return the name of a `logging` level in upper case; accept it in any case."""
+    """Return the name of a `logging` level in upper case; the input is case-insensitive."""
     name = value.upper() if isinstance(value, str) else value
     if name == "WARN":
         return "WARNING"

@@ -144,7 +144,7 @@ class _CriterionReader:
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
                 raise Invalid("expected a whole number of events, at least 1")
             if number > MAX_INT:
-                raise Invalid("the number is beyond signed 64 bits")
+                raise Invalid("the number does not fit in 64 bits")
             return number
         return 1
 

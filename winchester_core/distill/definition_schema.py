@@ -116,8 +116,8 @@ NAME = All(str, Length(min=1, max=MAX_NAME_LENGTH))
 TRAIT_FIELDS: dict[Any, Any] = {
     Required(
         "fields",
-        description="a path into the notification, or a list of paths, of which the first with a "
-        "value is used",
+        description="a path into the notification, or a list of paths; the first with a value is "
+        "used",
     ): TEXTS,
     Optional("type", default=DEFAULT_TYPE, description="type of the trait"): In(tuple(CONVERTERS)),
     Optional(

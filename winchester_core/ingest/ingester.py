@@ -346,9 +346,9 @@ class Recorder:
     def _record(self, matched_events: Sequence[MatchedEvent], policy: TimePolicy) -> IngestResult:
         """Store events; a batch on which the connection breaks twice counts as refused.
 
-        A server closes the connection on a statement that it does not take, such as one over
-        MariaDB's `max_allowed_packet`. In an outage it is not back for the second attempt, and
-        `event_clock` or the attempt raises `DatabaseUnavailable`.
+        A server closes the connection on a statement that it does not accept, such as one over
+        MariaDB's `max_allowed_packet`. In an outage, `event_clock` or the second attempt raises
+        `DatabaseUnavailable` instead.
         """
         try:
             return self._store.record(matched_events, policy)
@@ -358,7 +358,7 @@ class Recorder:
             return self._store.record(matched_events, policy)
         except ConnectionBroken as error:
             self._store.event_clock()
-            raise DataRefused(f"the connection broke twice on it: {error}") from error
+            raise DataRefused(f"the connection broke twice while storing it: {error}") from error
 
     def _refused(self, matched_event: MatchedEvent, refusal: DataRefused) -> EventOutcome:
         message_id = matched_event.event["message_id"]

@@ -66,7 +66,7 @@ def definition_placeholder(definition: str) -> Callable[[Any], Any]:
 
 
 def case_insensitive_enum(*words: str) -> dict[str, Any]:
-    """Return JSON Schema keywords for one of `words` in any case; editors offer them as written."""
+    """Return JSON Schema keywords for case-insensitive `words`; editors offer them as written."""
     pattern = f"^({'|'.join(map(_any_case, words))})$"
     return {
         "anyOf": [{"enum": list(words)}, {"type": "string", "pattern": pattern}],

@@ -59,7 +59,7 @@ TYPE_NAMES: Final = {
     "boolean": "true or false",
     "array": "list",
     "object": "mapping",
-    "null": "nothing",
+    "null": "null",
 }
 
 MAX_LISTED_KEYS: Final = 4

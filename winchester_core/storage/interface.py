@@ -195,7 +195,7 @@ class ReadStore(Protocol):
         """
 
     def check(self) -> None:
-        """Verify that the database answers and has the schema revision of this program.
+        """Verify that the database responds and has the schema revision of this program.
 
         Raises `SchemaMismatch`.
         """

@@ -34,7 +34,7 @@ class RefreshTimeout(WinchesterError):  # noqa: N818 - as in `TimeoutError`
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        super().__init__(f"no answer for {seconds:.0f} seconds")
+        super().__init__(f"no response for {seconds:.0f} seconds")
 
 
 class TtlCache(Generic[Value]):

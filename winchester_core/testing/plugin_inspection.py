@@ -123,7 +123,7 @@ def values_in_example(group: str, plugin: Any, names: Collection[str]) -> list[A
     """
     text = describe_plugin(plugin).example
     if not text:
-        raise InvalidExample("has no example, which shows its name and parameters in use")
+        raise InvalidExample("has no example; add one that shows its name and parameters in use")
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:

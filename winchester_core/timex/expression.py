@@ -55,7 +55,7 @@ def parse(text: str) -> Expression:
     """
     if len(text) > MAX_LENGTH:
         raise TimeExpressionError(
-            text, MAX_LENGTH, f"it has {len(text)} characters; {MAX_LENGTH} are allowed"
+            text, MAX_LENGTH, f"it has {len(text)} characters; at most {MAX_LENGTH} are allowed"
         )
     return _Parser(text).expression()
 
@@ -194,7 +194,7 @@ class _Parser:
         unit = UNIT_WORDS.get(token.text)
         if unit is None:
             raise self._error(
-                f"not a unit of time; units are {_UNIT_NAMES}, with a blank after each", token
+                f"not a unit of time; units are {_UNIT_NAMES}, each followed by a space", token
             )
         self._index += 1
         return unit

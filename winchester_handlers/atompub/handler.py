@@ -67,13 +67,15 @@ def _request_token(account: IdentityAccount, client: httpx.Client) -> str:
         account.server, json={"auth": {"RAX-KSKEY:apiKeyCredentials": credentials}}
     )
     if not response.is_success:
-        raise AuthenticationFailed(f"the identity service answers {response.status_code}")
+        raise AuthenticationFailed(f"the identity service responded with {response.status_code}")
     try:
         token = response.json()["access"]["token"]["id"]
     except (ValueError, KeyError, TypeError):
         token = None
     if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
-        raise AuthenticationFailed("the identity service answers without a token (access.token.id)")
+        raise AuthenticationFailed(
+            "the identity service responded without a token (access.token.id)"
+        )
     return token
 
 
@@ -131,7 +133,7 @@ class AtomPubHandler(PipelineHandler):
                 except AuthenticationFailed as error:
                     outcomes.append(self._retry(effect, str(error)))
                     break
-        untried = RetryAfter(0, "not tried: no answer came to an effect before it")
+        untried = RetryAfter(0, "not tried: no response to an earlier effect")
         return outcomes + [untried] * (len(effects) - len(outcomes))
 
     def _publish(self, client: httpx.Client, effect: Effect) -> int:
@@ -157,8 +159,8 @@ class AtomPubHandler(PipelineHandler):
         if 200 <= status < 300 or status == CONFLICT:
             return Delivered()
         if status == BAD_REQUEST:
-            return Refused(f"the server answers {status}: the entry is invalid")
-        return self._retry(effect, f"the server answers {status}")
+            return Refused(f"the server responded with {status}: the entry is invalid")
+        return self._retry(effect, f"the server responded with {status}")
 
     def _retry(self, effect: Effect, reason: str) -> RetryAfter:
         wait_seconds = effect.attempt * self.params["wait_interval"]

@@ -61,7 +61,7 @@ ATOMPUB_SCHEMA = Schema(
             ),
         ): In((JSON, CUF_XML)),
         Optional(
-            "title", default=None, description="of each entry (default: the published type)"
+            "title", default=None, description="title of each entry (default: the published type)"
         ): optional(TEXT),
         Optional(
             "categories",

@@ -42,7 +42,7 @@ NOTABENE_SCHEMA = Schema(
             "event_types",
             default=None,
             description=(
-                "events to publish, too: a glob or a list of globs of event types, `!glob` "
+                "events to publish as well: a glob or a list of globs of event types, `!glob` "
                 "excludes; default: no events"
             ),
         ): optional(event_types),

@@ -72,7 +72,7 @@ class WebhookHandler(PipelineHandler):
                 except httpx.TransportError as error:
                     outcomes.append(RetryAfter(reason=_error_text(error)))
                     break
-        untried = RetryAfter(0, "not tried: the service did not answer to an effect before it")
+        untried = RetryAfter(0, "not tried: the service did not respond to an earlier effect")
         return outcomes + [untried] * (len(effects) - len(outcomes))
 
     def _send(self, client: httpx.Client, effect: Effect) -> DeliveryOutcome:
@@ -116,7 +116,7 @@ def delivery_outcome(status: int, headers: Mapping[str, str], now: datetime) -> 
     """Return the outcome for a response; the keys of `headers` are case-insensitive."""
     if 200 <= status < 300 or status == CONFLICT:
         return Delivered()
-    reason = f"the service answers {status_text(status)}"
+    reason = f"the service responded with {status_text(status)}"
     if 300 <= status < 400:
         return Refused(f"{reason}: redirects are not followed")
     if status >= 500 or status in RETRIABLE_STATUSES:

@@ -56,7 +56,7 @@ def headers(value: Any) -> dict[str, str]:
         if OWN_HEADERS.fullmatch(name):
             raise Invalid("this header is set by the handler itself", [name])
         if not isinstance(text, str) or not HEADER_VALUE.fullmatch(text):
-            raise Invalid("expected text in ASCII, without blanks at its ends", [name])
+            raise Invalid("expected ASCII text without leading or trailing spaces", [name])
     return value
 
 
@@ -112,8 +112,8 @@ WEBHOOK_SCHEMA = Schema(
             default=None,
             description=(
                 "signs each request by HMAC-SHA256, in the headers `Webhook-Id`, "
-                "`Webhook-Timestamp` and `Webhook-Signature` of Standard Webhooks; after `whsec_` "
-                "follows base64, any other text is the key itself"
+                "`Webhook-Timestamp` and `Webhook-Signature` of Standard Webhooks; text after "
+                "`whsec_` is decoded as base64, any other text is the key itself"
             ),
         ): AnyOf(None, secret),
         Optional(

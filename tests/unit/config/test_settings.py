@@ -122,8 +122,8 @@ def test_a_mapping_serves_in_place_of_a_file() -> None:
         (
             "lease_seconds: 1y",
             (
-                "2:16: lease_seconds: expected a duration over zero: seconds, or text such as "
-                "'1d 12h' (units d h m s us), not '1y'"
+                "2:16: lease_seconds: expected a duration greater than zero: seconds, or text such "
+                "as '1d 12h' (units d h m s us), not '1y'"
             ),
         ),
         (

@@ -136,7 +136,9 @@ def test_a_batch_on_which_the_connection_breaks_twice_is_split() -> None:
     events = [event(f"m-{n}", **({"huge": 1} if n == 3 else {})) for n in range(100)]
     result = manager_on(store, TRIGGER).add_events(events)
     assert (result.stored, result.invalid) == (99, 1)
-    reason = "the database refuses it: the connection broke twice on it: server has gone away"
+    reason = (
+        "the database refuses it: the connection broke twice while storing it: server has gone away"
+    )
     assert result.outcomes[3].reason == reason
     assert store.attempts <= 2 * 8 + 7
 

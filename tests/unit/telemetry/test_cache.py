@@ -152,7 +152,7 @@ def test_during_a_refresh_other_threads_get_the_last_value(clock: ManualClock) -
     hanging = HangingRefresh(kept, refresh)
     assert kept.get() == 1
     clock.seconds += REFRESH_TIMEOUT_SECONDS + 1
-    with pytest.raises(RefreshTimeout, match="no answer for 31 seconds"):
+    with pytest.raises(RefreshTimeout, match="no response for 31 seconds"):
         kept.get()
     hanging.end()
     assert (kept.get(), refresh.asked) == (2, 2)

@@ -24,7 +24,7 @@ from winchester_core.timex.expression import MAX_LENGTH, MAX_NESTING
         ("$a +", 4, "expected a duration, such as 1d 6h (units are y, mo, d, h, m, s"),
         ("$a + to", 5, "'to': expected a duration"),
         ("$a + -1d", 5, "'-': expected a duration"),
-        ("$a + 6h30m", 6, "'h30m': not a unit of time; units are y, mo, d, h, m, s and us, with a"),
+        ("$a + 6h30m", 6, "'h30m': not a unit of time; units are y, mo, d, h, m, s and us, each"),
         ("$a + 1 week", 7, "'week': not a unit of time"),
         ("$a + 5", 5, "'5': a number applied to a single time needs a unit"),
         ("$a + 1d 5", 5, "needs a unit"),
@@ -107,7 +107,9 @@ def test_a_text_may_have_exactly_the_maximum_length() -> None:
     assert len(longest) == MAX_LENGTH
     start = datetime(2015, 3, 17, tzinfo=UTC)
     assert parse(longest)(a1=start).timestamp == start + timedelta(seconds=332)
-    with pytest.raises(TimeExpressionError, match="1001 characters; 1000 are allowed") as raised:
+    with pytest.raises(
+        TimeExpressionError, match="1001 characters; at most 1000 are allowed"
+    ) as raised:
         parse(longest + " ")
     assert raised.value.position == MAX_LENGTH
 

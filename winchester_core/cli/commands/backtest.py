@@ -45,7 +45,7 @@ class BacktestCommand(ObjectShow):
     differ: streams that would newly fire, expire or stay open, no longer exist, hold other events,
     or fire or expire at another time. Without --against, every stream is new.
 
-    Nothing is changed: each replay uses its own temporary database; handlers do not run, so that
+    Nothing is changed: each replay uses its own temporary database; handlers do not run, so
     their new events are missing; the database of -c is only read.
     """
 

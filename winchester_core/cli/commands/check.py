@@ -30,7 +30,7 @@ class CheckCommand(ConfiguredCommand):
         parser.add_argument(
             "--database",
             action="store_true",
-            help="also check that the database answers and has the schema of this program",
+            help="also check that the database responds and has the required schema",
         )
         return parser
 

@@ -71,7 +71,7 @@ class PluginNew(DocumentedCommand):
         parser.add_argument(
             "--dir",
             metavar="DIR",
-            help="the directory to create, and its parents (default: winchester-NAME, with dashes)",
+            help="directory to create, with its parents (default: winchester-NAME, with dashes)",
         )
         return parser
 

@@ -162,7 +162,7 @@ class RejectedRetry(BulkCommand["Ingester"]):
             metavar="NAME",
             action="append",
             default=[],
-            help="a trait of the events that is a datetime, as for 'winchester ingest'. Repeatable",
+            help="a datetime trait of the events, as for 'winchester ingest'. Repeatable",
         )
         return parser
 

@@ -25,7 +25,7 @@ def bearer_token(value: Any) -> str | None:
     if value is None or (isinstance(value, str) and BEARER_TOKEN.fullmatch(value)):
         return value
     raise Invalid(
-        "expected a token of letters, digits and . _ ~ + / -, as of 'openssl rand -hex 32'"
+        "expected a token of letters, digits and . _ ~ + / -, as from 'openssl rand -hex 32'"
     )
 
 

@@ -49,7 +49,7 @@ QUEUE_MAPPING = Schema(
         Optional(
             "auto_delete",
             default=False,
-            description="whether the broker deletes it after its last consumer",
+            description="whether the broker deletes it after its last consumer disconnects",
         ): bool,
         Optional(
             "queue_type", default=None, description="type of the queue (default: the broker's)"
@@ -79,8 +79,8 @@ CONNECTION_PARAMETERS: dict[Any, Any] = {
         "url",
         default=LOCAL_URL,
         description=(
-            "URL of the broker, or a list of the URLs of a cluster, of which the first that "
-            "responds is used; `amqps://` for TLS"
+            "URL of the broker, or a list of a cluster's URLs; the first that responds is used; "
+            "`amqps://` for TLS"
         ),
     ): one_or_more(url("amqp", "amqps")),
     Optional("host", default=None, description="overrides the host in `url`"): optional(TEXT),
@@ -115,7 +115,7 @@ CONNECTION_PARAMETERS: dict[Any, Any] = {
         ),
     ): whole_number(1, 3600),
     Optional(
-        "timeout_seconds", default=10, description="timeout of connecting, and of every reply"
+        "timeout_seconds", default=10, description="timeout for connecting, and for each reply"
     ): seconds(1, MAX_SECONDS),
 }
 

@@ -51,7 +51,7 @@ class StoreMetricsCollector:
         try:
             statistics = self._statistics.get()
         except WinchesterError as error:
-            logger.debug("no store statistics for a scrape: error=%s", error)
+            logger.debug("store statistics unavailable for a scrape: error=%s", error)
             yield Sample(catalogue.STORE_UP, 0)
             return
         yield Sample(catalogue.STORE_UP, 1)

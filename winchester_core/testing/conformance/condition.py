@@ -76,7 +76,7 @@ class ConditionConformance(PluginUnderTest):
                 self._call_matches(condition, value, make_event(x="a"))
 
     def test_matches_returns_a_bool_for_every_trait_type(self) -> None:
-        """It never raises: for text, numbers, bools, datetimes, or without the trait."""
+        """`matches` never raises, for text, numbers, bools, datetimes or an absent trait."""
         for expression, condition in self._conditions():
             for event in self._events():
                 self._call_matches(condition, expression, event)

@@ -92,7 +92,7 @@ def test_int_requires_a_64_bit_integer(
     problems: Callable[..., dict[Any, str]], expression: Any
 ) -> None:
     found = problems({"traits": {"x": {"int": expression}}})
-    assert "not a whole number" in found["traits", "x", "int"]
+    assert "not a 64-bit whole number" in found["traits", "x", "int"]
 
 
 @pytest.mark.parametrize("expression", ["1e400", 10**400])

@@ -32,7 +32,7 @@ def test_every_status_has_its_outcome(status: int) -> None:
 
 def test_a_redirect_is_refused_with_the_reason() -> None:
     assert delivery_outcome(302, {"location": "https://elsewhere"}, NOW) == Refused(
-        "the service answers 302 Found: redirects are not followed"
+        "the service responded with 302 Found: redirects are not followed"
     )
 
 
@@ -64,5 +64,5 @@ def test_a_redirect_is_refused_with_the_reason() -> None:
 def test_retry_after_sets_the_delay(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after_seconds(headers, NOW) == seconds
     assert delivery_outcome(503, headers, NOW) == RetryAfter(
-        seconds, "the service answers 503 Service Unavailable"
+        seconds, "the service responded with 503 Service Unavailable"
     )
