@@ -12,7 +12,7 @@ import yaml
 from support.builders.nova.load import one_day
 from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, wait_until
-from support.servers.brokers import Place, private_broker
+from support.servers.brokers import BrokerNamespace, private_broker
 from winchester_core.storage.records import EventFilter
 
 if TYPE_CHECKING:
@@ -63,21 +63,21 @@ def sandbox(shared_data: Path, tmp_path: Path, broker: PrivateBroker) -> Site:
 
 @pytest.mark.slow
 def test_the_sandbox_produces_its_verdicts(sandbox: Site, broker: PrivateBroker) -> None:
-    load, place = one_day(), Place(broker.url)
+    load, namespace = one_day(), BrokerNamespace(broker.url)
     with program_group(sandbox) as programs:
         ingester = programs.start("ingester", "winchester", "ingest", "--yagi-conf", "yagi.conf")
-        wait_until(lambda: place.consumers("monitor.info") == 1 or not ingester.is_running)
-        place.publish(load.notifications, "monitor", "monitor.info")
+        wait_until(lambda: namespace.consumers("monitor.info") == 1 or not ingester.is_running)
+        namespace.publish(load.notifications, "monitor", "monitor.info")
         distinct = len({each["message_id"] for each in load.notifications})
         wait_until(lambda: stored(sandbox) == distinct or not ingester.is_running)
         assert ingester.end() == 0, ingester.text()
-    assert place.ready("monitor.info") == 0
+    assert namespace.ready("monitor.info") == 0
     assert "yagi.handler.shoebox_handler.ShoeboxHandler" in ingester.text()
     run(sandbox, "winchester", "clock", "advance", "-c", sandbox.config, "4d")
     run(sandbox, "winchester-worker", "-c", sandbox.config, "--until-idle")
     assert verdicts(sandbox) == load.verdicts()
     # notabene has published each of them, to the queue that Yagi's other apps consume
-    assert place.ready("monitor.info") == load.verdicts().total()
+    assert namespace.ready("monitor.info") == load.verdicts().total()
 
 
 @pytest.mark.slow
@@ -87,11 +87,11 @@ def test_a_source_in_the_settings_gives_the_same_result(
     sandbox.add_settings("event_sources: {old: {source: yagi, params: {path: yagi.conf}}}\n")
     checked = sandbox.run("winchester", "check", "-c", sandbox.config)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    place = Place(broker.url)
+    namespace = BrokerNamespace(broker.url)
     with program_group(sandbox) as programs:
         ingester = programs.start("ingester", "winchester", "ingest", "-c", sandbox.config)
-        wait_until(lambda: place.consumers("monitor.info") == 1 or not ingester.is_running)
-        place.publish([b"no json"], "", "monitor.info")
+        wait_until(lambda: namespace.consumers("monitor.info") == 1 or not ingester.is_running)
+        namespace.publish([b"no json"], "", "monitor.info")
         wait_until(lambda: rejected(sandbox) == 1 or not ingester.is_running)
         assert ingester.end() == 0, ingester.text()
 

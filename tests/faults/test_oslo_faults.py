@@ -10,7 +10,7 @@ import pytest
 from support.scenes.notification_publisher import enveloped, make_notification
 from support.scenes.program_groups import program_group
 from support.scenes.sites import Site, wait_until
-from support.servers.brokers import place_on_broker
+from support.servers.brokers import broker_namespace
 from winchester_core.telemetry.failpoints import Failpoint
 
 PROGRAM = Path(__file__).parents[1] / "support" / "scenes" / "failpoint_program.py"
@@ -33,24 +33,26 @@ event_sources:
 @pytest.mark.parametrize("point", [Failpoint.RECEIVED, Failpoint.INGEST_COMMITTED])
 def test_nothing_is_acknowledged_before_its_commit(tmp_path: Path, point: Failpoint) -> None:
     site = Site(tmp_path)
-    with place_on_broker() as place, program_group(site) as programs:
-        exchange, topic, queue = (place.name(name) for name in ("exchange", "topic", "topic.info"))
-        url = place.url.replace("amqp://", "rabbit://").removesuffix("//") + "/"
+    with broker_namespace() as namespace, program_group(site) as programs:
+        exchange, topic, queue = (
+            namespace.name(name) for name in ("exchange", "topic", "topic.info")
+        )
+        url = namespace.url.replace("amqp://", "rabbit://").removesuffix("//") + "/"
         site.add_settings(SETTINGS.format(url=url, topic=topic, exchange=exchange))
         site.migrate()
         ingest = ["ingest", "-c", str(site.config)]
         armed = programs.start("ingester", sys.executable, str(PROGRAM), point, "3", *ingest)
-        wait_until(lambda: place.consumers(queue) == 1 or not armed.is_running)
+        wait_until(lambda: namespace.consumers(queue) == 1 or not armed.is_running)
         messages = [enveloped(make_notification(number)) for number in range(NUMBER)]
-        place.publish(messages, exchange, queue)
+        namespace.publish(messages, exchange, queue)
         assert armed.wait() == -9, armed.text()
-        wait_until(lambda: place.consumers(queue) == 0)
-        kept = stored(site) + place.ready(queue)
+        wait_until(lambda: namespace.consumers(queue) == 0)
+        kept = stored(site) + namespace.ready(queue)
         assert kept > NUMBER if point is Failpoint.INGEST_COMMITTED else kept >= NUMBER
         ingester = programs.start("ingester", "winchester", *ingest)
         wait_until(lambda: stored(site) == NUMBER or not ingester.is_running)
         assert ingester.end() == 0, ingester.text()
-        assert (stored(site), place.ready(queue)) == (NUMBER, 0)
+        assert (stored(site), namespace.ready(queue)) == (NUMBER, 0)
 
 
 def stored(site: Site) -> int:

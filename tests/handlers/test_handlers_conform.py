@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.servers.brokers import place_on_broker
+from support.servers.brokers import broker_namespace
 from support.servers.web_service import http_endpoint
 from winchester_core.distribution import DISTRIBUTION
 from winchester_core.plugins import HANDLERS, installed_plugins
@@ -79,19 +79,19 @@ class TestNotabene(HandlerConformance):
 
     @pytest.fixture(autouse=True)
     def _broker(self) -> Iterator[None]:
-        with place_on_broker() as self.place:
-            self.queue = self.place.name("info")
-            with self.place.channel() as channel:
+        with broker_namespace() as self.namespace:
+            self.queue = self.namespace.name("info")
+            with self.namespace.channel() as channel:
                 channel.queue_declare(self.queue, durable=True, auto_delete=False)
             yield
 
     def params(self) -> dict[str, Any]:
-        exchange = self.place.name("nova")
-        where = {"url": self.place.url, "exchange": exchange, "queue_name": self.queue}
+        exchange = self.namespace.name("nova")
+        where = {"url": self.namespace.url, "exchange": exchange, "queue_name": self.queue}
         return {**where, "event_types": ["test.*", "!test.ended"], "env_keys": ["nothing"]}
 
     def observe_effects(self) -> Any:
-        return self.place.ready(self.queue)
+        return self.namespace.ready(self.queue)
 
 
 def test_every_handler_is_tested() -> None:

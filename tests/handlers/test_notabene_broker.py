@@ -13,7 +13,7 @@ from amqp.exceptions import NotFound
 
 from support.builders.effects import effect, effect_id, queued
 from support.scenes.sites import Site, end, task_events, wait_until
-from support.servers.brokers import Place, place_on_broker, private_broker
+from support.servers.brokers import BrokerNamespace, broker_namespace, private_broker
 from support.servers.certificates import make_certificates
 from winchester_core.interfaces import Delivered, RetryAfter
 from winchester_handlers.notabene import NotabeneHandler
@@ -37,8 +37,8 @@ ssl_options.fail_if_no_peer_cert = true
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
-    with place_on_broker() as made_there:
+def namespace() -> Iterator[BrokerNamespace]:
+    with broker_namespace() as made_there:
         yield made_there
 
 
@@ -48,28 +48,32 @@ def broker() -> Iterator[PrivateBroker]:
         yield made_here
 
 
-def make_handler(place: Place, **params: Any) -> NotabeneHandler:
-    where = {"url": place.url, "exchange": place.name("nova"), "queue_name": place.name("info")}
+def make_handler(namespace: BrokerNamespace, **params: Any) -> NotabeneHandler:
+    where = {
+        "url": namespace.url,
+        "exchange": namespace.name("nova"),
+        "queue_name": namespace.name("info"),
+    }
     return NotabeneHandler(**NotabeneHandler.config_schema({**where, **params}))
 
 
-def consume(place: Place, queue: str) -> list[Any]:
+def consume(namespace: BrokerNamespace, queue: str) -> list[Any]:
     """Return the messages of a queue, consumed by a separate client."""
     messages = []
-    with place.channel() as channel:
+    with namespace.channel() as channel:
         while (message := channel.basic_get(queue, no_ack=True)) is not None:
             messages.append(message)
     return messages
 
 
-def test_messages_are_persistent_json_with_the_effect_id(place: Place) -> None:
-    handler = make_handler(place, env_keys=["messages"], event_types="a.*")
+def test_messages_are_persistent_json_with_the_effect_id(namespace: BrokerNamespace) -> None:
+    handler = make_handler(namespace, env_keys=["messages"], event_types="a.*")
     nested = {"event_type": "x", "payload": {"at": EVENT["timestamp"], "text": '<&"ß'}}
 
     outcomes = handler.deliver(queued(handler, [EVENT], {"messages": [nested]}))
 
     assert outcomes == [Delivered(), Delivered()]
-    first, second = consume(place, handler.params["queue_name"])
+    first, second = consume(namespace, handler.params["queue_name"])
     assert json.loads(first.body) == {
         "event_type": "x",
         "payload": {"at": "2026-03-01T00:00:00+00:00", "text": '<&"ß'},
@@ -85,53 +89,57 @@ def test_messages_are_persistent_json_with_the_effect_id(place: Place) -> None:
 
 
 @pytest.mark.parametrize("kind", ["direct", "fanout", "headers"])
-def test_every_exchange_type_routes_to_the_queue(place: Place, kind: str) -> None:
-    handler = make_handler(place, exchange_type=kind)
+def test_every_exchange_type_routes_to_the_queue(namespace: BrokerNamespace, kind: str) -> None:
+    handler = make_handler(namespace, exchange_type=kind)
 
     assert handler.deliver([effect(EVENT)]) == [Delivered()]
-    assert place.ready(handler.params["queue_name"]) == 1
+    assert namespace.ready(handler.params["queue_name"]) == 1
 
 
-def test_a_republished_message_has_the_same_id(place: Place) -> None:
-    handler = make_handler(place)
+def test_a_republished_message_has_the_same_id(namespace: BrokerNamespace) -> None:
+    handler = make_handler(namespace)
 
     handler.deliver([effect(EVENT)])
     handler.deliver([effect(EVENT, attempt=2)])
 
-    ids = {each.properties["message_id"] for each in consume(place, handler.params["queue_name"])}
+    ids = {
+        each.properties["message_id"] for each in consume(namespace, handler.params["queue_name"])
+    }
     assert ids == {effect_id(1)}
 
 
-def test_an_unroutable_message_is_not_delivered(place: Place) -> None:
-    handler = make_handler(place)
+def test_an_unroutable_message_is_not_delivered(namespace: BrokerNamespace) -> None:
+    handler = make_handler(namespace)
     queue = handler.params["queue_name"]
     with Publisher(handler.params) as publisher:
         publisher.publish(b"{}", "m1")
-        with place.channel() as channel:
+        with namespace.channel() as channel:
             channel.queue_delete(queue)
         with pytest.raises(Unroutable, match="NO_ROUTE"):
             publisher.publish(b"{}", "m2")
 
 
-def test_a_full_queue_leaves_a_message_undelivered(place: Place) -> None:
-    handler = make_handler(place)
+def test_a_full_queue_leaves_a_message_undelivered(namespace: BrokerNamespace) -> None:
+    handler = make_handler(namespace)
     name = handler.params["queue_name"]
-    with place.channel() as channel:
+    with namespace.channel() as channel:
         channel.queue_declare(
             name + "-full",
             durable=True,
             auto_delete=False,
             arguments={"x-max-length": 1, "x-overflow": "reject-publish"},
         )
-    full = place.name("info") + "-full"
+    full = namespace.name("info") + "-full"
     try:
-        handler = make_handler(place, queue_name=full)
+        handler = make_handler(namespace, queue_name=full)
         (conflict,) = handler.deliver([effect(EVENT)])
-        with place.channel() as channel:
+        with namespace.channel() as channel:
             channel.queue_bind(full, handler.params["exchange"], name)
-        first, second, third = make_handler(place).deliver([effect(EVENT, n) for n in (1, 2, 3)])
+        first, second, third = make_handler(namespace).deliver(
+            [effect(EVENT, n) for n in (1, 2, 3)]
+        )
     finally:
-        with place.channel() as channel:
+        with namespace.channel() as channel:
             channel.queue_delete(full)
 
     assert isinstance(conflict, RetryAfter)  # it is there, and with other arguments
@@ -152,10 +160,10 @@ def test_a_full_queue_leaves_a_message_undelivered(place: Place) -> None:
     ],
 )
 def test_a_broker_that_refuses_the_login_is_retried(
-    place: Place, params: dict[str, Any], caplog: pytest.LogCaptureFixture
+    namespace: BrokerNamespace, params: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    outcomes = make_handler(place, **params).deliver([effect(EVENT, n) for n in (1, 2)])
+    outcomes = make_handler(namespace, **params).deliver([effect(EVENT, n) for n in (1, 2)])
 
     assert all(isinstance(each, RetryAfter) for each in outcomes)
     assert "s3cret" not in repr(outcomes) + caplog.text
@@ -163,8 +171,8 @@ def test_a_broker_that_refuses_the_login_is_retried(
 
 @pytest.mark.slow
 def test_delivered_messages_survive_a_broker_restart(broker: PrivateBroker) -> None:
-    place = Place(broker.url)
-    handler = make_handler(place, queue_name="durable", exchange="durable")
+    namespace = BrokerNamespace(broker.url)
+    handler = make_handler(namespace, queue_name="durable", exchange="durable")
     before = [effect(EVENT | {"n": n}, n) for n in range(100)]
 
     assert handler.deliver(before) == [Delivered()] * 100
@@ -174,14 +182,14 @@ def test_delivered_messages_survive_a_broker_restart(broker: PrivateBroker) -> N
     assert handler.deliver([effect(EVENT, 100, attempt=2)]) == [Delivered()]
 
     assert isinstance(away, RetryAfter)
-    ids = [each.properties["message_id"] for each in consume(place, "durable")]
+    ids = [each.properties["message_id"] for each in consume(namespace, "durable")]
     assert ids == [effect_id(n) for n in range(101)]
 
 
 @pytest.mark.slow
 def test_messages_unconfirmed_under_a_memory_alarm_are_rescheduled(broker: PrivateBroker) -> None:
     names = {"queue_name": "short", "exchange": "short"}
-    impatient = make_handler(Place(broker.url), timeout=1, **names)
+    impatient = make_handler(BrokerNamespace(broker.url), timeout=1, **names)
     broker.control("set_vm_memory_high_watermark", "absolute", "1")  # byte: it is in need at once
     try:
         first, second = impatient.deliver([effect(EVENT, n) for n in (1, 2)])
@@ -191,9 +199,9 @@ def test_messages_unconfirmed_under_a_memory_alarm_are_rescheduled(broker: Priva
     assert isinstance(first, RetryAfter)
     assert "timed out" in (first.reason or "")
     assert second == RetryAfter(0, "not tried: the broker did not take an effect before it")
-    assert make_handler(Place(broker.url), **names).deliver([effect(EVENT, 1, attempt=2)]) == [
-        Delivered()
-    ]
+    assert make_handler(BrokerNamespace(broker.url), **names).deliver(
+        [effect(EVENT, 1, attempt=2)]
+    ) == [Delivered()]
 
 
 @pytest.mark.slow
@@ -220,7 +228,7 @@ def test_a_worker_publishes_everything_across_a_broker_restart(
 
     published = [
         (each.properties["message_id"], json.loads(each.body)["message_id"])
-        for each in consume(Place(broker.url), "work")
+        for each in consume(BrokerNamespace(broker.url), "work")
     ]
     expected = {f"{host}-{what}" for host in hosts for what in ("begin", "end")}
     assert {event for _, event in published} == expected
@@ -239,10 +247,10 @@ def test_both_ends_of_tls_are_verified(broker: PrivateBroker) -> None:
         }.items()
     }
     url = f"amqps://guest:guest@127.0.0.1:{broker.tls_port}//"
-    place = Place(broker.url)
+    namespace = BrokerNamespace(broker.url)
 
     def outcome(**params: Any) -> Any:
-        handler = make_handler(place, queue_name="tls", exchange="tls", **params)
+        handler = make_handler(namespace, queue_name="tls", exchange="tls", **params)
         return handler.deliver([effect(EVENT)])[0]
 
     address = {"url": None, "host": "127.0.0.1", "port": broker.tls_port}
@@ -252,7 +260,7 @@ def test_both_ends_of_tls_are_verified(broker: PrivateBroker) -> None:
     assert "CERTIFICATE_VERIFY_FAILED" in outcome(**address, tls=True).reason
     assert "CERTIFICATE_VERIFY_FAILED" in outcome(url=url, tls={**files, "server_name": "x"}).reason
     assert isinstance(outcome(url=url, tls={"ca_file": files["ca_file"]}), RetryAfter)
-    assert place.ready("tls") == 2
+    assert namespace.ready("tls") == 2
 
 
 def _ingest(site: Site, hosts: list[str]) -> None:
@@ -262,7 +270,7 @@ def _ingest(site: Site, hosts: list[str]) -> None:
 
 
 def _ready(broker: PrivateBroker, queue: str) -> int:
-    with Place(broker.url).channel() as channel, suppress(NotFound):
+    with BrokerNamespace(broker.url).channel() as channel, suppress(NotFound):
         count: int = channel.queue_declare(queue, passive=True).message_count
         return count
     return 0

@@ -149,21 +149,21 @@ def test_a_database_outage_is_503_with_retry_after(
     serve: Serve,
 ) -> None:
     endpoint = serve()
-    endpoint.store.is_away = True
+    endpoint.store.is_unavailable = True
     answer = endpoint.post("/v1/events", [event("1"), {}])
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert outcomes(answer) == ["unavailable", "unavailable"]
     ready = endpoint.client.get("/healthz/ready")
     assert (ready.status_code, ready.headers["retry-after"]) == (503, "5")
     assert endpoint.client.get("/healthz/live").status_code == 200
-    endpoint.store.is_away = False
+    endpoint.store.is_unavailable = False
     assert endpoint.post("/v1/events", event("1")).status_code == 202
     assert endpoint.client.get("/healthz/ready").status_code == 200
 
 
 def test_readiness_recovers_by_itself(serve: Serve) -> None:
     endpoint = serve()
-    endpoint.store.is_away = True
+    endpoint.store.is_unavailable = True
     assert endpoint.post("/v1/events", event("1")).status_code == 503
     wait_until(lambda: endpoint.client.get("/healthz/ready").status_code == 200)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.servers.brokers import Place, place_on_broker
+from support.servers.brokers import BrokerNamespace, broker_namespace
 from winchester_core.sources.rabbitmq import RabbitmqSource
 
 if TYPE_CHECKING:
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
+def namespace() -> Iterator[BrokerNamespace]:
     """Queues and exchanges of one test on the local broker."""
-    with place_on_broker() as made:
+    with broker_namespace() as made:
         yield made
 
 
 @pytest.fixture
-def opened(place: Place) -> Iterator[Callable[..., RabbitmqSource]]:
+def opened(namespace: BrokerNamespace) -> Iterator[Callable[..., RabbitmqSource]]:
     """Open a source on the local broker; it is closed afterwards."""
     with ExitStack() as stack:
 
         def open_source(*queues: Any, **params: Any) -> RabbitmqSource:
-            source = RabbitmqSource(queues=list(queues), url=place.url, **params)
+            source = RabbitmqSource(queues=list(queues), url=namespace.url, **params)
             stack.callback(source.close)
             source.open()
             return source

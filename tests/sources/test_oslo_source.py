@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from support.servers.brokers import Place
+    from support.servers.brokers import BrokerNamespace
     from winchester_core.interfaces import EventSource
     from winchester_core.model.message import Message
 
@@ -46,11 +46,11 @@ DEFINITIONS = [
 class OsloNotifier:
     """A notifier with its own topic, and the queues that it sends to."""
 
-    def __init__(self, place: Place) -> None:
-        self.url = place.url.replace("amqp://", "rabbit://").removesuffix("//") + "/"
-        self.exchange = place.name("exchange")
-        self.topic = place.name("notifications")
-        self.queues = {each: place.name(f"notifications.{each}") for each in PRIORITIES}
+    def __init__(self, namespace: BrokerNamespace) -> None:
+        self.url = namespace.url.replace("amqp://", "rabbit://").removesuffix("//") + "/"
+        self.exchange = namespace.name("exchange")
+        self.topic = namespace.name("notifications")
+        self.queues = {each: namespace.name(f"notifications.{each}") for each in PRIORITIES}
         conf = cfg.ConfigOpts()
         conf([], project="test", default_config_files=[])
         oslo_messaging.set_transport_defaults(self.exchange)
@@ -76,29 +76,29 @@ class OsloNotifier:
 
 
 @pytest.fixture
-def notifier(place: Place) -> Iterator[OsloNotifier]:
-    made = OsloNotifier(place)
+def notifier(namespace: BrokerNamespace) -> Iterator[OsloNotifier]:
+    made = OsloNotifier(namespace)
     yield made
     made.close()
 
 
 def test_both_sources_store_the_same_events(
-    place: Place, notifier: OsloNotifier, tmp_path: Path
+    namespace: BrokerNamespace, notifier: OsloNotifier, tmp_path: Path
 ) -> None:
     declared = notifier.source()
-    with listening(declared, place, notifier):
+    with listening(declared, namespace, notifier):
         pass  # the queues are there now, and nobody listens
     by_rabbitmq, by_oslo = (stored_by(tmp_path / name) for name in ("rabbitmq", "oslo"))
     copies = [
         {
-            "name": place.name(f"copy.{priority}"),
+            "name": namespace.name(f"copy.{priority}"),
             "exchange": notifier.exchange,
             "routing_keys": [f"{notifier.topic}.{priority}"],
             "durable": False,
         }
         for priority in PRIORITIES
     ]
-    rabbitmq = RabbitmqSource(queues=copies, url=place.url)
+    rabbitmq = RabbitmqSource(queues=copies, url=namespace.url)
     rabbitmq.open()
     rabbitmq.close()
     for number, priority in enumerate(PRIORITIES * 3):
@@ -110,34 +110,36 @@ def test_both_sources_store_the_same_events(
     assert {event["request_id"] for event in events} == {f"req-{each}" for each in range(total)}
     assert {event["number"] for event in events} == set(range(total))
     for queue in notifier.queues.values():
-        assert place.ready(queue) == 0
+        assert namespace.ready(queue) == 0
 
 
-def test_released_and_unsettled_messages_are_requeued(place: Place, notifier: OsloNotifier) -> None:
+def test_released_and_unsettled_messages_are_requeued(
+    namespace: BrokerNamespace, notifier: OsloNotifier
+) -> None:
     source = notifier.source(priorities=["info"])
     queue = notifier.queues["info"]
-    with listening(source, place, notifier):
+    with listening(source, namespace, notifier):
         for number in range(4):
             notifier.send("info", number)
         messages = receive(source, 4)
         source.ack(messages[:1])
         source.release(messages[1:2])
         source.reject(messages[2], "bad")
-    wait_until(lambda: place.ready(queue) == 2)
-    with listening(source, place, notifier):
+    wait_until(lambda: namespace.ready(queue) == 2)
+    with listening(source, namespace, notifier):
         again = receive(source, 2)
         source.ack(again)
     numbers = [message.body["payload"]["number"] for message in (messages[1], messages[3])]
     assert sorted(each.body["payload"]["number"] for each in again) == sorted(numbers)
-    assert place.ready(queue) == 0
+    assert namespace.ready(queue) == 0
 
 
-def test_each_pool_gets_its_own_copy(place: Place, notifier: OsloNotifier) -> None:
-    place.name("mine")
-    pooled = notifier.source(priorities=["info"], pool=place.name("mine"))
+def test_each_pool_gets_its_own_copy(namespace: BrokerNamespace, notifier: OsloNotifier) -> None:
+    namespace.name("mine")
+    pooled = notifier.source(priorities=["info"], pool=namespace.name("mine"))
     pooled.open()
     try:
-        wait_until(lambda: place.consumers(place.name("mine")) == 1)
+        wait_until(lambda: namespace.consumers(namespace.name("mine")) == 1)
         notifier.send("info", 7)
         [message] = receive(pooled, 1)
         pooled.ack([message])
@@ -165,13 +167,15 @@ def test_the_timeout_is_added_to_the_url_unless_present() -> None:
 
 
 @contextmanager
-def listening(source: OsloSource, place: Place, notifier: OsloNotifier) -> Iterator[None]:
+def listening(
+    source: OsloSource, namespace: BrokerNamespace, notifier: OsloNotifier
+) -> Iterator[None]:
     """Open a source, wait until it consumes all its queues, and close it."""
     source.open()
     try:
         for priority in source.params["priorities"]:
             queue = notifier.queues[priority]
-            wait_until(lambda queue=queue: place.consumers(queue) == 1)
+            wait_until(lambda queue=queue: namespace.consumers(queue) == 1)
         yield
     finally:
         source.close()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from support.servers.brokers import Place
+    from support.servers.brokers import BrokerNamespace
     from winchester_core.ingest.pump import PumpTotals
 
 
@@ -35,39 +35,41 @@ def notification(number: int) -> dict[str, Any]:
 
 
 def test_invalid_messages_are_kept_as_rejected_and_acknowledged(
-    place: Place, tmp_path: Path
+    namespace: BrokerNamespace, tmp_path: Path
 ) -> None:
-    queue = place.name("queue")
+    queue = namespace.name("queue")
     url = f"sqlite:///{tmp_path}/events.db"
     bodies = [b"no json", b"[1]", {**notification(0), "message_id": None}, notification(1)]
-    with pumping(url, RabbitmqSource(queues=[queue], url=place.url)) as (pump, manager):
-        wait_until(lambda: place.consumers(queue) == 1)
-        place.publish(bodies, "", queue)
+    with pumping(url, RabbitmqSource(queues=[queue], url=namespace.url)) as (pump, manager):
+        wait_until(lambda: namespace.consumers(queue) == 1)
+        namespace.publish(bodies, "", queue)
         wait_until(lambda: pump.totals.received == len(bodies))
         assert manager.store.count_rejected() == 3
         assert manager.store.count_events() == 1
-    assert place.ready(queue) == 0
+    assert namespace.ready(queue) == 0
 
 
-def test_the_connection_survives_a_stalled_database(place: Place, tmp_path: Path) -> None:
-    queue = place.name("queue")
-    source = RabbitmqSource(queues=[queue], url=place.url, heartbeat_seconds=HEARTBEAT_SECONDS)
+def test_the_connection_survives_a_stalled_database(
+    namespace: BrokerNamespace, tmp_path: Path
+) -> None:
+    queue = namespace.name("queue")
+    source = RabbitmqSource(queues=[queue], url=namespace.url, heartbeat_seconds=HEARTBEAT_SECONDS)
     with temporary_database("postgresql", tmp_path) as direct:
         url = make_url(direct)
         with proxied(url.port or 5432) as proxy:
             through = url.set(host="127.0.0.1", port=proxy.port)
             database_url = through.render_as_string(hide_password=False)
             with pumping(database_url, source) as (pump, _):
-                wait_until(lambda: place.consumers(queue) == 1)
-                place.publish([notification(0)], "", queue)
+                wait_until(lambda: namespace.consumers(queue) == 1)
+                namespace.publish([notification(0)], "", queue)
                 wait_until(lambda: pump.totals.stored == 1)
                 session = source.session
                 proxy.stall()
-                place.publish([notification(1)], "", queue)
-                wait_until(lambda: place.ready(queue) == 0)
+                namespace.publish([notification(1)], "", queue)
+                wait_until(lambda: namespace.ready(queue) == 0)
                 # the broker gives up who is silent for two heartbeats; this one is not
                 for _ in range(2):
-                    wait_until_neglected(place.url)
+                    wait_until_neglected(namespace.url)
                 assert pump.totals.stored == 1
                 proxy.allow()
                 wait_until(lambda: pump.totals.stored == 2)
@@ -75,7 +77,7 @@ def test_the_connection_survives_a_stalled_database(place: Place, tmp_path: Path
                 assert session is not None
                 assert session.failure is None
                 assert pump.totals == type(pump.totals)(received=2, stored=2)
-    assert place.ready(queue) == 0
+    assert namespace.ready(queue) == 0
 
 
 @contextmanager

@@ -17,20 +17,20 @@ from winchester_core.sources.rabbitmq import RabbitmqSource
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from support.servers.brokers import Place
+    from support.servers.brokers import BrokerNamespace
     from winchester_core.model.message import Message
 
 WAIT_SECONDS = BOUND_SECONDS
 
 
 def test_a_message_is_received_by_its_routing_key(
-    place: Place, opened: Callable[..., RabbitmqSource]
+    namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource]
 ) -> None:
-    exchange, queue = place.name("monitor"), place.name("info")
+    exchange, queue = namespace.name("monitor"), namespace.name("info")
     source = opened({"name": queue, "exchange": exchange, "routing_keys": ["info.#", "error"]})
-    place.publish([b'{"a": 1}', b"\xff\x00 no text"], exchange, "info.compute")
-    place.publish([{"b": 2}], exchange, "error")
-    place.publish([{"never": 1}], exchange, "debug")
+    namespace.publish([b'{"a": 1}', b"\xff\x00 no text"], exchange, "info.compute")
+    namespace.publish([{"b": 2}], exchange, "error")
+    namespace.publish([{"never": 1}], exchange, "debug")
     messages = receive(source, 3)
     assert {message.body for message in messages} == {b'{"a": 1}', b"\xff\x00 no text", b'{"b": 2}'}
     assert {message.received_from for message in messages} == {f"queue {queue}"}
@@ -40,12 +40,12 @@ def test_a_message_is_received_by_its_routing_key(
 
 
 def test_several_queues_are_consumed_at_once(
-    place: Place, opened: Callable[..., RabbitmqSource]
+    namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource]
 ) -> None:
-    one, two = place.name("one"), place.name("two")
+    one, two = namespace.name("one"), namespace.name("two")
     source = opened(one, two, format="event", datetime_traits=["launched_at"])
-    place.publish([b"1"], "", one)
-    place.publish([b"2"], "", two)
+    namespace.publish([b"1"], "", one)
+    namespace.publish([b"2"], "", two)
     messages = receive(source, 2)
     assert {(m.received_from, m.body) for m in messages} == {
         (f"queue {one}", b"1"),
@@ -57,27 +57,27 @@ def test_several_queues_are_consumed_at_once(
 
 
 def test_only_acknowledged_messages_are_removed(
-    place: Place, opened: Callable[..., RabbitmqSource]
+    namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource]
 ) -> None:
-    queue = place.name("queue")
+    queue = namespace.name("queue")
     source = opened(queue)
-    place.publish([b"%d" % number for number in range(6)], "", queue)
+    namespace.publish([b"%d" % number for number in range(6)], "", queue)
     messages = receive(source, 6)
     source.ack([messages[0], messages[1], messages[4]])
     source.reject(messages[2], "bad")
     source.close()
-    wait_until(lambda: place.ready(queue) == 2)
+    wait_until(lambda: namespace.ready(queue) == 2)
     source.open()
     again = receive(source, 2)
     assert [(m.body, m.redelivered) for m in again] == [(b"3", True), (b"5", True)]
 
 
 def test_released_messages_are_redelivered(
-    place: Place, opened: Callable[..., RabbitmqSource]
+    namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource]
 ) -> None:
-    queue = place.name("queue")
+    queue = namespace.name("queue")
     source = opened(queue)
-    place.publish([b"1", b"2", b"3"], "", queue)
+    namespace.publish([b"1", b"2", b"3"], "", queue)
     messages = receive(source, 3)
     source.release(messages[1:])
     source.ack(messages[:1])
@@ -85,15 +85,15 @@ def test_released_messages_are_redelivered(
     assert [(m.body, m.redelivered) for m in again] == [(b"2", True), (b"3", True)]
     source.ack(again)
     source.close()
-    assert place.ready(queue) == 0
+    assert namespace.ready(queue) == 0
 
 
 def test_acknowledging_deliveries_of_an_earlier_connection_settles_nothing(
-    place: Place, opened: Callable[..., RabbitmqSource]
+    namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource]
 ) -> None:
-    queue = place.name("queue")
+    queue = namespace.name("queue")
     source = opened(queue)
-    place.publish([b"1"], "", queue)
+    namespace.publish([b"1"], "", queue)
     first = receive(source, 1)
     source.close()
     source.open()
@@ -101,25 +101,25 @@ def test_acknowledging_deliveries_of_an_earlier_connection_settles_nothing(
     source.ack(first)
     source.release(first)
     source.close()
-    wait_until(lambda: place.ready(queue) == 1)
+    wait_until(lambda: namespace.ready(queue) == 1)
     assert again[0].token.tag == first[0].token.tag
 
 
 def test_a_batch_is_the_available_messages_up_to_the_prefetch(
-    place: Place, opened: Callable[..., RabbitmqSource]
+    namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource]
 ) -> None:
-    queue = place.name("queue")
+    queue = namespace.name("queue")
     source = opened(queue, prefetch=4, batch_seconds=3600)
-    place.publish([b"%d" % number for number in range(10)], "", queue)
+    namespace.publish([b"%d" % number for number in range(10)], "", queue)
     assert [m.body for m in source.receive(3, WAIT_SECONDS)] == [b"0", b"1", b"2"]
     # one was sent ahead, and while nothing is settled no more can come: that is not waited for
     assert [m.body for m in source.receive(100, WAIT_SECONDS)] == [b"3"]
 
 
 def test_missing_queues_and_exchanges_are_declared_as_configured(
-    place: Place, opened: Callable[..., RabbitmqSource]
+    namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource]
 ) -> None:
-    quorum, exchange = place.name("quorum"), place.name("exchange")
+    quorum, exchange = namespace.name("quorum"), namespace.name("exchange")
     opened(
         {
             "name": quorum,
@@ -129,52 +129,54 @@ def test_missing_queues_and_exchanges_are_declared_as_configured(
             "arguments": {"x-max-length": 7},
         }
     )
-    with place.channel() as channel:
+    with namespace.channel() as channel:
         arguments = {"x-queue-type": "quorum", "x-max-length": 7}
         channel.queue_declare(quorum, durable=True, auto_delete=False, arguments=arguments)
         channel.exchange_declare(exchange, "direct", durable=True, auto_delete=False)
 
 
 def test_existing_queues_and_exchanges_are_never_redeclared(
-    place: Place, opened: Callable[..., RabbitmqSource]
+    namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource]
 ) -> None:
-    queue, exchange = place.name("queue"), place.name("exchange")
-    with place.channel() as channel:
+    queue, exchange = namespace.name("queue"), namespace.name("exchange")
+    with namespace.channel() as channel:
         channel.queue_declare(
             queue, durable=False, auto_delete=False, arguments={"x-max-length": 100}
         )
         channel.exchange_declare(exchange, "fanout", durable=False, auto_delete=False)
     source = opened({"name": queue, "exchange": exchange, "queue_type": "quorum"})
-    place.publish([b"1"], exchange, "any")
+    namespace.publish([b"1"], exchange, "any")
     assert [message.body for message in receive(source, 1)] == [b"1"]
-    with place.channel() as channel, pytest.raises(PreconditionFailed):
+    with namespace.channel() as channel, pytest.raises(PreconditionFailed):
         channel.queue_declare(queue, durable=True, auto_delete=False)
 
 
 def test_nothing_is_declared_when_declaring_is_off(
-    place: Place, opened: Callable[..., RabbitmqSource]
+    namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource]
 ) -> None:
-    queue, exchange = place.name("queue"), place.name("exchange")
+    queue, exchange = namespace.name("queue"), namespace.name("exchange")
     with pytest.raises(SourceError, match=f"no exchange '{exchange}'"):
         opened({"name": queue, "exchange": exchange}, declare=False)
-    with place.channel() as channel:
+    with namespace.channel() as channel:
         channel.exchange_declare(exchange, "topic", durable=True, auto_delete=False)
     with pytest.raises(SourceError, match=f"no queue '{queue}'"):
         opened({"name": queue, "exchange": exchange}, declare=False)
-    with place.channel() as channel:
+    with namespace.channel() as channel:
         channel.queue_declare(queue, durable=True, auto_delete=False)
     source = opened({"name": queue, "exchange": exchange}, declare=False)
-    place.publish([b"unbound"], exchange, queue)
-    place.publish([b"direct"], "", queue)
+    namespace.publish([b"unbound"], exchange, queue)
+    namespace.publish([b"direct"], "", queue)
     assert [message.body for message in receive(source, 1)] == [b"direct"]
 
 
-def test_a_deleted_queue_is_a_failure(place: Place, opened: Callable[..., RabbitmqSource]) -> None:
-    queue = place.name("queue")
+def test_a_deleted_queue_is_a_failure(
+    namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource]
+) -> None:
+    queue = namespace.name("queue")
     source = opened(queue)
-    place.publish([b"1"], "", queue)
+    namespace.publish([b"1"], "", queue)
     messages = receive(source, 1)
-    with place.channel() as channel:
+    with namespace.channel() as channel:
         channel.queue_delete(queue)
     with pytest.raises(SourceError, match="ConsumerCancelled"):
         source.receive(1, WAIT_SECONDS)
@@ -183,43 +185,43 @@ def test_a_deleted_queue_is_a_failure(place: Place, opened: Callable[..., Rabbit
     assert source.lag() is None
     source.close()
     source.open()
-    place.publish([b"2"], "", queue)
+    namespace.publish([b"2"], "", queue)
     assert [message.body for message in receive(source, 1)] == [b"2"]
 
 
 def test_heartbeats_continue_without_receive_calls(
-    place: Place, opened: Callable[..., RabbitmqSource]
+    namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource]
 ) -> None:
-    queue = place.name("queue")
+    queue = namespace.name("queue")
     source = opened(queue, heartbeat_seconds=HEARTBEAT_SECONDS, prefetch=2)
-    place.publish([b"1", b"2", b"3"], "", queue)
+    namespace.publish([b"1", b"2", b"3"], "", queue)
     messages = receive(source, 2)
     # a connection opened later, and then neglected, is closed by the broker after two heartbeats
     for _ in range(2):
-        wait_until_neglected(place.url)
+        wait_until_neglected(namespace.url)
     source.ack(messages)
     [third] = receive(source, 1)
     assert (third.body, third.redelivered) == (b"3", False)
     assert third.token.session == messages[0].token.session
     source.ack([third])
     source.close()
-    assert place.ready(queue) == 0
+    assert namespace.ready(queue) == 0
 
 
 def test_lag_counts_undelivered_messages(
-    place: Place, opened: Callable[..., RabbitmqSource]
+    namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource]
 ) -> None:
-    one, two = place.name("one"), place.name("two")
+    one, two = namespace.name("one"), namespace.name("two")
     source = opened(one, two, prefetch=2)
-    place.publish([b"."] * 5, "", one)
-    place.publish([b"."] * 3, "", two)
+    namespace.publish([b"."] * 5, "", one)
+    namespace.publish([b"."] * 3, "", two)
     assert source.lag() == 4
     source.close()
     assert source.lag() is None
 
 
 def test_a_wrong_password_is_reported_without_showing_it(
-    place: Place, opened: Callable[..., RabbitmqSource]
+    namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource]
 ) -> None:
     with pytest.raises(SourceError, match="AccessRefused") as caught:
         opened("any", user="guest", password="sesame")
@@ -227,13 +229,13 @@ def test_a_wrong_password_is_reported_without_showing_it(
 
 
 def test_the_first_reachable_url_is_used(
-    place: Place,
+    namespace: BrokerNamespace,
 ) -> None:
-    queue = place.name("queue")
-    source = RabbitmqSource(queues=[queue], url=["amqp://127.0.0.1:1", place.url])
+    queue = namespace.name("queue")
+    source = RabbitmqSource(queues=[queue], url=["amqp://127.0.0.1:1", namespace.url])
     source.open()
     source.close()
-    assert place.ready(queue) == 0
+    assert namespace.ready(queue) == 0
 
 
 def receive(source: RabbitmqSource, number: int) -> list[Message]:

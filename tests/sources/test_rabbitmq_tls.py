@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.servers.brokers import Place, private_broker
+from support.servers.brokers import BrokerNamespace, private_broker
 from winchester_core.errors import SourceError
 from winchester_core.sources.rabbitmq import RabbitmqSource
 
@@ -46,7 +46,7 @@ def test_both_ends_of_tls_are_verified(broker: PrivateBroker) -> None:
     )
     source.open()
     try:
-        Place(broker.url).publish([b"1"], "", "queue")
+        BrokerNamespace(broker.url).publish([b"1"], "", "queue")
         [message] = source.receive(1, 30.0)
         assert message.body == b"1"
         source.ack([message])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from support.servers.brokers import Place
+    from support.servers.brokers import BrokerNamespace
     from winchester_core.model.event import Event
     from winchester_core.model.message import Message
 
@@ -46,15 +46,15 @@ class TestRabbitmq(SourceConformance):
     message_timeout_seconds = BOUND_SECONDS
 
     @pytest.fixture(autouse=True)
-    def _queue(self, place: Place) -> None:
-        self.place, self.queue = place, place.name("queue")
+    def _queue(self, namespace: BrokerNamespace) -> None:
+        self.namespace, self.queue = namespace, namespace.name("queue")
 
     def params(self) -> dict[str, Any]:
-        return {"queues": [self.queue], "url": self.place.url, "format": "event"}
+        return {"queues": [self.queue], "url": self.namespace.url, "format": "event"}
 
     def feed(self, events: Sequence[Event]) -> None:
         if events:
-            self.place.publish([orjson.dumps(event) for event in events], "", self.queue)
+            self.namespace.publish([orjson.dumps(event) for event in events], "", self.queue)
 
 
 class TestYagi(TestRabbitmq):
@@ -62,8 +62,8 @@ class TestYagi(TestRabbitmq):
 
     @pytest.fixture(autouse=True)
     def _conf(self, _queue: None, tmp_path: Path) -> None:
-        where = urlsplit(self.place.url)
-        vhost, exchange = unquote(where.path[1:]) or "/", self.place.name("exchange")
+        where = urlsplit(self.namespace.url)
+        vhost, exchange = unquote(where.path[1:]) or "/", self.namespace.name("exchange")
         self.conf = tmp_path / "yagi.conf"
         self.conf.write_text(
             YAGI_CONF.format(where=where, vhost=vhost, queue=self.queue, exchange=exchange)
@@ -78,11 +78,11 @@ class TestOslo(SourceConformance):
     message_timeout_seconds = BOUND_SECONDS
 
     @pytest.fixture(autouse=True)
-    def _notifier(self, place: Place) -> Iterator[None]:
-        self.place = place
-        self.url = place.url.replace("amqp://", "rabbit://").removesuffix("//") + "/"
-        self.exchange, self.topic = place.name("exchange"), place.name("topic")
-        self.queue = place.name("topic.info")
+    def _notifier(self, namespace: BrokerNamespace) -> Iterator[None]:
+        self.namespace = namespace
+        self.url = namespace.url.replace("amqp://", "rabbit://").removesuffix("//") + "/"
+        self.exchange, self.topic = namespace.name("exchange"), namespace.name("topic")
+        self.queue = namespace.name("topic.info")
         conf = cfg.ConfigOpts()
         conf([], project="test", default_config_files=[])
         oslo_messaging.set_transport_defaults(self.exchange)
@@ -100,7 +100,7 @@ class TestOslo(SourceConformance):
     def feed(self, events: Sequence[Event]) -> None:
         """Send notifications once the queue exists; their ids are the notifier's."""
         for event in events:
-            wait_until(lambda: self.place.consumers(self.queue) > 0)
+            wait_until(lambda: self.namespace.consumers(self.queue) > 0)
             self.notifier.info(RequestContext(), event["event_type"], {"id": event["message_id"]})
 
     def identify(self, message: Message) -> str:

@@ -11,12 +11,12 @@ from support.scenes.outbox_operations import (
     HOUR,
     HTTP,
     NOW,
-    claims_of,
-    dead,
-    drained,
-    put,
-    queued,
-    take,
+    claim_effects,
+    claim_streams,
+    deliver_all,
+    make_dead_letter,
+    make_queued_effect,
+    queue_effects,
 )
 from winchester_core.errors import EffectInProgress, UnknownEffect
 from winchester_core.model.effect import EffectState, Endpoint
@@ -38,49 +38,49 @@ class TestRetry:
     """A retry makes dead letters pending again, and pending effects due now."""
 
     def test_a_dead_letter_is_as_if_just_recorded(self, store: Store) -> None:
-        letter = dead(store)
+        letter = make_dead_letter(store)
         before = store.real_time()
         again = store.retry_effect(letter)
         assert again == store.get_effect(letter)
         assert (again.state, again.attempts) == (EffectState.PENDING, 0)
         assert (again.worker, again.last_error) == (None, None)
         assert before <= again.waiting_since <= store.real_time()
-        (claim,) = take(store)
+        (claim,) = claim_effects(store)
         assert (claim.effect.attempt, claim.effect.created_at) == (1, again.created_at)
 
     def test_a_delayed_effect_is_due_now(self, store: Store) -> None:
-        put(store, a=["a"])
-        (claim,) = take(store)
+        queue_effects(store, a=["a"])
+        (claim,) = claim_effects(store)
         store.apply_effect_results([EffectDelayed(claim, HOUR, "busy")])
         assert store.retry_effect(claim.id).last_error == "busy"
-        (claim,) = take(store)
+        (claim,) = claim_effects(store)
         assert claim.effect.attempt == 2
 
     def test_an_effect_behind_another_keeps_waiting(self, store: Store) -> None:
-        put(store, a=["a1", "a2"])
+        queue_effects(store, a=["a1", "a2"])
         assert store.retry_effect(store.find_effects()[1].id).due_at is None
-        assert drained(store) == ["a1", "a2"]
+        assert deliver_all(store) == ["a1", "a2"]
 
     def test_a_dead_letter_precedes_later_effects(self, store: Store) -> None:
-        put(store, a=["a1", "a2", "a3"])
-        (claim,) = take(store)
+        queue_effects(store, a=["a1", "a2", "a3"])
+        (claim,) = claim_effects(store)
         store.apply_effect_results([EffectRefused(claim, "no")])
         assert store.retry_effect(claim.id).due_at is not None
-        assert drained(store) == ["a1", "a2", "a3"]
+        assert deliver_all(store) == ["a1", "a2", "a3"]
 
     def test_a_dead_letter_does_not_precede_a_claimed_effect(self, store: Store) -> None:
-        put(store, a=["a1", "a2", "a3"])
-        (first,) = take(store)
+        queue_effects(store, a=["a1", "a2", "a3"])
+        (first,) = claim_effects(store)
         store.apply_effect_results([EffectRefused(first, "no")])
-        (second,) = take(store)
+        (second,) = claim_effects(store)
         assert store.retry_effect(first.id).due_at is None
-        assert take(store) == []
+        assert claim_effects(store) == []
         store.apply_effect_results([EffectDelivered(second)])
-        assert drained(store) == ["a1", "a3"]
+        assert deliver_all(store) == ["a1", "a3"]
 
     def test_a_claimed_effect_is_refused(self, store: Store) -> None:
-        put(store, a=["a"])
-        (claim,) = take(store)
+        queue_effects(store, a=["a"])
+        (claim,) = claim_effects(store)
         with pytest.raises(EffectInProgress, match="w1"):
             store.retry_effect(claim.id)
         assert store.apply_effect_results([EffectDelivered(claim)]) == EffectResultCounts(
@@ -88,11 +88,11 @@ class TestRetry:
         )
 
     def test_an_effect_of_a_dead_worker_is_due_now(self, store: Store) -> None:
-        put(store, a=["a"])
-        (lost,) = take(store, lease=-LEASE)
+        queue_effects(store, a=["a"])
+        (lost,) = claim_effects(store, lease=-LEASE)
         assert store.retry_effect(lost.id).worker is None
         assert store.apply_effect_results([EffectDelivered(lost)]) == EffectResultCounts(lost=1)
-        assert drained(store) == ["a"]
+        assert deliver_all(store) == ["a"]
 
     def test_an_unknown_effect_is_an_error(self, store: Store) -> None:
         with pytest.raises(UnknownEffect):
@@ -103,7 +103,7 @@ class TestDiscard:
     """A discard deletes effects."""
 
     def test_a_dead_letter(self, store: Store) -> None:
-        letter = dead(store)
+        letter = make_dead_letter(store)
         store.discard_effect(letter)
         with pytest.raises(UnknownEffect):
             store.get_effect(letter)
@@ -111,15 +111,15 @@ class TestDiscard:
             store.discard_effect(letter)
 
     def test_the_next_effect_becomes_the_head(self, store: Store) -> None:
-        put(store, a=["a1", "a2", "a3"])
+        queue_effects(store, a=["a1", "a2", "a3"])
         first, second, _ = store.find_effects()
         store.discard_effect(second.id)
         store.discard_effect(first.id)
-        assert drained(store) == ["a3"]
+        assert deliver_all(store) == ["a3"]
 
     def test_a_claimed_effect_is_refused(self, store: Store) -> None:
-        put(store, a=["a"])
-        (claim,) = take(store)
+        queue_effects(store, a=["a"])
+        (claim,) = claim_effects(store)
         with pytest.raises(EffectInProgress):
             store.discard_effect(claim.id)
         assert store.apply_effect_results([EffectDelivered(claim)]) == EffectResultCounts(
@@ -132,15 +132,21 @@ class TestFinding:
 
     @pytest.fixture
     def stocked(self, store: Store) -> Store:
-        a, b = claims_of(store, "a", "b")
+        a, b = claim_streams(store, "a", "b")
         store.complete(
             [
-                Completion(a, effects=(queued("a1"), queued("a2", HTTP))),
-                Completion(b, effects=(queued("b1"), queued("b2", Endpoint("expire", "mail")))),
+                Completion(a, effects=(make_queued_effect("a1"), make_queued_effect("a2", HTTP))),
+                Completion(
+                    b,
+                    effects=(
+                        make_queued_effect("b1"),
+                        make_queued_effect("b2", Endpoint("expire", "mail")),
+                    ),
+                ),
             ],
             NOW,
         )
-        claim = next(each for each in take(store) if each.effect.payload == "b1")
+        claim = next(each for each in claim_effects(store) if each.effect.payload == "b1")
         store.apply_effect_results([EffectRefused(claim, "no")])
         return store
 

@@ -14,12 +14,12 @@ from support.scenes.outbox_operations import (
     HTTP,
     MAIL,
     NOW,
-    claims_of,
-    drained,
+    claim_effects,
+    claim_streams,
+    deliver_all,
+    make_queued_effect,
     payloads,
-    put,
-    queued,
-    take,
+    queue_effects,
 )
 from winchester_core.model.effect import EffectState, Endpoint
 from winchester_core.storage.effect_records import (
@@ -39,8 +39,8 @@ class TestRecording:
     """Effects are recorded in the transaction that completes their stream."""
 
     def test_they_name_their_stream_and_handler(self, store: Store) -> None:
-        (a,) = claims_of(store, "a")
-        effect = queued({"text": "hello"})
+        (a,) = claim_streams(store, "a")
+        effect = make_queued_effect({"text": "hello"})
         before = store.real_time()
         store.complete([Completion(a, effects=(effect,))], NOW)
         (stored,) = store.find_effects()
@@ -50,7 +50,7 @@ class TestRecording:
         assert (stored.attempts, stored.worker, stored.last_error) == (0, None, None)
         assert before <= stored.created_at <= store.real_time()
         assert stored.created_at == stored.waiting_since == stored.due_at
-        (claim,) = take(store)
+        (claim,) = claim_effects(store)
         assert claim.effect.id == effect.id
         assert claim.effect.payload == {"text": "hello"}
         assert (claim.effect.stream_id, claim.effect.stream_name) == (a.stream_id, "vm")
@@ -58,40 +58,44 @@ class TestRecording:
         assert (claim.effect.attempt, claim.effect.created_at) == (1, stored.created_at)
 
     def test_a_lost_claim_records_nothing(self, store: Store) -> None:
-        a, b = claims_of(store, "a", "b")
+        a, b = claim_streams(store, "a", "b")
         store.release([b])
-        completions = [Completion(each, effects=(queued(each.stream_id),)) for each in (a, b)]
+        completions = [
+            Completion(each, effects=(make_queued_effect(each.stream_id),)) for each in (a, b)
+        ]
         store.complete(completions, NOW)
-        assert drained(store) == [a.stream_id]
+        assert deliver_all(store) == [a.stream_id]
 
     def test_completing_again_records_nothing_again(self, store: Store) -> None:
-        (a,) = claims_of(store, "a")
-        completion = Completion(a, effects=(queued(1), queued(2)))
+        (a,) = claim_streams(store, "a")
+        completion = Completion(a, effects=(make_queued_effect(1), make_queued_effect(2)))
         store.complete([completion], NOW)
         store.complete([completion], NOW)
         assert store.count_effects() == 2
 
     @pytest.mark.parametrize("purge", [True, False])
     def test_they_outlive_their_stream(self, store: Store, purge: bool) -> None:
-        (a,) = claims_of(store, "a")
-        store.complete([Completion(a, effects=(queued(1),), purge=purge)], NOW)
+        (a,) = claim_streams(store, "a")
+        store.complete([Completion(a, effects=(make_queued_effect(1),), purge=purge)], NOW)
         if not purge:
             store.purge_stream(a.stream_id)
-        assert drained(store) == [1]
+        assert deliver_all(store) == [1]
 
     def test_a_commit_error_does_not_prevent_them(self, store: Store) -> None:
-        (a,) = claims_of(store, "a")
-        store.complete([Completion(a, effects=(queued(1),), commit_error="ValueError: no")], NOW)
-        assert drained(store) == [1]
+        (a,) = claim_streams(store, "a")
+        store.complete(
+            [Completion(a, effects=(make_queued_effect(1),), commit_error="ValueError: no")], NOW
+        )
+        assert deliver_all(store) == [1]
 
     def test_a_crash_records_nothing(self, store: Store) -> None:
-        (a,) = claims_of(store, "a")
-        completion = Completion(a, effects=(queued(1),))
+        (a,) = claim_streams(store, "a")
+        completion = Completion(a, effects=(make_queued_effect(1),))
         with crash_at(Failpoint.BEFORE_COMPLETION_COMMIT):
             store.complete([completion], NOW)
         assert store.count_effects() == 0
         store.complete([completion], NOW)
-        assert drained(store) == [1]
+        assert deliver_all(store) == [1]
 
     @pytest.mark.parametrize(
         "payload",
@@ -109,83 +113,87 @@ class TestRecording:
         ids=repr,
     )
     def test_payloads_are_returned_unchanged(self, store: Store, payload: Any) -> None:
-        put(store, a=[payload])
-        (claim,) = take(store)
+        queue_effects(store, a=[payload])
+        (claim,) = claim_effects(store)
         assert claim.effect.payload == payload
         assert repr(claim.effect.payload) == repr(payload)
 
     def test_datetimes_are_returned_in_utc(self, store: Store) -> None:
         east = timezone(timedelta(hours=2))
-        put(store, a=[[datetime(2024, 5, 17, 14, tzinfo=east), datetime(2024, 5, 17, 12)]])
-        assert drained(store) == [[NOON, NOON]]
+        queue_effects(
+            store, a=[[datetime(2024, 5, 17, 14, tzinfo=east), datetime(2024, 5, 17, 12)]]
+        )
+        assert deliver_all(store) == [[NOON, NOON]]
 
     def test_long_payloads_are_recorded(self, store: Store) -> None:
         long = '"' * 1_000_000
-        put(store, a=[[long, n] for n in range(3)])
-        assert drained(store) == [[long, n] for n in range(3)]
+        queue_effects(store, a=[[long, n] for n in range(3)])
+        assert deliver_all(store) == [[long, n] for n in range(3)]
 
 
 class TestOrder:
     """Effects of one stream and handler are delivered in the order they were put."""
 
     def test_a_call_claims_one_of_each_ordering_key(self, store: Store) -> None:
-        put(store, a=["a1", "a2"], b=["b1", "b2"])
-        assert sorted(payloads(take(store))) == ["a1", "b1"]
-        assert take(store) == []
+        queue_effects(store, a=["a1", "a2"], b=["b1", "b2"])
+        assert sorted(payloads(claim_effects(store))) == ["a1", "b1"]
+        assert claim_effects(store) == []
 
     def test_the_next_follows_once_the_first_is_delivered(self, store: Store) -> None:
-        put(store, a=list(range(20)))
-        assert drained(store) == list(range(20))
+        queue_effects(store, a=list(range(20)))
+        assert deliver_all(store) == list(range(20))
         assert store.count_effects() == 0
 
     def test_a_delayed_effect_blocks_only_its_ordering_key(self, store: Store) -> None:
-        put(store, a=["a1", "a2"], b=["b1", "b2"])
-        claims = {claim.effect.payload: claim for claim in take(store)}
+        queue_effects(store, a=["a1", "a2"], b=["b1", "b2"])
+        claims = {claim.effect.payload: claim for claim in claim_effects(store)}
         store.apply_effect_results(
             [EffectDelayed(claims["a1"], HOUR, "busy"), EffectDelivered(claims["b1"])]
         )
-        assert drained(store) == ["b2"]
+        assert deliver_all(store) == ["b2"]
         assert store.count_effects() == 2
 
     def test_a_dead_letter_blocks_nothing(self, store: Store) -> None:
-        put(store, a=["a1", "a2", "a3"])
-        (claim,) = take(store)
+        queue_effects(store, a=["a1", "a2", "a3"])
+        (claim,) = claim_effects(store)
         store.apply_effect_results([EffectRefused(claim, "no")])
-        assert drained(store) == ["a2", "a3"]
+        assert deliver_all(store) == ["a2", "a3"]
 
     def test_handlers_do_not_wait_for_each_other(self, store: Store) -> None:
         again = Endpoint("fire", "mail", 1)
         elsewhere = Endpoint("expire", "mail")
-        (a,) = claims_of(store, "a")
-        effects = tuple(queued(n, each) for n in (1, 2) for each in (MAIL, HTTP, again, elsewhere))
+        (a,) = claim_streams(store, "a")
+        effects = tuple(
+            make_queued_effect(n, each) for n in (1, 2) for each in (MAIL, HTTP, again, elsewhere)
+        )
         store.complete([Completion(a, effects=effects)], NOW)
         for endpoint in (MAIL, HTTP, again, elsewhere):
-            assert payloads(take(store, endpoint)) == [1]
-            assert take(store, endpoint) == []
-        assert take(store, Endpoint("fire", "fax")) == []
+            assert payloads(claim_effects(store, endpoint)) == [1]
+            assert claim_effects(store, endpoint) == []
+        assert claim_effects(store, Endpoint("fire", "fax")) == []
 
     def test_the_longest_due_are_claimed_first(self, store: Store) -> None:
-        put(store, a=["a"])
-        put(store, b=["b"])
-        assert payloads(take(store, limit=1)) == ["a"]
-        put(store, c=["c"])
-        assert payloads(take(store, limit=1)) == ["b"]
+        queue_effects(store, a=["a"])
+        queue_effects(store, b=["b"])
+        assert payloads(claim_effects(store, limit=1)) == ["a"]
+        queue_effects(store, c=["c"])
+        assert payloads(claim_effects(store, limit=1)) == ["b"]
 
 
 class TestClaim:
     """A claim is valid for its serial and worker until its lease expires."""
 
     def test_two_workers_claim_no_effect_twice(self, store: Store) -> None:
-        put(store, **{f"s{n}": [n] for n in range(10)})
-        first = take(store, limit=4)
-        second = take(store, worker="w2")
+        queue_effects(store, **{f"s{n}": [n] for n in range(10)})
+        first = claim_effects(store, limit=4)
+        second = claim_effects(store, worker="w2")
         assert (len(first), len(second)) == (4, 6)
         assert sorted(payloads(first) + payloads(second)) == list(range(10))
 
     def test_an_effect_with_an_expired_lease_is_claimed_by_another(self, store: Store) -> None:
-        put(store, a=["a1", "a2"])
-        (lost,) = take(store, lease=-LEASE)
-        (claim,) = take(store, worker="w2")
+        queue_effects(store, a=["a1", "a2"])
+        (lost,) = claim_effects(store, lease=-LEASE)
+        (claim,) = claim_effects(store, worker="w2")
         assert claim.effect.id == lost.effect.id
         assert claim.effect.attempt == 2
         assert store.renew_effects([lost], LEASE) == 0
@@ -198,36 +206,36 @@ class TestClaim:
         assert store.apply_effect_results([EffectDelivered(claim)]) == EffectResultCounts(
             delivered=1
         )
-        assert drained(store) == ["a2"]
+        assert deliver_all(store) == ["a2"]
 
     def test_an_expired_lease_is_valid_until_the_next_claim(self, store: Store) -> None:
-        put(store, a=["a"])
-        (claim,) = take(store, lease=-LEASE)
+        queue_effects(store, a=["a"])
+        (claim,) = claim_effects(store, lease=-LEASE)
         assert store.apply_effect_results([EffectDelivered(claim)]) == EffectResultCounts(
             delivered=1
         )
 
     def test_a_renewed_lease_is_valid(self, store: Store) -> None:
-        put(store, a=["a"])
-        claims = take(store, lease=-LEASE)
+        queue_effects(store, a=["a"])
+        claims = claim_effects(store, lease=-LEASE)
         assert store.renew_effects(claims, LEASE) == 1
-        assert take(store, worker="w2") == []
+        assert claim_effects(store, worker="w2") == []
 
     def test_a_release_does_not_count_the_attempt(self, store: Store) -> None:
-        put(store, a=["a1", "a2"])
-        claims = take(store)
+        queue_effects(store, a=["a1", "a2"])
+        claims = claim_effects(store)
         assert store.release_effects(claims) == 1
-        (claim,) = take(store)
+        (claim,) = claim_effects(store)
         assert (claim.effect.payload, claim.effect.attempt) == ("a1", 1)
 
     def test_a_crash_before_the_claim_is_committed_claims_nothing(self, store: Store) -> None:
-        put(store, a=["a"])
+        queue_effects(store, a=["a"])
         with crash_at(Failpoint.BEFORE_EFFECTS_CLAIM_COMMIT):
-            take(store)
-        (claim,) = take(store)
+            claim_effects(store)
+        (claim,) = claim_effects(store)
         assert claim.effect.attempt == 1
 
     def test_long_payloads_are_claimed_a_few_at_a_time(self, sql_store: Store) -> None:
-        put(sql_store, **{f"s{n}": ["x" * 4_000_000] for n in range(6)})
-        assert len(take(sql_store)) == 4
-        assert len(take(sql_store)) == 2
+        queue_effects(sql_store, **{f"s{n}": ["x" * 4_000_000] for n in range(6)})
+        assert len(claim_effects(sql_store)) == 4
+        assert len(claim_effects(sql_store)) == 2

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from support.builders.events import LEASE, NOON, VM, claim_all, ready_to_fire
-from support.scenes.outbox_handlers import Post, sender
+from support.scenes.outbox_handlers import ScriptedEndpoint, make_effect_handler
 from support.scenes.threads import run_concurrently
 from winchester_core.errors import EffectInProgress, UnknownEffect
 from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
@@ -187,8 +187,8 @@ def test_concurrently_retried_dead_letters_are_delivered(store: Store) -> None:
 
 def test_workers_complete_streams_and_deliver_their_effects(store: Store) -> None:
     ready_to_fire(store, *(f"i{key}" for key in range(ORDERING_KEYS)), now=NOON)
-    post = Post()
-    specs = (HandlerSpec("mail", sender(post, *range(5))),)
+    endpoint = ScriptedEndpoint()
+    specs = (HandlerSpec("mail", make_effect_handler(endpoint, *range(5))),)
     pipelines = {name: PipelineDefinition(name, specs) for name in ("fire", "expire")}
     workers = [
         Worker(
@@ -208,7 +208,7 @@ def test_workers_complete_streams_and_deliver_their_effects(store: Store) -> Non
         return worker.counters[Count.EFFECTS_DELIVERED]
 
     assert run_concurrently(*(partial(work, worker) for worker in workers)) == ORDERING_KEYS * 5
-    delivered = [(effect.stream_id, effect.payload) for call in post.calls for effect in call]
+    delivered = [(effect.stream_id, effect.payload) for call in endpoint.calls for effect in call]
     assert len(set(delivered)) == len(delivered) == ORDERING_KEYS * 5
     for stream_id in {stream_id for stream_id, _ in delivered}:
         assert [number for each, number in delivered if each == stream_id] == list(range(5))

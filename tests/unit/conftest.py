@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from support.scenes.workers import Scene, Script, ScriptedHandler
+from support.scenes.workers import HandlerScript, Scene, ScriptedHandler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,11 +61,11 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
 
 
 @pytest.fixture
-def script() -> Iterator[Script]:
+def script() -> Iterator[HandlerScript]:
     """The behaviour of `ScriptedHandler` in one test."""
-    ScriptedHandler.script = script = Script()
+    ScriptedHandler.script = script = HandlerScript()
     yield script
-    ScriptedHandler.script = Script()
+    ScriptedHandler.script = HandlerScript()
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ class Watcher:
         try:
             while not self._stop.wait(PAUSE_SECONDS):
                 self._store.database.read(self._look)
-        except Exception as error:  # noqa: BLE001 - told by `check`, in the test's own thread
+        except Exception as error:  # noqa: BLE001 - raised by `check`, in the test's own thread
             self.error = error
 
     def _look(self, connection: Connection) -> None:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Crash(Exception):  # noqa: N818 - no error: it is wanted
-    """The exception that aborts a transaction."""
+class Crash(BaseException):
+    """Aborts a transaction; no `Exception`, which the store would translate."""
 
 
 @contextmanager

@@ -25,10 +25,10 @@ def accept_all(effects: list[Effect]) -> Any:
 
 
 @dataclass
-class Post:
-    """An endpoint: its scripted results, and its calls."""
+class ScriptedEndpoint:
+    """An endpoint with scripted results, which records its calls."""
 
-    answer: Callable[[list[Effect]], Any] = accept_all
+    respond: Callable[[list[Effect]], Any] = accept_all
     calls: list[list[Effect]] = field(default_factory=list)
     instances: list[Any] = field(default_factory=list)
 
@@ -38,26 +38,26 @@ class Post:
         return [[effect.payload for effect in call] for call in self.calls]
 
     @property
-    def taken(self) -> list[Any]:
+    def delivered(self) -> list[Any]:
         """Return the payloads in order."""
         return [payload for call in self.payloads for payload in call]
 
 
-def sender(post: Post, *payloads: Any) -> type[PipelineHandler]:
-    """Return a handler that queues `payloads` per stream, or the stream's id, and posts them."""
+def make_effect_handler(endpoint: ScriptedEndpoint, *payloads: Any) -> type[PipelineHandler]:
+    """Return a handler that queues `payloads`, or the stream's id, and delivers to `endpoint`."""
 
-    class Sender(PipelineHandler):
+    class EffectHandler(PipelineHandler):
         def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
             for payload in payloads or (env["stream_id"],):
                 env["outbox"].put(payload)
             return events
 
         def deliver(self, effects: list[Effect]) -> Any:
-            post.calls.append(effects)
-            post.instances.append(self)
-            return post.answer(effects)
+            endpoint.calls.append(effects)
+            endpoint.instances.append(self)
+            return endpoint.respond(effects)
 
-    return Sender
+    return EffectHandler
 
 
 @contextmanager

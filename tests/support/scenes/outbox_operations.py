@@ -27,29 +27,29 @@ MAIL = Endpoint("fire", "mail")
 HTTP = Endpoint("fire", "http")
 
 
-def queued(payload: Any, endpoint: Endpoint = MAIL) -> QueuedEffect:
+def make_queued_effect(payload: Any, endpoint: Endpoint = MAIL) -> QueuedEffect:
     return QueuedEffect(str(uuid.uuid4()), endpoint, dump_payload(payload))
 
 
-def claims_of(store: Store, *names: str) -> list[Claim]:
+def claim_streams(store: Store, *names: str) -> list[Claim]:
     ready_to_fire(store, *names)
     claims = claim_all(store)
     by_name = {claim.distinguished_by["instance"]: claim for claim in claims}
     return [by_name[name] for name in names]
 
 
-def put(store: Store, **payloads: list[Any]) -> dict[str, int]:
+def queue_effects(store: Store, **payloads: list[Any]) -> dict[str, int]:
     """Complete a stream for each name, with an effect for each payload; return the streams' ids."""
-    claims = claims_of(store, *payloads)
+    claims = claim_streams(store, *payloads)
     completions = [
-        Completion(claim, effects=tuple(map(queued, each)))
+        Completion(claim, effects=tuple(map(make_queued_effect, each)))
         for claim, each in zip(claims, payloads.values(), strict=True)
     ]
     store.complete(completions, NOW)
     return {name: claim.stream_id for name, claim in zip(payloads, claims, strict=True)}
 
 
-def take(
+def claim_effects(
     store: Store,
     endpoint: Endpoint = MAIL,
     *,
@@ -64,18 +64,18 @@ def payloads(claims: list[EffectClaim]) -> list[Any]:
     return [claim.effect.payload for claim in claims]
 
 
-def drained(store: Store, endpoint: Endpoint = MAIL) -> list[Any]:
+def deliver_all(store: Store, endpoint: Endpoint = MAIL) -> list[Any]:
     """Deliver everything; return the payloads in order."""
     seen: list[Any] = []
-    while claims := take(store, endpoint):
+    while claims := claim_effects(store, endpoint):
         seen += payloads(claims)
         store.apply_effect_results([EffectDelivered(claim) for claim in claims])
     return seen
 
 
-def dead(store: Store, name: str = "a") -> int:
+def make_dead_letter(store: Store, name: str = "a") -> int:
     """Create a dead letter, alone in its ordering key; return its id."""
-    put(store, **{name: [name]})
-    (claim,) = take(store)
+    queue_effects(store, **{name: [name]})
+    (claim,) = claim_effects(store)
     store.apply_effect_results([EffectRefused(claim, "no such address")])
     return claim.id

@@ -140,7 +140,7 @@ class Site:
 
 def task_events(host: str, *, hour: int = 10, ends: bool = True) -> list[dict[str, Any]]:
     """Return the events of a half-hour task on `host` on 2015-01-20: begin and end."""
-    told = [("begin", f"{hour}:00"), *([("end", f"{hour}:30")] if ends else [])]
+    events = [("begin", f"{hour}:00"), *([("end", f"{hour}:30")] if ends else [])]
     return [
         {
             "message_id": f"{host}-{name}",
@@ -149,7 +149,7 @@ def task_events(host: str, *, hour: int = 10, ends: bool = True) -> list[dict[st
             "host": host,
             "cores": 4,
         }
-        for name, moment in told
+        for name, moment in events
     ]
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Script:
+class HandlerScript:
     """Behaviour of the handlers of a test, and their calls."""
 
     on_handle: Callable[[list[Any], dict[str, Any]], list[Any]] = lambda events, _env: events
@@ -36,7 +36,7 @@ class Script:
 class ScriptedHandler:
     """A handler without the base class: the three methods are enough."""
 
-    script = Script()
+    script = HandlerScript()
 
     def handle_events(self, events: list[Any], env: dict[str, Any]) -> list[Any]:
         self._stream = env["stream_id"]

@@ -1,7 +1,7 @@
 """Brokers for tests: the local one, and private ones that a test may restart.
 
 WINCHESTER_TEST_RABBITMQ_URL names the first. Tests use queues and exchanges of their own there,
-which are removed afterwards. A test skips where a broker is missing, or fails under
+which are removed afterwards. Without a broker a test is skipped, or fails under
 WINCHESTER_REQUIRE_SERVICES=1.
 """
 
@@ -40,7 +40,7 @@ HEARTBEAT_SECONDS = 3
 PROGRAMS = Path("/usr/lib/rabbitmq/bin")
 
 
-class Place:
+class BrokerNamespace:
     """Queues and exchanges of one test on a broker, with an independent client."""
 
     def __init__(self, url: str) -> None:
@@ -101,14 +101,14 @@ class Place:
 
 
 @contextmanager
-def place_on_broker() -> Iterator[Place]:
-    """Yield a place on the local broker, and remove its contents at the end."""
+def broker_namespace() -> Iterator[BrokerNamespace]:
+    """Yield a namespace on the local broker; remove its queues and exchanges at the end."""
     url = os.environ.get(URL_VARIABLE, LOCAL_URL)
     if (reason := _absence(url)) is not None:
         _absent(f"RabbitMQ is absent ({URL_VARIABLE}): {reason}")
-    place = Place(url)
-    yield place
-    place.remove()
+    namespace = BrokerNamespace(url)
+    yield namespace
+    namespace.remove()
 
 
 @cache
@@ -129,7 +129,7 @@ def _absence(url: str) -> str | None:
 
 
 class PrivateBroker:
-    """A RabbitMQ node, created, started and removed by `private_broker`."""
+    """A RabbitMQ node that `private_broker` creates, starts and removes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -145,7 +145,7 @@ class PrivateBroker:
         return f"amqp://guest:guest@127.0.0.1:{self.port}//"
 
     def configure(self, text: str) -> None:
-        """Set its configuration from the next start on, besides its address."""
+        """Write the configuration for the next start; the address is added."""
         config = self.folder / "rabbitmq.conf"
         config.write_text(f"listeners.tcp.local = 127.0.0.1:{self.port}\n{text}")
         (self.folder / "enabled_plugins").write_text("[].\n")
@@ -162,13 +162,13 @@ class PrivateBroker:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
-                **self._as_whom(),
+                **self._process_options(),
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                told = (self.folder / "server.log").read_text()[-4000:]
-                pytest.fail(f"rabbitmq-server does not start:\n{told}")
+                log_tail = (self.folder / "server.log").read_text()[-4000:]
+                pytest.fail(f"rabbitmq-server does not start:\n{log_tail}")
             time.sleep(0.1)
 
     def stop(self) -> None:
@@ -197,7 +197,7 @@ class PrivateBroker:
             text=True,
             timeout=START_SECONDS,
             check=False,
-            **self._as_whom(),
+            **self._process_options(),
         )
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout
@@ -214,7 +214,7 @@ class PrivateBroker:
             return False
         return True
 
-    def _as_whom(self) -> dict[str, Any]:
+    def _process_options(self) -> dict[str, Any]:
         folder = str(self.folder)
         environ = {
             "PATH": os.environ["PATH"],

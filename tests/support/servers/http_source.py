@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 
 class Store(MemoryStore):
-    """A store that is unavailable while `is_away`."""
+    """A memory store that raises `DatabaseUnavailable` while `is_unavailable`."""
 
-    is_away = False
+    is_unavailable = False
 
     def record(self, *arguments: Any) -> Any:
-        if self.is_away:
+        if self.is_unavailable:
             raise DatabaseUnavailable("no such host")
         return super().record(*arguments)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.builders.events import NOON
-from support.scenes.outbox_handlers import Post, sender
+from support.scenes.outbox_handlers import ScriptedEndpoint, make_effect_handler
 from winchester_core.delivery.attempt import attempt_delivery
 from winchester_core.interfaces import Delivered, Effect, Refused, RetryAfter
 from winchester_core.model.effect import Endpoint
@@ -44,7 +44,7 @@ def delivered(answer: Any, number: int = 1, attempt: int = 1) -> list[EffectResu
             raise answer
         return answer
 
-    spec = HandlerSpec("mail", sender(Post(give)))
+    spec = HandlerSpec("mail", make_effect_handler(ScriptedEndpoint(give)))
     return attempt_delivery(spec, MAIL, claims(number, attempt), OPTIONS)
 
 

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.scenes.outbox_handlers import TIMEOUT_SECONDS, Post, accept_all, running_worker, sender
+from support.scenes.outbox_handlers import (
+    TIMEOUT_SECONDS,
+    ScriptedEndpoint,
+    accept_all,
+    make_effect_handler,
+    running_worker,
+)
 from winchester_core.delivery.worker import DeliveryWorker
 from winchester_core.errors import DatabaseUnavailable, StorageError
 from winchester_core.interfaces import Delivered, RetryAfter
@@ -42,11 +48,13 @@ class TestThreads:
     """Each endpoint has a thread, so that neither endpoints nor pipelines wait for another."""
 
     def test_run_until_idle_delivers_everything(self, scene: Scene) -> None:
-        one, two = Post(), Post()
-        worker = scene.worker(handlers=(sender(one, *range(5)), sender(two)))
+        one, two = ScriptedEndpoint(), ScriptedEndpoint()
+        worker = scene.worker(
+            handlers=(make_effect_handler(one, *range(5)), make_effect_handler(two))
+        )
         ids = [scene.complete_stream(name) for name in "abc"]
         worker.run_until_idle()
-        assert sorted(two.taken) == sorted(ids)
+        assert sorted(two.delivered) == sorted(ids)
         by_stream = [
             [effect.payload for call in one.calls for effect in call if effect.stream_id == each]
             for each in ids
@@ -56,14 +64,14 @@ class TestThreads:
 
     def test_run_until_idle_waits_for_pending_retries(self, scene: Scene) -> None:
         answers = iter([[RetryAfter(0)], [Delivered()]])
-        post = Post(lambda _: next(answers))
+        endpoint = ScriptedEndpoint(lambda _: next(answers))
         scene.complete_stream()
-        scene.worker(handlers=(sender(post),)).run_until_idle()
-        assert len(post.calls) == 2
+        scene.worker(handlers=(make_effect_handler(endpoint),)).run_until_idle()
+        assert len(endpoint.calls) == 2
 
     def test_run_until_idle_ignores_effects_of_other_handlers(self, scene: Scene) -> None:
         scene.complete_stream()
-        scene.worker(handlers=(sender(Post()),)).process_ready_streams(9)
+        scene.worker(handlers=(make_effect_handler(ScriptedEndpoint()),)).process_ready_streams(9)
         scene.worker(handlers=()).run_until_idle()
         assert scene.store.count_effects() == 1
 
@@ -82,8 +90,11 @@ class TestThreads:
                 second_came.set()
             return accept_all(effects)
 
-        slow, quick = Post(hang), Post(note_second)
-        worker = scene.worker(handlers=(sender(slow), sender(quick)), idle_delay_seconds=0.01)
+        slow, quick = ScriptedEndpoint(hang), ScriptedEndpoint(note_second)
+        worker = scene.worker(
+            handlers=(make_effect_handler(slow), make_effect_handler(quick)),
+            idle_delay_seconds=0.01,
+        )
         first, second = scene.complete_stream("a"), 0
         with running_worker(worker):
             assert hangs.wait(TIMEOUT_SECONDS)
@@ -91,13 +102,13 @@ class TestThreads:
             assert second_came.wait(TIMEOUT_SECONDS)
             assert [[effect.stream_id for effect in call] for call in slow.calls] == [[first]]
             may_go_on.set()
-        assert sorted(quick.taken) == [first, second]
+        assert sorted(quick.delivered) == [first, second]
 
     def test_a_queued_effect_wakes_its_delivery_worker(
         self, scene: Scene, at_point: dict[Failpoint, Any]
     ) -> None:
-        post = Post()
-        worker = scene.worker(handlers=(sender(post),), idle_delay_seconds=3600)
+        endpoint = ScriptedEndpoint()
+        worker = scene.worker(handlers=(make_effect_handler(endpoint),), idle_delay_seconds=3600)
         settled, resting = threading.Event(), threading.Event()
         at_point[Failpoint.EFFECT_RESULTS_STORED] = settled.set
         look_up = scene.store.next_effect_seconds
@@ -113,7 +124,7 @@ class TestThreads:
             scene.complete_stream()
             worker.process_ready_streams(9)
             assert settled.wait(TIMEOUT_SECONDS)
-        assert len(post.calls) == 1
+        assert len(endpoint.calls) == 1
 
     def test_stop_waits_for_the_running_delivery(self, scene: Scene) -> None:
         began = threading.Event()
@@ -123,12 +134,14 @@ class TestThreads:
             began.set()
             return accept_all(effects)
 
-        post = Post(stop_first)
+        endpoint = ScriptedEndpoint(stop_first)
         scene.complete_stream()
-        worker = scene.worker(handlers=(sender(post, 1, 2),), idle_delay_seconds=3600)
+        worker = scene.worker(
+            handlers=(make_effect_handler(endpoint, 1, 2),), idle_delay_seconds=3600
+        )
         with running_worker(worker):
             assert began.wait(TIMEOUT_SECONDS)
-        assert post.taken == [1]
+        assert endpoint.delivered == [1]
         (left,) = scene.store.find_effects()
         assert (left.payload, left.attempts) == ("2", 0)
 
@@ -143,7 +156,9 @@ class TestThreads:
             return accept_all(effects)
 
         worker = scene.worker(
-            handlers=(sender(Post(hang)),), lease=timedelta(milliseconds=10), idle_delay_seconds=60
+            handlers=(make_effect_handler(ScriptedEndpoint(hang)),),
+            lease=timedelta(milliseconds=10),
+            idle_delay_seconds=60,
         )
         scene.complete_stream()
         with running_worker(worker):
@@ -166,7 +181,10 @@ class TestThreads:
             return accept_all(effects)
 
         scene.store.renew_effects = noted  # type: ignore[method-assign]
-        worker = scene.worker(handlers=(sender(Post(wait)),), lease=timedelta(milliseconds=30))
+        worker = scene.worker(
+            handlers=(make_effect_handler(ScriptedEndpoint(wait)),),
+            lease=timedelta(milliseconds=30),
+        )
         scene.complete_stream()
         worker.run_once()
         assert worker.counters[Count.EFFECTS_DELIVERED] == 1
@@ -184,12 +202,12 @@ class TestThreads:
                 return super().wait(0)
 
         scene.complete_stream()
-        post = Post(lambda effects: [RetryAfter(0) for _ in effects])
-        scene.worker(handlers=(sender(post),)).process_ready_streams(9)
+        endpoint = ScriptedEndpoint(lambda effects: [RetryAfter(0) for _ in effects])
+        scene.worker(handlers=(make_effect_handler(endpoint),)).process_ready_streams(9)
         delivery_worker = DeliveryWorker(
             store=scene.store,
             endpoint=FIRE,
-            spec=HandlerSpec("h0", sender(post)),
+            spec=HandlerSpec("h0", make_effect_handler(endpoint)),
             worker_id="w",
             options=WorkerOptions(),
             counters=Counters(),
@@ -208,7 +226,7 @@ class TestThreads:
         )
 
     def test_delivery_waits_while_the_database_is_unavailable(self, scene: Scene) -> None:
-        post = Post()
+        endpoint = ScriptedEndpoint()
         claim = scene.store.claim_effects
         refusals = iter([DatabaseUnavailable("gone")] * 2)
 
@@ -219,13 +237,13 @@ class TestThreads:
 
         scene.store.claim_effects = fail_twice  # type: ignore[method-assign]
         scene.complete_stream()
-        scene.worker(handlers=(sender(post),)).run_until_idle()
-        assert len(post.calls) == 1
+        scene.worker(handlers=(make_effect_handler(endpoint),)).run_until_idle()
+        assert len(endpoint.calls) == 1
 
     def test_recording_results_waits_for_the_database_without_a_second_delivery(
         self, scene: Scene
     ) -> None:
-        post = Post()
+        endpoint = ScriptedEndpoint()
         settle = scene.store.apply_effect_results
         refusals = iter([DatabaseUnavailable("gone")] * 2)
 
@@ -236,9 +254,9 @@ class TestThreads:
 
         scene.store.apply_effect_results = fail_twice  # type: ignore[method-assign]
         scene.complete_stream()
-        worker = scene.worker(handlers=(sender(post),))
+        worker = scene.worker(handlers=(make_effect_handler(endpoint),))
         worker.run_until_idle()
-        assert len(post.calls) == 1
+        assert len(endpoint.calls) == 1
         assert worker.counters[Count.EFFECTS_DELIVERED] == 1
 
     def test_an_unexpected_error_in_a_delivery_thread_stops_the_worker(self, scene: Scene) -> None:
@@ -248,7 +266,7 @@ class TestThreads:
         scene.store.claim_effects = fail  # type: ignore[method-assign]
         scene.complete_stream()
         with pytest.raises(StorageError, match="no such table"):
-            scene.worker(handlers=(sender(Post()),)).run_until_idle()
+            scene.worker(handlers=(make_effect_handler(ScriptedEndpoint()),)).run_until_idle()
 
     def test_no_threads_are_started_without_endpoints(self, scene: Scene) -> None:
         names = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.builders.events import at
-from support.scenes.outbox_handlers import Post, accept_all, sender
+from support.scenes.outbox_handlers import ScriptedEndpoint, accept_all, make_effect_handler
 from winchester_core.interfaces import Delivered, Refused, RetryAfter
 from winchester_core.model.effect import EffectState
 from winchester_core.storage.effect_records import EffectFilter
@@ -37,58 +37,58 @@ class TestRunOnce:
     """One round delivers one batch of each endpoint, in the calling thread."""
 
     def test_a_queued_effect_is_delivered(self, scene: Scene) -> None:
-        post = Post()
-        worker = scene.worker(handlers=(sender(post, "first", "second"),))
+        endpoint = ScriptedEndpoint()
+        worker = scene.worker(handlers=(make_effect_handler(endpoint, "first", "second"),))
         scene.complete_stream()
         assert worker.run_once() == 1
-        assert post.payloads == [["first"]]
+        assert endpoint.payloads == [["first"]]
         assert worker.run_once() == 0
-        assert post.payloads == [["first"], ["second"]]
+        assert endpoint.payloads == [["first"], ["second"]]
         assert scene.store.count_effects() == 0
         assert worker.counters.snapshot()["effects_recorded"] == 2
         assert worker.counters.snapshot()["effects_delivered"] == 2
 
     def test_each_call_gets_at_most_one_batch_and_a_new_handler(self, scene: Scene) -> None:
-        post = Post()
-        worker = scene.worker(handlers=(sender(post),), outbox_batch_size=2)
+        endpoint = ScriptedEndpoint()
+        worker = scene.worker(handlers=(make_effect_handler(endpoint),), outbox_batch_size=2)
         for name in "abc":
             scene.complete_stream(name)
         worker.run_once()
         worker.run_once()
-        assert [len(call) for call in post.calls] == [2, 1]
-        assert len({id(each) for each in post.instances}) == 2
+        assert [len(call) for call in endpoint.calls] == [2, 1]
+        assert len({id(each) for each in endpoint.instances}) == 2
 
     def test_two_entries_of_one_handler_deliver_their_own_effects(self, scene: Scene) -> None:
-        one, two = Post(), Post()
-        worker = scene.worker(handlers=(sender(one, 1), sender(two, 2)))
+        one, two = ScriptedEndpoint(), ScriptedEndpoint()
+        worker = scene.worker(handlers=(make_effect_handler(one, 1), make_effect_handler(two, 2)))
         scene.complete_stream()
         worker.run_once()
-        assert (one.taken, two.taken) == ([1], [2])
+        assert (one.delivered, two.delivered) == ([1], [2])
 
     def test_a_rescheduled_effect_is_retried_when_due(self, scene: Scene) -> None:
         answers = iter([[RetryAfter(60, "busy")], [Delivered()]])
-        post = Post(lambda _: next(answers))
-        worker = scene.worker(handlers=(sender(post),))
+        endpoint = ScriptedEndpoint(lambda _: next(answers))
+        worker = scene.worker(handlers=(make_effect_handler(endpoint),))
         scene.complete_stream()
         worker.run_once()
         scene.clock.set(at(59))
         worker.run_once()
-        assert len(post.calls) == 1
+        assert len(endpoint.calls) == 1
         scene.clock.set(at(60))
         worker.run_once()
-        (first,), (second,) = post.calls
+        (first,), (second,) = endpoint.calls
         assert (first.id, first.attempt, second.attempt) == (second.id, 1, 2)
         assert worker.counters[Count.EFFECTS_RETRIED] == 1
         assert scene.store.count_effects() == 0
 
     def test_a_refused_effect_becomes_a_dead_letter_and_blocks_no_other(self, scene: Scene) -> None:
         answers = iter([[Refused("no such user")], [Delivered()]])
-        post = Post(lambda _: next(answers))
-        worker = scene.worker(handlers=(sender(post, "bad", "good"),))
+        endpoint = ScriptedEndpoint(lambda _: next(answers))
+        worker = scene.worker(handlers=(make_effect_handler(endpoint, "bad", "good"),))
         scene.complete_stream()
         worker.run_once()
         worker.run_once()
-        assert post.taken == ["bad", "good"]
+        assert endpoint.delivered == ["bad", "good"]
         (letter,) = scene.store.find_effects()
         assert (letter.state, letter.last_error) == (EffectState.DEAD, "no such user")
         assert worker.counters[Count.EFFECTS_DEAD] == 1
@@ -99,7 +99,10 @@ class TestRunOnce:
         def fail(_effects: list[Effect]) -> Any:
             raise ConnectionError("refused")
 
-        worker = scene.worker(handlers=(sender(Post(fail)),), outbox_max_age=timedelta(hours=2))
+        worker = scene.worker(
+            handlers=(make_effect_handler(ScriptedEndpoint(fail)),),
+            outbox_max_age=timedelta(hours=2),
+        )
         scene.complete_stream()
         worker.run_once()
         scene.clock.set(at(7200))
@@ -115,28 +118,28 @@ class TestRunOnce:
         assert "endpoint=handler 'h0' of pipeline 'fire'" in caplog.text
 
     def test_effects_of_a_removed_handler_are_marked_dead_too(self, scene: Scene) -> None:
-        post = Post()
+        endpoint = ScriptedEndpoint()
         scene.complete_stream()
-        scene.worker(handlers=(sender(post),)).process_ready_streams(9)
+        scene.worker(handlers=(make_effect_handler(endpoint),)).process_ready_streams(9)
         other = scene.worker(handlers=())
         scene.clock.advance(timedelta(days=7, seconds=1))
         other.run_once()
         (letter,) = scene.store.find_effects()
         assert "no worker had handler 'h0' of pipeline 'fire'" in (letter.last_error or "")
-        assert post.calls == []
+        assert endpoint.calls == []
 
     def test_a_lease_lost_during_delivery_records_nothing(
         self, scene: Scene, caplog: pytest.LogCaptureFixture
     ) -> None:
-        second = Post()
+        second = ScriptedEndpoint()
 
         def slow(effects: list[Effect]) -> Any:
             scene.clock.advance(timedelta(minutes=2))  # as if this process had been stopped
-            scene.worker(handlers=(sender(second),), name="other").run_once()
+            scene.worker(handlers=(make_effect_handler(second),), name="other").run_once()
             return accept_all(effects)
 
-        first = Post(slow)
-        worker = scene.worker(handlers=(sender(first),))
+        first = ScriptedEndpoint(slow)
+        worker = scene.worker(handlers=(make_effect_handler(first),))
         scene.complete_stream()
         worker.run_once()
         assert first.calls[0][0].id == second.calls[0][0].id
@@ -145,25 +148,25 @@ class TestRunOnce:
         assert scene.store.count_effects() == 0
 
     def test_nothing_is_claimed_after_stop(self, scene: Scene) -> None:
-        post = Post()
-        worker = scene.worker(handlers=(sender(post),))
+        endpoint = ScriptedEndpoint()
+        worker = scene.worker(handlers=(make_effect_handler(endpoint),))
         scene.complete_stream()
         worker.process_ready_streams(9)
         worker.stop()
         worker.run_once()
-        assert post.calls == []
+        assert endpoint.calls == []
         assert scene.store.find_effects()[0].attempts == 0
 
     def test_claims_taken_during_stop_are_released(
         self, scene: Scene, at_point: dict[Failpoint, Any]
     ) -> None:
-        post = Post()
-        worker = scene.worker(handlers=(sender(post),))
+        endpoint = ScriptedEndpoint()
+        worker = scene.worker(handlers=(make_effect_handler(endpoint),))
         scene.complete_stream()
         at_point[Failpoint.EFFECTS_CLAIMED] = worker.stop
         worker.run_once()
         (effect,) = scene.store.find_effects()
-        assert (post.calls, effect.attempts, effect.worker) == ([], 0, None)
+        assert (endpoint.calls, effect.attempts, effect.worker) == ([], 0, None)
 
     def test_a_failed_run_delivers_nothing(self, scene: Scene) -> None:
         class Failing:
@@ -176,8 +179,8 @@ class TestRunOnce:
             def rollback(self) -> None:
                 """Do nothing."""
 
-        post = Post()
-        worker = scene.worker(handlers=(sender(post), Failing))
+        endpoint = ScriptedEndpoint()
+        worker = scene.worker(handlers=(make_effect_handler(endpoint), Failing))
         scene.complete_stream()
         worker.run_once()
         assert scene.store.count_effects() == 0

@@ -39,11 +39,11 @@ class FlakyDebugStore:
     """A `DebugStore` that can be unavailable."""
 
     def __init__(self) -> None:
-        self.is_away = False
+        self.is_unavailable = False
         self._store = MemoryStore(FakeClock())
 
     def add_debug_counts(self, groups: Mapping[str, DebugGroup]) -> None:
-        if self.is_away:
+        if self.is_unavailable:
             raise DatabaseUnavailable("away")
         self._store.add_debug_counts(groups)
 
@@ -82,11 +82,11 @@ def test_counts_that_cannot_be_stored_are_kept_for_the_next_time(
     store: FlakyDebugStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     keeper = DebugFlusher(store, 0.0)
-    store.is_away = True
+    store.is_unavailable = True
     keeper.counts.mismatched(trigger(2), "why")
     assert not keeper.flush()
     keeper.counts.mismatched(trigger(2), "why")
-    store.is_away = False
+    store.is_unavailable = False
     with caplog.at_level(logging.INFO):
         keeper.close()
     assert store.debug_counts()["t"].reasons == {"why": 2}
@@ -99,7 +99,7 @@ def test_counts_lost_at_shutdown_are_reported(
     keeper = DebugFlusher(store, 0.0)
     keeper.close()
     assert not caplog.records
-    store.is_away = True
+    store.is_unavailable = True
     keeper.counts.matched(trigger(1))
     keeper.close()
     assert "debug counts lost, database unavailable" in caplog.text

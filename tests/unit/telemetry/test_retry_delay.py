@@ -1,4 +1,4 @@
-"""Backoff 10 s doubling to 1 h with jitter."""
+"""Backoff from 10 s, doubling to 1 h, with jitter."""
 
 from __future__ import annotations
 

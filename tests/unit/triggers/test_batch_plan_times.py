@@ -1,4 +1,4 @@
-""" "now" for each event, on either clock."""
+"""The current time ("now") for each event, on either clock."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 from winchester_core.worker import stream_run
 
 if TYPE_CHECKING:
-    from support.scenes.workers import Scene, Script
+    from support.scenes.workers import HandlerScript, Scene
 
 
 class ManualClock:
@@ -32,7 +32,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
     return clock
 
 
-def test_a_run_is_timed_including_commit(scene: Scene, script: Script, clock: ManualClock) -> None:
+def test_a_run_is_timed_including_commit(
+    scene: Scene, script: HandlerScript, clock: ManualClock
+) -> None:
     script.on_handle = lambda events, _env: clock.advance(2) or events
     script.on_commit = lambda: clock.advance(0.5)
     worker = scene.worker()
@@ -45,7 +47,7 @@ def test_a_run_is_timed_including_commit(scene: Scene, script: Script, clock: Ma
 
 
 def test_a_failed_run_is_timed_without_its_rollback(
-    scene: Scene, script: Script, clock: ManualClock
+    scene: Scene, script: HandlerScript, clock: ManualClock
 ) -> None:
     def fail(events: list[object], _env: object) -> list[object]:
         clock.advance(3)

@@ -19,11 +19,11 @@ from winchester_core.telemetry.counters import Count
 from winchester_core.timex import parse
 
 if TYPE_CHECKING:
-    from support.scenes.workers import Scene, Script
+    from support.scenes.workers import HandlerScript, Scene
 
 
 def test_a_ready_stream_fires_once_with_its_events_in_order_and_is_purged(
-    scene: Scene, script: Script
+    scene: Scene, script: HandlerScript
 ) -> None:
     ingest(
         scene.store,
@@ -44,7 +44,7 @@ def test_a_ready_stream_fires_once_with_its_events_in_order_and_is_purged(
     assert scene.store.has_event("late")
 
 
-def test_a_stream_expires_at_its_expiry(scene: Scene, script: Script) -> None:
+def test_a_stream_expires_at_its_expiry(scene: Scene, script: HandlerScript) -> None:
     ingest(scene.store, scene.trigger, make_event("m"))
     worker = scene.worker(purge_completed=False)
     scene.clock.set(at(3599))
@@ -56,7 +56,9 @@ def test_a_stream_expires_at_its_expiry(scene: Scene, script: Script) -> None:
     assert worker.counters[Count.STREAMS_EXPIRED] == 1
 
 
-def test_process_ready_streams_respects_batch_size_and_reason(scene: Scene, script: Script) -> None:
+def test_process_ready_streams_respects_batch_size_and_reason(
+    scene: Scene, script: HandlerScript
+) -> None:
     for instance in "abc":
         scene.complete_stream(instance)
     worker = scene.worker()
@@ -66,7 +68,7 @@ def test_process_ready_streams_respects_batch_size_and_reason(scene: Scene, scri
     assert len(script.seen) == 3
 
 
-def test_new_events_are_saved_and_matched_by_triggers(scene: Scene, script: Script) -> None:
+def test_new_events_are_saved_and_matched_by_triggers(scene: Scene, script: HandlerScript) -> None:
     made = make_event("made", "vm.made", 30, instance="b")
     script.on_handle = lambda events, _env: [*events, made] if len(events) == 2 else events
     scene.complete_stream()
@@ -77,7 +79,9 @@ def test_new_events_are_saved_and_matched_by_triggers(scene: Scene, script: Scri
     assert worker.counters.labels(Count.EVENTS_CREATED) == {"vm.made": 1}
 
 
-def test_one_stream_can_be_fired_or_expired_at_any_time(scene: Scene, script: Script) -> None:
+def test_one_stream_can_be_fired_or_expired_at_any_time(
+    scene: Scene, script: HandlerScript
+) -> None:
     ingest(scene.store, scene.trigger, make_event("m"))
     worker = scene.worker(purge_completed=False)
     stream_id = only_stream(scene.store, instance="a").id
@@ -101,7 +105,9 @@ def test_events_are_trimmed_when_both_their_times_are_past_the_age(scene: Scene)
     assert scene.worker().process_trim_events() == 0
 
 
-def test_open_streams_are_recalculated_when_a_worker_starts(scene: Scene, script: Script) -> None:
+def test_open_streams_are_recalculated_when_a_worker_starts(
+    scene: Scene, script: HandlerScript
+) -> None:
     ingest(scene.store, scene.trigger, make_event("m", "vm.update"))
     changed = make_trigger(fire=[{"event_type": "vm.update"}])
     worker = scene.worker(triggers=[changed])
@@ -110,7 +116,7 @@ def test_open_streams_are_recalculated_when_a_worker_starts(scene: Scene, script
     assert script.seen[0][1]["reason"] == "fire"
 
 
-def test_run_until_idle_waits_for_retries(scene: Scene, script: Script) -> None:
+def test_run_until_idle_waits_for_retries(scene: Scene, script: HandlerScript) -> None:
     scene.clock = SystemClock()  # type: ignore[assignment]
     scene.store = MemoryStore(scene.clock)
     scene.trigger = make_trigger(expiration="$timestamp + 1h")
@@ -127,7 +133,7 @@ def test_run_until_idle_waits_for_retries(scene: Scene, script: Script) -> None:
 
 
 def test_statistics_are_logged_with_stable_keys(
-    scene: Scene, script: Script, caplog: pytest.LogCaptureFixture
+    scene: Scene, script: HandlerScript, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene.complete_stream()
     with caplog.at_level(logging.INFO):
@@ -139,7 +145,7 @@ def test_statistics_are_logged_with_stable_keys(
 @pytest.mark.parametrize(("longest_seconds", "left"), [(3600.0, [3, 3, 3]), (0.0, [3, 2, 1])])
 def test_a_successful_run_waits_a_bounded_time_for_slow_runs_before_completion(
     scene: Scene,
-    script: Script,
+    script: HandlerScript,
     monkeypatch: pytest.MonkeyPatch,
     longest_seconds: float,
     left: list[int],

@@ -16,11 +16,11 @@ from winchester_core.storage.records import Failure
 from winchester_core.telemetry.counters import Count
 
 if TYPE_CHECKING:
-    from support.scenes.workers import Scene, Script
+    from support.scenes.workers import HandlerScript, Scene
 
 
 def test_a_failed_run_is_rolled_back_stores_nothing_and_is_retried(
-    scene: Scene, script: Script
+    scene: Scene, script: HandlerScript
 ) -> None:
     made = make_event("made", "other")
 
@@ -51,7 +51,7 @@ def test_a_failed_run_is_rolled_back_stores_nothing_and_is_retried(
 
 
 def test_exhausted_attempts_end_in_an_error_state_and_reset_starts_over(
-    scene: Scene, script: Script
+    scene: Scene, script: HandlerScript
 ) -> None:
     def fail(_events: list[Any], _env: dict[str, Any]) -> list[Any]:
         raise SystemExit(3)
@@ -85,7 +85,7 @@ def test_exhausted_attempts_end_in_an_error_state_and_reset_starts_over(
     ],
 )
 def test_an_invalid_return_value_fails_the_run_naming_the_handler(
-    scene: Scene, script: Script, returned: Any, reason: str
+    scene: Scene, script: HandlerScript, returned: Any, reason: str
 ) -> None:
     script.on_handle = lambda _events, _env: returned
     stream_id = scene.complete_stream()
@@ -95,7 +95,7 @@ def test_an_invalid_return_value_fails_the_run_naming_the_handler(
     assert reason in error
 
 
-def test_a_stream_of_an_unknown_trigger_goes_to_error(scene: Scene, script: Script) -> None:
+def test_a_stream_of_an_unknown_trigger_goes_to_error(scene: Scene, script: HandlerScript) -> None:
     stream_id = scene.complete_stream()
     scene.worker(triggers=[make_trigger("other")]).run_once()
     stream = scene.store.get_stream_by_id(stream_id)
@@ -105,7 +105,7 @@ def test_a_stream_of_an_unknown_trigger_goes_to_error(scene: Scene, script: Scri
 
 
 def test_a_trigger_without_a_pipeline_for_the_reason_completes_without_a_run(
-    scene: Scene, script: Script
+    scene: Scene, script: HandlerScript
 ) -> None:
     scene.trigger = replace(scene.trigger, fire_pipeline=None)
     stream_id = scene.complete_stream()
@@ -115,7 +115,7 @@ def test_a_trigger_without_a_pipeline_for_the_reason_completes_without_a_run(
 
 
 def test_a_commit_error_is_recorded_other_handlers_commit_and_the_stream_is_kept(
-    scene: Scene, script: Script
+    scene: Scene, script: HandlerScript
 ) -> None:
     def fault() -> None:
         raise RuntimeError("the far end hung up")
@@ -132,7 +132,7 @@ def test_a_commit_error_is_recorded_other_handlers_commit_and_the_stream_is_kept
 
 
 def test_a_worker_that_lost_its_lease_rolls_back_and_completes_nothing(
-    scene: Scene, script: Script, caplog: pytest.LogCaptureFixture
+    scene: Scene, script: HandlerScript, caplog: pytest.LogCaptureFixture
 ) -> None:
     stream_id = scene.complete_stream()
 
@@ -151,7 +151,9 @@ def test_a_worker_that_lost_its_lease_rolls_back_and_completes_nothing(
     assert "lease lost: stream=" in caplog.text
 
 
-def test_a_lost_lease_affects_no_other_stream_of_the_batch(scene: Scene, script: Script) -> None:
+def test_a_lost_lease_affects_no_other_stream_of_the_batch(
+    scene: Scene, script: HandlerScript
+) -> None:
     ids = [scene.complete_stream(instance) for instance in "abc"]
 
     def lose_one(events: list[Any], env: dict[str, Any]) -> list[Any]:
@@ -200,7 +202,7 @@ class UnavailableAtFirst:
 
 @pytest.mark.parametrize("method", ["members_of", "renew", "complete"])
 def test_a_database_outage_during_a_run_is_waited_for_and_counts_no_attempt(
-    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch, method: str
+    scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     stream_id = scene.complete_stream()
     worker = scene.worker(purge_completed=False)
@@ -215,7 +217,7 @@ def test_a_database_outage_during_a_run_is_waited_for_and_counts_no_attempt(
 
 
 def test_handlers_are_rolled_back_when_stopped_before_the_lease_is_confirmed(
-    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene.complete_stream()
     worker = scene.worker()
@@ -231,7 +233,7 @@ def test_handlers_are_rolled_back_when_stopped_before_the_lease_is_confirmed(
 
 @pytest.mark.parametrize("handler", [ScriptedHandler, HandlerWithoutCommit])
 def test_a_completion_of_unknown_outcome_is_counted_and_not_undone(
-    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch, handler: type
+    scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch, handler: type
 ) -> None:
     stream_id = scene.complete_stream()
     worker = scene.worker(handlers=(handler,), purge_completed=False)
@@ -244,7 +246,7 @@ def test_a_completion_of_unknown_outcome_is_counted_and_not_undone(
 
 
 def test_a_failure_of_unknown_outcome_is_counted_once(
-    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_events: list[Any], _env: dict[str, Any]) -> list[Any]:
         raise ValueError("not today")
@@ -261,7 +263,7 @@ def test_a_failure_of_unknown_outcome_is_counted_once(
 
 
 def test_claims_of_unknown_outcome_are_released(
-    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream_id = scene.complete_stream()
     worker = scene.worker(purge_completed=False)
@@ -278,7 +280,7 @@ def test_claims_of_unknown_outcome_are_released(
 
 
 def test_stop_finishes_the_running_stream_and_releases_the_rest_without_an_attempt(
-    scene: Scene, script: Script
+    scene: Scene, script: HandlerScript
 ) -> None:
     ids = [scene.complete_stream(instance) for instance in "abc"]
     worker = scene.worker(purge_completed=False)
@@ -297,7 +299,7 @@ def test_stop_finishes_the_running_stream_and_releases_the_rest_without_an_attem
 
 
 def test_streams_of_a_dead_worker_are_rescued_by_another_worker(
-    scene: Scene, script: Script
+    scene: Scene, script: HandlerScript
 ) -> None:
     stream_id = scene.complete_stream()
     scene.store.claim_ready(
@@ -313,7 +315,7 @@ def test_streams_of_a_dead_worker_are_rescued_by_another_worker(
 
 
 def test_rollback_errors_and_dropped_traits_of_new_events_are_counted(
-    scene: Scene, script: Script
+    scene: Scene, script: HandlerScript
 ) -> None:
     def fail_once(events: list[Any], env: dict[str, Any]) -> list[Any]:
         if env["attempt"] == 1:

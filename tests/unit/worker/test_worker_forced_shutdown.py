@@ -17,7 +17,7 @@ from winchester_core.telemetry.watchdog import DEADLINE_SECONDS, Watchdog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from support.scenes.workers import Scene, Script
+    from support.scenes.workers import HandlerScript, Scene
 
 
 def _in_another_thread(act: Callable[[], None]) -> None:
@@ -28,7 +28,7 @@ def _in_another_thread(act: Callable[[], None]) -> None:
 
 @pytest.mark.parametrize("handler", [ScriptedHandler, HandlerWithoutCommit])
 def test_a_run_that_continues_after_the_forced_shutdown_commits_and_stores_nothing(
-    scene: Scene, script: Script, handler: type, caplog: pytest.LogCaptureFixture
+    scene: Scene, script: HandlerScript, handler: type, caplog: pytest.LogCaptureFixture
 ) -> None:
     ids = [scene.complete_stream(instance) for instance in "abc"]
     worker = scene.worker(handlers=(handler,), purge_completed=False)
@@ -52,7 +52,7 @@ def test_a_run_that_continues_after_the_forced_shutdown_commits_and_stores_nothi
 
 
 def test_a_run_interrupted_in_commit_is_told_so_when_retried(
-    scene: Scene, script: Script, caplog: pytest.LogCaptureFixture
+    scene: Scene, script: HandlerScript, caplog: pytest.LogCaptureFixture
 ) -> None:
     stream_id = scene.complete_stream()
     worker = scene.worker(purge_completed=False)
@@ -76,7 +76,10 @@ def test_a_run_interrupted_in_commit_is_told_so_when_retried(
 
 
 def test_claims_that_cannot_be_released_are_reported(
-    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    scene: Scene,
+    script: HandlerScript,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     stream_id = scene.complete_stream()
     worker = scene.worker()
@@ -97,7 +100,7 @@ def test_claims_that_cannot_be_released_are_reported(
 
 
 def test_a_run_counts_as_alive_until_its_timeout(
-    scene: Scene, script: Script, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, script: HandlerScript, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
     for module in ("telemetry.watchdog", "worker.in_flight"):

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.builders.events import NOON, VM, ingest, make_event, make_trigger, only_stream
-from support.scenes.outbox_handlers import TIMEOUT_SECONDS, Post, accept_all, running_worker, sender
+from support.scenes.outbox_handlers import (
+    TIMEOUT_SECONDS,
+    ScriptedEndpoint,
+    accept_all,
+    make_effect_handler,
+    running_worker,
+)
 from winchester_core.model.stream import StreamState
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.storage.records import StreamFilter
@@ -18,7 +24,7 @@ from winchester_core.worker import maintenance as maintenance_module
 from winchester_core.worker.options import WorkerConfiguration
 
 if TYPE_CHECKING:
-    from support.scenes.workers import Scene, Script
+    from support.scenes.workers import HandlerScript, Scene
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.worker import Worker
 
@@ -57,7 +63,7 @@ def _noting(calls: list[str], name: str) -> type:
 
 
 def test_a_running_stream_keeps_its_configuration_and_the_next_uses_the_new_one(
-    scene: Scene, script: Script
+    scene: Scene, script: HandlerScript
 ) -> None:
     calls: list[str] = []
     worker = scene.worker()
@@ -139,13 +145,13 @@ class TestDelivery:
     """Delivery workers take handler instances from the current pipelines."""
 
     def test_pending_effects_are_delivered_by_the_new_handler(self, scene: Scene) -> None:
-        old, new = Post(), Post()
-        worker = scene.worker(handlers=(sender(old),))
+        old, new = ScriptedEndpoint(), ScriptedEndpoint()
+        worker = scene.worker(handlers=(make_effect_handler(old),))
         stream_id = scene.complete_stream()
         worker.process_ready_streams(1)
-        _change(worker, sender(new))
+        _change(worker, make_effect_handler(new))
         worker.run_once()
-        assert (old.taken, new.taken) == ([], [stream_id])
+        assert (old.delivered, new.delivered) == ([], [stream_id])
 
     def test_a_running_delivery_keeps_its_handler_and_delays_no_later_one(
         self, scene: Scene
@@ -161,20 +167,20 @@ class TestDelivery:
             delivered.set()
             return accept_all(effects)
 
-        old, new = Post(hang), Post(deliver)
+        old, new = ScriptedEndpoint(hang), ScriptedEndpoint(deliver)
         first = scene.complete_stream("a")
-        worker = scene.worker(handlers=(sender(old),), idle_delay_seconds=0.05)
+        worker = scene.worker(handlers=(make_effect_handler(old),), idle_delay_seconds=0.05)
         with running_worker(worker):
             assert hangs.wait(TIMEOUT_SECONDS)
-            _change(worker, sender(new), idle_delay_seconds=0.05)
+            _change(worker, make_effect_handler(new), idle_delay_seconds=0.05)
             second = scene.complete_stream("b")
             assert delivered.wait(TIMEOUT_SECONDS)
             may_go_on.set()
-        assert (old.taken, new.taken) == ([first], [second])
+        assert (old.delivered, new.delivered) == ([first], [second])
         assert scene.store.count_effects() == 0
 
     def test_effects_of_a_removed_handler_stay_in_the_outbox(self, scene: Scene) -> None:
-        worker = scene.worker(handlers=(sender(Post()),))
+        worker = scene.worker(handlers=(make_effect_handler(ScriptedEndpoint()),))
         scene.complete_stream()
         worker.process_ready_streams(1)
         _change(worker)

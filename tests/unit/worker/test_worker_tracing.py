@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-    from support.scenes.workers import Scene, Script
+    from support.scenes.workers import HandlerScript, Scene
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def _id(span: ReadableSpan) -> int:
 
 
 def test_a_run_is_a_span_around_handlers_and_completion(
-    scene: Scene, script: Script, exporter: InMemorySpanExporter
+    scene: Scene, script: HandlerScript, exporter: InMemorySpanExporter
 ) -> None:
     stream_id = scene.complete_stream()
     scene.worker(handlers=(ScriptedHandler, Mailer)).run_once()
@@ -147,7 +147,7 @@ def failed(exporter: InMemorySpanExporter) -> dict[str, str | None]:
 
 
 def test_a_failed_handler_marks_its_span_and_the_run(
-    scene: Scene, script: Script, exporter: InMemorySpanExporter
+    scene: Scene, script: HandlerScript, exporter: InMemorySpanExporter
 ) -> None:
     def fail(_events: list[Any], _env: dict[str, Any]) -> list[Any]:
         raise ValueError("password=s3cret")
