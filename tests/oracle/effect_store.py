@@ -110,7 +110,7 @@ class MemoryEffectStore:
     ) -> list[StoredEffect]:
         """See `ReadStore.find_effects`."""
         with self._lock:
-            return list(islice(self._memory.outbox.matching(filters, cursor or 0), limit))
+            return list(islice(self._memory.outbox.matching(filters, int(cursor or 0)), limit))
 
     def count_effects(self, filters: EffectFilter = ANY_EFFECT) -> int:
         """See `ReadStore.count_effects`."""

@@ -260,7 +260,7 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
     ) -> list[StreamRecord]:
         """See `ReadStore.find_streams`."""
         with self._lock:
-            found = queries.matching_streams(self._memory, filters, cursor or 0)
+            found = queries.matching_streams(self._memory, filters, int(cursor or 0))
             return [stream.record() for stream in islice(found, limit)]
 
     def count_streams(self, filters: StreamFilter = ANY_STREAM) -> int:
@@ -319,7 +319,7 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
         """See `ReadStore.find_rejected`."""
         with self._lock:
             return list(
-                islice(queries.matching_rejected(self._memory, filters, cursor or 0), limit)
+                islice(queries.matching_rejected(self._memory, filters, int(cursor or 0)), limit)
             )
 
     def count_rejected(self, filters: RejectedFilter = ANY_REJECTED) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -296,3 +296,38 @@ class TestFindStreams:
             store.get_stream_by_id(1)
         with pytest.raises(UnknownStream):
             store.get_stream_events(1)
+
+
+INSTANT = datetime(2014, 7, 8, 9, 40, 50, 77777, UTC)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        INSTANT,
+        INSTANT.replace(tzinfo=None),
+        INSTANT.astimezone(timezone(timedelta(hours=2))),
+        type("Instant", (datetime,), {})(2014, 7, 8, 9, 40, 50, 77777),
+    ],
+)
+def test_equal_datetimes_filter_alike_however_they_are_written(
+    store: Store, given: datetime
+) -> None:
+    trigger, later = make_trigger(by=["launched_at"]), INSTANT + timedelta(microseconds=1)
+    ingest(store, trigger, {**make_event("1"), "timestamp": INSTANT, "launched_at": INSTANT})
+    ingest(store, trigger, {**make_event("2"), "timestamp": later, "launched_at": later})
+    traits = {"launched_at": given}
+    assert [e["message_id"] for e in store.find_events(EventFilter(traits=traits))] == ["1"]
+    (stream,) = store.find_streams(StreamFilter(traits=traits))
+    assert store.count_streams(StreamFilter(traits=traits)) == 1
+    assert stream.distinguished_by == {"launched_at": INSTANT}
+    until = EventFilter(since=given, until=given + timedelta(microseconds=1))
+    assert [event["message_id"] for event in store.find_events(until)] == ["1"]
+    assert store.find_streams(StreamFilter(older_than=given)) == []
+
+
+def test_a_cursor_as_text_is_the_number_that_it_writes(store: Store) -> None:
+    ingest(store, VM, *(make_event(str(n), instance=f"i{n}") for n in range(3)))
+    first, *others = [stream.id for stream in store.find_streams()]
+    cursor: Any = str(first)
+    assert [stream.id for stream in store.find_streams(cursor=cursor)] == others

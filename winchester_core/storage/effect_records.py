@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from winchester_core.storage.records import FilterInUtc
+
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
@@ -81,7 +83,7 @@ class StoredEffect:
 
 
 @dataclass(frozen=True, slots=True)
-class EffectFilter:
+class EffectFilter(FilterInUtc):
     """Filters of effects; None matches any.
 
     `older_than` and `younger_than` compare the time at which it was recorded, real time in UTC.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from winchester_core.model.event import to_utc
 from winchester_core.model.stream import StateChange, StreamState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import timedelta
 
     from winchester_core.model.effect import QueuedEffect
@@ -203,8 +205,27 @@ class Backlog:
         return not (self.ready or self.claimed or self.retrying)
 
 
+class FilterInUtc:
+    """Base of filters: a naive datetime in a field or trait is UTC, an aware one is converted."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for each in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, each.name)
+            if isinstance(value, datetime):
+                object.__setattr__(self, each.name, to_utc(value))
+            elif isinstance(value, Mapping) and any(map(_is_datetime, value.values())):
+                in_utc = {k: to_utc(v) if _is_datetime(v) else v for k, v in value.items()}
+                object.__setattr__(self, each.name, in_utc)
+
+
+def _is_datetime(value: object) -> bool:
+    return isinstance(value, datetime)
+
+
 @dataclass(frozen=True, slots=True)
-class EventFilter:
+class EventFilter(FilterInUtc):
     """Filters of events; None matches any. Times are aware UTC, `until` is exclusive."""
 
     event_type: str | None = None
@@ -214,7 +235,7 @@ class EventFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamFilter:
+class StreamFilter(FilterInUtc):
     """Filters of streams; None matches any.
 
     `older_than` and `younger_than` compare the time of the first event; `event_type` is a glob
@@ -243,7 +264,7 @@ class StreamVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class RejectedFilter:
+class RejectedFilter(FilterInUtc):
     """Filters of rejected messages; None matches any.
 
     `older_than` and `younger_than` compare the time at which it was stored, real time in UTC.

@@ -279,7 +279,7 @@ def find(
     """Return up to `limit` effects after the id `cursor`, by id."""
     query = (
         select(effects)
-        .where(effects.c.id > (cursor or 0), *_filter_conditions(filters))
+        .where(effects.c.id > int(cursor or 0), *_filter_conditions(filters))
         .order_by(effects.c.id)
         .limit(limit)
     )

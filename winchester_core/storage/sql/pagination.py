@@ -38,7 +38,7 @@ def find_ids(
 
     `indexed_conditions` is equivalent to `conditions`, in a form that finds few rows among many.
     """
-    by_id = select(row_id).where(row_id > (cursor or 0)).order_by(row_id)
+    by_id = select(row_id).where(row_id > int(cursor or 0)).order_by(row_id)
     if not conditions:
         return _ids(tx, by_id.limit(limit))
     # the window counts rows, not ids: trimming leaves gaps in the ids of events
