@@ -13,6 +13,7 @@ import pytest
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
 from winchester_core.service.daemon import AlreadyRunning, PidFile
+from winchester_core.service.exit import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,3 +100,44 @@ def _can_be_entered(path: Path) -> bool:
             return True
     except AlreadyRunning:
         return False
+
+
+@pytest.mark.parametrize("content", ["notes\n", "12 13\n", "-5\n", "1" * 30])
+def test_a_file_that_is_no_pid_file_is_refused_and_kept(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text(content)
+    with pytest.raises(UsageError, match=r"notes\.txt: not a pid file"), PidFile(path):
+        pass
+    assert path.read_text() == content
+
+
+def test_a_symbolic_link_is_refused_and_kept(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "w.pid"
+    target.write_text("")
+    link.symlink_to(target)
+    with pytest.raises(UsageError, match=r"w\.pid: not a pid file: a symbolic link"), PidFile(link):
+        pass
+    assert link.is_symlink()
+    link.unlink()
+    link.symlink_to(tmp_path / "absent")
+    with pytest.raises(UsageError), PidFile(link):
+        pass
+    assert not (tmp_path / "absent").exists()
+
+
+def test_a_directory_and_a_pipe_are_refused_and_kept(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError), PidFile(tmp_path / "pipe"):
+        pass
+    with pytest.raises(OSError, match="directory"), PidFile(tmp_path):
+        pass
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("content", ["", "4711\n"])
+def test_a_file_left_behind_is_used_again(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "w.pid"
+    path.write_text(content)
+    with PidFile(path):
+        assert path.read_text() == f"{os.getpid()}\n"
+    assert not path.exists()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
 import signal
+import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from winchester_core.errors import WinchesterError
-from winchester_core.service.exit import FAILED, do_nothing, print_error, run_guarded
+from winchester_core.service.exit import FAILED, UsageError, do_nothing, print_error, run_guarded
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -202,14 +204,26 @@ class PidFile:
             self._descriptor = None
 
     def _lock(self) -> int | None:
-        """Open and lock the file; return None if its previous holder removed it meanwhile."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        """Open and lock the file; return None if its previous holder removed it meanwhile.
+
+        Raises `UsageError` for a file that is no pid file: it would be overwritten and removed.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            descriptor = os.open(self._path, flags, FILE_MODE)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise UsageError(f"{self._path}: not a pid file: a symbolic link") from None
+            raise
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
             os.close(descriptor)
             raise AlreadyRunning(self._path, holder) from None
+        if not _is_pid_file(descriptor):
+            os.close(descriptor)
+            raise UsageError(f"{self._path}: not a pid file: its content is not a process id")
         if self._is_at_path(descriptor):
             return descriptor
         os.close(descriptor)
@@ -217,6 +231,14 @@ class PidFile:
 
     def _is_at_path(self, descriptor: int) -> bool:
         try:
-            return os.path.samestat(os.fstat(descriptor), self._path.stat())
+            return os.path.samestat(os.fstat(descriptor), self._path.lstat())
         except FileNotFoundError:
             return False
+
+
+def _is_pid_file(descriptor: int) -> bool:
+    """Return whether it is a regular file that is empty or contains a process id alone."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return False
+    content = os.pread(descriptor, 64, 0).strip()
+    return not content or (content.isdigit() and len(content) < 20)
