@@ -125,7 +125,7 @@ def _syntax_error(error: yaml.YAMLError, content: bytes) -> tuple[Mark | None, s
     if error.problem and error.context and context_mark is not None and context_mark != mark:
         reason += f" ({error.context} that begins at {context_mark.line}:{context_mark.column})"
     if mark is not None and b"${" in _line(content, mark) and "flow" in str(error.context):
-        reason += "; within { } and [ ], ${NAME} must stand in quotes"
+        reason += "; within { } and [ ], ${NAME} must be quoted"
     return mark, reason
 
 

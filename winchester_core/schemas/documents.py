@@ -102,8 +102,8 @@ def with_default_descriptions(schema: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-# `${NAME}` in place of a value: the value of the environment variable is unknown to the editor, so
-# that it is accepted in place of any text, number or boolean.
+# `${NAME}` in place of a value: the editor does not know the value of the environment variable, so
+# it is accepted in place of any text, number or boolean.
 
 VARIABLE_DEFINITION: Final = "variable"
 VARIABLE_REFERENCE: Final = {"$ref": f"#/definitions/{VARIABLE_DEFINITION}"}

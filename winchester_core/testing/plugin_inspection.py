@@ -213,7 +213,7 @@ class DeliveringHandler:
 def interface_violations(group: str, plugin: Any) -> Iterator[str]:
     """Yield what a loaded plugin lacks, or defines differently from its interface."""
     if not isinstance(plugin, type):
-        yield "is not a class, so that it cannot be checked"
+        yield "is not a class, so it cannot be checked"
     elif group == COMMANDS:
         yield from _command_violations(plugin)
     else:

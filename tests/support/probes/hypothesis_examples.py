@@ -9,5 +9,5 @@ LEAST = 10
 
 
 def examples(number: int = 100) -> int:
-    """Return `number` in a complete run, else three tenths of it."""
+    """Return `number` in a complete run, else 30 % of it."""
     return number if IS_THOROUGH else max(LEAST, number * 3 // 10)

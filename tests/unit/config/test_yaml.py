@@ -127,7 +127,7 @@ def test_a_key_that_overrides_a_merged_one_is_not_a_duplicate() -> None:
             "a: {b: ${C}}\n",
             (
                 "f.yaml:1:9: not valid YAML: did not find expected ',' or '}' (while parsing a "
-                "flow mapping that begins at 1:4); within { } and [ ], ${NAME} must stand in quotes"
+                "flow mapping that begins at 1:4); within { } and [ ], ${NAME} must be quoted"
             ),
         ),
         ("a: *x\n", "f.yaml:1:4: not valid YAML: found undefined alias"),

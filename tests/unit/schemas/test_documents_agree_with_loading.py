@@ -272,7 +272,7 @@ def cases(table: dict[str, list[tuple[str, str]]]) -> list[object]:
 
 
 def changed(document: str, old: str, new: str) -> str:
-    assert FILES[document].count(old) == 1, f"{old!r} must stand in {document} once"
+    assert FILES[document].count(old) == 1, f"{old!r} must occur in {document} once"
     return FILES[document].replace(old, new)
 
 
@@ -323,7 +323,7 @@ def test_both_report_a_mistake(
     problems = checked.problems(document, text)
     assert problems, "winchester check takes it"
     assert "not valid YAML" not in problems[0]
-    assert editor.text_errors(document, text), "an editor lets it stand"
+    assert editor.text_errors(document, text), "an editor reports no error"
 
 
 @pytest.mark.parametrize(("document", "old", "new"), cases(BEYOND_JSON_SCHEMA))
