@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Text, TypeDecorator, bindparam, select, text
 from sqlalchemy.exc import DBAPIError
 
-from winchester_core.errors import ConcurrentChange, DatabaseUnavailable, StorageError
+from winchester_core.errors import ConcurrentChange, DatabaseUnavailable, DataRefused, StorageError
+from winchester_core.storage.sql.database import Transaction
 from winchester_core.storage.sql.dialects import driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Dialect
 
     from winchester_core.storage.sql.store import SqlStore
 
@@ -77,8 +78,38 @@ def test_an_interrupted_connection_is_invalidated(
 
 
 def test_an_error_of_the_program_is_raised_unchanged(sql_store: SqlStore) -> None:
-    def fail(connection: Connection) -> None:
-        driver.raise_dbapi_error(connection, "SELECT 1", ZeroDivisionError())
-
     with pytest.raises(ZeroDivisionError):
-        sql_store.database.write(fail)
+        sql_store.database.write(lambda _connection: 1 / 0)
+
+
+class Unwritable:
+    """A value that no driver knows."""
+
+
+def test_a_value_on_which_the_driver_fails_is_refused_data(sql_store: SqlStore) -> None:
+    database = sql_store.database
+    marker = "?" if database.dialect.embedded else "%s"
+
+    def past_sqlalchemy(connection: Connection) -> None:
+        driver.execute(connection, f"SELECT {marker}", (Unwritable(),))
+
+    def by_sqlalchemy(connection: Connection) -> None:
+        tx = Transaction(connection, database.dialect)
+        tx.execute(select(bindparam("value", Unwritable(), type_=FailingType())))
+
+    if database.dialect.name != "mariadb":  # whose driver writes the text of any object
+        with pytest.raises((DataRefused, StorageError)):
+            database.write(past_sqlalchemy)
+    with pytest.raises(DataRefused, match="fails on a value: RuntimeError: cannot write it"):
+        database.write(by_sqlalchemy)
+    assert database.read(lambda connection: connection.scalar(text("SELECT 1"))) == 1
+
+
+class FailingType(TypeDecorator[Any]):
+    """A type whose values cannot be written."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        raise RuntimeError("cannot write it")

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, TypeVarTuple, overloa
 
 from sqlalchemy import Text, create_engine, event, literal, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InvalidatePoolError,
+    NoSuchModuleError,
+    SQLAlchemyError,
+    StatementError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from winchester_core.clock import SystemClock, monotonic, sleep
@@ -21,12 +27,11 @@ from winchester_core.errors import (
     DatabaseUnavailable,
     DataRefused,
     StorageError,
-    WinchesterError,
 )
 from winchester_core.masking import mask_url
 from winchester_core.model.json import dump_traits, load_traits
 from winchester_core.storage.records import history_time
-from winchester_core.storage.sql.dialects import DatabaseErrorKind, dialect_for
+from winchester_core.storage.sql.dialects import DatabaseErrorKind, dialect_for, driver
 from winchester_core.storage.sql.dialects.sqlite import READ_ONLY
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.retry import Backoff
@@ -130,15 +135,12 @@ class Database:
             yield
         except DBAPIError as error:
             raise self._storage_error(error) from error
+        except StatementError as error:  # a value that cannot be written: not sent at all
+            raise driver.refused(error.orig or error) from error
         except PoolTimeoutError as error:
             raise DatabaseUnavailable(str(error)) from error
         except SQLAlchemyError as error:
             raise StorageError(f"{type(error).__name__}: {_first_line(error)}") from error
-        except WinchesterError:
-            raise
-        except Exception as error:
-            # a driver that fails on a value, such as one that the connection's encoding lacks
-            raise DataRefused(f"{type(error).__name__}: {_first_line(error)}") from error
 
     def _storage_error(self, error: DBAPIError) -> StorageError:
         cause = error.orig if error.orig is not None else error
@@ -228,8 +230,16 @@ class Transaction:
     def execute(
         self, statement: Executable, parameters: Parameters | None = None
     ) -> CursorResult[Any]:
-        """Execute a statement, once for each mapping of `parameters`. Raises `DBAPIError`."""
-        return self.connection.execute(statement, parameters)
+        """Execute a statement, once for each mapping of `parameters`.
+
+        Raises `SQLAlchemyError`, or `DataRefused` when the driver fails on a value in another way.
+        """
+        try:
+            return self.connection.execute(statement, parameters)
+        except SQLAlchemyError:
+            raise
+        except Exception as error:
+            raise driver.refused(error) from error
 
     def real_time(self) -> datetime:
         """Return the database server's time, aware UTC; for SQLite the host's."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 from sqlalchemy import JSON, BigInteger, Integer, LargeBinary
 from sqlalchemy.exc import DBAPIError
 
+from winchester_core.errors import DataRefused
 from winchester_core.storage.sql.types import UtcDateTime
 
 if TYPE_CHECKING:
@@ -75,8 +76,16 @@ def fetch_multiple(
     return results
 
 
+def refused(error: BaseException) -> DataRefused:
+    """Return the error for a value on which the driver fails, as on one that it cannot encode."""
+    reason = str(error).partition("\n")[0][:300]
+    return DataRefused(f"the driver fails on a value: {type(error).__name__}: {reason}")
+
+
 def raise_dbapi_error(connection: Connection, text: str | None, error: BaseException) -> NoReturn:
-    """Raise `error` as SQLAlchemy would; invalidate a connection that can no longer be used.
+    """Raise `error` as SQLAlchemy would, or `DataRefused` for one that is none of the driver's.
+
+    Invalidate a connection that can no longer be used.
 
     An interrupt (`KeyboardInterrupt`, `SystemExit`) leaves an unread response on the connection.
     """
@@ -85,7 +94,7 @@ def raise_dbapi_error(connection: Connection, text: str | None, error: BaseExcep
         raise error
     dialect = connection.dialect
     if dialect.loaded_dbapi is None or not isinstance(error, dialect.loaded_dbapi.Error):
-        raise error
+        raise refused(error) from error
     driver: Any = connection.connection.dbapi_connection
     is_lost = dialect.is_disconnect(error, driver, None)
     if is_lost:
