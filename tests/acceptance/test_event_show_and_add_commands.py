@@ -98,18 +98,18 @@ def test_a_known_id_is_a_duplicate_not_a_failure(winchester: Winchester, ready_s
     same = (*BEGIN, *AT_TEN, "--message-id", "e1", "--trait", "host=a")
     winchester(ready_site, *same)
     again = winchester(ready_site, *same)
-    told = json.loads(again.out)
-    assert (again.status, told["outcome"]) == (0, "duplicate")
-    assert [each["name"] for each in told["streams"]] == ["pair"]
+    result = json.loads(again.out)
+    assert (again.status, result["outcome"]) == (0, "duplicate")
+    assert [each["name"] for each in result["streams"]] == ["pair"]
 
 
 def test_an_invalid_event_is_reported_with_its_reason_and_not_stored(
     winchester: Winchester, ready_site: Site
 ) -> None:
     ended = winchester(ready_site, *BEGIN, *AT_TEN, "--message-id", "x" * 256)
-    told = json.loads(ended.out)
-    assert (ended.status, told["outcome"], told["streams"]) == (1, "invalid", [])
-    assert "256" in told["reason"]
+    result = json.loads(ended.out)
+    assert (ended.status, result["outcome"], result["streams"]) == (1, "invalid", [])
+    assert "256" in result["reason"]
     with ready_site.store() as store:
         assert (store.count_events(EventFilter()), store.count_rejected()) == (0, 0)
 

@@ -152,14 +152,14 @@ def test_the_plan_matches_the_actual_result(winchester: Winchester, planned: Sit
     ran = planned.run("winchester-worker", "-c", "run.yaml", "--until-idle")
     assert ran.returncode == 0
     now = {stream.id: stream for stream in _streams(planned)}
-    for stream_id, told in foreseen.items():
+    for stream_id, planned in foreseen.items():
         stream = now[stream_id]
-        if told["new_progress"] is None:
+        if planned["new_progress"] is None:
             assert stream in before
             continue
-        assert list(stream.progress) == told["new_progress"]
-        assert stream.expire_timestamp.isoformat() == told["new_expire_timestamp"]
-        done = told["effect"] in ("fires at once", "expires at once")
+        assert list(stream.progress) == planned["new_progress"]
+        assert stream.expire_timestamp.isoformat() == planned["new_expire_timestamp"]
+        done = planned["effect"] in ("fires at once", "expires at once")
         assert (stream.state == "completed") is done
     assert now.keys() - foreseen.keys() == set()
 

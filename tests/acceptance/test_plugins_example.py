@@ -156,11 +156,11 @@ def test_a_configuration_using_them_is_valid(example: Path) -> None:
 @pytest.mark.parametrize("group", [group for group in NAMES if group != plugins.COMMANDS])
 def test_each_has_a_description_an_example_and_described_parameters(group: str) -> None:
     plugin = plugins.installed_plugins(group)[NAMES[group]]
-    told = plugins.describe_plugin(plugin.load())
+    description = plugins.describe_plugin(plugin.load())
     schema = plugin_schema(plugin, plugin.load())
 
-    assert told.text
-    assert NAMES[group] in told.example
+    assert description.text
+    assert NAMES[group] in description.example
     assert all(each.description for each in list_parameters(schema))
 
 
@@ -260,7 +260,7 @@ def test_a_notification_is_distilled_with_the_trait_plugin(example: Path) -> Non
     assert distilled.event["badge"] == "ab-12"
 
 
-# --- as the README says -------------------------------------------------------------------------
+# --- the commands of the README ------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +314,7 @@ def _take(step: Step, folder: Path, installed: list[str]) -> None:
         check=False,
     )
     refused = re.match(r"\S+\.yaml:\d+:\d+: ", step.shown) is not None
-    told = f"{step.command}\n{finished.stdout}{finished.stderr}"
-    assert finished.returncode == (2 if refused else 0), told
+    transcript = f"{step.command}\n{finished.stdout}{finished.stderr}"
+    assert finished.returncode == (2 if refused else 0), transcript
     if step.shown:
-        assert (finished.stderr if refused else finished.stdout).rstrip() == step.shown, told
+        assert (finished.stderr if refused else finished.stdout).rstrip() == step.shown, transcript

@@ -62,11 +62,11 @@ def _acted(
 def test_a_listing_shows_everything_but_the_body(winchester: Winchester, ready_site: Site) -> None:
     ready_site.write_events("bad.jsonl", [{"message_id": "m", "token": "hush"}])
     winchester(ready_site, "ingest", "--file", "bad.jsonl")
-    (told,) = _listed(winchester, ready_site)
+    (rejected,) = _listed(winchester, ready_site)
     body = b'{"message_id": "m", "token": "hush"}'
-    assert told.pop("received_at").endswith("+00:00")
-    assert told == {
-        "id": told["id"],
+    assert rejected.pop("received_at").endswith("+00:00")
+    assert rejected == {
+        "id": rejected["id"],
         "source": "file",
         "kind": "event",
         "body_length": len(body),
@@ -148,8 +148,8 @@ def test_messages_still_invalid_are_kept_with_their_current_reason(
     ids = _keep(ready_site, {"message_id": "m"})
     status, ((outcome, reason),) = _acted(winchester, ready_site, "retry", ids)
     assert (status, outcome, reason) == (1, "invalid", "event_type: is missing")
-    (told,) = _listed(winchester, ready_site)
-    assert told["reason"] == "event_type: is missing"
+    (rejected,) = _listed(winchester, ready_site)
+    assert rejected["reason"] == "event_type: is missing"
 
 
 def test_an_unchanged_reason_keeps_its_position(winchester: Winchester, ready_site: Site) -> None:

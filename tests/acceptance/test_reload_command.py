@@ -57,8 +57,8 @@ def _reload(site: Site, *arguments: str) -> tuple[int, str, str]:
 
 def test_the_process_of_a_pid_file_reloads(worker: RunningProgram, ready_site: Site) -> None:
     _change(ready_site, OTHER_EXPIRATION)
-    told = _reload(ready_site, "--pid-file", "w.pid")
-    assert told == (0, f"sent SIGHUP to process {worker.pid} of w.pid\n", "")
+    result = _reload(ready_site, "--pid-file", "w.pid")
+    assert result == (0, f"sent SIGHUP to process {worker.pid} of w.pid\n", "")
     taken_over = "changes=triggers: pair changed in expiration"
     wait_until(lambda: taken_over in worker.text())
     assert _reload(ready_site, "--pid", str(worker.pid))[0] == 0

@@ -83,7 +83,7 @@ from winchester_core.interfaces import EventSource
 from winchester_core.model.message import Message, MessageKind
 
 class Broker(EventSource):
-    "Hands out what more.json lists, and tells what it was told."
+    "Returns the events of more.json; records calls of receive and ack as files."
     def receive(self, max_messages, timeout_seconds):
         self.exhausted = True
         events = json.loads(pathlib.Path("more.json").read_text())

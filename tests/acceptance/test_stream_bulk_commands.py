@@ -85,11 +85,11 @@ def _done(winchester: Winchester, site: Site, *arguments: str) -> tuple[list[Any
 def test_filters_select_the_streams_to_reset(
     winchester: Winchester, failed_site: Site, filters: list[str], hosts: str
 ) -> None:
-    dry, told = _done(winchester, failed_site, "reset", "--all", *filters, "--dry-run")
-    assert told == f"streams would be reset: {len(hosts)}\n"
+    dry, summary = _done(winchester, failed_site, "reset", "--all", *filters, "--dry-run")
+    assert summary == f"streams would be reset: {len(hosts)}\n"
     assert _hosts(failed_site, "error", "expire_error") == "abcde"
-    done, told = _done(winchester, failed_site, "reset", "--all", *filters)
-    assert told == f"streams reset: {len(hosts)}\n"
+    done, summary = _done(winchester, failed_site, "reset", "--all", *filters)
+    assert summary == f"streams reset: {len(hosts)}\n"
     assert done == dry
     assert _hosts(failed_site, "retry_fire", "retry_expire") == hosts
     assert len(done) == len(hosts)
@@ -106,8 +106,8 @@ def test_list_accepts_the_same_filters(winchester: Winchester, failed_site: Site
 def test_discarded_streams_are_deleted_and_their_events_kept(
     winchester: Winchester, failed_site: Site
 ) -> None:
-    done, told = _done(winchester, failed_site, "discard", "--all", "--error", GONE)
-    assert told == "streams discarded: 2\n"
+    done, summary = _done(winchester, failed_site, "discard", "--all", "--error", GONE)
+    assert summary == "streams discarded: 2\n"
     assert {each["outcome"] for each in done} == {"discarded"}
     assert _hosts(failed_site, "error", "expire_error") == "acd"
     with failed_site.store() as store:
@@ -126,8 +126,8 @@ def test_streams_changed_meanwhile_are_skipped_and_reported(
         return reset_streams(self, marks)
 
     monkeypatch.setattr(SqlStore, "reset_streams", after_another)
-    done, told = _done(winchester, failed_site, "reset", "--all")
-    assert told == "streams reset: 2, 3 skipped\n"
+    done, summary = _done(winchester, failed_site, "reset", "--all")
+    assert summary == "streams reset: 2, 3 skipped\n"
     skipped = [each["reason"] for each in done if each["outcome"] == "skipped"]
     assert skipped == ["it has changed meanwhile"] * 3
 
@@ -160,7 +160,7 @@ def test_discard_by_id_skips_streams_that_are_not_in_error(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([], "--all"),
         (["1", "--all"], "--all"),
@@ -170,11 +170,11 @@ def test_discard_by_id_skips_streams_that_are_not_in_error(
     ],
 )
 def test_ids_and_filters_are_mutually_exclusive(
-    winchester: Winchester, failed_site: Site, arguments: list[str], said: str
+    winchester: Winchester, failed_site: Site, arguments: list[str], message: str
 ) -> None:
     ended = winchester(failed_site, "stream", "reset", *arguments)
     assert ended.status == 2
-    assert said in ended.err
+    assert message in ended.err
 
 
 def _id(store: SqlStore, host: str) -> int:

@@ -213,11 +213,11 @@ def test_reset_makes_errored_streams_ready_and_explains_the_others(
     failed, waiting = _id(failed_site, "a"), _id(failed_site, "b")
     ids = (str(each) for each in (failed, waiting, 404))
     ended = winchester(failed_site, "stream", "reset", *ids, "-f", "json")
-    told = {each["id"]: (each["outcome"], each["reason"]) for each in json.loads(ended.out)}
+    results = {each["id"]: (each["outcome"], each["reason"]) for each in json.loads(ended.out)}
     assert ended.status == 1
-    assert told[failed] == ("retry_fire", None)
-    assert told[waiting][0] == told[404][0] == "failed"
-    assert "only a stream in error can be reset" in told[waiting][1]
+    assert results[failed] == ("retry_fire", None)
+    assert results[waiting][0] == results[404][0] == "failed"
+    assert "only a stream in error can be reset" in results[waiting][1]
     with failed_site.store() as store:
         stream = store.get_stream_by_id(failed)
     assert (stream.state, stream.attempts) == (StreamState.RETRY_FIRE, 0)

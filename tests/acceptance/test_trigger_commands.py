@@ -93,8 +93,8 @@ def test_triggers_are_listed_with_stream_counts_by_state(
 
 def test_triggers_are_listed_without_a_database(winchester: Winchester, site: Site) -> None:
     ended = winchester(site, "trigger", "list", "-f", "json")
-    (told,) = json.loads(ended.out)
-    assert (ended.status, told["streams"]) == (0, None)
+    (trigger,) = json.loads(ended.out)
+    assert (ended.status, trigger["streams"]) == (0, None)
     assert f"winchester_db -c {site.config} upgrade head" in ended.err
     assert winchester(site, "trigger", "show", "pair").status == 0
 

@@ -159,10 +159,10 @@ class FaultInjector:
         was_asked = name in self._ending
         self._ending.discard(name)
         status, output = member.wait(), member.text()
-        # one that had hardly begun knows nothing of the signal yet
+        # a process that has just started has no signal handler yet
         if was_asked and status in (0, -signal.SIGTERM):
             return
-        # it may end where the server is away when it begins; once at work, it waits
+        # it may end if the server is unavailable at its start; once running, it waits
         has_worked = not all(line.startswith("winchester") for line in output.splitlines())
         assert (status, has_worked) == (1, False), f"{name} ended with {status}:\n{output[-4000:]}"
         self.failed_starts += 1

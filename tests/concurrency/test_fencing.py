@@ -162,7 +162,7 @@ def test_a_worker_stopped_in_its_commit_does_not_complete(scene: Scene) -> None:
     continue_worker(stopped)
     scene.assert_continues(stopped, "b")
     # the lease was proved, hence commit began; as it may have acted, another did the same again,
-    # and could tell so by the attempt; what was committed is not rolled back
+    # and could detect it by the attempt; what was committed is not rolled back
     notes = [note for note in scene.journal() if note["stream"] == completed.id]
     assert [(note["call"], note["attempt"], note["pid"]) for note in notes] == [
         ("handle", 1, stopped.pid),

@@ -1,4 +1,4 @@
-"""The triggers shown on pages pass test cases for what the pages say."""
+"""The triggers shown on pages pass test cases that check what the pages claim."""
 
 from __future__ import annotations
 

@@ -241,7 +241,7 @@ def test_claiming_survives_a_deadlock(
     claims = lose_a_deadlock(
         store, "uq_streams_open_key", "open_key", stream_id, lambda: claim_all(store)
     )
-    # at the second try the other held the row still, and what others have locked is passed over
+    # at the second attempt the other still held the row, and locked rows are skipped
     (claim,) = claims or claim_all(store)
     assert (claim.stream_id, claim.attempt) == (stream_id, 1)
     stream = only_stream(store, instance="a")

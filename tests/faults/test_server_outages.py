@@ -133,7 +133,7 @@ def test_a_server_outage_or_crash_costs_only_time(scene: Scene) -> None:
     scene.feed("running")
     wait_until(lambda: {"call": "handle", "host": "running", "attempt": 1} in scene.journal())
     scene.server.stop()
-    hold.unlink()  # its handlers are done while the server is away
+    hold.unlink()  # its handlers finish while the server is unavailable
     scene.feed(*names("away", 20))
     scene.wait_until_noticed(1)
     scene.server.start()

@@ -79,8 +79,8 @@ def test_an_entry_with_json_round_trips(event: dict[str, Any], title: str, categ
     assert entry.findtext(f"{{{ATOM}}}title") == as_read(title)
     terms = [each.get("term") for each in entry.findall(f"{{{ATOM}}}category")]
     assert terms[:2] == [replace_invalid_xml(category), replace_invalid_xml(event["event_type"])]
-    told = json.loads(entry.findtext(f"{{{ATOM}}}content") or "")
-    assert told == {
+    content = json.loads(entry.findtext(f"{{{ATOM}}}content") or "")
+    assert content == {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in event.items()
     }

@@ -1,4 +1,4 @@
-"""Cached groups agree with groups computed anew."""
+"""Cached groups agree with newly computed groups."""
 
 from __future__ import annotations
 

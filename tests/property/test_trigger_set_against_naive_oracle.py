@@ -54,13 +54,13 @@ class RecordingObserver:
     """Records the notifications."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, str | None]] = []
+        self.calls: list[tuple[str, str | None]] = []
 
     def matched(self, definition: TriggerDefinition) -> None:
-        self.told.append((definition.name, None))
+        self.calls.append((definition.name, None))
 
     def mismatched(self, definition: TriggerDefinition, reason: str) -> None:
-        self.told.append((definition.name, reason))
+        self.calls.append((definition.name, reason))
 
 
 @given(st.lists(CONFIGS, max_size=12), st.lists(EVENTS, min_size=1, max_size=3))
@@ -71,17 +71,17 @@ def test_a_trigger_set_agrees_with_a_linear_search(
         TriggerDefinition.from_config({"name": f"t{number}", **config}, CONDITIONS)
         for number, config in enumerate(configs)
     ]
-    witness = RecordingObserver()
-    triggers = TriggerSet(definitions, witness)
+    observer = RecordingObserver()
+    triggers = TriggerSet(definitions, observer)
     for event in events:
-        witness.told.clear()
+        observer.calls.clear()
         oracle = RecordingObserver()
         assert triggers.match(event) == search(definitions, event, oracle)
-        assert witness.told == oracle.told
+        assert observer.calls == oracle.calls
 
 
 def search(
-    definitions: list[TriggerDefinition], event: Mapping[str, Any], witness: RecordingObserver
+    definitions: list[TriggerDefinition], event: Mapping[str, Any], observer: RecordingObserver
 ) -> list[Match]:
     matches = []
     for definition in definitions:
@@ -96,9 +96,9 @@ def search(
         if match is not None:
             matches.append(match)
         if definition.debug_level and match is not None:
-            witness.matched(definition)
+            observer.matched(definition)
         elif definition.debug_level:
-            witness.mismatched(definition, reason)
+            observer.mismatched(definition, reason)
     return matches
 
 

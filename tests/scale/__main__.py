@@ -1,7 +1,7 @@
 """Measures a large database: `python -m scale --backend postgresql --events 10000000`.
 
-It makes a database of its own on the server that the tests use, fills it, measures, prints a
-table, and drops it. `--url` measures one that was filled before, and leaves it.
+Creates a temporary database on the tests' server, fills it, measures, prints a table, and drops
+it. `--url` measures a database that was filled before, and keeps it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
             DatabaseSchema(database).upgrade()
             started = perf_counter()
             bulk = fill(database, args.events)
-            _tell(f"filled with {bulk.events} events in {perf_counter() - started:.0f} s")
+            _print_progress(f"filled with {bulk.events} events in {perf_counter() - started:.0f} s")
         else:
             bulk = Bulk(args.events)
         report = measure(database, bulk)
@@ -55,19 +55,19 @@ def main() -> None:
 
 
 def measure(database: Database, bulk: Bulk) -> dict[str, Any]:
-    """Every measure: its latency, and what the database reads for it."""
+    """Return the report: latency of every operation, and the rows that the database reads."""
     store = SqlStore(database)
     measures = Measures(store, bulk)
     lines = []
     for name, action in measures.all():
-        _tell(name)
+        _print_progress(name)
         seconds = sorted(_timed(action) for _ in range(REPEATS))
         lines.append(
             {
                 "name": name,
                 "median_ms": round(1000 * statistics.median(seconds), 1),
                 "worst_ms": round(1000 * seconds[-1], 1),
-                "read": _read(database, action),
+                "read": _rows_read(database, action),
             }
         )
     return {
@@ -85,15 +85,15 @@ def _timed(action: Callable[[], object]) -> float:
     return perf_counter() - started
 
 
-def _read(database: Database, action: Callable[[], object]) -> int:
-    """The rows that a server says it reads; of SQLite, thousands of instructions."""
+def _rows_read(database: Database, action: Callable[[], object]) -> int:
+    """Return the rows that the server reports as read; SQLite: thousands of instructions."""
     if database.dialect.embedded:
         with metered(database, instructions=True) as meter:
             action()
         return meter.instructions // 1000
-    with readings(database) as noted:
+    with readings(database) as recorded:
         action()
-    return sum(each.rows for each in noted)
+    return sum(each.rows for each in recorded)
 
 
 def _trim_rate(measures: Measures) -> int:
@@ -112,10 +112,10 @@ def _print(report: dict[str, Any]) -> None:
             f"| {line['name']:62} | {line['median_ms']:9} | {line['worst_ms']:8} |"
             f" {line['read']:8} |"
         )
-    print(f"trimmed in batches of {TRIM}: {report['trimmed_per_second']} events a second")
+    print(f"trimmed in batches of {TRIM}: {report['trimmed_per_second']} events per second")
 
 
-def _tell(text: str) -> None:
+def _print_progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
@@ -124,7 +124,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--backend", choices=BACKENDS, default="postgresql")
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--url", help="a database that was filled before with --events")
-    parser.add_argument("--json", type=Path, help="write the figures to this file, too")
+    parser.add_argument("--json", type=Path, help="also write the report to this file")
     return parser.parse_args()
 
 

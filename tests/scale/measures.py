@@ -1,4 +1,4 @@
-"""What is measured on a large database: each thing that ingest, workers and commands ask of it."""
+"""Measured operations on a large database: those of ingest, workers and commands."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HALF = END - timedelta(days=14)
 
 
 class Measures:
-    """The things to measure, by name; each may be called any number of times."""
+    """Operations by name; each can be repeated any number of times."""
 
     def __init__(self, store: SqlStore, bulk: Bulk) -> None:
         self._store = store
@@ -39,17 +39,17 @@ class Measures:
         self._trimmed: TrimResult | None = None
 
     def all(self) -> Iterator[tuple[str, Callable[[], object]]]:
-        """Name and action of each, those that remove events last."""
+        """Yield name and action of each operation; those that delete events come last."""
         yield f"ingest {BATCH} events, half into open streams", self.ingest
         yield f"claim, load and complete {CLAIMS} streams of all that are due", self.work
         yield "poll of an idle worker", self.poll
         yield from self._lists()
         yield from self._counts()
         yield f"trim a batch of {TRIM}", self.trim
-        yield f"trim a batch of {TRIM}, from the oldest event", self.trim_anew
+        yield f"trim a batch of {TRIM}, from the oldest event", self.trim_from_start
 
     def ingest(self) -> None:
-        """A batch as a source hands it over."""
+        """Ingest a batch, as a source delivers it."""
         batch = next(self._batches)
         known = [
             make_event(f"{batch}/known/{i}", instance=f"i-{self._open[-1 - i % len(self._open)]}")
@@ -61,7 +61,7 @@ class Measures:
         ingest(self._store, VM, *known, *new, now=END)
 
     def work(self) -> None:
-        """A worker's batch, without what its handlers do."""
+        """Claim, load and complete a batch, without handlers."""
         claims = self._store.claim_ready(
             worker="w", reason=Reason.EXPIRE, now=ALL_DUE, limit=CLAIMS, lease=LEASE
         )
@@ -69,7 +69,7 @@ class Measures:
         self._store.complete([Completion(each) for each in claims], FixedTime(END))
 
     def poll(self) -> None:
-        """What a worker asks when nothing is ready."""
+        """Run the queries of an idle worker."""
         self._store.rescue(max_attempts=5, limit=BATCH)
         for reason in Reason:
             self._store.claim_ready(
@@ -79,16 +79,16 @@ class Measures:
         self._store.backlog(BEFORE_ALL)
 
     def trim(self) -> int:
-        """One batch, past the one before."""
+        """Trim one batch, continuing after the previous one."""
         return self._trim(self._trimmed)
 
-    def trim_anew(self) -> int:
-        """One batch, where a sweep begins."""
+    def trim_from_start(self) -> int:
+        """Trim one batch, starting at the oldest event."""
         return self._trim(None)
 
     def _trim(self, before: TrimResult | None, age: datetime = HALF) -> int:
-        mark = before.cursor if before is not None else None
-        self._trimmed = self._store.trim(age, age, TRIM, mark)
+        cursor = before.cursor if before is not None else None
+        self._trimmed = self._store.trim(age, age, TRIM, cursor)
         return self._trimmed.removed
 
     def _lists(self) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -104,8 +104,8 @@ class Measures:
                 since=day, traits={"host": "compute-7"}
             ),
         }
-        for name, wanted in events.items():
-            yield name, lambda wanted=wanted: store.find_events(wanted)
+        for name, event_filter in events.items():
+            yield name, lambda chosen=event_filter: store.find_events(chosen)
         streams = {
             "stream list": StreamFilter(),
             "stream list --state error": StreamFilter(states=(StreamState.ERROR,)),
@@ -116,8 +116,8 @@ class Measures:
             "stream list --message-id": StreamFilter(message_id=bulk.message_id(bulk.events // 2)),
             "stream list --trait": StreamFilter(traits={"instance": f"i-{bulk.streams // 2 + 1}"}),
         }
-        for name, chosen in streams.items():
-            yield name, lambda chosen=chosen: store.find_streams(chosen)
+        for name, stream_filter in streams.items():
+            yield name, lambda chosen=stream_filter: store.find_streams(chosen)
 
     def _counts(self) -> Iterator[tuple[str, Callable[[], object]]]:
         store = self._store

@@ -142,10 +142,10 @@ class TestBulkActions:
         changed = by_instance["changed"].id
         store.reset_stream(changed)
         (again,) = claim_all(store)
-        store.fail(Failure(again, "failed anew", NOTHING, final=True), max_attempts=5)
+        store.fail(Failure(again, "failed again", NOTHING, final=True), max_attempts=5)
         store.purge_stream(by_instance["gone"].id)
         assert set(getattr(store, act)(versions)) == {by_instance["same"].id}
-        assert store.get_stream_by_id(changed).last_error == "failed anew"
+        assert store.get_stream_by_id(changed).last_error == "failed again"
 
     @pytest.mark.parametrize("act", ["reset_streams", "discard_streams"])
     @pytest.mark.parametrize(

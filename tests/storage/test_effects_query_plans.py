@@ -44,7 +44,7 @@ def filled(request: pytest.FixtureRequest, databases: Databases) -> SqlStore:
     """A store with many effects; every hundredth ordering key is dead."""
     backend, known = request.param
     store = SqlStore(databases.emptied(backend))
-    analyze(store.database)  # as it is empty
+    analyze(store.database)  # while the table is empty
     now = store.real_time()
     rows = [
         {

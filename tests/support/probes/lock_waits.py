@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _WAITING = {
     "postgresql": "SELECT count(*) FROM pg_stat_activity"
     " WHERE datname = current_database() AND wait_event_type = 'Lock'",
-    # InnoDB writes that table anew only when nobody has read it for a tenth of a second
+    # InnoDB refreshes that table only when nobody has read it for a tenth of a second
     "mariadb": "SELECT count(*) + sleep(0.15) FROM information_schema.innodb_trx"
     " JOIN information_schema.processlist ON trx_mysql_thread_id = processlist.id"
     " WHERE trx_state = 'LOCK WAIT' AND db = database()",

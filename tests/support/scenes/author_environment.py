@@ -33,7 +33,7 @@ def make_environment(directory: Path) -> Mapping[str, str]:
     return {
         "PATH": os.pathsep.join([str(directory / "bin"), os.environ.get("PATH", os.defpath)]),
         "PIP_NO_INDEX": "1",
-        "PIP_NO_BUILD_ISOLATION": "0",  # which says: not
+        "PIP_NO_BUILD_ISOLATION": "0",  # the value 0 disables build isolation
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
 

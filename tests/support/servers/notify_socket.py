@@ -17,7 +17,7 @@ class NotifySocket:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self.heard: list[str] = []
+        self.received: list[str] = []
         """Every line received so far."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(f"\0{address[1:]}" if address.startswith("@") else address)
@@ -26,15 +26,15 @@ class NotifySocket:
     def listen(self) -> list[str]:
         """Return the lines of the next datagram. Raises `TimeoutError` without one."""
         lines = self._socket.recv(4096).decode().splitlines()
-        self.heard += lines
+        self.received += lines
         return lines
 
     def listen_until(self, awaited: Callable[[str], bool]) -> list[str]:
         """Receive until such a line; return the lines received from now on."""
-        begin = len(self.heard)
-        while not any(map(awaited, self.heard[begin:])):
+        begin = len(self.received)
+        while not any(map(awaited, self.received[begin:])):
             self.listen()
-        return self.heard[begin:]
+        return self.received[begin:]
 
     def is_silent(self) -> bool:
         """Whether no datagram is pending."""

@@ -62,7 +62,7 @@ def test_discarded_figures_are_reported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--only", "ingest-bach"], "available: ingest-batch, worker"),
         (["--database", "oracle"], "available: sqlite"),
@@ -70,11 +70,11 @@ def test_discarded_figures_are_reported() -> None:
     ],
 )
 def test_a_wrong_argument_is_reported(
-    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
         make_parser(["ingest-batch", "worker"]).parse_args(arguments)
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_growth_steps_are_powers_of_ten_up_to_the_limit() -> None:

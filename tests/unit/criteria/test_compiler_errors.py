@@ -58,7 +58,7 @@ def test_number_must_be_a_positive_integer(problems: Callable[..., Found], numbe
 
 
 @pytest.mark.parametrize(
-    ("text", "path", "said"),
+    ("text", "path", "expected"),
     [
         ("traits: {x: {regx: a}}", ("traits", "x", "regx"), "did you mean 'regex'?"),
         ("traits: {x: {nto: a}}", ("traits", "x", "nto"), "did you mean 'not'?"),
@@ -85,11 +85,11 @@ def test_number_must_be_a_positive_integer(problems: Callable[..., Found], numbe
     ],
 )
 def test_each_fault_is_reported_at_its_position(
-    problems: Callable[..., Found], text: str, path: tuple[Any, ...], said: str
+    problems: Callable[..., Found], text: str, path: tuple[Any, ...], expected: str
 ) -> None:
     found_path, message = only(problems(yaml.safe_load(text)))
     assert found_path == path
-    assert said in message
+    assert expected in message
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_a_missing_trait_is_reported(why: Callable[..., str], wanted: Any, descr
 
 
 @pytest.mark.parametrize(
-    ("wanted", "said"),
+    ("wanted", "prefix"),
     [
         (3, "trait 'x' is text, not an int; expected: x is 3"),
         ({"int": 3}, "trait 'x' is text, not an int; expected: x is an int == 3"),
@@ -60,10 +60,10 @@ def test_a_missing_trait_is_reported(why: Callable[..., str], wanted: Any, descr
     ],
 )
 def test_a_wrong_type_is_reported_with_the_expected_one(
-    why: Callable[..., str], wanted: Any, said: str
+    why: Callable[..., str], wanted: Any, prefix: str
 ) -> None:
     reason = why(wanted, x=SECRET)
-    assert reason.startswith(said)
+    assert reason.startswith(prefix)
     assert SECRET not in reason
 
 

@@ -131,8 +131,10 @@ def test_a_failed_source_is_reopened_and_reported_once(
             _entry("good", ListSource, ids=["2"]),
         ).run()
     assert _stored(manager) == {"1", "2"}
-    told = [record for record in caplog.records if "unavailable, retrying" in record.getMessage()]
-    assert len(told) == 1
+    outages = [
+        record for record in caplog.records if "unavailable, retrying" in record.getMessage()
+    ]
+    assert len(outages) == 1
     assert any("available again" in record.getMessage() for record in caplog.records)
 
 

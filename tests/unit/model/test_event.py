@@ -154,7 +154,7 @@ class Instant(datetime):
 
 
 class Misleading(str):
-    """A text whose methods say something else."""
+    """A string whose methods return something else."""
 
     def __str__(self) -> str:
         return "another text"

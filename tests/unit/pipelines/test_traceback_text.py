@@ -81,7 +81,7 @@ def test_no_secret_is_shown(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "http://host:8080/path is away",
+        "http://host:8080/path is unavailable",
         "mail someone@example.org",
         "the password is wrong",
         "no such trait: instance_id",

@@ -45,19 +45,19 @@ OWN = [(group, name) for group in GROUP_NOUNS for name in own(group)]
 
 @pytest.mark.parametrize(("group", "name"), OWN, ids=lambda value: value)
 def test_every_built_in_plugin_has_a_one_line_summary_and_an_example(group: str, name: str) -> None:
-    told = describe_plugin(PluginRegistry(group)[name])
+    description = describe_plugin(PluginRegistry(group)[name])
 
-    assert told.text.splitlines()[0] == told.summary
-    assert name.split(maxsplit=1)[0] in told.example or name == "text"
+    assert description.text.splitlines()[0] == description.summary
+    assert name.split(maxsplit=1)[0] in description.example or name == "text"
 
 
 @pytest.mark.parametrize(("group", "name"), OWN, ids=lambda value: value)
 def test_every_built_in_parameter_has_a_description_and_a_known_type(group: str, name: str) -> None:
     plugin = installed_plugins(group)[name]
-    told = list_parameters(plugin_schema(plugin, plugin.load()))
+    parameters = list_parameters(plugin_schema(plugin, plugin.load()))
 
-    assert [each.name for each in told if not each.description] == []
-    assert {each.name for each in told if each.takes == "anything"} <= ANYTHING
+    assert [each.name for each in parameters if not each.description] == []
+    assert {each.name for each in parameters if each.takes == "anything"} <= ANYTHING
 
 
 @pytest.mark.parametrize("name", own(CONDITIONS))

@@ -83,7 +83,7 @@ def maybe_port(value: Any) -> Any:
         (All(int, Range(min=1, max=5)), {"type": "integer", "minimum": 1, "maximum": 5}),
         (All(float, Range(min=0, min_included=False)), {"type": "number", "exclusiveMinimum": 0}),
         (All(Range(min=1), Range(min=2)), {"allOf": [{"minimum": 1}, {"minimum": 2}]}),
-        (All(str, Upper, In(["A"])), TEXT),  # a is taken, too: what it becomes is not told
+        (All(str, Upper, In(["A"])), TEXT),  # accepts "a", too; not expressible
         (All(undescribed, int), {}),
         (All(port, Range(max=9)), {"type": "integer", "minimum": 1, "title": "port", "maximum": 9}),
         (Coerce(int), {"type": ["number", "string"]}),

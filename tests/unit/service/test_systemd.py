@@ -86,7 +86,7 @@ def test_a_watchdog_of_another_process_is_ignored(listener: NotifySocket) -> Non
         supervisor.ready()
         supervisor.stopping()
     listener.listen_until(lambda line: line == "STOPPING=1")
-    assert "WATCHDOG=1" not in listener.heard
+    assert "WATCHDOG=1" not in listener.received
 
 
 def test_child_processes_do_not_inherit_the_socket(listener: NotifySocket) -> None:

@@ -79,11 +79,11 @@ def test_the_current_span_ids_match_the_exported_ones(
 ) -> None:
     assert log_context.trace_ids() == {}
     with LogContext("run"):
-        told = log_context.trace_ids()
+        trace_ids = log_context.trace_ids()
     (span,) = exporter.get_finished_spans()
     context = span.get_span_context()
     assert context is not None
-    assert told == {
+    assert trace_ids == {
         "trace_id": f"{context.trace_id:032x}",
         "span_id": f"{context.span_id:016x}",
     }

@@ -57,29 +57,31 @@ def stream(definition: TriggerDefinition, *progress: int, **changes: Any) -> Str
 
 
 def test_the_first_matching_criterion_decides_the_group() -> None:
-    told = explain_event(trigger(), event("item", of=7, size=5))
-    assert (told.matched, told.reason) == (True, "it meets match criterion 2")
-    assert told.distinguished_by is not None
-    assert told.distinguished_by["order"] == 7
-    assert [each.is_met for each in told.match_criteria] == [False, True]
-    assert [each.is_met for each in told.fire_criteria] == [False, True]
+    explanation = explain_event(trigger(), event("item", of=7, size=5))
+    assert (explanation.matched, explanation.reason) == (True, "it meets match criterion 2")
+    assert explanation.distinguished_by is not None
+    assert explanation.distinguished_by["order"] == 7
+    assert [each.is_met for each in explanation.match_criteria] == [False, True]
+    assert [each.is_met for each in explanation.fire_criteria] == [False, True]
 
 
 def test_an_event_of_another_type_is_reported_by_its_type_only() -> None:
-    told = explain_event(trigger(), event("lost"))
-    assert (told.matched, told.reason) == (False, "it meets no match criterion")
-    assert [each.reason for each in told.match_criteria] == [
+    explanation = explain_event(trigger(), event("lost"))
+    assert (explanation.matched, explanation.reason) == (False, "it meets no match criterion")
+    assert [each.reason for each in explanation.match_criteria] == [
         "its event type is not 'paid'",
         "its event type is not 'item'",
     ]
-    assert told.fire_criteria[1].reason == "its event type is not 'item'"
-    assert told.fire_criteria[1].criterion == "event type 'item' and size is an int > 3"
+    assert explanation.fire_criteria[1].reason == "its event type is not 'item'"
+    assert explanation.fire_criteria[1].criterion == "event type 'item' and size is an int > 3"
 
 
 def test_a_missing_distinguishing_trait_is_reported_with_its_criterion() -> None:
-    told = explain_event(trigger(), event("item", order=7))
-    assert told.reason == ("it meets match criterion 2, but it lacks the distinguishing trait 'of'")
-    assert told.distinguished_by is None
+    explanation = explain_event(trigger(), event("item", order=7))
+    assert explanation.reason == (
+        "it meets match criterion 2, but it lacks the distinguishing trait 'of'"
+    )
+    assert explanation.distinguished_by is None
 
 
 def test_an_explanation_agrees_with_the_matching() -> None:
@@ -92,9 +94,9 @@ def test_an_explanation_agrees_with_the_matching() -> None:
         event("item"),
         event("lost", order=1),
     ):
-        told = explain_event(definition, each)
+        explanation = explain_event(definition, each)
         groups = [match.group.values for match in triggers.match(each)]
-        assert groups == ([told.distinguished_by] if told.matched else [])
+        assert groups == ([explanation.distinguished_by] if explanation.matched else [])
 
 
 def test_unmatched_events_are_grouped_by_reason_with_matching_types_first() -> None:

@@ -68,12 +68,12 @@ CLAIMED: dict[str, Any] = {"worker": "w", "lease_until": NOON + HOUR}
 def test_each_state_shows_its_next_transition(
     changes: dict[str, Any], now: datetime | None, words: list[str]
 ) -> None:
-    told = next_transition(replace(STREAM, **changes), now=now, real_now=NOON)
-    assert [word for word in words if word not in told] == []
+    text = next_transition(replace(STREAM, **changes), now=now, real_now=NOON)
+    assert [word for word in words if word not in text] == []
 
 
 def test_a_stream_about_to_fire_shows_no_expiry() -> None:
-    told = next_transition(
+    text = next_transition(
         replace(STREAM, fire_timestamp=NOON + 3 * HOUR), now=NOON + 2 * HOUR, real_now=NOON
     )
-    assert told == "fires at 2024-05-17T15:00:00+00:00 (stream time, in 1h)"
+    assert text == "fires at 2024-05-17T15:00:00+00:00 (stream time, in 1h)"

@@ -42,7 +42,7 @@ def test_naive_datetime_constants_are_utc_and_aware_ones_are_converted(
 
 @pytest.mark.parametrize("form", ["constant", "in"])
 @pytest.mark.parametrize(
-    ("constant", "said"),
+    ("constant", "message"),
     [
         (None, "exists: false"),
         (nan, "not a trait value"),
@@ -56,14 +56,14 @@ def test_naive_datetime_constants_are_utc_and_aware_ones_are_converted(
     ],
 )
 def test_a_constant_no_trait_can_hold_is_refused_with_the_reason(
-    problems: Callable[..., dict[Any, str]], form: str, constant: Any, said: str
+    problems: Callable[..., dict[Any, str]], form: str, constant: Any, message: str
 ) -> None:
     if form == "constant":
         found, path = problems({"traits": {"x": constant}}), ("traits", "x")
     else:
         found, path = problems({"traits": {"x": {"in": [1, constant]}}}), ("traits", "x", "in", 1)
     assert list(found) == [path]
-    assert said in found[path]
+    assert message in found[path]
 
 
 @pytest.mark.parametrize("name", ["string", "text"])

@@ -117,7 +117,7 @@ def test_a_range_may_be_open_at_one_end(holds: Callable[[Any, Any], bool]) -> No
 
 
 @pytest.mark.parametrize(
-    ("expression", "path", "said"),
+    ("expression", "path", "message"),
     [
         ({}, (), "a map with 'min', 'max' or both"),
         ([1, 2], (), "a map with 'min', 'max' or both"),
@@ -130,11 +130,11 @@ def test_a_range_may_be_open_at_one_end(holds: Callable[[Any, Any], bool]) -> No
     ],
 )
 def test_an_impossible_range_is_refused_at_its_position(
-    problems: Callable[..., dict[Any, str]], expression: Any, path: tuple[str, ...], said: str
+    problems: Callable[..., dict[Any, str]], expression: Any, path: tuple[str, ...], message: str
 ) -> None:
     found = problems({"traits": {"x": {"range": expression}}})
     assert list(found) == [("traits", "x", "range", *path)]
-    assert said in found["traits", "x", "range", *path]
+    assert message in found["traits", "x", "range", *path]
 
 
 def test_every_fault_of_a_range_is_reported(problems: Callable[..., dict[Any, str]]) -> None:

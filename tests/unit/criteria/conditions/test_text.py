@@ -54,7 +54,7 @@ def test_a_regex_does_not_match_a_lone_surrogate(holds: Callable[[Any, Any], boo
 
 
 @pytest.mark.parametrize(
-    ("pattern", "said"),
+    ("pattern", "message"),
     [
         ("a(", "missing )"),
         ("(?=a)", "RE2's syntax"),
@@ -68,10 +68,10 @@ def test_a_regex_does_not_match_a_lone_surrogate(holds: Callable[[Any, Any], boo
     ],
 )
 def test_an_invalid_regex_is_refused_with_the_engines_reason(
-    problems: Callable[..., dict[Any, str]], pattern: Any, said: str
+    problems: Callable[..., dict[Any, str]], pattern: Any, message: str
 ) -> None:
     found = problems({"traits": {"x": {"regex": pattern}}})
-    assert said in found["traits", "x", "regex"]
+    assert message in found["traits", "x", "regex"]
 
 
 @pytest.mark.parametrize(

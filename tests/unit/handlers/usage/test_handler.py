@@ -113,7 +113,7 @@ FAILED = {
         "U2",
         [event("delete.end", **DELETED), exists(state="deleted", deleted_at=MORNING)],
     ),
-    "U6 deleted, says the event": ("U6", [event("delete.end"), exists()]),
+    "U6 deleted, according to the event": ("U6", [event("delete.end"), exists()]),
     "U6 an empty text is no time": ("U6", [event("delete.end"), exists(deleted_at="")]),
     "U1 an empty text is no time": ("U1", [exists(launched_at="")]),
     "U2 an empty text is no value": (

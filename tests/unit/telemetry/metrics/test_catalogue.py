@@ -49,7 +49,7 @@ def test_metric_names_and_labels_follow_the_conventions(metric: Metric) -> None:
 def test_every_metric_is_exposed_once() -> None:
     assert [name for name, n in Counter(each.name for each in METRICS).items() if n > 1] == []
     bases = [each.name.removesuffix("_total") for each in METRICS]
-    assert len(set(bases)) == len(bases), "OpenMetrics tells a counter without its _total"
+    assert len(set(bases)) == len(bases), "OpenMetrics names a counter without its _total"
     defined = {each for each in vars(catalogue).values() if isinstance(each, Metric)}
     assert defined == set(catalogue.OTHER_METRICS)
 

@@ -48,9 +48,9 @@ def test_every_metric_is_exposed_with_type_help_and_labels(format_name: str) -> 
     else:
         text = scrape(one_of_each, accept=OPENMETRICS)
         read = list(openmetrics.text_string_to_metric_families(text))
-    told = {each.name: each for each in read}
+    families = {each.name: each for each in read}
     for metric in METRICS:
-        family = told[metric.name.removesuffix("_total")]
+        family = families[metric.name.removesuffix("_total")]
         assert family.type == metric.kind.value
         assert family.documentation == metric.meaning.replace("`", "")
         assert all(set(each.labels) - {"le"} == set(metric.labels) for each in family.samples)
