@@ -115,7 +115,7 @@ def test_logging_is_reloaded_or_left_unchanged(worker: RunningProgram, ready_sit
     ready_site.add_settings("log_file: none/worker.log\n")
     _reload(ready_site, "--pid-file", "w.pid")
     wait_until(
-        lambda: "reload failed, configuration unchanged:\nnone/worker.log: " in worker.text()
+        lambda: "reload failed, configuration unchanged:\n    none/worker.log: " in worker.text()
     )
     ready_site.config.write_text(settings)
     ready_site.add_settings("log_file: worker.log\n")
