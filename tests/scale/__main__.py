@@ -1,7 +1,7 @@
 """Measures a large database: `python -m scale --backend postgresql --events 10000000`.
 
-Creates a temporary database on the tests' server, fills it, measures, prints a table, and drops
-it. `--url` measures a database that was filled before, and keeps it.
+Creates a temporary database on the server of the tests, fills it, measures, prints a table, and
+drops it. `--url` measures a database that was filled before, and keeps it.
 """
 
 from __future__ import annotations

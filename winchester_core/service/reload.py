@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.service.exit import CLEANUP_SECONDS, error_lines
+from winchester_core.telemetry.log_context import MultilineText
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +89,7 @@ class Reloader:
             apply = self._prepare(change.settings)
             configure_logging(change.settings, self._proc_name)
         except Exception as error:  # noqa: BLE001 - code of plugins validates their params
-            reasons = "\n".join(error_lines(error, self._settings.name))
+            reasons = MultilineText("\n".join(error_lines(error, self._settings.name)))
             logger.error("reload failed, configuration unchanged:\n%s", reasons)
             return False
         apply()
