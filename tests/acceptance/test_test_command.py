@@ -87,7 +87,7 @@ counts: {fired: 2}
 """
     ended = _tested(winchester, site, wrong)
     assert ended.status == 1
-    came = 'distinguished_by {"host": "a"}, events ["e1", "e2"]'
+    fields = 'distinguished_by {"host": "a"}, events ["e1", "e2"]'
     line_text = [line.strip() for line in ended.out.splitlines()]
     assert line_text[1:] == [
         "FAILED a pair",
@@ -100,7 +100,7 @@ counts: {fired: 2}
         'cases.yaml:11: stream: expected distinguished_by {"host": "b"}',
         "got: none that is similar",
         "unexpected run",
-        f"got: trigger pair, pipeline report, reason fire, {came}",
+        f"got: trigger pair, pipeline report, reason fire, {fields}",
         "cases.yaml:9: fired: expected 2, got 1",
         "1 case: 0 ok, 1 failed",
     ]

@@ -232,7 +232,7 @@ def test_a_worker_publishes_everything_across_a_broker_restart(
     ]
     expected = {f"{host}-{what}" for host in hosts for what in ("begin", "end")}
     assert {event for _, event in published} == expected
-    # what came twice came with the same id
+    # a message that was published twice has the same id
     assert len(set(published)) == len({message_id for message_id, _ in published}) == len(expected)
 
 

@@ -17,9 +17,9 @@ def stream(host: str, outcome: str = "fired", **fields: Any) -> dict[str, Any]:
 
 
 def test_only_the_given_fields_are_compared() -> None:
-    came = stream("a", events=["e1"], error="ValueError: no disk")
-    assert differing_fields(expect(trigger="t", events=["e1"], error="no disk"), came) == []
-    assert differing_fields(expect(outcome="expired", error="no light"), came) == [
+    actual = stream("a", events=["e1"], error="ValueError: no disk")
+    assert differing_fields(expect(trigger="t", events=["e1"], error="no disk"), actual) == []
+    assert differing_fields(expect(outcome="expired", error="no light"), actual) == [
         "outcome",
         "error",
     ]
@@ -28,8 +28,8 @@ def test_only_the_given_fields_are_compared() -> None:
 
 def test_the_largest_possible_number_of_items_is_matched() -> None:
     wanted = [expect(trigger="t"), expect(outcome="fired"), expect(distinguished_by={"host": "a"})]
-    came = [stream("a"), stream("b", "expired"), stream("c")]
-    found = match_expected(wanted, came)
+    actual = [stream("a"), stream("b", "expired"), stream("c")]
+    found = match_expected(wanted, actual)
     assert not found.missing
     assert not found.unexpected
     assert all(not differing_fields(item, partner) for item, partner in found.pairs)

@@ -16,7 +16,7 @@ EARLIER = timezone(timedelta(hours=-1))
 
 
 @pytest.mark.parametrize(
-    ("expected", "came"),
+    ("expected", "actual"),
     [
         (MIDNIGHT.replace(tzinfo=None), MIDNIGHT),
         (date(2026, 3, 2), MIDNIGHT),
@@ -27,12 +27,12 @@ EARLIER = timezone(timedelta(hours=-1))
         (None, None),
     ],
 )
-def test_equivalent_values_match(expected: Any, came: Any) -> None:
-    assert values_match(expected, came)
+def test_equivalent_values_match(expected: Any, actual: Any) -> None:
+    assert values_match(expected, actual)
 
 
 @pytest.mark.parametrize(
-    ("expected", "came"),
+    ("expected", "actual"),
     [
         (1, 1.0),
         (1, True),
@@ -45,8 +45,8 @@ def test_equivalent_values_match(expected: Any, came: Any) -> None:
         ("2026-03-02T00:00:00+00:00", MIDNIGHT),
     ],
 )
-def test_values_differ_by_type_as_groups_do(expected: Any, came: Any) -> None:
-    assert not values_match(expected, came)
+def test_values_differ_by_type_as_groups_do(expected: Any, actual: Any) -> None:
+    assert not values_match(expected, actual)
 
 
 def test_values_are_written_on_one_line() -> None:
