@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Collection, Iterator
     from datetime import datetime
-    from types import TracebackType
     from typing import Self
 
     from winchester_core.config import Part, Settings
@@ -56,12 +55,7 @@ class StoreSession:
         self.store = open_store(self.settings)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.store.close()
 
     def stream_time(self) -> datetime | None:

@@ -33,7 +33,6 @@ from winchester_core.triggers.matcher import TriggerSet
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
-    from types import TracebackType
     from typing import Self
 
     from winchester_core.ingest.decoding import Decoder
@@ -219,12 +218,7 @@ class Ingester:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def _add(self, items: Iterable[Any], decode: Callable[[Any], CleanEvent]) -> AddResult:

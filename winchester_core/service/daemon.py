@@ -19,7 +19,6 @@ from winchester_core.service.exit import FAILED, UsageError, do_nothing, print_e
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
-    from types import TracebackType
     from typing import Self
 
     from winchester_core.config import Settings
@@ -183,12 +182,7 @@ class PidFile:
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.remove()
 
     def remove(self) -> None:

@@ -11,7 +11,6 @@ from winchester_core.telemetry.log_context import MultilineText
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
     from typing import Self
 
     from winchester_core.config import ReloadPolicy, Settings
@@ -54,12 +53,7 @@ class Reloader:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self._done = True
         self._requested.set()
         self._thread.join(CLEANUP_SECONDS)

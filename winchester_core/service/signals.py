@@ -19,7 +19,7 @@ from winchester_core.service.exit import SHUTDOWN_TIMED_OUT, do_nothing, exit_no
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import FrameType, TracebackType
+    from types import FrameType
 
 
 logger = logging.getLogger(__name__)
@@ -200,12 +200,7 @@ class SighupHandler:
         self._previous = signal.signal(signal.SIGHUP, lambda _signum, _frame: None)
         self._mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         signal.signal(signal.SIGHUP, self._previous)
 

@@ -16,7 +16,6 @@ from winchester_core.clock import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
-    from types import TracebackType
     from typing import Self
 
     from winchester_core.telemetry.watchdog import Watchdog
@@ -55,12 +54,7 @@ class SystemdNotifier:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self._done.set()
         if self._thread.is_alive():
             self._thread.join()
