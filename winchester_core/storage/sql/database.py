@@ -151,6 +151,8 @@ class Database:
             case DatabaseErrorKind.CONFLICT:
                 return ConcurrentChange(reason)
             case DatabaseErrorKind.UNAVAILABLE:
+                if self.dialect.is_read_only(cause):
+                    self.engine.dispose()  # new connections may reach the new primary
                 return DatabaseUnavailable(reason)
             case DatabaseErrorKind.REFUSED:
                 return DataRefused(reason)

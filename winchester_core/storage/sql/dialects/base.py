@@ -150,6 +150,11 @@ class SqlDialect:
         del engine
         return WorkerNotifier()
 
+    def is_read_only(self, error: BaseException) -> bool:
+        """Return whether the server refuses to write, as the old primary does after a failover."""
+        del error
+        return False
+
     def classify_error(self, error: BaseException) -> DatabaseErrorKind:
         """Return the kind of a DBAPI exception."""
         raise NotImplementedError

@@ -282,7 +282,10 @@ _CONFLICTS = frozenset({1062, 1205, 1213, 1020})
 _UNAVAILABLE = frozenset(
     {0, 3, 1021, 1026, 1030, 1036, 1037, 1040, 1041, 1042, 1053, 1114, 1129, 1158, 1159, 1160}
     | {1161, 1290, 1317, 1792, 1927, 1969, 2002, 2003, 2006, 2013, 2014, 2055}
+    # too many connections of a user, access denied, Galera and proxies without a usable node
+    | {1044, 1045, 1047, 1135, 1180, 1203, 1226, 1836, 1927, 3168, 4031, *range(9000, 9010)}
 )
+_READ_ONLY = frozenset({1290, 1792, 1836})
 _REFUSED = frozenset(
     {1048, 1062, 1064, 1105, 1153, 1264, 1265, 1292, 1366, 1406, 1452, 3140, 4025, 1644}
 )
@@ -330,6 +333,9 @@ class MariadbDialect(SqlDialect):
         # for LIKE, 10.11 uses an index range that ends at U+FFFF and misses later characters;
         # concat() prevents that, and the caller's literal prefix bounds the range instead
         return super().matches_glob(func.concat(column), glob)
+
+    def is_read_only(self, error: BaseException) -> bool:
+        return bool(error.args) and error.args[0] in _READ_ONLY
 
     def classify_error(self, error: BaseException) -> DatabaseErrorKind:
         number = error.args[0] if error.args and isinstance(error.args[0], int) else None

@@ -59,7 +59,8 @@ _SESSION_OPTIONS = (
 
 # SQLSTATE codes and classes: PostgreSQL manual, appendix A
 _CONFLICTS = frozenset({"40001", "40P01", "55P03", "23505"})
-_UNAVAILABLE_CLASSES = frozenset({"08", "53", "57", "58", "25"})
+_UNAVAILABLE_CLASSES = frozenset({"08", "25", "28", "3D", "53", "57", "58"})
+_READ_ONLY = "25006"
 _REFUSED_CLASSES = frozenset({"22", "23", "54"})
 _DRIVER_ERRORS = {
     "OperationalError": DatabaseErrorKind.UNAVAILABLE,
@@ -130,6 +131,9 @@ class PostgresqlDialect(SqlDialect):
 
     def contains(self, column: ColumnElement[str], text: str) -> ColumnElement[bool]:
         return func.strpos(column, text) > 0
+
+    def is_read_only(self, error: BaseException) -> bool:
+        return getattr(error, "sqlstate", None) == _READ_ONLY
 
     def classify_error(self, error: BaseException) -> DatabaseErrorKind:
         state = getattr(error, "sqlstate", None)

@@ -1,0 +1,46 @@
+"""Which errors of a database server are waited for, and after which no connection is reused."""
+
+from __future__ import annotations
+
+import psycopg
+import pymysql
+import pytest
+
+from winchester_core.clock import SystemClock
+from winchester_core.storage.sql.dialects import DatabaseErrorKind, dialect_for
+
+POSTGRESQL = dialect_for("postgresql://h/d", SystemClock())
+MARIADB = dialect_for("mariadb://h/d", SystemClock())
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        *(1040, 1203, 1226),  # too many connections: of the server, of the user
+        *(1044, 1045),  # access denied, while an account is changed
+        1047,  # Galera: the node is not ready
+        *(9001, 9009),  # MaxScale and ProxySQL: no backend
+        *(1290, 1792, 1836),  # read-only
+        *(2003, 2006, 2013),  # not reachable
+    ],
+)
+def test_mariadb_errors_that_pass_are_waited_for(number: int) -> None:
+    error = pymysql.err.OperationalError(number, "message")
+    assert MARIADB.classify_error(error) is DatabaseErrorKind.UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    "state", ["08006", "25006", "28P01", "28000", "3D000", "53300", "57P01", "57P03", "58030"]
+)
+def test_postgresql_errors_that_pass_are_waited_for(state: str) -> None:
+    error = psycopg.errors.lookup(state)("message")
+    assert POSTGRESQL.classify_error(error) is DatabaseErrorKind.UNAVAILABLE
+
+
+def test_a_server_that_refuses_to_write_is_recognised() -> None:
+    assert MARIADB.is_read_only(pymysql.err.OperationalError(1290, "--read-only"))
+    assert not MARIADB.is_read_only(pymysql.err.OperationalError(1040, "too many"))
+    assert POSTGRESQL.is_read_only(psycopg.errors.ReadOnlySqlTransaction("no"))
+    assert not POSTGRESQL.is_read_only(psycopg.errors.AdminShutdown("bye"))
+    sqlite = dialect_for("sqlite://", SystemClock())
+    assert not sqlite.is_read_only(RuntimeError())
