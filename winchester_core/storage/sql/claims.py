@@ -1,4 +1,22 @@
-"""Claims on streams: claim, renew, release, rescue, complete, fail."""
+"""Claims on streams: claim, renew, release, rescue, complete, fail.
+
+Invariants of claims:
+
+1. Every change of a stream's state increments its serial. A claim is valid while the row has its
+   id, serial and worker: the serial ends a lease, not the time.
+2. A claim checks the serials that it has read, and claims all of its streams or none.
+3. A claim clears the open key: no event joins a claimed stream.
+4. Queues are read with SKIP LOCKED, or behind SQLite's one writer: workers do not wait for each
+   other, and each stream is claimed by one of them.
+5. A check that comes too early is rescheduled in a transaction of its own, never with a claim.
+
+Invariants of completion:
+
+1. The rows of all claims are locked, in the order of ids, before anything is written. Those whose
+   claim is no longer valid are left out with their events and effects.
+2. New events, the streams that they join, effects and the final state are one transaction.
+3. A stream with a commit error is kept, whatever `purge` says.
+"""
 
 from __future__ import annotations
 
