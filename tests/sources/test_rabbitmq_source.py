@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from amqp.exceptions import PreconditionFailed
@@ -36,6 +36,44 @@ def test_a_message_is_received_by_its_routing_key(
     assert {message.received_from for message in messages} == {f"queue {queue}"}
     assert {message.kind for message in messages} == {MessageKind.NOTIFICATION}
     assert not any(message.redelivered for message in messages)
+    assert source.receive(10, 0.0) == []
+
+
+def test_an_empty_body_is_a_message_like_any_other(
+    namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource]
+) -> None:
+    queue = namespace.name("info")
+    source = opened(queue)
+    namespace.publish([b"1", b"", b"3"], "", queue)
+    assert [message.body for message in receive(source, 3)] == [b"1", b"", b"3"]
+    assert source.receive(10, 0.0) == []
+
+
+@pytest.mark.parametrize("attribute", ["body", "properties"])
+def test_a_message_that_cannot_be_read_costs_itself_alone(
+    namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource], attribute: str
+) -> None:
+    queue = namespace.name("info")
+    source = opened(queue)
+    namespace.publish([b"1", b"2", b"3"], "", queue)
+    session = source._open_session()
+    deliver = session._on_delivery
+
+    class Unreadable:
+        def __init__(self, message: Any) -> None:
+            self._message = message
+
+        def __getattr__(self, name: str) -> Any:
+            if name == attribute and bytes(self._message.body) == b"2":
+                raise RuntimeError("odd")
+            return getattr(self._message, name)
+
+    with session._lock:
+        for consumer in session._channel.callbacks:
+            session._channel.callbacks[consumer] = lambda m: deliver(queue, Unreadable(m))
+    messages = receive(source, 3)
+    assert [message.fault for message in messages] == [None, "cannot be read: RuntimeError", None]
+    source.ack(messages)
     assert source.receive(10, 0.0) == []
 
 

@@ -69,6 +69,11 @@ def queue(value: Any) -> dict[str, Any]:
         raise Invalid("a quorum queue is always durable")
     if checked["queue_type"] == "quorum" and checked["auto_delete"]:
         raise Invalid("a quorum queue is never deleted automatically")
+    if "stream" in (checked["queue_type"], checked["arguments"].get("x-queue-type")):
+        raise Invalid(
+            "a queue of type stream is not supported: messages published while ingest is down"
+            " would never be read"
+        )
     if checked["routing_keys"] and not checked["exchange"]:
         raise Invalid("routing_keys need an exchange to bind the queue to")
     return checked

@@ -31,13 +31,14 @@ MAX_DRAIN_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A delivered message, with its queue and delivery tag."""
+    """A delivered message, with its queue and delivery tag; `fault` is why it cannot be read."""
 
     queue: str
     tag: int
     body: bytes
     headers: Mapping[str, Any]
     redelivered: bool
+    fault: str | None = None
 
 
 class BrokerSession:
@@ -141,16 +142,17 @@ class BrokerSession:
 
     def _on_delivery(self, queue: str, message: Any) -> None:
         info = message.delivery_info
-        self._delivery_tags.add(info["delivery_tag"])
-        self._received.append(
-            Delivery(
-                queue=queue,
-                tag=info["delivery_tag"],
-                body=bytes(message.body),
-                headers=message.properties.get("application_headers") or {},
-                redelivered=bool(info["redelivered"]),
-            )
-        )
+        tag, redelivered = info["delivery_tag"], bool(info["redelivered"])
+        self._delivery_tags.add(tag)
+        try:
+            # the library gives an empty body as text
+            body = message.body.encode() if isinstance(message.body, str) else bytes(message.body)
+            headers = message.properties.get("application_headers") or {}
+            delivery = Delivery(queue, tag, body, headers, redelivered)
+        except Exception as error:  # noqa: BLE001 - costs this message, not the connection
+            fault = f"cannot be read: {type(error).__name__}"
+            delivery = Delivery(queue, tag, b"", {}, redelivered, fault)
+        self._received.append(delivery)
 
     def _drain(self, max_messages: int, timeout_at: float) -> None:
         """Read available frames, and process heartbeats.

@@ -106,6 +106,7 @@ class RabbitmqSource(EventSource):
             kind=self._kind,
             token=Token(self._session_number, delivery.tag),
             headers=delivery.headers,
+            fault=delivery.fault,
             redelivered=delivery.redelivered,
             received_from=f"queue {delivery.queue}",
             datetime_traits=self._datetime_traits,

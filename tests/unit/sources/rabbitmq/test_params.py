@@ -51,6 +51,10 @@ def test_validated_params_can_be_validated_again() -> None:
             "never deleted automatically",
         ),
         ({"queues": [{"name": "q", "queue_type": "stream"}]}, "value must be one of"),
+        (
+            {"queues": [{"name": "q", "arguments": {"x-queue-type": "stream"}}]},
+            "a queue of type stream is not supported",
+        ),
         ({"url": "http://localhost"}, "begins with amqp:// or amqps://"),
         ({"port": 0}, "whole number of 1 to 65535"),
         ({"prefetch": 0}, "whole number of 1 to 65535"),
