@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from http import HTTPStatus
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import orjson
@@ -156,7 +157,19 @@ class TelemetryApplication:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        path, method = environ.get("PATH_INFO", ""), environ.get("REQUEST_METHOD")
+        method, path = environ.get("REQUEST_METHOD"), environ.get("PATH_INFO", "")
+        if path.startswith(("http://", "https://")):  # absolute-form: RFC 9112, 3.2.2
+            path = urlsplit(path).path
+        body = self._respond({**environ, "REQUEST_METHOD": "GET"}, method, path, start_response)
+        return [] if method == "HEAD" else body
+
+    def _respond(
+        self,
+        environ: WSGIEnvironment,
+        method: str | None,
+        path: str,
+        start_response: StartResponse,
+    ) -> Iterable[bytes]:
         try:
             if path not in PATHS:
                 return _json_response(start_response, HTTPStatus.NOT_FOUND, {"paths": PATHS})

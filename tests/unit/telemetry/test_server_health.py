@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -130,6 +131,24 @@ def test_a_process_without_a_usable_database_is_alive_but_not_ready(
 
 def test_head_is_answered_without_a_body(watched: Watched) -> None:
     assert watched.ask("/livez", "HEAD").status == 200
+
+
+def test_head_of_the_metrics_is_answered_without_a_body(watched: Watched) -> None:
+    with socket.create_connection(watched.listener.address) as connection:
+        connection.sendall(b"HEAD /metrics HTTP/1.0\r\n\r\n")
+        received = b""
+        while part := connection.recv(65_536):
+            received += part
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.0 200 ")
+    assert body == b""
+
+
+def test_the_absolute_form_of_a_target_is_accepted(watched: Watched) -> None:
+    host, port = watched.listener.address
+    with socket.create_connection((host, port)) as connection:
+        connection.sendall(f"GET http://{host}:{port}/livez HTTP/1.0\r\n\r\n".encode())
+        assert connection.recv(65_536).startswith(b"HTTP/1.0 200 ")
 
 
 def test_unknown_paths_and_methods_are_refused(watched: Watched) -> None:

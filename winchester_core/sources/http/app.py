@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -71,6 +72,8 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request."""
+        if scope["path"].startswith(("http://", "https://")):  # absolute-form: RFC 9112, 3.2.2
+            scope = {**scope, "path": urlsplit(scope["path"]).path}
         try:
             response = await self._respond(scope, receive)
         except RequestRejected as rejected:
@@ -84,7 +87,8 @@ class Application:
             return await self._receive(scope, receive)
         if path not in (LIVE, READY, OPENAPI):
             raise RequestRejected(HTTPStatus.NOT_FOUND, f"unknown path; see {OPENAPI}")
-        _check_method(method, "GET")
+        if method != "HEAD":  # like GET; the server leaves the body out
+            _check_method(method, "GET")
         if path == OPENAPI:
             return self._description
         if path == READY and not (self._inbox.is_open and self._circuit_breaker.is_closed):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.message import EmailMessage
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
@@ -114,11 +116,11 @@ def cloudevent_message_id(source: str, event_id: str) -> str:
 def read_binary_mode(headers: Mapping[str, str], media_type: str, body: bytes) -> dict[str, Any]:
     """Convert a CloudEvent in binary mode to its JSON format.
 
-    Attributes are percent-encoded headers (HTTP binding, 3.1.3.2) and become strings; `data` is
-    the body. Raises `ValueError` for invalid JSON.
+    Attributes are headers and become strings; `data` is the body. Raises `InvalidEvent` for an
+    invalid header, `ValueError` for a body that is invalid or in an unknown charset.
     """
     attributes: dict[str, Any] = {
-        name.removeprefix(CLOUDEVENT_HEADER_PREFIX): unquote(value)
+        name.removeprefix(CLOUDEVENT_HEADER_PREFIX): _attribute_value(name, value)
         for name, value in headers.items()
         if name.startswith(CLOUDEVENT_HEADER_PREFIX)
     }
@@ -129,8 +131,32 @@ def read_binary_mode(headers: Mapping[str, str], media_type: str, body: bytes) -
     if is_json_type(media_type):
         return attributes | {"data": parse_json(body)}
     if media_type.startswith("text/"):
-        return attributes | {"data": body.decode("utf-8", "replace")}
+        return attributes | {"data": _decode_text(body, headers.get("content-type", ""))}
     return attributes | {"data_base64": base64.b64encode(body).decode()}
+
+
+def _attribute_value(name: str, value: str) -> str:
+    """Decode a header: quoted strings, then percent-encoding, in UTF-8 (HTTP binding, 3.1.3.2)."""
+    value = value.strip(" \t")
+    if len(value) >= 2 and value[0] == value[-1] == '"':
+        value = re.sub(r"\\(.)", r"\1", value[1:-1])  # RFC 7230, 3.2.6
+    try:
+        return unquote(value.encode("latin-1").decode(), errors="strict")
+    except UnicodeError:
+        raise InvalidEvent(name, "is not UTF-8") from None
+
+
+def _decode_text(body: bytes, content_type: str) -> str:
+    """Decode text by the charset of its content type, UTF-8 by default."""
+    message = EmailMessage()
+    message["content-type"] = content_type or "text/plain"
+    charset = message.get_content_charset("utf-8")
+    try:
+        return body.decode(charset)
+    except LookupError:
+        raise ValueError(f"has an unknown charset: {charset[:40]!r}") from None
+    except UnicodeError:
+        raise ValueError(f"is not text in {charset}") from None
 
 
 def is_json_type(media_type: str) -> bool:
@@ -185,7 +211,7 @@ def check_content_type(path: str, headers: Mapping[str, str]) -> None:
 
     Requiring `application/json` also prevents cross-site requests by web pages.
     """
-    if "content-encoding" in headers:
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise RequestRejected(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "compressed bodies are not supported"
         )
@@ -223,7 +249,7 @@ def parse_request(
 def _items(request: HttpRequest) -> list[Any]:
     try:
         if request.path == CLOUDEVENTS and _is_binary_mode(request.headers):
-            return [read_binary_mode(request.headers, request.media_type, request.body)]
+            return [_binary_mode_item(request)]
         document = parse_json(request.body)
     except ValueError as error:
         raise RequestRejected(HTTPStatus.BAD_REQUEST, f"the body {error}") from None
@@ -236,6 +262,13 @@ def _items(request: HttpRequest) -> list[Any]:
     raise RequestRejected(HTTPStatus.BAD_REQUEST, "the body must be an array of CloudEvents")
 
 
+def _binary_mode_item(request: HttpRequest) -> Mapping[str, Any] | InvalidEvent:
+    try:
+        return read_binary_mode(request.headers, request.media_type, request.body)
+    except InvalidEvent as invalid:
+        return invalid
+
+
 def _message(
     item: Any,
     read: Callable[[Mapping[str, Any]], Mapping[str, Any]],
@@ -246,6 +279,8 @@ def _message(
     body: Mapping[str, Any] = {}
     fault = None
     try:
+        if isinstance(item, InvalidEvent):
+            raise item
         if not isinstance(item, Mapping):
             raise InvalidEvent("item", f"must be a JSON object, not {type(item).__name__}")
         body = read(item)

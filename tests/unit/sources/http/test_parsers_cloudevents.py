@@ -119,3 +119,49 @@ def test_binary_mode_gives_the_same_event_as_structured_mode(
 ) -> None:
     headers = {"ce-id": "50%25", "ce-subject": "%E2%82%AC", "host": "x"}
     assert read_binary_mode(headers, media_type, body) == {"id": "50%", "subject": "€", **data}
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("1", "1"),
+        ('"1"', "1"),
+        ('"a b"', "a b"),
+        (r'"say \"hi\" \\"', r'say "hi" \\'.replace("\\\\", "\\")),
+        ("Euro%20%E2%82%AC%20%F0%9F%98%80", "Euro € 😀"),
+        ('"a%22b"', 'a"b'),
+        ('"', '"'),
+        ("  spaces  ", "spaces"),
+        ("€".encode().decode("latin-1"), "€"),
+    ],
+)
+def test_a_header_is_unquoted_and_percent_decoded(header: str, value: str) -> None:
+    assert read_binary_mode({"ce-subject": header}, "", b"") == {"subject": value}
+
+
+@pytest.mark.parametrize("header", ["%C3%28", "%ff", "\xff", "a%E2%82"])
+def test_a_header_that_is_not_utf_8_makes_the_event_invalid(header: str) -> None:
+    with pytest.raises(InvalidEvent, match="ce-subject: is not UTF-8"):
+        read_binary_mode({"ce-subject": header}, "", b"")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "data"),
+    [
+        ("text/plain", "café".encode(), "café"),
+        ("text/plain; charset=iso-8859-1", b"caf\xe9", "café"),
+        ('text/plain; charset="UTF-16"', "café".encode("utf-16"), "café"),
+    ],
+)
+def test_text_is_decoded_by_its_charset(content_type: str, body: bytes, data: str) -> None:
+    read = read_binary_mode({"content-type": content_type}, "text/plain", body)
+    assert read == {"datacontenttype": "text/plain", "data": data}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "reason"),
+    [("text/plain", "is not text in utf-8"), ("text/plain; charset=odd", "unknown charset: 'odd'")],
+)
+def test_text_that_cannot_be_decoded_is_refused(content_type: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        read_binary_mode({"content-type": content_type}, "text/plain", b"caf\xe9")
