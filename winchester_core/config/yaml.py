@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -19,7 +19,7 @@ from winchester_core.config.document import (
 from winchester_core.config.errors import format_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable
     from pathlib import Path
 
     from winchester_core.config.document import DocumentPath
@@ -154,7 +154,9 @@ def _to_mark(mark: Any) -> Mark | None:
 # contain themselves, and unbounded expansion of aliases.
 
 MAX_VALUES = 100_000
-"""Maximum number of values in a file with its aliases expanded."""
+"""Maximum number of values in a file with its aliases and merge keys expanded."""
+
+TOO_MANY_VALUES = f"has over {MAX_VALUES} values when aliases and merge keys are expanded"
 
 SCALAR_TYPES = {"int": "whole number", "float": "number", "timestamp": "date or time"}
 
@@ -188,6 +190,7 @@ class YamlTreeBuilder:
         self._allows_duplicate = allows_duplicate
         self._built: dict[int, Node] = {}
         self._in_progress: set[int] = set()
+        self._merged = 0
 
     def build(self, root: yaml.Node | None) -> Node:
         """Return the tree of `root` (None: empty file). Raises `UnreadableDocument`."""
@@ -204,9 +207,7 @@ class YamlTreeBuilder:
         self._in_progress.add(key)
         built = self._build(node, path)
         if built.size > MAX_VALUES:
-            raise UnreadableDocument(
-                _node_mark(node), f"has over {MAX_VALUES} values when aliases are expanded"
-            )
+            raise UnreadableDocument(_node_mark(node), TOO_MANY_VALUES)
         self._in_progress.discard(key)
         self._built[key] = built
         return built
@@ -234,7 +235,7 @@ class YamlTreeBuilder:
                 if merge_mark is not None:
                     self._duplicate_merge(merge_mark, key_node, path)
                 merge_mark = _node_mark(key_node)
-                self._merge(value_node, path, merged, merged_marks)
+                self._merge(value_node, merge_mark, path, merged, merged_marks)
                 continue
             key = self._key(key_node, path)
             if key in own:
@@ -248,6 +249,7 @@ class YamlTreeBuilder:
     def _merge(
         self,
         node: yaml.Node,
+        key_mark: Mark,
         path: DocumentPath,
         merged: dict[Hashable, Node],
         marks: dict[Hashable, Mark],
@@ -260,16 +262,21 @@ class YamlTreeBuilder:
                 continue
             built = self._node(source, path)
             if isinstance(built.children, dict):
+                self._merged += len(built.children)
+                if self._merged > MAX_VALUES:
+                    raise UnreadableDocument(key_mark, TOO_MANY_VALUES)
                 merged.update(built.children)
                 marks.update(built.key_marks)
 
     def _key(self, node: yaml.Node, path: DocumentPath) -> Hashable:
         if not isinstance(node, yaml.ScalarNode):
-            raise UnreadableDocument(
-                _node_mark(node), f"{format_path(path)}: a key must be a plain value"
-            )
-        key: Hashable = self._construct(node, path)
-        return key
+            place = f"{format_path(path)}: " if path else ""
+            raise UnreadableDocument(_node_mark(node), f"{place}a key must be a plain value")
+        key = self._construct(node, path)
+        if isinstance(key, Hashable):
+            return key
+        self._problem(node, path, f"the tag {_tag_name(node)} is not supported for a key")
+        return str(node.value)
 
     def _duplicate(self, key: Hashable, first: Mark, node: yaml.Node, path: DocumentPath) -> None:
         path = (*path, key)
@@ -306,7 +313,7 @@ class YamlTreeBuilder:
             return self._loader.construct_object(node)
         except yaml.constructor.ConstructorError:
             self._problem(node, path, f"the tag {_tag_name(node)} is not supported")
-        except ValueError:
+        except Exception:  # noqa: BLE001 - the library's constructors raise what they meet
             kind = SCALAR_TYPES.get(node.tag.removeprefix(TAG), "value of its tag")
             self._problem(node, path, f"not a valid {kind}; put it in quotes if text is meant")
         return node.value

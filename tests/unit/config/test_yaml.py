@@ -11,7 +11,7 @@ import yaml
 from support.probes.call_counts import calls_of
 from winchester_core.config.document import Document, Mark
 from winchester_core.config.errors import ProblemReport
-from winchester_core.config.yaml import MAX_VALUES, parse_yaml
+from winchester_core.config.yaml import MAX_VALUES, TOO_MANY_VALUES, parse_yaml
 
 LOADERS = [
     pytest.param(yaml.CSafeLoader, id="libyaml"),
@@ -168,6 +168,13 @@ def test_a_syntax_error_is_reported_with_position_and_cause(
             "a: !!int zz\n",
             "f.yaml:1:4: a: not a valid whole number; put it in quotes if text is meant",
         ),
+        (
+            "a: !!timestamp x\n",
+            "f.yaml:1:4: a: not a valid date or time; put it in quotes if text is meant",
+        ),
+        ("? !!set b\n: 1\n", "f.yaml:1:3: the tag !!set is not supported for a key"),
+        ("a: {!!omap b: 1}\n", "f.yaml:1:5: a: the tag !!omap is not supported for a key"),
+        ("? [b]\n: c\n", "f.yaml:1:3: a key must be a plain value"),
         ("a:\n  ? [b]\n  : c\n", "f.yaml:2:5: a: a key must be a plain value"),
         (
             "a: &x {p: 1}\nb: &y {p: 2}\nc:\n  <<: *x\n  <<: *y\n",
@@ -189,10 +196,21 @@ def test_aliases_that_expand_exponentially_are_refused_at_once(loader: Any) -> N
         document, problems = read(_tenfold_aliases(levels), loader)
 
         assert document is None
-        assert problems == [f"f.yaml:5:5: has over {MAX_VALUES} values when aliases are expanded"]
+        assert problems == [f"f.yaml:5:5: {TOO_MANY_VALUES}"]
 
     refuse(10)  # imports and caches are no work of the reader
     assert calls_of(lambda: refuse(60)) <= 2 * calls_of(lambda: refuse(30))
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_merge_keys_that_repeat_a_large_mapping_are_refused(loader: Any) -> None:
+    keys = MAX_VALUES * 2 // 5
+    base = ", ".join(f"k{number}: 1" for number in range(keys))
+
+    document, problems = read(f"a: &a {{{base}}}\nb: {{<<: *a}}\nc: {{<<: [*a, *a]}}\n", loader)
+
+    assert document is None
+    assert problems == [f"f.yaml:3:5: {TOO_MANY_VALUES}"]
 
 
 def _tenfold_aliases(levels: int) -> str:
