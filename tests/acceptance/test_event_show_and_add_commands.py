@@ -154,3 +154,12 @@ def test_streams_are_found_by_a_member_event(winchester: Winchester, ready_site:
         winchester(ready_site, "event", "add", "--json", event)
     listed = winchester(ready_site, "stream", "list", "--message-id", "b-begin", "-f", "json")
     assert [each["distinguished_by"] for each in json.loads(listed.out)] == [{"host": "b"}]
+
+
+@pytest.mark.parametrize("message_id", ["other", "\udcff"])
+def test_an_unknown_id_is_not_found(
+    winchester: Winchester, ready_site: Site, message_id: str
+) -> None:
+    ended = winchester(ready_site, "event", "show", message_id)
+    assert ended.status == 1
+    assert f"no event has the id {message_id!r}" in ended.err

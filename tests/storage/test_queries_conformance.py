@@ -281,6 +281,26 @@ class TestFindStreams:
             assert {stream.name for stream in store.find_streams(filters)} == names
             assert store.count_streams(filters) == len(names)
 
+    @pytest.mark.parametrize("text", ["\udcff", "a\0b"])
+    def test_text_that_cannot_be_stored_finds_nothing(self, store: Store, text: str) -> None:
+        ingest(store, VM, make_event("1"))
+
+        with pytest.raises(UnknownEvent):
+            store.get_event_by_message_id(text)
+        for filters in (
+            StreamFilter(name=text),
+            StreamFilter(message_id=text),
+            StreamFilter(error_text=text),
+            StreamFilter(event_type=text),
+            StreamFilter(event_type=f"{text}*"),
+            StreamFilter(traits={"instance_id": text}),
+            StreamFilter(traits={text: "1"}),
+        ):
+            assert store.find_streams(filters) == []
+            assert store.count_streams(filters) == 0
+        assert store.find_events(EventFilter(event_type=text)) == []
+        assert store.find_events(EventFilter(traits={"instance_id": text})) == []
+
     def test_a_stream_has_the_fingerprint_of_its_definition(self, store: Store) -> None:
         ingest(store, VM, make_event("1"))
         assert only_stream(store).fingerprint == VM.fingerprint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,7 +14,12 @@ if TYPE_CHECKING:
 
 
 def configure_terminal(program: str) -> None:
-    """Print warnings as plain lines; escape characters that the terminal cannot encode."""
+    """Print warnings as plain lines; escape characters that the terminal cannot encode.
+
+    A standard stream that was closed when the process started becomes /dev/null: Python has none
+    for it, and the next file or connection to be opened would get its descriptor.
+    """
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -21,6 +27,21 @@ def configure_terminal(program: str) -> None:
     handler.setFormatter(_LowercaseLevelFormatter(f"{program}: %(level)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # logs every schema check at INFO
+
+
+def _open_closed_streams() -> None:
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)  # the lowest that is free
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+            os.set_inheritable(descriptor, True)
+        if getattr(sys, name) is None:
+            mode = "r" if descriptor == 0 else "w"
+            setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
 
 
 class _LowercaseLevelFormatter(logging.Formatter):

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from winchester_core.storage.records import DebugRecord
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
+from winchester_core.storage.sql.pagination import equals_text
 from winchester_core.storage.sql.tables import debug_counts
 from winchester_core.telemetry.debug_counts import DebugGroup
 
@@ -50,7 +51,7 @@ def read_all(tx: Transaction) -> dict[str, DebugRecord]:
 
 def reset(tx: Transaction, name: str) -> bool:
     """Delete the counts of a trigger; return False when it has none."""
-    deleted = tx.execute(delete(debug_counts).where(debug_counts.c.name == name))
+    deleted = tx.execute(delete(debug_counts).where(equals_text(debug_counts.c.name, name)))
     return bool(deleted.rowcount)
 
 

@@ -9,11 +9,11 @@ from sqlalchemy import func, select, type_coerce
 from sqlalchemy.types import NullType
 
 from winchester_core.errors import DataRefused, UnknownEvent
-from winchester_core.model.event import REQUIRED_KEYS, Event
+from winchester_core.model.event import REQUIRED_KEYS, Event, text_problem
 from winchester_core.model.json import load_traits
 from winchester_core.storage.records import ANY_EVENT
 from winchester_core.storage.sql.dialects.bulk import RowInsert, RowLock, parameter_batches
-from winchester_core.storage.sql.pagination import find_ids, matches_glob
+from winchester_core.storage.sql.pagination import equals_text, find_ids, matches_glob
 from winchester_core.storage.sql.streams import get_stream
 from winchester_core.storage.sql.tables import events, stream_events
 from winchester_core.storage.sql.types import time_decoder
@@ -89,7 +89,7 @@ def event_from_row(row: Any) -> Event:
 
 def event_by_message_id(tx: Transaction, message_id: str) -> Event:
     """Return the event with this message id. Raises `UnknownEvent`."""
-    row = tx.execute(select(*_COLUMNS).where(events.c.message_id == message_id)).first()
+    row = tx.execute(select(*_COLUMNS).where(equals_text(events.c.message_id, message_id))).first()
     if row is None:
         raise UnknownEvent(message_id)
     return event_from_row(row)
@@ -120,7 +120,7 @@ def count(tx: Transaction, filters: EventFilter) -> int:
 
 def event_row_id(tx: Transaction, message_id: str) -> int | None:
     """Return the row id of the event with this message id."""
-    query = select(events.c.id).where(events.c.message_id == message_id)
+    query = select(events.c.id).where(equals_text(events.c.message_id, message_id))
     return tx.execute(query).scalar_one_or_none()
 
 
@@ -164,6 +164,8 @@ def count_events(tx: Transaction, filters: EventFilter = ANY_EVENT) -> int:
 def _matching_events(
     tx: Transaction, filters: EventFilter, cursor: int, page_size: int
 ) -> Iterator[Event]:
+    if any(isinstance(value, str) and text_problem(value) for value in filters.traits.values()):
+        return  # no stored event has such text
     traits = {name: encode_value(value) for name, value in filters.traits.items()}
     while page := events_page(tx, filters, cursor, page_size):
         for row_id, event in page:

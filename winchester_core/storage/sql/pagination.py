@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, false, select
+
+from winchester_core.model.event import text_problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,11 +63,19 @@ WILDCARDS = frozenset("*?")
 _GREATEST = "\U0010ffff"
 
 
+def equals_text(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
+    """Return a condition that `column` equals `text`; false for text that cannot be stored.
+
+    A driver raises on such text: a lone surrogate, as in an argument that is no UTF-8, or NUL.
+    """
+    return false() if text_problem(text) else column == text
+
+
 def matches_glob(dialect: SqlDialect, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
     """Return a condition that `column` matches `glob`, with its literal prefix as index range."""
     prefix = literal_prefix(glob)
-    if prefix == glob:
-        return column == glob
+    if prefix == glob or text_problem(glob):
+        return equals_text(column, glob)
     condition = dialect.matches_glob(column, glob)
     if not prefix:
         return condition

@@ -27,8 +27,6 @@ from winchester_core.triggers.progress import StreamProgress
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement
-
     from winchester_core.storage.sql.database import Transaction
     from winchester_core.storage.sql.dialects.bulk import RowChange, Rows
     from winchester_core.triggers.batch_plan import PendingStream
@@ -292,15 +290,6 @@ def traits_of_streams(tx: Transaction, stream_ids: Sequence[int]) -> dict[int, d
         for stream_id, name, text in tx.execute(query).all():
             found[stream_id][name] = _value_from_json(load_traits(text))
     return found
-
-
-def has_trait_value(name: str, value: Any) -> ColumnElement[bool]:
-    """Return a condition that a stream's trait `name` equals `value` in type and value."""
-    return streams.c.id.in_(
-        select(stream_traits.c.stream_id).where(
-            stream_traits.c.name == name, stream_traits.c.digest == value_digest(value)
-        )
-    )
 
 
 def value_digest(value: Any) -> bytes:

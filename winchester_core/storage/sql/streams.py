@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, false, func, select
 
 from winchester_core.errors import IllegalTransition, UnknownStream
+from winchester_core.model.event import text_problem
 from winchester_core.model.stream import (
     REASON_STATES,
     ReasonStates,
@@ -17,9 +18,9 @@ from winchester_core.model.stream import (
 from winchester_core.storage.records import ANY_STREAM, parse_history
 from winchester_core.storage.sql import claim_rows, stream_rows
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
-from winchester_core.storage.sql.pagination import find_ids, matches_glob
+from winchester_core.storage.sql.pagination import equals_text, find_ids, matches_glob
 from winchester_core.storage.sql.stream_rows import delete_streams, parse_progress
-from winchester_core.storage.sql.tables import events, stream_events, streams
+from winchester_core.storage.sql.tables import events, stream_events, stream_traits, streams
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -163,14 +164,16 @@ def _filter_conditions(
     """
     conditions: list[ColumnElement[bool]] = []
     if filters.name is not None:
-        conditions.append(streams.c.name == filters.name)
+        conditions.append(equals_text(streams.c.name, filters.name))
     if filters.states:
         conditions.append(streams.c.state.in_([state.value for state in filters.states]))
     if filters.is_open is not None:
         has_key = streams.c.open_key.is_not(None)
         conditions.append(has_key if filters.is_open else streams.c.open_key.is_(None))
     if filters.error_text is not None:
-        conditions.append(dialect.contains(streams.c.last_error, filters.error_text))
+        storable = not text_problem(filters.error_text)
+        contained = dialect.contains(streams.c.last_error, filters.error_text)
+        conditions.append(contained if storable else false())
     if filters.older_than is not None:
         conditions.append(streams.c.first_event < filters.older_than)
     if filters.younger_than is not None:
@@ -182,11 +185,10 @@ def _filter_conditions(
             of_type = matches_glob(dialect, events.c.event_type, filters.event_type)
             conditions.append(streams.c.id.in_(_stream_ids_with_event(of_type)))
     if filters.message_id is not None:
-        conditions.append(
-            streams.c.id.in_(_stream_ids_with_event(events.c.message_id == filters.message_id))
-        )
+        of_id = equals_text(events.c.message_id, filters.message_id)
+        conditions.append(streams.c.id.in_(_stream_ids_with_event(of_id)))
     for name, value in filters.traits.items():
-        conditions.append(stream_rows.has_trait_value(name, value))
+        conditions.append(_has_trait_value(name, value))
     return conditions
 
 
@@ -194,6 +196,18 @@ def _stream_ids_with_event(condition: ColumnElement[bool]) -> Select[Any]:
     """Select the ids of streams with an event that meets `condition`."""
     on = events.c.id == stream_events.c.event_id
     return select(stream_events.c.stream_id).join(events, on).where(condition)
+
+
+def _has_trait_value(name: str, value: Any) -> ColumnElement[bool]:
+    """Return a condition that a stream's trait `name` equals `value` in type and value."""
+    if isinstance(value, str) and text_problem(value):
+        return false()
+    return streams.c.id.in_(
+        select(stream_traits.c.stream_id).where(
+            equals_text(stream_traits.c.name, name),
+            stream_traits.c.digest == stream_rows.value_digest(value),
+        )
+    )
 
 
 def _has_event_type(dialect: SqlDialect, glob: str) -> ColumnElement[bool]:
