@@ -33,8 +33,8 @@ MISSPELT = """\
     - event_typ: task.begin
 """
 
-RELOAD_LOG_LINES = "taken over"
-"""Log lines of a successful and of a failed reload."""
+RELOAD_RESULTS = ("configuration reloaded: ", "reload failed, ")
+"""Log messages of a successful and of a failed reload."""
 
 
 @pytest.fixture
@@ -82,7 +82,9 @@ def _reload(member: RunningProgram) -> str:
     """Reload the configuration of a program; return its log line."""
     logged_before = len(member.text())
     member.signal(signal.SIGHUP)
-    wait_until(lambda: RELOAD_LOG_LINES in member.text()[logged_before:])
+    wait_until(
+        lambda: any(result in member.text()[logged_before:] for result in RELOAD_RESULTS)
+    )
     return member.text()[logged_before:]
 
 
