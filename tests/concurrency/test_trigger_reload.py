@@ -82,9 +82,7 @@ def _reload(member: RunningProgram) -> str:
     """Reload the configuration of a program; return its log line."""
     logged_before = len(member.text())
     member.signal(signal.SIGHUP)
-    wait_until(
-        lambda: any(result in member.text()[logged_before:] for result in RELOAD_RESULTS)
-    )
+    wait_until(lambda: any(result in member.text()[logged_before:] for result in RELOAD_RESULTS))
     return member.text()[logged_before:]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from support.builders.effects import effect
 from support.scenes.sites import wait_until
-from support.servers.web_service import Answer, http_endpoint
+from support.servers.web_service import Answer, Drip, http_endpoint
 from winchester_core.interfaces import Delivered, Refused, RetryAfter
 from winchester_handlers.atompub import AtomPubHandler
 
@@ -163,6 +163,16 @@ def test_a_refused_token_is_renewed_and_the_entry_sent_at_once(
     assert outcomes == [Delivered()] * 3
     assert [each.headers["x-auth-token"] for each in feed.requests] == ["t1", "t1", "t2", "t2"]
     assert len(identity.requests) == 2
+
+
+def test_the_timeout_bounds_a_token_that_never_ends(feed: Endpoint, identity: Endpoint) -> None:
+    identity.answer(Drip(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n", b"x"))
+
+    (outcome,) = make_handler(feed, identity, http_timeout=1).deliver([effect(EVENT)])
+
+    assert isinstance(outcome, RetryAfter)
+    assert outcome.reason == "ReadTimeout: no complete response within 1 s"
+    assert feed.requests == []
 
 
 def test_a_refused_new_token_delays_the_effect(feed: Endpoint, identity: Endpoint) -> None:

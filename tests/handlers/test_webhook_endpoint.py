@@ -12,7 +12,7 @@ import pytest
 from support.builders.effects import effect, effect_id, queued
 from support.scenes.sites import wait_until
 from support.servers.certificates import make_certificates
-from support.servers.web_service import Answer, http_endpoint
+from support.servers.web_service import Answer, Drip, http_endpoint
 from winchester_core.interfaces import Delivered, Refused, RetryAfter
 from winchester_handlers.webhook import WebhookHandler
 from winchester_handlers.webhook.message import signature_headers
@@ -145,6 +145,41 @@ def test_a_response_is_waited_for_up_to_the_timeout(endpoint: Endpoint) -> None:
     assert second == RetryAfter(0, "not tried: the service did not respond to an earlier effect")
     wait_until(lambda: endpoint.requests)  # a slow machine may read it only now
     assert len(endpoint.requests) == 1
+
+
+DRIPS = {
+    "status": Drip(b"", b"H"),
+    "interim responses": Drip(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    "headers": Drip(b"HTTP/1.1 204 No Content\r\nX-Long: ", b"x"),
+}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "drip"),
+    [*(("http", drip) for drip in DRIPS.values()), ("https", DRIPS["headers"])],
+    ids=[*DRIPS, "headers over TLS"],
+)
+@pytest.mark.parametrize("reused", [False, True], ids=["new connection", "reused connection"])
+def test_the_timeout_bounds_a_response_that_never_ends(
+    tmp_path: Path, drip: Drip, reused: bool, scheme: str
+) -> None:
+    mine = make_certificates(tmp_path)
+    tls = mine.server_context() if scheme == "https" else None
+    with http_endpoint(tls) as endpoint:
+        endpoint.answer(*[204] * reused, drip)
+        handler = make_handler(endpoint.url, timeout=1, tls={"ca_file": str(mine.ca_file)})
+
+        *delivered, dripped = handler.deliver([effect(PAYLOAD, n) for n in range(1, 2 + reused)])
+
+    assert delivered == [Delivered()] * reused
+    assert dripped == RetryAfter(reason="ReadTimeout: no complete response within 1 s")
+
+
+def test_the_status_counts_when_the_body_never_ends(endpoint: Endpoint) -> None:
+    start = b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n"
+    endpoint.answer(Drip(start, b"x"))
+
+    assert make_handler(endpoint.url, timeout=1).deliver([effect(PAYLOAD)]) == [Delivered()]
 
 
 def test_an_unreachable_service_is_retried() -> None:

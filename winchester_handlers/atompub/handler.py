@@ -17,7 +17,7 @@ from winchester_core.interfaces import (
 )
 from winchester_handlers.atompub.entry import atom_entry
 from winchester_handlers.atompub.params import ATOMPUB_SCHEMA
-from winchester_handlers.http_posting import open_client, post
+from winchester_handlers.http_posting import PostingClient, open_client, post
 
 if TYPE_CHECKING:
     from voluptuous import Schema
@@ -47,7 +47,7 @@ class TokenCache:
         self._lock = threading.Lock()
 
     def token(
-        self, account: IdentityAccount, client: httpx.Client, refused: str | None = None
+        self, account: IdentityAccount, client: PostingClient, refused: str | None = None
     ) -> str:
         """Return the cached token, or request a new one if that is `refused`.
 
@@ -61,11 +61,11 @@ class TokenCache:
             return cached
 
 
-def _request_token(account: IdentityAccount, client: httpx.Client) -> str:
+def _request_token(account: IdentityAccount, client: PostingClient) -> str:
     credentials = {"username": account.user, "apiKey": account.key}
-    response = client.post(
-        account.server, json={"auth": {"RAX-KSKEY:apiKeyCredentials": credentials}}
-    )
+    body = {"auth": {"RAX-KSKEY:apiKeyCredentials": credentials}}
+    with client.bounded_request() as extensions:
+        response = client.post(account.server, json=body, extensions=extensions)
     if not response.is_success:
         raise AuthenticationFailed(f"the identity service responded with {response.status_code}")
     try:
@@ -136,7 +136,7 @@ class AtomPubHandler(PipelineHandler):
         untried = RetryAfter(0, "not tried: no response to an earlier effect")
         return outcomes + [untried] * (len(effects) - len(outcomes))
 
-    def _publish(self, client: httpx.Client, effect: Effect) -> int:
+    def _publish(self, client: PostingClient, effect: Effect) -> int:
         """Publish one entry; return the HTTP status. A refused token is renewed once."""
         entry = atom_entry(effect.payload, self.params)
         if self._account is None:
@@ -148,7 +148,7 @@ class AtomPubHandler(PipelineHandler):
             status = self._post(client, entry, token)
         return status
 
-    def _post(self, client: httpx.Client, entry: bytes, token: str | None) -> int:
+    def _post(self, client: PostingClient, entry: bytes, token: str | None) -> int:
         headers = {"Content-Type": "application/atom+xml"}
         if token is not None:
             headers["X-Auth-Token"] = token

@@ -89,7 +89,7 @@ ATOMPUB_SCHEMA = Schema(
         Optional(
             "http_timeout",
             default=120,
-            description="timeout in seconds, for connecting and for each read or write",
+            description="timeout in seconds, for connecting and then for the whole request",
         ): seconds(over_minimum=True),
     }
 )

@@ -16,7 +16,7 @@ from winchester_core.interfaces import (
     Refused,
     RetryAfter,
 )
-from winchester_handlers.http_posting import open_client, post
+from winchester_handlers.http_posting import PostingClient, open_client, post
 from winchester_handlers.webhook.message import build_request, signature_headers
 from winchester_handlers.webhook.params import WEBHOOK_SCHEMA, tls_context
 
@@ -75,7 +75,7 @@ class WebhookHandler(PipelineHandler):
         untried = RetryAfter(0, "not tried: the service did not respond to an earlier effect")
         return outcomes + [untried] * (len(effects) - len(outcomes))
 
-    def _send(self, client: httpx.Client, effect: Effect) -> DeliveryOutcome:
+    def _send(self, client: PostingClient, effect: Effect) -> DeliveryOutcome:
         request = build_request(effect, self.params["format"], self.params["source"])
         now = datetime.now(UTC)
         headers = {**self.params["headers"], **request.headers, "Idempotency-Key": effect.id}
@@ -151,6 +151,6 @@ def status_text(status: int) -> str:
 def _parse_http_date(text: str) -> datetime | None:
     try:
         parsed = parsedate_to_datetime(text)
-    except ValueError:
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):  # OverflowError: an offset beyond the years 1 to 9999
         return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

@@ -119,7 +119,7 @@ WEBHOOK_SCHEMA = Schema(
         Optional(
             "timeout",
             default=30,
-            description="timeout in seconds, for connecting and for each read or write",
+            description="timeout in seconds, for connecting and then for the whole request",
         ): seconds(maximum=3600, over_minimum=True),
         Optional(
             "tls",

@@ -26,7 +26,15 @@ class Answer:
     body: bytes = b""
 
 
-Behaviour: TypeAlias = int | Answer | Literal["hang", "reset", "hang up"]
+@dataclass(frozen=True, slots=True)
+class Drip:
+    """A response that never ends: `start`, then `repeated` every 20 ms."""
+
+    start: bytes
+    repeated: bytes
+
+
+Behaviour: TypeAlias = int | Answer | Drip | Literal["hang", "reset", "hang up"]
 """A status; or no response, a reset connection, or a closed one."""
 
 
@@ -85,6 +93,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.connection.close()
             case "hang up":
                 self.close_connection = True
+            case Drip() as drip:
+                self.close_connection = True
+                self.connection.sendall(drip.start)
+                with contextlib.suppress(OSError):  # the other side has hung up
+                    while not self.endpoint.released.wait(0.02):
+                        self.connection.sendall(drip.repeated)
             case Answer() as answer:
                 self._say(answer)
             case status:
