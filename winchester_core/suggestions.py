@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,16 @@ def nearest(name: object, known: Iterable[object]) -> str | None:
     by_folded = {str(candidate).casefold(): str(candidate) for candidate in known}
     close = get_close_matches(str(name).casefold(), by_folded, n=1, cutoff=MIN_SIMILARITY)
     return by_folded[close[0]] if close else None
+
+
+def nearest_file(name: str, known: Iterable[str]) -> str | None:
+    """Return the known file name most similar to `name` without their extensions, or None.
+
+    An extension that all of them have would make any short names similar.
+    """
+    by_stem = {PurePath(candidate).stem: candidate for candidate in sorted(known)}
+    close = nearest(PurePath(name).stem, by_stem)
+    return by_stem[close] if close else None
 
 
 def suggestion(name: object, known: Iterable[object], label: str = "known") -> str:

@@ -63,6 +63,8 @@ def test_unreachable_database_server(winchester: Winchester, site: Site) -> None
         ("etc/winchester.yaml", "there is no directory etc either"),
         (".", "name the file, as in winchester.yaml"),
         ("xyz", "'winchester init DIR' creates one"),
+        ("nope.yaml", "'winchester init DIR' creates one"),
+        ("winchester.yml", "did you mean 'winchester.yaml'?"),
     ],
 )
 def test_wrong_configuration_path(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from winchester_core.distribution import DISTRIBUTION
 from winchester_core.service.exit import UsageError
-from winchester_core.suggestions import nearest
+from winchester_core.suggestions import nearest_file
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -82,7 +82,7 @@ def suggest_path(path: Path) -> str | None:
     if not path.parent.is_dir():
         return f"there is no directory {path.parent} either"
     try:
-        close = nearest(path.name, (file.name for file in path.parent.iterdir()))
+        close = nearest_file(path.name, [file.name for file in path.parent.iterdir()])
     except OSError:
         return None
     return None if close is None else f"did you mean {str(path.with_name(close))!r}?"

@@ -21,7 +21,7 @@ from winchester_core.config.triggers import PIPELINE_KEYS, read_triggers
 from winchester_core.config.yaml import no_duplicates, read_mapping, read_yaml
 from winchester_core.errors import PluginError
 from winchester_core.plugins import CONDITIONS, HANDLERS, TRAIT_PLUGINS, PluginRegistry
-from winchester_core.suggestions import nearest, suggestion
+from winchester_core.suggestions import nearest_file, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -375,7 +375,7 @@ class SearchPath:
         if Path(name).expanduser().is_absolute():
             return f"there is no file {name!r}"
         places = ", ".join(str(directory) for directory in self.directories)
-        close = nearest(name, self._file_names())
+        close = nearest_file(name, self._file_names())
         hint = f"; did you mean {close!r}?" if close else "; config_path adds directories"
         return f"there is no file {name!r} in {places}{hint}"
 
