@@ -39,6 +39,9 @@ def compile_path(text: str) -> FieldPath:
     if steps is None:
         return _json_path(text)
     first, name = plain_finder(steps), path_name(steps)
+    on_the_wire = wire_steps(steps)
+    if on_the_wire is not None:
+        first = _first_of(first, plain_finder(on_the_wire))
 
     def matches(body: Mapping[str, Any]) -> list[Match]:
         value = first(body)
@@ -166,6 +169,31 @@ def plain_finder(steps: tuple[Step, ...]) -> Finder:
             return _pair_finder(outer, key)
         case _:
             return _chain_finder(steps)
+
+
+METADATA_KEYS = ("message_id", "timestamp")
+
+
+def wire_steps(steps: tuple[Step, ...]) -> tuple[Step, ...] | None:
+    """Return the steps in a notification for those in ceilometer's own form of it, or None.
+
+    Ceilometer's definitions address the dict that it builds of a notification: `ctxt` has the
+    context, whose keys begin with `_context_` in a notification; `metadata` has its id and time.
+    """
+    match steps:
+        case ("ctxt", str() as key, *rest):
+            return (f"_context_{key}", *rest)
+        case ("metadata", str() as key, *rest) if key in METADATA_KEYS:
+            return (key, *rest)
+    return None
+
+
+def _first_of(finder: Finder, otherwise: Finder) -> Finder:
+    def find(body: Mapping[str, Any]) -> Any:
+        value = finder(body)
+        return otherwise(body) if value is None else value
+
+    return find
 
 
 def path_name(steps: tuple[Step, ...]) -> str:

@@ -134,3 +134,37 @@ def test_an_unparsable_path_is_refused_with_its_position(text, position, reason)
 
 def test_a_path_is_compiled_once():
     assert compile_path("payload.compiled_once") is compile_path("payload.compiled_once")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("ctxt.user_id", "u-1"),
+        ("ctxt.roles.first", "admin"),
+        ("ctxt.missing", None),
+        ("ctxt.own", 1),
+        ("ctxt", {"own": 1, "none": None}),
+        ("ctxt.none", "there"),
+        ("metadata.message_id", "m-1"),
+        ("metadata.timestamp", "2026-03-02 09:00:00.5"),
+        ("metadata.other", None),
+    ],
+)
+def test_paths_into_the_form_of_ceilometer_find_the_keys_of_a_notification(
+    text: str, value: object
+) -> None:
+    notification = {
+        "message_id": "m-1",
+        "timestamp": "2026-03-02 09:00:00.5",
+        "other": 5,
+        "_context_user_id": "u-1",
+        "_context_roles": {"first": "admin"},
+        "_context_own": 2,
+        "_context_none": "there",
+        "ctxt": {"own": 1, "none": None},
+    }
+
+    path = compile_path(text)
+
+    assert path.first(notification) == value
+    assert path.matches(notification) == ([] if value is None else [(text, value)])
