@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from support.builders.events import ingest, make_event, make_trigger
 from winchester_core.errors import (
@@ -22,6 +22,7 @@ from winchester_core.storage.sql import database as database_module
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema import DatabaseSchema
 from winchester_core.storage.sql.store import SqlStore
+from winchester_core.storage.sql.tables import events
 from winchester_core.telemetry.counters import Count
 
 if TYPE_CHECKING:
@@ -105,9 +106,10 @@ class TestErrors:
         assert store.count_streams(StreamFilter()) == 0
 
     def test_a_value_that_the_driver_refuses_is_refused(self, databases: Databases) -> None:
-        store = SqlStore(databases.emptied("postgresql"))
+        database = databases.emptied("postgresql")
+        query = select(events.c.id).where(events.c.message_id == "\0")
         with pytest.raises(DataRefused, match="NUL"):
-            store.get_event_by_message_id("\0")
+            database.read(lambda connection: connection.execute(query))
 
     def test_a_value_that_the_server_refuses_is_refused(self, databases: Databases) -> None:
         store = SqlStore(databases.emptied("postgresql"))

@@ -159,6 +159,8 @@ class TestFinding:
             (EffectFilter(pipeline="expire"), ["b2"]),
             (EffectFilter(pipeline="fire", handler="http"), ["a2"]),
             (EffectFilter(stream_id=10**9), []),
+            (EffectFilter(handler="\udcff"), []),
+            (EffectFilter(pipeline="a\0b"), []),
         ],
     )
     def test_by_filter(self, stocked: Store, filters: EffectFilter, found: list[str]) -> None:

@@ -69,6 +69,8 @@ def test_messages_are_found_and_counted_by_source_kind_and_age(store: Store) -> 
         (RejectedFilter(), [b"1", b"2"]),
         (RejectedFilter(source="queue"), [b"1"]),
         (RejectedFilter(source="Queue"), []),
+        (RejectedFilter(source="\udcff"), []),
+        (RejectedFilter(kind="a\0b"), []),
         (RejectedFilter(kind="notification"), [b"2"]),
         (RejectedFilter(source="queue", kind="notification"), []),
         (RejectedFilter(older_than=later), [b"1", b"2"]),

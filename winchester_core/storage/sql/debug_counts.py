@@ -10,8 +10,8 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from winchester_core.storage.records import DebugRecord
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
-from winchester_core.storage.sql.pagination import equals_text
 from winchester_core.storage.sql.tables import debug_counts
+from winchester_core.storage.sql.types import equals_text
 from winchester_core.telemetry.debug_counts import DebugGroup
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from winchester_core.model.effect import EffectState, Endpoint
 from winchester_core.storage.effect_records import ANY_EFFECT, StoredEffect
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
 from winchester_core.storage.sql.tables import effects
+from winchester_core.storage.sql.types import equals_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -320,9 +321,9 @@ def _filter_conditions(filters: EffectFilter) -> list[ColumnElement[bool]]:
     if filters.state is not None:
         conditions.append(effects.c.state == filters.state.value)
     if filters.pipeline is not None:
-        conditions.append(effects.c.pipeline == filters.pipeline)
+        conditions.append(equals_text(effects.c.pipeline, filters.pipeline))
     if filters.handler is not None:
-        conditions.append(effects.c.handler == filters.handler)
+        conditions.append(equals_text(effects.c.handler, filters.handler))
     if filters.stream_id is not None:
         conditions.append(effects.c.stream_id == filters.stream_id)
     if filters.older_than is not None:

@@ -13,10 +13,10 @@ from winchester_core.model.event import REQUIRED_KEYS, Event, text_problem
 from winchester_core.model.json import load_traits
 from winchester_core.storage.records import ANY_EVENT
 from winchester_core.storage.sql.dialects.bulk import RowInsert, RowLock, parameter_batches
-from winchester_core.storage.sql.pagination import equals_text, find_ids, matches_glob
+from winchester_core.storage.sql.pagination import find_ids, matches_glob
 from winchester_core.storage.sql.streams import get_stream
 from winchester_core.storage.sql.tables import events, stream_events
-from winchester_core.storage.sql.types import time_decoder
+from winchester_core.storage.sql.types import equals_text, time_decoder
 from winchester_core.triggers.grouping import encode_value
 
 if TYPE_CHECKING:

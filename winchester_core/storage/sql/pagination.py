@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, false, select
+from sqlalchemy import and_, select
 
 from winchester_core.model.event import text_problem
+from winchester_core.storage.sql.types import equals_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,14 +62,6 @@ def _ids(tx: Transaction, query: Any) -> list[int]:
 
 WILDCARDS = frozenset("*?")
 _GREATEST = "\U0010ffff"
-
-
-def equals_text(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
-    """Return a condition that `column` equals `text`; false for text that cannot be stored.
-
-    A driver raises on such text: a lone surrogate, as in an argument that is no UTF-8, or NUL.
-    """
-    return false() if text_problem(text) else column == text
 
 
 def matches_glob(dialect: SqlDialect, column: ColumnElement[str], glob: str) -> ColumnElement[bool]:

@@ -11,6 +11,7 @@ from winchester_core.storage.records import ANY_REJECTED, RejectedMessage
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
 from winchester_core.storage.sql.pagination import find_ids
 from winchester_core.storage.sql.tables import rejected_messages
+from winchester_core.storage.sql.types import equals_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,9 +102,9 @@ def delete_by_id(tx: Transaction, rejected_id: int) -> None:
 def _filter_conditions(filters: RejectedFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if filters.source is not None:
-        conditions.append(rejected_messages.c.source == filters.source)
+        conditions.append(equals_text(rejected_messages.c.source, filters.source))
     if filters.kind is not None:
-        conditions.append(rejected_messages.c.kind == filters.kind)
+        conditions.append(equals_text(rejected_messages.c.kind, filters.kind))
     if filters.older_than is not None:
         conditions.append(rejected_messages.c.received_at < filters.older_than)
     if filters.younger_than is not None:

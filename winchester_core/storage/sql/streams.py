@@ -18,9 +18,10 @@ from winchester_core.model.stream import (
 from winchester_core.storage.records import ANY_STREAM, parse_history
 from winchester_core.storage.sql import claim_rows, stream_rows
 from winchester_core.storage.sql.dialects.bulk import parameter_batches
-from winchester_core.storage.sql.pagination import equals_text, find_ids, matches_glob
+from winchester_core.storage.sql.pagination import find_ids, matches_glob
 from winchester_core.storage.sql.stream_rows import delete_streams, parse_progress
 from winchester_core.storage.sql.tables import events, stream_events, stream_traits, streams
+from winchester_core.storage.sql.types import equals_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

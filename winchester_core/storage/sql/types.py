@@ -1,4 +1,4 @@
-"""Column types with the same semantics on every database.
+"""Column types and the equality of text, with the same semantics on every database.
 
 SQLAlchemy's modules of database-specific types take half as long to import as SQLAlchemy itself.
 They are imported only for that database; the classes here render the same DDL without them.
@@ -10,11 +10,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import BINARY, BigInteger, Dialect, Integer, LargeBinary, String, Text
+from sqlalchemy import BINARY, BigInteger, Dialect, Integer, LargeBinary, String, Text, false
 from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
+
+from winchester_core.model.event import text_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sqlalchemy import ColumnElement
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -122,3 +126,11 @@ def blob() -> TypeEngine[bytes]:
 def surrogate_key() -> TypeEngine[int]:
     """Return a 64-bit auto-increment key; SQLite supports auto-increment only for INTEGER."""
     return BigInteger().with_variant(Integer(), "sqlite")
+
+
+def equals_text(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
+    """Return a condition that `column` equals `text`; false for text that cannot be stored.
+
+    A driver raises on such text: a lone surrogate, as in an argument that is no UTF-8, or NUL.
+    """
+    return false() if text_problem(text) else column == text
