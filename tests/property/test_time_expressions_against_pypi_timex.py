@@ -33,7 +33,14 @@ from support.builders.time_expressions import (
 )
 from support.probes.hypothesis_examples import examples
 from support.probes.pypi_timex import Difference, oracle
-from support.probes.timex_oracle import COUNTED_IN, OutOfCalendar, Window, model, with_unit
+from support.probes.timex_oracle import (
+    COUNTED_IN,
+    MovedWindow,
+    OutOfCalendar,
+    Window,
+    model,
+    with_unit,
+)
 from winchester_core.errors import TimeEvaluationError, TimeExpressionError
 from winchester_core.model.time_range import TimeRange
 from winchester_core.timex import parse
@@ -44,7 +51,7 @@ EXAMPLES = int(os.environ.get("WINCHESTER_TIMEX_EXAMPLES", examples(300)))
 def ends_of(value: Any) -> tuple[datetime, datetime]:
     if isinstance(value, datetime):
         return value, value
-    return value.ends() if isinstance(value, Window) else value
+    return value.ends() if isinstance(value, Window | MovedWindow) else value
 
 
 def is_fault_of_fields(node: Any) -> bool:

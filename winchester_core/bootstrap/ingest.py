@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class TriggerManager(Ingester):
-    """An `Ingester` with `settings`: a file, a mapping with its content, or `Settings`.
+    """An `Ingester` configured by `settings`: a path, a mapping of its content, or `Settings`.
 
     Raises `ConfigurationError`; `SchemaMismatch` when the schema revision of the database is not
     the program's.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class PipelineManager(Worker):
-    """A `Worker` with `settings`: a file, a mapping with its content, or `Settings`.
+    """A `Worker` configured by `settings`: a path, a mapping of its content, or `Settings`.
 
     Raises the same errors as `TriggerManager`.
     """

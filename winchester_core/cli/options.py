@@ -77,7 +77,7 @@ def existing_config_path(config: str) -> Path:
 def suggest_path(path: Path) -> str | None:
     """Return a hint for a `path` that does not exist; None if there is none.
 
-    The hint is the file in the same directory with the most similar name.
+    The hint is that its directory does not exist either, or the most similar file name in it.
     """
     if not path.parent.is_dir():
         return f"there is no directory {path.parent} either"

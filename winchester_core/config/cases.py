@@ -248,7 +248,7 @@ STEP_SCHEMA = Schema(
 CASE_SCHEMA = Schema(
     {
         Required("name", description="unique in the file"): text,
-        Optional("start", description="stream time at its start"): utc_time,
+        Optional("start", description="stream time at the start of the case"): utc_time,
         Required("steps", description="its steps, in order"): All([STEP_SCHEMA], Length(min=1)),
         Optional("expect", description="expected results at the end"): EXPECT_SCHEMA,
     }

@@ -262,7 +262,11 @@ TRIGGER_SCHEMA = Schema(
         ): fire_delay,
         Optional("fire_pipeline", description="runs when a stream fires"): pipeline_name,
         Optional("expire_pipeline", description="runs when a stream expires"): pipeline_name,
-        Optional("debug_level", default=0, description="0, 1 or 2"): debug_level,
+        Optional(
+            "debug_level",
+            default=0,
+            description="0: off; 1: count matches and mismatches; 2: and the reasons of mismatches",
+        ): debug_level,
         Optional("load_criteria", description="accepted; has no effect"): object,
     }
 )

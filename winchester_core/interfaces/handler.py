@@ -91,7 +91,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The receiver accepted the effect, which is deleted."""
+    """The receiver accepted the effect. Winchester deletes it from the outbox."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,8 +76,8 @@ def map_subschemas(
 ) -> dict[str, Any]:
     """Return a copy of `schema` with its subschemas transformed.
 
-    `transform_alternative` is for schemas of the same value, `transform_nested` for those of nested
-    values. Conditions (`if`) and schemas of keys are copied unchanged.
+    `transform_alternative` is applied to the alternatives in `anyOf` and the like, and
+    `transform_nested` to the others. Conditions (`if`) and schemas of keys are copied unchanged.
     """
     result = dict(schema)
     for key in NAMED_SUBSCHEMA_KEYS:

@@ -1,4 +1,4 @@
-"""Daemon with readiness report to the starting command, and pid files."""
+"""Daemons, which report to the command that starts them when they are ready; pid files."""
 
 from __future__ import annotations
 

@@ -203,7 +203,7 @@ REQUIRED_METHODS: Mapping[str, str] = {
 
 
 class DeliveringHandler:
-    """The optional method of a handler with effects."""
+    """The signature of `deliver`, which only handlers with effects define."""
 
     def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
         """Deliver effects, as described in `PipelineHandler`."""

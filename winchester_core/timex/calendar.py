@@ -271,7 +271,7 @@ class CalendarWindows:
 
 
 def _first_month_of_window(moment: datetime, step: int) -> int:
-    """Return the number of the first month, counted from year 0, of the month or year."""
+    """Return the first month of the window around `moment`, as a number of months since year 0."""
     return 12 * moment.year + (moment.month - 1 if step == 1 else 0)
 
 

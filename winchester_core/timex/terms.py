@@ -157,14 +157,16 @@ class Range:
 
     def plus(self, duration: Duration) -> Range:
         """Return the range with `duration` added."""
-        if self.unit is not None and duration.unitless is None:
-            return self.applying(_compile_new_begin(compile_addition(duration), self.unit))
+        if self.unit is not None:
+            addition = compile_addition(duration.with_unit(_NEXT_SHORTER_UNIT[self.unit]))
+            return self.applying(_compile_new_begin(addition, self.unit))
         return self.applying(_compile_for_bounds(compile_addition, duration))
 
     def replaced(self, duration: Duration) -> Range:
         """Return the range with the fields that `duration` names set."""
-        if self.unit is not None and duration.unitless is None:
-            replace = compile_replacement(duration.clamped_to_fields())
+        if self.unit is not None:
+            with_unit = duration.with_unit(_NEXT_SHORTER_UNIT[self.unit])
+            replace = compile_replacement(with_unit.clamped_to_fields())
             return self.applying(_compile_new_begin(replace, self.unit))
         return self.applying(
             _compile_for_bounds(lambda d: compile_replacement(d.clamped_to_fields()), duration)

@@ -60,7 +60,7 @@ NOTABENE_SCHEMA = Schema(
         Optional(
             "timeout",
             default=30,
-            description="timeout in seconds, for connecting and for each reply and confirm",
+            description="timeout in seconds for connecting, each reply and each publisher confirm",
         ): seconds(maximum=3600, over_minimum=True),
         Optional(
             "library",

@@ -9,7 +9,9 @@ import timex
 
 from support.builders.time_expressions import BOUNDS, UNITS, Operation, Pin, To, Variable
 from support.probes.timex_oracle import (
+    MovedWindow,
     OutOfCalendar,
+    model,
     model_add,
     model_step,
     unit_by_length,
@@ -88,6 +90,11 @@ def oracle(node: Any, env: dict[str, datetime]) -> Any:
         expect_days_exist(moment, node.symbol, amounts)
     if isinstance(value, timex.PinnedTimeRange):
         expect_no_step_by_months(value, node.symbol, amounts)
+    moved = model(node, env)
+    if isinstance(moved, MovedWindow):
+        end = model_step(value.end, node.symbol, amounts)
+        if end != moved.ends()[1]:
+            raise Difference("an hour or a day keeps its length")
     return timex_step(value, node)
 
 

@@ -114,8 +114,19 @@ class Window:
         return moment
 
 
+@dataclass(frozen=True)
+class MovedWindow:
+    """An hour or a day that was moved away from its anchor: it keeps its length."""
+
+    begin: datetime
+    unit: str
+
+    def ends(self) -> tuple[datetime, datetime]:
+        return self.begin, model_add(self.begin, {self.unit: 1}, 1)
+
+
 def model(node: Any, env: dict[str, datetime]) -> Any:
-    """Return a datetime, a pair of them, or a `Window`. Raises `OutOfCalendar`."""
+    """Return a datetime, a pair of them, or a window. Raises `OutOfCalendar`."""
     if isinstance(node, Variable):
         return env[node.name]
     if isinstance(node, To):
@@ -130,9 +141,14 @@ def model(node: Any, env: dict[str, datetime]) -> Any:
         if value.stays_pinned(node.symbol, amounts):
             return Window(value.pin, value.unit, (*value.steps, (node.symbol, amounts)))
         begin, end = value.ends()
+        if value.unit in ("hour", "day"):
+            return MovedWindow(model_step(begin, node.symbol, amounts), value.unit)
         if node.symbol == "@":
             begin = model_set(begin, amounts)
             return begin, model_add(begin, {value.unit: 1}, 1)
+    elif isinstance(value, MovedWindow):
+        amounts = with_unit(node, unit_by_length(*value.ends()))
+        return MovedWindow(model_step(value.begin, node.symbol, amounts), value.unit)
     else:
         begin, end = value
         amounts = with_unit(node, unit_by_length(begin, end))

@@ -49,7 +49,7 @@ class RejectedList(PagedLister):
         parser.add_argument(
             "--source",
             metavar="NAME",
-            help="only messages from this source; the source 'file' is 'winchester ingest --file'",
+            help="only messages from this source; 'file' stands for 'winchester ingest --file'",
         )
         parser.add_argument(
             "--kind",

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 class SchemaCommand(ConfiguredCommand):
     """Print the JSON Schema of a YAML file, for editors.
 
-    The schema is generated from the schemas that validate the file and those of all installed
-    plugins: generate it again when these change. With a configuration, it includes the local
-    plugin names defined there; nothing else is read from it. With the schema, an editor reports
-    many of the problems that 'winchester check' reports, while you type.
+    With it, an editor reports many of the problems that 'winchester check' reports, while you
+    type. It is generated from the rules that validate the file and those of all installed plugins:
+    generate it again when they change. With a configuration, it includes the local plugin names
+    defined there; nothing else is read from it.
     """
 
     examples = (

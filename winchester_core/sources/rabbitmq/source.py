@@ -58,8 +58,8 @@ class RabbitmqSource(EventSource):
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
         """Return a batch, which may be smaller than `max_messages`.
 
-        Raises `SourceError` after the connection broke or the broker cancelled a consumer, and
-        all messages delivered before were returned.
+        If the connection breaks or the broker cancels a consumer, returns the messages that were
+        delivered before, then raises `SourceError`.
         """
         session = self._open_session()
         deliveries = session.receive_batch(max_messages, timeout_seconds)

@@ -233,7 +233,7 @@ def lock_overdue(
     real_now: datetime,
     limit: int,
 ) -> list[Row[Any]]:
-    """Lock and return up to `limit` unclaimed pending effects that wait since before a time."""
+    """Lock and return up to `limit` unclaimed effects pending since before `waiting_before`."""
     unclaimed = or_(effects.c.worker.is_(None), effects.c.due_at < real_now)
     query = (
         select(*_COLUMNS_WITHOUT_PAYLOAD)

@@ -86,7 +86,7 @@ class HandlerRules(ParameterRules):
             require(change is None, f"{self._name} changes facts on the run: {change}")
 
     def test_a_second_attempt_returns_the_same_result(self) -> None:
-        """After a later failure, or the crash of a worker, the run is repeated."""
+        """The run is repeated if a later step fails or the worker crashes."""
         events = self.stream()
         with self._handling(self._run(), events) as first:
             pass

@@ -142,11 +142,11 @@ class SqlDialect:
         return (order,)
 
     def lock_rows(self, query: Select[Any], *, skip_locked: bool = False) -> Select[Any]:
-        """Return `query` with locks on its rows until the transaction ends."""
+        """Return `query` extended to lock its rows until the transaction ends."""
         return query.with_for_update(skip_locked=skip_locked)
 
     def notifier(self, engine: Engine) -> WorkerNotifier:
-        """Return the notifier of workers in all processes; by default it does nothing."""
+        """Return a notifier that wakes the workers of all processes; this one does nothing."""
         del engine
         return WorkerNotifier()
 
