@@ -61,7 +61,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measurement, on one database if it needs one; samples are in the order of the rounds.
+    """Measurement, for one database or none; samples are in the order of the rounds.
 
     `facts` are for programs, `note` is for readers. `cpu_us` is the processor time of the
     measuring process per operation, in microseconds.

@@ -1,4 +1,4 @@
-"""One event per call: each in its own transaction, on disk before the next one."""
+"""Ingest of single events: each call is a transaction, committed to disk before the next."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ CONNECTION_FAULTS = {
     Fault.CUT_BEFORE_REPLY: 4,
 }
 SERVER_FAULTS = {Fault.RESTART_SERVER: 1, Fault.CRASH_SERVER: 1}
-"""How often each fault occurs in a round."""
+"""Occurrences of each fault in a round."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""One chaos run: programs, injected faults, and the final check."""
+"""Chaos run: programs, injected faults, and the final check."""
 
 from __future__ import annotations
 

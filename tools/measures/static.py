@@ -25,7 +25,7 @@ EXCLUDED_FROM_MEDIAN = ("migrations", "plugin_templates")
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """One file of a package."""
+    """File of a package."""
 
     name: str
     path: Path
@@ -45,7 +45,7 @@ class Module:
 
     @property
     def counts_for_median(self) -> bool:
-        """Whether the file is included in the median."""
+        """Return whether the file is included in the median."""
         return not self.is_package and not any(
             each in self.path.parts for each in EXCLUDED_FROM_MEDIAN
         )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class DifferenceKind(StrEnum):
-    """How a stream differs."""
+    """Kind of difference between the outcomes of a stream."""
 
     FIRES = "fires"
     EXPIRES = "expires"

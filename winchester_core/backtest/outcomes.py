@@ -24,7 +24,7 @@ PAGE_EVENTS = 5_000
 
 
 class OutcomeKind(StrEnum):
-    """How a stream ended, or that it has not."""
+    """Outcome of a stream: how it ended, or that it is open."""
 
     FIRED = "fired"
     EXPIRED = "expired"

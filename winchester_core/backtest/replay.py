@@ -46,7 +46,7 @@ class ReplayResult:
 
 
 class Backtest:
-    """One replay in a temporary database.
+    """Replay in a temporary database.
 
     A context manager, which deletes the database on exit. `stop` ends a replay early.
     """

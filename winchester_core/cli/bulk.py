@@ -46,7 +46,7 @@ class BulkCommand(FlatLister, Generic[Resource]):
     """
 
     item_label = ""
-    """What the ids identify, for the help text."""
+    """Noun for the objects that the ids identify, for the help text."""
     ids_optional = False
     """Whether another option may select the objects instead."""
     failed_outcomes: frozenset[str] = frozenset({FAILED_OUTCOME})

@@ -96,7 +96,7 @@ Step: TypeAlias = InputBatch | InputFile | AdvanceTime | Expectation
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case. `start` is its first stream time (None: that of its first event)."""
+    """Test case. `start` is its first stream time (None: that of its first event)."""
 
     name: str
     start: datetime | None

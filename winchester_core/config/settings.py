@@ -21,7 +21,7 @@ ClockName = Literal["system", "event", "time_sync"]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class HandlerEntry:
-    """One handler of a pipeline: its local name, entry point, class and params.
+    """Handler of a pipeline: its local name, entry point, class and params.
 
     `params` are those returned by the handler's schema, with defaults.
     """
@@ -37,7 +37,7 @@ class HandlerEntry:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SourceEntry:
-    """One entry of `event_sources`; `batch_size` is the number of messages per transaction."""
+    """Entry of `event_sources`; `batch_size` is the number of messages per transaction."""
 
     name: str
     plugin_name: str

@@ -45,7 +45,7 @@ class Criterion:
         self._predicates = tuple(predicates)
         flattened = tuple(_flatten_all(self._predicates))
         self.required_values = required_values_of(flattened)
-        """By trait, the only values that a matching event can have."""
+        """The only values that a matching event can have, by trait."""
         self._checks = tuple(predicate.matches for predicate in flattened)
         self._error_logged = False
 

@@ -1,4 +1,4 @@
-"""One call of a handler's `deliver`, and the result of each effect."""
+"""Call of a handler's `deliver`, and the result of each effect."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "float": float,
     "datetime": read_datetime,
 }
-"""By type name. Each may raise for a value that it cannot convert; `int` truncates fractions."""
+"""Converters by type name; each may raise for a value that it cannot convert. `int` truncates."""
 
 CONVERSION_FAILURES = {
     "text": "not a text",

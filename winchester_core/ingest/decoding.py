@@ -68,7 +68,7 @@ class Decoder:
 
     @property
     def has_definitions(self) -> bool:
-        """Whether event definitions are configured, so that notifications can be decoded."""
+        """Return whether event definitions are configured, so that notifications can be decoded."""
         return self._distiller is not None
 
     @property

@@ -192,7 +192,7 @@ class Ingester:
 
     @property
     def accepts_notifications(self) -> bool:
-        """Whether event definitions are configured."""
+        """Return whether event definitions are configured."""
         return self._decoder.has_definitions
 
     @property

@@ -68,7 +68,7 @@ class ReplaySummary:
 
 
 class Replayer:
-    """One replay of one source. The ingester and the worker must use the event clock."""
+    """Replay of a source. The ingester and the worker must use the event clock."""
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class MessageKind(StrEnum):
-    """How to decode the body of a message."""
+    """Format of the body of a message."""
 
     EVENT = "event"
     NOTIFICATION = "notification"
@@ -19,7 +19,7 @@ class MessageKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a source.
+    """Message of a source.
 
     `body` is the raw bytes (JSON) or a mapping; `token` belongs to the source, which receives it
     again in `ack`, `release` and `reject`; `headers` are the broker's. `received_from` is the

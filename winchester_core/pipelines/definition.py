@@ -30,7 +30,7 @@ def exit_forked_child(parent_pid: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class HandlerSpec:
-    """One handler of a pipeline, with its validated `params`.
+    """Handler of a pipeline, with its validated `params`.
 
     `name` is its name in `pipelines.yaml`, used in errors and log records. `handler_class` returns
     an object with the methods of `PipelineHandler`.
@@ -42,12 +42,12 @@ class HandlerSpec:
 
     @property
     def has_commit(self) -> bool:
-        """Whether `commit` has a body, unlike the default of `PipelineHandler`."""
+        """Return whether `commit` has a body, unlike the default of `PipelineHandler`."""
         return not has_empty_body(getattr(self.handler_class, "commit", None))
 
     @property
     def delivers(self) -> bool:
-        """Whether it has a method `deliver`, and so can queue effects."""
+        """Return whether it has a method `deliver`, and so can queue effects."""
         return callable(getattr(self.handler_class, "deliver", None))
 
     def new_handler(self) -> Any:

@@ -270,7 +270,7 @@ class RunOutbox:
 
     @property
     def is_open(self) -> bool:
-        """Whether effects can still be queued."""
+        """Return whether effects can still be queued."""
         return self._is_open
 
     def add(self, effect: QueuedEffect) -> None:

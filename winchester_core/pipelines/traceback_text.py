@@ -8,7 +8,7 @@ from winchester_core.masking import mask_text
 
 MAX_TRACEBACK_BYTES = 16 * 1024
 MAX_CLEANED_CHARACTERS = 2 * MAX_TRACEBACK_BYTES
-"""How much of each end of a long text is cleaned; what is kept is less, so that no secret that
+"""Characters of each end of a long text that are cleaned; fewer are kept, so that no secret that
 the first cut splits is shown."""
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter: its default (None: none), the values it takes, and its description.
+    """Parameter of a plugin: its default (None: none), the values it takes, and its description.
 
     Names of nested parameters are written as in `tls.ca_file`, or `queues[].name` within a list.
     """
@@ -136,7 +136,7 @@ class PluginVariant:
 
     @property
     def is_name_sufficient(self) -> bool:
-        """Whether the plugin needs no parameters."""
+        """Return whether the plugin needs no parameters."""
         return not self.schema.get("required")
 
 

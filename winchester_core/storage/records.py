@@ -201,7 +201,7 @@ class Backlog:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no stream is ready, claimed or waiting for a retry."""
+        """Return whether no stream is ready, claimed or waiting for a retry."""
         return not (self.ready or self.claimed or self.retrying)
 
 

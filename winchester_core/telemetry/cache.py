@@ -23,7 +23,7 @@ MAX_TTL_SECONDS: Final = 300.0
 """Longest lifetime in an adaptive cache, however long a refresh takes."""
 
 FIRST_REFRESH_WAIT_SECONDS: Final = 2.0
-"""How long a caller waits for the first value while another thread loads it."""
+"""Maximum wait of a caller for the first value while another thread loads it."""
 
 REFRESH_TIMEOUT_SECONDS: Final = 30.0
 """A refresh that takes longer is considered hung; the last value is no longer returned."""

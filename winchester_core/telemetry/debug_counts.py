@@ -56,7 +56,7 @@ class DebugCounts:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was counted since the last `take`."""
+        """Return whether nothing was counted since the last `take`."""
         return not self._groups
 
     def matched(self, definition: TriggerDefinition) -> None:

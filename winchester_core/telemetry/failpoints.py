@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Failpoint(StrEnum):
-    """Every failpoint, in the order in which a message, a stream and an effect reach them."""
+    """The failpoints, in the order in which a message, a stream and an effect reach them."""
 
     RECEIVED = "received"
     DISTILLED = "distilled"

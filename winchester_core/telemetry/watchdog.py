@@ -94,7 +94,7 @@ class HealthReport:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the check found no cause of failure."""
+        """Return whether the check found no cause of failure."""
         return not self.causes
 
 

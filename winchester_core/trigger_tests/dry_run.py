@@ -127,7 +127,7 @@ def _handler_entry(name: str, base: type[PipelineHandler], **attributes: Any) ->
 
 @dataclass(slots=True)
 class RecordedRun:
-    """One run of a pipeline; `new_events` are those that its handlers created."""
+    """Run of a pipeline; `new_events` are the events that its handlers created."""
 
     stream_id: int
     trigger: str

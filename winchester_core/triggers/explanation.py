@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CriterionResult:
-    """Whether an event meets a criterion, and why. `criterion` is its description."""
+    """Result of a criterion for an event, with the reason. `criterion` is its description."""
 
     criterion: str
     is_met: bool
@@ -98,7 +98,7 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class CriterionProgress:
-    """How many events of a stream a fire criterion has counted, and how many it needs.
+    """Number of events that a fire criterion has counted in a stream, and that it needs.
 
     `mismatches` are the reasons for which other events do not count, matching types first.
     """
@@ -110,7 +110,7 @@ class CriterionProgress:
 
     @property
     def is_met(self) -> bool:
-        """Whether the criterion has all events that it needs."""
+        """Return whether the criterion has all events that it needs."""
         return self.has >= self.needs
 
 

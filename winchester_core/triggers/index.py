@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from winchester_core.model.event import TraitValue
 
 MAX_UNINDEXED_PRECOMPUTED = 10
-"""With more unindexed candidates, the result for each value is not precomputed: evaluating the
-unindexed ones takes longer than the lookup saves."""
+"""Maximum number of unindexed candidates for which the result of each value is precomputed: with
+more, evaluating them takes longer than the lookup saves."""
 
 
 class IndexedTrigger(Protocol):
@@ -135,7 +135,7 @@ def _positions_by_value(
 
 
 MIN_INDEXED_CANDIDATES = 4
-"""With fewer candidates, evaluating them is faster than a lookup."""
+"""Minimum number of candidates for a lookup; evaluating fewer is faster."""
 
 
 def selective_values(candidates: Sequence[Candidate[Any]]) -> dict[int, list[EqualityValues]]:

@@ -62,7 +62,7 @@ MEMORY_BATCH_EVENTS = 10_000
 MEMORY_BATCH_STREAMS = 1_000
 
 MAX_DEFER_SECONDS = 1.0
-"""How long the completion of a successful run may be deferred, to share a transaction."""
+"""Maximum time that the completion of a run is deferred, to share a transaction."""
 
 
 class ClaimBatch:

@@ -132,7 +132,7 @@ class StreamRecalculator:
 
     @property
     def has_more(self) -> bool:
-        """Whether the current scan is unfinished."""
+        """Return whether the current scan is unfinished."""
         return bool(self._remaining)
 
     def is_due(self) -> bool:

@@ -208,7 +208,7 @@ class Worker:
         self._recalculator = StreamRecalculator(store, self._triggers, counters, self._deadline)
 
     def _is_interrupted(self) -> bool:
-        """Whether no further run may start, because of a stop or a reload."""
+        """Return whether no further run may start, because of a stop or a reload."""
         return self._stop.is_set() or self._new_configuration is not None
 
     def _process_ready(self, reason: Reason, now: datetime | None, limit: int) -> int:

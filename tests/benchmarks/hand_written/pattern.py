@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -44,7 +45,7 @@ class Claim:
     serial: int
 
 
-class WritePattern:
+class WritePattern(ABC):
     """The pattern on one database, in its own tables."""
 
     def __init__(self, engine: Engine) -> None:
@@ -74,33 +75,33 @@ class WritePattern:
         for _stream, members in groupby(rows, key=itemgetter(0)):
             yield [_event(row) for row in members]
 
+    @abstractmethod
     def insert_events(
         self, connection: Connection, batch: Sequence[Mapping[str, Any]]
     ) -> dict[str, int]:
         """Insert new events; return the row ids by message id."""
-        raise NotImplementedError
 
+    @abstractmethod
     def move_streams(
         self, connection: Connection, changes: Sequence[StreamChange], now: datetime
     ) -> dict[bytes, int]:
         """Open or move the streams; return their ids by key."""
-        raise NotImplementedError
 
+    @abstractmethod
     def insert_links(self, connection: Connection, links: list[tuple[int, int]]) -> None:
         """Insert links of stream id and event id."""
-        raise NotImplementedError
 
+    @abstractmethod
     def claim(self, connection: Connection, now: datetime, limit: int) -> list[Claim]:
         """Claim up to `limit` streams that are ready to fire."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load(self, connection: Connection, claims: Sequence[Claim]) -> Iterable[Sequence[Any]]:
         """Return rows of stream id, message id, type, time and traits, by stream and time."""
-        raise NotImplementedError
 
+    @abstractmethod
     def complete(self, connection: Connection, claims: Sequence[Claim]) -> int:
         """Delete the streams that are still claimed, and their links; return their number."""
-        raise NotImplementedError
 
     def _add(self, connection: Connection, batch: Sequence[Mapping[str, Any]]) -> None:
         ids = self.insert_events(connection, batch)

@@ -25,7 +25,7 @@ ENDED_BY_SIGTERM = (-signal.SIGTERM, 128 + signal.SIGTERM)
 
 
 class RunningProgram:
-    """One running program; both its outputs go to `log`."""
+    """Running program; its standard output and standard error go to `log`."""
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path, start: int) -> None:
         self.name = name
@@ -40,12 +40,12 @@ class RunningProgram:
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended; a stopped one still runs."""
+        """Return whether the program has not exited; a stopped (SIGSTOP) program still runs."""
         return self._process.poll() is None
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it is stopped by a signal."""
+        """Return whether the program is stopped by SIGSTOP."""
         if not self.is_running:
             return False
         return os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None

@@ -89,7 +89,7 @@ def without_fsync(engine: Engine) -> None:
 
 
 class Databases:
-    """One database per backend, created on first use."""
+    """A database for each backend, created on first use."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -37,7 +37,7 @@ class NotifySocket:
         return self.received[begin:]
 
     def is_silent(self) -> bool:
-        """Whether no datagram is pending."""
+        """Return whether no datagram is pending."""
         return not select.select([self._socket], [], [], 0)[0]
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ COMMITS = (b"COMMIT\0", b"\x03COMMIT")
 
 
 class Cut(Enum):
-    """Where a connection is cut at a commit: either way the client cannot know its outcome."""
+    """Point at which a connection is cut during a commit; the client cannot know its outcome."""
 
     BEFORE_COMMIT = "the server never receives the commit"
     BEFORE_REPLY = "the server has committed, and its reply is lost"

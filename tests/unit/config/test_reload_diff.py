@@ -1,4 +1,4 @@
-"""Which changed settings a running program reloads, and which need a restart."""
+"""Changed settings are reloaded by a running program, or reported as needing a restart."""
 
 from __future__ import annotations
 

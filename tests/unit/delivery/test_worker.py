@@ -34,7 +34,7 @@ def at_point() -> Iterator[dict[Failpoint, Any]]:
 
 
 class TestRunOnce:
-    """One round delivers one batch of each endpoint, in the calling thread."""
+    """A round delivers one batch of each endpoint, in the calling thread."""
 
     def test_a_queued_effect_is_delivered(self, scene: Scene) -> None:
         endpoint = ScriptedEndpoint()

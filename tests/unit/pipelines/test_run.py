@@ -1,4 +1,4 @@
-"""One run: input of handlers, saved events, failures."""
+"""Run of a pipeline: input of handlers, saved events, failures."""
 
 from __future__ import annotations
 

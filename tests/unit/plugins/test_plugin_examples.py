@@ -66,7 +66,7 @@ DISTILLED: dict[str, tuple[dict[str, Any], Any]] = {
     "split": ({"publisher_id": "compute.host-17"}, "host-17"),
     "timedelta": ({"payload": {"start": "2026-03-14T12:00", "end": "2026-03-14T12:01"}}, 60.0),
 }
-"""What a notification holds for each trait plugin, and the trait that its example returns."""
+"""Content of a notification for each trait plugin, and the trait that its example returns."""
 
 WITHOUT_SERVER = {"http", "jsonl"}
 WITH_SERVER = {"oslo", "rabbitmq", "yagi"}

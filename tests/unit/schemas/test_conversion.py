@@ -1,4 +1,4 @@
-"""From voluptuous to JSON Schema: never stricter, and as strict as possible."""
+"""Conversion of voluptuous to JSON Schema: never stricter, and as strict as possible."""
 
 from __future__ import annotations
 

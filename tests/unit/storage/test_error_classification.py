@@ -1,4 +1,4 @@
-"""Which errors of a database server are waited for, and after which no connection is reused."""
+"""Classification of database errors: retried or not, connection reused or not."""
 
 from __future__ import annotations
 

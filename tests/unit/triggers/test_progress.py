@@ -1,4 +1,4 @@
-"""How events move a stream towards firing or expiring."""
+"""Progress of a stream: events move it towards firing or expiring."""
 
 from __future__ import annotations
 

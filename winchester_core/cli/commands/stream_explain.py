@@ -159,17 +159,17 @@ class StreamSituation:
 
     @property
     def was_met(self) -> bool:
-        """Whether all fire criteria were met, so that it fires instead of expiring."""
+        """Return whether all fire criteria were met, so that it fires instead of expiring."""
         return self.stream.fire_timestamp is not None
 
     @property
     def has_fired(self) -> bool:
-        """Whether it has fired and its pipeline has succeeded."""
+        """Return whether it has fired and its pipeline has succeeded."""
         return self.was_met and self.stream.state is StreamState.COMPLETED
 
     @property
     def is_current(self) -> bool:
-        """Whether its progress was counted by its trigger as configured now."""
+        """Return whether its progress was counted by its trigger as configured now."""
         return (
             self.definition is not None and self.stream.fingerprint == self.definition.fingerprint
         )

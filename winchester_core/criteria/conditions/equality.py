@@ -122,7 +122,7 @@ def validate_boolean(expression: Any) -> bool:
 
 
 class ExistsCondition(Condition):
-    """With `true`, the event has the trait, with any value; with `false`, it lacks the trait."""
+    """The event has the trait, with any value (`true`), or lacks the trait (`false`)."""
 
     example: ClassVar[str] = "deleted_at: {exists: false}"
     config_schema: ClassVar[Schema] = Schema(validate_boolean)

@@ -237,7 +237,7 @@ class Inbox:
 
     @property
     def is_open(self) -> bool:
-        """Whether messages are accepted."""
+        """Return whether messages are accepted."""
         return self._is_open
 
     def open(self) -> None:

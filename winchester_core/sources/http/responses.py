@@ -96,7 +96,7 @@ class CircuitBreaker:
 
     @property
     def is_closed(self) -> bool:
-        """Whether storing is likely to succeed. Use in the event loop, like `record`."""
+        """Return whether storing is likely to succeed. Use in the event loop, like `record`."""
         return asyncio.get_running_loop().time() >= self._open_until
 
     def record(self, results: Sequence[ItemResult]) -> None:

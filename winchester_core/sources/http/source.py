@@ -104,7 +104,7 @@ log = logging.getLogger(__name__)
 
 BACKLOG: Final = 2048
 SHUTDOWN_TIMEOUT_SECONDS: Final = 5
-"""How long responses may take to be sent at shutdown."""
+"""Maximum time to send responses at shutdown."""
 
 
 class HttpServer:

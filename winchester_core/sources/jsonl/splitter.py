@@ -21,7 +21,7 @@ class RecordSplitter:
 
     @property
     def is_inside_array(self) -> bool:
-        """Whether an array is not closed; at the end of an input, that means truncation."""
+        """Return whether an array is not closed; at the end of an input, that means truncation."""
         return isinstance(self._splitter, ArraySplitter)
 
     def feed(self, data: bytes) -> list[Record]:
@@ -180,7 +180,7 @@ class ArraySplitter:
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 MAX_KEPT_BYTES = 1024 * 1024
-"""How much is kept of a record that is too long; the same as of a rejected message."""
+"""Bytes kept of a record that is too long; the same as of a rejected message."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 MAX_RETRY_SECONDS = 30.0
-"""How long a transaction that conflicts with others is retried; each conflict means that another
+"""Maximum time that a transaction which conflicts is retried; each conflict means that another
 one committed."""
 
 FIRST_BACKOFF_SECONDS = 0.01
@@ -64,7 +64,7 @@ _EXTRAS = {"psycopg": "postgresql", "pymysql": "mysql"}
 
 
 class Database:
-    """One database. Safe to share between threads; not across a fork."""
+    """Connection pool of a database. Safe to share between threads; not across a fork."""
 
     def __init__(
         self, url: str, *, host_clock: Clock | None = None, counters: Counters | None = None

@@ -99,7 +99,7 @@ OLDEST_CANDIDATES: Final = 100
 """Number of streams at the start of an index that are searched for the oldest."""
 
 _EARLIEST: Final = datetime(1000, 1, 1, tzinfo=UTC)
-"""No event is older. A bound on the column makes every database use the index."""
+"""Earliest time of an event. A bound on the column makes every database use the index."""
 
 _ACTIVE = streams.c.state == StreamState.ACTIVE.value
 _PENDING = effects.c.state == EffectState.PENDING.value

@@ -68,7 +68,7 @@ class HandlerRules(ParameterRules):
         require(first is not second, f"{self._name} must have a new instance for each run")
 
     def test_returns_a_list_of_valid_events(self) -> None:
-        """For a stream that fires and one that expires; added events are complete."""
+        """Added events are complete, whether the stream fires or expires."""
         for reason in Reason:
             with self._handling(self._run(reason=reason), self.stream()):
                 pass

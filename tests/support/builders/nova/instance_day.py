@@ -1,4 +1,4 @@
-"""One day of an instance: its notifications in order, its faults, and the expected verdicts."""
+"""Day of an instance: its notifications in order, its faults, and the expected verdicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From CloudEvents to events: identity, names, and data of every kind."""
+"""Conversion of CloudEvents to events: identity, names, and data of every kind."""
 
 from __future__ import annotations
 

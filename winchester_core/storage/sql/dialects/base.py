@@ -175,15 +175,15 @@ def _escape_like(character: str) -> str:
 # resumes, it finds its connection broken and retries the transaction.
 
 IDLE_TRANSACTION_TIMEOUT_SECONDS = 30
-"""How long a transaction may wait for its client before the server ends the session."""
+"""Maximum wait of a transaction for its client before the server ends the session."""
 
 LOCK_TIMEOUT_SECONDS = 10
-"""How long a statement waits for a lock before the transaction is retried."""
+"""Maximum wait of a statement for a lock before the transaction is retried."""
 
 CONNECT_TIMEOUT_SECONDS = 10
 
 TCP_USER_TIMEOUT_SECONDS = 60
-"""How long sent data may stay unacknowledged before a connection counts as broken."""
+"""Maximum time that sent data stays unacknowledged before a connection counts as broken."""
 
 KEEPALIVE_IDLE_SECONDS = 30
 KEEPALIVE_INTERVAL_SECONDS = 10

@@ -180,7 +180,7 @@ _NOTIFY = text(
 ).bindparams(channel=CHANNEL)
 
 POLL_SECONDS = 0.5
-"""How often the listener thread checks whether to stop."""
+"""Interval at which the listener thread checks whether to stop."""
 
 RECONNECT_SECONDS = 2.0
 
