@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 from oracle.outbox import MemoryOutbox
 from winchester_core.errors import UnknownRejectedMessage, UnknownStream
 from winchester_core.model.stream import StreamRecord, StreamState, check_transition
-from winchester_core.storage.records import append_history, parse_history
+from winchester_core.storage.records import (
+    MAX_HISTORY_LENGTH,
+    history_line_end,
+    history_time,
+    parse_history,
+)
 from winchester_core.telemetry.debug_counts import DebugGroup
 
 if TYPE_CHECKING:
@@ -59,7 +64,8 @@ class MemoryStream:
         check_transition(self.state, state)
         self.state = state
         self.serial += 1
-        self.history = append_history(self.history, at, state, worker)
+        line = history_time(at) + history_line_end(state, worker)
+        self.history = (self.history + line)[-MAX_HISTORY_LENGTH:]
 
     def save(self, transaction: Transaction) -> None:
         """Restore the current state on rollback. Until then, `members` may only grow."""

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import bindparam, select, text
 
 from support.builders.events import ingest, make_event, make_trigger
 from winchester_core.errors import (
@@ -110,6 +110,13 @@ class TestErrors:
         query = select(events.c.id).where(events.c.message_id == "\0")
         with pytest.raises(DataRefused, match="NUL"):
             database.read(lambda connection: connection.execute(query))
+
+    def test_a_missing_parameter_is_no_refused_value(self, databases: Databases) -> None:
+        database = databases.emptied("sqlite")
+        query = select(events.c.id).where(events.c.message_id == bindparam("absent"))
+        with pytest.raises(StorageError, match="absent") as raised:
+            database.read(lambda connection: connection.execute(query))
+        assert not isinstance(raised.value, DataRefused)
 
     def test_a_value_that_the_server_refuses_is_refused(self, databases: Databases) -> None:
         store = SqlStore(databases.emptied("postgresql"))

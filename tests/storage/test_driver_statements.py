@@ -95,13 +95,17 @@ def test_a_value_on_which_the_driver_fails_is_refused_data(sql_store: SqlStore) 
 
     def by_sqlalchemy(connection: Connection) -> None:
         tx = Transaction(connection, database.dialect)
-        tx.execute(select(bindparam("value", Unwritable(), type_=FailingType())))
+        tx.execute(select(bindparam("value", error, type_=FailingType())))
 
     if database.dialect.name != "mariadb":  # whose driver writes the text of any object
         with pytest.raises((DataRefused, StorageError)):
             database.write(past_sqlalchemy)
+    error: Exception = RuntimeError("cannot write it")
     with pytest.raises(DataRefused, match="fails on a value: RuntimeError: cannot write it"):
         database.write(by_sqlalchemy)
+    error = MemoryError("no more")
+    with pytest.raises(DatabaseUnavailable, match="MemoryError: no more"):
+        database.read(by_sqlalchemy)
     assert database.read(lambda connection: connection.scalar(text("SELECT 1"))) == 1
 
 
@@ -112,4 +116,4 @@ class FailingType(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        raise RuntimeError("cannot write it")
+        raise value

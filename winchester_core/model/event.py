@@ -25,6 +25,7 @@ MAX_NAME_LENGTH = 255
 MIN_INT, MAX_INT = -(2**63), 2**63 - 1
 MIN_YEAR, MAX_YEAR = 1000, 9999
 NOT_A_TIME = "not an RFC 3339 date and time"
+OUTSIDE_OF_YEARS = f"a time outside the years {MIN_YEAR}-{MAX_YEAR}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +110,17 @@ def _add_trait(event: Event, drops: list[TraitDrop], name: Any, value: Any) -> N
     """Add the storable form of a trait to `event`, or the reason against it to `drops`."""
     if value is None:
         return
+    if isinstance(name, str):
+        name = str.__str__(name)  # as in `storable`
+        if name in REQUIRED_KEYS:
+            return
     problem = None if name in _valid_names else name_problem(name)
     if problem is None:
         if len(_valid_names) < _MAX_VALID_NAMES:
-            _valid_names.setdefault(str(name), str(name))
+            _valid_names.setdefault(name, name)
         stored, problem = storable(value)
         if problem is None:
-            event[str(name)] = stored
+            event[name] = stored
             return
     drops.append(TraitDrop(printable(name), problem))
 
@@ -164,11 +169,11 @@ def to_utc(moment: datetime) -> datetime:
         try:
             utc = moment.astimezone(UTC)
         except OverflowError:
-            raise ValueError("a time outside the years 1000-9999") from None
+            raise ValueError(OUTSIDE_OF_YEARS) from None
         except Exception as error:  # noqa: BLE001 - a time zone of the sender's program
             raise ValueError(f"its time zone raised {type(error).__name__}") from None
     if utc.year < MIN_YEAR:
-        raise ValueError(f"{utc.isoformat()} is outside the years 1000-9999")
+        raise ValueError(OUTSIDE_OF_YEARS)
     return utc
 
 
@@ -200,12 +205,17 @@ def parse_timestamp(text: str, *, date_only: bool = False) -> datetime:
         at = match.start("second")
         text = f"{text[:at]}59{text[at + 2 :]}"
     try:
-        moment = to_utc(datetime.fromisoformat(text))
-        return moment + timedelta(seconds=1) if is_leap_second else moment
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(NOT_A_TIME) from None
+    utc = to_utc(moment)
+    try:
+        return utc + timedelta(seconds=1) if is_leap_second else utc
     except OverflowError:
-        raise ValueError("a time outside the years 1000-9999") from None
-    except ValueError as error:
-        raise ValueError(str(error) if "outside" in str(error) else NOT_A_TIME) from None
+        raise ValueError(OUTSIDE_OF_YEARS) from None
+
+
+_SHORTEST_WITH_SECONDS_OF_OFFSET = len("2015-01-20T00:00:00+00:00:30")
 
 
 def _is_usual_form(text: str) -> bool:
@@ -215,6 +225,7 @@ def _is_usual_form(text: str) -> bool:
         and text[10] == "T"
         and text[13] == text[16] == ":"
         and text[11:13] != "24"
+        and (len(text) < _SHORTEST_WITH_SECONDS_OF_OFFSET or text[-6] in "+-")
     )
 
 

@@ -224,7 +224,7 @@ def _encode_object(value: dict[Any, Any], place: str, depth: int) -> dict[str, A
         if problem := text_problem(key):
             raise UnstorablePayload(place, f"a key that is {problem}")
     stored = {
-        str(key): _encode(item, f"{place}.{printable(key)}", depth + 1)
+        str.__str__(key): _encode(item, f"{place}.{printable(key)}", depth + 1)
         for key, item in value.items()
     }
     if len(stored) == 1:
@@ -305,7 +305,10 @@ MAX_DEPTH = 200
 """Levels of nesting that are kept where a body has more than parsers allow."""
 
 _MAX_DIGITS = 4_300  # Python's own bound: see sys.int_info.default_max_str_digits
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_STRING_OR_BRACKET = re.compile(  # linear: possessive, and an unclosed string goes to the end
+    r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL
+)
+_CLOSING = {"[": "]", "{": "}"}
 
 
 def _parse_int(digits: str) -> int | LongInteger:
@@ -315,23 +318,25 @@ def _parse_int(digits: str) -> int | LongInteger:
 def _without_deep_values(text: str) -> str:
     """Return JSON text with each array or object below `MAX_DEPTH` levels emptied, in linear time.
 
-    Other text, such as that with brackets that do not match, stays invalid.
+    Text whose brackets do not match is returned unchanged, and so stays invalid. The content of an
+    emptied array or object is not checked otherwise.
     """
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return text
     kept: list[str] = []
-    depth, begin = 0, 0
+    open_brackets: list[str] = []
+    begin = 0
     for match in _STRING_OR_BRACKET.finditer(text):
-        if match[0] in "[{":
-            depth += 1
-            if depth == MAX_DEPTH + 1:
+        if match[0] in _CLOSING:
+            open_brackets.append(match[0])
+            if len(open_brackets) == MAX_DEPTH + 1:
                 kept.append(text[begin : match.start()])
-                begin = match.start()
         elif match[0] in "]}":
-            if depth == MAX_DEPTH + 1:
+            if not open_brackets or _CLOSING[open_brackets.pop()] != match[0]:
+                return text
+            if len(open_brackets) == MAX_DEPTH:
                 kept.append("[]")
                 begin = match.end()
-            depth -= 1
-    if depth <= MAX_DEPTH:  # else the text ends too early
+    if len(open_brackets) <= MAX_DEPTH:  # else the text ends too early
         kept.append(text[begin:])
     return "".join(kept)

@@ -35,26 +35,26 @@ class DebugFlusher:
             return
         self.flush()
 
-    def flush(self) -> bool:
+    def flush(self) -> StorageError | None:
         """Log the counts, and add them to the store's.
 
-        Returns False when the store fails; the counts are then kept for the next flush.
+        Returns the error when the store fails; the counts are then kept for the next flush.
         """
         with self._flushing:
             self._flushed_at = monotonic()
             groups = self.counts.take()
             if not groups:
-                return True
+                return None
             try:
                 self._store.add_debug_counts(groups)
             except StorageError as error:
                 logger.debug("debug counts not stored, retrying at next flush: error=%s", error)
                 self.counts.put_back(groups)
-                return False
+                return error
         log_groups(groups)
-        return True
+        return None
 
     def close(self) -> None:
         """Flush the remaining counts; log a warning when they are lost."""
-        if not self.flush():
-            logger.warning("debug counts lost, database unavailable")
+        if error := self.flush():
+            logger.warning("debug counts lost: error=%s", error)

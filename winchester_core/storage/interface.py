@@ -107,7 +107,7 @@ class WorkStore(Protocol):
         """Return each stream's events, by timestamp, ties in order of arrival."""
 
     def members_of(self, stream_ids: Sequence[int]) -> Members:
-        """Return an iterator over the same events, one stream at a time."""
+        """Return the same events, to be taken one stream at a time."""
 
     def renew(self, claims: Sequence[Claim], lease: timedelta) -> int:
         """Extend the leases of valid claims; return how many were valid."""

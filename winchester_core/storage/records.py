@@ -324,13 +324,6 @@ def history_line_end(state: StreamState, worker: str | None = None) -> str:
     return f" {state.value} {' '.join(worker.split())}\n" if worker else f" {state.value}\n"
 
 
-def append_history(
-    history: str, at: datetime, state: StreamState, worker: str | None = None
-) -> str:
-    """Return the history with one more line, cut to `MAX_HISTORY_LENGTH`."""
-    return (history + history_time(at) + history_line_end(state, worker))[-MAX_HISTORY_LENGTH:]
-
-
 def parse_history(text: str | None) -> tuple[StateChange, ...]:
     """Return the state changes, oldest first; an incomplete line is skipped."""
     return tuple(_parse_lines(text or ""))

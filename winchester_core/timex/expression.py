@@ -288,8 +288,8 @@ class Expression:
 
         `variables` may be an event: only the keys that are needed are read. A naive datetime is
         UTC. Raises `TimeEvaluationError`: with `variable` set for the first variable that is
-        missing or not a datetime, with `clamp` set if the result or an intermediate time is
-        outside the years 1000-9999.
+        missing or not a datetime, with `clamp` set if the result is outside the years 1000-9999,
+        or an intermediate time outside the years 1-9999.
         """
         try:
             return self._compute(variables)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from winchester_core.model.stream import Reason
 from winchester_core.triggers import progress
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class PendingStream:
 # 3. An event joins the group's open stream if it arrives before the stream's expire time;
 #    otherwise that stream is closed, for good, and the event opens the next one.
 # 4. `changed_streams` lists each stream that was opened, closed or joined once, in the order of
-#    the first change, so that a store closes a stream before it inserts the group's next one.
+#    the first change.
 # 5. The events of the batch are the last members of a stream, in order of arrival.
 
 
@@ -99,8 +100,7 @@ class BatchPlan:
         stream = PendingStream(match.definition, match.group, initial)
         self._open[match.group.key] = stream
         self.opened += 1
-        if initial.fire_timestamp is None and initial.expire_timestamp <= now:
-            self.opened_expired += 1
+        self.opened_expired += progress.due_reason(initial, now) is Reason.EXPIRE
         return stream
 
     def _mark_changed(self, stream: PendingStream) -> None:

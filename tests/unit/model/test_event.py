@@ -88,6 +88,20 @@ def test_none_is_dropped_silently() -> None:
     assert "x" not in clean_event(raw(x=None)).event
 
 
+class Trait(str):
+    """Names whose text differs from what `str` returns of them."""
+
+    def __str__(self) -> str:
+        return "message_id"
+
+
+def test_the_name_of_a_trait_is_its_plain_text() -> None:
+    for _ in range(2):  # the second time with a cached name
+        event = clean_event({**raw(), Trait("flavor_of_test"): 5}).event
+        assert event == raw(flavor_of_test=5)
+        assert [type(name) for name in event] == [str] * len(event)
+
+
 @pytest.mark.parametrize("name", ["n" * 256, "", "a\0", "\ud800", 5])
 def test_a_trait_with_an_unstorable_name_is_dropped(name: Any) -> None:
     event = raw()
@@ -229,6 +243,9 @@ def test_times_of_rfc_3339_are_read(text: str, moment: datetime) -> None:
         "2026-03-14T24:00:00",
         "2026-02-30T00:00:00Z",
         "2026-03-14T10:00:61Z",
+        "2026-03-14T10:00:00+00:00:30",
+        "2026-03-14 10:00:00+00:00:30",
+        "2026-03-14T10:00:00.5-01:00:30.25",
         "2026-03-14 10:00:00 +0000 UTC",
         "9999-12-31T23:59:60Z",
         "٢٠٢٦-03-14T10:00:00Z",
@@ -238,6 +255,12 @@ def test_times_of_rfc_3339_are_read(text: str, moment: datetime) -> None:
 def test_what_only_resembles_a_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"not an RFC 3339|outside the years"):
         parse_timestamp(text)
+
+
+def test_the_error_of_a_time_out_of_range_does_not_quote_it() -> None:
+    with pytest.raises(ValueError, match="outside the years 1000-9999") as raised:
+        parse_timestamp("0999-03-14T10:00:00Z")
+    assert "0999-03" not in str(raised.value)
 
 
 def test_a_date_is_its_midnight_where_people_write_it() -> None:

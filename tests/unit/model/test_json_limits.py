@@ -6,13 +6,13 @@ import pytest
 
 from winchester_core.errors import InvalidEvent
 from winchester_core.model.event import clean_event
-from winchester_core.model.json import MAX_DEPTH, read_event, read_object
+from winchester_core.model.json import _STRING_OR_BRACKET, MAX_DEPTH, read_event, read_object
 
 EVENT = '{"message_id": "m", "event_type": "x", "timestamp": "2026-01-01T00:00:00Z", "a": %s}'
 
 
 def reasons(value: str) -> list[str]:
-    """The reasons for which traits of an event with this value are dropped."""
+    """Return the reasons for which traits of an event with this value are dropped."""
     event, drops = read_event(read_object(EVENT % value))
     clean = clean_event(event)
     assert clean.event["message_id"] == "m"
@@ -44,3 +44,18 @@ def test_a_key_with_a_long_integer_makes_the_event_invalid() -> None:
 def test_a_body_that_ends_too_early_is_not_json(body: str) -> None:
     with pytest.raises(InvalidEvent, match="is not JSON"):
         read_object(body)
+
+
+@pytest.mark.parametrize("end", [b"", b"\\"])
+def test_an_unclosed_string_is_read_once(end: bytes) -> None:
+    body = b"[" * (MAX_DEPTH + 1) + b'"' + b'\\"' * 200_000 + end
+
+    with pytest.raises(InvalidEvent, match="is not JSON"):
+        read_object(body)
+    assert len(_STRING_OR_BRACKET.findall(body.decode())) <= MAX_DEPTH + 3
+
+
+@pytest.mark.parametrize("inner", [b"[}", b"{", b'["]"'])
+def test_brackets_that_do_not_match_stay_invalid(inner: bytes) -> None:
+    with pytest.raises(InvalidEvent, match="is not JSON"):
+        read_object(b"[" * (MAX_DEPTH + 1) + inner + b"]" * MAX_DEPTH)

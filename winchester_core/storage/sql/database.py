@@ -136,15 +136,15 @@ class Database:
         except DBAPIError as error:
             raise self._storage_error(error) from error
         except StatementError as error:  # a value that cannot be written: not sent at all
-            raise driver.refused(error.orig or error) from error
+            raise driver.value_error(error.orig or error) from error
         except PoolTimeoutError as error:
             raise DatabaseUnavailable(str(error)) from error
         except SQLAlchemyError as error:
-            raise StorageError(f"{type(error).__name__}: {_first_line(error)}") from error
+            raise StorageError(f"{type(error).__name__}: {driver.first_line(error)}") from error
 
     def _storage_error(self, error: DBAPIError) -> StorageError:
         cause = error.orig if error.orig is not None else error
-        reason = f"{type(cause).__name__}: {_first_line(cause)}"
+        reason = f"{type(cause).__name__}: {driver.first_line(cause)}"
         if error.connection_invalidated:
             return ConnectionBroken(reason)
         match self.dialect.classify_error(cause):
@@ -175,11 +175,6 @@ def _without_traceback(record: logging.LogRecord) -> bool:
 
 def _missing_driver_error(driver: str, extra: str) -> str:
     return f"database.url: {driver!r} is not installed: {install_command(extra)}"
-
-
-def _first_line(error: BaseException) -> str:
-    """Return the database's message without the statement's values, which may be secret."""
-    return str(error).partition("\n")[0][:300]
 
 
 # Connection check: ping a pooled connection before use, but only after it was idle for a while.
@@ -234,14 +229,14 @@ class Transaction:
     ) -> CursorResult[Any]:
         """Execute a statement, once for each mapping of `parameters`.
 
-        Raises `SQLAlchemyError`, or `DataRefused` when the driver fails on a value in another way.
+        Raises `SQLAlchemyError`; `DataRefused` when the driver fails on a value in another way.
         """
         try:
             return self.connection.execute(statement, parameters)
         except SQLAlchemyError:
             raise
         except Exception as error:
-            raise driver.refused(error) from error
+            raise driver.value_error(error) from error
 
     def real_time(self) -> datetime:
         """Return the database server's time, aware UTC; for SQLite the host's."""

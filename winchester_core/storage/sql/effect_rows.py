@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import and_, delete, func, insert, or_, select, update
 
 from winchester_core.errors import ConcurrentChange, UnknownEffect
 from winchester_core.model.effect import EffectState, Endpoint
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from winchester_core.storage.effect_records import EffectClaim, EffectFilter
     from winchester_core.storage.sql.database import Transaction
+    from winchester_core.storage.sql.dialects import SqlDialect
 
 MAX_STATEMENT_BYTES = 4 * 1024 * 1024
 MAX_STATEMENT_ROWS = 500
@@ -78,7 +79,7 @@ def claim(tx: Transaction, rows: Sequence[Row[Any]], worker: str, lease_until: d
     for batch in parameter_batches(rows):
         claimed = tx.execute(
             update(effects)
-            .where(_is_unchanged([(row.id, row.serial_no) for row in batch]))
+            .where(_is_unchanged(tx.dialect, [(row.id, row.serial_no) for row in batch]))
             .values(
                 serial_no=effects.c.serial_no + 1,
                 attempts=effects.c.attempts + 1,
@@ -102,7 +103,7 @@ def lock_claimed(tx: Transaction, claims: Sequence[EffectClaim]) -> set[tuple[in
     for batch in parameter_batches(claims):
         query = (
             select(effects.c.id, effects.c.serial_no, effects.c.worker)
-            .where(_is_claimed_by(batch))
+            .where(_is_claimed_by(tx.dialect, batch))
             .order_by(effects.c.id)
         )
         indexed = tx.dialect.force_index(query, effects, "PRIMARY")
@@ -114,23 +115,24 @@ def lock_claimed(tx: Transaction, claims: Sequence[EffectClaim]) -> set[tuple[in
 def extend_leases(tx: Transaction, claims: Sequence[EffectClaim], lease_until: datetime) -> int:
     """Extend the leases of the valid claims; return how many are valid."""
     return sum(
-        tx.execute(update(effects).where(_is_claimed_by(batch)).values(due_at=lease_until)).rowcount
+        tx.execute(
+            update(effects).where(_is_claimed_by(tx.dialect, batch)).values(due_at=lease_until)
+        ).rowcount
         for batch in parameter_batches(claims)
     )
 
 
-def _is_claimed_by(claims: Iterable[EffectClaim]) -> ColumnElement[bool]:
-    listed = list(claims)
+def _is_claimed_by(dialect: SqlDialect, claims: Sequence[EffectClaim]) -> ColumnElement[bool]:
     return and_(
-        _is_unchanged([(claim.id, claim.serial) for claim in listed]),
-        effects.c.worker.in_({claim.worker for claim in listed}),
+        _is_unchanged(dialect, [(claim.id, claim.serial) for claim in claims]),
+        effects.c.worker.in_({claim.worker for claim in claims}),
     )
 
 
-def _is_unchanged(serials: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
+def _is_unchanged(dialect: SqlDialect, serials: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
     return and_(
-        effects.c.id.in_([row_id for row_id, _ in serials]),
-        tuple_(effects.c.id, effects.c.serial_no).in_(serials),
+        dialect.is_one_of(effects.c.id, [row_id for row_id, _ in serials]),
+        dialect.pair_is_one_of((effects.c.id, effects.c.serial_no), serials),
     )
 
 
@@ -308,7 +310,7 @@ def lock_ordering_group(tx: Transaction, effect_id: int) -> list[Row[Any]]:
     if row is None:
         return []
     query = (
-        select(*(column for column in effects.c if column is not effects.c.payload))
+        select(*_COLUMNS_WITHOUT_PAYLOAD)
         .where(effects.c.stream_id == row.stream_id, has_endpoint(endpoint_of(row)))
         .order_by(effects.c.id)
     )

@@ -67,6 +67,10 @@ def _row_from_event(event: Event) -> tuple[Any, ...]:
     return (*map(traits.pop, REQUIRED_KEYS), traits)
 
 
+MAX_IDS_SHOWN = 3
+"""Message ids in the error of refused rows."""
+
+
 def _check_stored(tx: Transaction, message_ids: Sequence[str]) -> None:
     known: set[str] = set()
     for batch in parameter_batches(message_ids):
@@ -74,7 +78,9 @@ def _check_stored(tx: Transaction, message_ids: Sequence[str]) -> None:
         known.update(tx.execute(query).scalars())
     missing = [each for each in message_ids if each not in known]
     if missing:
-        raise DataRefused(f"rows refused for their content: {len(missing)}")
+        shown = ", ".join(map(repr, missing[:MAX_IDS_SHOWN]))
+        more = ", ..." if len(missing) > MAX_IDS_SHOWN else ""
+        raise DataRefused(f"events refused for their content: {len(missing)}: {shown}{more}")
 
 
 def event_from_row(row: Any) -> Event:

@@ -41,8 +41,6 @@ MAX_CLAIM_BYTES = 16 * 1024 * 1024
 def record_effects(tx: Transaction, completions: Iterable[Completion]) -> None:
     """Insert the effects of completed streams, those of each stream in order."""
     queued = [(each.claim, effect) for each in completions for effect in each.effects]
-    if not queued:
-        return
     now = tx.real_time()
     heads: set[tuple[int, Endpoint]] = set()
     rows = []

@@ -39,7 +39,7 @@ class DatabaseErrorKind(Enum):
 
 
 class SqlDialect:
-    """The differences; the methods here implement what PostgreSQL and SQLite share."""
+    """The differences between databases; each dialect overrides the defaults here."""
 
     name = ""
     embedded = False

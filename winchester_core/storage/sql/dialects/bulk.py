@@ -267,7 +267,7 @@ def values_list(placeholders: tuple[str, ...], rows: int) -> str:
 Item = TypeVar("Item")
 
 MAX_PARAMETERS = 10_000
-"""SQLite allows 32,766 parameters in a statement, PostgreSQL 65,535; a key may need two."""
+"""SQLite allows 32,766 parameters in a statement, PostgreSQL 65,535; an item may need two."""
 
 
 def parameter_batches(

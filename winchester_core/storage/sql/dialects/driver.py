@@ -10,9 +10,9 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 
 from sqlalchemy import JSON, BigInteger, Integer, LargeBinary
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from winchester_core.errors import DataRefused
+from winchester_core.errors import DatabaseUnavailable, DataRefused, StorageError
 from winchester_core.storage.sql.types import UtcDateTime
 
 if TYPE_CHECKING:
@@ -76,14 +76,27 @@ def fetch_multiple(
     return results
 
 
-def refused(error: BaseException) -> DataRefused:
-    """Return the error for a value on which the driver fails, as on one that it cannot encode."""
-    reason = str(error).partition("\n")[0][:300]
-    return DataRefused(f"the driver fails on a value: {type(error).__name__}: {reason}")
+def value_error(error: BaseException) -> StorageError:
+    """Return the error for an exception that is none of the driver's own.
+
+    A driver raises any exception on a value that it cannot encode or decode: the value is refused.
+    `MemoryError` and errors of SQLAlchemy have other causes.
+    """
+    reason = f"{type(error).__name__}: {first_line(error)}"
+    if isinstance(error, MemoryError):
+        return DatabaseUnavailable(reason)
+    if isinstance(error, SQLAlchemyError):
+        return StorageError(reason)
+    return DataRefused(f"the driver fails on a value: {reason}")
+
+
+def first_line(error: BaseException) -> str:
+    """Return the message of an error without the statement's values, which may be secret."""
+    return str(error).partition("\n")[0][:300]
 
 
 def raise_dbapi_error(connection: Connection, text: str | None, error: BaseException) -> NoReturn:
-    """Raise `error` as SQLAlchemy would, or `DataRefused` for one that is none of the driver's.
+    """Raise `error` as SQLAlchemy would; see `value_error` for one that is none of the driver's.
 
     Invalidate a connection that can no longer be used.
 
@@ -94,7 +107,7 @@ def raise_dbapi_error(connection: Connection, text: str | None, error: BaseExcep
         raise error
     dialect = connection.dialect
     if dialect.loaded_dbapi is None or not isinstance(error, dialect.loaded_dbapi.Error):
-        raise refused(error) from error
+        raise value_error(error) from error
     driver: Any = connection.connection.dbapi_connection
     is_lost = dialect.is_disconnect(error, driver, None)
     if is_lost:
