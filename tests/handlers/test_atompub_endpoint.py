@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -11,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from support.builders.effects import effect
+from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
 from support.servers.web_service import Answer, Drip, http_endpoint
 from winchester_core.interfaces import Delivered, Refused, RetryAfter
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from support.servers.web_service import Behaviour, Endpoint
 
 EVENT = {"message_id": "m1", "event_type": "a.b", "timestamp": datetime(2026, 3, 1, tzinfo=UTC)}
-UNTRIED = RetryAfter(0, "not tried: no response to an earlier effect")
+UNTRIED = RetryAfter(0, "not tried: the service did not respond to an earlier effect")
 
 
 @pytest.fixture
@@ -175,6 +177,22 @@ def test_the_timeout_bounds_a_token_that_never_ends(feed: Endpoint, identity: En
     assert feed.requests == []
 
 
+def test_a_slow_identity_service_does_not_delay_other_accounts(
+    feed: Endpoint, identity: Endpoint
+) -> None:
+    with http_endpoint() as slow:
+        slow.answer("hang")
+        waiting = threading.Thread(
+            target=lambda: make_handler(feed, slow).deliver([effect(EVENT, 1)])
+        )
+        waiting.start()
+        wait_until(lambda: slow.requests)
+        outcomes = make_handler(feed, identity).deliver([effect(EVENT, 2)])
+        assert (outcomes, waiting.is_alive()) == ([Delivered()], True)
+        slow.released.set()
+        waiting.join(BOUND_SECONDS)
+
+
 def test_a_refused_new_token_delays_the_effect(feed: Endpoint, identity: Endpoint) -> None:
     feed.answer(401)
 
@@ -194,6 +212,15 @@ def test_a_refused_new_token_delays_the_effect(feed: Endpoint, identity: Endpoin
         (Answer(200, body=b'{"access": {"token": {}}}'), "the identity service responded without"),
         (
             Answer(200, body=b'{"access": {"token": {"id": "a\\r\\nb"}}}'),
+            "the identity service responded without a token",
+        ),
+        (
+            Answer(200, body=b'{"access": {"token": {"id": "blank "}}}'),
+            "the identity service responded without a token",
+        ),
+        (Answer(200, body=b"[" * 100_000), "the identity service responded without a token"),
+        (
+            Answer(200, {"Content-Encoding": "gzip"}, b"no gzip"),
             "the identity service responded without a token",
         ),
         ("reset", "ReadError"),

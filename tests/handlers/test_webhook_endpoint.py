@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from voluptuous import Invalid
 
 from support.builders.effects import effect, effect_id, queued
 from support.scenes.sites import wait_until
@@ -180,6 +182,47 @@ def test_the_status_counts_when_the_body_never_ends(endpoint: Endpoint) -> None:
     endpoint.answer(Drip(start, b"x"))
 
     assert make_handler(endpoint.url, timeout=1).deliver([effect(PAYLOAD)]) == [Delivered()]
+
+
+def test_connecting_does_not_count_towards_the_timeout_of_the_request(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve, passed = socket.getaddrinfo, []
+
+    def resolve_slowly(*args: Any, **options: Any) -> Any:
+        passed.append(threading.Event().wait(1.2))
+        return resolve(*args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_slowly)
+
+    assert make_handler(endpoint.url, timeout=1).deliver([effect(PAYLOAD)]) == [Delivered()]
+    assert passed == [False]
+
+
+@pytest.mark.parametrize("location", ["mailto:x", "http:x", "//xn--a/", "http://h:abc/"])
+def test_the_target_of_a_redirect_is_not_read(endpoint: Endpoint, location: str) -> None:
+    endpoint.answer(Answer(302, {"Location": location}), 204)
+
+    first, second = make_handler(endpoint.url).deliver([effect(PAYLOAD, n) for n in (1, 2)])
+
+    assert isinstance(first, Refused)
+    assert "redirects are not followed" in first.reason
+    assert second == Delivered()
+
+
+def test_an_effect_that_cannot_be_sent_costs_itself_alone(endpoint: Endpoint) -> None:
+    effects = [effect(PAYLOAD, 1), effect({"other": 1}, 2), effect(PAYLOAD, 3)]
+
+    first, second, third = make_handler(endpoint.url).deliver(effects)
+
+    assert first == third == Delivered()
+    assert second == RetryAfter(reason="KeyError: 'stream'")
+
+
+@pytest.mark.parametrize("url", ["https://1.2.3.999/x", "https://xn--a/", "https://h/\x01"])
+def test_a_url_that_the_client_cannot_use_is_refused(url: str) -> None:
+    with pytest.raises(Invalid, match="expected a URL"):
+        make_handler(url)
 
 
 def test_an_unreachable_service_is_retried() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 import threading
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
-
-import httpx
 
 from winchester_core.interfaces import (
     Delivered,
@@ -17,7 +18,14 @@ from winchester_core.interfaces import (
 )
 from winchester_handlers.atompub.entry import atom_entry
 from winchester_handlers.atompub.params import ATOMPUB_SCHEMA
-from winchester_handlers.http_posting import PostingClient, open_client, post
+from winchester_handlers.http_posting import (
+    PostingClient,
+    ServiceUnavailable,
+    deliver_in_sequence,
+    open_client,
+    post,
+    post_and_read,
+)
 
 if TYPE_CHECKING:
     from voluptuous import Schema
@@ -26,7 +34,7 @@ if TYPE_CHECKING:
     from winchester_core.model import Event
 
 
-class AuthenticationFailed(Exception):  # noqa: N818 - a response of the identity service
+class AuthenticationFailed(ServiceUnavailable):
     """The identity service gives no token; the text is the reason, without its response body."""
 
 
@@ -40,10 +48,14 @@ class IdentityAccount:
 
 
 class TokenCache:
-    """Cache of one token per account, requested on first use. Thread-safe."""
+    """Cache of one token per account, requested on first use. Thread-safe.
+
+    A slow identity service delays its own accounts alone.
+    """
 
     def __init__(self) -> None:
         self._tokens: dict[IdentityAccount, str] = {}
+        self._locks: defaultdict[IdentityAccount, threading.Lock] = defaultdict(threading.Lock)
         self._lock = threading.Lock()
 
     def token(
@@ -54,6 +66,8 @@ class TokenCache:
         Raises `AuthenticationFailed`, or `httpx.TransportError` without a response.
         """
         with self._lock:
+            account_lock = self._locks[account]
+        with account_lock:
             cached = self._tokens.get(account)
             if cached is None or cached == refused:
                 self._tokens.pop(account, None)
@@ -63,21 +77,24 @@ class TokenCache:
 
 def _request_token(account: IdentityAccount, client: PostingClient) -> str:
     credentials = {"username": account.user, "apiKey": account.key}
-    body = {"auth": {"RAX-KSKEY:apiKeyCredentials": credentials}}
-    with client.bounded_request() as extensions:
-        response = client.post(account.server, json=body, extensions=extensions)
-    if not response.is_success:
-        raise AuthenticationFailed(f"the identity service responded with {response.status_code}")
+    request = json.dumps({"auth": {"RAX-KSKEY:apiKeyCredentials": credentials}}).encode()
+    headers = {"Content-Type": "application/json"}
+    status, body = post_and_read(client, account.server, request, headers)
+    if not 200 <= status < 300:
+        raise AuthenticationFailed(f"the identity service responded with {status}")
     try:
-        token = response.json()["access"]["token"]["id"]
-    except (ValueError, KeyError, TypeError):
+        token = json.loads(body)["access"]["token"]["id"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         token = None
-    if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
+    if not isinstance(token, str) or not HEADER_TOKEN.fullmatch(token):
         raise AuthenticationFailed(
             "the identity service responded without a token (access.token.id)"
         )
     return token
 
+
+HEADER_TOKEN = re.compile(r"[!-~]+", re.ASCII)
+"""Visible ASCII: what the header `X-Auth-Token` can carry."""
 
 BAD_REQUEST, UNAUTHORIZED, CONFLICT = 400, 401, 409
 
@@ -116,25 +133,13 @@ class AtomPubHandler(PipelineHandler):
         return events
 
     def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
-        """Publish the effects in sequence.
-
-        Without a response or a token, the remaining effects are not tried now, so that an
-        unavailable server costs one timeout per call.
-        """
-        outcomes: list[DeliveryOutcome] = []
+        """Publish the effects; see `deliver_in_sequence`. A missing token ends the sequence."""
         with open_client(self.params["http_timeout"]) as client:
-            for effect in effects:
-                try:
-                    outcomes.append(self._outcome(self._publish(client, effect), effect))
-                except httpx.TransportError as error:
-                    cause = f"{type(error).__name__}: {str(error) or 'no reason given'}"
-                    outcomes.append(self._retry(effect, cause))
-                    break
-                except AuthenticationFailed as error:
-                    outcomes.append(self._retry(effect, str(error)))
-                    break
-        untried = RetryAfter(0, "not tried: no response to an earlier effect")
-        return outcomes + [untried] * (len(effects) - len(outcomes))
+            return deliver_in_sequence(
+                effects,
+                lambda effect: self._outcome(self._publish(client, effect), effect),
+                self._retry,
+            )
 
     def _publish(self, client: PostingClient, effect: Effect) -> int:
         """Publish one entry; return the HTTP status. A refused token is renewed once."""

@@ -8,7 +8,8 @@ from typing import Any
 from voluptuous import In, Invalid, Optional, Required, Schema
 
 from winchester_core.interfaces import event_types, json_schema
-from winchester_core.interfaces.params import TEXT, optional, seconds, url
+from winchester_core.interfaces.params import TEXT, optional, seconds
+from winchester_handlers.http_posting import http_url
 
 JSON, CUF_XML = "json", "cuf_xml"
 OWN_TRAITS = ("message_id", "event_type", "timestamp")
@@ -36,9 +37,7 @@ def extra_info(value: Any) -> dict[str, Any]:
 
 ATOMPUB_SCHEMA = Schema(
     {
-        Required("url", description="the collection that entries are posted to"): url(
-            "http", "https"
-        ),
+        Required("url", description="the collection that entries are posted to"): http_url,
         Optional(
             "event_types",
             default=lambda: ["*"],
@@ -77,7 +76,7 @@ ATOMPUB_SCHEMA = Schema(
             "auth_server",
             default=None,
             description="URL of the identity service; without it no token is sent",
-        ): optional(url("http", "https")),
+        ): optional(http_url),
         Optional(
             "wait_interval",
             default=30,

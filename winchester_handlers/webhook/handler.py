@@ -7,8 +7,6 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import httpx
-
 from winchester_core.interfaces import (
     Delivered,
     EventTypePatterns,
@@ -16,7 +14,7 @@ from winchester_core.interfaces import (
     Refused,
     RetryAfter,
 )
-from winchester_handlers.http_posting import PostingClient, open_client, post
+from winchester_handlers.http_posting import PostingClient, deliver_in_sequence, open_client, post
 from winchester_handlers.webhook.message import build_request, signature_headers
 from winchester_handlers.webhook.params import WEBHOOK_SCHEMA, tls_context
 
@@ -59,21 +57,13 @@ class WebhookHandler(PipelineHandler):
         return events
 
     def deliver(self, effects: list[Effect]) -> list[DeliveryOutcome]:
-        """Send the effects in sequence.
-
-        Without a response, the remaining effects are not tried now, so that an unavailable
-        service costs one timeout per call.
-        """
-        outcomes: list[DeliveryOutcome] = []
+        """Send the effects; see `deliver_in_sequence`."""
         with open_client(self.params["timeout"], tls_context(self.params["tls"])) as client:
-            for effect in effects:
-                try:
-                    outcomes.append(self._send(client, effect))
-                except httpx.TransportError as error:
-                    outcomes.append(RetryAfter(reason=_error_text(error)))
-                    break
-        untried = RetryAfter(0, "not tried: the service did not respond to an earlier effect")
-        return outcomes + [untried] * (len(effects) - len(outcomes))
+            return deliver_in_sequence(
+                effects,
+                lambda effect: self._send(client, effect),
+                lambda _effect, reason: RetryAfter(reason=reason),
+            )
 
     def _send(self, client: PostingClient, effect: Effect) -> DeliveryOutcome:
         request = build_request(effect, self.params["format"], self.params["source"])
@@ -100,11 +90,6 @@ def _range_to_mapping(value: Any) -> Any:
     if hasattr(value, "begin"):
         return {"begin": value.begin, "end": value.end}
     return value
-
-
-def _error_text(error: httpx.TransportError) -> str:
-    cause = str(error) or "no reason given"
-    return f"{type(error).__name__}: {cause}"
 
 
 CONFLICT = 409

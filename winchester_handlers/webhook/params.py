@@ -13,7 +13,8 @@ from voluptuous import Any as AnyOf
 from voluptuous import In, Invalid, Optional, Required, Schema
 
 from winchester_core.interfaces import event_types, json_schema
-from winchester_core.interfaces.params import seconds, tls, url
+from winchester_core.interfaces.params import seconds, tls
+from winchester_handlers.http_posting import http_url
 from winchester_handlers.webhook.message import signing_key
 
 if TYPE_CHECKING:
@@ -74,9 +75,7 @@ def secret(value: Any) -> str:
 
 WEBHOOK_SCHEMA = Schema(
     {
-        Required("url", description="URL of the requests: `https://` or `http://`"): url(
-            "http", "https"
-        ),
+        Required("url", description="URL of the requests: `https://` or `http://`"): http_url,
         Optional(
             "event_types",
             default=lambda: ["*"],
