@@ -138,3 +138,45 @@ def test_old_file_under_the_system_clock(winchester: Winchester, ready_site: Sit
 
 def test_misspelt_command(winchester: Winchester, site: Site) -> None:
     assert "did you mean 'stream show'" in _refused(winchester, site, "stream", "sohw", "1")
+
+
+@pytest.mark.parametrize("command", ["ingest", "replay", "backtest"])
+def test_datetime_traits_of_notifications(
+    winchester: Winchester, ready_site: Site, command: str
+) -> None:
+    ready_site.write_events("events.jsonl", task_events("a"))
+    options = ("--file", "events.jsonl", "--format", "notification", "--datetime-trait", "x")
+    message = _refused(winchester, ready_site, command, *options, *CONFIGURED)
+    assert "--datetime-trait is for events" in message
+
+
+@pytest.mark.parametrize("command", ["ingest", "replay", "backtest"])
+def test_notifications_without_event_definitions(
+    winchester: Winchester, ready_site: Site, command: str
+) -> None:
+    ready_site.write_events("events.jsonl", task_events("a"))
+    options = ("--file", "events.jsonl", "--format", "notification")
+    message = _refused(winchester, ready_site, command, *options, *CONFIGURED)
+    assert message.startswith("winchester.yaml:1:1: distiller_config: is missing, and needed here")
+
+
+TOO_LARGE = str(2**63)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("stream", "list", "--cursor", TOO_LARGE),
+        ("rejected", "list", "--cursor", TOO_LARGE),
+        ("outbox", "list", "--cursor", "9" * 5000),
+        ("outbox", "list", "--stream", TOO_LARGE),
+        ("outbox", "discard", "9" * 5000),
+        ("stream", "purge", TOO_LARGE),
+        ("stream", "show", TOO_LARGE),
+    ],
+)
+def test_ids_that_no_table_can_hold(
+    winchester: Winchester, ready_site: Site, command: tuple[str, ...]
+) -> None:
+    message = _refused(winchester, ready_site, *command)
+    assert f"is too large: the greatest number is {2**63 - 1}" in message

@@ -105,6 +105,18 @@ def test_any_trait_can_be_a_column(winchester: Winchester, listed_site: Site) ->
     assert json.loads(objects.out) == [{"message_id": "e1", "n": 5}]
 
 
+def test_the_number_of_traits_can_be_selected_and_sorted_by_in_every_format(
+    winchester: Winchester, listed_site: Site
+) -> None:
+    listing = ("event", "list", "--sort-column", "Trait Count", "--sort-descending", "--limit", "5")
+    for name in ("trait_count", "Trait Count"):
+        columns = ("--column", "message_id", "--column", name)
+        objects = winchester(listed_site, *listing, "-f", "json", *columns)
+        assert json.loads(objects.out)[0] == {"message_id": "e5", name: 2}
+        values = winchester(listed_site, *listing, "-f", "value", *columns)
+        assert values.out.splitlines() == ["e5 2", "e1 1", "e2 1", "e3 1", "e4 1"]
+
+
 def test_control_characters_do_not_reach_the_terminal(
     winchester: Winchester, listed_site: Site
 ) -> None:

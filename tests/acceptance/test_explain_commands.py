@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -155,3 +156,30 @@ def test_an_unknown_event_or_trigger_is_an_error_with_a_hint(
     ended = winchester(stocked_site, "event", "explain", "a-begin", "--trigger", "piar")
     assert ended.status == 2
     assert "did you mean 'pair'?" in ended.err
+
+
+def test_all_streams_of_a_large_group_are_listed(winchester: Winchester, ready_site: Site) -> None:
+    begin = datetime(2015, 1, 20, tzinfo=UTC)
+    task = {"event_type": "task.begin", "host": "a"}
+    with TriggerManager(ready_site.config) as manager:
+        manager.add_events(
+            {**task, "message_id": f"e{day}", "timestamp": begin + timedelta(days=day)}
+            for day in range(1002)
+        )
+    with ready_site.store() as store:
+        last = store.find_streams(StreamFilter(message_id="e1001"))[0].id
+    explanation = _explained(winchester, ready_site, "stream", "explain", str(last))
+    assert len(explanation["others_of_group"]) == 1001
+
+
+def test_all_streams_that_hold_an_event_are_listed(
+    winchester: Winchester, ready_site: Site
+) -> None:
+    ready_site.write(
+        "triggers.yaml", "".join(TRIGGERS.replace("pair", f"pair{n}") for n in range(1001))
+    )
+    event = ("--event-type", "task.begin", "--trait", "host=a", "--message-id", "m")
+    added = _explained(winchester, ready_site, "event", "add", *event, "--timestamp", "2015-01-20")
+    assert len(added["streams"]) == 1001
+    explanation = _explained(winchester, ready_site, "event", "explain", "m")
+    assert {len(each["streams"]) for each in explanation["triggers"]} == {1}

@@ -177,6 +177,26 @@ def test_one_trigger_can_be_selected_and_a_table_names_the_changes(
     assert "did you mean 'job'?" in misspelt.err
 
 
+def test_columns_are_formatted_under_either_spelling_of_their_names(
+    winchester: Winchester, planned: Site
+) -> None:
+    against = ("--against", str(planned.config), "--trigger", "job", "-f", "value")
+    for name in ("change", "Change"):
+        shown = winchester(planned, "plan", "-c", "new.yaml", *against, "--column", name).out
+        assert shown == "changed in expiration\n"
+    gone = ("--trigger", "gone", "-f", "value")
+    for name in ("consequences", "Consequences"):
+        shown = winchester(planned, "plan", "-c", "new.yaml", *gone, "--column", name).out
+        assert shown == "end in error when they become due: no trigger has their name\n"
+
+
+def test_the_current_configuration_needs_no_database(winchester: Winchester, planned: Site) -> None:
+    planned.write("old.yaml", "trigger_definitions: triggers.yaml\n")
+    assert _plan(winchester, planned, "--against", "old.yaml") == _plan(
+        winchester, planned, "--against", str(planned.config)
+    )
+
+
 @pytest.mark.parametrize("arguments", [["-c", "bad.yaml"], ["-c", "new.yaml", "--against", "bad"]])
 def test_an_invalid_configuration_is_reported(
     winchester: Winchester, planned: Site, arguments: list[str]

@@ -49,6 +49,29 @@ def test_help_describes_one_command(winchester: Winchester, site: Site) -> None:
     assert explained.out == winchester(site, "stream", "list", "--help").out
 
 
+def test_help_of_an_unknown_command_is_the_same_usage_error_as_the_command(
+    winchester: Winchester, site: Site
+) -> None:
+    for words in (("nosuch",), ("strem", "list"), ("stream", "nosuch")):
+        explained = winchester(site, "help", *words)
+        assert (explained.status, explained.out) == (2, "")
+        assert explained.err == winchester(site, *words).err
+    assert winchester(site, "help", "--", "-x").status == 2
+
+
+def test_help_lists_the_commands_of_a_group(winchester: Winchester, site: Site) -> None:
+    explained = winchester(site, "help", "clock")
+    assert (explained.status, explained.err) == (0, "")
+    assert "  clock show\n" in explained.out
+
+
+def test_a_command_without_examples_has_no_heading_for_them(
+    winchester: Winchester, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("winchester_core.cli.commands.check.CheckCommand.examples", ())
+    assert "examples:" not in winchester(site, "check", "--help").out
+
+
 def test_a_third_party_command_is_listed_with_its_distribution_without_importing_it(
     site: Site,
 ) -> None:

@@ -94,6 +94,13 @@ def test_processes_that_do_not_run_are_reported_and_skipped(
     wait_until(lambda: "changes=none" in worker.text())
 
 
+def test_a_process_id_that_no_process_can_have_does_not_run(
+    ready_site: Site, winchester: Winchester
+) -> None:
+    ended = winchester(ready_site, "reload", "--pid", str(2**40))
+    assert (ended.status, ended.err) == (1, f"winchester: process {2**40} is not running\n")
+
+
 def test_at_least_one_process_is_required(ready_site: Site, winchester: Winchester) -> None:
     ended = winchester(ready_site, "reload")
     assert ended.status == 2

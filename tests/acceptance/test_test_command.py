@@ -224,6 +224,27 @@ def test_invalid_files_exit_with_2_and_run_nothing(winchester: Winchester, site:
     assert _tested(winchester, site, "counts: {fired: 1}").status == 2
 
 
+def test_notifications_without_event_definitions_are_reported_with_their_places(
+    winchester: Winchester, site: Site
+) -> None:
+    site.write(
+        "cases.yaml",
+        """\
+        cases:
+          - name: a batch
+            steps: [{advance_to: 2026-03-02}, {notifications: [{message_id: n}]}]
+          - name: a file
+            steps:
+              - notifications: notifications.jsonl
+        """,
+    )
+    site.write("notifications.jsonl", "")
+    ended = winchester(site, "test", "cases.yaml")
+    reason = f"notifications require event definitions: set distiller_config in {site.config}"
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.splitlines() == [f"cases.yaml:{line}: {reason}" for line in (3, 6)]
+
+
 def test_the_configuration_comes_from_the_file_then_the_option_then_the_directory(
     winchester: Winchester, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

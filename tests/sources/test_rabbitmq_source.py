@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import amqp
 import pytest
 from amqp.exceptions import PreconditionFailed
 
@@ -75,6 +76,43 @@ def test_a_message_that_cannot_be_read_costs_itself_alone(
     assert [message.fault for message in messages] == [None, "cannot be read: RuntimeError", None]
     source.ack(messages)
     assert source.receive(10, 0.0) == []
+
+
+class RawProperties(amqp.Message):
+    """A message whose properties are written as they are given."""
+
+    def _serialize_properties(self) -> bytes:
+        raw: bytes = self.properties["raw"]
+        return raw
+
+
+YEAR_55840 = b"T" + (1_700_000_000_000).to_bytes(8, "big")  # milliseconds, where seconds belong
+UNKNOWN_TYPE = b"?" + b"\0" * 8
+HAS_HEADERS = (1 << 13).to_bytes(2, "big")
+
+
+@pytest.mark.parametrize("value", [YEAR_55840, UNKNOWN_TYPE])
+@pytest.mark.parametrize("body", [b"two", b""])
+def test_a_header_that_cannot_be_decoded_costs_its_message_alone(
+    namespace: BrokerNamespace, opened: Callable[..., RabbitmqSource], value: bytes, body: bytes
+) -> None:
+    queue = namespace.name("info")
+    source = opened(queue)
+    table = b"\x01t" + value
+    odd = RawProperties(body, raw=HAS_HEADERS + len(table).to_bytes(4, "big") + table)
+    namespace.publish([b"one"], "", queue)
+    with namespace.channel() as channel:
+        channel.basic_publish(odd, "", queue)
+    namespace.publish([b"three"], "", queue)
+
+    messages = receive(source, 3)
+
+    assert [message.body for message in messages] == [b"one", body, b"three"]
+    assert [message.fault is None for message in messages] == [True, False, True]
+    assert (messages[1].fault or "").startswith("its properties cannot be read: ")
+    source.ack(messages)
+    source.close()
+    assert namespace.ready(queue) == 0
 
 
 def test_several_queues_are_consumed_at_once(

@@ -20,7 +20,7 @@ from winchester_core.suggestions import nearest
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 class WinchesterApp(App):
@@ -61,26 +61,28 @@ class WinchesterApp(App):
         try:
             factory, name, arguments = self.command_manager.find_command(argv)
         except ValueError:
-            raise UsageError(self._unknown_command_message(argv)) from None
+            commands = self.command_manager.commands
+            raise UsageError(_unknown_command_message(argv, commands)) from None
         command = instantiate(factory, self, name, self.options)
         parsed = command.get_parser(f"{PROGRAM} {name}").parse_args(arguments)
         options.config = getattr(parsed, "config", options.config)
         options.debug = options.debug or getattr(parsed, "debug", False)
         return command.run(parsed)
 
-    def _unknown_command_message(self, argv: Sequence[str]) -> str:
-        words = [word for word in argv if not word.startswith("-")][:2]
-        known = sorted(self.command_manager.commands)
-        candidates = [name for name in known if name.split()[0] == words[0]]
-        if candidates and len(words) > 1:
-            verbs = {name.partition(" ")[2]: name for name in candidates}
-            close = nearest(words[1], verbs)
-            candidates = [verbs[close]] if close else candidates
-        if not candidates:
-            close = nearest(" ".join(words), known) or nearest(words[0], known)
-            candidates = [close] if close else []
-        hint = f"did you mean {' or '.join(map(repr, candidates))}? " if candidates else ""
-        return f"unknown command {' '.join(words)!r}; {hint}'{PROGRAM} --help' lists all commands"
+
+def _unknown_command_message(argv: Sequence[str], commands: Iterable[str]) -> str:
+    words = [word for word in argv if not word.startswith("-")][:2] or list(argv[:1])
+    known = sorted(commands)
+    candidates = [name for name in known if name.split()[0] == words[0]]
+    if candidates and len(words) > 1:
+        verbs = {name.partition(" ")[2]: name for name in candidates}
+        close = nearest(words[1], verbs)
+        candidates = [verbs[close]] if close else candidates
+    if not candidates:
+        close = nearest(" ".join(words), known) or nearest(words[0], known)
+        candidates = [close] if close else []
+    hint = f"did you mean {' or '.join(map(repr, candidates))}? " if candidates else ""
+    return f"unknown command {' '.join(words)!r}; {hint}'{PROGRAM} --help' lists all commands"
 
 
 UNDERLINED: Final = "\033[4m{}\033[0m"
@@ -99,11 +101,20 @@ class HelpCommand(CliffHelpCommand):
         return ""
 
     def take_action(self, parsed_args: Namespace) -> int:
-        """Print the help of the named command, or of the program."""
-        if parsed_args.cmd:
-            return int(super().take_action(parsed_args))
-        print_program_help(self.app)
-        return DONE
+        """Print the help of the named command, the commands of a group, or the program's help.
+
+        Raises `UsageError` for an unknown command.
+        """
+        if not parsed_args.cmd:
+            print_program_help(self.app)
+            return DONE
+        words, manager = parsed_args.cmd, self.app.command_manager
+        try:
+            manager.find_command(words)
+        except ValueError:
+            if not any(name.startswith(" ".join(words)) for name in manager.commands):
+                raise UsageError(_unknown_command_message(words, manager.commands)) from None
+        return int(super().take_action(parsed_args))
 
 
 class CompleteCommand(CliffCompleteCommand):

@@ -63,9 +63,9 @@ class DocumentedCommand(Command):
 
     def get_epilog(self) -> str:
         """Return the examples and the epilogs of the command's hooks."""
-        lines = "\n".join(f"  {example}" for example in self.examples)
+        examples = "\n  ".join(("examples:", *self.examples)) if self.examples else ""
         hooks = (hook.obj.get_epilog() for hook in self._hooks if hook.obj is not None)
-        return "\n\n".join(part for part in (f"examples:\n{lines}", *hooks) if part)
+        return "\n\n".join(part for part in (examples, *hooks) if part)
 
 
 class ConfiguredCommand(DocumentedCommand):

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final
 from winchester_core.cli.options import positive_number, suggest_path
 from winchester_core.errors import SourceError
 from winchester_core.model.message import MessageKind
+from winchester_core.service.exit import UsageError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from winchester_core.config import Settings
+    from winchester_core.config import Part, Settings
     from winchester_core.ingest.replay import ReplayPace
     from winchester_core.interfaces import EventSource
 
@@ -46,13 +47,23 @@ def add_file_options(parser: ArgumentParser, *, required: bool) -> None:
     )
 
 
-def open_file_source(args: Namespace, settings: Settings, *, follow: bool = False) -> EventSource:
-    """Return the source of ``--file``, not opened yet. Raises `PluginError`, `SourceError`.
+def parts_of_format(args: Namespace) -> tuple[Part, ...]:
+    """Return the parts of the configuration that the options of ``--file`` require."""
+    reads_notifications = args.format == MessageKind.NOTIFICATION and not args.datetime_trait
+    return ("distiller",) if reads_notifications else ()
 
-    With `follow`, the file need not exist yet.
+
+def open_file_source(args: Namespace, settings: Settings, *, follow: bool = False) -> EventSource:
+    """Return the source of ``--file``, not opened yet.
+
+    With `follow`, the file need not exist yet. Raises `UsageError`, `PluginError`, `SourceError`.
     """
     from winchester_core.plugins import EVENT_SOURCES, import_plugin
 
+    if args.datetime_trait and args.format == MessageKind.NOTIFICATION:
+        raise UsageError(
+            "--datetime-trait is for events: event definitions give the types of notifications"
+        )
     if not follow:
         _check_file(args.file)
     is_distilled = settings.event_definitions is not None and not args.datetime_trait

@@ -88,11 +88,29 @@ def suggest_path(path: Path) -> str | None:
     return None if close is None else f"did you mean {str(path.with_name(close))!r}?"
 
 
+MAX_NUMBER: Final = 2**63 - 1
+"""Greatest id that a table can hold."""
+
+
 def positive_number(text: str) -> int:
     """Parse a whole number of at least 1: the `type` of an argparse argument."""
-    if text.isascii() and text.isdigit() and int(text):
-        return int(text)
-    raise ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    try:
+        number = parse_number(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} {error}") from None
+    if number == 0:
+        raise ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return number
+
+
+def parse_number(text: str) -> int:
+    """Parse a whole number that the database can store; `ValueError` states the problem."""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("is not a whole number of 1 or more")
+    digits = text.lstrip("0") or "0"
+    if len(digits) > len(str(MAX_NUMBER)) or int(digits) > MAX_NUMBER:
+        raise ValueError(f"is too large: the greatest number is {MAX_NUMBER}")
+    return int(digits)
 
 
 def add_daemon_options(parser: ArgumentParser) -> None:

@@ -12,7 +12,7 @@ from cliff.lister import Lister
 from cliff.show import ShowOne
 
 from winchester_core.cli.command import ConfiguredCommand
-from winchester_core.cli.options import positive_number
+from winchester_core.cli.options import parse_number, positive_number
 from winchester_core.cli.session import StoreSession
 from winchester_core.service.exit import DONE, UsageError
 
@@ -37,22 +37,33 @@ class FlatLister(ConfiguredCommand, Lister):
         """Write the objects in the requested format and order."""
         descending = parsed_args.sort_direction == "desc"
         for column in reversed(parsed_args.sort_columns):
-            data = _sort_rows(data, column, descending=descending)
+            data = self._sorted_rows(data, column, descending=descending)
         if parsed_args.formatter not in ("json", "yaml"):
             rows = ([self.cell(each, name) for name in column_names] for each in data)
             self.formatter.emit_list(column_names, rows, self.app.stdout, parsed_args)
             return DONE
         if parsed_args.columns:
-            data = ({name: column_value(each, name) for name in column_names} for each in data)
+            data = ({name: self.value(each, name) for name in column_names} for each in data)
         if parsed_args.formatter == "json":
             write_json(data, self.app.stdout, indented=not parsed_args.noindent)
         else:
             write_yaml(data, self.app.stdout)
         return DONE
 
+    def value(self, each: Mapping[str, Any], column: str) -> Any:
+        """Return the value of a column, as shown in JSON, sorted by, and formatted by `cell`."""
+        return column_value(each, column)
+
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
         """Return the value of a column, on one line and without terminal control characters."""
-        return one_line(column_value(each, column))
+        return one_line(self.value(each, column))
+
+    def _sorted_rows(
+        self, data: Iterable[Mapping[str, Any]], column: str, *, descending: bool
+    ) -> list[Mapping[str, Any]]:
+        return sorted(
+            data, key=lambda each: _sort_key(self.value(each, column)), reverse=descending
+        )
 
 
 class ObjectShow(ConfiguredCommand, ShowOne):
@@ -181,12 +192,6 @@ def _dump_yaml(value: Any, output: TextIO) -> None:
     yaml.safe_dump(value, output, default_flow_style=False, sort_keys=False)
 
 
-def _sort_rows(
-    data: Iterable[dict[str, Any]], column: str, *, descending: bool
-) -> list[dict[str, Any]]:
-    return sorted(data, key=lambda each: _sort_key(column_value(each, column)), reverse=descending)
-
-
 def _sort_key(value: Any) -> tuple[int, Any]:
     """Return a sort key for values of any type: numbers, strings, other values, missing ones."""
     if isinstance(value, int | float):
@@ -249,6 +254,7 @@ class PagedLister(FlatLister):
 
 def parse_id_cursor(text: str | None) -> int | None:
     """Return the numeric id that ``--cursor`` gives. Raises `UsageError`."""
-    if text is None or (text.isascii() and text.isdigit()):
-        return None if text is None else int(text)
-    raise UsageError(f"--cursor {text}: expected an id, which is a whole number")
+    try:
+        return None if text is None else parse_number(text)
+    except ValueError as error:
+        raise UsageError(f"--cursor {text}: an id {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Final, Protocol, TypedDict, TypeVar
 
 from winchester_core.cli.options import ALL_BUT_DATABASE, load_configuration
@@ -12,7 +13,7 @@ from winchester_core.suggestions import suggestion
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from datetime import datetime
     from typing import Self
 
@@ -80,23 +81,35 @@ class StoreSession:
         find: Callable[..., list[Item]],
         filters: object,
         cursor: int | None,
-        page_size: int = PAGE_SIZE,
+        page_size: int | None = None,
     ) -> Iterator[list[Item]]:
         """Yield pages of the objects after `cursor` that `find`, a method of the store, returns."""
-        for size in self.page_sizes(page_size):
-            page = find(filters, cursor=cursor, limit=size)
-            yield page
-            if len(page) < size:
-                return
-            cursor = page[-1].id
+        return _pages(find, filters, cursor, self.page_sizes(page_size))
 
-    def page_sizes(self, page_size: int = PAGE_SIZE) -> Iterator[int]:
+    def page_sizes(self, page_size: int | None = None) -> Iterator[int]:
         """Yield the sizes of the next pages, at most `page_size`, ``--limit`` in total."""
+        page_size = page_size or PAGE_SIZE
         remaining = getattr(self.args, "limit", None)
         while remaining is None or remaining > 0:
             size = page_size if remaining is None else min(page_size, remaining)
             yield size
             remaining = None if remaining is None else remaining - size
+
+
+def find_all(find: Callable[..., list[Item]], filters: object) -> Iterator[Item]:
+    """Yield all objects that `find`, a method of the store, returns in pages."""
+    return chain.from_iterable(_pages(find, filters, None, repeat(PAGE_SIZE)))
+
+
+def _pages(
+    find: Callable[..., list[Item]], filters: object, cursor: int | None, sizes: Iterable[int]
+) -> Iterator[list[Item]]:
+    for size in sizes:
+        page = find(filters, cursor=cursor, limit=size)
+        yield page
+        if len(page) < size:
+            return
+        cursor = page[-1].id
 
 
 ALL_BUT_TRIGGERS: Final[tuple[Part, ...]] = ("pipelines", "distiller", "sources")

@@ -5,6 +5,6 @@ or `deliver`.
 """
 
 from winchester_core.trigger_tests.junit import junit_xml
-from winchester_core.trigger_tests.runner import CaseResult, run_case
+from winchester_core.trigger_tests.runner import CaseResult, definition_problems, run_case
 
-__all__ = ["CaseResult", "junit_xml", "run_case"]
+__all__ = ["CaseResult", "definition_problems", "junit_xml", "run_case"]

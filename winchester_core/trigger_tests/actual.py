@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from winchester_core.model.event import Event
     from winchester_core.model.stream import StreamRecord
     from winchester_core.storage.interface import Store
+    from winchester_core.storage.records import StreamFilter
     from winchester_core.trigger_tests.dry_run import RecordedRun, RunLog
 
 PAGE_SIZE = 1000
@@ -49,11 +50,17 @@ def read_actual_results(
 
 
 def _streams(store: Store) -> Iterator[dict[str, Any]]:
-    cursor = None
-    while page := store.find_streams(ANY_STREAM, cursor=cursor, limit=PAGE_SIZE):
+    for page in stream_pages(store, ANY_STREAM):
         members = store.events_of([stream.id for stream in page])
         for stream in page:
             yield _stream(stream, members[stream.id])
+
+
+def stream_pages(store: Store, filters: StreamFilter) -> Iterator[list[StreamRecord]]:
+    """Yield all streams that match, in pages."""
+    cursor = None
+    while page := store.find_streams(filters, cursor=cursor, limit=PAGE_SIZE):
+        yield page
         cursor = page[-1].id
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from winchester_core import bootstrap
 from winchester_core.clock import monotonic
 from winchester_core.config.cases import AdvanceTime, Expectation, InputBatch, InputFile
+from winchester_core.errors import ConfigurationError
 from winchester_core.ingest.replay import ReplayPace
 from winchester_core.plugins import CONDITIONS, EVENT_SOURCES, PluginRegistry, import_plugin
 from winchester_core.testing import InMemoryEngine
@@ -45,12 +46,27 @@ class CaseResult:
 def run_case(case: Case, settings: Settings) -> CaseResult:
     """Run `case` with the triggers and pipelines of `settings`; their database is not used.
 
-    Raises `ConfigurationError` if the case needs event definitions and none are configured.
+    Raises `ConfigurationError` with the `definition_problems` of the case.
     """
+    problems = definition_problems(case, settings)
+    if problems:
+        raise ConfigurationError(problems)
     started = monotonic()
     with closing(_CaseRun(case, settings)) as run:
         failures = tuple(run.failures())
     return CaseResult(case, failures, monotonic() - started)
+
+
+def definition_problems(case: Case, settings: Settings) -> list[str]:
+    """Return a problem for each step with notifications if there are no event definitions."""
+    if settings.event_definitions is not None:
+        return []
+    reason = f"notifications require event definitions: set distiller_config in {settings.name}"
+    return [
+        f"{step.place}: {reason}"
+        for step in case.steps
+        if isinstance(step, InputBatch | InputFile) and step.kind == "notifications"
+    ]
 
 
 class _CaseRun:

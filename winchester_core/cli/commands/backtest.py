@@ -12,6 +12,7 @@ from winchester_core.cli.input_options import (
     add_file_options,
     add_pace_options,
     open_file_source,
+    parts_of_format,
     replay_pace,
 )
 from winchester_core.cli.options import existing_config_path, load_configuration
@@ -122,12 +123,13 @@ def _settings_of(args: Namespace) -> tuple[Settings, Settings | None]:
     """Return the settings of -c, and those of --against if it was given."""
     from winchester_core.bootstrap import load_settings
 
-    needs: tuple[Part, ...] = ("database", "triggers") if args.from_db else ("triggers",)
-    new = load_configuration(args, needs=needs, ignores=IGNORED_PARTS)
+    needs: tuple[Part, ...] = ("triggers", *parts_of_format(args))
+    database: tuple[Part, ...] = ("database",) if args.from_db else ()
+    new = load_configuration(args, needs=(*database, *needs), ignores=IGNORED_PARTS)
     if args.against is None:
         return new, None
     path = existing_config_path(args.against)
-    return new, load_settings(path, needs=["triggers"], ignores=IGNORED_PARTS)
+    return new, load_settings(path, needs=needs, ignores=IGNORED_PARTS)
 
 
 def _stored_events(stack: ExitStack, settings: Settings, args: Namespace) -> EventSource:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 PROGRAM: Final = "winchester_db"
 
 DESCRIPTION: Final = """\
-Create, migrate and inspect the database schema. Only the database's URL is read from the
-configuration; the rest need not be valid yet.
+Create, migrate and inspect the database schema. Of the configuration, only
+winchester.yaml is read; the files that it names need not be valid yet.
 """
 
 EPILOG: Final = """\

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.cli import values
 from winchester_core.cli.options import load_configuration
-from winchester_core.cli.output import ObjectShow, PagedLister, join_lines
-from winchester_core.cli.session import PAGE_SIZE, StoreSession
+from winchester_core.cli.output import ObjectShow, PagedLister, column_key, join_lines
+from winchester_core.cli.session import StoreSession, find_all
 from winchester_core.cli.values import parse_time_before
 from winchester_core.errors import InvalidEvent, StorageError, UnknownEvent
 from winchester_core.model.event import REQUIRED_KEYS
@@ -89,11 +89,11 @@ class EventList(PagedLister):
                 return
             cursor = page[-1]["message_id"]
 
-    def cell(self, each: Mapping[str, Any], column: str) -> Any:
+    def value(self, each: Mapping[str, Any], column: str) -> Any:
         """Return a trait, or the number of traits."""
-        if column == TRAIT_COUNT and column not in each:
+        if column_key(column) == TRAIT_COUNT and not each.keys() & {column, TRAIT_COUNT}:
             return sum(not key.startswith("@") for key in each) - len(REQUIRED_KEYS)
-        return super().cell(each, column)
+        return super().value(each, column)
 
 
 def _check_cursor(session: StoreSession, cursor: str | None, page: list[Any]) -> None:
@@ -269,7 +269,7 @@ def _result(outcome: EventOutcome, manager: Ingester) -> dict[str, Any]:
 
     is_stored = outcome.status in (EventStatus.STORED, EventStatus.DUPLICATE)
     holding = StreamFilter(message_id=outcome.message_id)
-    streams = manager.store.find_streams(holding, limit=PAGE_SIZE) if is_stored else []
+    streams = find_all(manager.store.find_streams, holding) if is_stored else ()
     return {
         "message_id": outcome.message_id,
         "outcome": outcome.status.value,

@@ -8,8 +8,8 @@ from winchester_core.cli.commands.event import get_event
 from winchester_core.cli.output import ObjectShow, join_lines
 from winchester_core.cli.session import (
     ALL_BUT_TRIGGERS,
-    PAGE_SIZE,
     StoreSession,
+    find_all,
     find_trigger,
     load_triggers,
 )
@@ -54,10 +54,8 @@ class EventExplain(ObjectShow):
         with StoreSession(parsed_args, ignores=ALL_BUT_TRIGGERS) as session:
             definitions = _selected_triggers(session.settings, parsed_args.trigger)
             event = get_event(session.store, parsed_args.message_id)
-            holding = session.store.find_streams(
-                StreamFilter(name=parsed_args.trigger, message_id=event["message_id"]),
-                limit=PAGE_SIZE,
-            )
+            filters = StreamFilter(name=parsed_args.trigger, message_id=event["message_id"])
+            holding = list(find_all(session.store.find_streams, filters))
         configured = {each.name for each in definitions}
         removed = sorted({each.name for each in holding} - configured)
         return {

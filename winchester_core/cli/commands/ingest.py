@@ -11,7 +11,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.command import ConfiguredCommand
-from winchester_core.cli.input_options import STDIN, add_file_options, open_file_source
+from winchester_core.cli.input_options import (
+    STDIN,
+    add_file_options,
+    open_file_source,
+    parts_of_format,
+)
 from winchester_core.cli.options import (
     CONFIG_VARIABLE,
     add_daemon_options,
@@ -144,10 +149,6 @@ def _check_usage(args: Namespace) -> None:
             raise UsageError("--metrics-listen requires configured sources, or --file --follow")
         if args.follow and args.file == STDIN:
             raise UsageError("--follow requires a file: standard input is read until it ends")
-        if args.datetime_trait and args.format == MessageKind.NOTIFICATION:
-            raise UsageError(
-                "--datetime-trait is for events: event definitions give the types of notifications"
-            )
     elif args.format or args.datetime_trait or args.follow:
         raise UsageError(
             "--format, --datetime-trait and --follow require --file: sources have their own params"
@@ -206,13 +207,10 @@ def _file_settings(args: Namespace) -> Settings:
 
 def _settings_of_format(args: Namespace) -> Settings:
     """Return the settings, with event definitions if the file's format may need them."""
-    if args.format == MessageKind.NOTIFICATION:
-        return load_configuration(
-            args, needs=("database", "distiller"), ignores=("pipelines", "sources")
-        )
+    needs: tuple[Part, ...] = ("database", *parts_of_format(args))
     if args.format == MessageKind.EVENT or args.datetime_trait:
-        return load_configuration(args, ignores=("pipelines", "sources", "distiller"))
-    return load_configuration(args, ignores=("pipelines", "sources"))
+        return load_configuration(args, needs=needs, ignores=("pipelines", "sources", "distiller"))
+    return load_configuration(args, needs=needs, ignores=("pipelines", "sources"))
 
 
 def _run_sources(settings: Settings, args: Namespace, ready: Callable[[], None]) -> int:

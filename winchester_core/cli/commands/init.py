@@ -86,7 +86,7 @@ def _quoted_url(directory: Path) -> str:
 
 
 def _write(directory: Path, contents: dict[str, str]) -> None:
-    """Write all files, or none. Raises `WinchesterError`, `OSError`."""
+    """Write the files unless one of them exists. Raises `WinchesterError`, `OSError`."""
     existing = [name for name in (*contents, DATABASE) if os.path.lexists(directory / name)]
     if existing:
         raise WinchesterError(

@@ -9,7 +9,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli.options import load_configuration
-from winchester_core.cli.output import FlatLister, check_columns, column_value, one_line
+from winchester_core.cli.output import FlatLister, check_columns, column_key, one_line
 from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession
 from winchester_core.cli.values import iso_text, to_json_value
 from winchester_core.model.stream import StreamState
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from winchester_core.config import Settings
+    from winchester_core.config import Part, Settings
     from winchester_core.model.stream import StreamRecord
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.triggers.progress import RecalculationPreview
@@ -59,6 +59,8 @@ STREAM_COLUMNS: Final = (
     "new_expire_timestamp",
     "consequences",
 )
+
+TRIGGERS: Final[tuple[Part, ...]] = ("triggers",)
 
 
 class PlanCommand(FlatLister):
@@ -111,17 +113,16 @@ class PlanCommand(FlatLister):
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
         """Return a value; a change with its changed keys."""
-        value = column_value(each, column)
-        if column == "change" and each["aspects"]:
+        value, key = self.value(each, column), column_key(column)
+        if key == "change" and each["aspects"]:
             return f"{value} in {', '.join(each['aspects'])}"
-        return one_line("; ".join(value) if column == "consequences" else value)
+        return one_line("; ".join(value) if key == "consequences" else value)
 
     def _objects(self, parsed_args: Namespace) -> Iterator[dict[str, Any]]:
         against = None
         if parsed_args.against is not None:
-            against = load_configuration(
-                Namespace(config=parsed_args.against), ignores=ALL_BUT_TRIGGERS
-            )
+            args = Namespace(config=parsed_args.against)
+            against = load_configuration(args, needs=TRIGGERS, ignores=ALL_BUT_TRIGGERS)
         with StoreSession(parsed_args, ignores=ALL_BUT_TRIGGERS) as session:
             analysis = PlanAnalysis(session, against)
             _check_names(parsed_args.trigger, analysis.known_names())

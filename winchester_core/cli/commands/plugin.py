@@ -13,7 +13,6 @@ from winchester_core.cli.output import (
     FlatLister,
     ObjectShow,
     check_columns,
-    column_value,
     join_lines,
     one_line,
 )
@@ -90,7 +89,7 @@ class PluginList(FlatLister):
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
         """Return a value, lists separated by commas."""
-        value = column_value(each, column)
+        value = self.value(each, column)
         return ", ".join(value) if isinstance(value, list) else one_line(value)
 
 

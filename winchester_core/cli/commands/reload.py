@@ -91,6 +91,6 @@ def _send_sighup(pid: int) -> bool:
     """Send SIGHUP; return False if there is no such process. Raises `OSError` if not permitted."""
     try:
         os.kill(pid, signal.SIGHUP)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # no process has an id that is too large for C
         return False
     return True

@@ -11,6 +11,7 @@ from winchester_core.cli.input_options import (
     add_file_options,
     add_pace_options,
     open_file_source,
+    parts_of_format,
     replay_pace,
 )
 from winchester_core.cli.options import load_configuration
@@ -54,9 +55,8 @@ class ReplayCommand(ObjectShow):
 
     def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
         """Replay and return the summary. Raises `WinchesterError` when interrupted."""
-        settings = load_configuration(
-            parsed_args, needs=["database", "triggers", "pipelines"], ignores=["sources"]
-        )
+        needs = ("database", "triggers", "pipelines", *parts_of_format(parsed_args))
+        settings = load_configuration(parsed_args, needs=needs, ignores=["sources"])
         stop = threading.Event()
         with progress_bar("replay") as show_progress:
             summary = _replay(settings, parsed_args, stop, show_progress)

@@ -11,7 +11,6 @@ from winchester_core.cli.output import (
     PagedLister,
     check_columns,
     column_key,
-    column_value,
     join_lines,
     one_line,
     parse_id_cursor,
@@ -143,7 +142,7 @@ class StreamList(PagedLister):
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
         """Return a value; for an error, which is a traceback, its last line."""
-        value = column_value(each, column)
+        value = self.value(each, column)
         if value and column_key(column) == "last_error":
             value = value.rstrip().rpartition("\n")[2]
         return one_line(value)

@@ -10,8 +10,8 @@ from winchester_core.cli.options import positive_number
 from winchester_core.cli.output import ObjectShow, join_lines
 from winchester_core.cli.session import (
     ALL_BUT_TRIGGERS,
-    PAGE_SIZE,
     StoreSession,
+    find_all,
     load_triggers,
     stream_time_if_known,
 )
@@ -66,7 +66,7 @@ class StreamExplain(ObjectShow):
                 stream=stream,
                 definition=definition,
                 progress=progress,
-                successors=[each.id for each in others if each.id > stream.id],
+                successors=[other_id for other_id in others if other_id > stream.id],
                 stored_events=len(events),
                 now=stream_time_if_known(session),
                 real_now=session.store.real_time(),
@@ -82,7 +82,9 @@ class StreamExplain(ObjectShow):
                 "expire_timestamp": iso_text(stream.expire_timestamp),
                 "fire_timestamp": iso_text(stream.fire_timestamp),
                 "stream_time": iso_text(situation.now),
-                "others_of_group": [{"id": each.id, "state": each.state.value} for each in others],
+                "others_of_group": [
+                    {"id": other_id, "state": state.value} for other_id, state in others.items()
+                ],
             }
 
     def cell(self, name: str, value: Any) -> Any:
@@ -106,10 +108,11 @@ def _identity(stream: StreamRecord) -> dict[str, Any]:
     }
 
 
-def _other_streams_of_group(session: StoreSession, stream: StreamRecord) -> list[StreamRecord]:
+def _other_streams_of_group(session: StoreSession, stream: StreamRecord) -> dict[int, StreamState]:
+    """Return the states of the group's other streams by id, in ascending order."""
     same_group = StreamFilter(name=stream.name, traits=stream.distinguished_by)
-    streams = session.store.find_streams(same_group, limit=PAGE_SIZE)
-    return [each for each in streams if each.id != stream.id]
+    streams = find_all(session.store.find_streams, same_group)
+    return {each.id: each.state for each in streams if each.id != stream.id}
 
 
 def _criterion(progress: CriterionProgress) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from winchester_core.cli.command import ConfiguredCommand
 from winchester_core.cli.options import existing_config_path
 from winchester_core.cli.terminal import logging_disabled
+from winchester_core.errors import ConfigurationError
 from winchester_core.service.exit import DONE, FAILED, UsageError
 
 if TYPE_CHECKING:
@@ -65,12 +66,21 @@ class TestCommand(ConfiguredCommand):
 def _settings_of(files: Sequence[CaseFile], args: Namespace) -> dict[Path, Settings]:
     """Return the settings for each file. Raises `ConfigurationError`, `UsageError`."""
     from winchester_core.bootstrap import load_settings
+    from winchester_core.trigger_tests import definition_problems
 
     paths = {each.path: _config_path(each, args) for each in files}
     settings = {
         path: load_settings(path, needs=["triggers", "pipelines"], ignores=["sources"])
         for path in dict.fromkeys(paths.values())
     }
+    problems = [
+        problem
+        for file in files
+        for case in file.cases
+        for problem in definition_problems(case, settings[paths[file.path]])
+    ]
+    if problems:
+        raise ConfigurationError(problems)
     return {file: settings[path] for file, path in paths.items()}
 
 

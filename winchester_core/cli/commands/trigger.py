@@ -13,7 +13,6 @@ from winchester_core.cli.output import (
     ObjectShow,
     check_columns,
     column_key,
-    column_value,
     join_lines,
     one_line,
 )
@@ -54,7 +53,7 @@ class TriggerList(FlatLister):
 
     In the order of their file. The columns are the name, the distinguishing traits, the
     expiration, the pipelines, the number of streams in each state, and, if the trigger has or had
-    a debug_level, how many events matched and did not. If the database is not configured or
+    a debug_level, how many events matched and did not. If the database is
     unavailable, the counts are empty, and a warning gives the reason.
     """
 
@@ -80,7 +79,7 @@ class TriggerList(FlatLister):
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
         """Return a value; counts on one line."""
-        value = column_value(each, column)
+        value = self.value(each, column)
         if column_key(column) == "debug" and value is not None:
             value = {key: value[key] for key in ("matched", "mismatched")}
         return _counts_text(value) if isinstance(value, dict) else one_line(value)

@@ -7,6 +7,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from amqp.exceptions import NotFound
+from amqp.method_framing import frame_handler
 from kombu import Connection
 from kombu.utils.url import parse_url
 
@@ -56,9 +57,46 @@ def make_connections(params: Mapping[str, Any]) -> Iterator[Connection]:
                 # bound every wait for a reply, so that a stuck broker does not block the source
                 "read_timeout": timeout_seconds,
                 "write_timeout": timeout_seconds,
+                "frame_handler": tolerant_frame_handler,
                 "client_properties": {"connection_name": f"winchester, process {os.getpid()}"},
             },
         )
+
+
+HEADER_FRAME = 2
+HEADER_BYTES = 12
+"""Class, weight and size of the body: the start of a header frame, before the properties."""
+
+NO_PROPERTIES = b"\0\0"
+
+
+def tolerant_frame_handler(connection: Any, callback: Callable[..., None]) -> Callable[..., bool]:
+    """Return py-amqp's handler of frames, which accepts properties that cannot be decoded.
+
+    Such a message, for example with a timestamp after the year 9999, has no properties, and the
+    reason as its attribute `fault`. In py-amqp the error would end the connection at each delivery.
+    """
+    faults: dict[int, str] = {}
+
+    def deliver(channel: int, method: Any, arguments: Any, content: Any) -> None:
+        if content is not None and channel in faults:
+            content.fault = faults.pop(channel)
+        callback(channel, method, arguments, content)
+
+    handle = frame_handler(connection, deliver)
+
+    def handle_tolerantly(frame: tuple[int, int, Any]) -> bool:
+        kind, channel, content = frame
+        try:
+            return bool(handle(frame))
+        except Exception as error:
+            if kind != HEADER_FRAME or channel in faults:
+                raise
+            faults[channel] = f"its properties cannot be read: {type(error).__name__}"
+            bare = bytes(content[:HEADER_BYTES]) + NO_PROPERTIES
+            return bool(handle((kind, channel, bare)))
+
+    return handle_tolerantly
 
 
 def _open_connection(connection: Connection) -> Connection:

@@ -148,7 +148,8 @@ class BrokerSession:
             # the library gives an empty body as text
             body = message.body.encode() if isinstance(message.body, str) else bytes(message.body)
             headers = message.properties.get("application_headers") or {}
-            delivery = Delivery(queue, tag, body, headers, redelivered)
+            fault = getattr(message, "fault", None)
+            delivery = Delivery(queue, tag, body, headers, redelivered, fault)
         except Exception as error:  # noqa: BLE001 - costs this message, not the connection
             fault = f"cannot be read: {type(error).__name__}"
             delivery = Delivery(queue, tag, b"", {}, redelivered, fault)
