@@ -29,7 +29,7 @@ class Node:
     `children` are the nodes of a mapping (by key) or of a list; None for a scalar. `substituted`
     marks text from an environment variable: it stays text unless a schema rejects that and accepts
     `retyped`, its value as YAML. A `broken` node has been reported already. `size` is the number of
-    values in the tree with aliases expanded.
+    values in the tree with aliases expanded, `depth` the number of collections within each other.
     """
 
     scalar: Any = None
@@ -40,6 +40,7 @@ class Node:
     retyped: Any = None
     broken: bool = False
     size: int = 1
+    depth: int = 0
 
     def value(self, retyped: frozenset[DocumentPath] = frozenset(), path: DocumentPath = ()) -> Any:
         """Return the plain value, a new copy; scalars at the paths `retyped` as YAML reads them."""
@@ -56,6 +57,22 @@ class Node:
         if isinstance(self.children, list) and isinstance(key, int):
             return self.children[key] if 0 <= key < len(self.children) else None
         return None
+
+
+def collection_node(
+    children: dict[Hashable, Node] | list[Node],
+    mark: Mark,
+    key_marks: dict[Hashable, Mark] | None = None,
+) -> Node:
+    """Return the node of a mapping or a list, with its size and depth."""
+    nodes = children.values() if isinstance(children, dict) else children
+    return Node(
+        mark=mark,
+        children=children,
+        key_marks=key_marks or {},
+        size=1 + sum(node.size for node in nodes),
+        depth=1 + max((node.depth for node in nodes), default=0),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

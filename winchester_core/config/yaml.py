@@ -12,6 +12,7 @@ from winchester_core.config.document import (
     Mark,
     Node,
     SubstitutionError,
+    collection_node,
     has_reference,
     retype,
     substitute,
@@ -150,18 +151,32 @@ def _to_mark(mark: Any) -> Mark | None:
 # Conversion of YAML's node graph to a tree of plain values with marks.
 #
 # Anchors and `<<` merge keys work as in PyYAML. Stricter than in PyYAML, these are problems:
-# duplicate keys, including `<<` (which of two wins depends on PyYAML's version), aliases that
-# contain themselves, and unbounded expansion of aliases.
+# duplicate keys, including `<<` (which of two wins depends on PyYAML's version), tags of another
+# kind of value, aliases that contain themselves, and unbounded expansion or nesting of aliases.
 
 MAX_VALUES = 100_000
 """Maximum number of values in a file with its aliases and merge keys expanded."""
 
 TOO_MANY_VALUES = f"has over {MAX_VALUES} values when aliases and merge keys are expanded"
 
-SCALAR_TYPES = {"int": "whole number", "float": "number", "timestamp": "date or time"}
-
 TAG = "tag:yaml.org,2002:"
-MERGE_TAG, VALUE_TAG = f"{TAG}merge", f"{TAG}value"
+MERGE_TAG, VALUE_TAG, NULL_TAG = f"{TAG}merge", f"{TAG}value", f"{TAG}null"
+NULLS = ("", "~", "null", "Null", "NULL")
+SCALAR_TYPES = {
+    f"{TAG}str": "text",
+    NULL_TAG: "null",
+    f"{TAG}bool": "boolean",
+    f"{TAG}int": "whole number",
+    f"{TAG}float": "number",
+    f"{TAG}timestamp": "date or time",
+    VALUE_TAG: "text",
+}
+COLLECTION_TAGS = {f"{TAG}map": yaml.MappingNode, f"{TAG}seq": yaml.SequenceNode}
+NODE_KINDS = {
+    yaml.MappingNode: "mapping",
+    yaml.SequenceNode: "list",
+    yaml.ScalarNode: "plain value",
+}
 
 
 class UnreadableDocument(Exception):  # noqa: N818 - not an error of this program
@@ -189,6 +204,7 @@ class YamlTreeBuilder:
         self._loader, self._name, self._report, self._environ = loader, name, report, environ
         self._allows_duplicate = allows_duplicate
         self._built: dict[int, Node] = {}
+        self._constructed: dict[int, Any] = {}
         self._in_progress: set[int] = set()
         self._merged = 0
 
@@ -208,21 +224,21 @@ class YamlTreeBuilder:
         built = self._build(node, path)
         if built.size > MAX_VALUES:
             raise UnreadableDocument(_node_mark(node), TOO_MANY_VALUES)
+        if built.depth > MAX_DEPTH:
+            raise UnreadableDocument(_node_mark(node), TOO_DEEP)
         self._in_progress.discard(key)
         self._built[key] = built
         return built
 
     def _build(self, node: yaml.Node, path: DocumentPath) -> Node:
-        if isinstance(node, yaml.MappingNode):
-            self._check_tag(node, "map", path)
-            return self._mapping(node, path)
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
-        self._check_tag(node, "seq", path)
+        if not isinstance(node, COLLECTION_TAGS.get(node.tag, ())):
+            self._unsupported_tag(node, path)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
         items = [self._node(item, (*path, i)) for i, item in enumerate(node.value)]
-        return Node(
-            mark=_node_mark(node), children=items, size=1 + sum(item.size for item in items)
-        )
+        return collection_node(items, _node_mark(node))
 
     def _mapping(self, node: yaml.MappingNode, path: DocumentPath) -> Node:
         own: dict[Hashable, Node] = {}
@@ -242,9 +258,7 @@ class YamlTreeBuilder:
                 self._duplicate(key, own_marks[key], key_node, path)
             own[key] = self._node(value_node, (*path, key))
             own_marks[key] = _node_mark(key_node)
-        children = merged | own
-        size = 1 + sum(child.size for child in children.values())
-        return Node(None, _node_mark(node), children, merged_marks | own_marks, size=size)
+        return collection_node(merged | own, _node_mark(node), merged_marks | own_marks)
 
     def _merge(
         self,
@@ -254,13 +268,18 @@ class YamlTreeBuilder:
         merged: dict[Hashable, Node],
         marks: dict[Hashable, Mark],
     ) -> None:
-        """Merge the entries of the mappings under `<<`; in a list, an earlier mapping wins."""
-        is_list = isinstance(node, yaml.SequenceNode)
-        for source in reversed(node.value) if is_list else [node]:
-            if not isinstance(source, yaml.MappingNode):
+        """Merge the entries of the mappings under `<<`; in a list, an earlier mapping wins.
+
+        The mappings are built in document order, so that anchors are built before their aliases:
+        the recursion is then no deeper than the file's nesting.
+        """
+        sources: list[Node] = []
+        for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+            if isinstance(source, yaml.MappingNode):
+                sources.append(self._node(source, path))
+            else:
                 self._problem(source, (*path, "<<"), "expected a mapping, or a list of mappings")
-                continue
-            built = self._node(source, path)
+        for built in reversed(sources):
             if isinstance(built.children, dict):
                 self._merged += len(built.children)
                 if self._merged > MAX_VALUES:
@@ -272,11 +291,8 @@ class YamlTreeBuilder:
         if not isinstance(node, yaml.ScalarNode):
             place = f"{format_path(path)}: " if path else ""
             raise UnreadableDocument(_node_mark(node), f"{place}a key must be a plain value")
-        key = self._construct(node, path)
-        if isinstance(key, Hashable):
-            return key
-        self._problem(node, path, f"the tag {_tag_name(node)} is not supported for a key")
-        return str(node.value)
+        key: Hashable = self._construct(node, path)
+        return key
 
     def _duplicate(self, key: Hashable, first: Mark, node: yaml.Node, path: DocumentPath) -> None:
         path = (*path, key)
@@ -307,28 +323,41 @@ class YamlTreeBuilder:
         return built
 
     def _construct(self, node: yaml.ScalarNode, path: DocumentPath) -> Any:
-        if node.tag == VALUE_TAG:
-            return node.value
-        try:
-            return self._loader.construct_object(node)
-        except yaml.constructor.ConstructorError:
-            self._problem(node, path, f"the tag {_tag_name(node)} is not supported")
-        except Exception:  # noqa: BLE001 - the library's constructors raise what they meet
-            kind = SCALAR_TYPES.get(node.tag.removeprefix(TAG), "value of its tag")
-            self._problem(node, path, f"not a valid {kind}; put it in quotes if text is meant")
-        return node.value
+        """Return the value of a scalar, which may be shared by keys and values, as text if invalid.
 
-    def _check_tag(self, node: yaml.Node, kind: str, path: DocumentPath) -> None:
-        if node.tag != TAG + kind:
-            self._problem(node, path, f"the tag {_tag_name(node)} is not supported")
+        The constructors of PyYAML make empty collections of scalars with a collection's tag.
+        """
+        key = id(node)
+        if key not in self._constructed:
+            self._constructed[key] = node.value
+            if node.tag == MERGE_TAG:
+                message = "'<<' is the key that merges mappings; put it in quotes if text is meant"
+                self._problem(node, path, message)
+            elif node.tag not in SCALAR_TYPES:
+                self._unsupported_tag(node, path)
+            elif node.tag != VALUE_TAG:
+                self._constructed[key] = self._construct_supported(node, path)
+        return self._constructed[key]
+
+    def _construct_supported(self, node: yaml.ScalarNode, path: DocumentPath) -> Any:
+        try:
+            if node.tag == NULL_TAG and node.value not in NULLS:
+                raise ValueError("the constructor accepts any text")
+            return self._loader.construct_object(node)
+        except Exception:  # noqa: BLE001 - the library's constructors raise what they meet
+            kind = SCALAR_TYPES[node.tag]
+            self._problem(node, path, f"not a valid {kind}; put it in quotes if text is meant")
+            return node.value
+
+    def _unsupported_tag(self, node: yaml.Node, path: DocumentPath) -> None:
+        tag = str(node.tag)
+        name = f"!!{tag.removeprefix(TAG)}" if tag.startswith(TAG) else tag
+        is_known = tag in SCALAR_TYPES or tag in COLLECTION_TAGS
+        place = f" for a {NODE_KINDS[type(node)]}" if is_known else ""
+        self._problem(node, path, f"the tag {name} is not supported{place}")
 
     def _problem(self, node: yaml.Node, path: DocumentPath, message: str) -> None:
         self._report.add_file_problem(self._name, _node_mark(node), message, path)
-
-
-def _tag_name(node: yaml.Node) -> str:
-    tag = str(node.tag)
-    return f"!!{tag.removeprefix(TAG)}" if tag.startswith(TAG) else tag
 
 
 def _node_mark(node: yaml.Node) -> Mark:
@@ -362,10 +391,11 @@ class _MappingTreeBuilder:
         if self._values > MAX_VALUES:
             raise UnreadableDocument(None, f"has over {MAX_VALUES} values")
         if len(path) > MAX_DEPTH:
-            raise UnreadableDocument(None, f"is nested over {MAX_DEPTH} levels deep")
+            raise UnreadableDocument(None, TOO_DEEP)
         if isinstance(value, Mapping):
-            nodes = {key: self.node(item, (*path, key)) for key, item in value.items()}
-            return Node(children=nodes)
+            return Node(
+                children={key: self.node(item, (*path, key)) for key, item in value.items()}
+            )
         if isinstance(value, list | tuple):
             return Node(children=[self.node(item, (*path, i)) for i, item in enumerate(value)])
         if isinstance(value, str) and has_reference(value):

@@ -172,8 +172,28 @@ def test_a_syntax_error_is_reported_with_position_and_cause(
             "a: !!timestamp x\n",
             "f.yaml:1:4: a: not a valid date or time; put it in quotes if text is meant",
         ),
-        ("? !!set b\n: 1\n", "f.yaml:1:3: the tag !!set is not supported for a key"),
-        ("a: {!!omap b: 1}\n", "f.yaml:1:5: a: the tag !!omap is not supported for a key"),
+        ("? !!set b\n: 1\n", "f.yaml:1:3: the tag !!set is not supported"),
+        ("a: {!!omap b: 1}\n", "f.yaml:1:5: a: the tag !!omap is not supported"),
+        ("a: !!omap\n", "f.yaml:1:4: a: the tag !!omap is not supported"),
+        ("a: !!pairs b\n", "f.yaml:1:4: a: the tag !!pairs is not supported"),
+        ("a: !!binary Zm9v\n", "f.yaml:1:4: a: the tag !!binary is not supported"),
+        ("a: !!map b\n", "f.yaml:1:4: a: the tag !!map is not supported for a plain value"),
+        ("a: !!seq\n", "f.yaml:1:4: a: the tag !!seq is not supported for a plain value"),
+        ("a: !!map [b]\n", "f.yaml:1:4: a: the tag !!map is not supported for a list"),
+        ("a: !!int {b: 1}\n", "f.yaml:1:4: a: the tag !!int is not supported for a mapping"),
+        ("a: !!null b\n", "f.yaml:1:4: a: not a valid null; put it in quotes if text is meant"),
+        ("a: !!bool b\n", "f.yaml:1:4: a: not a valid boolean; put it in quotes if text is meant"),
+        (
+            "a: <<\n",
+            (
+                "f.yaml:1:4: a: '<<' is the key that merges mappings; "
+                "put it in quotes if text is meant"
+            ),
+        ),
+        (
+            "? &x !!int zz\n: 1\nb: *x\nc: [*x]\n",  # one problem, whatever uses the value
+            "f.yaml:1:3: not a valid whole number; put it in quotes if text is meant",
+        ),
         ("? [b]\n: c\n", "f.yaml:1:3: a key must be a plain value"),
         ("a:\n  ? [b]\n  : c\n", "f.yaml:2:5: a: a key must be a plain value"),
         (
@@ -233,6 +253,28 @@ def test_nesting_deep_enough_to_overflow_the_parser_is_refused(loader: Any) -> N
 
     assert document is None
     assert problems == ["f.yaml:1:101: is nested over 100 levels deep"]
+
+
+def _nested(depth: int, content: str) -> str:
+    return "[" * depth + content + "]" * depth
+
+
+ALIASES_IN_ALIASES = "a0: &a0 " + _nested(60, "") + "\na1: " + _nested(60, "*a0")
+MERGED_IN_REVERSE = ", ".join(
+    [
+        f"{{a0: &a0 {_nested(60, '')}}}",
+        *(f"{{a{each}: &a{each} {_nested(60, f'*a{each - 1}')}}}" for each in range(1, 40)),
+    ]
+)
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize("text", [ALIASES_IN_ALIASES, f"b: {{<<: [{MERGED_IN_REVERSE}]}}"])
+def test_nesting_by_aliases_is_refused(text: str, loader: Any) -> None:
+    document, problems = read(text, loader)
+
+    assert document is None
+    assert [problem.split(": ", 1)[1] for problem in problems] == ["is nested over 100 levels deep"]
 
 
 @pytest.mark.parametrize("loader", LOADERS)
