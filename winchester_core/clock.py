@@ -1,18 +1,24 @@
-"""Clocks: the host's, and the client of the `time_sync` service.
+"""Clocks: the host's, the client of the `time_sync` service, and stream time.
 
 No other module reads the time. Stream time (fire and expire times, `$timestamp`, trimming) and real
-time (leases, backoff) never mix; see the explanation of time in the docs. The event clock is in
-`storage`, since it is kept in the database.
+time (leases, backoff) never mix; see the explanation of time in the docs. The database keeps the
+event clock.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from winchester_core.errors import ClockError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
 
 logger = logging.getLogger(__name__)
 
@@ -121,3 +127,127 @@ class TimeSyncClock:
                 return content
         except (urllib.error.URLError, OSError) as error:
             raise ClockError(f"{self._url} does not respond: {error}") from error
+
+
+# --- stream time ----------------------------------------------------------------------------------
+
+
+class ClockKind(StrEnum):
+    """The values of the setting `clock`."""
+
+    SYSTEM = "system"
+    EVENT = "event"
+    TIME_SYNC = "time_sync"
+
+
+@dataclass(frozen=True, slots=True)
+class FixedTime:
+    """Every event of the batch arrives at `now` (stream time, aware UTC)."""
+
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EventTime:
+    """The event clock, kept in the database: the greatest event timestamp ingested.
+
+    An event more than `max_jump` ahead does not advance it (None: no limit). With `advances`
+    False it is only read: events that handlers add must not advance time.
+    """
+
+    max_jump: timedelta | None = None
+    advances: bool = True
+
+
+TimePolicy: TypeAlias = FixedTime | EventTime
+
+
+class EventClockStore(Protocol):
+    """A store that keeps the event clock."""
+
+    def event_clock(self) -> datetime | None:
+        """Return the event clock, aware UTC; None until it is first set."""
+
+
+class StreamClock:
+    """Stream time, and the policy by which events advance it."""
+
+    def __init__(
+        self,
+        kind: ClockKind,
+        store: EventClockStore,
+        clock: Clock,
+        *,
+        max_jump: timedelta | None = None,
+    ) -> None:
+        self.kind = kind
+        self._store = store
+        self._clock = clock
+        self._max_jump = max_jump
+
+    def now(self) -> datetime | None:
+        """Return the stream time, aware UTC; None until the event clock is first set."""
+        if self.kind is ClockKind.EVENT:
+            return self._store.event_clock()
+        return self._clock.now()
+
+    def ingest_policy(self) -> TimePolicy:
+        """Return the time policy for events that arrive now."""
+        if self.kind is ClockKind.EVENT:
+            return EventTime(self._max_jump)
+        return FixedTime(self._clock.now())
+
+    def completion_policy(self) -> TimePolicy:
+        """Return the time policy for events from handlers, which never advance the clock."""
+        if self.kind is ClockKind.EVENT:
+            return EventTime(advances=False)
+        return FixedTime(self._clock.now())
+
+    def publish(self, timestamps: Sequence[datetime]) -> None:
+        """Send the latest of the ingested `timestamps` to the `time_sync` service.
+
+        Failures are only logged: the events are stored, and the next batch publishes again.
+        """
+        if isinstance(self._clock, TimeSyncClock) and timestamps:
+            try:
+                self._clock.publish(max(timestamps))
+            except ClockError as error:
+                logger.warning("stream time not published: error=%s", error)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTimes:
+    """Arrival time of each event in stream time.
+
+    `end` is the event clock after the batch, `refused` are the indexes of events that are too far
+    ahead to advance it.
+    """
+
+    arrival_times: tuple[datetime, ...]
+    end: datetime | None
+    refused: tuple[int, ...] = ()
+
+
+def compute_batch_times(
+    policy: TimePolicy, clock: datetime | None, timestamps: Sequence[datetime]
+) -> BatchTimes:
+    """Advance `clock` (None: never set) by the events' `timestamps`, in order of arrival."""
+    if isinstance(policy, FixedTime):
+        return BatchTimes((policy.now,) * len(timestamps), clock)
+    if not policy.advances:
+        return BatchTimes(tuple(clock or timestamp for timestamp in timestamps), clock)
+    arrival_times: list[datetime] = []
+    refused: list[int] = []
+    for index, timestamp in enumerate(timestamps):
+        if clock is None or (
+            timestamp > clock and _is_allowed_jump(policy.max_jump, clock, timestamp)
+        ):
+            clock = timestamp
+        elif timestamp > clock:
+            refused.append(index)
+        arrival_times.append(clock)
+    return BatchTimes(tuple(arrival_times), clock, tuple(refused))
+
+
+def _is_allowed_jump(max_jump: timedelta | None, clock: datetime, timestamp: datetime) -> bool:
+    return max_jump is None or timestamp - clock <= max_jump

@@ -11,11 +11,11 @@ import pytest
 
 from support.builders.events import NOON, claim_all, ready_to_fire
 from support.scenes.sites import task_events
+from winchester_core.clock import FixedTime
 from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
 from winchester_core.model.json import dump_payload
 from winchester_core.storage.effect_records import EffectFilter, EffectRefused
 from winchester_core.storage.records import Completion
-from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from conftest import Winchester

@@ -11,9 +11,8 @@ import pytest
 
 from oracle import MemoryStore
 from winchester_core import clock as clock_module
-from winchester_core.clock import SYNC_INTERVAL_SECONDS, TimeSyncClock
+from winchester_core.clock import SYNC_INTERVAL_SECONDS, ClockKind, StreamClock, TimeSyncClock
 from winchester_core.errors import ClockError
-from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.testing import FakeClock
 
 if TYPE_CHECKING:

@@ -30,13 +30,13 @@ from support.probes.lock_waits import disable_timeouts, wait_until_a_transaction
 from support.probes.sent_statements import before_each_statement
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.sites import wait_until
+from winchester_core.clock import FixedTime
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion, EventFilter
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import rejected_messages
 from winchester_core.telemetry.counters import Count
-from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -26,6 +26,7 @@ from support.builders.events import (
 )
 from support.probes.time_limits import BOUND_SECONDS
 from support.servers.tcp_proxy import Cut, Proxy, proxied
+from winchester_core.clock import FixedTime
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import Completion, EventFilter, StreamFilter
@@ -34,7 +35,6 @@ from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.telemetry.counters import Counters
 from winchester_core.telemetry.retry import OutageState, retry_until_stopped
-from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

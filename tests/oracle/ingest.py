@@ -7,11 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from oracle.state import MemoryEvent, MemoryStream
+from winchester_core.clock import EventTime, TimePolicy, compute_batch_times
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import IngestResult, RejectedMessage
 from winchester_core.telemetry.failpoints import Failpoint, hit
 from winchester_core.triggers import progress
-from winchester_core.triggers.batch_plan import EventTime, TimePolicy, compute_batch_times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

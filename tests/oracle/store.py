@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime, timedelta
 
-    from winchester_core.clock import Clock
+    from winchester_core.clock import Clock, TimePolicy
     from winchester_core.model.event import Event
     from winchester_core.model.statistics import StoreStatistics
     from winchester_core.model.stream import Reason, StreamRecord
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
         TrimCursor,
         TrimResult,
     )
-    from winchester_core.triggers.batch_plan import TimePolicy
     from winchester_core.triggers.definition import TriggerDefinition
 
 

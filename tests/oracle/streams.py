@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from oracle.state import MemoryState, MemoryStream
     from oracle.transaction import Transaction
+    from winchester_core.clock import TimePolicy
     from winchester_core.storage.records import Completion, Failure, StreamVersion
-    from winchester_core.triggers.batch_plan import TimePolicy
     from winchester_core.triggers.definition import TriggerDefinition
 
 CLAIMED_STATES = frozenset({StreamState.FIRING, StreamState.EXPIRING})

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 from support.builders.bulk_rows import END, RARE_TYPE, Bulk
 from support.builders.events import LEASE, VM, ingest, make_event
+from winchester_core.clock import FixedTime
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion, EventFilter, StreamFilter
-from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

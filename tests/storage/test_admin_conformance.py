@@ -16,6 +16,7 @@ from support.builders.events import (
     make_trigger,
     only_stream,
 )
+from winchester_core.clock import FixedTime
 from winchester_core.errors import IllegalTransition, UnknownStream
 from winchester_core.model.stream import Reason, StreamState, states_for_reason
 from winchester_core.storage.records import (
@@ -26,7 +27,6 @@ from winchester_core.storage.records import (
     StreamFilter,
     StreamVersion,
 )
-from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

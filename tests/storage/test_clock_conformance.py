@@ -6,8 +6,8 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 from support.builders.events import at, make_event, make_trigger, matched_events, only_stream
+from winchester_core.clock import EventTime, FixedTime
 from winchester_core.storage.records import MatchedEvent, StreamFilter
-from winchester_core.triggers.batch_plan import EventTime, FixedTime
 
 if TYPE_CHECKING:
     from winchester_core.model.event import Event

@@ -22,12 +22,12 @@ from support.builders.events import (
 from support.probes.lock_waits import disable_timeouts, wait_until_a_transaction_waits
 from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.threads import run_concurrently
+from winchester_core.clock import FixedTime
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion, EventFilter, StreamFilter
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import streams
 from winchester_core.telemetry.failpoints import Failpoint, on_hit
-from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from winchester_core.errors import ConcurrentChange, DatabaseUnavailable, DataRefused, StorageError
 from winchester_core.storage.sql.database import Transaction
-from winchester_core.storage.sql.dialects import driver
+from winchester_core.storage.sql.dialects import driver_statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from winchester_core.storage.sql.store import SqlStore
 
-WAYS = [driver.execute, driver.fetch]
+WAYS = [driver_statements.execute, driver_statements.fetch]
 OWN_ID = {"postgresql": "pg_backend_pid()", "mariadb": "connection_id()"}
 CUT = {"postgresql": "SELECT pg_terminate_backend({})", "mariadb": "KILL {}"}
 
@@ -91,7 +91,7 @@ def test_a_value_on_which_the_driver_fails_is_refused_data(sql_store: SqlStore) 
     marker = "?" if database.dialect.embedded else "%s"
 
     def past_sqlalchemy(connection: Connection) -> None:
-        driver.execute(connection, f"SELECT {marker}", (Unwritable(),))
+        driver_statements.execute(connection, f"SELECT {marker}", (Unwritable(),))
 
     def by_sqlalchemy(connection: Connection) -> None:
         tx = Transaction(connection, database.dialect)

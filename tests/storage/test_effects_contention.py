@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from support.builders.events import LEASE, NOON, VM, claim_all, ready_to_fire
 from support.scenes.outbox_handlers import ScriptedEndpoint, make_effect_handler
 from support.scenes.threads import run_concurrently
+from winchester_core.clock import ClockKind, FixedTime, StreamClock
 from winchester_core.errors import EffectInProgress, UnknownEffect
 from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
 from winchester_core.model.json import dump_payload
@@ -22,10 +23,8 @@ from winchester_core.storage.effect_records import (
     EffectRefused,
 )
 from winchester_core.storage.records import Completion
-from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.telemetry.counters import Count
 from winchester_core.testing.builders import FakeClock
-from winchester_core.triggers.batch_plan import FixedTime
 from winchester_core.worker import Worker, WorkerOptions
 from winchester_core.worker.options import WorkerConfiguration
 

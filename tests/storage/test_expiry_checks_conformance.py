@@ -26,12 +26,12 @@ from support.builders.events import (
 from support.probes.statement_counts import metered
 from support.scenes.threads import run_concurrently
 from support.scenes.workers import Scene
+from winchester_core.clock import FixedTime
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Claim, Completion, StreamFilter
 from winchester_core.storage.sql import claim_rows
 from winchester_core.storage.sql.claim_rows import RESCHEDULE_BATCH
 from winchester_core.storage.sql.tables import streams
-from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

@@ -18,9 +18,9 @@ from support.builders.events import (
     only_stream,
     ready_to_fire,
 )
+from winchester_core.clock import FixedTime
 from winchester_core.model.stream import TRANSITIONS, Reason, StreamState, states_for_reason
 from winchester_core.storage.records import MAX_HISTORY_LENGTH, Completion, Failure, StreamVersion
-from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

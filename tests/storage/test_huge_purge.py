@@ -23,6 +23,7 @@ from support.builders.events import (
 )
 from support.probes.lock_waits import disable_timeouts
 from support.probes.time_limits import BOUND_SECONDS
+from winchester_core.clock import FixedTime
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Completion, EventFilter
 from winchester_core.storage.sql import claims, retention, stream_rows, streams
@@ -30,7 +31,6 @@ from winchester_core.storage.sql import ingest as sql_ingest
 from winchester_core.storage.sql.database import Transaction
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.telemetry.counters import Count
-from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,9 +15,9 @@ from support.builders.events import (
     only_stream,
 )
 from support.scenes.failing_transactions import crash_at
+from winchester_core.clock import EventTime, FixedTime
 from winchester_core.storage.records import EventFilter, IngestResult, StreamFilter
 from winchester_core.telemetry.failpoints import Failpoint
-from winchester_core.triggers.batch_plan import EventTime, FixedTime
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

@@ -23,14 +23,13 @@ from support.builders.events import (
     ready_to_fire,
 )
 from support.probes.time_limits import BOUND_SECONDS
+from winchester_core.clock import ClockKind, FixedTime, StreamClock
 from winchester_core.model.stream import Reason
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.storage.records import Completion, Failure
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.store import SqlStore
-from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.testing import FakeClock
-from winchester_core.triggers.batch_plan import FixedTime
 from winchester_core.worker import Worker, WorkerOptions
 from winchester_core.worker.options import WorkerConfiguration
 from winchester_handlers.logger import LoggerHandler

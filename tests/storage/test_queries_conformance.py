@@ -18,10 +18,10 @@ from support.builders.events import (
     only_stream,
     ready_to_fire,
 )
+from winchester_core.clock import FixedTime
 from winchester_core.errors import UnknownEvent, UnknownStream
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import EventFilter, Failure, StreamFilter
-from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

@@ -11,6 +11,7 @@ import pytest
 
 from support.builders.events import NOON, at, ingest, make_event, make_trigger
 from support.probes.statement_counts import metered
+from winchester_core.clock import FixedTime
 from winchester_core.model.effect import EffectState, Endpoint, QueuedEffect
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.effect_records import (
@@ -22,7 +23,6 @@ from winchester_core.storage.effect_records import (
 from winchester_core.storage.records import Completion, EventFilter, Failure, StreamFilter
 from winchester_core.storage.sql.store import SqlStore
 from winchester_core.storage.sql.tables import metadata
-from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from support.servers.databases import Databases

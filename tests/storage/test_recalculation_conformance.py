@@ -13,9 +13,9 @@ from support.builders.events import (
     matched_events,
     only_stream,
 )
+from winchester_core.clock import FixedTime
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import StreamFilter
-from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

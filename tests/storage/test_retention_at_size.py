@@ -12,9 +12,9 @@ import pytest
 from support.builders.events import FAR, NOON, at, claim_all, ingest, make_event, make_trigger
 from support.probes.statement_counts import metered
 from support.probes.time_limits import BOUND_SECONDS
+from winchester_core.clock import FixedTime
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import Completion, EventFilter, StreamFilter, TrimCursor
-from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from support.servers.databases import Databases

@@ -16,9 +16,9 @@ from support.builders.events import (
     matched_events,
     only_stream,
 )
+from winchester_core.clock import FixedTime
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import Completion, EventFilter, Failure, StreamFilter
-from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

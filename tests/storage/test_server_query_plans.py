@@ -14,6 +14,7 @@ import pytest
 from support.builders.bulk_rows import END, PER_STREAM, RARE_TYPE, Bulk, analyze, fill
 from support.builders.events import LEASE, VM, ingest, make_event, make_trigger
 from support.probes.query_plans import Reading, readings
+from winchester_core.clock import FixedTime
 from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.records import (
     MAX_COUNTED,
@@ -27,7 +28,6 @@ from winchester_core.storage.records import (
 from winchester_core.storage.sql.pagination import SCAN_WINDOW_ROWS
 from winchester_core.storage.sql.statistics import OLDEST_CANDIDATES
 from winchester_core.storage.sql.store import SqlStore
-from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from support.servers.databases import Databases

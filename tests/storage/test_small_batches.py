@@ -9,11 +9,11 @@ from sqlalchemy import text
 
 from support.builders.events import VM, ingest, make_event, make_trigger, matched_events
 from support.probes.statement_counts import metered
+from winchester_core.clock import EventTime
 from winchester_core.errors import DatabaseUnavailable, DataRefused
 from winchester_core.storage.records import StreamFilter
-from winchester_core.storage.sql.dialects import driver
+from winchester_core.storage.sql.dialects import driver_statements
 from winchester_core.storage.sql.dialects.bulk import SMALL_BATCH_ROWS
-from winchester_core.triggers.batch_plan import EventTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,7 +118,7 @@ def test_an_event_costs_no_round_trip_for_each_table(
         return call
 
     for name in ("execute", "fetch", "fetch_multiple"):
-        monkeypatch.setattr(driver, name, counting(getattr(driver, name)))
+        monkeypatch.setattr(driver_statements, name, counting(getattr(driver_statements, name)))
     for message_id in ("opens", "joins"):
         journeys.clear()
         ingest(sql_store, VM, make_event(message_id, instance="new"))
@@ -140,14 +140,18 @@ def test_a_refused_row_rolls_back_the_others(sql_store: SqlStore) -> None:
 def test_an_error_of_a_later_statement_is_raised(sql_store: SqlStore) -> None:
     def work(connection: Any) -> None:
         connection.execute(text("INSERT INTO event_clock (id) VALUES (77)"))
-        driver.fetch_multiple(connection, "SELECT %s; SELECT 1 FROM nowhere; SELECT %s", (1, 2))
+        driver_statements.fetch_multiple(
+            connection, "SELECT %s; SELECT 1 FROM nowhere; SELECT %s", (1, 2)
+        )
 
     with pytest.raises(Exception, match="nowhere"):
         sql_store.database.write(work)
     count = text("SELECT count(*) FROM event_clock WHERE id = 77")
     assert sql_store.database.read(lambda it: it.execute(count).scalar_one()) == 0
     answers = sql_store.database.read(
-        lambda it: driver.fetch_multiple(it, "SELECT %s; DO 1; SELECT %s UNION SELECT 9", (1, 2))
+        lambda it: driver_statements.fetch_multiple(
+            it, "SELECT %s; DO 1; SELECT %s UNION SELECT 9", (1, 2)
+        )
     )
     assert [sorted(each.rows) for each in answers] == [[(1,)], [], [(2,), (9,)]]
 
@@ -158,7 +162,9 @@ def test_a_connection_that_breaks_between_two_statements_is_not_reused(
 ) -> None:
     def work(connection: Any) -> None:
         number = connection.execute(text("SELECT connection_id()")).scalar_one()
-        driver.fetch_multiple(connection, f"SELECT %s; KILL CONNECTION {number}; SELECT %s", (1, 2))
+        driver_statements.fetch_multiple(
+            connection, f"SELECT %s; KILL CONNECTION {number}; SELECT %s", (1, 2)
+        )
 
     with pytest.raises(DatabaseUnavailable):
         sql_store.database.write(work)

@@ -13,13 +13,12 @@ import pytest
 
 from support.builders.events import NOON, at, ingest, make_event, make_trigger, matched_events
 from support.probes.statement_counts import metered
+from winchester_core.clock import ClockKind, EventTime, FixedTime, StreamClock
 from winchester_core.interfaces import PipelineHandler
 from winchester_core.model.stream import Reason
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
 from winchester_core.storage.records import Completion, StreamFilter
-from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.testing import FakeClock
-from winchester_core.triggers.batch_plan import EventTime, FixedTime
 from winchester_core.worker import Worker, WorkerOptions, batch
 from winchester_core.worker.options import WorkerConfiguration
 

@@ -19,6 +19,7 @@ from support.builders.events import (
     make_trigger,
     ready_to_fire,
 )
+from winchester_core.clock import FixedTime
 from winchester_core.errors import SchemaMismatch
 from winchester_core.model.effect import Endpoint, QueuedEffect
 from winchester_core.model.statistics import EffectBacklog, StoreStatistics
@@ -26,7 +27,6 @@ from winchester_core.model.stream import Reason, StreamState
 from winchester_core.storage.effect_records import EffectRefused
 from winchester_core.storage.records import Completion, Failure, Rejection, StreamFilter
 from winchester_core.storage.sql.schema import DatabaseSchema
-from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from winchester_core.clock import StreamClock
     from winchester_core.config import Settings
     from winchester_core.storage.interface import Store
-    from winchester_core.storage.stream_clock import StreamClock
 
 
 class TriggerManager(Ingester):

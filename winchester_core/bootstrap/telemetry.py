@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from winchester_core.bootstrap.worker import PipelineManager
-from winchester_core.telemetry.cache import TtlCache
 from winchester_core.telemetry.metrics import MetricOrigin
 from winchester_core.telemetry.metrics.collectors import (
     ProcessMetricsCollector,
     StoreMetricsCollector,
 )
 from winchester_core.telemetry.server import TelemetryServer
+from winchester_core.telemetry.ttl_cache import TtlCache
 from winchester_core.telemetry.watchdog import Health
 
 if TYPE_CHECKING:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from winchester_core.clock import StreamClock
     from winchester_core.config import Settings
     from winchester_core.pipelines import PipelineDefinition
     from winchester_core.storage.interface import Store
-    from winchester_core.storage.stream_clock import StreamClock
     from winchester_core.telemetry.watchdog import Watchdog
 
 

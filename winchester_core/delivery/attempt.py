@@ -15,6 +15,7 @@ from winchester_core.pipelines import (
     describe_error,
     error_text,
     exit_forked_child,
+    new_handler,
 )
 from winchester_core.storage.effect_records import (
     EffectDelayed,
@@ -47,7 +48,7 @@ def attempt_delivery(
     pid = os.getpid()
     fraction = random.random()  # noqa: S311 - spreads retries, no secret
     try:
-        outcomes = spec.new_handler().deliver([claim.effect for claim in claims])
+        outcomes = new_handler(spec).deliver([claim.effect for claim in claims])
     except NOT_CAUGHT:
         raise
     except BaseException as error:  # noqa: BLE001 - a plugin's code

@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from winchester_core.clock import ClockKind
 from winchester_core.config.triggers import check_trigger_definitions
 from winchester_core.errors import (
     ConfigurationError,
@@ -22,7 +23,6 @@ from winchester_core.model.message import EventOutcome, EventStatus
 from winchester_core.pipelines import describe_error
 from winchester_core.storage.debug_flusher import DebugFlusher
 from winchester_core.storage.records import MatchedEvent
-from winchester_core.storage.stream_clock import ClockKind
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.failpoints import Failpoint, hit
 from winchester_core.telemetry.metrics import LabelValues
@@ -35,14 +35,13 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Self
 
+    from winchester_core.clock import StreamClock, TimePolicy
     from winchester_core.ingest.decoding import Decoder
     from winchester_core.interfaces import Condition
     from winchester_core.model.event import CleanEvent, Event, TraitDrop
     from winchester_core.model.message import Message
     from winchester_core.storage.interface import IngestStore, Store
     from winchester_core.storage.records import IngestResult
-    from winchester_core.storage.stream_clock import StreamClock
-    from winchester_core.triggers.batch_plan import TimePolicy
 
     PreparedBatch = Sequence[MatchedEvent | EventOutcome]
 

@@ -1,12 +1,15 @@
 """Pipelines: their definitions, and the run of a stream's events through one."""
 
-from winchester_core.pipelines.definition import (
+from winchester_core.pipelines.definition import HandlerSpec, PipelineDefinition
+from winchester_core.pipelines.run import (
     NOT_CAUGHT,
-    HandlerSpec,
-    PipelineDefinition,
+    CommitError,
+    PipelineRun,
+    Step,
+    StreamInfo,
     exit_forked_child,
+    new_handler,
 )
-from winchester_core.pipelines.run import CommitError, PipelineRun, Step, StreamInfo
 from winchester_core.pipelines.traceback_text import clean_traceback, describe_error, error_text
 
 __all__ = [
@@ -21,4 +24,5 @@ __all__ = [
     "describe_error",
     "error_text",
     "exit_forked_child",
+    "new_handler",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dis
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from types import FunctionType
@@ -13,19 +12,6 @@ from winchester_core.model.effect import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-
-
-NOT_CAUGHT = (KeyboardInterrupt, GeneratorExit)
-"""Exceptions of a handler that do not count as its failure; any other `BaseException` does."""
-
-
-def exit_forked_child(parent_pid: int) -> None:
-    """End this process if it is a child that a handler forked and in which its call returned.
-
-    The child must not go on as a second worker with the leases and connections of the first.
-    """
-    if os.getpid() != parent_pid:
-        os._exit(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +36,6 @@ class HandlerSpec:
         """Return whether it has a method `deliver`, and so can queue effects."""
         return callable(getattr(self.handler_class, "deliver", None))
 
-    def new_handler(self) -> Any:
-        """Create a handler with its own copy of the params, isolated from other runs."""
-        return self.handler_class(
-            **{key: _copy_containers(value) for key, value in self.params.items()}
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class PipelineDefinition:
@@ -79,18 +59,6 @@ class PipelineDefinition:
         for spec in self.handlers:
             yield Endpoint(self.name, spec.name, seen[spec.name]), spec
             seen[spec.name] += 1
-
-
-def _copy_containers(value: Any) -> Any:
-    # Other values are shared: those that a schema created (a compiled expression) may not be
-    # copyable.
-    match value:
-        case dict():
-            return {key: _copy_containers(item) for key, item in value.items()}
-        case list():
-            return [_copy_containers(item) for item in value]
-        case _:
-            return value
 
 
 _NO_EFFECT_OPCODES = frozenset({"RESUME", "NOP", "RETURN_VALUE"})

@@ -12,7 +12,6 @@ from winchester_core.errors import EffectNotQueued, HandlerFailed, InvalidEvent,
 from winchester_core.model.effect import Endpoint, QueuedEffect
 from winchester_core.model.event import clean_event
 from winchester_core.model.json import dump_payload
-from winchester_core.pipelines.definition import NOT_CAUGHT, exit_forked_child
 from winchester_core.pipelines.traceback_text import clean_traceback, describe_error
 from winchester_core.telemetry.log_context import LogContext, MultilineText
 
@@ -62,6 +61,36 @@ class _RunHandler:
     spec: HandlerSpec
     handler: Any
     outbox: HandlerOutbox
+
+
+NOT_CAUGHT = (KeyboardInterrupt, GeneratorExit)
+"""Exceptions of a handler that do not count as its failure; any other `BaseException` does."""
+
+
+def exit_forked_child(parent_pid: int) -> None:
+    """End this process if it is a child that a handler forked and in which its call returned.
+
+    The child must not go on as a second worker with the leases and connections of the first.
+    """
+    if os.getpid() != parent_pid:
+        os._exit(1)
+
+
+def new_handler(spec: HandlerSpec) -> Any:
+    """Create a handler with its own copy of the params, isolated from other runs."""
+    return spec.handler_class(**{key: _copy_containers(each) for key, each in spec.params.items()})
+
+
+def _copy_containers(value: Any) -> Any:
+    # Other values are shared: those that a schema created (a compiled expression) may not be
+    # copyable.
+    match value:
+        case dict():
+            return {key: _copy_containers(item) for key, item in value.items()}
+        case list():
+            return [_copy_containers(item) for item in value]
+        case _:
+            return value
 
 
 class PipelineRun:
@@ -144,7 +173,7 @@ class PipelineRun:
         for endpoint, spec in self._definition.endpoints:
             self.step = Step(spec.name, "__init__")
             try:
-                handler = spec.new_handler()
+                handler = new_handler(spec)
             except NOT_CAUGHT:
                 raise
             except BaseException as error:

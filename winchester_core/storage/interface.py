@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
 
+    from winchester_core.clock import TimePolicy
     from winchester_core.model.effect import Endpoint
     from winchester_core.model.event import Event
     from winchester_core.model.statistics import StoreStatistics
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
         TrimResult,
     )
     from winchester_core.telemetry.debug_counts import DebugGroup
-    from winchester_core.triggers.batch_plan import TimePolicy
     from winchester_core.triggers.definition import TriggerDefinition
 
 

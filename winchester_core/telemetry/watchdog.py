@@ -16,7 +16,7 @@ from winchester_core.errors import WinchesterError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from winchester_core.telemetry.cache import TtlCache
+    from winchester_core.telemetry.ttl_cache import TtlCache
 
 
 Result = TypeVar("Result")

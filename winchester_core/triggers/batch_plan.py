@@ -6,14 +6,14 @@ A plan is computed in memory; a store then applies it in one transaction.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.stream import Reason
 from winchester_core.triggers import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.triggers.grouping import Group
@@ -105,64 +105,3 @@ class BatchPlan:
 
     def _mark_changed(self, stream: PendingStream) -> None:
         self._changed.setdefault(id(stream), stream)
-
-
-# --- arrival times --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class FixedTime:
-    """Every event of the batch arrives at `now` (stream time, aware UTC)."""
-
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class EventTime:
-    """The event clock, kept in the database: the greatest event timestamp ingested.
-
-    An event more than `max_jump` ahead does not advance it (None: no limit). With `advances`
-    False it is only read: events that handlers add must not advance time.
-    """
-
-    max_jump: timedelta | None = None
-    advances: bool = True
-
-
-TimePolicy: TypeAlias = FixedTime | EventTime
-
-
-@dataclass(frozen=True, slots=True)
-class BatchTimes:
-    """Arrival time of each event in stream time.
-
-    `end` is the event clock after the batch, `refused` are the indexes of events that are too far
-    ahead to advance it.
-    """
-
-    arrival_times: tuple[datetime, ...]
-    end: datetime | None
-    refused: tuple[int, ...] = ()
-
-
-def compute_batch_times(
-    policy: TimePolicy, clock: datetime | None, timestamps: Sequence[datetime]
-) -> BatchTimes:
-    """Advance `clock` (None: never set) by the events' `timestamps`, in order of arrival."""
-    if isinstance(policy, FixedTime):
-        return BatchTimes((policy.now,) * len(timestamps), clock)
-    if not policy.advances:
-        return BatchTimes(tuple(clock or time for time in timestamps), clock)
-    arrival_times: list[datetime] = []
-    refused: list[int] = []
-    for index, time in enumerate(timestamps):
-        if clock is None or (time > clock and _is_allowed_jump(policy.max_jump, clock, time)):
-            clock = time
-        elif time > clock:
-            refused.append(index)
-        arrival_times.append(clock)
-    return BatchTimes(tuple(arrival_times), clock, tuple(refused))
-
-
-def _is_allowed_jump(max_jump: timedelta | None, clock: datetime, time: datetime) -> bool:
-    return max_jump is None or time - clock <= max_jump

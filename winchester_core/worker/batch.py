@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from winchester_core.clock import StreamClock
     from winchester_core.model.effect import Endpoint
     from winchester_core.pipelines import PipelineDefinition
     from winchester_core.storage.interface import Members, Store
     from winchester_core.storage.records import Claim, CompletionResult, Failure
-    from winchester_core.storage.stream_clock import StreamClock
     from winchester_core.telemetry.counters import Counters
     from winchester_core.telemetry.retry import OutageState
     from winchester_core.telemetry.watchdog import Deadline

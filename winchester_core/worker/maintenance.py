@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     import threading
     from datetime import datetime, timedelta
 
+    from winchester_core.clock import StreamClock
     from winchester_core.storage.interface import EffectStore, WorkStore
     from winchester_core.storage.records import TrimCursor
-    from winchester_core.storage.stream_clock import StreamClock
     from winchester_core.telemetry.watchdog import Deadline
     from winchester_core.triggers.definition import TriggerDefinition
     from winchester_core.triggers.matcher import TriggerSet

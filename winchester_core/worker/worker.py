@@ -8,12 +8,11 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from winchester_core.clock import monotonic
+from winchester_core.clock import ClockKind, monotonic
 from winchester_core.delivery import DeliveryPool
 from winchester_core.errors import StorageError
 from winchester_core.model.stream import Reason
 from winchester_core.storage.debug_flusher import DebugFlusher
-from winchester_core.storage.stream_clock import ClockKind
 from winchester_core.telemetry import log_context
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.failpoints import Failpoint, hit
@@ -40,9 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from winchester_core.clock import StreamClock
     from winchester_core.storage.interface import Store
     from winchester_core.storage.records import Backlog, Claim
-    from winchester_core.storage.stream_clock import StreamClock
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from winchester_core.clock import FixedTime
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import MatchedEvent, StreamFilter
-from winchester_core.triggers.batch_plan import FixedTime
 from winchester_core.triggers.definition import TriggerDefinition
 from winchester_core.triggers.matcher import TriggerSet
 

@@ -24,19 +24,19 @@ from support.builders.engine_steps import (
     Trim,
 )
 from support.builders.events import NOON, matched_events
+from winchester_core.clock import EventTime, FixedTime
 from winchester_core.model.stream import StreamState
 from winchester_core.storage.records import Completion, EventFilter, Failure, StreamFilter
-from winchester_core.triggers.batch_plan import EventTime, FixedTime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from winchester_core.clock import TimePolicy
     from winchester_core.model.stream import Reason, StreamRecord
     from winchester_core.storage import records
     from winchester_core.storage.interface import Store
     from winchester_core.testing.builders import FakeClock
-    from winchester_core.triggers.batch_plan import TimePolicy
 
 ALL = 10_000
 MAX_ATTEMPTS = 2

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from support.builders.events import LEASE, NOON, claim_all, ready_to_fire
+from winchester_core.clock import FixedTime
 from winchester_core.model.effect import Endpoint, QueuedEffect
 from winchester_core.model.json import dump_payload
 from winchester_core.storage.effect_records import (
@@ -15,7 +16,6 @@ from winchester_core.storage.effect_records import (
     EffectRefused,
 )
 from winchester_core.storage.records import Claim, Completion
-from winchester_core.triggers.batch_plan import FixedTime
 
 if TYPE_CHECKING:
     from winchester_core.storage.interface import Store

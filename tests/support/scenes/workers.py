@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from oracle import MemoryStore
 from support.builders.events import NOON, ingest, make_event, make_trigger, only_stream
+from winchester_core.clock import ClockKind, StreamClock
 from winchester_core.interfaces import PipelineHandler
 from winchester_core.pipelines import HandlerSpec, PipelineDefinition
-from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.testing import FakeClock
 from winchester_core.worker import Worker, WorkerOptions
 from winchester_core.worker.options import WorkerConfiguration

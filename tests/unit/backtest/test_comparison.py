@@ -11,11 +11,11 @@ from support.builders.events import NOON, at, claim_all, make_event, make_trigge
 from winchester_core.backtest.comparison import DifferenceKind, compare_replays
 from winchester_core.backtest.outcomes import OutcomeKind, read_outcomes
 from winchester_core.backtest.replay import ReplayResult
+from winchester_core.clock import EventTime
 from winchester_core.ingest.replay import ReplaySummary
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Completion
 from winchester_core.testing.builders import FakeClock
-from winchester_core.triggers.batch_plan import EventTime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oracle import MemoryStore
+from winchester_core.clock import ClockKind, StreamClock
 from winchester_core.criteria.conditions.numbers import IntCondition
 from winchester_core.errors import (
     ConfigurationError,
@@ -20,7 +21,6 @@ from winchester_core.ingest import EventStatus, Ingester
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.ingest.ingester import IngestConfiguration
 from winchester_core.storage.records import EventFilter, StreamFilter
-from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.telemetry.counters import Count
 from winchester_core.testing import FakeClock
 from winchester_core.triggers.definition import TriggerDefinition
@@ -28,8 +28,8 @@ from winchester_core.triggers.definition import TriggerDefinition
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from winchester_core.clock import TimePolicy
     from winchester_core.storage.records import IngestResult, MatchedEvent
-    from winchester_core.triggers.batch_plan import TimePolicy
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 CONDITIONS = {"int": IntCondition}

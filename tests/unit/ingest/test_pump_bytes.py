@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oracle import MemoryStore
+from winchester_core.clock import ClockKind, StreamClock
 from winchester_core.errors import DatabaseUnavailable
 from winchester_core.ingest import Ingester, pump
 from winchester_core.ingest.decoding import Decoder
@@ -16,7 +17,6 @@ from winchester_core.ingest.ingester import IngestConfiguration
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.interfaces import EventSource
 from winchester_core.model.message import Message, MessageKind
-from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.testing import FakeClock
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import pytest
 
 from oracle import MemoryStore
 from support.scenes.sites import wait_until
+from winchester_core.clock import ClockKind, StreamClock
 from winchester_core.config import SourceEntry
 from winchester_core.errors import ConfigurationError, PluginError, SourceError
 from winchester_core.ingest import Ingester
@@ -20,7 +21,6 @@ from winchester_core.ingest.runner import SourceRunner
 from winchester_core.interfaces import EventSource
 from winchester_core.model.message import Message, MessageKind
 from winchester_core.storage.records import EventFilter
-from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.telemetry.watchdog import Watchdog
 from winchester_core.testing import FakeClock
 

@@ -124,11 +124,3 @@ def test_a_handler_factory_counts_as_having_a_commit() -> None:
         return InheritingCommit()
 
     assert HandlerSpec("made", make).has_commit
-
-
-def test_a_handler_cannot_change_the_params_of_the_next_run() -> None:
-    spec = HandlerSpec("s", InheritingCommit, {"types": ["a", {"b": [1]}], "level": 3})
-    first = spec.new_handler()
-    first.params["types"].append("c")
-    first.params["types"][1]["b"].append(2)
-    assert spec.new_handler().params == {"types": ["a", {"b": [1]}], "level": 3}

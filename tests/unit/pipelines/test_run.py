@@ -16,7 +16,13 @@ import pytest
 from winchester_core.errors import HandlerFailed, InvalidEvent
 from winchester_core.interfaces import PipelineHandler
 from winchester_core.model.stream import Reason
-from winchester_core.pipelines import HandlerSpec, PipelineDefinition, PipelineRun, StreamInfo
+from winchester_core.pipelines import (
+    HandlerSpec,
+    PipelineDefinition,
+    PipelineRun,
+    StreamInfo,
+    new_handler,
+)
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 STREAM = StreamInfo(7, "usage", {"instance_id": "i-1"}, Reason.FIRE, 2)
@@ -303,6 +309,14 @@ def test_each_run_has_new_handler_instances() -> None:
     for _ in range(2):
         run_of(Remembering).handle([])
     assert made[0] is not made[1]
+
+
+def test_a_handler_cannot_change_the_params_of_the_next_run() -> None:
+    spec = HandlerSpec("s", PipelineHandler, {"types": ["a", {"b": [1]}], "level": 3})
+    first = new_handler(spec)
+    first.params["types"].append("c")
+    first.params["types"][1]["b"].append(2)
+    assert new_handler(spec).params == {"types": ["a", {"b": [1]}], "level": 3}
 
 
 def test_a_run_cannot_be_reused() -> None:

@@ -14,9 +14,9 @@ import pytest
 from support.probes.time_limits import BOUND_SECONDS
 from winchester_core.errors import DatabaseUnavailable, ListenError, SchemaMismatch
 from winchester_core.telemetry import watchdog
-from winchester_core.telemetry.cache import TtlCache
 from winchester_core.telemetry.metrics import Sample, catalogue
 from winchester_core.telemetry.server import HttpListener, TelemetryServer
+from winchester_core.telemetry.ttl_cache import TtlCache
 from winchester_core.telemetry.watchdog import DEADLINE_SECONDS, Health, Watchdog
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from winchester_core.triggers.batch_plan import EventTime, FixedTime, compute_batch_times
+from winchester_core.clock import EventTime, FixedTime, compute_batch_times
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 

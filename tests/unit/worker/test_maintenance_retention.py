@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.builders.events import NOON, at, ingest, make_event, make_trigger
+from winchester_core.clock import ClockKind, StreamClock
 from winchester_core.storage.records import EventFilter, TrimCursor, TrimResult
-from winchester_core.storage.stream_clock import ClockKind, StreamClock
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.testing import FakeClock
 from winchester_core.timex import parse

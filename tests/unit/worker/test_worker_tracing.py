@@ -12,13 +12,13 @@ from opentelemetry import trace
 from support.builders.events import VM, make_event
 from support.probes.spans import recorded_spans
 from support.scenes.workers import ScriptedHandler
+from winchester_core.clock import ClockKind, StreamClock
 from winchester_core.ingest import Ingester
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.ingest.ingester import IngestConfiguration
 from winchester_core.ingest.pump import SourcePump
 from winchester_core.interfaces import Delivered, EventSource, PipelineHandler
 from winchester_core.model.message import Message, MessageKind
-from winchester_core.storage.stream_clock import ClockKind, StreamClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -46,9 +46,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
+    from winchester_core.clock import TimePolicy
     from winchester_core.storage.records import Completion, Failure
     from winchester_core.storage.sql.database import Transaction
-    from winchester_core.triggers.batch_plan import TimePolicy
 
 
 def claim_ready(

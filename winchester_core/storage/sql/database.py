@@ -31,7 +31,7 @@ from winchester_core.errors import (
 from winchester_core.masking import mask_url
 from winchester_core.model.json import dump_traits, load_traits
 from winchester_core.storage.records import history_time
-from winchester_core.storage.sql.dialects import DatabaseErrorKind, dialect_for, driver
+from winchester_core.storage.sql.dialects import DatabaseErrorKind, dialect_for, driver_statements
 from winchester_core.storage.sql.dialects.sqlite import READ_ONLY
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.retry import Backoff
@@ -136,15 +136,17 @@ class Database:
         except DBAPIError as error:
             raise self._storage_error(error) from error
         except StatementError as error:  # a value that cannot be written: not sent at all
-            raise driver.value_error(error.orig or error) from error
+            raise driver_statements.value_error(error.orig or error) from error
         except PoolTimeoutError as error:
             raise DatabaseUnavailable(str(error)) from error
         except SQLAlchemyError as error:
-            raise StorageError(f"{type(error).__name__}: {driver.first_line(error)}") from error
+            raise StorageError(
+                f"{type(error).__name__}: {driver_statements.first_line(error)}"
+            ) from error
 
     def _storage_error(self, error: DBAPIError) -> StorageError:
         cause = error.orig if error.orig is not None else error
-        reason = f"{type(cause).__name__}: {driver.first_line(cause)}"
+        reason = f"{type(cause).__name__}: {driver_statements.first_line(cause)}"
         if error.connection_invalidated:
             return ConnectionBroken(reason)
         match self.dialect.classify_error(cause):
@@ -236,7 +238,7 @@ class Transaction:
         except SQLAlchemyError:
             raise
         except Exception as error:
-            raise driver.value_error(error) from error
+            raise driver_statements.value_error(error) from error
 
     def real_time(self) -> datetime:
         """Return the database server's time, aware UTC; for SQLite the host's."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from typing import TypeAlias
 
+    from winchester_core.clock import TimePolicy
     from winchester_core.model.event import Event
     from winchester_core.model.stream import Reason, StreamState
     from winchester_core.storage.records import (
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
         StreamVersion,
     )
     from winchester_core.storage.sql.database import Database
-    from winchester_core.triggers.batch_plan import TimePolicy
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from winchester_core.model.effect import Endpoint
     from winchester_core.model.statistics import StoreStatistics
-    from winchester_core.telemetry.cache import TtlCache
     from winchester_core.telemetry.counters import Counters
     from winchester_core.telemetry.metrics.catalogue import LabelValues
+    from winchester_core.telemetry.ttl_cache import TtlCache
     from winchester_core.telemetry.watchdog import Watchdog
 
 

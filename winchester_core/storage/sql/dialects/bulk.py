@@ -7,8 +7,8 @@ from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from winchester_core.storage.sql.dialects import driver
-from winchester_core.storage.sql.dialects.driver import ColumnKind, RowDecoder
+from winchester_core.storage.sql.dialects import driver_statements
+from winchester_core.storage.sql.dialects.driver_statements import ColumnKind, RowDecoder
 from winchester_core.storage.sql.types import time_decoder
 
 if TYPE_CHECKING:
@@ -45,9 +45,11 @@ class BulkWriter:
         for batch in parameter_batches(rows, MAX_ROWS):
             text, parameters = self._insert(statement, batch)
             if statement.returning:
-                returned += driver.fetch(connection, text, parameters, **self.driver_options)
+                returned += driver_statements.fetch(
+                    connection, text, parameters, **self.driver_options
+                )
             else:
-                driver.execute(connection, text, parameters, **self.driver_options)
+                driver_statements.execute(connection, text, parameters, **self.driver_options)
         return returned
 
     def lock(
@@ -57,7 +59,7 @@ class BulkWriter:
         locked: list[Sequence[Any]] = []
         for batch in parameter_batches(keys):
             text, parameters = self._lock(statement, batch)
-            rows = driver.fetch(connection, text, parameters, **self.driver_options)
+            rows = driver_statements.fetch(connection, text, parameters, **self.driver_options)
             locked += self._decode(statement, rows)
         return locked
 
@@ -95,7 +97,7 @@ class BulkWriter:
 
     def _execute(self, connection: Connection, statements: Sequence[BoundStatement]) -> None:
         for text, parameters in statements:
-            driver.execute(connection, text, parameters, **self.driver_options)
+            driver_statements.execute(connection, text, parameters, **self.driver_options)
 
     def _insert_parents(
         self, connection: Connection, new_parents: ParentChildInsert
@@ -114,7 +116,7 @@ class BulkWriter:
         for statement, rows in changes:
             for batch in parameter_batches(rows, MAX_ROWS):
                 text, parameters = self._render(statement, batch)
-                driver.execute(connection, text, parameters, **self.driver_options)
+                driver_statements.execute(connection, text, parameters, **self.driver_options)
 
     def _render(self, statement: RowInsert | RowUpdate, rows: Rows) -> BoundStatement:
         if isinstance(statement, RowUpdate):

@@ -13,10 +13,10 @@ import orjson
 from sqlalchemy import Engine, Table, Text, delete, event, func
 
 from winchester_core.model.json import dump_traits
-from winchester_core.storage.sql.dialects import base, driver
+from winchester_core.storage.sql.dialects import base, driver_statements
 from winchester_core.storage.sql.dialects.base import DatabaseErrorKind, SqlDialect
 from winchester_core.storage.sql.dialects.bulk import SMALL_BATCH_ROWS, BulkWriter, values_list
-from winchester_core.storage.sql.dialects.driver import (
+from winchester_core.storage.sql.dialects.driver_statements import (
     ColumnKind,
     Decoders,
     Encoders,
@@ -150,7 +150,7 @@ class MariadbWriter(BulkWriter):
 
 
 def _inserted_row_result(
-    statement: RowInsert, row: Sequence[Any], result: driver.StatementResult
+    statement: RowInsert, row: Sequence[Any], result: driver_statements.StatementResult
 ) -> list[tuple[Any, ...]]:
     """Return the key and id of a single inserted row, from `lastrowid` instead of RETURNING.
 
@@ -162,9 +162,9 @@ def _inserted_row_result(
 
 def _execute_in_one_round_trip(
     connection: Connection, statements: Sequence[BoundStatement]
-) -> list[driver.StatementResult]:
+) -> list[driver_statements.StatementResult]:
     texts, parameters = zip(*statements, strict=True)
-    return driver.fetch_multiple(
+    return driver_statements.fetch_multiple(
         connection, "; ".join(texts), tuple(chain.from_iterable(parameters))
     )
 

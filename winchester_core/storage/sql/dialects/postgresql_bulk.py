@@ -13,14 +13,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.model.json import dump_traits
-from winchester_core.storage.sql.dialects import driver
+from winchester_core.storage.sql.dialects import driver_statements
 from winchester_core.storage.sql.dialects.bulk import (
     MAX_ROWS,
     SMALL_BATCH_ROWS,
     BulkWriter,
     parameter_batches,
 )
-from winchester_core.storage.sql.dialects.driver import (
+from winchester_core.storage.sql.dialects.driver_statements import (
     ColumnKind,
     Encoders,
     RowEncoder,
@@ -113,7 +113,9 @@ class PostgresqlWriter(BulkWriter):
         insert_text, inserts = self._insert(insert, rows)
         lock_text, locks = self._lock(lock, keys)
         text = _insert_and_lock_text(insert, insert_text, lock, lock_text)
-        combined = driver.fetch(connection, text, (*inserts, *locks), **self.driver_options)
+        combined = driver_statements.fetch(
+            connection, text, (*inserts, *locks), **self.driver_options
+        )
         width = len(insert.returning)
         inserted = [row[:width] for row in combined if row[0] is not None]
         locked = [row[width:] for row in combined if row[0] is None]
@@ -147,7 +149,9 @@ class PostgresqlWriter(BulkWriter):
         if statements:
             texts, parameters = zip(*statements, strict=True)
             values = tuple(chain.from_iterable(parameters))
-            driver.execute(connection, _combined_text(texts), values, **self.driver_options)
+            driver_statements.execute(
+                connection, _combined_text(texts), values, **self.driver_options
+            )
 
     def _insert(self, statement: RowInsert, rows: Rows) -> BoundStatement:
         return _insert_text(statement, _row_source(statement, rows)), _parameters(statement, rows)

@@ -13,10 +13,10 @@ from sqlalchemy import Engine, Integer, Select, Text, event, func, type_coerce
 from sqlalchemy.pool import QueuePool
 
 from winchester_core.model.json import dump_traits
-from winchester_core.storage.sql.dialects import driver
+from winchester_core.storage.sql.dialects import driver_statements
 from winchester_core.storage.sql.dialects.base import DatabaseErrorKind, SqlDialect
 from winchester_core.storage.sql.dialects.bulk import BulkWriter, values_list
-from winchester_core.storage.sql.dialects.driver import ColumnKind, Encoders, RowEncoder
+from winchester_core.storage.sql.dialects.driver_statements import ColumnKind, Encoders, RowEncoder
 from winchester_core.storage.sql.types import format_naive_utc
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _configure_private_connection(connection: sqlite3.Connection, _record: objec
 
 def _begin(connection: Connection) -> None:
     read_only = connection.get_execution_options().get(READ_ONLY, False)
-    driver.execute(connection, "BEGIN" if read_only else "BEGIN IMMEDIATE", ())
+    driver_statements.execute(connection, "BEGIN" if read_only else "BEGIN IMMEDIATE", ())
 
 
 _ENCODERS: Encoders = {ColumnKind.TIMESTAMP: format_naive_utc, ColumnKind.JSON: dump_traits}

@@ -9,8 +9,8 @@ import pytest
 
 from support.probes.time_limits import BOUND_SECONDS
 from winchester_core.errors import DatabaseUnavailable
-from winchester_core.telemetry import cache
-from winchester_core.telemetry.cache import (
+from winchester_core.telemetry import ttl_cache
+from winchester_core.telemetry.ttl_cache import (
     MAX_TTL_SECONDS,
     REFRESH_TIME_SHARE,
     REFRESH_TIMEOUT_SECONDS,
@@ -35,7 +35,7 @@ class ManualClock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
     clock = ManualClock()
-    monkeypatch.setattr(cache, "monotonic", clock)
+    monkeypatch.setattr(ttl_cache, "monotonic", clock)
     return clock
 
 
@@ -161,7 +161,7 @@ def test_during_a_refresh_other_threads_get_the_last_value(clock: ManualClock) -
 def test_without_a_last_value_other_threads_time_out(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache, "FIRST_REFRESH_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(ttl_cache, "FIRST_REFRESH_WAIT_SECONDS", 0.001)
     refresh = ScriptedRefresh()
     kept = TtlCache(refresh)
     hanging = HangingRefresh(kept, refresh)
