@@ -98,7 +98,11 @@ def test_an_unsupported_content_type_is_415(
 def test_unknown_paths_and_methods_are_refused(serve: Serve) -> None:
     client = serve().client
     assert client.get("/v1/event").status_code == 404
-    for method, path, allowed in [("GET", "/v1/events", "POST"), ("POST", "/healthz/live", "GET")]:
+    for method, path, allowed in [
+        ("GET", "/v1/events", "POST"),
+        ("HEAD", "/v1/events", "POST"),
+        ("POST", "/healthz/live", "GET, HEAD"),
+    ]:
         answer = client.request(method, path)
         assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 

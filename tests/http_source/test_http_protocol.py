@@ -6,6 +6,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import httpx
+import pytest
 
 from support.servers.http_source import event
 
@@ -26,10 +27,26 @@ def raw_request(url: str, text: str) -> bytes:
     return received
 
 
-def test_the_absolute_form_of_a_target_is_accepted(serve: Serve) -> None:
-    url = serve().url
-    request = f"GET {url}/healthz/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    assert raw_request(url, request).startswith(b"HTTP/1.1 200 ")
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("http://host/healthz/live", 200),
+        ("HTTPS://host:1/healthz/live?a=/b", 200),
+        ("http://[x/healthz/live", 200),
+        ("http://[x", 404),
+        ("http://host?/healthz/live", 404),
+        ("ftp://host/healthz/live", 404),
+    ],
+)
+def test_the_absolute_form_of_a_target_is_accepted(serve: Serve, target: str, status: int) -> None:
+    request = f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert raw_request(serve().url, request).startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_a_repeated_header_is_a_list(serve: Serve) -> None:
+    endpoint = serve()
+    headers = [("Content-Type", "application/json"), ("Content-Type", "application/json")]
+    assert endpoint.client.post("/v1/events", content=b"[]", headers=headers).status_code == 415
 
 
 def test_head_is_get_without_a_body(serve: Serve) -> None:

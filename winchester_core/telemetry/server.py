@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import threading
 from contextlib import ExitStack
 from http import HTTPStatus
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import orjson
@@ -143,6 +143,8 @@ LIVENESS_PATH: Final = "/livez"
 READINESS_PATH: Final = "/readyz"
 METHODS: Final = ("GET", "HEAD")
 PATHS: Final = (METRICS_PATH, LIVENESS_PATH, READINESS_PATH)
+ABSOLUTE_FORM: Final = re.compile(r"https?://[^/]*(/.*)?", re.IGNORECASE | re.DOTALL)
+"""Absolute form of a request target, without its query (RFC 9112, 3.2.2)."""
 
 
 class TelemetryApplication:
@@ -158,8 +160,8 @@ class TelemetryApplication:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         method, path = environ.get("REQUEST_METHOD"), environ.get("PATH_INFO", "")
-        if path.startswith(("http://", "https://")):  # absolute-form: RFC 9112, 3.2.2
-            path = urlsplit(path).path
+        if absolute := ABSOLUTE_FORM.fullmatch(path):
+            path = absolute[1] or "/"
         body = self._respond({**environ, "REQUEST_METHOD": "GET"}, method, path, start_response)
         return [] if method == "HEAD" else body
 
@@ -174,9 +176,8 @@ class TelemetryApplication:
             if path not in PATHS:
                 return _json_response(start_response, HTTPStatus.NOT_FOUND, {"paths": PATHS})
             if method not in METHODS:
-                return _json_response(
-                    start_response, HTTPStatus.METHOD_NOT_ALLOWED, {"allowed": METHODS}
-                )
+                status, allowed = HTTPStatus.METHOD_NOT_ALLOWED, ", ".join(METHODS)
+                return _json_response(start_response, status, {"allowed": METHODS}, allow=allowed)
             if path == METRICS_PATH:
                 return list(self._metrics(environ, start_response))
             return _health_response(start_response, self._reports[path]())
@@ -192,12 +193,15 @@ def _health_response(start_response: StartResponse, report: HealthReport) -> lis
     return _json_response(start_response, status, {"status": text, "causes": report.causes})
 
 
-def _json_response(start_response: StartResponse, status: HTTPStatus, content: Any) -> list[bytes]:
+def _json_response(
+    start_response: StartResponse, status: HTTPStatus, content: Any, **more_headers: str
+) -> list[bytes]:
     body = orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE)
     headers = [
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(body))),
         ("Cache-Control", "no-store"),
+        *more_headers.items(),
     ]
     start_response(f"{status.value} {status.phrase}", headers)
     return [body]

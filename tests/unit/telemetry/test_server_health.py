@@ -39,6 +39,7 @@ class Answer:
     status: int
     content: Any
     kind: str
+    allow: str | None = None
 
 
 @dataclass
@@ -61,7 +62,7 @@ class Watched:
             body = response.read()
             kind = response.headers["Content-Type"]
             content = json.loads(body) if body and kind == "application/json" else body
-            return Answer(response.status, content, kind)
+            return Answer(response.status, content, kind, response.headers["Allow"])
 
 
 @pytest.fixture
@@ -144,17 +145,28 @@ def test_head_of_the_metrics_is_answered_without_a_body(watched: Watched) -> Non
     assert body == b""
 
 
-def test_the_absolute_form_of_a_target_is_accepted(watched: Watched) -> None:
-    host, port = watched.listener.address
-    with socket.create_connection((host, port)) as connection:
-        connection.sendall(f"GET http://{host}:{port}/livez HTTP/1.0\r\n\r\n".encode())
-        assert connection.recv(65_536).startswith(b"HTTP/1.0 200 ")
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("http://host/livez", 200),
+        ("HTTP://host/livez?a", 200),
+        ("http://[x/livez", 200),
+        ("http://[x", 404),
+    ],
+)
+def test_the_absolute_form_of_a_target_is_accepted(
+    watched: Watched, target: str, status: int
+) -> None:
+    with socket.create_connection(watched.listener.address) as connection:
+        connection.sendall(f"GET {target} HTTP/1.0\r\n\r\n".encode())
+        assert connection.recv(65_536).startswith(b"HTTP/1.0 %d " % status)
 
 
 def test_unknown_paths_and_methods_are_refused(watched: Watched) -> None:
     assert watched.ask("/").content == {"paths": ["/metrics", "/livez", "/readyz"]}
     assert watched.ask("/metrics/x").status == 404
-    assert watched.ask("/metrics", "POST").status == 405
+    refused = watched.ask("/metrics", "POST")
+    assert (refused.status, refused.allow) == (405, "GET, HEAD")
     assert watched.ask("/livez", "DELETE").content == {"allowed": ["GET", "HEAD"]}
 
 

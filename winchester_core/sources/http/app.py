@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 import threading
 from collections import deque
 from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -46,6 +46,15 @@ if TYPE_CHECKING:
 TOKEN_REQUIRED: Final = "a token is required: 'Authorization: Bearer TOKEN'"  # noqa: S105 - a text
 SHUTTING_DOWN: Final = "shutting down"
 
+METHODS: Final = {
+    **dict.fromkeys(CONTENT_TYPES, ("POST",)),
+    **dict.fromkeys((LIVE, READY, OPENAPI), ("GET", "HEAD")),
+}
+"""Allowed methods by path; the server omits the body of a response to HEAD."""
+
+ABSOLUTE_FORM: Final = re.compile(r"https?://[^/]*(/.*)?", re.IGNORECASE | re.DOTALL)
+"""Absolute form of a request target, without its query (RFC 9112, 3.2.2)."""
+
 
 class Application:
     """Puts received messages into the inbox and responds when all of a request are settled.
@@ -72,8 +81,8 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request."""
-        if scope["path"].startswith(("http://", "https://")):  # absolute-form: RFC 9112, 3.2.2
-            scope = {**scope, "path": urlsplit(scope["path"]).path}
+        if absolute := ABSOLUTE_FORM.fullmatch(scope["path"]):
+            scope = {**scope, "path": absolute[1] or "/"}
         try:
             response = await self._respond(scope, receive)
         except RequestRejected as rejected:
@@ -81,14 +90,15 @@ class Application:
         await _send(response, send)
 
     async def _respond(self, scope: Scope, receive: Receive) -> JsonResponse:
-        path, method = scope["path"], scope["method"]
-        if path in CONTENT_TYPES:
-            _check_method(method, "POST")
-            return await self._receive(scope, receive)
-        if path not in (LIVE, READY, OPENAPI):
+        path = scope["path"]
+        if path not in METHODS:
             raise RequestRejected(HTTPStatus.NOT_FOUND, f"unknown path; see {OPENAPI}")
-        if method != "HEAD":  # like GET; the server leaves the body out
-            _check_method(method, "GET")
+        if scope["method"] not in METHODS[path]:
+            allowed = ", ".join(METHODS[path])
+            error = f"allowed methods: {allowed}"
+            raise RequestRejected(HTTPStatus.METHOD_NOT_ALLOWED, error, allow=allowed)
+        if path in CONTENT_TYPES:
+            return await self._receive(scope, receive)
         if path == OPENAPI:
             return self._description
         if path == READY and not (self._inbox.is_open and self._circuit_breaker.is_closed):
@@ -159,15 +169,13 @@ class Application:
             )
 
 
-def _check_method(method: str, allowed: str) -> None:
-    if method != allowed:
-        raise RequestRejected(
-            HTTPStatus.METHOD_NOT_ALLOWED, f"only {allowed} is allowed", allow=allowed
-        )
-
-
 def _headers(scope: Scope) -> dict[str, str]:
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    """Return the headers by name in lower case; a repeated one is a list (RFC 9110, 5.3)."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 def _wake(loop: asyncio.AbstractEventLoop, settled: asyncio.Event) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.model import MAX_NAME_LENGTH
-from winchester_core.sources.http import parsers
+from winchester_core.sources.http import cloudevents
 from winchester_core.sources.http.parsers import CLOUDEVENTS, EVENTS, JSON_TYPE, NOTIFICATIONS
 from winchester_core.sources.http.responses import BUSY_RETRY_SECONDS, RETRY_SECONDS, ItemState
 
@@ -85,14 +85,14 @@ def _post(summary: str, content: Mapping[str, Any], *, has_token: bool) -> dict[
 
 def _cloudevents(limits: RequestLimits, *, has_token: bool) -> dict[str, Any]:
     content = {
-        parsers.CLOUDEVENT_TYPE: {"schema": _ref("CloudEvent")},
-        parsers.CLOUDEVENT_BATCH_TYPE: {"schema": _array_of("CloudEvent", limits)},
+        cloudevents.CLOUDEVENT_TYPE: {"schema": _ref("CloudEvent")},
+        cloudevents.CLOUDEVENT_BATCH_TYPE: {"schema": _array_of("CloudEvent", limits)},
         "*/*": {"schema": {"description": "The data of a CloudEvent in binary mode."}},
     }
     path = _post("Store CloudEvents 1.0, in any content mode", content, has_token=has_token)
     path["post"]["parameters"] = [
         {
-            "name": parsers.CLOUDEVENT_HEADER_PREFIX + name,
+            "name": cloudevents.CLOUDEVENT_HEADER_PREFIX + name,
             "in": "header",
             "required": False,
             "description": f"Binary mode: {text}, percent-encoded.",
@@ -140,7 +140,7 @@ TEXT: Final = {"type": "string", "minLength": 1}
 DATE_TIME: Final = {"type": "string", "format": "date-time"}
 
 CLOUDEVENT_ATTRIBUTES: Final = {
-    "specversion": f"always {parsers.CLOUDEVENTS_VERSION}",
+    "specversion": f"always {cloudevents.CLOUDEVENTS_VERSION}",
     "id": "identifies the event within its source",
     "source": "where it happened, a URI reference",
     "type": "what happened",
@@ -163,7 +163,7 @@ SCHEMAS: Final[Mapping[str, Any]] = {
         "type": "object",
         "required": list(CLOUDEVENT_ATTRIBUTES),
         "properties": {
-            "specversion": {"const": parsers.CLOUDEVENTS_VERSION},
+            "specversion": {"const": cloudevents.CLOUDEVENTS_VERSION},
             "id": TEXT,
             "source": {**TEXT, "format": "uri-reference"},
             "type": NAME,

@@ -1,0 +1,78 @@
+"""Media type and charset of a message body, as its content type declares them."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import Final
+
+DEFAULT_CHARSET: Final = "utf-8"
+
+NO_CHARSETS: Final = frozenset(
+    (
+        "charmap",
+        "idna",
+        "mbcs",
+        "oem",
+        "punycode",
+        "raw-unicode-escape",
+        "undefined",
+        "unicode-escape",
+        "utf-7",
+    )
+)
+"""Codecs of Python from bytes to text that transform, instead of mapping bytes to characters."""
+
+_PARAMETER = re.compile(r';\s*+([^\s;="]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s;]*+))', re.DOTALL)
+_CHARSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,39}")
+
+
+def media_type(content_type: str) -> str:
+    """Return the media type in lower case, without its parameters; empty if there is none."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def is_json_type(media_type: str) -> bool:
+    """Return whether a body of this type is JSON, as is a body without a type."""
+    return media_type == "" or media_type.endswith(("/json", "+json"))
+
+
+def decode_text(body: bytes, content_type: str) -> str:
+    """Decode a body by the charset of its content type, UTF-8 by default.
+
+    Raises `ValueError`, which continues "the body", for an unknown charset, a codec that is no
+    charset (such as `unicode_escape`), and a body that is not text in that charset.
+    """
+    charset = _charset(content_type)
+    try:
+        return body.decode(charset)
+    except LookupError:  # a codec from bytes to bytes
+        raise _unknown(charset) from None
+    except UnicodeError:
+        raise ValueError(f"is not text in {charset}") from None
+
+
+def to_utf8(body: bytes, content_type: str) -> bytes:
+    """Recode a body to UTF-8; return it unchanged if it is UTF-8. Raises as `decode_text`."""
+    if ";" not in content_type or _charset(content_type) == DEFAULT_CHARSET:
+        return body
+    return decode_text(body, content_type).encode()
+
+
+def _charset(content_type: str) -> str:
+    for name, quoted, value in _PARAMETER.findall(content_type):
+        if name.partition("*")[0].lower() != "charset":  # "charset*": RFC 2231, which is for mail
+            continue
+        charset = re.sub(r"\\(.)", r"\1", quoted) or value
+        try:
+            codec = codecs.lookup(charset) if _CHARSET_NAME.fullmatch(charset) else None
+        except LookupError:
+            codec = None
+        if codec is None or codec.name in NO_CHARSETS:
+            raise _unknown(charset)
+        return codec.name
+    return DEFAULT_CHARSET
+
+
+def _unknown(charset: str) -> ValueError:
+    return ValueError(f"has an unknown charset: {charset[:40]!r}")
