@@ -24,6 +24,7 @@ from winchester_core.model import MessageKind
 EXCHANGE_TYPES = ("topic", "direct", "fanout", "headers")
 QUEUE_TYPES = ("classic", "quorum")
 MAX_SECONDS = 3600
+PREFETCH = whole_number(1, 65535)
 LOCAL_URL = "amqp://guest:guest@localhost:5672//"
 
 
@@ -131,7 +132,7 @@ CONSUMING_PARAMETERS: dict[Any, Any] = {
         description=(
             "maximum number of unacknowledged messages per queue; it also limits the batch"
         ),
-    ): whole_number(1, 65535),
+    ): PREFETCH,
     Optional(
         "batch_seconds",
         default=0.1,

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import logging
-from configparser import ConfigParser
-from configparser import Error as ParserError
+import re
+from configparser import ConfigParser, ParsingError
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from voluptuous import All, Length, Required, Schema
+from voluptuous import In, Invalid, Length, Required, Schema
 
 from winchester_core.errors import SourceError
+from winchester_core.interfaces import params
+from winchester_core.sources.rabbitmq.params import EXCHANGE_TYPES, PREFETCH
 from winchester_core.sources.rabbitmq.source import RabbitmqSource
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from configparser import SectionProxy
-
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +41,12 @@ class YagiSource(RabbitmqSource):
                     "path of the file; a relative path starts from the working directory, as in "
                     "Yagi"
                 ),
-            ): All(str, Length(min=1))
+            ): params.TEXT
         }
     )
 
-    def __init__(self, **params: Any) -> None:
-        path = self.config_schema(params)["path"]
+    def __init__(self, **parameters: Any) -> None:
+        path = self.config_schema(parameters)["path"]
         conf = read_yagi_conf(path)
         super().__init__(queues=conf.queues, prefetch=conf.max_messages, **conf.broker)
         _warn_unused(path, conf)
@@ -86,14 +83,13 @@ def _warn_unused(path: str, conf: YagiConf) -> None:
 # Other sections belong to Yagi itself and to other apps.
 
 HANDLER = "winchester.yagi_handler.WinchesterHandler"
-BROKER_DEFAULTS = {
-    "host": "localhost",
-    "port": "5672",
-    "user": "guest",
-    "password": "guest",  # as in Yagi
-    "vhost": "/",
-}
-MAX_MESSAGES = 100
+BOOLEAN_WORDS = ConfigParser.BOOLEAN_STATES
+BOOLEAN = In(BOOLEAN_WORDS, f"expected one of {', '.join(BOOLEAN_WORDS)}")
+EXCHANGE_TYPE = In(EXCHANGE_TYPES, f"expected one of {', '.join(EXCHANGE_TYPES)}")
+SHORT_TEXT = Length(max=255, msg="expected at most 255 characters")
+TEXT = Length(min=1, msg="expected text")
+MAX_MESSAGES = "100"
+WHOLE_NUMBER = re.compile("[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,27 +109,77 @@ class YagiConf:
 
 
 def read_yagi_conf(path: str) -> YagiConf:
-    """Parse the file. Raises `SourceError` if it is unreadable or has no queue for Winchester."""
-    parser = _parse_file(path)
-    names = _split_list(parser.get("consumers", "queues", fallback=""))
-    apps = {
-        name: _split_list(parser.get(f"consumer:{name}", "apps", fallback="")) for name in names
-    }
+    """Parse the file. Raises `SourceError` if it is invalid or has no queue for Winchester.
+
+    The error names the file and, for an invalid value, its section and key.
+    """
+    conf = _Options(path, _parse_file(path))
+    names = _split_list(conf.text("consumers", "queues", ""))
+    apps = {name: _split_list(conf.text(f"consumer:{name}", "apps", "")) for name in names}
     consumed = [name for name in names if HANDLER in apps[name]]
     if not consumed:
         raise SourceError(path, f"no queue of [consumers] has {HANDLER} among its apps")
-    try:
-        sections = [parser[f"consumer:{name}"] for name in consumed]
-        return YagiConf(
-            broker=_broker(parser),
-            queues=[_queue(*each) for each in zip(consumed, sections, strict=True)],
-            max_messages=max(each.getint("max_messages", MAX_MESSAGES) for each in sections),
-            config_file=parser.get("winchester", "config_file", fallback=None),
-            other_apps={name: _other_apps(apps[name]) for name in consumed},
-            unused_queues=tuple(name for name in names if name not in consumed),
-        )
-    except ValueError as error:
-        raise SourceError(path, str(error)) from error
+    return YagiConf(
+        broker={
+            "host": conf.text("rabbit_broker", "host", "localhost", TEXT),
+            "port": conf.whole_number("rabbit_broker", "port", "5672", params.PORT),
+            "user": conf.text("rabbit_broker", "user", "guest", TEXT),
+            "password": conf.text("rabbit_broker", "password", "guest"),  # as in Yagi
+            "virtual_host": conf.text("rabbit_broker", "vhost", "/", TEXT),
+        },
+        queues=[_queue(conf, name) for name in consumed],
+        max_messages=max(
+            conf.whole_number(f"consumer:{name}", "max_messages", MAX_MESSAGES, PREFETCH)
+            for name in consumed
+        ),
+        config_file=conf.text("winchester", "config_file", "") or None,
+        other_apps={name: tuple(app for app in apps[name] if app != HANDLER) for name in consumed},
+        unused_queues=tuple(name for name in names if name not in consumed),
+    )
+
+
+def _queue(conf: _Options, name: str) -> dict[str, Any]:
+    conf.check("consumers", "queues", name, SHORT_TEXT)
+    section = f"consumer:{name}"
+    exchange = conf.text(section, "exchange", "", SHORT_TEXT)
+    key = conf.text(section, "routing_key", "", SHORT_TEXT)
+    return {
+        "name": name,
+        "exchange": exchange,
+        "exchange_type": conf.text(section, "exchange_type", "topic", EXCHANGE_TYPE),
+        "routing_keys": [key] if key and exchange else [],
+        "durable": conf.boolean(section, "durable", "true"),
+    }
+
+
+class _Options:
+    """Reads options of a file; raises `SourceError` with section and key for an invalid one."""
+
+    def __init__(self, path: str, parser: ConfigParser) -> None:
+        self._path, self._parser = path, parser
+
+    def text(self, section: str, key: str, default: str, check: Any = str) -> str:
+        value = self._parser.get(section, key, fallback=default)
+        self.check(section, key, value, check)
+        return value
+
+    def whole_number(self, section: str, key: str, default: str, check: Any) -> int:
+        text = self.text(section, key, default)
+        value = int(text) if WHOLE_NUMBER.fullmatch(text) else text
+        self.check(section, key, value, check)
+        return int(value)
+
+    def boolean(self, section: str, key: str, default: str) -> bool:
+        text = self.text(section, key, default)
+        self.check(section, key, text.lower(), BOOLEAN)
+        return BOOLEAN_WORDS[text.lower()]
+
+    def check(self, section: str, key: str, value: Any, check: Any) -> None:
+        try:
+            Schema(check)(value)
+        except Invalid as error:
+            reason = f"[{section}] {key}: {error.msg}, not {value!r:.80}"
+            raise SourceError(self._path, reason) from None
 
 
 def _parse_file(path: str) -> ConfigParser:
@@ -143,40 +189,13 @@ def _parse_file(path: str) -> ConfigParser:
         parser.read_string(Path(path).read_text(encoding="utf-8"), path)
     except OSError as error:
         raise SourceError(path, error.strerror or str(error)) from error
-    except (UnicodeDecodeError, ParserError) as error:
-        raise SourceError(path, " ".join(str(error).split())) from error
+    except ValueError as error:  # not UTF-8, or a path that no file can have
+        raise SourceError(path, str(error)) from error
+    except ParsingError as error:  # its message quotes the line, which may contain a password
+        line = getattr(error, "lineno", None) or error.errors[0][0]
+        raise SourceError(path, f"line {line}: expected [section] or key = value") from None
     return parser
-
-
-def _broker(parser: ConfigParser) -> dict[str, Any]:
-    options = {
-        name: parser.get("rabbit_broker", name, fallback=default)
-        for name, default in BROKER_DEFAULTS.items()
-    }
-    return {
-        "host": options["host"],
-        "port": int(options["port"]),
-        "user": options["user"],
-        "password": options["password"],
-        "virtual_host": options["vhost"],
-    }
-
-
-def _queue(name: str, section: SectionProxy) -> dict[str, Any]:
-    exchange = section.get("exchange", "")
-    key = section.get("routing_key", "")
-    return {
-        "name": name,
-        "exchange": exchange,
-        "exchange_type": section.get("exchange_type", "topic"),
-        "routing_keys": [key] if key and exchange else [],
-        "durable": section.getboolean("durable", True),
-    }
 
 
 def _split_list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _other_apps(apps: Iterable[str]) -> tuple[str, ...]:
-    return tuple(app for app in apps if app != HANDLER)

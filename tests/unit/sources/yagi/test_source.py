@@ -103,9 +103,8 @@ def test_the_broker_defaults_to_localhost(tmp_path: Path) -> None:
     ("old", "new", "reason"),
     [
         ("winchester.yagi_handler.WinchesterHandler", "x.Y", "no queue of .consumers. has"),
-        ("port = 5673", "port = many", "invalid literal"),
-        ("durable = False", "durable = perhaps", "Not a boolean: perhaps"),
-        ("[global]", "no section", "no section headers"),
+        ("[global]", "no section", "line 1: expected .section. or key = value"),
+        ("password = 50%off", "password 50%off", "line 6: expected .section. or key = value$"),
     ],
 )
 def test_an_error_is_reported_with_the_file_name(
@@ -116,3 +115,83 @@ def test_an_error_is_reported_with_the_file_name(
         read_yagi_conf(path)
     with pytest.raises(SourceError, match=reason):
         YagiSource(path=path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (
+            "port = 5673",
+            "port = many",
+            "[rabbit_broker] port: expected a whole number of 1 to 65535, not 'many'",
+        ),
+        (
+            "port = 5673",
+            "port = 70000",
+            "[rabbit_broker] port: expected a whole number of 1 to 65535, not 70000",
+        ),
+        ("host = broker ; the second", "host =", "[rabbit_broker] host: expected text, not ''"),
+        ("vhost = /nova", "vhost =", "[rabbit_broker] vhost: expected text, not ''"),
+        (
+            "durable = False",
+            "durable = perhaps",
+            (
+                "[consumer:monitor.info] durable: expected one of 1, yes, true, on, 0, no, false, "
+                "off, not 'perhaps'"
+            ),
+        ),
+        (
+            "exchange_type = direct",
+            "exchange_type = fan",
+            (
+                "[consumer:monitor.info] exchange_type: expected one of topic, direct, fanout, "
+                "headers, not 'fan'"
+            ),
+        ),
+        (
+            "max_messages = 250",
+            "max_messages = 0",
+            ("[consumer:monitor.info] max_messages: expected a whole number of 1 to 65535, not 0"),
+        ),
+        (
+            "max_messages = 250",
+            "max_messages = " + "9" * 5000,
+            (
+                "[consumer:monitor.info] max_messages: expected a whole number of 1 to 65535, "
+                f"not '{'9' * 79}"
+            ),
+        ),
+        (
+            "routing_key = monitor.*",
+            "routing_key = " + "x" * 256,
+            (
+                "[consumer:monitor.info] routing_key: expected at most 255 characters, "
+                f"not '{'x' * 79}"
+            ),
+        ),
+        (
+            "monitor.info",
+            "q" * 256,
+            f"[consumers] queues: expected at most 255 characters, not '{'q' * 79}",
+        ),
+    ],
+)
+def test_an_invalid_value_is_reported_with_file_section_and_key(
+    tmp_path: Path, old: str, new: str, reason: str
+) -> None:
+    path = write(tmp_path, CONF.replace(old, new))
+
+    with pytest.raises(SourceError) as raised:
+        YagiSource(path=path)
+    assert str(raised.value) == f"{path}: {reason}"
+
+
+def test_an_empty_config_file_is_none(tmp_path: Path) -> None:
+    text = CONF.replace("conf/winchester.yaml", "")
+
+    assert read_yagi_conf(write(tmp_path, text)).config_file is None
+
+
+def test_a_path_that_no_file_can_have_is_reported() -> None:
+    with pytest.raises(SourceError, match="embedded null"):
+        YagiSource(path="yagi\0.conf")
