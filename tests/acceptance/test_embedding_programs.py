@@ -6,6 +6,7 @@ import json
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 
@@ -113,6 +114,9 @@ def test_notifications_may_be_bare_or_enveloped(settings: dict[str, Any]) -> Non
         assert converted is not None
         assert (converted["size"], converted["timestamp"]) == ("3", NOON)
         assert [each["message_id"] for each in manager.store.find_events()] == ["n-1", "n-2"]
+        assert manager.convert_notification({**notification, "event_type": "other"}) is None
+        assert manager.convert_notification({**notification, "message_id": 5}) is None
+        assert manager.convert_notification("text") is None  # type: ignore[arg-type]
 
 
 def test_retried_transactions_are_counted(
@@ -120,3 +124,143 @@ def test_retried_transactions_are_counted(
 ) -> None:
     with TriggerManager({**settings, "trigger_definitions": [TRIGGER]}) as triggers:
         assert triggers.store.database.counters is triggers.counters  # type: ignore[attr-defined]
+
+
+class Recording:
+    """A handler without the base class; `fails` makes its runs fail."""
+
+    seen: list[Any]
+
+    def __init__(self, **params: Any) -> None:
+        self.params = params
+        self.seen = []
+        self.fails = False
+
+    def handle_events(self, events: list[dict[str, Any]], env: dict[str, Any]) -> list[Any]:
+        if self.fails:
+            raise ValueError("as the test wants it")
+        self.seen.append([each["message_id"] for each in events])
+        return events
+
+    def commit(self) -> None:
+        self.seen.append("commit")
+
+    def rollback(self) -> None:
+        self.seen.append("rollback")
+
+
+def test_a_worker_starts_without_triggers_and_adds_and_deletes_them(
+    settings: dict[str, Any],
+) -> None:
+    content = {**settings, "pipeline_config": {"report": ["logger"]}}
+    with TriggerManager(settings) as manager, closing(PipelineManager(content)) as worker:
+        for each in (manager, worker):
+            each.add_trigger_definition([TRIGGER])
+        manager.add_events([event("1"), event("2", "order.paid")])
+        assert worker.process_ready_streams(10) == 1
+        assert manager.store.count_streams() == 0  # fired, completed and purged
+        worker.delete_trigger_definition("order")
+        with pytest.raises(ConfigurationError, match="no trigger is named 'order'"):
+            worker.delete_trigger_definition("order")
+
+
+def test_a_trigger_added_to_a_worker_names_a_pipeline_of_the_worker(
+    settings: dict[str, Any],
+) -> None:
+    content = {**settings, "pipeline_config": {"report": ["logger"]}}
+    with (
+        closing(PipelineManager(content)) as worker,
+        pytest.raises(ConfigurationError, match=r"no pipeline is named 'repotr'.*'report'"),
+    ):
+        worker.add_trigger_definition([{**TRIGGER, "fire_pipeline": "repotr"}])
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_handlers_of_the_program_are_classes_or_objects(
+    settings: dict[str, Any], shared: bool
+) -> None:
+    made: list[Recording] = []
+
+    def make(**params: Any) -> Recording:
+        made.append(Recording(**params))
+        return made[-1]
+
+    entry: Any = "mine" if shared else {"name": "mine", "params": {"book": 42}}
+    content = {
+        **settings,
+        "trigger_definitions": [TRIGGER],
+        "pipeline_config": {"report": [entry]},
+    }
+    given = make() if shared else make
+    with (
+        TriggerManager(content) as manager,
+        closing(PipelineManager(content, pipeline_handlers={"mine": given})) as worker,
+    ):
+        for order in (1, 2):
+            manager.add_event(event(str(order), "order.paid", order_id=order))
+        assert worker.process_ready_streams(10) == 2
+    if shared:
+        assert [each.seen for each in made] == [[["1"], "commit", ["2"], "commit"]]
+    else:
+        assert [each.seen for each in made] == [[["1"], "commit"], [["2"], "commit"]]
+        assert [each.params for each in made] == [{"book": 42}] * 2
+
+
+@pytest.mark.parametrize(
+    ("given", "entry", "problem"),
+    [
+        (object(), "mine", "'mine' of this program has no method handle_events"),
+        (dict, "mine", "'mine' of this program has no method handle_events"),
+        (Recording(), {"name": "mine", "params": {"book": 42}}, "book"),
+    ],
+)
+def test_an_unusable_handler_of_the_program_is_refused(
+    settings: dict[str, Any], given: Any, entry: Any, problem: str
+) -> None:
+    content = {**settings, "pipeline_config": {"report": [entry]}}
+    with pytest.raises(ConfigurationError, match=problem):
+        PipelineManager(content, pipeline_handlers={"mine": given})
+
+
+def test_handlers_beside_loaded_settings_are_refused(settings: dict[str, Any]) -> None:
+    handlers = {"mine": Recording}
+    content = {**settings, "pipeline_config": {"report": ["mine"]}}
+    loaded = load_settings(content, pipeline_handlers=handlers)
+    PipelineManager(loaded).close()
+    with pytest.raises(ConfigurationError, match="pass it to load_settings"):
+        PipelineManager(loaded, pipeline_handlers=handlers)
+
+
+@pytest.mark.parametrize("reason", ["fire", "expire"])
+def test_fire_and_expire_return_whether_the_stream_is_completed(
+    settings: dict[str, Any], reason: str
+) -> None:
+    handler = Recording()
+    content = {
+        **settings,
+        "trigger_definitions": [TRIGGER],
+        "pipeline_config": {"report": ["mine"]},
+        "purge_completed_streams": False,
+    }
+    with (
+        TriggerManager(content) as manager,
+        closing(PipelineManager(content, pipeline_handlers={"mine": handler})) as worker,
+    ):
+        manager.add_event(event("1"))
+        (stream,) = manager.store.find_streams()
+        run = worker.fire_stream if reason == "fire" else worker.expire_stream
+        handler.fails = True
+        assert run(stream.id) is False
+        assert manager.store.get_stream_by_id(stream.id).attempts == 1
+        handler.fails = False
+        assert run(stream.id) is True
+        assert run(stream.id) is False  # completed
+
+
+def test_an_event_id_may_be_a_uuid(settings: dict[str, Any]) -> None:
+    uuid = UUID("12345678-1234-5678-1234-567812345678")
+    with TriggerManager(settings) as manager:
+        assert manager.add_event({**event(""), "message_id": uuid}) is True
+        assert manager.add_event(event(str(uuid))) is False
+        assert manager.store.has_event(uuid)
+        assert manager.store.get_event_by_message_id(uuid)["message_id"] == str(uuid)

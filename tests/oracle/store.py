@@ -12,6 +12,7 @@ from oracle import ingest, queries, streams
 from oracle.effect_store import MemoryDebugStore, MemoryEffectStore
 from oracle.state import MemoryMembers
 from winchester_core.errors import UnknownEvent
+from winchester_core.model.event import message_id_text
 from winchester_core.model.stream import StreamState, states_for_reason
 from winchester_core.storage.records import ANY_EVENT, ANY_REJECTED, ANY_STREAM, IngestResult
 from winchester_core.telemetry.failpoints import Failpoint, hit
@@ -19,6 +20,7 @@ from winchester_core.telemetry.failpoints import Failpoint, hit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime, timedelta
+    from uuid import UUID
 
     from winchester_core.clock import Clock, TimePolicy
     from winchester_core.model.event import Event
@@ -285,17 +287,17 @@ class MemoryStore(MemoryEffectStore, MemoryDebugStore):
     def check(self) -> None:
         """See `ReadStore.check`. Always passes."""
 
-    def has_event(self, message_id: str) -> bool:
+    def has_event(self, message_id: str | UUID) -> bool:
         """See `ReadStore.has_event`."""
         with self._lock:
-            return message_id in self._memory.events
+            return message_id_text(message_id) in self._memory.events
 
-    def get_event_by_message_id(self, message_id: str) -> Event:
+    def get_event_by_message_id(self, message_id: str | UUID) -> Event:
         """See `ReadStore.get_event_by_message_id`."""
         with self._lock:
-            each = self._memory.events.get(message_id)
+            each = self._memory.events.get(message_id_text(message_id))
         if each is None:
-            raise UnknownEvent(message_id)
+            raise UnknownEvent(message_id_text(message_id))
         return dict(each.event)
 
     def get_stream_by_id(self, stream_id: int) -> StreamRecord:

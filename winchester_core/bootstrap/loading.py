@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core import config
 from winchester_core.config.settings import Settings
+from winchester_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,5 +26,13 @@ load_settings = functools.partial(config.load_settings, validate_definitions=_va
 
 
 def resolve_settings(source: Settings | Mapping[str, Any] | str | Path, **choices: Any) -> Settings:
-    """Return `source` if it is `Settings`; otherwise load them with these `choices`."""
-    return source if isinstance(source, Settings) else load_settings(source, **choices)
+    """Return `source` if it is `Settings`; otherwise load them with these `choices`.
+
+    Raises `ConfigurationError` for handlers of the program that would have no effect.
+    """
+    if not isinstance(source, Settings):
+        return load_settings(source, **choices)
+    if choices.get("pipeline_handlers"):
+        message = "pipeline_handlers has no effect on loaded settings; pass it to load_settings"
+        raise ConfigurationError([message])
+    return source

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.bootstrap.definitions import (
@@ -15,12 +16,13 @@ from winchester_core.bootstrap.definitions import (
 )
 from winchester_core.bootstrap.loading import resolve_settings
 from winchester_core.bootstrap.stores import open_store, stream_clock
+from winchester_core.config.triggers import add_definitions, delete_definition
 from winchester_core.telemetry.counters import Counters
 from winchester_core.worker.options import WorkerConfiguration
 from winchester_core.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from winchester_core.clock import StreamClock
@@ -33,18 +35,24 @@ if TYPE_CHECKING:
 class PipelineManager(Worker):
     """A `Worker` configured by `settings`: a path, a mapping of its content, or `Settings`.
 
-    Raises the same errors as `TriggerManager`.
+    `pipeline_handlers` are handlers of the program, as `load_settings` accepts them. Raises the
+    same errors as `TriggerManager`.
     """
 
     def __init__(
         self,
         settings: Settings | Mapping[str, Any] | str | Path,
         *,
+        pipeline_handlers: Mapping[str, Any] = MappingProxyType({}),
         name: str | None = None,
         watchdog: Watchdog | None = None,
     ) -> None:
-        needs = ("database", "triggers", "pipelines")
-        resolved = resolve_settings(settings, needs=needs, ignores=("distiller", "sources"))
+        resolved = resolve_settings(
+            settings,
+            needs=("database", "pipelines"),
+            ignores=("distiller", "sources"),
+            pipeline_handlers=pipeline_handlers,
+        )
         counters = Counters()
         store = open_store(resolved, counters)
         super().__init__(
@@ -54,6 +62,33 @@ class PipelineManager(Worker):
             name=name or resolved.worker_name,
             counters=counters,
             watchdog=watchdog,
+        )
+
+    def add_trigger_definition(self, configs: Iterable[Mapping[str, Any]]) -> None:
+        """Add triggers, each as an entry of `triggers.yaml`; replace those with the same name.
+
+        They apply from the next claim on; any thread may call it. Raises `ConfigurationError` with
+        all problems, and then adds none.
+        """
+        added = list(configs)
+        self.change_configuration(
+            lambda current: replace(
+                current,
+                definitions=add_definitions(
+                    current.definitions, added, conditions(), current.pipelines
+                ),
+            )
+        )
+
+    def delete_trigger_definition(self, name: str) -> None:
+        """Remove a trigger, not its streams, as `add_trigger_definition` adds one.
+
+        Raises `ConfigurationError` for an unknown name.
+        """
+        self.change_configuration(
+            lambda current: replace(
+                current, definitions=delete_definition(current.definitions, name)
+            )
         )
 
 

@@ -17,11 +17,11 @@ from winchester_core.config.pipelines import read_pipelines, warn_unused_aliases
 from winchester_core.config.plugin_entries import read_event_sources, resolve_plugin_aliases
 from winchester_core.config.schema import SETTINGS_SCHEMA
 from winchester_core.config.settings import EventDefinitions, Settings
-from winchester_core.config.triggers import PIPELINE_KEYS, read_triggers
+from winchester_core.config.triggers import check_pipeline_names, read_triggers
 from winchester_core.config.yaml import no_duplicates, read_mapping, read_yaml
 from winchester_core.errors import PluginError
 from winchester_core.plugins import CONDITIONS, HANDLERS, TRAIT_PLUGINS, PluginRegistry
-from winchester_core.suggestions import nearest_file, suggestion
+from winchester_core.suggestions import nearest_file
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -51,20 +51,6 @@ def check_retry_delays(
     if maximum < first:
         message = f"expected at least retry_delay, which is {first:g} s, not {maximum:g} s"
         report.add(document, ("retry_delay_max",), message)
-
-
-def check_pipeline_names(triggers: Document, pipelines: Document, report: ProblemReport) -> None:
-    """Report pipelines that a trigger names and that are not defined."""
-    defined = pipelines.value()
-    entries = triggers.value()
-    known = set(defined) if isinstance(defined, dict) else set()
-    for index, trigger in enumerate(entries if isinstance(entries, list) else ()):
-        for key in PIPELINE_KEYS:
-            name = trigger.get(key) if isinstance(trigger, dict) else None
-            if isinstance(name, str) and name and name not in known:
-                hint = suggestion(name, known, "defined")
-                message = f"no pipeline is named {name!r} in {pipelines.name}; {hint}"
-                report.add(triggers, (index, key), message)
 
 
 DefinitionsValidator: TypeAlias = Callable[[list[Any], Mapping[str, Any]], object]
@@ -164,13 +150,17 @@ def load_settings(
     environ: Mapping[str, str] | None = None,
     needs: Collection[Part] = NEEDS_DATABASE,
     ignores: Collection[Part] = (),
+    pipeline_handlers: Mapping[str, Any] = MappingProxyType({}),
     validate_definitions: DefinitionsValidator | None = None,
 ) -> Settings:
     """Read and validate a configuration: the file `source`, or a mapping with its content.
 
     Parts in `needs` are required; parts in `ignores` are not read, so that their files and plugins
     need not exist; other parts are read if configured. `environ` (default: the process's) has the
-    values of `${NAME}`. `validate_definitions` validates event definitions in detail.
+    values of `${NAME}`. `pipeline_handlers` are handlers of the program by the name that pipelines
+    use, which take precedence over installed ones: classes (or functions that return a handler),
+    called with `params` for each run, or objects, used for every run and without params.
+    `validate_definitions` validates event definitions in detail.
 
     Raises `ConfigurationError` with every problem of every file. Warnings are logged, and stored in
     `Settings.warnings`.
@@ -183,7 +173,7 @@ def load_settings(
     else:
         path = Path(source)
         document, base_directory = read_yaml(path, report, environ), path.parent
-    loader = _Loader(report, environ, base_directory, needs, ignores)
+    loader = _Loader(report, environ, base_directory, needs, ignores, pipeline_handlers)
     settings = loader.load(document, validate_definitions) if document is not None else None
     report.raise_problems()
     if settings is None:
@@ -201,8 +191,10 @@ class _Loader:
         base_directory: Path,
         needs: Collection[Part],
         ignores: Collection[Part],
+        handlers: Mapping[str, Any],
     ) -> None:
         self._report, self._environ, self._base_directory = report, environ, base_directory
+        self._handlers = handlers
         self._needs, self._ignores = frozenset(needs), frozenset(ignores)
 
     def load(self, document: Document, validator: DefinitionsValidator | None) -> Settings | None:
@@ -264,10 +256,12 @@ class _Loader:
             aliases = resolve_plugin_aliases(document, key, HANDLERS, values[key], self._report)
             pipelines = self._part("pipelines", document, values, search)
             if pipelines is not None:
-                read["pipelines"] = read_pipelines(pipelines, aliases, self._report)
+                read["pipelines"] = read_pipelines(pipelines, aliases, self._handlers, self._report)
                 warn_unused_aliases(document, aliases, pipelines, self._report)
             if pipelines is not None and triggers is not None:
-                check_pipeline_names(triggers, pipelines, self._report)
+                defined = pipelines.value()
+                known = defined if isinstance(defined, dict) else ()
+                check_pipeline_names(triggers, known, pipelines.name, self._report)
         return read
 
     def _sources(self, document: Document, values: Mapping[str, Any]) -> dict[str, Any]:

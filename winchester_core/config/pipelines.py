@@ -16,7 +16,7 @@ from winchester_core.plugins import HANDLERS, installed_plugins
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from winchester_core.config.document import Document
+    from winchester_core.config.document import Document, DocumentPath
     from winchester_core.config.errors import ProblemReport
 
 HANDLER_METHODS = ("handle_events", "commit", "rollback")
@@ -48,12 +48,15 @@ PIPELINES_SCHEMA = Schema({text: All(handler_list)})
 
 
 def read_pipelines(
-    document: Document, aliases: Mapping[str, str], report: ProblemReport
+    document: Document,
+    aliases: Mapping[str, str],
+    given: Mapping[str, Any],
+    report: ProblemReport,
 ) -> Mapping[str, tuple[HandlerEntry, ...]]:
     """Return the pipelines by name, with handlers loaded and params checked.
 
-    `aliases` are the local names of `pipeline_handlers`; names of entry points are valid, too.
-    Invalid entries are reported and omitted.
+    `aliases` are the local names of `pipeline_handlers`, `given` the handlers of the program; names
+    of entry points are valid, too. Invalid entries are reported and omitted.
     """
     pipelines = document.value()
     if pipelines is None:
@@ -61,7 +64,7 @@ def read_pipelines(
     if validate(document, PIPELINES_SCHEMA, report) is INVALID and not isinstance(pipelines, dict):
         return MappingProxyType({})
     handlers_by_name = {
-        name: tuple(_read_handlers(document, name, len(handlers), aliases, report))
+        name: tuple(_read_handlers(document, name, len(handlers), aliases, given, report))
         for name, handlers in pipelines.items()
         if isinstance(handlers, list)
     }
@@ -90,27 +93,68 @@ def _handler_names(pipelines: Any) -> Iterable[str]:
 
 
 def _read_handlers(
-    document: Document, pipeline: str, count: int, aliases: Mapping[str, str], report: ProblemReport
+    document: Document,
+    pipeline: str,
+    count: int,
+    aliases: Mapping[str, str],
+    given: Mapping[str, Any],
+    report: ProblemReport,
 ) -> Iterable[HandlerEntry]:
     for index in range(count):
-        entry = _read_handler(document.section(pipeline, index), aliases, report)
+        entry = _read_handler(document.section(pipeline, index), aliases, given, report)
         if entry is not None:
             yield entry
 
 
 def _read_handler(
-    document: Document, aliases: Mapping[str, str], report: ProblemReport
+    document: Document,
+    aliases: Mapping[str, str],
+    given: Mapping[str, Any],
+    report: ProblemReport,
 ) -> HandlerEntry | None:
     value = validate(document, Schema(All(handler_entry, HANDLER_ENTRY_SCHEMA)), report)
     if value is INVALID:
         return None
     name = value["name"]
-    plugin_name = aliases.get(name, name)
     path = ("name",) if document.node(("name",)) else ()
-    handler = load_plugin(document, path, HANDLERS, plugin_name, HANDLER_METHODS, report)
+    if name in given:
+        plugin_name = name
+        handler = _handler_class(document, path, name, given[name], report)
+    else:
+        plugin_name = aliases.get(name, name)
+        handler = load_plugin(document, path, HANDLERS, plugin_name, HANDLER_METHODS, report)
     if handler is None:
         return None
     params = check_params(
         document.mapping("params"), handler, f"the handler {plugin_name!r}", report
     )
     return None if params is INVALID else HandlerEntry(name, plugin_name, handler, params)
+
+
+def _handler_class(
+    document: Document, path: DocumentPath, name: str, given: Any, report: ProblemReport
+) -> Any:
+    """Return a handler of the program as a class, or None after reporting a problem at `path`."""
+    missing = [each for each in HANDLER_METHODS if not callable(getattr(given, each, None))]
+    if not missing:
+        return given if isinstance(given, type) else HandlerObject(given)
+    if callable(given) and not isinstance(given, type):
+        return given
+    methods = " and no method ".join(missing)
+    report.add(document, path, f"the handler {name!r} of this program has no method {methods}")
+    return None
+
+
+class HandlerObject:
+    """A handler object of the program in place of a class: every run uses the same object."""
+
+    config_schema = Schema({})
+
+    def __init__(self, handler: Any) -> None:
+        self._handler = handler
+
+    def __call__(self) -> Any:
+        return self._handler
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._handler, name)

@@ -23,12 +23,14 @@ from winchester_core.config.errors import (
 from winchester_core.config.values import time_expression
 from winchester_core.config.yaml import read_mapping
 from winchester_core.criteria import compile_criterion
+from winchester_core.errors import ConfigurationError
 from winchester_core.interfaces.json_schema import definition_placeholder, json_schema
 from winchester_core.model.event import MAX_NAME_LENGTH, name_problem, text_problem
 from winchester_core.suggestions import suggestion
+from winchester_core.triggers.definition import TriggerDefinition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from winchester_core.config.document import Document
     from winchester_core.interfaces import Condition
@@ -54,17 +56,60 @@ def read_triggers(
 
 
 def check_trigger_definitions(
-    definitions: Iterable[Mapping[str, Any]], conditions: Mapping[str, type[Condition]]
+    definitions: Iterable[Mapping[str, Any]],
+    conditions: Mapping[str, type[Condition]],
+    pipelines: Collection[str] | None = None,
 ) -> tuple[Mapping[str, Any], ...]:
     """Validate trigger definitions of a program as `load_settings` validates those of a file.
 
-    Raises `ConfigurationError` with every problem of all of them.
+    `pipelines` are the names that they may use; None allows any. Raises `ConfigurationError` with
+    every problem of all of them.
     """
     report = ProblemReport()
     document = read_mapping(list(definitions), report, {}, "<trigger definitions>")
     triggers = () if document is None else read_triggers(document, conditions, report)
+    if document is not None and pipelines is not None:
+        check_pipeline_names(document, pipelines, "this configuration", report)
     report.raise_problems()
     return triggers
+
+
+def add_definitions(
+    current: Iterable[TriggerDefinition],
+    configs: Iterable[Mapping[str, Any]],
+    conditions: Mapping[str, type[Condition]],
+    pipelines: Collection[str] | None = None,
+) -> list[TriggerDefinition]:
+    """Return `current` with the triggers of `configs`, which replace those with the same name.
+
+    Raises `ConfigurationError` as `check_trigger_definitions`.
+    """
+    checked = check_trigger_definitions(configs, conditions, pipelines)
+    added = [TriggerDefinition.from_config(each, conditions) for each in checked]
+    return list({each.name: each for each in (*current, *added)}.values())
+
+
+def delete_definition(current: Iterable[TriggerDefinition], name: str) -> list[TriggerDefinition]:
+    """Return `current` without the trigger `name`. Raises `ConfigurationError` if there is none."""
+    by_name = {each.name: each for each in current}
+    if by_name.pop(name, None) is None:
+        available = ", ".join(sorted(by_name)) or "none"
+        raise ConfigurationError([f"no trigger is named {name!r}; available: {available}"])
+    return list(by_name.values())
+
+
+def check_pipeline_names(
+    triggers: Document, known: Collection[str], place: str, report: ProblemReport
+) -> None:
+    """Report pipelines that a trigger names and that are not `known` in `place`."""
+    for index, trigger in _enumerate_list(triggers.value()):
+        for key in PIPELINE_KEYS:
+            name = trigger.get(key) if isinstance(trigger, dict) else None
+            if isinstance(name, str) and name and name not in known:
+                hint = suggestion(name, known, "defined")
+                report.add(
+                    triggers, (index, key), f"no pipeline is named {name!r} in {place}; {hint}"
+                )
 
 
 def validate_trigger(config: Any, conditions: Mapping[str, type[Condition]]) -> None:

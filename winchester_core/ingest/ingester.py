@@ -8,26 +8,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.clock import ClockKind
-from winchester_core.config.triggers import check_trigger_definitions
-from winchester_core.errors import (
-    ConfigurationError,
-    ConnectionBroken,
-    DataRefused,
-    InvalidEvent,
-    WinchesterError,
-)
+from winchester_core.config.triggers import add_definitions, delete_definition
+from winchester_core.errors import ConnectionBroken, DataRefused, InvalidEvent, WinchesterError
 from winchester_core.ingest.decoding import NoDefinition
 from winchester_core.ingest.outcome import AddResult
 from winchester_core.model.event import clean_event, printable
 from winchester_core.model.message import EventOutcome, EventStatus
-from winchester_core.pipelines import describe_error
+from winchester_core.pipelines import NOT_CAUGHT, describe_error
 from winchester_core.storage.debug_flusher import DebugFlusher
 from winchester_core.storage.records import MatchedEvent
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.failpoints import Failpoint, hit
 from winchester_core.telemetry.metrics import LabelValues
 from winchester_core.telemetry.retry import DATABASE_AND_CLOCK, OutageState
-from winchester_core.triggers.definition import TriggerDefinition
 from winchester_core.triggers.matcher import TriggerSet
 
 if TYPE_CHECKING:
@@ -42,6 +35,7 @@ if TYPE_CHECKING:
     from winchester_core.model.message import Message
     from winchester_core.storage.interface import IngestStore, Store
     from winchester_core.storage.records import IngestResult
+    from winchester_core.triggers.definition import TriggerDefinition
 
     PreparedBatch = Sequence[MatchedEvent | EventOutcome]
 
@@ -134,13 +128,15 @@ class Ingester:
         return result
 
     def convert_notification(self, notification: Mapping[str, Any]) -> Event | None:
-        """Return the event of a notification without storing it; None when no definition matches.
+        """Return the event of a notification without storing it.
 
-        Raises `InvalidEvent` when a required key is missing or invalid.
+        None when no definition covers the notification, or it is invalid: counted, and logged with
+        the reason.
         """
         try:
             return self._decoder.notification(notification).event
-        except NoDefinition:
+        except BaseException as error:  # noqa: BLE001 - as in `_prepare_one`
+            self._unusable(notification, error)
             return None
 
     def message_time(self, message: Message) -> datetime | None:
@@ -154,20 +150,16 @@ class Ingester:
 
         Raises `ConfigurationError` with all problems, and then adds none.
         """
-        checked = check_trigger_definitions(configs, self._conditions)
-        added = [TriggerDefinition.from_config(each, self._conditions) for each in checked]
         with self._reload_lock:
-            by_name = {**self._triggers.by_name, **{each.name: each for each in added}}
-            self._triggers = TriggerSet(by_name.values(), self.debug.counts)
+            current = self._triggers.by_name.values()
+            definitions = add_definitions(current, configs, self._conditions)
+            self._triggers = TriggerSet(definitions, self.debug.counts)
 
     def delete_trigger_definition(self, name: str) -> None:
         """Remove a trigger, not its streams. Raises `ConfigurationError` for an unknown name."""
         with self._reload_lock:
-            remaining = dict(self._triggers.by_name)
-            if remaining.pop(name, None) is None:
-                known = ", ".join(sorted(self._triggers.by_name)) or "none"
-                raise ConfigurationError([f"no trigger is named {name!r}; available: {known}"])
-            self._triggers = TriggerSet(remaining.values(), self.debug.counts)
+            definitions = delete_definition(self._triggers.by_name.values(), name)
+            self._triggers = TriggerSet(definitions, self.debug.counts)
 
     def reload(self, configuration: IngestConfiguration) -> None:
         """Replace all triggers and event definitions, those of `add_trigger_definition` included.
@@ -235,18 +227,25 @@ class Ingester:
         try:
             clean = decode(item)
             matches = triggers.match(clean.event)
-        except InvalidEvent as error:
-            return self._invalid(item, error)
-        except NoDefinition as error:
-            self.counters.add(Count.NOTIFICATIONS_DROPPED, label=error.event_type)
-            return EventOutcome(EventStatus.DROPPED, error.message_id, str(error))
-        except WinchesterError:
-            raise
-        except Exception as error:  # noqa: BLE001 - of a library or plugin: costs this message alone
-            return self._invalid(item, InvalidEvent("", f"cannot be read: {describe_error(error)}"))
+        except BaseException as error:  # noqa: BLE001 - of a library or plugin: costs this message
+            return self._unusable(item, error)
         if clean.drops:
             self._report_drops(clean.event, clean.drops)
         return MatchedEvent(clean.event, tuple(matches), clean.event["timestamp"])
+
+    def _unusable(self, item: Any, error: BaseException) -> EventOutcome:
+        """Return the outcome of an item whose decoding or matching raised `error`.
+
+        Raises `error` if it is not the item's.
+        """
+        if isinstance(error, NoDefinition):
+            self.counters.add(Count.NOTIFICATIONS_DROPPED, label=error.event_type)
+            return EventOutcome(EventStatus.DROPPED, error.message_id, str(error))
+        if isinstance(error, InvalidEvent):
+            return self._invalid(item, error)
+        if isinstance(error, (WinchesterError, *NOT_CAUGHT)):
+            raise error
+        return self._invalid(item, InvalidEvent("", f"cannot be read: {describe_error(error)}"))
 
     def _report_drops(self, event: Event, drops: Sequence[TraitDrop]) -> None:
         for drop in drops:

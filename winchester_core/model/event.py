@@ -1,7 +1,8 @@
 """Events and their validation.
 
 An event is a flat ``dict``: `message_id` and `event_type` (str, 1-255 characters), `timestamp`
-(an aware UTC datetime), and any number of traits, each a str, int, float, bool or datetime.
+(an aware UTC datetime), and any number of traits, each a str, int, float, bool or datetime. A
+`message_id` that is a `uuid.UUID` is stored as its text.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from winchester_core.errors import InvalidEvent
 
@@ -255,12 +257,19 @@ def printable(name: Any) -> str:
     return ascii(name)[:80] if not isinstance(name, str) or text_problem(name) else name[:80]
 
 
+def message_id_text(message_id: str | UUID) -> str:
+    """Return a message id as it is stored: a `UUID` is its text."""
+    return UUID.__str__(message_id) if isinstance(message_id, UUID) else message_id
+
+
 def _required_text(raw: Mapping[str, Any], key: str) -> str:
     value = raw.get(key)
     if type(value) is str and 0 < len(value) <= MAX_NAME_LENGTH and text_problem(value) is None:
         return value
     if value is None:
         raise InvalidEvent(key, "is missing")
+    if isinstance(value, UUID) and key == "message_id":
+        return message_id_text(value)
     if not isinstance(value, str):
         raise InvalidEvent(key, f"must be text, not {type(value).__name__}")
     value = str.__str__(value)

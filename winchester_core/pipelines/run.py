@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
 
 from winchester_core.errors import EffectNotQueued, HandlerFailed, InvalidEvent, UnstorablePayload
 from winchester_core.model.effect import Endpoint, QueuedEffect
-from winchester_core.model.event import clean_event
+from winchester_core.model.event import clean_event, message_id_text
 from winchester_core.model.json import dump_payload
 from winchester_core.pipelines.traceback_text import clean_traceback, describe_error
 from winchester_core.telemetry.log_context import LogContext, MultilineText
@@ -214,6 +214,8 @@ class PipelineRun:
             if not isinstance(event, dict):
                 raise self._failed(spec, f"returned {type(event).__name__} among the events")
             message_id = event.get("message_id")
+            if isinstance(message_id, UUID):
+                message_id = message_id_text(message_id)
             if isinstance(message_id, str) and message_id in given_ids:
                 continue
             try:
@@ -342,7 +344,7 @@ class HandlerOutbox:
             text = dump_payload(payload)
         except UnstorablePayload as error:
             raise self._refusal(f"an effect's {error}") from error
-        effect = QueuedEffect(str(uuid.uuid4()), self._endpoint, text)
+        effect = QueuedEffect(str(uuid4()), self._endpoint, text)
         self._run.add(effect)
         return effect.id
 

@@ -34,7 +34,7 @@ def describe_error(error: BaseException, max_characters: int = 500) -> str:
     """Return type and message of `error` in one line, masked and escaped."""
     try:
         message = str(error)
-    except Exception:  # noqa: BLE001 - `__str__` of a plugin's exception may raise
+    except BaseException:  # noqa: BLE001 - `__str__` of a plugin's exception may raise
         message = "(its message cannot be shown)"
     name = type(error).__name__
     text = " ".join(clean_text(message[:MAX_CLEANED_CHARACTERS]).split())

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
+    from uuid import UUID
 
     from winchester_core.clock import TimePolicy
     from winchester_core.model.effect import Endpoint
@@ -200,10 +201,10 @@ class ReadStore(Protocol):
         Raises `SchemaMismatch`.
         """
 
-    def has_event(self, message_id: str) -> bool:
+    def has_event(self, message_id: str | UUID) -> bool:
         """Return whether an event with this id is stored."""
 
-    def get_event_by_message_id(self, message_id: str) -> Event:
+    def get_event_by_message_id(self, message_id: str | UUID) -> Event:
         """Return the event with this id. Raises `UnknownEvent`."""
 
     def get_stream_by_id(self, stream_id: int) -> StreamRecord:

@@ -98,6 +98,8 @@ class ClaimBatch:
         self._deadline = deadline
         self._deferred: list[tuple[StreamRun | None, Completion]] = []
         self._deferred_since = 0.0
+        self.completed_ids: set[int] = set()
+        """Ids of the streams completed so far."""
 
     def process(self, claims: Sequence[Claim]) -> None:
         """Process the claims in order; when interrupted, the others stay pending in `in_flight`."""
@@ -213,6 +215,7 @@ class ClaimBatch:
         if completed is None:
             return  # database unavailable at shutdown: the leases will expire
         hit(Failpoint.COMPLETED)
+        self.completed_ids |= completed.stream_ids
         self._in_flight.remove([completion.claim for completion in completions])
         self._count(completions, completed)
         self._report_effects(completions, completed)

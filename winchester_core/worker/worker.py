@@ -36,7 +36,7 @@ from winchester_core.worker.maintenance import (
 from winchester_core.worker.options import WorkerConfiguration, make_worker_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator
     from datetime import datetime
 
     from winchester_core.clock import StreamClock
@@ -76,6 +76,7 @@ class Worker:
         self.debug = DebugFlusher(store, options.statistics_period_seconds)
         self._configuration = configuration
         self._new_configuration: WorkerConfiguration | None = None
+        self._configuration_lock = threading.RLock()  # a signal handler may call `reload`
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._in_flight = InFlightClaims()
@@ -123,7 +124,14 @@ class Worker:
         Any thread may call it. A run or delivery in progress finishes with the old configuration;
         pending claims are released.
         """
-        self._new_configuration = configuration
+        self.change_configuration(lambda _: configuration)
+
+    def change_configuration(
+        self, change: Callable[[WorkerConfiguration], WorkerConfiguration]
+    ) -> None:
+        """Reload with `change` of the latest configuration. Any thread may call it."""
+        with self._configuration_lock:
+            self._new_configuration = change(self._new_configuration or self._configuration)
         self._wake.set()
 
     def process_ready_streams(self, batch_size: int, expire: bool = False) -> int:
@@ -137,14 +145,16 @@ class Worker:
         return self._process_ready(reason, self._clock.now(), batch_size)
 
     def fire_stream(self, stream_id: int) -> bool:
-        """Fire one stream, due or not; return False when its state does not allow it.
+        """Fire one stream, due or not; return whether it is completed.
+
+        False when its state does not allow it, or the run has failed and will be retried.
 
         Raises `UnknownStream`.
         """
         return self._process_one(stream_id, Reason.FIRE)
 
     def expire_stream(self, stream_id: int) -> bool:
-        """Expire one stream, due or not; return False when its state does not allow it.
+        """Expire one stream, due or not; return whether it is completed, as by `fire_stream`.
 
         Raises `UnknownStream`.
         """
@@ -192,9 +202,11 @@ class Worker:
     # --- internals ------------------------------------------------------------------------
 
     def _apply_reload(self) -> None:
-        configuration, self._new_configuration = self._new_configuration, None
+        with self._configuration_lock:
+            configuration, self._new_configuration = self._new_configuration, None
+            if configuration is not None:
+                self._configuration = configuration
         if configuration is not None:
-            self._configuration = configuration
             self._delivery_pool.reload(configuration.pipelines.values(), configuration.options)
             self._create_services(configuration)
 
@@ -235,8 +247,7 @@ class Worker:
                 reason=reason,
                 lease=self._configuration.options.lease,
             )
-            self._process([claim] if claim else [])
-        return claim is not None
+            return stream_id in self._process([claim] if claim else [])
 
     @contextmanager
     def _tracking_unknown_claims(self) -> Iterator[None]:
@@ -256,9 +267,10 @@ class Worker:
             self.counters.add(Count.STREAMS_RELEASED, self.store.release_all(self.name))
             self._may_have_unknown_claims = False
 
-    def _process(self, claims: list[Claim]) -> None:
+    def _process(self, claims: list[Claim]) -> Collection[int]:
+        """Process the claims; return the ids of the streams completed."""
         if not claims:
-            return
+            return ()
         hit(Failpoint.CLAIMED)
         self.counters.add(Count.STREAMS_CLAIMED, len(claims))
         self._in_flight.add(claims)
@@ -282,6 +294,7 @@ class Worker:
             self._lease_renewer.release_pending()
         finally:
             self._in_flight.clear()
+        return batch.completed_ids
 
     def _recalculate(self) -> None:
         """Recalculate open streams if due and if stream time is known."""

@@ -28,6 +28,8 @@ PUBLIC_METHODS = {
         "process_ready_streams",
         "fire_stream",
         "expire_stream",
+        "add_trigger_definition",
+        "delete_trigger_definition",
         "process_trim_events",
         "current_time",
         "stop",

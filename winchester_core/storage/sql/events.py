@@ -9,7 +9,7 @@ from sqlalchemy import func, select, type_coerce
 from sqlalchemy.types import NullType
 
 from winchester_core.errors import DataRefused, UnknownEvent
-from winchester_core.model.event import REQUIRED_KEYS, Event, text_problem
+from winchester_core.model.event import REQUIRED_KEYS, Event, message_id_text, text_problem
 from winchester_core.model.json import load_traits
 from winchester_core.storage.records import ANY_EVENT
 from winchester_core.storage.sql.dialects.bulk import RowInsert, RowLock, parameter_batches
@@ -22,6 +22,7 @@ from winchester_core.triggers.grouping import encode_value
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from sqlalchemy import ColumnElement, Row, Select
 
@@ -93,17 +94,18 @@ def event_from_row(row: Any) -> Event:
     }
 
 
-def event_by_message_id(tx: Transaction, message_id: str) -> Event:
+def event_by_message_id(tx: Transaction, message_id: str | UUID) -> Event:
     """Return the event with this message id. Raises `UnknownEvent`."""
-    row = tx.execute(select(*_COLUMNS).where(equals_text(events.c.message_id, message_id))).first()
+    text = message_id_text(message_id)
+    row = tx.execute(select(*_COLUMNS).where(equals_text(events.c.message_id, text))).first()
     if row is None:
-        raise UnknownEvent(message_id)
+        raise UnknownEvent(text)
     return event_from_row(row)
 
 
-def has_event(tx: Transaction, message_id: str) -> bool:
+def has_event(tx: Transaction, message_id: str | UUID) -> bool:
     """Return whether an event with this message id is stored."""
-    return event_row_id(tx, message_id) is not None
+    return event_row_id(tx, message_id_text(message_id)) is not None
 
 
 def events_page(
