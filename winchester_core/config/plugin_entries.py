@@ -61,7 +61,7 @@ def check_params(document: Document, plugin: Any, label: str, report: ProblemRep
     """
     try:
         return validate(document, _params_schema(plugin), report)
-    except Exception as error:  # noqa: BLE001 - the schema is the plugin's code
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the schema is the plugin's code
         cause = f"{type(error).__name__}: {error}"
         report.add(document, (), f"the schema of {label} failed: {cause}")
         return INVALID

@@ -238,7 +238,7 @@ def compile_condition(
         return ConditionPredicate(condition(trait, condition.config_schema(expression)))
     except Invalid:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Invalid(f"condition {name!r} raised {type(error).__name__}: {error}") from error
 
 

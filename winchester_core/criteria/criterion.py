@@ -63,7 +63,7 @@ class Criterion:
             for matches in self._checks:
                 if not matches(event):
                     return False
-        except Exception as error:  # noqa: BLE001 - a plugin's code is called
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's code is called
             self._log_once(error)
             return False
         return True
@@ -96,7 +96,7 @@ class Criterion:
             return MatchResult(True, f"its event type is {described}")
         return MatchResult(False, f"its event type is not {described}")
 
-    def _log_once(self, error: Exception) -> None:
+    def _log_once(self, error: BaseException) -> None:
         if not self._error_logged:
             self._error_logged = True
             logger.error(
@@ -118,6 +118,6 @@ def _flatten_all(predicates: Iterable[Predicate]) -> Iterator[Predicate]:
 def _explain_predicate(predicate: Predicate, event: Mapping[str, Any]) -> MatchResult:
     try:
         return predicate.explain(event)
-    except Exception as error:  # noqa: BLE001 - a plugin's code is called
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's code is called
         raised = type(error).__name__
         return MatchResult(False, f"a condition raised {raised}; expected: {predicate.describe()}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import random
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from winchester_core.interfaces import Delivered, Refused, RetryAfter
 from winchester_core.pipelines import (
     NOT_CAUGHT,
+    ForkGuard,
     clean_traceback,
     describe_error,
     error_text,
-    exit_forked_child,
     new_handler,
 )
 from winchester_core.storage.effect_records import (
@@ -41,14 +40,14 @@ def attempt_delivery(
 ) -> list[EffectResult]:
     """Deliver the claimed effects with a new handler; return their results in the same order.
 
-    All effects are rescheduled when the handler raises any exception but `KeyboardInterrupt`, or
-    returns anything but one outcome per effect. They share one random fraction of the retry delay,
-    so that effects that failed together are retried together.
+    All effects are rescheduled when the handler raises any exception but those of `NOT_CAUGHT`,
+    which propagate, or returns anything but one outcome per effect. They share one random fraction
+    of the retry delay, so that effects that failed together are retried together.
     """
-    pid = os.getpid()
     fraction = random.random()  # noqa: S311 - spreads retries, no secret
     try:
-        outcomes = new_handler(spec).deliver([claim.effect for claim in claims])
+        with ForkGuard():
+            outcomes = new_handler(spec).deliver([claim.effect for claim in claims])
     except NOT_CAUGHT:
         raise
     except BaseException as error:  # noqa: BLE001 - a plugin's code
@@ -62,8 +61,6 @@ def attempt_delivery(
             MultilineText(text),
         )
         return [_delay(claim, options, fraction, describe_error(error)) for claim in claims]
-    finally:
-        exit_forked_child(pid)
     problem = _invalid_outcomes(outcomes, len(claims))
     if problem is not None:
         logger.error(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from winchester_core.clock import monotonic
 from winchester_core.delivery.worker import DeliveryWorker
 from winchester_core.errors import StorageError
+from winchester_core.pipelines import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -52,7 +53,7 @@ class DeliveryPool:
         self._threads: dict[threading.Thread, DeliveryWorker] = {}
         self._thread_stop = threading.Event()
         self._idle = threading.Event()
-        self._error: BaseException | None = None
+        self._errors: list[BaseException] = []
         self._options = options
         self._workers = self._create_workers(pipelines, options)
 
@@ -60,7 +61,7 @@ class DeliveryPool:
         self._is_running = True
         self._start_threads()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._is_running = False
         self._stop_threads()
         timeout_at = monotonic() + self._options.lease.total_seconds()
@@ -69,6 +70,11 @@ class DeliveryPool:
             if thread.is_alive():
                 logger.warning("abandoned a hanging delivery: endpoint=%s", worker.endpoint)
         self._threads = {}
+        raised = int(kind is None)  # `check` raises the first, unless another exception propagates
+        for error in self._errors[raised:]:
+            _log_failure(error)
+        del self._errors[raised:]
+        self.check()
 
     def reload(self, pipelines: Iterable[PipelineDefinition], options: DeliveryOptions) -> None:
         """Deliver with the handlers of these pipelines from now on."""
@@ -165,14 +171,20 @@ class DeliveryPool:
         self._idle.clear()
 
     def check(self) -> None:
-        """Raise the exception that ended a delivery thread, if any."""
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
+        """Raise the first exception that ended a delivery thread, if any."""
+        if self._errors:
+            raise self._errors.pop(0)
 
     def _run(self, worker: DeliveryWorker, stop: threading.Event) -> None:
         try:
             worker.run(stop, self._idle.set)
         except BaseException as error:  # noqa: BLE001 - raised by `check` in the worker's thread
-            self._error = error
-            self._idle.set()
+            if threading.current_thread() in self._threads:
+                self._errors.append(error)
+                self._idle.set()
+            else:  # abandoned at the end: no `check` follows
+                _log_failure(error)
+
+
+def _log_failure(error: BaseException) -> None:
+    logger.error("delivery thread failed: error=%s", describe_error(error))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,7 +18,6 @@ from winchester_core.telemetry.log_context import LogContext
 from winchester_core.telemetry.retry import (
     TRANSIENT_ERRORS,
     Backoff,
-    retry_delay,
     retry_until_stopped,
 )
 
@@ -37,8 +35,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MIN_PAUSE = timedelta(seconds=1)
-MAX_PAUSE = timedelta(seconds=60)
+MIN_PAUSE_SECONDS = 1.0
+MAX_PAUSE_SECONDS = 60.0
 MIN_SLEEP_SECONDS = 0.05
 """Sleep while another worker is claiming a due effect."""
 
@@ -78,7 +76,6 @@ class DeliveryWorker:
         self._outage = outage
         self._stop = stop
         self._wake = threading.Event()
-        self._failed_batches = 0
         self._lease_renewer: EffectLeaseRenewer | None = None
 
     def deliver_due(self) -> DeliveryResult:
@@ -102,14 +99,18 @@ class DeliveryWorker:
             return self._deliver(claims)
 
     def _deliver(self, claims: Sequence[EffectClaim]) -> DeliveryResult:
-        self._lease_renewer = EffectLeaseRenewer(self._store, claims, self._options, self._outage)
-        with self._lease_renewer:
-            results = attempt_delivery(self._spec, self.endpoint, claims, self._options)
-            hit(Failpoint.EFFECTS_SENT)
-            counts = retry_until_stopped(
-                self._outage, self._stop, lambda: self._store.apply_effect_results(results)
-            )
-        self._lease_renewer = None
+        self._lease_renewer = EffectLeaseRenewer(
+            self._store, self.endpoint, claims, self._options, self._outage
+        )
+        try:
+            with self._lease_renewer:
+                results = attempt_delivery(self._spec, self.endpoint, claims, self._options)
+                hit(Failpoint.EFFECTS_SENT)
+                counts = retry_until_stopped(
+                    self._outage, self._stop, lambda: self._store.apply_effect_results(results)
+                )
+        finally:
+            self._lease_renewer = None
         if counts is not None:  # else the database is unavailable at shutdown
             hit(Failpoint.EFFECT_RESULTS_STORED)
             self._count(counts)
@@ -139,6 +140,7 @@ class DeliveryWorker:
     def run(self, stop: threading.Event, on_idle: Callable[[], None]) -> None:
         """Deliver until `stop` is set; call `on_idle` whenever nothing is due."""
         backoff = Backoff(stop)
+        pause = Backoff(stop, first_seconds=MIN_PAUSE_SECONDS, max_seconds=MAX_PAUSE_SECONDS)
         while not (stop.is_set() or self._stop.is_set()):
             self._wake.clear()
             try:
@@ -151,10 +153,9 @@ class DeliveryWorker:
                 backoff.wait()
                 continue
             if result.all_delayed:
-                self._failed_batches += 1
-                stop.wait(self._pause_seconds())
+                pause.wait()
             elif result.effects:
-                self._failed_batches = 0
+                pause.reset()
             else:
                 on_idle()
                 self._wake.wait(sleep_seconds)
@@ -162,12 +163,6 @@ class DeliveryWorker:
     def wake(self) -> None:
         """Wake the thread, since effects may be due."""
         self._wake.set()
-
-    def _pause_seconds(self) -> float:
-        """Return how long to pause the whole endpoint after consecutive failed batches."""
-        fraction = random.random()  # noqa: S311 - spreads retries, no secret
-        pause = retry_delay(self._failed_batches, MIN_PAUSE, MAX_PAUSE, fraction)
-        return pause.total_seconds()
 
     def _idle_seconds(self) -> float:
         longest = self._options.idle_delay_seconds
@@ -187,11 +182,13 @@ class EffectLeaseRenewer:
     def __init__(
         self,
         store: EffectStore,
+        endpoint: Endpoint,
         claims: Sequence[EffectClaim],
         options: DeliveryOptions,
         outage: OutageState,
     ) -> None:
         self._store = store
+        self._endpoint = endpoint
         self._claims = claims
         self._options = options
         self._outage = outage
@@ -225,4 +222,9 @@ class EffectLeaseRenewer:
             except TRANSIENT_ERRORS as error:
                 self._outage.record_failure(error)
             except StorageError as error:
-                logger.warning("lease renewal of effects failed: error=%s", error)
+                logger.warning(
+                    "lease renewal of effects failed: effects=%d endpoint=%s error=%s",
+                    len(self._claims),
+                    self._endpoint,
+                    error,
+                )

@@ -185,7 +185,7 @@ def _parameter_problems(
     except MultipleInvalid as problems:
         for invalid in problems.errors:
             yield make_problem([*path, *invalid.path], _parameter_message(entry, invalid, plugins))
-    except Exception as error:  # noqa: BLE001 - a plugin's code
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's code
         cause = f"{type(error).__name__}: {error}"[:MAX_MESSAGE_LENGTH]
         yield make_problem(path, f"plugin {entry.name!r} refuses its parameters: {cause}")
 

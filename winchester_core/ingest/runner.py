@@ -100,6 +100,7 @@ class SourceRunner:
                 self._ended.get(timeout=min(STOP_POLL_SECONDS, self._period_seconds))
                 running -= 1
             except Empty:
+                self._ingester.debug.flush_if_due()  # also while no message arrives
                 if monotonic() - logged_at >= self._period_seconds:
                     logged_at = monotonic()
                     self._log_statistics()
@@ -128,11 +129,10 @@ class SourceRunner:
 
 
 def log_statistics(ingester: Ingester) -> None:
-    """Log the counters of an ingester; log and store its debug counts."""
+    """Log the counters of an ingester."""
     counts = ingester.counters.snapshot()
     text = " ".join(f"{name}={number}" for name, number in sorted(counts.items()))
     logger.info("statistics: %s", text or "nothing yet")
-    ingester.debug.flush()
 
 
 class _SourceLoop:
@@ -208,7 +208,7 @@ class _SourceLoop:
 def _make_source(entry: SourceEntry) -> EventSource:
     try:
         return entry.source_class(**entry.params)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         cause = f"{type(error).__name__}: {error}"
         raise PluginError(
             EVENT_SOURCES,

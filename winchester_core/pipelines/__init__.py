@@ -1,20 +1,14 @@
 """Pipelines: their definitions, and the run of a stream's events through one."""
 
 from winchester_core.pipelines.definition import HandlerSpec, PipelineDefinition
-from winchester_core.pipelines.run import (
-    NOT_CAUGHT,
-    CommitError,
-    PipelineRun,
-    Step,
-    StreamInfo,
-    exit_forked_child,
-    new_handler,
-)
+from winchester_core.pipelines.handler_call import NOT_CAUGHT, ForkGuard, new_handler
+from winchester_core.pipelines.run import CommitError, PipelineRun, Step, StreamInfo
 from winchester_core.pipelines.traceback_text import clean_traceback, describe_error, error_text
 
 __all__ = [
     "NOT_CAUGHT",
     "CommitError",
+    "ForkGuard",
     "HandlerSpec",
     "PipelineDefinition",
     "PipelineRun",
@@ -23,6 +17,5 @@ __all__ = [
     "clean_traceback",
     "describe_error",
     "error_text",
-    "exit_forked_child",
     "new_handler",
 ]

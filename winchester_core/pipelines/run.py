@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -12,6 +11,7 @@ from winchester_core.errors import EffectNotQueued, HandlerFailed, InvalidEvent,
 from winchester_core.model.effect import Endpoint, QueuedEffect
 from winchester_core.model.event import clean_event, message_id_text
 from winchester_core.model.json import dump_payload
+from winchester_core.pipelines.handler_call import NOT_CAUGHT, ForkGuard, new_handler
 from winchester_core.pipelines.traceback_text import clean_traceback, describe_error
 from winchester_core.telemetry.log_context import LogContext, MultilineText
 
@@ -63,36 +63,6 @@ class _RunHandler:
     outbox: HandlerOutbox
 
 
-NOT_CAUGHT = (KeyboardInterrupt, GeneratorExit)
-"""Exceptions of a handler that do not count as its failure; any other `BaseException` does."""
-
-
-def exit_forked_child(parent_pid: int) -> None:
-    """End this process if it is a child that a handler forked and in which its call returned.
-
-    The child must not go on as a second worker with the leases and connections of the first.
-    """
-    if os.getpid() != parent_pid:
-        os._exit(1)
-
-
-def new_handler(spec: HandlerSpec) -> Any:
-    """Create a handler with its own copy of the params, isolated from other runs."""
-    return spec.handler_class(**{key: _copy_containers(each) for key, each in spec.params.items()})
-
-
-def _copy_containers(value: Any) -> Any:
-    # Other values are shared: those that a schema created (a compiled expression) may not be
-    # copyable.
-    match value:
-        case dict():
-            return {key: _copy_containers(item) for key, item in value.items()}
-        case list():
-            return [_copy_containers(item) for item in value]
-        case _:
-            return value
-
-
 class PipelineRun:
     """A single-use run: `handle`, then `commit` or `rollback`.
 
@@ -113,7 +83,7 @@ class PipelineRun:
             "reason": stream.reason.value,
             "attempt": stream.attempt,
         }
-        self._pid = os.getpid()
+        self._fork_guard = ForkGuard()
         self.dropped_traits = 0
         self.step: Step | None = None
         """Handler call in progress. Any thread may read it."""
@@ -173,13 +143,12 @@ class PipelineRun:
         for endpoint, spec in self._definition.endpoints:
             self.step = Step(spec.name, "__init__")
             try:
-                handler = new_handler(spec)
+                with self._fork_guard:
+                    handler = new_handler(spec)
             except NOT_CAUGHT:
                 raise
             except BaseException as error:
                 raise self._failed(spec, f"cannot be created: {describe_error(error)}") from error
-            finally:
-                exit_forked_child(self._pid)
             outbox = HandlerOutbox(self._outbox, endpoint, spec)
             self._members.append(_RunHandler(spec, handler, outbox))
 
@@ -187,14 +156,15 @@ class PipelineRun:
         self.step = Step(member.spec.name, "handle_events")
         self._env["outbox"] = member.outbox
         try:
-            with LogContext("handler", handler=member.spec.name, phase="handle_events"):
+            with (
+                LogContext("handler", handler=member.spec.name, phase="handle_events"),
+                self._fork_guard,
+            ):
                 result = member.handler.handle_events(events, self._env)
         except NOT_CAUGHT:
             raise
         except BaseException as error:
             raise self._failed(member.spec, describe_error(error)) from error
-        finally:
-            exit_forked_child(self._pid)
         if isinstance(result, list):
             return result
         raise self._failed(
@@ -259,7 +229,7 @@ class PipelineRun:
             self.step = Step(member.spec.name, phase)
             self._env["outbox"] = member.outbox
             try:
-                with LogContext("handler", handler=member.spec.name, phase=phase):
+                with LogContext("handler", handler=member.spec.name, phase=phase), self._fork_guard:
                     getattr(member.handler, phase)()
             except NOT_CAUGHT:
                 raise
@@ -275,8 +245,6 @@ class PipelineRun:
                     self._stream.id,
                     MultilineText(commit_error.traceback_text),
                 )
-            finally:
-                exit_forked_child(self._pid)
         self.step = None
         return tuple(errors)
 

@@ -7,9 +7,11 @@ import traceback
 from winchester_core.masking import mask_text
 
 MAX_TRACEBACK_BYTES = 16 * 1024
-MAX_CLEANED_CHARACTERS = 2 * MAX_TRACEBACK_BYTES
-"""Characters of each end of a long text that are cleaned; fewer are kept, so that no secret that
-the first cut splits is shown."""
+MAX_CLEANED_CHARACTERS = 8 * MAX_TRACEBACK_BYTES
+"""Characters of each end of a long text that are cleaned: a bound of the cost."""
+
+MAX_NAME_CHARACTERS = 128
+"""Characters that the name of a secret, and what separates it from the value, may have."""
 
 
 def clean_traceback(error: BaseException) -> str:
@@ -25,9 +27,27 @@ def error_text(text: str) -> str:
     """Return `text` masked, escaped and cut as by `clean_traceback`, at a bounded cost."""
     if len(text) <= 2 * MAX_CLEANED_CHARACTERS:
         return _cut(clean_text(text))
-    ends = text[:MAX_CLEANED_CHARACTERS], text[-MAX_CLEANED_CHARACTERS:]
-    head, tail = (clean_text(end).encode() for end in ends)
-    return _joined(head, tail, f"{len(text)} characters")
+    head, tail = _clean_head(text), _clean_tail(text)
+    return _joined(head.encode(), tail.encode(), f"{len(text)} characters")
+
+
+def _clean_head(text: str) -> str:
+    """Return the beginning of `text`, cleaned; the password of a URL that the cut splits too."""
+    if len(text) <= MAX_CLEANED_CHARACTERS:
+        return clean_text(text)
+    return clean_text(text[:MAX_CLEANED_CHARACTERS] + "@").removesuffix("@")
+
+
+def _clean_tail(text: str) -> str:
+    """Return the last lines of a long text, cleaned.
+
+    The first lines are dropped: a secret in them may have begun before the cut. None spans lines,
+    but its name may stand on the line before.
+    """
+    end = text[-MAX_CLEANED_CHARACTERS:]
+    dropped = end.count("\n", 0, MAX_NAME_CHARACTERS) + 1
+    lines = clean_text(end).split("\n", dropped)
+    return lines[dropped] if len(lines) > dropped else ""
 
 
 def describe_error(error: BaseException, max_characters: int = 500) -> str:
@@ -37,7 +57,7 @@ def describe_error(error: BaseException, max_characters: int = 500) -> str:
     except BaseException:  # noqa: BLE001 - `__str__` of a plugin's exception may raise
         message = "(its message cannot be shown)"
     name = type(error).__name__
-    text = " ".join(clean_text(message[:MAX_CLEANED_CHARACTERS]).split())
+    text = " ".join(_clean_head(message).split())
     return f"{name}: {text}"[:max_characters] if text else name
 
 

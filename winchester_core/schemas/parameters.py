@@ -168,7 +168,7 @@ def plugin_schema(plugin: Plugin, loaded: Any) -> dict[str, Any]:
     try:
         schema = getattr(loaded, "config_schema", None)
         return {} if schema is None else json_schema_of(schema)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         cause = f"{type(error).__name__}: {error}"
         reason = f"the schema of {plugin.origin} cannot be read: {cause}"
         raise PluginError(plugin.group, plugin.name, reason) from error

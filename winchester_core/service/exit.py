@@ -87,7 +87,7 @@ def print_error(error: Exception, *, program: str, args: Namespace) -> None:
         print(prefix + line, file=sys.stderr)
 
 
-def error_lines(error: Exception, config: str | None = None) -> list[str]:
+def error_lines(error: BaseException, config: str | None = None) -> list[str]:
     """Return the message of an error in lines, with a remedy if one is known."""
     if isinstance(error, SchemaMismatch) and config is not None:
         return [str(error).replace("-c FILE", f"-c {config}")]

@@ -82,7 +82,7 @@ class Reloader:
             change = compare_settings(self._settings, self._load(), self._policy)
             apply = self._prepare(change.settings)
             configure_logging(change.settings, self._proc_name)
-        except Exception as error:  # noqa: BLE001 - code of plugins validates their params
+        except BaseException as error:  # noqa: BLE001 - of plugins, whose `sys.exit` ends no thread
             reasons = MultilineText("\n".join(error_lines(error, self._settings.name)))
             logger.error("reload failed, configuration unchanged:\n%s", reasons)
             return False

@@ -27,7 +27,7 @@ MAX_WAIT_SECONDS = 5.0
 
 MAX_CONFLICTS = 10
 
-DATABASE_AND_CLOCK = "database or its clock"
+DATABASE_AND_CLOCK = "database or time service"
 
 TRANSIENT_ERRORS = (DatabaseUnavailable, ConcurrentChange, ClockError)
 """Errors after which the same transaction is retried."""
@@ -47,7 +47,14 @@ class OutageState:
         self._since: float | None = None
 
     def record_failure(self, error: BaseException) -> None:
-        """Begin an outage, unless one is in progress."""
+        """Begin an outage, unless one is in progress.
+
+        A conflict is none: it shows that the database is available.
+        """
+        if isinstance(error, ConcurrentChange):
+            logger.info("conflict, retrying: resource=%r error=%s", self._resource, error)
+            self.record_success()
+            return
         with self._lock:
             if self._since is not None:
                 return
@@ -67,8 +74,22 @@ class OutageState:
             )
 
 
+def retry_delay(
+    attempt: int, first: timedelta, longest: timedelta, fraction: float | None = None
+) -> timedelta:
+    """Return the delay after `attempt` (from 1): `first`, doubled per attempt, up to `longest`.
+
+    `fraction` (0 to 1, default random) spreads retries over the last half of the delay, so that
+    streams that failed together are not all retried together.
+    """
+    doublings = min(attempt - 1, 62)
+    seconds = min(first.total_seconds() * 2**doublings, longest.total_seconds())
+    spread = random.random() if fraction is None else fraction  # noqa: S311 - no secret
+    return timedelta(seconds=seconds * (0.5 + 0.5 * spread))
+
+
 class Backoff:
-    """Exponential backoff with jitter, for the retries of one caller."""
+    """Growing waits as by `retry_delay`, for the retries of one caller."""
 
     def __init__(
         self,
@@ -78,15 +99,14 @@ class Backoff:
         max_seconds: float | None = None,
     ) -> None:
         self._stop = stop or threading.Event()
-        self._first_seconds = first_seconds or MIN_WAIT_SECONDS
-        self._max_seconds = max_seconds or MAX_WAIT_SECONDS
-        self._seconds = self._first_seconds
+        self._first = timedelta(seconds=first_seconds or MIN_WAIT_SECONDS)
+        self._longest = timedelta(seconds=max_seconds or MAX_WAIT_SECONDS)
+        self._attempt = 0
 
     def next_seconds(self) -> float:
         """Return how long to wait before the next attempt."""
-        jittered = random.uniform(0.5, 1.0) * self._seconds  # noqa: S311 - no secret
-        self._seconds = min(self._max_seconds, self._seconds * 2)
-        return jittered
+        self._attempt += 1
+        return retry_delay(self._attempt, self._first, self._longest).total_seconds()
 
     def wait(self) -> bool:
         """Wait before the next attempt; return False if `stop` was set meanwhile."""
@@ -94,7 +114,7 @@ class Backoff:
 
     def reset(self) -> None:
         """Return to the shortest wait, after a success."""
-        self._seconds = self._first_seconds
+        self._attempt = 0
 
 
 def retry_until_stopped(
@@ -108,8 +128,8 @@ def retry_until_stopped(
     Return None once `stop` is set, or after `max_attempts` (None: no limit).
 
     `action` must be one transaction, hence safe to retry; after a connection lost during commit it
-    may find its own changes committed. Raises `ConcurrentChange` after `MAX_CONFLICTS` conflicts,
-    each of which has exhausted the retries of the transaction: more waiting would only hide them.
+    may find its own changes committed. Raises `ConcurrentChange` at conflict `MAX_CONFLICTS`: each
+    has exhausted the retries of the transaction, and more waiting would only hide them.
     """
     backoff = Backoff(stop)
     conflicts = failures = 0
@@ -118,7 +138,7 @@ def retry_until_stopped(
             result = action()
         except TRANSIENT_ERRORS as error:
             conflicts += isinstance(error, ConcurrentChange)
-            if conflicts > MAX_CONFLICTS:
+            if conflicts == MAX_CONFLICTS:
                 raise
             failures += 1
             outage.record_failure(error)
@@ -127,14 +147,3 @@ def retry_until_stopped(
         else:
             outage.record_success()
             return result
-
-
-def retry_delay(attempt: int, first: timedelta, longest: timedelta, fraction: float) -> timedelta:
-    """Return the delay after `attempt` (from 1): `first`, doubled per attempt, up to `longest`.
-
-    `fraction` (0 to 1, random) spreads retries over the last fifth of the delay, so that streams
-    that failed together are not all retried together.
-    """
-    doublings = min(attempt - 1, 62)
-    seconds = min(first.total_seconds() * 2**doublings, longest.total_seconds())
-    return timedelta(seconds=seconds * (0.8 + 0.2 * fraction))

@@ -14,7 +14,7 @@ from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.retry import TRANSIENT_ERRORS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from winchester_core.pipelines import Step
     from winchester_core.storage.interface import WorkStore
@@ -186,7 +186,10 @@ class LeaseRenewer:
             except TRANSIENT_ERRORS as error:
                 self._outage.record_failure(error)
             except StorageError as error:
-                logger.warning("lease renewal failed: error=%s", error)
+                claims = self._in_flight.renewable(None)
+                logger.warning(
+                    "lease renewal failed: streams=%s error=%s", _stream_ids(claims), error
+                )
 
     def renew(self) -> None:
         """Renew all leases once, and release the claims that wait behind a long run."""
@@ -220,9 +223,12 @@ def release_in_flight(store: WorkStore, in_flight: InFlightClaims, counters: Cou
     _log_snapshot(snapshot)
     uncommitted, committed = snapshot.uncommitted, snapshot.committed
     if uncommitted:
-        _release_safely(lambda: counters.add(Count.STREAMS_RELEASED, store.release(uncommitted)))
+        _release_safely(
+            uncommitted,
+            lambda: counters.add(Count.STREAMS_RELEASED, store.release(uncommitted)),
+        )
     if committed:
-        _release_safely(lambda: store.renew(committed, timedelta(0)))
+        _release_safely(committed, lambda: store.renew(committed, timedelta(0)))
 
 
 def _log_snapshot(snapshot: ShutdownSnapshot) -> None:
@@ -243,8 +249,20 @@ def _log_snapshot(snapshot: ShutdownSnapshot) -> None:
         logger.warning("claims released by forced shutdown: streams=%d", others)
 
 
-def _release_safely(release: Callable[[], object]) -> None:
+def _release_safely(claims: Sequence[Claim], release: Callable[[], object]) -> None:
     try:
         release()
     except StorageError as error:
-        logger.warning("claims not released, their leases will expire: error=%s", error)
+        logger.warning(
+            "claims not released, their leases will expire: streams=%s error=%s",
+            _stream_ids(claims),
+            error,
+        )
+
+
+MAX_LOGGED_IDS = 20
+
+
+def _stream_ids(claims: Sequence[Claim]) -> str:
+    ids = ",".join(str(claim.stream_id) for claim in claims[:MAX_LOGGED_IDS])
+    return ids if len(claims) <= MAX_LOGGED_IDS else f"{ids},... ({len(claims)})"

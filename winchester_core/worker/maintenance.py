@@ -170,10 +170,19 @@ class StreamRecalculator:
 RESCUE_BATCH = 1000
 
 
-def rescue(store: WorkStore, max_attempts: int, counters: Counters, deadline: Deadline) -> int:
-    """Reschedule streams whose lease has expired; return their number."""
+def rescue(
+    store: WorkStore,
+    max_attempts: int,
+    counters: Counters,
+    deadline: Deadline,
+    stop: threading.Event,
+) -> int:
+    """Reschedule streams whose lease has expired, until none is left or `stop` is set.
+
+    Return their number.
+    """
     total = 0
-    while True:
+    while not stop.is_set():
         deadline.extend()
         rescheduled, failed = store.rescue(max_attempts=max_attempts, limit=RESCUE_BATCH)
         counters.add(Count.STREAMS_RESCUED, rescheduled)
@@ -186,7 +195,8 @@ def rescue(store: WorkStore, max_attempts: int, counters: Counters, deadline: De
             )
         total += rescheduled + failed
         if rescheduled + failed < RESCUE_BATCH:
-            return total
+            break
+    return total
 
 
 # Expiry of effects that were never delivered, those of removed handlers included.
@@ -195,10 +205,20 @@ def rescue(store: WorkStore, max_attempts: int, counters: Counters, deadline: De
 OVERDUE_EFFECTS_BATCH = 1000
 
 
-def mark_overdue_effects_dead(store: EffectStore, max_age: timedelta, counters: Counters) -> int:
-    """Mark effects dead that are older than `max_age`; return their number."""
+def mark_overdue_effects_dead(
+    store: EffectStore,
+    max_age: timedelta,
+    counters: Counters,
+    deadline: Deadline,
+    stop: threading.Event,
+) -> int:
+    """Mark effects dead that are older than `max_age`, until none is left or `stop` is set.
+
+    Return their number.
+    """
     total = 0
-    while True:
+    while not stop.is_set():
+        deadline.extend()
         marked = store.mark_overdue_effects_dead(max_age=max_age, limit=OVERDUE_EFFECTS_BATCH)
         for endpoint, number in marked.items():
             logger.error(
@@ -211,4 +231,5 @@ def mark_overdue_effects_dead(store: EffectStore, max_age: timedelta, counters: 
         counters.add(Count.EFFECTS_DEAD, number)
         total += number
         if number < OVERDUE_EFFECTS_BATCH:
-            return total
+            break
+    return total

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -174,8 +173,7 @@ def make_failure(
     claim: Claim, error: str, options: WorkerOptions, *, final: bool = False
 ) -> Failure:
     """Return the failure of an attempt, with the delay before the next."""
-    fraction = random.random()  # noqa: S311 - spreads retries, no secret
-    delay = retry_delay(claim.attempt, options.retry_delay, options.retry_delay_max, fraction)
+    delay = retry_delay(claim.attempt, options.retry_delay, options.retry_delay_max)
     return Failure(claim, error, delay, final)
 
 

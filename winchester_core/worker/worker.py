@@ -315,12 +315,14 @@ class Worker:
         now = self._clock.now()
         backlog = self.store.backlog(now)
         if backlog.lease_expired:
-            rescue(self.store, options.max_attempts, self.counters, self._deadline)
+            rescue(self.store, options.max_attempts, self.counters, self._deadline, self._stop)
         claimed = 0
         if backlog.ready or backlog.lease_expired or backlog.may_be_due(now):
             claimed = sum(self._process_ready(reason, now, options.batch_size) for reason in Reason)
         if (backlog.oldest_effect_seconds or 0) > options.outbox_max_age.total_seconds():
-            mark_overdue_effects_dead(self.store, options.outbox_max_age, self.counters)
+            mark_overdue_effects_dead(
+                self.store, options.outbox_max_age, self.counters, self._deadline, self._stop
+            )
         self._trimmer.round()
         return claimed, backlog
 
@@ -338,6 +340,7 @@ class Worker:
                 self._outage.record_success()
                 backoff.reset()
                 self._log_statistics()
+                self.debug.flush_if_due()
                 if not claimed and not self._wait(backlog, until_idle=until_idle):
                     return
             except TRANSIENT_ERRORS as error:
@@ -389,4 +392,3 @@ class Worker:
             counts = self.counters.snapshot()
             text = " ".join(f"{name}={number}" for name, number in sorted(counts.items()))
             logger.info("statistics: %s", text or "nothing yet")
-            self.debug.flush()

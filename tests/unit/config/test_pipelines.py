@@ -52,6 +52,10 @@ HANDLER = """
         def config_schema(params): raise ZeroDivisionError("oops")
 
 
+    class Exiting(Bare):
+        def config_schema(params): raise SystemExit("unsupported")
+
+
     def factory(**params): return Bare()
     number = 5
 """
@@ -62,6 +66,7 @@ POINTS = {
         "bare": "Bare",
         "halved": "Halved",
         "careless": "Careless",
+        "exiting": "Exiting",
         "factory": "factory",
         "number": "number",
     }.items()
@@ -155,6 +160,13 @@ def test_any_object_with_the_methods_is_a_handler(config: ConfigDir) -> None:
             (
                 "2:5: p[0].params: the schema of the handler 'careless' failed: "
                 "ZeroDivisionError: oops"
+            ),
+        ),
+        (
+            "exiting",
+            (
+                "2:5: p[0].params: the schema of the handler 'exiting' failed: "
+                "SystemExit: unsupported"
             ),
         ),
         (

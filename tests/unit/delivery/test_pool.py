@@ -222,7 +222,7 @@ class TestThreads:
         thread.join(TIMEOUT_SECONDS)
         longest = [1, 2, 4, 8, 16, 32, 60, 60]
         assert all(
-            0.8 * most <= pause <= most for pause, most in zip(pauses, longest, strict=False)
+            0.5 * most <= pause <= most for pause, most in zip(pauses, longest, strict=False)
         )
 
     def test_delivery_waits_while_the_database_is_unavailable(self, scene: Scene) -> None:
@@ -267,6 +267,38 @@ class TestThreads:
         scene.complete_stream()
         with pytest.raises(StorageError, match="no such table"):
             scene.worker(handlers=(make_effect_handler(ScriptedEndpoint()),)).run_until_idle()
+
+    def test_errors_of_delivery_threads_after_a_stop_are_reported(
+        self, scene: Scene, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        stopped = threading.Event()
+
+        def fail(endpoint: Endpoint, **_options: Any) -> Any:
+            assert stopped.wait(TIMEOUT_SECONDS)
+            raise StorageError(f"no table for {endpoint.handler}")
+
+        scene.store.claim_effects = fail  # type: ignore[method-assign]
+        handlers = [make_effect_handler(ScriptedEndpoint()) for _ in range(3)]
+        pool = scene.worker(handlers=tuple(handlers))._delivery_pool
+        with pytest.raises(StorageError, match="no table for h"), pool:
+            stopped.set()
+        logged = [each.getMessage() for each in caplog.records]
+        assert len(logged) == 5
+        assert all(
+            "delivery thread failed: error=StorageError: no table" in each for each in logged
+        )
+
+    def test_an_error_of_a_delivery_thread_does_not_hide_that_of_the_worker(
+        self, scene: Scene, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fail(*_args: Any, **_options: Any) -> Any:
+            raise StorageError("no such table")
+
+        scene.store.claim_effects = fail  # type: ignore[method-assign]
+        worker = scene.worker(handlers=(make_effect_handler(ScriptedEndpoint()),))
+        with pytest.raises(ZeroDivisionError), worker._delivery_pool:
+            raise ZeroDivisionError
+        assert "delivery thread failed: error=StorageError: no such table" in caplog.text
 
     def test_no_threads_are_started_without_endpoints(self, scene: Scene) -> None:
         names = []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oracle import MemoryStore
+from support.builders.events import make_trigger
 from support.scenes.sites import wait_until
 from winchester_core.clock import ClockKind, StreamClock
 from winchester_core.config import SourceEntry
@@ -109,6 +110,27 @@ def _run(
 
 def _stored(manager: Ingester) -> set[str]:
     return {event["message_id"] for event in manager.store.find_events(EventFilter())}
+
+
+def test_debug_counts_are_stored_while_no_message_arrives() -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    debugged = make_trigger()
+    manager = Ingester(
+        store=store,
+        stream_clock=StreamClock(ClockKind.SYSTEM, store, clock),
+        configuration=IngestConfiguration([debugged], Decoder(None)),
+        conditions={},
+        debug_period_seconds=0.0,
+    )
+    manager.debug.counts.matched(debugged)
+    stop = threading.Event()
+    thread = threading.Thread(target=_run(manager, _entry("a", EndlessSource), stop=stop).run)
+    thread.start()
+    wait_until(lambda: manager.store.debug_counts() != {})
+    stop.set()
+    thread.join()
+    assert manager.store.debug_counts()[debugged.name].matched == 1
 
 
 def test_the_runner_ends_when_every_source_has_ended(manager: Ingester) -> None:

@@ -245,6 +245,9 @@ class Handler:
     def fork_in(self, phase):
         if phase == sys.argv[1]:
             child = os.fork()
+            if not child and sys.argv[2:]:
+                print("in the child")
+                raise eval(sys.argv[2])
             if child:
                 print("child ended with", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
@@ -263,6 +266,26 @@ def test_a_child_that_a_handler_forked_ends_when_its_call_returns(phase: str) ->
     command = [sys.executable, "-W", "ignore", "-c", FORKING_RUN, phase]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     assert ended.stdout == "child ended with 1\ncompleted\n"
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "error"),
+    [
+        ("SystemExit(3)", 3, ""),
+        ("SystemExit()", 0, ""),
+        ("SystemExit('no such file')", 1, "no such file\n"),
+        ("ValueError('token=swordfish')", 1, "ValueError: token=***\n"),
+    ],
+)
+@pytest.mark.parametrize("phase", ["__init__", "handle_events", "commit"])
+def test_a_child_that_raises_ends_with_its_own_status_and_output(
+    phase: str, raised: str, status: int, error: str
+) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKING_RUN, phase, raised]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stdout == f"in the child\nchild ended with {status}\ncompleted\n"
+    assert ended.stderr.endswith(error)
+    assert ended.stderr.count("Traceback") == ("ValueError" in raised)
 
 
 @pytest.mark.parametrize("result", [None, (), {}, "events", iter([])])

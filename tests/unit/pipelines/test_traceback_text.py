@@ -7,6 +7,7 @@ import pytest
 from winchester_core.model.event import text_problem
 from winchester_core.pipelines import traceback_text
 from winchester_core.pipelines.traceback_text import (
+    MAX_CLEANED_CHARACTERS,
     MAX_TRACEBACK_BYTES,
     clean_text,
     clean_traceback,
@@ -32,7 +33,7 @@ def test_a_traceback_has_error_location_and_cause() -> None:
 
 @pytest.mark.parametrize("message", ["x" * 100_000, "é" * 100_000, "a\U0001f600" * 60_000, ""])
 def test_a_traceback_is_at_most_16_kib_and_keeps_head_and_tail(message: str) -> None:
-    text = clean_traceback(raised(RuntimeError(message + " the end")))
+    text = clean_traceback(raised(RuntimeError(message + "\n the end")))
     assert len(text.encode()) <= MAX_TRACEBACK_BYTES
     assert text.startswith("Traceback")
     assert text.endswith("the end\n")
@@ -123,8 +124,8 @@ def test_a_huge_text_is_cut_before_it_is_cleaned(
         return clean_text(text)
 
     monkeypatch.setattr(traceback_text, "clean_text", counted)
-    text = clean_traceback(raised(RuntimeError(piece * 2_000_000 + " the end")))
-    assert sum(cleaned) <= 8 * MAX_TRACEBACK_BYTES
+    text = clean_traceback(raised(RuntimeError(piece * 2_000_000 + "\n the end")))
+    assert sum(cleaned) <= 2 * MAX_CLEANED_CHARACTERS + 1
     assert len(text.encode()) <= MAX_TRACEBACK_BYTES
     assert text.startswith("Traceback")
     assert text.endswith("the end\n")
@@ -136,3 +137,36 @@ def test_a_secret_that_the_cut_would_split_is_not_shown() -> None:
         padding = "." * (200_000 + offset)
         text = error_text(f"{padding}password='SESAME SESAME' {'.' * 16_000}")
         assert "SESAME" not in text
+
+
+HUGE = 3 * MAX_CLEANED_CHARACTERS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"password='{'SESAME ' * HUGE}'\nthe end",
+        f"{'.' * HUGE}\npassword='{'SESAME ' * HUGE}'",
+        f"{'.' * HUGE} password={'SESAME' * HUGE}\n{'password=x ' * 9}",
+        f"http://user:{'SESAME' * HUGE}@host/ failed",
+        f"{'password=x ' * HUGE}",
+    ],
+    ids=["head", "tail", "line", "url", "many"],
+)
+def test_a_secret_longer_than_what_is_kept_is_not_shown(text: str) -> None:
+    shown = error_text(text)
+    assert "SESAME" not in shown
+    assert "x " not in shown
+    assert len(shown.encode()) <= MAX_TRACEBACK_BYTES
+    assert "SESAME" not in describe_error(ValueError(text), 10**6)
+
+
+@pytest.mark.parametrize("separator", [": ", "=\n", ":\n\n"])
+def test_the_value_of_a_name_before_the_cut_is_not_shown(separator: str) -> None:
+    filling = f"password='{'x' * 1000}'\n" * (MAX_CLEANED_CHARACTERS // 1000)
+    tail = f"password{separator}SESAME\n{filling}"
+    for offset in range(-5, 30):
+        kept = tail[: MAX_CLEANED_CHARACTERS + offset]
+        _, shown = error_text(f"{'.' * HUGE}\n{kept}").split("left out", 1)
+        assert "SESAME" not in shown
+        assert shown.count("password=***") > 100

@@ -44,9 +44,7 @@ def failing(times: int, error: Exception) -> Callable[[], str]:
     return action
 
 
-@pytest.mark.parametrize(
-    "error", [DatabaseUnavailable("gone"), ClockError("silent"), ConcurrentChange("first")]
-)
+@pytest.mark.parametrize("error", [DatabaseUnavailable("gone"), ClockError("silent")])
 def test_an_outage_is_waited_for_and_reported_once(
     outage: OutageState, counters: Counters, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
@@ -99,11 +97,24 @@ def test_an_error_that_a_retry_cannot_fix_is_raised_at_once(outage: OutageState)
         retry_until_stopped(outage, threading.Event(), failing(1, DataRefused("too long")))
 
 
-def test_repeated_conflicts_are_not_an_outage(outage: OutageState) -> None:
+def test_conflicts_are_retried_up_to_a_limit_and_are_no_outage(
+    outage: OutageState, counters: Counters, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    allowed = failing(MAX_CONFLICTS - 1, ConcurrentChange("first"))
+    assert retry_until_stopped(outage, threading.Event(), allowed) == "done"
     with pytest.raises(ConcurrentChange):
         retry_until_stopped(
-            outage, threading.Event(), failing(MAX_CONFLICTS + 1, ConcurrentChange("first"))
+            outage, threading.Event(), failing(MAX_CONFLICTS, ConcurrentChange("first"))
         )
+    assert counters[Count.OUTAGES] == 0
+    assert {record.levelno for record in caplog.records} == {logging.INFO}
+
+
+def test_a_conflict_ends_an_outage(outage: OutageState, caplog: pytest.LogCaptureFixture) -> None:
+    outage.record_failure(DatabaseUnavailable("gone"))
+    outage.record_failure(ConcurrentChange("first"))
+    assert "resource available again" in caplog.text
 
 
 def test_waits_double_up_to_a_limit_with_jitter(monkeypatch: pytest.MonkeyPatch) -> None:

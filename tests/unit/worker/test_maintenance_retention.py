@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.builders.events import NOON, at, ingest, make_event, make_trigger
 from winchester_core.clock import ClockKind, StreamClock
+from winchester_core.model.effect import Endpoint
 from winchester_core.storage.records import EventFilter, TrimCursor, TrimResult
 from winchester_core.telemetry.counters import Count, Counters
+from winchester_core.telemetry.watchdog import Watchdog
 from winchester_core.testing import FakeClock
 from winchester_core.timex import parse
 from winchester_core.worker import WorkerOptions, maintenance
@@ -20,6 +22,7 @@ from winchester_core.worker import WorkerOptions, maintenance
 if TYPE_CHECKING:
     from support.scenes.workers import Scene
 
+FULL_BATCH = {Endpoint("fire", "mail"): maintenance.OVERDUE_EFFECTS_BATCH}
 OPTIONS = WorkerOptions(trim_age=parse("$timestamp - 1d"), trim_batch_size=10)
 HALFWAY = TrimCursor(at(1), 7)
 END = TrimCursor(at(2), 9)
@@ -125,3 +128,52 @@ def test_a_worker_does_not_sleep_while_there_is_more_to_trim(scene: Scene) -> No
     )
     worker.run_until_idle()
     assert scene.store.count_events(EventFilter()) == 0
+
+
+class EndlessStore:
+    """Always has another full batch; sets `stop` in the third."""
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self.stop = threading.Event()
+
+    def _batch(self) -> None:
+        self.batches += 1
+        if self.batches == 3:
+            self.stop.set()
+
+    def mark_overdue_effects_dead(self, **_options: Any) -> dict[Endpoint, int]:
+        self._batch()
+        return FULL_BATCH
+
+    def rescue(self, **_options: Any) -> tuple[int, int]:
+        self._batch()
+        return maintenance.RESCUE_BATCH, 0
+
+
+def test_a_stop_ends_maintenance_after_the_batch_in_progress() -> None:
+    store, counters = EndlessStore(), Counters()
+    deadline = Watchdog().deadline("worker")
+    typed: Any = store
+    maintenance.mark_overdue_effects_dead(typed, timedelta(days=7), counters, deadline, store.stop)
+    assert counters[Count.EFFECTS_DEAD] == 3 * maintenance.OVERDUE_EFFECTS_BATCH
+    endless = EndlessStore()
+    typed = endless
+    maintenance.rescue(typed, 5, counters, deadline, endless.stop)
+    assert counters[Count.STREAMS_RESCUED] == 3 * maintenance.RESCUE_BATCH
+
+
+def test_marking_overdue_effects_dead_extends_the_deadline_before_each_batch() -> None:
+    store, counters, watchdog = EndlessStore(), Counters(), Watchdog()
+    deadline = watchdog.deadline("worker")
+    mark, overdue = store.mark_overdue_effects_dead, []
+
+    def slow(**options: Any) -> dict[Endpoint, int]:
+        overdue.append(watchdog.overdue())
+        deadline.set(-1.0)  # the batch took longer than the deadline
+        return mark(**options)
+
+    store.mark_overdue_effects_dead = slow  # type: ignore[method-assign]
+    typed: Any = store
+    maintenance.mark_overdue_effects_dead(typed, timedelta(days=7), counters, deadline, store.stop)
+    assert overdue == [[], [], []]

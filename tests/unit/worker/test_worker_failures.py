@@ -37,7 +37,7 @@ def test_a_failed_run_is_rolled_back_stores_nothing_and_is_retried(
     assert stream.state is StreamState.RETRY_FIRE
     assert stream.attempts == 1
     assert stream.retry_at is not None
-    assert timedelta(seconds=8) <= stream.retry_at - scene.clock.now() <= timedelta(seconds=10)
+    assert timedelta(seconds=5) <= stream.retry_at - scene.clock.now() <= timedelta(seconds=10)
     assert "ValueError" in str(stream.last_error)
     assert "hunter2" not in str(stream.last_error)
     assert [name for name, _ in script.calls] == ["handle", "rollback"]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.probes.time_limits import BOUND_SECONDS
 from support.scenes.workers import HandlerWithoutCommit, ScriptedHandler
-from winchester_core.errors import DatabaseUnavailable
+from winchester_core.errors import DatabaseUnavailable, StorageError
 from winchester_core.model.stream import StreamState
 from winchester_core.telemetry.counters import Count
 from winchester_core.telemetry.watchdog import DEADLINE_SECONDS, Watchdog
@@ -95,7 +96,7 @@ def test_claims_that_cannot_be_released_are_reported(
 
     script.on_handle = force_shutdown
     worker.run_once()
-    assert "claims not released, their leases will expire: error=gone" in caplog.text
+    assert "claims not released, their leases will expire: streams=" in caplog.text
     assert scene.store.get_stream_by_id(stream_id).state is StreamState.RETRY_FIRE
 
 
@@ -149,3 +150,45 @@ def test_a_worker_hung_in_the_database_is_overdue_but_not_one_waiting_for_it(
     monkeypatch.setattr(scene.store, "backlog", hang)
     worker.run()
     assert seen == [["worker"], [], []]
+
+
+def test_records_of_failed_renewals_and_releases_name_the_streams(
+    scene: Scene, script: HandlerScript, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = [scene.complete_stream(f"i{number}") for number in range(25)]
+    worker = scene.worker(purge_completed=False)
+
+    def fail(*_args: Any) -> Any:
+        raise StorageError("no such column")
+
+    def shut_down(events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        scene.store.release = fail  # type: ignore[method-assign]
+        worker.stop()
+        _in_another_thread(worker.release_all)
+        return events
+
+    script.on_handle = shut_down
+    worker.run()
+    shown = ",".join(map(str, ids[1:21]))
+    assert f"streams={shown},... (25) error=no such column" in caplog.text
+
+
+def test_the_record_of_a_failed_renewal_names_the_streams(
+    scene: Scene, script: HandlerScript, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream_id = scene.complete_stream()
+    worker = scene.worker(handlers=(HandlerWithoutCommit,), lease=timedelta(milliseconds=30))
+    failed = threading.Event()
+
+    def fail(*_args: Any) -> Any:
+        failed.set()
+        raise StorageError("no such column")
+
+    def wait(events: list[Any], _env: dict[str, Any]) -> list[Any]:
+        assert failed.wait(BOUND_SECONDS)
+        return events
+
+    scene.store.renew = fail  # type: ignore[method-assign]
+    script.on_handle = wait
+    worker.run_once()
+    assert f"lease renewal failed: streams={stream_id} error=no such column" in caplog.text
