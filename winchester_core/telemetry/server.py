@@ -6,7 +6,8 @@ import logging
 import re
 import socket
 import threading
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, suppress
 from http import HTTPStatus
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any, Final
@@ -81,6 +82,10 @@ logger = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_SECONDS: Final = 10.0
 """Socket timeout of a request."""
+MAX_CONNECTIONS: Final = 32
+"""At this number of connections, the oldest is closed for the next: no client blocks the others."""
+ACCEPT_RETRY_SECONDS: Final = 1.0
+"""Pause after a connection could not be accepted."""
 
 
 class HttpListener:
@@ -114,6 +119,42 @@ class HttpListener:
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     block_on_close = False
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._connections: dict[socket.socket, None] = {}  # the oldest first
+        self._lock = threading.Lock()
+        self._is_failing = False
+
+    def get_request(self) -> Any:
+        """Accept a connection. Raises `OSError`, which is logged once per outage."""
+        try:
+            request = super().get_request()
+        except OSError as error:
+            if not self._is_failing:
+                logger.warning("cannot accept connections, retrying: error=%s", error.strerror)
+            self._is_failing = True
+            time.sleep(ACCEPT_RETRY_SECONDS)
+            raise
+        self._is_failing = False
+        return request
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Start a thread for the request; disconnect the oldest if there are too many."""
+        with self._lock:
+            oldest = next(iter(self._connections), None)
+            if oldest is not None and len(self._connections) >= MAX_CONNECTIONS:
+                del self._connections[oldest]
+                with suppress(OSError):  # disconnected already
+                    oldest.shutdown(socket.SHUT_RDWR)
+            self._connections[request] = None
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._connections.pop(request, None)
+        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log at debug level: mostly disconnected clients."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +15,9 @@ import pytest
 
 from support.probes.time_limits import BOUND_SECONDS
 from winchester_core.errors import DatabaseUnavailable, ListenError, SchemaMismatch
-from winchester_core.telemetry import watchdog
+from winchester_core.telemetry import server, watchdog
 from winchester_core.telemetry.metrics import Sample, catalogue
-from winchester_core.telemetry.server import HttpListener, TelemetryServer
+from winchester_core.telemetry.server import MAX_CONNECTIONS, HttpListener, TelemetryServer
 from winchester_core.telemetry.ttl_cache import TtlCache
 from winchester_core.telemetry.watchdog import DEADLINE_SECONDS, Health, Watchdog
 
@@ -160,6 +162,37 @@ def test_the_absolute_form_of_a_target_is_accepted(
     with socket.create_connection(watched.listener.address) as connection:
         connection.sendall(f"GET {target} HTTP/1.0\r\n\r\n".encode())
         assert connection.recv(65_536).startswith(b"HTTP/1.0 %d " % status)
+
+
+def test_connections_that_send_no_request_block_no_other(watched: Watched) -> None:
+    with ExitStack() as idle:
+        connections = [
+            idle.enter_context(socket.create_connection(watched.listener.address))
+            for _ in range(MAX_CONNECTIONS)
+        ]
+        for connection in connections:
+            connection.sendall(b"GET /livez HTTP/1.0\r\n")
+        assert watched.ask("/livez").status == 200
+        connections[0].settimeout(BOUND_SECONDS)
+        assert connections[0].recv(1) == b""
+
+
+def test_an_outage_of_accept_is_logged_once(
+    watched: Watched, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept, failures = socket.socket.accept, iter(range(3))
+
+    def fail_first(listener: socket.socket) -> Any:
+        if next(failures, None) is not None:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return accept(listener)
+
+    monkeypatch.setattr(server, "ACCEPT_RETRY_SECONDS", 0)
+    monkeypatch.setattr(socket.socket, "accept", fail_first)
+    assert watched.ask("/livez").status == 200
+    assert [record.message for record in caplog.records] == [
+        "cannot accept connections, retrying: error=Too many open files"
+    ]
 
 
 def test_unknown_paths_and_methods_are_refused(watched: Watched) -> None:

@@ -83,6 +83,19 @@ SCHEMA = CheckedSchema(
             description="maximum number of concurrent requests; further ones get status 429",
         ): whole_number(1),
         Optional(
+            "max_connections",
+            default=1024,
+            description=(
+                "maximum number of open connections, at most half the limit of open files; at the "
+                "maximum, the connection that has waited longest without a request is closed"
+            ),
+        ): whole_number(1),
+        Optional(
+            "header_timeout_seconds",
+            default=10,
+            description="time limit for receiving the headers of a request",
+        ): whole_number(1),
+        Optional(
             "timeout_seconds",
             default=30,
             description="time limit for receiving the body, and separately for storing its items",
@@ -105,3 +118,11 @@ class RequestLimits:
     max_items: int
     max_requests: int
     timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Limits of the connections of a server."""
+
+    max_connections: int
+    header_timeout_seconds: float

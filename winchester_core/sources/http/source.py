@@ -1,20 +1,15 @@
-"""Event source that receives messages over HTTP, and its server thread."""
+"""Event source that receives messages over HTTP."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import socket
-import threading
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-import uvicorn
-
-from winchester_core.errors import SourceError
 from winchester_core.interfaces import EventSource
 from winchester_core.sources.http.app import UNAVAILABLE_RESULT, Application, Inbox
-from winchester_core.sources.http.params import SCHEMA, RequestLimits
+from winchester_core.sources.http.params import SCHEMA, ConnectionLimits, RequestLimits
 from winchester_core.sources.http.responses import ItemResult, ItemState
+from winchester_core.sources.http.server import HttpServer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +17,8 @@ if TYPE_CHECKING:
     from voluptuous import Schema
 
     from winchester_core.model import EventOutcome, Message
+
+Limits = TypeVar("Limits", RequestLimits, ConnectionLimits)
 
 
 class HttpSource(EventSource):
@@ -51,14 +48,14 @@ class HttpSource(EventSource):
 
     def open(self) -> None:
         """Start the server. Raises `SourceError` when the address cannot be bound."""
-        names = ("max_body_bytes", "max_items", "max_requests", "timeout_seconds")
         application = Application(
             self._inbox,
-            RequestLimits(**{name: self.params[name] for name in names}),
+            self._limits(RequestLimits),
             self.params["token"],
             tuple(self.params["datetime_traits"]),
         )
-        self._server = HttpServer(application, self.params["host"], self.params["port"])
+        address = self.params["host"], self.params["port"]
+        self._server = HttpServer(application, *address, self._limits(ConnectionLimits))
         self._inbox.open()
         self._server.start()
 
@@ -99,68 +96,5 @@ class HttpSource(EventSource):
         """Return the number of messages in the inbox."""
         return len(self._inbox)
 
-
-log = logging.getLogger(__name__)
-
-BACKLOG: Final = 2048
-SHUTDOWN_TIMEOUT_SECONDS: Final = 5
-"""Maximum time to send responses at shutdown."""
-
-
-class HttpServer:
-    """Server thread; single use: `start`, then `stop`."""
-
-    def __init__(self, application: Application, host: str, port: int) -> None:
-        self._url = f"http://{host}:{port}"
-        self._socket = _listen(host, port, self._url)
-        self.address: tuple[str, int] = self._socket.getsockname()[:2]
-        """Host and port of the listening socket."""
-        self._failure: BaseException | None = None
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                application,
-                http="h11",
-                ws="none",
-                lifespan="off",
-                loop="asyncio",
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                backlog=BACKLOG,
-                timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_SECONDS,
-            )
-        )
-        self._thread = threading.Thread(target=self._serve, name="http-server", daemon=True)
-
-    def start(self) -> None:
-        """Start serving; earlier connections wait in the backlog of the socket."""
-        log.info("listening: host=%s port=%d", *self.address)
-        self._thread.start()
-
-    def check(self) -> None:
-        """Raise `SourceError` when the server has ended unexpectedly."""
-        if not self._thread.is_alive():
-            reason = f"the server has ended unexpectedly: {self._failure!r}"
-            raise SourceError(self._url, reason) from self._failure
-
-    def stop(self) -> None:
-        """Accept no more connections, send pending responses, and end the thread."""
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
-
-    def _serve(self) -> None:
-        try:
-            asyncio.run(self._server.serve(sockets=[self._socket]))
-        except BaseException as error:  # noqa: BLE001 - raised by `check` in the pump's thread
-            self._failure = error
-
-
-def _listen(host: str, port: int, url: str) -> socket.socket:
-    try:
-        info: Any = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(info[4][:2], family=info[0], backlog=BACKLOG)
-    except OSError as error:
-        raise SourceError(url, f"cannot listen: {error.strerror or error}") from error
+    def _limits(self, kind: type[Limits]) -> Limits:
+        return kind(**{each.name: self.params[each.name] for each in fields(kind)})
