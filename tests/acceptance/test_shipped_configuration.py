@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from winchester_core.config import load_settings
-from winchester_core.distill import validate_definitions
 from winchester_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ def test_the_shipped_configuration_loads_without_a_warning(checkout: Path) -> No
         checkout / "etc" / "winchester.yaml",
         environ={},
         needs={"database", "triggers", "pipelines", "distiller"},
-        validate_definitions=validate_definitions,
     )
 
     assert settings.database_url == "sqlite:///winchester.db"
@@ -94,7 +92,6 @@ def test_the_sandbox_loads_with_database_path_and_clock_set(sandbox: Path) -> No
     settings = load_settings(
         path,
         needs={"database", "triggers", "pipelines", "distiller"},
-        validate_definitions=validate_definitions,
     )
 
     assert settings.clock == "event"
@@ -120,7 +117,7 @@ def test_a_misspelt_key_in_existing_files_is_reported_with_its_position(shared_d
     directory = shared_data / "config" / "winchester-etc"
 
     with pytest.raises(ConfigurationError) as caught:
-        load_settings(directory / "winchester.yaml", validate_definitions=validate_definitions)
+        load_settings(directory / "winchester.yaml")
 
     assert caught.value.problems == (
         (
@@ -138,7 +135,6 @@ def test_every_ceilometer_definition_file_loads_unchanged(shared_data: Path) -> 
     for path in files:
         settings = load_settings(
             {"database": {"url": "sqlite://"}, "distiller_config": str(path)},
-            validate_definitions=validate_definitions,
         )
         definitions = settings.event_definitions
         assert definitions is not None

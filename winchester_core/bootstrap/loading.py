@@ -1,11 +1,10 @@
-"""Loading of settings, with the validation of event definitions, which `config` cannot import."""
+"""Settings of a program, given or to be loaded."""
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
-from winchester_core import config
+from winchester_core.config import load_settings
 from winchester_core.config.settings import Settings
 from winchester_core.errors import ConfigurationError
 
@@ -13,16 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-
-def _validate_definitions(document: Any, trait_plugins: Mapping[str, Any]) -> object:
-    """Call `winchester_core.distill.validate_definitions`, imported only if needed."""
-    from winchester_core.distill import validate_definitions
-
-    return validate_definitions(document, trait_plugins)
-
-
-load_settings = functools.partial(config.load_settings, validate_definitions=_validate_definitions)
-"""Load and validate a configuration; see `winchester_core.config.load_settings`."""
+__all__ = ["load_settings", "resolve_settings"]
 
 
 def resolve_settings(source: Settings | Mapping[str, Any] | str | Path, **choices: Any) -> Settings:

@@ -1,13 +1,12 @@
 """Configuration: YAML files validated as a whole, every problem reported with its position."""
 
-from winchester_core.config.loading import DefinitionsValidator, Part, load_settings
+from winchester_core.config.loading import Part, load_settings
 from winchester_core.config.logging import JsonFormatter, configure_logging
 from winchester_core.config.reload_diff import ReloadPolicy, compare_settings
 from winchester_core.config.settings import EventDefinitions, HandlerEntry, Settings, SourceEntry
 from winchester_core.config.triggers import check_trigger_definitions, validate_trigger
 
 __all__ = [
-    "DefinitionsValidator",
     "EventDefinitions",
     "HandlerEntry",
     "JsonFormatter",

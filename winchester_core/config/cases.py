@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from voluptuous import All, Length, Optional, Required, Schema
@@ -18,6 +17,7 @@ from winchester_core.config.errors import INVALID, ProblemReport, UnexpectedValu
 from winchester_core.config.values import (
     boolean,
     duration,
+    file_path,
     one_of,
     optional,
     text,
@@ -31,6 +31,7 @@ from winchester_core.model.stream import Reason, StreamState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from winchester_core.config.document import Document, DocumentPath, Mark
 
@@ -324,8 +325,10 @@ class _CaseReader:
 
     def file(self, name: str, path: DocumentPath) -> Path:
         """Return the path of a named file, relative to the directory of the file of cases."""
-        file = self._base_directory / Path(name).expanduser()
-        if not file.exists():
+        file = self._base_directory / file_path(name)
+        try:
+            file.stat()
+        except (OSError, ValueError):  # also a name that no file can have
             self._report.add(self._document, path, f"there is no file {str(file)!r}")
         return file
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 from voluptuous import Invalid, Schema
 
@@ -18,8 +18,10 @@ from winchester_core.config.plugin_entries import read_event_sources, resolve_pl
 from winchester_core.config.schema import SETTINGS_SCHEMA
 from winchester_core.config.settings import EventDefinitions, Settings
 from winchester_core.config.triggers import check_pipeline_names, read_triggers
+from winchester_core.config.values import file_path
 from winchester_core.config.yaml import no_duplicates, read_mapping, read_yaml
 from winchester_core.errors import PluginError
+from winchester_core.interfaces.params import is_file
 from winchester_core.plugins import CONDITIONS, HANDLERS, TRAIT_PLUGINS, PluginRegistry
 from winchester_core.suggestions import nearest_file
 
@@ -53,10 +55,6 @@ def check_retry_delays(
         report.add(document, ("retry_delay_max",), message)
 
 
-DefinitionsValidator: TypeAlias = Callable[[list[Any], Mapping[str, Any]], object]
-"""Called with the whole list and the trait plugins by name, which are imported on lookup.
-Raises `voluptuous.Invalid` with paths into the list, or `PluginError`."""
-
 TRAIT_DEPTH = 3
 """Length of a trait's path: the definition's index, `traits`, the name."""
 
@@ -84,21 +82,13 @@ def check_definitions(value: Any) -> list[Any]:
 
 
 def read_event_definitions(
-    document: Document,
-    trait_plugins: Mapping[str, Any],
-    validator: DefinitionsValidator | None,
-    report: ProblemReport,
+    document: Document, trait_plugins: Mapping[str, Any], report: ProblemReport
 ) -> EventDefinitions | None:
-    """Return the definitions, or None if they are invalid.
-
-    `validator` is passed in because its package, `distill`, imports this one.
-    """
+    """Return the definitions, or None if they are invalid; `trait_plugins` are those by name."""
+    from winchester_core.distill import validate_definitions  # not needed without definitions
 
     def check(value: Any) -> Any:
-        definitions = check_definitions(value)
-        if validator is not None:
-            validator(definitions, trait_plugins)
-        return definitions
+        return validate_definitions(check_definitions(value), trait_plugins)
 
     try:
         definitions = validate(document, check, report)
@@ -151,7 +141,6 @@ def load_settings(
     needs: Collection[Part] = NEEDS_DATABASE,
     ignores: Collection[Part] = (),
     pipeline_handlers: Mapping[str, Any] = MappingProxyType({}),
-    validate_definitions: DefinitionsValidator | None = None,
 ) -> Settings:
     """Read and validate a configuration: the file `source`, or a mapping with its content.
 
@@ -160,7 +149,6 @@ def load_settings(
     values of `${NAME}`. `pipeline_handlers` are handlers of the program by the name that pipelines
     use, which take precedence over installed ones: classes (or functions that return a handler),
     called with `params` for each run, or objects, used for every run and without params.
-    `validate_definitions` validates event definitions in detail.
 
     Raises `ConfigurationError` with every problem of every file. Warnings are logged, and stored in
     `Settings.warnings`.
@@ -174,7 +162,7 @@ def load_settings(
         path = Path(source)
         document, base_directory = read_yaml(path, report, environ), path.parent
     loader = _Loader(report, environ, base_directory, needs, ignores, pipeline_handlers)
-    settings = loader.load(document, validate_definitions) if document is not None else None
+    settings = loader.load(document) if document is not None else None
     report.raise_problems()
     if settings is None:
         raise AssertionError("the configuration was rejected without a problem in the report")
@@ -197,7 +185,7 @@ class _Loader:
         self._handlers = handlers
         self._needs, self._ignores = frozenset(needs), frozenset(ignores)
 
-    def load(self, document: Document, validator: DefinitionsValidator | None) -> Settings | None:
+    def load(self, document: Document) -> Settings | None:
         if document.root.children is None and document.root.scalar is None:
             document = Document(document.name, Node(mark=document.root.mark, children={}))
         if not isinstance(document.root.children, dict):
@@ -206,7 +194,7 @@ class _Loader:
         values = self._setting_values(document)
         self._require_database(document)
         search = SearchPath.of(values["config_path"], self._base_directory)
-        values |= self._distiller(document, values, search, validator)
+        values |= self._distiller(document, values, search)
         values |= self._triggers_and_pipelines(document, values, search)
         values |= self._sources(document, values)
         values |= self._logging(document, values, search)
@@ -229,11 +217,7 @@ class _Loader:
             self._report.add(document, ("database", "url"), message)
 
     def _distiller(
-        self,
-        document: Document,
-        values: Mapping[str, Any],
-        search: SearchPath,
-        validator: DefinitionsValidator | None,
+        self, document: Document, values: Mapping[str, Any], search: SearchPath
     ) -> dict[str, Any]:
         key = "distiller_trait_plugins"
         if "distiller" in self._ignores:
@@ -241,7 +225,7 @@ class _Loader:
         aliases = resolve_plugin_aliases(document, key, TRAIT_PLUGINS, values[key], self._report)
         plugins = PluginRegistry(TRAIT_PLUGINS, aliases)
         part = self._part("distiller", document, values, search)
-        definitions = part and read_event_definitions(part, plugins, validator, self._report)
+        definitions = part and read_event_definitions(part, plugins, self._report)
         return {key: aliases, "event_definitions": definitions}
 
     def _triggers_and_pipelines(
@@ -356,17 +340,17 @@ class SearchPath:
         `base_directory` is that of `winchester.yaml`, or the working directory if the
         configuration is not a file.
         """
-        directories = [base_directory / Path(directory).expanduser() for directory in config_path]
+        directories = [base_directory / file_path(directory) for directory in config_path]
         return cls(tuple(dict.fromkeys([*directories, base_directory])))
 
     def find(self, name: str) -> Path | None:
         """Return the first file called `name`, which may be absolute; None if there is none."""
-        candidates = (directory / Path(name).expanduser() for directory in self.directories)
-        return next((path for path in candidates if _is_file(path)), None)
+        candidates = (directory / file_path(name) for directory in self.directories)
+        return next((path for path in candidates if is_file(path)), None)
 
     def not_found_message(self, name: str) -> str:
         """Return a message with the directories searched for `name`, and the most similar file."""
-        if Path(name).expanduser().is_absolute():
+        if file_path(name).is_absolute():
             return f"there is no file {name!r}"
         places = ", ".join(str(directory) for directory in self.directories)
         close = nearest_file(name, self._file_names())
@@ -382,10 +366,3 @@ def _files(directory: Path) -> list[str]:
         return [path.name for path in directory.iterdir() if path.is_file()]
     except OSError:
         return []  # a missing directory
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return False  # not accessible, same as absent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voluptuous import All, Invalid, Length
@@ -208,6 +209,14 @@ def http_url(value: Any) -> str:
     if isinstance(value, str) and re.match(r"https?://[^/\s]", value):
         return value
     raise UnexpectedValue("expected a URL that begins with http:// or https://")
+
+
+def file_path(name: str) -> Path:
+    """Return the path `name`, in which `~` is a home directory if there is one of that user."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
 
 
 def time_expression(*variables: str) -> Callable[[Any], str]:

@@ -134,7 +134,9 @@ def _refuse_intersection(path: Any, text: str) -> None:
 # Plain paths of keys, quoted keys and list indexes need no JSONPath engine, for example
 # `payload.image_meta.'org.openstack__1__architecture'` or `payload.nets[0].id`, with or without a
 # leading `$.`. Results are the same as of jsonpath-rw, except that an index into a value other than
-# a list matches nothing, while jsonpath-rw raises.
+# a list or a text matches nothing, while jsonpath-rw raises.
+#
+# Only plain paths also find the keys of ceilometer's own form of a notification, see `wire_steps`.
 
 Step: TypeAlias = str | int
 Finder: TypeAlias = Callable[[Mapping[str, Any]], Any]

@@ -148,9 +148,17 @@ def _has_host(text: str) -> bool:
 @json_schema(type="string", minLength=1, title="path of a file that exists")
 def readable_file(value: Any) -> str:
     """Accept the path of an existing file."""
-    if isinstance(value, str) and Path(value).is_file():
+    if isinstance(value, str) and is_file(Path(value)):
         return value
     raise Invalid("expected the path of a file that exists")
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is a file at `path`; one that is not accessible counts as absent."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def tls(more: Mapping[Any, Any] | None = None, *, file: Any = readable_file) -> Any:

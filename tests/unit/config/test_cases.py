@@ -95,6 +95,8 @@ def test_a_case_keeps_the_position_of_each_part(place: Path) -> None:
         ("        every: 10m\n", "        advance: 10m\n", "expected one of events, notifications"),
         ("notifications: some", "notifications: other", "there is no file"),
         ("config: winch", "config: which", "1:9: config: there is no file"),
+        ("config: winch", "config: " + "x" * 300, "1:9: config: there is no file"),
+        ("config: winch", "config: ~nobody-has-this-name/", "1:9: config: there is no file"),
         ("name: second", "name: first", "18:11: cases[1].name: duplicate case 'first': names must"),
         (", timestamp: 2026-03-02T00:00:00Z", "", "has no timestamp; give it one, or the case"),
         ("- {event_type: order.paid, order_id: 1}", "- order.paid", "or a list of mappings"),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING
 
-from voluptuous import Invalid, MultipleInvalid
+import pytest
 
-from winchester_core.errors import PluginError
 from winchester_core.plugins import TRAIT_PLUGINS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from conftest import ConfigDir
 
@@ -42,33 +42,33 @@ def test_definitions_are_kept_verbatim_with_merges_resolved(config: ConfigDir) -
 
 
 def test_validation_errors_are_reported_at_their_position(config: ConfigDir) -> None:
-    config.write("events.yaml", DEFINITIONS)
+    faulty = DEFINITIONS.replace("payload.size", "'payload.['").replace("a.end", "a.end\n  x: 1")
+    config.write("events.yaml", faulty)
 
-    def refuse(_definitions: list[Any], _plugins: Mapping[str, Any]) -> None:
-        raise MultipleInvalid(
-            [
-                Invalid("not this", [1, "traits", "size", "fields"]),
-                Invalid("unknown key 'x'", [0, "event_type"]),
-            ]
-        )
-
-    problems = config.problems("distiller_config: events.yaml", validate_definitions=refuse)
-
-    assert problems == [
-        "events.yaml:1:3: [0].event_type: unknown key 'x'",
-        "events.yaml:3:20: [1].traits.size.fields: not this",
+    assert config.problems("distiller_config: events.yaml") == [
+        (
+            "events.yaml:3:20: [0].traits.size.fields: field path 'payload.[', character 10: "
+            "unexpected end"
+        ),
+        (  # the same by its alias
+            "events.yaml:3:20: [1].traits.size.fields: field path 'payload.[', character 10: "
+            "unexpected end"
+        ),
+        "events.yaml:5:3: [1].x: unknown key 'x'; allowed: event_type, traits",
     ]
 
 
-def test_a_plugin_error_during_validation_is_a_problem_of_the_file(config: ConfigDir) -> None:
-    config.write("events.yaml", DEFINITIONS)
+def test_a_plugin_error_during_validation_is_a_problem_of_the_file(
+    config: ConfigDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write(
+        "events.yaml", DEFINITIONS.replace("payload.size", "'payload.not_parsed_before[*]'")
+    )
+    monkeypatch.setitem(sys.modules, "jsonpath_rw", None)
 
-    def refuse(_definitions: list[Any], _plugins: Mapping[str, Any]) -> None:
-        raise PluginError(TRAIT_PLUGINS, "x", "a package is missing")
+    (problem,) = config.problems("distiller_config: events.yaml")
 
-    assert config.problems("distiller_config: events.yaml", validate_definitions=refuse) == [
-        "events.yaml:1:1: a package is missing"
-    ]
+    assert problem.startswith("events.yaml:1:1: distilling notifications needs jsonpath_rw: ")
 
 
 def test_validation_knows_trait_plugins_by_entry_point_and_alias(
@@ -77,19 +77,22 @@ def test_validation_knows_trait_plugins_by_entry_point_and_alias(
     install(
         "acme", {TRAIT_PLUGINS: {"upper": "acme_upper:Upper"}}, {"acme_upper": "class Upper: 0"}
     )
-    seen: list[Any] = []
+    definitions = """\
+        distiller_trait_plugins: {shout: upper}
+        distiller_config:
+          - event_type: a
+            traits:
+              name: {fields: payload.name, plugin: upper}
+              first: {fields: payload.first, plugin: shout}
+        """
 
-    def look(_definitions: list[Any], plugins: Mapping[str, Any]) -> None:
-        seen.extend([plugins["upper"], plugins["shout"], "lower" in plugins])
+    settings = config.settings(definitions)
 
-    settings = config.settings(
-        "distiller_config: []\ndistiller_trait_plugins: {shout: upper}\n",
-        validate_definitions=look,
-    )
-
-    assert [getattr(item, "__name__", item) for item in seen] == ["Upper", "Upper", False]
     assert settings.trait_plugin_aliases == {"shout": "upper"}
-    assert settings.trait_plugins["shout"] is seen[0]
+    assert settings.trait_plugins["shout"].__name__ == "Upper"
+    (problem,) = config.problems(definitions.replace("plugin: shout", "plugin: lower"))
+    assert "unknown trait plugin 'lower'" in problem
+    assert "shout, split, timedelta, upper" in problem
 
 
 def test_a_trait_defined_twice_is_warned_about_and_the_last_one_counts(config: ConfigDir) -> None:
@@ -119,3 +122,12 @@ def test_any_other_duplicate_in_the_definitions_is_an_error(config: ConfigDir) -
     assert config.problems("distiller_config: events.yaml") == [
         "events.yaml:3:3: [0].traits: duplicate key, first on line 2"
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 300, "~nobody-has-this-name/events.yaml"], ids=["long", "home"]
+)
+def test_a_name_that_no_file_can_have_is_reported(config: ConfigDir, name: str) -> None:
+    (problem,) = config.problems(f"distiller_config: {name}")
+
+    assert f"there is no file '{name}'" in problem

@@ -145,6 +145,7 @@ def test_a_path_is_compiled_once():
         ("ctxt.own", 1),
         ("ctxt", {"own": 1, "none": None}),
         ("ctxt.none", "there"),
+        ("ctxt.list[1]", "b"),
         ("metadata.message_id", "m-1"),
         ("metadata.timestamp", "2026-03-02 09:00:00.5"),
         ("metadata.other", None),
@@ -161,10 +162,28 @@ def test_paths_into_the_form_of_ceilometer_find_the_keys_of_a_notification(
         "_context_roles": {"first": "admin"},
         "_context_own": 2,
         "_context_none": "there",
+        "_context_list": ["a", "b"],
         "ctxt": {"own": 1, "none": None},
     }
 
     path = compile_path(text)
 
     assert path.first(notification) == value
-    assert path.matches(notification) == ([] if value is None else [(text, value)])
+    assert path.matches(notification) == (
+        [] if value is None else [(text.replace("[", ".["), value)]
+    )
+
+
+@pytest.mark.parametrize("text", ["ctxt.roles[*]", "ctxt.*", "$..ctxt.roles"])
+def test_paths_that_are_not_plain_find_only_what_they_name(text: str) -> None:
+    assert compile_path(text).first({"_context_roles": ["admin"]}) is None
+
+
+@pytest.mark.parametrize(("text", "value"), [("a[1]", "e"), ("a[-1]", "t"), ("a[9]", None)])
+def test_an_index_into_a_text_finds_a_character(text: str, value: str | None) -> None:
+    assert compile_path(text).first({"a": "text"}) == value
+
+
+@pytest.mark.parametrize("value", [7, {"0": 1}, None, True])
+def test_an_index_into_another_value_finds_nothing(value: object) -> None:
+    assert compile_path("a[0]").first({"a": value}) is None

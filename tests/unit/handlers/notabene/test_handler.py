@@ -110,6 +110,7 @@ def test_the_schema_states_every_default() -> None:
         {"tls": "yes"},
         {"tls": {"verify": False}},
         {"tls": {"ca_file": "/nowhere/ca.pem"}},
+        {"tls": {"ca_file": "x" * 300}},
         {"timeout": 0},
         {"queue": "x"},
     ],

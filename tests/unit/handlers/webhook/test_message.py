@@ -191,6 +191,7 @@ def test_the_signature_matches_the_published_example() -> None:
         {"timeout": 0},
         {"timeout": "soon"},
         {"tls": {"ca_file": "/nowhere/ca.pem"}},
+        {"tls": {"ca_file": "x" * 300}},
         {"tls": {"verify": False}},
         {"urls": []},
     ],
