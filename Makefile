@@ -19,7 +19,7 @@ LONG := slow or packaging
 # Keep compiled bytecode: a short run would spend most of its time compiling.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo dist test test-all test-long test-sqlalchemy-2.0 test-lower-bounds chaos scale bench measures lint types contracts check docs clean
+.PHONY: demo dist test test-all test-long test-pooler test-sqlalchemy-2.0 test-lower-bounds chaos scale bench measures lint types contracts check docs clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/python etc/sample/demo.py
@@ -33,10 +33,15 @@ dist: $(VENV)/.build
 test: $(VENV)/.dev
 	$(BIN)/pytest -n auto -m "not ($(LONG))"
 
-test-all: test-long test-sqlalchemy-2.0 test-lower-bounds
+test-all: test-long test-pooler test-sqlalchemy-2.0 test-lower-bounds
 
 test-long: $(VENV)/.dev
 	$(BIN)/pytest -n auto -m "$(LONG)"
+
+# The conformance tests of the store on PostgreSQL behind a PgBouncer that pools transactions.
+test-pooler: $(VENV)/.dev
+	WINCHESTER_TEST_POOLER=1 $(BIN)/pytest -n auto tests/storage \
+		-k "conformance and postgresql and not notifier"
 
 test-sqlalchemy-2.0: $(SQLALCHEMY_2_0)/.done
 	PYTHONPATH=$(SQLALCHEMY_2_0) WINCHESTER_TEST_SQLALCHEMY=2.0 $(BIN)/pytest -n auto $(SQL_TESTS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 import yaml
 
 from support.probes.promql import grouped, selections
+from support.servers.database_servers import require_programs
 from winchester_core.ingest.runner import TOTALS_BY_OUTCOME
 from winchester_core.model.effect import EffectState
 from winchester_core.model.stream import Reason, StreamState
@@ -137,11 +137,13 @@ def test_panels_have_descriptions_and_do_not_overlap() -> None:
     "arguments", [("rules", "alerts.yaml"), ("config", "prometheus.yaml")], ids=lambda each: each[0]
 )
 def test_promtool_accepts_the_rules(arguments: tuple[str, str]) -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed")
+    require_programs(["promtool"])
     checked = subprocess.run(
-        [promtool, "check", *arguments], cwd=MONITORING, capture_output=True, text=True, check=False
+        ["promtool", "check", *arguments],
+        cwd=MONITORING,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
 

@@ -165,7 +165,8 @@ def cut_listeners(store: SqlStore) -> None:
         cut = connection.execute(
             text(
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+                "WHERE datname = current_database() "
+                "AND (query LIKE 'LISTEN%' OR query LIKE 'SHOW%')"
             )
         ).scalar_one()
     assert cut == 1

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 def open_database(settings: Settings, counters: Counters | None = None) -> Database:
     """Open the configured database, without a check of its schema."""
-    return Database(settings.database_url, counters=counters)
+    return Database(
+        settings.database_url,
+        transaction_pooling=settings.transaction_pooling,
+        counters=counters,
+    )
 
 
 def open_store(

@@ -105,6 +105,7 @@ Part = Literal["database", "triggers", "pipelines", "distiller", "sources"]
 RENAMED_FIELDS = {
     "name",
     "database_url",
+    "transaction_pooling",
     "config_path",
     "event_definitions",
     "trait_plugin_aliases",
@@ -317,6 +318,7 @@ def _make_settings(
     return Settings(
         name=name,
         database_url=values.get("database", {}).get("url", ""),
+        transaction_pooling=values.get("database", {}).get("transaction_pooling", False),
         config_path=search.directories,
         event_definitions=values["event_definitions"],
         trait_plugin_aliases=MappingProxyType(values["distiller_trait_plugins"]),

@@ -39,6 +39,7 @@ _SOURCE_FIELDS: Final = frozenset({"event_sources", "ingest_batch_size", "ingest
 
 SETTING_KEYS: Final[Mapping[str, str]] = {
     "database_url": "database.url",
+    "transaction_pooling": "database.transaction_pooling",
     "event_definitions": "distiller_config",
     "trait_plugin_aliases": "distiller_trait_plugins",
     "pipelines": "pipeline_config",

@@ -84,7 +84,14 @@ def source_map(value: Any) -> dict[str, Any]:
 
 
 DATABASE_SCHEMA = Schema(
-    {Required("url", description="SQLAlchemy URL of the database"): database_url}
+    {
+        Required("url", description="SQLAlchemy URL of the database"): database_url,
+        Optional(
+            "transaction_pooling",
+            default=False,
+            description="connections are pooled by transaction, as PgBouncer does",
+        ): boolean,
+    }
 )
 
 

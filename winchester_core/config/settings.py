@@ -73,6 +73,8 @@ class Settings:
     """The file, or `<dict>`."""
     database_url: str
     """SQLAlchemy URL with its password; for output, use `masked_database_url`. Empty if none."""
+    transaction_pooling: bool
+    """`database.transaction_pooling`."""
 
     config_path: tuple[Path, ...]
     event_definitions: EventDefinitions | None

@@ -49,7 +49,7 @@ class PrivateServer:
         self.port = free_port()
         self.log = folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._identity = _unprivileged()
+        self._identity = unprivileged_user()
         if self._identity:
             shutil.chown(folder, *self._identity.values())
 
@@ -78,7 +78,11 @@ class PrivateServer:
         """Start it, and wait until it responds."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self.command(), stdout=log, stderr=log, start_new_session=True, **self._as_whom()
+                self.command(),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **as_unprivileged_user(self._identity),
             )
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while not self.answers():
@@ -135,15 +139,10 @@ class PrivateServer:
             text=True,
             timeout=TIMEOUT_SECONDS,
             check=False,
-            **self._as_whom(),
+            **as_unprivileged_user(self._identity),
         )
         if done.returncode:
             pytest.fail(f"{command[0]}: {done.stderr}{done.stdout}")
-
-    def _as_whom(self) -> dict[str, Any]:
-        if not self._identity:
-            return {}
-        return {**self._identity, "extra_groups": [], "env": {**os.environ, "HOME": "/nonexistent"}}
 
 
 class PostgresqlServer(PrivateServer):
@@ -248,7 +247,7 @@ SERVERS = {each.backend: each for each in (PostgresqlServer, MariadbServer)}
 def private_server(backend: str) -> Iterator[PrivateServer]:
     """Yield a running server with an empty database; stop and remove it afterwards."""
     server_class = SERVERS[backend]
-    _require(server_class.programs)
+    require_programs(server_class.programs)
     with tempfile.TemporaryDirectory(prefix=f"winchester-{backend}-") as folder:
         server = server_class(Path(folder))
         server.install()
@@ -282,7 +281,8 @@ def _find(program: str) -> str | None:
     return shutil.which(program, path=os.pathsep.join(map(str, homes)))
 
 
-def _require(programs: Sequence[str]) -> None:
+def require_programs(programs: Sequence[str]) -> None:
+    """Skip the test, or fail it under WINCHESTER_REQUIRE_SERVICES=1, if a program is missing."""
     for program in programs:
         if _find(program) is None:
             if os.environ.get("WINCHESTER_REQUIRE_SERVICES") == "1":
@@ -290,9 +290,16 @@ def _require(programs: Sequence[str]) -> None:
             pytest.skip(f"{program} is absent")
 
 
-def _unprivileged() -> dict[str, int]:
+def unprivileged_user() -> dict[str, int]:
     """Return the user for a server when running as root, which the servers refuse."""
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")
     return {"user": nobody.pw_uid, "group": nobody.pw_gid}
+
+
+def as_unprivileged_user(identity: dict[str, int]) -> dict[str, Any]:
+    """Return the arguments of `subprocess` for a server that runs as `identity`, if not empty."""
+    if not identity:
+        return {}
+    return {**identity, "extra_groups": [], "env": {**os.environ, "HOME": "/nonexistent"}}

@@ -1,7 +1,7 @@
 """Databases for tests: created empty, one per test or session, and removed afterwards.
 
 WINCHESTER_TEST_POSTGRESQL_URL and WINCHESTER_TEST_MARIADB_URL (SQLAlchemy URLs) name the servers,
-with a user that may create databases.
+with a user that may create databases. WINCHESTER_TEST_POOLER=1 puts a PgBouncer before PostgreSQL.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sqlalchemy import create_engine, delete, event, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from support.servers.pgbouncer import transaction_pooler
 from winchester_core.storage.sql.database import Database
 from winchester_core.storage.sql.schema import DatabaseSchema
 from winchester_core.storage.sql.tables import event_clock, metadata
@@ -110,7 +111,10 @@ class Databases:
 
     def _make(self, backend: str) -> Database:
         url = self._stack.enter_context(temporary_database(backend, self._folder))
-        database = Database(url, host_clock=FakeClock())
+        is_pooled = backend == "postgresql" and os.environ.get("WINCHESTER_TEST_POOLER") == "1"
+        if is_pooled:
+            url = self._stack.enter_context(transaction_pooler(url))
+        database = Database(url, transaction_pooling=is_pooled, host_clock=FakeClock())
         self._stack.callback(database.close)
         if database.dialect.embedded:
             without_fsync(database.engine)

@@ -11,6 +11,7 @@ from winchester_core.storage.sql.dialects import DatabaseErrorKind, dialect_for
 
 POSTGRESQL = dialect_for("postgresql://h/d", SystemClock())
 MARIADB = dialect_for("mariadb://h/d", SystemClock())
+WAITED_FOR = (DatabaseErrorKind.UNAVAILABLE, DatabaseErrorKind.UNUSABLE_SERVER)
 
 
 @pytest.mark.parametrize(
@@ -22,25 +23,51 @@ MARIADB = dialect_for("mariadb://h/d", SystemClock())
         *(9001, 9009),  # MaxScale and ProxySQL: no backend
         *(1290, 1792, 1836),  # read-only
         *(2003, 2006, 2013),  # not reachable
+        *(1142, 1146, 3948),  # a right or a table is missing, or the number is not known
     ],
 )
 def test_mariadb_errors_that_pass_are_waited_for(number: int) -> None:
     error = pymysql.err.OperationalError(number, "message")
-    assert MARIADB.classify_error(error) is DatabaseErrorKind.UNAVAILABLE
+    assert MARIADB.classify_error(error) in WAITED_FOR
 
 
 @pytest.mark.parametrize(
-    "state", ["08006", "25006", "28P01", "28000", "3D000", "53300", "57P01", "57P03", "58030"]
+    "state",
+    [
+        "08006",
+        "25006",
+        "28P01",
+        "28000",
+        "3D000",
+        "53300",
+        "57P01",
+        "57P03",
+        "58030",
+        "42501",
+        "XX000",
+    ],
 )
 def test_postgresql_errors_that_pass_are_waited_for(state: str) -> None:
     error = psycopg.errors.lookup(state)("message")
-    assert POSTGRESQL.classify_error(error) is DatabaseErrorKind.UNAVAILABLE
+    assert POSTGRESQL.classify_error(error) in WAITED_FOR
 
 
-def test_a_server_that_refuses_to_write_is_recognised() -> None:
-    assert MARIADB.is_read_only(pymysql.err.OperationalError(1290, "--read-only"))
-    assert not MARIADB.is_read_only(pymysql.err.OperationalError(1040, "too many"))
-    assert POSTGRESQL.is_read_only(psycopg.errors.ReadOnlySqlTransaction("no"))
-    assert not POSTGRESQL.is_read_only(psycopg.errors.AdminShutdown("bye"))
-    sqlite = dialect_for("sqlite://", SystemClock())
-    assert not sqlite.is_read_only(RuntimeError())
+def test_connections_to_a_server_that_refuses_to_write_are_replaced() -> None:
+    unusable = DatabaseErrorKind.UNUSABLE_SERVER
+    for number in (1047, 1290, 1836, 9001):
+        assert MARIADB.classify_error(pymysql.err.OperationalError(number, "no")) is unusable
+    assert POSTGRESQL.classify_error(psycopg.errors.ReadOnlySqlTransaction("no")) is unusable
+
+
+@pytest.mark.parametrize("state", ["26000", "42P05"])
+def test_a_prepared_statement_that_a_pooler_lost_is_recognized(state: str) -> None:
+    error = psycopg.errors.lookup(state)("message")
+    assert POSTGRESQL.classify_error(error) is DatabaseErrorKind.STATEMENT_LOST
+
+
+def test_errors_of_a_server_are_told_from_broken_connections() -> None:
+    assert MARIADB.is_server_error(pymysql.err.OperationalError(1927, "killed"))
+    assert not MARIADB.is_server_error(pymysql.err.OperationalError(2013, "lost"))
+    assert POSTGRESQL.is_server_error(psycopg.errors.AdminShutdown("bye"))
+    assert not POSTGRESQL.is_server_error(psycopg.OperationalError("closed"))
+    assert not dialect_for("sqlite://", SystemClock()).is_server_error(RuntimeError())

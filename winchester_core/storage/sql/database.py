@@ -67,15 +67,22 @@ class Database:
     """Connection pool of a database. Safe to share between threads; not across a fork."""
 
     def __init__(
-        self, url: str, *, host_clock: Clock | None = None, counters: Counters | None = None
+        self,
+        url: str,
+        *,
+        transaction_pooling: bool = False,
+        host_clock: Clock | None = None,
+        counters: Counters | None = None,
     ) -> None:
         self.dialect = dialect_for(url, host_clock or SystemClock())
+        if transaction_pooling:
+            self.dialect.use_transaction_pooling()
         self.counters = counters or Counters()
         self.engine = self._create_engine(self.dialect.prepare_url(url))
         _silence_pool_tracebacks(self.engine.pool)
         self.dialect.configure_engine(self.engine)
         if not self.dialect.embedded:
-            check_idle_connections(self.engine)
+            _check_connections(self.engine, self.dialect)
         self._read_engine = self.engine.execution_options(**{READ_ONLY: True})
 
     @property
@@ -89,11 +96,22 @@ class Database:
         Raises `ConcurrentChange` after 30 seconds of conflicts, `DataRefused`,
         `DatabaseUnavailable`, or `StorageError` for any other error of the database.
         """
+        return self._run(self.engine, work)
+
+    def read(self, work: Callable[[Connection], Result]) -> Result:
+        """Run `work`, which must only read, in one transaction. Retries and raises as `write`."""
+        return self._run(self._read_engine, work)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    def _run(self, engine: Engine, work: Callable[[Connection], Result]) -> Result:
         started = monotonic()
         backoff: Backoff | None = None
         while True:
             try:
-                with self._translated_errors(), self.engine.begin() as connection:
+                with self._translated_errors(), engine.begin() as connection:
                     return work(connection)
             except ConcurrentChange as conflict:
                 if monotonic() - started >= MAX_RETRY_SECONDS:
@@ -104,15 +122,6 @@ class Database:
                     first_seconds=FIRST_BACKOFF_SECONDS, max_seconds=MAX_BACKOFF_SECONDS
                 )
                 sleep(backoff.next_seconds())
-
-    def read(self, work: Callable[[Connection], Result]) -> Result:
-        """Run `work`, which must only read, in one transaction. Raises as `write`."""
-        with self._translated_errors(), self._read_engine.begin() as connection:
-            return work(connection)
-
-    def close(self) -> None:
-        """Close every connection."""
-        self.engine.dispose()
 
     def _create_engine(self, url: str) -> Engine:
         try:
@@ -147,14 +156,23 @@ class Database:
     def _storage_error(self, error: DBAPIError) -> StorageError:
         cause = error.orig if error.orig is not None else error
         reason = f"{type(cause).__name__}: {driver_statements.first_line(cause)}"
+        kind = self.dialect.classify_error(cause)
         if error.connection_invalidated:
-            return ConnectionBroken(reason)
-        match self.dialect.classify_error(cause):
+            self.engine.dispose()  # new connections may reach the new primary
+            is_explained = self.dialect.is_server_error(cause)
+            return DatabaseUnavailable(reason) if is_explained else ConnectionBroken(reason)
+        match kind:
             case DatabaseErrorKind.CONFLICT:
                 return ConcurrentChange(reason)
+            case DatabaseErrorKind.STATEMENT_LOST:
+                logger.warning("prepared statements disabled, see transaction_pooling: %s", reason)
+                self.dialect.disable_prepared_statements()
+                self.engine.dispose()
+                return ConcurrentChange(reason)
             case DatabaseErrorKind.UNAVAILABLE:
-                if self.dialect.is_read_only(cause):
-                    self.engine.dispose()  # new connections may reach the new primary
+                return DatabaseUnavailable(reason)
+            case DatabaseErrorKind.UNUSABLE_SERVER:
+                self.engine.dispose()
                 return DatabaseUnavailable(reason)
             case DatabaseErrorKind.REFUSED:
                 return DataRefused(reason)
@@ -179,31 +197,31 @@ def _missing_driver_error(driver: str, extra: str) -> str:
     return f"database.url: {driver!r} is not installed: {install_command(extra)}"
 
 
-# Connection check: ping a pooled connection before use, but only after it was idle for a while.
+# Connection check: before use, at most once a second, ask whether the server accepts writes.
 #
-# SQLAlchemy's pre-ping costs a round trip for every transaction. A recently used connection is not
-# checked: if it has just broken, its transaction fails as if it broke a moment later.
+# SQLAlchemy's pre-ping costs a round trip for every transaction. A connection that breaks between
+# two checks fails its transaction, which is retried. A server that has become read-only after a
+# failover would otherwise be used for reading forever.
 
-CHECK_AFTER_IDLE_SECONDS = 1.0
-_USED_AT = "winchester_used_at"
+CHECK_INTERVAL_SECONDS = 1.0
+_CHECKED_AT = "winchester_checked_at"
 
 
-def check_idle_connections(engine: Engine) -> None:
-    """Make `engine` replace a connection that was idle for a second and fails a ping."""
-
-    def on_checkin(_connection: Any, record: Any) -> None:
-        record.info[_USED_AT] = monotonic()
+def _check_connections(engine: Engine, dialect: SqlDialect) -> None:
+    """Make `engine` replace all connections when one is broken or its server does not write."""
 
     def on_checkout(connection: Any, record: Any, _proxy: Any) -> None:
-        used_at = record.info.get(_USED_AT)
-        if used_at is None or monotonic() - used_at < CHECK_AFTER_IDLE_SECONDS:
+        now = monotonic()
+        if now - record.info.setdefault(_CHECKED_AT, now) < CHECK_INTERVAL_SECONDS:
             return
         try:
-            engine.dialect.do_ping(connection)
+            accepts_writes = dialect.accepts_writes(connection)
         except engine.dialect.loaded_dbapi.Error as error:
             raise InvalidatePoolError("the connection broke while idle") from error
+        if not accepts_writes:
+            raise InvalidatePoolError("the server does not accept writes")
+        record.info[_CHECKED_AT] = now
 
-    event.listen(engine, "checkin", on_checkin)
     event.listen(engine, "checkout", on_checkout)
 
 

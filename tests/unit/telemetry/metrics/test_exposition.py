@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 from wsgiref.util import setup_testing_defaults
@@ -11,6 +10,7 @@ import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from support.servers.database_servers import require_programs
 from winchester_core.telemetry.counters import Histogram
 from winchester_core.telemetry.metrics import METRICS, Sample, catalogue
 from winchester_core.telemetry.metrics.catalogue import COUNT_METRICS, MetricKind
@@ -88,11 +88,9 @@ def test_a_probe_added_later_is_included() -> None:
 
 
 def test_promtool_accepts_the_output() -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed")
+    require_programs(["promtool"])
     checked = subprocess.run(
-        [promtool, "check", "metrics"],
+        ["promtool", "check", "metrics"],
         input=scrape(one_of_each),
         text=True,
         capture_output=True,

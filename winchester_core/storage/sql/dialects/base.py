@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Text, bindparam, delete, func, tuple_, type_coerce
 from sqlalchemy.types import UserDefinedType
 
+from winchester_core.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
@@ -33,7 +35,9 @@ class DatabaseErrorKind(Enum):
     """The meaning of a database error for the transaction that raised it."""
 
     CONFLICT = "a conflict with another transaction: retry the whole transaction"
+    STATEMENT_LOST = "the server does not know a prepared statement: retry without any"
     UNAVAILABLE = "the database is unreachable, full or locked: retry later"
+    UNUSABLE_SERVER = "this server cannot write, another one may: retry later on new connections"
     REFUSED = "the content is invalid: a retry would fail again"
     UNKNOWN = "a bug in the program or the schema"
 
@@ -64,6 +68,20 @@ class SqlDialect:
 
     def configure_engine(self, engine: Engine) -> None:
         """Attach event listeners that configure new connections."""
+
+    def use_transaction_pooling(self) -> None:
+        """Keep no state in sessions. Raises `ConfigurationError` if not supported."""
+        raise ConfigurationError(["database.transaction_pooling: only PostgreSQL supports it"])
+
+    def disable_prepared_statements(self) -> None:
+        """Prepare no statements on new connections."""
+
+    def accepts_writes(self, connection: Any) -> bool:
+        """Ask the server of a driver connection; raises the driver's error if it does not respond.
+
+        The old primary stays readable after a failover.
+        """
+        raise NotImplementedError
 
     def real_time(self) -> ColumnElement[datetime]:
         """Return an expression of the database server's time with microseconds."""
@@ -150,8 +168,8 @@ class SqlDialect:
         del engine
         return WorkerNotifier()
 
-    def is_read_only(self, error: BaseException) -> bool:
-        """Return whether the server refuses to write, as the old primary does after a failover."""
+    def is_server_error(self, error: BaseException) -> bool:
+        """Return whether the server has sent this error, and the driver has not noticed it."""
         del error
         return False
 

@@ -279,14 +279,11 @@ _TCP_OPTIONS = {
 
 # numbers of MariaDB's error codes
 _CONFLICTS = frozenset({1062, 1205, 1213, 1020})
-_UNAVAILABLE = frozenset(
-    {0, 3, 1021, 1026, 1030, 1036, 1037, 1040, 1041, 1042, 1053, 1114, 1129, 1158, 1159, 1160}
-    | {1161, 1290, 1317, 1792, 1927, 1969, 2002, 2003, 2006, 2013, 2014, 2055}
-    # too many connections of a user, access denied, Galera and proxies without a usable node
-    | {1044, 1045, 1047, 1135, 1180, 1203, 1226, 1836, 3168, 4031, *range(9000, 9010)}
-)
-_READ_ONLY = frozenset({1290, 1792, 1836})
-_REFUSED = frozenset({1048, 1105, 1153, 1264, 1265, 1292, 1366, 1406, 1452, 3140, 4025, 1644})
+# read-only servers, Galera nodes that are not ready, and proxies without a usable server
+_UNUSABLE_SERVER = frozenset({1047, 1290, 1792, 1836, *range(9000, 9010)})
+_REFUSED = frozenset({1048, 1105, 1118, 1139, 1153, 1264, 1265, 1292, 1300, 1301, 1364, 1366})
+_REFUSED |= {1406, 1452, 1525, 1644, 1690, 1977, 3140, 4025}
+_CLIENT_ERRORS = range(2000, 3000)
 
 
 class MariadbDialect(SqlDialect):
@@ -332,17 +329,31 @@ class MariadbDialect(SqlDialect):
         # concat() prevents that, and the caller's literal prefix bounds the range instead
         return super().matches_glob(func.concat(column), glob)
 
-    def is_read_only(self, error: BaseException) -> bool:
-        return bool(error.args) and error.args[0] in _READ_ONLY
+    def accepts_writes(self, connection: Any) -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT @@read_only")
+            (is_read_only,) = cursor.fetchone()
+        return not is_read_only
+
+    def is_server_error(self, error: BaseException) -> bool:
+        number = _error_number(error)
+        return bool(number) and number not in _CLIENT_ERRORS
 
     def classify_error(self, error: BaseException) -> DatabaseErrorKind:
-        number = error.args[0] if error.args and isinstance(error.args[0], int) else None
+        number = _error_number(error)
         if number in _CONFLICTS:
             return DatabaseErrorKind.CONFLICT
-        if number in _UNAVAILABLE or (number is None and type(error).__name__ == "InterfaceError"):
+        if number in _UNUSABLE_SERVER:
+            return DatabaseErrorKind.UNUSABLE_SERVER
+        if number in _REFUSED or type(error).__name__ in ("DataError", "IntegrityError"):
+            return DatabaseErrorKind.REFUSED
+        if number is not None or type(error).__name__ == "InterfaceError":
             return DatabaseErrorKind.UNAVAILABLE
-        refused = number in _REFUSED or type(error).__name__ == "DataError"
-        return DatabaseErrorKind.REFUSED if refused else DatabaseErrorKind.UNKNOWN
+        return DatabaseErrorKind.UNKNOWN
+
+
+def _error_number(error: BaseException) -> int | None:
+    return error.args[0] if error.args and isinstance(error.args[0], int) else None
 
 
 def _converters() -> dict[Any, Any]:

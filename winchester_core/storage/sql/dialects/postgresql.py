@@ -6,6 +6,7 @@ import logging
 import re
 import threading
 from contextlib import closing, contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -24,16 +25,28 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from winchester_core.storage.sql.dialects import base
+from winchester_core.clock import monotonic
+from winchester_core.errors import ConfigurationError
+from winchester_core.storage.sql.dialects import base, driver_statements
 from winchester_core.storage.sql.dialects.base import DatabaseErrorKind, SqlDialect, WorkerNotifier
 from winchester_core.storage.sql.dialects.postgresql_bulk import PostgresqlWriter
 from winchester_core.storage.sql.types import UtcDateTime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import URL, BindParameter, ColumnElement, Engine, FromClause, Table
+    from sqlalchemy import (
+        URL,
+        BindParameter,
+        ColumnElement,
+        Connection,
+        Engine,
+        FromClause,
+        Table,
+    )
+
+    from winchester_core.clock import Clock
 
 _CONNECT_ARGS = {
     "connect_timeout": base.CONNECT_TIMEOUT_SECONDS,
@@ -46,22 +59,23 @@ _CONNECT_ARGS = {
 }
 """Parameters of libpq; a URL may override them."""
 
-_SESSION_OPTIONS = (
-    "-c timezone=UTC"
-    f" -c lock_timeout={base.LOCK_TIMEOUT_SECONDS}s"
-    f" -c idle_in_transaction_session_timeout={base.IDLE_TRANSACTION_TIMEOUT_SECONDS}s"
+_SESSION_SETTINGS = {
+    "timezone": "UTC",
+    "lock_timeout": f"{base.LOCK_TIMEOUT_SECONDS}s",
+    "idle_in_transaction_session_timeout": f"{base.IDLE_TRANSACTION_TIMEOUT_SECONDS}s",
     # every query has an index; for a few hundred rows the planner would prefer a sequential scan,
     # because its default costs assume spinning disks
-    " -c enable_seqscan=off"
+    "enable_seqscan": "off",
     # no query takes long enough to be worth compiling
-    " -c jit=off"
-)
+    "jit": "off",
+}
+"""Settings of the server for each session; `options` in a URL may override them."""
 
 # SQLSTATE codes and classes: PostgreSQL manual, appendix A
 _CONFLICTS = frozenset({"40001", "40P01", "55P03", "23505"})
-_UNAVAILABLE_CLASSES = frozenset({"08", "25", "28", "3D", "53", "57", "58"})
+_STATEMENT_LOST = frozenset({"26000", "42P05"})
 _READ_ONLY = "25006"
-_REFUSED_CLASSES = frozenset({"22", "23", "54"})
+_REFUSED_CLASSES = frozenset({"21", "22", "23", "44", "54", "P0"})
 _DRIVER_ERRORS = {
     "OperationalError": DatabaseErrorKind.UNAVAILABLE,
     "InterfaceError": DatabaseErrorKind.UNAVAILABLE,
@@ -75,20 +89,61 @@ class PostgresqlDialect(SqlDialect):
     name = "postgresql"
     bulk = PostgresqlWriter()
 
+    def __init__(self, host_clock: Clock) -> None:
+        super().__init__(host_clock)
+        self._pools_transactions = False
+        self._prepares_statements = True
+        self._settings = dict(_SESSION_SETTINGS)
+
     def prepare_url(self, url: str) -> str:
         return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
 
     def engine_options(self, url: URL) -> dict[str, Any]:
-        given = {name: value for name, value in url.query.items() if name in _CONNECT_ARGS}
-        # the last value of a setting wins: the URL's
-        options = f"{_SESSION_OPTIONS} {url.query.get('options', '')}".strip()
-        return {
-            "isolation_level": "READ COMMITTED",
-            "connect_args": {**_CONNECT_ARGS, **given, "options": options},
-        }
+        arguments = {**_CONNECT_ARGS}
+        arguments |= {name: value for name, value in url.query.items() if name in _CONNECT_ARGS}
+        if "prepare_threshold" in url.query:  # the driver expects no text
+            arguments["prepare_threshold"] = _prepare_threshold(url.query["prepare_threshold"])
+        self._settings |= _parse_options(url.query.get("options", ""))
+        arguments["options"] = "" if self._pools_transactions else _format_options(self._settings)
+        return {"isolation_level": "READ COMMITTED", "connect_args": arguments}
 
     def configure_engine(self, engine: Engine) -> None:
-        event.listen(engine, "connect", _configure_connection)
+        event.listen(engine, "connect", self._configure_connection)
+        if self._pools_transactions:
+            event.listen(engine, "begin", self._configure_transaction)
+
+    def use_transaction_pooling(self) -> None:
+        self._pools_transactions = True
+        self.disable_prepared_statements()
+
+    def disable_prepared_statements(self) -> None:
+        self._prepares_statements = False
+
+    def accepts_writes(self, connection: Any) -> bool:
+        autocommit, connection.autocommit = connection.autocommit, True
+        try:
+            (is_read_only,) = connection.execute("SHOW transaction_read_only").fetchone()
+        finally:
+            if not connection.closed:
+                connection.autocommit = autocommit
+        return bool(is_read_only == "off")
+
+    def _configure_connection(self, connection: Any, _record: object) -> None:
+        from psycopg.types.array import ListBinaryDumper
+
+        from winchester_core.storage.sql.dialects.postgresql_cursor import UnpreparedCursor
+
+        connection.cursor_factory = UnpreparedCursor
+        if not self._prepares_statements:
+            connection.prepare_threshold = None
+        # the driver takes several times as long to encode arrays as text
+        connection.adapters.register_dumper(list, ListBinaryDumper)
+
+    def _configure_transaction(self, connection: Connection) -> None:
+        if connection.get_isolation_level() == "AUTOCOMMIT":
+            return
+        calls = ", ".join(["set_config(%s, %s, true)"] * len(self._settings))
+        driver_statements.execute(connection, f"SELECT {calls}", [*chain(*self._settings.items())])
 
     def real_time(self) -> ColumnElement[datetime]:
         return func.clock_timestamp(type_=UtcDateTime())
@@ -121,7 +176,7 @@ class PostgresqlDialect(SqlDialect):
         return cast(column, Text())  # the driver decodes values of the type JSON
 
     def notifier(self, engine: Engine) -> WorkerNotifier:
-        return PostgresqlNotifier(engine)
+        return PostgresqlNotifier(engine, None if self._pools_transactions else self.accepts_writes)
 
     def index_order(
         self, order: ColumnElement[Any], *, after_null: ColumnElement[Any] | None
@@ -132,8 +187,8 @@ class PostgresqlDialect(SqlDialect):
     def contains(self, column: ColumnElement[str], text: str) -> ColumnElement[bool]:
         return func.strpos(column, text) > 0
 
-    def is_read_only(self, error: BaseException) -> bool:
-        return getattr(error, "sqlstate", None) == _READ_ONLY
+    def is_server_error(self, error: BaseException) -> bool:
+        return getattr(error, "sqlstate", None) is not None
 
     def classify_error(self, error: BaseException) -> DatabaseErrorKind:
         state = getattr(error, "sqlstate", None)
@@ -141,23 +196,45 @@ class PostgresqlDialect(SqlDialect):
             return _DRIVER_ERRORS.get(type(error).__name__, DatabaseErrorKind.UNKNOWN)
         if state in _CONFLICTS:
             return DatabaseErrorKind.CONFLICT
-        if state[:2] in _UNAVAILABLE_CLASSES:
-            return DatabaseErrorKind.UNAVAILABLE
-        return (
-            DatabaseErrorKind.REFUSED
-            if state[:2] in _REFUSED_CLASSES
-            else DatabaseErrorKind.UNKNOWN
-        )
+        if state in _STATEMENT_LOST:
+            return DatabaseErrorKind.STATEMENT_LOST
+        if state == _READ_ONLY:
+            return DatabaseErrorKind.UNUSABLE_SERVER
+        is_refused = state[:2] in _REFUSED_CLASSES
+        return DatabaseErrorKind.REFUSED if is_refused else DatabaseErrorKind.UNAVAILABLE
 
 
-def _configure_connection(connection: Any, _record: object) -> None:
-    from psycopg.types.array import ListBinaryDumper
+def _prepare_threshold(text: str | tuple[str, ...]) -> int | None:
+    """Return the number of executions before the driver prepares a statement; None for never."""
+    if text == "None":
+        return None
+    if isinstance(text, str) and text.isdecimal():
+        return int(text)
+    message = f"database.url: prepare_threshold is {text!r}; expected a number, or None for never"
+    raise ConfigurationError([message])
 
-    from winchester_core.storage.sql.dialects.postgresql_cursor import UnpreparedCursor
 
-    connection.cursor_factory = UnpreparedCursor
-    # the driver takes several times as long to encode arrays as text
-    connection.adapters.register_dumper(list, ListBinaryDumper)
+_OPTION = re.compile(r"(?:-c\s*|--)([\w.-]+)=((?:\\.|[^\s\\])*)", re.ASCII | re.DOTALL)
+
+
+def _parse_options(text: str | tuple[str, ...]) -> dict[str, str]:
+    """Return the settings in libpq's `options`, such as `-c statement_timeout=5s`."""
+    rest = "".join(text) if isinstance(text, str) else " ".join(text)
+    settings = {}
+    while rest := rest.lstrip():
+        option = _OPTION.match(rest)
+        if option is None:
+            message = f"database.url: options: expected '-c NAME=VALUE', found {rest!r}"
+            raise ConfigurationError([message])
+        name, value = option.groups()
+        settings[name.replace("-", "_").lower()] = re.sub(r"\\(.)", r"\1", value)
+        rest = rest[option.end() :]
+    return settings
+
+
+def _format_options(settings: Mapping[str, str]) -> str:
+    escaped = {name: re.sub(r"([\s\\])", r"\\\1", value) for name, value in settings.items()}
+    return " ".join(f"-c {name}={value}" for name, value in escaped.items())
 
 
 def _bigint_array(numbers: Sequence[int]) -> BindParameter[Any]:
@@ -184,12 +261,20 @@ POLL_SECONDS = 0.5
 
 RECONNECT_SECONDS = 2.0
 
+CHECK_SECONDS = 2.0
+"""Interval at which the listener asks whether its server is still the primary."""
+
 
 class PostgresqlNotifier(WorkerNotifier):
-    """The notifier of a PostgreSQL database, by LISTEN and NOTIFY."""
+    """The notifier of a PostgreSQL database, by LISTEN and NOTIFY.
 
-    def __init__(self, engine: Engine) -> None:
+    `accepts_writes` asks the server of a connection; None if connections cannot listen, because
+    they are pooled by transaction. Workers then poll.
+    """
+
+    def __init__(self, engine: Engine, accepts_writes: Callable[[Any], bool] | None) -> None:
         self._engine = engine
+        self._accepts_writes = accepts_writes
         self._notify_engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def notify(self) -> None:
@@ -203,9 +288,16 @@ class PostgresqlNotifier(WorkerNotifier):
     @contextmanager
     def listen(self, wake: Callable[[], None]) -> Iterator[None]:
         """See `WorkerNotifier.listen`."""
+        if self._accepts_writes is None:
+            logger.info("transactions are pooled, workers poll instead of listening")
+            yield
+            return
         done = threading.Event()
         thread = threading.Thread(
-            target=self._listen, args=(wake, done), name="notification-listener", daemon=True
+            target=self._listen,
+            args=(wake, done, self._accepts_writes),
+            name="notification-listener",
+            daemon=True,
         )
         thread.start()
         try:
@@ -214,23 +306,31 @@ class PostgresqlNotifier(WorkerNotifier):
             done.set()
             thread.join()
 
-    def _listen(self, wake: Callable[[], None], done: threading.Event) -> None:
+    def _listen(
+        self, wake: Callable[[], None], done: threading.Event, usable: Callable[[Any], bool]
+    ) -> None:
         """Listen until `done`, reconnecting after errors. The body of a thread."""
         driver_error = self._engine.dialect.loaded_dbapi.Error
         while not done.is_set():
             try:
-                self._listen_until(wake, done)
+                with closing(self._detached_connection()) as connection:
+                    connection.execute(f"LISTEN {CHANNEL}")
+                    wake()  # notifications before LISTEN are lost
+                    while not done.is_set() and usable(connection):
+                        self._await_notifications(connection, wake, done)
             except (SQLAlchemyError, driver_error) as error:
                 logger.debug("cannot listen for notifications, retrying: error=%s", error)
                 done.wait(RECONNECT_SECONDS)
 
-    def _listen_until(self, wake: Callable[[], None], done: threading.Event) -> None:
-        with closing(self._detached_connection()) as connection:
-            connection.execute(f"LISTEN {CHANNEL}")
-            wake()  # notifications before LISTEN are lost
-            while not done.is_set():
-                for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
-                    wake()
+    @staticmethod
+    def _await_notifications(
+        connection: Any, wake: Callable[[], None], done: threading.Event
+    ) -> None:
+        """Wake workers for each notification of the next seconds."""
+        check_at = monotonic() + CHECK_SECONDS
+        while not done.is_set() and monotonic() < check_at:
+            for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
+                wake()
 
     def _detached_connection(self) -> Any:
         """Return a driver connection that is detached from the pool."""
