@@ -12,7 +12,6 @@ import pytest
 
 from support.builders.nova.load import Load, lifecycle_load, one_day, write_load
 from winchester_core import bootstrap
-from winchester_core.ingest.pump import SourcePump
 from winchester_core.ingest.replay import Replayer, ReplayPace, ReplaySummary
 from winchester_core.sources.jsonl import JsonlSource
 from winchester_core.storage.records import EventFilter, StreamFilter
@@ -58,11 +57,7 @@ def replay_on_sqlite(settings: Any, path: Path, pace: ReplayPace) -> tuple[Repla
     clock = bootstrap.replay_clock(store)
     manager = bootstrap.make_ingester(settings, store, clock)
     pipelines = bootstrap.make_worker(settings, store, clock)
-    source, stop = source_of(path), threading.Event()
-    pump = SourcePump("replay", source, manager, batch_size=pace.batch_size, stop=stop)
-    replay = Replayer(
-        source=source, pump=pump, ingester=manager, worker=pipelines, pace=pace, stop=stop
-    )
+    replay = Replayer(source_of(path), manager, pipelines, pace=pace, stop=threading.Event())
     return replay.run(), store
 
 

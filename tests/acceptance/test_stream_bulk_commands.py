@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from support.scenes.sites import TRIGGERS, Site, task_events
 from winchester_core.bootstrap import TriggerManager
-from winchester_core.cli.commands import stream_actions
+from winchester_core.cli.commands.stream_actions import ErrorStreamCommand
 from winchester_core.model.stream import Reason
 from winchester_core.storage.records import Failure, StreamFilter
 
@@ -25,7 +26,8 @@ FULL, GONE = "OSError: the disk is full", "ConnectionError: nobody is there"
 @pytest.fixture
 def failed_site(ready_site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     """Five streams in error on three pages: four about to fire, one about to expire."""
-    monkeypatch.setattr(stream_actions, "ERROR_PAGE_SIZE", 2)
+    pages_of_two = replace(ErrorStreamCommand.records, page_size=2)
+    monkeypatch.setattr(ErrorStreamCommand, "records", pages_of_two)
     ready_site.write("triggers.yaml", TRIGGERS + OTHER)
     with TriggerManager(ready_site.config) as manager:
         for host, hour in [("a", 11), ("b", 12), ("c", 13)]:

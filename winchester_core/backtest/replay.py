@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from winchester_core import bootstrap
 from winchester_core.backtest.outcomes import read_outcomes
 from winchester_core.errors import StorageError
-from winchester_core.ingest.pump import SourcePump
 from winchester_core.ingest.replay import Replayer
 from winchester_core.interfaces import EventSource
 from winchester_core.model.message import Message, MessageKind
@@ -72,16 +71,13 @@ class Backtest:
         worker = bootstrap.make_worker(
             replay_settings, self._store, clock, pipelines=_empty_pipelines(settings)
         )
-        pump = SourcePump(
-            "backtest", source, ingester, batch_size=self._pace.batch_size, stop=self._stop
-        )
         summary = Replayer(
-            source=source,
-            pump=pump,
-            ingester=ingester,
-            worker=worker,
+            source,
+            ingester,
+            worker,
             pace=self._pace,
             stop=self._stop,
+            name="backtest",
             on_batch=on_batch,
         ).run()
         return ReplayResult(self._store, summary, read_outcomes(self._store))

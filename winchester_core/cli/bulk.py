@@ -1,13 +1,13 @@
-"""Base class of commands that apply one action to many objects, selected by id."""
+"""Base classes of commands that apply one action to each of several objects, selected by id."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from winchester_core.cli.options import positive_number
-from winchester_core.cli.output import FlatLister, check_columns
+from winchester_core.cli.output import FlatLister
+from winchester_core.cli.session import StoreSession
 from winchester_core.errors import (
     EffectInProgress,
     IllegalTransition,
@@ -15,14 +15,15 @@ from winchester_core.errors import (
     UnknownRejectedMessage,
     UnknownStream,
 )
-from winchester_core.service.exit import DONE, FAILED
+from winchester_core.service.exit import FAILED, UsageError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
-BULK_COLUMNS: Final = ("id", "outcome", "reason")
+    from winchester_core.cli.listing import Filter, Records
+
 FAILED_OUTCOME: Final = "failed"
 ITEM_ERRORS = (
     IllegalTransition,
@@ -45,10 +46,11 @@ class BulkCommand(FlatLister, Generic[Resource]):
     A failure for one id does not stop the others; the exit status is then 1.
     """
 
-    item_label = ""
-    """Noun for the objects that the ids identify, for the help text."""
-    ids_optional = False
-    """Whether another option may select the objects instead."""
+    columns = ("id", "outcome", "reason")
+    plural = ""
+    """Noun for the objects that the ids identify."""
+    selected_noun = ""
+    """Noun for the objects that ``--all`` selects instead of ids; "": it is no option."""
     failed_outcomes: frozenset[str] = frozenset({FAILED_OUTCOME})
     """Outcomes for which the exit status is 1."""
 
@@ -68,9 +70,9 @@ class BulkCommand(FlatLister, Generic[Resource]):
         parser.add_argument(
             "ids",
             metavar="ID",
-            nargs="*" if self.ids_optional else "+",
+            nargs="*" if self.selected_noun else "+",
             type=positive_number,
-            help=f"the ids of {self.item_label}",
+            help=f"the ids of the {self.plural}",
         )
         return parser
 
@@ -78,19 +80,6 @@ class BulkCommand(FlatLister, Generic[Resource]):
         """Yield the selected ids, without duplicates."""
         del resource
         yield from dict.fromkeys(parsed_args.ids)
-
-    def run(self, parsed_args: Namespace) -> int:
-        """Apply the action to each id; return the exit status."""
-        self._has_failed = False
-        super().run(parsed_args)
-        return FAILED if self._has_failed else DONE
-
-    def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], Iterable[dict[str, Any]]]:
-        """Return the columns and the outcomes, which are produced while they are read."""
-        columns = check_columns(parsed_args.columns, BULK_COLUMNS) or BULK_COLUMNS
-        rows = self._result_rows(parsed_args)
-        first = list(islice(rows, 1))  # errors that concern all ids are raised before any output
-        return columns, chain(first, rows)
 
     def results(self, resource: Resource, parsed_args: Namespace) -> Iterator[BulkResult]:
         """Apply the action to each selected id; yield the results."""
@@ -101,8 +90,61 @@ class BulkCommand(FlatLister, Generic[Resource]):
                 outcome, reason = FAILED_OUTCOME, str(error)
             yield item_id, outcome, reason
 
-    def _result_rows(self, parsed_args: Namespace) -> Iterator[dict[str, Any]]:
+    def objects(self, parsed_args: Namespace) -> Iterator[dict[str, Any]]:
+        """Yield the outcomes, which are produced while they are read."""
         with self.open_resource(parsed_args) as resource:
             for item_id, outcome, reason in self.results(resource, parsed_args):
-                self._has_failed |= outcome in self.failed_outcomes
+                if outcome in self.failed_outcomes:
+                    self.status = FAILED
                 yield {"id": item_id, "outcome": outcome, "reason": reason}
+
+
+class StoreAction(BulkCommand[StoreSession]):
+    """Call one method of the store with each id.
+
+    ``--all`` selects the `records` with the values of `selected`; the `filters` select among them.
+    """
+
+    method = ""
+    """Name of the store's method, unless `process` is overridden."""
+    outcome = ""
+    """Past participle of the action."""
+    records: Records
+    selected: Mapping[str, Any] = {}
+    filters: tuple[Filter, ...] = ()
+
+    def open_resource(self, parsed_args: Namespace) -> StoreSession:
+        """Return the session. Raises `UsageError` unless either ids or ``--all`` are given."""
+        if self.selected_noun:
+            self._check_selection(parsed_args)
+        return StoreSession(parsed_args)
+
+    def pages(self, session: StoreSession) -> Iterator[list[Any]]:
+        """Yield the records that ``--all`` and the filters select, in pages."""
+        selection = self.records.selection(session, self.filters, **self.selected)
+        return self.records.pages(session, selection)
+
+    def ids(self, resource: StoreSession, parsed_args: Namespace) -> Iterator[int]:
+        """Yield the given ids, or those of the selected records."""
+        if self.selected_noun and parsed_args.all:
+            for page in self.pages(resource):
+                yield from (record.id for record in page)
+        else:
+            yield from super().ids(resource, parsed_args)
+
+    def process(
+        self, resource: StoreSession, item_id: int, parsed_args: Namespace
+    ) -> tuple[str, str | None]:
+        """Call the method."""
+        getattr(resource.store, self.method)(item_id)
+        return self.outcome, None
+
+    def _check_selection(self, parsed_args: Namespace) -> None:
+        if bool(parsed_args.ids) == parsed_args.all:
+            raise UsageError(
+                f"specify the ids of {self.plural}, or --all for all {self.selected_noun}"
+            )
+        given = [each for each in self.filters if each.is_given(parsed_args)]
+        if given and not parsed_args.all:
+            option = given[0].names[0]
+            raise UsageError(f"{option} is a filter for --all: it cannot be used with ids")

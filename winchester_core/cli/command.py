@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from cliff.app import App
 
+    from winchester_core.cli.options import Argument
+
 
 class CommandRegistry(CommandManager):
     """Registry of installed commands, each imported on first use.
@@ -43,14 +45,23 @@ class DocumentedCommand(Command):
 
     conflict_handler = "resolve"
     """``-c FILE`` overrides the ``-c COLUMN`` of cliff's listings; ``--column`` remains."""
+    arguments: tuple[Argument, ...] = ()
+    """Arguments in addition to those of the base classes."""
     examples: tuple[str, ...] = ()
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Return the parser with ``--debug``; subclasses add their own options."""
+        """Return the parser with the common options and the `arguments`."""
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        add_debug_option(parser)
+        self.add_common_options(parser)
+        for base in reversed(type(self).__mro__):
+            for argument in vars(base).get("arguments", ()):
+                argument.add_to(parser)
         return parser
+
+    def add_common_options(self, parser: ArgumentParser) -> None:
+        """Add ``--debug``."""
+        add_debug_option(parser)
 
     def _load_hooks(self) -> None:
         """Load cliff's hooks of this command if any are installed.
@@ -71,8 +82,7 @@ class DocumentedCommand(Command):
 class ConfiguredCommand(DocumentedCommand):
     """Command that reads a configuration."""
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Return the parser with ``-c FILE`` and ``--debug``; subclasses add their own options."""
-        parser = super().get_parser(prog_name)
+    def add_common_options(self, parser: ArgumentParser) -> None:
+        """Add ``--debug`` and ``-c FILE``."""
+        super().add_common_options(parser)
         add_config_option(parser, default=getattr(self.app_args, "config", None))
-        return parser

@@ -8,13 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from winchester_core.cli.options import positive_number, suggest_path
+from winchester_core.cli.options import Argument, Repeated, positive_number, suggest_path
 from winchester_core.errors import SourceError
 from winchester_core.model.message import MessageKind
 from winchester_core.service.exit import UsageError
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
 
     from winchester_core.config import Part, Settings
     from winchester_core.ingest.replay import ReplayPace
@@ -24,27 +24,22 @@ if TYPE_CHECKING:
 STDIN: Final = "-"
 
 
-def add_file_options(parser: ArgumentParser, *, required: bool) -> None:
-    """Add ``--file``, ``--format`` and ``--datetime-trait``."""
-    parser.add_argument(
-        "--file",
-        metavar="PATH",
-        required=required,
-        help="the file or directory; - is standard input",
-    )
-    parser.add_argument(
+FILE_HELP: Final = "the file or directory; - is standard input"
+FORMAT_OPTIONS: Final = (
+    Argument(
         "--format",
-        choices=[kind.value for kind in MessageKind],
-        help="the kind of messages in the file (default: notification if distiller_config is set "
+        None,
+        "the kind of messages in the file (default: notification if distiller_config is set "
         "and --datetime-trait is not given; else event)",
-    )
-    parser.add_argument(
-        "--datetime-trait",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="a datetime trait of the file's events. Repeatable",
-    )
+        choices=[kind.value for kind in MessageKind],
+    ),
+    Repeated("--datetime-trait", "NAME", "a datetime trait of the file's events. Repeatable"),
+)
+FILE_OPTIONS: Final = (Argument("--file", "PATH", FILE_HELP), *FORMAT_OPTIONS)
+REQUIRED_FILE_OPTIONS: Final = (
+    Argument("--file", "PATH", FILE_HELP, required=True),
+    *FORMAT_OPTIONS,
+)
 
 
 def parts_of_format(args: Namespace) -> tuple[Part, ...]:
@@ -86,49 +81,6 @@ def _check_file(name: str) -> None:
     raise SourceError(name, f"there is no such file; {hint}")
 
 
-def add_pace_options(parser: ArgumentParser) -> None:
-    """Add ``--step``, ``--advance``, ``--advance-step`` and ``--batch-size``."""
-    parser.add_argument(
-        "--step",
-        type=_duration,
-        metavar="DURATION",
-        default=timedelta(hours=1),
-        help="stream time between runs of the worker (default: 1h)",
-    )
-    parser.add_argument(
-        "--advance",
-        type=_duration_or_zero,
-        metavar="DURATION",
-        default=timedelta(days=5),
-        help="how far to advance the clock after the last message (default: 5d; 0: not at all)",
-    )
-    parser.add_argument(
-        "--advance-step",
-        type=_duration,
-        metavar="DURATION",
-        default=timedelta(days=1),
-        help="step of that advance (default: 1d)",
-    )
-    parser.add_argument(
-        "--batch-size",
-        metavar="N",
-        type=positive_number,
-        help="messages per transaction (default: ingest_batch_size)",
-    )
-
-
-def replay_pace(args: Namespace, settings: Settings) -> ReplayPace:
-    """Return the pace that the options give."""
-    from winchester_core.ingest.replay import ReplayPace
-
-    return ReplayPace(
-        step=args.step,
-        advance=args.advance,
-        advance_step=args.advance_step,
-        batch_size=args.batch_size or settings.ingest_batch_size,
-    )
-
-
 def _duration_or_zero(text: str) -> timedelta:
     return timedelta(0) if text.strip() == "0" else _duration(text)
 
@@ -144,3 +96,46 @@ def _duration(text: str) -> timedelta:
         raise argparse.ArgumentTypeError(f"{text!r}: {invalid.msg}") from None
     assert isinstance(parsed, timedelta)  # noqa: S101 - voluptuous validators are untyped
     return parsed
+
+
+PACE_OPTIONS: Final = (
+    Argument(
+        "--step",
+        "DURATION",
+        "stream time between runs of the worker (default: 1h)",
+        type=_duration,
+        default=timedelta(hours=1),
+    ),
+    Argument(
+        "--advance",
+        "DURATION",
+        "how far to advance the clock after the last message (default: 5d; 0: not at all)",
+        type=_duration_or_zero,
+        default=timedelta(days=5),
+    ),
+    Argument(
+        "--advance-step",
+        "DURATION",
+        "step of that advance (default: 1d)",
+        type=_duration,
+        default=timedelta(days=1),
+    ),
+    Argument(
+        "--batch-size",
+        "N",
+        "messages per transaction (default: ingest_batch_size)",
+        type=positive_number,
+    ),
+)
+
+
+def replay_pace(args: Namespace, settings: Settings) -> ReplayPace:
+    """Return the pace that the options give."""
+    from winchester_core.ingest.replay import ReplayPace
+
+    return ReplayPace(
+        step=args.step,
+        advance=args.advance,
+        advance_step=args.advance_step,
+        batch_size=args.batch_size or settings.ingest_batch_size,
+    )

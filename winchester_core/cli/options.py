@@ -7,7 +7,7 @@ import os
 from argparse import ArgumentTypeError
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.distribution import DISTRIBUTION
 from winchester_core.service.exit import UsageError
@@ -25,6 +25,46 @@ INIT_HINT: Final = "'winchester init DIR' creates one"
 DATABASE: Final[tuple[Part, ...]] = ("database",)
 ALL_BUT_DATABASE: Final[tuple[Part, ...]] = ("triggers", "pipelines", "distiller", "sources")
 """Parts ignored by a command that needs only the database and the clock."""
+
+
+class Argument:
+    """Option or positional argument of a command, declared once and added to any parser.
+
+    `names` are separated by blanks (``-d --daemon``); `settings` are those of argparse.
+    """
+
+    def __init__(
+        self, names: str, metavar: str | None, help_text: str | None, **settings: Any
+    ) -> None:
+        self.names = names.split()
+        self._settings = {
+            **settings,
+            "help": help_text,
+            **({"metavar": metavar} if metavar else {}),
+        }
+
+    def add_to(self, parser: ArgumentParser) -> None:
+        """Add the argument to `parser`."""
+        parser.add_argument(*self.names, **self._settings)
+
+
+class Flag(Argument):
+    """Option without a value."""
+
+    def __init__(self, names: str, help_text: str) -> None:
+        super().__init__(names, None, help_text, action="store_true")
+
+
+class Repeated(Argument):
+    """Option that may be repeated; its value is a list."""
+
+    def __init__(self, names: str, metavar: str, help_text: str, **settings: Any) -> None:
+        super().__init__(names, metavar, help_text, action="append", default=[], **settings)
+
+
+def id_argument(noun: str) -> Argument:
+    """Return the argument that names one stored object by its id."""
+    return Argument("id", "ID", f"the {noun}'s id", type=positive_number)
 
 
 def add_config_option(parser: ArgumentParser, default: str | None = None) -> None:
@@ -113,35 +153,44 @@ def parse_number(text: str) -> int:
     return int(digits)
 
 
-def add_daemon_options(parser: ArgumentParser) -> None:
-    """Add ``-d`` and ``--pid-file``."""
-    parser.add_argument(
-        "-d",
-        "--daemon",
-        action="store_true",
-        help="run in the background, in the same working directory; the command returns when the "
+DAEMON_OPTIONS: Final = (
+    Flag(
+        "-d --daemon",
+        "run in the background, in the same working directory; the command returns when the "
         "daemon is ready, or prints why it failed to start",
-    )
-    parser.add_argument(
+    ),
+    Argument(
         "--pid-file",
-        metavar="PATH",
-        help="write the process id to this file while the process runs. A second process with "
+        "PATH",
+        "write the process id to this file while the process runs. A second process with "
         "the same file is refused; a file left behind by a crash is reused",
-    )
-
-
+    ),
+)
 METRICS_OFF: Final = "off"
 
 
-def add_metrics_option(parser: ArgumentParser) -> None:
-    """Add ``--metrics-listen``: each process of a host needs an address of its own."""
-    parser.add_argument(
-        "--metrics-listen",
-        metavar="ADDRESS",
-        type=_listen_address,
-        help="listen address of metrics, liveness and readiness over HTTP: a port, HOST:PORT, or "
-        "off (default: the setting metrics_listen)",
-    )
+def _listen_address(text: str) -> tuple[str, int] | str:
+    from voluptuous import Invalid
+
+    from winchester_core.config.values import listen_address
+
+    if text == METRICS_OFF:
+        return METRICS_OFF
+    try:
+        host, port = listen_address(text)
+    except Invalid as invalid:
+        raise ArgumentTypeError(f"{text!r}: {invalid.msg}") from None
+    return host, port
+
+
+METRICS_OPTION: Final = Argument(
+    "--metrics-listen",
+    "ADDRESS",
+    "listen address of metrics, liveness and readiness over HTTP: a port, HOST:PORT, or "
+    "off (default: the setting metrics_listen)",
+    type=_listen_address,
+)
+"""Each process of a host needs an address of its own."""
 
 
 def apply_metrics_option(settings: Settings, args: Namespace) -> Settings:
@@ -158,20 +207,6 @@ def disable_metrics(settings: Settings) -> Settings:
     For commands that end by themselves, and may run beside a process that uses the address.
     """
     return replace(settings, metrics_listen=None)
-
-
-def _listen_address(text: str) -> tuple[str, int] | str:
-    from voluptuous import Invalid
-
-    from winchester_core.config.values import listen_address
-
-    if text == METRICS_OFF:
-        return METRICS_OFF
-    try:
-        host, port = listen_address(text)
-    except Invalid as invalid:
-        raise ArgumentTypeError(f"{text!r}: {invalid.msg}") from None
-    return host, port
 
 
 PROGRAM: Final = "winchester"

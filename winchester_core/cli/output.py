@@ -12,32 +12,59 @@ from cliff.lister import Lister
 from cliff.show import ShowOne
 
 from winchester_core.cli.command import ConfiguredCommand
-from winchester_core.cli.options import parse_number, positive_number
-from winchester_core.cli.session import StoreSession
 from winchester_core.service.exit import DONE, UsageError
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from argparse import Namespace
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import TextIO
 
 
-class FlatLister(ConfiguredCommand, Lister):
-    """List flat objects: complete in JSON and YAML, as columns in the other formats.
+class OutputCommand(ConfiguredCommand):
+    """Command whose result is printed in one of cliff's formats."""
 
-    `take_action` returns the columns and the objects, as mappings.
-    """
+    status: int = DONE
+    """Exit status after the output."""
+
+    def run(self, parsed_args: Namespace) -> int:
+        """Print the result; return the exit status."""
+        return super().run(parsed_args) or self.status
+
+
+class FlatLister(OutputCommand, Lister):
+    """List flat objects: complete in JSON and YAML, as columns in the other formats."""
+
+    columns: tuple[str, ...] = ()
+
+    @abstractmethod
+    def objects(self, parsed_args: Namespace) -> Iterable[Mapping[str, Any]]:
+        """Return the objects; they may be read while they are printed."""
+
+    def columns_of(self, parsed_args: Namespace) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the columns by default, and those available with ``--column`` (none: any)."""
+        del parsed_args
+        return self.columns, self.columns
+
+    def take_action(
+        self, parsed_args: Namespace
+    ) -> tuple[Sequence[str], Iterable[Mapping[str, Any]]]:
+        """Return the columns and the objects. Raises `UsageError` for an unknown column."""
+        default, available = self.columns_of(parsed_args)
+        if available:
+            check_columns(parsed_args.columns, available)
+        objects = iter(self.objects(parsed_args))
+        first = list(islice(objects, 1))  # errors are raised before any output
+        return parsed_args.columns or default, chain(first, objects)
 
     def produce_output(
-        self,
-        parsed_args: Namespace,
-        column_names: Sequence[str],
-        data: Iterable[Any],
+        self, parsed_args: Namespace, column_names: Sequence[str], data: Iterable[Any]
     ) -> int:
         """Write the objects in the requested format and order."""
         descending = parsed_args.sort_direction == "desc"
         for column in reversed(parsed_args.sort_columns):
-            data = self._sorted_rows(data, column, descending=descending)
+            data = sorted(
+                data, key=lambda each: _sort_key(self.value(each, column)), reverse=descending
+            )
         if parsed_args.formatter not in ("json", "yaml"):
             rows = ([self.cell(each, name) for name in column_names] for each in data)
             self.formatter.emit_list(column_names, rows, self.app.stdout, parsed_args)
@@ -58,16 +85,12 @@ class FlatLister(ConfiguredCommand, Lister):
         """Return the value of a column, on one line and without terminal control characters."""
         return one_line(self.value(each, column))
 
-    def _sorted_rows(
-        self, data: Iterable[Mapping[str, Any]], column: str, *, descending: bool
-    ) -> list[Mapping[str, Any]]:
-        return sorted(
-            data, key=lambda each: _sort_key(self.value(each, column)), reverse=descending
-        )
 
-
-class ObjectShow(ConfiguredCommand, ShowOne):
+class ObjectShow(OutputCommand, ShowOne):
     """Show one object in the formats of lists; CSV is a header and a row."""
+
+    lines: Mapping[str, Callable[[Any], Iterable[Any]]] = {}
+    """Functions that return the lines of a table cell, by the name of the value."""
 
     @property
     def formatter_namespace(self) -> str:
@@ -115,21 +138,9 @@ class ObjectShow(ConfiguredCommand, ShowOne):
 
     def cell(self, name: str, value: Any) -> Any:
         """Return the table cell of the value called `name`; it may have several lines."""
+        if name in self.lines and value is not None:
+            return join_lines(self.lines[name](value))
         return one_line(value)
-
-
-class DocumentShow(ObjectShow):
-    """Show one object that has a document of many lines as one of its values."""
-
-    document_key = ""
-    """Name of that value, which is JSON or text."""
-
-    def cell(self, name: str, value: Any) -> Any:
-        """Return a value, the document as several lines."""
-        if name != self.document_key:
-            return super().cell(name, value)
-        text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-        return join_lines(text.splitlines())
 
 
 def check_columns(requested: Sequence[str], known: Sequence[str]) -> Sequence[str]:
@@ -166,6 +177,11 @@ def join_lines(values: Iterable[Any]) -> str:
     return "\n".join(str(one_line(value)) for value in values)
 
 
+def count_lines(counts: Mapping[str, Any]) -> Iterable[str]:
+    """Return one line for each count."""
+    return (f"{key}: {count}" for key, count in counts.items())
+
+
 def write_json(objects: Iterable[Mapping[str, Any]], output: TextIO, *, indented: bool) -> None:
     """Write a JSON array, object by object."""
     separator = "[\n"
@@ -199,62 +215,3 @@ def _sort_key(value: Any) -> tuple[int, Any]:
     if isinstance(value, str):
         return 1, value
     return (3, "") if value is None else (2, json.dumps(value))
-
-
-class PagedLister(FlatLister):
-    """List flat objects from the database, with ``--cursor``, ``--limit`` and ``--count``.
-
-    All formats except the table write while they read, so that a long list needs little memory.
-    """
-
-    default_columns: tuple[str, ...] = ()
-
-    @abstractmethod
-    def count(self, session: StoreSession) -> int:
-        """Return the number of objects."""
-
-    @abstractmethod
-    def objects(self, session: StoreSession) -> Iterator[dict[str, Any]]:
-        """Yield the objects after ``--cursor``, at most ``--limit``."""
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the options of paging."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument("--cursor", metavar="ID", help="start after the object with this id")
-        parser.add_argument(
-            "--limit", metavar="N", type=positive_number, help="list at most N (default: all)"
-        )
-        parser.add_argument(
-            "--count",
-            action="store_true",
-            help="print only the number of objects; not with --cursor or --limit",
-        )
-        return parser
-
-    def run(self, parsed_args: Namespace) -> int:
-        """Print the list or the count; return the exit status."""
-        if not parsed_args.count:
-            return super().run(parsed_args)
-        if parsed_args.cursor is not None or parsed_args.limit is not None:
-            raise UsageError("--count cannot be combined with --cursor or --limit")
-        with StoreSession(parsed_args) as session:
-            print(self.count(session), file=self.app.stdout)
-        return DONE
-
-    def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], Iterable[dict[str, Any]]]:
-        """Return the requested or default columns, and the objects."""
-        objects = self._read(parsed_args)
-        first = list(islice(objects, 1))  # errors are raised before any output
-        return parsed_args.columns or self.default_columns, chain(first, objects)
-
-    def _read(self, parsed_args: Namespace) -> Iterator[dict[str, Any]]:
-        with StoreSession(parsed_args) as session:
-            yield from self.objects(session)
-
-
-def parse_id_cursor(text: str | None) -> int | None:
-    """Return the numeric id that ``--cursor`` gives. Raises `UsageError`."""
-    try:
-        return None if text is None else parse_number(text)
-    except ValueError as error:
-        raise UsageError(f"--cursor {text}: an id {error}") from None

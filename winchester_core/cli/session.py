@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, Final, Protocol, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from winchester_core.cli.options import ALL_BUT_DATABASE, load_configuration
 from winchester_core.cli.values import parse_time_before
@@ -12,7 +12,7 @@ from winchester_core.service.exit import UsageError
 from winchester_core.suggestions import suggestion
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
     from collections.abc import Callable, Collection, Iterable, Iterator
     from datetime import datetime
     from typing import Self
@@ -40,15 +40,22 @@ Item = TypeVar("Item", bound=HasId)
 class StoreSession:
     """Context manager with the configuration and, while entered, the open store.
 
-    `ignores` names the parts of the configuration that are not read. Raises `ConfigurationError`;
+    `ignores` names the parts of the configuration that are not read; `settings` have been loaded
+    already. Raises `ConfigurationError`;
     entering raises `SchemaMismatch` or `DatabaseUnavailable`.
     """
 
     store: Store
 
-    def __init__(self, args: Namespace, *, ignores: Collection[Part] = ALL_BUT_DATABASE) -> None:
+    def __init__(
+        self,
+        args: Namespace,
+        *,
+        ignores: Collection[Part] = ALL_BUT_DATABASE,
+        settings: Settings | None = None,
+    ) -> None:
         self.args = args
-        self.settings = load_configuration(args, ignores=ignores)
+        self.settings = settings or load_configuration(args, ignores=ignores)
 
     def __enter__(self) -> Self:
         from winchester_core.bootstrap import open_store
@@ -75,6 +82,10 @@ class StoreSession:
     def parse_time(self, text: str | None) -> datetime | None:
         """Parse an option's value, a time or a duration before stream time; None if absent."""
         return None if text is None else parse_time_before(text, self.now)
+
+    def parse_real_time(self, text: str | None) -> datetime | None:
+        """Parse a time or a duration before the database server's time; None if absent."""
+        return None if text is None else parse_time_before(text, self.store.real_time)
 
     def pages(
         self,
@@ -121,39 +132,6 @@ def stream_time_if_known(session: StoreSession) -> datetime | None:
         return session.stream_time()
     except ClockError:
         return None  # commands that only read work without the time service
-
-
-# The options ``--older-than`` and ``--younger-than``, by the database server's time.
-
-
-class AgeBounds(TypedDict):
-    """Keyword arguments of the store's filters."""
-
-    older_than: datetime | None
-    younger_than: datetime | None
-
-
-def add_age_options(parser: ArgumentParser, since: str) -> None:
-    """Add both options; `since` is the participle that names the start of the age ("recorded")."""
-    parser.add_argument(
-        "--older-than",
-        metavar="WHEN",
-        help=f"only those {since} earlier than this: an ISO 8601 time (default offset: UTC), or a "
-        "duration before now (the database server's time), such as 1d",
-    )
-    parser.add_argument(
-        "--younger-than", metavar="WHEN", help=f"only those not {since} earlier than this"
-    )
-
-
-def parse_age_bounds(session: StoreSession) -> AgeBounds:
-    """Return the times that both options give. Raises `UsageError`."""
-    args, real_time = session.args, session.store.real_time
-
-    def parse(text: str | None) -> datetime | None:
-        return None if text is None else parse_time_before(text, real_time)
-
-    return {"older_than": parse(args.older_than), "younger_than": parse(args.younger_than)}
 
 
 def load_triggers(settings: Settings) -> dict[str, TriggerDefinition]:

@@ -1,7 +1,8 @@
-"""Terminal output of a program: warnings, progress bar, logging switched off."""
+"""Start of a program, and its terminal output: warnings, progress bar, logging disabled."""
 
 from __future__ import annotations
 
+import argparse
 import io
 import logging
 import os
@@ -9,8 +10,43 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from winchester_core.cli.options import add_config_option, add_debug_option
+from winchester_core.service.exit import run_guarded
+from winchester_core.service.garbage_collector import defer_garbage_collection
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from winchester_core.cli.options import Argument
+
+
+def program_parser(
+    program: str, description: str, epilog: str, options: Iterable[Argument] = ()
+) -> argparse.ArgumentParser:
+    """Return the parser of a program of its own, with ``-c FILE``, ``--debug`` and `options`."""
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_config_option(parser)
+    add_debug_option(parser)
+    for each in options:
+        each.add_to(parser)
+    return parser
+
+
+def run_program(
+    parser: argparse.ArgumentParser,
+    run: Callable[[argparse.Namespace], int],
+    argv: Sequence[str] | None,
+) -> int:
+    """Run a program with `argv` (default: the process's arguments); return the exit status."""
+    defer_garbage_collection()
+    configure_terminal(parser.prog)
+    args = parser.parse_args(argv)
+    return run_guarded(lambda: run(args), program=parser.prog, args=args)
 
 
 def configure_terminal(program: str) -> None:
@@ -53,13 +89,11 @@ class _LowercaseLevelFormatter(logging.Formatter):
 
 
 @contextmanager
-def progress_bar(
-    label: str, *, unit: str = "messages", total: int | None = None
-) -> Iterator[Callable[[int], None]]:
-    """Yield a function that is called with the number of `unit`s done so far.
+def progress_bar(label: str) -> Iterator[Callable[[int], None]]:
+    """Yield a function that is called with the number of messages done so far.
 
-    On a terminal, shows a bar on standard error, with the remainder if `total` is given, and log
-    records above it. Elsewhere shows nothing.
+    On a terminal, shows a bar on standard error, with log records above it. Elsewhere shows
+    nothing.
     """
     if not sys.stderr.isatty():
         yield lambda _done: None
@@ -67,9 +101,7 @@ def progress_bar(
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
 
-    bar = tqdm(
-        desc=label, unit=f" {unit}", unit_scale=True, total=total, file=sys.stderr, leave=False
-    )
+    bar = tqdm(desc=label, unit=" messages", unit_scale=True, file=sys.stderr, leave=False)
     with logging_redirect_tqdm(), bar:
 
         def show(done: int) -> None:

@@ -6,6 +6,9 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
+from enum import Enum
+from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.errors import TimeEvaluationError
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 
+TIME_OR_DURATION: Final = "an ISO 8601 time (default offset: UTC), or a duration before now"
 DURATION: Final = re.compile(r"(?:\d+\s*(?:us|mo|y|d|h|m|s)\s*)+\Z")
 """A duration of time expressions, such as ``1d`` or ``2h30m``; blanks are optional here."""
 DURATION_PART: Final = re.compile(r"\d+\s*(?:us|mo|y|d|h|m|s)")
@@ -72,6 +76,10 @@ def duration_text(duration: timedelta) -> str:
 
 def to_json_value(value: Any) -> Any:
     """Convert a value to JSON's types: a time as `iso_text`, a time range as [begin, end]."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, bytes):
+        return value.hex()
     if isinstance(value, Mapping):
         return {str(key): to_json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -81,6 +89,25 @@ def to_json_value(value: Any) -> Any:
     if isinstance(value, TimeRange):
         return [iso_text(value.begin), iso_text(value.end)]
     return value.isoformat() if isinstance(value, date) else value
+
+
+def flat_object(record: Any, paths: tuple[str, ...]) -> dict[str, Any]:
+    """Return attributes of `record`, converted by `to_json_value`.
+
+    A path names an attribute, or one of an attribute ("endpoint.handler"): its last part is the
+    key.
+    """
+    return {key: to_json_value(get(record)) for key, get in _getters(paths)}
+
+
+@cache
+def _getters(paths: tuple[str, ...]) -> list[tuple[str, Callable[[Any], Any]]]:
+    return [(path_key(path), attrgetter(path)) for path in paths]
+
+
+def path_key(path: str) -> str:
+    """Return the key that `flat_object` gives the attribute."""
+    return path.rpartition(".")[2]
 
 
 def _shift_now(duration: str, sign: str, now: Callable[[], datetime]) -> datetime:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from winchester_core.ingest.pump import RECEIVE_TIMEOUT_SECONDS
+from winchester_core.ingest.pump import RECEIVE_TIMEOUT_SECONDS, SourcePump
 from winchester_core.telemetry.counters import Count
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from winchester_core.ingest.ingester import Ingester
-    from winchester_core.ingest.pump import SourcePump
     from winchester_core.interfaces import EventSource
     from winchester_core.model.message import Message
     from winchester_core.worker import Worker
@@ -68,21 +67,24 @@ class ReplaySummary:
 
 
 class Replayer:
-    """Replay of a source. The ingester and the worker must use the event clock."""
+    """Replay of a source. The ingester and the worker must use the event clock.
+
+    `name` is the source's name in the log and for rejected messages.
+    """
 
     def __init__(
         self,
-        *,
         source: EventSource,
-        pump: SourcePump,
         ingester: Ingester,
         worker: Worker,
+        *,
         pace: ReplayPace,
         stop: threading.Event,
+        name: str = "replay",
         on_batch: Callable[[int], None] | None = None,
     ) -> None:
         self._source = source
-        self._pump = pump
+        self._pump = SourcePump(name, source, ingester, batch_size=pace.batch_size, stop=stop)
         self._ingester = ingester
         self._worker = worker
         self._pace = pace

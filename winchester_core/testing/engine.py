@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core import bootstrap
 from winchester_core.config import Settings
-from winchester_core.ingest.pump import SourcePump
 from winchester_core.ingest.replay import Replayer, ReplayPace
 from winchester_core.storage.sql.temporary import TemporaryStore
 
@@ -78,14 +77,10 @@ class InMemoryEngine:
 
     def replay(self, source: EventSource, pace: ReplayPace | None = None) -> ReplaySummary:
         """Replay a source until it is exhausted, as `winchester replay` does."""
-        stop = threading.Event()
-        chosen = pace or ReplayPace()
-        pump = SourcePump("replay", source, self.triggers, batch_size=chosen.batch_size, stop=stop)
         return Replayer(
-            source=source,
-            pump=pump,
-            ingester=self.triggers,
-            worker=self.worker,
-            pace=chosen,
-            stop=stop,
+            source,
+            self.triggers,
+            self.worker,
+            pace=pace or ReplayPace(),
+            stop=threading.Event(),
         ).run()

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli.input_options import (
+    FILE_OPTIONS,
+    PACE_OPTIONS,
     STDIN,
-    add_file_options,
-    add_pace_options,
     open_file_source,
     parts_of_format,
     replay_pace,
 )
-from winchester_core.cli.options import existing_config_path, load_configuration
-from winchester_core.cli.output import ObjectShow, join_lines
+from winchester_core.cli.options import (
+    Argument,
+    Flag,
+    existing_config_path,
+    load_configuration,
+)
+from winchester_core.cli.output import ObjectShow, count_lines
+from winchester_core.cli.session import StoreSession
 from winchester_core.cli.terminal import logging_disabled, progress_bar
-from winchester_core.cli.values import iso_text, parse_time_before, to_json_value
+from winchester_core.cli.values import TIME_OR_DURATION, flat_object, to_json_value
 from winchester_core.errors import WinchesterError
 from winchester_core.service.exit import UsageError
 from winchester_core.service.signals import ShutdownPlan, shutdown_on_signals
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterable, Iterator, Mapping
-    from datetime import datetime
+    from argparse import Namespace
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from winchester_core.backtest import ReplayResult, StreamDifference
     from winchester_core.backtest.outcomes import StreamOutcome
@@ -36,6 +41,37 @@ if TYPE_CHECKING:
 IGNORED_PARTS: Final[tuple[Part, ...]] = ("pipelines", "sources")
 MAX_SHOWN_STREAMS: Final = 50
 """Maximum number of streams in a table; JSON and YAML have all."""
+
+
+def _stream_line(stream: Mapping[str, Any]) -> str:
+    """Return the line that describes a stream that differs."""
+    before, after = (_outcome_text(stream[key]) for key in ("before", "after"))
+    events = "".join(_event_lines(stream))
+    group = ", ".join(
+        f"{name}={' to '.join(value) if isinstance(value, list) else value}"
+        for name, value in stream["distinguished_by"].items()
+    )
+    change = "+".join(stream["change"])
+    return f"{change}: {stream['trigger']} ({group}): {before} -> {after}{events}"
+
+
+def _outcome_text(outcome: Mapping[str, Any] | None) -> str:
+    if outcome is None:
+        return "none"
+    count = outcome["event_count"]
+    return f"{outcome['outcome']} at {outcome['at']}, {count} event{'' if count == 1 else 's'}"
+
+
+def _event_lines(stream: Mapping[str, Any]) -> Iterator[str]:
+    for sign, key in (("+", "events_added"), ("-", "events_removed")):
+        if stream[key] and stream["before"] and stream["after"]:
+            yield f", {sign}{len(stream[key])}"
+
+
+def _shown_lines(streams: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield from map(_stream_line, streams[:MAX_SHOWN_STREAMS])
+    if len(streams) > MAX_SHOWN_STREAMS:
+        yield f"and {len(streams) - MAX_SHOWN_STREAMS} more (-f json)"
 
 
 class BacktestCommand(ObjectShow):
@@ -55,27 +91,25 @@ class BacktestCommand(ObjectShow):
         "winchester backtest -c winchester.yaml --against live.yaml --from-db --since 2d -f json",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the options."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
-            "--against", metavar="FILE", help="the configuration to compare -c with"
-        )
-        add_file_options(parser, required=False)
-        parser.add_argument(
+    arguments = (
+        Argument("--against", "FILE", "the configuration to compare -c with"),
+        *FILE_OPTIONS,
+        Flag(
             "--from-db",
-            action="store_true",
-            help="replay the events in the database of -c, in the order in which they were stored",
-        )
-        time = "an ISO 8601 time (default offset: UTC), or a duration before now, such as 2d"
-        parser.add_argument(
-            "--since", metavar="WHEN", help=f"with --from-db: only events at or after this: {time}"
-        )
-        parser.add_argument(
-            "--until", metavar="WHEN", help="with --from-db: only events before this"
-        )
-        add_pace_options(parser)
-        return parser
+            "replay the events in the database of -c, in the order in which they were stored",
+        ),
+        Argument(
+            "--since",
+            "WHEN",
+            f"with --from-db: only events at or after this: {TIME_OR_DURATION}, such as 2d",
+        ),
+        Argument("--until", "WHEN", "with --from-db: only events before this"),
+        *PACE_OPTIONS,
+    )
+    lines: Mapping[str, Callable[[Any], Iterable[Any]]] = {
+        "streams": _shown_lines,
+        **dict.fromkeys(("before", "after", "changes"), count_lines),
+    }
 
     def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
         """Return the differences. Raises `WinchesterError` when interrupted."""
@@ -96,16 +130,6 @@ class BacktestCommand(ObjectShow):
             before = None if old is None else replay(old)
             after = replay(new)
             return _result(before, after, compare_replays(before, after))
-
-    def cell(self, name: str, value: Any) -> Any:
-        """Return a value; counts and streams with one line each."""
-        if name == "streams":
-            lines = [_stream_line(each) for each in value[:MAX_SHOWN_STREAMS]]
-            omitted = len(value) - MAX_SHOWN_STREAMS
-            return join_lines([*lines, f"and {omitted} more (-f json)"] if omitted > 0 else lines)
-        if isinstance(value, dict):
-            return join_lines(f"{key}: {count}" for key, count in value.items())
-        return super().cell(name, value)
 
 
 def _check_usage(args: Namespace) -> None:
@@ -135,21 +159,11 @@ def _settings_of(args: Namespace) -> tuple[Settings, Settings | None]:
 def _stored_events(stack: ExitStack, settings: Settings, args: Namespace) -> EventSource:
     """Return a source of the stored events between ``--since`` and ``--until``."""
     from winchester_core.backtest import StoredEventSource
-    from winchester_core.bootstrap import open_store, stream_clock
     from winchester_core.storage.records import EventFilter
 
-    store = stack.enter_context(closing(open_store(settings)))
-
-    def now() -> datetime:
-        time = stream_clock(settings, store).now()
-        if time is None:
-            raise UsageError("the event clock is not set yet: give a time, not a duration")
-        return time
-
-    since, until = (
-        None if text is None else parse_time_before(text, now) for text in (args.since, args.until)
-    )
-    return StoredEventSource(store, EventFilter(since=since, until=until))
+    session = stack.enter_context(StoreSession(args, settings=settings))
+    since, until = session.parse_time(args.since), session.parse_time(args.until)
+    return StoredEventSource(session.store, EventFilter(since=since, until=until))
 
 
 def _replay(
@@ -198,35 +212,5 @@ def _difference_row(change: StreamDifference) -> dict[str, Any]:
 def _outcome(stream: StreamOutcome | None) -> dict[str, Any] | None:
     if stream is None:
         return None
-    return {
-        "outcome": stream.outcome.value,
-        "at": iso_text(stream.at),
-        "first_event": iso_text(stream.first_event),
-        "event_count": stream.event_count,
-        "distinguished_by": to_json_value(stream.distinguished_by),
-    }
-
-
-def _stream_line(stream: Mapping[str, Any]) -> str:
-    """Return the line that describes a stream that differs."""
-    before, after = (_outcome_text(stream[key]) for key in ("before", "after"))
-    events = "".join(_event_lines(stream))
-    group = ", ".join(
-        f"{name}={' to '.join(value) if isinstance(value, list) else value}"
-        for name, value in stream["distinguished_by"].items()
-    )
-    change = "+".join(stream["change"])
-    return f"{change}: {stream['trigger']} ({group}): {before} -> {after}{events}"
-
-
-def _outcome_text(outcome: Mapping[str, Any] | None) -> str:
-    if outcome is None:
-        return "none"
-    count = outcome["event_count"]
-    return f"{outcome['outcome']} at {outcome['at']}, {count} event{'' if count == 1 else 's'}"
-
-
-def _event_lines(stream: Mapping[str, Any]) -> Iterator[str]:
-    for sign, key in (("+", "events_added"), ("-", "events_removed")):
-        if stream[key] and stream["before"] and stream["after"]:
-            yield f", {sign}{len(stream[key])}"
+    keys = ("outcome", "at", "first_event", "event_count", "distinguished_by")
+    return flat_object(stream, keys)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from winchester_core.cli.command import ConfiguredCommand
-from winchester_core.cli.options import load_configuration
+from winchester_core.cli.options import Flag, load_configuration
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
 
     from winchester_core.config import Settings
 
@@ -24,15 +25,9 @@ class CheckCommand(ConfiguredCommand):
 
     examples = ("winchester check -c /etc/winchester/winchester.yaml",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add ``--database``."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
-            "--database",
-            action="store_true",
-            help="also check that the database responds and has the required schema",
-        )
-        return parser
+    arguments = (
+        Flag("--database", "also check that the database responds and has the required schema"),
+    )
 
     def take_action(self, parsed_args: Namespace) -> int:
         """Print a summary of the configuration, then ``OK``."""
@@ -81,10 +76,7 @@ def _check_database(settings: Settings) -> str:
     from winchester_core import bootstrap
     from winchester_core.storage.sql.schema import DatabaseSchema
 
-    database = bootstrap.open_database(settings)
-    try:
+    with closing(bootstrap.open_database(settings)) as database:
         schema = DatabaseSchema(database)
         schema.check()
         return f"schema: at revision {schema.required_revision}, as required by this program"
-    finally:
-        database.close()

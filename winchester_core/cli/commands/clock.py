@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.cli.command import ConfiguredCommand
-from winchester_core.cli.options import ALL_BUT_DATABASE, load_configuration
+from winchester_core.cli.options import Argument, Flag
 from winchester_core.cli.output import ObjectShow
+from winchester_core.cli.session import StoreSession
 from winchester_core.cli.values import iso_text, parse_time, parse_time_after
 from winchester_core.errors import ClockError, ConfigurationError
 from winchester_core.service.exit import DONE, UsageError
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
     from datetime import datetime
-
-    from winchester_core.config import Settings
-    from winchester_core.storage.interface import Store
 
 
 class ClockShow(ObjectShow):
@@ -34,12 +31,8 @@ class ClockShow(ObjectShow):
 
     def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
         """Return the kind of the clock and its time."""
-        from winchester_core.bootstrap import open_store, stream_clock
-
-        settings = load_configuration(parsed_args, ignores=ALL_BUT_DATABASE)
-        with closing(open_store(settings)) as store:
-            now = stream_clock(settings, store).now()
-        return {"clock": settings.clock, "time": iso_text(now)}
+        with StoreSession(parsed_args) as session:
+            return {"clock": session.settings.clock, "time": iso_text(session.stream_time())}
 
     def cell(self, name: str, value: Any) -> Any:
         """Return a value; "not set yet" if the clock has no time."""
@@ -58,22 +51,18 @@ class ClockAdvance(ConfiguredCommand):
         "winchester clock advance -c winchester.yaml 2015-01-21T00:00:00Z",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the argument."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
+    arguments = (
+        Argument(
             "to",
-            metavar="DURATION_OR_TIME",
-            help="a duration (units y mo d h m s us), or an ISO 8601 time (default offset: UTC)",
-        )
-        return parser
+            "DURATION_OR_TIME",
+            "a duration (units y mo d h m s us), or an ISO 8601 time (default offset: UTC)",
+        ),
+    )
 
     def take_action(self, parsed_args: Namespace) -> int:
         """Advance the clock and print its time. Raises `ClockError` for an earlier time."""
-        from winchester_core.bootstrap import open_store
-
-        settings = _event_clock_settings(parsed_args)
-        with closing(open_store(settings)) as store:
+        with _event_clock_session(parsed_args) as session:
+            store = session.store
             now = store.event_clock()
             target = parse_time_after(parsed_args.to, lambda: _require_time(now))
             if now is not None and target < now:
@@ -82,7 +71,7 @@ class ClockAdvance(ConfiguredCommand):
                     f"{iso_text(target)}; 'winchester clock set --force' does that"
                 )
             store.advance_event_clock(target)
-            _print_time(store)
+            print(iso_text(store.event_clock()))
         return DONE
 
 
@@ -95,43 +84,37 @@ class ClockSet(ConfiguredCommand):
 
     examples = ("winchester clock set -c winchester.yaml 2015-01-20T00:00:00Z --force",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the argument and ``--force``."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument("time", metavar="TIME", help="ISO 8601 (default offset: UTC)")
-        parser.add_argument("--force", action="store_true", help="confirm the change")
-        return parser
+    arguments = (
+        Argument("time", "TIME", "ISO 8601 (default offset: UTC)"),
+        Flag("--force", "confirm the change"),
+    )
 
     def take_action(self, parsed_args: Namespace) -> int:
         """Set the clock and print its time. Raises `UsageError` without ``--force``."""
-        from winchester_core.bootstrap import open_store
-
         time = parse_time(parsed_args.time)
-        settings = _event_clock_settings(parsed_args)
+        unopened = _event_clock_session(parsed_args)
         if not parsed_args.force:
             raise UsageError(
                 "setting the event clock changes when streams fire and expire: "
                 "add --force to confirm, or use 'winchester clock advance'"
             )
-        with closing(open_store(settings)) as store:
-            store.set_event_clock(time)
-            _print_time(store)
+        with unopened as session:
+            session.store.set_event_clock(time)
+            print(iso_text(session.store.event_clock()))
         return DONE
 
 
-def _event_clock_settings(parsed_args: Namespace) -> Settings:
-    settings = load_configuration(parsed_args, ignores=ALL_BUT_DATABASE)
+def _event_clock_session(args: Namespace) -> StoreSession:
+    """Return a session, not opened yet. Raises `ConfigurationError` for another clock."""
+    session = StoreSession(args)
+    settings = session.settings
     if settings.clock != "event":
         problem = f"clock: is {settings.clock}, and only the event clock can be set"
         raise ConfigurationError([f"{settings.name}: {problem}; 'clock: event' selects it"])
-    return settings
+    return session
 
 
 def _require_time(now: datetime | None) -> datetime:
     if now is None:
         raise ClockError("the event clock is not set yet: advance it to a time, not by a duration")
     return now
-
-
-def _print_time(store: Store) -> None:
-    print(iso_text(store.event_clock()))

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import sys
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli import values
-from winchester_core.cli.options import load_configuration
-from winchester_core.cli.output import ObjectShow, PagedLister, column_key, join_lines
+from winchester_core.cli.listing import Filter, PagedLister, Records
+from winchester_core.cli.options import Argument, Repeated, load_configuration
+from winchester_core.cli.output import ObjectShow, column_key
 from winchester_core.cli.session import StoreSession, find_all
-from winchester_core.cli.values import parse_time_before
+from winchester_core.cli.values import (
+    TIME_OR_DURATION,
+    TRAIT_FILTER_HELP,
+    flat_object,
+    parse_time_before,
+    parse_traits,
+)
 from winchester_core.errors import InvalidEvent, StorageError, UnknownEvent
 from winchester_core.model.event import REQUIRED_KEYS
 from winchester_core.model.json import flat_event
 from winchester_core.model.message import Message, MessageKind
 from winchester_core.model.time_range import TimeRange
-from winchester_core.service.exit import DONE, FAILED, UsageError
+from winchester_core.service.exit import FAILED, UsageError
 from winchester_core.storage.records import EventFilter, StreamFilter
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator, Mapping
+    from argparse import Namespace
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from winchester_core.ingest import Ingester
@@ -30,7 +36,8 @@ if TYPE_CHECKING:
     from winchester_core.storage.interface import Store
 
 
-TRAIT_COUNT = "trait_count"
+TRAIT_COUNT: Final = "trait_count"
+MESSAGE_ID: Final = Argument("message_id", "MESSAGE_ID", "the event's id")
 
 
 class EventList(PagedLister):
@@ -48,46 +55,53 @@ class EventList(PagedLister):
         "winchester event list -c winchester.yaml --trait 'tenant_id=\"30\"' -f json",
         "winchester event list -c winchester.yaml -f csv --column message_id --column host",
     )
-    default_columns = ("message_id", "event_type", "timestamp", TRAIT_COUNT)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the filters."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
-            "--event-type", metavar="GLOB", help="only events of this type; * and ? are wildcards"
-        )
-        time = "an ISO 8601 time (default offset: UTC), or a duration before now, such as 1d"
-        parser.add_argument(
+    records = Records("events", EventFilter, ("message_id", "event_type", "timestamp", TRAIT_COUNT))
+    filters = (
+        Filter("--event-type", "GLOB", "only events of this type; * and ? are wildcards"),
+        Filter(
             "--since",
-            metavar="WHEN",
-            help=f"only events with this timestamp or later: {time}",
-        )
-        parser.add_argument("--until", metavar="WHEN", help="only events with an earlier timestamp")
-        parser.add_argument(
+            "WHEN",
+            f"only events with this timestamp or later: {TIME_OR_DURATION}, such as 1d",
+            parse=StoreSession.parse_time,
+        ),
+        Filter(
+            "--until",
+            "WHEN",
+            "only events with an earlier timestamp",
+            parse=StoreSession.parse_time,
+        ),
+        Filter(
             "--trait",
-            metavar="NAME=VALUE",
-            action="append",
-            default=[],
-            help=values.TRAIT_FILTER_HELP,
-        )
-        return parser
+            "NAME=VALUE",
+            TRAIT_FILTER_HELP,
+            field="traits",
+            parse=lambda _session, texts: parse_traits(texts),
+            repeated=True,
+        ),
+    )
+    arguments = filters
 
-    def count(self, session: StoreSession) -> int:
-        """Return the number of events."""
-        return session.store.count_events(_filter(session))
+    def columns_of(self, parsed_args: Namespace) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the columns by default; any trait is available, too."""
+        return self.records.columns, ()
 
-    def objects(self, session: StoreSession) -> Iterator[dict[str, Any]]:
-        """Yield each event as a flat object."""
-        filters, cursor = _filter(session), session.args.cursor
+    def pages(self, session: StoreSession, selection: Any) -> Iterator[list[Any]]:
+        """Yield the events in pages. Raises `UsageError` for an unknown ``--cursor``."""
+        cursor = session.args.cursor
         if cursor is not None and not session.store.has_event(cursor):
             raise UsageError(f"--cursor {cursor}: no event has this id")
         for size in session.page_sizes():
-            page = session.store.find_events(filters, cursor=cursor, limit=size)
-            yield from map(flat_event, page)
+            page = session.store.find_events(selection, cursor=cursor, limit=size)
+            yield page
             if len(page) < size:
                 _check_cursor(session, cursor, page)
                 return
             cursor = page[-1]["message_id"]
+
+    def row(self, session: StoreSession, record: Event) -> dict[str, Any]:
+        """Return an event as a flat object."""
+        del session
+        return flat_event(record)
 
     def value(self, each: Mapping[str, Any], column: str) -> Any:
         """Return a trait, or the number of traits."""
@@ -100,16 +114,6 @@ def _check_cursor(session: StoreSession, cursor: str | None, page: list[Any]) ->
     """Raise `StorageError` if an empty page is due to a cursor event that has been trimmed."""
     if not page and cursor is not None and not session.store.has_event(cursor):
         raise StorageError(f"event {cursor} was trimmed while this list was read: list again")
-
-
-def _filter(session: StoreSession) -> EventFilter:
-    args = session.args
-    return EventFilter(
-        event_type=args.event_type,
-        since=session.parse_time(args.since),
-        until=session.parse_time(args.until),
-        traits=values.parse_traits(args.trait),
-    )
 
 
 class EventShow(ObjectShow):
@@ -125,11 +129,7 @@ class EventShow(ObjectShow):
         "winchester event show -c winchester.yaml order-1001-paid -f json",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the argument."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument("message_id", metavar="MESSAGE_ID", help="the event's id")
-        return parser
+    arguments = (MESSAGE_ID,)
 
     def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
         """Return the event. Raises `StorageError` if no event has this id."""
@@ -169,40 +169,35 @@ class EventAdd(ObjectShow):
         'winchester event add -c winchester.yaml --json \'{"event_type": "test", "n": 1}\'',
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the parts of an event."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
+    arguments = (
+        Argument(
             "--json",
-            metavar="OBJECT",
-            help="the event as a JSON object, as printed by 'winchester event show -f json'; - "
+            "OBJECT",
+            "the event as a JSON object, as printed by 'winchester event show -f json'; - "
             "reads standard input. The other options override its values",
-        )
-        parser.add_argument("--event-type", metavar="TYPE", help="its type, such as order.paid")
-        parser.add_argument(
+        ),
+        Argument("--event-type", "TYPE", "its type, such as order.paid"),
+        Repeated(
             "--trait",
-            metavar="NAME=VALUE",
-            action="append",
-            default=[],
-            help="a trait; the type is inferred from the value as in filters: 5, 5.0, true, "
+            "NAME=VALUE",
+            "a trait; the type is inferred from the value as in filters: 5, 5.0, true, "
             '2015-01-20T17:00:00Z, text, "5". Repeatable',
-        )
-        parser.add_argument("--message-id", metavar="ID", help="its id (default: a random one)")
-        parser.add_argument(
+        ),
+        Argument("--message-id", "ID", "its id (default: a random one)"),
+        Argument(
             "--timestamp",
-            metavar="WHEN",
-            help="its time: ISO 8601, or a duration before now (default: now, in stream time)",
+            "WHEN",
+            "its time: ISO 8601, or a duration before now (default: now, in stream time)",
+        ),
+    )
+    lines: Mapping[str, Callable[[Any], Iterable[Any]]] = {
+        "streams": lambda streams: (
+            f"{each['id']} ({each['name']}, {each['state']})" for each in streams
         )
-        return parser
-
-    def run(self, parsed_args: Namespace) -> int:
-        """Add the event; return the exit status, which is 1 for an invalid event."""
-        self._status = DONE
-        super().run(parsed_args)
-        return self._status
+    }
 
     def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
-        """Add the event and return the outcome."""
+        """Add the event and return the outcome; an invalid event sets the exit status to 1."""
         from winchester_core.bootstrap import TriggerManager
         from winchester_core.model.message import EventStatus
 
@@ -212,14 +207,8 @@ class EventAdd(ObjectShow):
             event = _with_defaults(partial_event, parsed_args, manager)
             (outcome,) = manager.add_messages([Message(event, MessageKind.EVENT)]).outcomes
             if outcome.status is EventStatus.INVALID:
-                self._status = FAILED
+                self.status = FAILED
             return _result(outcome, manager)
-
-    def cell(self, name: str, value: Any) -> Any:
-        """Return a value, streams with one line each."""
-        if name == "streams":
-            return join_lines(f"{each['id']} ({each['name']}, {each['state']})" for each in value)
-        return super().cell(name, value)
 
 
 def _event_from_options(args: Namespace) -> dict[str, Any]:
@@ -231,7 +220,7 @@ def _event_from_options(args: Namespace) -> dict[str, Any]:
         event["message_id"] = args.message_id
     if "event_type" not in event:
         raise UsageError("an event needs a type: --event-type, or event_type in --json")
-    for name, value in values.parse_traits(args.trait).items():
+    for name, value in parse_traits(args.trait).items():
         if isinstance(value, TimeRange):
             raise UsageError(f"--trait {name}: a trait can be a time, not a time range")
         event[name] = value
@@ -274,7 +263,5 @@ def _result(outcome: EventOutcome, manager: Ingester) -> dict[str, Any]:
         "message_id": outcome.message_id,
         "outcome": outcome.status.value,
         "reason": outcome.reason,
-        "streams": [
-            {"id": each.id, "name": each.name, "state": each.state.value} for each in streams
-        ],
+        "streams": [flat_object(each, ("id", "name", "state")) for each in streams],
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from winchester_core.cli.commands.event import get_event
-from winchester_core.cli.output import ObjectShow, join_lines
+from winchester_core.cli.commands.event import MESSAGE_ID, get_event
+from winchester_core.cli.options import Argument
+from winchester_core.cli.output import ObjectShow
 from winchester_core.cli.session import (
     ALL_BUT_TRIGGERS,
     StoreSession,
@@ -13,13 +15,13 @@ from winchester_core.cli.session import (
     find_trigger,
     load_triggers,
 )
-from winchester_core.cli.values import iso_text, to_json_value
+from winchester_core.cli.values import flat_object, iso_text, to_json_value
 from winchester_core.storage.records import StreamFilter
 from winchester_core.triggers.explanation import explain_event
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterable, Sequence
+    from argparse import Namespace
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from winchester_core.config import Settings
     from winchester_core.model.event import Event
@@ -42,12 +44,10 @@ class EventExplain(ObjectShow):
         "winchester event explain -c winchester.yaml order-1001-paid --trigger order -f json",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the argument and ``--trigger``."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument("message_id", metavar="MESSAGE_ID", help="the event's id")
-        parser.add_argument("--trigger", metavar="NAME", help="only this trigger")
-        return parser
+    arguments = (MESSAGE_ID, Argument("--trigger", "NAME", "only this trigger"))
+    lines: Mapping[str, Callable[[Any], Iterable[Any]]] = {
+        "triggers": lambda triggers: chain.from_iterable(map(_trigger_lines, triggers))
+    }
 
     def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
         """Return the explanation. Raises `StorageError` if no event has this id."""
@@ -67,12 +67,6 @@ class EventExplain(ObjectShow):
                 *(_removed_trigger(name, _streams_of(holding, name)) for name in removed),
             ],
         }
-
-    def cell(self, name: str, value: Any) -> Any:
-        """Return a value, triggers with several lines each."""
-        if name == "triggers":
-            return join_lines(line for each in value for line in _trigger_lines(each))
-        return super().cell(name, value)
 
 
 def _selected_triggers(settings: Settings, name: str | None) -> list[TriggerDefinition]:
@@ -125,7 +119,7 @@ def _streams_of(streams: Iterable[StreamRecord], name: str) -> list[StreamRecord
 
 
 def _stream_rows(streams: Iterable[StreamRecord]) -> list[dict[str, Any]]:
-    return [{"id": each.id, "state": each.state.value} for each in streams]
+    return [flat_object(each, ("id", "state")) for each in streams]
 
 
 def _criterion_rows(results: Iterable[CriterionResult]) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -12,24 +11,26 @@ from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.command import ConfiguredCommand
 from winchester_core.cli.input_options import (
+    FILE_OPTIONS,
     STDIN,
-    add_file_options,
     open_file_source,
     parts_of_format,
 )
 from winchester_core.cli.options import (
     CONFIG_VARIABLE,
-    add_daemon_options,
-    add_metrics_option,
+    DAEMON_OPTIONS,
+    METRICS_OPTION,
+    Argument,
+    Flag,
     apply_metrics_option,
     disable_metrics,
     load_configuration,
     positive_number,
 )
+from winchester_core.cli.process import ServiceProcess
 from winchester_core.cli.terminal import progress_bar
 from winchester_core.errors import WinchesterError
 from winchester_core.model.message import MessageKind
-from winchester_core.service.daemon import PidFile, daemonize, pid_file_removal
 from winchester_core.service.exit import (
     CLEANUP_SECONDS,
     DONE,
@@ -37,21 +38,15 @@ from winchester_core.service.exit import (
     UsageError,
     exit_now,
 )
-from winchester_core.service.garbage_collector import tune_garbage_collector
-from winchester_core.service.reload import Reloader
-from winchester_core.service.signals import ShutdownPlan, shutdown_on_signals, sighup_blocked
-from winchester_core.service.systemd import SystemdNotifier
-from winchester_core.telemetry.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
     from collections.abc import Callable
 
     from winchester_core.bootstrap import TriggerManager
-    from winchester_core.config import Part, Settings
+    from winchester_core.config import Part, ReloadPolicy, Settings
     from winchester_core.config.settings import SourceEntry
     from winchester_core.ingest.pump import PumpTotals
-    from winchester_core.telemetry.watchdog import Health
 
 
 PROGRAM: Final = "winchester-ingest"
@@ -91,52 +86,32 @@ class IngestCommand(ConfiguredCommand):
         "winchester ingest --yagi-conf yagi.conf",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the options."""
-        parser = super().get_parser(prog_name)
-        add_file_options(parser, required=False)
-        parser.add_argument(
+    arguments = (
+        *FILE_OPTIONS,
+        Argument(
             "--yagi-conf",
-            metavar="FILE",
-            help="a yagi.conf: its queues are consumed, its config_file is the default of -c",
-        )
-        parser.add_argument(
+            "FILE",
+            "a yagi.conf: its queues are consumed, its config_file is the default of -c",
+        ),
+        Flag(
             "--follow",
-            action="store_true",
-            help="continue with what is appended to the file; it may be rotated, or not exist yet",
-        )
-        parser.add_argument(
+            "continue with what is appended to the file; it may be rotated, or not exist yet",
+        ),
+        Argument(
             "--batch-size",
-            metavar="N",
+            "N",
+            "messages per transaction (default: the source's batch_size or ingest_batch_size)",
             type=positive_number,
-            help="messages per transaction (default: the source's batch_size or ingest_batch_size)",
-        )
-        add_metrics_option(parser)
-        add_daemon_options(parser)
-        return parser
+        ),
+        METRICS_OPTION,
+        *DAEMON_OPTIONS,
+    )
 
     def take_action(self, parsed_args: Namespace) -> int:
         """Ingest; return the exit status."""
         _check_usage(parsed_args)
-        if parsed_args.file is not None:
-            return _ingest_file(parsed_args)
-        settings = _sources_settings(parsed_args)
-        if not settings.event_sources:
-            raise UsageError(
-                f"{settings.name}: event_sources is empty: add a source, or ingest a --file"
-            )
-        if parsed_args.daemon:
-            return daemonize(
-                lambda ready: _run_sources(settings, parsed_args, ready),
-                settings=settings,
-                program=PROGRAM,
-                args=parsed_args,
-            )
-        return _run_sources(settings, parsed_args, lambda: None)
-
-
-def _sources_settings(args: Namespace) -> Settings:
-    return apply_metrics_option(load_source_settings(args), args)
+        ingest = SourcesIngest if parsed_args.file is None else FileIngest
+        return ingest(parsed_args).start()
 
 
 def _check_usage(args: Namespace) -> None:
@@ -155,54 +130,87 @@ def _check_usage(args: Namespace) -> None:
         )
 
 
-def _ingest_file(args: Namespace) -> int:
-    from winchester_core.bootstrap import TriggerManager, telemetry_server
-    from winchester_core.config import configure_logging
-    from winchester_core.ingest.pump import SourcePump
-    from winchester_core.ingest.runner import SourceMetricsCollector, log_statistics
+class IngestProcess(ServiceProcess["TriggerManager"]):
+    """Ingest of messages until it is stopped."""
 
-    settings = _file_settings(args)
-    configure_logging(settings, PROGRAM)
-    stop = threading.Event()
-    watchdog = Watchdog()
-    source = open_file_source(args, settings, follow=args.follow)
-    with (
-        TriggerManager(settings) as manager,
-        telemetry_server(settings, manager, watchdog) as telemetry,
-        _reloader(settings, manager, partial(_file_settings, args)) as reloader,
-        shutdown_on_signals(
-            _file_shutdown_plan(stop, telemetry.health, settings), reloader.request
-        ) as interruption,
-        progress_bar("ingest") as show_progress,
-    ):
-        pump = SourcePump(
-            FILE_SOURCE,
-            source,
-            manager,
-            batch_size=args.batch_size or settings.ingest_batch_size,
-            stop=stop,
-            on_batch=lambda totals: show_progress(totals.received),
-            deadline=watchdog.deadline(FILE_SOURCE),
-        )
-        telemetry.add(SourceMetricsCollector(lambda: {FILE_SOURCE: pump}))
-        telemetry.health.start()
-        tune_garbage_collector()
-        try:
-            pump.run()
-        except WinchesterError:
-            print(f"failed: {_summary(pump.totals)}")
-            raise
-        finally:
-            log_statistics(manager)
-    is_complete = interruption.signum is None or source.exhausted or args.follow
-    print(("" if is_complete else "interrupted: ") + _summary(pump.totals))
-    return DONE if is_complete else interruption.exit_status
+    program = PROGRAM
+    _totals: PumpTotals
+
+    def __init__(self, args: Namespace) -> None:
+        super().__init__(args)
+        self.stopped = threading.Event()
+
+    def open_manager(self) -> TriggerManager:
+        """Return the ingester."""
+        from winchester_core.bootstrap import TriggerManager
+
+        return TriggerManager(self.settings)
+
+    def reload_policy(self) -> ReloadPolicy:
+        """Return the settings that an ingester reloads."""
+        from winchester_core.config.reload_diff import INGEST_RELOAD
+
+        return INGEST_RELOAD
+
+    def prepare(self, changed: Settings) -> Callable[[], None]:
+        """Return a function that applies the changed settings."""
+        from winchester_core.bootstrap import ingest_configuration
+
+        return partial(self.manager.reload, ingest_configuration(changed, self.manager.clock))
+
+    def status(self) -> str:
+        """Return the numbers of messages."""
+        return f"running: received {self.manager.received}, stored {self.manager.saved}"
+
+    def stop(self) -> None:
+        """Stop reading."""
+        self.stopped.set()
 
 
-def _file_settings(args: Namespace) -> Settings:
-    """Return the settings; they have a listen address only with ``--follow``."""
-    settings = _settings_of_format(args)
-    return apply_metrics_option(settings, args) if args.follow else disable_metrics(settings)
+class FileIngest(IngestProcess):
+    """Ingest of ``--file``."""
+
+    def __init__(self, args: Namespace) -> None:
+        super().__init__(args)
+        self._source = open_file_source(args, self.settings, follow=args.follow)
+
+    def load(self) -> Settings:
+        """Read the configuration; it has a listen address only with ``--follow``."""
+        settings, args = _settings_of_format(self.args), self.args
+        return apply_metrics_option(settings, args) if args.follow else disable_metrics(settings)
+
+    def work(self) -> None:
+        """Ingest the file. Prints the totals if that fails."""
+        from winchester_core.ingest.pump import SourcePump
+        from winchester_core.ingest.runner import SourceMetricsCollector, log_statistics
+
+        with progress_bar("ingest") as show_progress:
+            pump = SourcePump(
+                FILE_SOURCE,
+                self._source,
+                self.manager,
+                batch_size=self.args.batch_size or self.settings.ingest_batch_size,
+                stop=self.stopped,
+                on_batch=lambda totals: show_progress(totals.received),
+                deadline=self.watchdog.deadline(FILE_SOURCE),
+            )
+            self.telemetry.add(SourceMetricsCollector(lambda: {FILE_SOURCE: pump}))
+            self.ready()
+            self._totals = pump.totals
+            try:
+                pump.run()
+            except WinchesterError:
+                print(f"failed: {_summary(pump.totals)}")
+                raise
+            finally:
+                log_statistics(self.manager)
+
+    def result(self) -> int:
+        """Print the totals; return the exit status, that of a signal if the file was not read."""
+        signum = self.interruption.signum
+        is_complete = signum is None or self._source.exhausted or self.args.follow
+        print(("" if is_complete else "interrupted: ") + _summary(self._totals))
+        return DONE if is_complete else self.interruption.exit_status
 
 
 def _settings_of_format(args: Namespace) -> Settings:
@@ -213,100 +221,50 @@ def _settings_of_format(args: Namespace) -> Settings:
     return load_configuration(args, needs=needs, ignores=("pipelines", "sources"))
 
 
-def _run_sources(settings: Settings, args: Namespace, ready: Callable[[], None]) -> int:
-    from winchester_core.bootstrap import TriggerManager, telemetry_server
-    from winchester_core.config import configure_logging
-    from winchester_core.ingest.runner import SourceMetricsCollector, SourceRunner
+class SourcesIngest(IngestProcess):
+    """Ingest of the configured sources, each in a thread of its own."""
 
-    configure_logging(settings, PROGRAM)
-    entries = list(settings.event_sources.values())
-    if args.batch_size:
-        entries = [replace(entry, batch_size=args.batch_size) for entry in entries]
-    stop = threading.Event()
-    watchdog = Watchdog()
-    load = partial(_sources_settings, args)
-    with (
-        sighup_blocked(),
-        PidFile(args.pid_file) if args.pid_file else nullcontext() as pid_file,
-        TriggerManager(settings) as manager,
-        telemetry_server(settings, manager, watchdog) as telemetry,
-        SystemdNotifier(watchdog, lambda: _status(manager)) as notifier,
-        _reloader(settings, manager, load, notifier) as reloader,
-        shutdown_on_signals(
-            _shutdown_plan(stop, telemetry.health, notifier, settings, pid_file), reloader.request
-        ),
-    ):
+    def __init__(self, args: Namespace) -> None:
+        super().__init__(args)
+        # The runner enforces shutdown_timeout itself; this longer timeout is for a hanging runner.
+        self.shutdown_seconds += CLEANUP_SECONDS
+        if not self.settings.event_sources:
+            raise UsageError(
+                f"{self.settings.name}: event_sources is empty: add a source, or ingest a --file"
+            )
+
+    def load(self) -> Settings:
+        """Read the configuration with all sources."""
+        return apply_metrics_option(load_source_settings(self.args), self.args)
+
+    def work(self) -> None:
+        """Ingest all sources. Exits the process if one does not stop in time."""
+        from winchester_core.ingest.runner import SourceMetricsCollector, SourceRunner
+
+        settings = self.settings
+        entries = list(settings.event_sources.values())
+        if self.args.batch_size:
+            entries = [replace(entry, batch_size=self.args.batch_size) for entry in entries]
         runner = SourceRunner(
             entries,
-            manager,
-            stop=stop,
+            self.manager,
+            stop=self.stopped,
             statistics_period_seconds=settings.statistics_period,
             batch_wait_seconds=settings.ingest_batch_delay,
             shutdown_seconds=settings.shutdown_timeout,
-            watchdog=watchdog,
+            watchdog=self.watchdog,
         )
-        telemetry.add(SourceMetricsCollector(lambda: runner.pumps))
-        ready()
-        notifier.ready()
-        telemetry.health.start()
-        tune_garbage_collector()
-        totals = runner.run()
+        self.telemetry.add(SourceMetricsCollector(lambda: runner.pumps))
+        self.ready()
+        self._totals = runner.run()
         if runner.hanging:
-            print(f"shutdown timed out: {_summary(totals)}")
-            exit_now(SHUTDOWN_TIMED_OUT, clean_up=pid_file_removal(pid_file))
-    print(_summary(totals))
-    return DONE
+            print(f"shutdown timed out: {_summary(self._totals)}")
+            exit_now(SHUTDOWN_TIMED_OUT, clean_up=self.remove_pid_file)
 
-
-def _file_shutdown_plan(stop: threading.Event, health: Health, settings: Settings) -> ShutdownPlan:
-    def stop_reading() -> None:
-        health.stop()
-        stop.set()
-
-    return ShutdownPlan(stop_reading, settings.shutdown_timeout)
-
-
-def _reloader(
-    settings: Settings,
-    manager: TriggerManager,
-    load: Callable[[], Settings],
-    notifier: SystemdNotifier | None = None,
-) -> Reloader:
-    from winchester_core.bootstrap import ingest_configuration
-    from winchester_core.config.reload_diff import INGEST_RELOAD
-
-    def prepare(changed: Settings) -> Callable[[], None]:
-        return partial(manager.reload, ingest_configuration(changed, manager.clock))
-
-    return Reloader(
-        settings,
-        policy=INGEST_RELOAD,
-        load=load,
-        prepare=prepare,
-        proc_name=PROGRAM,
-        notifier=notifier,
-    )
-
-
-def _shutdown_plan(
-    stop: threading.Event,
-    health: Health,
-    notifier: SystemdNotifier,
-    settings: Settings,
-    pid_file: PidFile | None,
-) -> ShutdownPlan:
-    def stop_sources() -> None:
-        health.stop()
-        notifier.stopping()
-        stop.set()
-
-    # The runner enforces shutdown_timeout itself; this longer timeout is for a hanging runner.
-    timeout_seconds = settings.shutdown_timeout + CLEANUP_SECONDS
-    return ShutdownPlan(stop_sources, timeout_seconds, clean_up=pid_file_removal(pid_file))
-
-
-def _status(manager: TriggerManager) -> str:
-    return f"running: received {manager.received}, stored {manager.saved}"
+    def result(self) -> int:
+        """Print the totals."""
+        print(_summary(self._totals))
+        return DONE
 
 
 def _summary(totals: PumpTotals) -> str:

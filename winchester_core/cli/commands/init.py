@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.command import DocumentedCommand
+from winchester_core.cli.options import Argument
 from winchester_core.errors import WinchesterError
 from winchester_core.service.exit import DONE, UsageError
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
 
 SETTINGS: Final = "winchester.yaml"
 EVENTS: Final = "events.jsonl"
@@ -39,11 +40,7 @@ class InitCommand(DocumentedCommand):
         "winchester init .",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the argument."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument("directory", metavar="DIR", help="the directory to write to")
-        return parser
+    arguments = (Argument("directory", "DIR", "the directory to write to"),)
 
     def take_action(self, parsed_args: Namespace) -> int:
         """Write the files and print the next commands."""

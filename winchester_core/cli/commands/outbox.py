@@ -4,51 +4,61 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli.bulk import BulkCommand
-from winchester_core.cli.options import positive_number
-from winchester_core.cli.output import DocumentShow, PagedLister, check_columns, parse_id_cursor
-from winchester_core.cli.session import StoreSession, add_age_options, parse_age_bounds
-from winchester_core.cli.values import body_text, iso_text, masked_body
+from winchester_core.cli.bulk import StoreAction
+from winchester_core.cli.listing import (
+    DocumentShow,
+    Filter,
+    PagedLister,
+    Records,
+    document_arguments,
+    recorded_filters,
+)
+from winchester_core.cli.options import Flag, positive_number
 from winchester_core.model.effect import EffectState
-from winchester_core.service.exit import UsageError
 from winchester_core.storage.effect_records import EffectFilter
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator
+    from argparse import Namespace
+    from collections.abc import Mapping
 
-    from winchester_core.storage.effect_records import StoredEffect
+    from winchester_core.cli.session import StoreSession
+    from winchester_core.storage.interface import Store
 
 
-COLUMNS: Final = (
-    "id",
-    "effect_id",
-    "state",
-    "pipeline",
-    "handler",
-    "place",
-    "stream_id",
-    "stream_name",
-    "attempts",
-    "created_at",
-    "waiting_since",
-    "due_at",
-    "worker",
-    "last_error",
+EFFECTS: Final = Records(
+    "effects",
+    EffectFilter,
+    paths=(
+        "id",
+        "effect_id",
+        "state",
+        "endpoint.pipeline",
+        "endpoint.handler",
+        "endpoint.place",
+        "stream_id",
+        "stream_name",
+        "attempts",
+        "created_at",
+        "waiting_since",
+        "due_at",
+        "worker",
+        "last_error",
+    ),
+    page_size=20,  # each has a payload of up to 4 MiB
 )
-DEFAULT_COLUMNS: Final = (
-    "id",
-    "state",
-    "pipeline",
-    "handler",
-    "stream_id",
-    "attempts",
-    "created_at",
-    "due_at",
-    "last_error",
+FURTHER_COLUMNS: Final = ("effect_id", "place", "stream_name", "waiting_since", "worker")
+FILTERS: Final = (
+    Filter("--pipeline", "NAME", "only effects of this pipeline"),
+    Filter("--handler", "NAME", "only effects of handlers with this name in a pipeline"),
+    Filter(
+        "--stream",
+        "ID",
+        "only effects of the stream with this id",
+        field="stream_id",
+        type=positive_number,
+    ),
+    *recorded_filters("recorded"),
 )
-EFFECT_PAGE_SIZE: Final = 20
-"""Effects read at a time: each has a payload of up to 4 MiB."""
 
 
 class OutboxList(PagedLister):
@@ -72,84 +82,19 @@ class OutboxList(PagedLister):
             "| xargs winchester outbox retry -c winchester.yaml"
         ),
     )
-    default_columns = DEFAULT_COLUMNS
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the filters."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
+    records = EFFECTS
+    default_columns = tuple(each for each in EFFECTS.columns if each not in FURTHER_COLUMNS)
+    filters = (
+        Filter(
             "--state",
+            None,
+            "only effects in this state, one of %(choices)s",
             choices=[state.value for state in EffectState],
-            help="only effects in this state, one of %(choices)s",
-        )
-        add_effect_filters(parser)
-        return parser
-
-    def take_action(self, parsed_args: Any) -> tuple[Any, Any]:
-        """Return the columns and effects. Raises `UsageError` for an unknown column."""
-        check_columns(parsed_args.columns, COLUMNS)
-        return super().take_action(parsed_args)
-
-    def count(self, session: StoreSession) -> int:
-        """Return the number of effects."""
-        return session.store.count_effects(self._filter(session))
-
-    def objects(self, session: StoreSession) -> Iterator[dict[str, Any]]:
-        """Yield each effect without its payload."""
-        filters, cursor = self._filter(session), parse_id_cursor(session.args.cursor)
-        for page in session.pages(session.store.find_effects, filters, cursor, EFFECT_PAGE_SIZE):
-            yield from map(flat_effect, page)
-
-    def _filter(self, session: StoreSession) -> EffectFilter:
-        state = session.args.state
-        return effect_filter(session, EffectState(state) if state else None)
-
-
-def add_effect_filters(parser: ArgumentParser) -> None:
-    """Add the options that select effects."""
-    parser.add_argument("--pipeline", metavar="NAME", help="only effects of this pipeline")
-    parser.add_argument(
-        "--handler", metavar="NAME", help="only effects of handlers with this name in a pipeline"
+            parse=lambda _session, state: EffectState(state),
+        ),
+        *FILTERS,
     )
-    parser.add_argument(
-        "--stream",
-        metavar="ID",
-        type=positive_number,
-        help="only effects of the stream with this id",
-    )
-    add_age_options(parser, "recorded")
-
-
-def effect_filter(session: StoreSession, state: EffectState | None) -> EffectFilter:
-    """Return the filter that the options give. Raises `UsageError`."""
-    args = session.args
-    return EffectFilter(
-        state=state,
-        pipeline=args.pipeline,
-        handler=args.handler,
-        stream_id=args.stream,
-        **parse_age_bounds(session),
-    )
-
-
-def flat_effect(effect: StoredEffect) -> dict[str, Any]:
-    """Return an effect as a flat object with the keys in `COLUMNS`."""
-    return {
-        "id": effect.id,
-        "effect_id": effect.effect_id,
-        "state": effect.state.value,
-        "pipeline": effect.endpoint.pipeline,
-        "handler": effect.endpoint.handler,
-        "place": effect.endpoint.place,
-        "stream_id": effect.stream_id,
-        "stream_name": effect.stream_name,
-        "attempts": effect.attempts,
-        "created_at": iso_text(effect.created_at),
-        "waiting_since": iso_text(effect.waiting_since),
-        "due_at": iso_text(effect.due_at),
-        "worker": effect.worker,
-        "last_error": effect.last_error,
-    }
+    arguments = filters
 
 
 class OutboxShow(DocumentShow):
@@ -163,30 +108,19 @@ class OutboxShow(DocumentShow):
         "winchester outbox show -c winchester.yaml 7",
         "winchester outbox show -c winchester.yaml 7 --raw -f json",
     )
+    arguments = document_arguments("effect", "payload")
     document_key = "payload"
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the argument and ``--raw``."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument("id", metavar="ID", type=positive_number, help="the effect's id")
-        parser.add_argument(
-            "--raw", action="store_true", help="show the payload as text, with its secrets"
-        )
-        return parser
-
-    def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
-        """Return the effect. Raises `UnknownEffect`."""
-        with StoreSession(parsed_args) as session:
-            effect = session.store.get_effect(parsed_args.id)
-        render = body_text if parsed_args.raw else masked_body
-        return {**flat_effect(effect), "payload": render(effect.payload.encode())}
+    def read(self, store: Store, record_id: int) -> tuple[dict[str, Any], bytes]:
+        """Return the effect and its payload. Raises `UnknownEffect`."""
+        effect = store.get_effect(record_id)
+        return EFFECTS.flat(effect), effect.payload.encode()
 
 
-FILTERS: Final = ("pipeline", "handler", "stream", "older_than", "younger_than")
 BLOCKED: Final = "another effect of its stream and handler goes first"
 
 
-class OutboxRetry(BulkCommand[StoreSession]):
+class OutboxRetry(StoreAction):
     """Make effects due for delivery now.
 
     A dead letter becomes pending again, as if newly recorded: its attempts and its age start over,
@@ -201,29 +135,12 @@ class OutboxRetry(BulkCommand[StoreSession]):
         "winchester outbox retry -c winchester.yaml 7 8",
         "winchester outbox retry -c winchester.yaml --all --handler mail --younger-than 12h",
     )
-    item_label = "the effects"
-    ids_optional = True
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add ``--all`` and the filters."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument("--all", action="store_true", help="every dead letter, instead of ids")
-        add_effect_filters(parser)
-        return parser
-
-    def open_resource(self, parsed_args: Namespace) -> StoreSession:
-        """Return the session of the store."""
-        _check_selection(parsed_args)
-        return StoreSession(parsed_args)
-
-    def ids(self, resource: StoreSession, parsed_args: Namespace) -> Iterator[int]:
-        """Yield the given ids, or with ``--all`` those of the dead letters that match."""
-        if not parsed_args.all:
-            yield from super().ids(resource, parsed_args)
-            return
-        filters = effect_filter(resource, EffectState.DEAD)
-        for page in resource.pages(resource.store.find_effects, filters, None, EFFECT_PAGE_SIZE):
-            yield from (effect.id for effect in page)
+    plural = "effects"
+    records = EFFECTS
+    selected: Mapping[str, Any] = {"state": EffectState.DEAD}
+    selected_noun = "dead letters"
+    filters = FILTERS
+    arguments = (Flag("--all", "every dead letter, instead of ids"), *FILTERS)
 
     def process(
         self, resource: StoreSession, item_id: int, parsed_args: Namespace
@@ -233,7 +150,7 @@ class OutboxRetry(BulkCommand[StoreSession]):
         return ("due", None) if effect.due_at is not None else ("waiting", BLOCKED)
 
 
-class OutboxDiscard(BulkCommand[StoreSession]):
+class OutboxDiscard(StoreAction):
     """Delete effects without delivering them.
 
     Dead letters and pending effects are deleted permanently. An effect that a worker is delivering
@@ -247,25 +164,5 @@ class OutboxDiscard(BulkCommand[StoreSession]):
             "--column id | xargs winchester outbox discard -c winchester.yaml"
         ),
     )
-    item_label = "the effects"
-
-    def open_resource(self, parsed_args: Namespace) -> StoreSession:
-        """Return the session of the store."""
-        return StoreSession(parsed_args)
-
-    def process(
-        self, resource: StoreSession, item_id: int, parsed_args: Namespace
-    ) -> tuple[str, None]:
-        """Discard one effect."""
-        resource.store.discard_effect(item_id)
-        return "discarded", None
-
-
-def _check_selection(parsed_args: Namespace) -> None:
-    """Raise `UsageError` unless either ids or ``--all`` are given, and filters only with it."""
-    if bool(parsed_args.ids) == parsed_args.all:
-        raise UsageError("specify the ids of effects, or --all for all dead letters")
-    filters = [name for name in FILTERS if getattr(parsed_args, name) is not None]
-    if filters and not parsed_args.all:
-        option = filters[0].replace("_", "-")
-        raise UsageError(f"--{option} is a filter for --all: it cannot be used with ids")
+    plural = "effects"
+    method, outcome = "discard_effect", "discarded"

@@ -5,12 +5,11 @@ from __future__ import annotations
 from argparse import Namespace
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli.options import load_configuration
-from winchester_core.cli.output import FlatLister, check_columns, column_key, one_line
-from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession
+from winchester_core.cli.options import Argument, Flag, Repeated, load_configuration
+from winchester_core.cli.output import FlatLister, column_key, one_line
+from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, load_triggers
 from winchester_core.cli.values import iso_text, to_json_value
 from winchester_core.model.stream import StreamState
 from winchester_core.service.exit import UsageError
@@ -25,8 +24,7 @@ from winchester_core.triggers.progress import (
 from winchester_core.worker.batch import memory_batches
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from winchester_core.config import Part, Settings
     from winchester_core.model.stream import StreamRecord
@@ -34,16 +32,16 @@ if TYPE_CHECKING:
     from winchester_core.triggers.progress import RecalculationPreview
 
 
-COLUMNS: Final = (
-    "trigger",
-    "change",
-    "open_streams",
-    "recounted",
+EFFECT_COLUMNS: Final = (
     "fires_at_once",
     "fires_later",
     "expires_at_once",
     "expires_earlier",
     "expires_later",
+)
+COLUMNS: Final = (
+    *("trigger", "change", "open_streams", "recounted"),
+    *EFFECT_COLUMNS,
     "consequences",
 )
 STREAM_COLUMNS: Final = (
@@ -87,29 +85,16 @@ class PlanCommand(FlatLister):
         "winchester plan -c winchester.yaml --trigger usage --list",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add ``--against``, ``--trigger`` and ``--list``."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
-            "--against", metavar="FILE", help="the current configuration, to compare triggers with"
-        )
-        parser.add_argument(
-            "--trigger",
-            metavar="NAME",
-            action="append",
-            default=[],
-            help="only this trigger. Repeatable",
-        )
-        parser.add_argument("--list", action="store_true", help="list each affected open stream")
-        return parser
+    arguments = (
+        Argument("--against", "FILE", "the current configuration, to compare triggers with"),
+        Repeated("--trigger", "NAME", "only this trigger. Repeatable"),
+        Flag("--list", "list each affected open stream"),
+    )
 
-    def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], Iterable[dict[str, Any]]]:
-        """Return the changed triggers, or the affected streams."""
+    def columns_of(self, parsed_args: Namespace) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the columns of triggers, or with ``--list`` those of streams."""
         columns = STREAM_COLUMNS if parsed_args.list else COLUMNS
-        requested = check_columns(parsed_args.columns, columns)
-        objects = self._objects(parsed_args)
-        first = list(islice(objects, 1))  # errors are raised before any output
-        return requested or columns, chain(first, objects)
+        return columns, columns
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
         """Return a value; a change with its changed keys."""
@@ -118,7 +103,8 @@ class PlanCommand(FlatLister):
             return f"{value} in {', '.join(each['aspects'])}"
         return one_line("; ".join(value) if key == "consequences" else value)
 
-    def _objects(self, parsed_args: Namespace) -> Iterator[dict[str, Any]]:
+    def objects(self, parsed_args: Namespace) -> Iterator[dict[str, Any]]:
+        """Yield the changed triggers, or the affected streams."""
         against = None
         if parsed_args.against is not None:
             args = Namespace(config=parsed_args.against)
@@ -141,18 +127,13 @@ def _check_names(requested: Sequence[str], known: set[str]) -> None:
 
 
 def _trigger_row(impact: TriggerImpact) -> dict[str, Any]:
-    effects = impact.effects
     return {
         "trigger": impact.change.name,
         "change": impact.change.kind.value,
         "aspects": list(impact.change.changed_keys),
         "open_streams": impact.open_streams,
         "recounted": impact.recalculated,
-        "fires_at_once": effects[RecalculationEffect.FIRES_AT_ONCE],
-        "fires_later": effects[RecalculationEffect.FIRES_LATER],
-        "expires_at_once": effects[RecalculationEffect.EXPIRES_AT_ONCE],
-        "expires_earlier": effects[RecalculationEffect.EXPIRES_EARLIER],
-        "expires_later": effects[RecalculationEffect.EXPIRES_LATER],
+        **{key: impact.effects[RecalculationEffect[key.upper()]] for key in EFFECT_COLUMNS},
         "consequences": list(impact.consequences),
     }
 
@@ -226,13 +207,9 @@ class PlanAnalysis:
     """
 
     def __init__(self, session: StoreSession, against: Settings | None) -> None:
-        from winchester_core.bootstrap import trigger_definitions
-        from winchester_core.plugins import CONDITIONS, PluginRegistry
-
         self._session = session
         self._now = session.stream_time()
-        definitions = trigger_definitions(session.settings, PluginRegistry(CONDITIONS))
-        self._definitions = {each.name: each for each in definitions}
+        self._definitions = load_triggers(session.settings)
         self._changes = self._from_files(against) if against else self._from_streams()
 
     def changes(self, names: Sequence[str]) -> list[TriggerChange]:

@@ -8,14 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from winchester_core.cli.options import load_configuration
-from winchester_core.cli.output import (
-    FlatLister,
-    ObjectShow,
-    check_columns,
-    join_lines,
-    one_line,
-)
+from winchester_core.cli.options import Argument, load_configuration
+from winchester_core.cli.output import FlatLister, ObjectShow, one_line
 from winchester_core.errors import ConfigurationError, PluginError
 from winchester_core.plugins import (
     COMMANDS,
@@ -32,8 +26,8 @@ from winchester_core.service.exit import DONE, FAILED, UsageError
 from winchester_core.suggestions import suggestion
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator, Sequence
+    from argparse import Namespace
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from winchester_core.config import Settings
     from winchester_core.plugins import Plugin
@@ -60,32 +54,31 @@ class PluginList(FlatLister):
         "winchester plugin list -c winchester.yaml --group handlers",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add ``--group``."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
+    arguments = (
+        Argument(
             "--group",
+            "GROUP",
+            "only plugins of this group: %(choices)s",
             choices=list(SHORT_GROUPS),
-            metavar="GROUP",
-            help="only plugins of this group: %(choices)s",
-        )
-        return parser
+        ),
+    )
 
-    def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], list[dict[str, Any]]]:
+    def columns_of(self, parsed_args: Namespace) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the columns, with used_by if the usage is known."""
+        self._usage = read_usage(parsed_args)
+        used_by = () if self._usage is None else (USED_BY,)
+        return (*COLUMNS, *used_by), (*ALL_COLUMNS, *used_by)
+
+    def objects(self, parsed_args: Namespace) -> list[dict[str, Any]]:
         """Return a row for each registration of a plugin; a name may have several."""
-        usage = read_usage(parsed_args)
-        used_by = () if usage is None else (USED_BY,)
-        columns = check_columns(parsed_args.columns, (*ALL_COLUMNS, *used_by))
         group = parsed_args.group
-        groups = GROUP_NOUNS if group is None else [SHORT_GROUPS[group]]
-        rows = [
-            _plugin_row(registration, loaded, usage)
-            for group in groups
+        return [
+            _plugin_row(registration, loaded, self._usage)
+            for group in (GROUP_NOUNS if group is None else [SHORT_GROUPS[group]])
             for plugin in installed_plugins(group).values()
             for loaded in [_load(plugin)]
             for registration in (plugin, *plugin.duplicates)
         ]
-        return columns or (*COLUMNS, *used_by), rows
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
         """Return a value, lists separated by commas."""
@@ -107,42 +100,34 @@ class PluginShow(ObjectShow):
         "winchester plugin show -c winchester.yaml event_sources/jsonl -f json",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the argument."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
+    arguments = (
+        Argument(
             "plugin",
-            metavar="NAME",
+            "NAME",
+            "NAME or GROUP/NAME; the name of a command may have several words",
             nargs="+",
-            help="NAME or GROUP/NAME; the name of a command may have several words",
-        )
-        return parser
+        ),
+    )
+    lines: Mapping[str, Callable[[Any], Iterable[Any]]] = {
+        "description": str.splitlines,
+        "example": str.splitlines,
+        "schema": lambda schema: describe_schema(schema).splitlines(),
+        "parameters": lambda parameters: map(_parameter_line, parameters),
+        USED_BY: iter,
+    }
 
     def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
-        """Return the plugin. Raises `UsageError` for an unknown one."""
+        """Return the plugin; one that cannot be loaded sets the exit status to 1.
+
+        Raises `UsageError` for an unknown one.
+        """
         plugin = _find(" ".join(parsed_args.plugin))
         loaded = _load(plugin)
-        self._status = FAILED if loaded.problem else DONE
+        self.status = FAILED if loaded.problem else DONE
         shown = _plugin_row(plugin, loaded, read_usage(parsed_args))
         shown["description"] = describe_plugin(loaded.plugin).text or None
         shown["parameters"] = [asdict(each) for each in list_parameters(loaded.schema or {})]
         return shown
-
-    def run(self, parsed_args: Namespace) -> int:
-        """Show the plugin; return the exit status, which is 1 if it cannot be loaded."""
-        return super().run(parsed_args) or self._status
-
-    def cell(self, name: str, value: Any) -> Any:
-        """Return a value, texts and lists with several lines."""
-        if name in ("description", "example") and value:
-            return join_lines(value.splitlines())
-        if name == "schema" and value is not None:
-            return describe_schema(value)
-        if name == "parameters":
-            return join_lines(_parameter_line(each) for each in value)
-        if name == USED_BY:
-            return join_lines(value)
-        return super().cell(name, value)
 
 
 class _LoadedPlugin(NamedTuple):

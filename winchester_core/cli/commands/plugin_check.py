@@ -6,12 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from winchester_core.cli.command import DocumentedCommand
+from winchester_core.cli.options import Argument
 from winchester_core.plugins import GROUP_NOUNS, group_noun, installed_plugins
 from winchester_core.service.exit import DONE, FAILED, UsageError
 from winchester_core.suggestions import suggestion
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
     from collections.abc import Iterator
 
     from winchester_core.plugins import Plugin
@@ -34,13 +35,7 @@ class PluginCheck(DocumentedCommand):
 
     examples = ("winchester plugin check winchester-example-plugins",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the argument."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
-            "distribution", metavar="DIST", help="the distribution, as pip names it"
-        )
-        return parser
+    arguments = (Argument("distribution", "DIST", "the distribution, as pip names it"),)
 
     def take_action(self, parsed_args: Namespace) -> int:
         """Print the result for each plugin; return the exit status."""

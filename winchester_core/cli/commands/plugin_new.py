@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from winchester_core.cli.command import DocumentedCommand
+from winchester_core.cli.options import Argument
 from winchester_core.distribution import DISTRIBUTION
 from winchester_core.errors import WinchesterError
 from winchester_core.plugins import (
@@ -26,7 +27,7 @@ from winchester_core.plugins import (
 from winchester_core.service.exit import DONE, UsageError
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
     from collections.abc import Iterator, Mapping
     from importlib.resources.abc import Traversable
 
@@ -63,17 +64,15 @@ class PluginNew(DocumentedCommand):
         "winchester plugin new condition weekday --dir plugins/weekday",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the arguments."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument("kind", metavar="KIND", choices=list(KINDS), help="one of %(choices)s")
-        parser.add_argument("name", metavar="NAME", help="the plugin's name")
-        parser.add_argument(
+    arguments = (
+        Argument("kind", "KIND", "one of %(choices)s", choices=list(KINDS)),
+        Argument("name", "NAME", "the plugin's name"),
+        Argument(
             "--dir",
-            metavar="DIR",
-            help="directory to create, with its parents (default: winchester-NAME, with dashes)",
-        )
-        return parser
+            "DIR",
+            "directory to create, with its parents (default: winchester-NAME, with dashes)",
+        ),
+    )
 
     def take_action(self, parsed_args: Namespace) -> int:
         """Write the files and print the next commands."""

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli.bulk import FAILED_OUTCOME, BulkCommand
-from winchester_core.cli.options import load_configuration, positive_number
-from winchester_core.cli.output import DocumentShow, PagedLister, check_columns, parse_id_cursor
-from winchester_core.cli.session import StoreSession, add_age_options, parse_age_bounds
-from winchester_core.cli.values import body_text, iso_text, masked_body
+from winchester_core.cli.bulk import FAILED_OUTCOME, BulkCommand, StoreAction
+from winchester_core.cli.listing import (
+    DocumentShow,
+    Filter,
+    PagedLister,
+    Records,
+    document_arguments,
+    recorded_filters,
+)
+from winchester_core.cli.options import Repeated, load_configuration
 from winchester_core.model.message import Message, MessageKind
 from winchester_core.storage.records import RejectedFilter
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator
+    from argparse import Namespace
 
     from winchester_core.ingest import EventOutcome, Ingester
+    from winchester_core.storage.interface import Store
     from winchester_core.storage.records import RejectedMessage
 
 
-COLUMNS: Final = ("id", "source", "kind", "received_at", "body_length", "digest", "reason")
-REJECTED_PAGE_SIZE: Final = 20
-"""Messages read at a time: each has a body of up to 1 MiB."""
+REJECTED: Final = Records(
+    "rejected",
+    RejectedFilter,
+    paths=("id", "source", "kind", "received_at", "body_length", "digest", "reason"),
+    page_size=20,  # each has a body of up to 1 MiB
+)
 
 
 class RejectedList(PagedLister):
@@ -41,56 +49,22 @@ class RejectedList(PagedLister):
             "| xargs winchester rejected retry -c winchester.yaml"
         ),
     )
-    default_columns = COLUMNS
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the filters."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
+    records = REJECTED
+    filters = (
+        Filter(
             "--source",
-            metavar="NAME",
-            help="only messages from this source; 'file' stands for 'winchester ingest --file'",
-        )
-        parser.add_argument(
+            "NAME",
+            "only messages from this source; 'file' stands for 'winchester ingest --file'",
+        ),
+        Filter(
             "--kind",
+            None,
+            "only messages of this kind",
             choices=[kind.value for kind in MessageKind],
-            help="only messages of this kind",
-        )
-        add_age_options(parser, "stored")
-        return parser
-
-    def take_action(self, parsed_args: Any) -> tuple[Any, Any]:
-        """Return the columns and messages. Raises `UsageError` for an unknown column."""
-        check_columns(parsed_args.columns, COLUMNS)
-        return super().take_action(parsed_args)
-
-    def count(self, session: StoreSession) -> int:
-        """Return the number of messages."""
-        return session.store.count_rejected(_filter(session))
-
-    def objects(self, session: StoreSession) -> Iterator[dict[str, Any]]:
-        """Yield each message without its body."""
-        filters, cursor = _filter(session), parse_id_cursor(session.args.cursor)
-        for page in session.pages(session.store.find_rejected, filters, cursor, REJECTED_PAGE_SIZE):
-            yield from map(flat_rejected, page)
-
-
-def flat_rejected(message: RejectedMessage) -> dict[str, Any]:
-    """Return a rejected message as a flat object with the keys in `COLUMNS`."""
-    return {
-        "id": message.id,
-        "source": message.source,
-        "kind": message.kind,
-        "received_at": iso_text(message.received_at),
-        "body_length": message.body_length,
-        "digest": message.digest.hex(),
-        "reason": message.reason,
-    }
-
-
-def _filter(session: StoreSession) -> RejectedFilter:
-    args = session.args
-    return RejectedFilter(source=args.source, kind=args.kind, **parse_age_bounds(session))
+        ),
+        *recorded_filters("stored"),
+    )
+    arguments = filters
 
 
 class RejectedShow(DocumentShow):
@@ -105,31 +79,15 @@ class RejectedShow(DocumentShow):
         "winchester rejected show -c winchester.yaml 7",
         "winchester rejected show -c winchester.yaml 7 --raw -f json",
     )
-
+    arguments = document_arguments("message", "body")
     document_key = "body"
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the argument and ``--raw``."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument("id", metavar="ID", type=positive_number, help="the message's id")
-        parser.add_argument(
-            "--raw", action="store_true", help="show the body as text, with its secrets"
-        )
-        return parser
-
-    def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
-        """Return the message. Raises `UnknownRejectedMessage`."""
-        with StoreSession(parsed_args) as session:
-            message = session.store.get_rejected(parsed_args.id)
-        render = body_text if parsed_args.raw else masked_body
-        shown = flat_rejected(message)
+    def read(self, store: Store, record_id: int) -> tuple[dict[str, Any], bytes]:
+        """Return the message and its body. Raises `UnknownRejectedMessage`."""
+        message = store.get_rejected(record_id)
+        shown = REJECTED.flat(message)
         reason = shown.pop("reason")
-        return {
-            **shown,
-            "body_kept": len(message.body),
-            "reason": reason,
-            "body": render(message.body),
-        }
+        return {**shown, "body_kept": len(message.body), "reason": reason}, message.body
 
 
 INVALID: Final = "invalid"
@@ -151,20 +109,15 @@ class RejectedRetry(BulkCommand["Ingester"]):
             "| xargs winchester rejected retry -c winchester.yaml"
         ),
     )
-    item_label = "the rejected messages"
-    failed_outcomes = frozenset({FAILED_OUTCOME, INVALID})
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add ``--datetime-trait``."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
+    arguments = (
+        Repeated(
             "--datetime-trait",
-            metavar="NAME",
-            action="append",
-            default=[],
-            help="a datetime trait of the events, as for 'winchester ingest'. Repeatable",
-        )
-        return parser
+            "NAME",
+            "a datetime trait of the events, as for 'winchester ingest'. Repeatable",
+        ),
+    )
+    plural = "rejected messages"
+    failed_outcomes = frozenset({FAILED_OUTCOME, INVALID})
 
     def open_resource(self, parsed_args: Namespace) -> Ingester:
         """Return the ingester."""
@@ -188,7 +141,7 @@ class RejectedRetry(BulkCommand["Ingester"]):
         return outcome.status.value, outcome.reason
 
 
-class RejectedDiscard(BulkCommand[StoreSession]):
+class RejectedDiscard(StoreAction):
     """Delete rejected messages.
 
     They are deleted permanently, with their bodies. A message that a source delivers again, and
@@ -202,18 +155,8 @@ class RejectedDiscard(BulkCommand[StoreSession]):
             "| xargs winchester rejected discard -c winchester.yaml"
         ),
     )
-    item_label = "the rejected messages"
-
-    def open_resource(self, parsed_args: Namespace) -> StoreSession:
-        """Return the session of the store."""
-        return StoreSession(parsed_args)
-
-    def process(
-        self, resource: StoreSession, item_id: int, parsed_args: Namespace
-    ) -> tuple[str, None]:
-        """Discard one message."""
-        resource.store.delete_rejected(item_id)
-        return "discarded", None
+    plural = "rejected messages"
+    method, outcome = "delete_rejected", "discarded"
 
 
 def _retry(

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from winchester_core.cli.command import ConfiguredCommand
 from winchester_core.cli.commands.check import check_configuration
-from winchester_core.cli.options import load_configuration, positive_number
+from winchester_core.cli.options import Repeated, load_configuration, positive_number
 from winchester_core.service.daemon import NotRunning, running_pid
 from winchester_core.service.exit import DONE, FAILED, UsageError
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
     from collections.abc import Iterator
 
 
@@ -38,27 +38,21 @@ class ReloadCommand(ConfiguredCommand):
         "winchester reload -c /etc/winchester/winchester.yaml --pid 4711",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add ``--pid-file`` and ``--pid``."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
+    arguments = (
+        Repeated(
             "--pid-file",
-            metavar="PATH",
-            action="append",
-            default=[],
+            "PATH",
+            "the pid file of a process to signal. Repeatable: signals are sent in this order",
             type=Path,
-            help="the pid file of a process to signal. Repeatable: signals are sent in this order",
-        )
-        parser.add_argument(
+        ),
+        Repeated(
             "--pid",
-            metavar="NUMBER",
-            action="append",
-            default=[],
-            type=positive_number,
-            help="the id of a process to signal. It must be a process of Winchester: SIGHUP "
+            "NUMBER",
+            "the id of a process to signal. It must be a process of Winchester: SIGHUP "
             "terminates most others. Repeatable",
-        )
-        return parser
+            type=positive_number,
+        ),
+    )
 
     def take_action(self, parsed_args: Namespace) -> int:
         """Check the configuration and signal the processes; return the exit status."""

@@ -8,22 +8,22 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.cli.input_options import (
-    add_file_options,
-    add_pace_options,
+    PACE_OPTIONS,
+    REQUIRED_FILE_OPTIONS,
     open_file_source,
     parts_of_format,
     replay_pace,
 )
 from winchester_core.cli.options import load_configuration
-from winchester_core.cli.output import ObjectShow, join_lines
+from winchester_core.cli.output import ObjectShow, count_lines
 from winchester_core.cli.terminal import progress_bar
 from winchester_core.errors import WinchesterError
 from winchester_core.service.garbage_collector import tune_garbage_collector
 from winchester_core.service.signals import ShutdownPlan, shutdown_on_signals
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
-    from collections.abc import Callable
+    from argparse import Namespace
+    from collections.abc import Callable, Iterable, Mapping
 
     from winchester_core.config import Settings
     from winchester_core.ingest.replay import ReplaySummary
@@ -46,12 +46,8 @@ class ReplayCommand(ObjectShow):
         "winchester replay -c winchester.yaml --file day.jsonl --step 10m --advance 2d -f json",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the options."""
-        parser = super().get_parser(prog_name)
-        add_file_options(parser, required=True)
-        add_pace_options(parser)
-        return parser
+    arguments = (*REQUIRED_FILE_OPTIONS, *PACE_OPTIONS)
+    lines: Mapping[str, Callable[[Any], Iterable[Any]]] = {"new_events": count_lines}
 
     def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
         """Replay and return the summary. Raises `WinchesterError` when interrupted."""
@@ -64,12 +60,6 @@ class ReplayCommand(ObjectShow):
             raise WinchesterError(f"interrupted after {summary.messages} messages")
         return dataclasses.asdict(summary)
 
-    def cell(self, name: str, value: Any) -> Any:
-        """Return a value, counts with one line each."""
-        if isinstance(value, dict):
-            return join_lines(f"{key}: {count}" for key, count in value.items())
-        return super().cell(name, value)
-
 
 def _replay(
     settings: Settings,
@@ -79,7 +69,6 @@ def _replay(
 ) -> ReplaySummary:
     from winchester_core import bootstrap
     from winchester_core.config import configure_logging
-    from winchester_core.ingest.pump import SourcePump
     from winchester_core.ingest.replay import Replayer
 
     configure_logging(settings, PROGRAM)
@@ -88,14 +77,11 @@ def _replay(
         clock = bootstrap.replay_clock(store)
         ingester = bootstrap.make_ingester(settings, store, clock)
         worker = bootstrap.make_worker(settings, store, clock)
-        pace = replay_pace(args, settings)
-        pump = SourcePump("replay", source, ingester, batch_size=pace.batch_size, stop=stop)
         replayer = Replayer(
-            source=source,
-            pump=pump,
-            ingester=ingester,
-            worker=worker,
-            pace=pace,
+            source,
+            ingester,
+            worker,
+            pace=replay_pace(args, settings),
             stop=stop,
             on_batch=on_batch,
         )

@@ -7,13 +7,13 @@ import os
 from typing import TYPE_CHECKING
 
 from winchester_core.cli.command import ConfiguredCommand
-from winchester_core.cli.options import existing_config_path
+from winchester_core.cli.options import Argument, existing_config_path
 from winchester_core.config.plugin_entries import PluginAliases, load_plugin_aliases
 from winchester_core.schemas import DOCUMENTS, schema_of
 from winchester_core.service.exit import DONE
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
 
 
 class SchemaCommand(ConfiguredCommand):
@@ -30,16 +30,9 @@ class SchemaCommand(ConfiguredCommand):
         "winchester schema -c winchester.yaml pipelines > pipelines.schema.json",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the argument."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
-            "document",
-            choices=list(DOCUMENTS),
-            metavar="DOCUMENT",
-            help="the file: %(choices)s",
-        )
-        return parser
+    arguments = (
+        Argument("document", "DOCUMENT", "the file: %(choices)s", choices=list(DOCUMENTS)),
+    )
 
     def take_action(self, parsed_args: Namespace) -> int:
         """Print the schema. Raises `ConfigurationError`."""

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, assert_never
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
-from winchester_core.cli import values
-from winchester_core.cli.options import positive_number
-from winchester_core.cli.output import (
-    ObjectShow,
-    PagedLister,
-    check_columns,
-    column_key,
-    join_lines,
-    one_line,
-    parse_id_cursor,
-)
+from winchester_core.cli.listing import Filter, PagedLister, Records, age_filters
+from winchester_core.cli.options import Flag, id_argument
+from winchester_core.cli.output import ObjectShow, column_key, one_line
 from winchester_core.cli.session import (
     ALL_BUT_TRIGGERS,
     StoreSession,
     load_triggers,
     stream_time_if_known,
 )
-from winchester_core.cli.values import duration_text, iso_text, to_json_value
+from winchester_core.cli.values import (
+    TRAIT_FILTER_HELP,
+    duration_text,
+    flat_object,
+    iso_text,
+    parse_traits,
+)
 from winchester_core.errors import UnknownStream
 from winchester_core.model.json import flat_event
 from winchester_core.model.stream import Reason, StreamState, states_including
@@ -29,28 +28,42 @@ from winchester_core.storage.records import StreamFilter
 from winchester_core.triggers.explanation import describe_criterion
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator, Mapping
+    from argparse import Namespace
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from winchester_core.model.stream import StateChange, StreamRecord
+    from winchester_core.model.stream import StreamRecord
     from winchester_core.triggers.definition import TriggerDefinition
 
 
-STREAM_COLUMNS = (
-    "id",
-    "name",
-    "state",
-    "distinguished_by",
-    "first_event",
-    "last_event",
-    "expire_timestamp",
-    "fire_timestamp",
-    "event_count",
-    "attempts",
-    "last_error",
+STREAMS: Final = Records(
+    "streams",
+    StreamFilter,
+    paths=(
+        "id",
+        "name",
+        "state",
+        "distinguished_by",
+        "first_event",
+        "last_event",
+        "expire_timestamp",
+        "fire_timestamp",
+        "event_count",
+        "attempts",
+        "last_error",
+    ),
 )
-MESSAGE_IDS = "message_ids"
+BY_NAME: Final = Filter("--name", "TRIGGER", "only streams of this trigger")
+BY_ERROR: Final = Filter(
+    "--error",
+    "TEXT",
+    "only streams whose last error, including the traceback, contains this text",
+    field="error_text",
+)
+BY_AGE: Final = age_filters(
+    "only streams whose first event is {}earlier", "stream time", StoreSession.parse_time
+)
+MESSAGE_IDS: Final = "message_ids"
 
 
 class StreamList(PagedLister):
@@ -67,78 +80,51 @@ class StreamList(PagedLister):
         "winchester stream list -c winchester.yaml --name usage --older-than 2d --count",
         "winchester stream list -c winchester.yaml --trait instance_id=i-1 --events -f json",
     )
-    default_columns = STREAM_COLUMNS
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the filters and ``--events``."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument("--name", metavar="TRIGGER", help="only streams of this trigger")
-        parser.add_argument(
+    records = STREAMS
+    filters = (
+        BY_NAME,
+        Filter(
             "--state",
-            metavar="STATE",
-            action="append",
-            default=[],
+            "STATE",
+            "only streams in this state, one of %(choices)s. Repeated: any of them",
+            field="states",
+            parse=lambda _session, states: tuple(map(StreamState, states)),
+            repeated=True,
             choices=[state.value for state in StreamState],
-            help="only streams in this state, one of %(choices)s. Repeated: any of them",
-        )
-        parser.add_argument(
+        ),
+        Filter(
             "--trait",
-            metavar="NAME=VALUE",
-            action="append",
-            default=[],
-            help=f"{values.TRAIT_FILTER_HELP}. A distinguishing time range is begin/end",
-        )
-        parser.add_argument(
-            "--older-than",
-            metavar="WHEN",
-            help="only streams whose first event is earlier than this: an ISO 8601 time (default "
-            "offset: UTC), or a duration before now (stream time), such as 1d",
-        )
-        parser.add_argument(
-            "--younger-than",
-            metavar="WHEN",
-            help="only streams whose first event is not earlier than this",
-        )
-        parser.add_argument(
+            "NAME=VALUE",
+            f"{TRAIT_FILTER_HELP}. A distinguishing time range is begin/end",
+            field="traits",
+            parse=lambda _session, texts: parse_traits(texts),
+            repeated=True,
+        ),
+        *BY_AGE,
+        Filter(
             "--event-type",
-            metavar="GLOB",
-            help="only streams with an event of this type; * and ? are wildcards",
-        )
-        parser.add_argument(
-            "--error",
-            metavar="TEXT",
-            help="only streams whose last error, including the traceback, contains this text",
-        )
-        parser.add_argument(
-            "--message-id", metavar="ID", help="only streams that hold the event with this id"
-        )
-        parser.add_argument(
-            "--events",
-            action="store_true",
-            help=f"also show the ids of the events, by timestamp, as {MESSAGE_IDS}",
-        )
-        return parser
+            "GLOB",
+            "only streams with an event of this type; * and ? are wildcards",
+        ),
+        BY_ERROR,
+        Filter("--message-id", "ID", "only streams that hold the event with this id"),
+    )
+    arguments = (
+        *filters,
+        Flag("--events", f"also show the ids of the events, by timestamp, as {MESSAGE_IDS}"),
+    )
 
-    def take_action(self, parsed_args: Any) -> tuple[Any, Any]:
-        """Return the columns and streams. Raises `UsageError` for an unknown column."""
-        known = (*STREAM_COLUMNS, MESSAGE_IDS) if parsed_args.events else STREAM_COLUMNS
-        check_columns(parsed_args.columns, known)
-        columns, objects = super().take_action(parsed_args)
-        return columns if parsed_args.columns else known, objects
+    def columns_of(self, parsed_args: Namespace) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the columns of streams, and with ``--events`` that of their ids."""
+        columns = (*STREAMS.columns, *([MESSAGE_IDS] if parsed_args.events else ()))
+        return columns, columns
 
-    def count(self, session: StoreSession) -> int:
-        """Return the number of streams."""
-        return session.store.count_streams(_filter(session))
-
-    def objects(self, session: StoreSession) -> Iterator[dict[str, Any]]:
-        """Yield each stream as a flat object."""
-        filters, cursor = _filter(session), parse_id_cursor(session.args.cursor)
-        for page in session.pages(session.store.find_streams, filters, cursor):
-            for stream in page:
-                shown = flat_stream(stream)
-                if session.args.events:
-                    shown[MESSAGE_IDS] = _message_ids(session, stream.id)
-                yield shown
+    def row(self, session: StoreSession, record: StreamRecord) -> dict[str, Any]:
+        """Return a stream as a flat object."""
+        shown = STREAMS.flat(record)
+        if session.args.events:
+            shown[MESSAGE_IDS] = _message_ids(session, record.id)
+        return shown
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
         """Return a value; for an error, which is a traceback, its last line."""
@@ -148,23 +134,6 @@ class StreamList(PagedLister):
         return one_line(value)
 
 
-def flat_stream(stream: StreamRecord) -> dict[str, Any]:
-    """Return a stream as a flat object with the keys in `STREAM_COLUMNS`."""
-    return {
-        "id": stream.id,
-        "name": stream.name,
-        "state": stream.state.value,
-        "distinguished_by": {name: to_json_value(v) for name, v in stream.distinguished_by.items()},
-        "first_event": iso_text(stream.first_event),
-        "last_event": iso_text(stream.last_event),
-        "expire_timestamp": iso_text(stream.expire_timestamp),
-        "fire_timestamp": iso_text(stream.fire_timestamp),
-        "event_count": stream.event_count,
-        "attempts": stream.attempts,
-        "last_error": stream.last_error,
-    }
-
-
 def _message_ids(session: StoreSession, stream_id: int) -> list[str]:
     try:
         return [event["message_id"] for event in session.store.get_stream_events(stream_id)]
@@ -172,18 +141,19 @@ def _message_ids(session: StoreSession, stream_id: int) -> list[str]:
         return []  # completed and purged since its page was read
 
 
-def _filter(session: StoreSession) -> StreamFilter:
-    args = session.args
-    return StreamFilter(
-        name=args.name,
-        states=tuple(StreamState(state) for state in args.state),
-        traits=values.parse_traits(args.trait),
-        older_than=session.parse_time(args.older_than),
-        younger_than=session.parse_time(args.younger_than),
-        event_type=args.event_type,
-        message_id=args.message_id,
-        error_text=args.error,
-    )
+def _change_line(change: dict[str, Any]) -> str:
+    by = f" by {change['worker']}" if change["worker"] else ""
+    return f"{change['at']} {change['state']}{by}"
+
+
+def _progress_line(progress: dict[str, Any]) -> str:
+    has, needs = ("?" if progress[key] is None else progress[key] for key in ("has", "needs"))
+    note = " (counted before the trigger changed)" if has == "?" else ""
+    return f"{has} of {needs}: {progress['criterion']}{note}"
+
+
+def _event_line(event: dict[str, Any]) -> str:
+    return f"{event['timestamp']} {event['event_type']} {event['message_id']}"
 
 
 class StreamShow(ObjectShow):
@@ -202,15 +172,13 @@ class StreamShow(ObjectShow):
         "winchester stream show -c winchester.yaml 12 --events -f json",
         "winchester stream show -c winchester.yaml 12 -f value --column last_error",
     )
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the argument and ``--events``."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument("id", metavar="ID", type=positive_number, help="the stream's id")
-        parser.add_argument(
-            "--events", action="store_true", help="also show its events, by timestamp"
-        )
-        return parser
+    arguments = (id_argument("stream"), Flag("--events", "also show its events, by timestamp"))
+    lines: Mapping[str, Callable[[Any], Iterable[Any]]] = {
+        "fire_criteria": partial(map, _progress_line),
+        "events": partial(map, _event_line),
+        "history": partial(map, _change_line),
+        "last_error": lambda error: error.rstrip().splitlines(),
+    }
 
     def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
         """Return the stream. Raises `UnknownStream`."""
@@ -218,7 +186,7 @@ class StreamShow(ObjectShow):
             stream = session.store.get_stream_by_id(parsed_args.id)
             now, real_now = stream_time_if_known(session), session.store.real_time()
             trigger = load_triggers(session.settings).get(stream.name)
-            columns = flat_stream(stream)
+            columns = STREAMS.flat(stream)
             error = columns.pop("last_error")
             shown = {
                 **columns,
@@ -226,39 +194,16 @@ class StreamShow(ObjectShow):
                 "fire_criteria": _fire_criteria(stream, trigger),
                 "outlook": next_transition(stream, now=now, real_now=real_now),
                 "stream_time": iso_text(now),
-                "worker": stream.worker,
-                "lease_until": iso_text(stream.lease_until),
-                "retry_at": iso_text(stream.retry_at),
+                **flat_object(stream, ("worker", "lease_until", "retry_at")),
                 "last_error": error,
-                "history": [_flat_change(each) for each in stream.history],
+                "history": [
+                    flat_object(each, ("at", "state", "worker")) for each in stream.history
+                ],
             }
             if parsed_args.events:
                 events = session.store.get_stream_events(stream.id)
                 shown["events"] = [flat_event(event) for event in events]
             return shown
-
-    def cell(self, name: str, value: Any) -> Any:
-        """Return a value; lists and errors with several lines."""
-        if name == "fire_criteria":
-            return join_lines(_progress_line(each) for each in value)
-        if name == "events":
-            return join_lines(
-                f"{each['timestamp']} {each['event_type']} {each['message_id']}" for each in value
-            )
-        if name == "history":
-            return join_lines(_change_line(each) for each in value)
-        if name == "last_error" and value:
-            return join_lines(value.rstrip().splitlines())
-        return super().cell(name, value)
-
-
-def _flat_change(change: StateChange) -> dict[str, Any]:
-    return {"at": iso_text(change.at), "state": change.state.value, "worker": change.worker}
-
-
-def _change_line(change: dict[str, Any]) -> str:
-    by = f" by {change['worker']}" if change["worker"] else ""
-    return f"{change['at']} {change['state']}{by}"
 
 
 def _fire_criteria(
@@ -279,12 +224,6 @@ def _fire_criteria(
 
 def _progress(criterion: str, has: int | None, needs: int | None) -> dict[str, Any]:
     return {"criterion": criterion, "has": has, "needs": needs}
-
-
-def _progress_line(progress: dict[str, Any]) -> str:
-    has, needs = ("?" if progress[key] is None else progress[key] for key in ("has", "needs"))
-    note = " (counted before the trigger changed)" if has == "?" else ""
-    return f"{has} of {needs}: {progress['criterion']}{note}"
 
 
 def next_transition(stream: StreamRecord, *, now: datetime | None, real_now: datetime) -> str:

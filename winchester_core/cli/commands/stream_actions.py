@@ -5,40 +5,58 @@ from __future__ import annotations
 import sys
 from abc import abstractmethod
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli.bulk import FAILED_OUTCOME, BulkCommand
-from winchester_core.cli.session import StoreSession
+from winchester_core.cli.bulk import FAILED_OUTCOME, StoreAction
+from winchester_core.cli.commands.stream import BY_AGE, BY_ERROR, BY_NAME, STREAMS
+from winchester_core.cli.listing import Filter
+from winchester_core.cli.options import Flag
 from winchester_core.errors import IllegalTransition
 from winchester_core.model.stream import REASON_STATES, ReasonStates, states_including
-from winchester_core.service.exit import UsageError
-from winchester_core.storage.records import StreamFilter, StreamVersion
+from winchester_core.storage.records import StreamVersion
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
     from collections.abc import Iterator, Mapping, Sequence
 
     from winchester_core.cli.bulk import BulkResult
+    from winchester_core.cli.session import StoreSession
     from winchester_core.model.stream import StreamRecord
     from winchester_core.storage.interface import Store
 
 
-ERROR_PAGE_SIZE: Final = 100
-"""Streams read at a time and changed in one transaction: each has an error of up to 16 KiB."""
-
 ERROR_STATES: Final = {states.failed.value: states.failed for states in REASON_STATES}
-FILTERS: Final = ("name", "state", "error", "older_than", "younger_than")
+FILTERS: Final = (
+    BY_NAME,
+    Filter(
+        "--state",
+        None,
+        "only streams in this state, one of %(choices)s",
+        field="states",
+        parse=lambda _session, state: (ERROR_STATES[state],),
+        choices=list(ERROR_STATES),
+    ),
+    BY_ERROR,
+    *BY_AGE,
+)
 SKIPPED: Final = "skipped"
 CHANGED: Final = "it has changed meanwhile"
 
 
-class ErrorStreamCommand(BulkCommand[StoreSession]):
+class ErrorStreamCommand(StoreAction):
     """Apply one action to streams in error: one by one by id, or with ``--all`` in pages."""
 
-    item_label = "the streams"
-    ids_optional = True
-    participle = ""
-    """Past participle of the action, for messages."""
+    plural = "streams"
+    selected_noun = "streams in error"
+    records = replace(STREAMS, page_size=100)  # each has an error of up to 16 KiB
+    selected: Mapping[str, Any] = {"states": tuple(ERROR_STATES.values())}
+    filters = FILTERS
+    arguments = (
+        Flag("--all", "every stream in error, instead of ids"),
+        *FILTERS,
+        Flag("--dry-run", "show what would be done, and change nothing"),
+    )
 
     @abstractmethod
     def expected_outcome(self, stream: StreamRecord) -> str:
@@ -48,60 +66,19 @@ class ErrorStreamCommand(BulkCommand[StoreSession]):
     def apply(self, store: Store, versions: Sequence[StreamVersion]) -> Mapping[int, str]:
         """Apply the action to the unchanged streams in one transaction; return their outcomes."""
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add ``--all``, the filters and ``--dry-run``."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
-            "--all", action="store_true", help="every stream in error, instead of ids"
-        )
-        parser.add_argument("--name", metavar="TRIGGER", help="only streams of this trigger")
-        parser.add_argument(
-            "--state",
-            choices=list(ERROR_STATES),
-            help="only streams in this state, one of %(choices)s",
-        )
-        parser.add_argument(
-            "--error",
-            metavar="TEXT",
-            help="only streams whose last error, including the traceback, contains this text",
-        )
-        parser.add_argument(
-            "--older-than",
-            metavar="WHEN",
-            help="only streams whose first event is earlier than this: an ISO 8601 time (default "
-            "offset: UTC), or a duration before now (stream time), such as 1d",
-        )
-        parser.add_argument(
-            "--younger-than",
-            metavar="WHEN",
-            help="only streams whose first event is not earlier than this",
-        )
-        parser.add_argument(
-            "--dry-run", action="store_true", help="show what would be done, and change nothing"
-        )
-        return parser
-
-    def open_resource(self, parsed_args: Namespace) -> StoreSession:
-        """Return the session of the store."""
-        _check_selection(parsed_args)
-        return StoreSession(parsed_args)
-
     def results(self, resource: StoreSession, parsed_args: Namespace) -> Iterator[BulkResult]:
         """Apply the action to the selected streams; yield the results."""
         if not parsed_args.all:
             yield from super().results(resource, parsed_args)
             return
-        counts: Counter[str] = Counter()
-        for page in resource.pages(
-            resource.store.find_streams, _filter(resource), None, ERROR_PAGE_SIZE
-        ):
+        counts: Counter[bool] = Counter()
+        for page in self.pages(resource):
             for item_id, outcome, reason in self._results_of(page, resource, parsed_args):
-                counts[SKIPPED if outcome == SKIPPED else self.participle] += 1
+                counts[outcome == SKIPPED] += 1
                 yield item_id, outcome, reason
         would = "would be " if parsed_args.dry_run else ""
-        skipped = f", {counts[SKIPPED]} skipped" if counts[SKIPPED] else ""
-        count = counts[self.participle]
-        print(f"streams {would}{self.participle}: {count}{skipped}", file=sys.stderr)
+        skipped = f", {counts[True]} skipped" if counts[True] else ""
+        print(f"streams {would}{self.outcome}: {counts[False]}{skipped}", file=sys.stderr)
 
     def process(
         self, resource: StoreSession, item_id: int, parsed_args: Namespace
@@ -116,7 +93,7 @@ class ErrorStreamCommand(BulkCommand[StoreSession]):
         """Return the states of a stream in error. Raises `IllegalTransition` for any other."""
         states = states_including(stream.state)
         if states is None or stream.state is not states.failed:
-            target = f"{self.participle}: only a stream in error can be {self.participle}"
+            target = f"{self.outcome}: only a stream in error can be {self.outcome}"
             raise IllegalTransition(stream.state, target)
         return states
 
@@ -137,31 +114,6 @@ class ErrorStreamCommand(BulkCommand[StoreSession]):
                 yield stream.id, outcome, None
 
 
-def _check_selection(parsed_args: Namespace) -> None:
-    """Raise `UsageError` unless either ids or ``--all`` are given, and filters only with it."""
-    if bool(parsed_args.ids) == parsed_args.all:
-        raise UsageError("specify the ids of streams, or --all for all streams in error")
-    filters = [name for name in FILTERS if getattr(parsed_args, name) is not None]
-    if filters and not parsed_args.all:
-        option = filters[0].replace("_", "-")
-        raise UsageError(f"--{option} is a filter for --all: it cannot be used with ids")
-
-
-def _filter(session: StoreSession) -> StreamFilter:
-    args = session.args
-    states = ERROR_STATES if args.state is None else [args.state]
-    return StreamFilter(
-        name=args.name,
-        states=tuple(ERROR_STATES[state] for state in states),
-        error_text=args.error,
-        older_than=session.parse_time(args.older_than),
-        younger_than=session.parse_time(args.younger_than),
-    )
-
-
-DISCARDED: Final = "discarded"
-
-
 class StreamReset(ErrorStreamCommand):
     """Reset streams in error, to be processed again.
 
@@ -179,7 +131,7 @@ class StreamReset(ErrorStreamCommand):
         'winchester stream reset -c winchester.yaml --all --error "disk is full" --dry-run',
         "winchester stream reset -c winchester.yaml --all --name usage --younger-than 12h",
     )
-    participle = "reset"
+    outcome = "reset"
 
     def expected_outcome(self, stream: StreamRecord) -> str:
         """Return the state after the reset."""
@@ -208,19 +160,19 @@ class StreamDiscard(ErrorStreamCommand):
         "winchester stream discard -c winchester.yaml --all --older-than 30d --dry-run",
         "winchester stream discard -c winchester.yaml --all --state expire_error --name usage",
     )
-    participle = DISCARDED
+    outcome = "discarded"
 
     def expected_outcome(self, stream: StreamRecord) -> str:
         """Return the outcome, which is the same for every stream."""
         del stream
-        return DISCARDED
+        return self.outcome
 
     def apply(self, store: Store, versions: Sequence[StreamVersion]) -> Mapping[int, str]:
         """Delete the unchanged streams."""
-        return dict.fromkeys(store.discard_streams(versions), DISCARDED)
+        return dict.fromkeys(store.discard_streams(versions), self.outcome)
 
 
-class StreamPurge(BulkCommand[StoreSession]):
+class StreamPurge(StoreAction):
     """Delete streams in any state.
 
     A stream is deleted permanently, with its links to events; the events are kept. A stream that a
@@ -234,15 +186,5 @@ class StreamPurge(BulkCommand[StoreSession]):
             "| xargs winchester stream purge -c winchester.yaml"
         ),
     )
-    item_label = "the streams"
-
-    def open_resource(self, parsed_args: Namespace) -> StoreSession:
-        """Return the session of the store."""
-        return StoreSession(parsed_args)
-
-    def process(
-        self, resource: StoreSession, item_id: int, parsed_args: Namespace
-    ) -> tuple[str, None]:
-        """Purge one stream."""
-        resource.store.purge_stream(item_id)
-        return "purged", None
+    plural = "streams"
+    method, outcome = "purge_stream", "purged"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.cli.commands.stream import next_transition
-from winchester_core.cli.options import positive_number
-from winchester_core.cli.output import ObjectShow, join_lines
+from winchester_core.cli.options import id_argument
+from winchester_core.cli.output import ObjectShow
 from winchester_core.cli.session import (
     ALL_BUT_TRIGGERS,
     StoreSession,
@@ -15,14 +16,14 @@ from winchester_core.cli.session import (
     load_triggers,
     stream_time_if_known,
 )
-from winchester_core.cli.values import duration_text, iso_text, to_json_value
+from winchester_core.cli.values import duration_text, flat_object, iso_text
 from winchester_core.model.stream import Reason, StreamState, states_including
 from winchester_core.storage.records import StreamFilter
 from winchester_core.triggers.explanation import describe_missing, explain_progress
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator, Sequence
+    from argparse import Namespace
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from winchester_core.model.stream import StreamRecord
@@ -32,6 +33,16 @@ if TYPE_CHECKING:
 
 MAX_SHOWN_REASONS = 10
 """Maximum number of reasons for one criterion in a table; JSON and YAML have all."""
+
+
+def _criterion_lines(criterion: dict[str, Any]) -> list[str]:
+    met = "met" if criterion["met"] else "not met"
+    lines = [f"{met}, {criterion['has']} of {criterion['needs']}: {criterion['criterion']}"]
+    for each in criterion["not_counted"][:MAX_SHOWN_REASONS]:
+        events = "event does" if each["events"] == 1 else "events do"
+        lines.append(f"  {each['events']} {events} not count: {each['reason']}")
+    omitted = len(criterion["not_counted"]) - MAX_SHOWN_REASONS
+    return [*lines, f"  and {omitted} more (-f json)"] if omitted > 0 else lines
 
 
 class StreamExplain(ObjectShow):
@@ -48,11 +59,12 @@ class StreamExplain(ObjectShow):
         "winchester stream explain -c winchester.yaml 12 -f json",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the argument."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument("id", metavar="ID", type=positive_number, help="the stream's id")
-        return parser
+    arguments = (id_argument("stream"),)
+    lines: Mapping[str, Callable[[Any], Iterable[Any]]] = {
+        "reasons": iter,
+        "fire_criteria": lambda criteria: chain.from_iterable(map(_criterion_lines, criteria)),
+        "others_of_group": lambda others: (f"{each['id']} ({each['state']})" for each in others),
+    }
 
     def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
         """Return the explanation. Raises `UnknownStream`."""
@@ -72,40 +84,19 @@ class StreamExplain(ObjectShow):
                 real_now=session.store.real_time(),
             )
             return {
-                **_identity(stream),
+                **flat_object(stream, ("id", "name", "state", "distinguished_by", "event_count")),
                 "has_fired": situation.has_fired,
                 "reasons": stream_reasons(situation),
                 "fire_criteria": [_criterion(each) for each in progress],
                 "expiration": None if definition is None else definition.expiration.text,
-                "first_event": iso_text(stream.first_event),
-                "last_event": iso_text(stream.last_event),
-                "expire_timestamp": iso_text(stream.expire_timestamp),
-                "fire_timestamp": iso_text(stream.fire_timestamp),
+                **flat_object(
+                    stream, ("first_event", "last_event", "expire_timestamp", "fire_timestamp")
+                ),
                 "stream_time": iso_text(situation.now),
                 "others_of_group": [
                     {"id": other_id, "state": state.value} for other_id, state in others.items()
                 ],
             }
-
-    def cell(self, name: str, value: Any) -> Any:
-        """Return a value, lists with several lines."""
-        if name == "reasons":
-            return join_lines(value)
-        if name == "fire_criteria":
-            return join_lines(line for each in value for line in _criterion_lines(each))
-        if name == "others_of_group":
-            return join_lines(f"{each['id']} ({each['state']})" for each in value)
-        return super().cell(name, value)
-
-
-def _identity(stream: StreamRecord) -> dict[str, Any]:
-    return {
-        "id": stream.id,
-        "name": stream.name,
-        "state": stream.state.value,
-        "distinguished_by": {name: to_json_value(v) for name, v in stream.distinguished_by.items()},
-        "event_count": stream.event_count,
-    }
 
 
 def _other_streams_of_group(session: StoreSession, stream: StreamRecord) -> dict[int, StreamState]:
@@ -131,16 +122,6 @@ def _criterion(progress: CriterionProgress) -> dict[str, Any]:
             for each in progress.mismatches
         ],
     }
-
-
-def _criterion_lines(criterion: dict[str, Any]) -> list[str]:
-    met = "met" if criterion["met"] else "not met"
-    lines = [f"{met}, {criterion['has']} of {criterion['needs']}: {criterion['criterion']}"]
-    for each in criterion["not_counted"][:MAX_SHOWN_REASONS]:
-        events = "event does" if each["events"] == 1 else "events do"
-        lines.append(f"  {each['events']} {events} not count: {each['reason']}")
-    omitted = len(criterion["not_counted"]) - MAX_SHOWN_REASONS
-    return [*lines, f"  and {omitted} more (-f json)"] if omitted > 0 else lines
 
 
 @dataclass(frozen=True, slots=True)

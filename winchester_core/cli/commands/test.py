@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from winchester_core.cli.command import ConfiguredCommand
-from winchester_core.cli.options import existing_config_path
+from winchester_core.cli.options import Argument, existing_config_path
 from winchester_core.cli.terminal import logging_disabled
 from winchester_core.errors import ConfigurationError
 from winchester_core.service.exit import DONE, FAILED, UsageError
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
     from collections.abc import Mapping, Sequence
 
     from winchester_core.config import Settings
@@ -40,14 +40,10 @@ class TestCommand(ConfiguredCommand):
         "winchester test -c winchester.yaml cases/*.yaml --junit report.xml",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the files and ``--junit``."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument("files", metavar="FILE", nargs="+", help="a file of test cases")
-        parser.add_argument(
-            "--junit", metavar="PATH", help="write a report to this file, as JUnit XML"
-        )
-        return parser
+    arguments = (
+        Argument("files", "FILE", "a file of test cases", nargs="+"),
+        Argument("--junit", "PATH", "write a report to this file, as JUnit XML"),
+    )
 
     def take_action(self, parsed_args: Namespace) -> int:
         """Run all cases of all files; return the exit status."""

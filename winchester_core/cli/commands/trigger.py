@@ -7,38 +7,22 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from winchester_core.cli.options import load_configuration
-from winchester_core.cli.output import (
-    FlatLister,
-    ObjectShow,
-    check_columns,
-    column_key,
-    join_lines,
-    one_line,
-)
+from winchester_core.cli.options import Argument, load_configuration
+from winchester_core.cli.output import FlatLister, ObjectShow, column_key, one_line
 from winchester_core.cli.session import ALL_BUT_TRIGGERS, StoreSession, find_trigger
 from winchester_core.cli.values import to_json_value
 from winchester_core.errors import StorageError
 from winchester_core.model.stream import StreamState
-from winchester_core.service.exit import DONE, FAILED
+from winchester_core.service.exit import FAILED
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator, Mapping, Sequence
+    from argparse import Namespace
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from winchester_core.config import Settings
     from winchester_core.storage.records import DebugRecord
 
 
-COLUMNS: Final = (
-    "name",
-    "distinguished_by",
-    "expiration",
-    "fire_pipeline",
-    "expire_pipeline",
-    "streams",
-    "debug",
-)
 DEFAULTS: Final = {
     "fire_delay": 0,
     "fire_pipeline": None,
@@ -46,6 +30,17 @@ DEFAULTS: Final = {
     "debug_level": 0,
 }
 DESCRIBED_CRITERIA: Final = {"match_criteria": "matches", "fire_criteria": "fires_on"}
+
+
+def _counts_text(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+
+
+def _debug_lines(debug: Mapping[str, Any]) -> Iterator[str]:
+    yield f"matched {debug['matched']}, mismatched {debug['mismatched']}"
+    for reason, count in debug["reasons"].items():
+        yield f"  {count} because {reason}"
+    yield f"since {debug['since']}, last counted {debug['counted_at']}"
 
 
 class TriggerList(FlatLister):
@@ -62,9 +57,18 @@ class TriggerList(FlatLister):
         "winchester trigger list -c winchester.yaml -f json",
     )
 
-    def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], list[dict[str, Any]]]:
-        """Return the columns and the triggers."""
-        columns = check_columns(parsed_args.columns, COLUMNS) or COLUMNS
+    columns = (
+        "name",
+        "distinguished_by",
+        "expiration",
+        "fire_pipeline",
+        "expire_pipeline",
+        "streams",
+        "debug",
+    )
+
+    def objects(self, parsed_args: Namespace) -> list[dict[str, Any]]:
+        """Return the triggers with their counts; warn of streams without a trigger."""
         settings = load_configuration(
             parsed_args, needs=("database", "triggers"), ignores=ALL_BUT_TRIGGERS
         )
@@ -72,10 +76,10 @@ class TriggerList(FlatLister):
         triggers = []
         for config in settings.trigger_definitions:
             complete = {**DEFAULTS, **to_json_value(config)}
-            shown = {name: complete[name] for name in COLUMNS if name in complete}
+            shown = {name: complete[name] for name in self.columns if name in complete}
             triggers.append({**shown, **counts.of(config["name"])})
         _warn_of_unconfigured(settings, counts)
-        return columns, triggers
+        return triggers
 
     def cell(self, each: Mapping[str, Any], column: str) -> Any:
         """Return a value; counts on one line."""
@@ -99,11 +103,12 @@ class TriggerShow(ObjectShow):
         "winchester trigger show -c winchester.yaml usage -f yaml",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the argument."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument("name", metavar="NAME", help="the trigger's name")
-        return parser
+    arguments = (Argument("name", "NAME", "the trigger's name"),)
+    lines: Mapping[str, Callable[[Any], Iterable[Any]]] = {
+        **dict.fromkeys((*DESCRIBED_CRITERIA, *DESCRIBED_CRITERIA.values()), iter),
+        "streams": lambda counts: [_counts_text(counts)],
+        "debug": _debug_lines,
+    }
 
     def get_object(self, parsed_args: Namespace) -> dict[str, Any]:
         """Return the trigger. Raises `UsageError` for an unknown one."""
@@ -122,16 +127,6 @@ class TriggerShow(ObjectShow):
             },
             **_count(settings).of(definition.name),
         }
-
-    def cell(self, name: str, value: Any) -> Any:
-        """Return a value, criteria and debug counts with several lines."""
-        if name in (*DESCRIBED_CRITERIA, *DESCRIBED_CRITERIA.values()):
-            return join_lines(value)
-        if name == "streams" and value is not None:
-            return _counts_text(value)
-        if name == "debug" and value is not None:
-            return join_lines(_debug_lines(value))
-        return super().cell(name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,17 +165,6 @@ def _count(settings: Settings) -> _TriggerCounts:
         return _TriggerCounts(None, None)
 
 
-def _counts_text(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
-
-
-def _debug_lines(debug: Mapping[str, Any]) -> Iterator[str]:
-    yield f"matched {debug['matched']}, mismatched {debug['mismatched']}"
-    for reason, count in debug["reasons"].items():
-        yield f"  {count} because {reason}"
-    yield f"since {debug['since']}, last counted {debug['counted_at']}"
-
-
 def _warn_of_unconfigured(settings: Settings, counts: _TriggerCounts) -> None:
     """Print a warning for streams whose trigger is not configured."""
     configured = {config["name"] for config in settings.trigger_definitions}
@@ -192,8 +176,6 @@ def _warn_of_unconfigured(settings: Settings, counts: _TriggerCounts) -> None:
         )
 
 
-RESET_COLUMNS: Final = ("name", "outcome")
-RESET: Final = "reset"
 NOTHING_COUNTED: Final = "nothing counted"
 
 
@@ -207,25 +189,13 @@ class TriggerReset(FlatLister):
 
     examples = ("winchester trigger reset -c winchester.yaml usage",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        """Add the names."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument("names", metavar="NAME", nargs="+", help="the triggers' names")
-        return parser
+    columns = ("name", "outcome")
+    arguments = (Argument("names", "NAME", "the triggers' names", nargs="+"),)
 
-    def run(self, parsed_args: Namespace) -> int:
-        """Delete the counts; return the exit status."""
-        self._status = DONE
-        super().run(parsed_args)
-        return self._status
-
-    def take_action(self, parsed_args: Namespace) -> tuple[Sequence[str], list[dict[str, Any]]]:
-        """Reset the counts of each trigger; return the columns and the outcomes."""
-        columns = check_columns(parsed_args.columns, RESET_COLUMNS) or RESET_COLUMNS
-        outcomes = []
+    def objects(self, parsed_args: Namespace) -> Iterator[dict[str, Any]]:
+        """Reset the counts of each trigger; yield the outcomes."""
         with StoreSession(parsed_args) as session:
             for name in dict.fromkeys(parsed_args.names):
                 is_reset = session.store.reset_debug_counts(name)
-                self._status = self._status if is_reset else FAILED
-                outcomes.append({"name": name, "outcome": RESET if is_reset else NOTHING_COUNTED})
-        return columns, outcomes
+                self.status = self.status if is_reset else FAILED
+                yield {"name": name, "outcome": "reset" if is_reset else NOTHING_COUNTED}

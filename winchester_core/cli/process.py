@@ -1,0 +1,136 @@
+"""Processes that work until they are stopped."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from winchester_core.service.daemon import PidFile, daemonize, pid_file_removal
+from winchester_core.service.exit import DONE, do_nothing
+from winchester_core.service.garbage_collector import tune_garbage_collector
+from winchester_core.service.reload import Reloader
+from winchester_core.service.signals import ShutdownPlan, shutdown_on_signals, sighup_blocked
+from winchester_core.service.systemd import SystemdNotifier
+from winchester_core.telemetry.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from winchester_core.bootstrap import PipelineManager, TriggerManager
+    from winchester_core.config import ReloadPolicy, Settings
+    from winchester_core.service.signals import Interruption
+    from winchester_core.telemetry.server import TelemetryServer
+
+Manager = TypeVar("Manager", bound="TriggerManager | PipelineManager")
+
+
+class ServiceProcess(ABC, Generic[Manager]):
+    """A process that ingests or processes streams until it is stopped, also as a daemon.
+
+    It has a pid file, a telemetry server and notifications to systemd; it reloads its configuration
+    on SIGHUP and shuts down on SIGTERM and SIGINT.
+    """
+
+    program: str
+    manager: Manager
+    telemetry: TelemetryServer
+    interruption: Interruption
+
+    def __init__(self, args: Namespace) -> None:
+        self.args = args
+        self.settings = self.load()
+        self.watchdog = Watchdog()
+        self.shutdown_seconds = self.settings.shutdown_timeout
+        """Time for `stop` to take effect before the process exits without it."""
+
+    @abstractmethod
+    def load(self) -> Settings:
+        """Read the configuration, at the start and for each reload."""
+
+    @abstractmethod
+    def open_manager(self) -> AbstractContextManager[Manager]:
+        """Return the context manager of the manager."""
+
+    @abstractmethod
+    def reload_policy(self) -> ReloadPolicy:
+        """Return the settings that a reload applies."""
+
+    @abstractmethod
+    def prepare(self, changed: Settings) -> Callable[[], None]:
+        """Return a function that applies the changed settings and cannot fail."""
+
+    @abstractmethod
+    def status(self) -> str:
+        """Return the status for systemd."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Make `work` return; called in another thread."""
+
+    @abstractmethod
+    def work(self) -> None:
+        """Call `ready`, then work until `stop` is called or nothing is left to do."""
+
+    def result(self) -> int:
+        """Return the exit status, once everything is closed."""
+        return DONE
+
+    def release(self) -> None:
+        """Release the work in progress if the shutdown times out."""
+
+    def start(self) -> int:
+        """Run, with ``--daemon`` in the background; return the exit status."""
+        if not self.args.daemon:
+            return self.run(do_nothing)
+        return daemonize(self.run, settings=self.settings, program=self.program, args=self.args)
+
+    def run(self, on_ready: Callable[[], None]) -> int:
+        """Work until stopped, `on_ready` being called once the work begins."""
+        from winchester_core.bootstrap import telemetry_server
+        from winchester_core.config import configure_logging
+
+        self._on_ready = on_ready
+        settings, pid_path = self.settings, self.args.pid_file
+        configure_logging(settings, self.process_name)
+        with (
+            sighup_blocked(),
+            PidFile(pid_path) if pid_path else nullcontext() as pid_file,
+            self.open_manager() as self.manager,
+            telemetry_server(settings, self.manager, self.watchdog) as self.telemetry,
+            SystemdNotifier(self.watchdog, self.status) as self._notifier,
+            Reloader(
+                settings,
+                policy=self.reload_policy(),
+                load=self.load,
+                prepare=self.prepare,
+                proc_name=self.process_name,
+                notifier=self._notifier,
+            ) as reloader,
+        ):
+            self.remove_pid_file = pid_file_removal(pid_file)
+            plan = ShutdownPlan(
+                self._stop, self.shutdown_seconds, self.release, self.remove_pid_file
+            )
+            with shutdown_on_signals(plan, reloader.request) as self.interruption:
+                self.work()
+        return self.result()
+
+    @property
+    def process_name(self) -> str:
+        """Name of the process in log files."""
+        return self.program
+
+    def ready(self) -> None:
+        """Report that the work begins."""
+        self._on_ready()
+        self._notifier.ready()
+        self.telemetry.health.start()
+        tune_garbage_collector()
+
+    def _stop(self) -> None:
+        self.telemetry.health.stop()
+        self._notifier.stopping()
+        self.stop()
