@@ -8,6 +8,7 @@ event clock.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from winchester_core.errors import ClockError
+from winchester_core.masking import mask_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SYNC_INTERVAL_SECONDS = 20.0
-SYNC_TIMEOUT_SECONDS = 10.0
+SYNC_TIMEOUT_SECONDS = 5.0
 
 
 class Clock(Protocol):
@@ -59,50 +61,118 @@ def sleep(seconds: float) -> None:
 class TimeSyncClock:
     """Client of a `time_sync` service, whose time the processes of a replay share.
 
-    `GET {endpoint}/time` returns the time as text, or ``None`` before the first publication (then
-    the host's clock is used); ingest publishes the time with POST. Requests of each kind are at
-    least 20 seconds apart.
+    `GET {endpoint}/time` returns the time as text; empty or ``None`` before the first publication.
+    Ingest publishes with POST. Both are done at most every 20 seconds. The host's clock is never
+    used instead: without a published time there is none. Safe to share between threads.
     """
 
-    def __init__(self, endpoint: str, host: Clock | None = None) -> None:
+    def __init__(self, endpoint: str) -> None:
         import urllib.parse
 
         self._url = endpoint.rstrip("/") + "/time"
         if urllib.parse.urlsplit(self._url).scheme not in ("http", "https"):
             raise ClockError(f"time_sync_endpoint {endpoint!r}: must be an http or https URL")
-        self._host = host or SystemClock()
-        self._last_time: datetime | None = None
-        self._fetched_at: float | None = None
+        self._lock = threading.Lock()
+        self._heard: datetime | None = None
+        """Greatest time that the service has returned or accepted."""
+        self._received: datetime | None = None
+        """Greatest time of the messages of this process."""
+        self._stored: datetime | None = None
+        """Greatest time to publish: of messages whose transaction has been committed."""
+        self._has_unpublished = False
+        self._asked_at: float | None = None
         self._published_at: float | None = None
+        self._timer: threading.Timer | None = None
+        self._is_closed = False
+        self._is_available = True
 
-    def now(self) -> datetime:
-        """Return the last known time of the service.
+    def now(self) -> datetime | None:
+        """Return the greatest time heard, aware UTC; None until one has been published."""
+        with self._lock:
+            now = monotonic()
+            is_due = self._asked_at is None or now - self._asked_at >= SYNC_INTERVAL_SECONDS
+            if is_due:
+                self._asked_at = now
+        if is_due:
+            self._exchange(None)
+        return self._heard
 
-        Raises `ClockError` when the service has never responded.
+    def receive(self, timestamps: Sequence[datetime], max_jump: timedelta | None) -> BatchTimes:
+        """Return the times at which messages with these timestamps arrive, in this order.
+
+        Each is the greatest of the heard time and the times of this process's messages up to and
+        including its own. Only the first call waits for the service.
         """
-        if self._is_due(self._fetched_at):
-            try:
-                self._last_time = self._fetch() or self._last_time
-            except ClockError:
-                if self._last_time is None:
-                    raise
-                logger.warning(
-                    "time_sync request failed, using the last known time: time=%s",
-                    self._last_time.isoformat(),
-                    exc_info=True,
-                )
-            self._fetched_at = monotonic()
-        return self._last_time or self._host.now()
+        if self._asked_at is None:
+            self.now()
+        with self._lock:
+            start = _latest(self._heard, self._received)
+            times = compute_batch_times(EventTime(max_jump), start, timestamps)
+            self._received = times.end
+        return times
 
     def publish(self, instant: datetime) -> None:
-        """Publish stream time, unless it was published within the last 20 seconds."""
-        self._last_time, self._fetched_at = instant, monotonic()
-        if self._is_due(self._published_at):
-            self._request(instant.replace(tzinfo=None).isoformat(" ").encode())
-            self._published_at = monotonic()
+        """Publish `instant` in the background, within 20 seconds; never less than is known."""
+        with self._lock:
+            self._stored = _latest(self._stored, instant)
+            if self._heard is None or instant > self._heard:
+                self._has_unpublished = True
+                self._schedule()
 
-    def _is_due(self, last: float | None) -> bool:
-        return last is None or monotonic() - last >= SYNC_INTERVAL_SECONDS
+    def close(self) -> None:
+        """Publish the latest time, if this process has published any."""
+        with self._lock:
+            timer, self._timer, self._is_closed = self._timer, None, True
+        if timer is not None:
+            timer.cancel()
+            timer.join()
+        if self._stored is not None:
+            self._exchange(self._stored)
+            self._stored = None
+
+    def _schedule(self) -> None:
+        """Start the timer of the next publication, if one is needed. The lock must be held."""
+        if self._has_unpublished and self._timer is None and not self._is_closed:
+            due_at = monotonic()
+            if self._published_at is not None:
+                due_at = max(due_at, self._published_at + SYNC_INTERVAL_SECONDS)
+            self._timer = threading.Timer(due_at - monotonic(), self._publish_stored)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _publish_stored(self) -> None:
+        with self._lock:
+            self._has_unpublished = False
+            latest = self._stored
+        is_published = self._exchange(latest)
+        with self._lock:
+            self._timer, self._published_at = None, monotonic()
+            self._asked_at = self._published_at
+            self._has_unpublished |= not is_published
+            self._schedule()
+
+    def _exchange(self, latest: datetime | None) -> bool:
+        """Ask the service for its time, and publish `latest` if it is greater.
+
+        Return whether the service responded. Log the beginning and the end of an outage.
+        """
+        try:
+            answer = self._fetch()
+            published = _latest(latest, None if latest is None else self._heard)
+            if published is not None and (answer is None or answer < published):
+                self._request(published.replace(tzinfo=None).isoformat(" ").encode())
+                answer = published
+        except ClockError as error:
+            if self._is_available:
+                logger.warning("time_sync service unavailable, retrying: error=%s", error)
+            self._is_available = False
+            return False
+        if not self._is_available:
+            logger.warning("time_sync service available again: endpoint=%s", mask_url(self._url))
+        self._is_available = True
+        with self._lock:
+            self._heard = _latest(self._heard, answer)
+        return True
 
     def _fetch(self) -> datetime | None:
         text = self._request(None).decode("ascii", "replace").strip()
@@ -110,12 +180,15 @@ class TimeSyncClock:
             return None
         try:
             instant = datetime.fromisoformat(text)
-        except ValueError as error:
-            raise ClockError(f"{self._url} returned {text[:40]!r}, which is not a time") from error
-        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+            if instant.year < 1000:
+                raise ValueError
+            return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+        except (ValueError, OverflowError) as error:
+            url = mask_url(self._url)
+            raise ClockError(f"{url} returned {text[:40]!r}, which is not a time") from error
 
     def _request(self, body: bytes | None) -> bytes:
-        import urllib.error
+        import http.client
         import urllib.request
 
         request = urllib.request.Request(self._url, data=body)  # noqa: S310 - scheme checked
@@ -125,8 +198,12 @@ class TimeSyncClock:
             ) as response:
                 content: bytes = response.read(1024)
                 return content
-        except (urllib.error.URLError, OSError) as error:
-            raise ClockError(f"{self._url} does not respond: {error}") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise ClockError(f"{mask_url(self._url)} does not respond: {error}") from error
+
+
+def _latest(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max((each for each in (one, other) if each is not None), default=None)
 
 
 # --- stream time ----------------------------------------------------------------------------------
@@ -159,7 +236,12 @@ class EventTime:
     advances: bool = True
 
 
-TimePolicy: TypeAlias = FixedTime | EventTime
+@dataclass(frozen=True, slots=True)
+class StampedTime:
+    """Each event arrives at its own stamp: stream time is kept outside of the database."""
+
+
+TimePolicy: TypeAlias = FixedTime | EventTime | StampedTime
 
 
 class EventClockStore(Protocol):
@@ -176,7 +258,7 @@ class StreamClock:
         self,
         kind: ClockKind,
         store: EventClockStore,
-        clock: Clock,
+        clock: Clock | TimeSyncClock,
         *,
         max_jump: timedelta | None = None,
     ) -> None:
@@ -186,7 +268,10 @@ class StreamClock:
         self._max_jump = max_jump
 
     def now(self) -> datetime | None:
-        """Return the stream time, aware UTC; None until the event clock is first set."""
+        """Return the stream time, aware UTC.
+
+        None until the event clock is first set, or the first time of `time_sync` is published.
+        """
         if self.kind is ClockKind.EVENT:
             return self._store.event_clock()
         return self._clock.now()
@@ -195,24 +280,38 @@ class StreamClock:
         """Return the time policy for events that arrive now."""
         if self.kind is ClockKind.EVENT:
             return EventTime(self._max_jump)
+        if isinstance(self._clock, TimeSyncClock):
+            return StampedTime()
         return FixedTime(self._clock.now())
 
     def completion_policy(self) -> TimePolicy:
         """Return the time policy for events from handlers, which never advance the clock."""
         if self.kind is ClockKind.EVENT:
             return EventTime(advances=False)
-        return FixedTime(self._clock.now())
+        return self._fixed_time()
 
-    def publish(self, timestamps: Sequence[datetime]) -> None:
-        """Send the latest of the ingested `timestamps` to the `time_sync` service.
+    def _fixed_time(self) -> TimePolicy:
+        now = self._clock.now()
+        return StampedTime() if now is None else FixedTime(now)
 
-        Failures are only logged: the events are stored, and the next batch publishes again.
+    def receive(self, timestamps: Sequence[datetime]) -> BatchTimes | None:
+        """Return the arrival times of messages by the `time_sync` clock; None for the others.
+
+        The others fix them in the transaction that stores the messages.
         """
-        if isinstance(self._clock, TimeSyncClock) and timestamps:
-            try:
-                self._clock.publish(max(timestamps))
-            except ClockError as error:
-                logger.warning("stream time not published: error=%s", error)
+        if not isinstance(self._clock, TimeSyncClock):
+            return None
+        return self._clock.receive(timestamps, self._max_jump)
+
+    def publish(self, instant: datetime | None) -> None:
+        """Publish the time of stored messages to the `time_sync` service, if there is one."""
+        if isinstance(self._clock, TimeSyncClock) and instant is not None:
+            self._clock.publish(instant)
+
+    def close(self) -> None:
+        """Publish the latest time to the `time_sync` service, if there is one."""
+        if isinstance(self._clock, TimeSyncClock):
+            self._clock.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +333,8 @@ def compute_batch_times(
     """Advance `clock` (None: never set) by the events' `timestamps`, in order of arrival."""
     if isinstance(policy, FixedTime):
         return BatchTimes((policy.now,) * len(timestamps), clock)
+    if isinstance(policy, StampedTime):
+        return BatchTimes(tuple(timestamps), clock)
     if not policy.advances:
         return BatchTimes(tuple(clock or timestamp for timestamp in timestamps), clock)
     arrival_times: list[datetime] = []

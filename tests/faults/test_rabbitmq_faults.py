@@ -181,7 +181,7 @@ def check_acknowledgements(scene: Scene, point: Failpoint) -> None:
 def cut_database(scene: Scene, ingester: RunningProgram, number: int) -> None:
     """Make the database unavailable while the ingester holds messages and the broker goes down."""
     scene.wait_for_consumer()
-    gone = "resource unavailable, retrying: resource='database or time service'"
+    gone = "resource unavailable, retrying: resource='database'"
     reported = ingester.text().count(gone)
     scene.proxy.refuse()
     scene.proxy.cut()

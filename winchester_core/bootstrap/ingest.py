@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from winchester_core.bootstrap.definitions import conditions, distiller, trigger_definitions
 from winchester_core.bootstrap.loading import resolve_settings
 from winchester_core.bootstrap.stores import open_store, stream_clock
-from winchester_core.clock import SystemClock
+from winchester_core.clock import ClockKind, SystemClock
+from winchester_core.errors import InvalidEvent
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.ingest.ingester import IngestConfiguration, Ingester
 from winchester_core.telemetry.counters import Counters
@@ -64,10 +65,16 @@ def ingest_configuration(settings: Settings, clock: StreamClock) -> IngestConfig
 
 
 class _StreamTimeClock:
-    """Stream time as a `Clock`; the host's time while the event clock has never been set."""
+    """Stream time, for notifications without a timestamp.
+
+    The host's time while the event clock has never been set; never with the `time_sync` clock.
+    """
 
     def __init__(self, clock: StreamClock) -> None:
         self._clock = clock
 
     def now(self) -> datetime:
-        return self._clock.now() or SystemClock().now()
+        now = self._clock.now()
+        if now is None and self._clock.kind is ClockKind.TIME_SYNC:
+            raise InvalidEvent("timestamp", "missing, and no stream time is known yet")
+        return now or SystemClock().now()

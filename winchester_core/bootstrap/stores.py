@@ -49,9 +49,9 @@ def open_store(
 
 def stream_clock(settings: Settings, store: Store, host: Clock | None = None) -> StreamClock:
     """Return the configured clock of stream time."""
-    clock: Clock = host or SystemClock()
+    clock: Clock | TimeSyncClock = host or SystemClock()
     if settings.clock == "time_sync":
-        clock = TimeSyncClock(settings.time_sync_endpoint or "", clock)
+        clock = TimeSyncClock(settings.time_sync_endpoint or "")
     return StreamClock(
         ClockKind(settings.clock), store, clock, max_jump=settings.event_clock_max_jump
     )

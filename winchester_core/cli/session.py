@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from winchester_core.cli.options import ALL_BUT_DATABASE, load_configuration
 from winchester_core.cli.values import parse_time_before
-from winchester_core.errors import ClockError
 from winchester_core.service.exit import UsageError
 from winchester_core.suggestions import suggestion
 
@@ -67,16 +66,16 @@ class StoreSession:
         self.store.close()
 
     def stream_time(self) -> datetime | None:
-        """Return stream time; None if the event clock was never set. Raises `ClockError`."""
+        """Return stream time; None while it is unknown."""
         from winchester_core.bootstrap import stream_clock
 
         return stream_clock(self.settings, self.store).now()
 
     def now(self) -> datetime:
-        """Return stream time. Raises `UsageError` if the event clock is unset, and `ClockError`."""
+        """Return stream time. Raises `UsageError` while it is unknown."""
         now = self.stream_time()
         if now is None:
-            raise UsageError("the event clock is not set yet: give a time, not a duration")
+            raise UsageError("stream time is not known yet: give a time, not a duration")
         return now
 
     def parse_time(self, text: str | None) -> datetime | None:
@@ -124,14 +123,6 @@ def _pages(
 
 
 ALL_BUT_TRIGGERS: Final[tuple[Part, ...]] = ("pipelines", "distiller", "sources")
-
-
-def stream_time_if_known(session: StoreSession) -> datetime | None:
-    """Return stream time; None if it is unset or its time service is unavailable."""
-    try:
-        return session.stream_time()
-    except ClockError:
-        return None  # commands that only read work without the time service
 
 
 def load_triggers(settings: Settings) -> dict[str, TriggerDefinition]:

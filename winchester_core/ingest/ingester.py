@@ -13,14 +13,14 @@ from winchester_core.errors import ConnectionBroken, DataRefused, InvalidEvent, 
 from winchester_core.ingest.decoding import NoDefinition
 from winchester_core.ingest.outcome import AddResult
 from winchester_core.model.event import clean_event, printable
-from winchester_core.model.message import EventOutcome, EventStatus
+from winchester_core.model.message import EventOutcome, EventStatus, Message, MessageKind
 from winchester_core.pipelines import NOT_CAUGHT, describe_error
 from winchester_core.storage.debug_flusher import DebugFlusher
 from winchester_core.storage.records import MatchedEvent
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.failpoints import Failpoint, hit
 from winchester_core.telemetry.metrics import LabelValues
-from winchester_core.telemetry.retry import DATABASE_AND_CLOCK, OutageState
+from winchester_core.telemetry.retry import OutageState
 from winchester_core.triggers.matcher import TriggerSet
 
 if TYPE_CHECKING:
@@ -32,12 +32,9 @@ if TYPE_CHECKING:
     from winchester_core.ingest.decoding import Decoder
     from winchester_core.interfaces import Condition
     from winchester_core.model.event import CleanEvent, Event, TraitDrop
-    from winchester_core.model.message import Message
     from winchester_core.storage.interface import IngestStore, Store
     from winchester_core.storage.records import IngestResult
     from winchester_core.triggers.definition import TriggerDefinition
-
-    PreparedBatch = Sequence[MatchedEvent | EventOutcome]
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +48,14 @@ class IngestConfiguration:
 
     definitions: Sequence[TriggerDefinition]
     decoder: Decoder
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedBatch:
+    """Decoded and matched messages, in order; `time` is published once they are stored."""
+
+    items: Sequence[MatchedEvent | EventOutcome]
+    time: datetime | None = None
 
 
 class Ingester:
@@ -74,7 +79,7 @@ class Ingester:
         self.store = store
         self.counters = counters or Counters()
         self.debug = DebugFlusher(store, debug_period_seconds)
-        self.outage = OutageState(DATABASE_AND_CLOCK, self.counters)
+        self.outage = OutageState("database", self.counters)
         self._clock = stream_clock
         self._triggers = TriggerSet(configuration.definitions, self.debug.counts)
         self._conditions = conditions
@@ -119,11 +124,14 @@ class Ingester:
         prepared = self._prepare(messages, self._decoder.message)
         if stamps is None:
             return prepared
-        return [_with_stamp(each, stamp) for each, stamp in zip(prepared, stamps, strict=True)]
+        return PreparedBatch(
+            [_with_stamp(each, stamp) for each, stamp in zip(prepared.items, stamps, strict=True)]
+        )
 
     def add_prepared(self, prepared: PreparedBatch) -> AddResult:
         """Add a prepared batch in one transaction; safe to retry after a failure."""
-        result = AddResult(self._recorder.record(prepared))
+        result = AddResult(self._recorder.record(prepared.items))
+        self._clock.publish(prepared.time)
         self.debug.flush_if_due()
         return result
 
@@ -202,7 +210,11 @@ class Ingester:
         return self.counters[Count.EVENTS_STORED]
 
     def close(self) -> None:
-        """Store the debug counts and close the store. Idempotent."""
+        """Publish the time of the `time_sync` clock, store the debug counts, close the store.
+
+        Idempotent.
+        """
+        self._clock.close()
         self.debug.close()
         self.store.close()
 
@@ -217,9 +229,42 @@ class Ingester:
 
     def _prepare(self, items: Iterable[Any], decode: Callable[[Any], CleanEvent]) -> PreparedBatch:
         triggers = self._triggers
+        items = list(items)
         prepared = [self._prepare_one(item, decode, triggers) for item in items]
         self.counters.add(Count.MESSAGES_RECEIVED, len(prepared))
-        return prepared
+        if self._clock.kind is ClockKind.TIME_SYNC:
+            return self._synchronized(items, prepared)
+        return PreparedBatch(prepared)
+
+    def _synchronized(
+        self, items: Sequence[Any], prepared: list[MatchedEvent | EventOutcome]
+    ) -> PreparedBatch:
+        """Stamp the events with their times of arrival, which dropped notifications advance too."""
+        times = {
+            index: time
+            for index, (item, each) in enumerate(zip(items, prepared, strict=True))
+            if (time := self._time_of(item, each)) is not None
+        }
+        arrivals = self._clock.receive(list(times.values()))
+        if arrivals is None or arrivals.end is None:
+            return PreparedBatch(prepared)
+        indexes = list(times)
+        for index in (indexes[each] for each in arrivals.refused):
+            self._recorder.report_refused_jump(_message_id(prepared[index]), times[index])
+        for index, arrival in zip(indexes, arrivals.arrival_times, strict=True):
+            prepared[index] = _with_stamp(prepared[index], arrival)
+        accepted = (time for time in times.values() if time <= arrivals.end)
+        return PreparedBatch(prepared, max(accepted, default=None))
+
+    def _time_of(self, item: Any, prepared: MatchedEvent | EventOutcome) -> datetime | None:
+        if isinstance(prepared, MatchedEvent):
+            return prepared.stamp
+        if prepared.status is not EventStatus.DROPPED:
+            return None
+        notification = (
+            item if isinstance(item, Message) else Message(item, MessageKind.NOTIFICATION)
+        )
+        return self._decoder.message_time(notification)
 
     def _prepare_one(
         self, item: Any, decode: Callable[[Any], CleanEvent], triggers: TriggerSet
@@ -279,6 +324,13 @@ def _with_stamp(
     return MatchedEvent(prepared.event, prepared.matches, stamp)
 
 
+def _message_id(prepared: MatchedEvent | EventOutcome) -> str | None:
+    if isinstance(prepared, EventOutcome):
+        return prepared.message_id
+    message_id: str = prepared.event["message_id"]
+    return message_id
+
+
 def _printable_id(item: Any) -> str | None:
     """Return the message id of an invalid event in printable form, if it has one."""
     body = getattr(item, "body", item)
@@ -308,7 +360,6 @@ class Recorder:
             if matched_events
             else ()
         )
-        self._clock.publish([matched_event.stamp for matched_event in matched_events])
         return tuple(
             next(outcomes) if isinstance(each, MatchedEvent) else each for each in prepared
         )
@@ -366,18 +417,22 @@ class Recorder:
         self._counters.add(Count.EVENTS_STORED, stored)
         self._counters.add(Count.EVENTS_DUPLICATE, len(matched_events) - stored)
         self._counters.add(Count.STREAMS_OPENED, result.streams_opened)
-        self._counters.add(Count.CLOCK_JUMPS_REFUSED, len(result.refused_jumps))
         for index in result.refused_jumps:
             event = matched_events[index].event
-            logger.warning(
-                "event too far ahead, event clock not advanced (event_clock_max_jump): "
-                "event=%s timestamp=%s",
-                event["message_id"],
-                event["timestamp"].isoformat(),
-                extra={"event": event["message_id"]},
-            )
+            self.report_refused_jump(event["message_id"], event["timestamp"])
         if result.streams_opened_expired and self._clock.kind is ClockKind.SYSTEM:
             self._report_opened_expired(result.streams_opened_expired)
+
+    def report_refused_jump(self, message_id: str | None, timestamp: datetime) -> None:
+        """Count and log a message that is too far ahead to advance stream time."""
+        self._counters.add(Count.CLOCK_JUMPS_REFUSED)
+        logger.warning(
+            "event too far ahead, event clock not advanced (event_clock_max_jump): "
+            "event=%s timestamp=%s",
+            message_id or "-",
+            timestamp.isoformat(),
+            extra={"event": message_id},
+        )
 
     def _report_opened_expired(self, number: int) -> None:
         self._counters.add(Count.STREAMS_OPENED_EXPIRED, number)

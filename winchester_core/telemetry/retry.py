@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from winchester_core.clock import monotonic
-from winchester_core.errors import ClockError, ConcurrentChange, DatabaseUnavailable
+from winchester_core.errors import ConcurrentChange, DatabaseUnavailable
 from winchester_core.telemetry.counters import Count
 
 if TYPE_CHECKING:
@@ -27,9 +27,7 @@ MAX_WAIT_SECONDS = 5.0
 
 MAX_CONFLICTS = 10
 
-DATABASE_AND_CLOCK = "database or time service"
-
-TRANSIENT_ERRORS = (DatabaseUnavailable, ConcurrentChange, ClockError)
+TRANSIENT_ERRORS = (DatabaseUnavailable, ConcurrentChange)
 """Errors after which the same transaction is retried."""
 
 

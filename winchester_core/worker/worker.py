@@ -18,7 +18,6 @@ from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.failpoints import Failpoint, hit
 from winchester_core.telemetry.metrics import LabelValues
 from winchester_core.telemetry.retry import (
-    DATABASE_AND_CLOCK,
     TRANSIENT_ERRORS,
     Backoff,
     OutageState,
@@ -80,7 +79,7 @@ class Worker:
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._in_flight = InFlightClaims()
-        self._outage = OutageState(DATABASE_AND_CLOCK, self.counters)
+        self._outage = OutageState("database", self.counters)
         self._delivery_pool = DeliveryPool(
             store=store,
             pipelines=configuration.pipelines.values(),

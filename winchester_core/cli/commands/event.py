@@ -243,7 +243,7 @@ def _with_defaults(event: dict[str, Any], args: Namespace, manager: Ingester) ->
     def now() -> datetime:
         time = manager.current_time()
         if time is None:
-            raise UsageError("the event clock is not set yet: give the event's --timestamp")
+            raise UsageError("stream time is not known yet: give the event's --timestamp")
         return time
 
     if args.timestamp is not None:

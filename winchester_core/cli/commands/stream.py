@@ -12,7 +12,6 @@ from winchester_core.cli.session import (
     ALL_BUT_TRIGGERS,
     StoreSession,
     load_triggers,
-    stream_time_if_known,
 )
 from winchester_core.cli.values import (
     TRAIT_FILTER_HELP,
@@ -184,7 +183,7 @@ class StreamShow(ObjectShow):
         """Return the stream. Raises `UnknownStream`."""
         with StoreSession(parsed_args, ignores=ALL_BUT_TRIGGERS) as session:
             stream = session.store.get_stream_by_id(parsed_args.id)
-            now, real_now = stream_time_if_known(session), session.store.real_time()
+            now, real_now = session.stream_time(), session.store.real_time()
             trigger = load_triggers(session.settings).get(stream.name)
             columns = STREAMS.flat(stream)
             error = columns.pop("last_error")

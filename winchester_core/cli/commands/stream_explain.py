@@ -14,7 +14,6 @@ from winchester_core.cli.session import (
     StoreSession,
     find_all,
     load_triggers,
-    stream_time_if_known,
 )
 from winchester_core.cli.values import duration_text, flat_object, iso_text
 from winchester_core.model.stream import Reason, StreamState, states_including
@@ -80,7 +79,7 @@ class StreamExplain(ObjectShow):
                 progress=progress,
                 successors=[other_id for other_id in others if other_id > stream.id],
                 stored_events=len(events),
-                now=stream_time_if_known(session),
+                now=session.stream_time(),
                 real_now=session.store.real_time(),
             )
             return {
