@@ -61,7 +61,7 @@ def test_valid_items_are_stored_and_invalid_ones_reported(serve: Serve) -> None:
             "message_id": "2",
             "reason": "timestamp: not an RFC 3339 date and time",
         },
-        {"outcome": "invalid", "reason": "item: must be a JSON object, not int"},
+        {"outcome": "invalid", "reason": "item: must be a JSON object, not a number"},
         {"outcome": "stored", "message_id": "4"},
     ]
     assert set(endpoint.stored()) == {"1", "4"}

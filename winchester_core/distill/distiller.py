@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,11 +14,12 @@ from winchester_core.distill.definition_schema import format_problem, validate_d
 from winchester_core.distill.notification import notification_time
 from winchester_core.distill.optional_import import import_stackdistiller
 from winchester_core.distill.trait import InvalidTrait
-from winchester_core.errors import ConfigurationError, InvalidEvent
+from winchester_core.errors import ConfigurationError
 from winchester_core.model.event import Event, TraitDrop, clean_event
+from winchester_core.model.json import as_object
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from winchester_core.clock import Clock
     from winchester_core.distill.definition import CompiledDefinition
@@ -100,9 +100,7 @@ class Distiller:
 
 
 def _event_without_traits(notification: Mapping[str, Any]) -> Event:
-    if not isinstance(notification, Mapping):
-        raise InvalidEvent("body", f"must be a JSON object, not {type(notification).__name__}")
-    identity = {key: notification.get(key) for key in ("message_id", "event_type")}
+    identity = {key: as_object(notification).get(key) for key in ("message_id", "event_type")}
     return clean_event(identity | {"timestamp": _PLACEHOLDER_TIME}).event
 
 

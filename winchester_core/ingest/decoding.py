@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from winchester_core.model.message import MessageKind
 from winchester_core.storage.records import Rejection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from winchester_core.distill import Distiller
     from winchester_core.model.event import TraitDrop
@@ -124,8 +125,32 @@ def _body_bytes(message: Message) -> bytes:
         return orjson.dumps(
             message.body, default=repr, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS
         )
-    except TypeError:  # orjson refuses integers beyond 64 bits and lone surrogates
-        return json.dumps(message.body, default=repr).encode()
+    except Exception:  # noqa: BLE001 - integers beyond 64 bits, surrogates, `repr` of a plugin's value
+        return json.dumps(_writable(message.body)).encode()
+
+
+MAX_DEPTH = 100
+"""Nesting of a rejected body that is kept."""
+
+
+def _writable(value: Any, depth: int = 0) -> Any:
+    """Return a value that `json.dumps` writes, whatever a source has put into a body."""
+    match value:
+        case None | bool() | float() | str():
+            return value
+        case int() if abs(value) < 2**1000:
+            return value
+        case int():  # `str` refuses integers of more than 4,300 digits
+            return hex(value)
+    try:
+        if depth < MAX_DEPTH and isinstance(value, Mapping):
+            items = value.items()
+            return {str(_writable(key, depth)): _writable(each, depth + 1) for key, each in items}
+        if depth < MAX_DEPTH and isinstance(value, list | tuple):
+            return [_writable(each, depth + 1) for each in value]
+        return repr(value)
+    except Exception:  # noqa: BLE001 - methods of a plugin's value may raise
+        return f"({type(value).__name__} that cannot be shown)"
 
 
 def _origin(message: Message) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from winchester_core.clock import ClockKind
 from winchester_core.config.triggers import add_definitions, delete_definition
+from winchester_core.distill import open_envelope
 from winchester_core.errors import ConnectionBroken, DataRefused, InvalidEvent, WinchesterError
 from winchester_core.ingest.decoding import NoDefinition
 from winchester_core.ingest.outcome import AddResult
@@ -334,8 +336,10 @@ def _message_id(prepared: MatchedEvent | EventOutcome) -> str | None:
 def _printable_id(item: Any) -> str | None:
     """Return the message id of an invalid event in printable form, if it has one."""
     body = getattr(item, "body", item)
-    message_id = dict.get(body, "message_id") if isinstance(body, dict) else None
-    return printable(message_id) if isinstance(message_id, str) else None
+    with suppress(Exception):  # the body is invalid: only its id is looked for
+        message_id = open_envelope(body).get("message_id")
+        return printable(message_id) if isinstance(message_id, str) else None
+    return None
 
 
 class Recorder:

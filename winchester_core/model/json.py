@@ -258,10 +258,25 @@ def read_object(source: Any, key: str = "body") -> Mapping[str, Any]:
 
     Raises `InvalidEvent` with `key`.
     """
-    document = read_json(source, key) if isinstance(source, bytes | str) else source
+    return as_object(read_json(source, key) if isinstance(source, bytes | str) else source, key)
+
+
+_JSON_TYPES: Mapping[type, str] = {
+    type(None): "null",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "text",
+    list: "an array",
+}
+
+
+def as_object(document: Any, key: str = "body") -> Mapping[str, Any]:
+    """Return `document` if it is an object. Raises `InvalidEvent` with `key`."""
     if isinstance(document, Mapping):
         return document
-    raise InvalidEvent(key, f"must be a JSON object, not {type(document).__name__}")
+    kind = _JSON_TYPES.get(type(document), type(document).__name__)
+    raise InvalidEvent(key, f"must be a JSON object, not {kind}")
 
 
 def read_json(source: bytes | str, key: str) -> Any:

@@ -40,13 +40,13 @@ def test_any_mapping_is_accepted():
         (b"", "body", "is not JSON"),
         (b'{"password": "hunter2"', "body", "is not JSON"),
         (b'{"password": "hunter2\xff"}', "body", "is not UTF-8 at byte 22"),
-        (b'["hunter2"]', "body", "must be a JSON object, not list"),
-        (b"null", "body", "must be a JSON object, not NoneType"),
+        (b'["hunter2"]', "body", "must be a JSON object, not an array"),
+        (b"null", "body", "must be a JSON object, not null"),
         (b"[" * 100_000, "body", "is not JSON"),
-        (b"[" * 100_000 + b"]" * 100_000, "body", "must be a JSON object, not list"),
+        (b"[" * 100_000 + b"]" * 100_000, "body", "must be a JSON object, not an array"),
         (b'{"oslo.message": "hunter2"}', "oslo.message", "is not JSON"),
-        (b'{"oslo.message": 7}', "oslo.message", "must be a JSON object, not int"),
-        ({"oslo.message": None}, "oslo.message", "must be a JSON object, not NoneType"),
+        (b'{"oslo.message": 7}', "oslo.message", "must be a JSON object, not a number"),
+        ({"oslo.message": None}, "oslo.message", "must be a JSON object, not null"),
     ],
 )
 def test_a_body_without_a_notification_is_refused_without_quoting_it(body, key, reason):

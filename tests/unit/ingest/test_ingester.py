@@ -20,6 +20,7 @@ from winchester_core.errors import (
 from winchester_core.ingest import EventStatus, Ingester
 from winchester_core.ingest.decoding import Decoder
 from winchester_core.ingest.ingester import IngestConfiguration
+from winchester_core.model.message import Message, MessageKind
 from winchester_core.storage.records import EventFilter, StreamFilter
 from winchester_core.telemetry.counters import Count
 from winchester_core.testing import FakeClock
@@ -275,6 +276,17 @@ def test_load_criteria_passed_by_a_program_are_ignored_with_a_warning(
 def test_an_invalid_event_is_an_outcome_not_an_exception(manager: Ingester) -> None:
     result = manager.add_events(["text", None, 5, event("m-1")])  # type: ignore[list-item]
     assert (result.invalid, result.stored) == (3, 1)
+
+
+def test_the_record_of_an_invalid_message_names_its_id(
+    manager: Ingester, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = b'{"message_id": "m-7", "event_type": "order.paid", "timestamp": "yesterday"}'
+    prepared = manager.prepare_messages([Message(body, MessageKind.EVENT)])
+    assert "event invalid: event=m-7 " in caplog.text
+    assert [(each.status, each.message_id) for each in manager.add_prepared(prepared).outcomes] == [
+        (EventStatus.INVALID, "m-7")
+    ]
 
 
 def test_debug_counts_explain_why_events_did_not_match(

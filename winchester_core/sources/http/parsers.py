@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from winchester_core.errors import InvalidEvent
 from winchester_core.model import Message, MessageKind
+from winchester_core.model.json import as_object
 from winchester_core.sources.content import media_type, to_utf8
 from winchester_core.sources.http.cloudevents import (
     CLOUDEVENT_BATCH_TYPE,
@@ -22,7 +22,7 @@ from winchester_core.sources.http.cloudevents import (
 from winchester_core.sources.http.responses import RequestRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
 
 async def read_body(
@@ -165,9 +165,7 @@ def _message(
     try:
         if isinstance(item, InvalidEvent):
             raise item
-        if not isinstance(item, Mapping):
-            raise InvalidEvent("item", f"must be a JSON object, not {type(item).__name__}")
-        body = read(item)
+        body = read(as_object(item, "item"))
     except InvalidEvent as invalid:
         fault = str(invalid)
     return Message(

@@ -21,6 +21,8 @@ def test_the_default_address_is_loopback() -> None:
         "max_body_bytes": 1024 * 1024,
         "max_items": 1000,
         "max_requests": 256,
+        "max_connections": 1024,
+        "header_timeout_seconds": 10,
         "timeout_seconds": 30,
         "datetime_traits": [],
     }
