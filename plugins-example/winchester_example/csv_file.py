@@ -37,14 +37,14 @@ def text_encoding(name: Any) -> str:
 class CsvFileSource(EventSource):
     """Reads each row of a CSV file as an event, once from the header to the end.
 
-    An event needs `event_type` and `timestamp` (ISO 8601; UTC without an offset). Without a
-    `message_id`, it is derived from the row. An invalid row is delivered with a `fault` and stored
-    as a rejected message. If reading fails, `SourceError` is raised after all rows read before
-    have been delivered.
+    An event needs `event_type` and `timestamp` (ISO 8601, in UTC if it has no offset). If there is
+    no `message_id`, it is derived from the row. An invalid row is delivered with a `fault` and
+    stored as a rejected message. If reading fails, `SourceError` is raised after all previously
+    read rows have been delivered.
 
-    The file is not changed, and no position is stored: when another process reads the file again,
-    the ids identify its rows as duplicates. Within a process, messages that are released, or not
-    acknowledged at `close`, are redelivered, and `open` resumes where reading stopped.
+    The file is not changed, and no position is stored. If another process reads the file again, the
+    ids identify its rows as duplicates. Within a process, messages are redelivered if they are
+    released or not acknowledged at `close`, and `open` resumes where reading stopped.
     """
 
     example: ClassVar[str] = """
@@ -104,7 +104,7 @@ class CsvFileSource(EventSource):
         self._update_exhausted()
 
     def receive(self, max_messages: int, timeout_seconds: float) -> list[Message]:
-        """Return the next rows. Raises `SourceError` after all rows before the failure."""
+        """Return the next rows. Raises `SourceError` after all rows before a failure."""
         batch: list[Message] = []
         while len(batch) < max_messages and (message := self._next_message()) is not None:
             batch.append(message)
@@ -115,7 +115,7 @@ class CsvFileSource(EventSource):
         return batch
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """Drop the messages: they are stored."""
+        """Forget the messages, because their events are stored."""
         for message in messages:
             self._unacknowledged.pop(message.token, None)
 
@@ -132,7 +132,7 @@ class CsvFileSource(EventSource):
         self._update_exhausted()
 
     def reject(self, message: Message, reason: str) -> None:
-        """Drop the message: a file has no sender to notify."""
+        """Forget the message. A file has no sender to notify."""
         self.ack([message])
 
     def close(self) -> None:

@@ -33,12 +33,11 @@ class CsvReportHandler(PipelineHandler):
 
     It follows the rules that make a handler safe to retry after a failure or a worker's death:
 
-    - steps that may fail are in `handle_events`: a failure there is retried, one in `commit` is
-      not;
+    - steps that may fail are in `handle_events`, because a failure in `commit` is not retried;
     - `commit` only renames a file, which is idempotent;
-    - the id of the new event is derived from values that a retry sees again, so that the event is
-      stored once;
-    - no clock is read: times are those of the events, also in a replay.
+    - the id of the new event is derived from values that are the same in a retry, so that the
+      event is stored once;
+    - it reads no clock; all times come from the events, also in a replay.
     """
 
     example: ClassVar[str] = """
@@ -76,7 +75,7 @@ class CsvReportHandler(PipelineHandler):
         self._file: ReportFile | None = None
 
     def handle_events(self, events: list[Event], env: dict[str, Any]) -> list[Event]:
-        """Write a temporary file; return the events and one more. Without events, do nothing.
+        """Write a temporary file; return the events and a new one. No events: do nothing.
 
         The path of the file is appended to the list `env["csv_reports"]` for later handlers: the
         file exists when their `commit` is called. Raises `OSError`.
@@ -140,5 +139,5 @@ def _cell(value: Any) -> Any:
 
 
 def _file_name(env: Mapping[str, Any]) -> str:
-    # a trigger's name may be any text: quoted, it cannot lead out of the directory
+    # a trigger's name may be any text: quote it, so that the path stays in the directory
     return f"{quote(env['stream_name'], safe=' ')}-{env['stream_id']}.csv"

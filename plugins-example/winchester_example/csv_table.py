@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Row:
     """The cells of a row by column name, and the line (from 1) where it begins.
 
-    `fault` is the reason why the row is invalid; `cells` then holds what could be read of it.
+    `fault` is the reason why the row is invalid; `cells` then contains the readable cells.
     """
 
     line: int
@@ -28,7 +28,7 @@ class Row:
 
 
 class CsvTable:
-    """Reads one file, row by row. Each failure is a `SourceError` with the path."""
+    """Reads one file, row by row. If reading fails, raises `SourceError` with the path."""
 
     def __init__(
         self, path: str, *, delimiter: str, encoding: str, columns: Collection[str] = ()

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 class LowercaseTraitPlugin(TraitPlugin):
     """Returns the first text found, in lower case.
 
-    Winchester compares case-sensitively, in conditions and in distinguishing traits, but senders
-    write badges, host names and mail addresses in any case. With `strip` (the default), leading
-    and trailing white space is removed, too. An empty result gives no trait.
+    Winchester compares text case-sensitively, in conditions and in distinguishing traits, but
+    senders write badges, host names and mail addresses in any case. If `strip` is true (the
+    default), leading and trailing white space is removed too. If the result is empty, there is no
+    trait.
     """
 
     example: ClassVar[str] = """
@@ -38,7 +39,7 @@ class LowercaseTraitPlugin(TraitPlugin):
         self._strip = strip
 
     def trait_value(self, match_list: Sequence[tuple[str, Any]]) -> str | None:
-        """Return the text. Raises `TypeError`, which drops the trait, for another type."""
+        """Return the text. If the value is not text, raise `TypeError`, which drops the trait."""
         value = next((found for _path, found in match_list if found is not None), None)
         if value is None:
             return None

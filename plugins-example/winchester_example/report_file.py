@@ -14,9 +14,9 @@ FILE_MODE, DIRECTORY_MODE = 0o640, 0o750
 class ReportFile:
     """A file that is written under a temporary name, then renamed.
 
-    `write` performs all steps that may fail for lack of space or permissions. `attempt` is part of
-    the temporary name: a worker that has lost the stream without noticing yet does not interfere
-    with the next one.
+    `write` performs all steps that may fail for lack of space or permissions. The temporary name
+    contains `attempt`, so a worker that has not noticed yet that it lost the stream does not
+    interfere with the next worker.
     """
 
     def __init__(self, path: Path, attempt: int) -> None:

@@ -43,8 +43,8 @@ class InvalidRow(ValueError):  # noqa: N818 - never leaves this package
 class RowConverter:
     """Converts rows to events.
 
-    `columns` maps a trait to its column if their names differ (a column with the name of such a
-    trait is then ignored); `types` maps a trait to a key of `CONVERTERS`.
+    `columns` maps a trait to its column if their names differ; a column that has the name of such a
+    trait is ignored. `types` maps a trait to a key of `CONVERTERS`.
     """
 
     def __init__(self, columns: Mapping[str, str], types: Mapping[str, str]) -> None:
@@ -55,8 +55,8 @@ class RowConverter:
     def to_event(self, cells: Mapping[str, str]) -> dict[str, Any]:
         """Return the event of a row; an empty cell gives no trait. Raises `InvalidRow`.
 
-        A missing `message_id` is derived from the cells: a row that is read again, even from a
-        renamed or extended file, is a duplicate, and so is an equal row.
+        A missing `message_id` is derived from the cells. So a row that is read again, even from a
+        renamed or extended file, is a duplicate; an equal row is a duplicate too.
         """
         event: dict[str, Any] = {}
         for column, text in cells.items():
