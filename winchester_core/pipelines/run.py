@@ -117,7 +117,7 @@ class PipelineRun:
         added: list[Event] = []
         for member in self._members:
             current = self._call_handle_events(member, current)
-            added = self._clean_added(member.spec, current, given_ids)
+            added = self._read_added(member.spec, current, given_ids)
         return tuple(self._without_duplicates(added))
 
     def commit(self) -> tuple[CommitError, ...]:
@@ -170,6 +170,18 @@ class PipelineRun:
         raise self._failed(
             member.spec, f"returned {type(result).__name__} instead of a list of events"
         )
+
+    def _read_added(
+        self, spec: HandlerSpec, events: list[Any], given_ids: frozenset[str]
+    ) -> list[Event]:
+        """Clean the new events; a value that raises when it is read is the handler's fault."""
+        try:
+            return self._clean_added(spec, events, given_ids)
+        except (HandlerFailed, *NOT_CAUGHT):
+            raise
+        except BaseException as error:
+            reason = f"returned events that cannot be read: {describe_error(error)}"
+            raise self._failed(spec, reason) from error
 
     def _clean_added(
         self, spec: HandlerSpec, events: list[Any], given_ids: frozenset[str]

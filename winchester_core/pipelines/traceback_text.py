@@ -20,7 +20,11 @@ def clean_traceback(error: BaseException) -> str:
     At most 16 KiB of UTF-8, with the middle of a longer text cut out. NUL and lone surrogates are
     escaped; passwords in URLs and values of names such as `password` and `token` are masked.
     """
-    return error_text("".join(traceback.format_exception(error)))
+    try:
+        text = "".join(traceback.format_exception(error))
+    except BaseException:  # noqa: BLE001 - attributes of a plugin's exception may be of any type
+        text = describe_error(error)
+    return error_text(text)
 
 
 def error_text(text: str) -> str:

@@ -11,8 +11,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from winchester_core.clock import monotonic
-from winchester_core.errors import DatabaseUnavailable, DataRefused, StorageError
+from winchester_core.errors import ClockError, DatabaseUnavailable, DataRefused, StorageError
 from winchester_core.model.stream import Reason, StreamState
+from winchester_core.pipelines import NOT_CAUGHT, clean_traceback, describe_error
 from winchester_core.storage.records import Completion
 from winchester_core.telemetry.counters import Count
 from winchester_core.telemetry.failpoints import Failpoint, hit
@@ -57,6 +58,9 @@ class HasEventCount(Protocol):
 
 
 Counted = TypeVar("Counted", bound=HasEventCount)
+
+PROPAGATED = (StorageError, ClockError, SystemExit, *NOT_CAUGHT)
+"""Exceptions outside handlers that concern all claims; any other costs only its stream."""
 
 MEMORY_BATCH_EVENTS = 10_000
 MEMORY_BATCH_STREAMS = 1_000
@@ -104,24 +108,50 @@ class ClaimBatch:
     def process(self, claims: Sequence[Claim]) -> None:
         """Process the claims in order; when interrupted, the others stay pending in `in_flight`."""
         for batch in memory_batches(claims):
-            members = None if self._is_interrupted() else self._load(batch)
-            if members is None:
+            if not self._process_batch(batch):
                 return
-            hit(Failpoint.EVENTS_LOADED)
-            for claim in batch:
-                if self._is_interrupted():
-                    break
-                if self._in_flight.start(claim):
-                    self._process_one(claim, members)
-                    self._in_flight.finish_run()
-                    self._flush_if_due()
             self._flush()
+
+    def _process_batch(self, claims: Sequence[Claim]) -> bool:
+        """Load and process the claims, singly if they cannot be loaded; False if interrupted."""
+        if self._is_interrupted():
+            return False
+        try:
+            members = self._load(claims)
+        except PROPAGATED:
+            raise
+        except BaseException as error:  # noqa: BLE001 - costs only the stream that causes it
+            if len(claims) > 1:
+                return all(self._process_batch([claim]) for claim in claims)
+            if self._in_flight.start(claims[0]):
+                self._fail_unexpectedly(claims[0], error)
+                self._in_flight.finish_run()
+            return True
+        if members is None:
+            return False
+        hit(Failpoint.EVENTS_LOADED)
+        for claim in claims:
+            if self._is_interrupted():
+                break
+            if self._in_flight.start(claim):
+                self._process_one(claim, members)
+                self._in_flight.finish_run()
+                self._flush_if_due()
+        return True
 
     def _load(self, claims: Sequence[Claim]) -> Members | None:
         stream_ids = [claim.stream_id for claim in claims]
         return self._retry(lambda: self._store.members_of(stream_ids))
 
     def _process_one(self, claim: Claim, members: Members) -> None:
+        try:
+            self._route(claim, members)
+        except PROPAGATED:
+            raise
+        except BaseException as error:  # noqa: BLE001 - costs only this stream
+            self._fail_unexpectedly(claim, error)
+
+    def _route(self, claim: Claim, members: Members) -> None:
         match route(claim, self._triggers, self._pipelines):
             case NoPipelineRequired():
                 self._defer_completion(None, Completion(claim, purge=self._options.purge_completed))
@@ -181,7 +211,7 @@ class ClaimBatch:
         """
         try:
             renewed = self._retry(lambda: self._store.renew([run.claim], self._options.lease))
-        except StorageError:
+        except BaseException:
             run.rollback()
             raise
         if renewed == 0:
@@ -210,7 +240,13 @@ class ClaimBatch:
         try:
             completed = self._retry(lambda: outcome.track(lambda: self._store_all(completions)))
         except DataRefused as refusal:
-            self._complete_individually(finished, refusal)
+            reason = f"the database refuses the data of the run: {refusal}"
+            self._complete_individually(finished, reason)
+            return
+        except PROPAGATED:
+            raise
+        except BaseException as error:  # noqa: BLE001 - costs only the stream that causes it
+            self._complete_individually(finished, clean_traceback(error))
             return
         if completed is None:
             return  # database unavailable at shutdown: the leases will expire
@@ -232,20 +268,19 @@ class ClaimBatch:
         return self._store.complete(completions, self._clock.completion_policy())
 
     def _complete_individually(
-        self, finished: Sequence[tuple[StreamRun | None, Completion]], refusal: DataRefused
+        self, finished: Sequence[tuple[StreamRun | None, Completion]], reason: str
     ) -> None:
-        """Complete the runs one by one, and fail the one whose data the database refuses."""
+        """Complete the runs one by one, and fail those that cannot be completed."""
         if len(finished) > 1:
             for one in finished:
                 self._complete([one])
             return
         run, completion = finished[0]
-        reason = f"the database refuses the data of the run: {refusal}"
         logger.error(
             "completion refused: stream=%d trigger=%s error=%s",
             completion.claim.stream_id,
             completion.claim.name,
-            refusal,
+            reason,
         )
         if run is not None:
             self._fail(run.failure(reason))
@@ -254,7 +289,19 @@ class ClaimBatch:
 
     def _fail(self, failure: Failure) -> None:
         outcome = CommitOutcome()
-        result = self._retry(lambda: outcome.track(lambda: self._store_failure(failure)))
+        try:
+            result = self._retry(lambda: outcome.track(lambda: self._store_failure(failure)))
+        except PROPAGATED:
+            raise
+        except BaseException as error:  # noqa: BLE001 - costs only this stream
+            self._in_flight.remove([failure.claim])
+            logger.error(
+                "failure not stored, the lease will expire: stream=%d trigger=%s error=%s",
+                failure.claim.stream_id,
+                failure.claim.name,
+                describe_error(error),
+            )
+            return
         self._in_flight.remove([failure.claim])
         if result is None:
             return  # database unavailable at shutdown: the lease will expire
@@ -268,6 +315,17 @@ class ClaimBatch:
         self._counters.add(Count.STREAMS_FAILED)
         if state in (StreamState.ERROR, StreamState.EXPIRE_ERROR):
             self._counters.add(Count.STREAMS_IN_ERROR)
+
+    def _fail_unexpectedly(self, claim: Claim, error: BaseException) -> None:
+        """Fail the stream after an exception that is neither a handler's nor the database's."""
+        logger.error(
+            "run failed: stream=%d trigger=%s attempt=%d error=%s",
+            claim.stream_id,
+            claim.name,
+            claim.attempt,
+            describe_error(error),
+        )
+        self._fail(make_failure(claim, clean_traceback(error), self._options))
 
     def _store_failure(self, failure: Failure) -> tuple[StreamState | None]:
         return (self._store.fail(failure, self._options.max_attempts),)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from winchester_core.clock import monotonic
 from winchester_core.errors import StorageError
+from winchester_core.pipelines import describe_error
 from winchester_core.telemetry.counters import Count, Counters
 from winchester_core.telemetry.retry import TRANSIENT_ERRORS
 
@@ -185,10 +186,12 @@ class LeaseRenewer:
                 self.renew()
             except TRANSIENT_ERRORS as error:
                 self._outage.record_failure(error)
-            except StorageError as error:
+            except Exception as error:  # noqa: BLE001 - the next attempt may succeed
                 claims = self._in_flight.renewable(None)
                 logger.warning(
-                    "lease renewal failed: streams=%s error=%s", _stream_ids(claims), error
+                    "lease renewal failed: streams=%s error=%s",
+                    _stream_ids(claims),
+                    describe_error(error),
                 )
 
     def renew(self) -> None:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from winchester_core.clock import monotonic
 from winchester_core.errors import HandlerFailed
-from winchester_core.pipelines import PipelineRun, StreamInfo, clean_traceback, error_text
+from winchester_core.pipelines import (
+    NOT_CAUGHT,
+    PipelineRun,
+    StreamInfo,
+    clean_traceback,
+    describe_error,
+    error_text,
+)
 from winchester_core.storage.records import Completion, Failure, MatchedEvent
 from winchester_core.telemetry.counters import Count
 from winchester_core.telemetry.log_context import mark_span_failed
@@ -90,7 +97,7 @@ class StreamRun:
         self._options = options
         self._pipeline_name = found.pipeline.name
         self._handling_seconds = 0.0
-        self._new_events: tuple[Event, ...] = ()
+        self._matched_events: tuple[MatchedEvent, ...] = ()
         self._run = PipelineRun(
             found.pipeline,
             StreamInfo(
@@ -114,18 +121,23 @@ class StreamRun:
         """
         started_at = monotonic()
         try:
-            self._new_events = self._run.handle(events)
-        except HandlerFailed as failed:
+            self._matched_events = tuple(
+                MatchedEvent(event, tuple(self._triggers.match(event)), event["timestamp"])
+                for event in self._run.handle(events)
+            )
+        except NOT_CAUGHT:
+            raise
+        except BaseException as error:  # noqa: BLE001 - of a handler, or of a condition
             self._observe(started_at)
-            mark_span_failed(failed)
+            mark_span_failed(error)
             logger.error(
                 "run failed: stream=%d trigger=%s attempt=%d error=%s",
                 self.claim.stream_id,
                 self.claim.name,
                 self.claim.attempt,
-                failed,
+                error if isinstance(error, HandlerFailed) else describe_error(error),
             )
-            return self.failure(clean_traceback(failed))
+            return self.failure(clean_traceback(error))
         finally:
             self._counters.add(Count.TRAITS_DROPPED, self._run.dropped_traits)
         self._handling_seconds = monotonic() - started_at
@@ -159,10 +171,7 @@ class StreamRun:
         """Return the completion to be stored."""
         return Completion(
             claim=self.claim,
-            matched_events=tuple(
-                MatchedEvent(event, tuple(self._triggers.match(event)), event["timestamp"])
-                for event in self._new_events
-            ),
+            matched_events=self._matched_events,
             effects=self._run.effects,
             purge=self._options.purge_completed,
             commit_error=commit_error,

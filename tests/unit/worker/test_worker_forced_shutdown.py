@@ -191,4 +191,5 @@ def test_the_record_of_a_failed_renewal_names_the_streams(
     scene.store.renew = fail  # type: ignore[method-assign]
     script.on_handle = wait
     worker.run_once()
-    assert f"lease renewal failed: streams={stream_id} error=no such column" in caplog.text
+    error = "StorageError: no such column"
+    assert f"lease renewal failed: streams={stream_id} error={error}" in caplog.text

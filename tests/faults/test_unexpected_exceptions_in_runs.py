@@ -1,0 +1,270 @@
+"""An unexpected exception in any step of a run costs its own stream, of 25 that were claimed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.builders.events import make_event
+from support.builders.odd_exceptions import ODD_EXCEPTIONS
+from support.scenes.workers import HandlerScript, HandlerWithoutCommit, Scene, ScriptedHandler
+from support.servers.databases import BACKENDS
+from winchester_core.model.stream import StreamState
+from winchester_core.storage.sql.store import SqlStore
+from winchester_core.telemetry.counters import Count, Counters
+from winchester_core.triggers.matcher import TriggerSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from support.servers.databases import Databases
+
+STREAMS = 25
+HANDLERS: dict[str, Any] = {"own commit": ScriptedHandler, "no commit": HandlerWithoutCommit}
+ODD = pytest.mark.parametrize("raise_odd", ODD_EXCEPTIONS.values(), ids=ODD_EXCEPTIONS)
+OF_STORE = {name: each for name, each in ODD_EXCEPTIONS.items() if name != "SystemExit"}
+"""Without `SystemExit`, which only a handler can raise by mistake."""
+ODD_OF_STORE = pytest.mark.parametrize("raise_odd", OF_STORE.values(), ids=OF_STORE)
+
+
+class FaultyStore:
+    """A store whose method `step` raises when it is called for the stream `victim`."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self._store = store
+        self.victim = 0
+        self.step = ""
+        self.raise_odd: Callable[[], None] = lambda: None
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+        return self._faulty(method) if name == self.step else method
+
+    def _faulty(self, method: Any) -> Any:
+        def call(what: Any, *args: Any, **options: Any) -> Any:
+            if self.victim in _stream_ids(what):
+                self.raise_odd()
+            return method(what, *args, **options)
+
+        return call
+
+
+def _stream_ids(what: Any) -> set[int]:
+    """Return the streams of ids, claims, completions or a failure."""
+    several = what if isinstance(what, (list, tuple)) else [what]
+    claims = [getattr(each, "claim", each) for each in several]
+    return {getattr(each, "stream_id", each) for each in claims}
+
+
+@pytest.fixture(params=BACKENDS)
+def store(request: pytest.FixtureRequest, databases: Databases) -> Iterator[FaultyStore]:
+    real = SqlStore(databases.emptied(request.param))
+    yield FaultyStore(real)
+    real.close()
+
+
+@pytest.fixture
+def scene(store: FaultyStore) -> Scene:
+    return Scene(store)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> HandlerScript:
+    script = HandlerScript()
+    monkeypatch.setattr(ScriptedHandler, "script", script)
+    return script
+
+
+@pytest.fixture
+def stream_ids(scene: Scene, store: FaultyStore) -> list[int]:
+    ids = [scene.complete_stream(f"i{n}") for n in range(STREAMS)]
+    store.victim = ids[12]
+    return ids
+
+
+def run(scene: Scene, handlers: tuple[Any, ...], **options: Any) -> Counters:
+    """Run a worker once, and again, which must find nothing to do; return its counts."""
+    worker = scene.worker(handlers=handlers, **options)
+    assert worker.run_once() == STREAMS
+    assert worker.run_once() == 0
+    return worker.counters
+
+
+def states(scene: Scene, stream_ids: list[int]) -> dict[StreamState, list[int]]:
+    found: dict[StreamState, list[int]] = {}
+    for each in stream_ids:
+        found.setdefault(scene.store.get_stream_by_id(each).state, []).append(each)
+    return found
+
+
+def assert_only_the_victim_failed(scene: Scene, store: FaultyStore, ids: list[int]) -> None:
+    found = states(scene, ids)
+    assert found.pop(StreamState.COMPLETED) == [each for each in ids if each != store.victim]
+    assert found == {StreamState.RETRY_FIRE: [store.victim]}
+    victim = scene.store.get_stream_by_id(store.victim)
+    assert victim.attempts == 1
+    assert victim.last_error
+
+
+def calls(script: HandlerScript, name: str, stream_id: int) -> int:
+    return script.calls.count((name, stream_id))
+
+
+@ODD_OF_STORE
+@pytest.mark.parametrize("handler", HANDLERS.values(), ids=HANDLERS)
+@pytest.mark.parametrize("step", ["members_of", "complete"])
+def test_loading_and_completing(
+    scene: Scene,
+    store: FaultyStore,
+    script: HandlerScript,
+    stream_ids: list[int],
+    step: str,
+    handler: Any,
+    raise_odd: Callable[[], None],
+) -> None:
+    store.step, store.raise_odd = step, raise_odd
+    counts = run(scene, (handler,), purge_completed=False)
+    assert_only_the_victim_failed(scene, store, stream_ids)
+    assert counts[Count.STREAMS_FIRED] == STREAMS - 1
+    assert counts[Count.STREAMS_FAILED] == 1
+    for each in stream_ids:
+        handled = step == "complete" or each != store.victim
+        assert calls(script, "handle", each) == handled
+        if handler is ScriptedHandler:
+            assert calls(script, "commit", each) == handled
+
+
+@ODD_OF_STORE
+def test_purging(
+    scene: Scene,
+    store: FaultyStore,
+    script: HandlerScript,
+    stream_ids: list[int],
+    raise_odd: Callable[[], None],
+) -> None:
+    store.step, store.raise_odd = "complete", raise_odd
+    run(scene, (HandlerWithoutCommit,), purge_completed=True)
+    (left,) = scene.store.find_streams()
+    assert (left.id, left.state) == (store.victim, StreamState.RETRY_FIRE)
+    assert calls(script, "rollback", store.victim) == 1
+
+
+@ODD_OF_STORE
+def test_proving_the_lease_before_the_commit(
+    scene: Scene,
+    store: FaultyStore,
+    script: HandlerScript,
+    stream_ids: list[int],
+    raise_odd: Callable[[], None],
+) -> None:
+    store.step, store.raise_odd = "renew", raise_odd
+    run(scene, (ScriptedHandler,), purge_completed=False)
+    assert_only_the_victim_failed(scene, store, stream_ids)
+    assert calls(script, "commit", store.victim) == 0
+    assert calls(script, "rollback", store.victim) == 1
+
+
+@ODD_OF_STORE
+def test_storing_a_failure(
+    scene: Scene,
+    store: FaultyStore,
+    script: HandlerScript,
+    stream_ids: list[int],
+    raise_odd: Callable[[], None],
+) -> None:
+    def fail(events: list[Any], env: dict[str, Any]) -> list[Any]:
+        if env["stream_id"] == store.victim:
+            raise ValueError("no")
+        return events
+
+    script.on_handle = fail
+    store.step, store.raise_odd = "fail", raise_odd
+    run(scene, (HandlerWithoutCommit,), purge_completed=False)
+    found = states(scene, stream_ids)
+    assert found.pop(StreamState.FIRING) == [store.victim]  # until its lease has expired
+    assert list(found) == [StreamState.COMPLETED]
+
+
+@ODD
+@pytest.mark.parametrize("phase", ["__init__", "handle_events", "result", "match"])
+def test_building_and_calling_handlers(
+    scene: Scene,
+    store: FaultyStore,
+    script: HandlerScript,
+    stream_ids: list[int],
+    phase: str,
+    raise_odd: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class OddText(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            raise_odd()
+            return 0
+
+    def handle(events: list[Any], env: dict[str, Any]) -> list[Any]:
+        if env["stream_id"] != store.victim:
+            return events
+        if phase == "handle_events":
+            raise_odd()
+        if phase == "result":
+            return [*events, make_event(OddText("odd"))]
+        return [*events, make_event("new", instance="odd")]
+
+    class Victim(HandlerWithoutCommit):
+        number = 0
+
+        def __init__(self, **params: Any) -> None:
+            super().__init__(**params)
+            type(self).number += 1
+            if phase == "__init__" and type(self).number == 13:
+                store.victim = 0
+                raise_odd()
+
+    def match(triggers: TriggerSet, event: dict[str, Any]) -> Any:
+        if phase == "match" and event["message_id"] == "new":
+            raise_odd()
+        return original(triggers, event)
+
+    original = TriggerSet.match
+    monkeypatch.setattr(TriggerSet, "match", match)
+    script.on_handle = handle
+    run(scene, (Victim,), purge_completed=False)
+    found = states(scene, stream_ids)
+    assert len(found.pop(StreamState.COMPLETED)) == STREAMS - 1
+    ((victim,),) = found.values()
+    assert list(found) == [StreamState.RETRY_FIRE]
+    assert calls(script, "rollback", victim) == (phase != "__init__")
+    assert not scene.store.has_event("new")
+
+
+@ODD
+@pytest.mark.parametrize("phase", ["commit", "rollback"])
+def test_commit_and_rollback(
+    scene: Scene,
+    store: FaultyStore,
+    script: HandlerScript,
+    stream_ids: list[int],
+    phase: str,
+    raise_odd: Callable[[], None],
+) -> None:
+    def fail(events: list[Any], env: dict[str, Any]) -> list[Any]:
+        if phase == "rollback" and env["stream_id"] == store.victim:
+            raise ValueError("no")
+        return events
+
+    def odd() -> None:
+        if script.calls[-1][1] == store.victim:
+            raise_odd()
+
+    script.on_handle = fail
+    script.on_commit = script.on_rollback = odd
+    counts = run(scene, (ScriptedHandler,), purge_completed=True)
+    (left,) = scene.store.find_streams()
+    assert left.id == store.victim
+    expected = StreamState.COMPLETED if phase == "commit" else StreamState.RETRY_FIRE
+    assert left.state is expected
+    assert f"{phase} of h0" in (left.last_error or "")
+    assert counts[Count.HANDLER_COMMIT_ERRORS] == 1
