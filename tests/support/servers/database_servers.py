@@ -17,7 +17,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -26,12 +26,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from support.probes.time_limits import BOUND_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 TIMEOUT_SECONDS = BOUND_SECONDS
 DATABASE = "winchester"
 
 _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/sbin", "/usr/local/sbin", "/usr/libexec")
+
+
+Server = TypeVar("Server", bound="PrivateServer")
 
 
 class PrivateServer:
@@ -183,6 +186,43 @@ class PostgresqlServer(PrivateServer):
         )
 
 
+class PostgresqlStandby(PostgresqlServer):
+    """A standby of a private PostgreSQL, which replicates to it synchronously."""
+
+    def __init__(self, folder: Path, primary: PostgresqlServer) -> None:
+        super().__init__(folder)
+        self._primary = primary
+
+    def install(self) -> None:
+        source = f"host=127.0.0.1 port={self._primary.port} user=postgres"
+        options = ["--write-recovery-conf", "--checkpoint=fast", "-D", str(self.folder / "data")]
+        self._run(found("pg_basebackup"), "--dbname", source, *options)
+
+    def start(self) -> None:
+        super().start()
+        self._primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self._primary.execute("SELECT pg_reload_conf()")
+        self._wait_for_primary("SELECT sync_state FROM pg_stat_replication", "sync")
+
+    def wait_until_replayed(self) -> None:
+        """Wait until it has everything that its primary has written."""
+        self._wait_for_primary(
+            "SELECT CASE WHEN pg_current_wal_lsn() = replay_lsn THEN 'all' END "
+            "FROM pg_stat_replication",
+            "all",
+        )
+
+    def promote(self) -> None:
+        """Make it the primary."""
+        assert self.execute("SELECT pg_promote()") == [(True,)]
+
+    def _wait_for_primary(self, query: str, expected: str) -> None:
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while self._primary.execute(query) != [(expected,)]:
+            assert time.monotonic() < deadline, f"timed out: {query}"
+            time.sleep(0.05)
+
+
 class MariadbServer(PrivateServer):
     """A private MariaDB."""
 
@@ -247,13 +287,28 @@ SERVERS = {each.backend: each for each in (PostgresqlServer, MariadbServer)}
 def private_server(backend: str) -> Iterator[PrivateServer]:
     """Yield a running server with an empty database; stop and remove it afterwards."""
     server_class = SERVERS[backend]
+    with _running(server_class, server_class) as server:
+        server.execute(f"CREATE DATABASE {DATABASE}")
+        yield server
+
+
+@contextmanager
+def private_standby(primary: PostgresqlServer) -> Iterator[PostgresqlStandby]:
+    """Yield a running standby of `primary`; stop and remove it afterwards."""
+    with _running(PostgresqlStandby, lambda folder: PostgresqlStandby(folder, primary)) as standby:
+        yield standby
+
+
+@contextmanager
+def _running(
+    server_class: type[PrivateServer], create: Callable[[Path], Server]
+) -> Iterator[Server]:
     require_programs(server_class.programs)
-    with tempfile.TemporaryDirectory(prefix=f"winchester-{backend}-") as folder:
-        server = server_class(Path(folder))
+    with tempfile.TemporaryDirectory(prefix=f"winchester-{server_class.backend}-") as folder:
+        server = create(Path(folder))
         server.install()
         try:
             server.start()
-            server.execute(f"CREATE DATABASE {DATABASE}")
             yield server
         finally:
             server.stop(immediately=True)

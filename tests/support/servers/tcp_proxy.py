@@ -81,6 +81,10 @@ class Proxy:
         """Close every new connection at once, until `allow`."""
         self._refusing = True
 
+    def switch_to(self, port: int) -> None:
+        """Connect new connections to another server; the others stay."""
+        self._server_port = port
+
     def stall(self) -> None:
         """Forward nothing and close nothing, until `allow`."""
         self._flowing.clear()
