@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import yaml
@@ -20,6 +20,16 @@ class Mark(NamedTuple):
 
     line: int
     column: int
+
+
+class Misreading(NamedTuple):
+    """A warning about a plain value that YAML reads as another type than it looks like.
+
+    `kind` is boolean, number, base (a number in base 8 or 60), time, or text.
+    """
+
+    kind: str
+    message: str
 
 
 @dataclass(slots=True, eq=False)
@@ -77,22 +87,26 @@ def collection_node(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Document:
-    """A tree of nodes, the name of its source, and the path of its root in the source."""
+    """A tree of nodes, the name of its source, and the path of its root in the source.
+
+    `misreadings` are warnings about its values by their positions, see `misreadings.py`.
+    """
 
     name: str
     root: Node
     base: DocumentPath = ()
+    misreadings: Mapping[Mark, Misreading] = field(default_factory=dict)
 
     def section(self, *path: Hashable) -> Document:
         """Return the part under `path`, which must exist, as a document."""
-        return Document(self.name, self._walk(path)[-1], self.base + path)
+        return replace(self, root=self._walk(path)[-1], base=self.base + path)
 
     def mapping(self, key: Hashable) -> Document:
         """Return the part under `key` as a document; an empty mapping if it is absent."""
         node = self.root.child(key)
         if node is None or (node.children is None and node.scalar is None):
             node = Node(mark=self.root.mark if node is None else node.mark, children={})
-        return Document(self.name, node, (*self.base, key))
+        return replace(self, root=node, base=(*self.base, key))
 
     def value(self, retyped: Iterable[DocumentPath] = ()) -> Any:
         """Return the plain value of the root; see `Node.value`."""

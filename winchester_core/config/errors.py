@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from voluptuous import Invalid, Marker, MultipleInvalid, RequiredFieldInvalid, Schema
@@ -103,7 +104,7 @@ def format_path(path: DocumentPath) -> str:
 def _format_step(step: Hashable) -> str:
     if isinstance(step, str) and PLAIN_KEY.match(step):
         return f".{step}"
-    return f"[{step!r}]"
+    return f"[{step}]" if isinstance(step, date) else f"[{step!r}]"
 
 
 def _problem(document: Document, path: DocumentPath, message: str, *, at_key: bool) -> Problem:
@@ -238,28 +239,29 @@ def format_value(value: Any) -> str:
 
 def known_keys(schema: Any, path: DocumentPath) -> set[str] | None:
     """Return the keys that `schema` allows in the mapping at `path`; None if it has no mapping."""
-    mappings = [each for each in _schemas_at(schema, path) if isinstance(each, Mapping)]
+    mappings = [each for each in schemas_at(schema, path) if isinstance(each, Mapping)]
     if not mappings:
         return None
     keys = (_key_name(key) for mapping in mappings for key in mapping)
     return {key for key in keys if isinstance(key, str)}
 
 
-def _schemas_at(schema: Any, path: DocumentPath) -> Iterator[Any]:
+def schemas_at(schema: Any, path: DocumentPath) -> Iterator[Any]:
+    """Yield the validators of `schema` for the value at `path`, each alternative by itself."""
     if isinstance(schema, Schema):
-        yield from _schemas_at(schema.schema, path)
+        yield from schemas_at(schema.schema, path)
     elif hasattr(schema, "validators"):
         for alternative in schema.validators:
-            yield from _schemas_at(alternative, path)
+            yield from schemas_at(alternative, path)
     elif not path:
         yield schema
     elif isinstance(schema, Mapping):
         for key, inner in schema.items():
             if _key_name(key) == path[0] or isinstance(_key_name(key), type):
-                yield from _schemas_at(inner, path[1:])
+                yield from schemas_at(inner, path[1:])
     elif isinstance(schema, list | tuple):
         for inner in schema:
-            yield from _schemas_at(inner, path[1:])
+            yield from schemas_at(inner, path[1:])
 
 
 def _key_name(key: Any) -> Any:

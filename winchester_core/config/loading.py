@@ -13,6 +13,7 @@ from voluptuous import Invalid, Schema
 
 from winchester_core.config.document import Document, Node
 from winchester_core.config.errors import INVALID, ProblemReport, UnexpectedValue, validate
+from winchester_core.config.misreadings import warn_misread_parameters
 from winchester_core.config.pipelines import read_pipelines, warn_unused_aliases
 from winchester_core.config.plugin_entries import read_event_sources, resolve_plugin_aliases
 from winchester_core.config.schema import SETTINGS_SCHEMA
@@ -97,6 +98,7 @@ def read_event_definitions(
         return None
     if definitions is INVALID:
         return None
+    warn_misread_parameters(document, trait_plugins, report)
     return EventDefinitions(document.name, tuple(definitions))
 
 

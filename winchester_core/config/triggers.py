@@ -20,6 +20,7 @@ from winchester_core.config.errors import (
     list_errors,
     validate,
 )
+from winchester_core.config.misreadings import warn_misread_criteria
 from winchester_core.config.values import time_expression
 from winchester_core.config.yaml import read_mapping
 from winchester_core.criteria import compile_criterion
@@ -49,6 +50,7 @@ def read_triggers(
         report.add(document, (), "expected a list of triggers")
         return ()
     _report_duplicates(document, report)
+    warn_misread_criteria(document, report)
     triggers = (
         _read_trigger(document.section(index), conditions, report) for index in range(len(items))
     )

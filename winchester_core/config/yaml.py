@@ -18,12 +18,13 @@ from winchester_core.config.document import (
     substitute,
 )
 from winchester_core.config.errors import format_path
+from winchester_core.config.misreadings import misreading_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from winchester_core.config.document import DocumentPath
+    from winchester_core.config.document import DocumentPath, Misreading
     from winchester_core.config.errors import ProblemReport
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -80,7 +81,8 @@ def parse_yaml(
         _check_bounds(content, loader_class)
         loader = loader_class(content)
         builder = YamlTreeBuilder(loader, name, report, environ, allows_duplicate)
-        return Document(name, builder.build(loader.get_single_node()))
+        root = builder.build(loader.get_single_node())
+        return Document(name, root, misreadings=builder.misreadings)
     except UnreadableDocument as error:
         report.add_file_problem(name, error.mark, error.reason)
     except yaml.YAMLError as error:
@@ -205,6 +207,8 @@ class YamlTreeBuilder:
         self._allows_duplicate = allows_duplicate
         self._built: dict[int, Node] = {}
         self._constructed: dict[int, Any] = {}
+        self._invalid: set[int] = set()
+        self.misreadings: dict[Mark, Misreading] = {}
         self._in_progress: set[int] = set()
         self._merged = 0
 
@@ -234,7 +238,7 @@ class YamlTreeBuilder:
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         if not isinstance(node, COLLECTION_TAGS.get(node.tag, ())):
-            self._unsupported_tag(node, path)
+            self._problem(node, path, _unsupported_tag(node))
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         items = [self._node(item, (*path, i)) for i, item in enumerate(node.value)]
@@ -310,7 +314,7 @@ class YamlTreeBuilder:
 
     def _scalar(self, node: yaml.ScalarNode, path: DocumentPath) -> Node:
         value = self._construct(node, path)
-        built = Node(value, _node_mark(node))
+        built = Node(value, _node_mark(node), broken=id(node) in self._invalid)
         if isinstance(value, str) and has_reference(value):
             try:
                 built.scalar = substitute(value, self._environ)
@@ -323,41 +327,54 @@ class YamlTreeBuilder:
         return built
 
     def _construct(self, node: yaml.ScalarNode, path: DocumentPath) -> Any:
-        """Return the value of a scalar, which may be shared by keys and values, as text if invalid.
+        """Return the value of a scalar, which keys and values may share; its text if invalid."""
+        key = id(node)
+        if key not in self._constructed:
+            try:
+                self._constructed[key] = self._value(node)
+            except ValueError as error:
+                self._problem(node, path, str(error))
+                self._constructed[key] = node.value
+                self._invalid.add(key)
+        return self._constructed[key]
+
+    def _value(self, node: yaml.ScalarNode) -> Any:
+        """Return the value of a scalar. Raises `ValueError` with the problem.
 
         The constructors of PyYAML make empty collections of scalars with a collection's tag.
         """
-        key = id(node)
-        if key not in self._constructed:
-            self._constructed[key] = node.value
-            if node.tag == MERGE_TAG:
-                message = "'<<' is the key that merges mappings; put it in quotes if text is meant"
-                self._problem(node, path, message)
-            elif node.tag not in SCALAR_TYPES:
-                self._unsupported_tag(node, path)
-            elif node.tag != VALUE_TAG:
-                self._constructed[key] = self._construct_supported(node, path)
-        return self._constructed[key]
-
-    def _construct_supported(self, node: yaml.ScalarNode, path: DocumentPath) -> Any:
+        if node.tag == MERGE_TAG:
+            raise ValueError(
+                "'<<' is the key that merges mappings; put it in quotes if text is meant"
+            )
+        if node.tag not in SCALAR_TYPES:
+            raise ValueError(_unsupported_tag(node))
+        if node.tag == VALUE_TAG:
+            return node.value
         try:
             if node.tag == NULL_TAG and node.value not in NULLS:
                 raise ValueError("the constructor accepts any text")
-            return self._loader.construct_object(node)
+            value = self._loader.construct_object(node)
+            str(value)  # raises for a number with more digits than Python prints
         except Exception:  # noqa: BLE001 - the library's constructors raise what they meet
-            kind = SCALAR_TYPES[node.tag]
-            self._problem(node, path, f"not a valid {kind}; put it in quotes if text is meant")
-            return node.value
-
-    def _unsupported_tag(self, node: yaml.Node, path: DocumentPath) -> None:
-        tag = str(node.tag)
-        name = f"!!{tag.removeprefix(TAG)}" if tag.startswith(TAG) else tag
-        is_known = tag in SCALAR_TYPES or tag in COLLECTION_TAGS
-        place = f" for a {NODE_KINDS[type(node)]}" if is_known else ""
-        self._problem(node, path, f"the tag {name} is not supported{place}")
+            message = f"not a valid {SCALAR_TYPES[node.tag]}; put it in quotes if text is meant"
+            raise ValueError(message) from None
+        misreading = None if node.style else misreading_of(node.value, value)
+        if misreading is not None:
+            self.misreadings[_node_mark(node)] = misreading
+        return value
 
     def _problem(self, node: yaml.Node, path: DocumentPath, message: str) -> None:
         self._report.add_file_problem(self._name, _node_mark(node), message, path)
+
+
+def _unsupported_tag(node: yaml.Node) -> str:
+    tag = str(node.tag)
+    name = f"!!{tag.removeprefix(TAG)}" if tag.startswith(TAG) else tag
+    is_known = tag in SCALAR_TYPES or tag in COLLECTION_TAGS
+    return f"the tag {name} is not supported" + (
+        f" for a {NODE_KINDS[type(node)]}" if is_known else ""
+    )
 
 
 def _node_mark(node: yaml.Node) -> Mark:

@@ -191,6 +191,10 @@ def test_a_syntax_error_is_reported_with_position_and_cause(
             ),
         ),
         (
+            f"a: 0x{'F' * 5000}\n",  # more digits than Python prints
+            "f.yaml:1:4: a: not a valid whole number; put it in quotes if text is meant",
+        ),
+        (
             "? &x !!int zz\n: 1\nb: *x\nc: [*x]\n",  # one problem, whatever uses the value
             "f.yaml:1:3: not a valid whole number; put it in quotes if text is meant",
         ),
